@@ -1,0 +1,57 @@
+"""Everything the package raises on purpose.
+
+    SpatialReasonerError
+    ├── InputError (ValueError)            what the user gave is wrong; the command line exits with 2
+    │   ├── RecordError                    a JSON file or row does not have the form it must have
+    │   ├── SceneError                     an image, depth map, mask, region or camera is unusable
+    │   ├── ResponseError                  a model's text does not have the LongCoT form
+    │   ├── ConfigError                    an option or a configuration file is wrong
+    │   └── MissingFileError (FileNotFoundError)
+    ├── MissingExtraError (ImportError)    an optional dependency is not installed; exits with 2
+    └── WorkError (RuntimeError)           something failed while working; exits with 1
+        └── EndpointError                  a model endpoint cannot be used
+
+Every message says what was expected, what came, and what to do.
+"""
+
+
+class SpatialReasonerError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class InputError(SpatialReasonerError, ValueError):
+    """What the user gave is wrong; nothing was written."""
+
+
+class RecordError(InputError):
+    """A JSON file or row does not have the form it must have."""
+
+
+class SceneError(InputError):
+    """An image, depth map, mask, region or camera is unusable."""
+
+
+class ResponseError(InputError):
+    """A model's text does not have the LongCoT form."""
+
+
+class ConfigError(InputError):
+    """An option or a configuration file is wrong."""
+
+
+class MissingFileError(InputError, FileNotFoundError):
+    """A file or folder that must exist does not."""
+
+    __str__ = Exception.__str__  # OSError would print the arguments as an errno tuple
+
+
+class MissingExtraError(SpatialReasonerError, ImportError):
+    """An optional dependency is not installed; the message names the pip line that installs it."""
+
+
+class WorkError(SpatialReasonerError, RuntimeError):
+    """Something failed while working."""
+
+
+class EndpointError(WorkError):
+    """A model endpoint cannot be used; the message says how to mend it."""
