@@ -1,0 +1,109 @@
+"""Pictures, depth maps and scenes on disk."""
+
+import struct
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image, ImageOps
+
+from spatialreasoner import records
+from spatialreasoner.errors import RecordError, SceneError
+from spatialreasoner.scene.masks import MAX_PIXELS
+from spatialreasoner.types import DepthMap, Scene
+
+_UNREADABLE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+def read_image(path: str | Path) -> Image.Image:
+    """A picture as RGB, turned upright by its EXIF tag; of an animation, the first frame.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        SceneError: If it is no complete picture, or has more than `MAX_PIXELS` pixels.
+    """
+    picture = _open(path)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.asarray(picture, dtype=np.float64)
+        picture = Image.fromarray((values / max(1.0, values.max()) * 255).astype(np.uint8))
+    return ImageOps.exif_transpose(picture).convert("RGB")
+
+
+def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:
+    """Depth along the optical axis in metres, float32; NaN where it was not measured.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        SceneError: If it is not a complete single-channel 16-bit PNG.
+    """
+    picture = _open(depth.path)
+    if picture.format != "PNG" or picture.mode not in {"I;16", "I;16B", "I"}:
+        raise SceneError(f"{depth.path}: expected a 16-bit grey PNG; got {picture.format} of mode {picture.mode!r}")
+    values = np.asarray(picture, dtype=np.float32)
+    return np.where(values > 0, values / np.float32(depth.units_per_metre), np.float32(np.nan))
+
+
+def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> None:
+    """Write metres as a 16-bit PNG; NaN and what does not fit become 0, no measurement."""
+    units = np.round(np.nan_to_num(depth, nan=0.0) * units_per_metre)
+    units[(units < 0) | (units > 65535)] = 0
+    Image.fromarray(units.astype(np.uint16)).save(path, compress_level=1)
+
+
+def _open(path: str | Path) -> Image.Image:
+    path = records.require_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata is no reason to refuse a picture
+            picture = Image.open(path)
+            if picture.width * picture.height > MAX_PIXELS:
+                raise SceneError(
+                    f"{path}: expected at most {MAX_PIXELS} pixels; got {picture.width} x {picture.height}; scale it down"
+                )
+            picture.load()
+    except _UNREADABLE as error:
+        if isinstance(error, SceneError):
+            raise
+        raise SceneError(f"{path}: expected a complete picture that Pillow can read; {error}") from None
+    return picture
+
+
+def load_scenes(folder: str | Path) -> Iterator[Scene]:
+    """The scenes of a scenes folder, one at a time, their paths resolved.
+
+    Raises:
+        MissingFileError: If the folder has no `scenes.jsonl`.
+        RecordError: If a row is no scene, repeats an id, or names a file outside of the folder.
+    """
+    folder = records.require_folder(folder)
+    seen: set[str] = set()
+    for scene in records.read_jsonl(folder / "scenes.jsonl", Scene):
+        where = f"{folder / 'scenes.jsonl'}: scene {scene.id!r}"
+        if scene.id in seen:
+            raise RecordError(f"{where}: expected every id once; it comes twice")
+        seen.add(scene.id)
+        yield resolve(scene, folder, where=where)
+
+
+def scene_index(folder: str | Path) -> dict[str, Scene]:
+    """The scenes of a scenes folder by id; raises as `load_scenes`."""
+    return {scene.id: scene for scene in load_scenes(folder)}
+
+
+def resolve(scene: Scene, folder: Path, *, where: str) -> Scene:
+    """The scene with its paths resolved against the folder.
+
+    Raises:
+        RecordError: If a path leads out of the folder.
+    """
+    image = str(records.inside(folder, scene.image, where=where))
+    depth = scene.depth and replace(scene.depth, path=str(records.inside(folder, scene.depth.path, where=where)))
+    return replace(scene, image=image, depth=depth)
+
+
+def write_scenes(folder: Path, scenes: Iterable[Scene]) -> int:
+    """Write `scenes.jsonl`, whole or not at all; the scenes' paths must be relative to the folder. Returns how many."""
+    return records.write_jsonl(folder / "scenes.jsonl", scenes)
