@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from functools import cache
@@ -95,8 +95,9 @@ def write_jsonl(path: str | Path, records: Iterable[object]) -> int:
     """
     count = 0
     with atomic_write(path) as file:
-        for count, record in enumerate(records, start=1):
+        for record in records:
             file.write(dumps(record) + "\n")
+            count += 1
     return count
 
 
@@ -113,7 +114,7 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[IO[str]]:
+def atomic_write(path: str | Path) -> Generator[IO[str]]:
     """A text file that appears under its name only when all of it is on disk.
 
     Raises:
@@ -132,7 +133,9 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise WorkError(f"cannot write {path}: {error.strerror or error}; check the folder and the disk's free space") from error
+        raise WorkError(
+            f"cannot write {path}: {error.strerror or error}; check the folder and the disk's free space"
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -239,3 +242,18 @@ def _first_problem(error: ValidationError) -> str:
         "unexpected_keyword_argument": f"unknown key {place!r}; remove it or check its spelling",
     }.get(first["type"], f"{place}: {first['msg']}; got {got if len(got) < 80 else got[:77] + '...'}")
     return f"{message}{more}"
+
+
+@contextmanager
+def writing(folder: Path) -> Generator[None]:
+    """Make a folder and turn what goes wrong while writing into it into a clear error.
+
+    Raises:
+        WorkError: If the folder cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise WorkError(f"cannot write to {folder}: {reason}; check the folder and the disk's free space") from error

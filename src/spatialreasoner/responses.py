@@ -30,7 +30,8 @@ _CONCLUSION = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _REASONING = re.compile(
-    r"^[ \t]*#{1,4}[ \t]*\**(?:rationales?|reasoning|let['’]s think step by step|step 1)\b|\blet['’]s think step by step\b|^[ \t]*\**step 1\b",
+    r"^[ \t]*#{1,4}[ \t]*\**(?:rationales?|reasoning|let['’]s think step by step|step 1)\b"
+    r"|\blet['’]s think step by step\b|^[ \t]*\**step 1\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _DESCRIPTION = re.compile(r"^\s*#{1,4}[ \t]*\**(?:image )?description\**[:.]?\**[ \t]*\n?", re.IGNORECASE)
@@ -139,11 +140,11 @@ class Stage:
 
 
 def stages(text: str) -> list[Stage]:
-    """Cut a tagged response into its stages; their texts joined are the whole text, so any prefix can be continued.
+    r"""Cut a tagged response into its stages; their texts joined are the whole text, so any prefix can be continued.
 
     A stage runs from its heading to the next one: closing tags and "Let's think step by step" stay with the stage before.
 
-    >>> [stage.name for stage in stages(render(Response(description="A.", reasoning="### Rationale\\nB.", answer="C.")))]
+    >>> [stage.name for stage in stages(render(Response(description="A.", reasoning="### Rationale\nB.", answer="C.")))]
     ['description', 'rationale', 'conclusion']
     """
     matches = list(_STAGE.finditer(text[:MAX_CHARACTERS]))
@@ -152,6 +153,4 @@ def stages(text: str) -> list[Stage]:
     head = [Stage(name="description", text=text[: starts[0]])] if text[: starts[0]].strip() else []
     if not head and matches:
         starts[0] = 0
-    return head + [
-        Stage(name=name, text=text[begin:end]) for name, begin, end in zip(names, starts, starts[1:], strict=False)
-    ]
+    return head + [Stage(name=name, text=text[begin:end]) for name, begin, end in zip(names, starts, starts[1:], strict=False)]

@@ -15,7 +15,14 @@ from spatialreasoner.errors import RecordError, SceneError
 from spatialreasoner.scene.masks import MAX_PIXELS
 from spatialreasoner.types import DepthMap, Scene
 
-_UNREADABLE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError, Image.DecompressionBombWarning)
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    struct.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 
 
 def read_image(path: str | Path) -> Image.Image:

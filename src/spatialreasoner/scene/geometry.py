@@ -10,11 +10,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from spatialreasoner.types import Intrinsics
+
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
 
 MIN_POINTS = 16
 """Fewer measured points make no cloud."""
@@ -38,7 +42,7 @@ def unproject(depth: Float[np.ndarray, "h w"], camera: Intrinsics) -> Float[np.n
     """
     if not (camera.fx > 0 and camera.fy > 0):
         raise ValueError(f"focal lengths must be positive; got fx={camera.fx}, fy={camera.fy}")
-    rows, columns = np.indices(depth.shape, sparse=True)
+    rows, columns = np.arange(depth.shape[0])[:, None], np.arange(depth.shape[1])
     x = (columns - camera.cx) / camera.fx * depth
     y = (rows - camera.cy) / camera.fy * depth
     return np.stack([x, y, depth], axis=-1)
@@ -128,22 +132,22 @@ class Cloud:
     points: Float[np.ndarray, "n 3"]
 
     @cached_property
-    def centre(self) -> Float[np.ndarray, "3"]:
+    def centre(self) -> Float[np.ndarray, " 3"]:
         """Mean of the points, metres."""
         return self.points.mean(axis=0)
 
     @cached_property
-    def low(self) -> Float[np.ndarray, "3"]:
+    def low(self) -> Float[np.ndarray, " 3"]:
         """Lowest x (left), y (top) and z (nearest), metres."""
         return self.points.min(axis=0)
 
     @cached_property
-    def high(self) -> Float[np.ndarray, "3"]:
+    def high(self) -> Float[np.ndarray, " 3"]:
         """Highest x (right), y (bottom) and z (farthest), metres."""
         return self.points.max(axis=0)
 
     @property
-    def extent(self) -> Float[np.ndarray, "3"]:
+    def extent(self) -> Float[np.ndarray, " 3"]:
         """Width, height and depth of the axis-aligned box, metres."""
         return self.high - self.low
 
@@ -153,15 +157,15 @@ class Cloud:
         return float(np.prod(self.extent))
 
     @cached_property
-    def _tree(self) -> object:
+    def _tree(self) -> KDTree:
         from scipy.spatial import KDTree
 
         return KDTree(self.points)
 
     def direct_distance(self, other: Cloud) -> float:
         """Symmetric mean Chamfer distance: the mean over both clouds' points of the distance to the other cloud, metres."""
-        there, _ = other._tree.query(self.points, workers=1)  # type: ignore[attr-defined]
-        back, _ = self._tree.query(other.points, workers=1)  # type: ignore[attr-defined]
+        there, _ = other._tree.query(self.points, workers=1)
+        back, _ = self._tree.query(other.points, workers=1)
         return float(np.concatenate([there, back]).mean())
 
     def horizontal_distance(self, other: Cloud) -> float:
@@ -183,8 +187,8 @@ class Cloud:
         Hours are the half-open bins of the original: 12 - floor(bearing / 30), so that straight ahead up to 30 degrees left is
         12 and just right of ahead is 1.
         """
-        return 12 - int(self.bearing(other) // 30)
+        return 12 - int(self.bearing(other) // 30) % 12  # a bearing just below 0 rounds up to 360
 
     @property
-    def _middle(self) -> Float[np.ndarray, "3"]:
+    def _middle(self) -> Float[np.ndarray, " 3"]:
         return (self.low + self.high) / 2
