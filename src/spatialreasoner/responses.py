@@ -26,17 +26,17 @@ MAX_CHARACTERS = 100_000
 
 _TAG = re.compile(r"</?(?:description|reasoning)>", re.IGNORECASE)
 _CONCLUSION = re.compile(
-    r"^[ \t]*#{0,4}[ \t]*\**in conclusion\b\**[:,.]?\**[ \t]*\n?|\bin conclusion[:,][ \t]*|(?=\bthe final answer is\b)",
+    r"^[ \t]{0,8}#{0,4}[ \t]{0,8}\*{0,2}in conclusion\b\*{0,2}[:,.]?\*{0,2}[ \t]{0,8}\n?|\bin conclusion[:,][ \t]{0,8}|(?=\bthe final answer is\b)",
     re.IGNORECASE | re.MULTILINE,
 )
 _REASONING = re.compile(
-    r"^[ \t]*#{1,4}[ \t]*\**(?:rationales?|reasoning|let['’]s think step by step|step 1)\b"
-    r"|\blet['’]s think step by step\b|^[ \t]*\**step 1\b",
+    r"^[ \t]{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:rationales?|reasoning|let['’]s think step by step|step 1)\b"
+    r"|\blet['’]s think step by step\b|^[ \t]{0,8}\*{0,2}step 1\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_DESCRIPTION = re.compile(r"^\s*#{1,4}[ \t]*\**(?:image )?description\**[:.]?\**[ \t]*\n?", re.IGNORECASE)
+_DESCRIPTION = re.compile(r"\s{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:image )?description\*{0,2}[:.]?\*{0,2}[ \t]{0,8}\n?", re.IGNORECASE)
 _STAGE = re.compile(
-    r"(?:<reasoning>\s{0,8})?#{2,4}[ \t]*(?P<name>rationale|step (?P<number>\d{1,4})|in conclusion)\b[:.]?[ \t]*",
+    r"(?:<reasoning>\s{0,8})?#{2,4}[ \t]{0,8}(?P<name>rationale|step (?P<number>\d{1,4})|in conclusion)\b[:.]?[ \t]{0,8}",
     re.IGNORECASE,
 )
 
