@@ -1,0 +1,93 @@
+"""What a policy's reply must look like to enter a tree: the stages of an answer, in their order, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spatialreasoner.errors import ResponseError
+from spatialreasoner.responses import MAX_CHARACTERS, Stage, parse, stages
+from spatialreasoner.types import Completion
+
+
+class Malformed(ResponseError):
+    """A reply that must not enter a tree.
+
+    Attributes:
+        kind: "empty", "refusal", "truncated", "too long", "no section" (text before the next heading, or none), "wrong
+            section" (a heading out of order), "blank section" or "unparsable".
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+
+
+def continuation(prefix: str, completion: Completion, *, whole: bool, max_stages: int) -> list[Stage]:
+    """The new stages that a completion adds to a prefix.
+
+    Args:
+        prefix: The answer so far, cut between two stages.
+        completion: What a policy wrote after it.
+        whole: Whether the answer must be finished; otherwise only the first new stage must be whole, and is returned.
+        max_stages: Most stages of the answer, prefix included.
+
+    Raises:
+        Malformed: If the completion is empty, declined or cut off, or if its sections are not those that come next.
+    """
+    _check_text(prefix, completion, whole)
+    before = stages(prefix) if prefix else []
+    found = stages(prefix + completion.text)
+    if [stage.text for stage in found[: len(before)]] != [stage.text for stage in before] or len(found) == len(before):
+        raise Malformed("no section", f"expected the next heading; got {completion.text[:80]!r}")
+    if len(found) > max_stages:
+        raise Malformed("too long", f"expected at most {max_stages} stages; got {len(found)}")
+    new = found[len(before) :]
+    _check_order(before[-1].name if before else "", new if whole else new[:1])
+    if not whole:
+        if len(new) == 1 and completion.finish == "length":
+            raise Malformed("truncated", "the reply ended within its first stage")
+        return new[:1]
+    if new[-1].name != "conclusion":
+        raise Malformed("truncated", f"expected a conclusion; the reply ends with {new[-1].name!r}")
+    _check_answer(prefix + completion.text)
+    return new
+
+
+def _check_text(prefix: str, completion: Completion, whole: bool) -> None:
+    if completion.finish == "refusal":
+        raise Malformed("refusal", completion.text[:80])
+    if not completion.text.strip():
+        raise Malformed("empty", "the reply has no text")
+    if len(prefix) + len(completion.text) > MAX_CHARACTERS:
+        raise Malformed("too long", f"expected at most {MAX_CHARACTERS} characters")
+    if whole and completion.finish == "length":
+        raise Malformed("truncated", f"cut off after {completion.text[-80:]!r}")
+
+
+def _check_order(last: str, new: Sequence[Stage]) -> None:
+    for stage in new:
+        if stage.name not in following(last):
+            expected = " or ".join(following(last)) or "nothing"
+            raise Malformed("wrong section", f"expected {expected} after {last or 'the start'}; got {stage.name!r}")
+        last = stage.name
+
+
+def following(stage: str) -> tuple[str, ...]:
+    """The stages that may come after one ("" for the start of an answer).
+
+    >>> following("step 2")
+    ('step 3', 'conclusion')
+    """
+    if stage.startswith("step "):
+        return (f"step {int(stage[5:]) + 1}", "conclusion")
+    return {"": ("description",), "description": ("rationale", "step 1"), "rationale": ("step 1",)}.get(stage, ())
+
+
+def _check_answer(text: str) -> None:
+    try:
+        response = parse(text)
+    except ResponseError as error:
+        raise Malformed("unparsable", str(error)) from None
+    for name in ("description", "reasoning", "answer"):
+        if not getattr(response, name):
+            raise Malformed("blank section", f"the {name} is empty")
