@@ -63,13 +63,12 @@ def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_
 def _open(path: str | Path) -> Image.Image:
     path = records.require_file(path)
     try:
-        with warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is no reason to refuse a picture
-            picture = Image.open(path)
+            picture = Image.open(file)
             if picture.width * picture.height > MAX_PIXELS:
-                raise SceneError(
-                    f"{path}: expected at most {MAX_PIXELS} pixels; got {picture.width} x {picture.height}; scale it down"
-                )
+                size = f"{picture.width} x {picture.height}"
+                raise SceneError(f"{path}: expected at most {MAX_PIXELS} pixels; got {size}; scale it down")
             picture.load()
     except _UNREADABLE as error:
         if isinstance(error, SceneError):

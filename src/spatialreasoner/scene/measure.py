@@ -61,7 +61,8 @@ class Comparison:
     Attributes:
         difference: Positive where the relation holds, negative where its converse does; metres, cubic metres for big and
             small; None where the data cannot tell.
-        scale: What a tie is measured against: the larger of the two compared values, same unit.
+        scale: What a tie is measured against, same unit: the larger of the two compared values, for places also of the two
+            sizes along that axis.
         reason: Why there is no difference.
     """
 
@@ -173,9 +174,12 @@ class Measured:
                 return Comparison(reason=f"{region_id}: {reason}")
             if relation in _SIZE_OF and _CUT_BY[_SIZE_OF[relation]](*self.cut(region_id)):
                 return Comparison(reason=f"{region_id}: the picture's border cuts it")
+        clouds = [cloud for region_id in (a, b) if (cloud := self.cloud(region_id)) is not None]
         value, sign = _COMPARED[relation]
-        left, right = value(self.cloud(a)), value(self.cloud(b))  # type: ignore[arg-type]
-        return Comparison(difference=sign * (left - right), scale=max(abs(left), abs(right)))
+        left, right = map(value, clouds)
+        axis = _PLACED_ALONG.get(relation)
+        sizes = [0.0] if axis is None else [float(cloud.extent[axis]) for cloud in clouds]
+        return Comparison(difference=sign * (left - right), scale=max(abs(left), abs(right), *sizes))
 
     def _order(self, relation: Relation, a: str, b: str) -> Comparison:
         """Behind or in front by relative depth: the nearest fiftieth of each region decides."""
@@ -235,6 +239,9 @@ _SIZE_OF: Mapping[str, str] = {
     "small": "depth",
 }
 """The size whose cut makes a relation unknown; a volume suffers from every cut, as the depth does."""
+
+_PLACED_ALONG: Mapping[Relation, int] = {"left": 0, "right": 0, "above": 1, "below": 1}
+"""Relations of place and their axis. Places near the optical axis are near 0, so sizes count in what a tie is."""
 
 _COMPARED: Mapping[Relation, tuple[Callable[[Cloud], float], int]] = {
     "left": (lambda cloud: float(cloud.centre[0]), -1),
