@@ -1,0 +1,189 @@
+"""The kinds of thing in a procedural room, each a few convex parts that fill the unit cube.
+
+A part is the convex hull of a handful of points: closed, and simple to keep apart from another. The cube runs from -0.5 to
+0.5 along x (right), y (down) and z (forward), so a thing stands on y = 0.5. A thing stretches its kind's cube to its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from jaxtyping import Float, Int
+
+SECTIONS = 32
+"""Corners of a circle: the flat faces of a round thing stay within 0.5 % of its radius."""
+
+_CREASE = np.cos(np.radians(40))
+"""Faces that meet at a smaller angle are shaded as one smooth surface."""
+
+Points = Float[np.ndarray, "n 3"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """One convex body in the unit cube.
+
+    Attributes:
+        vertices: Its corners.
+        faces: Triangles of corners.
+        normals: Outward unit normal at each corner of each triangle, shared across smooth edges.
+        footprint: Its outline seen along y, as (x, z) counter-clockwise.
+    """
+
+    vertices: Float[np.ndarray, "n 3"]
+    faces: Int[np.ndarray, "f 3"]
+    normals: Float[np.ndarray, "f 3 3"]
+    footprint: Float[np.ndarray, "k 2"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shape:
+    """A kind of thing.
+
+    Attributes:
+        parts: The convex bodies it is made of.
+        mass_centre: Its centre of mass, all parts being of one material.
+        carries: Whether things stay on the upper face of its first part.
+    """
+
+    parts: tuple[Part, ...]
+    mass_centre: Float[np.ndarray, " 3"]
+    carries: bool
+
+    @cached_property
+    def vertices(self) -> Float[np.ndarray, "n 3"]:
+        """The corners of all parts, one part after the other."""
+        return np.concatenate([part.vertices for part in self.parts])
+
+    @cached_property
+    def faces(self) -> Int[np.ndarray, "f 3"]:
+        """The triangles of all parts, as rows of `vertices`."""
+        starts = np.cumsum([0, *(len(part.vertices) for part in self.parts)])
+        return np.concatenate([part.faces + start for part, start in zip(self.parts, starts, strict=False)])
+
+    @cached_property
+    def normals(self) -> Float[np.ndarray, "f 3 3"]:
+        """Normals of the corners of `faces`."""
+        return np.concatenate([part.normals for part in self.parts])
+
+
+@cache
+def shape(kind: str) -> Shape:
+    """The shape of a kind.
+
+    Raises:
+        KeyError: If there is no such kind.
+    """
+    hulls = [_hull(points) for points in _POINTS[kind]()]
+    volumes = np.array([volume for _, _, volume in hulls])
+    centres = np.array([centre for _, centre, _ in hulls])
+    return Shape(
+        parts=tuple(part for part, _, _ in hulls),
+        mass_centre=(volumes[:, None] * centres).sum(axis=0) / volumes.sum(),
+        carries=kind in CARRIERS,
+    )
+
+
+def _hull(points: Points) -> tuple[Part, Float[np.ndarray, " 3"], float]:
+    """The convex hull of points, its centre of mass and its volume."""
+    from scipy.spatial import ConvexHull
+
+    hull = ConvexHull(points)
+    flipped = np.linalg.det(points[hull.simplices] - points.mean(axis=0)) < 0
+    faces = np.where(flipped[:, None], hull.simplices[:, ::-1], hull.simplices)
+    wedges = np.linalg.det(points[faces] - points.mean(axis=0)) / 6  # volume from the middle to each face
+    centroids = (points[faces].sum(axis=1) + points.mean(axis=0)) / 4
+    centre = (wedges[:, None] * centroids).sum(axis=0) / wedges.sum()
+    outline = points[:, [0, 2]]
+    return (
+        Part(
+            vertices=points,
+            faces=faces,
+            normals=_corner_normals(points, faces),
+            footprint=outline[ConvexHull(outline).vertices],
+        ),
+        centre,
+        float(wedges.sum()),
+    )
+
+
+def _corner_normals(points: Points, faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "f 3 3"]:
+    """Area-weighted mean normal of the faces around each corner that are smooth with the corner's own face."""
+    a, b, c = points[faces].swapaxes(0, 1)
+    areas = np.cross(b - a, c - a)
+    units = areas / np.linalg.norm(areas, axis=1, keepdims=True)
+    normals = np.empty((*faces.shape, 3))
+    for vertex in range(len(points)):
+        around, corner = np.nonzero(faces == vertex)
+        smooth = units[around] @ units[around].T > _CREASE
+        normals[around, corner] = smooth @ areas[around]
+    return normals / np.linalg.norm(normals, axis=2, keepdims=True)
+
+
+def _ring(radius: float, y: float, sections: int = SECTIONS) -> Points:
+    """Points on a level circle; the corners of a few sections lie on the circle, the first one on the x axis."""
+    angle = 2 * np.pi * np.arange(sections) / sections
+    return np.stack([radius * np.cos(angle), np.full(sections, y), radius * np.sin(angle)], axis=1)
+
+
+def _block(x0: float, x1: float, y0: float, y1: float, z0: float, z1: float) -> Points:
+    return np.array([[x, y, z] for x in (x0, x1) for y in (y0, y1) for z in (z0, z1)])
+
+
+def _legs(top: float, thickness: float, far: float = 0.5) -> list[Points]:
+    """Four square legs from `top` to the floor, their outer corners at (+-far, +-far)."""
+    near = far - thickness
+    sides = ((-far, -near), (near, far))
+    return [_block(*x, top, 0.5, *z) for x in sides for z in sides]
+
+
+def _ball() -> list[Points]:
+    """Rings of latitude around y, with a vertex at either pole, so that it touches the ground in one point."""
+    latitude = np.pi * (np.arange(1, SECTIONS // 2) / (SECTIONS // 2) - 0.5)
+    rings = [_ring(0.5 * np.cos(angle), 0.5 * np.sin(angle)) for angle in latitude]
+    return [np.concatenate([*rings, [[0, -0.5, 0], [0, 0.5, 0]]])]
+
+
+def _dome() -> list[Points]:
+    latitude = np.pi / 2 * np.arange(SECTIONS // 4) / (SECTIONS // 4)
+    rings = [_ring(0.5 * np.cos(angle), 0.5 - np.sin(angle)) for angle in latitude]
+    return [np.concatenate([*rings, [[0, -0.5, 0]]])]
+
+
+def _wedge() -> list[Points]:
+    """A ramp that rises along x."""
+    return [np.array([[x, y, z] for z in (-0.5, 0.5) for x, y in ((-0.5, 0.5), (0.5, 0.5), (0.5, -0.5))])]
+
+
+def _bench_ends() -> list[Points]:
+    return [_block(*x, -0.36, 0.5, -0.46, 0.46) for x in ((-0.48, -0.42), (0.42, 0.48))]
+
+
+def _chair() -> list[Points]:
+    seat = _block(-0.5, 0.5, -0.04, 0.04, -0.5, 0.5)
+    back = _block(-0.5, 0.5, -0.5, -0.04, 0.38, 0.5)
+    return [seat, back, *_legs(0.04, 0.12)]
+
+
+_POINTS: Mapping[str, Callable[[], list[Points]]] = {
+    "box": lambda: [_block(-0.5, 0.5, -0.5, 0.5, -0.5, 0.5)],
+    "ball": _ball,
+    "cylinder": lambda: [np.concatenate([_ring(0.5, -0.5), _ring(0.5, 0.5)])],
+    "cone": lambda: [np.concatenate([_ring(0.5, 0.5), [[0, -0.5, 0]]])],
+    "pyramid": lambda: [np.array([[x, 0.5, z] for x in (-0.5, 0.5) for z in (-0.5, 0.5)] + [[0, -0.5, 0]])],
+    "prism": lambda: [np.concatenate([_ring(0.5, -0.5, 6), _ring(0.5, 0.5, 6)])],
+    "wedge": _wedge,
+    "dome": _dome,
+    "table": lambda: [_block(-0.5, 0.5, -0.5, -0.43, -0.5, 0.5), *_legs(-0.43, 0.08)],
+    "stool": lambda: [np.concatenate([_ring(0.5, -0.5), _ring(0.5, -0.38)]), *_legs(-0.38, 0.1, 0.34)],
+    "bench": lambda: [_block(-0.5, 0.5, -0.5, -0.36, -0.5, 0.5), *_bench_ends()],
+    "chair": _chair,
+}
+
+KINDS = tuple(_POINTS)
+FURNITURE = ("table", "stool", "bench", "chair")
+CARRIERS = frozenset({"box", "cylinder", "prism", "table", "stool", "bench"})
+"""Kinds with a flat top and nothing above it."""
