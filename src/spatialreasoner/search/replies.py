@@ -9,6 +9,9 @@ from spatialreasoner.responses import MAX_CHARACTERS, Stage, parse, stages
 from spatialreasoner.types import Completion
 
 
+_CLOSING = ("", "</description>", "</reasoning>")
+
+
 class Malformed(ResponseError):
     """A reply that must not enter a tree.
 
@@ -36,12 +39,11 @@ def continuation(prefix: str, completion: Completion, *, whole: bool, max_stages
     """
     _check_text(prefix, completion, whole)
     before = stages(prefix) if prefix else []
-    found = stages(prefix + completion.text)
-    if [stage.text for stage in found[: len(before)]] != [stage.text for stage in before] or len(found) == len(before):
-        raise Malformed("no section", f"expected the next heading; got {completion.text[:80]!r}")
-    if len(found) > max_stages:
-        raise Malformed("too long", f"expected at most {max_stages} stages; got {len(found)}")
-    new = found[len(before) :]
+    new = _new_stages(prefix, completion.text, len(before))
+    if len(before) + len(new) > max_stages:
+        raise Malformed("too long", f"expected at most {max_stages} stages; got {len(before) + len(new)}")
+    if "</reasoning>" in prefix and new[0].name != "conclusion":
+        raise Malformed("wrong section", f"expected the conclusion after the closed reasoning; got {new[0].name!r}")
     _check_order(before[-1].name if before else "", new if whole else new[:1])
     if not whole:
         if len(new) == 1 and completion.finish == "length":
@@ -51,6 +53,17 @@ def continuation(prefix: str, completion: Completion, *, whole: bool, max_stages
         raise Malformed("truncated", f"expected a conclusion; the reply ends with {new[-1].name!r}")
     _check_answer(prefix + completion.text)
     return new
+
+
+def _new_stages(prefix: str, text: str, num_before: int) -> list[Stage]:
+    """The stages of `text`, which follow the first `num_before`; a tag that closes the prefix goes with the first of them."""
+    whole = prefix + text
+    found = stages(whole)
+    start = sum(len(stage.text) for stage in found[:num_before])
+    if len(found) <= num_before or whole[len(prefix) : start].strip() not in _CLOSING or start < len(prefix):
+        raise Malformed("no section", f"expected the next heading; got {text[:80]!r}")
+    first = found[num_before]
+    return [Stage(name=first.name, text=whole[len(prefix) : start + len(first.text)]), *found[num_before + 1 :]]
 
 
 def _check_text(prefix: str, completion: Completion, whole: bool) -> None:

@@ -1,0 +1,110 @@
+"""The seam: a simulated teacher as a `Policy`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from random import Random
+
+from spatialreasoner.errors import ConfigError, EndpointError
+from spatialreasoner.models.scripted.facts import Facts, gather
+from spatialreasoner.models.scripted.perception import perceive
+from spatialreasoner.models.scripted.profiles import PROFILES, Profile
+from spatialreasoner.models.scripted.requests import understand
+from spatialreasoner.models.scripted.writer import Step, Writer
+from spatialreasoner.responses import stages
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.types import Completion, Prompt, Region, Scene
+
+IMAGE_TOKENS = 256
+"""What a picture is counted as, in tokens."""
+
+
+def scripted(name: str, scenes: Mapping[str, Scene]) -> ScriptedTeacher:
+    """A simulated teacher.
+
+    Args:
+        name: One of `PROFILES`, such as "careful".
+        scenes: The scenes by id, paths resolved; the teacher knows a scene by the path of its image.
+
+    Raises:
+        ConfigError: If there is no such profile.
+    """
+    if name not in PROFILES:
+        raise ConfigError(f"expected scripted:NAME with NAME one of {', '.join(PROFILES)}; got {name!r}")
+    return ScriptedTeacher(name, PROFILES[name], {scene.image: scene for scene in scenes.values()})
+
+
+class ScriptedTeacher:
+    """Writes answers by the rules of a profile: the same prompt and seed give the same words in every process.
+
+    Args:
+        name: The profile's name.
+        profile: Its error model.
+        scenes: The scenes by the path of their image.
+    """
+
+    def __init__(self, name: str, profile: Profile, scenes: Mapping[str, Scene]) -> None:
+        self.name = f"scripted:{name}"
+        self.identity = f"scripted:{name} {profile}"
+        self._profile = profile
+        self._scenes = scenes
+        self._measured = lru_cache(maxsize=8)(self._measure)
+        self._facts = lru_cache(maxsize=4096)(self._gather)
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
+        """Continue `prompt.prefix` to the end of the answer, `n` times.
+
+        Raises:
+            EndpointError: If the image belongs to no known scene, or no region is named.
+        """
+        return [self.write(prompt, seed=seed, sample=sample) for sample in range(n)]
+
+    def write(self, prompt: Prompt, *, seed: int, sample: int = 0) -> Completion:
+        """One continuation; `complete` without the waiting."""
+        facts = self._facts(prompt.image, tuple(region.id for region in prompt.regions), prompt.regions)
+        asked = [self.name, prompt.image, [region.id for region in prompt.regions]]
+        own = Random(_digest([*asked, prompt.request, prompt.prefix, seed, sample]))
+        view = perceive(facts, self._profile, Random(_digest(asked)), own)
+        writer = Writer(understand(prompt.request), facts, view, self._profile, own)
+        text = _continue(prompt.prefix, writer)
+        read = IMAGE_TOKENS + (len(prompt.request) + len(prompt.prefix)) // 4
+        return Completion(text=text, prompt_tokens=read, completion_tokens=len(text) // 4)
+
+    def _measure(self, image: str) -> Measured:
+        if image not in self._scenes:
+            raise EndpointError(f"{self.name} knows scenes, not pictures; it was given none with the image {image}")
+        return Measured(self._scenes[image])
+
+    def _gather(self, image: str, _ids: tuple[str, ...], regions: tuple[Region, ...]) -> Facts:
+        if not regions:
+            raise EndpointError(f"{self.name} answers questions about one or two regions; this one names none")
+        return gather(self._measured(image), regions[:2])
+
+
+def _continue(prefix: str, writer: Writer) -> str:
+    """The stages that come after the prefix, to the end."""
+    written = [stage.name for stage in stages(prefix)] if prefix else []
+    steps, conclusion = writer.plan()
+    parts: list[str] = []
+    if not written:
+        parts.append(f"<description>{writer.description()}</description>\n")
+    if len(written) < 2:
+        parts.append(f"<reasoning>### Rationale\n{writer.rationale()}\n### Let's think step by step\n")
+    if "</reasoning>" not in prefix:
+        done = sum(name.startswith("step ") for name in written)
+        parts += [_numbered(number, step, writer.titled) for number, step in enumerate(steps, start=1) if number > done]
+        parts.append("</reasoning>\n")
+    parts.append(f"### In Conclusion\n{conclusion}")
+    return "".join(parts)
+
+
+def _numbered(number: int, step: Step, titled: bool) -> str:
+    heading = f"### Step {number}: {step.title}\n" if titled else f"### Step {number}\n"
+    return f"{heading}{step.body}\n"
+
+
+def _digest(parts: Sequence[object]) -> int:
+    return int.from_bytes(hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).digest(), "big")
