@@ -1,0 +1,199 @@
+"""Local vision-language models of transformers as policies; calls that wait at the same time become one batch."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from PIL.Image import Image
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from spatialreasoner.errors import EndpointError
+from spatialreasoner.models.loading import load
+from spatialreasoner.scene import marks
+from spatialreasoner.scene.files import read_image
+from spatialreasoner.types import Completion, Prompt
+
+
+class HfPolicy:
+    """A vision-language model in this process.
+
+    Regions are drawn on the picture as numbered marks, unless the model's configuration says `region_tokens`. Sampling
+    takes its chance from the prompt, the seed and the number of the completion alone: a call gives the same completions
+    whatever else is in its batch (but for rounding, which padding can move).
+
+    Args:
+        source: A folder or a repository on the Hub, with or without `hf:`.
+        temperature: Of sampling; 0 takes the likeliest token each time.
+        max_new_tokens: Longest completion, tokens.
+        batch_size: Most completions generated at once.
+        precision: `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU that has it.
+
+    Raises:
+        ConfigError: If there is no such model, or it could only be read by unpickling or by running its code.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        *,
+        temperature: float = 0.9,
+        max_new_tokens: int = 768,
+        batch_size: int = 8,
+        precision: str = "auto",
+    ) -> None:
+        self._source = str(source).removeprefix("hf:")
+        self.temperature = temperature
+        self.max_new_tokens = max_new_tokens
+        self.batch_size = batch_size
+        cuda = torch.cuda.is_available()
+        if precision == "auto":
+            precision = "bfloat16" if cuda and torch.cuda.is_bf16_supported() else "float32"
+        model, processor = load(self._source, precision=precision)
+        self._model: Any = model.eval()
+        self._model.to("cuda" if cuda else "cpu")
+        self._processor: Any = processor
+        self._processor.tokenizer.padding_side = "left"
+        self._waiting: list[tuple[_Call, asyncio.Future[Completion]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """`hf:` and where the model is from."""
+        return f"hf:{self._source}"
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
+        """Write `n` continuations of `prompt.prefix`.
+
+        Raises:
+            EndpointError: If generation fails, for want of memory say.
+            SceneError: If the picture or a region is unusable.
+        """
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Completion]] = [loop.create_future() for _ in range(n)]
+        picture, text = self._picture(prompt), self._text(prompt)  # here, where a bad picture fails its own call alone
+        calls = [_Call(picture=picture, text=text, key=_key(prompt, seed, index)) for index in range(n)]
+        self._waiting += zip(calls, futures, strict=True)
+        if self._worker is None or self._worker.done():
+            self._worker = loop.create_task(self._work())
+        return await asyncio.gather(*futures)
+
+    async def _work(self) -> None:
+        """Generate until nobody waits; one batch at a time, beside the event loop."""
+        await asyncio.sleep(0)  # whoever is about to call joins the first batch
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self.batch_size], self._waiting[self.batch_size :]
+            wanted = [(call, future) for call, future in batch if not future.done()]
+            if wanted:
+                await self._serve(wanted)
+
+    async def _serve(self, batch: Sequence[tuple[_Call, asyncio.Future[Completion]]]) -> None:
+        try:
+            completions = await asyncio.to_thread(self._generate, [call for call, _ in batch])
+        except (RuntimeError, ValueError) as error:  # torch's and transformers' own, out of memory among them
+            failure = EndpointError(f"{self.name} failed: {error}. With too little memory, lower the batch size")
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(failure)
+            return
+        for (_, future), completion in zip(batch, completions, strict=True):
+            if not future.done():
+                future.set_result(completion)
+
+    @torch.inference_mode()
+    def _generate(self, calls: Sequence[_Call]) -> list[Completion]:
+        inputs = self._inputs(calls).to(self._model.device, dtype=self._model.dtype)
+        config = GenerationConfig(
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+            eos_token_id=self._model.generation_config.eos_token_id,
+            pad_token_id=self._processor.tokenizer.pad_token_id,
+        )
+        chance = [GumbelNoise(self.temperature, [call.key for call in calls])] if self.temperature > 0 else []
+        written = self._model.generate(**inputs, generation_config=config, logits_processor=LogitsProcessorList(chance))[
+            :, inputs["input_ids"].shape[1] :
+        ]
+        read = inputs["attention_mask"].sum(1).tolist()
+        return [self._completion(ids, count) for ids, count in zip(written.tolist(), read, strict=True)]
+
+    def _inputs(self, calls: Sequence[_Call]) -> Any:
+        return self._processor(
+            images=[[call.picture] for call in calls],
+            text=[call.text for call in calls],
+            padding=True,
+            return_tensors="pt",
+            add_special_tokens=False,  # the chat template wrote them
+        )
+
+    def _picture(self, prompt: Prompt) -> Image:
+        picture = read_image(prompt.image)
+        drawn = prompt.regions and not getattr(self._model.config, "region_tokens", False)
+        return marks.draw(picture, prompt.regions) if drawn else picture
+
+    def _text(self, prompt: Prompt) -> str:
+        content = [{"type": "image"}, {"type": "text", "text": prompt.request}]
+        opening = self._processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+        return opening + prompt.prefix
+
+    def _completion(self, ids: list[int], prompt_tokens: int) -> Completion:
+        ends = self._model.generation_config.eos_token_id
+        stop = {ends} if isinstance(ends, int) else set(ends or ())
+        length = next((index for index, token in enumerate(ids) if token in stop), None)
+        text = self._processor.tokenizer.decode(ids[:length], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return Completion(
+            text=text,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(ids) if length is None else length + 1,
+            finish="length" if length is None else "stop",
+        )
+
+
+class GumbelNoise(LogitsProcessor):
+    """Turns the likeliest token into a sample: the argmax of ``logits / temperature + Gumbel noise`` is one.
+
+    Each row has random numbers of its own, which `generate`'s own sampling has not.
+
+    Args:
+        temperature: Of sampling, greater than 0.
+        keys: One seed a row.
+    """
+
+    def __init__(self, temperature: float, keys: Sequence[int]) -> None:
+        self.temperature = temperature
+        self._generators = [torch.Generator().manual_seed(key) for key in keys]
+
+    def __call__(
+        self, input_ids: Int[Tensor, "rows tokens"], scores: Float[Tensor, "rows vocabulary"]
+    ) -> Float[Tensor, "rows vocabulary"]:
+        """Add the noise of the next token."""
+        noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=generator) for generator in self._generators])
+        return scores.float() / self.temperature - noise.log().to(scores.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Call:
+    """One completion that somebody waits for.
+
+    Attributes:
+        picture: What the model sees.
+        text: What it continues.
+        key: A number of 63 bits that decides the completion's chance.
+    """
+
+    picture: Image
+    text: str
+    key: int
+
+
+def _key(prompt: Prompt, seed: int, index: int) -> int:
+    parts = (Path(prompt.image).name, prompt.request, prompt.prefix, str(seed), str(index))
+    return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,58 @@
+"""Loading released vision-language models: safetensors alone, no remote code, no pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_STATES = ("optimizer.", "scheduler.", "rng_state", "scaler.")
+
+
+def refuse_pickles(folder: str | Path) -> None:
+    """Refuse a model or checkpoint that could only be read by unpickling, which runs whatever code is inside.
+
+    Raises:
+        ConfigError: If the folder holds pickled training states, or pickled weights and no safetensors.
+    """
+    names = sorted(path.name for path in Path(folder).iterdir() if path.suffix in PICKLES)
+    states = [name for name in names if name.startswith(_STATES)]
+    weights = [name for name in names if name != "training_args.bin"]  # left by other trainers, never read
+    if states or (weights and not any(Path(folder).glob("*.safetensors"))):
+        raise ConfigError(
+            f"{folder} holds {(states or weights)[0]!r}, a pickle: reading one can run any code, so it is refused. "
+            "Convert weights to safetensors (model.save_pretrained does); resume from checkpoints of this program"
+        )
+
+
+def load(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Load a vision-language model and its processor.
+
+    Args:
+        source: A folder, or the name of a repository on the Hub.
+        precision: `float32` or `bfloat16`.
+        options: Further arguments of the model's `from_pretrained`.
+
+    Raises:
+        ConfigError: If there is no such model, or it could only be read by unpickling or by running its code.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if Path(source).is_dir():
+        refuse_pickles(source)
+    try:
+        processor = AutoProcessor.from_pretrained(source, trust_remote_code=False)
+        model = AutoModelForImageTextToText.from_pretrained(
+            source, dtype=getattr(torch, precision), use_safetensors=True, trust_remote_code=False, **options
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"cannot load a vision-language model from {str(source)!r}: {error}") from error
+    return model, processor

@@ -1,0 +1,74 @@
+"""What a run tells while it goes: one line of `metrics.jsonl` a log, and a progress bar."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from spatialreasoner import records
+
+_TIMED = ("runtime", "per_second")
+
+
+class MetricsFile(TrainerCallback):
+    """Writes each log as a line; times are left out, so that the same run writes the same bytes.
+
+    On resume the file begins again from the checkpoint's own history: nothing twice, nothing of steps that were lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Start the file with what the checkpoint knows."""
+        if state.is_world_process_zero:
+            records.write_jsonl(self.path, [_untimed(entry) for entry in state.log_history])
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
+    ) -> None:
+        """Append the newest entry."""
+        if state.is_world_process_zero and state.log_history:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(_untimed(state.log_history[-1])) + "\n")
+
+
+class ProgressBar(TrainerCallback):
+    """A bar on stderr: steps done, loss, time left."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
+        self._title = title
+        self._task = self._bar.add_task(title)
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Show the bar."""
+        if state.is_world_process_zero:
+            self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
+            self._bar.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Move it on."""
+        self._bar.update(self._task, completed=state.global_step)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
+    ) -> None:
+        """Show the loss."""
+        if logs and "loss" in logs:
+            self._bar.update(self._task, description=f"{self._title} loss {float(logs['loss']):.4f}")
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Leave it as it stands."""
+        self._bar.stop()
+
+
+def _untimed(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if not any(word in key for word in _TIMED)}

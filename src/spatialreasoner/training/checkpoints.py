@@ -1,0 +1,145 @@
+"""Checkpoints without pickle: optimizer and random states as safetensors, the schedule as JSON.
+
+transformers' trainer writes `optimizer.pt`, `scheduler.pt`, `rng_state.pth` and `training_args.bin` with `torch.save`. Here
+nothing is written so, and nothing written so is read. Sharded states (FSDP, DeepSpeed) keep their own format.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from spatialreasoner import records
+from spatialreasoner.errors import ConfigError
+from spatialreasoner.models.loading import refuse_pickles
+
+if TYPE_CHECKING:
+    _Base = Any
+else:
+    _Base = object
+
+OPTIMIZER, SCHEDULE = "optimizer.safetensors", "scheduler.json"
+
+
+def latest_checkpoint(folder: str | Path) -> Path | None:
+    """The newest whole checkpoint of a run, or None; a checkpoint is whole once its trainer state is written."""
+    found = [path for path in Path(folder).glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+class SafeCheckpoints(_Base):
+    """Mixed into a trainer, before it: its checkpoints hold no pickle, and it reads none."""
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+        elif self.args.should_save:
+            save_state(Path(output_dir) / OPTIMIZER, self.optimizer.state_dict())
+            records.write_json(Path(output_dir) / SCHEDULE, self.lr_scheduler.state_dict())
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        refuse_pickles(checkpoint)
+        self.optimizer.load_state_dict(load_state(Path(checkpoint) / OPTIMIZER))
+        self.lr_scheduler.load_state_dict(json.loads((Path(checkpoint) / SCHEDULE).read_text()))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        Path(output_dir).mkdir(parents=True, exist_ok=True)  # a process may come here before the first one saved
+        save_state(self._rng_path(output_dir), random_state())
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and self._rng_path(checkpoint).is_file():
+            set_random_state(load_state(self._rng_path(checkpoint)))
+
+    def _rng_path(self, folder: str) -> Path:
+        return Path(folder) / f"rng_state_{self.args.process_index}.safetensors"
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """No card of TRL's in checkpoints; the run writes its own at the end."""
+
+    def _send_telemetry(self) -> None:
+        """TRL reports each run to its makers; this program reports nothing to anybody."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict=state_dict)
+        (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink(missing_ok=True)
+
+
+def random_state() -> dict[str, Any]:
+    """The states of Python's, numpy's and torch's random numbers."""
+    version, state, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {
+        "python": {"version": version, "state": list(state), "gauss": gauss},
+        "numpy": {"name": name, "keys": np.asarray(keys).tolist(), "rest": [position, has_gauss, cached]},
+        "torch": torch.get_rng_state(),
+        "cuda": dict(enumerate(devices)),
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Put back what `random_state` gave."""
+    python, numpy = state["python"], state["numpy"]
+    random.setstate((python["version"], tuple(python["state"]), python["gauss"]))
+    np.random.set_state((numpy["name"], np.asarray(numpy["keys"], dtype=np.uint32), *numpy["rest"]))
+    torch.set_rng_state(state["torch"])
+    for device, value in state["cuda"].items():
+        if device < torch.cuda.device_count():
+            torch.cuda.set_rng_state(value, device)
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write nested mappings and lists of tensors and plain values: tensors as safetensors, the rest as its JSON header."""
+    tensors: dict[str, Tensor] = {}
+    plain = json.dumps(_split(state, tensors))
+    save_file(tensors, path, metadata={"state": plain})
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what `save_state` wrote.
+
+    Raises:
+        ConfigError: If the file is not there or is no such file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            plain = json.loads((file.metadata() or {})["state"])
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        raise ConfigError(f"expected a training state at {path}; {error}. Start from another checkpoint") from error
+    return _join(plain, tensors)
+
+
+def _split(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The value as JSON, its tensors moved out; mappings become lists of pairs, since JSON's keys are text alone."""
+    if isinstance(value, Tensor):
+        tensors[str(len(tensors))] = value.detach().cpu().contiguous().clone()
+        return {"tensor": str(len(tensors) - 1)}
+    if isinstance(value, Mapping):
+        return {"mapping": [[key, _split(each, tensors)] for key, each in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_split(each, tensors) for each in value]
+    return value
+
+
+def _join(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_join(each, tensors) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "tensor" in value:
+        return tensors[value["tensor"]]
+    return {key: _join(each, tensors) for key, each in value["mapping"]}

@@ -1,0 +1,316 @@
+"""`FDPOTrainer`: TRL's DPO trainer with a temperature a segment, one picture a pair and a cached reference.
+
+What stays TRL's: arguments, model and adapter set-up, the loop, checkpoints, logging. What is ours: the collator, the forward
+pass, the sums, the reference and the loss, all reached through the public `compute_loss`. At alpha = 0 loss and gradients
+are those of `DPOTrainer`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import torch
+from accelerate.utils import is_peft_model
+from torch import Tensor
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.utils import use_adapter
+
+from spatialreasoner.errors import ConfigError
+from spatialreasoner.training.checkpoints import SafeCheckpoints
+from spatialreasoner.training.collate import Encoder, PairCollator, Spans
+from spatialreasoner.training.data import SEGMENTS
+from spatialreasoner.training.forward import add_token_logps, padded, pair_logps
+from spatialreasoner.training.loss import fdpo_loss, segment_betas
+from spatialreasoner.training.reference import ReferenceCache, reference_key
+from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from jaxtyping import Float
+    from transformers import PreTrainedModel
+
+logger = logging.getLogger(__name__)
+
+_FIXED = {
+    "loss_type": ["sigmoid"],
+    "loss_weights": None,
+    "ld_alpha": None,
+    "f_divergence_type": "reverse_kl",
+    "label_smoothing": 0.0,
+    "use_weighting": False,
+    "padding_free": False,
+    "precompute_ref_log_probs": False,
+    "sync_ref_model": False,
+    "remove_unused_columns": False,
+}
+"""TRL's options that this loss has no place for; anything but these values is refused rather than ignored."""
+
+
+@dataclass
+class FDPOConfig(DPOConfig):
+    """Arguments of `FDPOTrainer`, beside those of `DPOConfig` (whose `beta` is the base temperature).
+
+    Attributes:
+        loss: "fdpo", or "dpo" for the same path with the base beta throughout.
+        alpha: By how much of beta a segment's temperature may rise or fall, 0..1 (paper: 0.3).
+        lam: Sensitivity to the reward gaps (paper: 0.6 on scores of 0..8).
+        segments: Names of the segments; the dataset's columns `gap_<segment>` are their reward gaps.
+        markup: What becomes of tokens that no segment owns, tags and end of turn (see `collate`).
+        nll_weight: Weight of the chosen response's mean negative log-likelihood a token, against likelihood displacement.
+        shared_prefix: Picture and prompt once a pair. An architecture that cannot falls back to two rows, with a warning.
+        reference: "live" runs the reference in every step; "cached" once before the first.
+        reference_cache: Where the cached reference is; `reference.jsonl` in the output folder by default.
+        max_length: Longest prompt and answer together, tokens; a longer pair is refused, never cut. None: no limit.
+        remove_unused_columns: Must stay False: the collator reads the gaps.
+    """
+
+    loss: Literal["fdpo", "dpo"] = "fdpo"
+    alpha: float = 0.3
+    lam: float = 0.6
+    segments: list[str] = field(default_factory=lambda: list(SEGMENTS))
+    markup: Literal["base", "drop", "segment"] = "base"
+    nll_weight: float = 0.0
+    shared_prefix: bool = True
+    reference: Literal["live", "cached"] = "live"
+    reference_cache: str | None = None
+    max_length: int | None = None
+    remove_unused_columns: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ConfigError: If one is out of range, or an option of TRL is set that this loss has no place for.
+        """
+        super().__post_init__()
+        for name, value in _FIXED.items():
+            if getattr(self, name) != value:
+                raise ConfigError(f"{name} must stay {value!r} with FDPOTrainer; got {getattr(self, name)!r}")
+        if not (self.beta > 0 and 0 <= self.alpha <= 1 and self.lam >= 0 and self.nll_weight >= 0):
+            raise ConfigError(
+                "expected beta > 0, alpha in 0..1, lam >= 0 and nll_weight >= 0; "
+                f"got beta={self.beta}, alpha={self.alpha}, lam={self.lam}, nll_weight={self.nll_weight}"
+            )
+        if not self.segments or len(set(self.segments)) < len(self.segments):
+            raise ConfigError(f"expected at least one segment, each named once; got {self.segments}")
+
+
+class FDPOTrainer(SafeCheckpoints, DPOTrainer):
+    """Fine-grained DPO of a vision-language model.
+
+    Takes what `DPOTrainer` takes. The dataset has the columns `images` (paths or pictures), `prompt`, `chosen`, `rejected` and
+    `gap_<segment>`; `training.data.read_preferences` reads it. A gap that is absent or None leaves a pair unscored: its
+    segments weigh the same.
+
+    Args:
+        model: A model, or where to load one from.
+        args: The options.
+        processing_class: The model's processor.
+        train_dataset: The pairs.
+        spans: Finds the segments in a response; by default the LongCoT form, or tags of the segments' names.
+        kwargs: Further arguments of `DPOTrainer`.
+    """
+
+    args: FDPOConfig
+
+    def __init__(
+        self,
+        model: str | PreTrainedModel,
+        args: FDPOConfig,
+        *,
+        processing_class: Any,
+        train_dataset: Dataset,
+        spans: Spans | None = None,
+        **kwargs: Any,
+    ) -> None:
+        encoder = Encoder(
+            processing_class,
+            segments=args.segments,
+            spans=spans,
+            markup=args.markup,
+            max_length=args.max_length,
+        )
+        absent = None
+        if args.reference == "cached" and not (
+            kwargs.get("ref_model") or kwargs.get("peft_config") or isinstance(model, str) or is_peft_model(model)
+        ):
+            kwargs["ref_model"] = absent = _Absent(model.config)
+        super().__init__(
+            model=model,
+            args=args,
+            processing_class=processing_class,
+            train_dataset=train_dataset,
+            data_collator=cast("Any", PairCollator(encoder)),
+            **kwargs,
+        )
+        if self.ref_model is absent:
+            self.ref_model = None
+        self._shares: bool | None = None if args.shared_prefix else False
+        for each in (self.model, self.ref_model):
+            if each is not None:
+                add_token_logps(_unwrapped(each))
+                if args.shared_prefix:
+                    enable_shared_prefix(_unwrapped(each))
+        if args.reference == "cached":
+            self._cache_reference()
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The mean loss of a batch of pairs; second, where asked for, an empty mapping: no logits are ever built."""
+        policy = self._pair_logps(model, inputs)
+        ref = self._reference_logps(inputs)
+        betas = self._betas(inputs["gaps"])
+        loss = fdpo_loss(*policy, *ref, betas).mean()
+        if self.args.nll_weight:
+            loss = loss - self.args.nll_weight * (policy[0].sum(-1) / inputs["lengths"][:, 1]).mean()
+        self._record(policy, ref, betas)
+        return (loss, {}) if return_outputs else loss
+
+    def prediction_step(
+        self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
+    ) -> tuple[Any, None, None]:
+        """The loss of an evaluation batch; no logits."""
+        with torch.no_grad(), self.compute_loss_context_manager():
+            return self.compute_loss(model, cast("dict[str, Any]", self._prepare_inputs(inputs))).detach(), None, None
+
+    @property
+    def segment_names(self) -> tuple[str, ...]:
+        """The segments whose log-probabilities are summed; the last, where markup has the base beta, is `markup`."""
+        return (*self.args.segments, *(["markup"] if self.args.markup == "base" else []))
+
+    def _betas(self, gaps: Float[Tensor, "pairs segments"]) -> Float[Tensor, "pairs all_segments"]:
+        alpha = self.args.alpha if self.args.loss == "fdpo" else 0.0
+        betas = segment_betas(gaps, beta=self.args.beta, alpha=alpha, lam=self.args.lam)
+        base = betas.new_full((len(betas), len(self.segment_names) - betas.shape[1]), self.args.beta)
+        return torch.cat([betas, base], dim=1)
+
+    def _pair_logps(self, model: Any, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        if self._shares is None:
+            self._shares = self._can_share(model)
+        return pair_logps(model(**self._layout(batch, shared=self._shares)), batch, len(self.segment_names))
+
+    def _layout(self, batch: dict[str, Any], *, shared: bool) -> dict[str, Any]:
+        if shared:
+            return packed(batch, _unwrapped(self.model))
+        return padded(batch, pad_token_id=cast("int", self._tokenizer.pad_token_id))
+
+    def _can_share(self, model: Any) -> bool:
+        """Whether this architecture gives the same numbers both ways, tried on the first pairs; warns if it does not."""
+        examples = [self.train_dataset[index] for index in range(min(2, len(self.train_dataset)))]
+        batch = cast("dict[str, Any]", self._prepare_inputs(self.data_collator(examples)))
+        was_training = model.training
+        model.eval()
+        try:
+            with torch.no_grad():
+                plain = model(**self._layout(batch, shared=False)).float()
+                shared = model(**self._layout(batch, shared=True)).float()
+            difference = (plain - shared).abs().max().item()
+            reason = f"log-probabilities differ by up to {difference:.2g} nats"
+        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
+            difference, reason = float("inf"), f"its forward pass failed: {error}"
+        finally:
+            model.train(was_training)
+        # Half precision rounds differently in kernels of different shapes; a wrong mask moves tokens by whole nats
+        limit = 1e-3 if _unwrapped(self.model).dtype == torch.float32 and not self.args.bf16 and not self.args.fp16 else 0.5
+        agrees = torch.tensor([difference <= limit], device=self.accelerator.device)
+        if bool(self.accelerator.gather(agrees).all()):
+            return True
+        logger.warning(
+            "%s cannot share the prefix of a pair: %s. Training goes on with two rows a pair, correct but about half as fast; "
+            "shared_prefix=False silences this.",
+            type(_unwrapped(self.model)).__name__,
+            reason,
+        )
+        return False
+
+    def _reference_logps(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        if "ref_chosen_logps" in batch:
+            return batch["ref_chosen_logps"], batch["ref_rejected_logps"]
+        with torch.no_grad(), self.accelerator.autocast(), self._reference_model() as model:
+            chosen, rejected = self._pair_logps(model, batch)
+        return chosen, rejected
+
+    @contextlib.contextmanager
+    def _reference_model(self) -> Generator[Any]:
+        """The reference: a model of its own, the policy without its adapter, or (before the first step) the policy."""
+        if self.ref_model is not None:
+            yield self.ref_model
+        elif is_peft_model(self.model):
+            wrapped = self.accelerator.unwrap_model(self.model)
+            with use_adapter(wrapped, adapter_name="ref" if "ref" in wrapped.peft_config else None):
+                yield self.model
+        else:
+            was_training = self.model.training
+            yield self.model.eval()
+            self.model.train(was_training)
+
+    def _cache_reference(self) -> None:
+        """Compute, or read, the reference's log-probabilities of every pair, and let go of the reference model."""
+        path = Path(self.args.reference_cache or Path(str(self.args.output_dir)) / "reference.jsonl")
+        with self._reference_model() as model:
+            key = reference_key(_unwrapped(model), self.processing_class, segments=self.segment_names, markup=self.args.markup)
+        self.train_dataset = self._with_reference(self.train_dataset, path, key)
+        if isinstance(self.eval_dataset, Mapping):
+            self.eval_dataset = {
+                name: self._with_reference(data, path.with_stem(f"{path.stem}-{name}"), key)
+                for name, data in self.eval_dataset.items()
+            }
+        elif self.eval_dataset is not None:
+            self.eval_dataset = self._with_reference(self.eval_dataset, path.with_stem(f"{path.stem}-eval"), key)
+        self.ref_model = None
+
+    def _with_reference(self, dataset: Any, path: Path, key: Mapping[str, str]) -> Any:
+        def compute(examples: Sequence[Mapping[str, Any]]) -> list[tuple[list[float], list[float]]]:
+            batch = cast("dict[str, Any]", self._prepare_inputs(self.data_collator(list(examples))))
+            chosen, rejected = self._reference_logps(batch)
+            return list(zip(chosen.tolist(), rejected.tolist(), strict=True))
+
+        rows = ReferenceCache(path, key).complete(
+            dataset, compute, batch_size=self.args.precompute_ref_batch_size or self.args.per_device_train_batch_size
+        )
+        dataset = dataset.add_column("ref_chosen_logps", [chosen for chosen, _ in rows])
+        return dataset.add_column("ref_rejected_logps", [rejected for _, rejected in rows])
+
+    def _record(self, policy: tuple[Tensor, Tensor], ref: tuple[Tensor, Tensor], betas: Tensor) -> None:
+        """Log implicit rewards, margins, accuracies, betas and log-probabilities, of the whole and of each segment."""
+        rewards = [betas * (ours.detach() - theirs) for ours, theirs in zip(policy, ref, strict=True)]
+        values = {"": [*(reward.sum(-1) for reward in rewards), *(side.detach().sum(-1) for side in policy)]}
+        for index, name in enumerate(self.segment_names):
+            values[f"/{name}"] = [*(reward[:, index] for reward in rewards), *(side.detach()[:, index] for side in policy)]
+        rows: dict[str, Tensor] = {}
+        for suffix, (chosen, rejected, logps_chosen, logps_rejected) in values.items():
+            rows[f"rewards/chosen{suffix}"] = chosen
+            rows[f"rewards/rejected{suffix}"] = rejected
+            rows[f"rewards/margins{suffix}"] = chosen - rejected
+            rows[f"rewards/accuracies{suffix}"] = (chosen > rejected).float()
+            rows[f"logps/chosen{suffix}"] = logps_chosen
+            rows[f"logps/rejected{suffix}"] = logps_rejected
+        for index, name in enumerate(self.segment_names):
+            rows[f"betas/{name}"] = betas[:, index]
+        means = self.accelerator.gather(torch.stack(list(rows.values()), dim=1)).mean(0).tolist()
+        mode = "train" if self.model.training else "eval"
+        for name, mean in zip(rows, means, strict=True):
+            self._metrics[mode][name].append(mean)
+
+
+class _Absent(torch.nn.Module):
+    """Stands where TRL would load a second model: a cached reference needs none. It is gone when training starts."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+
+def _unwrapped(model: Any) -> PreTrainedModel:
+    """The transformers model inside wrappers (DDP, compile, PEFT)."""
+    from accelerate.utils import extract_model_from_parallel
+
+    model = extract_model_from_parallel(model)
+    return model.get_base_model() if is_peft_model(model) else model

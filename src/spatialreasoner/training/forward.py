@@ -1,0 +1,131 @@
+"""One forward pass for a batch of pairs: log-probabilities of every response token.
+
+The trainer owns its forward: only hidden states that predict a response token meet the vocabulary. Two layouts give the
+same numbers: `padded` rows, one a response, which every architecture takes, and `shared_prefix`.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.checkpoint import checkpoint
+
+from spatialreasoner.training.loss import segment_logps
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MAX_LOGITS = 2**26
+"""Logits held at once; more are computed in blocks, and again in the backward pass (256 MiB in float32)."""
+
+
+def add_token_logps(model: PreTrainedModel) -> None:
+    """Teach a model to return log-probabilities of chosen tokens alone.
+
+    Afterwards ``model(..., logps_at=at, logps_of=of)`` returns a tensor [tokens]: the log-probability of token `of[i]` as
+    predicted at position `at[i]` of the flattened batch. Without these arguments the model is unchanged. It goes through
+    `forward`, so wrappers (DDP, FSDP, PEFT, autocast) see an ordinary call.
+    """
+    original = model.forward
+    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+
+    @functools.wraps(type(model).forward)  # `generate` checks its arguments against the signature
+    def forward(*args: Any, logps_at: Tensor | None = None, logps_of: Tensor | None = None, **kwargs: Any) -> Any:
+        if logps_at is None or logps_of is None:
+            return original(*args, **kwargs)
+        # Looked up at each call: PEFT and FSDP replace modules later
+        hidden = model.base_model(*args, **kwargs, use_cache=False).last_hidden_state
+        return _token_logps(model.get_output_embeddings(), hidden.flatten(0, 1)[logps_at], logps_of, softcap)
+
+    model.forward = forward
+
+
+def _token_logps(
+    head: Any,
+    hidden: Float[Tensor, "tokens width"],
+    targets: Int[Tensor, " tokens"],
+    softcap: float | None,
+) -> Float[Tensor, " tokens"]:
+    def block_logps(hidden: Tensor, targets: Tensor) -> Tensor:
+        logits = head(hidden).float()
+        if softcap is not None:
+            logits = softcap * torch.tanh(logits / softcap)
+        return -functional.cross_entropy(logits, targets, reduction="none")
+
+    rows = max(1, MAX_LOGITS // head.weight.shape[0])
+    if len(targets) <= rows:
+        return block_logps(hidden, targets)
+    blocks = zip(hidden.split(rows), targets.split(rows), strict=True)
+    return torch.cat([checkpoint(block_logps, *block, use_reentrant=False) for block in blocks])  # pyright: ignore[reportArgumentType]
+
+
+def padded(batch: dict[str, Any], *, pad_token_id: int) -> dict[str, Any]:
+    """Arguments of a forward pass with one row a response: every chosen one, then every rejected one, as in TRL.
+
+    Prompts and pictures stand in two rows each. Rows are padded on the right.
+
+    Args:
+        batch: What `PairCollator` packs.
+        pad_token_id: What fills the rows.
+
+    Returns:
+        Keyword arguments of a model that knows `add_token_logps`, whose result is in the batch's own order.
+    """
+    lengths: list[list[int]] = batch["lengths"].tolist()
+    ids = _rows(batch["input_ids"][0], lengths)
+    width, device = max(map(len, ids)), ids[0].device
+    starts = [  # of each response, in the batch's order
+        (row * width + prompt - 1, length)
+        for pair, (prompt, *responses) in enumerate(lengths)
+        for row, length in zip((pair, len(lengths) + pair), responses, strict=True)
+    ]
+    return {
+        "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_token_id),
+        "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+        **{key: pad_sequence(_rows(value[0], lengths), batch_first=True) for key, value in batch["types"].items()},
+        **{key: torch.cat([value, value]) for key, value in batch["vision"].items()},
+        "logps_at": torch.cat([torch.arange(start, start + length, device=device) for start, length in starts]),
+        "logps_of": batch["input_ids"][0][response_positions(lengths, device=device)],
+    }
+
+
+def response_positions(lengths: list[list[int]], *, device: torch.device) -> Int[Tensor, " tokens"]:
+    """Where the responses' tokens stand in the packed sequence, in order."""
+    spans: list[Tensor] = []
+    start = 0
+    for prompt, chosen, rejected in lengths:
+        spans.append(torch.arange(start + prompt, start + prompt + chosen + rejected, device=device))
+        start += prompt + chosen + rejected
+    return torch.cat(spans)
+
+
+def pair_logps(
+    token_logps: Float[Tensor, " tokens"], batch: dict[str, Any], num_segments: int
+) -> tuple[Float[Tensor, "pairs segments"], Float[Tensor, "pairs segments"]]:
+    """Sum the tokens of each segment, chosen and rejected apart.
+
+    Args:
+        token_logps: Log-probability of each response token, in the batch's order.
+        batch: What `PairCollator` packs.
+        num_segments: How many segments there are, the base one included.
+    """
+    lengths: list[list[int]] = batch["lengths"].tolist()
+    sizes = [length for pair in lengths for length in pair[1:]]
+    ids = batch["segment_ids"][0][response_positions(lengths, device=token_logps.device)]
+    sums = segment_logps(
+        pad_sequence(list(token_logps.split(sizes)), batch_first=True),
+        pad_sequence(list(ids.split(sizes)), batch_first=True, padding_value=-1),
+        num_segments,
+    )
+    return sums[0::2], sums[1::2]
+
+
+def _rows(packed: Tensor, lengths: list[list[int]]) -> list[Tensor]:
+    pairs = [part.split(pair) for part, pair in zip(packed.split([sum(pair) for pair in lengths]), lengths, strict=True)]
+    return [torch.cat([pair[0], pair[side]]) for side in (1, 2) for pair in pairs]

@@ -1,0 +1,150 @@
+"""The reference's log-probabilities on disk: computed once, resumable, refused where anything that decides them changed.
+
+A JSON-lines file. Its first line is the key: digests of weights and processor, the dtype, the segments. Each further line is
+one pair, found again by the digest of its texts and pictures, so rows may be added, removed or shuffled. Lines are
+appended as they are computed; a torn last line is computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner.errors import ConfigError, WorkError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Logps = tuple[list[float], list[float]]
+"""Log-probability of each segment of the chosen and of the rejected response, nats."""
+
+
+def reference_key(model: PreTrainedModel, processor: Any, *, segments: Sequence[str], markup: str) -> dict[str, str]:
+    """What decides the log-probabilities beside the pairs themselves."""
+    return {
+        "model": _weights_digest(model),
+        "processor": _processor_digest(processor),
+        "dtype": str(model.dtype),
+        "segments": ",".join(segments),
+        "markup": markup,
+    }
+
+
+def pair_digest(example: Mapping[str, Any]) -> str:
+    """Digest of a pair's texts and pictures."""
+    digest = hashlib.sha256()
+    for name in ("prompt", "chosen", "rejected"):
+        digest.update(json.dumps(example[name], sort_keys=True).encode() + b"\0")
+    for image in example["images"]:
+        if isinstance(image, str):
+            digest.update(hashlib.sha256(Path(image).read_bytes()).digest())
+        else:
+            digest.update(f"{image.mode}{image.size}".encode() + hashlib.sha256(image.tobytes()).digest())
+    return digest.hexdigest()
+
+
+class ReferenceCache:
+    """The file.
+
+    Args:
+        path: Where it is, or will be.
+        key: What decides its contents (`reference_key`).
+
+    Raises:
+        ConfigError: If the file was made under another key, or is no such file.
+    """
+
+    def __init__(self, path: Path, key: Mapping[str, str]) -> None:
+        self.path = path
+        self.key = dict(key)
+        self._rows: dict[str, Logps] = {}
+        if path.exists():
+            self._read()
+
+    def complete(
+        self,
+        examples: Sequence[Mapping[str, Any]],
+        compute: Callable[[Sequence[Mapping[str, Any]]], list[Logps]],
+        *,
+        batch_size: int,
+    ) -> list[Logps]:
+        """The log-probabilities of all pairs, in order; those not on file are computed and appended.
+
+        Under several processes each computes its share, and the first one writes.
+
+        Raises:
+            WorkError: If the file cannot be written.
+        """
+        from accelerate import PartialState
+        from accelerate.utils import gather_object
+
+        state = PartialState()
+        digests = [pair_digest(examples[index]) for index in range(len(examples))]
+        missing = [index for index, digest in enumerate(digests) if digest not in self._rows]
+        stride = batch_size * state.num_processes
+        for start in range(0, len(missing), stride):
+            share = missing[start + state.process_index * batch_size :][:batch_size]
+            found = compute([examples[index] for index in share]) if share else []
+            rows = gather_object([(digests[index], logps) for index, logps in zip(share, found, strict=True)])
+            self._rows.update(rows)
+            if state.is_main_process:
+                self._append(rows)
+        state.wait_for_everyone()
+        return [self._rows[digest] for digest in digests]
+
+    def _read(self) -> None:
+        lines = self.path.read_bytes().split(b"\n")
+        if _parsed(lines[0]) != {"key": self.key}:
+            raise ConfigError(
+                f"{self.path} holds log-probabilities of another reference (its model, processor, dtype or segments differ). "
+                "Remove the file to compute them anew, or name another one as reference_cache"
+            )
+        # What follows the last newline is a line that was cut off while it was written
+        for row in map(_parsed, lines[1:-1]):
+            if not isinstance(row, dict) or row.keys() != {"pair", "chosen", "rejected"}:
+                raise ConfigError(f"{self.path} is damaged; remove it to compute the reference anew")
+            self._rows[row["pair"]] = (row["chosen"], row["rejected"])
+        if lines[-1]:
+            with self.path.open("r+b") as file:
+                file.truncate(self.path.stat().st_size - len(lines[-1]))
+
+    def _append(self, rows: Sequence[tuple[str, Logps]]) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            new = not self.path.exists()
+            with self.path.open("a", encoding="utf-8") as file:
+                if new:
+                    file.write(json.dumps({"key": self.key}) + "\n")
+                for digest, (chosen, rejected) in rows:
+                    file.write(json.dumps({"pair": digest, "chosen": chosen, "rejected": rejected}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise WorkError(f"cannot write {self.path}: {error.strerror or error}; check the folder and the disk") from error
+
+
+def _weights_digest(model: PreTrainedModel) -> str:
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _processor_digest(processor: Any) -> str:
+    tokenizer = processor.tokenizer
+    text = "\0".join((processor.to_json_string(), str(processor.chat_template), tokenizer.backend_tokenizer.to_str()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

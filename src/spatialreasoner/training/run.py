@@ -1,0 +1,137 @@
+"""`spatialreasoner train`: from a file of rows and the name of a model to a folder with the trained one."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner import records
+from spatialreasoner.errors import ConfigError, MissingExtraError, WorkError
+from spatialreasoner.training.card import write_card
+from spatialreasoner.training.config import CONFIGS, Kind, TrainConfig, read_config
+from spatialreasoner.training.data import message_text, messages_of, read_preferences, read_sft
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import Trainer
+
+SETTINGS_FILE = "training.json"
+"""Beside the model's own `config.json`, whose name transformers claims."""
+
+
+def train(
+    kind: Kind, *, model: str, data: Path, out: Path, config_file: Path | None = None, overrides: Sequence[str] = ()
+) -> None:
+    """Train a model; started again with the same arguments, go on from the last checkpoint.
+
+    Args:
+        kind: `sft`, `dpo` or `fdpo`.
+        model: `tiny` (built on the spot, its tokenizer trained on the data), `hf:` and a repository or folder, or a folder.
+        data: `sft.jsonl` for SFT, `pairs.jsonl` for the others.
+        out: Where the model goes, with `training.json` (settings), `metrics.jsonl`, `README.md` and the checkpoints.
+        config_file: A YAML file with settings, or None.
+        overrides: Settings as ``key=value``, over the file.
+
+    Raises:
+        InputError: If data, model or settings are wrong.
+        MissingExtraError: If the training libraries are not installed.
+        WorkError: If the training fails.
+    """
+    config = read_config(CONFIGS[kind], config_file, overrides)
+    described = _describe(data)
+    record = {"model": model, "data": described, **asdict(config)}
+    if _finished(out, kind, record):
+        return
+    _require_extra()
+    base = _resolve(model, kind, data, out, config)
+    from spatialreasoner.training.build import build_trainer
+
+    trainer = build_trainer(kind, config, base, _read(kind, data), out)
+    records.write_config(out, f"train {kind}", record, name=SETTINGS_FILE)
+    _fit(trainer, out)
+    _save(trainer, out)
+    if trainer.is_world_process_zero():
+        last = {key: value for entry in trainer.state.log_history for key, value in entry.items()}
+        write_card(out, kind=kind, base=model, data=described, config=asdict(config), metrics=last)
+
+
+def _describe(data: Path) -> dict[str, Any]:
+    """The data by name and content: the same rows elsewhere are the same data."""
+    content = records.require_file(data).read_bytes()
+    return {"file": data.name, "sha256": hashlib.sha256(content).hexdigest(), "rows": len(content.splitlines())}
+
+
+def _finished(out: Path, kind: str, record: dict[str, Any]) -> bool:
+    """Whether `out` holds this very run, done.
+
+    Raises:
+        ConfigError: If it holds another one.
+    """
+    if not (out / SETTINGS_FILE).is_file():
+        return False
+    old = json.loads((out / SETTINGS_FILE).read_text("utf-8"))
+    new = json.loads(json.dumps(record))
+    if old.get("stage") != f"train {kind}" or old.get("config") != new:
+        before = old.get("config") or {}
+        changed = sorted(key for key in {*before, *new} if before.get(key) != new.get(key))
+        raise ConfigError(
+            f"{out} holds another run ({old.get('stage')}; differs in {', '.join(changed) or 'the kind of training'}). "
+            "Give another --out, or remove that folder"
+        )
+    return (out / "README.md").is_file()  # written last
+
+
+def _require_extra() -> None:
+    for name in ("datasets", "peft", "trl"):
+        if importlib.util.find_spec(name) is None:
+            raise MissingExtraError(f"training needs {name}, which is not installed: pip install 'spatialreasoner[train]'")
+
+
+def _resolve(model: str, kind: Kind, data: Path, out: Path, config: TrainConfig) -> str:
+    """A folder or repository that transformers can load."""
+    if model != "tiny":
+        return model.removeprefix("hf:")
+    from spatialreasoner.models import tiny
+
+    folder = out / "tiny"
+    if not (folder / "processor_config.json").is_file():
+        tiny.build(
+            "llava",
+            folder,
+            (message_text(message) for row in _read(kind, data).to_list() for message in messages_of(row)),
+            seed=config.seed,
+            width=config.tiny_width,
+            layers=config.tiny_layers,
+            image_size=config.tiny_image,
+            vocabulary=config.tiny_vocabulary,
+        )
+    return str(folder)
+
+
+def _read(kind: Kind, data: Path) -> Dataset:
+    return read_sft(data) if kind == "sft" else read_preferences(data)
+
+
+def _fit(trainer: Trainer, out: Path) -> None:
+    from spatialreasoner.training.checkpoints import latest_checkpoint
+
+    checkpoint = latest_checkpoint(out)
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except RuntimeError as error:  # torch's own, out of memory among them
+        raise WorkError(f"training failed: {error}. With too little memory, lower batch_size and raise accumulation") from error
+
+
+def _save(trainer: Trainer, out: Path) -> None:
+    """Save the model whole, adapters merged, and the adapter beside it."""
+    from accelerate.utils import is_peft_model
+
+    if is_peft_model(trainer.model):
+        trainer.save_model(str(out / "adapter"))
+        trainer.model = trainer.model.merge_and_unload()  # pyright: ignore
+    trainer.save_model(str(out))
