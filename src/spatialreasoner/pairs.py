@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from spatialreasoner import records, responses
+from spatialreasoner import quantities, records, responses
 from spatialreasoner.errors import ConfigError, RecordError, ResponseError
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.scene.marks import draw
@@ -92,7 +92,7 @@ def _pair(
     )  # fmt: skip
 
 
-_NUMBER = re.compile(r"(?<![\w.<])\d{1,9}(?:\.\d{1,9})?(?![\w.>]*>)")
+_DIGITS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 _REGION = re.compile(r"<region([12])>")
 _YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _ORDINALS = re.compile(r"\b(first|second|former|latter)\b")
@@ -115,17 +115,16 @@ def alter_conclusion(question: Question, text: str, rng: Random) -> str | None:
 
 
 def _change_number(question: Question, conclusion: str, rng: Random) -> str:
-    numbers = list(_NUMBER.finditer(conclusion))
-    if not numbers:
+    said = quantities.find(conclusion) or quantities.bare_numbers(conclusion)
+    number = _DIGITS.search(conclusion, *said[-1].span) if said else None
+    if number is None:
         return conclusion
-    number = numbers[-1]
     if question.category == "direction":
-        hour = (round(float(number.group())) + rng.choice((2, 3, 4, 5, 6, 7, 8, 9, 10)) - 1) % 12 + 1
-        said = str(hour)
+        altered = str((round(float(number.group())) + rng.randint(2, 10) - 1) % 12 + 1)
     else:
         decimals = len(number.group().partition(".")[2])
-        said = f"{float(number.group()) * rng.choice((0.4, 0.5, 0.6, 1.4, 1.6, 2.0)):.{decimals}f}"
-    return conclusion[: number.start()] + said + conclusion[number.end() :]
+        altered = f"{float(number.group()) * rng.choice((0.4, 0.5, 0.6, 1.4, 1.6, 2.0)):.{decimals}f}"
+    return conclusion[: number.start()] + altered + conclusion[number.end() :]
 
 
 def _flip(conclusion: str) -> str:
