@@ -10,6 +10,7 @@
     ├── MissingExtraError (ImportError)    an optional dependency is not installed; exits with 2
     └── WorkError (RuntimeError)           something failed while working; exits with 1
         └── EndpointError                  a model endpoint cannot be used
+            └── BusyError                  it may be used when asked again: too many requests, a timeout, a server's error
 
 Every message says what was expected, what came, and what to do.
 """
@@ -55,3 +56,18 @@ class WorkError(SpatialReasonerError, RuntimeError):
 
 class EndpointError(WorkError):
     """A model endpoint cannot be used; the message says how to mend it."""
+
+
+class BusyError(EndpointError):
+    """An endpoint did not answer this time, but may when asked again.
+
+    Args:
+        message: What happened.
+        kind: The class of the failure, for counts: "rate limit", "timeout", "server error", "connection", "bad reply".
+        retry_after: Seconds to wait as the endpoint says, or None where it says nothing.
+    """
+
+    def __init__(self, message: str, *, kind: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after

@@ -115,24 +115,25 @@ async def expand(tree: Tree, node: Node, prompt: Prompt, policies: Sequence[Poli
     continued = replace(prompt, prefix=prefix)
     seeds = [stable_seed(config.seed, tree.question_id, prefix, policy.name, node.expansions) for policy in policies]
     replies = await asyncio.gather(
-        *(_ask(policy, continued, config.samples, seed) for policy, seed in zip(policies, seeds, strict=True))
+        *(policy.complete(continued, n=config.samples, seed=seed) for policy, seed in zip(policies, seeds, strict=True)),
+        return_exceptions=True,  # replies on their way are awaited whatever the others do: they are paid for
     )
     node.expansions += 1
     tree.model_rounds += len(policies)
-    if all(isinstance(reply, EndpointError) for reply in replies):
-        raise EndpointError(f"no policy could continue question {tree.question_id!r}; the first said: {replies[0]}")
+    usable = [reply if isinstance(reply, EndpointError) else _raised(reply) for reply in replies]
+    if all(isinstance(reply, EndpointError) for reply in usable):
+        raise EndpointError(f"no policy could continue question {tree.question_id!r}; the first said: {usable[0]}")
     return [
         candidate
-        for policy, reply in zip(policies, replies, strict=True)
+        for policy, reply in zip(policies, usable, strict=True)
         for candidate in _read(tree.usage[policy.name], policy.name, prefix, reply, config)
     ]
 
 
-async def _ask(policy: Policy, prompt: Prompt, samples: int, seed: int) -> Sequence[Completion] | EndpointError:
-    try:
-        return await policy.complete(prompt, n=samples, seed=seed)
-    except EndpointError as error:  # the other policies go on
-        return error
+def _raised(reply: Sequence[Completion] | BaseException) -> Sequence[Completion]:
+    if isinstance(reply, BaseException):
+        raise reply
+    return reply
 
 
 def _read(

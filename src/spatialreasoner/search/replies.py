@@ -8,7 +8,6 @@ from spatialreasoner.errors import ResponseError
 from spatialreasoner.responses import MAX_CHARACTERS, Stage, parse, stages
 from spatialreasoner.types import Completion
 
-
 _CLOSING = ("", "</description>", "</reasoning>")
 
 

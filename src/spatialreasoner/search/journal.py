@@ -1,0 +1,155 @@
+"""The journal of a run: every reply is on disk before it is used, and every finished question is on disk once.
+
+A SQLite file in write-ahead mode. Writes that wait are committed together, each commit one fsync, so a thousand calls in
+flight cost no more than the disk can bear; a killed process loses nothing that was acknowledged. No pickle is ever read:
+values are JSON text, validated by whoever asks for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spatialreasoner.errors import WorkError
+
+Table = Literal["replies", "questions"]
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, policy TEXT NOT NULL, calls INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS questions (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What a policy's replies in the journal took: calls sent (retries included), tokens read and written."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    statement: str
+    values: tuple[str | int, ...]
+    done: asyncio.Future[None]
+
+
+class Journal:
+    """A journal on disk, held by one process at a time; a context manager.
+
+    Args:
+        path: The file; it and its folder are made if there are none.
+
+    Raises:
+        WorkError: If it cannot be opened, is no journal, or another process holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._waiting: list[_Write] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _hold(path.with_suffix(".lock"))
+            self._writer = _open(path)
+            self._reader = _open(path)
+        except (sqlite3.Error, OSError) as error:
+            raise WorkError(
+                f"cannot open the journal {path}: {error}; delete it to start afresh, replies are then asked again"
+            ) from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+        for connection in (self._reader, self._writer, self._lock):
+            connection.close()
+
+    def get(self, table: Table, key: str) -> str | None:
+        """The value of a key, or None."""
+        row = self._reader.execute(f"SELECT value FROM {table} WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    async def put_reply(self, key: str, value: str, *, policy: str, spent: Spent) -> None:
+        """Write one reply; returns when it is on disk."""
+        await self._put(
+            "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)",
+            (key, policy, spent.calls, spent.prompt_tokens, spent.completion_tokens, value),
+        )
+
+    async def put_question(self, key: str, value: str) -> None:
+        """Write one finished question; returns when it is on disk."""
+        await self._put("INSERT OR REPLACE INTO questions VALUES (?, ?)", (key, value))
+
+    def spent(self) -> Iterator[tuple[str, Spent]]:
+        """What all replies so far took, policy by policy."""
+        rows = self._reader.execute(
+            "SELECT policy, SUM(calls), SUM(prompt_tokens), SUM(completion_tokens) FROM replies GROUP BY policy"
+        )
+        for policy, calls, prompt_tokens, completion_tokens in rows:
+            yield policy, Spent(calls=calls, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+
+    async def _put(self, statement: str, values: tuple[str | int, ...]) -> None:
+        loop = asyncio.get_running_loop()
+        write = _Write(statement, values, loop.create_future())
+        self._waiting.append(write)
+        if self._committing is None or self._committing.done():
+            self._committing = loop.create_task(self._commit_all())
+        await write.done
+
+    async def _commit_all(self) -> None:
+        """Commit what waits, and what has come to wait meanwhile, until nothing does."""
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch)
+            except sqlite3.Error as error:
+                failure = WorkError(f"cannot write the journal {self._path}: {error}; check the disk's free space")
+                _settle(batch, failure)
+            else:
+                _settle(batch, None)
+
+    def _commit(self, batch: list[_Write]) -> None:
+        with self._writer:
+            for write in batch:
+                self._writer.execute(write.statement, write.values)
+
+
+def _settle(batch: list[_Write], failure: WorkError | None) -> None:
+    for write in batch:
+        if write.done.done():  # whoever waited was cancelled
+            continue
+        if failure is None:
+            write.done.set_result(None)
+        else:
+            write.done.set_exception(failure)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.executescript(_TABLES)
+    return connection
+
+
+def _hold(path: Path) -> sqlite3.Connection:
+    """Lock a file for the life of this process; a lock of SQLite's is freed by the system however the process ends."""
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise WorkError(f"another process works in {path.parent}; wait for it to end, or use another folder") from error
+    return connection

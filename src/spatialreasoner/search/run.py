@@ -1,0 +1,269 @@
+"""Search many questions at once, so that nothing is lost and nothing is paid for twice.
+
+A run writes into its folder:
+
+- `trajectories.jsonl`: every question's candidates with their rewards: the tree's whole paths, then plain samples;
+- `trees.jsonl`: one tree a line (`tree.to_json`), with all that a viewer needs;
+- `summary.json`: success by category and by policy, calls, tokens, cost, failures by kind;
+- `config.json`: the settings, the versions, and where questions and scenes are;
+- `timing.json`: how long this process took and how its endpoints fared; the only file that differs from run to run;
+- `journal.sqlite`: replies and finished questions; the same command goes on from it, whatever ended the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spatialreasoner import __version__, records
+from spatialreasoner.errors import ConfigError, SpatialReasonerError
+from spatialreasoner.protocols import Policy, Reward
+from spatialreasoner.scene.questions import prompt as show
+from spatialreasoner.search.budget import Budget, BudgetError, Price
+from spatialreasoner.search.endpoint import Endpoint, Limits, file_digest, identity
+from spatialreasoner.search.journal import Journal
+from spatialreasoner.search.m3cts import SearchConfig
+from spatialreasoner.search.solve import solve
+from spatialreasoner.search.summary import Totals, count
+from spatialreasoner.search.tree import to_json
+from spatialreasoner.types import Question, Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """How many questions are searched, how, and what it may cost.
+
+    Attributes:
+        search: How each tree grows.
+        samples_per_policy: Plain samples of each policy a question, beside its tree (the paper: 2).
+        candidates: Where paths and samples make fewer different whole answers, more samples are drawn, each policy in turn,
+            until there are so many or as many again have been tried.
+        trees_in_flight: Questions worked on at a time.
+        limits: How each policy may be used, by its name; `Limits()` for those not named.
+        max_calls: Most requests sent, over all processes that work on this folder; None is no limit.
+        max_tokens: Most tokens, likewise.
+        max_cost: Most money, likewise, in the currency of the prices.
+    """
+
+    search: SearchConfig = field(default_factory=SearchConfig)
+    samples_per_policy: int = 2
+    candidates: int = 8
+    trees_in_flight: int = 128
+    limits: Mapping[str, Limits] = field(default_factory=dict[str, Limits])
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("samples_per_policy", 0), ("candidates", 0), ("trees_in_flight", 1)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be at least {least}; got {getattr(self, name)}")
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a run stands, for displays.
+
+    Attributes:
+        questions: Questions in all.
+        finished: Questions done, those of earlier processes included.
+        found: Questions done with a right path.
+        trajectories: Candidates written for them.
+        budget: What is spent.
+        endpoints: The policies, with their calls, failures and what stopped them.
+        unfinished: Why questions were given up, by their id.
+    """
+
+    questions: int
+    finished: int = 0
+    found: int = 0
+    trajectories: int = 0
+    budget: Budget
+    endpoints: Sequence[Endpoint]
+    unfinished: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes:
+        summary: The content of `summary.json`.
+        unfinished: Why questions are not done, by their id; the same command tries them again.
+        stopped: The budget that ended the run, or None.
+    """
+
+    summary: Mapping[str, Any]
+    unfinished: Mapping[str, str]
+    stopped: str | None
+
+
+def run_search(
+    *,
+    questions: Sequence[Question],
+    scenes: Mapping[str, Scene],
+    policies: Sequence[Policy],
+    reward: Reward,
+    config: RunConfig,
+    out: Path,
+    inputs: Mapping[str, str],
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> RunResult:
+    """The stage `search`: questions in, scored trajectories and trees out.
+
+    Args:
+        questions: What to answer; ids are unique.
+        scenes: Their scenes by id, paths resolved.
+        policies: The models; names are unique.
+        reward: Rates stages, scores answers.
+        config: The settings.
+        out: The folder to write; where a run of these settings was ended in it, it goes on.
+        inputs: Where questions and scenes came from, kept in `config.json` for the stages after this one.
+        progress: Called at the start and whenever a question is done.
+
+    Raises:
+        ConfigError: If policies share a name, or there is none.
+        WorkError: If the folder cannot be written, or another process works in it.
+    """
+    _check(policies, config)
+    started = time.monotonic()
+    with Journal(out / "journal.sqlite") as journal:
+        run = _Run(questions, scenes, policies, reward, config, journal, progress)
+        stored = {"inputs": dict(inputs), "policies": [endpoint.identity for endpoint in run.endpoints]}
+        records.write_config(out, "search", {**asdict(config), **stored, "reward": identity(reward)})
+        asyncio.run(run.work())
+        summary = run.write(out)
+    timing = {
+        "seconds": round(time.monotonic() - started, 3),
+        "requests": {endpoint.name: endpoint.calls for endpoint in run.endpoints},
+        "failures": {endpoint.name: dict(endpoint.failures) for endpoint in run.endpoints},
+        "stopped_endpoints": {e.name: str(e.stopped) for e in run.endpoints if e.stopped is not None},
+        "stopped": run.stopped,
+        "unfinished": run.progress.unfinished,
+    }
+    records.write_json(out / "timing.json", timing)
+    return RunResult(summary=summary, unfinished=run.progress.unfinished, stopped=run.stopped)
+
+
+def _check(policies: Sequence[Policy], config: RunConfig) -> None:
+    names = [policy.name for policy in policies]
+    if not names:
+        raise ConfigError("a search needs at least one --policy")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"expected policies of different names; got {', '.join(names)}")
+    if unknown := set(config.limits) - set(names):
+        raise ConfigError(f"limits are given for {', '.join(sorted(unknown))}; the policies are {', '.join(names)}")
+
+
+class _Run:
+    """One process at work on a run."""
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        scenes: Mapping[str, Scene],
+        policies: Sequence[Policy],
+        reward: Reward,
+        config: RunConfig,
+        journal: Journal,
+        report: Callable[[Progress], None],
+    ) -> None:
+        self.questions, self.scenes, self.reward, self.config = questions, scenes, reward, config
+        self.journal, self.report = journal, report
+        budget = Budget(max_calls=config.max_calls, max_tokens=config.max_tokens, max_cost=config.max_cost)
+        self.endpoints = [
+            Endpoint(policy, journal=journal, budget=budget, limits=config.limits.get(policy.name, Limits()))
+            for policy in policies
+        ]
+        self.prices = {endpoint.name: endpoint.limits.price for endpoint in self.endpoints}
+        _charge_past(budget, journal, self.prices)
+        self.progress = Progress(questions=len(questions), budget=budget, endpoints=self.endpoints)
+        self.stopped: str | None = None
+        parts = [asdict(config.search), config.samples_per_policy, config.candidates, identity(reward), __version__]
+        self._settings = records.dumps([*parts, [endpoint.identity for endpoint in self.endpoints]])
+
+    async def work(self) -> None:
+        """Finish every question that is not done, many at a time."""
+        waiting = iter(self.questions)
+        self.report(self.progress)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.config.trees_in_flight, len(self.questions))):
+                group.create_task(self._worker(waiting))
+
+    def write(self, out: Path) -> dict[str, Any]:
+        """Write the finished questions in the order given, one in memory at a time; returns the summary."""
+        totals = Totals(prices=self.prices)
+        with (
+            records.atomic_write(out / "trajectories.jsonl") as trajectories,
+            records.atomic_write(out / "trees.jsonl") as trees,
+        ):
+            for row in self._finished():
+                trajectories.writelines(records.dumps(trajectory) + "\n" for trajectory in row["trajectories"])
+                trees.write(records.dumps(row["tree"]) + "\n")
+                totals.add(row["counts"])
+        summary = {"asked": len(self.questions), **totals.summary()}
+        records.write_json(out / "summary.json", summary)
+        return summary
+
+    def _finished(self) -> Iterator[dict[str, Any]]:
+        for question in self.questions:
+            row = self.journal.get("questions", self._key(question))
+            if row is not None:
+                yield json.loads(row)
+
+    async def _worker(self, waiting: Iterator[Question]) -> None:
+        for question in waiting:
+            if self.stopped is not None:
+                return
+            try:
+                await self._finish(question)
+            except BudgetError as error:
+                self.stopped = str(error)
+            except SpatialReasonerError as error:
+                self.progress.unfinished[question.id] = str(error)
+            self.report(self.progress)
+
+    async def _finish(self, question: Question) -> None:
+        key = self._key(question)
+        known = self.journal.get("questions", key)
+        row = await self._solve(question) if known is None else json.loads(known)
+        if known is None:
+            await self.journal.put_question(key, records.dumps(row))
+        self.progress.finished += 1
+        self.progress.found += row["counts"]["outcome"] == "found"
+        self.progress.trajectories += row["counts"]["trajectories"]
+
+    async def _solve(self, question: Question) -> dict[str, Any]:
+        solved = await solve(
+            question,
+            show(question, self.scenes[question.scene_id]),
+            self.endpoints,
+            self.reward,
+            self.config.search,
+            samples_per_policy=self.config.samples_per_policy,
+            candidates=self.config.candidates,
+        )
+        return {
+            "trajectories": [asdict(trajectory) for trajectory in solved.trajectories],
+            "tree": to_json(solved.tree),
+            "counts": count(question, solved),
+        }
+
+    def _key(self, question: Question) -> str:
+        """The journal's key of a finished question: a digest of all that decides its rows."""
+        image = file_digest(self.scenes[question.scene_id].image)
+        return hashlib.sha256(f"{self._settings}\n{image}\n{records.dumps(question)}".encode()).hexdigest()
+
+
+def _charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -> None:
+    """Count what earlier processes spent in this folder."""
+    for policy, spent in journal.spent():
+        budget.calls += spent.calls
+        budget.tokens += spent.prompt_tokens + spent.completion_tokens
+        budget.cost += prices.get(policy, Price()).cost(spent.prompt_tokens, spent.completion_tokens)

@@ -1,0 +1,120 @@
+"""What a run came to: counts of one question, and their sums over all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spatialreasoner.search.budget import Price
+from spatialreasoner.search.solve import Solved
+from spatialreasoner.types import CATEGORIES, Question
+
+_COUNTS = ("calls", "prompt_tokens", "completion_tokens", "kept", "pruned", "samples", "samples_right")
+
+
+def count(question: Question, solved: Solved) -> dict[str, Any]:
+    """What one question came to, as plain JSON."""
+    tree, trajectories = solved.tree, solved.trajectories
+    return {
+        "category": question.category,
+        "outcome": tree.outcome,
+        "rounds": tree.rounds,
+        "model_rounds": tree.model_rounds,
+        "trajectories": len(trajectories),
+        "right": sum(trajectory.success is True for trajectory in trajectories),
+        "paths": sum(trajectory.origin == "search" for trajectory in trajectories),
+        "policies": {name: _count_policy(name, solved) for name in tree.usage},
+    }
+
+
+def _count_policy(name: str, solved: Solved) -> dict[str, Any]:
+    usages = (solved.tree.usage[name], solved.sampling[name])
+    nodes = [node for node in solved.tree.root.walk() if node.policy == name]
+    samples = [t for t in solved.trajectories if t.origin == "sample" and t.policies == (name,)]
+    failures: Counter[str] = Counter()
+    for usage in usages:
+        failures.update(usage.failures)
+    return {
+        "calls": sum(usage.calls for usage in usages),
+        "prompt_tokens": sum(usage.prompt_tokens for usage in usages),
+        "completion_tokens": sum(usage.completion_tokens for usage in usages),
+        "kept": sum(node.pruned is None for node in nodes),
+        "pruned": sum(node.pruned is not None for node in nodes),
+        "samples": len(samples),
+        "samples_right": sum(sample.success is True for sample in samples),
+        "failures": dict(failures),
+    }
+
+
+@dataclass(kw_only=True)
+class Totals:
+    """Sums over questions, and the summary made of them."""
+
+    prices: Mapping[str, Price]
+    sums: Counter[str] = field(default_factory=Counter[str])
+    outcomes: Counter[str] = field(default_factory=Counter[str])
+    categories: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    policies: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    failures: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+
+    def add(self, counted: Mapping[str, Any]) -> None:
+        """Add what one question came to."""
+        found = counted["outcome"] == "found"
+        self.outcomes[counted["outcome"]] += 1
+        self.sums.update({name: counted[name] for name in ("rounds", "model_rounds", "trajectories", "right", "paths")})
+        self.sums.update(questions=1, found=found)
+        self.categories.setdefault(counted["category"], Counter()).update(questions=1, found=found)
+        for name, usage in counted["policies"].items():
+            self.policies.setdefault(name, Counter()).update({key: usage[key] for key in _COUNTS})
+            self.failures.setdefault(name, Counter()).update(usage["failures"])
+
+    def summary(self) -> dict[str, Any]:
+        """The content of `summary.json`; shares are None where there is nothing to share."""
+        policies = {name: self._policy(name) for name in self.policies}
+        cost = sum(policy["cost"] for policy in policies.values())
+        tokens = sum(policy["prompt_tokens"] + policy["completion_tokens"] for policy in policies.values())
+        return {
+            "questions": self.sums["questions"],
+            "found": self.sums["found"],
+            "success_rate": _share(self.sums["found"], self.sums["questions"]),
+            "outcomes": dict(sorted(self.outcomes.items())),
+            "trajectories": self.sums["trajectories"],
+            "trajectories_right": self.sums["right"],
+            "paths": self.sums["paths"],
+            "mean_rounds": _share(self.sums["rounds"], self.sums["questions"]),
+            "model_rounds": self.sums["model_rounds"],
+            "share_pruned": _share(
+                sum(policy["pruned"] for policy in policies.values()),
+                sum(policy["pruned"] + policy["kept"] for policy in policies.values()),
+            ),
+            "calls": sum(policy["calls"] for policy in policies.values()),
+            "tokens": tokens,
+            "cost": round(cost, 6),
+            "cost_per_right_trajectory": None if not self.sums["right"] else round(cost / self.sums["right"], 6),
+            "by_category": {
+                name: {
+                    **self.categories[name],
+                    "success_rate": _share(self.categories[name]["found"], self.categories[name]["questions"]),
+                }
+                for name in CATEGORIES
+                if name in self.categories
+            },
+            "by_policy": policies,
+        }
+
+    def _policy(self, name: str) -> dict[str, Any]:
+        counts = {key: self.policies[name][key] for key in _COUNTS}
+        price = self.prices.get(name, Price())
+        return {
+            **counts,
+            "share_pruned": _share(counts["pruned"], counts["pruned"] + counts["kept"]),
+            "sample_success_rate": _share(counts["samples_right"], counts["samples"]),
+            "cost": round(price.cost(counts["prompt_tokens"], counts["completion_tokens"]), 6),
+            "failures": dict(sorted(self.failures[name].items())),
+        }
+
+
+def _share(part: float, whole: float) -> float | None:
+    return round(part / whole, 6) if whole else None

@@ -1,0 +1,178 @@
+import json
+from random import Random
+
+import pytest
+
+from builders import build_scene
+from spatialreasoner import quantities, records
+from spatialreasoner.errors import BusyError, ConfigError, EndpointError
+from spatialreasoner.models.scripted import scripted
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.scene.questions import ask
+from spatialreasoner.search.budget import Price
+from spatialreasoner.search.endpoint import Limits
+from spatialreasoner.search.m3cts import SearchConfig
+from spatialreasoner.search.run import RunConfig, run_search
+from spatialreasoner.search.tree import from_json
+from spatialreasoner.types import METRES_PER, RewardBreakdown, Trajectory
+
+FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
+
+
+class ConclusionReward:
+    """Right is what the benchmark calls right; a wrong conclusion is pruned, every other stage is fair."""
+
+    async def rate(self, question, prefix, step):
+        if "In Conclusion" not in step:
+            return {"spatial": 0.2}
+        return {"spatial": 1.0 if self.succeeds(question, prefix + step) else -1.0}
+
+    async def score(self, question, text):
+        score = 4.0 if self.succeeds(question, text) else 1.0
+        return RewardBreakdown(visual=4.0, spatial_description=2.0, spatial_reasoning=score, logical=score)
+
+    def succeeds(self, question, text):
+        conclusion = text.rpartition("### In Conclusion\n")[2]
+        if question.value is None:
+            return conclusion.split()[0].strip(",.") in question.answer or None
+        found = quantities.find(conclusion)
+        true = question.value * METRES_PER.get(question.unit, 1)
+        return bool(found) and 0.75 * true <= found[-1].value <= 1.25 * true
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    scene = build_scene(tmp_path_factory.mktemp("scenes"))
+    scenes = {scene.id: scene}
+    policies = [scripted(name, scenes) for name in ("careful", "shallow", "habitual")]
+    return {"questions": ask(Measured(scene), Random(1), 12), "scenes": scenes, "policies": policies}
+
+
+@pytest.fixture
+def job(world, tmp_path):
+    """All that `run_search` needs: 12 questions, three teachers."""
+    inputs = {"questions": "questions.jsonl", "scenes": "scenes"}
+    return {**world, "reward": ConclusionReward(), "config": RunConfig(), "inputs": inputs, "out": tmp_path / "out"}
+
+
+def files(folder):
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def test_a_run_end_to_end(job):
+    seen = []
+    result = run_search(**job, progress=lambda progress: seen.append(progress.finished))
+    assert (result.unfinished, result.stopped) == ({}, None)
+    assert seen[-1] == 12
+    trajectories = list(records.read_jsonl(job["out"] / "trajectories.jsonl", Trajectory))
+    for question in job["questions"]:
+        rows = [t for t in trajectories if t.question_id == question.id]
+        assert [t.index for t in rows] == list(range(len(rows)))
+        assert len(rows) >= 8
+        assert len({t.text for t in rows}) == len(rows)
+        assert sum(t.origin == "sample" for t in rows) >= 6
+    trees = [from_json(json.loads(line)) for line in (job["out"] / "trees.jsonl").read_text().splitlines()]
+    assert [tree.question_id for tree in trees] == [question.id for question in job["questions"]]
+    found = sum(tree.outcome == "found" for tree in trees)
+    assert result.summary["found"] == found >= 6
+    assert result.summary == json.loads((job["out"] / "summary.json").read_text())
+    assert json.loads((job["out"] / "config.json").read_text())["config"]["inputs"] == job["inputs"]
+
+
+def test_the_same_command_again_asks_nothing_and_writes_the_same(job):
+    run_search(**job)
+    first = files(job["out"])
+    again = run_search(**job)
+    assert files(job["out"]) == first
+    assert set(json.loads((job["out"] / "timing.json").read_text())["requests"].values()) == {0}
+    assert again.summary["questions"] == 12
+
+
+def test_other_settings_in_the_same_folder_reuse_what_replies_they_can(job):
+    run_search(**job)
+    run_search(**{**job, "config": RunConfig(samples_per_policy=2, search=SearchConfig(exploration=0.1))})
+    timing = json.loads((job["out"] / "timing.json").read_text())
+    summary = json.loads((job["out"] / "summary.json").read_text())
+    assert sum(timing["requests"].values()) < summary["calls"] / 2
+
+
+def test_a_call_budget_is_kept_to_the_call_and_a_larger_one_goes_on(job, tmp_path):
+    limited = run_search(**{**job, "config": RunConfig(max_calls=50, trees_in_flight=3)})
+    assert "max-calls" in limited.stopped
+    assert sum(json.loads((job["out"] / "timing.json").read_text())["requests"].values()) == 50
+    assert 0 < limited.summary["questions"] < 12
+    run_search(**{**job, "config": RunConfig()})
+    resumed = files(job["out"])
+    run_search(**{**job, "out": tmp_path / "unbroken"})
+    assert resumed == files(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize("limit", [{"max_tokens": 30_000}, {"max_cost": 0.1}])
+def test_token_and_cost_budgets_are_never_exceeded(job, limit):
+    prices = {p.name: Limits(max_tokens=1000, price=Price(prompt=1, completion=4)) for p in job["policies"]}
+    result = run_search(**{**job, "config": RunConfig(limits=prices, trees_in_flight=2, **limit)})
+    assert result.stopped is not None
+    assert result.summary["tokens"] <= limit.get("max_tokens", 10**9)
+    assert 0 < result.summary["cost"] <= limit.get("max_cost", 10**9)
+
+
+class Flaky:
+    """A teacher behind a bad line: every other request fails, as the error says."""
+
+    def __init__(self, teacher, error, every=2):
+        self.teacher, self.error, self.every, self.asked = teacher, error, every, 0
+        self.name, self.identity = teacher.name, teacher.identity
+
+    async def complete(self, prompt, *, n, seed):
+        self.asked += 1
+        if self.asked % self.every == 0:
+            raise self.error
+        return await self.teacher.complete(prompt, n=n, seed=seed)
+
+
+def test_failures_that_pass_change_nothing_but_the_number_of_requests(job, tmp_path):
+    run_search(**job)
+    busy = BusyError("too many requests", kind="rate limit", retry_after=0.001)
+    flaky = [Flaky(teacher, busy) for teacher in job["policies"]]
+    limits = {teacher.name: Limits(attempts=20) for teacher in flaky}
+    run_search(**{**job, "policies": flaky, "config": RunConfig(limits=limits), "out": tmp_path / "flaky"})
+    for name in FILES[:3]:
+        assert (tmp_path / "flaky" / name).read_bytes() == (job["out"] / name).read_bytes()
+    timing = json.loads((tmp_path / "flaky" / "timing.json").read_text())
+    assert all(failed["rate limit"] > 10 for failed in timing["failures"].values())
+
+
+def test_a_policy_that_cannot_be_used_is_stopped_at_once_and_the_others_go_on(job):
+    dead = Flaky(job["policies"][0], EndpointError("the key is refused; set OPENAI_API_KEY"), every=1)
+    result = run_search(**{**job, "policies": [dead, *job["policies"][1:]]})
+    timing = json.loads((job["out"] / "timing.json").read_text())
+    assert result.unfinished == {}
+    assert "OPENAI_API_KEY" in timing["stopped_endpoints"][dead.name]
+    assert dead.asked <= Limits().concurrency
+    assert result.summary["by_policy"][dead.name]["failures"]["unavailable"] > 12
+
+
+def test_a_policy_that_keeps_failing_is_parked(job):
+    hung = Flaky(job["policies"][0], BusyError("no route", kind="connection", retry_after=0), every=1)
+    limits = {hung.name: Limits(attempts=2, park_after=3, concurrency=1)}
+    run_search(**{**job, "policies": [hung, *job["policies"][1:]], "config": RunConfig(limits=limits)})
+    timing = json.loads((job["out"] / "timing.json").read_text())
+    assert "parked" in timing["stopped_endpoints"][hung.name]
+    assert hung.asked <= 12 * 2 + 3  # what was under way when the third request failed for good
+
+
+def test_without_any_usable_policy_every_question_says_why(job):
+    dead = Flaky(job["policies"][0], EndpointError("no credit"), every=1)
+    result = run_search(**{**job, "policies": [dead]})
+    assert len(result.unfinished) == 12
+    assert "no credit" in next(iter(result.unfinished.values()))
+    assert result.summary["questions"] == 0
+
+
+def test_names_must_differ_and_limits_must_be_used(job):
+    with pytest.raises(ConfigError, match="different names"):
+        run_search(**{**job, "policies": job["policies"][:1] * 2})
+    with pytest.raises(ConfigError, match="nobody"):
+        run_search(**{**job, "config": RunConfig(limits={"nobody": Limits()})})
+    with pytest.raises(ConfigError, match="max-calls"):
+        run_search(**{**job, "config": RunConfig(max_calls=0)})
