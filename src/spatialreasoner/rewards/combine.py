@@ -1,0 +1,243 @@
+"""The fine-grained reward of a response: four rewards from one reading of its text (paper, section 3.3)."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from spatialreasoner import responses
+from spatialreasoner.errors import ResponseError
+from spatialreasoner.rewards import logical, spatial, visual
+from spatialreasoner.rewards.arithmetic import Check, checks
+from spatialreasoner.rewards.assertions import Assertion, extract
+from spatialreasoner.rewards.conclusion import claim, reference
+from spatialreasoner.rewards.known import Known
+from spatialreasoner.rewards.logical import Argument
+from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, Verdict, verify
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.types import Question, RewardBreakdown, Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graded:
+    """A reward and what it rests on.
+
+    Attributes:
+        reward: The fine-grained reward.
+        description: The description's statements with verdict and truth.
+        reasoning: Those of reasoning and conclusion.
+        calculations: The calculations and unit conversions of reasoning and conclusion.
+    """
+
+    reward: RewardBreakdown
+    description: tuple[Verdict, ...] = ()
+    reasoning: tuple[Verdict, ...] = ()
+    calculations: tuple[Check, ...] = ()
+
+
+def score_response(scene: Scene | Measured | Known, question: Question, text: str) -> RewardBreakdown:
+    """The fine-grained reward of a response, by geometry alone.
+
+    Args:
+        scene: The question's scene, paths resolved. A `Scene` is loaded, and kept for the next call while its files do not
+            change; a `Measured` or `Known` is used as it is.
+        question: What the response answers; `<region1>` in the text is `question.region_ids[0]`.
+        text: The response. No text raises: one that cannot be read scores low.
+
+    Raises:
+        SceneError: If the scene's depth or picture is unusable.
+    """
+    return grade(scene, question, text).reward
+
+
+def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Graded:
+    """The fine-grained reward of a response with every statement's verdict; arguments as for `score_response`."""
+    known = _known(scene)
+    try:
+        spans = responses.spans(text)
+    except ResponseError as error:
+        return Graded(reward=_refused(str(error)))
+    labels = _labels(known.scene, question)
+    begin, end = spans["description"]
+    start = spans["reasoning"][0]
+    concluded = spans.get("conclusion", (len(text), len(text)))[0]
+    assertions = extract(text, labels)
+    description = _verify(known, question, [a for a in assertions if begin <= a.span[0] < end])
+    reasoning = _verify(known, question, [a for a in assertions if a.span[0] >= start])
+    calculations = tuple(checks(text[start:]))
+    concluding = [verdict for verdict in reasoning if verdict.assertion.span[0] >= concluded]
+    argument = Argument(
+        text=text[start:concluded],
+        premises=[verdict for verdict in reasoning if verdict.assertion.span[0] < concluded],
+        concluding=concluding,
+        described=description,
+        calculations=calculations,
+        claim=claim(question, text[concluded:], [v.assertion for v in concluding], labels) if concluded < len(text) else None,
+        reference=reference(question, labels),
+    )
+    reward = _breakdown(
+        visual.grade(known, question, text[begin:end]),
+        logical.grade(question, argument),
+        spatial.reward(description),
+        spatial.reward(reasoning),
+    )
+    return Graded(reward=reward, description=description, reasoning=reasoning, calculations=calculations)
+
+
+def _verify(known: Known, question: Question, assertions: Sequence[Assertion]) -> tuple[Verdict, ...]:
+    return tuple(verify(known.measured, question, assertion) for assertion in assertions[:MAX_ASSERTIONS])
+
+
+def _breakdown(
+    seen: visual.Criteria, argued: visual.Criteria, described: SpatialScore, reasoned: SpatialScore
+) -> RewardBreakdown:
+    parts = {f"visual.{name}": part for name, part in seen.parts.items()}
+    parts |= {f"logical.{name}": part for name, part in argued.parts.items()}
+    reasons = {f"visual.{name}": reason for name, reason in seen.reasons.items()}
+    reasons |= {f"logical.{name}": reason for name, reason in argued.reasons.items()}
+    for name, score in (("spatial_description", described), ("spatial_reasoning", reasoned)):
+        if score.reason:
+            reasons[name] = score.reason
+    return RewardBreakdown(
+        visual=seen.value,
+        spatial_description=described.value,
+        spatial_reasoning=reasoned.value,
+        logical=argued.value,
+        parts=parts,
+        reasons=reasons,
+    )
+
+
+def _refused(reason: str) -> RewardBreakdown:
+    """What a text earns that is no response at all."""
+    return RewardBreakdown(
+        visual=0.0, spatial_description=0.0, spatial_reasoning=0.0, logical=0.0, reasons={"response": reason}
+    )
+
+
+def _labels(scene: Scene, question: Question) -> tuple[str, ...]:
+    return tuple(scene.region(region_id).label for region_id in question.region_ids)
+
+
+def _known(scene: Scene | Measured | Known) -> Known:
+    if isinstance(scene, Known):
+        return scene
+    if isinstance(scene, Measured):
+        return _known_of(scene)
+    files = [scene.image] + ([scene.depth.path] if scene.depth is not None else [])
+    return _load(scene, tuple(_version(path) for path in files))
+
+
+@lru_cache(maxsize=8)
+def _known_of(measured: Measured) -> Known:
+    return Known(measured)
+
+
+@lru_cache(maxsize=8)
+def _load(scene: Scene, versions: tuple[tuple[int, int] | None, ...]) -> Known:
+    return Known(Measured(scene))
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    """What changes when a file does: time and size; None where there is none."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size
+
+
+class GeometricReward:
+    """The reward of the tree search: verified by geometry, the same every time, and free of charge.
+
+    Args:
+        scenes: The scenes by id, paths resolved.
+        succeeds: Whether the conclusion of a text agrees with a question's reference; None where it cannot be told.
+        kept: How many scenes stay loaded at once.
+    """
+
+    def __init__(
+        self, scenes: Mapping[str, Scene], *, succeeds: Callable[[Question, str], bool | None], kept: int = 16
+    ) -> None:
+        self._scenes = scenes
+        self._succeeds = succeeds
+        self._kept = kept
+        self._loaded: OrderedDict[str, Known] = OrderedDict()
+
+    async def rate(self, question: Question, prefix: str, step: str) -> Mapping[str, float]:
+        """Rate one new stage, -1..1 a criterion; only what the stage itself says counts.
+
+        `visual` is the description's visual consistency, `spatial` the weighted correctness of the stage's statements,
+        `logical` its agreement with what was said before, its calculations, and for a conclusion its validity. A criterion
+        that says nothing about the stage is absent.
+        """
+        known = self.known(question.scene_id)
+        stage = next(iter(responses.stages(step)), None)
+        name = stage.name if stage is not None else "description"
+        text, labels = prefix + step, _labels(known.scene, question)
+        if len(text) > responses.MAX_CHARACTERS:
+            return {"logical": -1.0}
+        verdicts = _verify(known, question, extract(text, labels))
+        before = [verdict for verdict in verdicts if verdict.assertion.span[0] < len(prefix)]
+        new = verdicts[len(before) :]
+        score = spatial.reward(new).value if any(verdict.score is not None for verdict in new) else None
+        ratings = {"spatial": None if score is None else score / FULL}
+        if name == "description" and not prefix.strip():
+            seen = visual.grade(known, question, _inner(text))
+            ratings["visual"] = None if seen.value is None else seen.value / FULL
+        else:
+            ratings["logical"] = self._logic(question, labels, prefix, step, before, new, concludes=name == "conclusion")
+        return {name: 2.0 * rating - 1.0 for name, rating in ratings.items() if rating is not None}
+
+    async def score(self, question: Question, text: str) -> RewardBreakdown:
+        """The fine-grained reward of a complete answer."""
+        return score_response(self.known(question.scene_id), question, text)
+
+    def succeeds(self, question: Question, text: str) -> bool | None:
+        """Whether the conclusion agrees with the reference; None where it cannot be told."""
+        return self._succeeds(question, text)
+
+    def known(self, scene_id: str) -> Known:
+        """A scene, loaded; the least recently used one is forgotten when more than `kept` are loaded.
+
+        Raises:
+            KeyError: If there is no such scene.
+        """
+        if scene_id not in self._loaded:
+            self._loaded[scene_id] = Known(Measured(self._scenes[scene_id]))
+            if len(self._loaded) > self._kept:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(scene_id)
+        return self._loaded[scene_id]
+
+    @staticmethod
+    def _logic(
+        question: Question,
+        labels: tuple[str, ...],
+        prefix: str,
+        step: str,
+        before: Sequence[Verdict],
+        new: Sequence[Verdict],
+        *,
+        concludes: bool,
+    ) -> float | None:
+        said = [verdict.assertion for verdict in new]
+        argument = Argument(
+            text=prefix,
+            premises=before,
+            concluding=new,
+            described=(),
+            calculations=checks(step),
+            claim=claim(question, step, said, labels) if concludes else None,
+            reference=reference(question, labels),
+        )
+        return logical.rate(question, argument, step, concludes=concludes)
+
+
+def _inner(text: str) -> str:
+    """The words of a description stage without its tags."""
+    begin, end = responses.spans(text)["description"]
+    return text[begin:end] if end > begin else text.replace("<description>", "").replace("</description>", "")

@@ -1,0 +1,185 @@
+"""Reading a description: which things it mentions, what it calls them, and which colours and sizes it gives them.
+
+Each sentence becomes a string with one character a word, its class, and short regular expressions over that string find
+names, appositions and attributes. No sentence needs its neighbours, so their order does not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from spatialreasoner.rewards import colours
+from spatialreasoner.rewards.known import SIZE_WORDS, Known
+
+MAX_WORDS = 2000
+"""Words of a description that are read; no honest one is longer."""
+
+_TOKEN = re.compile(
+    r"<regions? ?(?P<tag>\d{1,4})>|\bregions? ?\[(?P<index>\d{1,4})\]|\b(?:region|mask) ?\(?(?P<number>\d{1,4})\b"
+    r"|(?P<word>[a-z]{1,40}(?:[-'][a-z]{1,40}){0,3})|(?P<mark>[.!?;](?=\s|$|<)|[\n,():])"
+    r"|(?P<digits>\d{1,20}(?:[.,]\d{1,20}){0,3})"
+)
+_ENDS = frozenset(".!?;\n")
+
+_CLASSES: Mapping[str, str] = {
+    "C": "is are was were be being appears appear looks look seems seem represents shows depicts contains displays",
+    "H": "has have with",
+    "K": "color colour colored coloured hue",
+    "D": "a an the this that one its some another any each what",
+    "W": "which who that's it's",
+    "I": "in as labelled labeled marked shown called named denoted highlighted outlined identified",
+    "&": "and",
+    "P": (
+        "of on at by near next beside behind above below under over beneath between from to into onto along against across "
+        "around through toward towards inside outside off up down left right front back top bottom closer farther further "
+        "than or but while whereas stands stand sits sit lies lie rests hangs holds holding touching facing leaning placed "
+        "positioned located situated standing sitting lying resting about approximately roughly there not no nor if it they "
+        "them he she we i you both other others where when because so then also can could may might"
+    ),
+    "9": "m cm mm ft meter meters metre metres centimeter centimeters centimetre centimetres inch inches foot feet times",
+    "G": "image picture photo photograph scene view camera foreground frame shot snapshot viewer middle center centre side",
+}
+_CLASS_OF = {word: name for name, words in _CLASSES.items() for word in words.split()}
+
+_APPOSITION = re.compile(
+    r"R\)?(?:,?W?(?:CI?)D?|[,(:]D|[(:])[ASX&,]{0,5}(?P<name>N)|(?P<first>N)(?:\(|,?I{1,3}D?|)(?P<region>R)"
+)
+_BEFORE = re.compile(r"(?P<words>[AS](?:[ASX,&]{0,4}?[AS])?)X{0,2}(?P<thing>[NR])")
+_AFTER = re.compile(r"(?P<thing>[NR])\)?(?:,?W?C(?P<words>[ASX,&D]{1,7})(?!N)|(?:H|C)D?(?P<hue>[ASX&]{1,4})K)")
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that a sentence mentions: one of the question's own regions, or a name."""
+
+    region: str | None
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a description.
+
+    Attributes:
+        words: Its words, lower case.
+        things: What it mentions, in order.
+        calls: Pairs (region, name) where it says what a region is.
+        attributes: Pairs (thing, word) of colours and sizes; a thing that is called something stands for its region.
+        sets_scene: Whether it speaks of the picture as such.
+    """
+
+    words: tuple[str, ...]
+    things: tuple[Thing, ...]
+    calls: tuple[tuple[str, str], ...]
+    attributes: tuple[tuple[Thing, str], ...]
+    sets_scene: bool
+
+
+def read(known: Known, text: str) -> list[Sentence]:
+    """The sentences of a description, read with the names that the scene and the vocabulary know.
+
+    Args:
+        known: The scene.
+        text: The description; what follows its first `MAX_WORDS` words is not read.
+    """
+    return [_read_sentence(known, tokens) for tokens in _sentences(text)]
+
+
+def _sentences(text: str) -> Iterator[list[tuple[str, str]]]:
+    """Tokens (class, word) of each sentence."""
+    tokens: list[tuple[str, str]] = []
+    for count, match in enumerate(_TOKEN.finditer(text.lower())):
+        if count == MAX_WORDS:
+            break
+        kind, word = match.lastgroup, match[match.lastgroup or 0]
+        if kind == "word":
+            tokens.append((_class_of(word), word))
+        elif kind == "mark" and word in _ENDS:
+            if tokens:
+                yield tokens
+            tokens = []
+        elif kind == "mark":
+            tokens.append((word, word))
+        elif kind == "digits":
+            tokens.append(("9", word))
+        else:
+            tokens.append(("R", f"region{int(word) + (kind == 'index')}"))
+    if tokens:
+        yield tokens
+
+
+@lru_cache(maxsize=4096)
+def _class_of(word: str) -> str:
+    if word in colours.WORDS:
+        return "A"
+    return "S" if word in SIZE_WORDS else _CLASS_OF.get(word, "X")
+
+
+def _read_sentence(known: Known, tokens: list[tuple[str, str]]) -> Sentence:
+    classes, words = _with_names(known, tokens)
+    things = {
+        place: Thing(word, None) if name == "R" else Thing(None, word)
+        for place, (name, word) in enumerate(zip(classes, words, strict=True))
+        if name in "NR"
+    }
+    called: dict[int, int] = {}
+    for match in _APPOSITION.finditer(classes):
+        pair = (match.start(), match.start("name")) if match["name"] else (match.start("region"), match.start("first"))
+        called[pair[1]] = pair[0]
+    attributes = [(things[called.get(place, place)], words[at]) for place, at in _attributes(classes) if classes[at] in "AS"]
+    return Sentence(
+        words=tuple(words),
+        things=tuple(things.values()),
+        calls=tuple((words[region], words[name]) for name, region in called.items()),
+        attributes=tuple(attributes),
+        sets_scene="G" in classes,
+    )
+
+
+def _attributes(classes: str) -> Iterator[tuple[int, int]]:
+    """Places (thing, attribute word) in a sentence: "a red box", "the box is red", "the box has a red colour"."""
+    taken: set[int] = set()
+    for match in _BEFORE.finditer(classes):
+        for at in range(*match.span("words")):
+            taken.add(at)
+            yield match.start("thing"), at
+    for match in _AFTER.finditer(classes):
+        start, end = match.span("words") if match["words"] else match.span("hue")
+        for at in range(start, end):
+            if at not in taken:
+                yield match.start("thing"), at
+
+
+def _with_names(known: Known, tokens: list[tuple[str, str]]) -> tuple[str, list[str]]:
+    """Classes and words of a sentence with every name joined into one word of class N.
+
+    Words of the picture itself ("picture") and colours that stand before another word ("orange") are names only where the
+    scene has such a thing and no other reading.
+    """
+    classes: list[str] = []
+    words: list[str] = []
+    longest = known.longest
+    place = 0
+    while place < len(tokens):
+        name, word = tokens[place]
+        reach = longest.get(word, 0)
+        for length in range(min(reach, len(tokens) - place), 0, -1):
+            joined = " ".join(pair[1] for pair in tokens[place : place + length]) if length > 1 else word
+            if joined in known.nouns and (length > 1 or _may_be_noun(known, name, joined, tokens, place)):
+                name, word = "N", joined
+                place += length - 1
+                break
+        classes.append(name)
+        words.append(word)
+        place += 1
+    return "".join(classes), words
+
+
+def _may_be_noun(known: Known, name: str, word: str, tokens: list[tuple[str, str]], place: int) -> bool:
+    if name == "X":
+        return True
+    follows = tokens[place + 1][0] if place + 1 < len(tokens) else "."
+    return word in known.terms and (name == "G" or (name == "A" and follows not in "XASN"))

@@ -1,0 +1,157 @@
+"""What is known of a scene besides its geometry: what its regions may be called, their colours, and how large they are."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import UInt8
+
+from spatialreasoner.rewards import colours, vocabulary
+from spatialreasoner.rewards.vocabulary import Vocabulary
+from spatialreasoner.scene.files import read_image
+from spatialreasoner.scene.masks import decode
+from spatialreasoner.scene.measure import Measured, Quantity
+from spatialreasoner.types import Scene
+
+SIZE_WORDS: Mapping[str, tuple[Quantity | None, int]] = {
+    **dict.fromkeys(("large", "big", "huge", "bulky", "sizable", "massive", "giant"), (None, 1)),
+    **dict.fromkeys(("small", "little", "tiny", "compact", "miniature"), (None, -1)),
+    **dict.fromkeys(("tall", "high"), ("height", 1)),
+    **dict.fromkeys(("short", "low", "squat"), ("height", -1)),
+    **dict.fromkeys(("wide", "broad"), ("width", 1)),
+    **dict.fromkeys(("narrow", "slim", "thin"), ("width", -1)),
+}
+"""Words for a size without a number: the quantity (None for the volume), and whether they mean more or less of it."""
+
+
+class Known:
+    """A scene and everything that descriptions of it can be checked against; loaded once, when first asked for.
+
+    Args:
+        measured: The scene's geometry.
+        words: What things may be called.
+
+    Attributes:
+        closed: Whether every object of the scene is known, so that what is not known is not there.
+    """
+
+    def __init__(self, measured: Measured, *, words: Vocabulary | None = None) -> None:
+        self.measured = measured
+        self.vocabulary = vocabulary.load() if words is None else words
+        self.closed = self.scene.objects is not None
+        self._colour_scores: dict[tuple[str, str], float] = {}
+        self._has: dict[str, bool | None] = {}
+
+    @property
+    def scene(self) -> Scene:
+        """The scene itself."""
+        return self.measured.scene
+
+    @cached_property
+    def names(self) -> Mapping[str, frozenset[str]]:
+        """What each region may be called, by its id."""
+        return {region.id: self._region_names(region.id, region.label) for region in self.scene.regions}
+
+    @cached_property
+    def terms(self) -> Mapping[str, tuple[str, ...]]:
+        """The regions that each name may mean; none for a known object without a region."""
+        terms: dict[str, tuple[str, ...]] = {}
+        for region_id, names in self.names.items():
+            for name in names:
+                terms[name] = (*terms.get(name, ()), region_id)
+        for hidden in self.scene.objects or ():
+            if hidden.region_id is None:
+                for name in self.vocabulary.fitting(hidden.kind):
+                    terms.setdefault(name, ())
+        return terms
+
+    @cached_property
+    def nouns(self) -> frozenset[str]:
+        """Every name that can be read in a text: the vocabulary's and the scene's own."""
+        return frozenset(self.terms).union(self.vocabulary.objects, self.vocabulary.kinds)
+
+    @cached_property
+    def longest(self) -> Mapping[str, int]:
+        """The number of words of the longest name that begins with a word."""
+        longest: dict[str, int] = {}
+        for name in self.nouns:
+            words = name.split(" ")
+            longest[words[0]] = max(longest.get(words[0], 0), len(words))
+        return longest
+
+    def fits(self, region_id: str, name: str) -> bool:
+        """Whether a region may be called by a name; a more special one ("office chair" for a chair) will do."""
+        names = self.names[region_id]
+        if name in names:
+            return True
+        return any(head in names and head in self.vocabulary.objects for head in vocabulary.heads(name)[1:])
+
+    def has(self, name: str) -> bool | None:
+        """Whether there is a thing of that name; None where that is unknown, or the name would fit anything."""
+        if name not in self._has:
+            self._has[name] = self._has_any(name)
+        return self._has[name]
+
+    def _has_any(self, name: str) -> bool | None:
+        if vocabulary.ANYTHING in self.vocabulary.kinds.get(name, ()):
+            return None
+        if name in self.terms or any(self.fits(region_id, name) for region_id in self.names):
+            return True
+        return False if self.closed and not self.vocabulary.is_background(name) else None
+
+    def colour_score(self, region_id: str, word: str) -> float:
+        """How well a colour word fits a region, 0..1: by its known colour, its label, or the pixels under its mask."""
+        key = (region_id, word)
+        if key not in self._colour_scores:
+            self._colour_scores[key] = self._colour_score(region_id, word)
+        return self._colour_scores[key]
+
+    def size_score(self, region_id: str, word: str) -> float | None:
+        """How well a size word fits a region among the scene's regions, 0..1; None where sizes are unknown.
+
+        Such words are vague: they are right down to half of the median region ("large"), and wrong from a quarter on.
+        """
+        quantity, sign = SIZE_WORDS[word]
+        sizes = self._sizes(quantity)
+        if region_id not in sizes or len(sizes) < 2:
+            return None
+        ratio = sizes[region_id] / statistics.median(sizes.values())
+        share = ratio if sign > 0 else 1 / ratio
+        return min(1.0, max(0.0, (share - 0.25) / 0.25))
+
+    def _region_names(self, region_id: str, label: str) -> frozenset[str]:
+        kinds = [known.kind for known in self.scene.objects or () if known.region_id == region_id]
+        return frozenset().union(*(self.vocabulary.fitting(name) for name in (label, *kinds)))
+
+    def _colour_score(self, region_id: str, word: str) -> float:
+        known = next((o.colour for o in self.scene.objects or () if o.region_id == region_id), None)
+        if known is not None:
+            return colours.score_known(word, known)
+        label = self.scene.region(region_id).label.lower().split()
+        said = max((colours.score_known(word, own) for own in label if own in colours.BASIC or own == word), default=0.0)
+        return max(said, colours.score(word, self._shares[region_id]))
+
+    @cached_property
+    def _shares(self) -> Mapping[str, Mapping[str, float]]:
+        picture: UInt8[np.ndarray, "h w 3"] = np.asarray(read_image(self.scene.image))
+        return {region.id: colours.shares(picture[decode(region.mask)]) for region in self.scene.regions}
+
+    def _sizes(self, quantity: Quantity | None) -> Mapping[str, float]:
+        """The size of every region that has one, by the region's id."""
+        if quantity not in self._size_tables:
+            found = {region.id: self._size(quantity, region.id) for region in self.scene.regions}
+            self._size_tables[quantity] = {name: size for name, size in found.items() if size}
+        return self._size_tables[quantity]
+
+    def _size(self, quantity: Quantity | None, region_id: str) -> float | None:
+        if quantity is not None:
+            return self.measured.quantity(quantity, region_id).value
+        cloud = self.measured.cloud(region_id)
+        return None if cloud is None else cloud.volume
+
+    @cached_property
+    def _size_tables(self) -> dict[Quantity | None, Mapping[str, float]]:
+        return {}

@@ -1,0 +1,267 @@
+"""Logical coherence of a reasoning, 0..4: the paper's four criteria (appendix A), each verified.
+
+- factual consistency: how true its premises are of the scene; a premise that contradicts the description counts half;
+- logical coherence: the share of its statements that contradict no earlier one, and of its steps that are not repeats;
+- rule application: the share of its calculations and unit conversions that are right;
+- conclusion validity: whether the conclusion follows from the steps, and agrees with the reference answer.
+
+A criterion that nothing in the text bears on is unscored, and the others make up the reward. A reasoning without a conclusion
+that answers the question has no valid conclusion.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from spatialreasoner import quantities
+from spatialreasoner.rewards.arithmetic import Check
+from spatialreasoner.rewards.assertions import Assertion
+from spatialreasoner.rewards.conclusion import Claim, agreement, polarity
+from spatialreasoner.rewards.spatial import EXACT, Verdict, distinct, is_asked
+from spatialreasoner.rewards.visual import Criteria
+from spatialreasoner.scene.measure import CONVERSE
+from spatialreasoner.scene.questions import relation_of
+from spatialreasoner.types import Question
+
+CRITERIA = ("factual", "coherence", "rules", "conclusion")
+
+_STEP = re.compile(r"#{2,4}[ \t]*step \d{1,4}\b[:.]?|^[ \t]*\**step \d{1,4}\b[:.]?", re.IGNORECASE | re.MULTILINE)
+_POSITIVE = {"left": "left", "right": "left", "above": "above", "below": "above", "tall": "tall", "short": "tall",
+             "wide": "wide", "thin": "wide", "big": "big", "small": "big", "behind": "behind", "front": "behind"}  # fmt: skip
+_SIZED = {"height": "tall", "width": "wide", "camera_distance": "behind"}
+"""Which relation two stated sizes decide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """A reasoning as the criteria see it.
+
+    Attributes:
+        text: Everything before the conclusion.
+        premises: The statements before the conclusion, with their verdicts.
+        concluding: The statements of the conclusion, with their verdicts.
+        described: The statements of the description, with their verdicts.
+        calculations: Calculations and conversions of reasoning and conclusion.
+        claim: What the conclusion claims, or None where there is no conclusion that answers the question.
+        reference: The true answer, where there is one.
+    """
+
+    text: str
+    premises: Sequence[Verdict]
+    concluding: Sequence[Verdict]
+    described: Sequence[Verdict]
+    calculations: Sequence[Check]
+    claim: Claim | None
+    reference: Claim | None
+
+
+def grade(question: Question, argument: Argument) -> Criteria:
+    """Grade one reasoning with its conclusion."""
+    if not argument.text.strip() and argument.claim is None:
+        return Criteria(parts=dict.fromkeys(CRITERIA, 0.0), reasons={"conclusion": "there is no reasoning"})
+    wrong = [check for check in argument.calculations if not check.right]
+    rules = 1 - len(wrong) / len(argument.calculations) if argument.calculations else None
+    factual, false = _factual(argument)
+    coherence, clash = _coherence(argument)
+    conclusion, why = _conclusion(question, argument)
+    parts = {"factual": factual, "coherence": coherence, "rules": rules, "conclusion": conclusion}
+    complaints = {
+        "factual": false,
+        "coherence": clash,
+        "rules": f"{wrong[0].text!r} should be {wrong[0].expected:.4g}" if wrong else "",
+        "conclusion": why,
+    }
+    return Criteria(parts=parts, reasons={name: text for name, text in complaints.items() if text})
+
+
+def rate(question: Question, argument: Argument, step: str, *, concludes: bool) -> float | None:
+    """Logic of one new step, 0..1: its contradictions with what was said before, its calculations, and its conclusion.
+
+    Args:
+        question: What is answered.
+        argument: What came before the step as its premises, the step's own statements as its concluding ones, and the
+            step's calculations.
+        step: The step's text.
+        concludes: Whether the step is the conclusion.
+
+    Returns:
+        The mean of what could be scored; None where nothing could.
+    """
+    clashes = contradictions((v.assertion for v in argument.premises), [v.assertion for v in argument.concluding])
+    scores = [clashes.count("") / len(clashes)] if clashes else []
+    if argument.calculations:
+        scores.append(sum(check.right for check in argument.calculations) / len(argument.calculations))
+    if concludes:
+        scores.append(_conclusion(question, argument)[0])
+    if step.strip() and step.strip() in argument.text:
+        scores.append(0.0)  # a step that was taken before leads nowhere
+    return sum(scores) / len(scores) if scores else None
+
+
+def contradicts(first: Assertion, second: Assertion) -> bool:
+    """Whether two statements cannot both be true: opposite relations, or values more than 10 % (one hour) apart.
+
+    Only statements about the same relation or quantity of the same regions can contradict each other.
+    """
+    left, right = _stance(first), _stance(second)
+    if left is None or right is None or left[0] != right[0]:
+        return False
+    if isinstance(left[1], bool) or isinstance(right[1], bool):
+        return left[1] != right[1] and not (first.negated and second.negated)
+    return _apart(first.kind, left[1], right[1])
+
+
+def _apart(kind: str, left: float, right: float) -> bool:
+    if kind == "direction":
+        return abs((left - right + 6) % 12 - 6) > 1
+    return abs(left - right) > EXACT * max(abs(left), abs(right)) + 1e-9
+
+
+def _stance(assertion: Assertion) -> tuple[tuple[object, ...], float | bool] | None:
+    """What a statement is about, and which side it takes; None for what takes no side."""
+    regions = assertion.regions
+    if assertion.kind in CONVERSE and assertion.unit is None:
+        if len(regions) != 2:
+            return None
+        positive = _POSITIVE[assertion.kind]
+        holds = (positive == assertion.kind) == (regions[0] <= regions[1])
+        return (positive, *sorted(regions)), holds != assertion.negated
+    if assertion.value is None or assertion.negated:
+        return None
+    ordered = regions if assertion.kind == "direction" or assertion.unit == "times" else tuple(sorted(regions))
+    middle = assertion.value if assertion.high is None else (assertion.value + assertion.high) / 2
+    return (assertion.kind, assertion.unit, *ordered), middle
+
+
+def _factual(argument: Argument) -> tuple[float | None, str]:
+    """Mean correctness of the distinct premises that can be verified, and the worst one's reason."""
+    described = _table(verdict.assertion for verdict in argument.described)
+    scores: list[tuple[float, str]] = []
+    for verdict in distinct(argument.premises):
+        if verdict.score is None:
+            continue
+        stance = _stance(verdict.assertion)
+        before = described.get(stance[0]) if stance else None
+        clash = before is not None and contradicts(before, verdict.assertion)
+        reason = f"{verdict.assertion.kind}: {'contradicts the description' if clash else verdict.reason}"
+        scores.append((verdict.score * (0.5 if clash else 1.0), reason))
+    if not scores:
+        return None, ""
+    worst = min(scores)
+    return sum(score for score, _ in scores) / len(scores), worst[1] if worst[0] < 1 else ""
+
+
+def _coherence(argument: Argument) -> tuple[float | None, str]:
+    """Share of the statements without a contradiction, times the share of the steps that are not said twice."""
+    clashes = contradictions((), [verdict.assertion for verdict in (*argument.premises, *argument.concluding)])
+    steps = [step.split() for step in _STEP.split(argument.text)[1:]]
+    repeated = len(steps) - len({tuple(step) for step in steps})
+    if not clashes and not steps:
+        return None, ""
+    coherent = clashes.count("") / len(clashes) if clashes else 1.0
+    share = coherent * (1 - repeated / len(steps) if steps else 1.0)
+    return share, next(filter(None, clashes), "") or (f"{repeated} steps repeat others" if repeated else "")
+
+
+def contradictions(earlier: Iterable[Assertion], statements: Iterable[Assertion]) -> list[str]:
+    """For each statement that takes a side, what is wrong with it: empty, or that it contradicts an earlier one.
+
+    Args:
+        earlier: What was said before; not judged.
+        statements: What is judged, in order; each counts as said for the next.
+    """
+    said: dict[tuple[object, ...], Assertion] = {}
+    sizes: dict[tuple[str, str], float] = {}
+    found: list[str] = []
+    for judged, assertion in (*((False, one) for one in earlier), *((True, one) for one in statements)):
+        stance = _stance(assertion)
+        if stance is None:
+            continue
+        before = said.setdefault(stance[0], assertion)
+        clash = contradicts(before, assertion) or _against_sizes(assertion, sizes)
+        if judged:
+            regions = ", ".join(assertion.regions)
+            found.append(f"{assertion.kind} of {regions} contradicts an earlier statement" if clash else "")
+        if assertion.kind in _SIZED and assertion.unit == "m" and assertion.value is not None and len(assertion.regions) == 1:
+            sizes[_SIZED[assertion.kind], assertion.regions[0]] = assertion.value
+    return found
+
+
+def _against_sizes(assertion: Assertion, sizes: Mapping[tuple[str, str], float]) -> bool:
+    """Whether a relation contradicts the sizes that were stated of its two regions."""
+    if assertion.kind not in CONVERSE or assertion.unit is not None or len(assertion.regions) != 2:
+        return False
+    positive = _POSITIVE[assertion.kind]
+    first, second = (sizes.get((positive, region)) for region in assertion.regions)
+    if first is None or second is None or not _apart("", first, second):
+        return False
+    return ((first > second) == (positive == assertion.kind)) == assertion.negated
+
+
+def _conclusion(question: Question, argument: Argument) -> tuple[float, str]:
+    """Mean of what is known of its support by the steps and of its agreement with the reference."""
+    if argument.claim is None:
+        return 0.0, "no conclusion that answers the question"
+    supported = _support(question, argument, argument.claim)
+    scores, reasons = [supported], ["" if supported == 1 else "the steps do not lead to it"]
+    if argument.reference is not None:
+        scores.append(agreement(question, argument.claim, argument.reference))
+        reasons.append("" if scores[-1] == 1 else f"the true answer is {_words(argument.reference)}")
+    return sum(scores) / len(scores), "; ".join(filter(None, reasons))
+
+
+def _support(question: Question, argument: Argument, claim: Claim) -> float:
+    """1 where the steps say what the conclusion claims, 0 where they say otherwise or give no number for it, else half."""
+    if claim.holds is not None:
+        asked = [v.assertion for v in argument.premises if is_asked(question, v.assertion) and v.assertion.value is None]
+        said = [polarity(question, assertion) for assertion in asked] or list(_from_sizes(question, argument))
+        return float(said[-1] == claim.holds) if said else 0.5
+    stated = [v.assertion.value for v in argument.premises if is_asked(question, v.assertion)]
+    return float(any(_same(question, claim, value) for value in (*stated, *_numbers(question, argument))))
+
+
+def _from_sizes(question: Question, argument: Argument) -> Iterator[bool]:
+    """Whether the asked relation holds by sizes that the steps state of both regions."""
+    relation = relation_of(question.category)
+    if relation is None:
+        return
+    sizes = {
+        verdict.assertion.regions[0]: verdict.assertion.value
+        for verdict in argument.premises
+        if _SIZED.get(verdict.assertion.kind) == _POSITIVE[relation] and verdict.assertion.unit == "m"
+    }
+    first, second = sizes.get("region1"), sizes.get("region2")
+    if first is not None and second is not None and first != second:
+        yield (first > second) == (_POSITIVE[relation] == relation)
+
+
+def _numbers(question: Question, argument: Argument) -> Iterator[float]:
+    """Every number of the steps that could be the claim: hours, or lengths in metres and results of calculations."""
+    unit = "hour" if question.category == "direction" else "m"
+    for quantity in quantities.find(argument.text):
+        if quantity.unit == unit:
+            yield from (quantity.value, quantity.middle)
+
+
+def _same(question: Question, claim: Claim, value: float | None) -> bool:
+    """Whether a number of the steps is the claimed one, up to rounding."""
+    if value is None or claim.value is None:
+        return False
+    if question.category == "direction":
+        return round(value) % 12 == round(claim.value) % 12
+    high = claim.value if claim.high is None else claim.high
+    return claim.value * 0.98 - 0.005 <= value <= high * 1.02 + 0.005
+
+
+def _table(assertions: Iterator[Assertion]) -> dict[tuple[object, ...], Assertion]:
+    table: dict[tuple[object, ...], Assertion] = {}
+    for assertion in assertions:
+        if (stance := _stance(assertion)) is not None:
+            table.setdefault(stance[0], assertion)
+    return table
+
+
+def _words(claim: Claim) -> str:
+    return f"{claim.value:.2f}" if claim.value is not None else "yes" if claim.holds else "no"

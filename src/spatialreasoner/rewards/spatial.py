@@ -1,0 +1,324 @@
+"""The depth-guided spatial reward: every spatial statement of a segment verified against measured depth.
+
+The paper lets a model grade each statement (section 3.3); here geometry does. Its weights and its scale are kept::
+
+    R_sp = 4 / n * sum of W_u * W_c * r     over the n statements that can be verified
+
+with r in [0, 1] the correctness, W_u = 1 for flat and 0.8 for hedged statements, and W_c = 1 for what the question asks and
+0.8 for auxiliary statements.
+
+The noise of depth. Each coordinate of a region is taken to have the standard error sigma(z) = 5 mm + 0.5 % of its distance z
+from the camera, which is what structured light, lidar and a good stereo rig reach. A difference of two coordinates is inside
+the noise within two standard errors of the difference; a relation there is unscored, neither true nor false. Sizes are
+differences themselves and carry twice the variance; what is within 10 % of a tie in size is unscored too, as people call such
+things equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from spatialreasoner.rewards.assertions import RELATIONS, Assertion, Quantity, Relation
+from spatialreasoner.scene.measure import CONVERSE, TIE, Measured
+from spatialreasoner.scene.questions import QUANTITY_OF, relation_of
+from spatialreasoner.types import METRES_PER, Question
+
+FULL = 4.0
+"""The largest value of a reward."""
+
+NEUTRAL = 2.0
+"""The reward of a segment that states nothing: silence is neither rewarded nor punished."""
+
+HEDGED = 0.8
+"""W_u of a statement that its writer limits."""
+
+AUXILIARY = 0.8
+"""W_c of a statement that is not what the question asks for."""
+
+NOISE_FLOOR = 0.005
+"""Standard error of a coordinate close to the camera, metres."""
+
+NOISE_SHARE = 0.005
+"""Standard error of a coordinate as a share of the distance from the camera."""
+
+EXACT = 0.1
+"""Relative error up to which a value counts as right."""
+
+MAX_ASSERTIONS = 200
+"""At most so many distinct statements of one segment are verified; a text that repeats itself without end must not cost."""
+
+_SIZE: Mapping[str, tuple[Quantity, int]] = {
+    "tall": ("height", 1),
+    "short": ("height", -1),
+    "wide": ("width", 1),
+    "thin": ("width", -1),
+}
+"""The size that a relation compares, and whether more (1) or less (-1) of it makes the relation hold."""
+
+_ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distance": 1}
+_SYMMETRIC = frozenset({"distance", "horizontal_distance", "vertical_distance"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of one statement.
+
+    Attributes:
+        assertion: The statement.
+        score: r, its correctness 0..1; None where the data cannot tell.
+        weight: W_u * W_c.
+        truth: The truth in the claim's terms: the value in its unit, or for a relation the measured difference, positive
+            where the relation holds (metres; cubic metres for big and small). None where unknown.
+        reason: Why it is unscored, or what the truth is, in words.
+    """
+
+    assertion: Assertion
+    score: float | None
+    weight: float = 1.0
+    truth: float | None = None
+    reason: str = ""
+
+    @property
+    def label(self) -> str:
+        """One word for it: true, false, partial or unscored."""
+        if self.score is None:
+            return "unscored"
+        return "true" if self.score >= 0.8 else "false" if self.score <= 0.2 else "partial"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpatialScore:
+    """The depth-guided reward of one segment.
+
+    Attributes:
+        value: 0..4; None where there are statements and none of them could be verified.
+        reason: Why it is neutral or unscored, else empty.
+    """
+
+    value: float | None
+    reason: str = ""
+
+
+def verify(measured: Measured, question: Question, assertion: Assertion) -> Verdict:
+    """Hold one statement against the scene.
+
+    Args:
+        measured: The question's scene.
+        question: Whose regions the statement names, and what makes a statement the asked one.
+        assertion: The statement.
+    """
+    weight = (HEDGED if assertion.hedged else 1.0) * (1.0 if is_asked(question, assertion) else AUXILIARY)
+    names = scene_regions(question, assertion.regions)
+    if names is None:
+        unknown = [name for name in assertion.regions if scene_regions(question, (name,)) is None]
+        reason = f"the question has no {', '.join(unknown)}"
+        return Verdict(assertion=assertion, score=0.0, weight=weight, reason=reason)
+    if len(names) != _ARITY.get(assertion.kind, 2) and assertion.unit != "times":
+        reason = f"a statement of {assertion.kind} about {len(names)} regions cannot be verified"
+        return Verdict(assertion=assertion, score=None, weight=weight, reason=reason)
+    if len(set(names)) < len(names):
+        return Verdict(assertion=assertion, score=0.0, weight=weight, reason=f"it compares {names[0]} with itself")
+    verdict = _check(measured, assertion, names)
+    if assertion.negated and verdict.score is not None:
+        verdict = replace(verdict, score=1.0 - verdict.score)
+    return replace(verdict, weight=weight)
+
+
+def scene_regions(question: Question, names: Sequence[str]) -> tuple[str, ...] | None:
+    """The scene's regions that a question's own names mean: "region1" is `region_ids[0]`; None if one means nothing."""
+    indices = [int(name.removeprefix("region")) - 1 for name in names]
+    if not all(0 <= index < len(question.region_ids) for index in indices):
+        return None
+    return tuple(question.region_ids[index] for index in indices)
+
+
+def is_asked(question: Question, assertion: Assertion) -> bool:
+    """Whether the statement is about the very relation or quantity that the question asks for (W_c = 1)."""
+    own = tuple(f"region{number}" for number in range(1, len(question.region_ids) + 1))
+    relation = relation_of(question.category)
+    if relation is not None:
+        return assertion.kind in {relation, CONVERSE[relation]} and set(assertion.regions) == set(own[:2])
+    quantity = QUANTITY_OF[question.category]
+    asked = own[: _ARITY.get(quantity, 2)]
+    same = set(assertion.regions) == set(asked) if quantity in _SYMMETRIC else assertion.regions == asked
+    return assertion.kind == quantity and assertion.unit != "times" and same
+
+
+def reward(verdicts: Sequence[Verdict]) -> SpatialScore:
+    """R_sp of one segment: 4/n times the sum of W_u W_c r over its distinct, verifiable statements."""
+    scored = [verdict for verdict in distinct(verdicts) if verdict.score is not None]
+    if scored:
+        total = math.fsum(verdict.weight * cast("float", verdict.score) for verdict in scored)
+        return SpatialScore(value=FULL * total / len(scored))
+    if not verdicts:
+        return SpatialScore(value=NEUTRAL, reason="no spatial statement: neutral")
+    return SpatialScore(value=None, reason=f"none of {len(verdicts)} statements could be verified: {verdicts[0].reason}")
+
+
+def distinct(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """One verdict a fact: saying the same again, also the other way round, earns nothing. The flattest wording counts."""
+    best: dict[tuple[object, ...], Verdict] = {}
+    for verdict in verdicts:
+        key = fact(verdict.assertion)
+        if key not in best or best[key].weight < verdict.weight:
+            best[key] = verdict
+    return list(best.values())
+
+
+def fact(assertion: Assertion) -> tuple[object, ...]:
+    """What a statement says apart from its wording: "a is left of b" and "b is right of a" say the same."""
+    kind, regions = assertion.kind, assertion.regions
+    if kind in CONVERSE and assertion.unit is None and len(regions) == 2 and regions[0] > regions[1]:
+        kind, regions = CONVERSE[cast("Relation", kind)], regions[::-1]
+    elif kind in _SYMMETRIC:
+        regions = tuple(sorted(regions))
+    return kind, regions, assertion.value, assertion.high, assertion.unit, assertion.negated
+
+
+def value_score(claim: float, truth: float, *, noise: float = 0.0, high: float | None = None) -> float:
+    """Correctness of a value: 1 within 10 % of the truth, falling linearly to 0 at 100 %.
+
+    Args:
+        claim: What is claimed, or the lower end of a claimed range.
+        truth: The truth, same unit.
+        noise: The truth's uncertainty; errors are not relative to less than that.
+        high: The upper end of a range. A range is as wrong as its farther half: its error is the larger of its half width
+            and of its middle's error, so that "0 to 100 m" earns nothing.
+
+    >>> round(value_score(2.2, 2.0), 3), round(value_score(1.1, 2.0), 3), value_score(4.0, 2.0)
+    (1.0, 0.611, 0.0)
+    """
+    middle, half = (claim, 0.0) if high is None else ((claim + high) / 2, abs(high - claim) / 2)
+    error = max(abs(middle - truth), half) / max(abs(truth), noise, 1e-9)
+    return min(1.0, max(0.0, (1.0 - error) / (1.0 - EXACT)) if error > EXACT + 1e-9 else 1.0)
+
+
+def hour_score(claim: float, truth: float, *, high: float | None = None) -> float:
+    """Correctness of an hour: 1 at the true hour, falling by a third an hour around the clock to 0 at a quarter turn.
+
+    >>> hour_score(12, 12), round(hour_score(1, 12), 3), hour_score(6, 12)
+    (1.0, 0.667, 0.0)
+    """
+    span = 0.0 if high is None else (high - claim) % 12
+    off = abs((claim + span / 2 - truth + 6) % 12 - 6)
+    return max(0.0, 1.0 - max(off, span / 2) / 3)
+
+
+def noise(distance: float) -> float:
+    """Standard error of one coordinate of a region at a distance from the camera, metres."""
+    return NOISE_FLOOR + NOISE_SHARE * distance
+
+
+def _check(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> Verdict:
+    if assertion.unit == "times":
+        return _check_ratio(measured, assertion, names)
+    if assertion.kind in RELATIONS:
+        return _check_relation(measured, assertion, names)
+    return _check_quantity(measured, assertion, names)
+
+
+def _check_relation(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> Verdict:
+    relation = cast("Relation", assertion.kind)
+    comparison = measured.compare(relation, names[0], names[1])
+    difference = comparison.difference
+    if difference is None:
+        return Verdict(assertion=assertion, score=None, reason=comparison.reason or "unknown")
+    margin = _margin(measured, relation, names, comparison.scale)
+    unit = "m³" if relation in {"big", "small"} else "m"
+    reason = f"measured: {difference:+.2f} {unit}, noise {margin:.2f} {unit}"
+    if abs(difference) <= margin:
+        return Verdict(assertion=assertion, score=None, truth=difference, reason=f"inside the noise ({reason})")
+    score = 1.0 if difference > 0 else 0.0
+    if assertion.value is not None and score:
+        score = value_score(assertion.value, difference, noise=margin, high=assertion.high)
+    return Verdict(assertion=assertion, score=score, truth=difference, reason=reason)
+
+
+def _margin(measured: Measured, relation: Relation, names: tuple[str, ...], scale: float) -> float:
+    """Within what difference a relation cannot be told: two standard errors, for sizes at least a tie."""
+    depth = measured.scene.depth
+    if depth is not None and not depth.metric:
+        return TIE * scale  # relative depth has no metres in which its noise could be told
+    sigmas = [_sigma(measured, name) for name in names]
+    if relation in {"big", "small"}:
+        errors = [_volume_error(measured, name, sigma) for name, sigma in zip(names, sigmas, strict=True)]
+        return max(2 * math.hypot(*errors), TIE * scale)
+    if relation in _SIZE:
+        return max(2 * math.sqrt(2) * math.hypot(*sigmas), TIE * scale)
+    return 2 * math.hypot(*sigmas)
+
+
+def _sigma(measured: Measured, name: str) -> float:
+    cloud = measured.cloud(name)
+    return NOISE_FLOOR if cloud is None else noise(float(cloud.centre[2]))
+
+
+def _volume_error(measured: Measured, name: str, sigma: float) -> float:
+    """Standard error of a box's volume: those of its three extents, propagated."""
+    cloud = measured.cloud(name)
+    if cloud is None:
+        return 0.0
+    width, height, depth = (float(extent) for extent in cloud.extent)
+    return math.sqrt(2) * sigma * math.hypot(height * depth, width * depth, width * height)
+
+
+def _check_quantity(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> Verdict:
+    kind = cast("Quantity", assertion.kind)
+    measurement = measured.quantity(kind, *names)
+    truth = measurement.value
+    if truth is None:
+        return Verdict(assertion=assertion, score=None, reason=measurement.reason or "unknown")
+    if assertion.value is None:
+        return Verdict(assertion=assertion, score=None, truth=truth, reason="it states no value")
+    if kind == "direction":
+        score = hour_score(assertion.value, truth, high=assertion.high)
+        return Verdict(assertion=assertion, score=score, truth=truth, reason=f"measured: {truth:.0f} o'clock")
+    margin = 2 * math.hypot(*(_sigma(measured, name) for name in names))
+    score = value_score(assertion.value, truth, noise=margin, high=assertion.high)
+    return Verdict(assertion=assertion, score=score, truth=truth, reason=f"measured: {truth:.2f} m")
+
+
+def _check_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> Verdict:
+    """A factor, such as "twice as wide as": the ratio of the two regions' sizes, inverted for short, thin and small."""
+    if assertion.value is None or len(names) != 2:
+        return Verdict(assertion=assertion, score=None, reason="a factor needs two regions")
+    sizes = [_RATIO.get(assertion.kind, _nothing)(measured, name) for name in names]
+    if None in sizes or min(cast("list[float]", sizes)) <= 0:
+        return Verdict(assertion=assertion, score=None, reason=f"no ratio of {assertion.kind} can be measured")
+    first, second = cast("list[float]", sizes)
+    truth = second / first if assertion.kind in {"short", "thin", "small", "front"} else first / second
+    score = value_score(assertion.value, truth, high=assertion.high)
+    return Verdict(assertion=assertion, score=score, truth=truth, reason=f"measured: {truth:.2f} times")
+
+
+def _size(name: Quantity) -> Callable[[Measured, str], float | None]:
+    return lambda measured, region: measured.quantity(name, region).value
+
+
+def _volume(measured: Measured, region: str) -> float | None:
+    cloud = measured.cloud(region)
+    return None if cloud is None or any(measured.cut(region)) else cloud.volume
+
+
+def _nothing(measured: Measured, region: str) -> None:
+    return None
+
+
+_RATIO: Mapping[str, Callable[[Measured, str], float | None]] = {
+    **dict.fromkeys(("width", "wide", "thin"), _size("width")),
+    **dict.fromkeys(("height", "tall", "short"), _size("height")),
+    **dict.fromkeys(("big", "small"), _volume),
+    **dict.fromkeys(("camera_distance", "behind", "front"), _size("camera_distance")),
+    "depth": _size("depth"),
+}
+"""What a factor compares, by kind: "twice as far away" is about distances from the camera."""
+
+
+def metres(question: Question) -> float | None:
+    """The reference value in metres, or the hour; None for qualitative questions."""
+    if question.value is None or question.unit is None:
+        return None
+    return question.value * METRES_PER.get(question.unit, 1.0)

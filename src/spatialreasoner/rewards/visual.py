@@ -1,0 +1,167 @@
+"""Visual consistency of a description, 0..4: the paper's four criteria (appendix A), each verified against the scene.
+
+- existence: the share of the things it mentions that are there, and are what it calls them;
+- attribute accuracy: how well its colours and sizes fit;
+- completeness: the share of the question's regions that it tells what they are;
+- appropriateness: the share of its sentences that are about the scene and not said before.
+
+A criterion that nothing in the description bears on is unscored, and the others make up the reward: without any colour or
+size there is no attribute to be wrong about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from spatialreasoner.rewards import colours
+from spatialreasoner.rewards.description import Sentence, Thing, read
+from spatialreasoner.rewards.known import SIZE_WORDS, Known
+from spatialreasoner.rewards.spatial import FULL
+from spatialreasoner.rewards.vocabulary import ANYTHING
+from spatialreasoner.types import Question
+
+CRITERIA = ("existence", "attributes", "completeness", "appropriateness")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criteria:
+    """The criteria of one reward.
+
+    Attributes:
+        parts: Score of each criterion, 0..1; None where nothing in the text bears on it.
+        reasons: Why a criterion is unscored or lost points.
+    """
+
+    parts: Mapping[str, float | None]
+    reasons: Mapping[str, str]
+
+    @property
+    def value(self) -> float | None:
+        """The reward, 0..4: the mean of the scored criteria, times four; None if none is scored."""
+        scored = [part for part in self.parts.values() if part is not None]
+        return FULL * sum(scored) / len(scored) if scored else None
+
+
+def grade(known: Known, question: Question, description: str) -> Criteria:
+    """Grade one description.
+
+    Args:
+        known: The question's scene.
+        question: Its regions are what a complete description tells.
+        description: The text of the description segment.
+    """
+    if not description.strip():
+        return Criteria(parts=dict.fromkeys(CRITERIA, 0.0), reasons={"existence": "there is no description"})
+    sentences = read(known, description)
+    own = {f"region{number}": region_id for number, region_id in enumerate(question.region_ids, start=1)}
+    existence, wrong = _existence(known, own, sentences)
+    attributes, misfits = _attributes(known, own, sentences)
+    completeness, missing = _completeness(known, own, sentences)
+    appropriateness, off_topic = _appropriateness(known, own, sentences)
+    parts = {
+        "existence": existence,
+        "attributes": attributes,
+        "completeness": completeness,
+        "appropriateness": appropriateness,
+    }
+    complaints = {
+        "existence": f"not there: {', '.join(wrong[:5])}" if wrong else "",
+        "attributes": f"does not fit: {', '.join(misfits[:5])}" if misfits else "",
+        "completeness": f"not told: {', '.join(missing)}" if missing else "",
+        "appropriateness": f"superfluous: {off_topic[0][:80]!r}" if off_topic else "",
+    }
+    reasons = {name: text for name, text in complaints.items() if text}
+    return Criteria(parts=parts, reasons=reasons)
+
+
+def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[Sentence]) -> tuple[float, list[str]]:
+    """Share of the distinct things mentioned that are there; what is not. 0 where nothing identifiable is mentioned."""
+    found: dict[tuple[str, ...], bool] = {}
+    for sentence in sentences:
+        named = {name for _, name in sentence.calls}
+        for region, name in sentence.calls:
+            found[region, name] = region in own and known.fits(own[region], name)
+        for thing in sentence.things:
+            there = _is_there(known, own, thing)
+            if there is not None and thing.name not in named:
+                found.setdefault((thing.region or thing.name or "",), there)
+    wrong = [" = ".join(key) for key, there in found.items() if not there]
+    return (sum(found.values()) / len(found) if found else 0.0), wrong
+
+
+def _is_there(known: Known, own: Mapping[str, str], thing: Thing) -> bool | None:
+    """Whether a thing is in the scene; None where that is unknown or says nothing."""
+    if thing.region is not None:
+        return thing.region in own
+    return known.has(thing.name or "")
+
+
+def _attributes(known: Known, own: Mapping[str, str], sentences: Sequence[Sentence]) -> tuple[float | None, list[str]]:
+    """Mean fit of the distinct colours and sizes; which do not fit. None where there are none to check."""
+    scores: dict[tuple[str, str], float] = {}
+    for sentence in sentences:
+        for thing, word in sentence.attributes:
+            region_id = own.get(thing.region or "")
+            regions = known.terms.get(thing.name or "", ()) if region_id is None else (region_id,)
+            fits = [_attribute_score(known, region, word) for region in regions]
+            score = max((fit for fit in fits if fit is not None), default=None)
+            if score is not None:
+                scores[thing.region or thing.name or "", word] = score
+    misfits = [f"{word} {thing}" for (thing, word), score in scores.items() if score < 0.5]
+    return (sum(scores.values()) / len(scores) if scores else None), misfits
+
+
+def _attribute_score(known: Known, region_id: str, word: str) -> float | None:
+    return known.size_score(region_id, word) if word in SIZE_WORDS else known.colour_score(region_id, word)
+
+
+def _completeness(known: Known, own: Mapping[str, str], sentences: Sequence[Sentence]) -> tuple[float, list[str]]:
+    """How much of the question's regions is told: 1 for each by a fitting name, half for a bare tag or "object"."""
+    mentioned = {thing.region for sentence in sentences for thing in sentence.things}
+    called = {pair for sentence in sentences for pair in sentence.calls}
+    named = {thing.name for sentence in sentences for thing in sentence.things if thing.name} - {n for _, n in called}
+    told: dict[str, float] = {}
+    for region, region_id in own.items():
+        fitting = [name for name in named if known.fits(region_id, name)]
+        fitting += [name for other, name in called if other == region and known.fits(region_id, name)]
+        special = any(ANYTHING not in known.vocabulary.kinds.get(name, ()) for name in fitting)
+        told[region] = 1.0 if special else 0.5 if fitting or region in mentioned else 0.0
+    missing = [region for region, share in told.items() if share < 1.0]
+    return sum(told.values()) / max(len(told), 1), missing
+
+
+def _appropriateness(known: Known, own: Mapping[str, str], sentences: Sequence[Sentence]) -> tuple[float, list[str]]:
+    """Mean relevance of the sentences, and those without any; what was said before is superfluous."""
+    seen: set[tuple[str, ...]] = set()
+    total, off_topic = 0.0, list[str]()
+    for sentence in sentences:
+        relevance = 0.0 if sentence.words in seen else _relevance(known, own, sentence)
+        seen.add(sentence.words)
+        total += relevance
+        if relevance == 0.0:
+            off_topic.append(" ".join(sentence.words))
+    return total / max(len(sentences), 1), off_topic
+
+
+def _relevance(known: Known, own: Mapping[str, str], sentence: Sentence) -> float:
+    """1 for a sentence about the scene's things, half for one about its surroundings or about nothing named, else 0."""
+    if any(thing.region in own for thing in sentence.things):
+        return 1.0
+    there = [name for thing in sentence.things if (name := thing.name) and _is_there(known, own, thing)]
+    if there:
+        return 1.0
+    around = any(known.vocabulary.is_background(thing.name or "") for thing in sentence.things)
+    if sentence.sets_scene:
+        return 1.0 if around else 0.5
+    return 0.5 if around or _continues(sentence) else 0.0
+
+
+def _continues(sentence: Sentence) -> bool:
+    """Whether a sentence goes on about what others named, as "It is white" does."""
+    return sentence.words[0] in {"it", "they", "both", "this", "that", "these"} and any(
+        word in {"left", "right", "front", "behind", "above", "below", "tall", "wide", "taller", "wider", "larger", "smaller"}
+        or word in SIZE_WORDS
+        or word in colours.WORDS
+        for word in sentence.words
+    )
