@@ -213,9 +213,9 @@ class _Run:
 
     def _finished(self) -> Iterator[dict[str, Any]]:
         for question in self.questions:
-            row = self.journal.get("questions", self._key(question))
+            row = self._known(self._key(question))
             if row is not None:
-                yield json.loads(row)
+                yield row
 
     async def _worker(self, waiting: Iterator[Question]) -> None:
         for question in waiting:
@@ -231,13 +231,21 @@ class _Run:
 
     async def _finish(self, question: Question) -> None:
         key = self._key(question)
-        known = self.journal.get("questions", key)
-        row = await self._solve(question) if known is None else json.loads(known)
-        if known is None:
+        row = self._known(key)
+        if row is None:
+            row = await self._solve(question)
             await self.journal.put_question(key, records.dumps(row))
         self.progress.finished += 1
         self.progress.found += row["counts"]["outcome"] == "found"
         self.progress.trajectories += row["counts"]["trajectories"]
+
+    def _known(self, key: str) -> dict[str, Any] | None:
+        """The rows of a finished question, or None if it is not finished or its rows cannot be read."""
+        try:
+            row = json.loads(self.journal.get("questions", key) or "null")
+        except ValueError:
+            return None
+        return row if isinstance(row, dict) and row.keys() == {"trajectories", "tree", "counts"} else None
 
     async def _solve(self, question: Question) -> dict[str, Any]:
         solved = await solve(

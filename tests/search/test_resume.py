@@ -1,0 +1,144 @@
+"""Kill -9 at random moments: what was on disk is never asked again, and the end is the same to the byte."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import time
+from random import Random
+
+import pytest
+
+from builders import build_scene
+from spatialreasoner.models.scripted import scripted
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.scene.questions import ask
+from spatialreasoner.search.endpoint import Limits, reply_key
+from spatialreasoner.search.run import RunConfig, run_search
+from spatialreasoner.types import RewardBreakdown
+
+FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
+KILLS = 20
+
+
+class LengthReward:
+    """Rates by nothing but the text, so that trees branch: a stage of an odd number of characters is poor."""
+
+    async def rate(self, question, prefix, step):
+        return {"spatial": 0.5 if len(step) % 3 else -0.5}
+
+    async def score(self, question, text):
+        return RewardBreakdown(visual=1.0, spatial_description=1.0, spatial_reasoning=1.0, logical=len(text) % 5 / 2)
+
+    def succeeds(self, question, text):
+        return len(text) % 4 == 0
+
+
+class Logged:
+    """A teacher that takes its time and notes every request in a file before it answers."""
+
+    def __init__(self, teacher, log, seconds):
+        self.teacher, self.log, self.seconds = teacher, log, seconds
+        self.name, self.identity = teacher.name, teacher.identity
+
+    async def complete(self, prompt, *, n, seed):
+        with self.log.open("a") as file:
+            file.write(reply_key(self.identity, prompt, n=n, seed=seed) + "\n")
+        await asyncio.sleep(self.seconds * (seed % 100) / 50)
+        return await self.teacher.complete(prompt, n=n, seed=seed)
+
+
+@pytest.fixture
+def job(tmp_path):
+    scene = build_scene(tmp_path / "scenes")
+    scenes = {scene.id: scene}
+    teachers = [scripted(name, scenes) for name in ("careful", "vague")]
+    policies = [Logged(teacher, tmp_path / "requests.log", 0.0) for teacher in teachers]
+    limits = {policy.name: Limits(concurrency=2) for policy in policies}
+    return {
+        "questions": ask(Measured(scene), Random(1), 10),
+        "scenes": scenes,
+        "policies": policies,
+        "reward": LengthReward(),
+        "config": RunConfig(limits=limits, trees_in_flight=4),
+        "inputs": {},
+    }
+
+
+def start(job, out):
+    """The run in a child process; everything heavy is imported and computed already."""
+    child = os.fork()
+    if child == 0:
+        try:
+            run_search(**job, out=out)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return child
+
+
+def committed(journal):
+    connection = sqlite3.connect(journal)
+    keys = {key for (key,) in connection.execute("SELECT key FROM replies")} if journal.exists() else set()
+    connection.close()
+    return keys
+
+
+def test_sigkill_at_any_moment_loses_nothing_and_pays_nothing_twice(job, tmp_path):
+    run_search(**job, out=tmp_path / "unbroken")
+    log, out, rng = tmp_path / "requests.log", tmp_path / "killed", Random(4)
+    unbroken = log.read_text().split()
+    for policy in job["policies"]:
+        policy.seconds = 0.03
+    on_disk, sent = set(), 0
+    for _ in range(KILLS):
+        log.write_text("")
+        child = start(job, out)
+        time.sleep(rng.uniform(0.02, 0.2))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        asked = log.read_text().split()
+        assert on_disk.isdisjoint(asked)
+        sent += len(asked)
+        on_disk = committed(out / "journal.sqlite") if (out / "journal.sqlite").exists() else on_disk
+    log.write_text("")
+    for policy in job["policies"]:
+        policy.seconds = 0.0
+    assert os.waitpid(start(job, out), 0)[1] == 0
+    asked = log.read_text().split()
+    assert on_disk.isdisjoint(asked)
+    assert committed(out / "journal.sqlite") == set(unbroken)
+    in_flight = sum(limits.concurrency for limits in job["config"].limits.values())
+    assert sent + len(asked) <= len(unbroken) + KILLS * in_flight * 2  # in flight, or answered and not yet on disk
+    assert 0 < len(asked) < len(unbroken)
+    for name in FILES:
+        assert (out / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
+
+
+def test_torn_rows_are_asked_again(job, tmp_path):
+    run_search(**job, out=tmp_path / "out")
+    expected = (tmp_path / "out" / "trajectories.jsonl").read_bytes()
+    connection = sqlite3.connect(tmp_path / "out" / "journal.sqlite")
+    connection.execute("UPDATE questions SET value = substr(value, 1, 400)")
+    connection.execute("UPDATE replies SET value = substr(value, 1, 40) WHERE rowid % 3 = 0")
+    connection.execute("UPDATE replies SET value = '[{\"text\": 3}]' WHERE rowid % 3 = 1")
+    connection.commit()
+    connection.close()
+    (tmp_path / "requests.log").write_text("")
+    run_search(**job, out=tmp_path / "out")
+    assert (tmp_path / "out" / "trajectories.jsonl").read_bytes() == expected
+    asked, total = (tmp_path / "requests.log").read_text().split(), len(committed(tmp_path / "out" / "journal.sqlite"))
+    assert abs(len(asked) - total * 2 / 3) <= 1
+
+
+def test_two_processes_never_share_a_folder(job, tmp_path):
+    for policy in job["policies"]:
+        policy.seconds = 0.1
+    child = start(job, tmp_path / "out")
+    while not (tmp_path / "out" / "journal.sqlite").exists():
+        time.sleep(0.01)
+    time.sleep(0.05)
+    with pytest.raises(Exception, match="another process works in"):
+        run_search(**job, out=tmp_path / "out")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
