@@ -3,15 +3,18 @@
 An assertion is what can be verified: "the wardrobe is wider than `<region2>`", "about 2 feet apart", "at 3 o'clock".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
-Relation = Literal[
-    "left", "right", "above", "below", "tall", "short", "wide", "thin", "big", "small", "behind", "front"
-]
+from spatialreasoner.rewards.clauses import Reading
+from spatialreasoner.rewards.grammar import statements
+
+Relation = Literal["left", "right", "above", "below", "tall", "short", "wide", "thin", "big", "small", "behind", "front"]
 Quantity = Literal[
     "width", "height", "depth", "distance", "horizontal_distance", "vertical_distance", "camera_distance", "direction"
 ]
+Unit = Literal["m", "hour", "times"] | None
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
@@ -36,7 +39,41 @@ class Assertion:
     regions: tuple[str, ...]
     value: float | None = None
     high: float | None = None
-    unit: Literal["m", "hour", "times"] | None = None
+    unit: Unit = None
     hedged: bool = False
     negated: bool = False
     span: tuple[int, int]
+
+
+def extract(text: str, labels: Sequence[str] = ()) -> list[Assertion]:
+    """Every spatial statement of a text about the question's regions, in the order of the text.
+
+    Regions are named `<region1>`, "Region [0]" (from 0), "Region 1" (from 1), by their labels, or by pronouns where it is
+    clear whom they mean. Questions, suppositions and arithmetic are no statements. Linear in the text; never raises.
+
+    Args:
+        text: Any text, a whole response or a sentence of one.
+        labels: Names of the question's regions, in order: "the wardrobe" is then `region1`.
+
+    >>> [(a.kind, a.regions, a.value) for a in extract("<region1> is 1.5 m wide and left of <region2>.")]
+    [('width', ('region1',), 1.5), ('left', ('region1', 'region2'), None)]
+    """
+    return read(Reading(text, labels))
+
+
+def read(reading: Reading, context: tuple[str, ...] = (), *, terse: bool = False) -> list[Assertion]:
+    """The spatial statements of a text that is tokenised already; see `grammar.statements` for the arguments."""
+    found = [
+        Assertion(
+            kind=cast("Relation | Quantity", said.kind),
+            regions=said.regions,
+            value=said.value,
+            high=said.high,
+            unit=cast("Unit", said.unit),
+            hedged=said.hedged,
+            negated=said.negated,
+            span=reading.span(said.first, said.last),
+        )
+        for said in statements(reading, context, terse=terse)
+    ]
+    return sorted(found, key=lambda assertion: assertion.span)

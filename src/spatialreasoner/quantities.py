@@ -1,0 +1,233 @@
+"""Lengths, clock hours and bare numbers in running text, each with its place.
+
+Reads "1.5 m", "5 ft 11 in", "three quarters of a metre", "a foot and a half", "between 2 and 3 feet", "1.2e2 cm",
+"$1.5$ meters" and "three o'clock". One compiled pattern finds them; every repetition in it is bounded, so the cost is linear in the text.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+_SPELLINGS: Mapping[float, str] = {
+    1.0: "m meter meters metre metres mtr mtrs",
+    0.1: "dm decimeter decimeters decimetre decimetres",
+    0.01: "cm cms centimeter centimeters centimetre centimetres",
+    0.001: "mm millimeter millimeters millimetre millimetres",
+    1000.0: "km kms kilometer kilometers kilometre kilometres",
+    0.0254: "in inch inches \" ''",
+    0.3048: "ft foot feet '",
+    0.9144: "yd yds yard yards",
+    1609.344: "mile miles",
+}
+UNITS: Mapping[str, float] = {name: metres for metres, names in _SPELLINGS.items() for name in names.split()}
+"""Metres in one unit, by spelling. A table, not pint: importing pint costs 0.3 s, a fifth of what scoring a whole
+benchmark may take. A test holds the table to pint."""
+
+_COARSE = frozenset(("m", "meter", "meters", "metre", "metres", "ft", "foot", "feet", "yard", "yards"))
+_FINE = frozenset(("in", "inch", "inches", "cm", "centimeter", "centimeters", "centimetre", "centimetres"))
+
+_FRACTIONS: Mapping[str, float] = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3}
+_PARTS: Mapping[str, float] = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4, "fourth": 1 / 4, "fifth": 1 / 5}
+
+_TYPOGRAPHY = {
+    "’": "'", "‘": "'", "′": "'", "`": "'", "″": '"', "“": '"', "”": '"',
+    "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-",
+    "×": "x", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "≈": "~", "∼": "~",
+}  # fmt: skip
+_FOLD = {ord(mark): plain for mark, plain in _TYPOGRAPHY.items()} | {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+
+# Numbers. Every run is bounded: digits beyond these are no measurement, and converting them would cost quadratic time.
+_DIGITS = (
+    r"(?:\d{1,3}(?:,\d{3}){1,3}(?:\.\d{1,20})?|\d{1,3},\d{1,2}|\d{1,3}[ -]\d{1,2}/\d{1,2}|\d{1,3}/\d{1,3}(?: of an?)?"
+    r"|\d{0,4}[½¼¾⅓⅔]|\d{1,12}(?:\.\d{1,20})?(?: ?x ?10\^?\{?[+-]?\d{1,2}\}?|e[+-]?\d{1,2})?|\.\d{1,20})(?!\d|\.\d)"
+)
+_ONES = "one|two|three|four|five|six|seven|eight|nine"
+_SMALL = (
+    rf"(?:(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:{_ONES}))?"
+    rf"|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|{_ONES})"
+)
+_WORDS = (
+    rf"(?:(?:{_ONES}|a) hundred(?:(?: and)? {_SMALL})?|(?:{_SMALL}|zero)"
+    rf"(?: point(?: (?:zero|oh|{_ONES})){{1,4}}| and (?:a|one|three)[ -](?:half|quarters?|third))?|a dozen|a couple(?: of)?)"
+)
+_PART = (
+    r"(?:(?:(?:a|an|one|two|three|four)[ -])?(?:half|thirds?|quarters?|fourths?|fifths?)(?: of)?(?: an?| one)?"
+    r"|an?(?= (?:meter|metre|foot|yard|inch|centimet|millimet|kilomet|mile)))"
+)
+# Atomic: "two and a half" must not fall apart into a range of two numbers when no unit follows it at once.
+_NUMBER = rf"(?>{_DIGITS}|(?:{_PART}|{_WORDS})\b)"
+_START = (
+    r"(?<![\w.])(?<![a-z]-)(?=[\d.½¼¾⅓⅔]|(?:an?|half|thirds?|quarters?|fifths?|zero|ten|eleven|twelve|thirteen|fourteen|fifteen"
+    rf"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|{_ONES})\b)"
+)
+
+# Between a number and its unit stand blanks, a hyphen, markdown emphasis or LaTeX: "2-metre", "**2** m", "$2\,\text{m}$".
+_GAP = r"(?:[ *_$~-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
+_LONG = "|".join(sorted((u for u in UNITS if len(u) > 1 and u.isalpha() and u != "in"), key=len, reverse=True))
+_UNIT = (
+    rf"(?:(?:{_LONG})\b|o ?' ?clock\b|oclock\b|m(?![\w'])"
+    r"|in\b(?! (?:the|an?|total|this|that|these|those|front|which|order|each|my|our|their|its?|terms|all|both|step|region"
+    r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|met|fe|inc|cent))"
+    r"|''|[\"'](?!\w))"
+)
+_PATTERN = re.compile(
+    rf"{_START}(?:(?P<low>{_NUMBER}){_GAP}(?P<low_unit>{_UNIT})?\.?(?P<link> ?(?:-|~| to | or | and ) ?(?:about )?))?"
+    rf"(?P<value>{_NUMBER})(?: ?(?:±|\+/-) ?{_DIGITS})?{_GAP}(?P<unit>{_UNIT}|'(?= ?\d{{1,2}}(?:\"|''|\b)))"
+    rf"(?P<tail>(?:[.,]{{0,2}} (?:and )?| ?)(?:{_DIGITS}|{_SMALL}) ?(?:cm|centimet(?:er|re)s?|inch(?:es)?|in\b|''|\")"
+    rf"|(?<=foot) (?:\d|1[01]|{_SMALL})\b| and a (?:half|quarter))?"
+)
+_BARE = re.compile(rf"{_START}(?<![<\[#])(?>{_DIGITS}|(?:{_WORDS})\b)(?![\w\]>]|\.\d)")
+_NOT_BARE = re.compile(r"(?:regions?|objects?|steps?|marks?|masks?|numbers?|no\.) ?[\[<(#]?$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quantity:
+    """A number found in a text.
+
+    Attributes:
+        value: Metres, an hour 1..12, or a plain number.
+        high: Upper end where a range is stated ("2 to 3 m"), else None; `value` is then the lower end.
+        unit: "m", "hour", or None for a plain number.
+        span: Its place in the text, (start, end) characters, end exclusive.
+    """
+
+    value: float
+    high: float | None = None
+    unit: Literal["m", "hour"] | None
+    span: tuple[int, int]
+
+    @property
+    def middle(self) -> float:
+        """The value, or the middle of the range (of hours: around the circle)."""
+        if self.high is None:
+            return self.value
+        if self.unit == "hour" and self.high < self.value:
+            return (self.value + self.high + 12) / 2 % 12 or 12.0
+        return (self.value + self.high) / 2
+
+
+def fold(text: str) -> str:
+    """Lower-case ASCII letters and plain quotes, dashes and blanks, character for character: offsets stay true."""
+    return text.lower() if text.isascii() else text.translate(_FOLD)
+
+
+def find(text: str) -> list[Quantity]:
+    """Lengths (in metres) and clock hours of a text, in order.
+
+    >>> [(q.value, q.unit) for q in find("It is three quarters of a metre wide, at 4 o'clock.")]
+    [(0.75, 'm'), (4.0, 'hour')]
+    """
+    folded = fold(text)
+    return [quantity for match in _PATTERN.finditer(folded) for quantity in _read(match, folded)]
+
+
+def bare_numbers(text: str) -> list[Quantity]:
+    """Numbers of a text, as if none had a unit; numbers of regions and steps are left out.
+
+    >>> [q.value for q in bare_numbers("Step 1: Region [0] is about 2.5")]
+    [2.5]
+    """
+    folded = fold(text)
+    return [
+        Quantity(value=number(match.group()), unit=None, span=match.span())
+        for match in _BARE.finditer(folded)
+        if not _NOT_BARE.search(folded, max(0, match.start() - 12), match.start())
+    ]
+
+
+def _read(match: re.Match[str], folded: str) -> list[Quantity]:
+    """The quantities of one match: one, or two where what looked like a range is none."""
+    low, low_unit, link, value, unit, tail = match.group("low", "low_unit", "link", "value", "unit", "tail")
+    start = match.start()
+    if unit in ('"', "'") and folded[:start].endswith(unit):
+        return []  # a quoted number, as in JSON
+    last = _quantity(value, unit, (match.start("value"), match.end()), tail=tail)
+    if last is None or low is None:
+        return [] if last is None else [last]
+    end = match.end("low_unit") if low_unit else match.end("low")
+    first = _quantity(low, low_unit or unit, (start, end))
+    if first is None:
+        return [last]
+    if _is_range(first, last, link.strip(), folded[max(0, start - 16) : start], folded[match.end() : match.end() + 3]):
+        return [Quantity(value=first.value, high=last.value, unit=first.unit, span=match.span())]
+    if low_unit in _COARSE and unit in _FINE and link.strip() == "and":
+        return [Quantity(value=first.value + last.value, unit="m", span=match.span())]  # "4 feet and 2 inches"
+    if link.strip() == "or" and first.unit == last.unit and abs(first.value - last.value) <= 0.05 * last.value:
+        return [Quantity(value=first.value, unit=first.unit, span=match.span())]  # "2 m or 6.6 ft" says it twice
+    return [first, last] if low_unit else [last]
+
+
+def _is_range(first: Quantity, last: Quantity, link: str, before: str, after: str) -> bool:
+    """Whether two numbers are ends of one range and not, say, a subtraction or two sizes."""
+    if first.unit != last.unit or (link.startswith("and") and "between" not in before) or "=" in after:
+        return False
+    if first.unit == "hour":
+        return (last.value - first.value) % 12 in (1, 2)
+    return first.value < last.value * (0.95 if link.startswith("or") else 1)
+
+
+def _quantity(digits: str, unit: str, span: tuple[int, int], *, tail: str | None = None) -> Quantity | None:
+    """One number with its unit, or None if there is no such hour or the number is none."""
+    value = number(digits)
+    if unit.startswith("o"):
+        hour = 12.0 if value == 0 else value
+        return Quantity(value=hour, unit="hour", span=span) if hour in range(1, 13) else None
+    metres = UNITS[unit]
+    return Quantity(value=value * metres + (_tail(tail, metres) if tail else 0.0), unit="m", span=span)
+
+
+def _tail(tail: str, metres: float) -> float:
+    """Metres of what follows a length: "5 feet 11 inches", "a foot and a half"."""
+    words = tail.strip(" ,").removeprefix("and ").strip()
+    part = words.rpartition(" ")[2]
+    if part in _PARTS:
+        return _PARTS[part] * metres
+    match = re.match(rf"{_DIGITS}|{_SMALL}", words)
+    unit = words[match.end() :].strip() if match else ""
+    return number(match.group()) * UNITS[unit or "in"] if match else 0.0
+
+
+@lru_cache(maxsize=4096)
+def number(text: str) -> float:
+    """The value of a number in digits or words.
+
+    >>> number("1,234.5"), number("1 1/2"), number("two and a half"), number("three quarters of a")
+    (1234.5, 1.5, 2.5, 0.75)
+    """
+    return _digits(text) if text[0].isdigit() or text[0] == "." or text[-1] in _FRACTIONS else _words(text)
+
+
+def _digits(text: str) -> float:
+    if text[-1] in _FRACTIONS:
+        return _FRACTIONS[text[-1]] + float(text[:-1] or 0)
+    text = text.partition(" of")[0]
+    whole, slash, divisor = text.replace("-", " ", 1).rpartition("/") if "/" in text else ("", "", "")
+    if slash:
+        count, _, dividend = whole.rpartition(" ")
+        return float(count or 0) + float(dividend) / (float(divisor) or 1.0)
+    if re.fullmatch(r"\d{1,3},\d{1,2}", text):
+        return float(text.replace(",", "."))  # "1,5 m": a decimal comma
+    return float(re.sub(r" ?x ?10\^?\{?([+-]?\d+)\}?", r"e\1", text.replace(",", "")))
+
+
+def _words(text: str) -> float:
+    from text_to_num import text2num
+
+    words = text.replace("-", " ").split()
+    part = next((word.removesuffix("s") for word in words if word.removesuffix("s") in _PARTS or word == "half"), None)
+    if part and "and" not in words:
+        count = {"two": 2.0, "three": 3.0, "four": 4.0}.get(words[0], 1.0)
+        return count * _PARTS[part]
+    if part:
+        cut = words.index("and")
+        return _words(" ".join(words[:cut])) + _words(" ".join(words[cut + 1 :]))
+    if words[0] in ("a", "an"):
+        special = {"dozen": 12.0, "couple": 2.0, "hundred": 100.0}.get(words[1] if len(words) > 1 else "", 1.0)
+        return special + (_words(" ".join(w for w in words[2:] if w != "and")) if special == 100.0 and words[2:] else 0.0)
+    if "point" in words:
+        cut = words.index("point")
+        decimals = "".join(str(text2num("zero" if word == "oh" else word, "en")) for word in words[cut + 1 :])
+        return float(f"{text2num(' '.join(words[:cut]), 'en')}.{decimals}")
+    return float(text2num(" ".join(words), "en"))

@@ -1,0 +1,201 @@
+"""The words that carry spatial meaning, each with its class, and rules over classes.
+
+A text is read as a string with one character a token: the token's class. Rules are regular expressions over that string,
+written with the classes' names: `rule("AMOUNT ADJECTIVE")` finds "1.5 m wide". So words stay in one table, rules stay short,
+and matching runs in C.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+CLASSES = (
+    "REGION",  # one region, or several that are listed: "Region 1 and Region 2"
+    "PAIR",  # they, both, the two
+    "IT",  # it, its
+    "OTHER",  # the other one
+    "FORMER",
+    "LATTER",
+    "CAMERA",
+    "IMAGE",  # the picture itself: "the left side of the image" relates nothing to another region
+    "AMOUNT",  # a length with its unit
+    "HOUR",  # 3 o'clock
+    "TIMES",  # twice, half, 1.5 times
+    "NUMBER",
+    "BE",  # is, has, measures, stands
+    "FIND",  # find, see: "A will find B at 3 o'clock"
+    "NOT",
+    "NO",  # as in "No, ...": denies the question, not the sentence
+    "ABOUT",  # limits the number that follows
+    "MAYBE",  # limits the clause
+    "WHETHER",  # asks or supposes, to the end of the clause
+    "IF",  # supposes, to the next comma
+    "GENERIC",  # typical, standard: speaks of such things in general
+    "SIDE",  # left, right
+    "OVER",  # prepositions and converses that take their object at once: above, below, behind
+    "FRONT",
+    "COMPARED",  # taller, wider, higher
+    "MOST",  # tallest, leftmost
+    "CLOSER",
+    "FARTHER",
+    "MORE",
+    "LESS",
+    "DIMENSION",  # width, height, size
+    "ADJECTIVE",  # wide, tall
+    "DISTANCE",
+    "APART",
+    "ALONG",  # horizontally, vertical
+    "OF",
+    "THAN",
+    "TO",
+    "FROM",
+    "AT",
+    "IN",
+    "BETWEEN",
+    "AS",
+    "THAT",
+    "POSSESSIVE",
+    "RELATIVE",  # compared to, relative to
+    "RESPECTIVELY",
+    "ONE",  # the taller one
+    "AND",
+    "COMMA",
+    "BUT",  # begins a clause
+    "EQUALS",
+    "PLUS",  # any operator of arithmetic
+    "OPEN",
+    "CLOSE",
+    "BULLET",
+    "LINE",
+    "STOP",
+    "ASKED",  # a question mark
+    "WORD",
+)
+CODES: Mapping[str, str] = {name: chr(0x100 + index) for index, name in enumerate(CLASSES)}
+
+_NAMES = re.compile(r"[A-Z]{2,}")
+
+
+def rule(pattern: str) -> re.Pattern[str]:
+    """Compile a regular expression over classes; blanks in it mean nothing."""
+    return re.compile("".join(_NAMES.sub(lambda match: CODES[match.group()], pattern).split()))
+
+
+RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
+    "SIDE": {"left": "left", "right": "right", "leftward": "left", "rightward": "right"},
+    "OVER": {
+        "above": "above", "over": "above", "atop": "above", "on top of": "above", "below": "below", "under": "below", "beneath": "below",
+        "underneath": "below", "behind": "behind",
+    },
+    "FRONT": {"front": "front", "ahead": "front"},
+    "CLOSER": {"closer": "front", "nearer": "front", "closest": "front", "nearest": "front"},
+    "FARTHER": {
+        "farther": "behind", "further": "behind", "farthest": "behind", "furthest": "behind", "distant": "behind",
+        "deeper": "behind",
+    },
+    "COMPARED": {
+        "higher": "above", "lower": "below", "taller": "tall", "shorter": "short", "wider": "wide", "broader": "wide",
+        "narrower": "thin", "thinner": "thin", "slimmer": "thin", "skinnier": "thin", "slenderer": "thin", "bigger": "big",
+        "larger": "big", "bulkier": "big", "smaller": "small", "tinier": "small",
+    },
+    "MOST": {
+        "highest": "above", "uppermost": "above", "topmost": "above", "lowest": "below", "tallest": "tall",
+        "shortest": "short", "widest": "wide", "broadest": "wide", "narrowest": "thin", "thinnest": "thin",
+        "biggest": "big", "largest": "big", "smallest": "small", "leftmost": "left", "rightmost": "right",
+    },
+}  # fmt: skip
+"""Relation of each word that names one, by class."""
+
+DIMENSION_WORDS: Mapping[str, Mapping[str, str]] = {
+    "DIMENSION": {
+        "width": "width", "widths": "width", "breadth": "width", "height": "height", "heights": "height",
+        "depth": "depth", "depths": "depth", "size": "size", "volume": "size", "bulk": "size", "stature": "height",
+        "from side to side": "width", "side to side": "width", "from left to right": "width", "left to right": "width",
+        "from bottom to top": "height", "bottom to top": "height", "from top to bottom": "height", "top to bottom": "height",
+        "from front to back": "depth", "front to back": "depth",
+    },
+    "ADJECTIVE": {
+        "wide": "width", "broad": "width", "thin": "width", "narrow": "width", "across": "width", "tall": "height",
+        "high": "height", "short": "height", "deep": "depth", "big": "size", "large": "size", "small": "size",
+    },
+    "ALONG": {
+        "horizontal": "horizontal_distance", "horizontally": "horizontal_distance", "sideways": "horizontal_distance",
+        "lateral": "horizontal_distance", "laterally": "horizontal_distance", "vertical": "vertical_distance",
+        "vertically": "vertical_distance",
+    },
+}  # fmt: skip
+"""Dimension of each word that names one, by class."""
+
+FACTORS: Mapping[str, float] = {
+    "twice": 2.0, "double": 2.0, "thrice": 3.0, "triple": 3.0, "quadruple": 4.0, "half": 0.5, "third": 1 / 3,
+    "quarter": 0.25, "thirds": 1 / 3, "quarters": 0.25,
+}  # fmt: skip
+"""Factors in one word."""
+
+_WORDS: Mapping[str, str] = {
+    "PAIR": "they them both each their",
+    "IT": "it its itself",
+    "OTHER": "other another",
+    "CAMERA": "camera viewer observer viewpoint lens photographer camera's viewer's observer's us",
+    "IMAGE": "image picture photo photograph frame scene room view foreground background",
+    "BE": "is are was were be been being has have had having measures measure measuring stands stand lies lie sits sit rests"
+    " hangs spans extends appears looks remains equals located positioned situated placed standing sitting lying found comes"
+    " exceeds shows occupies possesses exhibits boasts reaches rises totals",
+    "FIND": "find finds see sees sees notice spot spots locate",
+    "NOT": "not isn't aren't wasn't weren't doesn't don't never neither cannot can't nor incorrect false",
+    "NO": "no",
+    "ABOUT": "about approximately roughly around nearly almost approx circa ca estimated ~ approximate rough estimate",
+    "MAYBE": "seems seem seemingly appear appears possibly perhaps maybe likely probably presumably apparently may might could"
+    " believe think guess suggests suggesting suggest estimate assume uncertain unsure unclear would should",
+    "WHETHER": "whether which what who how determine compare comparing assess decide identify",
+    "IF": "if when suppose assuming unless imagine",
+    "GENERIC": "typical typically standard average usual usually normally generally commonly common ordinary",
+    "MORE": "more greater exceeds exceed exceeding surpasses",
+    "LESS": "less lesser fewer",
+    "DISTANCE": "distance gap separation space spacing clearance distances offset",
+    "APART": "apart away separated separates separate separating distant",
+    "OF": "of",
+    "THAN": "than",
+    "TO": "to toward towards",
+    "FROM": "from",
+    "AT": "at",
+    "IN": "in",
+    "BETWEEN": "between",
+    "AS": "as",
+    "THAT": "that those",
+    "RELATIVE": "compared relative comparison versus vs respect relation",
+    "RESPECTIVELY": "respectively",
+    "ONE": "one object region item",
+    "AND": "and or & plus",
+    "BUT": "but while whereas although though however so thus hence therefore since because then yet meaning making"
+    " indicating implying whilst yes indeed correct",
+}
+# Words that stand between others and change nothing here. "side" makes "left side of" read like "left of".
+_SILENT = (
+    "the a an this side hand far immediate very slightly somewhat much significantly considerably noticeably clearly"
+    " directly just also even still bit little considerably visibly slight only exactly total overall actual"
+)
+
+
+_PHRASES: Mapping[str, str] = {
+    "as well as": "AND", "no,": "NO", "the two": "PAIR", "these two": "PAIR", "those two": "PAIR", "of the two": "PAIR",
+    "what appears": "", "what seems": "", "not only": "", "such as": "WORD", "or so": "ABOUT",
+    "close to": "ABOUT", "up to": "ABOUT", "at least": "ABOUT", "at most": "ABOUT", "more or less": "ABOUT",
+    "the former": "FORMER", "the latter": "LATTER",
+}  # fmt: skip
+_MARKS: Mapping[str, str] = {
+    ",": "COMMA", ";": "BUT", ":": "EQUALS", "=": "EQUALS", "(": "OPEN", ")": "CLOSE", "+": "PLUS", "/": "PLUS",
+    "?": "ASKED", "~": "ABOUT", "'s": "POSSESSIVE", "x": "PLUS",
+}  # fmt: skip
+
+
+def _lexicon() -> dict[str, str]:
+    classes = {word: CODES[name] for name, words in _WORDS.items() for word in words.split()}
+    for table in (RELATION_WORDS, DIMENSION_WORDS):
+        classes |= {word: CODES[name] for name, words in table.items() for word in words}
+    return classes | dict.fromkeys(_SILENT.split(), "") | {word: CODES.get(n, "") for word, n in {**_PHRASES, **_MARKS}.items()}
+
+
+LEXICON: Mapping[str, str] = _lexicon()
+"""Class of each known word, phrase and mark; "" for those that are skipped."""
+PHRASES: Sequence[str] = sorted((entry for entry in LEXICON if " " in entry or "," in entry[1:]), key=len, reverse=True)
+"""Entries of the lexicon that are more than one word, the longest first."""
