@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ CLEARANCE = 0.02
 STEADY = 0.25
 """How far from the edge of its supporter's top a centre of mass stays, as a share of the top's half width."""
 
-AREA = (0.005, 0.35)
+AREA = (0.008, 0.35)
 """Smallest and largest share of the picture that a thing's box may take."""
 
 HIDDEN = 0.55
@@ -31,20 +31,24 @@ HIDDEN = 0.55
 CUT = 0.35
 """Largest share of a thing's box that may lie outside of the picture, for the one in eight that may be cut at all."""
 
+FARTHEST = 5.5
+"""Farthest place on the floor, metres ahead."""
+
 _TRIES = 14
 """Places tried for one thing before it is left out."""
 
-_SIZES = {  # width, height, depth: lowest and highest, metres; None repeats the width
+_SIZES: Mapping[str, tuple[tuple[float, float], tuple[float, float] | float, tuple[float, float] | float]] = {
+    # Width, height and depth: lowest and highest, metres, or a share of the width.
     "box": ((0.15, 1.0), (0.12, 1.0), (0.15, 0.9)),
-    "ball": ((0.14, 0.7), None, None),
-    "cylinder": ((0.12, 0.6), (0.15, 1.2), None),
-    "cone": ((0.18, 0.7), (0.2, 1.0), None),
-    "pyramid": ((0.2, 0.8), (0.2, 0.9), None),
-    "prism": ((0.15, 0.7), (0.12, 0.9), None),
+    "ball": ((0.15, 0.7), 1.0, 1.0),
+    "cylinder": ((0.12, 0.6), (0.15, 1.2), 1.0),
+    "cone": ((0.2, 0.7), (0.2, 1.0), 1.0),
+    "pyramid": ((0.2, 0.8), (0.2, 0.9), 1.0),
+    "prism": ((0.15, 0.7), (0.12, 0.9), 1.0),
     "wedge": ((0.25, 1.0), (0.15, 0.7), (0.2, 0.8)),
-    "dome": ((0.2, 0.8), (0.1, 0.45), None),
+    "dome": ((0.25, 0.9), 0.5, 1.0),
     "table": ((0.8, 1.8), (0.45, 0.85), (0.6, 1.0)),
-    "stool": ((0.32, 0.5), (0.4, 0.75), None),
+    "stool": ((0.32, 0.5), (0.4, 0.75), 1.0),
     "bench": ((0.9, 1.6), (0.38, 0.55), (0.35, 0.5)),
     "chair": ((0.4, 0.6), (0.8, 1.1), (0.4, 0.6)),
 }
@@ -104,8 +108,8 @@ def _room(rng: Generator, camera: Camera) -> Room:
 
 
 def _light(rng: Generator) -> Light:
-    """A sun behind the camera or beside it, never ahead: what is seen is lit."""
-    elevation, side = np.radians(rng.uniform(38, 70)), np.radians(rng.uniform(-80, 80))
+    """A sun behind the camera or beside it, hardly ever ahead: most of what is seen is lit."""
+    elevation, side = np.radians(rng.uniform(38, 70)), np.radians(rng.uniform(-105, 105))
     level = np.cos(elevation)
     towards = (float(level * np.sin(side)), float(-np.sin(elevation)), float(-level * np.cos(side)))
     return Light(towards=towards, sun=rng.uniform(0.5, 0.65), glow=rng.uniform(0.42, 0.52))
@@ -150,7 +154,7 @@ class _Furnishing:
     def _propose(self, kind: str, colour: str) -> Thing | None:
         """The thing somewhere on the floor or on another thing, whether or not there is room for it."""
         carriers = [i for i, thing in enumerate(self.things) if thing.shape.carries and thing.colour != colour]
-        stacked = kind not in FURNITURE and carriers and self.rng.random() < 0.5
+        stacked = kind not in FURNITURE and carriers and self.rng.random() < 0.65
         below = carriers[self.rng.integers(len(carriers))] if stacked else None
         size = self._size(kind, below)
         spot = self._spot_on(self.things[below]) if below is not None else self._spot_on_floor()
@@ -169,17 +173,14 @@ class _Furnishing:
 
     def _size(self, kind: str, below: int | None) -> tuple[float, float, float] | None:
         """Log-uniform sizes; on a supporter no wider than its top, or None where even the smallest is too wide."""
-        limits = _SIZES[kind]
-        room = np.inf if below is None else 0.9 * min(self.things[below].size[0], self.things[below].size[2])
+        top = np.inf if below is None else 0.9 * min(self.things[below].size[0], self.things[below].size[2])
+        most = (top, 1.5 * top, top)
         drawn: list[float] = []
-        for axis, limit in enumerate(limits):
-            if limit is None:
-                drawn.append(drawn[0])
-                continue
-            low, high = limit[0], min(limit[1], room) if axis != 1 else min(limit[1], 1.5 * room)
-            if high < low:
+        for limit, bound in zip(_SIZES[kind], most, strict=True):
+            low, high = limit if isinstance(limit, tuple) else (limit * drawn[0],) * 2
+            if low > bound:
                 return None
-            drawn.append(float(np.exp(self.rng.uniform(np.log(low), np.log(high)))))
+            drawn.append(low * (min(high, bound) / low) ** self.rng.random())
         return drawn[0], drawn[1], drawn[2]
 
     def _spot_on_floor(self) -> tuple[float, float]:
@@ -187,7 +188,7 @@ class _Furnishing:
         half = 0.5 * self.camera.width / self.camera.intrinsics.fx
         steepest = self.camera.pitch + np.arctan(0.5 * self.camera.height / self.camera.intrinsics.fy)
         nearest = max(1.1, self.camera.altitude / np.tan(steepest))
-        z = float(np.exp(self.rng.uniform(np.log(nearest), np.log(6.5))))
+        z = float(np.exp(self.rng.uniform(np.log(nearest), np.log(FARTHEST))))
         return float(self.rng.uniform(-half, half) * z), z
 
     def _spot_on(self, supporter: Thing) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 SECTIONS = 32
 """Corners of a circle: the flat faces of a round thing stay within 0.5 % of its radius."""
@@ -62,12 +62,18 @@ class Shape:
     def faces(self) -> Int[np.ndarray, "f 3"]:
         """The triangles of all parts, as rows of `vertices`."""
         starts = np.cumsum([0, *(len(part.vertices) for part in self.parts)])
-        return np.concatenate([part.faces + start for part, start in zip(self.parts, starts, strict=False)])
+        faces = [part.faces + start for part, start in zip(self.parts, starts, strict=False)]
+        return np.concatenate(faces).astype(np.int32)
 
     @cached_property
     def normals(self) -> Float[np.ndarray, "f 3 3"]:
         """Normals of the corners of `faces`."""
         return np.concatenate([part.normals for part in self.parts])
+
+    @cached_property
+    def curved(self) -> Bool[np.ndarray, " f"]:
+        """Which of `faces` have corners with different normals."""
+        return np.abs(self.normals - self.normals[:, :1]).max(axis=(1, 2)) > 1e-6
 
 
 @cache

@@ -199,13 +199,13 @@ def _claim(out: Path, config: SyntheticConfig) -> None:
         records.write_config(out, _STAGE, config)
     try:
         made = json.loads((out / "config.json").read_text(encoding="utf-8"))
-        same = made["stage"] == _STAGE and made["config"] == asdict(config)
+        settings = made["stage"], made["config"]
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"{out}/config.json is broken; remove the folder or name another one") from None
-    if not same:
+    if settings != (_STAGE, asdict(config)):
         raise ConfigError(
-            f"{out} was made with other settings: {made['stage']} {made['config']}; "
-            f"expected {_STAGE} {asdict(config)}; name another folder or repeat the first command"
+            f"{out} was made with other settings: {settings}; expected {(_STAGE, asdict(config))}; "
+            "name another folder or repeat the first command"
         )
 
 
