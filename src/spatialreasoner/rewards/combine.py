@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +13,7 @@ from spatialreasoner.rewards import logical, spatial, visual
 from spatialreasoner.rewards.arithmetic import Check, checks
 from spatialreasoner.rewards.assertions import Assertion, extract
 from spatialreasoner.rewards.conclusion import claim, reference
-from spatialreasoner.rewards.known import Known
+from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.logical import Argument
 from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, Verdict, verify
 from spatialreasoner.scene.measure import Measured
@@ -162,10 +161,8 @@ class GeometricReward:
     def __init__(
         self, scenes: Mapping[str, Scene], *, succeeds: Callable[[Question, str], bool | None], kept: int = 16
     ) -> None:
-        self._scenes = scenes
+        self._scenes = KnownScenes(scenes, kept=kept)
         self._succeeds = succeeds
-        self._kept = kept
-        self._loaded: OrderedDict[str, Known] = OrderedDict()
 
     async def rate(self, question: Question, prefix: str, step: str) -> Mapping[str, float]:
         """Rate one new stage, -1..1 a criterion; only what the stage itself says counts.
@@ -174,7 +171,7 @@ class GeometricReward:
         `logical` its agreement with what was said before, its calculations, and for a conclusion its validity. A criterion
         that says nothing about the stage is absent.
         """
-        known = self.known(question.scene_id)
+        known = self._scenes.get(question.scene_id)
         stage = next(iter(responses.stages(step)), None)
         name = stage.name if stage is not None else "description"
         text, labels = prefix + step, _labels(known.scene, question)
@@ -194,24 +191,11 @@ class GeometricReward:
 
     async def score(self, question: Question, text: str) -> RewardBreakdown:
         """The fine-grained reward of a complete answer."""
-        return score_response(self.known(question.scene_id), question, text)
+        return score_response(self._scenes.get(question.scene_id), question, text)
 
     def succeeds(self, question: Question, text: str) -> bool | None:
         """Whether the conclusion agrees with the reference; None where it cannot be told."""
         return self._succeeds(question, text)
-
-    def known(self, scene_id: str) -> Known:
-        """A scene, loaded; the least recently used one is forgotten when more than `kept` are loaded.
-
-        Raises:
-            KeyError: If there is no such scene.
-        """
-        if scene_id not in self._loaded:
-            self._loaded[scene_id] = Known(Measured(self._scenes[scene_id]))
-            if len(self._loaded) > self._kept:
-                self._loaded.popitem(last=False)
-        self._loaded.move_to_end(scene_id)
-        return self._loaded[scene_id]
 
     @staticmethod
     def _logic(

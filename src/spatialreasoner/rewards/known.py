@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import OrderedDict
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -155,3 +156,30 @@ class Known:
     @cached_property
     def _size_tables(self) -> dict[Quantity | None, Mapping[str, float]]:
         return {}
+
+
+class KnownScenes:
+    """Scenes that are loaded when first asked for; the least recently used ones are forgotten, so memory stays flat.
+
+    Args:
+        scenes: The scenes by id, paths resolved.
+        kept: How many scenes stay loaded at once.
+    """
+
+    def __init__(self, scenes: Mapping[str, Scene], *, kept: int = 16) -> None:
+        self._scenes = scenes
+        self._kept = kept
+        self._loaded: OrderedDict[str, Known] = OrderedDict()
+
+    def get(self, scene_id: str) -> Known:
+        """A scene, loaded.
+
+        Raises:
+            KeyError: If there is no such scene.
+        """
+        if scene_id not in self._loaded:
+            self._loaded[scene_id] = Known(Measured(self._scenes[scene_id]))
+            if len(self._loaded) > self._kept:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(scene_id)
+        return self._loaded[scene_id]

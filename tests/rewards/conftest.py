@@ -1,0 +1,26 @@
+"""A scene and questions for the rewards' tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from spatialreasoner.rewards.known import Known
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.types import Question, Scene
+
+
+@pytest.fixture
+def known(scene: Scene) -> Known:
+    return Known(Measured(scene))
+
+
+@pytest.fixture
+def question() -> Question:
+    return Question(
+        id="q",
+        scene_id="balls",
+        category="left_predicate",
+        text="Is <region1> to the left of <region2>?",
+        region_ids=("region1", "region2"),
+        answer="Yes, <region1> is to the left of <region2>.",
+    )
