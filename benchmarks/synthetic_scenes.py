@@ -8,6 +8,7 @@ maker of scenes that casts these rays and writes these files can be faster.
 
 import argparse
 import io
+import os
 import sys
 import tempfile
 import time
@@ -27,6 +28,12 @@ def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of its children that have ended; does not count other work on the machine."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def embree_seconds(index: int, size: int) -> float:
@@ -77,11 +84,14 @@ def main() -> None:
     encoding, size = (sum(column) / few for column in zip(*encoded, strict=True))
     config = SyntheticConfig(count=options.count, seed=0, width=options.size, height=options.size)
     with tempfile.TemporaryDirectory() as folder:
+        before = processor_seconds()
         written = seconds(lambda: write_scenes(config, f"{folder}/out", workers=options.workers)) / options.count
+        busy = (processor_seconds() - before) / options.count
     limit = (rays + encoding) / options.workers
     print(f"{options.size} x {options.size} pixels, {options.count} scenes, Python {sys.version.split()[0]}")
     print(f"made in memory, 1 process:   {1 / memory:7.1f} scenes/s ({1e3 * memory:.1f} ms each)")
     print(f"written, {options.workers} processes:      {1 / written:7.1f} scenes/s, their start included")
+    print(f"  were the cores its own:    {options.workers / busy:7.1f} scenes/s ({1e3 * busy:.1f} ms of processor time each)")
     print(f"Embree's rays alone:         {1 / rays:7.1f} scenes/s a process ({2 * options.size**2 / rays / 1e6:.1f} M rays/s)")
     print(f"PNG and masks alone:         {1 / encoding:7.1f} scenes/s a process ({size / 1e3:.1f} kB a scene)")
     print(f"limit, {options.workers} processes:        {1 / limit:7.1f} scenes/s; written / limit = {limit / written:.2f}")
