@@ -1,0 +1,137 @@
+"""Worked examples for a report: a question with its picture, its search tree, and the pair that came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from spatialreasoner.evaluation.runs import PairRow, Runs
+from spatialreasoner.evaluation.texts import Segment, segments
+from spatialreasoner.evaluation.treeview import TreeView, view
+from spatialreasoner.types import Question, RewardBreakdown, Trajectory
+
+REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
+"""The four rewards of an answer, each 0..4: the first two of the description, the others of the reasoning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One answer of a pair.
+
+    Attributes:
+        segments: Its coloured pieces.
+        total: Its total reward, 0..16, or None.
+        reward: Its reward in parts; None where it is not known (altered conclusions were never candidates).
+        policies: Who wrote it.
+    """
+
+    segments: Sequence[Segment]
+    total: float | None
+    reward: RewardBreakdown | None
+    policies: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairView:
+    """A preference pair and what fDPO makes of it: segment weights become temperatures."""
+
+    row: PairRow
+    chosen: Side
+    rejected: Side
+    beta_description: float | None
+    beta_reasoning: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A question with all that was made of it."""
+
+    question: Question
+    picture: str | None
+    tree: TreeView | None
+    trajectories: Sequence[Trajectory]
+    pairs: Sequence[PairView]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Temperatures:
+    """The settings of fDPO that turn gaps into temperatures; defaults of the paper."""
+
+    beta: float = 0.1
+    alpha: float = 0.3
+    lam: float = 0.6
+
+    def of(self, gap_description: float | None, gap_reasoning: float | None) -> tuple[float, float] | None:
+        """Temperatures of description and reasoning (paper.md 1.1, equations 3 and 4); None for an unscored pair.
+
+        >>> [round(beta, 6) for beta in Temperatures().of(1, 4)]
+        [0.078511, 0.121489]
+        """
+        if gap_description is None or gap_reasoning is None:
+            return None
+        swing = self.alpha * math.tanh(self.lam * (gap_reasoning - gap_description) / 2)  # 2 sigmoid(x) - 1 = tanh(x / 2)
+        return self.beta * (1 - swing), self.beta * (1 + swing)
+
+
+def build(runs: Runs, picture: Callable[[str], str | None], policies: Mapping[str, int], *, limit: int) -> list[Example]:
+    """The examples that show most, in a fixed order: pairs and trees first, categories in turn."""
+    pairs: dict[str, list[PairRow]] = {}
+    for row in runs.pairs:
+        pairs.setdefault(row.question_id, []).append(row)
+    known = [q for q in runs.questions.values() if q.id in runs.trees or q.id in pairs]
+    chosen = _varied(sorted(known, key=lambda q: (-(q.id in runs.trees) - (q.id in pairs), q.id)))[:limit]
+    temperatures = fdpo_settings(runs)
+    return [
+        Example(
+            question=question,
+            picture=picture(question.id),
+            tree=view(runs.trees[question.id], name=f"t{number}", policies=policies) if question.id in runs.trees else None,
+            trajectories=runs.trajectories.get(question.id, []),
+            pairs=[_pair(row, runs, temperatures) for row in pairs.get(question.id, [])],
+        )
+        for number, question in enumerate(chosen)
+    ]
+
+
+def _varied(questions: Sequence[Question]) -> list[Question]:
+    """The same questions, the first of every category before the second of any."""
+    turns: dict[str, int] = {}
+    ordered: list[tuple[int, int, Question]] = []
+    for place, question in enumerate(questions):
+        turn = turns[question.category] = turns.get(question.category, -1) + 1
+        ordered.append((turn, place, question))
+    return [question for _, _, question in sorted(ordered, key=lambda entry: entry[:2])]
+
+
+def fdpo_settings(runs: Runs) -> Temperatures:
+    """The settings of the run's own fDPO training, or the paper's."""
+    for stage in runs.stages:
+        if "fdpo" in stage.stage:
+            found = {
+                key: stage.config[key] for key in ("beta", "alpha", "lam") if isinstance(stage.config.get(key), int | float)
+            }
+            return Temperatures(**found)
+    return Temperatures()
+
+
+def _pair(row: PairRow, runs: Runs, temperatures: Temperatures) -> PairView:
+    by_text = {trajectory.text: trajectory for trajectory in runs.trajectories.get(row.question_id, [])}
+    chosen, rejected = row.texts
+    betas = temperatures.of(row.gap_description, row.gap_reasoning)
+    return PairView(
+        row=row,
+        chosen=_side(chosen, row.reward_chosen, by_text.get(chosen)),
+        rejected=_side(rejected, row.reward_rejected, by_text.get(rejected)),
+        beta_description=betas[0] if betas else None,
+        beta_reasoning=betas[1] if betas else None,
+    )
+
+
+def _side(text: str, total: float | None, trajectory: Trajectory | None) -> Side:
+    return Side(
+        segments=segments(text),
+        total=total,
+        reward=trajectory.reward if trajectory else None,
+        policies=tuple(dict.fromkeys(trajectory.policies)) if trajectory else (),
+    )
