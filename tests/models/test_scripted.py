@@ -1,18 +1,23 @@
 import asyncio
 import itertools
+import time
 from dataclasses import replace
 from random import Random
 
 import pytest
 
+from builders import build_scene
+from spatialreasoner import quantities
 from spatialreasoner.errors import ConfigError, EndpointError
 from spatialreasoner.models.scripted import PROFILES, scripted
+from spatialreasoner.models.scripted.policy import ScriptedTeacher
 from spatialreasoner.models.scripted.requests import Request, understand
-from spatialreasoner.responses import parse, stages
+from spatialreasoner.responses import parse, spans, stages
+from spatialreasoner.rewards.assertions import extract
 from spatialreasoner.scene import wording
-from spatialreasoner.scene.measure import Measured
+from spatialreasoner.scene.measure import CONVERSE, Measured
 from spatialreasoner.scene.questions import ask, prompt
-from spatialreasoner.types import CATEGORIES, Prompt
+from spatialreasoner.types import CATEGORIES, METRES_PER, Prompt
 
 
 def expected(category):
@@ -40,7 +45,12 @@ def test_every_wording_of_every_category_is_understood():
     assert wrong == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return build_scene(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(scope="module")
 def asked(scene):
     questions = {question.category: question for question in ask(Measured(scene), Random(0), 60)}
     assert set(questions) == set(CATEGORIES)
@@ -80,3 +90,95 @@ def test_wrong_names_and_unknown_pictures_are_refused(scene):
         teacher.write(Prompt(image="nowhere.png", regions=scene.regions, request="How wide is <region1>?"), seed=0)
     with pytest.raises(EndpointError, match="names none"):
         teacher.write(Prompt(image=scene.image, regions=(), request="How wide?"), seed=0)
+
+
+def numbers(text, kind, region="region1"):
+    return [a.value for a in extract(text) if a.kind == kind and a.regions[0] == region and a.unit == "m"]
+
+
+def test_what_is_misjudged_shows_in_the_steps_and_in_the_conclusion(scene, asked):
+    """Of the answers about a width, all steps and the conclusion of one answer tell one width."""
+    question = next(question for question in asked if question.category == "width_data")
+    for name in PROFILES:
+        teacher = scripted(name, {scene.id: scene})
+        for seed in range(20):
+            told = numbers(parse(teacher.write(prompt(question, scene), seed=seed).text).reasoning, "width")
+            answer = quantities.find(parse(teacher.write(prompt(question, scene), seed=seed).text).answer)[-1].value
+            assert told[-1] == pytest.approx(answer, abs=0.006)
+
+
+def test_every_answer_can_be_verified(scene, asked):
+    """Each whole answer holds statements that the rewards can read, the asked one among them."""
+    teacher = scripted("careful", {scene.id: scene})
+    for question in asked:
+        text = teacher.write(prompt(question, scene), seed=3).text
+        kind = expected(question.category).kind
+        converse = CONVERSE.get(kind, kind)
+        assert len(extract(text)) >= 2
+        assert any(assertion.kind in {kind, converse} for assertion in extract(text[spans(text)["reasoning"][0] :]))
+
+
+def given(width):
+    return (
+        f"<description><region1> is a ball.</description>\n<reasoning>### Rationale\nI measure.\n"
+        f"### Let's think step by step\n### Step 1\nClose.\n### Step 2\n<region1> is {width:.2f} m wide.\n"
+    )
+
+
+def test_a_wrong_prefix_leads_on_unless_it_is_noticed(scene, asked):
+    question = next(q for q in asked if q.category == "width_data")
+    true = question.value * METRES_PER[question.unit]
+    shown = replace(prompt(question, scene), prefix=given(3 * true))
+
+    def corrected(name):
+        teacher = scripted(name, {scene.id: scene})
+        answers = [parse(shown.prefix + teacher.write(shown, seed=seed).text).answer for seed in range(100)]
+        return sum(quantities.find(answer)[-1].value < 2 * true for answer in answers)
+
+    assert corrected("hasty") == corrected("shallow") == 0
+    assert 65 <= corrected("careful") <= 95  # it notices with probability 0.8
+
+
+def test_a_right_prefix_is_led_on_by_everyone(scene, asked):
+    question = next(q for q in asked if q.category == "width_data")
+    true = question.value * METRES_PER[question.unit]
+    shown = replace(prompt(question, scene), prefix=given(true) + "### Step 3\nNothing speaks against it.\n</reasoning>\n")
+    for name in PROFILES:
+        answer = parse(shown.prefix + scripted(name, {scene.id: scene}).write(shown, seed=1).text).answer
+        assert quantities.find(answer)[-1].value == pytest.approx(true, abs=0.01)
+
+
+def test_the_teachers_err_where_they_are_said_to(scene, asked):
+    """Flat sight confuses depth and nothing else; habit spoils sizes; the careful one is right nearly always."""
+
+    def right(name, category, *, draws=60):
+        question = next(question for question in asked if question.category == category)
+        teacher, good = ScriptedTeacher(name, PROFILES[name], {scene.image: scene}), 0
+        for seed in range(draws):
+            teacher.name = f"{name} {seed}"  # fresh systematic errors each time, as if these were as many pictures
+            answer = parse(teacher.write(prompt(question, scene), seed=seed).text).answer
+            word = answer.split()[0].strip(",.").lower()
+            if question.value is None:
+                good += (word in {"no"} or "not so" in answer) == question.answer.startswith(("No", "That is not"))
+            else:
+                value, true = quantities.find(answer)[-1].value, question.value * METRES_PER[question.unit]
+                good += 0.75 * true <= value <= 1.25 * true
+        return good / draws
+
+    assert right("careful", "behind_predicate") > 0.9
+    assert right("shallow", "behind_predicate") < 0.8
+    assert right("shallow", "left_predicate") > 0.95
+    assert right("careful", "width_data") > 0.9
+    assert right("hasty", "width_data") < 0.8
+
+
+def test_three_thousand_completions_a_second(scene, asked):
+    teacher = scripted("careful", {scene.id: scene})
+    shown = [prompt(question, scene) for question in asked]
+    for prompted in shown:
+        teacher.write(prompted, seed=0)
+    start = time.process_time()
+    for seed in range(20):
+        for prompted in shown:
+            teacher.write(prompted, seed=seed)
+    assert 20 * len(shown) / (time.process_time() - start) > 3000

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from spatialreasoner.models.scripted.facts import Facts, Thing
 from spatialreasoner.models.scripted.profiles import Profile
+from spatialreasoner.scene.measure import CONVERSE, Relation
 
-_Triple = tuple[float, float, float]
+_NEGATIVE = frozenset({"left", "below", "short", "thin", "small", "front"})
 
 
 @dataclass(kw_only=True, slots=True)
@@ -23,6 +24,8 @@ class View:
         offset: Of region 2 from region 1: to the right, up, and away from the camera, centre to centre.
         near: Distance of each region's nearest surface along the line of sight.
         direct: Distance between the two surfaces.
+        said: Relations of region 1 to region 2 that were stated before, and whether they hold; they override the numbers.
+        said_hour: The hour that was stated before, likewise.
     """
 
     sizes: list[list[float]]
@@ -31,12 +34,36 @@ class View:
     offset: list[float]
     near: list[float]
     direct: float
+    said: dict[Relation, bool] = field(default_factory=dict["Relation", bool])
+    said_hour: int | None = None
 
     @property
     def hour(self) -> int:
         """The clock hour of region 2 seen from region 1, by the benchmark's bins (paper.md 4.5)."""
+        if self.said_hour is not None:
+            return self.said_hour
         bearing = math.degrees(math.atan2(-self.offset[0], self.offset[2])) % 360.0
         return 12 - int(bearing // 30) % 12
+
+    @property
+    def volumes(self) -> list[float]:
+        """Volume of each region's box, cubic metres, three decimals."""
+        return [round(math.prod(size), 3) for size in self.sizes]
+
+    def believes(self, relation: Relation) -> bool:
+        """Whether region 1 is held to be `relation` than region 2."""
+        if relation in self.said:
+            return self.said[relation]
+        if relation in _NEGATIVE:
+            return not self.believes(CONVERSE[relation])
+        if relation == "big":
+            return self.volumes[0] > self.volumes[-1]
+        if relation == "behind":
+            return self.near[0] > self.near[-1]
+        if relation in {"tall", "wide"}:
+            axis = 1 if relation == "tall" else 0
+            return self.sizes[0][axis] > self.sizes[-1][axis]
+        return self.offset[0 if relation == "right" else 1] < 0
 
 
 class _Errors:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from random import Random
 
@@ -12,6 +13,7 @@ from spatialreasoner.errors import ConfigError, EndpointError
 from spatialreasoner.models.scripted.facts import Facts, gather
 from spatialreasoner.models.scripted.perception import perceive
 from spatialreasoner.models.scripted.profiles import PROFILES, Profile
+from spatialreasoner.models.scripted.reading import adopt
 from spatialreasoner.models.scripted.requests import understand
 from spatialreasoner.models.scripted.writer import Step, Writer
 from spatialreasoner.responses import stages
@@ -68,8 +70,11 @@ class ScriptedTeacher:
         asked = [self.name, prompt.image, [region.id for region in prompt.regions]]
         own = Random(_digest([*asked, prompt.request, prompt.prefix, seed, sample]))
         view = perceive(facts, self._profile, Random(_digest(asked)), own)
-        writer = Writer(understand(prompt.request), facts, view, self._profile, own)
-        text = _continue(prompt.prefix, writer)
+        noticed = bool(prompt.prefix) and adopt(view, prompt.prefix, self._profile, own)
+        written = [stage.name for stage in stages(prompt.prefix)] if prompt.prefix else []
+        done = sum(name.startswith("step ") for name in written)
+        writer = Writer(understand(prompt.request), facts, view, self._profile, own, done=done)
+        text = _opening(writer, written) + _ending(writer, prompt.prefix, done, noticed)
         read = IMAGE_TOKENS + (len(prompt.request) + len(prompt.prefix)) // 4
         return Completion(text=text, prompt_tokens=read, completion_tokens=len(text) // 4)
 
@@ -84,21 +89,27 @@ class ScriptedTeacher:
         return gather(self._measured(image), regions[:2])
 
 
-def _continue(prefix: str, writer: Writer) -> str:
-    """The stages that come after the prefix, to the end."""
-    written = [stage.name for stage in stages(prefix)] if prefix else []
-    steps, conclusion = writer.plan()
+def _opening(writer: Writer, written: Sequence[str]) -> str:
+    """Description and rationale, as far as they are not written yet."""
     parts: list[str] = []
     if not written:
         parts.append(f"<description>{writer.description()}</description>\n")
     if len(written) < 2:
         parts.append(f"<reasoning>### Rationale\n{writer.rationale()}\n### Let's think step by step\n")
-    if "</reasoning>" not in prefix:
-        done = sum(name.startswith("step ") for name in written)
-        parts += [_numbered(number, step, writer.titled) for number, step in enumerate(steps, start=1) if number > done]
-        parts.append("</reasoning>\n")
-    parts.append(f"### In Conclusion\n{conclusion}")
     return "".join(parts)
+
+
+def _ending(writer: Writer, prefix: str, done: int, noticed: bool) -> str:
+    """The steps that are left, and the conclusion; what was noticed is corrected in the first of them, or in one more."""
+    steps, conclusion = writer.plan()
+    end = f"### In Conclusion\n{conclusion}"
+    if "</reasoning>" in prefix:
+        return end
+    rest = steps[done:] if done < len(steps) or not noticed else [steps[min(writer.core, len(steps) - 1)]]
+    if noticed:
+        rest[0] = replace(rest[0], body=f"{writer.correction()} {rest[0].body}")
+    numbered = [_numbered(number, step, writer.titled) for number, step in enumerate(rest, start=done + 1)]
+    return "".join([*numbered, "</reasoning>\n", end])
 
 
 def _numbered(number: int, step: Step, titled: bool) -> str:

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from spatialreasoner.scene.measure import Relation
 
 INTRODUCTIONS = (
-    "{a} is a {label}.",
-    "The picture shows {a}, a {label}.",
-    "{a} marks the {label}.",
-    "There is a {label}, {a}.",
-    "We see a {label} at {a}.",
+    "{a} is {label}.",
+    "The picture shows {a}, {label}.",
+    "{a} marks {label}.",
+    "There is {label}, {a}.",
+    "We see {label} at {a}.",
 )
 OTHERS = (
-    "There is also a {label}.",
-    "A {label} can be seen as well.",
-    "The scene also holds a {label}.",
-    "Elsewhere stands a {label}.",
+    "There is also {label}.",
+    "One can see {label} as well.",
+    "The scene also holds {label}.",
+    "Elsewhere stands {label}.",
 )
 PLACES = ("The scene is indoors.", "This is a view of a room.", "The view is from standing height.", "")
 
@@ -64,6 +64,13 @@ APART: Mapping[str, tuple[str, ...]] = {
         "Standing at {a}, {b} is at {v} o'clock.",
     ),
 }
+
+OFF_AXIS = (
+    "The middle of {a} lies {v} {side} the camera's axis.",
+    "{a} has its middle {v} {side} the camera's axis.",
+    "{a} is centred {v} {side} the axis of view.",
+    "I find the middle of {a} {v} {side} the axis of view.",
+)
 
 RATIONALES: Mapping[str, tuple[str, ...]] = {
     "size": (

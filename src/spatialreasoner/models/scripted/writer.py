@@ -45,13 +45,16 @@ class Writer:
         view: What the teacher believes; a slip in the steps changes what the conclusion says, not the view.
         profile: How it writes.
         rng: Source of all choices.
+        done: Number of steps that the prefix holds; where the deciding one, of index `core`, is among them, it is too late for
+            a slip of one's own.
     """
 
-    def __init__(self, request: Request, facts: Facts, view: View, profile: Profile, rng: Random) -> None:
+    def __init__(self, request: Request, facts: Facts, view: View, profile: Profile, rng: Random, *, done: int) -> None:
         self.request, self.facts, self.view, self.profile, self.rng = request, facts, view, profile, rng
         self.names = (A, B)[: len(facts.things)]
         self.metric: Unit = "cm" if rng.random() < 0.15 else "m"
-        self.slip = rng.random() < profile.slip
+        self.core = 1 if request.kind in {"width", "height"} else 2
+        self.slip = rng.random() < profile.slip and done <= self.core
         self.titled = rng.random() < 0.5
 
     def description(self) -> str:
@@ -60,12 +63,14 @@ class Writer:
         for name, thing in zip(self.names, self.facts.things, strict=True):
             if self.rng.random() < self.profile.omit / 2 and name != A:
                 continue
-            sentences.append(self._pick(wording.INTRODUCTIONS).format(a=name, label=self._label(thing.label, thing.colour)))
+            sentences.append(
+                self._pick(wording.INTRODUCTIONS).format(a=name, label=_with_article(self._label(thing.label, thing.colour)))
+            )
         told = [self._told_size, self._told_place, self._told_nearness, self._told_distance]
         self.rng.shuffle(told)
         sentences += [tell() for tell in told[:3] if self.rng.random() >= self.profile.omit]
         if self.facts.others and self.rng.random() < 0.4:
-            sentences.append(self._pick(wording.OTHERS).format(label=self._pick(self.facts.others)))
+            sentences.append(self._pick(wording.OTHERS).format(label=_with_article(self._pick(self.facts.others))))
         return " ".join(sentence for sentence in sentences if sentence)
 
     def rationale(self) -> str:
@@ -76,6 +81,10 @@ class Writer:
     def plan(self) -> tuple[list[Step], str]:
         """The numbered steps, and the conclusion that follows from them."""
         return self._relation() if self.request.kind in RELATIONS else self._quantity()
+
+    def correction(self) -> str:
+        """That something stated before is not so."""
+        return self._pick(wording.CORRECTIONS)
 
     # What is said of size and place
 
@@ -111,13 +120,13 @@ class Writer:
         if len(self.names) < 2:
             return self.size(A, "camera", self.view.camera[0])
         axis = 0 if abs(self.view.offset[0]) >= abs(self.view.offset[1]) else 1
-        above_or_right = self.view.offset[axis] < 0
-        return self.relation(_SIDES[axis][0 if above_or_right else 1])
+        one, other = _SIDES[axis]
+        return self.relation(one if self.view.believes(one) else other)
 
     def _told_nearness(self) -> str:
         if len(self.names) < 2 or self.view.near[0] == self.view.near[1]:
             return self.size(A, "camera", self.view.camera[0])
-        return self.relation("front" if self.view.near[0] < self.view.near[1] else "behind")
+        return self.relation("behind" if self.view.believes("behind") else "front")
 
     def _told_distance(self) -> str:
         return self.apart("distance", self.view.direct) if len(self.names) > 1 else ""
@@ -129,7 +138,7 @@ class Writer:
         if len(self.names) < 2:
             return [Step(title="Look for the regions", body=self._told_size())], "It cannot be told from one region."
         steps = self._located(relation)
-        holds = (self._difference(relation) > 0) != self.slip
+        holds = self.view.believes(relation) != (self.slip and relation not in self.view.said)
         believed = relation if holds else CONVERSE[relation]
         steps.append(Step(title="Compare", body=f"{self._compared(relation, holds)} {self.relation(believed)}"))
         return self._checked(steps), self._relation_end(relation, holds)
@@ -150,45 +159,24 @@ class Writer:
 
     def _volume_told(self, k: int) -> str:
         width, height, depth = self.view.sizes[k]
-        product = f"{width:.2f} × {height:.2f} × {depth:.2f} = {self._volume(k):.3f}"
+        product = f"{width:.2f} × {height:.2f} × {depth:.2f} = {self.view.volumes[k]:.3f}"
         return (
             f"{self.size(self.names[k], 'width', width)} {self.size(self.names[k], 'height', height)} "
             f"{self.size(self.names[k], 'depth', depth)} In cubic metres its box holds {product}."
         )
 
     def _nearness_told(self, k: int) -> str:
-        in_order = (self.view.camera[0] < self.view.camera[1]) == (self.view.near[0] < self.view.near[1])
-        if in_order:
+        behind = self.view.believes("behind")
+        if (self.view.camera[0] > self.view.camera[1]) == behind:
             return self.size(self.names[k], "camera", self.view.camera[k])
-        which = "nearer" if self.view.near[k] < self.view.near[1 - k] else "farther"
+        which = "farther" if behind == (k == 0) else "nearer"
         return f"The nearest surface of {self.names[k]} is the {which} of the two."
 
     def _placed(self, k: int, axis: Literal[0, 1]) -> str:
         """Where a region's middle lies, off the camera's axis."""
         value = self.view.place[k][axis]
-        side = (("right", "left"), ("up", "down"))[axis][0 if value >= 0 else 1]
-        return self._pick(
-            (
-                "The middle of {a} lies {v} {side} of the camera's axis.",
-                "From the camera's axis, the middle of {a} is {v} {side}.",
-                "{a} has its middle {v} {side} from the axis of view.",
-                "Measured from the axis of view, {a} is centred {v} {side}.",
-            )
-        ).format(a=self.names[k], v=self.length(abs(value)), side=side)
-
-    def _difference(self, relation: Relation) -> float:
-        """Positive where `<region1>` is believed to be `relation` than `<region2>`."""
-        view = self.view
-        if relation in SIZE_AXIS:
-            axis = SIZE_AXIS[relation]
-            difference = view.sizes[0][axis] - view.sizes[1][axis]
-        elif relation in {"big", "small"}:
-            difference = self._volume(0) - self._volume(1)
-        elif relation in {"behind", "front"}:
-            difference = view.near[0] - view.near[1]
-        else:
-            difference = -view.offset[0 if relation in {"left", "right"} else 1]
-        return -difference if relation in {"short", "thin", "small", "front", "left", "below"} else difference
+        side = (("to the right of", "to the left of"), ("above", "below"))[axis][0 if value >= 0 else 1]
+        return self._pick(wording.OFF_AXIS).format(a=self.names[k], v=self.length(abs(value)), side=side)
 
     def _compared(self, relation: Relation, holds: bool) -> str:
         """The two values side by side, where there are numbers to compare."""
@@ -198,13 +186,10 @@ class Writer:
             return f"{self.length(first)} is {'more' if more else 'less'} than {self.length(second)}."
         if relation in {"big", "small"}:
             more = holds == (relation == "big")
-            return f"{self._volume(0):.3f} is {'more' if more else 'less'} than {self._volume(1):.3f}."
+            return f"{self.view.volumes[0]:.3f} is {'more' if more else 'less'} than {self.view.volumes[1]:.3f}."
         return self._pick(
             ("Put side by side, the positions differ.", "The two can now be compared.", "This settles the order.")
         )
-
-    def _volume(self, k: int) -> float:
-        return round(math.prod(self.view.sizes[k]), 3)
 
     def _relation_end(self, relation: Relation, holds: bool) -> str:
         words = {"a": A, "b": B, "phrase": PHRASES[relation][0], "converse": PHRASES[CONVERSE[relation]][0]}
@@ -260,8 +245,8 @@ class Writer:
         squares = f"sqrt({abs(right):.2f}^2 + {abs(up):.2f}^2 + {abs(back):.2f}^2)"
         centres, sum_ = self._reckon(squares, math.hypot(right, up, back))
         metres = round(max(0.01, self.view.direct * (centres / max(0.01, math.hypot(right, up, back)))), 2)
-        order = self.relation("front" if self.view.near[0] < self.view.near[1] else "behind")
-        side = self.relation("left" if right > 0 else "right")
+        order = self.relation("behind" if self.view.believes("behind") else "front")
+        side = self.relation("right" if self.view.believes("right") else "left")
         return [
             Step(title="Compare their depth", body=f"{order} {self.size(A, 'camera', self.view.camera[0])}"),
             Step(title="Compare their position", body=side),
@@ -276,13 +261,13 @@ class Writer:
         right, _, ahead = self.view.offset
         angle = math.degrees(math.atan2(abs(right), ahead))
         hour = self.view.hour
-        if self.slip:
+        if self.slip and self.view.said_hour is None:
             hour = (12 - hour) % 12 + 1 if self.rng.random() < 0.6 else (hour + 5) % 12 + 1
         side, depth = ("right", "left")[right < 0], ("behind", "in front of")[ahead < 0]
         say = self._pick(wording.APART["direction"])
         steps = [
-            Step(title="Sideways", body=f"{B} is to the {side} of {A}, by {self.length(abs(right))} between their middles."),
-            Step(title="Forward", body=f"{B} is {depth} {A}, by {self.length(abs(ahead))} between their middles."),
+            Step(title="Sideways", body=f"{B} is to the {side} of {A}. {self.apart('horizontal_distance', abs(right))}"),
+            Step(title="Forward", body=f"{B} is {depth} {A}: in depth, their middles differ by {self.length(abs(ahead))}."),
             Step(
                 title="Find the hour",
                 body=f"That is {angle:.0f} degrees to the {side} of straight ahead. {say.format(a=A, b=B, v=hour)}",
@@ -338,6 +323,15 @@ class Writer:
 
     def _pick(self, choices: Sequence[T]) -> T:
         return self.rng.choice(choices)
+
+
+def _with_article(label: str) -> str:
+    """A label after its article.
+
+    >>> _with_article("orange box")
+    'an orange box'
+    """
+    return f"{'an' if label[:1].lower() in 'aeiou' else 'a'} {label}"
 
 
 def _signed(value: float) -> str:
