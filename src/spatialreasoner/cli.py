@@ -1,0 +1,316 @@
+"""The command line: one subcommand a stage; each maps its options onto that stage's Config.
+
+Exit codes: 0 done; 1 failed while working; 2 what the user gave is wrong; 130 and 143 after Ctrl-C and SIGTERM. Stages are
+imported inside their commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn, Optional
+
+import click
+import typer
+
+from spatialreasoner import __version__
+from spatialreasoner.errors import ConfigError, InputError, MissingExtraError, SpatialReasonerError, WorkError
+from spatialreasoner.progress import stage
+
+app = typer.Typer(
+    name="spatialreasoner",
+    help="Spatial reasoning for vision-language models: verified rewards, multi-model tree search, fine-grained DPO.\n\n"
+    "The stages, in order: scenes, questions, search, pairs, train, generate, score, report. 'demo' runs them all.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+scenes_app = typer.Typer(no_args_is_help=True, help="Make a scenes folder: pictures, regions, depth and cameras.")
+app.add_typer(scenes_app, name="scenes")
+
+Out = Annotated[Path, typer.Option("--out", help="Where to write; made if it is not there.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice; the same seed gives the same bytes.", min=0)]
+Scenes = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads it at run time
+    typer.Option("--scenes", help="The scenes folder, where the questions' own record of it does not hold any more."),
+]
+Model = Annotated[
+    str,
+    typer.Option(help="Which model: a folder or hf:REPO_OR_DIR, scripted:careful, api:MODEL@BASE_URL.", show_default=False),
+]
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def demo(
+    out: Out,
+    seed: Seed = 0,
+    photos: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="An RGB-D folder of a real photo; give it once a folder.", show_default="../shared/data/rgbd/*"),
+    ] = None,
+) -> None:
+    """Run the whole pipeline on the embedded default: synthetic scenes and real photos in, a report out."""
+    from spatialreasoner import demo as pipeline
+
+    report = pipeline.run(pipeline.DemoConfig(seed=seed, photos=None if photos is None else tuple(map(str, photos))), out)
+    typer.echo(f"The report is at {report}")
+
+
+@scenes_app.command("synthetic")
+def scenes_synthetic(
+    out: Out,
+    count: Annotated[int, typer.Option(help="How many scenes.", min=1, max=10_000_000)] = 100,
+    seed: Seed = 0,
+    width: Annotated[int, typer.Option(help="Width of the pictures, pixels.", min=32, max=4096)] = 128,
+    height: Annotated[int, typer.Option(help="Height of the pictures, pixels.", min=32, max=4096)] = 128,
+) -> None:
+    """Make rooms with tables and things on them, with exact depth, masks and true sizes."""
+    from spatialreasoner.scene import synthetic
+
+    config = synthetic.SyntheticConfig(count=count, seed=seed, width=width, height=height)
+    with stage(f"render {count} scenes", count) as advance:
+        written = synthetic.write_scenes(config, out, progress=advance)
+    typer.echo(f"{written} scenes in {out}")
+
+
+@scenes_app.command("rgbd")
+def scenes_rgbd(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with image, depth.png and scene.json.", show_default=False)],
+    out: Out,
+) -> None:
+    """Read real photos with measured depth (the RGB-D folder format)."""
+    from spatialreasoner.scene import rgbd
+
+    with stage(f"read {len(folders)} folders", len(folders)) as advance:
+        written = rgbd.write(folders, out, progress=advance)
+    typer.echo(f"{written} scenes in {out}")
+
+
+@app.command()
+def questions(
+    scenes: Annotated[Path, typer.Argument(help="A scenes folder.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("questions.jsonl"),
+    per_scene: Annotated[int, typer.Option(help="How many questions a scene.", min=1, max=10_000)] = 5,
+    seed: Seed = 0,
+) -> None:
+    """Ask questions of the 24 kinds of SpatialRGPT-Bench, with the truth from geometry."""
+    from spatialreasoner.scene.questions import QuestionsConfig, write_questions
+
+    config = QuestionsConfig(scenes=str(scenes), per_scene=per_scene, seed=seed)
+    with stage(f"ask about {scenes}") as advance:
+        count = write_questions(config, out, progress=advance)
+    typer.echo(f"{count.total()} questions of {len(count)} kinds in {out}")
+
+
+@app.command()
+def search(
+    questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
+    policy: Annotated[
+        list[str],
+        typer.Option(
+            "--policy", help="A model that writes; give it once a model: scripted:careful, hf:DIR.", show_default=False
+        ),
+    ],
+    out: Out,
+    scenes: Scenes = None,
+    seed: Seed = 0,
+    rounds: Annotated[int, typer.Option(help="Most model calls a tree, counted as rounds times models.", min=1)] = 20,
+    samples: Annotated[int, typer.Option(help="Plain samples of each model a question, beside its tree.", min=0)] = 2,
+    candidates: Annotated[int, typer.Option(help="Scored answers that each question should get.", min=1)] = 8,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature of local models.", min=0, max=10)] = 0.9,
+    max_calls: Annotated[Optional[int], typer.Option(help="Stop before more requests are sent.", min=1)] = None,  # noqa: UP045
+    max_tokens: Annotated[Optional[int], typer.Option(help="Stop before more tokens are used.", min=1)] = None,  # noqa: UP045
+    max_cost: Annotated[Optional[float], typer.Option(help="Stop before more money is spent.", min=0)] = None,  # noqa: UP045
+) -> None:
+    """Search answers with several models in one tree a question (M3CTS), rated by geometry."""
+    from spatialreasoner import stages
+    from spatialreasoner.search.m3cts import SearchConfig
+    from spatialreasoner.search.run import RunConfig
+
+    config = RunConfig(
+        search=SearchConfig(seed=seed, max_model_rounds=rounds), samples_per_policy=samples, candidates=candidates,
+        max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
+    )  # fmt: skip
+    result = stages.search(questions, policy, out, config, scenes=scenes, temperature=temperature)
+    typer.echo(f"{result.summary['trajectories']} scored answers in {out}")
+    if result.stopped or result.unfinished:
+        why = result.stopped or next(iter(result.unfinished.values()))
+        raise WorkError(f"{len(result.unfinished)} questions are not finished: {why}; the same command goes on")
+
+
+@app.command()
+def reward(
+    questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
+    responses: Annotated[Path, typer.Argument(help="JSON lines of question_id and text.", show_default=False)],
+    out: Annotated[Optional[Path], typer.Option("--out", help="The file to write.", show_default=False)] = None,  # noqa: UP045
+    scenes: Scenes = None,
+    explain: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Print this response (its row, from 0) with its statements coloured by verdict.", min=0),
+    ] = None,
+) -> None:
+    """Score answers by geometry that can be verified: visual, spatial and logical, each with its reasons."""
+    from spatialreasoner.rewards import stage as rewards
+
+    config = rewards.RewardConfig(questions=str(questions), responses=str(responses), scenes=scenes and str(scenes))
+    if explain is not None:
+        scorer, row = rewards.open_scorer(config), rewards.read_response(config, explain)
+        graded = scorer.grade(row)
+        rewards.explain(scorer.questions[row.question_id], row.text, graded)
+    if out is not None:
+        with stage(f"score {responses}") as advance:
+            count = rewards.run_reward(config, out, progress=advance)
+        typer.echo(f"{count} rewards in {out}")
+    if out is None and explain is None:
+        raise ConfigError("expected --out FILE to write the rewards, or --explain ROW to print one, or both")
+
+
+@app.command()
+def pairs(
+    runs: Annotated[list[Path], typer.Argument(help="Folders that 'search' wrote.", show_default=False)],
+    out: Out,
+    scenes: Scenes = None,
+    seed: Seed = 0,
+    candidates: Annotated[int, typer.Option(help="Scored answers of a question that are compared.", min=2)] = 8,
+    min_gap: Annotated[float, typer.Option(help="Least difference of total reward (0..16) in a pair.", min=0, max=16)] = 0.5,
+    hard: Annotated[float, typer.Option(help="Share of questions with a hard pair (conclusion altered).", min=0, max=1)] = 0.25,
+) -> None:
+    """Make preference pairs with a gap for each segment, and the picks for SFT, from scored answers."""
+    from spatialreasoner import stages
+    from spatialreasoner.pairs import PairsConfig
+
+    config = PairsConfig(candidates=candidates, min_gap=min_gap, hard=hard, seed=seed)
+    made = stages.pairs(runs, out, config, scenes=scenes)
+    typer.echo(f"{made.ranked} ranked and {made.hard} hard pairs, {made.sft} picks for SFT in {out}")
+
+
+class Kind(StrEnum):
+    """What to train by."""
+
+    sft = "sft"
+    dpo = "dpo"
+    fdpo = "fdpo"
+
+
+@app.command(context_settings={"allow_interspersed_args": True})
+def train(
+    kind: Annotated[Kind, typer.Argument(help="sft on sft.jsonl; dpo or fdpo on pairs.jsonl.", show_default=False)],
+    model: Annotated[str, typer.Option(help="'tiny' builds a small VLM; else a folder or hf:REPO_OR_DIR.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Rows that 'pairs' wrote.", show_default=False)],
+    out: Out,
+    config: Annotated[Optional[Path], typer.Option(help="A YAML file of settings.", show_default=False)] = None,  # noqa: UP045
+    settings: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as learning_rate=1e-5; they win over the file's."),
+    ] = None,
+) -> None:
+    """Train a vision-language model by SFT, DPO or fine-grained DPO."""
+    from spatialreasoner.training.run import train as run
+
+    run(kind.value, model=model, data=data, out=out, config_file=config, overrides=settings or [])
+    typer.echo(f"The model is in {out}")
+
+
+@app.command()
+def generate(
+    questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("predictions.jsonl"),
+    scenes: Scenes = None,
+    seed: Seed = 0,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.", min=0, max=10)] = 0.0,
+) -> None:
+    """Let a model answer questions; writes rows of SpatialRGPT-Bench's own form."""
+    from spatialreasoner import stages
+
+    count = stages.generate(questions, model, out, scenes=scenes, seed=seed, temperature=temperature)
+    typer.echo(f"{count} predictions in {out}")
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Argument(help="A predictions file.", show_default=False)],
+    out: Annotated[Optional[Path], typer.Option("--out", help="Where to write score.json.", show_default=False)] = None,  # noqa: UP045
+    against: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Another model's predictions: tell the difference, question by question.", show_default=False),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Score predictions by the rules of SpatialRGPT-Bench, offline, with intervals."""
+    from spatialreasoner.evaluation import terminal
+    from spatialreasoner.evaluation.predictions import read_predictions
+    from spatialreasoner.evaluation.score import compare, run_score
+
+    terminal.show(run_score(predictions, out, seed=seed))
+    if against is not None:
+        terminal.show_comparison(compare(read_predictions(against), read_predictions(predictions), seed=seed))
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; what they hold is shown.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="The HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write one HTML file, to be read offline, of what the run folders hold."""
+    from spatialreasoner.evaluation.report import write_report
+
+    with stage(f"report on {', '.join(map(str, runs))}"):
+        write_report(runs, out)
+    typer.echo(f"The report is at {out}")
+
+
+@app.command("app")
+def browse() -> None:
+    """Draw a region and ask, in a browser (not there yet)."""
+    raise ConfigError("the app is not there yet; 'spatialreasoner demo' ends with a report to open in a browser")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` blocks run
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("interrupted; the same command goes on where it was", 130)
+    except click.ClickException as error:
+        _fail(f"{error.format_message()} (see --help)", 2)
+    except (InputError, MissingExtraError) as error:
+        _fail(str(error), 2)
+    except SpatialReasonerError as error:
+        _fail(str(error), 1)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA_OF:
+            raise
+        _fail(f"this needs {error.name!r}, which is not installed: pip install 'spatialreasoner[{_EXTRA_OF[error.name]}]'", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+_EXTRA_OF = {
+    **dict.fromkeys(("torch", "transformers", "trl", "peft", "datasets", "accelerate", "safetensors"), "train"),
+    **dict.fromkeys(("openai", "aiolimiter", "tenacity", "genai_prices"), "api"),
+}
+"""The extra that installs an optional library."""
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)
