@@ -75,6 +75,10 @@ _DOMINANT = 0.5
 _EXACT = 0.9
 """A sorted colour with at least this weight is what the word means; others are its neighbours."""
 
+_BRIGHT = frozenset(BASIC) - {"brown", "white", "grey", "black"}
+_SALIENCE = 2.0
+"""How much more a bright colour counts than its share: a tram with yellow bands is called yellow."""
+
 _NEAR_MOST = 0.4
 """The most that neighbouring colours earn together."""
 
@@ -115,16 +119,18 @@ def score(word: str, seen: Mapping[str, float]) -> float:
     (1.0, 0.0)
     """
     dominant = max(min(max(seen.values(), default=1.0), _DOMINANT), 1e-9)
-    exact = sum(seen.get(name, 0.0) for name, weight in WORDS[word].items() if weight >= _EXACT)
+    exact = sum(
+        seen.get(name, 0.0) * (_SALIENCE if name in _BRIGHT else 1.0)
+        for name, weight in WORDS[word].items()
+        if weight >= _EXACT
+    )
     near = sum(weight * seen.get(name, 0.0) for name, weight in WORDS[word].items() if weight < _EXACT)
     return min(1.0, exact / dominant + min(_NEAR_MOST, near / dominant))
 
 
 def score_known(word: str, known: str) -> float:
     """How well a colour word fits a colour that is known for certain: 1 for it or an alias, half for a close neighbour."""
-    if known not in WORDS:
-        return float(word == known)
-    weight = WORDS[word].get(known, 0.0)
+    weight = 1.0 if word == known else WORDS.get(word, {}).get(known, 0.0)
     return 1.0 if weight >= _EXACT else 0.5 if weight >= 0.5 else 0.0
 
 

@@ -32,8 +32,9 @@ _CLASSES: Mapping[str, str] = {
     "W": "which who that's it's",
     "I": "in as labelled labeled marked shown called named denoted highlighted outlined identified",
     "&": "and",
+    "T": "to",
     "P": (
-        "of on at by near next beside behind above below under over beneath between from to into onto along against across "
+        "of on at by near next beside behind above below under over beneath between from into onto along against across "
         "around through toward towards inside outside off up down left right front back top bottom closer farther further "
         "than or but while whereas stands stand sits sit lies lie rests hangs holds holding touching facing leaning placed "
         "positioned located situated standing sitting lying resting about approximately roughly there not no nor if it they "
@@ -45,10 +46,10 @@ _CLASSES: Mapping[str, str] = {
 _CLASS_OF = {word: name for name, words in _CLASSES.items() for word in words.split()}
 
 _APPOSITION = re.compile(
-    r"R\)?(?:,?W?(?:CI?)D?|[,(:]D|[(:])[ASX&,]{0,5}(?P<name>N)|(?P<first>N)(?:\(|,?I{1,3}D?|)(?P<region>R)"
+    r"R\)?(?:,?W?C(?:TC)?I?D?|[,(:]D|[(:])[ASX&,]{0,5}(?P<name>N)|(?P<first>N)(?:\(|,?I{1,3}D?|)(?=(?P<region>R))"
 )
 _BEFORE = re.compile(r"(?P<words>[AS](?:[ASX,&]{0,4}?[AS])?)X{0,2}(?P<thing>[NR])")
-_AFTER = re.compile(r"(?P<thing>[NR])\)?(?:,?W?C(?P<words>[ASX,&D]{1,7})(?!N)|(?:H|C)D?(?P<hue>[ASX&]{1,4})K)")
+_AFTER = re.compile(r"(?P<thing>[NR])\)?(?:,?W?C(?:TC)?(?P<words>[ASX,&D]{1,7})(?!N)|(?:H|C)D?(?P<hue>[ASX&]{1,4})K)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,14 +78,15 @@ def grade(known: Known, question: Question, description: str) -> Criteria:
 def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[Sentence]) -> tuple[float, list[str]]:
     """Share of the distinct things mentioned that are there; what is not. 0 where nothing identifiable is mentioned."""
     found: dict[tuple[str, ...], bool] = {}
+    called = {region for sentence in sentences for region, _ in sentence.calls}
     for sentence in sentences:
         named = {name for _, name in sentence.calls}
         for region, name in sentence.calls:
             found[region, name] = region in own and known.fits(own[region], name)
         for thing in sentence.things:
             there = _is_there(known, own, thing)
-            if there is not None and thing.name not in named:
-                found.setdefault((thing.region or thing.name or "",), there)
+            if there is not None and thing.name not in named and thing.region not in called:
+                found[(thing.region or thing.name or "",)] = there
     wrong = [" = ".join(key) for key, there in found.items() if not there]
     return (sum(found.values()) / len(found) if found else 0.0), wrong
 
