@@ -1,38 +1,25 @@
-"""Let a model answer questions: rows of SpatialRGPT-Bench's own form, kept as they come, so that a killed run goes on."""
+"""The stage `generate`: a model answers questions; its answers become rows that the official script reads, too."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from spatialreasoner import records
-from spatialreasoner.errors import ConfigError
-from spatialreasoner.evaluation.predictions import Prediction, prediction, write_predictions
+from spatialreasoner.errors import EndpointError, WorkError
+from spatialreasoner.evaluation.predictions import prediction, write_predictions
 from spatialreasoner.protocols import Policy
 from spatialreasoner.scene.questions import prompt
+from spatialreasoner.search.budget import Budget
+from spatialreasoner.search.endpoint import Endpoint, Limits, identity
+from spatialreasoner.search.journal import Journal
 from spatialreasoner.types import Question, Scene
 
-
-@dataclass(frozen=True, kw_only=True)
-class GenerateConfig:
-    """What decides a file of predictions.
-
-    Attributes:
-        model: Name of the model.
-        questions: SHA-256 of the questions.
-        seed: Seed of sampling.
-        in_flight: Questions asked at a time; a local model makes batches of them.
-    """
-
-    model: str
-    questions: str
-    seed: int = 0
-    in_flight: int = 64
+LIMITS = Limits(timeout=3600.0, patience=7200.0)
+"""A local model on a CPU may take minutes for a batch; calls wait in it together."""
 
 
 def run_generate(
@@ -42,87 +29,90 @@ def run_generate(
     out: Path,
     *,
     seed: int = 0,
+    limits: Limits = LIMITS,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """The stage `generate`: every question answered once, in the questions' order.
+    """Answer every question once and write the predictions.
 
-    Answers are appended to `OUT.partial` as they come; the same command after a crash asks only what is missing. `out` appears
-    when all is there, and `OUT.config.json` beside it.
+    Each reply is on disk, in a hidden journal beside `out`, before it is used: after any interruption the same call goes on
+    where it was, and ends with the same bytes. A reply counts for one model, picture, question and seed; what has changed
+    since is asked again.
+
+    Args:
+        questions: What to answer; ids are unique.
+        scenes: Their scenes by id, paths resolved.
+        policy: The model.
+        out: The predictions file; `<stem>.config.json` beside it keeps the settings.
+        seed: Origin of every call's seed.
+        limits: How the model may be used: calls in flight, rate, retries.
+        progress: Called with the number of questions done.
 
     Returns:
-        How many predictions were written.
+        The number of predictions.
 
     Raises:
-        ConfigError: If `OUT.partial` belongs to another model, seed or set of questions.
-        WorkError: If the model or the disk fails; what is answered stays.
+        WorkError: If the model fails on a question for good, or the output cannot be written; what was answered is kept.
     """
-    digest = hashlib.sha256("\n".join(map(records.dumps, questions)).encode()).hexdigest()
-    config = GenerateConfig(model=policy.name, questions=digest, seed=seed)
-    partial = out.with_name(out.name + ".partial")
-    with records.writing(out.parent):
-        done = _resume(partial, config)
-        progress(len(done))
-        missing = [question for question in questions if question.id not in done]
-        with partial.open("a", encoding="utf-8") as file:
-            asyncio.run(_ask_all(missing, scenes, policy, config, file, done, progress))
-    folder = out.parent.resolve()
-    rows = [_row(question, scenes, done[question.id], config, folder) for question in questions]
-    records.write_config(out.parent, "generate", config, name=f"{out.stem}.config.json")
+    with Journal(out.with_name(f".{out.stem}.journal")) as journal:
+        endpoint = Endpoint(policy, journal=journal, budget=Budget(), limits=limits)
+        texts = asyncio.run(_Answering(endpoint, questions, scenes, seed, progress).answer())
+    rows = (
+        prediction(question, text, image=_relative(scenes[question.scene_id].image, out), model_id=policy.name)
+        for question, text in zip(questions, texts, strict=True)
+    )
     count = write_predictions(out, rows)
-    partial.unlink()
+    settings = {"model": policy.name, "identity": identity(policy), "seed": seed, "questions": count}
+    records.write_config(out.parent, "generate", settings, name=f"{out.stem}.config.json")
     return count
 
 
-def _resume(partial: Path, config: GenerateConfig) -> dict[str, str]:
-    """Answers of an earlier process by question; starts the file where there is none. A torn last line is forgotten."""
-    lines = partial.read_text(encoding="utf-8", errors="replace").split("\n") if partial.exists() else []
-    whole, torn = lines[:-1], lines[-1:]
-    if not whole:
-        partial.write_text(records.dumps(config) + "\n", encoding="utf-8")
-        return {}
-    if whole[0] != records.dumps(config):
-        raise ConfigError(
-            f"{partial} is the unfinished work of another model, seed or set of questions; remove it, or choose another --out"
-        )
-    if torn != [""]:
-        partial.write_text("\n".join(whole) + "\n", encoding="utf-8")
-    answers = [records.parse_record(line, _Answer, where=f"{partial}:{k}") for k, line in enumerate(whole[1:], start=2)]
-    return {answer.question_id: answer.text for answer in answers}
+def _relative(image: str, out: Path) -> str:
+    """The picture's path from the predictions' folder: one picture, one name, whatever the machine."""
+    return Path(os.path.relpath(image, out.parent)).as_posix()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    question_id: str
-    text: str
+class _Answering:
+    """One run over the questions, many calls in flight; the endpoint limits how many."""
 
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        questions: Sequence[Question],
+        scenes: Mapping[str, Scene],
+        seed: int,
+        progress: Callable[[int], None],
+    ) -> None:
+        self._endpoint, self._questions, self._scenes, self._seed = endpoint, questions, scenes, seed
+        self._progress = progress
+        self._texts: dict[str, str] = {}
+        self._failures: dict[str, EndpointError] = {}
 
-async def _ask_all(
-    missing: Sequence[Question],
-    scenes: Mapping[str, Scene],
-    policy: Policy,
-    config: GenerateConfig,
-    file: IO[str],
-    done: dict[str, str],
-    progress: Callable[[int], None],
-) -> None:
-    slots = asyncio.Semaphore(config.in_flight)
-
-    async def ask(question: Question) -> None:
-        async with slots:
-            (completion,) = await policy.complete(prompt(question, scenes[question.scene_id]), n=1, seed=config.seed)
-        file.write(records.dumps(_Answer(question_id=question.id, text=completion.text)) + "\n")
-        file.flush()
-        done[question.id] = completion.text
-        progress(len(done))
-
-    try:
+    async def answer(self) -> list[str]:
+        """The answers, in the order of the questions."""
+        waiting = iter(self._questions)
         async with asyncio.TaskGroup() as group:
-            for question in missing:
-                group.create_task(ask(question))
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None  # the first failure stops the others; one clear error is enough
+            for _ in range(min(2 * self._endpoint.limits.concurrency, len(self._questions))):
+                group.create_task(self._worker(waiting))
+        if self._failures:
+            question_id, error = next(iter(self._failures.items()))
+            raise WorkError(
+                f"{len(self._texts)} of {len(self._questions)} questions are answered; {question_id!r} failed: {error}; "
+                "the same command goes on from here"
+            ) from error
+        return [self._texts[question.id] for question in self._questions]
 
+    async def _worker(self, waiting: Iterator[Question]) -> None:
+        for question in waiting:
+            if self._endpoint.stopped is not None:
+                return
+            try:
+                self._texts[question.id] = await self._ask(question)
+            except EndpointError as error:
+                self._failures[question.id] = error
+            self._progress(len(self._texts))
 
-def _row(question: Question, scenes: Mapping[str, Scene], text: str, config: GenerateConfig, folder: Path) -> Prediction:
-    image = os.path.relpath(Path(scenes[question.scene_id].image).resolve(), folder)
-    return prediction(question, text, image=image, model_id=config.model)
+    async def _ask(self, question: Question) -> str:
+        digest = hashlib.sha256(f"generate {self._seed} {question.id}".encode()).digest()
+        shown = prompt(question, self._scenes[question.scene_id])
+        completions = await self._endpoint.complete(shown, n=1, seed=int.from_bytes(digest[:4], "big") >> 1)
+        return completions[0].text if completions else ""
