@@ -1,17 +1,14 @@
 """Procedural scenes as records and files: one in memory, or a folder of them made by several processes.
 
-Making a folder can be killed at any moment and started again with the same command: the files of a scene get their names
-only when they are complete, its record last, and `scenes.jsonl` is written when all are there.
+A scene depends on the seed, its number and the picture's size alone, so it is the same whichever process makes it, and when.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import multiprocessing
 import multiprocessing.connection
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,12 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float32, Int, UInt8, UInt16
 from PIL import Image
 
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, WorkError
 from spatialreasoner.scene import masks
+from spatialreasoner.scene.folder import ScenesFolder, claim
 from spatialreasoner.scene.synthetic.layout import sample
 from spatialreasoner.scene.synthetic.render import Caster, Rendering
 from spatialreasoner.scene.synthetic.world import World
@@ -107,9 +105,14 @@ def make_scene(seed: int, index: int, *, width: int = 128, height: int = 128) ->
         rendering = caster.render()
         visible = np.bincount(rendering.owner[rendering.owner >= 0], minlength=len(world.things))
         if (visible >= MIN_PIXELS).sum() >= MIN_REGIONS:
-            scene = _scene(f"synthetic-{seed}-{index:06d}", world, rendering, visible, caster.whole_areas())
+            scene = _scene(scene_id(seed, index), world, rendering, visible, caster.whole_areas())
             return Made(scene, rendering.image, rendering.depth)
     raise WorkError(f"scene {index} of seed {seed} shows nothing at {width} x {height} pixels; make larger pictures")
+
+
+def scene_id(seed: int, index: int) -> str:
+    """The name of scene `index` of the set `seed`."""
+    return f"synthetic-{seed}-{index:06d}"
 
 
 def _scene(
@@ -175,65 +178,30 @@ def write_scenes(
     """
     if workers < 1:
         raise ConfigError(f"the number of workers must be at least 1; got {workers}")
-    out = Path(out)
-    _claim(out, config)
-    unfinished = out / ".unfinished"
-    try:
-        if not (out / "scenes.jsonl").exists():
-            _make_all(config, out, progress, workers)
-            _gather(config, out)
-        shutil.rmtree(unfinished, ignore_errors=True)
-    except OSError as error:
-        raise WorkError(f"cannot write to {out}: {error.strerror or error}; check its rights and the disk's space") from error
+    ids = [scene_id(config.seed, index) for index in range(config.count)]
+    folder = claim(Path(out), "scenes synthetic", asdict(config))
+    with records.writing(folder.path):
+        missing = [] if folder.complete else [index for index, name in enumerate(ids) if not folder.has(name)]
+        done = config.count - len(missing)
+        for made in _spread(config, folder, missing, workers):
+            done += made
+            progress(done)
+        folder.finish(ids)
     progress(config.count)
     return config.count
 
 
-def _claim(out: Path, config: SyntheticConfig) -> None:
-    """Make the folder this config's own, or refuse it."""
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"expected a folder at {out}; it is a file; name another one")
-    if not (out / "config.json").exists():
-        if out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
-            raise ConfigError(f"expected an empty or new folder at {out}; it holds other files; name another one")
-        records.write_config(out, _STAGE, config)
-    try:
-        made = json.loads((out / "config.json").read_text(encoding="utf-8"))
-        settings = made["stage"], made["config"]
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{out}/config.json is broken; remove the folder or name another one") from None
-    if settings != (_STAGE, asdict(config)):
-        raise ConfigError(
-            f"{out} was made with other settings: {settings}; expected {(_STAGE, asdict(config))}; "
-            "name another folder or repeat the first command"
-        )
-
-
-_STAGE = "scenes synthetic"
-
-
-def _make_all(config: SyntheticConfig, out: Path, progress: Callable[[int], None], workers: int) -> None:
-    """Make the scenes that have no record yet."""
-    for name in ("images", "depth", ".unfinished"):
-        (out / name).mkdir(exist_ok=True)
-    missing = [i for i in range(config.count) if not _record_path(out, i).exists()]
-    done = config.count - len(missing)
-    for made in _spread(config, out, missing, workers):
-        done += made
-        progress(done)
-
-
-def _spread(config: SyntheticConfig, out: Path, indices: Sequence[int], workers: int) -> Iterator[int]:
+def _spread(config: SyntheticConfig, folder: ScenesFolder, indices: Sequence[int], workers: int) -> Iterator[int]:
     """Make scenes here or in worker processes; yields how many were made, as they are."""
     chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
     if min(workers, len(chunks)) < 2:
-        yield from (_make_chunk(config, out, chunk) for chunk in chunks)
+        yield from (_make_chunk(config, folder, chunk) for chunk in chunks)
         return
     # Spawned, not forked: Embree's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context, initializer=_die_with_parent)
     try:
-        for future in as_completed([pool.submit(_make_chunk, config, out, chunk) for chunk in chunks]):
+        for future in as_completed([pool.submit(_make_chunk, config, folder, chunk) for chunk in chunks]):
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
@@ -252,36 +220,17 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _make_chunk(config: SyntheticConfig, out: Path, indices: Sequence[int]) -> int:
+def _make_chunk(config: SyntheticConfig, folder: ScenesFolder, indices: Sequence[int]) -> int:
     for index in indices:
-        made = make_scene(config.seed, index, width=config.width, height=config.height)
-        _write(out, made.scene.image, _png(made.image))
-        _write(out, f"depth/{made.scene.id}.png", _png(np.rint(made.depth * UNITS_PER_METRE).astype(np.uint16)))
-        _write(out, str(_record_path(Path(), index)), (records.dumps(made.scene) + "\n").encode())
+        scene, image, depth = make_scene(config.seed, index, width=config.width, height=config.height)
+        assert scene.depth is not None
+        units = np.rint(depth * UNITS_PER_METRE).astype(np.uint16)
+        folder.add(scene, {scene.image: _png(image), scene.depth.path: _png(units)})
     return len(indices)
 
 
-def _record_path(out: Path, index: int) -> Path:
-    """Where the record of a finished scene waits for the others."""
-    return out / ".unfinished" / f"{index}.json"
-
-
-def _png(pixels: UInt8[np.ndarray, "h w 3"] | Int[np.ndarray, "h w"]) -> bytes:
+def _png(pixels: UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes:
     """PNG bytes; the lowest level of compression, because the pictures are plain and the time is not."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
-
-
-def _write(out: Path, name: str, data: bytes) -> None:
-    """Write a file whole or not at all. Not synced to the disk: that would take longer than making the scene."""
-    temporary = out / ".unfinished" / f"{os.getpid()}.part"
-    temporary.write_bytes(data)
-    temporary.replace(out / name)
-
-
-def _gather(config: SyntheticConfig, out: Path) -> None:
-    """Join the records to `scenes.jsonl`."""
-    with records.atomic_write(out / "scenes.jsonl") as file:
-        for index in range(config.count):
-            file.write(_record_path(out, index).read_text(encoding="utf-8"))
