@@ -53,7 +53,6 @@ class ScriptedTeacher:
         self.identity = f"scripted:{name} {profile}"
         self._profile = profile
         self._scenes = scenes
-        self._measured = lru_cache(maxsize=8)(self._measure)
         self._facts = lru_cache(maxsize=4096)(self._gather)
 
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
@@ -78,15 +77,18 @@ class ScriptedTeacher:
         read = IMAGE_TOKENS + (len(prompt.request) + len(prompt.prefix)) // 4
         return Completion(text=text, prompt_tokens=read, completion_tokens=len(text) // 4)
 
-    def _measure(self, image: str) -> Measured:
+    def _gather(self, image: str, _ids: tuple[str, ...], regions: tuple[Region, ...]) -> Facts:
         if image not in self._scenes:
             raise EndpointError(f"{self.name} knows scenes, not pictures; it was given none with the image {image}")
-        return Measured(self._scenes[image])
-
-    def _gather(self, image: str, _ids: tuple[str, ...], regions: tuple[Region, ...]) -> Facts:
         if not regions:
             raise EndpointError(f"{self.name} answers questions about one or two regions; this one names none")
-        return gather(self._measured(image), regions[:2])
+        return gather(_measured(self._scenes[image]), regions[:2])
+
+
+@lru_cache(maxsize=32)
+def _measured(scene: Scene) -> Measured:
+    """A scene with its depth; all teachers look at the same one."""
+    return Measured(scene)
 
 
 def _opening(writer: Writer, written: Sequence[str]) -> str:

@@ -41,14 +41,16 @@ class Profile:
 
 
 PROFILES: Mapping[str, Profile] = {
-    # Small unbiased noise, flat statements; notices what does not fit.
-    "careful": Profile(noise=0.07, depth_noise=0.09, depth_flip=0.02, slip=0.03, notice=0.8),
+    # Moderate unbiased noise, flat statements; notices what does not fit.
+    "careful": Profile(noise=0.18, depth_noise=0.2, depth_flip=0.05, side_flip=0.02, slip=0.05, notice=0.8),
     # Sees the picture flat: depth is compressed and its order often confused, so direct distances and hours go wrong too.
-    "shallow": Profile(noise=0.1, depth_noise=0.2, depth_flip=0.35, depth_shrink=0.45, hedge=0.1),
+    "shallow": Profile(noise=0.18, depth_noise=0.35, depth_flip=0.45, depth_shrink=0.4, side_flip=0.03, slip=0.08, hedge=0.1),
     # Says what such things usually measure, whatever this one does.
-    "habitual": Profile(noise=0.1, depth_noise=0.12, depth_flip=0.06, habit=0.8, hedge=0.1, omit=0.2),
+    "habitual": Profile(noise=0.2, depth_noise=0.25, depth_flip=0.12, side_flip=0.04, habit=0.95, slip=0.08, omit=0.2),
     # Looks carelessly, hedges, leaves things out, mixes up sides and colours.
-    "vague": Profile(noise=0.25, depth_noise=0.3, depth_flip=0.15, side_flip=0.1, hedge=0.7, omit=0.55, miscolour=0.12),
+    "vague": Profile(
+        noise=0.4, depth_noise=0.5, depth_flip=0.25, side_flip=0.15, slip=0.1, hedge=0.7, omit=0.55, miscolour=0.15
+    ),
     # Sees well, but slips in conversions, sums and comparisons.
-    "hasty": Profile(noise=0.09, depth_noise=0.11, depth_flip=0.04, slip=0.4, omit=0.3),
+    "hasty": Profile(noise=0.15, depth_noise=0.18, depth_flip=0.06, side_flip=0.03, slip=0.45, omit=0.3),
 }
