@@ -34,11 +34,14 @@ class PairLayout:
 
     Attributes:
         lengths: Tokens of prompt, chosen and rejected of each pair.
-        masks: What the responses of a pair may see, by pair and window; filled on first use, shared by all layers.
+        pictures: Number of the picture of each token of each pair, -1 for text, where tokens of a picture see each other
+            both ways (Gemma 3); None where all attention is causal.
+        masks: What tokens may see; filled on first use, shared by all layers.
     """
 
     lengths: Sequence[tuple[int, int, int]]
-    masks: dict[Any, Tensor] = field(default_factory=dict[Any, Tensor])
+    pictures: Sequence[Int[Tensor, " pair"]] | None = None
+    masks: dict[tuple[int, bool, int | None], Tensor] = field(default_factory=dict[Any, Tensor])
 
 
 def enable_shared_prefix(model: PreTrainedModel) -> None:
@@ -69,7 +72,10 @@ def packed(batch: dict[str, Any], model: PreTrainedModel) -> dict[str, Any]:
         "position_ids": _positions(batch, lengths, model),
         # A mask of four dimensions is left as it is: no other is built, and `pair_attention` has its own
         "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device),
-        "pair_layout": PairLayout(lengths=[(prompt, chosen, rejected) for prompt, chosen, rejected in lengths]),
+        "pair_layout": PairLayout(
+            lengths=[(prompt, chosen, rejected) for prompt, chosen, rejected in lengths],
+            pictures=_pictures(batch["types"].get("token_type_ids"), lengths),
+        ),
         **batch["types"],
         **batch["vision"],
         "logps_at": _predicted_at(lengths, device=ids.device),
@@ -87,6 +93,7 @@ def pair_attention(
     pair_layout: PairLayout | None = None,
     scaling: float | None = None,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[Float[Tensor, "1 tokens heads width"], None]:
     """Attention over packed pairs, in the form that transformers calls; without a layout it is plain SDPA."""
@@ -94,33 +101,61 @@ def pair_attention(
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
+    options: dict[str, Any] = {"scale": scaling, "dropout_p": dropout, "enable_gqa": query.shape[1] != key.shape[1]}
     outputs: list[Tensor] = []
     start = 0
-    for prompt, chosen, rejected in pair_layout.lengths:
-        pair = slice(start, start + prompt + chosen + rejected)
-        q, k, v = query[:, :, pair], key[:, :, pair], value[:, :, pair]
-        mask = _responses_mask(pair_layout, prompt, chosen, rejected, device=q.device)
-        options: dict[str, Any] = {"scale": scaling, "dropout_p": dropout, "enable_gqa": q.shape[1] != k.shape[1]}
-        outputs += [
-            functional.scaled_dot_product_attention(
-                q[:, :, :prompt], k[:, :, :prompt], v[:, :, :prompt], is_causal=True, **options
-            ),
-            functional.scaled_dot_product_attention(q[:, :, prompt:], k, v, attn_mask=mask, **options),
-        ]
+    for index, lengths in enumerate(pair_layout.lengths):
+        pair, prompt = slice(start, start + sum(lengths)), slice(start, start + lengths[0])
+        responses = slice(prompt.stop, pair.stop)
+        causal = pair_layout.pictures is None and (sliding_window is None or sliding_window >= lengths[0])
+        mask = None if causal else _mask(pair_layout, index, False, sliding_window, query.device)
+        for rows, columns, seen in (
+            (prompt, prompt, mask),
+            (responses, pair, _mask(pair_layout, index, True, sliding_window, query.device)),
+        ):
+            outputs.append(
+                functional.scaled_dot_product_attention(
+                    query[:, :, rows],
+                    key[:, :, columns],
+                    value[:, :, columns],
+                    attn_mask=seen,
+                    is_causal=seen is None,
+                    **options,
+                )
+            )
         start = pair.stop
     return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
 
 
-def _responses_mask(
-    layout: PairLayout, prompt: int, chosen: int, rejected: int, *, device: torch.device
-) -> Bool[Tensor, "responses pair"]:
-    """What each response token may see of its pair: the prompt, and its own response up to itself."""
-    found = layout.masks.get((prompt, chosen, rejected))
+def _mask(
+    layout: PairLayout, index: int, responses: bool, window: int | None, device: torch.device
+) -> Bool[Tensor, "rows columns"]:
+    """What the prompt's tokens may see of the prompt, or the responses' tokens of the pair."""
+    found = layout.masks.get((index, responses, window))
     if found is None:
-        own = torch.block_diag(*(torch.ones(length, length, device=device).tril() for length in (chosen, rejected))).bool()
-        found = torch.cat([own.new_ones(chosen + rejected, prompt), own], dim=1)
-        layout.masks[prompt, chosen, rejected] = found
+        prompt, *sides = layout.lengths[index]
+        lengths = [prompt, *sides] if responses else [prompt]
+        # Each token's place in its own row, were the two responses apart; and which part of the pair it is in
+        places = torch.cat([torch.arange(prompt), *(prompt + torch.arange(length) for length in lengths[1:])]).to(device)
+        parts = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths)).to(device)
+        rows = slice(prompt if responses else 0, None)
+        found = (places[rows, None] >= places) & ((parts == 0) | (parts[rows, None] == parts))
+        if layout.pictures is not None:
+            pictures = layout.pictures[index][: len(places)]
+            found |= (pictures[rows, None] == pictures) & (pictures >= 0)
+        if window is not None:
+            found &= places > places[rows, None] - window
+        layout.masks[index, responses, window] = found
     return found
+
+
+def _pictures(token_types: Tensor | None, lengths: list[list[int]]) -> list[Tensor] | None:
+    """The picture of each token: pictures are runs of tokens of type 1, as transformers reads them for Gemma 3."""
+    if token_types is None:
+        return None
+    inside = token_types[0] == 1
+    starts = inside & ~functional.pad(inside, (1, 0))[:-1]
+    return list(torch.where(inside, starts.cumsum(0), -1).split([sum(pair) for pair in lengths]))
 
 
 def _predicted_at(lengths: list[list[int]], *, device: torch.device) -> Int[Tensor, " tokens"]:

@@ -1,0 +1,77 @@
+import copy
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from spatialreasoner.responses import render
+from spatialreasoner.types import Response
+
+torch.set_num_threads(1)  # tensors are tiny: threads would only wait for each other
+
+
+def answer(description: str, reasoning: str, conclusion: str) -> list[dict]:
+    text = render(Response(description=description, reasoning=f"### Rationale\n{reasoning}", answer=conclusion))
+    return [{"role": "assistant", "content": text}]
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """Paths of pictures of different sizes."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    paths = []
+    for index, (height, width) in enumerate([(60, 90), (90, 60), (56, 112)]):
+        path = folder / f"{index}.png"
+        Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(path)
+        paths.append(str(path))
+    return paths
+
+
+@pytest.fixture(scope="session")
+def _pairs(pictures):
+    return [
+        {
+            "question_id": "one picture",
+            "images": pictures[:1],
+            "prompt": [{"role": "user", "content": "How tall is <region1>?"}],
+            "chosen": answer("A red box.", "It is as tall as the chair.", "1.5 m"),
+            "rejected": answer("A red box, and a very long description of it.", "No idea.", "3 m"),
+            "gap_description": 1.0,
+            "gap_reasoning": 4.0,
+        },
+        {
+            "question_id": "two pictures, of other sizes",
+            "images": pictures[1:],
+            "prompt": [{"role": "user", "content": "Is <region1> left of <region2>? Answer with yes or no."}],
+            "chosen": answer("Two chairs.", "The first is left.", "Yes"),
+            "rejected": answer("Two tables.", "The first is right, as far as I can see.", "No"),
+            "gap_description": 3.0,
+            "gap_reasoning": 1.0,
+        },
+        {
+            "question_id": "unscored",
+            "images": pictures[2:],
+            "prompt": [{"role": "user", "content": "Which is wider?"}],
+            "chosen": answer("A lamp.", "Both are narrow.", "Neither"),
+            "rejected": answer("A lamp.", "Both are narrow.", "The lamp"),
+            "gap_description": None,
+            "gap_reasoning": 2.0,
+        },
+    ]
+
+
+@pytest.fixture
+def pairs(_pairs):
+    """Three preference pairs with one, two and one pictures."""
+    return copy.deepcopy(_pairs)
+
+
+@pytest.fixture(scope="session")
+def texts(_pairs):
+    """What tokenizers are trained on."""
+    return [message["content"] for pair in _pairs for side in ("prompt", "chosen", "rejected") for message in pair[side]]

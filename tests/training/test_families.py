@@ -1,0 +1,68 @@
+"""Every model family: alpha = 0 is TRL's own DPO, and sharing the prefix changes nothing."""
+
+import copy
+
+import pytest
+import torch
+from datasets import Dataset
+from PIL import Image
+from trl import DPOConfig, DPOTrainer
+
+from spatialreasoner.models import tiny
+from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
+
+COMMON = {"per_device_train_batch_size": 3, "bf16": False, "use_cpu": True, "report_to": "none"}
+
+
+@pytest.fixture(scope="module", params=list(tiny.FAMILIES))
+def family(request, texts):
+    policy, processor = tiny.make(request.param, texts, seed=1)
+    ref, _ = tiny.make(request.param, texts, seed=2)
+    return policy, ref, processor
+
+
+def loss_and_gradients(trainer, examples):
+    trainer.model.zero_grad()
+    loss = trainer.compute_loss(trainer.model, trainer._prepare_inputs(trainer.data_collator(examples)))
+    loss.backward()
+    named = trainer.model.named_parameters()
+    return loss.detach(), {name: each.grad.clone() for name, each in named if each.grad is not None}
+
+
+def fdpo(family, pairs, folder, **options):
+    policy, ref, processor = map(copy.deepcopy, family)
+    args = FDPOConfig(output_dir=str(folder), activation_checkpointing=False, **COMMON, **options)
+    return FDPOTrainer(policy, args, processing_class=processor, train_dataset=Dataset.from_list(pairs), ref_model=ref)
+
+
+def trl(family, pairs, folder):
+    policy, ref, processor = map(copy.deepcopy, family)
+    args = DPOConfig(output_dir=str(folder), activation_checkpointing=False, max_length=None, **COMMON)
+    return DPOTrainer(policy, ref, args, processing_class=processor, train_dataset=Dataset.from_list(pairs))
+
+
+def assert_same(ours, theirs):
+    torch.testing.assert_close(ours[0], theirs[0], atol=1e-5, rtol=1e-5)
+    assert ours[1].keys() == theirs[1].keys()
+    for name, gradient in theirs[1].items():
+        assert torch.allclose(ours[1][name], gradient, atol=1e-5, rtol=1e-4), name
+
+
+def test_alpha_zero_is_the_dpo_of_trl_and_a_shared_prefix_changes_nothing(family, pairs, tmp_path):
+    opened = [{**pair, "images": [Image.open(path) for path in pair["images"]]} for pair in copy.deepcopy(pairs)]
+    theirs = loss_and_gradients(trl(family, pairs, tmp_path), opened)
+    shared = fdpo(family, pairs, tmp_path, alpha=0.0)
+    assert_same(loss_and_gradients(shared, pairs), theirs)
+    assert shared._shares is True
+    assert_same(loss_and_gradients(fdpo(family, pairs, tmp_path, alpha=0.0, shared_prefix=False), pairs), theirs)
+    assert_same(loss_and_gradients(fdpo(family, pairs, tmp_path, loss="dpo"), pairs), theirs)
+
+
+def test_fdpo_is_not_dpo_and_is_the_same_with_a_shared_prefix(family, pairs, tmp_path):
+    shared = loss_and_gradients(fdpo(family, pairs, tmp_path, alpha=0.5), pairs)
+    apart = loss_and_gradients(fdpo(family, pairs, tmp_path, alpha=0.5, shared_prefix=False), pairs)
+    assert_same(shared, apart)
+    dpo = loss_and_gradients(fdpo(family, pairs, tmp_path, loss="dpo"), pairs)
+    assert abs(shared[0] - dpo[0]) > 1e-4
