@@ -12,10 +12,10 @@ from spatialreasoner.errors import ResponseError
 from spatialreasoner.rewards import logical, spatial, visual
 from spatialreasoner.rewards.arithmetic import Check, checks
 from spatialreasoner.rewards.assertions import Assertion, extract
-from spatialreasoner.rewards.conclusion import claim, reference
+from spatialreasoner.rewards.conclusion import claim, implied, reference
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.logical import Argument
-from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, Verdict, verify
+from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, Verdict, is_asked, verify
 from spatialreasoner.scene.measure import Measured
 from spatialreasoner.types import Question, RewardBreakdown, Scene
 
@@ -64,26 +64,30 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     start = spans["reasoning"][0]
     concluded = spans.get("conclusion", (len(text), len(text)))[0]
     assertions = extract(text, labels)
+    concluding = [assertion for assertion in assertions if assertion.span[0] >= concluded]
+    claimed = claim(question, text[concluded:], concluding, labels) if concluded < len(text) else None
+    if claimed is not None and not any(is_asked(question, assertion) for assertion in concluding):
+        concluding.append(implied(question, claimed, (concluded, len(text))))
     description = _verify(known, question, [a for a in assertions if begin <= a.span[0] < end])
-    reasoning = _verify(known, question, [a for a in assertions if a.span[0] >= start])
-    calculations = tuple(checks(text[start:]))
-    concluding = [verdict for verdict in reasoning if verdict.assertion.span[0] >= concluded]
+    premises = _verify(known, question, [a for a in assertions if start <= a.span[0] < concluded])
+    conclusion = _verify(known, question, concluding)
     argument = Argument(
         text=text[start:concluded],
-        premises=[verdict for verdict in reasoning if verdict.assertion.span[0] < concluded],
-        concluding=concluding,
+        premises=premises,
+        concluding=conclusion,
         described=description,
-        calculations=calculations,
-        claim=claim(question, text[concluded:], [v.assertion for v in concluding], labels) if concluded < len(text) else None,
+        calculations=checks(text[start:]),
+        claim=claimed,
         reference=reference(question, labels),
     )
     reward = _breakdown(
         visual.grade(known, question, text[begin:end]),
         logical.grade(question, argument),
         spatial.reward(description),
-        spatial.reward(reasoning),
+        spatial.reward((*premises, *conclusion)),
     )
-    return Graded(reward=reward, description=description, reasoning=reasoning, calculations=calculations)
+    calculations = tuple(argument.calculations)
+    return Graded(reward=reward, description=description, reasoning=(*premises, *conclusion), calculations=calculations)
 
 
 def _verify(known: Known, question: Question, assertions: Sequence[Assertion]) -> tuple[Verdict, ...]:
@@ -177,16 +181,29 @@ class GeometricReward:
         text, labels = prefix + step, _labels(known.scene, question)
         if len(text) > responses.MAX_CHARACTERS:
             return {"logical": -1.0}
-        verdicts = _verify(known, question, extract(text, labels))
-        before = [verdict for verdict in verdicts if verdict.assertion.span[0] < len(prefix)]
-        new = verdicts[len(before) :]
+        assertions = extract(text, labels)
+        before = _verify(known, question, [a for a in assertions if a.span[0] < len(prefix)])
+        said = [a for a in assertions if a.span[0] >= len(prefix)]
+        claimed = claim(question, _after_heading(step), said, labels) if name == "conclusion" else None
+        if claimed is not None and not any(is_asked(question, assertion) for assertion in said):
+            said.append(implied(question, claimed, (len(prefix), len(text))))
+        new = _verify(known, question, said)
         score = spatial.reward(new).value if any(verdict.score is not None for verdict in new) else None
         ratings = {"spatial": None if score is None else score / FULL}
         if name == "description" and not prefix.strip():
             seen = visual.grade(known, question, _inner(text))
             ratings["visual"] = None if seen.value is None else seen.value / FULL
         else:
-            ratings["logical"] = self._logic(question, labels, prefix, step, before, new, concludes=name == "conclusion")
+            argument = Argument(
+                text=prefix,
+                premises=before,
+                concluding=new,
+                described=(),
+                calculations=checks(step),
+                claim=claimed,
+                reference=reference(question, labels),
+            )
+            ratings["logical"] = logical.rate(question, argument, step, concludes=name == "conclusion")
         return {name: 2.0 * rating - 1.0 for name, rating in ratings.items() if rating is not None}
 
     async def score(self, question: Question, text: str) -> RewardBreakdown:
@@ -197,28 +214,10 @@ class GeometricReward:
         """Whether the conclusion agrees with the reference; None where it cannot be told."""
         return self._succeeds(question, text)
 
-    @staticmethod
-    def _logic(
-        question: Question,
-        labels: tuple[str, ...],
-        prefix: str,
-        step: str,
-        before: Sequence[Verdict],
-        new: Sequence[Verdict],
-        *,
-        concludes: bool,
-    ) -> float | None:
-        said = [verdict.assertion for verdict in new]
-        argument = Argument(
-            text=prefix,
-            premises=before,
-            concluding=new,
-            described=(),
-            calculations=checks(step),
-            claim=claim(question, step, said, labels) if concludes else None,
-            reference=reference(question, labels),
-        )
-        return logical.rate(question, argument, step, concludes=concludes)
+
+def _after_heading(step: str) -> str:
+    """The words of a conclusion without its heading."""
+    return step[responses.spans(step).get("conclusion", (0, 0))[0] :]
 
 
 def _inner(text: str) -> str:

@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from spatialreasoner import quantities
 from spatialreasoner.rewards.assertions import Assertion, extract
-from spatialreasoner.rewards.spatial import hour_score, is_asked, metres, value_score
-from spatialreasoner.scene.questions import relation_of
+from spatialreasoner.rewards.spatial import ARITY, hour_score, is_asked, metres, value_score
+from spatialreasoner.scene.questions import QUANTITY_OF, relation_of
 from spatialreasoner.types import METRES_PER, Question
 
 MAX_CHARACTERS = 2000
@@ -68,6 +68,17 @@ def reference(question: Question, labels: tuple[str, ...] = ()) -> Claim | None:
         value = metres(question)
         return None if value is None else Claim(value=value)
     return _reference(question, labels)
+
+
+def implied(question: Question, claimed: Claim, span: tuple[int, int]) -> Assertion:
+    """The spatial statement that a terse answer makes: "Yes." and "2 m" answer for the question's own regions."""
+    relation = relation_of(question.category)
+    if relation is not None:
+        return Assertion(kind=relation, regions=("region1", "region2"), negated=not claimed.holds, span=span)
+    quantity = QUANTITY_OF[question.category]
+    regions = tuple(f"region{number}" for number in range(1, ARITY.get(quantity, 2) + 1))
+    unit = "hour" if quantity == "direction" else "m"
+    return Assertion(kind=quantity, regions=regions, value=claimed.value, high=claimed.high, unit=unit, span=span)
 
 
 def agreement(question: Question, claimed: Claim, true: Claim) -> float:

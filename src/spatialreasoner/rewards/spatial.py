@@ -58,7 +58,9 @@ _SIZE: Mapping[str, tuple[Quantity, int]] = {
 }
 """The size that a relation compares, and whether more (1) or less (-1) of it makes the relation hold."""
 
-_ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distance": 1}
+ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distance": 1}
+"""How many regions a quantity is about, where not two."""
+
 _SYMMETRIC = frozenset({"distance", "horizontal_distance", "vertical_distance"})
 
 
@@ -116,7 +118,7 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Verd
         unknown = [name for name in assertion.regions if scene_regions(question, (name,)) is None]
         reason = f"the question has no {', '.join(unknown)}"
         return Verdict(assertion=assertion, score=0.0, weight=weight, reason=reason)
-    if len(names) != _ARITY.get(assertion.kind, 2) and assertion.unit != "times":
+    if len(names) != ARITY.get(assertion.kind, 2) and assertion.unit != "times":
         reason = f"a statement of {assertion.kind} about {len(names)} regions cannot be verified"
         return Verdict(assertion=assertion, score=None, weight=weight, reason=reason)
     if len(set(names)) < len(names):
@@ -142,7 +144,7 @@ def is_asked(question: Question, assertion: Assertion) -> bool:
     if relation is not None:
         return assertion.kind in {relation, CONVERSE[relation]} and set(assertion.regions) == set(own[:2])
     quantity = QUANTITY_OF[question.category]
-    asked = own[: _ARITY.get(quantity, 2)]
+    asked = own[: ARITY.get(quantity, 2)]
     same = set(assertion.regions) == set(asked) if quantity in _SYMMETRIC else assertion.regions == asked
     return assertion.kind == quantity and assertion.unit != "times" and same
 
