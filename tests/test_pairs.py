@@ -156,7 +156,7 @@ def test_rows_carry_what_trl_and_fdpo_need(scene: Scene, tmp_path: Path) -> None
     assert hard["kind"] == "hard"
     assert read_image(tmp_path / "out" / ranked["images"][0]).size == (320, 240)
     (sft,) = map(json.loads, (tmp_path / "out" / "sft.jsonl").read_text().splitlines())
-    assert sft["completion"][0]["content"] == trajectory(0, 7, 7).text
+    assert [turn["content"] for turn in sft["messages"]] == [WIDTH.text, trajectory(0, 7, 7).text]
 
 
 def test_the_same_input_writes_the_same_bytes(scene: Scene, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ Model = Annotated[
     typer.Option(help="Which model: a folder or hf:REPO_OR_DIR, scripted:careful, api:MODEL@BASE_URL.", show_default=False),
 ]
 
+NewTokens = Annotated[int, typer.Option(help="Longest answer of a local model, tokens.", min=1)]
+
 
 def _version(show: bool) -> None:
     if show:
@@ -136,12 +138,14 @@ def search(
     samples: Annotated[int, typer.Option(help="Plain samples of each model a question, beside its tree.", min=0)] = 2,
     candidates: Annotated[int, typer.Option(help="Scored answers that each question should get.", min=1)] = 8,
     temperature: Annotated[float, typer.Option(help="Sampling temperature of local models.", min=0, max=10)] = 0.9,
+    max_new_tokens: NewTokens = 768,
     max_calls: Annotated[Optional[int], typer.Option(help="Stop before more requests are sent.", min=1)] = None,  # noqa: UP045
     max_tokens: Annotated[Optional[int], typer.Option(help="Stop before more tokens are used.", min=1)] = None,  # noqa: UP045
     max_cost: Annotated[Optional[float], typer.Option(help="Stop before more money is spent.", min=0)] = None,  # noqa: UP045
 ) -> None:
     """Search answers with several models in one tree a question (M3CTS), rated by geometry."""
     from spatialreasoner import stages
+    from spatialreasoner.models.named import LocalConfig
     from spatialreasoner.search.m3cts import SearchConfig
     from spatialreasoner.search.run import RunConfig
 
@@ -149,7 +153,8 @@ def search(
         search=SearchConfig(seed=seed, max_model_rounds=rounds), samples_per_policy=samples, candidates=candidates,
         max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
     )  # fmt: skip
-    result = stages.search(questions, policy, out, config, scenes=scenes, temperature=temperature)
+    local = LocalConfig(temperature=temperature, max_new_tokens=max_new_tokens)
+    result = stages.search(questions, policy, out, config, scenes=scenes, local=local)
     typer.echo(f"{result.summary['trajectories']} scored answers in {out}")
     if result.stopped or result.unfinished:
         why = result.stopped or next(iter(result.unfinished.values()))
@@ -237,11 +242,15 @@ def generate(
     scenes: Scenes = None,
     seed: Seed = 0,
     temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.", min=0, max=10)] = 0.0,
+    max_new_tokens: NewTokens = 768,
+    batch_size: Annotated[int, typer.Option(help="Most answers that a local model writes at once.", min=1)] = 16,
 ) -> None:
     """Let a model answer questions; writes rows of SpatialRGPT-Bench's own form."""
     from spatialreasoner import stages
+    from spatialreasoner.models.named import LocalConfig
 
-    count = stages.generate(questions, model, out, scenes=scenes, seed=seed, temperature=temperature)
+    local = LocalConfig(temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size)
+    count = stages.generate(questions, model, out, scenes=scenes, seed=seed, local=local)
     typer.echo(f"{count} predictions in {out}")
 
 

@@ -236,8 +236,9 @@ def _shown(question: Question, scene: Scene, out: Path) -> dict[str, Any]:
 
 
 def _sft_row(question: Question, pick: Trajectory, shown: dict[str, Any]) -> dict[str, Any]:
-    completion = [{"role": "assistant", "content": pick.text}]
-    return {**shown, "completion": completion, "reward": pick.reward.total, "policies": list(pick.policies)}
+    messages = [*shown["prompt"], {"role": "assistant", "content": pick.text}]
+    shared = {key: value for key, value in shown.items() if key != "prompt"}
+    return {**shared, "messages": messages, "reward": pick.reward.total, "policies": list(pick.policies)}
 
 
 def _pair_row(question: Question, pair: PreferencePair, shown: dict[str, Any]) -> dict[str, Any]:

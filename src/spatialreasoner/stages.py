@@ -17,7 +17,7 @@ from spatialreasoner import records
 from spatialreasoner.errors import RecordError
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.generate import run_generate
-from spatialreasoner.models.named import named_policy
+from spatialreasoner.models.named import LocalConfig, named_policy
 from spatialreasoner.progress import stage
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.rewards.stage import ResponseRow, Scorer
@@ -54,7 +54,7 @@ def succeeds(question: Question, text: str) -> bool | None:
 
 
 def search(
-    questions: Path, policies: Sequence[str], out: Path, config: RunConfig, *, scenes: Path | None, temperature: float
+    questions: Path, policies: Sequence[str], out: Path, config: RunConfig, *, scenes: Path | None, local: LocalConfig
 ) -> RunResult:
     """Search a questions file with models by name, rated and scored by geometry.
 
@@ -63,7 +63,7 @@ def search(
         WorkError: If the output cannot be written.
     """
     asked = read(questions, scenes)
-    models = [named_policy(name, asked.scenes, temperature=temperature) for name in policies]
+    models = [named_policy(name, asked.scenes, local) for name in policies]
     inputs = {"questions": os.path.relpath(questions, out), "scenes": os.path.relpath(asked.folder, out)}
     with stage(f"search {len(asked.questions)} questions", len(asked.questions)) as advance:
         return run_search(
@@ -109,7 +109,7 @@ def _trajectories(run: Path) -> Iterator[Trajectory]:
     return records.read_jsonl(run / "trajectories.jsonl", Trajectory)
 
 
-def generate(questions: Path, model: str, out: Path, *, scenes: Path | None, seed: int, temperature: float) -> int:
+def generate(questions: Path, model: str, out: Path, *, scenes: Path | None, seed: int, local: LocalConfig) -> int:
     """Let a model answer a questions file; returns how many predictions were written.
 
     Raises:
@@ -117,6 +117,6 @@ def generate(questions: Path, model: str, out: Path, *, scenes: Path | None, see
         WorkError: If the output cannot be written.
     """
     asked = read(questions, scenes)
-    policy = named_policy(model, asked.scenes, temperature=temperature)
+    policy = named_policy(model, asked.scenes, local)
     with stage(f"answer {len(asked.questions)} questions with {model}", len(asked.questions)) as advance:
         return run_generate(asked.questions, asked.scenes, policy, out, seed=seed, progress=advance)
