@@ -31,6 +31,17 @@ from spatialreasoner.rewards.arithmetic import checks
         ("10 / 3 = 3.33", True),
         ("10 / 3 = 3.3", True),
         ("10 / 3 = 3.5", False),
+        ("sqrt(0.11^2 + 0.40^2 + 0.06^2) = 0.42", True),
+        ("sqrt(0.11^2 + 0.40^2 + 0.06^2) = 0.57", False),
+        ("√((3 m)² + (4 m)²) = 5 m", True),
+        ("0.32 - (-0.73) = 1.05", True),
+        ("0.32 - 1.05 = -0.73", True),
+        ("|0.32 - 1.05| = 0.73", True),
+        ("|0.32 - 1.05| = 0.37", False),
+        ("0.16 × 0.22 × 0.15 = 0.005", True),
+        ("30 % of 2 m is 0.6 m", True),
+        ("a third of 1.5 m is 0.9 m", False),
+        ("2 m x 3 m = 6 m", True),
     ],
 )
 def test_calculations_and_conversions(text: str, right: bool):
@@ -52,7 +63,25 @@ def test_the_span_is_the_place_in_the_text():
     assert text[slice(*check.span)] == check.text == "75 + 20 = 95 cm"
 
 
-@pytest.mark.parametrize("piece", ["1+", "1 + 1 ", "(1 ", "1 m (", "half of ", "1,111", "1", ". ", "1 x ((1 x ))", "1 m is "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "1+",
+        "1 + 1 ",
+        "(1 ",
+        "1 m (",
+        "half of ",
+        "1,111",
+        "1",
+        ". ",
+        "1 x ((1 x ))",
+        "1 m is ",
+        "sqrt(",
+        "|1|",
+        "-1 - ",
+        "1^2 + ",
+    ],
+)
 def test_hostile_text_costs_linear_time(piece: str):
     begin = time.perf_counter()
     checks(piece * (100_000 // len(piece)))

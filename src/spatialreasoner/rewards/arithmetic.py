@@ -1,7 +1,8 @@
 """Arithmetic and unit conversions in a text, each one checked.
 
 Reads calculations such as "1.2/2 + .2 + 1.4/2 = 1.5 m", "3 x 1.5 m = 4.5 m", "75 + 20 = 95 cm", "half of 4.5 m is 2.25 m",
-"4.5 divided by 2 gives 2.25", chains of equalities, and conversions such as "2 m is 6.6 ft" and "2 m (about 6.6 feet)".
+"4.5 divided by 2 gives 2.25", "sqrt(3^2 + 4^2) = 5", "|0.3 - (-0.4)| = 0.7", "30 % of 2 m is 0.6 m", chains of equalities, and
+conversions such as "2 m is 6.6 ft" and "2 m (about 6.6 feet)".
 
 A number without a unit is a factor beside a product sign, and otherwise has the unit of one of its neighbours. A result is
 right if it is what comes out up to the rounding of its last digit, or within 1 % (2 % for conversions).
@@ -21,24 +22,39 @@ MAX_TERMS = 12
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,2}(?:\.\d{1,8})?|\d{1,9}(?:\.\d{1,8})?|\.\d{1,8})"
 _UNIT = rf"(?:(?:{'|'.join(sorted(filter(str.isalpha, UNITS), key=len, reverse=True))})\b|''|[\"'](?!\w))"
-_TERM = rf"(?:\( ?){{0,2}}{_NUMBER}(?:[ -]?{_UNIT})?(?: ?\)){{0,2}}"
+_SQUARED = r"(?: ?\^ ?[23](?!\d)|[²³]| squared)"
+_OPENING = r"(?:(?:sqrt|√) ?)?(?:[(|] ?){0,2}"
+_TERM = rf"{_OPENING}-?{_NUMBER}(?:[ -]?{_UNIT})?{_SQUARED}?(?: ?[)|]{_SQUARED}?){{0,2}}"
 _OPERATOR = r"(?: ?[-+*/x·÷] ?| (?:plus|minus|times|divided by|multiplied by) )"
 _ABOUT = r"(?:(?:about|approximately|roughly|around) |~ ?)?"
 _IS = "is|equals|gives|makes|is equal to|is equivalent to|corresponds to|converts to"
 _EQUALS = rf"(?: ?(?:=|≈|≃) ?|,?(?: which)? (?:{_IS}) ){_ABOUT}"
-_RESULT = rf"(?P<result>{_NUMBER})(?:[ -]?(?P<unit>{_UNIT}))?(?!\w|[.,]\d| ?[-+*/x·÷] ?\d)"
+_RESULT = rf"(?P<result>-?{_NUMBER})(?:[ -]?(?P<unit>{_UNIT}))?(?!\w|[.,]\d| ?[-+*/x·÷] ?\d)"
+_SHARE = r"half(?: of)? |twice |double |(?:a|one) (?:third|quarter) of |\d{1,3}(?:\.\d{1,4})? ?(?:%|percent) of "
 _CALCULATION = re.compile(
-    rf"(?<![\w.,])(?P<left>(?P<factor>half(?: of)? |twice |double )?{_TERM}(?:{_OPERATOR}{_TERM}){{0,{MAX_TERMS - 1}}})"
+    rf"(?<![\w.,])(?P<left>(?P<factor>{_SHARE})?{_TERM}(?:{_OPERATOR}{_TERM}){{0,{MAX_TERMS - 1}}})"
     rf"{_EQUALS}(?={_RESULT})"  # the result stays unread: in "a = b = c" it is the next left side
 )
 _CONVERSION = re.compile(
     rf"(?<![\w.,])(?P<left>{_NUMBER}[ -]?{_UNIT})(?: ?\((?:or |= ?|≈ ?)?|,? (?:or|i\.e\.),? ){_ABOUT}(?={_RESULT})"
 )
 _PIECE = re.compile(
-    rf"(?P<number>{_NUMBER})(?:[ -]?(?P<unit>{_UNIT}))?|(?P<sign>plus|minus|times|divided by|multiplied by|[-+*/x·÷()])"
+    rf"(?P<number>{_NUMBER})(?:[ -]?(?P<unit>{_UNIT}))?"
+    r"|(?P<sign>plus|minus|times|divided by|multiplied by|squared|sqrt|\^ ?[23]|[-+*/x·÷()|√²³])"
 )
-_SIGNS = {"plus": "+", "minus": "-", "times": "*", "multiplied by": "*", "divided by": "/", "x": "*", "·": "*", "÷": "/"}
-_FACTORS = {"half": 0.5, "half of": 0.5, "twice": 2.0, "double": 2.0}
+_SIGNS = {
+    "plus": "+", "minus": "-", "times": "*", "multiplied by": "*", "divided by": "/", "x": "*", "·": "*", "÷": "/",
+    "√": "sqrt", "squared": "²", "^2": "²", "^3": "³", "^ 2": "²", "^ 3": "³",
+}  # fmt: skip
+_FACTORS = {
+    "half": 0.5,
+    "twice": 2.0,
+    "double": 2.0,
+    "a third": 1 / 3,
+    "one third": 1 / 3,
+    "a quarter": 0.25,
+    "one quarter": 0.25,
+}
 _FOLD = str.maketrans("×–—−∗’′″”\u00a0", "x---*''\"\" ")
 
 
@@ -71,13 +87,14 @@ def checks(text: str) -> list[Check]:
 
 
 def _check(match: re.Match[str], text: str) -> Check | None:
-    pieces = list(_pieces(match["left"]))
+    factor_end = len(match["factor"]) if "factor" in _groups(match) else 0
+    pieces = list(_pieces(match["left"][factor_end:]))
     units = {unit for _, unit in pieces if unit is not None}
     unit = UNITS[match["unit"]] if match["unit"] else None
     if len(pieces) == 1 and (unit is None or units == {unit} or not units) and "factor" not in _groups(match):
         return None  # "2 m is 2 m" and "Step 1 is 3" calculate nothing
     stated, start, end = _number(match["result"]), match.start(), match.end("unit" if match["unit"] else "result")
-    factor = _FACTORS[match["factor"].strip()] if "factor" in _groups(match) else 1.0
+    factor = _factor(match["factor"]) if "factor" in _groups(match) else 1.0
     assumptions = units if unit is None else units | {unit}
     outcomes = [factor * outcome for assumed in assumptions or {1.0} for outcome in _outcomes(pieces, assumed, unit)]
     outcomes = [outcome for outcome in outcomes if math.isfinite(outcome)]
@@ -87,6 +104,12 @@ def _check(match: re.Match[str], text: str) -> Check | None:
     expected = min(outcomes, key=lambda outcome: abs(outcome - stated))
     right = abs(expected - stated) <= max(share * abs(expected), 0.5001 * _last_digit(match["result"]))
     return Check(text=text[start:end], span=(start, end), right=right, expected=expected)
+
+
+def _factor(words: str) -> float:
+    """The number that a share stands for: "half of ", "30 % of "."""
+    share = words.strip().removesuffix(" of").strip()
+    return _FACTORS[share] if share in _FACTORS else float(share.removesuffix("%").removesuffix("percent")) / 100
 
 
 def _groups(match: re.Match[str]) -> set[str]:
@@ -108,10 +131,10 @@ def _outcomes(pieces: list[tuple[float | str, float | None]], assumed: float, un
         value, power = _Reader(pieces, assumed).read()
     except (ValueError, ZeroDivisionError, OverflowError):
         return
-    if power == 0:
-        yield value
-    elif power == 1:
-        yield value / (unit or assumed)
+    if power == 0 or (power > 1 and unit is not None):
+        yield value  # an area or a volume with the unit of a length: the unit's own power is not written out
+    elif power > 0:
+        yield value / (unit or assumed) ** power
 
 
 class _Reader:
@@ -140,33 +163,44 @@ class _Reader:
         return value, power
 
     def _product(self) -> tuple[float, int]:
-        value, power = self._term()
+        value, power = self._power()
         while self._next() in ("*", "/"):
             sign = self._take()
-            other, other_power = self._term()
+            other, other_power = self._power()
             value, power = (value * other, power + other_power) if sign == "*" else (value / other, power - other_power)
         return value, power
 
+    def _power(self) -> tuple[float, int]:
+        value, power = self._term()
+        while self._next() in ("²", "³"):
+            exponent = 2 if self._take() == "²" else 3
+            value, power = value**exponent, power * exponent
+        return value, power
+
     def _term(self) -> tuple[float, int]:
-        if self._next() == "(":
-            self._take()
-            value = self._sum()
-            if self._next() != ")":
+        taken = self._take()
+        if taken == "-":
+            value, power = self._power()
+            return -value, power
+        if taken == "sqrt":
+            value, power = self._term()
+            return math.sqrt(value), power // 2
+        if taken in ("(", "|"):
+            value, power = self._sum()
+            if self._take() != (")" if taken == "(" else "|"):
                 raise ValueError("a bracket without its other half")
-            self._take()
-            return value
-        number, unit = self.pieces[self.place] if self.place < len(self.pieces) else ("", None)
-        if isinstance(number, str):
+            return (value, power) if taken == "(" else (abs(value), power)
+        if isinstance(taken, str):
             raise ValueError("a sign where a number should be")
-        self.place += 1
-        return (number, 0) if unit is None else (number * unit, 1)
+        unit = self.pieces[self.place - 1][1]
+        return (taken, 0) if unit is None else (taken * unit, 1)
 
     def _next(self) -> float | str | None:
         return self.pieces[self.place][0] if self.place < len(self.pieces) else None
 
     def _take(self) -> float | str:
         self.place += 1
-        return self.pieces[self.place - 1][0]
+        return self.pieces[self.place - 1][0] if self.place <= len(self.pieces) else "the end"
 
 
 def _number(text: str) -> float:
