@@ -81,12 +81,12 @@ def wilson(share: float, n: int) -> Interval:
     """Wilson's 95 % score interval of a share of `n` independent trials.
 
     >>> wilson(1.0, 10)  # 1 / (1 + 1.96^2 / 10)
-    Interval(low=0.7224598..., high=1.0)
+    Interval(low=0.7224672, high=1.0)
     """
     z = 1.959964
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(low=max(0.0, centre - half), high=min(1.0, centre + half))
+    return Interval(low=round(max(0.0, centre - half), 7), high=round(min(1.0, centre + half), 7))
 
 
 def difference_interval(difference: Float[np.ndarray, " c"], items: Float[np.ndarray, " c"], *, seed: int) -> Interval | None:

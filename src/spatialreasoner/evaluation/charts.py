@@ -29,6 +29,15 @@ class Curve:
     style: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bars:
+    """Values to count in a histogram; `style` is the number of their colour."""
+
+    label: str
+    values: Sequence[float]
+    style: int = 0
+
+
 def radar(axes: Sequence[str], series: Sequence[Series], *, title: str) -> Markup:
     """A radar chart of shares, as in the paper's figure 1: the rim is 100 %."""
     size, radius = 460, 150
@@ -137,14 +146,14 @@ def _legend(curves: Sequence[Curve], left: float, y: float) -> list[str]:
     return marks
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers, at most six, from below the lowest value to above the highest.
+def _ticks(low: float, high: float, *, intervals: int = 4) -> list[float]:
+    """Round numbers from below the lowest value to above the highest, about so many intervals apart.
 
     >>> _ticks(0.12, 0.71)
     [0.0, 0.2, 0.4, 0.6, 0.8]
     """
     span = (high - low) or max(abs(high), 1e-6)
-    rough = span / 4
+    rough = span / intervals
     unit = 10 ** math.floor(math.log10(rough))
     step = next(factor * unit for factor in (1, 2, 2.5, 5, 10) if factor * unit >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -190,6 +199,41 @@ def scatter(points: Sequence[tuple[float, float, bool]], *, title: str) -> Marku
         f'<text class="tick" transform="translate(10,{top + side / 2})rotate(-90)" text-anchor="middle">answered, metres</text>'
     )
     return _svg(f"0 0 {left + side + 12} {top + side + 36}", "".join(marks), title=title, css="scatter")
+
+
+def histogram(series: Sequence[Bars], *, title: str, x_name: str) -> Markup:
+    """How values are spread: bars side by side, one colour a series, at most twelve bins."""
+    values = [value for one in series for value in one.values]
+    if not values:
+        return Markup("")
+    left, top, width, height = 40, 26, 380, 150
+    edges = _ticks(min(values), max(values), intervals=10)
+    step = edges[1] - edges[0]
+    counts = [[sum(low <= value < low + step for value in one.values) for low in edges[:-1]] for one in series]
+    for one, count in zip(series, counts, strict=True):
+        count[-1] += sum(value == edges[-1] for value in one.values)  # the last bin holds its upper end
+    ticks = _ticks(0, max(map(max, counts)))
+    lane = width / (len(edges) - 1)
+    bar = lane * 0.8 / len(series)
+    marks = [f'<text class="chart-title" x="{left}" y="14">{escape(title)}</text>']
+    for tick in ticks:
+        y = top + height * (1 - tick / ticks[-1])
+        marks.append(f'<path class="grid" d="M{left},{y:.1f}h{width}"/>')
+        marks.append(f'<text class="tick" x="{left - 6}" y="{y + 3.5:.1f}" text-anchor="end">{tick:g}</text>')
+    for place, edge in enumerate(edges):
+        x = left + lane * place
+        marks.append(f'<text class="tick" x="{x:.1f}" y="{top + height + 15}" text-anchor="middle">{edge:g}</text>')
+    for index, (one, count) in enumerate(zip(series, counts, strict=True)):
+        for place, number in enumerate(count):
+            x, tall = left + lane * (place + 0.1) + bar * index, height * number / ticks[-1]
+            shape = f'x="{x:.1f}" y="{top + height - tall:.1f}" width="{bar:.1f}" height="{tall:.1f}"'
+            marks.append(f'<rect class="fill s{one.style}" {shape}/>')
+    marks.append(
+        f'<text class="tick" x="{left + width / 2}" y="{top + height + 31}" text-anchor="middle">{escape(x_name)}</text>'
+    )
+    legend = [Curve(label=one.label, points=(), style=one.style) for one in series]
+    marks += _legend(legend, left, top + height + 46)
+    return _svg(f"0 0 {left + width + 14} {top + height + 54}", "".join(marks), title=title, css="histogram")
 
 
 def _svg(view_box: str, body: str, *, title: str, css: str) -> Markup:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from spatialreasoner.evaluation.pictures import Picture
 from spatialreasoner.evaluation.runs import PairRow, Runs
 from spatialreasoner.evaluation.texts import Segment, segments
 from spatialreasoner.evaluation.treeview import TreeView, view
@@ -48,7 +49,7 @@ class Example:
     """A question with all that was made of it."""
 
     question: Question
-    picture: str | None
+    picture: Picture | None
     tree: TreeView | None
     trajectories: Sequence[Trajectory]
     pairs: Sequence[PairView]
@@ -74,7 +75,7 @@ class Temperatures:
         return self.beta * (1 - swing), self.beta * (1 + swing)
 
 
-def build(runs: Runs, picture: Callable[[str], str | None], policies: Mapping[str, int], *, limit: int) -> list[Example]:
+def build(runs: Runs, picture: Callable[[str], Picture | None], policies: Mapping[str, int], *, limit: int) -> list[Example]:
     """The examples that show most, in a fixed order: pairs and trees first, categories in turn."""
     pairs: dict[str, list[PairRow]] = {}
     for row in runs.pairs:
@@ -121,16 +122,18 @@ def _pair(row: PairRow, runs: Runs, temperatures: Temperatures) -> PairView:
     betas = temperatures.of(row.gap_description, row.gap_reasoning)
     return PairView(
         row=row,
-        chosen=_side(chosen, row.reward_chosen, by_text.get(chosen)),
-        rejected=_side(rejected, row.reward_rejected, by_text.get(rejected)),
+        chosen=_side(chosen, row, row.reward_chosen, by_text.get(chosen)),
+        rejected=_side(rejected, row, row.reward_rejected, by_text.get(rejected)),
         beta_description=betas[0] if betas else None,
         beta_reasoning=betas[1] if betas else None,
     )
 
 
-def _side(text: str, total: float | None, trajectory: Trajectory | None) -> Side:
+def _side(text: str, row: PairRow, total: float | None, trajectory: Trajectory | None) -> Side:
+    """One answer of a pair; of a hard pair, whose answers differ in the conclusion alone, only that."""
+    pieces = segments(text)
     return Side(
-        segments=segments(text),
+        segments=pieces[-1:] if row.kind == "hard" else pieces,
         total=total,
         reward=trajectory.reward if trajectory else None,
         policies=tuple(dict.fromkeys(trajectory.policies)) if trajectory else (),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 import numpy as np
@@ -15,19 +15,26 @@ from spatialreasoner.scene.marks import draw
 from spatialreasoner.scene.masks import decode, encode
 from spatialreasoner.types import Region, Scene
 
-SIDE = 512
-"""Longer side of a picture on the page; smaller ones are enlarged first, so that the numbers on them are legible."""
+SIDE, THUMBNAIL = 512, 150
+"""Longer sides of a picture and of its thumbnail; small pictures are enlarged first, so that the numbers are legible."""
 
 QUALITY = 80
 
 
-def marked(scene: Scene, region_ids: Sequence[str], *, side: int = SIDE) -> str:
-    """The picture with regions drawn on it, as a data URI of a JPEG.
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A marked picture as data URIs, large and small."""
+
+    full: str
+    thumbnail: str
+
+
+def marked(scene: Scene, region_ids: Sequence[str]) -> Picture:
+    """The picture with regions drawn on it.
 
     Args:
         scene: The scene.
         region_ids: The regions, in the order of their numbers.
-        side: Longer side, pixels.
 
     Raises:
         MissingFileError: If the picture is not there.
@@ -35,11 +42,14 @@ def marked(scene: Scene, region_ids: Sequence[str], *, side: int = SIDE) -> str:
         KeyError: If the scene lacks a region.
     """
     image = read_image(scene.image)
-    scale = side / max(image.size)
+    scale = SIDE / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     scaled = image.resize(size, Image.Resampling.LANCZOS)
     regions = [_scaled(scene.region(region_id), size) for region_id in region_ids]
-    return data_uri(draw(scaled, regions))
+    drawn = draw(scaled, regions)
+    small = drawn.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    return Picture(full=data_uri(drawn), thumbnail=data_uri(small))
 
 
 def _scaled(region: Region, size: tuple[int, int]) -> Region:
@@ -55,7 +65,7 @@ def _scaled(region: Region, size: tuple[int, int]) -> Region:
 
 
 def data_uri(image: Image.Image) -> str:
-    """A picture as a data URI."""
+    """A picture as a data URI of a JPEG."""
     buffer = BytesIO()
     image.save(buffer, format="JPEG", quality=QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -6,7 +6,7 @@ Sections appear where their data is there. Everything that a model or a user wro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from spatialreasoner import __version__, records
 from spatialreasoner.errors import InputError
-from spatialreasoner.evaluation import charts, examples
-from spatialreasoner.evaluation.pictures import marked
+from spatialreasoner.evaluation import charts, examples, summaries
+from spatialreasoner.evaluation.pictures import Picture, marked
 from spatialreasoner.evaluation.predictions import Prediction
 from spatialreasoner.evaluation.published import published
 from spatialreasoner.evaluation.results import Results, results
@@ -60,13 +60,16 @@ def render(runs: Runs, *, title: str) -> str:
         "title": title,
         "version": __version__,
         "runs": runs,
-        "pipeline": _pipeline(runs),
-        "search": _search_summary(runs),
+        "pipeline": summaries.pipeline(runs),
+        "search": summaries.search(runs),
+        "teachers": summaries.teachers(runs),
+        "pairs": summaries.pairs(runs),
         "results": scored,
         "published": published(),
         "published_beside": [row for row in published().rows if row.beside],
         "radar": _radar(scored) if scored else None,
         "forest": _forest(scored) if scored else None,
+        "steps": scored.steps() if scored else [],
         "scatters": _scatters(scored) if scored else [],
         "errors": _worst(scored, pictures) if scored else [],
         "training": _training_charts(runs),
@@ -104,9 +107,9 @@ class _Pictures:
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
-        self._made: dict[tuple[str, tuple[str, ...]], str | None] = {}
+        self._made: dict[tuple[str, tuple[str, ...]], Picture | None] = {}
 
-    def of(self, question_id: str) -> str | None:
+    def of(self, question_id: str) -> Picture | None:
         """The picture of a question with its regions, or None."""
         question = self._runs.questions.get(question_id)
         if question is None or question.scene_id not in self._runs.scenes:
@@ -116,7 +119,7 @@ class _Pictures:
             self._made[key] = self._draw(*key)
         return self._made[key]
 
-    def _draw(self, scene_id: str, region_ids: tuple[str, ...]) -> str | None:
+    def _draw(self, scene_id: str, region_ids: tuple[str, ...]) -> Picture | None:
         try:
             return marked(self._runs.scenes[scene_id], region_ids)
         except (InputError, KeyError):
@@ -128,47 +131,6 @@ def _policies(runs: Runs) -> dict[str, int]:
     names = {node.policy for tree in runs.trees.values() for node in tree.root.walk() if node.policy}
     names |= {name for rows in runs.trajectories.values() for row in rows for name in row.policies}
     return {name: 1 + place % 8 for place, name in enumerate(sorted(names))}
-
-
-def _pipeline(runs: Runs) -> list[tuple[str, int, str]]:
-    """Stages with what they made: name, count, what is counted."""
-    trajectories = sum(map(len, runs.trajectories.values()))
-    counts = [
-        ("scenes", len(runs.scenes), "scenes"),
-        ("questions", len(runs.questions), "questions"),
-        ("search", trajectories, "scored answers"),
-        ("pairs", len(runs.pairs), "preference pairs"),
-        ("train", len(runs.trainings), "trained models"),
-        ("generate", sum(map(len, runs.predictions.values())), "predictions"),
-    ]
-    return [(name, count, what.removesuffix("s") if count == 1 else what) for name, count, what in counts if count]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSummary:
-    """How the searches of a run ended."""
-
-    trees: int
-    outcomes: Mapping[str, int]
-    nodes: int
-    pruned: int
-    calls: Mapping[str, int]
-
-
-def _search_summary(runs: Runs) -> SearchSummary | None:
-    if not runs.trees:
-        return None
-    nodes = [node for tree in runs.trees.values() for node in tree.root.walk() if node.parent is not None]
-    calls: Counter[str] = Counter()
-    for tree in runs.trees.values():
-        calls.update({name: usage.calls for name, usage in tree.usage.items()})
-    return SearchSummary(
-        trees=len(runs.trees),
-        outcomes=Counter(tree.outcome or "unfinished" for tree in runs.trees.values()),
-        nodes=len(nodes),
-        pruned=sum(node.pruned is not None for node in nodes),
-        calls=calls,
-    )
 
 
 def _series(scored: Results) -> list[charts.Series]:
@@ -211,7 +173,7 @@ class WrongAnswer:
 
     prediction: Prediction
     verdict: Verdict
-    picture: str | None
+    picture: Picture | None
     said: str
 
 
@@ -254,7 +216,7 @@ def _curves(training: Training) -> list[str]:
     for title, keys, zero in _CURVES:
         curves = [
             charts.Curve(label=label, points=_points(training, key), style=style)
-            for style, (key, label) in enumerate(keys.items())
+            for style, (key, label) in enumerate(keys.items(), start=len(keys) > 1)
         ]
         if chart := charts.lines(curves, title=title, zero=zero):
             drawn.append(chart)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from spatialreasoner.errors import RecordError
 from spatialreasoner.evaluation.predictions import Prediction
-from spatialreasoner.evaluation.score import Score, Tally, judge_all, score
+from spatialreasoner.evaluation.score import Comparison, Score, Tally, compare, judge_all, score
 from spatialreasoner.types import GROUPS
 
 if TYPE_CHECKING:
@@ -36,6 +39,16 @@ class Results:
     def last(self) -> str:
         """The model shown last: the end of the pipeline."""
         return list(self.scores)[-1]
+
+    def steps(self) -> list[Comparison]:
+        """Each model against the one before it, where they answered the same questions."""
+        found: list[Comparison] = []
+        for (before, first), (after, second) in pairwise(self.judged.items()):
+            (rows, verdicts), (rows_after, verdicts_after) = zip(*first, strict=True), zip(*second, strict=True)
+            with suppress(RecordError):
+                step = compare(rows, rows_after, (verdicts, verdicts_after))
+                found.append(replace(step, first=before, second=after))
+        return found
 
     def lines(self) -> list[Line]:
         """The table: six groups, their total, the other six, their total."""

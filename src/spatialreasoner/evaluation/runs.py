@@ -57,14 +57,14 @@ class StageRun:
 
     Attributes:
         stage: The stage.
-        folder: Its output, relative to the run folder.
+        place: Its output, relative to the run folder.
         config: Its settings.
         versions: Versions of the libraries.
         commit: The commit of the source tree, or None.
     """
 
     stage: str
-    folder: str
+    place: str
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     commit: str | None = None
@@ -159,7 +159,7 @@ def _read_stage(path: Path, run_dir: Path, runs: Runs) -> None:
         runs.stages.append(
             StageRun(
                 stage=value["stage"],
-                folder=str(path.parent.relative_to(run_dir)),
+                place=str(path.relative_to(run_dir)).removesuffix("/config.json"),
                 config=value["config"],
                 versions=value.get("versions") or {},
                 commit=value.get("commit"),

@@ -218,25 +218,38 @@ class Comparison(Record):
     seed: int = 0
 
 
-def compare(first: Sequence[Prediction], second: Sequence[Prediction], *, seed: int = 0) -> Comparison:
-    """Compare two models question by question.
+def compare(
+    first: Sequence[Prediction],
+    second: Sequence[Prediction],
+    verdicts: tuple[Sequence[Verdict], Sequence[Verdict]] | None = None,
+    *,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two models question by question, on the questions that both answered.
+
+    Args:
+        first: The first model's predictions.
+        second: The second model's.
+        verdicts: What they are worth, in the same order; judged offline where not given.
+        seed: Seed of the resampling behind the intervals.
 
     Raises:
         RecordError: If no question is answered by both, or the two files disagree on a reference answer.
     """
-    right_first = {p.question_id: p for p in first}
-    shared = [p for p in second if p.question_id in right_first]
+    judged_first, judged_second = verdicts or (judge_all(first), judge_all(second))
+    known = {p.question_id: (p, v) for p, v in zip(first, judged_first, strict=True)}
+    shared = [(p, v) for p, v in zip(second, judged_second, strict=True) if p.question_id in known]
     if not shared:
         raise RecordError("expected predictions on the same questions; the two files share no question_id")
-    paired = [right_first[p.question_id] for p in shared]
-    for one, other in zip(paired, shared, strict=True):
+    paired = [known[p.question_id] for p, _ in shared]
+    for (one, _), (other, _) in zip(paired, shared, strict=True):
         if (one.gt, one.qa_info) != (other.gt, other.qa_info):
             raise RecordError(
                 f"question {one.question_id!r} has the reference {one.gt[:80]!r} in one file and {other.gt[:80]!r} in the "
                 "other; compare predictions on the same questions"
             )
-    before, after = (_successes(rows) for rows in (paired, shared))
-    differences = _differences(shared, before, after, seed=seed)
+    before, after = ([verdict.success is True for _, verdict in rows] for rows in (paired, shared))
+    differences = _differences([p for p, _ in shared], before, after, seed=seed)
     return Comparison(
         first=first[0].model_id,
         second=second[0].model_id,
@@ -246,10 +259,6 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction], *, seed: 
         only_second=len(second) - len(shared),
         seed=seed,
     )
-
-
-def _successes(predictions: Sequence[Prediction]) -> list[bool]:
-    return [verdict.success is True for verdict in judge_all(predictions)]
 
 
 def _differences(

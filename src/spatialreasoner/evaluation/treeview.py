@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from spatialreasoner.search.tree import Node, Tree
 
-COLUMN, ROW, BOX_WIDTH, BOX_HEIGHT = 142, 46, 118, 36
+COLUMN, ROW, BOX_WIDTH, BOX_HEIGHT = 124, 44, 104, 36
 """Distances of the drawing, in its own pixels."""
 
 
@@ -133,8 +133,8 @@ def _box(shown: NodeView) -> str:
     state = " best" * shown.best + " cut" * (node.pruned is not None)
     mark = {True: "✓", False: "✗", None: ""}[node.success]
     name = node.stage.capitalize() or "Question"
-    numbers = f"pruned, R {node.reward:+.2f}" if node.pruned else f"V {node.value:+.2f}  N {node.visits}"
-    verdict = f'<text class="{"right" if node.success else "wrong"}" x="{BOX_WIDTH - 9}" y="15" text-anchor="end">{mark}</text>'
+    numbers = f"pruned, R {node.reward:+.2f}" if node.pruned else f"V {node.value:+.2f} · N {node.visits}"
+    verdict = f'<text class="{"right" if node.success else "wrong"}" x="{BOX_WIDTH - 8}" y="29" text-anchor="end">{mark}</text>'
     return (
         f'<a class="node{state}" href="#{shown.anchor}" transform="translate({shown.x:.0f},{shown.y:.1f})" '
         f'aria-label="{escape(name)}: {escape(numbers)}">'

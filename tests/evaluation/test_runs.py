@@ -1,0 +1,49 @@
+"""What is found in run folders, and how broken files are told."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from spatialreasoner.errors import InputError, MissingFileError, RecordError
+from spatialreasoner.evaluation.runs import find
+from spatialreasoner.scene.questions import QuestionsConfig, write_questions
+
+
+def test_finds_the_outputs_of_all_stages(run_dir: Path) -> None:
+    runs = find([run_dir])
+    assert len(runs.scenes) == 1
+    assert len(runs.questions) == 12
+    assert set(runs.trees) == set(runs.questions) == set(runs.trajectories)
+    assert {"ranked", "hard"} == {row.kind for row in runs.pairs}
+    assert list(runs.predictions) == ["base", "fdpo"]
+    assert [training.label for training in runs.trainings] == ["base", "fdpo"]
+    assert {"search", "pairs", "questions", "train fdpo"} <= {stage.stage for stage in runs.stages}
+
+
+def test_finds_the_scenes_that_questions_name_elsewhere(run_dir: Path, tmp_path: Path) -> None:
+    write_questions(QuestionsConfig(scenes=str(run_dir / "scenes"), per_scene=2), tmp_path / "questions.jsonl")
+    assert set(find([tmp_path]).scenes) == {"balls"}
+    (tmp_path / "questions.config.json").unlink()
+    assert find([tmp_path]).scenes == {}
+
+
+def test_names_what_is_missing_or_broken(run_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="nowhere"):
+        find([tmp_path / "nowhere"])
+    with pytest.raises(InputError, match=r"expected outputs of stages.*found none"):
+        find([tmp_path])
+    broken = tmp_path / "search"
+    broken.mkdir()
+    (broken / "trees.jsonl").write_text('{"question_id": "q", "nodes": [{"parent": 4}]}\n')
+    with pytest.raises(RecordError, match=r"trees\.jsonl: row 1 is no search tree"):
+        find([tmp_path])
+
+
+def test_two_models_of_one_name_stay_apart(run_dir: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        shutil.copytree(run_dir / "generate", tmp_path / folder)
+    labels = list(find([tmp_path]).predictions)
+    assert len(labels) == len(set(labels)) == 4
