@@ -1,5 +1,6 @@
 """Pictures, depth maps and scenes on disk."""
 
+import io
 import struct
 import warnings
 from collections.abc import Iterable, Iterator
@@ -7,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8, UInt16
 from PIL import Image, ImageOps
 
 from spatialreasoner import records
@@ -55,9 +56,21 @@ def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:
 
 def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> None:
     """Write metres as a 16-bit PNG; NaN and what does not fit become 0, no measurement."""
+    Path(path).write_bytes(depth_png(depth, units_per_metre=units_per_metre))
+
+
+def depth_png(depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> bytes:
+    """Metres as the bytes of a 16-bit PNG; NaN and what does not fit become 0, no measurement."""
     units = np.round(np.nan_to_num(depth, nan=0.0) * units_per_metre)
     units[(units < 0) | (units > 65535)] = 0
-    Image.fromarray(units.astype(np.uint16)).save(path, compress_level=1)
+    return png(units.astype(np.uint16))
+
+
+def png(pixels: UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes:
+    """The bytes of a PNG, packed lightly: time counts for more than a few kilobytes."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
 
 
 def _open(path: str | Path) -> Image.Image:

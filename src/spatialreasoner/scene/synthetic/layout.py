@@ -232,7 +232,7 @@ class _Furnishing:
         if nearest < 0.6:
             return None
         view = _View(x0, y0, x1, y1, (nearest + farthest) / 2)
-        shown = view.overlap(_View(0, 0, self.camera.width, self.camera.height, 0))
+        shown = view.overlap(_View(0.0, 0.0, float(self.camera.width), float(self.camera.height), 0.0))
         share = shown / (self.camera.width * self.camera.height)
         border = CUT if self.rng.random() < 0.12 else 0
         if not AREA[0] < share < AREA[1] or shown < (1 - border) * view.area:
@@ -257,7 +257,7 @@ class _View(NamedTuple):
         """Area that both cover."""
         width = min(self.x1, other.x1) - max(self.x0, other.x0)
         height = min(self.y1, other.y1) - max(self.y0, other.y0)
-        return max(width, 0) * max(height, 0)
+        return max(width, 0.0) * max(height, 0.0)
 
     def hides(self, other: _View) -> bool:
         """Whether it is nearer and covers too much of the other."""

@@ -5,7 +5,6 @@ A scene depends on the seed, its number and the picture's size alone, so it is t
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -17,12 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int, UInt8, UInt16
-from PIL import Image
+from jaxtyping import Float32, Int, UInt8
 
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, WorkError
 from spatialreasoner.scene import masks
+from spatialreasoner.scene.files import depth_png, png
 from spatialreasoner.scene.folder import ScenesFolder, claim
 from spatialreasoner.scene.synthetic.layout import sample
 from spatialreasoner.scene.synthetic.render import Caster, Rendering
@@ -224,13 +223,6 @@ def _make_chunk(config: SyntheticConfig, folder: ScenesFolder, indices: Sequence
     for index in indices:
         scene, image, depth = make_scene(config.seed, index, width=config.width, height=config.height)
         assert scene.depth is not None
-        units = np.rint(depth * UNITS_PER_METRE).astype(np.uint16)
-        folder.add(scene, {scene.image: _png(image), scene.depth.path: _png(units)})
+        packed = depth_png(depth, units_per_metre=UNITS_PER_METRE)
+        folder.add(scene, {scene.image: png(image), scene.depth.path: packed})
     return len(indices)
-
-
-def _png(pixels: UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes:
-    """PNG bytes; the lowest level of compression, because the pictures are plain and the time is not."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return file.getvalue()
