@@ -77,7 +77,6 @@ def test_shows_every_section(report: Path) -> None:
         assert f'id="{section}"' in text
     assert "published, on another test set" in text
     assert text.count('class="segment description"') >= 2
-    assert "in round 1 at UCB" in text
 
 
 def test_temperatures_are_those_of_the_run(report: Path) -> None:

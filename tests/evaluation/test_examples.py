@@ -1,0 +1,33 @@
+"""Temperatures of pairs: paper.md 1.1, its test vectors."""
+
+from __future__ import annotations
+
+import pytest
+
+from spatialreasoner.evaluation.examples import Temperatures
+from spatialreasoner.evaluation.published import published
+from spatialreasoner.types import GROUPS
+
+
+@pytest.mark.parametrize(
+    ("description", "reasoning", "betas"),
+    [(1, 4, (0.078511, 0.121489)), (0, 0, (0.1, 0.1)), (0.4, 5.1, (0.073375, 0.126625)), (3, 1, (0.116111, 0.083889))],
+)
+def test_temperatures_of_the_papers_vectors(description: float, reasoning: float, betas: tuple[float, float]) -> None:
+    assert Temperatures().of(description, reasoning) == pytest.approx(betas, abs=1e-6)
+
+
+def test_an_unscored_pair_has_none() -> None:
+    assert Temperatures().of(None, 1.0) is None
+
+
+def test_published_rows_cover_every_group_and_their_totals_are_item_weighted() -> None:
+    counts = dict(zip(GROUPS, (120, 105, 106, 112, 104, 110, 148, 122, 106, 133, 133, 107), strict=True))
+    rows = {row.model: row.percent for row in published().rows}
+    assert len(rows) == 16
+    for percent in rows.values():
+        assert set(percent) == {*GROUPS, "qualitative", "quantitative"}
+    best = rows["SpatialReasoner-R1 fDPO 8B"]
+    for total, names in (("qualitative", list(GROUPS)[:6]), ("quantitative", list(GROUPS)[6:])):
+        right = sum(round(counts[name] * (best[name] or 0) / 100) for name in names)
+        assert best[total] == pytest.approx(100 * right / sum(counts[name] for name in names), abs=0.011)
