@@ -41,7 +41,7 @@ _FOLD = {ord(mark): plain for mark, plain in _TYPOGRAPHY.items()} | {c: c + 32 f
 # Numbers. Every run is bounded: digits beyond these are no measurement, and converting them would cost quadratic time.
 _DIGITS = (
     r"(?:\d{1,3}(?:,\d{3}){1,3}(?:\.\d{1,20})?|\d{1,3},\d{1,2}|\d{1,3}[ -]\d{1,2}/\d{1,2}|\d{1,3}/\d{1,3}(?: of an?)?"
-    r"|\d{0,4}[½¼¾⅓⅔]|\d{1,12}(?:\.\d{1,20})?(?: ?x ?10\^?\{?[+-]?\d{1,2}\}?|e[+-]?\d{1,2})?|\.\d{1,20})(?!\d|\.\d)"
+    r"|\d{0,4}[½¼¾⅓⅔]|\d{1,12}(?:\.\d{1,20})?(?: ?x ?10\^?\{?[+-]?\d{1,2}\}?|e[+-]?\d{1,2}| and a (?:half|quarter)(?= [a-z]))?|\.\d{1,20})(?!\d|\.\d)"
 )
 _ONES = "one|two|three|four|five|six|seven|eight|nine"
 _SMALL = (
@@ -58,10 +58,9 @@ _PART = (
 )
 # Atomic: "two and a half" must not fall apart into a range of two numbers when no unit follows it at once.
 _NUMBER = rf"(?>{_DIGITS}|(?:{_PART}|{_WORDS})\b)"
-_START = (
-    r"(?<![\w.])(?<![a-z]-)(?=[\d.½¼¾⅓⅔]|(?:an?|half|thirds?|quarters?|fifths?|zero|ten|eleven|twelve|thirteen|fourteen|fifteen"
-    rf"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|{_ONES})\b)"
-)
+# What a number may follow. A plain set in front lets the search skip from one to the next: three times as fast.
+_BEFORE = r"[ \n\t\r(\[{\"'~=$*+/<>:;,|\\_&-]"
+_START = rf"{_BEFORE}(?<![a-z\d]-)(?=[\d.½¼¾⅓⅔]|an?\b|half|qua|one|t(?:hi|hr|w[oe]|en)|f(?:i[fv]|o[ru])|six|sev|e(?:ig|le)|nine|zero)"
 
 # Between a number and its unit stand blanks, a hyphen, markdown emphasis or LaTeX: "2-metre", "**2** m", "$2\,\text{m}$".
 _GAP = r"(?:[ *_$~-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
@@ -78,7 +77,7 @@ _PATTERN = re.compile(
     rf"(?P<tail>(?:[.,]{{0,2}} (?:and )?| ?)(?:{_DIGITS}|{_SMALL}) ?(?:cm|centimet(?:er|re)s?|inch(?:es)?|in\b|''|\")"
     rf"|(?<=foot) (?:\d|1[01]|{_SMALL})\b| and a (?:half|quarter))?"
 )
-_BARE = re.compile(rf"{_START}(?<![<\[#])(?>{_DIGITS}|(?:{_WORDS})\b)(?![\w\]>]|\.\d)")
+_BARE = re.compile(rf"{_START}(?<![<\[#])(?P<value>(?>{_DIGITS}|(?:{_WORDS})\b))(?![\w\]>]|\.\d)")
 _NOT_BARE = re.compile(r"(?:regions?|objects?|steps?|marks?|masks?|numbers?|no\.) ?[\[<(#]?$")
 
 
@@ -119,8 +118,8 @@ def find(text: str) -> list[Quantity]:
     >>> [(q.value, q.unit) for q in find("It is three quarters of a metre wide, at 4 o'clock.")]
     [(0.75, 'm'), (4.0, 'hour')]
     """
-    folded = fold(text)
-    return [quantity for match in _PATTERN.finditer(folded) for quantity in _read(match, folded)]
+    padded = " " + fold(text)
+    return [quantity for match in _PATTERN.finditer(padded) for quantity in _read(match, padded)]
 
 
 def bare_numbers(text: str) -> list[Quantity]:
@@ -129,33 +128,36 @@ def bare_numbers(text: str) -> list[Quantity]:
     >>> [q.value for q in bare_numbers("Step 1: Region [0] is about 2.5")]
     [2.5]
     """
-    folded = fold(text)
+    padded = " " + fold(text)
     return [
-        Quantity(value=number(match.group()), unit=None, span=match.span())
-        for match in _BARE.finditer(folded)
-        if not _NOT_BARE.search(folded, max(0, match.start() - 12), match.start())
+        Quantity(value=number(match["value"]), unit=None, span=(match.start(), match.end() - 1))
+        for match in _BARE.finditer(padded)
+        if not _NOT_BARE.search(padded, max(0, match.start() - 12), match.start() + 1)
     ]
 
 
-def _read(match: re.Match[str], folded: str) -> list[Quantity]:
-    """The quantities of one match: one, or two where what looked like a range is none."""
+def _read(match: re.Match[str], padded: str) -> list[Quantity]:
+    """The quantities of one match: one, or two where what looked like a range is none.
+
+    Matches begin with the character before the number, and the text with a blank: the two cancel out at the start.
+    """
     low, low_unit, link, value, unit, tail = match.group("low", "low_unit", "link", "value", "unit", "tail")
-    start = match.start()
-    if unit in ('"', "'") and folded[:start].endswith(unit):
+    span = match.start(), match.end() - 1
+    if unit in ('"', "'") and padded[match.start()] == unit:
         return []  # a quoted number, as in JSON
-    last = _quantity(value, unit, (match.start("value"), match.end()), tail=tail)
+    last = _quantity(value, unit, (match.start("value") - 1, span[1]), tail=tail)
     if last is None or low is None:
         return [] if last is None else [last]
-    end = match.end("low_unit") if low_unit else match.end("low")
-    first = _quantity(low, low_unit or unit, (start, end))
+    first = _quantity(low, low_unit or unit, (span[0], match.end("low_unit" if low_unit else "low") - 1))
     if first is None:
         return [last]
-    if _is_range(first, last, link.strip(), folded[max(0, start - 16) : start], folded[match.end() : match.end() + 3]):
-        return [Quantity(value=first.value, high=last.value, unit=first.unit, span=match.span())]
-    if low_unit in _COARSE and unit in _FINE and link.strip() == "and":
-        return [Quantity(value=first.value + last.value, unit="m", span=match.span())]  # "4 feet and 2 inches"
-    if link.strip() == "or" and first.unit == last.unit and abs(first.value - last.value) <= 0.05 * last.value:
-        return [Quantity(value=first.value, unit=first.unit, span=match.span())]  # "2 m or 6.6 ft" says it twice
+    link = link.strip()
+    if _is_range(first, last, link, padded[max(0, span[0] - 16) : span[0] + 1], padded[match.end() : match.end() + 3]):
+        return [Quantity(value=first.value, high=last.value, unit=first.unit, span=span)]
+    if low_unit in _COARSE and unit in _FINE and link == "and":
+        return [Quantity(value=first.value + last.value, unit="m", span=span)]  # "4 feet and 2 inches"
+    if link == "or" and first.unit == last.unit and abs(first.value - last.value) <= 0.05 * last.value:
+        return [Quantity(value=first.value, unit=first.unit, span=span)]  # "2 m or 6.6 ft" says it twice
     return [first, last] if low_unit else [last]
 
 
@@ -203,6 +205,9 @@ def _digits(text: str) -> float:
     if text[-1] in _FRACTIONS:
         return _FRACTIONS[text[-1]] + float(text[:-1] or 0)
     text = text.partition(" of")[0]
+    text, _, part = text.partition(" and a ")
+    if part:
+        return float(text) + _PARTS[part]
     whole, slash, divisor = text.replace("-", " ", 1).rpartition("/") if "/" in text else ("", "", "")
     if slash:
         count, _, dividend = whole.rpartition(" ")

@@ -13,7 +13,7 @@ from typing import cast
 from spatialreasoner import quantities
 from spatialreasoner.quantities import Quantity
 from spatialreasoner.rewards.assertions import Assertion, read
-from spatialreasoner.rewards.clauses import Reading
+from spatialreasoner.rewards.tokens import Reading
 from spatialreasoner.types import QUALITATIVE, Category
 
 TOLERANCE = 0.25

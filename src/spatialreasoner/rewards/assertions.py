@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from spatialreasoner.rewards.clauses import Reading
 from spatialreasoner.rewards.grammar import statements
+from spatialreasoner.rewards.tokens import Reading
 
 Relation = Literal["left", "right", "above", "below", "tall", "short", "wide", "thin", "big", "small", "behind", "front"]
 Quantity = Literal[

@@ -6,23 +6,24 @@ from the anchor's own words first, then from the clause's subject, then from the
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 
-from spatialreasoner.rewards.clauses import MENTIONS, Clause, Reading, Regions
+from spatialreasoner.rewards.clauses import MENTIONS, Clause, clauses
 from spatialreasoner.rewards.lexicon import CODES, DIMENSION_WORDS, RELATION_WORDS, rule
+from spatialreasoner.rewards.tokens import Reading, Regions
 
 _OBJECT = "(?P<object>[REGION PAIR IT OTHER FORMER LATTER])"
-_THAN = "(?:(?:THAN|IN? WORD? RELATIVE [TO WORD]?) (?:(?:THAT|DIMENSION|DISTANCE) [OF FROM])?)"
+_THAN = "(?:[THAN RELATIVE OF] (?:(?:THAT|DIMENSION|DISTANCE) [OF FROM])?)"
 _MEASURE = "(?P<measure>DIMENSION|ADJECTIVE|DISTANCE)"
 _THAN_OBJECT = f"{_THAN} {_OBJECT} (?:POSSESSIVE DIMENSION | IN (?P<late>DIMENSION))?"
-_BESIDE = "(?:OF|THAN|FROM|TO|IN? WORD? RELATIVE [TO WORD]?)"
+_BESIDE = "[OF THAN FROM TO RELATIVE]"
 _RELATIONS: Mapping[str, re.Pattern[str]] = {
     CODES[name]: rule(pattern)
     for name, pattern in {
         "SIDE": rf"SIDE (?: {_BESIDE} (?:{_OBJECT}|(?P<image>IMAGE)) )?",
-        "FRONT": rf"FRONT OF {_OBJECT}",
-        "OVER": rf"OVER {_OBJECT}",
+        "FRONT": rf"FRONT (?:OF {_OBJECT})?",
+        "OVER": rf"OVER {_OBJECT}?",
         "CLOSER": rf"CLOSER (?P<camera>TO CAMERA)? (?:{_THAN} {_OBJECT})?",
         "FARTHER": rf"FARTHER (?P<away>APART|WORD)? (?P<camera>[FROM TO IN] [CAMERA IMAGE])? (?:{_THAN} {_OBJECT})?",
         "COMPARED": rf"COMPARED (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: WORD? {_THAN_OBJECT} )?",
@@ -30,30 +31,34 @@ _RELATIONS: Mapping[str, re.Pattern[str]] = {
         rf"(?: (?:{_THAN}|(?:THAT|DIMENSION) OF)? {_THAN_OBJECT.removeprefix(_THAN)} )?",
         "LESS": rf"LESS (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: {_THAN_OBJECT} )?",
         "MOST": "MOST",
+        "AS": rf"(?<=NOT) AS (?P<measure>ADJECTIVE) AS (?:THAT OF)? {_OBJECT}",
     }.items()
 }
 _ALONE = rule("[ONE OF PAIR IN BETWEEN AND COMMA PLUS EQUALS RELATIVE AS THAN BUT FROM] | $")
-_REFERENCE = rule(f"RELATIVE [TO WORD]? {_OBJECT}")
+_REFERENCE = rule(f"RELATIVE {_OBJECT}")
+_AND_THEN = rule("[AND NOR COMMA TO IN MORE FARTHER WORD]{1,5}")
 _MORE: Mapping[str, tuple[str, str]] = {"width": ("wide", "thin"), "height": ("tall", "short"), "size": ("big", "small")}
 _UPWARD = frozenset(("tall", "wide", "big", "above", "more"))
 
 _SIZED = rule(f"AMOUNT ABOUT? (?:(?:IN|OF)? ALONG? (?P<dimension>DIMENSION) | (?P<adjective>ADJECTIVE)) (?:OF {_OBJECT})?")
 _OFFSET = rule(
-    rf"""[AMOUNT TIMES] ABOUT? (?:TO? (?P<side>SIDE) | (?P<over>OVER) | (?P<compared>COMPARED) THAN | IN? FRONT OF
+    rf"""[AMOUNT TIMES] ABOUT? (?:TO? (?P<side>SIDE) | (?P<over>OVER) | (?P<compared>COMPARED) THAN | IN? FRONT OF (?P<camera>CAMERA)?
     | [CLOSER FARTHER MORE LESS COMPARED]) OF? {_OBJECT}?"""
 )
 _SPACED = rule(
     rf"""AMOUNT ABOUT? (?P<along>ALONG)? [APART DISTANCE BETWEEN WORD]{{0,2}} (?P<along_after>ALONG)?
-    (?P<from>[FROM TO] (?:{_OBJECT}|(?P<camera>CAMERA)))?"""
+    (?P<from>[FROM TO] (?:{_OBJECT}|(?P<camera>CAMERA)))? (?P<along_last>ALONG)?"""
 )
+_ELLIPSIS = rule("(?:THAT OF REGION|REGION POSSESSIVE) [BE ABOUT MAYBE EQUALS]{0,3} AMOUNT $")
+_ABOUT_RELATION = rule("ABOUT (?![ABOUT AMOUNT TIMES])")
 _OWNED = rule(f"DIMENSION OF {_OBJECT}")
 _RATIO = rule(
-    rf"""TIMES (?:AS (?P<adjective>ADJECTIVE) AS (?:THAT OF)? | (?P<dimension>DIMENSION) OF | (?P<compared>COMPARED) THAN
+    rf"""TIMES (?:AS (?P<adjective>ADJECTIVE) AS (?:THAT OF)? | OF? (?P<dimension>DIMENSION) OF | (?P<compared>COMPARED) THAN
     | (?P<that>THAT) OF) {_OBJECT}
     | TIMES {_OBJECT.replace("object", "owner")} POSSESSIVE (?P<own>DIMENSION)?"""
 )
 _OBSERVER = rule(
-    rf"""(?:FROM|AT|RELATIVE TO|HOUR WORD? OF) {_OBJECT}
+    rf"""(?:FROM|AT|RELATIVE|HOUR WORD? OF) {_OBJECT}
     | {_OBJECT.replace("object", "finder")} (?:POSSESSIVE | [MAYBE BE WORD]{{0,2}} FIND)"""
 )
 
@@ -78,8 +83,9 @@ class _Memory:
     """What a clause needs of those before it in its sentence."""
 
     sentence: int = -1
-    observer: Regions = ()
-    spoken: Regions = ()
+    clauses: list[Clause] = field(default_factory=list[Clause])
+    dimension: str = ""
+    side: tuple[str, Regions, Statement] | None = None
 
 
 def statements(reading: Reading, context: Regions = (), *, terse: bool = False) -> Iterator[Statement]:
@@ -91,14 +97,15 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
         terse: Whether the text answers a question, so that "On the right." relates to the question's other region.
     """
     memory = _Memory()
-    for clause in reading.clauses(context):
+    for clause in clauses(reading, context):
         if clause.sentence != memory.sentence:
             memory = _Memory(sentence=clause.sentence)
-        if not _ANCHORS.isdisjoint(clause.codes) or MENTIONS & set(clause.codes):
+        if _ANCHOR.search(clause.codes):
             yield from ClauseReader(reading, clause, memory, terse=terse).statements()
+        memory.clauses.append(clause)
 
 
-_ANCHORS = frozenset(_RELATIONS) | {CODES[name] for name in ("AMOUNT", "HOUR", "TIMES")}
+_ANCHOR = re.compile(f"[{''.join(_RELATIONS)}{CODES['AMOUNT']}{CODES['HOUR']}{CODES['TIMES']}]")
 
 
 class ClauseReader:
@@ -120,21 +127,18 @@ class ClauseReader:
     def statements(self) -> Iterator[Statement]:
         """The statements of the clause, left to right."""
         blocked = self._blocked_from()
-        self._note_observer()
-        for position, code in enumerate(self.codes):
-            if position < self.done or code not in _ANCHORS:
+        for anchor in _ANCHOR.finditer(self.codes):
+            position, code = anchor.start(), anchor.group()
+            if position < self.done or (position >= blocked and code != CODES["HOUR"]):
                 continue
-            if code == CODES["HOUR"]:
-                yield from self._direction(position)
-            elif position >= blocked:
-                continue
-            elif code == CODES["AMOUNT"]:
+            if code == CODES["AMOUNT"]:
                 yield from self._amount(position)
+            elif code == CODES["HOUR"]:
+                yield from self._direction(position)
             elif code == CODES["TIMES"]:
                 yield from self._ratio(position)
             else:
                 yield from self._relation(position, _RELATIONS[code])
-        self.memory.spoken += self._spoken()
 
     # Relations
 
@@ -145,33 +149,58 @@ class ClauseReader:
         kind = self._relation_kind(match)
         if kind is None:
             return
-        groups = match.groupdict()
-        stated = self._object(match)
-        if stated is None and self._before(position, "POSSESSIVE") and position > 1:
-            stated = self._meant(position - 2)
-        if stated is None and not self._stands_alone(match, groups):
+        stated = self._stated(position, match)
+        begin = position
+        while self._before(begin, "MORE", "LESS", "FARTHER", "CLOSER", "TO", "IN"):
+            begin -= 1
+        if stated is None and not self._stands_alone(match):
+            yield from self._contrast(kind, match, begin)
             return
-        subject = self.subject
-        others = stated if stated is not None else self._reference() or self.reading.others(subject)
-        begin = position - self._before(position, "MORE", "FARTHER", "TO", "IN")
-        yield from self._pairs(kind, subject, others, begin, match.end())
+        others = stated if stated is not None else self._reference() or self.reading.others(self.subject)
+        for first, second in product(self.subject, others):
+            if first != second:
+                yield self._statement(kind, (first, second), begin, match.end())
         self.done = match.end()
+
+    def _stated(self, position: int, match: re.Match[str]) -> Regions | None:
+        """The regions that a relation's own words compare with, or None."""
+        stated = self._object(match)
+        if stated is None and self.codes[position] == CODES["SIDE"] and self._before(position, "POSSESSIVE") and position > 1:
+            return self._meant(position - 2)
+        joined = _AND_THEN.match(self.codes, match.end()) if stated is None else None
+        if joined and (pattern := _RELATIONS.get(self.codes[joined.end() : joined.end() + 1])):
+            following = pattern.match(self.codes, joined.end())
+            return self._object(following) if following else None
+        return stated
+
+    def _contrast(self, kind: str, match: re.Match[str], begin: int) -> Iterator[Statement]:
+        """ "A is on the left, B on the right": two halves that relate the regions to each other."""
+        if self.codes[match.start()] != CODES["SIDE"] or match["image"]:
+            return
+        before, others = self.memory.side, self.reading.others(self.subject)
+        here = self._statement(kind, self.subject, begin, match.end())
+        if before and before[0] != kind and before[1] != self.subject and len(self.subject) == len(before[1]) == 1:
+            yield replace(before[2], regions=before[1] + self.subject)
+            yield replace(here, regions=self.subject + before[1])
+        elif others:
+            self.memory.side = (kind, self.subject, here)
 
     def _relation_kind(self, match: re.Match[str]) -> str | None:
         """The relation that a match names, or None if it names none."""
         position = match.start()
         code, word = self.codes[position], self._word(position)
         groups = match.groupdict()
+        if code == CODES["AS"]:
+            return self._sized_kind("less", match)
         if code in (CODES["MORE"], CODES["LESS"], CODES["COMPARED"]):
             kind = "less" if code == CODES["LESS"] else "more" if code == CODES["MORE"] else RELATION_WORDS["COMPARED"][word]
             return self._sized_kind(kind, match)
-        if code == CODES["CLOSER"] and not groups["camera"] and not groups["object"]:
-            return None
-        if code == CODES["FARTHER"]:
-            if not (groups["camera"] or groups["object"] or groups["away"] == CODES["APART"]):
+        if code in (CODES["CLOSER"], CODES["FARTHER"]) and not (groups["camera"] or groups["object"]):
+            last = match.end() == len(self.codes) and self._before(position, "BE", "MAYBE")
+            if not (last or groups.get("away") == CODES["APART"]):
                 return None
-            if self._before(position, "LESS"):
-                return "front"
+        if code == CODES["FARTHER"] and self._before(position, "LESS"):
+            return "front"
         name = next(name for name in RELATION_WORDS if CODES[name] == code)
         return RELATION_WORDS[name][word]
 
@@ -201,22 +230,19 @@ class ClauseReader:
         found = max(self.codes.rfind(CODES[name], cut + 1, position) for name in ("DIMENSION", "DISTANCE"))
         return found if found > cut else None
 
-    def _stands_alone(self, match: re.Match[str], groups: Mapping[str, str | None]) -> bool:
+    def _stands_alone(self, match: re.Match[str]) -> bool:
         """Whether a relation without an object compares with the other region, and is not "a larger chair"."""
         if self.terse:
             return True
-        if groups.get("image") or not _ALONE.match(self.codes, match.end()):
+        code, start = self.codes[match.start()], match.start()
+        if not _ALONE.match(self.codes, match.end()):
             return False
-        if self.codes[match.start()] == CODES["SIDE"]:
-            return bool(self._before(match.start(), "MORE", "FARTHER", "TO")) and any(
-                self.codes[i] in (CODES["MORE"], CODES["FARTHER"]) for i in range(max(0, match.start() - 2), match.start())
-            )
-        return self.codes[match.start()] not in (CODES["FRONT"], CODES["OVER"])
-
-    def _pairs(self, kind: str, subject: Regions, others: Regions, begin: int, end: int) -> Iterator[Statement]:
-        for first, second in product(subject, others):
-            if first != second:
-                yield self._statement(kind, (first, second), begin, end)
+        if code == CODES["SIDE"]:
+            marks = self.codes[max(0, start - 2) : start]
+            return match["image"] is None and (CODES["MORE"] in marks or CODES["FARTHER"] in marks)
+        if code in (CODES["FRONT"], CODES["OVER"]):
+            return match.end() == len(self.codes) and CODES["BE"] in self.codes[max(0, start - 2) : start]
+        return True
 
     # Lengths
 
@@ -228,24 +254,33 @@ class ClauseReader:
             yield from self._offset(position, offset)
             return
         sized = _SIZED.match(self.codes, position)
-        if sized:
+        if sized and not (sized["adjective"] and self._nearest(position, "DISTANCE") is not None):
             measure = sized.start("dimension") if sized["dimension"] else sized.start("adjective")
             yield from self._size(position, measure, sized.end(), self._object(sized))
             return
         spaced = _SPACED.match(self.codes, position)
-        assert spaced is not None
-        measure = self._nearest(position, "DIMENSION", "DISTANCE", "APART", "ALONG", "ADJECTIVE")
+        if spaced is None:
+            return
+        measure = self._nearest(position, "DIMENSION", "DISTANCE", "APART", "ALONG", "BETWEEN", "ADJECTIVE")
         right = len(spaced.group()) > 1 and (
-            spaced["along"] or spaced["along_after"] or spaced["from"] or CODES["WORD"] not in spaced.group()
+            spaced["along"]
+            or spaced["along_after"]
+            or spaced["along_last"]
+            or spaced["from"]
+            or CODES["WORD"] not in spaced.group()
         )
-        if measure is not None and not right and self.codes[measure] in (CODES["DIMENSION"], CODES["ADJECTIVE"]):
+        if not sized and measure is not None and not right and self.codes[measure] in (CODES["DIMENSION"], CODES["ADJECTIVE"]):
             yield from self._size(position, measure, position + 1, None)
         elif right or measure is not None:
             yield from self._distance(position, spaced)
+        elif self.memory.dimension and _ELLIPSIS.search(self.codes, 0, position + 1):
+            yield from self._own(self.memory.dimension, self.subject, position, position + 1)
 
     def _operand(self, position: int) -> bool:
         """Whether a length is part of a sum, or says again what stands before an equals sign."""
         before, after = self.codes[max(0, position - 3) : position], self.codes[position + 1 : position + 2]
+        if after in (CODES["ADJECTIVE"], CODES["APART"]):
+            return before.endswith(CODES["PLUS"])
         if after == CODES["PLUS"] or before.endswith(CODES["PLUS"]):
             return True
         again = CODES["AMOUNT"] + CODES["EQUALS"]
@@ -262,6 +297,10 @@ class ClauseReader:
         )
         vertical = word in ("above", "below", "over", "under", "beneath", "underneath", "atop", "higher", "lower")
         others = self._object(match)
+        if match["camera"]:
+            for region in self.subject:
+                yield self._measured("camera_distance", (region,), position, match.end())
+            self.done = match.end()
         if (match["side"] or vertical) and others:
             kind = "horizontal_distance" if match["side"] else "vertical_distance"
             for first, second in product(self.subject, others):
@@ -277,10 +316,13 @@ class ClauseReader:
             owner = self._object(owned)
         elif owner is None and self.codes[measure - 1 : measure] == CODES["POSSESSIVE"] and measure > 1:
             owner = self._meant(measure - 2)
-        regions = owner or self.subject
-        for region in self._share(position, regions):
-            yield self._measured(kind, (region,), min(position, measure), max(end, measure + 1))
+        self.memory.dimension = kind
+        yield from self._own(kind, owner or self.subject, min(position, measure), max(end, measure + 1), at=position)
         self.done = max(end, position + 1)
+
+    def _own(self, kind: str, regions: Regions, begin: int, end: int, *, at: int | None = None) -> Iterator[Statement]:
+        for region in self._share(begin if at is None else at, regions):
+            yield self._measured(kind, (region,), begin, end, at=at)
 
     def _share(self, position: int, regions: Regions) -> Regions:
         """Whose length it is: where two regions have two lengths, each has its own."""
@@ -290,7 +332,7 @@ class ClauseReader:
         return regions
 
     def _distance(self, position: int, match: re.Match[str]) -> Iterator[Statement]:
-        along = match.start("along") if match["along"] else match.start("along_after") if match["along_after"] else None
+        along = next((match.start(name) for name in ("along", "along_after", "along_last") if match[name]), None)
         if along is None:
             along = self._nearest(position, "ALONG")
         kind = "distance" if along is None else self._dimension(along)
@@ -346,27 +388,20 @@ class ClauseReader:
                 yield self._statement(kind, (first, second), position, match.end(), value=factor, unit="times")
         self.done = match.end()
 
-    def _note_observer(self) -> None:
-        match = _OBSERVER.search(self.codes)
-        if match:
-            name = "object" if match["object"] else "finder"
-            self.memory.observer = self._meant(match.start(name))
-        elif CODES["IF"] in self.codes and self.clause.start is not None:
-            self.memory.observer = self.subject
-
     def _direction(self, position: int) -> Iterator[Statement]:
         """At the observer, the target stands at that hour."""
-        match = _OBSERVER.search(self.codes)
-        observer = self.memory.observer[:1]
-        named = tuple(dict.fromkeys(self.memory.spoken + self._spoken()))
-        targets = tuple(region for region in named if region not in observer) or (
-            tuple(region for region in self.subject if region not in observer)
-        )
+        observer: Regions = ()
+        for clause in (self.clause, *reversed(self.memory.clauses)):
+            observer = observer or _observer(self.reading, clause)[:1]
+        targets: Regions = ()
+        for named in (self._spoken(), self._spoken_before(), self.subject):
+            targets = targets or tuple(region for region in named if region not in observer)
         if not observer and len(targets) == 2:
             observer, targets = targets[1:], targets[:1]
         observer = observer or self.reading.others(targets)
         targets = targets or self.reading.others(observer)
         if observer and targets and self._said(position):
+            match = _OBSERVER.search(self.codes)
             end = max(position + 1, match.end() if match else 0)
             yield self._measured("direction", (observer[0], targets[0]), position, end)
 
@@ -387,11 +422,21 @@ class ClauseReader:
     def _object(self, match: re.Match[str]) -> Regions | None:
         if "object" not in match.re.groupindex or not match["object"]:
             return None
-        return self._meant(match.start("object"))
+        position = match.start("object")
+        meant = self._meant(position)
+        if self.codes[position] == CODES["IT"] and (not meant or meant == self.subject):
+            return self._last_but_subject()
+        return meant
+
+    def _last_but_subject(self) -> Regions:
+        """What "it" means behind a relation: whatever was named last, other than the subject."""
+        if self.clause.context and self.clause.context != self.subject and len(self.clause.context) == 1:
+            return self.clause.context
+        named = [region for region in self._spoken_before() + self._spoken() if region not in self.subject]
+        return (named[-1],) if named else self.reading.others(self.subject)
 
     def _meant(self, position: int) -> Regions:
-        context = self.subject if self.clause.start != position else self.clause.context
-        return self.reading.meant(self.codes[position], self.tokens[position], context)
+        return _meant(self.reading, self.clause, position)
 
     def _reference(self) -> Regions:
         match = _REFERENCE.search(self.codes)
@@ -399,12 +444,17 @@ class ClauseReader:
 
     def _spoken(self) -> Regions:
         """Every region that the clause names, in order."""
-        named = (region for i, code in enumerate(self.codes) if code in MENTIONS for region in self._meant(i))
+        return _spoken(self.reading, self.clause)
+
+    def _spoken_before(self) -> Regions:
+        """Every region that the sentence named before this clause, in order."""
+        named = (region for clause in self.memory.clauses for region in _spoken(self.reading, clause))
         return tuple(dict.fromkeys(named))
 
     def _nearest(self, position: int, *names: str) -> int | None:
         """The nearest token of these classes before a position, and behind the last length."""
-        cut = max(self.codes.rfind(CODES["AMOUNT"], 0, position), -1)
+        joined = self.codes[max(0, position - 2) : position] == CODES["AMOUNT"] + CODES["AND"]
+        cut = self.codes.rfind(CODES["AMOUNT"], 0, position - 2 if joined else position)
         found = max(self.codes.rfind(CODES[name], cut + 1, position) for name in names)
         return found if found > cut else None
 
@@ -418,8 +468,10 @@ class ClauseReader:
     def _before(self, position: int, *names: str) -> bool:
         return position > 0 and self.codes[position - 1] in {CODES[name] for name in names}
 
-    def _measured(self, kind: str, regions: Regions, begin: int, end: int) -> Statement:
-        position = next(i for i in range(end - 1, begin - 1, -1) if self.tokens[i] in self.reading.amounts)
+    def _measured(self, kind: str, regions: Regions, begin: int, end: int, *, at: int | None = None) -> Statement:
+        position = (
+            at if at is not None else next(i for i in range(end - 1, begin - 1, -1) if self.tokens[i] in self.reading.amounts)
+        )
         quantity = self.reading.amounts[self.tokens[position]]
         return self._statement(kind, regions, begin, end, value=quantity.value, high=quantity.high, unit=quantity.unit)
 
@@ -438,9 +490,35 @@ class ClauseReader:
         first = begin if start is None or start > begin or self.done > start + 1 else start
         last = max(end, 0 if start is None else start + 1) - 1
         local = self.codes[min(self.done, begin) : end]
-        hedged = CODES["MAYBE"] in self.codes[:end] or CODES["ABOUT"] in local or CODES["ABOUT"] == self.codes[end : end + 1]
-        negated = CODES["NOT"] in self.codes[self.done : end] or self._before(begin, "NO")
+        limited = CODES["ABOUT"] in local or CODES["ABOUT"] == self.codes[end : end + 1]
+        if unit is None:
+            limited = _ABOUT_RELATION.search(local) is not None
+        hedged = CODES["MAYBE"] in self.codes[:end] or limited
+        denied = self.codes[min(self.done, begin) : end]
+        if self.codes[begin] == CODES["AS"]:
+            denied = ""  # "not as tall as" is read as "shorter than"
+        negated = CODES["NOT"] in denied or CODES["NOR"] in denied or self._before(begin, "NO")
         return Statement(
             kind=kind, regions=regions, value=value, high=high, unit=unit, hedged=hedged, negated=negated,
             first=self.tokens[first], last=self.tokens[last],
         )  # fmt: skip
+
+
+def _meant(reading: Reading, clause: Clause, position: int) -> Regions:
+    """The regions that a mention in a clause means."""
+    context = clause.subject if clause.start != position else clause.context
+    return reading.meant(clause.codes[position], clause.tokens[position], context)
+
+
+def _spoken(reading: Reading, clause: Clause) -> Regions:
+    """Every region that a clause names, in order."""
+    named = (r for at, code in enumerate(clause.codes) if code in MENTIONS for r in _meant(reading, clause, at))
+    return tuple(dict.fromkeys(named))
+
+
+def _observer(reading: Reading, clause: Clause) -> Regions:
+    """The region that a clause looks from: "from A", "A will find", "if you are A"."""
+    match = _OBSERVER.search(clause.codes)
+    if match:
+        return _meant(reading, clause, match.start("object" if match["object"] else "finder"))
+    return clause.subject if CODES["IF"] in clause.codes and clause.start is not None else ()

@@ -24,6 +24,7 @@ CLASSES = (
     "BE",  # is, has, measures, stands
     "FIND",  # find, see: "A will find B at 3 o'clock"
     "NOT",
+    "NOR",
     "NO",  # as in "No, ...": denies the question, not the sentence
     "ABOUT",  # limits the number that follows
     "MAYBE",  # limits the clause
@@ -71,6 +72,9 @@ CLASSES = (
     "WORD",
 )
 CODES: Mapping[str, str] = {name: chr(0x100 + index) for index, name in enumerate(CLASSES)}
+
+SKIPPED = "_"
+"""The class of tokens that change nothing."""
 
 _NAMES = re.compile(r"[A-Z]{2,}")
 
@@ -138,14 +142,15 @@ _WORDS: Mapping[str, str] = {
     "CAMERA": "camera viewer observer viewpoint lens photographer camera's viewer's observer's us",
     "IMAGE": "image picture photo photograph frame scene room view foreground background",
     "BE": "is are was were be been being has have had having measures measure measuring stands stand lies lie sits sit rests"
-    " hangs spans extends appears looks remains equals located positioned situated placed standing sitting lying found comes"
+    " hangs spans extends remains equals located positioned situated placed standing sitting lying found comes"
     " exceeds shows occupies possesses exhibits boasts reaches rises totals",
-    "FIND": "find finds see sees sees notice spot spots locate",
-    "NOT": "not isn't aren't wasn't weren't doesn't don't never neither cannot can't nor incorrect false",
+    "FIND": "faces face find finds see sees sees notice spot spots locate",
+    "NOT": "not isn't aren't wasn't weren't doesn't don't never neither cannot can't incorrect false wrong",
     "NO": "no",
+    "NOR": "nor",
     "ABOUT": "about approximately roughly around nearly almost approx circa ca estimated ~ approximate rough estimate",
     "MAYBE": "seems seem seemingly appear appears possibly perhaps maybe likely probably presumably apparently may might could"
-    " believe think guess suggests suggesting suggest estimate assume uncertain unsure unclear would should",
+    " believe think guess suggests suggesting suggest estimate assume uncertain unsure unclear looks look",
     "WHETHER": "whether which what who how determine compare comparing assess decide identify",
     "IF": "if when suppose assuming unless imagine",
     "GENERIC": "typical typically standard average usual usually normally generally commonly common ordinary",
@@ -161,8 +166,8 @@ _WORDS: Mapping[str, str] = {
     "IN": "in",
     "BETWEEN": "between",
     "AS": "as",
-    "THAT": "that those",
-    "RELATIVE": "compared relative comparison versus vs respect relation",
+    "THAT": "that those like",
+    "RELATIVE": "versus vs compared relative",
     "RESPECTIVELY": "respectively",
     "ONE": "one object region item",
     "AND": "and or & plus",
@@ -172,12 +177,14 @@ _WORDS: Mapping[str, str] = {
 # Words that stand between others and change nothing here. "side" makes "left side of" read like "left of".
 _SILENT = (
     "the a an this side hand far immediate very slightly somewhat much significantly considerably noticeably clearly"
-    " directly just also even still bit little considerably visibly slight only exactly total overall actual"
+    " directly just also even still bit little considerably visibly slight only exactly total overall actual only up down back"
 )
 
 
 _PHRASES: Mapping[str, str] = {
-    "as well as": "AND", "no,": "NO", "the two": "PAIR", "these two": "PAIR", "those two": "PAIR", "of the two": "PAIR",
+    "as well as": "AND", "as if": "THAT", "as though": "THAT", "compared to": "RELATIVE", "compared with": "RELATIVE",
+    "relative to": "RELATIVE", "in comparison to": "RELATIVE", "in comparison with": "RELATIVE",
+    "with respect to": "RELATIVE", "in relation to": "RELATIVE", "no,": "NO", "the two": "PAIR", "these two": "PAIR", "those two": "PAIR", "of the two": "",
     "what appears": "", "what seems": "", "not only": "", "such as": "WORD", "or so": "ABOUT",
     "close to": "ABOUT", "up to": "ABOUT", "at least": "ABOUT", "at most": "ABOUT", "more or less": "ABOUT",
     "the former": "FORMER", "the latter": "LATTER",
@@ -192,10 +199,14 @@ def _lexicon() -> dict[str, str]:
     classes = {word: CODES[name] for name, words in _WORDS.items() for word in words.split()}
     for table in (RELATION_WORDS, DIMENSION_WORDS):
         classes |= {word: CODES[name] for name, words in table.items() for word in words}
-    return classes | dict.fromkeys(_SILENT.split(), "") | {word: CODES.get(n, "") for word, n in {**_PHRASES, **_MARKS}.items()}
+    return (
+        classes
+        | dict.fromkeys(_SILENT.split(), SKIPPED)
+        | {word: CODES.get(n, SKIPPED) for word, n in {**_PHRASES, **_MARKS}.items()}
+    )
 
 
 LEXICON: Mapping[str, str] = _lexicon()
-"""Class of each known word, phrase and mark; "" for those that are skipped."""
+"""Class of each known word, phrase and mark; SKIPPED for those that say nothing."""
 PHRASES: Sequence[str] = sorted((entry for entry in LEXICON if " " in entry or "," in entry[1:]), key=len, reverse=True)
 """Entries of the lexicon that are more than one word, the longest first."""

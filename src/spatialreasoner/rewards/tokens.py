@@ -1,0 +1,241 @@
+"""A text as classified tokens, and the regions that it mentions.
+
+One pass tokenises the text; everything behind it works on classes (see `lexicon`). Every step is linear in the text.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
+
+from spatialreasoner import quantities
+from spatialreasoner.quantities import Quantity
+from spatialreasoner.rewards.lexicon import CODES, FACTORS, LEXICON, PHRASES, SKIPPED, rule
+
+Regions = tuple[str, ...]
+"""Ids of the question's own regions."""
+
+# What `quantities` found is masked by these characters, so that it is one token and offsets stay true.
+_LENGTH, _CLOCK, _REST = "\ue000", "\ue001", "\ue002"
+_REGION = (
+    r"\[?<?(?:regions?|objects?|masks?|marks?|areas?)[ _]?"
+    r"(?:\[\d{1,3}\]|<\d{1,3}>|[#\"(]?\d{1,3}(?!\d|\.\d)|(?:zero|one|two|three|four)\b(?! of))"
+    r"(?:(?:,| and| &|, and) (?:\[\d{1,3}\]|\d{1,3}(?![\w.]))(?! ?(?:m|cm|ft|in)\b))?[\]>]?"
+)
+_TIMES = (
+    r"(?:\d{1,9}(?:\.\d{1,9})?|two|three|four|five|six|seven|eight|nine|ten)[ -]?"
+    r"(?:times\b|fold\b|x(?= (?:the|as|wider|taller|larger|bigger|higher)\b|\Z))"
+    r"|(?:one[ -]|an? |two[ -]|three[ -])?(?:thirds?|quarters?|half)(?= (?:as|the|of|that)\b|\Z)"
+    r"|(?:twice|thrice|double|triple|quadruple)\b"
+)
+_KINDS: Mapping[str, str] = {
+    "AMOUNT": rf"{_LENGTH}{_REST}*",
+    "HOUR": rf"{_CLOCK}{_REST}*",
+    "REGION": _REGION,
+    "TIMES": _TIMES,
+    "BUT": r"which (?:also )?(?:means?|indicates?|implies|suggests?|makes?|shows?|places?|puts?|confirms?)\b",
+    "PHRASE": rf"(?:{'|'.join(PHRASES)})(?![a-z])",
+    "WORD": r"[a-z]{1,40}(?:'t\b)?",
+    "NUMBER": r"\d[\d.,]{0,40}(?<![.,])",
+    "STOP": r"[.!]+(?=[\s\"')*<]|\Z)",
+    "BULLET": r"\s{0,40}\n[\s>#]{0,40}(?:[-*\u2022]|\d{1,2}[.)])(?= |\Z)",
+    "LINE": r"\s{0,40}\n[\s>#]{0,40}|</?[a-z]{1,20}>",
+    "PLUS": r"(?<= )-(?= \S|\Z)",
+    "MARK": r"'s\b|(?s:.)",
+}
+# The blank before a token belongs to it. It is taken for good: a word must not be tried again without it.
+_TOKEN = re.compile(rf" ?+(?:{'|'.join(_KINDS.values())})| ")
+_KIND = re.compile(rf" ?+(?:{'|'.join(f'(?P<{name}>{pattern})' for name, pattern in _KINDS.items())})")
+_INTEGER = re.compile(r"\d{1,3}")
+_INTEGERS: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
+
+_DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
+_NOUNS = frozenset(CODES[name] for name in ("WORD", "IMAGE", "ADJECTIVE"))
+_ATTRIBUTES = _NOUNS | {SKIPPED}
+_REGION_NAME = re.compile(rf" ?{_REGION}")
+_QUANTITIES = rule("[AMOUNT HOUR]")
+_NAMED = rule("REGION")
+_BOUND = rule("(?:OVER|[MORE LESS] THAN) (?=AMOUNT)")
+_DENIAL = rule("NOT (?=[COMMA STOP EQUALS])")
+
+
+class Reading:
+    """A tokenised text.
+
+    Args:
+        text: Any text.
+        labels: Names of the question's regions, in order.
+        base: Number of the first region where it is written without brackets, "Region 1".
+
+    Attributes:
+        words: The tokens; joined, they are the folded text.
+        amounts: Quantity of each AMOUNT and HOUR token.
+        mentions: Regions of each REGION token.
+        count: How many regions the question has, as far as can be seen.
+        codes: Classes of the tokens that say something, one character each.
+        kept: Index in `words` of each of them.
+    """
+
+    def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1) -> None:
+        folded = quantities.fold(text)
+        found = quantities.find(folded)
+        self.words: list[str] = _TOKEN.findall(_mask(folded, found))
+        self.starts = list(accumulate(map(len, self.words), initial=0))
+        codes = "".join(map(_class_of, self.words))
+        self.amounts = dict(zip((match.start() for match in _QUANTITIES.finditer(codes)), found, strict=False))
+        self.mentions = _numbered(self.words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
+        codes = self._with_nouns(list(codes), _ways(tuple(labels)) if labels else {})
+        numbers = (int(region[6:]) for regions in self.mentions.values() for region in regions)
+        self.count = len(labels) or max(numbers, default=0)
+        self.kept = [index for index, code in enumerate(codes) if code != SKIPPED]
+        self.codes = _BOUND.sub(_all_about, _DENIAL.sub(CODES["NO"], codes.replace(SKIPPED, "")))
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        """Characters from one token to another, both included, without the blank before the first."""
+        return self.starts[first] + self.words[first].startswith(" "), self.starts[last + 1]
+
+    def word(self, token: int) -> str:
+        """A token without the blank before it."""
+        return self.words[token].strip()
+
+    def factor(self, token: int) -> float:
+        """The number that a TIMES token says: "twice", "1.5 times", "two thirds"."""
+        words = self.word(token).replace("-", " ").replace("times", "").replace("fold", "").rstrip("x ").split()
+        numbers = [FACTORS.get(word) or quantities.number(word) for word in words if word not in ("a", "an", "of")]
+        return math.prod(numbers)
+
+    def everything(self) -> Regions:
+        """All regions of the question."""
+        return tuple(f"region{number}" for number in range(1, self.count + 1))
+
+    def others(self, regions: Regions) -> Regions:
+        """The other region, where there are two in all; else nothing."""
+        return tuple(r for r in self.everything() if r != regions[0]) if self.count == 2 and len(regions) == 1 else ()
+
+    def meant(self, code: str, token: int, context: Regions) -> Regions:
+        """The regions that a mention of that class means, where the text spoke of `context` just before."""
+        if code == CODES["REGION"]:
+            return self.mentions[token]
+        if code == CODES["IT"]:
+            return context if len(context) == 1 else self.everything() if self.count == 1 else ()
+        if code == CODES["PAIR"]:
+            return context if len(context) == 2 else self.everything() if self.count == 2 else ()
+        if code == CODES["OTHER"]:
+            return self.others(context)
+        return self.everything()[code == CODES["LATTER"] :][:1] if self.count == 2 else ()
+
+    def is_explicit(self, token: int) -> bool:
+        """Whether a mention names its region by number, not by a label."""
+        return _REGION_NAME.match(self.words[token]) is not None
+
+    def _with_nouns(self, codes: list[str], labels: Mapping[str, Sequence[tuple[tuple[str, ...], Regions]]]) -> str:
+        """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped."""
+        begin = 0
+        for index in [index for index, word in enumerate(self.words) if word in labels]:
+            if index >= begin and not self._generic(codes, index):
+                begin = self._match_label(codes, index, labels[self.words[index]])
+        for index in self.mentions:
+            self._absorb_adjectives(codes, index)
+        return "".join(codes)
+
+    def _match_label(self, codes: list[str], index: int, ways: Sequence[tuple[tuple[str, ...], Regions]]) -> int:
+        """Make the longest label that begins at a token a mention; returns where it ends."""
+        for rest, regions in ways:
+            end = index + 1 + len(rest)
+            if tuple(word.strip() for word in self.words[index + 1 : end]) == rest:
+                codes[index:end] = [CODES["REGION"], *SKIPPED * len(rest)]
+                self.mentions[index] = regions
+                return end
+        return index
+
+    def _generic(self, codes: list[str], index: int) -> bool:
+        """Whether "a typical chair" or "a chair is usually" speaks of chairs in general."""
+        return CODES["GENERIC"] in codes[max(0, index - 3) : index + 4]
+
+    def _absorb_adjectives(self, codes: list[str], index: int) -> None:
+        """Skip the words of "the old wooden (chair)" before the mention that they belong to."""
+        first = index - 1
+        apposed = first >= 0 and codes[first] in (CODES["OPEN"], CODES["COMMA"])
+        if apposed and codes[first] == CODES["COMMA"] and codes[index + 1 : index + 2] != [CODES["COMMA"]]:
+            return
+        for position in range(first - apposed, max(-1, first - 6), -1):
+            if self.word(position) in _DETERMINERS:
+                codes[position + 1 : index] = SKIPPED * (index - position - 1)
+                return
+            if codes[position] not in _ATTRIBUTES:
+                return
+
+
+@lru_cache(maxsize=1 << 14)
+def _class_of(word: str) -> str:
+    """The class of a token."""
+    code = LEXICON.get(word.strip(" "))
+    if code is not None:
+        return code
+    match = _KIND.match(word)
+    kind = match.lastgroup if match else None
+    return CODES.get(kind or "", SKIPPED)
+
+
+def _all_about(match: re.Match[str]) -> str:
+    """More than 2 m limits the length as about 2 m does."""
+    return CODES["ABOUT"] * len(match.group())
+
+
+def _mask(folded: str, found: Sequence[Quantity]) -> str:
+    parts: list[str] = []
+    last = 0
+    for quantity in found:
+        begin, end = quantity.span
+        parts += folded[last:begin], _LENGTH if quantity.unit == "m" else _CLOCK, _REST * (end - begin - 1)
+        last = end
+    return "".join(parts) + folded[last:] if parts else folded
+
+
+def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: int) -> dict[int, Regions]:
+    """Regions of each mention by number.
+
+    "Region [0]" counts from 0 and "<region1>" from 1; "Region 1" counts from `base`. Whoever writes a 0 counts from 0, and
+    whoever writes a number past the last region counts from 1.
+    """
+    found = [(index, _form(words[index]), _integers(words[index])) for index in indices]
+    bases: dict[str, int] = {}
+    for form, start in (("[", 0), ("<", 1), ("", base)):
+        numbers = [number for _, f, these in found if f == form for number in these]
+        low, high = min(numbers, default=start), max(numbers, default=0)
+        bases[form] = 0 if low == 0 else 1 if count and high >= count + start else start
+    return {index: tuple(f"region{n - bases[form] + 1}" for n in numbers) for index, form, numbers in found}
+
+
+@lru_cache(maxsize=4096)
+def _form(word: str) -> str:
+    return "<" if word.strip().startswith("<") else "[" if "[" in word[1:] else ""
+
+
+@lru_cache(maxsize=4096)
+def _integers(word: str) -> tuple[int, ...]:
+    return tuple(map(int, _INTEGER.findall(word))) or (_INTEGERS[word.split()[-1].strip("])>")],)
+
+
+@lru_cache(maxsize=1024)
+def _ways(labels: tuple[str, ...]) -> dict[str, list[tuple[tuple[str, ...], Regions]]]:
+    """Each way to name a region by its label, by first word, the longest first: the whole label, or its last word alone.
+
+    A name that fits two regions names neither.
+    """
+    names: dict[tuple[str, ...], set[str]] = {}
+    for number, label in enumerate(labels, start=1):
+        words = tuple(re.findall(r"[a-z0-9]+", quantities.fold(label[:200])))
+        for name in {words, words[-1:]} - {()}:
+            names.setdefault(name, set()).add(f"region{number}")
+    whole = {tuple(re.findall(r"[a-z0-9]+", quantities.fold(label[:200]))) for label in labels}
+    ways: dict[str, list[tuple[tuple[str, ...], Regions]]] = {}
+    for name in sorted(names, key=len, reverse=True):
+        regions = names[name]
+        if len(regions) == 1 or name in whole:
+            owner = tuple(regions) if len(regions) == 1 else ()
+            if owner and LEXICON.get(name[0], CODES["WORD"]) in _NOUNS:
+                for first in (name[0], " " + name[0]):
+                    ways.setdefault(first, []).append((name[1:], owner))
+    return ways
