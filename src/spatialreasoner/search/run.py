@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialreasoner import __version__, records
-from spatialreasoner.errors import ConfigError, SpatialReasonerError
+from spatialreasoner.errors import ConfigError, EndpointError, InputError
 from spatialreasoner.protocols import Policy, Reward
 from spatialreasoner.scene.questions import prompt as show
 from spatialreasoner.search.budget import Budget, BudgetError, Price
@@ -96,7 +96,7 @@ class RunResult:
     Attributes:
         summary: The content of `summary.json`.
         unfinished: Why questions are not done, by their id; the same command tries them again.
-        stopped: The budget that ended the run, or None.
+        stopped: What ended the run early (a budget, or that no policy can be used any more), or None.
     """
 
     summary: Mapping[str, Any]
@@ -192,9 +192,12 @@ class _Run:
         """Finish every question that is not done, many at a time."""
         waiting = iter(self.questions)
         self.report(self.progress)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.config.trees_in_flight, len(self.questions))):
-                group.create_task(self._worker(waiting))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.config.trees_in_flight, len(self.questions))):
+                    group.create_task(self._worker(waiting))
+        except BaseExceptionGroup as errors:  # what one worker died of ended the others too
+            raise errors.exceptions[0] from None
 
     def write(self, out: Path) -> dict[str, Any]:
         """Write the finished questions in the order given, one in memory at a time; returns the summary."""
@@ -225,8 +228,10 @@ class _Run:
                 await self._finish(question)
             except BudgetError as error:
                 self.stopped = str(error)
-            except SpatialReasonerError as error:
+            except (EndpointError, InputError) as error:
                 self.progress.unfinished[question.id] = str(error)
+                if all(endpoint.stopped is not None for endpoint in self.endpoints):
+                    self.stopped = f"no policy can be used any more; the last said: {error}"
             self.report(self.progress)
 
     async def _finish(self, question: Question) -> None:
