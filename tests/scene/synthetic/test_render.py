@@ -7,8 +7,7 @@ import pytest
 
 from spatialreasoner.scene.geometry import level, unproject
 from spatialreasoner.scene.synthetic.layout import sample
-from spatialreasoner.scene.synthetic.mesh import FLOOR, WALL
-from spatialreasoner.scene.synthetic.render import Caster, render
+from spatialreasoner.scene.synthetic.render import FLOOR, WALL, Caster, render
 from spatialreasoner.scene.synthetic.world import Camera, Light, Room, Thing, World
 from spatialreasoner.types import Intrinsics
 

@@ -141,8 +141,9 @@ class _Furnishing:
 
     def add(self, kind: str, colour: str) -> None:
         """Put a thing in the first place that will do; leave it out if none does."""
+        rgb = self._shade(colour)
         for _ in range(_TRIES):
-            thing = self._propose(kind, colour)
+            thing = self._propose(kind, colour, rgb)
             if thing is None:
                 continue
             view = self._view(thing)
@@ -151,7 +152,7 @@ class _Furnishing:
                 self.views.append(view)
                 return
 
-    def _propose(self, kind: str, colour: str) -> Thing | None:
+    def _propose(self, kind: str, colour: str, rgb: RGB) -> Thing | None:
         """The thing somewhere on the floor or on another thing, whether or not there is room for it."""
         carriers = [i for i, thing in enumerate(self.things) if thing.shape.carries and thing.colour != colour]
         stacked = kind not in FURNITURE and carriers and self.rng.random() < 0.65
@@ -164,7 +165,7 @@ class _Furnishing:
         return Thing(
             kind=kind,
             colour=colour,
-            rgb=self._shade(colour),
+            rgb=rgb,
             centre=(spot[0], base - size[1] / 2, spot[1]),
             size=size,
             yaw=self.rng.uniform(-np.pi, np.pi),

@@ -1,8 +1,4 @@
-"""A world as two meshes of triangles: its things, and the room around them.
-
-Two, because Embree casts twice as fast through things that the room's large triangles do not overlap, and because the sun
-shines through walls.
-"""
+"""The things of a world as one mesh of triangles."""
 
 from __future__ import annotations
 
@@ -12,10 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int16, Int32
 
-from spatialreasoner.scene.synthetic.world import Room, Thing
-
-FLOOR, WALL = -1, -2
-"""Owner of what is no thing; the ceiling counts as wall."""
+from spatialreasoner.scene.synthetic.world import Thing
 
 
 class Mesh(NamedTuple):
@@ -24,9 +17,9 @@ class Mesh(NamedTuple):
     Attributes:
         vertices: All corners.
         faces: Rows of `vertices`.
-        normals: Unit normal at each corner of each face, away from the thing and into the room.
+        normals: Unit normal at each corner of each face, away from the thing.
         curved: Whether the normals of a face's corners differ.
-        owner: The thing that a face belongs to, `FLOOR` or `WALL`.
+        owner: The thing that a face belongs to.
     """
 
     vertices: Float32[np.ndarray, "n 3"]
@@ -45,16 +38,16 @@ class Mesh(NamedTuple):
         return scene
 
 
-def things_mesh(things: Sequence[Thing]) -> Mesh:
-    """All things as one mesh."""
+def mesh(things: Sequence[Thing]) -> Mesh:
+    """The mesh of all things."""
     meshes = [_thing(thing, index) for index, thing in enumerate(things)]
-    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)], dtype=np.int32)
+    starts = np.cumsum([0, *(len(each.vertices) for each in meshes)], dtype=np.int32)
     return Mesh(
-        vertices=np.concatenate([mesh.vertices for mesh in meshes]),
-        faces=np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=False)]),
-        normals=np.concatenate([mesh.normals for mesh in meshes]),
-        curved=np.concatenate([mesh.curved for mesh in meshes]),
-        owner=np.concatenate([mesh.owner for mesh in meshes]),
+        vertices=np.concatenate([each.vertices for each in meshes]),
+        faces=np.concatenate([each.faces + start for each, start in zip(meshes, starts, strict=False)]),
+        normals=np.concatenate([each.normals for each in meshes]),
+        curved=np.concatenate([each.curved for each in meshes]),
+        owner=np.concatenate([each.owner for each in meshes]),
     )
 
 
@@ -66,26 +59,6 @@ def _thing(thing: Thing, index: int) -> Mesh:
         normals=unit((shape.normals / np.array(thing.size)) @ thing.turn.T).astype(np.float32),
         curved=shape.curved,
         owner=np.full(len(shape.faces), index, dtype=np.int16),
-    )
-
-
-# Corners are numbered by the bits of x, y and z: 0 for low, 1 for high. Two triangles a side: floor, ceiling, then walls.
-_SIDES = ((2, 3, 7, 6), (0, 1, 5, 4), (0, 1, 3, 2), (4, 5, 7, 6), (0, 2, 6, 4), (1, 3, 7, 5))
-_FACES = np.array([triangle for a, b, c, d in _SIDES for triangle in ((a, b, c), (a, c, d))], dtype=np.int32)
-_INWARD = np.array([[0, -1, 0], [0, 1, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 0, -1]])
-
-
-def room_mesh(room: Room) -> Mesh:
-    """The inner sides of a room."""
-    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
-    low, high = np.array(room.low), np.array(room.high)
-    normals = np.repeat(_INWARD @ room.turn.T, 2, axis=0)
-    return Mesh(
-        vertices=((low + corners * (high - low)) @ room.turn.T).astype(np.float32),
-        faces=_FACES,
-        normals=np.repeat(normals[:, None], 3, axis=1).astype(np.float32),
-        curved=np.zeros(len(_FACES), dtype=bool),
-        owner=np.array([FLOOR] * 2 + [WALL] * 10, dtype=np.int16),
     )
 
 

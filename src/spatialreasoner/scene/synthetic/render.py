@@ -1,7 +1,7 @@
 """Seeing a procedural room: exact depth and owner of each pixel by ray casting, colours by a sun, shadows and a sky glow.
 
-Embree casts the rays. A camera ray's direction has z = 1 in the camera's own axes, so the distance that Embree returns, in
-units of the direction's length, is the depth along the optical axis.
+Embree casts rays at the things; where a ray leaves the room, which is a box, arithmetic tells. A camera ray's direction has
+z = 1 in the camera's own axes, so a distance in units of the direction's length is the depth along the optical axis.
 """
 
 from __future__ import annotations
@@ -12,8 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int16, Shaped, UInt8
 
-from spatialreasoner.scene.synthetic.mesh import FLOOR, WALL, room_mesh, things_mesh, unit
+from spatialreasoner.scene.synthetic.mesh import mesh, unit
 from spatialreasoner.scene.synthetic.world import World
+
+FLOOR, WALL = -1, -2
+"""Owner of a pixel that shows no thing; the ceiling counts as wall."""
+
+# The room's sides: low and high x, low and high y (the ceiling and the floor), low and high z. Normals point inwards.
+_SIDE_OWNER = np.array([WALL, WALL, WALL, FLOOR, WALL, WALL], dtype=np.int16)
+_SIDE_NORMALS = np.array(
+    [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=np.float32
+)  # fmt: skip
 
 _OTHER_TILE, _SKIRTING_BOARD = -3, -4
 """What the floor and the walls are also made of."""
@@ -67,10 +76,11 @@ class Caster:
     """Casts the rays of one world, which must hold at least one thing."""
 
     def __init__(self, world: World) -> None:
-        """Build the meshes of the things and of the room."""
+        """Build the mesh of the things."""
         self.world = world
-        self._things_mesh, self._room_mesh = things_mesh(world.things), room_mesh(world.room)
-        self._things, self._room = self._things_mesh.embree(), self._room_mesh.embree()
+        self._mesh = mesh(world.things)
+        self._embree = self._mesh.embree()
+        self._room_turn = world.room.turn.astype(np.float32)
         self._palette = _palette(world)
 
     def render(self) -> Rendering:
@@ -95,10 +105,10 @@ class Caster:
             seen[owners, pixels] = True
             ahead = self._pixels[pixels]
             reached = reached + _NUDGE
-            found: Any = self._things.run(ahead * reached[:, None], ahead, output=1)
+            found: Any = self._embree.run(ahead * reached[:, None], ahead, output=1)
             hit = found["primID"] >= 0
             pixels, reached = pixels[hit], (reached + found["tfar"])[hit]
-            owners = self._things_mesh.owner[found["primID"][hit]]
+            owners = self._mesh.owner[found["primID"][hit]]
         return seen.sum(axis=1)
 
     @cached_property
@@ -122,24 +132,34 @@ class Caster:
 
     def _cast(self, directions: Float32[np.ndarray, "n 3"]) -> Hits:
         """Where rays from the camera end: on a thing, or else on the room."""
-        origins = np.zeros_like(directions)
-        found: Any = self._things.run(origins, directions, output=1)
+        found: Any = self._embree.run(np.zeros_like(directions), directions, output=1)
         depth, face = found["tfar"], found["primID"]
+        owner, normal = self._mesh.owner.take(face), self._normals(found)
         missed = np.flatnonzero(face < 0)
-        behind: Any = self._room.run(origins[missed], directions.take(missed, axis=0), output=1)
-        owner, normal = self._things_mesh.owner.take(face), self._normals(found)
-        depth[missed], owner[missed] = behind["tfar"], self._room_mesh.owner.take(behind["primID"])
-        normal[missed] = self._room_mesh.normals[:, 0].take(behind["primID"], axis=0)
+        depth[missed], owner[missed], normal[missed] = self._leave(directions.take(missed, axis=0))
         return Hits(directions * depth[:, None], depth, owner, normal)
+
+    def _leave(
+        self, directions: Float32[np.ndarray, "n 3"]
+    ) -> tuple[Float32[np.ndarray, " n"], Int16[np.ndarray, " n"], Float32[np.ndarray, "n 3"]]:
+        """Depth, owner and normal where rays from the camera leave the room; four times as fast as Embree, being a box."""
+        low, high = (np.array(corner, dtype=np.float32) for corner in (self.world.room.low, self.world.room.high))
+        along = directions @ self._room_turn
+        with np.errstate(divide="ignore"):
+            x, y, z = (np.abs(np.where(along[:, k] > 0, high[k], low[k]) / along[:, k]) for k in range(3))
+        depth = np.minimum(np.minimum(x, y), z)
+        axis = np.where(y <= depth, 1, np.where(x <= depth, 0, 2))
+        side = 2 * axis + (np.take_along_axis(along, axis[:, None], axis=1)[:, 0] > 0)
+        return depth, _SIDE_OWNER.take(side), (_SIDE_NORMALS @ self._room_turn.T).take(side, axis=0)
 
     def _normals(self, found: Any) -> Float32[np.ndarray, "n 3"]:
         """Normals of things where Embree found them; anything for rays that missed."""
-        mesh, face = self._things_mesh, found["primID"]
-        normal = mesh.normals[:, 0].take(face, axis=0)
-        curved = np.flatnonzero(mesh.curved.take(face) & (face >= 0))
+        face = found["primID"]
+        normal = self._mesh.normals[:, 0].take(face, axis=0)
+        curved = np.flatnonzero(self._mesh.curved.take(face) & (face >= 0))
         u, v = found["u"].take(curved), found["v"].take(curved)  # the weights of the second and the third corner
         weights = np.stack([1 - u - v, u, v], axis=1)
-        normal[curved] = unit(np.einsum("nk,nkc->nc", weights, mesh.normals.take(face.take(curved), axis=0)))
+        normal[curved] = unit(np.einsum("nk,nkc->nc", weights, self._mesh.normals.take(face.take(curved), axis=0)))
         return normal
 
     def _shade(self, hits: Hits, directions: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "n 3"]:
@@ -163,7 +183,7 @@ class Caster:
         start = hits.point.take(facing_hits, axis=0) + _LIFT * hits.normal.take(facing_hits, axis=0)
         towards = np.empty_like(start)
         towards[:] = self.world.light.towards
-        blocked: Any = self._things.run(start, towards, query="OCCLUDED")
+        blocked: Any = self._embree.run(start, towards, query="OCCLUDED")
         sunlit[facing_hits] = blocked < 0
         return sunlit
 
