@@ -106,7 +106,7 @@ def test_arithmetic_is_checked(known: Known, question: Question):
         (TRUE, "No.", 0.0),
         (FALSE, "Yes.", 0.5),  # true, but it does not follow
         (FALSE, "No.", 0.5),  # follows, but is not true
-        ("Let us look.", "Yes.", 0.75),  # true, and the steps say nothing of it
+        ("Let us look.", "Yes.", 0.5),  # true, but the steps say nothing of it
         (TRUE, "It is nice.", 0.0),
     ],
 )

@@ -213,11 +213,11 @@ def _conclusion(question: Question, argument: Argument) -> tuple[float, str]:
 
 
 def _support(question: Question, argument: Argument, claim: Claim) -> float:
-    """1 where the steps say what the conclusion claims, 0 where they say otherwise or give no number for it, else half."""
+    """1 where the steps say what the conclusion claims, 0 where they say otherwise or nothing."""
     if claim.holds is not None:
         asked = [v.assertion for v in argument.premises if is_asked(question, v.assertion) and v.assertion.value is None]
         said = [polarity(question, assertion) for assertion in asked] or list(_from_sizes(question, argument))
-        return float(said[-1] == claim.holds) if said else 0.5
+        return float(bool(said) and said[-1] == claim.holds)
     stated = [v.assertion.value for v in argument.premises if is_asked(question, v.assertion)]
     return float(any(_same(question, claim, value) for value in (*stated, *_numbers(question, argument))))
 
