@@ -11,6 +11,7 @@ from pathlib import Path
 from spatialreasoner import records
 from spatialreasoner.errors import EndpointError, WorkError
 from spatialreasoner.evaluation.predictions import prediction, write_predictions
+from spatialreasoner.evaluation.showing import Showing, showing
 from spatialreasoner.protocols import Policy
 from spatialreasoner.scene.questions import prompt
 from spatialreasoner.search.budget import Budget
@@ -29,6 +30,7 @@ def run_generate(
     out: Path,
     *,
     seed: int = 0,
+    regions: Showing = "own",
     limits: Limits = LIMITS,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
@@ -44,6 +46,7 @@ def run_generate(
         policy: The model.
         out: The predictions file; `<stem>.config.json` beside it keeps the settings.
         seed: Origin of every call's seed.
+        regions: How the model is shown regions.
         limits: How the model may be used: calls in flight, rate, retries.
         progress: Called with the number of questions done.
 
@@ -51,17 +54,18 @@ def run_generate(
         The number of predictions.
 
     Raises:
+        ConfigError: If region tokens are asked of a model that has none.
         WorkError: If the model fails on a question for good, or the output cannot be written; what was answered is kept.
     """
-    with Journal(out.with_name(f".{out.stem}.journal")) as journal:
-        endpoint = Endpoint(policy, journal=journal, budget=Budget(), limits=limits)
+    with showing(policy, regions) as shown, Journal(out.with_name(f".{out.stem}.journal")) as journal:
+        endpoint = Endpoint(shown, journal=journal, budget=Budget(), limits=limits)
         texts = asyncio.run(_Answering(endpoint, questions, scenes, seed, progress).answer())
     rows = (
         prediction(question, text, image=_relative(scenes[question.scene_id].image, out), model_id=policy.name)
         for question, text in zip(questions, texts, strict=True)
     )
     count = write_predictions(out, rows)
-    settings = {"model": policy.name, "identity": identity(policy), "seed": seed, "questions": count}
+    settings = {"model": policy.name, "identity": identity(policy), "regions": regions, "seed": seed, "questions": count}
     records.write_config(out.parent, "generate", settings, name=f"{out.stem}.config.json")
     return count
 

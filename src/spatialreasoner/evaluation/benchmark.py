@@ -1,0 +1,279 @@
+"""SpatialRGPT-Bench from a local folder, turned into a scenes folder and a questions file, so that every stage can use it.
+
+The official file (`SpatialRGPT-Bench_v1.json`, or the Parquet form with pictures inside) is read as paper.md 4.2 describes it.
+Its `Region [0]`, `Region [1]` become `<region1>`, `<region2>`; masks come from its run lengths.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from spatialreasoner import records
+from spatialreasoner.errors import MissingExtraError, MissingFileError, RecordError
+from spatialreasoner.evaluation.answers import judge
+from spatialreasoner.evaluation.predictions import QaInfo
+from spatialreasoner.scene.files import write_scenes
+from spatialreasoner.scene.masks import encode, from_box
+from spatialreasoner.types import Question, Region, Rle, Scene
+
+MAX_BYTES = 256 * 2**20
+"""A larger JSON file is refused; the official one has 5 MB."""
+
+_LENIENT: dict[str, Any] = {"extra": "ignore", "allow_inf_nan": False}
+"""Other releases of the file may carry more columns; they are passed over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageInfo:
+    """Where an item's picture is, and its size in pixels."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
+    file_path: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One turn of an item's conversation: the question by "human", the reference answer by "gpt"."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One row of the benchmark."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
+    id: str
+    image_info: ImageInfo
+    text_q: str
+    qa_info: QaInfo
+    conversations: tuple[Turn, ...]
+    bbox: tuple[tuple[float, float, float, float], ...] = ()
+    rle: tuple[Rle, ...] = ()
+    picture: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig:
+    """Settings of the conversion.
+
+    Attributes:
+        source: The official JSON or Parquet file, or a folder that holds one.
+        images: The folder that the file's picture paths start from; the file's own folder where empty.
+    """
+
+    source: str
+    images: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSummary:
+    """What was converted: questions, pictures, and regions whose mask is only their box, because the file had none."""
+
+    questions: int
+    images: int
+    boxes_for_masks: int
+
+
+def write_benchmark(
+    config: BenchmarkConfig, out: Path, *, progress: Callable[[int], None] = lambda done: None
+) -> BenchmarkSummary:
+    """Write `scenes.jsonl`, `questions.jsonl` and `images/`; all pictures' questions share one scene.
+
+    Raises:
+        MissingFileError: If the file or a picture is missing.
+        MissingExtraError: If a Parquet file is given and pyarrow is not installed.
+        RecordError: If a row is not an item of the benchmark, or repeats an id.
+        WorkError: If the output cannot be written.
+    """
+    source = _source(Path(config.source))
+    folder = Path(config.images) if config.images else source.parent
+    converting = _Converting()
+    for count, item in enumerate(_items(source), start=1):
+        converting.add(item, _place_image(item, folder, out))
+        progress(count)
+    write_scenes(out, converting.scenes())
+    records.write_jsonl(out / "questions.jsonl", converting.questions.values())
+    records.write_config(out, "benchmark", config)
+    return BenchmarkSummary(
+        questions=len(converting.questions), images=len(converting.regions), boxes_for_masks=converting.boxes_for_masks
+    )
+
+
+def _source(path: Path) -> Path:
+    """The benchmark's file: the path itself, or the one JSON or Parquet file in the folder."""
+    if not path.is_dir():
+        return records.require_file(path)
+    found = sorted([*path.glob("*.json"), *path.glob("**/*.parquet")])
+    if len(found) != 1:
+        names = ", ".join(str(one.relative_to(path)) for one in found) or "none"
+        raise MissingFileError(f"expected one .json or .parquet file in {path}; found {names}; name the file itself")
+    return found[0]
+
+
+def _items(source: Path) -> Iterator[Item]:
+    rows = _parquet_rows(source) if source.suffix == ".parquet" else _json_rows(source)
+    for number, row in enumerate(rows, start=1):
+        yield _item(row, where=f"{source}: item {number}")
+
+
+def _item(row: Any, *, where: str) -> Item:
+    if isinstance(row, dict):
+        row = {**row, "rle": row.get("rle") or (), "bbox": row.get("bbox") or ()}
+        picture = row.pop("picture", None)
+        item = records.parse_record(json.dumps(row), Item, where=where)
+        return item if picture is None else Item(**{**vars(item), "picture": picture})
+    raise RecordError(f"{where}: expected an object; got {type(row).__name__}")
+
+
+def _json_rows(source: Path) -> Iterator[Any]:
+    """Rows of a JSON array, or of JSON lines."""
+    if source.stat().st_size > MAX_BYTES:
+        raise RecordError(f"{source}: expected at most {MAX_BYTES} bytes; got {source.stat().st_size}")
+    text = source.read_text("utf-8")
+    try:
+        if text.lstrip().startswith("["):
+            yield from json.loads(text)
+        else:
+            yield from (json.loads(line) for line in text.splitlines() if line.strip())
+    except ValueError as error:
+        raise RecordError(f"{source}: expected a JSON array or one JSON object a line; {error}") from None
+
+
+def _parquet_rows(source: Path) -> Iterator[Any]:
+    """Rows of the Parquet form, whose pictures are inside."""
+    try:
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "reading the Parquet form needs pyarrow: pip install 'spatialreasoner[train]', or use the JSON file"
+        ) from None
+    for batch in parquet.ParquetFile(source).iter_batches(batch_size=32):
+        for row in batch.to_pylist():
+            image = row.pop("image", None)
+            row = {key: json.loads(value) if _is_json(value) else value for key, value in row.items()}
+            yield {**row, "picture": image["bytes"] if isinstance(image, dict) else None}
+
+
+def _is_json(value: object) -> bool:
+    """Whether a column holds a structure as JSON text, as some exports write nested columns."""
+    return isinstance(value, str) and value[:1] in {"{", "["} and value[-1:] in {"}", "]"}
+
+
+def _place_image(item: Item, folder: Path, out: Path) -> str:
+    """Put the item's picture into the output, once; returns its path there."""
+    name = f"images/{item.image_info.file_path}"
+    target = records.inside(out, name, where=f"item {item.id!r}")
+    if target.exists():
+        return name
+    source = records.inside(folder, item.image_info.file_path, where=f"item {item.id!r}")
+    source = records.require_file(source) if item.picture is None else source
+    temporary = target.with_name(f".{target.name}.part")
+    with records.writing(target.parent):
+        if item.picture is None:
+            _link(source, temporary)
+        else:
+            temporary.write_bytes(item.picture)
+        temporary.replace(target)
+    return name
+
+
+def _link(source: Path, target: Path) -> None:
+    """Another name for a file, or a copy where the disk is another one."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+class _Converting:
+    """Scenes by picture and questions by id, as items come in."""
+
+    def __init__(self) -> None:
+        self.regions: dict[str, dict[Rle, Region]] = {}
+        self.questions: dict[str, Question] = {}
+        self.boxes_for_masks = 0
+
+    def add(self, item: Item, image: str) -> None:
+        if item.id in self.questions:
+            raise RecordError(f"expected every id once; {item.id!r} comes twice")
+        known = self.regions.setdefault(image, {})
+        names = [self._region(mask, known) for mask in self._masks(item)]
+        self.questions[item.id] = _question(item, image, tuple(names))
+
+    def scenes(self) -> Iterable[Scene]:
+        """One scene a picture."""
+        source = "SpatialRGPT-Bench"
+        return (
+            Scene(id=_scene_id(image), image=image, regions=tuple(known.values()), source=source)
+            for image, known in self.regions.items()
+        )
+
+    def _masks(self, item: Item) -> list[Rle]:
+        size = (item.image_info.height, item.image_info.width)
+        if item.rle:
+            if wrong := [mask.size for mask in item.rle if mask.size != size]:
+                raise RecordError(f"item {item.id!r}: expected masks of the picture's size {size}; got {wrong[0]}")
+            return list(item.rle)
+        self.boxes_for_masks += len(item.bbox)
+        return [encode(from_box(box, size)) for box in item.bbox]
+
+    @staticmethod
+    def _region(mask: Rle, known: dict[Rle, Region]) -> str:
+        if mask not in known:
+            known[mask] = Region(id=f"region{len(known) + 1}", label="region", mask=mask)
+        return known[mask].id
+
+
+def _scene_id(image: str) -> str:
+    """A name made of the picture's path that can be part of a file's name."""
+    return re.sub(r"[^\w.-]", "-", image.removeprefix("images/"))
+
+
+_REGION = re.compile(r"Region ?\[(\d{1,2})\]", re.IGNORECASE)
+_MASK = re.compile(r"<mask>(?: ?<depth>)?")
+
+
+def _question(item: Item, image: str, region_ids: tuple[str, ...]) -> Question:
+    if not item.conversations or not region_ids:
+        raise RecordError(f"item {item.id!r}: expected a reference answer and at least one region; one of them is missing")
+    text, answer = ours(item.text_q), ours(item.conversations[-1].value)
+    value = judge(item.qa_info.category, text, answer, answer).gt_value if item.qa_info.type == "quantitative" else None
+    unit = None if value is None else "hour" if item.qa_info.category == "direction" else "m"
+    return Question(
+        id=item.id, scene_id=_scene_id(image), category=item.qa_info.category, text=text,
+        region_ids=region_ids, answer=answer, value=value, unit=unit,
+    )  # fmt: skip
+
+
+def ours(text: str) -> str:
+    """A text of the benchmark with regions named our way.
+
+    >>> ours("Is Region [0] wider than Region [1]?")
+    'Is <region1> wider than <region2>?'
+    >>> ours("Is <mask> <depth> wider than <mask> <depth>?")
+    'Is <region1> wider than <region2>?'
+    """
+    numbers = iter(range(1, len(text)))
+    text = _MASK.sub(lambda _: f"<region{next(numbers)}>", text.replace("<image>", "").strip())
+    return _REGION.sub(lambda match: f"<region{int(match[1]) + 1}>", text)
+
+
+def official(text: str) -> str:
+    """The other way round, for readers that know the benchmark's own names.
+
+    >>> official("<region2> is wider.")
+    'Region [1] is wider.'
+    """
+    return re.sub(r"<region(\d{1,2})>", lambda match: f"Region [{int(match[1]) - 1}]", text)
