@@ -100,16 +100,41 @@ def test_what_is_hardly_seen_is_no_region():
     assert np.mean([thing.visible == 1 for thing in objects]) > 0.4
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
-    out = tmp_path / "out"
+def start(out, count, workers):
+    """Make scenes in another process, which leads a group of its own; returns once three are made."""
     command = (
-        "import sys; from spatialreasoner.scene.synthetic import *\n"
-        "if __name__ == '__main__': write_scenes(SyntheticConfig(count=20, seed=11), sys.argv[1], workers=1)"
+        "import sys; from spatialreasoner.scene.synthetic import SyntheticConfig, write_scenes\n"
+        "if __name__ == '__main__':\n"
+        f"    write_scenes(SyntheticConfig(count={count}, seed=11), sys.argv[1], workers={workers})"
     )
-    process = subprocess.Popen([sys.executable, "-c", command, str(out)])
-    deadline = time.monotonic() + 30
+    process = subprocess.Popen([sys.executable, "-c", command, str(out)], start_new_session=True)
+    deadline = time.monotonic() + 60
     while len(list(out.glob(".unfinished/*.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.002)
+    return process
+
+
+def group_lives(leader):
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_workers_end_with_their_parent(tmp_path):
+    process = start(tmp_path / "out", 2000, 2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 20
+    while group_lives(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
+    out = tmp_path / "out"
+    process = start(out, 20, 1)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (out / "scenes.jsonl").exists()

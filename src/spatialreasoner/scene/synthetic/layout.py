@@ -200,7 +200,9 @@ class _Furnishing:
         return float(x), float(z)
 
     def _shade(self, colour: str) -> RGB:
-        red, green, blue = np.clip(np.array(COLOURS[colour]) / 255 + self.rng.uniform(-0.03, 0.03, size=3), 0, 1)
+        """A colour of its own: somewhat lighter or darker than the word's, with hardly another hue."""
+        change = self.rng.uniform(-0.04, 0.04) + self.rng.uniform(-0.012, 0.012, size=3)
+        red, green, blue = np.clip(np.array(COLOURS[colour]) / 255 + change, 0, 1)
         return float(red), float(green), float(blue)
 
     def _fits(self, thing: Thing) -> bool:
