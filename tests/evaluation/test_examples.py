@@ -22,7 +22,8 @@ def test_an_unscored_pair_has_none() -> None:
 
 
 def test_published_rows_cover_every_group_and_their_totals_are_item_weighted() -> None:
-    counts = dict(zip(GROUPS, (120, 105, 106, 112, 104, 110, 148, 122, 106, 133, 133, 107), strict=True))
+    counts = published().items
+    assert (list(counts), sum(counts.values())) == (list(GROUPS), 1406)
     rows = {row.model: row.percent for row in published().rows}
     assert len(rows) == 16
     for percent in rows.values():
@@ -31,3 +32,9 @@ def test_published_rows_cover_every_group_and_their_totals_are_item_weighted() -
     for total, names in (("qualitative", list(GROUPS)[:6]), ("quantitative", list(GROUPS)[6:])):
         right = sum(round(counts[name] * (best[name] or 0) / 100) for name in names)
         assert best[total] == pytest.approx(100 * right / sum(counts[name] for name in names), abs=0.011)
+
+
+def test_the_benchmark_is_known_by_its_counts() -> None:
+    counts = dict(published().items)
+    assert published().covers(counts)
+    assert not published().covers({**counts, "width": 132})

@@ -30,11 +30,23 @@ class PublishedRow(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Published(Record):
-    """The table, and where it comes from."""
+    """The table.
+
+    Attributes:
+        source: Where it comes from.
+        benchmark: What was measured.
+        items: Questions by group, by which the same benchmark is recognised.
+        rows: The models.
+    """
 
     source: str
     benchmark: str
+    items: Mapping[str, int]
     rows: tuple[PublishedRow, ...]
+
+    def covers(self, counts: Mapping[str, int]) -> bool:
+        """Whether results with so many questions a group are of the same benchmark, and may be compared."""
+        return dict(counts) == dict(self.items)
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spatialreasoner import __version__, records
 from spatialreasoner.errors import InputError
-from spatialreasoner.evaluation import charts, examples, summaries
+from spatialreasoner.evaluation import charts, examples, summaries, tables
 from spatialreasoner.evaluation.pictures import Picture, marked
 from spatialreasoner.evaluation.predictions import Prediction
 from spatialreasoner.evaluation.published import published
@@ -38,20 +38,33 @@ def write_report(run_dirs: Sequence[Path], out: Path, *, title: str = "SpatialRe
 
     Args:
         run_dirs: Folders with the outputs of stages, directly or a few folders down.
-        out: The HTML file.
+        out: The file: a page, or with the ending `.md` Markdown, or with `.tex` the table of results for LaTeX.
         title: Its title.
 
     Raises:
         MissingFileError: If a run folder is not there.
-        InputError: If a file in one is broken, or there is nothing to report.
+        InputError: If a file in one is broken, there is nothing to report, or no predictions to make a LaTeX table of.
         WorkError: If the report cannot be written.
     """
-    html = render(find(run_dirs), title=title)
+    runs = find(run_dirs)
+    text = {".md": _markdown, ".tex": _latex}.get(out.suffix.lower(), render)(runs, title)
     with records.atomic_write(out) as file:
-        file.write(html)
+        file.write(text)
 
 
-def render(runs: Runs, *, title: str) -> str:
+def _markdown(runs: Runs, title: str) -> str:
+    scored = results(runs.predictions)
+    return tables.markdown(title, summaries.pipeline(runs), scored, summaries.search(runs), summaries.pairs(runs))
+
+
+def _latex(runs: Runs, title: str) -> str:
+    scored = results(runs.predictions)
+    if scored is None:
+        raise InputError("expected predictions to make a table of; found none in the run folders; run 'generate' first")
+    return f"% {' '.join(title.split())}\n{tables.latex(scored)}"
+
+
+def render(runs: Runs, title: str) -> str:
     """The page as text."""
     pictures = _Pictures(runs)
     scored = results(runs.predictions)

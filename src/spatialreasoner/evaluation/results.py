@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from spatialreasoner.errors import RecordError
 from spatialreasoner.evaluation.predictions import Prediction
+from spatialreasoner.evaluation.published import published
 from spatialreasoner.evaluation.score import Comparison, Score, Tally, compare, judge_all, score
 from spatialreasoner.types import GROUPS
 
@@ -40,6 +41,12 @@ class Results:
         """The model shown last: the end of the pipeline."""
         return list(self.scores)[-1]
 
+    @property
+    def comparable(self) -> bool:
+        """Whether all models answered the whole benchmark of the published rows."""
+        counts = ({name: tally.items for name, tally in score.groups.items()} for score in self.scores.values())
+        return all(map(published().covers, counts))
+
     def steps(self) -> list[Comparison]:
         """Each model against the one before it, where they answered the same questions."""
         found: list[Comparison] = []
@@ -59,7 +66,7 @@ class Results:
     def _line(self, name: str) -> Line:
         total = name not in GROUPS
         tallies = [(score.totals if total else score.groups)[name] for score in self.scores.values()]
-        rates = [tally.rate for tally in tallies]
+        rates = [tally.headline if total else tally.rate for tally in tallies]
         top = max((rate for rate in rates if rate is not None), default=None)
         several = len({rate for rate in rates if rate is not None}) > 1
         return Line(
