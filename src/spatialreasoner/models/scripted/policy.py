@@ -66,7 +66,7 @@ class ScriptedTeacher:
     def write(self, prompt: Prompt, *, seed: int, sample: int = 0) -> Completion:
         """One continuation; `complete` without the waiting."""
         facts = self._facts(prompt.image, tuple(region.id for region in prompt.regions), prompt.regions)
-        asked = [self.name, prompt.image, [region.id for region in prompt.regions]]
+        asked = [self.name, self._scenes[prompt.image].id, [region.id for region in prompt.regions]]
         own = Random(_digest([*asked, prompt.request, prompt.prefix, seed, sample]))
         view = perceive(facts, self._profile, Random(_digest(asked)), own)
         noticed = bool(prompt.prefix) and adopt(view, prompt.prefix, self._profile, own)
