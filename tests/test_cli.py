@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -146,7 +147,7 @@ def test_bad_input_is_one_message_and_leaves_nothing(run: Run, made: Path, comma
     places |= {"made": str(made), "out": str(made / "out")}
     code, _, err = run(*(part.format(**places) for part in command))
     assert code == 2
-    assert err.count("error: ") == 1
+    assert len(re.findall(r"^error: |─ Error ─", err, re.MULTILINE)) == 1
     assert "Traceback" not in err
     left = [path for path in made.rglob("*") if "out" in path.relative_to(made).parts[0] and path.is_file()]
     assert left == []

@@ -10,10 +10,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn, Optional
 
-import click
 import typer
 
 from spatialreasoner import __version__
@@ -295,13 +295,10 @@ def browse() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` blocks run
+    for sent, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        signal.signal(sent, partial(_stop, code))
     try:
-        code = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Abort:
-        _fail("interrupted; the same command goes on where it was", 130)
-    except click.ClickException as error:
-        _fail(f"{error.format_message()} (see --help)", 2)
+        app(args=arguments)
     except (InputError, MissingExtraError) as error:
         _fail(str(error), 2)
     except SpatialReasonerError as error:
@@ -310,7 +307,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if error.name not in _EXTRA_OF:
             raise
         _fail(f"this needs {error.name!r}, which is not installed: pip install 'spatialreasoner[{_EXTRA_OF[error.name]}]'", 2)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(0)
+
+
+def _stop(code: int, *_: object) -> NoReturn:
+    """End by SystemExit, so that `finally` blocks run and files are closed."""
+    typer.echo("stopped; the same command goes on where it was", err=True)
+    sys.exit(code)
 
 
 _EXTRA_OF = {

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from spatialreasoner import __version__
-from spatialreasoner.errors import MissingFileError, RecordError, WorkError
+from spatialreasoner.errors import MissingFileError, RecordError, SpatialReasonerError, WorkError
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -132,6 +132,8 @@ def atomic_write(path: str | Path) -> Generator[IO[str]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except SpatialReasonerError:
+        raise  # also a missing input, which is an OSError, but not one of this file
     except OSError as error:
         raise WorkError(
             f"cannot write {path}: {error.strerror or error}; check the folder and the disk's free space"
@@ -254,6 +256,8 @@ def writing(folder: Path) -> Generator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
+    except SpatialReasonerError:
+        raise  # also a missing input, which is an OSError, but not one of this folder
     except OSError as error:
         reason = error.strerror or error
         raise WorkError(f"cannot write to {folder}: {reason}; check the folder and the disk's free space") from error
