@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builders import THREE_BALLS, build_scene
 from spatialreasoner.errors import InputError, MissingFileError, RecordError
 from spatialreasoner.evaluation.runs import find
 from spatialreasoner.scene.questions import QuestionsConfig, write_questions
@@ -47,3 +48,23 @@ def test_two_models_of_one_name_stay_apart(run_dir: Path, tmp_path: Path) -> Non
         shutil.copytree(run_dir / "generate", tmp_path / folder)
     labels = list(find([tmp_path]).predictions)
     assert len(labels) == len(set(labels)) == 4
+
+
+def test_known_stages_of_training_come_last_and_in_their_order(run_dir: Path, tmp_path: Path) -> None:
+    source = run_dir / "generate" / "base-predictions.jsonl"
+    for name in ("predictions-fdpo", "predictions-dpo-2", "predictions-sft", "predictions-teacher"):
+        shutil.copy(source, tmp_path / f"{name}.jsonl")
+    assert list(find([tmp_path]).predictions) == ["teacher", "sft", "dpo-2", "fdpo"]
+
+
+def test_other_scenes_or_questions_of_the_same_name_are_refused(run_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(run_dir / "scenes", tmp_path / "scenes")
+    shutil.copy(run_dir / "questions.jsonl", tmp_path / "questions.jsonl")
+    find([run_dir, tmp_path])  # the same twice is fine
+    build_scene(tmp_path / "scenes", THREE_BALLS[:2])
+    with pytest.raises(RecordError, match="another scene is called 'balls'"):
+        find([run_dir, tmp_path])
+    shutil.rmtree(tmp_path / "scenes")
+    (tmp_path / "questions.jsonl").write_text((run_dir / "questions.jsonl").read_text().replace("region1", "region2"))
+    with pytest.raises(RecordError, match="another question is called"):
+        find([run_dir, tmp_path])

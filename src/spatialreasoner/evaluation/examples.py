@@ -16,6 +16,10 @@ REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
 """The four rewards of an answer, each 0..4: the first two of the description, the others of the reasoning."""
 
 
+MAX_EXAMPLES, MAX_BYTES = 60, 5_000_000
+"""A page holds at most so many examples, of about so many bytes in all; the rest of the page stays below 3 MB."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Side:
     """One answer of a pair.
@@ -75,24 +79,40 @@ class Temperatures:
         return self.beta * (1 - swing), self.beta * (1 + swing)
 
 
-def build(runs: Runs, picture: Callable[[str], Picture | None], policies: Mapping[str, int], *, limit: int) -> list[Example]:
-    """The examples that show most, in a fixed order: pairs and trees first, categories in turn."""
+def build(runs: Runs, picture: Callable[[str], Picture | None], policies: Mapping[str, int]) -> list[Example]:
+    """The examples that show most, in a fixed order: pairs and trees first, categories in turn, as many as a page holds."""
     pairs: dict[str, list[PairRow]] = {}
     for row in runs.pairs:
         pairs.setdefault(row.question_id, []).append(row)
     known = [q for q in runs.questions.values() if q.id in runs.trees or q.id in pairs]
-    chosen = _varied(sorted(known, key=lambda q: (-(q.id in runs.trees) - (q.id in pairs), q.id)))[:limit]
+    ordered = _varied(sorted(known, key=lambda q: (-(q.id in runs.trees) - (q.id in pairs), q.id)))
     temperatures = fdpo_settings(runs)
-    return [
-        Example(
+    examples: list[Example] = []
+    size = 0
+    for number, question in enumerate(ordered[:MAX_EXAMPLES]):
+        found = [_pair(row, runs, temperatures) for row in pairs.get(question.id, [])]
+        tree = runs.trees.get(question.id)
+        example = Example(
             question=question,
             picture=picture(question.id),
-            tree=view(runs.trees[question.id], name=f"t{number}", policies=policies) if question.id in runs.trees else None,
+            tree=view(tree, name=f"t{number}", policies=policies) if tree else None,
             trajectories=runs.trajectories.get(question.id, []),
-            pairs=[_pair(row, runs, temperatures) for row in pairs.get(question.id, [])],
+            pairs=found,
         )
-        for number, question in enumerate(chosen)
-    ]
+        size += _size(example)
+        if size > MAX_BYTES and examples:
+            break
+        examples.append(example)
+    return examples
+
+
+def _size(example: Example) -> int:
+    """About how many bytes an example takes on the page."""
+    size = len(example.picture.full) + len(example.picture.thumbnail) if example.picture else 0
+    if example.tree is not None:
+        size += len(example.tree.drawing) + sum(600 + len(shown.node.text) for shown in example.tree.nodes)
+    sides = (side for pair in example.pairs for side in (pair.chosen, pair.rejected))
+    return size + sum(2000 + sum(len(segment.html) for segment in side.segments) for side in sides)
 
 
 def _varied(questions: Sequence[Question]) -> list[Question]:

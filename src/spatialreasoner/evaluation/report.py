@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from spatialreasoner.evaluation.answers import Verdict
 
-MAX_EXAMPLES = 24
 MAX_ERRORS = 8
 
 
@@ -86,7 +85,7 @@ def render(runs: Runs, title: str) -> str:
         "scatters": _scatters(scored) if scored else [],
         "errors": _worst(scored, pictures) if scored else [],
         "training": _training_charts(runs),
-        "examples": examples.build(runs, pictures.of, policies, limit=MAX_EXAMPLES),
+        "examples": examples.build(runs, pictures.of, policies),
         "rewards": examples.REWARDS,
         "style": _asset("report.css"),
         "script": _asset("report.js"),
@@ -103,7 +102,7 @@ def environment() -> Environment:
         loader=PackageLoader("spatialreasoner.evaluation"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    env.filters |= {"rich": rich, "percent": _percent, "signed": "{:+.2f}".format}
+    env.filters |= {"rich": rich, "percent": _percent, "signed": _signed}
     return env
 
 
@@ -113,6 +112,10 @@ def _asset(name: str) -> str:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
 
 
 class _Pictures:

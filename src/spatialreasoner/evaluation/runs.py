@@ -22,7 +22,7 @@ MAX_DEPTH = 3
 """Folders deeper than this beneath a run folder are not looked into."""
 
 ORDER = ("base", "sft", "dpo", "fdpo")
-"""The order in which models are shown; others follow by name."""
+"""The order in which models are shown; others come before them, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,10 @@ def _read(path: Path, run_dir: Path, runs: Runs) -> None:
 def _read_scenes(path: Path, run_dir: Path, runs: Runs) -> None:
     from spatialreasoner.scene.files import load_scenes
 
-    runs.scenes.update((scene.id, scene) for scene in load_scenes(path.parent))
+    for scene in load_scenes(path.parent):
+        known = runs.scenes.setdefault(scene.id, scene)
+        if known.regions != scene.regions:
+            raise RecordError(f"{path}: another scene is called {scene.id!r}, too; report on these runs one at a time")
 
 
 def _read_questions(path: Path, run_dir: Path, runs: Runs) -> None:
@@ -141,7 +144,9 @@ def _read_questions(path: Path, run_dir: Path, runs: Runs) -> None:
     from spatialreasoner.scene.questions import scenes_folder
 
     questions = list(records.read_jsonl(path, Question))
-    runs.questions.update((question.id, question) for question in questions)
+    for question in questions:
+        if runs.questions.setdefault(question.id, question) != question:
+            raise RecordError(f"{path}: another question is called {question.id!r}, too; report on these runs one at a time")
     if any(question.scene_id not in runs.scenes for question in questions):
         try:
             _read_scenes(scenes_folder(path) / "scenes.jsonl", run_dir, runs)
@@ -199,6 +204,7 @@ _READERS: Mapping[str, Callable[[Path, Path, Runs], None]] = {
     "scenes.jsonl": _read_scenes,
     "*config.json": _read_stage,
     "training.json": _read_stage,
+    "demo.json": _read_stage,
     "metrics.jsonl": _read_metrics,
     "trajectories.jsonl": _read_trajectories,
     "trees.jsonl": _read_trees,
@@ -220,4 +226,4 @@ def _rank(label: str) -> tuple[int, str]:
     """Known stages in their order, whatever surrounds their names."""
     lowered = label.lower()
     known = [place for place, name in enumerate(ORDER) if name in lowered]
-    return (max(known) if known else len(ORDER), lowered)
+    return (max(known, default=-1), lowered)

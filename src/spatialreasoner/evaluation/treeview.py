@@ -134,6 +134,7 @@ def _box(shown: NodeView) -> str:
     mark = {True: "✓", False: "✗", None: ""}[node.success]
     name = node.stage.capitalize() or "Question"
     numbers = f"pruned, R {node.reward:+.2f}" if node.pruned else f"V {node.value:+.2f} · N {node.visits}"
+    numbers = numbers.replace("-", "−")
     verdict = f'<text class="{"right" if node.success else "wrong"}" x="{BOX_WIDTH - 8}" y="29" text-anchor="end">{mark}</text>'
     return (
         f'<a class="node{state}" href="#{shown.anchor}" transform="translate({shown.x:.0f},{shown.y:.1f})" '

@@ -24,3 +24,22 @@ for (const box of document.querySelectorAll(".tree-box")) {
     show(next);
   });
 }
+
+// Which examples are shown.
+const examples = [...document.querySelectorAll("details.example")];
+const chosen = {};
+for (const [key, name] of [["category", "Category"], ["outcome", "Outcome"]]) {
+  const values = [...new Set(examples.map((example) => example.dataset[key]))].sort();
+  if (values.length < 2) continue;
+  const label = document.createElement("label");
+  const select = document.createElement("select");
+  for (const value of ["all", ...values]) select.add(new Option(value, value));
+  label.append(`${name} `, select);
+  document.querySelector(".filters").append(label);
+  select.addEventListener("change", () => {
+    chosen[key] = select.value;
+    for (const example of examples) {
+      example.hidden = Object.entries(chosen).some(([k, v]) => v !== "all" && example.dataset[k] !== v);
+    }
+  });
+}
