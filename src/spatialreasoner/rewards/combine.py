@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from spatialreasoner import responses
 from spatialreasoner.errors import ResponseError
+from spatialreasoner.protocols import Grade, Judge
 from spatialreasoner.rewards import logical, spatial, visual
 from spatialreasoner.rewards.arithmetic import Check, checks
 from spatialreasoner.rewards.assertions import Assertion, extract
@@ -18,6 +19,9 @@ from spatialreasoner.rewards.logical import Argument
 from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, Verdict, is_asked, verify
 from spatialreasoner.scene.measure import Measured
 from spatialreasoner.types import Question, RewardBreakdown, Scene
+
+REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
+"""The four rewards, each 0..4."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +33,20 @@ class Graded:
         description: The description's statements with verdict and truth.
         reasoning: Those of reasoning and conclusion.
         calculations: The calculations and unit conversions of reasoning and conclusion.
+        judged: Which of the four rewards a judge scored, because geometry could not.
     """
 
     reward: RewardBreakdown
     description: tuple[Verdict, ...] = ()
     reasoning: tuple[Verdict, ...] = ()
     calculations: tuple[Check, ...] = ()
+    judged: frozenset[str] = frozenset()
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Who scored each of the four rewards, "geometry" or "judge"; what nobody scored is absent."""
+        scored = (name for name in REWARDS if getattr(self.reward, name) is not None)
+        return {name: "judge" if name in self.judged else "geometry" for name in scored}
 
 
 def score_response(scene: Scene | Measured | Known, question: Question, text: str) -> RewardBreakdown:
@@ -88,6 +100,38 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     )
     calculations = tuple(argument.calculations)
     return Graded(reward=reward, description=description, reasoning=(*premises, *conclusion), calculations=calculations)
+
+
+async def complete(graded: Graded, scene: Scene, question: Question, text: str, judge: Judge) -> Graded:
+    """Let a judge score what geometry could not; it is not asked where there is nothing left to score."""
+    from spatialreasoner.rewards.judge import grade_request
+
+    if all(getattr(graded.reward, name) is not None for name in REWARDS):
+        return graded
+    return merge(graded, await judge.grade(grade_request(scene, question, text)))
+
+
+def merge(graded: Graded, grade: Grade) -> Graded:
+    """Geometry's reward where it has one, the judge's where it has not; of a failed grade nothing is taken.
+
+    Args:
+        graded: What geometry scored.
+        grade: What the judge scored, by the names of the parts.
+    """
+    values = {name: getattr(graded.reward, name) for name in REWARDS}
+    parts, reasons = dict(graded.reward.parts), dict(graded.reward.reasons)
+    missing = [name for name in REWARDS if values[name] is None]
+    for name in missing:
+        found = {part: score for part, score in grade.scores.items() if part == name or part.startswith(f"{name}.")}
+        why = reasons.get(name, "unscored by geometry")
+        if found:
+            values[name] = FULL * sum(found.values()) / len(found)
+            parts |= {part: score for part, score in found.items() if part != name}
+            reasons[name] = "; ".join([why, *(f"judge: {grade.reasons[part]}" for part in found if part in grade.reasons)])
+        elif grade.failure is not None:
+            reasons[name] = f"{why}; the judge failed: {grade.failure}"
+    judged = frozenset(name for name in missing if values[name] is not None)
+    return replace(graded, reward=replace(graded.reward, **values, parts=parts, reasons=reasons), judged=judged)
 
 
 def _verify(known: Known, question: Question, assertions: Sequence[Assertion]) -> tuple[Verdict, ...]:
@@ -154,19 +198,26 @@ def _version(path: str) -> tuple[int, int] | None:
 
 
 class GeometricReward:
-    """The reward of the tree search: verified by geometry, the same every time, and free of charge.
+    """The reward of the tree search: verified by geometry, the same every time, and free of charge unless a judge helps.
 
     Args:
         scenes: The scenes by id, paths resolved.
         succeeds: Whether the conclusion of a text agrees with a question's reference; None where it cannot be told.
+        judge: Who scores what geometry cannot; None leaves it unscored.
         kept: How many scenes stay loaded at once.
     """
 
     def __init__(
-        self, scenes: Mapping[str, Scene], *, succeeds: Callable[[Question, str], bool | None], kept: int = 16
+        self,
+        scenes: Mapping[str, Scene],
+        *,
+        succeeds: Callable[[Question, str], bool | None],
+        judge: Judge | None = None,
+        kept: int = 16,
     ) -> None:
         self._scenes = KnownScenes(scenes, kept=kept)
         self._succeeds = succeeds
+        self._judge = judge
 
     async def rate(self, question: Question, prefix: str, step: str) -> Mapping[str, float]:
         """Rate one new stage, -1..1 a criterion; only what the stage itself says counts.
@@ -208,7 +259,11 @@ class GeometricReward:
 
     async def score(self, question: Question, text: str) -> RewardBreakdown:
         """The fine-grained reward of a complete answer."""
-        return score_response(self._scenes.get(question.scene_id), question, text)
+        known = self._scenes.get(question.scene_id)
+        graded = grade(known, question, text)
+        if self._judge is not None:
+            graded = await complete(graded, known.scene, question, text, self._judge)
+        return graded.reward
 
     def succeeds(self, question: Question, text: str) -> bool | None:
         """Whether the conclusion agrees with the reference; None where it cannot be told."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, RecordError
-from spatialreasoner.rewards.combine import Graded, grade
+from spatialreasoner.protocols import Judge
+from spatialreasoner.rewards.combine import Graded, complete, grade
 from spatialreasoner.rewards.known import KnownScenes
 from spatialreasoner.rewards.spatial import Verdict
 from spatialreasoner.scene.files import scene_index
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
 STYLES: Mapping[str, str] = {"true": "green", "partial": "yellow", "false": "bold red", "unscored": "dim"}
 """How statements are coloured by verdict."""
+
+_IN_FLIGHT = 16
+"""Responses that a judge is asked about at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +85,15 @@ class Scorer:
             raise RecordError(f"there is no question {row.question_id!r}; it must be an id of the questions file")
         return grade(self._scenes.get(question.scene_id), question, row.text)
 
+    async def complete(self, row: ResponseRow, graded: Graded, judge: Judge) -> Graded:
+        """The same, with what geometry could not score scored by a judge."""
+        question = self.questions[row.question_id]
+        return await complete(graded, self._scenes.get(question.scene_id).scene, question, row.text, judge)
 
-def run_reward(config: RewardConfig, out: Path, *, progress: Callable[[int], None] = lambda done: None) -> int:
+
+def run_reward(
+    config: RewardConfig, out: Path, *, judge: Judge | None = None, progress: Callable[[int], None] = lambda done: None
+) -> int:
     """Score every response of a file; writes `out`, whole or not at all, and `OUT.config.json` beside it.
 
     Rows are read, scored and written one at a time, so memory does not grow with their number. The same inputs give the
@@ -88,8 +101,9 @@ def run_reward(config: RewardConfig, out: Path, *, progress: Callable[[int], Non
 
     Args:
         config: The inputs.
-        out: The file to write: a row a response with `question_id`, `index`, `reward`, `parts`, `reasons`, `assertions`,
-            `calculations`.
+        out: The file to write: a row a response with `question_id`, `index`, `reward`, `sources`, `parts`, `reasons`,
+            `assertions`, `calculations`.
+        judge: Who scores what geometry cannot; None leaves it unscored.
         progress: Told how many responses are scored.
 
     Returns:
@@ -100,7 +114,7 @@ def run_reward(config: RewardConfig, out: Path, *, progress: Callable[[int], Non
         WorkError: If the output cannot be written.
     """
     scorer, responses = open_scorer(config), records.require_file(config.responses)
-    count = records.write_jsonl(out, _rows(scorer, responses, progress))
+    count = records.write_jsonl(out, _rows(scorer, responses, judge, progress))
     kept = RewardConfig(
         questions=os.path.relpath(config.questions, out.parent),
         responses=os.path.relpath(config.responses, out.parent),
@@ -141,6 +155,7 @@ def to_row(question_id: str, index: int, graded: Graded) -> dict[str, Any]:
         "question_id": question_id,
         "index": index,
         "reward": reward_row(graded.reward),
+        "sources": dict(graded.sources),
         "parts": dict(graded.reward.parts),
         "reasons": dict(graded.reward.reasons),
         "assertions": [_assertion_row(segment, verdict) for segment, found in verdicts for verdict in found],
@@ -185,16 +200,25 @@ def coloured(text: str, verdicts: Sequence[Verdict]) -> Text:
     return shown
 
 
-def _rows(scorer: Scorer, responses: Path, progress: Callable[[int], None]) -> Iterator[dict[str, Any]]:
+def _rows(scorer: Scorer, responses: Path, judge: Judge | None, progress: Callable[[int], None]) -> Iterator[dict[str, Any]]:
     counts: Counter[str] = Counter()
-    for number, row in enumerate(records.read_jsonl(responses, ResponseRow), start=1):
+    rows = enumerate(records.read_jsonl(responses, ResponseRow), start=1)
+    while chunk := list(islice(rows, 1 if judge is None else _IN_FLIGHT)):
         try:
-            graded = scorer.grade(row)
+            graded = [scorer.grade(row) for _, row in chunk]
         except RecordError as error:
-            raise RecordError(f"{responses}: row {number}: {error}") from None
-        yield to_row(row.question_id, counts[row.question_id] if row.index is None else row.index, graded)
-        counts[row.question_id] += 1
-        progress(number)
+            raise RecordError(f"{responses}: rows {chunk[0][0]} to {chunk[-1][0]}: {error}") from None
+        if judge is not None:
+            graded = asyncio.run(_judge(scorer, [row for _, row in chunk], graded, judge))
+        for (number, row), found in zip(chunk, graded, strict=True):
+            yield to_row(row.question_id, counts[row.question_id] if row.index is None else row.index, found)
+            counts[row.question_id] += 1
+            progress(number)
+
+
+async def _judge(scorer: Scorer, rows: Sequence[ResponseRow], graded: Sequence[Graded], judge: Judge) -> list[Graded]:
+    """Ask the judge about all of a chunk at once."""
+    return await asyncio.gather(*(scorer.complete(row, found, judge) for row, found in zip(rows, graded, strict=True)))
 
 
 def _assertion_row(segment: str, verdict: Verdict) -> dict[str, Any]:
