@@ -190,7 +190,7 @@ class _Furnishing:
         steepest = self.camera.pitch + np.arctan(0.5 * self.camera.height / self.camera.intrinsics.fy)
         nearest = max(1.1, self.camera.altitude / np.tan(steepest))
         z = float(np.exp(self.rng.uniform(np.log(nearest), np.log(FARTHEST))))
-        return float(self.rng.uniform(-half, half) * z), z
+        return float(self.rng.uniform(-0.9, 0.9) * half * z), z
 
     def _spot_on(self, supporter: Thing) -> tuple[float, float]:
         """A place (x, z) over the supporter's top, away from its edge."""
