@@ -55,7 +55,8 @@ class Endpoint:
 
     Args:
         policy: The model. Its attribute `identity`, where it has one, names all that decides its replies beside prompt and
-            seed (revision, sampling settings, prompt version); else its name does.
+            seed (revision, sampling settings, prompt version); else its name does. Its `aclose`, where it has one, closes its
+            connections when the run ends.
         journal: Where replies are kept.
         budget: What all policies together may spend.
         limits: How this one may be used.
@@ -94,6 +95,12 @@ class Endpoint:
         value = records.dumps([asdict(completion) for completion in completions])
         await self._journal.put_reply(key, value, policy=self.name, spent=spent)
         return completions
+
+    async def aclose(self) -> None:
+        """Close the policy's connections, if it has any."""
+        close = getattr(self._policy, "aclose", None)
+        if close is not None:
+            await close()
 
     async def _call(self, prompt: Prompt, n: int, seed: int) -> tuple[Sequence[Completion], int]:
         """Ask, and ask again where that may help; the reply, and how many requests it took."""

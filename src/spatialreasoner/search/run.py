@@ -198,6 +198,8 @@ class _Run:
                     group.create_task(self._worker(waiting))
         except BaseExceptionGroup as errors:  # what one worker died of ended the others too
             raise errors.exceptions[0] from None
+        finally:
+            await asyncio.gather(*(endpoint.aclose() for endpoint in self.endpoints))
 
     def write(self, out: Path) -> dict[str, Any]:
         """Write the finished questions in the order given, one in memory at a time; returns the summary."""
