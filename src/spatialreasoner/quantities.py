@@ -182,7 +182,7 @@ def _quantity(digits: str, unit: str, span: tuple[int, int], *, tail: str | None
 
 def _tail(tail: str, metres: float) -> float:
     """Metres of what follows a length: "5 feet 11 inches", "a foot and a half"."""
-    words = tail.strip(" ,").removeprefix("and ").strip()
+    words = tail.strip(" .,").removeprefix("and ").strip()
     part = words.rpartition(" ")[2]
     if part in _PARTS:
         return _PARTS[part] * metres

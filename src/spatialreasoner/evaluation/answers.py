@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from typing import cast
 
 from spatialreasoner import quantities
 from spatialreasoner.quantities import Quantity
 from spatialreasoner.rewards.assertions import Assertion, read
+from spatialreasoner.rewards.lexicon import RELATION_WORDS
 from spatialreasoner.rewards.tokens import Reading
 from spatialreasoner.types import QUALITATIVE, Category
 
@@ -42,7 +44,7 @@ _YES = re.compile(
     r"\b(?:yes|yeah|yep|indeed|correct|true|affirmative|absolutely|certainly|definitely|exactly|that(?:'s| is) (?:right|so))\b"
 )
 _NO = re.compile(
-    r"\b(?:no|nope|not|incorrect|false|wrong|negative|neither|that(?:'s| is) not (?:right|so|true|correct))\b|n't\b"
+    r"\b(?:no(?! doubt)|nope|not|incorrect|false|wrong|negative|neither|that(?:'s| is) not (?:right|so|true|correct))\b|n't\b"
 )
 _SAME = re.compile(
     r"\b(?:same (?:height|width|size|level|depth|distance)|equally (?:tall|wide|big|large)|identical|level with each other)\b"
@@ -51,6 +53,9 @@ _ORDINAL = re.compile(r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>sec
 _DENIED = re.compile(r"(?:not|rather than|instead of|than|unlike|over|compared to|compared with) (?:the )?$")
 _NAME = r"(?:the|an?) ([a-z][a-z -]{1,40}?)"
 _NAMED = re.compile(rf"{_NAME} ?\(? ?(?:<region\d|\[?region ?\[?\d)")
+_PREDICATES = frozenset(
+    "is are has positioned located situated placed standing more less further farther closer nearer".split()
+) | {*RELATION_WORDS["COMPARED"]}
 _PAIR = re.compile(
     rf"{_NAME},? (?:and|or|than|from|(?:to the )?(?:left|right) of|behind|above|below|in front of) {_NAME}(?:[,?.:]|$)"
 )
@@ -148,11 +153,12 @@ class Asked:
     def _agreed(self, text: str, related: Sequence[Assertion]) -> float | None:
         """1 for yes, 0 for no."""
         stated = [self._holds(a) for a in related if set(a.regions) == set(self.regions[:2])]
-        word = _yes_or_no(text)
+        head = _leading(text)
         if stated:
-            return None if word is not None and word != stated[-1] else float(stated[-1])
-        if word is None and _SAME.search(text):
+            return None if head is not None and head != stated[-1] else float(stated[-1])
+        if head is None and _SAME.search(text):
             return 0.0
+        word = _yes_or_no(text) if head is None else head
         return None if word is None else float(word)
 
     def _holds(self, assertion: Assertion) -> bool:
@@ -213,12 +219,15 @@ def _parts(text: str) -> Iterator[str]:
     yield text
 
 
-def _yes_or_no(text: str) -> bool | None:
-    """Yes or no where the text begins with it, or says nothing else."""
+def _leading(text: str) -> bool | None:
+    """Yes or no, where a text begins with it."""
     head = text.lstrip(" \n\t*#\"'.:,")[:40]
     yes, no = _YES.match(head), _NO.match(head)
-    if yes or no:
-        return bool(yes)
+    return bool(yes) if yes or no else None
+
+
+def _yes_or_no(text: str) -> bool | None:
+    """Yes or no, where a text says only one of them."""
     yes, no = _YES.search(text), _NO.search(text)
     return None if bool(yes) == bool(no) else bool(yes)
 
@@ -246,8 +255,13 @@ def _mostly_number(text: str) -> bool:
 
 def _labels(folded: str) -> list[str]:
     """Names that a question gives its regions: "the chair (Region [0])", or "between the chair and the table"."""
-    named = _NAMED.findall(folded)
+    named = [_noun(name) for name in _NAMED.findall(folded)]
     if named:
         return named if len(named) > 1 else []
     pair = None if "region" in folded else _PAIR.search(folded)
-    return list(pair.groups()) if pair else []
+    return [_noun(name) for name in pair.groups()] if pair else []
+
+
+def _noun(words: str) -> str:
+    """The noun in front of a predicate: "bike" of "bike positioned"."""
+    return " ".join(takewhile(lambda word: word not in _PREDICATES, words.split()))

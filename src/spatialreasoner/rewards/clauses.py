@@ -17,6 +17,7 @@ _SAYS = rule(f"{_MENTION}|[AMOUNT HOUR TIMES SIDE OVER FRONT COMPARED MOST CLOSE
 _PREDICATE = rule("[BE MAYBE POSSESSIVE NOT]")
 _EMPTY = rule(
     "OPEN (?=REGION CLOSE) | (?<=REGION) CLOSE | PAIR (?=REGION) | IT (?=[BE MAYBE NOT WORD POSSESSIVE]{1,4} THAT)"
+    "| OPEN (?=[ADJECTIVE DIMENSION] CLOSE) | (?<=AMOUNT OPEN ADJECTIVE) CLOSE"
     "| IT [BE MAYBE] (?=REGION THAT) | (?<=REGION) THAT (?=BE)"
 )
 """Tokens that say nothing: brackets around a bare name, and the "it" of "it is clear that"."""
@@ -27,12 +28,17 @@ _ASIDE = rule(
     f"|(?<={_MENTION}) COMMA? WHETHER (?P<which>[BE MAYBE NOT] [^COMMA BUT]{{1,60}}) COMMA?"
 )
 _SPLIT = rule(
-    "BUT | (?:COMMA AND?|AND) (?=ABOUT? [DIMENSION DISTANCE ALONG]{1,2} [OF BETWEEN FROM BE EQUALS] | (?<=AND) BETWEEN REGION)"
+    "BUT | (?:COMMA AND?|(?<!DIMENSION) AND) (?=ABOUT? [DIMENSION DISTANCE ALONG]{1,2} [OF BETWEEN FROM BE EQUALS] | (?<=AND) BETWEEN REGION | REGION (?:TO? SIDE|[COMPARED CLOSER FARTHER]) $)"
     f"| (?:COMMA? AND | COMMA) (?=IN? {_MENTION} POSSESSIVE? [BE MAYBE NOT DIMENSION DISTANCE EQUALS ABOUT AMOUNT AT])"
 )
 _SUPPOSED = rule("IF [^COMMA]* COMMA")
 _VERB = rule("[BE MAYBE EQUALS FIND AMOUNT HOUR POSSESSIVE MORE]")
-_SUBJECT = rule(f"(?<![TO FROM AT OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] OF) {_MENTION}")
+_SUBJECT = rule(f"(?<![TO FROM AT ON OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] OF) {_MENTION}")
+_FOREIGN = rule(
+    f"[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} WORD (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE? [BE MAYBE] (?!THAT)"
+)
+_PART = rule("POSSESSIVE WORD")
+"""The start of a clause about something that is no region."""
 _BETWEEN = rule(f"(?<=BETWEEN) {_MENTION}")
 
 
@@ -76,7 +82,7 @@ def clauses(reading: Reading, context: Regions = ()) -> Iterator[Clause]:
         if _SAYS.search(codes, begin, end):
             asked = codes[end : end + 1] == CODES["ASKED"]
             for clause in _sentence(reading, codes[begin:end], tokens[begin:end], context, number, asked):
-                context = clause.subject
+                context = clause.subject or context
                 yield clause
 
 
@@ -133,7 +139,7 @@ def _sentence(reading: Reading, codes: str, tokens: list[int], context: Regions,
     codes, tokens = _without(codes, tokens, drop)
     for begin, end, supposed in _pieces(codes):
         clause = _clause(reading, codes[begin:end], tokens[begin:end], context, number, asked or supposed)
-        context = clause.subject
+        context = clause.subject or context
         yield clause
 
 
@@ -147,11 +153,15 @@ def _holder(reading: Reading, codes: str, tokens: Sequence[int], at: int, contex
 
 def _clause(reading: Reading, codes: str, tokens: Sequence[int], context: Regions, number: int, asked: bool) -> Clause:
     match = _SUBJECT.search(codes) or _BETWEEN.search(codes)
+    if match:
+        subject = reading.meant(match.group(), tokens[match.start()], context)
+    else:
+        subject = () if _FOREIGN.match(codes) else context
     return Clause(
         codes=codes,
         tokens=tokens,
         context=context,
-        subject=reading.meant(match.group(), tokens[match.start()], context) if match else context,
+        subject=() if match and _PART.match(codes, match.end()) else subject,
         start=match.start() if match else None,
         sentence=number,
         asked=asked,

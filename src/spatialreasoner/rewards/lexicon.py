@@ -51,6 +51,8 @@ CLASSES = (
     "FROM",
     "AT",
     "IN",
+    "ON",
+    "FOR",
     "BETWEEN",
     "AS",
     "THAT",
@@ -93,8 +95,7 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
     "FRONT": {"front": "front", "ahead": "front"},
     "CLOSER": {"closer": "front", "nearer": "front", "closest": "front", "nearest": "front"},
     "FARTHER": {
-        "farther": "behind", "further": "behind", "farthest": "behind", "furthest": "behind", "distant": "behind",
-        "deeper": "behind",
+        "farther": "behind", "further": "behind", "farthest": "behind", "furthest": "behind", "deeper": "behind", "more distant": "behind", "most distant": "behind",
     },
     "COMPARED": {
         "higher": "above", "lower": "below", "taller": "tall", "shorter": "short", "wider": "wide", "broader": "wide",
@@ -115,7 +116,7 @@ DIMENSION_WORDS: Mapping[str, Mapping[str, str]] = {
         "depth": "depth", "depths": "depth", "size": "size", "volume": "size", "bulk": "size", "stature": "height",
         "from side to side": "width", "side to side": "width", "from left to right": "width", "left to right": "width",
         "from bottom to top": "height", "bottom to top": "height", "from top to bottom": "height", "top to bottom": "height",
-        "from front to back": "depth", "front to back": "depth",
+        "w =": "width", "h =": "height", "from front to back": "depth", "front to back": "depth",
     },
     "ADJECTIVE": {
         "wide": "width", "broad": "width", "thin": "width", "narrow": "width", "across": "width", "tall": "height",
@@ -143,7 +144,7 @@ _WORDS: Mapping[str, str] = {
     "IMAGE": "image picture photo photograph frame scene room view foreground background",
     "BE": "is are was were be been being has have had having measures measure measuring stands stand lies lie sits sit rests"
     " hangs spans extends remains equals located positioned situated placed standing sitting lying found comes"
-    " exceeds shows occupies possesses exhibits boasts reaches rises totals",
+    " exceeds shows occupies possesses exhibits boasts reaches rises totals must will can would should",
     "FIND": "faces face find finds see sees sees notice spot spots locate",
     "NOT": "not isn't aren't wasn't weren't doesn't don't never neither cannot can't incorrect false wrong",
     "NO": "no",
@@ -151,8 +152,10 @@ _WORDS: Mapping[str, str] = {
     "ABOUT": "about approximately roughly around nearly almost approx circa ca estimated ~ approximate rough estimate",
     "MAYBE": "seems seem seemingly appear appears possibly perhaps maybe likely probably presumably apparently may might could"
     " believe think guess suggests suggesting suggest estimate assume uncertain unsure unclear looks look",
-    "WHETHER": "whether which what who how determine compare comparing assess decide identify",
-    "IF": "if when suppose assuming unless imagine",
+    "WHETHER": "whether which what who how determine compare assess decide identify",
+    "IF": "if when suppose assuming unless imagine comparing",
+    "ON": "on with beside near by against inside",
+    "FOR": "for",
     "GENERIC": "typical typically standard average usual usually normally generally commonly common ordinary",
     "MORE": "more greater exceeds exceed exceeding surpasses",
     "LESS": "less lesser fewer",
@@ -177,15 +180,15 @@ _WORDS: Mapping[str, str] = {
 # Words that stand between others and change nothing here. "side" makes "left side of" read like "left of".
 _SILENT = (
     "the a an this side hand far immediate very slightly somewhat much significantly considerably noticeably clearly"
-    " directly just also even still bit little considerably visibly slight only exactly total overall actual only up down back"
+    " directly just also even still bit little considerably visibly slight only exactly total overall actual only up down back position location place centre center"
 )
 
 
 _PHRASES: Mapping[str, str] = {
-    "as well as": "AND", "as if": "THAT", "as though": "THAT", "compared to": "RELATIVE", "compared with": "RELATIVE",
+    "as well as": "AND", "i.e.": "", "e.g.": "", "approx.": "ABOUT", "as if": "THAT", "as though": "THAT", "compared to": "RELATIVE", "compared with": "RELATIVE",
     "relative to": "RELATIVE", "in comparison to": "RELATIVE", "in comparison with": "RELATIVE",
     "with respect to": "RELATIVE", "in relation to": "RELATIVE", "no,": "NO", "the two": "PAIR", "these two": "PAIR", "those two": "PAIR", "of the two": "",
-    "what appears": "", "what seems": "", "not only": "", "such as": "WORD", "or so": "ABOUT",
+    "what appears": "", "what seems": "", "not only": "", "such as": "WORD", "looks at": "WORD", "look at": "WORD", "or so": "ABOUT",
     "close to": "ABOUT", "up to": "ABOUT", "at least": "ABOUT", "at most": "ABOUT", "more or less": "ABOUT",
     "the former": "FORMER", "the latter": "LATTER",
 }  # fmt: skip

@@ -41,7 +41,7 @@ _KINDS: Mapping[str, str] = {
     "STOP": r"[.!]+(?=[\s\"')*<]|\Z)",
     "BULLET": r"\s{0,40}\n[\s>#]{0,40}(?:[-*\u2022]|\d{1,2}[.)])(?= |\Z)",
     "LINE": r"\s{0,40}\n[\s>#]{0,40}|</?[a-z]{1,20}>",
-    "PLUS": r"(?<= )-(?= \S|\Z)",
+    "PLUS": r"(?<= )- (?=\S|\Z)",
     "MARK": r"'s\b|(?s:.)",
 }
 # The blank before a token belongs to it. It is taken for good: a word must not be tried again without it.
@@ -54,9 +54,10 @@ _DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
 _NOUNS = frozenset(CODES[name] for name in ("WORD", "IMAGE", "ADJECTIVE"))
 _ATTRIBUTES = _NOUNS | {SKIPPED}
 _REGION_NAME = re.compile(rf" ?{_REGION}")
+_BRACKETED = re.compile(r"\[\d")
 _QUANTITIES = rule("[AMOUNT HOUR]")
 _NAMED = rule("REGION")
-_BOUND = rule("(?:OVER|[MORE LESS] THAN) (?=AMOUNT)")
+_BOUND = rule("(?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
 _DENIAL = rule("NOT (?=[COMMA STOP EQUALS])")
 
 
@@ -151,7 +152,7 @@ class Reading:
 
     def _generic(self, codes: list[str], index: int) -> bool:
         """Whether "a typical chair" or "a chair is usually" speaks of chairs in general."""
-        return CODES["GENERIC"] in codes[max(0, index - 3) : index + 4]
+        return CODES["GENERIC"] in codes[max(0, index - 3) : index + 7]
 
     def _absorb_adjectives(self, codes: list[str], index: int) -> None:
         """Skip the words of "the old wooden (chair)" before the mention that they belong to."""
@@ -210,7 +211,7 @@ def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: in
 
 @lru_cache(maxsize=4096)
 def _form(word: str) -> str:
-    return "<" if word.strip().startswith("<") else "[" if "[" in word[1:] else ""
+    return "<" if "<" in word else "[" if _BRACKETED.search(word) else ""
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,162 @@
+"""Relations that a clause states: left of, above, taller than, closer to the camera than."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from spatialreasoner.rewards.lexicon import CODES, RELATION_WORDS, rule
+from spatialreasoner.rewards.scope import OBJECT, Scope, Statement
+from spatialreasoner.rewards.tokens import Regions
+
+THAN = "(?:[THAN RELATIVE OF] (?:[THAT DIMENSION DISTANCE WORD]? [OF FROM])?)"
+"""What stands between a comparative and its object."""
+
+_MEASURE = "(?P<measure>DIMENSION|ADJECTIVE|DISTANCE)"
+_SIZE_OBJECT = f"{OBJECT} (?:POSSESSIVE DIMENSION | IN (?P<late>DIMENSION))?"
+RELATIONS: Mapping[str, re.Pattern[str]] = {
+    CODES[name]: rule(pattern)
+    for name, pattern in {
+        "SIDE": rf"SIDE (?: [OF THAN FROM TO RELATIVE] COMMA? (?:{OBJECT}|(?P<image>IMAGE)) )?",
+        "FRONT": rf"FRONT (?:OF {OBJECT})?",
+        "OVER": rf"OVER {OBJECT}?",
+        "CLOSER": rf"CLOSER (?P<camera>TO CAMERA)? (?:{THAN} {OBJECT})?",
+        "FARTHER": rf"FARTHER (?P<away>APART|WORD)? (?P<camera>[FROM TO IN] [CAMERA IMAGE])? (?:{THAN} {OBJECT})?",
+        "COMPARED": rf"COMPARED (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: WORD? {THAN} {_SIZE_OBJECT} )?",
+        "MORE": rf"MORE (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: (?:{THAN}|(?:THAT|DIMENSION) OF)? {_SIZE_OBJECT} )?",
+        "LESS": rf"LESS (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: {THAN} {_SIZE_OBJECT} )?",
+        "MOST": f"MOST (?P<object>(?!))?",
+        "AS": rf"AS (?P<measure>ADJECTIVE) AS (?:THAT OF)? {OBJECT}",
+    }.items()
+}
+"""How each kind of relation goes on from its anchor, by the anchor's class."""
+
+_WORDS: Mapping[str, Mapping[str, str]] = {CODES[name]: words for name, words in RELATION_WORDS.items()}
+_BY_DIMENSION: Mapping[str, tuple[str, str]] = {
+    "height": ("short", "tall"),
+    "width": ("thin", "wide"),
+    "size": ("small", "big"),
+}
+_UPWARD = frozenset(("tall", "wide", "big", "above"))
+_ALONE = rule("[ONE OF PAIR IN BETWEEN AND COMMA PLUS EQUALS RELATIVE AS THAN BUT FROM] | $")
+_AND_THEN = rule("[AND NOR COMMA TO IN MORE FARTHER WORD]{1,5}")
+_REFERENCE = rule(f"RELATIVE {OBJECT}")
+_NOT_AS = rule("NOT ABOUT? $")
+_OF_AMOUNT = rule("(?P<dimension>DIMENSION) (?:OF REGION)? (?:OF|EQUALS) AMOUNT [BE MAYBE]* $")
+
+
+def relation(scope: Scope, position: int) -> Iterator[Statement]:
+    """The relations that the anchor at a position states."""
+    match = RELATIONS[scope.codes[position]].match(scope.codes, position)
+    kind = _kind(scope, match) if match else None
+    if match is None or kind is None:
+        return
+    begin = position
+    while scope.follows(begin, "MORE", "LESS", "FARTHER", "CLOSER", "TO", "IN"):
+        begin -= 1
+    others = _stated(scope, match)
+    if others is None and not _stands_alone(scope, match):
+        yield from _contrast(scope, kind, match, begin)
+        return
+    if others is None:
+        others = _reference(scope) or scope.reading.others(scope.subject)
+    found = [scope.statement(kind, regions, begin, match.end()) for regions in scope.pairs(others)]
+    denial = scope.codes[position] == CODES["AS"]  # "not as tall as" is read as "shorter than", which is not denied
+    yield from (replace(statement, negated=False) if denial else statement for statement in found)
+    scope.done = match.end()
+
+
+def _kind(scope: Scope, match: re.Match[str]) -> str | None:
+    """The relation that a match names, or None if it names none."""
+    position = match.start()
+    code = scope.codes[position]
+    if code == CODES["AS"]:
+        return _by_measure(scope, match, upward=False) if _NOT_AS.search(scope.codes, 0, position) else None
+    if code == CODES["COMPARED"]:
+        plain = _WORDS[code][scope.word(position)]
+        return _by_measure(scope, match, upward=plain in _UPWARD) if _measure(scope, match) is not None else plain
+    if code in (CODES["MORE"], CODES["LESS"]):
+        return _by_measure(scope, match, upward=code == CODES["MORE"]) if _measure(scope, match) is not None else None
+    if code in (CODES["CLOSER"], CODES["FARTHER"]) and not (match["camera"] or match["object"]):
+        last = match.end() == len(scope.codes) and scope.follows(position, "BE", "MAYBE")
+        if not (last or scope.codes.startswith(CODES["APART"], position + 1)):
+            return None
+    if code == CODES["FARTHER"] and scope.follows(position, "LESS"):
+        return "front"
+    return _WORDS[code][scope.word(position)]
+
+
+def _measure(scope: Scope, match: re.Match[str]) -> int | None:
+    """The dimension that a comparative is about: "greater in height", "the width of A is larger", "exceeds B in width"."""
+    for name in ("measure", "late"):
+        if name in match.re.groupindex and match[name]:
+            return match.start(name)
+    before = scope.nearest(match.start(), "DIMENSION", "DISTANCE")
+    if before is None and (owned := _OF_AMOUNT.search(scope.codes, 0, match.start())):
+        return owned.start("dimension")
+    return before
+
+
+def _by_measure(scope: Scope, match: re.Match[str], *, upward: bool) -> str | None:
+    """The relation of having more, or less, of a dimension."""
+    measure = _measure(scope, match)
+    assert measure is not None
+    if scope.codes[measure] == CODES["DISTANCE"]:
+        return ("front", "behind")[upward] if CODES["CAMERA"] in scope.codes else None
+    dimension = scope.dimension(measure)
+    if dimension == "height" and scope.follows(match.start(), "AT"):
+        return ("below", "above")[upward]  # "at a greater height than"
+    if scope.word(measure) in ("thin", "narrow", "short", "small"):
+        upward = not upward
+    return _BY_DIMENSION[dimension][upward] if dimension in _BY_DIMENSION else None
+
+
+def _stated(scope: Scope, match: re.Match[str]) -> Regions | None:
+    """The regions that a relation's own words compare with, or None: "above B", "above and to the left of B"."""
+    stated = scope.object(match)
+    position = match.start()
+    if stated is not None:
+        return stated
+    if scope.codes[position] == CODES["SIDE"] and scope.follows(position, "POSSESSIVE") and position > 1:
+        return scope.meant(position - 2)
+    if (
+        scope.codes[position] == CODES["SIDE"]
+        and scope.follows(position, "IT")
+        and scope.follows(position - 1, "TO", "WORD", "AT")
+    ):
+        return scope.clause.context if scope.clause.context != scope.subject else None
+    joined = _AND_THEN.match(scope.codes, match.end())
+    pattern = RELATIONS.get(scope.codes[joined.end() : joined.end() + 1]) if joined else None
+    following = pattern.match(scope.codes, joined.end()) if pattern and joined else None
+    return scope.object(following) if following else None
+
+
+def _stands_alone(scope: Scope, match: re.Match[str]) -> bool:
+    """Whether a relation without an object compares with the other region, and is not "a larger chair"."""
+    if scope.terse:
+        return True
+    start, code = match.start(), scope.codes[match.start()]
+    before = scope.codes[max(0, start - 2) : start]
+    if not _ALONE.match(scope.codes, match.end()):
+        return False
+    if code == CODES["SIDE"]:
+        return match["image"] is None and (CODES["MORE"] in before or CODES["FARTHER"] in before)
+    if code in (CODES["FRONT"], CODES["OVER"]):
+        return match.end() == len(scope.codes) and CODES["BE"] in before
+    return True
+
+
+def _contrast(scope: Scope, kind: str, match: re.Match[str], begin: int) -> Iterator[Statement]:
+    """Two halves that relate the regions to each other: "A is on the left, B on the right"."""
+    if scope.codes[match.start()] != CODES["SIDE"] or match["image"] or len(scope.subject) != 1:
+        return
+    before, here = scope.memory.side, scope.statement(kind, scope.subject, begin, match.end())
+    if before and before[0] != kind and before[1] != scope.subject:
+        yield replace(before[2], regions=before[1] + scope.subject)
+        yield replace(here, regions=scope.subject + before[1])
+    scope.memory.side = (kind, scope.subject, here)
+
+
+def _reference(scope: Scope) -> Regions:
+    """What the clause compares with from the outset: "compared to B, A is wider"."""
+    match = _REFERENCE.search(scope.codes)
+    return scope.meant(match.start("object")) if match else ()
