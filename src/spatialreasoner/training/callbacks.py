@@ -12,10 +12,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from spatialreasoner import records
 
 _TIMED = ("runtime", "per_second")
+_SUMMARY = "train_loss"  # of the last entry: transformers averages it over the steps since the last resume
 
 
 class MetricsFile(TrainerCallback):
-    """Writes each log as a line; times are left out, so that the same run writes the same bytes.
+    """Writes each log as a line; times and the closing summary are left out, so that the same run writes the same bytes.
 
     On resume the file begins again from the checkpoint's own history: nothing twice, nothing of steps that were lost.
     """
@@ -26,13 +27,13 @@ class MetricsFile(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Start the file with what the checkpoint knows."""
         if state.is_world_process_zero:
-            records.write_jsonl(self.path, [_untimed(entry) for entry in state.log_history])
+            records.write_jsonl(self.path, history(state))
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
     ) -> None:
         """Append the newest entry."""
-        if state.is_world_process_zero and state.log_history:
+        if state.is_world_process_zero and _SUMMARY not in (logs or {}):
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(_untimed(state.log_history[-1])) + "\n")
 
@@ -70,5 +71,10 @@ class ProgressBar(TrainerCallback):
         self._bar.stop()
 
 
+def history(state: TrainerState) -> list[dict[str, Any]]:
+    """What a run has logged so far, without times and closing summary."""
+    return [_untimed(entry) for entry in state.log_history if _SUMMARY not in entry]
+
+
 def _untimed(entry: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if not any(word in key for word in _TIMED)}
+    return {key: entry[key] for key in sorted(entry) if not any(word in key for word in _TIMED)}

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError
@@ -37,6 +38,17 @@ def latest_checkpoint(folder: str | Path) -> Path | None:
 
 class SafeCheckpoints(_Base):
     """Mixed into a trainer, before it: its checkpoints hold no pickle, and it reads none."""
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        refuse_pickles(resume_from_checkpoint)
+        model = self.model if model is None else model
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled or not isinstance(model, PreTrainedModel):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        # save_pretrained writes some families (LLaVA) under their old names; the trainer's own loader does not translate
+        # them back, warns, and would go on from the weights of the start
+        saved = type(model).from_pretrained(resume_from_checkpoint, dtype=model.dtype, use_safetensors=True)
+        model.load_state_dict(saved.state_dict())
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:

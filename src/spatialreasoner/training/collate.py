@@ -4,8 +4,9 @@ Pairs are packed without padding: one sequence ``prompt, chosen, rejected`` a pa
 picture once. `forward` and `shared_prefix` lay this out for the model.
 
 Segments are spans of characters. A token belongs to the segment that holds most of its characters (the earlier one on a
-tie), found through the tokenizer's offsets, never by tokenizing segments apart. Tags, whatever else lies between segments,
-and the end-of-turn token belong to no segment; `markup` says what becomes of them:
+tie), even where the rest of it is a tag, so that no character of a segment goes without; it is found through the
+tokenizer's offsets, never by tokenizing segments apart. Tags, whatever else lies between segments, and the end-of-turn
+token belong to no segment; `markup` says what becomes of them:
 
 - ``base``: they take part with the base beta, so that alpha = 0 is DPO of the whole response (the default);
 - ``drop``: they take no part (the paper's formula to the letter);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -50,13 +51,17 @@ def train(
     _require_extra()
     base = _resolve(model, kind, data, out, config)
     from spatialreasoner.training.build import build_trainer
+    from spatialreasoner.training.callbacks import history
 
-    trainer = build_trainer(kind, config, base, _read(kind, data), out)
-    records.write_config(out, f"train {kind}", record, name=SETTINGS_FILE)
-    _fit(trainer, out)
-    _save(trainer, out)
+    with warnings.catch_warnings():
+        # TRL reads names that transformers has renamed
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
+        trainer = build_trainer(kind, config, base, _read(kind, data), out)
+        records.write_config(out, f"train {kind}", record, name=SETTINGS_FILE)
+        _fit(trainer, out)
+        _save(trainer, out)
     if trainer.is_world_process_zero():
-        last = {key: value for entry in trainer.state.log_history for key, value in entry.items()}
+        last = history(trainer.state)[-1] if trainer.state.log_history else {}
         write_card(out, kind=kind, base=model, data=described, config=asdict(config), metrics=last)
 
 
@@ -133,5 +138,6 @@ def _save(trainer: Trainer, out: Path) -> None:
 
     if is_peft_model(trainer.model):
         trainer.save_model(str(out / "adapter"))
-        trainer.model = trainer.model.merge_and_unload()  # pyright: ignore
+        merged: Any = trainer.model
+        trainer.model = merged.merge_and_unload()
     trainer.save_model(str(out))

@@ -1,0 +1,265 @@
+"""Steps a second and peak memory of FDPOTrainer against TRL's DPOTrainer: same model, pairs, batch and precision.
+
+    python benchmarks/fdpo.py                              # Qwen2.5-VL shape, 58M parameters, CPU, float32
+    python benchmarks/fdpo.py --device cuda --shape 3b     # the shape of Qwen2.5-VL-3B, random weights, bfloat16
+
+A pair is one picture of 784 tokens, 216 tokens of text and two responses of 250: prompt to response 4 to 1. Each trainer runs
+in a process of its own; the whole step is timed (pictures, forward, backward, optimizer). Memory is the peak above what the
+imports take. The bound is what counting multiplications allows. Exits with 1 where a limit is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+PROMPT_TEXT, PICTURE, RESPONSE = 216, 784, 250
+LIMITS = {"live": 1.6, "cached": 2.2}
+SHAPES: dict[str, dict[str, Any]] = {
+    "60m": {
+        "text": {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 12, "num_attention_heads": 8,
+                 "num_key_value_heads": 2, "vocab_size": 8192},
+        "vision": {"depth": 4, "hidden_size": 384, "intermediate_size": 1024, "num_heads": 6, "out_hidden_size": 512,
+                   "fullatt_block_indexes": [3]},
+        "mrope_section": [8, 12, 12],
+    },
+    "3b": {
+        "text": {"hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 36, "num_attention_heads": 16,
+                 "num_key_value_heads": 2, "vocab_size": 151936},
+        "vision": {"depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 2048},
+        "mrope_section": [16, 24, 24],
+    },
+}  # fmt: skip
+
+
+def main() -> None:
+    """Run every trainer in turn and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--shape", choices=list(SHAPES), default="60m")
+    parser.add_argument("--batch", type=int, default=1, help="pairs in a batch")
+    parser.add_argument("--steps", type=int, default=4, help="steps timed, after one that is not")
+    parser.add_argument("--rounds", type=int, default=2, help="how often all are run; the fastest round of each counts")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the choice to torch")
+    parser.add_argument("--checkpointing", action="store_true", help="gradient checkpointing, for all alike")
+    parser.add_argument("--worker", choices=["trl", "live", "cached"], help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        print("RESULT " + json.dumps(measure(args)))
+        return
+    results = [{kind: run_worker(kind) for kind in ("trl", "live", "cached")} for _ in range(args.rounds)]
+    report({kind: min((each[kind] for each in results), key=lambda result: result["seconds"]) for kind in results[0]})
+
+
+def run_worker(kind: str) -> dict[str, Any]:
+    """Measure one trainer in a fresh process."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--worker", kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if done.returncode or not lines:
+        raise SystemExit(f"{kind} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return json.loads(lines[0].removeprefix("RESULT "))
+
+
+def report(best: dict[str, dict[str, Any]]) -> None:
+    """Print the comparison; exit with 1 where a limit is missed."""
+    trl, met = best["trl"], True
+    print(f"{trl['parameters'] / 1e6:.1f}M parameters, {trl['machine']}, torch {trl['torch']}, trl {trl['trl']}")
+    print(f"{'':8}{'steps/s':>9}{'ratio':>8}{'limit':>8}{'bound':>8}{'of bound':>10}{'memory':>11}{'of TRL':>8}")
+    for kind, result in best.items():
+        ratio = trl["seconds"] / result["seconds"]
+        bound = trl["operations"] / result["operations"]
+        share = result["memory"] / trl["memory"]
+        limit = LIMITS.get(kind)
+        met &= limit is None or (ratio >= limit and ratio >= 0.85 * bound and share <= 0.75)
+        print(
+            f"{kind:8}{1 / result['seconds']:9.3f}{ratio:8.2f}{limit or 1:8.2f}{bound:8.2f}{ratio / bound:10.0%}"
+            f"{result['memory'] / 2**20:8.0f}MiB{share:8.0%}"
+        )
+    print("limits met" if met else "LIMITS MISSED (ratio, 85% of the bound, or 75% of the memory)")
+    raise SystemExit(0 if met else 1)
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Train some steps; seconds a step (median), peak memory in bytes, operations a step."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    import torch
+    import transformers
+    import trl
+    from datasets import Dataset
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
+
+    from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+
+    transformers.logging.set_verbosity_error()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    before = memory(args.device)
+    model, processor = build(args.shape, args.device)
+    rows = pairs(processor, count=args.batch * (args.steps + 1))
+    timer = clock()
+    with tempfile.TemporaryDirectory() as folder:
+        common: dict[str, Any] = {
+            "output_dir": folder, "per_device_train_batch_size": args.batch, "max_steps": args.steps + 1,
+            "bf16": False, "use_cpu": args.device == "cpu", "report_to": "none", "save_strategy": "no", "disable_tqdm": True,
+            "activation_checkpointing": args.checkpointing, "max_length": None, "logging_steps": 1000, "learning_rate": 1e-6,
+            "dataloader_pin_memory": False,
+        }  # fmt: skip
+        shared: dict[str, Any] = {
+            "processing_class": processor, "train_dataset": Dataset.from_list(rows), "callbacks": [timer]
+        }  # fmt: skip
+        if args.worker == "trl":
+            trainer: Any = DPOTrainer(model, copy.deepcopy(model), DPOConfig(**common), **shared)
+        elif args.worker == "live":
+            trainer = FDPOTrainer(model, FDPOConfig(**common), ref_model=copy.deepcopy(model), **shared)
+        else:
+            trainer = FDPOTrainer(model, FDPOConfig(reference="cached", **common), **shared)
+        trainer.train()
+        assert args.worker == "trl" or trainer._shares
+    return {
+        "seconds": statistics.median(timer.steps[1:]),
+        "memory": memory(args.device) - before,
+        "operations": operations(args.worker, model, args.device),
+        "parameters": sum(each.numel() for each in model.parameters()),
+        "machine": torch.cuda.get_device_name() if args.device == "cuda" else f"{torch.get_num_threads()} CPU threads",
+        "torch": torch.__version__,
+        "trl": trl.__version__,
+    }
+
+
+def memory(device: str) -> int:
+    """Peak memory so far, bytes."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def build(shape: str, device: str) -> tuple[Any, Any]:
+    """A Qwen2.5-VL of that shape with random weights, and its processor."""
+    import torch
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    from spatialreasoner.models import tiny
+
+    small, processor = tiny.make("qwen2_5_vl", [" ".join(WORDS)] * 50, image_size=784)
+    ids = {name: getattr(small.config, name) for name in ("image_token_id", "video_token_id", "vision_start_token_id")}
+    parts = SHAPES[shape]
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": parts["mrope_section"]}
+    text = {**parts["text"], "rope_parameters": rope, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0}
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=parts["vision"], **ids)
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = Qwen2_5_VLForConditionalGeneration(config)
+    return model.to(torch.bfloat16 if device == "cuda" else torch.float32), processor
+
+
+WORDS = [
+    "the",
+    "red",
+    "box",
+    "on",
+    "floor",
+    "is",
+    "left",
+    "of",
+    "blue",
+    "chair",
+    "and",
+    "about",
+    "two",
+    "metres",
+    "behind",
+    "it",
+]
+
+
+def pairs(processor: Any, *, count: int) -> list[dict[str, Any]]:
+    """Pairs of exactly the stated lengths."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+
+    def text(tokens: int) -> str:
+        """Words of one token each."""
+        return " " + " ".join(str(rng.choice(SINGLE)) for _ in range(tokens))
+
+    tokenizer = processor.tokenizer
+    SINGLE = [word for word in set(WORDS) if len(tokenizer(" " + word, add_special_tokens=False)["input_ids"]) == 1]
+    rows: list[dict[str, Any]] = []
+    for _ in range(count):
+        sides = {}
+        for side in ("chosen", "rejected"):
+            description = f"<description>{text(60)}</description>\n<reasoning>"
+            have = len(tokenizer(description + "</reasoning><|end|>", add_special_tokens=False)["input_ids"])
+            sides[side] = [{"role": "assistant", "content": f"{description}{text(RESPONSE - have)}</reasoning>"}]
+        rows.append(
+            {
+                "images": [Image.fromarray(rng.integers(0, 255, (784, 784, 3), dtype=np.uint8))],
+                "prompt": [{"role": "user", "content": text(PROMPT_TEXT - 5)}],
+                **sides,
+                "gap_description": float(rng.uniform(0, 3)),
+                "gap_reasoning": float(rng.uniform(0, 5)),
+            }
+        )
+    return rows
+
+
+def operations(kind: str, model: Any, device: str) -> float:
+    """Multiplications that a step needs by the trainer's own plan, up to a common factor.
+
+    Weights times tokens for linear layers, width times pairs of tokens for attention; a backward pass is two forward passes.
+    """
+    prompt = PICTURE + PROMPT_TEXT
+    config = model.config.text_config
+    backbone = sum(each.numel() for name, each in model.model.language_model.named_parameters() if "embed" not in name)
+    vision = sum(each.numel() for each in model.model.visual.parameters()) * 4 * PICTURE
+    head = config.vocab_size * config.hidden_size
+    width = 2 * config.num_hidden_layers * config.hidden_size
+    whole = prompt + RESPONSE
+    if kind == "trl":
+        scored = 2 * (RESPONSE if device == "cuda" else whole)  # off the GPU it scores prompts too
+        forward = 2 * whole * backbone + width * whole**2 + scored * head + 2 * vision
+    else:
+        seen = prompt**2 / 2 + 2 * (RESPONSE * prompt + RESPONSE**2 / 2)
+        forward = (prompt + 2 * RESPONSE) * backbone + width * seen + 2 * RESPONSE * head + vision
+    return forward * (3 if kind == "cached" else 4)
+
+
+def clock() -> Any:
+    """A callback with the seconds of each optimizer step, the loading of its batch included."""
+    import torch
+    from transformers import TrainerCallback
+
+    class Clock(TrainerCallback):
+        def __init__(self) -> None:
+            self.steps: list[float] = []
+            self._last = 0.0
+
+        def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+            self._last = time.perf_counter()
+
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            now = time.perf_counter()
+            self.steps.append(now - self._last)
+            self._last = now
+
+    return Clock()
+
+
+if __name__ == "__main__":
+    main()

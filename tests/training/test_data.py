@@ -1,0 +1,94 @@
+import json
+import shutil
+
+import pytest
+
+from spatialreasoner.errors import MissingFileError, RecordError
+from spatialreasoner.training.data import message_text, read_preferences, read_sft
+
+USER = {"role": "user", "content": "How tall?"}
+
+
+def assistant(text):
+    return [{"role": "assistant", "content": text}]
+
+
+@pytest.fixture
+def write(tmp_path, pictures):
+    (tmp_path / "images").mkdir()
+    shutil.copy(pictures[0], tmp_path / "images" / "a.png")
+
+    def write(**changes):
+        row = {
+            "question_id": "q",
+            "images": ["images/a.png"],
+            "prompt": [USER],
+            "chosen": assistant("1 m"),
+            "rejected": assistant("2 m"),
+            "gap_description": 1,
+            "gap_reasoning": None,
+            "reward_chosen": 9.0,
+            "regions": [],
+        }
+        row = {key: value for key, value in (row | changes).items() if value != "absent"}
+        path = tmp_path / "pairs.jsonl"
+        path.write_text(json.dumps(row) + "\n")
+        return path
+
+    return write
+
+
+def test_preferences_are_read_with_whole_paths_and_gaps(write, tmp_path):
+    row = read_preferences(write())[0]
+    assert row["images"] == [str(tmp_path / "images" / "a.png")]
+    assert row["prompt"] == [USER]
+    assert row["chosen"] == assistant("1 m")
+    assert (row["gap_description"], row["gap_reasoning"]) == (1.0, None)
+    assert set(row) == {"question_id", "images", "prompt", "chosen", "rejected", "gap_description", "gap_reasoning"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"chosen": assistant("2 m")}, RecordError, "row 1: chosen and rejected are the same"),
+        ({"chosen": [USER]}, RecordError, "chosen must be one message of the assistant"),
+        ({"chosen": assistant("  ")}, RecordError, "chosen must be one message of the assistant with text"),
+        ({"prompt": assistant("hm")}, RecordError, "the prompt must end with a message of the user"),
+        ({"prompt": "absent"}, RecordError, "'prompt' is missing"),
+        ({"gap_reasonning": 1.0}, RecordError, "'gap_reasonning' is no segment's gap"),
+        ({"gap_reasoning": "4"}, RecordError, "gap_reasoning must be a number or null"),
+        ({"gap_reasoning": True}, RecordError, "gap_reasoning must be a number or null"),
+        ({"images": ["images/none.png"]}, MissingFileError, "none.png"),
+        ({"images": ["../a.png"]}, RecordError, "leads out of it"),
+        ({"images": ["/etc/passwd"]}, RecordError, "leads out of it"),
+    ],
+)
+def test_wrong_rows_are_refused_with_what_is_wrong(write, changes, error, message):
+    with pytest.raises(error, match=message):
+        read_preferences(write(**changes))
+
+
+def test_other_segments_have_gaps_of_their_names(write):
+    path = write(gap_description="absent", gap_reasoning="absent", gap_plan=2.0)
+    assert read_preferences(path, segments=["plan", "answer"])[0]["gap_plan"] == 2.0
+
+
+def test_sft_rows_end_with_the_answer(tmp_path, write):
+    write()
+    path = tmp_path / "sft.jsonl"
+    path.write_text(json.dumps({"images": ["images/a.png"], "messages": [USER, *assistant("1 m")]}) + "\n")
+    row = read_sft(path)[0]
+    assert (row["prompt"], row["completion"]) == ([USER], assistant("1 m"))
+    path.write_text(json.dumps({"images": [], "messages": [USER, USER]}) + "\n")
+    with pytest.raises(RecordError, match="the last message must be one message of the assistant"):
+        read_sft(path)
+    path.write_text(json.dumps({"images": [], "messages": []}) + "\n")
+    with pytest.raises(RecordError, match="prompt must end"):
+        read_sft(path)
+
+
+def test_blocks_and_text_may_be_mixed(write):
+    blocks = [{"type": "image"}, {"type": "text", "text": "How "}, {"type": "text", "text": "tall?"}]
+    row = read_preferences(write(prompt=[{"role": "user", "content": blocks}]))[0]
+    assert message_text(row["prompt"][0]) == "How tall?"
+    assert message_text(row["chosen"][0]) == "1 m"

@@ -1,0 +1,177 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from spatialreasoner.errors import ConfigError, RecordError
+from spatialreasoner.models.loading import load
+from spatialreasoner.training import callbacks
+from spatialreasoner.training.config import CONFIGS, FdpoConfig, TrainConfig, read_config
+from spatialreasoner.training.run import train
+
+FAST = ("batch_size=2", "accumulation=1", "learning_rate=1e-2", "tiny_width=32", "tiny_image=28", "threads=1")
+
+
+@pytest.fixture
+def data(tmp_path, pairs):
+    """`pairs.jsonl` and `sft.jsonl` in a folder."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for pair in pairs:
+        pair["images"] = [Path(shutil.copy(path, folder)).name for path in pair["images"]]
+    rows = [{"images": pair["images"], "messages": pair["prompt"] + pair["chosen"]} for pair in pairs]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs * 2))
+    (folder / "sft.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows * 2))
+    return folder
+
+
+def metrics(out):
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_sft_then_dpo_then_fdpo(data, tmp_path):
+    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*FAST, "epochs=4"])
+    history = [entry["loss"] for entry in metrics(tmp_path / "sft") if "loss" in entry]
+    assert history[-1] < 0.8 * history[0]
+    for kind in ("dpo", "fdpo"):
+        out = tmp_path / kind
+        train(kind, model=f"hf:{tmp_path / 'sft'}", data=data / "pairs.jsonl", out=out, overrides=[*FAST, "epochs=2"])
+        model, processor = load(out)
+        assert type(model).__name__ == "LlavaForConditionalGeneration"
+        assert metrics(out)[-1]["step"] == 6
+        assert metrics(out)[-1]["rewards/margins"] > 0
+        assert processor.tokenizer.eos_token == "<|end|>"
+        settings = json.loads((out / "training.json").read_text())
+        assert settings["stage"] == f"train {kind}"
+        assert settings["config"]["data"]["rows"] == 6
+        card = (out / "README.md").read_text()
+        assert settings["config"]["data"]["sha256"] in card
+        assert "| beta | 0.1 |" in card
+        assert not [path for path in out.rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".pkl"}]
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, monkeypatch):
+    def run(out):
+        train("fdpo", model="tiny", data=data / "pairs.jsonl", out=out, overrides=[*FAST, "epochs=3", "save_steps=2"])
+
+    run(tmp_path / "whole")
+    last = callbacks.MetricsFile.on_log
+
+    def killed(self, args, state, control, logs=None, **kwargs):
+        if state.global_step == 5:
+            raise KeyboardInterrupt
+        last(self, args, state, control, logs=logs, **kwargs)
+
+    monkeypatch.setattr(callbacks.MetricsFile, "on_log", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut")
+    monkeypatch.undo()
+    assert not (tmp_path / "cut" / "README.md").exists()
+    run(tmp_path / "cut")
+    for name in ("model.safetensors", "metrics.jsonl", "training.json", "README.md", "reference.jsonl"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_a_finished_run_is_left_alone_and_another_is_refused(data, tmp_path):
+    def run(*overrides):
+        train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*FAST, *overrides])
+
+    run("max_steps=1")
+    before = (tmp_path / "out" / "model.safetensors").stat().st_mtime_ns
+    run("max_steps=1")
+    assert (tmp_path / "out" / "model.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(ConfigError, match=r"holds another run.*max_steps.*another --out"):
+        run("max_steps=2")
+
+
+def test_lora_saves_a_merged_model_and_the_adapter(data, tmp_path):
+    options = [*FAST, "max_steps=3"]
+    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
+    out = tmp_path / "lora"
+    lora = [*options, "lora_rank=4", "lora_alpha=8"]
+    train("fdpo", model=str(tmp_path / "base"), data=data / "pairs.jsonl", out=out, overrides=lora)
+    assert (out / "adapter" / "adapter_model.safetensors").is_file()
+    base, merged = load(tmp_path / "base")[0].state_dict(), load(out)[0].state_dict()
+    changed = {name for name in base if not torch.equal(base[name], merged[name])}
+    assert changed
+    assert all("language_model" in name and "proj" in name for name in changed)
+
+
+def test_a_frozen_vision_tower_stays_as_it_is(data, tmp_path):
+    options = [*FAST, "max_steps=2", "freeze_vision=true"]
+    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
+    before, after = load(tmp_path / "out" / "tiny")[0].state_dict(), load(tmp_path / "out")[0].state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not any("vision_tower" in name for name in changed)
+
+
+def test_equal_gaps_are_no_fdpo(data, tmp_path, pairs):
+    rows = [pair | {"gap_description": 2.0, "gap_reasoning": 2.0} for pair in pairs]
+    (data / "equal.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ConfigError, match="no pair has gaps that differ"):
+        train("fdpo", model="tiny", data=data / "equal.jsonl", out=tmp_path / "out", overrides=FAST)
+
+
+def test_a_segment_that_no_answer_has_is_refused(data, tmp_path, pairs):
+    for pair in pairs:
+        for side in ("chosen", "rejected"):
+            pair[side][0]["content"] = f"{side} without a boundary"
+    (data / "plain.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
+    with pytest.raises(ConfigError, match="segment 'description' has no tokens in any of 3 pairs"):
+        train("dpo", model="tiny", data=data / "plain.jsonl", out=tmp_path / "out", overrides=FAST)
+
+
+def test_a_file_of_the_other_kind_is_refused(data, tmp_path):
+    with pytest.raises(RecordError, match="'messages' is missing"):
+        train("sft", model="tiny", data=data / "pairs.jsonl", out=tmp_path / "out", overrides=FAST)
+
+
+@pytest.mark.parametrize("model", ["hf:/nowhere/at/all", "no-such-owner/no-such-model"])
+def test_a_model_that_is_not_there_is_the_users_error(data, tmp_path, model):
+    with pytest.raises(ConfigError, match="cannot load a vision-language model"):
+        train("sft", model=model, data=data / "sft.jsonl", out=tmp_path / "out", overrides=FAST)
+
+
+def test_settings_come_from_defaults_file_and_overrides_in_that_order(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("beta: 0.2\nlearning_rate: 1e-6\nmarkup: drop\n")
+    config = read_config(FdpoConfig, file, ["beta=0.3", "alpha=0.1", "shared_prefix=false"])
+    assert (config.beta, config.alpha, config.learning_rate, config.markup) == (0.3, 0.1, 1e-6, "drop")
+    assert config.shared_prefix is False
+    assert config.lam == 0.6
+    assert config.weight_decay == 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "override", "message"),
+    [
+        ("sft", "alpha=0.3", "unknown setting 'alpha'"),
+        ("dpo", "alpha=0.3", "unknown setting 'alpha'"),
+        ("fdpo", "alhpa=0.3", "did you mean 'alpha'"),
+        ("fdpo", "beta", "expected key=value"),
+        ("fdpo", "markup=nothing", "setting markup"),
+        ("sft", "batch_size=two", "setting batch_size"),
+        ("sft", "batch_size=0", "batch_size must be greater than 0"),
+        ("sft", "seed=[", "not YAML"),
+    ],
+)
+def test_wrong_settings_are_refused_with_a_hint(kind, override, message):
+    with pytest.raises(ConfigError, match=message):
+        read_config(CONFIGS[kind], None, [override])
+
+
+def test_a_file_that_is_no_mapping_is_refused(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("- beta\n")
+    with pytest.raises(ConfigError, match="expected settings"):
+        read_config(TrainConfig, file, [])
+
+
+def test_saved_weights_are_named_as_transformers_names_them(data, tmp_path):
+    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*FAST, "max_steps=1"])
+    names = set(load_file(tmp_path / "out" / "model.safetensors"))
+    assert names == set(load_file(tmp_path / "out" / "tiny" / "model.safetensors"))
