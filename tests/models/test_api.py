@@ -12,7 +12,7 @@ import pytest
 
 from builders import build_scene
 from spatialreasoner.errors import BusyError, ConfigError, EndpointError
-from spatialreasoner.models.api import ApiConfig, ApiPolicy, messages, split_name
+from spatialreasoner.models.api import ApiConfig, ApiPolicy, known_price, messages, split_name
 from spatialreasoner.models.scripted import scripted
 from spatialreasoner.responses import stages
 from spatialreasoner.scene.measure import Measured
@@ -225,6 +225,11 @@ def test_torn_json_is_a_bad_reply(serve, shown):
     with pytest.raises(BusyError) as caught:
         complete(ApiPolicy(f"api:m@{server.url}"), shown)
     assert caught.value.kind == "bad reply"
+
+
+def test_prices_are_known_for_hosted_models_only():
+    assert known_price("gpt-4o") == (2.5, 10.0)
+    assert known_price("my-own-model") is None
 
 
 def test_a_server_that_is_not_there(shown):

@@ -12,7 +12,7 @@ from spatialreasoner.scene.questions import ask
 from spatialreasoner.search.budget import Price
 from spatialreasoner.search.endpoint import Limits
 from spatialreasoner.search.m3cts import SearchConfig
-from spatialreasoner.search.run import RunConfig, run_search
+from spatialreasoner.search.run import RunConfig, forecast, run_search
 from spatialreasoner.search.tree import from_json
 from spatialreasoner.types import METRES_PER, RewardBreakdown, Trajectory
 
@@ -167,6 +167,19 @@ def test_without_any_usable_policy_every_question_says_why(job):
     assert len(result.unfinished) == 12
     assert "no credit" in next(iter(result.unfinished.values()))
     assert result.summary["questions"] == 0
+
+
+def test_a_forecast_bounds_what_a_run_takes(job):
+    limits = {p.name: Limits(max_tokens=2000, price=Price(prompt=1, completion=4)) for p in job["policies"]}
+    config = RunConfig(limits=limits)
+    ahead = forecast(12, list(limits), config)
+    result = run_search(**{**job, "config": config})
+    assert ahead.least_calls == 12 * (3 + 3)
+    assert ahead.most_calls == 12 * (20 + 3 + 16)
+    assert ahead.most_cost == 12 * (20 + 6 + 16) * 2000 * 4 / 1e6
+    assert ahead.least_calls <= result.summary["calls"] <= ahead.most_calls
+    assert result.summary["tokens"] <= ahead.most_tokens
+    assert result.summary["cost"] <= ahead.most_cost
 
 
 def test_names_must_differ_and_limits_must_be_used(job):

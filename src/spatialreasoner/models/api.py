@@ -218,6 +218,23 @@ def split_name(name: str) -> tuple[str, str]:
     return match["model"], match["url"].rstrip("/")
 
 
+def known_price(model: str) -> tuple[float, float] | None:
+    """What a hosted model costs, US dollars per million tokens read and written, as genai-prices knows; None if it does not.
+
+    Raises:
+        MissingExtraError: If the `genai-prices` package is not installed.
+    """
+    try:
+        from genai_prices import Usage, calc_price
+    except ImportError:
+        raise MissingExtraError("prices of hosted models need genai-prices: pip install 'spatialreasoner[api]'") from None
+    try:
+        price = calc_price(Usage(input_tokens=1_000_000, output_tokens=1_000_000), model_ref=model)
+    except LookupError:
+        return None
+    return float(price.input_price), float(price.output_price)
+
+
 def messages(prompt: Prompt, picture: str, *, prefill: bool) -> list[dict[str, Any]]:
     """The chat that asks for a continuation: instructions, picture and request, and the prefix in one of two ways.
 

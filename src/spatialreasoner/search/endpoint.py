@@ -69,6 +69,7 @@ class Endpoint:
         self.stopped: EndpointError | None = None
         self.failures: Counter[str] = Counter()
         self.calls = 0
+        self.in_flight = 0
         self._policy, self._journal, self._budget = policy, journal, budget
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._pace = _Pace(limits.per_minute)
@@ -129,6 +130,7 @@ class Endpoint:
             reserved = (self.limits.max_tokens * n, self.limits.price.most(self.limits.max_tokens * n))
             self._budget.reserve(*reserved)
             self.calls += 1
+            self.in_flight += 1
             used = (0, 0)
             try:
                 async with asyncio.timeout(self.limits.timeout):
@@ -143,6 +145,7 @@ class Endpoint:
                 self.stopped = error
                 raise
             finally:
+                self.in_flight -= 1
                 self._budget.settle(sum(used), self.limits.price.cost(*used), reserved=reserved)
         return completions
 

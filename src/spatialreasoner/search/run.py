@@ -66,6 +66,42 @@ class RunConfig:
                 raise ConfigError(f"{name} must be at least {least}; got {getattr(self, name)}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What a run can take, before anything is sent; retries and what the journal holds already are not counted.
+
+    Attributes:
+        least_calls: Requests if every first round finds a right answer.
+        most_calls: Requests if none is found and every sample must be drawn anew.
+        most_tokens: Tokens then, by the limits' largest request.
+        most_cost: Money then.
+    """
+
+    least_calls: int
+    most_calls: int
+    most_tokens: int
+    most_cost: float
+
+
+def forecast(num_questions: int, policies: Sequence[str], config: RunConfig) -> Forecast:
+    """What a run of these policies can take.
+
+    >>> forecast(10, ["a", "b"], RunConfig(candidates=0)).most_calls  # 20 model-rounds and 2 calls for samples each
+    220
+    """
+    limits = [config.limits.get(name, Limits()) for name in policies]
+    sampling = len(limits) if config.samples_per_policy else 0
+    replies = config.search.max_model_rounds * config.search.samples + len(limits) * config.samples_per_policy
+    replies = num_questions * (replies + 2 * config.candidates)
+    first = min(len(limits), config.search.max_model_rounds)
+    return Forecast(
+        least_calls=num_questions * (first + sampling),
+        most_calls=num_questions * (config.search.max_model_rounds + sampling + 2 * config.candidates),
+        most_tokens=replies * max(limit.max_tokens for limit in limits),
+        most_cost=replies * max(limit.price.most(limit.max_tokens) for limit in limits),
+    )
+
+
 @dataclass(kw_only=True)
 class Progress:
     """Where a run stands, for displays.
@@ -75,6 +111,7 @@ class Progress:
         finished: Questions done, those of earlier processes included.
         found: Questions done with a right path.
         trajectories: Candidates written for them.
+        right: Those of them that are right.
         budget: What is spent.
         endpoints: The policies, with their calls, failures and what stopped them.
         unfinished: Why questions were given up, by their id.
@@ -84,6 +121,7 @@ class Progress:
     finished: int = 0
     found: int = 0
     trajectories: int = 0
+    right: int = 0
     budget: Budget
     endpoints: Sequence[Endpoint]
     unfinished: dict[str, str] = field(default_factory=dict[str, str])
@@ -245,6 +283,7 @@ class _Run:
         self.progress.finished += 1
         self.progress.found += row["counts"]["outcome"] == "found"
         self.progress.trajectories += row["counts"]["trajectories"]
+        self.progress.right += row["counts"]["right"]
 
     def _known(self, key: str) -> dict[str, Any] | None:
         """The rows of a finished question, or None if it is not finished or its rows cannot be read."""
