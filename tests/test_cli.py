@@ -17,7 +17,8 @@ from PIL import Image
 from spatialreasoner.cli import main
 
 COMMANDS = (
-    ["demo"], ["scenes"], ["scenes", "synthetic"], ["scenes", "rgbd"], ["questions"], ["search"], ["reward"], ["pairs"],
+    ["demo"], ["scenes"], ["scenes", "synthetic"], ["scenes", "rgbd"], ["scenes", "images"],
+    ["questions"], ["search"], ["reward"], ["pairs"],
     ["train"], ["generate"], ["score"], ["report"], ["app"],
 )  # fmt: skip
 
@@ -108,6 +109,8 @@ BAD = [
     ("scenes", "synthetic", "--count", "1", "--width", "0", "--out", "{out}"),
     ("scenes", "rgbd", "{missing}", "--out", "{out}"),
     ("scenes", "rgbd", "{made}", "--out", "{out}"),
+    ("scenes", "images", "{missing}", "--depth", "{missing}", "--masks", "{missing}", "--out", "{out}"),
+    ("scenes", "images", "{made}/scenes/images", "--depth", "{missing}", "--masks", "{missing}", "--out", "{out}"),
     ("questions", "{missing}", "--out", "{out}"),
     ("questions", "{made}/scenes", "--per-scene", "0", "--out", "{out}"),
     ("questions", "{made}/questions.jsonl", "--out", "{out}"),

@@ -79,7 +79,7 @@ def demo(
 @scenes_app.command("synthetic")
 def scenes_synthetic(
     out: Out,
-    count: Annotated[int, typer.Option(help="How many scenes.", min=1, max=10_000_000)] = 100,
+    count: Annotated[int, typer.Option(help="How many scenes.", min=1, max=1_000_000)] = 100,
     seed: Seed = 0,
     width: Annotated[int, typer.Option(help="Width of the pictures, pixels.", min=32, max=4096)] = 128,
     height: Annotated[int, typer.Option(help="Height of the pictures, pixels.", min=32, max=4096)] = 128,
@@ -103,6 +103,34 @@ def scenes_rgbd(
 
     with stage(f"read {len(folders)} folders", len(folders)) as advance:
         written = rgbd.write(folders, out, progress=advance)
+    typer.echo(f"{written} scenes in {out}")
+
+
+@scenes_app.command("images")
+def scenes_images(
+    folder: Annotated[Path, typer.Argument(help="A folder of photos.", show_default=False)],
+    out: Out,
+    depth: Annotated[
+        str, typer.Option(help="A depth-estimation model of transformers: a folder or a repository.", show_default=False)
+    ],
+    masks: Annotated[
+        str, typer.Option(help="A SAM model of transformers, or a COCO .json of boxes and polygons.", show_default=False)
+    ],
+    fov: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Horizontal field of view, degrees, of photos whose EXIF does not tell the focal length."),
+    ] = None,
+) -> None:
+    """Make scenes of any photos: depth and masks by models, the camera from EXIF or a stated field of view."""
+    from spatialreasoner.models.depth import TransformersDepth
+    from spatialreasoner.models.masks import TransformersMasks
+    from spatialreasoner.scene import images
+    from spatialreasoner.scene.coco import CocoRegions
+
+    config = images.ImagesConfig(folder=str(folder), depth=depth, masks=masks, field_of_view=fov)
+    finder = CocoRegions(Path(masks)) if masks.endswith(".json") else TransformersMasks(masks)
+    with stage(f"read the photos of {folder}") as advance:
+        written = images.write(config, out, TransformersDepth(depth), finder, progress=advance)
     typer.echo(f"{written} scenes in {out}")
 
 
