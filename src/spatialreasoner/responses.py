@@ -29,12 +29,16 @@ _CONCLUSION = re.compile(
     r"^[ \t]{0,8}#{0,4}[ \t]{0,8}\*{0,2}in conclusion\b\*{0,2}[:,.]?\*{0,2}[ \t]{0,8}\n?|\bin conclusion[:,][ \t]{0,8}|(?=\bthe final answer is\b)",
     re.IGNORECASE | re.MULTILINE,
 )
+_CONCLUDES = re.compile(r"in conclusion|the final answer", re.IGNORECASE)
+"""Every conclusion holds these words; searching for them first spares most texts the whole pattern."""
 _REASONING = re.compile(
     r"^[ \t]{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:rationales?|reasoning|let['’]s think step by step|step 1)\b"
     r"|\blet['’]s think step by step\b|^[ \t]{0,8}\*{0,2}step 1\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_DESCRIPTION = re.compile(r"\s{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:image )?description\*{0,2}[:.]?\*{0,2}[ \t]{0,8}\n?", re.IGNORECASE)
+_DESCRIPTION = re.compile(
+    r"\s{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:image )?description\*{0,2}[:.]?\*{0,2}[ \t]{0,8}\n?", re.IGNORECASE
+)
 _STAGE = re.compile(
     r"(?:<reasoning>\s{0,8})?#{2,4}[ \t]{0,8}(?P<name>rationale|step (?P<number>\d{1,4})|in conclusion)\b[:.]?[ \t]{0,8}",
     re.IGNORECASE,
@@ -117,8 +121,11 @@ def _description(text: str) -> tuple[tuple[int, int], int]:
 
 def _conclusion_start(text: str, start: int) -> int | None:
     """Where the words of the last conclusion begin, or None."""
+    said = _CONCLUDES.search(text, start)
+    if said is None:
+        return None
     last = None
-    for match in _CONCLUSION.finditer(text, start):
+    for match in _CONCLUSION.finditer(text, max(start, text.rfind("\n", 0, said.start()) + 1)):
         last = match
     return None if last is None else last.end()
 

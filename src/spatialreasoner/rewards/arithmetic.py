@@ -38,6 +38,11 @@ _CALCULATION = re.compile(
 _CONVERSION = re.compile(
     rf"(?<![\w.,])(?P<left>{_NUMBER}[ -]?{_UNIT})(?: ?\((?:or |= ?|≈ ?)?|,? (?:or|i\.e\.),? ){_ABOUT}(?={_RESULT})"
 )
+_NEXT = "(?=[^a-z]|about|appr|rough|arou)"
+_LINK = rf"(?: ?[=≈≃]|,?(?: which)? (?:{_IS}) {_NEXT}|,? (?:or|i\.e\.),? | ?\((?:or )?{_NEXT})"
+_HINT = re.compile(rf"\d ?(?:[a-z\"']{{1,11}})?[)|²³]{{0,4}}(?: squared)?{_LINK}")
+"""Cheap to search for: a number with what stands between both sides of an equality. Most texts have none."""
+
 _PIECE = re.compile(
     rf"(?P<number>{_NUMBER})(?:[ -]?(?P<unit>{_UNIT}))?"
     r"|(?P<sign>plus|minus|times|divided by|multiplied by|squared|sqrt|\^ ?[23]|[-+*/x·÷()|√²³])"
@@ -82,8 +87,22 @@ def checks(text: str) -> list[Check]:
     [('75 + 20 = 95 cm', True), ('2 m is 7.6 ft', False)]
     """
     folded = text if text.isascii() else text.translate(_FOLD)
-    found = [*_CALCULATION.finditer(folded), *_CONVERSION.finditer(folded)]
-    return [check for match in sorted(found, key=re.Match.start) if (check := _check(match, text)) is not None]
+    found = [match for begin, end in _lines(folded) for match in _matches(folded, begin, end)]
+    return [check for match in found if (check := _check(match, text)) is not None]
+
+
+def _lines(folded: str) -> Iterator[tuple[int, int]]:
+    """Where the lines are that may hold an equality."""
+    end = 0
+    while (hint := _HINT.search(folded, end)) is not None:
+        begin, end = folded.rfind("\n", 0, hint.start()) + 1, folded.find("\n", hint.end())
+        end = len(folded) if end < 0 else end
+        yield begin, end
+
+
+def _matches(folded: str, begin: int, end: int) -> list[re.Match[str]]:
+    found = [*_CALCULATION.finditer(folded, begin, end), *_CONVERSION.finditer(folded, begin, end)]
+    return sorted(found, key=re.Match.start)
 
 
 def _check(match: re.Match[str], text: str) -> Check | None:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from spatialreasoner.rewards.assertions import RELATIONS, Assertion, Quantity, Relation
 from spatialreasoner.scene.measure import CONVERSE, TIE, Measured
 from spatialreasoner.scene.questions import QUANTITY_OF, relation_of
-from spatialreasoner.types import METRES_PER, Question
+from spatialreasoner.types import METRES_PER, Category, Question
 
 FULL = 4.0
 """The largest value of a reward."""
@@ -113,20 +114,10 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Verd
         assertion: The statement.
     """
     weight = (HEDGED if assertion.hedged else 1.0) * (1.0 if is_asked(question, assertion) else AUXILIARY)
-    names = scene_regions(question, assertion.regions)
-    if names is None:
-        unknown = [name for name in assertion.regions if scene_regions(question, (name,)) is None]
-        reason = f"the question has no {', '.join(unknown)}"
-        return Verdict(assertion=assertion, score=0.0, weight=weight, reason=reason)
-    if len(names) != ARITY.get(assertion.kind, 2) and assertion.unit != "times":
-        reason = f"a statement of {assertion.kind} about {len(names)} regions cannot be verified"
-        return Verdict(assertion=assertion, score=None, weight=weight, reason=reason)
-    if len(set(names)) < len(names):
-        return Verdict(assertion=assertion, score=0.0, weight=weight, reason=f"it compares {names[0]} with itself")
-    verdict = _check(measured, assertion, names)
-    if assertion.negated and verdict.score is not None:
-        verdict = replace(verdict, score=1.0 - verdict.score)
-    return replace(verdict, weight=weight)
+    score, truth, reason = _judge(measured, question, assertion)
+    if assertion.negated and score is not None and truth is not None:  # what cannot be is not made true by a "not"
+        score = 1.0 - score
+    return Verdict(assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
 
 
 def scene_regions(question: Question, names: Sequence[str]) -> tuple[str, ...] | None:
@@ -139,14 +130,20 @@ def scene_regions(question: Question, names: Sequence[str]) -> tuple[str, ...] |
 
 def is_asked(question: Question, assertion: Assertion) -> bool:
     """Whether the statement is about the very relation or quantity that the question asks for (W_c = 1)."""
-    own = tuple(f"region{number}" for number in range(1, len(question.region_ids) + 1))
-    relation = relation_of(question.category)
+    kinds, regions = _asked(question.category, len(question.region_ids))
+    return assertion.kind in kinds and assertion.regions in regions and (assertion.unit != "times" or len(kinds) > 1)
+
+
+@lru_cache
+def _asked(category: Category, num_regions: int) -> tuple[frozenset[str], frozenset[tuple[str, ...]]]:
+    """The kinds of statement that a question asks for, and the regions they must be about."""
+    own = tuple(f"region{number}" for number in range(1, num_regions + 1))
+    relation = relation_of(category)
     if relation is not None:
-        return assertion.kind in {relation, CONVERSE[relation]} and set(assertion.regions) == set(own[:2])
-    quantity = QUANTITY_OF[question.category]
+        return frozenset({relation, CONVERSE[relation]}), frozenset({own[:2], own[1::-1]})
+    quantity = QUANTITY_OF[category]
     asked = own[: ARITY.get(quantity, 2)]
-    same = set(assertion.regions) == set(asked) if quantity in _SYMMETRIC else assertion.regions == asked
-    return assertion.kind == quantity and assertion.unit != "times" and same
+    return frozenset({quantity}), frozenset({asked, asked[::-1]} if quantity in _SYMMETRIC else {asked})
 
 
 def reward(verdicts: Sequence[Verdict]) -> SpatialScore:
@@ -214,29 +211,41 @@ def noise(distance: float) -> float:
     return NOISE_FLOOR + NOISE_SHARE * distance
 
 
-def _check(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> Verdict:
+_Outcome = tuple[float | None, float | None, str]
+"""r, the truth and the reason of a statement that is not denied."""
+
+
+def _judge(measured: Measured, question: Question, assertion: Assertion) -> _Outcome:
+    names = scene_regions(question, assertion.regions)
+    if names is None:
+        unknown = [name for name in assertion.regions if scene_regions(question, (name,)) is None]
+        return 0.0, None, f"the question has no {', '.join(unknown)}"
+    if len(names) != ARITY.get(assertion.kind, 2) and assertion.unit != "times":
+        return None, None, f"a statement of {assertion.kind} about {len(names)} regions cannot be verified"
+    if len(set(names)) < len(names):
+        return 0.0, None, f"it compares {names[0]} with itself"
     if assertion.unit == "times":
-        return _check_ratio(measured, assertion, names)
+        return _judge_ratio(measured, assertion, names)
     if assertion.kind in RELATIONS:
-        return _check_relation(measured, assertion, names)
-    return _check_quantity(measured, assertion, names)
+        return _judge_relation(measured, assertion, names)
+    return _judge_quantity(measured, assertion, names)
 
 
-def _check_relation(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> Verdict:
+def _judge_relation(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
     relation = cast("Relation", assertion.kind)
     comparison = measured.compare(relation, names[0], names[1])
     difference = comparison.difference
     if difference is None:
-        return Verdict(assertion=assertion, score=None, reason=comparison.reason or "unknown")
+        return None, None, comparison.reason or "unknown"
     margin = _margin(measured, relation, names, comparison.scale)
     unit = "m³" if relation in {"big", "small"} else "m"
     reason = f"measured: {difference:+.2f} {unit}, noise {margin:.2f} {unit}"
     if abs(difference) <= margin:
-        return Verdict(assertion=assertion, score=None, truth=difference, reason=f"inside the noise ({reason})")
+        return None, difference, f"inside the noise ({reason})"
     score = 1.0 if difference > 0 else 0.0
     if assertion.value is not None and score:
         score = value_score(assertion.value, difference, noise=margin, high=assertion.high)
-    return Verdict(assertion=assertion, score=score, truth=difference, reason=reason)
+    return score, difference, reason
 
 
 def _margin(measured: Measured, relation: Relation, names: tuple[str, ...], scale: float) -> float:
@@ -267,33 +276,30 @@ def _volume_error(measured: Measured, name: str, sigma: float) -> float:
     return math.sqrt(2) * sigma * math.hypot(height * depth, width * depth, width * height)
 
 
-def _check_quantity(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> Verdict:
+def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
     kind = cast("Quantity", assertion.kind)
     measurement = measured.quantity(kind, *names)
     truth = measurement.value
     if truth is None:
-        return Verdict(assertion=assertion, score=None, reason=measurement.reason or "unknown")
+        return None, None, measurement.reason or "unknown"
     if assertion.value is None:
-        return Verdict(assertion=assertion, score=None, truth=truth, reason="it states no value")
+        return None, truth, "it states no value"
     if kind == "direction":
-        score = hour_score(assertion.value, truth, high=assertion.high)
-        return Verdict(assertion=assertion, score=score, truth=truth, reason=f"measured: {truth:.0f} o'clock")
+        return hour_score(assertion.value, truth, high=assertion.high), truth, f"measured: {truth:.0f} o'clock"
     margin = 2 * math.hypot(*(_sigma(measured, name) for name in names))
-    score = value_score(assertion.value, truth, noise=margin, high=assertion.high)
-    return Verdict(assertion=assertion, score=score, truth=truth, reason=f"measured: {truth:.2f} m")
+    return value_score(assertion.value, truth, noise=margin, high=assertion.high), truth, f"measured: {truth:.2f} m"
 
 
-def _check_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> Verdict:
+def _judge_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
     """A factor, such as "twice as wide as": the ratio of the two regions' sizes, inverted for short, thin and small."""
     if assertion.value is None or len(names) != 2:
-        return Verdict(assertion=assertion, score=None, reason="a factor needs two regions")
+        return None, None, "a factor needs two regions"
     sizes = [_RATIO.get(assertion.kind, _nothing)(measured, name) for name in names]
     if None in sizes or min(cast("list[float]", sizes)) <= 0:
-        return Verdict(assertion=assertion, score=None, reason=f"no ratio of {assertion.kind} can be measured")
+        return None, None, f"no ratio of {assertion.kind} can be measured"
     first, second = cast("list[float]", sizes)
     truth = second / first if assertion.kind in {"short", "thin", "small", "front"} else first / second
-    score = value_score(assertion.value, truth, high=assertion.high)
-    return Verdict(assertion=assertion, score=score, truth=truth, reason=f"measured: {truth:.2f} times")
+    return value_score(assertion.value, truth, high=assertion.high), truth, f"measured: {truth:.2f} times"
 
 
 def _size(name: Quantity) -> Callable[[Measured, str], float | None]:
