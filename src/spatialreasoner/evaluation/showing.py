@@ -39,7 +39,7 @@ def showing(policy: Policy, how: Showing) -> Generator[Policy]:
         with TemporaryDirectory(prefix="spatialreasoner-") as folder:
             yield _Shown(policy, how, lambda prompt: _marked(prompt, Path(folder)))
     else:
-        yield _Shown(policy, how, lambda prompt: _boxed(prompt, thousandths=how == "boxes-1000"))
+        yield _Shown(policy, how, lambda prompt: boxed(prompt, thousandths=how == "boxes-1000"))
 
 
 class _Shown:
@@ -66,8 +66,8 @@ def _marked(prompt: Prompt, folder: Path) -> Prompt:
 _NAME = re.compile(r"<region(\d{1,3})>")
 
 
-def _boxed(prompt: Prompt, *, thousandths: bool) -> Prompt:
-    """The prompt with each region's box behind its first name, and no regions beside."""
+def boxed(prompt: Prompt, *, thousandths: bool) -> Prompt:
+    """The prompt with each region's box behind its first name, in pixels or thousandths, and no regions beside."""
     told: set[int] = set()
 
     def name(match: re.Match[str]) -> str:
