@@ -112,7 +112,7 @@ class ApiPolicy:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
-        """Ask for `n` continuations of `prompt.prefix` in one request.
+        """Ask for `n` continuations of `prompt.prefix` in one request; some servers write only one whatever `n` is.
 
         Raises:
             BusyError: If asking again may help.

@@ -86,13 +86,12 @@ class Forecast:
 def forecast(num_questions: int, policies: Sequence[str], config: RunConfig) -> Forecast:
     """What a run of these policies can take.
 
-    >>> forecast(10, ["a", "b"], RunConfig(candidates=0)).most_calls  # 20 model-rounds and 2 calls for samples each
-    220
+    >>> forecast(10, ["a", "b"], RunConfig(candidates=0)).most_calls  # 20 model-rounds, 2 samples of each policy
+    240
     """
     limits = [config.limits.get(name, Limits()) for name in policies]
-    sampling = len(limits) if config.samples_per_policy else 0
-    replies = config.search.max_model_rounds * config.search.samples + len(limits) * config.samples_per_policy
-    replies = num_questions * (replies + 2 * config.candidates)
+    sampling = len(limits) * config.samples_per_policy
+    replies = num_questions * (config.search.max_model_rounds * config.search.samples + sampling + 2 * config.candidates)
     first = min(len(limits), config.search.max_model_rounds)
     return Forecast(
         least_calls=num_questions * (first + sampling),

@@ -39,36 +39,34 @@ class _Sampler:
     usage: dict[str, Usage]
     drawn: dict[str, str] = field(default_factory=dict[str, str])
 
-    async def draw(self, policies: Sequence[Policy], attempts: Sequence[int], n: int) -> None:
-        """Ask each policy for `n` whole answers, all at once, and keep those that are well-formed and new."""
-        replies = await asyncio.gather(
-            *(self._ask(policy, attempt, n) for policy, attempt in zip(policies, attempts, strict=True)),
-            return_exceptions=True,
-        )
-        for policy, texts in zip(policies, replies, strict=True):
-            if isinstance(texts, BaseException):
-                raise texts
-            for text in texts:
+    async def draw(self, asked: Sequence[tuple[Policy, int]]) -> None:
+        """Ask for whole answers, all at once, and keep those that are well-formed and new.
+
+        Args:
+            asked: Policies, each with the number of the sample; one request each, for many servers write one answer a request.
+        """
+        replies = await asyncio.gather(*(self._ask(policy, number) for policy, number in asked), return_exceptions=True)
+        for (policy, _), text in zip(asked, replies, strict=True):
+            if isinstance(text, BaseException):
+                raise text
+            if text is not None:
                 self.drawn.setdefault(text, policy.name)
 
-    async def _ask(self, policy: Policy, attempt: int, n: int) -> list[str]:
+    async def _ask(self, policy: Policy, number: int) -> str | None:
         usage = self.usage[policy.name]
-        seed = stable_seed(self.config.seed, self.question.id, "sample", policy.name, attempt)
+        seed = stable_seed(self.config.seed, self.question.id, "sample", policy.name, number)
         try:
-            reply = await policy.complete(self.prompt, n=n, seed=seed)
+            reply = await policy.complete(self.prompt, n=1, seed=seed)
+            count_tokens(usage, reply)
+            for completion in reply[:1]:
+                continuation("", completion, whole=True, max_stages=self.config.max_stages)
+                return completion.text
+            usage.fail("empty")
         except EndpointError:
             usage.fail("unavailable")
-            return []
-        count_tokens(usage, reply)
-        texts: list[str] = []
-        for completion in reply:
-            try:
-                continuation("", completion, whole=True, max_stages=self.config.max_stages)
-            except Malformed as reason:
-                usage.fail(reason.kind)
-            else:
-                texts.append(completion.text)
-        return texts
+        except Malformed as reason:
+            usage.fail(reason.kind)
+        return None
 
 
 async def solve(
@@ -98,26 +96,26 @@ async def solve(
     sampling = {policy.name: Usage() for policy in policies}
     sampler = _Sampler(question=question, prompt=prompt, config=config, usage=sampling)
     growing = search(question, prompt, policies, reward, config)
-    first = sampler.draw(policies, [0] * len(policies), samples_per_policy) if samples_per_policy else asyncio.sleep(0)
+    first = sampler.draw([(policy, number) for policy in policies for number in range(samples_per_policy)])
     tree, drawn = await asyncio.gather(growing, first, return_exceptions=True)
     for ended in (tree, drawn):
         if isinstance(ended, BaseException):
             raise ended
     assert isinstance(tree, Tree)
-    await _top_up(sampler, policies, {leaf.prefix() for leaf in tree.complete_paths()}, candidates)
+    paths = {leaf.prefix() for leaf in tree.complete_paths()}
+    await _top_up(sampler, policies, paths, candidates, first=samples_per_policy)
     return Solved(tree=tree, sampling=sampling, trajectories=await _score(question, tree, sampler.drawn, reward))
 
 
-async def _top_up(sampler: _Sampler, policies: Sequence[Policy], paths: set[str], candidates: int) -> None:
-    """Draw what is missing, each policy in turn, in at most two goes."""
+async def _top_up(sampler: _Sampler, policies: Sequence[Policy], paths: set[str], candidates: int, *, first: int) -> None:
+    """Draw what is missing, each policy in turn, in at most two goes; samples are numbered from `first`."""
     asked = 0
     for _ in range(2):
         missing = candidates - len(paths | sampler.drawn.keys())
         if missing <= 0:
             return
         turns = range(asked, asked + missing)
-        attempts = [1 + turn // len(policies) for turn in turns]
-        await sampler.draw([policies[turn % len(policies)] for turn in turns], attempts, 1)
+        await sampler.draw([(policies[turn % len(policies)], first + turn // len(policies)) for turn in turns])
         asked += missing
 
 
