@@ -1,7 +1,8 @@
 """Lengths, clock hours and bare numbers in running text, each with its place.
 
 Reads "1.5 m", "5 ft 11 in", "three quarters of a metre", "a foot and a half", "between 2 and 3 feet", "1.2e2 cm",
-"$1.5$ meters" and "three o'clock". One compiled pattern finds them; every repetition in it is bounded, so the cost is linear in the text.
+"$1.5$ meters" and "three o'clock". One compiled pattern finds them; every repetition in it is bounded, so the cost is linear
+in the text.
 """
 
 import re
@@ -41,7 +42,8 @@ _FOLD = {ord(mark): plain for mark, plain in _TYPOGRAPHY.items()} | {c: c + 32 f
 # Numbers. Every run is bounded: digits beyond these are no measurement, and converting them would cost quadratic time.
 _DIGITS = (
     r"(?:\d{1,3}(?:,\d{3}){1,3}(?:\.\d{1,20})?|\d{1,3},\d{1,2}|\d{1,3}[ -]\d{1,2}/\d{1,2}|\d{1,3}/\d{1,3}(?: of an?)?"
-    r"|\d{0,4}[½¼¾⅓⅔]|\d{1,12}(?:\.\d{1,20})?(?: ?x ?10\^?\{?[+-]?\d{1,2}\}?|e[+-]?\d{1,2}| and a (?:half|quarter)(?= [a-z]))?|\.\d{1,20})(?!\d|\.\d)"
+    r"|\d{0,4}[½¼¾⅓⅔]"
+    r"|\d{1,12}(?:\.\d{1,20})?(?: ?x ?10\^?\{?[+-]?\d{1,2}\}?|e[+-]?\d{1,2}| and a (?:half|quarter)(?= [a-z]))?|\.\d{1,20})(?!\d|\.\d)"
 )
 _ONES = "one|two|three|four|five|six|seven|eight|nine"
 _SMALL = (
@@ -148,6 +150,8 @@ def _read(match: re.Match[str], padded: str) -> list[Quantity]:
     last = _quantity(value, unit, (match.start("value") - 1, span[1]), tail=tail)
     if last is None or low is None:
         return [] if last is None else [last]
+    if not low_unit and _NOT_BARE.search(padded, max(0, span[0] - 12), span[0] + 1):
+        return [last]  # "Region 1 - 2 m" counts regions
     first = _quantity(low, low_unit or unit, (span[0], match.end("low_unit" if low_unit else "low") - 1))
     if first is None:
         return [last]

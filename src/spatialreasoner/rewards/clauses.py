@@ -18,7 +18,7 @@ _PREDICATE = rule("[BE MAYBE POSSESSIVE NOT]")
 _EMPTY = rule(
     "OPEN (?=REGION CLOSE) | (?<=REGION) CLOSE | PAIR (?=REGION) | IT (?=[BE MAYBE NOT WORD POSSESSIVE]{1,4} THAT)"
     "| OPEN (?=[ADJECTIVE DIMENSION] CLOSE) | (?<=AMOUNT OPEN ADJECTIVE) CLOSE"
-    "| IT [BE MAYBE] (?=REGION THAT) | (?<=REGION) THAT (?=BE)"
+    "| BETWEEN (?=[AMOUNT HOUR]) | IT [BE MAYBE] (?=REGION THAT) | (?<=REGION) THAT (?=BE)"
 )
 """Tokens that say nothing: brackets around a bare name, and the "it" of "it is clear that"."""
 _APPOSED = rule("REGION [COMMA OPEN IN AS WORD AT EQUALS]{0,3} (?=REGION)")
@@ -28,16 +28,21 @@ _ASIDE = rule(
     f"|(?<={_MENTION}) COMMA? WHETHER (?P<which>[BE MAYBE NOT] [^COMMA BUT]{{1,60}}) COMMA?"
 )
 _SPLIT = rule(
-    "BUT | (?:COMMA AND?|(?<!DIMENSION) AND) (?=ABOUT? [DIMENSION DISTANCE ALONG]{1,2} [OF BETWEEN FROM BE EQUALS] | (?<=AND) BETWEEN REGION | REGION (?:TO? SIDE|[COMPARED CLOSER FARTHER]) $)"
+    "BUT | EQUALS (?=[REGION IT PAIR] [BE MAYBE NOT]) | (?:COMMA AND?|(?<!DIMENSION) AND) (?=ABOUT? [DIMENSION DISTANCE ALONG]{1,2} [OF BETWEEN FROM BE EQUALS] | (?<=AND) BETWEEN REGION | REGION (?:[TO ON AT]? SIDE|[COMPARED CLOSER FARTHER] ONE?) $)"
+    "| COMMA? AND (?=[ADJECTIVE WORD]{1,3} BE)"
     f"| (?:COMMA? AND | COMMA) (?=IN? {_MENTION} POSSESSIVE? [BE MAYBE NOT DIMENSION DISTANCE EQUALS ABOUT AMOUNT AT])"
 )
+_INTRODUCTION = rule("[ON AT] [^REGION PAIR IT OTHER]* $ | [MAYBE ABOUT WORD]* $")
 _SUPPOSED = rule("IF [^COMMA]* COMMA")
 _VERB = rule("[BE MAYBE EQUALS FIND AMOUNT HOUR POSSESSIVE MORE]")
 _SUBJECT = rule(f"(?<![TO FROM AT ON OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] OF) {_MENTION}")
 _FOREIGN = rule(
     f"[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} WORD (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE? [BE MAYBE] (?!THAT)"
 )
+_WITH = rule("ON REGION")
 _PART = rule("POSSESSIVE WORD")
+_HAS = rule("REGION BE (?P<owned>REGION) (?=[ON TO AT WORD]{0,2} (?:IT SIDE|[OVER FRONT]))")
+"""A has B below it: then B is the subject, and "it" means A."""
 """The start of a clause about something that is no region."""
 _BETWEEN = rule(f"(?<=BETWEEN) {_MENTION}")
 
@@ -106,7 +111,7 @@ def _joined(reading: Reading) -> tuple[str, list[int]]:
     codes, tokens = _without(codes, tokens, drop)
     drop = set[int]()
     for match in _LISTED.finditer(codes):
-        if _is_list(codes, match):
+        if _is_list(codes, match) or reading.word(tokens[min(match.end(), len(tokens) - 1)]) in _PLURAL:
             members = [tokens[index] for index in range(*match.span()) if codes[index] == CODES["REGION"]]
             reading.mentions[members[0]] = tuple(dict.fromkeys(r for m in members for r in reading.mentions[m]))
             drop.update(range(match.start() + 1, match.end()))
@@ -120,11 +125,17 @@ def _is_same(reading: Reading, first: int, second: int, *, opened: bool) -> bool
     return opened and not reading.is_explicit(first) and reading.is_explicit(second)
 
 
+_PLURAL = frozenset(("are", "were", "have", "stand", "lie", "sit", "both"))
+_LIST_STARTS = tuple(CODES[name] for name in ("BETWEEN", "EQUALS", "COMMA", "BUT", "THAT")) + (
+    CODES["DIMENSION"] + CODES["OF"],
+)
+
+
 def _is_list(codes: str, match: re.Match[str]) -> bool:
     """Whether "A and B" is a list, not the end of one clause and the start of the next."""
     begin = max(0, match.start() - 40)
     before = codes[max((m.end() for m in _SENTENCE.finditer(codes, begin, match.start())), default=begin) : match.start()]
-    if before.endswith((CODES["BETWEEN"], CODES["DIMENSION"] + CODES["OF"])) or not _PREDICATE.match(codes, match.end()):
+    if before.endswith(_LIST_STARTS) or not _PREDICATE.match(codes, match.end()):
         return True
     return not _VERB.search(before)
 
@@ -153,19 +164,16 @@ def _holder(reading: Reading, codes: str, tokens: Sequence[int], at: int, contex
 
 def _clause(reading: Reading, codes: str, tokens: Sequence[int], context: Regions, number: int, asked: bool) -> Clause:
     match = _SUBJECT.search(codes) or _BETWEEN.search(codes)
-    if match:
-        subject = reading.meant(match.group(), tokens[match.start()], context)
-    else:
+    start = match.start() if match else None
+    if start is not None and (has := _HAS.match(codes, start)):
+        context, start = reading.meant(codes[start], tokens[start], context), has.start("owned")
+    if start is None and not _FOREIGN.match(codes) and (opening := _WITH.match(codes)):
+        start = opening.end() - 1
+    if start is None:
         subject = () if _FOREIGN.match(codes) else context
-    return Clause(
-        codes=codes,
-        tokens=tokens,
-        context=context,
-        subject=() if match and _PART.match(codes, match.end()) else subject,
-        start=match.start() if match else None,
-        sentence=number,
-        asked=asked,
-    )
+    else:
+        subject = () if _PART.match(codes, start + 1) else reading.meant(codes[start], tokens[start], context)
+    return Clause(codes=codes, tokens=tokens, context=context, subject=subject, start=start, sentence=number, asked=asked)
 
 
 def _without(codes: str, tokens: list[int], drop: set[int]) -> tuple[str, list[int]]:
@@ -183,9 +191,10 @@ def _pieces(codes: str) -> Iterator[tuple[int, int, bool]]:
         yield 0, supposed.end(), True
         begin = supposed.end()
     for match in _SPLIT.finditer(codes, begin):
-        if match.group() == CODES["BUT"] or _VERB.search(codes, begin, match.start()):
+        before = codes[begin : match.start()]
+        if match.group() == CODES["BUT"] or (_VERB.search(before) and not _INTRODUCTION.match(before)):
             if match.start() > begin:
                 yield begin, match.start(), False
             begin = match.end()
     if begin < len(codes):
-        yield begin, len(codes), not supposed and codes.startswith(CODES["IF"])
+        yield begin, len(codes), begin == 0 and codes.startswith(CODES["IF"])

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 
 from spatialreasoner.rewards.clauses import clauses
-from spatialreasoner.rewards.lexicon import CODES
+from spatialreasoner.rewards.lexicon import CODES, rule
 from spatialreasoner.rewards.measures import direction, length, ratio
 from spatialreasoner.rewards.relations import RELATIONS, relation
 from spatialreasoner.rewards.scope import Memory, Scope, Statement
 from spatialreasoner.rewards.tokens import Reading, Regions
 
 _RULES = {CODES["AMOUNT"]: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | dict.fromkeys(RELATIONS, relation)
+_ASKS = rule("WHETHER | (?<=WORD) IF")
 _ANCHOR = re.compile(f"[{''.join(_RULES)}]")
 
 
@@ -37,8 +38,8 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
 
 def _read(scope: Scope) -> Iterator[Statement]:
     """The statements of one clause. Behind "whether" it states nothing; nor does a question, but for "if you are at A, ..."."""
-    asks = 0 if scope.clause.asked else scope.codes.find(CODES["WHETHER"])
-    blocked = len(scope.codes) if asks < 0 else asks
+    asks = _ASKS.search(scope.codes)
+    blocked = 0 if scope.clause.asked else asks.start() if asks else len(scope.codes)
     for anchor in _ANCHOR.finditer(scope.codes):
         if anchor.start() >= scope.done and (anchor.start() < blocked or anchor.group() == CODES["HOUR"]):
             yield from _RULES[anchor.group()](scope, anchor.start())

@@ -153,7 +153,7 @@ _WORDS: Mapping[str, str] = {
     "MAYBE": "seems seem seemingly appear appears possibly perhaps maybe likely probably presumably apparently may might could"
     " believe think guess suggests suggesting suggest estimate assume uncertain unsure unclear looks look",
     "WHETHER": "whether which what who how determine compare assess decide identify",
-    "IF": "if when suppose assuming unless imagine comparing",
+    "IF": "if when suppose assuming unless imagine comparing taking",
     "ON": "on with beside near by against inside",
     "FOR": "for",
     "GENERIC": "typical typically standard average usual usually normally generally commonly common ordinary",
@@ -172,7 +172,7 @@ _WORDS: Mapping[str, str] = {
     "THAT": "that those like",
     "RELATIVE": "versus vs compared relative",
     "RESPECTIVELY": "respectively",
-    "ONE": "one object region item",
+    "ONE": "one object region item ones objects regions items",
     "AND": "and or & plus",
     "BUT": "but while whereas although though however so thus hence therefore since because then yet meaning making"
     " indicating implying whilst yes indeed correct",
@@ -188,7 +188,7 @@ _PHRASES: Mapping[str, str] = {
     "as well as": "AND", "i.e.": "", "e.g.": "", "approx.": "ABOUT", "as if": "THAT", "as though": "THAT", "compared to": "RELATIVE", "compared with": "RELATIVE",
     "relative to": "RELATIVE", "in comparison to": "RELATIVE", "in comparison with": "RELATIVE",
     "with respect to": "RELATIVE", "in relation to": "RELATIVE", "no,": "NO", "the two": "PAIR", "these two": "PAIR", "those two": "PAIR", "of the two": "",
-    "what appears": "", "what seems": "", "not only": "", "such as": "WORD", "looks at": "WORD", "look at": "WORD", "or so": "ABOUT",
+    "what appears": "", "what seems": "", "not only": "", "such as": "WORD", "towers over": "WORD", "towers above": "WORD", "looms over": "WORD", "looks at": "WORD", "look at": "WORD", "or so": "ABOUT",
     "close to": "ABOUT", "up to": "ABOUT", "at least": "ABOUT", "at most": "ABOUT", "more or less": "ABOUT",
     "the former": "FORMER", "the latter": "LATTER",
 }  # fmt: skip

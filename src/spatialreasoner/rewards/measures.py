@@ -28,12 +28,12 @@ _ELLIPSIS = rule("(?:THAT OF REGION|REGION POSSESSIVE|^REGION) [BE ABOUT MAYBE E
 _RATIO = rule(
     rf"""TIMES (?:AS (?P<adjective>ADJECTIVE) AS (?:THAT OF)? | OF? (?P<dimension>DIMENSION) OF | (?P<compared>COMPARED) THAN
     | (?P<that>THAT) OF) {OBJECT}
-    | TIMES {OBJECT.replace("object", "owner")} POSSESSIVE (?P<own>DIMENSION)?
+    | TIMES OF? {OBJECT.replace("object", "owner")} POSSESSIVE (?P<own>DIMENSION)?
     | TIMES AS (?P<alone>ADJECTIVE)"""
 )
 _TALLER = {"wider": "width", "broader": "width", "taller": "height", "higher": "height"}
 _OBSERVER = rule(
-    rf"""(?:[FROM AT] (?:WORD OF)?|RELATIVE|HOUR WORD? OF) {OBJECT}
+    rf"""(?:[FROM AT] (?:WORD? OF)?|RELATIVE|HOUR WORD? OF) {OBJECT}
     | {OBJECT.replace("object", "finder")} (?:POSSESSIVE | [MAYBE BE WORD]{{0,2}} FIND)"""
 )
 
@@ -98,8 +98,8 @@ def _size(scope: Scope, position: int, measure: int, end: int, owner: Regions | 
     if listed and len(amounts) == 2 and listed.end() - 1 == measure:
         measure = listed.start("first" if position == amounts[0] else "second")
     kind = scope.dimension(measure)
-    if kind == "size":
-        return
+    if kind == "size" or (scope.follows(measure, "AT") and scope.codes[measure] == CODES["DIMENSION"]):
+        return  # "at a height of 0.9 m" is where it hangs
     owned = _OWNED.match(scope.codes, listed.start("second") if listed else measure)
     if owner is None and owned:
         owner = scope.object(owned)
@@ -164,7 +164,9 @@ def _ends(scope: Scope, match: re.Match[str]) -> Regions:
 
 
 def _faces_camera(scope: Scope, match: re.Match[str]) -> bool:
-    return _CAMERA in scope.codes or (CODES["APART"] in match.group() and not match["from"])
+    return _CAMERA in scope.codes or (
+        scope.codes.startswith(CODES["APART"], match.start() + 1) and scope.word(match.start() + 1) == "away"
+    )
 
 
 def ratio(scope: Scope, position: int) -> Iterator[Statement]:

@@ -24,7 +24,7 @@ RELATIONS: Mapping[str, re.Pattern[str]] = {
         "COMPARED": rf"COMPARED (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: WORD? {THAN} {_SIZE_OBJECT} )?",
         "MORE": rf"MORE (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: (?:{THAN}|(?:THAT|DIMENSION) OF)? {_SIZE_OBJECT} )?",
         "LESS": rf"LESS (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: {THAN} {_SIZE_OBJECT} )?",
-        "MOST": f"MOST (?P<object>(?!))?",
+        "MOST": "MOST (?P<object>(?!))?",
         "AS": rf"AS (?P<measure>ADJECTIVE) AS (?:THAT OF)? {OBJECT}",
     }.items()
 }
@@ -62,6 +62,7 @@ def relation(scope: Scope, position: int) -> Iterator[Statement]:
     found = [scope.statement(kind, regions, begin, match.end()) for regions in scope.pairs(others)]
     denial = scope.codes[position] == CODES["AS"]  # "not as tall as" is read as "shorter than", which is not denied
     yield from (replace(statement, negated=False) if denial else statement for statement in found)
+    scope.memory.related = (scope.subject, others)
     scope.done = match.end()
 
 
@@ -100,6 +101,8 @@ def _by_measure(scope: Scope, match: re.Match[str], *, upward: bool) -> str | No
     """The relation of having more, or less, of a dimension."""
     measure = _measure(scope, match)
     assert measure is not None
+    if scope.word(measure) == "space":
+        return ("small", "big")[upward]  # "takes up more space than"
     if scope.codes[measure] == CODES["DISTANCE"]:
         return ("front", "behind")[upward] if CODES["CAMERA"] in scope.codes else None
     dimension = scope.dimension(measure)
@@ -132,7 +135,7 @@ def _stated(scope: Scope, match: re.Match[str]) -> Regions | None:
 
 def _stands_alone(scope: Scope, match: re.Match[str]) -> bool:
     """Whether a relation without an object compares with the other region, and is not "a larger chair"."""
-    if scope.terse:
+    if scope.terse or _REFERENCE.search(scope.codes):
         return True
     start, code = match.start(), scope.codes[match.start()]
     before = scope.codes[max(0, start - 2) : start]
@@ -141,7 +144,7 @@ def _stands_alone(scope: Scope, match: re.Match[str]) -> bool:
     if code == CODES["SIDE"]:
         return match["image"] is None and (CODES["MORE"] in before or CODES["FARTHER"] in before)
     if code in (CODES["FRONT"], CODES["OVER"]):
-        return match.end() == len(scope.codes) and CODES["BE"] in before
+        return match.end() >= len(scope.codes.rstrip(CODES["COMMA"])) and CODES["BE"] in before
     return True
 
 
@@ -153,6 +156,8 @@ def _contrast(scope: Scope, kind: str, match: re.Match[str], begin: int) -> Iter
     if before and before[0] != kind and before[1] != scope.subject:
         yield replace(before[2], regions=before[1] + scope.subject)
         yield replace(here, regions=scope.subject + before[1])
+    elif scope.memory.related[0] == scope.subject:
+        yield from (replace(here, regions=regions) for regions in scope.pairs(scope.memory.related[1]))
     scope.memory.side = (kind, scope.subject, here)
 
 

@@ -44,6 +44,7 @@ class Memory:
         ends: The two regions of the last distance, also of sentences before.
         dimension: The last dimension that had a length.
         compared: The regions that the last ratio compared with.
+        related: Subject and object of the last relation.
         side: The last "on the left" without an object: which side, of whom, and the statement that it may become.
     """
 
@@ -51,6 +52,7 @@ class Memory:
     ends: Regions = ()
     dimension: str = ""
     compared: Regions = ()
+    related: tuple[Regions, Regions] = ((), ())
     side: tuple[str, Regions, Statement] | None = None
 
 

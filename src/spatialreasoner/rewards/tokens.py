@@ -3,7 +3,6 @@
 One pass tokenises the text; everything behind it works on classes (see `lexicon`). Every step is linear in the text.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -24,7 +23,7 @@ _REGION = (
     r"(?:(?:,| and| &|, and) (?:\[\d{1,3}\]|\d{1,3}(?![\w.]))(?! ?(?:m|cm|ft|in)\b))?[\]>]?"
 )
 _TIMES = (
-    r"(?:\d{1,9}(?:\.\d{1,9})?|two|three|four|five|six|seven|eight|nine|ten)[ -]?"
+    r"(?:\d{1,9}(?:\.\d{1,9})?|(?:one|two|three) and a half|two|three|four|five|six|seven|eight|nine|ten)[ -]?"
     r"(?:times\b|fold\b|x(?= (?:the|as|wider|taller|larger|bigger|higher)\b|\Z))"
     r"|(?:one[ -]|an? |two[ -]|three[ -])?(?:thirds?|quarters?|half)(?= (?:as|the|of|that)\b|\Z)"
     r"|(?:twice|thrice|double|triple|quadruple)\b"
@@ -102,9 +101,8 @@ class Reading:
 
     def factor(self, token: int) -> float:
         """The number that a TIMES token says: "twice", "1.5 times", "two thirds"."""
-        words = self.word(token).replace("-", " ").replace("times", "").replace("fold", "").rstrip("x ").split()
-        numbers = [FACTORS.get(word) or quantities.number(word) for word in words if word not in ("a", "an", "of")]
-        return math.prod(numbers)
+        words = re.sub(r"-?(?:times|fold|x)$", "", self.word(token)).strip()
+        return FACTORS[words] if words in FACTORS else quantities.number(words)
 
     def everything(self) -> Regions:
         """All regions of the question."""
@@ -158,7 +156,11 @@ class Reading:
         """Skip the words of "the old wooden (chair)" before the mention that they belong to."""
         first = index - 1
         apposed = first >= 0 and codes[first] in (CODES["OPEN"], CODES["COMMA"])
-        if apposed and codes[first] == CODES["COMMA"] and codes[index + 1 : index + 2] != [CODES["COMMA"]]:
+        if (
+            apposed
+            and codes[first] == CODES["COMMA"]
+            and codes[index + 1 : index + 2] not in ([CODES["COMMA"]], [CODES["STOP"]])
+        ):
             return
         for position in range(first - apposed, max(-1, first - 6), -1):
             if self.word(position) in _DETERMINERS:

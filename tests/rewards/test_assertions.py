@@ -1,0 +1,164 @@
+"""Spatial statements: the labelled set, laws, hostile text."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spatialreasoner.rewards.assertions import QUANTITIES, RELATIONS, extract
+
+LABELLED = [
+    json.loads(line) for line in (Path(__file__).parents[1] / "data/assertions.jsonl").read_text(encoding="utf-8").splitlines()
+]
+CONVERSE = {"right": "left", "below": "above", "short": "tall", "thin": "wide", "small": "big", "front": "behind"}
+DISTANCES = {"distance", "horizontal_distance", "vertical_distance"}
+
+
+def key(kind, regions, value, high, unit, hedged, negated):
+    """One form for what says the same: "a is right of b" and "b is left of a"; "a and b are 2 m apart" in either order."""
+    if kind in CONVERSE:
+        kind, regions = CONVERSE[kind], regions[::-1]
+    if kind in DISTANCES:
+        regions = sorted(regions)
+    rounded = [None if number is None else round(number, 3) for number in (value, high)]
+    return (kind, tuple(regions), *rounded, unit, hedged, negated)
+
+
+def keys(assertions):
+    return Counter(key(a.kind, a.regions, a.value, a.high, a.unit, a.hedged, a.negated) for a in assertions)
+
+
+@pytest.mark.parametrize("split", ["tune", "held"])
+def test_precision_and_recall_on_the_labelled_set(split):
+    hits = found = wanted = 0
+    for row in LABELLED:
+        if row["split"] == split:
+            want, got = Counter(key(**a) for a in row["assertions"]), keys(extract(row["text"], row["labels"]))
+            hits, found, wanted = hits + (want & got).total(), found + got.total(), wanted + want.total()
+    assert hits >= 0.97 * found, f"precision {hits / found:.3f}"
+    assert hits >= 0.97 * wanted, f"recall {hits / wanted:.3f}"
+
+
+def test_labelled_set_covers_every_kind():
+    assert len(LABELLED) >= 300
+    assert {a["kind"] for row in LABELLED for a in row["assertions"]} >= {*RELATIONS, *QUANTITIES}
+
+
+def test_one_statement_in_full():
+    text = "So <region1> is about 1.2 to 1.5 m wide."
+    (found,) = extract(text)
+    assert (found.kind, found.regions, found.unit) == ("width", ("region1",), "m")
+    assert (found.value, found.high, found.hedged, found.negated) == (1.2, 1.5, True, False)
+    assert text[slice(*found.span)] == "<region1> is about 1.2 to 1.5 m wide"
+
+
+PHRASES = [
+    "left of",
+    "to the right of",
+    "above",
+    "below",
+    "behind",
+    "in front of",
+    "taller than",
+    "narrower than",
+    "bigger than",
+]
+PHRASES += ["closer to the camera than", "2 m to the left of", "half as wide as", "30 cm away from"]
+NAMES = [("<region1>", "<region2>"), ("Region [0]", "Region [1]"), ("Region 1", "Region 2"), ("the desk", "the lamp")]
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_every_way_to_name_regions_reads_alike(phrase):
+    read = [keys(extract(f"{a} is {phrase} {b}.", ["desk", "lamp"])) for a, b in NAMES]
+    assert read[0]
+    assert all(other == read[0] for other in read)
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_swapped_names_swap_regions(phrase):
+    swap = {"region1": "region2", "region2": "region1"}
+    plain = extract(f"<region1> is {phrase} <region2>.")
+    swapped = extract(f"<region2> is {phrase} <region1>.")
+    assert [a.kind for a in plain] == [a.kind for a in swapped]
+    assert [tuple(swap[r] for r in a.regions) for a in plain] == [a.regions for a in swapped]
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_negation_and_hedge_change_only_themselves(phrase):
+    plain = extract(f"<region1> is {phrase} <region2>.")
+    denied = extract(f"<region1> is not {phrase} <region2>.")
+    hedged = extract(f"<region1> is possibly {phrase} <region2>.")
+    assert [(a.kind, a.regions, a.value) for a in plain] == [(a.kind, a.regions, a.value) for a in denied]
+    assert all(a.negated for a in denied)
+    assert all(a.hedged and not a.negated for a in hedged)
+    assert not any(a.hedged or a.negated for a in plain)
+
+
+@given(st.sampled_from([("m", 1.0), ("cm", 0.01), ("feet", 0.3048), ("inches", 0.0254)]), st.integers(1, 400))
+def test_units_come_out_as_metres(unit, count):
+    (found,) = extract(f"<region1> is {count} {unit[0]} wide.")
+    assert found.value == pytest.approx(count * unit[1])
+
+
+def test_a_sentence_between_changes_nothing():
+    first, second = "<region1> is left of <region2>.", "<region2> is 2 m tall."
+    apart = extract(f"{first} The walls are white. {second}")
+    assert keys(apart) == keys(extract(first)) + keys(extract(second))
+
+
+@given(st.text())
+def test_never_raises_on_any_text(text):
+    extract(text, ["chair", "table"])
+
+
+WORDS = """
+<region1> Region [0] Region 2 the chair it they is not about left right of than taller behind front twice as half wide 2 m
+3 o'clock ( ) , . ? and or = + if whether from at between distance camera which - 1.
+"""
+
+
+@given(st.lists(st.sampled_from(WORDS.split(" ")), max_size=60).map(" ".join))
+def test_any_mixture_of_its_words_is_read_within_bounds(text):
+    for found in extract(text, ["chair", "table"]):
+        assert 0 <= found.span[0] < found.span[1] <= len(text)
+        assert found.kind in RELATIONS + QUANTITIES
+        assert 1 <= len(found.regions) <= 2
+        assert (found.value is None) == (found.unit is None)
+
+
+HOSTILE = {
+    "nested tags": "<description>" * 10,
+    "digits": "9" * 100,
+    "control characters": "\x00\x1b[31m\x07\u202e",
+    "brackets": "(Region 1 (",
+    "mentions": "<region1> and ",
+    "lengths": "<region1> 1 m and 2 m ",
+    "relations": "taller than left of ",
+    "blanks": " \n\t " * 9,
+    "one word": "a",
+    "hours": "region 1 at 3 o'clock ",
+    "quotes": "\"'",
+    "commas": "region 1, region 2, ",
+}
+
+
+@pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE.keys())
+def test_cost_is_linear_in_hostile_text(piece):
+    def cost(size):
+        text = (piece * (size // len(piece) + 1))[:size]
+        start = time.process_time()
+        extract(text, ["chair", "table"])
+        return time.process_time() - start
+
+    small = max(min(cost(10_000) for _ in range(3)), 1e-3)
+    assert cost(100_000) < 30 * small
+
+
+def test_a_megabyte_is_read_in_bounded_time():
+    start = time.process_time()
+    extract("<region1> is 2 m wide, (not) left of <region2> " * 22_000)
+    assert time.process_time() - start < 20
