@@ -1,5 +1,8 @@
 import copy
+import json
 import os
+import shutil
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -75,3 +78,22 @@ def pairs(_pairs):
 def texts(_pairs):
     """What tokenizers are trained on."""
     return [message["content"] for pair in _pairs for side in ("prompt", "chosen", "rejected") for message in pair[side]]
+
+
+@pytest.fixture
+def data(tmp_path, pairs):
+    """A folder with `pairs.jsonl` and `sft.jsonl`, six rows each."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for pair in pairs:
+        pair["images"] = [Path(shutil.copy(path, folder)).name for path in pair["images"]]
+    rows = [{"images": pair["images"], "messages": pair["prompt"] + pair["chosen"]} for pair in pairs]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs * 2))
+    (folder / "sft.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows * 2))
+    return folder
+
+
+@pytest.fixture
+def fast():
+    """Settings of a run that takes a second."""
+    return ("batch_size=2", "accumulation=1", "learning_rate=1e-2", "tiny_width=32", "tiny_image=28", "threads=1")

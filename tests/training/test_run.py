@@ -1,6 +1,4 @@
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,33 +10,18 @@ from spatialreasoner.training import callbacks
 from spatialreasoner.training.config import CONFIGS, FdpoConfig, TrainConfig, read_config
 from spatialreasoner.training.run import train
 
-FAST = ("batch_size=2", "accumulation=1", "learning_rate=1e-2", "tiny_width=32", "tiny_image=28", "threads=1")
-
-
-@pytest.fixture
-def data(tmp_path, pairs):
-    """`pairs.jsonl` and `sft.jsonl` in a folder."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    for pair in pairs:
-        pair["images"] = [Path(shutil.copy(path, folder)).name for path in pair["images"]]
-    rows = [{"images": pair["images"], "messages": pair["prompt"] + pair["chosen"]} for pair in pairs]
-    (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs * 2))
-    (folder / "sft.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows * 2))
-    return folder
-
 
 def metrics(out):
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_sft_then_dpo_then_fdpo(data, tmp_path):
-    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*FAST, "epochs=4"])
+def test_sft_then_dpo_then_fdpo(data, fast, tmp_path):
+    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*fast, "epochs=4"])
     history = [entry["loss"] for entry in metrics(tmp_path / "sft") if "loss" in entry]
     assert history[-1] < 0.8 * history[0]
     for kind in ("dpo", "fdpo"):
         out = tmp_path / kind
-        train(kind, model=f"hf:{tmp_path / 'sft'}", data=data / "pairs.jsonl", out=out, overrides=[*FAST, "epochs=2"])
+        train(kind, model=f"hf:{tmp_path / 'sft'}", data=data / "pairs.jsonl", out=out, overrides=[*fast, "epochs=2"])
         model, processor = load(out)
         assert type(model).__name__ == "LlavaForConditionalGeneration"
         assert metrics(out)[-1]["step"] == 6
@@ -53,9 +36,9 @@ def test_sft_then_dpo_then_fdpo(data, tmp_path):
         assert not [path for path in out.rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".pkl"}]
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, fast, tmp_path, monkeypatch):
     def run(out):
-        train("fdpo", model="tiny", data=data / "pairs.jsonl", out=out, overrides=[*FAST, "epochs=3", "save_steps=2"])
+        train("fdpo", model="tiny", data=data / "pairs.jsonl", out=out, overrides=[*fast, "epochs=3", "save_steps=2"])
 
     run(tmp_path / "whole")
     last = callbacks.MetricsFile.on_log
@@ -75,9 +58,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, monke
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
-def test_a_finished_run_is_left_alone_and_another_is_refused(data, tmp_path):
+def test_a_finished_run_is_left_alone_and_another_is_refused(data, fast, tmp_path):
     def run(*overrides):
-        train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*FAST, *overrides])
+        train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, *overrides])
 
     run("max_steps=1")
     before = (tmp_path / "out" / "model.safetensors").stat().st_mtime_ns
@@ -87,8 +70,8 @@ def test_a_finished_run_is_left_alone_and_another_is_refused(data, tmp_path):
         run("max_steps=2")
 
 
-def test_lora_saves_a_merged_model_and_the_adapter(data, tmp_path):
-    options = [*FAST, "max_steps=3"]
+def test_lora_saves_a_merged_model_and_the_adapter(data, fast, tmp_path):
+    options = [*fast, "max_steps=3"]
     train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
     out = tmp_path / "lora"
     lora = [*options, "lora_rank=4", "lora_alpha=8"]
@@ -100,8 +83,8 @@ def test_lora_saves_a_merged_model_and_the_adapter(data, tmp_path):
     assert all("language_model" in name and "proj" in name for name in changed)
 
 
-def test_a_frozen_vision_tower_stays_as_it_is(data, tmp_path):
-    options = [*FAST, "max_steps=2", "freeze_vision=true"]
+def test_a_frozen_vision_tower_stays_as_it_is(data, fast, tmp_path):
+    options = [*fast, "max_steps=2", "freeze_vision=true"]
     train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
     before, after = load(tmp_path / "out" / "tiny")[0].state_dict(), load(tmp_path / "out")[0].state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -109,31 +92,31 @@ def test_a_frozen_vision_tower_stays_as_it_is(data, tmp_path):
     assert not any("vision_tower" in name for name in changed)
 
 
-def test_equal_gaps_are_no_fdpo(data, tmp_path, pairs):
+def test_equal_gaps_are_no_fdpo(data, fast, tmp_path, pairs):
     rows = [pair | {"gap_description": 2.0, "gap_reasoning": 2.0} for pair in pairs]
     (data / "equal.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(ConfigError, match="no pair has gaps that differ"):
-        train("fdpo", model="tiny", data=data / "equal.jsonl", out=tmp_path / "out", overrides=FAST)
+        train("fdpo", model="tiny", data=data / "equal.jsonl", out=tmp_path / "out", overrides=fast)
 
 
-def test_a_segment_that_no_answer_has_is_refused(data, tmp_path, pairs):
+def test_a_segment_that_no_answer_has_is_refused(data, fast, tmp_path, pairs):
     for pair in pairs:
         for side in ("chosen", "rejected"):
             pair[side][0]["content"] = f"{side} without a boundary"
     (data / "plain.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
     with pytest.raises(ConfigError, match="segment 'description' has no tokens in any of 3 pairs"):
-        train("dpo", model="tiny", data=data / "plain.jsonl", out=tmp_path / "out", overrides=FAST)
+        train("dpo", model="tiny", data=data / "plain.jsonl", out=tmp_path / "out", overrides=fast)
 
 
-def test_a_file_of_the_other_kind_is_refused(data, tmp_path):
+def test_a_file_of_the_other_kind_is_refused(data, fast, tmp_path):
     with pytest.raises(RecordError, match="'messages' is missing"):
-        train("sft", model="tiny", data=data / "pairs.jsonl", out=tmp_path / "out", overrides=FAST)
+        train("sft", model="tiny", data=data / "pairs.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 @pytest.mark.parametrize("model", ["hf:/nowhere/at/all", "no-such-owner/no-such-model"])
-def test_a_model_that_is_not_there_is_the_users_error(data, tmp_path, model):
+def test_a_model_that_is_not_there_is_the_users_error(data, fast, tmp_path, model):
     with pytest.raises(ConfigError, match="cannot load a vision-language model"):
-        train("sft", model=model, data=data / "sft.jsonl", out=tmp_path / "out", overrides=FAST)
+        train("sft", model=model, data=data / "sft.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 def test_settings_come_from_defaults_file_and_overrides_in_that_order(tmp_path):
@@ -171,7 +154,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path):
         read_config(TrainConfig, file, [])
 
 
-def test_saved_weights_are_named_as_transformers_names_them(data, tmp_path):
-    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*FAST, "max_steps=1"])
+def test_saved_weights_are_named_as_transformers_names_them(data, fast, tmp_path):
+    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, "max_steps=1"])
     names = set(load_file(tmp_path / "out" / "model.safetensors"))
     assert names == set(load_file(tmp_path / "out" / "tiny" / "model.safetensors"))
