@@ -213,7 +213,7 @@ class GeometricReward:
         *,
         succeeds: Callable[[Question, str], bool | None],
         judge: Judge | None = None,
-        kept: int = 16,
+        kept: int = 256,
     ) -> None:
         self._scenes = KnownScenes(scenes, kept=kept)
         self._succeeds = succeeds

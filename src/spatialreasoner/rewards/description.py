@@ -162,14 +162,13 @@ def _with_names(known: Known, tokens: list[tuple[str, str]]) -> tuple[str, list[
     """
     classes: list[str] = []
     words: list[str] = []
-    longest = known.longest
     place = 0
     while place < len(tokens):
         name, word = tokens[place]
-        reach = longest.get(word, 0)
+        reach = known.reach(word)
         for length in range(min(reach, len(tokens) - place), 0, -1):
             joined = " ".join(pair[1] for pair in tokens[place : place + length]) if length > 1 else word
-            if joined in known.nouns and (length > 1 or _may_be_noun(known, name, joined, tokens, place)):
+            if known.is_name(joined) and (length > 1 or _may_be_noun(known, name, joined, tokens, place)):
                 name, word = "N", joined
                 place += length - 1
                 break

@@ -69,19 +69,17 @@ class Known:
                     terms.setdefault(name, ())
         return terms
 
-    @cached_property
-    def nouns(self) -> frozenset[str]:
-        """Every name that can be read in a text: the vocabulary's and the scene's own."""
-        return frozenset(self.terms).union(self.vocabulary.objects, self.vocabulary.kinds)
+    def is_name(self, name: str) -> bool:
+        """Whether a name can be read in a text: the vocabulary's and the scene's own can."""
+        return name in self.vocabulary or name in self.terms
+
+    def reach(self, word: str) -> int:
+        """The number of words of the longest name that begins with a word, 0 where none does."""
+        return max(self.vocabulary.reach.get(word, 0), self._own_reach.get(word, 0))
 
     @cached_property
-    def longest(self) -> Mapping[str, int]:
-        """The number of words of the longest name that begins with a word."""
-        longest: dict[str, int] = {}
-        for name in self.nouns:
-            words = name.split(" ")
-            longest[words[0]] = max(longest.get(words[0], 0), len(words))
-        return longest
+    def _own_reach(self) -> Mapping[str, int]:
+        return vocabulary.longest_names(name for name in self.terms if name not in self.vocabulary)
 
     def fits(self, region_id: str, name: str) -> bool:
         """Whether a region may be called by a name; a more special one ("office chair" for a chair) will do."""
@@ -159,14 +157,14 @@ class Known:
 
 
 class KnownScenes:
-    """Scenes that are loaded when first asked for; the least recently used ones are forgotten, so memory stays flat.
+    """Scenes that are loaded when first asked for, and kept without their pixels while others are asked for.
 
     Args:
         scenes: The scenes by id, paths resolved.
-        kept: How many scenes stay loaded at once.
+        kept: How many scenes stay loaded; beyond, the least recently used one is forgotten, so memory stays flat.
     """
 
-    def __init__(self, scenes: Mapping[str, Scene], *, kept: int = 16) -> None:
+    def __init__(self, scenes: Mapping[str, Scene], *, kept: int = 256) -> None:
         self._scenes = scenes
         self._kept = kept
         self._loaded: OrderedDict[str, Known] = OrderedDict()
@@ -177,6 +175,8 @@ class KnownScenes:
         Raises:
             KeyError: If there is no such scene.
         """
+        if self._loaded and (last := next(reversed(self._loaded))) != scene_id:
+            self._loaded[last].measured.release()
         if scene_id not in self._loaded:
             self._loaded[scene_id] = Known(Measured(self._scenes[scene_id]))
             if len(self._loaded) > self._kept:

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import cast
 
@@ -43,6 +43,11 @@ class Vocabulary:
     objects: Mapping[str, frozenset[str]]
     kinds: Mapping[str, frozenset[str]]
 
+    @cached_property
+    def reach(self) -> Mapping[str, int]:
+        """The number of words of the longest name that begins with a word."""
+        return longest_names((*self.objects, *self.kinds))
+
     def __contains__(self, name: str) -> bool:
         return name in self.objects or name in self.kinds
 
@@ -59,6 +64,15 @@ class Vocabulary:
         same = {name for name, meanings in self.objects.items() if not meanings.isdisjoint(meant)}
         above = {name for name, named in self.kinds.items() if not named.isdisjoint(kinds)}
         return frozenset(own | same | above)
+
+
+def longest_names(names: Iterable[str]) -> dict[str, int]:
+    """The number of words of the longest of some names, by their first word."""
+    longest: dict[str, int] = {}
+    for name in names:
+        words = name.split(" ")
+        longest[words[0]] = max(longest.get(words[0], 0), len(words))
+    return longest
 
 
 def heads(label: str) -> list[str]:

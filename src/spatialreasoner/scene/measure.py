@@ -124,6 +124,11 @@ class Measured:
         x0, y0, x1, y1 = box_of(mask)
         return x0 == 0 or x1 == mask.shape[1], y0 == 0 or y1 == mask.shape[0]
 
+    def release(self) -> None:
+        """Forget the pixels: they are read again when needed. Clouds and values that were computed stay, and are small."""
+        self.__dict__.pop("_points", None)
+        self.__dict__.pop("_depth", None)
+
     @cached_property
     def _depth(self) -> np.ndarray:
         assert self.scene.depth is not None
