@@ -1,0 +1,125 @@
+"""Responses scored a second on one core, and memory over 100,000 rows.
+
+    python benchmarks/rewards.py                    # 1,152 different responses of two simulated teachers about 24 rooms
+    python benchmarks/rewards.py --rows 100000      # also run the stage over so many rows and watch its memory
+
+Scenes are loaded beforehand, as in a search; what is timed is the reading and scoring of each response, in processor time of
+one process, the best of several rounds. The limit is 1,500 responses a second; memory may grow by 30 MB from the first tenth
+of the rows to the last. Exits with 1 where a limit is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from spatialreasoner import records
+from spatialreasoner.models.scripted import scripted
+from spatialreasoner.rewards import grade
+from spatialreasoner.rewards.assertions import extract
+from spatialreasoner.rewards.known import Known, KnownScenes
+from spatialreasoner.rewards.stage import ResponseRow, RewardConfig, run_reward
+from spatialreasoner.scene.files import scene_index
+from spatialreasoner.scene.questions import QuestionsConfig, prompt, read_questions, write_questions
+from spatialreasoner.scene.synthetic import SyntheticConfig, write_scenes
+from spatialreasoner.types import Question
+
+LIMIT = 1500
+GROWTH_MB = 30
+TEACHERS = ("careful", "vague")
+
+
+def main() -> None:
+    """Make scenes, questions and responses; time the rewards; compare with the limits."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=24)
+    parser.add_argument("--per-scene", type=int, default=12, help="questions a scene")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=0, help="rows of the memory test; 0 leaves it out")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_scenes(SyntheticConfig(count=args.scenes, seed=5), folder, workers=1)
+        write_questions(QuestionsConfig(scenes=name, per_scene=args.per_scene, seed=1), folder / "questions.jsonl")
+        ok = time_rewards(folder, args.rounds)
+        if args.rows:
+            ok = watch_memory(folder, args.rows) and ok
+    sys.exit(0 if ok else 1)
+
+
+def responses(folder: Path) -> list[tuple[Known, Question, str]]:
+    """Two responses of each teacher to every question, with the question's loaded scene."""
+    scenes = scene_index(folder)
+    known = KnownScenes(scenes, kept=len(scenes))
+    questions = read_questions(folder / "questions.jsonl", scenes)
+    found: list[tuple[Known, Question, str]] = []
+    for teacher in (scripted(name, scenes) for name in TEACHERS):
+        for question in questions:
+            asked = prompt(question, scenes[question.scene_id])
+            written = asyncio.run(teacher.complete(asked, n=2, seed=3))
+            found += [(known.get(question.scene_id), question, completion.text) for completion in written]
+    return found
+
+
+def time_rewards(folder: Path, rounds: int) -> bool:
+    """Print responses a second against the limit; whether it is kept."""
+    rows = responses(folder)
+    labels = [tuple(known.scene.region(name).label for name in question.region_ids) for known, question, _ in rows]
+
+    def score() -> None:
+        for known, question, text in rows:
+            grade(known, question, text)
+
+    def read() -> None:
+        for (_, _, text), names in zip(rows, labels, strict=True):
+            extract(text, names)
+
+    score()  # every scene is measured once
+    seconds, reading = best(score, rounds) / len(rows), best(read, rounds) / len(rows)
+    characters = sum(len(text) for _, _, text in rows) / len(rows)
+    print(f"{len(rows)} responses of {characters:.0f} characters")
+    print(f"one response: {seconds * 1e3:.3f} ms, of it {reading * 1e3:.3f} ms to read its statements")
+    print(f"responses a second: {1 / seconds:.0f}; limit {LIMIT}; ratio {1 / seconds / LIMIT:.2f}")
+    return 1 / seconds >= LIMIT
+
+
+def best(work: Callable[[], None], rounds: int) -> float:
+    """Processor seconds of the fastest round."""
+    taken: list[float] = []
+    for _ in range(rounds):
+        begin = time.process_time()
+        work()
+        taken.append(time.process_time() - begin)
+    return min(taken)
+
+
+def watch_memory(folder: Path, rows: int) -> bool:
+    """Run the stage over many rows; print by how much its peak memory grows after the first tenth, and whether that is flat."""
+    texts = [ResponseRow(question_id=question.id, text=text) for _, question, text in responses(folder)]
+    Random(0).shuffle(texts)
+    path = folder / "responses.jsonl"
+    records.write_jsonl(path, itertools.islice(itertools.cycle(texts), rows))
+    peaks: dict[int, float] = {}
+
+    def watch(done: int) -> None:
+        if done in (rows // 10, rows):
+            peaks[done] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    begin = time.perf_counter()
+    config = RewardConfig(questions=str(folder / "questions.jsonl"), responses=str(path), scenes=str(folder))
+    run_reward(config, folder / "rewards.jsonl", progress=watch)
+    growth = peaks[rows] - peaks[rows // 10]
+    print(f"{rows} rows in {time.perf_counter() - begin:.0f} s; memory grew by {growth:.1f} MB; limit {GROWTH_MB} MB")
+    return growth <= GROWTH_MB
+
+
+if __name__ == "__main__":
+    main()
