@@ -53,24 +53,11 @@ _ORDINAL = re.compile(r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>sec
 _DENIED = re.compile(r"(?:not|rather than|instead of|than|unlike|over|compared to|compared with) (?:the )?$")
 _NAME = r"(?:the|an?) ([a-z][a-z -]{1,40}?)"
 _NAMED = re.compile(rf"{_NAME} ?\(? ?(?:<region\d|\[?region ?\[?\d)")
-_PREDICATES = frozenset(
-    [
-        "is",
-        "are",
-        "has",
-        "positioned",
-        "located",
-        "situated",
-        "placed",
-        "standing",
-        "more",
-        "less",
-        "further",
-        "farther",
-        "closer",
-        "nearer",
-    ]
-) | {*RELATION_WORDS["COMPARED"]}
+_PREDICATES = {
+    *("is", "are", "has", "positioned", "located", "situated", "placed", "standing"),
+    *("more", "less", "further", "farther", "closer", "nearer"),
+    *RELATION_WORDS["COMPARED"],
+}
 _PAIR = re.compile(
     rf"{_NAME},? (?:and|or|than|from|(?:to the )?(?:left|right) of|behind|above|below|in front of) {_NAME}(?:[,?.:]|$)"
 )

@@ -28,22 +28,27 @@ _ASIDE = rule(
     f"|(?<={_MENTION}) COMMA? WHETHER (?P<which>[BE MAYBE NOT] [^COMMA BUT]{{1,60}}) COMMA?"
 )
 _SPLIT = rule(
-    "BUT | EQUALS (?=[REGION IT PAIR] [BE MAYBE NOT]) | (?:COMMA AND?|(?<!DIMENSION) AND) (?=ABOUT? [DIMENSION DISTANCE ALONG]{1,2} [OF BETWEEN FROM BE EQUALS] | (?<=AND) BETWEEN REGION | REGION (?:[TO ON AT]? SIDE|[COMPARED CLOSER FARTHER] ONE?) $)"
-    "| COMMA? AND (?=[ADJECTIVE WORD]{1,3} BE)"
-    f"| (?:COMMA? AND | COMMA) (?=IN? {_MENTION} POSSESSIVE? [BE MAYBE NOT DIMENSION DISTANCE EQUALS ABOUT AMOUNT AT])"
+    rf"""BUT
+    | EQUALS (?=[REGION IT PAIR] [BE MAYBE NOT])
+    | (?:COMMA AND?|(?<!DIMENSION) AND) (?=ABOUT? [DIMENSION DISTANCE ALONG]{{1,2}} [OF BETWEEN FROM BE EQUALS]
+      | (?<=AND) BETWEEN REGION | REGION (?:[TO ON AT]? SIDE|[COMPARED CLOSER FARTHER] ONE?) $)
+    | COMMA? AND (?=[ADJECTIVE WORD]{{1,3}} BE)
+    | (?:COMMA? AND|COMMA) (?=IN? {_MENTION} POSSESSIVE? [BE MAYBE NOT DIMENSION DISTANCE EQUALS ABOUT AMOUNT AT])"""
 )
+"""Where a new subject may begin."""
 _INTRODUCTION = rule("[ON AT] [^REGION PAIR IT OTHER]* $ | [MAYBE ABOUT WORD]* $")
 _SUPPOSED = rule("IF [^COMMA]* COMMA")
 _VERB = rule("[BE MAYBE EQUALS FIND AMOUNT HOUR POSSESSIVE MORE]")
 _SUBJECT = rule(f"(?<![TO FROM AT ON OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] OF) {_MENTION}")
 _FOREIGN = rule(
-    f"[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} WORD (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE? [BE MAYBE] (?!THAT)"
+    rf"""[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} WORD (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE?
+    [BE MAYBE] (?!THAT)"""
 )
+"""The start of a clause about something that is no region."""
 _WITH = rule("ON REGION")
 _PART = rule("POSSESSIVE WORD")
 _HAS = rule("REGION BE (?P<owned>REGION) (?=[ON TO AT WORD]{0,2} (?:IT SIDE|[OVER FRONT]))")
 """A has B below it: then B is the subject, and "it" means A."""
-"""The start of a clause about something that is no region."""
 _BETWEEN = rule(f"(?<=BETWEEN) {_MENTION}")
 
 
@@ -126,7 +131,8 @@ def _is_same(reading: Reading, first: int, second: int, *, opened: bool) -> bool
 
 
 _PLURAL = frozenset(("are", "were", "have", "stand", "lie", "sit", "both"))
-_LIST_STARTS = tuple(CODES[name] for name in ("BETWEEN", "EQUALS", "COMMA", "BUT", "THAT")) + (
+_LIST_STARTS = (
+    *(CODES[name] for name in ("BETWEEN", "EQUALS", "COMMA", "BUT", "THAT")),
     CODES["DIMENSION"] + CODES["OF"],
 )
 

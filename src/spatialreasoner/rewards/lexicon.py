@@ -89,13 +89,15 @@ def rule(pattern: str) -> re.Pattern[str]:
 RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
     "SIDE": {"left": "left", "right": "right", "leftward": "left", "rightward": "right"},
     "OVER": {
-        "above": "above", "over": "above", "atop": "above", "on top of": "above", "below": "below", "under": "below", "beneath": "below",
+        "above": "above", "over": "above", "atop": "above", "on top of": "above",
+        "below": "below", "under": "below", "beneath": "below",
         "underneath": "below", "behind": "behind",
     },
     "FRONT": {"front": "front", "ahead": "front"},
     "CLOSER": {"closer": "front", "nearer": "front", "closest": "front", "nearest": "front"},
     "FARTHER": {
-        "farther": "behind", "further": "behind", "farthest": "behind", "furthest": "behind", "deeper": "behind", "more distant": "behind", "most distant": "behind",
+        "farther": "behind", "further": "behind", "farthest": "behind", "furthest": "behind",
+        "deeper": "behind", "more distant": "behind", "most distant": "behind",
     },
     "COMPARED": {
         "higher": "above", "lower": "below", "taller": "tall", "shorter": "short", "wider": "wide", "broader": "wide",
@@ -179,19 +181,25 @@ _WORDS: Mapping[str, str] = {
 }
 # Words that stand between others and change nothing here. "side" makes "left side of" read like "left of".
 _SILENT = (
-    "the a an this side hand far immediate very slightly somewhat much significantly considerably noticeably clearly"
-    " directly just also even still bit little considerably visibly slight only exactly total overall actual only up down back position location place centre center"
+    "the a an this side hand far immediate very slightly somewhat much significantly considerably noticeably"
+    " clearly directly just also even still bit little visibly slight only exactly total overall actual up down"
+    " back position location place centre center"
 )
 
 
 _PHRASES: Mapping[str, str] = {
-    "as well as": "AND", "i.e.": "", "e.g.": "", "approx.": "ABOUT", "as if": "THAT", "as though": "THAT", "compared to": "RELATIVE", "compared with": "RELATIVE",
-    "relative to": "RELATIVE", "in comparison to": "RELATIVE", "in comparison with": "RELATIVE",
-    "with respect to": "RELATIVE", "in relation to": "RELATIVE", "no,": "NO", "the two": "PAIR", "these two": "PAIR", "those two": "PAIR", "of the two": "",
-    "what appears": "", "what seems": "", "not only": "", "such as": "WORD", "towers over": "WORD", "towers above": "WORD", "looms over": "WORD", "looks at": "WORD", "look at": "WORD", "or so": "ABOUT",
-    "close to": "ABOUT", "up to": "ABOUT", "at least": "ABOUT", "at most": "ABOUT", "more or less": "ABOUT",
-    "the former": "FORMER", "the latter": "LATTER",
-}  # fmt: skip
+    "AND": "as well as",
+    "SKIPPED": "i.e.; e.g.; of the two; what appears; what seems; not only",
+    "ABOUT": "approx.; or so; close to; up to; at least; at most; more or less",
+    "THAT": "as if; as though",
+    "RELATIVE": "compared to; compared with; relative to; in comparison to; in comparison with; "
+    "with respect to; in relation to",
+    "NO": "no,",
+    "PAIR": "the two; these two; those two",
+    "WORD": "such as; towers over; towers above; looms over; looks at; look at",
+    "FORMER": "the former",
+    "LATTER": "the latter",
+}
 _MARKS: Mapping[str, str] = {
     ",": "COMMA", ";": "BUT", ":": "EQUALS", "=": "EQUALS", "(": "OPEN", ")": "CLOSE", "+": "PLUS", "/": "PLUS",
     "?": "ASKED", "~": "ABOUT", "'s": "POSSESSIVE", "x": "PLUS",
@@ -202,11 +210,9 @@ def _lexicon() -> dict[str, str]:
     classes = {word: CODES[name] for name, words in _WORDS.items() for word in words.split()}
     for table in (RELATION_WORDS, DIMENSION_WORDS):
         classes |= {word: CODES[name] for name, words in table.items() for word in words}
-    return (
-        classes
-        | dict.fromkeys(_SILENT.split(), SKIPPED)
-        | {word: CODES.get(n, SKIPPED) for word, n in {**_PHRASES, **_MARKS}.items()}
-    )
+    classes |= {phrase: CODES.get(name, SKIPPED) for name, phrases in _PHRASES.items() for phrase in phrases.split("; ")}
+    classes |= {mark: CODES[name] for mark, name in _MARKS.items()}
+    return classes | dict.fromkeys(_SILENT.split(), SKIPPED)
 
 
 LEXICON: Mapping[str, str] = _lexicon()
