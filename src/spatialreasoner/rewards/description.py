@@ -165,7 +165,7 @@ def _with_names(known: Known, tokens: list[tuple[str, str]]) -> tuple[str, list[
     place = 0
     while place < len(tokens):
         name, word = tokens[place]
-        reach = known.reach(word)
+        reach = known.reach(word) if name in "XGAS" else 0  # no name begins with a preposition or a verb
         for length in range(min(reach, len(tokens) - place), 0, -1):
             joined = " ".join(pair[1] for pair in tokens[place : place + length]) if length > 1 else word
             if known.is_name(joined) and (length > 1 or _may_be_noun(known, name, joined, tokens, place)):
