@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -58,12 +59,14 @@ class Journal:
         self._waiting: list[_Write] = []
         self._committing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._opened = ExitStack()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _hold(path.with_suffix(".lock"))
-            self._writer = _open(path)
-            self._reader = _open(path)
+            self._opened.enter_context(closing(_hold(path.with_suffix(".lock"))))
+            self._writer = self._opened.enter_context(closing(_open(path)))
+            self._reader = self._opened.enter_context(closing(_open(path)))
         except (sqlite3.Error, OSError) as error:
+            self._opened.close()
             raise WorkError(
                 f"cannot open the journal {path}: {error}; delete it to start afresh, replies are then asked again"
             ) from error
@@ -73,8 +76,7 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown()
-        for connection in (self._reader, self._writer, self._lock):
-            connection.close()
+        self._opened.close()
 
     def get(self, table: Table, key: str) -> str | None:
         """The value of a key, or None."""
@@ -138,9 +140,13 @@ def _settle(batch: list[_Write], failure: WorkError | None) -> None:
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.executescript(_TABLES)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.executescript(_TABLES)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
