@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate import PartialState
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 from trl.trainer.sft_config import SFTConfig
 
 from spatialreasoner.models.loading import load
 from spatialreasoner.training.callbacks import MetricsFile, ProgressBar
-from spatialreasoner.training.checks import check
+from spatialreasoner.training.checks import check, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.training.config import FdpoConfig, Kind, TrainConfig
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
@@ -48,6 +49,8 @@ def build_trainer(kind: Kind, config: TrainConfig, base: str, rows: Dataset, out
         _freeze_vision(model)
     encoder = Encoder(processor, max_length=config.max_length or None)
     check(kind, encoder, rows)
+    if kind != "sft" and PartialState().is_main_process:
+        write_preview(out / "preview.html", encoder, rows)
     common: dict[str, Any] = {
         "processing_class": processor,
         "train_dataset": rows,

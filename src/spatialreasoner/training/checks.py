@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spatialreasoner import records
 from spatialreasoner.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,25 +70,34 @@ def _check_gaps(segments: Sequence[str], rows: Dataset) -> None:
         )
 
 
-def preview(encoder: Encoder, examples: Sequence[Mapping[str, Any]]) -> list[Text]:
-    """Pairs as the trainer sees them: tokens between bars, segments in colours, pictures' tokens counted.
+def write_preview(path: Path, encoder: Encoder, rows: Dataset, *, count: int = 3) -> None:
+    """Write the first pairs as the trainer sees them, as a page: tokens between bars, segments in colours.
 
     Args:
-        encoder: Turns the pairs into tokens.
-        examples: The pairs.
+        path: Where the page goes.
+        encoder: Turns pairs into tokens.
+        rows: What `read_preferences` gave.
+        count: How many pairs are shown.
     """
+    from rich.console import Console
+
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(*(f"[{style}]{name}[/]" for name, style in zip(encoder.segments, _STYLES, strict=False)), "[dim]none[/]\n")
+    for index in range(min(count, len(rows))):
+        console.print(_pair(encoder, rows[index]))
+    with records.atomic_write(path) as file:
+        file.write(console.export_html())
+
+
+def _pair(encoder: Encoder, example: Mapping[str, Any]) -> Text:
     from rich.text import Text
 
-    shown: list[Text] = []
-    for example in examples:
-        prompt, *sides = encoder([example], ("chosen", "rejected"))[0][0]
-        gaps = ", ".join(f"{name} {example.get(f'gap_{name}')}" for name in encoder.segments)
-        text = Text(f"{len(prompt.ids)} tokens of prompt; gaps: {gaps}\n", style="dim")
-        for name, side in zip(("chosen", "rejected"), sides, strict=True):
-            text.append(f"{name}: ", style="bold")
-            text.append_text(_coloured(encoder, side)).append("\n")
-        shown.append(text)
-    return shown
+    prompt, *sides = encoder([example], ("chosen", "rejected"))[0][0]
+    gaps = ", ".join(f"{name} {example.get(f'gap_{name}')}" for name in encoder.segments)
+    text = Text(f"{example.get('question_id', '')}: {len(prompt.ids)} tokens of prompt; gaps: {gaps}\n")
+    for name, side in zip(("chosen", "rejected"), sides, strict=True):
+        text.append(f"{name}: ", style="bold").append_text(_coloured(encoder, side)).append("\n")
+    return text
 
 
 def _coloured(encoder: Encoder, answer: Tokens) -> Text:

@@ -34,7 +34,8 @@ def train(
         kind: `sft`, `dpo` or `fdpo`.
         model: `tiny` (built on the spot, its tokenizer trained on the data), `hf:` and a repository or folder, or a folder.
         data: `sft.jsonl` for SFT, `pairs.jsonl` for the others.
-        out: Where the model goes, with `training.json` (settings), `metrics.jsonl`, `README.md` and the checkpoints.
+        out: Where the model goes, with `training.json` (settings), `metrics.jsonl`, `README.md`,
+            the checkpoints, and for pairs `preview.html`: the first ones as tokens, segments in colours.
         config_file: A YAML file with settings, or None.
         overrides: Settings as ``key=value``, over the file.
 

@@ -101,7 +101,6 @@ def pair_attention(
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
-    options: dict[str, Any] = {"scale": scaling, "dropout_p": dropout, "enable_gqa": query.shape[1] != key.shape[1]}
     outputs: list[Tensor] = []
     start = 0
     for index, lengths in enumerate(pair_layout.lengths):
@@ -113,18 +112,30 @@ def pair_attention(
             (prompt, prompt, mask),
             (responses, pair, _mask(pair_layout, index, True, sliding_window, query.device)),
         ):
-            outputs.append(
-                functional.scaled_dot_product_attention(
-                    query[:, :, rows],
-                    key[:, :, columns],
-                    value[:, :, columns],
-                    attn_mask=seen,
-                    is_causal=seen is None,
-                    **options,
-                )
-            )
+            outputs.append(_attend(query[:, :, rows], key[:, :, columns], value[:, :, columns], seen, scaling, dropout))
         start = pair.stop
     return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None, dropout: float
+) -> Float[Tensor, "1 heads rows width"]:
+    """Attention under a mask, or causal without one."""
+    repeats = query.shape[1] // key.shape[1]
+    if mask is not None and repeats > 1:
+        # With a mask, CUDA's fused kernels want as many keys as queries; grouped heads would fall back to the slow one
+        key, value = (each.repeat_interleave(repeats, dim=1) for each in (key, value))
+        repeats = 1
+    return functional.scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        attn_mask=mask,
+        is_causal=mask is None,
+        scale=scaling,
+        dropout_p=dropout,
+        enable_gqa=repeats > 1,
+    )
 
 
 def _mask(
