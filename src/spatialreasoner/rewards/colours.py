@@ -129,8 +129,13 @@ def score(word: str, seen: Mapping[str, float]) -> float:
 
 
 def score_known(word: str, known: str) -> float:
-    """How well a colour word fits a colour that is known for certain: 1 for it or an alias, half for a close neighbour."""
-    weight = 1.0 if word == known else WORDS.get(word, {}).get(known, 0.0)
+    """How well a colour word fits a colour that is known by its word: 1 for it or an alias, half for a close neighbour.
+
+    >>> score_known("gray", "silver"), score_known("orange", "yellow"), score_known("red", "blue")
+    (1.0, 0.5, 0.0)
+    """
+    meant = [name for name, weight in WORDS.get(known, {}).items() if weight >= _EXACT]
+    weight = 1.0 if word == known else max((WORDS.get(word, {}).get(name, 0.0) for name in meant), default=0.0)
     return 1.0 if weight >= _EXACT else 0.5 if weight >= 0.5 else 0.0
 
 

@@ -130,7 +130,7 @@ class Known:
         if known is not None:
             return colours.score_known(word, known)
         label = self.scene.region(region_id).label.lower().split()
-        said = max((colours.score_known(word, own) for own in label if own in colours.BASIC or own == word), default=0.0)
+        said = max((colours.score_known(word, own) for own in label if own in colours.WORDS), default=0.0)
         return max(said, colours.score(word, self._shares[region_id]))
 
     @cached_property

@@ -157,7 +157,9 @@ def _read(path: Path) -> Iterator[tuple[str, list[str], Mapping[str, list[str]]]
 
 
 def _entry(entry: object) -> tuple[list[str] | None, Mapping[str, list[str]] | None]:
-    fields = cast("Mapping[str, object]", entry) if isinstance(entry, dict) else {}
+    if not isinstance(entry, dict):
+        return None, None
+    fields = cast("Mapping[str, object]", entry)
     words, names = fields.get("words", []), fields.get("names", {})
     if not _are_words(words) or not isinstance(names, dict) or not all(_are_words(value) for value in names.values()):
         return None, None

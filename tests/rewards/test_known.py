@@ -1,0 +1,78 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from spatialreasoner.rewards.known import Known, KnownScenes
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.types import Scene, SceneObject
+
+
+def thing(region_id: str | None, kind: str, colour: str) -> SceneObject:
+    return SceneObject(
+        region_id=region_id, kind=kind, colour=colour, centre=(0.0, 0.0, 2.0), size=(0.5, 0.5, 0.5), yaw=0.0,
+        visible=1.0, supported_by=None,
+    )  # fmt: skip
+
+
+def test_colours_are_measured_under_the_mask(known: Known):
+    assert known.colour_score("region2", "blue") == 1.0
+    assert known.colour_score("region2", "green") < 0.2
+
+
+def test_a_label_tells_a_colour_that_the_picture_hides(make_scene: Callable[..., Scene]):
+    scene = make_scene()
+    grey = replace(scene, regions=(replace(scene.regions[0], label="silver ball"), *scene.regions[1:]))
+    assert Known(Measured(grey)).colour_score("region1", "silver") == 1.0
+    assert Known(Measured(grey)).colour_score("region1", "gray") == 1.0  # silver may be called so
+    assert Known(Measured(grey)).colour_score("region1", "green") < 0.2
+
+
+def test_known_objects_decide_over_the_picture(scene: Scene):
+    known = Known(Measured(replace(scene, objects=(thing("region1", "cube", "yellow"), thing(None, "lamp", "white")))))
+    assert known.closed
+    assert known.colour_score("region1", "yellow") == 1.0
+    assert known.colour_score("region1", "red") == 0.0
+    assert known.has("cube") is known.has("lamp") is True
+    assert known.has("giraffe") is False
+    assert known.has("wall") is None
+    assert known.has("object") is None
+
+
+def test_in_a_photo_what_is_not_listed_is_unknown(known: Known):
+    assert not known.closed
+    assert known.has("ball") is True
+    assert known.has("giraffe") is None
+
+
+def test_a_more_special_name_fits(make_scene: Callable[..., Scene]):
+    scene = make_scene()
+    chair = replace(scene, regions=(replace(scene.regions[0], label="chair"), *scene.regions[1:]))
+    known = Known(Measured(chair))
+    assert known.fits("region1", "office chair")
+    assert known.fits("region1", "furniture")
+    assert not known.fits("region1", "washing machine")
+    assert known.terms["chair"] == ("region1",)
+
+
+def test_sizes_are_told_among_the_scene(known: Known):
+    assert known.size_score("region2", "large") == 1.0
+    assert known.size_score("region3", "large") == pytest.approx(0.0, abs=0.3)
+    assert known.size_score("region3", "small") == 1.0
+    assert known.size_score("region2", "tall") == 1.0
+
+
+def test_sizes_without_depth_are_unknown(make_scene: Callable[..., Scene]):
+    assert Known(Measured(make_scene(depth=None))).size_score("region1", "large") is None
+
+
+def test_a_scene_that_waits_holds_no_pixels_and_measures_on(make_scene: Callable[..., Scene]):
+    scenes = {name: make_scene(name=name) for name in ("a", "b")}
+    kept = KnownScenes(scenes)
+    first = kept.get("a")
+    width = first.measured.quantity("width", "region1")
+    kept.get("b")
+    assert not {"_points", "_depth"} & set(vars(first.measured))
+    assert kept.get("a") is first
+    assert first.measured.quantity("width", "region1") is width
+    assert first.measured.quantity("width", "region2").value is not None
