@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from builders import THREE_BALLS, build_scene
 from spatialreasoner.errors import InputError, MissingFileError, RecordError
+from spatialreasoner.evaluation.report import write_report
 from spatialreasoner.evaluation.runs import find
 from spatialreasoner.scene.questions import QuestionsConfig, write_questions
 
@@ -36,11 +38,45 @@ def test_names_what_is_missing_or_broken(run_dir: Path, tmp_path: Path) -> None:
         find([tmp_path / "nowhere"])
     with pytest.raises(InputError, match=r"expected outputs of stages.*found none"):
         find([tmp_path])
-    broken = tmp_path / "search"
-    broken.mkdir()
-    (broken / "trees.jsonl").write_text('{"question_id": "q", "nodes": [{"parent": 4}]}\n')
-    with pytest.raises(RecordError, match=r"trees\.jsonl: row 1 is no search tree"):
+
+
+NODE = {
+    "parent": None, "stage": "", "text": "", "policy": "", "reward": 0.0, "visits": 1, "value": 0.5, "pruned": None,
+    "success": None, "expansions": 1, "closed": False, "ratings": {}, "selections": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "message"),
+    [
+        ("trees.jsonl", {"nodes": [NODE]}, "question_id"),
+        ("trees.jsonl", {"nodes": [{**NODE, "reward": "<b>"}]}, "nodes.0.reward"),
+        ("trees.jsonl", {"nodes": [NODE, {**NODE, "parent": 1}]}, "after its parent"),
+        ("trees.jsonl", {"nodes": [NODE, {**NODE, "parent": -1}]}, "after its parent"),
+        ("trees.jsonl", {"nodes": []}, "one root"),
+        ("trajectories.jsonl", {"question_id": "q"}, "is missing"),
+        ("pairs.jsonl", {"question_id": "q", "chosen": "text"}, "chosen"),
+        ("metrics.jsonl", ["a", "list"], "row"),
+        ("config.json", None, None),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, name: str, row: object, message: str | None) -> None:
+    if isinstance(row, dict) and name == "trees.jsonl" and message != "question_id":
+        row = {"question_id": "q", "outcome": None, "rounds": 1, "model_rounds": 1, **row}
+    (tmp_path / name).write_text("{" if row is None else json.dumps(row) + "\n")
+    with pytest.raises(InputError, match=message or "expected JSON") as error:
         find([tmp_path])
+    assert name in str(error.value)
+
+
+def test_odd_but_harmless_values_are_taken(tmp_path: Path) -> None:
+    turns = [{"role": "assistant", "content": [{"type": "text", "text": "said"}, {"type": "image"}, 7]}]
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({"question_id": "q", "chosen": turns, "rejected": [{"content": 3}]}))
+    (tmp_path / "config.json").write_text(json.dumps({"stage": "s", "config": {}, "versions": [1], "commit": 5}))
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": NaN}\n{"step": 2, "loss": 0.5}\n{"loss": "x"}\n')
+    assert find([tmp_path]).pairs[0].texts == ("said", "")
+    write_report([tmp_path], tmp_path / "report.html")
+    assert 'class="dot s0"' in (tmp_path / "report.html").read_text()
 
 
 def test_two_models_of_one_name_stay_apart(run_dir: Path, tmp_path: Path) -> None:

@@ -1,47 +1,54 @@
-import io
-from dataclasses import replace
+"""Scores in a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from io import StringIO
 
 from rich.console import Console
 
-from spatialreasoner.evaluation.predictions import Prediction, QaInfo
+from spatialreasoner.evaluation.answers import Verdict
+from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of
 from spatialreasoner.evaluation.score import compare, score
 from spatialreasoner.evaluation.terminal import show, show_comparison
+from spatialreasoner.types import Category
 
 
-def width(index: int, said: str) -> Prediction:
-    return Prediction(
-        question_id=str(index), image=f"{index % 3}.png", question="How wide is <region1>?", pred=said, model_id="m",
-        gt="<region1> is 2.00 meters wide.", qa_info=QaInfo(type="quantitative", category="width_data"),
-    )  # fmt: skip
+def made(category: Category, count: int) -> list[Prediction]:
+    info = QaInfo(type=type_of(category), category=category)
+    return [
+        Prediction(question_id=f"{category}{n}", image=str(n), question="", pred="", gt="", model_id="a-model", qa_info=info)
+        for n in range(count)
+    ]
 
 
-def shown(print_to: object, *what: object) -> str:
-    console = Console(file=io.StringIO(), width=160)
-    print_to(*what, console=console)  # type: ignore[operator]
-    return console.file.getvalue()  # type: ignore[attr-defined]
+def verdict(success: bool | None, error: float | None = None) -> Verdict:
+    return Verdict(success=success, error=error, gt_value=None, pred_value=None)
 
 
-def row(text: str, name: str) -> list[str]:
-    (line,) = (line for line in text.splitlines() if line.strip("│ ").startswith(name))
-    return [cell.strip() for cell in line.strip("│").split("│")]
+def printed(function: object, value: object) -> str:
+    out = StringIO()
+    function(value, console=Console(file=out, width=80))  # type: ignore[operator]
+    return out.getvalue()
 
 
-def test_counts_shares_and_errors_are_shown() -> None:
-    text = shown(show, score([width(k, "2.00 meters") for k in range(3)] + [width(3, "3.00 meters")]))
-    assert row(text, "width")[1:3] == ["4", "75.0%"]
-    assert row(text, "width")[-2:] == ["0", "12%"]
-    assert row(text, "direction")[1:] == ["0", "-", "-", "-", "-"]
+def test_a_score_fits_and_tells_bounds_errors_and_unscored() -> None:
+    rows = [*made("width_data", 20), *made("direction", 4), *made("left_choice", 2)]
+    verdicts = [verdict(None)] * 2 + [verdict(True, 0.1)] * 18 + [verdict(False, 60.0)] * 4 + [verdict(True)] * 2
+    lines = printed(show, score(rows, verdicts)).splitlines()
+    assert all(len(line.rstrip()) <= 80 for line in lines)
+    cells = {line.split()[0]: line.split() for line in lines if line.strip()}
+    assert cells["width"][1:3] == ["20", "90.0–100.0"]
+    assert cells["width"][-2:] == ["2", "10%"]
+    assert cells["direction"][-1] == "60°"
+    assert cells["height"][1:3] == ["0", "-"]
+    assert cells["quantitative"][1:3] == ["24", "75.0–83.3"]
 
 
-def test_too_many_unscored_answers_are_shown_as_a_range() -> None:
-    text = shown(show, score([width(0, "2.00 meters"), width(1, "No idea.")]))
-    assert row(text, "quantitative")[2] == "50.0% to 100.0%"
-
-
-def test_a_difference_is_shown_with_what_was_gained_and_lost() -> None:
-    before = [width(k, "9 meters") for k in range(4)]
-    after = [replace(width(k, "2 meters"), model_id="n") for k in range(3)] + [width(3, "9 meters")]
-    text = shown(show_comparison, compare(before, after))
-    cells = row(text, "width")
-    assert cells[1:3] == ["4", "+75.0%"]
-    assert cells[4:6] == ["3", "0"]
+def test_a_comparison_fits() -> None:
+    rows = made("width_data", 12)
+    given = ([verdict(False)] * 12, [verdict(True)] * 9 + [verdict(False)] * 3)
+    text = printed(show_comparison, compare(rows, rows, given))
+    line = next(line for line in text.splitlines() if "quantitative" in line)
+    assert line.split()[1:3] == ["12", "+75.0"]
+    assert line.split()[-3:] == ["9", "0", "0.0039"]
+    assert max(map(len, text.splitlines())) <= 80

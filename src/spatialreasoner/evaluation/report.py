@@ -5,6 +5,7 @@ Sections appear where their data is there. Everything that a model or a user wro
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -243,5 +244,10 @@ def _points(training: Training, key: str) -> list[tuple[float, float]]:
     return [
         (float(entry["step"]), float(entry[key]))
         for entry in training.entries
-        if isinstance(entry.get(key), int | float) and isinstance(entry.get("step"), int | float)
+        if _finite(entry.get(key)) and _finite(entry.get("step"))
     ]
+
+
+def _finite(value: object) -> bool:
+    """Whether a logged value can be drawn; a loss may have become NaN."""
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spatialreasoner import records
 from spatialreasoner.errors import InputError, MissingFileError, RecordError
@@ -48,7 +48,51 @@ class PairRow:
 
 def _answer(turns: Sequence[Mapping[str, Any]]) -> str:
     content = turns[-1].get("content", "") if turns else ""
-    return content if isinstance(content, str) else "".join(str(block.get("text", "")) for block in content)
+    if isinstance(content, str):
+        return content
+    blocks = content if isinstance(content, list) else []
+    return "".join(str(block.get("text", "")) for block in blocks if isinstance(block, dict))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeRow:
+    """A node of a row of `trees.jsonl`; its parent comes before it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "allow_inf_nan": False}
+
+    parent: int | None
+    stage: str
+    text: str
+    policy: str
+    reward: float
+    visits: int
+    value: float
+    pruned: str | None
+    success: bool | None
+    expansions: int
+    closed: bool
+    ratings: Mapping[str, float]
+    selections: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeRow:
+    """A row of `trees.jsonl`, as the search writes it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "allow_inf_nan": False}
+
+    question_id: str
+    outcome: Literal["found", "budget", "exhausted"] | None
+    rounds: int
+    model_rounds: int
+    nodes: tuple[NodeRow, ...]
+
+    def __post_init__(self) -> None:
+        parents = [node.parent for node in self.nodes]
+        if parents[:1] != [None] or any(
+            parent is None or not 0 <= parent < index for index, parent in enumerate(parents[1:], 1)
+        ):
+            raise ValueError("a tree has one root, first, and every other node comes after its parent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,8 +210,8 @@ def _read_stage(path: Path, run_dir: Path, runs: Runs) -> None:
                 stage=value["stage"],
                 place=str(path.relative_to(run_dir)).removesuffix("/config.json"),
                 config=value["config"],
-                versions=value.get("versions") or {},
-                commit=value.get("commit"),
+                versions=versions if isinstance(versions := value.get("versions"), dict) else {},
+                commit=str(value.get("commit") or "") or None,
             )
         )
 
@@ -175,12 +219,8 @@ def _read_stage(path: Path, run_dir: Path, runs: Runs) -> None:
 def _read_trees(path: Path, run_dir: Path, runs: Runs) -> None:
     from spatialreasoner.search.tree import from_json
 
-    for number, row in enumerate(records.read_jsonl(path, dict[str, Any]), start=1):
-        try:
-            tree = from_json(row)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise RecordError(f"{path}: row {number} is no search tree: {error!r}; search again to write it anew") from None
-        runs.trees[tree.question_id] = tree
+    for row in records.read_jsonl(path, TreeRow):
+        runs.trees[row.question_id] = from_json({**asdict(row), "usage": {}})
 
 
 def _read_trajectories(path: Path, run_dir: Path, runs: Runs) -> None:

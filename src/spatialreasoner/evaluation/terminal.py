@@ -17,11 +17,10 @@ def show(score: Score, *, console: Console | None = None) -> None:
     A total above 5 % unscored answers is shown as a range, not as one number.
     """
     table = _table(f"{score.model_id}: {score.items} questions on {score.images} pictures, judged {score.judge}")
-    for heading in ("questions", "right", "95 % interval", "unscored", "mean error"):
-        table.add_column(heading, justify="right")
+    for heading in ("questions", "right, %", "95 % interval", "unscored", "mean error"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, tally in score.groups.items():
         table.add_row(name, *_tally(name, tally))
-    table.add_section()
     for name, tally in score.totals.items():
         table.add_row(f"[bold]{name}[/bold]", *_tally(name, tally), style="bold")
     _print(table, console)
@@ -30,18 +29,19 @@ def show(score: Score, *, console: Console | None = None) -> None:
 def show_comparison(comparison: Comparison, *, console: Console | None = None) -> None:
     """Print where and how surely the second model differs from the first, question by question."""
     table = _table(f"{comparison.second} against {comparison.first}")
-    for heading in ("questions", "difference", "95 % interval", "gained", "lost", "p (McNemar)"):
-        table.add_column(heading, justify="right")
+    for heading in ("questions", "points", "95 % interval", "gained", "lost", "McNemar p"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, difference in {**comparison.groups, **comparison.totals}.items():
         table.add_row(name, *_difference(difference))
     _print(table, console)
 
 
 def _table(title: str) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
-    table.add_column("group")
+    table = Table(title=escape(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("group", no_wrap=True)
     return table
 
 
@@ -54,10 +54,9 @@ def _print(table: Table, console: Console | None) -> None:
 def _tally(name: str, tally: Tally) -> tuple[str, ...]:
     if tally.rate is None or tally.upper is None:
         return "0", "-", "-", "-", "-"
-    right = f"{tally.rate:.1%}" if tally.headline is not None else f"{tally.rate:.1%} to {tally.upper:.1%}"
-    interval = "-" if tally.interval is None else f"{tally.interval.low:.1%} to {tally.interval.high:.1%}"
-    unit = " degrees" if name == "direction" else ""
-    error = "-" if tally.error is None else f"{tally.error:.1f}{unit}" if unit else f"{tally.error:.0%}"
+    right = f"{100 * tally.rate:.1f}" if tally.headline is not None else f"{100 * tally.rate:.1f}–{100 * tally.upper:.1f}"
+    interval = "-" if tally.interval is None else f"{100 * tally.interval.low:.1f}–{100 * tally.interval.high:.1f}"
+    error = "-" if tally.error is None else f"{tally.error:.0f}°" if name == "direction" else f"{tally.error:.0%}"
     return str(tally.items), right, interval, str(tally.unscored), error
 
 
@@ -65,8 +64,8 @@ def _difference(difference: Difference) -> tuple[str, ...]:
     if difference.difference is None:
         return "0", "-", "-", "-", "-", "-"
     interval = difference.interval
-    between = "-" if interval is None else f"{interval.low:+.1%} to {interval.high:+.1%}"
+    between = "-" if interval is None else f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
     return (
-        str(difference.items), f"{difference.difference:+.1%}", between, str(difference.gained), str(difference.lost),
-        f"{difference.p_value:.3g}",
+        str(difference.items), f"{100 * difference.difference:+.1f}", between, str(difference.gained), str(difference.lost),
+        f"{difference.p_value:.2g}",
     )  # fmt: skip
