@@ -28,6 +28,7 @@ from spatialreasoner.scene.questions import prompt as show
 from spatialreasoner.search.budget import Budget, BudgetError, Price
 from spatialreasoner.search.endpoint import Endpoint, Limits, file_digest, identity
 from spatialreasoner.search.journal import Journal
+from spatialreasoner.search.judging import JournalledJudge
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.solve import solve
 from spatialreasoner.search.summary import Totals, count
@@ -150,6 +151,7 @@ def run_search(
     config: RunConfig,
     out: Path,
     inputs: Mapping[str, str],
+    judges: Sequence[JournalledJudge] = (),
     progress: Callable[[Progress], None] = lambda progress: None,
 ) -> RunResult:
     """The stage `search`: questions in, scored trajectories and trees out.
@@ -162,6 +164,7 @@ def run_search(
         config: The settings.
         out: The folder to write; where a run of these settings was ended in it, it goes on.
         inputs: Where questions and scenes came from, kept in `config.json` for the stages after this one.
+        judges: The judges that the reward asks, if any, so that their grades are journalled too.
         progress: Called at the start and whenever a question is done.
 
     Raises:
@@ -171,15 +174,17 @@ def run_search(
     _check(policies, config)
     started = time.monotonic()
     with Journal(out / "journal.sqlite") as journal:
-        run = _Run(questions, scenes, policies, reward, config, journal, progress)
+        run = _Run(questions, scenes, policies, reward, config, journal, judges, progress)
         stored = {"inputs": dict(inputs), "policies": [endpoint.identity for endpoint in run.endpoints]}
-        records.write_config(out, "search", {**asdict(config), **stored, "reward": identity(reward)})
+        rewarded = {"reward": identity(reward), "judges": [judge.identity for judge in judges]}
+        records.write_config(out, "search", {**asdict(config), **stored, **rewarded})
         asyncio.run(run.work())
         summary = run.write(out)
     timing = {
         "seconds": round(time.monotonic() - started, 3),
         "requests": {endpoint.name: endpoint.calls for endpoint in run.endpoints},
         "failures": {endpoint.name: dict(endpoint.failures) for endpoint in run.endpoints},
+        "judges": {judge.identity: {"requests": judge.calls, "failures": dict(judge.failures)} for judge in judges},
         "stopped_endpoints": {e.name: str(e.stopped) for e in run.endpoints if e.stopped is not None},
         "stopped": run.stopped,
         "unfinished": run.progress.unfinished,
@@ -209,6 +214,7 @@ class _Run:
         reward: Reward,
         config: RunConfig,
         journal: Journal,
+        judges: Sequence[JournalledJudge],
         report: Callable[[Progress], None],
     ) -> None:
         self.questions, self.scenes, self.reward, self.config = questions, scenes, reward, config
@@ -220,10 +226,13 @@ class _Run:
         ]
         self.prices = {endpoint.name: endpoint.limits.price for endpoint in self.endpoints}
         _charge_past(budget, journal, self.prices)
+        for judge in judges:
+            judge.bind(journal, budget)
         self.progress = Progress(questions=len(questions), budget=budget, endpoints=self.endpoints)
         self.stopped: str | None = None
         parts = [asdict(config.search), config.samples_per_policy, config.candidates, identity(reward), __version__]
-        self._settings = records.dumps([*parts, [endpoint.identity for endpoint in self.endpoints]])
+        models = [model.identity for model in (*self.endpoints, *judges)]
+        self._settings = records.dumps([*parts, models])
 
     async def work(self) -> None:
         """Finish every question that is not done, many at a time."""

@@ -17,7 +17,7 @@ OTHERS = (
     "The scene also holds {label}.",
     "Elsewhere stands {label}.",
 )
-PLACES = ("The scene is indoors.", "This is a view of a room.", "The view is from standing height.", "")
+PLACES = ("Several things stand in view.", "The picture is clear enough to judge.", "The view is nearly level.", "")
 
 RELATIONS_FLAT = ("{a} is {phrase} {b}.", "Here {a} is {phrase} {b}.", "As the camera sees it, {a} is {phrase} {b}.")
 RELATIONS_HEDGED = (
