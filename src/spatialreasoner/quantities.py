@@ -65,7 +65,8 @@ _NUMBER = rf"(?>{_DIGITS}|(?:{_PART}|{_WORDS})\b)"
 _BEFORE = r"[ \n\t\r(\[{\"'~=$*+/<>:;,|\\_&-]"
 _START = (
     rf"{_BEFORE}(?<![a-z\d]-)"
-    r"(?=[\d.½¼¾⅓⅔]|an?\b|half|qua|one|t(?:hi|hr|w[oe]|en)|f(?:i[fv]|o[ru])|six|sev|e(?:ig|le)|nine|zero)"
+    r"(?=[\d.½¼¾⅓⅔]|an? (?:hal|hun|doz|cou|qua|thi|fou|fif|met|foo|yar|inc|cen|mil|kil)|half|qua|one"
+    r"|t(?:hi|hr|w[oe]|en)|f(?:i[fv]|o[ru])|six|sev|e(?:ig|le)|nine|zero)"
 )
 
 # Between a number and its unit stand blanks, a hyphen, markdown emphasis or LaTeX: "2-metre", "**2** m", "$2\,\text{m}$".

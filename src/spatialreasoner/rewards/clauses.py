@@ -7,13 +7,15 @@ follows. Sentences are cut at a bounded length, so every step is linear in the t
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
-from spatialreasoner.rewards.lexicon import CODES, rule
+from spatialreasoner.rewards.lexicon import CODES, codes_of, rule
 from spatialreasoner.rewards.tokens import Reading, Regions
 
 _MENTION = "[REGION PAIR IT OTHER FORMER LATTER]"
 _SENTENCE = rule("[STOP ASKED LINE BULLET]")
 _SAYS = rule(f"{_MENTION}|[AMOUNT HOUR TIMES SIDE OVER FRONT COMPARED MOST CLOSER FARTHER MORE LESS]")
+_COMPOUND = rule("[OPEN WHETHER BUT COMMA AND EQUALS IF]")
 _PREDICATE = rule("[BE MAYBE POSSESSIVE NOT]")
 _EMPTY = rule(
     "OPEN (?=REGION CLOSE) | (?<=REGION) CLOSE | PAIR (?=REGION) | IT (?=[BE MAYBE NOT WORD POSSESSIVE]{1,4} THAT)"
@@ -52,7 +54,7 @@ _HAS = rule("REGION BE (?P<owned>REGION) (?=[ON TO AT WORD]{0,2} (?:IT SIDE|[OVE
 _BETWEEN = rule(f"(?<=BETWEEN) {_MENTION}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # not frozen: that would double the cost of making one
 class Clause:
     """Part of a sentence about one subject.
 
@@ -75,7 +77,7 @@ class Clause:
     asked: bool
 
 
-MENTIONS = frozenset(CODES[name] for name in ("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER"))
+MENTIONS = codes_of("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER")
 _MAX_TOKENS = 200
 """A longer sentence is cut: rules may look back to its start, and the whole must stay linear in the text."""
 
@@ -147,6 +149,9 @@ def _is_list(codes: str, match: re.Match[str]) -> bool:
 
 
 def _sentence(reading: Reading, codes: str, tokens: list[int], context: Regions, number: int, asked: bool) -> Iterator[Clause]:
+    if not _COMPOUND.search(codes):
+        yield _clause(reading, codes, tokens, context, number, asked)
+        return
     drop = set[int]()
     for match in _ASIDE.finditer(codes):
         begin, end = match.span("inside" if match["inside"] else "which")
@@ -173,10 +178,11 @@ def _clause(reading: Reading, codes: str, tokens: Sequence[int], context: Region
     start = match.start() if match else None
     if start is not None and (has := _HAS.match(codes, start)):
         context, start = reading.meant(codes[start], tokens[start], context), has.start("owned")
-    if start is None and not _FOREIGN.match(codes) and (opening := _WITH.match(codes)):
+    foreign = start is None and _FOREIGN.match(codes)
+    if start is None and not foreign and (opening := _WITH.match(codes)):
         start = opening.end() - 1
     if start is None:
-        subject = () if _FOREIGN.match(codes) else context
+        subject = () if foreign else context
     else:
         subject = () if _PART.match(codes, start + 1) else reading.meant(codes[start], tokens[start], context)
     return Clause(codes=codes, tokens=tokens, context=context, subject=subject, start=start, sentence=number, asked=asked)
@@ -185,8 +191,10 @@ def _clause(reading: Reading, codes: str, tokens: Sequence[int], context: Region
 def _without(codes: str, tokens: list[int], drop: set[int]) -> tuple[str, list[int]]:
     if not drop:
         return codes, tokens
-    left = [index for index in range(len(codes)) if index not in drop]
-    return "".join(codes[index] for index in left), [tokens[index] for index in left]
+    left = bytearray(b"\1") * len(codes)
+    for index in drop:
+        left[index] = 0
+    return "".join(compress(codes, left)), list(compress(tokens, left))
 
 
 def _pieces(codes: str) -> Iterator[tuple[int, int, bool]]:

@@ -73,12 +73,18 @@ CLASSES = (
     "ASKED",  # a question mark
     "WORD",
 )
-CODES: Mapping[str, str] = {name: chr(0x100 + index) for index, name in enumerate(CLASSES)}
+# Latin-1 characters: strings of them take a byte a character, and none means anything in a regular expression.
+CODES: Mapping[str, str] = {name: chr(0xA1 + index) for index, name in enumerate(CLASSES)}
 
 SKIPPED = "_"
 """The class of tokens that change nothing."""
 
 _NAMES = re.compile(r"[A-Z]{2,}")
+
+
+def codes_of(*names: str) -> frozenset[str]:
+    """The codes of some classes."""
+    return frozenset(CODES[name] for name in names)
 
 
 def rule(pattern: str) -> re.Pattern[str]:

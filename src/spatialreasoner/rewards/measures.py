@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator
 
 from spatialreasoner.rewards.clauses import Clause
-from spatialreasoner.rewards.lexicon import CODES, rule
+from spatialreasoner.rewards.lexicon import CODES, codes_of, rule
 from spatialreasoner.rewards.relations import THAN
 from spatialreasoner.rewards.scope import OBJECT, Scope, Statement, meant
 from spatialreasoner.rewards.tokens import Reading, Regions
 
 _AMOUNT, _PLUS, _CAMERA = CODES["AMOUNT"], CODES["PLUS"], CODES["CAMERA"]
+_DIMENSION, _DISTANCE, _ALONG = codes_of("DIMENSION"), codes_of("DISTANCE"), codes_of("ALONG")
+_MEASURES = codes_of("DIMENSION", "DISTANCE", "APART", "ALONG", "BETWEEN", "ADJECTIVE")
 _SIZED = rule(f"AMOUNT ABOUT? (?:(?:IN|OF)? ALONG? (?P<dimension>DIMENSION) | (?P<adjective>ADJECTIVE)) (?:OF {OBJECT})?")
 _OFFSET = rule(
     rf"""[AMOUNT TIMES] ABOUT? (?:TO? (?P<side>SIDE) | (?P<over>OVER) | (?P<compared>COMPARED) {THAN}
@@ -47,12 +49,12 @@ def length(scope: Scope, position: int) -> Iterator[Statement]:
         yield from _offset(scope, position, offset)
         return
     sized = _SIZED.match(codes, position)
-    if sized and not (sized["adjective"] and scope.nearest(position, "DISTANCE") is not None):
+    if sized and not (sized["adjective"] and scope.nearest(position, _DISTANCE) is not None):
         measure = sized.start("dimension" if sized["dimension"] else "adjective")
         yield from _size(scope, position, measure, sized.end(), scope.object(sized))
         return
     meant_for = _FOR.match(codes, position)
-    measure = scope.nearest(position, "DIMENSION", "DISTANCE", "APART", "ALONG", "BETWEEN", "ADJECTIVE")
+    measure = scope.nearest(position, _MEASURES)
     spaced = _SPACES.match(codes, position) is not None
     if measure is not None and not (sized or spaced) and codes[measure] in (CODES["DIMENSION"], CODES["ADJECTIVE"]):
         yield from _size(scope, position, measure, position + 1, scope.object(meant_for) if meant_for else None)
@@ -94,7 +96,7 @@ def _offset(scope: Scope, position: int, match: re.Match[str]) -> Iterator[State
 def _size(scope: Scope, position: int, measure: int, end: int, owner: Regions | None) -> Iterator[Statement]:
     """A width, height or depth."""
     listed = _DIMENSIONS.search(scope.codes, 0, position)
-    amounts = _amounts(scope.codes)
+    amounts = _amounts(scope.codes) if listed else []
     if listed and len(amounts) == 2 and listed.end() - 1 == measure:
         measure = listed.start("first" if position == amounts[0] else "second")
     kind = scope.dimension(measure)
@@ -112,8 +114,7 @@ def _size(scope: Scope, position: int, measure: int, end: int, owner: Regions | 
 
 def _own(scope: Scope, kind: str, regions: Regions, at: int, begin: int, end: int) -> Iterator[Statement]:
     """A length of each region; where there are as many lengths as regions, each has its own."""
-    amounts = _amounts(scope.codes)
-    if len(regions) > 1 and len(amounts) == len(regions):
+    if len(regions) > 1 and len(amounts := _amounts(scope.codes)) == len(regions):
         regions = (regions[amounts.index(at)],)
     for region in regions:
         yield scope.measured(kind, (region,), at, begin, end)
@@ -130,7 +131,7 @@ def _distance(scope: Scope, position: int) -> Iterator[Statement]:
     assert match is not None
     along = next((match.start(name) for name in ("along", "after", "late") if match[name]), None)
     if along is None:
-        along = scope.nearest(position, "ALONG")
+        along = scope.nearest(position, _ALONG)
     kind = "distance" if along is None else scope.dimension(along)
     regions = _ends(scope, match)
     if len(regions) == 1 and kind == "distance" and _faces_camera(scope, match):
@@ -139,7 +140,7 @@ def _distance(scope: Scope, position: int) -> Iterator[Statement]:
         scope.memory.ends = regions
     else:
         return
-    begin = scope.nearest(position, "DISTANCE", "ALONG")
+    begin = scope.nearest(position, _DISTANCE | _ALONG)
     yield scope.measured(kind, regions, position, position if begin is None else begin, match.end())
     scope.done = match.end()
 
@@ -188,7 +189,7 @@ def _ratio_kind(scope: Scope, match: re.Match[str]) -> str | None:
     if match["compared"]:
         return _TALLER.get(scope.word(match.start("compared")))
     named = next((match.start(name) for name in ("adjective", "dimension", "own", "alone") if match[name]), None)
-    measure = scope.nearest(match.start(), "DIMENSION") if named is None else named
+    measure = scope.nearest(match.start(), _DIMENSION) if named is None else named
     if measure is None or scope.word(measure) in ("thin", "narrow", "short"):
         return None
     kind = scope.dimension(measure)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from spatialreasoner.rewards.lexicon import CODES, RELATION_WORDS, rule
+from spatialreasoner.rewards.lexicon import CODES, RELATION_WORDS, codes_of, rule
 from spatialreasoner.rewards.scope import OBJECT, Scope, Statement
 from spatialreasoner.rewards.tokens import Regions
 
@@ -37,6 +37,7 @@ _BY_DIMENSION: Mapping[str, tuple[str, str]] = {
     "size": ("small", "big"),
 }
 _UPWARD = frozenset(("tall", "wide", "big", "above"))
+_EXTENTS = codes_of("DIMENSION", "DISTANCE")
 _ALONE = rule("[ONE OF PAIR IN BETWEEN AND COMMA PLUS EQUALS RELATIVE AS THAN BUT FROM] | $")
 _AND_THEN = rule("[AND NOR COMMA TO IN MORE FARTHER WORD]{1,5}")
 _REFERENCE = rule(f"RELATIVE {OBJECT}")
@@ -91,7 +92,7 @@ def _measure(scope: Scope, match: re.Match[str]) -> int | None:
     for name in ("measure", "late"):
         if name in match.re.groupindex and match[name]:
             return match.start(name)
-    before = scope.nearest(match.start(), "DIMENSION", "DISTANCE")
+    before = scope.nearest(match.start(), _EXTENTS)
     if before is None and (owned := _OF_AMOUNT.search(scope.codes, 0, match.start())):
         return owned.start("dimension")
     return before

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from spatialreasoner.rewards.clauses import MENTIONS, Clause
-from spatialreasoner.rewards.lexicon import CODES, DIMENSION_WORDS, rule
+from spatialreasoner.rewards.lexicon import CODES, DIMENSION_WORDS, codes_of, rule
 from spatialreasoner.rewards.tokens import Reading, Regions
 
 OBJECT = "(?P<object>[REGION PAIR IT OTHER FORMER LATTER])"
@@ -14,13 +14,13 @@ OBJECT = "(?P<object>[REGION PAIR IT OTHER FORMER LATTER])"
 
 _AMOUNT, _EQUALS, _IT = CODES["AMOUNT"], CODES["EQUALS"], CODES["IT"]
 _AND_AMOUNT = _AMOUNT + CODES["AND"]
-_ARITHMETIC = frozenset(CODES[name] for name in ("NUMBER", "AMOUNT", "PLUS", "EQUALS", "ABOUT"))
+_ARITHMETIC = codes_of("NUMBER", "AMOUNT", "PLUS", "EQUALS", "ABOUT")
 _NEGATED = rule("NOT|NOR")
 _ABOUT_RELATION = rule("ABOUT (?![ABOUT AMOUNT TIMES])")
 _DIMENSIONS = {word: name for table in DIMENSION_WORDS.values() for word, name in table.items()}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # not frozen: that would double the cost of making one
 class Statement:
     """A spatial statement in terms of tokens; `first` and `last` are indices into the reading's words."""
 
@@ -84,15 +84,19 @@ class Scope:
 
     def follows(self, position: int, *names: str) -> bool:
         """Whether the token before is of one of these classes."""
-        return position > 0 and any(self.codes[position - 1] == CODES[name] for name in names)
+        return position > 0 and self.codes[position - 1] in [CODES[name] for name in names]
 
-    def nearest(self, position: int, *names: str) -> int | None:
+    def nearest(self, position: int, wanted: frozenset[str]) -> int | None:
         """The nearest token of these classes before a position, but behind the last length and the last statement."""
-        joined = self.codes[max(0, position - 2) : position] == _AND_AMOUNT
-        end = position - 2 if joined else self._sum_start(position)
-        cut = max(self.codes.rfind(_AMOUNT, 0, end), -1 if joined else self.done - 1)
-        found = max([self.codes.rfind(CODES[name], cut + 1, position) for name in names])
-        return found if found > cut else None
+        codes = self.codes
+        joined = codes[max(0, position - 2) : position] == _AND_AMOUNT  # "1.2 m and 0.8 m": both have the words before
+        start = position - 2 if joined else self._sum_start(position)
+        for index in range(start - 1, -1 if joined else self.done - 1, -1):
+            if codes[index] in wanted:
+                return index
+            if codes[index] == _AMOUNT:
+                return None
+        return None
 
     def _sum_start(self, position: int) -> int:
         """Where the arithmetic begins that has this result: "3 x 0.4 m = " before 1.2 m."""

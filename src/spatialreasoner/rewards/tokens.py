@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from spatialreasoner import quantities
 from spatialreasoner.quantities import Quantity
-from spatialreasoner.rewards.lexicon import CODES, FACTORS, LEXICON, PHRASES, SKIPPED, rule
+from spatialreasoner.rewards.lexicon import CODES, FACTORS, LEXICON, PHRASES, SKIPPED, codes_of, rule
 
 Regions = tuple[str, ...]
 """Ids of the question's own regions."""
@@ -31,8 +31,8 @@ _TIMES = (
 _KINDS: Mapping[str, str] = {
     "AMOUNT": rf"{_LENGTH}{_REST}*",
     "HOUR": rf"{_CLOCK}{_REST}*",
-    "REGION": _REGION,
-    "TIMES": _TIMES,
+    "REGION": rf"(?=[\[<romar])(?:{_REGION})",
+    "TIMES": rf"(?=[\dothfsenaqd])(?:{_TIMES})",
     "BUT": r"which (?:also )?(?:means?|indicates?|implies|suggests?|makes?|shows?|places?|puts?|confirms?)\b",
     "PHRASE": rf"(?:{'|'.join(PHRASES)})(?![a-z])",
     "WORD": r"[a-z]{1,40}(?:'t\b)?",
@@ -50,7 +50,7 @@ _INTEGER = re.compile(r"\d{1,3}")
 _INTEGERS: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
 
 _DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
-_NOUNS = frozenset(CODES[name] for name in ("WORD", "IMAGE", "ADJECTIVE"))
+_NOUNS = codes_of("WORD", "IMAGE", "ADJECTIVE")
 _ATTRIBUTES = _NOUNS | {SKIPPED}
 _REGION_NAME = re.compile(rf" ?{_REGION}")
 _BRACKETED = re.compile(r"\[\d")
