@@ -7,7 +7,7 @@ from datasets import Dataset
 from peft import LoraConfig
 from safetensors.torch import load_file
 
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.errors import ConfigError, InputError
 from spatialreasoner.models import tiny
 from spatialreasoner.models.loading import load
 from spatialreasoner.training import shared_prefix
@@ -30,7 +30,7 @@ def make(base, pairs, tmp_path):
         args = FDPOConfig(
             output_dir=str(tmp_path / folder),
             activation_checkpointing=options.pop("activation_checkpointing", False),
-            bf16=False,
+            bf16=options.pop("bf16", False),
             use_cpu=True,
             report_to="none",
             disable_tqdm=True,
@@ -167,6 +167,25 @@ def test_an_architecture_that_cannot_share_falls_back_loudly(make, monkeypatch, 
     with caplog.at_level(logging.WARNING):
         assert losses(trainer) == pytest.approx(expected, abs=1e-6)
     assert "LlavaForConditionalGeneration cannot share the prefix of a pair: log-probabilities differ" in caplog.text
+
+
+def test_half_precision_trains_too(make):
+    history = losses(make(bf16=True, max_steps=12, reference="cached"))
+    assert history[0] == pytest.approx(0.6931, abs=0.02)
+    assert sum(history[-3:]) < 0.8 * sum(history[:3])
+
+
+def test_a_model_is_loaded_by_name_with_its_processor(base, pairs, tmp_path):
+    args = FDPOConfig(output_dir=str(tmp_path), bf16=False, use_cpu=True, report_to="none", activation_checkpointing=False)
+    trainer = FDPOTrainer(str(base), args, train_dataset=Dataset.from_list(pairs))
+    loss = trainer.compute_loss(trainer.model, trainer.data_collator(pairs))
+    assert loss.item() == pytest.approx(0.6931, abs=1e-3)
+
+
+def test_plain_text_is_no_conversation(make, pairs):
+    trainer = make()
+    with pytest.raises(InputError, match="expected conversations"):
+        trainer.data_collator([pairs[0] | {"prompt": "How tall?"}])
 
 
 def test_evaluation_gives_a_loss_and_no_logits(make, pairs):

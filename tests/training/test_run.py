@@ -84,6 +84,14 @@ def test_lora_saves_a_merged_model_and_the_adapter(data, fast, tmp_path):
     assert all("language_model" in name and "proj" in name for name in changed)
 
 
+def test_adapters_train_on_half_precision_weights(data, fast, tmp_path):
+    options = [*fast, "max_steps=3", "precision=bfloat16", "lora_rank=4"]
+    train("dpo", model="tiny", data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+    assert load_file(tmp_path / "out" / "model.safetensors").popitem()[1].dtype == torch.bfloat16
+    adapter = load_file(tmp_path / "out" / "adapter" / "adapter_model.safetensors")
+    assert adapter.popitem()[1].dtype == torch.float32
+
+
 def test_a_frozen_vision_tower_stays_as_it_is(data, fast, tmp_path):
     options = [*fast, "max_steps=2", "freeze_vision=true"]
     train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)

@@ -44,7 +44,8 @@ def build_trainer(kind: Kind, config: TrainConfig, base: str, rows: Dataset, out
     if config.threads:
         torch.set_num_threads(config.threads)
     set_seed(config.seed)
-    model, processor = load(base)
+    # Frozen weights lose nothing by half precision; weights that train keep their small changes in float32
+    model, processor = load(base, precision="bfloat16" if _half(config) and config.lora_rank else "float32")
     if config.freeze_vision:
         _freeze_vision(model)
     encoder = Encoder(processor, max_length=config.max_length or None)
@@ -70,7 +71,6 @@ def build_trainer(kind: Kind, config: TrainConfig, base: str, rows: Dataset, out
 def _arguments(config: TrainConfig, out: Path) -> dict[str, Any]:
     """The settings in the words of transformers."""
     cuda = torch.cuda.is_available()
-    half = config.precision == "bfloat16" or (config.precision == "auto" and cuda and torch.cuda.is_bf16_supported())
     return {
         "output_dir": str(out),
         "num_train_epochs": config.epochs,
@@ -83,7 +83,7 @@ def _arguments(config: TrainConfig, out: Path) -> dict[str, Any]:
         "lr_scheduler_type": config.schedule,
         "max_grad_norm": config.max_grad_norm,
         "max_length": None,  # the encoder refuses what is too long; TRL would cut it
-        "bf16": half,
+        "bf16": _half(config),
         "use_cpu": not cuda,
         "activation_checkpointing": config.gradient_checkpointing,
         "save_steps": config.save_steps,
@@ -96,6 +96,11 @@ def _arguments(config: TrainConfig, out: Path) -> dict[str, Any]:
         "dataloader_pin_memory": cuda,
         "remove_unused_columns": False,
     }
+
+
+def _half(config: TrainConfig) -> bool:
+    supported = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return config.precision == "bfloat16" or (config.precision == "auto" and supported)
 
 
 def _adapters(config: TrainConfig) -> LoraConfig | None:

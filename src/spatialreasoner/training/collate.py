@@ -152,7 +152,7 @@ class Encoder:
             InputError: If prompt and answer are longer than `max_length` (nothing is ever cut), or the chat template
                 changes an answer's text.
         """
-        pictures = [[_picture(image) for image in example["images"]] for example in examples]
+        pictures = [_pictures(example) for example in examples]
         texts = [self._render(example, images, answers) for example, images in zip(examples, pictures, strict=True)]
         prompts, vision = self._prompts([text["prompt"] for text in texts], pictures)
         encoded = [
@@ -222,8 +222,9 @@ class Encoder:
 class PairCollator:
     """Packs preference pairs for `FDPOTrainer`.
 
-    Examples are mappings with `images` (paths or pictures), `prompt`, `chosen`, `rejected` (messages), `gap_<segment>`
-    (absent or None: unscored) and, where the reference is cached, `ref_chosen_logps` and `ref_rejected_logps`.
+    Examples are mappings with `images` (paths or pictures; or one `image`, or none), `prompt`, `chosen`, `rejected`
+    (messages), `gap_<segment>` (absent or None: unscored) and, where the reference is cached, `ref_chosen_logps` and
+    `ref_rejected_logps`.
 
     A batch holds `lengths` [pairs 3] (tokens of prompt, chosen, rejected), `input_ids` [1 tokens], `segment_ids` [1 tokens]
     (-1: no segment), `gaps` [pairs segments] (NaN: unscored, or a segment has no tokens on one side), `types` (per-token
@@ -292,5 +293,8 @@ def _pad(rows: list[Tensor], value: int) -> Tensor:
     return pad_sequence(rows, batch_first=True, padding_value=value)
 
 
-def _picture(image: str | Image) -> Image:
-    return read_image(image) if isinstance(image, str) else image
+def _pictures(example: Mapping[str, Any]) -> list[Image]:
+    if isinstance(example["prompt"], str):
+        raise InputError("expected conversations, lists of messages with a role and content; got a prompt of plain text")
+    images = example["images"] if "images" in example else [example["image"]] if "image" in example else []
+    return [read_image(image) if isinstance(image, str) else image for image in images or []]

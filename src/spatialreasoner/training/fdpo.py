@@ -8,6 +8,7 @@ are those of `DPOTrainer`.
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from accelerate.utils import is_peft_model
 from torch import Tensor
+from transformers import AutoProcessor
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.utils import use_adapter
@@ -106,13 +108,13 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
 
     Takes what `DPOTrainer` takes. The dataset has the columns `images` (paths or pictures), `prompt`, `chosen`, `rejected` and
     `gap_<segment>`; `training.data.read_preferences` reads it. A gap that is absent or None leaves a pair unscored: its
-    segments weigh the same.
+    segments weigh the same. Without `ref_model` the reference is the model as it is given, its adapter off.
 
     Args:
         model: A model, or where to load one from.
         args: The options.
-        processing_class: The model's processor.
         train_dataset: The pairs.
+        processing_class: The model's processor; by default loaded from where the model is from.
         spans: Finds the segments in a response; by default the LongCoT form, or tags of the segments' names.
         kwargs: Further arguments of `DPOTrainer`.
     """
@@ -124,11 +126,14 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         model: str | PreTrainedModel,
         args: FDPOConfig,
         *,
-        processing_class: Any,
         train_dataset: Dataset,
+        processing_class: Any = None,
         spans: Spans | None = None,
         **kwargs: Any,
     ) -> None:
+        if processing_class is None:
+            source = model if isinstance(model, str) else model.config.name_or_path
+            processing_class = AutoProcessor.from_pretrained(source, trust_remote_code=args.trust_remote_code)
         encoder = Encoder(
             processing_class,
             segments=args.segments,
@@ -137,10 +142,10 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             max_length=args.max_length,
         )
         absent = None
-        if args.reference == "cached" and not (
-            kwargs.get("ref_model") or kwargs.get("peft_config") or isinstance(model, str) or is_peft_model(model)
-        ):
-            kwargs["ref_model"] = absent = _Absent(model.config)
+        if not (isinstance(model, str) or kwargs.get("ref_model") or kwargs.get("peft_config") or is_peft_model(model)):
+            # TRL would load the reference from where the model once came from, whatever became of it since
+            absent = _Absent(model.config) if args.reference == "cached" else None
+            kwargs["ref_model"] = absent or copy.deepcopy(model)
         super().__init__(
             model=model,
             args=args,
@@ -149,7 +154,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             data_collator=cast("Any", PairCollator(encoder)),
             **kwargs,
         )
-        if self.ref_model is absent:
+        if absent is not None:
             self.ref_model = None
         self._shares: bool | None = None if args.shared_prefix else False
         for each in (self.model, self.ref_model):

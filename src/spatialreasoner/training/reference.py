@@ -39,7 +39,7 @@ def pair_digest(example: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for name in ("prompt", "chosen", "rejected"):
         digest.update(json.dumps(example[name], sort_keys=True).encode() + b"\0")
-    for image in example["images"]:
+    for image in example.get("images") or filter(None, [example.get("image")]):
         if isinstance(image, str):
             digest.update(hashlib.sha256(Path(image).read_bytes()).digest())
         else:
