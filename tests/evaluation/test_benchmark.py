@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.errors import MissingFileError, RecordError
-from spatialreasoner.evaluation.benchmark import BenchmarkConfig, official, ours, write_benchmark
+from spatialreasoner.evaluation.benchmark import BenchmarkConfig, write_benchmark
 from spatialreasoner.scene.files import scene_index
 from spatialreasoner.scene.masks import decode, encode, from_box
 from spatialreasoner.scene.questions import read_questions
@@ -114,8 +114,3 @@ def test_names_missing_and_broken_files(folder: Path, tmp_path: Path) -> None:
     (folder / "SpatialRGPT-Bench_v1.json").write_text("[{")
     with pytest.raises(RecordError, match="expected a JSON array"):
         write_benchmark(BenchmarkConfig(source=str(folder)), tmp_path / "out")
-
-
-def test_region_names_go_both_ways() -> None:
-    text = "Is Region [1] behind Region [0]?"
-    assert official(ours(text)) == text

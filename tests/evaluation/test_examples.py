@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from spatialreasoner.evaluation.examples import Temperatures
+from spatialreasoner.evaluation.examples import Temperatures, _varied
 from spatialreasoner.evaluation.published import published
-from spatialreasoner.types import GROUPS
+from spatialreasoner.types import GROUPS, Category, Question
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,15 @@ def test_the_benchmark_is_known_by_its_counts() -> None:
     counts = dict(published().items)
     assert published().covers(counts)
     assert not published().covers({**counts, "width": 132})
+
+
+def test_examples_take_categories_in_turn_and_scenes_that_were_shown_least() -> None:
+    def asked(number: int, category: Category, scene: str) -> Question:
+        return Question(id=str(number), scene_id=scene, category=category, text="", region_ids=("region1",), answer="")
+
+    questions = [
+        asked(0, "width_data", "a"), asked(1, "width_data", "a"), asked(2, "width_data", "b"),
+        asked(3, "height_data", "a"), asked(4, "height_data", "c"), asked(5, "direction", "a"),
+    ]  # fmt: skip
+    assert [row.id for row in _varied(questions, 6)] == ["0", "4", "5", "2", "3", "1"]
+    assert [row.id for row in _varied(questions, 2)] == ["0", "4"]

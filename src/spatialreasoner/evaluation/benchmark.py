@@ -268,12 +268,3 @@ def ours(text: str) -> str:
     numbers = iter(range(1, len(text)))
     text = _MASK.sub(lambda _: f"<region{next(numbers)}>", text.replace("<image>", "").strip())
     return _REGION.sub(lambda match: f"<region{int(match[1]) + 1}>", text)
-
-
-def official(text: str) -> str:
-    """The other way round, for readers that know the benchmark's own names.
-
-    >>> official("<region2> is wider.")
-    'Region [1] is wider.'
-    """
-    return re.sub(r"<region(\d{1,2})>", lambda match: f"Region [{int(match[1]) - 1}]", text)

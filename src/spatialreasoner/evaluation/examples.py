@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,11 +86,11 @@ def build(runs: Runs, picture: Callable[[str], Picture | None], policies: Mappin
     for row in runs.pairs:
         pairs.setdefault(row.question_id, []).append(row)
     known = [q for q in runs.questions.values() if q.id in runs.trees or q.id in pairs]
-    ordered = _varied(sorted(known, key=lambda q: (-(q.id in runs.trees) - (q.id in pairs), q.id)))
+    best_first = sorted(known, key=lambda q: (-(q.id in runs.trees) - (q.id in pairs), q.id))
     temperatures = fdpo_settings(runs)
     examples: list[Example] = []
     size = 0
-    for number, question in enumerate(ordered[:MAX_EXAMPLES]):
+    for number, question in enumerate(_varied(best_first, MAX_EXAMPLES)):
         found = [_pair(row, runs, temperatures) for row in pairs.get(question.id, [])]
         tree = runs.trees.get(question.id)
         example = Example(
@@ -115,14 +116,20 @@ def _size(example: Example) -> int:
     return size + sum(2000 + sum(len(segment.html) for segment in side.segments) for side in sides)
 
 
-def _varied(questions: Sequence[Question]) -> list[Question]:
-    """The same questions, the first of every category before the second of any."""
-    turns: dict[str, int] = {}
-    ordered: list[tuple[int, int, Question]] = []
-    for place, question in enumerate(questions):
-        turn = turns[question.category] = turns.get(question.category, -1) + 1
-        ordered.append((turn, place, question))
-    return [question for _, _, question in sorted(ordered, key=lambda entry: entry[:2])]
+def _varied(questions: Sequence[Question], count: int) -> list[Question]:
+    """Up to `count` questions: categories in turn, and of each the first about the scene that was shown least so far."""
+    waiting: dict[str, list[Question]] = {}
+    for question in questions:
+        waiting.setdefault(question.category, []).append(question)
+    chosen: list[Question] = []
+    shown: Counter[str] = Counter()
+    while len(chosen) < count and any(waiting.values()):
+        for rows in filter(None, waiting.values()):
+            question = min(rows, key=lambda row: shown[row.scene_id])
+            rows.remove(question)
+            shown[question.scene_id] += 1
+            chosen.append(question)
+    return chosen[:count]
 
 
 def fdpo_settings(runs: Runs) -> Temperatures:

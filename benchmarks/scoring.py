@@ -1,0 +1,76 @@
+"""Time to score SpatialRGPT-Bench: `spatialreasoner score` on 1,406 long answers, start of Python included.
+
+    python benchmarks/scoring.py
+
+Answers are whole chains of thought of the simulated teachers' length, no two alike; groups have the benchmark's sizes. Prints
+the best of five runs beside the limit, and how much of it is Python itself. Exits with 1 where the limit is missed.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from spatialreasoner import responses
+from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of, write_predictions
+from spatialreasoner.evaluation.published import published
+from spatialreasoner.types import GROUPS, QUALITATIVE, Category, Response
+
+LIMIT = 1.5
+RUNS = 5
+
+
+def main() -> int:
+    """Measure and print; 1 where the limit is missed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "predictions.jsonl"
+        count = write_predictions(path, predictions(random.Random(0)))
+        score = min(seconds("-m", "spatialreasoner", "score", str(path)) for _ in range(RUNS))
+    bare = min(seconds("-c", "pass") for _ in range(RUNS))
+    print(f"{count} predictions scored in {score:.2f} s (limit {LIMIT} s); a bare Python starts in {bare:.2f} s")
+    return int(score > LIMIT)
+
+
+def seconds(*arguments: str) -> float:
+    """Wall time of one run of Python."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def predictions(rng: random.Random) -> list[Prediction]:
+    """As many predictions a group as the benchmark has questions."""
+    rows: list[Prediction] = []
+    for group, items in published().items.items():
+        for _ in range(items):
+            rows.append(prediction(rng, len(rows), rng.choice(GROUPS[group])))
+    return rows
+
+
+def prediction(rng: random.Random, number: int, category: Category) -> Prediction:
+    """One long answer, right or wrong by chance."""
+    truth, said = (round(rng.uniform(0.2, 9.0), 2) for _ in range(2))
+    steps = "\n".join(
+        f"### Step {step}\n<region1> is {rng.uniform(0.2, 9):.2f} m from the camera, and {rng.uniform(10, 90):.1f} cm from "
+        f"<region2>, which stands behind it. {rng.uniform(0.2, 9):.2f} / 0.3048 = {rng.uniform(1, 29):.2f}."
+        for step in range(1, 5)
+    )
+    answer = rng.choice(("Yes, it is.", "No, it is not.")) if category in QUALITATIVE else f"It is {said} meters."
+    gt = rng.choice(("Yes.", "No.")) if category in QUALITATIVE else f"It is {truth} meters."
+    if category.endswith("_choice"):
+        answer, gt = (f"{rng.choice(('<region1>', '<region2>'))} is." for _ in range(2))
+    if category == "direction":
+        answer, gt = (f"It is at {rng.randint(1, 12)} o'clock." for _ in range(2))
+    text = Response(description=f"Picture {number} shows a room.", reasoning=f"### Rationale\nA plan.\n{steps}", answer=answer)
+    return Prediction(
+        question_id=f"q{number}", image=f"{number // 2}.png", question="Is <region1> so, or <region2>?",
+        pred=responses.render(text), gt=gt, model_id="benchmark", qa_info=QaInfo(type=type_of(category), category=category),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
