@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -189,3 +190,13 @@ def test_names_must_differ_and_limits_must_be_used(job):
         run_search(**{**job, "config": RunConfig(limits={"nobody": Limits()})})
     with pytest.raises(ConfigError, match="max-calls"):
         run_search(**{**job, "config": RunConfig(max_calls=0)})
+
+
+def test_a_question_whose_picture_is_gone_is_given_up_and_the_others_are_done(job, tmp_path):
+    gone = {name: replace(scene, id="gone", image=str(tmp_path / "gone.png")) for name, scene in job["scenes"].items()}
+    scenes = {**job["scenes"], "gone": gone["balls"]}
+    questions = [*job["questions"][:3], replace(job["questions"][3], scene_id="gone")]
+    result = run_search(**{**job, "scenes": scenes, "questions": questions})
+    assert list(result.unfinished) == [questions[3].id]
+    assert "gone.png" in result.unfinished[questions[3].id]
+    assert result.summary["questions"] == 3

@@ -13,7 +13,7 @@ from spatialreasoner.search.budget import Budget
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from spatialreasoner.search.run import Progress
+    from spatialreasoner.search.engine import Progress
 
 Show = Callable[["Progress"], None]
 

@@ -13,58 +13,23 @@ A run writes into its folder:
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from spatialreasoner import __version__, records
-from spatialreasoner.errors import ConfigError, EndpointError, InputError
+from spatialreasoner import records
 from spatialreasoner.protocols import Policy, Reward
-from spatialreasoner.scene.questions import prompt as show
-from spatialreasoner.search.budget import Budget, BudgetError, Price
-from spatialreasoner.search.endpoint import Endpoint, Limits, file_digest, identity
+from spatialreasoner.search.budget import Price
+from spatialreasoner.search.endpoint import Limits, identity
+from spatialreasoner.search.engine import Engine, Progress, Row, RunConfig
 from spatialreasoner.search.journal import Journal
 from spatialreasoner.search.judging import JournalledJudge
-from spatialreasoner.search.m3cts import SearchConfig
-from spatialreasoner.search.solve import solve
-from spatialreasoner.search.summary import Totals, count
-from spatialreasoner.search.tree import to_json
+from spatialreasoner.search.summary import Totals
 from spatialreasoner.types import Question, Scene
 
-
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """How many questions are searched, how, and what it may cost.
-
-    Attributes:
-        search: How each tree grows.
-        samples_per_policy: Plain samples of each policy a question, beside its tree (the paper: 2).
-        candidates: Where paths and samples make fewer different whole answers, more samples are drawn, each policy in turn,
-            until there are so many or as many again have been tried.
-        trees_in_flight: Questions worked on at a time.
-        limits: How each policy may be used, by its name; `Limits()` for those not named.
-        max_calls: Most requests sent, over all processes that work on this folder; None is no limit.
-        max_tokens: Most tokens, likewise.
-        max_cost: Most money, likewise, in the currency of the prices.
-    """
-
-    search: SearchConfig = field(default_factory=SearchConfig)
-    samples_per_policy: int = 2
-    candidates: int = 8
-    trees_in_flight: int = 128
-    limits: Mapping[str, Limits] = field(default_factory=dict[str, Limits])
-    max_calls: int | None = None
-    max_tokens: int | None = None
-    max_cost: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, least in (("samples_per_policy", 0), ("candidates", 0), ("trees_in_flight", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}; got {getattr(self, name)}")
+__all__ = ["Forecast", "Progress", "RunConfig", "RunResult", "forecast", "run_search"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,31 +65,6 @@ def forecast(num_questions: int, policies: Sequence[str], config: RunConfig) -> 
         most_tokens=replies * max(limit.max_tokens for limit in limits),
         most_cost=replies * max(limit.price.most(limit.max_tokens) for limit in limits),
     )
-
-
-@dataclass(kw_only=True)
-class Progress:
-    """Where a run stands, for displays.
-
-    Attributes:
-        questions: Questions in all.
-        finished: Questions done, those of earlier processes included.
-        found: Questions done with a right path.
-        trajectories: Candidates written for them.
-        right: Those of them that are right.
-        budget: What is spent.
-        endpoints: The policies, with their calls, failures and what stopped them.
-        unfinished: Why questions were given up, by their id.
-    """
-
-    questions: int
-    finished: int = 0
-    found: int = 0
-    trajectories: int = 0
-    right: int = 0
-    budget: Budget
-    endpoints: Sequence[Endpoint]
-    unfinished: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,161 +111,52 @@ def run_search(
         ConfigError: If policies share a name, or there is none.
         WorkError: If the folder cannot be written, or another process works in it.
     """
-    _check(policies, config)
     started = time.monotonic()
     with Journal(out / "journal.sqlite") as journal:
-        run = _Run(questions, scenes, policies, reward, config, journal, judges, progress)
-        stored = {"inputs": dict(inputs), "policies": [endpoint.identity for endpoint in run.endpoints]}
-        rewarded = {"reward": identity(reward), "judges": [judge.identity for judge in judges]}
-        records.write_config(out, "search", {**asdict(config), **stored, **rewarded})
-        asyncio.run(run.work())
-        summary = run.write(out)
-    timing = {
-        "seconds": round(time.monotonic() - started, 3),
-        "requests": {endpoint.name: endpoint.calls for endpoint in run.endpoints},
-        "failures": {endpoint.name: dict(endpoint.failures) for endpoint in run.endpoints},
-        "judges": {judge.identity: {"requests": judge.calls, "failures": dict(judge.failures)} for judge in judges},
-        "stopped_endpoints": {e.name: str(e.stopped) for e in run.endpoints if e.stopped is not None},
-        "stopped": run.stopped,
-        "unfinished": run.progress.unfinished,
+        engine = Engine(questions, scenes, policies, reward, config, journal, judges, progress)
+        write_settings(out, engine, reward, judges, inputs)
+        asyncio.run(engine.work())
+        rows = (row for row in map(engine.row, questions) if row is not None)
+        summary = write_outputs(out, len(questions), rows, engine.prices)
+    records.write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 3), **fared(engine, judges)})
+    return RunResult(summary=summary, unfinished=engine.progress.unfinished, stopped=engine.stopped)
+
+
+def write_settings(
+    out: Path, engine: Engine, reward: Reward, judges: Sequence[JournalledJudge], inputs: Mapping[str, str]
+) -> None:
+    """Write `config.json`."""
+    models = {
+        "policies": [endpoint.identity for endpoint in engine.endpoints],
+        "reward": identity(reward),
+        "judges": [judge.identity for judge in judges],
     }
-    records.write_json(out / "timing.json", timing)
-    return RunResult(summary=summary, unfinished=run.progress.unfinished, stopped=run.stopped)
+    records.write_config(out, "search", {**asdict(engine.config), "inputs": dict(inputs), **models})
 
 
-def _check(policies: Sequence[Policy], config: RunConfig) -> None:
-    names = [policy.name for policy in policies]
-    if not names:
-        raise ConfigError("a search needs at least one --policy")
-    if len(set(names)) < len(names):
-        raise ConfigError(f"expected policies of different names; got {', '.join(names)}")
-    if unknown := set(config.limits) - set(names):
-        raise ConfigError(f"limits are given for {', '.join(sorted(unknown))}; the policies are {', '.join(names)}")
+def write_outputs(out: Path, num_asked: int, rows: Iterable[Row], prices: Mapping[str, Price]) -> dict[str, Any]:
+    """Write trajectories, trees and summary of the finished questions, one in memory at a time; returns the summary."""
+    totals = Totals(prices=prices)
+    with (
+        records.atomic_write(out / "trajectories.jsonl") as trajectories,
+        records.atomic_write(out / "trees.jsonl") as trees,
+    ):
+        for row in rows:
+            trajectories.writelines(records.dumps(trajectory) + "\n" for trajectory in row["trajectories"])
+            trees.write(records.dumps(row["tree"]) + "\n")
+            totals.add(row["counts"])
+    summary = {"asked": num_asked, **totals.summary()}
+    records.write_json(out / "summary.json", summary)
+    return summary
 
 
-class _Run:
-    """One process at work on a run."""
-
-    def __init__(
-        self,
-        questions: Sequence[Question],
-        scenes: Mapping[str, Scene],
-        policies: Sequence[Policy],
-        reward: Reward,
-        config: RunConfig,
-        journal: Journal,
-        judges: Sequence[JournalledJudge],
-        report: Callable[[Progress], None],
-    ) -> None:
-        self.questions, self.scenes, self.reward, self.config = questions, scenes, reward, config
-        self.journal, self.report = journal, report
-        budget = Budget(max_calls=config.max_calls, max_tokens=config.max_tokens, max_cost=config.max_cost)
-        self.endpoints = [
-            Endpoint(policy, journal=journal, budget=budget, limits=config.limits.get(policy.name, Limits()))
-            for policy in policies
-        ]
-        self.prices = {endpoint.name: endpoint.limits.price for endpoint in self.endpoints}
-        _charge_past(budget, journal, self.prices)
-        for judge in judges:
-            judge.bind(journal, budget)
-        self.progress = Progress(questions=len(questions), budget=budget, endpoints=self.endpoints)
-        self.stopped: str | None = None
-        parts = [asdict(config.search), config.samples_per_policy, config.candidates, identity(reward), __version__]
-        models = [model.identity for model in (*self.endpoints, *judges)]
-        self._settings = records.dumps([*parts, models])
-
-    async def work(self) -> None:
-        """Finish every question that is not done, many at a time."""
-        waiting = iter(self.questions)
-        self.report(self.progress)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.config.trees_in_flight, len(self.questions))):
-                    group.create_task(self._worker(waiting))
-        except BaseExceptionGroup as errors:  # what one worker died of ended the others too
-            raise errors.exceptions[0] from None
-        finally:
-            await asyncio.gather(*(endpoint.aclose() for endpoint in self.endpoints))
-
-    def write(self, out: Path) -> dict[str, Any]:
-        """Write the finished questions in the order given, one in memory at a time; returns the summary."""
-        totals = Totals(prices=self.prices)
-        with (
-            records.atomic_write(out / "trajectories.jsonl") as trajectories,
-            records.atomic_write(out / "trees.jsonl") as trees,
-        ):
-            for row in self._finished():
-                trajectories.writelines(records.dumps(trajectory) + "\n" for trajectory in row["trajectories"])
-                trees.write(records.dumps(row["tree"]) + "\n")
-                totals.add(row["counts"])
-        summary = {"asked": len(self.questions), **totals.summary()}
-        records.write_json(out / "summary.json", summary)
-        return summary
-
-    def _finished(self) -> Iterator[dict[str, Any]]:
-        for question in self.questions:
-            row = self._known(self._key(question))
-            if row is not None:
-                yield row
-
-    async def _worker(self, waiting: Iterator[Question]) -> None:
-        for question in waiting:
-            if self.stopped is not None:
-                return
-            try:
-                await self._finish(question)
-            except BudgetError as error:
-                self.stopped = str(error)
-            except (EndpointError, InputError) as error:
-                self.progress.unfinished[question.id] = str(error)
-                if all(endpoint.stopped is not None for endpoint in self.endpoints):
-                    self.stopped = f"no policy can be used any more; the last said: {error}"
-            self.report(self.progress)
-
-    async def _finish(self, question: Question) -> None:
-        key = self._key(question)
-        row = self._known(key)
-        if row is None:
-            row = await self._solve(question)
-            await self.journal.put_question(key, records.dumps(row))
-        self.progress.finished += 1
-        self.progress.found += row["counts"]["outcome"] == "found"
-        self.progress.trajectories += row["counts"]["trajectories"]
-        self.progress.right += row["counts"]["right"]
-
-    def _known(self, key: str) -> dict[str, Any] | None:
-        """The rows of a finished question, or None if it is not finished or its rows cannot be read."""
-        try:
-            row = json.loads(self.journal.get("questions", key) or "null")
-        except ValueError:
-            return None
-        return row if isinstance(row, dict) and row.keys() == {"trajectories", "tree", "counts"} else None
-
-    async def _solve(self, question: Question) -> dict[str, Any]:
-        solved = await solve(
-            question,
-            show(question, self.scenes[question.scene_id]),
-            self.endpoints,
-            self.reward,
-            self.config.search,
-            samples_per_policy=self.config.samples_per_policy,
-            candidates=self.config.candidates,
-        )
-        return {
-            "trajectories": [asdict(trajectory) for trajectory in solved.trajectories],
-            "tree": to_json(solved.tree),
-            "counts": count(question, solved),
-        }
-
-    def _key(self, question: Question) -> str:
-        """The journal's key of a finished question: a digest of all that decides its rows."""
-        image = file_digest(self.scenes[question.scene_id].image)
-        return hashlib.sha256(f"{self._settings}\n{image}\n{records.dumps(question)}".encode()).hexdigest()
-
-
-def _charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -> None:
-    """Count what earlier processes spent in this folder."""
-    for policy, spent in journal.spent():
-        budget.calls += spent.calls
-        budget.tokens += spent.prompt_tokens + spent.completion_tokens
-        budget.cost += prices.get(policy, Price()).cost(spent.prompt_tokens, spent.completion_tokens)
+def fared(engine: Engine, judges: Sequence[JournalledJudge]) -> dict[str, Any]:
+    """How the endpoints of this process fared: requests, failures by class, and what stopped them."""
+    return {
+        "requests": {endpoint.name: endpoint.calls for endpoint in engine.endpoints},
+        "failures": {endpoint.name: dict(endpoint.failures) for endpoint in engine.endpoints},
+        "judges": {judge.identity: {"requests": judge.calls, "failures": dict(judge.failures)} for judge in judges},
+        "stopped_endpoints": {e.name: str(e.stopped) for e in engine.endpoints if e.stopped is not None},
+        "stopped": engine.stopped,
+        "unfinished": engine.progress.unfinished,
+    }
