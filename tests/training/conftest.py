@@ -4,8 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -14,6 +13,8 @@ from PIL import Image
 from spatialreasoner.responses import render
 from spatialreasoner.types import Response
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # for processes that tests start
+huggingface_hub.constants.HF_HUB_OFFLINE = True
 torch.set_num_threads(1)  # tensors are tiny: threads would only wait for each other
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from spatialreasoner.errors import ConfigError, RecordError
+from spatialreasoner.errors import ConfigError, RecordError, WorkError
 from spatialreasoner.models.loading import load
 from spatialreasoner.training import callbacks
 from spatialreasoner.training.config import CONFIGS, FdpoConfig, TrainConfig, read_config
@@ -90,6 +90,13 @@ def test_adapters_train_on_half_precision_weights(data, fast, tmp_path):
     assert load_file(tmp_path / "out" / "model.safetensors").popitem()[1].dtype == torch.bfloat16
     adapter = load_file(tmp_path / "out" / "adapter" / "adapter_model.safetensors")
     assert adapter.popitem()[1].dtype == torch.float32
+
+
+def test_an_upload_that_fails_leaves_the_model_whole(data, fast, tmp_path):
+    options = [*fast, "max_steps=1", "push_to_hub=nobody/nothing"]
+    with pytest.raises(WorkError, match=r"the model is whole in .* could not be uploaded to 'nobody/nothing'"):
+        train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
+    load(tmp_path / "out")
 
 
 def test_a_frozen_vision_tower_stays_as_it_is(data, fast, tmp_path):

@@ -40,9 +40,11 @@ class SafeCheckpoints(_Base):
     """Mixed into a trainer, before it: its checkpoints hold no pickle, and it reads none."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        refuse_pickles(resume_from_checkpoint)
         model = self.model if model is None else model
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled or not isinstance(model, PreTrainedModel):
+        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        if not sharded:
+            refuse_pickles(resume_from_checkpoint)
+        if sharded or not isinstance(model, PreTrainedModel):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
         # save_pretrained writes some families (LLaVA) under their old names; the trainer's own loader does not translate

@@ -42,6 +42,7 @@ class TrainConfig:
         keep_checkpoints: How many checkpoints stay.
         seed: Decides the order of the data and all chance.
         threads: CPU threads; 0 leaves torch's choice.
+        push_to_hub: A repository on the Hub, `owner/name`, that the finished folder is uploaded to; empty for none.
         report_to: Where metrics go beside `metrics.jsonl`.
         tiny_width: Width of the model that `--model tiny` builds.
         tiny_layers: Its layers.
@@ -69,6 +70,7 @@ class TrainConfig:
     keep_checkpoints: int = 2
     seed: int = 0
     threads: int = 0
+    push_to_hub: str = ""
     report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
     tiny_width: int = 64
     tiny_layers: int = 2

@@ -64,6 +64,8 @@ def train(
     if trainer.is_world_process_zero():
         last = history(trainer.state)[-1] if trainer.state.log_history else {}
         write_card(out, kind=kind, base=model, data=described, config=asdict(config), metrics=last)
+        if config.push_to_hub:
+            _push(out, config.push_to_hub)
 
 
 def _describe(data: Path) -> dict[str, Any]:
@@ -142,3 +144,19 @@ def _save(trainer: Trainer, out: Path) -> None:
         merged: Any = trainer.model
         trainer.model = merged.merge_and_unload()
     trainer.save_model(str(out))
+
+
+def _push(out: Path, repository: str) -> None:
+    """Upload the model, its card and its metrics; not the checkpoints, nor anything made on the way."""
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().create_repo(repository, private=True, exist_ok=True)
+        HfApi().upload_folder(
+            repo_id=repository, folder_path=out, ignore_patterns=["checkpoint-*", "tiny/*", "reference*.jsonl", "preview.html"]
+        )
+    except (OSError, ValueError) as error:  # all of the Hub's own errors are one of these
+        raise WorkError(
+            f"the model is whole in {out}, but could not be uploaded to {repository!r}: {error}. "
+            "Log in with `hf auth login`, or upload the folder with `hf upload`"
+        ) from error
