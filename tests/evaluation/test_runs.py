@@ -104,3 +104,8 @@ def test_other_scenes_or_questions_of_the_same_name_are_refused(run_dir: Path, t
     (tmp_path / "questions.jsonl").write_text((run_dir / "questions.jsonl").read_text().replace("region1", "region2"))
     with pytest.raises(RecordError, match="another question is called"):
         find([run_dir, tmp_path])
+
+
+def test_a_stage_that_has_just_begun_is_passed_over(run_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text("")
+    assert find([run_dir, tmp_path]).trainings == find([run_dir]).trainings

@@ -167,7 +167,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _read(path: Path, run_dir: Path, runs: Runs) -> None:
-    """Read a file if its name is one that a stage writes."""
+    """Read a file if its name is one that a stage writes; one without a byte belongs to a stage that has just begun."""
+    if path.stat().st_size == 0:
+        return
     for pattern, reader in _READERS.items():
         if fnmatchcase(path.name, pattern):
             reader(path, run_dir, runs)
