@@ -108,8 +108,8 @@ class Engine:
         reward: Reward,
         config: RunConfig,
         journal: Journal,
-        judges: Sequence[JournalledJudge],
-        report: Callable[[Progress], None],
+        judges: Sequence[JournalledJudge] = (),
+        report: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         _check(policies, config)
         self.questions, self.scenes, self.reward, self.config = questions, scenes, reward, config

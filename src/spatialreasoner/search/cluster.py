@@ -1,0 +1,192 @@
+"""The same search on many machines: questions are dealt to shards, each a Ray task with an engine and a journal of its own.
+
+A shard whose process or machine dies is started again by Ray and goes on from its journal. A question's row depends on nothing
+but the question, the models and the settings, so the outputs equal those of one process, byte for byte. The folder must be on
+storage that all machines share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from spatialreasoner import records
+from spatialreasoner.errors import ConfigError, MissingExtraError
+from spatialreasoner.protocols import Policy, Reward
+from spatialreasoner.search.endpoint import Limits
+from spatialreasoner.search.engine import Engine, RunConfig
+from spatialreasoner.search.journal import Journal
+from spatialreasoner.search.run import RunResult, fared, write_outputs, write_settings
+from spatialreasoner.types import Question, Scene
+
+Workforce = Callable[[], tuple[Sequence[Policy], Reward]]
+"""Makes the policies and the reward; called in every shard, for models and connections do not travel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One shard's part of a run.
+
+    Attributes:
+        questions: Its questions.
+        scenes: Their scenes.
+        config: The settings, limits and budgets divided.
+        folder: Where its journal is.
+    """
+
+    questions: list[Question]
+    scenes: dict[str, Scene]
+    config: RunConfig
+    folder: Path
+
+
+def run_cluster(
+    *,
+    questions: Sequence[Question],
+    scenes: Mapping[str, Scene],
+    workforce: Workforce,
+    config: RunConfig,
+    out: Path,
+    inputs: Mapping[str, str],
+    num_shards: int,
+    address: str | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> RunResult:
+    """The stage `search` on a Ray cluster.
+
+    Args:
+        questions: What to answer; ids are unique.
+        scenes: Their scenes by id, paths resolved, the same on every machine.
+        workforce: Makes policies and reward.
+        config: The settings; limits and budgets are those of the whole run, and divided evenly over the shards.
+        out: The folder to write, on shared storage.
+        inputs: Where questions and scenes came from.
+        num_shards: How many shards; each takes one CPU of the cluster. Every shard has its own journal, so a run must go on
+            with the same number to find what it has.
+        address: The cluster's address, as for `ray.init`; None starts a local one on the loopback address.
+        progress: Called with the number of questions of the shards that are done.
+
+    Raises:
+        ConfigError: If the number of shards is not positive, or a budget is smaller than it.
+        MissingExtraError: If Ray is not installed.
+    """
+    ray, started = _import_ray(), time.monotonic()
+    policies, reward = workforce()
+    limits = {policy.name: config.limits.get(policy.name, Limits()) for policy in policies}
+    shards = deal(questions, scenes, replace(config, limits=limits), out, num_shards)
+    reports: list[dict[str, Any]] = []
+    with _connected(ray, address, num_shards):
+        work: Any = ray.remote(num_cpus=1, max_retries=-1)(_work)
+        waiting = {work.remote(shard, workforce): len(shard.questions) for shard in shards}
+        done = 0
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting))
+            reports.append(ray.get(ready))
+            done += waiting.pop(ready)
+            progress(done)
+    summary = _write(questions, policies, reward, config, out, inputs, shards)
+    records.write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 3), "shards": reports})
+    unfinished = {name: why for report in reports for name, why in report["unfinished"].items()}
+    stopped = next((report["stopped"] for report in reports if report["stopped"] is not None), None)
+    return RunResult(summary=summary, unfinished=unfinished, stopped=stopped)
+
+
+def deal(
+    questions: Sequence[Question], scenes: Mapping[str, Scene], config: RunConfig, out: Path, num_shards: int
+) -> list[Shard]:
+    """Deal the questions, a scene's all to one shard, and divide limits and budgets.
+
+    Raises:
+        ConfigError: If the number of shards is not positive, or a budget is smaller than it.
+    """
+    if num_shards < 1:
+        raise ConfigError(f"the number of shards must be at least 1; got {num_shards}")
+    order = {scene_id: place for place, scene_id in enumerate(dict.fromkeys(q.scene_id for q in questions))}
+    dealt: list[list[Question]] = [[] for _ in range(num_shards)]
+    for question in questions:
+        dealt[order[question.scene_id] % num_shards].append(question)
+    share = _share(config, num_shards)
+    return [
+        Shard(
+            questions=part,
+            scenes={question.scene_id: scenes[question.scene_id] for question in part},
+            config=share,
+            folder=out / "shards" / f"{place:04d}-of-{num_shards:04d}",
+        )
+        for place, part in enumerate(dealt)
+    ]
+
+
+def _share(config: RunConfig, num_shards: int) -> RunConfig:
+    """One shard's part of limits and budgets; together the shards never pass the whole."""
+    if any(limit is not None and limit < num_shards for limit in (config.max_calls, config.max_tokens)):
+        raise ConfigError(f"expected budgets of at least 1 a shard; {num_shards} shards share them")
+    return replace(
+        config,
+        limits={name: _limits(limits, num_shards) for name, limits in config.limits.items()},
+        max_calls=None if config.max_calls is None else config.max_calls // num_shards,
+        max_tokens=None if config.max_tokens is None else config.max_tokens // num_shards,
+        max_cost=None if config.max_cost is None else config.max_cost / num_shards,
+    )
+
+
+def _limits(limits: Limits, num_shards: int) -> Limits:
+    if limits.concurrency < num_shards:
+        raise ConfigError(f"expected a concurrency of at least 1 a shard; got {limits.concurrency} for {num_shards} shards")
+    per_minute = None if limits.per_minute is None else limits.per_minute / num_shards
+    return replace(limits, concurrency=limits.concurrency // num_shards, per_minute=per_minute)
+
+
+def _work(shard: Shard, workforce: Workforce) -> dict[str, Any]:
+    """One shard, start to end, in a process of the cluster."""
+    policies, reward = workforce()
+    with Journal(shard.folder / "journal.sqlite") as journal:
+        engine = Engine(shard.questions, shard.scenes, policies, reward, shard.config, journal)
+        asyncio.run(engine.work())
+    return fared(engine, ())
+
+
+def _write(
+    questions: Sequence[Question],
+    policies: Sequence[Policy],
+    reward: Reward,
+    config: RunConfig,
+    out: Path,
+    inputs: Mapping[str, str],
+    shards: Sequence[Shard],
+) -> dict[str, Any]:
+    """Write the outputs of all shards as one process would have; returns the summary."""
+    with ExitStack() as stack:
+        engines: dict[str, Engine] = {}
+        for shard in shards:
+            journal = stack.enter_context(Journal(shard.folder / "journal.sqlite"))
+            engine = Engine(shard.questions, shard.scenes, policies, reward, config, journal)
+            engines |= dict.fromkeys(shard.scenes, engine)
+        first = next(iter(engines.values()))
+        write_settings(out, first, reward, (), inputs)
+        rows = (engines[question.scene_id].row(question) for question in questions)
+        return write_outputs(out, len(questions), (row for row in rows if row is not None), first.prices)
+
+
+@contextmanager
+def _connected(ray: Any, address: str | None, num_shards: int) -> Generator[None]:
+    """A cluster to work on; a local one listens on the loopback address alone, and shows no dashboard."""
+    local = {"num_cpus": num_shards, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    ray.init(address=address, log_to_driver=False, **(local if address is None else {}))
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _import_ray() -> Any:
+    try:
+        import ray  # pyright: ignore[reportMissingImports]  # an optional dependency
+    except ImportError:
+        raise MissingExtraError("a search on a cluster needs Ray: pip install 'spatialreasoner[ray]'") from None
+    return ray

@@ -1,0 +1,78 @@
+"""The search on a local Ray cluster of two workers. Needs Ray; without it only the dealing is tested."""
+
+import os
+import signal
+from random import Random
+
+import pytest
+
+from builders import build_scene
+from spatialreasoner.errors import ConfigError
+from spatialreasoner.models.scripted import scripted
+from spatialreasoner.rewards import GeometricReward
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.scene.questions import ask
+from spatialreasoner.search.cluster import deal, run_cluster
+from spatialreasoner.search.endpoint import Limits
+from spatialreasoner.search.run import RunConfig, run_search
+from spatialreasoner.stages import succeeds
+
+FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folders = [tmp_path_factory.mktemp("scenes") for _ in range(3)]
+    scenes = {name: build_scene(folder, name=name) for name, folder in zip("xyz", folders, strict=True)}
+    return scenes, [question for scene in scenes.values() for question in ask(Measured(scene), Random(1), 4)]
+
+
+def test_dealing_keeps_scenes_together_and_divides_limits(world, tmp_path):
+    scenes, questions = world
+    config = RunConfig(limits={"a": Limits(concurrency=7, per_minute=60)}, max_calls=101, max_cost=3.0)
+    shards = deal(questions, scenes, config, tmp_path, 2)
+    assert [sorted(shard.scenes) for shard in shards] == [["x", "z"], ["y"]]
+    assert sorted(q.id for shard in shards for q in shard.questions) == sorted(q.id for q in questions)
+    share = shards[0].config
+    assert (share.limits["a"].concurrency, share.limits["a"].per_minute) == (3, 30)
+    assert (share.max_calls, share.max_tokens, share.max_cost) == (50, None, 1.5)
+    with pytest.raises(ConfigError, match="at least 1 a shard"):
+        deal(questions, scenes, config, tmp_path, 8)
+    with pytest.raises(ConfigError, match="at least 1; got 0"):
+        deal(questions, scenes, config, tmp_path, 0)
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_two_workers_one_of_which_dies_write_what_one_process_writes(world, tmp_path):
+    pytest.importorskip("ray", reason="the search on a cluster needs Ray")
+    scenes, questions = world
+    died = tmp_path / "died"
+
+    class Mortal:
+        """A teacher whose process is killed once, at its tenth request."""
+
+        def __init__(self, teacher, path):
+            self.teacher, self.died, self.asked = teacher, path, 0
+            self.name, self.identity = teacher.name, teacher.identity
+
+        async def complete(self, prompt, *, n, seed):
+            self.asked += 1
+            if self.asked == 10 and self.died is not None and not self.died.exists():
+                self.died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return await self.teacher.complete(prompt, n=n, seed=seed)
+
+    def workforce(path=died):
+        teachers = [scripted(name, scenes) for name in ("careful", "shallow")]
+        return [Mortal(teacher, path) for teacher in teachers], GeometricReward(scenes, succeeds=succeeds)
+
+    policies, reward = workforce(None)
+    common = {"questions": questions, "scenes": scenes, "config": RunConfig(), "inputs": {}}
+    run_search(**common, policies=policies, reward=reward, out=tmp_path / "one")
+    seen = []
+    result = run_cluster(**common, workforce=workforce, out=tmp_path / "two", num_shards=2, progress=seen.append)
+    assert died.exists()
+    assert (result.unfinished, result.stopped) == ({}, None)
+    assert seen[-1] == len(questions)
+    for name in FILES:
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
