@@ -183,3 +183,14 @@ def test_three_thousand_completions_a_second(scene, asked):
         for prompted in shown:
             teacher.write(prompted, seed=seed)
     assert 20 * len(shown) / (time.process_time() - start) > 3000
+
+
+def test_without_depth_teachers_go_by_habit(scene, asked):
+    """A picture whose depth is unknown: answers still have the form, and sizes are what such things usually have."""
+    flat = replace(scene, depth=None, intrinsics=None)
+    teacher = scripted("careful", {flat.id: flat})
+    for question in asked:
+        assert parse(teacher.write(prompt(question, flat), seed=1).text).answer
+    question = next(q for q in asked if q.category == "height_data")
+    told = [quantities.find(parse(teacher.write(prompt(question, flat), seed=s).text).answer)[-1].value for s in range(30)]
+    assert 0.2 < sorted(told)[15] < 0.45  # a ball usually measures 0.3 m

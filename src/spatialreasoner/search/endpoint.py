@@ -37,8 +37,8 @@ class Limits:
     concurrency: int = 16
     per_minute: float | None = None
     attempts: int = 6
-    patience: float = 600.0
-    timeout: float = 120.0
+    patience: float = 3600.0
+    timeout: float = 3600.0
     backoff: float = 1.0
     park_after: int = 5
     max_tokens: int = 8192
