@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialreasoner.evaluation.answers import CONVERSE, judge
+from spatialreasoner.scene import wording
 from spatialreasoner.types import CATEGORIES, QUALITATIVE
 
 LABELLED = [
@@ -121,6 +123,29 @@ def test_truth_agrees_with_itself_when_both_are_swapped(category):
     for first, second in (("Region [0]", "Region [1]"), ("Region [1]", "Region [0]")):
         sentence = f"{first} is {PHRASE[relation]} {second}."
         assert judge(category, question, sentence, sentence).success
+
+
+def test_every_wording_of_our_own_predicates_is_judged_right():
+    answers = [(t, True) for t in wording.TRUE_ANSWERS] + [(t, False) for t in wording.FALSE_ANSWERS]
+    for relation, phrases in wording.PHRASES.items():
+        converse = wording.PHRASES[CONVERSE[relation]][0]
+        for phrase, (gt, truth), (pred, said) in product(phrases, answers, answers):
+            words = {"a": "<region1>", "b": "<region2>", "phrase": phrase, "converse": converse}
+            question = wording.PREDICATE_QUESTIONS[0].format(**words)
+            verdict = judge(f"{relation}_predicate", question, gt.format(**words), pred.format(**words))
+            assert verdict.success is (truth == said), (question, gt.format(**words), pred.format(**words))
+
+
+def test_every_wording_of_our_own_lengths_and_hours_is_judged_right():
+    for category, questions in wording.QUANTITY_QUESTIONS.items():
+        values = ("3", "4", "6") if category == "direction" else ("1.50 meters", "5.00 feet", "20.00 inches")
+        truth, near, far = values
+        answers = wording.QUANTITY_ANSWERS[category]
+        for question, gt, pred in product(questions, answers, answers):
+            for value, success in ((near, True), (far, False)):
+                names = {"a": "Region [0]", "b": "Region [1]"}
+                verdict = judge(category, question.format(**names), gt.format(v=truth, **names), pred.format(v=value, **names))
+                assert verdict.success is success, (question, gt, pred)
 
 
 def test_conclusion_comes_before_the_steps():

@@ -41,14 +41,22 @@ _CONCLUSION = re.compile(
     r"|therefore|thus|hence|overall|to sum up)[\s:,.*#]*"
 )
 _YES = re.compile(
-    r"\b(?:yes|yeah|yep|indeed|correct|true|affirmative|absolutely|certainly|definitely|exactly|that(?:'s| is) (?:right|so))\b"
+    r"\b(?:yes|yeah|yep|indeed|correct|true|affirmative|(?:absolutely|certainly|definitely|exactly)(?! not)"
+    r"|that(?:'s| is) (?:right|so))\b"
 )
 _NO = re.compile(
-    r"\b(?:no(?! doubt)|nope|not|incorrect|false|wrong|negative|neither|that(?:'s| is) not (?:right|so|true|correct))\b|n't\b"
+    r"\b(?:no(?! doubt)|nope|not|incorrect|false|wrong|negative|neither|(?:absolutely|certainly|definitely) not"
+    r"|that(?:'s| is) not (?:right|so|true|correct))\b|n't\b"
 )
 _SAME = re.compile(
-    r"\b(?:same (?:height|width|size|level|depth|distance)|equally (?:tall|wide|big|large)|identical|level with each other)\b"
+    r"\b(?:same (?:horizontal |vertical )?(?:height|width|size|level|depth|distance|position)"
+    r"|equally (?:tall|wide|big|large)|identical|level with each other)\b"
 )
+_REFUSAL = re.compile(
+    r"\b(?:cannot|can't|unable|impossible|unknown|don't know|do not know|not (?:sure|possible|clear|enough)|unclear)\b"
+)
+_SHORT = 200
+"""In a longer text a number without a unit is hardly the answer."""
 _ORDINAL = re.compile(r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>second|latter|2nd))\b")
 _DENIED = re.compile(r"(?:not|rather than|instead of|than|unlike|over|compared to|compared with) (?:the )?$")
 _NAME = r"(?:the|an?) ([a-z][a-z -]{1,40}?)"
@@ -189,20 +197,30 @@ class Asked:
     # Quantitative
 
     def _measure(self, text: str) -> float | None:
-        kind = _MEASURES[self.category]
-        unit = "hour" if kind == "direction" else "m"
-        said = [a for a in self._said(text, context=self.regions) if a.unit == unit]
-        asked = [a for a in said if a.kind == kind and (unit == "hour" or not set(a.regions) - set(self.regions))]
+        if self.category == "direction":
+            return self._hour(text)
+        said = [a for a in self._said(text, context=self.regions) if a.unit == "m"]
+        asked = [a for a in said if a.kind == _MEASURES[self.category] and set(a.regions) <= set(self.regions)]
         if asked:
             return _middle(asked[-1])
-        found = [q for q in quantities.find(text) if q.unit == unit and not any(_inside(q, a) for a in said)]
+        found = [q for q in quantities.find(text) if q.unit == "m" and not any(_inside(q, a) for a in said)]
         if found:
             return _last(found).middle
-        if said or (unit == "m" and not _mostly_number(text)):
-            return None
-        bare = [q.value for q in quantities.bare_numbers(text)]
-        bare = [value for value in bare if unit == "m" or value in range(1, 13)]
-        return bare[-1] if bare else None
+        bare = [] if said or len(text) > _SHORT or _REFUSAL.search(text) else quantities.bare_numbers(text)
+        return bare[-1].value if bare else None
+
+    def _hour(self, text: str) -> float | None:
+        """The last hour that is not said of the way back, from the target to the observer."""
+        hours = [q for q in quantities.find(text) if q.unit == "hour"]
+        said = [a for a in self._said(text, context=self.regions) if a.unit == "hour"]
+        back = [a for a in said if a.regions == self.regions[1::-1]]
+        for quantity in reversed(hours):
+            if not any(_inside(quantity, a) for a in back):
+                return quantity.middle
+        if hours:
+            return hours[-1].middle
+        bare = [q.value for q in quantities.bare_numbers(text) if q.value in range(1, 13)]
+        return bare[-1] if bare and len(text) <= _SHORT and not _REFUSAL.search(text) else None
 
 
 @lru_cache(maxsize=4096)
@@ -248,11 +266,6 @@ def _last(found: Sequence[Quantity]) -> Quantity:
     if len(found) > 1 and abs(found[-1].middle - found[-2].middle) <= 0.02 * found[-2].middle:
         return found[-2]
     return found[-1]
-
-
-def _mostly_number(text: str) -> bool:
-    """Whether a text is short enough that a number in it without a unit is the answer."""
-    return len(text) < 200
 
 
 def _labels(folded: str) -> list[str]:
