@@ -15,20 +15,20 @@ Outcome = Literal["found", "budget", "exhausted"]
 """How a search ended: a kept path is right; no model-rounds are left; nothing is left to expand."""
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
+@dataclass(eq=False, slots=True)
 class Node:
     """One stage of an answer, or the root: the question itself.
 
     Attributes:
+        visits: N: how many kept nodes the subtree under it holds, itself included (the root's own place counts nothing).
+        value: V: the mean reward of those nodes.
+        parent: The stage before, or None for the root.
+        children: The stages that follow it, in the order found.
         stage: Its name: "description", "rationale", "step 1", ..., "conclusion"; empty for the root.
         text: Its exact text; the texts from the root down are the prefix of an answer.
         policy: The policy that wrote it.
         ratings: What each criterion says of it, -1..1; criteria that say nothing are absent.
         reward: R: the mean of `ratings`; 0 where no criterion says anything.
-        visits: N: how many kept nodes the subtree under it holds, itself included (the root's own place counts nothing).
-        value: V: the mean reward of those nodes.
-        parent: The stage before, or None for the root.
-        children: The stages that follow it, in the order found.
         pruned: Why the search does not go on from here, or None for a kept node.
         success: Whether a conclusion agrees with the reference; None elsewhere and where it cannot be told.
         expansions: How many times the policies were asked to continue it.
@@ -36,15 +36,15 @@ class Node:
         selections: Each round in which selection passed it, with its UCB value at that moment.
     """
 
+    visits: int = 0
+    value: float = 0.0
+    parent: Node | None = field(default=None, repr=False)
+    children: list[Node] = field(default_factory=list["Node"], repr=False)
     stage: str = ""
     text: str = ""
     policy: str = ""
     ratings: Mapping[str, float] = field(default_factory=dict[str, float])
     reward: float = 0.0
-    visits: int = 0
-    value: float = 0.0
-    parent: Node | None = field(default=None, repr=False)
-    children: list[Node] = field(default_factory=list["Node"], repr=False)
     pruned: str | None = None
     success: bool | None = None
     expansions: int = 0
