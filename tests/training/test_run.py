@@ -37,9 +37,11 @@ def test_sft_then_dpo_then_fdpo(data, fast, tmp_path):
         assert not [path for path in out.rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".pkl"}]
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, fast, tmp_path, monkeypatch):
+@pytest.mark.parametrize("adapters", [(), ("lora_rank=4", "lora_dropout=0.2")], ids=["all weights", "adapters"])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, fast, tmp_path, monkeypatch, adapters):
     def run(out):
-        train("fdpo", model="tiny", data=data / "pairs.jsonl", out=out, overrides=[*fast, "epochs=3", "save_steps=2"])
+        options = [*fast, *adapters, "epochs=3", "save_steps=2"]
+        train("fdpo", model="tiny", data=data / "pairs.jsonl", out=out, overrides=options)
 
     run(tmp_path / "whole")
     last = callbacks.MetricsFile.on_log
@@ -55,7 +57,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, fast, tmp_path,
     monkeypatch.undo()
     assert not (tmp_path / "cut" / "README.md").exists()
     run(tmp_path / "cut")
-    for name in ("model.safetensors", "metrics.jsonl", "training.json", "README.md", "reference.jsonl"):
+    for name in ("model.safetensors", "metrics.jsonl", "training.json", "README.md", "reference.jsonl", "preview.html"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 

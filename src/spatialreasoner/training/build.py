@@ -63,6 +63,7 @@ def build_trainer(kind: Kind, config: TrainConfig, base: str, rows: Dataset, out
         trainer: Trainer = SftTrainer(model, SFTConfig(**arguments), data_collator=SftCollator(encoder), **common)
     else:
         options = {name: value for name, value in asdict(config).items() if name in _PREFERENCE_OPTIONS}
+        options["disable_dropout"] = config.lora_dropout == 0  # TRL would switch the adapters' off as well
         trainer = FDPOTrainer(model, FDPOConfig(loss=kind, **options, **arguments), **common)
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -208,22 +208,14 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
 
     def _can_share(self, model: Any) -> bool:
         """Whether this architecture gives the same numbers both ways, tried on the first pairs; warns if it does not."""
-        examples = [self.train_dataset[index] for index in range(min(2, len(self.train_dataset)))]
-        batch = cast("dict[str, Any]", self._prepare_inputs(self.data_collator(examples)))
-        was_training = model.training
-        model.eval()
+        exact = _unwrapped(self.model).dtype == torch.float32 and not (self.args.bf16 or self.args.fp16)
+        # Half precision rounds differently in kernels of different shapes; a wrong mask moves tokens by whole nats
+        limit = 1e-3 if exact else 0.5
         try:
-            with torch.no_grad():
-                plain = model(**self._layout(batch, shared=False)).float()
-                shared = model(**self._layout(batch, shared=True)).float()
-            difference = (plain - shared).abs().max().item()
+            difference = self._sharing_error(model)
             reason = f"log-probabilities differ by up to {difference:.2g} nats"
         except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
             difference, reason = float("inf"), f"its forward pass failed: {error}"
-        finally:
-            model.train(was_training)
-        # Half precision rounds differently in kernels of different shapes; a wrong mask moves tokens by whole nats
-        limit = 1e-3 if _unwrapped(self.model).dtype == torch.float32 and not self.args.bf16 and not self.args.fp16 else 0.5
         agrees = torch.tensor([difference <= limit], device=self.accelerator.device)
         if bool(self.accelerator.gather(agrees).all()):
             return True
@@ -235,6 +227,19 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         )
         return False
 
+    def _sharing_error(self, model: Any) -> float:
+        """Largest difference of a token's log-probability between the two layouts, nats."""
+        examples = [self.train_dataset[index] for index in range(min(2, len(self.train_dataset)))]
+        batch = cast("dict[str, Any]", self._prepare_inputs(self.data_collator(examples)))
+        was_training = model.training
+        model.eval()
+        try:
+            with torch.no_grad(), self.accelerator.autocast():
+                plain, shared = (model(**self._layout(batch, shared=shared)).float() for shared in (False, True))
+            return (plain - shared).abs().max().item()
+        finally:
+            model.train(was_training)
+
     def _reference_logps(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         if "ref_chosen_logps" in batch:
             return batch["ref_chosen_logps"], batch["ref_rejected_logps"]
@@ -245,19 +250,29 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
     @contextlib.contextmanager
     def _reference_model(self) -> Generator[Any]:
         """The reference: a model of its own, the policy without its adapter, or (before the first step) the policy."""
-        if self.ref_model is not None:
-            yield self.ref_model
-        elif is_peft_model(self.model):
-            wrapped = self.accelerator.unwrap_model(self.model)
-            with use_adapter(wrapped, adapter_name="ref" if "ref" in wrapped.peft_config else None):
-                yield self.model
-        else:
-            was_training = self.model.training
-            yield self.model.eval()
-            self.model.train(was_training)
+        model = self.model if self.ref_model is None else self.ref_model
+        was_training = model.training
+        model.eval()  # an adapter's dropout is the policy's alone
+        with self._without_adapter() if self.ref_model is None else contextlib.nullcontext():
+            yield model
+        model.train(was_training)
+
+    def _without_adapter(self) -> contextlib.AbstractContextManager[Any]:
+        if not is_peft_model(self.model):
+            return contextlib.nullcontext()
+        wrapped = self.accelerator.unwrap_model(self.model)
+        return use_adapter(wrapped, adapter_name="ref" if "ref" in wrapped.peft_config else None)
 
     def _cache_reference(self) -> None:
-        """Compute, or read, the reference's log-probabilities of every pair, and let go of the reference model."""
+        """Compute, or read, the reference's log-probabilities of every pair, and let go of the reference model.
+
+        Raises:
+            ConfigError: If the model is spread over devices, where it cannot run before training has set it up.
+        """
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise ConfigError(
+                "a cached reference needs the whole model in each process; with FSDP or DeepSpeed use reference=live"
+            )
         path = Path(self.args.reference_cache or Path(str(self.args.output_dir)) / "reference.jsonl")
         with self._reference_model() as model:
             key = reference_key(_unwrapped(model), self.processing_class, segments=self.segment_names, markup=self.args.markup)
