@@ -17,7 +17,7 @@ from PIL import Image
 from spatialreasoner.cli import main
 
 COMMANDS = (
-    ["demo"], ["scenes"], ["scenes", "synthetic"], ["scenes", "rgbd"], ["scenes", "images"],
+    ["demo"], ["scenes"], ["scenes", "synthetic"], ["scenes", "rgbd"], ["scenes", "images"], ["scenes", "benchmark"],
     ["questions"], ["search"], ["reward"], ["pairs"],
     ["train"], ["generate"], ["score"], ["report"], ["app"],
 )  # fmt: skip

@@ -9,16 +9,18 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, Optional
 
 import typer
 
 from spatialreasoner import __version__
 from spatialreasoner.errors import ConfigError, InputError, MissingExtraError, SpatialReasonerError, WorkError
 from spatialreasoner.progress import stage
+
+if TYPE_CHECKING:
+    from spatialreasoner.search.run import Forecast
 
 app = typer.Typer(
     name="spatialreasoner",
@@ -43,6 +45,7 @@ Model = Annotated[
     typer.Option(help="Which model: a folder or hf:REPO_OR_DIR, scripted:careful, api:MODEL@BASE_URL.", show_default=False),
 ]
 
+Key = Annotated[str, typer.Option(help="Environment variable that holds the key of endpoints.")]
 NewTokens = Annotated[int, typer.Option(help="Longest answer of a local model, tokens.", min=1)]
 
 
@@ -134,6 +137,20 @@ def scenes_images(
     typer.echo(f"{written} scenes in {out}")
 
 
+@scenes_app.command("benchmark")
+def scenes_benchmark(
+    source: Annotated[Path, typer.Argument(help="SpatialRGPT-Bench: its .json, .parquet, or folder.", show_default=False)],
+    out: Out,
+    images: Annotated[str, typer.Option(help="Folder of its pictures, where they do not lie beside the file.")] = "",
+) -> None:
+    """Read SpatialRGPT-Bench from official files: scenes and questions to generate and score on."""
+    from spatialreasoner.evaluation.benchmark import BenchmarkConfig, write_benchmark
+
+    with stage(f"read {source}") as advance:
+        summary = write_benchmark(BenchmarkConfig(source=str(source), images=images), out, progress=advance)
+    typer.echo(f"{summary.questions} questions in {out / 'questions.jsonl'}")
+
+
 @app.command()
 def questions(
     scenes: Annotated[Path, typer.Argument(help="A scenes folder.", show_default=False)],
@@ -156,7 +173,9 @@ def search(
     policy: Annotated[
         list[str],
         typer.Option(
-            "--policy", help="A model that writes; give it once a model: scripted:careful, hf:DIR.", show_default=False
+            "--policy",
+            help="A model that writes; give it once a model: scripted:careful, hf:DIR, api:MODEL@BASE_URL.",
+            show_default=False,
         ),
     ],
     out: Out,
@@ -167,13 +186,17 @@ def search(
     candidates: Annotated[int, typer.Option(help="Scored answers that each question should get.", min=1)] = 8,
     temperature: Annotated[float, typer.Option(help="Sampling temperature of local models.", min=0, max=10)] = 0.9,
     max_new_tokens: NewTokens = 768,
+    concurrency: Annotated[int, typer.Option(help="Most requests in flight to each model.", min=1)] = 16,
+    key_variable: Key = "OPENAI_API_KEY",
+    prefill: Annotated[bool, typer.Option(help="Endpoints continue a begun message (vLLM, SGLang).")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before an expensive run.")] = False,
     max_calls: Annotated[Optional[int], typer.Option(help="Stop before more requests are sent.", min=1)] = None,  # noqa: UP045
     max_tokens: Annotated[Optional[int], typer.Option(help="Stop before more tokens are used.", min=1)] = None,  # noqa: UP045
     max_cost: Annotated[Optional[float], typer.Option(help="Stop before more money is spent.", min=0)] = None,  # noqa: UP045
 ) -> None:
     """Search answers with several models in one tree a question (M3CTS), rated by geometry."""
     from spatialreasoner import stages
-    from spatialreasoner.models.named import LocalConfig
+    from spatialreasoner.models.named import WritingConfig
     from spatialreasoner.search.m3cts import SearchConfig
     from spatialreasoner.search.run import RunConfig
 
@@ -181,8 +204,10 @@ def search(
         search=SearchConfig(seed=seed, max_model_rounds=rounds), samples_per_policy=samples, candidates=candidates,
         max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
     )  # fmt: skip
-    local = LocalConfig(temperature=temperature, max_new_tokens=max_new_tokens)
-    result = stages.search(questions, policy, out, config, scenes=scenes, local=local)
+    writing = WritingConfig(temperature=temperature, max_new_tokens=max_new_tokens, key_variable=key_variable, prefill=prefill)
+    result = stages.search(
+        questions, policy, out, config, scenes=scenes, writing=writing, concurrency=concurrency, agree=partial(_agree, yes)
+    )
     typer.echo(f"{result.summary['trajectories']} scored answers in {out}")
     if result.stopped or result.unfinished:
         why = result.stopped or next(iter(result.unfinished.values()))
@@ -235,17 +260,11 @@ def pairs(
     typer.echo(f"{made.ranked} ranked and {made.hard} hard pairs, {made.sft} picks for SFT in {out}")
 
 
-class Kind(StrEnum):
-    """What to train by."""
-
-    sft = "sft"
-    dpo = "dpo"
-    fdpo = "fdpo"
-
-
 @app.command(context_settings={"allow_interspersed_args": True})
 def train(
-    kind: Annotated[Kind, typer.Argument(help="sft on sft.jsonl; dpo or fdpo on pairs.jsonl.", show_default=False)],
+    kind: Annotated[
+        Literal["sft", "dpo", "fdpo"], typer.Argument(help="sft on sft.jsonl; dpo or fdpo on pairs.jsonl.", show_default=False)
+    ],
     model: Annotated[str, typer.Option(help="'tiny' builds a small VLM; else a folder or hf:REPO_OR_DIR.", show_default=False)],
     data: Annotated[Path, typer.Option(help="Rows that 'pairs' wrote.", show_default=False)],
     out: Out,
@@ -258,7 +277,7 @@ def train(
     """Train a vision-language model by SFT, DPO or fine-grained DPO."""
     from spatialreasoner.training.run import train as run
 
-    run(kind.value, model=model, data=data, out=out, config_file=config, overrides=settings or [])
+    run(kind, model=model, data=data, out=out, config_file=config, overrides=settings or [])
     typer.echo(f"The model is in {out}")
 
 
@@ -272,13 +291,20 @@ def generate(
     temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.", min=0, max=10)] = 0.0,
     max_new_tokens: NewTokens = 768,
     batch_size: Annotated[int, typer.Option(help="Most answers that a local model writes at once.", min=1)] = 16,
+    key_variable: Key = "OPENAI_API_KEY",
+    regions: Annotated[
+        Literal["own", "marks", "boxes", "boxes-1000", "tokens"],
+        typer.Option(help="How the model is shown regions; 'own' is its own way."),
+    ] = "own",
 ) -> None:
     """Let a model answer questions; writes rows of SpatialRGPT-Bench's own form."""
     from spatialreasoner import stages
-    from spatialreasoner.models.named import LocalConfig
+    from spatialreasoner.models.named import WritingConfig
 
-    local = LocalConfig(temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size)
-    count = stages.generate(questions, model, out, scenes=scenes, seed=seed, local=local)
+    writing = WritingConfig(
+        temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size, key_variable=key_variable
+    )
+    count = stages.generate(questions, model, out, scenes=scenes, seed=seed, regions=regions, writing=writing)
     typer.echo(f"{count} predictions in {out}")
 
 
@@ -305,9 +331,9 @@ def score(
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; what they hold is shown.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", help="The HTML file to write.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", help="The file to write: .html, .md or .tex.")] = Path("report.html"),
 ) -> None:
-    """Write one HTML file, to be read offline, of what the run folders hold."""
+    """Write one HTML file, to be read offline, of what the run folders hold; or Markdown, or a LaTeX table."""
     from spatialreasoner.evaluation.report import write_report
 
     with stage(f"report on {', '.join(map(str, runs))}"):
@@ -319,6 +345,24 @@ def report(
 def browse() -> None:
     """Draw a region and ask, in a browser (not there yet)."""
     raise ConfigError("the app is not there yet; 'spatialreasoner demo' ends with a report to open in a browser")
+
+
+COST_WITHOUT_ASKING = 1.0
+"""A search that may cost more, in dollars, is asked about first."""
+
+
+def _agree(yes: bool, forecast: Forecast) -> bool:
+    """Show what a search may take, and ask where it may be expensive."""
+    typer.echo(
+        f"at least {forecast.least_calls}, at most {forecast.most_calls} calls, {forecast.most_tokens} tokens, "
+        f"{forecast.most_cost:.2f} dollars",
+        err=True,
+    )
+    if yes or forecast.most_cost <= COST_WITHOUT_ASKING:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigError(f"this search may cost {forecast.most_cost:.2f} dollars; pass --yes to agree, or set --max-cost")
+    return typer.confirm("Go on?", err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -12,7 +12,7 @@ from pathlib import Path
 from spatialreasoner import stages
 from spatialreasoner.evaluation.report import write_report
 from spatialreasoner.evaluation.score import run_score
-from spatialreasoner.models.named import LocalConfig
+from spatialreasoner.models.named import WritingConfig
 from spatialreasoner.pairs import PairsConfig
 from spatialreasoner.progress import stage
 from spatialreasoner.records import write_config
@@ -63,7 +63,7 @@ def run(config: DemoConfig, out: Path) -> Path:
     search = RunConfig(search=SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(TEACHERS)))
     searches = [path.parent / "search" for path in questions]
     for path, folder in zip(questions, searches, strict=True):
-        stages.search(path, TEACHERS, folder, search, scenes=None, local=LocalConfig())
+        stages.search(path, TEACHERS, folder, search, scenes=None, writing=WritingConfig())
     stages.pairs(searches, out / "pairs", PairsConfig(seed=config.seed), scenes=None)
 
     settings = (f"seed={config.seed}", "batch_size=16", "accumulation=1")
@@ -75,8 +75,8 @@ def run(config: DemoConfig, out: Path) -> Path:
 
     for model, name in ((TEACHERS[0], "teacher"), *((str(out / kind), kind) for kind in ("sft", "dpo", "fdpo"))):
         predictions = out / "test" / f"predictions-{name}.jsonl"
-        local = LocalConfig(max_new_tokens=320, batch_size=32)
-        stages.generate(unseen, model, predictions, scenes=None, seed=config.seed, local=local)
+        writing = WritingConfig(max_new_tokens=320, batch_size=32)
+        stages.generate(unseen, model, predictions, scenes=None, seed=config.seed, regions="marks", writing=writing)
         run_score(predictions, out / "test" / f"score-{name}.json", seed=config.seed)
 
     report = out / "report.html"

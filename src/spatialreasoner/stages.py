@@ -7,24 +7,29 @@ together what does not know of one another.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 from spatialreasoner import pairs as pairing
 from spatialreasoner import records
-from spatialreasoner.errors import RecordError
+from spatialreasoner.errors import ConfigError, RecordError
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.generate import run_generate
-from spatialreasoner.models.named import LocalConfig, named_policy
+from spatialreasoner.evaluation.showing import Showing
+from spatialreasoner.models.named import WritingConfig, limits_of, named_policy
 from spatialreasoner.progress import stage
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.rewards.stage import ResponseRow, Scorer
 from spatialreasoner.scene.files import scene_index
 from spatialreasoner.scene.questions import read_questions, scenes_folder
-from spatialreasoner.search.run import RunConfig, RunResult, run_search
+from spatialreasoner.search.display import display
+from spatialreasoner.search.run import Forecast, RunConfig, RunResult, forecast, run_search
 from spatialreasoner.types import Question, RewardBreakdown, Scene, Trajectory
+
+KEPT_SCENES = 64
+"""Scenes whose depth stays loaded: more than the trees in flight ask about at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,22 +59,44 @@ def succeeds(question: Question, text: str) -> bool | None:
 
 
 def search(
-    questions: Path, policies: Sequence[str], out: Path, config: RunConfig, *, scenes: Path | None, local: LocalConfig
+    questions: Path,
+    policies: Sequence[str],
+    out: Path,
+    config: RunConfig,
+    *,
+    scenes: Path | None,
+    writing: WritingConfig,
+    concurrency: int = 16,
+    agree: Callable[[Forecast], bool] = lambda forecast: True,
 ) -> RunResult:
     """Search a questions file with models by name, rated and scored by geometry.
 
+    Args:
+        questions: The questions file.
+        policies: Names of models.
+        out: The folder to write.
+        config: The settings; the models' limits are filled in.
+        scenes: The scenes folder, or None to find it by the questions file.
+        writing: How models that are no teachers write.
+        concurrency: Most requests in flight to each model.
+        agree: Shown the forecast before anything is sent; nothing is where it says no.
+
     Raises:
-        InputError: If questions, scenes or a model's name are wrong.
+        InputError: If questions, scenes or a model's name are wrong, or the forecast is not agreed to.
         WorkError: If the output cannot be written.
     """
     asked = read(questions, scenes)
-    models = [named_policy(name, asked.scenes, local) for name in policies]
+    models = [named_policy(name, asked.scenes, writing) for name in policies]
+    limits = {model.name: limits_of(name, concurrency=concurrency) for name, model in zip(policies, models, strict=True)}
+    config = replace(config, limits=limits)
+    if not agree(forecast(len(asked.questions), [model.name for model in models], config)):
+        raise ConfigError("nothing was sent; lower --rounds, --samples or the number of questions, or set --max-cost")
     inputs = {"questions": os.path.relpath(questions, out), "scenes": os.path.relpath(asked.folder, out)}
-    with stage(f"search {len(asked.questions)} questions", len(asked.questions)) as advance:
+    reward = GeometricReward(asked.scenes, succeeds=succeeds, kept=KEPT_SCENES)
+    with display() as show:
         return run_search(
-            questions=asked.questions, scenes=asked.scenes, policies=models,
-            reward=GeometricReward(asked.scenes, succeeds=succeeds), config=config, out=out, inputs=inputs,
-            progress=lambda progress: advance(progress.finished),
+            questions=asked.questions, scenes=asked.scenes, policies=models, reward=reward, config=config, out=out,
+            inputs=inputs, progress=show,
         )  # fmt: skip
 
 
@@ -109,7 +136,9 @@ def _trajectories(run: Path) -> Iterator[Trajectory]:
     return records.read_jsonl(run / "trajectories.jsonl", Trajectory)
 
 
-def generate(questions: Path, model: str, out: Path, *, scenes: Path | None, seed: int, local: LocalConfig) -> int:
+def generate(
+    questions: Path, model: str, out: Path, *, scenes: Path | None, seed: int, regions: Showing, writing: WritingConfig
+) -> int:
     """Let a model answer a questions file; returns how many predictions were written.
 
     Raises:
@@ -117,6 +146,6 @@ def generate(questions: Path, model: str, out: Path, *, scenes: Path | None, see
         WorkError: If the output cannot be written.
     """
     asked = read(questions, scenes)
-    policy = named_policy(model, asked.scenes, local)
+    policy = named_policy(model, asked.scenes, writing)
     with stage(f"answer {len(asked.questions)} questions with {model}", len(asked.questions)) as advance:
-        return run_generate(asked.questions, asked.scenes, policy, out, seed=seed, progress=advance)
+        return run_generate(asked.questions, asked.scenes, policy, out, seed=seed, regions=regions, progress=advance)
