@@ -73,14 +73,14 @@ _START = (
 _GAP = r"(?:[ *_$~-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
 _LONG = "|".join(sorted((u for u in UNITS if len(u) > 1 and u.isalpha() and u != "in"), key=len, reverse=True))
 _UNIT = (
-    rf"(?:(?:{_LONG})\b|o ?' ?clock\b|oclock\b|m(?![\w'])"
+    rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|o ?' ?clock\b|oclock\b|m(?![\w'])"
     r"|in\b(?! (?:the|an?|total|this|that|these|those|front|which|order|each|my|our|their|its?|terms|all|both|step|region"
     r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|met|fe|inc|cent))"
     r"|''|[\"'](?!\w))"
 )
 _PATTERN = re.compile(
     rf"{_START}(?:(?P<low>{_NUMBER}){_GAP}(?P<low_unit>{_UNIT})?\.?(?P<link> ?(?:-|~| to | or | and ) ?(?:about )?))?"
-    rf"(?P<value>{_NUMBER})(?: ?(?:±|\+/-) ?{_DIGITS})?{_GAP}(?P<unit>{_UNIT}|'(?= ?\d{{1,2}}(?:\"|''|\b)))"
+    rf"(?P<value>{_NUMBER})(?: ?(?:±|\+/-) ?{_DIGITS})?{_GAP}+(?P<unit>{_UNIT}|'(?= ?\d{{1,2}}(?:\"|''|\b)))"
     rf"(?P<tail>(?:[.,]{{0,2}} (?:and )?| ?)(?:{_DIGITS}|{_SMALL}) ?(?:cm|centimet(?:er|re)s?|inch(?:es)?|in\b|''|\")"
     rf"|(?<=foot) (?:\d|1[01]|{_SMALL})\b| and a (?:half|quarter))?"
 )
