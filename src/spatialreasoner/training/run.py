@@ -104,20 +104,23 @@ def _resolve(model: str, kind: Kind, data: Path, out: Path, config: TrainConfig)
     """A folder or repository that transformers can load."""
     if model != "tiny":
         return model.removeprefix("hf:")
+    from accelerate import PartialState
+
     from spatialreasoner.models import tiny
 
     folder = out / "tiny"
-    if not (folder / "processor_config.json").is_file():
-        tiny.build(
-            "llava",
-            folder,
-            (message_text(message) for row in _read(kind, data).to_list() for message in messages_of(row)),
-            seed=config.seed,
-            width=config.tiny_width,
-            layers=config.tiny_layers,
-            image_size=config.tiny_image,
-            vocabulary=config.tiny_vocabulary,
-        )
+    with PartialState().main_process_first():
+        if not (folder / "processor_config.json").is_file():  # saved last
+            tiny.build(
+                "llava",
+                folder,
+                (message_text(message) for row in _read(kind, data).to_list() for message in messages_of(row)),
+                seed=config.seed,
+                width=config.tiny_width,
+                layers=config.tiny_layers,
+                image_size=config.tiny_image,
+                vocabulary=config.tiny_vocabulary,
+            )
     return str(folder)
 
 
