@@ -97,9 +97,9 @@ def test_pickled_states_are_refused_beside_safe_weights(tmp_path):
 
 def test_the_latest_checkpoint_is_the_last_whole_one(tmp_path):
     assert latest_checkpoint(tmp_path) is None
-    for step, whole in ((2, True), (10, True), (12, False)):
+    for step, state in ((2, "{}"), (10, "{}"), (12, None), (14, '{"torn'), (16, "")):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
-        if whole:
-            (folder / "trainer_state.json").write_text("{}")
+        if state is not None:
+            (folder / "trainer_state.json").write_text(state)
     assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"

@@ -27,13 +27,21 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-OPTIMIZER, SCHEDULE = "optimizer.safetensors", "scheduler.json"
+OPTIMIZER, SCHEDULE, SCALER = "optimizer.safetensors", "scheduler.json", "scaler.json"
 
 
 def latest_checkpoint(folder: str | Path) -> Path | None:
-    """The newest whole checkpoint of a run, or None; a checkpoint is whole once its trainer state is written."""
-    found = [path for path in Path(folder).glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    """The newest whole checkpoint of a run, or None; a checkpoint is whole once its trainer state, its last file, is."""
+    found = [path for path in Path(folder).glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
     return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class SafeCheckpoints(_Base):
@@ -66,6 +74,14 @@ class SafeCheckpoints(_Base):
         refuse_pickles(checkpoint)
         self.optimizer.load_state_dict(load_state(Path(checkpoint) / OPTIMIZER))
         self.lr_scheduler.load_state_dict(json.loads((Path(checkpoint) / SCHEDULE).read_text()))
+
+    def _save_scaler(self, output_dir: str) -> None:
+        if self.args.should_save and getattr(self.accelerator, "scaler", None) is not None:
+            records.write_json(Path(output_dir) / SCALER, self.accelerator.scaler.state_dict())
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and (Path(checkpoint) / SCALER).is_file():
+            self.accelerator.scaler.load_state_dict(json.loads((Path(checkpoint) / SCALER).read_text()))
 
     def _save_rng_state(self, output_dir: str) -> None:
         Path(output_dir).mkdir(parents=True, exist_ok=True)  # a process may come here before the first one saved
