@@ -129,6 +129,23 @@ def test_sigkill_at_any_moment_loses_nothing_and_pays_nothing_twice(job, tmp_pat
     assert interrupted > KILLS / 4
     for name in FILES:
         assert (out / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in (tmp_path / "unbroken").iterdir())
+
+
+def test_an_interrupt_ends_the_run_at_once_and_in_order(job, tmp_path):
+    for policy in job["policies"]:
+        policy.seconds = 5.0
+    (tmp_path / "requests.log").write_text("")
+    child = start(job, tmp_path / "out")
+    wait_for_requests(tmp_path / "requests.log", child)
+    begin = time.monotonic()
+    os.kill(child, signal.SIGINT)
+    while time.monotonic() - begin < 4 and (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(child, signal.SIGKILL)
+    assert ended[0] == child
+    assert ended[1] != 0
 
 
 def test_torn_rows_are_asked_again(job, tmp_path):
