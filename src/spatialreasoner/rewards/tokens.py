@@ -218,7 +218,9 @@ def _form(word: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _integers(word: str) -> tuple[int, ...]:
-    return tuple(map(int, _INTEGER.findall(word))) or (_INTEGERS[word.split()[-1].strip("])>")],)
+    numbers = tuple(map(int, _INTEGER.findall(word)))
+    spelled = word.split()[-1].strip("])>")  # "region one", and where somebody left out the blank "regionone"
+    return numbers or tuple(number for name, number in _INTEGERS.items() if spelled.endswith(name))[:1]
 
 
 @lru_cache(maxsize=1024)
