@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test check app clean
+.PHONY: help setup demo test test-cluster check app clean
 
 help:  ## show this
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## make .venv with everything, pinned by constraints.txt
 
@@ -23,6 +23,10 @@ demo: $(READY)  ## run the whole pipeline on two cores; ends with a report
 
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+test-cluster: $(READY)  ## run the tests that need Ray
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ray
+	$(BIN)/python -m pytest -q tests/search/test_cluster.py
 
 check: $(READY)  ## lint, format, types, layers
 	$(BIN)/ruff check .

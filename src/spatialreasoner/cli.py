@@ -179,6 +179,10 @@ def search(
         ),
     ],
     out: Out,
+    judge: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--judge", help="A model, api:MODEL@BASE_URL, that grades what geometry cannot; once a model."),
+    ] = None,
     scenes: Scenes = None,
     seed: Seed = 0,
     rounds: Annotated[int, typer.Option(help="Most model calls a tree, counted as rounds times models.", min=1)] = 20,
@@ -193,6 +197,9 @@ def search(
     max_calls: Annotated[Optional[int], typer.Option(help="Stop before more requests are sent.", min=1)] = None,  # noqa: UP045
     max_tokens: Annotated[Optional[int], typer.Option(help="Stop before more tokens are used.", min=1)] = None,  # noqa: UP045
     max_cost: Annotated[Optional[float], typer.Option(help="Stop before more money is spent.", min=0)] = None,  # noqa: UP045
+    cluster: Annotated[bool, typer.Option("--cluster", help="Run on Ray (the extra 'ray').")] = False,
+    shards: Annotated[int, typer.Option(help="Shards of a run on Ray; go on with the same number.", min=1)] = 2,
+    address: Annotated[Optional[str], typer.Option(help="Address of a Ray cluster; none starts a local one.")] = None,  # noqa: UP045
 ) -> None:
     """Search answers with several models in one tree a question (M3CTS), rated by geometry."""
     from spatialreasoner import stages
@@ -206,7 +213,16 @@ def search(
     )  # fmt: skip
     writing = WritingConfig(temperature=temperature, max_new_tokens=max_new_tokens, key_variable=key_variable, prefill=prefill)
     result = stages.search(
-        questions, policy, out, config, scenes=scenes, writing=writing, concurrency=concurrency, agree=partial(_agree, yes)
+        questions,
+        policy,
+        out,
+        config,
+        scenes=scenes,
+        writing=writing,
+        judges=judge or (),
+        concurrency=concurrency,
+        cluster=stages.ClusterConfig(shards=shards, address=address) if cluster else None,
+        agree=partial(_agree, yes),
     )
     typer.echo(f"{result.summary['trajectories']} scored answers in {out}")
     if result.stopped or result.unfinished:

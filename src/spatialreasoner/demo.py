@@ -41,11 +41,11 @@ class DemoConfig:
     """
 
     seed: int = 0
-    scenes: int = 120
+    scenes: int = 100
     per_scene: int = 5
     test_scenes: int = 24
     photos: tuple[str, ...] | None = None
-    epochs: int = 8
+    epochs: int = 6
 
 
 def run(config: DemoConfig, out: Path) -> Path:
@@ -76,7 +76,7 @@ def run(config: DemoConfig, out: Path) -> Path:
     for model, name in ((TEACHERS[0], "teacher"), *((str(out / kind), kind) for kind in ("sft", "dpo", "fdpo"))):
         predictions = out / "test" / f"predictions-{name}.jsonl"
         writing = WritingConfig(max_new_tokens=320, batch_size=32)
-        stages.generate(unseen, model, predictions, scenes=None, seed=config.seed, regions="marks", writing=writing)
+        stages.generate(unseen, model, predictions, scenes=None, seed=config.seed, regions="own", writing=writing)
         run_score(predictions, out / "test" / f"score-{name}.json", seed=config.seed)
 
     report = out / "report.html"

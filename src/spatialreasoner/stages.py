@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from spatialreasoner import pairs as pairing
 from spatialreasoner import records
@@ -20,11 +21,14 @@ from spatialreasoner.evaluation.generate import run_generate
 from spatialreasoner.evaluation.showing import Showing
 from spatialreasoner.models.named import WritingConfig, limits_of, named_policy
 from spatialreasoner.progress import stage
+from spatialreasoner.protocols import Judge, Policy, Reward
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.rewards.stage import ResponseRow, Scorer
 from spatialreasoner.scene.files import scene_index
 from spatialreasoner.scene.questions import read_questions, scenes_folder
 from spatialreasoner.search.display import display
+from spatialreasoner.search.judging import JournalledJudge
+from spatialreasoner.search.panel import Panel
 from spatialreasoner.search.run import Forecast, RunConfig, RunResult, forecast, run_search
 from spatialreasoner.types import Question, RewardBreakdown, Scene, Trajectory
 
@@ -58,6 +62,56 @@ def succeeds(question: Question, text: str) -> bool | None:
     return judge(question.category, question.text, question.answer, text).success
 
 
+@dataclass(frozen=True, kw_only=True)
+class Workforce:
+    """The models and the reward of a search, by name: made anew in each process of a cluster.
+
+    Attributes:
+        policies: Names of the models that write.
+        judges: Names of the models that grade what geometry cannot; each is one evaluator of the panel.
+        scenes: The scenes by id.
+        writing: How models that are no teachers write.
+    """
+
+    policies: tuple[str, ...]
+    judges: tuple[str, ...]
+    scenes: Mapping[str, Scene]
+    writing: WritingConfig
+
+    def __call__(self) -> tuple[list[Policy], Reward]:
+        """Policies and reward."""
+        return self.make_policies(), self.make_reward(self.make_judges())
+
+    def make_policies(self) -> list[Policy]:
+        """The models that write."""
+        return [named_policy(name, self.scenes, self.writing) for name in self.policies]
+
+    def make_judges(self) -> dict[str, JournalledJudge]:
+        """The judges by name, their grades kept in the run's journal."""
+        if not self.judges:
+            return {}
+        from spatialreasoner.rewards.judge import ApiJudge, JudgeConfig
+
+        config = JudgeConfig(key_variable=self.writing.key_variable)
+        return {name: JournalledJudge(ApiJudge(name, config)) for name in self.judges}
+
+    def make_reward(self, judges: Mapping[str, Judge]) -> Reward:
+        """Geometry alone, or a panel of geometry helped by each judge."""
+        rewards: dict[str, Reward] = {
+            name: GeometricReward(self.scenes, succeeds=succeeds, judge=judge, kept=KEPT_SCENES)
+            for name, judge in judges.items()
+        }
+        return Panel(rewards) if rewards else GeometricReward(self.scenes, succeeds=succeeds, kept=KEPT_SCENES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterConfig:
+    """Where a search runs when not in this process: shards on the Ray cluster of an address, or on a local one."""
+
+    shards: int
+    address: str | None = None
+
+
 def search(
     questions: Path,
     policies: Sequence[str],
@@ -66,10 +120,12 @@ def search(
     *,
     scenes: Path | None,
     writing: WritingConfig,
+    judges: Sequence[str] = (),
     concurrency: int = 16,
+    cluster: ClusterConfig | None = None,
     agree: Callable[[Forecast], bool] = lambda forecast: True,
 ) -> RunResult:
-    """Search a questions file with models by name, rated and scored by geometry.
+    """Search a questions file with models by name, rated and scored by geometry, and by judges where geometry cannot tell.
 
     Args:
         questions: The questions file.
@@ -78,7 +134,9 @@ def search(
         config: The settings; the models' limits are filled in.
         scenes: The scenes folder, or None to find it by the questions file.
         writing: How models that are no teachers write.
+        judges: Names of judges, `api:MODEL@BASE_URL`.
         concurrency: Most requests in flight to each model.
+        cluster: Where to run; None is this process.
         agree: Shown the forecast before anything is sent; nothing is where it says no.
 
     Raises:
@@ -86,18 +144,35 @@ def search(
         WorkError: If the output cannot be written.
     """
     asked = read(questions, scenes)
-    models = [named_policy(name, asked.scenes, writing) for name in policies]
+    workforce = Workforce(policies=tuple(policies), judges=tuple(judges), scenes=asked.scenes, writing=writing)
+    models, graders = workforce.make_policies(), workforce.make_judges()
     limits = {model.name: limits_of(name, concurrency=concurrency) for name, model in zip(policies, models, strict=True)}
     config = replace(config, limits=limits)
     if not agree(forecast(len(asked.questions), [model.name for model in models], config)):
         raise ConfigError("nothing was sent; lower --rounds, --samples or the number of questions, or set --max-cost")
     inputs = {"questions": os.path.relpath(questions, out), "scenes": os.path.relpath(asked.folder, out)}
-    reward = GeometricReward(asked.scenes, succeeds=succeeds, kept=KEPT_SCENES)
+    work: dict[str, Any] = {
+        "questions": asked.questions,
+        "scenes": asked.scenes,
+        "config": config,
+        "out": out,
+        "inputs": inputs,
+    }
+    if cluster is not None:
+        return _search_on_cluster(work, workforce, cluster)
     with display() as show:
-        return run_search(
-            questions=asked.questions, scenes=asked.scenes, policies=models, reward=reward, config=config, out=out,
-            inputs=inputs, progress=show,
-        )  # fmt: skip
+        reward = workforce.make_reward(graders)
+        return run_search(**work, policies=models, reward=reward, judges=list(graders.values()), progress=show)
+
+
+def _search_on_cluster(work: dict[str, Any], workforce: Workforce, cluster: ClusterConfig) -> RunResult:
+    from spatialreasoner.search.cluster import run_cluster
+
+    if workforce.judges:
+        raise ConfigError("a search on a cluster takes no judges yet; leave --judge out, or search without --cluster")
+    total = len(work["questions"])
+    with stage(f"search {total} questions on {cluster.shards} shards", total) as advance:
+        return run_cluster(**work, workforce=workforce, num_shards=cluster.shards, address=cluster.address, progress=advance)
 
 
 def pairs(runs: Sequence[Path], out: Path, config: pairing.PairsConfig, *, scenes: Path | None) -> pairing.PairsSummary:

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from spatialreasoner.errors import MissingFileError
 from spatialreasoner.models import tiny
@@ -118,3 +120,14 @@ def test_gumbel_noise_samples_from_the_softmax():
 def test_the_name_says_where_it_is_from(policy, folder):
     assert policy.name == f"hf:{folder}"
     assert HfPolicy(f"hf:{folder}").name == policy.name
+
+
+def test_a_model_trained_anew_in_the_same_folder_is_another(policy, folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    before = HfPolicy(copy).identity
+    assert HfPolicy(copy).identity == before
+    assert HfPolicy(copy, temperature=0.5).identity != before
+    weights = load_file(copy / "model.safetensors")
+    name = sorted(weights)[0]
+    save_file({**weights, name: weights[name] + 1}, copy / "model.safetensors", metadata={"format": "pt"})
+    assert HfPolicy(copy).identity != before

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,23 @@ class HfPolicy:
     def name(self) -> str:
         """`hf:` and where the model is from."""
         return f"hf:{self._source}"
+
+    @cached_property
+    def identity(self) -> str:
+        """All that decides an answer beside the prompt: the weights and the settings.
+
+        A checkpoint that is trained anew in the same folder is another model, whose answers no journal knows.
+        """
+        files = sorted(Path(self._source).glob("*.safetensors"))
+        commit = getattr(self._model.config, "_commit_hash", None)
+        weights = hashlib.sha256(b"".join(map(_file_digest, files))).hexdigest() if files else commit
+        dtype = str(self._model.dtype).removeprefix("torch.")
+        return f"{self.name} {weights} {dtype} temperature {self.temperature} at most {self.max_new_tokens} tokens"
+
+    @property
+    def region_tokens(self) -> bool:
+        """Whether the model has tokens for regions, and needs no marks."""
+        return bool(getattr(self._model.config, "region_tokens", False))
 
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
         """Write `n` continuations of `prompt.prefix`.
@@ -134,7 +152,7 @@ class HfPolicy:
 
     def _picture(self, prompt: Prompt) -> Image:
         picture = read_image(prompt.image)
-        drawn = prompt.regions and not getattr(self._model.config, "region_tokens", False)
+        drawn = prompt.regions and not self.region_tokens
         return marks.draw(picture, prompt.regions) if drawn else picture
 
     def _text(self, prompt: Prompt) -> str:
@@ -177,6 +195,11 @@ class GumbelNoise(LogitsProcessor):
         """Add the noise of the next token."""
         noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=generator) for generator in self._generators])
         return scores.float() / self.temperature - noise.log().to(scores.device)
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 @dataclass(frozen=True, kw_only=True)
