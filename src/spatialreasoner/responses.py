@@ -26,7 +26,8 @@ MAX_CHARACTERS = 100_000
 
 _TAG = re.compile(r"</?(?:description|reasoning)>", re.IGNORECASE)
 _CONCLUSION = re.compile(
-    r"^[ \t]{0,8}#{0,4}[ \t]{0,8}\*{0,2}in conclusion\b\*{0,2}[:,.]?\*{0,2}[ \t]{0,8}\n?|\bin conclusion[:,][ \t]{0,8}|(?=\bthe final answer is\b)",
+    r"^[ \t]{0,8}#{0,4}[ \t]{0,8}\*{0,2}in conclusion\b\*{0,2}[:,.]?\*{0,2}[ \t]{0,8}\n?"
+    r"|\bin conclusion[:,][ \t]{0,8}|(?=\bthe final answer is\b)",
     re.IGNORECASE | re.MULTILINE,
 )
 _CONCLUDES = re.compile(r"in conclusion|the final answer", re.IGNORECASE)
