@@ -19,7 +19,7 @@ def encode(mask: Bool[np.ndarray, "h w"]) -> Rle:
     """The compressed COCO run lengths of a mask.
 
     >>> encode(np.eye(3, dtype=bool))
-    Rle(size=(3, 3), counts='0133')
+    Rle(size=(3, 3), counts='013000')
     """
     rle: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return Rle(size=(mask.shape[0], mask.shape[1]), counts=rle["counts"].decode("ascii"))
