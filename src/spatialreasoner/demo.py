@@ -71,7 +71,7 @@ def run(config: DemoConfig, out: Path) -> Path:
     shape = ("tiny_width=128", "tiny_layers=3", "learning_rate=2e-3", f"epochs={config.epochs}")
     _train("sft", "tiny", sft, out, *settings, *shape)
     for kind in ("dpo", "fdpo"):
-        _train(kind, str(out / "sft"), pairs, out, *settings, "batch_size=8", "learning_rate=2e-5")
+        _train(kind, str(out / "sft"), pairs, out, *settings, "batch_size=8", "learning_rate=2e-5", "nll_weight=1")
 
     for model, name in ((TEACHERS[0], "teacher"), *((str(out / kind), kind) for kind in ("sft", "dpo", "fdpo"))):
         predictions = out / "test" / f"predictions-{name}.jsonl"
