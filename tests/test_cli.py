@@ -168,6 +168,21 @@ def test_a_bad_photo_is_told_with_its_place(run: Run, tmp_path: Path) -> None:
     assert "'intrinsics' is missing" in err
 
 
+@pytest.mark.parametrize("stage", ["questions", "search", "generate"])
+def test_a_truncated_picture_is_found_before_work_begins(run: Run, made: Path, stage: str) -> None:
+    for picture in (made / "scenes/images").glob("*.png"):
+        picture.write_bytes(picture.read_bytes()[:200])
+    first = {
+        "questions": ("questions", made / "scenes"),
+        "search": ("search", made / "questions.jsonl", "--policy", "scripted:careful"),
+        "generate": ("generate", made / "questions.jsonl", "--model", "scripted:careful"),
+    }[stage]
+    code, _, err = run(*first, "--out", made / "out")
+    assert code == 2
+    assert "expected a complete picture" in err
+    assert not (made / "out").exists()
+
+
 def test_what_cannot_be_written_exits_with_1(run: Run, made: Path) -> None:
     (made / "file").write_text("")
     code, _, err = run("questions", made / "scenes", "--out", made / "file" / "questions.jsonl")

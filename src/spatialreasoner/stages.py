@@ -24,7 +24,7 @@ from spatialreasoner.progress import stage
 from spatialreasoner.protocols import Judge, Policy, Reward
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.rewards.stage import ResponseRow, Scorer
-from spatialreasoner.scene.files import scene_index
+from spatialreasoner.scene.files import check, scene_index
 from spatialreasoner.scene.questions import read_questions, scenes_folder
 from spatialreasoner.search.display import display
 from spatialreasoner.search.judging import JournalledJudge
@@ -54,7 +54,13 @@ def read(questions: Path, scenes: Path | None) -> Asked:
     records.require_file(questions)
     folder = records.require_folder(scenes) if scenes is not None else scenes_folder(questions)
     index = scene_index(folder)
-    return Asked(questions=read_questions(questions, index), scenes=index, folder=folder)
+    asked = Asked(questions=read_questions(questions, index), scenes=index, folder=folder)
+    used = sorted({question.scene_id for question in asked.questions})
+    with stage(f"check {len(used)} pictures", len(used)) as advance:  # before anything is paid for
+        for done, scene_id in enumerate(used, start=1):
+            check(index[scene_id])
+            advance(done)
+    return asked
 
 
 def succeeds(question: Question, text: str) -> bool | None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.errors import MissingFileError, RecordError, SceneError
-from spatialreasoner.scene.files import load_scenes, read_depth, read_image, write_depth
+from spatialreasoner.scene.files import check, load_scenes, read_depth, read_image, write_depth
 from spatialreasoner.types import DepthMap, Scene
 
 
@@ -75,3 +75,10 @@ def test_repeated_ids_are_refused(scene: Scene) -> None:
     path.write_text(path.read_text() * 2)
     with pytest.raises(RecordError, match="twice"):
         list(load_scenes(path.parent))
+
+
+def test_masks_of_another_size_than_the_picture_are_refused(scene: Scene) -> None:
+    check(scene)
+    Image.new("RGB", (10, 10)).save(scene.image)
+    with pytest.raises(SceneError, match="picture's size"):
+        check(scene)

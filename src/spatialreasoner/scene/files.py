@@ -112,6 +112,22 @@ def scene_index(folder: str | Path) -> dict[str, Scene]:
     return {scene.id: scene for scene in load_scenes(folder)}
 
 
+def check(scene: Scene) -> None:
+    """Refuse a scene whose picture cannot be used, before work is spent on it.
+
+    Raises:
+        MissingFileError: If the picture is not there.
+        SceneError: If it is no complete picture, or a mask is not of its size.
+    """
+    picture = read_image(scene.image)
+    for region in scene.regions:
+        if tuple(region.mask.size) != (picture.height, picture.width):
+            raise SceneError(
+                f"scene {scene.id!r}: expected masks of the picture's size {(picture.height, picture.width)}; "
+                f"{region.id!r} has {tuple(region.mask.size)}"
+            )
+
+
 def resolve(scene: Scene, folder: Path, *, where: str) -> Scene:
     """The scene with its paths resolved against the folder.
 

@@ -20,7 +20,7 @@ from typing import Any, cast
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, MissingFileError, RecordError
 from spatialreasoner.scene import wording
-from spatialreasoner.scene.files import load_scenes
+from spatialreasoner.scene.files import check, load_scenes
 from spatialreasoner.scene.measure import CONVERSE, TIE, Measured, Quantity, Relation, Truth
 from spatialreasoner.types import CATEGORIES, Category, Prompt, Question, Scene
 
@@ -196,6 +196,7 @@ def generate(scenes: Iterable[Scene], config: QuestionsConfig) -> Iterator[Quest
     """Ask about every scene in turn, balanced over the categories; scenes are read and forgotten one at a time."""
     asked: Counter[Category] = Counter()
     for scene in scenes:
+        check(scene)
         rng = Random(f"questions {config.seed} {scene.id}")
         yield from ask(Measured(scene), rng, config.per_scene, asked=asked)
 
