@@ -225,7 +225,7 @@ class Prompt(Record):
     """All that a model is shown.
 
     Attributes:
-        image: Path of the unmarked picture.
+        image: Path of the unmarked picture; empty where only text is shown.
         regions: The question's own regions: `regions[0]` is `<region1>` in `request`.
         request: The question's text.
         prefix: The part of the answer that is already written; the model continues it. Empty at the start.

@@ -104,6 +104,15 @@ def judge(category: Category, question: str, gt: str, pred: str) -> Verdict:
     truth, answer = asked.read(gt), asked.read(pred)
     if truth is None or answer is None:
         return Verdict(success=None, error=None, gt_value=truth, pred_value=answer)
+    return weigh(category, truth, answer)
+
+
+def weigh(category: Category, truth: float, answer: float) -> Verdict:
+    """The verdict on two values that were read, by the official rules.
+
+    >>> weigh("direction", 12, 1)
+    Verdict(success=True, error=30.0, gt_value=12, pred_value=1)
+    """
     success, error = _compare(category, truth, answer)
     return Verdict(success=success, error=error, gt_value=truth, pred_value=answer)
 

@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from spatialreasoner.evaluation.agreement import Agreement
+
 
 def show(score: Score, *, console: Console | None = None) -> None:
     """Print the 12 groups and the two totals of a score, with intervals, unscored answers and mean errors.
 
     A total above 5 % unscored answers is shown as a range, not as one number.
     """
-    table = _table(f"{score.model_id}: {score.items} questions on {score.images} pictures, judged {score.judge}")
+    table = _table(f"{score.model_id}: {score.items} questions on {score.images} pictures, judged {_by(score.judge)}")
     for heading in ("questions", "right, %", "95 % interval", "unscored", "mean error"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, tally in score.groups.items():
@@ -36,12 +38,40 @@ def show_comparison(comparison: Comparison, *, console: Console | None = None) -
     _print(table, console)
 
 
-def _table(title: str) -> Table:
+def show_agreement(found: Agreement, *, console: Console | None = None) -> None:
+    """Print how far a judging model and the offline rules agree, why judgements failed, and every disagreement."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = console or Console()
+    observed = "-" if found.observed is None else f"{100 * found.observed:.1f} %"
+    kappa = "-" if found.kappa is None else f"{found.kappa:.3f}"
+    console.print(
+        f"Beside the offline rules: {observed} of {found.items} judged the same, Cohen's kappa {kappa}", soft_wrap=True
+    )
+    if found.failures:
+        failures = ", ".join(f"{count} {kind}" for kind, count in found.failures.items())
+        console.print(f"Judgements that failed, unscored: {failures}", soft_wrap=True)
+    if found.disagreements:
+        table = _table("Judged differently", first="question")
+        for heading in ("category", "judge", "offline", "reference", "answer"):
+            table.add_column(heading)
+        for row in found.disagreements:
+            cells = (row.question_id, row.category, row.judge, row.offline, row.reference, row.answer)
+            table.add_row(*(escape(cell) for cell in cells))
+        console.print(table)
+
+
+def _by(judge: str) -> str:
+    return judge if judge == "offline" else f"by {judge}"
+
+
+def _table(title: str, first: str = "group") -> Table:
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=escape(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("group", no_wrap=True)
+    table.add_column(first, no_wrap=True)
     return table
 
 

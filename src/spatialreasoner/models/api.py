@@ -119,12 +119,21 @@ class ApiPolicy:
             EndpointError: If it will not: the key, the quota, the model's name or the request is wrong.
         """
         picture = await asyncio.to_thread(_picture, prompt.image, prompt.regions, self._config.max_side)
-        prefilled = self._config.prefill and bool(prompt.prefix)
-        chat: Any = messages(prompt, picture, prefill=self._config.prefill)
+        chat = messages(prompt, picture, prefill=self._config.prefill)
+        return await self.chat(chat, n=n, seed=seed, prefix=prompt.prefix)
+
+    async def chat(self, chat: Sequence[Any], *, n: int, seed: int, prefix: str = "") -> Sequence[Completion]:
+        """Ask for `n` replies to a chat of OpenAI's form; of a reply that repeats `prefix`, what comes after it.
+
+        Raises:
+            BusyError: If asking again may help.
+            EndpointError: If it will not: the key, the quota, the model's name or the request is wrong.
+        """
+        prefilled = self._config.prefill and bool(prefix)
         try:
             reply = await self._connected().chat.completions.create(
                 model=self._model,
-                messages=chat,
+                messages=list(chat),
                 n=n,
                 seed=seed % 2**31,
                 temperature=self._config.temperature,
@@ -136,7 +145,7 @@ class ApiPolicy:
             raise self._translated(error) from None  # the original holds the request, and that the key
         except ValueError as error:  # a reply that is no JSON
             raise BusyError(f"{self.name}: the reply cannot be read: {self._clean(str(error))}", kind="bad reply") from None
-        return self._completions(reply, prompt.prefix)
+        return self._completions(reply, prefix)
 
     async def aclose(self) -> None:
         """Close the connections."""

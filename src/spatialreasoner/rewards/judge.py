@@ -179,8 +179,7 @@ def messages(request: GradeRequest, max_side: int = 1024) -> list[dict[str, Any]
         request: What is graded.
         max_side: Larger pictures are shrunk to this, pixels.
     """
-    text = _CONTROL.sub("\ufffd", request.text[:MAX_CHARACTERS])
-    fence = f"=== {hashlib.sha256(text.encode()).hexdigest()[:24]}"  # a text cannot hold its own hash
+    text, fence = fenced(request.text[:MAX_CHARACTERS])
     asked = {
         "criteria": CRITERIA,
         "fence": fence,
@@ -195,6 +194,12 @@ def messages(request: GradeRequest, max_side: int = 1024) -> list[dict[str, Any]
         {"role": "system", "content": _template("judge_system").render(asked)},
         {"role": "user", "content": [*content, {"type": "text", "text": _template("judge_request").render(asked)}]},
     ]
+
+
+def fenced(text: str) -> tuple[str, str]:
+    """A text that a stranger wrote, without control characters, and a fence that it cannot hold."""
+    text = _CONTROL.sub("\ufffd", text)
+    return text, f"=== {hashlib.sha256(text.encode()).hexdigest()[:24]}"  # a text cannot hold its own hash
 
 
 def grade_request(scene: Scene, question: Question, text: str) -> GradeRequest:
@@ -222,15 +227,20 @@ def colourise(depth: Float[np.ndarray, "h w"]) -> Image.Image:
     return Image.fromarray((255 * colours).astype(np.uint8))
 
 
-@cache
 def _template(name: str) -> Template:
+    return template(Path(__file__).with_name("prompts") / f"{name}.j2")
+
+
+@cache
+def template(path: Path) -> Template:
+    """A prompt's template, in Jinja's sandbox."""
     from jinja2 import FileSystemLoader, StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
-    loader = FileSystemLoader(Path(__file__).with_name("prompts"))
+    loader = FileSystemLoader(path.parent)
     # The prompts are text for a model, not HTML: escaping would show it other words than were written.
     environment = SandboxedEnvironment(loader=loader, undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-    return environment.get_template(f"{name}.j2")
+    return environment.get_template(path.name)
 
 
 @lru_cache(maxsize=64)

@@ -186,7 +186,7 @@ def identity(model: object) -> str:
 def reply_key(model: str, prompt: Prompt, *, n: int, seed: int) -> str:
     """The journal's key of a request: a digest of everything that decides the reply, the image's bytes included."""
     regions = [[region.label, region.mask.size, region.mask.counts] for region in prompt.regions]
-    parts = [model, file_digest(prompt.image), regions, prompt.request, prompt.prefix, n, seed]
+    parts = [model, prompt.image and file_digest(prompt.image), regions, prompt.request, prompt.prefix, n, seed]
     return hashlib.sha256(records.dumps(parts).encode()).hexdigest()
 
 

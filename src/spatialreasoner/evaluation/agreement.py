@@ -1,0 +1,158 @@
+"""How far two judges of the same answers agree, and where they do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from spatialreasoner import records
+from spatialreasoner.evaluation.answers import Verdict
+from spatialreasoner.evaluation.judging import Judged, JudgingConfig, judge_answers
+from spatialreasoner.evaluation.predictions import Prediction, read_predictions
+from spatialreasoner.evaluation.score import Score, judge_all, score, to_json
+from spatialreasoner.evaluation.texts import conclusion
+from spatialreasoner.types import Category, Record
+
+Outcome = Literal["right", "wrong", "unscored"]
+
+MAX_ANSWER = 160
+"""Of an answer's conclusion, so much is listed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disagreement(Record):
+    """One answer that the two judge differently.
+
+    Attributes:
+        question_id: The question.
+        category: Its category.
+        reference: The reference answer.
+        answer: The end of the answer's conclusion.
+        judge: What the model says.
+        offline: What the offline rules say.
+    """
+
+    question_id: str
+    category: Category
+    reference: str
+    answer: str
+    judge: Outcome
+    offline: Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement(Record):
+    """A judging model beside the offline rules.
+
+    Attributes:
+        judge: The model.
+        items: Answers that both judged: all but those whose judgement by the model failed.
+        observed: Share of them with the same outcome of right, wrong and unscored; None without items.
+        kappa: Cohen's kappa over the three outcomes; None where both always say the same one, so that chance explains all.
+        failures: How many judgements of the model failed, by kind.
+        disagreements: The answers with different outcomes.
+    """
+
+    judge: str
+    items: int
+    observed: float | None
+    kappa: float | None
+    failures: Mapping[str, int] = field(default_factory=dict[str, int])
+    disagreements: Sequence[Disagreement] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedScore:
+    """A score by a model's verdicts, and how far the offline rules agree with them."""
+
+    score: Score
+    agreement: Agreement
+    verdicts: Sequence[Verdict]
+
+
+def run_judged_score(
+    predictions: str | Path,
+    config: JudgingConfig,
+    out: str | Path | None = None,
+    *,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> JudgedScore:
+    """The stage `score` with a model as judge; judgements are kept in a hidden journal beside the predictions.
+
+    Args:
+        predictions: The predictions file.
+        config: The model and how it is asked.
+        out: Where `score.json` is written, if anywhere; it has the score's fields and `agreement`.
+        seed: Seed of the resampling behind the intervals.
+        progress: Called with the number of predictions judged.
+
+    Raises:
+        InputError: If there is no such file, a row is no prediction, or the model's name has another form.
+        MissingExtraError: If the `openai` package is not installed.
+        WorkError: If the journal or the output cannot be written.
+    """
+    path = Path(predictions)
+    rows = read_predictions(path)
+    judged = judge_answers(rows, config, path.with_name(f".{path.stem}.judge.journal"), progress=progress)
+    result = replace(score(rows, judged.verdicts, seed=seed), judge=judged.judge)
+    found = agreement(rows, judged, judge_all(rows))
+    if out is not None:
+        records.write_json(out, {**to_json(result), "agreement": asdict(found)})
+    return JudgedScore(score=result, agreement=found, verdicts=judged.verdicts)
+
+
+def agreement(predictions: Sequence[Prediction], judged: Judged, offline: Sequence[Verdict]) -> Agreement:
+    """Set a model's verdicts beside the offline ones.
+
+    Args:
+        predictions: What was judged.
+        judged: What the model made of them.
+        offline: The offline verdicts, in the same order.
+    """
+    rows: list[tuple[Prediction, Outcome, Outcome]] = [
+        (prediction, outcome(model), outcome(rule))
+        for prediction, model, rule in zip(predictions, judged.verdicts, offline, strict=True)
+        if prediction.question_id not in judged.failures
+    ]
+    pairs = [(model, rule) for _, model, rule in rows]
+    return Agreement(
+        judge=judged.judge,
+        items=len(rows),
+        observed=sum(model == rule for model, rule in pairs) / len(pairs) if pairs else None,
+        kappa=cohen_kappa(pairs),
+        failures=judged.kinds,
+        disagreements=[_disagreement(*row) for row in rows if row[1] != row[2]],
+    )
+
+
+def outcome(verdict: Verdict) -> Outcome:
+    """A verdict in a word."""
+    return "unscored" if verdict.success is None else "right" if verdict.success else "wrong"
+
+
+def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Agreement beyond chance, (p_o - p_e) / (1 - p_e) (Cohen 1960); None where p_e is 1 or there are no pairs.
+
+    >>> cohen_kappa([("right", "right"), ("right", "wrong"), ("wrong", "wrong"), ("wrong", "wrong")])
+    0.5
+    """
+    count = len(pairs)
+    first, second = (Counter(pair[side] for pair in pairs) for side in (0, 1))
+    same = sum(one == other for one, other in pairs)
+    chance = sum(first[name] * second[name] for name in first)  # in counts, so that "1" is exact
+    return (count * same - chance) / (count * count - chance) if chance < count * count else None
+
+
+def _disagreement(prediction: Prediction, model: Outcome, rule: Outcome) -> Disagreement:
+    return Disagreement(
+        question_id=prediction.question_id,
+        category=prediction.qa_info.category,
+        reference=prediction.gt[:MAX_ANSWER],
+        answer=conclusion(prediction.pred)[-MAX_ANSWER:],
+        judge=model,
+        offline=rule,
+    )
