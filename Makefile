@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-cluster check app clean
+.PHONY: help setup demo test test-cluster test-integrations check app clean
 
 help:  ## show this
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## make .venv with everything, pinned by constraints.txt
 
@@ -28,6 +28,20 @@ test-cluster: $(READY)  ## run the tests that need Ray
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ray
 	$(BIN)/python -m pytest -q tests/search/test_cluster.py
 
+# lmms-eval has a venv of its own: it brings a hundred packages, and its wandb wants an older protobuf than ours
+test-integrations: .venv-integrations/.ready  ## run the tests that need lmms-eval
+	.venv-integrations/bin/python -m pytest -q tests/evaluation/test_lmms.py
+
+.venv-integrations/.ready: pyproject.toml constraints.txt
+	test -x .venv-integrations/bin/python || $(PYTHON) -m venv .venv-integrations
+	grep -v '^protobuf==' constraints.txt > .venv-integrations/constraints.txt
+	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv-integrations/constraints.txt torch hatchling editables
+	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv-integrations/constraints.txt \
+		--no-build-isolation --editable '.[train]' lmms-eval==0.7.3 pytest pytest-timeout hypothesis beartype
+	touch $@
+
 check: $(READY)  ## lint, format, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,5 +51,5 @@ check: $(READY)  ## lint, format, types, layers
 app: $(READY)  ## draw a region and ask, in a browser (not there yet)
 	$(BIN)/spatialreasoner app
 
-clean:  ## remove .venv and the demo's output
-	rm -rf .venv demo-out
+clean:  ## remove both venvs and the demo's output
+	rm -rf .venv .venv-integrations demo-out

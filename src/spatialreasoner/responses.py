@@ -30,8 +30,9 @@ _CONCLUSION = re.compile(
     r"|\bin conclusion[:,][ \t]{0,8}|(?=\bthe final answer is\b)",
     re.IGNORECASE | re.MULTILINE,
 )
-_CONCLUDES = re.compile(r"in conclusion|the final answer", re.IGNORECASE)
-"""Every conclusion holds these words; searching for them first spares most texts the whole pattern."""
+_CONCLUDES = re.compile(r"[cCfF](?i:(?<=in c)onclusion|(?<=the f)inal answer)")
+"""Every conclusion holds these words; searching for them first spares most texts the whole pattern. It begins with a set of
+rare characters, which a search skips to."""
 _REASONING = re.compile(
     r"^[ \t]{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:rationales?|reasoning|let['’]s think step by step|step 1)\b"
     r"|\blet['’]s think step by step\b|^[ \t]{0,8}\*{0,2}step 1\b",

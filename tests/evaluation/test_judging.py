@@ -16,7 +16,7 @@ from rich.console import Console
 from sklearn.metrics import cohen_kappa_score
 
 from spatialreasoner.cli import main
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.errors import ConfigError, WorkError
 from spatialreasoner.evaluation.agreement import agreement, cohen_kappa, run_judged_score
 from spatialreasoner.evaluation.judging import (
     MAX_CHARACTERS,
@@ -176,6 +176,10 @@ FAILURES = [
     (200, "The answer is right!", "bad reply"),
     (200, '{"mark": 7}', "bad reply"),
     (200, b"this is no JSON", "bad reply"),
+    (200, [], "bad reply"),
+    (200, b'{"choices": [{}]}', "bad reply"),
+    (200, b'{"choices": [null]}', "bad reply"),
+    (200, b'{"choices": 3}', "bad reply"),
     (200, {"content": None, "refusal": "I cannot help with that."}, "refused"),
     (500, {"error": {"message": f"oops {KEY}"}}, "server error"),
     (429, {"error": {"message": "slow down"}}, "rate limit"),
@@ -248,6 +252,13 @@ def test_no_more_calls_in_flight_than_allowed(endpoint: Endpoint, tmp_path: Path
     rows = [row(str(n), "left_predicate", f"Yes {n}.", "Yes.") for n in range(12)]
     judge_answers(rows, config(endpoint, concurrency=3), tmp_path / "journal")
     assert 1 < most <= 3
+
+
+def test_a_journal_that_cannot_be_opened_is_said(endpoint: Endpoint, tmp_path: Path):
+    (tmp_path / "journal").write_text("This is no database. " * 100)
+    with pytest.raises(WorkError, match="cannot open the journal"):
+        judge_answers([YES], config(endpoint), tmp_path / "journal")
+    assert not endpoint.requests
 
 
 def test_names_of_judges(tmp_path: Path):

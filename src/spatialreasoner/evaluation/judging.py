@@ -192,9 +192,8 @@ class _Judging:
     async def judge(self, predictions: Sequence[Prediction]) -> Judged:
         waiting = iter(predictions)
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(2 * self._endpoint.limits.concurrency):
-                    group.create_task(self._worker(waiting))
+            # not a task group: a journal that cannot be written is to be raised as it is
+            await asyncio.gather(*(self._worker(waiting) for _ in range(2 * self._endpoint.limits.concurrency)))
         finally:
             await self._endpoint.aclose()
         verdicts = [self._verdicts.get(prediction.question_id, UNSCORED) for prediction in predictions]

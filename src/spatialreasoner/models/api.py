@@ -166,8 +166,8 @@ class ApiPolicy:
     def _completions(self, reply: ChatCompletion, prefix: str) -> list[Completion]:
         # Servers promise this form but do not always keep it, so nothing of the reply is trusted to be there.
         choices: Any = getattr(reply, "choices", None)
-        if not choices:
-            raise BusyError(f"{self.name}: expected choices in the reply; there are none", kind="bad reply")
+        if not isinstance(choices, list) or not choices or any(getattr(choice, "message", None) is None for choice in choices):
+            raise BusyError(f"{self.name}: expected choices with messages in the reply; there are none", kind="bad reply")
         usage: Any = getattr(reply, "usage", None)
         read = getattr(usage, "prompt_tokens", None) or 0
         written = getattr(usage, "completion_tokens", None) or 0

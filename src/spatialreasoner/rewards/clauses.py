@@ -13,7 +13,10 @@ from spatialreasoner.rewards.lexicon import CODES, codes_of, rule
 from spatialreasoner.rewards.tokens import Reading, Regions
 
 _MENTION = "[REGION PAIR IT OTHER FORMER LATTER]"
-_SENTENCE = rule("[STOP ASKED LINE BULLET]")
+_MAX_TOKENS = 200
+"""A longer sentence is cut: rules may look back to its start, and the whole must stay linear in the text."""
+_END = rule("[STOP ASKED LINE BULLET]")
+_SENTENCE = rule(f"[^STOP ASKED LINE BULLET]{{1,{_MAX_TOKENS}}}")
 _SAYS = rule(f"{_MENTION}|[AMOUNT HOUR TIMES SIDE OVER FRONT COMPARED MOST CLOSER FARTHER MORE LESS]")
 _COMPOUND = rule("[OPEN WHETHER BUT COMMA AND EQUALS IF]")
 _PREDICATE = rule("[BE MAYBE POSSESSIVE NOT]")
@@ -78,8 +81,6 @@ class Clause:
 
 
 MENTIONS = codes_of("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER")
-_MAX_TOKENS = 200
-"""A longer sentence is cut: rules may look back to its start, and the whole must stay linear in the text."""
 
 
 def clauses(reading: Reading, context: Regions = ()) -> Iterator[Clause]:
@@ -90,20 +91,13 @@ def clauses(reading: Reading, context: Regions = ()) -> Iterator[Clause]:
         context: What is spoken of before the text begins, such as the subject of the question it answers.
     """
     codes, tokens = _joined(reading)
-    for number, (begin, end) in enumerate(_sentences(codes)):
+    for number, sentence in enumerate(_SENTENCE.finditer(codes)):
+        begin, end = sentence.span()
         if _SAYS.search(codes, begin, end):
             asked = codes[end : end + 1] == CODES["ASKED"]
             for clause in _sentence(reading, codes[begin:end], tokens[begin:end], context, number, asked):
                 context = clause.subject or context
                 yield clause
-
-
-def _sentences(codes: str) -> Iterator[tuple[int, int]]:
-    begin = 0
-    for end in [*(match.start() for match in _SENTENCE.finditer(codes)), len(codes)]:
-        for start in range(begin, end, _MAX_TOKENS):
-            yield start, min(end, start + _MAX_TOKENS)
-        begin = end + 1
 
 
 def _joined(reading: Reading) -> tuple[str, list[int]]:
@@ -142,7 +136,7 @@ _LIST_STARTS = (
 def _is_list(codes: str, match: re.Match[str]) -> bool:
     """Whether "A and B" is a list, not the end of one clause and the start of the next."""
     begin = max(0, match.start() - 40)
-    before = codes[max((m.end() for m in _SENTENCE.finditer(codes, begin, match.start())), default=begin) : match.start()]
+    before = codes[max((m.end() for m in _END.finditer(codes, begin, match.start())), default=begin) : match.start()]
     if before.endswith(_LIST_STARTS) or not _PREDICATE.match(codes, match.end()):
         return True
     return not _VERB.search(before)

@@ -18,9 +18,9 @@ MAX_WORDS = 2000
 """Words of a description that are read; no honest one is longer."""
 
 _TOKEN = re.compile(
-    r"<regions? ?(?P<tag>\d{1,4})>|\bregions? ?\[(?P<index>\d{1,4})\]|\b(?:region|mask) ?\(?(?P<number>\d{1,4})\b"
+    r" ?+(?:<regions? ?(?P<tag>\d{1,4})>|\bregions? ?\[(?P<index>\d{1,4})\]|\b(?:region|mask) ?\(?(?P<number>\d{1,4})\b"
     r"|(?P<word>[a-z]{1,40}(?:[-'][a-z]{1,40}){0,3})|(?P<mark>[.!?;](?=\s|$|<)|[\n,():])"
-    r"|(?P<digits>\d{1,20}(?:[.,]\d{1,20}){0,3})"
+    r"|(?P<digits>\d{1,20}(?:[.,]\d{1,20}){0,3}))"
 )
 _ENDS = frozenset(".!?;\n")
 
@@ -45,6 +45,7 @@ _CLASSES: Mapping[str, str] = {
 }
 _CLASS_OF = {word: name for name, words in _CLASSES.items() for word in words.split()}
 
+_THING = re.compile("[NR]")
 _APPOSITION = re.compile(
     r"R\)?(?:,?W?C(?:TC)?I?D?|[,(:]D|[(:])[ASX&,]{0,5}(?P<name>N)|(?P<first>N)(?:\(|,?I{1,3}D?|)(?=(?P<region>R))"
 )
@@ -119,11 +120,8 @@ def _class_of(word: str) -> str:
 
 def _read_sentence(known: Known, tokens: list[tuple[str, str]]) -> Sentence:
     classes, words = _with_names(known, tokens)
-    things = {
-        place: Thing(word, None) if name == "R" else Thing(None, word)
-        for place, (name, word) in enumerate(zip(classes, words, strict=True))
-        if name in "NR"
-    }
+    places = [match.start() for match in _THING.finditer(classes)]
+    things = {place: Thing(words[place], None) if classes[place] == "R" else Thing(None, words[place]) for place in places}
     called: dict[int, int] = {}
     for match in _APPOSITION.finditer(classes):
         pair = (match.start(), match.start("name")) if match["name"] else (match.start("region"), match.start("first"))
@@ -164,7 +162,7 @@ def _with_names(known: Known, tokens: list[tuple[str, str]]) -> tuple[str, list[
     while place < len(tokens):
         name, word = tokens[place]
         reach = known.reach(word) if name in "XGAS" else 0  # no name begins with a preposition or a verb
-        for length in range(min(reach, len(tokens) - place), 0, -1):
+        for length in range(min(reach, len(tokens) - place), 0, -1) if reach else ():
             joined = " ".join(pair[1] for pair in tokens[place : place + length]) if length > 1 else word
             if known.is_name(joined) and (length > 1 or _may_be_noun(known, name, joined, tokens, place)):
                 name, word = "N", joined

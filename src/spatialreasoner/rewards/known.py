@@ -45,6 +45,7 @@ class Known:
         self.closed = self.scene.objects is not None
         self._colour_scores: dict[tuple[str, str], float] = {}
         self._has: dict[str, bool | None] = {}
+        self._fits: dict[tuple[str, str], bool] = {}
 
     @property
     def scene(self) -> Scene:
@@ -75,7 +76,8 @@ class Known:
 
     def reach(self, word: str) -> int:
         """The number of words of the longest name that begins with a word, 0 where none does."""
-        return max(self.vocabulary.reach.get(word, 0), self._own_reach.get(word, 0))
+        reach, own = self.vocabulary.reach.get(word, 0), self._own_reach.get(word, 0)
+        return own if own > reach else reach
 
     @cached_property
     def _own_reach(self) -> Mapping[str, int]:
@@ -83,10 +85,14 @@ class Known:
 
     def fits(self, region_id: str, name: str) -> bool:
         """Whether a region may be called by a name; a more special one ("office chair" for a chair) will do."""
+        key = (region_id, name)
+        if key not in self._fits:
+            self._fits[key] = self._may_be_called(*key)
+        return self._fits[key]
+
+    def _may_be_called(self, region_id: str, name: str) -> bool:
         names = self.names[region_id]
-        if name in names:
-            return True
-        return any(head in names and head in self.vocabulary.objects for head in vocabulary.heads(name)[1:])
+        return name in names or any(head in names and head in self.vocabulary.objects for head in vocabulary.heads(name)[1:])
 
     def has(self, name: str) -> bool | None:
         """Whether there is a thing of that name; None where that is unknown, or the name would fit anything."""

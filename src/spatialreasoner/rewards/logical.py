@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from spatialreasoner import quantities
 from spatialreasoner.rewards.arithmetic import Check
@@ -219,7 +220,7 @@ def _support(question: Question, argument: Argument, claim: Claim) -> float:
         said = [polarity(question, assertion) for assertion in asked] or list(_from_sizes(question, argument))
         return float(bool(said) and said[-1] == claim.holds)
     stated = [v.assertion.value for v in argument.premises if is_asked(question, v.assertion)]
-    return float(any(_same(question, claim, value) for value in (*stated, *_numbers(question, argument))))
+    return float(any(_same(question, claim, value) for value in chain(stated, _numbers(question, argument))))
 
 
 def _from_sizes(question: Question, argument: Argument) -> Iterator[bool]:

@@ -122,10 +122,15 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Verd
 
 def scene_regions(question: Question, names: Sequence[str]) -> tuple[str, ...] | None:
     """The scene's regions that a question's own names mean: "region1" is `region_ids[0]`; None if one means nothing."""
-    indices = [int(name.removeprefix("region")) - 1 for name in names]
-    if not all(0 <= index < len(question.region_ids) for index in indices):
-        return None
-    return tuple(question.region_ids[index] for index in indices)
+    own = _own(question.region_ids)
+    found = tuple([own[name] for name in names if name in own])
+    return found if len(found) == len(names) else None
+
+
+@lru_cache
+def _own(region_ids: tuple[str, ...]) -> Mapping[str, str]:
+    """The scene's region of each name that a question gives its own."""
+    return {f"region{number}": region_id for number, region_id in enumerate(region_ids, start=1)}
 
 
 def is_asked(question: Question, assertion: Assertion) -> bool:

@@ -6,7 +6,7 @@ One pass tokenises the text; everything behind it works on classes (see `lexicon
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, compress, count
 
 from spatialreasoner import quantities
 from spatialreasoner.quantities import Quantity
@@ -28,13 +28,23 @@ _TIMES = (
     r"|(?:one[ -]|an? |two[ -]|three[ -])?(?:thirds?|quarters?|half)(?= (?:as|the|of|that)\b|\Z)"
     r"|(?:twice|thrice|double|triple|quadruple)\b"
 )
+
+
+def _by_letter(phrases: Sequence[str]) -> str:
+    """A pattern of phrases that looks only at those with the right first letter."""
+    rests: dict[str, list[str]] = {}
+    for phrase in phrases:
+        rests.setdefault(phrase[0], []).append(phrase[1:])
+    return "|".join(f"{letter}(?:{'|'.join(rest)})" for letter, rest in rests.items())
+
+
 _KINDS: Mapping[str, str] = {
     "AMOUNT": rf"{_LENGTH}{_REST}*",
     "HOUR": rf"{_CLOCK}{_REST}*",
     "REGION": rf"(?=[\[<romar])(?:{_REGION})",
-    "TIMES": rf"(?=[\dothfsenaqd])(?:{_TIMES})",
+    "TIMES": rf"(?=\d|on|t[hwer]|ha|f[io]|s[ie]|ei|ni|a[ n]|qu|do)(?:{_TIMES})",
     "BUT": r"which (?:also )?(?:means?|indicates?|implies|suggests?|makes?|shows?|places?|puts?|confirms?)\b",
-    "PHRASE": rf"(?:{'|'.join(PHRASES)})(?![a-z])",
+    "PHRASE": rf"(?:{_by_letter(PHRASES)})(?![a-z])",
     "WORD": r"[a-z]{1,40}(?:'t\b)?",
     "NUMBER": r"\d[\d.,]{0,40}(?<![.,])",
     "STOP": r"[.!]+(?=[\s\"')*<]|\Z)",
@@ -52,6 +62,7 @@ _INTEGERS: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four
 _DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
 _NOUNS = codes_of("WORD", "IMAGE", "ADJECTIVE")
 _ATTRIBUTES = _NOUNS | {SKIPPED}
+_BEFORE_NOUNS = _ATTRIBUTES | codes_of("OTHER")  # the classes of determiners, and of what may stand behind one
 _REGION_NAME = re.compile(rf" ?{_REGION}")
 _BRACKETED = re.compile(r"\[\d")
 _QUANTITIES = rule("[AMOUNT HOUR]")
@@ -88,7 +99,7 @@ class Reading:
         codes = self._with_nouns(list(codes), _ways(tuple(labels)) if labels else {})
         numbers = (int(region[6:]) for regions in self.mentions.values() for region in regions)
         self.count = len(labels) or max(numbers, default=0)
-        self.kept = [index for index, code in enumerate(codes) if code != SKIPPED]
+        self.kept = list(compress(count(), map(SKIPPED.__ne__, codes)))
         self.codes = _BOUND.sub(_all_about, _DENIAL.sub(CODES["NO"], codes.replace(SKIPPED, "")))
 
     def span(self, first: int, last: int) -> tuple[int, int]:
@@ -131,7 +142,7 @@ class Reading:
     def _with_nouns(self, codes: list[str], labels: Mapping[str, Sequence[tuple[tuple[str, ...], Regions]]]) -> str:
         """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped."""
         begin = 0
-        for index in [index for index, word in enumerate(self.words) if word in labels]:
+        for index in compress(count(), map(labels.__contains__, self.words)):
             if index >= begin and not self._generic(codes, index):
                 begin = self._match_label(codes, index, labels[self.words[index]])
         for index in self.mentions:
@@ -163,6 +174,8 @@ class Reading:
         ):
             return
         for position in range(first - apposed, max(-1, first - 6), -1):
+            if codes[position] not in _BEFORE_NOUNS:
+                return
             if self.word(position) in _DETERMINERS:
                 codes[position + 1 : index] = SKIPPED * (index - position - 1)
                 return
@@ -208,7 +221,12 @@ def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: in
         numbers = [number for _, f, these in found if f == form for number in these]
         low, high = min(numbers, default=start), max(numbers, default=0)
         bases[form] = 0 if low == 0 else 1 if count and high >= count + start else start
-    return {index: tuple(f"region{n - bases[form] + 1}" for n in numbers) for index, form, numbers in found}
+    return {index: _ids(numbers, bases[form]) for index, form, numbers in found}
+
+
+@lru_cache(maxsize=4096)
+def _ids(numbers: tuple[int, ...], base: int) -> Regions:
+    return tuple(f"region{number - base + 1}" for number in numbers)
 
 
 @lru_cache(maxsize=4096)
