@@ -39,7 +39,10 @@ test-integrations: .venv-integrations/.ready  ## run the tests that need lmms-ev
 		--constraint .venv-integrations/constraints.txt torch hatchling editables
 	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint .venv-integrations/constraints.txt \
-		--no-build-isolation --editable '.[train]' lmms-eval==0.7.3 pytest pytest-timeout hypothesis beartype
+		--no-build-isolation --editable '.[train]' lmms-eval==0.7.3 decord==0.6.0 \
+		pytest pytest-timeout hypothesis beartype
+	# lmms-eval brings the torchvision of CUDA, which breaks a CPU build of torch; without one, PIL does its work
+	.venv-integrations/bin/python -m pip uninstall --quiet --yes torchvision
 	touch $@
 
 check: $(READY)  ## lint, format, types, layers
