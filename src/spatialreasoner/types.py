@@ -56,6 +56,29 @@ GROUPS: Mapping[str, tuple[Category, ...]] = {
 }
 """The 12 columns in which results are reported (paper, Table 1), in its order."""
 
+Relation = Literal["left", "right", "above", "below", "tall", "short", "wide", "thin", "big", "small", "behind", "front"]
+Quantity = Literal[
+    "width", "height", "depth", "distance", "horizontal_distance", "vertical_distance", "camera_distance", "direction"
+]
+RELATIONS: tuple[Relation, ...] = get_args(Relation)
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+
+CONVERSE: Mapping[Relation, Relation] = {
+    "left": "right", "right": "left", "above": "below", "below": "above", "tall": "short", "short": "tall",
+    "wide": "thin", "thin": "wide", "big": "small", "small": "big", "behind": "front", "front": "behind",
+}  # fmt: skip
+"""The relation that holds where the other one is denied: of the two, one holds unless they tie."""
+
+QUANTITY_OF: Mapping[Category, Quantity] = {
+    "distance_data": "distance",
+    "horizontal_distance_data": "horizontal_distance",
+    "vertical_distance_data": "vertical_distance",
+    "width_data": "width",
+    "height_data": "height",
+    "direction": "direction",
+}
+"""What each quantitative category measures."""
+
 Unit = Literal["m", "cm", "in", "ft", "hour"]
 
 METRES_PER: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "in": 0.0254, "ft": 0.3048}

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialreasoner.evaluation.answers import CONVERSE, judge
+from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.scene import wording
-from spatialreasoner.types import CATEGORIES, QUALITATIVE
+from spatialreasoner.types import CATEGORIES, CONVERSE, QUALITATIVE
 
 LABELLED = [
     json.loads(line) for line in (Path(__file__).parents[1] / "data/answers.jsonl").read_text(encoding="utf-8").splitlines()

@@ -15,9 +15,9 @@ from spatialreasoner.models.scripted.requests import Request, understand
 from spatialreasoner.responses import parse, spans, stages
 from spatialreasoner.rewards.assertions import extract
 from spatialreasoner.scene import wording
-from spatialreasoner.scene.measure import CONVERSE, Measured
+from spatialreasoner.scene.measure import Measured
 from spatialreasoner.scene.questions import ask, prompt
-from spatialreasoner.types import CATEGORIES, METRES_PER, Prompt
+from spatialreasoner.types import CATEGORIES, CONVERSE, METRES_PER, Prompt
 
 
 def expected(category):

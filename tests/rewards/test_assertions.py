@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialreasoner.rewards.assertions import QUANTITIES, RELATIONS, extract
+from spatialreasoner.rewards.assertions import extract
+from spatialreasoner.types import QUANTITIES, RELATIONS
 
 LABELLED = [
     json.loads(line) for line in (Path(__file__).parents[1] / "data/assertions.jsonl").read_text(encoding="utf-8").splitlines()

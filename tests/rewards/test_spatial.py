@@ -3,11 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialreasoner.rewards import spatial
-from spatialreasoner.rewards.assertions import RELATIONS, Assertion
+from spatialreasoner.rewards.assertions import Assertion
 from spatialreasoner.rewards.known import Known
 from spatialreasoner.rewards.spatial import Verdict, hour_score, is_asked, value_score, verify
-from spatialreasoner.scene.measure import CONVERSE
-from spatialreasoner.types import Question
+from spatialreasoner.types import CONVERSE, RELATIONS, Question
 
 
 def said(kind: str, *regions: str, **more: object) -> Assertion:

@@ -9,8 +9,8 @@ from PIL import Image
 
 from builders import THREE_BALLS, Ball
 from spatialreasoner.errors import SceneError
-from spatialreasoner.scene.measure import CONVERSE, RELATIONS, Measured, Relation
-from spatialreasoner.types import DepthMap, Scene
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.types import CONVERSE, RELATIONS, DepthMap, Relation, Scene
 
 RED, BLUE, GREEN = "region1", "region2", "region3"
 

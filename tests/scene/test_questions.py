@@ -12,9 +12,8 @@ from builders import Ball
 from spatialreasoner.errors import ConfigError, RecordError
 from spatialreasoner.scene import wording
 from spatialreasoner.scene.files import scene_index
-from spatialreasoner.scene.measure import RELATIONS, Measured
+from spatialreasoner.scene.measure import Measured
 from spatialreasoner.scene.questions import (
-    QUANTITY_OF,
     QuestionsConfig,
     ask,
     prompt,
@@ -23,7 +22,7 @@ from spatialreasoner.scene.questions import (
     scenes_folder,
     write_questions,
 )
-from spatialreasoner.types import CATEGORIES, METRES_PER, QUALITATIVE, Scene, SceneObject
+from spatialreasoner.types import CATEGORIES, METRES_PER, QUALITATIVE, QUANTITY_OF, RELATIONS, Scene, SceneObject
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ yes or no, the same choice. What cannot be read is unscored, not wrong; `score` 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
@@ -16,22 +16,11 @@ from spatialreasoner.quantities import Quantity
 from spatialreasoner.rewards.assertions import Assertion, read
 from spatialreasoner.rewards.lexicon import RELATION_WORDS
 from spatialreasoner.rewards.tokens import Reading
-from spatialreasoner.types import QUALITATIVE, Category
+from spatialreasoner.types import CONVERSE, QUALITATIVE, QUANTITY_OF, Category, Relation
 
 TOLERANCE = 0.25
 """A length is right within this share of the truth, ends included."""
 
-CONVERSE: Mapping[str, str] = {
-    "left": "right", "above": "below", "tall": "short", "wide": "thin", "big": "small", "behind": "front",
-} | {"right": "left", "below": "above", "short": "tall", "thin": "wide", "small": "big", "front": "behind"}  # fmt: skip
-_MEASURES: Mapping[str, str] = {
-    "distance_data": "distance",
-    "horizontal_distance_data": "horizontal_distance",
-    "vertical_distance_data": "vertical_distance",
-    "width_data": "width",
-    "height_data": "height",
-    "direction": "direction",
-}
 _SLACK = 1e-9
 """Relative; a bound that is met exactly in one unit must be met in every other."""
 
@@ -160,7 +149,7 @@ class Asked:
         if self.relation is None:
             return self._measure(text)
         said = self._said(text, context=self.regions[:1] if not self.choice else ())
-        related = [a for a in said if a.kind in (self.relation, CONVERSE[self.relation])]
+        related = [a for a in said if a.kind in (self.relation, CONVERSE[cast("Relation", self.relation)])]
         return self._chosen(text, related) if self.choice else self._agreed(text, related)
 
     def _said(self, text: str, context: tuple[str, ...]) -> list[Assertion]:
@@ -209,7 +198,9 @@ class Asked:
         if self.category == "direction":
             return self._hour(text)
         said = [a for a in self._said(text, context=self.regions) if a.unit == "m"]
-        asked = [a for a in said if a.kind == _MEASURES[self.category] and set(a.regions) <= set(self.regions)]
+        asked = [
+            a for a in said if a.kind == QUANTITY_OF[cast("Category", self.category)] and set(a.regions) <= set(self.regions)
+        ]
         if asked:
             return _middle(asked[-1])
         found = [q for q in quantities.find(text) if q.unit == "m" and not any(_inside(q, a) for a in said)]

@@ -5,18 +5,13 @@ An assertion is what can be verified: "the wardrobe is wider than `<region2>`", 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, cast
 
 from spatialreasoner.rewards.grammar import statements
 from spatialreasoner.rewards.tokens import Reading
+from spatialreasoner.types import Quantity, Relation
 
-Relation = Literal["left", "right", "above", "below", "tall", "short", "wide", "thin", "big", "small", "behind", "front"]
-Quantity = Literal[
-    "width", "height", "depth", "distance", "horizontal_distance", "vertical_distance", "camera_distance", "direction"
-]
 Unit = Literal["m", "hour", "times"] | None
-RELATIONS: tuple[Relation, ...] = get_args(Relation)
-QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from spatialreasoner.rewards import colours, vocabulary
 from spatialreasoner.rewards.vocabulary import Vocabulary
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.scene.masks import decode
-from spatialreasoner.scene.measure import Measured, Quantity
-from spatialreasoner.types import Scene
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.types import Quantity, Scene
 
 SIZE_WORDS: Mapping[str, tuple[Quantity | None, int]] = {
     **dict.fromkeys(("large", "big", "huge", "bulky", "sizable", "massive", "giant"), (None, 1)),

@@ -22,9 +22,8 @@ from spatialreasoner.rewards.assertions import Assertion
 from spatialreasoner.rewards.conclusion import Claim, agreement, polarity
 from spatialreasoner.rewards.spatial import EXACT, Verdict, distinct, is_asked
 from spatialreasoner.rewards.visual import Criteria
-from spatialreasoner.scene.measure import CONVERSE
 from spatialreasoner.scene.questions import relation_of
-from spatialreasoner.types import Question
+from spatialreasoner.types import CONVERSE, Question
 
 CRITERIA = ("factual", "coherence", "rules", "conclusion")
 

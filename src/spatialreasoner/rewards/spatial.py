@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-from spatialreasoner.rewards.assertions import RELATIONS, Assertion, Quantity, Relation
-from spatialreasoner.scene.measure import CONVERSE, TIE, Measured
-from spatialreasoner.scene.questions import QUANTITY_OF, relation_of
-from spatialreasoner.types import METRES_PER, Category, Question
+from spatialreasoner.rewards.assertions import Assertion
+from spatialreasoner.scene.measure import TIE, Measured
+from spatialreasoner.scene.questions import relation_of
+from spatialreasoner.types import CONVERSE, METRES_PER, QUANTITY_OF, RELATIONS, Category, Quantity, Question, Relation
 
 FULL = 4.0
 """The largest value of a reward."""

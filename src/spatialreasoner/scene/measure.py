@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -18,29 +17,7 @@ from spatialreasoner.errors import SceneError
 from spatialreasoner.scene.files import read_depth
 from spatialreasoner.scene.geometry import Cloud, clean, level, unproject
 from spatialreasoner.scene.masks import box_of, decode
-from spatialreasoner.types import Scene
-
-Quantity = Literal[
-    "width", "height", "depth", "distance", "horizontal_distance", "vertical_distance", "direction", "camera_distance"
-]
-Relation = Literal["left", "right", "above", "below", "tall", "short", "wide", "thin", "big", "small", "behind", "front"]
-QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
-RELATIONS: tuple[Relation, ...] = get_args(Relation)
-
-CONVERSE: Mapping[Relation, Relation] = {
-    "left": "right",
-    "right": "left",
-    "above": "below",
-    "below": "above",
-    "tall": "short",
-    "short": "tall",
-    "wide": "thin",
-    "thin": "wide",
-    "big": "small",
-    "small": "big",
-    "behind": "front",
-    "front": "behind",
-}
+from spatialreasoner.types import Quantity, Relation, Scene
 
 TIE = 0.1
 """Two values closer than this share of their scale are too close to call."""

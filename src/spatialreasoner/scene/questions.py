@@ -21,18 +21,8 @@ from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, MissingFileError, RecordError
 from spatialreasoner.scene import wording
 from spatialreasoner.scene.files import check, load_scenes
-from spatialreasoner.scene.measure import CONVERSE, TIE, Measured, Quantity, Relation, Truth
-from spatialreasoner.types import CATEGORIES, Category, Prompt, Question, Scene
-
-QUANTITY_OF: Mapping[Category, Quantity] = {
-    "distance_data": "distance",
-    "horizontal_distance_data": "horizontal_distance",
-    "vertical_distance_data": "vertical_distance",
-    "width_data": "width",
-    "height_data": "height",
-    "direction": "direction",
-}
-"""What each quantitative category measures."""
+from spatialreasoner.scene.measure import TIE, Measured, Truth
+from spatialreasoner.types import CATEGORIES, CONVERSE, QUANTITY_OF, Category, Prompt, Quantity, Question, Relation, Scene
 
 SMALLEST = 0.05
 """A shorter length is not asked for, metres: it is smaller than the noise of measured depth."""

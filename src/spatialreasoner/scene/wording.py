@@ -7,8 +7,7 @@ Every category has at least three wordings of the question and of each answer. `
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from spatialreasoner.scene.measure import Relation
-from spatialreasoner.types import METRES_PER, Unit
+from spatialreasoner.types import METRES_PER, Relation, Unit
 
 PREDICATE_QUESTIONS = (
     "Is {a} {phrase} {b}?",

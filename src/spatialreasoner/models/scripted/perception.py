@@ -8,7 +8,7 @@ from random import Random
 
 from spatialreasoner.models.scripted.facts import Facts, Thing
 from spatialreasoner.models.scripted.profiles import Profile
-from spatialreasoner.scene.measure import CONVERSE, Relation
+from spatialreasoner.types import CONVERSE, Relation
 
 _NEGATIVE = frozenset({"left", "below", "short", "thin", "small", "front"})
 

@@ -10,7 +10,7 @@ from typing import cast
 from spatialreasoner.models.scripted.perception import View
 from spatialreasoner.models.scripted.profiles import Profile
 from spatialreasoner.rewards.assertions import Assertion, extract
-from spatialreasoner.scene.measure import CONVERSE, RELATIONS, Relation
+from spatialreasoner.types import CONVERSE, RELATIONS, Relation
 
 NOTICEABLE = 1.25
 """A stated length is suspicious where it is larger or smaller than the seen one by this factor."""

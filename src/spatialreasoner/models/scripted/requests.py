@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from spatialreasoner.scene.measure import Quantity, Relation
+from spatialreasoner.types import Quantity, Relation
 
 _HOUR = re.compile(r"clock\b|\bhour\b")
 _RELATIONS: tuple[tuple[Relation, re.Pattern[str]], ...] = (

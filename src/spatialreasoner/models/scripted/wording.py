@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from spatialreasoner.scene.measure import Relation
+from spatialreasoner.types import Relation
 
 INTRODUCTIONS = (
     "{a} is {label}.",

@@ -13,9 +13,8 @@ from spatialreasoner.models.scripted.facts import Facts
 from spatialreasoner.models.scripted.perception import View
 from spatialreasoner.models.scripted.profiles import Profile
 from spatialreasoner.models.scripted.requests import Request
-from spatialreasoner.scene.measure import CONVERSE, RELATIONS, Relation
 from spatialreasoner.scene.wording import PHRASES, UNIT_WORDS, human_length
-from spatialreasoner.types import Unit
+from spatialreasoner.types import CONVERSE, RELATIONS, Relation, Unit
 
 T = TypeVar("T")
 
