@@ -72,11 +72,16 @@ class GradeRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Grade:
-    """A judge's scores by criterion (each 0..1), its reasons, and why it failed if it did; a failed grade has no scores."""
+    """A judge's scores by criterion (each 0..1), its reasons, and why it failed if it did; a failed grade has no scores.
+
+    The tokens are what it took, where the judge tells it.
+    """
 
     scores: Mapping[str, float] = field(default_factory=dict[str, float])
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])
     failure: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 class Judge(Protocol):
@@ -84,6 +89,14 @@ class Judge(Protocol):
 
     async def grade(self, request: GradeRequest) -> Grade:
         """Grade one answer. Never raises for a bad reply: that is a `Grade` with `failure`."""
+        ...
+
+
+class Embedder(Protocol):
+    """A model that puts words of like meaning near one another."""
+
+    def embed(self, words: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        """One vector of length 1 a text: their inner product is their likeness, -1..1."""
         ...
 
 

@@ -41,10 +41,16 @@ def read_jsonl(path: str | Path, kind: type[R]) -> Iterator[R]:
         MissingFileError: If there is no such file.
         RecordError: If a line is not a record of that kind, or the file holds none.
     """
+    for _, record in read_numbered(path, kind):
+        yield record
+
+
+def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
+    """The same, each record with the number of its line, from 1."""
     path = require_file(path)
     number = 0
     for number, line in _lines(path):
-        yield parse_record(line, kind, where=f"{path}:{number}")
+        yield number, parse_record(line, kind, where=f"{path}:{number}")
     if number == 0:
         raise RecordError(f"{path}: expected one {kind.__name__} a line; the file is empty")
 

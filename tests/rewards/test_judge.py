@@ -20,6 +20,7 @@ from spatialreasoner.rewards.combine import merge
 from spatialreasoner.rewards.judge import (
     CRITERIA,
     MAX_CHARACTERS,
+    PARK_AFTER,
     ApiJudge,
     JudgeConfig,
     colourise,
@@ -195,6 +196,24 @@ def test_a_busy_endpoint_is_asked_again(endpoint: Endpoint, scene: Scene, questi
     endpoint.say = lambda index: (200, reply()) if index == 2 else (503, {"error": {"message": "busy"}})
     assert judged(endpoint, scene, question).failure is None
     assert len(endpoint.requests) == 3
+
+
+def test_an_endpoint_that_keeps_failing_is_left_alone(endpoint: Endpoint, scene: Scene, question: Question):
+    endpoint.say = lambda index: (401, {"error": {"message": "no"}}) if index != 1 else (200, "I refuse")
+    judge, asked = ApiJudge(endpoint.name, JudgeConfig(retries=0)), grade_request(scene, question, TEXT)
+    grades = [asyncio.run(judge.grade(asked)) for _ in range(PARK_AFTER + 4)]
+    assert len(endpoint.requests) == PARK_AFTER + 2  # the second, a reply, began the count anew
+    assert all(grade.failure for grade in grades)
+    assert "not asked any more" in (grades[-1].failure or "")
+
+
+def test_tokens_are_told(endpoint: Endpoint, scene: Scene, question: Question):
+    message = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": reply()}}
+    usage = {"prompt_tokens": 1200, "completion_tokens": 80, "total_tokens": 1280}
+    endpoint.say = lambda index: (200, {"choices": [message], "usage": usage if index == 0 else {"prompt_tokens": "many"}})
+    found = judged(endpoint, scene, question)
+    assert (found.prompt_tokens, found.completion_tokens) == (1200, 80)
+    assert judged(endpoint, scene, question).prompt_tokens == 0
 
 
 def test_nobody_listens(scene: Scene, question: Question):

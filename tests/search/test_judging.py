@@ -9,6 +9,9 @@ from spatialreasoner.models.scripted import scripted
 from spatialreasoner.protocols import Grade, GradeRequest
 from spatialreasoner.scene.measure import Measured
 from spatialreasoner.scene.questions import ask, prompt
+from spatialreasoner.search.budget import Budget, BudgetError, Price
+from spatialreasoner.search.endpoint import Limits
+from spatialreasoner.search.journal import Journal, Spent
 from spatialreasoner.search.judging import JournalledJudge
 from spatialreasoner.search.run import RunConfig, run_search
 from spatialreasoner.types import RewardBreakdown
@@ -85,3 +88,21 @@ def test_no_grade_is_paid_for_twice(job):
 def test_a_judge_without_a_run_says_what_is_missing(job):
     with pytest.raises(WorkError, match="give it to run_search"):
         asyncio.run(JournalledJudge(Counting()).grade(GradeRequest(prompt=None, text="")))
+
+
+def test_a_judge_s_tokens_count(job, tmp_path):
+    class Costly(Counting):
+        async def grade(self, request):
+            return Grade(scores={"visual": 0.5}, prompt_tokens=900, completion_tokens=100)
+
+    judge = JournalledJudge(Costly(), Limits(max_tokens=1500, price=Price(prompt=1.0, completion=2.0)))
+    shown = next(iter(job["reward"].shown.values()))
+    budget = Budget(max_tokens=2600)
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        judge.bind(journal, budget)
+        for text in ("a", "b", "a"):
+            asyncio.run(judge.grade(GradeRequest(prompt=shown, text=text)))
+        assert (budget.calls, budget.tokens, budget.cost) == (2, 2000, pytest.approx(0.0022))
+        with pytest.raises(BudgetError, match="max-tokens"):
+            asyncio.run(judge.grade(GradeRequest(prompt=shown, text="c")))
+        assert dict(journal.spent())[judge.identity] == Spent(calls=2, prompt_tokens=1800, completion_tokens=200)

@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,6 +54,9 @@ MAX_CHARACTERS = 20_000
 
 MAX_REPLY = 50_000
 """A longer reply of a judge is refused."""
+
+PARK_AFTER = 8
+"""So many requests in a row that fail for good, and the endpoint is not asked again by this process."""
 
 _NAME = re.compile(r"(?P<model>[^@\s]{1,200})@(?P<url>https?://[^\s@?]{1,500})")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -118,10 +121,18 @@ class ApiJudge:
         self._model, self._url = match["model"], match["url"].rstrip("/")
         self._key = os.environ.get(self._config.key_variable, "")
         self._openai = _import_openai()
+        self._failed_in_a_row = 0
         self.name = f"api:{self._model}@{self._url}"
+
+    @property
+    def identity(self) -> str:
+        """All that decides a grade beside the request: the model, the prompts, the size of pictures and reply."""
+        return f"{self.name} prompts {_prompts()} at most {self._config.max_side} pixels, {self._config.max_tokens} tokens"
 
     async def grade(self, request: GradeRequest) -> Grade:
         """Grade one answer. Whatever goes wrong with the endpoint or its reply is a `Grade` with `failure`."""
+        if self._failed_in_a_row >= PARK_AFTER:
+            return Grade(failure=f"{self.name} is not asked any more: {PARK_AFTER} requests in a row failed")
         chat = await asyncio.to_thread(messages, request, self._config.max_side)
         options = {"base_url": self._url, "api_key": self._key or "none", "timeout": self._config.timeout}
         try:
@@ -130,7 +141,9 @@ class ApiJudge:
                     model=self._model, messages=chat, temperature=0.0, max_tokens=self._config.max_tokens
                 )
         except (self._openai.OpenAIError, ValueError) as error:  # ValueError: a reply that is no JSON at all
+            self._failed_in_a_row += 1
             return Grade(failure=f"{self.name}: {type(error).__name__}: {self._clean(str(error))[:300]}")
+        self._failed_in_a_row = 0
         return read_reply(reply)
 
     def _clean(self, text: str) -> str:
@@ -138,7 +151,14 @@ class ApiJudge:
 
 
 def read_reply(reply: Any) -> Grade:
-    """The grade in an endpoint's reply; nothing of the reply is trusted to be there."""
+    """The grade in an endpoint's reply, with the tokens it took; nothing of the reply is trusted to be there."""
+    usage: Any = getattr(reply, "usage", None)
+    tokens = {name: getattr(usage, name, 0) for name in ("prompt_tokens", "completion_tokens")}
+    known = {name: count for name, count in tokens.items() if isinstance(count, int) and count >= 0}
+    return replace(_read_reply(reply), **known)
+
+
+def _read_reply(reply: Any) -> Grade:
     choices: Any = getattr(reply, "choices", None)
     message = getattr(choices[0], "message", None) if choices else None
     if getattr(message, "refusal", None) or (choices and choices[0].finish_reason == "content_filter"):
@@ -225,6 +245,13 @@ def colourise(depth: Float[np.ndarray, "h w"]) -> Image.Image:
     colours = colormaps["inferno"](0.1 + 0.9 * np.nan_to_num(share))[..., :3]
     colours[~np.isfinite(nearness)] = 0
     return Image.fromarray((255 * colours).astype(np.uint8))
+
+
+@cache
+def _prompts() -> str:
+    """A digest of the prompts and of what they ask for."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).with_name("prompts").glob("*.j2"))]
+    return hashlib.sha256(json.dumps([texts, CRITERIA]).encode()).hexdigest()[:12]
 
 
 def _template(name: str) -> Template:

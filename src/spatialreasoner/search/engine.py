@@ -120,7 +120,7 @@ class Engine:
             for policy in policies
         ]
         self.prices = {endpoint.name: endpoint.limits.price for endpoint in self.endpoints}
-        _charge_past(budget, journal, self.prices)
+        charge_past(budget, journal, self.prices | {judge.identity: judge.limits.price for judge in judges})
         for judge in judges:
             judge.bind(journal, budget)
         self.progress = Progress(questions=len(questions), budget=budget, endpoints=self.endpoints)
@@ -204,8 +204,8 @@ class Engine:
         return hashlib.sha256(f"{self._settings}\n{image}\n{records.dumps(question)}".encode()).hexdigest()
 
 
-def _charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -> None:
-    """Count what earlier processes spent in this folder."""
+def charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -> None:
+    """Count what earlier processes spent by the same journal."""
     for policy, spent in journal.spent():
         budget.calls += spent.calls
         budget.tokens += spent.prompt_tokens + spent.completion_tokens

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from spatialreasoner.errors import WorkError
+from spatialreasoner.unfinished import hold
 
 Table = Literal["replies", "questions"]
 
@@ -62,7 +63,7 @@ class Journal:
         self._opened = ExitStack()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._opened.enter_context(closing(_hold(path.with_suffix(".lock"))))
+            self._opened.enter_context(hold(path.with_suffix(".lock"), path.parent))
             self._writer = self._opened.enter_context(closing(_open(path)))
             self._reader = self._opened.enter_context(closing(_open(path)))
         except (sqlite3.Error, OSError) as error:
@@ -147,15 +148,4 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.Error:
         connection.close()
         raise
-    return connection
-
-
-def _hold(path: Path) -> sqlite3.Connection:
-    """Lock a file for the life of this process; a lock of SQLite's is freed by the system however the process ends."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        raise WorkError(f"another process works in {path.parent}; wait for it to end, or use another folder") from error
     return connection

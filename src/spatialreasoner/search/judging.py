@@ -19,20 +19,21 @@ class JournalledJudge:
     """A `Judge` around a judge, to be given to a reward and to `run_search` alike.
 
     The reward is made before the run has a journal, so the run hands over its journal when it begins. Grades are kept as
-    replies are; a failed one is not, so that it is asked again. Each grade counts as one call of the budget, its tokens as
-    none: a judge does not tell them.
+    replies are; a failed one is not, so that it is asked again. Each grade counts as one call of the budget, with the tokens
+    that the judge tells.
 
     Args:
         judge: The judge. What decides its grades beside the request is its `identity`, or else its name.
-        limits: Of these, the concurrency is kept; retrying is the judge's own.
+        limits: Of these, concurrency, price and most tokens of a request are kept; retrying is the judge's own.
     """
 
     def __init__(self, judge: Judge, limits: Limits | None = None) -> None:
         self.identity = f"judge {identity(judge)}"
         self.failures: Counter[str] = Counter()
         self.calls = 0
+        self.limits = limits or Limits()
         self._judge = judge
-        self._slots = asyncio.Semaphore((limits or Limits()).concurrency)
+        self._slots = asyncio.Semaphore(self.limits.concurrency)
         self._bound: tuple[Journal, Budget] | None = None
 
     def bind(self, journal: Journal, budget: Budget) -> None:
@@ -57,14 +58,25 @@ class JournalledJudge:
             except RecordError:  # torn or tampered with: ask again
                 self.failures["unreadable journal row"] += 1
         async with self._slots:
-            budget.reserve(0, 0.0)
-            self.calls += 1
-            grade = await self._judge.grade(request)
+            grade = await self._ask(request, budget)
         if grade.failure is not None:
             self.failures["failed grade"] += 1
             return grade
-        spent = Spent(calls=1, prompt_tokens=0, completion_tokens=0)
+        spent = Spent(calls=1, prompt_tokens=grade.prompt_tokens, completion_tokens=grade.completion_tokens)
         await journal.put_reply(key, records.dumps(asdict(grade)), policy=self.identity, spent=spent)
+        return grade
+
+    async def _ask(self, request: GradeRequest, budget: Budget) -> Grade:
+        price = self.limits.price
+        reserved = (self.limits.max_tokens, price.most(self.limits.max_tokens))
+        budget.reserve(*reserved)
+        self.calls += 1
+        used = (0, 0)
+        try:
+            grade = await self._judge.grade(request)
+            used = (grade.prompt_tokens, grade.completion_tokens)
+        finally:
+            budget.settle(sum(used), price.cost(*used), reserved=reserved)
         return grade
 
     def _key(self, request: GradeRequest) -> str:
