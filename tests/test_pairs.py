@@ -2,13 +2,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import pytest
 
 from spatialreasoner import responses
 from spatialreasoner.errors import ConfigError, RecordError
 from spatialreasoner.pairs import PairsConfig, PairsSummary, alter_conclusion, choose, harden, make, rank, write_pairs
+from spatialreasoner.scene.carry import attached
 from spatialreasoner.scene.files import read_image
+from spatialreasoner.scene.masks import decode
 from spatialreasoner.types import Question, Response, RewardBreakdown, Scene, Trajectory
 
 WIDTH = Question(
@@ -141,9 +144,12 @@ def test_sft_takes_the_best_successful_answer() -> None:
     assert pick.index == 2
 
 
-def write(scene: Scene, out: Path, trajectories: list[Trajectory]) -> PairsSummary:
+def write(
+    scene: Scene, out: Path, trajectories: list[Trajectory], regions: Literal["marks", "tokens"] = "marks"
+) -> PairsSummary:
     scorer = lambda question, text: reward(7, 6)  # noqa: E731
-    return write_pairs({WIDTH.id: WIDTH}, {scene.id: scene}, trajectories, scorer, PairsConfig(hard=1), out)
+    config = PairsConfig(hard=1, regions=regions)
+    return write_pairs({WIDTH.id: WIDTH}, {scene.id: scene}, trajectories, scorer, config, out)
 
 
 def test_rows_carry_what_trl_and_fdpo_need(scene: Scene, tmp_path: Path) -> None:
@@ -157,6 +163,21 @@ def test_rows_carry_what_trl_and_fdpo_need(scene: Scene, tmp_path: Path) -> None
     assert read_image(tmp_path / "out" / ranked["images"][0]).size == (320, 240)
     (sft,) = map(json.loads, (tmp_path / "out" / "sft.jsonl").read_text().splitlines())
     assert [turn["content"] for turn in sft["messages"]] == [WIDTH.text, trajectory(0, 7, 7).text]
+
+
+def test_pictures_are_marked_or_carry_their_regions(scene: Scene, tmp_path: Path) -> None:
+    for regions in ("tokens", "marks"):  # one after the other in the same folder
+        write(scene, tmp_path, [trajectory(0, 7, 7), trajectory(1, 6, 1)], regions)
+        row = json.loads((tmp_path / "pairs.jsonl").read_text().splitlines()[0])
+        shown = read_image(tmp_path / row["images"][0])
+        assert [row["counts"] for row in row["regions"]] == [scene.region("region2").mask.counts]
+        if regions == "tokens":
+            (mask,) = attached(shown)
+            assert (mask == decode(scene.region("region2").mask)).all()
+            assert shown.tobytes() == read_image(scene.image).tobytes()
+        else:
+            assert attached(shown) == []
+            assert shown.tobytes() != read_image(scene.image).tobytes()
 
 
 def test_the_same_input_writes_the_same_bytes(scene: Scene, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from spatialreasoner import quantities, records, responses
 from spatialreasoner.errors import ConfigError, RecordError, ResponseError
+from spatialreasoner.scene.carry import attach, png_info
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.scene.marks import draw
 from spatialreasoner.types import PreferencePair, Question, RewardBreakdown, Scene, Trajectory
@@ -33,12 +34,15 @@ class PairsConfig:
         min_gap: The least difference of total reward, 0..16, that makes a pair.
         hard: Share of questions that get a hard pair as well (the paper: 100K beside 400K ranked).
         seed: Seed of the hard pairs' altered conclusions.
+        regions: How the pictures show regions. marks: drawn, for any model. tokens: clean pictures that carry their regions,
+            for models with region tokens.
     """
 
     candidates: int = 8
     min_gap: float = 0.5
     hard: float = 0.25
     seed: int = 0
+    regions: Literal["marks", "tokens"] = "marks"
 
     def __post_init__(self) -> None:
         if self.candidates < 2:
@@ -183,7 +187,7 @@ def write_pairs(
     *,
     progress: Callable[[int], None] = lambda done: None,
 ) -> PairsSummary:
-    """The stage `pairs`: writes `sft.jsonl`, `pairs.jsonl`, the marked pictures they name, and `summary.json`.
+    """The stage `pairs`: writes `sft.jsonl`, `pairs.jsonl`, the pictures they name, and `summary.json`.
 
     Raises:
         RecordError: If a trajectory answers an unknown question, or no pair comes out at all.
@@ -194,7 +198,7 @@ def write_pairs(
         for question, pick, found in make(questions, _known(trajectories, questions), score, config):
             seen += 1
             if pick is not None or found:
-                shown = _shown(question, scenes[question.scene_id], out)
+                shown = _shown(question, scenes[question.scene_id], config, out)
                 sft += [_sft_row(question, pick, shown)] if pick else []
                 pairs += [_pair_row(question, pair, shown) for pair in found]
             progress(seen)
@@ -218,13 +222,14 @@ def _known(trajectories: Iterable[Trajectory], questions: Mapping[str, Question]
         yield trajectory
 
 
-def _shown(question: Question, scene: Scene, out: Path) -> dict[str, Any]:
-    """The columns that both kinds of row share; draws the marked picture where it is not there yet."""
+def _shown(question: Question, scene: Scene, config: PairsConfig, out: Path) -> dict[str, Any]:
+    """The columns that both kinds of row share; writes the picture where it is not there yet."""
     regions = [scene.region(region_id) for region_id in question.region_ids]
-    name = f"images/{scene.id}-{'-'.join(question.region_ids)}.png"
+    name = f"images/{scene.id}-{'-'.join([*question.region_ids, config.regions])}.png"
     if not (out / name).exists():
         temporary = out / f"{name}.part"
-        draw(read_image(scene.image), regions).save(temporary, format="PNG")
+        picture = (draw if config.regions == "marks" else attach)(read_image(scene.image), regions)
+        picture.save(temporary, format="PNG", pnginfo=png_info(picture))
         temporary.replace(out / name)
     return {
         "question_id": question.id,

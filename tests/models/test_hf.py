@@ -14,6 +14,7 @@ from spatialreasoner.errors import MissingFileError
 from spatialreasoner.models import tiny
 from spatialreasoner.models.hf import GumbelNoise, HfPolicy
 from spatialreasoner.scene import masks
+from spatialreasoner.scene.carry import attached
 from spatialreasoner.types import Prompt, Region
 
 TEXTS = ["<description>A red box.</description>\n<reasoning>It is tall.</reasoning>\n### In Conclusion\nYes, 1.5 m."] * 3
@@ -95,7 +96,19 @@ def test_regions_are_drawn_as_marks_unless_the_model_has_region_tokens(policy, p
     marked = np.asarray(policy._picture(prompt(regions=[region])))
     assert (plain != marked).any(axis=2)[5:30, 5:30].mean() > 0.9
     policy._model.config.region_tokens = True
-    assert (np.asarray(policy._picture(prompt(regions=[region]))) == plain).all()
+    carrier = policy._picture(prompt(regions=[region]))
+    assert (np.asarray(carrier) == plain).all()
+    assert [mask.sum() for mask in attached(carrier)] == [25 * 25]
+
+
+def test_a_prompt_without_a_picture_is_answered_beside_others(policy, prompt):
+    bare = Prompt(image="", regions=(), request="What is a box?")
+
+    async def run(*prompts):
+        return await asyncio.gather(*(policy.complete(each, n=1, seed=0) for each in prompts))
+
+    assert policy._text(bare) == "<|user|>What is a box?<|end|><|assistant|>"
+    assert asyncio.run(run(bare)) == asyncio.run(run(prompt(), bare))[1:]
 
 
 def test_a_bad_picture_fails_its_own_call_alone(policy, prompt):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from spatialreasoner.errors import InputError
 from spatialreasoner.models import tiny
-from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator, assign_segments, tag_spans
+from spatialreasoner.scene.carry import KEY
+from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator, _pictures, assign_segments, tag_spans
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,17 @@ def test_named_tags_give_any_number_of_segments(processor, pairs):
     batch = PairCollator(Encoder(processor, segments=["plan", "look", "answer"]))([pair])
     assert batch["gaps"].tolist() == [[0.0, 0.5, 2.0]]
     assert set(batch["segment_ids"].unique().tolist()) == {-1, 0, 1, 2, 3}
+
+
+def test_the_first_picture_gets_the_rows_regions_unless_it_carries_its_own(pairs):
+    example = pairs[1] | {"regions": "[1]"}
+    first, second = _pictures(example)
+    assert first.info[KEY] == "[1]"
+    assert KEY not in second.info
+    own = _pictures(example | {"images": [first, second], "regions": "[2]"})[0]
+    assert own.info[KEY] == "[1]"
+    bare = _pictures(example | {"images": [second], "regions": "[2]"})[0]
+    assert (bare.info[KEY], KEY in second.info) == ("[2]", False)
 
 
 def test_a_batch_is_packed_without_padding_and_with_each_picture_once(processor, pairs):

@@ -1,9 +1,13 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from spatialreasoner.errors import MissingFileError, RecordError
+from spatialreasoner.scene.carry import KEY, attached
+from spatialreasoner.scene.masks import encode
 from spatialreasoner.training.data import message_text, read_preferences, read_sft
 
 USER = {"role": "user", "content": "How tall?"}
@@ -44,7 +48,23 @@ def test_preferences_are_read_with_whole_paths_and_gaps(write, tmp_path):
     assert row["prompt"] == [USER]
     assert row["chosen"] == assistant("1 m")
     assert (row["gap_description"], row["gap_reasoning"]) == (1.0, None)
-    assert set(row) == {"question_id", "images", "prompt", "chosen", "rejected", "gap_description", "gap_reasoning"}
+    assert row["regions"] == ""
+    names = {"question_id", "images", "regions", "prompt", "chosen", "rejected", "gap_description", "gap_reasoning"}
+    assert set(row) == names
+
+
+@pytest.mark.parametrize("counts", [[12, 4, 16], encode(np.arange(32).reshape(8, 4).T // 4 == 3).counts])
+def test_regions_are_kept_as_pictures_carry_them(write, counts):
+    row = read_preferences(write(regions=[{"label": "box", "size": [4, 8], "counts": counts}]))[0]
+    picture = Image.new("RGB", (8, 4))
+    picture.info[KEY] = row["regions"]
+    assert [mask.sum() for mask in attached(picture)] == [4]
+
+
+@pytest.mark.parametrize("regions", [[{"size": [4, 8]}], [{"size": 4, "counts": "4"}], "box"])
+def test_what_is_no_mask_is_refused(write, regions):
+    with pytest.raises(RecordError, match="regions"):
+        read_preferences(write(regions=regions))
 
 
 @pytest.mark.parametrize(

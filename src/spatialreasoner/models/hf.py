@@ -19,6 +19,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from spatialreasoner.errors import EndpointError
 from spatialreasoner.models.loading import load
 from spatialreasoner.scene import marks
+from spatialreasoner.scene.carry import attach
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.types import Completion, Prompt
 
@@ -26,7 +27,8 @@ from spatialreasoner.types import Completion, Prompt
 class HfPolicy:
     """A vision-language model in this process.
 
-    Regions are drawn on the picture as numbered marks, unless the model's configuration says `region_tokens`. Sampling
+    Regions are drawn on the picture as numbered marks; where the model's configuration says `region_tokens`, the picture
+    carries them instead, for the processor to find. Sampling
     takes its chance from the prompt, the seed and the number of the completion alone: a call gives the same completions
     whatever else is in its batch (but for rounding, which padding can move).
 
@@ -142,21 +144,23 @@ class HfPolicy:
         return [self._completion(ids, count) for ids, count in zip(written.tolist(), read, strict=True)]
 
     def _inputs(self, calls: Sequence[_Call]) -> Any:
+        pictures = [[call.picture] if call.picture else [] for call in calls]
         return self._processor(
-            images=[[call.picture] for call in calls],
+            images=pictures if any(pictures) else None,
             text=[call.text for call in calls],
             padding=True,
             return_tensors="pt",
             add_special_tokens=False,  # the chat template wrote them
         )
 
-    def _picture(self, prompt: Prompt) -> Image:
-        picture = read_image(prompt.image)
-        drawn = prompt.regions and not self.region_tokens
-        return marks.draw(picture, prompt.regions) if drawn else picture
+    def _picture(self, prompt: Prompt) -> Image | None:
+        if not prompt.image:
+            return None
+        return (attach if self.region_tokens else marks.draw)(read_image(prompt.image), prompt.regions)
 
     def _text(self, prompt: Prompt) -> str:
-        content = [{"type": "image"}, {"type": "text", "text": prompt.request}]
+        picture = [{"type": "image"}] if prompt.image else []
+        content = [*picture, {"type": "text", "text": prompt.request}]
         opening = self._processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
         )
@@ -207,12 +211,12 @@ class _Call:
     """One completion that somebody waits for.
 
     Attributes:
-        picture: What the model sees.
+        picture: What the model sees; None for text alone.
         text: What it continues.
         key: A number of 63 bits that decides the completion's chance.
     """
 
-    picture: Image
+    picture: Image | None
     text: str
     key: int
 

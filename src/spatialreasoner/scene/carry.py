@@ -8,7 +8,7 @@ an ordinary picture.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,13 @@ def attach(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
             size = (image.height, image.width)
             raise SceneError(f"{region.id!r}: expected a mask of the picture's size {size}; got {tuple(region.mask.size)}")
     carrier = image.copy()
-    carrier.info[KEY] = json.dumps([{"size": list(r.mask.size), "counts": r.mask.counts} for r in regions])
+    carrier.info[KEY] = as_text(region.mask for region in regions)
     return carrier
+
+
+def as_text(masks: Iterable[Rle]) -> str:
+    """The run lengths as the metadata of a picture holds them."""
+    return json.dumps([{"size": list(mask.size), "counts": mask.counts} for mask in masks])
 
 
 def attached(image: Image.Image) -> list[Bool[np.ndarray, "h w"]]:

@@ -25,6 +25,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from spatialreasoner import responses
 from spatialreasoner.errors import InputError
+from spatialreasoner.scene import carry
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.training.data import SEGMENTS, message_text
 
@@ -222,8 +223,9 @@ class Encoder:
 class PairCollator:
     """Packs preference pairs for `FDPOTrainer`.
 
-    Examples are mappings with `images` (paths or pictures; or one `image`, or none), `prompt`, `chosen`, `rejected`
-    (messages), `gap_<segment>` (absent or None: unscored) and, where the reference is cached, `ref_chosen_logps` and
+    Examples are mappings with `images` (paths or pictures; or one `image`, or none), perhaps `regions` of the first picture
+    (as `scene.carry` writes them, for models with region tokens), `prompt`, `chosen`, `rejected` (messages),
+    `gap_<segment>` (absent or None: unscored) and, where the reference is cached, `ref_chosen_logps` and
     `ref_rejected_logps`.
 
     A batch holds `lengths` [pairs 3] (tokens of prompt, chosen, rejected), `input_ids` [1 tokens], `segment_ids` [1 tokens]
@@ -297,4 +299,14 @@ def _pictures(example: Mapping[str, Any]) -> list[Image]:
     if isinstance(example["prompt"], str):
         raise InputError("expected conversations, lists of messages with a role and content; got a prompt of plain text")
     images = example["images"] if "images" in example else [example["image"]] if "image" in example else []
-    return [read_image(image) if isinstance(image, str) else image for image in images or []]
+    pictures = [read_image(image) if isinstance(image, str) else image for image in images or []]
+    return [_carrier(pictures[0], example.get("regions")), *pictures[1:]] if pictures else []
+
+
+def _carrier(picture: Image, regions: str | None) -> Image:
+    """The picture with the row's regions, unless it carries its own."""
+    if not regions or carry.KEY in picture.info:
+        return picture
+    carrier = picture.copy()
+    carrier.info[carry.KEY] = regions
+    return carrier

@@ -15,6 +15,8 @@ from typing_extensions import TypedDict
 
 from spatialreasoner import records
 from spatialreasoner.errors import RecordError
+from spatialreasoner.scene import carry
+from spatialreasoner.types import Rle
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,6 +32,14 @@ class Message(TypedDict):
     content: str | list[dict[str, Any]]
 
 
+class Mask(TypedDict):
+    """The run lengths of a region's mask; what else a row says of the region is left alone."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
+    size: tuple[int, int]
+    counts: str | list[int]
+
+
 class PreferenceRow(TypedDict):
     """A preference pair. Columns that training does not know, other than `gap_...`, are left alone."""
 
@@ -39,6 +49,7 @@ class PreferenceRow(TypedDict):
     chosen: list[Message]
     rejected: list[Message]
     question_id: NotRequired[str]
+    regions: NotRequired[list[Mask]]
 
 
 class SftRow(TypedDict):
@@ -47,6 +58,7 @@ class SftRow(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
     images: list[str]
     messages: list[Message]
+    regions: NotRequired[list[Mask]]
 
 
 def read_preferences(path: str | Path, *, segments: Sequence[str] = SEGMENTS) -> Dataset:
@@ -58,7 +70,8 @@ def read_preferences(path: str | Path, *, segments: Sequence[str] = SEGMENTS) ->
             absent or null leaves the pair unscored: its segments weigh the same.
 
     Returns:
-        Columns `question_id`, `images` (absolute paths), `prompt`, `chosen`, `rejected`, and `gap_<segment>` of each segment.
+        Columns `question_id`, `images` (absolute paths), `regions` (of the first picture, as `scene.carry` writes them),
+        `prompt`, `chosen`, `rejected`, and `gap_<segment>` of each segment.
 
     Raises:
         MissingFileError: If the file or a picture is not there.
@@ -71,7 +84,7 @@ def read_sft(path: str | Path) -> Dataset:
     """Read conversations.
 
     Returns:
-        Columns `images` (absolute paths), `prompt`, `completion`.
+        Columns `images` (absolute paths), `regions` (of the first picture), `prompt`, `completion`.
 
     Raises:
         MissingFileError: If the file or a picture is not there.
@@ -113,6 +126,7 @@ def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Se
     return {
         "question_id": row.get("question_id") or str(number),
         "images": _images(path, where, row["images"]),
+        "regions": _regions(row),
         "prompt": _prompt(where, row["prompt"]),
         "chosen": [chosen],
         "rejected": [rejected],
@@ -125,6 +139,7 @@ def _conversation(path: str | Path, number: int, row: dict[str, Any]) -> dict[st
     messages: list[Message] = row["messages"]
     return {
         "images": _images(path, where, row["images"]),
+        "regions": _regions(row),
         "prompt": _prompt(where, messages[:-1]),
         "completion": [_answer(where, "the last message", messages[-1:])],
     }
@@ -145,6 +160,12 @@ def _prompt(where: str, messages: list[Message]) -> list[Message]:
 def _images(path: str | Path, where: str, names: Iterable[str]) -> list[str]:
     folder = Path(path).resolve().parent
     return [str(records.require_file(records.inside(folder, name, where=where))) for name in names]
+
+
+def _regions(row: Mapping[str, Any]) -> str:
+    """The row's regions as a picture carries them: one type of column, whatever the run lengths are written as."""
+    masks = [Rle(size=mask["size"], counts=mask["counts"]) for mask in row.get("regions", ())]
+    return carry.as_text(masks) if masks else ""
 
 
 def _dataset(path: str | Path, rows: Iterable[dict[str, Any]]) -> Dataset:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.errors import ConfigError, WorkError
+from spatialreasoner.scene import carry
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -35,15 +36,17 @@ def reference_key(model: PreTrainedModel, processor: Any, *, segments: Sequence[
 
 
 def pair_digest(example: Mapping[str, Any]) -> str:
-    """Digest of a pair's texts and pictures."""
-    digest = hashlib.sha256()
+    """Digest of a pair's texts, pictures and regions."""
+    digest = hashlib.sha256((example.get("regions") or "").encode())
     for name in ("prompt", "chosen", "rejected"):
         digest.update(json.dumps(example[name], sort_keys=True).encode() + b"\0")
     for image in example.get("images") or filter(None, [example.get("image")]):
         if isinstance(image, str):
             digest.update(hashlib.sha256(Path(image).read_bytes()).digest())
         else:
-            digest.update(f"{image.mode}{image.size}".encode() + hashlib.sha256(image.tobytes()).digest())
+            digest.update(
+                f"{image.mode}{image.size}{image.info.get(carry.KEY, '')}".encode() + hashlib.sha256(image.tobytes()).digest()
+            )
     return digest.hexdigest()
 
 
