@@ -267,12 +267,16 @@ def pairs(
     candidates: Annotated[int, typer.Option(help="Scored answers of a question that are compared.", min=2)] = 8,
     min_gap: Annotated[float, typer.Option(help="Least difference of total reward (0..16) in a pair.", min=0, max=16)] = 0.5,
     hard: Annotated[float, typer.Option(help="Share of questions with a hard pair (conclusion altered).", min=0, max=1)] = 0.25,
+    regions: Annotated[
+        Literal["marks", "tokens"],
+        typer.Option(help="Draw regions on the pictures, or let clean pictures carry them for a model with region tokens."),
+    ] = "marks",
 ) -> None:
     """Make preference pairs with a gap for each segment, and the picks for SFT, from scored answers."""
     from spatialreasoner import stages
     from spatialreasoner.pairs import PairsConfig
 
-    config = PairsConfig(candidates=candidates, min_gap=min_gap, hard=hard, seed=seed)
+    config = PairsConfig(candidates=candidates, min_gap=min_gap, hard=hard, seed=seed, regions=regions)
     made = stages.pairs(runs, out, config, scenes=scenes)
     typer.echo(f"{made.ranked} ranked and {made.hard} hard pairs, {made.sft} picks for SFT in {out}")
 
