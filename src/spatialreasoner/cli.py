@@ -21,6 +21,7 @@ from spatialreasoner.progress import stage
 
 if TYPE_CHECKING:
     from spatialreasoner.evaluation.judging import JudgingConfig
+    from spatialreasoner.rewards.agreement import Agreement
     from spatialreasoner.search.run import Forecast
 
 app = typer.Typer(
@@ -241,21 +242,55 @@ def reward(
         Optional[int],  # noqa: UP045
         typer.Option(help="Print this response (its row, from 0) with its statements coloured by verdict.", min=0),
     ] = None,
+    judge: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--judge", help="A model, api:MODEL@BASE_URL, that scores what geometry cannot; several are averaged."),
+    ] = None,
+    judge_all: Annotated[bool, typer.Option("--judge-all", help="Judge every response, and compare with geometry.")] = False,
+    concurrency: Annotated[int, typer.Option(help="Most requests in flight to each judge.", min=1)] = 16,
+    key_variable: Key = "OPENAI_API_KEY",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before expensive judging.")] = False,
+    max_calls: Annotated[Optional[int], typer.Option(help="Stop before more requests are sent.", min=1)] = None,  # noqa: UP045
+    max_tokens: Annotated[Optional[int], typer.Option(help="Stop before more tokens are used.", min=1)] = None,  # noqa: UP045
+    max_cost: Annotated[Optional[float], typer.Option(help="Stop before more money is spent.", min=0)] = None,  # noqa: UP045
 ) -> None:
-    """Score answers by geometry that can be verified: visual, spatial and logical, each with its reasons."""
-    from spatialreasoner.rewards import stage as rewards
+    """Score answers by geometry that can be verified, or else by a judge: visual, spatial and logical, with reasons."""
+    from spatialreasoner import stages
+    from spatialreasoner.rewards.explain import explain as show
+    from spatialreasoner.rewards.stage import RewardConfig
 
-    config = rewards.RewardConfig(questions=str(questions), responses=str(responses), scenes=scenes and str(scenes))
-    if explain is not None:
-        scorer, row = rewards.open_scorer(config), rewards.read_response(config, explain)
-        graded = scorer.grade(row)
-        rewards.explain(scorer.questions[row.question_id], row.text, graded)
-    if out is not None:
-        with stage(f"score {responses}") as advance:
-            count = rewards.run_reward(config, out, progress=advance)
-        typer.echo(f"{count} rewards in {out}")
     if out is None and explain is None:
         raise ConfigError("expected --out FILE to write the rewards, or --explain ROW to print one, or both")
+    if judge_all and not judge:
+        raise ConfigError("--judge-all needs a --judge api:MODEL@BASE_URL")
+    config = RewardConfig(
+        questions=str(questions), responses=str(responses), scenes=scenes and str(scenes), judge_all=judge_all
+    )
+    judging = stages.JudgesConfig(
+        names=tuple(judge or ()), concurrency=concurrency, key_variable=key_variable,
+        max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
+    )  # fmt: skip
+    if explain is not None:
+        show(*stages.explain(config, explain, judging if judge else None))
+    if out is not None:
+        count, agreement = stages.reward(config, out, judging=judging if judge else None, agree=partial(_agree, yes))
+        typer.echo(f"{count} rewards in {out}")
+        if agreement is not None:
+            _show_agreement(agreement)
+
+
+def _show_agreement(found: Agreement) -> None:
+    from spatialreasoner.rewards.agreement import show
+
+    typer.echo(
+        f"{found.asked} of {found.responses} responses were judged; {found.unscored} have no total, being unscored in part"
+    )
+    if found.asked:
+        show(found)
+    if found.failed:
+        typer.echo(
+            f"{found.failed} judgements failed and are unscored; the same command asks again. The first: {found.failure}"
+        )
 
 
 @app.command()
@@ -401,11 +436,11 @@ def browse() -> None:
 
 
 COST_WITHOUT_ASKING = 1.0
-"""A search that may cost more, in dollars, is asked about first."""
+"""What may cost more, in dollars, is asked about first."""
 
 
 def _agree(yes: bool, forecast: Forecast) -> bool:
-    """Show what a search may take, and ask where it may be expensive."""
+    """Show what a search or judging may take, and ask where it may be expensive."""
     typer.echo(
         f"at least {forecast.least_calls}, at most {forecast.most_calls} calls, {forecast.most_tokens} tokens, "
         f"{forecast.most_cost:.2f} dollars",
@@ -414,7 +449,7 @@ def _agree(yes: bool, forecast: Forecast) -> bool:
     if yes or forecast.most_cost <= COST_WITHOUT_ASKING:
         return True
     if not sys.stdin.isatty():
-        raise ConfigError(f"this search may cost {forecast.most_cost:.2f} dollars; pass --yes to agree, or set --max-cost")
+        raise ConfigError(f"this may cost {forecast.most_cost:.2f} dollars; pass --yes to agree, or set --max-cost")
     return typer.confirm("Go on?", err=True)
 
 

@@ -1,13 +1,14 @@
-"""Stages that join layers: which models, rewards and scenes go into a search, into pairs and into predictions.
+"""Stages that join layers: which models, rewards and scenes go into a search, into rewards, pairs and predictions.
 
-The other stages are one function of one module each (`scene`, `rewards.stage`, `training.run`, `evaluation`); these three bring
-together what does not know of one another.
+The other stages are one function of one module each (`scene`, `training.run`, `evaluation`); these bring together what does
+not know of one another.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from spatialreasoner import pairs as pairing
 from spatialreasoner import records
-from spatialreasoner.errors import ConfigError, RecordError
+from spatialreasoner.errors import ConfigError, RecordError, WorkError
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.generate import run_generate
 from spatialreasoner.evaluation.showing import Showing
@@ -23,10 +24,16 @@ from spatialreasoner.models.named import WritingConfig, limits_of, named_policy
 from spatialreasoner.progress import stage
 from spatialreasoner.protocols import Judge, Policy, Reward
 from spatialreasoner.rewards import GeometricReward
-from spatialreasoner.rewards.stage import ResponseRow, Scorer
+from spatialreasoner.rewards import stage as rewarding
+from spatialreasoner.rewards.agreement import Agreement, write_agreement
+from spatialreasoner.rewards.combine import Graded
+from spatialreasoner.rewards.stage import ResponseRow, RewardConfig, Scorer
 from spatialreasoner.scene.files import check, scene_index
 from spatialreasoner.scene.questions import read_questions, scenes_folder
+from spatialreasoner.search.budget import Budget, BudgetError, Price
 from spatialreasoner.search.display import display
+from spatialreasoner.search.engine import charge_past
+from spatialreasoner.search.journal import Journal
 from spatialreasoner.search.judging import JournalledJudge
 from spatialreasoner.search.panel import Panel
 from spatialreasoner.search.run import Forecast, RunConfig, RunResult, forecast, run_search
@@ -55,12 +62,17 @@ def read(questions: Path, scenes: Path | None) -> Asked:
     folder = records.require_folder(scenes) if scenes is not None else scenes_folder(questions)
     index = scene_index(folder)
     asked = Asked(questions=read_questions(questions, index), scenes=index, folder=folder)
-    used = sorted({question.scene_id for question in asked.questions})
-    with stage(f"check {len(used)} pictures", len(used)) as advance:  # before anything is paid for
-        for done, scene_id in enumerate(used, start=1):
-            check(index[scene_id])
-            advance(done)
+    _check_pictures(asked.questions, index)
     return asked
+
+
+def _check_pictures(questions: Iterable[Question], scenes: Mapping[str, Scene]) -> None:
+    """Refuse pictures that cannot be used, before anything is paid for."""
+    used = sorted({question.scene_id for question in questions})
+    with stage(f"check {len(used)} pictures", len(used)) as advance:
+        for done, scene_id in enumerate(used, start=1):
+            check(scenes[scene_id])
+            advance(done)
 
 
 def succeeds(question: Question, text: str) -> bool | None:
@@ -179,6 +191,134 @@ def _search_on_cluster(work: dict[str, Any], workforce: Workforce, cluster: Clus
     total = len(work["questions"])
     with stage(f"search {total} questions on {cluster.shards} shards", total) as advance:
         return run_cluster(**work, workforce=workforce, num_shards=cluster.shards, address=cluster.address, progress=advance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgesConfig:
+    """Which models judge responses, and what that may cost.
+
+    Attributes:
+        names: Names of the models, `api:MODEL@BASE_URL`; several count as their mean.
+        concurrency: Most requests in flight to each of them.
+        key_variable: Environment variable that holds the key.
+        max_calls: Most requests sent, over all processes that worked on the same output; None is no limit.
+        max_tokens: Most tokens, likewise.
+        max_cost: Most money, likewise.
+    """
+
+    names: tuple[str, ...]
+    concurrency: int = 16
+    key_variable: str = "OPENAI_API_KEY"
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+
+    def judges(self) -> dict[str, JournalledJudge]:
+        """The judges by name.
+
+        Raises:
+            ConfigError: If a name has another form, comes twice, or money is limited and no price is known.
+            MissingExtraError: If what endpoints need is not installed.
+        """
+        from spatialreasoner.rewards.judge import MOST_TOKENS, ApiJudge, JudgeConfig
+
+        if len(set(self.names)) < len(self.names):
+            raise ConfigError(f"expected judges of different names; got {', '.join(self.names)}")
+        config = JudgeConfig(key_variable=self.key_variable)
+        judges = {name: ApiJudge(name, config) for name in self.names}
+        limits = {name: replace(limits_of(name, concurrency=self.concurrency), max_tokens=MOST_TOKENS) for name in judges}
+        if self.max_cost is not None and all(limit.price == Price() for limit in limits.values()):
+            raise ConfigError(
+                f"--max-cost needs a judge whose price is known; of {', '.join(judges)} none is; use --max-tokens"
+            )
+        return {name: JournalledJudge(judge, limits[name]) for name, judge in judges.items()}
+
+    def budget(self) -> Budget:
+        """What may be spent."""
+        return Budget(max_calls=self.max_calls, max_tokens=self.max_tokens, max_cost=self.max_cost)
+
+
+def reward(
+    config: RewardConfig,
+    out: Path,
+    *,
+    judging: JudgesConfig | None = None,
+    agree: Callable[[Forecast], bool] = lambda forecast: True,
+) -> tuple[int, Agreement | None]:
+    """Score a file of responses by geometry, and by judges where geometry cannot tell or to compare the two.
+
+    Grades are kept in a hidden journal beside `out`: none is paid for twice, whatever ends a process.
+
+    Args:
+        config: The inputs.
+        out: The file to write, as `rewards.stage.run_reward` does; with judges also `STEM.agreement.json`.
+        judging: Who judges; None is geometry alone.
+        agree: Shown the forecast before anything is sent; nothing is where it says no.
+
+    Returns:
+        How many responses were scored, and how far judges and geometry agree.
+
+    Raises:
+        InputError: If an input is missing or broken, a judge's name is wrong, or the forecast is not agreed to.
+        WorkError: If a budget is used up, the output cannot be written, or another process writes it.
+    """
+    scorer = rewarding.open_scorer(config)
+    total = rewarding.check_responses(config, scorer)
+    name = f"score {total} responses"
+    if judging is None:
+        with stage(name, total) as advance:
+            return rewarding.score_responses(config, scorer, out, progress=advance), None
+    from spatialreasoner.rewards.judge import JudgePanel
+
+    judges = judging.judges()
+    _check_pictures(scorer.questions.values(), scorer.scenes)
+    if not agree(_judging_forecast(total, config, judges.values())):
+        raise ConfigError("nothing was sent; score fewer responses, or set --max-cost")
+    with records.writing(out.parent), Journal(out.with_name(f".{out.stem}.judge.journal")) as journal:
+        budget = judging.budget()
+        charge_past(budget, journal, {judge.identity: judge.limits.price for judge in judges.values()})
+        for judge in judges.values():
+            judge.bind(journal, budget)
+        panel = next(iter(judges.values())) if len(judges) == 1 else JudgePanel(judges)
+        with stage(name, total) as advance:
+            count = _judged(config, scorer, out, panel, 2 * judging.concurrency, advance)
+    return count, write_agreement(out)
+
+
+def _judged(
+    config: RewardConfig, scorer: Scorer, out: Path, judge: Judge, in_flight: int, advance: Callable[[int], None]
+) -> int:
+    try:
+        return rewarding.score_responses(config, scorer, out, judge=judge, in_flight=in_flight, progress=advance)
+    except BudgetError as error:
+        raise WorkError(f"{error}; what was judged is kept, and the same command with a larger limit goes on") from error
+
+
+def _judging_forecast(total: int, config: RewardConfig, judges: Iterable[JournalledJudge]) -> Forecast:
+    """What judging can take, if nothing is in the journal and, unless all is judged, geometry can tell nothing."""
+    limits = [judge.limits for judge in judges]
+    return Forecast(
+        least_calls=total * len(limits) if config.judge_all else 0,
+        most_calls=total * len(limits),
+        most_tokens=total * sum(limit.max_tokens for limit in limits),
+        most_cost=total * sum(limit.price.most(limit.max_tokens) for limit in limits),
+    )
+
+
+def explain(config: RewardConfig, number: int, judging: JudgesConfig | None = None) -> tuple[Question, str, Graded]:
+    """Score one response, its row counted from 0; with its question and text.
+
+    Raises:
+        InputError: If an input is missing or broken, or there is no such row.
+    """
+    scorer, row = rewarding.open_scorer(config), rewarding.read_response(config, number)
+    graded = scorer.grade(row)
+    if judging is not None:
+        from spatialreasoner.rewards.judge import ApiJudge, JudgeConfig, JudgePanel
+
+        judges = {name: ApiJudge(name, JudgeConfig(key_variable=judging.key_variable)) for name in judging.names}
+        graded = asyncio.run(scorer.judge(row, JudgePanel(judges), always=config.judge_all))
+    return scorer.questions[row.question_id], row.text, graded
 
 
 def pairs(runs: Sequence[Path], out: Path, config: pairing.PairsConfig, *, scenes: Path | None) -> pairing.PairsSummary:

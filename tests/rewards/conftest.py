@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from judging import Endpoint
 from spatialreasoner.rewards.known import Known
 from spatialreasoner.scene.measure import Measured
 from spatialreasoner.types import Question, Scene
@@ -24,3 +27,12 @@ def question() -> Question:
         region_ids=("region1", "region2"),
         answer="Yes, <region1> is to the left of <region2>.",
     )
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
+    found = Endpoint()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()

@@ -2,9 +2,7 @@ import asyncio
 import base64
 import io
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from judging import Endpoint, reply
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError
 from spatialreasoner.protocols import Grade
@@ -36,53 +35,6 @@ TEXT = (
     "<description><region1> is a red ball, <region2> is a blue ball.</description>\n"
     "<reasoning>### Step 1\n<region1> is to the left of <region2>.</reasoning>\n### In Conclusion\nYes."
 )
-
-
-def reply(**changes: float | None) -> str:
-    return json.dumps({"criteria": {name: {"score": changes.get(name, 0.5), "reason": f"because {name}"} for name in CRITERIA}})
-
-
-class Endpoint:
-    """An OpenAI-compatible endpoint on the loopback interface that says what it is told to."""
-
-    def __init__(self) -> None:
-        self.requests: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-        self.say: Callable[[int], tuple[int, Any]] = lambda index: (200, reply())
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                endpoint.requests.append(body)
-                endpoint.keys.append(self.headers["authorization"])
-                status, said = endpoint.say(len(endpoint.requests) - 1)
-                if isinstance(said, str):
-                    message = {"role": "assistant", "content": said}
-                    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-                    said = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": choices}
-                data = said if isinstance(said, bytes) else json.dumps(said).encode()
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(data)))
-                self.send_header("retry-after-ms", "1")
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, format: str, *args: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.name = f"api:test-judge@http://127.0.0.1:{self.server.server_address[1]}/v1"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
-    found = Endpoint()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
 
 
 def judged(endpoint: Endpoint, scene: Scene, question: Question, text: str = TEXT, **config: Any) -> Grade:

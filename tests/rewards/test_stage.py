@@ -6,7 +6,8 @@ from rich.console import Console
 
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, InputError, RecordError
-from spatialreasoner.rewards.stage import RewardConfig, explain, open_scorer, read_response, run_reward
+from spatialreasoner.rewards.explain import explain
+from spatialreasoner.rewards.stage import RewardConfig, open_scorer, read_response, run_reward
 from spatialreasoner.types import Question, Scene
 
 GOOD = (

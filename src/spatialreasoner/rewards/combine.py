@@ -25,6 +25,21 @@ REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """What geometry and a judge say of the same response, each alone.
+
+    Attributes:
+        geometry: The reward by geometry.
+        judge: The reward by the judge; nothing in it is scored where it failed.
+        failure: Why the judge failed, if it did.
+    """
+
+    geometry: RewardBreakdown
+    judge: RewardBreakdown
+    failure: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Graded:
     """A reward and what it rests on.
 
@@ -34,6 +49,7 @@ class Graded:
         reasoning: Those of reasoning and conclusion.
         calculations: The calculations and unit conversions of reasoning and conclusion.
         judged: Which of the four rewards a judge scored, because geometry could not.
+        opinion: Both ways beside one another; None where no judge was asked.
     """
 
     reward: RewardBreakdown
@@ -41,12 +57,19 @@ class Graded:
     reasoning: tuple[Verdict, ...] = ()
     calculations: tuple[Check, ...] = ()
     judged: frozenset[str] = frozenset()
+    opinion: Opinion | None = None
 
     @property
     def sources(self) -> Mapping[str, str]:
         """Who scored each of the four rewards, "geometry" or "judge"; what nobody scored is absent."""
         scored = (name for name in REWARDS if getattr(self.reward, name) is not None)
         return {name: "judge" if name in self.judged else "geometry" for name in scored}
+
+
+def scores(reward: RewardBreakdown) -> dict[str, float | None]:
+    """The seven numbers of a reward by name; None is unscored."""
+    segments = {"description": reward.description, "reasoning": reward.reasoning, "total": reward.total}
+    return {**{name: getattr(reward, name) for name in REWARDS}, **segments}
 
 
 def score_response(scene: Scene | Measured | Known, question: Question, text: str) -> RewardBreakdown:
@@ -102,11 +125,22 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     return Graded(reward=reward, description=description, reasoning=(*premises, *conclusion), calculations=calculations)
 
 
-async def complete(graded: Graded, scene: Scene, question: Question, text: str, judge: Judge) -> Graded:
-    """Let a judge score what geometry could not; it is not asked where there is nothing left to score."""
+async def complete(
+    graded: Graded, scene: Scene, question: Question, text: str, judge: Judge, *, always: bool = False
+) -> Graded:
+    """Let a judge score what geometry could not.
+
+    Args:
+        graded: What geometry scored.
+        scene: The question's scene.
+        question: What the response answers.
+        text: The response.
+        judge: Who is asked.
+        always: Ask also where there is nothing left to score, to compare the two.
+    """
     from spatialreasoner.rewards.judge import grade_request
 
-    if all(getattr(graded.reward, name) is not None for name in REWARDS):
+    if not always and all(getattr(graded.reward, name) is not None for name in REWARDS):
         return graded
     return merge(graded, await judge.grade(grade_request(scene, question, text)))
 
@@ -118,20 +152,39 @@ def merge(graded: Graded, grade: Grade) -> Graded:
         graded: What geometry scored.
         grade: What the judge scored, by the names of the parts.
     """
+    judge = judged(grade)
     values = {name: getattr(graded.reward, name) for name in REWARDS}
     parts, reasons = dict(graded.reward.parts), dict(graded.reward.reasons)
     missing = [name for name in REWARDS if values[name] is None]
     for name in missing:
-        found = {part: score for part, score in grade.scores.items() if part == name or part.startswith(f"{name}.")}
+        values[name] = getattr(judge, name)
         why = reasons.get(name, "unscored by geometry")
-        if found:
-            values[name] = FULL * sum(found.values()) / len(found)
-            parts |= {part: score for part, score in found.items() if part != name}
-            reasons[name] = "; ".join([why, *(f"judge: {grade.reasons[part]}" for part in found if part in grade.reasons)])
+        if values[name] is not None:
+            parts |= {part: score for part, score in judge.parts.items() if _belongs(part, name)}
+            said = [f"judge: {reason}" for part, reason in judge.reasons.items() if _belongs(part, name)]
+            reasons[name] = "; ".join([why, *said])
         elif grade.failure is not None:
             reasons[name] = f"{why}; the judge failed: {grade.failure}"
-    judged = frozenset(name for name in missing if values[name] is not None)
-    return replace(graded, reward=replace(graded.reward, **values, parts=parts, reasons=reasons), judged=judged)
+    return replace(
+        graded,
+        reward=replace(graded.reward, **values, parts=parts, reasons=reasons),
+        judged=frozenset(name for name in missing if values[name] is not None),
+        opinion=Opinion(geometry=graded.reward, judge=judge, failure=grade.failure),
+    )
+
+
+def judged(grade: Grade) -> RewardBreakdown:
+    """The reward by a judge alone: each of the four is the mean of its criteria that the judge scored, times four."""
+    values: dict[str, float | None] = {}
+    for name in REWARDS:
+        found = [score for part, score in grade.scores.items() if _belongs(part, name)]
+        values[name] = FULL * sum(found) / len(found) if found else None
+    parts = {part: score for part, score in grade.scores.items() if part not in REWARDS}
+    return RewardBreakdown(**values, parts=parts, reasons=dict(grade.reasons))
+
+
+def _belongs(part: str, name: str) -> bool:
+    return part == name or part.startswith(f"{name}.")
 
 
 def _verify(known: Known, question: Question, assertions: Sequence[Assertion]) -> tuple[Verdict, ...]:

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spatialreasoner.errors import ConfigError, MissingExtraError
-from spatialreasoner.protocols import Grade, GradeRequest
+from spatialreasoner.protocols import Grade, GradeRequest, Judge
 from spatialreasoner.scene.files import read_depth, read_image
 from spatialreasoner.scene.marks import draw
 from spatialreasoner.scene.questions import prompt
@@ -54,6 +54,9 @@ MAX_CHARACTERS = 20_000
 
 MAX_REPLY = 50_000
 """A longer reply of a judge is refused."""
+
+MOST_TOKENS = 16_384
+"""More than one request can take: two pictures of a thousand pixels, the prompts, the answer and the reply."""
 
 PARK_AFTER = 8
 """So many requests in a row that fail for good, and the endpoint is not asked again by this process."""
@@ -134,9 +137,8 @@ class ApiJudge:
         if self._failed_in_a_row >= PARK_AFTER:
             return Grade(failure=f"{self.name} is not asked any more: {PARK_AFTER} requests in a row failed")
         chat = await asyncio.to_thread(messages, request, self._config.max_side)
-        options = {"base_url": self._url, "api_key": self._key or "none", "timeout": self._config.timeout}
         try:
-            async with self._openai.AsyncOpenAI(max_retries=self._config.retries, **options) as client:
+            async with self._client() as client:
                 reply = await client.chat.completions.create(
                     model=self._model, messages=chat, temperature=0.0, max_tokens=self._config.max_tokens
                 )
@@ -146,8 +148,50 @@ class ApiJudge:
         self._failed_in_a_row = 0
         return read_reply(reply)
 
+    def _client(self) -> Any:
+        """A client for the event loop that runs; all of them share the certificates, which take longest to load."""
+        return self._openai.AsyncOpenAI(
+            base_url=self._url,
+            api_key=self._key or "none",
+            timeout=self._config.timeout,
+            max_retries=self._config.retries,
+            http_client=self._openai.DefaultAsyncHttpxClient(verify=_certificates()),
+        )
+
     def _clean(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
+
+
+class JudgePanel:
+    """Several judges as one: each criterion is the mean over those that score it. It fails only where all of them fail.
+
+    Args:
+        judges: The judges by name.
+    """
+
+    def __init__(self, judges: Mapping[str, Judge]) -> None:
+        self._judges = judges
+        self.identity = "; ".join(getattr(judge, "identity", name) for name, judge in judges.items())
+
+    async def grade(self, request: GradeRequest) -> Grade:
+        """Ask all of them at once; a reason tells whose it is."""
+        grades = dict(
+            zip(self._judges, await asyncio.gather(*(judge.grade(request) for judge in self._judges.values())), strict=True)
+        )
+        scores = {
+            part: [grade.scores[part] for grade in grades.values() if part in grade.scores]
+            for part in dict.fromkeys(part for grade in grades.values() for part in grade.scores)
+        }
+        reasons = {
+            part: "; ".join(f"{name}: {grade.reasons[part]}" for name, grade in grades.items() if part in grade.reasons)
+            for part in dict.fromkeys(part for grade in grades.values() for part in grade.reasons)
+        }
+        failures = [grade.failure for grade in grades.values() if grade.failure is not None]
+        return Grade(
+            scores={part: sum(found) / len(found) for part, found in scores.items()},
+            reasons=reasons,
+            failure="; ".join(failures) if len(failures) == len(grades) else None,
+        )
 
 
 def read_reply(reply: Any) -> Grade:
@@ -287,6 +331,13 @@ def _data_url(picture: Image.Image, max_side: int) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@cache
+def _certificates() -> Any:
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _import_openai() -> Any:

@@ -1,34 +1,32 @@
-"""The stage `reward`: questions and responses in, one row a response out, with every statement's verdict."""
+"""The stage `reward`: questions and responses in, one row a response out, with every statement's verdict.
+
+Rows are read, scored and written one at a time, in their order; only a judge is asked about several at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any
 
-from spatialreasoner import records
+from spatialreasoner import __version__, records
 from spatialreasoner.errors import ConfigError, RecordError
 from spatialreasoner.protocols import Judge
-from spatialreasoner.rewards.combine import Graded, complete, grade
+from spatialreasoner.rewards.combine import Graded, Opinion, complete, grade, scores
 from spatialreasoner.rewards.known import KnownScenes
 from spatialreasoner.rewards.spatial import Verdict
 from spatialreasoner.scene.files import scene_index
 from spatialreasoner.scene.questions import read_questions, scenes_folder
 from spatialreasoner.types import Question, Record, RewardBreakdown, Scene
+from spatialreasoner.unfinished import unfinished
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
-STYLES: Mapping[str, str] = {"true": "green", "partial": "yellow", "false": "bold red", "unscored": "dim"}
-"""How statements are coloured by verdict."""
-
-_IN_FLIGHT = 16
+IN_FLIGHT = 16
 """Responses that a judge is asked about at a time."""
 
 
@@ -49,17 +47,20 @@ class ResponseRow(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RewardConfig:
-    """Settings of the stage `reward`: its inputs, as given.
+    """Settings of the stage `reward`.
 
     Attributes:
         questions: The questions file.
         responses: The responses file, rows of `ResponseRow`.
         scenes: The scenes folder; None to find it by the questions file.
+        judge_all: Whether a judge is asked about every response, to compare it with geometry, not only where something is
+            left unscored.
     """
 
     questions: str
     responses: str
     scenes: str | None = None
+    judge_all: bool = False
 
 
 class Scorer:
@@ -72,7 +73,8 @@ class Scorer:
 
     def __init__(self, questions: Sequence[Question], scenes: Mapping[str, Scene]) -> None:
         self.questions = {question.id: question for question in questions}
-        self._scenes = KnownScenes(scenes)
+        self.scenes = scenes
+        self._known = KnownScenes(scenes)
 
     def grade(self, row: ResponseRow) -> Graded:
         """The reward of one response, with its verdicts.
@@ -80,30 +82,40 @@ class Scorer:
         Raises:
             RecordError: If there is no such question.
         """
+        question = self._question(row)
+        return grade(self._known.get(question.scene_id), question, row.text)
+
+    async def judge(self, row: ResponseRow, judge: Judge, *, always: bool = False) -> Graded:
+        """The same, with what geometry could not score scored by a judge; it is asked about everything if `always`."""
+        graded, question = self.grade(row), self._question(row)
+        return await complete(graded, self.scenes[question.scene_id], question, row.text, judge, always=always)
+
+    def _question(self, row: ResponseRow) -> Question:
         question = self.questions.get(row.question_id)
         if question is None:
             raise RecordError(f"there is no question {row.question_id!r}; it must be an id of the questions file")
-        return grade(self._scenes.get(question.scene_id), question, row.text)
-
-    async def complete(self, row: ResponseRow, graded: Graded, judge: Judge) -> Graded:
-        """The same, with what geometry could not score scored by a judge."""
-        question = self.questions[row.question_id]
-        return await complete(graded, self._scenes.get(question.scene_id).scene, question, row.text, judge)
+        return question
 
 
 def run_reward(
-    config: RewardConfig, out: Path, *, judge: Judge | None = None, progress: Callable[[int], None] = lambda done: None
+    config: RewardConfig,
+    out: Path,
+    *,
+    judge: Judge | None = None,
+    in_flight: int = IN_FLIGHT,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> int:
     """Score every response of a file; writes `out`, whole or not at all, and `OUT.config.json` beside it.
 
-    Rows are read, scored and written one at a time, so memory does not grow with their number. The same inputs give the
-    same bytes.
+    All rows are checked before the first is scored. Killed and called again, it goes on where it was. Memory does not grow
+    with the number of rows. The same inputs give the same bytes.
 
     Args:
         config: The inputs.
         out: The file to write: a row a response with `question_id`, `index`, `reward`, `sources`, `parts`, `reasons`,
-            `assertions`, `calculations`.
+            `assertions`, `calculations`; where there is a judge also `geometry` and `judge`, what each says alone.
         judge: Who scores what geometry cannot; None leaves it unscored.
+        in_flight: Responses that the judge is asked about at a time.
         progress: Told how many responses are scored.
 
     Returns:
@@ -111,17 +123,11 @@ def run_reward(
 
     Raises:
         InputError: If an input is missing or broken, or a response answers no question of the file.
-        WorkError: If the output cannot be written.
+        WorkError: If the output cannot be written, or another process writes it.
     """
-    scorer, responses = open_scorer(config), records.require_file(config.responses)
-    count = records.write_jsonl(out, _rows(scorer, responses, judge, progress))
-    kept = RewardConfig(
-        questions=os.path.relpath(config.questions, out.parent),
-        responses=os.path.relpath(config.responses, out.parent),
-        scenes=config.scenes and os.path.relpath(config.scenes, out.parent),
-    )
-    records.write_config(out.parent, "reward", kept, name=f"{out.stem}.config.json")
-    return count
+    scorer = open_scorer(config)
+    check_responses(config, scorer)
+    return score_responses(config, scorer, out, judge=judge, in_flight=in_flight, progress=progress)
 
 
 def open_scorer(config: RewardConfig) -> Scorer:
@@ -130,9 +136,48 @@ def open_scorer(config: RewardConfig) -> Scorer:
     Raises:
         InputError: If questions or scenes are missing or broken.
     """
-    path = Path(config.questions)
-    scenes = scene_index(records.require_folder(config.scenes) if config.scenes is not None else scenes_folder(path))
-    return Scorer(read_questions(path, scenes), scenes)
+    scenes = scene_index(_scenes(config))
+    return Scorer(read_questions(Path(config.questions), scenes), scenes)
+
+
+def check_responses(config: RewardConfig, scorer: Scorer) -> int:
+    """Read all responses before work is spent on the first of them; returns how many there are.
+
+    Raises:
+        InputError: If a row is no response or answers no question of the file; the message names its line.
+    """
+    count = 0
+    for line, row in records.read_numbered(config.responses, ResponseRow):
+        if row.question_id not in scorer.questions:
+            raise RecordError(
+                f"{config.responses}:{line}: there is no question {row.question_id!r}; it must be an id of {config.questions}"
+            )
+        count += 1
+    return count
+
+
+def score_responses(
+    config: RewardConfig,
+    scorer: Scorer,
+    out: Path,
+    *,
+    judge: Judge | None = None,
+    in_flight: int = IN_FLIGHT,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """The work of `run_reward`, with a scorer at hand and responses that were checked."""
+    work = _Work(config, scorer, judge, in_flight if judge is not None else 1, progress)
+    with unfinished(out, work.key) as (file, done):
+        count = asyncio.run(work.write(file, done))
+    kept = {
+        "questions": os.path.relpath(config.questions, out.parent),
+        "responses": os.path.relpath(config.responses, out.parent),
+        "scenes": config.scenes and os.path.relpath(config.scenes, out.parent),
+        "judge": None if judge is None else _identity(judge),
+        "judge_all": config.judge_all,
+    }
+    records.write_config(out.parent, "reward", kept, name=f"{out.stem}.config.json")
+    return count
 
 
 def read_response(config: RewardConfig, number: int) -> ResponseRow:
@@ -154,7 +199,7 @@ def to_row(question_id: str, index: int, graded: Graded) -> dict[str, Any]:
     return {
         "question_id": question_id,
         "index": index,
-        "reward": reward_row(graded.reward),
+        "reward": scores(graded.reward),
         "sources": dict(graded.sources),
         "parts": dict(graded.reward.parts),
         "reasons": dict(graded.reward.reasons),
@@ -165,60 +210,83 @@ def to_row(question_id: str, index: int, graded: Graded) -> dict[str, Any]:
     }
 
 
-def reward_row(reward: RewardBreakdown) -> dict[str, float | None]:
-    """The seven numbers of a reward by name; None is unscored."""
-    return {
-        "visual": reward.visual,
-        "spatial_description": reward.spatial_description,
-        "spatial_reasoning": reward.spatial_reasoning,
-        "logical": reward.logical,
-        "description": reward.description,
-        "reasoning": reward.reasoning,
-        "total": reward.total,
-    }
+@dataclass(frozen=True)
+class _Work:
+    """One run over a responses file."""
 
+    config: RewardConfig
+    scorer: Scorer
+    judge: Judge | None
+    in_flight: int
+    progress: Callable[[int], None]
 
-def explain(question: Question, text: str, graded: Graded, *, console: Console | None = None) -> None:
-    """Print one response with its statements coloured by verdict, and a table of verdicts, truths and parts."""
-    from rich.console import Console
+    @property
+    def key(self) -> str:
+        """A digest of all that decides the rows, so that rows of other inputs are not taken for these."""
+        files = [self.config.questions, self.config.responses, str(_scenes(self.config) / "scenes.jsonl")]
+        judge = None if self.judge is None else [_identity(self.judge), self.config.judge_all]
+        parts = [__version__, records.git_commit(), judge, *map(_digest, files)]
+        return hashlib.sha256(records.dumps(parts).encode()).hexdigest()
 
-    console = Console() if console is None else console
-    console.print(f"[bold]{question.id}[/bold] ({question.category}): ", end="")
-    console.print(question.text, markup=False)
-    console.print(coloured(text, (*graded.description, *graded.reasoning)))
-    console.print(_verdict_table(text, graded))
-    console.print(_part_table(graded.reward))
+    async def write(self, file: IO[str], done: int) -> int:
+        """Append the rows that follow the first `done`; returns how many there are then."""
+        async for row in self._rows(done):
+            file.write(records.dumps(row) + "\n")
+            done += 1
+            self.progress(done)
+        return done
 
-
-def coloured(text: str, verdicts: Sequence[Verdict]) -> Text:
-    """The text with each statement in the colour of its verdict; control characters are shown, not sent to the terminal."""
-    from rich.text import Text
-
-    shown = Text("".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text))
-    for verdict in verdicts:
-        shown.stylize(STYLES[verdict.label], *verdict.assertion.span)
-    return shown
-
-
-def _rows(scorer: Scorer, responses: Path, judge: Judge | None, progress: Callable[[int], None]) -> Iterator[dict[str, Any]]:
-    counts: Counter[str] = Counter()
-    rows = enumerate(records.read_jsonl(responses, ResponseRow), start=1)
-    while chunk := list(islice(rows, 1 if judge is None else _IN_FLIGHT)):
+    async def _rows(self, done: int) -> AsyncIterator[dict[str, Any]]:
+        """The rows in the order of the responses, `in_flight` of them at work."""
+        waiting: deque[asyncio.Task[dict[str, Any]]] = deque()
         try:
-            graded = [scorer.grade(row) for _, row in chunk]
-        except RecordError as error:
-            raise RecordError(f"{responses}: rows {chunk[0][0]} to {chunk[-1][0]}: {error}") from None
-        if judge is not None:
-            graded = asyncio.run(_judge(scorer, [row for _, row in chunk], graded, judge))
-        for (number, row), found in zip(chunk, graded, strict=True):
-            yield to_row(row.question_id, counts[row.question_id] if row.index is None else row.index, found)
+            for index, row in islice(self._responses(), done, None):
+                waiting.append(asyncio.create_task(self._row(index, row)))
+                if len(waiting) == self.in_flight:
+                    yield await waiting.popleft()
+            while waiting:
+                yield await waiting.popleft()
+        except Exception:
+            await asyncio.gather(*waiting, return_exceptions=True)  # what is asked already is paid for: let it be kept
+            raise
+
+    async def _row(self, index: int, row: ResponseRow) -> dict[str, Any]:
+        if self.judge is None:
+            return to_row(row.question_id, index, self.scorer.grade(row))
+        graded = await self.scorer.judge(row, self.judge, always=self.config.judge_all)
+        return to_row(row.question_id, index, graded) | _beside(graded)
+
+    def _responses(self) -> Iterator[tuple[int, ResponseRow]]:
+        """The responses, each with its number among those of its question."""
+        counts: Counter[str] = Counter()
+        for row in records.read_jsonl(self.config.responses, ResponseRow):
+            yield counts[row.question_id] if row.index is None else row.index, row
             counts[row.question_id] += 1
-            progress(number)
 
 
-async def _judge(scorer: Scorer, rows: Sequence[ResponseRow], graded: Sequence[Graded], judge: Judge) -> list[Graded]:
-    """Ask the judge about all of a chunk at once."""
-    return await asyncio.gather(*(scorer.complete(row, found, judge) for row, found in zip(rows, graded, strict=True)))
+def _scenes(config: RewardConfig) -> Path:
+    return records.require_folder(config.scenes) if config.scenes is not None else scenes_folder(Path(config.questions))
+
+
+def _digest(path: str) -> str:
+    with records.require_file(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _identity(model: object) -> str:
+    """All that decides what a model says: its `identity`, or its name, or its class."""
+    return getattr(model, "identity", None) or getattr(model, "name", None) or type(model).__qualname__
+
+
+def _beside(graded: Graded) -> dict[str, Any]:
+    """What geometry and the judge say, each alone; `judge` is None where it was not asked."""
+    opinion = graded.opinion or Opinion(geometry=graded.reward, judge=graded.reward)
+    judge = None if graded.opinion is None else {**_alone(opinion.judge), "failure": opinion.failure}
+    return {"geometry": _alone(opinion.geometry), "judge": judge}
+
+
+def _alone(reward: RewardBreakdown) -> dict[str, Any]:
+    return {"reward": scores(reward), "parts": dict(reward.parts), "reasons": dict(reward.reasons)}
 
 
 def _assertion_row(segment: str, verdict: Verdict) -> dict[str, Any]:
@@ -239,37 +307,3 @@ def _assertion_row(segment: str, verdict: Verdict) -> dict[str, Any]:
         "truth": verdict.truth,
         "reason": verdict.reason,
     }
-
-
-def _verdict_table(text: str, graded: Graded) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("statement", "verdict", "r", "weight", "truth")
-    for verdict in (*graded.description, *graded.reasoning):
-        said = " ".join(text[slice(*verdict.assertion.span)].split())
-        score = "-" if verdict.score is None else f"{verdict.score:.2f}"
-        style = STYLES[verdict.label]
-        table.add_row(escape(said), verdict.label, score, f"{verdict.weight:.2f}", escape(verdict.reason), style=style)
-    for check in graded.calculations:
-        style = STYLES["true" if check.right else "false"]
-        table.add_row(escape(check.text), "right" if check.right else "wrong", "", "", f"{check.expected:.4g}", style=style)
-    return table
-
-
-def _part_table(reward: RewardBreakdown) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("reward", "score", "of", "why")
-    for name, score in reward_row(reward).items():
-        most = {"description": "8", "reasoning": "8", "total": "16"}.get(name, "4")
-        table.add_row(name, _number(score), most, escape(reward.reasons.get(name, "")), style="bold")
-        for part, value in reward.parts.items():
-            if part.startswith(f"{name}."):
-                table.add_row(f"  {part.partition('.')[2]}", _number(value), "1", escape(reward.reasons.get(part, "")))
-    return table
-
-
-def _number(score: float | None) -> str:
-    return "unscored" if score is None else f"{score:.2f}"
