@@ -6,9 +6,9 @@ that wait into batches of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,19 @@ class Policy(Protocol):
 
         Raises:
             EndpointError: If the model cannot be used.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingPolicy(Policy, Protocol):
+    """A model that can be read while it writes."""
+
+    def stream(self, prompt: Prompt, *, seed: int) -> AsyncIterator[str]:
+        """Write one continuation piece by piece; the pieces joined are what `complete` would give.
+
+        Raises:
+            EndpointError: If the model cannot be used, or fails on the way.
         """
         ...
 

@@ -14,6 +14,7 @@ from builders import build_scene
 from spatialreasoner.errors import BusyError, ConfigError, EndpointError
 from spatialreasoner.models.api import ApiConfig, ApiPolicy, known_price, messages, split_name
 from spatialreasoner.models.scripted import scripted
+from spatialreasoner.models.streaming import stream
 from spatialreasoner.responses import stages
 from spatialreasoner.scene.measure import Measured
 from spatialreasoner.scene.questions import ask, prompt
@@ -55,7 +56,27 @@ class Handler(BaseHTTPRequestHandler):
         getattr(self, f"answer_{fault}")(body)
 
     def answer_None(self, body):
+        if body.get("stream"):
+            return self.answer_stream(body, "data: [DONE]\n\n")
         self.reply(200, self.completion(body, self.rest(body)))
+
+    def answer_stream(self, body, end=""):
+        words = self.rest(body).split(" ")
+        pieces = [words[0], *(f" {word}" for word in words[1:])]
+        chunks = [{"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": []}] + [
+            {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+             "choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]}
+            for piece in pieces
+        ]  # fmt: skip
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", "1000000" if not end else str(sum(len(self.event(c)) for c in chunks) + len(end)))
+        self.end_headers()
+        self.wfile.write(b"".join(map(self.event, chunks)) + end.encode())
+        self.close_connection = not end
+
+    def event(self, chunk):
+        return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
     def rest(self, body):
         last = body["messages"][-1]
@@ -179,6 +200,37 @@ def test_what_is_sent_and_what_comes_back(serve, shown):
     user = body["messages"][1]["content"]
     assert user[0]["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
     assert user[1]["text"] == shown.request
+
+
+def streamed(policy, shown):
+    pieces = []
+
+    async def go():
+        try:
+            async for piece in stream(policy, shown, seed=5):
+                pieces.append(piece)
+        finally:
+            await policy.aclose()
+
+    try:
+        asyncio.run(go())
+    except EndpointError as error:
+        return pieces, error
+    return pieces, None
+
+
+def test_an_answer_is_read_while_it_is_written(serve, shown):
+    pieces, error = streamed(ApiPolicy(f"api:m@{serve().url}"), shown)
+    assert len(pieces) > 5
+    assert error is None
+    assert "".join(pieces) == f"{ANSWER} I am sure, 5."
+
+
+@pytest.mark.parametrize(("fault", "said"), [("stream", "cannot be re"), ("429", "too many"), ("401", "set OPENAI_API_KEY")])
+def test_a_stream_that_fails_says_why(serve, shown, fault, said):
+    pieces, error = streamed(ApiPolicy(f"api:m@{serve(lambda number: fault).url}"), shown)
+    assert bool(pieces) == (fault == "stream")
+    assert said in str(error)
 
 
 def test_a_prefix_is_continued_in_words_or_as_the_models_own_message(serve, shown):

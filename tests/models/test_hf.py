@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from spatialreasoner.errors import MissingFileError
+from spatialreasoner.errors import EndpointError, MissingFileError
 from spatialreasoner.models import tiny
 from spatialreasoner.models.hf import GumbelNoise, HfPolicy
+from spatialreasoner.models.streaming import stream
 from spatialreasoner.scene import masks
 from spatialreasoner.scene.carry import attached
 from spatialreasoner.types import Prompt, Region
@@ -51,6 +52,43 @@ def test_completions_do_not_depend_on_what_is_in_the_batch(policy, prompt):
         return await policy.complete(prompt(index), n=2, seed=3)
 
     assert [asyncio.run(alone(index)) for index in range(3)] == asyncio.run(together())
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+def test_a_streamed_answer_is_the_complete_one(folder, prompt, temperature):
+    policy = HfPolicy(folder, max_new_tokens=40, temperature=temperature)
+
+    async def go():
+        pieces = [piece async for piece in stream(policy, prompt(), seed=3)]
+        return pieces, (await policy.complete(prompt(), n=1, seed=3))[0].text
+
+    pieces, text = asyncio.run(go())
+    assert "".join(pieces) == text
+    assert len(pieces) > 1
+
+
+def test_a_stream_that_is_closed_stops_the_model(folder, prompt):
+    policy = HfPolicy(folder, max_new_tokens=100_000)
+
+    async def go():
+        pieces = stream(policy, prompt(), seed=3)
+        await anext(pieces)
+        await pieces.aclose()
+
+    asyncio.run(asyncio.wait_for(go(), 30))  # leaving the loop waits for the thread that writes
+
+
+def test_a_stream_that_fails_says_so(policy, prompt, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(policy._model, "generate", fail)
+
+    async def go():
+        return [piece async for piece in stream(policy, prompt(), seed=3)]
+
+    with pytest.raises(EndpointError, match="out of memory"):
+        asyncio.run(go())
 
 
 def test_waiting_calls_are_gathered(policy, prompt, monkeypatch):

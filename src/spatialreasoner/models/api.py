@@ -13,7 +13,8 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -129,23 +130,47 @@ class ApiPolicy:
             BusyError: If asking again may help.
             EndpointError: If it will not: the key, the quota, the model's name or the request is wrong.
         """
+        with self._translating():
+            reply = await self._connected().chat.completions.create(**self._request(chat, seed, prefix), n=n)
+        return self._completions(reply, prefix)
+
+    async def stream(self, prompt: Prompt, *, seed: int) -> AsyncGenerator[str]:
+        """Ask for one continuation of `prompt.prefix` and read it while it is written; closing the generator hangs up.
+
+        Raises:
+            BusyError: If asking again may help.
+            EndpointError: If it will not: the key, the quota, the model's name or the request is wrong.
+        """
+        picture = await asyncio.to_thread(_picture, prompt.image, prompt.regions, self._config.max_side)
+        request = self._request(messages(prompt, picture, prefill=self._config.prefill), seed, prompt.prefix)
+        with self._translating():
+            async with await self._connected().chat.completions.create(**request, stream=True) as chunks:
+                async for chunk in chunks:
+                    for choice in getattr(chunk, "choices", None) or ():
+                        if piece := getattr(getattr(choice, "delta", None), "content", None):
+                            yield piece
+
+    def _request(self, chat: Sequence[Any], seed: int, prefix: str) -> dict[str, Any]:
         prefilled = self._config.prefill and bool(prefix)
+        return {
+            "model": self._model,
+            "messages": list(chat),
+            "seed": seed % 2**31,
+            "temperature": self._config.temperature,
+            "top_p": self._config.top_p,
+            "max_tokens": self._config.max_tokens,
+            "extra_body": {"continue_final_message": True, "add_generation_prompt": False} if prefilled else None,
+        }
+
+    @contextmanager
+    def _translating(self) -> Generator[None]:
+        """Errors of the client become the package's own."""
         try:
-            reply = await self._connected().chat.completions.create(
-                model=self._model,
-                messages=list(chat),
-                n=n,
-                seed=seed % 2**31,
-                temperature=self._config.temperature,
-                top_p=self._config.top_p,
-                max_tokens=self._config.max_tokens,
-                extra_body={"continue_final_message": True, "add_generation_prompt": False} if prefilled else None,
-            )
+            yield
         except self._openai.OpenAIError as error:
             raise self._translated(error) from None  # the original holds the request, and that the key
         except ValueError as error:  # a reply that is no JSON
             raise BusyError(f"{self.name}: the reply cannot be read: {self._clean(str(error))}", kind="bad reply") from None
-        return self._completions(reply, prefix)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+import threading
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from PIL.Image import Image
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from spatialreasoner.errors import EndpointError
 from spatialreasoner.models.loading import load
@@ -22,6 +23,8 @@ from spatialreasoner.scene import marks
 from spatialreasoner.scene.carry import attach
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.types import Completion, Prompt
+
+_DECODING: dict[str, Any] = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
 
 
 class HfPolicy:
@@ -105,6 +108,36 @@ class HfPolicy:
             self._worker = loop.create_task(self._work())
         return await asyncio.gather(*futures)
 
+    async def stream(self, prompt: Prompt, *, seed: int) -> AsyncGenerator[str]:
+        """Write one continuation of `prompt.prefix` piece by piece; closing the generator ends it.
+
+        Raises:
+            EndpointError: If generation fails, for want of memory say.
+            SceneError: If the picture or a region is unusable.
+        """
+        call = _Call(picture=self._picture(prompt), text=self._text(prompt), key=_key(prompt, seed, 0))
+        pieces = AsyncTextIteratorStreamer(self._processor.tokenizer, skip_prompt=True, **_DECODING)
+        unwanted = threading.Event()
+        writing = asyncio.create_task(asyncio.to_thread(self._write, call, pieces, unwanted))
+        try:
+            async for piece in pieces:
+                if piece:
+                    yield piece
+            await writing
+        except (RuntimeError, ValueError) as error:
+            raise self._failure(error) from None
+        finally:
+            unwanted.set()
+
+    def _write(self, call: _Call, pieces: AsyncTextIteratorStreamer, unwanted: threading.Event) -> None:
+        def stop(ids: Int[Tensor, "rows tokens"], scores: Any, **_: Any) -> Tensor:
+            return torch.full((ids.shape[0],), unwanted.is_set(), device=ids.device)
+
+        try:
+            self._generate([call], streamer=pieces, stopping_criteria=[stop])
+        finally:
+            pieces.end()  # of a failure, too: whoever reads must not wait for ever
+
     async def _work(self) -> None:
         """Generate until nobody waits; one batch at a time, beside the event loop."""
         await asyncio.sleep(0)  # whoever is about to call joins the first batch
@@ -118,17 +151,16 @@ class HfPolicy:
         try:
             completions = await asyncio.to_thread(self._generate, [call for call, _ in batch])
         except (RuntimeError, ValueError) as error:  # torch's and transformers' own, out of memory among them
-            failure = EndpointError(f"{self.name} failed: {error}. With too little memory, lower the batch size")
             for _, future in batch:
                 if not future.done():
-                    future.set_exception(failure)
+                    future.set_exception(self._failure(error))
             return
         for (_, future), completion in zip(batch, completions, strict=True):
             if not future.done():
                 future.set_result(completion)
 
     @torch.inference_mode()
-    def _generate(self, calls: Sequence[_Call]) -> list[Completion]:
+    def _generate(self, calls: Sequence[_Call], **options: Any) -> list[Completion]:
         inputs = self._inputs(calls).to(self._model.device, dtype=self._model.dtype)
         config = GenerationConfig(
             max_new_tokens=self.max_new_tokens,
@@ -137,11 +169,14 @@ class HfPolicy:
             pad_token_id=self._processor.tokenizer.pad_token_id,
         )
         chance = [GumbelNoise(self.temperature, [call.key for call in calls])] if self.temperature > 0 else []
-        written = self._model.generate(**inputs, generation_config=config, logits_processor=LogitsProcessorList(chance))[
-            :, inputs["input_ids"].shape[1] :
-        ]
+        processors = LogitsProcessorList(chance)
+        texts = self._model.generate(**inputs, generation_config=config, logits_processor=processors, **options)
+        written = texts[:, inputs["input_ids"].shape[1] :]
         read = inputs["attention_mask"].sum(1).tolist()
         return [self._completion(ids, count) for ids, count in zip(written.tolist(), read, strict=True)]
+
+    def _failure(self, error: Exception) -> EndpointError:
+        return EndpointError(f"{self.name} failed: {error}. With too little memory, lower the batch size")
 
     def _inputs(self, calls: Sequence[_Call]) -> Any:
         pictures = [[call.picture] if call.picture else [] for call in calls]
@@ -170,7 +205,7 @@ class HfPolicy:
         ends = self._model.generation_config.eos_token_id
         stop = {ends} if isinstance(ends, int) else set(ends or ())
         length = next((index for index, token in enumerate(ids) if token in stop), None)
-        text = self._processor.tokenizer.decode(ids[:length], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text = self._processor.tokenizer.decode(ids[:length], **_DECODING)
         return Completion(
             text=text,
             prompt_tokens=prompt_tokens,
