@@ -246,6 +246,10 @@ def reward(
         Optional[list[str]],  # noqa: UP045
         typer.Option("--judge", help="A model, api:MODEL@BASE_URL, that scores what geometry cannot; several are averaged."),
     ] = None,
+    embeddings: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="A sentence-embedding model, a folder or a repository, for names that the table does not know."),
+    ] = None,
     judge_all: Annotated[bool, typer.Option("--judge-all", help="Judge every response, and compare with geometry.")] = False,
     concurrency: Annotated[int, typer.Option(help="Most requests in flight to each judge.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
@@ -271,9 +275,11 @@ def reward(
         max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
     )  # fmt: skip
     if explain is not None:
-        show(*stages.explain(config, explain, judging if judge else None))
+        show(*stages.explain(config, explain, judging if judge else None, embeddings))
     if out is not None:
-        count, agreement = stages.reward(config, out, judging=judging if judge else None, agree=partial(_agree, yes))
+        count, agreement = stages.reward(
+            config, out, judging=judging if judge else None, embeddings=embeddings, agree=partial(_agree, yes)
+        )
         typer.echo(f"{count} rewards in {out}")
         if agreement is not None:
             _show_agreement(agreement)

@@ -22,7 +22,7 @@ from spatialreasoner.evaluation.generate import run_generate
 from spatialreasoner.evaluation.showing import Showing
 from spatialreasoner.models.named import WritingConfig, limits_of, named_policy
 from spatialreasoner.progress import stage
-from spatialreasoner.protocols import Judge, Policy, Reward
+from spatialreasoner.protocols import Embedder, Judge, Policy, Reward
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.rewards import stage as rewarding
 from spatialreasoner.rewards.agreement import Agreement, write_agreement
@@ -243,6 +243,7 @@ def reward(
     out: Path,
     *,
     judging: JudgesConfig | None = None,
+    embeddings: str | None = None,
     agree: Callable[[Forecast], bool] = lambda forecast: True,
 ) -> tuple[int, Agreement | None]:
     """Score a file of responses by geometry, and by judges where geometry cannot tell or to compare the two.
@@ -253,6 +254,7 @@ def reward(
         config: The inputs.
         out: The file to write, as `rewards.stage.run_reward` does; with judges also `STEM.agreement.json`.
         judging: Who judges; None is geometry alone.
+        embeddings: A sentence-embedding model, for names that the table of names does not know.
         agree: Shown the forecast before anything is sent; nothing is where it says no.
 
     Returns:
@@ -262,7 +264,7 @@ def reward(
         InputError: If an input is missing or broken, a judge's name is wrong, or the forecast is not agreed to.
         WorkError: If a budget is used up, the output cannot be written, or another process writes it.
     """
-    scorer = rewarding.open_scorer(config)
+    scorer = rewarding.open_scorer(config, _embedder(embeddings))
     total = rewarding.check_responses(config, scorer)
     name = f"score {total} responses"
     if judging is None:
@@ -305,13 +307,23 @@ def _judging_forecast(total: int, config: RewardConfig, judges: Iterable[Journal
     )
 
 
-def explain(config: RewardConfig, number: int, judging: JudgesConfig | None = None) -> tuple[Question, str, Graded]:
+def _embedder(source: str | None) -> Embedder | None:
+    if source is None:
+        return None
+    from spatialreasoner.models.embeddings import TransformersEmbedder
+
+    return TransformersEmbedder(source)
+
+
+def explain(
+    config: RewardConfig, number: int, judging: JudgesConfig | None = None, embeddings: str | None = None
+) -> tuple[Question, str, Graded]:
     """Score one response, its row counted from 0; with its question and text.
 
     Raises:
         InputError: If an input is missing or broken, or there is no such row.
     """
-    scorer, row = rewarding.open_scorer(config), rewarding.read_response(config, number)
+    scorer, row = rewarding.open_scorer(config, _embedder(embeddings)), rewarding.read_response(config, number)
     graded = scorer.grade(row)
     if judging is not None:
         from spatialreasoner.rewards.judge import ApiJudge, JudgeConfig, JudgePanel

@@ -16,6 +16,7 @@ from spatialreasoner.rewards.assertions import Assertion, extract
 from spatialreasoner.rewards.conclusion import claim, implied, reference
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.logical import Argument
+from spatialreasoner.rewards.names import Names
 from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, Verdict, is_asked, verify
 from spatialreasoner.scene.measure import Measured
 from spatialreasoner.types import Question, RewardBreakdown, Scene
@@ -257,6 +258,7 @@ class GeometricReward:
         scenes: The scenes by id, paths resolved.
         succeeds: Whether the conclusion of a text agrees with a question's reference; None where it cannot be told.
         judge: Who scores what geometry cannot; None leaves it unscored.
+        naming: What things may be called; None for the curated table alone.
         kept: How many scenes stay loaded at once.
     """
 
@@ -266,9 +268,10 @@ class GeometricReward:
         *,
         succeeds: Callable[[Question, str], bool | None],
         judge: Judge | None = None,
+        naming: Names | None = None,
         kept: int = 256,
     ) -> None:
-        self._scenes = KnownScenes(scenes, kept=kept)
+        self._scenes = KnownScenes(scenes, naming=naming, kept=kept)
         self._succeeds = succeeds
         self._judge = judge
 

@@ -164,7 +164,7 @@ def _with_names(known: Known, tokens: list[tuple[str, str]]) -> tuple[str, list[
         reach = known.reach(word) if name in "XGAS" else 0  # no name begins with a preposition or a verb
         for length in range(min(reach, len(tokens) - place), 0, -1) if reach else ():
             joined = " ".join(pair[1] for pair in tokens[place : place + length]) if length > 1 else word
-            if known.is_name(joined) and (length > 1 or _may_be_noun(known, name, joined, tokens, place)):
+            if _is_name(known, joined, tokens, place, length):
                 name, word = "N", joined
                 place += length - 1
                 break
@@ -172,6 +172,22 @@ def _with_names(known: Known, tokens: list[tuple[str, str]]) -> tuple[str, list[
         words.append(word)
         place += 1
     return "".join(classes), words
+
+
+def _is_name(known: Known, joined: str, tokens: list[tuple[str, str]], place: int, length: int) -> bool:
+    if known.is_name(joined):
+        return length > 1 or _may_be_noun(known, tokens[place][0], joined, tokens, place)
+    return known.naming.embedder is not None and _is_noun(tokens, place, length) and known.resembles(joined)
+
+
+def _is_noun(tokens: list[tuple[str, str]], place: int, length: int) -> bool:
+    """Whether unknown words end a phrase that begins with an article, as a noun does and "wooden" in "is wooden" does not."""
+    end = place + length
+    if any(name != "X" for name, _ in tokens[place:end]) or (end < len(tokens) and tokens[end][0] == "X"):
+        return False
+    while place and tokens[place - 1][0] in "XAS":
+        place -= 1
+    return place > 0 and tokens[place - 1][0] == "D"
 
 
 def _may_be_noun(known: Known, name: str, word: str, tokens: list[tuple[str, str]], place: int) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import UInt8
 
 from spatialreasoner.rewards import colours, vocabulary
+from spatialreasoner.rewards.names import Names
 from spatialreasoner.rewards.vocabulary import Vocabulary
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.scene.masks import decode
@@ -28,24 +29,33 @@ SIZE_WORDS: Mapping[str, tuple[Quantity | None, int]] = {
 """Words for a size without a number: the quantity (None for the volume), and whether they mean more or less of it."""
 
 
+UNKNOWN_REACH = 2
+"""Words of a name that no table knows and an embedder is asked about."""
+
+
 class Known:
     """A scene and everything that descriptions of it can be checked against; loaded once, when first asked for.
 
     Args:
         measured: The scene's geometry.
-        words: What things may be called.
+        naming: What things may be called; None for the curated table alone.
 
     Attributes:
         closed: Whether every object of the scene is known, so that what is not known is not there.
     """
 
-    def __init__(self, measured: Measured, *, words: Vocabulary | None = None) -> None:
+    def __init__(self, measured: Measured, *, naming: Names | None = None) -> None:
         self.measured = measured
-        self.vocabulary = vocabulary.load() if words is None else words
+        self.naming = Names() if naming is None else naming
         self.closed = self.scene.objects is not None
         self._colour_scores: dict[tuple[str, str], float] = {}
         self._has: dict[str, bool | None] = {}
         self._fits: dict[tuple[str, str], bool] = {}
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The table of names."""
+        return self.naming.table
 
     @property
     def scene(self) -> Scene:
@@ -55,7 +65,7 @@ class Known:
     @cached_property
     def names(self) -> Mapping[str, frozenset[str]]:
         """What each region may be called, by its id."""
-        return {region.id: self._region_names(region.id, region.label) for region in self.scene.regions}
+        return {region: frozenset().union(*map(self.vocabulary.fitting, called)) for region, called in self._called.items()}
 
     @cached_property
     def terms(self) -> Mapping[str, tuple[str, ...]]:
@@ -74,10 +84,15 @@ class Known:
         """Whether a name can be read in a text: the vocabulary's and the scene's own can."""
         return name in self.vocabulary or name in self.terms
 
+    def resembles(self, name: str) -> bool:
+        """Whether the embedder, if there is one, takes a name that the table does not know for that of a region."""
+        return any(self.naming.alike(label, name) for label in self._labels)
+
     def reach(self, word: str) -> int:
-        """The number of words of the longest name that begins with a word, 0 where none does."""
+        """The number of words of the longest name that may begin with a word, 0 where none does."""
         reach, own = self.vocabulary.reach.get(word, 0), self._own_reach.get(word, 0)
-        return own if own > reach else reach
+        found = own if own > reach else reach
+        return found if self.naming.embedder is None else max(found, UNKNOWN_REACH)
 
     @cached_property
     def _own_reach(self) -> Mapping[str, int]:
@@ -91,8 +106,14 @@ class Known:
         return self._fits[key]
 
     def _may_be_called(self, region_id: str, name: str) -> bool:
-        names = self.names[region_id]
-        return name in names or any(head in names and head in self.vocabulary.objects for head in vocabulary.heads(name)[1:])
+        if self.naming.in_table(self.names[region_id], name):
+            return True
+        return any(self.naming.alike(label, name) for label in self._called[region_id])
+
+    def regions(self, name: str) -> tuple[str, ...]:
+        """The regions that may be called by a name."""
+        found = self.terms.get(name)
+        return tuple(region_id for region_id in self.names if self.fits(region_id, name)) if found is None else found
 
     def has(self, name: str) -> bool | None:
         """Whether there is a thing of that name; None where that is unknown, or the name would fit anything."""
@@ -127,9 +148,15 @@ class Known:
         share = ratio if sign > 0 else 1 / ratio
         return min(1.0, max(0.0, (share - 0.25) / 0.25))
 
-    def _region_names(self, region_id: str, label: str) -> frozenset[str]:
-        kinds = [known.kind for known in self.scene.objects or () if known.region_id == region_id]
-        return frozenset().union(*(self.vocabulary.fitting(name) for name in (label, *kinds)))
+    @cached_property
+    def _called(self) -> Mapping[str, tuple[str, ...]]:
+        """The label of each region and, where it is known, its kind."""
+        kinds = {known.region_id: known.kind for known in self.scene.objects or ()}
+        return {r.id: (r.label, kinds[r.id]) if r.id in kinds else (r.label,) for r in self.scene.regions}
+
+    @cached_property
+    def _labels(self) -> Sequence[str]:
+        return list(dict.fromkeys(label for labels in self._called.values() for label in labels))
 
     def _colour_score(self, region_id: str, word: str) -> float:
         known = next((o.colour for o in self.scene.objects or () if o.region_id == region_id), None)
@@ -167,11 +194,13 @@ class KnownScenes:
 
     Args:
         scenes: The scenes by id, paths resolved.
+        naming: What things may be called; None for the curated table alone.
         kept: How many scenes stay loaded; beyond, the least recently used one is forgotten, so memory stays flat.
     """
 
-    def __init__(self, scenes: Mapping[str, Scene], *, kept: int = 256) -> None:
+    def __init__(self, scenes: Mapping[str, Scene], *, naming: Names | None = None, kept: int = 256) -> None:
         self._scenes = scenes
+        self._naming = Names() if naming is None else naming
         self._kept = kept
         self._loaded: OrderedDict[str, Known] = OrderedDict()
 
@@ -184,7 +213,7 @@ class KnownScenes:
         if self._loaded and (last := next(reversed(self._loaded))) != scene_id:
             self._loaded[last].measured.release()
         if scene_id not in self._loaded:
-            self._loaded[scene_id] = Known(Measured(self._scenes[scene_id]))
+            self._loaded[scene_id] = Known(Measured(self._scenes[scene_id]), naming=self._naming)
             if len(self._loaded) > self._kept:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(scene_id)

@@ -17,9 +17,10 @@ from typing import IO, Any
 
 from spatialreasoner import __version__, records
 from spatialreasoner.errors import ConfigError, RecordError
-from spatialreasoner.protocols import Judge
+from spatialreasoner.protocols import Embedder, Judge
 from spatialreasoner.rewards.combine import Graded, Opinion, complete, grade, scores
 from spatialreasoner.rewards.known import KnownScenes
+from spatialreasoner.rewards.names import Names
 from spatialreasoner.rewards.spatial import Verdict
 from spatialreasoner.scene.files import scene_index
 from spatialreasoner.scene.questions import read_questions, scenes_folder
@@ -69,12 +70,14 @@ class Scorer:
     Args:
         questions: The questions.
         scenes: The scenes by id, paths resolved.
+        embedder: Tells whether a text and a label name the same thing where the table of names cannot; None leaves it open.
     """
 
-    def __init__(self, questions: Sequence[Question], scenes: Mapping[str, Scene]) -> None:
+    def __init__(self, questions: Sequence[Question], scenes: Mapping[str, Scene], *, embedder: Embedder | None = None) -> None:
         self.questions = {question.id: question for question in questions}
         self.scenes = scenes
-        self._known = KnownScenes(scenes)
+        self.embedder = embedder
+        self._known = KnownScenes(scenes, naming=Names(embedder=embedder))
 
     def grade(self, row: ResponseRow) -> Graded:
         """The reward of one response, with its verdicts.
@@ -102,6 +105,7 @@ def run_reward(
     out: Path,
     *,
     judge: Judge | None = None,
+    embedder: Embedder | None = None,
     in_flight: int = IN_FLIGHT,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
@@ -115,6 +119,7 @@ def run_reward(
         out: The file to write: a row a response with `question_id`, `index`, `reward`, `sources`, `parts`, `reasons`,
             `assertions`, `calculations`; where there is a judge also `geometry` and `judge`, what each says alone.
         judge: Who scores what geometry cannot; None leaves it unscored.
+        embedder: Tells whether two names mean the same thing where the table of names cannot.
         in_flight: Responses that the judge is asked about at a time.
         progress: Told how many responses are scored.
 
@@ -125,19 +130,19 @@ def run_reward(
         InputError: If an input is missing or broken, or a response answers no question of the file.
         WorkError: If the output cannot be written, or another process writes it.
     """
-    scorer = open_scorer(config)
+    scorer = open_scorer(config, embedder)
     check_responses(config, scorer)
     return score_responses(config, scorer, out, judge=judge, in_flight=in_flight, progress=progress)
 
 
-def open_scorer(config: RewardConfig) -> Scorer:
+def open_scorer(config: RewardConfig, embedder: Embedder | None = None) -> Scorer:
     """A scorer for the questions of a configuration.
 
     Raises:
         InputError: If questions or scenes are missing or broken.
     """
     scenes = scene_index(_scenes(config))
-    return Scorer(read_questions(Path(config.questions), scenes), scenes)
+    return Scorer(read_questions(Path(config.questions), scenes), scenes, embedder=embedder)
 
 
 def check_responses(config: RewardConfig, scorer: Scorer) -> int:
@@ -173,8 +178,9 @@ def score_responses(
         "questions": os.path.relpath(config.questions, out.parent),
         "responses": os.path.relpath(config.responses, out.parent),
         "scenes": config.scenes and os.path.relpath(config.scenes, out.parent),
-        "judge": None if judge is None else _identity(judge),
+        "judge": _identity(judge),
         "judge_all": config.judge_all,
+        "embedder": _identity(scorer.embedder),
     }
     records.write_config(out.parent, "reward", kept, name=f"{out.stem}.config.json")
     return count
@@ -224,8 +230,8 @@ class _Work:
     def key(self) -> str:
         """A digest of all that decides the rows, so that rows of other inputs are not taken for these."""
         files = [self.config.questions, self.config.responses, str(_scenes(self.config) / "scenes.jsonl")]
-        judge = None if self.judge is None else [_identity(self.judge), self.config.judge_all]
-        parts = [__version__, records.git_commit(), judge, *map(_digest, files)]
+        models = [_identity(self.judge), self.config.judge_all, _identity(self.scorer.embedder)]
+        parts = [__version__, records.git_commit(), models, *map(_digest, files)]
         return hashlib.sha256(records.dumps(parts).encode()).hexdigest()
 
     async def write(self, file: IO[str], done: int) -> int:
@@ -273,8 +279,10 @@ def _digest(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _identity(model: object) -> str:
-    """All that decides what a model says: its `identity`, or its name, or its class."""
+def _identity(model: object) -> str | None:
+    """All that decides what a model says: its `identity`, or its name, or its class; None where there is none."""
+    if model is None:
+        return None
     return getattr(model, "identity", None) or getattr(model, "name", None) or type(model).__qualname__
 
 

@@ -104,7 +104,7 @@ def _attributes(known: Known, own: Mapping[str, str], sentences: Sequence[Senten
     for sentence in sentences:
         for thing, word in sentence.attributes:
             region_id = own.get(thing.region or "")
-            regions = known.terms.get(thing.name or "", ()) if region_id is None else (region_id,)
+            regions = known.regions(thing.name or "") if region_id is None else (region_id,)
             fits = [_attribute_score(known, region, word) for region in regions]
             score = max((fit for fit in fits if fit is not None), default=None)
             if score is not None:

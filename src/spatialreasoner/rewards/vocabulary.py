@@ -58,7 +58,8 @@ class Vocabulary:
 
     def fitting(self, label: str) -> frozenset[str]:
         """Every name in the vocabulary, and in the label itself, that may be said of a region so labelled."""
-        meant = [meaning for name in heads(label) for meaning in self.objects.get(name, ())]
+        known = [next((name for name in names if name in self.objects), "") for names in phrases(label)]
+        meant = [meaning for name in known for meaning in self.objects.get(name, ())]
         kinds = {meaning.partition(":")[0] for meaning in meant} | {ANYTHING}
         own = {form for name in heads(label) for form in (name, *plurals(name))}
         same = {name for name, meanings in self.objects.items() if not meanings.isdisjoint(meant)}
@@ -83,11 +84,20 @@ def heads(label: str) -> list[str]:
     >>> heads("silver car in front"), heads("stack of white crates"), heads("office chair")
     (['car'], ['stack', 'crates'], ['office chair', 'chair'])
     """
-    found: list[str] = []
+    return [name for names in phrases(label) for name in names]
+
+
+def phrases(label: str) -> list[list[str]]:
+    """The nouns of each half of a label that "of" parts, the longest first; a compound is what its longest name means.
+
+    >>> phrases("stack of toy cars")
+    [['stack'], ['toy cars', 'cars']]
+    """
+    found: list[list[str]] = []
     for half in _AFTER.split(label.lower(), maxsplit=1)[0].split(" of "):
         words = [word for word in _WORD.findall(half) if word not in colours.WORDS and word not in {"the", "a", "an"}]
         words = words or _WORD.findall(half)[-1:]  # an orange is an orange
-        found += [" ".join(words[start:]) for start in range(len(words))]
+        found.append([" ".join(words[start:]) for start in range(len(words))])
     return found
 
 
