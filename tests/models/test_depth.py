@@ -89,3 +89,9 @@ def test_a_missing_photo_is_named(tmp_path):
     model = TransformersDepth(depth_anything(tmp_path / "model", "metric"))
     with pytest.raises(MissingFileError, match=r"nothing\.jpg"):
         model.estimate(str(tmp_path / "nothing.jpg"))
+
+
+def test_what_is_not_finite_does_not_spoil_the_rest():
+    turned = _turned_over(np.array([[1.0, 2.0], [np.inf, np.nan]]))
+    assert turned[0].tolist() == [FARTHEST, 1.0]
+    assert np.isnan(turned[1]).all()

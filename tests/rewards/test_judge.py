@@ -3,6 +3,7 @@ import base64
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from spatialreasoner.rewards.judge import (
 )
 from spatialreasoner.rewards.known import Known
 from spatialreasoner.rewards.stage import RewardConfig, run_reward
+from spatialreasoner.scene.masks import encode
 from spatialreasoner.types import Question, Scene
 
 TEXT = (
@@ -166,6 +168,13 @@ def test_tokens_are_told(endpoint: Endpoint, scene: Scene, question: Question):
     found = judged(endpoint, scene, question)
     assert (found.prompt_tokens, found.completion_tokens) == (1200, 80)
     assert judged(endpoint, scene, question).prompt_tokens == 0
+
+
+def test_a_region_that_cannot_be_marked_is_no_reason_to_stop(endpoint: Endpoint, scene: Scene, question: Question):
+    empty = replace(scene.regions[0], mask=encode(np.zeros((240, 320), dtype=bool)))
+    found = judged(endpoint, replace(scene, regions=(empty, *scene.regions[1:])), question)
+    assert "cannot be shown" in (found.failure or "")
+    assert endpoint.requests == []
 
 
 def test_nobody_listens(scene: Scene, question: Question):

@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from spatialreasoner.rewards.known import Known, KnownScenes
+from spatialreasoner.rewards.known import MAX_COMPARED, Known, KnownScenes
+from spatialreasoner.scene.masks import encode
 from spatialreasoner.scene.measure import Measured
 from spatialreasoner.types import Scene, SceneObject
 
@@ -76,3 +78,32 @@ def test_a_scene_that_waits_holds_no_pixels_and_measures_on(make_scene: Callable
     assert kept.get("a") is first
     assert first.measured.quantity("width", "region1") is width
     assert first.measured.quantity("width", "region2").value is not None
+
+
+def empty(scene: Scene, number: int) -> Scene:
+    """The scene with a region that has no pixel."""
+    regions = list(scene.regions)
+    regions[number] = replace(regions[number], label="thing", mask=encode(np.zeros((240, 320), dtype=bool)))
+    return replace(scene, regions=tuple(regions))
+
+
+def test_a_region_without_a_pixel_has_no_colour_and_no_size(make_scene: Callable[..., Scene]):
+    known = Known(Measured(empty(make_scene(), 0)))
+    assert known.colour_score("region1", "red") is None
+    assert known.size_score("region1", "large") is None
+    assert known.size_score("region2", "large") == 1.0
+    assert known.colour_score("region2", "blue") == 1.0
+
+
+def test_of_a_thousand_regions_only_those_that_count_are_looked_at(make_scene: Callable[..., Scene]):
+    scene = make_scene()
+    many = tuple(replace(scene.regions[k % 3], id=f"region{k + 1}", label="toy ball") for k in range(1000))
+    known = Known(Measured(replace(scene, regions=many)))
+    assert known.size_score("region1000", "small") is not None
+    assert len(known.measured._clouds) <= MAX_COMPARED + 1
+    assert known.colour_score("region2", "blue") == 1.0
+    assert set(known._shares) == {"region2"}
+    assert len(known.terms["ball"]) == 1000
+    assert "_picture" in vars(known)
+    known.release()
+    assert "_picture" not in vars(known)

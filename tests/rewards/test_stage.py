@@ -1,4 +1,7 @@
 import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,70 @@ def test_broken_rows_are_named_and_nothing_is_written(config: RewardConfig, tmp_
     with pytest.raises(RecordError, match=r"responses.jsonl"):
         run_reward(config, tmp_path / "rewards.jsonl")
     assert not (tmp_path / "rewards.jsonl").exists()
+
+
+def test_a_broken_row_is_told_by_its_line(config: RewardConfig, tmp_path: Path):
+    lines = [json.dumps({"question_id": "q", "text": GOOD})] * 3
+    for bad, message in (
+        ('{"question_id": "q", "text": ', "not a ResponseRow: .*JSON"),
+        ('{"question_id": "q", "text": 3}', "not a ResponseRow: text: .*string"),
+        ('{"question_id": "other", "text": "x"}', "there is no question 'other'"),
+        ('{"question_id": "q", "text": "x", "index": "1"}', "not a ResponseRow: index: .*integer"),
+        ("[1]", "not a ResponseRow"),
+    ):
+        Path(config.responses).write_text("\n".join([*lines[:2], "", bad, *lines[2:]]) + "\n")
+        with pytest.raises(RecordError, match=rf"responses\.jsonl:4: {message}"):
+            run_reward(config, tmp_path / "rewards.jsonl")
+    assert not (tmp_path / "rewards.jsonl").exists()
+
+
+def test_a_megabyte_of_text_costs_little_and_earns_nothing(config: RewardConfig, tmp_path: Path):
+    write(config, {"question_id": "q", "text": GOOD + " <region1> is 2 m wide." * 50_000}, {"question_id": "q", "text": GOOD})
+    started = time.process_time()
+    assert run_reward(config, tmp_path / "rewards.jsonl") == 2
+    assert time.process_time() - started < 5
+    rows = [json.loads(line) for line in (tmp_path / "rewards.jsonl").read_text().splitlines()]
+    assert rows[0]["reward"]["total"] == 0.0
+    assert "at most" in rows[0]["reasons"]["response"]
+    assert rows[1]["reward"]["total"] > 8
+
+
+def test_of_relative_depth_only_the_order_counts(tmp_path: Path, make_scene: Callable[..., Scene], question: Question):
+    scene = make_scene()
+    assert scene.depth is not None
+    scene = make_scene(depth=replace(scene.depth, path="balls-depth.png", metric=False))
+    folder = Path(scene.image).parent
+    records.write_jsonl(folder / "questions.jsonl", [question])
+    text = GOOD.replace("<region1> is to the left of <region2>.</", "<region1> is in front of <region2>, and 0.6 m wide.</")
+    records.write_jsonl(folder / "responses.jsonl", [{"question_id": "q", "text": text}])
+    run_reward(
+        RewardConfig(questions=str(folder / "questions.jsonl"), responses=str(folder / "responses.jsonl")),
+        tmp_path / "rewards.jsonl",
+    )
+    row = json.loads((tmp_path / "rewards.jsonl").read_text())
+    verdicts = {said["kind"]: (said["verdict"], said["reason"]) for said in row["assertions"]}
+    assert verdicts["front"][0] == "true"
+    assert verdicts["width"] == ("unscored", "region1: the scene's depth is relative: it orders pixels but has no metres")
+    assert verdicts["left"][0] == "unscored"
+    assert row["reward"]["spatial_reasoning"] > 3
+
+
+def test_killed_and_called_again_it_goes_on(config: RewardConfig, tmp_path: Path):
+    write(config, *({"question_id": "q", "text": f"{GOOD} {k}."} for k in range(6)))
+    run_reward(config, tmp_path / "whole.jsonl")
+
+    def stop(done: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_reward(config, tmp_path / "rewards.jsonl", progress=stop)
+    told: list[int] = []
+    assert run_reward(config, tmp_path / "rewards.jsonl", progress=told.append) == 6
+    assert told == [5, 6]
+    assert (tmp_path / "rewards.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    write(config, {"question_id": "q", "text": BAD})
+    assert run_reward(config, tmp_path / "rewards.jsonl") == 1
 
 
 def test_missing_inputs(config: RewardConfig, tmp_path: Path):

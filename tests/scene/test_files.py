@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.errors import MissingFileError, RecordError, SceneError
-from spatialreasoner.scene.files import check, load_scenes, read_depth, read_image, write_depth
+from spatialreasoner.scene.files import check, depth_png, load_scenes, read_depth, read_image, write_depth
 from spatialreasoner.types import DepthMap, Scene
 
 
@@ -82,3 +82,11 @@ def test_masks_of_another_size_than_the_picture_are_refused(scene: Scene) -> Non
     Image.new("RGB", (10, 10)).save(scene.image)
     with pytest.raises(SceneError, match="picture's size"):
         check(scene)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_what_is_no_depth_becomes_no_measurement(tmp_path: Path, kind: str) -> None:
+    depth = np.array([[np.nan, np.inf, -np.inf, 0.0], [-1.0, 1e30, 1.5, 65.535]], dtype=kind)
+    (tmp_path / "depth.png").write_bytes(depth_png(depth))
+    found = read_depth(DepthMap(path=str(tmp_path / "depth.png"), units_per_metre=1000.0))
+    assert found == pytest.approx(np.array([[np.nan] * 4, [np.nan, np.nan, 1.5, 65.535]]), nan_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from spatialreasoner.responses import MAX_CHARACTERS
 from spatialreasoner.rewards.combine import Graded, scores
 from spatialreasoner.rewards.spatial import Verdict
 from spatialreasoner.types import Question
@@ -26,7 +27,7 @@ def explain(question: Question, text: str, graded: Graded, *, console: Console |
 
     console = Console() if console is None else console
     console.print(f"{printable(question.id)} ({question.category}): {printable(question.text)}", style="bold", markup=False)
-    console.print(coloured(text, (*graded.description, *graded.reasoning)))
+    console.print(coloured(text[:MAX_CHARACTERS], (*graded.description, *graded.reasoning)))
     console.print(_verdict_table(text, graded))
     console.print(_score_table(graded))
 

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spatialreasoner.errors import ConfigError, MissingExtraError
+from spatialreasoner.errors import ConfigError, MissingExtraError, SceneError
 from spatialreasoner.protocols import Grade, GradeRequest, Judge
 from spatialreasoner.scene.files import read_depth, read_image
 from spatialreasoner.scene.marks import draw
@@ -136,7 +136,10 @@ class ApiJudge:
         """Grade one answer. Whatever goes wrong with the endpoint or its reply is a `Grade` with `failure`."""
         if self._failed_in_a_row >= PARK_AFTER:
             return Grade(failure=f"{self.name} is not asked any more: {PARK_AFTER} requests in a row failed")
-        chat = await asyncio.to_thread(messages, request, self._config.max_side)
+        try:
+            chat = await asyncio.to_thread(messages, request, self._config.max_side)
+        except SceneError as error:  # such as a region without a pixel, which cannot be marked
+            return Grade(failure=f"the picture cannot be shown: {error}")
         try:
             async with self._client() as client:
                 reply = await client.chat.completions.create(

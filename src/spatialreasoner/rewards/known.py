@@ -29,6 +29,9 @@ SIZE_WORDS: Mapping[str, tuple[Quantity | None, int]] = {
 """Words for a size without a number: the quantity (None for the volume), and whether they mean more or less of it."""
 
 
+MAX_COMPARED = 64
+"""Regions that make up what is large or small in a scene; a picture with a thousand must not take a minute."""
+
 UNKNOWN_REACH = 2
 """Words of a name that no table knows and an embedder is asked about."""
 
@@ -48,7 +51,9 @@ class Known:
         self.measured = measured
         self.naming = Names() if naming is None else naming
         self.closed = self.scene.objects is not None
-        self._colour_scores: dict[tuple[str, str], float] = {}
+        self._colour_scores: dict[tuple[str, str], float | None] = {}
+        self._shares: dict[str, Mapping[str, float]] = {}
+        self._medians: dict[Quantity | None, float | None] = {}
         self._has: dict[str, bool | None] = {}
         self._fits: dict[tuple[str, str], bool] = {}
 
@@ -70,15 +75,15 @@ class Known:
     @cached_property
     def terms(self) -> Mapping[str, tuple[str, ...]]:
         """The regions that each name may mean; none for a known object without a region."""
-        terms: dict[str, tuple[str, ...]] = {}
+        terms: dict[str, list[str]] = {}
         for region_id, names in self.names.items():
             for name in names:
-                terms[name] = (*terms.get(name, ()), region_id)
+                terms.setdefault(name, []).append(region_id)
         for hidden in self.scene.objects or ():
             if hidden.region_id is None:
                 for name in self.vocabulary.fitting(hidden.kind):
-                    terms.setdefault(name, ())
-        return terms
+                    terms.setdefault(name, [])
+        return {name: tuple(regions) for name, regions in terms.items()}
 
     def is_name(self, name: str) -> bool:
         """Whether a name can be read in a text: the vocabulary's and the scene's own can."""
@@ -128,8 +133,11 @@ class Known:
             return True
         return False if self.closed and not self.vocabulary.is_background(name) else None
 
-    def colour_score(self, region_id: str, word: str) -> float:
-        """How well a colour word fits a region, 0..1: by its known colour, its label, or the pixels under its mask."""
+    def colour_score(self, region_id: str, word: str) -> float | None:
+        """How well a colour word fits a region, 0..1: by its known colour, its label, or the pixels under its mask.
+
+        None where it has no pixel, and its label names no colour.
+        """
         key = (region_id, word)
         if key not in self._colour_scores:
             self._colour_scores[key] = self._colour_score(region_id, word)
@@ -141,12 +149,16 @@ class Known:
         Such words are vague: they are right down to half of the median region ("large"), and wrong from a quarter on.
         """
         quantity, sign = SIZE_WORDS[word]
-        sizes = self._sizes(quantity)
-        if region_id not in sizes or len(sizes) < 2:
+        size, usual = self._size(quantity, region_id), self._usual(quantity)
+        if not size or usual is None:
             return None
-        ratio = sizes[region_id] / statistics.median(sizes.values())
-        share = ratio if sign > 0 else 1 / ratio
+        share = size / usual if sign > 0 else usual / size
         return min(1.0, max(0.0, (share - 0.25) / 0.25))
+
+    def release(self) -> None:
+        """Forget all pixels; they are read again when needed."""
+        self.measured.release()
+        self.__dict__.pop("_picture", None)
 
     @cached_property
     def _called(self) -> Mapping[str, tuple[str, ...]]:
@@ -158,35 +170,36 @@ class Known:
     def _labels(self) -> Sequence[str]:
         return list(dict.fromkeys(label for labels in self._called.values() for label in labels))
 
-    def _colour_score(self, region_id: str, word: str) -> float:
+    def _colour_score(self, region_id: str, word: str) -> float | None:
         known = next((o.colour for o in self.scene.objects or () if o.region_id == region_id), None)
         if known is not None:
             return colours.score_known(word, known)
         label = self.scene.region(region_id).label.lower().split()
-        said = max((colours.score_known(word, own) for own in label if own in colours.WORDS), default=0.0)
-        return max(said, colours.score(word, self._shares[region_id]))
+        said = max((colours.score_known(word, own) for own in label if own in colours.WORDS), default=None)
+        if region_id not in self._shares:
+            self._shares[region_id] = colours.shares(self._picture[decode(self.scene.region(region_id).mask)])
+        seen = self._shares[region_id]
+        if not any(seen.values()):  # a mask without a pixel
+            return said
+        return max(said or 0.0, colours.score(word, seen))
 
     @cached_property
-    def _shares(self) -> Mapping[str, Mapping[str, float]]:
-        picture: UInt8[np.ndarray, "h w 3"] = np.asarray(read_image(self.scene.image))
-        return {region.id: colours.shares(picture[decode(region.mask)]) for region in self.scene.regions}
+    def _picture(self) -> UInt8[np.ndarray, "h w 3"]:
+        return np.asarray(read_image(self.scene.image))
 
-    def _sizes(self, quantity: Quantity | None) -> Mapping[str, float]:
-        """The size of every region that has one, by the region's id."""
-        if quantity not in self._size_tables:
-            found = {region.id: self._size(quantity, region.id) for region in self.scene.regions}
-            self._size_tables[quantity] = {name: size for name, size in found.items() if size}
-        return self._size_tables[quantity]
+    def _usual(self, quantity: Quantity | None) -> float | None:
+        """The median size of the scene's regions, of which the first `MAX_COMPARED` count; None for fewer than two."""
+        if quantity not in self._medians:
+            regions = self.scene.regions[:MAX_COMPARED]
+            sizes = [size for region in regions if (size := self._size(quantity, region.id))]
+            self._medians[quantity] = statistics.median(sizes) if len(sizes) > 1 else None
+        return self._medians[quantity]
 
     def _size(self, quantity: Quantity | None, region_id: str) -> float | None:
         if quantity is not None:
             return self.measured.quantity(quantity, region_id).value
         cloud = self.measured.cloud(region_id)
         return None if cloud is None else cloud.volume
-
-    @cached_property
-    def _size_tables(self) -> dict[Quantity | None, Mapping[str, float]]:
-        return {}
 
 
 class KnownScenes:
@@ -211,7 +224,7 @@ class KnownScenes:
             KeyError: If there is no such scene.
         """
         if self._loaded and (last := next(reversed(self._loaded))) != scene_id:
-            self._loaded[last].measured.release()
+            self._loaded[last].release()
         if scene_id not in self._loaded:
             self._loaded[scene_id] = Known(Measured(self._scenes[scene_id]), naming=self._naming)
             if len(self._loaded) > self._kept:

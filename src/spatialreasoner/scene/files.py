@@ -60,8 +60,8 @@ def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_
 
 
 def depth_png(depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> bytes:
-    """Metres as the bytes of a 16-bit PNG; NaN and what does not fit become 0, no measurement."""
-    units = np.round(np.nan_to_num(depth, nan=0.0) * units_per_metre)
+    """Metres as the bytes of a 16-bit PNG; NaN, infinities and what does not fit become 0, no measurement."""
+    units = np.round(np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0) * units_per_metre)
     units[(units < 0) | (units > 65535)] = 0
     return png(units.astype(np.uint16))
 
