@@ -35,7 +35,7 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
 
     Args:
         source: A folder, or the name of a repository on the Hub.
-        precision: `float32` or `bfloat16`.
+        precision: `float32`, `bfloat16`, or `auto`: as it was saved.
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:
@@ -45,13 +45,16 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from transformers.utils import logging
 
+    from spatialreasoner.models import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
+
     logging.disable_progress_bar()
     if Path(source).is_dir():
         refuse_pickles(source)
+    dtype = precision if precision == "auto" else getattr(torch, precision)
     try:
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=False)
         model = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=getattr(torch, precision), use_safetensors=True, trust_remote_code=False, **options
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
         )
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"cannot load a vision-language model from {str(source)!r}: {error}") from error
