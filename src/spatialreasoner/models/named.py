@@ -12,8 +12,21 @@ from spatialreasoner.search.budget import Price
 from spatialreasoner.search.endpoint import Limits
 from spatialreasoner.types import Scene
 
-FORMS = "a folder, hf:REPO_OR_DIR, api:MODEL@BASE_URL, or scripted:NAME"
+FORMS = "nano, a folder, hf:REPO_OR_DIR, api:MODEL@BASE_URL, or scripted:NAME"
 """The forms a name may have, for help and errors."""
+
+
+NANO = "nano"
+"""The model that ships with the package."""
+
+
+def resolve(name: str) -> str:
+    """Where the model of a name is loaded from: `nano` is a folder of this package, `hf:` is left out."""
+    if name == NANO:
+        from spatialreasoner.nano import WEIGHTS
+
+        return str(WEIGHTS)
+    return name.removeprefix("hf:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +49,7 @@ class WritingConfig:
 
 
 def named_policy(name: str, scenes: Mapping[str, Scene], writing: WritingConfig) -> Policy:
-    """The policy of a name: `scripted:careful`, `hf:REPO_OR_DIR`, `api:MODEL@BASE_URL`, or a model folder.
+    """The policy of a name: `nano`, `scripted:careful`, `hf:REPO_OR_DIR`, `api:MODEL@BASE_URL`, or a model folder.
 
     Args:
         name: The name.
@@ -51,11 +64,11 @@ def named_policy(name: str, scenes: Mapping[str, Scene], writing: WritingConfig)
         from spatialreasoner.models.scripted import scripted
 
         return scripted(rest, scenes)
-    if kind == "hf" or Path(name).is_dir():
+    if kind == "hf" or Path(name).is_dir() or name == NANO:
         from spatialreasoner.models.hf import HfPolicy
 
         return HfPolicy(
-            name,
+            resolve(name),
             temperature=writing.temperature,
             max_new_tokens=writing.max_new_tokens,
             batch_size=writing.batch_size,

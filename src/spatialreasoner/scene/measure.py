@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
+from jaxtyping import Float
 
 from spatialreasoner.errors import SceneError
 from spatialreasoner.scene.files import read_depth
@@ -60,13 +61,16 @@ class Measured:
 
     Args:
         scene: The scene, paths resolved.
+        depth: Its depth, metres, where that is in memory already; by default it is read from its file when needed.
 
     Raises:
         SceneError: If depth, image and masks are not of one size.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, depth: Float[np.ndarray, "h w"] | None = None) -> None:
         self.scene = scene
+        if depth is not None:
+            self.__dict__["_depth"] = depth
         self._clouds: dict[str, Cloud | str] = {}
         self._values: dict[tuple[str, ...], Measurement] = {}
         self._comparisons: dict[tuple[str, str, str], Comparison] = {}

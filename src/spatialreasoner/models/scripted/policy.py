@@ -68,12 +68,7 @@ class ScriptedTeacher:
         facts = self._facts(prompt.image, tuple(region.id for region in prompt.regions), prompt.regions)
         asked = [self.name, self._scenes[prompt.image].id, [region.id for region in prompt.regions]]
         own = Random(_digest([*asked, prompt.request, prompt.prefix, seed, sample]))
-        view = perceive(facts, self._profile, Random(_digest(asked)), own)
-        noticed = bool(prompt.prefix) and adopt(view, prompt.prefix, self._profile, own)
-        written = [stage.name for stage in stages(prompt.prefix)] if prompt.prefix else []
-        done = sum(name.startswith("step ") for name in written)
-        writer = Writer(understand(prompt.request), facts, view, self._profile, own, done=done)
-        text = _opening(writer, written) + _ending(writer, prompt.prefix, done, noticed)
+        text = write_answer(prompt, facts, self._profile, own, question=Random(_digest(asked)))
         read = IMAGE_TOKENS + (len(prompt.request) + len(prompt.prefix)) // 4
         return Completion(text=text, prompt_tokens=read, completion_tokens=len(text) // 4)
 
@@ -83,6 +78,24 @@ class ScriptedTeacher:
         if not regions:
             raise EndpointError(f"{self.name} answers questions about one or two regions; this one names none")
         return gather(_measured(self._scenes[image]), regions[:2])
+
+
+def write_answer(prompt: Prompt, facts: Facts, profile: Profile, rng: Random, *, question: Random | None = None) -> str:
+    """Continue `prompt.prefix` to the end of the answer.
+
+    Args:
+        prompt: What is asked, and what is written already.
+        facts: What is true of its regions.
+        profile: Who writes.
+        rng: Source of this answer's choices and errors.
+        question: Source of the errors that every answer to this question shares; by default `rng`.
+    """
+    view = perceive(facts, profile, question or rng, rng)
+    noticed = bool(prompt.prefix) and adopt(view, prompt.prefix, profile, rng)
+    written = [stage.name for stage in stages(prompt.prefix)] if prompt.prefix else []
+    done = sum(name.startswith("step ") for name in written)
+    writer = Writer(understand(prompt.request), facts, view, profile, rng, done=done)
+    return _opening(writer, written) + _ending(writer, prompt.prefix, done, noticed)
 
 
 @lru_cache(maxsize=32)

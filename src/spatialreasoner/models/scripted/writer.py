@@ -59,12 +59,10 @@ class Writer:
     def description(self) -> str:
         """What the picture shows: each region with its label, and some of what is believed of size and place."""
         sentences = [self._pick(wording.PLACES)]
-        for name, thing in zip(self.names, self.facts.things, strict=True):
+        for k, name in enumerate(self.names):
             if self.rng.random() < self.profile.omit / 2 and name != A:
                 continue
-            sentences.append(
-                self._pick(wording.INTRODUCTIONS).format(a=name, label=_with_article(self._label(thing.label, thing.colour)))
-            )
+            sentences.append(self.introduction(k))
         told = [self._told_size, self._told_place, self._told_nearness, self._told_distance]
         self.rng.shuffle(told)
         sentences += [tell() for tell in told[:3] if self.rng.random() >= self.profile.omit]
@@ -99,6 +97,22 @@ class Writer:
         """A relation that is believed to hold."""
         forms = wording.RELATIONS_HEDGED if self.rng.random() < self.profile.hedge else wording.RELATIONS_FLAT
         return self._pick(forms).format(a=first, b=second, phrase=PHRASES[relation][0])
+
+    def placed(self, k: int, axis: Literal[0, 1]) -> str:
+        """Where a region's middle lies, off the camera's axis."""
+        value = self.view.place[k][axis]
+        side = (("to the right of", "to the left of"), ("above", "below"))[axis][0 if value >= 0 else 1]
+        return self._pick(wording.OFF_AXIS).format(a=self.names[k], v=self.length(abs(value)), side=side)
+
+    def introduction(self, k: int) -> str:
+        """What a region shows."""
+        thing = self.facts.things[k]
+        form = self._pick(wording.INTRODUCTIONS)
+        return form.format(a=self.names[k], label=_with_article(self._label(thing.label, thing.colour)))
+
+    def bearing(self, hour: int) -> str:
+        """Where the second region is, seen from the first, by the clock."""
+        return self._pick(wording.APART["direction"]).format(a=A, b=B, v=hour)
 
     def length(self, metres: float) -> str:
         """A length as this answer writes it.
@@ -153,7 +167,7 @@ class Writer:
         elif relation in {"behind", "front"}:
             tell = self._nearness_told
         else:
-            tell = lambda k: self._placed(k, 0 if relation in {"left", "right"} else 1)  # noqa: E731
+            tell = lambda k: self.placed(k, 0 if relation in {"left", "right"} else 1)  # noqa: E731
         return [Step(title=f"Look at {name}", body=tell(k)) for k, name in enumerate(self.names)]
 
     def _volume_told(self, k: int) -> str:
@@ -170,12 +184,6 @@ class Writer:
             return self.size(self.names[k], "camera", self.view.camera[k])
         which = "farther" if behind == (k == 0) else "nearer"
         return f"The nearest surface of {self.names[k]} is the {which} of the two."
-
-    def _placed(self, k: int, axis: Literal[0, 1]) -> str:
-        """Where a region's middle lies, off the camera's axis."""
-        value = self.view.place[k][axis]
-        side = (("to the right of", "to the left of"), ("above", "below"))[axis][0 if value >= 0 else 1]
-        return self._pick(wording.OFF_AXIS).format(a=self.names[k], v=self.length(abs(value)), side=side)
 
     def _compared(self, relation: Relation, holds: bool) -> str:
         """The two values side by side, where there are numbers to compare."""
@@ -235,7 +243,7 @@ class Writer:
         first, second = self.view.place[0][axis], self.view.place[1][axis]
         metres, sum_ = self._reckon(f"{max(first, second):.2f} - {_signed(min(first, second))}", abs(second - first))
         return [
-            *(Step(title=f"Place {name}", body=self._placed(k, axis)) for k, name in enumerate(self.names)),
+            *(Step(title=f"Place {name}", body=self.placed(k, axis)) for k, name in enumerate(self.names)),
             Step(title="Take the difference", body=f"In metres, {sum_}. {self.apart(kind, metres)}"),
         ], metres
 
@@ -263,16 +271,16 @@ class Writer:
         if self.slip and self.view.said_hour is None:
             hour = (12 - hour) % 12 + 1 if self.rng.random() < 0.6 else (hour + 5) % 12 + 1
         side, depth = ("right", "left")[right < 0], ("behind", "in front of")[ahead < 0]
-        say = self._pick(wording.APART["direction"])
+        said = self.bearing(hour)
         steps = [
             Step(title="Sideways", body=f"{B} is to the {side} of {A}. {self.apart('horizontal_distance', abs(right))}"),
             Step(title="Forward", body=f"{B} is {depth} {A}: in depth, their middles differ by {self.length(abs(ahead))}."),
             Step(
                 title="Find the hour",
-                body=f"That is {angle:.0f} degrees to the {side} of straight ahead. {say.format(a=A, b=B, v=hour)}",
+                body=f"That is {angle:.0f} degrees to the {side} of straight ahead. {said}",
             ),
         ]
-        return self._checked(steps), self._pick(wording.APART["direction"]).format(a=A, b=B, v=hour)
+        return self._checked(steps), self.bearing(hour)
 
     def _reckon(self, expression: str, metres: float) -> tuple[float, str]:
         """A sum and its result, two decimals, wrong where the teacher slips."""

@@ -1,0 +1,55 @@
+"""A nano with random weights, and its processor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from spatialreasoner.nano.configuration import NanoConfig
+from spatialreasoner.nano.modeling import NanoForConditionalGeneration
+from spatialreasoner.nano.processing import END, IMAGE, NUM_REGIONS, PAD, NanoProcessor, region_name, train_tokenizer
+
+
+def build(texts: Iterable[str], *, seed: int = 0) -> tuple[NanoForConditionalGeneration, NanoProcessor]:
+    """A nano that has learned nothing yet.
+
+    Args:
+        texts: What its tokenizer is trained on.
+        seed: Decides the weights.
+    """
+    from transformers import LlamaConfig
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    tokenizer = train_tokenizer(texts)
+    ids = tokenizer.get_vocab()
+    end, pad = ids[END], ids[PAD]
+    config = NanoConfig(
+        text_config=LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=192,
+            intermediate_size=448,
+            num_hidden_layers=6,
+            num_attention_heads=6,
+            num_key_value_heads=6,
+            max_position_embeddings=2048,
+            bos_token_id=None,
+            eos_token_id=end,
+            pad_token_id=pad,
+            tie_word_embeddings=True,
+        ),
+        image_token_id=ids[IMAGE],
+        region_token_ids=[ids[region_name(number)] for number in range(1, NUM_REGIONS + 1)],
+    )
+    square = {"height": config.image_size, "width": config.image_size}
+    processor = NanoProcessor(
+        image_processor=CLIPImageProcessorPil(size=square, do_center_crop=False),
+        tokenizer=tokenizer,
+        num_image_tokens=config.num_image_tokens,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = NanoForConditionalGeneration(config)
+    model.generation_config.eos_token_id = end
+    model.generation_config.pad_token_id = pad
+    return model, processor

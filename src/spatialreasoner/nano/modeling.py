@@ -1,0 +1,280 @@
+"""The nano as a model of transformers: it sees, it reads regions as tokens, and it writes.
+
+`<regionK>` embeds as its own name and, added to it, as what region K of the picture before it looks like: in the question and
+wherever the answer names it. So a region means the same in padded rows, in packed ones, and token by token in `generate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+from transformers import AutoModel, GenerationMixin, PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+
+from spatialreasoner.nano.configuration import NanoConfig
+from spatialreasoner.nano.vision import RegionEncoder, Regions, RegionTokens, VisionTower
+
+
+@dataclass
+class NanoModelOutput(BaseModelOutputWithPast):
+    """Hidden states, and what `<regionK>` adds to its name for the last picture of each row [rows regions hidden]."""
+
+    region_vectors: Tensor | None = None
+
+
+@dataclass
+class NanoOutput(CausalLMOutputWithPast):
+    """Logits, the loss where labels are given, and the region vectors that later steps of `generate` need."""
+
+    region_vectors: Tensor | None = None
+
+
+class NanoPreTrainedModel(PreTrainedModel):
+    """What transformers asks of a model; it wants lists."""
+
+    config: NanoConfig
+    config_class = NanoConfig
+    base_model_prefix = "model"
+    input_modalities = ["image", "text"]  # noqa: RUF012
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["LlamaDecoderLayer"]  # noqa: RUF012
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+    _supports_sdpa = True
+    _supports_attention_backend = True
+
+
+class NanoModel(NanoPreTrainedModel):
+    """The nano without its head."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__(config)
+        self.vision_tower = VisionTower(config)
+        self.vision_regions = RegionEncoder(config)
+        self.image_tokens = nn.Linear(4 * config.vision_width, config.text_config.hidden_size)
+        self.region_tokens = RegionTokens(config)
+        self.language_model = AutoModel.from_config(config.text_config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The embeddings of the decoder."""
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the embeddings of the decoder."""
+        self.language_model.set_input_embeddings(value)
+
+    def look(
+        self, pixel_values: Float[Tensor, "images 3 height width"], region_masks: UInt8[Tensor, "images regions height width"]
+    ) -> tuple[Float[Tensor, "images tokens width"], Regions]:
+        """See pictures, and regions on them."""
+        seen = self.vision_tower(pixel_values.to(self.dtype))
+        return seen.tokens, self.vision_regions(seen, region_masks)
+
+    def tell(
+        self, tokens: Float[Tensor, "images tokens width"], regions: Regions
+    ) -> tuple[Float[Tensor, "images tokens hidden"], Float[Tensor, "images regions hidden"]]:
+        """What the decoder reads of pictures (four neighbouring tokens as one) and of their regions."""
+        side = self.config.image_size // 32
+        blocks = tokens.unflatten(1, (side, 2, side, 2)).transpose(2, 3).flatten(3).flatten(1, 2)
+        return self.image_tokens(blocks), self.region_tokens(regions)
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "rows tokens"] | None = None,
+        pixel_values: Float[Tensor, "images 3 height width"] | None = None,
+        region_masks: UInt8[Tensor, "images regions height width"] | None = None,
+        region_vectors: Float[Tensor, "rows regions hidden"] | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Float[Tensor, "rows tokens hidden"] | None = None,
+        **kwargs: Any,
+    ) -> NanoModelOutput:
+        """Read tokens, and pictures in the order of their placeholders.
+
+        Args:
+            input_ids: Tokens.
+            pixel_values: Pictures, in the order of their placeholders.
+            region_masks: The masks of each picture's regions, all zero where there is none; without it there are no regions.
+            region_vectors: What regions look like, for steps of `generate` after the first: of each row's last picture.
+            attention_mask: As for any decoder.
+            position_ids: As for any decoder.
+            past_key_values: As for any decoder.
+            inputs_embeds: Instead of tokens: no pictures and regions are added.
+            kwargs: Further arguments of the decoder.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("expected either input_ids or inputs_embeds")
+        if input_ids is not None:
+            inputs_embeds, region_vectors = self._embed(input_ids, pixel_values, region_masks, region_vectors)
+        outputs = self.language_model(
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
+        return NanoModelOutput(
+            last_hidden_state=outputs.last_hidden_state,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            region_vectors=region_vectors,
+        )
+
+    def _embed(
+        self, input_ids: Tensor, pixel_values: Tensor | None, region_masks: Tensor | None, region_vectors: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Embed tokens with what they show; the second result is what later steps of `generate` need."""
+        if pixel_values is None:
+            embeds = self.get_input_embeddings()(input_ids)
+            if region_vectors is None:
+                return embeds, None
+            rows = torch.arange(len(input_ids), device=input_ids.device)[:, None].expand_as(input_ids)
+            return embeds + self._of_regions(input_ids, rows, region_vectors), region_vectors
+        if region_masks is None:
+            region_masks = pixel_values.new_zeros(len(pixel_values), 1, *pixel_values.shape[-2:], dtype=torch.uint8)
+        images, vectors = self.tell(*self.look(pixel_values, region_masks))
+        return self.embed(input_ids, images, vectors * region_masks.flatten(2).any(-1)[..., None])
+
+    def embed(
+        self,
+        input_ids: Int[Tensor, "rows tokens"],
+        images: Float[Tensor, "images tokens hidden"],
+        vectors: Float[Tensor, "images regions hidden"],
+    ) -> tuple[Float[Tensor, "rows tokens hidden"], Float[Tensor, "rows regions hidden"]]:
+        """Embed tokens: pictures at their placeholders, and at `<regionK>` its name and what it looks like.
+
+        Args:
+            input_ids: Tokens; each picture has a placeholder for each of its tokens.
+            images: What `tell` says of the pictures, in the order of their placeholders.
+            vectors: What it says of their regions; zero for a region that is not there.
+
+        Returns:
+            The embedded tokens, and the vectors of each row's last picture.
+        """
+        places = input_ids == self.config.image_token_id
+        if places.sum() != images.shape[0] * images.shape[1]:
+            raise ValueError(
+                f"expected {images.shape[1]} image tokens for each of {images.shape[0]} pictures; got {int(places.sum())}"
+            )
+        embeds = self.get_input_embeddings()(input_ids)
+        embeds = embeds.masked_scatter(places[..., None], images.to(embeds.dtype))
+        # The picture before each token; -1 before the first
+        before = (places.flatten().cumsum(0) - 1).div(images.shape[1], rounding_mode="floor").view_as(input_ids)
+        last = before[:, -1]
+        kept = vectors[last.clamp(min=0)] * (last >= 0)[:, None, None]
+        return embeds + self._of_regions(input_ids, before, vectors), kept
+
+    def _of_regions(
+        self, input_ids: Tensor, pictures: Int[Tensor, "rows tokens"], vectors: Float[Tensor, "pictures regions hidden"]
+    ) -> Float[Tensor, "rows tokens hidden"]:
+        """What the tokens of regions add to their names; zero for other tokens and for regions that are not given."""
+        names = torch.tensor(self.config.region_token_ids[: vectors.shape[1]], device=input_ids.device)
+        named = input_ids[..., None] == names
+        numbers = named.int().argmax(-1)
+        found = named.any(-1) & (pictures >= 0)
+        return vectors[pictures.clamp(min=0), numbers] * found[..., None]
+
+
+class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
+    """The nano: pictures with regions, and text, in; text out."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__(config)
+        self.model = NanoModel(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The embeddings of the decoder."""
+        return self.model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the embeddings of the decoder."""
+        self.model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """The head."""
+        return self.lm_head
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "rows tokens"] | None = None,
+        pixel_values: Float[Tensor, "images 3 height width"] | None = None,
+        region_masks: UInt8[Tensor, "images regions height width"] | None = None,
+        region_vectors: Float[Tensor, "rows regions hidden"] | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Float[Tensor, "rows tokens hidden"] | None = None,
+        labels: Int[Tensor, "rows tokens"] | None = None,
+        logits_to_keep: int = 0,
+        num_items_in_batch: Tensor | int | None = None,
+        **kwargs: Any,
+    ) -> NanoOutput:
+        """Predict each next token.
+
+        Args:
+            input_ids: As of `NanoModel.forward`, like all that is not named below.
+            pixel_values: As there.
+            region_masks: As there.
+            region_vectors: As there.
+            attention_mask: As there.
+            position_ids: As there.
+            past_key_values: As there.
+            inputs_embeds: As there.
+            labels: What to predict; -100 is left out of the loss.
+            logits_to_keep: Logits of so many last tokens alone; 0 for all.
+            num_items_in_batch: Tokens that the loss is a mean over, where a batch is made of several.
+            kwargs: Further arguments of the decoder.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            pixel_values=pixel_values,
+            region_masks=region_masks,
+            region_vectors=region_vectors,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
+        logits = self.lm_head(outputs.last_hidden_state[:, -logits_to_keep:])
+        loss = None
+        if labels is not None:
+            vocabulary = self.config.text_config.vocab_size
+            loss_function: Any = self.loss_function
+            loss = loss_function(logits=logits, labels=labels, vocab_size=vocabulary, num_items_in_batch=num_items_in_batch)
+        return NanoOutput(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            region_vectors=outputs.region_vectors,
+        )
+
+    def prepare_inputs_for_generation(self, *args: Any, is_first_iteration: bool = False, **kwargs: Any) -> dict[str, Any]:
+        """Pictures and masks are for the first step; what regions look like, for all others."""
+        parent: Any = super()
+        inputs = parent.prepare_inputs_for_generation(*args, is_first_iteration=is_first_iteration, **kwargs)
+        if not is_first_iteration and kwargs.get("use_cache", True):
+            for name in ("pixel_values", "region_masks"):
+                inputs.pop(name, None)
+        return inputs
+
+    def _update_model_kwargs_for_generation(
+        self, outputs: NanoOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        model_kwargs = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
+        if outputs.region_vectors is not None:
+            model_kwargs["region_vectors"] = outputs.region_vectors
+        return model_kwargs

@@ -1,0 +1,401 @@
+"""Make the nano's weights from nothing: `python -m spatialreasoner.nano.pretraining --out DIR`.
+
+Three stages, because a model this small does not learn to see from next-token loss alone:
+
+1. see: the vision tower and the region encoder learn depth, kind, colour, place and size directly;
+2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements, then short and LongCoT answers;
+3. tune: everything together, the vision part at a low rate.
+
+Each stage leaves a checkpoint and is not done again when the command is given again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from spatialreasoner.nano.build import build
+from spatialreasoner.nano.corpus import Corpus, CorpusConfig, Kind, read_corpus, write_corpus
+from spatialreasoner.nano.modeling import NanoForConditionalGeneration
+from spatialreasoner.nano.processing import IMAGE, NanoProcessor
+from spatialreasoner.nano.vision import Regions
+from spatialreasoner.progress import stage
+from spatialreasoner.records import write_config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """A stage's optimization.
+
+    Attributes:
+        steps: Optimizer steps.
+        batch: Pictures (see), or rows (read, tune), of one step.
+        rate: Peak learning rate of what is new in this stage.
+        vision: Learning rate of the vision part; 0 leaves it alone.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    vision: float = 0.0
+
+
+def optimizer_of(model: nn.Module, rates: Rates, vision: Sequence[nn.Module]) -> tuple[torch.optim.Optimizer, Any]:
+    """AdamW without decay of vectors, warm-up over a thirtieth of the steps, then a cosine to a hundredth."""
+    seeing = {id(parameter) for module in vision for parameter in module.parameters()}
+    groups: list[dict[str, Any]] = []
+    for rate, members in ((rates.vision, True), (rates.rate, False)):
+        chosen = [p for p in model.parameters() if (id(p) in seeing) == members]
+        for parameter in chosen:
+            parameter.requires_grad = rate > 0
+        if rate > 0:
+            groups += [
+                {"params": [p for p in chosen if p.ndim >= 2], "lr": rate, "weight_decay": 0.05},
+                {"params": [p for p in chosen if p.ndim < 2], "lr": rate, "weight_decay": 0.0},
+            ]
+    warmup = max(1, rates.steps // 30)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.01 + 0.495 * (1 + math.cos(math.pi * (step - warmup) / max(1, rates.steps - warmup)))
+
+    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.98))
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+# Stage 1: see
+
+
+def pictures(corpus: Corpus, indices: np.ndarray, processor: NanoProcessor) -> tuple[Tensor, Tensor]:
+    """Pixel values and region masks of some rooms."""
+    mean, std = (
+        torch.tensor(each)[:, None, None]
+        for each in (processor.image_processor.image_mean, processor.image_processor.image_std)
+    )
+    values = torch.from_numpy(corpus.image[indices]).permute(0, 3, 1, 2).float() / 255
+    owner = torch.from_numpy(corpus.owner[indices])
+    numbers = torch.arange(1, corpus.words.shape[1] + 1, dtype=torch.uint8)
+    masks = (owner[:, None] == numbers[:, None, None]).to(torch.uint8)
+    return (values - mean) / std, masks
+
+
+def see_loss(
+    model: NanoForConditionalGeneration, corpus: Corpus, indices: np.ndarray, processor: NanoProcessor, *, flip: bool
+) -> dict[str, Tensor]:
+    """Losses of dense depth, of the estimates, and of kinds and colours."""
+    values, masks = pictures(corpus, indices, processor)
+    depth = torch.from_numpy(corpus.depth[indices]).float()
+    truth = torch.from_numpy(corpus.truth[indices]).clone()
+    words = torch.from_numpy(corpus.words[indices]).long()
+    if flip:  # a room and its mirror image are as likely
+        values, masks, depth = values.flip(-1), masks.flip(-1), depth.flip(-1)
+        truth[..., 0] = -truth[..., 0]
+    seen = model.model.vision_tower(values)
+    regions = model.model.vision_regions(seen, masks)
+    there = (words[..., 0] >= 0) & (masks.flatten(2).sum(-1) >= 16)
+    x, y, z, *sizes = truth.unbind(-1)
+    wanted = torch.stack([x / z, y / z, z.log(), *(size.log() for size in sizes)], dim=-1)[there]
+    estimates = regions.estimates.float()[there]
+    errors = functional.smooth_l1_loss(estimates, wanted, beta=0.1, reduction="none").mean(0) / 0.1
+    features = regions.features[there]
+    return {
+        "depth": functional.l1_loss(seen.log_depth.float(), depth),
+        "place": errors[:3].mean(),
+        "size": errors[3:].mean(),
+        "kind": functional.cross_entropy(model.model.vision_regions.kind(features).float(), words[there][:, 0]),
+        "colour": functional.cross_entropy(model.model.vision_regions.colour(features).float(), words[there][:, 1]),
+        "error": (estimates - wanted).abs().detach().mean(0),
+    }
+
+
+SEE_WEIGHTS: Mapping[str, float] = {"depth": 2.0, "place": 1.0, "size": 1.0, "kind": 0.3, "colour": 0.3}
+
+
+def see(
+    model: NanoForConditionalGeneration, processor: NanoProcessor, corpus: Corpus, rates: Rates, *, seed: int, log: Any
+) -> None:
+    """Stage 1."""
+    vision = [model.model.vision_tower, model.model.vision_regions]
+    both = nn.ModuleList(vision).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    optimizer, schedule = optimizer_of(both, rates, [])
+    rng = np.random.default_rng(seed)
+    order = _endless(len(corpus.image), rng)
+    with stage("learn to see", rates.steps) as advance:
+        for step in range(rates.steps):
+            indices = np.sort(np.fromiter(order, int, rates.batch))
+            with torch.autocast("cpu", torch.bfloat16):
+                losses = see_loss(model, corpus, indices, processor, flip=bool(rng.integers(2)))
+            loss = sum(weight * losses[name] for name, weight in SEE_WEIGHTS.items())
+            _step(loss, both, optimizer, schedule)
+            log("see", step, {name: value.detach().tolist() for name, value in losses.items()})
+            advance(step + 1)
+
+
+def _step(loss: Any, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
+    optimizer.step()
+    schedule.step()
+
+
+def _endless(count: int, rng: np.random.Generator) -> Iterator[int]:
+    while True:
+        yield from rng.permutation(count).tolist()
+
+
+# Stages 2 and 3: read, tune
+
+SHARES: Mapping[str, Mapping[Kind, float]] = {
+    "first": {"statements": 0.7, "short": 0.15, "reasoned": 0.15},
+    "then": {"statements": 0.15, "short": 0.15, "reasoned": 0.7},
+}
+"""Which texts are read: statements first, which are dense in numbers."""
+
+SPREAD = 0.06
+"""How far, as a share, a number may be off and still count as nearly right: targets are spread over its neighbours."""
+
+LEADING, TRAILING = 1.5, 0.25
+"""Weights of the first two digits of a number, and of those that follow, which are hardly ever to be known."""
+
+
+class Numbers:
+    """Which tokens are numbers, and how near they are to each other.
+
+    Args:
+        processor: Whose tokens.
+    """
+
+    def __init__(self, processor: NanoProcessor) -> None:
+        vocabulary: dict[str, int] = processor.tokenizer.get_vocab()
+        leading = {token: index for token, index in vocabulary.items() if re.fullmatch(r"0\.\d\d|[1-9]\.\d|\d\d", token)}
+        self.ids = torch.tensor(sorted(leading.values()))
+        self.place = torch.full((len(vocabulary),), -1)
+        self.place[self.ids] = torch.arange(len(self.ids))
+        self.trailing = torch.zeros(len(vocabulary), dtype=torch.bool)
+        self.trailing[[index for token, index in vocabulary.items() if re.fullmatch(r"\.\d\d|\d", token)]] = True
+        names = {index: token for token, index in leading.items()}
+        values = torch.tensor([float(names[int(index)]) for index in self.ids])
+        distances = (values[None] - values[:, None]) / (SPREAD * values[:, None] + 0.01)
+        self.nearness = torch.softmax(-0.5 * distances**2, dim=-1)
+
+    def loss(self, logits: Tensor, labels: Tensor, exact: Tensor) -> Tensor:
+        """Mean loss of tokens.
+
+        Args:
+            logits: Of each token [tokens vocabulary].
+            labels: The right ones [tokens].
+            exact: Which of them have no neighbours to spread over, hours among them [tokens].
+        """
+        logps = logits.float().log_softmax(-1)
+        losses = -logps.gather(1, labels[:, None])[:, 0]
+        spread = (self.place[labels] >= 0) & ~exact
+        losses = losses.masked_scatter(
+            spread, -(logps[spread][:, self.ids] * self.nearness[self.place[labels[spread]]]).sum(-1)
+        )
+        # Digits that stand alone, such as hours and numbers of steps, are no trailing ones
+        follows = self.trailing[labels] & functional.pad(self.place[labels] >= 0, (1, 0))[:-1]
+        weights = torch.where(spread, LEADING, torch.where(follows, TRAILING, 1.0))
+        return (losses * weights).sum() / weights.sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A row of text as tokens.
+
+    Attributes:
+        scene: Number of the room.
+        regions: Numbers of its two regions, `<region1>` first; twice the same where there is but one.
+        ids: Tokens of prompt and answer.
+        prompt: How many of them are the prompt's.
+        exact: Which of them are numbers that stand for themselves.
+    """
+
+    scene: int
+    regions: tuple[int, int]
+    ids: list[int]
+    prompt: int
+    exact: list[bool]
+
+
+def encode_rows(corpus: Corpus, processor: NanoProcessor) -> dict[Kind, list[Reading]]:
+    """All texts of the corpus as tokens, by kind."""
+    readings: dict[Kind, list[Reading]] = {"statements": [], "short": [], "reasoned": []}
+    image = IMAGE * processor.num_image_tokens
+    for scene, rows in enumerate(corpus.rows):
+        for row in rows:
+            prompt = processor.tokenizer(f"<|user|>{image}{row.request}<|end|><|assistant|>")["input_ids"]
+            answer = processor.tokenizer(f"{row.answer}<|end|>", return_offsets_mapping=True)
+            exact = [row.answer[end : end + 8] == " o'clock" for _, end in answer["offset_mapping"]]
+            readings[row.kind].append(
+                Reading(
+                    scene=scene, regions=(row.regions[0], row.regions[-1]),
+                    ids=prompt + answer["input_ids"], prompt=len(prompt), exact=[False] * len(prompt) + exact,
+                )
+            )  # fmt: skip
+    return readings
+
+
+def batches(readings: Mapping[Kind, Sequence[Reading]], rates: Rates, rng: np.random.Generator) -> Iterator[list[Reading]]:
+    """Batches of rows of about one length, for all steps."""
+    streams = {kind: (rows[index] for index in _endless(len(rows), rng)) for kind, rows in readings.items()}
+    pool = 16
+    for first in range(0, rates.steps, pool):
+        shares = SHARES["first" if first < 0.4 * rates.steps else "then"]
+        kinds = rng.choice(list(shares), size=pool * rates.batch, p=list(shares.values()))
+        rows = sorted((next(streams[kind]) for kind in kinds), key=lambda row: len(row.ids))
+        for start in rng.permutation(pool)[: rates.steps - first]:
+            yield rows[start * rates.batch : (start + 1) * rates.batch]
+
+
+class Memory:
+    """What the vision part, fixed for now, sees in every room that has texts.
+
+    Args:
+        model: The nano.
+        corpus: The rooms.
+        processor: Its processor.
+    """
+
+    def __init__(self, model: NanoForConditionalGeneration, corpus: Corpus, processor: NanoProcessor) -> None:
+        parts: list[tuple[Tensor, ...]] = []
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            for start in range(0, len(corpus.rows), 250):
+                tokens, regions = model.model.look(*pictures(corpus, np.arange(start, start + 250), processor))
+                parts.append((tokens.bfloat16(), regions.features.bfloat16(), regions.estimates.float()))
+        self.tokens, self.features, self.estimates = (torch.cat(each) for each in zip(*parts, strict=True))
+
+    def __call__(self, rows: Sequence[Reading]) -> tuple[Tensor, Regions]:
+        """What is seen in the rooms of some rows, their own regions first."""
+        scenes = torch.tensor([row.scene for row in rows])
+        numbers = torch.tensor([row.regions for row in rows])
+        return self.tokens[scenes], Regions(self.features[scenes[:, None], numbers], self.estimates[scenes[:, None], numbers])
+
+
+def read_loss(
+    model: NanoForConditionalGeneration, rows: Sequence[Reading], tokens: Tensor, regions: Regions, numbers: Numbers
+) -> Tensor:
+    """The loss of answers, given what is seen."""
+    ids = pad_sequence([torch.tensor(row.ids) for row in rows], batch_first=True)
+    lengths = torch.tensor([[row.prompt, len(row.ids)] for row in rows])
+    exact = pad_sequence([torch.tensor(row.exact) for row in rows], batch_first=True)
+    embeds, _ = model.model.embed(ids, *model.model.tell(tokens, regions))
+    hidden = model.model(inputs_embeds=embeds).last_hidden_state  # causal: padding on the right is never seen
+    places = torch.arange(ids.shape[1])
+    answers = ((places >= lengths[:, :1]) & (places < lengths[:, 1:]))[:, 1:]
+    return numbers.loss(model.lm_head(hidden[:, :-1][answers]), ids[:, 1:][answers], exact[:, 1:][answers])
+
+
+def read(
+    model: NanoForConditionalGeneration, processor: NanoProcessor, corpus: Corpus, rates: Rates, *, seed: int, log: Any
+) -> None:
+    """Stage 2, the vision part as it is; or stage 3, where it has a rate of its own."""
+    name = "tune" if rates.vision else "read"
+    vision = [model.model.vision_tower, model.model.vision_regions]
+    optimizer, schedule = optimizer_of(model, rates, vision)
+    numbers, readings = Numbers(processor), encode_rows(corpus, processor)
+    memory = None if rates.vision else Memory(model, corpus, processor)
+    rng = np.random.default_rng(seed)
+    with stage(f"learn to {name}", rates.steps) as advance:
+        for step, rows in enumerate(batches(readings, rates, rng)):
+            with torch.autocast("cpu", torch.bfloat16):
+                seen = memory(rows) if memory else _look(model, corpus, rows, processor)
+                loss = read_loss(model, rows, *seen, numbers)
+            _step(loss, model, optimizer, schedule)
+            log(name, step, {"loss": loss.item()})
+            advance(step + 1)
+
+
+def _look(
+    model: NanoForConditionalGeneration, corpus: Corpus, rows: Sequence[Reading], processor: NanoProcessor
+) -> tuple[Tensor, Regions]:
+    """What is seen in the rooms of some rows, with gradients."""
+    values, masks = pictures(corpus, np.array([row.scene for row in rows]), processor)
+    numbers = torch.tensor([row.regions for row in rows])
+    return model.model.look(values, masks[torch.arange(len(rows))[:, None], numbers])
+
+
+# The whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """What the nano's weights are made with.
+
+    Attributes:
+        seed: Decides the first weights and the order of everything; the rooms are always those of `corpus.SEED`.
+        corpus: The rooms.
+        see: Stage 1.
+        read: Stage 2.
+        tune: Stage 3.
+    """
+
+    seed: int = 0
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    see: Rates = field(default_factory=lambda: Rates(steps=1300, batch=64, rate=1.5e-3))
+    read: Rates = field(default_factory=lambda: Rates(steps=1400, batch=32, rate=2e-3))
+    tune: Rates = field(default_factory=lambda: Rates(steps=500, batch=32, rate=5e-4, vision=5e-5))
+
+
+def pretrain(config: PretrainConfig, out: Path) -> Path:
+    """Make the rooms and go through the stages; what is there already is not done again.
+
+    Returns:
+        The folder of the finished model, `OUT/nano`, in half precision.
+    """
+    write_config(out, "nano pretraining", config, name="pretraining.json")
+    write_corpus(config.corpus, out / "corpus")
+    corpus = read_corpus(out / "corpus")
+    texts = [text for rows in corpus.rows[:3000] for row in rows for text in (row.request, row.answer)]
+    model, processor = build(texts, seed=config.seed)
+    told = corpus._replace(rows=corpus.rows[: config.corpus.told])
+    with (out / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+
+        def log(name: str, step: int, values: Mapping[str, Any]) -> None:
+            metrics.write(json.dumps({"stage": name, "step": step, **values}) + "\n")
+
+        for name, rates, learn, rooms in (
+            ("see", config.see, see, corpus),
+            ("read", config.read, read, told),
+            ("tune", config.tune, read, told),
+        ):
+            if (out / name / "processor_config.json").is_file():  # saved last
+                model = NanoForConditionalGeneration.from_pretrained(out / name, dtype=torch.float32)
+                continue
+            learn(model.train(), processor, rooms, rates, seed=config.seed, log=log)
+            _save(model, processor, out / name)
+    _save(model.eval().requires_grad_(True).half(), processor, out / "nano")
+    return out / "nano"
+
+
+def _save(model: NanoForConditionalGeneration, processor: NanoProcessor, folder: Path) -> None:
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Where the rooms, the checkpoints and the finished model go.")],
+    seed: Annotated[int, typer.Option(help="Decides the first weights and the order of everything.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
+) -> None:
+    """Make the weights of the nano from nothing."""
+    if threads:
+        torch.set_num_threads(threads)
+    typer.echo(pretrain(PretrainConfig(seed=seed), out))
+
+
+if __name__ == "__main__":
+    typer.run(main)

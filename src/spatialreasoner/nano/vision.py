@@ -1,0 +1,172 @@
+"""How the nano sees: a small hybrid of convolutions and a transformer, and an encoder that looks at one region.
+
+The tower keeps two maps of a picture: a fine one, a cell for 8 x 8 pixels, that says what is where, and tokens, one for
+16 x 16 pixels, that have seen the whole picture. The region encoder pools the fine map under a mask, adds the mask's own
+geometry, looks around among the tokens, and estimates where the region is and how large, in metres. Its estimates have a
+meaning of their own, so that they can be taught directly and read by the decoder.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spatialreasoner.nano.configuration import NanoConfig
+
+FINE = 8
+"""Side of a cell of the fine map, pixels."""
+
+ESTIMATES = ("x / z", "y / z", "log z", "log width", "log height", "log depth")
+"""What the region encoder estimates: the middle of the region's box in the levelled camera frame (x right, y down, z forward)
+and the box's extents, metres."""
+
+
+class Seen(NamedTuple):
+    """A picture as the tower sees it.
+
+    Attributes:
+        fine: What is where, with the context of the whole picture.
+        tokens: The transformer's tokens, row by row.
+        log_depth: Logarithm of the depth in metres at each cell of a grid with cells of 4 x 4 pixels.
+    """
+
+    fine: Float[Tensor, "images width cells cells"]
+    tokens: Float[Tensor, "images tokens width"]
+    log_depth: Float[Tensor, "images grid grid"]
+
+
+class Regions(NamedTuple):
+    """Regions as the encoder sees them.
+
+    Attributes:
+        features: What they look like.
+        estimates: `ESTIMATES` of each.
+    """
+
+    features: Float[Tensor, "images regions width"]
+    estimates: Float[Tensor, "images regions 6"]
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, fields: Float[Tensor, "images width rows columns"]) -> Float[Tensor, "images width rows columns"]:
+        """Refine the map."""
+        return fields + self.second(functional.gelu(self.first(self.norm(fields))))
+
+
+class VisionTower(nn.Module):
+    """Picture to `Seen`."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        fine, width = config.fine_width, config.vision_width
+        patches = (config.image_size // (2 * FINE)) ** 2
+        self.stem = nn.Sequential(nn.Conv2d(3, fine // 2, 4, stride=4), *(Residual(fine // 2) for _ in range(2)))
+        self.cells = nn.Sequential(nn.Conv2d(fine // 2, fine, 2, stride=2), *(Residual(fine) for _ in range(3)))
+        self.patches = nn.Conv2d(fine, width, 2, stride=2)
+        self.position = nn.Parameter(0.02 * torch.randn(patches, width))
+        layer = nn.TransformerEncoderLayer(
+            width, config.vision_heads, 3 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.transformer = nn.TransformerEncoder(layer, config.vision_layers, nn.LayerNorm(width), enable_nested_tensor=False)
+        self.context = nn.ConvTranspose2d(width, fine, 2, stride=2)
+        self.fuse = Residual(fine)
+        self.depth = nn.Conv2d(fine, 4, 1)
+
+    def forward(self, pixel_values: Float[Tensor, "images 3 height width"]) -> Seen:
+        """Look at pictures."""
+        cells = self.cells(self.stem(pixel_values))
+        patches = self.patches(cells)
+        tokens = self.transformer(patches.flatten(2).transpose(1, 2) + self.position)
+        fine = self.fuse(cells + self.context(tokens.transpose(1, 2).reshape(patches.shape)))
+        return Seen(fine, tokens, functional.pixel_shuffle(self.depth(fine), 2).squeeze(1))
+
+
+class RegionEncoder(nn.Module):
+    """Masks on a picture to `Regions`."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        width = config.vision_width
+        self.pooled = nn.Sequential(
+            nn.Linear(config.fine_width + 1 + _GEOMETRY * _WAVES, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.look = nn.MultiheadAttention(width, config.vision_heads, batch_first=True)
+        self.think = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.estimate = nn.Linear(width, len(ESTIMATES))
+        self.kind = nn.Linear(width, config.num_kinds)
+        self.colour = nn.Linear(width, config.num_colours)
+
+    def forward(self, seen: Seen, masks: UInt8[Tensor, "images regions height width"]) -> Regions:
+        """Look at regions; an empty mask is a region of no size, which nobody asks about."""
+        area = masks.to(seen.fine.dtype)
+        coverage = functional.avg_pool2d(area, FINE)
+        weights = coverage / coverage.sum((2, 3), keepdim=True).clamp(min=1e-4)
+        pooled = torch.einsum("nrhw,nchw->nrc", weights, seen.fine)
+        log_depth = functional.avg_pool2d(seen.log_depth, 2)[:, None]
+        depth = (weights * log_depth).sum((2, 3))[..., None]
+        features = self.pooled(torch.cat([pooled, depth, _waves(_geometry(area))], dim=-1))
+        features = features + self.look(self.norm(features), seen.tokens, seen.tokens, need_weights=False)[0]
+        features = features + self.think(features)
+        # What is added to the depth under the mask, which the tower knows, is small
+        estimates = self.estimate(features)
+        return Regions(features, torch.cat([estimates[..., :2], estimates[..., 2:] + depth], dim=-1))
+
+
+class RegionTokens(nn.Module):
+    """`Regions` to what the decoder reads at `<region1>`, `<region2>`, ..."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        width = config.text_config.hidden_size
+        self.layers = nn.Sequential(
+            nn.Linear(config.vision_width + _READABLE * _WAVES, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, regions: Regions) -> Float[Tensor, "images regions hidden"]:
+        """Write features and estimates so that a decoder can read them: metres, logarithms, and waves of both."""
+        across, up, log_z = regions.estimates[..., :3].unbind(-1)
+        sizes = regions.estimates[..., 3:]
+        z = log_z.clamp(-3, 4).exp()
+        metres = [across * z, up * z, z, *sizes.clamp(-5, 3).exp().unbind(-1)]
+        logarithms = [log_z, *sizes.unbind(-1), sizes.sum(-1)]
+        readable = torch.stack([*metres, *logarithms], dim=-1)
+        return self.layers(torch.cat([regions.features, _waves(readable)], dim=-1))
+
+
+_GEOMETRY, _READABLE = 11, 11
+_OCTAVES = 5
+_WAVES = 2 * _OCTAVES + 1
+
+
+def _geometry(area: Float[Tensor, "images regions height width"]) -> Float[Tensor, "images regions 11"]:
+    """Box, middle, spread and area of masks, shares of the picture's side."""
+    steps = torch.linspace(0.0, 1.0, area.shape[-1], device=area.device, dtype=area.dtype)
+    columns, rows = area.amax(2), area.amax(3)
+    total = area.sum((2, 3)).clamp(min=1.0)
+    x, y = (area.sum(2) * steps).sum(-1) / total, (area.sum(3) * steps).sum(-1) / total
+    spread_x = ((area.sum(2) * steps**2).sum(-1) / total - x**2).clamp(min=0).sqrt()
+    spread_y = ((area.sum(3) * steps**2).sum(-1) / total - y**2).clamp(min=0).sqrt()
+    right, bottom = (columns * steps).amax(-1), (rows * steps).amax(-1)
+    left, top = 1 - (columns * (1 - steps)).amax(-1), 1 - (rows * (1 - steps)).amax(-1)
+    size = (total.sqrt() / area.shape[-1], right - left, bottom - top)
+    return torch.stack([left, top, right, bottom, x, y, spread_x, spread_y, *size], dim=-1)
+
+
+def _waves(values: Float[Tensor, "*axes values"]) -> Float[Tensor, "*axes waves"]:
+    """Values beside their sines and cosines at `_OCTAVES` octaves, so that small differences are easily told."""
+    angles = values[..., None] * (math.pi / 2) * 2.0 ** torch.arange(_OCTAVES, device=values.device)
+    return torch.cat([values, angles.sin().flatten(-2), angles.cos().flatten(-2)], dim=-1)

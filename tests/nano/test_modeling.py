@@ -1,0 +1,86 @@
+"""The nano on its own: what regions change, and that every way to run it gives the same numbers."""
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+
+from spatialreasoner.nano import NanoForConditionalGeneration
+from spatialreasoner.nano.processing import IMAGE
+
+QUESTION = f"<|user|>{IMAGE}How far apart are <region1> and <region2>?<|end|><|assistant|>"
+
+
+def logits_of(nano, images, texts):
+    batch = nano[1](images=images, text=texts, padding=True)
+    with torch.inference_mode():
+        return nano[0](**batch).logits
+
+
+def test_regions_speak_through_their_tokens_alone(nano, picture):
+    here, there = picture(boxes=((0, 0, 40, 40),)), picture(boxes=((60, 30, 110, 80),))
+    named, unnamed = f"{IMAGE}<region1> is ", f"{IMAGE}How far"
+    assert torch.equal(logits_of(nano, [here], [unnamed]), logits_of(nano, [there], [unnamed]))
+    assert not torch.allclose(logits_of(nano, [here], [named])[0, -1], logits_of(nano, [there], [named])[0, -1])
+
+
+def test_swapped_regions_swap_what_their_names_mean(nano, picture):
+    boxes = ((0, 0, 40, 40), (60, 30, 110, 80))
+    embeds = []
+    for order in (boxes, boxes[::-1]):
+        batch = nano[1](images=[picture(boxes=order)], text=[IMAGE])
+        with torch.inference_mode():
+            embeds.append(nano[0].model.tell(*nano[0].model.look(batch["pixel_values"], batch["region_masks"]))[1][0])
+    torch.testing.assert_close(embeds[0], embeds[1].flip(0))
+
+
+def test_rows_of_a_batch_do_not_mix(nano, picture):
+    pictures, texts = [picture(1), picture(2)], [QUESTION, QUESTION + "It is <region2>"]
+    together = logits_of(nano, [[each] for each in pictures], texts)
+    for row, (one, text) in enumerate(zip(pictures, texts, strict=True)):
+        torch.testing.assert_close(together[row, -1], logits_of(nano, [one], [text])[0, -1], atol=1e-5, rtol=1e-4)
+
+
+def test_two_pictures_in_one_row_have_regions_of_their_own(nano, picture):
+    first, second = picture(1), picture(2)
+    text = f"{IMAGE}<region1>{IMAGE}<region1>"
+    batch = nano[1](images=[[first, second]], text=[text])
+    model = nano[0].model
+    with torch.inference_mode():
+        images, vectors = model.tell(*model.look(batch["pixel_values"], batch["region_masks"]))
+        embeds, last = model.embed(batch["input_ids"], images, vectors)
+    named = batch["input_ids"][0] == nano[0].config.region_token_ids[0]
+    names = model.get_input_embeddings()(batch["input_ids"][0, named])
+    torch.testing.assert_close(embeds[0, named] - names, vectors[:, 0], atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(last[0], vectors[1])
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_generation_with_a_cache_equals_without(nano, picture, rows):
+    batch = nano[1](images=[[picture(seed)] for seed in range(rows)], text=[QUESTION] * rows, padding=True)
+    end = nano[0].config.region_token_ids[1]  # no end: names of regions are written over and over below
+    written = []
+    for cached in (True, False):
+        config = GenerationConfig(max_new_tokens=12, do_sample=False, use_cache=cached, pad_token_id=0, eos_token_id=None)
+        only = nano[0].config.region_token_ids[:2] + list(range(300, 320))
+        allowed = lambda _row, _ids, only=only: only  # noqa: E731
+        ids = nano[0].generate(**batch, generation_config=config, prefix_allowed_tokens_fn=allowed)
+        written.append(ids[:, batch["input_ids"].shape[1] :])
+    assert torch.equal(*written)
+    assert end  # the names were allowed
+
+
+def test_it_is_saved_and_loaded_by_the_auto_classes(nano, picture, tmp_path):
+    nano[0].save_pretrained(tmp_path)
+    nano[1].save_pretrained(tmp_path)
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    processor = AutoProcessor.from_pretrained(tmp_path)
+    assert isinstance(model, NanoForConditionalGeneration)
+    assert model.lm_head.weight is model.get_input_embeddings().weight
+    torch.testing.assert_close(logits_of((model, processor), [picture()], [QUESTION]), logits_of(nano, [picture()], [QUESTION]))
+    assert not list(tmp_path.glob("*.bin"))
+
+
+def test_pictures_and_placeholders_must_agree(nano, picture):
+    batch = nano[1](images=[picture()], text=[IMAGE])
+    with pytest.raises(ValueError, match="image tokens"):
+        nano[0](input_ids=batch["input_ids"][:, :-1], pixel_values=batch["pixel_values"])

@@ -1,0 +1,70 @@
+"""Numbers as tokens, and pictures as squares."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spatialreasoner.errors import SceneError
+from spatialreasoner.nano.processing import IMAGE
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("0.57", ["0.57"]),
+        ("1.23", ["1.2", "3"]),
+        ("36.22", ["36", ".22"]),
+        ("117", ["11", "7"]),
+        ("0.165", ["0.16", "5"]),
+        ("0.3048", ["0.30", "48"]),
+        ("5", ["5"]),
+        ("-0.42", ["-", "0.42"]),
+    ],
+)
+def test_the_first_two_digits_are_one_token(nano, text, tokens):
+    tokenizer = nano[1].tokenizer
+    assert [tokenizer.decode([token]) for token in tokenizer(text)["input_ids"]] == tokens
+
+
+@given(st.text(max_size=60))
+def test_any_text_survives(nano, text):
+    tokenizer = nano[1].tokenizer
+    text = text.replace("<|", "")  # special tokens are no text
+    decoded = tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"], clean_up_tokenization_spaces=False)
+    assert decoded == text
+
+
+def test_regions_are_one_token_each_and_are_written_out(nano):
+    tokenizer = nano[1].tokenizer
+    ids = tokenizer("<region1> is left of <region16>.")["input_ids"]
+    assert {nano[0].config.region_token_ids[0], nano[0].config.region_token_ids[15]} <= set(ids)
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "<region1> is left of <region16>."
+
+
+def test_masks_lie_where_they_do_on_the_picture(nano, picture):
+    batch = nano[1](images=[picture(boxes=((0, 0, 60, 90),))], text=[IMAGE])
+    mask = batch["region_masks"][0, 0]
+    assert batch["pixel_values"].shape == (1, 3, 128, 128)
+    assert mask.shape == (128, 128)
+    # 120 x 90 lies in the middle of a square of 120: rows 16 to 112 of 128
+    assert mask[18:110, :62].all()
+    assert not mask[:14].any()
+    assert not mask[114:].any()
+    assert not mask[:, 66:].any()
+
+
+def test_a_region_of_one_pixel_is_not_lost(nano, picture):
+    batch = nano[1](images=[picture(boxes=((7, 7, 8, 8),))], text=[IMAGE])
+    assert batch["region_masks"].sum() >= 1
+
+
+def test_fewer_regions_are_padded(nano, picture):
+    one, two = picture(boxes=((0, 0, 9, 9),)), picture()
+    masks = nano[1](images=[[one], [two]], text=[IMAGE, IMAGE], padding=True)["region_masks"]
+    assert masks.shape[:2] == (2, 2)
+    assert not masks[0, 1].any()
+
+
+def test_a_placeholder_too_few_is_refused(nano, picture):
+    with pytest.raises(SceneError, match="placeholder"):
+        nano[1](images=[picture()], text=["Which is left?"])
