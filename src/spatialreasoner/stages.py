@@ -32,6 +32,7 @@ from spatialreasoner.scene.files import check, scene_index
 from spatialreasoner.scene.questions import read_questions, scenes_folder
 from spatialreasoner.search.budget import Budget, BudgetError, Price
 from spatialreasoner.search.display import display
+from spatialreasoner.search.endpoint import Limits
 from spatialreasoner.search.engine import charge_past
 from spatialreasoner.search.journal import Journal
 from spatialreasoner.search.judging import JournalledJudge
@@ -111,7 +112,7 @@ class Workforce:
         from spatialreasoner.rewards.judge import ApiJudge, JudgeConfig
 
         config = JudgeConfig(key_variable=self.writing.key_variable)
-        return {name: JournalledJudge(ApiJudge(name, config)) for name in self.judges}
+        return {name: JournalledJudge(ApiJudge(name, config), _judge_limits(name)) for name in self.judges}
 
     def make_reward(self, judges: Mapping[str, Judge]) -> Reward:
         """Geometry alone, or a panel of geometry helped by each judge."""
@@ -220,13 +221,13 @@ class JudgesConfig:
             ConfigError: If a name has another form, comes twice, or money is limited and no price is known.
             MissingExtraError: If what endpoints need is not installed.
         """
-        from spatialreasoner.rewards.judge import MOST_TOKENS, ApiJudge, JudgeConfig
+        from spatialreasoner.rewards.judge import ApiJudge, JudgeConfig
 
         if len(set(self.names)) < len(self.names):
             raise ConfigError(f"expected judges of different names; got {', '.join(self.names)}")
         config = JudgeConfig(key_variable=self.key_variable)
         judges = {name: ApiJudge(name, config) for name in self.names}
-        limits = {name: replace(limits_of(name, concurrency=self.concurrency), max_tokens=MOST_TOKENS) for name in judges}
+        limits = {name: _judge_limits(name, concurrency=self.concurrency) for name in judges}
         if self.max_cost is not None and all(limit.price == Price() for limit in limits.values()):
             raise ConfigError(
                 f"--max-cost needs a judge whose price is known; of {', '.join(judges)} none is; use --max-tokens"
@@ -236,6 +237,13 @@ class JudgesConfig:
     def budget(self) -> Budget:
         """What may be spent."""
         return Budget(max_calls=self.max_calls, max_tokens=self.max_tokens, max_cost=self.max_cost)
+
+
+def _judge_limits(name: str, *, concurrency: int = 16) -> Limits:
+    """How a judge by name may be used: its requests in flight, the most tokens of one, and their price where it is known."""
+    from spatialreasoner.rewards.judge import MOST_TOKENS
+
+    return replace(limits_of(name, concurrency=concurrency), max_tokens=MOST_TOKENS)
 
 
 def reward(
