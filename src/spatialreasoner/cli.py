@@ -330,6 +330,10 @@ def train(
     model: Annotated[str, typer.Option(help="'tiny' builds a small VLM; else a folder or hf:REPO_OR_DIR.", show_default=False)],
     data: Annotated[Path, typer.Option(help="Rows that 'pairs' wrote.", show_default=False)],
     out: Out,
+    eval_data: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Rows that are not trained on; measured at each checkpoint.", show_default=False),
+    ] = None,
     config: Annotated[Optional[Path], typer.Option(help="A YAML file of settings.", show_default=False)] = None,  # noqa: UP045
     settings: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -339,7 +343,7 @@ def train(
     """Train a vision-language model by SFT, DPO or fine-grained DPO."""
     from spatialreasoner.training.run import train as run
 
-    run(kind, model=model, data=data, out=out, config_file=config, overrides=settings or [])
+    run(kind, model=model, data=data, out=out, eval_data=eval_data, config_file=config, overrides=settings or [])
     typer.echo(f"The model is in {out}")
 
 
@@ -436,9 +440,70 @@ def report(
 
 
 @app.command("app")
-def browse() -> None:
-    """Draw a region and ask, in a browser (not there yet)."""
-    raise ConfigError("the app is not there yet; 'spatialreasoner demo' ends with a report to open in a browser")
+def browse(
+    model: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="A model that may be asked; give it once a model.", show_default="nano"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at; the default lets only this machine in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes one that is free.", min=0, max=65535)] = 7860,
+    depth: Annotated[Optional[str], typer.Option(help="A depth-estimation model of transformers.")] = None,  # noqa: UP045
+    masks: Annotated[Optional[str], typer.Option(help="A SAM model of transformers: regions to click on.")] = None,  # noqa: UP045
+    fov: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Horizontal field of view, degrees, of photos whose EXIF does not tell the focal length."),
+    ] = None,
+    photos: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="An RGB-D folder, or a folder of them, shown as examples; once a folder."),
+    ] = None,
+    runs: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="A run folder whose search trees and preference pairs can be browsed; once a folder."),
+    ] = None,
+    share: Annotated[bool, typer.Option("--share", help="Open a public tunnel: anyone with the address can ask.")] = False,
+    max_new_tokens: NewTokens = 768,
+    key_variable: Key = "OPENAI_API_KEY",
+) -> None:
+    """Draw regions on a picture and ask, in a browser."""
+    from spatialreasoner.app.config import AppConfig
+    from spatialreasoner.app.serve import serve
+
+    serve(
+        AppConfig(
+            models=tuple(model or ["nano"]), host=host, port=port, share=share, depth=depth, masks=masks, field_of_view=fov,
+            photos=tuple(map(str, photos or ())), runs=tuple(map(str, runs or ())), max_new_tokens=max_new_tokens,
+            key_variable=key_variable,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def ask(
+    image: Annotated[Path, typer.Argument(help="A picture.", show_default=False)],
+    question: Annotated[str, typer.Argument(help="The question; <region1> is the first --region.", show_default=False)],
+    region: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="A box x0,y0,x1,y1, an outline 'x,y x,y x,y', or a mask picture; once a region."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="nano, a folder or hf:REPO_OR_DIR, or api:MODEL@BASE_URL.")] = "nano",
+    save_marked: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write the picture with its numbered marks.", show_default=False),
+    ] = None,
+    max_new_tokens: NewTokens = 768,
+    key_variable: Key = "OPENAI_API_KEY",
+) -> None:
+    """Ask one question about one picture; the answer is shown while it is written."""
+    from spatialreasoner.app import terminal
+
+    terminal.ask(
+        terminal.AskConfig(
+            image=str(image), question=question, regions=tuple(region or ()), model=model,
+            save_marked=None if save_marked is None else str(save_marked), max_new_tokens=max_new_tokens,
+            key_variable=key_variable,
+        )
+    )  # fmt: skip
 
 
 COST_WITHOUT_ASKING = 1.0
@@ -485,6 +550,7 @@ def _stop(code: int, *_: object) -> NoReturn:
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "transformers", "trl", "peft", "datasets", "accelerate", "safetensors"), "train"),
     **dict.fromkeys(("openai", "aiolimiter", "tenacity", "genai_prices"), "api"),
+    "gradio": "app",
 }
 """The extra that installs an optional library."""
 

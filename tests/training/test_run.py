@@ -1,10 +1,11 @@
+import importlib.util
 import json
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from spatialreasoner.errors import ConfigError, RecordError, WorkError
+from spatialreasoner.errors import ConfigError, MissingExtraError, RecordError, WorkError
 from spatialreasoner.models.loading import load
 from spatialreasoner.training import callbacks
 from spatialreasoner.training.config import CONFIGS, FdpoConfig, TrainConfig, read_config
@@ -94,6 +95,68 @@ def test_adapters_train_on_half_precision_weights(data, fast, tmp_path):
     assert adapter.popitem()[1].dtype == torch.float32
 
 
+def test_held_out_rows_are_measured_and_the_card_names_the_best(data, fast, tmp_path):
+    for kind in ("sft", "fdpo"):
+        rows = data / ("sft.jsonl" if kind == "sft" else "pairs.jsonl")
+        out = tmp_path / kind
+        train(kind, model="tiny", data=rows, eval_data=rows, out=out, overrides=[*fast, "max_steps=3", "save_steps=1"])
+        measured = [entry for entry in metrics(out) if "eval_loss" in entry]
+        assert [entry["step"] for entry in measured] == [1, 2, 3]
+        best = min(measured, key=lambda entry: entry["eval_loss"])
+        assert (out / f"checkpoint-{best['step']}").is_dir()
+        card = (out / "README.md").read_text()
+        assert f"## Held-out rows, at best (checkpoint-{best['step']})" in card
+        assert f"| eval_loss | {best['eval_loss']:.6g} |" in card
+        assert json.loads((out / "training.json").read_text())["config"]["eval_data"]["rows"] == 6
+    names = {"eval_rewards/margins/description", "eval_rewards/accuracies/reasoning", "eval_rewards/margins"}
+    assert names < measured[0].keys()
+
+
+def dequantized(folder, out):
+    """A copy of a model whose language model's matrices are what four bits keep of them."""
+    functional = pytest.importorskip("bitsandbytes.functional")
+    model, processor = load(folder)
+    for name, weight in model.named_parameters():
+        if "language_model" in name and name.endswith("proj.weight"):
+            packed, state = functional.quantize_4bit(weight.data, quant_type="nf4", compress_statistics=True)
+            weight.data = functional.dequantize_4bit(packed, state).float()
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
+    return out
+
+
+@pytest.mark.parametrize("reference", ["live", "cached"])
+def test_four_bits_train_as_what_they_stand_for(data, fast, tmp_path, reference):
+    options = [*fast, "max_steps=3", "tiny_width=64"]
+    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
+    lora = [*options, "lora_rank=4", "lora_alpha=8", f"reference={reference}"]
+
+    def run(model, name, *more):
+        train("fdpo", model=str(model), data=data / "pairs.jsonl", out=tmp_path / name, overrides=[*lora, *more])
+        return load_file(tmp_path / name / "adapter" / "adapter_model.safetensors")
+
+    run(dequantized(tmp_path / "base", tmp_path / "rounded"), "whole")
+    quantized = run(tmp_path / "base", "quantized", "quantization=4bit")
+    for one, other in zip(metrics(tmp_path / "whole"), metrics(tmp_path / "quantized"), strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], abs=1e-4)
+        assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-3)
+    # what is saved is the base as it was, not as it was rounded, and the adapter
+    base, merged = load(tmp_path / "base")[0].state_dict(), load(tmp_path / "quantized")[0].state_dict()
+    name = next(name for name in base if name.endswith("language_model.layers.0.self_attn.q_proj.weight"))
+    down, up = (quantized[f"base_model.model.{name.removesuffix('.weight')}.lora_{side}.weight"] for side in "AB")
+    torch.testing.assert_close(merged[name], base[name] + 2 * up @ down)
+
+
+def test_four_bits_without_their_library_are_said_by_name(data, fast, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, find=importlib.util.find_spec: None if name == "bitsandbytes" else find(name)
+    )
+    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "base", overrides=[*fast, "max_steps=1"])
+    options = [*fast, "lora_rank=4", "quantization=4bit"]
+    with pytest.raises(MissingExtraError, match=r"needs bitsandbytes.*spatialreasoner\[qlora\]"):
+        train("fdpo", model=str(tmp_path / "base"), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+
+
 def test_an_upload_that_fails_leaves_the_model_whole(data, fast, tmp_path):
     options = [*fast, "max_steps=1", "push_to_hub=nobody/nothing"]
     with pytest.raises(WorkError, match=r"the model is whole in .* could not be uploaded to 'nobody/nothing'"):
@@ -158,6 +221,8 @@ def test_settings_come_from_defaults_file_and_overrides_in_that_order(tmp_path):
         ("sft", "batch_size=two", "setting batch_size"),
         ("sft", "batch_size=0", "batch_size must be greater than 0"),
         ("sft", "seed=[", "not YAML"),
+        ("sft", "quantization=4bit", "quantization=4bit trains adapters.*lora_rank"),
+        ("sft", "quantization=8bit", "setting quantization"),
     ],
 )
 def test_wrong_settings_are_refused_with_a_hint(kind, override, message):

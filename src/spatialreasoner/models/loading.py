@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.errors import ConfigError
+from spatialreasoner.models.processors import load_processor
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -40,11 +41,13 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
 
     Raises:
         ConfigError: If there is no such model, or it could only be read by unpickling or by running its code.
+        MissingExtraError: If its processor needs a library that is not installed.
     """
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
+    from spatialreasoner import nano  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
     from spatialreasoner.models import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
 
     logging.disable_progress_bar()
@@ -52,7 +55,7 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
         refuse_pickles(source)
     dtype = precision if precision == "auto" else getattr(torch, precision)
     try:
-        processor = AutoProcessor.from_pretrained(source, trust_remote_code=False)
+        processor = load_processor(source)
         model = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
         )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from spatialreasoner.errors import ConfigError, MissingExtraError
+from spatialreasoner.errors import ConfigError
+from spatialreasoner.models.processors import image_only, video_settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
@@ -87,13 +88,9 @@ def build(family: str, folder: str | Path, texts: Iterable[str], **options: Any)
 
     Raises:
         ConfigError: If there is no such family.
-        MissingExtraError: If its processor has a video half, and torchvision, which that needs, is not installed.
     """
     from transformers.utils import logging
-    from transformers.utils.import_utils import is_torchvision_available
 
-    if family in _WITH_VIDEO and not is_torchvision_available():
-        raise MissingExtraError(f"saving the processor of {family} needs torchvision: pip install torchvision")
     logging.disable_progress_bar()
     model, processor = make(family, texts, **options)
     model.save_pretrained(folder)
@@ -193,16 +190,6 @@ def _llava(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Processo
     return LlavaForConditionalGeneration(config), processor
 
 
-def _image_only(processor: type[ProcessorMixin]) -> Any:
-    """A processor's class that needs no video half, whose parts need torchvision; pictures are treated alike."""
-
-    def check_argument_for_proper_class(self: Any, name: str, argument: Any) -> Any:
-        return None if argument is None else super(made, self).check_argument_for_proper_class(name, argument)
-
-    made: Any = type(processor.__name__, (processor,), {"check_argument_for_proper_class": check_argument_for_proper_class})
-    return made
-
-
 def _qwen_tokens() -> dict[str, str]:
     return {
         "image_token": "<|image_pad|>",
@@ -241,7 +228,7 @@ def _qwen2_5_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Pro
         },
         **_qwen_ids(tokenizer),
     )
-    processor = _image_only(Qwen2_5_VLProcessor)(
+    processor = image_only(Qwen2_5_VLProcessor, video_settings(None, "qwen2_5_vl"))(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2),
         tokenizer=tokenizer,
         chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
@@ -272,7 +259,7 @@ def _qwen3_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Proce
         },
         **_qwen_ids(tokenizer),
     )
-    processor = _image_only(Qwen3VLProcessor)(
+    processor = image_only(Qwen3VLProcessor, video_settings(None, "qwen3_vl"))(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2, patch_size=14),
         tokenizer=tokenizer,
         chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
@@ -300,7 +287,7 @@ def _llava_onevision(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel
         video_token_index=tokenizer.get_vocab()["<video>"],
         image_grid_pinpoints=pinpoints,
     )
-    processor = _image_only(LlavaOnevisionProcessor)(
+    processor = image_only(LlavaOnevisionProcessor, video_settings(None, "llava_onevision"))(
         image_processor=LlavaOnevisionImageProcessorPil(
             size={"height": size.image, "width": size.image}, image_grid_pinpoints=pinpoints
         ),
@@ -329,7 +316,7 @@ def _internvl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Proce
         image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
         image_seq_length=(size.image // 28) ** 2,
     )
-    processor = _image_only(InternVLProcessor)(
+    processor = image_only(InternVLProcessor, video_settings(None, "internvl"))(
         image_processor=GotOcr2ImageProcessorPil(
             size={"height": size.image, "width": size.image}, crop_to_patches=True, max_patches=2
         ),
@@ -432,5 +419,3 @@ FAMILIES: Mapping[str, Builder] = {
     "gemma3": _gemma3,
 }
 """Makers of each family's tiny model."""
-
-_WITH_VIDEO = {"llava_onevision", "qwen2_5_vl", "qwen3_vl", "internvl"}

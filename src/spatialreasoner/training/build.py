@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib.util
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from accelerate import PartialState
@@ -12,7 +14,9 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 from trl.trainer.sft_config import SFTConfig
 
+from spatialreasoner.errors import ConfigError, MissingExtraError
 from spatialreasoner.models.loading import load
+from spatialreasoner.models.regions import adapter_options
 from spatialreasoner.training.callbacks import MetricsFile, ProgressBar
 from spatialreasoner.training.checks import check, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
@@ -23,12 +27,20 @@ from spatialreasoner.training.sft import SftTrainer
 if TYPE_CHECKING:
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import PreTrainedModel, Trainer
+    from transformers import PreTrainedModel, ProcessorMixin, Trainer
 
 _PREFERENCE_OPTIONS = {each.name for each in fields(FdpoConfig)} - {each.name for each in fields(TrainConfig)}
 
+_LANGUAGE = r".*(language_model|text_model)"
+"""Matches the names of the language model's modules, in every family."""
 
-def build_trainer(kind: Kind, config: TrainConfig, base: str, rows: Dataset, out: Path) -> Trainer:
+_EVALUATION: dict[str, Any] = {"eval_strategy": "steps", "metric_for_best_model": "eval_loss", "greater_is_better": False}
+"""Evaluate whenever a checkpoint is saved, and keep the best one beside the last."""
+
+
+def build_trainer(
+    kind: Kind, config: TrainConfig, base: str, rows: Dataset, out: Path, eval_rows: Dataset | None = None
+) -> Trainer:
     """Load the model, check the rows and set the trainer up.
 
     Args:
@@ -37,6 +49,7 @@ def build_trainer(kind: Kind, config: TrainConfig, base: str, rows: Dataset, out
         base: A folder or repository with the model to start from.
         rows: What `read_sft` or `read_preferences` gave.
         out: Where checkpoints and metrics go.
+        eval_rows: Rows that are held out, or None.
 
     Raises:
         InputError: If the model cannot be loaded, or the rows would train wrongly.
@@ -44,21 +57,24 @@ def build_trainer(kind: Kind, config: TrainConfig, base: str, rows: Dataset, out
     if config.threads:
         torch.set_num_threads(config.threads)
     set_seed(config.seed)
-    # Frozen weights lose nothing by half precision; weights that train keep their small changes in float32
-    model, processor = load(base, precision="bfloat16" if _half(config) and config.lora_rank else "float32")
+    atexit.register(PartialState().destroy_process_group)  # where it is left open, the process that ends last may abort
+    model, processor = _load(base, config)
     if config.freeze_vision:
         _freeze_vision(model)
     encoder = Encoder(processor, max_length=config.max_length or None)
     check(kind, encoder, rows)
+    if eval_rows is not None:
+        check("sft" if kind == "sft" else "dpo", encoder, eval_rows)
     if kind != "sft" and PartialState().is_main_process:
         write_preview(out / "preview.html", encoder, rows)
     common: dict[str, Any] = {
         "processing_class": processor,
         "train_dataset": rows,
-        "peft_config": _adapters(config),
+        "eval_dataset": eval_rows,
+        "peft_config": _adapters(config, model),
         "callbacks": [MetricsFile(out / "metrics.jsonl"), ProgressBar(f"train {kind}")],
     }
-    arguments = _arguments(config, out)
+    arguments = _arguments(config, out) | (_EVALUATION if eval_rows is not None else {})
     if kind == "sft":
         trainer: Trainer = SftTrainer(model, SFTConfig(**arguments), data_collator=SftCollator(encoder), **common)
     else:
@@ -66,7 +82,39 @@ def build_trainer(kind: Kind, config: TrainConfig, base: str, rows: Dataset, out
         options["disable_dropout"] = config.lora_dropout == 0  # TRL would switch the adapters' off as well
         trainer = FDPOTrainer(model, FDPOConfig(loss=kind, **options, **arguments), **common)
     trainer.remove_callback(PrinterCallback)
+    if config.quantization != "none":
+        for parameter in trainer.model.parameters():
+            if parameter.requires_grad:  # TRL rounds adapters on quantized weights to bfloat16, where small steps are lost
+                parameter.data = parameter.data.float()
+    _check_spread(trainer, config, rows)
     return trainer
+
+
+def _check_spread(trainer: Trainer, config: TrainConfig, rows: Dataset) -> None:
+    """Refuse what cannot train where the weights are spread over processes."""
+    if trainer.is_deepspeed_enabled and not config.trust_pickles:
+        raise ConfigError(
+            "DeepSpeed keeps its checkpoints as pickles, which are read only when asked: set trust_pickles=true, or spread the "
+            "model by examples/accelerate/fsdp2.yaml, whose checkpoints hold none"
+        )
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        refuse_mixed_rows(rows)
+
+
+def refuse_mixed_rows(rows: Dataset) -> None:
+    """Refuse rows with and without pictures side by side, for models whose weights are spread over processes.
+
+    A process whose batch has no picture leaves the vision tower out, and the others would wait for its part of the weights.
+
+    Raises:
+        ConfigError: If some rows have pictures and others none.
+    """
+    without = sum(not images for images in rows["images"])
+    if 0 < without < len(rows):
+        raise ConfigError(
+            f"{without} of {len(rows)} rows have no picture: processes that hold parts of the vision tower would wait for "
+            "each other for ever. Give every row a picture, leave these rows out, or train with examples/accelerate/ddp.yaml"
+        )
 
 
 def _arguments(config: TrainConfig, out: Path) -> dict[str, Any]:
@@ -88,6 +136,8 @@ def _arguments(config: TrainConfig, out: Path) -> dict[str, Any]:
         "use_cpu": not cuda,
         "activation_checkpointing": config.gradient_checkpointing,
         "save_steps": config.save_steps,
+        "eval_steps": config.save_steps,
+        "per_device_eval_batch_size": config.batch_size,
         "save_total_limit": config.keep_checkpoints,
         "logging_steps": 1,
         "seed": config.seed,
@@ -99,13 +149,50 @@ def _arguments(config: TrainConfig, out: Path) -> dict[str, Any]:
     }
 
 
+def stored_precision(config: TrainConfig) -> str:
+    """In what weights are kept: frozen ones lose nothing by half precision, those that train keep small changes in float32."""
+    return "bfloat16" if _half(config) and config.lora_rank else "float32"
+
+
+def _quantization(config: TrainConfig) -> dict[str, Any]:
+    """What `load` is told of four-bit weights: the language model's alone, so that pictures are seen as before."""
+    if config.quantization == "none":
+        return {}
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise MissingExtraError(
+            "quantization=4bit needs bitsandbytes, which is not installed: pip install 'spatialreasoner[qlora]'. "
+            "It is fast on CUDA alone; on a CPU it serves to try things out"
+        )
+    from transformers import BitsAndBytesConfig
+
+    dtype = getattr(torch, stored_precision(config))
+    four_bits = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_storage=dtype,  # FSDP spreads weights of one kind alone
+        llm_int8_skip_modules=[f"(?!{_LANGUAGE}).*"],
+    )
+    return {"quantization_config": four_bits}
+
+
+def _load(base: str, config: TrainConfig) -> tuple[PreTrainedModel, ProcessorMixin]:
+    model, processor = load(base, precision=stored_precision(config), **_quantization(config))
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # bitsandbytes packs weights for speed when a model evaluates, and would then train on with wrong gradients
+            cast("Any", module).support_avx512bf16_for_cpu = False
+    return model, processor
+
+
 def _half(config: TrainConfig) -> bool:
     supported = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     return config.precision == "bfloat16" or (config.precision == "auto" and supported)
 
 
-def _adapters(config: TrainConfig) -> LoraConfig | None:
-    """Low-rank adapters on the linear layers of the language model, or None."""
+def _adapters(config: TrainConfig, model: PreTrainedModel) -> LoraConfig | None:
+    """Low-rank adapters on the linear layers of the language model, or None; region tokens train beside them."""
     if not config.lora_rank:
         return None
     from peft import LoraConfig
@@ -114,7 +201,8 @@ def _adapters(config: TrainConfig) -> LoraConfig | None:
         r=config.lora_rank,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
-        target_modules=r".*(language_model|text_model).*\.(q|k|v|o|gate|up|down)_proj",
+        target_modules=rf"{_LANGUAGE}.*\.(q|k|v|o|gate|up|down)_proj",
+        **adapter_options(model),
     )
 
 

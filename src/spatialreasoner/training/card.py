@@ -12,7 +12,14 @@ _TITLES = {"sft": "Supervised fine-tuning", "dpo": "Direct preference optimizati
 
 
 def write_card(
-    folder: Path, *, kind: str, base: str, data: Mapping[str, Any], config: Mapping[str, Any], metrics: Mapping[str, Any]
+    folder: Path,
+    *,
+    kind: str,
+    base: str,
+    data: Mapping[str, Any],
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    best: Mapping[str, Any],
 ) -> None:
     """Write `README.md` into a model's folder.
 
@@ -23,6 +30,7 @@ def write_card(
         data: Name, digest and number of rows of the data.
         config: The settings.
         metrics: The last values logged.
+        best: What was logged of held-out rows where their loss was least; empty where there were none.
     """
     versions = records.versions()
     lines = [
@@ -39,6 +47,7 @@ def write_card(
         *_table("Data", data),
         *_table("Settings", config),
         *_table("Last metrics", metrics),
+        *(_table(f"Held-out rows, at best (checkpoint-{best['step']})", best) if best else []),
         *_table("Versions", versions),
     ]
     with records.atomic_write(folder / "README.md") as file:

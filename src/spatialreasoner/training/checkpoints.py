@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError
 from spatialreasoner.models.loading import refuse_pickles
+from spatialreasoner.training.sharding import gathered_state, prepare_plugin, spread_state
 
 if TYPE_CHECKING:
     _Base = Any
@@ -28,6 +29,8 @@ else:
     _Base = object
 
 OPTIMIZER, SCHEDULE, SCALER = "optimizer.safetensors", "scheduler.json", "scaler.json"
+SHARDED = "sharded.safetensors"
+"""Weights and optimizer of a model that was spread over processes, gathered; any number of them may go on from it."""
 
 
 def latest_checkpoint(folder: str | Path) -> Path | None:
@@ -47,12 +50,17 @@ def _is_json(path: Path) -> bool:
 class SafeCheckpoints(_Base):
     """Mixed into a trainer, before it: its checkpoints hold no pickle, and it reads none."""
 
+    def _wrap_model(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.is_fsdp_enabled:
+            prepare_plugin(model, self.accelerator)
+        return super()._wrap_model(model, *args, **kwargs)
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         model = self.model if model is None else model
-        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
-        if not sharded:
-            refuse_pickles(resume_from_checkpoint)
-        if sharded or not isinstance(model, PreTrainedModel):
+        refuse_pickles(resume_from_checkpoint)
+        if self.is_fsdp_enabled:
+            return  # the weights come with the optimizer's states
+        if not isinstance(model, PreTrainedModel):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
         # save_pretrained writes some families (LLaVA) under their old names; the trainer's own loader does not translate
@@ -61,18 +69,24 @@ class SafeCheckpoints(_Base):
         model.load_state_dict(saved.state_dict())
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+        if self.is_deepspeed_enabled:
             super()._save_optimizer_and_scheduler(output_dir)
-        elif self.args.should_save:
-            save_state(Path(output_dir) / OPTIMIZER, self.optimizer.state_dict())
+            return
+        sharded = self.is_fsdp_enabled
+        state = gathered_state(self.model, self.optimizer) if sharded else self.optimizer.state_dict()
+        if self.args.should_save:
+            save_state(Path(output_dir) / (SHARDED if sharded else OPTIMIZER), state)
             records.write_json(Path(output_dir) / SCHEDULE, self.lr_scheduler.state_dict())
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is None or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+        if checkpoint is None or self.is_deepspeed_enabled:
             super()._load_optimizer_and_scheduler(checkpoint)
             return
         refuse_pickles(checkpoint)
-        self.optimizer.load_state_dict(load_state(Path(checkpoint) / OPTIMIZER))
+        if self.is_fsdp_enabled:
+            spread_state(self.model, self.optimizer, load_state(Path(checkpoint) / SHARDED))
+        else:
+            self.optimizer.load_state_dict(load_state(Path(checkpoint) / OPTIMIZER))
         self.lr_scheduler.load_state_dict(json.loads((Path(checkpoint) / SCHEDULE).read_text()))
 
     def _save_scaler(self, output_dir: str) -> None:

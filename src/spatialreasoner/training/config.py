@@ -34,12 +34,18 @@ class TrainConfig:
         precision: What the arithmetic runs in. `auto` is bfloat16 on a GPU that has it, else float32.
         gradient_checkpointing: Compute activations again in the backward pass: about a fifth slower, far less memory.
         freeze_vision: Leave the vision tower as it is.
+        region_tokens: Give the model tokens for regions before it trains, if it has none (LLaVA and Qwen2.5-VL; see
+            `models.regions`). With adapters the region encoder and the new tokens train as well.
         lora_rank: Rank of low-rank adapters on all linear layers of the language model; 0 trains all weights. The saved
             model is merged; the adapter lies beside it.
         lora_alpha: Scale of the adapters.
         lora_dropout: Dropout of the adapters.
+        quantization: `4bit` keeps the frozen weights of the language model in four bits under the adapters (QLoRA; needs
+            bitsandbytes). The saved model is the base in full precision with the adapters merged.
         save_steps: Optimizer steps between two checkpoints.
         keep_checkpoints: How many checkpoints stay.
+        trust_pickles: Let DeepSpeed keep its checkpoints in its own way, as pickles, and go on from them. Whoever can write
+            into the output folder can then run code; everything else is kept without pickles.
         seed: Decides the order of the data and all chance.
         threads: CPU threads; 0 leaves torch's choice.
         push_to_hub: A repository on the Hub, `owner/name`, that the finished folder is uploaded to; empty for none.
@@ -63,11 +69,14 @@ class TrainConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
     freeze_vision: bool = False
+    region_tokens: bool = False
     lora_rank: int = 0
     lora_alpha: int = 256
     lora_dropout: float = 0.0
+    quantization: Literal["none", "4bit"] = "none"
     save_steps: int = 500
     keep_checkpoints: int = 2
+    trust_pickles: bool = False
     seed: int = 0
     threads: int = 0
     push_to_hub: str = ""
@@ -90,6 +99,8 @@ class TrainConfig:
         for name in ("max_steps", "weight_decay", "warmup", "max_length", "lora_rank", "lora_dropout", "threads"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative; got {getattr(self, name)}")
+        if self.quantization != "none" and not self.lora_rank:
+            raise ConfigError("quantization=4bit trains adapters on frozen weights; give lora_rank=16 or the like with it")
 
 
 @dataclass(frozen=True, kw_only=True)

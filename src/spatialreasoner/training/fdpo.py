@@ -19,6 +19,7 @@ import torch
 from accelerate.utils import is_peft_model
 from torch import Tensor
 from transformers import AutoProcessor
+from trl.models.utils import prepare_deepspeed
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.utils import use_adapter
@@ -30,7 +31,9 @@ from spatialreasoner.training.data import SEGMENTS
 from spatialreasoner.training.forward import add_token_logps, padded, pair_logps
 from spatialreasoner.training.loss import fdpo_loss, segment_betas
 from spatialreasoner.training.reference import ReferenceCache, reference_key
+from spatialreasoner.training.sharding import spread
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
+from spatialreasoner.training.vision import SharedVision
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -141,11 +144,14 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             markup=args.markup,
             max_length=args.max_length,
         )
-        absent = None
-        if not (isinstance(model, str) or kwargs.get("ref_model") or kwargs.get("peft_config") or is_peft_model(model)):
-            # TRL would load the reference from where the model once came from, whatever became of it since
-            absent = _Absent(model.config) if args.reference == "cached" else None
-            kwargs["ref_model"] = absent or copy.deepcopy(model)
+        reference: Any = None
+        ours = not (isinstance(model, str) or kwargs.get("peft_config") or is_peft_model(model))
+        if ours:
+            # TRL would load the reference from where the model once came from, whatever became of it since; and gather it
+            # whole in every process where FSDP spreads the policy
+            if args.reference == "live" or kwargs.get("ref_model"):
+                reference = kwargs.get("ref_model") or copy.deepcopy(model)
+            kwargs["ref_model"] = _Absent(cast("PreTrainedModel", model).config)
         super().__init__(
             model=model,
             args=args,
@@ -154,14 +160,15 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             data_collator=cast("Any", PairCollator(encoder)),
             **kwargs,
         )
-        if absent is not None:
-            self.ref_model = None
+        if ours:
+            self.ref_model = None if reference is None else self._prepared(reference)
         self._shares: bool | None = None if args.shared_prefix else False
         for each in (self.model, self.ref_model):
             if each is not None:
                 add_token_logps(_unwrapped(each))
                 if args.shared_prefix:
                     enable_shared_prefix(_unwrapped(each))
+        self._vision: SharedVision | None = None
         if args.reference == "cached":
             self._cache_reference()
 
@@ -169,8 +176,9 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The mean loss of a batch of pairs; second, where asked for, an empty mapping: no logits are ever built."""
-        policy = self._pair_logps(model, inputs)
-        ref = self._reference_logps(inputs)
+        with contextlib.nullcontext() if "ref_chosen_logps" in inputs else self._shared_vision().step():
+            policy = self._pair_logps(model, inputs)
+            ref = self._reference_logps(inputs)
         betas = self._betas(inputs["gaps"])
         loss = fdpo_loss(*policy, *ref, betas).mean()
         if self.args.nll_weight:
@@ -247,6 +255,19 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             chosen, rejected = self._pair_logps(model, batch)
         return chosen, rejected
 
+    def _shared_vision(self) -> SharedVision:
+        """What policy and reference see alike, found out before the first step; warns where a frozen tower runs twice."""
+        if self._vision is None:
+            reference = self.model if self.ref_model is None else self.ref_model
+            self._vision = SharedVision(_unwrapped(self.model), _unwrapped(reference))
+            if self._vision.reason:
+                logger.warning(
+                    "%s does not share its vision tower with the reference: %s. Training goes on with each seeing for itself.",
+                    type(_unwrapped(self.model)).__name__,
+                    self._vision.reason,
+                )
+        return self._vision
+
     @contextlib.contextmanager
     def _reference_model(self) -> Generator[Any]:
         """The reference: a model of its own, the policy without its adapter, or (before the first step) the policy."""
@@ -256,6 +277,13 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         with self._without_adapter() if self.ref_model is None else contextlib.nullcontext():
             yield model
         model.train(was_training)
+
+    def _prepared(self, reference: Any) -> Any:
+        if self.is_deepspeed_enabled:
+            return prepare_deepspeed(reference, self.accelerator)
+        if self.is_fsdp_enabled:
+            return spread(reference, self.accelerator)
+        return self.accelerator.prepare_model(reference, evaluation_mode=True)
 
     def _without_adapter(self) -> contextlib.AbstractContextManager[Any]:
         if not is_peft_model(self.model):
@@ -326,6 +354,7 @@ class _Absent(torch.nn.Module):
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
+        self.nothing = torch.nn.Parameter(torch.zeros(1))  # DeepSpeed asks a model for the type of its first weight
 
 
 def _unwrapped(model: Any) -> PreTrainedModel:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, MissingExtraError, WorkError
@@ -26,7 +26,14 @@ SETTINGS_FILE = "training.json"
 
 
 def train(
-    kind: Kind, *, model: str, data: Path, out: Path, config_file: Path | None = None, overrides: Sequence[str] = ()
+    kind: Kind,
+    *,
+    model: str,
+    data: Path,
+    out: Path,
+    eval_data: Path | None = None,
+    config_file: Path | None = None,
+    overrides: Sequence[str] = (),
 ) -> None:
     """Train a model; started again with the same arguments, go on from the last checkpoint.
 
@@ -36,6 +43,8 @@ def train(
         data: `sft.jsonl` for SFT, `pairs.jsonl` for the others.
         out: Where the model goes, with `training.json` (settings), `metrics.jsonl`, `README.md`,
             the checkpoints, and for pairs `preview.html`: the first ones as tokens, segments in colours.
+        eval_data: Rows of the same form that are not trained on: their loss, and for pairs margins and accuracies of each
+            segment, are logged at each checkpoint, and the card names the checkpoint with the least loss. None for none.
         config_file: A YAML file with settings, or None.
         overrides: Settings as ``key=value``, over the file.
 
@@ -47,6 +56,8 @@ def train(
     config = read_config(CONFIGS[kind], config_file, overrides)
     described = _describe(data)
     record = {"model": model, "data": described, **asdict(config)}
+    if eval_data is not None:
+        record["eval_data"] = _describe(eval_data)
     if _finished(out, kind, record):
         return
     _require_extra()
@@ -57,15 +68,19 @@ def train(
     with warnings.catch_warnings():
         # TRL reads names that transformers has renamed
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
-        trainer = build_trainer(kind, config, base, _read(kind, data), out)
+        held_out = None if eval_data is None else _read(kind, eval_data)
+        trainer = build_trainer(kind, config, base, _read(kind, data), out, held_out)
         records.write_config(out, f"train {kind}", record, name=SETTINGS_FILE)
         _fit(trainer, out)
-        _save(trainer, out)
+        _save(trainer, out, base, config)
     if trainer.is_world_process_zero():
-        last = history(trainer.state)[-1] if trainer.state.log_history else {}
-        write_card(out, kind=kind, base=model, data=described, config=asdict(config), metrics=last)
+        logged = history(trainer.state)
+        last = next((entry for entry in reversed(logged) if "loss" in entry), {})
+        best = min((entry for entry in logged if "eval_loss" in entry), key=lambda entry: entry["eval_loss"], default={})
+        write_card(out, kind=kind, base=model, data=described, config=asdict(config), metrics=last, best=best)
         if config.push_to_hub:
             _push(out, config.push_to_hub)
+    trainer.accelerator.wait_for_everyone()
 
 
 def _describe(data: Path) -> dict[str, Any]:
@@ -102,8 +117,29 @@ def _require_extra() -> None:
 
 def _resolve(model: str, kind: Kind, data: Path, out: Path, config: TrainConfig) -> str:
     """A folder or repository that transformers can load."""
-    if model != "tiny":
-        return model.removeprefix("hf:")
+    source = _tiny(kind, data, out, config) if model == "tiny" else model.removeprefix("hf:")
+    return _with_region_tokens(source, out / "start", config) if config.region_tokens else source
+
+
+def _with_region_tokens(source: str, folder: Path, config: TrainConfig) -> str:
+    """The model with region tokens, on disk: adapters are merged into it, and name it as their base."""
+    from accelerate import PartialState
+
+    from spatialreasoner.models.loading import load
+    from spatialreasoner.models.regions import add_region_tokens, has_region_tokens
+
+    if has_region_tokens(source):
+        return source
+    with PartialState().main_process_first():
+        if not (folder / "processor_config.json").is_file():  # saved last
+            extended, processor = add_region_tokens(*load(source, precision="auto"), seed=config.seed)
+            extended.save_pretrained(folder)
+            processor.save_pretrained(folder)
+    return str(folder)
+
+
+def _tiny(kind: Kind, data: Path, out: Path, config: TrainConfig) -> str:
+    """The tiny model, built on the spot."""
     from accelerate import PartialState
 
     from spatialreasoner.models import tiny
@@ -138,15 +174,36 @@ def _fit(trainer: Trainer, out: Path) -> None:
         raise WorkError(f"training failed: {error}. With too little memory, lower batch_size and raise accumulation") from error
 
 
-def _save(trainer: Trainer, out: Path) -> None:
+def _save(trainer: Trainer, out: Path, base: str, config: TrainConfig) -> None:
     """Save the model whole, adapters merged, and the adapter beside it."""
     from accelerate.utils import is_peft_model
 
-    if is_peft_model(trainer.model):
-        trainer.save_model(str(out / "adapter"))
-        merged: Any = trainer.model
-        trainer.model = merged.merge_and_unload()
+    if not is_peft_model(trainer.model):
+        trainer.save_model(str(out))
+        return
+    trainer.save_model(str(out / "adapter"))
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled or config.quantization != "none":
+        if trainer.is_world_process_zero():
+            _merge_anew(trainer, out, base, config)
+        return
+    merged: Any = trainer.model
+    trainer.model = merged.merge_and_unload()
     trainer.save_model(str(out))
+
+
+def _merge_anew(trainer: Trainer, out: Path, base: str, config: TrainConfig) -> None:
+    """Merge the saved adapter into the base as it is on disk: what was trained on was spread over processes, or rounded."""
+    from peft import PeftModel
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    from spatialreasoner.models.loading import load
+    from spatialreasoner.training.build import stored_precision
+
+    unset_hf_deepspeed_config()  # it would spread this one as well
+    model, _ = load(base, precision=stored_precision(config))
+    merged: Any = PeftModel.from_pretrained(model, str(out / "adapter"))
+    merged.merge_and_unload().save_pretrained(out)
+    cast("Any", trainer.processing_class).save_pretrained(out)
 
 
 def _push(out: Path, repository: str) -> None:
@@ -156,7 +213,9 @@ def _push(out: Path, repository: str) -> None:
     try:
         HfApi().create_repo(repository, private=True, exist_ok=True)
         HfApi().upload_folder(
-            repo_id=repository, folder_path=out, ignore_patterns=["checkpoint-*", "tiny/*", "reference*.jsonl", "preview.html"]
+            repo_id=repository,
+            folder_path=out,
+            ignore_patterns=["checkpoint-*", "tiny/*", "start/*", "reference*.jsonl", "preview.html"],
         )
     except (OSError, ValueError) as error:  # all of the Hub's own errors are one of these
         raise WorkError(

@@ -1,0 +1,76 @@
+"""Processors of families that also read videos, on machines without torchvision, which their video half alone needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner import records
+from spatialreasoner.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from transformers import ProcessorMixin
+
+_VIDEO = "video_processor"
+_VIDEO_FILE = "video_preprocessor_config.json"
+
+
+def load_processor(source: str | Path) -> ProcessorMixin:
+    """Load a model's processor; without torchvision, one that reads pictures alone.
+
+    Raises:
+        OSError: If there is no such model.
+        MissingExtraError: If the processor needs another library that is not installed.
+    """
+    from transformers import AutoConfig, AutoProcessor
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+    from transformers.utils.import_utils import is_torchvision_available
+
+    try:
+        if is_torchvision_available():
+            return AutoProcessor.from_pretrained(source, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        known: Any = PROCESSOR_MAPPING.get(type(config), None)
+        if known is None or _VIDEO not in known.get_attributes():
+            return AutoProcessor.from_pretrained(source, trust_remote_code=False)
+        return image_only(known, video_settings(source, config.model_type)).from_pretrained(source)
+    except ImportError as error:
+        raise MissingExtraError(f"the processor of {str(source)!r} needs a library that is not installed: {error}") from error
+
+
+def image_only(processor: type[ProcessorMixin], settings: dict[str, Any]) -> Any:
+    """A processor's class, under the same name, that has no video half; pictures are treated alike.
+
+    Args:
+        processor: The class.
+        settings: The video half's; they are saved with the rest, so that the model keeps it where it can be loaded.
+    """
+
+    def get_attributes(cls: Any) -> list[str]:
+        return [name for name in super(made, cls).get_attributes() if name != _VIDEO]
+
+    def save_pretrained(self: Any, save_directory: str | Path, **options: Any) -> Any:
+        with records.atomic_write(Path(save_directory) / _VIDEO_FILE) as file:
+            json.dump(settings, file, indent=2)
+        return super(made, self).save_pretrained(save_directory, **options)
+
+    body = {"get_attributes": classmethod(get_attributes), "save_pretrained": save_pretrained}
+    made: Any = type(processor.__name__, (processor,), body)
+    return made
+
+
+def video_settings(source: str | Path | None, model_type: str) -> dict[str, Any]:
+    """The settings of a processor's video half: as they stand where it is from, or its class alone."""
+    from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING_NAMES
+    from transformers.utils import cached_file
+
+    for name in () if source is None else ("processor_config.json", _VIDEO_FILE):
+        found = cached_file(str(source), name, _raise_exceptions_for_missing_entries=False)
+        content = {} if found is None else json.loads(Path(found).read_text("utf-8"))
+        if content and name == _VIDEO_FILE:
+            return content
+        if _VIDEO in content:
+            return content[_VIDEO]
+    known: Any = VIDEO_PROCESSOR_MAPPING_NAMES[model_type]
+    return {f"{_VIDEO}_type": known["torchvision"] if isinstance(known, dict) else known}

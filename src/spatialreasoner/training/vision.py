@@ -1,0 +1,99 @@
+"""One pass of a frozen vision tower for policy and reference.
+
+A tower that does not train gives both the same features, so the second asking for them in a step is given the first one's.
+The same holds for the projector behind it. Nothing else changes hands: each model goes on with the features by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+TOWERS = ("vision_tower", "visual", "vision_model")
+PROJECTORS = ("multi_modal_projector", "connector")
+"""Names that the families give to these parts of their base model."""
+
+
+class SharedVision:
+    """Parts of two models that see alike, and what they have seen in this step.
+
+    Args:
+        policy: The model that trains, without wrappers.
+        reference: The model it is compared with; the same one where its adapter makes the difference.
+
+    Attributes:
+        parts: Names of the parts that are shared; empty where none can be.
+        reason: Why the tower is not shared though it is frozen; empty where it is, or where it trains.
+    """
+
+    def __init__(self, policy: Any, reference: Any) -> None:
+        self.parts: list[str] = []
+        self.reason = ""
+        self._seen: dict[str, list[tuple[list[Tensor], Any]]] | None = None
+        tower = _part(policy, TOWERS)
+        if tower is None:
+            self.reason = f"no part of it is called {' or '.join(TOWERS)}"
+            return
+        for name in filter(None, (tower, _part(policy, PROJECTORS))):
+            ours, theirs = getattr(policy.base_model, name), getattr(reference.base_model, name)
+            if any(parameter.requires_grad for parameter in ours.parameters()):
+                break
+            if not _alike(ours, theirs):
+                self.reason = f"its {name} is not the reference's, has dropout, or is spread over processes"
+                break
+            self.parts.append(name)
+            for module in {ours, theirs}:
+                module.forward = self._remembering(name, module.forward)
+
+    @contextlib.contextmanager
+    def step(self) -> Generator[None]:
+        """Within it, what a part is asked twice it computes once."""
+        self._seen = {name: [] for name in self.parts}
+        try:
+            yield
+        finally:
+            self._seen = None
+
+    def _remembering(self, name: str, compute: Any) -> Any:
+        @functools.wraps(compute)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            if self._seen is None:
+                return compute(*args, **kwargs)
+            given = [each for each in (*args, *kwargs.values()) if torch.is_tensor(each)]
+            for asked, answer in self._seen[name]:
+                if len(asked) == len(given) and all(map(torch.equal, asked, given)):
+                    return copy.copy(answer)
+            answer = compute(*args, **kwargs)
+            self._seen[name].append((given, copy.copy(answer)))  # Qwen's models write into what they get
+            return answer
+
+        return forward
+
+
+def _part(model: Any, names: Sequence[str]) -> str | None:
+    return next((name for name in names if isinstance(getattr(model.base_model, name, None), torch.nn.Module)), None)
+
+
+def _alike(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Whether two modules give the same, the one in training and the other not."""
+    for module in one.modules():
+        rates = [getattr(module, name, 0.0) for name in ("attention_dropout", "dropout")]
+        if isinstance(module, torch.nn.Dropout):
+            rates.append(module.p)
+        if any(isinstance(rate, float) and rate > 0 for rate in rates):
+            return False
+    if any(hasattr(parameter, "ds_id") for parameter in one.parameters()):
+        return False
+    if one is other:
+        return True
+    ours, theirs = one.state_dict(), other.state_dict()
+    if any(isinstance(value, DTensor) for value in ours.values()):
+        return False
+    return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())

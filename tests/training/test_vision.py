@@ -1,0 +1,106 @@
+import copy
+import logging
+
+import pytest
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+
+from spatialreasoner.models import tiny
+from spatialreasoner.training import vision
+from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
+
+LORA = LoraConfig(r=4, target_modules=r".*(language_model|text_model).*\.(q|v)_proj", init_lora_weights=False)
+
+
+@pytest.fixture(scope="module")
+def families(texts):
+    made = {}
+
+    def family(name):
+        if name not in made:
+            made[name] = tiny.make(name, texts, width=32, image_size=28)
+        return copy.deepcopy(made[name])
+
+    return family
+
+
+@pytest.fixture
+def make(families, pairs, tmp_path):
+    def make(name, *, adapter=False, frozen=vision.TOWERS, **options):
+        model, processor = families(name)
+        for parameter_name, parameter in model.named_parameters():
+            parameter.requires_grad = not any(part in parameter_name for part in frozen)
+        args = FDPOConfig(
+            output_dir=str(tmp_path), activation_checkpointing=False, bf16=False, use_cpu=True, report_to="none",
+            per_device_train_batch_size=3, **options,
+        )  # fmt: skip
+        data = Dataset.from_list(pairs)
+        return FDPOTrainer(model, args, processing_class=processor, train_dataset=data, peft_config=LORA if adapter else None)
+
+    return make
+
+
+def step(trainer, pairs):
+    """Loss, gradients, and how often pictures were looked at."""
+    batch = trainer.data_collator(pairs)
+    trainer.compute_loss(trainer.model, batch)  # the first call also tries whether the prefix can be shared
+    runs = []
+    for model in filter(None, (trainer.model, trainer.ref_model)):
+        tower = next(each for name, each in model.named_modules() if name.rpartition(".")[2] in vision.TOWERS)
+        leaf = next(each for each in tower.modules() if not list(each.children()))
+        leaf.register_forward_hook(lambda *_: runs.append(1))
+    loss = trainer.compute_loss(trainer.model, batch)
+    loss.backward()
+    named = trainer.model.named_parameters()
+    return loss.detach(), {name: each.grad for name, each in named if each.grad is not None}, len(runs)
+
+
+CASES = [*((name, True) for name in tiny.FAMILIES), ("llava", False), ("qwen3_vl", False)]
+
+
+@pytest.mark.parametrize(("name", "adapter"), CASES)
+def test_a_frozen_tower_runs_once_and_nothing_changes(make, pairs, monkeypatch, caplog, name, adapter):
+    once = make(name, adapter=adapter)
+    loss, gradients, runs = step(once, pairs)
+    assert runs == 1
+    assert len(once._vision.parts) == (2 if adapter and not name.startswith("qwen") else 1)
+    assert "vision tower" not in caplog.text
+    twice = make(name, adapter=adapter)
+    with caplog.at_level(logging.WARNING), monkeypatch.context() as patch:
+        patch.setattr(vision, "TOWERS", ("nothing",))
+        twice._shared_vision()
+    assert "does not share its vision tower with the reference: no part of it is called nothing" in caplog.text
+    expected, expected_gradients, runs = step(twice, pairs)
+    assert runs == 2
+    torch.testing.assert_close(loss, expected, atol=1e-6, rtol=0)
+    assert gradients.keys() == expected_gradients.keys()
+    for key, value in gradients.items():
+        torch.testing.assert_close(value, expected_gradients[key], atol=1e-6, rtol=1e-5)
+
+
+def test_a_tower_that_trains_is_not_shared(make, pairs, caplog):
+    trainer = make("llava", frozen=())
+    assert step(trainer, pairs)[2] == 2
+    assert trainer._vision.parts == []
+    assert "vision tower" not in caplog.text
+
+
+def test_a_reference_that_sees_otherwise_is_not_given_the_policys_features(make, pairs, caplog):
+    trainer = make("llava")
+    with torch.no_grad():
+        next(trainer.ref_model.model.vision_tower.parameters()).add_(1.0)
+    with caplog.at_level(logging.WARNING):
+        assert step(trainer, pairs)[2] == 2
+    assert "its vision_tower is not the reference's" in caplog.text
+
+
+def test_features_are_those_of_the_batch_at_hand(make, pairs):
+    trainer = make("llava", adapter=True)
+    first, second = (trainer.data_collator([pair]) for pair in pairs[:2])
+    before = trainer.compute_loss(trainer.model, first)
+    other = trainer.compute_loss(trainer.model, second)
+    assert abs(other - before) > 1e-4
+    torch.testing.assert_close(trainer.compute_loss(trainer.model, first), before)
