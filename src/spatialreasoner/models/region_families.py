@@ -193,8 +193,6 @@ class RegionGenerator(_Mixed):
 class RegionProcessor(_Mixed):
     """Mixed into a processor, before it: reads the regions that pictures carry."""
 
-    region_tokens = True
-
     @property
     def model_input_names(self) -> list[str]:
         """What the model takes."""
@@ -334,6 +332,6 @@ FAMILIES: dict[str, tuple[type[Any], type[Any], type[Any], type[Any]]] = {
 """By the model type that is extended: its configuration, model, model with a head, and processor."""
 
 for _config, _, _model, _processor in FAMILIES.values():
-    AutoConfig.register(_config.model_type, _config)
-    AutoModelForImageTextToText.register(_config, _model)
-    AutoProcessor.register(_config, _processor)
+    AutoConfig.register(_config.model_type, _config, exist_ok=True)
+    AutoModelForImageTextToText.register(_config, _model, exist_ok=True)
+    AutoProcessor.register(_config, _processor, exist_ok=True)

@@ -1,0 +1,168 @@
+"""Region tokens through the data path, the trainers and the command."""
+
+import asyncio
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
+
+from spatialreasoner.models import tiny
+from spatialreasoner.models.hf import HfPolicy
+from spatialreasoner.models.loading import load
+from spatialreasoner.models.regions import add_region_tokens
+from spatialreasoner.scene.carry import KEY, as_text, attach, png_info
+from spatialreasoner.scene.files import read_image
+from spatialreasoner.scene.masks import encode, from_box
+from spatialreasoner.training.collate import Encoder, PairCollator
+from spatialreasoner.training.forward import add_token_logps, padded
+from spatialreasoner.training.reference import pair_digest
+from spatialreasoner.training.run import train
+from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
+from spatialreasoner.types import Prompt, Region
+
+
+def regions(width, height):
+    """The left half of a picture, and its lower right quarter."""
+    boxes = ((0, 0, width // 2, height), (width // 2, height // 2, width, height))
+    return [Region(id=f"region{k}", label="", mask=encode(from_box(box, (height, width)))) for k, box in enumerate(boxes, 1)]
+
+
+@pytest.fixture
+def carried(pairs):
+    """The pairs, and one without a picture; all pictures carry regions, but for the first of the two."""
+    for pair in pairs:
+        opened = [read_image(path) for path in pair["images"]]
+        pair["images"] = [*opened[:-1], attach(opened[-1], regions(*opened[-1].size))]
+        pair["chosen"][0]["content"] = pair["chosen"][0]["content"].replace("Rationale", "Rationale of <region2>")
+    text = {**copy.deepcopy(pairs[0]), "images": [], "question_id": "text alone"}
+    return [*pairs[:2], text, pairs[2]]
+
+
+@pytest.fixture(scope="module", params=["llava", "qwen2_5_vl"])
+def ready(request, texts):
+    model, processor = add_region_tokens(*tiny.make(request.param, texts, width=32), num_regions=4)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.nn.init.normal_(model.model.region_encoder.last.weight)
+    add_token_logps(model)
+    enable_shared_prefix(model)
+    return model.eval(), PairCollator(Encoder(processor))
+
+
+@torch.no_grad()
+def logps(model, batch, *, shared):
+    return model(**(packed(batch, model) if shared else padded(batch, pad_token_id=0)))
+
+
+def test_padded_equals_packed(ready, carried):
+    model, collator = ready
+    batch = collator(carried)
+    assert batch["vision"]["region_masks"].shape[:2] == (4, 2)
+    one, other = (logps(model, batch, shared=shared) for shared in (True, False))
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+    alone = torch.cat([logps(model, collator([pair]), shared=True) for pair in carried])
+    torch.testing.assert_close(one, alone, atol=1e-5, rtol=1e-5)
+    batch["vision"]["region_masks"].zero_()
+    assert (logps(model, batch, shared=True) - one).abs().max() > 1e-2
+
+
+def test_gradients_are_the_same_both_ways(ready, carried):
+    model, collator = ready
+    batch, found = collator(carried), []
+    for shared in (True, False):
+        model.zero_grad()
+        model(**(packed(batch, model) if shared else padded(batch, pad_token_id=0))).sum().backward()
+        found.append([parameter.grad.clone() for parameter in model.model.region_encoder.parameters()])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
+        assert one.any()
+
+
+def test_a_column_of_regions_serves_pictures_that_carry_none(ready, carried):
+    _, collator = ready
+    expected = collator(carried[:1])["vision"]["region_masks"]
+    bare = carried[0]["images"][0].copy()
+    bare.info.pop(KEY)
+    column = as_text(region.mask for region in regions(*bare.size))
+    row = carried[0] | {"images": [bare], "regions": column}
+    assert torch.equal(collator([row])["vision"]["region_masks"], expected)
+    assert collator([row | {"regions": ""}])["vision"]["region_masks"].shape[1] == 0
+    assert len({pair_digest(each) for each in (row, row | {"regions": ""}, carried[0])}) == 3
+
+
+def test_trl_hands_the_regions_on(ready, carried):
+    collator = DataCollatorForVisionPreference(ready[1].encoder.processor)
+    rows = [{key: pair[key] for key in ("images", "prompt", "chosen", "rejected")} for pair in carried[:2]]
+    expected = ready[1](carried[:2])["vision"]["region_masks"]
+    assert torch.equal(collator(rows)["region_masks"], torch.cat([expected, expected]))
+
+
+@pytest.fixture
+def region_data(data, pairs):
+    """The folder of the pairs, its pictures with regions."""
+    for path in data.glob("*.png"):
+        picture = attach(read_image(path), regions(*read_image(path).size))
+        picture.save(path, pnginfo=png_info(picture))
+    return data
+
+
+def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, tmp_path):
+    options = [*fast, "max_steps=3", "lora_rank=4", "region_tokens=true", "gradient_checkpointing=true"]
+    out = tmp_path / "sft"
+    train("sft", model="tiny", data=region_data / "sft.jsonl", out=out, overrides=options)
+    base, merged = load(out / "start")[0].state_dict(), load(out)[0].state_dict()
+    ids = load(out)[0].config.region_token_ids
+    changed = {name for name in base if not torch.equal(base[name], merged[name])}
+    encoder = {name for name in base if "region_encoder" in name}
+    rows = {"model.language_model.embed_tokens.weight", "lm_head.weight"}
+    assert encoder | rows < changed
+    assert all("_proj" in name for name in changed - encoder - rows)
+    for name in rows:
+        moved = (base[name] != merged[name]).any(-1).nonzero()[:, 0]
+        assert set(moved.tolist()) == set(ids) or name != "lm_head.weight"
+        assert set(moved.tolist()) <= set(ids)
+    # The later stages take the tokens from the model
+    later = [*fast, "max_steps=2", "lora_rank=4", "learning_rate=1e-2"]
+    train("fdpo", model=str(out), data=region_data / "pairs.jsonl", out=tmp_path / "fdpo", overrides=later)
+    model, _ = load(tmp_path / "fdpo")
+    assert not (tmp_path / "fdpo" / "start").exists()
+    assert not torch.equal(model.model.region_encoder.last.weight, merged["model.region_encoder.last.weight"])
+    log = [json.loads(line) for line in (tmp_path / "fdpo" / "metrics.jsonl").read_text().splitlines()]
+    assert log[0]["loss"] == pytest.approx(np.log(2), abs=1e-4)  # policy and cached reference begin as one
+    answers_know_their_regions(tmp_path / "fdpo", region_data)
+
+
+def answers_know_their_regions(folder, data):
+    """The policy shows a region model the prompt's regions, and other regions give another answer."""
+    policy = HfPolicy(folder, temperature=0, max_new_tokens=6)
+    assert policy.region_tokens
+    torch.nn.init.normal_(policy._model.model.region_encoder.last.weight)
+    path = next(iter(sorted(data.glob("*.png"))))
+    found = regions(*read_image(path).size)
+    prompts = [Prompt(image=str(path), regions=tuple(each), request="Is <region1> left?") for each in (found, found[::-1], ())]
+
+    def first_logits(prompt):
+        call = policy._processor(images=[[policy._picture(prompt)]], text=[policy._text(prompt)], return_tensors="pt")
+        return policy._model(**call).logits[0, -1]
+
+    with torch.no_grad():
+        own, other, none = map(first_logits, prompts)
+    assert (own - other).abs().max() > 1e-3
+    assert (own - none).abs().max() > 1e-3
+    assert len(asyncio.run(policy.complete(prompts[0], n=2, seed=0))) == 2
+
+
+def test_a_resumed_run_ends_with_the_same_bytes(region_data, fast, tmp_path):
+    options = [*fast, "region_tokens=true", "save_steps=2", "max_steps=4"]
+    for name in ("whole", "cut"):
+        train("fdpo", model="tiny", data=region_data / "pairs.jsonl", out=tmp_path / name, overrides=options)
+    weights = (tmp_path / "whole" / "model.safetensors").read_bytes()
+    for path in (tmp_path / "cut").glob("checkpoint-4/*"):
+        path.unlink()  # as if it had been killed at step 3
+    for name in ("README.md", "model.safetensors"):
+        (tmp_path / "cut" / name).unlink()
+    train("fdpo", model="tiny", data=region_data / "pairs.jsonl", out=tmp_path / "cut", overrides=options)
+    assert (tmp_path / "cut" / "model.safetensors").read_bytes() == weights
