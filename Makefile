@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-cluster test-integrations check app clean
+.PHONY: help setup demo test test-cluster test-integrations test-app check app clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -15,7 +15,7 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch hatchling editables
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-build-isolation --editable '.[train,api,dev]'
+		--no-build-isolation --editable '.[train,api,app,dev]'
 	touch $@
 
 demo: $(READY)  ## run the whole pipeline on two cores; ends with a report
@@ -27,6 +27,12 @@ test: $(READY)  ## run the tests
 test-cluster: $(READY)  ## run the tests that need Ray
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ray
 	$(BIN)/python -m pytest -q tests/search/test_cluster.py
+
+# a system's own package, where it can be installed; else the tests say what to install
+test-app: $(READY)  ## run the tests of the app in a headless Chromium
+	command -v chromium chromium-browser google-chrome >/dev/null || apt-get install -y -qq chromium \
+		|| { echo 'install chromium, then run this again' >&2; exit 1; }
+	$(BIN)/python -m pytest -q -m app tests/app
 
 # lmms-eval has a venv of its own: it brings a hundred packages, and its wandb wants an older protobuf than ours
 test-integrations: .venv-integrations/.ready  ## run the tests that need lmms-eval
@@ -51,8 +57,8 @@ check: $(READY)  ## lint, format, types, layers
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-app: $(READY)  ## draw a region and ask, in a browser (not there yet)
-	$(BIN)/spatialreasoner app
+app: $(READY)  ## draw a region and ask, in a browser
+	$(BIN)/spatialreasoner app $(if $(wildcard ../shared/data/rgbd),--photos ../shared/data/rgbd)
 
 clean:  ## remove both venvs and the demo's output
 	rm -rf .venv .venv-integrations demo-out

@@ -19,7 +19,7 @@ from spatialreasoner.cli import main
 COMMANDS = (
     ["demo"], ["scenes"], ["scenes", "synthetic"], ["scenes", "rgbd"], ["scenes", "images"], ["scenes", "benchmark"],
     ["questions"], ["search"], ["reward"], ["pairs"],
-    ["train"], ["generate"], ["score"], ["report"], ["app"],
+    ["train"], ["generate"], ["score"], ["report"], ["app"], ["ask"],
 )  # fmt: skip
 
 Run = Callable[..., tuple[int, str, str]]
@@ -136,7 +136,9 @@ BAD = [
     ("score", "{broken}"),
     ("score", "{unknown}", "--out", "{out}"),
     ("report", "{missing}", "--out", "{out}"),
-    ("app",),
+    ("app", "--model", "scripted:nobody"),
+    ("app", "--model", "scripted:careful", "--photos", "{missing}"),
+    ("ask", "{missing}", "Is <region1> tall?", "--model", "scripted:careful"),
     ("fly",),
 ]  # fmt: skip
 

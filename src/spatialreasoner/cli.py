@@ -439,6 +439,35 @@ def report(
     typer.echo(f"The report is at {out}")
 
 
+@app.command()
+def study(
+    out: Out,
+    quick: Annotated[bool, typer.Option("--quick", help="Few rooms, the main arms, one seed: a quarter of an hour.")] = False,
+    arms: Annotated[str, typer.Option(help="Arms to train, with commas between; none named are all.")] = "",
+    seeds: Annotated[int, typer.Option(help="Trainings of each main arm; of the others at most 3.", min=1, max=100)] = 5,
+    config: Annotated[Optional[Path], typer.Option(help="A YAML file of sizes and settings.", show_default=False)] = None,  # noqa: UP045
+    workers: Annotated[int, typer.Option(help="Jobs at a time; 0 is one a core.", min=0)] = 0,
+    docs: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Train nothing: write the tables between the markers of this document.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[KEY=VALUE]...", help="Sizes and settings, such as test_scenes=100; they win over the file's."),
+    ] = None,
+) -> None:
+    """Measure what preference training is worth on the embedded model, against its controls, with intervals."""
+    from spatialreasoner.study import command
+
+    typer.echo(
+        command.write_docs(out, docs)
+        if docs is not None
+        else command.study(
+            out, arms=arms, seeds=seeds, quick=quick, config=config, workers=workers, overrides=settings or [],
+        )
+    )  # fmt: skip
+
+
 @app.command("app")
 def browse(
     model: Annotated[

@@ -1,0 +1,154 @@
+"""From what a person asks about drawn regions to a prompt and a question whose answer can be checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from spatialreasoner.errors import InputError
+from spatialreasoner.rewards.combine import Graded, grade
+from spatialreasoner.scene import wording
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.scene.questions import relation_of
+from spatialreasoner.types import CATEGORIES, GROUPS, QUANTITY_OF, Category, Prompt, Question, Region, Scene
+
+MAX_QUESTION = 500
+"""Characters of a question."""
+
+KINDS: Mapping[str, Category] = {name: categories[0] for name, categories in GROUPS.items()}
+"""The 12 kinds of question that can be picked."""
+
+_NAMED = re.compile(r"<region(\d{1,3})>")
+_DISTANCE = re.compile(r"\b(?:distance|far|apart|away|space|gap|close)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question about drawn regions.
+
+    Attributes:
+        prompt: What the model is shown; its `<region1>` is the first of `numbers`.
+        category: What is asked for, None where that is not clear.
+        numbers: The numbers, from 1, of the drawn regions that the prompt holds, in order.
+    """
+
+    prompt: Prompt
+    category: Category | None
+    numbers: tuple[int, ...]
+
+
+def kind_text(kind: str) -> str:
+    """The plain question of a kind.
+
+    >>> kind_text("left/right"), kind_text("width")
+    ('Is <region1> to the left of <region2>?', 'How wide is <region1>?')
+    """
+    category = KINDS[kind]
+    relation = relation_of(category)
+    names = {"a": "<region1>", "b": "<region2>"}
+    if relation is None:
+        return wording.QUANTITY_QUESTIONS[category][0].format(**names)
+    return wording.PREDICATE_QUESTIONS[0].format(phrase=wording.PHRASES[relation][0], **names)
+
+
+def ask(text: str, regions: Sequence[Region], image: str) -> Asked:
+    """Make a prompt of a question; regions that it does not name are not shown to the model.
+
+    Args:
+        text: The question; `<region1>` is `regions[0]`. One that names no region is about all of them.
+        regions: The drawn regions.
+        image: Path of the picture.
+
+    Raises:
+        InputError: If the question is empty or too long, or names a region that is not there.
+    """
+    text = " ".join(text.split())
+    if not 1 <= len(text) <= MAX_QUESTION:
+        raise InputError(
+            f"expected a question of 1 to {MAX_QUESTION} characters; got {len(text)}" if text else "write a question first"
+        )
+    named = named_regions(text)
+    missing = [number for number in named if not 1 <= number <= len(regions)]
+    if missing:
+        drawn = "no region is" if not regions else "one region is" if len(regions) == 1 else f"{len(regions)} regions are"
+        raise InputError(f"the question names <region{missing[0]}>, but {drawn} drawn: draw it, or change the question")
+    numbers = tuple(named) or tuple(range(1, len(regions) + 1))
+    own = {number: place for place, number in enumerate(numbers, start=1)}
+    request = _NAMED.sub(lambda match: f"<region{own[int(match[1])]}>", text)
+    shown = tuple(regions[number - 1] for number in numbers)
+    prompt = Prompt(image=image, regions=shown, request=request)
+    return Asked(prompt=prompt, category=category_of(request, len(shown)), numbers=numbers)
+
+
+def named_regions(text: str) -> list[int]:
+    """The numbers of the regions that a question names, in order of their numbers."""
+    return sorted({int(number) for number in _NAMED.findall(text)})
+
+
+def category_of(request: str, regions: int) -> Category | None:
+    """The category of a question in people's own words, None where it is none of the 24.
+
+    >>> category_of("Which of <region1> and <region2> is taller?", 2), category_of("What is this?", 1)
+    ('tall_choice', None)
+    """
+    from spatialreasoner.models.scripted.requests import understand
+
+    said = understand(request)
+    if said.kind == "distance" and not _DISTANCE.search(request):
+        return None
+    if said.form == "quantity":
+        found = next((category for category, quantity in QUANTITY_OF.items() if quantity == said.kind), None)
+    else:
+        found = next((c for c in CATEGORIES if c in {f"{said.kind}_{said.form}", f"{said.kind}_predicate"}), None)
+        found = f"{said.kind}_{said.form}" if f"{said.kind}_{said.form}" in CATEGORIES else found
+    arity = 1 if found in {"width_data", "height_data"} else 2
+    return found if regions >= arity else None  # pyright: ignore[reportReturnType]  # a member of CATEGORIES
+
+
+def check(scene: Scene, asked: Asked, text: str) -> Graded | None:
+    """Hold an answer against the depth of the scene; None where nothing can be checked.
+
+    Args:
+        scene: The scene; the asked regions need not be among its own.
+        asked: What was asked.
+        text: The answer.
+
+    Raises:
+        SceneError: If the scene's depth or picture is unusable.
+    """
+    if scene.depth is None or not asked.numbers:
+        return None
+    measured, question = reference(scene, asked)
+    return grade(measured, question, text)
+
+
+def reference(scene: Scene, asked: Asked) -> tuple[Measured, Question]:
+    """The scene with the asked regions among its own, and the question with its measured answer, where it can be told."""
+    own = {region.id for region in asked.prompt.regions}
+    others = tuple(region for region in scene.regions if region.id not in own)
+    measured = Measured(replace(scene, regions=(*asked.prompt.regions, *others)))
+    question = Question(
+        id="asked",
+        scene_id=scene.id,
+        category=asked.category or "distance_data",
+        text=asked.prompt.request,
+        region_ids=tuple(region.id for region in asked.prompt.regions),
+        answer="",
+    )
+    return measured, (_answered(measured, question) if asked.category is not None else question)
+
+
+def _answered(measured: Measured, question: Question) -> Question:
+    relation = relation_of(question.category)
+    if relation is None:
+        quantity = QUANTITY_OF[question.category]
+        arity = 1 if quantity in {"width", "height"} else 2
+        value = measured.quantity(quantity, *question.region_ids[:arity]).value
+        return replace(question, value=value, unit=None if value is None else "hour" if quantity == "direction" else "m")
+    holds = measured.compare(relation, *question.region_ids[:2]).holds
+    if holds is None:
+        return question
+    if question.category.endswith("_choice"):
+        return replace(question, answer="<region1>." if holds else "<region2>.")
+    return replace(question, answer="Yes." if holds else "No.")

@@ -1,0 +1,83 @@
+"""The models that may be asked, loaded once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from spatialreasoner.app.config import AppConfig
+from spatialreasoner.errors import InputError
+from spatialreasoner.models.named import WritingConfig, named_policy
+from spatialreasoner.models.streaming import stream
+from spatialreasoner.protocols import Policy
+from spatialreasoner.types import Prompt, Scene
+
+MAX_ANSWER = 20_000
+"""Characters of an answer; a model that goes on is stopped."""
+
+UPDATE = 0.08
+"""Least time between two updates of the page, seconds."""
+
+
+class Policies:
+    """The models that may be asked.
+
+    Args:
+        config: Names them. All are loaded here, so that a wrong name shows when the app is started.
+
+    Raises:
+        ConfigError: If there is no such model.
+        MissingExtraError: If what a model needs is not installed.
+    """
+
+    def __init__(self, config: AppConfig) -> None:
+        self._writing = WritingConfig(max_new_tokens=config.max_new_tokens, key_variable=config.key_variable)
+        self._loaded = {name: named_policy(name, {}, self._writing) for name in config.models}
+
+    def get(self, name: str, scene: Scene) -> Policy:
+        """The model of a name.
+
+        Raises:
+            InputError: If the app was not started with it.
+        """
+        if name not in self._loaded:
+            raise InputError(f"this app was not started with the model {name[:80]!r}")
+        if name.startswith("scripted:"):  # simulated teachers know the truth of the scenes that they are given
+            return named_policy(name, {scene.id: scene}, self._writing)
+        return self._loaded[name]
+
+
+async def together(policies: Sequence[Policy], prompt: Prompt) -> AsyncGenerator[list[str]]:
+    """What each model has written so far, again and again, until all have ended.
+
+    Raises:
+        EndpointError: If one fails; the others are stopped.
+    """
+    texts, changed = [""] * len(policies), asyncio.Event()
+
+    async def follow(place: int) -> None:
+        async with aclosing(stream(policies[place], prompt)) as pieces:
+            async for piece in pieces:
+                texts[place] = (texts[place] + piece)[:MAX_ANSWER]
+                changed.set()
+                if len(texts[place]) == MAX_ANSWER:
+                    break
+
+    tasks = [asyncio.ensure_future(follow(place)) for place in range(len(policies))]
+    writing = asyncio.gather(*tasks)
+    writing.add_done_callback(lambda _: changed.set())
+    shown = time.monotonic()
+    try:
+        while not writing.done():
+            await changed.wait()
+            await asyncio.sleep(max(0.0, shown + UPDATE - time.monotonic()))
+            changed.clear()
+            shown = time.monotonic()
+            yield list(texts)
+        await writing
+        yield list(texts)
+    finally:
+        for task in tasks:
+            task.cancel()

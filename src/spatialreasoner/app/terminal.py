@@ -1,0 +1,144 @@
+"""The command `ask`: one question about one picture, answered in the terminal while the model writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spatialreasoner.app.asking import ask as prepare
+from spatialreasoner.app.asking import named_regions
+from spatialreasoner.app.regions import from_numbers, from_picture, is_numbers
+from spatialreasoner.app.segments import pieces, settled
+from spatialreasoner.errors import ConfigError, SceneError, WorkError
+from spatialreasoner.scene.files import read_image
+from spatialreasoner.types import Prompt, Region
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from rich.console import Console
+    from rich.text import Text
+
+    from spatialreasoner.protocols import Policy
+
+STYLES = {"description": "blue", "reasoning": "yellow", "conclusion": "bold green"}
+"""How segments are coloured, as on the page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskConfig:
+    """One question about one picture.
+
+    Attributes:
+        image: The picture.
+        question: The question; `<region1>` is the first of `regions`.
+        regions: Each a box `x0,y0,x1,y1`, a polygon `x,y x,y x,y`, or a mask picture.
+        model: The model's name.
+        save_marked: Where to write the picture with its numbered marks; nowhere if None.
+        max_new_tokens: Longest answer of a local model, tokens.
+        key_variable: Environment variable that holds the key of endpoints.
+    """
+
+    image: str
+    question: str
+    regions: tuple[str, ...] = ()
+    model: str = "nano"
+    save_marked: str | None = None
+    max_new_tokens: int = 768
+    key_variable: str = "OPENAI_API_KEY"
+
+
+def ask(config: AskConfig, *, console: Console | None = None) -> str:
+    """Answer in the terminal, segment by segment; returns the whole answer.
+
+    Raises:
+        InputError: If the picture, a region, the question or the model's name is wrong.
+        EndpointError: If the model fails.
+        WorkError: If the marked picture cannot be written.
+    """
+    from rich.console import Console
+
+    from spatialreasoner.models.named import WritingConfig, named_policy
+
+    picture = read_image(config.image)
+    shown = read_regions(config.regions, (picture.height, picture.width))
+    named = named_regions(config.question)
+    if len(shown) > max(named, default=0) and shown:
+        raise ConfigError(
+            f"expected a question that names each region, <region1> to <region{len(shown)}>; it names {_names(named)}"
+        )
+    prompt = prepare(config.question, shown, str(config.image)).prompt
+    if config.save_marked is not None:
+        _save(picture, shown, Path(config.save_marked))
+    writing = WritingConfig(max_new_tokens=config.max_new_tokens, key_variable=config.key_variable)
+    policy = named_policy(config.model, {}, writing)
+    return asyncio.run(_follow(policy, prompt, Console() if console is None else console))
+
+
+def read_regions(texts: Sequence[str], size: tuple[int, int]) -> list[Region]:
+    """The regions of `--region`, each told by its number in errors.
+
+    Raises:
+        InputError: If one is unusable.
+    """
+    found: list[Region] = []
+    for number, text in enumerate(texts, start=1):
+        try:
+            region = from_numbers(text, size) if is_numbers(text) else from_picture(text, size)
+        except SceneError as error:
+            raise SceneError(f"region {number}: {error}") from None
+        found.append(Region(id=f"region{number}", label=region.label, mask=region.mask))
+    return found
+
+
+async def _follow(policy: Policy, prompt: Prompt, console: Console) -> str:
+    """Print an answer while it is written."""
+    from spatialreasoner.models.streaming import stream
+
+    text, shown = "", 0
+    async with aclosing(stream(policy, prompt)) as written:
+        async for piece in written:
+            text += piece
+            shown = _show(console, settled(text), shown)
+    _show(console, text, shown)
+    console.print()
+    if not text.strip():
+        raise WorkError(f"{policy.name} wrote nothing; try another question or model")
+    return text
+
+
+def _show(console: Console, text: str, shown: int) -> int:
+    """Print what comes after `shown`, each segment under its name and in its colour; returns what is shown then."""
+    for piece in pieces(text):
+        if piece.end <= shown:
+            continue
+        if piece.start >= shown:
+            console.print(f"\n[dim]{piece.name}[/dim]")
+        console.print(_plain(text[max(piece.start, shown) : piece.end], STYLES[piece.name]), end="", soft_wrap=True)
+        shown = piece.end
+    return shown
+
+
+def _plain(text: str, style: str) -> Text:
+    """A model's words for a terminal: control characters are shown, not sent."""
+    from rich.text import Text
+
+    return Text("".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text), style=style)
+
+
+def _save(picture: Image.Image, regions: Sequence[Region], path: Path) -> None:
+    from spatialreasoner.scene.marks import draw
+
+    try:
+        draw(picture, regions).save(path)
+    except (OSError, ValueError) as error:
+        raise WorkError(
+            f"the marked picture cannot be written to {path}: {error}; name a .png in a folder that exists"
+        ) from None
+
+
+def _names(numbers: Sequence[int]) -> str:
+    return ", ".join(f"<region{number}>" for number in numbers) or "none"

@@ -1,0 +1,91 @@
+"""What is known of a picture's depth, to look at: a coloured depth picture, and the regions as solid surfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from PIL import Image
+
+from spatialreasoner.scene.geometry import level, unproject
+from spatialreasoner.scene.marks import COLOURS
+from spatialreasoner.scene.masks import decode
+from spatialreasoner.types import Intrinsics, Region
+
+if TYPE_CHECKING:
+    import trimesh
+
+MAX_SIDE = 240
+"""Samples along the longer side of the picture, for the surfaces: more would make a browser wait."""
+
+MAX_STEP = 0.06
+"""Neighbours whose depth differs by more than this share of it belong to different surfaces."""
+
+
+def depth_picture(depth: Float[np.ndarray, "h w"]) -> Image.Image:
+    """Depth in colours, near bright and far dark; unmeasured pixels are grey."""
+    from matplotlib import colormaps
+
+    known = np.isfinite(depth)
+    low, high = np.quantile(depth[known], [0.02, 0.98]) if known.any() else (0.0, 1.0)
+    share = np.clip((np.where(known, depth, low) - low) / max(float(high - low), 1e-9), 0, 1)
+    colours: np.ndarray = np.asarray(colormaps["magma"](1 - share))[..., :3] * 255
+    return Image.fromarray(np.where(known[..., None], colours, 128).astype(np.uint8))
+
+
+def surfaces(
+    picture: UInt8[np.ndarray, "h w 3"],
+    depth: Float[np.ndarray, "h w"],
+    camera: Intrinsics,
+    regions: Sequence[Region],
+    gravity: tuple[float, float, float] | None = None,
+) -> bytes:
+    """The scene in three dimensions as a GLB: what the camera sees, each region tinted in the colour of its number.
+
+    The frame is glTF's: x right, y up, z towards the viewer, metres.
+    """
+    import trimesh
+
+    stride = max(1, -(-max(depth.shape) // MAX_SIDE))
+    points = level(unproject(depth, camera)[::stride, ::stride].reshape(-1, 3), gravity) * [1, -1, -1]
+    colours = picture[::stride, ::stride].reshape(-1, 3).astype(float)
+    owner = np.full(depth.shape, -1)
+    for index, region in enumerate(regions):
+        owner[decode(region.mask)] = index
+    own = owner[::stride, ::stride].reshape(-1)
+    faces = _faces(depth[::stride, ::stride])
+    scene = trimesh.Scene()
+    for index in range(-1, len(regions)):
+        part = faces[(own[faces] == index).all(axis=1)] if index >= 0 else faces[(own[faces] == -1).any(axis=1)]
+        if len(part):
+            name = "surroundings" if index < 0 else f"region {index + 1}"
+            scene.add_geometry(_mesh(points, _tinted(colours, index), part), geom_name=name, node_name=name)
+    glb: Any = scene.export(file_type="glb")
+    return glb
+
+
+def _tinted(colours: Float[np.ndarray, "n 3"], index: int) -> Float[np.ndarray, "n 3"]:
+    return colours if index < 0 else 0.45 * colours + 0.55 * np.asarray(COLOURS[index % len(COLOURS)])
+
+
+def _faces(depth: Float[np.ndarray, "h w"]) -> Int[np.ndarray, "n 3"]:
+    """Two triangles for each four neighbours that belong to one surface, facing the camera."""
+    index = np.arange(depth.size).reshape(depth.shape)
+    corners = [index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]]
+    deep = np.stack([depth.reshape(-1)[corner] for corner in corners])
+    nearest, farthest = deep.min(axis=0), deep.max(axis=0)
+    whole: Bool[np.ndarray, "h w"] = np.isfinite(deep).all(axis=0) & (farthest - nearest <= MAX_STEP * nearest)
+    a, b, c, d = (corner[whole] for corner in corners)
+    return np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
+
+
+def _mesh(
+    points: Float[np.ndarray, "n 3"], colours: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "m 3"]
+) -> trimesh.Trimesh:
+    import trimesh
+
+    used, renumbered = np.unique(faces, return_inverse=True)
+    shades = np.clip(colours[used], 0, 255).astype(np.uint8)
+    return trimesh.Trimesh(points[used], renumbered.reshape(-1, 3), vertex_colors=shades, process=False)
