@@ -23,9 +23,14 @@ _PREDICATE = rule("[BE MAYBE POSSESSIVE NOT]")
 _EMPTY = rule(
     "OPEN (?=REGION CLOSE) | (?<=REGION) CLOSE | PAIR (?=REGION) | IT (?=[BE MAYBE NOT WORD POSSESSIVE]{1,4} THAT)"
     "| OPEN (?=[ADJECTIVE DIMENSION] CLOSE) | (?<=AMOUNT OPEN ADJECTIVE) CLOSE"
-    "| BETWEEN (?=[AMOUNT HOUR]) | IT [BE MAYBE] (?=REGION THAT) | (?<=REGION) THAT (?=BE)"
+    "| OTHER (?=AMOUNT) | BETWEEN (?=[AMOUNT HOUR]) | (?<=IN) PAIR (?=DIMENSION AND)"
+    "| IT [BE MAYBE] (?=REGION THAT) | (?<=REGION) THAT (?=BE)"
 )
 """Tokens that say nothing: brackets around a bare name, and the "it" of "it is clear that"."""
+_BARE_ASIDE = rule(
+    "(?<=[REGION COMPARED CLOSER FARTHER DIMENSION POSSESSIVE]) OPEN ABOUT? AMOUNT (?:TO? RELATIVE TO? ABOUT? AMOUNT)? CLOSE"
+)
+"""A length in brackets of which the clause around them tells what it measures: "Region 1 (2 m) is taller"."""
 _APPOSED = rule("REGION [COMMA OPEN IN AS WORD AT EQUALS]{0,3} (?=REGION)")
 _LISTED = rule("REGION (?:COMMA REGION){0,8} COMMA? [AND NOR] REGION")
 _ASIDE = rule(
@@ -36,22 +41,26 @@ _SPLIT = rule(
     rf"""BUT
     | EQUALS (?=[REGION IT PAIR] [BE MAYBE NOT])
     | (?:COMMA AND?|(?<!DIMENSION) AND) (?=ABOUT? [DIMENSION DISTANCE ALONG]{{1,2}} [OF BETWEEN FROM BE EQUALS]
-      | (?<=AND) BETWEEN REGION | REGION (?:[TO ON AT]? SIDE|[COMPARED CLOSER FARTHER] ONE?) $)
-    | COMMA? AND (?=[ADJECTIVE WORD]{{1,3}} BE)
-    | (?:COMMA? AND|COMMA) (?=IN? {_MENTION} POSSESSIVE? [BE MAYBE NOT DIMENSION DISTANCE EQUALS ABOUT AMOUNT AT])"""
+      | (?<=AND) BETWEEN REGION | REGION (?:[TO ON AT]? SIDE|[COMPARED CLOSER FARTHER] ONE?|[OVER FRONT]) $)
+    | COMMA? AND (?=[ADJECTIVE WORD]{{1,3}} BE | REGION COMMA)
+    | (?:COMMA? AND|COMMA) (?=[IN ON]? {_MENTION} POSSESSIVE? [BE MAYBE NOT DIMENSION DISTANCE EQUALS ABOUT AMOUNT AT TIMES])"""
 )
 """Where a new subject may begin."""
 _INTRODUCTION = rule("[ON AT] [^REGION PAIR IT OTHER]* $ | [MAYBE ABOUT WORD]* $")
-_SUPPOSED = rule("IF [^COMMA]* COMMA")
-_VERB = rule("[BE MAYBE EQUALS FIND AMOUNT HOUR POSSESSIVE MORE]")
-_SUBJECT = rule(f"(?<![TO FROM AT ON OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] OF) {_MENTION}")
+_SUPPOSED = rule(f"(?:IF|BE {_MENTION}) [^COMMA]* COMMA")
+_AMONG = rule(f"[OF BETWEEN] REGION COMMA (?={_MENTION})")
+"""Of A and B, ..."""
+_VERB = rule("[BE MAYBE EQUALS FIND AMOUNT HOUR POSSESSIVE MORE] | REGION [TO ON AT]? SIDE $")
+_NOT_OBJECT = "(?<![TO FROM AT ON OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] OF) (?<!ADJECTIVE AS)"
+_SUBJECT = rule(f"{_NOT_OBJECT} {_MENTION}")
+_NAMED = rule(f"{_NOT_OBJECT} REGION")
 _FOREIGN = rule(
     rf"""[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} WORD (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE?
     [BE MAYBE] (?!THAT)"""
 )
 """The start of a clause about something that is no region."""
 _WITH = rule("ON REGION")
-_PART = rule("POSSESSIVE WORD")
+_PART = rule("POSSESSIVE (?:[COMPARED MOST SIDE]? WORD | COMPARED BE)")
 _HAS = rule("REGION BE (?P<owned>REGION) (?=[ON TO AT WORD]{0,2} (?:IT SIDE|[OVER FRONT]))")
 """A has B below it: then B is the subject, and "it" means A."""
 _BETWEEN = rule(f"(?<=BETWEEN) {_MENTION}")
@@ -106,6 +115,7 @@ def _joined(reading: Reading) -> tuple[str, list[int]]:
     if CODES["REGION"] not in codes:
         return codes, tokens
     drop = {index for match in _EMPTY.finditer(codes) for index in range(*match.span())}
+    drop.update(index for match in _BARE_ASIDE.finditer(codes) for index in (match.start(), match.end() - 1))
     for match in _APPOSED.finditer(codes):
         if _is_same(reading, tokens[match.start()], tokens[match.end()], opened=CODES["OPEN"] in match.group()):
             drop.update(range(*match.span()))
@@ -153,6 +163,7 @@ def _sentence(reading: Reading, codes: str, tokens: list[int], context: Regions,
         holder = _holder(reading, codes, tokens, match.start(), context)
         yield _clause(reading, codes[begin:end], tokens[begin:end], holder, number, asked)
     codes, tokens = _without(codes, tokens, drop)
+    context = context or _ahead(reading, codes, tokens)
     for begin, end, supposed in _pieces(codes):
         clause = _clause(reading, codes[begin:end], tokens[begin:end], context, number, asked or supposed)
         context = clause.subject or context
@@ -167,8 +178,16 @@ def _holder(reading: Reading, codes: str, tokens: Sequence[int], at: int, contex
     return context
 
 
+def _ahead(reading: Reading, codes: str, tokens: Sequence[int]) -> Regions:
+    """What "it" means where nothing was named before: "Though it is shorter, Region 1 is wider"."""
+    match = _NAMED.search(codes) if CODES["IT"] in codes else None
+    return reading.mentions[tokens[match.start()]] if match else ()
+
+
 def _clause(reading: Reading, codes: str, tokens: Sequence[int], context: Regions, number: int, asked: bool) -> Clause:
     match = _SUBJECT.search(codes) or _BETWEEN.search(codes)
+    if match and codes[match.start()] == CODES["IT"] and _is_part(reading, codes, tokens, match.start()):
+        match = _NAMED.search(codes, match.end())  # "considering its shape, Region 1 is"
     start = match.start() if match else None
     if start is not None and (has := _HAS.match(codes, start)):
         context, start = reading.meant(codes[start], tokens[start], context), has.start("owned")
@@ -177,9 +196,18 @@ def _clause(reading: Reading, codes: str, tokens: Sequence[int], context: Region
         start = opening.end() - 1
     if start is None:
         subject = () if foreign else context
+    elif _is_part(reading, codes, tokens, start):
+        start, subject = None, ()
     else:
-        subject = () if _PART.match(codes, start + 1) else reading.meant(codes[start], tokens[start], context)
+        subject = reading.meant(codes[start], tokens[start], context)
     return Clause(codes=codes, tokens=tokens, context=context, subject=subject, start=start, sentence=number, asked=asked)
+
+
+def _is_part(reading: Reading, codes: str, tokens: Sequence[int], position: int) -> bool:
+    """Whether only a part of the mention is spoken of: "its leaves", "Region 1's leg"."""
+    if codes.startswith(CODES["WORD"], position + 1):
+        return reading.word(tokens[position]) in ("its", "their")
+    return _PART.match(codes, position + 1) is not None
 
 
 def _without(codes: str, tokens: list[int], drop: set[int]) -> tuple[str, list[int]]:
@@ -195,7 +223,9 @@ def _pieces(codes: str) -> Iterator[tuple[int, int, bool]]:
     """Start and end of each clause of a sentence, and whether it only supposes ("if ...,")."""
     begin = 0
     supposed = _SUPPOSED.match(codes)
-    if supposed:
+    if among := _AMONG.match(codes):
+        begin = among.end()
+    elif supposed:
         yield 0, supposed.end(), True
         begin = supposed.end()
     for match in _SPLIT.finditer(codes, begin):

@@ -15,7 +15,7 @@ from spatialreasoner.rewards.scope import Memory, Scope, Statement
 from spatialreasoner.rewards.tokens import Reading, Regions
 
 _RULES = {CODES["AMOUNT"]: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | dict.fromkeys(RELATIONS, relation)
-_ASKS = rule("WHETHER | (?<=WORD) IF")
+_ASKS = rule("(?:WHETHER|(?<=WORD) IF) (?! [^COMMA]* EQUALS ABOUT? AMOUNT)")
 _ANCHOR = re.compile(f"[{''.join(_RULES)}]")
 
 
@@ -30,7 +30,8 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
     memory, sentence = Memory(), 0
     for clause in clauses(reading, context):
         if clause.sentence != sentence:
-            memory, sentence = Memory(ends=memory.ends), clause.sentence
+            before = memory.clauses[-1] if memory.clauses else None
+            memory, sentence = Memory(ends=memory.ends, before=before), clause.sentence
         if _ANCHOR.search(clause.codes):
             yield from _read(Scope(reading, clause, memory, terse=terse))
         memory.clauses.append(clause)

@@ -93,11 +93,15 @@ def rule(pattern: str) -> re.Pattern[str]:
 
 
 RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
-    "SIDE": {"left": "left", "right": "right", "leftward": "left", "rightward": "right"},
+    "SIDE": {
+        "left": "left", "right": "right", "leftward": "left", "rightward": "right",
+        "in the foreground": "front", "in the background": "behind",
+    },
     "OVER": {
         "above": "above", "over": "above", "atop": "above", "on top of": "above",
         "below": "below", "under": "below", "beneath": "below",
-        "underneath": "below", "behind": "behind",
+        "underneath": "below", "behind": "behind", "to the rear of": "behind", "in back of": "behind",
+        "towers over": "tall", "towers above": "tall", "overtops": "tall", "dwarfs": "big", "dwarfed by": "small",
     },
     "FRONT": {"front": "front", "ahead": "front"},
     "CLOSER": {"closer": "front", "nearer": "front", "closest": "front", "nearest": "front"},
@@ -106,7 +110,8 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
         "deeper": "behind", "more distant": "behind", "most distant": "behind",
     },
     "COMPARED": {
-        "higher": "above", "lower": "below", "taller": "tall", "shorter": "short", "wider": "wide", "broader": "wide",
+        "higher": "above", "lower": "below", "further up": "above", "farther up": "above", "further down": "below",
+        "farther down": "below", "taller": "tall", "shorter": "short", "wider": "wide", "broader": "wide",
         "narrower": "thin", "thinner": "thin", "slimmer": "thin", "skinnier": "thin", "slenderer": "thin", "bigger": "big",
         "larger": "big", "bulkier": "big", "smaller": "small", "tinier": "small",
     },
@@ -117,6 +122,11 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 """Relation of each word that names one, by class."""
+
+COMPARATIVES: Mapping[str, str] = {
+    word: relation for name in ("COMPARED", "CLOSER", "FARTHER") for word, relation in RELATION_WORDS[name].items()
+}
+"""Relation of each comparative."""
 
 DIMENSION_WORDS: Mapping[str, Mapping[str, str]] = {
     "DIMENSION": {
@@ -159,15 +169,15 @@ _WORDS: Mapping[str, str] = {
     "NOR": "nor",
     "ABOUT": "about approximately roughly around nearly almost approx circa ca estimated ~ approximate rough estimate",
     "MAYBE": "seems seem seemingly appear appears possibly perhaps maybe likely probably presumably apparently may might could"
-    " believe think guess suggests suggesting suggest estimate assume uncertain unsure unclear looks look",
-    "WHETHER": "whether which what who how determine compare assess decide identify",
-    "IF": "if when suppose assuming unless imagine comparing taking",
+    " believe think guess suggests suggesting suggest estimate uncertain unsure unclear looks look",
+    "WHETHER": "whether which what who how determine compare assess doubt decide identify",
+    "IF": "if when suppose assume assuming unless imagine comparing taking",
     "ON": "on with beside near by against inside",
     "FOR": "for",
     "GENERIC": "typical typically standard average usual usually normally generally commonly common ordinary",
-    "MORE": "more greater exceeds exceed exceeding surpasses",
+    "MORE": "more greater exceeds exceed exceeding surpasses surpass beats",
     "LESS": "less lesser fewer",
-    "DISTANCE": "distance gap separation space spacing clearance distances offset",
+    "DISTANCE": "distance dist gap separation space spacing clearance distances offset",
     "APART": "apart away separated separates separate separating distant",
     "OF": "of",
     "THAN": "than",
@@ -188,21 +198,27 @@ _WORDS: Mapping[str, str] = {
 # Words that stand between others and change nothing here. "side" makes "left side of" read like "left of".
 _SILENT = (
     "the a an this side hand far immediate very slightly somewhat much significantly considerably noticeably"
-    " clearly directly just also even still bit little visibly slight only exactly total overall actual up down"
+    " clearly directly just also even still bit lot little visibly slight only exactly total overall actual up down off"
     " back position location place centre center"
 )
 
 
 _PHRASES: Mapping[str, str] = {
     "AND": "as well as",
-    "SKIPPED": "i.e.; e.g.; of the two; what appears; what seems; not only",
+    "SKIPPED": "no doubt; from this angle; from this view; from this viewpoint; from this perspective; i.e.; e.g.; of the two; "
+    "of these two; of those two; of the pair; in turn; what appears; what seems; not only",
     "ABOUT": "approx.; or so; close to; up to; at least; at most; more or less",
     "THAT": "as if; as though",
     "RELATIVE": "compared to; compared with; relative to; in comparison to; in comparison with; "
     "with respect to; in relation to",
     "NO": "no,",
+    "NOT": "no part of; no way; nowhere near",
+    "WHETHER": "nothing suggests; nothing indicates; rather than; instead of",
+    "OF": "of where",
+    "FROM": "from where; standing where; stand where; stood where; sitting where",
+    "MAYBE": "i assume; we assume; we can assume; i would assume",
     "PAIR": "the two; these two; those two",
-    "WORD": "such as; towers over; towers above; looms over; looks at; look at",
+    "WORD": "any other; all other; such as; looks at; look at",
     "FORMER": "the former",
     "LATTER": "the latter",
 }
@@ -223,5 +239,5 @@ def _lexicon() -> dict[str, str]:
 
 LEXICON: Mapping[str, str] = _lexicon()
 """Class of each known word, phrase and mark; SKIPPED for those that say nothing."""
-PHRASES: Sequence[str] = sorted((entry for entry in LEXICON if " " in entry or "," in entry[1:]), key=len, reverse=True)
+PHRASES: Sequence[str] = sorted((entry for entry in LEXICON if re.search("[a-z][ .,]", entry)), key=len, reverse=True)
 """Entries of the lexicon that are more than one word, the longest first."""

@@ -1,38 +1,71 @@
 """Lengths, ratios and directions that a clause states."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from spatialreasoner.rewards.clauses import Clause
-from spatialreasoner.rewards.lexicon import CODES, codes_of, rule
+from spatialreasoner.rewards.lexicon import CODES, COMPARATIVES, RELATION_WORDS, codes_of, rule
 from spatialreasoner.rewards.relations import THAN
 from spatialreasoner.rewards.scope import OBJECT, Scope, Statement, meant
 from spatialreasoner.rewards.tokens import Reading, Regions
 
 _AMOUNT, _PLUS, _CAMERA = CODES["AMOUNT"], CODES["PLUS"], CODES["CAMERA"]
 _DIMENSION, _DISTANCE, _ALONG = codes_of("DIMENSION"), codes_of("DISTANCE"), codes_of("ALONG")
+_DIFFERENCE = CODES["DIMENSION"] + CODES["BETWEEN"]
 _MEASURES = codes_of("DIMENSION", "DISTANCE", "APART", "ALONG", "BETWEEN", "ADJECTIVE")
-_SIZED = rule(f"AMOUNT ABOUT? (?:(?:IN|OF)? ALONG? (?P<dimension>DIMENSION) | (?P<adjective>ADJECTIVE)) (?:OF {OBJECT})?")
+_SIZED = rule(
+    rf"""AMOUNT (?P<two>AND ABOUT? AMOUNT)? ABOUT?
+    (?:(?:IN|OF)? ALONG? (?P<dimension>DIMENSION) | (?P<adjective>ADJECTIVE)) (?:OF {OBJECT})?"""
+)
 _OFFSET = rule(
-    rf"""[AMOUNT TIMES] ABOUT? (?:TO? (?P<side>SIDE) | (?P<over>OVER) | (?P<compared>COMPARED) {THAN}
+    rf"""[AMOUNT TIMES] ABOUT? (?:TO? (?P<side>SIDE) | (?P<over>OVER) | (?P<compared>COMPARED) {THAN}?
     | IN? FRONT OF (?P<camera>CAMERA)? | [CLOSER FARTHER MORE LESS COMPARED]) OF? {OBJECT}?"""
 )
+_BY = rule(
+    rf"(?:(?P<side>SIDE) OF|(?P<over>OVER)|(?P<compared>COMPARED) {THAN}) {OBJECT} COMMA? (?P<by>ON) ABOUT? (?P<camera>(?!))? $"
+)
 _SPACED = rule(
-    rf"""AMOUNT ABOUT? (?P<along>ALONG)? [APART DISTANCE BETWEEN WORD]{{0,2}} (?P<after>ALONG)?
+    rf"""AMOUNT ABOUT? (?:OF WORD)? (?P<along>ALONG)? BE? [APART DISTANCE BETWEEN WORD]{{0,2}} (?P<after>ALONG)?
     (?P<from>[FROM TO] (?:{OBJECT}|(?P<camera>CAMERA)))? (?:IN? (?P<late>ALONG))?"""
 )
-_SPACES = rule("AMOUNT ABOUT? ALONG? (?:[APART DISTANCE BETWEEN]|[WORD]{0,2} [FROM TO] [REGION PAIR IT OTHER CAMERA])")
+_SPACES = rule(
+    "AMOUNT ABOUT? (?:OF WORD)? ALONG? BE? (?:[APART DISTANCE BETWEEN]|[WORD]{0,2} [FROM TO] [REGION PAIR IT OTHER CAMERA])"
+)
+_PLAIN = rule("[MAYBE ABOUT]* ALONG? DISTANCE [BE MAYBE WORD TO ABOUT EQUALS]* AMOUNT ALONG? (?:COMMA|AND|$)")
+"""A distance of which the text does not say between what: the question's regions are meant."""
 _STRETCH = rule(f"FROM [REGION IT] TO {OBJECT} | BETWEEN {OBJECT.replace('object', 'pair')}")
+_GENERAL = rule("^ [^REGION PAIR IT]* GENERIC")
 _FOR = rule(f"AMOUNT FOR {OBJECT}")
 _OWNED = rule(f"DIMENSION OF {OBJECT}")
 _DIMENSIONS = rule("(?P<first>DIMENSION) AND (?P<second>DIMENSION)")
-_ELLIPSIS = rule("(?:THAT OF REGION|REGION POSSESSIVE|^REGION) [BE ABOUT MAYBE EQUALS]{0,3} AMOUNT $")
+_ELLIPSIS = rule(
+    rf"(?:(?:THAT OF|^) {OBJECT} POSSESSIVE? | {OBJECT.replace('object', 'owner')} POSSESSIVE | ^)"
+    "[BE ABOUT MAYBE EQUALS AT COMMA]{0,3} AMOUNT $"
+)
 _RATIO = rule(
     rf"""TIMES (?:AS (?P<adjective>ADJECTIVE) AS (?:THAT OF)? | OF? (?P<dimension>DIMENSION) OF | (?P<compared>COMPARED) THAN
-    | (?P<that>THAT) OF) {OBJECT}
-    | TIMES OF? {OBJECT.replace("object", "owner")} POSSESSIVE (?P<own>DIMENSION)?
-    | TIMES AS (?P<alone>ADJECTIVE)"""
+    | OF? (?P<that>THAT) OF) {OBJECT}
+    | TIMES OF? {OBJECT.replace("object", "owner")} (?:POSSESSIVE (?P<own>DIMENSION)? | (?P<its>DIMENSION))
+    | TIMES AS (?P<alone>ADJECTIVE) | TIMES OF? (?P<same>THAT) (?!OF)"""
 )
+_BESIDE = rule(f"(?: {OBJECT} | COMPARED ONE? ) COMMA? AT? ABOUT? $ | ^[ON AT] IT? ABOUT? $")
+_VERSUS = rule("AMOUNT TO? RELATIVE TO? ABOUT? AMOUNT")
+_VERB = rule("BE AT? ABOUT? $")
+_VERBS: Mapping[str, str] = {"stands": "height", "rises": "height", "reaches": "height", "spans": "width"}
+_ANSWERS = rule("(?:[MAYBE WORD AND COMMA] (?!BE))* [IT THAT]? [MAYBE ABOUT BE EQUALS]*")
+_ASKED_SIZE = rule(
+    rf"""WHETHER (?P<adjective>ADJECTIVE) BE? {OBJECT} | (?P<dimension>DIMENSION) OF {OBJECT.replace("object", "owner")}
+    | {OBJECT.replace("object", "holder")} POSSESSIVE (?P<own>DIMENSION)"""
+)
+_ASKED_GAP = rule("DISTANCE | WHETHER APART | WHETHER BE REGION FROM")
+_MEASURED: Mapping[str, str] = {
+    "tall": "height", "short": "height", "wide": "width", "thin": "width",
+    "front": "camera_distance", "behind": "camera_distance",
+}  # fmt: skip
+"""The quantity that a comparative compares."""
+_COMPARED = rule("COMPARED|CLOSER|FARTHER|AS (?P<adjective>ADJECTIVE)")
+_OF_ONE = frozenset(("width", "height", "depth", "camera_distance"))
+_OF_TWO = frozenset(("distance", "horizontal_distance", "vertical_distance"))
 _TALLER = {"wider": "width", "broader": "width", "taller": "height", "higher": "height"}
 _OBSERVER = rule(
     rf"""(?:[FROM AT] (?:WORD? OF)?|RELATIVE|HOUR WORD? OF) {OBJECT}
@@ -43,27 +76,92 @@ _OBSERVER = rule(
 def length(scope: Scope, position: int) -> Iterator[Statement]:
     """The size, distance or offset that the length at a position states."""
     codes = scope.codes
-    if _is_operand(codes, position):
+    if _is_operand(codes, position) or _GENERAL.search(codes, 0, position):
         return
-    if offset := _OFFSET.match(codes, position):
+    if offset := _OFFSET.match(codes, position) or _by(scope, position):
         yield from _offset(scope, position, offset)
         return
     sized = _SIZED.match(codes, position)
+    sized = None if sized and sized["two"] and len(scope.subject) != 2 else sized
     if sized and not (sized["adjective"] and scope.nearest(position, _DISTANCE) is not None):
         measure = sized.start("dimension" if sized["dimension"] else "adjective")
         yield from _size(scope, position, measure, sized.end(), scope.object(sized))
+        scope.done = position + 1 if sized["two"] else scope.done
         return
     meant_for = _FOR.match(codes, position)
+    owner = scope.object(meant_for) if meant_for else None
     measure = scope.nearest(position, _MEASURES)
     spaced = _SPACES.match(codes, position) is not None
     if measure is not None and not (sized or spaced) and codes[measure] in (CODES["DIMENSION"], CODES["ADJECTIVE"]):
-        yield from _size(scope, position, measure, position + 1, scope.object(meant_for) if meant_for else None)
+        yield from _size(scope, position, measure, position + 1, owner)
+    elif owner and measure is not None and _CAMERA in codes[:position]:
+        yield from _own(scope, "camera_distance", owner, position, measure, position + 2)
     elif spaced or measure is not None or _STRETCH.search(codes, 0, position):
         yield from _distance(scope, position)
-    elif scope.memory.dimension and meant_for:
-        yield from _own(scope, scope.memory.dimension, scope.object(meant_for) or (), position, position, meant_for.end())
-    elif scope.memory.dimension and _ELLIPSIS.search(codes, 0, position + 1):
-        yield from _own(scope, scope.memory.dimension, scope.subject, position, position, position + 1)
+    else:
+        yield from _unnamed(scope, position, owner)
+
+
+def _unnamed(scope: Scope, position: int, owner: Regions | None) -> Iterator[Statement]:
+    """A length that has no word for what it measures."""
+    kind, regions = _implied(scope, position, owner)
+    if kind in _OF_ONE:
+        yield from _own(scope, kind, regions, position, position, position + 2 if owner else position + 1)
+    elif kind in _OF_TWO and len(regions) == 2:
+        yield scope.measured(kind, regions, position, position, position + 1)
+
+
+def _implied(scope: Scope, position: int, owner: Regions | None) -> tuple[str, Regions]:
+    """What a length measures that has no word for it, and of which regions; "" where nothing tells."""
+    codes = scope.codes
+    dimension = scope.memory.dimension
+    if dimension and owner:
+        return dimension, owner
+    if dimension and (again := _ELLIPSIS.search(codes, 0, position + 1)):
+        return dimension, scope.object(again) or scope.object(again, "owner") or scope.subject
+    if (versus := _VERSUS.search(codes, max(0, position - 5), position + 6)) and position in (versus.start(), versus.end() - 1):
+        return _compared(scope), scope.subject if position == versus.start() else scope.memory.related[1]
+    if beside := _BESIDE.search(codes, max(0, position - 5), position):
+        return _compared(scope), scope.object(beside) or scope.subject
+    if (verb := _VERB.search(codes, max(0, position - 3), position)) and scope.word(verb.start()) in _VERBS:
+        return _VERBS[scope.word(verb.start())], scope.subject
+    if _ANSWERS.fullmatch(codes, 0, position):
+        return _asked(scope)
+    return "", ()
+
+
+def _compared(scope: Scope) -> str:
+    """The quantity that the clause compares: "taller at 1.9 m", "Region 1 (2 m away) is closer than Region 2 (3 m)"."""
+    compared = _COMPARED.search(scope.codes)
+    if compared and compared["adjective"]:
+        return scope.dimension(compared.start("adjective"))
+    return _MEASURED.get(COMPARATIVES[scope.word(compared.start())], "") if compared else ""
+
+
+def _asked(scope: Scope) -> tuple[str, Regions]:
+    """What the clause before asks or sets out to find: "Estimate the width of Region 1. It is about 2 m."."""
+    clause = scope.memory.clauses[-1] if scope.memory.clauses else scope.memory.before
+    if clause is None or _AMOUNT in clause.codes:
+        return "", ()
+    asked = Scope(scope.reading, clause, scope.memory, terse=False)
+    if size := _ASKED_SIZE.search(clause.codes):
+        name = next(name for name in ("adjective", "dimension", "own") if size[name])
+        owner = {"adjective": "object", "dimension": "owner", "own": "holder"}[name]
+        return asked.dimension(size.start(name)), asked.object(size, owner) or ()
+    if _ASKED_GAP.search(clause.codes):
+        along = next((at for at, code in enumerate(clause.codes) if code in _ALONG), None)
+        regions = asked.spoken()
+        kind = "distance" if along is None else asked.dimension(along)
+        if len(regions) == 1 and _CAMERA in clause.codes:
+            return "camera_distance", regions
+        return kind, regions if len(regions) == 2 else ()
+    return "", ()
+
+
+def _by(scope: Scope, position: int) -> re.Match[str] | None:
+    """The relation of which a length tells how much: "above B by 20 cm"."""
+    offset = _BY.search(scope.codes, max(0, position - 10), position)
+    return offset if offset and scope.word(offset.start("by")) == "by" else None
 
 
 def _is_operand(codes: str, position: int) -> bool:
@@ -78,19 +176,19 @@ def _is_operand(codes: str, position: int) -> bool:
 
 def _offset(scope: Scope, position: int, match: re.Match[str]) -> Iterator[Statement]:
     """What "2 m to the left of B" or "20 cm above B" says of distances; "20 cm taller than B" says nothing."""
-    others = scope.object(match)
+    others = scope.object(match) or (scope.reading.others(scope.subject) if match.end() == len(scope.codes) else None)
     if match["camera"]:
         for region in scope.subject:
             yield scope.measured("camera_distance", (region,), position, position, match.end())
         scope.done = match.end()
         return
-    vertical = match["over"] and scope.word(match.start("over")) != "behind"
+    vertical = match["over"] and RELATION_WORDS["OVER"][scope.word(match.start("over"))] in ("above", "below")
     if match["compared"]:
         vertical = scope.word(match.start("compared")) in ("higher", "lower")
     if others and (match["side"] or vertical):
         kind = "horizontal_distance" if match["side"] else "vertical_distance"
         for regions in scope.pairs(others):
-            yield scope.measured(kind, regions, position, position, match.end())
+            yield scope.measured(kind, regions, position, match.start(), max(position + 1, match.end()))
 
 
 def _size(scope: Scope, position: int, measure: int, end: int, owner: Regions | None) -> Iterator[Statement]:
@@ -100,14 +198,15 @@ def _size(scope: Scope, position: int, measure: int, end: int, owner: Regions | 
     if listed and len(amounts) == 2 and listed.end() - 1 == measure:
         measure = listed.start("first" if position == amounts[0] else "second")
     kind = scope.dimension(measure)
-    if kind == "size" or (scope.follows(measure, "AT") and scope.codes[measure] == CODES["DIMENSION"]):
-        return  # "at a height of 0.9 m" is where it hangs
+    if scope.follows(measure, "AT") and scope.codes[measure] == CODES["DIMENSION"]:
+        kind = "camera_distance" if kind == "depth" else "size"  # "at a height of 0.9 m" is where it hangs
+    if kind == "size":
+        return
     owned = _OWNED.match(scope.codes, listed.start("second") if listed else measure)
     if owner is None and owned:
         owner = scope.object(owned)
     elif owner is None and scope.follows(listed.start() if listed else measure, "POSSESSIVE") and measure > 1:
         owner = scope.meant((listed.start() if listed else measure) - 2)
-    scope.memory.dimension = kind
     regions = scope.subject if owner is None else owner
     yield from _own(scope, kind, regions, position, min(position, measure), max(end, measure + 1))
 
@@ -116,6 +215,7 @@ def _own(scope: Scope, kind: str, regions: Regions, at: int, begin: int, end: in
     """A length of each region; where there are as many lengths as regions, each has its own."""
     if len(regions) > 1 and len(amounts := _amounts(scope.codes)) == len(regions):
         regions = (regions[amounts.index(at)],)
+    scope.memory.dimension, scope.memory.measured = kind, regions
     for region in regions:
         yield scope.measured(kind, (region,), at, begin, end)
     scope.done = max(at + 1, end)
@@ -133,9 +233,15 @@ def _distance(scope: Scope, position: int) -> Iterator[Statement]:
     if along is None:
         along = scope.nearest(position, _ALONG)
     kind = "distance" if along is None else scope.dimension(along)
+    measure = scope.nearest(position, _MEASURES)
+    if measure is not None and scope.codes[measure - 1 : measure + 1] == _DIFFERENCE:
+        return  # "the difference in height between"
+    if of_camera := _of_camera(scope, match):
+        yield from _own(scope, "camera_distance", of_camera, position, position, match.end())
+        return
     regions = _ends(scope, match)
     if len(regions) == 1 and kind == "distance" and _faces_camera(scope, match):
-        kind = "camera_distance"
+        kind = scope.memory.dimension = "camera_distance"
     elif len(regions) == 2:
         scope.memory.ends = regions
     else:
@@ -145,13 +251,26 @@ def _distance(scope: Scope, position: int) -> Iterator[Statement]:
     scope.done = match.end()
 
 
+def _of_camera(scope: Scope, match: re.Match[str]) -> Regions:
+    """Whose distance from the camera it is: "the camera is 2 m away from Region 1", "Region 1 is 2 m from the camera"."""
+    codes, start = scope.codes, scope.clause.start
+    if match["camera"]:
+        return scope.subject
+    if not match["object"]:
+        return ()
+    if codes[match.start("object")] == CODES["IT"] and scope.memory.dimension == "camera_distance":
+        return scope.subject  # "it" is the camera, which the clause before measured from
+    from_camera = _CAMERA in codes[: match.start()] and (start is None or start > match.start())
+    return scope.object(match) or () if from_camera else ()
+
+
 def _ends(scope: Scope, match: re.Match[str]) -> Regions:
     """The two regions that a distance lies between, or the one whose distance from the camera it is."""
     stated = scope.object(match)
-    if match["camera"]:
-        return scope.subject[:1]
     if stated and len(stated) == len(scope.subject) == 1 and stated != scope.subject:
         return scope.subject + stated
+    if len(scope.subject) == 1 and not match["from"] and _CAMERA in scope.codes[: match.start()]:
+        return scope.subject
     named = scope.spoken()
     if len(named) >= 2:
         return named[:2]
@@ -160,7 +279,7 @@ def _ends(scope: Scope, match: re.Match[str]) -> Regions:
     if _CAMERA in scope.codes:
         return named or scope.subject[:1]
     if not named:
-        return scope.memory.ends or scope.subject[:1]
+        return scope.memory.ends or scope.subject[:1] or (scope.reading.pair() if _PLAIN.match(scope.codes) else ())
     return tuple(dict.fromkeys(scope.subject + named))[:2]
 
 
@@ -176,7 +295,8 @@ def ratio(scope: Scope, position: int) -> Iterator[Statement]:
     kind = _ratio_kind(scope, match) if match else None
     if match is None or kind is None:
         return
-    others = scope.object(match) or scope.object(match, "owner") or scope.memory.compared
+    others = scope.object(match) or scope.object(match, "owner")
+    others = others or (scope.memory.measured if match["same"] else scope.memory.compared or scope.memory.related[1])
     scope.memory.compared = others
     factor = scope.reading.factor(scope.clause.tokens[position])
     for regions in scope.pairs(others):
@@ -188,7 +308,9 @@ def _ratio_kind(scope: Scope, match: re.Match[str]) -> str | None:
     """The dimension of a ratio, or None where it has none that can be measured."""
     if match["compared"]:
         return _TALLER.get(scope.word(match.start("compared")))
-    named = next((match.start(name) for name in ("adjective", "dimension", "own", "alone") if match[name]), None)
+    if match["same"]:
+        return scope.memory.dimension or None
+    named = next((match.start(name) for name in ("adjective", "dimension", "own", "its", "alone") if match[name]), None)
     measure = scope.nearest(match.start(), _DIMENSION) if named is None else named
     if measure is None or scope.word(measure) in ("thin", "narrow", "short"):
         return None

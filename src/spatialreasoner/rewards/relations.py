@@ -8,24 +8,27 @@ from spatialreasoner.rewards.lexicon import CODES, RELATION_WORDS, codes_of, rul
 from spatialreasoner.rewards.scope import OBJECT, Scope, Statement
 from spatialreasoner.rewards.tokens import Regions
 
-THAN = "(?:[THAN RELATIVE OF] (?:[THAT DIMENSION DISTANCE WORD]? [OF FROM])?)"
+THAN = "(?:[THAN RELATIVE OF] (?!IT BE) (?:[THAT DIMENSION DISTANCE WORD]? [OF FROM])?)"
 """What stands between a comparative and its object."""
 
 _MEASURE = "(?P<measure>DIMENSION|ADJECTIVE|DISTANCE)"
-_SIZE_OBJECT = f"{OBJECT} (?:POSSESSIVE DIMENSION | IN (?P<late>DIMENSION))?"
+_SIZE_OBJECT = f"{OBJECT} (?:POSSESSIVE DIMENSION | IN (?P<late>DIMENSION) (?:AND (?P<too>DIMENSION))?)?"
+_AT_SIZE = "(?:COMMA? AT? ABOUT? (?P<size>AMOUNT) APART? COMMA? (?=THAN))?"
 RELATIONS: Mapping[str, re.Pattern[str]] = {
     CODES[name]: rule(pattern)
     for name, pattern in {
         "SIDE": rf"SIDE (?: [OF THAN FROM TO RELATIVE] COMMA? (?:{OBJECT}|(?P<image>IMAGE)) )?",
         "FRONT": rf"FRONT (?:OF {OBJECT})?",
         "OVER": rf"OVER {OBJECT}?",
-        "CLOSER": rf"CLOSER (?P<camera>TO CAMERA)? (?:{THAN} {OBJECT})?",
-        "FARTHER": rf"FARTHER (?P<away>APART|WORD)? (?P<camera>[FROM TO IN] [CAMERA IMAGE])? (?:{THAN} {OBJECT})?",
-        "COMPARED": rf"COMPARED (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: WORD? {THAN} {_SIZE_OBJECT} )?",
+        "CLOSER": rf"CLOSER (?P<camera>TO CAMERA)? {_AT_SIZE} (?:{THAN} {OBJECT})?",
+        "FARTHER": rf"""FARTHER (?P<away>APART|WORD)? (?P<camera>[FROM TO IN ON] [CAMERA IMAGE])? {_AT_SIZE}
+            (?:{THAN} {OBJECT})?""",
+        "COMPARED": rf"""COMPARED {_AT_SIZE} (?:IN? {_MEASURE})? (?:FROM CAMERA)?
+            (?: (?:[ON IN AT]? WORD)? {THAN} {_SIZE_OBJECT} (?!BE ADJECTIVE) )?""",
         "MORE": rf"MORE (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: (?:{THAN}|(?:THAT|DIMENSION) OF)? {_SIZE_OBJECT} )?",
         "LESS": rf"LESS (?:IN? {_MEASURE})? (?:FROM CAMERA)? (?: {THAN} {_SIZE_OBJECT} )?",
         "MOST": "MOST (?P<object>(?!))?",
-        "AS": rf"AS (?P<measure>ADJECTIVE) AS (?:THAT OF)? {OBJECT}",
+        "AS": rf"AS (?P<measure>ADJECTIVE) AS (?:THAT OF)? {OBJECT} (?!BE ADJECTIVE)",
     }.items()
 }
 """How each kind of relation goes on from its anchor, by the anchor's class."""
@@ -38,33 +41,45 @@ _BY_DIMENSION: Mapping[str, tuple[str, str]] = {
 }
 _UPWARD = frozenset(("tall", "wide", "big", "above"))
 _EXTENTS = codes_of("DIMENSION", "DISTANCE")
-_ALONE = rule("[ONE OF PAIR IN BETWEEN AND COMMA PLUS EQUALS RELATIVE AS THAN BUT FROM] | $")
-_AND_THEN = rule("[AND NOR COMMA TO IN MORE FARTHER WORD]{1,5}")
+_COMPARATIVES = codes_of("COMPARED", "MORE", "LESS")
+_ALONE = rule("[ONE OF PAIR IN BETWEEN AND COMMA PLUS EQUALS RELATIVE AS BUT FROM] | $")
+_DEFINITE = rule("[ONE WORD]{0,2} (?:(?P<named>BE REGION)|[COMMA OF IN]|$)")
+_LAST = rule("ONE? $")
+_AND_THEN = rule("COMMA? [AND NOR] [COMMA TO IN MORE FARTHER WORD]{0,4}")
 _REFERENCE = rule(f"RELATIVE {OBJECT}")
-_NOT_AS = rule("NOT ABOUT? $")
-_OF_AMOUNT = rule("(?P<dimension>DIMENSION) (?:OF REGION)? (?:OF|EQUALS) AMOUNT [BE MAYBE]* $")
+_NOT_AS = rule("NOT [ABOUT WORD]? $")
+_OF_AMOUNT = rule("(?P<dimension>DIMENSION) (?:OF REGION)? [OF EQUALS]? AMOUNT [BE MAYBE]* $")
 
 
 def relation(scope: Scope, position: int) -> Iterator[Statement]:
     """The relations that the anchor at a position states."""
     match = RELATIONS[scope.codes[position]].match(scope.codes, position)
-    kind = _kind(scope, match) if match else None
-    if match is None or kind is None:
+    kinds = _kinds(scope, match) if match else ()
+    if match is None or not kinds:
         return
     begin = position
     while scope.follows(begin, "MORE", "LESS", "FARTHER", "CLOSER", "TO", "IN"):
         begin -= 1
     others = _stated(scope, match)
     if others is None and not _stands_alone(scope, match):
-        yield from _contrast(scope, kind, match, begin)
+        yield from _contrast(scope, kinds[0], match, begin)
         return
     if others is None:
         others = _reference(scope) or scope.reading.others(scope.subject)
-    found = [scope.statement(kind, regions, begin, match.end()) for regions in scope.pairs(others)]
+    found = [scope.statement(kind, regions, begin, match.end()) for kind in kinds for regions in scope.pairs(others)]
     denial = scope.codes[position] == CODES["AS"]  # "not as tall as" is read as "shorter than", which is not denied
     yield from (replace(statement, negated=False) if denial else statement for statement in found)
     scope.memory.related = (scope.subject, others)
-    scope.done = match.end()
+    scope.done = position + 1 if "size" in match.re.groupindex and match["size"] else match.end()
+
+
+def _kinds(scope: Scope, match: re.Match[str]) -> tuple[str, ...]:
+    """The relations that a match names: two if it measures two things, "in height and width"."""
+    first = _kind(scope, match)
+    if first is None or "too" not in match.re.groupindex or not match["too"]:
+        return (first,) if first else ()
+    second = _by_measure(scope, match, match.start("too"))
+    return (first, second) if second else (first,)
 
 
 def _kind(scope: Scope, match: re.Match[str]) -> str | None:
@@ -72,14 +87,14 @@ def _kind(scope: Scope, match: re.Match[str]) -> str | None:
     position = match.start()
     code = scope.codes[position]
     if code == CODES["AS"]:
-        return _by_measure(scope, match, upward=False) if _NOT_AS.search(scope.codes, 0, position) else None
-    if code == CODES["COMPARED"]:
-        plain = _WORDS[code][scope.word(position)]
-        return _by_measure(scope, match, upward=plain in _UPWARD) if _measure(scope, match) is not None else plain
-    if code in (CODES["MORE"], CODES["LESS"]):
-        return _by_measure(scope, match, upward=code == CODES["MORE"]) if _measure(scope, match) is not None else None
+        return _by_measure(scope, match, match.start("measure")) if _NOT_AS.search(scope.codes, 0, position) else None
+    if code in _COMPARATIVES:
+        measure = _measure(scope, match)
+        return _by_measure(scope, match, measure) if measure is not None else _WORDS.get(code, {}).get(scope.word(position))
     if code in (CODES["CLOSER"], CODES["FARTHER"]) and not (match["camera"] or match["object"]):
-        last = match.end() == len(scope.codes) and scope.follows(position, "BE", "MAYBE")
+        last = _LAST.match(scope.codes, match.end()) and scope.follows(
+            position, "BE", "MAYBE", "AMOUNT", "COMMA", "AND", "REGION"
+        )
         if not (last or scope.codes.startswith(CODES["APART"], position + 1)):
             return None
     if code == CODES["FARTHER"] and scope.follows(position, "LESS"):
@@ -98,10 +113,15 @@ def _measure(scope: Scope, match: re.Match[str]) -> int | None:
     return before
 
 
-def _by_measure(scope: Scope, match: re.Match[str], *, upward: bool) -> str | None:
-    """The relation of having more, or less, of a dimension."""
-    measure = _measure(scope, match)
-    assert measure is not None
+def _upward(scope: Scope, match: re.Match[str]) -> bool:
+    """Whether a comparative says that there is more of what it compares."""
+    code = scope.codes[match.start()]
+    return _WORDS[code][scope.word(match.start())] in _UPWARD if code in _WORDS else code == CODES["MORE"]
+
+
+def _by_measure(scope: Scope, match: re.Match[str], measure: int) -> str | None:
+    """The relation of having more, or less, of the dimension at a position."""
+    upward = _upward(scope, match)
     if scope.word(measure) == "space":
         return ("small", "big")[upward]  # "takes up more space than"
     if scope.codes[measure] == CODES["DISTANCE"]:
@@ -125,9 +145,10 @@ def _stated(scope: Scope, match: re.Match[str]) -> Regions | None:
     if (
         scope.codes[position] == CODES["SIDE"]
         and scope.follows(position, "IT")
-        and scope.follows(position - 1, "TO", "WORD", "AT")
+        and scope.follows(position - 1, "TO", "WORD", "AT", "ON")
+        and scope.clause.start is not None
     ):
-        return scope.clause.context if scope.clause.context != scope.subject else None
+        return scope.not_subject() or None
     joined = _AND_THEN.match(scope.codes, match.end())
     pattern = RELATIONS.get(scope.codes[joined.end() : joined.end() + 1]) if joined else None
     following = pattern.match(scope.codes, joined.end()) if pattern and joined else None
@@ -141,12 +162,25 @@ def _stands_alone(scope: Scope, match: re.Match[str]) -> bool:
     start, code = match.start(), scope.codes[match.start()]
     before = scope.codes[max(0, start - 2) : start]
     if not _ALONE.match(scope.codes, match.end()):
-        return False
+        return _is_definite(scope, match)
+    if code == CODES["COMPARED"] and scope.follows(start, "MAYBE"):
+        return scope.word(start) not in ("larger", "bigger", "smaller")  # what is near looks larger
     if code == CODES["SIDE"]:
         return match["image"] is None and (CODES["MORE"] in before or CODES["FARTHER"] in before)
     if code in (CODES["FRONT"], CODES["OVER"]):
-        return match.end() >= len(scope.codes.rstrip(CODES["COMMA"])) and CODES["BE"] in before
+        return match.end() >= len(scope.codes.rstrip(CODES["COMMA"])) and (
+            CODES["BE"] in before or scope.follows(start, "REGION")
+        )
     return True
+
+
+def _is_definite(scope: Scope, match: re.Match[str]) -> bool:
+    """Whether it is "the taller plant is Region 1" or "Region 1 is the taller plant", not "a taller plant"."""
+    found = _DEFINITE.match(scope.codes, match.end())
+    if found is None or scope.codes[match.start()] != CODES["COMPARED"]:
+        return False
+    the = scope.reading.word(scope.clause.tokens[match.start()] - 1) == "the"
+    return the and (found["named"] is not None or scope.follows(match.start(), "BE", "MAYBE"))
 
 
 def _contrast(scope: Scope, kind: str, match: re.Match[str], begin: int) -> Iterator[Statement]:

@@ -16,7 +16,7 @@ _AMOUNT, _EQUALS, _IT = CODES["AMOUNT"], CODES["EQUALS"], CODES["IT"]
 _AND_AMOUNT = _AMOUNT + CODES["AND"]
 _ARITHMETIC = codes_of("NUMBER", "AMOUNT", "PLUS", "EQUALS", "ABOUT")
 _NEGATED = rule("NOT|NOR")
-_ABOUT_RELATION = rule("ABOUT (?![ABOUT AMOUNT TIMES])")
+_ABOUT_RELATION = rule("(?<!NOT) ABOUT (?![ABOUT AMOUNT TIMES])")
 _DIMENSIONS = {word: name for table in DIMENSION_WORDS.values() for word, name in table.items()}
 
 
@@ -42,7 +42,9 @@ class Memory:
     Attributes:
         clauses: Its clauses that are read already.
         ends: The two regions of the last distance, also of sentences before.
+        before: The clause before the sentence.
         dimension: The last dimension that had a length.
+        measured: The regions whose it was.
         compared: The regions that the last ratio compared with.
         related: Subject and object of the last relation.
         side: The last "on the left" without an object: which side, of whom, and the statement that it may become.
@@ -50,7 +52,9 @@ class Memory:
 
     clauses: list[Clause] = field(default_factory=list[Clause])
     ends: Regions = ()
+    before: Clause | None = None
     dimension: str = ""
+    measured: Regions = ()
     compared: Regions = ()
     related: tuple[Regions, Regions] = ((), ())
     side: tuple[str, Regions, Statement] | None = None
@@ -117,9 +121,9 @@ class Scope:
         if position < 0:
             return None
         found = self.meant(position)
-        return self._not_subject() if self.codes[position] == _IT and found in ((), self.subject) else found
+        return self.not_subject() if self.codes[position] == _IT and found in ((), self.subject) else found
 
-    def _not_subject(self) -> Regions:
+    def not_subject(self) -> Regions:
         """What "it" means as an object: whatever was named last, other than the subject."""
         if len(self.clause.context) == 1 and self.clause.context != self.subject:
             return self.clause.context

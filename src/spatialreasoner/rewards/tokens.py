@@ -4,8 +4,9 @@ One pass tokenises the text; everything behind it works on classes (see `lexicon
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate, compress, count
 
 from spatialreasoner import quantities
@@ -24,7 +25,7 @@ _REGION = (
 )
 _TIMES = (
     r"(?:\d{1,9}(?:\.\d{1,9})?|(?:one|two|three) and a half|two|three|four|five|six|seven|eight|nine|ten)[ -]?"
-    r"(?:times\b|fold\b|x(?= (?:the|as|wider|taller|larger|bigger|higher)\b|\Z))"
+    r"(?:times\b|fold\b|x(?= (?:the|as|that|width|height|wider|taller|larger|bigger|higher)\b|\Z))"
     r"|(?:one[ -]|an? |two[ -]|three[ -])?(?:thirds?|quarters?|half)(?= (?:as|the|of|that)\b|\Z)"
     r"|(?:twice|thrice|double|triple|quadruple)\b"
 )
@@ -65,9 +66,11 @@ _ATTRIBUTES = _NOUNS | {SKIPPED}
 _BEFORE_NOUNS = _ATTRIBUTES | codes_of("OTHER")  # the classes of determiners, and of what may stand behind one
 _REGION_NAME = re.compile(rf" ?{_REGION}")
 _BRACKETED = re.compile(r"\[\d")
+_PAIRS = ("both", "the two", "these two", "of the two", "of these two", "of the pair")
+_TWO = frozenset((*_PAIRS, *(f" {phrase}" for phrase in _PAIRS)))
 _QUANTITIES = rule("[AMOUNT HOUR]")
 _NAMED = rule("REGION")
-_BOUND = rule("(?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
+_BOUND = rule("NOT? (?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
 _DENIAL = rule("NOT (?=[COMMA STOP EQUALS])")
 
 
@@ -98,7 +101,8 @@ class Reading:
         self.mentions = _numbered(self.words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
         codes = self._with_nouns(list(codes), _ways(tuple(labels)) if labels else {})
         numbers = (int(region[6:]) for regions in self.mentions.values() for region in regions)
-        self.count = len(labels) or max(numbers, default=0)
+        most = max(numbers, default=0)
+        self.count = len(labels) or (2 if most == 1 and not _TWO.isdisjoint(self.words) else most)
         self.kept = list(compress(count(), map(SKIPPED.__ne__, codes)))
         self.codes = _BOUND.sub(_all_about, _DENIAL.sub(CODES["NO"], codes.replace(SKIPPED, "")))
 
@@ -119,6 +123,10 @@ class Reading:
         """All regions of the question."""
         return tuple(f"region{number}" for number in range(1, self.count + 1))
 
+    def pair(self) -> Regions:
+        """Both regions of a question that has two."""
+        return self.everything() if self.count == 2 else ()
+
     def others(self, regions: Regions) -> Regions:
         """The other region, where there are two in all; else nothing."""
         return tuple(r for r in self.everything() if r != regions[0]) if self.count == 2 and len(regions) == 1 else ()
@@ -130,10 +138,21 @@ class Reading:
         if code == CODES["IT"]:
             return context if len(context) == 1 else self.everything() if self.count == 1 else ()
         if code == CODES["PAIR"]:
-            return context if len(context) == 2 else self.everything() if self.count == 2 else ()
+            return context if len(context) == 2 else self.pair()
         if code == CODES["OTHER"]:
             return self.others(context)
-        return self.everything()[code == CODES["LATTER"] :][:1] if self.count == 2 else ()
+        return self._named_before(token)[code == CODES["LATTER"] :][:1]
+
+    @cached_property
+    def _order(self) -> list[int]:
+        return sorted(self.mentions)
+
+    def _named_before(self, token: int) -> Regions:
+        """The two regions that a text named last before a token, in the order in which it named them."""
+        end = bisect_left(self._order, token)
+        last = self._order[max(0, end - 4) : end]
+        named = tuple(dict.fromkeys(region for index in last for region in self.mentions[index]))
+        return named[-2:] if len(named) > 1 else self.pair()
 
     def is_explicit(self, token: int) -> bool:
         """Whether a mention names its region by number, not by a label."""
