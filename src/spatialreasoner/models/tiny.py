@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from spatialreasoner.errors import ConfigError
-from spatialreasoner.models.processors import image_only, video_settings
+from spatialreasoner.models.processors import image_only
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
@@ -228,7 +228,7 @@ def _qwen2_5_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Pro
         },
         **_qwen_ids(tokenizer),
     )
-    processor = image_only(Qwen2_5_VLProcessor, video_settings(None, "qwen2_5_vl"))(
+    processor = image_only(Qwen2_5_VLProcessor, {"video_processor_type": "Qwen2VLVideoProcessor"})(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2),
         tokenizer=tokenizer,
         chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
@@ -259,7 +259,7 @@ def _qwen3_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Proce
         },
         **_qwen_ids(tokenizer),
     )
-    processor = image_only(Qwen3VLProcessor, video_settings(None, "qwen3_vl"))(
+    processor = image_only(Qwen3VLProcessor, {"video_processor_type": "Qwen3VLVideoProcessor"})(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2, patch_size=14),
         tokenizer=tokenizer,
         chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
@@ -287,7 +287,7 @@ def _llava_onevision(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel
         video_token_index=tokenizer.get_vocab()["<video>"],
         image_grid_pinpoints=pinpoints,
     )
-    processor = image_only(LlavaOnevisionProcessor, video_settings(None, "llava_onevision"))(
+    processor = image_only(LlavaOnevisionProcessor, {"video_processor_type": "LlavaOnevisionVideoProcessor"})(
         image_processor=LlavaOnevisionImageProcessorPil(
             size={"height": size.image, "width": size.image}, image_grid_pinpoints=pinpoints
         ),
@@ -316,7 +316,7 @@ def _internvl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Proce
         image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
         image_seq_length=(size.image // 28) ** 2,
     )
-    processor = image_only(InternVLProcessor, video_settings(None, "internvl"))(
+    processor = image_only(InternVLProcessor, {"video_processor_type": "InternVLVideoProcessor"})(
         image_processor=GotOcr2ImageProcessorPil(
             size={"height": size.image, "width": size.image}, crop_to_patches=True, max_patches=2
         ),
