@@ -9,6 +9,7 @@ import torch
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.processing import END, IMAGE, NUM_REGIONS, PAD, NanoProcessor, region_name, train_tokenizer
+from spatialreasoner.nano.vision import EMBEDDING
 
 
 def build(texts: Iterable[str], *, seed: int = 0) -> tuple[NanoForConditionalGeneration, NanoProcessor]:
@@ -33,6 +34,7 @@ def build(texts: Iterable[str], *, seed: int = 0) -> tuple[NanoForConditionalGen
             num_attention_heads=6,
             num_key_value_heads=6,
             max_position_embeddings=2048,
+            initializer_range=EMBEDDING,
             bos_token_id=None,
             eos_token_id=end,
             pad_token_id=pad,

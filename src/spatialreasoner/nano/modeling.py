@@ -17,7 +17,7 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
 from spatialreasoner.nano.configuration import NanoConfig
-from spatialreasoner.nano.vision import RegionEncoder, Regions, RegionTokens, VisionTower
+from spatialreasoner.nano.vision import Quiet, RegionEncoder, Regions, RegionTokens, VisionTower
 
 
 @dataclass
@@ -47,6 +47,12 @@ class NanoPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_attention_backend = True
 
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, Quiet):
+            module.reset_parameters()
+        else:
+            super()._init_weights(module)
+
 
 class NanoModel(NanoPreTrainedModel):
     """The nano without its head."""
@@ -55,9 +61,13 @@ class NanoModel(NanoPreTrainedModel):
         super().__init__(config)
         self.vision_tower = VisionTower(config)
         self.vision_regions = RegionEncoder(config)
-        self.image_tokens = nn.Linear(4 * config.vision_width, config.text_config.hidden_size)
+        hidden = config.text_config.hidden_size
+        self.image_tokens = nn.Sequential(nn.Linear(4 * config.vision_width, hidden), Quiet(hidden))
         self.region_tokens = RegionTokens(config)
         self.language_model = AutoModel.from_config(config.text_config)
+        for seeing in (self.vision_tower, self.vision_regions):
+            for module in seeing.modules():
+                module._is_hf_initialized = True  # pyright: ignore[reportArgumentType]  (it starts as torch has it)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:

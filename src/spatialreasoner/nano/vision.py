@@ -126,6 +126,19 @@ class RegionEncoder(nn.Module):
         return Regions(features, torch.cat([estimates[..., :2], estimates[..., 2:] + depth], dim=-1))
 
 
+EMBEDDING = 0.06
+"""How the decoder's weights start, standard deviation: about one over the root of its width, for attention to form soon."""
+
+
+class Quiet(nn.LayerNorm):
+    """A norm whose results start as loud as a name's embedding: louder ones would drown which region it is."""
+
+    def reset_parameters(self) -> None:
+        """Start quietly."""
+        nn.init.constant_(self.weight, EMBEDDING)
+        nn.init.zeros_(self.bias)
+
+
 class RegionTokens(nn.Module):
     """`Regions` to what the decoder reads at `<region1>`, `<region2>`, ..."""
 
@@ -133,7 +146,7 @@ class RegionTokens(nn.Module):
         super().__init__()
         width = config.text_config.hidden_size
         self.layers = nn.Sequential(
-            nn.Linear(config.vision_width + _READABLE * _WAVES, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            nn.Linear(config.vision_width + _READABLE * _WAVES, 2 * width), nn.GELU(), nn.Linear(2 * width, width), Quiet(width)
         )
 
     def forward(self, regions: Regions) -> Float[Tensor, "images regions hidden"]:
