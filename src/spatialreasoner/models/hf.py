@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from spatialreasoner.errors import EndpointError
-from spatialreasoner.models.loading import load
+from spatialreasoner.models.loading import NANO, load, source_of
 from spatialreasoner.scene import marks
 from spatialreasoner.scene.carry import attach
 from spatialreasoner.scene.files import read_image
@@ -36,7 +36,7 @@ class HfPolicy:
     whatever else is in its batch (but for rounding, which padding can move).
 
     Args:
-        source: A folder or a repository on the Hub, with or without `hf:`.
+        source: `nano`, or a folder or a repository on the Hub, with or without `hf:`.
         temperature: Of sampling; 0 takes the likeliest token each time.
         max_new_tokens: Longest completion, tokens.
         batch_size: Most completions generated at once.
@@ -55,7 +55,8 @@ class HfPolicy:
         batch_size: int = 8,
         precision: str = "auto",
     ) -> None:
-        self._source = str(source).removeprefix("hf:")
+        self._source = source_of(source)
+        self._name = NANO if source == NANO else f"hf:{self._source}"
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens
         self.batch_size = batch_size
@@ -72,8 +73,8 @@ class HfPolicy:
 
     @property
     def name(self) -> str:
-        """`hf:` and where the model is from."""
-        return f"hf:{self._source}"
+        """`nano`, or `hf:` and where the model is from."""
+        return self._name
 
     @cached_property
     def identity(self) -> str:

@@ -11,8 +11,20 @@ from spatialreasoner.models.processors import load_processor
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
 
+NANO = "nano"
+"""The name of the model that ships with the package."""
+
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _STATES = ("optimizer.", "scheduler.", "rng_state", "scaler.")
+
+
+def source_of(name: str | Path) -> str:
+    """What transformers loads for a name on the command line: `nano` is a folder of this package, `hf:` is left out."""
+    if name == NANO:
+        from spatialreasoner.nano import WEIGHTS
+
+        return str(WEIGHTS)
+    return str(name).removeprefix("hf:")
 
 
 def refuse_pickles(folder: str | Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatialreasoner.errors import ConfigError
+from spatialreasoner.models.loading import NANO
 from spatialreasoner.protocols import Policy
 from spatialreasoner.search.budget import Price
 from spatialreasoner.search.endpoint import Limits
@@ -14,19 +15,6 @@ from spatialreasoner.types import Scene
 
 FORMS = "nano, a folder, hf:REPO_OR_DIR, api:MODEL@BASE_URL, or scripted:NAME"
 """The forms a name may have, for help and errors."""
-
-
-NANO = "nano"
-"""The model that ships with the package."""
-
-
-def resolve(name: str) -> str:
-    """Where the model of a name is loaded from: `nano` is a folder of this package, `hf:` is left out."""
-    if name == NANO:
-        from spatialreasoner.nano import WEIGHTS
-
-        return str(WEIGHTS)
-    return name.removeprefix("hf:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +56,7 @@ def named_policy(name: str, scenes: Mapping[str, Scene], writing: WritingConfig)
         from spatialreasoner.models.hf import HfPolicy
 
         return HfPolicy(
-            resolve(name),
+            name,
             temperature=writing.temperature,
             max_new_tokens=writing.max_new_tokens,
             batch_size=writing.batch_size,

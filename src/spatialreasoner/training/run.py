@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, MissingExtraError, WorkError
+from spatialreasoner.models.loading import source_of
 from spatialreasoner.training.card import write_card
 from spatialreasoner.training.config import CONFIGS, Kind, TrainConfig, read_config
 from spatialreasoner.training.data import message_text, messages_of, read_preferences, read_sft
@@ -39,7 +40,7 @@ def train(
 
     Args:
         kind: `sft`, `dpo` or `fdpo`.
-        model: `tiny` (built on the spot, its tokenizer trained on the data), `hf:` and a repository or folder, or a folder.
+        model: `nano`, `tiny` (built on the spot, its tokenizer trained on the data), a folder, or `hf:` and a folder or repository.
         data: `sft.jsonl` for SFT, `pairs.jsonl` for the others.
         out: Where the model goes, with `training.json` (settings), `metrics.jsonl`, `README.md`,
             the checkpoints, and for pairs `preview.html`: the first ones as tokens, segments in colours.
@@ -117,7 +118,7 @@ def _require_extra() -> None:
 
 def _resolve(model: str, kind: Kind, data: Path, out: Path, config: TrainConfig) -> str:
     """A folder or repository that transformers can load."""
-    source = _tiny(kind, data, out, config) if model == "tiny" else model.removeprefix("hf:")
+    source = _tiny(kind, data, out, config) if model == "tiny" else source_of(model)
     return _with_region_tokens(source, out / "start", config) if config.region_tokens else source
 
 
