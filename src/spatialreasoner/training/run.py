@@ -40,7 +40,8 @@ def train(
 
     Args:
         kind: `sft`, `dpo` or `fdpo`.
-        model: `nano`, `tiny` (built on the spot, its tokenizer trained on the data), a folder, or `hf:` and a folder or repository.
+        model: `nano`, `tiny` (built on the spot, its tokenizer trained on the data), a folder, or `hf:` and a folder or
+            repository.
         data: `sft.jsonl` for SFT, `pairs.jsonl` for the others.
         out: Where the model goes, with `training.json` (settings), `metrics.jsonl`, `README.md`,
             the checkpoints, and for pairs `preview.html`: the first ones as tokens, segments in colours.
