@@ -106,12 +106,12 @@ def _tokenizer(processor: ProcessorMixin) -> Any:
 
 
 def adapter_options(model: PreTrainedModel) -> dict[str, Any]:
-    """What `peft.LoraConfig` needs beside the adapters' own settings, so that region tokens train as well.
+    """What `peft.LoraConfig` needs beside the adapters' own settings, so that tokens of `add_region_tokens` train as well.
 
     The region encoder trains whole, and of the embeddings the tokens' own rows.
     """
     config: Any = model.config
-    if not getattr(config, "region_tokens", False):
+    if not any(isinstance(config, family[0]) for family in FAMILIES.values()):
         return {}
     ids = list(config.region_token_ids)
     tied = config.tie_word_embeddings
