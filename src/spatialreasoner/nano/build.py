@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
+from torch.nn import functional
 
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
-from spatialreasoner.nano.processing import END, IMAGE, NUM_REGIONS, PAD, NanoProcessor, region_name, train_tokenizer
-from spatialreasoner.nano.vision import EMBEDDING
+from spatialreasoner.nano.processing import (
+    END,
+    IMAGE,
+    NUM_REGIONS,
+    PAD,
+    NanoProcessor,
+    leading_numbers,
+    region_name,
+    train_tokenizer,
+)
+from spatialreasoner.nano.vision import EMBEDDING, waves
 
 
 def build(texts: Iterable[str], *, seed: int = 0) -> tuple[NanoForConditionalGeneration, NanoProcessor]:
@@ -52,6 +62,16 @@ def build(texts: Iterable[str], *, seed: int = 0) -> tuple[NanoForConditionalGen
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = NanoForConditionalGeneration(config)
+        _order_numbers(model, leading_numbers(ids))
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = pad
     return model, processor
+
+
+def _order_numbers(model: NanoForConditionalGeneration, numbers: Mapping[int, float]) -> None:
+    """Let the embeddings of numbers start as waves of their logarithms: near numbers are alike from the first step."""
+    values = torch.tensor(list(numbers.values()))
+    shapes = waves(values.clamp(min=0.01).log()[:, None])
+    embeddings = model.lm_head.weight  # the embeddings are the same
+    projected = shapes @ torch.randn(shapes.shape[1], embeddings.shape[1])
+    embeddings.data[list(numbers)] = EMBEDDING * functional.layer_norm(projected, projected.shape[1:])

@@ -65,9 +65,9 @@ class NanoModel(NanoPreTrainedModel):
         self.image_tokens = nn.Sequential(nn.Linear(4 * config.vision_width, hidden), Quiet(hidden))
         self.region_tokens = RegionTokens(config)
         self.language_model = AutoModel.from_config(config.text_config)
-        for seeing in (self.vision_tower, self.vision_regions):
-            for module in seeing.modules():
-                module._is_hf_initialized = True  # pyright: ignore[reportArgumentType]  (it starts as torch has it)
+        words = (self.region_tokens.kinds, self.region_tokens.colours)
+        for module in (*self.vision_tower.modules(), *self.vision_regions.modules(), *words):
+            module._is_hf_initialized = True  # pyright: ignore[reportArgumentType]  (it starts as it is)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:

@@ -29,7 +29,7 @@ from torch.nn.utils.rnn import pad_sequence
 from spatialreasoner.nano.build import build
 from spatialreasoner.nano.corpus import Corpus, CorpusConfig, Kind, read_corpus, write_corpus
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
-from spatialreasoner.nano.processing import IMAGE, NanoProcessor
+from spatialreasoner.nano.processing import IMAGE, NanoProcessor, leading_numbers
 from spatialreasoner.nano.vision import Regions
 from spatialreasoner.progress import stage
 from spatialreasoner.records import write_config
@@ -181,14 +181,13 @@ class Numbers:
 
     def __init__(self, processor: NanoProcessor) -> None:
         vocabulary: dict[str, int] = processor.tokenizer.get_vocab()
-        leading = {token: index for token, index in vocabulary.items() if re.fullmatch(r"0\.\d\d|[1-9]\.\d|\d\d", token)}
-        self.ids = torch.tensor(sorted(leading.values()))
+        numbers = leading_numbers(vocabulary)
+        self.ids = torch.tensor(list(numbers))
         self.place = torch.full((len(vocabulary),), -1)
         self.place[self.ids] = torch.arange(len(self.ids))
         self.trailing = torch.zeros(len(vocabulary), dtype=torch.bool)
         self.trailing[[index for token, index in vocabulary.items() if re.fullmatch(r"\.\d\d|\d", token)]] = True
-        names = {index: token for token, index in leading.items()}
-        values = torch.tensor([float(names[int(index)]) for index in self.ids])
+        values = torch.tensor(list(numbers.values()))
         distances = (values[None] - values[:, None]) / (SPREAD * values[:, None] + 0.01)
         self.nearness = torch.softmax(-0.5 * distances**2, dim=-1)
 
@@ -271,18 +270,22 @@ class Memory:
     """
 
     def __init__(self, model: NanoForConditionalGeneration, corpus: Corpus, processor: NanoProcessor) -> None:
-        parts: list[tuple[Tensor, ...]] = []
+        tokens: list[Tensor] = []
+        regions: list[Regions] = []
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             for start in range(0, len(corpus.rows), 250):
-                tokens, regions = model.model.look(*pictures(corpus, np.arange(start, start + 250), processor))
-                parts.append((tokens.bfloat16(), regions.features.bfloat16(), regions.estimates.float()))
-        self.tokens, self.features, self.estimates = (torch.cat(each) for each in zip(*parts, strict=True))
+                rooms = np.arange(start, min(start + 250, len(corpus.rows)))
+                seen = model.model.look(*pictures(corpus, rooms, processor))
+                tokens.append(seen[0].bfloat16())
+                regions.append(Regions(seen[1].features.bfloat16(), *seen[1][1:]))
+        self.tokens = torch.cat(tokens)
+        self.regions = Regions(*(torch.cat(parts) for parts in zip(*regions, strict=True)))
 
     def __call__(self, rows: Sequence[Reading]) -> tuple[Tensor, Regions]:
         """What is seen in the rooms of some rows, their own regions first."""
         scenes = torch.tensor([row.scene for row in rows])
         numbers = torch.tensor([row.regions for row in rows])
-        return self.tokens[scenes], Regions(self.features[scenes[:, None], numbers], self.estimates[scenes[:, None], numbers])
+        return self.tokens[scenes], Regions(*(part[scenes[:, None], numbers] for part in self.regions))
 
 
 def read_loss(

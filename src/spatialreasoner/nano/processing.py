@@ -7,7 +7,8 @@ prediction tells its size; further digits follow in tokens of their own. Any tex
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,16 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary: int = 1600) -> PreTrain
         extra_special_tokens={"image_token": IMAGE},
         model_max_length=2048,
     )
+
+
+def leading_numbers(vocabulary: Mapping[str, int]) -> dict[int, float]:
+    """The tokens that hold the first two digits of a number, and their values, in the order of the tokens.
+
+    >>> leading_numbers({"0.57": 7, "cat": 1, "36": 3})
+    {3: 36.0, 7: 0.57}
+    """
+    found = {index: float(token) for token, index in vocabulary.items() if re.fullmatch(r"0\.\d\d|[1-9]\.\d|\d\d", token)}
+    return dict(sorted(found.items()))
 
 
 def _between(text: str, names: Sequence[str]) -> list[str]:

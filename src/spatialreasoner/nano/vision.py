@@ -46,10 +46,14 @@ class Regions(NamedTuple):
     Attributes:
         features: What they look like.
         estimates: `ESTIMATES` of each.
+        kinds: Probability of each kind.
+        colours: Probability of each colour.
     """
 
     features: Float[Tensor, "images regions width"]
     estimates: Float[Tensor, "images regions 6"]
+    kinds: Float[Tensor, "images regions kinds"]
+    colours: Float[Tensor, "images regions colours"]
 
 
 class Residual(nn.Module):
@@ -118,12 +122,17 @@ class RegionEncoder(nn.Module):
         pooled = torch.einsum("nrhw,nchw->nrc", weights, seen.fine)
         log_depth = functional.avg_pool2d(seen.log_depth, 2)[:, None]
         depth = (weights * log_depth).sum((2, 3))[..., None]
-        features = self.pooled(torch.cat([pooled, depth, _waves(_geometry(area))], dim=-1))
+        features = self.pooled(torch.cat([pooled, depth, waves(_geometry(area))], dim=-1))
         features = features + self.look(self.norm(features), seen.tokens, seen.tokens, need_weights=False)[0]
         features = features + self.think(features)
         # What is added to the depth under the mask, which the tower knows, is small
         estimates = self.estimate(features)
-        return Regions(features, torch.cat([estimates[..., :2], estimates[..., 2:] + depth], dim=-1))
+        return Regions(
+            features,
+            torch.cat([estimates[..., :2], estimates[..., 2:] + depth], dim=-1),
+            self.kind(features).softmax(-1),
+            self.colour(features).softmax(-1),
+        )
 
 
 EMBEDDING = 0.06
@@ -140,24 +149,33 @@ class Quiet(nn.LayerNorm):
 
 
 class RegionTokens(nn.Module):
-    """`Regions` to what the decoder reads at `<region1>`, `<region2>`, ..."""
+    """`Regions` to what the decoder reads at `<region1>`, `<region2>`, ...
+
+    A sum of four parts, each as loud as the others at the start, so that the decoder finds each soon: the kind, the colour,
+    the estimates, and whatever else the features hold.
+    """
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
-        width = config.text_config.hidden_size
-        self.layers = nn.Sequential(
-            nn.Linear(config.vision_width + _READABLE * _WAVES, 2 * width), nn.GELU(), nn.Linear(2 * width, width), Quiet(width)
-        )
+        width, hidden = config.vision_width, config.text_config.hidden_size
+        self.features = nn.Sequential(nn.Linear(width, 2 * hidden), nn.GELU(), nn.Linear(2 * hidden, hidden))
+        self.estimates = nn.Linear(_READABLE * _WAVES, hidden)
+        self.kinds = nn.Linear(config.num_kinds, hidden, bias=False)
+        self.colours = nn.Linear(config.num_colours, hidden, bias=False)
+        for words in (self.kinds, self.colours):
+            nn.init.normal_(words.weight, std=0.5)
+        self.norm = Quiet(hidden)
 
     def forward(self, regions: Regions) -> Float[Tensor, "images regions hidden"]:
-        """Write features and estimates so that a decoder can read them: metres, logarithms, and waves of both."""
+        """Write down regions; the estimates as metres, as logarithms, and as waves of both."""
         across, up, log_z = regions.estimates[..., :3].unbind(-1)
         sizes = regions.estimates[..., 3:]
         z = log_z.clamp(-3, 4).exp()
         metres = [across * z, up * z, z, *sizes.clamp(-5, 3).exp().unbind(-1)]
         logarithms = [log_z, *sizes.unbind(-1), sizes.sum(-1)]
-        readable = torch.stack([*metres, *logarithms], dim=-1)
-        return self.layers(torch.cat([regions.features, _waves(readable)], dim=-1))
+        readable = waves(torch.stack([*metres, *logarithms], dim=-1))
+        words = self.kinds(regions.kinds) + self.colours(regions.colours)
+        return self.norm(self.features(regions.features) + self.estimates(readable) + words)
 
 
 _GEOMETRY, _READABLE = 11, 11
@@ -179,7 +197,7 @@ def _geometry(area: Float[Tensor, "images regions height width"]) -> Float[Tenso
     return torch.stack([left, top, right, bottom, x, y, spread_x, spread_y, *size], dim=-1)
 
 
-def _waves(values: Float[Tensor, "*axes values"]) -> Float[Tensor, "*axes waves"]:
+def waves(values: Float[Tensor, "*axes values"]) -> Float[Tensor, "*axes waves"]:
     """Values beside their sines and cosines at `_OCTAVES` octaves, so that small differences are easily told."""
     angles = values[..., None] * (math.pi / 2) * 2.0 ** torch.arange(_OCTAVES, device=values.device)
     return torch.cat([values, angles.sin().flatten(-2), angles.cos().flatten(-2)], dim=-1)

@@ -1,0 +1,58 @@
+"""Making the nano's weights, at a size that proves the way and teaches nothing."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from spatialreasoner.models.loading import load
+from spatialreasoner.nano.corpus import TARGETS, CorpusConfig, make_sample
+from spatialreasoner.nano.pretraining import Numbers, PretrainConfig, Rates, pretrain
+from spatialreasoner.scene.synthetic import make_scene
+
+
+def test_a_sample_says_what_is_true_of_its_room():
+    sample, made = make_sample(3), make_scene(2**40, 3)
+    things = {thing.region_id: thing for thing in made.scene.objects or ()}
+    for number, region in enumerate(made.scene.regions):
+        truth = dict(zip(TARGETS, sample.truth[number].tolist(), strict=True))
+        assert truth["width"] == pytest.approx(things[region.id].size[0])
+        assert truth["z"] == pytest.approx(things[region.id].centre[2])
+    assert sample.depth.mean() == pytest.approx(np.log(made.depth).mean(), abs=1e-3)
+
+
+def test_texts_are_true_and_the_same_every_time():
+    rows = make_sample(5, rows=12).rows
+    assert rows == make_sample(5, rows=12).rows
+    assert {row.kind for row in rows} == {"statements", "short", "reasoned"}
+
+
+def test_the_whole_way_ends_with_a_model_that_loads(tmp_path):
+    few = Rates(steps=2, batch=4, rate=1e-3)
+    tune = Rates(steps=2, batch=4, rate=1e-3, vision=1e-4)
+    config = PretrainConfig(corpus=CorpusConfig(scenes=6, told=6, rows=6), see=few, read=few, tune=tune)
+    folder = pretrain(config, tmp_path)
+    first = (folder / "model.safetensors").read_bytes()
+    assert len(first) < 12_000_000
+    model, _ = load(folder)
+    assert model.dtype == torch.float32
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines()]
+    assert [line["stage"] for line in lines] == ["see"] * 2 + ["read"] * 2 + ["tune"] * 2
+    pretrain(config, tmp_path)  # all is there: nothing is done again
+    assert (tmp_path / "metrics.jsonl").read_text("utf-8").count("\n") == len(lines)
+    assert (folder / "model.safetensors").read_bytes() == first
+
+
+def test_numbers_nearby_are_nearly_right(nano):
+    numbers = Numbers(nano[1])
+    ids = nano[1].tokenizer.get_vocab()
+    logits = torch.full((3, len(ids)), -10.0)
+    for row, said in enumerate(("0.50", "0.52", "0.90")):
+        logits[row, ids[said]] = 0.0
+    label, exact = torch.tensor([ids["0.50"]]), torch.tensor([False])
+    right, near, far = (numbers.loss(logits[row : row + 1], label, exact).item() for row in range(3))
+    assert right < near < far
+    assert (
+        numbers.loss(logits[1:2], label, ~exact) > numbers.loss(logits[2:3], label, ~exact) - 1e-4
+    )  # hours know no neighbours
