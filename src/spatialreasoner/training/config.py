@@ -12,7 +12,7 @@ from spatialreasoner import records
 from spatialreasoner.errors import ConfigError
 
 Kind = Literal["sft", "dpo", "fdpo"]
-C = TypeVar("C", bound="TrainConfig")
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, kw_only=True)

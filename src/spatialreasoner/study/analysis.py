@@ -1,0 +1,186 @@
+"""From the results of all trainings to `study.json`: rates, differences, divergence, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from jaxtyping import Float
+
+from spatialreasoner import records
+from spatialreasoner.errors import MissingFileError
+from spatialreasoner.study.arms import ARMS
+from spatialreasoner.study.claims import COMPARISONS
+from spatialreasoner.study.effects import Estimate, QuestionSet, estimate, matched
+from spatialreasoner.study.work import RESULT, RunResult
+from spatialreasoner.types import Question, Record
+
+SWEEP = ("dpo-beta-0.05", "dpo", "dpo-beta-0.2", "dpo-beta-0.3")
+"""DPO by its temperature, 0.1 among them."""
+
+BASE_TITLE = "the model as it ships"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSummary(Record):
+    """An arm over its seeds; `rates` are shares, all else means over seeds (`RunResult`).
+
+    Attributes:
+        title: What it is.
+        seeds: How many trainings.
+        rates: Success by column.
+        spread: Standard deviation of the two averages over seeds; nothing for a single one.
+        unread: Share of unreadable answers.
+        words: Words by segment.
+        drift: Divergence from the reference, nats an answer.
+        ends: Where the training's curves end.
+        curves: The curves of the first seed.
+        gaps: Of the pairs.
+    """
+
+    title: str
+    seeds: int
+    rates: Mapping[str, Estimate]
+    spread: Mapping[str, float]
+    unread: float
+    words: Mapping[str, float]
+    drift: Mapping[str, float]
+    ends: Mapping[str, float]
+    curves: Mapping[str, Sequence[tuple[float, float]]]
+    gaps: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Record):
+    """Two arms, paired by question and seed.
+
+    Attributes:
+        first: The arm that the second is compared with; several, at matched divergence, are joined by " + ".
+        second: The other.
+        seeds: Seeds that both have.
+        effects: Success of the second minus that of the first, by column.
+    """
+
+    first: str
+    second: str
+    seeds: int
+    effects: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult(Record):
+    """`study.json`.
+
+    Attributes:
+        questions: Test questions.
+        rooms: Test rooms.
+        arms: By name, the base model first.
+        comparisons: Those of `claims.COMPARISONS` whose arms are there.
+        matched: fDPO against the mix of DPO arms whose divergence is fDPO's own; None without them.
+    """
+
+    questions: int
+    rooms: int
+    arms: Mapping[str, ArmSummary]
+    comparisons: tuple[Comparison, ...]
+    matched: Comparison | None = field(default=None)
+
+
+def analyse(out: Path) -> StudyResult:
+    """Read all results of a study and estimate.
+
+    Raises:
+        MissingFileError: If there is no result yet.
+    """
+    questions = list(records.read_jsonl(out / "data" / "test" / "questions.jsonl", Question))
+    test, found = QuestionSet.of(questions), read_results(out)
+    if not found:
+        raise MissingFileError(f"expected results of trainings in {out}; there are none yet")
+    right = {name: np.array([_right(result, test) for result in results]) for name, results in found.items()}
+    comparisons = [
+        _compare(first, second, right, found, test)
+        for first, second in COMPARISONS
+        if first in found and second in found and _shared(found, first, second)
+    ]
+    return StudyResult(
+        questions=len(test.ids),
+        rooms=len(set(test.rooms)),
+        arms={name: _summarise(name, results, right[name], test) for name, results in found.items()},
+        comparisons=tuple(comparisons),
+        matched=_matched(found, right, test),
+    )
+
+
+def read_results(out: Path) -> dict[str, list[RunResult]]:
+    """The results there are by arm, base first, then in the order of the arms; each by seed."""
+    paths = [out / "base" / RESULT, *sorted(out.glob(f"seed-*/*/{RESULT}"))]
+    order = ["base", *ARMS]
+    results = [records.read_json(path, RunResult) for path in paths if path.is_file()]
+    results.sort(key=lambda result: (order.index(result.arm), result.run))
+    return {name: list(group) for name, group in groupby(results, key=lambda result: result.arm)}
+
+
+def _right(result: RunResult, test: QuestionSet) -> Float[np.ndarray, " questions"]:
+    return np.array([float(result.right[question_id]) for question_id in test.ids])
+
+
+def _shared(found: Mapping[str, Sequence[RunResult]], *names: str) -> list[int]:
+    """The seeds that all arms have; the base model, which no seed changes, has every one."""
+    sets = [{result.run for result in found[name]} for name in names if name != "base"]
+    return sorted(set[int].intersection(*sets))
+
+
+def _of_seeds(
+    name: str, seeds: Sequence[int], found: Mapping[str, Sequence[RunResult]], right: Mapping[str, np.ndarray]
+) -> Float[np.ndarray, "seeds questions"]:
+    if name == "base":
+        return np.repeat(right[name], len(seeds), axis=0)
+    place = {result.run: index for index, result in enumerate(found[name])}
+    return right[name][[place[seed] for seed in seeds]]
+
+
+def _compare(
+    first: str, second: str, right: Mapping[str, np.ndarray], found: Mapping[str, Sequence[RunResult]], test: QuestionSet
+) -> Comparison:
+    seeds = _shared(found, first, second)
+    before, after = (_of_seeds(name, seeds, found, right) for name in (first, second))
+    return Comparison(first=first, second=second, seeds=len(seeds), effects=estimate(after - before, test))
+
+
+def _matched(found: Mapping[str, Sequence[RunResult]], right: Mapping[str, np.ndarray], test: QuestionSet) -> Comparison | None:
+    """The arm fDPO against DPO at the temperature at which it strays as far from the reference as fDPO does."""
+    sweep = [name for name in SWEEP if name in found]
+    if "fdpo" not in found or len(sweep) < 2:
+        return None
+    strayed = {name: _mean_of([result.drift or {} for result in found[name]]).get("total", 0.0) for name in ("fdpo", *sweep)}
+    mix = matched(strayed["fdpo"], [(strayed[name], name) for name in sweep])
+    seeds = _shared(found, "fdpo", *(name for name, _ in mix))
+    before = sum(share * _of_seeds(name, seeds, found, right) for name, share in mix)
+    effects = estimate(_of_seeds("fdpo", seeds, found, right) - before, test)
+    words = " + ".join(f"{share:.2f} {name}" for name, share in mix)
+    return Comparison(first=words, second="fdpo", seeds=len(seeds), effects=effects)
+
+
+def _summarise(name: str, results: Sequence[RunResult], right: np.ndarray, test: QuestionSet) -> ArmSummary:
+    sides = {"qualitative": test.members[:, 0] > 0, "quantitative": test.members[:, 1] > 0}
+    averages = {side: right[:, member].mean(axis=1) for side, member in sides.items() if member.any()}
+    return ArmSummary(
+        title=ARMS[name].title if name in ARMS else BASE_TITLE,
+        seeds=len(results),
+        rates=estimate(right, test),
+        spread={side: float(values.std(ddof=1)) for side, values in averages.items() if len(values) > 1},
+        unread=fmean(result.unread for result in results),
+        words=_mean_of([result.words for result in results]),
+        drift=_mean_of([result.drift or {} for result in results]),
+        ends=_mean_of([result.ends for result in results]),
+        curves=results[0].curves,
+        gaps=_mean_of([result.gaps for result in results]),
+    )
+
+
+def _mean_of(mappings: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {key: fmean(mapping[key] for mapping in mappings) for key in mappings[0]} if mappings else {}

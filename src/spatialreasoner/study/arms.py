@@ -1,0 +1,107 @@
+"""What is compared: each arm is a way to train, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from spatialreasoner.errors import ConfigError
+from spatialreasoner.study import gaps
+from spatialreasoner.study.gaps import Rule
+from spatialreasoner.training.config import Kind
+
+PairSet = Literal["mixture", "own", "teachers", "visual", "spatial", "logical"]
+"""Which pairs: of the paper's mixture of candidates, of own samples alone, of search and teachers alone, or of the mixture
+ranked by one reward alone."""
+
+Answers = Literal["reasoned", "short", "blind"]
+"""What SFT learns: LongCoT answers, the reference's one sentence, or LongCoT answers without seeing the picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """A way to train.
+
+    Attributes:
+        name: What it is called.
+        title: What it is.
+        kind: How it is trained; preference training starts from the arm `sft` of the same seed, which is its reference.
+        answers: What SFT learns.
+        pairs: Which pairs preference training learns from.
+        rule: What becomes of the pairs' gaps.
+        hard: Whether hard pairs are among them.
+        settings: Settings of its own, `key=value`.
+        main: Whether it has all the seeds, or three.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    answers: Answers = "reasoned"
+    pairs: PairSet = "mixture"
+    rule: Rule = gaps.as_scored
+    hard: bool = True
+    settings: tuple[str, ...] = ()
+    main: bool = False
+
+
+def _control(name: str, title: str, rule: Rule) -> Arm:
+    return Arm(name=name, title=title, kind="fdpo", rule=rule)
+
+
+def _setting(kind: Kind, name: str, value: float, title: str) -> Arm:
+    return Arm(name=f"{kind}-{name}-{value:g}", title=f"{title} {value:g}", kind=kind, settings=(f"{name}={value:g}",))
+
+
+ALPHAS, LAMS, BETAS = (0.1, 0.2, 0.4, 0.8), (0.2, 0.4, 0.8), (0.05, 0.2, 0.3)
+"""Values beside the arms' own: alpha 0.3, lambda 0.6, beta 0.1."""
+
+ARMS: dict[str, Arm] = {
+    arm.name: arm
+    for arm in (
+        Arm(name="sft", title="SFT on the best answers of the search", kind="sft", main=True),
+        Arm(name="dpo", title="DPO", kind="dpo", main=True),
+        Arm(name="fdpo", title="fDPO", kind="fdpo", main=True),
+        Arm(name="sft-short", title="SFT on one-sentence answers, no chain of thought", kind="sft", answers="short"),
+        Arm(name="sft-blind", title="SFT without seeing the picture", kind="sft", answers="blind"),
+        _control("fdpo-fixed", "fixed unequal temperatures (fDPO's mean weights in every pair)", gaps.fixed),
+        _control("fdpo-fixed-opposite", "fixed unequal temperatures, segments exchanged", gaps.fixed_opposite),
+        _control("fdpo-shuffled", "fDPO with the gaps of other pairs", gaps.shuffled),
+        _control("fdpo-inverse", "fDPO with the gaps of the segments exchanged", gaps.inverse),
+        _control("fdpo-description", "fDPO by the description's gap alone", gaps.description_only),
+        _control("fdpo-reasoning", "fDPO by the reasoning's gap alone", gaps.reasoning_only),
+        *(_setting("dpo", "beta", beta, "DPO, beta") for beta in BETAS),
+        *(_setting("fdpo", "alpha", alpha, "fDPO, alpha") for alpha in ALPHAS),
+        *(_setting("fdpo", "lam", lam, "fDPO, lambda") for lam in LAMS),
+        Arm(name="fdpo-visual", title="fDPO, ranked by the visual reward alone", kind="fdpo", pairs="visual"),
+        Arm(name="fdpo-spatial", title="fDPO, ranked by the spatial rewards alone", kind="fdpo", pairs="spatial"),
+        Arm(name="fdpo-logical", title="fDPO, ranked by the logical reward alone", kind="fdpo", pairs="logical"),
+        Arm(name="fdpo-own", title="fDPO on own samples alone", kind="fdpo", pairs="own"),
+        Arm(name="fdpo-teachers", title="fDPO on search and teachers alone", kind="fdpo", pairs="teachers"),
+        Arm(name="fdpo-ranked", title="fDPO without hard pairs", kind="fdpo", hard=False),
+    )
+}
+"""All arms, in the order in which they are run and shown. The base model is beside them: it needs no training."""
+
+MAIN = tuple(name for name, arm in ARMS.items() if arm.main)
+QUICK = (*MAIN, "fdpo-inverse", "dpo-beta-0.3")
+CONTROL_SEEDS = 3
+"""Seeds of the arms that are not main ones."""
+
+
+def choose(names: Sequence[str]) -> list[Arm]:
+    """Arms by name, in their order, with SFT, which the others start from; none named are all of them.
+
+    Raises:
+        ConfigError: If there is no such arm.
+    """
+    for name in names:
+        if name not in ARMS:
+            raise ConfigError(f"expected arms among {', '.join(ARMS)}; got {name!r}")
+    return [arm for arm in ARMS.values() if not names or arm.name in names or arm.name == "sft"]
+
+
+def seeds_of(arm: Arm, seeds: int) -> range:
+    """The seeds that an arm is trained with."""
+    return range(seeds if arm.main else min(seeds, CONTROL_SEEDS))

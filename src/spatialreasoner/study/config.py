@@ -1,0 +1,85 @@
+"""How large a study is, and what all its arms share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from spatialreasoner.errors import ConfigError
+
+TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual", "scripted:vague", "scripted:hasty")
+"""Who searches together."""
+
+SAMPLED = ("scripted:careful", "scripted:habitual")
+"""Whose plain samples are candidates beside the search's paths, in the places of the paper's two large models."""
+
+Split = Literal["test", "validation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """Sizes and settings; the arms and the seeds are chosen apart, and may grow in a study that has begun.
+
+    Attributes:
+        base: The model that everything starts from.
+        sft_scenes: Rooms that SFT learns from.
+        preference_scenes: Other rooms, of the preference pairs.
+        test_scenes: Further rooms, which no training sees.
+        per_scene: Questions a room to learn from.
+        test_per_scene: Questions a room to test on.
+        own_samples: Samples of each question that each seed's SFT model draws; the mixture takes `per_source` of them.
+        per_source: Candidates from each of four sources: search, two teachers, own samples (the paper: 2).
+        hard: Share of questions with a hard pair beside the ranked one.
+        sft_settings: Settings of SFT, `key=value`.
+        preference_settings: Settings of DPO and fDPO alike.
+        max_new_tokens: Longest answer.
+        drift_answers: Sampled answers to test questions by which the divergence from the reference is measured.
+        split: Whether the rooms to test on are the test's, or those of the validation set, on which settings are chosen.
+        seed: Decides rooms, questions and teachers' answers.
+    """
+
+    base: str = "nano"
+    sft_scenes: int = 1000
+    preference_scenes: int = 760
+    test_scenes: int = 250
+    per_scene: int = 5
+    test_per_scene: int = 6
+    own_samples: int = 4
+    per_source: int = 2
+    hard: float = 0.25
+    sft_settings: tuple[str, ...] = ("epochs=1", "learning_rate=1e-4")
+    preference_settings: tuple[str, ...] = ("epochs=1", "learning_rate=1e-5")
+    max_new_tokens: int = 400
+    drift_answers: int = 192
+    split: Split = "test"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: If a size is out of range.
+        """
+        sizes = ("sft_scenes", "preference_scenes", "test_scenes", "per_scene", "test_per_scene", "per_source")
+        for name in (*sizes, "max_new_tokens", "drift_answers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if self.own_samples < self.per_source:
+            raise ConfigError(f"own_samples must be at least per_source, {self.per_source}; got {self.own_samples}")
+
+
+QUICK = ("sft_scenes=150", "preference_scenes=150", "test_scenes=80", "drift_answers=64", "own_samples=2")
+"""The sizes of a study in a quarter of an hour: enough to see that all works, too little to tell arms apart."""
+
+ROOMS = 2**41
+"""Where the seeds of the study's rooms begin: far from those that the nano was pretrained on."""
+
+_ORDER = ("sft", "preference", "validation", "test")
+
+
+def rooms(config: StudyConfig, part: str) -> tuple[int, int, int]:
+    """The seed of a part's rooms, how many there are, and the questions of each; parts share no room."""
+    name = config.split if part == "test" else part
+    counts = {"sft": config.sft_scenes, "preference": config.preference_scenes, "test": config.test_scenes}
+    per_scene = config.test_per_scene if part == "test" else config.per_scene
+    return ROOMS + len(_ORDER) * config.seed + _ORDER.index(name), counts[part], per_scene

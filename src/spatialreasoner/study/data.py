@@ -1,0 +1,165 @@
+"""The data of a study: rooms, questions, the teachers' search, and each seed's candidates as pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from PIL import Image
+
+from spatialreasoner import records, stages
+from spatialreasoner.models.named import WritingConfig
+from spatialreasoner.pairs import PairsConfig, write_pairs
+from spatialreasoner.rewards.stage import ResponseRow, Scorer
+from spatialreasoner.scene import synthetic
+from spatialreasoner.scene.questions import QuestionsConfig, write_questions
+from spatialreasoner.search.m3cts import SearchConfig
+from spatialreasoner.search.run import RunConfig
+from spatialreasoner.study.arms import Answers, Arm, PairSet
+from spatialreasoner.study.config import SAMPLED, TEACHERS, StudyConfig, rooms
+from spatialreasoner.study.gaps import Aspect, Gap, keep, only
+from spatialreasoner.types import Question, RewardBreakdown, Trajectory
+
+GREY = (127, 127, 127)
+ROOM_FOR_CALLS = 64
+"""Calls in flight to a model in this process: two batches."""
+
+
+def make_part(config: StudyConfig, part: str, out: Path) -> None:
+    """Render the rooms of a part, ask about them, and let the teachers answer what is learned from."""
+    seed, scenes, per_scene = rooms(config, part)
+    folder = out / "data" / part
+    synthetic.write_scenes(synthetic.SyntheticConfig(count=scenes, seed=seed), folder / "scenes")
+    questions = folder / "questions.jsonl"
+    write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=per_scene, seed=seed), questions)
+    if part == "test":
+        return
+    search = SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(TEACHERS))
+    run = RunConfig(search=search, samples_per_policy=config.per_source, candidates=0)
+    stages.search(questions, TEACHERS, folder / "search", run, scenes=folder / "scenes", writing=WritingConfig())
+    if part == "sft":
+        stages.pairs([folder / "search"], folder / "pairs", PairsConfig(regions="tokens", hard=0.0), scenes=folder / "scenes")
+
+
+def sample_own(config: StudyConfig, out: Path, run: int) -> None:
+    """Let a seed's SFT model answer the preference questions, sampling."""
+    folder = out / "data" / "preference"
+    search = SearchConfig(seed=run, max_model_rounds=1)
+    writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
+    stages.search(
+        folder / "questions.jsonl",
+        [str(out / f"seed-{run}" / "sft")],
+        out / f"seed-{run}" / "own",
+        RunConfig(search=search, samples_per_policy=config.own_samples, candidates=0),
+        scenes=folder / "scenes",
+        writing=writing,
+        concurrency=ROOM_FOR_CALLS,
+    )
+
+
+def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
+    """Pair the candidates of a seed: those of the set's sources, as the set's reward ranks them."""
+    folder = out / "data" / "preference"
+    asked = stages.read(folder / "questions.jsonl", folder / "scenes")
+    questions = {question.id: question for question in asked.questions}
+    scorer, aspect = Scorer(asked.questions, asked.scenes), _ASPECTS.get(name)
+
+    def score(question: Question, text: str) -> RewardBreakdown:
+        reward = scorer.grade(ResponseRow(question_id=question.id, text=text)).reward
+        return reward if aspect is None else keep(reward, aspect)
+
+    found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
+    if aspect is not None:
+        found = (only(trajectory, aspect) for trajectory in found)
+    pairing = PairsConfig(candidates=4 * config.per_source, hard=config.hard, seed=config.seed, regions="tokens")
+    write_pairs(questions, asked.scenes, found, score, pairing, out / f"seed-{run}" / "pairs" / name)
+
+
+_ASPECTS: Mapping[str, Aspect] = {"visual": "visual", "spatial": "spatial", "logical": "logical"}
+
+
+def candidates(searched: Path, own: Path, name: PairSet, config: StudyConfig) -> Iterator[Trajectory]:
+    """The candidates of each question: of the four sources, of search and teachers, or of own samples alone."""
+    by_question = {
+        question_id: list(group)
+        for question_id, group in groupby(_trajectories(own), key=lambda trajectory: trajectory.question_id)
+    }
+    for question_id, group in groupby(_trajectories(searched), key=lambda trajectory: trajectory.question_id):
+        taught, sampled = list(group), [t for t in by_question.get(question_id, []) if t.origin == "sample"]
+        if name == "own":
+            yield from sampled
+        else:
+            count = config.per_source
+            yield from chain(_from_teachers(taught, count), () if name == "teachers" else sampled[:count])
+
+
+def _from_teachers(trajectories: Sequence[Trajectory], count: int) -> Iterator[Trajectory]:
+    """The best paths of the search, and plain samples of two teachers."""
+    paths = [each for each in trajectories if each.origin == "search"]
+    yield from sorted(paths, key=lambda each: (-each.value, each.index))[:count]
+    for teacher in SAMPLED:
+        yield from [each for each in trajectories if each.origin == "sample" and each.policies == (teacher,)][:count]
+
+
+def _trajectories(folder: Path) -> Iterator[Trajectory]:
+    """Scored answers; none where a model that has learned nothing yet wrote not one that is whole."""
+    path = folder / "trajectories.jsonl"
+    return records.read_jsonl(path, Trajectory) if path.stat().st_size else iter(())
+
+
+def preference_rows(arm: Arm, out: Path, run: int) -> Path:
+    """The pairs of an arm, in a file beside the set that they are of; its gaps by the arm's rule."""
+    source = out / f"seed-{run}" / "pairs" / arm.pairs / "pairs.jsonl"
+    rows = [row for row in _rows(source) if arm.hard or row["kind"] == "ranked"]
+    gaps: list[Gap] = [(row["gap_description"], row["gap_reasoning"]) for row in rows]
+    changed = arm.rule(gaps, Random(f"gaps {run}"))
+    path = source.with_name(f"pairs-{arm.name}.jsonl")
+    records.write_jsonl(
+        path,
+        (
+            {**row, "gap_description": description, "gap_reasoning": reasoning}
+            for row, (description, reasoning) in zip(rows, changed, strict=True)
+        ),
+    )
+    return path
+
+
+def sft_rows(answers: Answers, out: Path) -> Path:
+    """What SFT learns, in a file beside the search's picks."""
+    source = out / "data" / "sft" / "pairs" / "sft.jsonl"
+    if answers == "reasoned":
+        return source
+    path = source.with_name(f"sft-{answers}.jsonl")
+    if answers == "short":
+        questions = records.read_jsonl(out / "data" / "sft" / "questions.jsonl", Question)
+        references = {question.id: question.answer for question in questions}
+        records.write_jsonl(path, (_shortened(row, references[row["question_id"]]) for row in _rows(source)))
+    else:
+        blank = grey(path.with_name("grey.png"))
+        records.write_jsonl(path, ({**row, "images": [blank.name], "regions": []} for row in _rows(source)))
+    return path
+
+
+def _shortened(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
+    return {**row, "messages": [*row["messages"][:-1], {"role": "assistant", "content": answer}]}
+
+
+def grey(path: Path) -> Path:
+    """A picture that shows nothing; returns its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (128, 128), GREY).save(path)
+    return path
+
+
+def drift_questions(config: StudyConfig, out: Path) -> list[Question]:
+    """The test questions whose sampled answers tell the divergence: the first ones of all rooms in turn."""
+    questions = list(records.read_jsonl(out / "data" / "test" / "questions.jsonl", Question))
+    rank = {question.id: place % config.test_per_scene for place, question in enumerate(questions)}
+    return sorted(questions, key=lambda question: rank[question.id])[: config.drift_answers]
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    return records.read_jsonl(path, dict[str, Any])

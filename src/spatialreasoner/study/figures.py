@@ -1,0 +1,111 @@
+"""The figures of a study, as SVG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner.study.analysis import SWEEP, StudyResult
+from spatialreasoner.study.effects import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIDES = ("qualitative", "quantitative")
+COLOURS = {"description": "#1b7f79", "reasoning": "#b4532a", "all": "#3b4a6b"}
+
+
+def draw(result: StudyResult, folder: Path) -> None:
+    """Draw what there is to draw: arms, divergence, learning curves."""
+    import matplotlib as mpl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(
+        {"svg.hashsalt": "study", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "backend": "svg"}
+    ):
+        _arms(result, folder / "arms.svg")
+        if any("total" in arm.drift for arm in result.arms.values()):
+            _divergence(result, folder / "divergence.svg")
+        if any(arm.gaps for arm in result.arms.values()):
+            _curves(result, folder / "curves.svg")
+
+
+def _save(figure: Any, path: Path) -> None:
+    from matplotlib import pyplot
+
+    figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")  # the same figures give the same bytes
+    pyplot.close(figure)
+
+
+def _arms(result: StudyResult, path: Path) -> None:
+    """Each arm's success with its interval, both averages."""
+    from matplotlib import pyplot
+
+    names = list(result.arms)[::-1]
+    figure, axes = pyplot.subplots(1, 2, sharey=True, figsize=(9, 0.9 + 0.24 * len(names)))
+    for axis, side in zip(axes, SIDES, strict=True):
+        for place, name in enumerate(names):
+            if rate := result.arms[name].rates.get(side):
+                _dot(axis, place, rate)
+        axis.set_title(side)
+        axis.set_xlabel("success, %")
+        axis.grid(axis="x", color="#dddddd", linewidth=0.6)
+        axis.set_yticks(range(len(names)), names)
+    _save(figure, path)
+
+
+def _dot(axis: Axes, place: float, rate: Estimate) -> None:
+    spread = [[100 * (rate.value - rate.low)], [100 * (rate.high - rate.value)]]
+    axis.errorbar(100 * rate.value, place, xerr=spread, fmt="o", markersize=4, color=COLOURS["all"], elinewidth=1)
+
+
+def _divergence(result: StudyResult, path: Path) -> None:
+    """Success by divergence from the reference: whether fDPO lies above DPO's curve."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4))
+    for axis, side in zip(axes, SIDES, strict=True):
+        points = {
+            name: (arm.drift["total"], 100 * arm.rates[side].value)
+            for name, arm in result.arms.items()
+            if "total" in arm.drift and side in arm.rates
+        }
+        sweep = sorted(points[name] for name in SWEEP if name in points)
+        axis.plot([x for x, _ in sweep], [y for _, y in sweep], "-", color="#999999", linewidth=1, zorder=1)
+        for name, (x, y) in points.items():
+            kind = "reasoning" if name == "fdpo" else "description" if name in SWEEP else "all"
+            axis.plot(x, y, "o", markersize=6 if kind == "reasoning" else 4, color=COLOURS[kind], zorder=2)
+            if name in (*SWEEP, "fdpo"):
+                axis.annotate(name, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=7)
+        axis.set_title(side)
+        axis.set_xlabel("KL from SFT, nats an answer")
+        axis.set_ylabel("success, %")
+        axis.grid(color="#dddddd", linewidth=0.6)
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def _curves(result: StudyResult, path: Path) -> None:
+    """Margins and log-ratios of the chosen over training, by segment, of the main preference arms (first seed)."""
+    from matplotlib import pyplot
+
+    shown = [name for name in ("dpo", "fdpo", "fdpo-inverse") if name in result.arms] or [
+        name for name, arm in result.arms.items() if arm.gaps
+    ][:1]
+    kinds = (("rewards/margins", "implicit reward margin"), ("rewards/chosen", "implicit reward of the chosen"))
+    figure, axes = pyplot.subplots(
+        len(kinds), len(shown), sharex=True, sharey="row", figsize=(3.1 * len(shown), 4.6), squeeze=False
+    )
+    for row, (key, title) in enumerate(kinds):
+        for column, name in enumerate(shown):
+            axis = axes[row][column]
+            for segment in ("description", "reasoning"):
+                curve = result.arms[name].curves.get(f"{key}/{segment}", ())
+                axis.plot([x for x, _ in curve], [y for _, y in curve], color=COLOURS[segment], label=segment)
+            axis.axhline(0, color="#bbbbbb", linewidth=0.6)
+            axis.set_title(name if row == 0 else "")
+            axis.set_ylabel(title if column == 0 else "")
+            axis.set_xlabel("step" if row == len(kinds) - 1 else "")
+    axes[0][0].legend(frameon=False)
+    figure.tight_layout()
+    _save(figure, path)

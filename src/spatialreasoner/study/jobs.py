@@ -1,0 +1,107 @@
+"""What a study has to do, as jobs that wait for one another; a job is told by its name alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spatialreasoner.study.arms import Arm, PairSet, seeds_of
+from spatialreasoner.study.config import StudyConfig, rooms
+
+Task = Literal["data", "base", "arm", "own", "pairs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A piece of work for one core.
+
+    Attributes:
+        name: Its name, which is also its folder in the study.
+        task: What is done.
+        what: The part of the data, the arm or the set of pairs.
+        run: The seed of the trainings; 0 where it has none.
+        needs: Names of the jobs that come before it.
+        seconds: About how long it takes on one core of a machine of 2026.
+    """
+
+    name: str
+    task: Task
+    what: str = ""
+    run: int = 0
+    needs: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """What one core does, a second each: measured with the nano, for the forecast alone."""
+
+    start: float = 8.0
+    questions: float = 40.0
+    answers: float = 20.0
+    sft_rows: float = 20.0
+    pairs: float = 15.0
+
+
+PACE = Pace()
+
+
+def plan(config: StudyConfig, arms: Sequence[Arm], seeds: int) -> list[Job]:
+    """All jobs of a study, each after those that it needs."""
+    return [*_data(config), *(job for run in range(seeds) for job in _run(config, arms, run, seeds))]
+
+
+def _data(config: StudyConfig) -> Iterator[Job]:
+    for part in ("sft", "preference", "test"):
+        _, scenes, per_scene = rooms(config, part)
+        yield Job(name=f"data/{part}", task="data", what=part, seconds=scenes * per_scene / PACE.questions)
+    yield Job(name="base", task="base", needs=("data/test",), seconds=_answering(config))
+
+
+def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iterator[Job]:
+    chosen = [arm for arm in arms if run in seeds_of(arm, seeds)]
+    asked = config.preference_scenes * config.per_scene
+    for arm in chosen:
+        if arm.kind == "sft":
+            yield _arm(config, arm, run, needs=("data/sft", "data/test"))
+    preferring = [arm for arm in chosen if arm.kind != "sft"]
+    sets = list[PairSet](dict.fromkeys(arm.pairs for arm in preferring))
+    if preferring:
+        yield Job(
+            name=f"seed-{run}/own", task="own", run=run, needs=(f"seed-{run}/sft", "data/preference"),
+            seconds=asked * config.own_samples / PACE.answers,
+        )  # fmt: skip
+    for name in sets:
+        yield Job(
+            name=f"seed-{run}/pairs/{name}", task="pairs", what=name, run=run, needs=(f"seed-{run}/own",),
+            seconds=PACE.start + asked / 100,
+        )  # fmt: skip
+    for number, arm in enumerate(preferring):
+        first = (
+            () if number == 0 else (f"seed-{run}/{preferring[0].name}",)
+        )  # whose log-probabilities of the reference it reads
+        yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *first))
+
+
+def _arm(config: StudyConfig, arm: Arm, run: int, *, needs: tuple[str, ...]) -> Job:
+    rows = 0.9 * config.sft_scenes * config.per_scene / PACE.sft_rows
+    pairs = (1 + config.hard) * config.preference_scenes * config.per_scene * (1 / PACE.pairs)
+    seconds = (rows if arm.kind == "sft" else pairs) + _answering(config)
+    return Job(name=f"seed-{run}/{arm.name}", task="arm", what=arm.name, run=run, needs=needs, seconds=seconds)
+
+
+def _answering(config: StudyConfig) -> float:
+    answers = config.test_scenes * config.test_per_scene + 3 * config.drift_answers
+    return 2 * PACE.start + answers / PACE.answers
+
+
+def marker(out: Path, job: Job) -> Path:
+    """The file that says that a job is done."""
+    return out / "jobs" / f"{job.name.replace('/', '.')}.json"
+
+
+def log_of(out: Path, job: Job) -> Path:
+    """What a job printed."""
+    return marker(out, job).with_suffix(".log")

@@ -1,0 +1,68 @@
+"""What a study has to do, and in which order."""
+
+from pathlib import Path
+
+from spatialreasoner import records
+from spatialreasoner.study.arms import ARMS, choose
+from spatialreasoner.study.config import QUICK, StudyConfig, rooms
+from spatialreasoner.study.jobs import marker, plan
+from spatialreasoner.study.runner import Board, forecast, time_left
+from spatialreasoner.training.config import read_config
+
+CONFIG = StudyConfig()
+
+
+def test_every_job_comes_after_what_it_needs() -> None:
+    seen: set[str] = set()
+    for job in plan(CONFIG, choose(()), 5):
+        assert seen.issuperset(job.needs), job.name
+        seen.add(job.name)
+
+
+def test_main_arms_are_trained_five_times_and_controls_three() -> None:
+    names = [job.what for job in plan(CONFIG, choose(()), 5) if job.task == "arm"]
+    assert names.count("fdpo") == names.count("dpo") == names.count("sft") == 5
+    assert names.count("fdpo-inverse") == names.count("sft-blind") == 3
+    assert set(names) == ARMS.keys()
+
+
+def test_few_arms_need_few_jobs() -> None:
+    names = [job.name for job in plan(CONFIG, choose(["fdpo"]), 1)]
+    assert names == [
+        "data/sft", "data/preference", "data/test", "base", "seed-0/sft", "seed-0/own", "seed-0/pairs/mixture", "seed-0/fdpo",
+    ]  # fmt: skip
+
+
+def test_a_whole_study_takes_at_most_six_hours_on_two_cores_and_a_quick_one_a_quarter(tmp_path: Path) -> None:
+    assert forecast(plan(CONFIG, choose(()), 5), tmp_path, 2) < 6 * 3600
+    quick = read_config(StudyConfig, None, QUICK)
+    assert forecast(plan(quick, choose(["sft", "dpo", "fdpo", "fdpo-inverse", "dpo-beta-0.3"]), 1), tmp_path, 2) < 900
+
+
+def test_no_two_parts_share_rooms() -> None:
+    seeds = [rooms(StudyConfig(seed=seed, split=split), part)[0] for seed in (0, 1) for split, part in _PARTS]
+    assert len(set(seeds)) == len(seeds)
+
+
+_PARTS = (("test", "sft"), ("test", "preference"), ("test", "test"), ("validation", "test"))
+
+
+def test_jobs_that_are_done_or_wait_are_not_begun(tmp_path: Path) -> None:
+    jobs = plan(CONFIG, choose(["dpo"]), 1)
+    records.write_json(marker(tmp_path, jobs[0]), {})
+    board = Board(jobs=jobs, out=tmp_path)
+    assert board.done == {"data/sft"}
+    first = board.next()
+    assert first is not None
+    assert first.name == "data/preference"
+    board.failed |= {"data/preference", "data/test"}
+    assert board.next() is None  # all others wait for what failed
+
+
+def test_the_time_left_follows_how_the_forecast_fared(tmp_path: Path) -> None:
+    jobs = plan(CONFIG, choose(["dpo"]), 1)
+    board = Board(jobs=jobs, out=tmp_path)
+    assert time_left(board, set(), 10.0) == f"0 of {len(jobs)} jobs"
+    board.done.add(jobs[0].name)
+    left = sum(job.seconds for job in jobs[1:])
+    assert time_left(board, set(), 2 * jobs[0].seconds) == f"1 of {len(jobs)} jobs, about {2 * left / 60:.0f} min left"

@@ -1,0 +1,124 @@
+"""A study in Markdown."""
+
+from pathlib import Path
+
+import pytest
+
+from spatialreasoner import records
+from spatialreasoner.errors import InputError, MissingFileError
+from spatialreasoner.study.analysis import StudyResult, analyse
+from spatialreasoner.study.config import StudyConfig
+from spatialreasoner.study.figures import draw
+from spatialreasoner.study.run import begin, fill, write
+from spatialreasoner.study.tables import BEGIN, END, between_markers, markdown
+from spatialreasoner.study.work import RESULT, RunResult
+from spatialreasoner.types import Category, Question
+
+SHARES = {"base": 0.2, "sft": 0.5, "dpo": 0.5, "fdpo": 0.9, "dpo-beta-0.3": 0.4}
+DRIFT = {"dpo": 2.0, "fdpo": 3.0, "dpo-beta-0.3": 4.0}
+CATEGORIES: tuple[Category, ...] = ("left_predicate", "big_predicate", "width_data", "direction")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study whose trainings are made up: an arm is right on the first so many of 20 rooms, and two seeds agree."""
+    out = tmp_path / "study"
+    begin(StudyConfig(base="made-up"), out)
+    questions = [
+        Question(
+            id=f"{room}-{category}", scene_id=f"room{room}", category=category, text="?", region_ids=("region1",), answer="Yes."
+        )
+        for room in range(20)
+        for category in CATEGORIES
+    ]
+    (out / "data" / "test").mkdir(parents=True)
+    records.write_jsonl(out / "data" / "test" / "questions.jsonl", questions)
+    for arm, share in SHARES.items():
+        for run in range(1 if arm == "base" else 2):
+            folder = out / "base" if arm == "base" else out / f"seed-{run}" / arm
+            right = {q.id: int(q.id.split("-")[0]) < 20 * share for q in questions}
+            records.write_json(folder / RESULT, _result(arm, run, right))
+    return out
+
+
+def _result(arm: str, run: int, right: dict[str, bool]) -> RunResult:
+    trained = arm in DRIFT
+    curve = [(1.0, 0.0), (2.0, 0.5)]
+    return RunResult(
+        arm=arm, run=run, right=right, unread=0.0, words={"description": 20.0, "reasoning": 60.0},
+        drift={"description": 1.0, "reasoning": 1.0, "markup": 0.0, "total": DRIFT[arm], "error": 0.1} if trained else None,
+        ends={"chosen logratio/description": -1.5} if trained else {},
+        curves={"rewards/margins/reasoning": curve} if trained else {},
+        gaps={"pairs": 100.0, "description": 0.5, "reasoning": 4.3} if trained else {},
+    )  # fmt: skip
+
+
+def test_differences_and_verdicts(study: Path) -> None:
+    result = analyse(study)
+    found = {(c.first, c.second): c.effects["qualitative"] for c in result.comparisons}
+    assert found["base", "sft"].value == pytest.approx(0.3)
+    assert found["dpo", "fdpo"].verdict == "above"
+    assert found["sft", "dpo"].verdict == "open"
+    assert (result.questions, result.rooms) == (80, 20)
+    assert result.arms["fdpo"].seeds == 2
+
+
+def test_at_the_same_divergence_fdpo_is_compared_with_a_mix_of_dpo(study: Path) -> None:
+    matched = analyse(study).matched
+    assert matched is not None
+    assert matched.first == "0.50 dpo + 0.50 dpo-beta-0.3"
+    assert matched.effects["quantitative"].value == pytest.approx(0.9 - 0.45)
+
+
+def test_the_table_of_claims_sets_the_papers_number_beside_ours(study: Path) -> None:
+    text = markdown(analyse(study), made_by="Made up.")
+    line = next(line for line in text.splitlines() if line.startswith("| fDPO improves on DPO | qualitative"))
+    assert "| +4.1 / +8.1 | +40.0 (" in line
+    assert line.endswith("| 2 | holds |")
+    assert "| DPO improves on SFT | qualitative | +11.7 / +9.9 | +0.0 (+0.0 to +0.0) | 2 | not shown |" in text
+    assert "At the same divergence" in text
+
+
+def test_what_is_written_reads_back(study: Path) -> None:
+    written = write(study)
+    found = records.read_json(study / "study.json", dict[str, object])
+    config = found["config"]
+    assert isinstance(config, dict)
+    assert records.parse_record(records.dumps(config["result"]), StudyResult, where="study.json") == written
+    assert {path.name for path in (study / "figures").iterdir()} == {"arms.svg", "divergence.svg", "curves.svg"}
+    assert (study / "study.md").read_text().startswith("# Study")
+
+
+def test_the_same_study_draws_the_same_figures(study: Path, tmp_path: Path) -> None:
+    result = analyse(study)
+    for name in ("one", "other"):
+        draw(result, tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
+
+
+def test_a_document_keeps_what_stands_around_the_tables(study: Path, tmp_path: Path) -> None:
+    docs = tmp_path / "docs" / "page.md"
+    docs.parent.mkdir()
+    docs.write_text(f"before\n{BEGIN}\nstale words\n{END}\nafter\n")
+    fill(study, docs)
+    once = docs.read_text()
+    assert once.startswith("before\n")
+    assert once.endswith(f"{END}\nafter\n")
+    assert "stale words" not in once
+    assert "images/study/arms.svg" in once
+    assert (docs.parent / "images" / "study" / "arms.svg").is_file()
+    fill(study, docs)
+    assert docs.read_text() == once
+
+
+def test_a_document_without_markers_is_refused(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("nothing")
+    with pytest.raises(InputError, match="study: begin"):
+        fill(study, tmp_path / "page.md")
+    assert between_markers(f"{END} {BEGIN}", "t") is None
+
+
+def test_a_study_without_results_says_so(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError):
+        analyse(tmp_path)
