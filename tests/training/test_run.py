@@ -241,3 +241,30 @@ def test_saved_weights_are_named_as_transformers_names_them(data, fast, tmp_path
     train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, "max_steps=1"])
     names = set(load_file(tmp_path / "out" / "model.safetensors"))
     assert names == set(load_file(tmp_path / "out" / "tiny" / "model.safetensors"))
+
+
+def test_a_merged_save_is_what_servers_read(data, fast, tmp_path):
+    """The files and keys that vLLM's loader asks for, which cannot run here."""
+    options = [*fast, "max_steps=1", "lora_rank=4"]
+    train("fdpo", model="tiny", data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+    out = tmp_path / "out"
+    config = json.loads((out / "config.json").read_text())
+    assert config["architectures"] == ["LlavaForConditionalGeneration"]
+    assert config["model_type"] == "llava"
+    assert config["text_config"]["model_type"] == "llama"
+    assert config["vision_config"]["model_type"] == "clip_vision_model"
+    assert "auto_map" not in config
+    assert "quantization_config" not in config
+    saved = load_file(out / "model.safetensors")
+    assert not [name for name in saved if "lora" in name or "base_model" in name or "base_layer" in name]
+    assert set(saved) == set(load_file(out / "tiny" / "model.safetensors"))
+    generation = json.loads((out / "generation_config.json").read_text())
+    tokenizer = json.loads((out / "tokenizer_config.json").read_text())
+    _, processor = load(out)
+    assert generation["eos_token_id"] == processor.tokenizer.eos_token_id
+    assert tokenizer["eos_token"] == "<|end|>"
+    assert json.loads((out / "processor_config.json").read_text())["processor_class"] == "LlavaProcessor"
+    assert "message" in (out / "chat_template.jinja").read_text()
+    assert (out / "tokenizer.json").is_file()
+    # Nothing beside the model's own weights that a loader of `*.safetensors` would pick up
+    assert [path.name for path in out.glob("*.safetensors")] == ["model.safetensors"]
