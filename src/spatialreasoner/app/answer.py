@@ -88,7 +88,7 @@ def _counts(verdicts: Sequence[Verdict]) -> Markup:
     labels = [verdict.label for verdict in verdicts]
     return Markup('<p class="sr-legend">{}</p>').format(
         Markup(" ").join(
-            Markup('<span class="sr-said sr-{}">{} {}</span>').format(label, labels.count(label), WORDS[label])
+            Markup('<span class="sr-said sr-{}">{}: {}</span>').format(label, WORDS[label], labels.count(label))
             for label in WORDS
             if label in labels
         )

@@ -125,9 +125,7 @@ def check(scene: Scene, asked: Asked, text: str) -> Graded | None:
 
 def reference(scene: Scene, asked: Asked) -> tuple[Measured, Question]:
     """The scene with the asked regions among its own, and the question with its measured answer, where it can be told."""
-    own = {region.id for region in asked.prompt.regions}
-    others = tuple(region for region in scene.regions if region.id not in own)
-    measured = Measured(replace(scene, regions=(*asked.prompt.regions, *others)))
+    measured = Measured(with_regions(scene, asked.prompt.regions))
     question = Question(
         id="asked",
         scene_id=scene.id,
@@ -137,6 +135,12 @@ def reference(scene: Scene, asked: Asked) -> tuple[Measured, Question]:
         answer="",
     )
     return measured, (_answered(measured, question) if asked.category is not None else question)
+
+
+def with_regions(scene: Scene, regions: Sequence[Region]) -> Scene:
+    """The scene with drawn regions among its own."""
+    own = {region.id for region in regions}
+    return replace(scene, regions=(*regions, *(region for region in scene.regions if region.id not in own)))
 
 
 def _answered(measured: Measured, question: Question) -> Question:

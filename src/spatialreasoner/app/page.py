@@ -12,10 +12,12 @@ from gradio import themes
 from markupsafe import Markup
 
 from spatialreasoner.app.asking import KINDS, MAX_QUESTION, kind_text
+from spatialreasoner.app.browse import Browser
 from spatialreasoner.app.canvas import board
 from spatialreasoner.app.service import App, depth_html, solid
 from spatialreasoner.app.sessions import Session
 from spatialreasoner.errors import SpatialReasonerError
+from spatialreasoner.types import Scene
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +43,12 @@ _SILENT: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private
 
 def theme() -> themes.Base:
     """The page's looks, without anything from elsewhere."""
-    return themes.Default(
-        primary_hue=themes.colors.blue,
-        neutral_hue=themes.colors.slate,
-        font=_FONT,
-        font_mono=["ui-monospace", "monospace"],
+    plain = themes.Default(
+        primary_hue=themes.colors.blue, neutral_hue=themes.colors.slate, font=_FONT, font_mono=["ui-monospace", "monospace"]
     )
+    soft = {"": "#4b5563", "_dark": "#b6bec9"}  # the theme's own grey stands out too little
+    names = ("body_text_color_subdued", "block_info_text_color")
+    return plain.set(**{name + mode: colour for name in names for mode, colour in soft.items()})
 
 
 def build(app: App) -> gr.Blocks:
@@ -54,11 +56,15 @@ def build(app: App) -> gr.Blocks:
     with gr.Blocks(title="SpatialReasoner", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         session = gr.State(None, delete_callback=_end)
         gr.Markdown(INTRODUCTION, elem_id="sr-introduction")
-        with gr.Tabs(), gr.Tab("Ask"), gr.Row(equal_height=False):
-            with gr.Column(scale=6, min_width=320):
-                pictures = Pictures(app)
-            with gr.Column(scale=5, min_width=320):
-                questions = Questions(app)
+        with gr.Tabs():
+            with gr.Tab("Ask"), gr.Row(equal_height=False):
+                with gr.Column(scale=6, min_width=320):
+                    pictures = Pictures(app)
+                with gr.Column(scale=5, min_width=320):
+                    questions = Questions(app)
+            if app.browser is not None:
+                with gr.Tab("Trees and pairs"):
+                    _browse(app.browser)
         pictures.wire(app, session, questions)
         questions.wire(app, session)
         page.load(app.begin, None, [session], **_SILENT).then(board, [session], [pictures.board], **_SILENT)
@@ -74,8 +80,9 @@ class Pictures:
 
     def __init__(self, app: App) -> None:
         self.gallery = gr.Gallery(
-            [(scene.image, scene.id) for scene in app.examples],
-            label="Examples", columns=len(app.examples), height=120, object_fit="cover", allow_preview=False, buttons=[],
+            [(scene.image, caption(scene, number)) for number, scene in enumerate(app.examples, start=1)],
+            label="Examples",
+            show_label=False, columns=len(app.examples), height=120, object_fit="cover", allow_preview=False, buttons=[],
             interactive=False, elem_id="sr-gallery",
         )  # fmt: skip
         self.upload = gr.UploadButton("Open a picture of your own", file_types=["image"], elem_id="sr-open")
@@ -84,7 +91,7 @@ class Pictures:
                 script = (ASSETS / "board.js").read_text("utf-8")
                 self.board = gr.HTML("", js_on_load=script, elem_id="sr-drawing")
                 self.message = gr.HTML("", elem_classes="sr-message")
-                with gr.Row(elem_id="sr-numbers", equal_height=True):
+                with gr.Row(elem_id="sr-numbers", equal_height=False):
                     self.numbers = gr.Textbox(
                         label="Or write a region in pixels", placeholder="box: x0,y0,x1,y1   outline: x,y x,y x,y",
                         max_length=2000, scale=4, min_width=200,
@@ -151,6 +158,19 @@ class Questions:
         self.stop.click(None, None, None, cancels=[asking], api_visibility="private")
 
 
+def _browse(browser: Browser) -> None:
+    """The tab of search trees and preference pairs."""
+    questions = browser.questions()
+    chosen = gr.Dropdown(questions, value=questions[0][1], label=f"One of {len(questions)} questions", elem_id="sr-browse")
+    frame = gr.HTML(browser.frame(questions[0][1]))
+    chosen.input(_view(browser.frame), [chosen], [frame], api_visibility="private")
+
+
+def caption(scene: Scene, number: int) -> str:
+    """What an example is called."""
+    return f"room {number}" if scene.source == "synthetic" else scene.id.replace("_", " ")
+
+
 def message(text: str) -> Markup:
     """What went wrong, for the page."""
     return Markup('<p class="sr-error" role="alert">{}</p>').format(text[:1].upper() + text[1:])
@@ -199,12 +219,12 @@ def _chosen(app: App) -> Callable[..., tuple[Session, Any, Any]]:
     return handle
 
 
-def _view(make: Callable[[Session], Any]) -> Callable[[Session], Any]:
-    """A handler that shows the open picture in another way."""
+def _view(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A handler that shows something, or says why it cannot."""
 
-    def handle(session: Session) -> Any:
+    def handle(wanted: Any) -> Any:
         try:
-            return make(session)
+            return make(wanted)
         except SpatialReasonerError as error:
             raise gr.Error(str(error), print_exception=False) from None
 

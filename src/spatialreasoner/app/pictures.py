@@ -22,8 +22,8 @@ from spatialreasoner.types import DepthMap, Intrinsics, Region, Scene
 if TYPE_CHECKING:
     from spatialreasoner.protocols import DepthEstimator
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-"""Formats that are read. Pillow knows more, some of which start other programs."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+"""Formats that are read (MPO, of two-lensed cameras, as JPEG). Pillow knows more, some of which start other programs."""
 
 MAX_SIDE = 1280
 """Longer uploads are shrunk to this, pixels: more does not fit a page, nor what models look at."""

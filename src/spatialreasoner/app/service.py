@@ -10,8 +10,9 @@ import numpy as np
 from markupsafe import Markup
 
 from spatialreasoner.app import answer, views
-from spatialreasoner.app.asking import Asked, check
+from spatialreasoner.app.asking import Asked, check, with_regions
 from spatialreasoner.app.asking import ask as prepare
+from spatialreasoner.app.browse import Browser
 from spatialreasoner.app.canvas import data_uri
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.pictures import Opener, examples, two_regions
@@ -37,6 +38,7 @@ class App:
         self.policies = Policies(config)
         self.opener = Opener(config)
         self.examples = examples(folder, config.photos)
+        self.browser = Browser(config.runs) if config.runs else None
 
     def begin(self) -> Session:
         """A new visitor, who finds the first example open."""
@@ -75,7 +77,7 @@ class App:
         if session.scene is None:
             raise InputError("open a picture first")
         asked = prepare(text, session.drawn, session.scene.image)
-        policies = [self.policies.get(name, session.scene) for name in models]
+        policies = [self.policies.get(name, with_regions(session.scene, session.drawn)) for name in models]
         session.count_question(self.config.asks_per_minute)
         yield [answer.answer(name, "", asked.numbers, writing=True) for name in models]
         texts: list[str] = []
@@ -95,10 +97,10 @@ def _whole(name: str, scene: Scene, asked: Asked, text: str) -> Markup:
     if not text.strip():
         return Markup('<article class="sr-answer"><h3>{}</h3><p class="sr-soft">wrote nothing</p></article>').format(name)
     graded = check(scene, asked, text)
-    shown = answer.answer(name, text, asked.numbers, graded)
+    below = Markup("") if asked.category is None or graded is None else answer.rewards(graded)
     if graded is None:
-        return shown + Markup('<p class="sr-soft">Not checked: no depth is known of this picture.</p>')
-    return shown + (answer.rewards(graded) if asked.category is not None else Markup(""))
+        below = Markup('<p class="sr-soft">Not checked: no depth is known of this picture.</p>')
+    return Markup("<div>{}{}</div>").format(answer.answer(name, text, asked.numbers, graded), below)
 
 
 def depth_html(session: Session) -> str:

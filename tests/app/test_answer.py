@@ -1,0 +1,76 @@
+from html.parser import HTMLParser
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spatialreasoner.app.answer import answer, rewards
+from spatialreasoner.rewards.assertions import Assertion
+from spatialreasoner.rewards.combine import Graded
+from spatialreasoner.rewards.spatial import Verdict
+from spatialreasoner.types import RewardBreakdown
+
+TEXT = (
+    "<description>A <b>.</description>\n<reasoning>It is 2 m wide and tall.</reasoning>\n"
+    "### In Conclusion\n<region1> & <region2>."
+)
+BLANK = RewardBreakdown(
+    visual=None, spatial_description=None, spatial_reasoning=1.0, logical=4.0, reasons={"visual": "why <not>"}
+)
+TAGS = {"article", "section", "h3", "h4", "p", "span", "b", "br"}
+
+
+def verdict(start, end, score, reason="measured: 1 m"):
+    said = Assertion(kind="width", regions=("region1",), value=2.0, unit="m", span=(start, end))
+    return Verdict(assertion=said, score=score, reason=reason)
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text = set(), ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_segments_chips_and_escapes():
+    html = str(answer("<model>", TEXT, (3, 1)))
+    assert "A &lt;b&gt;." in html
+    assert "&lt;model&gt;" in html
+    assert 'title="region 3">3</span> &amp; <span class="sr-chip sr-c0" title="region 1">1</span>' in html
+    assert [html.index(f"sr-{name}") for name in ("description", "reasoning", "conclusion")] == sorted(
+        html.index(f"sr-{name}") for name in ("description", "reasoning", "conclusion")
+    )
+
+
+def test_statements_are_underlined_and_tell_the_truth_beside_the_claim():
+    at = TEXT.index("2 m wide")
+    graded = Graded(reward=BLANK, reasoning=(verdict(at, at + 8, 0.0), verdict(at + 4, at + 17, 1.0, 'as "said"')))
+    html = str(answer("m", TEXT, (1,), graded))
+    assert '<span class="sr-said sr-false" tabindex="0" data-truth="width 2 m does not hold: measured: 1 m; ' in html
+    assert "holds: as &#34;said&#34;" in html
+    assert ">2 m wide and tall</span>." in html
+
+
+def test_unscored_is_not_zero():
+    html = str(rewards(Graded(reward=BLANK)))
+    assert html.count("not scored") == 2
+    assert "1.0 of 4" in html
+    assert "width:25%" in html
+    assert "why &lt;not&gt;" in html
+
+
+@given(
+    st.text(max_size=200),
+    st.lists(st.tuples(st.integers(0, 250), st.integers(1, 60), st.sampled_from([0.0, 0.5, 1.0, None])), max_size=6),
+)
+def test_no_text_makes_a_tag_of_its_own(text, statements):
+    spans = tuple(
+        verdict(start, min(start + length, len(text)), score) for start, length, score in statements if start < len(text)
+    )
+    parser = Tags()
+    parser.feed(str(answer("m", text, (1, 2), Graded(reward=BLANK, reasoning=spans))))
+    assert parser.tags <= TAGS

@@ -1,0 +1,37 @@
+import html
+import re
+
+import pytest
+
+from evaluation.conftest import run_dir  # noqa: F401 - a run with trees and pairs
+from spatialreasoner.app.browse import MAX_LABEL, Browser
+from spatialreasoner.errors import InputError, MissingFileError
+
+
+@pytest.fixture(scope="module")
+def browser(run_dir):  # noqa: F811
+    return Browser([str(run_dir)])
+
+
+def test_every_question_with_a_tree_or_a_pair_can_be_browsed(browser):
+    questions = browser.questions()
+    assert questions
+    assert max(len(label) for label, _ in questions) <= MAX_LABEL
+    for _, name in questions:
+        frame = str(browser.frame(name))
+        assert frame.startswith('<iframe class="sr-frame" sandbox=""')
+        page = html.unescape(re.search(r'srcdoc="([^"]*)"', frame)[1])
+        assert 'class="tree"' in page or 'class="sides"' in page
+        assert "<script" not in page
+
+
+def test_a_question_that_is_not_there(browser):
+    with pytest.raises(InputError, match="no such question"):
+        browser.frame("moon-0")
+
+
+def test_folders_without_trees_or_pairs_are_refused(tmp_path):
+    with pytest.raises(MissingFileError):
+        Browser([str(tmp_path / "none")])
+    with pytest.raises(InputError):
+        Browser([str(tmp_path)])

@@ -1,0 +1,75 @@
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spatialreasoner.app.config import AppConfig
+from spatialreasoner.app.pictures import MAX_SIDE, Opener, examples, two_regions
+from spatialreasoner.errors import ConfigError, InputError, SceneError
+from spatialreasoner.scene.files import read_depth, read_image
+
+
+@pytest.fixture(scope="module")
+def opener():
+    return Opener(AppConfig(max_megabytes=1, max_pixels=4_000_000))
+
+
+def png_of(width, height):
+    """A PNG that promises many pixels and holds none."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "no picture that can be read"),
+        (b"<html><script>alert(1)</script>", "no picture that can be read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture that can be read"),
+        (b"\0" * 1_000_001, "1.0 MB; at most 1 MB"),
+        (png_of(30_000, 30_000), "30000 x 30000 pixels; at most 4 million|no picture"),
+        (png_of(3_000, 3_000), "3000 x 3000 pixels; at most 4 million"),
+        (png_of(300, 300), "expected a complete picture"),
+    ],
+)
+def test_uploads_that_are_no_pictures_are_refused(opener, tmp_path, data, said):
+    (tmp_path / "upload.png").write_bytes(data)
+    with pytest.raises(SceneError, match=said):
+        opener.open(tmp_path / "upload.png", tmp_path, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["upload.png"]
+
+
+def test_a_large_picture_is_shrunk_and_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (2600, 1300)).save(tmp_path / "a.jpg", exif=exif)
+    scene = Opener(AppConfig()).open(tmp_path / "a.jpg", tmp_path, 3)
+    assert read_image(scene.image).size == (MAX_SIDE // 2, MAX_SIDE)
+    assert (scene.id, scene.depth, scene.regions) == ("picture3", None, ())
+
+
+def test_examples_know_their_depth_and_regions(tmp_path):
+    for scene in examples(tmp_path, ()):
+        assert read_depth(scene.depth).shape == (448, 448)
+        first, second = two_regions(scene)
+        assert first != second
+        assert np.asarray(read_image(scene.image)).shape == (448, 448, 3)
+
+
+def test_a_folder_without_photos_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is neither"):
+        examples(tmp_path, [str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"models": ()}, {"models": ("a", "a")}, {"port": 70_000}, {"field_of_view": 0.0}, {"queue": 0}]
+)
+def test_settings_that_cannot_be(wrong):
+    with pytest.raises(ConfigError):
+        AppConfig(**wrong)

@@ -1,0 +1,84 @@
+import asyncio
+from collections.abc import AsyncGenerator
+from io import StringIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from spatialreasoner.app import terminal
+from spatialreasoner.app.terminal import AskConfig, ask, read_regions
+from spatialreasoner.errors import ConfigError, InputError, MissingFileError, SceneError, WorkError
+from spatialreasoner.types import Prompt
+
+ANSWER = "<description>A \x1b[31mbox.</description>\n<reasoning>Look here.</reasoning>\n### In Conclusion\n[bold]Yes."
+
+
+class Slow:
+    """A model that writes its answer three characters at a time."""
+
+    name = "slow"
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    async def complete(self, prompt, *, n, seed):
+        raise AssertionError("it can be read while it writes")
+
+    async def stream(self, prompt: Prompt, *, seed: int) -> AsyncGenerator[str]:
+        for start in range(0, len(self.text), 3):
+            yield self.text[start : start + 3]
+
+
+@pytest.fixture
+def picture(tmp_path):
+    Image.new("RGB", (60, 40), (90, 120, 150)).save(tmp_path / "picture.png")
+    return str(tmp_path / "picture.png")
+
+
+def test_segments_are_shown_as_they_are_written():
+    file = StringIO()
+    console = Console(file=file, width=60)
+    text = asyncio.run(terminal._follow(Slow(ANSWER), Prompt(image="", regions=(), request="?"), console))
+    assert text == ANSWER
+    lines = [line for line in file.getvalue().splitlines() if line]
+    assert lines == ["description", "A \ufffd[31mbox.", "reasoning", "Look here.", "conclusion", "[bold]Yes."]
+
+
+def test_an_answer_without_a_word_is_a_failure():
+    with pytest.raises(WorkError, match="wrote nothing"):
+        asyncio.run(terminal._follow(Slow(" "), Prompt(image="", regions=(), request="?"), Console(file=StringIO())))
+
+
+@pytest.mark.parametrize(
+    ("regions", "question", "error", "said"),
+    [
+        (("1,2,3",), "Is <region1> tall?", SceneError, "region 1: a region is a box"),
+        (("1,2,9,9", "70,2,90,9"), "Is <region1> left of <region2>?", SceneError, "region 2: .* outside of the picture"),
+        (("1,2,9,9", "1,2,9,19"), "Is <region1> tall?", ConfigError, "<region1> to <region2>; it names <region1>"),
+        (("1,2,9,9",), "Is it tall?", ConfigError, "it names none"),
+        ((), "Is <region1> tall?", InputError, "no region is drawn"),
+        (("mask.png",), "Is <region1> tall?", MissingFileError, "mask.png"),
+        (("1,2,9,9",), "Is <region1> tall?", ConfigError, "NAME one of"),
+    ],
+)
+def test_what_is_wrong_is_told(picture, regions, question, error, said):
+    with pytest.raises(error, match=said):
+        ask(AskConfig(image=picture, question=question, regions=regions, model="scripted:nobody"))
+
+
+def test_the_marked_picture_is_written(picture, tmp_path):
+    config = AskConfig(
+        image=picture, question="Is <region1> tall?", regions=("5,5,30,30",), model="scripted:nobody",
+        save_marked=str(tmp_path / "marked.png"),
+    )  # fmt: skip
+    with pytest.raises(ConfigError):
+        ask(config)
+    marked = np.asarray(Image.open(tmp_path / "marked.png"))
+    assert (marked != (90, 120, 150)).any(axis=2)[5:30, 5:30].all()
+    assert (marked == (90, 120, 150)).all(axis=2)[31:].all()
+
+
+def test_regions_are_called_by_their_number():
+    assert [region.id for region in read_regions(["1,2,9,9", "1,2 9,9 9,20"], (40, 60))] == ["region1", "region2"]
