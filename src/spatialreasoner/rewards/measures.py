@@ -9,7 +9,7 @@ from spatialreasoner.rewards.relations import THAN
 from spatialreasoner.rewards.scope import OBJECT, Scope, Statement, meant
 from spatialreasoner.rewards.tokens import Reading, Regions
 
-_AMOUNT, _PLUS, _CAMERA = CODES["AMOUNT"], CODES["PLUS"], CODES["CAMERA"]
+_AMOUNT, _PLUS, _CAMERA, _GENERIC = CODES["AMOUNT"], CODES["PLUS"], CODES["CAMERA"], CODES["GENERIC"]
 _DIMENSION, _DISTANCE, _ALONG = codes_of("DIMENSION"), codes_of("DISTANCE"), codes_of("ALONG")
 _DIFFERENCE = CODES["DIMENSION"] + CODES["BETWEEN"]
 _MEASURES = codes_of("DIMENSION", "DISTANCE", "APART", "ALONG", "BETWEEN", "ADJECTIVE")
@@ -76,7 +76,7 @@ _OBSERVER = rule(
 def length(scope: Scope, position: int) -> Iterator[Statement]:
     """The size, distance or offset that the length at a position states."""
     codes = scope.codes
-    if _is_operand(codes, position) or _GENERAL.search(codes, 0, position):
+    if _is_operand(codes, position) or (_GENERIC in codes and _GENERAL.search(codes, 0, position)):
         return
     if offset := _OFFSET.match(codes, position) or _by(scope, position):
         yield from _offset(scope, position, offset)
@@ -160,6 +160,8 @@ def _asked(scope: Scope) -> tuple[str, Regions]:
 
 def _by(scope: Scope, position: int) -> re.Match[str] | None:
     """The relation of which a length tells how much: "above B by 20 cm"."""
+    if not scope.follows(position, "ON", "ABOUT"):
+        return None
     offset = _BY.search(scope.codes, max(0, position - 10), position)
     return offset if offset and scope.word(offset.start("by")) == "by" else None
 
