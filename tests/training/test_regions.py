@@ -3,10 +3,12 @@
 import asyncio
 import copy
 import json
+from random import Random
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
 from spatialreasoner.models import tiny
@@ -16,7 +18,7 @@ from spatialreasoner.models.regions import add_region_tokens
 from spatialreasoner.scene.carry import KEY, as_text, attach, png_info
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.scene.masks import encode, from_box
-from spatialreasoner.training.collate import Encoder, PairCollator
+from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator
 from spatialreasoner.training.forward import add_token_logps, padded
 from spatialreasoner.training.reference import pair_digest
 from spatialreasoner.training.run import train
@@ -166,3 +168,48 @@ def test_a_resumed_run_ends_with_the_same_bytes(region_data, fast, tmp_path):
         (tmp_path / "cut" / name).unlink()
     train("fdpo", model="tiny", data=region_data / "pairs.jsonl", out=tmp_path / "cut", overrides=options)
     assert (tmp_path / "cut" / "model.safetensors").read_bytes() == weights
+
+
+LARGER = "Which is larger, <region1> or <region2>?"
+
+
+def comparison(random):
+    """An empty picture with two regions, and which one is larger: nothing but the masks can tell."""
+    sizes = random.sample((random.randint(5, 9), random.randint(16, 24)), 2)
+    lefts = random.sample((random.randint(0, 8), random.randint(28, 32)), 2)
+    tops = [random.randint(0, 30) for _ in sizes]
+    boxes = [(left, top, left + size, top + size) for left, top, size in zip(lefts, tops, sizes, strict=True)]
+    masks = [Region(id=f"region{k}", label="", mask=encode(from_box(box, (56, 56)))) for k, box in enumerate(boxes, 1)]
+    return {
+        "images": [attach(Image.new("RGB", (56, 56), "grey"), masks)],
+        "prompt": [{"role": "user", "content": LARGER}],
+        "completion": [{"role": "assistant", "content": "<region1>" if sizes[0] > sizes[1] else "<region2>"}],
+    }
+
+
+def said(model, batch):
+    """Which region each row's answer is likelier to name, and which one it should."""
+    with torch.no_grad():
+        logits = model(**{key: value for key, value in batch.items() if key != "labels"}).logits
+    ids = torch.tensor(model.config.region_token_ids[:2])
+    answers = torch.isin(batch["labels"], ids)
+    return ids[logits[:, :-1][answers[:, 1:]][:, ids].argmax(-1)], batch["labels"][answers]
+
+
+def test_a_tiny_model_learns_which_region_is_larger_which_it_cannot_without_masks():
+    random = Random(0)
+    model, processor = add_region_tokens(*tiny.make("llava", [LARGER], width=64, image_size=28), num_regions=2)
+    with torch.no_grad():
+        for parameter in (*model.model.language_model.parameters(), model.lm_head.weight):
+            parameter *= 5 if parameter.ndim == 2 else 1  # they start at a size for widths of thousands
+    collator = SftCollator(Encoder(processor))
+    learned, asked = (collator([comparison(random) for _ in range(count)]) for count in (256, 100))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for step in range(48):
+        rows = slice(32 * (step % 8), 32 * (step % 8) + 32)
+        model(**{key: value[rows] for key, value in learned.items()}).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    answers, truth = said(model.eval(), asked)
+    assert (answers == truth).float().mean() > 0.95
+    assert len(said(model, {**asked, "region_masks": torch.zeros_like(asked["region_masks"])})[0].unique()) == 1
