@@ -84,3 +84,16 @@ def test_pictures_and_placeholders_must_agree(nano, picture):
     batch = nano[1](images=[picture()], text=[IMAGE])
     with pytest.raises(ValueError, match="image tokens"):
         nano[0](input_ids=batch["input_ids"][:, :-1], pixel_values=batch["pixel_values"])
+
+
+def test_what_is_generated_is_what_a_plain_forward_pass_predicts(nano, picture):
+    batch = nano[1](images=[[picture(1)], [picture(2)]], text=[QUESTION, QUESTION + "It is"], padding=True)
+    config = GenerationConfig(max_new_tokens=6, do_sample=False, pad_token_id=0, eos_token_id=None)
+    written = nano[0].generate(**batch, generation_config=config)
+    start = batch["input_ids"].shape[1]
+    mask = torch.cat([batch["attention_mask"], torch.ones(2, 6, dtype=torch.long)], dim=1)
+    with torch.inference_mode():
+        logits = nano[0](
+            input_ids=written, attention_mask=mask, pixel_values=batch["pixel_values"], region_masks=batch["region_masks"]
+        ).logits
+    assert torch.equal(logits[:, start - 1 : -1].argmax(-1), written[:, start:])
