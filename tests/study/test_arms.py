@@ -16,7 +16,8 @@ def test_the_trainer_takes_every_arms_settings(arm: object) -> None:
 
 def test_some_arms_with_what_they_start_from() -> None:
     assert [arm.name for arm in choose(["fdpo"])] == ["sft", "fdpo"]
-    assert len(choose(())) == len(ARMS)
+    assert {arm.group for arm in choose(())} == {"main", "control"}
+    assert {arm.group for arm in choose(["tuning"])} == {"main", "tuning"}  # all begin with SFT
     assert set(MAIN) < set(QUICK) <= ARMS.keys()
 
 

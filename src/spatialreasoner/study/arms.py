@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from spatialreasoner.errors import ConfigError
 from spatialreasoner.study import gaps
@@ -17,6 +17,9 @@ ranked by one reward alone."""
 
 Answers = Literal["reasoned", "short", "blind"]
 """What SFT learns: LongCoT answers, the reference's one sentence, or LongCoT answers without seeing the picture."""
+
+
+Group = Literal["main", "control", "tuning"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class Arm:
         rule: What becomes of the pairs' gaps.
         hard: Whether hard pairs are among them.
         settings: Settings of its own, `key=value`.
-        main: Whether it has all the seeds, or three.
+        group: "main" has all the seeds, "control" three at most, and "tuning" is for choosing settings on validation rooms.
     """
 
     name: str
@@ -43,7 +46,7 @@ class Arm:
     rule: Rule = gaps.as_scored
     hard: bool = True
     settings: tuple[str, ...] = ()
-    main: bool = False
+    group: Group = "control"
 
 
 def _control(name: str, title: str, rule: Rule) -> Arm:
@@ -54,15 +57,21 @@ def _setting(kind: Kind, name: str, value: float, title: str) -> Arm:
     return Arm(name=f"{kind}-{name}-{value:g}", title=f"{title} {value:g}", kind=kind, settings=(f"{name}={value:g}",))
 
 
+def _tuning(name: str, title: str, *settings: str) -> Arm:
+    return Arm(name=f"tune-{name}", title=f"fDPO, {title}", kind="fdpo", settings=settings, group="tuning")
+
+
+RATES, NLLS = ("1e-6", "3e-6", "1e-5", "3e-5", "1e-4"), ("0", "0.1", "1")
+
 ALPHAS, LAMS, BETAS = (0.1, 0.2, 0.4, 0.8), (0.2, 0.4, 0.8), (0.05, 0.2, 0.3)
 """Values beside the arms' own: alpha 0.3, lambda 0.6, beta 0.1."""
 
 ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
-        Arm(name="sft", title="SFT on the best answers of the search", kind="sft", main=True),
-        Arm(name="dpo", title="DPO", kind="dpo", main=True),
-        Arm(name="fdpo", title="fDPO", kind="fdpo", main=True),
+        Arm(name="sft", title="SFT on the best answers of the search", kind="sft", group="main"),
+        Arm(name="dpo", title="DPO", kind="dpo", group="main"),
+        Arm(name="fdpo", title="fDPO", kind="fdpo", group="main"),
         Arm(name="sft-short", title="SFT on one-sentence answers, no chain of thought", kind="sft", answers="short"),
         Arm(name="sft-blind", title="SFT without seeing the picture", kind="sft", answers="blind"),
         _control("fdpo-fixed", "fixed unequal temperatures (fDPO's mean weights in every pair)", gaps.fixed),
@@ -80,28 +89,34 @@ ARMS: dict[str, Arm] = {
         Arm(name="fdpo-own", title="fDPO on own samples alone", kind="fdpo", pairs="own"),
         Arm(name="fdpo-teachers", title="fDPO on search and teachers alone", kind="fdpo", pairs="teachers"),
         Arm(name="fdpo-ranked", title="fDPO without hard pairs", kind="fdpo", hard=False),
+        *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in RATES),
+        *(_tuning(f"nll-{weight}", f"weight of the likelihood {weight}", f"nll_weight={weight}") for weight in NLLS),
+        _tuning("beta-0.03", "beta 0.03", "beta=0.03"),
+        _tuning("beta-0.3", "beta 0.3", "beta=0.3"),
+        _tuning("frozen", "vision part frozen", "freeze_vision=true"),
+        _tuning("epochs-2", "two passes", "epochs=2"),
     )
 }
 """All arms, in the order in which they are run and shown. The base model is beside them: it needs no training."""
 
-MAIN = tuple(name for name, arm in ARMS.items() if arm.main)
+MAIN = tuple(name for name, arm in ARMS.items() if arm.group == "main")
 QUICK = (*MAIN, "fdpo-inverse", "dpo-beta-0.3")
 CONTROL_SEEDS = 3
 """Seeds of the arms that are not main ones."""
 
 
 def choose(names: Sequence[str]) -> list[Arm]:
-    """Arms by name, in their order, with SFT, which the others start from; none named are all of them.
+    """Arms by name or by group, in their order, with SFT, which the others start from; none named are main ones and controls.
 
     Raises:
         ConfigError: If there is no such arm.
     """
-    for name in names:
-        if name not in ARMS:
-            raise ConfigError(f"expected arms among {', '.join(ARMS)}; got {name!r}")
-    return [arm for arm in ARMS.values() if not names or arm.name in names or arm.name == "sft"]
+    wanted = set(names) or {"main", "control"}
+    if unknown := sorted(wanted - ARMS.keys() - set(get_args(Group))):
+        raise ConfigError(f"expected arms among main, control, tuning, {', '.join(ARMS)}; got {unknown[0]!r}")
+    return [arm for arm in ARMS.values() if {arm.name, arm.group} & wanted or arm.name == "sft"]
 
 
 def seeds_of(arm: Arm, seeds: int) -> range:
     """The seeds that an arm is trained with."""
-    return range(seeds if arm.main else min(seeds, CONTROL_SEEDS))
+    return range(seeds if arm.group == "main" else min(seeds, CONTROL_SEEDS))

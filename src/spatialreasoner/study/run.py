@@ -9,8 +9,9 @@ from pathlib import Path
 
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, InputError
+from spatialreasoner.evaluation.report import write_report
 from spatialreasoner.study.analysis import StudyResult, analyse
-from spatialreasoner.study.arms import Arm
+from spatialreasoner.study.arms import MAIN, Arm
 from spatialreasoner.study.config import StudyConfig
 from spatialreasoner.study.figures import draw
 from spatialreasoner.study.jobs import plan
@@ -18,7 +19,7 @@ from spatialreasoner.study.runner import forecast, run_jobs
 from spatialreasoner.study.tables import BEGIN, END, between_markers, markdown
 from spatialreasoner.study.work import SETTINGS, read_config
 
-RESULTS, TABLES, FIGURES = "study.json", "study.md", "figures"
+RESULTS, TABLES, FIGURES, REPORT = "study.json", "study.md", "figures", "report.html"
 
 
 def run(
@@ -71,12 +72,15 @@ def begin(config: StudyConfig, out: Path) -> None:
 
 
 def write(out: Path) -> StudyResult:
-    """Estimate from the results there are, and write `study.json`, `study.md` and the figures."""
+    """Estimate from the results there are; write `study.json`, `study.md`, the figures, and a report of the first seed."""
     result = analyse(out)
     records.write_config(out, "study", {"settings": asdict(read_config(out)), "result": asdict(result)}, name=RESULTS)
     draw(result, out / FIGURES)
     with records.atomic_write(out / TABLES) as file:
         file.write("# Study\n\n" + markdown(result, made_by=made_by(out, result)))
+        file.write(f"\n[Answers of the first seed's models, picture by picture]({REPORT})\n")
+    folders = [out / "base", *(out / "seed-0" / name for name in (*MAIN, "pairs/mixture")), out / "data" / "test"]
+    write_report([folder for folder in folders if folder.is_dir()], out / REPORT, title="SpatialReasoner study, first seed")
     return result
 
 

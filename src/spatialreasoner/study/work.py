@@ -29,7 +29,7 @@ from spatialreasoner.study.arms import ARMS, Arm, PairSet
 from spatialreasoner.study.config import StudyConfig
 from spatialreasoner.study.curves import Curve, curves, ends
 from spatialreasoner.study.drift import divergence, rows_of
-from spatialreasoner.study.jobs import Job, marker
+from spatialreasoner.study.jobs import Job, marker, plan
 from spatialreasoner.training.run import train
 from spatialreasoner.types import Question, Record
 
@@ -184,13 +184,10 @@ def gap_statistics(pairs: Path) -> dict[str, float]:
 
 def main(arguments: Sequence[str]) -> None:
     """Do the job of a name in the study of a folder."""
-    from spatialreasoner.study.arms import choose
-    from spatialreasoner.study.jobs import plan
-
     threading.Thread(target=_end_with_parent, daemon=True).start()
     out, name, seeds = Path(arguments[0]), arguments[1], int(arguments[2])
     config = read_config(out)
-    job = next((job for job in plan(config, choose(()), seeds) if job.name == name), None)
+    job = next((job for job in plan(config, list(ARMS.values()), seeds) if job.name == name), None)
     if job is None:
         raise ConfigError(f"expected a job of the study; got {name!r}")
     do(job, config, out)
