@@ -70,7 +70,7 @@ def image_only(processor: type[ProcessorMixin], settings: Mapping[str, Any]) -> 
 
 def _video_settings(source: str | Path) -> dict[str, Any]:
     """The settings of a processor's video half, in a file of their own or, since transformers 5, among the others."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     for name in ("processor_config.json", _VIDEO_FILE):
         found = cached_file(str(source), name, _raise_exceptions_for_missing_entries=False)
