@@ -19,10 +19,19 @@ _STATES = ("optimizer.", "scheduler.", "rng_state", "scaler.")
 
 
 def source_of(name: str | Path) -> str:
-    """What transformers loads for a name on the command line: `nano` is a folder of this package, `hf:` is left out."""
+    """What transformers loads for a name on the command line: `nano` is a folder of this package, `hf:` is left out.
+
+    Raises:
+        ConfigError: If the weights of the nano are not installed.
+    """
     if name == NANO:
         from spatialreasoner.nano import WEIGHTS
 
+        if not (WEIGHTS / "model.safetensors").is_file():
+            raise ConfigError(
+                "the weights of the nano are not in this installation; make them with "
+                "`python -m spatialreasoner.nano.pretraining --out DIR` and name the model DIR/nano, or name another model"
+            )
         return str(WEIGHTS)
     return str(name).removeprefix("hf:")
 
