@@ -159,6 +159,8 @@ def _matched(found: Mapping[str, Sequence[RunResult]], right: Mapping[str, np.nd
     strayed = {name: _mean_of([result.drift or {} for result in found[name]]).get("total", 0.0) for name in ("fdpo", *sweep)}
     mix = matched(strayed["fdpo"], [(strayed[name], name) for name in sweep])
     seeds = _shared(found, "fdpo", *(name for name, _ in mix))
+    if not seeds:
+        return None
     before = sum(share * _of_seeds(name, seeds, found, right) for name, share in mix)
     effects = estimate(_of_seeds("fdpo", seeds, found, right) - before, test)
     words = " + ".join(f"{share:.2f} {name}" for name, share in mix)
@@ -183,4 +185,6 @@ def _summarise(name: str, results: Sequence[RunResult], right: np.ndarray, test:
 
 
 def _mean_of(mappings: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {key: fmean(mapping[key] for mapping in mappings) for key in mappings[0]} if mappings else {}
+    """Means of what all of them hold."""
+    shared = [key for key in mappings[0] if all(key in mapping for mapping in mappings)]
+    return {key: fmean(mapping[key] for mapping in mappings) for key in shared}

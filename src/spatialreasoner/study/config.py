@@ -7,8 +7,8 @@ from typing import Literal
 
 from spatialreasoner.errors import ConfigError
 
-TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual", "scripted:vague", "scripted:hasty")
-"""Who searches together."""
+TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
+"""Who searches together: as many as the paper shows (its figure 5)."""
 
 SAMPLED = ("scripted:careful", "scripted:habitual")
 """Whose plain samples are candidates beside the search's paths, in the places of the paper's two large models."""
@@ -40,7 +40,7 @@ class StudyConfig:
 
     base: str = "nano"
     sft_scenes: int = 1000
-    preference_scenes: int = 760
+    preference_scenes: int = 720
     test_scenes: int = 250
     per_scene: int = 5
     test_per_scene: int = 6

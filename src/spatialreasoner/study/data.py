@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import Path
@@ -149,8 +150,11 @@ def _shortened(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
 
 def grey(path: Path) -> Path:
     """A picture that shows nothing; returns its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (128, 128), GREY).save(path)
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{os.getpid()}.{path.name}")  # several seeds may draw it at once
+        Image.new("RGB", (128, 128), GREY).save(temporary, format="PNG")
+        temporary.replace(path)
     return path
 
 

@@ -39,7 +39,7 @@ class Pace:
     """What one core does, a second each: measured with the nano, for the forecast alone."""
 
     start: float = 8.0
-    questions: float = 40.0
+    questions: float = 15.0
     answers: float = 20.0
     sft_rows: float = 20.0
     pairs: float = 15.0
@@ -71,7 +71,7 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
     if preferring:
         yield Job(
             name=f"seed-{run}/own", task="own", run=run, needs=(f"seed-{run}/sft", "data/preference"),
-            seconds=asked * config.own_samples / PACE.answers,
+            seconds=asked * (1 + config.own_samples) / PACE.answers,
         )  # fmt: skip
     for name in sets:
         yield Job(

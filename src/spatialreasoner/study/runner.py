@@ -69,7 +69,6 @@ def run_jobs(jobs: Sequence[Job], out: Path, seeds: int, workers: int) -> Board:
         WorkError: If jobs failed; all others are done, and the same command tries these again.
     """
     board = Board(jobs=jobs, out=out)
-    (out / "jobs").mkdir(parents=True, exist_ok=True)
     with _bar(board) as show, _ending(board):
         while True:
             while len(board.running) < workers and (job := board.next()) is not None:
@@ -91,6 +90,7 @@ def run_jobs(jobs: Sequence[Job], out: Path, seeds: int, workers: int) -> Board:
 
 def _start(job: Job, out: Path, seeds: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "spatialreasoner.study.work", str(out), job.name, str(seeds)]
+    log_of(out, job).parent.mkdir(parents=True, exist_ok=True)
     with log_of(out, job).open("ab") as log:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **ONE_THREAD}

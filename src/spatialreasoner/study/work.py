@@ -146,14 +146,14 @@ def _measure(arm: Arm | None, config: StudyConfig, out: Path, run: int, model: s
     records.write_json(folder / RESULT, result)
 
 
-def _drift(config: StudyConfig, out: Path, run: int, folder: Path) -> Mapping[str, float]:
+def _drift(config: StudyConfig, out: Path, run: int, folder: Path) -> Mapping[str, float] | None:
     scenes = out / "data" / "test" / "scenes"
     questions = data.drift_questions(config, out)
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
     answer(str(folder), questions, scenes, folder / "sampled.jsonl", writing)
     index = scene_index(scenes)
     rows = rows_of(read_predictions(folder / "sampled.jsonl"), {each.id: each for each in questions}, index)
-    return divergence(str(folder), str(out / f"seed-{run}" / "sft"), rows)
+    return divergence(str(folder), str(out / f"seed-{run}" / "sft"), rows) if len(rows) > 1 else None
 
 
 def words(predictions: Sequence[Prediction]) -> dict[str, float]:
