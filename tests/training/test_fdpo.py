@@ -113,10 +113,13 @@ def test_the_reference_stays_the_start_on_resume(make, tmp_path):
     assert len(expected) == 4
 
 
-def test_accumulating_equals_a_larger_batch(make, pairs):
-    rows = pairs + pairs[:1]
-    one = make("one", rows=rows, per_device_train_batch_size=4, max_steps=1)
-    many = make("many", rows=rows, per_device_train_batch_size=1, gradient_accumulation_steps=4, max_steps=1)
+@pytest.mark.parametrize(("reference", "adapters"), [("live", False), ("cached", False), ("live", True), ("cached", True)])
+def test_accumulating_equals_a_larger_batch(make, pairs, reference, adapters):
+    options = {"rows": (pairs * 3)[:8], "reference": reference, "max_steps": 1}
+    if adapters:
+        options["peft_config"] = LoraConfig(r=4, target_modules=r".*language_model.*\.(q|v)_proj")
+    one = make("one", per_device_train_batch_size=8, **options)
+    many = make("many", per_device_train_batch_size=1, gradient_accumulation_steps=8, **options)
     assert losses(many) == pytest.approx(losses(one), abs=1e-5)
     assert many.state.log_history[0]["grad_norm"] == pytest.approx(one.state.log_history[0]["grad_norm"], rel=1e-4)
 
