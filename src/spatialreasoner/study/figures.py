@@ -73,10 +73,14 @@ def _divergence(result: StudyResult, path: Path) -> None:
         sweep = sorted(points[name] for name in SWEEP if name in points)
         axis.plot([x for x, _ in sweep], [y for _, y in sweep], "-", color="#999999", linewidth=1, zorder=1)
         for name, (x, y) in points.items():
-            kind = "reasoning" if name == "fdpo" else "description" if name in SWEEP else "all"
-            axis.plot(x, y, "o", markersize=6 if kind == "reasoning" else 4, color=COLOURS[kind], zorder=2)
-            if name in (*SWEEP, "fdpo"):
+            named = name in (*SWEEP, "fdpo")
+            colour = COLOURS["reasoning" if name == "fdpo" else "description" if named else "all"]
+            if named:
+                rate = result.arms[name].rates[side]
+                spread = [[y - 100 * rate.low], [100 * rate.high - y]]
+                axis.errorbar(x, y, yerr=spread, fmt="none", ecolor=colour, elinewidth=1)
                 axis.annotate(name, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=7)
+            axis.plot(x, y, "o", markersize=5 if named else 3, color=colour, zorder=2)
         axis.set_title(side)
         axis.set_xlabel("KL from SFT, nats an answer")
         axis.set_ylabel("success, %")

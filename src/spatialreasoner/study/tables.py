@@ -27,12 +27,12 @@ def markdown(result: StudyResult, *, made_by: str, figures: str = "figures") -> 
         "the rules of SpatialRGPT-Bench, with 95 % intervals from resampling rooms and, where there are several, seeds.",
         "### Claims\n\n" + claims(result),
         "### Arms\n\n" + arms(result),
-        f"![success of the arms]({figures}/arms.svg)",
+        f"![success of the arms with intervals]({figures}/arms.svg)",
         "### By category\n\n" + categories(result),
         *_curves(result),
         *_matched(result, figures),
         "### What training did\n\n" + trainings(result),
-        f"![learning curves]({figures}/curves.svg)",
+        f"![learning curves of the first seed]({figures}/curves.svg)",
     )
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -120,7 +120,7 @@ def _matched(result: StudyResult, figures: str) -> Iterator[str]:
         f"fDPO may only act as another temperature. Against DPO whose divergence from the reference is fDPO's own "
         f"({result.matched.first}, {result.matched.seeds} seeds), fDPO gains, in points: {effects}."
     )
-    yield f"![success by divergence]({figures}/divergence.svg)"
+    yield f"![success by divergence, with intervals of DPO and fDPO]({figures}/divergence.svg)"
 
 
 def trainings(result: StudyResult) -> str:
