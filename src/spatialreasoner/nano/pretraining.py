@@ -349,7 +349,7 @@ class PretrainConfig:
     seed: int = 0
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     see: Rates = field(default_factory=lambda: Rates(steps=1300, batch=64, rate=1.5e-3))
-    read: Rates = field(default_factory=lambda: Rates(steps=1400, batch=32, rate=2e-3))
+    read: Rates = field(default_factory=lambda: Rates(steps=2800, batch=32, rate=1e-3))
     tune: Rates = field(default_factory=lambda: Rates(steps=500, batch=32, rate=5e-4, vision=5e-5))
 
 
