@@ -1,11 +1,13 @@
-"""Responses scored a second on one core, and memory over 100,000 rows.
+"""Responses scored a second on one core, as a search makes them, and memory over 100,000 rows.
 
-    python benchmarks/rewards.py                    # 1,152 different responses of two simulated teachers about 24 rooms
+    python benchmarks/rewards.py                    # all answers of searches by three simulated teachers about 24 rooms
     python benchmarks/rewards.py --rows 100000      # also run the stage over so many rows and watch its memory
 
-Scenes are loaded beforehand, as in a search; what is timed is the reading and scoring of each response, in processor time of
-one process, the best of several rounds. The limit is 1,500 responses a second; memory may grow by 30 MB from the first tenth
-of the rows to the last. Exits with 1 where a limit is missed.
+Every answer is another text, and each is scored once a round, in the order of the questions. Scenes are loaded beforehand, as
+in a search; no reading is remembered from one text to the next. What is timed is reading and scoring, in processor time of one
+process, the best of several rounds. The limit is 1,500 responses a second; memory may grow by 30 MB from the first tenth of the
+rows to the last. Exits with 1 where a limit is missed. Also printed: the share of sentences that an answer has in common with
+one to the same question before it.
 """
 
 from __future__ import annotations
@@ -13,28 +15,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import re
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
 from spatialreasoner import records
 from spatialreasoner.models.scripted import scripted
-from spatialreasoner.rewards import grade
-from spatialreasoner.rewards.assertions import extract
+from spatialreasoner.rewards import GeometricReward, grade
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.stage import ResponseRow, RewardConfig, run_reward
 from spatialreasoner.scene.files import scene_index
 from spatialreasoner.scene.questions import QuestionsConfig, prompt, read_questions, write_questions
 from spatialreasoner.scene.synthetic import SyntheticConfig, write_scenes
+from spatialreasoner.search.m3cts import SearchConfig
+from spatialreasoner.search.solve import solve
+from spatialreasoner.stages import succeeds
 from spatialreasoner.types import Question
 
 LIMIT = 1500
 GROWTH_MB = 30
-TEACHERS = ("careful", "vague")
+TEACHERS = ("careful", "vague", "hasty")
+
+Row = tuple[Known, Question, str]
 
 
 def main() -> None:
@@ -55,40 +62,46 @@ def main() -> None:
     sys.exit(0 if ok else 1)
 
 
-def responses(folder: Path) -> list[tuple[Known, Question, str]]:
-    """Two responses of each teacher to every question, with the question's loaded scene."""
+def responses(folder: Path) -> list[Row]:
+    """Every distinct answer that a search finds to every question, with the question's loaded scene."""
     scenes = scene_index(folder)
     known = KnownScenes(scenes, kept=len(scenes))
     questions = read_questions(folder / "questions.jsonl", scenes)
-    found: list[tuple[Known, Question, str]] = []
-    for teacher in (scripted(name, scenes) for name in TEACHERS):
-        for question in questions:
-            asked = prompt(question, scenes[question.scene_id])
-            written = asyncio.run(teacher.complete(asked, n=2, seed=3))
-            found += [(known.get(question.scene_id), question, completion.text) for completion in written]
+    teachers = [scripted(name, scenes) for name in TEACHERS]
+    reward = GeometricReward(scenes, succeeds=succeeds, kept=len(scenes))
+    found: list[Row] = []
+    for question in questions:
+        asked = prompt(question, scenes[question.scene_id])
+        searching = solve(question, asked, teachers, reward, SearchConfig(), samples_per_policy=2, candidates=8)
+        texts = {trajectory.text for trajectory in asyncio.run(searching).trajectories}
+        found += [(known.get(question.scene_id), question, text) for text in sorted(texts)]
     return found
 
 
 def time_rewards(folder: Path, rounds: int) -> bool:
     """Print responses a second against the limit; whether it is kept."""
     rows = responses(folder)
-    labels = [tuple(known.scene.region(name).label for name in question.region_ids) for known, question, _ in rows]
-
-    def score() -> None:
-        for known, question, text in rows:
-            grade(known, question, text)
-
-    def read() -> None:
-        for (_, _, text), names in zip(rows, labels, strict=True):
-            extract(text, names)
-
-    score()  # every scene is measured once
-    seconds, reading = best(score, rounds) / len(rows), best(read, rounds) / len(rows)
+    score(rows)  # every scene is measured once
+    seconds = best(lambda: score(rows), rounds) / len(rows)
     characters = sum(len(text) for _, _, text in rows) / len(rows)
-    print(f"{len(rows)} responses of {characters:.0f} characters")
-    print(f"one response: {seconds * 1e3:.3f} ms, of it {reading * 1e3:.3f} ms to read its statements")
+    share = len(rows) / len({question.id for _, question, _ in rows})
+    print(f"{len(rows)} distinct responses of {characters:.0f} characters, {share:.1f} a question")
+    print(f"sentences that stand in an answer before: {repeated(rows):.0%}")
+    print(f"one response: {seconds * 1e3:.3f} ms")
     print(f"responses a second: {1 / seconds:.0f}; limit {LIMIT}; ratio {1 / seconds / LIMIT:.2f}")
     return 1 / seconds >= LIMIT
+
+
+def repeated(rows: Sequence[Row]) -> float:
+    """Share of the sentences that an answer to the same question held before."""
+    sentences = [(question.id, sentence) for _, question, text in rows for sentence in re.split(r"(?<=[.!?])\s|\n", text)]
+    return 1 - len(set(sentences)) / len(sentences)
+
+
+def score(rows: Sequence[Row]) -> None:
+    """Score every row."""
+    for known, question, text in rows:
+        grade(known, question, text)
 
 
 def best(work: Callable[[], None], rounds: int) -> float:

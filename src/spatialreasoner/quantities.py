@@ -37,7 +37,13 @@ _TYPOGRAPHY = {
     "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-",
     "×": "x", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "≈": "~", "∼": "~",
 }  # fmt: skip
-_FOLD = {ord(mark): plain for mark, plain in _TYPOGRAPHY.items()} | {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+_PRIVATE = range(0xE000, 0xE003)
+"""Characters that mean nothing, and that readers of tokens put in the place of what was found here."""
+_FOLD = (
+    {ord(mark): plain for mark, plain in _TYPOGRAPHY.items()}
+    | {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+    | dict.fromkeys(_PRIVATE, " ")
+)
 
 # Numbers. Every run is bounded: digits beyond these are no measurement, and converting them would cost quadratic time.
 _DIGITS = (

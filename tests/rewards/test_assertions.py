@@ -165,3 +165,10 @@ def test_a_megabyte_is_read_in_bounded_time():
     start = time.process_time()
     extract("<region1> is 2 m wide, (not) left of <region2> " * 22_000)
     assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("character", ["\ue000", "\ue001", "\ue002"])
+def test_private_characters_are_nothing(character: str):
+    text = f"<region1> is {character} wide. It is 2 m tall."
+    found = [(a.kind, a.value) for a in extract(text, ("chair", "table"))]
+    assert found == [("height", 2.0)]

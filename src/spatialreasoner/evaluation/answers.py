@@ -21,7 +21,7 @@ from spatialreasoner.types import CONVERSE, QUALITATIVE, QUANTITY_OF, Category, 
 TOLERANCE = 0.25
 """A length is right within this share of the truth, ends included."""
 
-_SLACK = 1e-9
+_SLACK = 1e-6
 """Relative; a bound that is met exactly in one unit must be met in every other."""
 
 _CONCLUSION = re.compile(
