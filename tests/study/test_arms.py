@@ -8,7 +8,7 @@ from spatialreasoner.study.claims import COMPARISONS, printed
 from spatialreasoner.training.config import CONFIGS, read_config
 
 
-@pytest.mark.parametrize("arm", ARMS.values(), ids=str)
+@pytest.mark.parametrize("arm", ARMS.values(), ids=lambda arm: arm.name)
 def test_the_trainer_takes_every_arms_settings(arm: object) -> None:
     assert isinstance(arm, type(ARMS["sft"]))
     read_config(CONFIGS[arm.kind], None, arm.settings)
