@@ -164,7 +164,7 @@ class CorpusConfig:
     """
 
     scenes: int = 24_000
-    told: int = 9_000
+    told: int = 8_000
     rows: int = 18
 
 
