@@ -50,9 +50,9 @@ def test_numbers_nearby_are_nearly_right(nano):
     logits = torch.full((3, len(ids)), -10.0)
     for row, said in enumerate(("0.50", "0.52", "0.90")):
         logits[row, ids[said]] = 0.0
-    label, exact = torch.tensor([ids["0.50"]]), torch.tensor([False])
-    right, near, far = (numbers.loss(logits[row : row + 1], label, exact).item() for row in range(3))
+    label, shown = torch.tensor([ids["0.50"]]), torch.tensor([False])
+    right, near, far = (numbers.loss(logits[row : row + 1], label, shown).item() for row in range(3))
     assert right < near < far
     assert (
-        numbers.loss(logits[1:2], label, ~exact) > numbers.loss(logits[2:3], label, ~exact) - 1e-4
+        numbers.loss(logits[1:2], label, ~shown) > numbers.loss(logits[2:3], label, ~shown) - 1e-4
     )  # hours know no neighbours

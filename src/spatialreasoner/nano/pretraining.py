@@ -27,12 +27,14 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from spatialreasoner.nano.build import build
-from spatialreasoner.nano.corpus import Corpus, CorpusConfig, Kind, read_corpus, write_corpus
+from spatialreasoner.nano.corpus import Corpus, CorpusConfig, Kind, Row, read_corpus, write_corpus
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.processing import IMAGE, NanoProcessor, leading_numbers
 from spatialreasoner.nano.vision import Regions
 from spatialreasoner.progress import stage
 from spatialreasoner.records import write_config
+from spatialreasoner.scene.synthetic import COLOURS
+from spatialreasoner.scene.synthetic.shapes import KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +170,15 @@ SHARES: Mapping[str, Mapping[Kind, float]] = {
 SPREAD = 0.06
 """How far, as a share, a number may be off and still count as nearly right: targets are spread over its neighbours."""
 
-LEADING, TRAILING = 1.5, 0.25
-"""Weights of the first two digits of a number, and of those that follow, which are hardly ever to be known."""
+LEADING, TRAILING, SHOWN = 2.0, 0.25, 3.0
+"""Weights of the first two digits of a number, of those that follow, which are hardly ever to be known, and of words that the
+picture decides. Other words weigh 1: they are frames, of which the writer took one by chance."""
+
+_DECIDED = re.compile(
+    rf"{'|'.join((*COLOURS, *KINDS))}|left|right|above|below|behind|front|taller|shorter|wider|thinner|bigger|smaller|larger"
+    r"|higher|lower|nearer|further|greater|less|more|Yes|No",
+)
+"""Words that the picture decides, together with hours, and with the regions of a conclusion."""
 
 
 class Numbers:
@@ -191,23 +200,23 @@ class Numbers:
         distances = (values[None] - values[:, None]) / (SPREAD * values[:, None] + 0.01)
         self.nearness = torch.softmax(-0.5 * distances**2, dim=-1)
 
-    def loss(self, logits: Tensor, labels: Tensor, exact: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, labels: Tensor, shown: Tensor) -> Tensor:
         """Mean loss of tokens.
 
         Args:
             logits: Of each token [tokens vocabulary].
             labels: The right ones [tokens].
-            exact: Which of them have no neighbours to spread over, hours among them [tokens].
+            shown: Which of them are words that the picture decides; numbers among them are exact [tokens].
         """
         logps = logits.float().log_softmax(-1)
         losses = -logps.gather(1, labels[:, None])[:, 0]
-        spread = (self.place[labels] >= 0) & ~exact
+        spread = (self.place[labels] >= 0) & ~shown
         losses = losses.masked_scatter(
             spread, -(logps[spread][:, self.ids] * self.nearness[self.place[labels[spread]]]).sum(-1)
         )
         # Digits that stand alone, such as hours and numbers of steps, are no trailing ones
         follows = self.trailing[labels] & functional.pad(self.place[labels] >= 0, (1, 0))[:-1]
-        weights = torch.where(spread, LEADING, torch.where(follows, TRAILING, 1.0))
+        weights = torch.where(spread, LEADING, torch.where(shown, SHOWN, torch.where(follows, TRAILING, 1.0)))
         return (losses * weights).sum() / weights.sum()
 
 
@@ -220,14 +229,14 @@ class Reading:
         regions: Numbers of its two regions, `<region1>` first; twice the same where there is but one.
         ids: Tokens of prompt and answer.
         prompt: How many of them are the prompt's.
-        exact: Which of them are numbers that stand for themselves.
+        shown: Which of them are words that the picture decides.
     """
 
     scene: int
     regions: tuple[int, int]
     ids: list[int]
     prompt: int
-    exact: list[bool]
+    shown: list[bool]
 
 
 def encode_rows(corpus: Corpus, processor: NanoProcessor) -> dict[Kind, list[Reading]]:
@@ -238,14 +247,21 @@ def encode_rows(corpus: Corpus, processor: NanoProcessor) -> dict[Kind, list[Rea
         for row in rows:
             prompt = processor.tokenizer(f"<|user|>{image}{row.request}<|end|><|assistant|>")["input_ids"]
             answer = processor.tokenizer(f"{row.answer}<|end|>", return_offsets_mapping=True)
-            exact = [row.answer[end : end + 8] == " o'clock" for _, end in answer["offset_mapping"]]
+            shown = [_is_shown(row, *span) for span in answer["offset_mapping"]]
             readings[row.kind].append(
                 Reading(
                     scene=scene, regions=(row.regions[0], row.regions[-1]),
-                    ids=prompt + answer["input_ids"], prompt=len(prompt), exact=[False] * len(prompt) + exact,
+                    ids=prompt + answer["input_ids"], prompt=len(prompt), shown=[False] * len(prompt) + shown,
                 )
             )  # fmt: skip
     return readings
+
+
+def _is_shown(row: Row, start: int, end: int) -> bool:
+    word = row.answer[start:end].strip()
+    if row.answer[end : end + 8] == " o'clock" or _DECIDED.fullmatch(word):
+        return True
+    return word.startswith("<region") and (row.kind == "short" or "### In Conclusion" in row.answer[:start])
 
 
 def batches(readings: Mapping[Kind, Sequence[Reading]], rates: Rates, rng: np.random.Generator) -> Iterator[list[Reading]]:
@@ -294,12 +310,12 @@ def read_loss(
     """The loss of answers, given what is seen."""
     ids = pad_sequence([torch.tensor(row.ids) for row in rows], batch_first=True)
     lengths = torch.tensor([[row.prompt, len(row.ids)] for row in rows])
-    exact = pad_sequence([torch.tensor(row.exact) for row in rows], batch_first=True)
+    shown = pad_sequence([torch.tensor(row.shown) for row in rows], batch_first=True)
     embeds, _ = model.model.embed(ids, *model.model.tell(tokens, regions))
     hidden = model.model(inputs_embeds=embeds).last_hidden_state  # causal: padding on the right is never seen
     places = torch.arange(ids.shape[1])
     answers = ((places >= lengths[:, :1]) & (places < lengths[:, 1:]))[:, 1:]
-    return numbers.loss(model.lm_head(hidden[:, :-1][answers]), ids[:, 1:][answers], exact[:, 1:][answers])
+    return numbers.loss(model.lm_head(hidden[:, :-1][answers]), ids[:, 1:][answers], shown[:, 1:][answers])
 
 
 def read(
