@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-cluster test-integrations test-app check app clean
+.PHONY: help setup demo test test-cluster test-integrations test-app check docs app clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -15,7 +15,7 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch hatchling editables
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-build-isolation --editable '.[train,api,app,dev]'
+		--no-build-isolation --editable '.[train,api,app,dev,docs]'
 	touch $@
 
 demo: $(READY)  ## run the whole pipeline on two cores; ends with a report
@@ -57,8 +57,11 @@ check: $(READY)  ## lint, format, types, layers
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
+docs: $(READY)  ## build the documentation site into site/
+	$(BIN)/mkdocs build --quiet
+
 app: $(READY)  ## draw a region and ask, in a browser
 	$(BIN)/spatialreasoner app $(if $(wildcard ../shared/data/rgbd),--photos ../shared/data/rgbd)
 
-clean:  ## remove both venvs and the demo's output
-	rm -rf .venv .venv-integrations demo-out
+clean:  ## remove both venvs, the demo's output and the site
+	rm -rf .venv .venv-integrations demo-out site
