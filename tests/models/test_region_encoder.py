@@ -1,9 +1,7 @@
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from spatialreasoner.models.region_encoder import RegionEncoder, add_regions, fourier, geometry, latest_picture, pool
+from spatialreasoner.models.region_encoder import RegionEncoder, geometry, pool
 
 
 def mask(left, top, right, bottom, side=8):
@@ -31,13 +29,6 @@ def test_an_empty_mask_is_nowhere():
     assert geometry(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)).tolist() == [[[0.0] * 7] * 3] * 2
 
 
-def test_fourier_features_by_hand():
-    features = fourier(torch.tensor([[0.5]]))[0]
-    assert features[0] == 0.5
-    torch.testing.assert_close(features[1:7], torch.tensor([1.0, 0, 0, 0, 0, 0]), atol=1e-5, rtol=0)
-    torch.testing.assert_close(features[7:], torch.tensor([0.0, -1, 1, 1, 1, 1]), atol=1e-5, rtol=0)
-
-
 def test_pooling_weighs_cells_by_what_is_covered():
     features = torch.tensor([[0.0, 1], [10, 1], [20, 1], [30, 1], [40, 1], [50, 1]])  # 2 rows of 3 cells
     regions = torch.stack([mask(0, 0, 4, 6, side=12), mask(4, 0, 10, 12, side=12), torch.zeros(12, 12, dtype=torch.uint8)])
@@ -57,42 +48,3 @@ def test_an_encoder_starts_at_zero_and_describes_given_regions_alone():
     assert found.shape == (2, 2, 16)
     assert found.any(-1).tolist() == [[True, True], [False, True]]
     assert encoder(pictures, grids, masks[:, :0]).shape == (2, 0, 16)
-
-
-def test_pictures_are_counted_anew_in_each_conversation():
-    row = torch.tensor([[0, 1, 1, 0, 0, 0, 1, 0]]).bool()
-    sizes = torch.tensor([2, 1])
-    assert latest_picture(row, sizes).tolist() == [[-1, 0, 0, 0, 0, 0, 1, 1]]
-    packed = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3]])
-    assert latest_picture(row, sizes, packed).tolist() == [[-1, 0, 0, 0, -1, -1, 1, 1]]
-    starting = torch.tensor([[0, 1, 2, 3, 4, 5, 0, 1]])
-    assert latest_picture(row, sizes, starting).tolist() == [[-1, 0, 0, 0, 0, 0, 1, 1]]
-
-
-def test_with_several_axes_a_conversation_begins_where_all_are_zero():
-    row = torch.tensor([[1, 1, 1, 1, 0, 0]]).bool()
-    axes = torch.tensor([[[0, 0, 0, 0, 2, 0]], [[0, 0, 1, 1, 2, 0]], [[0, 1, 0, 1, 2, 0]]])
-    assert latest_picture(row, torch.tensor([4]), axes).tolist() == [[0, 0, 0, 0, 0, -1]]
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.lists(st.integers(0, 3), max_size=4), min_size=1, max_size=4))
-def test_packing_changes_no_tokens_picture(conversations):
-    """Conversations in rows of their own, and one after the other in one row; a number is the size of a picture, 0 is text."""
-    rows = [[0] + [kind for size in row for kind in [0, *[1] * size]] for row in conversations]
-    sizes = torch.tensor([size for row in conversations for size in row if size], dtype=torch.long)
-    width = max(map(len, rows))
-    apart = latest_picture(torch.tensor([row + [0] * (width - len(row)) for row in rows]).bool(), sizes)
-    positions = torch.tensor([[index for row in rows for index in range(len(row))]])
-    packed = latest_picture(torch.tensor([[token for row in rows for token in row]]).bool(), sizes, positions)
-    assert packed[0].tolist() == [
-        picture for found, row in zip(apart.tolist(), rows, strict=True) for picture in found[: len(row)]
-    ]
-
-
-def test_vectors_are_added_where_their_regions_are_named():
-    vectors = torch.tensor([[[1.0], [2]], [[3], [4]]])
-    numbers = torch.tensor([[-1, 0, 1, 7], [1, -1, 0, 1]])
-    sources = torch.tensor([[0, 0, 1, 1], [1, 0, 0, 0]])
-    added = add_regions(torch.zeros(2, 4, 1), numbers, sources, vectors)
-    assert added[..., 0].tolist() == [[0, 1, 4, 0], [4, 0, 1, 2]]

@@ -40,6 +40,18 @@ def test_rows_of_a_batch_do_not_mix(nano, picture):
         torch.testing.assert_close(together[row, -1], logits_of(nano, [one], [text])[0, -1], atol=1e-5, rtol=1e-4)
 
 
+def test_a_row_without_a_picture_knows_no_regions_of_the_row_before(nano, picture):
+    seen, unseen = QUESTION, "<|user|>Is <region1> wide?<|end|><|assistant|>"
+    together = logits_of(nano, [[picture(1)], []], [seen, unseen])
+    torch.testing.assert_close(together[1, -1], logits_of(nano, None, [unseen])[0, -1], atol=1e-5, rtol=1e-4)
+    batch = nano[1](images=[[picture(1)], []], text=[seen, unseen], padding=True)
+    config = GenerationConfig(max_new_tokens=4, do_sample=False, pad_token_id=0, eos_token_id=None)
+    named = lambda *_: nano[0].config.region_token_ids[:2]  # noqa: E731
+    written = nano[0].generate(**batch, generation_config=config, prefix_allowed_tokens_fn=named)
+    alone = nano[0].generate(**nano[1](text=[unseen]), generation_config=config, prefix_allowed_tokens_fn=named)
+    assert torch.equal(written[1, -4:], alone[0, -4:])
+
+
 def test_two_pictures_in_one_row_have_regions_of_their_own(nano, picture):
     first, second = picture(1), picture(2)
     text = f"{IMAGE}<region1>{IMAGE}<region1>"

@@ -9,9 +9,11 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
+
+from spatialreasoner.region_tokens import fourier
 
 FREQUENCIES = 6
 """Of the Fourier features: wavelengths from 2 down to 1/16 of the picture's side."""
@@ -49,12 +51,6 @@ def _extent(line: Float[Tensor, "*batch side"]) -> tuple[Tensor, Tensor]:
     first = torch.where(line > 0, index, side).amin(-1)
     after = torch.where(line > 0, index + 1, 0).amax(-1)
     return torch.minimum(first, after) / side, after / side
-
-
-def fourier(values: Float[Tensor, "*batch values"]) -> Float[Tensor, "*batch features"]:
-    """The values, and sines and cosines of them at doubling frequencies (Tancik et al., 2020)."""
-    waves = values[..., None] * (math.pi * 2.0 ** torch.arange(FREQUENCIES, device=values.device))
-    return torch.cat([values, waves.sin().flatten(-2), waves.cos().flatten(-2)], dim=-1)
 
 
 def pool(
@@ -103,53 +99,8 @@ class RegionEncoder(nn.Module):
         """
         dtype = self.last.weight.dtype  # adapters train in float32 beside a model in half precision
         pooled = torch.stack([pool(*each) for each in zip(pictures, grids, masks, strict=True)])
-        seen = torch.cat([self.norm(pooled.to(dtype)), fourier(geometry(masks)).to(dtype)], dim=-1)
+        seen = torch.cat(
+            [self.norm(pooled.to(dtype)), fourier(geometry(masks), lowest=math.pi, octaves=FREQUENCIES).to(dtype)], dim=-1
+        )
         hidden = functional.gelu(self.first(seen))
         return self.last(hidden) * masks.flatten(2).any(-1, keepdim=True)
-
-
-def latest_picture(
-    is_picture: Bool[Tensor, "rows tokens"],
-    sizes: Int[Tensor, " pictures"],
-    position_ids: Int[Tensor, "*axes rows tokens"] | None = None,
-) -> Int[Tensor, "rows tokens"]:
-    """The picture that each token comes after, or belongs to; -1 where its conversation has had none yet.
-
-    A conversation begins with each row, and inside a packed row wherever positions begin again at 0.
-
-    >>> latest_picture(torch.tensor([[0, 1, 1, 0, 1, 0], [0, 0, 1, 0, 0, 0]]).bool(), torch.tensor([2, 1, 1])).tolist()
-    [[-1, 0, 0, 0, 1, 1], [-1, -1, 2, 2, 2, 2]]
-
-    Args:
-        is_picture: Which tokens are placeholders of pictures.
-        sizes: How many placeholders each picture has, in the order of the rows.
-        position_ids: Positions of the tokens, of each axis where there are several.
-    """
-    placeholder = is_picture.flatten().long()
-    seen, starts = placeholder.cumsum(0), sizes.cumsum(0) - sizes
-    begun = torch.searchsorted(starts, seen)  # pictures, this token's included
-    begins = torch.zeros_like(is_picture)
-    begins[:, 0] = True
-    if position_ids is not None:
-        begins |= (position_ids == 0).reshape(-1, *position_ids.shape[-2:]).all(0)
-    before = torch.searchsorted(starts, seen - placeholder).where(begins.flatten(), 0).cummax(0).values
-    return torch.where(begun > before, begun - 1, -1).view_as(is_picture)
-
-
-def add_regions(
-    embeddings: Float[Tensor, "rows tokens width"],
-    numbers: Int[Tensor, "rows tokens"],
-    sources: Int[Tensor, "rows tokens"],
-    vectors: Float[Tensor, "sources regions width"],
-) -> Float[Tensor, "rows tokens width"]:
-    """Add to each region's token the vector of its region.
-
-    Args:
-        embeddings: Of all tokens.
-        numbers: The number of the region that each token names, from 0; -1 for other tokens.
-        sources: Which source each token's region is of.
-        vectors: Of the regions of each source; a region beyond the last one adds nothing.
-    """
-    named = (numbers >= 0) & (numbers < vectors.shape[1])
-    found = vectors[sources[named], numbers[named]].to(embeddings.dtype)
-    return embeddings.index_put((named,), found, accumulate=True)

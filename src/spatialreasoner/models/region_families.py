@@ -38,7 +38,8 @@ from transformers import initialization as init
 from transformers.image_utils import make_flat_list_of_images
 
 from spatialreasoner.errors import ConfigError, SceneError
-from spatialreasoner.models.region_encoder import RegionEncoder, add_regions, latest_picture
+from spatialreasoner.models.region_encoder import RegionEncoder
+from spatialreasoner.region_tokens import latest_picture, place_regions, region_numbers
 from spatialreasoner.scene.carry import attached
 
 if TYPE_CHECKING:
@@ -132,10 +133,9 @@ class RegionModel(_Mixed):
     ) -> tuple[Float[Tensor, "rows tokens width"], Float[Tensor, "rows regions width"]]:
         """Embeddings of tokens, pictures and regions; and the regions of each row's latest picture."""
         embeddings = self.get_input_embeddings()(input_ids)
-        rows = len(input_ids)
-        # A row's regions of before, one row after the other, then those of each new picture
-        vectors = embeddings.new_zeros(rows, self._num_regions, embeddings.shape[-1]) if kept is None else kept
-        sources = torch.arange(rows, device=input_ids.device)[:, None].expand_as(input_ids)
+        numbers = region_numbers(input_ids, self.config.region_token_ids)
+        vectors = embeddings.new_zeros(0, self._num_regions, embeddings.shape[-1])
+        latest = torch.full_like(input_ids, -1)
         if len(pictures):
             joined = torch.cat([*pictures]).to(embeddings)
             self.get_placeholder_mask(input_ids, inputs_embeds=embeddings, image_features=joined)  # checks their number
@@ -143,9 +143,8 @@ class RegionModel(_Mixed):
             embeddings = embeddings.masked_scatter(is_picture[..., None], joined)
             sizes = torch.tensor([len(each) for each in pictures], device=input_ids.device)
             latest = latest_picture(is_picture, sizes, position_ids)
-            sources = torch.where(latest >= 0, latest + rows, sources)
-            vectors = torch.cat([vectors, torch.stack([getattr(each, _VECTORS) for each in pictures]).to(vectors)])
-        return add_regions(embeddings, self._region_numbers(input_ids), sources, vectors), vectors[sources[:, -1]]
+            vectors = torch.stack([getattr(each, _VECTORS) for each in pictures]).to(embeddings)
+        return place_regions(embeddings, numbers, latest, vectors, kept)
 
     def _with_regions(self, seen: Any, grids: Sequence[tuple[int, int]], masks: Tensor | None) -> Any:
         """The output of `get_image_features`, each picture's features with its regions."""
@@ -159,10 +158,6 @@ class RegionModel(_Mixed):
         for picture, regions in zip(pictures, vectors, strict=True):
             setattr(picture, _VECTORS, regions)
         return seen
-
-    def _region_numbers(self, input_ids: Int[Tensor, "rows tokens"]) -> Int[Tensor, "rows tokens"]:
-        matches = input_ids[..., None] == torch.tensor(self.config.region_token_ids, device=input_ids.device)
-        return torch.where(matches.any(-1), matches.int().argmax(-1), -1)
 
     @property
     def _num_regions(self) -> int:

@@ -18,6 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.vision import Quiet, RegionEncoder, Regions, RegionTokens, VisionTower
+from spatialreasoner.region_tokens import latest_picture, place_regions, region_numbers
 
 
 @dataclass
@@ -121,7 +122,7 @@ class NanoModel(NanoPreTrainedModel):
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("expected either input_ids or inputs_embeds")
         if input_ids is not None:
-            inputs_embeds, region_vectors = self._embed(input_ids, pixel_values, region_masks, region_vectors)
+            inputs_embeds, region_vectors = self._embed(input_ids, pixel_values, region_masks, region_vectors, position_ids)
         outputs = self.language_model(
             attention_mask=attention_mask,
             position_ids=position_ids,
@@ -138,25 +139,32 @@ class NanoModel(NanoPreTrainedModel):
         )
 
     def _embed(
-        self, input_ids: Tensor, pixel_values: Tensor | None, region_masks: Tensor | None, region_vectors: Tensor | None
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None,
+        region_masks: Tensor | None,
+        region_vectors: Tensor | None,
+        position_ids: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Embed tokens with what they show; the second result is what later steps of `generate` need."""
         if pixel_values is None:
             embeds = self.get_input_embeddings()(input_ids)
             if region_vectors is None:
                 return embeds, None
-            rows = torch.arange(len(input_ids), device=input_ids.device)[:, None].expand_as(input_ids)
-            return embeds + self._of_regions(input_ids, rows, region_vectors), region_vectors
+            earlier = torch.full_like(input_ids, -1)
+            return place_regions(embeds, self._numbers(input_ids), earlier, region_vectors[:0], region_vectors)
         if region_masks is None:
             region_masks = pixel_values.new_zeros(len(pixel_values), 1, *pixel_values.shape[-2:], dtype=torch.uint8)
         images, vectors = self.tell(*self.look(pixel_values, region_masks))
-        return self.embed(input_ids, images, vectors * region_masks.flatten(2).any(-1)[..., None])
+        vectors = vectors * region_masks.flatten(2).any(-1)[..., None]
+        return self.embed(input_ids, images, vectors, position_ids)
 
     def embed(
         self,
         input_ids: Int[Tensor, "rows tokens"],
         images: Float[Tensor, "images tokens hidden"],
         vectors: Float[Tensor, "images regions hidden"],
+        position_ids: Int[Tensor, "rows tokens"] | None = None,
     ) -> tuple[Float[Tensor, "rows tokens hidden"], Float[Tensor, "rows regions hidden"]]:
         """Embed tokens: pictures at their placeholders, and at `<regionK>` its name and what it looks like.
 
@@ -164,6 +172,7 @@ class NanoModel(NanoPreTrainedModel):
             input_ids: Tokens; each picture has a placeholder for each of its tokens.
             images: What `tell` says of the pictures, in the order of their placeholders.
             vectors: What it says of their regions; zero for a region that is not there.
+            position_ids: Positions; where they begin again at 0, a conversation does, which knows none of the pictures before.
 
         Returns:
             The embedded tokens, and the vectors of each row's last picture.
@@ -175,21 +184,11 @@ class NanoModel(NanoPreTrainedModel):
             )
         embeds = self.get_input_embeddings()(input_ids)
         embeds = embeds.masked_scatter(places[..., None], images.to(embeds.dtype))
-        # The picture before each token; -1 before the first
-        before = (places.flatten().cumsum(0) - 1).div(images.shape[1], rounding_mode="floor").view_as(input_ids)
-        last = before[:, -1]
-        kept = vectors[last.clamp(min=0)] * (last >= 0)[:, None, None]
-        return embeds + self._of_regions(input_ids, before, vectors), kept
+        sizes = torch.full(images.shape[:1], images.shape[1], device=input_ids.device)
+        return place_regions(embeds, self._numbers(input_ids), latest_picture(places, sizes, position_ids), vectors)
 
-    def _of_regions(
-        self, input_ids: Tensor, pictures: Int[Tensor, "rows tokens"], vectors: Float[Tensor, "pictures regions hidden"]
-    ) -> Float[Tensor, "rows tokens hidden"]:
-        """What the tokens of regions add to their names; zero for other tokens and for regions that are not given."""
-        names = torch.tensor(self.config.region_token_ids[: vectors.shape[1]], device=input_ids.device)
-        named = input_ids[..., None] == names
-        numbers = named.int().argmax(-1)
-        found = named.any(-1) & (pictures >= 0)
-        return vectors[pictures.clamp(min=0), numbers] * found[..., None]
+    def _numbers(self, input_ids: Tensor) -> Tensor:
+        return region_numbers(input_ids, self.config.region_token_ids)
 
 
 class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):

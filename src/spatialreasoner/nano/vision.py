@@ -9,6 +9,7 @@ meaning of their own, so that they can be taught directly and read by the decode
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spatialreasoner.nano.configuration import NanoConfig
+from spatialreasoner.region_tokens import fourier
 
 FINE = 8
 """Side of a cell of the fine map, pixels."""
@@ -182,6 +184,9 @@ _GEOMETRY, _READABLE = 11, 11
 _OCTAVES = 5
 _WAVES = 2 * _OCTAVES + 1
 
+waves = partial(fourier, lowest=math.pi / 2, octaves=_OCTAVES)
+"""Values beside sines and cosines of them, so that small differences are easily told."""
+
 
 def _geometry(area: Float[Tensor, "images regions height width"]) -> Float[Tensor, "images regions 11"]:
     """Box, middle, spread and area of masks, shares of the picture's side."""
@@ -195,9 +200,3 @@ def _geometry(area: Float[Tensor, "images regions height width"]) -> Float[Tenso
     left, top = 1 - (columns * (1 - steps)).amax(-1), 1 - (rows * (1 - steps)).amax(-1)
     size = (total.sqrt() / area.shape[-1], right - left, bottom - top)
     return torch.stack([left, top, right, bottom, x, y, spread_x, spread_y, *size], dim=-1)
-
-
-def waves(values: Float[Tensor, "*axes values"]) -> Float[Tensor, "*axes waves"]:
-    """Values beside their sines and cosines at `_OCTAVES` octaves, so that small differences are easily told."""
-    angles = values[..., None] * (math.pi / 2) * 2.0 ** torch.arange(_OCTAVES, device=values.device)
-    return torch.cat([values, angles.sin().flatten(-2), angles.cos().flatten(-2)], dim=-1)
