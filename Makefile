@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-cluster test-integrations test-app check docs app clean
+.PHONY: help setup demo test test-cluster test-integrations test-app check docs app package audit sbom clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -63,5 +63,21 @@ docs: $(READY)  ## build the documentation site into site/
 app: $(READY)  ## draw a region and ask, in a browser
 	$(BIN)/spatialreasoner app $(if $(wildcard ../shared/data/rgbd),--photos ../shared/data/rgbd)
 
-clean:  ## remove both venvs, the demo's output and the site
-	rm -rf .venv .venv-integrations demo-out site
+package: $(READY)  ## install wheel and extras in empty environments, with lowest versions too, and use them
+	$(BIN)/python scripts/check_package.py
+
+audit: .venv-audit/.ready  ## look for advisories on what constraints.txt pins; needs the internet
+	.venv-audit/bin/python scripts/audit.py
+
+sbom: $(READY) .venv-audit/.ready  ## write sbom.json: what .venv holds, in CycloneDX
+	.venv-audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json \
+		$(BIN)/python
+
+# apart from .venv, whose content they tell
+.venv-audit/.ready:
+	test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	touch $@
+
+clean:  ## remove the venvs, the demo's output and the site
+	rm -rf .venv .venv-integrations .venv-audit demo-out site sbom.json
