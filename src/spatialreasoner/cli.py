@@ -587,5 +587,7 @@ _EXTRA_OF = {
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
+    """End with one line that holds no control character: what came may be quoted in it, and must not steer a terminal."""
+    shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in " ".join(message.split()))
+    typer.echo(f"error: {shown}", err=True)
     sys.exit(code)

@@ -193,8 +193,8 @@ def require_file(path: str | Path) -> Path:
         MissingFileError: If it is not.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"expected a file at {path}; {'it is a folder' if path.is_dir() else 'there is none'}")
+    if not os.path.isfile(path):  # pathlib's own would raise where a name is too long, or holds a NUL
+        raise MissingFileError(f"expected a file at {path}; {'it is a folder' if os.path.isdir(path) else 'there is none'}")
     return path
 
 
@@ -205,8 +205,8 @@ def require_folder(path: str | Path) -> Path:
         MissingFileError: If it is not.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise MissingFileError(f"expected a folder at {path}; {'it is a file' if path.exists() else 'there is none'}")
+    if not os.path.isdir(path):
+        raise MissingFileError(f"expected a folder at {path}; {'it is a file' if os.path.exists(path) else 'there is none'}")
     return path
 
 
@@ -216,9 +216,11 @@ def inside(folder: Path, name: str, *, where: str) -> Path:
     Raises:
         RecordError: If `name` is absolute or climbs out of the folder, also through a link.
     """
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()) or Path(name).is_absolute():
-        raise RecordError(f"{where}: expected a path inside {folder}; got {name!r}, which leads out of it")
+    whole = "\0" not in name  # no path holds one, and resolving one raises
+    if not (whole and (folder / name).resolve().is_relative_to(folder.resolve())) or Path(name).is_absolute():
+        raise RecordError(
+            f"{where}: expected a path inside {folder}; got {name!r}, which {'leads out of it' if whole else 'is no path'}"
+        )
     return folder / name
 
 

@@ -79,6 +79,12 @@ QUANTITY_OF: Mapping[Category, Quantity] = {
 }
 """What each quantitative category measures."""
 
+_MOST_PIXELS = 1e7
+"""Farther than this from the picture lies no camera's centre or focus; beyond, arithmetic overflows."""
+
+_MOST_UNITS = 1e9
+"""More units than this make up no metre, and none is more metres than this."""
+
 Unit = Literal["m", "cm", "in", "ft", "hour"]
 
 METRES_PER: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "in": 0.0254, "ft": 0.3048}
@@ -127,9 +133,9 @@ class Intrinsics(Record):
     cy: float
 
     def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (self.fx, self.fy, self.cx, self.cy))):
-            raise ValueError(f"intrinsics must be finite numbers of pixels; got {self}")
-        if self.fx <= 0 or self.fy <= 0:
+        if not all(abs(value) <= _MOST_PIXELS for value in (self.fx, self.fy, self.cx, self.cy)):
+            raise ValueError(f"intrinsics must be finite numbers of pixels, at most {_MOST_PIXELS:g}; got {self}")
+        if min(self.fx, self.fy) < 1e-3:
             raise ValueError(f"focal lengths must be positive numbers of pixels; got fx={self.fx}, fy={self.fy}")
 
 
@@ -148,8 +154,10 @@ class DepthMap(Record):
     metric: bool = True
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.units_per_metre) and self.units_per_metre > 0):
-            raise ValueError(f"depth units per metre must be a positive number; got {self.units_per_metre}")
+        if not 1 / _MOST_UNITS <= self.units_per_metre <= _MOST_UNITS:
+            raise ValueError(
+                f"depth units per metre must be a positive number up to {_MOST_UNITS:g}; got {self.units_per_metre}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +208,10 @@ class Scene(Record):
     gravity: tuple[float, float, float] | None = None
     objects: tuple[SceneObject, ...] | None = None
     source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.gravity is not None and not 1e-6 <= math.hypot(*self.gravity) <= 1e6:
+            raise ValueError(f"gravity must be a finite direction (x, y, z), not zero; got {self.gravity}")
 
     def region(self, region_id: str) -> Region:
         """The region of that id.

@@ -14,16 +14,13 @@ from PIL import Image
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.errors import ConfigError, InputError, SceneError
 from spatialreasoner.scene import rgbd
-from spatialreasoner.scene.files import png, read_image, write_depth
+from spatialreasoner.scene.files import FORMATS, png, read_image, write_depth
 from spatialreasoner.scene.images import RegionFinder, exif_focal
 from spatialreasoner.scene.masks import decode, encode
 from spatialreasoner.types import DepthMap, Intrinsics, Region, Scene
 
 if TYPE_CHECKING:
     from spatialreasoner.protocols import DepthEstimator
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-"""Formats that are read (MPO, of two-lensed cameras, as JPEG). Pillow knows more, some of which start other programs."""
 
 MAX_SIDE = 1280
 """Longer uploads are shrunk to this, pixels: more does not fit a page, nor what models look at."""

@@ -1,8 +1,10 @@
 """Pictures, depth maps and scenes on disk."""
 
 import io
+import re
 import struct
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,11 @@ from spatialreasoner import records
 from spatialreasoner.errors import RecordError, SceneError
 from spatialreasoner.scene.masks import MAX_PIXELS
 from spatialreasoner.types import DepthMap, Scene
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+"""Formats that are read (MPO, of two-lensed cameras, as JPEG). Pillow knows more, some of which start other programs."""
+
+_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
 
 _UNREADABLE = (
     OSError,
@@ -35,9 +42,14 @@ def read_image(path: str | Path) -> Image.Image:
     """
     picture = _open(path)
     if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        picture = Image.fromarray((values / max(1.0, values.max()) * 255).astype(np.uint8))
+        picture = Image.fromarray(_grey(np.asarray(picture, dtype=np.float64)))
     return ImageOps.exif_transpose(picture).convert("RGB")
+
+
+def _grey(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    """Numbers of any range as greys, the largest as white; below zero and NaN are black."""
+    values = np.nan_to_num(values, nan=0.0, posinf=np.finfo(np.float32).max, neginf=0.0).clip(min=0.0)
+    return (values / max(1.0, values.max()) * 255).astype(np.uint8)
 
 
 def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:
@@ -78,7 +90,7 @@ def _open(path: str | Path) -> Image.Image:
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is no reason to refuse a picture
-            picture = Image.open(file)
+            picture = Image.open(file, formats=FORMATS)
             if picture.width * picture.height > MAX_PIXELS:
                 size = f"{picture.width} x {picture.height}"
                 raise SceneError(f"{path}: expected at most {MAX_PIXELS} pixels; got {size}; scale it down")
@@ -95,7 +107,8 @@ def load_scenes(folder: str | Path) -> Iterator[Scene]:
 
     Raises:
         MissingFileError: If the folder has no `scenes.jsonl`.
-        RecordError: If a row is no scene, repeats an id, or names a file outside of the folder.
+        RecordError: If a row is no scene, repeats an id or has one that cannot be part of a file's name, or names a file
+            outside of the folder.
     """
     folder = records.require_folder(folder)
     seen: set[str] = set()
@@ -104,7 +117,18 @@ def load_scenes(folder: str | Path) -> Iterator[Scene]:
         if scene.id in seen:
             raise RecordError(f"{where}: expected every id once; it comes twice")
         seen.add(scene.id)
+        _check_ids(scene, where)
         yield resolve(scene, folder, where=where)
+
+
+def _check_ids(scene: Scene, where: str) -> None:
+    """Later stages call files after scenes and their regions."""
+    names = [region.id for region in scene.regions]
+    if len(set(names)) < len(names):
+        raise RecordError(f"{where}: expected every region's id once; {Counter(names).most_common(1)[0][0]!r} comes twice")
+    for name in (scene.id, *names):
+        if _NAME.fullmatch(name) is None or name in {".", ".."}:
+            raise RecordError(f"{where}: expected ids that can be part of a file's name, without slashes; got {name[:200]!r}")
 
 
 def scene_index(folder: str | Path) -> dict[str, Scene]:

@@ -22,7 +22,6 @@ import numpy as np
 from spatialreasoner import records
 from spatialreasoner.errors import InputError, RecordError, SceneError
 from spatialreasoner.scene.files import read_depth, read_image, resolve, write_scenes
-from spatialreasoner.scene.geometry import levelling
 from spatialreasoner.scene.masks import decode, encode, from_box, from_polygon
 from spatialreasoner.types import DepthMap, Intrinsics, Record, Region, Rle, Scene
 
@@ -66,12 +65,12 @@ def load(folder: str | Path) -> Scene:
     entry = records.read_json(folder / "scene.json", SceneFile)
     try:
         depth = DepthMap(path=entry.depth, units_per_metre=entry.depth_units_per_metre)
+        bare = Scene(
+            id=name, image=entry.image, regions=(), intrinsics=entry.intrinsics, depth=depth, gravity=entry.gravity,
+            source=entry.source,
+        )  # fmt: skip
     except ValueError as error:
         raise RecordError(f"{where}: {error}") from None
-    bare = Scene(
-        id=name, image=entry.image, regions=(), intrinsics=entry.intrinsics, depth=depth, gravity=entry.gravity,
-        source=entry.source,
-    )  # fmt: skip
     scene = resolve(bare, folder, where=where)
     size = _check_pictures(scene, where)
     if not 1 <= len(entry.regions) <= MAX_REGIONS:
@@ -80,7 +79,7 @@ def load(folder: str | Path) -> Scene:
 
 
 def _check_pictures(scene: Scene, where: str) -> tuple[int, int]:
-    """Check that picture, depth and gravity are usable together; returns (height, width)."""
+    """Check that picture and depth are usable together; returns (height, width)."""
     image = read_image(scene.image)
     assert scene.depth is not None
     depth = read_depth(scene.depth)
@@ -89,11 +88,6 @@ def _check_pictures(scene: Scene, where: str) -> tuple[int, int]:
         raise SceneError(f"{where}: expected depth of the picture's size {size}; got {depth.shape}; resize one of them")
     if not np.isfinite(depth).any():
         raise SceneError(f"{where}: expected measured depth; every pixel of {scene.depth.path} is 0, no measurement")
-    if scene.gravity is not None:
-        try:
-            levelling(scene.gravity)
-        except ValueError as error:
-            raise SceneError(f"{where}: {error}") from None
     return size
 
 

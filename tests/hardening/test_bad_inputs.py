@@ -1,0 +1,13 @@
+"""Every bad input that is quick to try comes to the end that it must; `benchmarks/bad_inputs.py` tries the slow ones, too."""
+
+import pytest
+
+from bad_inputs import try_group
+from reliability.all import GROUPS
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_bad_inputs_come_to_their_ends(group):
+    outcomes = try_group(group, slow=False)
+    assert [f"{outcome.case.name}: {outcome.surprise}" for outcome in outcomes if outcome.surprise] == []
+    assert outcomes
