@@ -106,6 +106,6 @@ def _coloured(encoder: Encoder, answer: Tokens) -> Text:
     text = Text()
     for token, segment in zip(answer.ids.tolist(), answer.segments.tolist(), strict=True):
         own = 0 <= segment < len(encoder.segments)
-        text.append(encoder.processor.tokenizer.decode([token]), style=_STYLES[segment % len(_STYLES)] if own else "dim")
+        text.append(encoder.tokenizer.decode([token]), style=_STYLES[segment % len(_STYLES)] if own else "dim")
         text.append("|", style="dim")
     return text

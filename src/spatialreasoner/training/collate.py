@@ -31,7 +31,7 @@ from spatialreasoner.training.data import SEGMENTS, message_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from transformers import ProcessorMixin
+    from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 Markup = Literal["base", "drop", "segment"]
 Spans = Callable[[str], Mapping[str, tuple[int, int]]]
@@ -115,7 +115,7 @@ class Encoder:
     """Turns conversations into tokens: the prompt with its pictures, and each answer with its segments.
 
     Args:
-        processor: The model's processor; its tokenizer must be a fast one, which knows offsets.
+        processor: The model's processor, or the tokenizer of a text model; a fast one, which knows offsets.
         segments: Names of the segments.
         spans: Finds the segments in an answer.
         markup: What becomes of tokens that no segment owns.
@@ -124,7 +124,7 @@ class Encoder:
 
     def __init__(
         self,
-        processor: ProcessorMixin,
+        processor: ProcessorMixin | PreTrainedTokenizerBase,
         *,
         segments: Sequence[str] = SEGMENTS,
         spans: Spans | None = None,
@@ -132,6 +132,7 @@ class Encoder:
         max_length: int | None = None,
     ) -> None:
         self.processor: Any = processor
+        self.tokenizer: Any = getattr(processor, "tokenizer", processor)
         self.segments = tuple(segments)
         self.spans = spans or default_spans(segments)
         self.markup: Markup = markup
@@ -164,23 +165,32 @@ class Encoder:
             self._check_length(example, parts)
         return encoded, vision
 
+    @property
+    def _sees(self) -> bool:
+        return self.tokenizer is not self.processor
+
     def _render(self, example: Mapping[str, Any], images: list[Image], answers: Sequence[str]) -> dict[str, str]:
         from trl.data_utils import apply_chat_template, prepare_multimodal_messages
 
+        if not self._sees:
+            if images:
+                raise InputError("expected rows without pictures, since a text model was given; got one with a picture")
+            return apply_chat_template({name: example[name] for name in ("prompt", *answers)}, self.tokenizer)
         messages: dict[str, Any] = {"prompt": prepare_multimodal_messages(example["prompt"], images=images)}
         for name in answers:
             messages[name] = prepare_multimodal_messages(example[name])
         return apply_chat_template(messages, self.processor)
 
     def _prompts(self, texts: list[str], pictures: list[list[Image]]) -> tuple[list[Tokens], dict[str, Tensor]]:
+        seen = {"images": pictures if any(pictures) else None} if self._sees else {"return_token_type_ids": False}
         encoded = dict(
             self.processor(
-                images=pictures if any(pictures) else None,
                 text=texts,
                 padding=True,
                 padding_side="right",
                 return_tensors="pt",
                 add_special_tokens=False,  # the chat template wrote them
+                **seen,
             )
         )
         ids, mask = encoded.pop("input_ids"), encoded.pop("attention_mask").bool()
@@ -202,7 +212,7 @@ class Encoder:
                 f"the chat template must keep an answer's text; it turned {content[:60]!r} into {text[:60]!r}. "
                 "Strip blanks around the answers, or mend the template"
             )
-        encoded = self.processor.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         found = self.spans(content)
         spans = [found.get(name, (0, 0)) for name in self.segments]
         owners = assign_segments(
@@ -283,7 +293,7 @@ class SftCollator:
             for key in rows[0][0].types
         }
         return {
-            "input_ids": _pad(ids, self.encoder.processor.tokenizer.pad_token_id),
+            "input_ids": _pad(ids, self.encoder.tokenizer.pad_token_id),
             "attention_mask": _pad([torch.ones_like(row) for row in ids], 0),
             "labels": _pad(labels, -100),
             **types,

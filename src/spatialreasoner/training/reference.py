@@ -141,8 +141,9 @@ def _weights_digest(model: PreTrainedModel) -> str:
 
 
 def _processor_digest(processor: Any) -> str:
-    tokenizer = processor.tokenizer
-    text = "\0".join((processor.to_json_string(), str(processor.chat_template), tokenizer.backend_tokenizer.to_str()))
+    tokenizer = getattr(processor, "tokenizer", processor)
+    settings = processor.to_json_string() if tokenizer is not processor else ""  # a text model has its tokenizer alone
+    text = "\0".join((settings, str(processor.chat_template), tokenizer.backend_tokenizer.to_str()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

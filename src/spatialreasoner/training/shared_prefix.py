@@ -51,7 +51,8 @@ def enable_shared_prefix(model: PreTrainedModel) -> None:
 
     AttentionInterface.register(ATTENTION, pair_attention)
     AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-    model.set_attn_implementation({"text_config": ATTENTION})
+    text_alone = model.config.get_text_config() is model.config
+    model.set_attn_implementation(ATTENTION if text_alone else {"text_config": ATTENTION})
 
 
 def packed(batch: dict[str, Any], model: PreTrainedModel) -> dict[str, Any]:

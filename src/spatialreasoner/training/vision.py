@@ -39,7 +39,8 @@ class SharedVision:
         self._seen: dict[str, list[tuple[list[Tensor], Any]]] | None = None
         tower = _part(policy, TOWERS)
         if tower is None:
-            self.reason = f"no part of it is called {' or '.join(TOWERS)}"
+            if policy.config.get_text_config() is not policy.config:  # else it is a text model, which sees nothing
+                self.reason = f"no part of it is called {' or '.join(TOWERS)}"
             return
         for name in filter(None, (tower, _part(policy, PROJECTORS))):
             ours, theirs = getattr(policy.base_model, name), getattr(reference.base_model, name)

@@ -1,0 +1,127 @@
+"""Text models: the same trainer, collator and reference, with a tokenizer in the place of a processor."""
+
+import copy
+
+import pytest
+from datasets import Dataset
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, set_seed
+
+from spatialreasoner.errors import InputError
+from spatialreasoner.models.tiny import CHAT_TEMPLATE, train_tokenizer
+from spatialreasoner.training.collate import Encoder
+from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.training.reference import reference_key
+
+SEGMENTS = ["plan", "answer"]
+TEXTS = [
+    ("<plan>Add both.</plan>\n<answer>7</answer>", "<plan>Subtract.</plan>\n<answer>1</answer>"),
+    ("<plan>Double it.</plan>\n<answer>14</answer>", "<plan>Double it, then add one.</plan>\n<answer>14</answer>"),
+    ("<plan>Halve.</plan>\n<answer>3.5</answer>", "<plan>Halve.</plan>\n<answer>4</answer>"),
+]
+GAPS = [(4.0, 4.0), (4.0, 0.0), (0.0, 4.0)]
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny Llama with grouped heads."""
+    folder = tmp_path_factory.mktemp("llama")
+    tokenizer = train_tokenizer(["What is 3 plus 4?", *(side for pair in TEXTS for side in pair)] * 5, vocabulary=300)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    set_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def rows():
+    return [
+        {
+            "prompt": [{"role": "user", "content": "What is 3 plus 4?" * length}],
+            "chosen": [{"role": "assistant", "content": chosen}],
+            "rejected": [{"role": "assistant", "content": rejected}],
+            **{f"gap_{name}": gap for name, gap in zip(SEGMENTS, gaps, strict=True)},
+        }
+        for length, ((chosen, rejected), gaps) in enumerate(zip(TEXTS, GAPS, strict=True), start=1)
+    ]
+
+
+def trained(folder, rows, out, **options):
+    """The losses of three steps."""
+    trainer = FDPOTrainer(
+        LlamaForCausalLM.from_pretrained(folder),
+        FDPOConfig(**arguments(out), segments=SEGMENTS, **options),
+        processing_class=AutoTokenizer.from_pretrained(folder),
+        train_dataset=Dataset.from_list(copy.deepcopy(rows)),
+    )
+    trainer.train()
+    return losses(trainer), trainer
+
+
+def arguments(out):
+    return {
+        "output_dir": str(out), "use_cpu": True, "bf16": False, "report_to": "none", "save_strategy": "no",
+        "per_device_train_batch_size": 3, "max_steps": 3, "logging_steps": 1, "disable_tqdm": True, "learning_rate": 1e-2,
+    }  # fmt: skip
+
+
+def losses(trainer):
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+@pytest.mark.parametrize("reference", ["live", "cached"])
+@pytest.mark.parametrize("shared_prefix", [True, False])
+def test_at_alpha_zero_it_trains_as_trl_does(folder, rows, tmp_path, reference, shared_prefix, caplog):
+    from trl import DPOConfig, DPOTrainer
+
+    theirs = DPOTrainer(
+        LlamaForCausalLM.from_pretrained(folder),
+        args=DPOConfig(**arguments(tmp_path / "theirs"), max_length=None),
+        processing_class=AutoTokenizer.from_pretrained(folder),
+        train_dataset=Dataset.from_list(
+            [{key: value for key, value in row.items() if not key.startswith("gap_")} for row in rows]
+        ),
+    )
+    theirs.train()
+    ours, trainer = trained(folder, rows, tmp_path / "ours", alpha=0.0, reference=reference, shared_prefix=shared_prefix)
+    assert ours == pytest.approx(losses(theirs), abs=1e-4)
+    assert ours[-1] < 0.6 < ours[0]  # ln 2 at the start
+    assert trainer._shares is shared_prefix
+    assert not [record for record in caplog.records if "share" in record.message]  # nothing to see is nothing to warn of
+
+
+def test_gaps_change_what_is_learned(folder, rows, tmp_path):
+    plain, _ = trained(folder, rows, tmp_path / "dpo", alpha=0.0)
+    fine, trainer = trained(folder, rows, tmp_path / "fdpo", alpha=0.9)
+    assert plain[0] == pytest.approx(fine[0], abs=1e-6)
+    assert plain[1:] != pytest.approx(fine[1:], abs=1e-4)
+    last = next(entry for entry in reversed(trainer.state.log_history) if "loss" in entry)
+    assert {"betas/plan", "betas/answer", "rewards/margins/plan"} <= last.keys()
+
+
+def test_each_segment_has_its_tokens(folder, rows):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    _, chosen, _ = Encoder(tokenizer, segments=SEGMENTS, markup="drop")(rows, ("chosen", "rejected"))[0][0]
+    texts = [tokenizer.decode(chosen.ids[chosen.segments == index]) for index in range(2)]
+    assert "Add both" in texts[0]
+    assert "7" in texts[1]
+
+
+def test_pictures_are_refused(folder, rows, pictures):
+    encoder = Encoder(AutoTokenizer.from_pretrained(folder), segments=SEGMENTS)
+    with pytest.raises(InputError, match="text model"):
+        encoder([{**rows[0], "images": pictures[:1]}], ("chosen", "rejected"))
+
+
+def test_another_tokenizer_is_another_reference(folder):
+    model, tokenizer = LlamaForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    key = reference_key(model, tokenizer, segments=SEGMENTS, markup="base")
+    assert key == reference_key(model, tokenizer, segments=SEGMENTS, markup="base")
+    tokenizer.chat_template += " "
+    assert key["processor"] != reference_key(model, tokenizer, segments=SEGMENTS, markup="base")["processor"]
