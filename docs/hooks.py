@@ -1,0 +1,51 @@
+"""What the site says of commands comes from the commands themselves, at each build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+import click
+import typer
+
+from spatialreasoner.cli import app
+
+PAGE = "reference/commands.md"
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Append every command's help to its page (an event of MkDocs)."""
+    if page.file.src_uri != PAGE:
+        return markdown
+    return "\n\n".join([markdown, *(described(context) for context in commands())])
+
+
+def commands() -> Iterator[click.Context]:
+    """Every command that does something, with the names that lead to it, in the order of `--help`."""
+    root = typer.main.get_command(app)
+    yield from _leaves(root, click.Context(root, info_name=app.info.name))
+
+
+def _leaves(command: Any, context: click.Context) -> Iterator[click.Context]:
+    children = getattr(command, "commands", {})
+    if not children:
+        yield context
+    for name, child in children.items():
+        yield from _leaves(child, click.Context(child, info_name=name, parent=context))
+
+
+def described(context: click.Context) -> str:
+    """One command as Markdown: its help, its usage, and a table of what it takes."""
+    command = context.command
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    records = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
+    lines = [f"## {context.command_path}", escape(command.help or ""), f"    {usage}"]
+    return "\n\n".join([*lines, "\n".join(["| | | |", "|---|---|---|", *(_row(*record) for record in records)])])
+
+
+def _row(name: str, text: str) -> str:
+    """One argument or option: how it is written, what it does, and its default and limits, which click puts last."""
+    text, _, limits = text.partition("  [")
+    cells = f"<code>{escape(name)}</code>", escape(text), escape(limits.removesuffix("]"))
+    return "| " + " | ".join(cell.replace("|", "&#124;") for cell in cells) + " |"
