@@ -16,7 +16,7 @@ TEXT = (
 BLANK = RewardBreakdown(
     visual=None, spatial_description=None, spatial_reasoning=1.0, logical=4.0, reasons={"visual": "why <not>"}
 )
-TAGS = {"article", "section", "h3", "h4", "p", "span", "b", "br"}
+TAGS = {"article", "section", "h2", "h3", "p", "span", "b", "br"}
 
 
 def verdict(start, end, score, reason="measured: 1 m"):

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
+from evaluation.conftest import run_dir  # noqa: F401 - a run with trees and pairs
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.serve import running
 
 pytest.importorskip("gradio")
 playwright = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 pytestmark = [
     pytest.mark.app,
@@ -39,8 +42,10 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def url():
-    config = AppConfig(models=("scripted:careful", "scripted:hasty"), port=0, max_megabytes=1, asks_per_minute=1000)
+def url(run_dir):  # noqa: F811
+    config = AppConfig(
+        models=("scripted:careful", "scripted:hasty"), port=0, max_megabytes=1, asks_per_minute=1000, runs=(str(run_dir),)
+    )
     with running(config) as address:
         yield address
 
@@ -169,15 +174,70 @@ def test_two_models_side_by_side(visit):
     page.get_by_role("option", name="scripted:hasty").click()
     ask(page)
     page.wait_for_function("document.querySelectorAll('.sr-answer[aria-busy=false]').length == 2")
-    assert page.locator(".sr-answer h3").all_inner_texts() == ["scripted:careful", "scripted:hasty"]
+    assert page.locator(".sr-answer h2").all_inner_texts() == ["scripted:careful", "scripted:hasty"]
 
 
-def test_depth_and_solid_views(visit):
+def test_the_depth_is_shown_in_colours(visit):
     page = visit()
+    show_depth(page)
+    page.get_by_role("tab", name="Picture", exact=True).click()
+    assert page.locator(".sr-stage").is_visible()
+
+
+def test_the_solid_view_is_drawn_turned_by_keys_and_saved(visit, tmp_path):
+    page = visit()
+    show_solid(page)
+    canvas = page.locator(".sr-solid canvas")
+    covered, seen = canvas.evaluate(DRAWN)
+    assert covered > 0.1
+    canvas.focus()
+    for key in ("ArrowLeft", "ArrowUp", "+"):
+        page.keyboard.press(key)
+        page.wait_for_function(f"seen => ({DRAWN})(document.querySelector('.sr-solid canvas'))[1] !== seen", arg=seen)
+        _, seen = canvas.evaluate(DRAWN)
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Save as GLB").click()
+    saved.value.save_as(tmp_path / "scene.glb")
+    assert set(trimesh.load(tmp_path / "scene.glb").geometry) == {"surroundings", "region 1", "region 2"}
+
+
+DRAWN = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let [covered, sum] = [0, 0];
+  for (let i = 0; i < data.length; i += 4) {
+    covered += data[i + 3] > 0;
+    sum = (31 * sum + data[i] + 3 * data[i + 1] + 7 * data[i + 2]) % 1000003;
+  }
+  return [covered / (canvas.width * canvas.height), sum];
+}"""
+"""The share of the canvas that is drawn on, and a number that stands for what is."""
+
+
+def show_depth(page):
     page.get_by_role("tab", name="Depth").click()
     playwright.expect(page.locator(".sr-depth figcaption")).to_contain_text("bright is near", timeout=PATIENCE)
-    page.get_by_role("tab", name="Picture").click()
-    assert page.locator(".sr-stage").is_visible()
+
+
+def show_solid(page):
+    page.get_by_role("tab", name="3D").click()
+    page.wait_for_function(f"(canvas => canvas && ({DRAWN})(canvas)[0] > 0)(document.querySelector('.sr-solid canvas'))")
+
+
+def show_trees(page):
+    page.get_by_role("tab", name="Trees and pairs").click()
+    page.wait_for_selector(".sr-frame")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_tab_of_the_page_breaks_a_serious_rule_of_accessibility(visit, dark):
+    page = visit(dark=dark)
+    for go in (clear, lambda page: page.reload(), ask, show_depth, show_solid, show_trees):
+        go(page)
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(500)  # colours fade
+        broken = axe.Axe().run(page).response["violations"]
+        serious = [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in broken if rule["impact"] in {"serious", "critical"}]
+        assert serious == [], go
 
 
 def test_two_visitors_do_not_see_each_other(visit, tmp_path):
@@ -253,7 +313,7 @@ def test_text_stands_out(visit, dark):
     page = visit(dark=dark)
     ask(page)
     for selector in (
-        ".sr-segment p", ".sr-segment h4", ".sr-chip", ".sr-answer h3", ".sr-rewards dt", ".sr-hint", ".sr-tools button",
+        ".sr-segment p", ".sr-segment h3", ".sr-chip", ".sr-answer h2", ".sr-rewards dt", ".sr-hint", ".sr-tools button",
         "#sr-ask", ".sr-regions li", "h1",
     ):  # fmt: skip
         for element in page.locator(selector).all():
@@ -264,4 +324,4 @@ def test_text_stands_out(visit, dark):
 def test_the_assets_are_in_the_package():
     from spatialreasoner.app.page import ASSETS
 
-    assert {path.name for path in Path(ASSETS).iterdir()} == {"board.js", "page.css"}
+    assert {path.name for path in Path(ASSETS).iterdir()} == {"board.js", "page.css", "solid.js"}

@@ -1,9 +1,11 @@
 import asyncio
+import base64
+import re
 
 import pytest
 
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.app.service import App, depth_html, solid
+from spatialreasoner.app.service import App, depth_html, solid_html
 from spatialreasoner.errors import ConfigError, InputError, SceneError
 
 
@@ -30,7 +32,7 @@ def drawn(app):
 def test_drawn_regions_are_asked_about_by_two_models(app):
     answers = last(app, drawn(app), "Is <region1> to the left of <region2>?", ["scripted:careful", "scripted:hasty"])
     for name, html in zip(("careful", "hasty"), answers, strict=True):
-        assert f"<h3>scripted:{name}</h3>" in html
+        assert f"<h2>scripted:{name}</h2>" in html
         assert "data-truth" in html
         assert html.count('class="sr-bar"') == 4
 
@@ -65,8 +67,9 @@ def test_regions_are_written_and_removed(app):
 def test_views(app):
     session = app.begin()
     assert "bright is near" in depth_html(session)
-    with open(solid(session), "rb") as file:
-        assert file.read(4) == b"glTF"
+    link = re.search(r'href="data:model/gltf-binary;base64,([^"]+)"', solid_html(session))
+    assert link is not None
+    assert base64.b64decode(link[1])[:4] == b"glTF"
 
 
 def test_a_wrong_model_is_told_at_the_start(tmp_path):

@@ -47,13 +47,13 @@ def answer(name: str, text: str, numbers: Sequence[int], graded: Graded | None =
     verdicts = () if graded is None else (*graded.description, *graded.reasoning)
     shown = settled(text) if writing else text
     body = Markup("").join(
-        Markup('<section class="sr-segment sr-{0}"><h4>{1}</h4><p>{2}</p></section>').format(
+        Markup('<section class="sr-segment sr-{0}"><h3>{1}</h3><p>{2}</p></section>').format(
             piece.name, TITLES[piece.name], _body(shown, piece.start, piece.end, verdicts, numbers)
         )
         for piece in pieces(shown)
     )
     state = Markup('<p class="sr-wait" role="status">writing …</p>') if writing else Markup("")
-    return Markup('<article class="sr-answer" aria-busy="{}"><h3>{}</h3>{}{}</article>').format(
+    return Markup('<article class="sr-answer" aria-busy="{}"><h2>{}</h2>{}{}</article>').format(
         str(writing).lower(), name, body, state
     )
 
@@ -63,7 +63,7 @@ def rewards(graded: Graded) -> Markup:
     rows = Markup("").join(_bar(name, getattr(graded.reward, name), _why(graded, name)) for name in REWARDS)
     total = graded.reward.total
     said = "" if total is None else f"{total:.1f} of 16 in all"
-    return Markup('<section class="sr-rewards"><h4>Checked by geometry <span>{}</span></h4><dl>{}</dl>{}</section>').format(
+    return Markup('<section class="sr-rewards"><h3>Checked by geometry <span>{}</span></h3><dl>{}</dl>{}</section>').format(
         said, rows, _counts((*graded.description, *graded.reasoning))
     )
 

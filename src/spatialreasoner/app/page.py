@@ -14,7 +14,7 @@ from markupsafe import Markup
 from spatialreasoner.app.asking import KINDS, MAX_QUESTION, kind_text
 from spatialreasoner.app.browse import Browser
 from spatialreasoner.app.canvas import board
-from spatialreasoner.app.service import App, depth_html, solid
+from spatialreasoner.app.service import App, depth_html, solid_html
 from spatialreasoner.app.sessions import Session
 from spatialreasoner.errors import SpatialReasonerError
 from spatialreasoner.types import Scene
@@ -46,9 +46,11 @@ def theme() -> themes.Base:
     plain = themes.Default(
         primary_hue=themes.colors.blue, neutral_hue=themes.colors.slate, font=_FONT, font_mono=["ui-monospace", "monospace"]
     )
-    soft = {"": "#4b5563", "_dark": "#b6bec9"}  # the theme's own grey stands out too little
+    soft = {"": "#4b5563", "_dark": "#b6bec9"}  # the theme's own grey stands out too little, as white does on its blue
     names = ("body_text_color_subdued", "block_info_text_color")
-    return plain.set(**{name + mode: colour for name in names for mode, colour in soft.items()})
+    buttons = {"button_primary_background_fill": "*primary_600", "button_primary_background_fill_hover": "*primary_700"}
+    plain.set(**{name + mode: colour for name in names for mode, colour in soft.items()})
+    return plain.set(**{name + mode: colour for name, colour in buttons.items() for mode in soft})
 
 
 def build(app: App) -> gr.Blocks:
@@ -56,13 +58,12 @@ def build(app: App) -> gr.Blocks:
     with gr.Blocks(title="SpatialReasoner", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         session = gr.State(None, delete_callback=_end)
         gr.Markdown(INTRODUCTION, elem_id="sr-introduction")
-        with gr.Tabs():
-            with gr.Tab("Ask"), gr.Row(equal_height=False):
-                with gr.Column(scale=6, min_width=320):
-                    pictures = Pictures(app)
-                with gr.Column(scale=5, min_width=320):
-                    questions = Questions(app)
-            if app.browser is not None:
+        if app.browser is None:
+            pictures, questions = _ask(app)
+        else:
+            with gr.Tabs():
+                with gr.Tab("Ask"):
+                    pictures, questions = _ask(app)
                 with gr.Tab("Trees and pairs"):
                     _browse(app.browser)
         pictures.wire(app, session, questions)
@@ -82,7 +83,7 @@ class Pictures:
         self.gallery = gr.Gallery(
             [(scene.image, caption(scene, number)) for number, scene in enumerate(app.examples, start=1)],
             label="Examples",
-            show_label=False, columns=len(app.examples), height=120, object_fit="cover", allow_preview=False, buttons=[],
+            show_label=False, columns=len(app.examples), object_fit="cover", allow_preview=False, buttons=[],
             interactive=False, elem_id="sr-gallery",
         )  # fmt: skip
         self.upload = gr.UploadButton("Open a picture of your own", file_types=["image"], elem_id="sr-open")
@@ -96,15 +97,13 @@ class Pictures:
                         label="Or write a region in pixels", placeholder="box: x0,y0,x1,y1   outline: x,y x,y x,y",
                         max_length=2000, scale=4, min_width=200,
                     )  # fmt: skip
-                    self.add = gr.Button("Add region", scale=1, min_width=110)
-                    self.clear = gr.Button("Clear regions", scale=1, min_width=110)
+                    self.add = gr.Button("Add region", scale=1, min_width=150)
+                    self.clear = gr.Button("Clear regions", scale=1, min_width=150)
             with gr.Tab("Depth", id="depth") as self.depth_tab:
                 self.depth = gr.HTML("")
             with gr.Tab("3D", id="solid") as self.solid_tab:
-                self.solid = gr.Model3D(
-                    label="the scene, its regions tinted; drag to turn", height=420, clear_color=(0, 0, 0, 0), interactive=False
-                )
-                self.solid_message = gr.HTML("")
+                script = (ASSETS / "solid.js").read_text("utf-8")
+                self.solid = gr.HTML("", js_on_load=script)
 
     def wire(self, app: App, session: gr.State, questions: Questions) -> None:
         """Connect the column's events."""
@@ -121,7 +120,7 @@ class Pictures:
         chosen.then(lambda: gr.update(selected="picture"), None, [self.tabs], **_SILENT)
         chosen.then(lambda: (FIRST_KIND, kind_text(FIRST_KIND)), None, [questions.kind, questions.text], **_SILENT)
         self.depth_tab.select(_view(depth_html), [session], [self.depth], api_visibility="private")
-        self.solid_tab.select(_view(solid), [session], [self.solid], api_visibility="private")
+        self.solid_tab.select(_view(solid_html), [session], [self.solid], api_visibility="private")
 
 
 class Questions:
@@ -156,6 +155,16 @@ class Questions:
             show_progress="minimal", api_visibility="private", concurrency_limit=4, concurrency_id="ask",
         )  # fmt: skip
         self.stop.click(None, None, None, cancels=[asking], api_visibility="private")
+
+
+def _ask(app: App) -> tuple[Pictures, Questions]:
+    """The two columns in which one draws and asks."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=6, min_width=320):
+            pictures = Pictures(app)
+        with gr.Column(scale=5, min_width=320):
+            questions = Questions(app)
+    return pictures, questions
 
 
 def _browse(browser: Browser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def size_of(scene: Scene) -> tuple[int, int]:
 def _whole(name: str, scene: Scene, asked: Asked, text: str) -> Markup:
     """A finished answer with its verdicts and rewards."""
     if not text.strip():
-        return Markup('<article class="sr-answer"><h3>{}</h3><p class="sr-soft">wrote nothing</p></article>').format(name)
+        return Markup('<article class="sr-answer"><h2>{}</h2><p class="sr-soft">wrote nothing</p></article>').format(name)
     graded = check(scene, asked, text)
     below = Markup("") if asked.category is None or graded is None else answer.rewards(graded)
     if graded is None:
@@ -117,12 +118,19 @@ def depth_html(session: Session) -> str:
     ).format(data_uri(views.depth_picture(depth)), low, unit, high, unit)
 
 
-def solid(session: Session) -> str | None:
-    """A GLB file of the open picture, or None where its depth or camera is not known."""
+def solid_html(session: Session) -> str:
+    """The open picture in three dimensions: a GLB, and the canvas that `assets/solid.js` draws it on."""
     scene = session.scene
     if scene is None or scene.depth is None or not scene.depth.metric or scene.intrinsics is None:
-        return None
-    path = session.folder / "view.glb"
+        return (
+            '<p class="sr-soft">No depth in metres is known of this picture, or no camera. Start the app with --depth MODEL '
+            "and --fov DEGREES to estimate them.</p>"
+        )
     picture = np.asarray(read_image(scene.image))
-    path.write_bytes(views.surfaces(picture, read_depth(scene.depth), scene.intrinsics, session.drawn, scene.gravity))
-    return str(path)
+    glb = views.surfaces(picture, read_depth(scene.depth), scene.intrinsics, session.drawn, scene.gravity)
+    return Markup(
+        '<figure class="sr-solid"><canvas tabindex="0" role="application" aria-label="The scene in three dimensions, its '
+        'regions in their colours. Arrow keys turn it, plus and minus come nearer and go away."></canvas><figcaption>Drag, or '
+        "press the arrow keys, to turn; scroll, or press + and −, to come nearer. "
+        '<a download="scene.glb" href="data:model/gltf-binary;base64,{}">Save as GLB</a></figcaption></figure>'
+    ).format(base64.b64encode(glb).decode("ascii"))
