@@ -86,7 +86,9 @@ def build_tiny(folder: Path, rows: list[dict]) -> str:
 
 
 def main() -> None:
-    """Train, and print what the trainer logged of each segment."""
+    """Train, and print the temperatures and what the trainer logged of each segment."""
+    from spatialreasoner.training.loss import segment_betas
+
     parser = argparse.ArgumentParser(description="fDPO of a text model with segments of one's own")
     parser.add_argument("--out", type=Path, required=True, help="where the model goes")
     parser.add_argument("--model", help="a causal language model: a folder or a repository; none builds a tiny one")
@@ -101,9 +103,13 @@ def main() -> None:
     )  # fmt: skip
     trainer.train()
     trainer.save_model()
+    for gaps in sorted({tuple(row[f"gap_{name}"] for name in SEGMENTS) for row in rows}):
+        print(f"gaps of plan and answer {gaps}: temperatures {segment_betas(torch.tensor([gaps]))[0].tolist()}")
     last = next(entry for entry in reversed(trainer.state.log_history) if "loss" in entry)
     for name in SEGMENTS:
-        print(f"{name}: beta {last[f'betas/{name}']:.3f} in the mean, margin {last[f'rewards/margins/{name}']:.3f}")
+        print(
+            f"{name}: margin {last[f'rewards/margins/{name}']:.3f}, right in {last[f'rewards/accuracies/{name}']:.0%} of pairs"
+        )
     print(f"loss {last['loss']:.3f}; the model is in {chosen.out}")
 
 

@@ -40,7 +40,7 @@ def check(kind: Kind, encoder: Encoder, rows: Dataset) -> None:
     if kind != "sft":
         _check_segments(encoder, encoded)
     if kind == "fdpo":
-        _check_gaps(encoder.segments, rows)
+        check_gaps(encoder.segments, rows)
 
 
 def _check_segments(encoder: Encoder, pairs: Sequence[Sequence[Tokens]]) -> None:
@@ -60,7 +60,12 @@ def _check_segments(encoder: Encoder, pairs: Sequence[Sequence[Tokens]]) -> None
             )
 
 
-def _check_gaps(segments: Sequence[str], rows: Dataset) -> None:
+def check_gaps(segments: Sequence[str], rows: Dataset) -> None:
+    """Refuse pairs by which fDPO would be plain DPO.
+
+    Raises:
+        ConfigError: If no pair has gaps that differ between its segments.
+    """
     columns = [rows[f"gap_{name}"] for name in segments]
     scored = [gaps for gaps in zip(*columns, strict=True) if all(gap is not None and math.isfinite(gap) for gap in gaps)]
     if len(segments) > 1 and not any(len(set(gaps)) > 1 for gaps in scored):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import math
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,8 +18,10 @@ from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, MissingExtraError, WorkError
 from spatialreasoner.models.loading import source_of
 from spatialreasoner.training.card import write_card
+from spatialreasoner.training.checks import check_gaps
 from spatialreasoner.training.config import CONFIGS, Kind, TrainConfig, read_config
-from spatialreasoner.training.data import message_text, messages_of, read_preferences, read_sft
+from spatialreasoner.training.data import SEGMENTS, message_text, messages_of, read_preferences, read_sft
+from spatialreasoner.unfinished import hold
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -56,22 +61,52 @@ def train(
         WorkError: If the training fails.
     """
     config = read_config(CONFIGS[kind], config_file, overrides)
-    described = _describe(data)
-    record = {"model": model, "data": described, **asdict(config)}
+    record = {"model": model, "data": _describe(data), **asdict(config)}
     if eval_data is not None:
         record["eval_data"] = _describe(eval_data)
     if _finished(out, kind, record):
         return
     _require_extra()
-    base = _resolve(model, kind, data, out, config)
+    rows, held_out = _read(kind, data), None if eval_data is None else _read(kind, eval_data)
+    with _working(out):
+        _train(kind, config, record, model=model, rows=rows, held_out=held_out, out=out)
+
+
+@contextmanager
+def _working(out: Path) -> Generator[None]:
+    """Keep other runs out of the folder, and tell what goes wrong while writing to it; of a run's processes the first holds it.
+
+    Raises:
+        WorkError: If another run works in it, or it cannot be written to.
+    """
+    from safetensors import SafetensorError
+
+    first = os.environ.get("RANK", "0") == "0"
+    try:
+        with records.writing(out), hold(out / ".lock", out) if first else nullcontext():
+            yield
+    except SafetensorError as error:  # how a full disk is told while weights are saved
+        raise WorkError(f"cannot write to {out}: {error}; check the folder and the disk's free space") from error
+
+
+def _train(
+    kind: Kind,
+    config: TrainConfig,
+    record: dict[str, Any],
+    *,
+    model: str,
+    rows: Dataset,
+    held_out: Dataset | None,
+    out: Path,
+) -> None:
     from spatialreasoner.training.build import build_trainer
     from spatialreasoner.training.callbacks import history
 
+    base = _resolve(model, rows, out, config)
     with warnings.catch_warnings():
         # TRL reads names that transformers has renamed
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
-        held_out = None if eval_data is None else _read(kind, eval_data)
-        trainer = build_trainer(kind, config, base, _read(kind, data), out, held_out)
+        trainer = build_trainer(kind, config, base, rows, out, held_out)
         records.write_config(out, f"train {kind}", record, name=SETTINGS_FILE)
         _fit(trainer, out)
         _save(trainer, out, base, config)
@@ -79,10 +114,41 @@ def train(
         logged = history(trainer.state)
         last = next((entry for entry in reversed(logged) if "loss" in entry), {})
         best = min((entry for entry in logged if "eval_loss" in entry), key=lambda entry: entry["eval_loss"], default={})
-        write_card(out, kind=kind, base=model, data=described, config=asdict(config), metrics=last, best=best)
+        write_card(out, kind=kind, base=model, data=record["data"], config=asdict(config), metrics=last, best=best)
         if config.push_to_hub:
             _push(out, config.push_to_hub)
     trainer.accelerator.wait_for_everyone()
+
+
+def rehearse(
+    kind: Kind,
+    *,
+    model: str,
+    data: Path,
+    eval_data: Path | None = None,
+    config_file: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> str:
+    """What `train` would do by its settings and rows, in a sentence: no model is loaded, nothing is written.
+
+    Raises:
+        InputError: If data or settings are wrong, or the model is one that is not installed.
+        MissingExtraError: If the training libraries are not installed.
+    """
+    config = read_config(CONFIGS[kind], config_file, overrides)
+    _require_extra()
+    if model != "tiny":
+        source_of(model)
+    rows = _read(kind, data)
+    if kind == "fdpo":
+        check_gaps(SEGMENTS, rows)
+    held_out = "" if eval_data is None else f" and {len(_read(kind, eval_data))} rows held out"
+    batches = math.ceil(len(rows) / config.batch_size)
+    steps = config.max_steps or math.ceil(config.epochs * math.ceil(batches / config.accumulation))
+    return (
+        f"{kind} of {model} on {len(rows)} rows{held_out}: in one process {steps} steps of {config.batch_size} x "
+        f"{config.accumulation} rows, learning rate {config.learning_rate:g}, a checkpoint every {config.save_steps} steps"
+    )
 
 
 def _describe(data: Path) -> dict[str, Any]:
@@ -99,7 +165,7 @@ def _finished(out: Path, kind: str, record: dict[str, Any]) -> bool:
     """
     if not (out / SETTINGS_FILE).is_file():
         return False
-    old = json.loads((out / SETTINGS_FILE).read_text("utf-8"))
+    old = records.read_json(out / SETTINGS_FILE, dict[str, Any])
     new = json.loads(json.dumps(record))
     if old.get("stage") != f"train {kind}" or old.get("config") != new:
         before = old.get("config") or {}
@@ -117,9 +183,9 @@ def _require_extra() -> None:
             raise MissingExtraError(f"training needs {name}, which is not installed: pip install 'spatialreasoner[train]'")
 
 
-def _resolve(model: str, kind: Kind, data: Path, out: Path, config: TrainConfig) -> str:
+def _resolve(model: str, rows: Dataset, out: Path, config: TrainConfig) -> str:
     """A folder or repository that transformers can load."""
-    source = _tiny(kind, data, out, config) if model == "tiny" else source_of(model)
+    source = _tiny(rows, out, config) if model == "tiny" else source_of(model)
     return _with_region_tokens(source, out / "start", config) if config.region_tokens else source
 
 
@@ -140,7 +206,7 @@ def _with_region_tokens(source: str, folder: Path, config: TrainConfig) -> str:
     return str(folder)
 
 
-def _tiny(kind: Kind, data: Path, out: Path, config: TrainConfig) -> str:
+def _tiny(rows: Dataset, out: Path, config: TrainConfig) -> str:
     """The tiny model, built on the spot."""
     from accelerate import PartialState
 
@@ -152,7 +218,7 @@ def _tiny(kind: Kind, data: Path, out: Path, config: TrainConfig) -> str:
             tiny.build(
                 "llava",
                 folder,
-                (message_text(message) for row in _read(kind, data).to_list() for message in messages_of(row)),
+                (message_text(message) for row in rows.to_list() for message in messages_of(row)),
                 seed=config.seed,
                 width=config.tiny_width,
                 layers=config.tiny_layers,
@@ -217,7 +283,7 @@ def _push(out: Path, repository: str) -> None:
         HfApi().upload_folder(
             repo_id=repository,
             folder_path=out,
-            ignore_patterns=["checkpoint-*", "tiny/*", "start/*", "reference*.jsonl", "preview.html"],
+            ignore_patterns=[".lock", "checkpoint-*", "tiny/*", "start/*", "reference*.jsonl", "preview.html"],
         )
     except (OSError, ValueError) as error:  # all of the Hub's own errors are one of these
         raise WorkError(
