@@ -335,14 +335,21 @@ def train(
         typer.Option(help="Rows that are not trained on; measured at each checkpoint.", show_default=False),
     ] = None,
     config: Annotated[Optional[Path], typer.Option(help="A YAML file of settings.", show_default=False)] = None,  # noqa: UP045
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read settings and rows, tell how many steps they make, and train nothing.")
+    ] = False,
     settings: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as learning_rate=1e-5; they win over the file's."),
     ] = None,
 ) -> None:
     """Train a vision-language model by SFT, DPO or fine-grained DPO."""
+    from spatialreasoner.training.run import rehearse
     from spatialreasoner.training.run import train as run
 
+    if dry_run:
+        typer.echo(rehearse(kind, model=model, data=data, eval_data=eval_data, config_file=config, overrides=settings or []))
+        return
     run(kind, model=model, data=data, out=out, eval_data=eval_data, config_file=config, overrides=settings or [])
     typer.echo(f"The model is in {out}")
 
