@@ -5,9 +5,11 @@ An assertion is what can be verified: "the wardrobe is wider than `<region2>`", 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal, cast
 
 from spatialreasoner.rewards.grammar import statements
+from spatialreasoner.rewards.scope import Statement
 from spatialreasoner.rewards.tokens import Reading
 from spatialreasoner.types import Quantity, Relation
 
@@ -58,17 +60,20 @@ def extract(text: str, labels: Sequence[str] = ()) -> list[Assertion]:
 
 def read(reading: Reading, context: tuple[str, ...] = (), *, terse: bool = False) -> list[Assertion]:
     """The spatial statements of a text that is tokenised already; see `grammar.statements` for the arguments."""
-    found = [
-        Assertion(
-            kind=cast("Relation | Quantity", said.kind),
-            regions=said.regions,
-            value=said.value,
-            high=said.high,
-            unit=cast("Unit", said.unit),
-            hedged=said.hedged,
-            negated=said.negated,
-            span=reading.span(said.first, said.last),
-        )
-        for said in statements(reading, context, terse=terse)
-    ]
-    return sorted(found, key=lambda assertion: assertion.span)
+    found = [_assertion(reading, begin, said) for begin, said in statements(reading, context, terse=terse)]
+    return sorted(found, key=attrgetter("span"))
+
+
+def _assertion(reading: Reading, begin: int, said: Statement) -> Assertion:
+    """A statement with its numbers, in the text whose token `begin` is the first of its sentence."""
+    quantity = None if said.quantity is None else reading.amounts[begin + said.quantity]
+    return Assertion(
+        kind=cast("Relation | Quantity", said.kind),
+        regions=said.regions,
+        value=said.factor if quantity is None else quantity.value,
+        high=None if quantity is None else quantity.high,
+        unit=quantity.unit if quantity is not None else None if said.factor is None else "times",
+        hedged=said.hedged,
+        negated=said.negated,
+        span=reading.span(begin + said.first, begin + said.last),
+    )

@@ -1,7 +1,7 @@
-"""A text cut into clauses, each about one subject.
+"""A sentence cut into clauses, each about one subject.
 
 A clause ends where a new subject begins; what stands in brackets, or behind "which", is a clause of its own about what it
-follows. Sentences are cut at a bounded length, so every step is linear in the text.
+follows.
 """
 
 import re
@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
-from spatialreasoner.rewards.lexicon import CODES, codes_of, rule
-from spatialreasoner.rewards.tokens import Reading, Regions
+from spatialreasoner.rewards.lexicon import CODES, SKIPPED, rule
+from spatialreasoner.rewards.sentences import MENTIONS, Sentence
+from spatialreasoner.rewards.tokens import Mention, Regions
 
 _MENTION = "[REGION PAIR IT OTHER FORMER LATTER]"
-_MAX_TOKENS = 200
-"""A longer sentence is cut: rules may look back to its start, and the whole must stay linear in the text."""
-_END = rule("[STOP ASKED LINE BULLET]")
-_SENTENCE = rule(f"[^STOP ASKED LINE BULLET]{{1,{_MAX_TOKENS}}}")
-_SAYS = rule(f"{_MENTION}|[AMOUNT HOUR TIMES SIDE OVER FRONT COMPARED MOST CLOSER FARTHER MORE LESS]")
+_END = rule("[STOP ASKED LINE BULLET] $")
+_BOUND = rule("NOT? (?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
+"""More than 2 m limits the length as about 2 m does."""
+_DENIAL = rule("NOT (?=[COMMA STOP EQUALS])")
 _COMPOUND = rule("[OPEN WHETHER BUT COMMA AND EQUALS IF]")
 _PREDICATE = rule("[BE MAYBE POSSESSIVE NOT]")
 _EMPTY = rule(
@@ -72,11 +72,10 @@ class Clause:
 
     Attributes:
         codes: One character a token: its class.
-        tokens: Index of each token in the reading.
+        tokens: Index of each token in the sentence.
         context: What the text spoke of just before.
         subject: The regions it speaks of, from its own words or else the context.
         start: Position in `codes` of that subject, or None if it was carried over.
-        sentence: Number of its sentence.
         asked: Whether it only asks or supposes.
     """
 
@@ -85,55 +84,41 @@ class Clause:
     context: Regions
     subject: Regions
     start: int | None
-    sentence: int
     asked: bool
 
 
-MENTIONS = codes_of("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER")
+def joined(sentence: Sentence) -> tuple[Sentence, str, list[int]]:
+    """A sentence, and codes and index of each of its tokens that says something.
 
-
-def clauses(reading: Reading, context: Regions = ()) -> Iterator[Clause]:
-    """The clauses of a text, in order; what stands in brackets comes before the clause that holds it.
-
-    Args:
-        reading: The text.
-        context: What is spoken of before the text begins, such as the subject of the question it answers.
+    "The chair (Region 1)" is made one mention, and "Region 1 and Region 2" too.
     """
-    codes, tokens = _joined(reading)
-    for number, sentence in enumerate(_SENTENCE.finditer(codes)):
-        begin, end = sentence.span()
-        if _SAYS.search(codes, begin, end):
-            asked = codes[end : end + 1] == CODES["ASKED"]
-            for clause in _sentence(reading, codes[begin:end], tokens[begin:end], context, number, asked):
-                context = clause.subject or context
-                yield clause
-
-
-def _joined(reading: Reading) -> tuple[str, list[int]]:
-    """Codes and tokens with "the chair (Region 1)" made one mention, and "Region 1 and Region 2" too."""
-    codes, tokens = reading.codes, reading.kept
+    tokens = [token for token, code in enumerate(sentence.codes) if code != SKIPPED]
+    codes = _DENIAL.sub(CODES["NO"], sentence.codes.replace(SKIPPED, ""))
+    codes = _END.sub("", _BOUND.sub(lambda match: CODES["ABOUT"] * len(match.group()), codes))
+    del tokens[len(codes) :]
     if CODES["REGION"] not in codes:
-        return codes, tokens
+        return sentence, codes, tokens
     drop = {index for match in _EMPTY.finditer(codes) for index in range(*match.span())}
     drop.update(index for match in _BARE_ASIDE.finditer(codes) for index in (match.start(), match.end() - 1))
     for match in _APPOSED.finditer(codes):
-        if _is_same(reading, tokens[match.start()], tokens[match.end()], opened=CODES["OPEN"] in match.group()):
+        if _is_same(sentence, tokens[match.start()], tokens[match.end()], opened=CODES["OPEN"] in match.group()):
             drop.update(range(*match.span()))
     codes, tokens = _without(codes, tokens, drop)
-    drop = set[int]()
+    drop, words = set[int](), [*sentence.words]
     for match in _LISTED.finditer(codes):
-        if _is_list(codes, match) or reading.word(tokens[min(match.end(), len(tokens) - 1)]) in _PLURAL:
+        if _is_list(codes, match) or sentence.word(tokens[min(match.end(), len(tokens) - 1)]) in _PLURAL:
             members = [tokens[index] for index in range(*match.span()) if codes[index] == CODES["REGION"]]
-            reading.mentions[members[0]] = tuple(dict.fromkeys(r for m in members for r in reading.mentions[m]))
+            regions = tuple(dict.fromkeys(region for member in members for region in sentence.mentioned(member)))
+            words[members[0]] = Mention(regions, sentence.is_explicit(members[0]))
             drop.update(range(match.start() + 1, match.end()))
-    return _without(codes, tokens, drop)
+    return (sentence._replace(words=tuple(words)) if drop else sentence, *_without(codes, tokens, drop))
 
 
-def _is_same(reading: Reading, first: int, second: int, *, opened: bool) -> bool:
+def _is_same(sentence: Sentence, first: int, second: int, *, opened: bool) -> bool:
     """Whether two mentions side by side are one; an explicit name in brackets corrects a label before it."""
-    if reading.mentions[first] == reading.mentions[second]:
+    if sentence.mentioned(first) == sentence.mentioned(second):
         return True
-    return opened and not reading.is_explicit(first) and reading.is_explicit(second)
+    return opened and not sentence.is_explicit(first) and sentence.is_explicit(second)
 
 
 _PLURAL = frozenset(("are", "were", "have", "stand", "lie", "sit", "both"))
@@ -145,68 +130,76 @@ _LIST_STARTS = (
 
 def _is_list(codes: str, match: re.Match[str]) -> bool:
     """Whether "A and B" is a list, not the end of one clause and the start of the next."""
-    begin = max(0, match.start() - 40)
-    before = codes[max((m.end() for m in _END.finditer(codes, begin, match.start())), default=begin) : match.start()]
+    before = codes[max(0, match.start() - 40) : match.start()]
     if before.endswith(_LIST_STARTS) or not _PREDICATE.match(codes, match.end()):
         return True
     return not _VERB.search(before)
 
 
-def _sentence(reading: Reading, codes: str, tokens: list[int], context: Regions, number: int, asked: bool) -> Iterator[Clause]:
+def clauses(sentence: Sentence, codes: str, tokens: list[int], context: Regions = ()) -> Iterator[Clause]:
+    """The clauses of a sentence, in order; what stands in brackets comes before the clause that holds it.
+
+    Args:
+        sentence: The sentence, with its codes and tokens as `joined` gives them.
+        codes: Its codes.
+        tokens: Its tokens.
+        context: What is spoken of before, such as the subject of the question that is answered.
+    """
+    asked = sentence.asked
     if not _COMPOUND.search(codes):
-        yield _clause(reading, codes, tokens, context, number, asked)
+        yield _clause(sentence, codes, tokens, context, asked)
         return
     drop = set[int]()
     for match in _ASIDE.finditer(codes):
         begin, end = match.span("inside" if match["inside"] else "which")
         drop.update(range(*match.span()))
-        holder = _holder(reading, codes, tokens, match.start(), context)
-        yield _clause(reading, codes[begin:end], tokens[begin:end], holder, number, asked)
+        holder = _holder(sentence, codes, tokens, match.start(), context)
+        yield _clause(sentence, codes[begin:end], tokens[begin:end], holder, asked)
     codes, tokens = _without(codes, tokens, drop)
-    context = context or _ahead(reading, codes, tokens)
+    context = context or _ahead(sentence, codes, tokens)
     for begin, end, supposed in _pieces(codes):
-        clause = _clause(reading, codes[begin:end], tokens[begin:end], context, number, asked or supposed)
+        clause = _clause(sentence, codes[begin:end], tokens[begin:end], context, asked or supposed)
         context = clause.subject or context
         yield clause
 
 
-def _holder(reading: Reading, codes: str, tokens: Sequence[int], at: int, context: Regions) -> Regions:
+def _holder(sentence: Sentence, codes: str, tokens: Sequence[int], at: int, context: Regions) -> Regions:
     """The last mention before an aside."""
     for position in range(at - 1, -1, -1):
         if codes[position] in MENTIONS:
-            return reading.meant(codes[position], tokens[position], context)
+            return sentence.meant(codes[position], tokens[position], context)
     return context
 
 
-def _ahead(reading: Reading, codes: str, tokens: Sequence[int]) -> Regions:
+def _ahead(sentence: Sentence, codes: str, tokens: Sequence[int]) -> Regions:
     """What "it" means where nothing was named before: "Though it is shorter, Region 1 is wider"."""
     match = _NAMED.search(codes) if CODES["IT"] in codes else None
-    return reading.mentions[tokens[match.start()]] if match else ()
+    return sentence.mentioned(tokens[match.start()]) if match else ()
 
 
-def _clause(reading: Reading, codes: str, tokens: Sequence[int], context: Regions, number: int, asked: bool) -> Clause:
+def _clause(sentence: Sentence, codes: str, tokens: Sequence[int], context: Regions, asked: bool) -> Clause:
     match = _SUBJECT.search(codes) or _BETWEEN.search(codes)
-    if match and codes[match.start()] == CODES["IT"] and _is_part(reading, codes, tokens, match.start()):
+    if match and codes[match.start()] == CODES["IT"] and _is_part(sentence, codes, tokens, match.start()):
         match = _NAMED.search(codes, match.end())  # "considering its shape, Region 1 is"
     start = match.start() if match else None
     if start is not None and (has := _HAS.match(codes, start)):
-        context, start = reading.meant(codes[start], tokens[start], context), has.start("owned")
+        context, start = sentence.meant(codes[start], tokens[start], context), has.start("owned")
     foreign = start is None and _FOREIGN.match(codes)
     if start is None and not foreign and (opening := _WITH.match(codes)):
         start = opening.end() - 1
     if start is None:
         subject = () if foreign else context
-    elif _is_part(reading, codes, tokens, start):
+    elif _is_part(sentence, codes, tokens, start):
         start, subject = None, ()
     else:
-        subject = reading.meant(codes[start], tokens[start], context)
-    return Clause(codes=codes, tokens=tokens, context=context, subject=subject, start=start, sentence=number, asked=asked)
+        subject = sentence.meant(codes[start], tokens[start], context)
+    return Clause(codes=codes, tokens=tokens, context=context, subject=subject, start=start, asked=asked)
 
 
-def _is_part(reading: Reading, codes: str, tokens: Sequence[int], position: int) -> bool:
+def _is_part(sentence: Sentence, codes: str, tokens: Sequence[int], position: int) -> bool:
     """Whether only a part of the mention is spoken of: "its leaves", "Region 1's leg"."""
     if codes.startswith(CODES["WORD"], position + 1):
-        return reading.word(tokens[position]) in ("its", "their")
+        return sentence.word(tokens[position]) in ("its", "their")
     return _PART.match(codes, position + 1) is not None
 
 

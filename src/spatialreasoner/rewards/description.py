@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from spatialreasoner.rewards import colours
@@ -23,6 +24,7 @@ _TOKEN = re.compile(
     r"|(?P<digits>\d{1,20}(?:[.,]\d{1,20}){0,3}))"
 )
 _ENDS = frozenset(".!?;\n")
+_END = "."
 
 _CLASSES: Mapping[str, str] = {
     "C": "is are was were be being appears appear looks look seems seem represents shows depicts contains displays",
@@ -91,27 +93,31 @@ def read(known: Known, text: str) -> list[Sentence]:
 def _sentences(text: str) -> Iterator[list[tuple[str, str]]]:
     """Tokens (class, word) of each sentence."""
     tokens: list[tuple[str, str]] = []
-    for count, match in enumerate(_TOKEN.finditer(text.lower())):
-        if count == MAX_WORDS:
-            break
-        kind, word = match.lastgroup, match[match.lastgroup or 0]
-        if kind == "word":
-            tokens.append((_class_of(word), word))
-        elif kind == "mark" and word in _ENDS:
-            if tokens:
-                yield tokens
+    for token in map(_token, map(re.Match.group, islice(_TOKEN.finditer(text.lower()), MAX_WORDS))):
+        if token[0] != _END:
+            tokens.append(token)
+        elif tokens:
+            yield tokens
             tokens = []
-        elif kind == "mark":
-            tokens.append((word, word))
-        elif kind == "digits":
-            tokens.append(("9", word))
-        else:
-            tokens.append(("R", f"region{int(word) + (kind == 'index')}"))
     if tokens:
         yield tokens
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 13)
+def _token(word: str) -> tuple[str, str]:
+    """Class and word of a token."""
+    match = _TOKEN.match(word)
+    assert match is not None
+    kind, word = match.lastgroup, match[match.lastgroup or 0]
+    if kind == "word":
+        return _class_of(word), word
+    if kind == "mark":
+        return _END if word in _ENDS else word, word
+    if kind == "digits":
+        return "9", word
+    return "R", f"region{int(word) + (kind == 'index')}"
+
+
 def _class_of(word: str) -> str:
     if word in colours.WORDS:
         return "A"
@@ -120,6 +126,12 @@ def _class_of(word: str) -> str:
 
 def _read_sentence(known: Known, tokens: list[tuple[str, str]]) -> Sentence:
     classes, words = _with_names(known, tokens)
+    return parse(classes, tuple(words))
+
+
+@lru_cache(maxsize=1 << 11)
+def parse(classes: str, words: tuple[str, ...]) -> Sentence:
+    """A sentence by the class of each of its words, names joined into one word; it may stand in many descriptions."""
     places = [match.start() for match in _THING.finditer(classes)]
     things = {place: Thing(words[place], None) if classes[place] == "R" else Thing(None, words[place]) for place in places}
     called: dict[int, int] = {}
@@ -128,7 +140,7 @@ def _read_sentence(known: Known, tokens: list[tuple[str, str]]) -> Sentence:
         called[pair[1]] = pair[0]
     attributes = [(things[called.get(place, place)], words[at]) for place, at in _attributes(classes) if classes[at] in "AS"]
     return Sentence(
-        words=tuple(words),
+        words=words,
         things=tuple(things.values()),
         calls=tuple((words[region], words[name]) for name, region in called.items()),
         attributes=tuple(attributes),

@@ -6,35 +6,71 @@ own words first, then from the clause's subject, then from the question's other 
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
-from spatialreasoner.rewards.clauses import clauses
+from spatialreasoner.rewards.clauses import clauses, joined
 from spatialreasoner.rewards.lexicon import CODES, rule
-from spatialreasoner.rewards.measures import direction, length, ratio
+from spatialreasoner.rewards.measures import asked, direction, length, ratio
 from spatialreasoner.rewards.relations import RELATIONS, relation
 from spatialreasoner.rewards.scope import Memory, Scope, Statement
+from spatialreasoner.rewards.sentences import Sentence, sentences
 from spatialreasoner.rewards.tokens import Reading, Regions
 
-_RULES = {CODES["AMOUNT"]: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | dict.fromkeys(RELATIONS, relation)
+MAX_REMEMBERED = 60
+"""Tokens of the longest sentence whose reading is remembered; what people write is shorter."""
+
+_AMOUNT = CODES["AMOUNT"]
+_RULES = {_AMOUNT: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | dict.fromkeys(RELATIONS, relation)
 _ASKS = rule("(?:WHETHER|(?<=WORD) IF) (?! [^COMMA]* EQUALS ABOUT? AMOUNT)")
 _ANCHOR = re.compile(f"[{''.join(_RULES)}]")
 
 
-def statements(reading: Reading, context: Regions = (), *, terse: bool = False) -> Iterator[Statement]:
-    """All statements of a text, clause by clause.
+class Spoken(NamedTuple):
+    """What a sentence is read after.
+
+    Attributes:
+        context: The regions spoken of last, which "it" and "they" mean.
+        ends: The two regions of the last distance.
+        asked: The quantity that the last sentence asks for, and of which regions.
+    """
+
+    context: Regions = ()
+    ends: Regions = ()
+    asked: tuple[str, Regions] = ("", ())
+
+
+def statements(reading: Reading, context: Regions = (), *, terse: bool = False) -> Iterator[tuple[int, Statement]]:
+    """All statements of a text, sentence by sentence, each with the number of its sentence's first token.
 
     Args:
         reading: The text.
         context: What is spoken of before it begins.
         terse: Whether the text answers a question, so that "On the right." relates to the question's other region.
     """
-    memory, sentence = Memory(), 0
-    for clause in clauses(reading, context):
-        if clause.sentence != sentence:
-            before = memory.clauses[-1] if memory.clauses else None
-            memory, sentence = Memory(ends=memory.ends, before=before), clause.sentence
+    spoken = Spoken(context)
+    for begin, sentence in sentences(reading):
+        before = spoken if _AMOUNT in sentence.codes else Spoken(spoken.context)  # only lengths look at what else was spoken of
+        read = read_sentence if len(sentence.codes) <= MAX_REMEMBERED else read_sentence.__wrapped__
+        said, after = read(sentence, before, terse)
+        spoken = after if after.ends else after._replace(ends=spoken.ends)
+        for statement in said:
+            yield begin, statement
+
+
+@lru_cache(maxsize=1 << 12)
+def read_sentence(sentence: Sentence, spoken: Spoken, terse: bool) -> tuple[tuple[Statement, ...], Spoken]:
+    """What a sentence states, and what the next one is read after; the words may stand in another text with other numbers."""
+    memory = Memory(ends=spoken.ends, asked=spoken.asked)
+    found: list[Statement] = []
+    context = spoken.context
+    sentence, codes, tokens = joined(sentence)
+    for clause in clauses(sentence, codes, tokens, context):
+        context = clause.subject or context
         if _ANCHOR.search(clause.codes):
-            yield from _read(Scope(reading, clause, memory, terse=terse))
+            found += _read(Scope(sentence, clause, memory, terse=terse))
         memory.clauses.append(clause)
+    return tuple(found), Spoken(context, memory.ends, asked(sentence, memory.clauses) if memory.clauses else ("", ()))
 
 
 def _read(scope: Scope) -> Iterator[Statement]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from spatialreasoner.rewards.clauses import Clause
 from spatialreasoner.rewards.lexicon import CODES, COMPARATIVES, RELATION_WORDS, codes_of, rule
 from spatialreasoner.rewards.relations import THAN
-from spatialreasoner.rewards.scope import OBJECT, Scope, Statement, meant
-from spatialreasoner.rewards.tokens import Reading, Regions
+from spatialreasoner.rewards.scope import OBJECT, Memory, Scope, Statement, meant
+from spatialreasoner.rewards.sentences import Sentence
+from spatialreasoner.rewards.tokens import Regions
 
 _AMOUNT, _PLUS, _CAMERA, _GENERIC = CODES["AMOUNT"], CODES["PLUS"], CODES["CAMERA"], CODES["GENERIC"]
 _DIMENSION, _DISTANCE, _ALONG = codes_of("DIMENSION"), codes_of("DISTANCE"), codes_of("ALONG")
@@ -126,7 +127,7 @@ def _implied(scope: Scope, position: int, owner: Regions | None) -> tuple[str, R
     if (verb := _VERB.search(codes, max(0, position - 3), position)) and scope.word(verb.start()) in _VERBS:
         return _VERBS[scope.word(verb.start())], scope.subject
     if _ANSWERS.fullmatch(codes, 0, position):
-        return _asked(scope)
+        return asked(scope.sentence, scope.memory.clauses) if scope.memory.clauses else scope.memory.asked
     return "", ()
 
 
@@ -138,20 +139,20 @@ def _compared(scope: Scope) -> str:
     return _MEASURED.get(COMPARATIVES[scope.word(compared.start())], "") if compared else ""
 
 
-def _asked(scope: Scope) -> tuple[str, Regions]:
-    """What the clause before asks or sets out to find: "Estimate the width of Region 1. It is about 2 m."."""
-    clause = scope.memory.clauses[-1] if scope.memory.clauses else scope.memory.before
-    if clause is None or _AMOUNT in clause.codes:
+def asked(sentence: Sentence, clauses: list[Clause]) -> tuple[str, Regions]:
+    """What the last of some clauses asks or sets out to find: "Estimate the width of Region 1. It is about 2 m."."""
+    clause = clauses[-1]
+    if _AMOUNT in clause.codes:
         return "", ()
-    asked = Scope(scope.reading, clause, scope.memory, terse=False)
+    scope = Scope(sentence, clause, Memory(clauses=clauses), terse=False)
     if size := _ASKED_SIZE.search(clause.codes):
         name = next(name for name in ("adjective", "dimension", "own") if size[name])
         owner = {"adjective": "object", "dimension": "owner", "own": "holder"}[name]
-        return asked.dimension(size.start(name)), asked.object(size, owner) or ()
+        return scope.dimension(size.start(name)), scope.object(size, owner) or ()
     if _ASKED_GAP.search(clause.codes):
         along = next((at for at, code in enumerate(clause.codes) if code in _ALONG), None)
-        regions = asked.spoken()
-        kind = "distance" if along is None else asked.dimension(along)
+        regions = scope.spoken()
+        kind = "distance" if along is None else scope.dimension(along)
         if len(regions) == 1 and _CAMERA in clause.codes:
             return "camera_distance", regions
         return kind, regions if len(regions) == 2 else ()
@@ -178,7 +179,7 @@ def _is_operand(codes: str, position: int) -> bool:
 
 def _offset(scope: Scope, position: int, match: re.Match[str]) -> Iterator[Statement]:
     """What "2 m to the left of B" or "20 cm above B" says of distances; "20 cm taller than B" says nothing."""
-    others = scope.object(match) or (scope.reading.others(scope.subject) if match.end() == len(scope.codes) else None)
+    others = scope.object(match) or (scope.sentence.others(scope.subject) if match.end() == len(scope.codes) else None)
     if match["camera"]:
         for region in scope.subject:
             yield scope.measured("camera_distance", (region,), position, position, match.end())
@@ -281,7 +282,7 @@ def _ends(scope: Scope, match: re.Match[str]) -> Regions:
     if _CAMERA in scope.codes:
         return named or scope.subject[:1]
     if not named:
-        return scope.memory.ends or scope.subject[:1] or (scope.reading.pair() if _PLAIN.match(scope.codes) else ())
+        return scope.memory.ends or scope.subject[:1] or (scope.sentence.pair() if _PLAIN.match(scope.codes) else ())
     return tuple(dict.fromkeys(scope.subject + named))[:2]
 
 
@@ -300,9 +301,9 @@ def ratio(scope: Scope, position: int) -> Iterator[Statement]:
     others = scope.object(match) or scope.object(match, "owner")
     others = others or (scope.memory.measured if match["same"] else scope.memory.compared or scope.memory.related[1])
     scope.memory.compared = others
-    factor = scope.reading.factor(scope.clause.tokens[position])
+    factor = scope.factor(position)
     for regions in scope.pairs(others):
-        yield scope.statement(kind, regions, position, match.end(), value=factor, unit="times")
+        yield scope.statement(kind, regions, position, match.end(), factor=factor)
     scope.done = match.end()
 
 
@@ -327,14 +328,14 @@ def direction(scope: Scope, position: int) -> Iterator[Statement]:
         return
     observer: Regions = ()
     for clause in (scope.clause, *reversed(scope.memory.clauses)):
-        observer = observer or _observer(scope.reading, clause)[:1]
+        observer = observer or _observer(scope.sentence, clause)[:1]
     targets: Regions = ()
     for named in (scope.spoken(), scope.spoken_before(), scope.subject):
         targets = targets or tuple(region for region in named if region not in observer)
     if not observer and len(targets) == 2:
         observer, targets = targets[1:], targets[:1]
-    observer = observer or scope.reading.others(targets)
-    targets = targets or scope.reading.others(observer)
+    observer = observer or scope.sentence.others(targets)
+    targets = targets or scope.sentence.others(observer)
     if observer and targets:
         match = _OBSERVER.search(scope.codes)
         end = max(position + 1, match.end() if match else 0)
@@ -342,9 +343,9 @@ def direction(scope: Scope, position: int) -> Iterator[Statement]:
         scope.done = position + 1
 
 
-def _observer(reading: Reading, clause: Clause) -> Regions:
+def _observer(sentence: Sentence, clause: Clause) -> Regions:
     """The region that a clause looks from: "from A", "A will find", "if you are A"."""
     match = _OBSERVER.search(clause.codes)
     if match:
-        return meant(reading, clause, match.start("object" if match["object"] else "finder"))
+        return meant(sentence, clause, match.start("object" if match["object"] else "finder"))
     return clause.subject if CODES["IF"] in clause.codes and clause.start is not None else ()

@@ -65,7 +65,7 @@ def relation(scope: Scope, position: int) -> Iterator[Statement]:
         yield from _contrast(scope, kinds[0], match, begin)
         return
     if others is None:
-        others = _reference(scope) or scope.reading.others(scope.subject)
+        others = _reference(scope) or scope.sentence.others(scope.subject)
     found = [scope.statement(kind, regions, begin, match.end()) for kind in kinds for regions in scope.pairs(others)]
     denial = scope.codes[position] == CODES["AS"]  # "not as tall as" is read as "shorter than", which is not denied
     yield from (replace(statement, negated=False) if denial else statement for statement in found)
@@ -179,7 +179,8 @@ def _is_definite(scope: Scope, match: re.Match[str]) -> bool:
     found = _DEFINITE.match(scope.codes, match.end())
     if found is None or scope.codes[match.start()] != CODES["COMPARED"]:
         return False
-    the = scope.reading.word(scope.clause.tokens[match.start()] - 1) == "the"
+    token = scope.clause.tokens[match.start()]
+    the = token > 0 and scope.sentence.word(token - 1) == "the"
     return the and (found["named"] is not None or scope.follows(match.start(), "BE", "MAYBE"))
 
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
-from spatialreasoner.rewards.clauses import MENTIONS, Clause
-from spatialreasoner.rewards.lexicon import CODES, DIMENSION_WORDS, codes_of, rule
-from spatialreasoner.rewards.tokens import Reading, Regions
+from spatialreasoner import quantities
+from spatialreasoner.rewards.clauses import Clause
+from spatialreasoner.rewards.lexicon import CODES, DIMENSION_WORDS, FACTORS, codes_of, rule
+from spatialreasoner.rewards.sentences import MENTIONS, Sentence
+from spatialreasoner.rewards.tokens import Regions
 
 OBJECT = "(?P<object>[REGION PAIR IT OTHER FORMER LATTER])"
 """A mention, for use in rules."""
@@ -17,18 +19,29 @@ _AND_AMOUNT = _AMOUNT + CODES["AND"]
 _ARITHMETIC = codes_of("NUMBER", "AMOUNT", "PLUS", "EQUALS", "ABOUT")
 _NEGATED = rule("NOT|NOR")
 _ABOUT_RELATION = rule("(?<!NOT) ABOUT (?![ABOUT AMOUNT TIMES])")
+_TIMES_SIGN = re.compile(r"-?(?:times|fold|x)$")
 _DIMENSIONS = {word: name for table in DIMENSION_WORDS.values() for word, name in table.items()}
 
 
 @dataclass(kw_only=True, slots=True)  # not frozen: that would double the cost of making one
 class Statement:
-    """A spatial statement in terms of tokens; `first` and `last` are indices into the reading's words."""
+    """A spatial statement in terms of tokens.
+
+    Attributes:
+        kind: The relation or quantity.
+        regions: The regions it is about.
+        quantity: The token of its length or hour, where it has one.
+        factor: Its factor, "twice", where it has one.
+        hedged: Whether it is limited.
+        negated: Whether it is denied.
+        first: Its first token, an index in the sentence.
+        last: Its last token.
+    """
 
     kind: str
     regions: Regions
-    value: float | None = None
-    high: float | None = None
-    unit: str | None = None
+    quantity: int | None = None
+    factor: float | None = None
     hedged: bool
     negated: bool
     first: int
@@ -42,7 +55,7 @@ class Memory:
     Attributes:
         clauses: Its clauses that are read already.
         ends: The two regions of the last distance, also of sentences before.
-        before: The clause before the sentence.
+        asked: The quantity that the sentence before asks for, and of which regions.
         dimension: The last dimension that had a length.
         measured: The regions whose it was.
         compared: The regions that the last ratio compared with.
@@ -52,7 +65,7 @@ class Memory:
 
     clauses: list[Clause] = field(default_factory=list[Clause])
     ends: Regions = ()
-    before: Clause | None = None
+    asked: tuple[str, Regions] = ("", ())
     dimension: str = ""
     measured: Regions = ()
     compared: Regions = ()
@@ -64,7 +77,7 @@ class Scope:
     """A clause and what its rules share.
 
     Args:
-        reading: The text.
+        sentence: The sentence that holds it.
         clause: The clause.
         memory: What its sentence said before.
         terse: Whether the text answers a question, so that "on the right" relates to the question's other region.
@@ -73,14 +86,19 @@ class Scope:
         done: Where the last statement of the clause ended.
     """
 
-    def __init__(self, reading: Reading, clause: Clause, memory: Memory, *, terse: bool) -> None:
-        self.reading, self.clause, self.memory, self.terse = reading, clause, memory, terse
+    def __init__(self, sentence: Sentence, clause: Clause, memory: Memory, *, terse: bool) -> None:
+        self.sentence, self.clause, self.memory, self.terse = sentence, clause, memory, terse
         self.codes, self.subject = clause.codes, clause.subject
         self.done = 0
 
     def word(self, position: int) -> str:
         """A token's text, in lower case."""
-        return self.reading.word(self.clause.tokens[position])
+        return self.sentence.word(self.clause.tokens[position])
+
+    def factor(self, position: int) -> float:
+        """The number that a TIMES token says: "twice", "1.5 times", "two thirds"."""
+        words = _TIMES_SIGN.sub("", self.word(position)).strip()
+        return FACTORS[words] if words in FACTORS else quantities.number(words)
 
     def dimension(self, position: int) -> str:
         """What a DIMENSION, ADJECTIVE or ALONG token names, such as "width"."""
@@ -113,7 +131,7 @@ class Scope:
 
     def meant(self, position: int) -> Regions:
         """The regions that a mention means."""
-        return meant(self.reading, self.clause, position)
+        return meant(self.sentence, self.clause, position)
 
     def object(self, match: re.Match[str], name: str = "object") -> Regions | None:
         """The regions that a rule's object means, or None if it has no object."""
@@ -128,15 +146,15 @@ class Scope:
         if len(self.clause.context) == 1 and self.clause.context != self.subject:
             return self.clause.context
         named = [region for region in self.spoken_before() + self.spoken() if region not in self.subject]
-        return (named[-1],) if named else self.reading.others(self.subject)
+        return (named[-1],) if named else self.sentence.others(self.subject)
 
     def spoken(self) -> Regions:
         """Every region that the clause names, in order."""
-        return spoken(self.reading, self.clause)
+        return spoken(self.sentence, self.clause)
 
     def spoken_before(self) -> Regions:
         """Every region that the sentence named before this clause, in order."""
-        return tuple(dict.fromkeys(r for clause in self.memory.clauses for r in spoken(self.reading, clause)))
+        return tuple(dict.fromkeys(r for clause in self.memory.clauses for r in spoken(self.sentence, clause)))
 
     def pairs(self, others: Regions) -> Iterator[Regions]:
         """Each region of the subject with each of the others."""
@@ -144,8 +162,7 @@ class Scope:
 
     def measured(self, kind: str, regions: Regions, at: int, begin: int, end: int) -> Statement:
         """A statement with the quantity that stands at a position."""
-        quantity = self.reading.amounts[self.clause.tokens[at]]
-        return self.statement(kind, regions, begin, end, value=quantity.value, unit=quantity.unit, high=quantity.high)
+        return self.statement(kind, regions, begin, end, quantity=self.clause.tokens[at])
 
     def statement(
         self,
@@ -154,9 +171,8 @@ class Scope:
         begin: int,
         end: int,
         *,
-        value: float | None = None,
-        high: float | None = None,
-        unit: str | None = None,
+        quantity: int | None = None,
+        factor: float | None = None,
     ) -> Statement:
         """A statement in the tokens from `begin` to `end`, and the subject where no statement stands between."""
         start, tokens = self.clause.start, self.clause.tokens
@@ -165,10 +181,9 @@ class Scope:
         return Statement(
             kind=kind,
             regions=regions,
-            value=value,
-            high=high,
-            unit=unit,
-            hedged=self._hedged(begin, end, relation=unit is None),
+            quantity=quantity,
+            factor=factor,
+            hedged=self._hedged(begin, end, relation=quantity is None and factor is None),
             negated=bool(_NEGATED.search(self.codes, min(self.done, begin), end)) or self.follows(begin, "NO"),
             first=tokens[first],
             last=tokens[last],
@@ -184,13 +199,13 @@ class Scope:
         return CODES["ABOUT"] in local or self.codes.startswith(CODES["ABOUT"], end)
 
 
-def meant(reading: Reading, clause: Clause, position: int) -> Regions:
+def meant(sentence: Sentence, clause: Clause, position: int) -> Regions:
     """The regions that a mention in a clause means."""
     context = clause.subject if clause.start != position else clause.context
-    return reading.meant(clause.codes[position], clause.tokens[position], context)
+    return sentence.meant(clause.codes[position], clause.tokens[position], context)
 
 
-def spoken(reading: Reading, clause: Clause) -> Regions:
+def spoken(sentence: Sentence, clause: Clause) -> Regions:
     """Every region that a clause names, in order."""
-    named = (r for at, code in enumerate(clause.codes) if code in MENTIONS for r in meant(reading, clause, at))
+    named = (r for at, code in enumerate(clause.codes) if code in MENTIONS for r in meant(sentence, clause, at))
     return tuple(dict.fromkeys(named))

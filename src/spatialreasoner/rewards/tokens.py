@@ -6,15 +6,24 @@ One pass tokenises the text; everything behind it works on classes (see `lexicon
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import accumulate, compress, count
+from typing import NamedTuple
 
 from spatialreasoner import quantities
 from spatialreasoner.quantities import Quantity
-from spatialreasoner.rewards.lexicon import CODES, FACTORS, LEXICON, PHRASES, SKIPPED, codes_of, rule
+from spatialreasoner.rewards.lexicon import CODES, LEXICON, PHRASES, SKIPPED, codes_of, rule
 
 Regions = tuple[str, ...]
 """Ids of the question's own regions."""
+
+
+class Mention(NamedTuple):
+    """What names regions, and whether it does so by number, not by a label."""
+
+    regions: Regions
+    explicit: bool
+
 
 # What `quantities` found is masked by these characters, so that it is one token and offsets stay true.
 _LENGTH, _CLOCK, _REST = "\ue000", "\ue001", "\ue002"
@@ -64,14 +73,13 @@ _DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
 _NOUNS = codes_of("WORD", "IMAGE", "ADJECTIVE")
 _ATTRIBUTES = _NOUNS | {SKIPPED}
 _BEFORE_NOUNS = _ATTRIBUTES | codes_of("OTHER")  # the classes of determiners, and of what may stand behind one
-_REGION_NAME = re.compile(rf" ?{_REGION}")
 _BRACKETED = re.compile(r"\[\d")
 _PAIRS = ("both", "the two", "these two", "of the two", "of these two", "of the pair")
 _TWO = frozenset((*_PAIRS, *(f" {phrase}" for phrase in _PAIRS)))
 _QUANTITIES = rule("[AMOUNT HOUR]")
 _NAMED = rule("REGION")
-_BOUND = rule("NOT? (?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
-_DENIAL = rule("NOT (?=[COMMA STOP EQUALS])")
+_LOOKS_BACK = rule("FORMER|LATTER")
+_BACKWARD = codes_of("FORMER", "LATTER")
 
 
 class Reading:
@@ -87,8 +95,9 @@ class Reading:
         amounts: Quantity of each AMOUNT and HOUR token.
         mentions: Regions of each REGION token.
         count: How many regions the question has, as far as can be seen.
-        codes: Classes of the tokens that say something, one character each.
-        kept: Index in `words` of each of them.
+        codes: Class of each token, one character each.
+        forms: What rules look at of each token: a `Mention` of what names regions, and else the word; "" for numbers, and for
+            words of which the class says all.
     """
 
     def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1) -> None:
@@ -99,64 +108,36 @@ class Reading:
         codes = "".join(map(_class_of, self.words))
         self.amounts = dict(zip((match.start() for match in _QUANTITIES.finditer(codes)), found, strict=False))
         self.mentions = _numbered(self.words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
-        codes = self._with_nouns(list(codes), _ways(tuple(labels)) if labels else {})
+        numbered = set(self.mentions)
+        self.codes = self._with_nouns(list(codes), _ways(tuple(labels)) if labels else {})
         numbers = (int(region[6:]) for regions in self.mentions.values() for region in regions)
         most = max(numbers, default=0)
         self.count = len(labels) or (2 if most == 1 and not _TWO.isdisjoint(self.words) else most)
-        self.kept = list(compress(count(), map(SKIPPED.__ne__, codes)))
-        self.codes = _BOUND.sub(_all_about, _DENIAL.sub(CODES["NO"], codes.replace(SKIPPED, "")))
+        self.forms = self._forms(numbered)
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Characters from one token to another, both included, without the blank before the first."""
         return self.starts[first] + self.words[first].startswith(" "), self.starts[last + 1]
 
-    def word(self, token: int) -> str:
-        """A token without the blank before it."""
-        return self.words[token].strip()
+    def _forms(self, numbered: set[int]) -> list[str | Mention]:
+        forms: list[str | Mention] = [*map(_form_of, self.words)]
+        for index, regions in self.mentions.items():
+            forms[index] = Mention(regions, index in numbered)
+        if not _BACKWARD.isdisjoint(self.codes):
+            named = sorted(self.mentions)
+            for match in _LOOKS_BACK.finditer(self.codes):
+                two = self._two_before(match.start(), named)
+                forms[match.start()] = Mention(two[match.group() == CODES["LATTER"] :][:1], explicit=False)
+        return forms
 
-    def factor(self, token: int) -> float:
-        """The number that a TIMES token says: "twice", "1.5 times", "two thirds"."""
-        words = re.sub(r"-?(?:times|fold|x)$", "", self.word(token)).strip()
-        return FACTORS[words] if words in FACTORS else quantities.number(words)
-
-    def everything(self) -> Regions:
-        """All regions of the question."""
-        return tuple(f"region{number}" for number in range(1, self.count + 1))
-
-    def pair(self) -> Regions:
-        """Both regions of a question that has two."""
-        return self.everything() if self.count == 2 else ()
-
-    def others(self, regions: Regions) -> Regions:
-        """The other region, where there are two in all; else nothing."""
-        return tuple(r for r in self.everything() if r != regions[0]) if self.count == 2 and len(regions) == 1 else ()
-
-    def meant(self, code: str, token: int, context: Regions) -> Regions:
-        """The regions that a mention of that class means, where the text spoke of `context` just before."""
-        if code == CODES["REGION"]:
-            return self.mentions[token]
-        if code == CODES["IT"]:
-            return context if len(context) == 1 else self.everything() if self.count == 1 else ()
-        if code == CODES["PAIR"]:
-            return context if len(context) == 2 else self.pair()
-        if code == CODES["OTHER"]:
-            return self.others(context)
-        return self._named_before(token)[code == CODES["LATTER"] :][:1]
-
-    @cached_property
-    def _order(self) -> list[int]:
-        return sorted(self.mentions)
-
-    def _named_before(self, token: int) -> Regions:
+    def _two_before(self, token: int, mentions: Sequence[int]) -> Regions:
         """The two regions that a text named last before a token, in the order in which it named them."""
-        end = bisect_left(self._order, token)
-        last = self._order[max(0, end - 4) : end]
+        end = bisect_left(mentions, token)
+        last = mentions[max(0, end - 4) : end]
         named = tuple(dict.fromkeys(region for index in last for region in self.mentions[index]))
-        return named[-2:] if len(named) > 1 else self.pair()
-
-    def is_explicit(self, token: int) -> bool:
-        """Whether a mention names its region by number, not by a label."""
-        return _REGION_NAME.match(self.words[token]) is not None
+        if len(named) > 1:
+            return named[-2:]
+        return ("region1", "region2") if self.count == 2 else ()
 
     def _with_nouns(self, codes: list[str], labels: Mapping[str, Sequence[tuple[tuple[str, ...], Regions]]]) -> str:
         """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped."""
@@ -195,11 +176,21 @@ class Reading:
         for position in range(first - apposed, max(-1, first - 6), -1):
             if codes[position] not in _BEFORE_NOUNS:
                 return
-            if self.word(position) in _DETERMINERS:
+            if self.words[position].strip() in _DETERMINERS:
                 codes[position + 1 : index] = SKIPPED * (index - position - 1)
                 return
             if codes[position] not in _ATTRIBUTES:
                 return
+
+
+_SILENT = codes_of("WORD", "NUMBER", "AMOUNT", "HOUR", "COMMA") | {SKIPPED}
+
+
+@lru_cache(maxsize=1 << 14)
+def _form_of(word: str) -> str:
+    """A token without the blank before it; nothing where rules do not look at the word itself."""
+    bare = word.strip()
+    return "" if _class_of(word) in _SILENT and bare != "the" else bare
 
 
 @lru_cache(maxsize=1 << 14)
@@ -211,11 +202,6 @@ def _class_of(word: str) -> str:
     match = _KIND.match(word)
     kind = match.lastgroup if match else None
     return CODES.get(kind or "", SKIPPED)
-
-
-def _all_about(match: re.Match[str]) -> str:
-    """More than 2 m limits the length as about 2 m does."""
-    return CODES["ABOUT"] * len(match.group())
 
 
 def _mask(folded: str, found: Sequence[Quantity]) -> str:
