@@ -1,40 +1,77 @@
-"""The whole pipeline at its smallest: every stage for real."""
+"""The whole method at its smallest: every stage for real, on a nano that has learned nothing."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
-from spatialreasoner.demo import DemoConfig, run
+from spatialreasoner import cli
+from spatialreasoner.demo import DemoConfig, next_commands, run
+from spatialreasoner.nano.build import build
 
-SMALL = DemoConfig(scenes=3, per_scene=2, test_scenes=1, photos=(), epochs=1)
+TEXTS = [
+    "<description>A red box.</description>\n<reasoning>### Rationale\nIt is 0.57 m.</reasoning>\n### In Conclusion\nYes."
+] * 3
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small(tmp_path_factory: pytest.TempPathFactory) -> DemoConfig:
+    base = tmp_path_factory.mktemp("base")
+    for part in build(TEXTS):
+        part.save_pretrained(base)
+    return DemoConfig(base=str(base), scenes=3, per_scene=2, test_scenes=1, photos=(), max_new_tokens=4)
+
+
+@pytest.fixture(scope="module")
+def made(small: DemoConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo")
-    assert run(SMALL, out) == out / "report.html"
+    assert run(small, out) == out / "report.html"
     return out
 
 
-def test_every_stage_left_its_files(made: Path) -> None:
+def test_every_stage_left_its_files(made: Path, small: DemoConfig) -> None:
     for name in (
-        "train/scenes/scenes.jsonl", "train/questions.jsonl", "train/search/trajectories.jsonl", "pairs/pairs.jsonl",
-        "sft/model.safetensors", "dpo/model.safetensors", "fdpo/model.safetensors", "test/predictions-fdpo.jsonl",
+        "look/marked.png", "train/scenes/scenes.jsonl", "train/questions.jsonl", "train/search/trajectories.jsonl",
+        "pairs/pairs.jsonl", "sft/model.safetensors", "dpo/model.safetensors", "fdpo/model.safetensors",
+        "test/predictions-base.jsonl", "test/predictions-fdpo.jsonl",
     ):  # fmt: skip
         assert (made / name).stat().st_size > 0, name
     items = {json.loads(path.read_text())["items"] for path in (made / "test").glob("score-*.json")}
-    assert items == {SMALL.test_scenes * SMALL.per_scene}
+    assert items == {small.test_scenes * small.per_scene}
 
 
-def test_the_report_shows_every_model(made: Path) -> None:
+def test_the_model_searched_beside_the_teachers_and_regions_are_tokens(made: Path, small: DemoConfig) -> None:
+    summary = json.loads((made / "train" / "search" / "summary.json").read_text())
+    assert summary["by_policy"][f"hf:{small.base}"]["calls"] > 0
+    row = json.loads((made / "pairs" / "pairs.jsonl").read_text().splitlines()[0])
+    assert len(row["regions"]) in {1, 2}
+
+
+def test_the_report_shows_every_model_and_how_it_learned(made: Path) -> None:
     page = (made / "report.html").read_text()
-    for model in ("teacher", "sft", "dpo", "fdpo"):
+    for model in ("base", "sft", "dpo", "fdpo"):
         assert f">{model}<" in page
-    assert "Search tree" in page
+    for part in ("Search tree", "margin by segment", "success rate by category"):
+        assert part in page
 
 
-def test_the_same_command_again_repeats_nothing(made: Path) -> None:
+def test_the_same_command_again_repeats_nothing(made: Path, small: DemoConfig) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*.safetensors")}
-    run(SMALL, made)
+    run(small, made)
     assert {path: path.stat().st_mtime_ns for path in made.rglob("*.safetensors")} == before
+
+
+def test_what_it_suggests_next_works(made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    ask, app, train = (shlex.split(command)[1:] for command in next_commands(made))
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([*ask, "--max-new-tokens", "2"])
+    served = []
+    monkeypatch.setattr("spatialreasoner.app.serve.serve", served.append)  # it would serve for ever
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(app)
+    assert served[0].models == (str(made / "fdpo"),)
+    assert Path(served[0].runs[0]) == made
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([*train, "max_steps=1"])
+    assert (made / "fdpo-bolder" / "model.safetensors").is_file()

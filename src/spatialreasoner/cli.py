@@ -74,11 +74,11 @@ def demo(
         typer.Option(help="An RGB-D folder of a real photo; give it once a folder.", show_default="../shared/data/rgbd/*"),
     ] = None,
 ) -> None:
-    """Run the whole pipeline on the embedded default: synthetic scenes and real photos in, a report out."""
+    """Run the whole method on the embedded model: search, SFT, fDPO against DPO, and a report with every answer."""
     from spatialreasoner import demo as pipeline
 
     report = pipeline.run(pipeline.DemoConfig(seed=seed, photos=None if photos is None else tuple(map(str, photos))), out)
-    typer.echo(f"The report is at {report}")
+    typer.echo("\n".join((f"The report is at {report}. Go on with:", *pipeline.next_commands(out))))
 
 
 @scenes_app.command("synthetic")

@@ -1,30 +1,39 @@
-"""The whole pipeline on the embedded default, stage by stage: read `run` aloud and you know the system.
+"""The whole method on the model that ships with the package: read `run` aloud and you know the system.
 
 Every stage is the one behind the command of its name, with its files in a folder of its own, and goes on where it was when
-the demo is started again. The model is small and starts from nothing, so its answers are poor; what the demo shows is the way.
+the demo is started again.
 """
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatialreasoner import stages
+from PIL import Image
+
+from spatialreasoner import records, stages
+from spatialreasoner.app import terminal
 from spatialreasoner.evaluation.report import write_report
 from spatialreasoner.evaluation.score import run_score
 from spatialreasoner.models.named import WritingConfig
 from spatialreasoner.pairs import PairsConfig
 from spatialreasoner.progress import stage
-from spatialreasoner.records import write_config
 from spatialreasoner.scene import rgbd, synthetic
+from spatialreasoner.scene.files import scene_index
+from spatialreasoner.scene.masks import decode
 from spatialreasoner.scene.questions import QuestionsConfig, write_questions
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 from spatialreasoner.training.run import Kind, train
+from spatialreasoner.types import Question
 
-TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual", "scripted:vague", "scripted:hasty")
+TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
 PHOTOS = Path("../shared/data/rgbd")
 """Where real photos are looked for when none are named."""
+
+PREFERENCE = ("learning_rate=2e-5", "nll_weight=1")
+"""Gentle: a model that knows its task forgets it at higher rates, and the likelihood of chosen answers would sink."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,49 +42,51 @@ class DemoConfig:
 
     Attributes:
         seed: Seed of everything.
+        base: The model that it starts from, one with region tokens.
         scenes: Synthetic scenes to learn from.
         per_scene: Questions a scene.
         test_scenes: Synthetic scenes that no training stage sees.
         photos: RGB-D folders of real photos; None takes those in `../shared/data/rgbd`, if any.
-        epochs: Passes of SFT over its rows.
+        max_new_tokens: Longest answer of the model.
     """
 
     seed: int = 0
-    scenes: int = 100
-    per_scene: int = 5
-    test_scenes: int = 24
+    base: str = "nano"
+    scenes: int = 80
+    per_scene: int = 6
+    test_scenes: int = 60
     photos: tuple[str, ...] | None = None
-    epochs: int = 6
+    max_new_tokens: int = 400
 
 
 def run(config: DemoConfig, out: Path) -> Path:
     """Run every stage; returns the path of the report.
 
     Raises:
-        InputError: If a photo's folder is unusable.
+        InputError: If a photo's folder is unusable, or the base model is not there.
         WorkError: If a stage fails; the same command goes on with it.
     """
-    write_config(out, "demo", config, name="demo.json")
-    questions = [_synthetic(config, "train", config.scenes, config.seed, out)]
-    questions += _photos(config, out)
+    records.write_config(out, "demo", config, name="demo.json")
     unseen = _synthetic(config, "test", config.test_scenes, config.seed + 1, out)
+    _first_look(config, unseen, out)
+    questions = [_synthetic(config, "train", config.scenes, config.seed, out), *_photos(config, out)]
 
-    search = RunConfig(search=SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(TEACHERS)))
+    models = (*TEACHERS, config.base)
+    search = RunConfig(search=SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(models)))
     searches = [path.parent / "search" for path in questions]
     for path, folder in zip(questions, searches, strict=True):
-        stages.search(path, TEACHERS, folder, search, scenes=None, writing=WritingConfig())
-    stages.pairs(searches, out / "pairs", PairsConfig(seed=config.seed), scenes=None)
+        stages.search(path, models, folder, search, scenes=None, writing=_writing(config, temperature=0.9), concurrency=64)
+    stages.pairs(searches, out / "pairs", PairsConfig(seed=config.seed, regions="tokens"), scenes=None)
 
-    settings = (f"seed={config.seed}", "batch_size=16", "accumulation=1")
+    settings = (f"seed={config.seed}", "accumulation=1")
     sft, pairs = out / "pairs" / "sft.jsonl", out / "pairs" / "pairs.jsonl"
-    shape = ("tiny_width=128", "tiny_layers=3", "learning_rate=2e-3", f"epochs={config.epochs}")
-    _train("sft", "tiny", sft, out, *settings, *shape)
+    _train("sft", config.base, sft, out, *settings, "batch_size=16", "learning_rate=1e-4")
     for kind in ("dpo", "fdpo"):
-        _train(kind, str(out / "sft"), pairs, out, *settings, "batch_size=8", "learning_rate=2e-5", "nll_weight=1")
+        _train(kind, str(out / "sft"), pairs, out, *settings, "batch_size=8", *PREFERENCE)
 
-    for model, name in ((TEACHERS[0], "teacher"), *((str(out / kind), kind) for kind in ("sft", "dpo", "fdpo"))):
+    for model, name in ((config.base, "base"), *((str(out / kind), kind) for kind in ("sft", "dpo", "fdpo"))):
         predictions = out / "test" / f"predictions-{name}.jsonl"
-        writing = WritingConfig(max_new_tokens=320, batch_size=32)
+        writing = _writing(config, temperature=0.0)
         stages.generate(unseen, model, predictions, scenes=None, seed=config.seed, regions="own", writing=writing)
         run_score(predictions, out / "test" / f"score-{name}.json", seed=config.seed)
 
@@ -85,12 +96,58 @@ def run(config: DemoConfig, out: Path) -> Path:
     return report
 
 
+def next_commands(out: Path) -> list[str]:
+    """What to try on what the demo made: three commands that work."""
+    question = _first_question(out / "test" / "questions.jsonl")
+    picture = scene_index(out / "test" / "scenes")[question.scene_id].image
+    masks = [argument for path in _mask_paths(out, question) for argument in ("--region", str(path))]
+    commands = (
+        ("ask", picture, question.text, *masks, "--model", out / "fdpo"),
+        ("app", "--model", out / "fdpo", "--runs", out),
+        ("train", "fdpo", "--model", out / "sft", "--data", out / "pairs" / "pairs.jsonl", "--out", out / "fdpo-bolder",
+         "alpha=0.6", *PREFERENCE),
+    )  # fmt: skip
+    return [shlex.join(map(str, ("spatialreasoner", *command))) for command in commands]
+
+
+def _writing(config: DemoConfig, *, temperature: float) -> WritingConfig:
+    return WritingConfig(temperature=temperature, max_new_tokens=config.max_new_tokens, batch_size=64)
+
+
 def _synthetic(config: DemoConfig, name: str, count: int, seed: int, out: Path) -> Path:
     """Make synthetic scenes and ask about them; returns the questions file."""
     scenes = synthetic.SyntheticConfig(count=count, seed=seed)
     with stage(f"render {count} scenes to {name}", count) as advance:
         synthetic.write_scenes(scenes, out / name / "scenes", progress=advance)
     return _ask(out / name, config.per_scene, config.seed)
+
+
+def _first_look(config: DemoConfig, questions: Path, out: Path) -> None:
+    """Let the base model answer one question, for people to see what all this is about."""
+    question = _first_question(questions)
+    scene = scene_index(out / "test" / "scenes")[question.scene_id]
+    masks = _mask_paths(out, question)
+    masks[0].parent.mkdir(parents=True, exist_ok=True)
+    for path, region_id in zip(masks, question.region_ids, strict=True):
+        Image.fromarray(decode(scene.region(region_id).mask)).save(path)
+    marked = masks[0].with_name("marked.png")
+    terminal.ask(
+        terminal.AskConfig(
+            image=scene.image, question=question.text, regions=tuple(map(str, masks)), model=config.base,
+            save_marked=str(marked), max_new_tokens=config.max_new_tokens,
+        ),
+        heading=f"{question.text}  ({marked}; true: {question.answer})",
+    )  # fmt: skip
+
+
+def _first_question(questions: Path) -> Question:
+    """The first question about two regions."""
+    found = records.read_jsonl(questions, Question)
+    return next(question for question in found if len(question.region_ids) == 2)
+
+
+def _mask_paths(out: Path, question: Question) -> list[Path]:
+    return [out / "look" / f"region{number}.png" for number in range(1, len(question.region_ids) + 1)]
 
 
 def _photos(config: DemoConfig, out: Path) -> list[Path]:

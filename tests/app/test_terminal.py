@@ -8,7 +8,7 @@ from PIL import Image
 from rich.console import Console
 
 from spatialreasoner.app import terminal
-from spatialreasoner.app.terminal import AskConfig, ask, read_regions
+from spatialreasoner.app.terminal import AskConfig, ask, caution_about, read_regions
 from spatialreasoner.errors import ConfigError, InputError, MissingFileError, SceneError, WorkError
 from spatialreasoner.types import Prompt
 
@@ -82,3 +82,22 @@ def test_the_marked_picture_is_written(picture, tmp_path):
 
 def test_regions_are_called_by_their_number():
     assert [region.id for region in read_regions(["1,2,9,9", "1,2 9,9 9,20"], (40, 60))] == ["region1", "region2"]
+
+
+def test_on_other_pictures_than_rooms_the_nano_says_what_it_was_trained_on():
+    policy = Slow(ANSWER)
+    assert caution_about(policy, "photo.jpg") is None
+    policy.model_type = "spatialreasoner_nano"
+    for picture in ("photo.jpg", "basement/image.png", "synthetic-1-000002-copy.png"):
+        assert "trained on synthetic rooms alone" in (caution_about(policy, picture) or "")
+    assert caution_about(policy, "scenes/images/synthetic-2199023255552-000017.png") is None
+
+
+def test_pictures_of_synthetic_scenes_are_called_as_it_expects(tmp_path):
+    from spatialreasoner.scene import synthetic
+
+    synthetic.write_scenes(synthetic.SyntheticConfig(count=1, seed=3), tmp_path)
+    policy = Slow(ANSWER)
+    policy.model_type = "spatialreasoner_nano"
+    (picture,) = (tmp_path / "images").glob("*.png")
+    assert caution_about(policy, str(picture)) is None

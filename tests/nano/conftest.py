@@ -1,9 +1,14 @@
 """A nano that has learned nothing, and pictures for it."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from spatialreasoner.nano import NanoForConditionalGeneration, NanoProcessor
@@ -12,6 +17,8 @@ from spatialreasoner.scene.carry import attach
 from spatialreasoner.scene.masks import encode
 from spatialreasoner.types import Region
 
+torch.set_num_threads(1)  # tensors are tiny: threads would only wait for each other
+
 TEXTS = ["How far apart are <region1> and <region2>?", "<region1> is 0.57 m wide.", "It is 12.30 inches tall, or 1.02 feet."]
 
 
@@ -19,6 +26,15 @@ TEXTS = ["How far apart are <region1> and <region2>?", "<region1> is 0.57 m wide
 def nano() -> tuple[NanoForConditionalGeneration, NanoProcessor]:
     model, processor = build(TEXTS)
     return model.eval(), processor
+
+
+@pytest.fixture(scope="session")
+def folder(nano: tuple[NanoForConditionalGeneration, NanoProcessor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The nano as it is loaded by path."""
+    made = tmp_path_factory.mktemp("nano")
+    for part in nano:
+        part.save_pretrained(made)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,19 @@ def test_a_row_without_a_picture_knows_no_regions_of_the_row_before(nano, pictur
     assert torch.equal(written[1, -4:], alone[0, -4:])
 
 
+def test_questions_about_one_picture_look_at_it_once(nano, picture):
+    images = [[picture(1)], [picture(1, boxes=((5, 5, 20, 20),))], [picture(2)], [picture(1)]]
+    batch = nano[1](images=images, text=[QUESTION] * 4, padding=True)
+    seen = []
+    hook = nano[0].model.vision_tower.register_forward_pre_hook(lambda _module, given: seen.append(len(given[0])))
+    with torch.no_grad():
+        once = nano[0](**batch).logits
+    every = nano[0](**batch).logits
+    hook.remove()
+    assert seen == [3, 4]
+    torch.testing.assert_close(once, every.detach(), atol=1e-5, rtol=1e-4)
+
+
 def test_two_pictures_in_one_row_have_regions_of_their_own(nano, picture):
     first, second = picture(1), picture(2)
     text = f"{IMAGE}<region1>{IMAGE}<region1>"
@@ -108,4 +121,15 @@ def test_what_is_generated_is_what_a_plain_forward_pass_predicts(nano, picture):
         logits = nano[0](
             input_ids=written, attention_mask=mask, pixel_values=batch["pixel_values"], region_masks=batch["region_masks"]
         ).logits
+    logits[..., nano[0].generation_config.suppress_tokens] = -torch.inf
     assert torch.equal(logits[:, start - 1 : -1].argmax(-1), written[:, start:])
+
+
+def test_no_number_is_written_with_a_zero_in_front(nano, picture):
+    tokenizer = nano[1].tokenizer
+    left_out = [tokenizer.decode([index]) for index in nano[0].generation_config.suppress_tokens]
+    assert left_out == [f"0{digit}" for digit in range(10)]
+    batch = nano[1](images=[picture()], text=[QUESTION])
+    only = lambda *_: [*nano[0].generation_config.suppress_tokens, 5]  # noqa: E731
+    written = nano[0].generate(**batch, max_new_tokens=3, prefix_allowed_tokens_fn=only)
+    assert set(written[0, -3:].tolist()) == {5}

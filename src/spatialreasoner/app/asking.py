@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from spatialreasoner.errors import InputError
-from spatialreasoner.rewards.combine import Graded, grade
-from spatialreasoner.scene import wording
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.scene.questions import relation_of
 from spatialreasoner.types import CATEGORIES, GROUPS, QUANTITY_OF, Category, Prompt, Question, Region, Scene
+
+if TYPE_CHECKING:  # measuring and rewards take a second to import, which `ask` in a terminal does not need
+    from spatialreasoner.rewards.combine import Graded
+    from spatialreasoner.scene.measure import Measured
 
 MAX_QUESTION = 500
 """Characters of a question."""
@@ -44,6 +45,9 @@ def kind_text(kind: str) -> str:
     >>> kind_text("left/right"), kind_text("width")
     ('Is <region1> to the left of <region2>?', 'How wide is <region1>?')
     """
+    from spatialreasoner.scene import wording
+    from spatialreasoner.scene.questions import relation_of
+
     category = KINDS[kind]
     relation = relation_of(category)
     names = {"a": "<region1>", "b": "<region2>"}
@@ -119,12 +123,16 @@ def check(scene: Scene, asked: Asked, text: str) -> Graded | None:
     """
     if scene.depth is None or not asked.numbers:
         return None
+    from spatialreasoner.rewards.combine import grade
+
     measured, question = reference(scene, asked)
     return grade(measured, question, text)
 
 
 def reference(scene: Scene, asked: Asked) -> tuple[Measured, Question]:
     """The scene with the asked regions among its own, and the question with its measured answer, where it can be told."""
+    from spatialreasoner.scene.measure import Measured
+
     measured = Measured(with_regions(scene, asked.prompt.regions))
     question = Question(
         id="asked",
@@ -144,6 +152,8 @@ def with_regions(scene: Scene, regions: Sequence[Region]) -> Scene:
 
 
 def _answered(measured: Measured, question: Question) -> Question:
+    from spatialreasoner.scene.questions import relation_of
+
     relation = relation_of(question.category)
     if relation is None:
         quantity = QUANTITY_OF[question.category]

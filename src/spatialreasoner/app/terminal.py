@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 STYLES = {"description": "blue", "reasoning": "yellow", "conclusion": "bold green"}
 """How segments are coloured, as on the page."""
+
+_OF_ROOMS = "spatialreasoner_nano"
+"""The type of models that were trained on synthetic rooms alone."""
+
+_ROOM = re.compile(r"synthetic-\d{1,20}-\d{6}")
+"""How pictures of `spatialreasoner scenes synthetic` are called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +58,13 @@ class AskConfig:
     key_variable: str = "OPENAI_API_KEY"
 
 
-def ask(config: AskConfig, *, console: Console | None = None) -> str:
+def ask(config: AskConfig, *, heading: str = "", console: Console | None = None) -> str:
     """Answer in the terminal, segment by segment; returns the whole answer.
+
+    Args:
+        config: What is asked, and of whom.
+        heading: A line above the answer; none if empty.
+        console: The terminal; by default standard output.
 
     Raises:
         InputError: If the picture, a region, the question or the model's name is wrong.
@@ -75,7 +87,22 @@ def ask(config: AskConfig, *, console: Console | None = None) -> str:
         _save(picture, shown, Path(config.save_marked))
     writing = WritingConfig(max_new_tokens=config.max_new_tokens, key_variable=config.key_variable)
     policy = named_policy(config.model, {}, writing)
-    return asyncio.run(_follow(policy, prompt, Console() if console is None else console))
+    console = Console() if console is None else console
+    if heading:
+        console.print(_plain(heading, "bold"), soft_wrap=True)
+    if caution := caution_about(policy, config.image):
+        console.print(caution, style="yellow", soft_wrap=True)
+    return asyncio.run(_follow(policy, prompt, console))
+
+
+def caution_about(policy: Policy, image: str) -> str | None:
+    """What to tell of a model that may be out of its depth with a picture: any but a synthetic room, for the nano."""
+    if getattr(policy, "model_type", None) != _OF_ROOMS or _ROOM.fullmatch(Path(image).stem):
+        return None
+    return (
+        f"{policy.name} was trained on synthetic rooms alone, and this picture is none that it knows of: expect the form of an "
+        "answer, not the truth"
+    )
 
 
 def read_regions(texts: Sequence[str], size: tuple[int, int]) -> list[Region]:

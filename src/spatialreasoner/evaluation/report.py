@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from spatialreasoner import __version__, records
 from spatialreasoner.errors import InputError
 from spatialreasoner.evaluation import charts, examples, summaries, tables
+from spatialreasoner.evaluation.changes import changes
 from spatialreasoner.evaluation.pictures import Picture, marked
 from spatialreasoner.evaluation.predictions import Prediction
 from spatialreasoner.evaluation.published import published
@@ -84,6 +85,7 @@ def render(runs: Runs, title: str) -> str:
         "forest": _forest(scored) if scored else None,
         "steps": scored.steps() if scored else [],
         "scatters": _scatters(scored) if scored else [],
+        "changes": changes(scored, pictures.of) if scored else [],
         "errors": _worst(scored, pictures) if scored else [],
         "training": _training_charts(runs),
         "examples": examples.build(runs, pictures.of, policies),

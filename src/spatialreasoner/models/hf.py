@@ -19,7 +19,6 @@ from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProc
 
 from spatialreasoner.errors import EndpointError
 from spatialreasoner.models.loading import NANO, load, source_of
-from spatialreasoner.scene import marks
 from spatialreasoner.scene.carry import attach
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.types import Completion, Prompt
@@ -87,6 +86,11 @@ class HfPolicy:
         weights = hashlib.sha256(b"".join(map(_file_digest, files))).hexdigest() if files else commit
         dtype = str(self._model.dtype).removeprefix("torch.")
         return f"{self.name} {weights} {dtype} temperature {self.temperature} at most {self.max_new_tokens} tokens"
+
+    @property
+    def model_type(self) -> str:
+        """The model's family, as transformers calls it."""
+        return self._model.config.model_type
 
     @property
     def region_tokens(self) -> bool:
@@ -192,7 +196,12 @@ class HfPolicy:
     def _picture(self, prompt: Prompt) -> Image | None:
         if not prompt.image:
             return None
-        return (attach if self.region_tokens else marks.draw)(read_image(prompt.image), prompt.regions)
+        picture = read_image(prompt.image)
+        if self.region_tokens:
+            return attach(picture, prompt.regions)
+        from spatialreasoner.scene.marks import draw
+
+        return draw(picture, prompt.regions)
 
     def _text(self, prompt: Prompt) -> str:
         picture = [{"type": "image"}] if prompt.image else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,12 +69,10 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
     from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
-    from spatialreasoner import nano  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
-    from spatialreasoner.models import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
-
     logging.disable_progress_bar()
     if Path(source).is_dir():
         refuse_pickles(source)
+    _know_classes(source)
     dtype = precision if precision == "auto" else getattr(torch, precision)
     try:
         processor = load_processor(source)
@@ -83,3 +82,15 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"cannot load a vision-language model from {str(source)!r}: {error}") from error
     return model, processor
+
+
+def _know_classes(source: str | Path) -> None:
+    """Register this package's classes; for the nano, which people wait for, its own alone."""
+    from spatialreasoner.nano import NanoConfig
+
+    try:
+        kind = json.loads((Path(source) / "config.json").read_text("utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        kind = None  # a repository; or what transformers will complain about
+    if kind != NanoConfig.model_type:
+        from spatialreasoner.models import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401

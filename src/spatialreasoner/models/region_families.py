@@ -22,9 +22,6 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 from transformers import (
-    AutoConfig,
-    AutoModelForImageTextToText,
-    AutoProcessor,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaModel,
@@ -40,6 +37,7 @@ from transformers.image_utils import make_flat_list_of_images
 from spatialreasoner.errors import ConfigError, SceneError
 from spatialreasoner.models.region_encoder import RegionEncoder
 from spatialreasoner.region_tokens import latest_picture, place_regions, region_numbers
+from spatialreasoner.registration import register
 from spatialreasoner.scene.carry import attached
 
 if TYPE_CHECKING:
@@ -327,6 +325,4 @@ FAMILIES: dict[str, tuple[type[Any], type[Any], type[Any], type[Any]]] = {
 """By the model type that is extended: its configuration, model, model with a head, and processor."""
 
 for _config, _, _model, _processor in FAMILIES.values():
-    AutoConfig.register(_config.model_type, _config, exist_ok=True)
-    AutoModelForImageTextToText.register(_config, _model, exist_ok=True)
-    AutoProcessor.register(_config, _processor, exist_ok=True)
+    register(_config, _model, _processor)

@@ -5,17 +5,16 @@ Importing this package registers its classes with the Auto classes of transforme
 
 from pathlib import Path
 
-from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModel
 
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration, NanoModel
 from spatialreasoner.nano.processing import NanoProcessor
+from spatialreasoner.registration import register
 
 WEIGHTS = Path(__file__).parent / "weights"
 
-AutoConfig.register(NanoConfig.model_type, NanoConfig, exist_ok=True)
+register(NanoConfig, NanoForConditionalGeneration, NanoProcessor)
 AutoModel.register(NanoConfig, NanoModel, exist_ok=True)
-AutoModelForImageTextToText.register(NanoConfig, NanoForConditionalGeneration, exist_ok=True)
-AutoProcessor.register(NanoConfig, NanoProcessor, exist_ok=True)
 
 __all__ = ["WEIGHTS", "NanoConfig", "NanoForConditionalGeneration", "NanoModel", "NanoProcessor"]

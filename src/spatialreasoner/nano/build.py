@@ -18,6 +18,7 @@ from spatialreasoner.nano.processing import (
     leading_numbers,
     region_name,
     train_tokenizer,
+    zero_led,
 )
 from spatialreasoner.nano.vision import EMBEDDING, waves
 
@@ -65,6 +66,7 @@ def build(texts: Iterable[str], *, seed: int = 0) -> tuple[NanoForConditionalGen
         _order_numbers(model, leading_numbers(ids))
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = pad
+    model.generation_config.suppress_tokens = zero_led(ids)
     return model, processor
 
 

@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from transformers import AutoModel, GenerationMixin, PreTrainedModel
-from transformers.cache_utils import Cache
+from transformers.cache_utils import Cache, DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
+from spatialreasoner.nano.cache import with_room
 from spatialreasoner.nano.configuration import NanoConfig
-from spatialreasoner.nano.vision import Quiet, RegionEncoder, Regions, RegionTokens, VisionTower
+from spatialreasoner.nano.vision import Quiet, RegionEncoder, Regions, RegionTokens, Seen, VisionTower
 from spatialreasoner.region_tokens import latest_picture, place_regions, region_numbers
 
 
@@ -82,8 +83,12 @@ class NanoModel(NanoPreTrainedModel):
     def look(
         self, pixel_values: Float[Tensor, "images 3 height width"], region_masks: UInt8[Tensor, "images regions height width"]
     ) -> tuple[Float[Tensor, "images tokens width"], Regions]:
-        """See pictures, and regions on them."""
-        seen = self.vision_tower(pixel_values.to(self.dtype))
+        """See pictures, and regions on them; a picture that comes several times in a row is seen once, where nothing trains."""
+        if torch.is_grad_enabled():
+            seen = self.vision_tower(pixel_values.to(self.dtype))
+        else:
+            distinct, places = torch.unique_consecutive(pixel_values, dim=0, return_inverse=True)
+            seen = Seen(*(part[places] for part in self.vision_tower(distinct.to(self.dtype))))
         return seen.tokens, self.vision_regions(seen, region_masks)
 
     def tell(
@@ -279,6 +284,17 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
             for name in ("pixel_values", "region_masks"):
                 inputs.pop(name, None)
         return inputs
+
+    def _prepare_cache_for_generation(
+        self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        parent: Any = super()
+        given = model_kwargs.get("past_key_values")
+        prepared = parent._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
+        cache = model_kwargs.get("past_key_values")
+        if given is None and type(cache) is DynamicCache:
+            with_room(cache)
+        return prepared
 
     def _update_model_kwargs_for_generation(
         self, outputs: NanoOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any

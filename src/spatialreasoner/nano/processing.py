@@ -104,6 +104,18 @@ def leading_numbers(vocabulary: Mapping[str, int]) -> dict[int, float]:
     return dict(sorted(found.items()))
 
 
+def zero_led(vocabulary: Mapping[str, int]) -> list[int]:
+    """The tokens `00` to `09`, which no number starts with.
+
+    By value `02` is as near to 2.0 as can be, and the targets of numbers are spread over what is near: so a nano takes the
+    one for the other, unless `generate` leaves these out.
+
+    >>> zero_led({"02": 5, "20": 6, "0.2": 7})
+    [5]
+    """
+    return sorted(index for token, index in vocabulary.items() if re.fullmatch(r"0\d", token))
+
+
 def _between(text: str, names: Sequence[str]) -> list[str]:
     """The text without the names that are tokens of their own."""
     for name in names:

@@ -1,0 +1,76 @@
+"""A cache with room gives what a plain one gives."""
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from spatialreasoner.nano.cache import ROOM, RoomyLayer, with_room
+
+
+def both(*changes):
+    """Keys and values of a plain and of a roomy layer after the same changes: numbers of columns to add, or functions."""
+    layers = DynamicLayer(), RoomyLayer()
+    for seed, change in enumerate(changes):
+        for layer in layers:
+            if callable(change):
+                change(layer)
+            else:
+                rows = layer.keys.shape[0] if layer.is_initialized else 3
+                torch.manual_seed(seed)
+                found = layer.update(torch.randn(rows, 2, change, 4), torch.randn(rows, 2, change, 4))
+                assert found[0] is layer.keys
+                assert found[1] is layer.values
+    return layers
+
+
+def assert_equal(plain, roomy):
+    assert torch.equal(plain.keys, roomy.keys)
+    assert torch.equal(plain.values, roomy.values)
+    assert plain.get_seq_length() == roomy.get_seq_length()
+
+
+def test_columns_are_added_in_place_until_the_room_is_full():
+    plain, roomy = both(5, 1, 1)
+    first = roomy.keys.data_ptr()
+    assert_equal(plain, roomy)
+    assert roomy.keys[0, 0, 0].data_ptr() == first
+    plain, roomy = both(ROOM - 1, 1, 1, 2 * ROOM, 1)
+    assert_equal(plain, roomy)
+
+
+def test_a_step_copies_nothing():
+    layer = RoomyLayer()
+    layer.update(torch.ones(1, 1, 3, 2), torch.ones(1, 1, 3, 2))
+    before = layer.keys
+    layer.update(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2))
+    assert layer.keys.data_ptr() == before.data_ptr()
+    assert torch.equal(layer.keys[..., :3, :], before)
+
+
+def test_rows_may_be_repeated_chosen_and_cropped_between_steps():
+    rows = torch.tensor([2, 0])
+    for change in (
+        lambda layer: layer.batch_select_indices(rows),
+        lambda layer: layer.batch_repeat_interleave(2),
+        lambda layer: layer.crop(-2),
+        lambda layer: layer.reset(),
+    ):
+        assert_equal(*both(4, change, 1, 1))
+
+
+def test_layers_of_other_kinds_stay():
+    class Other(DynamicLayer):
+        pass
+
+    cache = DynamicCache()
+    cache.layers = [DynamicLayer(), Other()]
+    assert [type(layer) for layer in with_room(cache).layers] == [RoomyLayer, Other]
+
+
+def test_generation_takes_room_unless_it_is_given_a_cache(nano):
+    asked = nano[1](text=["<|user|>Why?<|end|><|assistant|>"])
+    options = {"max_new_tokens": 3, "return_dict_in_generate": True, "pad_token_id": 0}
+    cache = nano[0].generate(**asked, **options).past_key_values
+    assert {type(layer) for layer in cache.layers} == {RoomyLayer}
+    own = DynamicCache()
+    assert nano[0].generate(**asked, **options, past_key_values=own).past_key_values is own
+    assert {type(layer) for layer in own.layers} == {DynamicLayer}

@@ -1,0 +1,56 @@
+"""The weights that ship with the package."""
+
+import asyncio
+from random import Random
+
+import pytest
+
+from spatialreasoner import responses
+from spatialreasoner.evaluation.answers import judge
+from spatialreasoner.models.hf import HfPolicy
+from spatialreasoner.nano import WEIGHTS
+from spatialreasoner.scene import synthetic
+from spatialreasoner.scene.files import scene_index
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.scene.questions import ask, prompt
+
+pytestmark = pytest.mark.skipif(
+    not (WEIGHTS / "model.safetensors").is_file(),
+    reason="the nano's weights are not here; `python -m spatialreasoner.nano.pretraining` makes them",
+)
+
+ROOMS = 2**42
+"""A set that neither pretraining nor the study draws from."""
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """Unseen rooms, and questions about them."""
+    folder = tmp_path_factory.mktemp("scenes")
+    synthetic.write_scenes(synthetic.SyntheticConfig(count=6, seed=ROOMS), folder)
+    scenes = scene_index(folder)
+    return [(question, scene) for scene in scenes.values() for question in ask(Measured(scene), Random(0), 6)]
+
+
+def test_they_are_small_and_told_about():
+    files = {path.name: path.stat().st_size for path in WEIGHTS.iterdir()}
+    assert files["model.safetensors"] <= 12_000_000
+    assert {"README.md", "config.json", "generation_config.json", "tokenizer.json"} <= files.keys()
+    assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl"))]
+
+
+def test_they_answer_in_the_form_and_mostly_right(asked):
+    policy = HfPolicy("nano", temperature=0, max_new_tokens=400, batch_size=64)
+    assert policy.name == "nano"
+
+    async def answer():
+        return await asyncio.gather(*(policy.complete(prompt(*each), n=1, seed=0) for each in asked))
+
+    texts = [completions[0].text for completions in asyncio.run(answer())]
+    right = {True: 0, False: 0}
+    for (question, _), text in zip(asked, texts, strict=True):
+        assert responses.parse(text).answer
+        right[question.qualitative] += bool(judge(question.category, question.text, question.answer, text).success)
+    counts = {kind: sum(question.qualitative == kind for question, _ in asked) for kind in right}
+    assert right[True] >= 0.6 * counts[True]  # chance is a half
+    assert right[False] >= 0.25 * counts[False]  # chance is less than a tenth
