@@ -18,7 +18,7 @@ from spatialreasoner import pairs as pairing
 from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, RecordError, WorkError
 from spatialreasoner.evaluation.answers import judge
-from spatialreasoner.evaluation.generate import run_generate
+from spatialreasoner.evaluation.generate import LIMITS, run_generate
 from spatialreasoner.evaluation.showing import Showing
 from spatialreasoner.models.named import WritingConfig, limits_of, named_policy
 from spatialreasoner.progress import stage
@@ -388,5 +388,8 @@ def generate(
     """
     asked = read(questions, scenes)
     policy = named_policy(model, asked.scenes, writing)
+    limits = replace(LIMITS, concurrency=max(LIMITS.concurrency, writing.batch_size))  # fewer calls would fill no batch
     with stage(f"answer {len(asked.questions)} questions with {model}", len(asked.questions)) as advance:
-        return run_generate(asked.questions, asked.scenes, policy, out, seed=seed, regions=regions, progress=advance)
+        return run_generate(
+            asked.questions, asked.scenes, policy, out, seed=seed, regions=regions, limits=limits, progress=advance
+        )
