@@ -22,11 +22,11 @@ from reliability.trial import Outcome, attempt
 def main() -> int:
     """Try all of them; 1 where something came that was not expected."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--group", choices=sorted(GROUPS), help="one group alone")
+    parser.add_argument("--group", choices=sorted(GROUPS), action="append", help="one group alone; may be given again")
     parser.add_argument("--verbose", action="store_true", help="tell every outcome")
     options = parser.parse_args()
     outcomes: list[Outcome] = []
-    for name in [options.group] if options.group else GROUPS:
+    for name in options.group or GROUPS:
         outcomes += try_group(name, verbose=options.verbose)
     show(outcomes)
     return int(any(outcome.surprise for outcome in outcomes))

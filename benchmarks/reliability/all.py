@@ -2,7 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from reliability import depths, folders, masks, pictures, scenes
+from reliability import (
+    datasets,
+    depths,
+    folders,
+    journals,
+    judges,
+    lines,
+    masks,
+    models,
+    pictures,
+    scenes,
+    settings,
+    texts,
+    visitors,
+)
 from reliability.trial import Case
 
 GROUPS: Mapping[str, Callable[[], Iterator[Case]]] = {
@@ -11,4 +25,12 @@ GROUPS: Mapping[str, Callable[[], Iterator[Case]]] = {
     "scenes": scenes.cases,
     "RGB-D folders": folders.cases,
     "depth": depths.cases,
+    "JSON lines": lines.cases,
+    "answers": texts.cases,
+    "judges": judges.cases,
+    "journals": journals.cases,
+    "settings": settings.cases,
+    "data sets": datasets.cases,
+    "visitors": visitors.cases,
+    "models": models.cases,
 }

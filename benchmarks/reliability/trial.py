@@ -15,10 +15,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from spatialreasoner.cli import main
+import typer
+
+from spatialreasoner import cli
 from spatialreasoner.errors import InputError, SpatialReasonerError, WorkError
 
 SECONDS = 8.0
@@ -99,9 +103,9 @@ def command(*arguments: object) -> Act:
 
     def act() -> str:
         out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
+        with redirect_stdout(out), redirect_stderr(err), patch.object(cli, "app", _built()):
             try:
-                main([str(argument) for argument in arguments])
+                cli.main([str(argument) for argument in arguments])
             except SystemExit as end:
                 code = int(end.code or 0)
         if code:
@@ -109,6 +113,12 @@ def command(*arguments: object) -> Act:
         return out.getvalue()
 
     return act
+
+
+@cache
+def _built() -> Any:
+    """The command line's own parser, built once and not for each of a thousand commands."""
+    return typer.main.get_command(cli.app)
 
 
 def attempt(case: Case, folder: Path) -> Outcome:

@@ -21,6 +21,7 @@ from spatialreasoner.scene.carry import attach, png_info
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.scene.marks import draw
 from spatialreasoner.types import PreferencePair, Question, RewardBreakdown, Scene, Trajectory
+from spatialreasoner.unfinished import hold
 
 Scorer = Callable[[Question, str], RewardBreakdown]
 
@@ -193,25 +194,27 @@ def write_pairs(
         RecordError: If a trajectory answers an unknown question, or no pair comes out at all.
         WorkError: If the output cannot be written.
     """
-    sft, pairs, seen = list[dict[str, Any]](), list[dict[str, Any]](), 0
-    with records.writing(out / "images"):
-        for question, pick, found in make(questions, _known(trajectories, questions), score, config):
-            seen += 1
+    made = list[tuple[Question, Trajectory | None, list[PreferencePair]]]()
+    for each in make(questions, _known(trajectories, questions), score, config):  # all is read before anything is written
+        made.append(each)
+        progress(len(made))
+    if not any(found for _, _, found in made):
+        raise RecordError(
+            f"no pair came out of {len(made)} questions: no two candidates differ by {config.min_gap} in total reward; "
+            "search with more policies, or lower min_gap"
+        )
+    sft, pairs = list[dict[str, Any]](), list[dict[str, Any]]()
+    with records.writing(out / "images"), hold(out / ".lock", out):
+        for question, pick, found in made:
             if pick is not None or found:
                 shown = _shown(question, scenes[question.scene_id], config, out)
                 sft += [_sft_row(question, pick, shown)] if pick else []
                 pairs += [_pair_row(question, pair, shown) for pair in found]
-            progress(seen)
-    if not pairs:
-        raise RecordError(
-            f"no pair came out of {seen} questions: no two candidates differ by {config.min_gap} in total reward; "
-            "search with more policies, or lower min_gap"
-        )
-    records.write_jsonl(out / "sft.jsonl", sft)
-    records.write_jsonl(out / "pairs.jsonl", pairs)
-    summary = _summarise(seen, sft, pairs)
-    records.write_json(out / "summary.json", summary)
-    records.write_config(out, "pairs", config)
+        records.write_jsonl(out / "sft.jsonl", sft)
+        records.write_jsonl(out / "pairs.jsonl", pairs)
+        summary = _summarise(len(made), sft, pairs)
+        records.write_json(out / "summary.json", summary)
+        records.write_config(out, "pairs", config)
     return summary
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from glob import escape
 from pathlib import Path
 from typing import IO
@@ -25,10 +25,12 @@ def hold(lock: Path, work: Path) -> Generator[None]:
     Raises:
         WorkError: If another process holds it.
     """
-    with closing(sqlite3.connect(lock, timeout=0, isolation_level=None, check_same_thread=False)) as connection:
+    with ExitStack() as opened:
         try:
+            connection = sqlite3.connect(lock, timeout=0, isolation_level=None, check_same_thread=False)
+            opened.enter_context(closing(connection))
             connection.execute("BEGIN EXCLUSIVE")  # SQLite has locks on every system, and they end with their process
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if error.sqlite_errorname != "SQLITE_BUSY":
                 raise WorkError(f"cannot lock {lock}: {error}; check the folder and the disk's free space") from error
             raise WorkError(f"another process works in {work}; wait for it to end, or write somewhere else") from error

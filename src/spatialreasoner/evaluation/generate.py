@@ -94,9 +94,9 @@ class _Answering:
     async def answer(self) -> list[str]:
         """The answers, in the order of the questions."""
         waiting = iter(self._questions)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(2 * self._endpoint.limits.concurrency, len(self._questions))):
-                group.create_task(self._worker(waiting))
+        workers = min(2 * self._endpoint.limits.concurrency, len(self._questions))
+        # not a task group: a journal that cannot be written is to be raised as it is
+        await asyncio.gather(*(self._worker(waiting) for _ in range(workers)))
         if self._failures:
             question_id, error = next(iter(self._failures.items()))
             raise WorkError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -202,10 +201,7 @@ def _read_questions(path: Path, run_dir: Path, runs: Runs) -> None:
 
 def _read_stage(path: Path, run_dir: Path, runs: Runs) -> None:
     """A stage's settings; model folders have a `config.json` of another kind, which is passed over."""
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        raise RecordError(f"{path}: expected JSON; it cannot be read") from None
+    value = records.read_json(path, object)
     if isinstance(value, dict) and isinstance(value.get("stage"), str) and isinstance(value.get("config"), dict):
         runs.stages.append(
             StageRun(

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spatialreasoner import records
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.errors import ConfigError, RecordError
 from spatialreasoner.types import Scene
+from spatialreasoner.unfinished import hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,16 @@ class ScenesFolder:
     def complete(self) -> bool:
         """Whether `scenes.jsonl` is written."""
         return (self.path / "scenes.jsonl").exists()
+
+    @contextmanager
+    def working(self) -> Generator[None]:
+        """Keep other processes out of the folder while this one, and those that it starts, add to it.
+
+        Raises:
+            WorkError: If another process works in it, or it cannot be written to.
+        """
+        with records.writing(self._waiting), hold(self._waiting / ".lock", self.path):
+            yield
 
     def has(self, scene_id: str) -> bool:
         """Whether a scene and its files are complete."""
@@ -86,9 +98,9 @@ def claim(path: Path, stage: str, config: Mapping[str, Any]) -> ScenesFolder:
             raise ConfigError(f"expected an empty or new folder at {path}; it holds other files; name another one")
         records.write_config(path, stage, config)
     try:
-        made = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        made = records.read_json(path / "config.json", dict[str, Any])
         settings = made["stage"], made["config"]
-    except (ValueError, KeyError, TypeError):
+    except (RecordError, KeyError):
         raise ConfigError(f"{path / 'config.json'} is broken; remove the folder or name another one") from None
     if settings != (stage, json.loads(json.dumps(config))):
         raise ConfigError(

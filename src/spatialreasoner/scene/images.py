@@ -105,7 +105,7 @@ def write(
     photos = _photos(Path(config.folder))
     cameras = {name: _camera(path, config.field_of_view) for name, path in photos.items()}
     folder = claim(out, _STAGE, asdict(config))
-    with records.writing(out):
+    with folder.working():
         for done, (name, path) in enumerate(photos.items(), start=1):
             if not (folder.complete or folder.has(name)):
                 scene, packed = _scene(name, path, cameras[name], config, depth, masks)

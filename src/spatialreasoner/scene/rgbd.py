@@ -24,6 +24,7 @@ from spatialreasoner.errors import InputError, RecordError, SceneError
 from spatialreasoner.scene.files import read_depth, read_image, resolve, write_scenes
 from spatialreasoner.scene.masks import decode, encode, from_box, from_polygon
 from spatialreasoner.types import DepthMap, Intrinsics, Record, Region, Rle, Scene
+from spatialreasoner.unfinished import hold
 
 MAX_REGIONS = 1000
 
@@ -138,12 +139,12 @@ def write(folders: Sequence[Path], out: Path, *, progress: Callable[[int], None]
     if len(set(names)) < len(names):
         raise InputError(f"expected folders of different names, since a scene is called after its folder; got {names}")
     copied: list[Scene] = []
-    with records.writing(out):
+    with records.writing(out), hold(out / ".lock", out):
         for scene in scenes:
             copied.append(_copy(scene, out))
             progress(len(copied))
-    records.write_config(out, "scenes rgbd", RgbdConfig(folders=tuple(names)))
-    return write_scenes(out, copied)
+        records.write_config(out, "scenes rgbd", RgbdConfig(folders=tuple(names)))
+        return write_scenes(out, copied)
 
 
 def _copy(scene: Scene, out: Path) -> Scene:

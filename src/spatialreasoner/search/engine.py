@@ -178,7 +178,7 @@ class Engine:
         """The row of a key, or None if there is none that can be read."""
         try:
             row = json.loads(self.journal.get("questions", key) or "null")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return row if isinstance(row, dict) and row.keys() == {"trajectories", "tree", "counts"} else None
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,7 +81,8 @@ class Journal:
 
     def get(self, table: Table, key: str) -> str | None:
         """The value of a key, or None."""
-        row = self._reader.execute(f"SELECT value FROM {table} WHERE key = ?", (key,)).fetchone()
+        with self._reading():
+            row = self._reader.execute(f"SELECT value FROM {table} WHERE key = ?", (key,)).fetchone()
         return None if row is None else row[0]
 
     async def put_reply(self, key: str, value: str, *, policy: str, spent: Spent) -> None:
@@ -97,11 +98,21 @@ class Journal:
 
     def spent(self) -> Iterator[tuple[str, Spent]]:
         """What all replies so far took, policy by policy."""
-        rows = self._reader.execute(
-            "SELECT policy, SUM(calls), SUM(prompt_tokens), SUM(completion_tokens) FROM replies GROUP BY policy"
-        )
+        with self._reading():
+            rows = self._reader.execute(
+                "SELECT policy, SUM(calls), SUM(prompt_tokens), SUM(completion_tokens) FROM replies GROUP BY policy"
+            ).fetchall()
         for policy, calls, prompt_tokens, completion_tokens in rows:
             yield policy, Spent(calls=calls, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+
+    @contextmanager
+    def _reading(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise WorkError(
+                f"cannot read the journal {self._path}: {error}; delete it to start afresh, replies are then asked again"
+            ) from error
 
     async def _put(self, statement: str, values: tuple[str | int, ...]) -> None:
         loop = asyncio.get_running_loop()

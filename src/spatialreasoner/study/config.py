@@ -64,6 +64,8 @@ class StudyConfig:
         for name in (*sizes, "max_new_tokens", "drift_answers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if not 0 <= self.hard <= 1 or self.seed < 0:
+            raise ConfigError(f"hard is a share, 0..1, and the seed not negative; got {self.hard} and {self.seed}")
         if self.own_samples < self.per_source:
             raise ConfigError(f"own_samples must be at least per_source, {self.per_source}; got {self.own_samples}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 Kind = Literal["sft", "dpo", "fdpo"]
 C = TypeVar("C", bound="DataclassInstance")
+
+MAX_BYTES = 2**20
+"""A larger file of settings is refused."""
+
+_LARGEST = 2**31
+"""No setting that is a number comes near it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +102,16 @@ class TrainConfig:
         Raises:
             ConfigError: If a setting is out of range.
         """
-        positive = ("epochs", "batch_size", "accumulation", "learning_rate", "max_grad_norm", "save_steps")
-        for name in (*positive, "keep_checkpoints", "tiny_layers"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name} must be greater than 0; got {getattr(self, name)}")
-        for name in ("max_steps", "weight_decay", "warmup", "max_length", "lora_rank", "lora_dropout", "threads"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must not be negative; got {getattr(self, name)}")
+        positive = ("epochs", "batch_size", "accumulation", "learning_rate", "max_grad_norm", "save_steps", "keep_checkpoints")
+        for name in (*positive, "tiny_width", "tiny_layers", "tiny_image", "tiny_vocabulary"):
+            if not 0 < getattr(self, name) < _LARGEST:
+                raise ConfigError(f"{name} must be greater than 0, and finite; got {_brief(getattr(self, name))}")
+        for name in ("max_steps", "weight_decay", "max_length", "lora_rank", "lora_alpha", "threads", "seed"):
+            if not 0 <= getattr(self, name) < _LARGEST:
+                raise ConfigError(f"{name} must not be negative, and be finite; got {_brief(getattr(self, name))}")
+        _check_shares(self, "warmup", "lora_dropout")
+        if self.tiny_image % 28:
+            raise ConfigError(f"tiny_image must be a multiple of 28; got {self.tiny_image}")
         if self.quantization != "none" and not self.lora_rank:
             raise ConfigError("quantization=4bit trains adapters on frozen weights; give lora_rank=16 or the like with it")
 
@@ -126,6 +136,18 @@ class DpoConfig(TrainConfig):
     shared_prefix: bool = True
     reference: Literal["cached", "live"] = "cached"
 
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: If a setting is out of range.
+        """
+        super().__post_init__()
+        if not 0 < self.beta < _LARGEST:
+            raise ConfigError(f"beta must be greater than 0, and finite; got {self.beta}")
+        if not 0 <= self.nll_weight < _LARGEST:
+            raise ConfigError(f"nll_weight must not be negative, and be finite; got {self.nll_weight}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class FdpoConfig(DpoConfig):
@@ -138,6 +160,23 @@ class FdpoConfig(DpoConfig):
 
     alpha: float = 0.3
     lam: float = 0.6
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: If a setting is out of range.
+        """
+        super().__post_init__()
+        _check_shares(self, "alpha")
+        if not 0 <= self.lam < _LARGEST:
+            raise ConfigError(f"lam must not be negative, and be finite; got {self.lam}")
+
+
+def _check_shares(config: TrainConfig, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise ConfigError(f"{name} is a share, 0..1; got {getattr(config, name)}")
 
 
 CONFIGS: Mapping[str, type[TrainConfig]] = {"sft": TrainConfig, "dpo": DpoConfig, "fdpo": FdpoConfig}
@@ -158,11 +197,11 @@ def read_config(kind: type[C], file: Path | None, overrides: Sequence[str]) -> C
     """
     from pydantic import TypeAdapter, ValidationError
 
-    values = {} if file is None else _mapping(_yaml(records.require_file(file).read_text("utf-8"), str(file)), str(file))
+    values = {} if file is None else _mapping(_yaml(_bounded(file), str(file)), str(file))
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
-            raise ConfigError(f"expected key=value; got {override!r}")
+            raise ConfigError(f"expected key=value; got {override[:80]!r}")
         values[key.strip()] = _number(_yaml(text, override))
     known = [each.name for each in fields(kind)]
     for key in values:
@@ -176,23 +215,41 @@ def read_config(kind: type[C], file: Path | None, overrides: Sequence[str]) -> C
         first = error.errors(include_url=False)[0]
         if isinstance(cause := first.get("ctx", {}).get("error"), ConfigError):
             raise cause from None
-        raise ConfigError(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}; got {first['input']!r}") from None
+        place, got = ".".join(map(str, first["loc"])), _brief(first["input"])
+        raise ConfigError(f"setting {place}: {first['msg']}; got {got}") from None
 
 
-def _yaml(text: str, where: str) -> Any:
+def _brief(value: object) -> str:
+    """A value in few words: one that anchors multiply is as large as they like, and a number may have too many digits."""
+    shown = reprlib.Repr()
+    shown.maxlevel = 2
+    try:
+        return shown.repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+
+
+def _bounded(file: Path) -> bytes:
+    size = records.require_file(file).stat().st_size
+    if size > MAX_BYTES:
+        raise ConfigError(f"{file}: expected settings of at most {MAX_BYTES} bytes; got {size}")
+    return file.read_bytes()
+
+
+def _yaml(text: str | bytes, where: str) -> Any:
     import yaml
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not YAML: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a number or a date that cannot be one
+        raise ConfigError(f"{where[:200]}: not YAML: {' '.join(str(error).split())}") from None
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(f"{where}: expected settings, `key: value` a line; got {str(value)[:80]!r}")
+        raise ConfigError(f"{where}: expected settings, `key: value` a line; got {_brief(value)}")
     return value
 
 

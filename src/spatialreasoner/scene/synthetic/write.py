@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
-from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, WorkError
 from spatialreasoner.scene import masks
 from spatialreasoner.scene.files import depth_png, png
@@ -179,7 +178,7 @@ def write_scenes(
         raise ConfigError(f"the number of workers must be at least 1; got {workers}")
     ids = [scene_id(config.seed, index) for index in range(config.count)]
     folder = claim(Path(out), "scenes synthetic", asdict(config))
-    with records.writing(folder.path):
+    with folder.working():
         missing = [] if folder.complete else [index for index, name in enumerate(ids) if not folder.has(name)]
         done = config.count - len(missing)
         for made in _spread(config, folder, missing, workers):

@@ -1,0 +1,61 @@
+"""Kills at random moments, two processes at one place, full disks, folders that cannot be written, and clocks that jump.
+
+    python benchmarks/kills.py [--kills 7] [--seed 0] [--only search,generate] [--without-training]
+
+Every stage is done once in peace. Then it is begun in another folder and killed again and again (SIGKILL, SIGTERM, SIGINT) at
+moments from a seed, and gone on with by the same command: nothing may be lost, no row come twice, no visible file be half
+written, and the end must have the same bytes. SIGTERM must end it with 143 and Ctrl-C, which reaches its whole group, with 130,
+without a traceback. Prints a table; exits with 1 where something of this does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from random import Random
+
+from reliability import disks
+from reliability.killing import Killing
+from reliability.places import Stage, prepare, stages
+
+
+def main() -> int:
+    """Kill every stage; 1 where one was hurt."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=7, help="kills of each stage")
+    parser.add_argument("--seed", type=int, default=0, help="decides the moments")
+    parser.add_argument("--only", default="", help="stages, with commas between")
+    parser.add_argument("--without-training", action="store_true", help="leave out the stages that load torch")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+        chosen = [stage for stage in stages() if _chosen(stage, options)]
+        prepare(Path(folder), training=any(stage.trains for stage in chosen))
+        killed = kill(chosen, Path(folder), options.kills, options.seed)
+        harmed = disks.try_all(chosen, Path(folder))
+    return int(killed or harmed)
+
+
+def _chosen(stage: Stage, options: argparse.Namespace) -> bool:
+    names = options.only.split(",") if options.only else [stage.name]
+    return stage.name in names and not (stage.trains and options.without_training)
+
+
+def kill(chosen: list[Stage], folder: Path, kills: int, seed: int) -> bool:
+    """Kill each of them; prints the table, returns whether something did not hold."""
+    print(
+        f"{'stage':<18} {'kills':>5} {'KILL':>5} {'TERM':>5} {'INT':>5} {'at work':>8} {'starts':>7} {'the end':<10} problems"
+    )
+    total, hurt = 0, False
+    for stage in chosen:
+        killing = Killing(stage, folder, Random(f"{seed} {stage.name}"))
+        killing.run(kills)
+        total, hurt = total + killing.kills, hurt or bool(killing.problems)
+        print(killing.row(), flush=True)
+    print(f"{total} kills of {len(chosen)} stages")
+    return hurt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
