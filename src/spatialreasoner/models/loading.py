@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.errors import ConfigError, SpatialReasonerError
 from spatialreasoner.models.processors import load_processor
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 NANO = "nano"
 """The name of the model that ships with the package."""
+
+LONGEST_REASON = 500
+"""Characters of what a library says of a model that it cannot load; some list every model that they know."""
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _STATES = ("optimizer.", "scheduler.", "rng_state", "scaler.")
@@ -79,8 +82,11 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
         model = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"cannot load a vision-language model from {str(source)!r}: {error}") from error
+    except SpatialReasonerError:
+        raise
+    except Exception as error:  # of broken files transformers, tokenizers and safetensors raise errors of any class
+        said = " ".join(str(error).split())[:LONGEST_REASON]
+        raise ConfigError(f"cannot load a vision-language model from {str(source)!r}: {said}") from error
     return model, processor
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from spatialreasoner import records
-from spatialreasoner.errors import ConfigError, MissingExtraError, WorkError
+from spatialreasoner.errors import ConfigError, MissingExtraError, SpatialReasonerError, WorkError
 from spatialreasoner.models.loading import source_of
 from spatialreasoner.training.card import write_card
 from spatialreasoner.training.checks import check_gaps
@@ -79,13 +79,14 @@ def _working(out: Path) -> Generator[None]:
     Raises:
         WorkError: If another run works in it, or it cannot be written to.
     """
-    from safetensors import SafetensorError
-
     first = os.environ.get("RANK", "0") == "0"
     try:
         with records.writing(out), hold(out / ".lock", out) if first else nullcontext():
             yield
-    except SafetensorError as error:  # how a full disk is told while weights are saved
+    except Exception as error:
+        # how the libraries in Rust that save weights and tokenizers tell of a full disk
+        if isinstance(error, SpatialReasonerError) or "(os error " not in str(error):
+            raise
         raise WorkError(f"cannot write to {out}: {error}; check the folder and the disk's free space") from error
 
 
