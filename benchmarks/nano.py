@@ -103,13 +103,13 @@ def work(policy: HfPolicy, example: Prompt, length: float) -> float:
 
     model, processor = policy._model, policy._processor
     inputs = processor(images=[[policy._picture(example)]], text=[policy._text(example)])
-    with torch.inference_mode():
-        with FlopCounterMode(display=False) as reading:
-            model(**inputs, logits_to_keep=1)
-        with FlopCounterMode(display=False) as seeing:
-            model.model.look(inputs["pixel_values"], inputs["region_masks"])
-        with FlopCounterMode(display=False) as writing:
-            model(input_ids=inputs["input_ids"][:, -1:])
+    # With gradients, for without them torch sees by fused kernels, which the counter does not know
+    with FlopCounterMode(display=False) as reading:
+        model(**inputs, logits_to_keep=1)
+    with FlopCounterMode(display=False) as seeing:
+        model.model.look(inputs["pixel_values"], inputs["region_masks"])
+    with FlopCounterMode(display=False) as writing:
+        model(input_ids=inputs["input_ids"][:, -1:])
     seen_once = seeing.get_total_flops() * (1 - 1 / PER_ROOM)
     return reading.get_total_flops() - seen_once + length * writing.get_total_flops()
 

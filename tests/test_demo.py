@@ -65,7 +65,7 @@ def test_the_same_command_again_repeats_nothing(made: Path, small: DemoConfig) -
 def test_what_it_suggests_next_works(made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     ask, app, train = (shlex.split(command)[1:] for command in next_commands(made))
     with pytest.raises(SystemExit, match="0"):
-        cli.main([*ask, "--max-new-tokens", "2"])
+        cli.main([*ask, "--max-new-tokens", "4"])
     served = []
     monkeypatch.setattr("spatialreasoner.app.serve.serve", served.append)  # it would serve for ever
     with pytest.raises(SystemExit, match="0"):

@@ -52,7 +52,7 @@ class DemoConfig:
 
     seed: int = 0
     base: str = "nano"
-    scenes: int = 80
+    scenes: int = 60
     per_scene: int = 6
     test_scenes: int = 60
     photos: tuple[str, ...] | None = None
