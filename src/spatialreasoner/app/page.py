@@ -83,7 +83,7 @@ class Pictures:
         self.gallery = gr.Gallery(
             [(scene.image, caption(scene, number)) for number, scene in enumerate(app.examples, start=1)],
             label="Examples",
-            show_label=False, columns=len(app.examples), object_fit="cover", allow_preview=False, buttons=[],
+            show_label=False, columns=len(app.examples), height="auto", object_fit="cover", allow_preview=False, buttons=[],
             interactive=False, elem_id="sr-gallery",
         )  # fmt: skip
         self.upload = gr.UploadButton("Open a picture of your own", file_types=["image"], elem_id="sr-open")
@@ -97,8 +97,8 @@ class Pictures:
                         label="Or write a region in pixels", placeholder="box: x0,y0,x1,y1   outline: x,y x,y x,y",
                         max_length=2000, scale=4, min_width=200,
                     )  # fmt: skip
-                    self.add = gr.Button("Add region", scale=1, min_width=150)
-                    self.clear = gr.Button("Clear regions", scale=1, min_width=150)
+                    self.add = gr.Button("Add region", size="md", scale=1, min_width=150)
+                    self.clear = gr.Button("Clear regions", size="md", scale=1, min_width=150)
             with gr.Tab("Depth", id="depth") as self.depth_tab:
                 self.depth = gr.HTML("")
             with gr.Tab("3D", id="solid") as self.solid_tab:
@@ -138,8 +138,8 @@ class Questions:
             info="Call regions by their numbers: <region1>, <region2>.",
         )  # fmt: skip
         with gr.Row(visible=len(models) > 1):
-            self.model = gr.Dropdown(models, value=models[0], label="Model", filterable=False, min_width=140)
-            self.other = gr.Dropdown([NOBODY, *models], value=NOBODY, label="Compare with", filterable=False, min_width=140)
+            self.model = gr.Dropdown(models, value=models[0], label="Model", filterable=False, min_width=180)
+            self.other = gr.Dropdown([NOBODY, *models], value=NOBODY, label="Compare with", filterable=False, min_width=180)
         with gr.Row():
             self.ask = gr.Button("Ask", variant="primary", scale=3, elem_id="sr-ask")
             self.stop = gr.Button("Stop", scale=1, min_width=80)
@@ -159,7 +159,7 @@ class Questions:
 
 def _ask(app: App) -> tuple[Pictures, Questions]:
     """The two columns in which one draws and asks."""
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_id="sr-columns"):
         with gr.Column(scale=6, min_width=320):
             pictures = Pictures(app)
         with gr.Column(scale=5, min_width=320):

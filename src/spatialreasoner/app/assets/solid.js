@@ -39,7 +39,7 @@ const frame = () => {
 // Columns, rows and distances of a part's points on the canvas
 const project = (points, width, height) => {
   const [sa, ca, se, ce] = [Math.sin(look.azimuth), Math.cos(look.azimuth), Math.sin(look.elevation), Math.cos(look.elevation)];
-  const away = (1.7 * radius) / look.nearer;
+  const away = (1.9 * radius) / look.nearer;
   const focal = 1.1 * Math.min(width, height);
   const placed = new Float32Array(points.length);
   for (let i = 0; i < points.length; i += 3) {
