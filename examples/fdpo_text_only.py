@@ -1,6 +1,6 @@
 """fDPO for segments of your own on a plain text model: no pictures, no regions, no depth.
 
-    python examples/fdpo_text_only.py --out fdpo-text                   a tiny Qwen2, built on the spot; seconds on a CPU
+    python examples/fdpo_text_only.py --out fdpo-text                   # a tiny Qwen2, built on the spot; seconds on a CPU
     python examples/fdpo_text_only.py --out fdpo-text --model Qwen/Qwen2.5-0.5B-Instruct
 
 Here answers to sums have two segments, a plan and an answer, and rules score each. Yours may have others, and any scorer.

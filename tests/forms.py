@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
 from collections.abc import Callable, Mapping
@@ -85,22 +86,26 @@ def training_kinds(values: Mapping[str, Any]) -> list[str]:
 
 
 CLUSTER_KEYS = {
-    "cluster_name", "min_workers", "max_workers", "upscaling_speed", "idle_timeout_minutes", "docker", "provider", "auth",
+    "cluster_name", "max_workers", "upscaling_speed", "idle_timeout_minutes", "docker", "provider", "auth",
     "available_node_types", "head_node_type", "file_mounts", "cluster_synced_files", "file_mounts_sync_continuously",
     "rsync_exclude", "rsync_filter", "initialization_commands", "setup_commands", "head_setup_commands",
-    "worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands",
+    "worker_setup_commands", "no_restart", "head_start_ray_commands", "worker_start_ray_commands",
 }  # fmt: skip
-"""Keys of a Ray cluster launcher's file (docs.ray.io, "Cluster YAML Configuration Options")."""
+"""Keys of a Ray cluster launcher's file (docs.ray.io, "Cluster YAML Configuration Options"; those of Ray's own schema)."""
 
 NODE_KEYS = {"resources", "node_config", "min_workers", "max_workers", "docker", "worker_setup_commands", "labels"}
 
 
 def check_cluster(values: Mapping[str, Any]) -> None:
-    """A file of Ray's cluster launcher, by its documented fields; Ray itself need not be installed.
+    """A file of Ray's cluster launcher: by its documented fields, and by Ray itself where it is installed.
 
     Raises:
         AssertionError: If a key is unknown or missing, or numbers of machines do not fit together.
     """
+    with contextlib.suppress(ModuleNotFoundError):
+        from ray.autoscaler._private.util import prepare_config, validate_config  # pyright: ignore[reportMissingImports]
+
+        validate_config(prepare_config(dict(values)))
     assert values.keys() <= CLUSTER_KEYS, f"unknown keys: {sorted(values.keys() - CLUSTER_KEYS)}"
     provider, auth = values["provider"], values["auth"]
     assert provider["type"] in {"local", "aws", "gcp", "azure"}, f"unknown provider {provider['type']!r}"
