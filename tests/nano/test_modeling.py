@@ -121,7 +121,7 @@ def test_what_is_generated_is_what_a_plain_forward_pass_predicts(nano, picture):
         logits = nano[0](
             input_ids=written, attention_mask=mask, pixel_values=batch["pixel_values"], region_masks=batch["region_masks"]
         ).logits
-    logits[..., nano[0].generation_config.suppress_tokens] = -torch.inf
+        logits[..., nano[0].generation_config.suppress_tokens] = -torch.inf
     assert torch.equal(logits[:, start - 1 : -1].argmax(-1), written[:, start:])
 
 
