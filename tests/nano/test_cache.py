@@ -1,9 +1,11 @@
 """A cache with room gives what a plain one gives."""
 
 import torch
+from transformers import LogitsProcessorList
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from spatialreasoner.nano.cache import ROOM, RoomyLayer, with_room
+from spatialreasoner.nano.cache import ROOM, RoomyCache, RoomyLayer
+from spatialreasoner.nano.processing import IMAGE
 
 
 def both(*changes):
@@ -57,13 +59,42 @@ def test_rows_may_be_repeated_chosen_and_cropped_between_steps():
         assert_equal(*both(4, change, 1, 1))
 
 
-def test_layers_of_other_kinds_stay():
-    class Other(DynamicLayer):
-        pass
+def test_answers_that_ended_are_let_go_once_they_are_a_quarter():
+    cache = RoomyCache(1, ends=[9])
+    columns = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 2, 3, 4)
+    assert cache.let_go(torch.zeros(8, 3, dtype=torch.long)) is None  # the prompts
+    cache.update(columns, columns, 0)
+    step = torch.tensor([[1], [9], [1], [1], [1], [1], [1], [1]])
+    assert cache.let_go(step) is None
+    step = torch.tensor([[1], [0], [1], [9], [1], [1], [1], [1]])
+    assert cache.let_go(step).tolist() == [0, 2, 4, 5, 6, 7]
+    assert cache.layers[0].keys[:, 0, 0, 0].tolist() == [0, 2, 4, 5, 6, 7]
+    step = torch.tensor([[9], [0], [9], [0], [1], [9], [9], [9]])
+    assert cache.let_go(step).tolist() == [4]
 
-    cache = DynamicCache()
-    cache.layers = [DynamicLayer(), Other()]
-    assert [type(layer) for layer in with_room(cache).layers] == [RoomyLayer, Other]
+
+def test_rows_that_ended_change_no_other_row(nano, picture):
+    prompt = f"<|user|>{IMAGE}How far apart are <region1> and <region2>?<|end|><|assistant|>"
+    batch = nano[1](
+        images=[[picture(seed)] for seed in range(6)], text=[prompt + "a" * seed for seed in range(6)], padding=True
+    )
+    end = nano[0].generation_config.eos_token_id
+    lengths = torch.tensor([2, 9, 4, 12, 1, 7]) + batch["input_ids"].shape[1]
+
+    def end_it(ids, scores):  # each row ends at a length of its own
+        scores[ids.shape[1] == lengths] = -torch.inf
+        scores[:, end] = torch.where(ids.shape[1] == lengths, 0.0, -torch.inf)
+        return scores
+
+    sizes = []
+    hook = nano[0].lm_head.register_forward_pre_hook(lambda _module, given: sizes.append(len(given[0])))
+    options = {"max_new_tokens": 20, "do_sample": False, "logits_processor": LogitsProcessorList([end_it])}
+    written = nano[0].generate(**batch, **options)
+    hook.remove()
+    plain = nano[0].generate(**batch, **options, past_key_values=DynamicCache())
+    assert torch.equal(written, plain)
+    assert sizes[0] == 6
+    assert sizes[-1] == 1
 
 
 def test_generation_takes_room_unless_it_is_given_a_cache(nano):

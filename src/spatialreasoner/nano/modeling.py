@@ -14,9 +14,10 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from transformers import AutoModel, GenerationMixin, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
+from transformers.generation.configuration_utils import GenerationMode
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
-from spatialreasoner.nano.cache import with_room
+from spatialreasoner.nano.cache import RoomyCache
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.vision import Quiet, RegionEncoder, Regions, RegionTokens, Seen, VisionTower
 from spatialreasoner.region_tokens import latest_picture, place_regions, region_numbers
@@ -250,18 +251,28 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
             num_items_in_batch: Tokens that the loss is a mean over, where a batch is made of several.
             kwargs: Further arguments of the decoder.
         """
+        given = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "position_ids": position_ids,
+            "region_vectors": region_vectors,
+        }
+        rows = None
+        if isinstance(past_key_values, RoomyCache) and input_ids is not None:
+            rows = past_key_values.let_go(input_ids)
+        if rows is not None:
+            given = {name: value if value is None or len(value) == 1 else value[rows] for name, value in given.items()}
         outputs = self.model(
-            input_ids=input_ids,
             pixel_values=pixel_values,
             region_masks=region_masks,
-            region_vectors=region_vectors,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
+            **given,
             **kwargs,
         )
         logits = self.lm_head(outputs.last_hidden_state[:, -logits_to_keep:])
+        if rows is not None:
+            logits = logits.new_zeros(len(input_ids), *logits.shape[1:]).index_copy(0, rows, logits)
         loss = None
         if labels is not None:
             vocabulary = self.config.text_config.vocab_size
@@ -273,7 +284,7 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
-            region_vectors=outputs.region_vectors,
+            region_vectors=outputs.region_vectors if rows is None else region_vectors,
         )
 
     def prepare_inputs_for_generation(self, *args: Any, is_first_iteration: bool = False, **kwargs: Any) -> dict[str, Any]:
@@ -286,14 +297,17 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
         return inputs
 
     def _prepare_cache_for_generation(
-        self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
+        self, generation_config: Any, model_kwargs: dict[str, Any], generation_mode: Any, *args: Any, **kwargs: Any
     ) -> Any:
         parent: Any = super()
         given = model_kwargs.get("past_key_values")
-        prepared = parent._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
-        cache = model_kwargs.get("past_key_values")
-        if given is None and type(cache) is DynamicCache:
-            with_room(cache)
+        prepared = parent._prepare_cache_for_generation(generation_config, model_kwargs, generation_mode, *args, **kwargs)
+        plain = generation_mode in {GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE}
+        if given is None and plain and type(model_kwargs.get("past_key_values")) is DynamicCache:
+            ends = generation_config.eos_token_id
+            model_kwargs["past_key_values"] = RoomyCache(
+                self.config.text_config.num_hidden_layers, ends if isinstance(ends, list) else [] if ends is None else [ends]
+            )
         return prepared
 
     def _update_model_kwargs_for_generation(
