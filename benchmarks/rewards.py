@@ -6,8 +6,8 @@
 Every answer is another text, and each is scored once a round, in the order of the questions. Scenes are loaded beforehand, as
 in a search; every round begins with no sentence remembered. What is timed is reading and scoring, in processor time of one
 process, the best of several rounds. The limit is 1,500 responses a second; memory may grow by 30 MB from the first tenth of the
-rows to the last. Exits with 1 where a limit is missed. Also printed: the share of sentences whose form an answer before had, and
-the speed where none is remembered.
+rows to the last. Exits with 1 where a limit is missed. Also printed: the share of sentences whose form an answer before had,
+and the speed where none is remembered.
 """
 
 from __future__ import annotations
@@ -122,13 +122,14 @@ def watch_memory(folder: Path, rows: int) -> bool:
     peaks: dict[int, float] = {}
 
     def watch(done: int) -> None:
-        if done in (rows // 10, rows):
+        if done % (rows // 10) == 0 and done not in peaks:
             peaks[done] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     begin = time.perf_counter()
     config = RewardConfig(questions=str(folder / "questions.jsonl"), responses=str(path), scenes=str(folder))
     run_reward(config, folder / "rewards.jsonl", progress=watch)
     growth = peaks[rows] - peaks[rows // 10]
+    print(f"peak memory after each tenth, MB: {[round(peak) for peak in peaks.values()]}")
     print(f"{rows} rows in {time.perf_counter() - begin:.0f} s; memory grew by {growth:.1f} MB; limit {GROWTH_MB} MB")
     return growth <= GROWTH_MB
 

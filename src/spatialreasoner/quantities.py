@@ -37,7 +37,7 @@ _TYPOGRAPHY = {
     "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-",
     "×": "x", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "≈": "~", "∼": "~",
 }  # fmt: skip
-_PRIVATE = range(0xE000, 0xE003)
+_PRIVATE = range(0xE000, 0xE004)
 """Characters that mean nothing, and that readers of tokens put in the place of what was found here."""
 _FOLD = (
     {ord(mark): plain for mark, plain in _TYPOGRAPHY.items()}

@@ -13,6 +13,7 @@ from spatialreasoner.errors import ConfigError, RecordError
 from spatialreasoner.scene import wording
 from spatialreasoner.scene.files import scene_index
 from spatialreasoner.scene.measure import Measured
+from spatialreasoner.scene.noise import margin
 from spatialreasoner.scene.questions import (
     QuestionsConfig,
     ask,
@@ -72,6 +73,19 @@ def test_categories_are_balanced_over_scenes(scene: Scene) -> None:
     for seed in range(12):
         ask(Measured(scene), Random(seed), 4, asked=asked)  # type: ignore[arg-type]
     assert set(asked.values()) == {2}
+
+
+def test_what_is_inside_the_noise_of_depth_is_not_asked(make_scene: Callable[..., Scene]) -> None:
+    far = make_scene([Ball("a", (-0.01, 0, 4.0), 0.12), Ball("b", (0.03, 0.2, 3.0), 0.14)])
+    measured = Measured(far)
+    for relation, told in (("left", False), ("tall", False), ("above", True), ("behind", True)):
+        comparison = measured.compare(relation, "region1", "region2")
+        assert comparison.holds is not None
+        inside = abs(comparison.difference or 0.0) <= margin(measured, relation, ("region1", "region2"), comparison.scale)
+        assert inside is not told
+    relations = {relation_of(question.category) for question in ask(measured, Random(0), 100)}
+    assert relations >= {"above", "below", "behind", "front"}
+    assert not relations & {"left", "right", "tall", "short", "wide", "thin"}
 
 
 def test_a_tie_is_not_asked(make_scene: Callable[..., Scene]) -> None:

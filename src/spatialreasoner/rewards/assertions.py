@@ -22,8 +22,9 @@ class Assertion:
 
     Attributes:
         kind: The relation or the quantity it is about.
-        regions: The question's own regions that it names, `region1` first if it is the subject: "a is left of b" gives
-            (a, b). One region for widths, heights, depths and distances from the camera.
+        regions: The regions that it names, `region1` first if it is the subject: "a is left of b" gives
+            (a, b). One region for widths, heights, depths and distances from the camera. `other1` is the first of the scene's
+            other regions.
         value: Metres, an hour 1..12 (direction), or a factor (`unit` "times"); None for a plain relation.
         high: Upper end where a range is stated ("2 to 3 metres"), else None; `value` is then the lower end.
         unit: "m", "hour" or "times"; None for a plain relation.
@@ -42,8 +43,8 @@ class Assertion:
     span: tuple[int, int]
 
 
-def extract(text: str, labels: Sequence[str] = ()) -> list[Assertion]:
-    """Every spatial statement of a text about the question's regions, in the order of the text.
+def extract(text: str, labels: Sequence[str] = (), others: Sequence[str] = ()) -> list[Assertion]:
+    """Every spatial statement of a text about the question's regions, and the scene's others, in the order of the text.
 
     Regions are named `<region1>`, "Region [0]" (from 0), "Region 1" (from 1), by their labels, or by pronouns where it is
     clear whom they mean. Questions, suppositions and arithmetic are no statements. Linear in the text; never raises.
@@ -51,11 +52,13 @@ def extract(text: str, labels: Sequence[str] = ()) -> list[Assertion]:
     Args:
         text: Any text, a whole response or a sentence of one.
         labels: Names of the question's regions, in order: "the wardrobe" is then `region1`.
+        others: Names of the scene's other regions, in order: "the lamp" is then `other1`. A name that the question's regions
+            bear means them; one that two others bear means neither.
 
     >>> [(a.kind, a.regions, a.value) for a in extract("<region1> is 1.5 m wide and left of <region2>.")]
     [('width', ('region1',), 1.5), ('left', ('region1', 'region2'), None)]
     """
-    return read(Reading(text, labels))
+    return read(Reading(text, labels, others=others))
 
 
 def read(reading: Reading, context: tuple[str, ...] = (), *, terse: bool = False) -> list[Assertion]:

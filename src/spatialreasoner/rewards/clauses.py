@@ -15,7 +15,7 @@ from spatialreasoner.rewards.tokens import Mention, Regions
 
 _MENTION = "[REGION PAIR IT OTHER FORMER LATTER]"
 _END = rule("[STOP ASKED LINE BULLET] $")
-_BOUND = rule("NOT? (?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
+_BOUND = rule("(?:NOT BE?)? (?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
 """More than 2 m limits the length as about 2 m does."""
 _DENIAL = rule("NOT (?=[COMMA STOP EQUALS])")
 _COMPOUND = rule("[OPEN WHETHER BUT COMMA AND EQUALS IF]")

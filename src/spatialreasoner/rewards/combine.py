@@ -99,7 +99,7 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     begin, end = spans["description"]
     start = spans["reasoning"][0]
     concluded = spans.get("conclusion", (len(text), len(text)))[0]
-    assertions = extract(text, labels)
+    assertions = extract(text, labels, _others(known.scene, question))
     concluding = [assertion for assertion in assertions if assertion.span[0] >= concluded]
     claimed = claim(question, text[concluded:], concluding, labels) if concluded < len(text) else None
     if claimed is not None and not any(is_asked(question, assertion) for assertion in concluding):
@@ -223,6 +223,10 @@ def _labels(scene: Scene, question: Question) -> tuple[str, ...]:
     return tuple(scene.region(region_id).label for region_id in question.region_ids)
 
 
+def _others(scene: Scene, question: Question) -> tuple[str, ...]:
+    return tuple(region.label for region in spatial.other_regions(scene, question))
+
+
 def _known(scene: Scene | Measured | Known) -> Known:
     if isinstance(scene, Known):
         return scene
@@ -288,7 +292,7 @@ class GeometricReward:
         text, labels = prefix + step, _labels(known.scene, question)
         if len(text) > responses.MAX_CHARACTERS:
             return {"logical": -1.0}
-        assertions = extract(text, labels)
+        assertions = extract(text, labels, _others(known.scene, question))
         before = _verify(known, question, [a for a in assertions if a.span[0] < len(prefix)])
         said = [a for a in assertions if a.span[0] >= len(prefix)]
         claimed = claim(question, _after_heading(step), said, labels) if name == "conclusion" else None

@@ -167,7 +167,8 @@ _WORDS: Mapping[str, str] = {
     "NOT": "not isn't aren't wasn't weren't doesn't don't never neither cannot can't incorrect false wrong",
     "NO": "no",
     "NOR": "nor",
-    "ABOUT": "about approximately roughly around nearly almost approx circa ca estimated ~ approximate rough estimate",
+    "ABOUT": "about approximately roughly around nearly almost approx circa ca abt barely estimated ~"
+    " approximate rough estimate",
     "MAYBE": "seems seem seemingly appear appears possibly perhaps maybe likely probably presumably apparently may might could"
     " believe think guess suggests suggesting suggest estimate uncertain unsure unclear looks look",
     "WHETHER": "whether which what who how determine compare assess doubt decide identify",
@@ -212,7 +213,8 @@ _PHRASES: Mapping[str, str] = {
     "RELATIVE": "compared to; compared with; relative to; in comparison to; in comparison with; "
     "with respect to; in relation to",
     "NO": "no,",
-    "NOT": "no part of; no way; nowhere near",
+    "BE": "tops out",
+    "NOT": "far from being; no part of; no way; nowhere near",
     "WHETHER": "nothing suggests; nothing indicates; rather than; instead of",
     "OF": "of where",
     "FROM": "from where; standing where; stand where; stood where; sitting where",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from spatialreasoner.rewards.clauses import Clause
 from spatialreasoner.rewards.lexicon import CODES, COMPARATIVES, RELATION_WORDS, codes_of, rule
-from spatialreasoner.rewards.relations import THAN
+from spatialreasoner.rewards.relations import THAN, reference
 from spatialreasoner.rewards.scope import OBJECT, Memory, Scope, Statement, meant
 from spatialreasoner.rewards.sentences import Sentence
 from spatialreasoner.rewards.tokens import Regions
@@ -44,15 +44,18 @@ _ELLIPSIS = rule(
     "[BE ABOUT MAYBE EQUALS AT COMMA]{0,3} AMOUNT $"
 )
 _RATIO = rule(
-    rf"""TIMES (?:AS (?P<adjective>ADJECTIVE) AS (?:THAT OF)? | OF? (?P<dimension>DIMENSION) OF | (?P<compared>COMPARED) THAN
+    rf"""TIMES (?:AS (?:(?P<adjective>ADJECTIVE)|APART? (?P<camera>FROM CAMERA)) AS (?:THAT OF)?
+    | OF? (?P<dimension>DIMENSION) OF | (?P<compared>COMPARED) THAN
     | OF? (?P<that>THAT) OF) {OBJECT}
     | TIMES OF? {OBJECT.replace("object", "owner")} (?:POSSESSIVE (?P<own>DIMENSION)? | (?P<its>DIMENSION))
     | TIMES AS (?P<alone>ADJECTIVE) | TIMES OF? (?P<same>THAT) (?!OF)"""
 )
 _BESIDE = rule(f"(?: {OBJECT} | COMPARED ONE? ) COMMA? AT? ABOUT? $ | ^[ON AT] IT? ABOUT? $")
 _VERSUS = rule("AMOUNT TO? RELATIVE TO? ABOUT? AMOUNT")
-_VERB = rule("BE AT? ABOUT? $")
-_VERBS: Mapping[str, str] = {"stands": "height", "rises": "height", "reaches": "height", "spans": "width"}
+_VERB = rule("BE AT? ABOUT{0,2} $")
+_VERBS: Mapping[str, str] = {"stands": "height", "rises": "height", "reaches": "height", "spans": "width",
+    "comes": "height", "tops out": "height",
+}  # fmt: skip
 _ANSWERS = rule("(?:[MAYBE WORD AND COMMA] (?!BE))* [IT THAT]? [MAYBE ABOUT BE EQUALS]*")
 _ASKED_SIZE = rule(
     rf"""WHETHER (?P<adjective>ADJECTIVE) BE? {OBJECT} | (?P<dimension>DIMENSION) OF {OBJECT.replace("object", "owner")}
@@ -119,7 +122,8 @@ def _implied(scope: Scope, position: int, owner: Regions | None) -> tuple[str, R
     if dimension and owner:
         return dimension, owner
     if dimension and (again := _ELLIPSIS.search(codes, 0, position + 1)):
-        return dimension, scope.object(again) or scope.object(again, "owner") or scope.subject
+        stated = None if again.start("object") == scope.clause.start else scope.object(again)
+        return dimension, stated or scope.object(again, "owner") or scope.subject
     if (versus := _VERSUS.search(codes, max(0, position - 5), position + 6)) and position in (versus.start(), versus.end() - 1):
         return _compared(scope), scope.subject if position == versus.start() else scope.memory.related[1]
     if beside := _BESIDE.search(codes, max(0, position - 5), position):
@@ -300,6 +304,7 @@ def ratio(scope: Scope, position: int) -> Iterator[Statement]:
         return
     others = scope.object(match) or scope.object(match, "owner")
     others = others or (scope.memory.measured if match["same"] else scope.memory.compared or scope.memory.related[1])
+    others = others or reference(scope)
     scope.memory.compared = others
     factor = scope.factor(position)
     for regions in scope.pairs(others):
@@ -313,6 +318,8 @@ def _ratio_kind(scope: Scope, match: re.Match[str]) -> str | None:
         return _TALLER.get(scope.word(match.start("compared")))
     if match["same"]:
         return scope.memory.dimension or None
+    if match["camera"]:
+        return "camera_distance"
     named = next((match.start(name) for name in ("adjective", "dimension", "own", "its", "alone") if match[name]), None)
     measure = scope.nearest(match.start(), _DIMENSION) if named is None else named
     if measure is None or scope.word(measure) in ("thin", "narrow", "short"):

@@ -20,7 +20,7 @@ RELATIONS: Mapping[str, re.Pattern[str]] = {
         "SIDE": rf"SIDE (?: [OF THAN FROM TO RELATIVE] COMMA? (?:{OBJECT}|(?P<image>IMAGE)) )?",
         "FRONT": rf"FRONT (?:OF {OBJECT})?",
         "OVER": rf"OVER {OBJECT}?",
-        "CLOSER": rf"CLOSER (?P<camera>TO CAMERA)? {_AT_SIZE} (?:{THAN} {OBJECT})?",
+        "CLOSER": rf"CLOSER (?P<camera>TO? CAMERA)? {_AT_SIZE} (?:{THAN} {OBJECT})?",
         "FARTHER": rf"""FARTHER (?P<away>APART|WORD)? (?P<camera>[FROM TO IN ON] [CAMERA IMAGE])? {_AT_SIZE}
             (?:{THAN} {OBJECT})?""",
         "COMPARED": rf"""COMPARED {_AT_SIZE} (?:IN? {_MEASURE})? (?:FROM CAMERA)?
@@ -65,7 +65,7 @@ def relation(scope: Scope, position: int) -> Iterator[Statement]:
         yield from _contrast(scope, kinds[0], match, begin)
         return
     if others is None:
-        others = _reference(scope) or scope.sentence.others(scope.subject)
+        others = reference(scope) or scope.sentence.others(scope.subject)
     found = [scope.statement(kind, regions, begin, match.end()) for kind in kinds for regions in scope.pairs(others)]
     denial = scope.codes[position] == CODES["AS"]  # "not as tall as" is read as "shorter than", which is not denied
     yield from (replace(statement, negated=False) if denial else statement for statement in found)
@@ -159,6 +159,8 @@ def _stands_alone(scope: Scope, match: re.Match[str]) -> bool:
     """Whether a relation without an object compares with the other region, and is not "a larger chair"."""
     if scope.terse or _REFERENCE.search(scope.codes):
         return True
+    if scope.memory.clauses and not scope.memory.clauses[-1].subject and CODES["AMOUNT"] in scope.memory.clauses[-1].codes:
+        return False  # "a door is 2 m tall; the wardrobe is shorter": than the door
     start, code = match.start(), scope.codes[match.start()]
     before = scope.codes[max(0, start - 2) : start]
     if not _ALONE.match(scope.codes, match.end()):
@@ -197,7 +199,7 @@ def _contrast(scope: Scope, kind: str, match: re.Match[str], begin: int) -> Iter
     scope.memory.side = (kind, scope.subject, here)
 
 
-def _reference(scope: Scope) -> Regions:
+def reference(scope: Scope) -> Regions:
     """What the clause compares with from the outset: "compared to B, A is wider"."""
     match = _REFERENCE.search(scope.codes)
     return scope.meant(match.start("object")) if match else ()

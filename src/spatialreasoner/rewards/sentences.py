@@ -52,7 +52,8 @@ class Sentence(NamedTuple):
 
     def others(self, regions: Regions) -> Regions:
         """The other region, where there are two in all; else nothing."""
-        return tuple(r for r in self.everything() if r != regions[0]) if self.num_regions == 2 and len(regions) == 1 else ()
+        rest = tuple(region for region in self.pair() if region not in regions)
+        return rest if len(regions) == len(rest) == 1 else ()
 
     def meant(self, code: str, token: int, context: Regions) -> Regions:
         """The regions that a mention of that class means, where the text spoke of `context` just before."""

@@ -7,11 +7,7 @@ The paper lets a model grade each statement (section 3.3); here geometry does. I
 with r in [0, 1] the correctness, W_u = 1 for flat and 0.8 for hedged statements, and W_c = 1 for what the question asks and
 0.8 for auxiliary statements.
 
-The noise of depth. Each coordinate of a region is taken to have the standard error sigma(z) = 5 mm + 0.5 % of its distance z
-from the camera, which is what structured light, lidar and a good stereo rig reach. A difference of two coordinates is inside
-the noise within two standard errors of the difference; a relation there is unscored, neither true nor false. Sizes are
-differences themselves and carry twice the variance; what is within 10 % of a tie in size is unscored too, as people call such
-things equal.
+A relation whose measured difference is inside the noise of the depth (`scene.noise`) is unscored, neither true nor false.
 """
 
 from __future__ import annotations
@@ -23,9 +19,21 @@ from functools import lru_cache
 from typing import cast
 
 from spatialreasoner.rewards.assertions import Assertion
-from spatialreasoner.scene.measure import TIE, Measured
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.scene.noise import margin, sigma
 from spatialreasoner.scene.questions import relation_of
-from spatialreasoner.types import CONVERSE, METRES_PER, QUANTITY_OF, RELATIONS, Category, Quantity, Question, Relation
+from spatialreasoner.types import (
+    CONVERSE,
+    METRES_PER,
+    QUANTITY_OF,
+    RELATIONS,
+    Category,
+    Quantity,
+    Question,
+    Region,
+    Relation,
+    Scene,
+)
 
 FULL = 4.0
 """The largest value of a reward."""
@@ -39,25 +47,11 @@ HEDGED = 0.8
 AUXILIARY = 0.8
 """W_c of a statement that is not what the question asks for."""
 
-NOISE_FLOOR = 0.005
-"""Standard error of a coordinate close to the camera, metres."""
-
-NOISE_SHARE = 0.005
-"""Standard error of a coordinate as a share of the distance from the camera."""
-
 EXACT = 0.1
 """Relative error up to which a value counts as right."""
 
 MAX_ASSERTIONS = 200
 """At most so many distinct statements of one segment are verified; a text that repeats itself without end must not cost."""
-
-_SIZE: Mapping[str, tuple[Quantity, int]] = {
-    "tall": ("height", 1),
-    "short": ("height", -1),
-    "wide": ("width", 1),
-    "thin": ("width", -1),
-}
-"""The size that a relation compares, and whether more (1) or less (-1) of it makes the relation hold."""
 
 ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distance": 1}
 """How many regions a quantity is about, where not two."""
@@ -120,9 +114,19 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Verd
     return Verdict(assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
 
 
-def scene_regions(question: Question, names: Sequence[str]) -> tuple[str, ...] | None:
-    """The scene's regions that a question's own names mean: "region1" is `region_ids[0]`; None if one means nothing."""
+def other_regions(scene: Scene, question: Question) -> list[Region]:
+    """The scene's regions that a question is not about, in order."""
+    return [region for region in scene.regions if region.id not in question.region_ids]
+
+
+def scene_regions(scene: Scene, question: Question, names: Sequence[str]) -> tuple[str, ...] | None:
+    """The scene's regions that names of a text mean; None if one means nothing.
+
+    "region1" is `region_ids[0]`, and "other1" the first of the `other_regions`.
+    """
     own = _own(question.region_ids)
+    if any(name.startswith("other") for name in names):
+        own = {**own, **{f"other{n}": region.id for n, region in enumerate(other_regions(scene, question), start=1)}}
     found = tuple([own[name] for name in names if name in own])
     return found if len(found) == len(names) else None
 
@@ -211,19 +215,14 @@ def hour_score(claim: float, truth: float, *, high: float | None = None) -> floa
     return max(0.0, 1.0 - max(off, span / 2) / 3)
 
 
-def noise(distance: float) -> float:
-    """Standard error of one coordinate of a region at a distance from the camera, metres."""
-    return NOISE_FLOOR + NOISE_SHARE * distance
-
-
 _Outcome = tuple[float | None, float | None, str]
 """r, the truth and the reason of a statement that is not denied."""
 
 
 def _judge(measured: Measured, question: Question, assertion: Assertion) -> _Outcome:
-    names = scene_regions(question, assertion.regions)
+    names = scene_regions(measured.scene, question, assertion.regions)
     if names is None:
-        unknown = [name for name in assertion.regions if scene_regions(question, (name,)) is None]
+        unknown = [name for name in assertion.regions if scene_regions(measured.scene, question, (name,)) is None]
         return 0.0, None, f"the question has no {', '.join(unknown)}"
     if len(names) != ARITY.get(assertion.kind, 2) and assertion.unit != "times":
         return None, None, f"a statement of {assertion.kind} about {len(names)} regions cannot be verified"
@@ -242,43 +241,15 @@ def _judge_relation(measured: Measured, assertion: Assertion, names: tuple[str, 
     difference = comparison.difference
     if difference is None:
         return None, None, comparison.reason or "unknown"
-    margin = _margin(measured, relation, names, comparison.scale)
+    inside = margin(measured, relation, names, comparison.scale)
     unit = "m³" if relation in {"big", "small"} else "m"
-    reason = f"measured: {difference:+.2f} {unit}, noise {margin:.2f} {unit}"
-    if abs(difference) <= margin:
+    reason = f"measured: {difference:+.2f} {unit}, noise {inside:.2f} {unit}"
+    if abs(difference) <= inside:
         return None, difference, f"inside the noise ({reason})"
     score = 1.0 if difference > 0 else 0.0
     if assertion.value is not None and score:
-        score = value_score(assertion.value, difference, noise=margin, high=assertion.high)
+        score = value_score(assertion.value, difference, noise=inside, high=assertion.high)
     return score, difference, reason
-
-
-def _margin(measured: Measured, relation: Relation, names: tuple[str, ...], scale: float) -> float:
-    """Within what difference a relation cannot be told: two standard errors, for sizes at least a tie."""
-    depth = measured.scene.depth
-    if depth is not None and not depth.metric:
-        return TIE * scale  # relative depth has no metres in which its noise could be told
-    sigmas = [_sigma(measured, name) for name in names]
-    if relation in {"big", "small"}:
-        errors = [_volume_error(measured, name, sigma) for name, sigma in zip(names, sigmas, strict=True)]
-        return max(2 * math.hypot(*errors), TIE * scale)
-    if relation in _SIZE:
-        return max(2 * math.sqrt(2) * math.hypot(*sigmas), TIE * scale)
-    return 2 * math.hypot(*sigmas)
-
-
-def _sigma(measured: Measured, name: str) -> float:
-    cloud = measured.cloud(name)
-    return NOISE_FLOOR if cloud is None else noise(float(cloud.centre[2]))
-
-
-def _volume_error(measured: Measured, name: str, sigma: float) -> float:
-    """Standard error of a box's volume: those of its three extents, propagated."""
-    cloud = measured.cloud(name)
-    if cloud is None:
-        return 0.0
-    width, height, depth = (float(extent) for extent in cloud.extent)
-    return math.sqrt(2) * sigma * math.hypot(height * depth, width * depth, width * height)
 
 
 def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
@@ -291,8 +262,8 @@ def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, 
         return None, truth, "it states no value"
     if kind == "direction":
         return hour_score(assertion.value, truth, high=assertion.high), truth, f"measured: {truth:.0f} o'clock"
-    margin = 2 * math.hypot(*(_sigma(measured, name) for name in names))
-    return value_score(assertion.value, truth, noise=margin, high=assertion.high), truth, f"measured: {truth:.2f} m"
+    inside = 2 * math.hypot(*(sigma(measured, name) for name in names))
+    return value_score(assertion.value, truth, noise=inside, high=assertion.high), truth, f"measured: {truth:.2f} m"
 
 
 def _judge_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:

@@ -15,7 +15,7 @@ from spatialreasoner.quantities import Quantity
 from spatialreasoner.rewards.lexicon import CODES, LEXICON, PHRASES, SKIPPED, codes_of, rule
 
 Regions = tuple[str, ...]
-"""Ids of the question's own regions."""
+"""Names of regions: "region1" for the question's first, "other1" for the first of the scene's others."""
 
 
 class Mention(NamedTuple):
@@ -26,7 +26,9 @@ class Mention(NamedTuple):
 
 
 # What `quantities` found is masked by these characters, so that it is one token and offsets stay true.
-_LENGTH, _CLOCK, _REST = "\ue000", "\ue001", "\ue002"
+_LENGTH, _CLOCK, _REST, _IS = "\ue000", "\ue001", "\ue002", "\ue003"
+_CONTRACTED = re.compile(r"(?:(?<=\bit)|(?<=\bthat)|(?<=\bthere))'s\b")
+"""An "is" that looks like a genitive."""
 _REGION = (
     r"\[?<?(?:regions?|objects?|masks?|marks?|areas?)[ _]?"
     r"(?:\[\d{1,3}\]|<\d{1,3}>|[#\"(]?\d{1,3}(?!\d|\.\d)|(?:zero|one|two|three|four)\b(?! of))"
@@ -51,6 +53,7 @@ def _by_letter(phrases: Sequence[str]) -> str:
 _KINDS: Mapping[str, str] = {
     "AMOUNT": rf"{_LENGTH}{_REST}*",
     "HOUR": rf"{_CLOCK}{_REST}*",
+    "BE": rf"{_IS}{_REST}",
     "REGION": rf"(?=[\[<romar])(?:{_REGION})",
     "TIMES": rf"(?=\d|on|t[hwer]|ha|f[io]|s[ie]|ei|ni|a[ n]|qu|do)(?:{_TIMES})",
     "BUT": r"which (?:also )?(?:means?|indicates?|implies|suggests?|makes?|shows?|places?|puts?|confirms?)\b",
@@ -89,6 +92,7 @@ class Reading:
         text: Any text.
         labels: Names of the question's regions, in order.
         base: Number of the first region where it is written without brackets, "Region 1".
+        others: Labels of the scene's other regions.
 
     Attributes:
         words: The tokens; joined, they are the folded text.
@@ -100,7 +104,7 @@ class Reading:
             words of which the class says all.
     """
 
-    def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1) -> None:
+    def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1, others: Sequence[str] = ()) -> None:
         folded = quantities.fold(text)
         found = quantities.find(folded)
         self.words: list[str] = _TOKEN.findall(_mask(folded, found))
@@ -109,8 +113,8 @@ class Reading:
         self.amounts = dict(zip((match.start() for match in _QUANTITIES.finditer(codes)), found, strict=False))
         self.mentions = _numbered(self.words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
         numbered = set(self.mentions)
-        self.codes = self._with_nouns(list(codes), _ways(tuple(labels)) if labels else {})
-        numbers = (int(region[6:]) for regions in self.mentions.values() for region in regions)
+        self.codes = self._with_nouns(list(codes), _ways(tuple(labels), tuple(others)) if labels or others else {})
+        numbers = (int(region[6:]) for regions in self.mentions.values() for region in regions if region.startswith("region"))
         most = max(numbers, default=0)
         self.count = len(labels) or (2 if most == 1 and not _TWO.isdisjoint(self.words) else most)
         self.forms = self._forms(numbered)
@@ -211,7 +215,8 @@ def _mask(folded: str, found: Sequence[Quantity]) -> str:
         begin, end = quantity.span
         parts += folded[last:begin], _LENGTH if quantity.unit == "m" else _CLOCK, _REST * (end - begin - 1)
         last = end
-    return "".join(parts) + folded[last:] if parts else folded
+    masked = "".join(parts) + folded[last:] if parts else folded
+    return _CONTRACTED.sub(_IS + _REST, masked) if "'s" in masked else masked
 
 
 def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: int) -> dict[int, Regions]:
@@ -247,23 +252,25 @@ def _integers(word: str) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _ways(labels: tuple[str, ...]) -> dict[str, list[tuple[tuple[str, ...], Regions]]]:
+def _ways(labels: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[str, list[tuple[tuple[str, ...], Regions]]]:
     """Each way to name a region by its label, by first word, the longest first: the whole label, or its last word alone.
 
-    A name that fits two regions names neither.
+    A name that fits two regions names neither; one that fits a region of the question means none of the others.
     """
-    names: dict[tuple[str, ...], set[str]] = {}
-    for number, label in enumerate(labels, start=1):
-        words = tuple(re.findall(r"[a-z0-9]+", quantities.fold(label[:200])))
-        for name in {words, words[-1:]} - {()}:
-            names.setdefault(name, set()).add(f"region{number}")
-    whole = {tuple(re.findall(r"[a-z0-9]+", quantities.fold(label[:200]))) for label in labels}
+    names = _named(others, "other") | _named(labels, "region")
     ways: dict[str, list[tuple[tuple[str, ...], Regions]]] = {}
     for name in sorted(names, key=len, reverse=True):
-        regions = names[name]
-        if len(regions) == 1 or name in whole:
-            owner = tuple(regions) if len(regions) == 1 else ()
-            if owner and LEXICON.get(name[0], CODES["WORD"]) in _NOUNS:
-                for first in (name[0], " " + name[0]):
-                    ways.setdefault(first, []).append((name[1:], owner))
-    return ways
+        if LEXICON.get(name[0], CODES["WORD"]) in _NOUNS:
+            for first in (name[0], " " + name[0]):
+                ways.setdefault(first, []).append((name[1:], names[name]))
+    return {first: kept for first, named in ways.items() if (kept := [way for way in named if way[1]])}
+
+
+def _named(labels: tuple[str, ...], kind: str) -> dict[tuple[str, ...], Regions]:
+    """The region of each name that the labels give; none where two bear it."""
+    words = [tuple(re.findall(r"[a-z0-9]+", quantities.fold(label[:200]))) for label in labels]
+    names: dict[tuple[str, ...], set[str]] = {}
+    for number, label in enumerate(words, start=1):
+        for name in {label, label[-1:]} - {()}:
+            names.setdefault(name, set()).add(f"{kind}{number}")
+    return {name: tuple(regions) if len(regions) == 1 else () for name, regions in names.items()}

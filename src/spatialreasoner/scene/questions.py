@@ -1,8 +1,8 @@
 """Questions of the 24 categories of SpatialRGPT-Bench, with the truth from geometry.
 
-No question is better than a wrong one. A question is asked only where the data can tell the answer, where the truth is not
-within 10 % of a tie (or of the edge between two hours), where its words name no two things alike, and, for synthetic scenes,
-where what the camera sees agrees with what is really there.
+No question is better than a wrong one. A question is asked only where the data can tell the answer, where the truth is neither
+within 10 % of a tie (or of the edge between two hours) nor inside the noise of depth (no answer could be verified), where its
+words name no two things alike, and, for synthetic scenes, where what the camera sees agrees with what is really there.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from spatialreasoner.errors import ConfigError, MissingFileError, RecordError
 from spatialreasoner.scene import wording
 from spatialreasoner.scene.files import check, load_scenes
 from spatialreasoner.scene.measure import TIE, Measured, Truth
+from spatialreasoner.scene.noise import margin
 from spatialreasoner.types import CATEGORIES, CONVERSE, QUANTITY_OF, Category, Prompt, Quantity, Question, Relation, Scene
 
 SMALLEST = 0.05
@@ -80,8 +81,11 @@ class Asker:
         return self._quantity_is_clear(QUANTITY_OF[category], *regions)
 
     def _relation_is_clear(self, relation: Relation, a: str, b: str) -> bool:
-        seen = self.measured.compare(relation, a, b).holds
-        return seen is not None and (self._truth is None or self._truth.compare(relation, a, b).holds == seen)
+        comparison = self.measured.compare(relation, a, b)
+        seen, difference = comparison.holds, comparison.difference
+        if seen is None or difference is None or abs(difference) <= margin(self.measured, relation, (a, b), comparison.scale):
+            return False
+        return self._truth is None or self._truth.compare(relation, a, b).holds == seen
 
     def _quantity_is_clear(self, quantity: Quantity, *regions: str) -> bool:
         seen = self.measured.quantity(quantity, *regions).value
