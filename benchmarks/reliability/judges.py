@@ -65,12 +65,12 @@ RUBBISH: tuple[tuple[str, str], ...] = (
     ("control characters", '{"criteria":\0\x1b[31m}'),
     ("lone surrogates", '{"criteria": "\ud800"}'),
     ("an escaped lone surrogate", '{"criteria": "\\ud800"}'),
-    ("a key twice", '{"criteria": 1, ' + _grades()[1:]),
 )
 FINE: tuple[tuple[str, str], ...] = (
     ("a code fence", f"```json\n{_grades()}\n```"),
     ("words around", f"Here you are:\n{_grades()}\nGood luck!"),
     ("nothing scored", _grades(score=None)),
+    ("a key twice", '{"criteria": 1, ' + _grades()[1:]),
     ("reasons of control characters", _grades(reason="\x1b[31m\0")),
 )
 

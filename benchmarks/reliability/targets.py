@@ -42,14 +42,10 @@ def _made(target: Target) -> Attempt:
     return target.make()
 
 
-def text(data: bytes) -> str:
-    """Bytes as the text of a model: anything may be in it, lone surrogates too."""
-    return data.decode("utf-8", errors="surrogatepass" if b"\xed" in data else "replace")
-
-
 def _text(data: bytes) -> str:
+    """Bytes as the text of a model: anything may be in it, lone surrogates too."""
     try:
-        return text(data)
+        return data.decode("utf-8", errors="surrogatepass")
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
@@ -57,7 +53,7 @@ def _text(data: bytes) -> str:
 def _responses() -> Attempt:
     from spatialreasoner.errors import ResponseError
     from spatialreasoner.responses import parse, render, spans, stages
-    from spatialreasoner.search.replies import Malformed, continuation
+    from spatialreasoner.search.replies import continuation
     from spatialreasoner.types import Completion
 
     def attempt(data: bytes) -> None:
@@ -66,7 +62,7 @@ def _responses() -> Attempt:
         assert all(0 <= start <= end <= len(said) for start, end in found.values())
         assert found["description"][1] <= found["reasoning"][0] or found["description"] == (0, 0)
         assert "".join(stage.text for stage in stages(said)) in {said, ""}
-        with suppress(Malformed):
+        with suppress(ResponseError):
             continuation("", Completion(text=said), whole=True, max_stages=20)
         try:
             response = parse(said)
@@ -173,7 +169,7 @@ def _judges() -> Attempt:
     def attempt(data: bytes) -> None:
         said = _text(data)
         grade = parse_grade(said)
-        assert (grade.failure is None) != (not grade.scores and grade.failure is not None)
+        assert grade.failure is None or not grade.scores
         assert all(name in CRITERIA and 0 <= score <= 1 for name, score in grade.scores.items())
         shown, fence = fenced(said)
         assert fence not in shown
@@ -291,9 +287,13 @@ _GRADE = b'{"criteria": {"visual.existence": {"score": 0.5, "reason": "so"}}}'
 
 
 def _png() -> bytes:
-    from reliability.pictures import exif, saved, small
+    """A picture that lies on its side; made without this package, whose imports are watched once a target is chosen."""
+    from PIL import Image
 
-    return saved(small(), exif=exif(6))
+    tags, file = Image.Exif(), io.BytesIO()
+    tags[0x0112] = 6
+    Image.linear_gradient("L").resize((6, 4)).save(file, "PNG", exif=tags.tobytes())
+    return file.getvalue()
 
 
 TARGETS: Mapping[str, Target] = {

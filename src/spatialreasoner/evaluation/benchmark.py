@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from spatialreasoner import records
-from spatialreasoner.errors import MissingExtraError, MissingFileError, RecordError
+from spatialreasoner.errors import MissingExtraError, MissingFileError, RecordError, SceneError
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.predictions import QaInfo
 from spatialreasoner.scene.files import write_scenes
-from spatialreasoner.scene.masks import encode, from_box
+from spatialreasoner.scene.masks import decode, encode, from_box
 from spatialreasoner.types import Question, Region, Rle, Scene
 
 MAX_BYTES = 256 * 2**20
@@ -102,6 +102,8 @@ def write_benchmark(
     for count, item in enumerate(_items(source), start=1):
         converting.add(item, _place_image(item, folder, out))
         progress(count)
+    if not converting.questions:
+        raise RecordError(f"{source}: expected items of the benchmark; it holds none")
     write_scenes(out, converting.scenes())
     records.write_jsonl(out / "questions.jsonl", converting.questions.values())
     records.write_config(out, "benchmark", config)
@@ -140,13 +142,13 @@ def _json_rows(source: Path) -> Iterator[Any]:
     """Rows of a JSON array, or of JSON lines."""
     if source.stat().st_size > MAX_BYTES:
         raise RecordError(f"{source}: expected at most {MAX_BYTES} bytes; got {source.stat().st_size}")
-    text = source.read_text("utf-8")
     try:
+        text = source.read_text("utf-8")
         if text.lstrip().startswith("["):
             yield from json.loads(text)
         else:
             yield from (json.loads(line) for line in text.splitlines() if line.strip())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{source}: expected a JSON array or one JSON object a line; {error}") from None
 
 
@@ -158,11 +160,14 @@ def _parquet_rows(source: Path) -> Iterator[Any]:
         raise MissingExtraError(
             "reading the Parquet form needs pyarrow: pip install 'spatialreasoner[train]', or use the JSON file"
         ) from None
-    for batch in parquet.ParquetFile(source).iter_batches(batch_size=32):
-        for row in batch.to_pylist():
-            image = row.pop("image", None)
-            row = {key: json.loads(value) if _is_json(value) else value for key, value in row.items()}
-            yield {**row, "picture": image["bytes"] if isinstance(image, dict) else None}
+    try:
+        for batch in parquet.ParquetFile(source).iter_batches(batch_size=32):
+            for row in batch.to_pylist():
+                image = row.pop("image", None)
+                row = {key: json.loads(value) if _is_json(value) else value for key, value in row.items()}
+                yield {**row, "picture": image["bytes"] if isinstance(image, dict) else None}
+    except (ValueError, OSError, RecursionError) as error:  # Arrow's own errors are of the first two kinds
+        raise RecordError(f"{source}: expected a Parquet file with JSON in its nested columns; {error}") from None
 
 
 def _is_json(value: object) -> bool:
@@ -225,9 +230,17 @@ class _Converting:
         if item.rle:
             if wrong := [mask.size for mask in item.rle if mask.size != size]:
                 raise RecordError(f"item {item.id!r}: expected masks of the picture's size {size}; got {wrong[0]}")
-            return list(item.rle)
+            return [self._checked(mask, item) for mask in item.rle]
         self.boxes_for_masks += len(item.bbox)
         return [encode(from_box(box, size)) for box in item.bbox]
+
+    @staticmethod
+    def _checked(mask: Rle, item: Item) -> Rle:
+        try:
+            decode(mask)
+        except SceneError as error:
+            raise RecordError(f"item {item.id!r}: {error}") from None
+        return mask
 
     @staticmethod
     def _region(mask: Rle, known: dict[Rle, Region]) -> str:

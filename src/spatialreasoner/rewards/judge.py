@@ -145,7 +145,7 @@ class ApiJudge:
                 reply = await client.chat.completions.create(
                     model=self._model, messages=chat, temperature=0.0, max_tokens=self._config.max_tokens
                 )
-        except (self._openai.OpenAIError, ValueError) as error:  # ValueError: a reply that is no JSON at all
+        except (self._openai.OpenAIError, ValueError, RecursionError) as error:  # the last two: a reply that is no JSON at all
             self._failed_in_a_row += 1
             return Grade(failure=f"{self.name}: {type(error).__name__}: {self._clean(str(error))[:300]}")
         self._failed_in_a_row = 0
@@ -208,7 +208,7 @@ def read_reply(reply: Any) -> Grade:
 def _read_reply(reply: Any) -> Grade:
     choices: Any = getattr(reply, "choices", None)
     message = getattr(choices[0], "message", None) if choices else None
-    if getattr(message, "refusal", None) or (choices and choices[0].finish_reason == "content_filter"):
+    if getattr(message, "refusal", None) or (choices and getattr(choices[0], "finish_reason", None) == "content_filter"):
         return Grade(failure="the judge refused")
     text = getattr(message, "content", None)
     if not isinstance(text, str) or not text.strip():
