@@ -144,7 +144,7 @@ _STRANGERS = {"lmms_eval", "spatialreasoner_eval"}
 
 
 def _check_options(path: str, words: Words) -> None:
-    """Hold options against the strings that a file gives to `add_argument`, so that nothing heavy is imported."""
+    """Hold options against what a file gives to `add_argument`, or its `main` to typer, so that nothing heavy is imported."""
     with open(path, encoding="utf-8") as file:
         tree = ast.parse(file.read())
     known = {
@@ -154,6 +154,8 @@ def _check_options(path: str, words: Words) -> None:
         for argument in call.args
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
     }
+    mains = (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef) and each.name == "main")
+    known |= {f"--{argument.arg.replace('_', '-')}" for main in mains for argument in main.args.args}
     unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
     assert not unknown, f"{path} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}"
 
