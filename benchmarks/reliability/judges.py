@@ -16,10 +16,13 @@ from typing import Any
 
 from reliability import made
 from reliability.trial import Act, Case, Read
+from spatialreasoner.errors import WorkError
 from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.judging import read_verdict
+from spatialreasoner.models.api import ApiConfig, ApiPolicy
 from spatialreasoner.protocols import Grade
 from spatialreasoner.rewards.judge import CRITERIA, ApiJudge, JudgeConfig, grade_request, parse_grade, read_reply
+from spatialreasoner.scene.questions import prompt
 from spatialreasoner.types import Category
 
 
@@ -132,6 +135,9 @@ def cases() -> Iterator[Case]:
     for name, status, body in BODIES:
         prepare = partial(_served, status, body)
         yield Case(group="judges", name=f"HTTP {status}: {name}", prepare=prepare, expected=Read(_failed), slow=status >= 500)
+        expected = Read(_empty) if name.startswith("content") else WorkError
+        asked, source = partial(_asked, status, body), f"judges: HTTP {status}: {name}"
+        yield Case(group="endpoints", name=source[8:], source=source, prepare=asked, expected=expected, slow=status >= 500)
 
 
 def _case(name: str, act: Act, holds: Any, source: str = "") -> Case:
@@ -177,6 +183,28 @@ def _served(status: int, body: bytes, folder: Path) -> Act:
             return asyncio.run(judge.grade(request))
 
     return act
+
+
+def _asked(status: int, body: bytes, folder: Path) -> Act:
+    """The same reply to a model that writes."""
+    scene, question = made.asked()
+
+    async def ask(url: str) -> Any:
+        policy = ApiPolicy(f"api:writer@{url}/v1", ApiConfig(timeout=10))
+        try:
+            return await policy.complete(prompt(question, scene), n=1, seed=0)
+        finally:
+            await policy.aclose()
+
+    def act() -> Any:
+        with _endpoint(status, body) as url:
+            return asyncio.run(ask(url))
+
+    return act
+
+
+def _empty(completions: Any) -> bool:
+    return [one.text for one in completions] == [""]
 
 
 @contextmanager

@@ -169,7 +169,7 @@ class ApiPolicy:
             yield
         except self._openai.OpenAIError as error:
             raise self._translated(error) from None  # the original holds the request, and that the key
-        except ValueError as error:  # a reply that is no JSON
+        except (ValueError, RecursionError) as error:  # a reply that is no JSON
             raise BusyError(f"{self.name}: the reply cannot be read: {self._clean(str(error))}", kind="bad reply") from None
 
     async def aclose(self) -> None:
@@ -194,12 +194,13 @@ class ApiPolicy:
         if not isinstance(choices, list) or not choices or any(getattr(choice, "message", None) is None for choice in choices):
             raise BusyError(f"{self.name}: expected choices with messages in the reply; there are none", kind="bad reply")
         usage: Any = getattr(reply, "usage", None)
-        read = getattr(usage, "prompt_tokens", None) or 0
-        written = getattr(usage, "completion_tokens", None) or 0
+        read, written = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
         shares = [written // len(choices) + (index < written % len(choices)) for index in range(len(choices))]
         return [
             Completion(
-                text=_continuation(getattr(choice.message, "content", None) or "", prefix),
+                text=_continuation(
+                    content if isinstance(content := getattr(choice.message, "content", None), str) else "", prefix
+                ),
                 prompt_tokens=read if index == 0 else 0,
                 completion_tokens=shares[index],
                 finish=_finish(choice),
@@ -306,6 +307,17 @@ def _continuation(text: str, prefix: str) -> str:
     if prefix and text.lstrip().startswith(prefix.strip()):
         return text.lstrip()[len(prefix.strip()) :].lstrip("\n")
     return text
+
+
+def _text(message: Any) -> str:
+    content = getattr(message, "content", None)
+    return content if isinstance(content, str) else ""
+
+
+def _count(usage: Any, name: str) -> int:
+    """A number of tokens, 0 where the reply does not tell it."""
+    count = getattr(usage, name, None)
+    return count if isinstance(count, int) and count > 0 else 0
 
 
 def _finish(choice: Any) -> Literal["stop", "length", "refusal"]:
