@@ -37,6 +37,14 @@ def test_relations_by_sign(known: Known, question: Question, kind: str, score: f
     assert verify(known.measured, question, said(kind, negated=True)).score == 1 - score
 
 
+def test_statements_about_the_scenes_other_regions_are_verified(known: Known, question: Question):
+    third = verify(known.measured, question, said("front", "region1", "other1"))
+    assert third.score == 1.0
+    assert third.truth == known.measured.compare("front", "region1", "region3").difference
+    assert verify(known.measured, question, said("front", "other1", "region1")).score == 0.0
+    assert verify(known.measured, question, said("front", "other2", "region1")).reason == "the question has no other2"
+
+
 def test_every_verdict_keeps_the_truth(known: Known, question: Question):
     verdict = verify(known.measured, question, said("width", "region1", value=9.0, unit="m"))
     assert verdict.truth == known.measured.quantity("width", "region1").value
