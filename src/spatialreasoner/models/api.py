@@ -198,9 +198,7 @@ class ApiPolicy:
         shares = [written // len(choices) + (index < written % len(choices)) for index in range(len(choices))]
         return [
             Completion(
-                text=_continuation(
-                    content if isinstance(content := getattr(choice.message, "content", None), str) else "", prefix
-                ),
+                text=_continuation(_text(choice.message), prefix),
                 prompt_tokens=read if index == 0 else 0,
                 completion_tokens=shares[index],
                 finish=_finish(choice),
