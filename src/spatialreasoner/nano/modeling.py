@@ -271,7 +271,7 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
             **kwargs,
         )
         logits = self.lm_head(outputs.last_hidden_state[:, -logits_to_keep:])
-        if rows is not None:
+        if rows is not None and input_ids is not None:
             logits = logits.new_zeros(len(input_ids), *logits.shape[1:]).index_copy(0, rows, logits)
         loss = None
         if labels is not None:
