@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from pages import ROOT
@@ -30,8 +33,11 @@ def run(*arguments: object) -> None:
     Raises:
         AssertionError: If it does not end with 0.
     """
+    handlers = {sent: signal.getsignal(sent) for sent in (signal.SIGINT, signal.SIGTERM)}
     with pytest.raises(SystemExit) as ended:
         main([str(argument) for argument in arguments])
+    for sent, handler in handlers.items():
+        signal.signal(sent, handler)
     assert not ended.value.code, f"spatialreasoner {' '.join(map(str, arguments))} ended with {ended.value.code}"
 
 
@@ -188,7 +194,6 @@ def _text_model(shop: Workshop, path: Path) -> None:
 
 
 def _depth_model(shop: Workshop, path: Path) -> None:
-    import torch
     from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, DPTImageProcessorPil, set_seed
 
     backbone = Dinov2Config(
@@ -201,15 +206,27 @@ def _depth_model(shop: Workshop, path: Path) -> None:
     )  # fmt: skip
     set_seed(0)
     model = DepthAnythingForDepthEstimation(config)
-    torch.nn.init.constant_(model.head.conv3.bias, -2.0)  # a wall at 20 m times sigmoid(-2) = 2.4 m: things have sizes
+    _make_uneven(model)
     model.save_pretrained(path)
     processor = DPTImageProcessorPil(size={"height": 42, "width": 42}, keep_aspect_ratio=True, ensure_multiple_of=14)
     processor.save_pretrained(path)
 
 
+@torch.no_grad()
+def _make_uneven(model: Any) -> None:
+    """Let a depth model with random weights see no flat wall: 20 m times the sigmoid of about -2, so some 2.4 m."""
+    for name, weight in model.named_parameters():
+        if weight.dim() > 1 and not name.startswith("backbone"):
+            torch.nn.init.kaiming_normal_(weight)
+    share = model(pixel_values=torch.randn(1, 3, 42, 42)).predicted_depth / 20
+    logits = torch.logit(share.clamp(1e-4, 1 - 1e-4))
+    scale = 0.1 / logits.std()
+    model.head.conv3.weight *= scale
+    model.head.conv3.bias.fill_(-2.0 - scale * logits.mean())
+
+
 def _mask_model(shop: Workshop, path: Path) -> None:
     """A SAM whose random masks pass its own checks of quality."""
-    import torch
     from transformers import SamConfig, SamImageProcessorPil, SamModel, set_seed
 
     set_seed(0)
@@ -224,7 +241,10 @@ def _mask_model(shop: Workshop, path: Path) -> None:
         },
     )  # fmt: skip
     model = SamModel(config)
-    torch.nn.init.constant_(model.mask_decoder.iou_prediction_head.proj_out.bias, 1.0)
+    decoder = model.mask_decoder
+    torch.nn.init.constant_(decoder.iou_prediction_head.proj_out.bias, 1.0)
+    for layers in decoder.output_hypernetworks_mlps:  # else all is near the edge of a mask, and no mask is stable
+        layers.proj_out.weight.data *= 1e5
     model.save_pretrained(path)
     processor = SamImageProcessorPil(
         size={"longest_edge": 64}, pad_size={"height": 64, "width": 64}, mask_size={"longest_edge": 16},
