@@ -102,6 +102,7 @@ class Killing:
         """One stands still in the middle of its work while another is begun in the same place."""
         first = self.stage.start(self.inputs, self.out)
         wait_for_change(first, self.out, {})
+        time.sleep(self._work / 3)  # what it writes first may be its settings, before it holds the place
         os.kill(first.pid, signal.SIGSTOP)
         code, said = ended(self.stage.start(self.inputs, self.out))
         alive = first.poll() is None

@@ -1,0 +1,70 @@
+"""What bad inputs and kills once broke, at the places where it was mended."""
+
+import json
+import sqlite3
+
+import pytest
+
+from spatialreasoner.cli import main
+from spatialreasoner.errors import ConfigError, RecordError, WorkError
+from spatialreasoner.records import inside
+from spatialreasoner.search.journal import Journal
+from spatialreasoner.training.config import FdpoConfig, TrainConfig, read_config
+from spatialreasoner.unfinished import hold
+
+
+def test_a_message_is_one_line_that_steers_no_terminal(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "folder\n\x1b[31m\u202e"])
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 2
+    assert told.startswith("error: ")
+    assert told.isprintable()
+
+
+def test_a_path_with_a_nul_is_no_path(tmp_path):
+    with pytest.raises(RecordError, match="is no path"):
+        inside(tmp_path, "a\0b", where="row 1")
+
+
+def test_a_lock_that_cannot_be_made_is_a_failure(tmp_path):
+    with pytest.raises(WorkError, match="cannot lock"), hold(tmp_path / "nowhere" / ".lock", tmp_path):
+        pass
+
+
+def test_a_journal_that_cannot_be_read_is_a_failure(tmp_path):
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        other = sqlite3.connect(tmp_path / "journal.sqlite")
+        other.execute("ALTER TABLE replies RENAME COLUMN value TO price")
+        other.commit()
+        other.close()
+        with pytest.raises(WorkError, match=r"cannot read the journal .*journal\.sqlite"):
+            journal.get("replies", "key")
+
+
+@pytest.mark.parametrize(
+    "setting", ["epochs=.nan", "learning_rate=.inf", "seed=-1", "warmup=2", "alpha=1.1", "beta=0", "lam=-1", "nll_weight=.nan"]
+)
+def test_numbers_that_train_nothing_are_refused(setting):
+    with pytest.raises(ConfigError, match=setting.partition("=")[0]):
+        read_config(FdpoConfig, None, [setting])
+
+
+def test_anchors_that_multiply_are_told_in_few_words(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]", *(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, 12))]
+    (tmp_path / "bomb.yaml").write_text("\n".join([*lines[:-1], lines[-1].replace("a11:", "epochs:")]))
+    with pytest.raises(ConfigError, match="unknown setting"):
+        read_config(TrainConfig, tmp_path / "bomb.yaml", ())
+    (tmp_path / "list.yaml").write_text("\n".join("- " + line.partition(": ")[2] for line in lines))
+    with pytest.raises(ConfigError) as told:
+        read_config(TrainConfig, tmp_path / "list.yaml", ())
+    assert len(str(told.value)) < 1000
+
+
+def test_settings_of_a_finished_run_that_are_no_settings(tmp_path):
+    from spatialreasoner.training.run import train
+
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"images": [], "messages": []}) + "\n")
+    (tmp_path / "training.json").write_text("[" * 10_000)
+    with pytest.raises(RecordError, match=r"training\.json"):
+        train("sft", model="tiny", data=tmp_path / "rows.jsonl", out=tmp_path)
