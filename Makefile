@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-cluster test-integrations test-app check docs app package audit sbom clean
+.PHONY: help setup demo test test-cluster test-integrations test-app check docs docs-serve app package audit sbom clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ check: $(READY)  ## lint, format, types, layers
 
 docs: $(READY)  ## build the documentation site into site/
 	$(BIN)/mkdocs build --quiet
+
+docs-serve: $(READY)  ## read the site at http://127.0.0.1:8000, with its search
+	$(BIN)/mkdocs serve
 
 app: $(READY)  ## draw a region and ask, in a browser
 	$(BIN)/spatialreasoner app $(if $(wildcard ../shared/data/rgbd),--photos ../shared/data/rgbd)
