@@ -91,7 +91,10 @@ def cases() -> Iterator[Case]:
     """Every damage to every file that a command reads."""
     for file in STAGES:
         for name, damage in BROKEN:
-            yield _case(file, name, damage, None)
+            begun = (
+                name == "empty" and file == "search/trees.jsonl"
+            )  # of a stage that has just begun, which a report passes over
+            yield _case(file, name, damage, Read() if begun else None)
         for name, damage in ODD:
             yield _case(file, name, damage, Read(), slow=file in {"scenes/scenes.jsonl", "search/trajectories.jsonl"})
         yield _case(file, "a row twice", lambda data: data.splitlines(keepends=True)[0] + data, _of_two_rows(file))
