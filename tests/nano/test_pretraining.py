@@ -30,15 +30,14 @@ def test_texts_are_true_and_the_same_every_time():
 
 def test_the_whole_way_ends_with_a_model_that_loads(tmp_path):
     few = Rates(steps=2, batch=4, rate=1e-3)
-    tune = Rates(steps=2, batch=4, rate=1e-3, vision=1e-4)
-    config = PretrainConfig(corpus=CorpusConfig(scenes=6, told=6, rows=6), see=few, read=few, tune=tune)
+    config = PretrainConfig(corpus=CorpusConfig(scenes=6, told=6, rows=6), see=few, read=few)
     folder = pretrain(config, tmp_path)
     first = (folder / "model.safetensors").read_bytes()
     assert len(first) < 12_000_000
     model, _ = load(folder)
     assert model.dtype == torch.float32
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines()]
-    assert [line["stage"] for line in lines] == ["see"] * 2 + ["read"] * 2 + ["tune"] * 2
+    assert [line["stage"] for line in lines] == ["see"] * 2 + ["read"] * 2
     pretrain(config, tmp_path)  # all is there: nothing is done again
     assert (tmp_path / "metrics.jsonl").read_text("utf-8").count("\n") == len(lines)
     assert (folder / "model.safetensors").read_bytes() == first

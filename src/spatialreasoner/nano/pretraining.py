@@ -1,10 +1,9 @@
 """Make the nano's weights from nothing: `python -m spatialreasoner.nano.pretraining --out DIR`.
 
-Three stages, because a model this small does not learn to see from next-token loss alone:
+Two stages, because a model this small does not learn to see from next-token loss alone:
 
 1. see: the vision tower and the region encoder learn depth, kind, colour, place and size directly;
-2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements, then short and LongCoT answers;
-3. tune: everything together, the vision part at a low rate.
+2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements, then short and LongCoT answers.
 
 Each stage leaves a checkpoint and is not done again when the command is given again.
 """
@@ -43,30 +42,22 @@ class Rates:
 
     Attributes:
         steps: Optimizer steps.
-        batch: Pictures (see), or rows (read, tune), of one step.
-        rate: Peak learning rate of what is new in this stage.
-        vision: Learning rate of the vision part; 0 leaves it alone.
+        batch: Pictures (see), or rows (read), of one step.
+        rate: Peak learning rate.
     """
 
     steps: int
     batch: int
     rate: float
-    vision: float = 0.0
 
 
-def optimizer_of(model: nn.Module, rates: Rates, vision: Sequence[nn.Module]) -> tuple[torch.optim.Optimizer, Any]:
-    """AdamW without decay of vectors, warm-up over a thirtieth of the steps, then a cosine to a hundredth."""
-    seeing = {id(parameter) for module in vision for parameter in module.parameters()}
-    groups: list[dict[str, Any]] = []
-    for rate, members in ((rates.vision, True), (rates.rate, False)):
-        chosen = [p for p in model.parameters() if (id(p) in seeing) == members]
-        for parameter in chosen:
-            parameter.requires_grad = rate > 0
-        if rate > 0:
-            groups += [
-                {"params": [p for p in chosen if p.ndim >= 2], "lr": rate, "weight_decay": 0.05},
-                {"params": [p for p in chosen if p.ndim < 2], "lr": rate, "weight_decay": 0.0},
-            ]
+def optimizer_of(model: nn.Module, rates: Rates) -> tuple[torch.optim.Optimizer, Any]:
+    """AdamW for what may learn, vectors without decay; warm-up over a thirtieth of the steps, then cosine to a hundredth."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in learning if p.ndim >= 2], "lr": rates.rate, "weight_decay": 0.05},
+        {"params": [p for p in learning if p.ndim < 2], "lr": rates.rate, "weight_decay": 0.0},
+    ]
     warmup = max(1, rates.steps // 30)
 
     def factor(step: int) -> float:
@@ -74,7 +65,7 @@ def optimizer_of(model: nn.Module, rates: Rates, vision: Sequence[nn.Module]) ->
             return (step + 1) / warmup
         return 0.01 + 0.495 * (1 + math.cos(math.pi * (step - warmup) / max(1, rates.steps - warmup)))
 
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
@@ -132,7 +123,7 @@ def see(
     """Stage 1."""
     vision = [model.model.vision_tower, model.model.vision_regions]
     both = nn.ModuleList(vision).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimizer, schedule = optimizer_of(both, rates, [])
+    optimizer, schedule = optimizer_of(both, rates)
     rng = np.random.default_rng(seed)
     order = _endless(len(corpus.image), rng)
     with stage("learn to see", rates.steps) as advance:
@@ -159,7 +150,7 @@ def _endless(count: int, rng: np.random.Generator) -> Iterator[int]:
         yield from rng.permutation(count).tolist()
 
 
-# Stages 2 and 3: read, tune
+# Stage 2: read
 
 SHARES: Mapping[str, Mapping[Kind, float]] = {
     "first": {"statements": 0.7, "short": 0.15, "reasoned": 0.15},
@@ -321,30 +312,20 @@ def read_loss(
 def read(
     model: NanoForConditionalGeneration, processor: NanoProcessor, corpus: Corpus, rates: Rates, *, seed: int, log: Any
 ) -> None:
-    """Stage 2, the vision part as it is; or stage 3, where it has a rate of its own."""
-    name = "tune" if rates.vision else "read"
-    vision = [model.model.vision_tower, model.model.vision_regions]
-    optimizer, schedule = optimizer_of(model, rates, vision)
+    """Stage 2, the vision part as it is."""
+    for module in (model.model.vision_tower, model.model.vision_regions):
+        module.requires_grad_(False)
+    optimizer, schedule = optimizer_of(model, rates)
     numbers, readings = Numbers(processor), encode_rows(corpus, processor)
-    memory = None if rates.vision else Memory(model, corpus, processor)
+    memory = Memory(model, corpus, processor)
     rng = np.random.default_rng(seed)
-    with stage(f"learn to {name}", rates.steps) as advance:
+    with stage("learn to read", rates.steps) as advance:
         for step, rows in enumerate(batches(readings, rates, rng)):
             with torch.autocast("cpu", torch.bfloat16):
-                seen = memory(rows) if memory else _look(model, corpus, rows, processor)
-                loss = read_loss(model, rows, *seen, numbers)
+                loss = read_loss(model, rows, *memory(rows), numbers)
             _step(loss, model, optimizer, schedule)
-            log(name, step, {"loss": loss.item()})
+            log("read", step, {"loss": loss.item()})
             advance(step + 1)
-
-
-def _look(
-    model: NanoForConditionalGeneration, corpus: Corpus, rows: Sequence[Reading], processor: NanoProcessor
-) -> tuple[Tensor, Regions]:
-    """What is seen in the rooms of some rows, with gradients."""
-    values, masks = pictures(corpus, np.array([row.scene for row in rows]), processor)
-    numbers = torch.tensor([row.regions for row in rows])
-    return model.model.look(values, masks[torch.arange(len(rows))[:, None], numbers])
 
 
 # The whole
@@ -359,14 +340,12 @@ class PretrainConfig:
         corpus: The rooms.
         see: Stage 1.
         read: Stage 2.
-        tune: Stage 3.
     """
 
     seed: int = 0
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     see: Rates = field(default_factory=lambda: Rates(steps=1300, batch=64, rate=1.5e-3))
     read: Rates = field(default_factory=lambda: Rates(steps=2800, batch=32, rate=1e-3))
-    tune: Rates = field(default_factory=lambda: Rates(steps=500, batch=32, rate=5e-4, vision=5e-5))
 
 
 def pretrain(config: PretrainConfig, out: Path) -> Path:
@@ -380,6 +359,7 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
     corpus = read_corpus(out / "corpus")
     texts = [text for rows in corpus.rows[:3000] for row in rows for text in (row.request, row.answer)]
     model, processor = build(texts, seed=config.seed)
+    writing = model.generation_config
     told = corpus._replace(rows=corpus.rows[: config.corpus.told])
     with (out / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
 
@@ -389,13 +369,13 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
         for name, rates, learn, rooms in (
             ("see", config.see, see, corpus),
             ("read", config.read, read, told),
-            ("tune", config.tune, read, told),
         ):
             if (out / name / "processor_config.json").is_file():  # saved last
                 model = NanoForConditionalGeneration.from_pretrained(out / name, dtype=torch.float32)
                 continue
             learn(model.train(), processor, rooms, rates, seed=config.seed, log=log)
             _save(model, processor, out / name)
+    model.generation_config = writing
     _save(model.eval().requires_grad_(True).half(), processor, out / "nano")
     return out / "nano"
 
