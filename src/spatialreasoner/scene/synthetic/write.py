@@ -200,15 +200,18 @@ def _spread(config: SyntheticConfig, folder: ScenesFolder, indices: Sequence[int
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context, initializer=_die_with_parent)
     try:
-        for future in as_completed([pool.submit(_make_chunk, config, folder, chunk) for chunk in chunks]):
+        # Ctrl-C reaches workers, too, which inherit what is blocked while they start: it is this process that answers it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        futures = [pool.submit(_make_chunk, config, folder, chunk) for chunk in chunks]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        for future in as_completed(futures):
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _die_with_parent() -> None:
-    """End this worker with its parent, or it would wait for work for ever; Ctrl-C, which reaches both, the parent answers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End this worker when its parent is killed: it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
