@@ -23,4 +23,5 @@ def register(config: type[Any], model: type[Any], processor: type[Any]) -> None:
         auto.register(config, model, exist_ok=True)
     # TRL looks a class up among the names of transformers, and `transformers serve` a type among those it can serve
     setattr(transformers, model.__name__, model)
-    modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES[config.model_type] = model.__name__
+    names = modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES
+    names[config.model_type] = model.__name__  # pyright: ignore[reportArgumentType]  (typed as transformers' own names)

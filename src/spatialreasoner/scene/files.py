@@ -48,7 +48,7 @@ def read_image(path: str | Path) -> Image.Image:
 
 def _grey(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     """Numbers of any range as greys, the largest as white; below zero and NaN are black."""
-    values = np.nan_to_num(values, nan=0.0, posinf=np.finfo(np.float32).max, neginf=0.0).clip(min=0.0)
+    values = np.nan_to_num(values, nan=0.0, posinf=float(np.finfo(np.float32).max), neginf=0.0).clip(min=0.0)
     return (values / max(1.0, values.max()) * 255).astype(np.uint8)
 
 
