@@ -88,7 +88,7 @@ def spans(text: str) -> dict[str, tuple[int, int]]:
     """Where each segment stands in the text, as (start, end) character offsets, end exclusive.
 
     `description` and `reasoning` are the two segments of fDPO; they do not overlap. `reasoning` reaches to the end of the
-    conclusion (paper.md 1.3: the conclusion belongs to it), and `conclusion`, where there is one, lies inside it. Opening
+    conclusion (docs/papers.md 1.3: the conclusion belongs to it), and `conclusion`, where there is one, lies inside it. Opening
     tags and the description's closing tag lie outside every span. A text without a detectable boundary is all reasoning:
     its description is empty, at (0, 0).
 

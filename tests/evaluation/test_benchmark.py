@@ -1,4 +1,4 @@
-"""The official benchmark file, read as paper.md 4.2 describes it."""
+"""The official benchmark file, read as docs/papers.md 4.2 describes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Temperatures of pairs: paper.md 1.1, its test vectors."""
+"""Temperatures of pairs: docs/papers.md 1.1, its test vectors."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_no_headline_above_five_percent_unscored(unscored: int, given: bool) -> 
 
 
 def official_totals(rows: list[Prediction], verdicts: list[Verdict]) -> dict[str, float]:
-    """The official script's arithmetic (paper.md 4.3): lists by substring of the category, sums over lists, percent."""
+    """The official script's arithmetic (docs/papers.md 4.3): lists by substring of the category, sums over lists, percent."""
     names = (("tall/short", "short", "tall"), ("left/right", "left", "right"), ("below/above", "below", "above"),
              ("behind/front", "behind", "front"), ("big/small", "big", "small"), ("wide/thin", "wide", "thin"))  # fmt: skip
     marks: dict[str, dict[str, list[int]]] = {"qualitative": defaultdict(list), "quantitative": defaultdict(list)}

@@ -88,7 +88,7 @@ def test_distances_are_symmetric(points: list[tuple[float, float, float]]) -> No
     [(0, 1, 12), (0.1, 1, 12), (-0.1, 1, 1), (1, 1, 11), (-1, 0, 3), (0, -1, 6), (1, 0, 9)],
 )
 def test_the_clock_of_the_benchmark(left: float, forward: float, hour: int) -> None:
-    """The table of paper.md 4.5: offsets to the left and forward, and the hour."""
+    """Hours by docs/papers.md 4.5, cut and not rounded: offsets to the left and forward, and the hour."""
     here, there = Cloud(np.zeros((1, 3))), Cloud(np.array([[-left, 0.0, forward]]))
     assert here.clock_direction(there) == hour
 

@@ -1,6 +1,6 @@
 """What counts as a correct answer to SpatialRGPT-Bench, without a judge model.
 
-The official rules (paper.md 4.3): a length within 25 % of the truth, an hour within one of it around the clock, the same
+The official rules (docs/papers.md 4.3): a length within 25 % of the truth, an hour within one of it around the clock, the same
 yes or no, the same choice. What cannot be read is unscored, not wrong; `score` reports how many there are.
 """
 

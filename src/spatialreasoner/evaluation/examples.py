@@ -69,7 +69,7 @@ class Temperatures:
     lam: float = 0.6
 
     def of(self, gap_description: float | None, gap_reasoning: float | None) -> tuple[float, float] | None:
-        """Temperatures of description and reasoning (paper.md 1.1, equations 3 and 4); None for an unscored pair.
+        """Temperatures of description and reasoning (docs/papers.md 1.1, equations 3 and 4); None for an unscored pair.
 
         >>> [round(beta, 6) for beta in Temperatures().of(1, 4)]
         [0.078511, 0.121489]

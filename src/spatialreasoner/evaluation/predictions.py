@@ -1,4 +1,4 @@
-"""Prediction rows exactly as the official evaluation script of SpatialRGPT-Bench reads and writes them (paper.md 4.2)."""
+"""Prediction rows exactly as the official evaluation script of SpatialRGPT-Bench reads and writes them (docs/papers.md 4.2)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Points in space: lifting depth, levelling the camera, and clouds of regions with the quantities of SpatialRGPT-Bench.
 
 One frame everywhere: the camera's, levelled where gravity is known: x right, y down, z forward, metres. SpatialRGPT's
-pipeline (paper.md 4.5) measures in +x left, +y up, +z forward; the two differ by two signs, which only `clock_direction`
+pipeline (docs/papers.md 4.5) measures in +x left, +y up, +z forward; the two differ by two signs, which only `clock_direction`
 and the relations in `measure` need to know.
 """
 
@@ -75,7 +75,7 @@ def level(points: Float[np.ndarray, "n 3"], gravity: tuple[float, float, float] 
 
 
 def clean(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"] | None:
-    """What is left of a region's points without strays (paper.md 4.5), or None if that is no object.
+    """What is left of a region's points without strays (docs/papers.md 4.5), or None if that is no object.
 
     Statistical outlier removal (10 neighbours, 1.2 standard deviations), a voxel grid, then the largest DBSCAN cluster. The
     original's random jitter is left out, so the same points always give the same cloud.
@@ -123,7 +123,7 @@ def _largest_cluster(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """The points of one region, and the quantities of SpatialRGPT-Bench (paper.md 4.5).
+    """The points of one region, and the quantities of SpatialRGPT-Bench (docs/papers.md 4.5).
 
     Attributes:
         points: [n, 3] in the levelled camera frame (x right, y down, z forward), metres.

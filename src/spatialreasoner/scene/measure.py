@@ -1,4 +1,4 @@
-"""What can be measured of a scene: sizes, distances, directions and relations of its regions (paper.md 4.5).
+"""What can be measured of a scene: sizes, distances, directions and relations of its regions (docs/papers.md 4.5).
 
 A quantity that the data cannot support is None with a reason, never a number: no depth, too few points, or a region that the
 picture's border cuts.

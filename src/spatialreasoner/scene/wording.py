@@ -145,7 +145,7 @@ _UNIT_CHOICES: Sequence[tuple[float, tuple[tuple[Unit, float], ...]]] = (
     (3.0, (("m", 0.5), ("ft", 0.5))),
     (float("inf"), (("m", 0.7), ("ft", 0.3))),
 )
-"""Which unit people would use below a length, with its share (paper.md 4.6)."""
+"""Which unit people would use below a length, with its share (docs/papers.md 4.6)."""
 
 
 def human_length(metres: float, rng: Random) -> tuple[float, Unit]:

@@ -23,7 +23,7 @@ from spatialreasoner.types import Completion, Prompt, Question
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """What the paper leaves open, with the choices of its closest public relative, CoMCTS, as defaults (paper.md 3.3).
+    """What the paper leaves open, with the choices of its closest public relative, CoMCTS, as defaults (docs/papers.md 3.3).
 
     Attributes:
         exploration: Weight of the second UCB term.

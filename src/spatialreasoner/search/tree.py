@@ -79,7 +79,7 @@ class Node:
 
 
 def ucb(node: Node, *, exploration: float) -> float:
-    """What selection maximises: `V(c) + exploration * sqrt(log N(parent) / (1 + N(c)))` (paper.md 3.2).
+    """What selection maximises: `V(c) + exploration * sqrt(log N(parent) / (1 + N(c)))` (docs/papers.md 3.2).
 
     The logarithm is taken of at least 1, so that a parent without visits adds nothing. The root, which has no rivals, is
     worth its value.
@@ -105,7 +105,7 @@ def select(root: Node, *, exploration: float) -> Node:
 
 
 def backup(node: Node, rewards: Sequence[float]) -> None:
-    """Tell a node and all above it of its new kept children (paper.md 3.2).
+    """Tell a node and all above it of its new kept children (docs/papers.md 3.2).
 
     `V(s) <- (N(s) V(s) + sum of R(c)) / (N(s) + n)` and `N(s) <- N(s) + n`, for s from `node` up to the root.
 

@@ -27,7 +27,7 @@ _LARGEST = 2**31
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Settings that every kind of training has; the defaults are the paper's for SFT (paper.md 1.4).
+    """Settings that every kind of training has; the defaults are the paper's for SFT (docs/papers.md 1.4).
 
     Attributes:
         epochs: How often the data is seen.
@@ -118,7 +118,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DpoConfig(TrainConfig):
-    """Settings of DPO; the defaults are the paper's where it has any (paper.md 1.4).
+    """Settings of DPO; the defaults are the paper's where it has any (docs/papers.md 1.4).
 
     Attributes:
         beta: The temperature (not in the paper; 0.1 is usual).

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 SEGMENTS = ("description", "reasoning")
-"""The segments of the LongCoT form; the conclusion belongs to the reasoning (paper.md 1.3)."""
+"""The segments of the LongCoT form; the conclusion belongs to the reasoning (docs/papers.md 1.3)."""
 
 
 class Message(TypedDict):

@@ -20,7 +20,7 @@ from torch.nn import functional
 def segment_logps(
     token_logps: Float[Tensor, "batch tokens"], segment_ids: Int[Tensor, "batch tokens"], num_segments: int
 ) -> Float[Tensor, "batch segments"]:
-    """Sum the log-probabilities of each segment's tokens (sums, not means: paper.md 1.2).
+    """Sum the log-probabilities of each segment's tokens (sums, not means: docs/papers.md 1.2).
 
     Args:
         token_logps: Log-probability of each predicted token, nats. Whatever stands where no segment is, is ignored.

@@ -39,7 +39,7 @@ class View:
 
     @property
     def hour(self) -> int:
-        """The clock hour of region 2 seen from region 1, by the benchmark's bins (paper.md 4.5)."""
+        """The clock hour of region 2 seen from region 1, by the benchmark's bins (docs/papers.md 4.5)."""
         if self.said_hour is not None:
             return self.said_hour
         bearing = math.degrees(math.atan2(-self.offset[0], self.offset[2])) % 360.0
