@@ -1,7 +1,7 @@
 """SpatialRGPT-Bench from a local folder, turned into a scenes folder and a questions file, so that every stage can use it.
 
-The official file (`SpatialRGPT-Bench_v1.json`, or the Parquet form with pictures inside) is read as docs/papers.md 4.2 describes
-it. Its `Region [0]`, `Region [1]` become `<region1>`, `<region2>`; masks come from its run lengths.
+The official file (`SpatialRGPT-Bench_v1.json`, or the Parquet form with pictures inside) is read as docs/papers.md 4.2 tells.
+Its `Region [0]`, `Region [1]` become `<region1>`, `<region2>`; masks come from its run lengths.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A model as judge of answers: the second opinion beside the offline rules, never needed for a score.
 
 As in the official script of SpatialRGPT-Bench (docs/papers.md 4.3), the model reads and we decide: of lengths and hours it
-extracts both values, and the official bounds are applied here; of relations and choices it marks the agreement. That script gives an
-answer whose judgement fails the mark of the answer before it; here such an answer is unscored, and counted.
+extracts both values, and the official bounds are applied here; of relations and choices it marks the agreement. That script
+gives an answer whose judgement fails the mark of the answer before it; here such an answer is unscored, and counted.
 """
 
 from __future__ import annotations

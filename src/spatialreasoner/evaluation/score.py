@@ -1,7 +1,7 @@
 """Adding up verdicts: 12 groups, two totals, three outcomes, intervals, and the comparison of two models.
 
-The rules are those of SpatialRGPT-Bench (docs/papers.md 4.3): totals are micro averages, and an answer that cannot be read counts
-as wrong. It is never hidden: unscored answers are counted beside each share, and above 5 % of them no headline is given.
+The rules are those of SpatialRGPT-Bench (docs/papers.md 4.3): totals are micro averages, and an answer that cannot be read
+counts as wrong. It is never hidden: unscored answers are counted beside each share, and above 5 % of them no headline is given.
 """
 
 from __future__ import annotations
