@@ -2,12 +2,14 @@
 
 import json
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from spatialreasoner import cli
 from spatialreasoner.demo import DemoConfig, next_commands, run
+from spatialreasoner.errors import MissingExtraError
 from spatialreasoner.nano.build import build
 
 TEXTS = [
@@ -75,3 +77,10 @@ def test_what_it_suggests_next_works(made: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SystemExit, match="0"):
         cli.main([*train, "max_steps=1"])
     assert (made / "fdpo-bolder" / "model.safetensors").is_file()
+
+
+def test_without_what_training_needs_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trl", None)  # as if it were not installed
+    with pytest.raises(MissingExtraError, match=r"spatialreasoner\[train\]"):
+        run(DemoConfig(), tmp_path / "demo")
+    assert not (tmp_path / "demo").exists()

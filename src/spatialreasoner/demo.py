@@ -20,13 +20,14 @@ from spatialreasoner.models.named import WritingConfig
 from spatialreasoner.pairs import PairsConfig
 from spatialreasoner.progress import stage
 from spatialreasoner.scene import rgbd, synthetic
-from spatialreasoner.scene.files import scene_index
+from spatialreasoner.scene.files import save_png, scene_index
 from spatialreasoner.scene.masks import decode
 from spatialreasoner.scene.questions import QuestionsConfig, write_questions
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
-from spatialreasoner.training.run import Kind, train
+from spatialreasoner.training.run import Kind, require_extra, train
 from spatialreasoner.types import Question
+from spatialreasoner.unfinished import hold
 
 TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
 PHOTOS = Path("../shared/data/rgbd")
@@ -64,36 +65,39 @@ def run(config: DemoConfig, out: Path) -> Path:
 
     Raises:
         InputError: If a photo's folder is unusable, or the base model is not there.
-        WorkError: If a stage fails; the same command goes on with it.
+        MissingExtraError: If what training needs is not installed; nothing is begun.
+        WorkError: If a stage fails, and the same command goes on with it; or if another process works there.
     """
-    records.write_config(out, "demo", config, name="demo.json")
-    unseen = _synthetic(config, "test", config.test_scenes, config.seed + 1, out)
-    _first_look(config, unseen, out)
-    questions = [_synthetic(config, "train", config.scenes, config.seed, out), *_photos(config, out)]
+    require_extra()
+    with records.writing(out), hold(out / ".lock", out):
+        records.write_config(out, "demo", config, name="demo.json")
+        unseen = _synthetic(config, "test", config.test_scenes, config.seed + 1, out)
+        _first_look(config, unseen, out)
+        questions = [_synthetic(config, "train", config.scenes, config.seed, out), *_photos(config, out)]
 
-    models = (*TEACHERS, config.base)
-    search = RunConfig(search=SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(models)))
-    searches = [path.parent / "search" for path in questions]
-    for path, folder in zip(questions, searches, strict=True):
-        stages.search(path, models, folder, search, scenes=None, writing=_writing(config, temperature=0.9), concurrency=64)
-    stages.pairs(searches, out / "pairs", PairsConfig(seed=config.seed, regions="tokens"), scenes=None)
+        models = (*TEACHERS, config.base)
+        search = RunConfig(search=SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(models)))
+        searches = [path.parent / "search" for path in questions]
+        for path, folder in zip(questions, searches, strict=True):
+            stages.search(path, models, folder, search, scenes=None, writing=_writing(config, temperature=0.9), concurrency=64)
+        stages.pairs(searches, out / "pairs", PairsConfig(seed=config.seed, regions="tokens"), scenes=None)
 
-    settings = (f"seed={config.seed}", "accumulation=1")
-    sft, pairs = out / "pairs" / "sft.jsonl", out / "pairs" / "pairs.jsonl"
-    _train("sft", config.base, sft, out, *settings, "batch_size=16", "learning_rate=1e-4")
-    for kind in ("dpo", "fdpo"):
-        _train(kind, str(out / "sft"), pairs, out, *settings, "batch_size=8", *PREFERENCE)
+        settings = (f"seed={config.seed}", "accumulation=1")
+        sft, pairs = out / "pairs" / "sft.jsonl", out / "pairs" / "pairs.jsonl"
+        _train("sft", config.base, sft, out, *settings, "batch_size=16", "learning_rate=1e-4")
+        for kind in ("dpo", "fdpo"):
+            _train(kind, str(out / "sft"), pairs, out, *settings, "batch_size=8", *PREFERENCE)
 
-    for model, name in ((config.base, "base"), *((str(out / kind), kind) for kind in ("sft", "dpo", "fdpo"))):
-        predictions = out / "test" / f"predictions-{name}.jsonl"
-        writing = _writing(config, temperature=0.0)
-        stages.generate(unseen, model, predictions, scenes=None, seed=config.seed, regions="own", writing=writing)
-        run_score(predictions, out / "test" / f"score-{name}.json", seed=config.seed)
+        for model, name in ((config.base, "base"), *((str(out / kind), kind) for kind in ("sft", "dpo", "fdpo"))):
+            predictions = out / "test" / f"predictions-{name}.jsonl"
+            writing = _writing(config, temperature=0.0)
+            stages.generate(unseen, model, predictions, scenes=None, seed=config.seed, regions="own", writing=writing)
+            run_score(predictions, out / "test" / f"score-{name}.json", seed=config.seed)
 
-    report = out / "report.html"
-    with stage("write the report"):
-        write_report([out], report)
-    return report
+        report = out / "report.html"
+        with stage("write the report"):
+            write_report([out], report)
+        return report
 
 
 def next_commands(out: Path) -> list[str]:
@@ -127,9 +131,8 @@ def _first_look(config: DemoConfig, questions: Path, out: Path) -> None:
     question = _first_question(questions)
     scene = scene_index(out / "test" / "scenes")[question.scene_id]
     masks = _mask_paths(out, question)
-    masks[0].parent.mkdir(parents=True, exist_ok=True)
     for path, region_id in zip(masks, question.region_ids, strict=True):
-        Image.fromarray(decode(scene.region(region_id).mask)).save(path)
+        save_png(Image.fromarray(decode(scene.region(region_id).mask)), path)
     marked = masks[0].with_name("marked.png")
     terminal.ask(
         terminal.AskConfig(

@@ -66,7 +66,7 @@ def train(
         record["eval_data"] = _describe(eval_data)
     if _finished(out, kind, record):
         return
-    _require_extra()
+    require_extra()
     rows, held_out = _read(kind, data), None if eval_data is None else _read(kind, eval_data)
     with _working(out):
         _train(kind, config, record, model=model, rows=rows, held_out=held_out, out=out)
@@ -137,7 +137,7 @@ def rehearse(
         MissingExtraError: If the training libraries are not installed.
     """
     config = read_config(CONFIGS[kind], config_file, overrides)
-    _require_extra()
+    require_extra()
     if model != "tiny":
         source_of(model)
     rows = _read(kind, data)
@@ -178,7 +178,12 @@ def _finished(out: Path, kind: str, record: dict[str, Any]) -> bool:
     return (out / "README.md").is_file()  # written last
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
+    """Make sure that what training needs is installed.
+
+    Raises:
+        MissingExtraError: If it is not.
+    """
     for name in ("datasets", "peft", "trl"):
         if importlib.util.find_spec(name) is None:
             raise MissingExtraError(f"training needs {name}, which is not installed: pip install 'spatialreasoner[train]'")
