@@ -71,7 +71,8 @@ def parse_record(text: str | bytes, kind: type[R], *, where: str) -> R:
     try:
         return _adapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
-        raise RecordError(f"{where}: not a {kind.__name__}: {_first_problem(error)}") from None
+        name = kind.__name__ if is_dataclass(kind) else "JSON value"
+        raise RecordError(f"{where}: not a {name}: {_first_problem(error)}") from None
 
 
 def read_json(path: str | Path, kind: type[R]) -> R:

@@ -64,7 +64,7 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, row: object, message:
     if isinstance(row, dict) and name == "trees.jsonl" and message != "question_id":
         row = {"question_id": "q", "outcome": None, "rounds": 1, "model_rounds": 1, **row}
     (tmp_path / name).write_text("{" if row is None else json.dumps(row) + "\n")
-    with pytest.raises(InputError, match=message or "expected JSON") as error:
+    with pytest.raises(InputError, match=message or "not a JSON value") as error:
         find([tmp_path])
     assert name in str(error.value)
 
