@@ -102,7 +102,9 @@ class Killing:
         """One stands still in the middle of its work while another is begun in the same place."""
         first = self.stage.start(self.inputs, self.out)
         wait_for_change(first, self.out, {})
-        time.sleep(self._work / 3)  # what it writes first may be its settings, before it holds the place
+        while self.stage.held and first.poll() is None and not any(name.endswith(".lock") for name in listing(self.out)):
+            time.sleep(PAUSE)  # what it writes first may be its settings, before it holds the place
+        time.sleep(min(0.05, self._work / 3))
         os.kill(first.pid, signal.SIGSTOP)
         code, said = ended(self.stage.start(self.inputs, self.out))
         alive = first.poll() is None
@@ -168,12 +170,15 @@ def half_written(folder: Path) -> list[str]:
     return problems
 
 
+_PRIVATE = (".", "checkpoint-", "journal.", "tiny", "jobs")
+
+
 def visible(folder: Path) -> list[Path]:
-    """The files of a folder that are no work in progress: neither hidden, nor journals, nor within checkpoints or a model."""
+    """The files of a folder that are no work in progress: neither hidden, nor journals or a study's, nor within a model."""
     found: list[Path] = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        private = any(part.startswith((".", "checkpoint-", "journal.", "tiny")) for part in parts) or path.suffix == ".part"
+        private = path.suffix == ".part" or any(part.startswith(_PRIVATE) for part in parts)
         model = (path.parent / "training.json").exists() and path.name not in {"training.json", "metrics.jsonl"}
         if path.is_file() and not private and not (model and not (path.parent / "README.md").exists()):
             found.append(path)

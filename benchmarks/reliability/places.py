@@ -29,17 +29,19 @@ class Stage:
         command: Its arguments.
         trains: Whether it loads torch, and takes long.
         held: Whether a second process in the same place is refused; others write one file, whole, whoever is last.
+        program: What Python runs.
     """
 
     name: str
     command: Command
     trains: bool = False
     held: bool = False
+    program: tuple[str, ...] = ("-m", "spatialreasoner")
 
     def start(self, inputs: Path, out: Path, *, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Begin the stage in a process, and a group of processes, of its own."""
         out.mkdir(parents=True, exist_ok=True)
-        arguments = [sys.executable, "-m", "spatialreasoner", *map(str, self.command(inputs, out))]
+        arguments = [sys.executable, *self.program, *map(str, self.command(inputs, out))]
         return subprocess.Popen(
             arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
             env={**ENVIRONMENT, **(environment or {})},
@@ -47,6 +49,8 @@ class Stage:
 
 
 SMALL = ("tiny_width=16", "tiny_layers=1", "tiny_image=56", "tiny_vocabulary=300")
+STUDY = ("sft_scenes=2", "preference_scenes=2", "test_scenes=1", "per_scene=2", "test_per_scene=2", "own_samples=2",
+         "max_new_tokens=4", "drift_answers=2")  # fmt: skip
 TEACHERS = tuple(part for name in ("careful", "vague", "hasty") for part in ("--policy", f"scripted:{name}"))
 
 
@@ -86,6 +90,11 @@ def stages() -> list[Stage]:
         Stage(name="train sft", trains=True, held=True, command=train("sft", "sft.jsonl", "tiny")),
         Stage(name="train dpo", trains=True, held=True, command=train("dpo", "pairs.jsonl", "model")),
         Stage(name="train fdpo", trains=True, held=True, command=train("fdpo", "pairs.jsonl", "model")),
+        Stage(name="study", trains=True, held=True,
+              command=lambda inputs, out: ("study", "--arms", "fdpo", "--seeds", 1, "--workers", 1, "--out", out,
+                                           f"base={inputs / 'base'}", *STUDY)),
+        Stage(name="demo", trains=True, held=True, program=("-P", str(Path(__file__).with_name("small.py"))),
+              command=lambda inputs, out: (inputs / "base", "demo", "--out", out)),
     ]  # fmt: skip
 
 
@@ -103,8 +112,12 @@ def prepare(folder: Path, *, training: bool) -> Path:
     (inputs / "responses.jsonl").write_text("\n".join(responses) + "\n")
     _photos(inputs)
     if training:
+        from spatialreasoner.nano.build import build
+
         run("train", "sft", "--model", "tiny", "--data", inputs / "pairs" / "sft.jsonl", "--out", inputs / "model",
             "max_steps=1", "batch_size=2", "threads=1", *SMALL)  # fmt: skip
+        for part in build([(inputs / "responses.jsonl").read_text()]):
+            part.save_pretrained(inputs / "base")
     return inputs
 
 

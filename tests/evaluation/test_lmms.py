@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from spatialreasoner.errors import ConfigError, RecordError
 from spatialreasoner.evaluation import lmms
 from spatialreasoner.evaluation.score import score
-from spatialreasoner.scene.files import scene_index
+from spatialreasoner.scene.files import read_image, scene_index
 from spatialreasoner.scene.questions import QuestionsConfig, read_questions, write_questions
 from spatialreasoner.types import Question, Scene
 
@@ -71,6 +72,19 @@ def test_boxes_in_text_need_no_drawn_pictures(asked: Any, tmp_path: Path) -> Non
     assert not (tmp_path / "task" / "images").exists()
     with pytest.raises(ConfigError, match="which any model can see"):
         lmms.write_task(*asked, tmp_path / "task", regions="tokens")
+
+
+def test_a_picture_that_a_dying_process_left_torn_is_drawn_again(asked: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    def torn(picture: Image.Image, file: Path, *more: object) -> None:
+        Path(file).write_bytes(b"\x89PNG")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(Image.Image, "save", torn)
+        lmms.write_task(*asked, tmp_path / "task")
+    lmms.write_task(*asked, tmp_path / "task")
+    for row in rows(tmp_path / "task"):
+        assert read_image(row["image_path"]).mode == "RGB"
 
 
 def test_samples_become_predictions(asked: Any, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ STAGES = {
         ("scenes", "synthetic", "--count", "1", "--width", "64", "--height", "64", "--out"),
     ),
     "pairs": ("out", ("pairs", "{room}/search", "--min-gap", "0", "--out")),
+    "study": ("out", ("study", "--arms", "fdpo", "--out")),
+    "demo": ("out", ("demo", "--out")),
     "train": ("out", ("train", "sft", "--model", "tiny", "--data", "{room}/pairs/sft.jsonl", "--out")),
 }
 

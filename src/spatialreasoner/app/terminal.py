@@ -159,8 +159,10 @@ def _plain(text: str, style: str) -> Text:
 def _save(picture: Image.Image, regions: Sequence[Region], path: Path) -> None:
     from spatialreasoner.scene.marks import draw
 
+    temporary = path.with_name(f".part.{path.name}")
     try:
-        draw(picture, regions).save(path)
+        draw(picture, regions).save(temporary)
+        temporary.replace(path)
     except (OSError, ValueError) as error:
         raise WorkError(
             f"the marked picture cannot be written to {path}: {error}; name a .png in a folder that exists"

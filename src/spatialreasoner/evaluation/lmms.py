@@ -16,7 +16,7 @@ from spatialreasoner.errors import ConfigError, RecordError
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of
 from spatialreasoner.evaluation.showing import Showing, boxed
-from spatialreasoner.scene.files import read_image
+from spatialreasoner.scene.files import read_image, save_png
 from spatialreasoner.scene.marks import draw
 from spatialreasoner.scene.questions import prompt
 from spatialreasoner.types import GROUPS, Question, Scene
@@ -77,8 +77,7 @@ def _row(question: Question, scene: Scene, out: Path, regions: Showing) -> dict[
     if regions == "marks":
         target = out / "images" / f"{scene.id}-{'-'.join(question.region_ids)}.png"
         if not target.exists():
-            with records.writing(target.parent):
-                draw(read_image(scene.image), shown.regions).save(target)
+            save_png(draw(read_image(scene.image), shown.regions), target)
         image = str(target)
     else:
         request = boxed(shown, thousandths=regions == "boxes-1000").request

@@ -85,6 +85,18 @@ def png(pixels: UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes
     return file.getvalue()
 
 
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write a picture as a PNG that appears under its name only when all of it is written.
+
+    Raises:
+        WorkError: If the folder cannot be made or written to.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    with records.writing(path.parent):
+        picture.save(temporary, "PNG")
+        temporary.replace(path)
+
+
 def _open(path: str | Path) -> Image.Image:
     path = records.require_file(path)
     try:

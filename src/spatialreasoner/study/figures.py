@@ -33,8 +33,10 @@ def draw(result: StudyResult, folder: Path) -> None:
 def _save(figure: Any, path: Path) -> None:
     from matplotlib import pyplot
 
-    figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")  # the same figures give the same bytes
+    temporary = path.with_name(f".{path.name}.part")
+    figure.savefig(temporary, format="svg", metadata={"Date": None}, bbox_inches="tight")  # the same figures, the same bytes
     pyplot.close(figure)
+    temporary.replace(path)
 
 
 def _arms(result: StudyResult, path: Path) -> None:

@@ -18,6 +18,7 @@ from spatialreasoner.study.jobs import plan
 from spatialreasoner.study.runner import forecast, run_jobs
 from spatialreasoner.study.tables import BEGIN, END, between_markers, markdown
 from spatialreasoner.study.work import SETTINGS, read_config
+from spatialreasoner.unfinished import hold
 
 RESULTS, TABLES, FIGURES, REPORT = "study.json", "study.md", "figures", "report.html"
 
@@ -43,7 +44,7 @@ def run(
 
     Raises:
         ConfigError: If the folder holds a study of other sizes or settings.
-        WorkError: If a job failed; the same command goes on.
+        WorkError: If a job failed, and the same command goes on; or if another process works there.
     """
     begin(config, out)
     workers = workers or os.cpu_count() or 1
@@ -52,8 +53,9 @@ def run(
         f"{len(jobs)} jobs on {workers} cores, {len(arms)} arms, {seeds} seeds: "
         f"about {forecast(jobs, out, workers) / 60:.0f} min on quiet cores"
     )
-    run_jobs(jobs, out, seeds, workers)
-    return write(out)
+    with records.writing(out), hold(out / ".lock", out):
+        run_jobs(jobs, out, seeds, workers)
+        return write(out)
 
 
 def begin(config: StudyConfig, out: Path) -> None:
