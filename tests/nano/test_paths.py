@@ -17,6 +17,7 @@ from builders import build_scene
 from spatialreasoner.models.hf import HfPolicy
 from spatialreasoner.models.named import WritingConfig, named_policy
 from spatialreasoner.models.scripted import scripted
+from spatialreasoner.nano import WEIGHTS
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.scene.carry import attach, png_info
 from spatialreasoner.scene.files import read_image
@@ -74,14 +75,14 @@ def test_it_searches_beside_teachers(folder, world, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def endpoint(folder, tmp_path_factory):
+def endpoint(tmp_path_factory):
     """The base URL of the nano as `python -m spatialreasoner.models.serving` serves it."""
     pytest.importorskip("fastapi", reason="transformers serve needs fastapi and uvicorn")
     pytest.importorskip("uvicorn", reason="transformers serve needs fastapi and uvicorn")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "spatialreasoner.models.serving", str(folder), "--device", "cpu", "--dtype", "float32"]
+    command = [sys.executable, "-m", "spatialreasoner.models.serving", "nano", "--device", "cpu", "--dtype", "float32"]
     path = tmp_path_factory.mktemp("server") / "log.txt"
     with path.open("w") as log:
         server = subprocess.Popen(
@@ -107,11 +108,12 @@ def wait_for(port, server, log):
     pytest.fail(f"the server did not come up: {log.read_text()[-2000:]}")
 
 
-def test_a_server_answers_like_our_policy_and_sees_the_regions(endpoint, folder, greedy, world):
+def test_a_server_answers_like_our_policy_and_sees_the_regions(endpoint, world):
     import openai
 
     scene, questions = world
     shown = prompt(questions[0], scene)
+    trained = HfPolicy("nano", temperature=0, max_new_tokens=16)  # one that has learned nothing says the same of anything
     client = openai.OpenAI(base_url=endpoint, api_key="none", timeout=120)
 
     def served(picture):
@@ -120,9 +122,9 @@ def test_a_server_answers_like_our_policy_and_sees_the_regions(endpoint, folder,
         url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
         content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": shown.request}]
         reply = client.chat.completions.create(
-            model=str(folder), messages=[{"role": "user", "content": content}], max_tokens=16, temperature=0
+            model=str(WEIGHTS), messages=[{"role": "user", "content": content}], max_tokens=16, temperature=0
         )
         return reply.choices[0].message.content
 
-    assert served(carrier(shown)) == answer(greedy, shown)
-    assert answer(greedy, shown) != served(read_image(shown.image))
+    assert served(carrier(shown)) == answer(trained, shown)
+    assert answer(trained, shown) != served(read_image(shown.image))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from spatialreasoner.errors import SceneError
 from spatialreasoner.nano.processing import IMAGE
+from spatialreasoner.scene.carry import png_info
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,14 @@ def test_fewer_regions_are_padded(nano, picture):
     masks = nano[1](images=[[one], [two]], text=[IMAGE, IMAGE], padding=True)["region_masks"]
     assert masks.shape[:2] == (2, 2)
     assert not masks[0, 1].any()
+
+
+def test_a_picture_is_also_read_from_a_file_with_its_regions(nano, picture, tmp_path):
+    shown, path = picture(), tmp_path / "shown.png"
+    shown.save(path, pnginfo=png_info(shown))
+    read, given = (nano[1](images=[[each]], text=[IMAGE]) for each in (str(path), shown))
+    assert read["pixel_values"].equal(given["pixel_values"])
+    assert read["region_masks"].equal(given["region_masks"])
 
 
 def test_a_placeholder_too_few_is_refused(nano, picture):

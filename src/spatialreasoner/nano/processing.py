@@ -176,7 +176,8 @@ class NanoProcessor(ProcessorMixin):
         """Encode.
 
         Args:
-            images: A picture, a list of pictures, or a list of them for each text; None for text alone.
+            images: A picture, a list of pictures, or a list of them for each text; None for text alone. Each may also be
+                the address, the path or the data URL of one, as chat templates of servers hand them on.
             text: A text or several; each picture has one placeholder.
             kwargs: Arguments of the tokenizer.
 
@@ -187,7 +188,7 @@ class NanoProcessor(ProcessorMixin):
         Raises:
             SceneError: If a picture carries something else than masks, or the placeholders are not as many as the pictures.
         """
-        pictures = _flat(images)
+        pictures = [] if images is None else _flat(self.image_processor.fetch_images(images))
         texts = [text] if isinstance(text, str) else list(text or ())
         placeholders = sum(each.count(IMAGE) for each in texts)
         if texts and placeholders != len(pictures):
@@ -220,8 +221,6 @@ class NanoProcessor(ProcessorMixin):
 
 
 def _flat(images: Any) -> list[Image.Image]:
-    if images is None:
-        return []
     if isinstance(images, Image.Image):
         return [images]
     return [picture for each in images for picture in _flat(each)]
