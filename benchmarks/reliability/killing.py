@@ -81,7 +81,8 @@ class Killing:
         if process.poll() is None:
             (os.killpg if sent is signal.SIGINT else os.kill)(process.pid, sent)
         code, said = ended(process)
-        if code == 0:  # it was done before the signal came
+        if code == 0 or (code == -sent != -signal.SIGKILL and not differences(self.whole, self.out)):
+            # it was done before the signal came, or the interpreter was on its way out
             self._compare()
             shutil.rmtree(self.out)
             return
