@@ -7,7 +7,9 @@ import pytest
 
 from spatialreasoner.cli import main
 from spatialreasoner.errors import ConfigError, RecordError, WorkError
+from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.records import inside
+from spatialreasoner.responses import MAX_CHARACTERS
 from spatialreasoner.search.journal import Journal
 from spatialreasoner.training.config import FdpoConfig, TrainConfig, read_config
 from spatialreasoner.unfinished import hold
@@ -68,3 +70,9 @@ def test_settings_of_a_finished_run_that_are_no_settings(tmp_path):
     (tmp_path / "training.json").write_text("[" * 10_000)
     with pytest.raises(RecordError, match=r"training\.json"):
         train("sft", model="tiny", data=tmp_path / "rows.jsonl", out=tmp_path)
+
+
+def test_of_an_answer_without_end_the_end_is_read():
+    answers = "It is 2 meters." + " x" * MAX_CHARACTERS, "x " * MAX_CHARACTERS + "It is 2 meters."
+    verdicts = [judge("width_data", "How wide is <region1>?", "It is 2 meters.", answer) for answer in answers]
+    assert [verdict.success for verdict in verdicts] == [None, True]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import cast
 
-from spatialreasoner import quantities
+from spatialreasoner import quantities, responses
 from spatialreasoner.quantities import Quantity
 from spatialreasoner.rewards.assertions import Assertion, read
 from spatialreasoner.rewards.lexicon import RELATION_WORDS
@@ -142,8 +142,9 @@ class Asked:
         return named if named else ("region1", "region2")
 
     def read(self, text: str) -> float | None:
-        """The value of an answer, as `Verdict.pred_value`; None if it cannot be read."""
-        return next((value for part in _parts(quantities.fold(text)) if (value := self._value(part)) is not None), None)
+        """The value of an answer, as `Verdict.pred_value`; None if it cannot be read. Of one too long, its end is read."""
+        folded = quantities.fold(text[-responses.MAX_CHARACTERS :])
+        return next((value for part in _parts(folded) if (value := self._value(part)) is not None), None)
 
     def _value(self, text: str) -> float | None:
         if self.relation is None:
