@@ -5,10 +5,11 @@ yes or no, the same choice. What cannot be read is unscored, not wrong; `score` 
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from typing import cast
 
 from spatialreasoner import quantities, responses
@@ -204,7 +205,7 @@ class Asked:
         ]
         if asked:
             return _middle(asked[-1])
-        found = [q for q in quantities.find(text) if q.unit == "m" and not any(_inside(q, a) for a in said)]
+        found = [q for q in _outside(quantities.find(text), said) if q.unit == "m"]
         if found:
             return _last(found).middle
         bare = [] if said or len(text) > _SHORT or _REFUSAL.search(text) else quantities.bare_numbers(text)
@@ -215,11 +216,8 @@ class Asked:
         hours = [q for q in quantities.find(text) if q.unit == "hour"]
         said = [a for a in self._said(text, context=self.regions) if a.unit == "hour"]
         back = [a for a in said if a.regions == self.regions[1::-1]]
-        for quantity in reversed(hours):
-            if not any(_inside(quantity, a) for a in back):
-                return quantity.middle
         if hours:
-            return hours[-1].middle
+            return (_outside(hours, back) or hours)[-1].middle
         bare = [q.value for q in quantities.bare_numbers(text) if q.value in range(1, 13)]
         return bare[-1] if bare and len(text) <= _SHORT and not _REFUSAL.search(text) else None
 
@@ -258,8 +256,12 @@ def _middle(assertion: Assertion) -> float:
     return Quantity(value=value, high=assertion.high, unit="m" if assertion.unit == "m" else "hour", span=(0, 0)).middle
 
 
-def _inside(quantity: Quantity, assertion: Assertion) -> bool:
-    return assertion.span[0] <= quantity.span[0] and quantity.span[1] <= assertion.span[1]
+def _outside(found: Sequence[Quantity], said: Sequence[Assertion]) -> list[Quantity]:
+    """The quantities that stand within none of the assertions; an answer may hold thousands of both."""
+    spans = sorted(assertion.span for assertion in said)
+    starts = [start for start, _ in spans]
+    reach = [0, *accumulate((end for _, end in spans), max)]  # how far the assertions go that begin so early
+    return [each for each in found if reach[bisect_right(starts, each.span[0])] < each.span[1]]
 
 
 def _last(found: Sequence[Quantity]) -> Quantity:
