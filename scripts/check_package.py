@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -58,18 +59,24 @@ REST = (
 """What must work with the core alone, too; tried where the core is tried, and where everything is there."""
 
 TINY = "tiny_width=32 tiny_layers=1 max_steps=1 batch_size=2"
+SERVE = "app --model scripted:careful --port 0"
 BY_EXTRA = {
-    "train": (f"train sft --model tiny --data run/pairs/sft.jsonl --out run/sft {TINY}", 0),
+    "train": (
+        (f"train sft --model tiny --data run/pairs/sft.jsonl --out run/sft {TINY}", 0),
+        ("ask run/scenes/images/synthetic-0-000000.png 'How wide is <region1>?' --region 10,20,40,50", 0),  # of the nano
+    ),
     "qlora": (
-        "train sft --model run/sft --data run/pairs/sft.jsonl --out run/qlora quantization=4bit lora_rank=2 max_steps=1",
-        0,
+        ("train sft --model run/sft --data run/pairs/sft.jsonl --out run/qlora quantization=4bit lora_rank=2 max_steps=1", 0),
     ),
     # nothing listens at this port: the endpoint fails, not the installation
-    "api": ("generate run/questions.jsonl --model api:none@http://127.0.0.1:9/v1 --out run/api.jsonl", 1),
-    "ray": ("search run/questions.jsonl --policy scripted:careful --rounds 2 --cluster --shards 1 --out run/cluster", 0),
-    "app": ("app --model scripted:careful --port 0", 143),
+    "api": (("generate run/questions.jsonl --model api:none@http://127.0.0.1:9/v1 --out run/api.jsonl", 1),),
+    "ray": (("search run/questions.jsonl --policy scripted:careful --rounds 2 --cluster --shards 1 --out run/cluster", 0),),
+    "app": ((SERVE, 143),),
 }
 """What needs an extra, and how it ends where the extra is installed."""
+
+LONG = {"train": "demo --out run/demo"}
+"""What needs an extra and takes minutes where that is installed: tried where it is not."""
 
 LIBRARY_OF = {"train": "trl", "qlora": "bitsandbytes", "api": "openai", "ray": "ray", "app": "gradio"}
 
@@ -198,14 +205,15 @@ def commands(interpreter: Path, folder: Path, outcome: Outcome) -> None:
     there = set(_run([interpreter, "-c", _FIND, *LIBRARY_OF.values()]).split())
     for command in FIRST if outcome.name in extras() else (*FIRST, *REST):
         _expect(interpreter, folder, outcome, command, 0)
-    for extra, (command, code) in BY_EXTRA.items():
-        if LIBRARY_OF[extra] not in there:
-            lacks = extra if extra != "qlora" or LIBRARY_OF["train"] in there else "train"
+    for extra, needing in BY_EXTRA.items():
+        if LIBRARY_OF[extra] in there:
+            for command, code in needing:
+                use = _serve if command == SERVE else _expect
+                use(interpreter, folder, outcome, command, code)
+            continue
+        lacks = extra if extra != "qlora" or LIBRARY_OF["train"] in there else "train"
+        for command in (*(command for command, _ in needing), *filter(None, [LONG.get(extra)])):
             _expect(interpreter, folder, outcome, command, 2, f"pip install 'spatialreasoner[{lacks}]'")
-        elif extra == "app":
-            _serve(interpreter, folder, outcome, command)
-        else:
-            _expect(interpreter, folder, outcome, command, code)
 
 
 _FIND = "import sys; from importlib.util import find_spec; print(*filter(find_spec, sys.argv[1:]))"
@@ -221,7 +229,7 @@ def _expect(interpreter: Path, folder: Path, outcome: Outcome, command: str, cod
         outcome.failures.append(f"{command}: exit {ran.returncode}, expected {code} {says}: {said[-600:]}")
 
 
-def _serve(interpreter: Path, folder: Path, outcome: Outcome, command: str) -> None:
+def _serve(interpreter: Path, folder: Path, outcome: Outcome, command: str, code: int) -> None:
     """Start the app, ask it for its page, and stop it."""
     from urllib.request import urlopen
 
@@ -230,7 +238,7 @@ def _serve(interpreter: Path, folder: Path, outcome: Outcome, command: str) -> N
         address = re.search(r"http://\S+", served.stdout.readline())
         page = urlopen(address[0], timeout=60).read() if address else b""
         served.terminate()
-        if b"SpatialReasoner" in page and served.wait(60) == BY_EXTRA["app"][1]:
+        if b"SpatialReasoner" in page and served.wait(60) == code:
             outcome.done += 1
         else:
             outcome.failures.append(f"{command}: the page is {page[:100]!r}, exit {served.returncode}")
@@ -273,7 +281,7 @@ def _environment() -> dict[str, str]:
 def _command(interpreter: Path, folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     program = interpreter.parent / "spatialreasoner"
     return subprocess.run(
-        [program, *command.split()],
+        [program, *shlex.split(command)],
         cwd=folder, env=_environment(), capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
 
@@ -281,7 +289,7 @@ def _command(interpreter: Path, folder: Path, command: str) -> subprocess.Comple
 def _start(interpreter: Path, folder: Path, command: str) -> subprocess.Popen[str]:
     program = interpreter.parent / "spatialreasoner"
     return subprocess.Popen(
-        [program, *command.split()],
+        [program, *shlex.split(command)],
         cwd=folder,
         env=_environment(),
         stdout=subprocess.PIPE,

@@ -57,7 +57,7 @@ def test_questions_that_cannot_be_asked_say_why(scene, text, said):
 
 
 def test_an_answer_is_held_against_the_depth(scene):
-    asked = ask(kind_text("left/right"), scene.regions[:2], scene.image)
+    asked = ask("Is <region1> to the left of <region2>?", scene.regions[:2], scene.image)
     measured, question = reference(scene, asked)
     holds = measured.compare("left", *question.region_ids).holds
     assert question.answer == ("Yes." if holds else "No.")

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,20 +52,31 @@ def url(run_dir):  # noqa: F811
         yield address
 
 
+@pytest.fixture(scope="module")
+def default_url():
+    """The app as the bare command starts it: the nano, with the weights that the package brings."""
+    program = Path(sys.executable).with_name("spatialreasoner")
+    with subprocess.Popen([program, "app", "--port", "0"], stdout=subprocess.PIPE, text=True) as served:
+        address = re.search(r"http://\S+", served.stdout.readline())
+        yield address[0]
+        served.terminate()
+        assert served.wait(60) == 143
+
+
 @pytest.fixture
 def visit(chromium, url):
     """Opens the page as a new visitor; at the end, nothing may have gone wrong or gone out."""
     contexts, complaints = [], []
 
-    def start(width=1400, height=1000, dark=False):
+    def start(address=url, width=1400, height=1000, dark=False):
         context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda sent: complaints.append(sent.url) if outside(sent.url, url) else None)
-        page.goto(url)
+        page.on("request", lambda sent: complaints.append(sent.url) if outside(sent.url, address) else None)
+        page.goto(address)
         page.wait_for_selector(".sr-stage")
         return page
 
@@ -101,6 +114,13 @@ def click(page, x, y):
     page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
 
 
+def choose(page, number):
+    """Open an example."""
+    before = page.locator(".sr-stage img").get_attribute("src")
+    page.locator("#sr-gallery .thumbnail-item").nth(number).click()
+    page.wait_for_function("src => document.querySelector('.sr-stage img').src !== src", arg=before)
+
+
 def clear(page):
     page.get_by_role("button", name="Clear regions").click()
     wait_for_regions(page, 0)
@@ -127,6 +147,63 @@ def test_draw_ask_and_read_the_answer(visit):
     said.focus()
     assert re.search(r"holds|hold|told", said.get_attribute("data-truth"))
     assert page.locator(".sr-bar").count() == 4
+
+
+WATCH = """() => {
+  window.seen = [];
+  const note = () => {
+    const answer = document.querySelector(".sr-answer");
+    if (!answer) return;
+    const [length, writing] = [answer.innerText.length, answer.getAttribute("aria-busy") === "true"];
+    window.seen.push({ at: Date.now(), length, writing });
+  };
+  new MutationObserver(note).observe(document.querySelector("#sr-answers"), { childList: true, subtree: true });
+}"""
+"""Notes how long the answer is each time that it changes, and whether more is to come."""
+
+
+def draw_and_ask(page, boxes, question):
+    """Draw, ask and return at once, while the answer is being written."""
+    clear(page)
+    for number, (start, end) in enumerate(boxes, start=1):
+        drag(page, start, end)
+        wait_for_regions(page, number)
+    page.locator("#sr-question textarea").fill(question)
+    page.evaluate(WATCH)
+    page.locator("#sr-ask").click()
+
+
+def wait_for_answer(page):
+    """The text of the finished answer, and what was seen of it before that."""
+    page.wait_for_selector(".sr-answer[aria-busy=false]")
+    return page.locator(".sr-answer").inner_text(), [moment for moment in page.evaluate("window.seen") if moment["writing"]]
+
+
+def test_the_bare_command_draws_asks_and_streams_an_answer_of_the_nano(visit, default_url):
+    page = visit(default_url)
+    choose(page, 1)
+    draw_and_ask(page, [((0.1, 0.5), (0.4, 0.9)), ((0.6, 0.4), (0.9, 0.8))], "Is <region1> to the left of <region2>?")
+    text, seen = wait_for_answer(page)
+    lengths = [moment["length"] for moment in seen]
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) > 3  # it was read while it was written
+    assert text.startswith("nano")
+    for segment in ("description", "reasoning", "conclusion"):
+        assert page.locator(f".sr-{segment} p").inner_text().strip()
+    assert page.locator(".sr-said[data-truth]").count()
+    assert page.locator(".sr-bar").count() == 4
+
+
+def test_two_visitors_ask_the_nano_at_once(visit, default_url):
+    one, other = visit(default_url), visit(default_url)
+    draw_and_ask(one, [((0.1, 0.5), (0.4, 0.9))], "How wide is <region1>?")
+    draw_and_ask(other, [((0.5, 0.3), (0.9, 0.7)), ((0.1, 0.5), (0.4, 0.9))], "Is <region1> to the left of <region2>?")
+    (wide, first), (left, second) = wait_for_answer(one), wait_for_answer(other)
+    assert first[-1]["at"] > second[0]["at"]  # the other began before the one had ended
+    assert (regions(one), regions(other)) == (1, 2)
+    assert "width" in wide
+    assert wide != left
+    assert one.locator(".sr-answer .sr-c1").count() == 0  # nothing was said of a second region
 
 
 def test_outline_brush_pick_and_removal(visit):

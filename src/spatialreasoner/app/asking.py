@@ -17,8 +17,11 @@ if TYPE_CHECKING:  # measuring and rewards take a second to import, which `ask` 
 MAX_QUESTION = 500
 """Characters of a question."""
 
-KINDS: Mapping[str, Category] = {name: categories[0] for name, categories in GROUPS.items()}
-"""The 12 kinds of question that can be picked."""
+KINDS: Mapping[str, Category] = {
+    name: next((category for category in categories if category.endswith("_choice")), categories[0])
+    for name, categories in GROUPS.items()
+}
+"""The 12 kinds of question that can be picked; which of two is asked rather than whether, as far as there is a choice."""
 
 _NAMED = re.compile(r"<region(\d{1,3})>")
 _DISTANCE = re.compile(r"\b(?:distance|far|apart|away|space|gap|close)\b", re.IGNORECASE)
@@ -43,7 +46,7 @@ def kind_text(kind: str) -> str:
     """The plain question of a kind.
 
     >>> kind_text("left/right"), kind_text("width")
-    ('Is <region1> to the left of <region2>?', 'How wide is <region1>?')
+    ('Which is further to the left, <region1> or <region2>?', 'How wide is <region1>?')
     """
     from spatialreasoner.scene import wording
     from spatialreasoner.scene.questions import relation_of
@@ -53,6 +56,8 @@ def kind_text(kind: str) -> str:
     names = {"a": "<region1>", "b": "<region2>"}
     if relation is None:
         return wording.QUANTITY_QUESTIONS[category][0].format(**names)
+    if category.endswith("_choice"):
+        return wording.CHOICE_QUESTIONS[0].format(most=wording.COMPARATIVES[relation][0], **names)
     return wording.PREDICATE_QUESTIONS[0].format(phrase=wording.PHRASES[relation][0], **names)
 
 
