@@ -8,6 +8,7 @@ import pytest
 from spatialreasoner.cli import main
 from spatialreasoner.errors import ConfigError, RecordError, WorkError
 from spatialreasoner.evaluation.answers import judge
+from spatialreasoner.models.loading import load
 from spatialreasoner.records import inside
 from spatialreasoner.responses import MAX_CHARACTERS
 from spatialreasoner.search.journal import Journal
@@ -76,3 +77,16 @@ def test_of_an_answer_without_end_the_end_is_read():
     answers = "It is 2 meters." + " x" * MAX_CHARACTERS, "x " * MAX_CHARACTERS + "It is 2 meters."
     verdicts = [judge("width_data", "How wide is <region1>?", "It is 2 meters.", answer) for answer in answers]
     assert [verdict.success for verdict in verdicts] == [None, True]
+
+
+@pytest.mark.parametrize("name", ["../stolen.safetensors", "/tmp/stolen.safetensors", "weights.bin", 7])
+def test_an_index_of_weights_that_leads_elsewhere_is_refused(name, tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"lm_head.weight": name}}))
+    with pytest.raises(ConfigError, match="safetensors files of its folder"):
+        load(tmp_path)
+
+
+def test_a_config_without_end_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(ConfigError, match="cannot load"):
+        load(tmp_path)

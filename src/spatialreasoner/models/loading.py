@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spatialreasoner import records
 from spatialreasoner.errors import ConfigError, SpatialReasonerError
 from spatialreasoner.models.processors import load_processor
 
@@ -56,6 +57,16 @@ def refuse_pickles(folder: str | Path) -> None:
         )
 
 
+def _refuse_strays(folder: Path) -> None:
+    """Refuse weights whose index leads to other files than safetensors beside it."""
+    for index in folder.glob("*.safetensors.index.json"):
+        weights = records.read_json(index, dict[str, Any]).get("weight_map")
+        names: list[object] = list(weights.values()) if isinstance(weights, dict) else [weights]
+        for name in names:
+            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+                raise ConfigError(f"{index}: expected names of safetensors files of its folder; got {str(name)[:80]!r}")
+
+
 def load(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Load a vision-language model and its processor.
 
@@ -75,6 +86,7 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
     logging.disable_progress_bar()
     if Path(source).is_dir():
         refuse_pickles(source)
+        _refuse_strays(Path(source))
     _know_classes(source)
     dtype = precision if precision == "auto" else getattr(torch, precision)
     try:
@@ -96,7 +108,7 @@ def _know_classes(source: str | Path) -> None:
 
     try:
         kind = json.loads((Path(source) / "config.json").read_text("utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         kind = None  # a repository; or what transformers will complain about
     if kind != NanoConfig.model_type:
         from spatialreasoner.models import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401
