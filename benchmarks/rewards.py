@@ -99,6 +99,7 @@ def score(rows: Sequence[Row]) -> None:
     """Score every row, with nothing remembered at the start."""
     grammar.read_sentence.cache_clear()
     description.parse.cache_clear()
+    description.remembered.clear()
     for known, question, text in rows:
         grade(known, question, text)
 

@@ -48,7 +48,7 @@ def test_precision_and_recall_on_the_labelled_set(split):
 
 def test_labelled_set_covers_every_kind_and_a_third_is_held():
     assert len(LABELLED) >= 300
-    assert round(sum(row["split"] == "held" for row in LABELLED) / len(LABELLED), 2) >= 0.33
+    assert sum(row["split"] == "held" for row in LABELLED) / len(LABELLED) >= 1 / 3
     assert {a["kind"] for row in LABELLED for a in row["assertions"]} >= {*RELATIONS, *QUANTITIES}
 
 
@@ -180,6 +180,12 @@ UNKNOWN = [
     "The unicorn's width is 2 m.",
     "The chair is red. The unicorn's height is 2 m.",
     "The width of the unicorn is 2 m.",
+    "There is a unicorn. It is 2 m wide.",
+    "A chair stands here. There is a unicorn. It is 2 m wide.",
+    "There is a unicorn that is 2 m wide.",
+    "Behind the chair stands a unicorn. It is 2 m tall.",
+    "Another chair is 2 m wide.",
+    "The chair lamp is red. The chair's leg is 2 m tall.",
 ]
 
 
@@ -187,6 +193,25 @@ UNKNOWN = [
 def test_sizes_of_what_is_no_region_are_nobodys(text: str) -> None:
     assert extract(text, ["chair"]) == []
     assert extract(text, ["chair", "table"]) == []
+
+
+@pytest.mark.parametrize("name", ["closet", "furniture", "piece of furniture", "object", "thing", "wardrobe"])
+def test_one_region_goes_by_its_synonyms_and_its_kind(name: str) -> None:
+    (found,) = extract(f"The {name} is 2 m wide.", ["wardrobe"])
+    assert (found.kind, found.regions, found.value) == ("width", ("region1",), 2.0)
+
+
+def test_a_name_that_fits_both_regions_means_neither() -> None:
+    assert extract("The furniture is 2 m wide.", ["wardrobe", "desk"]) == []
+    (found,) = extract("The furniture is wider than the car.", ["wardrobe", "car"])
+    assert found.regions == ("region1", "region2")
+
+
+def test_names_of_somebody_else_are_no_regions() -> None:
+    assert extract("The table lamp is 2 m tall.", ["table"]) == []
+    assert extract("The object to its left is 2 m tall.", ["table"]) == []
+    (found,) = extract("The answer is clear. It is 2 m wide.", ["table"])
+    assert found.regions == ("region1",)
 
 
 def test_labels_of_the_scenes_other_regions_name_them() -> None:

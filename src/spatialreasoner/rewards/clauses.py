@@ -11,11 +11,11 @@ from itertools import compress
 
 from spatialreasoner.rewards.lexicon import CODES, SKIPPED, rule
 from spatialreasoner.rewards.sentences import MENTIONS, Sentence
-from spatialreasoner.rewards.tokens import Mention, Regions
+from spatialreasoner.rewards.tokens import NO_THINGS, UNKNOWN, Mention, Regions
 
 _MENTION = "[REGION PAIR IT OTHER FORMER LATTER]"
 _END = rule("[STOP ASKED LINE BULLET] $")
-_BOUND = rule("(?:NOT BE?)? (?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
+_BOUND = rule("(?:[NOT NO] BE?)? (?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
 """More than 2 m limits the length as about 2 m does."""
 _DENIAL = rule("NOT (?=[COMMA STOP EQUALS])")
 _COMPOUND = rule("[OPEN WHETHER BUT COMMA AND EQUALS IF]")
@@ -41,7 +41,7 @@ _SPLIT = rule(
     rf"""BUT
     | EQUALS (?=[REGION IT PAIR] [BE MAYBE NOT])
     | (?:COMMA AND?|(?<!DIMENSION) AND) (?=ABOUT? [DIMENSION DISTANCE ALONG]{{1,2}} [OF BETWEEN FROM BE EQUALS]
-      | (?<=AND) BETWEEN REGION | REGION (?:[TO ON AT]? SIDE|[COMPARED CLOSER FARTHER] ONE?|[OVER FRONT]) $)
+      | (?<=AND) BETWEEN REGION | ON? REGION (?:[TO ON AT]? SIDE|[COMPARED CLOSER FARTHER] ONE?|[OVER FRONT]) $)
     | COMMA? AND (?=[ADJECTIVE WORD]{{1,3}} BE | REGION COMMA)
     | (?:COMMA? AND|COMMA) (?=[IN ON]? {_MENTION} POSSESSIVE? [BE MAYBE NOT DIMENSION DISTANCE EQUALS ABOUT AMOUNT AT TIMES])"""
 )
@@ -55,9 +55,11 @@ _NOT_OBJECT = "(?<![TO FROM AT ON OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] 
 _SUBJECT = rule(f"{_NOT_OBJECT} {_MENTION}")
 _NAMED = rule(f"{_NOT_OBJECT} REGION")
 _FOREIGN = rule(
-    rf"""[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} WORD (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE?
+    rf"""[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE?
     [BE MAYBE] (?!THAT)"""
 )
+_BEHIND = rule(f"(?:[IN ON AT TO]? [OVER SIDE FRONT] OF?|[ON TO IN]+) {_MENTION} COMMA? BE WORD $")
+"""Behind A stands something that is no region."""
 """The start of a clause about something that is no region."""
 _WITH = rule("ON REGION")
 _PART = rule("POSSESSIVE (?:[COMPARED MOST SIDE]? WORD | COMPARED BE)")
@@ -187,13 +189,21 @@ def _clause(sentence: Sentence, codes: str, tokens: Sequence[int], context: Regi
     foreign = start is None and _FOREIGN.match(codes)
     if start is None and not foreign and (opening := _WITH.match(codes)):
         start = opening.end() - 1
-    if start is None:
-        subject = () if foreign else context
+    if start is None and _BEHIND.match(codes):
+        subject = UNKNOWN
+    elif start is None:
+        subject = _foreign(sentence, tokens[foreign.start("noun")]) if foreign else context
     elif _is_part(sentence, codes, tokens, start):
+        codes = codes[:start] + CODES["WORD"] + codes[start + 1 :]  # a thing of its own, of which nothing is known
         start, subject = None, ()
     else:
         subject = sentence.meant(codes[start], tokens[start], context)
     return Clause(codes=codes, tokens=tokens, context=context, subject=subject, start=start, asked=asked)
+
+
+def _foreign(sentence: Sentence, token: int) -> Regions:
+    """Whom a clause speaks of that begins with a noun which is no region's."""
+    return () if sentence.word(token) in NO_THINGS else UNKNOWN
 
 
 def _is_part(sentence: Sentence, codes: str, tokens: Sequence[int], position: int) -> bool:

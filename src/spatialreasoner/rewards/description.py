@@ -9,22 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from spatialreasoner.rewards import colours
 from spatialreasoner.rewards.known import SIZE_WORDS, Known
 
-MAX_WORDS = 2000
-"""Words of a description that are read; no honest one is longer."""
+MAX_CHARACTERS = 12_000
+"""Of a description, so much is read; no honest one is longer."""
+
+_MAX_REMEMBERED = 128
+"""Sentences of descriptions that are remembered, a scene: answers about the same scene say much of it again."""
+_LONGEST_REMEMBERED = 300
+"""Characters of the longest sentence that is remembered."""
 
 _TOKEN = re.compile(
     r" ?+(?:<regions? ?(?P<tag>\d{1,4})>|\bregions? ?\[(?P<index>\d{1,4})\]|\b(?:region|mask) ?\(?(?P<number>\d{1,4})\b"
-    r"|(?P<word>[a-z]{1,40}(?:[-'][a-z]{1,40}){0,3})|(?P<mark>[.!?;](?=\s|$|<)|[\n,():])"
+    r"|(?P<word>[a-z]{1,40}(?:[-'][a-z]{1,40}){0,3})|(?P<mark>[,():])"
     r"|(?P<digits>\d{1,20}(?:[.,]\d{1,20}){0,3}))"
 )
-_ENDS = frozenset(".!?;\n")
-_END = "."
+_END = re.compile(r"[.!?;](?=[\s<]|$)|\n")
 
 _CLASSES: Mapping[str, str] = {
     "C": "is are was were be being appears appear looks look seems seem represents shows depicts contains displays",
@@ -80,27 +84,22 @@ class Sentence(NamedTuple):
     sets_scene: bool
 
 
+remembered: WeakKeyDictionary[Known, dict[str, Sentence]] = WeakKeyDictionary()
+"""The sentences read last, by scene."""
+
+
 def read(known: Known, text: str) -> list[Sentence]:
     """The sentences of a description, read with the names that the scene and the vocabulary know.
 
     Args:
         known: The scene.
-        text: The description; what follows its first `MAX_WORDS` words is not read.
+        text: The description; what follows its first `MAX_CHARACTERS` is not read.
     """
-    return [_read_sentence(known, tokens) for tokens in _sentences(text)]
-
-
-def _sentences(text: str) -> Iterator[list[tuple[str, str]]]:
-    """Tokens (class, word) of each sentence."""
-    tokens: list[tuple[str, str]] = []
-    for token in map(_token, map(re.Match.group, islice(_TOKEN.finditer(text.lower()), MAX_WORDS))):
-        if token[0] != _END:
-            tokens.append(token)
-        elif tokens:
-            yield tokens
-            tokens = []
-    if tokens:
-        yield tokens
+    before = remembered.setdefault(known, {})
+    if len(before) > _MAX_REMEMBERED:
+        before.clear()
+    said = (before.get(part) or _read_sentence(known, part, before) for part in _END.split(text[:MAX_CHARACTERS].lower()))
+    return [sentence for sentence in said if sentence is not None]
 
 
 @lru_cache(maxsize=1 << 13)
@@ -112,7 +111,7 @@ def _token(word: str) -> tuple[str, str]:
     if kind == "word":
         return _class_of(word), word
     if kind == "mark":
-        return _END if word in _ENDS else word, word
+        return word, word
     if kind == "digits":
         return "9", word
     return "R", f"region{int(word) + (kind == 'index')}"
@@ -124,9 +123,16 @@ def _class_of(word: str) -> str:
     return "S" if word in SIZE_WORDS else _CLASS_OF.get(word, "X")
 
 
-def _read_sentence(known: Known, tokens: list[tuple[str, str]]) -> Sentence:
+def _read_sentence(known: Known, text: str, before: dict[str, Sentence]) -> Sentence | None:
+    """A sentence, kept in `before` unless it is long; None where it has no words."""
+    tokens = [_token(match.group()) for match in _TOKEN.finditer(text)]
+    if not tokens:
+        return None
     classes, words = _with_names(known, tokens)
-    return parse(classes, tuple(words))
+    sentence = parse(classes, tuple(words))
+    if len(text) <= _LONGEST_REMEMBERED:
+        before[text] = sentence
+    return sentence
 
 
 @lru_cache(maxsize=1 << 11)

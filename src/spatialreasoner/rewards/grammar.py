@@ -15,7 +15,7 @@ from spatialreasoner.rewards.measures import asked, direction, length, ratio
 from spatialreasoner.rewards.relations import RELATIONS, relation
 from spatialreasoner.rewards.scope import Memory, Scope, Statement
 from spatialreasoner.rewards.sentences import Sentence, sentences
-from spatialreasoner.rewards.tokens import Reading, Regions
+from spatialreasoner.rewards.tokens import UNKNOWN, Reading, Regions
 
 MAX_REMEMBERED = 60
 """Tokens of the longest sentence whose reading is remembered; what people write is shorter."""
@@ -53,7 +53,7 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
         before = spoken if _AMOUNT in sentence.codes else Spoken(spoken.context)  # only lengths look at what else was spoken of
         read = read_sentence if len(sentence.codes) <= MAX_REMEMBERED else read_sentence.__wrapped__
         said, after = read(sentence, before, terse)
-        spoken = after if after.ends else after._replace(ends=spoken.ends)
+        spoken = after if after.ends or not spoken.ends else after._replace(ends=spoken.ends)
         for statement in said:
             yield begin, statement
 
@@ -70,6 +70,7 @@ def read_sentence(sentence: Sentence, spoken: Spoken, terse: bool) -> tuple[tupl
         if _ANCHOR.search(clause.codes):
             found += _read(Scope(sentence, clause, memory, terse=terse))
         memory.clauses.append(clause)
+    found = [statement for statement in found if UNKNOWN[0] not in statement.regions]
     return tuple(found), Spoken(context, memory.ends, asked(sentence, memory.clauses) if memory.clauses else ("", ()))
 
 

@@ -150,7 +150,7 @@ DIMENSION_WORDS: Mapping[str, Mapping[str, str]] = {
 
 FACTORS: Mapping[str, float] = {
     "twice": 2.0, "double": 2.0, "thrice": 3.0, "triple": 3.0, "quadruple": 4.0, "half": 0.5, "third": 1 / 3,
-    "quarter": 0.25, "thirds": 1 / 3, "quarters": 0.25,
+    "quarter": 0.25, "half again": 1.5, "thirds": 1 / 3, "quarters": 0.25,
 }  # fmt: skip
 """Factors in one word."""
 
@@ -170,9 +170,9 @@ _WORDS: Mapping[str, str] = {
     "ABOUT": "about approximately roughly around nearly almost approx circa ca abt barely estimated ~"
     " approximate rough estimate",
     "MAYBE": "seems seem seemingly appear appears possibly perhaps maybe likely probably presumably apparently may might could"
-    " believe think guess suggests suggesting suggest estimate uncertain unsure unclear looks look",
+    " believe think guess suggests suggesting suggest estimate uncertain unsure unclear looks look reckon suspect suppose",
     "WHETHER": "whether which what who how determine compare assess doubt decide identify",
-    "IF": "if when suppose assume assuming unless imagine comparing taking",
+    "IF": "if when assume assuming unless imagine comparing taking",
     "ON": "on with beside near by against inside",
     "FOR": "for",
     "GENERIC": "typical typically standard average usual usually normally generally commonly common ordinary",
@@ -208,17 +208,22 @@ _PHRASES: Mapping[str, str] = {
     "AND": "as well as",
     "SKIPPED": "no doubt; from this angle; from this view; from this viewpoint; from this perspective; i.e.; e.g.; of the two; "
     "of these two; of those two; of the pair; in turn; what appears; what seems; not only",
-    "ABOUT": "approx.; or so; close to; up to; at least; at most; more or less",
+    "ABOUT": "approx.; or so; close to; up to; at least; at most; more or less; shy of; give or take; , give or take; "
+    "or thereabouts; in the region of; in the neighborhood of; in the neighbourhood of; in the vicinity of; on the order of; "
+    "somewhere between; somewhere around; not quite; or a bit more; or a little more; or slightly more",
     "THAT": "as if; as though",
     "RELATIVE": "compared to; compared with; relative to; in comparison to; in comparison with; "
     "with respect to; in relation to",
     "NO": "no,",
     "BE": "tops out",
     "NOT": "far from being; no part of; no way; nowhere near",
-    "WHETHER": "nothing suggests; nothing indicates; rather than; instead of",
+    "WHETHER": "could fit; can fit; would fit; might fit; could slide; can slide; "
+    "nothing suggests; nothing indicates; rather than; instead of",
     "OF": "of where",
     "FROM": "from where; standing where; stand where; stood where; sitting where",
-    "MAYBE": "i assume; we assume; we can assume; i would assume",
+    "MAYBE": "i assume; we assume; we can assume; i would assume; i'd say; i would say; i'd guess; i'd put; i imagine; "
+    "my guess; to my eye; in all likelihood",
+    "IF": "suppose that; suppose the; let us suppose; let's suppose",
     "PAIR": "the two; these two; those two",
     "WORD": "any other; all other; such as; looks at; look at",
     "FORMER": "the former",

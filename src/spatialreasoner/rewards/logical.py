@@ -180,7 +180,7 @@ def contradictions(earlier: Iterable[Assertion], statements: Iterable[Assertion]
         if stance is None:
             continue
         before = said.setdefault(stance[0], assertion)
-        clash = contradicts(before, assertion) or _against_sizes(assertion, sizes)
+        clash = (before is not assertion and contradicts(before, assertion)) or _against_sizes(assertion, sizes)
         if judged:
             regions = ", ".join(assertion.regions)
             found.append(f"{assertion.kind} of {regions} contradicts an earlier statement" if clash else "")

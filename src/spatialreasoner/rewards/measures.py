@@ -20,7 +20,7 @@ _SIZED = rule(
 )
 _OFFSET = rule(
     rf"""[AMOUNT TIMES] ABOUT? (?:TO? (?P<side>SIDE) | (?P<over>OVER) | (?P<compared>COMPARED) {THAN}?
-    | IN? FRONT OF (?P<camera>CAMERA)? | [CLOSER FARTHER MORE LESS COMPARED]) OF? {OBJECT}?"""
+    | IN? FRONT OF (?P<camera>CAMERA)? | [CLOSER FARTHER LESS COMPARED] | (?<!OF AMOUNT) MORE) OF? {OBJECT}?"""
 )
 _BY = rule(
     rf"(?:(?P<side>SIDE) OF|(?P<over>OVER)|(?P<compared>COMPARED) {THAN}) {OBJECT} COMMA? (?P<by>ON) ABOUT? (?P<camera>(?!))? $"
@@ -50,7 +50,7 @@ _RATIO = rule(
     | TIMES OF? {OBJECT.replace("object", "owner")} (?:POSSESSIVE (?P<own>DIMENSION)? | (?P<its>DIMENSION))
     | TIMES AS (?P<alone>ADJECTIVE) | TIMES OF? (?P<same>THAT) (?!OF)"""
 )
-_BESIDE = rule(f"(?: {OBJECT} | COMPARED ONE? ) COMMA? AT? ABOUT? $ | ^[ON AT] IT? ABOUT? $")
+_BESIDE = rule(f"(?: {OBJECT} | (?:COMPARED ONE?|[MORE LESS] ADJECTIVE) ) COMMA? AT? [ABOUT MAYBE]? $ | ^[ON AT] IT? ABOUT? $")
 _VERSUS = rule("AMOUNT TO? RELATIVE TO? ABOUT? AMOUNT")
 _VERB = rule("BE AT? ABOUT{0,2} $")
 _VERBS: Mapping[str, str] = {"stands": "height", "rises": "height", "reaches": "height", "spans": "width",
@@ -67,7 +67,7 @@ _MEASURED: Mapping[str, str] = {
     "front": "camera_distance", "behind": "camera_distance",
 }  # fmt: skip
 """The quantity that a comparative compares."""
-_COMPARED = rule("COMPARED|CLOSER|FARTHER|AS (?P<adjective>ADJECTIVE)")
+_COMPARED = rule("COMPARED|CLOSER|FARTHER|[AS MORE LESS] (?P<adjective>ADJECTIVE)")
 _OF_ONE = frozenset(("width", "height", "depth", "camera_distance"))
 _OF_TWO = frozenset(("distance", "horizontal_distance", "vertical_distance"))
 _TALLER = {"wider": "width", "broader": "width", "taller": "height", "higher": "height"}

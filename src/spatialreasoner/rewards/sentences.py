@@ -76,10 +76,14 @@ class Sentence(NamedTuple):
         return not isinstance(word, str) and word.explicit
 
 
+_INTRODUCES = rule("WORD _* BE")
+
+
 def sentences(reading: Reading) -> Iterator[tuple[int, Sentence]]:
-    """The sentences of a text that may say something of a region, each with the number of its first token."""
+    """The sentences of a text that may say something of a region, or whom "it" means, each with its first token's number."""
     codes, words = reading.codes, reading.forms
+    refers = CODES["IT"] in codes
     for match in _SENTENCE.finditer(codes):
         begin, end = match.span("words")
-        if _SAYS.search(codes, begin, end):
+        if _SAYS.search(codes, begin, end) or (refers and _INTRODUCES.search(codes, begin, end)):
             yield begin, Sentence(tuple(words[begin:end]), match.group(), reading.count)

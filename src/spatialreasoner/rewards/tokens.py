@@ -18,6 +18,10 @@ Regions = tuple[str, ...]
 """Names of regions: "region1" for the question's first, "other1" for the first of the scene's others."""
 
 
+UNKNOWN: Regions = ("unknown",)
+"""What "it" means where a text spoke last of a thing that is none of the scene's regions."""
+
+
 class Mention(NamedTuple):
     """What names regions, and whether it does so by number, not by a label."""
 
@@ -27,7 +31,7 @@ class Mention(NamedTuple):
 
 # What `quantities` found is masked by these characters, so that it is one token and offsets stay true.
 _LENGTH, _CLOCK, _REST, _IS = "\ue000", "\ue001", "\ue002", "\ue003"
-_CONTRACTED = re.compile(r"(?:(?<=\bit)|(?<=\bthat)|(?<=\bthere))'s\b")
+_CONTRACTED = re.compile(r"'s\b(?:(?<=\bit's)|(?<=\bthat's)|(?<=\bthere's))")
 """An "is" that looks like a genitive."""
 _REGION = (
     r"\[?<?(?:regions?|objects?|masks?|marks?|areas?)[ _]?"
@@ -38,7 +42,7 @@ _TIMES = (
     r"(?:\d{1,9}(?:\.\d{1,9})?|(?:one|two|three) and a half|two|three|four|five|six|seven|eight|nine|ten)[ -]?"
     r"(?:times\b|fold\b|x(?= (?:the|as|that|width|height|wider|taller|larger|bigger|higher)\b|\Z))"
     r"|(?:one[ -]|an? |two[ -]|three[ -])?(?:thirds?|quarters?|half)(?= (?:as|the|of|that)\b|\Z)"
-    r"|(?:twice|thrice|double|triple|quadruple)\b"
+    r"|half again(?= as\b|\Z)|(?:twice|thrice|double|triple|quadruple)\b"
 )
 
 
@@ -55,6 +59,7 @@ _KINDS: Mapping[str, str] = {
     "HOUR": rf"{_CLOCK}{_REST}*",
     "BE": rf"{_IS}{_REST}",
     "REGION": rf"(?=[\[<romar])(?:{_REGION})",
+    "ABOUT": rf"some (?={_LENGTH}|\Z)",  # the blank is its own: "some" before anything else limits nothing
     "TIMES": rf"(?=\d|on|t[hwer]|ha|f[io]|s[ie]|ei|ni|a[ n]|qu|do)(?:{_TIMES})",
     "BUT": r"which (?:also )?(?:means?|indicates?|implies|suggests?|makes?|shows?|places?|puts?|confirms?)\b",
     "PHRASE": rf"(?:{_by_letter(PHRASES)})(?![a-z])",
@@ -76,6 +81,9 @@ _DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
 _NOUNS = codes_of("WORD", "IMAGE", "ADJECTIVE")
 _ATTRIBUTES = _NOUNS | {SKIPPED}
 _BEFORE_NOUNS = _ATTRIBUTES | codes_of("OTHER")  # the classes of determiners, and of what may stand behind one
+_JOINS_MENTION = _BEFORE_NOUNS | codes_of("OPEN", "COMMA")
+_COMPARING = [[code] for code in codes_of("COMPARED", "MOST", "CLOSER", "FARTHER")]
+_PLACED = [[code] for code in codes_of("TO", "ON", "OVER", "FRONT")]
 _BRACKETED = re.compile(r"\[\d")
 _PAIRS = ("both", "the two", "these two", "of the two", "of these two", "of the pair")
 _TWO = frozenset((*_PAIRS, *(f" {phrase}" for phrase in _PAIRS)))
@@ -150,18 +158,28 @@ class Reading:
             if index >= begin and not self._generic(codes, index):
                 begin = self._match_label(codes, index, labels[self.words[index]])
         for index in self.mentions:
-            self._absorb_adjectives(codes, index)
+            if index and codes[index - 1] in _JOINS_MENTION:
+                self._absorb_adjectives(codes, index)
         return "".join(codes)
 
     def _match_label(self, codes: list[str], index: int, ways: Sequence[tuple[tuple[str, ...], Regions]]) -> int:
         """Make the longest label that begins at a token a mention; returns where it ends."""
         for rest, regions in ways:
             end = index + 1 + len(rest)
-            if tuple(word.strip() for word in self.words[index + 1 : end]) == rest:
+            if tuple(word.strip() for word in self.words[index + 1 : end]) == rest and not self._is_other(codes, index, end):
                 codes[index:end] = [CODES["REGION"], *SKIPPED * len(rest)]
                 self.mentions[index] = regions
                 return end
         return index
+
+    def _is_other(self, codes: list[str], index: int, end: int) -> bool:
+        """Whether a name means somebody else: "another chair", "the larger appliance", "the object behind", "table lamp"."""
+        before, after = codes[index - 1 : index], codes[end : end + 1]
+        if self.words[index - 1 : index] == [" another"] or before in _COMPARING:
+            return True
+        if after in _PLACED and self.words[index].strip() in _ANY:
+            return True
+        return after == [CODES["WORD"]] and _is_compound(self.words[index].strip(), self.words[end].strip())
 
     def _generic(self, codes: list[str], index: int) -> bool:
         """Whether "a typical chair" or "a chair is usually" speaks of chairs in general."""
@@ -187,6 +205,12 @@ class Reading:
                 return
 
 
+_TALK = (
+    "the i we you that this here let first next answer result question task problem step goal reasoning estimate estimation"
+    " value number calculation figure conclusion scale unit reference guess measurement colour color shape surface"
+)
+NO_THINGS = frozenset(_TALK.split())
+"""Words that may begin a clause, and "it" behind it means what it meant before."""
 _SILENT = codes_of("WORD", "NUMBER", "AMOUNT", "HOUR", "COMMA") | {SKIPPED}
 
 
@@ -194,7 +218,7 @@ _SILENT = codes_of("WORD", "NUMBER", "AMOUNT", "HOUR", "COMMA") | {SKIPPED}
 def _form_of(word: str) -> str:
     """A token without the blank before it; nothing where rules do not look at the word itself."""
     bare = word.strip()
-    return "" if _class_of(word) in _SILENT and bare != "the" else bare
+    return "" if _class_of(word) in _SILENT and bare not in NO_THINGS else bare
 
 
 @lru_cache(maxsize=1 << 14)
@@ -257,13 +281,37 @@ def _ways(labels: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[str, li
 
     A name that fits two regions names neither; one that fits a region of the question means none of the others.
     """
-    names = _named(others, "other") | _named(labels, "region")
+    names = _kinds(labels) | _named(others, "other") | _named(labels, "region")
     ways: dict[str, list[tuple[tuple[str, ...], Regions]]] = {}
     for name in sorted(names, key=len, reverse=True):
-        if LEXICON.get(name[0], CODES["WORD"]) in _NOUNS:
+        if LEXICON.get(name[0], CODES["WORD"]) in _NOUNS or (len(name) == len(labels) == 1 and name[0] in _ANY):
             for first in (name[0], " " + name[0]):
                 ways.setdefault(first, []).append((name[1:], names[name]))
     return {first: kept for first, named in ways.items() if (kept := [way for way in named if way[1]])}
+
+
+_ANY = frozenset(("object", "item"))
+"""What may be said of any region, where there is one."""
+
+
+@lru_cache(maxsize=4096)
+def _is_compound(first: str, second: str) -> bool:
+    """Whether two words are the name of one thing, "table lamp"."""
+    from spatialreasoner.rewards import vocabulary
+
+    return f"{first} {second}" in vocabulary.load()
+
+
+def _kinds(labels: tuple[str, ...]) -> dict[tuple[str, ...], Regions]:
+    """The region of each synonym of a label, and of each word for its kind; none where two may be called so."""
+    from spatialreasoner.rewards import vocabulary  # reads colours with numpy, which a text without labels need not wait for
+
+    names: dict[tuple[str, ...], set[str]] = {}
+    for number, label in enumerate(labels, start=1):
+        for name in vocabulary.load().fitting(label[:200]) if label else ():
+            if not name.endswith("s") or name.endswith("ss"):  # what is said of several is said of none
+                names.setdefault(tuple(name.split()), set()).add(f"region{number}")
+    return {name: tuple(regions) if len(regions) == 1 else () for name, regions in names.items()}
 
 
 def _named(labels: tuple[str, ...], kind: str) -> dict[tuple[str, ...], Regions]:
