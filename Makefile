@@ -32,7 +32,7 @@ test-cluster: $(READY)  ## run the tests that need Ray
 test-app: $(READY)  ## run the tests of the app in a headless Chromium
 	command -v chromium chromium-browser google-chrome >/dev/null || apt-get install -y -qq chromium \
 		|| { echo 'install chromium, then run this again' >&2; exit 1; }
-	$(BIN)/python -m pytest -q -m app tests/app
+	$(BIN)/python -m pytest -q -m app tests/app tests/docs/test_search.py
 
 # lmms-eval has a venv of its own: it brings a hundred packages, and its wandb wants an older protobuf than ours
 test-integrations: .venv-integrations/.ready  ## run the tests that need lmms-eval
@@ -58,7 +58,7 @@ check: $(READY)  ## lint, format, types, layers
 	$(BIN)/lint-imports
 
 docs: $(READY)  ## build the documentation site into site/
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 docs-serve: $(READY)  ## read the site at http://127.0.0.1:8000, with its search
 	$(BIN)/mkdocs serve

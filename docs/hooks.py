@@ -13,9 +13,15 @@ from spatialreasoner.cli import app
 
 PAGE = "reference/commands.md"
 
+WEIGHTS = {"quickstart.md": 3.0, "how-to/": 2.0, "reference/": 0.5}
+"""How much pages by the beginnings of their paths count in a search: those that explain come first."""
+
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Append every command's help to its page (an event of MkDocs)."""
+    """Weigh a page for the search, and append every command's help to its page (an event of MkDocs)."""
+    for beginning, weight in WEIGHTS.items():
+        if page.file.src_uri.startswith(beginning):
+            page.meta["search"] = {"boost": weight}
     if page.file.src_uri != PAGE:
         return markdown
     return "\n\n".join([markdown, *(described(context) for context in commands())])
@@ -41,7 +47,9 @@ def described(context: click.Context) -> str:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     records = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
     lines = [f"## {context.command_path}", escape(command.help or ""), f"    {usage}"]
-    return "\n\n".join([*lines, "\n".join(["| | | |", "|---|---|---|", *(_row(*record) for record in records)])])
+    return "\n\n".join(
+        [*lines, "\n".join(["| name | | default, limits |", "|---|---|---|", *(_row(*record) for record in records)])]
+    )
 
 
 def _row(name: str, text: str) -> str:

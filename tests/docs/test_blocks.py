@@ -84,7 +84,7 @@ def hold(block: Block, shop: Workshop, names: dict[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             forms.CHECKS[block.language](block.text, Path(folder))
     elif block.language == "bibtex":
-        assert re.match(r"@\w+\{[\w:-]+,\n(  \w+ += \{.*\},?\n)+\}\n$", block.text), "expected one entry of BibTeX"
+        assert re.fullmatch(r"(@\w+\{[\w:-]+,\n(  \w+ += \{.*\},?\n)+\}\n)+", block.text), "expected entries of BibTeX"
     else:
         assert block.language in OUTPUT, f"nobody knows how to check {block.language!r}; output is marked by 'text'"
 

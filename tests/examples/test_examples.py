@@ -113,11 +113,9 @@ def test_the_page_shows_the_example() -> None:
     assert len([line for line in shown.splitlines() if line.strip()]) <= 33
 
 
-@pytest.mark.parametrize("masks", ["annotations.json", "models/masks"])
-def test_own_photos(
-    masks: str, shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ("--depth", shop.path("models/depth"), "--masks", shop.path(masks), "--fov", 65, "--model", shop.path("sft"))
+def test_own_photos(shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    depth, masks, model = (shop.path(thing) for thing in ("models/depth", "annotations.json", "sft"))
+    arguments = ("--depth", depth, "--masks", masks, "--fov", 65, "--model", model)
     sizes = ("--out", tmp_path / "own", "--per-scene", 2, "--max-new-tokens", 4)
     code, out = run_python(
         "own_photos.py", shop.path("photos"), *arguments, *sizes, monkeypatch=monkeypatch, capfd=capfd
@@ -151,7 +149,7 @@ def test_every_yaml_is_read(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.*")), ids=lambda path: path.name)
 def test_commands_in_comments_are_real(path: Path) -> None:
     """What a header tells to type, indented after '#' or in a docstring."""
-    text = path.read_text() if path.suffix in {".yaml", ".sh", ".py"} else ""
+    text = path.read_text() if path.suffix in {".yaml", ".py"} else ""
     lines = re.findall(r"^#? {3,4}((?:spatialreasoner|accelerate|python|ray) .*)$", text.split("import ")[0], re.MULTILINE)
     for words in (words for line in lines for words in commands.split(line)):
         commands.check(words)
