@@ -101,6 +101,10 @@ def _responses(shop: Workshop, path: Path) -> None:
     )
 
 
+def _rewards(shop: Workshop, path: Path) -> None:
+    run("reward", shop.path("questions.jsonl"), shop.path("responses.jsonl"), "--out", path)
+
+
 def _photos(shop: Workshop, path: Path) -> None:
     """Rooms as photos, which know nothing but their pixels."""
     path.mkdir()
@@ -262,6 +266,7 @@ GIVEN: Mapping[str, Callable[[Workshop, Path], None]] = {
     "dpo.jsonl": partial(_predictions, model="scripted:vague"),
     "fdpo.jsonl": partial(_predictions, model="scripted:careful"),
     "responses.jsonl": _responses,
+    "rewards.jsonl": _rewards,
     "photos": _photos,
     "annotations.json": _annotations,
     "photo.jpg": _photo,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shlex
 import tempfile
@@ -182,6 +183,23 @@ def test_blocks_are_found_in_tabs_and_told_apart(tmp_path: Path) -> None:
     assert (first.language, first.text, first.given) == ("sh", "ls\n", ("scenes",))
     assert (second.language, second.text, second.needs) == ("python", "x = 1\n", {"gpu", "network"})
     assert first.where == f"{page}:3"
+
+
+@pytest.mark.parametrize(
+    ("thing", "file"),
+    [
+        ("search", "trees.jsonl"),
+        ("pairs", "pairs.jsonl"),
+        ("pairs", "sft.jsonl"),
+        ("pairs", "config.json"),
+        ("rewards.jsonl", ""),
+    ],
+)
+def test_every_key_that_is_written_is_told(thing: str, file: str, shop: Workshop) -> None:
+    row = json.loads((shop.path(thing) / file).read_text("utf-8").partition("\n{")[0])
+    told = (ROOT / "docs/formats.md").read_text("utf-8")
+    assert row
+    assert [key for key in row if f"`{key}`" not in told] == []
 
 
 def test_every_page_is_found() -> None:
