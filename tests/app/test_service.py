@@ -75,3 +75,13 @@ def test_views(app):
 def test_a_wrong_model_is_told_at_the_start(tmp_path):
     with pytest.raises(ConfigError):
         App(AppConfig(models=("scripted:nobody",)), tmp_path)
+
+
+def test_a_model_of_rooms_says_so_beside_another_picture(tmp_path):
+    from PIL import Image
+
+    app = App(AppConfig(max_new_tokens=4), tmp_path)
+    Image.new("RGB", (64, 48), (90, 120, 150)).save(tmp_path / "photo.png")
+    room, photo = app.begin(), app.open(app.begin(), str(tmp_path / "photo.png"))
+    assert "trained on synthetic rooms alone" not in last(app, room, "How wide is <region1>?", ["nano"])[0]
+    assert "trained on synthetic rooms alone" in last(app, app.write(photo, "5,5,30,30"), "How wide is <region1>?", ["nano"])[0]

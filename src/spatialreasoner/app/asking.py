@@ -17,10 +17,13 @@ if TYPE_CHECKING:  # measuring and rewards take a second to import, which `ask` 
 MAX_QUESTION = 500
 """Characters of a question."""
 
-KINDS: Mapping[str, Category] = {
-    name: next((category for category in categories if category.endswith("_choice")), categories[0])
-    for name, categories in GROUPS.items()
-}
+
+def _kind(categories: Sequence[Category]) -> Category:
+    choices: list[Category] = [category for category in categories if category.endswith("_choice")]
+    return choices[0] if choices else categories[0]
+
+
+KINDS: Mapping[str, Category] = {name: _kind(categories) for name, categories in GROUPS.items()}
 """The 12 kinds of question that can be picked; which of two is asked rather than whether, as far as there is a choice."""
 
 _NAMED = re.compile(r"<region(\d{1,3})>")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class Pictures:
 
     def __init__(self, app: App) -> None:
         self.gallery = gr.Gallery(
-            [(scene.image, caption(scene, number)) for number, scene in enumerate(app.examples, start=1)],
+            [(scene.image, caption) for scene, caption in zip(app.examples, captions(app.examples), strict=True)],
             label="Examples",
             show_label=False, columns=len(app.examples), height="auto", object_fit="cover", allow_preview=False, buttons=[],
             interactive=False, elem_id="sr-gallery",
@@ -175,9 +176,10 @@ def _browse(browser: Browser) -> None:
     chosen.input(_view(browser.frame), [chosen], [frame], api_visibility="private")
 
 
-def caption(scene: Scene, number: int) -> str:
-    """What an example is called."""
-    return f"room {number}" if scene.source == "synthetic" else scene.id.replace("_", " ")
+def captions(scenes: Sequence[Scene]) -> list[str]:
+    """What examples are called."""
+    rooms = count(1)
+    return [f"room {next(rooms)}" if scene.source == "synthetic" else scene.id.replace("_", " ") for scene in scenes]
 
 
 def message(text: str) -> Markup:

@@ -20,6 +20,7 @@ from spatialreasoner.app.pictures import Opener, examples, two_regions
 from spatialreasoner.app.policies import Policies, together
 from spatialreasoner.app.regions import from_numbers, from_shape, shape_of
 from spatialreasoner.app.sessions import Session, begin
+from spatialreasoner.app.terminal import caution_about
 from spatialreasoner.errors import InputError
 from spatialreasoner.scene.files import read_depth, read_image
 from spatialreasoner.types import Scene
@@ -84,7 +85,9 @@ class App:
         texts: list[str] = []
         async for texts in together(policies, asked.prompt):
             yield [answer.answer(name, said, asked.numbers, writing=True) for name, said in zip(models, texts, strict=True)]
-        yield [_whole(name, session.scene, asked, said) for name, said in zip(models, texts, strict=True)]
+        cautions = [caution_about(policy, session.scene.image) for policy in policies]
+        whole = zip(models, texts, cautions, strict=True)
+        yield [_whole(name, session.scene, asked, said, caution) for name, said, caution in whole]
 
 
 def size_of(scene: Scene) -> tuple[int, int]:
@@ -93,15 +96,16 @@ def size_of(scene: Scene) -> tuple[int, int]:
     return picture.height, picture.width
 
 
-def _whole(name: str, scene: Scene, asked: Asked, text: str) -> Markup:
-    """A finished answer with its verdicts and rewards."""
+def _whole(name: str, scene: Scene, asked: Asked, text: str, caution: str | None) -> Markup:
+    """A finished answer with its verdicts and rewards, and how far to trust the model here."""
     if not text.strip():
         return Markup('<article class="sr-answer"><h2>{}</h2><p class="sr-soft">wrote nothing</p></article>').format(name)
     graded = check(scene, asked, text)
     below = Markup("") if asked.category is None or graded is None else answer.rewards(graded)
     if graded is None:
         below = Markup('<p class="sr-soft">Not checked: no depth is known of this picture.</p>')
-    return Markup("<div>{}{}</div>").format(answer.answer(name, text, asked.numbers, graded), below)
+    trust = Markup("") if caution is None else Markup('<p class="sr-caution" role="note">{}</p>').format(caution)
+    return Markup("<div>{}{}{}</div>").format(answer.answer(name, text, asked.numbers, graded), trust, below)
 
 
 def depth_html(session: Session) -> str:
