@@ -187,7 +187,7 @@ def visible(folder: Path) -> list[Path]:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What the visible files of two folders differ in; only how long it took may."""
+    """What the visible files of two folders differ in; only how long it took and the folder's name may."""
     first, second = _digests(one), _digests(other)
     return [
         f"{name} {'differs' if name in first and name in second else 'is in one alone'}"
@@ -198,7 +198,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 def _digests(folder: Path) -> dict[str, str]:
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes().replace(bytes(folder), b".")).hexdigest()
         for path in visible(folder)
         if path.name != "timing.json"
     }

@@ -6,6 +6,7 @@ imported inside their commands, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -582,6 +583,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _stop(code: int, *_: object) -> NoReturn:
     """End by SystemExit, so that `finally` blocks run and files are closed."""
     typer.echo("stopped; the same command goes on where it was", err=True)
+    logging.getLogger("asyncio").disabled = True  # it would tell of the task that this is raised in, with a traceback
     sys.exit(code)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +92,14 @@ def test_a_config_without_end_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("[" * 100_000)
     with pytest.raises(ConfigError, match="cannot load"):
         load(tmp_path)
+
+
+def test_a_stop_within_a_task_leaves_no_traceback():
+    program = (
+        "import asyncio, os, signal\nfrom functools import partial\nfrom spatialreasoner.cli import _stop\n"
+        "signal.signal(signal.SIGTERM, partial(_stop, 143))\n"
+        "async def one():\n    os.kill(os.getpid(), signal.SIGTERM)\n    sum(range(10**5))\n"
+        "async def all():\n    await asyncio.gather(one(), asyncio.sleep(1))\nasyncio.run(all())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (143, False)
