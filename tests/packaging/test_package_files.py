@@ -56,7 +56,7 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel):
         assert held == package_files()
     assert {name.partition("/")[0] for name in held} == {"spatialreasoner"}
     assert not [name for name in held if re.search(r"(^|/)(tests?|conftest)(/|\.|_)", name)]
-    assert "spatialreasoner/py.typed" in held
+    assert {"spatialreasoner/py.typed", "spatialreasoner/nano/weights/model.safetensors"} <= held
 
 
 def test_the_wheel_holds_what_the_package_reads_at_run_time(wheel):
