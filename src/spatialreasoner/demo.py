@@ -26,12 +26,15 @@ from spatialreasoner.scene.questions import QuestionsConfig, write_questions
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 from spatialreasoner.training.run import Kind, require_extra, train
-from spatialreasoner.types import Question
+from spatialreasoner.types import Question, Scene
 from spatialreasoner.unfinished import hold
 
 TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
 PHOTOS = Path("../shared/data/rgbd")
 """Where real photos are looked for when none are named."""
+
+LOOK = "look"
+"""Folder of the few scenes that are made first, so that there is something to see within seconds."""
 
 PREFERENCE = ("learning_rate=2e-5", "nll_weight=1")
 """Gentle: a model that knows its task forgets it at higher rates, and the likelihood of chosen answers would sink."""
@@ -71,8 +74,9 @@ def run(config: DemoConfig, out: Path) -> Path:
     require_extra()
     with records.writing(out), hold(out / ".lock", out):
         records.write_config(out, "demo", config, name="demo.json")
+        _synthetic(config, LOOK, 2, config.seed + 2, out)
+        _first_look(config, out)
         unseen = _synthetic(config, "test", config.test_scenes, config.seed + 1, out)
-        _first_look(config, unseen, out)
         questions = [_synthetic(config, "train", config.scenes, config.seed, out), *_photos(config, out)]
 
         models = (*TEACHERS, config.base)
@@ -102,11 +106,10 @@ def run(config: DemoConfig, out: Path) -> Path:
 
 def next_commands(out: Path) -> list[str]:
     """What to try on what the demo made: three commands that work."""
-    question = _first_question(out / "test" / "questions.jsonl")
-    picture = scene_index(out / "test" / "scenes")[question.scene_id].image
+    question, scene = _first_question(out)
     masks = [argument for path in _mask_paths(out, question) for argument in ("--region", str(path))]
     commands = (
-        ("ask", picture, question.text, *masks, "--model", out / "fdpo"),
+        ("ask", scene.image, question.text, *masks, "--model", out / "fdpo"),
         ("app", "--model", out / "fdpo", "--runs", out),
         ("train", "fdpo", "--model", out / "sft", "--data", out / "pairs" / "pairs.jsonl", "--out", out / "fdpo-bolder",
          "alpha=0.6", *PREFERENCE),
@@ -126,14 +129,13 @@ def _synthetic(config: DemoConfig, name: str, count: int, seed: int, out: Path) 
     return _ask(out / name, config.per_scene, config.seed)
 
 
-def _first_look(config: DemoConfig, questions: Path, out: Path) -> None:
+def _first_look(config: DemoConfig, out: Path) -> None:
     """Let the base model answer one question, for people to see what all this is about."""
-    question = _first_question(questions)
-    scene = scene_index(out / "test" / "scenes")[question.scene_id]
+    question, scene = _first_question(out)
     masks = _mask_paths(out, question)
     for path, region_id in zip(masks, question.region_ids, strict=True):
         save_png(Image.fromarray(decode(scene.region(region_id).mask)), path)
-    marked = masks[0].with_name("marked.png")
+    marked = out / LOOK / "marked.png"
     terminal.ask(
         terminal.AskConfig(
             image=scene.image, question=question.text, regions=tuple(map(str, masks)), model=config.base,
@@ -143,14 +145,15 @@ def _first_look(config: DemoConfig, questions: Path, out: Path) -> None:
     )  # fmt: skip
 
 
-def _first_question(questions: Path) -> Question:
-    """The first question about two regions."""
-    found = records.read_jsonl(questions, Question)
-    return next(question for question in found if len(question.region_ids) == 2)
+def _first_question(out: Path) -> tuple[Question, Scene]:
+    """The first question about two regions of the scenes to look at, and its scene."""
+    found = records.read_jsonl(out / LOOK / "questions.jsonl", Question)
+    question = next(question for question in found if len(question.region_ids) == 2)
+    return question, scene_index(out / LOOK / "scenes")[question.scene_id]
 
 
 def _mask_paths(out: Path, question: Question) -> list[Path]:
-    return [out / "look" / f"region{number}.png" for number in range(1, len(question.region_ids) + 1)]
+    return [out / LOOK / f"region{number}.png" for number in range(1, len(question.region_ids) + 1)]
 
 
 def _photos(config: DemoConfig, out: Path) -> list[Path]:
