@@ -49,8 +49,8 @@ def main() -> int:
         run(policy, prompts[: given.batch])  # warms up
         policy_time, completions = timed(lambda: run(policy, prompts))
         raw_time, _ = timed(lambda: raw(policy, prompts, given.batch))
-    lengths = [completion.completion_tokens for completion in completions]
-    flops = work(policy, prompts[0], sum(lengths) / len(lengths))
+        lengths = [completion.completion_tokens for completion in completions]
+        flops = work(policy, prompts[0], sum(lengths) / len(lengths))
     speed = matrix_speed()
     best = given.threads * speed / flops
     print(

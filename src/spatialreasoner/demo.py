@@ -88,7 +88,7 @@ def run(config: DemoConfig, out: Path) -> Path:
 
         settings = (f"seed={config.seed}", "accumulation=1")
         sft, pairs = out / "pairs" / "sft.jsonl", out / "pairs" / "pairs.jsonl"
-        _train("sft", config.base, sft, out, *settings, "batch_size=16", "learning_rate=1e-4")
+        _train("sft", config.base, sft, out, *settings, "batch_size=16", "learning_rate=2e-5")
         for kind in ("dpo", "fdpo"):
             _train(kind, str(out / "sft"), pairs, out, *settings, "batch_size=8", *PREFERENCE)
 
