@@ -47,7 +47,7 @@ class StudyConfig:
     own_samples: int = 4
     per_source: int = 2
     hard: float = 0.25
-    sft_settings: tuple[str, ...] = ("epochs=1", "learning_rate=1e-4")
+    sft_settings: tuple[str, ...] = ("epochs=1", "learning_rate=2e-5")
     preference_settings: tuple[str, ...] = ("epochs=1", "learning_rate=1e-5")
     max_new_tokens: int = 400
     drift_answers: int = 192
