@@ -39,9 +39,9 @@ class StudyConfig:
     """
 
     base: str = "nano"
-    sft_scenes: int = 1000
-    preference_scenes: int = 720
-    test_scenes: int = 250
+    sft_scenes: int = 500
+    preference_scenes: int = 240
+    test_scenes: int = 160
     per_scene: int = 5
     test_per_scene: int = 6
     own_samples: int = 4
@@ -50,7 +50,7 @@ class StudyConfig:
     sft_settings: tuple[str, ...] = ("epochs=1", "learning_rate=2e-5")
     preference_settings: tuple[str, ...] = ("epochs=1", "learning_rate=1e-5")
     max_new_tokens: int = 400
-    drift_answers: int = 192
+    drift_answers: int = 96
     split: Split = "test"
     seed: int = 0
 
@@ -70,7 +70,7 @@ class StudyConfig:
             raise ConfigError(f"own_samples must be at least per_source, {self.per_source}; got {self.own_samples}")
 
 
-QUICK = ("sft_scenes=150", "preference_scenes=150", "test_scenes=80", "drift_answers=64", "own_samples=2")
+QUICK = ("sft_scenes=100", "preference_scenes=100", "test_scenes=60", "drift_answers=48", "own_samples=2")
 """The sizes of a study in a quarter of an hour: enough to see that all works, too little to tell arms apart."""
 
 ROOMS = 2**41

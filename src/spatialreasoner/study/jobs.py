@@ -39,10 +39,10 @@ class Pace:
     """What one core does, a second each: measured with the nano, for the forecast alone."""
 
     start: float = 8.0
-    questions: float = 15.0
-    answers: float = 20.0
-    sft_rows: float = 20.0
-    pairs: float = 15.0
+    questions: float = 20.0
+    answers: float = 12.0
+    sft_rows: float = 7.5
+    pairs: float = 6.0
 
 
 PACE = Pace()
