@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,9 @@ from spatialreasoner.scene.files import read_image
 from spatialreasoner.types import Completion, Prompt
 
 _DECODING: dict[str, Any] = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+
+SMALL = 10**8
+"""Weights times rows below which a step on a CPU is over sooner than a second thread has joined in."""
 
 
 class HfPolicy:
@@ -65,6 +69,7 @@ class HfPolicy:
         model, processor = load(self._source, precision=precision)
         self._model: Any = model.eval()
         self._model.to("cuda" if cuda else "cpu")
+        self._threads = torch.get_num_threads()
         self._processor: Any = processor
         self._processor.tokenizer.padding_side = "left"
         self._waiting: list[tuple[_Call, asyncio.Future[Completion]]] = []
@@ -175,10 +180,21 @@ class HfPolicy:
         )
         chance = [GumbelNoise(self.temperature, [call.key for call in calls])] if self.temperature > 0 else []
         processors = LogitsProcessorList(chance)
-        texts = self._model.generate(**inputs, generation_config=config, logits_processor=processors, **options)
+        with self._enough_threads(len(calls)):
+            texts = self._model.generate(**inputs, generation_config=config, logits_processor=processors, **options)
         written = texts[:, inputs["input_ids"].shape[1] :]
         read = inputs["attention_mask"].sum(1).tolist()
         return [self._completion(ids, count) for ids, count in zip(written.tolist(), read, strict=True)]
+
+    @contextmanager
+    def _enough_threads(self, rows: int) -> Generator[None]:
+        """One thread for small steps, all of them for others."""
+        small = rows * self._model.num_parameters() < SMALL
+        torch.set_num_threads(1 if small else self._threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(self._threads)
 
     def _failure(self, error: Exception) -> EndpointError:
         return EndpointError(f"{self.name} failed: {error}. With too little memory, lower the batch size")
