@@ -36,7 +36,7 @@ PHOTOS = Path("../shared/data/rgbd")
 LOOK = "look"
 """Folder of the few scenes that are made first, so that there is something to see within seconds."""
 
-PREFERENCE = ("learning_rate=2e-5", "nll_weight=1")
+PREFERENCE = ("learning_rate=5e-6", "nll_weight=1")
 """Gentle: a model that knows its task forgets it at higher rates, and the likelihood of chosen answers would sink."""
 
 
