@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
@@ -26,8 +27,9 @@ from spatialreasoner.types import Completion, Prompt
 
 _DECODING: dict[str, Any] = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
 
-SMALL = 10**8
-"""Weights times rows below which a step on a CPU is over sooner than a second thread has joined in."""
+SMALL = 2 * 10**7
+"""Weights below which a step on a CPU is over before a second thread has joined in: threads had better work on batches of
+their own."""
 
 
 class HfPolicy:
@@ -73,7 +75,11 @@ class HfPolicy:
         self._processor: Any = processor
         self._processor.tokenizer.padding_side = "left"
         self._waiting: list[tuple[_Call, asyncio.Future[Completion]]] = []
-        self._worker: asyncio.Task[None] | None = None
+        small = not cuda and self._model.num_parameters() < SMALL
+        self._most_workers = self._threads if small else 1
+        self._threads_each = 1 if small else self._threads
+        self._workers: set[asyncio.Task[None]] = set()
+        self._generating = self._writing = 0
 
     @property
     def name(self) -> str:
@@ -114,8 +120,10 @@ class HfPolicy:
         picture, text = self._picture(prompt), self._text(prompt)  # here, where a bad picture fails its own call alone
         calls = [_Call(picture=picture, text=text, key=_key(prompt, seed, index)) for index in range(n)]
         self._waiting += zip(calls, futures, strict=True)
-        if self._worker is None or self._worker.done():
-            self._worker = loop.create_task(self._work())
+        while len(self._workers) < min(self._most_workers, len(self._waiting)):
+            worker = loop.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
         return await asyncio.gather(*futures)
 
     async def stream(self, prompt: Prompt, *, seed: int) -> AsyncGenerator[str]:
@@ -149,13 +157,19 @@ class HfPolicy:
             pieces.end()  # of a failure, too: whoever reads must not wait for ever
 
     async def _work(self) -> None:
-        """Generate until nobody waits; one batch at a time, beside the event loop."""
+        """Generate until nobody waits; one batch at a time, beside the event loop and the other workers."""
         await asyncio.sleep(0)  # whoever is about to call joins the first batch
         while self._waiting:
-            batch, self._waiting = self._waiting[: self.batch_size], self._waiting[self.batch_size :]
+            share = math.ceil(len(self._waiting) / (self._most_workers - self._generating))
+            size = min(share, self.batch_size)
+            batch, self._waiting = self._waiting[:size], self._waiting[size:]
             wanted = [(call, future) for call, future in batch if not future.done()]
             if wanted:
-                await self._serve(wanted)
+                self._generating += 1
+                try:
+                    await self._serve(wanted)
+                finally:
+                    self._generating -= 1
 
     async def _serve(self, batch: Sequence[tuple[_Call, asyncio.Future[Completion]]]) -> None:
         try:
@@ -180,21 +194,23 @@ class HfPolicy:
         )
         chance = [GumbelNoise(self.temperature, [call.key for call in calls])] if self.temperature > 0 else []
         processors = LogitsProcessorList(chance)
-        with self._enough_threads(len(calls)):
+        with self._own_threads():
             texts = self._model.generate(**inputs, generation_config=config, logits_processor=processors, **options)
         written = texts[:, inputs["input_ids"].shape[1] :]
         read = inputs["attention_mask"].sum(1).tolist()
         return [self._completion(ids, count) for ids, count in zip(written.tolist(), read, strict=True)]
 
     @contextmanager
-    def _enough_threads(self, rows: int) -> Generator[None]:
-        """One thread for small steps, all of them for others."""
-        small = rows * self._model.num_parameters() < SMALL
-        torch.set_num_threads(1 if small else self._threads)
+    def _own_threads(self) -> Generator[None]:
+        """As many threads of torch as a worker has; the last one to end leaves as many as there were."""
+        self._writing += 1
+        torch.set_num_threads(self._threads_each)
         try:
             yield
         finally:
-            torch.set_num_threads(self._threads)
+            self._writing -= 1
+            if not self._writing:
+                torch.set_num_threads(self._threads)
 
     def _failure(self, error: Exception) -> EndpointError:
         return EndpointError(f"{self.name} failed: {error}. With too little memory, lower the batch size")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,14 +55,15 @@ def named_policy(name: str, scenes: Mapping[str, Scene], writing: WritingConfig)
 
         return scripted(rest, scenes)
     if kind == "hf" or Path(name).is_dir() or name == NANO:
-        from spatialreasoner.models.hf import HfPolicy
+        with _collecting_no_garbage():
+            from spatialreasoner.models.hf import HfPolicy
 
-        return HfPolicy(
-            name,
-            temperature=writing.temperature,
-            max_new_tokens=writing.max_new_tokens,
-            batch_size=writing.batch_size,
-        )
+            return HfPolicy(
+                name,
+                temperature=writing.temperature,
+                max_new_tokens=writing.max_new_tokens,
+                batch_size=writing.batch_size,
+            )
     if kind == "api":
         from spatialreasoner.models.api import ApiConfig, ApiPolicy
 
@@ -72,6 +75,18 @@ def named_policy(name: str, scenes: Mapping[str, Scene], writing: WritingConfig)
         )
         return ApiPolicy(name, config)
     raise ConfigError(f"expected a model as {FORMS}; got {name!r}")
+
+
+@contextmanager
+def _collecting_no_garbage() -> Generator[None]:
+    """Imports make objects by the hundred thousand and no garbage; looking for it is an eighth of a start."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def limits_of(name: str, *, concurrency: int) -> Limits:

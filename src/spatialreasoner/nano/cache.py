@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from spatialreasoner.nano.steps import Steps
+
 ROOM = 72
 """Columns by which the room grows; not a power of two, which would put all heads in the same lines of a processor's cache."""
 
@@ -56,10 +58,12 @@ class RoomyCache(DynamicCache):
     Args:
         num_layers: Layers of the decoder.
         ends: Tokens that end an answer.
+        steps: The decoder's steps of one token a row, where they can be taken so.
     """
 
-    def __init__(self, num_layers: int, ends: Sequence[int] = ()) -> None:
+    def __init__(self, num_layers: int, ends: Sequence[int] = (), steps: Steps | None = None) -> None:
         super().__init__()
+        self.steps = steps
         self.layers = [RoomyLayer() for _ in range(num_layers)]
         self._ends = torch.tensor(list(ends))
         self._rows: Int[Tensor, " rows"] | None = None

@@ -19,6 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 
 from spatialreasoner.nano.cache import RoomyCache
 from spatialreasoner.nano.configuration import NanoConfig
+from spatialreasoner.nano.steps import Steps, is_plain
 from spatialreasoner.nano.vision import Quiet, RegionEncoder, Regions, RegionTokens, Seen, VisionTower
 from spatialreasoner.region_tokens import latest_picture, place_regions, region_numbers
 
@@ -129,6 +130,10 @@ class NanoModel(NanoPreTrainedModel):
             raise ValueError("expected either input_ids or inputs_embeds")
         if input_ids is not None:
             inputs_embeds, region_vectors = self._embed(input_ids, pixel_values, region_masks, region_vectors, position_ids)
+        cache = past_key_values if isinstance(past_key_values, RoomyCache) else None
+        if cache and cache.steps and position_ids is not None and inputs_embeds is not None and inputs_embeds.shape[1] == 1:
+            hidden = cache.steps(inputs_embeds, position_ids, attention_mask, cache)
+            return NanoModelOutput(last_hidden_state=hidden, past_key_values=cache, region_vectors=region_vectors)
         outputs = self.language_model(
             attention_mask=attention_mask,
             position_ids=position_ids,
@@ -304,9 +309,12 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
         prepared = parent._prepare_cache_for_generation(generation_config, model_kwargs, generation_mode, *args, **kwargs)
         plain = generation_mode in {GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE}
         if given is None and plain and type(model_kwargs.get("past_key_values")) is DynamicCache:
-            ends = generation_config.eos_token_id
+            ends, decoder = generation_config.eos_token_id, self.model.language_model
+            wants_more = generation_config.output_attentions or generation_config.output_hidden_states
             model_kwargs["past_key_values"] = RoomyCache(
-                self.config.text_config.num_hidden_layers, ends if isinstance(ends, list) else [] if ends is None else [ends]
+                self.config.text_config.num_hidden_layers,
+                ends if isinstance(ends, list) else [] if ends is None else [ends],
+                None if wants_more or not is_plain(decoder) else Steps(decoder),
             )
         return prepared
 
