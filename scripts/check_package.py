@@ -2,13 +2,14 @@
 
     make package                                             # all of it: some 10 GB of downloads the first time
     python scripts/check_package.py core app                 # some of it
-    python scripts/check_package.py lowest                   # the lowest versions that pyproject.toml allows, with tests
+    python scripts/check_package.py lowest                   # everything, in the lowest versions that pyproject.toml allows
     python scripts/check_package.py core --python python3.13
 
 Builds the sdist, and from it the wheel. Then, for the core alone, each extra alone and all together: makes an empty
 environment, installs the wheel into it, lets `pip check` look for contradictions, and runs the commands. What an extra is
-needed for must work where it is installed, and where it is not must end with exit code 2 and name it. Ends with a table, and
-with 1 where anything failed.
+needed for must work where it is installed, and where it is not must end with exit code 2 and name it. Extras for whoever
+works on the project are tried on the sdist: its site is built, its readers are fuzzed, its tests run. Ends with a table,
+and with 1 where anything failed.
 """
 
 from __future__ import annotations
@@ -88,6 +89,17 @@ TESTS = {
 }
 """Tests, by the extra that they need, that run with the lowest versions."""
 
+PYTEST = "-m pytest -q -p no:cacheprovider"
+SITE = "-m mkdocs build --quiet --site-dir ../site"
+FUZZ = "benchmarks/fuzz.py --minutes 1"
+ON_THE_SDIST = {
+    "docs": (SITE,),
+    "fuzz": (FUZZ,),
+    "dev": (" ".join([PYTEST, *(f"tests/{path}" for path in TESTS["core"])]),),
+    "lowest": (SITE, FUZZ, " ".join([PYTEST, *(f"tests/{path}" for paths in TESTS.values() for path in paths)])),
+}
+"""What Python must do well in the sdist's folder, by environment."""
+
 
 @dataclass
 class Outcome:
@@ -157,10 +169,11 @@ def check(name: str, wheel: Path, source: Path, python: str, folder: Path) -> Ou
     try:
         interpreter = install(name, wheel, python, folder, outcome)
         commands(interpreter, folder, outcome)
-        if name == "lowest":
-            tests(interpreter, source, folder, outcome)
+        on_the_sdist(interpreter, source, folder, outcome)
     except subprocess.CalledProcessError as error:
         outcome.failures.append(f"{' '.join(map(str, error.cmd))[:200]}: {(error.stderr or error.stdout or '')[-600:]}")
+    except (subprocess.TimeoutExpired, OSError) as error:
+        outcome.failures.append(str(error))
     for failure in outcome.failures:
         print(failure, flush=True)
     return outcome
@@ -172,7 +185,7 @@ def install(name: str, wheel: Path, python: str, folder: Path, outcome: Outcome)
     _run([python, "-m", "venv", "--without-pip", folder / "venv"])
     interpreter = folder / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", interpreter]
-    chosen = {"core": [], "all": extras(), "lowest": [extra for extra in TESTS if extra != "core"] + ["dev"]}.get(name, [name])
+    chosen = {"core": [], "all": extras(), "lowest": extras()}.get(name, [name])
     constraints = lowest(folder / "lowest.txt") if name == "lowest" else CONSTRAINTS
     options = ["--quiet", "--no-compile", "--constraint", constraints]
     if NEEDS_TORCH & set(chosen):
@@ -235,31 +248,41 @@ def _serve(interpreter: Path, folder: Path, outcome: Outcome, command: str, code
 
     with _start(interpreter, folder, command) as served:
         assert served.stdout is not None
-        address = re.search(r"http://\S+", served.stdout.readline())
-        page = urlopen(address[0], timeout=60).read() if address else b""
-        served.terminate()
+        try:
+            address = re.search(r"http://\S+", served.stdout.readline())
+            page = urlopen(address[0], timeout=60).read() if address else b""
+        finally:
+            served.terminate()
         if b"SpatialReasoner" in page and served.wait(60) == code:
             outcome.done += 1
         else:
             outcome.failures.append(f"{command}: the page is {page[:100]!r}, exit {served.returncode}")
 
 
-def tests(interpreter: Path, source: Path, folder: Path, outcome: Outcome) -> None:
-    """Run tests of the sdist against the installed package."""
+def on_the_sdist(interpreter: Path, source: Path, folder: Path, outcome: Outcome) -> None:
+    """Run what an environment is to do with the sdist, against the installed package."""
+    for command in ON_THE_SDIST.get(outcome.name, ()):
+        ran = subprocess.run(
+            [interpreter, *shlex.split(command)],
+            cwd=_unpacked(source, folder / "sdist", whole=command == SITE),
+            env=_environment(), capture_output=True, text=True, check=False, timeout=PATIENCE,
+        )  # fmt: skip
+        print(f"{command}:\n{ran.stdout[-2000:]}", flush=True)
+        if ran.returncode:
+            outcome.failures.append(f"{command}: exit {ran.returncode}: {(ran.stdout + ran.stderr)[-2000:]}")
+        else:
+            outcome.done += 1
+
+
+def _unpacked(source: Path, folder: Path, *, whole: bool) -> Path:
+    """The sdist's folder, anew; without the package's source unless whole, so that what runs is what was installed."""
+    shutil.rmtree(folder, ignore_errors=True)
     with tarfile.open(source) as archive:
-        archive.extractall(folder / "sdist", filter="data")
-    unpacked = next((folder / "sdist").iterdir())
-    shutil.rmtree(unpacked / "src")  # what is tested is what was installed
-    paths = [f"tests/{path}" for paths in TESTS.values() for path in paths]
-    ran = subprocess.run(
-        [interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths],
-        cwd=unpacked, capture_output=True, text=True, check=False, timeout=PATIENCE,
-    )  # fmt: skip
-    print(ran.stdout[-3000:], flush=True)
-    if ran.returncode:
-        outcome.failures.append(f"tests: {ran.stdout[-2000:]}")
-    else:
-        outcome.done += 1
+        archive.extractall(folder, filter="data")
+    unpacked = next(folder.iterdir())
+    if not whole:
+        shutil.rmtree(unpacked / "src")
+    return unpacked
 
 
 def show(outcomes: Sequence[Outcome]) -> None:

@@ -57,3 +57,14 @@ def test_every_proof_is_of_an_extra_that_is_declared():
     package = load("check_package")
     assert set(package.BY_EXTRA) == set(package.LIBRARY_OF) <= set(package.extras())
     assert package.NEEDS_TORCH.issubset(package.extras())
+
+
+def test_what_is_tried_on_the_sdist_is_there():
+    package = load("check_package")
+    assert set(package.ON_THE_SDIST) <= {*package.extras(), "lowest"}
+    named = {
+        word for commands in package.ON_THE_SDIST.values() for command in commands for word in command.split() if "/" in word
+    }
+    here = named - {"../site"}
+    assert here
+    assert [path for path in here if not (SCRIPTS.parent / path).exists()] == []
