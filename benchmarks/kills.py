@@ -1,6 +1,6 @@
 """Kills at random moments, two processes at one place, full disks, folders that cannot be written, and clocks that jump.
 
-    python benchmarks/kills.py [--kills 7] [--seed 0] [--only search,generate] [--without-training]
+    python benchmarks/kills.py [--kills 5] [--training-kills 3] [--seed 0] [--only search,generate] [--without-training]
 
 Every stage is done once in peace. Then it is begun in another folder and killed again and again (SIGKILL, SIGTERM, SIGINT) at
 moments from a seed, and gone on with by the same command: nothing may be lost, no row come twice, no visible file be half
@@ -24,7 +24,8 @@ from reliability.places import Stage, prepare, stages
 def main() -> int:
     """Kill every stage; 1 where one was hurt."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=7, help="kills of each stage")
+    parser.add_argument("--kills", type=int, default=5, help="kills of each stage that does not load torch")
+    parser.add_argument("--training-kills", type=int, default=3, help="kills of each stage that does, and takes long to start")
     parser.add_argument("--seed", type=int, default=0, help="decides the moments")
     parser.add_argument("--only", default="", help="stages, with commas between")
     parser.add_argument("--without-training", action="store_true", help="leave out the stages that load torch")
@@ -32,7 +33,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         chosen = [stage for stage in stages() if _chosen(stage, options)]
         prepare(Path(folder), training=any(stage.trains for stage in chosen))
-        killed = kill(chosen, Path(folder), options.kills, options.seed)
+        killed = kill(chosen, Path(folder), options)
         harmed = disks.try_all(chosen, Path(folder))
     return int(killed or harmed)
 
@@ -42,15 +43,15 @@ def _chosen(stage: Stage, options: argparse.Namespace) -> bool:
     return stage.name in names and not (stage.trains and options.without_training)
 
 
-def kill(chosen: list[Stage], folder: Path, kills: int, seed: int) -> bool:
+def kill(chosen: list[Stage], folder: Path, options: argparse.Namespace) -> bool:
     """Kill each of them; prints the table, returns whether something did not hold."""
     print(
         f"{'stage':<18} {'kills':>5} {'KILL':>5} {'TERM':>5} {'INT':>5} {'at work':>8} {'starts':>7} {'the end':<10} problems"
     )
     total, hurt = 0, False
     for stage in chosen:
-        killing = Killing(stage, folder, Random(f"{seed} {stage.name}"))
-        killing.run(kills)
+        killing = Killing(stage, folder, Random(f"{options.seed} {stage.name}"))
+        killing.run(options.training_kills if stage.trains else options.kills)
         total, hurt = total + killing.kills, hurt or bool(killing.problems)
         print(killing.row(), flush=True)
     print(f"{total} kills of {len(chosen)} stages")

@@ -1,119 +1,169 @@
-"""Full disks, folders that cannot be written, clocks that jump: a clear failure, nothing lost, and the same end later."""
+"""Folders that cannot be written, full disks, clocks that jump: a clear failure, nothing lost, and the same end later."""
 
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reliability.killing import differences, ended, half_written, wait_for_change
+from reliability.killing import differences, ended, half_written, listing, wait_for_change
 from reliability.places import Stage
 
-FULL = 8192
-"""Bytes of a disk on which no stage can write all that it has."""
+PAGE = 4096
+"""Bytes in which a tmpfs counts."""
+
+ROOMY = "size=2g"
 
 CLOCK = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 """Debian's `libfaketime`."""
 
+ROOT = os.geteuid() == 0
+"""Root mounts disks of its own: modes do not bind it. Others change modes, and limit the size of files."""
+
 
 def try_all(stages: Sequence[Stage], folder: Path) -> bool:
-    """Try all stages, which were done once in `folder`; prints the table, returns whether something did not hold."""
-    tries: dict[str, Callable[[Stage, Path], list[str]]] = {
-        "full disk": full_disk, "read-only folder": read_only, "jumping clock": jumping_clock,
-    }  # fmt: skip
+    """Harm all stages, which were done once in `folder`; prints the table, returns whether something did not hold."""
+    titles = f"{'read-only':>9} {'room':>9} {'full disk':>9} {'slow clock':>10} {'fast clock':>10} {'the end':<10}"
+    print(f"\n{'stage':<18} {titles} problems")
+    if not CLOCK.exists():
+        print("the clocks are true ones: install libfaketime (apt-get install libfaketime)")
     hurt = False
-    print(f"\n{'trouble':<18} {'stages':>6} problems")
-    for name, attempt in tries.items():
-        if attempt is jumping_clock and not CLOCK.exists():
-            print(f"{name:<18} {0:>6} not tried: install libfaketime (apt-get install libfaketime)")
-            continue
-        problems = [f"{stage.name}: {problem}" for stage in stages for problem in attempt(stage, folder)]
-        print(f"{name:<18} {len(stages):>6} {'; '.join(problems) or 'none'}", flush=True)
-        hurt = hurt or bool(problems)
+    for stage in stages:
+        harm = Harm(stage, folder)
+        harm.run()
+        print(harm.row(), flush=True)
+        hurt = hurt or bool(harm.problems)
     return hurt
 
 
-def full_disk(stage: Stage, folder: Path) -> list[str]:
-    """A disk of two pages, then one with room: a small tmpfs for root, else a limit on the size of files."""
-    if os.geteuid() != 0:
-        return _without_mounting(stage, folder)
-    with _mounted(folder, f"size={FULL}") as out:
-        problems = _fails(stage, folder, out)
-        _mount("-o", "remount,size=500m", str(out))
-        return problems + _goes_on(stage, folder, out)
+class Harm:
+    """One run of a stage that meets every trouble in turn, and must end as the undisturbed one did.
+
+    Args:
+        stage: The stage.
+        folder: Holds `inputs`, and the undisturbed run.
+    """
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self.stage, self.inputs, self.dial = stage, folder / "inputs", folder / "clock.txt"
+        self.whole, self.out = (stage.place(folder, run) for run in ("whole", "harmed"))
+        self.room = half_of(self.whole)
+        self.codes: list[int] = []
+        self.problems: list[str] = []
+
+    def run(self) -> None:
+        """Meet a folder that cannot be written, a disk that is full half-way, and clocks that are wrong."""
+        self.out.mkdir(parents=True)
+        with _disk(self.out):
+            with _read_only(self.out):
+                self._fails("read-only folder")
+            with _room(self.out, self.room):
+                self._fails("full disk")
+            self._stopped("-10y", "-87601h")
+            self._goes_on("+10y")
+            self.problems += differences(self.whole, self.out)
+
+    def row(self) -> str:
+        """A line of the table: the codes that it ended with."""
+        read_only, full, slow, fast = self.codes
+        end = "differs" if self.problems else "the same"
+        codes = f"{read_only:>9} {self.room // 1024:>6} KB {full:>9} {slow:>10} {fast:>10}"
+        return f"{self.stage.name:<18} {codes} {end:<10} {'; '.join(self.problems)}"
+
+    def _fails(self, trouble: str) -> None:
+        said = self._ended(self._start(), {1}, trouble)
+        told = len(re.findall(r"^error: .*cannot", said, re.MULTILINE)) == 1 and "Traceback" not in said
+        self._expect(told, f"{trouble}: expected one error; it said {said[-300:]}")
+        self.problems += half_written(self.out)
+
+    def _stopped(self, slow: str, slower: str) -> None:
+        """Go on with a slow clock, which jumps back while it works; then it is stopped."""
+        before = listing(self.out)
+        process = self._start(slow)
+        wait_for_change(process, self.out, before)
+        self._set(slower)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGTERM)
+        self._ended(process, {0, 143}, "slow clock")
+
+    def _goes_on(self, fast: str) -> None:
+        self._ended(self._start(fast), {0}, "fast clock")
+
+    def _start(self, time: str = "") -> subprocess.Popen[str]:
+        if not time or not CLOCK.exists():
+            return self.stage.start(self.inputs, self.out)
+        self._set(time)
+        clock = {"LD_PRELOAD": str(CLOCK), "FAKETIME_TIMESTAMP_FILE": str(self.dial), "FAKETIME_NO_CACHE": "1"}
+        return self.stage.start(self.inputs, self.out, environment={**clock, "DONT_FAKE_MONOTONIC": "1"})
+
+    def _set(self, time: str) -> None:
+        """Turn the clock; whole, since processes that read half of it would not start."""
+        fresh = self.dial.with_suffix(".part")
+        fresh.write_text(time)
+        fresh.replace(self.dial)
+
+    def _ended(self, process: subprocess.Popen[str], codes: set[int], trouble: str) -> str:
+        code, said = ended(process)
+        self.codes.append(code)
+        self._expect(code in codes, f"{trouble}: it ended with {code}: {said[-300:]}")
+        return said
+
+    def _expect(self, holds: bool, problem: str) -> None:
+        if not holds:
+            self.problems.append(" ".join(problem.split()))
 
 
-def _without_mounting(stage: Stage, folder: Path) -> list[str]:
-    out, before = folder / "limited" / stage.name, resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FULL, before[1]))
-    try:
-        problems = _fails(stage, folder, out)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    return problems + _goes_on(stage, folder, out)
-
-
-def read_only(stage: Stage, folder: Path) -> list[str]:
-    """A folder that cannot be written, then one that can; root, whom modes do not bind, mounts it so."""
-    if os.geteuid() == 0:
-        with _mounted(folder, "size=500m") as out:
-            _mount("-o", "remount,ro", str(out))
-            problems = _fails(stage, folder, out)
-            _mount("-o", "remount,rw", str(out))
-            return problems + _goes_on(stage, folder, out)
-    out = folder / "locked" / stage.name
-    out.mkdir(parents=True)
-    out.chmod(0o555)
-    problems = _fails(stage, folder, out)
-    out.chmod(0o755)
-    return problems + _goes_on(stage, folder, out)
-
-
-def jumping_clock(stage: Stage, folder: Path) -> list[str]:
-    """A clock ten years slow that jumps an hour back while the stage works, which is killed; it goes on ten years ahead."""
-    out, dial = folder / "clock" / stage.name.replace(" ", "-"), folder / "clock.txt"
-    clock = {
-        "LD_PRELOAD": str(CLOCK), "FAKETIME_TIMESTAMP_FILE": str(dial), "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1",
-    }  # fmt: skip
-    dial.write_text("-10y")
-    process = stage.start(folder / "inputs", out, environment=clock)
-    wait_for_change(process, out, {})
-    dial.write_text("-87601h")
-    if process.poll() is None:
-        os.kill(process.pid, signal.SIGTERM)
-    code, said = ended(process)
-    dial.write_text("+10y")
-    problems = [] if code in (0, 143) else [f"it ended with {code}: {' '.join(said[-300:].split())}"]
-    return problems + _goes_on(stage, folder, out, clock)
-
-
-def _fails(stage: Stage, folder: Path, out: Path) -> list[str]:
-    code, said = ended(stage.start(folder / "inputs", out))
-    told = said.count("error: ") == 1 and "Traceback" not in said and "cannot" in said
-    problems = [] if code == 1 and told else [f"it ended with {code}: {' '.join(said[-300:].split())}"]
-    return problems + half_written(out)
-
-
-def _goes_on(stage: Stage, folder: Path, out: Path, environment: dict[str, str] | None = None) -> list[str]:
-    code, said = ended(stage.start(folder / "inputs", out, environment=environment))
-    problems = [] if code == 0 else [f"afterwards it ended with {code}: {' '.join(said[-300:].split())}"]
-    return problems + differences(folder / stage.name.replace(" ", "-") / "whole", out)
+def half_of(whole: Path) -> int:
+    """Half the room that the files of an undisturbed run take (its largest, without root), bytes in whole pages."""
+    pages = [-(-path.lstat().st_size // PAGE) for path in whole.rglob("*") if path.is_file() and not path.is_symlink()]
+    return PAGE * max(1, (sum if ROOT else max)(pages) // 2)
 
 
 @contextmanager
-def _mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A disk of its own, as deep in the folders as the undisturbed run."""
-    out = folder / "disk" / "here"
-    out.mkdir(parents=True, exist_ok=True)
-    _mount("-t", "tmpfs", "-o", options, "tmpfs", str(out))
+def _disk(out: Path) -> Generator[None]:
+    """A disk of its own, for root."""
+    if not ROOT:
+        yield
+        return
+    _mount("-t", "tmpfs", "-o", ROOMY, "tmpfs", str(out))
     try:
-        yield out
+        yield
     finally:
         subprocess.run(["umount", str(out)], check=True)
+
+
+@contextmanager
+def _read_only(out: Path) -> Generator[None]:
+    if ROOT:
+        _mount("-o", "remount,ro", str(out))
+        yield
+        _mount("-o", "remount,rw", str(out))
+    else:
+        out.chmod(0o555)
+        yield
+        out.chmod(0o755)
+
+
+@contextmanager
+def _room(out: Path, room: int) -> Generator[None]:
+    """So much room on the disk; without root, no file may be larger than that."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if ROOT:
+        _mount("-o", f"remount,size={room}", str(out))
+    else:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        yield
+    finally:
+        if ROOT:
+            _mount("-o", f"remount,{ROOMY}", str(out))
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _mount(*arguments: str) -> None:

@@ -35,7 +35,7 @@ class Killing:
 
     def __init__(self, stage: Stage, folder: Path, rng: Random) -> None:
         self.stage, self.inputs, self.rng = stage, folder / "inputs", rng
-        self.whole, self.out = (folder / stage.name.replace(" ", "-") / name for name in ("whole", "again"))
+        self.whole, self.out = (stage.place(folder, run) for run in ("whole", "again"))
         self.sent: Counter[signal.Signals] = Counter()
         self.at_work = self.starts = 0
         self.problems: list[str] = []
@@ -49,7 +49,7 @@ class Killing:
     def run(self, kills: int) -> None:
         """Do it in peace, kill it so often, let it end, and let two work in one place."""
         self._in_peace()
-        while self.kills < kills and self.starts < 6 * kills:
+        while self.kills < kills and self.starts < 4 * kills:
             self._kill_once()
         self._finish()
         self._two_at_once()
@@ -82,7 +82,8 @@ class Killing:
             (os.killpg if sent is signal.SIGINT else os.kill)(process.pid, sent)
         code, said = ended(process)
         if code == 0 or (code == -sent != -signal.SIGKILL and not differences(self.whole, self.out)):
-            # it was done before the signal came, or the interpreter was on its way out
+            # it was done before the signal came, or the interpreter was on its way out: the next signal comes sooner
+            self._work /= 2
             self._compare()
             shutil.rmtree(self.out)
             return
@@ -187,7 +188,7 @@ def visible(folder: Path) -> list[Path]:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What the visible files of two folders differ in; only how long it took and the folder's name may."""
+    """What the visible files of two folders differ in; only how long it took and the folders' paths may."""
     first, second = _digests(one), _digests(other)
     return [
         f"{name} {'differs' if name in first and name in second else 'is in one alone'}"

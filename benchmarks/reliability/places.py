@@ -38,6 +38,10 @@ class Stage:
     held: bool = False
     program: tuple[str, ...] = ("-m", "spatialreasoner")
 
+    def place(self, folder: Path, run: str) -> Path:
+        """Where it writes in one of the runs: all these folders are as deep and named alike, since reports name them."""
+        return folder / run / self.name.replace(" ", "-")
+
     def start(self, inputs: Path, out: Path, *, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Begin the stage in a process, and a group of processes, of its own."""
         out.mkdir(parents=True, exist_ok=True)
