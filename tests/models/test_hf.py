@@ -1,6 +1,7 @@
 import asyncio
 import os
 import shutil
+import threading
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -101,6 +102,32 @@ def test_waiting_calls_are_gathered(policy, prompt, monkeypatch):
 
     asyncio.run(run())
     assert sizes == [4, 2]
+
+
+def test_a_small_model_writes_a_batch_a_thread(folder, prompt, monkeypatch):
+    torch.set_num_threads(2)
+    try:
+        policy = HfPolicy(folder, temperature=0.0, max_new_tokens=12, batch_size=4)
+        write, sizes, together = policy._generate, [], threading.Barrier(2, timeout=20)
+
+        def writing(calls):
+            sizes.append(len(calls))
+            if len(sizes) <= 2:
+                together.wait()  # breaks where one batch waits for the other
+            return write(calls)
+
+        monkeypatch.setattr(policy, "_generate", writing)
+
+        async def ask():
+            return await asyncio.gather(*(policy.complete(prompt(index), n=1, seed=0) for index in range(6)))
+
+        written = asyncio.run(ask())
+        assert sizes == [3, 3]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    alone = HfPolicy(folder, temperature=0.0, max_new_tokens=12, batch_size=6)
+    assert written == [asyncio.run(alone.complete(prompt(index), n=1, seed=0)) for index in range(6)]
 
 
 def test_seeds_and_numbers_give_other_samples_and_greedy_gives_one(policy, folder, prompt):

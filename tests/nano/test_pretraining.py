@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from spatialreasoner.models.loading import load
-from spatialreasoner.nano.corpus import TARGETS, CorpusConfig, make_sample
+from spatialreasoner.nano.corpus import TARGETS, Corpus, CorpusConfig, make_sample
+from spatialreasoner.nano.lessons import Reading, batches, encode_rows
 from spatialreasoner.nano.pretraining import Numbers, PretrainConfig, Rates, pretrain
 from spatialreasoner.scene.synthetic import make_scene
 
@@ -30,17 +31,50 @@ def test_texts_are_true_and_the_same_every_time():
 
 def test_the_whole_way_ends_with_a_model_that_loads(tmp_path):
     few = Rates(steps=2, batch=4, rate=1e-3)
-    config = PretrainConfig(corpus=CorpusConfig(scenes=6, told=6, rows=6), see=few, read=few)
+    config = PretrainConfig(corpus=CorpusConfig(scenes=8, told=8, rows=12), see=few, read=few, judge=few, settle=few)
     folder = pretrain(config, tmp_path)
     first = (folder / "model.safetensors").read_bytes()
     assert len(first) < 12_000_000
     model, _ = load(folder)
     assert model.dtype == torch.float32
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines()]
-    assert [line["stage"] for line in lines] == ["see"] * 2 + ["read"] * 2
+    assert [line["stage"] for line in lines] == ["see"] * 2 + ["read"] * 2 + ["judge"] * 2 + ["settle"] * 2
     pretrain(config, tmp_path)  # all is there: nothing is done again
     assert (tmp_path / "metrics.jsonl").read_text("utf-8").count("\n") == len(lines)
     assert (folder / "model.safetensors").read_bytes() == first
+
+
+def test_lessons_are_what_their_names_say(nano):
+    rows = [row for scene in range(12) for row in make_sample(scene, rows=18).rows]
+    corpus = Corpus(*[np.zeros(0)] * 5, rows=[rows])
+    readings = encode_rows(corpus, nano[1])
+    assert len(readings["reasoned"]) == sum(row.kind == "reasoned" for row in rows)
+    said = {_text(nano[1], reading, reading.verdict) for reading in readings["verdicts"]}
+    assert said >= {"Yes", "No"}
+    assert said <= {"Yes", "No", "Indeed", "That is right", "That is not", "That is correct"}
+    whole = dict(zip(map(id, readings["verdicts"]), readings["drills"], strict=True))
+    for reading in readings["verdicts"]:
+        drill = whole[id(reading)]
+        assert _text(nano[1], drill, drill.verdict) == _text(nano[1], reading, reading.verdict)
+        assert drill.ids[: drill.prompt] == reading.ids[: reading.prompt]
+        assert len(drill.ids) < len(reading.ids)
+
+
+def test_each_lesson_gives_its_own_rows():
+    def reading(length):
+        return Reading(scene=0, regions=(0, 0), ids=[0] * length, prompt=1, shown=[], verdict=[])
+
+    readings = {"reasoned": [reading(3)], "verdicts": [reading(2)], "drills": [reading(1)]}
+    rng = np.random.default_rng(0)
+    phases = ((0.5, {"drills": 1.0}), (1.0, {"reasoned": 0.5, "verdicts": 0.5}))
+    lengths = [{len(row.ids) for row in batch} for batch in batches(readings, phases, 32, 4, rng)]
+    assert len(lengths) == 32
+    assert set().union(*lengths[:16]) == {1}
+    assert set().union(*lengths[16:]) == {2, 3}
+
+
+def _text(processor, reading, chosen):
+    return processor.tokenizer.decode([token for token, at in zip(reading.ids, chosen, strict=True) if at]).strip()
 
 
 def test_numbers_nearby_are_nearly_right(nano):

@@ -1,9 +1,11 @@
 """Make the nano's weights from nothing: `python -m spatialreasoner.nano.pretraining --out DIR`.
 
-Two stages, because a model this small does not learn to see from next-token loss alone:
+Four stages, because a model this small does not learn to see, nor to say yes and no, from next-token loss alone:
 
 1. see: the vision tower and the region encoder learn depth, kind, colour, place and size directly;
-2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements, then short and LongCoT answers.
+2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements, then short and LongCoT answers;
+3. judge: the decoder learns whether what it has found is what was asked: the ends of answers alone, then whole ones;
+4. settle: whole answers again, from the mean of the models before and after it learned to judge.
 
 Each stage leaves a checkpoint and is not done again when the command is given again.
 """
@@ -13,8 +15,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,14 +29,13 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from spatialreasoner.nano.build import build
-from spatialreasoner.nano.corpus import Corpus, CorpusConfig, Kind, Row, read_corpus, write_corpus
+from spatialreasoner.nano.corpus import Corpus, CorpusConfig, read_corpus, write_corpus
+from spatialreasoner.nano.lessons import JUDGE, READ, SETTLE, Course, Reading, batches, encode_rows, endless
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
-from spatialreasoner.nano.processing import IMAGE, NanoProcessor, leading_numbers
+from spatialreasoner.nano.processing import NanoProcessor, leading_numbers
 from spatialreasoner.nano.vision import Regions
 from spatialreasoner.progress import stage
 from spatialreasoner.records import write_config
-from spatialreasoner.scene.synthetic import COLOURS
-from spatialreasoner.scene.synthetic.shapes import KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,7 @@ def see(
     both = nn.ModuleList(vision).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer, schedule = optimizer_of(both, rates)
     rng = np.random.default_rng(seed)
-    order = _endless(len(corpus.image), rng)
+    order = endless(len(corpus.image), rng)
     with stage("learn to see", rates.steps) as advance:
         for step in range(rates.steps):
             indices = np.sort(np.fromiter(order, int, rates.batch))
@@ -145,18 +147,7 @@ def _step(loss: Any, model: nn.Module, optimizer: torch.optim.Optimizer, schedul
     schedule.step()
 
 
-def _endless(count: int, rng: np.random.Generator) -> Iterator[int]:
-    while True:
-        yield from rng.permutation(count).tolist()
-
-
-# Stage 2: read
-
-SHARES: Mapping[str, Mapping[Kind, float]] = {
-    "first": {"statements": 0.7, "short": 0.15, "reasoned": 0.15},
-    "then": {"statements": 0.15, "short": 0.15, "reasoned": 0.7},
-}
-"""Which texts are read: statements first, which are dense in numbers."""
+# Stages 2 to 4: read, judge, settle
 
 SPREAD = 0.06
 """How far, as a share, a number may be off and still count as nearly right: targets are spread over its neighbours."""
@@ -164,12 +155,6 @@ SPREAD = 0.06
 LEADING, TRAILING, SHOWN = 2.0, 0.25, 3.0
 """Weights of the first two digits of a number, of those that follow, which are hardly ever to be known, and of words that the
 picture decides. Other words weigh 1: they are frames, of which the writer took one by chance."""
-
-_DECIDED = re.compile(
-    rf"{'|'.join((*COLOURS, *KINDS))}|left|right|above|below|behind|front|taller|shorter|wider|thinner|bigger|smaller|larger"
-    r"|higher|lower|nearer|further|greater|less|more|Yes|No",
-)
-"""Words that the picture decides, together with hours, and with the regions of a conclusion."""
 
 
 class Numbers:
@@ -191,13 +176,14 @@ class Numbers:
         distances = (values[None] - values[:, None]) / (SPREAD * values[:, None] + 0.01)
         self.nearness = torch.softmax(-0.5 * distances**2, dim=-1)
 
-    def loss(self, logits: Tensor, labels: Tensor, shown: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, labels: Tensor, shown: Tensor, more: Tensor | float = 0.0) -> Tensor:
         """Mean loss of tokens.
 
         Args:
             logits: Of each token [tokens vocabulary].
             labels: The right ones [tokens].
             shown: Which of them are words that the picture decides; numbers among them are exact [tokens].
+            more: By how much more each weighs [tokens].
         """
         logps = logits.float().log_softmax(-1)
         losses = -logps.gather(1, labels[:, None])[:, 0]
@@ -207,64 +193,8 @@ class Numbers:
         )
         # Digits that stand alone, such as hours and numbers of steps, are no trailing ones
         follows = self.trailing[labels] & functional.pad(self.place[labels] >= 0, (1, 0))[:-1]
-        weights = torch.where(spread, LEADING, torch.where(shown, SHOWN, torch.where(follows, TRAILING, 1.0)))
+        weights = torch.where(spread, LEADING, torch.where(shown, SHOWN, torch.where(follows, TRAILING, 1.0))) + more
         return (losses * weights).sum() / weights.sum()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """A row of text as tokens.
-
-    Attributes:
-        scene: Number of the room.
-        regions: Numbers of its two regions, `<region1>` first; twice the same where there is but one.
-        ids: Tokens of prompt and answer.
-        prompt: How many of them are the prompt's.
-        shown: Which of them are words that the picture decides.
-    """
-
-    scene: int
-    regions: tuple[int, int]
-    ids: list[int]
-    prompt: int
-    shown: list[bool]
-
-
-def encode_rows(corpus: Corpus, processor: NanoProcessor) -> dict[Kind, list[Reading]]:
-    """All texts of the corpus as tokens, by kind."""
-    readings: dict[Kind, list[Reading]] = {"statements": [], "short": [], "reasoned": []}
-    image = IMAGE * processor.num_image_tokens
-    for scene, rows in enumerate(corpus.rows):
-        for row in rows:
-            prompt = processor.tokenizer(f"<|user|>{image}{row.request}<|end|><|assistant|>")["input_ids"]
-            answer = processor.tokenizer(f"{row.answer}<|end|>", return_offsets_mapping=True)
-            shown = [_is_shown(row, *span) for span in answer["offset_mapping"]]
-            readings[row.kind].append(
-                Reading(
-                    scene=scene, regions=(row.regions[0], row.regions[-1]),
-                    ids=prompt + answer["input_ids"], prompt=len(prompt), shown=[False] * len(prompt) + shown,
-                )
-            )  # fmt: skip
-    return readings
-
-
-def _is_shown(row: Row, start: int, end: int) -> bool:
-    word = row.answer[start:end].strip()
-    if row.answer[end : end + 8] == " o'clock" or _DECIDED.fullmatch(word):
-        return True
-    return word.startswith("<region") and (row.kind == "short" or "### In Conclusion" in row.answer[:start])
-
-
-def batches(readings: Mapping[Kind, Sequence[Reading]], rates: Rates, rng: np.random.Generator) -> Iterator[list[Reading]]:
-    """Batches of rows of about one length, for all steps."""
-    streams = {kind: (rows[index] for index in _endless(len(rows), rng)) for kind, rows in readings.items()}
-    pool = 16
-    for first in range(0, rates.steps, pool):
-        shares = SHARES["first" if first < 0.4 * rates.steps else "then"]
-        kinds = rng.choice(list(shares), size=pool * rates.batch, p=list(shares.values()))
-        rows = sorted((next(streams[kind]) for kind in kinds), key=lambda row: len(row.ids))
-        for start in rng.permutation(pool)[: rates.steps - first]:
-            yield rows[start * rates.batch : (start + 1) * rates.batch]
 
 
 class Memory:
@@ -296,36 +226,76 @@ class Memory:
 
 
 def read_loss(
-    model: NanoForConditionalGeneration, rows: Sequence[Reading], tokens: Tensor, regions: Regions, numbers: Numbers
+    model: NanoForConditionalGeneration,
+    rows: Sequence[Reading],
+    tokens: Tensor,
+    regions: Regions,
+    numbers: Numbers,
+    *,
+    verdict: float = 0.0,
 ) -> Tensor:
-    """The loss of answers, given what is seen."""
-    ids = pad_sequence([torch.tensor(row.ids) for row in rows], batch_first=True)
+    """The loss of answers, given what is seen; verdicts weigh more by `verdict`."""
+    ids, shown, verdicts = (
+        pad_sequence([torch.tensor(getattr(row, name)) for row in rows], batch_first=True)
+        for name in ("ids", "shown", "verdict")
+    )
     lengths = torch.tensor([[row.prompt, len(row.ids)] for row in rows])
-    shown = pad_sequence([torch.tensor(row.shown) for row in rows], batch_first=True)
     embeds, _ = model.model.embed(ids, *model.model.tell(tokens, regions))
     hidden = model.model(inputs_embeds=embeds).last_hidden_state  # causal: padding on the right is never seen
     places = torch.arange(ids.shape[1])
     answers = ((places >= lengths[:, :1]) & (places < lengths[:, 1:]))[:, 1:]
-    return numbers.loss(model.lm_head(hidden[:, :-1][answers]), ids[:, 1:][answers], shown[:, 1:][answers])
+    labels, shown, verdicts = (part[:, 1:][answers] for part in (ids, shown, verdicts))
+    return numbers.loss(model.lm_head(hidden[:, :-1][answers]), labels, shown, verdict * verdicts)
 
 
 def read(
-    model: NanoForConditionalGeneration, processor: NanoProcessor, corpus: Corpus, rates: Rates, *, seed: int, log: Any
+    model: NanoForConditionalGeneration,
+    processor: NanoProcessor,
+    corpus: Corpus,
+    rates: Rates,
+    *,
+    seed: int,
+    log: Any,
+    course: Course = READ,
 ) -> None:
-    """Stage 2, the vision part as it is."""
+    """Stages 2 and 3, and the end of 4, the vision part as it is."""
     for module in (model.model.vision_tower, model.model.vision_regions):
         module.requires_grad_(False)
     optimizer, schedule = optimizer_of(model, rates)
     numbers, readings = Numbers(processor), encode_rows(corpus, processor)
     memory = Memory(model, corpus, processor)
     rng = np.random.default_rng(seed)
-    with stage("learn to read", rates.steps) as advance:
-        for step, rows in enumerate(batches(readings, rates, rng)):
+    with stage(f"learn to {course.name}", rates.steps) as advance:
+        for step, rows in enumerate(batches(readings, course.phases, rates.steps, rates.batch, rng)):
             with torch.autocast("cpu", torch.bfloat16):
-                loss = read_loss(model, rows, *memory(rows), numbers)
+                loss = read_loss(model, rows, *memory(rows), numbers, verdict=course.verdict)
             _step(loss, model, optimizer, schedule)
-            log("read", step, {"loss": loss.item()})
+            log(course.name, step, {"loss": loss.item()})
             advance(step + 1)
+
+
+judge = partial(read, course=JUDGE)
+
+KEPT = 0.25
+"""How much of what it was before it judged the nano is made of when it settles."""
+
+
+def settle(
+    model: NanoForConditionalGeneration,
+    processor: NanoProcessor,
+    corpus: Corpus,
+    rates: Rates,
+    *,
+    seed: int,
+    log: Any,
+    before: Path,
+) -> None:
+    """Stage 4: judging cost the nano some of what it had read; the mean with the model before has nearly both."""
+    earlier = NanoForConditionalGeneration.from_pretrained(before, dtype=torch.float32)
+    with torch.no_grad():
+        for ours, theirs in zip(model.parameters(), earlier.parameters(), strict=True):
+            ours.lerp_(theirs, KEPT)
+    read(model, processor, corpus, rates, seed=seed, log=log, course=SETTLE)
 
 
 # The whole
@@ -340,12 +310,16 @@ class PretrainConfig:
         corpus: The rooms.
         see: Stage 1.
         read: Stage 2.
+        judge: Stage 3.
+        settle: Stage 4.
     """
 
     seed: int = 0
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     see: Rates = field(default_factory=lambda: Rates(steps=1300, batch=64, rate=1.5e-3))
     read: Rates = field(default_factory=lambda: Rates(steps=2800, batch=32, rate=1e-3))
+    judge: Rates = field(default_factory=lambda: Rates(steps=640, batch=64, rate=1e-3))
+    settle: Rates = field(default_factory=lambda: Rates(steps=500, batch=32, rate=5e-4))
 
 
 def pretrain(config: PretrainConfig, out: Path) -> Path:
@@ -361,7 +335,7 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
     model, processor = build(texts, seed=config.seed)
     writing = model.generation_config
     told = corpus._replace(rows=corpus.rows[: config.corpus.told])
-    with (out / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+    with (out / "metrics.jsonl").open("a", buffering=1, encoding="utf-8") as metrics:
 
         def log(name: str, step: int, values: Mapping[str, Any]) -> None:
             metrics.write(json.dumps({"stage": name, "step": step, **values}) + "\n")
@@ -369,6 +343,8 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
         for name, rates, learn, rooms in (
             ("see", config.see, see, corpus),
             ("read", config.read, read, told),
+            ("judge", config.judge, judge, told),
+            ("settle", config.settle, partial(settle, before=out / "read"), told),
         ):
             if (out / name / "processor_config.json").is_file():  # saved last
                 model = NanoForConditionalGeneration.from_pretrained(out / name, dtype=torch.float32)

@@ -1,0 +1,150 @@
+"""What the nano reads in pretraining: rows of the corpus as tokens, in batches of about one length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from spatialreasoner.nano.corpus import Corpus, Row
+from spatialreasoner.nano.processing import IMAGE, NanoProcessor
+from spatialreasoner.scene.synthetic import COLOURS
+from spatialreasoner.scene.synthetic.shapes import KINDS
+
+Lesson = Literal["reasoned", "verdicts", "drills"]
+"""The corpus' LongCoT answers; those of them that answer yes or no; and the end of these from the line on that decides it."""
+
+Shares = Mapping[Lesson, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What a stage reads.
+
+    Attributes:
+        name: The stage.
+        phases: Which lessons, until which share of the steps.
+        verdict: By how much more a verdict (yes, no, ...) weighs than any other word.
+    """
+
+    name: str
+    phases: Sequence[tuple[float, Shares]]
+    verdict: float = 0.0
+
+
+READ = Course(name="read", phases=((1.0, {"reasoned": 1.0}),))
+
+JUDGE = Course(
+    name="judge",
+    phases=(
+        (0.7, {"drills": 1.0}),  # whether two words mean the same is learned all of a sudden, after some ten thousand examples
+        (1.0, {"reasoned": 0.5, "verdicts": 0.5}),
+    ),
+    verdict=60.0,  # about as much as all other words of a drill, twice
+)
+
+SETTLE = Course(name="settle", phases=((1.0, {"reasoned": 0.6, "verdicts": 0.4}),), verdict=20.0)
+
+_DECIDED = re.compile(
+    rf"{'|'.join((*COLOURS, *KINDS))}|left|right|above|below|behind|front|taller|shorter|wider|thinner|bigger|smaller|larger"
+    r"|higher|lower|nearer|further|greater|less|more|Yes|No",
+)
+"""Words that the picture decides, together with hours, and with the regions of a conclusion."""
+
+_CONCLUSION = "### In Conclusion\n"
+_VERDICT = re.compile(r"Yes|No|Indeed|That is \w+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A row of text as tokens.
+
+    Attributes:
+        scene: Number of the room.
+        regions: Numbers of its two regions, `<region1>` first; twice the same where there is but one.
+        ids: Tokens of prompt and answer.
+        prompt: How many of them are the prompt's.
+        shown: Which of them are words that the picture decides.
+        verdict: Which of them are a verdict's.
+    """
+
+    scene: int
+    regions: tuple[int, int]
+    ids: list[int]
+    prompt: int
+    shown: list[bool]
+    verdict: list[bool]
+
+
+def encode_rows(corpus: Corpus, processor: NanoProcessor) -> dict[Lesson, list[Reading]]:
+    """The LongCoT answers of the corpus as tokens, by lesson."""
+    readings: dict[Lesson, list[Reading]] = {"reasoned": [], "verdicts": [], "drills": []}
+    for scene, rows in enumerate(corpus.rows):
+        for row in rows:
+            if row.kind != "reasoned":
+                continue
+            reading = _encoded(processor, scene, row)
+            readings["reasoned"].append(reading)
+            if any(reading.verdict):
+                readings["verdicts"].append(reading)
+                readings["drills"].append(_encoded(processor, scene, row._replace(answer=_end(row.answer))))
+    return readings
+
+
+def _encoded(processor: NanoProcessor, scene: int, row: Row) -> Reading:
+    prompt = processor.tokenizer(f"<|user|>{IMAGE * processor.num_image_tokens}{row.request}<|end|><|assistant|>")["input_ids"]
+    answer = processor.tokenizer(f"{row.answer}<|end|>", return_offsets_mapping=True)
+    spans, (first, last) = answer["offset_mapping"], _verdict(row)
+    return Reading(
+        scene=scene, regions=(row.regions[0], row.regions[-1]), ids=prompt + answer["input_ids"], prompt=len(prompt),
+        shown=[False] * len(prompt) + [_is_shown(row, *span) for span in spans],
+        verdict=[False] * len(prompt) + [start < last and end > first for start, end in spans],
+    )  # fmt: skip
+
+
+def _is_shown(row: Row, start: int, end: int) -> bool:
+    word = row.answer[start:end].strip()
+    if row.answer[end : end + 8] == " o'clock" or _DECIDED.fullmatch(word):
+        return True
+    return word.startswith("<region") and _CONCLUSION in row.answer[:start]
+
+
+def _verdict(row: Row) -> tuple[int, int]:
+    """Where the verdict of a yes-or-no answer lies; nowhere where there is none."""
+    said = _VERDICT.match(row.answer, row.answer.rfind(_CONCLUSION) + len(_CONCLUSION))
+    return said.span() if said else (0, 0)
+
+
+def _end(answer: str) -> str:
+    """A reasoned answer from its last line on that names both regions before the conclusion."""
+    reasoning, head, conclusion = answer.rpartition(_CONCLUSION)
+    lines = reasoning.splitlines()
+    named = [number for number, line in enumerate(lines) if "<region1>" in line and "<region2>" in line]
+    return "\n".join([lines[named[-1]] if named else "", "</reasoning>", head + conclusion])
+
+
+def batches(
+    readings: Mapping[Lesson, Sequence[Reading]],
+    phases: Sequence[tuple[float, Shares]],
+    steps: int,
+    batch: int,
+    rng: np.random.Generator,
+) -> Iterator[list[Reading]]:
+    """Batches of rows of about one length, for all steps."""
+    streams = {lesson: map(rows.__getitem__, endless(len(rows), rng)) for lesson, rows in readings.items()}
+    pool = 16
+    for first in range(0, steps, pool):
+        shares = next(shares for until, shares in phases if first < until * steps)
+        lessons = rng.choice(list(shares), size=pool * batch, p=list(shares.values()))
+        rows = sorted((next(streams[lesson]) for lesson in lessons), key=lambda row: len(row.ids))
+        for start in rng.permutation(pool)[: steps - first]:
+            yield rows[start * batch : (start + 1) * batch]
+
+
+def endless(count: int, rng: np.random.Generator) -> Iterator[int]:
+    """Numbers below `count` in random order, again and again."""
+    while True:
+        yield from rng.permutation(count).tolist()
