@@ -5,7 +5,8 @@
 Every stage is done once in peace. Then it is begun in another folder and killed again and again (SIGKILL, SIGTERM, SIGINT) at
 moments from a seed, and gone on with by the same command: nothing may be lost, no row come twice, no visible file be half
 written, and the end must have the same bytes. SIGTERM must end it with 143 and Ctrl-C, which reaches its whole group, with 130,
-without a traceback. Prints a table; exits with 1 where something of this does not hold.
+without a traceback. Then it meets a folder that cannot be written, a disk of half the room that it needs, and clocks that are
+wrong by ten years and jump. Prints a table with the codes it ended with; exits with 1 where something of this does not hold.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-from reliability import disks
+from reliability.disks import Harm, wrong_clock
 from reliability.killing import Killing
 from reliability.places import Stage, prepare, stages
 
 
 def main() -> int:
-    """Kill every stage; 1 where one was hurt."""
+    """Kill and harm every stage; 1 where one was hurt."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=5, help="kills of each stage that does not load torch")
     parser.add_argument("--training-kills", type=int, default=3, help="kills of each stage that does, and takes long to start")
@@ -33,9 +34,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         chosen = [stage for stage in stages() if _chosen(stage, options)]
         prepare(Path(folder), training=any(stage.trains for stage in chosen))
-        killed = kill(chosen, Path(folder), options)
-        harmed = disks.try_all(chosen, Path(folder))
-    return int(killed or harmed)
+        return int(try_all(chosen, Path(folder), options))
 
 
 def _chosen(stage: Stage, options: argparse.Namespace) -> bool:
@@ -43,18 +42,21 @@ def _chosen(stage: Stage, options: argparse.Namespace) -> bool:
     return stage.name in names and not (stage.trains and options.without_training)
 
 
-def kill(chosen: list[Stage], folder: Path, options: argparse.Namespace) -> bool:
-    """Kill each of them; prints the table, returns whether something did not hold."""
-    print(
-        f"{'stage':<18} {'kills':>5} {'KILL':>5} {'TERM':>5} {'INT':>5} {'at work':>8} {'starts':>7} {'the end':<10} problems"
-    )
-    total, hurt = 0, False
+def try_all(chosen: list[Stage], folder: Path, options: argparse.Namespace) -> bool:
+    """Kill and harm each of them; prints the table, returns whether something did not hold."""
+    clock = wrong_clock(folder)
+    print(f"{'stage':<16} {Killing.TITLES} {Harm.TITLES} {'the end':<8} problems")
+    kills, hurt = 0, False
     for stage in chosen:
         killing = Killing(stage, folder, Random(f"{options.seed} {stage.name}"))
         killing.run(options.training_kills if stage.trains else options.kills)
-        total, hurt = total + killing.kills, hurt or bool(killing.problems)
-        print(killing.row(), flush=True)
-    print(f"{total} kills of {len(chosen)} stages")
+        harm = Harm(stage, folder, clock)
+        harm.run()
+        problems = killing.problems + harm.problems
+        end = "differs" if problems else "the same"
+        print(f"{stage.name:<16} {killing.row()} {harm.row()} {end:<8} {'; '.join(problems)}".rstrip(), flush=True)
+        kills, hurt = kills + killing.kills, hurt or bool(problems)
+    print(f"{kills} kills of {len(chosen)} stages")
     return hurt
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -54,12 +57,12 @@ class Killing:
         self._finish()
         self._two_at_once()
 
+    TITLES = f"{'kills':>5} {'KILL':>4} {'TERM':>4} {'INT':>4} {'at work':>7} {'starts':>6}"
+
     def row(self) -> str:
-        """A line of the table."""
-        sent = " ".join(f"{self.sent[which]:>5}" for which in SIGNALS)
-        end = "differs" if self.problems else "the same"
-        counts = f"{self.kills:>5} {sent} {self.at_work:>8} {self.starts:>7}"
-        return f"{self.stage.name:<18} {counts} {end:<10} {'; '.join(self.problems)}"
+        """Its part of a line of the table."""
+        sent = " ".join(f"{self.sent[which]:>4}" for which in SIGNALS)
+        return f"{self.kills:>5} {sent} {self.at_work:>7} {self.starts:>6}"
 
     def _in_peace(self) -> None:
         process = self.stage.start(self.inputs, self.whole)
@@ -102,15 +105,10 @@ class Killing:
 
     def _two_at_once(self) -> None:
         """One stands still in the middle of its work while another is begun in the same place."""
-        first = self.stage.start(self.inputs, self.out)
-        wait_for_change(first, self.out, {})
-        while self.stage.held and first.poll() is None and not any(name.endswith(".lock") for name in listing(self.out)):
-            time.sleep(PAUSE)  # what it writes first may be its settings, before it holds the place
-        time.sleep(min(0.05, self._work / 3))
-        os.kill(first.pid, signal.SIGSTOP)
+        first = self._standing_still()
         code, said = ended(self.stage.start(self.inputs, self.out))
         alive = first.poll() is None
-        os.kill(first.pid, signal.SIGCONT)
+        first.send_signal(signal.SIGCONT)
         if alive and self.stage.held:
             self._expect(code == 1 and "another process works in" in said, f"a second process ended with {code}: {said[-300:]}")
         else:
@@ -118,6 +116,24 @@ class Killing:
         code, said = ended(first)
         self._expect(code == 0, f"beside a second process it ended with {code}: {said[-300:]}")
         self._compare()
+
+    def _standing_still(self) -> subprocess.Popen[str]:
+        """Begin the stage and halt it at work; where it holds its place, again until it was halted before it let go."""
+        pause = min(0.05, self._work / 3)
+        while True:
+            process = self.stage.start(self.inputs, self.out)
+            wait_for_change(process, self.out, {})
+            while self.stage.held and process.poll() is None and not locked(self.out):
+                time.sleep(PAUSE)  # what it writes first may be its settings, before it holds the place
+            time.sleep(pause)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(PAUSE)
+            if not self.stage.held or locked(self.out) or pause < PAUSE**2:
+                return process
+            pause /= 2
+            process.send_signal(signal.SIGCONT)
+            ended(process)
+            shutil.rmtree(self.out)
 
     def _compare(self) -> None:
         self.problems += differences(self.whole, self.out)
@@ -144,6 +160,17 @@ def listing(folder: Path) -> dict[str, float]:
             except FileNotFoundError:  # renamed in this moment
                 continue
     return found
+
+
+def locked(folder: Path) -> bool:
+    """Whether a process holds a lock in a folder; only asks, since who tries a lock may keep it from its owner."""
+    question = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock: all bytes of the file
+    for path in listing(folder):
+        if path.endswith(".lock"):
+            with suppress(FileNotFoundError), open(path, "rb") as file:
+                if struct.unpack("hhqqi", fcntl.fcntl(file, fcntl.F_GETLK, question))[0] != fcntl.F_UNLCK:
+                    return True
+    return False
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
