@@ -48,7 +48,8 @@ def test_lessons_are_what_their_names_say(nano):
     rows = [row for scene in range(12) for row in make_sample(scene, rows=18).rows]
     corpus = Corpus(*[np.zeros(0)] * 5, rows=[rows])
     readings = encode_rows(corpus, nano[1])
-    assert len(readings["reasoned"]) == sum(row.kind == "reasoned" for row in rows)
+    for kind in ("statements", "reasoned"):
+        assert len(readings[kind]) == sum(row.kind == kind for row in rows)
     said = {_text(nano[1], reading, reading.verdict) for reading in readings["verdicts"]}
     assert said >= {"Yes", "No"}
     assert said <= {"Yes", "No", "Indeed", "That is right", "That is not", "That is correct"}

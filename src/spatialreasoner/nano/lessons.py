@@ -14,8 +14,9 @@ from spatialreasoner.nano.processing import IMAGE, NanoProcessor
 from spatialreasoner.scene.synthetic import COLOURS
 from spatialreasoner.scene.synthetic.shapes import KINDS
 
-Lesson = Literal["reasoned", "verdicts", "drills"]
-"""The corpus' LongCoT answers; those of them that answer yes or no; and the end of these from the line on that decides it."""
+Lesson = Literal["statements", "reasoned", "verdicts", "drills"]
+"""The corpus' statements, dense in numbers, and its LongCoT answers; those of these that answer yes or no; and their ends, from
+the line on that decides."""
 
 Shares = Mapping[Lesson, float]
 
@@ -46,7 +47,14 @@ JUDGE = Course(
     verdict=60.0,  # about as much as all other words of a drill, twice
 )
 
-SETTLE = Course(name="settle", phases=((1.0, {"reasoned": 0.6, "verdicts": 0.4}),), verdict=20.0)
+SETTLE = Course(
+    name="settle",
+    phases=(
+        (0.65, {"statements": 0.6, "reasoned": 0.25, "verdicts": 0.15}),
+        (1.0, {"reasoned": 0.65, "verdicts": 0.35}),
+    ),
+    verdict=20.0,
+)
 
 _DECIDED = re.compile(
     rf"{'|'.join((*COLOURS, *KINDS))}|left|right|above|below|behind|front|taller|shorter|wider|thinner|bigger|smaller|larger"
@@ -80,14 +88,14 @@ class Reading:
 
 
 def encode_rows(corpus: Corpus, processor: NanoProcessor) -> dict[Lesson, list[Reading]]:
-    """The LongCoT answers of the corpus as tokens, by lesson."""
-    readings: dict[Lesson, list[Reading]] = {"reasoned": [], "verdicts": [], "drills": []}
+    """The statements and LongCoT answers of the corpus as tokens, by lesson."""
+    readings: dict[Lesson, list[Reading]] = {"statements": [], "reasoned": [], "verdicts": [], "drills": []}
     for scene, rows in enumerate(corpus.rows):
         for row in rows:
-            if row.kind != "reasoned":
+            if row.kind == "short":
                 continue
             reading = _encoded(processor, scene, row)
-            readings["reasoned"].append(reading)
+            readings[row.kind].append(reading)
             if any(reading.verdict):
                 readings["verdicts"].append(reading)
                 readings["drills"].append(_encoded(processor, scene, row._replace(answer=_end(row.answer))))
@@ -114,7 +122,8 @@ def _is_shown(row: Row, start: int, end: int) -> bool:
 
 def _verdict(row: Row) -> tuple[int, int]:
     """Where the verdict of a yes-or-no answer lies; nowhere where there is none."""
-    said = _VERDICT.match(row.answer, row.answer.rfind(_CONCLUSION) + len(_CONCLUSION))
+    before, head, _ = row.answer.rpartition(_CONCLUSION)
+    said = _VERDICT.match(row.answer, len(before + head)) if head else None
     return said.span() if said else (0, 0)
 
 

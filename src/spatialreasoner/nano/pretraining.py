@@ -5,7 +5,7 @@ Four stages, because a model this small does not learn to see, nor to say yes an
 1. see: the vision tower and the region encoder learn depth, kind, colour, place and size directly;
 2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements, then short and LongCoT answers;
 3. judge: the decoder learns whether what it has found is what was asked: the ends of answers alone, then whole ones;
-4. settle: whole answers again, from the mean of the models before and after it learned to judge.
+4. settle: statements and whole answers, from the mean of the models before and after it learned to judge.
 
 Each stage leaves a checkpoint and is not done again when the command is given again.
 """
@@ -319,7 +319,7 @@ class PretrainConfig:
     see: Rates = field(default_factory=lambda: Rates(steps=1300, batch=64, rate=1.5e-3))
     read: Rates = field(default_factory=lambda: Rates(steps=2800, batch=32, rate=1e-3))
     judge: Rates = field(default_factory=lambda: Rates(steps=640, batch=64, rate=1e-3))
-    settle: Rates = field(default_factory=lambda: Rates(steps=500, batch=32, rate=5e-4))
+    settle: Rates = field(default_factory=lambda: Rates(steps=750, batch=32, rate=7e-4))
 
 
 def pretrain(config: PretrainConfig, out: Path) -> Path:
