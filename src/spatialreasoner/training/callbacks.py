@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,17 @@ class MetricsFile(TrainerCallback):
     ) -> None:
         """Append the newest entry."""
         if state.is_world_process_zero and _SUMMARY not in (logs or {}):
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(_untimed(state.log_history[-1])) + "\n")
+            _append(self.path, json.dumps(_untimed(state.log_history[-1])) + "\n")
+
+
+def _append(path: Path, line: str) -> None:
+    """Append a line or, on a disk that has no room for it, nothing of it."""
+    content = line.encode()
+    with path.open("ab", buffering=0) as file:
+        whole = file.tell()
+        if file.write(content) < len(content):
+            file.truncate(whole)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 class ProgressBar(TrainerCallback):
