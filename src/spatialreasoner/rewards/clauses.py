@@ -58,9 +58,9 @@ _FOREIGN = rule(
     rf"""[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE?
     [BE MAYBE] (?!THAT)"""
 )
+"""The start of a clause about something that is no region."""
 _BEHIND = rule(f"(?:[IN ON AT TO]? [OVER SIDE FRONT] OF?|[ON TO IN]+) {_MENTION} COMMA? BE WORD $")
 """Behind A stands something that is no region."""
-"""The start of a clause about something that is no region."""
 _WITH = rule("ON REGION")
 _PART = rule("POSSESSIVE (?:[COMPARED MOST SIDE]? WORD | COMPARED BE)")
 _HAS = rule("REGION BE (?P<owned>REGION) (?=[ON TO AT WORD]{0,2} (?:IT SIDE|[OVER FRONT]))")
