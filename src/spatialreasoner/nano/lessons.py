@@ -29,11 +29,13 @@ class Course:
         name: The stage.
         phases: Which lessons, until which share of the steps.
         verdict: By how much more a verdict (yes, no, ...) weighs than any other word.
+        kept: How much it begins from what the nano was when it had read; the rest is what it is since.
     """
 
     name: str
     phases: Sequence[tuple[float, Shares]]
     verdict: float = 0.0
+    kept: float = 0.0
 
 
 READ = Course(name="read", phases=((1.0, {"reasoned": 1.0}),))
@@ -54,6 +56,7 @@ SETTLE = Course(
         (1.0, {"reasoned": 0.65, "verdicts": 0.35}),
     ),
     verdict=20.0,
+    kept=0.25,  # judging costs some of what was read
 )
 
 _DECIDED = re.compile(

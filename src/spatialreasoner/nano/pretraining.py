@@ -17,7 +17,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -248,54 +247,40 @@ def read_loss(
     return numbers.loss(model.lm_head(hidden[:, :-1][answers]), labels, shown, verdict * verdicts)
 
 
-def read(
-    model: NanoForConditionalGeneration,
-    processor: NanoProcessor,
-    corpus: Corpus,
-    rates: Rates,
-    *,
-    seed: int,
-    log: Any,
-    course: Course = READ,
-) -> None:
-    """Stages 2 and 3, and the end of 4, the vision part as it is."""
+class Lessons:
+    """What stages 2 to 4 learn from, which is the same for all of them: the vision part is fixed by then.
+
+    Args:
+        model: The nano.
+        processor: Its processor.
+        corpus: The rooms that have texts.
+    """
+
+    def __init__(self, model: NanoForConditionalGeneration, processor: NanoProcessor, corpus: Corpus) -> None:
+        self.numbers, self.readings = Numbers(processor), encode_rows(corpus, processor)
+        self.memory = Memory(model, corpus, processor)
+
+
+def read(model: NanoForConditionalGeneration, lessons: Lessons, course: Course, rates: Rates, *, seed: int, log: Any) -> None:
+    """Stages 2 to 4, the vision part as it is."""
     for module in (model.model.vision_tower, model.model.vision_regions):
         module.requires_grad_(False)
     optimizer, schedule = optimizer_of(model, rates)
-    numbers, readings = Numbers(processor), encode_rows(corpus, processor)
-    memory = Memory(model, corpus, processor)
     rng = np.random.default_rng(seed)
     with stage(f"learn to {course.name}", rates.steps) as advance:
-        for step, rows in enumerate(batches(readings, course.phases, rates.steps, rates.batch, rng)):
+        for step, rows in enumerate(batches(lessons.readings, course.phases, rates.steps, rates.batch, rng)):
             with torch.autocast("cpu", torch.bfloat16):
-                loss = read_loss(model, rows, *memory(rows), numbers, verdict=course.verdict)
+                loss = read_loss(model, rows, *lessons.memory(rows), lessons.numbers, verdict=course.verdict)
             _step(loss, model, optimizer, schedule)
             log(course.name, step, {"loss": loss.item()})
             advance(step + 1)
 
 
-judge = partial(read, course=JUDGE)
-
-KEPT = 0.25
-"""How much of what it was before it judged the nano is made of when it settles."""
-
-
-def settle(
-    model: NanoForConditionalGeneration,
-    processor: NanoProcessor,
-    corpus: Corpus,
-    rates: Rates,
-    *,
-    seed: int,
-    log: Any,
-    before: Path,
-) -> None:
-    """Stage 4: judging cost the nano some of what it had read; the mean with the model before has nearly both."""
-    earlier = NanoForConditionalGeneration.from_pretrained(before, dtype=torch.float32)
+def _mix(model: NanoForConditionalGeneration, earlier: NanoForConditionalGeneration, share: float) -> None:
+    """Make a model the mean of itself and an earlier one, of which it takes a share."""
     with torch.no_grad():
         for ours, theirs in zip(model.parameters(), earlier.parameters(), strict=True):
-            ours.lerp_(theirs, KEPT)
-    read(model, processor, corpus, rates, seed=seed, log=log, course=SETTLE)
+            ours.lerp_(theirs, share)
 
 
 # The whole
@@ -340,20 +325,28 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
         def log(name: str, step: int, values: Mapping[str, Any]) -> None:
             metrics.write(json.dumps({"stage": name, "step": step, **values}) + "\n")
 
-        for name, rates, learn, rooms in (
-            ("see", config.see, see, corpus),
-            ("read", config.read, read, told),
-            ("judge", config.judge, judge, told),
-            ("settle", config.settle, partial(settle, before=out / "read"), told),
-        ):
+        lessons: Lessons | None = None
+        for name, course in {"see": None, **{course.name: course for course in (READ, JUDGE, SETTLE)}}.items():
             if (out / name / "processor_config.json").is_file():  # saved last
-                model = NanoForConditionalGeneration.from_pretrained(out / name, dtype=torch.float32)
+                model = _load(out / name)
                 continue
-            learn(model.train(), processor, rooms, rates, seed=config.seed, log=log)
+            model.train()
+            rates: Rates = getattr(config, name)
+            if course is None:
+                see(model, processor, corpus, rates, seed=config.seed, log=log)
+            else:
+                lessons = lessons or Lessons(model, processor, told)
+                if course.kept:
+                    _mix(model, _load(out / READ.name), course.kept)
+                read(model, lessons, course, rates, seed=config.seed, log=log)
             _save(model, processor, out / name)
     model.generation_config = writing
     _save(model.eval().requires_grad_(True).half(), processor, out / "nano")
     return out / "nano"
+
+
+def _load(folder: Path) -> NanoForConditionalGeneration:
+    return NanoForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
 
 
 def _save(model: NanoForConditionalGeneration, processor: NanoProcessor, folder: Path) -> None:
