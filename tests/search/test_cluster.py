@@ -2,12 +2,14 @@
 
 import os
 import signal
+import sys
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
 from builders import build_scene
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.errors import ConfigError, WorkError
 from spatialreasoner.models.scripted import scripted
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.scene.measure import Measured
@@ -76,3 +78,22 @@ def test_two_workers_one_of_which_dies_write_what_one_process_writes(world, tmp_
     assert seen[-1] == len(questions)
     for name in FILES:
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("address", "what"),
+    [(None, "did not start on this machine"), ("10.0.0.1:6379", "no Ray cluster answered at 10.0.0.1:6379")],
+)
+def test_a_cluster_that_does_not_come_is_said_in_a_sentence(world, tmp_path, monkeypatch, address, what):
+    def init(**_):
+        raise Exception("timed out during startup")  # as Ray does
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    scenes, questions = world
+    common = {"questions": questions, "scenes": scenes, "config": RunConfig(), "inputs": {}}
+
+    def workforce():
+        return [scripted("careful", scenes)], GeometricReward(scenes, succeeds=succeeds)
+
+    with pytest.raises(WorkError, match=f"{what}: timed out"):
+        run_cluster(**common, workforce=workforce, out=tmp_path, num_shards=1, address=address)

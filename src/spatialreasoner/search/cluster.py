@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialreasoner import records
-from spatialreasoner.errors import ConfigError, MissingExtraError
+from spatialreasoner.errors import ConfigError, MissingExtraError, WorkError
 from spatialreasoner.protocols import Policy, Reward
 from spatialreasoner.search.endpoint import Limits
 from spatialreasoner.search.engine import Engine, RunConfig
@@ -74,6 +74,7 @@ def run_cluster(
     Raises:
         ConfigError: If the number of shards is not positive, or a budget is smaller than it.
         MissingExtraError: If Ray is not installed.
+        WorkError: If there is no cluster at the address, or a local one does not start.
     """
     ray, started = _import_ray(), time.monotonic()
     policies, reward = workforce()
@@ -177,7 +178,11 @@ def _write(
 def _connected(ray: Any, address: str | None, num_shards: int) -> Generator[None]:
     """A cluster to work on; a local one listens on the loopback address alone, and shows no dashboard."""
     local = {"num_cpus": num_shards, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    ray.init(address=address, log_to_driver=False, **(local if address is None else {}))
+    try:
+        ray.init(address=address, log_to_driver=False, **(local if address is None else {}))
+    except Exception as error:  # Ray raises a bare one where its own processes do not start in time
+        what = f"no Ray cluster answered at {address}" if address else "Ray did not start on this machine"
+        raise WorkError(f"{what}: {error}; the same command goes on with what is done") from error
     try:
         yield
     finally:
