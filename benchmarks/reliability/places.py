@@ -120,7 +120,7 @@ def prepare(folder: Path, *, training: bool) -> Path:
 
         run("train", "sft", "--model", "tiny", "--data", inputs / "pairs" / "sft.jsonl", "--out", inputs / "model",
             "max_steps=1", "batch_size=2", "threads=1", *SMALL)  # fmt: skip
-        for part in build([(inputs / "responses.jsonl").read_text()]):
+        for part in build([], (row["pred"] for row in rows)):
             part.save_pretrained(inputs / "base")
     return inputs
 

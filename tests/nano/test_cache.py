@@ -5,7 +5,7 @@ from transformers import LogitsProcessorList
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from spatialreasoner.nano.cache import ROOM, RoomyCache, RoomyLayer
-from spatialreasoner.nano.processing import IMAGE
+from spatialreasoner.nano.tokenizer import IMAGE
 
 
 def both(*changes):

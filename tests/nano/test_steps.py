@@ -7,8 +7,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers.cache_utils import DynamicCache
 
-from spatialreasoner.nano.processing import IMAGE
 from spatialreasoner.nano.steps import Steps, is_plain
+from spatialreasoner.nano.tokenizer import IMAGE
 
 OPTIONS = {"max_new_tokens": 90, "min_new_tokens": 90, "return_dict_in_generate": True, "output_scores": True}
 

@@ -26,7 +26,7 @@ ARMS = choose(["fdpo-inverse", "sft-blind"])
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
     base = tmp_path_factory.mktemp("base")
-    model, processor = build(["In which direction is <region2> from <region1>? 3 o'clock."])
+    model, processor = build(["In which direction is <region2> from <region1>?"], ["3 o'clock."])
     model.save_pretrained(base)
     processor.save_pretrained(base)
     return StudyConfig(

@@ -9,31 +9,25 @@ from torch.nn import functional
 
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
-from spatialreasoner.nano.processing import (
-    END,
-    IMAGE,
-    NUM_REGIONS,
-    PAD,
-    NanoProcessor,
-    leading_numbers,
-    region_name,
-    train_tokenizer,
-    zero_led,
-)
+from spatialreasoner.nano.processing import NanoProcessor
+from spatialreasoner.nano.tokenizer import END, IMAGE, NUM_REGIONS, PAD, leading_numbers, region_name, train_tokenizer
 from spatialreasoner.nano.vision import EMBEDDING, waves
 
 
-def build(texts: Iterable[str], *, seed: int = 0) -> tuple[NanoForConditionalGeneration, NanoProcessor]:
+def build(
+    requests: Iterable[str], answers: Iterable[str], *, seed: int = 0
+) -> tuple[NanoForConditionalGeneration, NanoProcessor]:
     """A nano that has learned nothing yet.
 
     Args:
-        texts: What its tokenizer is trained on.
+        requests: What its tokenizer takes words from.
+        answers: What it takes phrases from.
         seed: Decides the weights.
     """
     from transformers import LlamaConfig
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    tokenizer = train_tokenizer(texts)
+    tokenizer = train_tokenizer(requests, answers)
     ids = tokenizer.get_vocab()
     end, pad = ids[END], ids[PAD]
     config = NanoConfig(
@@ -66,7 +60,6 @@ def build(texts: Iterable[str], *, seed: int = 0) -> tuple[NanoForConditionalGen
         _order_numbers(model, leading_numbers(ids))
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = pad
-    model.generation_config.suppress_tokens = zero_led(ids)
     return model, processor
 
 

@@ -10,9 +10,8 @@ from typing import Literal
 import numpy as np
 
 from spatialreasoner.nano.corpus import Corpus, Row
-from spatialreasoner.nano.processing import IMAGE, NanoProcessor
-from spatialreasoner.scene.synthetic import COLOURS
-from spatialreasoner.scene.synthetic.shapes import KINDS
+from spatialreasoner.nano.processing import NanoProcessor
+from spatialreasoner.nano.tokenizer import DECIDED, IMAGE
 
 Lesson = Literal["statements", "reasoned", "verdicts", "drills"]
 """The corpus' statements, dense in numbers, and its LongCoT answers; those of these that answer yes or no; and their ends, from
@@ -21,52 +20,19 @@ the line on that decides."""
 Shares = Mapping[Lesson, float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Course:
-    """What a stage reads.
-
-    Attributes:
-        name: The stage.
-        phases: Which lessons, until which share of the steps.
-        verdict: By how much more a verdict (yes, no, ...) weighs than any other word.
-        kept: How much it begins from what the nano was when it had read; the rest is what it is since.
-    """
-
-    name: str
-    phases: Sequence[tuple[float, Shares]]
-    verdict: float = 0.0
-    kept: float = 0.0
-
-
-READ = Course(name="read", phases=((1.0, {"reasoned": 1.0}),))
-
-JUDGE = Course(
-    name="judge",
-    phases=(
-        (0.7, {"drills": 1.0}),  # whether two words mean the same is learned all of a sudden, after some ten thousand examples
-        (1.0, {"reasoned": 0.5, "verdicts": 0.5}),
-    ),
-    verdict=60.0,  # about as much as all other words of a drill, twice
+PHASES: Sequence[tuple[float, Shares]] = (
+    (0.55, {"statements": 0.6, "reasoned": 0.25, "drills": 0.15}),
+    (1.0, {"statements": 0.25, "reasoned": 0.5, "drills": 0.15, "verdicts": 0.1}),
 )
+"""Which lessons are read, until which share of the steps. Whether two words mean the same is learned all of a sudden, after
+some ten thousand drills."""
 
-SETTLE = Course(
-    name="settle",
-    phases=(
-        (0.65, {"statements": 0.6, "reasoned": 0.25, "verdicts": 0.15}),
-        (1.0, {"reasoned": 0.65, "verdicts": 0.35}),
-    ),
-    verdict=20.0,
-    kept=0.25,  # judging costs some of what was read
-)
-
-_DECIDED = re.compile(
-    rf"{'|'.join((*COLOURS, *KINDS))}|left|right|above|below|behind|front|taller|shorter|wider|thinner|bigger|smaller|larger"
-    r"|higher|lower|nearer|further|greater|less|more|Yes|No",
-)
+_DECIDED = re.compile(DECIDED)
 """Words that the picture decides, together with hours, and with the regions of a conclusion."""
 
 _CONCLUSION = "### In Conclusion\n"
 _VERDICT = re.compile(r"Yes|No|Indeed|That is \w+")
+_NOWHERE = (0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,26 +60,30 @@ def encode_rows(corpus: Corpus, processor: NanoProcessor) -> dict[Lesson, list[R
     """The statements and LongCoT answers of the corpus as tokens, by lesson."""
     readings: dict[Lesson, list[Reading]] = {"statements": [], "reasoned": [], "verdicts": [], "drills": []}
     for scene, rows in enumerate(corpus.rows):
-        for row in rows:
-            if row.kind == "short":
-                continue
-            reading = _encoded(processor, scene, row)
-            readings[row.kind].append(reading)
+        told = [row for row in rows if row.kind != "short"]
+        judged = [row for row in told if _verdict(row) != _NOWHERE]
+        kinds: list[Lesson] = [row.kind for row in rows if row.kind != "short"]
+        for kind, reading in zip(kinds, _encoded(processor, scene, told), strict=True):
+            readings[kind].append(reading)
             if any(reading.verdict):
                 readings["verdicts"].append(reading)
-                readings["drills"].append(_encoded(processor, scene, row._replace(answer=_end(row.answer))))
+        readings["drills"] += _encoded(processor, scene, [row._replace(answer=_end(row.answer)) for row in judged])
     return readings
 
 
-def _encoded(processor: NanoProcessor, scene: int, row: Row) -> Reading:
-    prompt = processor.tokenizer(f"<|user|>{IMAGE * processor.num_image_tokens}{row.request}<|end|><|assistant|>")["input_ids"]
-    answer = processor.tokenizer(f"{row.answer}<|end|>", return_offsets_mapping=True)
-    spans, (first, last) = answer["offset_mapping"], _verdict(row)
-    return Reading(
-        scene=scene, regions=(row.regions[0], row.regions[-1]), ids=prompt + answer["input_ids"], prompt=len(prompt),
-        shown=[False] * len(prompt) + [_is_shown(row, *span) for span in spans],
-        verdict=[False] * len(prompt) + [start < last and end > first for start, end in spans],
-    )  # fmt: skip
+def _encoded(processor: NanoProcessor, scene: int, rows: Sequence[Row]) -> Iterator[Reading]:
+    if not rows:
+        return
+    image = IMAGE * processor.num_image_tokens
+    prompts = processor.tokenizer([f"<|user|>{image}{row.request}<|end|><|assistant|>" for row in rows])["input_ids"]
+    answers = processor.tokenizer([f"{row.answer}<|end|>" for row in rows], return_offsets_mapping=True)
+    for row, prompt, ids, spans in zip(rows, prompts, answers["input_ids"], answers["offset_mapping"], strict=True):
+        first, last = _verdict(row)
+        yield Reading(
+            scene=scene, regions=(row.regions[0], row.regions[-1]), ids=prompt + ids, prompt=len(prompt),
+            shown=[False] * len(prompt) + [_is_shown(row, *span) for span in spans],
+            verdict=[False] * len(prompt) + [start < last and end > first for start, end in spans],
+        )  # fmt: skip
 
 
 def _is_shown(row: Row, start: int, end: int) -> bool:
@@ -127,7 +97,7 @@ def _verdict(row: Row) -> tuple[int, int]:
     """Where the verdict of a yes-or-no answer lies; nowhere where there is none."""
     before, head, _ = row.answer.rpartition(_CONCLUSION)
     said = _VERDICT.match(row.answer, len(before + head)) if head else None
-    return said.span() if said else (0, 0)
+    return said.span() if said else _NOWHERE
 
 
 def _end(answer: str) -> str:

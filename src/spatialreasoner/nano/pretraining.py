@@ -1,11 +1,10 @@
 """Make the nano's weights from nothing: `python -m spatialreasoner.nano.pretraining --out DIR`.
 
-Four stages, because a model this small does not learn to see, nor to say yes and no, from next-token loss alone:
+Two stages, because a model this small does not learn to see from next-token loss alone:
 
 1. see: the vision tower and the region encoder learn depth, kind, colour, place and size directly;
-2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements, then short and LongCoT answers;
-3. judge: the decoder learns whether what it has found is what was asked: the ends of answers alone, then whole ones;
-4. settle: statements and whole answers, from the mean of the models before and after it learned to judge.
+2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements and LongCoT answers, and among
+   them the ends of answers that say yes or no, which next-token loss on whole ones does not teach.
 
 Each stage leaves a checkpoint and is not done again when the command is given again.
 """
@@ -29,9 +28,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from spatialreasoner.nano.build import build
 from spatialreasoner.nano.corpus import Corpus, CorpusConfig, read_corpus, write_corpus
-from spatialreasoner.nano.lessons import JUDGE, READ, SETTLE, Course, Reading, batches, encode_rows, endless
+from spatialreasoner.nano.lessons import PHASES, Reading, batches, encode_rows, endless
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
-from spatialreasoner.nano.processing import NanoProcessor, leading_numbers
+from spatialreasoner.nano.processing import NanoProcessor
+from spatialreasoner.nano.tokenizer import leading_numbers
 from spatialreasoner.nano.vision import Regions
 from spatialreasoner.progress import stage
 from spatialreasoner.records import write_config
@@ -146,7 +146,7 @@ def _step(loss: Any, model: nn.Module, optimizer: torch.optim.Optimizer, schedul
     schedule.step()
 
 
-# Stages 2 to 4: read, judge, settle
+# Stage 2: read
 
 SPREAD = 0.06
 """How far, as a share, a number may be off and still count as nearly right: targets are spread over its neighbours."""
@@ -154,6 +154,9 @@ SPREAD = 0.06
 LEADING, TRAILING, SHOWN = 2.0, 0.25, 3.0
 """Weights of the first two digits of a number, of those that follow, which are hardly ever to be known, and of words that the
 picture decides. Other words weigh 1: they are frames, of which the writer took one by chance."""
+
+VERDICT = 30.0
+"""By how much more a verdict (yes, no, ...) weighs than any other word: about as much as the rest of a drill."""
 
 
 class Numbers:
@@ -175,14 +178,17 @@ class Numbers:
         distances = (values[None] - values[:, None]) / (SPREAD * values[:, None] + 0.01)
         self.nearness = torch.softmax(-0.5 * distances**2, dim=-1)
 
-    def loss(self, logits: Tensor, labels: Tensor, shown: Tensor, more: Tensor | float = 0.0) -> Tensor:
-        """Mean loss of tokens.
+    def loss(self, logits: Tensor, labels: Tensor, shown: Tensor, verdicts: Tensor) -> dict[str, Tensor]:
+        """Mean losses of tokens.
 
         Args:
             logits: Of each token [tokens vocabulary].
             labels: The right ones [tokens].
             shown: Which of them are words that the picture decides; numbers among them are exact [tokens].
-            more: By how much more each weighs [tokens].
+            verdicts: Which of them are a verdict [tokens].
+
+        Returns:
+            `loss`, of all, weighted; and `numbers`, `shown` and `verdict`, of these alone; NaN where there is none.
         """
         logps = logits.float().log_softmax(-1)
         losses = -logps.gather(1, labels[:, None])[:, 0]
@@ -192,8 +198,11 @@ class Numbers:
         )
         # Digits that stand alone, such as hours and numbers of steps, are no trailing ones
         follows = self.trailing[labels] & functional.pad(self.place[labels] >= 0, (1, 0))[:-1]
-        weights = torch.where(spread, LEADING, torch.where(shown, SHOWN, torch.where(follows, TRAILING, 1.0))) + more
-        return (losses * weights).sum() / weights.sum()
+        weights = torch.where(spread, LEADING, torch.where(shown, SHOWN, torch.where(follows, TRAILING, 1.0)))
+        weights = weights + VERDICT * verdicts
+        parts = {"numbers": spread, "shown": shown, "verdict": verdicts}
+        means = {name: losses[part].mean().detach() for name, part in parts.items()}
+        return {"loss": (losses * weights).sum() / weights.sum(), **means}
 
 
 class Memory:
@@ -225,15 +234,9 @@ class Memory:
 
 
 def read_loss(
-    model: NanoForConditionalGeneration,
-    rows: Sequence[Reading],
-    tokens: Tensor,
-    regions: Regions,
-    numbers: Numbers,
-    *,
-    verdict: float = 0.0,
-) -> Tensor:
-    """The loss of answers, given what is seen; verdicts weigh more by `verdict`."""
+    model: NanoForConditionalGeneration, rows: Sequence[Reading], tokens: Tensor, regions: Regions, numbers: Numbers
+) -> dict[str, Tensor]:
+    """The losses of answers, given what is seen."""
     ids, shown, verdicts = (
         pad_sequence([torch.tensor(getattr(row, name)) for row in rows], batch_first=True)
         for name in ("ids", "shown", "verdict")
@@ -244,43 +247,26 @@ def read_loss(
     places = torch.arange(ids.shape[1])
     answers = ((places >= lengths[:, :1]) & (places < lengths[:, 1:]))[:, 1:]
     labels, shown, verdicts = (part[:, 1:][answers] for part in (ids, shown, verdicts))
-    return numbers.loss(model.lm_head(hidden[:, :-1][answers]), labels, shown, verdict * verdicts)
+    return numbers.loss(model.lm_head(hidden[:, :-1][answers]), labels, shown, verdicts)
 
 
-class Lessons:
-    """What stages 2 to 4 learn from, which is the same for all of them: the vision part is fixed by then.
-
-    Args:
-        model: The nano.
-        processor: Its processor.
-        corpus: The rooms that have texts.
-    """
-
-    def __init__(self, model: NanoForConditionalGeneration, processor: NanoProcessor, corpus: Corpus) -> None:
-        self.numbers, self.readings = Numbers(processor), encode_rows(corpus, processor)
-        self.memory = Memory(model, corpus, processor)
-
-
-def read(model: NanoForConditionalGeneration, lessons: Lessons, course: Course, rates: Rates, *, seed: int, log: Any) -> None:
-    """Stages 2 to 4, the vision part as it is."""
+def read(
+    model: NanoForConditionalGeneration, processor: NanoProcessor, corpus: Corpus, rates: Rates, *, seed: int, log: Any
+) -> None:
+    """Stage 2, the vision part as it is."""
     for module in (model.model.vision_tower, model.model.vision_regions):
         module.requires_grad_(False)
+    model.set_attn_implementation("eager")  # of rows this short, twice as fast in bfloat16 as torch's fused kernel for CPUs
+    memory, numbers, readings = Memory(model, corpus, processor), Numbers(processor), encode_rows(corpus, processor)
     optimizer, schedule = optimizer_of(model, rates)
     rng = np.random.default_rng(seed)
-    with stage(f"learn to {course.name}", rates.steps) as advance:
-        for step, rows in enumerate(batches(lessons.readings, course.phases, rates.steps, rates.batch, rng)):
+    with stage("learn to read", rates.steps) as advance:
+        for step, rows in enumerate(batches(readings, PHASES, rates.steps, rates.batch, rng)):
             with torch.autocast("cpu", torch.bfloat16):
-                loss = read_loss(model, rows, *lessons.memory(rows), lessons.numbers, verdict=course.verdict)
-            _step(loss, model, optimizer, schedule)
-            log(course.name, step, {"loss": loss.item()})
+                losses = read_loss(model, rows, *memory(rows), numbers)
+            _step(losses["loss"], model, optimizer, schedule)
+            log("read", step, {name: value.item() for name, value in losses.items() if not value.isnan()})
             advance(step + 1)
-
-
-def _mix(model: NanoForConditionalGeneration, earlier: NanoForConditionalGeneration, share: float) -> None:
-    """Make a model the mean of itself and an earlier one, of which it takes a share."""
-    with torch.no_grad():
-        for ours, theirs in zip(model.parameters(), earlier.parameters(), strict=True):
-            ours.lerp_(theirs, share)
 
 
 # The whole
@@ -295,16 +281,12 @@ class PretrainConfig:
         corpus: The rooms.
         see: Stage 1.
         read: Stage 2.
-        judge: Stage 3.
-        settle: Stage 4.
     """
 
     seed: int = 0
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     see: Rates = field(default_factory=lambda: Rates(steps=1300, batch=64, rate=1.5e-3))
-    read: Rates = field(default_factory=lambda: Rates(steps=2800, batch=32, rate=1e-3))
-    judge: Rates = field(default_factory=lambda: Rates(steps=640, batch=64, rate=1e-3))
-    settle: Rates = field(default_factory=lambda: Rates(steps=750, batch=32, rate=7e-4))
+    read: Rates = field(default_factory=lambda: Rates(steps=3200, batch=32, rate=1e-3))
 
 
 def pretrain(config: PretrainConfig, out: Path) -> Path:
@@ -316,8 +298,8 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
     write_config(out, "nano pretraining", config, name="pretraining.json")
     write_corpus(config.corpus, out / "corpus")
     corpus = read_corpus(out / "corpus")
-    texts = [text for rows in corpus.rows[:3000] for row in rows for text in (row.request, row.answer)]
-    model, processor = build(texts, seed=config.seed)
+    rows = [row for rows in corpus.rows[:3000] for row in rows]
+    model, processor = build((row.request for row in rows), (row.answer for row in rows), seed=config.seed)
     writing = model.generation_config
     told = corpus._replace(rows=corpus.rows[: config.corpus.told])
     with (out / "metrics.jsonl").open("a", buffering=1, encoding="utf-8") as metrics:
@@ -325,20 +307,11 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
         def log(name: str, step: int, values: Mapping[str, Any]) -> None:
             metrics.write(json.dumps({"stage": name, "step": step, **values}) + "\n")
 
-        lessons: Lessons | None = None
-        for name, course in {"see": None, **{course.name: course for course in (READ, JUDGE, SETTLE)}}.items():
+        for name, learn, rooms in (("see", see, corpus), ("read", read, told)):
             if (out / name / "processor_config.json").is_file():  # saved last
                 model = _load(out / name)
                 continue
-            model.train()
-            rates: Rates = getattr(config, name)
-            if course is None:
-                see(model, processor, corpus, rates, seed=config.seed, log=log)
-            else:
-                lessons = lessons or Lessons(model, processor, told)
-                if course.kept:
-                    _mix(model, _load(out / READ.name), course.kept)
-                read(model, lessons, course, rates, seed=config.seed, log=log)
+            learn(model.train(), processor, rooms, getattr(config, name), seed=config.seed, log=log)
             _save(model, processor, out / name)
     model.generation_config = writing
     _save(model.eval().requires_grad_(True).half(), processor, out / "nano")
