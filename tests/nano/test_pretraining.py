@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from spatialreasoner.models.loading import load
-from spatialreasoner.nano.corpus import TARGETS, Corpus, CorpusConfig, make_sample
+from spatialreasoner.nano import WEIGHTS, NanoProcessor
+from spatialreasoner.nano.corpus import TARGETS, Corpus, CorpusConfig, Row, make_sample
 from spatialreasoner.nano.lessons import Reading, batches, encode_rows
-from spatialreasoner.nano.pretraining import Numbers, PretrainConfig, Rates, pretrain
+from spatialreasoner.nano.pretraining import SHOWN, TRAILING, Numbers, PretrainConfig, Rates, pretrain
 from spatialreasoner.scene.synthetic import make_scene
 
 
@@ -31,14 +32,14 @@ def test_texts_are_true_and_the_same_every_time():
 
 def test_the_whole_way_ends_with_a_model_that_loads(tmp_path):
     few = Rates(steps=2, batch=4, rate=1e-3)
-    config = PretrainConfig(corpus=CorpusConfig(scenes=8, told=8, rows=12), see=few, read=few)
+    config = PretrainConfig(corpus=CorpusConfig(scenes=8, told=8, rows=12), see=few, read=few, judge=few)
     folder = pretrain(config, tmp_path)
     first = (folder / "model.safetensors").read_bytes()
     assert len(first) < 12_000_000
     model, _ = load(folder)
     assert model.dtype == torch.float32
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines()]
-    assert [line["stage"] for line in lines] == ["see"] * 2 + ["read"] * 2
+    assert [line["stage"] for line in lines] == ["see"] * 2 + ["read"] * 2 + ["judge"] * 2
     pretrain(config, tmp_path)  # all is there: nothing is done again
     assert (tmp_path / "metrics.jsonl").read_text("utf-8").count("\n") == len(lines)
     assert (folder / "model.safetensors").read_bytes() == first
@@ -59,6 +60,16 @@ def test_lessons_are_what_their_names_say(nano):
         assert _text(nano[1], drill, drill.verdict) == _text(nano[1], reading, reading.verdict)
         assert drill.ids[: drill.prompt] == reading.ids[: reading.prompt]
         assert len(drill.ids) < len(reading.ids)
+
+
+def test_what_is_exact_is_what_the_picture_decides_and_what_was_said_before():
+    processor = NanoProcessor.from_pretrained(WEIGHTS)
+    answer = "<region1> is taller: 0.56 m to 0.41 m. 0.56 / 0.0254 = 22.05, at 3 o'clock.\n### In Conclusion\n<region1>."
+    corpus = Corpus(*[np.zeros(0)] * 5, rows=[[Row("reasoned", (0, 1), "Which is taller?", answer)]])
+    (reading,) = encode_rows(corpus, processor)["reasoned"]
+    exact = [token for token, at in zip(reading.ids, reading.shown, strict=True) if at]
+    decoded = [processor.tokenizer.decode([token]).strip() for token in exact]
+    assert decoded == ["taller", "0.56", "0.02", "3", "<region1>"]
 
 
 def test_each_lesson_gives_its_own_rows():
@@ -88,6 +99,18 @@ def test_numbers_nearby_are_nearly_right(nano):
     right, near, far = (_loss(numbers, logits[row : row + 1], label, shown) for row in range(3))
     assert right < near < far
     assert _loss(numbers, logits[1:2], label, ~shown) > _loss(numbers, logits[2:3], label, ~shown) - 1e-4  # hours are exact
+
+
+def test_digits_that_follow_a_number_know_no_neighbours(nano):
+    numbers, ids = Numbers(nano[1]), nano[1].tokenizer.get_vocab()
+    logits = torch.full((2, len(ids)), -10.0)
+    logits[0, ids["0.02"]] = logits[1, ids["53"]] = 0.0
+    labels, shown = torch.tensor([ids["0.02"], ids["54"]]), torch.tensor([True, False])
+    logps = logits.log_softmax(-1)
+    exact = -(SHOWN * logps[0, ids["0.02"]] + TRAILING * logps[1, ids["54"]]) / (SHOWN + TRAILING)
+    found = numbers.loss(logits, labels, shown, torch.tensor([False, False]))
+    assert found["loss"].item() == pytest.approx(exact.item())
+    assert found["numbers"].isnan()
 
 
 def _loss(numbers, *given):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from spatialreasoner.nano.corpus import Corpus, Row
 from spatialreasoner.nano.processing import NanoProcessor
-from spatialreasoner.nano.tokenizer import DECIDED, IMAGE
+from spatialreasoner.nano.tokenizer import DECIDED, IMAGE, leading_numbers
 
 Lesson = Literal["statements", "reasoned", "verdicts", "drills"]
 """The corpus' statements, dense in numbers, and its LongCoT answers; those of these that answer yes or no; and their ends, from
@@ -20,12 +21,18 @@ the line on that decides."""
 Shares = Mapping[Lesson, float]
 
 
-PHASES: Sequence[tuple[float, Shares]] = (
-    (0.55, {"statements": 0.6, "reasoned": 0.25, "drills": 0.15}),
-    (1.0, {"statements": 0.25, "reasoned": 0.5, "drills": 0.15, "verdicts": 0.1}),
-)
-"""Which lessons are read, until which share of the steps. Whether two words mean the same is learned all of a sudden, after
-some ten thousand drills."""
+COURSES: Mapping[str, Sequence[tuple[float, Shares]]] = {
+    "read": (
+        (0.55, {"statements": 0.6, "reasoned": 0.25, "drills": 0.15}),
+        (1.0, {"statements": 0.2, "reasoned": 0.55, "drills": 0.1, "verdicts": 0.15}),
+    ),
+    "judge": (
+        (0.55, {"drills": 0.75, "reasoned": 0.25}),
+        (1.0, {"statements": 0.2, "reasoned": 0.5, "verdicts": 0.3}),
+    ),
+}
+"""Which lessons the stages read, until which share of the steps. Whether two words mean the same is learned all of a sudden,
+after some ten thousand drills."""
 
 _DECIDED = re.compile(DECIDED)
 """Words that the picture decides, together with hours, and with the regions of a conclusion."""
@@ -33,6 +40,7 @@ _DECIDED = re.compile(DECIDED)
 _CONCLUSION = "### In Conclusion\n"
 _VERDICT = re.compile(r"Yes|No|Indeed|That is \w+")
 _NOWHERE = (0, 0)
+_FACTOR = (" / ", " × ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +52,7 @@ class Reading:
         regions: Numbers of its two regions, `<region1>` first; twice the same where there is but one.
         ids: Tokens of prompt and answer.
         prompt: How many of them are the prompt's.
-        shown: Which of them are words that the picture decides.
+        shown: Which of them are to be exact: words that the picture decides, and numbers said before.
         verdict: Which of them are a verdict's.
     """
 
@@ -59,19 +67,20 @@ class Reading:
 def encode_rows(corpus: Corpus, processor: NanoProcessor) -> dict[Lesson, list[Reading]]:
     """The statements and LongCoT answers of the corpus as tokens, by lesson."""
     readings: dict[Lesson, list[Reading]] = {"statements": [], "reasoned": [], "verdicts": [], "drills": []}
+    encoded = partial(_encoded, processor, leading_numbers(processor.tokenizer.get_vocab()).keys())
     for scene, rows in enumerate(corpus.rows):
         told = [row for row in rows if row.kind != "short"]
         judged = [row for row in told if _verdict(row) != _NOWHERE]
         kinds: list[Lesson] = [row.kind for row in rows if row.kind != "short"]
-        for kind, reading in zip(kinds, _encoded(processor, scene, told), strict=True):
+        for kind, reading in zip(kinds, encoded(scene, told), strict=True):
             readings[kind].append(reading)
             if any(reading.verdict):
                 readings["verdicts"].append(reading)
-        readings["drills"] += _encoded(processor, scene, [row._replace(answer=_end(row.answer)) for row in judged])
+        readings["drills"] += encoded(scene, [row._replace(answer=_end(row.answer)) for row in judged])
     return readings
 
 
-def _encoded(processor: NanoProcessor, scene: int, rows: Sequence[Row]) -> Iterator[Reading]:
+def _encoded(processor: NanoProcessor, numbers: Collection[int], scene: int, rows: Sequence[Row]) -> Iterator[Reading]:
     if not rows:
         return
     image = IMAGE * processor.num_image_tokens
@@ -81,9 +90,17 @@ def _encoded(processor: NanoProcessor, scene: int, rows: Sequence[Row]) -> Itera
         first, last = _verdict(row)
         yield Reading(
             scene=scene, regions=(row.regions[0], row.regions[-1]), ids=prompt + ids, prompt=len(prompt),
-            shown=[False] * len(prompt) + [_is_shown(row, *span) for span in spans],
+            shown=[False] * len(prompt) + _shown(row, ids, spans, numbers),
             verdict=[False] * len(prompt) + [start < last and end > first for start, end in spans],
         )  # fmt: skip
+
+
+def _shown(row: Row, ids: Sequence[int], spans: Sequence[tuple[int, int]], numbers: Collection[int]) -> list[bool]:
+    """Which tokens are to be exact: words and hours that the picture decides, numbers said before, and constants."""
+    return [
+        _is_shown(row, start, end) or (token in numbers and (token in ids[:place] or row.answer[start - 3 : start] in _FACTOR))
+        for place, (token, (start, end)) in enumerate(zip(ids, spans, strict=True))
+    ]
 
 
 def _is_shown(row: Row, start: int, end: int) -> bool:

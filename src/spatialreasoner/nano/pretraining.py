@@ -1,10 +1,10 @@
 """Make the nano's weights from nothing: `python -m spatialreasoner.nano.pretraining --out DIR`.
 
-Two stages, because a model this small does not learn to see from next-token loss alone:
+Three stages, because a model this small does not learn to see, nor to say yes and no, from next-token loss alone:
 
 1. see: the vision tower and the region encoder learn depth, kind, colour, place and size directly;
-2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements and LongCoT answers, and among
-   them the ends of answers that say yes or no, which next-token loss on whole ones does not teach.
+2. read: the decoder learns to say what the region encoder, now fixed, tells it: statements and LongCoT answers;
+3. judge: it learns whether what it has found is what was asked: mostly the ends of answers that say yes or no, then whole ones.
 
 Each stage leaves a checkpoint and is not done again when the command is given again.
 """
@@ -28,7 +28,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from spatialreasoner.nano.build import build
 from spatialreasoner.nano.corpus import Corpus, CorpusConfig, read_corpus, write_corpus
-from spatialreasoner.nano.lessons import PHASES, Reading, batches, encode_rows, endless
+from spatialreasoner.nano.lessons import COURSES, Reading, batches, encode_rows, endless
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.processing import NanoProcessor
 from spatialreasoner.nano.tokenizer import leading_numbers
@@ -146,7 +146,7 @@ def _step(loss: Any, model: nn.Module, optimizer: torch.optim.Optimizer, schedul
     schedule.step()
 
 
-# Stage 2: read
+# Stages 2 and 3: read, judge
 
 SPREAD = 0.06
 """How far, as a share, a number may be off and still count as nearly right: targets are spread over its neighbours."""
@@ -184,7 +184,7 @@ class Numbers:
         Args:
             logits: Of each token [tokens vocabulary].
             labels: The right ones [tokens].
-            shown: Which of them are words that the picture decides; numbers among them are exact [tokens].
+            shown: Which of them are words that the picture decides, or numbers that are exact [tokens].
             verdicts: Which of them are a verdict [tokens].
 
         Returns:
@@ -192,12 +192,13 @@ class Numbers:
         """
         logps = logits.float().log_softmax(-1)
         losses = -logps.gather(1, labels[:, None])[:, 0]
-        spread = (self.place[labels] >= 0) & ~shown
+        leading = self.place[labels] >= 0
+        # Digits that stand alone, such as hours and numbers of steps, do not follow; those of 0.0254 do
+        follows = (leading | self.trailing[labels]) & functional.pad(leading, (1, 0))[:-1]
+        spread = leading & ~shown & ~follows
         losses = losses.masked_scatter(
             spread, -(logps[spread][:, self.ids] * self.nearness[self.place[labels[spread]]]).sum(-1)
         )
-        # Digits that stand alone, such as hours and numbers of steps, are no trailing ones
-        follows = self.trailing[labels] & functional.pad(self.place[labels] >= 0, (1, 0))[:-1]
         weights = torch.where(spread, LEADING, torch.where(shown, SHOWN, torch.where(follows, TRAILING, 1.0)))
         weights = weights + VERDICT * verdicts
         parts = {"numbers": spread, "shown": shown, "verdict": verdicts}
@@ -250,22 +251,33 @@ def read_loss(
     return numbers.loss(model.lm_head(hidden[:, :-1][answers]), labels, shown, verdicts)
 
 
-def read(
-    model: NanoForConditionalGeneration, processor: NanoProcessor, corpus: Corpus, rates: Rates, *, seed: int, log: Any
-) -> None:
-    """Stage 2, the vision part as it is."""
+class Lessons:
+    """What stages 2 and 3 learn from, which is the same for both: the vision part is fixed by then.
+
+    Args:
+        model: The nano.
+        processor: Its processor.
+        corpus: The rooms that have texts.
+    """
+
+    def __init__(self, model: NanoForConditionalGeneration, processor: NanoProcessor, corpus: Corpus) -> None:
+        self.numbers, self.readings = Numbers(processor), encode_rows(corpus, processor)
+        self.memory = Memory(model, corpus, processor)
+
+
+def read(model: NanoForConditionalGeneration, lessons: Lessons, name: str, rates: Rates, *, seed: int, log: Any) -> None:
+    """Stages 2 and 3, by the course of that name; the vision part as it is."""
     for module in (model.model.vision_tower, model.model.vision_regions):
         module.requires_grad_(False)
     model.set_attn_implementation("eager")  # of rows this short, twice as fast in bfloat16 as torch's fused kernel for CPUs
-    memory, numbers, readings = Memory(model, corpus, processor), Numbers(processor), encode_rows(corpus, processor)
     optimizer, schedule = optimizer_of(model, rates)
     rng = np.random.default_rng(seed)
-    with stage("learn to read", rates.steps) as advance:
-        for step, rows in enumerate(batches(readings, PHASES, rates.steps, rates.batch, rng)):
+    with stage(f"learn to {name}", rates.steps) as advance:
+        for step, rows in enumerate(batches(lessons.readings, COURSES[name], rates.steps, rates.batch, rng)):
             with torch.autocast("cpu", torch.bfloat16):
-                losses = read_loss(model, rows, *memory(rows), numbers)
+                losses = read_loss(model, rows, *lessons.memory(rows), lessons.numbers)
             _step(losses["loss"], model, optimizer, schedule)
-            log("read", step, {name: value.item() for name, value in losses.items() if not value.isnan()})
+            log(name, step, {name: value.item() for name, value in losses.items() if not value.isnan()})
             advance(step + 1)
 
 
@@ -281,12 +293,14 @@ class PretrainConfig:
         corpus: The rooms.
         see: Stage 1.
         read: Stage 2.
+        judge: Stage 3.
     """
 
     seed: int = 0
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     see: Rates = field(default_factory=lambda: Rates(steps=1300, batch=64, rate=1.5e-3))
     read: Rates = field(default_factory=lambda: Rates(steps=3200, batch=32, rate=1e-3))
+    judge: Rates = field(default_factory=lambda: Rates(steps=1100, batch=32, rate=1e-3))
 
 
 def pretrain(config: PretrainConfig, out: Path) -> Path:
@@ -307,11 +321,18 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
         def log(name: str, step: int, values: Mapping[str, Any]) -> None:
             metrics.write(json.dumps({"stage": name, "step": step, **values}) + "\n")
 
-        for name, learn, rooms in (("see", see, corpus), ("read", read, told)):
+        lessons: Lessons | None = None
+        for name in ("see", *COURSES):
             if (out / name / "processor_config.json").is_file():  # saved last
                 model = _load(out / name)
                 continue
-            learn(model.train(), processor, rooms, getattr(config, name), seed=config.seed, log=log)
+            model.train()
+            rates: Rates = getattr(config, name)
+            if name == "see":
+                see(model, processor, corpus, rates, seed=config.seed, log=log)
+            else:
+                lessons = lessons or Lessons(model, processor, told)
+                read(model, lessons, name, rates, seed=config.seed, log=log)
             _save(model, processor, out / name)
     model.generation_config = writing
     _save(model.eval().requires_grad_(True).half(), processor, out / "nano")
