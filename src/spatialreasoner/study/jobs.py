@@ -40,9 +40,9 @@ class Pace:
 
     start: float = 8.0
     questions: float = 20.0
-    answers: float = 12.0
-    sft_rows: float = 7.5
-    pairs: float = 6.0
+    answers: float = 18.0
+    sft_rows: float = 11.0
+    pairs: float = 8.0
 
 
 PACE = Pace()
