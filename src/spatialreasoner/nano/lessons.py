@@ -39,7 +39,6 @@ _DECIDED = re.compile(DECIDED)
 
 _CONCLUSION = "### In Conclusion\n"
 _VERDICT = re.compile(r"Yes|No|Indeed|That is \w+")
-_NOWHERE = (0, 0)
 _FACTOR = (" / ", " × ")
 
 
@@ -69,14 +68,14 @@ def encode_rows(corpus: Corpus, processor: NanoProcessor) -> dict[Lesson, list[R
     readings: dict[Lesson, list[Reading]] = {"statements": [], "reasoned": [], "verdicts": [], "drills": []}
     encoded = partial(_encoded, processor, leading_numbers(processor.tokenizer.get_vocab()).keys())
     for scene, rows in enumerate(corpus.rows):
-        told = [row for row in rows if row.kind != "short"]
-        judged = [row for row in told if _verdict(row) != _NOWHERE]
-        kinds: list[Lesson] = [row.kind for row in rows if row.kind != "short"]
-        for kind, reading in zip(kinds, encoded(scene, told), strict=True):
+        told: list[tuple[Lesson, Row]] = [(row.kind, row) for row in rows if row.kind != "short"]
+        judged: list[Row] = []
+        for (kind, row), reading in zip(told, encoded(scene, [row for _, row in told]), strict=True):
             readings[kind].append(reading)
             if any(reading.verdict):
                 readings["verdicts"].append(reading)
-        readings["drills"] += encoded(scene, [row._replace(answer=_end(row.answer)) for row in judged])
+                judged.append(row._replace(answer=_end(row.answer)))
+        readings["drills"] += encoded(scene, judged)
     return readings
 
 
@@ -114,7 +113,7 @@ def _verdict(row: Row) -> tuple[int, int]:
     """Where the verdict of a yes-or-no answer lies; nowhere where there is none."""
     before, head, _ = row.answer.rpartition(_CONCLUSION)
     said = _VERDICT.match(row.answer, len(before + head)) if head else None
-    return said.span() if said else _NOWHERE
+    return said.span() if said else (0, 0)
 
 
 def _end(answer: str) -> str:
