@@ -71,9 +71,9 @@ def train_tokenizer(
     told = list(answers)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     by_words, by_phrases = _splitter(_WORD), _splitter(_PHRASE)
-    common = _pieces(by_words, chain(requests, told)).most_common(words)
-    phrases = [(piece, count) for piece, count in _pieces(by_phrases, told).most_common() if count >= often]
-    pieces = dict.fromkeys([*alphabet, *_numbers(), *(piece for piece, _ in [*common, *phrases])])
+    common = [piece for piece, _ in _pieces(by_words, chain(requests, told)).most_common(words)]
+    phrases = [piece for piece, count in _pieces(by_phrases, told).most_common() if count >= often]
+    pieces = dict.fromkeys([*alphabet, *_numbers(), *common, *phrases])
     tokenizer = Tokenizer(models.Unigram([(piece, -1.0) for piece in pieces]))  # all cost the same: the fewest win
     tokenizer.pre_tokenizer = by_phrases
     tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
@@ -130,7 +130,8 @@ def _splitter(pieces: str) -> Any:
 
 def _pieces(splitter: Any, texts: Iterable[str]) -> Counter[str]:
     """How often each piece comes."""
-    parts = (part for text in texts for part in _between(text, [*_NAMES, *TAGS]))
+    names = [*_NAMES, *TAGS]
+    parts = (part for text in texts for part in _between(text, names))
     return Counter(piece for part in parts for piece, _ in splitter.pre_tokenize_str(part))
 
 
