@@ -69,6 +69,7 @@ def start(job, out):
     """The run in a child process; everything heavy is imported and computed already."""
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that a shell began in the background ignore it
         try:
             run_search(**job, out=out)
             os._exit(0)
