@@ -23,6 +23,7 @@ COMPARISONS: Mapping[tuple[str, str], str] = {
     ("fdpo-visual", "fdpo"): "All rewards count: fDPO against the visual reward alone",
     ("fdpo-spatial", "fdpo"): "All rewards count: fDPO against the spatial rewards alone",
     ("fdpo-logical", "fdpo"): "All rewards count: fDPO against the logical reward alone",
+    ("sft", "fdpo-own"): "fDPO on own samples alone improves on SFT",
     ("fdpo-own", "fdpo"): "The mixture of candidates helps: against own samples alone",
     ("fdpo-teachers", "fdpo"): "Own samples help: the mixture against search and teachers alone",
     ("fdpo-ranked", "fdpo"): "Hard pairs help",
