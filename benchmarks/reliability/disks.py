@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reliability.killing import differences, ended, half_written, listing, wait_for_change
+from reliability.killing import CODES, differences, ended, half_written, listing, wait_for_change, was_leaving
 from reliability.places import Stage
 
 PAGE = 4096
@@ -96,8 +96,8 @@ class Harm:
 
     def _ended(self, process: subprocess.Popen[str], codes: set[int], trouble: str) -> str:
         code, said = ended(process)
-        if code == -signal.SIGTERM and not differences(self.whole, self.out):
-            code = 143  # as shells call it: an interpreter that is done has let go of its handlers
+        if was_leaving(code, signal.SIGTERM, self.whole, self.out):
+            code = CODES[signal.SIGTERM]  # as shells call it, too
         self.codes.append(code)
         self._expect(code in codes, f"{trouble}: it ended with {code}: {said[-300:]}")
         return said

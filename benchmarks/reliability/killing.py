@@ -84,8 +84,8 @@ class Killing:
         if process.poll() is None:
             (os.killpg if sent is signal.SIGINT else os.kill)(process.pid, sent)
         code, said = ended(process)
-        if code == 0 or (code == -sent != -signal.SIGKILL and not differences(self.whole, self.out)):
-            # it was done before the signal came, or the interpreter was on its way out: the next signal comes sooner
+        if code == 0 or (sent is not signal.SIGKILL and was_leaving(code, sent, self.whole, self.out)):
+            # it was done before the signal came: the next signal comes sooner
             self._work /= 2
             self._compare()
             shutil.rmtree(self.out)
@@ -181,6 +181,11 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
         os.killpg(process.pid, signal.SIGKILL)
         return -1, f"it hung for {LONGEST:.0f} s"
     return process.returncode, said
+
+
+def was_leaving(code: int, sent: signal.Signals, whole: Path, out: Path) -> bool:
+    """Whether a signal met an interpreter that had done its work, and so had let go of its handlers."""
+    return code == -sent and not differences(whole, out)
 
 
 def half_written(folder: Path) -> list[str]:
