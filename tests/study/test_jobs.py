@@ -33,6 +33,12 @@ def test_few_arms_need_few_jobs() -> None:
     ]  # fmt: skip
 
 
+def test_arms_that_only_follow_sft_wait_for_the_pairs_alone() -> None:
+    needs = {job.name: job.needs for job in plan(CONFIG, choose(["sft-chosen", "fdpo-own", "fdpo-inverse"]), 1)}
+    assert needs["seed-0/sft-chosen"] == ("seed-0/pairs/mixture",)
+    assert needs["seed-0/fdpo-own"] == ("seed-0/pairs/own", "seed-0/fdpo-inverse")  # which leaves the reference's logps
+
+
 def test_a_whole_study_takes_at_most_six_hours_on_two_cores_and_a_quick_one_a_quarter(tmp_path: Path) -> None:
     assert forecast(plan(CONFIG, choose(()), 5), tmp_path, 2) < 6 * 3600
     quick = read_config(StudyConfig, None, QUICK)

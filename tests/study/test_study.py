@@ -20,7 +20,7 @@ from spatialreasoner.study.jobs import plan
 from spatialreasoner.study.run import begin, run, write
 from spatialreasoner.study.work import do
 
-ARMS = choose(["fdpo-inverse", "sft-blind"])
+ARMS = choose(["fdpo-inverse", "sft-blind", "sft-chosen"])
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def made(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_arm_has_a_result(made: Path) -> None:
     found = json.loads((made / "study.json").read_text())["config"]["result"]
-    assert list(found["arms"]) == ["base", "sft", "sft-blind", "fdpo-inverse"]
+    assert list(found["arms"]) == ["base", "sft", "sft-chosen", "sft-blind", "fdpo-inverse"]
     assert found["arms"]["fdpo-inverse"]["drift"].keys() == {"description", "reasoning", "markup", "total", "error"}
     assert found["arms"]["fdpo-inverse"]["gaps"]["pairs"] > 0
 
@@ -69,6 +69,14 @@ def test_blind_rows_show_nothing_and_short_rows_say_the_reference(made: Path) ->
     short = list(read_jsonl(sft_rows("short", made), dict))
     assert all(len(row["messages"][-1]["content"]) < 200 for row in short)
     assert "<description>" not in short[0]["messages"][-1]["content"]
+
+
+def test_further_sft_starts_from_sft_and_learns_the_chosen_answers_of_the_pairs(made: Path) -> None:
+    folder = made / "seed-0" / "pairs" / "mixture"
+    pairs, rows = (list(read_jsonl(folder / name, dict)) for name in ("pairs.jsonl", "sft-sft-chosen.jsonl"))
+    assert [row["messages"][-1] for row in rows] == [pair["chosen"][0] for pair in pairs]
+    settings = json.loads((made / "seed-0" / "sft-chosen" / "training.json").read_text())["config"]
+    assert settings["model"] == str(made / "seed-0" / "sft")
 
 
 def test_all_arms_of_a_seed_read_one_reference(made: Path) -> None:

@@ -15,8 +15,9 @@ PairSet = Literal["mixture", "own", "teachers", "visual", "spatial", "logical"]
 """Which pairs: of the paper's mixture of candidates, of own samples alone, of search and teachers alone, or of the mixture
 ranked by one reward alone."""
 
-Answers = Literal["reasoned", "short", "blind"]
-"""What SFT learns: LongCoT answers, the reference's one sentence, or LongCoT answers without seeing the picture."""
+Answers = Literal["reasoned", "short", "blind", "chosen"]
+"""What SFT learns: LongCoT answers, the reference's one sentence, LongCoT answers without seeing the picture, or, after the arm
+`sft`, the chosen answers of the pairs."""
 
 
 Group = Literal["main", "control", "tuning"]
@@ -29,7 +30,7 @@ class Arm:
     Attributes:
         name: What it is called.
         title: What it is.
-        kind: How it is trained; preference training starts from the arm `sft` of the same seed, which is its reference.
+        kind: How it is trained.
         answers: What SFT learns.
         pairs: Which pairs preference training learns from.
         rule: What becomes of the pairs' gaps.
@@ -47,6 +48,11 @@ class Arm:
     hard: bool = True
     settings: tuple[str, ...] = ()
     group: Group = "control"
+
+    @property
+    def follows(self) -> bool:
+        """Whether it learns from pairs, after the arm `sft` of the same seed, which is the reference of preference training."""
+        return self.kind != "sft" or self.answers == "chosen"
 
 
 def _control(name: str, title: str, rule: Rule) -> Arm:
@@ -73,6 +79,7 @@ ARMS: dict[str, Arm] = {
         Arm(name="dpo", title="DPO", kind="dpo", group="main"),
         Arm(name="fdpo", title="fDPO", kind="fdpo", group="main"),
         Arm(name="sft-short", title="SFT on one-sentence answers, no chain of thought", kind="sft", answers="short"),
+        Arm(name="sft-chosen", title="SFT, then SFT on the pairs' chosen answers", kind="sft", answers="chosen"),
         Arm(name="sft-blind", title="SFT without seeing the picture", kind="sft", answers="blind"),
         _control("fdpo-fixed", "fixed unequal temperatures (fDPO's mean weights in every pair)", gaps.fixed),
         _control("fdpo-fixed-opposite", "fixed unequal temperatures, segments exchanged", gaps.fixed_opposite),

@@ -13,6 +13,8 @@ COMPARISONS: Mapping[tuple[str, str], str] = {
     ("sft", "fdpo"): "fDPO improves on SFT",
     ("dpo", "fdpo"): "fDPO improves on DPO",
     ("sft-short", "sft"): "Chains of thought help: SFT on them against SFT on one sentence",
+    ("sft", "sft-chosen"): "More SFT, on the pairs' chosen answers, improves on SFT",
+    ("sft-chosen", "fdpo"): "Preferences teach more than their chosen answers: fDPO against SFT on these",
     ("sft-blind", "sft"): "The model looks: SFT with pictures against SFT without",
     ("fdpo-fixed", "fdpo"): "Weights must adapt to the pair: fDPO against fixed unequal temperatures",
     ("fdpo-fixed-opposite", "fdpo"): "The right segment must weigh more: fDPO against the fixed opposite",

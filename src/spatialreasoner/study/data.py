@@ -128,6 +128,19 @@ def preference_rows(arm: Arm, out: Path, run: int) -> Path:
     return path
 
 
+def chosen_rows(arm: Arm, out: Path, run: int) -> Path:
+    """The chosen answers of an arm's pairs, for SFT, in a file beside the set that they are of."""
+    source = out / f"seed-{run}" / "pairs" / arm.pairs / "pairs.jsonl"
+    path = source.with_name(f"sft-{arm.name}.jsonl")
+    records.write_jsonl(path, (_as_sft(row) for row in _rows(source)))
+    return path
+
+
+def _as_sft(row: Mapping[str, Any]) -> dict[str, Any]:
+    shared = ("question_id", "category", "images", "regions")
+    return {**{key: row[key] for key in shared}, "messages": [*row["prompt"], *row["chosen"]]}
+
+
 def sft_rows(answers: Answers, out: Path) -> Path:
     """What SFT learns, in a file beside the search's picks."""
     source = out / "data" / "sft" / "pairs" / "sft.jsonl"

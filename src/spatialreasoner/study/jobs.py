@@ -64,11 +64,11 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
     chosen = [arm for arm in arms if run in seeds_of(arm, seeds)]
     asked = config.preference_scenes * config.per_scene
     for arm in chosen:
-        if arm.kind == "sft":
+        if not arm.follows:
             yield _arm(config, arm, run, needs=("data/sft", "data/test"))
-    preferring = [arm for arm in chosen if arm.kind != "sft"]
-    sets = list[PairSet](dict.fromkeys(arm.pairs for arm in preferring))
-    if preferring:
+    following = [arm for arm in chosen if arm.follows]
+    sets = list[PairSet](dict.fromkeys(arm.pairs for arm in following))
+    if following:
         yield Job(
             name=f"seed-{run}/own", task="own", run=run, needs=(f"seed-{run}/sft", "data/preference"),
             seconds=asked * (1 + config.own_samples) / PACE.answers,
@@ -78,11 +78,10 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
             name=f"seed-{run}/pairs/{name}", task="pairs", what=name, run=run, needs=(f"seed-{run}/own",),
             seconds=PACE.start + asked / 100,
         )  # fmt: skip
-    for number, arm in enumerate(preferring):
-        first = (
-            () if number == 0 else (f"seed-{run}/{preferring[0].name}",)
-        )  # whose log-probabilities of the reference it reads
-        yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *first))
+    first = next((arm for arm in following if arm.kind != "sft"), None)
+    for arm in following:
+        lends = () if arm.kind == "sft" or first in (arm, None) else (f"seed-{run}/{first.name}",)  # the reference's logps
+        yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *lends))
 
 
 def _arm(config: StudyConfig, arm: Arm, run: int, *, needs: tuple[str, ...]) -> Job:

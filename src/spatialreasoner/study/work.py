@@ -94,10 +94,12 @@ def _train_arm(arm: Arm, config: StudyConfig, out: Path, run: int) -> None:
     seed_folder = out / f"seed-{run}"
     folder = seed_folder / arm.name
     shared = (f"seed={run}", "threads=1", "batch_size=16", "accumulation=1", "save_steps=200", "keep_checkpoints=1")
+    settings = config.sft_settings if arm.kind == "sft" else config.preference_settings
+    model = str(seed_folder / "sft") if arm.follows else source_of(config.base)
     if arm.kind == "sft":
-        rows, model, settings = data.sft_rows(arm.answers, out), source_of(config.base), config.sft_settings
+        rows = data.chosen_rows(arm, out, run) if arm.follows else data.sft_rows(arm.answers, out)
     else:
-        rows, model, settings = data.preference_rows(arm, out, run), str(seed_folder / "sft"), config.preference_settings
+        rows = data.preference_rows(arm, out, run)
         _lend_reference(seed_folder, folder)
     train(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=(*shared, *settings, *arm.settings))
     for checkpoint in folder.glob("checkpoint-*"):
@@ -138,7 +140,7 @@ def _measure(arm: Arm | None, config: StudyConfig, out: Path, run: int, model: s
         right={p.question_id: v.success is True for p, v in zip(predictions, verdicts, strict=True)},
         unread=fmean(v.success is None for v in verdicts),
         words=words(predictions),
-        drift=None if arm is None or arm.kind == "sft" else _drift(config, out, run, folder),
+        drift=_drift(config, out, run, folder) if arm is not None and arm.follows else None,
         ends=ends(found),
         curves=found,
         gaps={} if arm is None or arm.kind == "sft" else gap_statistics(data.preference_rows(arm, out, run)),
