@@ -1,17 +1,21 @@
 """A study in Markdown."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from spatialreasoner import records
 from spatialreasoner.errors import InputError, MissingFileError
+from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of
+from spatialreasoner.evaluation.score import judge_all
 from spatialreasoner.study.analysis import StudyResult, analyse
 from spatialreasoner.study.config import StudyConfig
 from spatialreasoner.study.figures import draw
 from spatialreasoner.study.run import begin, fill, write
-from spatialreasoner.study.tables import BEGIN, END, between_markers, markdown
-from spatialreasoner.study.work import RESULT, RunResult
+from spatialreasoner.study.tables import BEGIN, END, between_markers, lengths, markdown
+from spatialreasoner.study.work import FACTOR, RESULT, RunResult, log_ratios
 from spatialreasoner.types import Category, Question
 
 SHARES = {"base": 0.2, "sft": 0.5, "dpo": 0.5, "fdpo": 0.9, "dpo-beta-0.3": 0.4}
@@ -37,15 +41,16 @@ def study(tmp_path: Path) -> Path:
         for run in range(1 if arm == "base" else 2):
             folder = out / "base" if arm == "base" else out / f"seed-{run}" / arm
             right = {q.id: int(q.id.split("-")[0]) < 20 * share for q in questions}
-            records.write_json(folder / RESULT, _result(arm, run, right))
+            ratios = {q.id: math.log(1.5 if arm == "fdpo" else 0.75) for q in questions if q.category == "width_data"}
+            records.write_json(folder / RESULT, _result(arm, run, right, ratios))
     return out
 
 
-def _result(arm: str, run: int, right: dict[str, bool]) -> RunResult:
+def _result(arm: str, run: int, right: dict[str, bool], ratios: dict[str, float]) -> RunResult:
     trained = arm in DRIFT
     curve = [(1.0, 0.0), (2.0, 0.5)]
     return RunResult(
-        arm=arm, run=run, right=right, unread=0.0, words={"description": 20.0, "reasoning": 60.0},
+        arm=arm, run=run, right=right, unread=0.0, ratios=ratios, words={"description": 20.0, "reasoning": 60.0},
         drift={"description": 1.0, "reasoning": 1.0, "markup": 0.0, "total": DRIFT[arm], "error": 0.1} if trained else None,
         ends={"chosen logratio/description": -1.5} if trained else {},
         curves={"rewards/margins/reasoning": curve} if trained else {},
@@ -77,6 +82,40 @@ def test_the_table_of_claims_sets_the_papers_number_beside_ours(study: Path) -> 
     assert line.endswith("| 2 | holds |")
     assert "| DPO improves on SFT | qualitative | +11.7 / +9.9 | +0.0 (+0.0 to +0.0) | 2 | not shown |" in text
     assert "At the same divergence" in text
+
+
+def test_lengths_tell_a_common_error_from_one_that_varies(study: Path) -> None:
+    lines = lengths(analyse(study)).splitlines()
+    cells = {line.split(" | ")[0].strip("| "): line.split(" | ")[4] for line in lines if " | " in line}
+    assert cells["sft: answer ÷ truth"] == "0.75 (0.75–0.75)"
+    assert cells["fdpo ÷ sft"] == "2.00 (2.00–2.00)"
+    assert cells["sft: factor of error"] == "1.33 (1.33–1.33)"
+    assert cells["error of fdpo ÷ sft"] == "1.12 (1.12–1.12)"  # 1.5 / 1.33
+
+
+def test_a_length_that_cannot_be_read_counts_as_far_off(study: Path) -> None:
+    for run in (0, 1):
+        path = study / f"seed-{run}" / "fdpo" / RESULT
+        records.write_json(path, replace(records.read_json(path, RunResult), ratios={}))
+    fdpo = analyse(study).arms["fdpo"]
+    assert fdpo.errors["width"].value == pytest.approx(math.log(FACTOR))
+    assert fdpo.ratios["width"].value == 0
+
+
+def test_ratios_are_of_lengths_that_were_read_and_bounded() -> None:
+    def answered(number: int, category: Category, gt: str, pred: str) -> Prediction:
+        return Prediction(
+            question_id=str(number), image="a.png", question="?", pred=pred, gt=gt, model_id="m",
+            qa_info=QaInfo(type=type_of(category), category=category),
+        )  # fmt: skip
+
+    predictions = [
+        answered(0, "width_data", "It is 1.0 meters wide.", "It is 50 cm wide."),
+        answered(1, "width_data", "It is 1.0 meters wide.", "It is 100 meters wide."),
+        answered(2, "width_data", "It is 1.0 meters wide.", "Nobody knows."),
+        answered(3, "direction", "It is at 3 o'clock.", "At 6 o'clock."),
+    ]
+    assert log_ratios(predictions, judge_all(predictions)) == {"0": pytest.approx(-math.log(2)), "1": math.log(FACTOR)}
 
 
 def test_what_is_written_reads_back(study: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -16,11 +17,14 @@ from spatialreasoner.errors import MissingFileError
 from spatialreasoner.study.arms import ARMS
 from spatialreasoner.study.claims import COMPARISONS
 from spatialreasoner.study.effects import Estimate, QuestionSet, estimate, matched
-from spatialreasoner.study.work import RESULT, RunResult
+from spatialreasoner.study.work import FACTOR, RESULT, RunResult
 from spatialreasoner.types import Question, Record
 
 SWEEP = ("dpo-beta-0.05", "dpo", "dpo-beta-0.2", "dpo-beta-0.3")
 """DPO by its temperature, 0.1 among them."""
+
+LENGTHS = ("direct distance", "horizontal distance", "vertical distance", "width", "height")
+"""The columns whose answers are lengths."""
 
 BASE_TITLE = "the model as it ships"
 
@@ -33,6 +37,8 @@ class ArmSummary(Record):
         title: What it is.
         seeds: How many trainings.
         rates: Success by column.
+        ratios: Mean logarithm of answer over truth, by column of lengths.
+        errors: The same without its sign: how far off lengths are either way.
         spread: Standard deviation of the two averages over seeds; nothing for a single one.
         unread: Share of unreadable answers.
         words: Words by segment.
@@ -45,6 +51,8 @@ class ArmSummary(Record):
     title: str
     seeds: int
     rates: Mapping[str, Estimate]
+    ratios: Mapping[str, Estimate]
+    errors: Mapping[str, Estimate]
     spread: Mapping[str, float]
     unread: float
     words: Mapping[str, float]
@@ -63,12 +71,16 @@ class Comparison(Record):
         second: The other.
         seeds: Seeds that both have.
         effects: Success of the second minus that of the first, by column.
+        ratios: Difference of `ArmSummary.ratios`.
+        errors: Difference of `ArmSummary.errors`.
     """
 
     first: str
     second: str
     seeds: int
     effects: Mapping[str, Estimate]
+    ratios: Mapping[str, Estimate] = field(default_factory=dict)
+    errors: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +113,16 @@ def analyse(out: Path) -> StudyResult:
     if not found:
         raise MissingFileError(f"expected results of trainings in {out}; there are none yet")
     right = {name: np.array([_right(result, test) for result in results]) for name, results in found.items()}
+    logs = {name: np.array([_logs(result, test) for result in results]) for name, results in found.items()}
     comparisons = [
-        _compare(first, second, right, found, test)
+        _compare(first, second, right, logs, found, test)
         for first, second in COMPARISONS
         if first in found and second in found and _shared(found, first, second)
     ]
     return StudyResult(
         questions=len(test.ids),
         rooms=len(set(test.rooms)),
-        arms={name: _summarise(name, results, right[name], test) for name, results in found.items()},
+        arms={name: _summarise(name, results, right[name], logs[name], test) for name, results in found.items()},
         comparisons=tuple(comparisons),
         matched=_matched(found, right, test),
     )
@@ -128,6 +141,22 @@ def _right(result: RunResult, test: QuestionSet) -> Float[np.ndarray, " question
     return np.array([float(result.right[question_id]) for question_id in test.ids])
 
 
+def _logs(result: RunResult, test: QuestionSet) -> Float[np.ndarray, " questions"]:
+    return np.array([result.ratios.get(question_id, np.nan) for question_id in test.ids])
+
+
+def _ratios(logs: Float[np.ndarray, "seeds questions"]) -> Float[np.ndarray, "seeds questions"]:
+    return np.nan_to_num(logs)
+
+
+def _errors(logs: Float[np.ndarray, "seeds questions"]) -> Float[np.ndarray, "seeds questions"]:
+    return np.nan_to_num(np.abs(logs), nan=math.log(FACTOR))
+
+
+def _lengths(values: Float[np.ndarray, "seeds questions"], test: QuestionSet) -> dict[str, Estimate]:
+    return {column: found for column, found in estimate(values, test).items() if column in LENGTHS}
+
+
 def _shared(found: Mapping[str, Sequence[RunResult]], *names: str) -> list[int]:
     """The seeds that all arms have; the base model, which no seed changes, has every one."""
     sets = [{result.run for result in found[name]} for name in names if name != "base"]
@@ -144,11 +173,24 @@ def _of_seeds(
 
 
 def _compare(
-    first: str, second: str, right: Mapping[str, np.ndarray], found: Mapping[str, Sequence[RunResult]], test: QuestionSet
+    first: str,
+    second: str,
+    right: Mapping[str, np.ndarray],
+    logs: Mapping[str, np.ndarray],
+    found: Mapping[str, Sequence[RunResult]],
+    test: QuestionSet,
 ) -> Comparison:
     seeds = _shared(found, first, second)
     before, after = (_of_seeds(name, seeds, found, right) for name in (first, second))
-    return Comparison(first=first, second=second, seeds=len(seeds), effects=estimate(after - before, test))
+    earlier, later = (_of_seeds(name, seeds, found, logs) for name in (first, second))
+    return Comparison(
+        first=first,
+        second=second,
+        seeds=len(seeds),
+        effects=estimate(after - before, test),
+        ratios=_lengths(_ratios(later) - _ratios(earlier), test),
+        errors=_lengths(_errors(later) - _errors(earlier), test),
+    )
 
 
 def _matched(found: Mapping[str, Sequence[RunResult]], right: Mapping[str, np.ndarray], test: QuestionSet) -> Comparison | None:
@@ -167,13 +209,15 @@ def _matched(found: Mapping[str, Sequence[RunResult]], right: Mapping[str, np.nd
     return Comparison(first=words, second="fdpo", seeds=len(seeds), effects=effects)
 
 
-def _summarise(name: str, results: Sequence[RunResult], right: np.ndarray, test: QuestionSet) -> ArmSummary:
+def _summarise(name: str, results: Sequence[RunResult], right: np.ndarray, logs: np.ndarray, test: QuestionSet) -> ArmSummary:
     sides = {"qualitative": test.members[:, 0] > 0, "quantitative": test.members[:, 1] > 0}
     averages = {side: right[:, member].mean(axis=1) for side, member in sides.items() if member.any()}
     return ArmSummary(
         title=ARMS[name].title if name in ARMS else BASE_TITLE,
         seeds=len(results),
         rates=estimate(right, test),
+        ratios=_lengths(_ratios(logs), test),
+        errors=_lengths(_errors(logs), test),
         spread={side: float(values.std(ddof=1)) for side, values in averages.items() if len(values) > 1},
         unread=fmean(result.unread for result in results),
         words=_mean_of([result.words for result in results]),

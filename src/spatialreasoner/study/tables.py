@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from spatialreasoner.study.analysis import ArmSummary, StudyResult
+from spatialreasoner.study.analysis import LENGTHS, ArmSummary, StudyResult
 from spatialreasoner.study.arms import ALPHAS, LAMS
 from spatialreasoner.study.claims import ALPHA, COMPARISONS, LAM, mean_quantitative, printed
 from spatialreasoner.study.effects import Estimate
+from spatialreasoner.study.work import FACTOR
 
 AVERAGES = ("qualitative", "quantitative")
 HOLDS = {"above": "holds", "below": "the opposite holds", "open": "not shown"}
@@ -29,6 +31,7 @@ def markdown(result: StudyResult, *, made_by: str, figures: str = "figures") -> 
         "### Arms\n\n" + arms(result),
         f"![success of the arms with intervals]({figures}/arms.svg)",
         "### By category\n\n" + categories(result),
+        "### How long things are said to be\n\n" + lengths(result),
         *_curves(result),
         *_matched(result, figures),
         "### What training did\n\n" + trainings(result),
@@ -88,6 +91,36 @@ def categories(result: StudyResult) -> str:
         for column in columns
     ]
     return _table(("category", *shown, *(f"{c.second} − {c.first}" for c in main)), rows)
+
+
+def lengths(result: StudyResult) -> str:
+    """By kind of length, how large answers are beside the truth, and how far off, and what training changed."""
+    after_sft = [comparison for comparison in result.comparisons if comparison.first == "sft"]
+    rows = [
+        *((f"{name}: answer ÷ truth", *_factors(summary.ratios)) for name, summary in result.arms.items() if name in _TOLD),
+        *((f"{c.second} ÷ {c.first}", *_factors(c.ratios)) for c in after_sft),
+        *((f"{name}: factor of error", *_factors(summary.errors)) for name, summary in result.arms.items() if name in _TOLD),
+        *((f"error of {c.second} ÷ {c.first}", *_factors(c.errors)) for c in after_sft),
+    ]
+    note = (
+        "Geometric means over the questions. Below 1, things are said to be shorter than they are, or shorter than before. The "
+        f"error is the ratio of the larger to the smaller of answer and truth, {FACTOR:g} at most."
+    )
+    return f"{_table(('', *LENGTHS), rows)}\n\n{note}"
+
+
+_TOLD = ("base", "sft", "dpo", "fdpo", "fdpo-own", "sft-chosen")
+"""Arms whose lengths are shown."""
+
+
+def _factors(found: Mapping[str, Estimate]) -> Iterator[str]:
+    for column in LENGTHS:
+        yield _factor(found[column]) if column in found else "–"
+
+
+def _factor(found: Estimate) -> str:
+    value, low, high = (math.exp(each) for each in (found.value, found.low, found.high))
+    return f"{value:.2f} ({low:.2f}–{high:.2f})"
 
 
 def _curves(result: StudyResult) -> Iterator[str]:

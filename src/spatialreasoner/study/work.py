@@ -5,6 +5,7 @@ A job goes on where it was, as the stages do that it is made of. It ends by itse
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ from typing import Any, cast
 
 from spatialreasoner import records, responses
 from spatialreasoner.errors import ConfigError, InputError, ResponseError
+from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.predictions import Prediction, read_predictions
 from spatialreasoner.evaluation.score import judge_all
 from spatialreasoner.models.loading import source_of
@@ -46,6 +48,7 @@ class RunResult(Record):
         run: The seed.
         right: Whether each test question was answered right; unreadable answers are wrong.
         unread: Share of the answers that could not be read.
+        ratios: Of each length that was asked for and could be read, the logarithm of answer over truth.
         words: Mean words of the greedy answers, by segment.
         drift: Divergence from the reference (`drift.divergence`), or None where there is no reference.
         ends: Where the training's curves end (`curves.ends`).
@@ -57,6 +60,7 @@ class RunResult(Record):
     run: int
     right: Mapping[str, bool]
     unread: float
+    ratios: Mapping[str, float]
     words: Mapping[str, float]
     drift: Mapping[str, float] | None
     ends: Mapping[str, float]
@@ -139,6 +143,7 @@ def _measure(arm: Arm | None, config: StudyConfig, out: Path, run: int, model: s
         run=run,
         right={p.question_id: v.success is True for p, v in zip(predictions, verdicts, strict=True)},
         unread=fmean(v.success is None for v in verdicts),
+        ratios=log_ratios(predictions, verdicts),
         words=words(predictions),
         drift=_drift(config, out, run, folder) if arm is not None and arm.follows else None,
         ends=ends(found),
@@ -156,6 +161,20 @@ def _drift(config: StudyConfig, out: Path, run: int, folder: Path) -> Mapping[st
     index = scene_index(scenes)
     rows = rows_of(read_predictions(folder / "sampled.jsonl"), {each.id: each for each in questions}, index)
     return divergence(str(folder), str(out / f"seed-{run}" / "sft"), rows) if len(rows) > 1 else None
+
+
+FACTOR = 4.0
+"""An answer that is further off counts as so far off."""
+
+
+def log_ratios(predictions: Sequence[Prediction], verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """The logarithm of answer over truth of lengths, at most a factor of `FACTOR` either way; hours are no lengths."""
+    limit = math.log(FACTOR)
+    return {
+        each.question_id: max(-limit, min(limit, math.log(verdict.pred_value / verdict.gt_value)))
+        for each, verdict in zip(predictions, verdicts, strict=True)
+        if each.qa_info.category.endswith("_data") and verdict.pred_value and verdict.gt_value
+    }
 
 
 def words(predictions: Sequence[Prediction]) -> dict[str, float]:
