@@ -79,7 +79,10 @@ ARMS: dict[str, Arm] = {
         Arm(name="dpo", title="DPO", kind="dpo", group="main"),
         Arm(name="fdpo", title="fDPO", kind="fdpo", group="main"),
         Arm(
-            name="sft-short", title="SFT on one-sentence answers, no chain of thought", kind="sft", answers="short",
+            name="sft-short",
+            title="SFT on one-sentence answers, no chain of thought",
+            kind="sft",
+            answers="short",
             settings=("epochs=4", "learning_rate=3e-4"),  # the base model knows chains alone: the form has to be learned first
         ),  # fmt: skip
         Arm(name="sft-chosen", title="SFT, then SFT on the pairs' chosen answers", kind="sft", answers="chosen"),
