@@ -84,7 +84,7 @@ ARMS: dict[str, Arm] = {
             kind="sft",
             answers="short",
             settings=("epochs=4", "learning_rate=3e-4"),  # the base model knows chains alone: the form has to be learned first
-        ),  # fmt: skip
+        ),
         Arm(name="sft-chosen", title="SFT, then SFT on the pairs' chosen answers", kind="sft", answers="chosen"),
         Arm(name="sft-blind", title="SFT without seeing the picture", kind="sft", answers="blind"),
         _control("fdpo-fixed", "fixed unequal temperatures (fDPO's mean weights in every pair)", gaps.fixed),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner.study.analysis import SWEEP, StudyResult
+from spatialreasoner.study.analysis import SWEEP, ArmSummary, StudyResult
 from spatialreasoner.study.effects import Estimate
 
 if TYPE_CHECKING:
@@ -65,30 +66,39 @@ def _divergence(result: StudyResult, path: Path) -> None:
     """Success by divergence from the reference: whether fDPO lies above DPO's curve."""
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4))
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.8))
     for axis, side in zip(axes, SIDES, strict=True):
-        points = {
-            name: (arm.drift["total"], 100 * arm.rates[side].value)
-            for name, arm in result.arms.items()
-            if "total" in arm.drift and side in arm.rates
-        }
-        sweep = sorted(points[name] for name in SWEEP if name in points)
-        axis.plot([x for x, _ in sweep], [y for _, y in sweep], "-", color="#999999", linewidth=1, zorder=1)
-        for name, (x, y) in points.items():
-            named = name in (*SWEEP, "fdpo")
-            colour = COLOURS["reasoning" if name == "fdpo" else "description" if named else "all"]
-            if named:
-                rate = result.arms[name].rates[side]
-                spread = [[y - 100 * rate.low], [100 * rate.high - y]]
-                axis.errorbar(x, y, yerr=spread, fmt="none", ecolor=colour, elinewidth=1)
-                axis.annotate(name, (x, y), textcoords="offset points", xytext=(4, 4), fontsize=7)
-            axis.plot(x, y, "o", markersize=5 if named else 3, color=colour, zorder=2)
+        measured = {name: arm for name, arm in result.arms.items() if "total" in arm.drift and side in arm.rates}
+        others = [measured[name] for name in measured if name not in (*SWEEP, "fdpo")]
+        sweep = sorted((measured[name] for name in SWEEP if name in measured), key=_strayed)
+        axis.plot(*_points(others, side), "o", markersize=3, color=COLOURS["all"], label="other arms")
+        _with_intervals(axis, sweep, side, fmt="o-", color=COLOURS["description"], label="DPO by its beta, the largest left")
+        fine = [measured[name] for name in ("fdpo",) if name in measured]
+        _with_intervals(
+            axis, fine, side, fmt="s", color=COLOURS["reasoning"], markerfacecolor="none", markersize=8, label="fDPO"
+        )
         axis.set_title(side)
         axis.set_xlabel("KL from SFT, nats an answer")
         axis.set_ylabel("success, %")
         axis.grid(color="#dddddd", linewidth=0.6)
-    figure.tight_layout()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=3, frameon=False)
+    figure.tight_layout(rect=(0, 0.07, 1, 1))
     _save(figure, path)
+
+
+def _strayed(arm: ArmSummary) -> float:
+    return arm.drift["total"]
+
+
+def _points(arms: Sequence[ArmSummary], side: str) -> tuple[list[float], list[float]]:
+    return [_strayed(arm) for arm in arms], [100 * arm.rates[side].value for arm in arms]
+
+
+def _with_intervals(axis: Axes, arms: Sequence[ArmSummary], side: str, **style: Any) -> None:
+    rates = [arm.rates[side] for arm in arms]
+    spread = [[100 * (rate.value - rate.low) for rate in rates], [100 * (rate.high - rate.value) for rate in rates]]
+    options: dict[str, Any] = {"markersize": 5, "linewidth": 1, "elinewidth": 1} | style
+    axis.errorbar(*_points(arms, side), yerr=spread, **options)
 
 
 def _curves(result: StudyResult, path: Path) -> None:
