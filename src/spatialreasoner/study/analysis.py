@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -16,15 +17,12 @@ from spatialreasoner import records
 from spatialreasoner.errors import MissingFileError
 from spatialreasoner.study.arms import ARMS
 from spatialreasoner.study.claims import COMPARISONS
-from spatialreasoner.study.effects import Estimate, QuestionSet, estimate, matched
+from spatialreasoner.study.effects import LENGTHS, Estimate, QuestionSet, estimate, matched
 from spatialreasoner.study.work import FACTOR, RESULT, RunResult
 from spatialreasoner.types import Question, Record
 
 SWEEP = ("dpo-beta-0.05", "dpo", "dpo-beta-0.2", "dpo-beta-0.3")
 """DPO by its temperature, 0.1 among them."""
-
-LENGTHS = ("direct distance", "horizontal distance", "vertical distance", "width", "height")
-"""The columns whose answers are lengths."""
 
 BASE_TITLE = "the model as it ships"
 
@@ -112,19 +110,18 @@ def analyse(out: Path) -> StudyResult:
     test, found = QuestionSet.of(questions), read_results(out)
     if not found:
         raise MissingFileError(f"expected results of trainings in {out}; there are none yet")
-    right = {name: np.array([_right(result, test) for result in results]) for name, results in found.items()}
-    logs = {name: np.array([_logs(result, test) for result in results]) for name, results in found.items()}
+    arms = {name: _measured(results, test) for name, results in found.items()}
     comparisons = [
-        _compare(first, second, right, logs, found, test)
+        _compare(first, second, arms, test)
         for first, second in COMPARISONS
-        if first in found and second in found and _shared(found, first, second)
+        if first in arms and second in arms and _shared(arms, first, second)
     ]
     return StudyResult(
         questions=len(test.ids),
         rooms=len(set(test.rooms)),
-        arms={name: _summarise(name, results, right[name], logs[name], test) for name, results in found.items()},
+        arms={name: _summarise(name, arm, test) for name, arm in arms.items()},
         comparisons=tuple(comparisons),
-        matched=_matched(found, right, test),
+        matched=_matched(arms, test),
     )
 
 
@@ -137,87 +134,75 @@ def read_results(out: Path) -> dict[str, list[RunResult]]:
     return {name: list(group) for name, group in groupby(results, key=lambda result: result.arm)}
 
 
-def _right(result: RunResult, test: QuestionSet) -> Float[np.ndarray, " questions"]:
-    return np.array([float(result.right[question_id]) for question_id in test.ids])
+class _Measured(NamedTuple):
+    """An arm's trainings, one a seed, and what each test question measured of them [seeds questions]."""
+
+    results: Sequence[RunResult]
+    right: Float[np.ndarray, "seeds questions"]
+    ratios: Float[np.ndarray, "seeds questions"]
+    errors: Float[np.ndarray, "seeds questions"]
+
+    def of(self, seeds: Sequence[int]) -> _Measured:
+        """The trainings of some seeds; the base model, which no seed changes, has every one."""
+        place = {result.run: index for index, result in enumerate(self.results)}
+        rows = [0 if self.results[0].arm == "base" else place[seed] for seed in seeds]
+        return _Measured([self.results[row] for row in rows], self.right[rows], self.ratios[rows], self.errors[rows])
 
 
-def _logs(result: RunResult, test: QuestionSet) -> Float[np.ndarray, " questions"]:
-    return np.array([result.ratios.get(question_id, np.nan) for question_id in test.ids])
+def _measured(results: Sequence[RunResult], test: QuestionSet) -> _Measured:
+    """A length that could not be read is as far off as counts, and neither too large nor too small."""
+    unread = math.log(FACTOR)
+    right = [[float(result.right[question_id]) for question_id in test.ids] for result in results]
+    ratios = [[result.ratios.get(question_id, 0.0) for question_id in test.ids] for result in results]
+    errors = [[abs(result.ratios.get(question_id, unread)) for question_id in test.ids] for result in results]
+    return _Measured(results, np.array(right), np.array(ratios), np.array(errors))
 
 
-def _ratios(logs: Float[np.ndarray, "seeds questions"]) -> Float[np.ndarray, "seeds questions"]:
-    return np.nan_to_num(logs)
-
-
-def _errors(logs: Float[np.ndarray, "seeds questions"]) -> Float[np.ndarray, "seeds questions"]:
-    return np.nan_to_num(np.abs(logs), nan=math.log(FACTOR))
-
-
-def _lengths(values: Float[np.ndarray, "seeds questions"], test: QuestionSet) -> dict[str, Estimate]:
-    return {column: found for column, found in estimate(values, test).items() if column in LENGTHS}
-
-
-def _shared(found: Mapping[str, Sequence[RunResult]], *names: str) -> list[int]:
+def _shared(arms: Mapping[str, _Measured], *names: str) -> list[int]:
     """The seeds that all arms have; the base model, which no seed changes, has every one."""
-    sets = [{result.run for result in found[name]} for name in names if name != "base"]
+    sets = [{result.run for result in arms[name].results} for name in names if name != "base"]
     return sorted(set[int].intersection(*sets))
 
 
-def _of_seeds(
-    name: str, seeds: Sequence[int], found: Mapping[str, Sequence[RunResult]], right: Mapping[str, np.ndarray]
-) -> Float[np.ndarray, "seeds questions"]:
-    if name == "base":
-        return np.repeat(right[name], len(seeds), axis=0)
-    place = {result.run: index for index, result in enumerate(found[name])}
-    return right[name][[place[seed] for seed in seeds]]
-
-
-def _compare(
-    first: str,
-    second: str,
-    right: Mapping[str, np.ndarray],
-    logs: Mapping[str, np.ndarray],
-    found: Mapping[str, Sequence[RunResult]],
-    test: QuestionSet,
-) -> Comparison:
-    seeds = _shared(found, first, second)
-    before, after = (_of_seeds(name, seeds, found, right) for name in (first, second))
-    earlier, later = (_of_seeds(name, seeds, found, logs) for name in (first, second))
+def _compare(first: str, second: str, arms: Mapping[str, _Measured], test: QuestionSet) -> Comparison:
+    seeds = _shared(arms, first, second)
+    before, after = (arms[name].of(seeds) for name in (first, second))
     return Comparison(
         first=first,
         second=second,
         seeds=len(seeds),
-        effects=estimate(after - before, test),
-        ratios=_lengths(_ratios(later) - _ratios(earlier), test),
-        errors=_lengths(_errors(later) - _errors(earlier), test),
+        effects=estimate(after.right - before.right, test),
+        ratios=estimate(after.ratios - before.ratios, test, columns=LENGTHS),
+        errors=estimate(after.errors - before.errors, test, columns=LENGTHS),
     )
 
 
-def _matched(found: Mapping[str, Sequence[RunResult]], right: Mapping[str, np.ndarray], test: QuestionSet) -> Comparison | None:
+def _matched(arms: Mapping[str, _Measured], test: QuestionSet) -> Comparison | None:
     """The arm fDPO against DPO at the temperature at which it strays as far from the reference as fDPO does."""
-    sweep = [name for name in SWEEP if name in found]
-    if "fdpo" not in found or len(sweep) < 2:
+    sweep = [name for name in SWEEP if name in arms]
+    if "fdpo" not in arms or len(sweep) < 2:
         return None
-    strayed = {name: _mean_of([result.drift or {} for result in found[name]]).get("total", 0.0) for name in ("fdpo", *sweep)}
+    strayed = {name: _mean_of([each.drift or {} for each in arms[name].results]).get("total", 0.0) for name in ("fdpo", *sweep)}
     mix = matched(strayed["fdpo"], [(strayed[name], name) for name in sweep])
-    seeds = _shared(found, "fdpo", *(name for name, _ in mix))
+    seeds = _shared(arms, "fdpo", *(name for name, _ in mix))
     if not seeds:
         return None
-    before = sum(share * _of_seeds(name, seeds, found, right) for name, share in mix)
-    effects = estimate(_of_seeds("fdpo", seeds, found, right) - before, test)
+    before = sum(share * arms[name].of(seeds).right for name, share in mix)
+    effects = estimate(arms["fdpo"].of(seeds).right - before, test)
     words = " + ".join(f"{share:.2f} {name}" for name, share in mix)
     return Comparison(first=words, second="fdpo", seeds=len(seeds), effects=effects)
 
 
-def _summarise(name: str, results: Sequence[RunResult], right: np.ndarray, logs: np.ndarray, test: QuestionSet) -> ArmSummary:
+def _summarise(name: str, arm: _Measured, test: QuestionSet) -> ArmSummary:
+    results, right = arm.results, arm.right
     sides = {"qualitative": test.members[:, 0] > 0, "quantitative": test.members[:, 1] > 0}
     averages = {side: right[:, member].mean(axis=1) for side, member in sides.items() if member.any()}
     return ArmSummary(
         title=ARMS[name].title if name in ARMS else BASE_TITLE,
         seeds=len(results),
         rates=estimate(right, test),
-        ratios=_lengths(_ratios(logs), test),
-        errors=_lengths(_errors(logs), test),
+        ratios=estimate(arm.ratios, test, columns=LENGTHS),
+        errors=estimate(arm.errors, test, columns=LENGTHS),
         spread={side: float(values.std(ddof=1)) for side, values in averages.items() if len(values) > 1},
         unread=fmean(result.unread for result in results),
         words=_mean_of([result.words for result in results]),

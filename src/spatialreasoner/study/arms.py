@@ -15,10 +15,11 @@ PairSet = Literal["mixture", "own", "teachers", "visual", "spatial", "logical"]
 """Which pairs: of the paper's mixture of candidates, of own samples alone, of search and teachers alone, or of the mixture
 ranked by one reward alone."""
 
-Answers = Literal["reasoned", "short", "blind", "chosen"]
-"""What SFT learns: LongCoT answers, the reference's one sentence, LongCoT answers without seeing the picture, or, after the arm
-`sft`, the chosen answers of the pairs."""
+Taught = Literal["reasoned", "short", "blind"]
+"""What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the picture."""
 
+Answers = Literal[Taught, "chosen"]
+"""What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs."""
 
 Group = Literal["main", "control", "tuning"]
 

@@ -19,7 +19,7 @@ from spatialreasoner.scene import synthetic
 from spatialreasoner.scene.questions import QuestionsConfig, write_questions
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
-from spatialreasoner.study.arms import Answers, Arm, PairSet
+from spatialreasoner.study.arms import Arm, PairSet, Taught
 from spatialreasoner.study.config import SAMPLED, TEACHERS, StudyConfig, rooms
 from spatialreasoner.study.gaps import Aspect, Gap, keep, only
 from spatialreasoner.types import Question, RewardBreakdown, Trajectory
@@ -111,9 +111,20 @@ def _trajectories(folder: Path) -> Iterator[Trajectory]:
     return records.read_jsonl(path, Trajectory) if path.stat().st_size else iter(())
 
 
+def training_rows(arm: Arm, out: Path, run: int) -> Path:
+    """What an arm learns from."""
+    if arm.kind != "sft":
+        return preference_rows(arm, out, run)
+    return chosen_rows(arm, out, run) if arm.answers == "chosen" else sft_rows(arm.answers, out)
+
+
+def _pairs_of(arm: Arm, out: Path, run: int) -> Path:
+    return out / f"seed-{run}" / "pairs" / arm.pairs / "pairs.jsonl"
+
+
 def preference_rows(arm: Arm, out: Path, run: int) -> Path:
     """The pairs of an arm, in a file beside the set that they are of; its gaps by the arm's rule."""
-    source = out / f"seed-{run}" / "pairs" / arm.pairs / "pairs.jsonl"
+    source = _pairs_of(arm, out, run)
     rows = [row for row in _rows(source) if arm.hard or row["kind"] == "ranked"]
     gaps: list[Gap] = [(row["gap_description"], row["gap_reasoning"]) for row in rows]
     changed = arm.rule(gaps, Random(f"gaps {run}"))
@@ -130,7 +141,7 @@ def preference_rows(arm: Arm, out: Path, run: int) -> Path:
 
 def chosen_rows(arm: Arm, out: Path, run: int) -> Path:
     """The chosen answers of an arm's pairs, for SFT, in a file beside the set that they are of."""
-    source = out / f"seed-{run}" / "pairs" / arm.pairs / "pairs.jsonl"
+    source = _pairs_of(arm, out, run)
     path = source.with_name(f"sft-{arm.name}.jsonl")
     records.write_jsonl(path, (_as_sft(row) for row in _rows(source)))
     return path
@@ -141,7 +152,7 @@ def _as_sft(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: row[key] for key in shared}, "messages": [*row["prompt"], *row["chosen"]]}
 
 
-def sft_rows(answers: Answers, out: Path) -> Path:
+def sft_rows(answers: Taught, out: Path) -> Path:
     """What SFT learns, in a file beside the search's picks."""
     source = out / "data" / "sft" / "pairs" / "sft.jsonl"
     if answers == "reasoned":

@@ -6,7 +6,7 @@ another, with replacement (Owen 2007, "The pigeonhole bootstrap"); it is conserv
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,9 @@ from spatialreasoner.types import GROUPS, QUALITATIVE, QUANTITATIVE, Category, Q
 
 COLUMNS: Mapping[str, tuple[Category, ...]] = {"qualitative": QUALITATIVE, "quantitative": QUANTITATIVE, **GROUPS}
 """The two averages and the 12 groups."""
+
+LENGTHS = tuple(name for name, categories in GROUPS.items() if all(each.endswith("_data") for each in categories))
+"""The columns whose answers are lengths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +62,15 @@ class QuestionSet:
         )
 
 
-def estimate(values: Float[np.ndarray, "seeds questions"], test: QuestionSet, *, seed: int = 0) -> dict[str, Estimate]:
+def estimate(
+    values: Float[np.ndarray, "seeds questions"], test: QuestionSet, *, columns: Collection[str] = COLUMNS, seed: int = 0
+) -> dict[str, Estimate]:
     """The mean of values in each column, over all seeds and questions; columns without questions are left out.
 
     Args:
-        values: For each seed and question whether it was answered right, or a difference of two of these.
+        values: What is measured of each seed and question, such as whether it was answered right, or a difference of two.
         test: The questions.
+        columns: Which of `COLUMNS`.
         seed: Seed of the resampling.
     """
     items = cluster_sums(test.rooms, test.members)
@@ -74,7 +80,7 @@ def estimate(values: Float[np.ndarray, "seeds questions"], test: QuestionSet, *,
     found: dict[str, Estimate] = {}
     for column, name in enumerate(COLUMNS):
         total = len(values) * items[:, column].sum()
-        if total:
+        if name in columns and total:
             drawn = ((seeds @ sums[:, :, column]) * rooms).sum(axis=1)
             sizes = len(values) * (rooms @ items[:, column])
             low, high = np.percentile(drawn[sizes > 0] / sizes[sizes > 0], (2.5, 97.5))

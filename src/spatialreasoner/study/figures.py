@@ -58,8 +58,12 @@ def _arms(result: StudyResult, path: Path) -> None:
 
 
 def _dot(axis: Axes, place: float, rate: Estimate) -> None:
-    spread = [[100 * (rate.value - rate.low)], [100 * (rate.high - rate.value)]]
-    axis.errorbar(100 * rate.value, place, xerr=spread, fmt="o", markersize=4, color=COLOURS["all"], elinewidth=1)
+    axis.errorbar(100 * rate.value, place, xerr=_reach([rate]), fmt="o", markersize=4, color=COLOURS["all"], elinewidth=1)
+
+
+def _reach(rates: Sequence[Estimate]) -> list[list[float]]:
+    """How far intervals reach to either side, points."""
+    return [[100 * (rate.value - rate.low) for rate in rates], [100 * (rate.high - rate.value) for rate in rates]]
 
 
 def _divergence(result: StudyResult, path: Path) -> None:
@@ -72,11 +76,10 @@ def _divergence(result: StudyResult, path: Path) -> None:
         others = [measured[name] for name in measured if name not in (*SWEEP, "fdpo")]
         sweep = sorted((measured[name] for name in SWEEP if name in measured), key=_strayed)
         axis.plot(*_points(others, side), "o", markersize=3, color=COLOURS["all"], label="other arms")
-        _with_intervals(axis, sweep, side, fmt="o-", color=COLOURS["description"], label="DPO by its beta, the largest left")
-        fine = [measured[name] for name in ("fdpo",) if name in measured]
-        _with_intervals(
-            axis, fine, side, fmt="s", color=COLOURS["reasoning"], markerfacecolor="none", markersize=8, label="fDPO"
-        )
+        _with_intervals(axis, sweep, side, fmt="o-", color=COLOURS["description"], label="DPO at several betas")
+        if fine := measured.get("fdpo"):
+            hollow = {"fmt": "s", "markerfacecolor": "none", "markersize": 8}
+            _with_intervals(axis, [fine], side, color=COLOURS["reasoning"], label="fDPO", **hollow)
         axis.set_title(side)
         axis.set_xlabel("KL from SFT, nats an answer")
         axis.set_ylabel("success, %")
@@ -95,10 +98,8 @@ def _points(arms: Sequence[ArmSummary], side: str) -> tuple[list[float], list[fl
 
 
 def _with_intervals(axis: Axes, arms: Sequence[ArmSummary], side: str, **style: Any) -> None:
-    rates = [arm.rates[side] for arm in arms]
-    spread = [[100 * (rate.value - rate.low) for rate in rates], [100 * (rate.high - rate.value) for rate in rates]]
     options: dict[str, Any] = {"markersize": 5, "linewidth": 1, "elinewidth": 1} | style
-    axis.errorbar(*_points(arms, side), yerr=spread, **options)
+    axis.errorbar(*_points(arms, side), yerr=_reach([arm.rates[side] for arm in arms]), **options)
 
 
 def _curves(result: StudyResult, path: Path) -> None:

@@ -78,10 +78,10 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
             name=f"seed-{run}/pairs/{name}", task="pairs", what=name, run=run, needs=(f"seed-{run}/own",),
             seconds=PACE.start + asked / 100,
         )  # fmt: skip
-    first = next((arm for arm in following if arm.kind != "sft"), None)
+    preferring = [arm for arm in following if arm.kind != "sft"]
     for arm in following:
-        lends = () if arm.kind == "sft" or first in (arm, None) else (f"seed-{run}/{first.name}",)  # the reference's logps
-        yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *lends))
+        lender = preferring[:1] if arm in preferring[1:] else []  # it leaves the log-probabilities of the reference
+        yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *(f"seed-{run}/{each.name}" for each in lender)))
 
 
 def _arm(config: StudyConfig, arm: Arm, run: int, *, needs: tuple[str, ...]) -> Job:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from spatialreasoner.study.analysis import LENGTHS, ArmSummary, StudyResult
+from spatialreasoner.study.analysis import ArmSummary, StudyResult
 from spatialreasoner.study.arms import ALPHAS, LAMS
 from spatialreasoner.study.claims import ALPHA, COMPARISONS, LAM, mean_quantitative, printed
-from spatialreasoner.study.effects import Estimate
+from spatialreasoner.study.effects import LENGTHS, Estimate
 from spatialreasoner.study.work import FACTOR
 
 AVERAGES = ("qualitative", "quantitative")

@@ -100,11 +100,9 @@ def _train_arm(arm: Arm, config: StudyConfig, out: Path, run: int) -> None:
     shared = (f"seed={run}", "threads=1", "batch_size=16", "accumulation=1", "save_steps=200", "keep_checkpoints=1")
     settings = config.sft_settings if arm.kind == "sft" else config.preference_settings
     model = str(seed_folder / "sft") if arm.follows else source_of(config.base)
-    if arm.kind == "sft":
-        rows = data.chosen_rows(arm, out, run) if arm.follows else data.sft_rows(arm.answers, out)
-    else:
-        rows = data.preference_rows(arm, out, run)
+    if arm.kind != "sft":
         _lend_reference(seed_folder, folder)
+    rows = data.training_rows(arm, out, run)
     train(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=(*shared, *settings, *arm.settings))
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
