@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from spatialreasoner.study import gaps
 from spatialreasoner.training.loss import segment_betas
-from spatialreasoner.types import RewardBreakdown, Trajectory
 
 PAIRS = [(0.0, 4.0), (1.0, 1.0), (2.0, -1.0), (0.5, 3.0)]
 LISTS = st.lists(st.tuples(st.floats(-8, 8), st.floats(-8, 8)), min_size=1, max_size=20)
@@ -61,20 +60,3 @@ def test_every_rule_keeps_the_number_of_pairs_and_finite_gaps(rows: list[tuple[f
         found = rule(rows, Random(0))
         assert len(found) == len(rows)
         assert all(math.isfinite(value) for pair in found for value in pair)
-
-
-@pytest.mark.parametrize(
-    ("aspect", "description", "reasoning"), [("visual", 3.0, 0.0), ("spatial", 1.0, 2.0), ("logical", 0.0, 4.0)]
-)
-def test_one_reward_alone(aspect: gaps.Aspect, description: float, reasoning: float) -> None:
-    reward = RewardBreakdown(visual=3.0, spatial_description=1.0, spatial_reasoning=2.0, logical=4.0, parts={"a": 1.0})
-    trajectory = Trajectory(question_id="q", index=0, text="t", policies=("p",), reward=reward, success=True)
-    kept = gaps.only(trajectory, aspect).reward
-    assert (kept.description, kept.reasoning) == (description, reasoning)
-    assert kept.parts == {"a": 1.0}
-
-
-def test_what_is_unscored_stays_unscored() -> None:
-    reward = RewardBreakdown(visual=None, spatial_description=1.0, spatial_reasoning=2.0, logical=4.0)
-    assert gaps.keep(reward, "visual").total is None
-    assert gaps.keep(reward, "logical").total == 4.0

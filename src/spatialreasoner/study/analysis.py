@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from spatialreasoner import records
 from spatialreasoner.errors import MissingFileError
+from spatialreasoner.rewards.spatial import value_score
 from spatialreasoner.study.arms import ARMS
 from spatialreasoner.study.claims import COMPARISONS
 from spatialreasoner.study.effects import LENGTHS, Estimate, QuestionSet, estimate, matched
@@ -37,6 +38,7 @@ class ArmSummary(Record):
         rates: Success by column.
         ratios: Mean logarithm of answer over truth, by column of lengths.
         errors: The same without its sign: how far off lengths are either way.
+        scores: What the spatial reward would give the same lengths, 0..1 (`value_score`).
         spread: Standard deviation of the two averages over seeds; nothing for a single one.
         unread: Share of unreadable answers.
         words: Words by segment.
@@ -51,6 +53,7 @@ class ArmSummary(Record):
     rates: Mapping[str, Estimate]
     ratios: Mapping[str, Estimate]
     errors: Mapping[str, Estimate]
+    scores: Mapping[str, Estimate]
     spread: Mapping[str, float]
     unread: float
     words: Mapping[str, float]
@@ -71,6 +74,7 @@ class Comparison(Record):
         effects: Success of the second minus that of the first, by column.
         ratios: Difference of `ArmSummary.ratios`.
         errors: Difference of `ArmSummary.errors`.
+        scores: Difference of `ArmSummary.scores`.
     """
 
     first: str
@@ -79,6 +83,7 @@ class Comparison(Record):
     effects: Mapping[str, Estimate]
     ratios: Mapping[str, Estimate] = field(default_factory=dict)
     errors: Mapping[str, Estimate] = field(default_factory=dict)
+    scores: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +146,13 @@ class _Measured(NamedTuple):
     right: Float[np.ndarray, "seeds questions"]
     ratios: Float[np.ndarray, "seeds questions"]
     errors: Float[np.ndarray, "seeds questions"]
+    scores: Float[np.ndarray, "seeds questions"]
 
     def of(self, seeds: Sequence[int]) -> _Measured:
         """The trainings of some seeds; the base model, which no seed changes, has every one."""
         place = {result.run: index for index, result in enumerate(self.results)}
         rows = [0 if self.results[0].arm == "base" else place[seed] for seed in seeds]
-        return _Measured([self.results[row] for row in rows], self.right[rows], self.ratios[rows], self.errors[rows])
+        return _Measured([self.results[row] for row in rows], *(values[rows] for values in self[1:]))
 
 
 def _measured(results: Sequence[RunResult], test: QuestionSet) -> _Measured:
@@ -155,7 +161,12 @@ def _measured(results: Sequence[RunResult], test: QuestionSet) -> _Measured:
     right = [[float(result.right[question_id]) for question_id in test.ids] for result in results]
     ratios = [[result.ratios.get(question_id, 0.0) for question_id in test.ids] for result in results]
     errors = [[abs(result.ratios.get(question_id, unread)) for question_id in test.ids] for result in results]
-    return _Measured(results, np.array(right), np.array(ratios), np.array(errors))
+    scores = [[_score(result.ratios.get(question_id)) for question_id in test.ids] for result in results]
+    return _Measured(results, np.array(right), np.array(ratios), np.array(errors), np.array(scores))
+
+
+def _score(ratio: float | None) -> float:
+    return 0.0 if ratio is None else value_score(math.exp(ratio), 1.0)
 
 
 def _shared(arms: Mapping[str, _Measured], *names: str) -> list[int]:
@@ -174,6 +185,7 @@ def _compare(first: str, second: str, arms: Mapping[str, _Measured], test: Quest
         effects=estimate(after.right - before.right, test),
         ratios=estimate(after.ratios - before.ratios, test, columns=LENGTHS),
         errors=estimate(after.errors - before.errors, test, columns=LENGTHS),
+        scores=estimate(after.scores - before.scores, test, columns=LENGTHS),
     )
 
 
@@ -203,6 +215,7 @@ def _summarise(name: str, arm: _Measured, test: QuestionSet) -> ArmSummary:
         rates=estimate(right, test),
         ratios=estimate(arm.ratios, test, columns=LENGTHS),
         errors=estimate(arm.errors, test, columns=LENGTHS),
+        scores=estimate(arm.scores, test, columns=LENGTHS),
         spread={side: float(values.std(ddof=1)) for side, values in averages.items() if len(values) > 1},
         unread=fmean(result.unread for result in results),
         words=_mean_of([result.words for result in results]),

@@ -11,9 +11,9 @@ from spatialreasoner.study import gaps
 from spatialreasoner.study.gaps import Rule
 from spatialreasoner.training.config import Kind
 
-PairSet = Literal["mixture", "own", "teachers", "visual", "spatial", "logical"]
-"""Which pairs: of the paper's mixture of candidates, of own samples alone, of search and teachers alone, or of the mixture
-ranked by one reward alone."""
+PairSet = Literal["mixture", "own", "teachers", "visual", "spatial", "logical", "factor"]
+"""Which pairs: of the paper's mixture of candidates, of own samples alone, of search and teachers alone, of the mixture
+ranked by one reward alone, or of own samples whose lengths are scored by factor instead of by relative error."""
 
 Taught = Literal["reasoned", "short", "blind"]
 """What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the picture."""
@@ -101,6 +101,7 @@ ARMS: dict[str, Arm] = {
         Arm(name="fdpo-spatial", title="fDPO, ranked by the spatial rewards alone", kind="fdpo", pairs="spatial"),
         Arm(name="fdpo-logical", title="fDPO, ranked by the logical reward alone", kind="fdpo", pairs="logical"),
         Arm(name="fdpo-own", title="fDPO on own samples alone", kind="fdpo", pairs="own"),
+        Arm(name="fdpo-factor", title="the same, lengths scored by factor", kind="fdpo", pairs="factor"),
         Arm(name="fdpo-teachers", title="fDPO on search and teachers alone", kind="fdpo", pairs="teachers"),
         Arm(name="fdpo-ranked", title="fDPO without hard pairs", kind="fdpo", hard=False),
         *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in RATES),

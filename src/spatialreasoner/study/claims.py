@@ -26,6 +26,8 @@ COMPARISONS: Mapping[tuple[str, str], str] = {
     ("fdpo-spatial", "fdpo"): "All rewards count: fDPO against the spatial rewards alone",
     ("fdpo-logical", "fdpo"): "All rewards count: fDPO against the logical reward alone",
     ("sft", "fdpo-own"): "fDPO on own samples alone improves on SFT",
+    ("sft", "fdpo-factor"): "fDPO on own samples, lengths scored by factor, improves on SFT",
+    ("fdpo-own", "fdpo-factor"): "Lengths are better scored by factor than by relative error",
     ("fdpo-own", "fdpo"): "The mixture of candidates helps: against own samples alone",
     ("fdpo-teachers", "fdpo"): "Own samples help: the mixture against search and teachers alone",
     ("fdpo-ranked", "fdpo"): "Hard pairs help",

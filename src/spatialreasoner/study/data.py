@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,7 +23,8 @@ from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 from spatialreasoner.study.arms import Arm, PairSet, Taught
 from spatialreasoner.study.config import SAMPLED, TEACHERS, StudyConfig, rooms
-from spatialreasoner.study.gaps import Aspect, Gap, keep, only
+from spatialreasoner.study.gaps import Gap
+from spatialreasoner.study.rescoring import RULES
 from spatialreasoner.types import Question, RewardBreakdown, Trajectory
 
 GREY = (127, 127, 127)
@@ -66,20 +69,16 @@ def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
     folder = out / "data" / "preference"
     asked = stages.read(folder / "questions.jsonl", folder / "scenes")
     questions = {question.id: question for question in asked.questions}
-    scorer, aspect = Scorer(asked.questions, asked.scenes), _ASPECTS.get(name)
+    scorer, rule = Scorer(asked.questions, asked.scenes), RULES.get(name, attrgetter("reward"))
 
     def score(question: Question, text: str) -> RewardBreakdown:
-        reward = scorer.grade(ResponseRow(question_id=question.id, text=text)).reward
-        return reward if aspect is None else keep(reward, aspect)
+        return rule(scorer.grade(ResponseRow(question_id=question.id, text=text)))
 
     found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
-    if aspect is not None:
-        found = (only(trajectory, aspect) for trajectory in found)
+    if name in RULES:
+        found = (replace(each, reward=score(questions[each.question_id], each.text)) for each in found)
     pairing = PairsConfig(candidates=4 * config.per_source, hard=config.hard, seed=config.seed, regions="tokens")
     write_pairs(questions, asked.scenes, found, score, pairing, out / f"seed-{run}" / "pairs" / name)
-
-
-_ASPECTS: Mapping[str, Aspect] = {"visual": "visual", "spatial": "spatial", "logical": "logical"}
 
 
 def candidates(searched: Path, own: Path, name: PairSet, config: StudyConfig) -> Iterator[Trajectory]:
@@ -90,7 +89,7 @@ def candidates(searched: Path, own: Path, name: PairSet, config: StudyConfig) ->
     }
     for question_id, group in groupby(_trajectories(searched), key=lambda trajectory: trajectory.question_id):
         taught, sampled = list(group), [t for t in by_question.get(question_id, []) if t.origin == "sample"]
-        if name == "own":
+        if name in {"own", "factor"}:
             yield from sampled
         else:
             count = config.per_source

@@ -16,11 +16,19 @@ from jaxtyping import Float
 from spatialreasoner.evaluation.bootstrap import RESAMPLES, cluster_sums, resample_weights
 from spatialreasoner.types import GROUPS, QUALITATIVE, QUANTITATIVE, Category, Question, Record
 
-COLUMNS: Mapping[str, tuple[Category, ...]] = {"qualitative": QUALITATIVE, "quantitative": QUANTITATIVE, **GROUPS}
-"""The two averages and the 12 groups."""
+COLUMNS: Mapping[str, tuple[Category, ...]] = {
+    "qualitative": QUALITATIVE,
+    "quantitative": QUANTITATIVE,
+    **GROUPS,
+    "all lengths": tuple(each for each in QUANTITATIVE if each.endswith("_data")),
+}
+"""The two averages, the 12 groups, and what is asked in metres."""
 
-LENGTHS = tuple(name for name, categories in GROUPS.items() if all(each.endswith("_data") for each in categories))
+LENGTHS = tuple(name for name, categories in COLUMNS.items() if all(each.endswith("_data") for each in categories))
 """The columns whose answers are lengths."""
+
+RATES = tuple(name for name in COLUMNS if name != "all lengths")
+"""The columns of which success is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +71,7 @@ class QuestionSet:
 
 
 def estimate(
-    values: Float[np.ndarray, "seeds questions"], test: QuestionSet, *, columns: Collection[str] = COLUMNS, seed: int = 0
+    values: Float[np.ndarray, "seeds questions"], test: QuestionSet, *, columns: Collection[str] = RATES, seed: int = 0
 ) -> dict[str, Estimate]:
     """The mean of values in each column, over all seeds and questions; columns without questions are left out.
 

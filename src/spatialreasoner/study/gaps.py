@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from random import Random
-from typing import Literal
-
-from spatialreasoner.types import RewardBreakdown, Trajectory
 
 Gap = tuple[float, float]
 """Reward of the chosen minus the rejected answer: of the description, of the reasoning."""
@@ -21,8 +17,6 @@ Rule = Callable[[Sequence[Gap], Random], list[Gap]]
 
 LAM = 0.6
 """The sensitivity to gaps (the paper's) at which `fixed` has the mean weight of fDPO."""
-
-Aspect = Literal["visual", "spatial", "logical"]
 
 
 def as_scored(gaps: Sequence[Gap], rng: Random) -> list[Gap]:
@@ -67,25 +61,3 @@ def fixed(gaps: Sequence[Gap], rng: Random) -> list[Gap]:
 def fixed_opposite(gaps: Sequence[Gap], rng: Random) -> list[Gap]:
     """The same as `fixed`, the segments exchanged."""
     return inverse(fixed(gaps, rng), rng)
-
-
-def only(trajectory: Trajectory, aspect: Aspect) -> Trajectory:
-    """The trajectory as one reward alone sees it: the others are 0, and so neither rank answers nor make gaps."""
-    reward = trajectory.reward
-    return replace(trajectory, reward=replace(keep(reward, aspect), parts=reward.parts, reasons=reward.reasons))
-
-
-def keep(reward: RewardBreakdown, aspect: Aspect) -> RewardBreakdown:
-    """One reward of the breakdown alone; what is unscored stays so.
-
-    >>> kept = keep(RewardBreakdown(visual=3.0, spatial_description=1.0, spatial_reasoning=2.0, logical=4.0), "spatial")
-    >>> kept.description, kept.reasoning
-    (1.0, 2.0)
-    """
-    spatial = aspect == "spatial"
-    return RewardBreakdown(
-        visual=reward.visual if aspect == "visual" else 0.0,
-        spatial_description=reward.spatial_description if spatial else 0.0,
-        spatial_reasoning=reward.spatial_reasoning if spatial else 0.0,
-        logical=reward.logical if aspect == "logical" else 0.0,
-    )

@@ -101,15 +101,18 @@ def lengths(result: StudyResult) -> str:
         *((f"{c.second} ÷ {c.first}", *_factors(c.ratios)) for c in after_sft),
         *((f"{name}: factor of error", *_factors(summary.errors)) for name, summary in result.arms.items() if name in _TOLD),
         *((f"error of {c.second} ÷ {c.first}", *_factors(c.errors)) for c in after_sft),
+        *((f"{name}: score", *_scores(summary.scores)) for name, summary in result.arms.items() if name in _TOLD),
+        *((f"score of {c.second} − {c.first}", *_scores(c.scores, sign="+")) for c in after_sft),
     ]
     note = (
         "Geometric means over the questions. Below 1, things are said to be shorter than they are, or shorter than before. The "
-        f"error is the ratio of the larger to the smaller of answer and truth, {FACTOR:g} at most."
+        f"error is the ratio of the larger to the smaller of answer and truth, {FACTOR:g} at most. The score is what the "
+        "spatial reward gives such a length, 0 to 1, by its relative error: the mean over the questions."
     )
     return f"{_table(('', *LENGTHS), rows)}\n\n{note}"
 
 
-_TOLD = ("base", "sft", "dpo", "fdpo", "fdpo-own", "sft-chosen")
+_TOLD = ("base", "sft", "dpo", "fdpo", "fdpo-own", "fdpo-factor", "sft-chosen")
 """Arms whose lengths are shown."""
 
 
@@ -121,6 +124,12 @@ def _factors(found: Mapping[str, Estimate]) -> Iterator[str]:
 def _factor(found: Estimate) -> str:
     value, low, high = (math.exp(each) for each in (found.value, found.low, found.high))
     return f"{value:.2f} ({low:.2f}–{high:.2f})"
+
+
+def _scores(found: Mapping[str, Estimate], sign: str = "") -> Iterator[str]:
+    for column in LENGTHS:
+        each = found.get(column)
+        yield f"{each.value:{sign}.2f} ({each.low:{sign}.2f} to {each.high:{sign}.2f})" if each else "–"
 
 
 def _curves(result: StudyResult) -> Iterator[str]:

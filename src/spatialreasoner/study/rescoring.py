@@ -1,0 +1,81 @@
+"""Controls of the rewards: what an answer would earn under another rule, from what geometry said of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Literal
+
+from spatialreasoner.rewards import spatial
+from spatialreasoner.rewards.combine import Graded
+from spatialreasoner.rewards.spatial import Verdict
+from spatialreasoner.study.arms import PairSet
+from spatialreasoner.types import RewardBreakdown
+
+Aspect = Literal["visual", "spatial", "logical"]
+
+EXACT, WRONG = math.log(1.1), math.log(2.0)
+"""By factor, a length is right within 1.1 of the truth, and earns nothing from twice or half of it on."""
+
+
+def keep(aspect: Aspect, graded: Graded) -> RewardBreakdown:
+    """One reward alone: the others are 0, and so neither rank answers nor make gaps; what is unscored stays so.
+
+    >>> graded = Graded(reward=RewardBreakdown(visual=3.0, spatial_description=1.0, spatial_reasoning=2.0, logical=4.0))
+    >>> kept = keep("spatial", graded)
+    >>> kept.description, kept.reasoning
+    (1.0, 2.0)
+    """
+    reward, spatially = graded.reward, aspect == "spatial"
+    return RewardBreakdown(
+        visual=reward.visual if aspect == "visual" else 0.0,
+        spatial_description=reward.spatial_description if spatially else 0.0,
+        spatial_reasoning=reward.spatial_reasoning if spatially else 0.0,
+        logical=reward.logical if aspect == "logical" else 0.0,
+    )
+
+
+def by_factor(graded: Graded) -> RewardBreakdown:
+    """The reward, its lengths scored by the factor between answer and truth.
+
+    The reward scores a length by its relative error (`spatial.value_score`), which is unequal: half of the truth loses 50 %,
+    twice the truth 100 %, and who is unsure earns more by saying less. A factor weighs both sides alike.
+    """
+    return replace(
+        graded.reward,
+        spatial_description=_spatial(graded.description),
+        spatial_reasoning=_spatial(graded.reasoning),
+    )
+
+
+def _spatial(verdicts: Sequence[Verdict]) -> float | None:
+    return spatial.reward([_by_factor(verdict) for verdict in verdicts]).value
+
+
+def _by_factor(verdict: Verdict) -> Verdict:
+    said, truth = verdict.assertion, verdict.truth
+    plain = said.high is None and not said.negated and said.unit != "hour"
+    if not plain or verdict.score is None or not said.value or not truth or said.value < 0 or truth < 0:
+        return verdict
+    return replace(verdict, score=factor_score(said.value, truth))
+
+
+def factor_score(claim: float, truth: float) -> float:
+    """Correctness of a positive length: 1 within a factor of 1.1, falling with the factor's logarithm to 0 at 2.
+
+    >>> [round(factor_score(claim, 1.0), 3) for claim in (1.1, 1.25, 0.8, 2.0, 0.5)]
+    [1.0, 0.786, 0.786, 0.0, 0.0]
+    """
+    off = abs(math.log(claim / truth))
+    return min(1.0, max(0.0, (WRONG - off) / (WRONG - EXACT)))
+
+
+RULES: Mapping[PairSet, Callable[[Graded], RewardBreakdown]] = {
+    "visual": partial(keep, "visual"),
+    "spatial": partial(keep, "spatial"),
+    "logical": partial(keep, "logical"),
+    "factor": by_factor,
+}
+"""The sets of pairs whose answers are ranked by other than the reward as it is."""
