@@ -100,8 +100,8 @@ ARMS: dict[str, Arm] = {
         Arm(name="fdpo-visual", title="fDPO, ranked by the visual reward alone", kind="fdpo", pairs="visual"),
         Arm(name="fdpo-spatial", title="fDPO, ranked by the spatial rewards alone", kind="fdpo", pairs="spatial"),
         Arm(name="fdpo-logical", title="fDPO, ranked by the logical reward alone", kind="fdpo", pairs="logical"),
-        Arm(name="fdpo-own", title="fDPO on own samples alone", kind="fdpo", pairs="own"),
-        Arm(name="fdpo-factor", title="the same, lengths scored by factor", kind="fdpo", pairs="factor"),
+        Arm(name="fdpo-own", title="fDPO on own samples alone", kind="fdpo", pairs="own", group="main"),
+        Arm(name="fdpo-factor", title="the same, lengths scored by factor", kind="fdpo", pairs="factor", group="main"),
         Arm(name="fdpo-teachers", title="fDPO on search and teachers alone", kind="fdpo", pairs="teachers"),
         Arm(name="fdpo-ranked", title="fDPO without hard pairs", kind="fdpo", hard=False),
         *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in RATES),
@@ -114,7 +114,8 @@ ARMS: dict[str, Arm] = {
 }
 """All arms, in the order in which they are run and shown. The base model is beside them: it needs no training."""
 
-MAIN = tuple(name for name, arm in ARMS.items() if arm.group == "main")
+MAIN = ("sft", "dpo", "fdpo")
+"""The paper's own arms."""
 QUICK = (*MAIN, "fdpo-inverse", "dpo-beta-0.3")
 CONTROL_SEEDS = 3
 """Seeds of the arms that are not main ones."""
