@@ -91,6 +91,8 @@ def test_lengths_tell_a_common_error_from_one_that_varies(study: Path) -> None:
     assert cells["fdpo ÷ sft"] == "2.00 (2.00–2.00)"
     assert cells["sft: factor of error"] == "1.33 (1.33–1.33)"
     assert cells["error of fdpo ÷ sft"] == "1.12 (1.12–1.12)"  # 1.5 / 1.33
+    assert cells["sft: score"] == "0.83 (0.83 to 0.83)"  # (1 - 0.25) / 0.9
+    assert cells["score of fdpo − sft"] == "-0.28 (-0.28 to -0.28)"  # (1 - 0.5) / 0.9 - 0.83
 
 
 def test_a_length_that_cannot_be_read_counts_as_far_off(study: Path) -> None:
@@ -100,6 +102,7 @@ def test_a_length_that_cannot_be_read_counts_as_far_off(study: Path) -> None:
     fdpo = analyse(study).arms["fdpo"]
     assert fdpo.errors["width"].value == pytest.approx(math.log(FACTOR))
     assert fdpo.ratios["width"].value == 0
+    assert fdpo.scores["width"].value == 0
 
 
 def test_ratios_are_of_lengths_that_were_read_and_bounded() -> None:

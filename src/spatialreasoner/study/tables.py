@@ -94,15 +94,16 @@ def categories(result: StudyResult) -> str:
 
 
 def lengths(result: StudyResult) -> str:
-    """By kind of length, how large answers are beside the truth, and how far off, and what training changed."""
-    after_sft = [comparison for comparison in result.comparisons if comparison.first == "sft"]
+    """By kind of length, how large, how far off and how well scored answers are, and what training changed."""
+    changes = [c for c in result.comparisons if c.first == "sft" or (c.first, c.second) == ("fdpo-own", "fdpo-factor")]
+    start = result.arms.get("sft")
     rows = [
         *((f"{name}: answer ÷ truth", *_factors(summary.ratios)) for name, summary in result.arms.items() if name in _TOLD),
-        *((f"{c.second} ÷ {c.first}", *_factors(c.ratios)) for c in after_sft),
-        *((f"{name}: factor of error", *_factors(summary.errors)) for name, summary in result.arms.items() if name in _TOLD),
-        *((f"error of {c.second} ÷ {c.first}", *_factors(c.errors)) for c in after_sft),
-        *((f"{name}: score", *_scores(summary.scores)) for name, summary in result.arms.items() if name in _TOLD),
-        *((f"score of {c.second} − {c.first}", *_scores(c.scores, sign="+")) for c in after_sft),
+        *((f"{c.second} ÷ {c.first}", *_factors(c.ratios)) for c in changes),
+        *([("sft: factor of error", *_factors(start.errors))] if start else ()),
+        *((f"error of {c.second} ÷ {c.first}", *_factors(c.errors)) for c in changes),
+        *([("sft: score", *_scores(start.scores))] if start else ()),
+        *((f"score of {c.second} − {c.first}", *_scores(c.scores, sign="+")) for c in changes),
     ]
     note = (
         "Geometric means over the questions. Below 1, things are said to be shorter than they are, or shorter than before. The "
