@@ -42,3 +42,19 @@ def test_a_picture_is_also_read_from_a_file_with_its_regions(nano, picture, tmp_
 def test_a_placeholder_too_few_is_refused(nano, picture):
     with pytest.raises(SceneError, match="placeholder"):
         nano[1](images=[picture()], text=["Which is left?"])
+
+
+@pytest.mark.parametrize("content", [str, lambda text: [{"type": "image"}, {"type": "text", "text": text}]])
+def test_a_question_without_a_capital_is_the_same_question(nano, content):
+    def said(question, answer):
+        turns = [{"role": "user", "content": content(question)}, {"role": "assistant", "content": content(answer)}]
+        return nano[1].apply_chat_template(turns, tokenize=False)
+
+    small, capital = (said(question, "so far. No") for question in ("how far is <region1>?", "How far is <region1>?"))
+    assert small == capital
+    assert "so far. No" in small  # answers stay as they are
+    assert "<region2>" in said("<region2> or <region1>?", "")
+
+
+def test_no_question_at_all_is_none(nano):
+    assert nano[1].apply_chat_template([{"role": "user", "content": ""}], tokenize=False) == "<|user|><|end|>"

@@ -1,11 +1,12 @@
 """The weights that ship with the package."""
 
 import asyncio
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from spatialreasoner import responses
+from spatialreasoner import quantities, responses
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.models.hf import HfPolicy
 from spatialreasoner.nano import WEIGHTS
@@ -39,14 +40,28 @@ def test_they_are_small_and_told_about():
     assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl"))]
 
 
-def test_they_answer_in_the_form_and_mostly_right(asked):
-    policy = HfPolicy("nano", temperature=0, max_new_tokens=400, batch_size=64)
-    assert policy.name == "nano"
+@pytest.fixture(scope="module")
+def policy():
+    return HfPolicy("nano", temperature=0, max_new_tokens=400, batch_size=64)
 
+
+def answers(policy, prompts):
     async def answer():
-        return await asyncio.gather(*(policy.complete(prompt(*each), n=1, seed=0) for each in asked))
+        return await asyncio.gather(*(policy.complete(each, n=1, seed=0) for each in prompts))
 
-    texts = [completions[0].text for completions in asyncio.run(answer())]
+    return [completions[0].text for completions in asyncio.run(answer())]
+
+
+def test_they_answer_what_is_asked_without_a_capital(policy, asked):
+    shown = [prompt(*each) for each in asked if len(each[0].region_ids) == 2]
+    far = [replace(each, request="how far is <region1> from <region2>?") for each in shown]
+    told = [bool(quantities.find(responses.parse(text).answer)) for text in answers(policy, far)]
+    assert sum(told) >= 0.8 * len(told)
+
+
+def test_they_answer_in_the_form_and_mostly_right(policy, asked):
+    assert policy.name == "nano"
+    texts = answers(policy, [prompt(*each) for each in asked])
     right = {True: 0, False: 0}
     for (question, _), text in zip(asked, texts, strict=True):
         assert responses.parse(text).answer

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 CHAT_TEMPLATE = (
+    "{% macro said(role, text) %}{% if role == 'user' %}{{ text[:1] | upper }}{{ text[1:] }}{% else %}{{ text }}{% endif %}"
+    "{% endmacro %}"
     "{% for message in messages %}<|{{ message['role'] }}|>"
-    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% if message['content'] is string %}{{ said(message['role'], message['content']) }}"
     "{% else %}{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}" + IMAGE + "{% else %}{{ part['text'] }}{% endif %}"
+    "{% if part['type'] == 'image' %}" + IMAGE + "{% else %}{{ said(message['role'], part['text']) }}{% endif %}"
     "{% endfor %}{% endif %}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+"""Questions begin with a capital, as all do that the nano was taught: to its tokens, "how far" is not "How far"."""
 
 
 class NanoProcessor(ProcessorMixin):
