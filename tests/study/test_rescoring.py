@@ -1,6 +1,7 @@
 """What answers earn under the rules of the controls."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -29,13 +30,14 @@ def length(value: float, truth: float, **changes: object) -> Verdict:
     ("aspect", "description", "reasoning"), [("visual", 3.0, 0.0), ("spatial", 1.0, 2.0), ("logical", 0.0, 4.0)]
 )
 def test_one_reward_alone(aspect: Aspect, description: float, reasoning: float) -> None:
-    kept = keep(aspect, graded())
+    kept = keep(aspect, replace(graded().reward, parts={"a": 1.0}))
     assert (kept.description, kept.reasoning) == (description, reasoning)
+    assert kept.parts == {"a": 1.0}
 
 
 def test_what_is_unscored_stays_unscored() -> None:
-    assert keep("visual", graded(visual=None)).total is None
-    assert keep("logical", graded(visual=None)).total == 4.0
+    assert keep("visual", graded(visual=None).reward).total is None
+    assert keep("logical", graded(visual=None).reward).total == 4.0
 
 
 def test_by_relative_error_the_shorter_of_two_equal_factors_earns_more_and_by_factor_the_same() -> None:

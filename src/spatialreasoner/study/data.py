@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
-from operator import attrgetter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +23,7 @@ from spatialreasoner.search.run import RunConfig
 from spatialreasoner.study.arms import Arm, PairSet, Taught
 from spatialreasoner.study.config import SAMPLED, TEACHERS, StudyConfig, rooms
 from spatialreasoner.study.gaps import Gap
-from spatialreasoner.study.rescoring import RULES
+from spatialreasoner.study.rescoring import ASPECTS, by_factor, keep
 from spatialreasoner.types import Question, RewardBreakdown, Trajectory
 
 GREY = (127, 127, 127)
@@ -69,14 +68,19 @@ def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
     folder = out / "data" / "preference"
     asked = stages.read(folder / "questions.jsonl", folder / "scenes")
     questions = {question.id: question for question in asked.questions}
-    scorer, rule = Scorer(asked.questions, asked.scenes), RULES.get(name, attrgetter("reward"))
+    scorer, aspect = Scorer(asked.questions, asked.scenes), ASPECTS.get(name)
 
     def score(question: Question, text: str) -> RewardBreakdown:
-        return rule(scorer.grade(ResponseRow(question_id=question.id, text=text)))
+        graded = scorer.grade(ResponseRow(question_id=question.id, text=text))
+        if name == "factor":
+            return by_factor(graded)
+        return graded.reward if aspect is None else keep(aspect, graded.reward)
 
     found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
-    if name in RULES:
+    if name == "factor":  # what was stored has no statements to score anew
         found = (replace(each, reward=score(questions[each.question_id], each.text)) for each in found)
+    elif aspect is not None:
+        found = (replace(each, reward=keep(aspect, each.reward)) for each in found)
     pairing = PairsConfig(candidates=4 * config.per_source, hard=config.hard, seed=config.seed, regions="tokens")
     write_pairs(questions, asked.scenes, found, score, pairing, out / f"seed-{run}" / "pairs" / name)
 

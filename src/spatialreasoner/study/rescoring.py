@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Literal
 
 from spatialreasoner.rewards import spatial
@@ -16,20 +15,23 @@ from spatialreasoner.types import RewardBreakdown
 
 Aspect = Literal["visual", "spatial", "logical"]
 
-EXACT, WRONG = math.log(1.1), math.log(2.0)
+ASPECTS: Mapping[PairSet, Aspect] = {"visual": "visual", "spatial": "spatial", "logical": "logical"}
+"""The sets of pairs that one reward alone ranks."""
+
+EXACT, WRONG = math.log(1 + spatial.EXACT), math.log(2.0)
 """By factor, a length is right within 1.1 of the truth, and earns nothing from twice or half of it on."""
 
 
-def keep(aspect: Aspect, graded: Graded) -> RewardBreakdown:
+def keep(aspect: Aspect, reward: RewardBreakdown) -> RewardBreakdown:
     """One reward alone: the others are 0, and so neither rank answers nor make gaps; what is unscored stays so.
 
-    >>> graded = Graded(reward=RewardBreakdown(visual=3.0, spatial_description=1.0, spatial_reasoning=2.0, logical=4.0))
-    >>> kept = keep("spatial", graded)
+    >>> kept = keep("spatial", RewardBreakdown(visual=3.0, spatial_description=1.0, spatial_reasoning=2.0, logical=4.0))
     >>> kept.description, kept.reasoning
     (1.0, 2.0)
     """
-    reward, spatially = graded.reward, aspect == "spatial"
-    return RewardBreakdown(
+    spatially = aspect == "spatial"
+    return replace(
+        reward,
         visual=reward.visual if aspect == "visual" else 0.0,
         spatial_description=reward.spatial_description if spatially else 0.0,
         spatial_reasoning=reward.spatial_reasoning if spatially else 0.0,
@@ -57,7 +59,7 @@ def _spatial(verdicts: Sequence[Verdict]) -> float | None:
 def _by_factor(verdict: Verdict) -> Verdict:
     said, truth = verdict.assertion, verdict.truth
     plain = said.high is None and not said.negated and said.unit != "hour"
-    if not plain or verdict.score is None or not said.value or not truth or said.value < 0 or truth < 0:
+    if verdict.score is None or not plain or said.value is None or truth is None or min(said.value, truth) <= 0:
         return verdict
     return replace(verdict, score=factor_score(said.value, truth))
 
@@ -70,12 +72,3 @@ def factor_score(claim: float, truth: float) -> float:
     """
     off = abs(math.log(claim / truth))
     return min(1.0, max(0.0, (WRONG - off) / (WRONG - EXACT)))
-
-
-RULES: Mapping[PairSet, Callable[[Graded], RewardBreakdown]] = {
-    "visual": partial(keep, "visual"),
-    "spatial": partial(keep, "spatial"),
-    "logical": partial(keep, "logical"),
-    "factor": by_factor,
-}
-"""The sets of pairs whose answers are ranked by other than the reward as it is."""
