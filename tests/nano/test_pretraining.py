@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spatialreasoner.models.loading import load
-from spatialreasoner.nano import WEIGHTS, NanoProcessor
+from spatialreasoner.nano import WEIGHTS, NanoProcessor, pretraining
 from spatialreasoner.nano.corpus import TARGETS, Corpus, CorpusConfig, Row, make_sample
 from spatialreasoner.nano.lessons import Reading, batches, encode_rows
 from spatialreasoner.nano.pretraining import SHOWN, TRAILING, Numbers, PretrainConfig, Rates, pretrain
@@ -30,7 +30,9 @@ def test_texts_are_true_and_the_same_every_time():
     assert {row.kind for row in rows} == {"statements", "short", "reasoned"}
 
 
-def test_the_whole_way_ends_with_a_model_that_loads(tmp_path):
+@pytest.mark.parametrize("half", [True, False])
+def test_the_whole_way_ends_with_a_model_that_loads(tmp_path, monkeypatch, half):
+    monkeypatch.setattr(pretraining, "autocast", lambda: torch.autocast("cpu", torch.bfloat16, enabled=half))
     few = Rates(steps=2, batch=4, rate=1e-3)
     config = PretrainConfig(corpus=CorpusConfig(scenes=8, told=8, rows=12), see=few, read=few, judge=few)
     folder = pretrain(config, tmp_path)
