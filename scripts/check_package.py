@@ -56,16 +56,14 @@ REST = (
     "generate run/questions.jsonl --model scripted:careful --out run/predictions.jsonl",
     "score run/predictions.jsonl --out run/score.json",
     "report run --out run/report.html",
+    "ask run/scenes/images/synthetic-0-000000.png 'How wide is <region1>?' --region 10,20,40,50",  # of the nano, without torch
 )
 """What must work with the core alone, too; tried where the core is tried, and where everything is there."""
 
 TINY = "tiny_width=32 tiny_layers=1 max_steps=1 batch_size=2"
 SERVE = "app --model scripted:careful --port 0"
 BY_EXTRA = {
-    "train": (
-        (f"train sft --model tiny --data run/pairs/sft.jsonl --out run/sft {TINY}", 0),
-        ("ask run/scenes/images/synthetic-0-000000.png 'How wide is <region1>?' --region 10,20,40,50", 0),  # of the nano
-    ),
+    "train": ((f"train sft --model tiny --data run/pairs/sft.jsonl --out run/sft {TINY}", 0),),
     "qlora": (
         ("train sft --model run/sft --data run/pairs/sft.jsonl --out run/qlora quantization=4bit lora_rank=2 max_steps=1", 0),
     ),

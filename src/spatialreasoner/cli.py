@@ -588,7 +588,7 @@ def _stop(code: int, *_: object) -> NoReturn:
 
 
 _EXTRA_OF = {
-    **dict.fromkeys(("torch", "transformers", "trl", "peft", "datasets", "accelerate", "safetensors"), "train"),
+    **dict.fromkeys(("torch", "transformers", "trl", "peft", "datasets", "accelerate"), "train"),
     **dict.fromkeys(("openai", "aiolimiter", "tenacity", "genai_prices"), "api"),
     "gradio": "app",
 }

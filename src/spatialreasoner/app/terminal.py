@@ -73,8 +73,6 @@ def ask(config: AskConfig, *, heading: str = "", console: Console | None = None)
     """
     from rich.console import Console
 
-    from spatialreasoner.models.named import WritingConfig, named_policy
-
     picture = read_image(config.image)
     shown = read_regions(config.regions, (picture.height, picture.width))
     named = named_regions(config.question)
@@ -85,14 +83,24 @@ def ask(config: AskConfig, *, heading: str = "", console: Console | None = None)
     prompt = prepare(config.question, shown, str(config.image)).prompt
     if config.save_marked is not None:
         _save(picture, shown, Path(config.save_marked))
-    writing = WritingConfig(max_new_tokens=config.max_new_tokens, key_variable=config.key_variable)
-    policy = named_policy(config.model, {}, writing)
+    policy = _policy(config)
     console = Console() if console is None else console
     if heading:
         console.print(_plain(heading, "bold"), soft_wrap=True)
     if caution := caution_about(policy, config.image):
         console.print(caution, style="yellow", soft_wrap=True)
     return asyncio.run(_follow(policy, prompt, console))
+
+
+def _policy(config: AskConfig) -> Policy:
+    """The model; a nano without torch, which takes longer to import than the answer to write."""
+    from spatialreasoner.models.light import LightNano, is_nano
+
+    if is_nano(config.model):
+        return LightNano(config.model, max_new_tokens=config.max_new_tokens)
+    from spatialreasoner.models.named import WritingConfig, named_policy
+
+    return named_policy(config.model, {}, WritingConfig(max_new_tokens=config.max_new_tokens, key_variable=config.key_variable))
 
 
 def caution_about(policy: Policy, image: str) -> str | None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NANO = "nano"
 """The name of the model that ships with the package."""
 
+WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"
+"""Its folder: `spatialreasoner.nano.WEIGHTS`, to be had without importing transformers."""
+
 LONGEST_REASON = 500
 """Characters of what a library says of a model that it cannot load; some list every model that they know."""
 
@@ -30,8 +33,6 @@ def source_of(name: str | Path) -> str:
         ConfigError: If the weights of the nano are not installed.
     """
     if name == NANO:
-        from spatialreasoner.nano import WEIGHTS
-
         if not (WEIGHTS / "model.safetensors").is_file():
             raise ConfigError(
                 "the weights of the nano are not in this installation; make them with "

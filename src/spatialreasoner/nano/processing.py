@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
@@ -13,6 +12,7 @@ from transformers import BatchFeature, ProcessorMixin
 from spatialreasoner.errors import SceneError
 from spatialreasoner.nano.tokenizer import IMAGE, NUM_REGIONS
 from spatialreasoner.scene.carry import attached
+from spatialreasoner.scene.squares import square_mask, square_picture
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -85,7 +85,7 @@ class NanoProcessor(ProcessorMixin):
         if texts:
             encoded |= self.tokenizer([each.replace(IMAGE, IMAGE * self.num_image_tokens) for each in texts], **kwargs)
         if pictures:
-            squares = [_square(picture.convert("RGB")) for picture in pictures]
+            squares = [square_picture(picture.convert("RGB")) for picture in pictures]
             encoded |= self.image_processor(squares, return_tensors="pt")
             encoded["region_masks"] = self._masks(pictures)
         return BatchFeature(encoded)
@@ -97,7 +97,7 @@ class NanoProcessor(ProcessorMixin):
 
     def _masks(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         side = self.image_processor.size["height"]
-        masks = [[_resized(mask, side) for mask in attached(picture)[:NUM_REGIONS]] for picture in pictures]
+        masks = [[square_mask(mask, side) for mask in attached(picture)[:NUM_REGIONS]] for picture in pictures]
         padded = torch.zeros(len(masks), max(1, *map(len, masks)) if masks else 1, side, side, dtype=torch.uint8)
         for index, each in enumerate(masks):
             for number, mask in enumerate(each):
@@ -109,20 +109,3 @@ def _flat(images: Any) -> list[Image.Image]:
     if isinstance(images, Image.Image):
         return [images]
     return [picture for each in images for picture in _flat(each)]
-
-
-def _square(picture: Image.Image) -> Image.Image:
-    """The picture in the middle of a grey square."""
-    side = max(picture.size)
-    square = Image.new("RGB", (side, side), (127, 127, 127))
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-    return square
-
-
-def _resized(mask: np.ndarray, side: int) -> np.ndarray:
-    """The mask on the square, resized; a thin region keeps a pixel at least."""
-    longest = max(mask.shape)
-    square = Image.new("L", (longest, longest))
-    square.paste(Image.fromarray(mask.astype(np.uint8) * 255), ((longest - mask.shape[1]) // 2, (longest - mask.shape[0]) // 2))
-    coverage = np.asarray(square.resize((side, side), Image.Resampling.BOX))
-    return (coverage >= min(128, max(1, int(coverage.max())))).astype(np.uint8)

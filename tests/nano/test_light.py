@@ -1,0 +1,158 @@
+"""The nano in NumPy beside the nano in torch."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+
+from spatialreasoner.errors import ConfigError, RecordError, SceneError
+from spatialreasoner.models import loading
+from spatialreasoner.models.hf import HfPolicy
+from spatialreasoner.models.light import LightNano, is_nano
+from spatialreasoner.nano import WEIGHTS
+from spatialreasoner.scene import synthetic
+from spatialreasoner.scene.carry import attached
+from spatialreasoner.scene.files import scene_index
+from spatialreasoner.scene.masks import encode
+from spatialreasoner.scene.measure import Measured
+from spatialreasoner.scene.questions import ask, prompt
+from spatialreasoner.types import Prompt, Region
+
+shipped = pytest.mark.skipif(not (WEIGHTS / "model.safetensors").is_file(), reason="the nano's weights are not here")
+
+ROOMS = 2**42 + 1
+"""A set that neither pretraining nor the study draws from."""
+
+NANO_CONFIG = '{"model_type": "spatialreasoner_nano", "dtype": "float16"}'
+
+
+@pytest.fixture
+def asked(picture, tmp_path):
+    """What is asked about a picture that is no square, with regions of two sizes."""
+    image = picture(boxes=((0, 0, 30, 30), (50, 40, 51, 41)))
+    image.save(tmp_path / "picture.png")
+    regions = tuple(Region(id=str(n), label="thing", mask=encode(mask)) for n, mask in enumerate(attached(image)))
+    return Prompt(image=str(tmp_path / "picture.png"), regions=regions, request="how far apart are <region1> and <region2>?")
+
+
+@torch.no_grad()
+def test_it_sees_and_reads_what_the_torch_one_does(nano, folder, asked, picture):
+    model, processor = nano
+    policy = LightNano(folder)
+    text = policy._text(asked).replace("<|image|>" * processor.num_image_tokens, "<|image|>")
+    shown = picture(boxes=((0, 0, 30, 30), (50, 40, 51, 41)))
+    inputs = processor(images=[shown], text=[text], add_special_tokens=False)
+    pixels, masks = policy._picture(asked)
+    assert np.allclose(pixels, inputs["pixel_values"][0], atol=1e-6)
+    assert (masks == inputs["region_masks"][0].numpy()).all()
+    looks = policy._look(pixels, masks)
+    tokens, vectors = model.model.tell(*model.model.look(inputs["pixel_values"], inputs["region_masks"]))
+    assert np.allclose(looks.tokens, tokens[0], atol=1e-5)
+    assert np.allclose(looks.regions, vectors[0], atol=1e-5)
+    ids = inputs["input_ids"]
+    assert policy._tokenizer.encode(policy._text(asked), add_special_tokens=False).ids == ids[0].tolist()
+    embeds, _ = model.model.embed(ids, tokens, vectors)
+    expected = model.lm_head(model.model.language_model(inputs_embeds=embeds).last_hidden_state)[0]
+    assert np.allclose(policy._decoder()(embeds[0].numpy()), expected[-1], atol=1e-4)
+    bit_by_bit = policy._decoder()
+    for start, end in ((0, 7), (7, 8), (8, len(ids[0]))):
+        assert np.allclose(bit_by_bit(embeds[0, start:end].numpy()), expected[end - 1], atol=1e-4)
+
+
+def test_an_empty_region_looks_like_nothing(folder, asked):
+    policy = LightNano(folder)
+    pixels, masks = policy._picture(asked)
+    assert not policy._look(pixels, masks * np.uint8([[[1]], [[0]]])).regions[1].any()
+
+
+@shipped
+def test_it_answers_as_the_torch_one(tmp_path):
+    synthetic.write_scenes(synthetic.SyntheticConfig(count=3, seed=ROOMS), tmp_path)
+    scenes = scene_index(tmp_path)
+    shown = [prompt(question, scene) for scene in scenes.values() for question in ask(Measured(scene), Random(0), 4)]
+    light, heavy = LightNano(), HfPolicy("nano", temperature=0, batch_size=1)
+
+    async def texts(policy):
+        return [(await policy.complete(each, n=1, seed=0))[0].text for each in shown]
+
+    assert asyncio.run(texts(light)) == asyncio.run(texts(heavy))
+
+
+@shipped
+def test_it_goes_on_after_a_prefix_and_streams_what_it_completes(asked):
+    policy = LightNano(max_new_tokens=5)
+
+    async def both():
+        pieces = [piece async for piece in policy.stream(asked, seed=0)]
+        return pieces, (await policy.complete(asked, n=2, seed=0))
+
+    pieces, completions = asyncio.run(both())
+    assert len(pieces) > 1
+    assert [completion.text for completion in completions] == ["".join(pieces)] * 2
+    further = Prompt(image=asked.image, regions=asked.regions, request=asked.request, prefix="".join(pieces[:2]))
+    (continued,) = asyncio.run(policy.complete(further, n=1, seed=0))
+    assert continued.text.startswith("".join(pieces[2:]))
+
+
+@shipped
+def test_it_reads_text_alone(asked):
+    (completion,) = asyncio.run(LightNano(max_new_tokens=5).complete(Prompt(image="", regions=(), request="Hm?"), n=1, seed=0))
+    assert completion.text
+
+
+@shipped
+def test_a_placeholder_in_a_question_is_refused(asked):
+    odd = Prompt(image=asked.image, regions=asked.regions, request="What is <|image|>?")
+    with pytest.raises(SceneError, match="placeholder"):
+        asyncio.run(LightNano().complete(odd, n=1, seed=0))
+
+
+def test_which_models_are_nanos(folder, tmp_path):
+    assert loading.WEIGHTS == WEIGHTS
+    assert is_nano("nano")
+    assert is_nano(folder)
+    assert is_nano(f"hf:{folder}")
+    assert not is_nano("hf:somebody/model")
+    assert not is_nano("api:model@http://127.0.0.1")
+    for index, config in enumerate(("[]", "{", '{"model_type": "llama"}', NANO_CONFIG, NANO_CONFIG.replace("16", "8"))):
+        other = tmp_path / str(index)
+        other.mkdir()
+        (other / "config.json").write_text(config, "utf-8")
+        if index:
+            shutil.copy(folder / "model.safetensors", other)
+        assert is_nano(other) == (config == NANO_CONFIG)
+
+
+@pytest.mark.parametrize("spoilt", ["model.safetensors", "tokenizer.json", "processor_config.json", "chat_template.jinja"])
+def test_a_broken_folder_is_told_of(folder, tmp_path, spoilt):
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    (broken / spoilt).write_text("{% if", "utf-8")
+    with pytest.raises((ConfigError, RecordError), match="broken"):
+        LightNano(broken)
+
+
+def test_a_nano_with_weights_missing_is_told_of(folder, tmp_path, asked):
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    config = json.loads((broken / "config.json").read_text("utf-8"))
+    config["text_config"]["num_hidden_layers"] += 1
+    (broken / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(ConfigError, match=r"layers\.6"):
+        LightNano(broken)
+
+
+@shipped
+def test_a_question_in_the_terminal_imports_no_torch(asked):
+    program = (
+        "import sys; from spatialreasoner.app.terminal import AskConfig, ask; "
+        f"ask(AskConfig(image={asked.image!r}, question='How wide is <region1>?', regions=('1,2,30,40',))); "
+        "assert not {'torch', 'transformers'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "conclusion" in done.stdout
