@@ -8,11 +8,15 @@ from PIL import Image
 from rich.console import Console
 
 from spatialreasoner.app import terminal
+from spatialreasoner.app.asking import Asked
 from spatialreasoner.app.terminal import AskConfig, ask, caution_about, read_regions
 from spatialreasoner.errors import ConfigError, InputError, MissingFileError, SceneError, WorkError
 from spatialreasoner.types import Prompt
 
 ANSWER = "<description>A \x1b[31mbox.</description>\n<reasoning>Look here.</reasoning>\n### In Conclusion\n[bold]Yes."
+
+
+ASKED = Asked(prompt=Prompt(image="", regions=(), request="?"), category=None, numbers=(2, 11))
 
 
 class Slow:
@@ -40,15 +44,27 @@ def picture(tmp_path):
 def test_segments_are_shown_as_they_are_written():
     file = StringIO()
     console = Console(file=file, width=60)
-    text = asyncio.run(terminal._follow(Slow(ANSWER), Prompt(image="", regions=(), request="?"), console))
+    text = asyncio.run(terminal._follow(Slow(ANSWER), ASKED, console))
     assert text == ANSWER
     lines = [line for line in file.getvalue().splitlines() if line]
     assert lines == ["description", "A \ufffd[31mbox.", "reasoning", "Look here.", "conclusion", "[bold]Yes."]
 
 
+def test_regions_are_called_as_they_were_drawn():
+    """The model knows the second and the eleventh region alone, as its first and second."""
+    file = StringIO()
+    written = (
+        "<description><region1> and <region2>.</description>\n<reasoning><region3></reasoning>\n### In Conclusion\n<region2>."
+    )
+    text = asyncio.run(terminal._follow(Slow(written), ASKED, Console(file=file, width=60)))
+    assert text == written.replace("<region2>", "<region11>").replace("<region1>", "<region2>")
+    shown = [line for line in file.getvalue().splitlines() if line]
+    assert shown == ["description", "<region2> and <region11>.", "reasoning", "<region3>", "conclusion", "<region11>."]
+
+
 def test_an_answer_without_a_word_is_a_failure():
     with pytest.raises(WorkError, match="wrote nothing"):
-        asyncio.run(terminal._follow(Slow(" "), Prompt(image="", regions=(), request="?"), Console(file=StringIO())))
+        asyncio.run(terminal._follow(Slow(" "), ASKED, Console(file=StringIO())))
 
 
 @pytest.mark.parametrize(

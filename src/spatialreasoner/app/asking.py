@@ -44,6 +44,11 @@ class Asked:
     category: Category | None
     numbers: tuple[int, ...]
 
+    def as_drawn(self, text: str) -> str:
+        """What the model wrote, its regions called by the numbers that they were drawn under."""
+        own = {f"<region{place}>": f"<region{number}>" for place, number in enumerate(self.numbers, start=1)}
+        return _NAMED.sub(lambda match: own.get(match[0], match[0]), text)
+
 
 def kind_text(kind: str) -> str:
     """The plain question of a kind.

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spatialreasoner.app.asking import Asked, named_regions
 from spatialreasoner.app.asking import ask as prepare
-from spatialreasoner.app.asking import named_regions
 from spatialreasoner.app.regions import from_numbers, from_picture, is_numbers
 from spatialreasoner.app.segments import pieces, settled
 from spatialreasoner.errors import ConfigError, SceneError, WorkError
 from spatialreasoner.scene.files import read_image
-from spatialreasoner.types import Prompt, Region
+from spatialreasoner.types import Region
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -80,7 +80,7 @@ def ask(config: AskConfig, *, heading: str = "", console: Console | None = None)
         raise ConfigError(
             f"expected a question that names each region, <region1> to <region{len(shown)}>; it names {_names(named)}"
         )
-    prompt = prepare(config.question, shown, str(config.image)).prompt
+    asked = prepare(config.question, shown, str(config.image))
     if config.save_marked is not None:
         _save(picture, shown, Path(config.save_marked))
     policy = _policy(config)
@@ -89,7 +89,7 @@ def ask(config: AskConfig, *, heading: str = "", console: Console | None = None)
         console.print(_plain(heading, "bold"), soft_wrap=True)
     if caution := caution_about(policy, config.image):
         console.print(caution, style="yellow", soft_wrap=True)
-    return asyncio.run(_follow(policy, prompt, console))
+    return asyncio.run(_follow(policy, asked, console))
 
 
 def _policy(config: AskConfig) -> Policy:
@@ -129,15 +129,16 @@ def read_regions(texts: Sequence[str], size: tuple[int, int]) -> list[Region]:
     return found
 
 
-async def _follow(policy: Policy, prompt: Prompt, console: Console) -> str:
+async def _follow(policy: Policy, asked: Asked, console: Console) -> str:
     """Print an answer while it is written."""
     from spatialreasoner.models.streaming import stream
 
     text, shown = "", 0
-    async with aclosing(stream(policy, prompt)) as written:
+    async with aclosing(stream(policy, asked.prompt)) as written:
         async for piece in written:
             text += piece
-            shown = _show(console, settled(text), shown)
+            shown = _show(console, asked.as_drawn(settled(text)), shown)
+    text = asked.as_drawn(text)
     _show(console, text, shown)
     console.print()
     if not text.strip():
