@@ -73,9 +73,9 @@ def test_an_empty_region_looks_like_nothing(folder, asked):
 
 @shipped
 def test_it_answers_as_the_torch_one(tmp_path):
-    synthetic.write_scenes(synthetic.SyntheticConfig(count=3, seed=ROOMS), tmp_path)
+    synthetic.write_scenes(synthetic.SyntheticConfig(count=2, seed=ROOMS), tmp_path)
     scenes = scene_index(tmp_path)
-    shown = [prompt(question, scene) for scene in scenes.values() for question in ask(Measured(scene), Random(0), 4)]
+    shown = [prompt(question, scene) for scene in scenes.values() for question in ask(Measured(scene), Random(0), 3)]
     light, heavy = LightNano(), HfPolicy("nano", temperature=0, batch_size=1)
 
     async def texts(policy):
