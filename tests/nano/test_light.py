@@ -17,8 +17,8 @@ from spatialreasoner.models.hf import HfPolicy
 from spatialreasoner.models.light import LightNano, is_nano
 from spatialreasoner.nano import WEIGHTS
 from spatialreasoner.scene import synthetic
-from spatialreasoner.scene.carry import attached
-from spatialreasoner.scene.files import scene_index
+from spatialreasoner.scene.carry import attach, attached
+from spatialreasoner.scene.files import read_image, scene_index
 from spatialreasoner.scene.masks import encode
 from spatialreasoner.scene.measure import Measured
 from spatialreasoner.scene.questions import ask, prompt
@@ -42,12 +42,11 @@ def asked(picture, tmp_path):
 
 
 @torch.no_grad()
-def test_it_sees_and_reads_what_the_torch_one_does(nano, folder, asked, picture):
+def test_it_sees_and_reads_what_the_torch_one_does(nano, folder, asked):
     model, processor = nano
     policy = LightNano(folder)
     text = policy._text(asked).replace("<|image|>" * processor.num_image_tokens, "<|image|>")
-    shown = picture(boxes=((0, 0, 30, 30), (50, 40, 51, 41)))
-    inputs = processor(images=[shown], text=[text], add_special_tokens=False)
+    inputs = processor(images=[attach(read_image(asked.image), asked.regions)], text=[text], add_special_tokens=False)
     pixels, masks = policy._picture(asked)
     assert np.allclose(pixels, inputs["pixel_values"][0], atol=1e-6)
     assert (masks == inputs["region_masks"][0].numpy()).all()
@@ -95,6 +94,7 @@ def test_it_goes_on_after_a_prefix_and_streams_what_it_completes(asked):
     pieces, completions = asyncio.run(both())
     assert len(pieces) > 1
     assert [completion.text for completion in completions] == ["".join(pieces)] * 2
+    assert [(completion.finish, completion.completion_tokens) for completion in completions] == [("length", 5)] * 2
     further = Prompt(image=asked.image, regions=asked.regions, request=asked.request, prefix="".join(pieces[:2]))
     (continued,) = asyncio.run(policy.complete(further, n=1, seed=0))
     assert continued.text.startswith("".join(pieces[2:]))
@@ -137,7 +137,7 @@ def test_a_broken_folder_is_told_of(folder, tmp_path, spoilt):
         LightNano(broken)
 
 
-def test_a_nano_with_weights_missing_is_told_of(folder, tmp_path, asked):
+def test_a_nano_with_weights_missing_is_told_of(folder, tmp_path):
     broken = shutil.copytree(folder, tmp_path / "broken")
     config = json.loads((broken / "config.json").read_text("utf-8"))
     config["text_config"]["num_hidden_layers"] += 1

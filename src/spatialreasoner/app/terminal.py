@@ -15,6 +15,7 @@ from spatialreasoner.app.asking import ask as prepare
 from spatialreasoner.app.regions import from_numbers, from_picture, is_numbers
 from spatialreasoner.app.segments import pieces, settled
 from spatialreasoner.errors import ConfigError, SceneError, WorkError
+from spatialreasoner.models.loading import NANO_TYPE
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.types import Region
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 STYLES = {"description": "blue", "reasoning": "yellow", "conclusion": "bold green"}
 """How segments are coloured, as on the page."""
-
-_OF_ROOMS = "spatialreasoner_nano"
-"""The type of models that were trained on synthetic rooms alone."""
 
 _ROOM = re.compile(r"synthetic-\d{1,20}-\d{6}")
 """How pictures of `spatialreasoner scenes synthetic` are called."""
@@ -105,7 +103,7 @@ def _policy(config: AskConfig) -> Policy:
 
 def caution_about(policy: Policy, image: str) -> str | None:
     """What to tell of a model that may be out of its depth with a picture: any but a synthetic room, for the nano."""
-    if getattr(policy, "model_type", None) != _OF_ROOMS or _ROOM.fullmatch(Path(image).stem):
+    if getattr(policy, "model_type", None) != NANO_TYPE or _ROOM.fullmatch(Path(image).stem):
         return None
     return (
         f"{policy.name} was trained on synthetic rooms alone, and this picture is none that it knows of: expect the form of an "

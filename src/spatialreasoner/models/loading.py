@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,9 @@ NANO = "nano"
 
 WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"
 """Its folder: `spatialreasoner.nano.WEIGHTS`, to be had without importing transformers."""
+
+NANO_TYPE = "spatialreasoner_nano"
+"""Its family, as transformers calls it."""
 
 LONGEST_REASON = 500
 """Characters of what a library says of a model that it cannot load; some list every model that they know."""
@@ -90,26 +95,42 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
         _refuse_strays(Path(source))
     _know_classes(source)
     dtype = precision if precision == "auto" else getattr(torch, precision)
-    try:
+    with telling_of(source):
         processor = load_processor(source)
         model = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
         )
+        return model, processor
+
+
+@contextmanager
+def telling_of(source: str | Path) -> Generator[None]:
+    """Tell of a model that cannot be loaded, whatever the reason.
+
+    Raises:
+        ConfigError: Instead of any error that is not of this package.
+    """
+    try:
+        yield
     except SpatialReasonerError:
         raise
     except Exception as error:  # of broken files transformers, tokenizers and safetensors raise errors of any class
         said = " ".join(str(error).split())[:LONGEST_REASON]
         raise ConfigError(f"cannot load a vision-language model from {str(source)!r}: {said}") from error
-    return model, processor
+
+
+def config_of(source: str | Path) -> Mapping[str, Any]:
+    """The configuration of a model's folder; empty for a repository, or what transformers will complain about."""
+    try:
+        found = json.loads((Path(source) / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _know_classes(source: str | Path) -> None:
     """Register this package's classes; for the nano, which people wait for, its own alone."""
-    from spatialreasoner.nano import NanoConfig
+    import spatialreasoner.nano  # pyright: ignore[reportUnusedImport]  # noqa: F401
 
-    try:
-        kind = json.loads((Path(source) / "config.json").read_text("utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        kind = None  # a repository; or what transformers will complain about
-    if kind != NanoConfig.model_type:
+    if config_of(source).get("model_type") != NANO_TYPE:
         from spatialreasoner.models import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401

@@ -26,11 +26,11 @@ class Part:
     """
 
     weights: Mapping[str, Array]
-    name: str = ""
+    name: str
 
     def __getitem__(self, name: str | int) -> Part:
         """The part of that name in this one."""
-        return Part(self.weights, f"{self.name}.{name}".lstrip("."))
+        return Part(self.weights, f"{self.name}.{name}")
 
     def __call__(self, name: str) -> Array:
         """A weight of this part itself.

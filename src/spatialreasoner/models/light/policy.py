@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from spatialreasoner import records
-from spatialreasoner.errors import ConfigError, SceneError, SpatialReasonerError
+from spatialreasoner.errors import SceneError
 from spatialreasoner.models.light.decoder import Decoder
 from spatialreasoner.models.light.layers import Array, Part
 from spatialreasoner.models.light.vision import Looks, look
-from spatialreasoner.models.loading import NANO, source_of
+from spatialreasoner.models.loading import NANO, NANO_TYPE, config_of, source_of, telling_of
 from spatialreasoner.scene.carry import attach, attached
 from spatialreasoner.scene.files import read_image
 from spatialreasoner.scene.squares import square_mask, square_picture
@@ -25,19 +24,14 @@ from spatialreasoner.types import Completion, Prompt
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-MODEL_TYPE = "spatialreasoner_nano"
-
 
 def is_nano(source: str | Path) -> bool:
     """Whether a model by name is the nano, or a folder with a nano that was trained further, in a precision NumPy has."""
     if source == NANO:
         return True
     folder = Path(source_of(source))
-    try:
-        found = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    ours = isinstance(found, dict) and found.get("model_type") == MODEL_TYPE and found.get("dtype") in {"float16", "float32"}
+    config = config_of(folder)
+    ours = config.get("model_type") == NANO_TYPE and config.get("dtype") in ("float16", "float32")
     return ours and (folder / "model.safetensors").is_file()
 
 
@@ -53,18 +47,14 @@ class LightNano:
     """
 
     region_tokens = True
-    model_type = MODEL_TYPE
+    model_type = NANO_TYPE
 
     def __init__(self, source: str | Path = NANO, *, max_new_tokens: int = 768) -> None:
         folder = Path(source_of(source))
         self.name = NANO if source == NANO else f"hf:{folder}"
         self.max_new_tokens = max_new_tokens
-        try:
+        with telling_of(folder):
             self._load(folder)
-        except SpatialReasonerError:
-            raise
-        except Exception as error:  # of broken files safetensors and tokenizers raise errors of any class
-            raise ConfigError(f"cannot load a nano from {str(folder)!r}: {' '.join(str(error).split())[:500]}") from error
 
     def _load(self, folder: Path) -> None:
         from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -91,8 +81,10 @@ class LightNano:
         Raises:
             SceneError: If the picture or a region is unusable.
         """
-        text = "".join([piece async for piece in self.stream(prompt, seed=seed)])
-        return [Completion(text=text)] * n
+        tokens = [*self._tokens(prompt)]
+        cut = len(tokens) == self.max_new_tokens
+        text = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        return [Completion(text=text, completion_tokens=len(tokens) + (not cut), finish="length" if cut else "stop")] * n
 
     async def stream(self, prompt: Prompt, *, seed: int) -> AsyncGenerator[str]:
         """Write the continuation of `prompt.prefix` piece by piece; no chance is in it, whatever the seed.
