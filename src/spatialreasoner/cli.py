@@ -452,9 +452,9 @@ def study(
     out: Out,
     quick: Annotated[bool, typer.Option("--quick", help="Few rooms, the main arms, one seed: a quarter of an hour.")] = False,
     arms: Annotated[
-        str, typer.Option(help="Arms or groups (main, control, tuning), with commas between; none are main and control.")
+        str, typer.Option(help="Arms or groups (main, control, exact, tuning), with commas between; none are main and control.")
     ] = "",
-    seeds: Annotated[int, typer.Option(help="Trainings of each main arm; of the others at most 3.", min=1, max=100)] = 5,
+    seeds: Annotated[int, typer.Option(help="Trainings of each arm; of controls at most 3.", min=1, max=100)] = 5,
     config: Annotated[Optional[Path], typer.Option(help="A YAML file of sizes and settings.", show_default=False)] = None,  # noqa: UP045
     workers: Annotated[int, typer.Option(help="Jobs at a time; 0 is one a core.", min=0)] = 0,
     docs: Annotated[

@@ -23,7 +23,7 @@ def test_main_arms_are_trained_five_times_and_controls_three() -> None:
     names = [job.what for job in plan(CONFIG, choose(()), 5) if job.task == "arm"]
     assert names.count("fdpo") == names.count("dpo") == names.count("sft") == 5
     assert names.count("fdpo-inverse") == names.count("sft-blind") == 3
-    assert set(names) == {name for name, arm in ARMS.items() if arm.group != "tuning"}
+    assert set(names) == {name for name, arm in ARMS.items() if arm.group in {"main", "control"}}
 
 
 def test_few_arms_need_few_jobs() -> None:
@@ -31,6 +31,17 @@ def test_few_arms_need_few_jobs() -> None:
     assert names == [
         "data/sft", "data/preference", "data/test", "base", "seed-0/sft", "seed-0/own", "seed-0/pairs/mixture", "seed-0/fdpo",
     ]  # fmt: skip
+
+
+def test_exact_answers_are_paired_with_own_samples_of_the_same_rooms_and_share_one_reference() -> None:
+    jobs = {job.name: job.needs for job in plan(CONFIG, choose(["exact"]), 1)}
+    assert list(jobs) == [
+        "data/sft", "data/exact", "data/test", "base", "seed-0/sft", "seed-0/own-exact", "seed-0/pairs/exact",
+        "seed-0/fdpo-exact", "seed-0/dpo-exact", "seed-0/sft-exact",
+    ]  # fmt: skip
+    assert jobs["seed-0/own-exact"] == ("seed-0/sft", "data/exact")
+    assert jobs["seed-0/fdpo-exact"] == jobs["seed-0/sft-exact"] == ("seed-0/pairs/exact",)
+    assert jobs["seed-0/dpo-exact"] == ("seed-0/pairs/exact", "seed-0/fdpo-exact")
 
 
 def test_arms_that_only_follow_sft_wait_for_the_pairs_alone() -> None:
@@ -50,7 +61,7 @@ def test_no_two_parts_share_rooms() -> None:
     assert len(set(seeds)) == len(seeds)
 
 
-_PARTS = (("test", "sft"), ("test", "preference"), ("test", "test"), ("validation", "test"))
+_PARTS = (("test", "sft"), ("test", "preference"), ("test", "exact"), ("test", "test"), ("validation", "test"))
 
 
 def test_jobs_that_are_done_or_wait_are_not_begun(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from spatialreasoner.study.jobs import plan
 from spatialreasoner.study.run import begin, run, write
 from spatialreasoner.study.work import do
 
-ARMS = choose(["fdpo-inverse", "sft-blind", "sft-chosen"])
+ARMS = choose(["fdpo-inverse", "sft-blind", "sft-chosen", "sft-exact"])
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
     model.save_pretrained(base)
     processor.save_pretrained(base)
     return StudyConfig(
-        base=str(base), sft_scenes=1, preference_scenes=2, test_scenes=1, per_scene=2, test_per_scene=2, own_samples=2,
-        max_new_tokens=4, drift_answers=2,
+        base=str(base), sft_scenes=1, preference_scenes=2, exact_scenes=2, test_scenes=1, per_scene=2, test_per_scene=2,
+        own_samples=2, max_new_tokens=4, drift_answers=2,
     )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def made(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_arm_has_a_result(made: Path) -> None:
     found = json.loads((made / "study.json").read_text())["config"]["result"]
-    assert list(found["arms"]) == ["base", "sft", "sft-chosen", "sft-blind", "fdpo-inverse"]
+    assert list(found["arms"]) == ["base", "sft", "sft-chosen", "sft-blind", "fdpo-inverse", "sft-exact"]
     assert found["arms"]["fdpo-inverse"]["drift"].keys() == {"description", "reasoning", "markup", "total", "error"}
     assert found["arms"]["fdpo-inverse"]["gaps"]["pairs"] > 0
 
@@ -83,6 +83,19 @@ def test_all_arms_of_a_seed_read_one_reference(made: Path) -> None:
     rows = (made / "seed-0" / "fdpo-inverse" / "reference.jsonl").read_text().splitlines()
     pairs = list(read_jsonl(made / "seed-0" / "pairs" / "mixture" / "pairs.jsonl", dict))
     assert len(rows) == 1 + len(pairs)
+
+
+def test_exact_answers_are_preferred_to_own_ones_that_earn_less(made: Path) -> None:
+    pairs = list(read_jsonl(made / "seed-0" / "pairs" / "exact" / "pairs.jsonl", dict))
+    taught = {
+        row["question_id"]: row["text"] for row in read_jsonl(made / "data" / "exact" / "search" / "trajectories.jsonl", dict)
+    }
+    own = {row["question_id"]: row["pred"] for row in read_jsonl(made / "seed-0" / "own-exact.jsonl", dict)}
+    assert pairs
+    for pair in pairs:
+        assert pair["chosen"][0]["content"] == taught[pair["question_id"]]
+        assert pair["rejected"][0]["content"] == own[pair["question_id"]]
+        assert pair["reward_chosen"] > pair["reward_rejected"]
 
 
 def test_checkpoints_are_gone_and_models_stay(made: Path) -> None:

@@ -22,7 +22,7 @@ from jaxtyping import Float, UInt8
 from spatialreasoner.models.scripted.facts import Facts, gather
 from spatialreasoner.models.scripted.perception import perceive
 from spatialreasoner.models.scripted.policy import write_answer
-from spatialreasoner.models.scripted.profiles import Profile
+from spatialreasoner.models.scripted.profiles import PROFILES
 from spatialreasoner.models.scripted.requests import Request
 from spatialreasoner.models.scripted.writer import Writer
 from spatialreasoner.progress import stage
@@ -36,8 +36,7 @@ from spatialreasoner.types import CATEGORIES, RELATIONS, Category, Relation
 SEED = 2**40
 """The set of rooms that pretraining sees; whoever tests the nano takes another."""
 
-TRUTHFUL = Profile(noise=0.0, depth_noise=0.0, omit=0.1, hedge=0.08, miscolour=0.0)
-"""A teacher without errors."""
+TRUTHFUL = PROFILES["exact"]
 
 MAX_REGIONS = 9
 GRID = 32

@@ -11,8 +11,10 @@ from spatialreasoner.models.named import WritingConfig, named_policy
 from spatialreasoner.protocols import Policy
 from spatialreasoner.scene.files import scene_index
 from spatialreasoner.search.endpoint import Limits
-from spatialreasoner.study.data import ROOM_FOR_CALLS
 from spatialreasoner.types import Completion, Prompt, Question
+
+ROOM_FOR_CALLS = 64
+"""Calls in flight to a model in this process: two batches."""
 
 LIMITS = Limits(concurrency=ROOM_FOR_CALLS)
 

@@ -11,9 +11,10 @@ from spatialreasoner.study import gaps
 from spatialreasoner.study.gaps import Rule
 from spatialreasoner.training.config import Kind
 
-PairSet = Literal["mixture", "own", "teachers", "visual", "spatial", "logical", "factor"]
+PairSet = Literal["mixture", "own", "teachers", "visual", "spatial", "logical", "factor", "exact"]
 """Which pairs: of the paper's mixture of candidates, of own samples alone, of search and teachers alone, of the mixture
-ranked by one reward alone, or of own samples whose lengths are scored by factor instead of by relative error."""
+ranked by one reward alone, of own samples whose lengths are scored by factor instead of by relative error, or, on other rooms,
+of a teacher without errors against own samples."""
 
 Taught = Literal["reasoned", "short", "blind"]
 """What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the picture."""
@@ -21,7 +22,7 @@ Taught = Literal["reasoned", "short", "blind"]
 Answers = Literal[Taught, "chosen"]
 """What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs."""
 
-Group = Literal["main", "control", "tuning"]
+Group = Literal["main", "control", "exact", "tuning"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,8 @@ class Arm:
         rule: What becomes of the pairs' gaps.
         hard: Whether hard pairs are among them.
         settings: Settings of its own, `key=value`.
-        group: "main" has all the seeds, "control" three at most, and "tuning" is for choosing settings on validation rooms.
+        group: "main" has all the seeds, "control" three at most; "exact", the pairs of a teacher without errors, is a
+            study of its own with all the seeds, and "tuning" is for choosing settings on validation rooms.
     """
 
     name: str
@@ -55,6 +57,13 @@ class Arm:
         """Whether it learns from pairs, after the arm `sft` of the same seed, which is the reference of preference training."""
         return self.kind != "sft" or self.answers == "chosen"
 
+    @property
+    def part(self) -> Literal["sft", "preference", "exact"]:
+        """The rooms that it learns from."""
+        if not self.follows:
+            return "sft"
+        return "exact" if self.pairs == "exact" else "preference"
+
 
 def _control(name: str, title: str, rule: Rule) -> Arm:
     return Arm(name=name, title=title, kind="fdpo", rule=rule)
@@ -66,6 +75,11 @@ def _setting(kind: Kind, name: str, value: float, title: str) -> Arm:
 
 def _tuning(name: str, title: str, *settings: str) -> Arm:
     return Arm(name=f"tune-{name}", title=f"fDPO, {title}", kind="fdpo", settings=settings, group="tuning")
+
+
+def _exact(kind: Kind, title: str, *settings: str) -> Arm:
+    settings = ("learning_rate=1e-4", *settings)
+    return Arm(name=f"{kind}-exact", title=title, kind=kind, answers="chosen", pairs="exact", settings=settings, group="exact")
 
 
 RATES, NLLS = ("1e-6", "3e-6", "1e-5", "3e-5", "1e-4"), ("0", "0.1", "1")
@@ -110,6 +124,9 @@ ARMS: dict[str, Arm] = {
         ),
         Arm(name="fdpo-teachers", title="fDPO on search and teachers alone", kind="fdpo", pairs="teachers"),
         Arm(name="fdpo-ranked", title="fDPO without hard pairs", kind="fdpo", hard=False),
+        _exact("fdpo", "fDPO on exact answers against own samples, with the likelihood", "nll_weight=10"),
+        _exact("dpo", "DPO on the same pairs, with the likelihood", "nll_weight=10"),
+        _exact("sft", "SFT, then SFT on the same exact answers"),
         *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in RATES),
         *(_tuning(f"nll-{weight}", f"weight of the likelihood {weight}", f"nll_weight={weight}") for weight in NLLS),
         _tuning("beta-0.03", "beta 0.03", "beta=0.03"),
@@ -124,7 +141,7 @@ MAIN = ("sft", "dpo", "fdpo")
 """The paper's own arms."""
 QUICK = (*MAIN, "fdpo-inverse", "dpo-beta-0.3")
 CONTROL_SEEDS = 3
-"""Seeds of the arms that are not main ones."""
+"""Seeds of the controls."""
 
 
 def choose(names: Sequence[str]) -> list[Arm]:
@@ -135,10 +152,10 @@ def choose(names: Sequence[str]) -> list[Arm]:
     """
     wanted = set(names) or {"main", "control"}
     if unknown := sorted(wanted - ARMS.keys() - set(get_args(Group))):
-        raise ConfigError(f"expected arms among main, control, tuning, {', '.join(ARMS)}; got {unknown[0]!r}")
+        raise ConfigError(f"expected arms among {', '.join((*get_args(Group), *ARMS))}; got {unknown[0]!r}")
     return [arm for arm in ARMS.values() if {arm.name, arm.group} & wanted or arm.name == "sft"]
 
 
 def seeds_of(arm: Arm, seeds: int) -> range:
     """The seeds that an arm is trained with."""
-    return range(seeds if arm.group == "main" else min(seeds, CONTROL_SEEDS))
+    return range(min(seeds, CONTROL_SEEDS) if arm.group == "control" else seeds)

@@ -31,6 +31,11 @@ COMPARISONS: Mapping[tuple[str, str], str] = {
     ("fdpo-own", "fdpo"): "The mixture of candidates helps: against own samples alone",
     ("fdpo-teachers", "fdpo"): "Own samples help: the mixture against search and teachers alone",
     ("fdpo-ranked", "fdpo"): "Hard pairs help",
+    ("sft", "fdpo-exact"): "fDPO on exact answers against own samples improves on SFT",
+    ("sft", "dpo-exact"): "DPO on exact answers against own samples improves on SFT",
+    ("dpo-exact", "fdpo-exact"): "On these pairs, fDPO improves on DPO",
+    ("sft", "sft-exact"): "More SFT, on the same exact answers, improves on SFT",
+    ("sft-exact", "fdpo-exact"): "These pairs teach more than their exact answers: fDPO against SFT on these",
 }
 """What is compared, the second arm with the first, and what it would mean if the second were better."""
 

@@ -10,6 +10,9 @@ from spatialreasoner.errors import ConfigError
 TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
 """Who searches together: as many as the paper shows (its figure 5)."""
 
+EXACT = "scripted:exact"
+"""The teacher without errors, whose answers are preferred to own samples in the arms of the group "exact"."""
+
 SAMPLED = ("scripted:careful", "scripted:habitual")
 """Whose plain samples are candidates beside the search's paths, in the places of the paper's two large models."""
 
@@ -24,6 +27,7 @@ class StudyConfig:
         base: The model that everything starts from.
         sft_scenes: Rooms that SFT learns from.
         preference_scenes: Other rooms, of the preference pairs.
+        exact_scenes: Further rooms, on which a teacher without errors answers, where an arm learns from it.
         test_scenes: Further rooms, which no training sees.
         per_scene: Questions a room to learn from.
         test_per_scene: Questions a room to test on.
@@ -41,6 +45,7 @@ class StudyConfig:
     base: str = "nano"
     sft_scenes: int = 500
     preference_scenes: int = 240
+    exact_scenes: int = 1000
     test_scenes: int = 160
     per_scene: int = 5
     test_per_scene: int = 6
@@ -60,8 +65,8 @@ class StudyConfig:
         Raises:
             ConfigError: If a size is out of range.
         """
-        sizes = ("sft_scenes", "preference_scenes", "test_scenes", "per_scene", "test_per_scene", "per_source")
-        for name in (*sizes, "max_new_tokens", "drift_answers"):
+        scenes = ("sft_scenes", "preference_scenes", "exact_scenes", "test_scenes")
+        for name in (*scenes, "per_scene", "test_per_scene", "per_source", "max_new_tokens", "drift_answers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
         if not 0 <= self.hard <= 1 or self.seed < 0:
@@ -76,12 +81,12 @@ QUICK = ("sft_scenes=100", "preference_scenes=100", "test_scenes=60", "drift_ans
 ROOMS = 2**41
 """Where the seeds of the study's rooms begin: far from those that the nano was pretrained on."""
 
-_ORDER = ("sft", "preference", "validation", "test")
+_ORDER = ("sft", "preference", "validation", "test", "exact")
 
 
 def rooms(config: StudyConfig, part: str) -> tuple[int, int, int]:
     """The seed of a part's rooms, how many there are, and the questions of each; parts share no room."""
     name = config.split if part == "test" else part
-    counts = {"sft": config.sft_scenes, "preference": config.preference_scenes, "test": config.test_scenes}
+    scenes: int = getattr(config, f"{part}_scenes")
     per_scene = config.test_per_scene if part == "test" else config.per_scene
-    return ROOMS + len(_ORDER) * config.seed + _ORDER.index(name), counts[part], per_scene
+    return ROOMS + len(_ORDER) * config.seed + _ORDER.index(name), scenes, per_scene

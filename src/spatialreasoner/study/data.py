@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from spatialreasoner import records, stages
+from spatialreasoner.evaluation.predictions import read_predictions
 from spatialreasoner.models.named import WritingConfig
 from spatialreasoner.pairs import PairsConfig, write_pairs
 from spatialreasoner.rewards.stage import ResponseRow, Scorer
@@ -20,15 +21,16 @@ from spatialreasoner.scene import synthetic
 from spatialreasoner.scene.questions import QuestionsConfig, write_questions
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
+from spatialreasoner.study.answering import ROOM_FOR_CALLS, answer
 from spatialreasoner.study.arms import Arm, PairSet, Taught
-from spatialreasoner.study.config import SAMPLED, TEACHERS, StudyConfig, rooms
+from spatialreasoner.study.config import EXACT, SAMPLED, TEACHERS, StudyConfig, rooms
 from spatialreasoner.study.gaps import Gap
 from spatialreasoner.study.rescoring import ASPECTS, by_factor, keep
 from spatialreasoner.types import Question, RewardBreakdown, Trajectory
 
 GREY = (127, 127, 127)
-ROOM_FOR_CALLS = 64
-"""Calls in flight to a model in this process: two batches."""
+OWN = "own-exact.jsonl"
+"""A seed's own answers to the questions that the exact teacher answers."""
 
 
 def make_part(config: StudyConfig, part: str, out: Path) -> None:
@@ -40,21 +42,29 @@ def make_part(config: StudyConfig, part: str, out: Path) -> None:
     write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=per_scene, seed=seed), questions)
     if part == "test":
         return
-    search = SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(TEACHERS))
-    run = RunConfig(search=search, samples_per_policy=config.per_source, candidates=0)
-    stages.search(questions, TEACHERS, folder / "search", run, scenes=folder / "scenes", writing=WritingConfig())
+    if part == "exact":
+        teachers, search, samples = (EXACT,), SearchConfig(seed=config.seed, max_model_rounds=1), 1
+    else:
+        teachers, samples = TEACHERS, config.per_source
+        search = SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(TEACHERS))
+    run = RunConfig(search=search, samples_per_policy=samples, candidates=0)
+    stages.search(questions, teachers, folder / "search", run, scenes=folder / "scenes", writing=WritingConfig())
     if part == "sft":
         stages.pairs([folder / "search"], folder / "pairs", PairsConfig(regions="tokens", hard=0.0), scenes=folder / "scenes")
 
 
-def sample_own(config: StudyConfig, out: Path, run: int) -> None:
-    """Let a seed's SFT model answer the preference questions, sampling."""
-    folder = out / "data" / "preference"
-    search = SearchConfig(seed=run, max_model_rounds=1)
+def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
+    """Let a seed's SFT model answer the questions of a part, sampling: several times, or once beside the exact teacher."""
+    folder, model = out / "data" / part, str(out / f"seed-{run}" / "sft")
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
+    if part == "exact":
+        questions = list(records.read_jsonl(folder / "questions.jsonl", Question))
+        answer(model, questions, folder / "scenes", out / f"seed-{run}" / OWN, writing)
+        return
+    search = SearchConfig(seed=run, max_model_rounds=1)
     stages.search(
         folder / "questions.jsonl",
-        [str(out / f"seed-{run}" / "sft")],
+        [model],
         out / f"seed-{run}" / "own",
         RunConfig(search=search, samples_per_policy=config.own_samples, candidates=0),
         scenes=folder / "scenes",
@@ -65,7 +75,7 @@ def sample_own(config: StudyConfig, out: Path, run: int) -> None:
 
 def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
     """Pair the candidates of a seed: those of the set's sources, as the set's reward ranks them."""
-    folder = out / "data" / "preference"
+    folder = out / "data" / ("exact" if name == "exact" else "preference")
     asked = stages.read(folder / "questions.jsonl", folder / "scenes")
     questions = {question.id: question for question in asked.questions}
     scorer, aspect = Scorer(asked.questions, asked.scenes), ASPECTS.get(name)
@@ -76,12 +86,16 @@ def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
             return by_factor(graded)
         return graded.reward if aspect is None else keep(aspect, graded.reward)
 
-    found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
+    if name == "exact":
+        found = _against_own(folder / "search", out / f"seed-{run}" / OWN, questions, score)
+    else:
+        found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
     if name == "factor":  # what was stored has no statements to score anew
         found = (replace(each, reward=score(questions[each.question_id], each.text)) for each in found)
     elif aspect is not None:
         found = (replace(each, reward=keep(aspect, each.reward)) for each in found)
-    pairing = PairsConfig(candidates=4 * config.per_source, hard=config.hard, seed=config.seed, regions="tokens")
+    hard = 0.0 if name == "exact" else config.hard
+    pairing = PairsConfig(candidates=4 * config.per_source, hard=hard, seed=config.seed, regions="tokens")
     write_pairs(questions, asked.scenes, found, score, pairing, out / f"seed-{run}" / "pairs" / name)
 
 
@@ -98,6 +112,20 @@ def candidates(searched: Path, own: Path, name: PairSet, config: StudyConfig) ->
         else:
             count = config.per_source
             yield from chain(_from_teachers(taught, count), () if name == "teachers" else sampled[:count])
+
+
+def _against_own(
+    searched: Path, own: Path, questions: Mapping[str, Question], score: Callable[[Question, str], RewardBreakdown]
+) -> Iterator[Trajectory]:
+    """Each answer of the exact teacher and a model's own to the same question, where that one earns less."""
+    sampled = {each.question_id: each.pred for each in read_predictions(own)}
+    for taught in _trajectories(searched):
+        if taught.origin == "sample":
+            text = sampled[taught.question_id]
+            reward = score(questions[taught.question_id], text)
+            if (reward.total or 0.0) < (taught.reward.total or 0.0):
+                yield taught
+                yield replace(taught, index=taught.index + 1, text=text, policies=("sft",), reward=reward, success=None)
 
 
 def _from_teachers(trajectories: Sequence[Trajectory], count: int) -> Iterator[Trajectory]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spatialreasoner.study.arms import Arm, PairSet, seeds_of
+from spatialreasoner.study.arms import Arm, seeds_of
 from spatialreasoner.study.config import StudyConfig, rooms
 
 Task = Literal["data", "base", "arm", "own", "pairs"]
@@ -50,11 +50,12 @@ PACE = Pace()
 
 def plan(config: StudyConfig, arms: Sequence[Arm], seeds: int) -> list[Job]:
     """All jobs of a study, each after those that it needs."""
-    return [*_data(config), *(job for run in range(seeds) for job in _run(config, arms, run, seeds))]
+    return [*_data(config, arms), *(job for run in range(seeds) for job in _run(config, arms, run, seeds))]
 
 
-def _data(config: StudyConfig) -> Iterator[Job]:
-    for part in ("sft", "preference", "test"):
+def _data(config: StudyConfig, arms: Sequence[Arm]) -> Iterator[Job]:
+    learned = {arm.part for arm in arms}
+    for part in (*(each for each in ("sft", "preference", "exact") if each in learned), "test"):
         _, scenes, per_scene = rooms(config, part)
         yield Job(name=f"data/{part}", task="data", what=part, seconds=scenes * per_scene / PACE.questions)
     yield Job(name="base", task="base", needs=("data/test",), seconds=_answering(config))
@@ -62,32 +63,39 @@ def _data(config: StudyConfig) -> Iterator[Job]:
 
 def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iterator[Job]:
     chosen = [arm for arm in arms if run in seeds_of(arm, seeds)]
-    asked = config.preference_scenes * config.per_scene
     for arm in chosen:
         if not arm.follows:
             yield _arm(config, arm, run, needs=("data/sft", "data/test"))
-    following = [arm for arm in chosen if arm.follows]
-    sets = list[PairSet](dict.fromkeys(arm.pairs for arm in following))
-    if following:
-        yield Job(
-            name=f"seed-{run}/own", task="own", run=run, needs=(f"seed-{run}/sft", "data/preference"),
-            seconds=asked * (1 + config.own_samples) / PACE.answers,
-        )  # fmt: skip
-    for name in sets:
-        yield Job(
-            name=f"seed-{run}/pairs/{name}", task="pairs", what=name, run=run, needs=(f"seed-{run}/own",),
-            seconds=PACE.start + asked / 100,
-        )  # fmt: skip
-    preferring = [arm for arm in following if arm.kind != "sft"]
-    for arm in following:
-        lender = preferring[:1] if arm in preferring[1:] else []  # it leaves the log-probabilities of the reference
-        yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *(f"seed-{run}/{each.name}" for each in lender)))
+    for part, own, samples in (("preference", "own", 1 + config.own_samples), ("exact", "own-exact", 1)):
+        sets = dict.fromkeys(arm.pairs for arm in chosen if arm.part == part)
+        _, scenes, per_scene = rooms(config, part)
+        if sets:
+            yield Job(
+                name=f"seed-{run}/{own}", task="own", what=part, run=run, needs=(f"seed-{run}/sft", f"data/{part}"),
+                seconds=scenes * per_scene * samples / PACE.answers,
+            )  # fmt: skip
+        for name in sets:
+            yield Job(
+                name=f"seed-{run}/pairs/{name}", task="pairs", what=name, run=run, needs=(f"seed-{run}/{own}",),
+                seconds=PACE.start + scenes * per_scene / 100,
+            )  # fmt: skip
+    for arm in chosen:
+        if arm.follows:
+            yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *_lender(arm, chosen, run)))
+
+
+def _lender(arm: Arm, chosen: Sequence[Arm], run: int) -> list[str]:
+    """The first of the arms that prefer among the same rooms' answers: it leaves the log-probabilities of the reference."""
+    alike = [each for each in chosen if each.kind != "sft" and each.part == arm.part]
+    return [f"seed-{run}/{alike[0].name}"] if arm in alike[1:] else []
 
 
 def _arm(config: StudyConfig, arm: Arm, run: int, *, needs: tuple[str, ...]) -> Job:
-    rows = 0.9 * config.sft_scenes * config.per_scene / PACE.sft_rows
-    pairs = (1 + config.hard) * config.preference_scenes * config.per_scene * (1 / PACE.pairs)
-    seconds = (rows if arm.kind == "sft" else pairs) + _answering(config)
+    _, scenes, per_scene = rooms(config, arm.part)
+    learning = scenes * per_scene / PACE.pairs * (1 + config.hard)
+    if arm.kind == "sft":
+        learning = 0.9 * scenes * per_scene / PACE.sft_rows
+    seconds = learning + _answering(config)
     return Job(name=f"seed-{run}/{arm.name}", task="arm", what=arm.name, run=run, needs=needs, seconds=seconds)
 
 

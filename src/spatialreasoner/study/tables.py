@@ -79,9 +79,9 @@ def _spread(summary: ArmSummary) -> str:
 
 def categories(result: StudyResult) -> str:
     """The main comparisons by category."""
-    main = [c for c in result.comparisons if {c.first, c.second} <= {"base", "sft", "dpo", "fdpo"}]
+    shown = [name for name in ("base", "sft", "dpo", "fdpo", "fdpo-exact", "sft-blind") if name in result.arms]
+    main = [c for c in result.comparisons if {c.first, c.second} <= set(shown)]
     columns = [column for column in next(iter(result.arms.values())).rates if column not in AVERAGES]
-    shown = [name for name in ("base", "sft", "dpo", "fdpo", "sft-blind") if name in result.arms]
     rows = [
         (
             column,

@@ -84,7 +84,7 @@ def do(job: Job, config: StudyConfig, out: Path) -> None:
     if job.task == "data":
         data.make_part(config, job.what, out)
     elif job.task == "own":
-        data.sample_own(config, out, job.run)
+        data.sample_own(config, out, job.run, job.what)
     elif job.task == "pairs":
         data.make_pairs(config, out, job.run, cast("PairSet", job.what))
     elif job.task == "base":
