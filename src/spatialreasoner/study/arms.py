@@ -25,6 +25,11 @@ Answers = Literal[Taught, "chosen"]
 Group = Literal["main", "control", "exact", "tuning"]
 
 
+def part_of(pairs: PairSet) -> Literal["preference", "exact"]:
+    """The rooms that a set of pairs is of."""
+    return "exact" if pairs == "exact" else "preference"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arm:
     """A way to train.
@@ -60,9 +65,7 @@ class Arm:
     @property
     def part(self) -> Literal["sft", "preference", "exact"]:
         """The rooms that it learns from."""
-        if not self.follows:
-            return "sft"
-        return "exact" if self.pairs == "exact" else "preference"
+        return part_of(self.pairs) if self.follows else "sft"
 
 
 def _control(name: str, title: str, rule: Rule) -> Arm:

@@ -22,7 +22,7 @@ from spatialreasoner.scene.questions import QuestionsConfig, write_questions
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 from spatialreasoner.study.answering import ROOM_FOR_CALLS, answer
-from spatialreasoner.study.arms import Arm, PairSet, Taught
+from spatialreasoner.study.arms import Arm, PairSet, Taught, part_of
 from spatialreasoner.study.config import EXACT, SAMPLED, TEACHERS, StudyConfig, rooms
 from spatialreasoner.study.gaps import Gap
 from spatialreasoner.study.rescoring import ASPECTS, by_factor, keep
@@ -57,7 +57,7 @@ def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
     """Let a seed's SFT model answer the questions of a part, sampling: several times, or once beside the exact teacher."""
     folder, model = out / "data" / part, str(out / f"seed-{run}" / "sft")
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
-    if part == "exact":
+    if part == "exact":  # a search would ask the model twice a question
         questions = list(records.read_jsonl(folder / "questions.jsonl", Question))
         answer(model, questions, folder / "scenes", out / f"seed-{run}" / OWN, writing)
         return
@@ -75,7 +75,7 @@ def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
 
 def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
     """Pair the candidates of a seed: those of the set's sources, as the set's reward ranks them."""
-    folder = out / "data" / ("exact" if name == "exact" else "preference")
+    folder = out / "data" / part_of(name)
     asked = stages.read(folder / "questions.jsonl", folder / "scenes")
     questions = {question.id: question for question in asked.questions}
     scorer, aspect = Scorer(asked.questions, asked.scenes), ASPECTS.get(name)

@@ -92,9 +92,8 @@ def _lender(arm: Arm, chosen: Sequence[Arm], run: int) -> list[str]:
 
 def _arm(config: StudyConfig, arm: Arm, run: int, *, needs: tuple[str, ...]) -> Job:
     _, scenes, per_scene = rooms(config, arm.part)
-    learning = scenes * per_scene / PACE.pairs * (1 + config.hard)
-    if arm.kind == "sft":
-        learning = 0.9 * scenes * per_scene / PACE.sft_rows
+    asked = scenes * per_scene
+    learning = 0.9 * asked / PACE.sft_rows if arm.kind == "sft" else (1 + config.hard) * asked / PACE.pairs
     seconds = learning + _answering(config)
     return Job(name=f"seed-{run}/{arm.name}", task="arm", what=arm.name, run=run, needs=needs, seconds=seconds)
 
