@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from spatialreasoner.evaluation.predictions import read_predictions
-from spatialreasoner.rewards.arithmetic import checks
+from spatialreasoner.language.arithmetic import checks
 
 KINDS: Mapping[str, str] = {"roots": "sqrt", "products": " × ", "conversions": " / ", "differences": " - "}
 """By what a calculation is told; the first that fits."""

@@ -176,7 +176,7 @@ def build(shape: str, device: str) -> tuple[Any, Any]:
     import torch
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-    from spatialreasoner.models import tiny
+    from spatialreasoner.testing import tiny_models as tiny
 
     small, processor = tiny.make("qwen2_5_vl", [" ".join(WORDS)] * 50, image_size=784)
     ids = {name: getattr(small.config, name) for name in ("image_token_id", "video_token_id", "vision_start_token_id")}

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatialreasoner import records
+from spatialreasoner.core import records
 from spatialreasoner.rewards.names import LIKENESS, Names
 
 PAIRS = Path(__file__).resolve().parents[1] / "tests" / "data" / "label_pairs.jsonl"
@@ -43,7 +43,7 @@ def main() -> None:
     report("table alone, held out", Names(), held)
     if args.embeddings is None:
         return
-    from spatialreasoner.models.embeddings import TransformersEmbedder
+    from spatialreasoner.inference.backends.embeddings import TransformersEmbedder
 
     embedder = TransformersEmbedder(args.embeddings)
     if args.sweep:

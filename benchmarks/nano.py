@@ -22,12 +22,13 @@ from typing import Any
 
 import torch
 
-from spatialreasoner.models.hf import HfPolicy
-from spatialreasoner.scene import synthetic
-from spatialreasoner.scene.files import scene_index
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.scene.questions import ask, prompt
-from spatialreasoner.types import Prompt
+from spatialreasoner.core.types import Prompt
+from spatialreasoner.inference.backends.hf import HfPolicy
+from spatialreasoner.questions.files import prompt
+from spatialreasoner.questions.generate import ask
+from spatialreasoner.scenes import synthetic
+from spatialreasoner.scenes.files import scene_index
+from spatialreasoner.scenes.measure import Measured
 
 LIMIT = 40.0
 ROOMS = 2**42

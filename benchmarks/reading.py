@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from spatialreasoner.evaluation.answers import judge
-from spatialreasoner.quantities import find
-from spatialreasoner.rewards.assertions import extract
+from spatialreasoner.language.quantities import find
+from spatialreasoner.language.statements import extract
 
 RESPONSE = """<description>The picture shows a room. <region1> is a brown wardrobe against the wall, and <region2> is a small
 chair in front of it. The wardrobe is about 1.2 m wide and 2.0 m tall.</description>

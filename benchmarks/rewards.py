@@ -24,18 +24,20 @@ from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
-from spatialreasoner import records
-from spatialreasoner.models.scripted import scripted
-from spatialreasoner.rewards import GeometricReward, description, grade, grammar
+from spatialreasoner.core import records
+from spatialreasoner.core.types import Question
+from spatialreasoner.language import grammar
+from spatialreasoner.pipeline.reward import ResponseRow, RewardConfig, run_reward
+from spatialreasoner.pipeline.stages import succeeds
+from spatialreasoner.questions.files import prompt, read_questions
+from spatialreasoner.questions.generate import QuestionsConfig, write_questions
+from spatialreasoner.rewards import GeometricReward, description, grade
 from spatialreasoner.rewards.known import Known, KnownScenes
-from spatialreasoner.rewards.stage import ResponseRow, RewardConfig, run_reward
-from spatialreasoner.scene.files import scene_index
-from spatialreasoner.scene.questions import QuestionsConfig, prompt, read_questions, write_questions
-from spatialreasoner.scene.synthetic import SyntheticConfig, write_scenes
+from spatialreasoner.scenes.files import scene_index
+from spatialreasoner.scenes.synthetic import SyntheticConfig, write_scenes
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.solve import solve
-from spatialreasoner.stages import succeeds
-from spatialreasoner.types import Question
+from spatialreasoner.teachers import scripted
 
 LIMIT = 1500
 GROWTH_MB = 30

@@ -17,10 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from spatialreasoner import responses
+from spatialreasoner.core.types import GROUPS, QUALITATIVE, Category, Response
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of, write_predictions
-from spatialreasoner.evaluation.published import published
-from spatialreasoner.types import GROUPS, QUALITATIVE, Category, Response
+from spatialreasoner.language import responses
+from spatialreasoner.report.published import published
 
 LIMIT = 1.5
 RUNS = 5

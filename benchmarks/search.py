@@ -26,13 +26,13 @@ from typing import Any
 
 from PIL import Image
 
-from spatialreasoner.responses import render
-from spatialreasoner.scene.masks import encode, from_box
-from spatialreasoner.search.endpoint import Limits
+from spatialreasoner.core.types import Completion, Prompt, Question, Region, Response, RewardBreakdown, Scene
+from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.language.responses import render
+from spatialreasoner.scenes.masks import encode, from_box
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig, run_search
 from spatialreasoner.search.tree import Node, add, close, select, ucb
-from spatialreasoner.types import Completion, Prompt, Question, Region, Response, RewardBreakdown, Scene
 
 IN_FLIGHT = 64
 MEAN_LATENCY = 0.2

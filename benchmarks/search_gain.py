@@ -20,15 +20,16 @@ from pathlib import Path
 
 from scipy.stats import t as student
 
-from spatialreasoner.models.scripted import PROFILES, scripted
-from spatialreasoner.protocols import Policy
+from spatialreasoner.core.protocols import Policy
+from spatialreasoner.core.types import Question, Scene
+from spatialreasoner.pipeline.stages import succeeds
+from spatialreasoner.questions.files import prompt
+from spatialreasoner.questions.generate import QuestionsConfig, generate
 from spatialreasoner.rewards import GeometricReward
-from spatialreasoner.scene.files import load_scenes, scene_index
-from spatialreasoner.scene.questions import QuestionsConfig, generate, prompt
-from spatialreasoner.scene.synthetic import SyntheticConfig, write_scenes
+from spatialreasoner.scenes.files import load_scenes, scene_index
+from spatialreasoner.scenes.synthetic import SyntheticConfig, write_scenes
 from spatialreasoner.search.m3cts import SearchConfig, search, stable_seed
-from spatialreasoner.stages import succeeds
-from spatialreasoner.types import Question, Scene
+from spatialreasoner.teachers import PROFILES, scripted
 
 Counts = list[tuple[bool, int]]
 """Success and calls, a question."""

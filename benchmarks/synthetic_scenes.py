@@ -19,8 +19,8 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from PIL import Image
 
-from spatialreasoner.scene import masks
-from spatialreasoner.scene.synthetic import SyntheticConfig, make_scene, render, sample, write_scenes
+from spatialreasoner.scenes import masks
+from spatialreasoner.scenes.synthetic import SyntheticConfig, make_scene, render, sample, write_scenes
 
 
 def seconds(work: Callable[[], object]) -> float:

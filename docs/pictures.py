@@ -18,22 +18,23 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from spatialreasoner import records, stages
 from spatialreasoner.app import answer
-from spatialreasoner.evaluation import treeview
-from spatialreasoner.evaluation.texts import rich
-from spatialreasoner.models.named import WritingConfig
-from spatialreasoner.pairs import PairsConfig
+from spatialreasoner.core import records
+from spatialreasoner.core.types import Question, Scene, Trajectory
+from spatialreasoner.inference.registry import WritingConfig
+from spatialreasoner.pipeline import stages
+from spatialreasoner.preferences.pairs import PairsConfig
+from spatialreasoner.questions.generate import QuestionsConfig, write_questions
+from spatialreasoner.report import treeview
+from spatialreasoner.report.texts import rich
 from spatialreasoner.rewards import grade
 from spatialreasoner.rewards.combine import Graded
-from spatialreasoner.scene import synthetic
-from spatialreasoner.scene.files import read_image
-from spatialreasoner.scene.marks import draw
-from spatialreasoner.scene.questions import QuestionsConfig, write_questions
+from spatialreasoner.scenes import synthetic
+from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.marks import draw
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 from spatialreasoner.search.tree import Tree, from_json
-from spatialreasoner.types import Question, Scene, Trajectory
 
 IMAGES = Path(__file__).parent / "images"
 TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:hasty")

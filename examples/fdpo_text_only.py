@@ -69,7 +69,7 @@ def build_tiny(folder: Path, rows: list[dict]) -> str:
     """A Qwen2 of two layers with random weights, and a tokenizer trained on the rows."""
     from transformers import Qwen2Config, Qwen2ForCausalLM, set_seed
 
-    from spatialreasoner.models.tiny import CHAT_TEMPLATE, train_tokenizer
+    from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
 
     texts = (row[name][0]["content"] for row in rows for name in ("prompt", "chosen", "rejected"))
     tokenizer = train_tokenizer(texts, vocabulary=400)

@@ -13,15 +13,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from spatialreasoner import stages
-from spatialreasoner.errors import SpatialReasonerError
-from spatialreasoner.evaluation import terminal
+from spatialreasoner.core.errors import SpatialReasonerError
 from spatialreasoner.evaluation.predictions import read_predictions
 from spatialreasoner.evaluation.score import run_score
-from spatialreasoner.models.named import WritingConfig
-from spatialreasoner.scene import images
-from spatialreasoner.scene.coco import CocoRegions
-from spatialreasoner.scene.questions import QuestionsConfig, write_questions
+from spatialreasoner.inference.registry import WritingConfig
+from spatialreasoner.pipeline import stages
+from spatialreasoner.questions.generate import QuestionsConfig, write_questions
+from spatialreasoner.report import terminal
+from spatialreasoner.scenes import images
+from spatialreasoner.scenes.annotations.coco import CocoRegions
 
 DEPTH = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
 MASKS = "facebook/sam-vit-base"
@@ -29,8 +29,8 @@ MASKS = "facebook/sam-vit-base"
 
 def make_scenes(photos: str, out: Path, *, depth: str, masks: str, fov: float | None) -> Path:
     """Depth and masks of every photo. A COCO file's regions have names; a mask model's are called "object"."""
-    from spatialreasoner.models.depth import TransformersDepth
-    from spatialreasoner.models.masks import TransformersMasks
+    from spatialreasoner.inference.backends.depth import TransformersDepth
+    from spatialreasoner.inference.backends.masks import TransformersMasks
 
     config = images.ImagesConfig(folder=photos, depth=depth, masks=masks, field_of_view=fov)
     finder = CocoRegions(Path(masks)) if masks.endswith(".json") else TransformersMasks(masks)

@@ -80,10 +80,10 @@ LONG = {"train": "demo --out run/demo"}
 LIBRARY_OF = {"train": "trl", "qlora": "bitsandbytes", "api": "openai", "ray": "ray", "app": "gradio"}
 
 TESTS = {
-    "core": ("test_types.py", "test_records.py", "test_responses.py", "test_pairs.py", "scene", "rewards", "search"),
+    "core": ("core", "language", "preferences", "scenes", "questions", "rewards", "search"),
     "train": ("training/test_loss.py", "training/test_fdpo.py", "training/test_collate.py"),
     "app": ("app",),
-    "api": ("models/test_api.py",),
+    "api": ("inference/test_api.py",),
 }
 """Tests, by the extra that they need, that run with the lowest versions."""
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from spatialreasoner.scene.files import write_scenes
-from spatialreasoner.scene.masks import encode
-from spatialreasoner.types import DepthMap, Intrinsics, Region, Scene
+from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
+from spatialreasoner.scenes.files import write_scenes
+from spatialreasoner.scenes.masks import encode
 
 CAMERA = Intrinsics(fx=300.0, fy=300.0, cx=159.5, cy=119.5)
 SIZE = (240, 320)

@@ -15,7 +15,7 @@ import typer
 
 from pages import ROOT
 from spatialreasoner.cli import app
-from spatialreasoner.models.scripted import PROFILES
+from spatialreasoner.teachers import PROFILES
 from spatialreasoner.training.config import CONFIGS, read_config
 
 Words = Sequence[str]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from builders import build_scene
-from spatialreasoner.types import Scene
+from spatialreasoner.core.types import Scene
+
+pytest_plugins = ["reward_fixtures", "run_fixtures"]
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from research.fdpo_study.config import StudyConfig
 
-from spatialreasoner import records
+from spatialreasoner.core import records
+from spatialreasoner.core.types import Question, Scene, Trajectory
 from spatialreasoner.evaluation.predictions import Prediction
-from spatialreasoner.rewards.stage import ResponseRow
-from spatialreasoner.scene.coco import CocoRegions
-from spatialreasoner.scene.rgbd import SceneFile
-from spatialreasoner.study.config import StudyConfig
+from spatialreasoner.pipeline.reward import ResponseRow
+from spatialreasoner.scenes.annotations.coco import CocoRegions
+from spatialreasoner.scenes.rgbd import SceneFile
 from spatialreasoner.training.config import CONFIGS, read_config
 from spatialreasoner.training.data import PreferenceRow, SftRow
-from spatialreasoner.types import Question, Scene, Trajectory
 
 RECORDS: Mapping[frozenset[str], Any] = {
     frozenset({"image", "depth", "depth_units_per_metre", "intrinsics"}): SceneFile,
@@ -126,8 +126,8 @@ def check_cluster(values: Mapping[str, Any]) -> None:
 
 
 def check_toml(text: str, folder: Path) -> None:
-    """A table of names (`rewards.vocabulary`)."""
-    from spatialreasoner.rewards import vocabulary
+    """A table of names (`language.vocabulary`)."""
+    from spatialreasoner.language import vocabulary
 
     tomllib.loads(text)
     path = folder / "names.toml"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from spatialreasoner.rewards.judge import CRITERIA
+from spatialreasoner.judges.rewards import CRITERIA
 
 
 def reply(**changes: float | None) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from spatialreasoner import cli
+from spatialreasoner.core.errors import MissingExtraError
 from spatialreasoner.demo import DemoConfig, next_commands, run
-from spatialreasoner.errors import MissingExtraError
 from spatialreasoner.nano.build import build
 
 TEXTS = [

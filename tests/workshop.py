@@ -20,8 +20,8 @@ from PIL import Image, ImageDraw
 
 from pages import ROOT
 from spatialreasoner.cli import main
-from spatialreasoner.models.tiny import CHAT_TEMPLATE, build, train_tokenizer
-from spatialreasoner.scene import masks, synthetic
+from spatialreasoner.scenes import masks, synthetic
+from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, build, train_tokenizer
 
 TEXTS = ["How wide is <region1>? <description>A red box.</description> It is 1.25 m wide, left of <region2>."] * 20
 """What tokenizers of tiny models are trained on."""

@@ -14,8 +14,8 @@ from PIL import Image
 from reliability.changes import NUMBERS, WRONG, Change, drop, dumps, literal, put, shown
 from reliability.pictures import saved
 from reliability.trial import Act, Case, Read, command
-from spatialreasoner.errors import InputError
-from spatialreasoner.scene.coco import CocoRegions
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.scenes.annotations.coco import CocoRegions
 
 ITEM: dict[str, Any] = {
     "id": "1",

@@ -14,9 +14,9 @@ from PIL import Image
 from reliability.folders import SCENE, photo
 from reliability.pictures import saved
 from reliability.trial import Act, Case, Read
-from spatialreasoner.scene import images, rgbd
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.types import QUANTITIES
+from spatialreasoner.core.types import QUANTITIES
+from spatialreasoner.scenes import images, rgbd
+from spatialreasoner.scenes.measure import Measured
 
 _FLAT = np.full((24, 32), 2000, dtype=np.uint16)
 _TEXT = json.dumps(SCENE).encode()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from reliability.changes import ESCAPES, NUMBERS, WRONG, Change, drop, dumps, literal, put, shown
 from reliability.trial import Act, Case, Read, command
-from spatialreasoner.errors import InputError
+from spatialreasoner.core.errors import InputError
 
 SCENE: dict[str, Any] = {
     "image": "image.png",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reliability import made
 from reliability.trial import Act, Case, Read, command
-from spatialreasoner.errors import InputError, SpatialReasonerError, WorkError
+from spatialreasoner.core.errors import InputError, SpatialReasonerError, WorkError
 
 Damage = Callable[[Path], object]
 
@@ -122,7 +122,7 @@ def _hidden(tail: bytes, folder: Path) -> Act:
 
 def _key(room: Path) -> str:
     """The digest by which the stage knows its own hidden rows."""
-    from spatialreasoner.rewards import stage
+    from spatialreasoner.pipeline import reward as stage
 
     config = stage.RewardConfig(questions=str(room / "questions.jsonl"), responses=str(room / "responses.jsonl"))
     return stage._Work(config, stage.open_scorer(config), None, 1, lambda done: None).key

@@ -16,14 +16,14 @@ from typing import Any
 
 from reliability import made
 from reliability.trial import Act, Case, Read
-from spatialreasoner.errors import WorkError
+from spatialreasoner.core.errors import WorkError
+from spatialreasoner.core.protocols import Grade
+from spatialreasoner.core.types import Category
 from spatialreasoner.evaluation.answers import Verdict
-from spatialreasoner.evaluation.judging import read_verdict
-from spatialreasoner.models.api import ApiConfig, ApiPolicy
-from spatialreasoner.protocols import Grade
-from spatialreasoner.rewards.judge import CRITERIA, ApiJudge, JudgeConfig, grade_request, parse_grade, read_reply
-from spatialreasoner.scene.questions import prompt
-from spatialreasoner.types import Category
+from spatialreasoner.evaluation.model_judge import read_verdict
+from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
+from spatialreasoner.judges.rewards import CRITERIA, ApiJudge, JudgeConfig, grade_request, parse_grade, read_reply
+from spatialreasoner.questions.files import prompt
 
 
 def _grades(score: Any = 0.5, reason: Any = "so", **changes: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from reliability import made
 from reliability.changes import NUMBERS, WRONG, drop, dumps, literal, put, shown
 from reliability.trial import Act, Case, Read, command
-from spatialreasoner.errors import InputError, SpatialReasonerError
+from spatialreasoner.core.errors import InputError, SpatialReasonerError
 
 Damage = Callable[[bytes], bytes]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from reliability.trial import command
-from spatialreasoner.scene.files import load_scenes
-from spatialreasoner.scene.questions import read_questions
-from spatialreasoner.types import Question, Scene
+from spatialreasoner.core.types import Question, Scene
+from spatialreasoner.questions.files import read_questions
+from spatialreasoner.scenes.files import load_scenes
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="reliability-")
 

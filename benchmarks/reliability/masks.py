@@ -13,11 +13,11 @@ from PIL import Image
 
 from reliability.pictures import small
 from reliability.trial import Act, Case, Read
-from spatialreasoner import records
-from spatialreasoner.errors import InputError
-from spatialreasoner.scene import carry
-from spatialreasoner.scene.masks import MAX_PIXELS, decode, encode
-from spatialreasoner.types import Region, Rle
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.core.types import Region, Rle
+from spatialreasoner.scenes import carry
+from spatialreasoner.scenes.masks import MAX_PIXELS, decode, encode
 
 _DEEP = "[" * 100_000
 

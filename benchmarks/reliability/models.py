@@ -101,7 +101,7 @@ def _named(name: str, folder: Path) -> Act:
 
 @cache
 def _model() -> Path:
-    from spatialreasoner.models import tiny
+    from spatialreasoner.testing import tiny_models as tiny
 
     folder = Path(_FOLDER.name) / "model"
     tiny.build("llava", folder, ["one two three four"] * 9, seed=0, width=16, layers=1, image_size=28, vocabulary=300)

@@ -17,8 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 from reliability.trial import Act, Case, Read
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.pictures import Opener
-from spatialreasoner.errors import InputError
-from spatialreasoner.scene.files import read_image
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.scenes.files import read_image
 
 SIZE = (6, 4)
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -10,7 +10,7 @@ from typing import Any
 from reliability import made
 from reliability.changes import ESCAPES, IDS, NUMBERS, WRONG, Change, drop, dumps, literal, put, shown
 from reliability.trial import Act, Case, Read, command
-from spatialreasoner.errors import InputError
+from spatialreasoner.core.errors import InputError
 
 FIELDS = ("id", "image", "regions", "intrinsics", "depth", "gravity", "objects", "source")
 OPTIONAL = frozenset({"intrinsics", "depth", "gravity", "objects"})

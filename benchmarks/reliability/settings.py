@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from research.fdpo_study.config import StudyConfig
+
 from reliability.trial import Act, Case, Read
-from spatialreasoner.errors import ConfigError
-from spatialreasoner.study.config import StudyConfig
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.config import FdpoConfig, TrainConfig, read_config
 
 _BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(

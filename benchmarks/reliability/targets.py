@@ -51,10 +51,10 @@ def _text(data: bytes) -> str:
 
 
 def _responses() -> Attempt:
-    from spatialreasoner.errors import ResponseError
-    from spatialreasoner.responses import parse, render, spans, stages
+    from spatialreasoner.core.errors import ResponseError
+    from spatialreasoner.core.types import Completion
+    from spatialreasoner.language.responses import parse, render, spans, stages
     from spatialreasoner.search.replies import continuation
-    from spatialreasoner.types import Completion
 
     def attempt(data: bytes) -> None:
         said = _text(data)
@@ -75,8 +75,8 @@ def _responses() -> Attempt:
 
 
 def _answers() -> Attempt:
+    from spatialreasoner.core.types import CATEGORIES
     from spatialreasoner.evaluation.answers import judge
-    from spatialreasoner.types import CATEGORIES
 
     def attempt(data: bytes) -> None:
         category, said = CATEGORIES[data[0] % len(CATEGORIES)] if data else CATEGORIES[0], _text(data[1:])
@@ -89,8 +89,8 @@ def _answers() -> Attempt:
 
 
 def _assertions() -> Attempt:
-    from spatialreasoner import quantities
-    from spatialreasoner.rewards.assertions import extract
+    from spatialreasoner.language import quantities
+    from spatialreasoner.language.statements import extract
 
     def attempt(data: bytes) -> None:
         said = _text(data)
@@ -104,7 +104,7 @@ def _assertions() -> Attempt:
 def _rewards() -> Attempt:
     from reliability import made
     from spatialreasoner.rewards import grade
-    from spatialreasoner.scene.measure import Measured
+    from spatialreasoner.scenes.measure import Measured
 
     scene, question = made.asked()
     measured = Measured(scene)
@@ -119,10 +119,10 @@ def _rewards() -> Attempt:
 
 
 def _rle() -> Attempt:
-    from spatialreasoner import records
-    from spatialreasoner.errors import InputError
-    from spatialreasoner.scene.masks import decode, encode
-    from spatialreasoner.types import Rle
+    from spatialreasoner.core import records
+    from spatialreasoner.core.errors import InputError
+    from spatialreasoner.core.types import Rle
+    from spatialreasoner.scenes.masks import decode, encode
 
     def attempt(data: bytes) -> None:
         try:
@@ -138,11 +138,11 @@ def _rle() -> Attempt:
 
 
 def _scenes() -> Attempt:
-    from spatialreasoner import records
-    from spatialreasoner.errors import InputError
-    from spatialreasoner.scene.files import load_scenes
-    from spatialreasoner.scene.rgbd import SceneFile
-    from spatialreasoner.types import Question, Scene, Trajectory
+    from spatialreasoner.core import records
+    from spatialreasoner.core.errors import InputError
+    from spatialreasoner.core.types import Question, Scene, Trajectory
+    from spatialreasoner.scenes.files import load_scenes
+    from spatialreasoner.scenes.rgbd import SceneFile
 
     folder = Path(_FOLDER.name)
 
@@ -163,8 +163,8 @@ def _scenes() -> Attempt:
 
 
 def _judges() -> Attempt:
-    from spatialreasoner.evaluation.judging import read_verdict
-    from spatialreasoner.rewards.judge import CRITERIA, fenced, parse_grade
+    from spatialreasoner.evaluation.model_judge import read_verdict
+    from spatialreasoner.judges.rewards import CRITERIA, fenced, parse_grade
 
     def attempt(data: bytes) -> None:
         said = _text(data)
@@ -186,12 +186,12 @@ def _journals() -> Attempt:
     import asyncio
 
     from reliability import made
-    from spatialreasoner.evaluation.generate import LIMITS
-    from spatialreasoner.models.scripted import scripted
-    from spatialreasoner.scene.questions import prompt
-    from spatialreasoner.search.budget import Budget
-    from spatialreasoner.search.endpoint import Endpoint, identity, reply_key
-    from spatialreasoner.search.journal import Journal, Spent
+    from spatialreasoner.inference.budget import Budget
+    from spatialreasoner.inference.endpoint import Endpoint, identity, reply_key
+    from spatialreasoner.inference.journal import Journal, Spent
+    from spatialreasoner.pipeline.generate import LIMITS
+    from spatialreasoner.questions.files import prompt
+    from spatialreasoner.teachers import scripted
 
     scene, question = made.asked()
     policy, shown = scripted("careful", {scene.id: scene}), prompt(question, scene)
@@ -220,8 +220,8 @@ def _carried() -> Attempt:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    from spatialreasoner.errors import SceneError
-    from spatialreasoner.scene import carry
+    from spatialreasoner.core.errors import SceneError
+    from spatialreasoner.scenes import carry
 
     def attempt(data: bytes) -> None:
         info, file = PngInfo(), io.BytesIO()
@@ -239,9 +239,9 @@ def _carried() -> Attempt:
 
 
 def _pictures() -> Attempt:
-    from spatialreasoner.errors import InputError
-    from spatialreasoner.scene.files import read_depth, read_image
-    from spatialreasoner.types import DepthMap
+    from spatialreasoner.core.errors import InputError
+    from spatialreasoner.core.types import DepthMap
+    from spatialreasoner.scenes.files import read_depth, read_image
 
     path = Path(_FOLDER.name) / "picture"
 
@@ -257,7 +257,7 @@ def _pictures() -> Attempt:
 
 
 def _settings() -> Attempt:
-    from spatialreasoner.errors import ConfigError
+    from spatialreasoner.core.errors import ConfigError
     from spatialreasoner.training.config import FdpoConfig, read_config
 
     path = Path(_FOLDER.name) / "settings.yaml"

@@ -10,13 +10,13 @@ from typing import Any
 
 from reliability import made
 from reliability.trial import Act, Case, Read
-from spatialreasoner import quantities, responses
-from spatialreasoner.errors import ResponseError
+from spatialreasoner.core.errors import ResponseError
+from spatialreasoner.core.types import CATEGORIES, QUALITATIVE, Response, RewardBreakdown
 from spatialreasoner.evaluation.answers import judge
+from spatialreasoner.language import quantities, responses
+from spatialreasoner.language.statements import extract
 from spatialreasoner.rewards import grade
-from spatialreasoner.rewards.assertions import extract
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.types import CATEGORIES, QUALITATIVE, Response, RewardBreakdown
+from spatialreasoner.scenes.measure import Measured
 
 _GOOD = responses.render(
     Response(description="A <region1> box.", reasoning="### Rationale\n### Step 1\nIt is 2 m.", answer="<region1> is 2 m wide.")

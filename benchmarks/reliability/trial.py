@@ -23,7 +23,7 @@ from unittest.mock import patch
 import typer
 
 from spatialreasoner import cli
-from spatialreasoner.errors import InputError, SpatialReasonerError, WorkError
+from spatialreasoner.core.errors import InputError, SpatialReasonerError, WorkError
 
 SECONDS = 8.0
 """Longest that one input may keep a processor busy."""

@@ -17,9 +17,9 @@ from spatialreasoner.app.asking import ask
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.regions import from_numbers, from_picture, from_shape, shape_of
 from spatialreasoner.app.service import App
-from spatialreasoner.errors import InputError, SceneError
-from spatialreasoner.scene.masks import encode
-from spatialreasoner.types import Region
+from spatialreasoner.core.errors import InputError, SceneError
+from spatialreasoner.core.types import Region
+from spatialreasoner.scenes.masks import encode
 
 SIZE = (24, 32)
 _NAN, _INF = float("nan"), float("inf")

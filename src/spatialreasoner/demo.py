@@ -12,22 +12,23 @@ from pathlib import Path
 
 from PIL import Image
 
-from spatialreasoner import records, stages
 from spatialreasoner.app import terminal
-from spatialreasoner.evaluation.report import write_report
+from spatialreasoner.core import records
+from spatialreasoner.core.progress import stage
+from spatialreasoner.core.resume import hold
+from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.evaluation.score import run_score
-from spatialreasoner.models.named import WritingConfig
-from spatialreasoner.pairs import PairsConfig
-from spatialreasoner.progress import stage
-from spatialreasoner.scene import rgbd, synthetic
-from spatialreasoner.scene.files import save_png, scene_index
-from spatialreasoner.scene.masks import decode
-from spatialreasoner.scene.questions import QuestionsConfig, write_questions
+from spatialreasoner.inference.registry import WritingConfig
+from spatialreasoner.pipeline import stages
+from spatialreasoner.preferences.pairs import PairsConfig
+from spatialreasoner.questions.generate import QuestionsConfig, write_questions
+from spatialreasoner.report.report import write_report
+from spatialreasoner.scenes import rgbd, synthetic
+from spatialreasoner.scenes.files import save_png, scene_index
+from spatialreasoner.scenes.masks import decode
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 from spatialreasoner.training.run import Kind, require_extra, train
-from spatialreasoner.types import Question, Scene
-from spatialreasoner.unfinished import hold
 
 TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
 PHOTOS = Path("../shared/data/rgbd")

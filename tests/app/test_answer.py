@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialreasoner.app.answer import answer, rewards
-from spatialreasoner.rewards.assertions import Assertion
+from spatialreasoner.core.types import RewardBreakdown
+from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards.combine import Graded
 from spatialreasoner.rewards.spatial import Verdict
-from spatialreasoner.types import RewardBreakdown
 
 TEXT = (
     "<description>A <b>.</description>\n<reasoning>It is 2 m wide and tall.</reasoning>\n"

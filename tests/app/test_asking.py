@@ -2,8 +2,8 @@ import pytest
 
 from builders import build_scene
 from spatialreasoner.app.asking import KINDS, MAX_QUESTION, ask, category_of, check, kind_text, reference
-from spatialreasoner.errors import InputError
-from spatialreasoner.types import CATEGORIES
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.core.types import CATEGORIES
 
 TEXT = "<description>Two things.</description>\n<reasoning>### Rationale\nLook.</reasoning>\n### In Conclusion\n{}"
 

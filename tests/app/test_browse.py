@@ -3,13 +3,12 @@ import re
 
 import pytest
 
-from evaluation.conftest import run_dir  # noqa: F401 - a run with trees and pairs
 from spatialreasoner.app.browse import MAX_LABEL, Browser
-from spatialreasoner.errors import InputError, MissingFileError
+from spatialreasoner.core.errors import InputError, MissingFileError
 
 
 @pytest.fixture(scope="module")
-def browser(run_dir):  # noqa: F811
+def browser(run_dir):
     return Browser([str(run_dir)])
 
 

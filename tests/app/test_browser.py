@@ -11,7 +11,6 @@ import pytest
 import trimesh
 from PIL import Image
 
-from evaluation.conftest import run_dir  # noqa: F401 - a run with trees and pairs
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.serve import running
 
@@ -44,7 +43,7 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def url(run_dir):  # noqa: F811
+def url(run_dir):
     config = AppConfig(
         models=("scripted:careful", "scripted:hasty"), port=0, max_megabytes=1, asks_per_minute=1000, runs=(str(run_dir),)
     )

@@ -7,8 +7,8 @@ from PIL import Image
 
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.pictures import MAX_SIDE, Opener, examples, two_regions
-from spatialreasoner.errors import ConfigError, InputError, SceneError
-from spatialreasoner.scene.files import read_depth, read_image
+from spatialreasoner.core.errors import ConfigError, InputError, SceneError
+from spatialreasoner.scenes.files import read_depth, read_image
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.app.regions import Shape, from_numbers, from_picture, from_shape, is_numbers, say, shape_of
-from spatialreasoner.errors import MissingFileError, SceneError
-from spatialreasoner.scene.masks import decode, encode
-from spatialreasoner.types import Region
+from spatialreasoner.core.errors import MissingFileError, SceneError
+from spatialreasoner.core.types import Region
+from spatialreasoner.scenes.masks import decode, encode
 
 SIZE = (40, 60)
 

@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialreasoner.app.segments import pieces, settled
-from spatialreasoner.responses import render
-from spatialreasoner.types import Response
+from spatialreasoner.core.types import Response
+from spatialreasoner.language.responses import render
 
 TEXT = render(Response(description="A box.", reasoning="### Rationale\nLook.\n### Step 1\nIt is 2 m.", answer="2 m."))
 

@@ -6,7 +6,7 @@ import pytest
 
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.service import App, depth_html, solid_html
-from spatialreasoner.errors import ConfigError, InputError, SceneError
+from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 
 
 @pytest.fixture(scope="module")

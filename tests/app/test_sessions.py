@@ -6,7 +6,7 @@ import pytest
 
 from spatialreasoner.app.regions import region
 from spatialreasoner.app.sessions import MAX_REGIONS, begin
-from spatialreasoner.errors import InputError
+from spatialreasoner.core.errors import InputError
 
 
 def stripe(column):

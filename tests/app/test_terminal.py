@@ -10,8 +10,8 @@ from rich.console import Console
 from spatialreasoner.app import terminal
 from spatialreasoner.app.asking import Asked
 from spatialreasoner.app.terminal import AskConfig, ask, caution_about, read_regions
-from spatialreasoner.errors import ConfigError, InputError, MissingFileError, SceneError, WorkError
-from spatialreasoner.types import Prompt
+from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, SceneError, WorkError
+from spatialreasoner.core.types import Prompt
 
 ANSWER = "<description>A \x1b[31mbox.</description>\n<reasoning>Look here.</reasoning>\n### In Conclusion\n[bold]Yes."
 
@@ -110,7 +110,7 @@ def test_on_other_pictures_than_rooms_the_nano_says_what_it_was_trained_on():
 
 
 def test_pictures_of_synthetic_scenes_are_called_as_it_expects(tmp_path):
-    from spatialreasoner.scene import synthetic
+    from spatialreasoner.scenes import synthetic
 
     synthetic.write_scenes(synthetic.SyntheticConfig(count=1, seed=3), tmp_path)
     policy = Slow(ANSWER)

@@ -4,8 +4,8 @@ import numpy as np
 import trimesh
 
 from spatialreasoner.app.views import depth_picture, surfaces
-from spatialreasoner.scene.masks import encode
-from spatialreasoner.types import Intrinsics, Region
+from spatialreasoner.core.types import Intrinsics, Region
+from spatialreasoner.scenes.masks import encode
 
 
 def test_near_is_bright_and_unmeasured_is_grey():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spatialreasoner.scene.rgbd import SceneFile
+from spatialreasoner.scenes.rgbd import SceneFile
 from spatialreasoner.training.loss import segment_betas
 
 ROOT = Path(__file__).parents[2]
@@ -60,9 +60,9 @@ def test_every_command_is_told_with_every_option(site):
 @pytest.mark.parametrize(
     ("page", "name"),
     [
-        ("records", "spatialreasoner.types.Scene"),
-        ("scenes", "spatialreasoner.scene.geometry.unproject"),
-        ("responses", "spatialreasoner.responses.spans"),
+        ("records", "spatialreasoner.core.types.Scene"),
+        ("scenes", "spatialreasoner.scenes.geometry.unproject"),
+        ("responses", "spatialreasoner.language.responses.spans"),
         ("rewards", "spatialreasoner.rewards.combine.score_response"),
         ("search", "spatialreasoner.search.m3cts.search"),
         ("training", "spatialreasoner.training.loss.fdpo_loss"),

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spatialreasoner.core.types import CATEGORIES, CONVERSE, QUALITATIVE
 from spatialreasoner.evaluation.answers import judge
-from spatialreasoner.scene import wording
-from spatialreasoner.types import CATEGORIES, CONVERSE, QUALITATIVE
+from spatialreasoner.questions import templates as wording
 
 LABELLED = [
     json.loads(line) for line in (Path(__file__).parents[1] / "data/answers.jsonl").read_text(encoding="utf-8").splitlines()

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spatialreasoner.errors import MissingFileError, RecordError
+from spatialreasoner.core.errors import MissingFileError, RecordError
 from spatialreasoner.evaluation.benchmark import BenchmarkConfig, write_benchmark
-from spatialreasoner.scene.files import scene_index
-from spatialreasoner.scene.masks import decode, encode, from_box
-from spatialreasoner.scene.questions import read_questions
+from spatialreasoner.questions.files import read_questions
+from spatialreasoner.scenes.files import scene_index
+from spatialreasoner.scenes.masks import decode, encode, from_box
 
 BOXES = ([2, 3, 10, 12], [20, 5, 30, 18])
 SIZE = (24, 40)

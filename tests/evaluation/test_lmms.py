@@ -14,12 +14,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from spatialreasoner.errors import ConfigError, RecordError
+from spatialreasoner.core.errors import ConfigError, RecordError
+from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.evaluation import lmms
 from spatialreasoner.evaluation.score import score
-from spatialreasoner.scene.files import read_image, scene_index
-from spatialreasoner.scene.questions import QuestionsConfig, read_questions, write_questions
-from spatialreasoner.types import Question, Scene
+from spatialreasoner.questions.files import read_questions
+from spatialreasoner.questions.generate import QuestionsConfig, write_questions
+from spatialreasoner.scenes.files import read_image, scene_index
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_samples_become_predictions(asked: Any, tmp_path: Path) -> None:
     importlib.util.find_spec("lmms_eval") is None, reason="lmms-eval is not installed: pip install lmms-eval==0.7.3"
 )
 def test_lmms_eval_runs_the_task_on_a_tiny_model(asked: Any, tmp_path: Path) -> None:
-    from spatialreasoner.models.tiny import build
+    from spatialreasoner.testing.tiny_models import build
 
     questions, scenes = asked
     model = build("llava", tmp_path / "model", [question.text for question in questions])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from spatialreasoner.errors import RecordError
+from spatialreasoner.core.errors import RecordError
+from spatialreasoner.core.types import Question
 from spatialreasoner.evaluation.predictions import prediction, read_predictions, write_predictions
-from spatialreasoner.types import Question
 
 ROW = {
     "question_id": "quantitative_7", "image": "a.png", "question": "How wide is Region [0]?", "pred": "1 m", "gt": "1.1 meters",

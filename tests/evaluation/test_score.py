@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from spatialreasoner.errors import RecordError
+from spatialreasoner.core.errors import RecordError
+from spatialreasoner.core.types import CATEGORIES, GROUPS, Category
 from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of, write_predictions
 from spatialreasoner.evaluation.score import compare, run_score, score
-from spatialreasoner.types import CATEGORIES, GROUPS, Category
 
 
 def row(number: int, category: Category, pred: str = "", gt: str = "", *, image: str = "", model: str = "m") -> Prediction:

@@ -8,14 +8,14 @@ import sys
 import pytest
 
 from spatialreasoner.cli import main
-from spatialreasoner.errors import ConfigError, RecordError, WorkError
+from spatialreasoner.core.errors import ConfigError, RecordError, WorkError
+from spatialreasoner.core.records import inside
+from spatialreasoner.core.resume import hold
 from spatialreasoner.evaluation.answers import judge
-from spatialreasoner.models.loading import load
-from spatialreasoner.records import inside
-from spatialreasoner.responses import MAX_CHARACTERS
-from spatialreasoner.search.journal import Journal
+from spatialreasoner.inference.journal import Journal
+from spatialreasoner.language.responses import MAX_CHARACTERS
 from spatialreasoner.training.config import FdpoConfig, TrainConfig, read_config
-from spatialreasoner.unfinished import hold
+from spatialreasoner.vlm.loading import load
 
 
 def test_a_message_is_one_line_that_steers_no_terminal(capsys):

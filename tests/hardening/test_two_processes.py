@@ -4,7 +4,7 @@ import pytest
 
 from reliability import made
 from reliability.trial import Ended, command, contents
-from spatialreasoner.unfinished import hold
+from spatialreasoner.core.resume import hold
 
 STAGES = {
     "scenes synthetic": (
@@ -12,7 +12,6 @@ STAGES = {
         ("scenes", "synthetic", "--count", "1", "--width", "64", "--height", "64", "--out"),
     ),
     "pairs": ("out", ("pairs", "{room}/search", "--min-gap", "0", "--out")),
-    "study": ("out", ("study", "--arms", "fdpo", "--out")),
     "demo": ("out", ("demo", "--out")),
     "train": ("out", ("train", "sft", "--model", "tiny", "--data", "{room}/pairs/sft.jsonl", "--out")),
 }

@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from spatialreasoner.errors import ConfigError, RecordError, SceneError
-from spatialreasoner.models import loading
-from spatialreasoner.models.hf import HfPolicy
-from spatialreasoner.models.light import LightNano, is_nano
+from spatialreasoner.core.errors import ConfigError, RecordError, SceneError
+from spatialreasoner.core.types import Prompt, Region
+from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.nano import WEIGHTS
-from spatialreasoner.scene import synthetic
-from spatialreasoner.scene.carry import attach, attached
-from spatialreasoner.scene.files import read_image, scene_index
-from spatialreasoner.scene.masks import encode
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.scene.questions import ask, prompt
-from spatialreasoner.types import Prompt, Region
+from spatialreasoner.nano.numpy import LightNano, is_nano
+from spatialreasoner.questions.files import prompt
+from spatialreasoner.questions.generate import ask
+from spatialreasoner.scenes import synthetic
+from spatialreasoner.scenes.carry import attach, attached
+from spatialreasoner.scenes.files import read_image, scene_index
+from spatialreasoner.scenes.masks import encode
+from spatialreasoner.scenes.measure import Measured
+from spatialreasoner.vlm import loading
 
 shipped = pytest.mark.skipif(not (WEIGHTS / "model.safetensors").is_file(), reason="the nano's weights are not here")
 
@@ -114,7 +115,7 @@ def test_a_placeholder_in_a_question_is_refused(asked):
 
 
 def test_which_models_are_nanos(folder, tmp_path):
-    assert loading.WEIGHTS == WEIGHTS
+    assert loading.source_of("nano") == str(WEIGHTS)
     assert is_nano("nano")
     assert is_nano(folder)
     assert is_nano(f"hf:{folder}")

@@ -14,17 +14,18 @@ import pytest
 from transformers import pipeline
 
 from builders import build_scene
-from spatialreasoner.models.hf import HfPolicy
-from spatialreasoner.models.named import WritingConfig, named_policy
-from spatialreasoner.models.scripted import scripted
+from spatialreasoner.inference.backends.hf import HfPolicy
+from spatialreasoner.inference.registry import WritingConfig, named_policy
 from spatialreasoner.nano import WEIGHTS
+from spatialreasoner.pipeline.stages import succeeds
+from spatialreasoner.questions.files import prompt
+from spatialreasoner.questions.generate import ask
 from spatialreasoner.rewards import GeometricReward
-from spatialreasoner.scene.carry import attach, png_info
-from spatialreasoner.scene.files import read_image
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.scene.questions import ask, prompt
+from spatialreasoner.scenes.carry import attach, png_info
+from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
-from spatialreasoner.stages import succeeds
+from spatialreasoner.teachers import scripted
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +77,13 @@ def test_it_searches_beside_teachers(folder, world, tmp_path):
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory):
-    """The base URL of the nano as `python -m spatialreasoner.models.serving` serves it."""
+    """The base URL of the nano as `python -m spatialreasoner.cli.serving` serves it."""
     pytest.importorskip("fastapi", reason="transformers serve needs fastapi and uvicorn")
     pytest.importorskip("uvicorn", reason="transformers serve needs fastapi and uvicorn")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "spatialreasoner.models.serving", "nano", "--device", "cpu", "--dtype", "float32"]
+    command = [sys.executable, "-m", "spatialreasoner.cli.serving", "nano", "--device", "cpu", "--dtype", "float32"]
     path = tmp_path_factory.mktemp("server") / "log.txt"
     with path.open("w") as log:
         server = subprocess.Popen(

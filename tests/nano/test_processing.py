@@ -2,9 +2,9 @@
 
 import pytest
 
-from spatialreasoner.errors import SceneError
+from spatialreasoner.core.errors import SceneError
 from spatialreasoner.nano.tokenizer import IMAGE
-from spatialreasoner.scene.carry import png_info
+from spatialreasoner.scenes.carry import png_info
 
 
 def test_masks_lie_where_they_do_on_the_picture(nano, picture):

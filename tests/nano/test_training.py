@@ -11,16 +11,16 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from spatialreasoner.models.loading import load
-from spatialreasoner.responses import render
-from spatialreasoner.scene.carry import png_info
+from spatialreasoner.core.types import Response
+from spatialreasoner.language.responses import render
+from spatialreasoner.scenes.carry import png_info
 from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.data import read_preferences
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.forward import add_token_logps, padded
 from spatialreasoner.training.run import train
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
-from spatialreasoner.types import Response
+from spatialreasoner.vlm.loading import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
 

@@ -6,18 +6,19 @@ from random import Random
 
 import pytest
 
-from spatialreasoner import quantities, responses
 from spatialreasoner.evaluation.answers import judge
-from spatialreasoner.models.hf import HfPolicy
+from spatialreasoner.inference.backends.hf import HfPolicy
+from spatialreasoner.language import quantities, responses
 from spatialreasoner.nano import WEIGHTS
-from spatialreasoner.scene import synthetic
-from spatialreasoner.scene.files import scene_index
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.scene.questions import ask, prompt
+from spatialreasoner.questions.files import prompt
+from spatialreasoner.questions.generate import ask
+from spatialreasoner.scenes import synthetic
+from spatialreasoner.scenes.files import scene_index
+from spatialreasoner.scenes.measure import Measured
 
 pytestmark = pytest.mark.skipif(
     not (WEIGHTS / "model.safetensors").is_file(),
-    reason="the nano's weights are not here; `python -m spatialreasoner.nano.pretraining` makes them",
+    reason="the nano's weights are not here; `python -m research.nano_pretraining` makes them",
 )
 
 ROOMS = 2**42

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from builders import THREE_BALLS, Ball
-from spatialreasoner import responses
+from spatialreasoner.core.types import Question, Response, RewardBreakdown, Scene
+from spatialreasoner.language import responses
 from spatialreasoner.rewards import GeometricReward, grade, score_response
 from spatialreasoner.rewards.known import Known, KnownScenes
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.types import Question, Response, RewardBreakdown, Scene
+from spatialreasoner.scenes.measure import Measured
 
 DESCRIPTION = "The image shows a room. <region1> is a red ball. <region2> is a blue ball."
 

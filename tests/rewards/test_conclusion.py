@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from spatialreasoner.rewards.assertions import extract
+from spatialreasoner.core.types import Question
+from spatialreasoner.language.statements import extract
 from spatialreasoner.rewards.conclusion import Claim, agreement, claim, reference
-from spatialreasoner.types import Question
 
 LABELS = ("wardrobe", "post")
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spatialreasoner.core.types import Scene, SceneObject
 from spatialreasoner.rewards.known import MAX_COMPARED, Known, KnownScenes
-from spatialreasoner.scene.masks import encode
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.types import Scene, SceneObject
+from spatialreasoner.scenes.masks import encode
+from spatialreasoner.scenes.measure import Measured
 
 
 def thing(region_id: str | None, kind: str, colour: str) -> SceneObject:

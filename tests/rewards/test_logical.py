@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 
+from spatialreasoner.core.types import Question
+from spatialreasoner.language.arithmetic import checks
+from spatialreasoner.language.statements import Assertion, extract
 from spatialreasoner.rewards import logical
-from spatialreasoner.rewards.arithmetic import checks
-from spatialreasoner.rewards.assertions import Assertion, extract
 from spatialreasoner.rewards.conclusion import Claim, claim, reference
 from spatialreasoner.rewards.known import Known
 from spatialreasoner.rewards.logical import Argument, contradicts
 from spatialreasoner.rewards.spatial import verify
-from spatialreasoner.types import Question
 
 
 def argue(known: Known, question: Question, steps: str, conclusion: str, description: str = "") -> dict[str, float | None]:

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
+from spatialreasoner.core.types import Question, RewardBreakdown
 from spatialreasoner.rewards import grade
 from spatialreasoner.rewards.known import Known
-from spatialreasoner.types import Question, RewardBreakdown
 
 NUM_RESPONSES = 500
 PARTS = (

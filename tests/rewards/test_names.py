@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from builders import THREE_BALLS, build_scene
-from spatialreasoner import records
 from spatialreasoner.cli import main
+from spatialreasoner.core import records
+from spatialreasoner.core.types import Question
 from spatialreasoner.rewards import visual
 from spatialreasoner.rewards.known import Known
 from spatialreasoner.rewards.names import Names
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.types import Question
+from spatialreasoner.scenes.measure import Measured
 
 DATA = Path(__file__).parents[1] / "data"
 

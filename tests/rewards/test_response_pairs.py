@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.rewards import score_response
 from spatialreasoner.rewards.known import KnownScenes
-from spatialreasoner.scene import rgbd
-from spatialreasoner.scene.files import scene_index
-from spatialreasoner.types import Question, Scene
+from spatialreasoner.scenes import rgbd
+from spatialreasoner.scenes.files import scene_index
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 PHOTOS = sorted((DATA.parents[2] / "shared" / "data" / "rgbd").glob("*/"))

@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spatialreasoner.core.types import CONVERSE, RELATIONS, Question
+from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards import spatial
-from spatialreasoner.rewards.assertions import Assertion
 from spatialreasoner.rewards.known import Known
 from spatialreasoner.rewards.spatial import Verdict, hour_score, is_asked, value_score, verify
-from spatialreasoner.types import CONVERSE, RELATIONS, Question
 
 
 def said(kind: str, *regions: str, **more: object) -> Assertion:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from spatialreasoner.rewards.assertions import extract
+from spatialreasoner.core.types import Question, Scene
+from spatialreasoner.language.statements import extract
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.spatial import verify
-from spatialreasoner.scene import rgbd
-from spatialreasoner.scene.files import scene_index
-from spatialreasoner.types import Question, Scene
+from spatialreasoner.scenes import rgbd
+from spatialreasoner.scenes.files import scene_index
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 PHOTOS = sorted((DATA.parents[2] / "shared" / "data" / "rgbd").glob("*/"))

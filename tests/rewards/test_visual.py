@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spatialreasoner.core.types import Question, Scene, SceneObject
 from spatialreasoner.rewards import visual
 from spatialreasoner.rewards.known import Known
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.types import Question, Scene, SceneObject
+from spatialreasoner.scenes.measure import Measured
 
 GOOD = "The image shows a room. <region1> is a red ball. <region2> is a blue ball on the floor."
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from spatialreasoner.responses import stages
-from spatialreasoner.types import Completion, Prompt, Question, RewardBreakdown
+from spatialreasoner.core.types import Completion, Prompt, Question, RewardBreakdown
+from spatialreasoner.language.responses import stages
 
 
 def answer(*steps, conclusion="2 m", description="A box."):

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 import pytest
 
 from builders import build_scene
-from spatialreasoner.errors import ConfigError, WorkError
-from spatialreasoner.models.scripted import scripted
+from spatialreasoner.core.errors import ConfigError, WorkError
+from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.pipeline.stages import succeeds
+from spatialreasoner.questions.generate import ask
 from spatialreasoner.rewards import GeometricReward
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.scene.questions import ask
+from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.cluster import deal, run_cluster
-from spatialreasoner.search.endpoint import Limits
 from spatialreasoner.search.run import RunConfig, run_search
-from spatialreasoner.stages import succeeds
+from spatialreasoner.teachers import scripted
 
 FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
 

@@ -6,11 +6,11 @@ import pty
 
 import pytest
 
-from spatialreasoner.errors import EndpointError
-from spatialreasoner.search.budget import Budget, Price
+from spatialreasoner.core.errors import EndpointError
+from spatialreasoner.inference.budget import Budget, Price
+from spatialreasoner.inference.endpoint import Endpoint, Limits
+from spatialreasoner.inference.journal import Journal
 from spatialreasoner.search.display import display
-from spatialreasoner.search.endpoint import Endpoint, Limits
-from spatialreasoner.search.journal import Journal
 from spatialreasoner.search.run import Progress
 
 

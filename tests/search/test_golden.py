@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from spatialreasoner.core.types import Completion, Prompt, Question, RewardBreakdown
 from spatialreasoner.search.m3cts import SearchConfig, search
 from spatialreasoner.search.tree import from_json, to_json
-from spatialreasoner.types import Completion, Prompt, Question, RewardBreakdown
 
 CASES = sorted((Path(__file__).parents[1] / "data" / "trees").glob("*.json"))
 

@@ -2,10 +2,10 @@ import asyncio
 
 import pytest
 
-from spatialreasoner.errors import ConfigError, EndpointError
+from spatialreasoner.core.errors import ConfigError, EndpointError
+from spatialreasoner.core.types import Completion
 from spatialreasoner.search.m3cts import SearchConfig, search, stable_seed
 from spatialreasoner.search.tree import to_json
-from spatialreasoner.types import Completion
 
 
 def run(question, prompt, policies, reward, **config):

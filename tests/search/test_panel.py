@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from spatialreasoner.errors import ConfigError, EndpointError
+from spatialreasoner.core.errors import ConfigError, EndpointError
+from spatialreasoner.judges.panel import Panel
 from spatialreasoner.search.m3cts import SearchConfig, search
-from spatialreasoner.search.panel import Panel
 
 
 class Strict:

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialreasoner.responses import MAX_CHARACTERS, stages
+from spatialreasoner.core.types import Completion
+from spatialreasoner.language.responses import MAX_CHARACTERS, stages
 from spatialreasoner.search.replies import Malformed, continuation, following
-from spatialreasoner.types import Completion
 
 ANSWER = (
     "<description>A box.</description>\n<reasoning>### Rationale\nPlan.\n### Let's think step by step\n"

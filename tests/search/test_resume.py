@@ -10,12 +10,12 @@ from random import Random
 import pytest
 
 from builders import build_scene
-from spatialreasoner.models.scripted import scripted
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.scene.questions import ask
-from spatialreasoner.search.endpoint import Limits, reply_key
+from spatialreasoner.core.types import RewardBreakdown
+from spatialreasoner.inference.endpoint import Limits, reply_key
+from spatialreasoner.questions.generate import ask
+from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
-from spatialreasoner.types import RewardBreakdown
+from spatialreasoner.teachers import scripted
 
 FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
 KILLS = 20

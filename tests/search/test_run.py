@@ -5,17 +5,18 @@ from random import Random
 import pytest
 
 from builders import build_scene
-from spatialreasoner import quantities, records
-from spatialreasoner.errors import BusyError, ConfigError, EndpointError
-from spatialreasoner.models.scripted import scripted
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.scene.questions import ask
-from spatialreasoner.search.budget import Price
-from spatialreasoner.search.endpoint import Limits
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError
+from spatialreasoner.core.types import METRES_PER, RewardBreakdown, Trajectory
+from spatialreasoner.inference.budget import Price
+from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.language import quantities
+from spatialreasoner.questions.generate import ask
+from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig, forecast, run_search
 from spatialreasoner.search.tree import from_json
-from spatialreasoner.types import METRES_PER, RewardBreakdown, Trajectory
+from spatialreasoner.teachers import scripted
 
 FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
 

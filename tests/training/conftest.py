@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from spatialreasoner.responses import render
-from spatialreasoner.types import Response
+from spatialreasoner.core.types import Response
+from spatialreasoner.language.responses import render
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # for processes that tests start
 huggingface_hub.constants.HF_HUB_OFFLINE = True

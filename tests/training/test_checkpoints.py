@@ -5,15 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from spatialreasoner.errors import ConfigError
-from spatialreasoner.models.loading import load, refuse_pickles
-from spatialreasoner.training.checkpoints import (
-    latest_checkpoint,
-    load_state,
-    random_state,
-    save_state,
-    set_random_state,
-)
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.training.checkpoints import latest_checkpoint, load_state, random_state, save_state, set_random_state
+from spatialreasoner.vlm.loading import load, refuse_pickles
 
 
 class Bomb:

@@ -3,8 +3,8 @@ import logging
 import pytest
 from datasets import Dataset
 
-from spatialreasoner.errors import ConfigError, InputError
-from spatialreasoner.models import tiny
+from spatialreasoner.core.errors import ConfigError, InputError
+from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training.checks import check, write_preview
 from spatialreasoner.training.collate import Encoder
 

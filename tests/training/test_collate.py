@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatialreasoner.errors import InputError
-from spatialreasoner.models import tiny
-from spatialreasoner.scene.carry import KEY
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.scenes.carry import KEY
+from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator, _pictures, assign_segments, tag_spans
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spatialreasoner.errors import MissingFileError, RecordError
-from spatialreasoner.scene.carry import KEY, attached
-from spatialreasoner.scene.masks import encode
+from spatialreasoner.core.errors import MissingFileError, RecordError
+from spatialreasoner.scenes.carry import KEY, attached
+from spatialreasoner.scenes.masks import encode
 from spatialreasoner.training.data import message_text, read_preferences, read_sft
 
 USER = {"role": "user", "content": "How tall?"}

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from spatialreasoner.errors import ConfigError
-from spatialreasoner.models.loading import load
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.build import refuse_mixed_rows
 from spatialreasoner.training.data import read_preferences
 from spatialreasoner.training.run import train
+from spatialreasoner.vlm.loading import load
 
 TRAIN = """
 import sys

@@ -9,7 +9,7 @@ from peft import LoraConfig
 from PIL import Image
 from trl import DPOConfig, DPOTrainer, SFTConfig
 
-from spatialreasoner.models import tiny
+from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.sft import SftTrainer

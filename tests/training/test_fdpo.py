@@ -7,11 +7,11 @@ from datasets import Dataset
 from peft import LoraConfig
 from safetensors.torch import load_file
 
-from spatialreasoner.errors import ConfigError, InputError
-from spatialreasoner.models import tiny
-from spatialreasoner.models.loading import load
+from spatialreasoner.core.errors import ConfigError, InputError
+from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training import shared_prefix
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.vlm.loading import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
 

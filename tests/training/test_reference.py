@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.reference import ReferenceCache, pair_digest
 
 KEY = {"model": "a", "dtype": "torch.float32"}

@@ -11,19 +11,19 @@ import torch
 from PIL import Image
 from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
-from spatialreasoner.models import tiny
-from spatialreasoner.models.hf import HfPolicy
-from spatialreasoner.models.loading import load
-from spatialreasoner.models.regions import add_region_tokens
-from spatialreasoner.scene.carry import KEY, as_text, attach, png_info
-from spatialreasoner.scene.files import read_image
-from spatialreasoner.scene.masks import encode, from_box
+from spatialreasoner.core.types import Prompt, Region
+from spatialreasoner.inference.backends.hf import HfPolicy
+from spatialreasoner.scenes.carry import KEY, as_text, attach, png_info
+from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.masks import encode, from_box
+from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator
 from spatialreasoner.training.forward import add_token_logps, padded
 from spatialreasoner.training.reference import pair_digest
 from spatialreasoner.training.run import train
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
-from spatialreasoner.types import Prompt, Region
+from spatialreasoner.vlm.loading import load
+from spatialreasoner.vlm.regions import add_region_tokens
 
 
 def regions(width, height):

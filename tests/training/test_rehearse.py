@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatialreasoner.errors import ConfigError, MissingFileError, RecordError
+from spatialreasoner.core.errors import ConfigError, MissingFileError, RecordError
 from spatialreasoner.training.run import rehearse
 
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from spatialreasoner.errors import ConfigError, MissingExtraError, RecordError, WorkError
-from spatialreasoner.models.loading import load
+from spatialreasoner.core.errors import ConfigError, MissingExtraError, RecordError, WorkError
 from spatialreasoner.training import callbacks
 from spatialreasoner.training.config import CONFIGS, FdpoConfig, TrainConfig, read_config
 from spatialreasoner.training.run import train
+from spatialreasoner.vlm.loading import load
 
 
 def metrics(out):

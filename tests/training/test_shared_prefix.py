@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from spatialreasoner.models import tiny
+from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training import forward
 from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.forward import add_token_logps, padded, response_positions

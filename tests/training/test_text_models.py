@@ -6,8 +6,8 @@ import pytest
 from datasets import Dataset
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, set_seed
 
-from spatialreasoner.errors import InputError
-from spatialreasoner.models.tiny import CHAT_TEMPLATE, train_tokenizer
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
 from spatialreasoner.training.collate import Encoder
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.reference import reference_key

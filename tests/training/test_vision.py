@@ -6,7 +6,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 
-from spatialreasoner.models import tiny
+from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training import vision
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 

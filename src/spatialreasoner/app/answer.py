@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from spatialreasoner.app.segments import pieces, settled
 from spatialreasoner.rewards.combine import REWARDS, Graded
 from spatialreasoner.rewards.spatial import Verdict
-from spatialreasoner.scene.marks import COLOURS
+from spatialreasoner.scenes.marks import COLOURS
 
 TITLES: Mapping[str, str] = {"description": "Description", "reasoning": "Reasoning", "conclusion": "Conclusion"}
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spatialreasoner.errors import InputError
-from spatialreasoner.types import CATEGORIES, GROUPS, QUANTITY_OF, Category, Prompt, Question, Region, Scene
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.core.types import CATEGORIES, GROUPS, QUANTITY_OF, Category, Prompt, Question, Region, Scene
 
 if TYPE_CHECKING:  # measuring and rewards take a second to import, which `ask` in a terminal does not need
     from spatialreasoner.rewards.combine import Graded
-    from spatialreasoner.scene.measure import Measured
+    from spatialreasoner.scenes.measure import Measured
 
 MAX_QUESTION = 500
 """Characters of a question."""
@@ -56,8 +56,8 @@ def kind_text(kind: str) -> str:
     >>> kind_text("left/right"), kind_text("width")
     ('Which is further to the left, <region1> or <region2>?', 'How wide is <region1>?')
     """
-    from spatialreasoner.scene import wording
-    from spatialreasoner.scene.questions import relation_of
+    from spatialreasoner.core.types import relation_of
+    from spatialreasoner.questions import templates as wording
 
     category = KINDS[kind]
     relation = relation_of(category)
@@ -109,7 +109,7 @@ def category_of(request: str, regions: int) -> Category | None:
     >>> category_of("Which of <region1> and <region2> is taller?", 2), category_of("What is this?", 1)
     ('tall_choice', None)
     """
-    from spatialreasoner.models.scripted.requests import understand
+    from spatialreasoner.teachers.requests import understand
 
     said = understand(request)
     if said.kind == "distance" and not _DISTANCE.search(request):
@@ -144,7 +144,7 @@ def check(scene: Scene, asked: Asked, text: str) -> Graded | None:
 
 def reference(scene: Scene, asked: Asked) -> tuple[Measured, Question]:
     """The scene with the asked regions among its own, and the question with its measured answer, where it can be told."""
-    from spatialreasoner.scene.measure import Measured
+    from spatialreasoner.scenes.measure import Measured
 
     measured = Measured(with_regions(scene, asked.prompt.regions))
     question = Question(
@@ -165,7 +165,7 @@ def with_regions(scene: Scene, regions: Sequence[Region]) -> Scene:
 
 
 def _answered(measured: Measured, question: Question) -> Question:
-    from spatialreasoner.scene.questions import relation_of
+    from spatialreasoner.core.types import relation_of
 
     relation = relation_of(question.category)
     if relation is None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, PackageLoader
 from markupsafe import Markup
 
-from spatialreasoner.errors import InputError
-from spatialreasoner.evaluation import examples
-from spatialreasoner.evaluation.pictures import Picture, marked
-from spatialreasoner.evaluation.report import environment
-from spatialreasoner.evaluation.runs import Runs, find
-from spatialreasoner.types import Question
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.core.types import Question
+from spatialreasoner.report import examples
+from spatialreasoner.report.pictures import Picture, marked
+from spatialreasoner.report.report import environment
+from spatialreasoner.report.runs import Runs, find
 
 MAX_LABEL = 110
 """Characters of a question in the list."""
@@ -37,9 +37,9 @@ class Browser:
         self._questions = {q.id: q for q in self._runs.questions.values() if q.id in self._runs.trees or q.id in paired}
         if not self._questions:
             raise InputError(f"expected search trees or preference pairs in {', '.join(folders)}; found none")
-        loaders = [PackageLoader("spatialreasoner.app"), PackageLoader("spatialreasoner.evaluation")]
+        loaders = [PackageLoader("spatialreasoner.app"), PackageLoader("spatialreasoner.report")]
         self._template = environment().overlay(loader=ChoiceLoader(loaders)).get_template("question.html.j2")
-        self._style = resources.files("spatialreasoner.evaluation").joinpath("templates", "report.css").read_text("utf-8")
+        self._style = resources.files("spatialreasoner.report").joinpath("templates", "report.css").read_text("utf-8")
 
     def questions(self) -> list[tuple[str, str]]:
         """The questions as (label, id), in order of their ids."""

@@ -11,9 +11,9 @@ from PIL import Image
 
 from spatialreasoner.app.regions import say
 from spatialreasoner.app.sessions import Session
-from spatialreasoner.scene.files import read_image
-from spatialreasoner.scene.marks import COLOURS, draw
-from spatialreasoner.types import Region
+from spatialreasoner.core.types import Region
+from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.marks import COLOURS, draw
 
 TOOLS = (
     ("box", "Box", "drag from corner to corner"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.core.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)

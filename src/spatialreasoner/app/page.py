@@ -17,8 +17,8 @@ from spatialreasoner.app.browse import Browser
 from spatialreasoner.app.canvas import board
 from spatialreasoner.app.service import App, depth_html, solid_html
 from spatialreasoner.app.sessions import Session
-from spatialreasoner.errors import SpatialReasonerError
-from spatialreasoner.types import Scene
+from spatialreasoner.core.errors import SpatialReasonerError
+from spatialreasoner.core.types import Scene
 
 log = logging.getLogger(__name__)
 

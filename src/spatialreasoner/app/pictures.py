@@ -12,15 +12,15 @@ import numpy as np
 from PIL import Image
 
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.errors import ConfigError, InputError, SceneError
-from spatialreasoner.scene import rgbd
-from spatialreasoner.scene.files import FORMATS, png, read_image, write_depth
-from spatialreasoner.scene.images import RegionFinder, exif_focal
-from spatialreasoner.scene.masks import decode, encode
-from spatialreasoner.types import DepthMap, Intrinsics, Region, Scene
+from spatialreasoner.core.errors import ConfigError, InputError, SceneError
+from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
+from spatialreasoner.scenes import rgbd
+from spatialreasoner.scenes.files import FORMATS, png, read_image, write_depth
+from spatialreasoner.scenes.images import RegionFinder, exif_focal
+from spatialreasoner.scenes.masks import decode, encode
 
 if TYPE_CHECKING:
-    from spatialreasoner.protocols import DepthEstimator
+    from spatialreasoner.core.protocols import DepthEstimator
 
 MAX_SIDE = 1280
 """Longer uploads are shrunk to this, pixels: more does not fit a page, nor what models look at."""
@@ -126,7 +126,7 @@ def two_regions(scene: Scene) -> tuple[Region, ...]:
 
 
 def _synthetic(folder: Path, seed: int, index: int) -> Scene:
-    from spatialreasoner.scene.synthetic import make_scene
+    from spatialreasoner.scenes.synthetic import make_scene
 
     scene, picture, depth = make_scene(seed, index, width=EXAMPLE_SIDE, height=EXAMPLE_SIDE)
     image, measured = folder / f"{scene.id}.png", folder / f"{scene.id}.depth.png"
@@ -146,7 +146,7 @@ def _photos(folders: Sequence[str]) -> Iterator[Scene]:
 def _depth_model(name: str | None) -> DepthEstimator | None:
     if name is None:
         return None
-    from spatialreasoner.models.depth import TransformersDepth
+    from spatialreasoner.inference.backends.depth import TransformersDepth
 
     return TransformersDepth(name)
 
@@ -156,6 +156,6 @@ def _mask_model(name: str | None) -> RegionFinder | None:
         return None
     if name.endswith(".json"):
         raise ConfigError("the app finds masks by a SAM model; a file of boxes knows only its own photos")
-    from spatialreasoner.models.masks import TransformersMasks
+    from spatialreasoner.inference.backends.masks import TransformersMasks
 
     return TransformersMasks(name)

@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.errors import InputError
-from spatialreasoner.models.named import WritingConfig, named_policy
-from spatialreasoner.models.streaming import stream
-from spatialreasoner.protocols import Policy
-from spatialreasoner.types import Prompt, Scene
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.core.protocols import Policy
+from spatialreasoner.core.types import Prompt, Scene
+from spatialreasoner.inference.registry import WritingConfig, named_policy
+from spatialreasoner.inference.streaming import stream
 
 MAX_ANSWER = 20_000
 """Characters of an answer; a model that goes on is stopped."""

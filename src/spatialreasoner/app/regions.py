@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from spatialreasoner.errors import SceneError
-from spatialreasoner.scene.files import read_image
-from spatialreasoner.scene.masks import box_of, decode, encode, from_box, from_polygon
-from spatialreasoner.types import Record, Region
+from spatialreasoner.core.errors import SceneError
+from spatialreasoner.core.types import Record, Region
+from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.masks import box_of, decode, encode, from_box, from_polygon
 
 LABEL = "object"
 """What a region is called that somebody drew: nobody said what it shows."""

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from spatialreasoner import responses
+from spatialreasoner.language import responses
 
 _TAG = re.compile(r"</?(?:description|reasoning)>", re.IGNORECASE)
 _HEADING = re.compile(r"[#* \t]{0,12}in conclusion[:,.* \t]{0,8}\n?\Z", re.IGNORECASE)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.errors import ConfigError, MissingExtraError
+from spatialreasoner.core.errors import ConfigError, MissingExtraError
 
 
 def serve(config: AppConfig) -> None:

@@ -21,9 +21,9 @@ from spatialreasoner.app.policies import Policies, together
 from spatialreasoner.app.regions import from_numbers, from_shape, shape_of
 from spatialreasoner.app.sessions import Session, begin
 from spatialreasoner.app.terminal import caution_about
-from spatialreasoner.errors import InputError
-from spatialreasoner.scene.files import read_depth, read_image
-from spatialreasoner.types import Scene
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.core.types import Scene
+from spatialreasoner.scenes.files import read_depth, read_image
 
 
 class App:

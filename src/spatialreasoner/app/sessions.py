@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 
-from spatialreasoner.errors import InputError
-from spatialreasoner.types import Region, Scene
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.core.types import Region, Scene
 
 MAX_REGIONS = 12
 """Regions that may be drawn on one picture."""

@@ -14,17 +14,17 @@ from spatialreasoner.app.asking import Asked, named_regions
 from spatialreasoner.app.asking import ask as prepare
 from spatialreasoner.app.regions import from_numbers, from_picture, is_numbers
 from spatialreasoner.app.segments import pieces, settled
-from spatialreasoner.errors import ConfigError, SceneError, WorkError
-from spatialreasoner.models.loading import NANO_TYPE
-from spatialreasoner.scene.files import read_image
-from spatialreasoner.types import Region
+from spatialreasoner.core.errors import ConfigError, SceneError, WorkError
+from spatialreasoner.core.types import Region
+from spatialreasoner.nano.shipped import NANO
+from spatialreasoner.scenes.files import read_image
 
 if TYPE_CHECKING:
     from PIL import Image
     from rich.console import Console
     from rich.text import Text
 
-    from spatialreasoner.protocols import Policy
+    from spatialreasoner.core.protocols import Policy
 
 STYLES = {"description": "blue", "reasoning": "yellow", "conclusion": "bold green"}
 """How segments are coloured, as on the page."""
@@ -92,18 +92,18 @@ def ask(config: AskConfig, *, heading: str = "", console: Console | None = None)
 
 def _policy(config: AskConfig) -> Policy:
     """The model; a nano without torch, which takes longer to import than the answer to write."""
-    from spatialreasoner.models.light import LightNano, is_nano
+    from spatialreasoner.nano.numpy import LightNano, is_nano
 
     if is_nano(config.model):
         return LightNano(config.model, max_new_tokens=config.max_new_tokens)
-    from spatialreasoner.models.named import WritingConfig, named_policy
+    from spatialreasoner.inference.registry import WritingConfig, named_policy
 
     return named_policy(config.model, {}, WritingConfig(max_new_tokens=config.max_new_tokens, key_variable=config.key_variable))
 
 
 def caution_about(policy: Policy, image: str) -> str | None:
     """What to tell of a model that may be out of its depth with a picture: any but a synthetic room, for the nano."""
-    if getattr(policy, "model_type", None) != NANO_TYPE or _ROOM.fullmatch(Path(image).stem):
+    if getattr(policy, "model_type", None) != NANO.model_type or _ROOM.fullmatch(Path(image).stem):
         return None
     return (
         f"{policy.name} was trained on synthetic rooms alone, and this picture is none that it knows of: expect the form of an "
@@ -129,7 +129,7 @@ def read_regions(texts: Sequence[str], size: tuple[int, int]) -> list[Region]:
 
 async def _follow(policy: Policy, asked: Asked, console: Console) -> str:
     """Print an answer while it is written."""
-    from spatialreasoner.models.streaming import stream
+    from spatialreasoner.inference.streaming import stream
 
     text, shown = "", 0
     async with aclosing(stream(policy, asked.prompt)) as written:
@@ -164,7 +164,7 @@ def _plain(text: str, style: str) -> Text:
 
 
 def _save(picture: Image.Image, regions: Sequence[Region], path: Path) -> None:
-    from spatialreasoner.scene.marks import draw
+    from spatialreasoner.scenes.marks import draw
 
     temporary = path.with_name(f".part.{path.name}")
     try:

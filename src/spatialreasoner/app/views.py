@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
-from spatialreasoner.scene.geometry import level, unproject
-from spatialreasoner.scene.marks import COLOURS
-from spatialreasoner.scene.masks import decode
-from spatialreasoner.types import Intrinsics, Region
+from spatialreasoner.core.types import Intrinsics, Region
+from spatialreasoner.scenes.geometry import level, unproject
+from spatialreasoner.scenes.marks import COLOURS
+from spatialreasoner.scenes.masks import decode
 
 if TYPE_CHECKING:
     import trimesh

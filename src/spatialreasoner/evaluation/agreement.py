@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from spatialreasoner import records
+from spatialreasoner.core import records
+from spatialreasoner.core.types import Category, Record
 from spatialreasoner.evaluation.answers import Verdict
-from spatialreasoner.evaluation.judging import Judged, JudgingConfig, judge_answers
+from spatialreasoner.evaluation.model_judge import Judged, JudgingConfig, judge_answers
 from spatialreasoner.evaluation.predictions import Prediction, read_predictions
 from spatialreasoner.evaluation.score import Score, judge_all, score, to_json
-from spatialreasoner.evaluation.texts import conclusion
-from spatialreasoner.types import Category, Record
+from spatialreasoner.language.responses import conclusion
 
 Outcome = Literal["right", "wrong", "unscored"]
 

@@ -12,12 +12,12 @@ from functools import lru_cache
 from itertools import accumulate, takewhile
 from typing import cast
 
-from spatialreasoner import quantities, responses
-from spatialreasoner.quantities import Quantity
-from spatialreasoner.rewards.assertions import Assertion, read
-from spatialreasoner.rewards.lexicon import RELATION_WORDS
-from spatialreasoner.rewards.tokens import Reading
-from spatialreasoner.types import CONVERSE, QUALITATIVE, QUANTITY_OF, Category, Relation
+from spatialreasoner.core.types import CONVERSE, QUALITATIVE, QUANTITY_OF, Category, Relation
+from spatialreasoner.language import quantities, responses
+from spatialreasoner.language.lexicon import RELATION_WORDS
+from spatialreasoner.language.quantities import Quantity
+from spatialreasoner.language.statements import Assertion, read
+from spatialreasoner.language.tokens import Reading
 
 TOLERANCE = 0.25
 """A length is right within this share of the truth, ends included."""

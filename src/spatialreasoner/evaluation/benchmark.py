@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from spatialreasoner import records
-from spatialreasoner.errors import MissingExtraError, MissingFileError, RecordError, SceneError
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import MissingExtraError, MissingFileError, RecordError, SceneError
+from spatialreasoner.core.types import Question, Region, Rle, Scene
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.predictions import QaInfo
-from spatialreasoner.scene.files import write_scenes
-from spatialreasoner.scene.masks import decode, encode, from_box
-from spatialreasoner.types import Question, Region, Rle, Scene
+from spatialreasoner.scenes.files import write_scenes
+from spatialreasoner.scenes.masks import decode, encode, from_box
 
 MAX_BYTES = 256 * 2**20
 """A larger JSON file is refused; the official one has 5 MB."""

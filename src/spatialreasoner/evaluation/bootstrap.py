@@ -9,7 +9,7 @@ from math import comb, sqrt
 import numpy as np
 from jaxtyping import Float, Int
 
-from spatialreasoner.types import Record
+from spatialreasoner.core.types import Record
 
 RESAMPLES = 2000
 """Resamples behind an interval: its ends then repeat, from seed to seed, to about a tenth of their distance."""

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner import records
-from spatialreasoner.errors import ConfigError, RecordError
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError, RecordError
+from spatialreasoner.core.types import GROUPS, Question, Scene
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of
-from spatialreasoner.evaluation.showing import Showing, boxed
-from spatialreasoner.scene.files import read_image, save_png
-from spatialreasoner.scene.marks import draw
-from spatialreasoner.scene.questions import prompt
-from spatialreasoner.types import GROUPS, Question, Scene
+from spatialreasoner.inference.showing import Showing, boxed
+from spatialreasoner.questions.files import prompt
+from spatialreasoner.scenes.files import read_image, save_png
+from spatialreasoner.scenes.marks import draw
 
 if TYPE_CHECKING:
     from PIL import Image

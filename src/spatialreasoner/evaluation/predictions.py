@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spatialreasoner import records
-from spatialreasoner.errors import RecordError
-from spatialreasoner.types import QUALITATIVE, Category, Question, Record
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import RecordError
+from spatialreasoner.core.types import QUALITATIVE, Category, Question, Record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,17 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from spatialreasoner import records
-from spatialreasoner.errors import RecordError
-from spatialreasoner.evaluation.bootstrap import (
-    Interval,
-    cluster_sums,
-    difference_interval,
-    mcnemar,
-    share_intervals,
-)
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import RecordError
+from spatialreasoner.core.types import GROUPS, QUALITATIVE, QUANTITATIVE, Category, Record
+from spatialreasoner.evaluation.bootstrap import Interval, cluster_sums, difference_interval, mcnemar, share_intervals
 from spatialreasoner.evaluation.predictions import Prediction, read_predictions
-from spatialreasoner.types import GROUPS, QUALITATIVE, QUANTITATIVE, Category, Record
 
 if TYPE_CHECKING:
     from spatialreasoner.evaluation.answers import Verdict

@@ -1,20 +1,27 @@
 """The nano: a small vision-language model with region tokens that ships with the package and runs on any CPU.
 
-Importing this package registers its classes with the Auto classes of transformers; `WEIGHTS` is the folder to load from.
+Taking one of its classes from here registers them with the Auto classes of transformers; `WEIGHTS` is the folder to load from.
 """
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from transformers import AutoModel
+from spatialreasoner.nano.shipped import NANO
 
-from spatialreasoner.nano.configuration import NanoConfig
-from spatialreasoner.nano.modeling import NanoForConditionalGeneration, NanoModel
-from spatialreasoner.nano.processing import NanoProcessor
-from spatialreasoner.registration import register
+if TYPE_CHECKING:
+    from spatialreasoner.nano.configuration import NanoConfig
+    from spatialreasoner.nano.modeling import NanoForConditionalGeneration, NanoModel
+    from spatialreasoner.nano.processing import NanoProcessor
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = NANO.folder
+"""Its folder."""
 
-register(NanoConfig, NanoForConditionalGeneration, NanoProcessor)
-AutoModel.register(NanoConfig, NanoModel, exist_ok=True)
+__all__ = ["NANO", "WEIGHTS", "NanoConfig", "NanoForConditionalGeneration", "NanoModel", "NanoProcessor"]
 
-__all__ = ["WEIGHTS", "NanoConfig", "NanoForConditionalGeneration", "NanoModel", "NanoProcessor"]
+
+def __getattr__(name: str) -> Any:
+    # Asking the nano in NumPy must not wait seconds for transformers.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from spatialreasoner.nano import registered
+
+    return getattr(registered, name)

@@ -21,7 +21,7 @@ from spatialreasoner.nano.cache import RoomyCache
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.steps import Steps, is_plain
 from spatialreasoner.nano.vision import Quiet, RegionEncoder, Regions, RegionTokens, Seen, VisionTower
-from spatialreasoner.region_tokens import latest_picture, place_regions, region_numbers
+from spatialreasoner.vlm.region_tokens import latest_picture, place_regions, region_numbers
 
 
 @dataclass

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
-from spatialreasoner.errors import SceneError
+from spatialreasoner.core.errors import SceneError
 from spatialreasoner.nano.tokenizer import IMAGE, NUM_REGIONS
-from spatialreasoner.scene.carry import attached
-from spatialreasoner.scene.squares import square_mask, square_picture
+from spatialreasoner.scenes.carry import attached
+from spatialreasoner.scenes.squares import square_mask, square_picture
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -32,7 +32,7 @@ CHAT_TEMPLATE = (
 
 
 class NanoProcessor(ProcessorMixin):
-    """Pictures, with the regions that they carry (`scene.carry`), and text.
+    """Pictures, with the regions that they carry (`scenes.carry`), and text.
 
     A picture is padded to a square, so that nothing is stretched.
 

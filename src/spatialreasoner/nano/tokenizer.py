@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner.scene.synthetic import COLOURS
-from spatialreasoner.scene.synthetic.shapes import KINDS
+from spatialreasoner.scenes.synthetic import COLOURS
+from spatialreasoner.scenes.synthetic.shapes import KINDS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

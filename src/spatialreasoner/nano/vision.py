@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spatialreasoner.nano.configuration import NanoConfig
-from spatialreasoner.region_tokens import fourier
+from spatialreasoner.vlm.region_tokens import fourier
 
 FINE = 8
 """Side of a cell of the fine map, pixels."""

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from spatialreasoner import responses
-from spatialreasoner.errors import ResponseError
-from spatialreasoner.protocols import Grade, Judge
+from spatialreasoner.core.errors import ResponseError
+from spatialreasoner.core.protocols import Grade
+from spatialreasoner.core.types import Question, RewardBreakdown, Scene
+from spatialreasoner.language import responses
+from spatialreasoner.language.arithmetic import Check, checks
+from spatialreasoner.language.statements import Assertion, extract
 from spatialreasoner.rewards import logical, spatial, visual
-from spatialreasoner.rewards.arithmetic import Check, checks
-from spatialreasoner.rewards.assertions import Assertion, extract
 from spatialreasoner.rewards.conclusion import claim, implied, reference
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.logical import Argument
 from spatialreasoner.rewards.names import Names
 from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, Verdict, is_asked, verify
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.types import Question, RewardBreakdown, Scene
+from spatialreasoner.scenes.measure import Measured
 
 REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
 """The four rewards, each 0..4."""
@@ -126,8 +126,12 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     return Graded(reward=reward, description=description, reasoning=(*premises, *conclusion), calculations=calculations)
 
 
+Grader = Callable[[Scene, Question, str], Awaitable[Grade]]
+"""Who scores a response that geometry cannot score: `judges.rewards.grader` makes one of a judge."""
+
+
 async def complete(
-    graded: Graded, scene: Scene, question: Question, text: str, judge: Judge, *, always: bool = False
+    graded: Graded, scene: Scene, question: Question, text: str, grader: Grader, *, always: bool = False
 ) -> Graded:
     """Let a judge score what geometry could not.
 
@@ -136,14 +140,12 @@ async def complete(
         scene: The question's scene.
         question: What the response answers.
         text: The response.
-        judge: Who is asked.
+        grader: Who is asked.
         always: Ask also where there is nothing left to score, to compare the two.
     """
-    from spatialreasoner.rewards.judge import grade_request
-
     if not always and all(getattr(graded.reward, name) is not None for name in REWARDS):
         return graded
-    return merge(graded, await judge.grade(grade_request(scene, question, text)))
+    return merge(graded, await grader(scene, question, text))
 
 
 def merge(graded: Graded, grade: Grade) -> Graded:
@@ -261,7 +263,7 @@ class GeometricReward:
     Args:
         scenes: The scenes by id, paths resolved.
         succeeds: Whether the conclusion of a text agrees with a question's reference; None where it cannot be told.
-        judge: Who scores what geometry cannot; None leaves it unscored.
+        grader: Who scores what geometry cannot; None leaves it unscored.
         naming: What things may be called; None for the curated table alone.
         kept: How many scenes stay loaded at once.
     """
@@ -271,13 +273,13 @@ class GeometricReward:
         scenes: Mapping[str, Scene],
         *,
         succeeds: Callable[[Question, str], bool | None],
-        judge: Judge | None = None,
+        grader: Grader | None = None,
         naming: Names | None = None,
         kept: int = 256,
     ) -> None:
         self._scenes = KnownScenes(scenes, naming=naming, kept=kept)
         self._succeeds = succeeds
-        self._judge = judge
+        self._grader = grader
 
     async def rate(self, question: Question, prefix: str, step: str) -> Mapping[str, float]:
         """Rate one new stage, -1..1 a criterion; only what the stage itself says counts.
@@ -321,8 +323,8 @@ class GeometricReward:
         """The fine-grained reward of a complete answer."""
         known = self._scenes.get(question.scene_id)
         graded = grade(known, question, text)
-        if self._judge is not None:
-            graded = await complete(graded, known.scene, question, text, self._judge)
+        if self._grader is not None:
+            graded = await complete(graded, known.scene, question, text, self._grader)
         return graded.reward
 
     def succeeds(self, question: Question, text: str) -> bool | None:

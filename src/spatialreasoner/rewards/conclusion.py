@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from spatialreasoner import quantities
-from spatialreasoner.rewards.assertions import Assertion, extract
+from spatialreasoner.core.types import METRES_PER, QUANTITY_OF, Question, relation_of
+from spatialreasoner.language import quantities
+from spatialreasoner.language.statements import Assertion, extract
 from spatialreasoner.rewards.spatial import ARITY, hour_score, is_asked, metres, value_score
-from spatialreasoner.scene.questions import relation_of
-from spatialreasoner.types import METRES_PER, QUANTITY_OF, Question
 
 MAX_CHARACTERS = 2000
 """Of a conclusion, so much is read; an answer is one sentence."""

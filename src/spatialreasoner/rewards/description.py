@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from spatialreasoner.rewards import colours
+from spatialreasoner.language import colours
 from spatialreasoner.rewards.known import SIZE_WORDS, Known
 
 MAX_CHARACTERS = 12_000

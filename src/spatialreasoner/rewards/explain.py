@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner.responses import MAX_CHARACTERS
+from spatialreasoner.core.types import Question
+from spatialreasoner.language.responses import MAX_CHARACTERS
 from spatialreasoner.rewards.combine import Graded, scores
 from spatialreasoner.rewards.spatial import Verdict
-from spatialreasoner.types import Question
 
 if TYPE_CHECKING:
     from rich.console import Console

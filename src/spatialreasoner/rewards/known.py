@@ -10,13 +10,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import UInt8
 
-from spatialreasoner.rewards import colours, vocabulary
+from spatialreasoner.core.types import Quantity, Scene
+from spatialreasoner.language import colours, vocabulary
+from spatialreasoner.language.vocabulary import Vocabulary
 from spatialreasoner.rewards.names import Names
-from spatialreasoner.rewards.vocabulary import Vocabulary
-from spatialreasoner.scene.files import read_image
-from spatialreasoner.scene.masks import decode
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.types import Quantity, Scene
+from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.masks import decode
+from spatialreasoner.scenes.measure import Measured
 
 SIZE_WORDS: Mapping[str, tuple[Quantity | None, int]] = {
     **dict.fromkeys(("large", "big", "huge", "bulky", "sizable", "massive", "giant"), (None, 1)),

@@ -16,14 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from spatialreasoner import quantities
-from spatialreasoner.rewards.arithmetic import Check
-from spatialreasoner.rewards.assertions import Assertion
+from spatialreasoner.core.types import CONVERSE, Question, relation_of
+from spatialreasoner.language import quantities
+from spatialreasoner.language.arithmetic import Check
+from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards.conclusion import Claim, agreement, polarity
 from spatialreasoner.rewards.spatial import EXACT, Verdict, distinct, is_asked
 from spatialreasoner.rewards.visual import Criteria
-from spatialreasoner.scene.questions import relation_of
-from spatialreasoner.types import CONVERSE, Question
 
 CRITERIA = ("factual", "coherence", "rules", "conclusion")
 

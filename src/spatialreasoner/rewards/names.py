@@ -12,9 +12,9 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from spatialreasoner.protocols import Embedder
-from spatialreasoner.rewards import vocabulary
-from spatialreasoner.rewards.vocabulary import Vocabulary, heads
+from spatialreasoner.core.protocols import Embedder
+from spatialreasoner.language import vocabulary
+from spatialreasoner.language.vocabulary import Vocabulary, heads
 
 LIKENESS = 0.7
 """Inner product of two names' embeddings from which on they name the same thing: the least at which MiniLM is as precise as

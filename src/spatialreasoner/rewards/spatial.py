@@ -7,7 +7,7 @@ The paper lets a model grade each statement (section 3.3); here geometry does. I
 with r in [0, 1] the correctness, W_u = 1 for flat and 0.8 for hedged statements, and W_c = 1 for what the question asks and
 0.8 for auxiliary statements.
 
-A relation whose measured difference is inside the noise of the depth (`scene.noise`) is unscored, neither true nor false.
+A relation whose measured difference is inside the noise of the depth (`scenes.noise`) is unscored, neither true nor false.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-from spatialreasoner.rewards.assertions import Assertion
-from spatialreasoner.scene.measure import Measured
-from spatialreasoner.scene.noise import margin, sigma
-from spatialreasoner.scene.questions import relation_of
-from spatialreasoner.types import (
+from spatialreasoner.core.types import (
     CONVERSE,
     METRES_PER,
     QUANTITY_OF,
@@ -33,7 +29,11 @@ from spatialreasoner.types import (
     Region,
     Relation,
     Scene,
+    relation_of,
 )
+from spatialreasoner.language.statements import Assertion
+from spatialreasoner.scenes.measure import Measured
+from spatialreasoner.scenes.noise import margin, sigma
 
 FULL = 4.0
 """The largest value of a reward."""

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spatialreasoner.rewards import colours
+from spatialreasoner.core.types import Question
+from spatialreasoner.language import colours
+from spatialreasoner.language.vocabulary import ANYTHING
 from spatialreasoner.rewards.description import Sentence, Thing, read
 from spatialreasoner.rewards.known import SIZE_WORDS, Known
 from spatialreasoner.rewards.spatial import FULL
-from spatialreasoner.rewards.vocabulary import ANYTHING
-from spatialreasoner.types import Question
 
 CRITERIA = ("existence", "attributes", "completeness", "appropriateness")
 

@@ -1,1 +1,1 @@
-"""Scenes: pictures, regions, depth and cameras; what can be measured of them; and what can be asked."""
+"""Earlier paths of `spatialreasoner.scenes`, kept for code that uses them."""

@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spatialreasoner import records
-from spatialreasoner.errors import ConfigError, MissingExtraError, WorkError
-from spatialreasoner.protocols import Policy, Reward
-from spatialreasoner.search.endpoint import Limits
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError, MissingExtraError, WorkError
+from spatialreasoner.core.protocols import Policy, Reward
+from spatialreasoner.core.types import Question, Scene
+from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.inference.journal import Journal
 from spatialreasoner.search.engine import Engine, RunConfig
-from spatialreasoner.search.journal import Journal
 from spatialreasoner.search.run import RunResult, fared, write_outputs, write_settings
-from spatialreasoner.types import Question, Scene
 
 Workforce = Callable[[], tuple[Sequence[Policy], Reward]]
 """Makes the policies and the reward; called in every shard, for models and connections do not travel."""

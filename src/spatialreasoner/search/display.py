@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from spatialreasoner.search.budget import Budget
+from spatialreasoner.inference.budget import Budget
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

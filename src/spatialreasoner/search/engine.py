@@ -9,19 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from spatialreasoner import __version__, records
-from spatialreasoner.errors import ConfigError, EndpointError, InputError
-from spatialreasoner.protocols import Policy, Reward
-from spatialreasoner.scene.questions import prompt as show
-from spatialreasoner.search.budget import Budget, BudgetError, Price
-from spatialreasoner.search.endpoint import Endpoint, Limits, file_digest, identity
-from spatialreasoner.search.journal import Journal
-from spatialreasoner.search.judging import JournalledJudge
+from spatialreasoner import __version__
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError, EndpointError, InputError
+from spatialreasoner.core.protocols import Policy, Reward
+from spatialreasoner.core.types import Question, Scene
+from spatialreasoner.inference.budget import Budget, BudgetError, Price
+from spatialreasoner.inference.endpoint import Endpoint, Limits, file_digest, identity
+from spatialreasoner.inference.journal import Journal
+from spatialreasoner.judges.journalled import JournalledJudge
+from spatialreasoner.questions.files import prompt as show
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.solve import solve
 from spatialreasoner.search.summary import count
 from spatialreasoner.search.tree import to_json
-from spatialreasoner.types import Question, Scene
 
 Row = Mapping[str, Any]
 """All that is kept of a finished question: its trajectories, its tree and its counts, as plain JSON."""

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from spatialreasoner.errors import ConfigError, EndpointError
-from spatialreasoner.protocols import Policy, Reward
-from spatialreasoner.responses import Stage
+from spatialreasoner.core.errors import ConfigError, EndpointError
+from spatialreasoner.core.protocols import Policy, Reward
+from spatialreasoner.core.types import Completion, Prompt, Question
+from spatialreasoner.language.responses import Stage
 from spatialreasoner.search.replies import Malformed, continuation
 from spatialreasoner.search.tree import Node, Tree, Usage, add, close, mean_rating, select, ucb
-from spatialreasoner.types import Completion, Prompt, Question
 
 
 @dataclass(frozen=True, kw_only=True)

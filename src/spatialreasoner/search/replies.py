@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spatialreasoner.errors import ResponseError
-from spatialreasoner.responses import MAX_CHARACTERS, Stage, parse, stages
-from spatialreasoner.types import Completion
+from spatialreasoner.core.errors import ResponseError
+from spatialreasoner.core.types import Completion
+from spatialreasoner.language.responses import MAX_CHARACTERS, Stage, parse, stages
 
 _CLOSING = ("", "</description>", "</reasoning>")
 

@@ -19,15 +19,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from spatialreasoner import records
-from spatialreasoner.protocols import Policy, Reward
-from spatialreasoner.search.budget import Price
-from spatialreasoner.search.endpoint import Limits, identity
+from spatialreasoner.core import records
+from spatialreasoner.core.protocols import Policy, Reward
+from spatialreasoner.core.types import Question, Scene
+from spatialreasoner.inference.budget import Price
+from spatialreasoner.inference.endpoint import Limits, identity
+from spatialreasoner.inference.journal import Journal
+from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.search.engine import Engine, Progress, Row, RunConfig
-from spatialreasoner.search.journal import Journal
-from spatialreasoner.search.judging import JournalledJudge
 from spatialreasoner.search.summary import Totals
-from spatialreasoner.types import Question, Scene
 
 __all__ = ["Forecast", "Progress", "RunConfig", "RunResult", "forecast", "run_search"]
 

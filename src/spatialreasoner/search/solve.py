@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from spatialreasoner.errors import EndpointError
-from spatialreasoner.protocols import Policy, Reward
+from spatialreasoner.core.errors import EndpointError
+from spatialreasoner.core.protocols import Policy, Reward
+from spatialreasoner.core.types import Prompt, Question, Trajectory
 from spatialreasoner.search.m3cts import SearchConfig, count_tokens, search, stable_seed
 from spatialreasoner.search.replies import Malformed, continuation
 from spatialreasoner.search.tree import Tree, Usage
-from spatialreasoner.types import Prompt, Question, Trajectory
 
 
 @dataclass(frozen=True, kw_only=True)

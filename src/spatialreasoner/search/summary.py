@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spatialreasoner.search.budget import Price
+from spatialreasoner.core.types import CATEGORIES, Question
+from spatialreasoner.inference.budget import Price
 from spatialreasoner.search.solve import Solved
-from spatialreasoner.types import CATEGORIES, Question
 
 _COUNTS = ("calls", "prompt_tokens", "completion_tokens", "kept", "pruned", "samples", "samples_right")
 

@@ -14,15 +14,15 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 from trl.trainer.sft_config import SFTConfig
 
-from spatialreasoner.errors import ConfigError, MissingExtraError
-from spatialreasoner.models.loading import load
-from spatialreasoner.models.regions import adapter_options
+from spatialreasoner.core.errors import ConfigError, MissingExtraError
 from spatialreasoner.training.callbacks import MetricsFile, ProgressBar
 from spatialreasoner.training.checks import check, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.training.config import FdpoConfig, Kind, TrainConfig
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.sft import SftTrainer
+from spatialreasoner.vlm.loading import load
+from spatialreasoner.vlm.regions import adapter_options
 
 if TYPE_CHECKING:
     from datasets import Dataset

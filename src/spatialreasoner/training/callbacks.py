@@ -11,7 +11,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from spatialreasoner import records
+from spatialreasoner.core import records
 
 _TIMED = ("runtime", "per_second")
 _SUMMARY = "train_loss"  # of the last entry: transformers averages it over the steps since the last resume

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spatialreasoner import records
+from spatialreasoner.core import records
 
 _TITLES = {"sft": "Supervised fine-tuning", "dpo": "Direct preference optimization", "fdpo": "Fine-grained DPO"}
 

@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from spatialreasoner import records
-from spatialreasoner.errors import ConfigError
-from spatialreasoner.models.loading import refuse_pickles
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.sharding import gathered_state, prepare_plugin, spread_state
+from spatialreasoner.vlm.loading import refuse_pickles
 
 if TYPE_CHECKING:
     _Base = Any

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner import records
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from spatialreasoner import responses
-from spatialreasoner.errors import InputError
-from spatialreasoner.scene import carry
-from spatialreasoner.scene.files import read_image
+from spatialreasoner.core.errors import InputError
+from spatialreasoner.language import responses
+from spatialreasoner.scenes import carry
+from spatialreasoner.scenes.files import read_image
 from spatialreasoner.training.data import SEGMENTS, message_text
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class PairCollator:
     """Packs preference pairs for `FDPOTrainer`.
 
     Examples are mappings with `images` (paths or pictures; or one `image`, or none), perhaps `regions` of the first picture
-    (as `scene.carry` writes them, for models with region tokens), `prompt`, `chosen`, `rejected` (messages),
+    (as `scenes.carry` writes them, for models with region tokens), `prompt`, `chosen`, `rejected` (messages),
     `gap_<segment>` (absent or None: unscored) and, where the reference is cached, `ref_chosen_logps` and
     `ref_rejected_logps`.
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from spatialreasoner import records
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -45,7 +45,7 @@ class TrainConfig:
         gradient_checkpointing: Compute activations again in the backward pass: about a fifth slower, far less memory.
         freeze_vision: Leave the vision tower as it is.
         region_tokens: Give the model tokens for regions before it trains, if it has none (LLaVA and Qwen2.5-VL; see
-            `models.regions`). With adapters the region encoder and the new tokens train as well.
+            `vlm.regions`). With adapters the region encoder and the new tokens train as well.
         lora_rank: Rank of low-rank adapters on all linear layers of the language model; 0 trains all weights. The saved
             model is merged; the adapter lies beside it.
         lora_alpha: Scale of the adapters.

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired
 from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
-from spatialreasoner import records
-from spatialreasoner.errors import RecordError
-from spatialreasoner.scene import carry
-from spatialreasoner.types import Rle
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import RecordError
+from spatialreasoner.core.types import Rle
+from spatialreasoner.scenes import carry
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -70,7 +70,7 @@ def read_preferences(path: str | Path, *, segments: Sequence[str] = SEGMENTS) ->
             absent or null leaves the pair unscored: its segments weigh the same.
 
     Returns:
-        Columns `question_id`, `images` (absolute paths), `regions` (of the first picture, as `scene.carry` writes them),
+        Columns `question_id`, `images` (absolute paths), `regions` (of the first picture, as `scenes.carry` writes them),
         `prompt`, `chosen`, `rejected`, and `gap_<segment>` of each segment.
 
     Raises:

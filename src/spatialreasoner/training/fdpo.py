@@ -24,7 +24,7 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.utils import use_adapter
 
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.checkpoints import SafeCheckpoints
 from spatialreasoner.training.collate import Encoder, PairCollator, Spans
 from spatialreasoner.training.data import SEGMENTS

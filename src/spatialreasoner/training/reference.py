@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner.errors import ConfigError, WorkError
-from spatialreasoner.scene import carry
+from spatialreasoner.core.errors import ConfigError, WorkError
+from spatialreasoner.scenes import carry
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

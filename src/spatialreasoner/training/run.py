@@ -14,14 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from spatialreasoner import records
-from spatialreasoner.errors import ConfigError, MissingExtraError, SpatialReasonerError, WorkError
-from spatialreasoner.models.loading import source_of
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError, MissingExtraError, SpatialReasonerError, WorkError
+from spatialreasoner.core.resume import hold
 from spatialreasoner.training.card import write_card
 from spatialreasoner.training.checks import check_gaps
 from spatialreasoner.training.config import CONFIGS, Kind, TrainConfig, read_config
 from spatialreasoner.training.data import SEGMENTS, message_text, messages_of, read_preferences, read_sft
-from spatialreasoner.unfinished import hold
+from spatialreasoner.vlm.loading import source_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -199,8 +199,8 @@ def _with_region_tokens(source: str, folder: Path, config: TrainConfig) -> str:
     """The model with region tokens, on disk: adapters are merged into it, and name it as their base."""
     from accelerate import PartialState
 
-    from spatialreasoner.models.loading import load
-    from spatialreasoner.models.regions import add_region_tokens, has_region_tokens
+    from spatialreasoner.vlm.loading import load
+    from spatialreasoner.vlm.regions import add_region_tokens, has_region_tokens
 
     if has_region_tokens(source):
         return source
@@ -216,7 +216,7 @@ def _tiny(rows: Dataset, out: Path, config: TrainConfig) -> str:
     """The tiny model, built on the spot."""
     from accelerate import PartialState
 
-    from spatialreasoner.models import tiny
+    from spatialreasoner.testing import tiny_models as tiny
 
     folder = out / "tiny"
     with PartialState().main_process_first():
@@ -270,8 +270,8 @@ def _merge_anew(trainer: Trainer, out: Path, base: str, config: TrainConfig) -> 
     from peft import PeftModel
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
-    from spatialreasoner.models.loading import load
     from spatialreasoner.training.build import stored_precision
+    from spatialreasoner.vlm.loading import load
 
     unset_hf_deepspeed_config()  # it would spread this one as well
     model, _ = load(base, precision=stored_precision(config))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from spatialreasoner.errors import ConfigError
+from spatialreasoner.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -1,0 +1,55 @@
+"""Answers of a model to the questions of the test, with the picture or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from spatialreasoner.core.protocols import Policy
+from spatialreasoner.core.types import Completion, Prompt, Question
+from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.inference.registry import WritingConfig, named_policy
+from spatialreasoner.pipeline.generate import run_generate
+from spatialreasoner.scenes.files import scene_index
+
+ROOM_FOR_CALLS = 64
+"""Calls in flight to a model in this process: two batches."""
+
+LIMITS = Limits(concurrency=ROOM_FOR_CALLS)
+
+
+class Blind:
+    """A policy that is shown a grey picture without regions, whatever there is to see.
+
+    Args:
+        policy: The policy.
+        picture: The grey picture.
+    """
+
+    def __init__(self, policy: Policy, picture: Path) -> None:
+        self._policy, self._picture = policy, str(picture)
+        self.name = policy.name
+        self.identity = f"{getattr(policy, 'identity', policy.name)} blind"
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
+        """Write continuations of what is asked, unseen."""
+        return await self._policy.complete(replace(prompt, image=self._picture, regions=()), n=n, seed=seed)
+
+
+def answer(
+    model: str, questions: Sequence[Question], scenes: Path, out: Path, writing: WritingConfig, *, blind: Path | None = None
+) -> None:
+    """Let a model answer questions; goes on where it was.
+
+    Args:
+        model: A folder or a name.
+        questions: What is asked.
+        scenes: The folder of their rooms.
+        out: The predictions file.
+        writing: How the model writes.
+        blind: The grey picture that it is shown instead of each room's, if any.
+    """
+    index = scene_index(scenes)
+    policy = named_policy(model, index, writing)
+    run_generate(questions, index, policy if blind is None else Blind(policy, blind), out, limits=LIMITS)

@@ -1,0 +1,165 @@
+"""What is compared: each arm is a way to train, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from research.fdpo_study import gaps
+from research.fdpo_study.gaps import Rule
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.training.config import Kind
+
+PairSet = Literal["mixture", "own", "teachers", "visual", "spatial", "logical", "factor", "exact"]
+"""Which pairs: of the paper's mixture of candidates, of own samples alone, of search and teachers alone, of the mixture
+ranked by one reward alone, of own samples whose lengths are scored by factor instead of by relative error, or, on other rooms,
+of a teacher without errors against own samples."""
+
+Taught = Literal["reasoned", "short", "blind"]
+"""What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the picture."""
+
+Answers = Literal[Taught, "chosen"]
+"""What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs."""
+
+Group = Literal["main", "control", "exact", "tuning"]
+
+
+def part_of(pairs: PairSet) -> Literal["preference", "exact"]:
+    """The rooms that a set of pairs is of."""
+    return "exact" if pairs == "exact" else "preference"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """A way to train.
+
+    Attributes:
+        name: What it is called.
+        title: What it is.
+        kind: How it is trained.
+        answers: What SFT learns.
+        pairs: Which pairs preference training learns from.
+        rule: What becomes of the pairs' gaps.
+        hard: Whether hard pairs are among them.
+        settings: Settings of its own, `key=value`.
+        group: "main" has all the seeds, "control" three at most; "exact", the pairs of a teacher without errors, is a
+            study of its own with all the seeds, and "tuning" is for choosing settings on validation rooms.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    answers: Answers = "reasoned"
+    pairs: PairSet = "mixture"
+    rule: Rule = gaps.as_scored
+    hard: bool = True
+    settings: tuple[str, ...] = ()
+    group: Group = "control"
+
+    @property
+    def follows(self) -> bool:
+        """Whether it learns from pairs, after the arm `sft` of the same seed, which is the reference of preference training."""
+        return self.kind != "sft" or self.answers == "chosen"
+
+    @property
+    def part(self) -> Literal["sft", "preference", "exact"]:
+        """The rooms that it learns from."""
+        return part_of(self.pairs) if self.follows else "sft"
+
+
+def _control(name: str, title: str, rule: Rule) -> Arm:
+    return Arm(name=name, title=title, kind="fdpo", rule=rule)
+
+
+def _setting(kind: Kind, name: str, value: float, title: str) -> Arm:
+    return Arm(name=f"{kind}-{name}-{value:g}", title=f"{title} {value:g}", kind=kind, settings=(f"{name}={value:g}",))
+
+
+def _tuning(name: str, title: str, *settings: str) -> Arm:
+    return Arm(name=f"tune-{name}", title=f"fDPO, {title}", kind="fdpo", settings=settings, group="tuning")
+
+
+def _exact(kind: Kind, title: str, *settings: str) -> Arm:
+    settings = ("learning_rate=1e-4", *settings)
+    return Arm(name=f"{kind}-exact", title=title, kind=kind, answers="chosen", pairs="exact", settings=settings, group="exact")
+
+
+RATES, NLLS = ("1e-6", "3e-6", "1e-5", "3e-5", "1e-4"), ("0", "0.1", "1")
+
+ALPHAS, LAMS, BETAS = (0.1, 0.2, 0.4, 0.8), (0.2, 0.4, 0.8), (0.05, 0.2, 0.3)
+"""Values beside the arms' own: alpha 0.3, lambda 0.6, beta 0.1."""
+
+ARMS: dict[str, Arm] = {
+    arm.name: arm
+    for arm in (
+        Arm(name="sft", title="SFT on the best answers of the search", kind="sft", group="main"),
+        Arm(name="dpo", title="DPO", kind="dpo", group="main"),
+        Arm(name="fdpo", title="fDPO", kind="fdpo", group="main"),
+        Arm(
+            name="sft-short",
+            title="SFT on one-sentence answers, no chain of thought",
+            kind="sft",
+            answers="short",
+            settings=("epochs=4", "learning_rate=3e-4"),  # the base model knows chains alone: the form has to be learned first
+        ),
+        Arm(name="sft-chosen", title="SFT, then SFT on the pairs' chosen answers", kind="sft", answers="chosen"),
+        Arm(name="sft-blind", title="SFT without seeing the picture", kind="sft", answers="blind"),
+        _control("fdpo-fixed", "fixed unequal temperatures (fDPO's mean weights in every pair)", gaps.fixed),
+        _control("fdpo-fixed-opposite", "fixed unequal temperatures, segments exchanged", gaps.fixed_opposite),
+        _control("fdpo-shuffled", "fDPO with the gaps of other pairs", gaps.shuffled),
+        _control("fdpo-inverse", "fDPO with the gaps of the segments exchanged", gaps.inverse),
+        _control("fdpo-description", "fDPO by the description's gap alone", gaps.description_only),
+        _control("fdpo-reasoning", "fDPO by the reasoning's gap alone", gaps.reasoning_only),
+        *(_setting("dpo", "beta", beta, "DPO, beta") for beta in BETAS),
+        *(_setting("fdpo", "alpha", alpha, "fDPO, alpha") for alpha in ALPHAS),
+        *(_setting("fdpo", "lam", lam, "fDPO, lambda") for lam in LAMS),
+        Arm(name="fdpo-visual", title="fDPO, ranked by the visual reward alone", kind="fdpo", pairs="visual"),
+        Arm(name="fdpo-spatial", title="fDPO, ranked by the spatial rewards alone", kind="fdpo", pairs="spatial"),
+        Arm(name="fdpo-logical", title="fDPO, ranked by the logical reward alone", kind="fdpo", pairs="logical"),
+        Arm(name="fdpo-own", title="fDPO on own samples alone", kind="fdpo", pairs="own", group="main"),
+        Arm(
+            name="fdpo-factor",
+            title="fDPO on own samples, lengths scored by factor",
+            kind="fdpo",
+            pairs="factor",
+            group="main",
+        ),
+        Arm(name="fdpo-teachers", title="fDPO on search and teachers alone", kind="fdpo", pairs="teachers"),
+        Arm(name="fdpo-ranked", title="fDPO without hard pairs", kind="fdpo", hard=False),
+        _exact("fdpo", "fDPO on exact answers against own samples, with the likelihood", "nll_weight=10"),
+        _exact("dpo", "DPO on the same pairs, with the likelihood", "nll_weight=10"),
+        _exact("sft", "SFT, then SFT on the same exact answers"),
+        *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in RATES),
+        *(_tuning(f"nll-{weight}", f"weight of the likelihood {weight}", f"nll_weight={weight}") for weight in NLLS),
+        _tuning("beta-0.03", "beta 0.03", "beta=0.03"),
+        _tuning("beta-0.3", "beta 0.3", "beta=0.3"),
+        _tuning("frozen", "vision part frozen", "freeze_vision=true"),
+        _tuning("epochs-2", "two passes", "epochs=2"),
+    )
+}
+"""All arms, in the order in which they are run and shown. The base model is beside them: it needs no training."""
+
+MAIN = ("sft", "dpo", "fdpo")
+"""The paper's own arms."""
+QUICK = (*MAIN, "fdpo-inverse", "dpo-beta-0.3")
+CONTROL_SEEDS = 3
+"""Seeds of the controls."""
+
+
+def choose(names: Sequence[str]) -> list[Arm]:
+    """Arms by name or by group, in their order, with SFT, which the others start from; none named are main ones and controls.
+
+    Raises:
+        ConfigError: If there is no such arm.
+    """
+    wanted = set(names) or {"main", "control"}
+    if unknown := sorted(wanted - ARMS.keys() - set(get_args(Group))):
+        raise ConfigError(f"expected arms among {', '.join((*get_args(Group), *ARMS))}; got {unknown[0]!r}")
+    return [arm for arm in ARMS.values() if {arm.name, arm.group} & wanted or arm.name == "sft"]
+
+
+def seeds_of(arm: Arm, seeds: int) -> range:
+    """The seeds that an arm is trained with."""
+    return range(min(seeds, CONTROL_SEEDS) if arm.group == "control" else seeds)

@@ -1,0 +1,92 @@
+"""How large a study is, and what all its arms share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from spatialreasoner.core.errors import ConfigError
+
+TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
+"""Who searches together: as many as the paper shows (its figure 5)."""
+
+EXACT = "scripted:exact"
+"""The teacher without errors, whose answers are preferred to own samples in the arms of the group "exact"."""
+
+SAMPLED = ("scripted:careful", "scripted:habitual")
+"""Whose plain samples are candidates beside the search's paths, in the places of the paper's two large models."""
+
+Split = Literal["test", "validation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """Sizes and settings; the arms and the seeds are chosen apart, and may grow in a study that has begun.
+
+    Attributes:
+        base: The model that everything starts from.
+        sft_scenes: Rooms that SFT learns from.
+        preference_scenes: Other rooms, of the preference pairs.
+        exact_scenes: Further rooms, on which a teacher without errors answers, where an arm learns from it.
+        test_scenes: Further rooms, which no training sees.
+        per_scene: Questions a room to learn from.
+        test_per_scene: Questions a room to test on.
+        own_samples: Samples of each question that each seed's SFT model draws; the mixture takes `per_source` of them.
+        per_source: Candidates from each of four sources: search, two teachers, own samples (the paper: 2).
+        hard: Share of questions with a hard pair beside the ranked one.
+        sft_settings: Settings of SFT, `key=value`.
+        preference_settings: Settings of DPO and fDPO alike.
+        max_new_tokens: Longest answer.
+        drift_answers: Sampled answers to test questions by which the divergence from the reference is measured.
+        split: Whether the rooms to test on are the test's, or those of the validation set, on which settings are chosen.
+        seed: Decides rooms, questions and teachers' answers.
+    """
+
+    base: str = "nano"
+    sft_scenes: int = 500
+    preference_scenes: int = 240
+    exact_scenes: int = 1000
+    test_scenes: int = 160
+    per_scene: int = 5
+    test_per_scene: int = 6
+    own_samples: int = 4
+    per_source: int = 2
+    hard: float = 0.25
+    sft_settings: tuple[str, ...] = ("epochs=1", "learning_rate=2e-5")
+    preference_settings: tuple[str, ...] = ("epochs=1", "learning_rate=3e-5")
+    max_new_tokens: int = 400
+    drift_answers: int = 96
+    split: Split = "test"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: If a size is out of range.
+        """
+        scenes = ("sft_scenes", "preference_scenes", "exact_scenes", "test_scenes")
+        for name in (*scenes, "per_scene", "test_per_scene", "per_source", "max_new_tokens", "drift_answers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if not 0 <= self.hard <= 1 or self.seed < 0:
+            raise ConfigError(f"hard is a share, 0..1, and the seed not negative; got {self.hard} and {self.seed}")
+        if self.own_samples < self.per_source:
+            raise ConfigError(f"own_samples must be at least per_source, {self.per_source}; got {self.own_samples}")
+
+
+QUICK = ("sft_scenes=100", "preference_scenes=100", "test_scenes=60", "drift_answers=48", "own_samples=2")
+"""The sizes of a study in a quarter of an hour: enough to see that all works, too little to tell arms apart."""
+
+ROOMS = 2**41
+"""Where the seeds of the study's rooms begin: far from those that the nano was pretrained on."""
+
+_ORDER = ("sft", "preference", "validation", "test", "exact")
+
+
+def rooms(config: StudyConfig, part: str) -> tuple[int, int, int]:
+    """The seed of a part's rooms, how many there are, and the questions of each; parts share no room."""
+    name = config.split if part == "test" else part
+    scenes: int = getattr(config, f"{part}_scenes")
+    per_scene = config.test_per_scene if part == "test" else config.per_scene
+    return ROOMS + len(_ORDER) * config.seed + _ORDER.index(name), scenes, per_scene

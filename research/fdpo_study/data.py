@@ -1,0 +1,225 @@
+"""The data of a study: rooms, questions, the teachers' search, and each seed's candidates as pairs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, groupby
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from PIL import Image
+from research.fdpo_study.answering import ROOM_FOR_CALLS, answer
+from research.fdpo_study.arms import Arm, PairSet, Taught, part_of
+from research.fdpo_study.config import EXACT, SAMPLED, TEACHERS, StudyConfig, rooms
+from research.fdpo_study.gaps import Gap
+from research.fdpo_study.rescoring import ASPECTS, by_factor, keep
+
+from spatialreasoner.core import records
+from spatialreasoner.core.types import Question, RewardBreakdown, Trajectory
+from spatialreasoner.evaluation.predictions import read_predictions
+from spatialreasoner.inference.registry import WritingConfig
+from spatialreasoner.pipeline import stages
+from spatialreasoner.pipeline.reward import ResponseRow, Scorer
+from spatialreasoner.preferences.pairs import PairsConfig, write_pairs
+from spatialreasoner.questions.generate import QuestionsConfig, write_questions
+from spatialreasoner.scenes import synthetic
+from spatialreasoner.search.m3cts import SearchConfig
+from spatialreasoner.search.run import RunConfig
+
+GREY = (127, 127, 127)
+OWN = "own-exact.jsonl"
+"""A seed's own answers to the questions that the exact teacher answers."""
+
+
+def make_part(config: StudyConfig, part: str, out: Path) -> None:
+    """Render the rooms of a part, ask about them, and let the teachers answer what is learned from."""
+    seed, scenes, per_scene = rooms(config, part)
+    folder = out / "data" / part
+    synthetic.write_scenes(synthetic.SyntheticConfig(count=scenes, seed=seed), folder / "scenes")
+    questions = folder / "questions.jsonl"
+    write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=per_scene, seed=seed), questions)
+    if part == "test":
+        return
+    if part == "exact":
+        teachers, search, samples = (EXACT,), SearchConfig(seed=config.seed, max_model_rounds=1), 1
+    else:
+        teachers, samples = TEACHERS, config.per_source
+        search = SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(TEACHERS))
+    run = RunConfig(search=search, samples_per_policy=samples, candidates=0)
+    stages.search(questions, teachers, folder / "search", run, scenes=folder / "scenes", writing=WritingConfig())
+    if part == "sft":
+        stages.pairs([folder / "search"], folder / "pairs", PairsConfig(regions="tokens", hard=0.0), scenes=folder / "scenes")
+
+
+def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
+    """Let a seed's SFT model answer the questions of a part, sampling: several times, or once beside the exact teacher."""
+    folder, model = out / "data" / part, str(out / f"seed-{run}" / "sft")
+    writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
+    if part == "exact":  # a search would ask the model twice a question
+        questions = list(records.read_jsonl(folder / "questions.jsonl", Question))
+        answer(model, questions, folder / "scenes", out / f"seed-{run}" / OWN, writing)
+        return
+    search = SearchConfig(seed=run, max_model_rounds=1)
+    stages.search(
+        folder / "questions.jsonl",
+        [model],
+        out / f"seed-{run}" / "own",
+        RunConfig(search=search, samples_per_policy=config.own_samples, candidates=0),
+        scenes=folder / "scenes",
+        writing=writing,
+        concurrency=ROOM_FOR_CALLS,
+    )
+
+
+def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
+    """Pair the candidates of a seed: those of the set's sources, as the set's reward ranks them."""
+    folder = out / "data" / part_of(name)
+    asked = stages.read(folder / "questions.jsonl", folder / "scenes")
+    questions = {question.id: question for question in asked.questions}
+    scorer, aspect = Scorer(asked.questions, asked.scenes), ASPECTS.get(name)
+
+    def score(question: Question, text: str) -> RewardBreakdown:
+        graded = scorer.grade(ResponseRow(question_id=question.id, text=text))
+        if name == "factor":
+            return by_factor(graded)
+        return graded.reward if aspect is None else keep(aspect, graded.reward)
+
+    if name == "exact":
+        found = _against_own(folder / "search", out / f"seed-{run}" / OWN, questions, score)
+    else:
+        found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
+    if name == "factor":  # what was stored has no statements to score anew
+        found = (replace(each, reward=score(questions[each.question_id], each.text)) for each in found)
+    elif aspect is not None:
+        found = (replace(each, reward=keep(aspect, each.reward)) for each in found)
+    hard = 0.0 if name == "exact" else config.hard
+    pairing = PairsConfig(candidates=4 * config.per_source, hard=hard, seed=config.seed, regions="tokens")
+    write_pairs(questions, asked.scenes, found, score, pairing, out / f"seed-{run}" / "pairs" / name)
+
+
+def candidates(searched: Path, own: Path, name: PairSet, config: StudyConfig) -> Iterator[Trajectory]:
+    """The candidates of each question: of the four sources, of search and teachers, or of own samples alone."""
+    by_question = {
+        question_id: list(group)
+        for question_id, group in groupby(_trajectories(own), key=lambda trajectory: trajectory.question_id)
+    }
+    for question_id, group in groupby(_trajectories(searched), key=lambda trajectory: trajectory.question_id):
+        taught, sampled = list(group), [t for t in by_question.get(question_id, []) if t.origin == "sample"]
+        if name in {"own", "factor"}:
+            yield from sampled
+        else:
+            count = config.per_source
+            yield from chain(_from_teachers(taught, count), () if name == "teachers" else sampled[:count])
+
+
+def _against_own(
+    searched: Path, own: Path, questions: Mapping[str, Question], score: Callable[[Question, str], RewardBreakdown]
+) -> Iterator[Trajectory]:
+    """Each answer of the exact teacher and a model's own to the same question, where that one earns less."""
+    sampled = {each.question_id: each.pred for each in read_predictions(own)}
+    for taught in _trajectories(searched):
+        if taught.origin == "sample":
+            text = sampled[taught.question_id]
+            reward = score(questions[taught.question_id], text)
+            if (reward.total or 0.0) < (taught.reward.total or 0.0):
+                yield taught
+                yield replace(taught, index=taught.index + 1, text=text, policies=("sft",), reward=reward, success=None)
+
+
+def _from_teachers(trajectories: Sequence[Trajectory], count: int) -> Iterator[Trajectory]:
+    """The best paths of the search, and plain samples of two teachers."""
+    paths = [each for each in trajectories if each.origin == "search"]
+    yield from sorted(paths, key=lambda each: (-each.value, each.index))[:count]
+    for teacher in SAMPLED:
+        yield from [each for each in trajectories if each.origin == "sample" and each.policies == (teacher,)][:count]
+
+
+def _trajectories(folder: Path) -> Iterator[Trajectory]:
+    """Scored answers; none where a model that has learned nothing yet wrote not one that is whole."""
+    path = folder / "trajectories.jsonl"
+    return records.read_jsonl(path, Trajectory) if path.stat().st_size else iter(())
+
+
+def training_rows(arm: Arm, out: Path, run: int) -> Path:
+    """What an arm learns from."""
+    if arm.kind != "sft":
+        return preference_rows(arm, out, run)
+    return chosen_rows(arm, out, run) if arm.answers == "chosen" else sft_rows(arm.answers, out)
+
+
+def _pairs_of(arm: Arm, out: Path, run: int) -> Path:
+    return out / f"seed-{run}" / "pairs" / arm.pairs / "pairs.jsonl"
+
+
+def preference_rows(arm: Arm, out: Path, run: int) -> Path:
+    """The pairs of an arm, in a file beside the set that they are of; its gaps by the arm's rule."""
+    source = _pairs_of(arm, out, run)
+    rows = [row for row in _rows(source) if arm.hard or row["kind"] == "ranked"]
+    gaps: list[Gap] = [(row["gap_description"], row["gap_reasoning"]) for row in rows]
+    changed = arm.rule(gaps, Random(f"gaps {run}"))
+    path = source.with_name(f"pairs-{arm.name}.jsonl")
+    records.write_jsonl(
+        path,
+        (
+            {**row, "gap_description": description, "gap_reasoning": reasoning}
+            for row, (description, reasoning) in zip(rows, changed, strict=True)
+        ),
+    )
+    return path
+
+
+def chosen_rows(arm: Arm, out: Path, run: int) -> Path:
+    """The chosen answers of an arm's pairs, for SFT, in a file beside the set that they are of."""
+    source = _pairs_of(arm, out, run)
+    path = source.with_name(f"sft-{arm.name}.jsonl")
+    records.write_jsonl(path, (_as_sft(row) for row in _rows(source)))
+    return path
+
+
+def _as_sft(row: Mapping[str, Any]) -> dict[str, Any]:
+    shared = ("question_id", "category", "images", "regions")
+    return {**{key: row[key] for key in shared}, "messages": [*row["prompt"], *row["chosen"]]}
+
+
+def sft_rows(answers: Taught, out: Path) -> Path:
+    """What SFT learns, in a file beside the search's picks."""
+    source = out / "data" / "sft" / "pairs" / "sft.jsonl"
+    if answers == "reasoned":
+        return source
+    path = source.with_name(f"sft-{answers}.jsonl")
+    if answers == "short":
+        questions = records.read_jsonl(out / "data" / "sft" / "questions.jsonl", Question)
+        references = {question.id: question.answer for question in questions}
+        records.write_jsonl(path, (_shortened(row, references[row["question_id"]]) for row in _rows(source)))
+    else:
+        blank = grey(path.with_name("grey.png"))
+        records.write_jsonl(path, ({**row, "images": [blank.name], "regions": []} for row in _rows(source)))
+    return path
+
+
+def _shortened(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
+    return {**row, "messages": [*row["messages"][:-1], {"role": "assistant", "content": answer}]}
+
+
+def grey(path: Path) -> Path:
+    """A picture that shows nothing; returns its path."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{os.getpid()}.{path.name}")  # several seeds may draw it at once
+        Image.new("RGB", (128, 128), GREY).save(temporary, format="PNG")
+        temporary.replace(path)
+    return path
+
+
+def drift_questions(config: StudyConfig, out: Path) -> list[Question]:
+    """The test questions whose sampled answers tell the divergence: the first ones of all rooms in turn."""
+    questions = list(records.read_jsonl(out / "data" / "test" / "questions.jsonl", Question))
+    rank = {question.id: place % config.test_per_scene for place, question in enumerate(questions)}
+    return sorted(questions, key=lambda question: rank[question.id])[: config.drift_answers]
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    return records.read_jsonl(path, dict[str, Any])

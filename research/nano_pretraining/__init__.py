@@ -1,0 +1,1 @@
+"""Pretraining of the nano from nothing: `python -m research.nano_pretraining --out DIR`."""

@@ -1,0 +1,261 @@
+"""A model as judge of answers: the second opinion beside the offline rules, never needed for a score.
+
+As in the official script of SpatialRGPT-Bench (docs/papers.md 4.3), the model reads and we decide: of lengths and hours it
+extracts both values, and the official bounds are applied here; of relations and choices it marks the agreement. That script
+gives an answer whose judgement fails the mark of the answer before it; here such an answer is unscored, and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spatialreasoner.core.errors import BusyError, EndpointError
+from spatialreasoner.core.types import QUALITATIVE, Category, Completion, Prompt
+from spatialreasoner.evaluation.answers import Verdict, weigh
+from spatialreasoner.evaluation.predictions import Prediction
+from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
+from spatialreasoner.inference.budget import Budget
+from spatialreasoner.inference.endpoint import Endpoint, Limits
+from spatialreasoner.inference.journal import Journal
+from spatialreasoner.judges.rewards import fenced, template
+
+MAX_CHARACTERS = 20_000
+"""Of an answer, so much of its end is shown to the judge: that is where it concludes."""
+
+LIMITS = Limits(concurrency=8, attempts=4, timeout=120.0, patience=600.0)
+"""How a judge is asked unless told otherwise."""
+
+UNSCORED = Verdict(success=None, error=None, gt_value=None, pred_value=None)
+
+_PROMPTS = Path(__file__).with_name("prompts")
+_Kind = Literal["length", "hour", "predicate", "choice"]
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _Values(_Reply):
+    """What both texts say; None where one does not."""
+
+    reference: float | None
+    answer: float | None
+
+    def verdict(self, category: Category) -> Verdict:
+        if self.reference is None or self.answer is None:
+            return Verdict(success=None, error=None, gt_value=self.reference, pred_value=self.answer)
+        return weigh(category, self.reference, self.answer)
+
+
+class _Lengths(_Values):
+    reference: Annotated[float, Field(ge=0, le=1e6)] | None
+    answer: Annotated[float, Field(ge=0, le=1e6)] | None
+
+
+class _Hours(_Values):
+    reference: Annotated[float, Field(ge=1, le=12, multiple_of=1)] | None
+    answer: Annotated[float, Field(ge=1, le=12, multiple_of=1)] | None
+
+
+class _Mark(_Reply):
+    mark: Annotated[int, Field(ge=0, le=1)] | None
+
+    def verdict(self, category: Category) -> Verdict:
+        return Verdict(success=None if self.mark is None else self.mark == 1, error=None, gt_value=None, pred_value=None)
+
+
+_FORMS: dict[_Kind, type[_Values] | type[_Mark]] = {"length": _Lengths, "hour": _Hours, "predicate": _Mark, "choice": _Mark}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgingConfig:
+    """How answers are judged by a model.
+
+    Attributes:
+        model: `api:MODEL@BASE_URL`. Name a dated version where there is one: what an alias stands for changes.
+        revision: The weights' revision, where known: part of what identifies a judgement.
+        seed: Sent with every request, and part of what identifies a judgement.
+        key_variable: Environment variable that holds the key.
+        limits: Calls in flight, rate, retries.
+    """
+
+    model: str
+    revision: str = ""
+    seed: int = 0
+    key_variable: str = "OPENAI_API_KEY"
+    limits: Limits = LIMITS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a model made of some predictions.
+
+    Attributes:
+        verdicts: One a prediction, in their order; `UNSCORED` where the judgement failed.
+        failures: Why judgements failed, by question id: "refused", "timeout", "server error", "rate limit", "connection",
+            "bad reply", or "unusable" for an endpoint that refuses the key or fails again and again.
+        judge: The model.
+    """
+
+    verdicts: Sequence[Verdict]
+    failures: dict[str, str] = field(default_factory=dict[str, str])
+    judge: str
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many judgements failed, by kind, the most frequent first."""
+        return dict(Counter(self.failures.values()).most_common())
+
+
+def judge_answers(
+    predictions: Sequence[Prediction],
+    config: JudgingConfig,
+    journal: Path,
+    *,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Judged:
+    """Let a model judge predictions.
+
+    A judgement is on disk before it is used, and counts for one model, prompt, seed and row: what is known is not asked again.
+    A failed one is not kept, except a refusal.
+
+    Args:
+        predictions: What is judged; question ids are unique.
+        config: The model and how it is asked.
+        journal: The file of judgements; made if there is none.
+        progress: Called with the number of predictions done.
+
+    Raises:
+        ConfigError: If the model's name has another form than `api:MODEL@BASE_URL`.
+        MissingExtraError: If the `openai` package is not installed.
+        WorkError: If the journal cannot be opened or written.
+    """
+    requests = {prediction.question_id: request(prediction) for prediction in predictions}
+    kinds: dict[str, _Kind] = {
+        requests[prediction.question_id]: _kind(prediction.qa_info.category) for prediction in predictions
+    }
+    model = _JudgeModel(config, kinds)
+    with Journal(journal) as opened:
+        endpoint = Endpoint(model, journal=opened, budget=Budget(), limits=config.limits)
+        return asyncio.run(_Judging(endpoint, config.seed, requests, progress).judge(predictions))
+
+
+def request(prediction: Prediction) -> str:
+    """What the judge is asked about a prediction; the answer stands inside a fence that it cannot forge."""
+    answer, fence = fenced(prediction.pred[-MAX_CHARACTERS:])
+    return template(_PROMPTS / "judge_request.j2").render(
+        kind=_kind(prediction.qa_info.category),
+        relation=prediction.qa_info.category.partition("_")[0],
+        question=fenced(prediction.question)[0],
+        reference=fenced(prediction.gt)[0],
+        fence=fence,
+        answer=answer,
+    )
+
+
+def read_verdict(category: Category, text: str) -> Verdict:
+    """The verdict that follows from a judge's reply; unscored where it found no value.
+
+    >>> read_verdict("width_data", '{"reference": 2.0, "answer": 2.5}').success
+    True
+    >>> read_verdict("width_data", '{"reference": 2.0, "answer": 2.51}').success
+    False
+
+    Raises:
+        ValueError: If the reply does not have the form that was asked for.
+    """
+    return _FORMS[_kind(category)].model_validate_json(text).verdict(category)
+
+
+def _kind(category: Category) -> _Kind:
+    if category not in QUALITATIVE:
+        return "hour" if category == "direction" else "length"
+    return "choice" if category.endswith("_choice") else "predicate"
+
+
+class _Judging:
+    """One run over the predictions, many calls in flight; the endpoint limits how many."""
+
+    def __init__(self, endpoint: Endpoint, seed: int, requests: Mapping[str, str], progress: Callable[[int], None]) -> None:
+        self._endpoint, self._seed, self._requests, self._progress = endpoint, seed, requests, progress
+        self._verdicts: dict[str, Verdict] = {}
+        self._failures: dict[str, str] = {}
+
+    async def judge(self, predictions: Sequence[Prediction]) -> Judged:
+        waiting = iter(predictions)
+        try:
+            # not a task group: a journal that cannot be written is to be raised as it is
+            await asyncio.gather(*(self._worker(waiting) for _ in range(2 * self._endpoint.limits.concurrency)))
+        finally:
+            await self._endpoint.aclose()
+        verdicts = [self._verdicts.get(prediction.question_id, UNSCORED) for prediction in predictions]
+        return Judged(verdicts=verdicts, failures=self._failures, judge=self._endpoint.name)
+
+    async def _worker(self, waiting: Iterator[Prediction]) -> None:
+        for prediction in waiting:
+            verdict = await self._ask(prediction)
+            if isinstance(verdict, Verdict):
+                self._verdicts[prediction.question_id] = verdict
+            else:
+                self._failures[prediction.question_id] = verdict
+            self._progress(len(self._verdicts) + len(self._failures))
+
+    async def _ask(self, prediction: Prediction) -> Verdict | str:
+        """The verdict, or the kind of failure."""
+        shown = Prompt(image="", regions=(), request=self._requests[prediction.question_id])
+        try:
+            completion, *_ = await self._endpoint.complete(shown, n=1, seed=self._seed)
+            if completion.finish == "refusal":
+                return "refused"
+            return read_verdict(prediction.qa_info.category, completion.text)
+        except EndpointError as error:
+            return error.__cause__.kind if isinstance(error.__cause__, BusyError) else "unusable"
+        except ValueError:  # a journal that was tampered with
+            return "bad reply"
+
+
+class _JudgeModel:
+    """The judging model as a `Policy` that is shown text alone; only a reply that can be read is a reply."""
+
+    def __init__(self, config: JudgingConfig, kinds: Mapping[str, _Kind]) -> None:
+        self._kinds = kinds
+        self._policy = ApiPolicy(
+            config.model,
+            ApiConfig(
+                temperature=0.0,
+                max_tokens=200,
+                timeout=config.limits.timeout,
+                key_variable=config.key_variable,
+                revision=config.revision,
+            ),
+        )
+        self._system = template(_PROMPTS / "judge_system.j2").render()
+        prompts = b"".join(path.read_bytes() for path in sorted(_PROMPTS.glob("*.j2")))
+        self.name = self._policy.name
+        self.identity = f"judge of answers {self.name} {config.revision!r} prompt {hashlib.sha256(prompts).hexdigest()[:12]}"
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
+        chat = [{"role": "system", "content": self._system}, {"role": "user", "content": prompt.request}]
+        completions = await self._policy.chat(chat, n=n, seed=seed)
+        for completion in completions:
+            if completion.finish != "refusal":
+                self._check(completion.text, self._kinds[prompt.request])
+        return completions
+
+    async def aclose(self) -> None:
+        await self._policy.aclose()
+
+    def _check(self, text: str, kind: _Kind) -> None:
+        try:
+            _FORMS[kind].model_validate_json(text)
+        except ValidationError as error:
+            said = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise BusyError(f"{self.name}: the judgement cannot be read: {said}", kind="bad reply") from None

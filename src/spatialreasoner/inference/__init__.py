@@ -1,0 +1,1 @@
+"""Calling models: names, endpoints with limits and retries, a journal of paid replies, budgets, backends."""

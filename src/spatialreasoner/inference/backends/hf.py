@@ -1,0 +1,303 @@
+"""Local vision-language models of transformers as policies; calls that wait at the same time become one batch."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import threading
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from PIL.Image import Image
+from torch import Tensor
+from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from spatialreasoner.core.errors import EndpointError
+from spatialreasoner.core.types import Completion, Prompt
+from spatialreasoner.scenes.carry import attach
+from spatialreasoner.scenes.files import read_image
+from spatialreasoner.vlm.loading import load, name_of, source_of
+
+_DECODING: dict[str, Any] = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+
+SMALL = 2 * 10**7
+"""Weights below which a step on a CPU is over before a second thread has joined in: threads had better work on batches of
+their own."""
+
+
+class HfPolicy:
+    """A vision-language model in this process.
+
+    Regions are drawn on the picture as numbered marks; where the model's configuration says `region_tokens`, the picture
+    carries them instead, for the processor to find. Sampling
+    takes its chance from the prompt, the seed and the number of the completion alone: a call gives the same completions
+    whatever else is in its batch (but for rounding, which padding can move).
+
+    Args:
+        source: `nano`, or a folder or a repository on the Hub, with or without `hf:`.
+        temperature: Of sampling; 0 takes the likeliest token each time.
+        max_new_tokens: Longest completion, tokens.
+        batch_size: Most completions generated at once.
+        precision: `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU that has it.
+
+    Raises:
+        ConfigError: If there is no such model, or it could only be read by unpickling or by running its code.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        *,
+        temperature: float = 0.9,
+        max_new_tokens: int = 768,
+        batch_size: int = 8,
+        precision: str = "auto",
+    ) -> None:
+        self._source = source_of(source)
+        self._name = name_of(source)
+        self.temperature = temperature
+        self.max_new_tokens = max_new_tokens
+        self.batch_size = batch_size
+        cuda = torch.cuda.is_available()
+        if precision == "auto":
+            precision = "bfloat16" if cuda and torch.cuda.is_bf16_supported() else "float32"
+        model, processor = load(self._source, precision=precision)
+        self._model: Any = model.eval()
+        self._model.to("cuda" if cuda else "cpu")
+        self._threads = torch.get_num_threads()
+        self._processor: Any = processor
+        self._processor.tokenizer.padding_side = "left"
+        self._waiting: list[tuple[_Call, asyncio.Future[Completion]]] = []
+        small = not cuda and self._model.num_parameters() < SMALL
+        self._most_workers = self._threads if small else 1
+        self._threads_each = 1 if small else self._threads
+        self._workers: set[asyncio.Task[None]] = set()
+        self._generating = self._writing = 0
+
+    @property
+    def name(self) -> str:
+        """`nano`, or `hf:` and where the model is from."""
+        return self._name
+
+    @cached_property
+    def identity(self) -> str:
+        """All that decides an answer beside the prompt: the weights and the settings.
+
+        A checkpoint that is trained anew in the same folder is another model, whose answers no journal knows.
+        """
+        files = sorted(Path(self._source).glob("*.safetensors"))
+        commit = getattr(self._model.config, "_commit_hash", None)
+        weights = hashlib.sha256(b"".join(map(_file_digest, files))).hexdigest() if files else commit
+        dtype = str(self._model.dtype).removeprefix("torch.")
+        return f"{self.name} {weights} {dtype} temperature {self.temperature} at most {self.max_new_tokens} tokens"
+
+    @property
+    def model_type(self) -> str:
+        """The model's family, as transformers calls it."""
+        return self._model.config.model_type
+
+    @property
+    def region_tokens(self) -> bool:
+        """Whether the model has tokens for regions, and needs no marks."""
+        return bool(getattr(self._model.config, "region_tokens", False))
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
+        """Write `n` continuations of `prompt.prefix`.
+
+        Raises:
+            EndpointError: If generation fails, for want of memory say.
+            SceneError: If the picture or a region is unusable.
+        """
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Completion]] = [loop.create_future() for _ in range(n)]
+        picture, text = self._picture(prompt), self._text(prompt)  # here, where a bad picture fails its own call alone
+        calls = [_Call(picture=picture, text=text, key=_key(prompt, seed, index)) for index in range(n)]
+        self._waiting += zip(calls, futures, strict=True)
+        while len(self._workers) < min(self._most_workers, len(self._waiting)):
+            worker = loop.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        return await asyncio.gather(*futures)
+
+    async def stream(self, prompt: Prompt, *, seed: int) -> AsyncGenerator[str]:
+        """Write one continuation of `prompt.prefix` piece by piece; closing the generator ends it.
+
+        Raises:
+            EndpointError: If generation fails, for want of memory say.
+            SceneError: If the picture or a region is unusable.
+        """
+        call = _Call(picture=self._picture(prompt), text=self._text(prompt), key=_key(prompt, seed, 0))
+        pieces = AsyncTextIteratorStreamer(self._processor.tokenizer, skip_prompt=True, **_DECODING)
+        unwanted = threading.Event()
+        writing = asyncio.create_task(asyncio.to_thread(self._write, call, pieces, unwanted))
+        try:
+            async for piece in pieces:
+                if piece:
+                    yield piece
+            await writing
+        except (RuntimeError, ValueError) as error:
+            raise self._failure(error) from None
+        finally:
+            unwanted.set()
+
+    def _write(self, call: _Call, pieces: AsyncTextIteratorStreamer, unwanted: threading.Event) -> None:
+        def stop(ids: Int[Tensor, "rows tokens"], scores: Any, **_: Any) -> Tensor:
+            return torch.full((ids.shape[0],), unwanted.is_set(), device=ids.device)
+
+        try:
+            self._generate([call], streamer=pieces, stopping_criteria=[stop])
+        finally:
+            pieces.end()  # of a failure, too: whoever reads must not wait for ever
+
+    async def _work(self) -> None:
+        """Generate until nobody waits; one batch at a time, beside the event loop and the other workers."""
+        await asyncio.sleep(0)  # whoever is about to call joins the first batch
+        while self._waiting:
+            share = math.ceil(len(self._waiting) / (self._most_workers - self._generating))
+            size = min(share, self.batch_size)
+            batch, self._waiting = self._waiting[:size], self._waiting[size:]
+            wanted = [(call, future) for call, future in batch if not future.done()]
+            if wanted:
+                self._generating += 1
+                try:
+                    await self._serve(wanted)
+                finally:
+                    self._generating -= 1
+
+    async def _serve(self, batch: Sequence[tuple[_Call, asyncio.Future[Completion]]]) -> None:
+        try:
+            completions = await asyncio.to_thread(self._generate, [call for call, _ in batch])
+        except (RuntimeError, ValueError) as error:  # torch's and transformers' own, out of memory among them
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(self._failure(error))
+            return
+        for (_, future), completion in zip(batch, completions, strict=True):
+            if not future.done():
+                future.set_result(completion)
+
+    @torch.inference_mode()
+    def _generate(self, calls: Sequence[_Call], **options: Any) -> list[Completion]:
+        inputs = self._inputs(calls).to(self._model.device, dtype=self._model.dtype)
+        config = GenerationConfig(
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+            eos_token_id=self._model.generation_config.eos_token_id,
+            pad_token_id=self._processor.tokenizer.pad_token_id,
+        )
+        chance = [GumbelNoise(self.temperature, [call.key for call in calls])] if self.temperature > 0 else []
+        processors = LogitsProcessorList(chance)
+        with self._own_threads():
+            texts = self._model.generate(**inputs, generation_config=config, logits_processor=processors, **options)
+        written = texts[:, inputs["input_ids"].shape[1] :]
+        read = inputs["attention_mask"].sum(1).tolist()
+        return [self._completion(ids, count) for ids, count in zip(written.tolist(), read, strict=True)]
+
+    @contextmanager
+    def _own_threads(self) -> Generator[None]:
+        """As many threads of torch as a worker has; the last one to end leaves as many as there were."""
+        self._writing += 1
+        torch.set_num_threads(self._threads_each)
+        try:
+            yield
+        finally:
+            self._writing -= 1
+            if not self._writing:
+                torch.set_num_threads(self._threads)
+
+    def _failure(self, error: Exception) -> EndpointError:
+        return EndpointError(f"{self.name} failed: {error}. With too little memory, lower the batch size")
+
+    def _inputs(self, calls: Sequence[_Call]) -> Any:
+        pictures = [[call.picture] if call.picture else [] for call in calls]
+        return self._processor(
+            images=pictures if any(pictures) else None,
+            text=[call.text for call in calls],
+            padding=True,
+            return_tensors="pt",
+            add_special_tokens=False,  # the chat template wrote them
+        )
+
+    def _picture(self, prompt: Prompt) -> Image | None:
+        if not prompt.image:
+            return None
+        picture = read_image(prompt.image)
+        if self.region_tokens:
+            return attach(picture, prompt.regions)
+        from spatialreasoner.scenes.marks import draw
+
+        return draw(picture, prompt.regions)
+
+    def _text(self, prompt: Prompt) -> str:
+        picture = [{"type": "image"}] if prompt.image else []
+        content = [*picture, {"type": "text", "text": prompt.request}]
+        opening = self._processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+        return opening + prompt.prefix
+
+    def _completion(self, ids: list[int], prompt_tokens: int) -> Completion:
+        ends = self._model.generation_config.eos_token_id
+        stop = {ends} if isinstance(ends, int) else set(ends or ())
+        length = next((index for index, token in enumerate(ids) if token in stop), None)
+        text = self._processor.tokenizer.decode(ids[:length], **_DECODING)
+        return Completion(
+            text=text,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(ids) if length is None else length + 1,
+            finish="length" if length is None else "stop",
+        )
+
+
+class GumbelNoise(LogitsProcessor):
+    """Turns the likeliest token into a sample: the argmax of ``logits / temperature + Gumbel noise`` is one.
+
+    Each row has random numbers of its own, which `generate`'s own sampling has not.
+
+    Args:
+        temperature: Of sampling, greater than 0.
+        keys: One seed a row.
+    """
+
+    def __init__(self, temperature: float, keys: Sequence[int]) -> None:
+        self.temperature = temperature
+        self._generators = [torch.Generator().manual_seed(key) for key in keys]
+
+    def __call__(
+        self, input_ids: Int[Tensor, "rows tokens"], scores: Float[Tensor, "rows vocabulary"]
+    ) -> Float[Tensor, "rows vocabulary"]:
+        """Add the noise of the next token."""
+        noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=generator) for generator in self._generators])
+        return scores.float() / self.temperature - noise.log().to(scores.device)
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Call:
+    """One completion that somebody waits for.
+
+    Attributes:
+        picture: What the model sees; None for text alone.
+        text: What it continues.
+        key: A number of 63 bits that decides the completion's chance.
+    """
+
+    picture: Image | None
+    text: str
+    key: int
+
+
+def _key(prompt: Prompt, seed: int, index: int) -> int:
+    parts = (Path(prompt.image).name, prompt.request, prompt.prefix, str(seed), str(index))
+    return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big") >> 1

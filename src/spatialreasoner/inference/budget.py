@@ -1,0 +1,75 @@
+"""Hard stops: calls, tokens and money, each checked before a request is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from spatialreasoner.core.errors import ConfigError, WorkError
+
+
+class BudgetError(WorkError):
+    """The next request would go beyond a budget; everything finished so far is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """What a policy's tokens cost, money per million of them."""
+
+    prompt: float = 0.0
+    completion: float = 0.0
+
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Money for so many tokens."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+    def most(self, tokens: int) -> float:
+        """The most that so many tokens can cost."""
+        return tokens * max(self.prompt, self.completion) / 1e6
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """What may be spent in all, and what is spent; None is no limit.
+
+    Tokens and money of a request are known only when its reply is there, so the most it can take is set aside when it is
+    sent, and the difference given back.
+
+    Attributes:
+        max_calls: Most requests sent, retries included.
+        max_tokens: Most tokens read and written.
+        max_cost: Most money, in the currency of the prices.
+        calls: Requests sent.
+        tokens: Tokens read and written, or set aside.
+        cost: Money spent, or set aside.
+    """
+
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    calls: int = 0
+    tokens: int = 0
+    cost: float = field(default=0.0)
+
+    def __post_init__(self) -> None:
+        for name in ("max_calls", "max_tokens", "max_cost"):
+            limit = getattr(self, name)
+            if limit is not None and limit <= 0:
+                raise ConfigError(f"--{name.replace('_', '-')} must be positive; got {limit}")
+
+    def reserve(self, tokens: int, cost: float) -> None:
+        """Set aside the most that one request can take.
+
+        Raises:
+            BudgetError: If that goes beyond a limit; nothing is set aside then, and the request must not be sent.
+        """
+        wanted = {"calls": self.calls + 1, "tokens": self.tokens + tokens, "cost": self.cost + cost}
+        for name, amount in wanted.items():
+            limit = getattr(self, f"max_{name}")
+            if limit is not None and amount > limit:
+                raise BudgetError(f"the next request could need {amount:.6g} {name} in all; --max-{name} allows {limit:.6g}")
+        self.calls, self.tokens, self.cost = self.calls + 1, self.tokens + tokens, self.cost + cost
+
+    def settle(self, tokens: int, cost: float, *, reserved: tuple[int, float]) -> None:
+        """Replace what was set aside for a request by what it took (nothing for one that failed)."""
+        self.tokens += tokens - reserved[0]
+        self.cost += cost - reserved[1]

@@ -1,0 +1,46 @@
+"""Backends opened by name: what the entry points of the group `spatialreasoner.policies` lead to."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+
+from spatialreasoner.core.protocols import Policy
+from spatialreasoner.core.types import Scene
+from spatialreasoner.inference.registry import WritingConfig
+
+
+def open_hf(name: str, scenes: Mapping[str, Scene], writing: WritingConfig) -> Policy:
+    """A model of transformers in this process: `nano`, a folder, or `hf:REPO_OR_DIR`."""
+    with _collecting_no_garbage():
+        from spatialreasoner.inference.backends.hf import HfPolicy
+
+        return HfPolicy(
+            name, temperature=writing.temperature, max_new_tokens=writing.max_new_tokens, batch_size=writing.batch_size
+        )
+
+
+def open_api(name: str, scenes: Mapping[str, Scene], writing: WritingConfig) -> Policy:
+    """A model at an OpenAI-compatible endpoint: `api:MODEL@BASE_URL`."""
+    from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
+
+    config = ApiConfig(
+        temperature=writing.temperature,
+        max_tokens=writing.max_new_tokens,
+        key_variable=writing.key_variable,
+        prefill=writing.prefill,
+    )
+    return ApiPolicy(name, config)
+
+
+@contextmanager
+def _collecting_no_garbage() -> Generator[None]:
+    """Imports make objects by the hundred thousand and no garbage; looking for it is an eighth of a start."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

@@ -1,0 +1,1 @@
+"""What a text says: forms of responses, quantities, statements about regions, arithmetic."""

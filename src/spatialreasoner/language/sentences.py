@@ -1,0 +1,89 @@
+"""A sentence as the rules see it: the classes of its words, the few words that they look at, and the regions that it mentions.
+
+What a sentence says of which region depends neither on its numbers nor on its nouns, and writers have few ways to say it. So
+one reading serves all sentences of the same form: see `grammar.read_sentence`.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from spatialreasoner.language.lexicon import CODES, codes_of, rule
+from spatialreasoner.language.tokens import Mention, Reading, Regions
+
+MENTIONS = codes_of("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER")
+"""The classes of what may mean a region."""
+
+_MAX_TOKENS = 250
+"""A longer sentence is cut: rules may look back to its start, and the whole must stay linear in the text."""
+_SENTENCE = rule(f"(?P<words>[^STOP ASKED LINE BULLET]{{1,{_MAX_TOKENS}}}) [STOP ASKED LINE BULLET]?")
+_SAYS = rule("[REGION PAIR IT OTHER FORMER LATTER AMOUNT HOUR TIMES SIDE OVER FRONT COMPARED MOST CLOSER FARTHER MORE LESS]")
+
+
+class Sentence(NamedTuple):
+    """One sentence.
+
+    Attributes:
+        words: What rules look at of each token, as in `Reading.forms`.
+        codes: The class of each token, and of the one that ends the sentence if there is one.
+        num_regions: How many regions the question has, as far as can be seen.
+    """
+
+    words: tuple[str | Mention, ...]
+    codes: str
+    num_regions: int
+
+    @property
+    def asked(self) -> bool:
+        """Whether it is a question."""
+        return self.codes.endswith(CODES["ASKED"])
+
+    def word(self, token: int) -> str:
+        """A token's word, "" where the rules look at its class alone."""
+        word = self.words[token]
+        return word if isinstance(word, str) else ""
+
+    def everything(self) -> Regions:
+        """All regions of the question."""
+        return tuple(f"region{number}" for number in range(1, self.num_regions + 1))
+
+    def pair(self) -> Regions:
+        """Both regions of a question that has two."""
+        return self.everything() if self.num_regions == 2 else ()
+
+    def others(self, regions: Regions) -> Regions:
+        """The other region, where there are two in all; else nothing."""
+        rest = tuple(region for region in self.pair() if region not in regions)
+        return rest if len(regions) == len(rest) == 1 else ()
+
+    def meant(self, code: str, token: int, context: Regions) -> Regions:
+        """The regions that a mention of that class means, where the text spoke of `context` just before."""
+        if code == CODES["IT"]:
+            return context if len(context) == 1 else self.everything() if self.num_regions == 1 else ()
+        if code == CODES["PAIR"]:
+            return context if len(context) == 2 else self.pair()
+        if code == CODES["OTHER"]:
+            return self.others(context)
+        return self.mentioned(token)
+
+    def mentioned(self, token: int) -> Regions:
+        """The regions that a token names; none where it names a thing that is no region."""
+        word = self.words[token]
+        return () if isinstance(word, str) else word.regions
+
+    def is_explicit(self, token: int) -> bool:
+        """Whether a mention names its region by number, not by a label."""
+        word = self.words[token]
+        return not isinstance(word, str) and word.explicit
+
+
+_INTRODUCES = rule("WORD _* BE")
+
+
+def sentences(reading: Reading) -> Iterator[tuple[int, Sentence]]:
+    """The sentences of a text that may say something of a region, or whom "it" means, each with its first token's number."""
+    codes, words = reading.codes, reading.forms
+    refers = CODES["IT"] in codes
+    for match in _SENTENCE.finditer(codes):
+        begin, end = match.span("words")
+        if _SAYS.search(codes, begin, end) or (refers and _INTRODUCES.search(codes, begin, end)):
+            yield begin, Sentence(tuple(words[begin:end]), match.group(), reading.count)

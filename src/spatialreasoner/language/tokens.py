@@ -1,0 +1,324 @@
+"""A text as classified tokens, and the regions that it mentions.
+
+One pass tokenises the text; everything behind it works on classes (see `lexicon`). Every step is linear in the text.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, compress, count
+from typing import NamedTuple
+
+from spatialreasoner.language import quantities
+from spatialreasoner.language.lexicon import CODES, LEXICON, PHRASES, SKIPPED, codes_of, rule
+from spatialreasoner.language.quantities import Quantity
+
+Regions = tuple[str, ...]
+"""Names of regions: "region1" for the question's first, "other1" for the first of the scene's others."""
+
+
+UNKNOWN: Regions = ("unknown",)
+"""What "it" means where a text spoke last of a thing that is none of the scene's regions."""
+
+
+class Mention(NamedTuple):
+    """What names regions, and whether it does so by number, not by a label."""
+
+    regions: Regions
+    explicit: bool
+
+
+# What `quantities` found is masked by these characters, so that it is one token and offsets stay true.
+_LENGTH, _CLOCK, _REST, _IS = "\ue000", "\ue001", "\ue002", "\ue003"
+_CONTRACTED = re.compile(r"'s\b(?:(?<=\bit's)|(?<=\bthat's)|(?<=\bthere's))")
+"""An "is" that looks like a genitive."""
+_REGION = (
+    r"\[?<?(?:regions?|objects?|masks?|marks?|areas?)[ _]?"
+    r"(?:\[\d{1,3}\]|<\d{1,3}>|[#\"(]?\d{1,3}(?!\d|\.\d)|(?:zero|one|two|three|four)\b(?! of))"
+    r"(?:(?:,| and| &|, and) (?:\[\d{1,3}\]|\d{1,3}(?![\w.]))(?! ?(?:m|cm|ft|in)\b))?[\]>]?"
+)
+_TIMES = (
+    r"(?:\d{1,9}(?:\.\d{1,9})?|(?:one|two|three) and a half|two|three|four|five|six|seven|eight|nine|ten)[ -]?"
+    r"(?:times\b|fold\b|x(?= (?:the|as|that|width|height|wider|taller|larger|bigger|higher)\b|\Z))"
+    r"|(?:one[ -]|an? |two[ -]|three[ -])?(?:thirds?|quarters?|half)(?= (?:as|the|of|that)\b|\Z)"
+    r"|half again(?= as\b|\Z)|(?:twice|thrice|double|triple|quadruple)\b"
+)
+
+
+def _by_letter(phrases: Sequence[str]) -> str:
+    """A pattern of phrases that looks only at those with the right first letter."""
+    rests: dict[str, list[str]] = {}
+    for phrase in phrases:
+        rests.setdefault(phrase[0], []).append(phrase[1:])
+    return "|".join(f"{letter}(?:{'|'.join(rest)})" for letter, rest in rests.items())
+
+
+_KINDS: Mapping[str, str] = {
+    "AMOUNT": rf"{_LENGTH}{_REST}*",
+    "HOUR": rf"{_CLOCK}{_REST}*",
+    "BE": rf"{_IS}{_REST}",
+    "REGION": rf"(?=[\[<romar])(?:{_REGION})",
+    "ABOUT": rf"some (?={_LENGTH}|\Z)",  # the blank is its own: "some" before anything else limits nothing
+    "TIMES": rf"(?=\d|on|t[hwer]|ha|f[io]|s[ie]|ei|ni|a[ n]|qu|do)(?:{_TIMES})",
+    "BUT": r"which (?:also )?(?:means?|indicates?|implies|suggests?|makes?|shows?|places?|puts?|confirms?)\b",
+    "PHRASE": rf"(?:{_by_letter(PHRASES)})(?![a-z])",
+    "WORD": r"[a-z]{1,40}(?:'t\b)?",
+    "NUMBER": r"\d[\d.,]{0,40}(?<![.,])",
+    "STOP": r"[.!]+(?=[\s\"')*<]|\Z)",
+    "BULLET": r"\s{0,40}\n[\s>#]{0,40}(?:[-*\u2022]|\d{1,2}[.)])(?= |\Z)",
+    "LINE": r"\s{0,40}\n[\s>#]{0,40}|</?[a-z]{1,20}>",
+    "PLUS": r"(?<= )- (?=\S|\Z)",
+    "MARK": r"'s\b|(?s:.)",
+}
+# The blank before a token belongs to it. It is taken for good: a word must not be tried again without it.
+_TOKEN = re.compile(rf" ?+(?:{'|'.join(_KINDS.values())})| ")
+_KIND = re.compile(rf" ?+(?:{'|'.join(f'(?P<{name}>{pattern})' for name, pattern in _KINDS.items())})")
+_INTEGER = re.compile(r"\d{1,3}")
+_INTEGERS: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
+
+_DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
+_NOUNS = codes_of("WORD", "IMAGE", "ADJECTIVE")
+_ATTRIBUTES = _NOUNS | {SKIPPED}
+_BEFORE_NOUNS = _ATTRIBUTES | codes_of("OTHER")  # the classes of determiners, and of what may stand behind one
+_JOINS_MENTION = _BEFORE_NOUNS | codes_of("OPEN", "COMMA")
+_COMPARING = [[code] for code in codes_of("COMPARED", "MOST", "CLOSER", "FARTHER")]
+_PLACED = [[code] for code in codes_of("TO", "ON", "OVER", "FRONT")]
+_BRACKETED = re.compile(r"\[\d")
+_PAIRS = ("both", "the two", "these two", "of the two", "of these two", "of the pair")
+_TWO = frozenset((*_PAIRS, *(f" {phrase}" for phrase in _PAIRS)))
+_QUANTITIES = rule("[AMOUNT HOUR]")
+_NAMED = rule("REGION")
+_LOOKS_BACK = rule("FORMER|LATTER")
+_BACKWARD = codes_of("FORMER", "LATTER")
+
+
+class Reading:
+    """A tokenised text.
+
+    Args:
+        text: Any text.
+        labels: Names of the question's regions, in order.
+        base: Number of the first region where it is written without brackets, "Region 1".
+        others: Labels of the scene's other regions.
+
+    Attributes:
+        words: The tokens; joined, they are the folded text.
+        amounts: Quantity of each AMOUNT and HOUR token.
+        mentions: Regions of each REGION token.
+        count: How many regions the question has, as far as can be seen.
+        codes: Class of each token, one character each.
+        forms: What rules look at of each token: a `Mention` of what names regions, and else the word; "" for numbers, and for
+            words of which the class says all.
+    """
+
+    def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1, others: Sequence[str] = ()) -> None:
+        folded = quantities.fold(text)
+        found = quantities.find(folded)
+        self.words: list[str] = _TOKEN.findall(_mask(folded, found))
+        self.starts = list(accumulate(map(len, self.words), initial=0))
+        codes = "".join(map(_class_of, self.words))
+        self.amounts = dict(zip((match.start() for match in _QUANTITIES.finditer(codes)), found, strict=False))
+        self.mentions = _numbered(self.words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
+        numbered = set(self.mentions)
+        self.codes = self._with_nouns(list(codes), _ways(tuple(labels), tuple(others)) if labels or others else {})
+        numbers = (int(region[6:]) for regions in self.mentions.values() for region in regions if region.startswith("region"))
+        most = max(numbers, default=0)
+        self.count = len(labels) or (2 if most == 1 and not _TWO.isdisjoint(self.words) else most)
+        self.forms = self._forms(numbered)
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        """Characters from one token to another, both included, without the blank before the first."""
+        return self.starts[first] + self.words[first].startswith(" "), self.starts[last + 1]
+
+    def _forms(self, numbered: set[int]) -> list[str | Mention]:
+        forms: list[str | Mention] = [*map(_form_of, self.words)]
+        for index, regions in self.mentions.items():
+            forms[index] = Mention(regions, index in numbered)
+        if not _BACKWARD.isdisjoint(self.codes):
+            named = sorted(self.mentions)
+            for match in _LOOKS_BACK.finditer(self.codes):
+                two = self._two_before(match.start(), named)
+                forms[match.start()] = Mention(two[match.group() == CODES["LATTER"] :][:1], explicit=False)
+        return forms
+
+    def _two_before(self, token: int, mentions: Sequence[int]) -> Regions:
+        """The two regions that a text named last before a token, in the order in which it named them."""
+        end = bisect_left(mentions, token)
+        last = mentions[max(0, end - 4) : end]
+        named = tuple(dict.fromkeys(region for index in last for region in self.mentions[index]))
+        if len(named) > 1:
+            return named[-2:]
+        return ("region1", "region2") if self.count == 2 else ()
+
+    def _with_nouns(self, codes: list[str], labels: Mapping[str, Sequence[tuple[tuple[str, ...], Regions]]]) -> str:
+        """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped."""
+        begin = 0
+        for index in compress(count(), map(labels.__contains__, self.words)):
+            if index >= begin and not self._generic(codes, index):
+                begin = self._match_label(codes, index, labels[self.words[index]])
+        for index in self.mentions:
+            if index and codes[index - 1] in _JOINS_MENTION:
+                self._absorb_adjectives(codes, index)
+        return "".join(codes)
+
+    def _match_label(self, codes: list[str], index: int, ways: Sequence[tuple[tuple[str, ...], Regions]]) -> int:
+        """Make the longest label that begins at a token a mention; returns where it ends."""
+        for rest, regions in ways:
+            end = index + 1 + len(rest)
+            if tuple(word.strip() for word in self.words[index + 1 : end]) == rest and not self._is_other(codes, index, end):
+                codes[index:end] = [CODES["REGION"], *SKIPPED * len(rest)]
+                self.mentions[index] = regions
+                return end
+        return index
+
+    def _is_other(self, codes: list[str], index: int, end: int) -> bool:
+        """Whether a name means somebody else: "another chair", "the larger appliance", "the object behind", "table lamp"."""
+        before, after = codes[index - 1 : index], codes[end : end + 1]
+        if self.words[index - 1 : index] == [" another"] or before in _COMPARING:
+            return True
+        if after in _PLACED and self.words[index].strip() in _ANY:
+            return True
+        return after == [CODES["WORD"]] and _is_compound(self.words[index].strip(), self.words[end].strip())
+
+    def _generic(self, codes: list[str], index: int) -> bool:
+        """Whether "a typical chair" or "a chair is usually" speaks of chairs in general."""
+        return CODES["GENERIC"] in codes[max(0, index - 3) : index + 7]
+
+    def _absorb_adjectives(self, codes: list[str], index: int) -> None:
+        """Skip the words of "the old wooden (chair)" before the mention that they belong to."""
+        first = index - 1
+        apposed = first >= 0 and codes[first] in (CODES["OPEN"], CODES["COMMA"])
+        if (
+            apposed
+            and codes[first] == CODES["COMMA"]
+            and codes[index + 1 : index + 2] not in ([CODES["COMMA"]], [CODES["STOP"]])
+        ):
+            return
+        for position in range(first - apposed, max(-1, first - 6), -1):
+            if codes[position] not in _BEFORE_NOUNS:
+                return
+            if self.words[position].strip() in _DETERMINERS:
+                codes[position + 1 : index] = SKIPPED * (index - position - 1)
+                return
+            if codes[position] not in _ATTRIBUTES:
+                return
+
+
+_TALK = (
+    "the i we you that this here let first next answer result question task problem step goal reasoning estimate estimation"
+    " value number calculation figure conclusion scale unit reference guess measurement colour color shape surface"
+)
+NO_THINGS = frozenset(_TALK.split())
+"""Words that may begin a clause, and "it" behind it means what it meant before."""
+_SILENT = codes_of("WORD", "NUMBER", "AMOUNT", "HOUR", "COMMA") | {SKIPPED}
+
+
+@lru_cache(maxsize=1 << 14)
+def _form_of(word: str) -> str:
+    """A token without the blank before it; nothing where rules do not look at the word itself."""
+    bare = word.strip()
+    return "" if _class_of(word) in _SILENT and bare not in NO_THINGS else bare
+
+
+@lru_cache(maxsize=1 << 14)
+def _class_of(word: str) -> str:
+    """The class of a token."""
+    code = LEXICON.get(word.strip(" "))
+    if code is not None:
+        return code
+    match = _KIND.match(word)
+    kind = match.lastgroup if match else None
+    return CODES.get(kind or "", SKIPPED)
+
+
+def _mask(folded: str, found: Sequence[Quantity]) -> str:
+    parts: list[str] = []
+    last = 0
+    for quantity in found:
+        begin, end = quantity.span
+        parts += folded[last:begin], _LENGTH if quantity.unit == "m" else _CLOCK, _REST * (end - begin - 1)
+        last = end
+    masked = "".join(parts) + folded[last:] if parts else folded
+    return _CONTRACTED.sub(_IS + _REST, masked) if "'s" in masked else masked
+
+
+def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: int) -> dict[int, Regions]:
+    """Regions of each mention by number.
+
+    "Region [0]" counts from 0 and "<region1>" from 1; "Region 1" counts from `base`. Whoever writes a 0 counts from 0, and
+    whoever writes a number past the last region counts from 1.
+    """
+    found = [(index, _form(words[index]), _integers(words[index])) for index in indices]
+    bases: dict[str, int] = {}
+    for form, start in (("[", 0), ("<", 1), ("", base)):
+        numbers = [number for _, f, these in found if f == form for number in these]
+        low, high = min(numbers, default=start), max(numbers, default=0)
+        bases[form] = 0 if low == 0 else 1 if count and high >= count + start else start
+    return {index: _ids(numbers, bases[form]) for index, form, numbers in found}
+
+
+@lru_cache(maxsize=4096)
+def _ids(numbers: tuple[int, ...], base: int) -> Regions:
+    return tuple(f"region{number - base + 1}" for number in numbers)
+
+
+@lru_cache(maxsize=4096)
+def _form(word: str) -> str:
+    return "<" if "<" in word else "[" if _BRACKETED.search(word) else ""
+
+
+@lru_cache(maxsize=4096)
+def _integers(word: str) -> tuple[int, ...]:
+    numbers = tuple(map(int, _INTEGER.findall(word)))
+    spelled = word.split()[-1].strip("])>")  # "region one", and where somebody left out the blank "regionone"
+    return numbers or tuple(number for name, number in _INTEGERS.items() if spelled.endswith(name))[:1]
+
+
+@lru_cache(maxsize=1024)
+def _ways(labels: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[str, list[tuple[tuple[str, ...], Regions]]]:
+    """Each way to name a region by its label, by first word, the longest first: the whole label, or its last word alone.
+
+    A name that fits two regions names neither; one that fits a region of the question means none of the others.
+    """
+    names = _kinds(labels) | _named(others, "other") | _named(labels, "region")
+    ways: dict[str, list[tuple[tuple[str, ...], Regions]]] = {}
+    for name in sorted(names, key=len, reverse=True):
+        if LEXICON.get(name[0], CODES["WORD"]) in _NOUNS or (len(name) == len(labels) == 1 and name[0] in _ANY):
+            for first in (name[0], " " + name[0]):
+                ways.setdefault(first, []).append((name[1:], names[name]))
+    return {first: kept for first, named in ways.items() if (kept := [way for way in named if way[1]])}
+
+
+_ANY = frozenset(("object", "item"))
+"""What may be said of any region, where there is one."""
+
+
+@lru_cache(maxsize=4096)
+def _is_compound(first: str, second: str) -> bool:
+    """Whether two words are the name of one thing, "table lamp"."""
+    from spatialreasoner.language import vocabulary
+
+    return f"{first} {second}" in vocabulary.load()
+
+
+def _kinds(labels: tuple[str, ...]) -> dict[tuple[str, ...], Regions]:
+    """The region of each synonym of a label, and of each word for its kind; none where two may be called so."""
+    from spatialreasoner.language import vocabulary  # reads colours with numpy, which a text without labels need not wait for
+
+    names: dict[tuple[str, ...], set[str]] = {}
+    for number, label in enumerate(labels, start=1):
+        for name in vocabulary.load().fitting(label[:200]) if label else ():
+            if not name.endswith("s") or name.endswith("ss"):  # what is said of several is said of none
+                names.setdefault(tuple(name.split()), set()).add(f"region{number}")
+    return {name: tuple(regions) if len(regions) == 1 else () for name, regions in names.items()}
+
+
+def _named(labels: tuple[str, ...], kind: str) -> dict[tuple[str, ...], Regions]:
+    """The region of each name that the labels give; none where two bear it."""
+    words = [tuple(re.findall(r"[a-z0-9]+", quantities.fold(label[:200]))) for label in labels]
+    names: dict[tuple[str, ...], set[str]] = {}
+    for number, label in enumerate(words, start=1):
+        for name in {label, label[-1:]} - {()}:
+            names.setdefault(name, set()).add(f"{kind}{number}")
+    return {name: tuple(regions) if len(regions) == 1 else () for name, regions in names.items()}

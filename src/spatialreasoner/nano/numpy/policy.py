@@ -1,0 +1,156 @@
+"""The nano without torch as a policy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import SceneError
+from spatialreasoner.core.types import Completion, Prompt
+from spatialreasoner.nano.numpy.decoder import Decoder
+from spatialreasoner.nano.numpy.layers import Array, Part
+from spatialreasoner.nano.numpy.vision import Looks, look
+from spatialreasoner.nano.shipped import NANO
+from spatialreasoner.scenes.carry import attach, attached
+from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.squares import square_mask, square_picture
+from spatialreasoner.vlm.loading import config_of, name_of, source_of, telling_of
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+def is_nano(source: str | Path) -> bool:
+    """Whether a model by name is the nano, or a folder with a nano that was trained further, in a precision NumPy has."""
+    if source == NANO.name:
+        return True
+    folder = Path(source_of(source))
+    config = config_of(folder)
+    ours = config.get("model_type") == NANO.model_type and config.get("dtype") in ("float16", "float32")
+    return ours and (folder / "model.safetensors").is_file()
+
+
+class LightNano:
+    """The nano, one answer at a time, the likeliest token each time.
+
+    Args:
+        source: `nano`, or a folder with one.
+        max_new_tokens: Longest completion, tokens.
+
+    Raises:
+        ConfigError: If the folder holds no nano.
+    """
+
+    region_tokens = True
+    model_type = NANO.model_type
+
+    def __init__(self, source: str | Path = NANO.name, *, max_new_tokens: int = 768) -> None:
+        folder = Path(source_of(source))
+        self.name = name_of(source)
+        self.max_new_tokens = max_new_tokens
+        with telling_of(folder):
+            self._load(folder)
+
+    def _load(self, folder: Path) -> None:
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        self._config, self._picturing = (
+            records.read_json(folder / name, dict[str, Any]) for name in ("config.json", "processor_config.json")
+        )
+        ends: int | list[int] = records.read_json(folder / "generation_config.json", dict[str, Any])["eos_token_id"]
+        self._ends = {ends} if isinstance(ends, int) else set(ends)
+        self._tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        template = (folder / "chat_template.jinja").read_text("utf-8")
+        self._template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
+        weights = {name: values.astype(np.float32) for name, values in load_file(folder / "model.safetensors").items()}
+        self._model = Part(weights, "model")
+        side: int = self._config["image_size"]
+        unseen = self._look(np.zeros((3, side, side), np.float32), np.zeros((1, side, side), np.uint8))
+        self._decoder()(unseen.tokens)  # here, where what is missing or of another shape is told of as such
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
+        """Write the continuation of `prompt.prefix`, `n` times the same.
+
+        Raises:
+            SceneError: If the picture or a region is unusable.
+        """
+        tokens = [*self._tokens(prompt)]
+        cut = len(tokens) == self.max_new_tokens
+        text = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        return [Completion(text=text, completion_tokens=len(tokens) + (not cut), finish="length" if cut else "stop")] * n
+
+    async def stream(self, prompt: Prompt, *, seed: int) -> AsyncGenerator[str]:
+        """Write the continuation of `prompt.prefix` piece by piece; no chance is in it, whatever the seed.
+
+        Raises:
+            SceneError: If the picture or a region is unusable.
+        """
+        for piece in self._pieces(prompt):
+            yield piece
+            await asyncio.sleep(0)
+
+    def _pieces(self, prompt: Prompt) -> Generator[str]:
+        from tokenizers.decoders import DecodeStream
+
+        text = DecodeStream(skip_special_tokens=True)
+        for token in self._tokens(prompt):
+            if piece := text.step(self._tokenizer, token):
+                yield piece
+
+    def _tokens(self, prompt: Prompt) -> Generator[int]:
+        decoder = self._decoder()
+        ids = np.array(self._tokenizer.encode(self._text(prompt), add_special_tokens=False).ids)
+        embeds = decoder.embeddings[ids]
+        regions = np.zeros((0, embeds.shape[1]), np.float32)
+        pictured = ids == self._config["image_token_id"]
+        if prompt.image:
+            looks = self._look(*self._picture(prompt))
+            if pictured.sum() != len(looks.tokens):
+                raise SceneError("a question cannot hold the placeholder of pictures; leave it out")
+            embeds[pictured], regions = looks
+        self._name_regions(ids, embeds, regions)
+        for _ in range(self.max_new_tokens):
+            token = int(decoder(embeds).argmax())
+            if token in self._ends:
+                return
+            yield token
+            embeds = decoder.embeddings[[token]]
+            self._name_regions(np.array([token]), embeds, regions)
+
+    def _decoder(self) -> Decoder:
+        return Decoder(self._model["language_model"], self._config["text_config"])
+
+    def _look(self, pixels: Float[Array, "3 side side"], masks: UInt8[Array, "regions side side"]) -> Looks:
+        return look(self._model, pixels, masks, self._config["vision_heads"])
+
+    def _name_regions(
+        self, ids: Int[Array, " tokens"], embeds: Float[Array, "tokens hidden"], regions: Float[Array, "regions hidden"]
+    ) -> None:
+        """Add to each region's name what the region looks like."""
+        for token, looks in zip(self._config["region_token_ids"], regions, strict=False):
+            embeds[ids == token] += looks
+
+    def _text(self, prompt: Prompt) -> str:
+        content = [*([{"type": "image"}] if prompt.image else []), {"type": "text", "text": prompt.request}]
+        opening = self._template.render(messages=[{"role": "user", "content": content}], add_generation_prompt=True)
+        placeholder: str = self._tokenizer.decode([self._config["image_token_id"]], skip_special_tokens=False)
+        return opening.replace(placeholder, placeholder * self._picturing["num_image_tokens"]) + prompt.prefix
+
+    def _picture(self, prompt: Prompt) -> tuple[Float[Array, "3 side side"], UInt8[Array, "regions side side"]]:
+        """Pixels and masks, as `nano.processing` has them."""
+        known: dict[str, Any] = self._picturing["image_processor"]
+        side: int = known["size"]["height"]
+        picture = attach(read_image(prompt.image), prompt.regions)
+        small = square_picture(picture).resize((side, side), known["resample"])
+        pixels = np.asarray(small, np.float32) * np.float32(known["rescale_factor"])
+        pixels = (pixels - np.float32(known["image_mean"])) / np.float32(known["image_std"])
+        masks = [square_mask(mask, side) for mask in attached(picture)[: len(self._config["region_token_ids"])]]
+        return pixels.transpose(2, 0, 1), np.stack(masks) if masks else np.zeros((1, side, side), np.uint8)

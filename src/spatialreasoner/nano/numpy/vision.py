@@ -1,0 +1,131 @@
+"""What the nano sees, in NumPy; the layers are those of `nano.vision`, which tells what they are for."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from scipy.special import softmax
+
+from spatialreasoner.nano.numpy.layers import Array, Part, gelu
+
+CELL = 8
+"""Side of a cell of the fine map, pixels."""
+
+LOWEST, OCTAVES = math.pi / 2, 5
+"""The waves beside values: their lowest frequency, radians a unit, and how often it doubles."""
+
+
+class Looks(NamedTuple):
+    """What the decoder reads of a picture.
+
+    Attributes:
+        tokens: At the picture's placeholders.
+        regions: Beside the names of its regions.
+    """
+
+    tokens: Float[Array, "tokens hidden"]
+    regions: Float[Array, "regions hidden"]
+
+
+class _Seen(NamedTuple):
+    fine: Float[Array, "width cells cells"]
+    tokens: Float[Array, "tokens width"]
+    log_depth: Float[Array, "cells cells"]
+
+
+def look(model: Part, pixels: Float[Array, "3 side side"], masks: UInt8[Array, "regions side side"], heads: int) -> Looks:
+    """Look at a picture and at regions on it.
+
+    Args:
+        model: The nano's weights under `model`.
+        pixels: The picture, normalised.
+        masks: The regions.
+        heads: Of the vision part's attention.
+    """
+    seen = _see(model["vision_tower"], pixels, heads)
+    side = math.isqrt(len(seen.tokens)) // 2
+    blocks = seen.tokens.reshape(side, 2, side, 2, -1).swapaxes(1, 2).reshape(side * side, -1)
+    join = model["image_tokens"]
+    return Looks(join[1].norm(join[0].linear(blocks)), _regions(model, seen, masks.astype(np.float32), heads))
+
+
+def _see(tower: Part, pixels: Float[Array, "3 side side"], heads: int) -> _Seen:
+    cells = tower["stem"][0].convolve(pixels, stride=4)
+    for index in (1, 2):
+        cells = _residual(tower["stem"][index], cells)
+    cells = tower["cells"][0].convolve(cells, stride=2)
+    for index in (1, 2, 3):
+        cells = _residual(tower["cells"][index], cells)
+    patches = tower["patches"].convolve(cells, stride=2)
+    tokens = _transform(tower["transformer"], patches.reshape(len(patches), -1).T + tower("position"), heads)
+    fine = _residual(tower["fuse"], cells + tower["context"].spread(tokens.T.reshape(patches.shape)))
+    return _Seen(fine, tokens, tower["depth"].convolve(fine).mean(0))  # of the four depths of each cell
+
+
+def _residual(part: Part, fields: Float[Array, "width rows columns"]) -> Float[Array, "width rows columns"]:
+    inner = gelu(part["first"].convolve(part["norm"].norm_map(fields), padding=1))
+    return fields + part["second"].convolve(inner, padding=1)
+
+
+def _transform(part: Part, tokens: Float[Array, "tokens width"], heads: int) -> Float[Array, "tokens width"]:
+    index = 0
+    while f"{part.name}.layers.{index}.norm1.weight" in part.weights:
+        layer = part["layers"][index]
+        normed = layer["norm1"].norm(tokens)
+        tokens = tokens + layer["self_attn"].look(normed, normed, heads)
+        tokens = tokens + layer.think(layer["norm2"].norm(tokens), "linear1", "linear2")
+        index += 1
+    return part["norm"].norm(tokens)
+
+
+def _regions(model: Part, seen: _Seen, area: Float[Array, "regions side side"], heads: int) -> Float[Array, "regions hidden"]:
+    """What the decoder reads at the regions' names: nothing at that of an empty one."""
+    encoder, reader = model["vision_regions"], model["region_tokens"]
+    side = area.shape[-1] // CELL
+    coverage = area.reshape(len(area), side, CELL, side, CELL).mean((2, 4))
+    weights = coverage / coverage.sum((1, 2), keepdims=True).clip(min=1e-4)
+    pooled = np.einsum("rhw,chw->rc", weights, seen.fine)
+    depth = (weights * seen.log_depth).sum((1, 2))[:, None]
+    features = encoder["pooled"].think(np.concatenate([pooled, depth, _waves(_geometry(area))], axis=-1), "0", "2")
+    features = features + encoder["look"].look(encoder["norm"].norm(features), seen.tokens, heads)
+    features = features + encoder["think"].think(encoder["think"][0].norm(features), "1", "3")
+    estimates = encoder["estimate"].linear(features)
+    estimates[:, 2:] += depth
+    words = sum(
+        reader[plural].linear(softmax(encoder[word].linear(features), axis=-1))
+        for word, plural in (("kind", "kinds"), ("colour", "colours"))
+    )
+    told = reader["features"].think(features, "0", "2") + reader["estimates"].linear(_waves(_readable(estimates))) + words
+    return reader["norm"].norm(told) * (area.max((1, 2)) > 0)[:, None]
+
+
+def _readable(estimates: Float[Array, "regions 6"]) -> Float[Array, "regions 11"]:
+    """Estimates as metres and as logarithms."""
+    across, up, log_z, *sizes = estimates.T
+    z = np.exp(log_z.clip(-3, 4))
+    metres = [across * z, up * z, z, *(np.exp(size.clip(-5, 3)) for size in sizes)]
+    return np.stack([*metres, log_z, *sizes, np.sum(sizes, axis=0)], axis=-1)
+
+
+def _waves(values: Float[Array, "regions values"]) -> Float[Array, "regions features"]:
+    frequencies = np.float32(LOWEST) * np.float32(2) ** np.arange(OCTAVES, dtype=np.float32)
+    angles = (values[..., None] * frequencies).reshape(len(values), -1)
+    return np.concatenate([values, np.sin(angles), np.cos(angles)], axis=-1)
+
+
+def _geometry(area: Float[Array, "regions side side"]) -> Float[Array, "regions 11"]:
+    """Box, middle, spread and area of masks, shares of the picture's side."""
+    steps = np.linspace(0, 1, area.shape[-1], dtype=np.float32)
+    columns, rows = area.max(1), area.max(2)
+    across, down = area.sum(1), area.sum(2)
+    total = area.sum((1, 2)).clip(min=1)
+    x, y = across @ steps / total, down @ steps / total
+    spread_x = np.sqrt((across @ steps**2 / total - x**2).clip(min=0))
+    spread_y = np.sqrt((down @ steps**2 / total - y**2).clip(min=0))
+    right, bottom = (columns * steps).max(-1), (rows * steps).max(-1)
+    left, top = 1 - (columns * (1 - steps)).max(-1), 1 - (rows * (1 - steps)).max(-1)
+    size = (np.sqrt(total) / area.shape[-1], right - left, bottom - top)
+    return np.stack([left, top, right, bottom, x, y, spread_x, spread_y, *size], axis=-1)

@@ -1,0 +1,1 @@
+"""One verb per stage: what users and the command line call."""

@@ -1,0 +1,319 @@
+"""The stage `reward`: questions and responses in, one row a response out, with every statement's verdict.
+
+Rows are read, scored and written one at a time, in their order; only a judge is asked about several at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from spatialreasoner import __version__
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError, RecordError
+from spatialreasoner.core.protocols import Embedder, Judge
+from spatialreasoner.core.resume import unfinished
+from spatialreasoner.core.types import Question, Record, RewardBreakdown, Scene
+from spatialreasoner.judges.rewards import grader
+from spatialreasoner.questions.files import read_questions, scenes_folder
+from spatialreasoner.rewards.combine import Graded, Opinion, complete, grade, scores
+from spatialreasoner.rewards.known import KnownScenes
+from spatialreasoner.rewards.names import Names
+from spatialreasoner.rewards.spatial import Verdict
+from spatialreasoner.scenes.files import scene_index
+
+IN_FLIGHT = 16
+"""Responses that a judge is asked about at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseRow(Record):
+    """One answer to score.
+
+    Attributes:
+        question_id: The question it answers.
+        text: The answer.
+        index: Its number among the question's answers; by default counted from 0 in the order of the file.
+    """
+
+    question_id: str
+    text: str
+    index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardConfig:
+    """Settings of the stage `reward`.
+
+    Attributes:
+        questions: The questions file.
+        responses: The responses file, rows of `ResponseRow`.
+        scenes: The scenes folder; None to find it by the questions file.
+        judge_all: Whether a judge is asked about every response, to compare it with geometry, not only where something is
+            left unscored.
+    """
+
+    questions: str
+    responses: str
+    scenes: str | None = None
+    judge_all: bool = False
+
+
+class Scorer:
+    """Scores responses to any of a set of questions; the scenes used last stay loaded.
+
+    Args:
+        questions: The questions.
+        scenes: The scenes by id, paths resolved.
+        embedder: Tells whether a text and a label name the same thing where the table of names cannot; None leaves it open.
+    """
+
+    def __init__(self, questions: Sequence[Question], scenes: Mapping[str, Scene], *, embedder: Embedder | None = None) -> None:
+        self.questions = {question.id: question for question in questions}
+        self.scenes = scenes
+        self.embedder = embedder
+        self._known = KnownScenes(scenes, naming=Names(embedder=embedder))
+
+    def grade(self, row: ResponseRow) -> Graded:
+        """The reward of one response, with its verdicts.
+
+        Raises:
+            RecordError: If there is no such question.
+        """
+        question = self._question(row)
+        return grade(self._known.get(question.scene_id), question, row.text)
+
+    async def judge(self, row: ResponseRow, judge: Judge, *, always: bool = False) -> Graded:
+        """The same, with what geometry could not score scored by a judge; it is asked about everything if `always`."""
+        graded, question = self.grade(row), self._question(row)
+        return await complete(graded, self.scenes[question.scene_id], question, row.text, grader(judge), always=always)
+
+    def _question(self, row: ResponseRow) -> Question:
+        question = self.questions.get(row.question_id)
+        if question is None:
+            raise RecordError(f"there is no question {row.question_id!r}; it must be an id of the questions file")
+        return question
+
+
+def run_reward(
+    config: RewardConfig,
+    out: Path,
+    *,
+    judge: Judge | None = None,
+    embedder: Embedder | None = None,
+    in_flight: int = IN_FLIGHT,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Score every response of a file; writes `out`, whole or not at all, and `OUT.config.json` beside it.
+
+    All rows are checked before the first is scored. Killed and called again, it goes on where it was. Memory does not grow
+    with the number of rows. The same inputs give the same bytes.
+
+    Args:
+        config: The inputs.
+        out: The file to write: a row a response with `question_id`, `index`, `reward`, `sources`, `parts`, `reasons`,
+            `assertions`, `calculations`; where there is a judge also `geometry` and `judge`, what each says alone.
+        judge: Who scores what geometry cannot; None leaves it unscored.
+        embedder: Tells whether two names mean the same thing where the table of names cannot.
+        in_flight: Responses that the judge is asked about at a time.
+        progress: Told how many responses are scored.
+
+    Returns:
+        How many responses were scored.
+
+    Raises:
+        InputError: If an input is missing or broken, or a response answers no question of the file.
+        WorkError: If the output cannot be written, or another process writes it.
+    """
+    scorer = open_scorer(config, embedder)
+    check_responses(config, scorer)
+    return score_responses(config, scorer, out, judge=judge, in_flight=in_flight, progress=progress)
+
+
+def open_scorer(config: RewardConfig, embedder: Embedder | None = None) -> Scorer:
+    """A scorer for the questions of a configuration.
+
+    Raises:
+        InputError: If questions or scenes are missing or broken.
+    """
+    scenes = scene_index(_scenes(config))
+    return Scorer(read_questions(Path(config.questions), scenes), scenes, embedder=embedder)
+
+
+def check_responses(config: RewardConfig, scorer: Scorer) -> int:
+    """Read all responses before work is spent on the first of them; returns how many there are.
+
+    Raises:
+        InputError: If a row is no response or answers no question of the file; the message names its line.
+    """
+    count = 0
+    for line, row in records.read_numbered(config.responses, ResponseRow):
+        if row.question_id not in scorer.questions:
+            raise RecordError(
+                f"{config.responses}:{line}: there is no question {row.question_id!r}; it must be an id of {config.questions}"
+            )
+        count += 1
+    return count
+
+
+def score_responses(
+    config: RewardConfig,
+    scorer: Scorer,
+    out: Path,
+    *,
+    judge: Judge | None = None,
+    in_flight: int = IN_FLIGHT,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """The work of `run_reward`, with a scorer at hand and responses that were checked."""
+    work = _Work(config, scorer, judge, in_flight if judge is not None else 1, progress)
+    with unfinished(out, work.key) as (file, done):
+        count = asyncio.run(work.write(file, done))
+    kept = {
+        "questions": os.path.relpath(config.questions, out.parent),
+        "responses": os.path.relpath(config.responses, out.parent),
+        "scenes": config.scenes and os.path.relpath(config.scenes, out.parent),
+        "judge": _identity(judge),
+        "judge_all": config.judge_all,
+        "embedder": _identity(scorer.embedder),
+    }
+    records.write_config(out.parent, "reward", kept, name=f"{out.stem}.config.json")
+    return count
+
+
+def read_response(config: RewardConfig, number: int) -> ResponseRow:
+    """The response in the given row of the responses file, counted from 0.
+
+    Raises:
+        ConfigError: If the file has fewer rows.
+    """
+    count = 0
+    for count, row in enumerate(records.read_jsonl(config.responses, ResponseRow)):
+        if count == number:
+            return row
+    raise ConfigError(f"{config.responses}: expected a row number of 0..{count}; got {number}")
+
+
+def to_row(question_id: str, index: int, graded: Graded) -> dict[str, Any]:
+    """One row of the output, as JSON values."""
+    verdicts = (("description", graded.description), ("reasoning", graded.reasoning))
+    return {
+        "question_id": question_id,
+        "index": index,
+        "reward": scores(graded.reward),
+        "sources": dict(graded.sources),
+        "parts": dict(graded.reward.parts),
+        "reasons": dict(graded.reward.reasons),
+        "assertions": [_assertion_row(segment, verdict) for segment, found in verdicts for verdict in found],
+        "calculations": [
+            {"text": check.text, "right": check.right, "expected": check.expected} for check in graded.calculations
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One run over a responses file."""
+
+    config: RewardConfig
+    scorer: Scorer
+    judge: Judge | None
+    in_flight: int
+    progress: Callable[[int], None]
+
+    @property
+    def key(self) -> str:
+        """A digest of all that decides the rows, so that rows of other inputs are not taken for these."""
+        files = [self.config.questions, self.config.responses, str(_scenes(self.config) / "scenes.jsonl")]
+        models = [_identity(self.judge), self.config.judge_all, _identity(self.scorer.embedder)]
+        parts = [__version__, records.git_commit(), models, *map(_digest, files)]
+        return hashlib.sha256(records.dumps(parts).encode()).hexdigest()
+
+    async def write(self, file: IO[str], done: int) -> int:
+        """Append the rows that follow the first `done`; returns how many there are then."""
+        async for row in self._rows(done):
+            file.write(records.dumps(row) + "\n")
+            done += 1
+            self.progress(done)
+        return done
+
+    async def _rows(self, done: int) -> AsyncIterator[dict[str, Any]]:
+        """The rows in the order of the responses, `in_flight` of them at work."""
+        waiting: deque[asyncio.Task[dict[str, Any]]] = deque()
+        try:
+            for index, row in islice(self._responses(), done, None):
+                waiting.append(asyncio.create_task(self._row(index, row)))
+                if len(waiting) == self.in_flight:
+                    yield await waiting.popleft()
+            while waiting:
+                yield await waiting.popleft()
+        except Exception:
+            await asyncio.gather(*waiting, return_exceptions=True)  # what is asked already is paid for: let it be kept
+            raise
+
+    async def _row(self, index: int, row: ResponseRow) -> dict[str, Any]:
+        if self.judge is None:
+            return to_row(row.question_id, index, self.scorer.grade(row))
+        graded = await self.scorer.judge(row, self.judge, always=self.config.judge_all)
+        return to_row(row.question_id, index, graded) | _beside(graded)
+
+    def _responses(self) -> Iterator[tuple[int, ResponseRow]]:
+        """The responses, each with its number among those of its question."""
+        counts: Counter[str] = Counter()
+        for row in records.read_jsonl(self.config.responses, ResponseRow):
+            yield counts[row.question_id] if row.index is None else row.index, row
+            counts[row.question_id] += 1
+
+
+def _scenes(config: RewardConfig) -> Path:
+    return records.require_folder(config.scenes) if config.scenes is not None else scenes_folder(Path(config.questions))
+
+
+def _digest(path: str) -> str:
+    with records.require_file(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _identity(model: object) -> str | None:
+    """All that decides what a model says: its `identity`, or its name, or its class; None where there is none."""
+    if model is None:
+        return None
+    return getattr(model, "identity", None) or getattr(model, "name", None) or type(model).__qualname__
+
+
+def _beside(graded: Graded) -> dict[str, Any]:
+    """What geometry and the judge say, each alone; `judge` is None where it was not asked."""
+    opinion = graded.opinion or Opinion(geometry=graded.reward, judge=graded.reward)
+    judge = None if graded.opinion is None else {**_alone(opinion.judge), "failure": opinion.failure}
+    return {"geometry": _alone(opinion.geometry), "judge": judge}
+
+
+def _alone(reward: RewardBreakdown) -> dict[str, Any]:
+    return {"reward": scores(reward), "parts": dict(reward.parts), "reasons": dict(reward.reasons)}
+
+
+def _assertion_row(segment: str, verdict: Verdict) -> dict[str, Any]:
+    said = verdict.assertion
+    return {
+        "segment": segment,
+        "kind": said.kind,
+        "regions": said.regions,
+        "value": said.value,
+        "high": said.high,
+        "unit": said.unit,
+        "hedged": said.hedged,
+        "negated": said.negated,
+        "span": said.span,
+        "verdict": verdict.label,
+        "score": verdict.score,
+        "weight": verdict.weight,
+        "truth": verdict.truth,
+        "reason": verdict.reason,
+    }

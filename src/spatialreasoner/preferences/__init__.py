@@ -1,0 +1,1 @@
+"""Preference pairs with a gap per segment, and SFT examples, from scored answers."""

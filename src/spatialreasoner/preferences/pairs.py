@@ -1,0 +1,275 @@
+"""Scored trajectories in, training data out: preference pairs with a gap for each segment, and the picks for SFT.
+
+A ranked pair is the best and the worst of 8 scored candidates of a question (paper, section 4.1). A hard pair has the best
+answer on both sides, but for the value or keyword of one conclusion. SFT takes the best successful answer. Rows load straight
+into TRL; the extra columns carry what fDPO needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError, RecordError, ResponseError
+from spatialreasoner.core.resume import hold
+from spatialreasoner.core.types import PreferencePair, Question, RewardBreakdown, Scene, Trajectory
+from spatialreasoner.language import quantities, responses
+from spatialreasoner.scenes.carry import attach, png_info
+from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.marks import draw
+
+Scorer = Callable[[Question, str], RewardBreakdown]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsConfig:
+    """Settings of the stage `pairs`.
+
+    Attributes:
+        candidates: How many scored answers of a question are compared (the paper: 8).
+        min_gap: The least difference of total reward, 0..16, that makes a pair.
+        hard: Share of questions that get a hard pair as well (the paper: 100K beside 400K ranked).
+        seed: Seed of the hard pairs' altered conclusions.
+        regions: How the pictures show regions. marks: drawn, for any model. tokens: clean pictures that carry their regions,
+            for models with region tokens.
+    """
+
+    candidates: int = 8
+    min_gap: float = 0.5
+    hard: float = 0.25
+    seed: int = 0
+    regions: Literal["marks", "tokens"] = "marks"
+
+    def __post_init__(self) -> None:
+        if self.candidates < 2:
+            raise ConfigError(f"candidates must be at least 2, to have a best and a worst; got {self.candidates}")
+        if not 0 <= self.min_gap <= 16:
+            raise ConfigError(f"min_gap must lie in 0..16, the range of the total reward; got {self.min_gap}")
+        if not 0 <= self.hard <= 1:
+            raise ConfigError(f"hard must be a share, 0..1; got {self.hard}")
+
+
+def choose(trajectories: Iterable[Trajectory], count: int) -> list[Trajectory]:
+    """Up to `count` different, fully scored answers: paths of the search and plain samples in turn, best values first."""
+    scored = {t.text: t for t in trajectories if t.reward.total is not None}
+    found = sorted((t for t in scored.values() if t.origin == "search"), key=lambda t: (-t.value, t.index))
+    samples = sorted((t for t in scored.values() if t.origin == "sample"), key=lambda t: t.index)
+    half = max(count // 2, count - len(samples))
+    return [*found[:half], *samples][:count]
+
+
+def rank(question: Question, candidates: Sequence[Trajectory], config: PairsConfig) -> PreferencePair | None:
+    """The best against the worst candidate, or None where their rewards differ by less than the minimum gap."""
+    if len(candidates) < 2:
+        return None
+    best = max(candidates, key=lambda t: (t.reward.total or 0.0, t.success is True, -t.index))
+    worst = min(candidates, key=lambda t: (t.reward.total or 0.0, t.success is True, t.index))
+    pair = _pair(question, best.text, best.reward, worst.text, worst.reward, kind="ranked")
+    return pair if pair is not None and pair.reward_chosen - pair.reward_rejected >= config.min_gap else None
+
+
+def harden(question: Question, best: Trajectory, score: Scorer, rng: Random) -> PreferencePair | None:
+    """The best answer against itself with a false conclusion, or None where the change does not lower the reward."""
+    altered = alter_conclusion(question, best.text, rng)
+    if altered is None or altered == best.text:
+        return None
+    return _pair(question, best.text, best.reward, altered, score(question, altered), kind="hard")
+
+
+def _pair(
+    question: Question, chosen: str, better: RewardBreakdown, rejected: str, worse: RewardBreakdown, *, kind: Any
+) -> PreferencePair | None:
+    scores = (better.total, worse.total, better.description, worse.description, better.reasoning, worse.reasoning)
+    if chosen == rejected or any(score is None for score in scores):
+        return None
+    total, lower, description, description_lower, reasoning, reasoning_lower = (score or 0.0 for score in scores)
+    if total <= lower:
+        return None
+    return PreferencePair(
+        question_id=question.id, chosen=chosen, rejected=rejected, kind=kind,
+        gap_description=round(description - description_lower, 6), gap_reasoning=round(reasoning - reasoning_lower, 6),
+        reward_chosen=round(total, 6), reward_rejected=round(lower, 6),
+    )  # fmt: skip
+
+
+_DIGITS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+_REGION = re.compile(r"<region([12])>")
+_YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
+_ORDINALS = re.compile(r"\b(first|second|former|latter)\b")
+_OPPOSITE = {"first": "second", "second": "first", "former": "latter", "latter": "former"}
+
+
+def alter_conclusion(question: Question, text: str, rng: Random) -> str | None:
+    """The same text with the value or the keyword of its conclusion made false, or None where there is none to alter.
+
+    Lengths change by more than the benchmark's tolerance of 25 %, hours by two or more; of relations and choices, the regions
+    change places and yes becomes no.
+    """
+    try:
+        start, end = responses.spans(text)["conclusion"]
+    except (KeyError, ResponseError):
+        return None
+    conclusion = text[start:end]
+    altered = _flip(conclusion) if question.qualitative else _change_number(question, conclusion, rng)
+    return None if altered == conclusion else text[:start] + altered
+
+
+def _change_number(question: Question, conclusion: str, rng: Random) -> str:
+    said = quantities.find(conclusion) or quantities.bare_numbers(conclusion)
+    number = _DIGITS.search(conclusion, *said[-1].span) if said else None
+    if number is None:
+        return conclusion
+    if question.category == "direction":
+        altered = str((round(float(number.group())) + rng.randint(2, 10) - 1) % 12 + 1)
+    else:
+        decimals = len(number.group().partition(".")[2])
+        altered = f"{float(number.group()) * rng.choice((0.4, 0.5, 0.6, 1.4, 1.6, 2.0)):.{decimals}f}"
+    return conclusion[: number.start()] + altered + conclusion[number.end() :]
+
+
+def _flip(conclusion: str) -> str:
+    flipped = _REGION.sub(lambda match: f"<region{3 - int(match[1])}>", conclusion)
+    flipped = _ORDINALS.sub(lambda match: _OPPOSITE[match[1]], flipped)
+    return _YES_NO.sub(_opposite, flipped, count=1)
+
+
+def _opposite(match: re.Match[str]) -> str:
+    word = "no" if match[1].lower() == "yes" else "yes"
+    return word.capitalize() if match[1][0].isupper() else word
+
+
+def make(
+    questions: Mapping[str, Question], trajectories: Iterable[Trajectory], score: Scorer, config: PairsConfig
+) -> Iterator[tuple[Question, Trajectory | None, list[PreferencePair]]]:
+    """For each question its pick for SFT and its pairs.
+
+    Args:
+        questions: By id.
+        trajectories: Grouped by question, as the search writes them.
+        score: The reward of an altered answer.
+        config: Settings.
+
+    Yields:
+        The question, the best successful trajectory or None, and its ranked and hard pairs.
+    """
+    for question_id, group in groupby(trajectories, key=lambda t: t.question_id):
+        question, candidates = questions[question_id], choose(group, config.candidates)
+        right = [t for t in candidates if t.success]
+        pick = max(right, key=lambda t: (t.reward.total or 0.0, t.value, -t.index), default=None)
+        rng = Random(f"pairs {config.seed} {question_id}")
+        hard = pick and rng.random() < config.hard and harden(question, pick, score, rng)
+        yield question, pick, [pair for pair in (rank(question, candidates, config), hard or None) if pair]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsSummary:
+    """What the stage `pairs` made: questions seen, SFT rows, ranked and hard pairs, and mean gaps of the ranked pairs."""
+
+    questions: int
+    sft: int
+    ranked: int
+    hard: int
+    mean_gap_description: float | None
+    mean_gap_reasoning: float | None
+
+
+def write_pairs(
+    questions: Mapping[str, Question],
+    scenes: Mapping[str, Scene],
+    trajectories: Iterable[Trajectory],
+    score: Scorer,
+    config: PairsConfig,
+    out: Path,
+    *,
+    progress: Callable[[int], None] = lambda done: None,
+) -> PairsSummary:
+    """The stage `pairs`: writes `sft.jsonl`, `pairs.jsonl`, the pictures they name, and `summary.json`.
+
+    Raises:
+        RecordError: If a trajectory answers an unknown question, or no pair comes out at all.
+        WorkError: If the output cannot be written.
+    """
+    made = list[tuple[Question, Trajectory | None, list[PreferencePair]]]()
+    for each in make(questions, _known(trajectories, questions), score, config):  # all is read before anything is written
+        made.append(each)
+        progress(len(made))
+    if not any(found for _, _, found in made):
+        raise RecordError(
+            f"no pair came out of {len(made)} questions: no two candidates differ by {config.min_gap} in total reward; "
+            "search with more policies, or lower min_gap"
+        )
+    sft, pairs = list[dict[str, Any]](), list[dict[str, Any]]()
+    with records.writing(out / "images"), hold(out / ".lock", out):
+        for question, pick, found in made:
+            if pick is not None or found:
+                shown = _shown(question, scenes[question.scene_id], config, out)
+                sft += [_sft_row(question, pick, shown)] if pick else []
+                pairs += [_pair_row(question, pair, shown) for pair in found]
+        records.write_jsonl(out / "sft.jsonl", sft)
+        records.write_jsonl(out / "pairs.jsonl", pairs)
+        summary = _summarise(len(made), sft, pairs)
+        records.write_json(out / "summary.json", summary)
+        records.write_config(out, "pairs", config)
+    return summary
+
+
+def _known(trajectories: Iterable[Trajectory], questions: Mapping[str, Question]) -> Iterator[Trajectory]:
+    for trajectory in trajectories:
+        if trajectory.question_id not in questions:
+            raise RecordError(f"a trajectory answers question {trajectory.question_id!r}, which is not among the questions")
+        yield trajectory
+
+
+def _shown(question: Question, scene: Scene, config: PairsConfig, out: Path) -> dict[str, Any]:
+    """The columns that both kinds of row share; writes the picture where it is not there yet."""
+    regions = [scene.region(region_id) for region_id in question.region_ids]
+    name = f"images/{scene.id}-{'-'.join([*question.region_ids, config.regions])}.png"
+    if not (out / name).exists():
+        temporary = out / f"{name}.part"
+        picture = (draw if config.regions == "marks" else attach)(read_image(scene.image), regions)
+        picture.save(temporary, format="PNG", pnginfo=png_info(picture))
+        temporary.replace(out / name)
+    return {
+        "question_id": question.id,
+        "category": question.category,
+        "images": [name],
+        "prompt": [{"role": "user", "content": question.text}],
+        "regions": [{"label": r.label, "size": list(r.mask.size), "counts": r.mask.counts} for r in regions],
+    }
+
+
+def _sft_row(question: Question, pick: Trajectory, shown: dict[str, Any]) -> dict[str, Any]:
+    messages = [*shown["prompt"], {"role": "assistant", "content": pick.text}]
+    shared = {key: value for key, value in shown.items() if key != "prompt"}
+    return {**shared, "messages": messages, "reward": pick.reward.total, "policies": list(pick.policies)}
+
+
+def _pair_row(question: Question, pair: PreferencePair, shown: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **shown,
+        "chosen": [{"role": "assistant", "content": pair.chosen}],
+        "rejected": [{"role": "assistant", "content": pair.rejected}],
+        "gap_description": pair.gap_description,
+        "gap_reasoning": pair.gap_reasoning,
+        "reward_chosen": pair.reward_chosen,
+        "reward_rejected": pair.reward_rejected,
+        "kind": pair.kind,
+    }
+
+
+def _summarise(seen: int, sft: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> PairsSummary:
+    ranked = [pair for pair in pairs if pair["kind"] == "ranked"]
+
+    def mean(key: str) -> float | None:
+        return round(sum(pair[key] for pair in ranked) / len(ranked), 4) if ranked else None
+
+    return PairsSummary(
+        questions=seen, sft=len(sft), ranked=len(ranked), hard=len(pairs) - len(ranked),
+        mean_gap_description=mean("gap_description"), mean_gap_reasoning=mean("gap_reasoning"),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The report of run folders: one HTML file, Markdown or LaTeX tables."""

@@ -1,0 +1,1 @@
+"""Regions from the tools that people label with."""

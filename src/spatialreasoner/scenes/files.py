@@ -1,0 +1,180 @@
+"""Pictures, depth maps and scenes on disk."""
+
+import io
+import re
+import struct
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8, UInt16
+from PIL import Image, ImageOps
+
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import RecordError, SceneError
+from spatialreasoner.core.types import DepthMap, Scene
+from spatialreasoner.scenes.masks import MAX_PIXELS
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+"""Formats that are read (MPO, of two-lensed cameras, as JPEG). Pillow knows more, some of which start other programs."""
+
+_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
+
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    struct.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+def read_image(path: str | Path) -> Image.Image:
+    """A picture as RGB, turned upright by its EXIF tag; of an animation, the first frame.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        SceneError: If it is no complete picture, or has more than `MAX_PIXELS` pixels.
+    """
+    picture = _open(path)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture = Image.fromarray(_grey(np.asarray(picture, dtype=np.float64)))
+    return ImageOps.exif_transpose(picture).convert("RGB")
+
+
+def _grey(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    """Numbers of any range as greys, the largest as white; below zero and NaN are black."""
+    values = np.nan_to_num(values, nan=0.0, posinf=float(np.finfo(np.float32).max), neginf=0.0).clip(min=0.0)
+    return (values / max(1.0, values.max()) * 255).astype(np.uint8)
+
+
+def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:
+    """Depth along the optical axis in metres, float32; NaN where it was not measured.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        SceneError: If it is not a complete single-channel 16-bit PNG.
+    """
+    picture = _open(depth.path)
+    if picture.format != "PNG" or picture.mode not in {"I;16", "I;16B", "I"}:
+        raise SceneError(f"{depth.path}: expected a 16-bit grey PNG; got {picture.format} of mode {picture.mode!r}")
+    values = np.asarray(picture, dtype=np.float32)
+    return np.where(values > 0, values / np.float32(depth.units_per_metre), np.float32(np.nan))
+
+
+def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> None:
+    """Write metres as a 16-bit PNG; NaN and what does not fit become 0, no measurement."""
+    Path(path).write_bytes(depth_png(depth, units_per_metre=units_per_metre))
+
+
+def depth_png(depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> bytes:
+    """Metres as the bytes of a 16-bit PNG; NaN, infinities and what does not fit become 0, no measurement."""
+    units = np.round(np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0) * units_per_metre)
+    units[(units < 0) | (units > 65535)] = 0
+    return png(units.astype(np.uint16))
+
+
+def png(pixels: UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes:
+    """The bytes of a PNG, packed lightly: time counts for more than a few kilobytes."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write a picture as a PNG that appears under its name only when all of it is written.
+
+    Raises:
+        WorkError: If the folder cannot be made or written to.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    with records.writing(path.parent):
+        picture.save(temporary, "PNG")
+        temporary.replace(path)
+
+
+def _open(path: str | Path) -> Image.Image:
+    path = records.require_file(path)
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata is no reason to refuse a picture
+            picture = Image.open(file, formats=FORMATS)
+            if picture.width * picture.height > MAX_PIXELS:
+                size = f"{picture.width} x {picture.height}"
+                raise SceneError(f"{path}: expected at most {MAX_PIXELS} pixels; got {size}; scale it down")
+            picture.load()
+    except _UNREADABLE as error:
+        if isinstance(error, SceneError):
+            raise
+        raise SceneError(f"{path}: expected a complete picture that Pillow can read; {error}") from None
+    return picture
+
+
+def load_scenes(folder: str | Path) -> Iterator[Scene]:
+    """The scenes of a scenes folder, one at a time, their paths resolved.
+
+    Raises:
+        MissingFileError: If the folder has no `scenes.jsonl`.
+        RecordError: If a row is no scene, repeats an id or has one that cannot be part of a file's name, or names a file
+            outside of the folder.
+    """
+    folder = records.require_folder(folder)
+    seen: set[str] = set()
+    for scene in records.read_jsonl(folder / "scenes.jsonl", Scene):
+        where = f"{folder / 'scenes.jsonl'}: scene {scene.id!r}"
+        if scene.id in seen:
+            raise RecordError(f"{where}: expected every id once; it comes twice")
+        seen.add(scene.id)
+        _check_ids(scene, where)
+        yield resolve(scene, folder, where=where)
+
+
+def _check_ids(scene: Scene, where: str) -> None:
+    """Later stages call files after scenes and their regions."""
+    names = [region.id for region in scene.regions]
+    if len(set(names)) < len(names):
+        raise RecordError(f"{where}: expected every region's id once; {Counter(names).most_common(1)[0][0]!r} comes twice")
+    for name in (scene.id, *names):
+        if _NAME.fullmatch(name) is None or name in {".", ".."}:
+            raise RecordError(f"{where}: expected ids that can be part of a file's name, without slashes; got {name[:200]!r}")
+
+
+def scene_index(folder: str | Path) -> dict[str, Scene]:
+    """The scenes of a scenes folder by id; raises as `load_scenes`."""
+    return {scene.id: scene for scene in load_scenes(folder)}
+
+
+def check(scene: Scene) -> None:
+    """Refuse a scene whose picture cannot be used, before work is spent on it.
+
+    Raises:
+        MissingFileError: If the picture is not there.
+        SceneError: If it is no complete picture, or a mask is not of its size.
+    """
+    picture = read_image(scene.image)
+    for region in scene.regions:
+        if tuple(region.mask.size) != (picture.height, picture.width):
+            raise SceneError(
+                f"scene {scene.id!r}: expected masks of the picture's size {(picture.height, picture.width)}; "
+                f"{region.id!r} has {tuple(region.mask.size)}"
+            )
+
+
+def resolve(scene: Scene, folder: Path, *, where: str) -> Scene:
+    """The scene with its paths resolved against the folder.
+
+    Raises:
+        RecordError: If a path leads out of the folder.
+    """
+    image = str(records.inside(folder, scene.image, where=where))
+    depth = scene.depth and replace(scene.depth, path=str(records.inside(folder, scene.depth.path, where=where)))
+    return replace(scene, image=image, depth=depth)
+
+
+def write_scenes(folder: Path, scenes: Iterable[Scene]) -> int:
+    """Write `scenes.jsonl`, whole or not at all; the scenes' paths must be relative to the folder. Returns how many."""
+    return records.write_jsonl(folder / "scenes.jsonl", scenes)

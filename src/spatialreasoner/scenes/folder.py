@@ -1,0 +1,110 @@
+"""Making a scenes folder so that it can be killed at any moment and gone on with by the same command.
+
+The files of a scene get their names only when they are complete, and its record last; the records wait in a hidden folder
+until all are there, then become `scenes.jsonl`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError, RecordError
+from spatialreasoner.core.resume import hold
+from spatialreasoner.core.types import Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenesFolder:
+    """A scenes folder in the making. Several processes may add to one."""
+
+    path: Path
+
+    @property
+    def complete(self) -> bool:
+        """Whether `scenes.jsonl` is written."""
+        return (self.path / "scenes.jsonl").exists()
+
+    @contextmanager
+    def working(self) -> Generator[None]:
+        """Keep other processes out of the folder while this one, and those that it starts, add to it.
+
+        Raises:
+            WorkError: If another process works in it, or it cannot be written to.
+        """
+        with records.writing(self._waiting), hold(self._waiting / ".lock", self.path):
+            yield
+
+    def has(self, scene_id: str) -> bool:
+        """Whether a scene and its files are complete."""
+        return self._record(scene_id).exists()
+
+    def add(self, scene: Scene, files: Mapping[str, bytes]) -> None:
+        """Write the files of a scene, by their paths in the folder, then its record."""
+        for name, data in files.items():
+            self._write(name, data)
+        self._write(str(self._record(scene.id).relative_to(self.path)), (records.dumps(scene) + "\n").encode())
+
+    def finish(self, scene_ids: Iterable[str]) -> None:
+        """Join the records, in this order, to `scenes.jsonl`, and remove what is not needed any more."""
+        if not self.complete:
+            with records.atomic_write(self.path / "scenes.jsonl") as file:
+                for scene_id in scene_ids:
+                    file.write(self._record(scene_id).read_text(encoding="utf-8"))
+        shutil.rmtree(self._waiting, ignore_errors=True)
+        for leftover in self.path.glob(".*.part"):
+            leftover.unlink()
+
+    @property
+    def _waiting(self) -> Path:
+        return self.path / ".unfinished"
+
+    def _record(self, scene_id: str) -> Path:
+        return self._waiting / f"{scene_id}.json"
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Write a file whole or not at all. Not synced to the disk: that would take longer than making a small scene."""
+        target = self.path / name
+        target.parent.mkdir(exist_ok=True)
+        self._waiting.mkdir(exist_ok=True)
+        temporary = self._waiting / f"{os.getpid()}.part"
+        temporary.write_bytes(data)
+        temporary.replace(target)
+
+
+def claim(path: Path, stage: str, config: Mapping[str, Any]) -> ScenesFolder:
+    """Begin a scenes folder, or go on with one that the same settings began.
+
+    Args:
+        path: The folder: new, empty, or begun before.
+        stage: The stage that makes it.
+        config: The settings, as JSON values.
+
+    Raises:
+        ConfigError: If the folder holds anything else.
+        WorkError: If the folder cannot be made.
+    """
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"expected a folder at {path}; it is a file; name another one")
+    if not (path / "config.json").exists():
+        if path.exists() and any(not entry.name.startswith(".") for entry in path.iterdir()):
+            raise ConfigError(f"expected an empty or new folder at {path}; it holds other files; name another one")
+        records.write_config(path, stage, config)
+    try:
+        made = records.read_json(path / "config.json", dict[str, Any])
+        settings = made["stage"], made["config"]
+    except (RecordError, KeyError):
+        raise ConfigError(f"{path / 'config.json'} is broken; remove the folder or name another one") from None
+    if settings != (stage, json.loads(json.dumps(config))):
+        raise ConfigError(
+            f"{path} was made with other settings: {settings[0]!r}, {settings[1]}; expected {stage!r}, {dict(config)}; "
+            "name another folder, or repeat the first command"
+        )
+    return ScenesFolder(path=path)

@@ -1,0 +1,194 @@
+"""Points in space: lifting depth, levelling the camera, and clouds of regions with the quantities of SpatialRGPT-Bench.
+
+One frame everywhere: the camera's, levelled where gravity is known: x right, y down, z forward, metres. SpatialRGPT's
+pipeline (docs/papers.md 4.5) measures in +x left, +y up, +z forward; the two differ by two signs, which only `clock_direction`
+and the relations in `measure` need to know.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from spatialreasoner.core.types import Intrinsics
+
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
+
+MIN_POINTS = 16
+"""Fewer measured points make no cloud."""
+
+
+def unproject(depth: Float[np.ndarray, "h w"], camera: Intrinsics) -> Float[np.ndarray, "h w 3"]:
+    """Lift a depth map to one camera-space point a pixel.
+
+    Pixel (u, v) is the centre of column u, row v. Depth is along the optical axis, not along the ray; a pixel without depth
+    is NaN and gives a NaN point, so callers mask once, at the end. Pinhole model: Hartley & Zisserman, section 6.1.
+
+    Args:
+        depth: Metric depth, metres.
+        camera: Focal lengths and principal point, pixels of the same image.
+
+    Returns:
+        Points (x right, y down, z forward), metres.
+
+    Raises:
+        ValueError: If a focal length is not positive.
+    """
+    if not (camera.fx > 0 and camera.fy > 0):
+        raise ValueError(f"focal lengths must be positive; got fx={camera.fx}, fy={camera.fy}")
+    rows, columns = np.arange(depth.shape[0])[:, None], np.arange(depth.shape[1])
+    x = (columns - camera.cx) / camera.fx * depth
+    y = (rows - camera.cy) / camera.fy * depth
+    return np.stack([x, y, depth], axis=-1)
+
+
+def levelling(gravity: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:
+    """The rotation that takes camera points to the levelled frame: y along gravity, z the optical axis laid flat (yaw 0).
+
+    Args:
+        gravity: Direction in which things fall, camera frame; any length but zero.
+
+    Raises:
+        ValueError: If gravity is zero, not finite, or along the optical axis, so that no direction is forward.
+    """
+    down = np.asarray(gravity, dtype=float)
+    length = np.linalg.norm(down)
+    if not np.isfinite(length) or length == 0:
+        raise ValueError(f"gravity must be a finite direction (x, y, z); got {gravity}")
+    down = down / length
+    forward = np.array([0.0, 0.0, 1.0]) - down[2] * down
+    if np.linalg.norm(forward) < 1e-6:
+        raise ValueError(f"gravity {gravity} lies along the optical axis, so nothing is forward; such a camera is not handled")
+    forward = forward / np.linalg.norm(forward)
+    return np.stack([np.cross(down, forward), down, forward])
+
+
+def level(points: Float[np.ndarray, "n 3"], gravity: tuple[float, float, float] | None) -> Float[np.ndarray, "n 3"]:
+    """Turn camera points into the levelled frame; without known gravity the camera is taken to be level."""
+    return points if gravity is None else points @ levelling(gravity).T
+
+
+def clean(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"] | None:
+    """What is left of a region's points without strays (docs/papers.md 4.5), or None if that is no object.
+
+    Statistical outlier removal (10 neighbours, 1.2 standard deviations), a voxel grid, then the largest DBSCAN cluster. The
+    original's random jitter is left out, so the same points always give the same cloud.
+    """
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) < MIN_POINTS:
+        return None
+    points = _voxels(_without_outliers(points))
+    points = _largest_cluster(points)
+    extent = np.ptp(points, axis=0) if len(points) else np.zeros(3)
+    return points if len(points) >= 10 and np.prod(extent) >= 1e-6 else None
+
+
+def _without_outliers(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
+    """Drop points whose mean distance to their 10 nearest neighbours is 1.2 deviations above the mean.
+
+    As in Open3D, the point itself is among its neighbours and the deviation is that of a sample.
+    """
+    from scipy.spatial import KDTree
+
+    distances, _ = KDTree(points).query(points, k=min(10, len(points)), workers=1)
+    mean = distances.mean(axis=1)
+    return points[mean < mean.mean() + 1.2 * mean.std(ddof=1) + 1e-12]
+
+
+def _voxels(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
+    """The mean point of each occupied voxel of edge max(1 cm, scale / 40)."""
+    edge = max(0.01, 3 * float(np.linalg.norm(points.std(axis=0))) / 40)
+    cells = np.floor((points - (points.min(axis=0) - edge / 2)) / edge).astype(np.int64)
+    spans = cells.max(axis=0) + 1
+    keys = (cells[:, 0] * spans[1] + cells[:, 1]) * spans[2] + cells[:, 2]
+    _, index, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    sums = np.stack([np.bincount(index, weights=points[:, axis]) for axis in range(3)], axis=1)
+    return sums / counts[:, None]
+
+
+def _largest_cluster(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
+    from sklearn.cluster import DBSCAN
+
+    labels = DBSCAN(eps=0.2, min_samples=10).fit(points).labels_
+    if (labels < 0).all():
+        return points[:0]
+    return points[labels == np.bincount(labels[labels >= 0]).argmax()]
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """The points of one region, and the quantities of SpatialRGPT-Bench (docs/papers.md 4.5).
+
+    Attributes:
+        points: [n, 3] in the levelled camera frame (x right, y down, z forward), metres.
+    """
+
+    points: Float[np.ndarray, "n 3"]
+
+    @cached_property
+    def centre(self) -> Float[np.ndarray, " 3"]:
+        """Mean of the points, metres."""
+        return self.points.mean(axis=0)
+
+    @cached_property
+    def low(self) -> Float[np.ndarray, " 3"]:
+        """Lowest x (left), y (top) and z (nearest), metres."""
+        return self.points.min(axis=0)
+
+    @cached_property
+    def high(self) -> Float[np.ndarray, " 3"]:
+        """Highest x (right), y (bottom) and z (farthest), metres."""
+        return self.points.max(axis=0)
+
+    @property
+    def extent(self) -> Float[np.ndarray, " 3"]:
+        """Width, height and depth of the axis-aligned box, metres."""
+        return self.high - self.low
+
+    @property
+    def volume(self) -> float:
+        """Volume of the axis-aligned box, cubic metres."""
+        return float(np.prod(self.extent))
+
+    @cached_property
+    def _tree(self) -> KDTree:
+        from scipy.spatial import KDTree
+
+        return KDTree(self.points)
+
+    def direct_distance(self, other: Cloud) -> float:
+        """Symmetric mean Chamfer distance: the mean over both clouds' points of the distance to the other cloud, metres."""
+        there, _ = other._tree.query(self.points, workers=1)
+        back, _ = self._tree.query(other.points, workers=1)
+        return float(np.concatenate([there, back]).mean())
+
+    def horizontal_distance(self, other: Cloud) -> float:
+        """Distance of the boxes' centres along x alone (depth is ignored), metres."""
+        return abs(float(self._middle[0] - other._middle[0]))
+
+    def vertical_distance(self, other: Cloud) -> float:
+        """Distance of the boxes' centres along y alone, metres."""
+        return abs(float(self._middle[1] - other._middle[1]))
+
+    def bearing(self, other: Cloud) -> float:
+        """Where `other` lies seen from here: degrees to the left of the camera's forward direction, 0 <= bearing < 360."""
+        x, _, z = other.centre - self.centre
+        return math.degrees(math.atan2(-x, z)) % 360.0
+
+    def clock_direction(self, other: Cloud) -> int:
+        """The hour, 1..12, at which `other` lies seen from here, with the camera's forward direction at 12.
+
+        Hours are the half-open bins of the original: 12 - floor(bearing / 30), so that straight ahead up to 30 degrees left is
+        12 and just right of ahead is 1.
+        """
+        return 12 - int(self.bearing(other) // 30) % 12  # a bearing just below 0 rounds up to 360
+
+    @property
+    def _middle(self) -> Float[np.ndarray, " 3"]:
+        return (self.low + self.high) / 2

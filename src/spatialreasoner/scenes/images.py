@@ -1,0 +1,190 @@
+"""Any folder of photos as scenes: depth by a model, regions by a model or an annotation file, the camera from EXIF.
+
+What finds depth and regions comes as an argument, so this module knows no model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import ExifTags, Image
+
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError, InputError, SceneError
+from spatialreasoner.core.protocols import DepthEstimator
+from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
+from spatialreasoner.scenes.files import depth_png, read_image
+from spatialreasoner.scenes.folder import claim
+from spatialreasoner.scenes.masks import encode
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+"""What counts as a photo."""
+
+UNITS_PER_METRE = 1000.0
+_STAGE = "scenes images"
+
+
+class RegionFinder(Protocol):
+    """Something that knows the regions of a picture: a mask model, or an annotation file."""
+
+    def find(self, image: str, size: tuple[int, int]) -> Sequence[tuple[str, Bool[np.ndarray, "h w"]]]:
+        """Label and mask of each region of a picture.
+
+        Args:
+            image: Path of the picture.
+            size: Its height and width once turned upright.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesConfig:
+    """How a folder of photos becomes scenes.
+
+    Attributes:
+        folder: The photos.
+        depth: Name of the depth model, for the record.
+        masks: Name of the mask model or annotation file, for the record.
+        field_of_view: Angle that the longer side of a picture sees, degrees, for photos whose EXIF does not tell; None
+            where all do.
+        max_regions: Most regions of one scene; the largest are kept.
+        min_share: Smallest share of the picture that a region covers.
+
+    Raises:
+        ConfigError: If a number is out of its range.
+    """
+
+    folder: str
+    depth: str
+    masks: str
+    field_of_view: float | None = None
+    max_regions: int = 20
+    min_share: float = 0.002
+
+    def __post_init__(self) -> None:
+        if self.field_of_view is not None and not 1 <= self.field_of_view <= 170:
+            raise ConfigError(f"the field of view is an angle from 1 to 170 degrees; got {self.field_of_view}")
+        if not 1 <= self.max_regions <= 1000:
+            raise ConfigError(f"the most regions of a scene must be 1 to 1000; got {self.max_regions}")
+        if not 0 <= self.min_share < 1:
+            raise ConfigError(f"the smallest share of a region must be from 0 to below 1; got {self.min_share}")
+
+
+def write(
+    config: ImagesConfig,
+    out: Path,
+    depth: DepthEstimator,
+    masks: RegionFinder,
+    *,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Make a scenes folder of photos. Killed and started again, it goes on with the photos that are missing.
+
+    All photos are checked before the first is worked on. The pictures are copied as they are.
+
+    Args:
+        config: Where the photos are, and what counts as a region.
+        out: The scenes folder: new, empty, or begun with the same settings.
+        depth: Estimates depth. If it is not metric, the scenes say so, and only the order of their depth means anything.
+        masks: Finds the regions.
+        progress: Called with the number of photos done so far.
+
+    Returns:
+        The number of scenes.
+
+    Raises:
+        InputError: If there are no photos, one is unreadable or has no known camera, or `out` holds something else.
+        WorkError: If a file cannot be written.
+    """
+    photos = _photos(Path(config.folder))
+    cameras = {name: _camera(path, config.field_of_view) for name, path in photos.items()}
+    folder = claim(out, _STAGE, asdict(config))
+    with folder.working():
+        for done, (name, path) in enumerate(photos.items(), start=1):
+            if not (folder.complete or folder.has(name)):
+                scene, packed = _scene(name, path, cameras[name], config, depth, masks)
+                folder.add(scene, {scene.image: path.read_bytes(), f"depth/{name}.png": packed})
+            progress(done)
+        folder.finish(photos)
+    return len(photos)
+
+
+def _photos(folder: Path) -> dict[str, Path]:
+    """The photos of a folder by their names without suffix, in order of their names."""
+    entries = records.require_folder(folder).iterdir()
+    paths = sorted(path for path in entries if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    if not paths:
+        raise InputError(f"expected photos ({', '.join(sorted(SUFFIXES))}) in {folder}; there are none")
+    photos = {path.stem: path for path in paths}
+    if len(photos) < len(paths):
+        twice = next(path for path in paths if photos[path.stem] != path)
+        raise InputError(
+            f"expected every photo's name once, since its scene is called after it; got {twice.name} and "
+            f"{photos[twice.stem].name} in {folder}; rename one"
+        )
+    return photos
+
+
+def _camera(path: Path, field_of_view: float | None) -> Intrinsics:
+    """The camera of a photo turned upright: its focal length from EXIF or else from the stated field of view."""
+    width, height = read_image(path).size
+    focal = exif_focal(path, width, height)
+    if focal is None and field_of_view is not None:
+        focal = max(width, height) / 2 / math.tan(math.radians(field_of_view) / 2)
+    if focal is None:
+        raise SceneError(
+            f"{path}: expected a focal length in its EXIF data; it has none; state the camera's field of view in degrees"
+        )
+    return Intrinsics(fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2)
+
+
+def exif_focal(path: Path, width: int, height: int) -> float | None:
+    """The focal length that a photo's EXIF data tell, in pixels of a picture of this size, or None.
+
+    The length equivalent to 35 mm film is meant by the diagonal (CIPA DC-008, tag FocalLengthIn35mmFilm), of which the
+    film's is 43.3 mm.
+    """
+    with Image.open(path) as picture:
+        tags = picture.getexif().get_ifd(ExifTags.IFD.Exif)
+    try:
+        equivalent = float(tags.get(ExifTags.Base.FocalLengthIn35mmFilm, 0))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not 1 <= equivalent <= 5000:  # 0 means unknown
+        return None
+    return equivalent * math.hypot(width, height) / math.hypot(36, 24)
+
+
+def _scene(
+    name: str, path: Path, camera: Intrinsics, config: ImagesConfig, depth: DepthEstimator, masks: RegionFinder
+) -> tuple[Scene, bytes]:
+    """The scene of one photo, and its depth as a PNG."""
+    width, height = read_image(path).size
+    estimate, own_camera = depth.estimate(str(path))
+    if estimate.shape != (height, width):
+        raise SceneError(f"{path}: expected depth of the picture's size {(height, width)}; got {estimate.shape}")
+    scene = Scene(
+        id=name,
+        image=f"images/{path.name}",
+        regions=_regions(masks.find(str(path), (height, width)), config),
+        intrinsics=own_camera or camera,
+        depth=DepthMap(path=f"depth/{name}.png", units_per_metre=UNITS_PER_METRE, metric=depth.metric),
+        source=f"{path.name}; depth by {config.depth}; regions by {config.masks}",
+    )
+    return scene, depth_png(estimate, units_per_metre=UNITS_PER_METRE)
+
+
+def _regions(found: Sequence[tuple[str, Bool[np.ndarray, "h w"]]], config: ImagesConfig) -> tuple[Region, ...]:
+    """The largest regions, in the order in which they were found."""
+    areas = [int(mask.sum()) for _, mask in found]
+    large = [i for i, (_, mask) in enumerate(found) if areas[i] >= max(1, config.min_share * mask.size)]
+    kept = sorted(sorted(large, key=lambda i: -areas[i])[: config.max_regions])
+    return tuple(
+        Region(id=f"region{number}", label=found[i][0], mask=encode(found[i][1])) for number, i in enumerate(kept, start=1)
+    )

@@ -1,0 +1,109 @@
+"""Masks and their forms: run lengths, polygons, boxes. Masks are boolean [h, w]; pycocotools is the codec."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image, ImageDraw
+from pycocotools import mask as coco
+
+from spatialreasoner.core.errors import SceneError
+from spatialreasoner.core.types import Rle
+
+MAX_PIXELS = 64_000_000
+"""A larger mask or picture is refused before memory is taken for it."""
+
+
+def encode(mask: Bool[np.ndarray, "h w"]) -> Rle:
+    """The compressed COCO run lengths of a mask.
+
+    >>> encode(np.eye(3, dtype=bool))
+    Rle(size=(3, 3), counts='013000')
+    """
+    rle: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return Rle(size=(mask.shape[0], mask.shape[1]), counts=rle["counts"].decode("ascii"))
+
+
+def decode(rle: Rle) -> Bool[np.ndarray, "h w"]:
+    """The mask of COCO run lengths, compressed or not.
+
+    Raises:
+        SceneError: If the runs do not add up to the mask's size, or the mask is larger than `MAX_PIXELS`.
+    """
+    height, width = rle.size
+    if height * width > MAX_PIXELS:
+        raise SceneError(f"a mask has at most {MAX_PIXELS} pixels; got {height} x {width}")
+    runs = _runs(rle.counts) if isinstance(rle.counts, str) else list(rle.counts)
+    if sum(runs) != height * width or any(run < 0 for run in runs):
+        raise SceneError(
+            f"the run lengths of a {height} x {width} mask must be positive and add up to {height * width}; "
+            f"they add up to {sum(runs)}"
+        )
+    values = np.arange(len(runs)) % 2 == 1
+    return np.repeat(values, runs).reshape(width, height).T
+
+
+def _runs(counts: str) -> list[int]:
+    """Run lengths of COCO's compressed text.
+
+    The C decoder of pycocotools trusts its input, so untrusted text is unpacked here: 5 bits a character, bit 6 to go on,
+    signed, and from the fourth run on as differences to the run two before.
+    """
+    runs: list[int] = []
+    value, shift = 0, 0
+    for character in counts.encode("ascii", errors="replace"):
+        bits = character - 48
+        if not 0 <= bits < 64 or shift > 30:
+            raise SceneError(f"expected COCO's compressed run lengths; got {counts[:40]!r}")
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value, shift = 0, 0
+    if shift:
+        raise SceneError(f"COCO's compressed run lengths end in the middle of a number: {counts[-40:]!r}")
+    return runs
+
+
+def from_polygon(points: Sequence[Sequence[float]], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """The pixels inside a polygon, its outline included.
+
+    Args:
+        points: Corners (x, y), pixels; at least three.
+        size: Height and width of the mask.
+
+    Raises:
+        SceneError: If there are fewer than three corners, or one is no pair of finite numbers.
+    """
+    corners = np.asarray(points, dtype=float) if all(len(point) == 2 for point in points) else np.empty((0, 2))
+    if len(corners) < 3 or not np.isfinite(corners).all():
+        raise SceneError(f"a polygon has at least three corners [x, y] of finite numbers; got {str(points)[:80]}")
+    picture = Image.new("1", (size[1], size[0]))
+    ImageDraw.Draw(picture).polygon([(float(x), float(y)) for x, y in corners], fill=1, outline=1)
+    return np.array(picture, dtype=bool)
+
+
+def from_box(box: Sequence[float], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """The pixels of a box (x0, y0, x1, y1), end-exclusive, cut to the picture.
+
+    Raises:
+        SceneError: If it is not four finite numbers with x0 < x1 and y0 < y1.
+    """
+    if len(box) != 4 or not np.isfinite(box).all() or box[0] >= box[2] or box[1] >= box[3]:
+        raise SceneError(f"a box is [x0, y0, x1, y1] with x0 < x1 and y0 < y1, pixels; got {list(box)}")
+    x0, y0, x1, y1 = np.clip(np.round(box), 0, [size[1], size[0]] * 2).astype(int)
+    mask = np.zeros(size, dtype=bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def box_of(mask: Bool[np.ndarray, "h w"]) -> tuple[int, int, int, int]:
+    """The smallest box (x0, y0, x1, y1), end-exclusive pixels, around a mask; all zeros for an empty mask."""
+    if not mask.any():
+        return (0, 0, 0, 0)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,0 +1,246 @@
+"""What can be measured of a scene: sizes, distances, directions and relations of its regions (docs/papers.md 4.5).
+
+A quantity that the data cannot support is None with a reason, never a number: no depth, too few points, or a region that the
+picture's border cuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from jaxtyping import Float
+
+from spatialreasoner.core.errors import SceneError
+from spatialreasoner.core.types import Quantity, Relation, Scene
+from spatialreasoner.scenes.files import read_depth
+from spatialreasoner.scenes.geometry import Cloud, clean, level, unproject
+from spatialreasoner.scenes.masks import box_of, decode
+
+TIE = 0.1
+"""Two values closer than this share of their scale are too close to call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """A value in metres, or an hour 1..12 for directions; None with the reason where the data cannot tell."""
+
+    value: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How clearly a relation holds.
+
+    Attributes:
+        difference: Positive where the relation holds, negative where its converse does; metres, cubic metres for big and
+            small; None where the data cannot tell.
+        scale: What a tie is measured against, same unit: the larger of the two compared values, for places also of the two
+            sizes along that axis.
+        reason: Why there is no difference.
+    """
+
+    difference: float | None = None
+    scale: float = 0.0
+    reason: str | None = None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the relation holds; None where the data cannot tell or it is a tie within 10 %."""
+        if self.difference is None or abs(self.difference) <= TIE * self.scale:
+            return None
+        return self.difference > 0
+
+
+class Measured:
+    """A scene with its depth in memory; every cloud and every value is computed once, when first asked for.
+
+    Args:
+        scene: The scene, paths resolved.
+        depth: Its depth, metres, where that is in memory already; by default it is read from its file when needed.
+
+    Raises:
+        SceneError: If depth, image and masks are not of one size.
+    """
+
+    def __init__(self, scene: Scene, depth: Float[np.ndarray, "h w"] | None = None) -> None:
+        self.scene = scene
+        if depth is not None:
+            self.__dict__["_depth"] = depth
+        self._clouds: dict[str, Cloud | str] = {}
+        self._values: dict[tuple[str, ...], Measurement] = {}
+        self._comparisons: dict[tuple[str, str, str], Comparison] = {}
+
+    def cloud(self, region_id: str) -> Cloud | None:
+        """The cleaned cloud of a region, or None where there is none; `why` then tells the reason."""
+        found = self._cloud(region_id)
+        return None if isinstance(found, str) else found
+
+    def why(self, region_id: str) -> str | None:
+        """Why a region has no cloud, or None if it has one."""
+        found = self._cloud(region_id)
+        return found if isinstance(found, str) else None
+
+    def quantity(self, name: Quantity, *region_ids: str) -> Measurement:
+        """Measure one region (width, height, depth, distance from the camera) or two (distances, direction)."""
+        key = (name, *region_ids)
+        if key not in self._values:
+            self._values[key] = self._quantity(name, *region_ids)
+        return self._values[key]
+
+    def compare(self, relation: Relation, a: str, b: str) -> Comparison:
+        """Whether "`a` is `relation` `b`" holds, and how clearly."""
+        key = (relation, a, b)
+        if key not in self._comparisons:
+            self._comparisons[key] = self._compare(relation, a, b)
+        return self._comparisons[key]
+
+    def cut(self, region_id: str) -> tuple[bool, bool]:
+        """Whether the picture's border may cut the region: sideways (left, right), and upright (top, bottom)."""
+        mask = decode(self.scene.region(region_id).mask)
+        x0, y0, x1, y1 = box_of(mask)
+        return x0 == 0 or x1 == mask.shape[1], y0 == 0 or y1 == mask.shape[0]
+
+    def release(self) -> None:
+        """Forget the pixels: they are read again when needed. Clouds and values that were computed stay, and are small."""
+        self.__dict__.pop("_points", None)
+        self.__dict__.pop("_depth", None)
+
+    @cached_property
+    def _depth(self) -> np.ndarray:
+        assert self.scene.depth is not None
+        depth = read_depth(self.scene.depth)
+        for region in self.scene.regions:
+            if tuple(region.mask.size) != depth.shape:
+                raise SceneError(
+                    f"scene {self.scene.id!r}: expected masks of the depth map's size {depth.shape}; "
+                    f"{region.id!r} has {tuple(region.mask.size)}"
+                )
+        return depth
+
+    @cached_property
+    def _points(self) -> np.ndarray:
+        assert self.scene.intrinsics is not None
+        return unproject(self._depth, self.scene.intrinsics)
+
+    def _cloud(self, region_id: str) -> Cloud | str:
+        if region_id not in self._clouds:
+            self._clouds[region_id] = self._lift(region_id)
+        return self._clouds[region_id]
+
+    def _lift(self, region_id: str) -> Cloud | str:
+        region = self.scene.region(region_id)
+        if self.scene.depth is None or self.scene.intrinsics is None:
+            return "the scene has no depth" if self.scene.depth is None else "the scene has no intrinsics"
+        if not self.scene.depth.metric:
+            return "the scene's depth is relative: it orders pixels but has no metres"
+        points = self._points[decode(region.mask)]
+        points = points[np.isfinite(points).all(axis=1)]
+        cleaned = clean(level(points, self.scene.gravity))
+        return f"too few measured points that hang together (of {len(points)})" if cleaned is None else Cloud(cleaned)
+
+    def _quantity(self, name: Quantity, *region_ids: str) -> Measurement:
+        clouds = [self._cloud(region_id) for region_id in region_ids]
+        for region_id, cloud in zip(region_ids, clouds, strict=True):
+            if isinstance(cloud, str):
+                return Measurement(reason=f"{region_id}: {cloud}")
+        if name in _CUT_BY and _CUT_BY[name](*self.cut(region_ids[0])):
+            return Measurement(reason=f"{region_ids[0]}: the picture's border cuts it")
+        return Measurement(value=float(_MEASURES[name](*clouds)))  # type: ignore[arg-type]
+
+    def _compare(self, relation: Relation, a: str, b: str) -> Comparison:
+        if relation in {"behind", "front"} and self.scene.depth is not None and not self.scene.depth.metric:
+            return self._order(relation, a, b)
+        for region_id in (a, b):
+            if (reason := self.why(region_id)) is not None:
+                return Comparison(reason=f"{region_id}: {reason}")
+            if relation in _SIZE_OF and _CUT_BY[_SIZE_OF[relation]](*self.cut(region_id)):
+                return Comparison(reason=f"{region_id}: the picture's border cuts it")
+        clouds = [cloud for region_id in (a, b) if (cloud := self.cloud(region_id)) is not None]
+        value, sign = _COMPARED[relation]
+        left, right = map(value, clouds)
+        axis = _PLACED_ALONG.get(relation)
+        sizes = [0.0] if axis is None else [float(cloud.extent[axis]) for cloud in clouds]
+        return Comparison(difference=sign * (left - right), scale=max(abs(left), abs(right), *sizes))
+
+    def _order(self, relation: Relation, a: str, b: str) -> Comparison:
+        """Behind or in front by relative depth: the nearest fiftieth of each region decides."""
+        nearest: list[float] = []
+        for region_id in (a, b):
+            values = self._depth[decode(self.scene.region(region_id).mask)]
+            values = values[np.isfinite(values)]
+            if len(values) == 0:
+                return Comparison(reason=f"{region_id}: no measured depth")
+            nearest.append(float(np.quantile(values, 0.02)))
+        difference = nearest[0] - nearest[1]
+        return Comparison(difference=difference if relation == "behind" else -difference, scale=max(nearest))
+
+
+class Truth(Measured):
+    """A synthetic scene as it really is: each region's cloud is the eight corners of its object's true box.
+
+    Centres, boxes, widths, heights and directions are exact; the direct distance is that between corners.
+    """
+
+    def cut(self, region_id: str) -> tuple[bool, bool]:
+        """What is known does not end at the border."""
+        return False, False
+
+    def _lift(self, region_id: str) -> Cloud | str:
+        for known in self.scene.objects or ():
+            if known.region_id == region_id:
+                corners = np.array(list(product((-0.5, 0.5), repeat=3))) * known.size
+                return Cloud(corners + known.centre)
+        return "the scene does not know the object's true size"
+
+
+_MEASURES: Mapping[str, Callable[..., float]] = {
+    "width": lambda cloud: cloud.extent[0],
+    "height": lambda cloud: cloud.extent[1],
+    "depth": lambda cloud: cloud.extent[2],
+    "camera_distance": lambda cloud: float(np.linalg.norm(cloud.centre)),
+    "distance": Cloud.direct_distance,
+    "horizontal_distance": Cloud.horizontal_distance,
+    "vertical_distance": Cloud.vertical_distance,
+    "direction": Cloud.clock_direction,
+}
+
+_CUT_BY: Mapping[str, Callable[[bool, bool], bool]] = {
+    "width": lambda sideways, upright: sideways,
+    "height": lambda sideways, upright: upright,
+    "depth": lambda sideways, upright: sideways or upright,
+}
+"""Which cut of the border makes a size unknown."""
+
+_SIZE_OF: Mapping[str, str] = {
+    "tall": "height",
+    "short": "height",
+    "wide": "width",
+    "thin": "width",
+    "big": "depth",
+    "small": "depth",
+}
+"""The size whose cut makes a relation unknown; a volume suffers from every cut, as the depth does."""
+
+_PLACED_ALONG: Mapping[Relation, int] = {"left": 0, "right": 0, "above": 1, "below": 1}
+"""Relations of place and their axis. Places near the optical axis are near 0, so sizes count in what a tie is."""
+
+_COMPARED: Mapping[Relation, tuple[Callable[[Cloud], float], int]] = {
+    "left": (lambda cloud: float(cloud.centre[0]), -1),
+    "right": (lambda cloud: float(cloud.centre[0]), 1),
+    "above": (lambda cloud: float(cloud.centre[1]), -1),
+    "below": (lambda cloud: float(cloud.centre[1]), 1),
+    "tall": (lambda cloud: float(cloud.extent[1]), 1),
+    "short": (lambda cloud: float(cloud.extent[1]), -1),
+    "wide": (lambda cloud: float(cloud.extent[0]), 1),
+    "thin": (lambda cloud: float(cloud.extent[0]), -1),
+    "big": (lambda cloud: cloud.volume, 1),
+    "small": (lambda cloud: cloud.volume, -1),
+    "behind": (lambda cloud: float(cloud.low[2]), 1),
+    "front": (lambda cloud: float(cloud.low[2]), -1),
+}
+"""What is compared, and the sign with which the relation holds (x points right, y down)."""

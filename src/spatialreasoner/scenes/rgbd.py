@@ -1,0 +1,158 @@
+"""Real photos with measured depth: the RGB-D folder format.
+
+A folder holds the picture, a 16-bit depth PNG, and `scene.json`::
+
+    {"image": "image.jpg", "depth": "depth.png", "depth_units_per_metre": 1000.0,
+     "intrinsics": {"fx": 518.9, "fy": 519.5, "cx": 325.6, "cy": 253.7},
+     "regions": [{"label": "wardrobe", "polygon": [[76, 80], ...]},     # or "box": [x0, y0, x1, y1], or "rle": {...}
+                 ...],
+     "gravity": [0, 1, 0], "source": "..."}                             # both optional
+
+The scene's id is the folder's name; its regions are `region1`, `region2`, ... in the order listed.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import InputError, RecordError, SceneError
+from spatialreasoner.core.resume import hold
+from spatialreasoner.core.types import DepthMap, Intrinsics, Record, Region, Rle, Scene
+from spatialreasoner.scenes.files import read_depth, read_image, resolve, write_scenes
+from spatialreasoner.scenes.masks import decode, encode, from_box, from_polygon
+
+MAX_REGIONS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionEntry(Record):
+    """One region of `scene.json`: a label and exactly one of polygon, box and rle."""
+
+    label: str
+    polygon: tuple[tuple[float, float], ...] | None = None
+    box: tuple[float, float, float, float] | None = None
+    rle: Rle | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneFile(Record):
+    """The contents of `scene.json`."""
+
+    image: str
+    depth: str
+    depth_units_per_metre: float
+    intrinsics: Intrinsics
+    regions: tuple[RegionEntry, ...]
+    gravity: tuple[float, float, float] | None = None
+    source: str = ""
+
+
+def load(folder: str | Path) -> Scene:
+    """Read one RGB-D folder; the scene's paths are those of the folder's files.
+
+    Raises:
+        MissingFileError: If the folder or one of its files is missing.
+        RecordError: If `scene.json` is broken, has unknown keys, or names files outside of the folder.
+        SceneError: If picture, depth, regions and camera do not fit together.
+    """
+    folder = records.require_folder(folder)
+    name = folder.resolve().name
+    where = f"{folder / 'scene.json'}"
+    entry = records.read_json(folder / "scene.json", SceneFile)
+    try:
+        depth = DepthMap(path=entry.depth, units_per_metre=entry.depth_units_per_metre)
+        bare = Scene(
+            id=name, image=entry.image, regions=(), intrinsics=entry.intrinsics, depth=depth, gravity=entry.gravity,
+            source=entry.source,
+        )  # fmt: skip
+    except ValueError as error:
+        raise RecordError(f"{where}: {error}") from None
+    scene = resolve(bare, folder, where=where)
+    size = _check_pictures(scene, where)
+    if not 1 <= len(entry.regions) <= MAX_REGIONS:
+        raise RecordError(f"{where}: expected 1 to {MAX_REGIONS} regions; got {len(entry.regions)}")
+    return replace(scene, regions=tuple(_region(e, k, size, where) for k, e in enumerate(entry.regions, start=1)))
+
+
+def _check_pictures(scene: Scene, where: str) -> tuple[int, int]:
+    """Check that picture and depth are usable together; returns (height, width)."""
+    image = read_image(scene.image)
+    assert scene.depth is not None
+    depth = read_depth(scene.depth)
+    size = (image.height, image.width)
+    if depth.shape != size:
+        raise SceneError(f"{where}: expected depth of the picture's size {size}; got {depth.shape}; resize one of them")
+    if not np.isfinite(depth).any():
+        raise SceneError(f"{where}: expected measured depth; every pixel of {scene.depth.path} is 0, no measurement")
+    return size
+
+
+def _region(entry: RegionEntry, number: int, size: tuple[int, int], where: str) -> Region:
+    place = f"{where}: region {number} ({entry.label!r})"
+    if (entry.polygon is not None) + (entry.box is not None) + (entry.rle is not None) != 1:
+        raise RecordError(f"{place}: expected exactly one of polygon, box and rle")
+    if not entry.label.strip():
+        raise RecordError(f"{place}: expected a label, the name of what it shows; it is empty")
+    try:
+        mask = _mask_of(entry, size)
+    except SceneError as error:
+        raise SceneError(f"{place}: {error}") from None
+    if mask.shape != size:
+        raise SceneError(f"{place}: expected a mask of the picture's size {size}; got {mask.shape}")
+    if not mask.any():
+        raise SceneError(f"{place}: expected at least one pixel inside the picture; the mask is empty")
+    return Region(id=f"region{number}", label=entry.label.strip(), mask=encode(mask))
+
+
+def _mask_of(entry: RegionEntry, size: tuple[int, int]) -> np.ndarray:
+    if entry.polygon is not None:
+        return from_polygon(entry.polygon, size)
+    if entry.box is not None:
+        return from_box(entry.box, size)
+    assert entry.rle is not None
+    return decode(entry.rle)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RgbdConfig:
+    """What `scenes rgbd` read, for the record."""
+
+    folders: tuple[str, ...]
+
+
+def write(folders: Sequence[Path], out: Path, *, progress: Callable[[int], None] = lambda done: None) -> int:
+    """Copy RGB-D folders into one scenes folder: `scenes.jsonl`, and a subfolder of files a scene.
+
+    All folders are read and checked before anything is written. Returns the number of scenes.
+
+    Raises:
+        InputError: If a folder is unusable, or two have the same name.
+        WorkError: If the output cannot be written.
+    """
+    scenes = [load(folder) for folder in folders]
+    names = [scene.id for scene in scenes]
+    if len(set(names)) < len(names):
+        raise InputError(f"expected folders of different names, since a scene is called after its folder; got {names}")
+    copied: list[Scene] = []
+    with records.writing(out), hold(out / ".lock", out):
+        for scene in scenes:
+            copied.append(_copy(scene, out))
+            progress(len(copied))
+        records.write_config(out, "scenes rgbd", RgbdConfig(folders=tuple(names)))
+        return write_scenes(out, copied)
+
+
+def _copy(scene: Scene, out: Path) -> Scene:
+    assert scene.depth is not None
+    (out / scene.id).mkdir(parents=True, exist_ok=True)
+    image, depth = (f"{scene.id}/{Path(path).name}" for path in (scene.image, scene.depth.path))
+    for source, target in ((scene.image, image), (scene.depth.path, depth)):
+        temporary = out / f"{target}.part"
+        shutil.copyfile(source, temporary)
+        os.replace(temporary, out / target)
+    return replace(scene, image=image, depth=replace(scene.depth, path=depth))

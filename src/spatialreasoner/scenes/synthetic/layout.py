@@ -1,0 +1,272 @@
+"""Furnishing a room at random, so that everything stands on something, nothing overlaps, and most of it can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+
+from spatialreasoner.core.types import Intrinsics
+from spatialreasoner.scenes.synthetic.shapes import FURNITURE, KINDS
+from spatialreasoner.scenes.synthetic.world import COLOURS, RGB, Camera, Light, Room, Thing, World
+
+THINGS = (4, 9)
+"""Fewest and most things that are tried in a room; some find no place."""
+
+CLEARANCE = 0.02
+"""Least gap between neighbours, metres: a pixel's worth, so that their masks and clouds stay apart."""
+
+STEADY = 0.25
+"""How far from the edge of its supporter's top a centre of mass stays, as a share of the top's half width."""
+
+AREA = (0.008, 0.35)
+"""Smallest and largest share of the picture that a thing's box may take."""
+
+HIDDEN = 0.55
+"""Largest share of a thing's box that the box of one nearer thing may cover."""
+
+CUT = 0.35
+"""Largest share of a thing's box that may lie outside of the picture, for the one in eight that may be cut at all."""
+
+FARTHEST = 5.5
+"""Farthest place on the floor, metres ahead."""
+
+_TRIES = 14
+"""Places tried for one thing before it is left out."""
+
+_SIZES: Mapping[str, tuple[tuple[float, float], tuple[float, float] | float, tuple[float, float] | float]] = {
+    # Width, height and depth: lowest and highest, metres, or a share of the width.
+    "box": ((0.15, 1.0), (0.12, 1.0), (0.15, 0.9)),
+    "ball": ((0.15, 0.7), 1.0, 1.0),
+    "cylinder": ((0.12, 0.6), (0.15, 1.2), 1.0),
+    "cone": ((0.2, 0.7), (0.2, 1.0), 1.0),
+    "pyramid": ((0.2, 0.8), (0.2, 0.9), 1.0),
+    "prism": ((0.15, 0.7), (0.12, 0.9), 1.0),
+    "wedge": ((0.25, 1.0), (0.15, 0.7), (0.2, 0.8)),
+    "dome": ((0.25, 0.9), 0.5, 1.0),
+    "table": ((0.8, 1.8), (0.45, 0.85), (0.6, 1.0)),
+    "stool": ((0.32, 0.5), (0.4, 0.75), 1.0),
+    "bench": ((0.9, 1.6), (0.38, 0.55), (0.35, 0.5)),
+    "chair": ((0.4, 0.6), (0.8, 1.1), (0.4, 0.6)),
+}
+_FLOORS = (  # pairs of tones, sRGB
+    ((214, 196, 170), (204, 184, 156)),
+    ((196, 172, 142), (184, 158, 126)),
+    ((222, 218, 210), (208, 203, 194)),
+    ((176, 178, 178), (164, 166, 167)),
+    ((228, 214, 190), (198, 180, 152)),
+    ((190, 198, 190), (178, 187, 178)),
+)
+_WALLS = ((232, 228, 220), (222, 226, 230), (230, 222, 206), (214, 222, 214), (226, 216, 214), (206, 208, 212))
+
+
+def sample(seed: int, index: int, *, attempt: int = 0, width: int = 128, height: int = 128) -> World:
+    """One room.
+
+    Args:
+        seed: The seed of the whole set.
+        index: Number of the scene in the set; the room depends on nothing else.
+        attempt: Number of the try at this scene, should an earlier one show too little.
+        width: Width of the picture, pixels.
+        height: Height of the picture, pixels.
+    """
+    rng = np.random.default_rng((seed, index, attempt))
+    camera = _camera(rng, width, height)
+    furnishing = _Furnishing(rng=rng, camera=camera, room=_room(rng, camera))
+    for kind, colour in _labels(rng):
+        furnishing.add(kind, colour)
+    return World(camera=camera, room=furnishing.room, light=_light(rng), things=tuple(furnishing.things))
+
+
+def _camera(rng: Generator, width: int, height: int) -> Camera:
+    focal = 0.5 * max(width, height) / np.tan(np.radians(rng.uniform(45, 68)) / 2)
+    return Camera(
+        width=width,
+        height=height,
+        intrinsics=Intrinsics(fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2),
+        altitude=rng.uniform(1.0, 2.1),
+        pitch=np.radians(rng.uniform(10, 32)),
+        roll=np.radians(rng.normal(0, 1.5)),
+    )
+
+
+def _room(rng: Generator, camera: Camera) -> Room:
+    left, right, front, back = rng.uniform((1.8, 1.8, 4.5, 0.4), (4.5, 4.5, 7.5, 1.5))
+    tones = _FLOORS[rng.integers(len(_FLOORS))]
+    return Room(
+        yaw=np.radians(rng.uniform(-28, 28)),
+        low=(-left, camera.altitude - rng.uniform(2.4, 3.2), -back),
+        high=(right, camera.altitude, front),
+        floor=(_unit(tones[0]), _unit(tones[1])),
+        walls=_unit(_WALLS[rng.integers(len(_WALLS))]),
+        pattern=("plain", "tiles", "planks")[rng.integers(3)],
+        tile=rng.uniform(0.25, 0.7),
+    )
+
+
+def _light(rng: Generator) -> Light:
+    """A sun behind the camera or beside it, hardly ever ahead: most of what is seen is lit."""
+    elevation, side = np.radians(rng.uniform(38, 70)), np.radians(rng.uniform(-105, 105))
+    level = np.cos(elevation)
+    towards = (float(level * np.sin(side)), float(-np.sin(elevation)), float(-level * np.cos(side)))
+    return Light(towards=towards, sun=rng.uniform(0.5, 0.65), glow=rng.uniform(0.42, 0.52))
+
+
+def _labels(rng: Generator) -> Iterator[tuple[str, str]]:
+    """Kinds and colours, no pair twice: some furniture, then other things."""
+    colours, primitives = list(COLOURS), [kind for kind in KINDS if kind not in FURNITURE]
+    num_things = rng.integers(THINGS[0], THINGS[1], endpoint=True)
+    num_furniture = rng.choice(4, p=(0.15, 0.4, 0.3, 0.15))
+    used: set[tuple[str, str]] = set()
+    while len(used) < num_things:
+        kinds = FURNITURE if len(used) < num_furniture else primitives
+        label = kinds[rng.integers(len(kinds))], colours[rng.integers(len(colours))]
+        if label not in used:
+            used.add(label)
+            yield label
+
+
+@dataclass(kw_only=True)
+class _Furnishing:
+    """A room that is being filled, one thing at a time."""
+
+    rng: Generator
+    camera: Camera
+    room: Room
+    things: list[Thing] = field(default_factory=list[Thing])
+    views: list[_View] = field(default_factory=list["_View"])
+
+    def add(self, kind: str, colour: str) -> None:
+        """Put a thing in the first place that will do; leave it out if none does."""
+        rgb = self._shade(colour)
+        for _ in range(_TRIES):
+            thing = self._propose(kind, colour, rgb)
+            if thing is None:
+                continue
+            view = self._view(thing)
+            if view is not None and self._fits(thing):
+                self.things.append(thing)
+                self.views.append(view)
+                return
+
+    def _propose(self, kind: str, colour: str, rgb: RGB) -> Thing | None:
+        """The thing somewhere on the floor or on another thing, whether or not there is room for it."""
+        carriers = [i for i, thing in enumerate(self.things) if thing.shape.carries and thing.colour != colour]
+        stacked = kind not in FURNITURE and carriers and self.rng.random() < 0.65
+        below = carriers[self.rng.integers(len(carriers))] if stacked else None
+        size = self._size(kind, below)
+        spot = self._spot_on(self.things[below]) if below is not None else self._spot_on_floor()
+        if size is None:
+            return None
+        base = self.camera.altitude if below is None else self.things[below].bodies[0].top
+        return Thing(
+            kind=kind,
+            colour=colour,
+            rgb=rgb,
+            centre=(spot[0], base - size[1] / 2, spot[1]),
+            size=size,
+            yaw=self.rng.uniform(-np.pi, np.pi),
+            supported_by=below,
+        )
+
+    def _size(self, kind: str, below: int | None) -> tuple[float, float, float] | None:
+        """Log-uniform sizes; on a supporter no wider than its top, or None where even the smallest is too wide."""
+        top = np.inf if below is None else 0.9 * min(self.things[below].size[0], self.things[below].size[2])
+        most = (top, 1.5 * top, top)
+        drawn: list[float] = []
+        for limit, bound in zip(_SIZES[kind], most, strict=True):
+            low, high = limit if isinstance(limit, tuple) else (limit * drawn[0],) * 2
+            if low > bound:
+                return None
+            drawn.append(low * (min(high, bound) / low) ** self.rng.random())
+        return drawn[0], drawn[1], drawn[2]
+
+    def _spot_on_floor(self) -> tuple[float, float]:
+        """A place (x, z) on the floor that the camera sees; farther places are as likely as near ones on a log scale."""
+        half = 0.5 * self.camera.width / self.camera.intrinsics.fx
+        steepest = self.camera.pitch + np.arctan(0.5 * self.camera.height / self.camera.intrinsics.fy)
+        nearest = max(1.1, self.camera.altitude / np.tan(steepest))
+        z = float(np.exp(self.rng.uniform(np.log(nearest), np.log(FARTHEST))))
+        return float(self.rng.uniform(-0.9, 0.9) * half * z), z
+
+    def _spot_on(self, supporter: Thing) -> tuple[float, float]:
+        """A place (x, z) over the supporter's top, away from its edge."""
+        reach = (1 - STEADY) / 2
+        across, along = self.rng.uniform(-reach, reach, size=2)
+        x, _, z = supporter.place(np.array([[across, -0.5, along]]))[0]
+        return float(x), float(z)
+
+    def _shade(self, colour: str) -> RGB:
+        """A colour of its own: somewhat lighter or darker than the word's, with hardly another hue."""
+        change = self.rng.uniform(-0.04, 0.04) + self.rng.uniform(-0.012, 0.012, size=3)
+        red, green, blue = np.clip(np.array(COLOURS[colour]) / 255 + change, 0, 1)
+        return float(red), float(green), float(blue)
+
+    def _fits(self, thing: Thing) -> bool:
+        """Whether it is inside the room, steady, and clear of all other things."""
+        corners = (thing.vertices @ self.room.turn)[:, [0, 2]]
+        low, high = np.array(self.room.low)[[0, 2]] + CLEARANCE, np.array(self.room.high)[[0, 2]] - CLEARANCE
+        if (corners < low).any() or (corners > high).any():
+            return False
+        return self._steady(thing) and not any(thing.meets(other, CLEARANCE) for other in self.things)
+
+    def _steady(self, thing: Thing) -> bool:
+        """Whether its centre of mass is well over every thing below it, so that no stack can tip."""
+        below = thing.supported_by
+        while below is not None:
+            supporter = self.things[below]
+            margin = STEADY * min(supporter.size[0], supporter.size[2]) / 2
+            if supporter.bodies[0].outside(thing.mass_centre[None, [0, 2]]).max() > -margin:
+                return False
+            below = supporter.supported_by
+        return True
+
+    def _view(self, thing: Thing) -> _View | None:
+        """Its box in the picture, or None where it shows badly.
+
+        It shows badly if it is too near, too small or too large in the picture, cut by the border, or hides behind another
+        or hides it.
+        """
+        points = self.camera.project(thing.vertices)
+        (x0, y0, nearest), (x1, y1, farthest) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        if nearest < 0.6:
+            return None
+        view = _View(x0, y0, x1, y1, (nearest + farthest) / 2)
+        shown = view.overlap(_View(0.0, 0.0, float(self.camera.width), float(self.camera.height), 0.0))
+        share = shown / (self.camera.width * self.camera.height)
+        border = CUT if self.rng.random() < 0.12 else 0
+        if not AREA[0] < share < AREA[1] or shown < (1 - border) * view.area:
+            return None
+        return None if any(view.hides(other) or other.hides(view) for other in self.views) else view
+
+
+class _View(NamedTuple):
+    """The box of a thing in the picture, pixels, and its depth."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    depth: float
+
+    @property
+    def area(self) -> float:
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+    def overlap(self, other: _View) -> float:
+        """Area that both cover."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return max(width, 0.0) * max(height, 0.0)
+
+    def hides(self, other: _View) -> bool:
+        """Whether it is nearer and covers too much of the other."""
+        return self.depth <= other.depth and self.overlap(other) > HIDDEN * other.area
+
+
+def _unit(rgb: Sequence[int]) -> RGB:
+    red, green, blue = (value / 255 for value in rgb)
+    return red, green, blue

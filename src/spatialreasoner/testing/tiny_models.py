@@ -1,0 +1,421 @@
+"""Tiny real vision-language models, built from configurations: the same classes as the released ones, with random weights.
+
+They run tests, benchmarks and the demo where no weights can be had. Each is saved as an ordinary folder (configuration,
+safetensors, processor, chat template) that transformers loads like any other; nothing knows that it is tiny.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.vlm.processors import image_only
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+"""ChatML in short; IMAGE stands for the family's own image placeholder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Size:
+    width: int
+    layers: int
+    image: int
+    vocabulary: int
+
+    @property
+    def heads(self) -> int:
+        return max(2, self.width // 32)
+
+
+PAD, END = "<|pad|>", "<|end|>"
+TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
+
+
+def make(
+    family: str,
+    texts: Iterable[str],
+    *,
+    seed: int = 0,
+    width: int = 64,
+    layers: int = 2,
+    image_size: int = 56,
+    vocabulary: int = 512,
+) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Make a tiny model of a family, and its processor.
+
+    Args:
+        family: One of `FAMILIES`.
+        texts: What its tokenizer is trained on.
+        seed: Decides the weights.
+        width: Size of hidden states of the language model and of the vision tower; a multiple of 32.
+        layers: How many layers the language model has.
+        image_size: Side of the square that pictures are resized to, or whose area they may have; a multiple of 28.
+        vocabulary: At most so many tokens beside the special ones; 256 are the bytes.
+
+    Raises:
+        ConfigError: If there is no such family.
+    """
+    if family not in FAMILIES:
+        raise ConfigError(f"expected a family of {', '.join(FAMILIES)}; got {family!r}")
+    size = _Size(width=width, layers=layers, image=image_size, vocabulary=vocabulary)
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+        torch.manual_seed(seed)
+        model, processor = FAMILIES[family](texts, size)
+    tokenizer = _tokenizer_of(processor)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model, processor
+
+
+def build(family: str, folder: str | Path, texts: Iterable[str], **options: Any) -> Path:
+    """Make a tiny model (see `make`) and save it.
+
+    Raises:
+        ConfigError: If there is no such family.
+    """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    model, processor = make(family, texts, **options)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return Path(folder)
+
+
+def train_tokenizer(
+    texts: Iterable[str], *, vocabulary: int, extra: Mapping[str, str] | None = None
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on `texts`: any text survives encoding and decoding.
+
+    Args:
+        texts: What it is trained on.
+        vocabulary: At most so many tokens beside the special ones; 256 are the bytes.
+        extra: Further special tokens by the attribute under which processors look them up, such as `image_token`.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    extra = dict(extra or {})
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
+        # Digits one by one: numbers are what spatial answers turn on
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
+    special = [PAD, END, *TURNS, *extra.values()]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary + len(special),
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, padding_side="left", extra_special_tokens=extra
+    )
+
+
+def _template(image: str) -> str:
+    return CHAT_TEMPLATE.replace("IMAGE", image)
+
+
+def _tokenizer_of(processor: ProcessorMixin) -> PreTrainedTokenizerFast:
+    return processor.tokenizer  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _llama(tokenizer: PreTrainedTokenizerFast, size: _Size) -> dict[str, Any]:
+    """Fields that the configurations of Llama-like language models share."""
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": size.width,
+        "intermediate_size": math.ceil(size.width * 8 / 3 / 32) * 32,
+        "num_hidden_layers": size.layers,
+        "num_attention_heads": size.heads,
+        "num_key_value_heads": max(1, size.heads // 2),
+        "max_position_embeddings": 4096,
+        "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "tie_word_embeddings": False,
+    }
+
+
+def _vision(size: _Size) -> dict[str, Any]:
+    """Fields that the configurations of vision towers share."""
+    return {
+        "hidden_size": size.width,
+        "intermediate_size": 2 * size.width,
+        "num_hidden_layers": 2,
+        "num_attention_heads": size.heads,
+    }
+
+
+def _llava(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra={"image_token": "<image>"})
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**_vision(size), image_size=size.image, patch_size=14),
+        text_config=LlamaConfig(**_llama(tokenizer, size)),
+        image_token_index=tokenizer.get_vocab()["<image>"],
+        vision_feature_layer=-1,
+    )
+    square = {"height": size.image, "width": size.image}
+    processor = LlavaProcessor(
+        # A square without a crop: what stands at the rim of a picture is asked about as well
+        image_processor=CLIPImageProcessorPil(size=square, crop_size=square, do_center_crop=False),
+        tokenizer=tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=_template("<image>"),
+    )
+    return LlavaForConditionalGeneration(config), processor
+
+
+def _qwen_tokens() -> dict[str, str]:
+    return {
+        "image_token": "<|image_pad|>",
+        "video_token": "<|video_pad|>",
+        "vision_start_token": "<|vision_start|>",
+        "vision_end_token": "<|vision_end|>",
+    }
+
+
+def _qwen_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    return {f"{name}_id": tokenizer.get_vocab()[token] for name, token in _qwen_tokens().items()}
+
+
+def _mrope(size: _Size) -> dict[str, Any]:
+    """Multimodal RoPE: three eighths of a head's frequencies turn with height, as many with width, the rest with time."""
+    half = size.width // size.heads // 2
+    spatial = half * 3 // 8
+    return {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [half - 2 * spatial, spatial, spatial]}
+
+
+def _qwen2_5_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=_qwen_tokens())
+    config = Qwen2_5_VLConfig(
+        text_config={**_llama(tokenizer, size), "rope_parameters": _mrope(size)},
+        vision_config={
+            "depth": 2,
+            "hidden_size": size.width,
+            "intermediate_size": 2 * size.width,
+            "num_heads": size.heads,
+            "out_hidden_size": size.width,
+            "fullatt_block_indexes": [1],
+            "window_size": 56,
+        },
+        **_qwen_ids(tokenizer),
+    )
+    processor = image_only(Qwen2_5_VLProcessor, {"video_processor_type": "Qwen2VLVideoProcessor"})(
+        image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2),
+        tokenizer=tokenizer,
+        chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
+    )
+    return Qwen2_5_VLForConditionalGeneration(config), processor
+
+
+def _qwen3_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLProcessor
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=_qwen_tokens())
+    config = Qwen3VLConfig(
+        text_config={
+            **_llama(tokenizer, size),
+            "head_dim": size.width // size.heads,
+            "rope_parameters": {**_mrope(size), "mrope_interleaved": True},
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": size.width,
+            "intermediate_size": 2 * size.width,
+            "num_heads": size.heads,
+            "out_hidden_size": size.width,
+            "patch_size": 14,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0],
+        },
+        **_qwen_ids(tokenizer),
+    )
+    processor = image_only(Qwen3VLProcessor, {"video_processor_type": "Qwen3VLVideoProcessor"})(
+        image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2, patch_size=14),
+        tokenizer=tokenizer,
+        chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
+    )
+    return Qwen3VLForConditionalGeneration(config), processor
+
+
+def _llava_onevision(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import (
+        LlavaOnevisionConfig,
+        LlavaOnevisionForConditionalGeneration,
+        LlavaOnevisionProcessor,
+        Qwen2Config,
+        SiglipVisionConfig,
+    )
+    from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
+
+    extra = {"image_token": "<image>", "video_token": "<video>"}
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=extra)
+    pinpoints = [[size.image, size.image], [size.image, 2 * size.image], [2 * size.image, size.image]]
+    config = LlavaOnevisionConfig(
+        vision_config=SiglipVisionConfig(**_vision(size), image_size=size.image, patch_size=14, vision_use_head=False),
+        text_config=Qwen2Config(**_llama(tokenizer, size)),
+        image_token_index=tokenizer.get_vocab()["<image>"],
+        video_token_index=tokenizer.get_vocab()["<video>"],
+        image_grid_pinpoints=pinpoints,
+    )
+    processor = image_only(LlavaOnevisionProcessor, {"video_processor_type": "LlavaOnevisionVideoProcessor"})(
+        image_processor=LlavaOnevisionImageProcessorPil(
+            size={"height": size.image, "width": size.image}, image_grid_pinpoints=pinpoints
+        ),
+        tokenizer=tokenizer,
+        num_image_tokens=(size.image // 14) ** 2,
+        vision_feature_select_strategy="full",
+        chat_template=_template("<image>"),
+    )
+    return LlavaOnevisionForConditionalGeneration(config), processor
+
+
+def _internvl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor, Qwen2Config
+    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+
+    extra = {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    }
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=extra)
+    config = InternVLConfig(
+        vision_config={**_vision(size), "image_size": [size.image, size.image], "patch_size": [14, 14]},
+        text_config=Qwen2Config(**_llama(tokenizer, size)),
+        image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
+        image_seq_length=(size.image // 28) ** 2,
+    )
+    processor = image_only(InternVLProcessor, {"video_processor_type": "InternVLVideoProcessor"})(
+        image_processor=GotOcr2ImageProcessorPil(
+            size={"height": size.image, "width": size.image}, crop_to_patches=True, max_patches=2
+        ),
+        tokenizer=tokenizer,
+        image_seq_length=(size.image // 28) ** 2,
+        chat_template=_template("<IMG_CONTEXT>"),
+    )
+    return InternVLForConditionalGeneration(config), processor
+
+
+def _idefics_tokens() -> dict[str, str]:
+    return {
+        "image_token": "<image>",
+        "fake_image_token": "<fake_token_around_image>",
+        "global_image_token": "<global-img>",
+        "end_of_utterance_token": "<end_of_utterance>",
+        **{f"tile_{row}_{column}": f"<row_{row}_col_{column}>" for row in range(1, 4) for column in range(1, 4)},
+    }
+
+
+def _idefics3(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor, LlamaConfig
+    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=_idefics_tokens())
+    edge = {"longest_edge": size.image}
+    processor = Idefics3Processor(
+        image_processor=Idefics3ImageProcessorPil(size={"longest_edge": 2 * size.image}, max_image_size=edge),
+        tokenizer=tokenizer,
+        image_seq_len=(size.image // 28) ** 2,
+        chat_template=_template("<image>"),
+    )
+    config = Idefics3Config(
+        vision_config={**_vision(size), "image_size": size.image, "patch_size": 14},
+        text_config=LlamaConfig(**_llama(tokenizer, size)),
+        image_token_id=tokenizer.get_vocab()["<image>"],
+        scale_factor=2,
+    )
+    return Idefics3ForConditionalGeneration(config), processor
+
+
+def _smolvlm(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import LlamaConfig, SmolVLMConfig, SmolVLMForConditionalGeneration
+
+    # SmolVLM reads pictures as Idefics 3 does; its own processor is made for videos and needs num2words for them
+    _, processor = _idefics3(texts, size)
+    tokenizer = _tokenizer_of(processor)
+    config = SmolVLMConfig(
+        vision_config={**_vision(size), "image_size": size.image, "patch_size": 14},
+        text_config=LlamaConfig(**_llama(tokenizer, size)),
+        image_token_id=tokenizer.get_vocab()["<image>"],
+        scale_factor=2,
+    )
+    return SmolVLMForConditionalGeneration(config), processor
+
+
+def _gemma3(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3Processor
+    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+
+    extra = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=extra)
+    patches = (size.image // 28) ** 2
+    config = Gemma3Config(
+        text_config={
+            **_llama(tokenizer, size),
+            "head_dim": size.width // size.heads,
+            "query_pre_attn_scalar": size.width // size.heads,
+            "sliding_window": 32,
+            "layer_types": ["sliding_attention", "full_attention"] * (size.layers // 2),
+        },
+        vision_config={**_vision(size), "image_size": size.image, "patch_size": 14, "vision_use_head": False},
+        mm_tokens_per_image=patches,
+        boi_token_index=tokenizer.get_vocab()["<start_of_image>"],
+        eoi_token_index=tokenizer.get_vocab()["<end_of_image>"],
+        image_token_index=tokenizer.get_vocab()["<image_soft_token>"],
+    )
+    processor = Gemma3Processor(
+        image_processor=Gemma3ImageProcessorPil(size={"height": size.image, "width": size.image}),
+        tokenizer=tokenizer,
+        image_seq_length=patches,
+        chat_template=_template("<start_of_image>"),
+    )
+    model = Gemma3ForConditionalGeneration(config)
+    # transformers starts it at zero, where the norm before it makes gradients a thousandfold of any trained model's
+    torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.02)
+    return model, processor
+
+
+Builder = Callable[[Iterable[str], _Size], "tuple[PreTrainedModel, ProcessorMixin]"]
+
+FAMILIES: Mapping[str, Builder] = {
+    "llava": _llava,
+    "llava_onevision": _llava_onevision,
+    "qwen2_5_vl": _qwen2_5_vl,
+    "qwen3_vl": _qwen3_vl,
+    "internvl": _internvl,
+    "idefics3": _idefics3,
+    "smolvlm": _smolvlm,
+    "gemma3": _gemma3,
+}
+"""Makers of each family's tiny model."""

@@ -1,0 +1,1 @@
+"""Vision-language models of any family: processors, loading, region tokens."""

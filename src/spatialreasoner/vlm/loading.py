@@ -1,0 +1,136 @@
+"""Loading released vision-language models: safetensors alone, no remote code, no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError, SpatialReasonerError
+from spatialreasoner.vlm.processors import load_processor
+from spatialreasoner.vlm.shipped import shipped_models
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
+
+LONGEST_REASON = 500
+"""Characters of what a library says of a model that it cannot load; some list every model that they know."""
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_STATES = ("optimizer.", "scheduler.", "rng_state", "scaler.")
+
+
+def source_of(name: str | Path) -> str:
+    """What transformers loads for a name on the command line: `nano` is a folder of this package, `hf:` is left out.
+
+    Raises:
+        ConfigError: If the weights of a model that should ship with a package are not installed.
+    """
+    shipped = shipped_models().get(str(name))
+    if shipped is None:
+        return str(name).removeprefix("hf:")
+    if not (shipped.folder / "model.safetensors").is_file():
+        raise ConfigError(
+            f"the weights of {shipped.name!r} are not in this installation; make them with `{shipped.remake}` in a checkout "
+            "and name that folder as the model, or name another model"
+        )
+    return str(shipped.folder)
+
+
+def name_of(source: str | Path) -> str:
+    """What a model is called in records: the name of one that ships with a package, else `hf:` and where it is from."""
+    return str(source) if str(source) in shipped_models() else f"hf:{source_of(source)}"
+
+
+def refuse_pickles(folder: str | Path) -> None:
+    """Refuse a model or checkpoint that could only be read by unpickling, which runs whatever code is inside.
+
+    Raises:
+        ConfigError: If the folder holds pickled training states, or pickled weights and no safetensors.
+    """
+    names = sorted(path.name for path in Path(folder).iterdir() if path.suffix in PICKLES)
+    states = [name for name in names if name.startswith(_STATES)]
+    weights = [name for name in names if name != "training_args.bin"]  # left by other trainers, never read
+    if states or (weights and not any(Path(folder).glob("*.safetensors"))):
+        raise ConfigError(
+            f"{folder} holds {(states or weights)[0]!r}, a pickle: reading one can run any code, so it is refused. "
+            "Convert weights to safetensors (model.save_pretrained does); resume from checkpoints of this program"
+        )
+
+
+def _refuse_strays(folder: Path) -> None:
+    """Refuse weights whose index leads to other files than safetensors beside it."""
+    for index in folder.glob("*.safetensors.index.json"):
+        weights = records.read_json(index, dict[str, Any]).get("weight_map")
+        names: list[object] = list(weights.values()) if isinstance(weights, dict) else [weights]
+        for name in names:
+            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+                raise ConfigError(f"{index}: expected names of safetensors files of its folder; got {str(name)[:80]!r}")
+
+
+def load(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Load a vision-language model and its processor.
+
+    Args:
+        source: A folder, or the name of a repository on the Hub.
+        precision: `float32`, `bfloat16`, or `auto`: as it was saved.
+        options: Further arguments of the model's `from_pretrained`.
+
+    Raises:
+        ConfigError: If there is no such model, or it could only be read by unpickling or by running its code.
+        MissingExtraError: If its processor needs a library that is not installed.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if Path(source).is_dir():
+        refuse_pickles(source)
+        _refuse_strays(Path(source))
+    _know_classes(source)
+    dtype = precision if precision == "auto" else getattr(torch, precision)
+    with telling_of(source):
+        processor = load_processor(source)
+        model = AutoModelForImageTextToText.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
+        )
+        return model, processor
+
+
+@contextmanager
+def telling_of(source: str | Path) -> Generator[None]:
+    """Tell of a model that cannot be loaded, whatever the reason.
+
+    Raises:
+        ConfigError: Instead of any error that is not of this package.
+    """
+    try:
+        yield
+    except SpatialReasonerError:
+        raise
+    except Exception as error:  # of broken files transformers, tokenizers and safetensors raise errors of any class
+        said = " ".join(str(error).split())[:LONGEST_REASON]
+        raise ConfigError(f"cannot load a vision-language model from {str(source)!r}: {said}") from error
+
+
+def config_of(source: str | Path) -> Mapping[str, Any]:
+    """The configuration of a model's folder; empty for a repository, or what transformers will complain about."""
+    try:
+        found = json.loads((Path(source) / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _know_classes(source: str | Path) -> None:
+    """Register the classes that a model needs; of a shipped model, which people wait for, its own alone."""
+    kind = config_of(source).get("model_type")
+    for shipped in shipped_models().values():
+        if shipped.model_type == kind:
+            shipped.register()
+            return
+    from spatialreasoner.vlm import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401

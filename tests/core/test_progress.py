@@ -1,0 +1,26 @@
+import pytest
+
+from spatialreasoner.core.progress import stage
+
+
+def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with stage("search 3 questions", 3) as advance:
+        for done in range(1, 4):
+            advance(done)
+    err = capsys.readouterr().err
+    assert err.startswith("search 3 questions ...\nsearch 3 questions: done in ")
+
+
+def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with stage("search 3 questions", 3) as advance:
+        advance(3)
+    err = capsys.readouterr().err
+    assert "search 3 questions" in err
+    assert "3/3" in err
+
+
+def test_a_stage_that_fails_is_not_called_done(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="broke"), stage("search"):
+        raise RuntimeError("it broke")
+    assert "done" not in capsys.readouterr().err

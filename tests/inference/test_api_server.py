@@ -1,0 +1,98 @@
+"""A search through a real server: `transformers serve` with a tiny model of random weights."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from builders import build_scene
+from spatialreasoner.core.types import RewardBreakdown
+from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
+from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.questions.generate import ask
+from spatialreasoner.scenes.measure import Measured
+from spatialreasoner.search.run import RunConfig, run_search
+from spatialreasoner.teachers import scripted
+from spatialreasoner.testing.tiny_models import build
+
+pytest.importorskip("fastapi", reason="transformers serve needs fastapi and uvicorn")
+pytest.importorskip("uvicorn", reason="transformers serve needs fastapi and uvicorn")
+
+
+class Fair:
+    """Every stage is fair, every answer right."""
+
+    async def rate(self, question, prefix, step):
+        return {"spatial": 0.5}
+
+    async def score(self, question, text):
+        return RewardBreakdown(visual=1.0, spatial_description=1.0, spatial_reasoning=1.0, logical=1.0)
+
+    def succeeds(self, question, text):
+        return True
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory):
+    """The base URL and the name of a tiny model that `transformers serve` serves."""
+    folder = build("llava", tmp_path_factory.mktemp("model") / "tiny", ["How wide is <region1>? It is 2 m wide."] * 20)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (folder.parent / "log.txt").open("w")
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder), "--device", "cpu"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(
+        command, stdout=log, stderr=log, env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    )
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}/health", server, Path(log.name))
+        yield f"http://127.0.0.1:{port}/v1", str(folder)
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        log.close()
+
+
+def wait_until_healthy(url, server, log):
+    deadline = time.monotonic() + 150
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()[-2000:]
+        try:
+            with urllib.request.urlopen(url, timeout=5) as reply:
+                assert reply.status == 200
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.5)
+    pytest.fail(f"transformers serve did not come up: {log.read_text()[-2000:]}")
+
+
+def test_a_search_through_transformers_serve(endpoint, tmp_path):
+    """Random weights write no answers: every reply is counted as malformed, the other teacher finds the right path."""
+    url, model = endpoint
+    scene = build_scene(tmp_path / "scenes")
+    scenes = {scene.id: scene}
+    served = ApiPolicy(f"api:{model}@{url}", ApiConfig(max_tokens=12, timeout=60))
+    result = run_search(
+        questions=ask(Measured(scene), Random(0), 2),
+        scenes=scenes,
+        policies=[served, scripted("careful", scenes)],
+        reward=Fair(),
+        config=RunConfig(samples_per_policy=1, candidates=2, limits={served.name: Limits(concurrency=2)}),
+        out=tmp_path / "out",
+        inputs={},
+    )
+    assert (result.unfinished, result.stopped) == ({}, None)
+    assert result.summary["outcomes"] == {"found": 2}
+    counts = result.summary["by_policy"][served.name]
+    assert counts["calls"] >= 4
+    assert counts["prompt_tokens"] > 0
+    assert sum(counts["failures"].values()) == counts["calls"]
+    assert "unavailable" not in counts["failures"]

@@ -1,0 +1,211 @@
+import asyncio
+import os
+import shutil
+import threading
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from spatialreasoner.core.errors import EndpointError, MissingFileError
+from spatialreasoner.core.types import Prompt, Region
+from spatialreasoner.inference.backends.hf import GumbelNoise, HfPolicy
+from spatialreasoner.inference.streaming import stream
+from spatialreasoner.scenes import masks
+from spatialreasoner.scenes.carry import attached
+from spatialreasoner.testing import tiny_models as tiny
+
+TEXTS = ["<description>A red box.</description>\n<reasoning>It is tall.</reasoning>\n### In Conclusion\nYes, 1.5 m."] * 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    torch.set_num_threads(1)
+    return tiny.build("llava", tmp_path_factory.mktemp("model"), TEXTS, width=32, image_size=28)
+
+
+@pytest.fixture
+def policy(folder):
+    return HfPolicy(folder, max_new_tokens=12, batch_size=4)
+
+
+@pytest.fixture
+def prompt(tmp_path):
+    def prompt(index=0, *, prefix="", regions=()):
+        path = tmp_path / f"{index}.png"
+        pixels = np.random.default_rng(index).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        request = "Is <region1> tall?" + " Say why." * index
+        return Prompt(image=str(path), regions=tuple(regions), request=request, prefix=prefix)
+
+    return prompt
+
+
+def test_completions_do_not_depend_on_what_is_in_the_batch(policy, prompt):
+    async def together():
+        return await asyncio.gather(*(policy.complete(prompt(index), n=2, seed=3) for index in range(3)))
+
+    async def alone(index):
+        return await policy.complete(prompt(index), n=2, seed=3)
+
+    assert [asyncio.run(alone(index)) for index in range(3)] == asyncio.run(together())
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+def test_a_streamed_answer_is_the_complete_one(folder, prompt, temperature):
+    policy = HfPolicy(folder, max_new_tokens=40, temperature=temperature)
+
+    async def go():
+        pieces = [piece async for piece in stream(policy, prompt(), seed=3)]
+        return pieces, (await policy.complete(prompt(), n=1, seed=3))[0].text
+
+    pieces, text = asyncio.run(go())
+    assert "".join(pieces) == text
+    assert len(pieces) > 1
+
+
+def test_a_stream_that_is_closed_stops_the_model(folder, prompt):
+    policy = HfPolicy(folder, max_new_tokens=100_000)
+
+    async def go():
+        pieces = stream(policy, prompt(), seed=3)
+        await anext(pieces)
+        await pieces.aclose()
+
+    asyncio.run(asyncio.wait_for(go(), 30))  # leaving the loop waits for the thread that writes
+
+
+def test_a_stream_that_fails_says_so(policy, prompt, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(policy._model, "generate", fail)
+
+    async def go():
+        return [piece async for piece in stream(policy, prompt(), seed=3)]
+
+    with pytest.raises(EndpointError, match="out of memory"):
+        asyncio.run(go())
+
+
+def test_waiting_calls_are_gathered(policy, prompt, monkeypatch):
+    sizes = []
+    generate = policy._generate
+    monkeypatch.setattr(policy, "_generate", lambda calls: (sizes.append(len(calls)), generate(calls))[1])
+
+    async def run():
+        await asyncio.gather(*(policy.complete(prompt(index), n=2, seed=0) for index in range(3)))
+
+    asyncio.run(run())
+    assert sizes == [4, 2]
+
+
+def test_a_small_model_writes_a_batch_a_thread(folder, prompt, monkeypatch):
+    torch.set_num_threads(2)
+    try:
+        policy = HfPolicy(folder, temperature=0.0, max_new_tokens=12, batch_size=4)
+        write, sizes, together = policy._generate, [], threading.Barrier(2, timeout=20)
+
+        def writing(calls):
+            sizes.append(len(calls))
+            if len(sizes) <= 2:
+                together.wait()  # breaks where one batch waits for the other
+            return write(calls)
+
+        monkeypatch.setattr(policy, "_generate", writing)
+
+        async def ask():
+            return await asyncio.gather(*(policy.complete(prompt(index), n=1, seed=0) for index in range(6)))
+
+        written = asyncio.run(ask())
+        assert sizes == [3, 3]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    alone = HfPolicy(folder, temperature=0.0, max_new_tokens=12, batch_size=6)
+    assert written == [asyncio.run(alone.complete(prompt(index), n=1, seed=0)) for index in range(6)]
+
+
+def test_seeds_and_numbers_give_other_samples_and_greedy_gives_one(policy, folder, prompt):
+    one, two = asyncio.run(policy.complete(prompt(), n=2, seed=0))
+    other = asyncio.run(policy.complete(prompt(), n=1, seed=1))[0]
+    assert len({one.text, two.text, other.text}) == 3
+    greedy = HfPolicy(folder, temperature=0, max_new_tokens=12)
+    same = asyncio.run(greedy.complete(prompt(), n=2, seed=0)) + asyncio.run(greedy.complete(prompt(), n=1, seed=9))
+    assert len({completion.text for completion in same}) == 1
+
+
+def test_a_prefix_is_continued_not_repeated(policy, prompt):
+    prefix = "<description>A red"
+    opened = policy._text(prompt(prefix=prefix))
+    assert opened.endswith("<|assistant|>" + prefix)
+    completion = asyncio.run(policy.complete(prompt(prefix=prefix), n=1, seed=0))[0]
+    assert not completion.text.startswith("<description>A red")
+
+
+def test_counts_and_finish(policy, prompt):
+    completions = asyncio.run(policy.complete(prompt(), n=8, seed=0))
+    for completion in completions:
+        assert completion.prompt_tokens > 4
+        assert completion.finish in {"stop", "length"}
+        assert completion.finish == "stop" or completion.completion_tokens == 12
+
+
+def test_regions_are_drawn_as_marks_unless_the_model_has_region_tokens(policy, prompt):
+    region = Region(id="region1", label="box", mask=masks.encode(masks.from_box((5, 5, 30, 30), (40, 60))))
+    plain = np.asarray(policy._picture(prompt()))
+    marked = np.asarray(policy._picture(prompt(regions=[region])))
+    assert (plain != marked).any(axis=2)[5:30, 5:30].mean() > 0.9
+    policy._model.config.region_tokens = True
+    carrier = policy._picture(prompt(regions=[region]))
+    assert (np.asarray(carrier) == plain).all()
+    assert [mask.sum() for mask in attached(carrier)] == [25 * 25]
+
+
+def test_a_prompt_without_a_picture_is_answered_beside_others(policy, prompt):
+    bare = Prompt(image="", regions=(), request="What is a box?")
+
+    async def run(*prompts):
+        return await asyncio.gather(*(policy.complete(each, n=1, seed=0) for each in prompts))
+
+    assert policy._text(bare) == "<|user|>What is a box?<|end|><|assistant|>"
+    assert asyncio.run(run(bare)) == asyncio.run(run(prompt(), bare))[1:]
+
+
+def test_a_bad_picture_fails_its_own_call_alone(policy, prompt):
+    async def run():
+        missing = Prompt(image="/nowhere.png", regions=(), request="What?")
+        return await asyncio.gather(
+            policy.complete(missing, n=1, seed=0), policy.complete(prompt(), n=1, seed=0), return_exceptions=True
+        )
+
+    failed, done = asyncio.run(run())
+    assert isinstance(failed, MissingFileError)
+    assert len(done) == 1
+
+
+def test_gumbel_noise_samples_from_the_softmax():
+    logits = torch.tensor([0.0, 1.0, 2.0]).repeat(20_000, 1)
+    drawn = GumbelNoise(0.7, range(20_000))(torch.zeros(20_000, 1), logits).argmax(-1)
+    shares = drawn.bincount(minlength=3) / len(drawn)
+    torch.testing.assert_close(shares, torch.softmax(logits[0] / 0.7, -1), atol=0.01, rtol=0)
+
+
+def test_the_name_says_where_it_is_from(policy, folder):
+    assert policy.name == f"hf:{folder}"
+    assert HfPolicy(f"hf:{folder}").name == policy.name
+
+
+def test_a_model_trained_anew_in_the_same_folder_is_another(policy, folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    before = HfPolicy(copy).identity
+    assert HfPolicy(copy).identity == before
+    assert HfPolicy(copy, temperature=0.5).identity != before
+    weights = load_file(copy / "model.safetensors")
+    name = sorted(weights)[0]
+    save_file({**weights, name: weights[name] + 1}, copy / "model.safetensors", metadata={"format": "pt"})
+    assert HfPolicy(copy).identity != before

@@ -1,0 +1,74 @@
+import asyncio
+import pickle
+import sqlite3
+
+import pytest
+
+from spatialreasoner.core.errors import WorkError
+from spatialreasoner.inference.journal import Journal, Spent
+
+ONE = Spent(calls=1, prompt_tokens=10, completion_tokens=5)
+
+
+def test_what_was_written_is_there_for_the_next_process(tmp_path):
+    async def write(journal):
+        await asyncio.gather(*(journal.put_reply(f"k{n}", f"v{n}", policy="ab"[n % 2], spent=ONE) for n in range(100)))
+        await journal.put_question("q", "row")
+
+    with Journal(tmp_path / "new" / "journal.sqlite") as journal:
+        asyncio.run(write(journal))
+        assert journal.get("replies", "k7") == "v7"
+    with Journal(tmp_path / "new" / "journal.sqlite") as journal:
+        assert journal.get("replies", "k99") == "v99"
+        assert journal.get("replies", "q") is None
+        assert journal.get("questions", "q") == "row"
+        assert dict(journal.spent()) == {name: Spent(calls=50, prompt_tokens=500, completion_tokens=250) for name in "ab"}
+
+
+def test_waiting_writes_are_committed_together(tmp_path):
+    commits = []
+
+    async def write(journal):
+        await asyncio.gather(*(journal.put_question(f"k{n}", "v") for n in range(500)))
+
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        commit = journal._commit
+        journal._commit = lambda batch: (commits.append(len(batch)), commit(batch))
+        asyncio.run(write(journal))
+    assert sum(commits) == 500
+    assert len(commits) <= 3
+
+
+def test_one_process_at_a_time(tmp_path):
+    with (
+        Journal(tmp_path / "journal.sqlite"),
+        pytest.raises(WorkError, match="another process works in"),
+        Journal(tmp_path / "journal.sqlite"),
+    ):
+        pass
+    with Journal(tmp_path / "journal.sqlite"):
+        pass
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path):
+    (tmp_path / "journal.sqlite").write_bytes(pickle.dumps({"a": 1}) * 1000)
+    with pytest.raises(WorkError, match="cannot open the journal"):
+        Journal(tmp_path / "journal.sqlite")
+    with pytest.raises(WorkError, match="cannot open the journal"):  # and the lock is free again
+        Journal(tmp_path / "journal.sqlite")
+
+
+def test_a_journal_that_cannot_be_written_says_so(tmp_path):
+    async def write(journal):
+        journal._writer.execute("PRAGMA query_only = ON")
+        await journal.put_question("k", "v")
+
+    with Journal(tmp_path / "journal.sqlite") as journal, pytest.raises(WorkError, match="check the disk's free space"):
+        asyncio.run(write(journal))
+
+
+def test_every_commit_is_on_disk(tmp_path):
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: each commit is an fsync
+        assert journal._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    sqlite3.connect(tmp_path / "journal.sqlite").close()

@@ -1,0 +1,109 @@
+import asyncio
+from random import Random
+
+import pytest
+
+from builders import build_scene
+from spatialreasoner.core.errors import WorkError
+from spatialreasoner.core.protocols import Grade, GradeRequest
+from spatialreasoner.core.types import RewardBreakdown
+from spatialreasoner.inference.budget import Budget, BudgetError, Price
+from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.inference.journal import Journal, Spent
+from spatialreasoner.judges.journalled import JournalledJudge
+from spatialreasoner.questions.files import prompt
+from spatialreasoner.questions.generate import ask
+from spatialreasoner.scenes.measure import Measured
+from spatialreasoner.search.run import RunConfig, run_search
+from spatialreasoner.teachers import scripted
+
+
+class Counting:
+    """Grades by the length of the text, and fails on every tenth answer."""
+
+    name = "counting"
+
+    def __init__(self):
+        self.asked = 0
+
+    async def grade(self, request):
+        self.asked += 1
+        await asyncio.sleep(0)
+        if len(request.text) % 10 == 0:
+            return Grade(failure="the judge refused")
+        return Grade(scores={"visual": len(request.text) % 7 / 7}, reasons={"visual": "so it is"})
+
+
+class Judged:
+    """A reward that leaves the visual part to a judge."""
+
+    def __init__(self, judge, shown):
+        self.judge, self.shown = judge, shown
+
+    async def rate(self, question, prefix, step):
+        return {"spatial": 0.5}
+
+    async def score(self, question, text):
+        grade = await self.judge.grade(GradeRequest(prompt=self.shown[question.id], text=text))
+        visual = None if grade.failure else grade.scores["visual"]
+        return RewardBreakdown(visual=visual, spatial_description=1.0, spatial_reasoning=1.0, logical=1.0)
+
+    def succeeds(self, question, text):
+        return True
+
+
+@pytest.fixture
+def job(tmp_path):
+    scene = build_scene(tmp_path / "scenes")
+    questions = ask(Measured(scene), Random(1), 6)
+    judge = JournalledJudge(Counting())
+    return {
+        "questions": questions,
+        "scenes": {scene.id: scene},
+        "policies": [scripted("careful", {scene.id: scene})],
+        "reward": Judged(judge, {question.id: prompt(question, scene) for question in questions}),
+        "judges": [judge],
+        "config": RunConfig(),
+        "inputs": {},
+        "out": tmp_path / "out",
+    }
+
+
+def test_no_grade_is_paid_for_twice(job):
+    job["config"] = RunConfig(max_calls=70)
+    stopped = run_search(**job)
+    judge = job["judges"][0]
+    first = judge._judge.asked
+    assert "max-calls" in stopped.stopped
+    assert first > 8
+    job["config"] = RunConfig()
+    result = run_search(**job)
+    failed = judge.failures["failed grade"]
+    assert result.stopped is None
+    assert judge._judge.asked <= result.summary["trajectories"] + failed
+    asked = judge._judge.asked
+    run_search(**job)
+    assert judge._judge.asked == asked
+
+
+def test_a_judge_without_a_run_says_what_is_missing(job):
+    with pytest.raises(WorkError, match="give it to run_search"):
+        asyncio.run(JournalledJudge(Counting()).grade(GradeRequest(prompt=None, text="")))
+
+
+def test_a_judge_s_tokens_count(job, tmp_path):
+    class Costly(Counting):
+        async def grade(self, request):
+            return Grade(scores={"visual": 0.5}, prompt_tokens=900, completion_tokens=100)
+
+    judge = JournalledJudge(Costly(), Limits(max_tokens=1500, price=Price(prompt=1.0, completion=2.0)))
+    shown = next(iter(job["reward"].shown.values()))
+    budget = Budget(max_tokens=2600)
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        judge.bind(journal, budget)
+        for text in ("a", "b", "a"):
+            asyncio.run(judge.grade(GradeRequest(prompt=shown, text=text)))
+        assert (budget.calls, budget.tokens, budget.cost) == (2, 2000, pytest.approx(0.0022))
+        with pytest.raises(BudgetError, match="max-tokens"):
+            asyncio.run(judge.grade(GradeRequest(prompt=shown, text="c")))
+        assert dict(journal.spent())[judge.identity] == Spent(calls=2, prompt_tokens=1800, completion_tokens=200)

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spatialreasoner.core.errors import MissingFileError, RecordError, SceneError
+from spatialreasoner.core.types import DepthMap, Scene
+from spatialreasoner.scenes.files import check, depth_png, load_scenes, read_depth, read_image, write_depth
+
+
+def test_depth_survives_the_disk(tmp_path: Path) -> None:
+    depth = np.array([[1.0, 2.5, np.nan], [0.001, 65.535, 70.0]], dtype=np.float32)
+    write_depth(tmp_path / "d.png", depth)
+    read = read_depth(DepthMap(path=str(tmp_path / "d.png"), units_per_metre=1000.0))
+    assert read == pytest.approx(np.array([[1.0, 2.5, np.nan], [0.001, 65.535, np.nan]]), nan_ok=True)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "CMYK", "RGBA", "1", "I;16", "F", "LA"])
+def test_every_kind_of_picture_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "p.tif"
+    Image.new(mode, (4, 3)).save(path)
+    assert (read_image(path).mode, read_image(path).size) == ("RGB", (4, 3))
+
+
+def test_a_photo_is_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30)).save(tmp_path / "p.jpg", exif=exif)
+    assert read_image(tmp_path / "p.jpg").size == (30, 40)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, 60, -200])
+def test_truncated_pictures_are_refused(tmp_path: Path, cut: int) -> None:
+    Image.effect_noise((64, 64), 50).save(tmp_path / "p.png")
+    data = (tmp_path / "p.png").read_bytes()
+    (tmp_path / "p.png").write_bytes(data[:cut])
+    with pytest.raises(SceneError, match="complete picture"):
+        read_image(tmp_path / "p.png")
+
+
+def test_an_image_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    with pytest.raises(SceneError, match="pixels"):
+        read_image(tmp_path / "bomb.png")
+
+
+def test_depth_must_have_16_bits(tmp_path: Path) -> None:
+    Image.new("L", (4, 3)).save(tmp_path / "d.png")
+    with pytest.raises(SceneError, match="16-bit"):
+        read_depth(DepthMap(path=str(tmp_path / "d.png"), units_per_metre=1000.0))
+
+
+def test_scenes_are_read_with_their_paths_resolved(scene: Scene) -> None:
+    folder = Path(scene.image).parent
+    (read,) = load_scenes(folder)
+    assert read == scene
+
+
+def test_a_scene_that_points_outside_is_refused(scene: Scene) -> None:
+    folder = Path(scene.image).parent
+    rows = (folder / "scenes.jsonl").read_text()
+    (folder / "scenes.jsonl").write_text(rows.replace('"balls.png"', '"../../secret.png"'))
+    with pytest.raises(RecordError, match="leads out of it"):
+        list(load_scenes(folder))
+
+
+def test_a_folder_without_scenes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"scenes\.jsonl"):
+        list(load_scenes(tmp_path))
+
+
+def test_repeated_ids_are_refused(scene: Scene) -> None:
+    path = Path(scene.image).parent / "scenes.jsonl"
+    path.write_text(path.read_text() * 2)
+    with pytest.raises(RecordError, match="twice"):
+        list(load_scenes(path.parent))
+
+
+def test_masks_of_another_size_than_the_picture_are_refused(scene: Scene) -> None:
+    check(scene)
+    Image.new("RGB", (10, 10)).save(scene.image)
+    with pytest.raises(SceneError, match="picture's size"):
+        check(scene)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_what_is_no_depth_becomes_no_measurement(tmp_path: Path, kind: str) -> None:
+    depth = np.array([[np.nan, np.inf, -np.inf, 0.0], [-1.0, 1e30, 1.5, 65.535]], dtype=kind)
+    (tmp_path / "depth.png").write_bytes(depth_png(depth))
+    found = read_depth(DepthMap(path=str(tmp_path / "depth.png"), units_per_metre=1000.0))
+    assert found == pytest.approx(np.array([[np.nan] * 4, [np.nan, np.nan, 1.5, 65.535]]), nan_ok=True)

@@ -1,0 +1,72 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers.utils.import_utils import is_torchvision_available
+
+from spatialreasoner.core.errors import MissingExtraError
+from spatialreasoner.testing import tiny_models as tiny
+from spatialreasoner.vlm import processors
+from spatialreasoner.vlm.loading import load
+
+TEXTS = ["The red box is 12.5 m from the chair."] * 3
+WITH_VIDEO = {
+    "llava_onevision": "LlavaOnevisionVideoProcessor",
+    "qwen2_5_vl": "Qwen2VLVideoProcessor",
+    "qwen3_vl": "Qwen3VLVideoProcessor",
+    "internvl": "InternVLVideoProcessor",
+}
+
+
+def encode(processor):
+    picture = Image.fromarray(np.arange(60 * 90 * 3, dtype=np.uint8).reshape(60, 90, 3))
+    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How far?"}]}]
+    text = processor.apply_chat_template(messages)
+    return processor(images=[picture], text=[text], return_tensors="pt")
+
+
+@pytest.mark.parametrize("family", list(WITH_VIDEO))
+def test_a_folder_loads_and_its_video_half_is_kept(family, tmp_path):
+    made, processor = tiny.make(family, TEXTS, width=32, image_size=28)
+    made.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    model, again = load(tmp_path)
+    assert type(model) is type(made)
+    assert type(again).__name__ == type(processor).__name__
+    assert encode(again).keys() == encode(processor).keys()
+    for key, value in encode(processor).items():
+        assert torch.equal(encode(again)[key], value), key
+    again.save_pretrained(tmp_path / "again")
+    kept = json.loads((tmp_path / "again" / "video_preprocessor_config.json").read_text())
+    assert kept == {"video_processor_type": WITH_VIDEO[family]}
+
+
+@pytest.mark.skipif(is_torchvision_available(), reason="with torchvision the video half is read as any other")
+@pytest.mark.parametrize("image_processor", ["Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast"])
+def test_a_folder_as_it_is_released_loads_without_torchvision(image_processor, tmp_path):
+    tiny.build("qwen2_5_vl", tmp_path, TEXTS, width=32, image_size=28)
+    (tmp_path / "processor_config.json").unlink()
+    released = {
+        "min_pixels": 784, "max_pixels": 3136, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2,
+        "image_processor_type": image_processor, "processor_class": "Qwen2_5_VLProcessor",
+    }  # fmt: skip
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(released))
+    video = {"video_processor_type": "Qwen2VLVideoProcessor", "fps": 2.0, "max_frames": 768}
+    (tmp_path / "video_preprocessor_config.json").write_text(json.dumps(video))
+    _, processor = load(tmp_path)
+    assert encode(processor)["image_grid_thw"].tolist() == [[1, 2, 4]]
+    processor.save_pretrained(tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "video_preprocessor_config.json").read_text()) == video
+
+
+def test_a_library_that_is_missing_is_said_by_name(monkeypatch, tmp_path):
+    tiny.build("llava", tmp_path, TEXTS, width=32, image_size=28)
+
+    def needs(*_, **__):
+        raise ImportError("Package `num2words` is required; pip install num2words")
+
+    monkeypatch.setattr("transformers.AutoProcessor.from_pretrained", needs)
+    with pytest.raises(MissingExtraError, match="pip install num2words"):
+        processors.load_processor(tmp_path)
