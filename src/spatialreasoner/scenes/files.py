@@ -40,7 +40,7 @@ def read_image(path: str | Path) -> Image.Image:
         MissingFileError: If there is no such file.
         SceneError: If it is no complete picture, or has more than `MAX_PIXELS` pixels.
     """
-    picture = _open(path)
+    picture = open_image(path)
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = Image.fromarray(_grey(np.asarray(picture, dtype=np.float64)))
     return ImageOps.exif_transpose(picture).convert("RGB")
@@ -59,7 +59,7 @@ def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:
         MissingFileError: If there is no such file.
         SceneError: If it is not a complete single-channel 16-bit PNG.
     """
-    picture = _open(depth.path)
+    picture = open_image(depth.path)
     if picture.format != "PNG" or picture.mode not in {"I;16", "I;16B", "I"}:
         raise SceneError(f"{depth.path}: expected a 16-bit grey PNG; got {picture.format} of mode {picture.mode!r}")
     values = np.asarray(picture, dtype=np.float32)
@@ -97,7 +97,13 @@ def save_png(picture: Image.Image, path: Path) -> None:
         temporary.replace(path)
 
 
-def _open(path: str | Path) -> Image.Image:
+def open_image(path: str | Path) -> Image.Image:
+    """An image file as Pillow reads it, whole: neither turned nor converted.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        SceneError: If it is not a complete image, or has more than `MAX_PIXELS` pixels.
+    """
     path = records.require_file(path)
     try:
         with path.open("rb") as file, warnings.catch_warnings():

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image, ImageDraw
 from pycocotools import mask as coco
 
 from spatialreasoner.core.errors import SceneError
@@ -13,6 +12,12 @@ from spatialreasoner.core.types import Rle
 
 MAX_PIXELS = 64_000_000
 """A larger mask or picture is refused before memory is taken for it."""
+
+MAX_CORNERS = 100_000
+"""A polygon with more corners is refused; the finest of label tools have a few thousand."""
+
+FAR_OUTSIDE = 20
+"""A corner farther outside than so many times the image's longer side is no slip of the hand."""
 
 
 def encode(mask: Bool[np.ndarray, "h w"]) -> Rle:
@@ -70,21 +75,25 @@ def _runs(counts: str) -> list[int]:
 
 
 def from_polygon(points: Sequence[Sequence[float]], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-    """The pixels inside a polygon, its outline included.
+    """The pixels inside a polygon, as pycocotools rasterises it: a square from (10, 10) to (50, 50) has 1,600 pixels.
 
     Args:
-        points: Corners (x, y), pixels; at least three.
+        points: Corners (x, y), pixels; (0, 0) is the upper left corner of the upper left pixel. At least three.
         size: Height and width of the mask.
 
     Raises:
-        SceneError: If there are fewer than three corners, or one is no pair of finite numbers.
+        SceneError: If there are fewer than three corners or more than `MAX_CORNERS`, or one is not a pair of finite numbers
+            near the image.
     """
     corners = np.asarray(points, dtype=float) if all(len(point) == 2 for point in points) else np.empty((0, 2))
-    if len(corners) < 3 or not np.isfinite(corners).all():
-        raise SceneError(f"a polygon has at least three corners [x, y] of finite numbers; got {str(points)[:80]}")
-    picture = Image.new("1", (size[1], size[0]))
-    ImageDraw.Draw(picture).polygon([(float(x), float(y)) for x, y in corners], fill=1, outline=1)
-    return np.array(picture, dtype=bool)
+    if not 3 <= len(corners) <= MAX_CORNERS or not np.isfinite(corners).all():
+        raise SceneError(
+            f"a polygon has 3 to {MAX_CORNERS} corners [x, y] of finite numbers; got {len(points)}: {str(points)[:80]}"
+        )
+    if np.abs(corners).max() > FAR_OUTSIDE * max(size):  # the C code takes memory by the outline's length
+        raise SceneError(f"expected a polygon in an image of {size[1]} x {size[0]} pixels; it reaches {np.abs(corners).max():.0f}")
+    rle: Any = coco.merge(coco.frPyObjects([corners.ravel().tolist()], *size))
+    return decode(Rle(size=(size[0], size[1]), counts=rle["counts"].decode("ascii")))
 
 
 def from_box(box: Sequence[float], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
