@@ -1,7 +1,7 @@
 """A folder of photos in; questions with answers from depth, a model's replies and its score out.
 
     python examples/own_photos.py photos --out own --fov 65                              # Depth Anything and SAM from the Hub
-    python examples/own_photos.py photos --out own --fov 65 --masks annotations.json     # regions of yours in COCO's form
+    python examples/own_photos.py photos --out own --fov 65 --masks annotations.json     # regions of yours: COCO, CVAT, ...
     python examples/own_photos.py photos --out own --model hf:Qwen/Qwen2.5-VL-3B-Instruct --show 5
 
 Give it again after a crash and it goes on where it was. Change what you like: each step is one call of the library.
@@ -21,19 +21,19 @@ from spatialreasoner.pipeline import stages
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.report import terminal
 from spatialreasoner.scenes import images
-from spatialreasoner.scenes.annotations.coco import CocoRegions
+from spatialreasoner.scenes.annotations.finder import AnnotatedRegions, is_annotations
 
 DEPTH = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
 MASKS = "facebook/sam-vit-base"
 
 
 def make_scenes(photos: str, out: Path, *, depth: str, masks: str, fov: float | None) -> Path:
-    """Depth and masks of every photo. A COCO file's regions have names; a mask model's are called "object"."""
+    """Depth and masks of every photo. A label tool's regions have names; a mask model's are called "object"."""
     from spatialreasoner.inference.backends.depth import TransformersDepth
     from spatialreasoner.inference.backends.masks import TransformersMasks
 
     config = images.ImagesConfig(folder=photos, depth=depth, masks=masks, field_of_view=fov)
-    finder = CocoRegions(Path(masks)) if masks.endswith(".json") else TransformersMasks(masks)
+    finder = AnnotatedRegions(masks, photos=photos) if is_annotations(masks) else TransformersMasks(masks)
     count = images.write(config, out, TransformersDepth(depth), finder)
     print(f"{count} photos with depth and regions in {out}")
     return out

@@ -17,7 +17,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.types import Question, Scene, Trajectory
 from spatialreasoner.evaluation.predictions import Prediction
 from spatialreasoner.pipeline.reward import ResponseRow
-from spatialreasoner.scenes.annotations.coco import CocoRegions
+from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
 from spatialreasoner.scenes.rgbd import SceneFile
 from spatialreasoner.training.config import CONFIGS, read_config
 from spatialreasoner.training.data import PreferenceRow, SftRow
@@ -50,7 +50,7 @@ def check_json(text: str, folder: Path) -> None:
         if row.keys() >= {"images", "annotations"}:
             path = folder / "coco.json"
             path.write_text(json.dumps(row))
-            CocoRegions(path)
+            AnnotatedRegions(path)
             continue
         kind = next((kind for keys, kind in RECORDS.items() if keys <= row.keys()), None)
         assert kind is not None, f"a row of no form that tests/forms.py knows: {sorted(row)}"

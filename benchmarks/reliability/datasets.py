@@ -15,7 +15,7 @@ from reliability.changes import NUMBERS, WRONG, Change, drop, dumps, literal, pu
 from reliability.pictures import saved
 from reliability.trial import Act, Case, Read, command
 from spatialreasoner.core.errors import InputError
-from spatialreasoner.scenes.annotations.coco import CocoRegions
+from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
 
 ITEM: dict[str, Any] = {
     "id": "1",
@@ -181,4 +181,4 @@ def _parquet(data: bytes, folder: Path) -> Act:
 def _coco(change: Change, folder: Path) -> Act:
     changed = change(json.loads(json.dumps(COCO)))
     (folder / "coco.json").write_bytes(changed if isinstance(changed, bytes) else dumps(changed).encode())
-    return lambda: [mask.any() for _, mask in CocoRegions(folder / "coco.json").find("a.png", (24, 32))]
+    return lambda: [found.mask.any() for found in AnnotatedRegions(folder / "coco.json").find("a.png", (24, 32))]

@@ -16,6 +16,7 @@ from reliability.pictures import saved
 from reliability.trial import Act, Case, Read
 from spatialreasoner.core.types import QUANTITIES
 from spatialreasoner.scenes import images, rgbd
+from spatialreasoner.scenes.finding import Found
 from spatialreasoner.scenes.measure import Measured
 
 _FLAT = np.full((24, 32), 2000, dtype=np.uint16)
@@ -89,8 +90,8 @@ def _estimated(values: np.ndarray, folder: Path) -> Act:
             return values, None
 
     class Finder:
-        def find(self, image: str, size: tuple[int, int]) -> list[tuple[str, Any]]:
-            return [("all", np.ones(size, dtype=bool))]
+        def find(self, image: str, size: tuple[int, int]) -> list[Found]:
+            return [Found("all", np.ones(size, dtype=bool), "drawn")]
 
     (folder / "photos").mkdir()
     Image.new("RGB", (32, 24), "red").save(folder / "photos" / "a.png")

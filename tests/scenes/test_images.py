@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 
 from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, SceneError
 from spatialreasoner.scenes import files, masks
-from spatialreasoner.scenes.annotations.coco import CocoRegions
+from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
 from spatialreasoner.scenes.images import ImagesConfig, exif_focal, write
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.synthetic import make_scene
@@ -61,7 +61,7 @@ def regions(tmp_path):
     path = tmp_path / "coco.json"
     coco = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "thing"}]}
     path.write_text(json.dumps(coco))
-    return CocoRegions(path)
+    return AnnotatedRegions(path)
 
 
 def config(folder, **changes):

@@ -16,7 +16,8 @@ from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes import rgbd
 from spatialreasoner.scenes.files import FORMATS, png, read_image, write_depth
-from spatialreasoner.scenes.images import RegionFinder, exif_focal
+from spatialreasoner.scenes.finding import RegionFinder
+from spatialreasoner.scenes.images import exif_focal
 from spatialreasoner.scenes.masks import decode, encode
 
 if TYPE_CHECKING:
@@ -89,10 +90,10 @@ class Opener:
         if self._masks is None:
             return ()
         found = self._masks.find(str(image), (picture.height, picture.width))
-        largest = sorted(found, key=lambda entry: -int(entry[1].sum()))[:MAX_DETECTED]
+        largest = sorted(found, key=lambda region: -int(region.mask.sum()))[:MAX_DETECTED]
         return tuple(
-            Region(id=f"region{number}", label=label, mask=encode(mask))
-            for number, (label, mask) in enumerate(largest, start=1)
+            Region(id=f"region{number}", label=region.label, mask=encode(region.mask), region_source=region.source)
+            for number, region in enumerate(largest, start=1)
         )
 
     def _measured(self, scene: Scene, original: Path, model: DepthEstimator) -> Scene:

@@ -120,7 +120,11 @@ def scenes_images(
         str, typer.Option(help="A depth-estimation model of transformers: a folder or a repository.", show_default=False)
     ],
     masks: Annotated[
-        str, typer.Option(help="A SAM model of transformers, or a COCO .json of boxes and polygons.", show_default=False)
+        str,
+        typer.Option(
+            help="A SAM model of transformers, or the file or folder of a label tool (COCO, CVAT, labelme, ...).",
+            show_default=False,
+        ),
     ],
     fov: Annotated[
         Optional[float],  # noqa: UP045
@@ -131,10 +135,10 @@ def scenes_images(
     from spatialreasoner.inference.backends.depth import TransformersDepth
     from spatialreasoner.inference.backends.masks import TransformersMasks
     from spatialreasoner.scenes import images
-    from spatialreasoner.scenes.annotations.coco import CocoRegions
+    from spatialreasoner.scenes.annotations.finder import AnnotatedRegions, is_annotations
 
     config = images.ImagesConfig(folder=str(folder), depth=depth, masks=masks, field_of_view=fov)
-    finder = CocoRegions(Path(masks)) if masks.endswith(".json") else TransformersMasks(masks)
+    finder = AnnotatedRegions(masks, photos=folder) if is_annotations(masks) else TransformersMasks(masks)
     with stage(f"read the photos of {folder}") as advance:
         written = images.write(config, out, TransformersDepth(depth), finder, progress=advance)
     typer.echo(f"{written} scenes in {out}")

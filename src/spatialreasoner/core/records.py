@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+LEFT_OUT = frozenset({"region_source"})
+"""Fields that are not written where they are None, so that files made before there were such fields stay as they are."""
+
 MAX_LINE_BYTES = 16 * 2**20
 """A longer line is refused: no record comes near it, and one line must not fill the memory."""
 
@@ -90,8 +93,13 @@ def read_json(path: str | Path, kind: type[R]) -> R:
 
 def dumps(record: object) -> str:
     """One record as one line of JSON: keys in the order of the class, no NaN."""
-    value = asdict(record) if is_dataclass(record) and not isinstance(record, type) else record
+    value = asdict(record, dict_factory=_written) if is_dataclass(record) and not isinstance(record, type) else record
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _written(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of a record that are written: what was added to a class later is left out where it is None."""
+    return {key: value for key, value in pairs if value is not None or key not in LEFT_OUT}
 
 
 def write_jsonl(path: str | Path, records: Iterable[object]) -> int:

@@ -92,6 +92,10 @@ _MOST_PIXELS = 1e7
 _MOST_UNITS = 1e9
 """More units than this make up no metre, and none is more metres than this."""
 
+RegionSource = Literal["drawn", "model", "box", "box, cut out by depth and colour", "click, cut out by depth and colour"]
+"""Where a region's mask comes from: outlines or pixels that a person drew, a mask model, all of a box (which holds more than
+the thing), or what depth and colour tell apart in a box or around a click."""
+
 Unit = Literal["m", "cm", "in", "ft", "hour"]
 
 METRES_PER: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "in": 0.0254, "ft": 0.3048}
@@ -123,11 +127,19 @@ class Rle(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Region(Record):
-    """A named area of an image. `id` is `region1`, `region2`, ... in the order listed in the scene."""
+    """A named area of an image. `id` is `region1`, `region2`, ... in the order listed in the scene.
+
+    Attributes:
+        id: Its name in the scene.
+        label: What it shows.
+        mask: Its pixels.
+        region_source: Where the mask comes from; None where that is not known, and then not written.
+    """
 
     id: str
     label: str
     mask: Rle
+    region_source: RegionSource | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

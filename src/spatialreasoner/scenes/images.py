@@ -9,10 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-from jaxtyping import Bool
 from PIL import ExifTags, Image
 
 from spatialreasoner.core import records
@@ -20,6 +17,7 @@ from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.core.protocols import DepthEstimator
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes.files import depth_png, read_image
+from spatialreasoner.scenes.finding import Found, RegionFinder
 from spatialreasoner.scenes.folder import claim
 from spatialreasoner.scenes.masks import encode
 
@@ -28,19 +26,6 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 UNITS_PER_METRE = 1000.0
 _STAGE = "scenes images"
-
-
-class RegionFinder(Protocol):
-    """Something that knows the regions of a picture: a mask model, or an annotation file."""
-
-    def find(self, image: str, size: tuple[int, int]) -> Sequence[tuple[str, Bool[np.ndarray, "h w"]]]:
-        """Label and mask of each region of a picture.
-
-        Args:
-            image: Path of the picture.
-            size: Its height and width once turned upright.
-        """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,11 +165,12 @@ def _scene(
     return scene, depth_png(estimate, units_per_metre=UNITS_PER_METRE)
 
 
-def _regions(found: Sequence[tuple[str, Bool[np.ndarray, "h w"]]], config: ImagesConfig) -> tuple[Region, ...]:
+def _regions(found: Sequence[Found], config: ImagesConfig) -> tuple[Region, ...]:
     """The largest regions, in the order in which they were found."""
-    areas = [int(mask.sum()) for _, mask in found]
-    large = [i for i, (_, mask) in enumerate(found) if areas[i] >= max(1, config.min_share * mask.size)]
+    areas = [int(region.mask.sum()) for region in found]
+    large = [i for i, region in enumerate(found) if areas[i] >= max(1, config.min_share * region.mask.size)]
     kept = sorted(sorted(large, key=lambda i: -areas[i])[: config.max_regions])
     return tuple(
-        Region(id=f"region{number}", label=found[i][0], mask=encode(found[i][1])) for number, i in enumerate(kept, start=1)
+        Region(id=f"region{number}", label=found[i].label, mask=encode(found[i].mask), region_source=found[i].source)
+        for number, i in enumerate(kept, start=1)
     )

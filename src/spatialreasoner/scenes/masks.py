@@ -91,7 +91,9 @@ def from_polygon(points: Sequence[Sequence[float]], size: tuple[int, int]) -> Bo
             f"a polygon has 3 to {MAX_CORNERS} corners [x, y] of finite numbers; got {len(points)}: {str(points)[:80]}"
         )
     if np.abs(corners).max() > FAR_OUTSIDE * max(size):  # the C code takes memory by the outline's length
-        raise SceneError(f"expected a polygon in an image of {size[1]} x {size[0]} pixels; it reaches {np.abs(corners).max():.0f}")
+        raise SceneError(
+            f"expected a polygon in an image of {size[1]} x {size[0]} pixels; it reaches {np.abs(corners).max():.0f}"
+        )
     rle: Any = coco.merge(coco.frPyObjects([corners.ravel().tolist()], *size))
     return decode(Rle(size=(size[0], size[1]), counts=rle["counts"].decode("ascii")))
 

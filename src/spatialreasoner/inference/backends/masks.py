@@ -12,6 +12,7 @@ from spatialreasoner.core.errors import ConfigError, SceneError
 from spatialreasoner.core.types import Rle
 from spatialreasoner.inference.backends.pipelines import load_pipeline
 from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.finding import Found
 from spatialreasoner.scenes.masks import decode, encode
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class MaskConfig:
 
 
 class TransformersMasks:
-    """A mask model; a `scenes.images.RegionFinder`."""
+    """A mask model; a `scenes.finding.RegionFinder`."""
 
     def __init__(self, source: str, config: MaskConfig | None = None) -> None:
         """Load the model.
@@ -67,7 +68,7 @@ class TransformersMasks:
         self._config = config or MaskConfig()
         self._pipeline: Any = load_pipeline("mask-generation", source, pipeline_class=_bare_pipeline())
 
-    def find(self, image: str, size: tuple[int, int]) -> list[tuple[str, Bool[np.ndarray, "h w"]]]:
+    def find(self, image: str, size: tuple[int, int]) -> list[Found]:
         """Masks of the upright picture, best first, each called `LABEL`.
 
         Args:
@@ -87,7 +88,7 @@ class TransformersMasks:
             stability_score_thresh=self._config.least_stability,
         )
         masks = [decode(Rle(size=size, counts=tuple(counts))) for _, counts in sorted(found, key=lambda pair: -pair[0])]
-        return [(LABEL, mask) for mask in _distinct(masks)]
+        return [Found(LABEL, mask, "model") for mask in _distinct(masks)]
 
 
 def _bare_pipeline() -> type:

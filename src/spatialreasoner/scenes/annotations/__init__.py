@@ -1,1 +1,1 @@
-"""Regions from the tools that people label with."""
+"""Regions from the tools people label with: one module a tool; `finder.AnnotatedRegions` opens any of them."""

@@ -23,11 +23,11 @@ import numpy as np
 from jaxtyping import Bool, Integer
 from PIL import Image
 
-from spatialreasoner.errors import RecordError, SceneError
-from spatialreasoner.scene.annotations.bitmaps import alpha_of
-from spatialreasoner.scene.annotations.coco import UNNAMED
-from spatialreasoner.scene.annotations.shapes import Annotated, Bitmap, Drawn, Mask
-from spatialreasoner.scene.files import open_image
+from spatialreasoner.core.errors import RecordError, SceneError
+from spatialreasoner.scenes.annotations.bitmaps import alpha_of
+from spatialreasoner.scenes.annotations.coco import UNNAMED
+from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Mask
+from spatialreasoner.scenes.files import open_image
 
 MAX_REGIONS = 1000
 """More regions than this in one file are a photo, not a mask."""
@@ -102,7 +102,7 @@ def _grey(values: Integer[np.ndarray, "h w"]) -> Integer[np.ndarray, "h w"]:
 
 def _colour(image: Image.Image, index: int) -> int:
     palette = image.getpalette("RGB") or []
-    red, green, blue = (palette[3 * index : 3 * index + 3] + [0, 0, 0])[:3]
+    red, green, blue = [*palette[3 * index : 3 * index + 3], 0, 0, 0][:3]
     return red << 16 | green << 8 | blue
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from spatialreasoner.errors import RecordError, SceneError
-from spatialreasoner.scene.annotations.document import Document
-from spatialreasoner.scene.annotations.shapes import Annotated, Drawn, Polygon
+from spatialreasoner.core.errors import RecordError, SceneError
+from spatialreasoner.scenes.annotations.document import Document
+from spatialreasoner.scenes.annotations.shapes import Annotated, Drawn, Polygon
 
 _YAMLS = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 _LISTS = ("classes.txt", "obj.names", "labels.txt")

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from spatialreasoner import records
-from spatialreasoner.errors import RecordError
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import RecordError
 
 MAX_BYTES = 2**30
 """A larger annotation file is refused; COCO's own largest has less than half of it."""

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from spatialreasoner.errors import RecordError, SceneError
-from spatialreasoner.scene.annotations.bitmaps import png_mask
-from spatialreasoner.scene.annotations.document import Document
-from spatialreasoner.scene.annotations.shapes import Annotated, Bitmap, Drawn, Mask, Shape, box
+from spatialreasoner.core.errors import RecordError, SceneError
+from spatialreasoner.scenes.annotations.bitmaps import png_mask
+from spatialreasoner.scenes.annotations.document import Document
+from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Mask, Shape, box
 
 MAX_UNPACKED = 2**28
 """Most bytes of a PNG inside: more is no mask."""
@@ -54,9 +54,7 @@ def read(document: Document) -> list[Annotated]:
         raise RecordError(f"{document.path}: expected Supervisely's form; an object lacks {error}") from None
     except ValueError as error:
         raise SceneError(f"{document.path}: {error}") from None
-    return [
-        Annotated(image=name, size=size, regions=tuple(regions), bare=not Path(name).suffix, skipped=tuple(skipped))
-    ]
+    return [Annotated(image=name, size=size, regions=tuple(regions), bare=not Path(name).suffix, skipped=tuple(skipped))]
 
 
 def _shape(entry: Mapping[str, Any]) -> Shape | None:

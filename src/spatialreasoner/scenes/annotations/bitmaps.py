@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from spatialreasoner.errors import SceneError
-from spatialreasoner.scene.masks import MAX_PIXELS
+from spatialreasoner.core.errors import SceneError
+from spatialreasoner.scenes.masks import MAX_PIXELS
 
 
 def png_mask(data: bytes) -> Bool[np.ndarray, "h w"]:

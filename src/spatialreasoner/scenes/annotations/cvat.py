@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from spatialreasoner.errors import RecordError, SceneError
-from spatialreasoner.scene.annotations.document import Document
-from spatialreasoner.scene.annotations.shapes import Annotated, Bitmap, Drawn, Polygon, Shape, box, ellipse, join_groups
-from spatialreasoner.scene.masks import MAX_PIXELS
+from spatialreasoner.core.errors import RecordError, SceneError
+from spatialreasoner.scenes.annotations.document import Document
+from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Polygon, Shape, box, ellipse, join_groups
+from spatialreasoner.scenes.masks import MAX_PIXELS
 
 _NO_AREA = frozenset({"points", "polyline", "cuboid", "skeleton", "tag"})
 
@@ -49,7 +49,7 @@ def _parse(document: Document) -> ElementTree.Element:
         text = document.data.decode("utf-8-sig")
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise RecordError(f"{document.path}: expected XML without a document type, as CVAT writes it")
-        root = ElementTree.fromstring(text)  # noqa: S314 - no entities, see above
+        root = ElementTree.fromstring(text)
     except (UnicodeDecodeError, ElementTree.ParseError) as error:
         raise RecordError(f"{document.path}: expected CVAT's XML; {error}") from None
     if root.tag != "annotations":

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the forms of tools are long lines
 """Every form of annotation file as its tool writes it, and how photos find their entries."""
 
 import base64
@@ -11,15 +12,17 @@ import pytest
 from PIL import Image
 from pycocotools import mask as pycoco
 
-from spatialreasoner.errors import ConfigError, MissingFileError, RecordError, SceneError
-from spatialreasoner.scene import masks
-from spatialreasoner.scene.annotations.finder import BOX, DRAWN, AnnotatedRegions
+from spatialreasoner.core.errors import ConfigError, MissingFileError, RecordError, SceneError
+from spatialreasoner.scenes import masks
+from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
 
 SIZE = (6, 8)
+BOX, DRAWN = "box", "drawn"
 BLOCK = (2, 1, 5, 3)
 """A box of 3 x 2 pixels at (2, 1), drawn in each of the forms."""
 
 CORNERS = [[2, 1], [5, 1], [5, 3], [2, 3]]
+FLAT = [2, 1, 5, 1, 5, 3, 2, 3]
 
 
 def block():
@@ -57,10 +60,16 @@ def coco(*annotations, name="some/where/photo.jpg", height=6, width=8):
 
 def task(result, **changes):
     """A task of Label Studio with one result of an image of 8 x 6 pixels."""
-    whole = {"original_width": 8, "original_height": 6, "image_rotation": 0, "id": "a", "type": "x", "to_name": "image", **result}
-    return [
-        {"id": 1, "data": {"image": "/data/upload/1/0a1b2c3d-photo.jpg"}, "annotations": [{"result": [whole]}], **changes}
-    ]
+    whole = {
+        "original_width": 8,
+        "original_height": 6,
+        "image_rotation": 0,
+        "id": "a",
+        "type": "x",
+        "to_name": "image",
+        **result,
+    }
+    return [{"id": 1, "data": {"image": "/data/upload/1/0a1b2c3d-photo.jpg"}, "annotations": [{"result": [whole]}], **changes}]
 
 
 PERCENT = {"x": 25.0, "y": 100 / 6, "width": 37.5, "height": 200 / 6, "rotation": 0}
@@ -70,7 +79,7 @@ CVAT = """<?xml version="1.0" encoding="utf-8"?>
   <image id="0" name="some/photo.jpg" width="8" height="6">{}</image></annotations>"""
 
 FORMS = {
-    "coco polygon": (coco({"segmentation": [sum(CORNERS, [])]}), "dining table", DRAWN),
+    "coco polygon": (coco({"segmentation": [FLAT]}), "dining table", DRAWN),
     "coco run lengths": (coco({"segmentation": {"size": [6, 8], "counts": [13, 2, 4, 2, 4, 2, 21]}, "iscrowd": 1}), "dining table", DRAWN),
     "coco text": (
         coco({"segmentation": {"size": [6, 8], "counts": pycoco.encode(np.asfortranarray(block(), np.uint8))["counts"].decode()}}),
@@ -82,7 +91,7 @@ FORMS = {
         {
             "images": [{"id": 1, "height": 6, "width": 8, "coco_url": "http://x.org/val/photo.jpg", "neg_category_ids": []}],
             "categories": [{"id": 3, "name": "cup", "frequency": "f", "synset": "cup.n.01"}],
-            "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "segmentation": [sum(CORNERS, [])], "bbox": [2, 1, 3, 2]}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "segmentation": [FLAT], "bbox": [2, 1, 3, 2]}],
         },
         "cup",
         DRAWN,
@@ -250,7 +259,9 @@ def test_polygons_have_the_pixels_that_pycocotools_gives_them(tmp_path):
     assert pycoco.iou([pycoco.encode(np.asfortranarray(mask, np.uint8))], [runs], [0]) == 1
 
 
-@pytest.mark.parametrize("name", ["photo.jpg", "C:\\data\\here\\photo.jpg", "file:///x/photo.jpg", "/data/local-files/?d=here/photo.jpg"])
+@pytest.mark.parametrize(
+    "name", ["photo.jpg", "C:\\data\\here\\photo.jpg", "file:///x/photo.jpg", "/data/local-files/?d=here/photo.jpg"]
+)
 def test_names_of_other_machines_are_understood(tmp_path, name):
     path = save(tmp_path / "a.json", coco({"bbox": [2, 1, 3, 2]}, name=name))
     assert only(path, photo=tmp_path / "here" / "photo.jpg")[1] == BLOCK
@@ -301,7 +312,9 @@ def test_a_turned_photo_is_named_as_the_cause(tmp_path):
         regions.find("photo.jpg", SIZE)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "[1]", '{"images": 1, "annotations": []}', "<annotations>", "<!DOCTYPE x><annotations/>"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "[1]", '{"images": 1, "annotations": []}', "<annotations>", "<!DOCTYPE x><annotations/>"]
+)
 def test_what_is_no_annotation_file_is_refused(tmp_path, text):
     with pytest.raises(RecordError, match=r"a\.json"):
         AnnotatedRegions(save(tmp_path / "a.json", text))
@@ -323,8 +336,14 @@ def test_what_is_no_annotation_file_is_refused(tmp_path, text):
         CVAT.format('<mask label="cup" rle="1, 3, 1" left="1" top="1" width="4" height="2"/>'),
         CVAT.format('<polygon label="cup" points="1,1;2"/>'),
         CVAT.format('<polygon label="cup"/>'),
-        {"shapes": [{"label": "c", "points": [[2, 1], [4, 2]], "shape_type": "mask", "mask": "AAAA"}], "imagePath": "photo.jpg"},
-        {"size": {"height": 6, "width": 8}, "objects": [{"geometryType": "bitmap", "bitmap": {"origin": [0, 0], "data": "AA=="}}]},
+        {
+            "shapes": [{"label": "c", "points": [[2, 1], [4, 2]], "shape_type": "mask", "mask": "AAAA"}],
+            "imagePath": "photo.jpg",
+        },
+        {
+            "size": {"height": 6, "width": 8},
+            "objects": [{"geometryType": "bitmap", "bitmap": {"origin": [0, 0], "data": "AA=="}}],
+        },
         {"size": {"height": 6, "width": 8}, "objects": [{"geometryType": "polygon", "points": {"exterior": [[0, 0]]}}]},
     ],
 )

@@ -14,9 +14,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from spatialreasoner.errors import RecordError, SceneError
-from spatialreasoner.scene.annotations.document import Document
-from spatialreasoner.scene.annotations.shapes import Annotated, Drawn, Polygon, Shape, box, ellipse
+from spatialreasoner.core.errors import RecordError, SceneError
+from spatialreasoner.scenes.annotations.document import Document
+from spatialreasoner.scenes.annotations.shapes import Annotated, Drawn, Polygon, Shape, box, ellipse
 
 _NAMES = ("label", "name", "class", "category", "type", "object", "object_name")
 """Attributes that are taken for the name first."""

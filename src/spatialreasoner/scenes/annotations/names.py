@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from spatialreasoner.errors import SceneError
+from spatialreasoner.core.errors import SceneError
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of a file that is uploaded."""
 
 
 def clean_name(name: str) -> str:
-    """An image's name as a path with slashes: without scheme and host, drive, query, and without Label Studio's own folders.
+    r"""An image's name as a path with slashes: without scheme and host, drive, query, and without Label Studio's own folders.
 
-    >>> clean_name(r"C:\\photos\\a\\b.jpg"), clean_name("/data/local-files/?d=set%201/b.jpg")
+    >>> clean_name(r"C:\photos\a\b.jpg"), clean_name("/data/local-files/?d=set%201/b.jpg")
     ('photos/a/b.jpg', 'set 1/b.jpg')
     >>> clean_name("s3://bucket/a/b.jpg"), clean_name("/data/upload/3/0a1b2c3d-b.jpg")
     ('a/b.jpg', 'b.jpg')
@@ -54,7 +54,10 @@ class Matches:
 
     def told(self, file: str) -> list[str]:
         """What found no partner, one line each for photos and for names."""
-        lists = ((self.photos, f"photos that {file} does not name"), (self.names, f"images that {file} names, of which no photo is here"))
+        lists = (
+            (self.photos, f"photos that {file} does not name"),
+            (self.names, f"images that {file} names, of which no photo is here"),
+        )
         return [f"{len(found)} {what}: {shortened(found)}" for found, what in lists if found]
 
 
@@ -82,7 +85,7 @@ class Names:
             parts = tuple(clean_name(name).split("/"))
             if (parts, bare) in seen:
                 raise SceneError(
-                    f"{where}: expected every image once; {seen[parts, bare]!r} and {name!r} are the same; rename one, or remove one"
+                    f"{where}: expected every image once; {seen[parts, bare]!r} and {name!r} are the same; rename one"
                 )
             seen[parts, bare] = name
             self._by_base.setdefault(parts[-1], []).append((name, parts, bare))
@@ -143,7 +146,7 @@ class Names:
 
     @staticmethod
     def _fit(parts: tuple[str, ...], bare: bool, path: PurePosixPath, relative: PurePosixPath) -> tuple[int, int]:
-        """How well a name fits: (2, depth) where the photo's path ends with it, (1, 0) where it ends with the photo's relative path."""
+        """How well a name fits: best where it is the relative path, then where the path ends with it, then the other way."""
         whole = (*path.parts[:-1], path.stem if bare else path.name)
         short = (*relative.parts[:-1], path.stem if bare else path.name)
         if parts == short:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spatialreasoner import records
-from spatialreasoner.scene.annotations.coco import UNNAMED
-from spatialreasoner.scene.annotations.document import Document, Lenient
-from spatialreasoner.scene.annotations.shapes import Annotated, Drawn, RunLengths
-from spatialreasoner.types import Rle
+from spatialreasoner.core import records
+from spatialreasoner.core.types import Rle
+from spatialreasoner.scenes.annotations.coco import UNNAMED
+from spatialreasoner.scenes.annotations.document import Document, Lenient
+from spatialreasoner.scenes.annotations.shapes import Annotated, Drawn, RunLengths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Bool
-
-from spatialreasoner.errors import ConfigError, MissingFileError, RecordError, SceneError
-from spatialreasoner.scene.annotations import coco, cvat, label_studio, labelme, mask_png, sam, supervisely, via, yolo
-from spatialreasoner.scene.annotations.document import Document
-from spatialreasoner.scene.annotations.names import Matches, Names
-from spatialreasoner.scene.annotations.shapes import Annotated
+from spatialreasoner.core.errors import ConfigError, MissingFileError, RecordError, SceneError
+from spatialreasoner.scenes.annotations import coco, cvat, label_studio, labelme, mask_png, sam, supervisely, via, yolo
+from spatialreasoner.scenes.annotations.document import Document
+from spatialreasoner.scenes.annotations.names import Matches, Names
+from spatialreasoner.scenes.annotations.shapes import Annotated
+from spatialreasoner.scenes.finding import Found
 
 MAX_FILES = 100_000
 """Most files of a folder of annotations that are opened."""
-
-BOX = "box"
-DRAWN = "drawn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,22 +46,16 @@ ALIASES: Mapping[str, str] = {"lvis": "coco", "omni3d": "coco", "sa-1b": "sam"}
 KINDS: tuple[str, ...] = ("auto", *TOOLS, *ALIASES, "yolo", "masks")
 
 
-class Found(NamedTuple):
-    """One region of a photo.
-
-    Attributes:
-        label: What it shows.
-        mask: [h, w], its pixels.
-        source: How it was drawn: `BOX` for a plain box, which holds more than the thing, else `DRAWN`.
-    """
-
-    label: str
-    mask: Bool[np.ndarray, "h w"]
-    source: str
+def is_annotations(name: str) -> bool:
+    """Whether a name given for masks means annotations: a file of their suffixes, or a folder that is not a model's."""
+    path = Path(name)
+    if path.suffix.lower() in {".json", ".xml", ".csv", ".png"}:
+        return True
+    return path.is_dir() and not (path / "config.json").is_file()
 
 
 class AnnotatedRegions:
-    """Finds the regions that annotations give for a photo; a `scene.images.RegionFinder`.
+    """Finds the regions that annotations give for a photo; a `scenes.finding.RegionFinder`.
 
     Args:
         path: An annotation file, or a folder of files: one a photo (labelme, Supervisely, SA-1B), YOLO's text files, or masks
@@ -105,9 +93,11 @@ class AnnotatedRegions:
         entry = self._images[name]
         where = f"{self.path}: {name!r}"
         if entry.size not in {None, size}:
-            raise SceneError(f"{where}: expected annotations of the image's size {size}; got {entry.size}{_turned(entry, size)}")
+            raise SceneError(
+                f"{where}: expected annotations of the image's size {size}; got {entry.size}{_turned(entry, size)}"
+            )
         try:
-            return [Found(region.label, region.mask(size), BOX if region.is_box else DRAWN) for region in entry.regions]
+            return [Found(region.label, region.mask(size), "box" if region.is_box else "drawn") for region in entry.regions]
         except SceneError as error:
             raise SceneError(f"{where}: {error}") from None
 
@@ -139,7 +129,9 @@ class AnnotatedRegions:
         return _read_document(Document(self.path), kind)
 
     def _read_folder(self, kind: str) -> list[Annotated]:
-        documents = [path for path in _files(self.path, {".json", ".xml", ".csv"}) if path.name not in {"meta.json", "labels.json"}]
+        documents = [
+            path for path in _files(self.path, {".json", ".xml", ".csv"}) if path.name not in {"meta.json", "labels.json"}
+        ]
         if kind == "masks" or (kind == "auto" and not documents and _files(self.path, {".png"})):
             return mask_png.read_folder(self.path, self._photo_files())
         labels = yolo.label_files(self.path) if kind == "yolo" or (kind == "auto" and not documents) else []
@@ -161,7 +153,9 @@ class AnnotatedRegions:
         names = [entry.image for entry in entries]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise SceneError(f"{self.path}: expected every image once; {twice!r} comes {names.count(twice)} times; remove all but one")
+            raise SceneError(
+                f"{self.path}: expected every image once; {twice!r} comes {names.count(twice)} times; remove all but one"
+            )
         return entries
 
 

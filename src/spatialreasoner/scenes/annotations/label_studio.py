@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from spatialreasoner.errors import RecordError, SceneError
-from spatialreasoner.scene.annotations.bitmaps import png_mask
-from spatialreasoner.scene.annotations.coco import UNNAMED
-from spatialreasoner.scene.annotations.document import Document
-from spatialreasoner.scene.annotations.shapes import Annotated, Bitmap, Drawn, Polygon, Shape, box, ellipse
-from spatialreasoner.scene.masks import MAX_PIXELS
+from spatialreasoner.core.errors import RecordError, SceneError
+from spatialreasoner.scenes.annotations.bitmaps import png_mask
+from spatialreasoner.scenes.annotations.coco import UNNAMED
+from spatialreasoner.scenes.annotations.document import Document
+from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Polygon, Shape, box, ellipse
+from spatialreasoner.scenes.masks import MAX_PIXELS
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic"})
 

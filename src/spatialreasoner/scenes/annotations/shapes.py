@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool
 
-from spatialreasoner.errors import SceneError
-from spatialreasoner.scene.masks import decode, from_polygon
-from spatialreasoner.types import Rle
+from spatialreasoner.core.errors import SceneError
+from spatialreasoner.core.types import Rle
+from spatialreasoner.scenes.masks import decode, from_polygon
 
 Mask = Bool[np.ndarray, "h w"]
 Point = tuple[float, float]
@@ -115,7 +115,9 @@ def box(x0: float, y0: float, x1: float, y1: float, *, degrees: float = 0.0, abo
         SceneError: If it is not four finite numbers with x0 < x1 and y0 < y1.
     """
     if not (math.isfinite(x0 + y0 + x1 + y1 + degrees) and x0 < x1 and y0 < y1):
-        raise SceneError(f"expected a box with a left edge before the right and an upper above the lower; got {(x0, y0, x1, y1)}")
+        raise SceneError(
+            f"expected a box with a left edge before the right and an upper above the lower; got {(x0, y0, x1, y1)}"
+        )
     corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
     return Polygon(outline=turn(corners, degrees, about or ((x0 + x1) / 2, (y0 + y1) / 2)))
 

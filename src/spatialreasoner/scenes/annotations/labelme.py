@@ -12,10 +12,10 @@ import binascii
 import math
 from dataclasses import dataclass
 
-from spatialreasoner.errors import SceneError
-from spatialreasoner.scene.annotations.bitmaps import png_mask
-from spatialreasoner.scene.annotations.document import Document, Lenient
-from spatialreasoner.scene.annotations.shapes import Annotated, Bitmap, Drawn, Polygon, Shape, box, ellipse, join_groups
+from spatialreasoner.core.errors import SceneError
+from spatialreasoner.scenes.annotations.bitmaps import png_mask
+from spatialreasoner.scenes.annotations.document import Document, Lenient
+from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Polygon, Shape, box, ellipse, join_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,9 @@ class _Shape(Lenient):
 @dataclass(frozen=True, kw_only=True)
 class _Labelme(Lenient):
     shapes: list[_Shape]
-    imagePath: str  # noqa: N815 - labelme's own keys
-    imageHeight: int | None = None  # noqa: N815
-    imageWidth: int | None = None  # noqa: N815
+    imagePath: str
+    imageHeight: int | None = None
+    imageWidth: int | None = None
 
 
 def detect(document: Document) -> bool:

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spatialreasoner.errors import SceneError
-from spatialreasoner.scene.annotations.finder import AnnotatedRegions
-from spatialreasoner.scene.annotations.mask_png import read_masks
+from spatialreasoner.core.errors import SceneError
+from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
+from spatialreasoner.scenes.annotations.mask_png import read_masks
 
 SIZE = (48, 64)
 
@@ -95,7 +95,11 @@ def test_a_folder_of_label_maps(tmp_path):
     put(tmp_path / "masks" / "a_b_mask.png", Image.fromarray((things() == 1).astype(np.uint8) * 255))
     (tmp_path / "masks" / "labels.json").write_text('{"1": "cup", "300": "pen"}')
     regions = AnnotatedRegions(tmp_path / "masks", photos=folder)
-    assert [(f.label, f.mask.sum()) for f in regions.find(folder / "a.jpg", SIZE)] == [("cup", 100), ("object", 50), ("pen", 30)]
+    assert [(f.label, f.mask.sum()) for f in regions.find(folder / "a.jpg", SIZE)] == [
+        ("cup", 100),
+        ("object", 50),
+        ("pen", 30),
+    ]
     assert pixels([found[:2] for found in regions.find(folder / "a_b.jpg", SIZE)]) == [100]
 
 
@@ -116,7 +120,9 @@ def test_instances_of_pascal_voc_are_called_by_their_class(tmp_path):
         image = Image.fromarray(values, "P")
         image.putpalette(palette)
         put(tmp_path / "voc" / name / "a.png", image)
-    (tmp_path / "voc" / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\ncup:128,0,0::\npen:0,128,0::\n")
+    (tmp_path / "voc" / "labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncup:128,0,0::\npen:0,128,0::\n"
+    )
     found = AnnotatedRegions(tmp_path / "voc").find("a.jpg", SIZE)
     assert [(f.label, f.mask.sum()) for f in found] == [("cup", 100), ("pen", 50), ("cup", 30)]
 

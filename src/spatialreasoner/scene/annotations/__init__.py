@@ -1,1 +1,0 @@
-"""Regions from the tools people label with: one module a tool; `finder.AnnotatedRegions` opens any of them."""
