@@ -58,8 +58,8 @@ def photo(tmp_path):
 def test_masks_have_the_pictures_size(sam, photo):
     masks = TransformersMasks(sam, MaskConfig(points=3, least_quality=0, least_stability=0)).find(photo, (48, 60))
     assert masks
-    for label, mask in masks:
-        assert label == LABEL
+    for label, mask, source in masks:
+        assert (label, source) == (LABEL, "model")
         assert mask.shape == (48, 60)
         assert mask.dtype == bool
 

@@ -94,7 +94,8 @@ def from_polygon(points: Sequence[Sequence[float]], size: tuple[int, int]) -> Bo
         raise SceneError(
             f"expected a polygon in an image of {size[1]} x {size[0]} pixels; it reaches {np.abs(corners).max():.0f}"
         )
-    rle: Any = coco.merge(coco.frPyObjects([corners.ravel().tolist()], *size))
+    outline: Any = [corners.ravel().tolist()]
+    rle: Any = coco.merge(coco.frPyObjects(outline, *size))
     return decode(Rle(size=(size[0], size[1]), counts=rle["counts"].decode("ascii")))
 
 

@@ -40,7 +40,7 @@ def opaque(image: Image.Image) -> Bool[np.ndarray, "h w"]:
     if alpha is not None:
         return alpha
     pixels = np.asarray(image)
-    return (pixels.reshape(*pixels.shape[:2], -1) > 0).any(axis=2)
+    return np.any(pixels.reshape(*pixels.shape[:2], -1) > 0, axis=2)
 
 
 def alpha_of(image: Image.Image) -> Bool[np.ndarray, "h w"] | None:

@@ -41,6 +41,20 @@ _WHOLE_WORDS = frozenset({"mask", "masks", "seg", "segmentation", "label", "labe
 """What stands behind a photo's name where the file is the photo's one label map."""
 
 
+def _voc_colour(number: int) -> int:
+    """The colour of a number in PASCAL VOC's palette: its bits, three at a time, from the highest bits of r, g, b down."""
+    red = green = blue = 0
+    for bit in range(8):
+        red |= (number >> 3 * bit & 1) << 7 - bit
+        green |= (number >> 3 * bit + 1 & 1) << 7 - bit
+        blue |= (number >> 3 * bit + 2 & 1) << 7 - bit
+    return red << 16 | green << 8 | blue
+
+
+VOC_COLOURS = {_voc_colour(number): number for number in range(256)}
+"""Numbers by colour: tools write VOC's masks without a palette, too."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Names:
     """The names of a folder's numbers or colours."""
@@ -48,10 +62,14 @@ class Names:
     by_number: Mapping[int, str]
     by_colour: Mapping[tuple[int, int, int], str]
 
-    def of(self, key: int) -> str:
-        """The name of a number, or of a colour as r * 65536 + g * 256 + b."""
-        colour = (key >> 16 & 255, key >> 8 & 255, key & 255)
-        return self.by_number.get(key) or self.by_colour.get(colour) or UNNAMED
+    def of(self, number: int) -> str:
+        """The name of a number."""
+        return self.by_number.get(number, UNNAMED)
+
+    def of_colour(self, colour: int) -> str:
+        """The name of a colour, r * 65536 + g * 256 + b; where only numbers have names, by VOC's palette."""
+        found = self.by_colour.get((colour >> 16 & 255, colour >> 8 & 255, colour & 255))
+        return found or self.of(VOC_COLOURS.get(colour, -1))
 
 
 NO_NAMES = Names(by_number={}, by_colour={})
@@ -75,8 +93,11 @@ def read_masks(path: Path, names: Names = NO_NAMES) -> list[tuple[str, Mask]]:
     keys = keys[keys != 0]
     if not 1 <= len(keys) <= MAX_REGIONS:
         raise SceneError(f"{path}: expected a mask of 1 to {MAX_REGIONS} regions on 0 or black; it has {len(keys)} values")
-    coloured = image.mode == "P" and bool(names.by_colour)
-    return [(names.of(_colour(image, int(key)) if coloured else int(key)), numbers == key) for key in keys]
+    if image.mode == "P" and names.by_colour:
+        called = [names.of_colour(_colour(image, int(key))) for key in keys]
+    else:
+        called = [names.of_colour(int(key)) if image.mode.startswith("RGB") else names.of(int(key)) for key in keys]
+    return [(label, numbers == key) for label, key in zip(called, keys, strict=True)]
 
 
 def _numbers(image: Image.Image) -> Integer[np.ndarray, "h w"]:
