@@ -15,7 +15,7 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch hatchling editables
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-build-isolation --editable '.[train,api,app,dev,docs]'
+		--no-build-isolation --editable '.[train,api,app,import,dev,docs]'
 	touch $@
 
 demo: $(READY)  ## run the whole pipeline on two cores; ends with a report

@@ -18,6 +18,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+import captures
 from pages import ROOT
 from spatialreasoner.cli import main
 from spatialreasoner.scenes import masks, synthetic
@@ -257,6 +258,11 @@ def _mask_model(shop: Workshop, path: Path) -> None:
     processor.save_pretrained(path)
 
 
+def _captured(shop: Workshop, path: Path) -> None:
+    """What a phone and a scanner recorded."""
+    {"kitchen.r3d": captures.record3d, "scene0000_00": captures.scannet}[path.name](path.parent)
+
+
 GIVEN: Mapping[str, Callable[[Workshop, Path], None]] = {
     "scenes": _scenes,
     "questions.jsonl": _questions,
@@ -273,6 +279,8 @@ GIVEN: Mapping[str, Callable[[Workshop, Path], None]] = {
     "mask.png": _mask,
     "my-room": _rgbd,
     "SpatialRGPT-Bench": _benchmark,
+    "kitchen.r3d": _captured,
+    "scene0000_00": _captured,
     "examples": _examples,
     "sft": partial(_model, family="llava"),
     "models/llava": partial(_model, family="llava"),

@@ -46,6 +46,8 @@ def _unusable() -> Iterator[tuple[str, bytes]]:
     yield "turned on its side", _grey(_FLAT.T.copy())
     yield "one pixel", _grey(_FLAT[:1, :1])
     yield "all zero", _grey(_FLAT * 0)
+    yield "all the largest number", _grey(_FLAT * 0 + 65_535)
+    yield "a millimetre", _grey(_FLAT * 0 + 1)
     yield "cut in half", _grey(noise)[:300]
     yield "a TIFF of 16 bits", _grey(_FLAT, "TIFF")
     yield "a TIFF of numbers", _grey(_FLAT.astype(np.float32), "TIFF")
@@ -59,10 +61,9 @@ def _unusable() -> Iterator[tuple[str, bytes]]:
 
 def _unusual() -> Iterator[tuple[str, np.ndarray]]:
     one = _FLAT * 0
-    one[5, 5] = 1
+    one[5, 5] = 1500
     yield "one measured pixel", one
-    yield "as far as 16 bits reach", _FLAT * 0 + 65_535
-    yield "a millimetre", _FLAT * 0 + 1
+    yield "as far as 16 bits reach", _FLAT * 0 + 65_534
     yield "a chessboard of holes", np.where(np.indices((24, 32)).sum(axis=0) % 2, 0, _FLAT).astype(np.uint16)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from research.fdpo_study import gaps
 from research.fdpo_study.gaps import Rule
 
+from research.fdpo_study import gaps
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.config import Kind
 

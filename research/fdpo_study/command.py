@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from research.fdpo_study import arms as known
 from research.fdpo_study.config import QUICK, StudyConfig
 from research.fdpo_study.run import TABLES, fill, run
 
+from research.fdpo_study import arms as known
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.config import read_config
 

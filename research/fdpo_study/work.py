@@ -17,7 +17,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
 
-from research.fdpo_study import data
 from research.fdpo_study.answering import answer
 from research.fdpo_study.arms import ARMS, Arm, PairSet
 from research.fdpo_study.config import StudyConfig
@@ -25,6 +24,7 @@ from research.fdpo_study.curves import Curve, curves, ends
 from research.fdpo_study.drift import divergence, rows_of
 from research.fdpo_study.jobs import Job, marker, plan
 
+from research.fdpo_study import data
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, InputError, ResponseError
 from spatialreasoner.core.types import Question, Record

@@ -17,7 +17,8 @@ from PIL import Image
 from spatialreasoner.cli import main
 
 COMMANDS = (
-    ["demo"], ["scenes"], ["scenes", "synthetic"], ["scenes", "rgbd"], ["scenes", "images"], ["scenes", "benchmark"],
+    ["demo"], ["scenes"], ["scenes", "synthetic"], ["scenes", "rgbd"], ["scenes", "import"], ["scenes", "images"],
+    ["scenes", "benchmark"],
     ["questions"], ["search"], ["reward"], ["pairs"],
     ["train"], ["generate"], ["score"], ["report"], ["app"], ["ask"],
 )  # fmt: skip

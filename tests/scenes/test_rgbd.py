@@ -97,7 +97,7 @@ def test_a_wrong_entry_is_refused_with_its_place(folder: Path, path: str, value:
 
 def test_depth_of_another_size_is_refused(folder: Path) -> None:
     Image.fromarray(np.full((10, 10), 1500, dtype=np.uint16)).save(folder / "depth.png")
-    with pytest.raises(InputError, match="picture's size"):
+    with pytest.raises(InputError, match="image's size"):
         rgbd.load(folder)
 
 

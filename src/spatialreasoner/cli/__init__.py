@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, Optional
 import typer
 
 from spatialreasoner import __version__
+from spatialreasoner.cli.scenes_import import scenes_import
 from spatialreasoner.core.errors import ConfigError, InputError, MissingExtraError, SpatialReasonerError, WorkError
 from spatialreasoner.core.progress import stage
 
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 scenes_app = typer.Typer(no_args_is_help=True, help="Make a scenes folder: pictures, regions, depth and cameras.")
 app.add_typer(scenes_app, name="scenes")
+scenes_app.command("import")(scenes_import)
 
 Out = Annotated[Path, typer.Option("--out", help="Where to write; made if it is not there.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice; the same seed gives the same bytes.", min=0)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import RecordError, SceneError
@@ -20,6 +20,9 @@ from spatialreasoner.scenes.masks import MAX_PIXELS
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """Formats that are read (MPO, of two-lensed cameras, as JPEG). Pillow knows more, some of which start other programs."""
+
+SATURATED = 65535
+"""The largest number of 16 bits: cameras, simulators and data sets write it for no measurement, too far, or the sky."""
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
 
@@ -53,7 +56,19 @@ def _grey(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
 
 
 def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:
-    """Depth along the optical axis in metres, float32; NaN where it was not measured.
+    """Depth along the optical axis in metres, float32; NaN where it was not measured (0, and `SATURATED`).
+
+    Raises:
+        MissingFileError: If there is no such file.
+        SceneError: If it is not a complete single-channel 16-bit PNG.
+    """
+    values = read_depth_numbers(depth).astype(np.float32)
+    known = (values > 0) & (values < SATURATED)
+    return np.where(known, values / np.float32(depth.units_per_metre), np.float32(np.nan))
+
+
+def read_depth_numbers(depth: DepthMap) -> UInt16[np.ndarray, "h w"]:
+    """The whole numbers of a depth file.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -61,9 +76,22 @@ def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:
     """
     picture = open_image(depth.path)
     if picture.format != "PNG" or picture.mode not in {"I;16", "I;16B", "I"}:
-        raise SceneError(f"{depth.path}: expected a 16-bit grey PNG; got {picture.format} of mode {picture.mode!r}")
-    values = np.asarray(picture, dtype=np.float32)
-    return np.where(values > 0, values / np.float32(depth.units_per_metre), np.float32(np.nan))
+        raise SceneError(
+            f"{depth.path}: expected a 16-bit grey PNG; got {picture.format} of mode {picture.mode!r}; an image of 8 bits or "
+            "in colour is a preview, in which the distances are lost"
+        )
+    return np.asarray(picture).astype(np.uint16)
+
+
+def stored_orientation(path: str | Path) -> int:
+    """The EXIF orientation by which a viewer turns an image: 1 as it is, 2 to 8 turned or mirrored.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        SceneError: If it is no complete picture.
+    """
+    value = open_image(path).getexif().get(ExifTags.Base.Orientation, 1)
+    return value if value in range(2, 9) else 1
 
 
 def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> None:
@@ -74,7 +102,7 @@ def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_
 def depth_png(depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> bytes:
     """Metres as the bytes of a 16-bit PNG; NaN, infinities and what does not fit become 0, no measurement."""
     units = np.round(np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0) * units_per_metre)
-    units[(units < 0) | (units > 65535)] = 0
+    units[(units < 0) | (units >= SATURATED)] = 0
     return png(units.astype(np.uint16))
 
 
@@ -105,18 +133,31 @@ def open_image(path: str | Path) -> Image.Image:
         SceneError: If it is not a complete image, or has more than `MAX_PIXELS` pixels.
     """
     path = records.require_file(path)
+    return decode_image(path.read_bytes(), str(path))
+
+
+def decode_image(data: bytes, where: str) -> Image.Image:
+    """The same from a file's bytes.
+
+    Args:
+        data: The file's bytes.
+        where: What to call it in an error.
+
+    Raises:
+        SceneError: If it is no complete picture, or has more than `MAX_PIXELS` pixels.
+    """
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
+        with io.BytesIO(data) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is no reason to refuse a picture
             picture = Image.open(file, formats=FORMATS)
             if picture.width * picture.height > MAX_PIXELS:
                 size = f"{picture.width} x {picture.height}"
-                raise SceneError(f"{path}: expected at most {MAX_PIXELS} pixels; got {size}; scale it down")
+                raise SceneError(f"{where}: expected at most {MAX_PIXELS} pixels; got {size}; scale it down")
             picture.load()
     except _UNREADABLE as error:
         if isinstance(error, SceneError):
             raise
-        raise SceneError(f"{path}: expected a complete picture that Pillow can read; {error}") from None
+        raise SceneError(f"{where}: expected a complete picture that Pillow can read; {error}") from None
     return picture
 
 

@@ -36,8 +36,8 @@ class ImagesConfig:
         folder: The photos.
         depth: Name of the depth model, for the record.
         masks: Name of the mask model or annotation file, for the record.
-        field_of_view: Angle that the longer side of a picture sees, degrees, for photos whose EXIF does not tell; None
-            where all do.
+        field_of_view: Angle that a picture turned upright sees from its left side to its right, degrees, for photos whose EXIF
+            does not tell; None where all do.
         max_regions: Most regions of one scene; the largest are kept.
         min_share: Smallest share of the picture that a region covers.
 
@@ -121,7 +121,7 @@ def _camera(path: Path, field_of_view: float | None) -> Intrinsics:
     width, height = read_image(path).size
     focal = exif_focal(path, width, height)
     if focal is None and field_of_view is not None:
-        focal = max(width, height) / 2 / math.tan(math.radians(field_of_view) / 2)
+        focal = width / 2 / math.tan(math.radians(field_of_view) / 2)
     if focal is None:
         raise SceneError(
             f"{path}: expected a focal length in its EXIF data; it has none; state the camera's field of view in degrees"

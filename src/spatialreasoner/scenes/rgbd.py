@@ -6,7 +6,9 @@ A folder holds the picture, a 16-bit depth PNG, and `scene.json`::
      "intrinsics": {"fx": 518.9, "fy": 519.5, "cx": 325.6, "cy": 253.7},
      "regions": [{"label": "wardrobe", "polygon": [[76, 80], ...]},     # or "box": [x0, y0, x1, y1], or "rle": {...}
                  ...],
-     "gravity": [0, 1, 0], "source": "..."}                             # both optional
+     "gravity": [0, 1, 0], "source": "...",                             # both optional
+     "metric": false,                                                   # optional: the depth orders pixels, but has no scale
+     "accept": ["units"]}                                               # optional: checks (`checks.NAMES`) that are wrong here
 
 The scene's id is the folder's name; its regions are `region1`, `region2`, ... in the order listed.
 """
@@ -23,8 +25,11 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import InputError, RecordError, SceneError
 from spatialreasoner.core.resume import hold
 from spatialreasoner.core.types import DepthMap, Intrinsics, Record, Region, Rle, Scene
-from spatialreasoner.scenes.files import read_depth, read_image, resolve, write_scenes
+from spatialreasoner.scenes import checks
+from spatialreasoner.scenes.files import resolve, write_scenes
+from spatialreasoner.scenes.images import exif_focal
 from spatialreasoner.scenes.masks import decode, encode, from_box, from_polygon
+from spatialreasoner.scenes.pairing import View, view_of
 
 MAX_REGIONS = 1000
 
@@ -50,6 +55,8 @@ class SceneFile(Record):
     regions: tuple[RegionEntry, ...]
     gravity: tuple[float, float, float] | None = None
     source: str = ""
+    metric: bool = True
+    accept: tuple[str, ...] = ()
 
 
 def load(folder: str | Path) -> Scene:
@@ -65,7 +72,7 @@ def load(folder: str | Path) -> Scene:
     where = f"{folder / 'scene.json'}"
     entry = records.read_json(folder / "scene.json", SceneFile)
     try:
-        depth = DepthMap(path=entry.depth, units_per_metre=entry.depth_units_per_metre)
+        depth = DepthMap(path=entry.depth, units_per_metre=entry.depth_units_per_metre, metric=entry.metric)
         bare = Scene(
             id=name, image=entry.image, regions=(), intrinsics=entry.intrinsics, depth=depth, gravity=entry.gravity,
             source=entry.source,
@@ -73,23 +80,35 @@ def load(folder: str | Path) -> Scene:
     except ValueError as error:
         raise RecordError(f"{where}: {error}") from None
     scene = resolve(bare, folder, where=where)
-    size = _check_pictures(scene, where)
-    if not 1 <= len(entry.regions) <= MAX_REGIONS:
-        raise RecordError(f"{where}: expected 1 to {MAX_REGIONS} regions; got {len(entry.regions)}")
-    return replace(scene, regions=tuple(_region(e, k, size, where) for k, e in enumerate(entry.regions, start=1)))
-
-
-def _check_pictures(scene: Scene, where: str) -> tuple[int, int]:
-    """Check that picture and depth are usable together; returns (height, width)."""
-    image = read_image(scene.image)
     assert scene.depth is not None
-    depth = read_depth(scene.depth)
-    size = (image.height, image.width)
-    if depth.shape != size:
-        raise SceneError(f"{where}: expected depth of the picture's size {size}; got {depth.shape}; resize one of them")
-    if not np.isfinite(depth).any():
-        raise SceneError(f"{where}: expected measured depth; every pixel of {scene.depth.path} is 0, no measurement")
-    return size
+    view = view_of(scene.image, scene.depth, where=where, accept=_accepted(entry, where))
+    if not 1 <= len(entry.regions) <= MAX_REGIONS:
+        advice = "; a scene is measured by its regions: draw them in the app, or label the image" if not entry.regions else ""
+        raise RecordError(f"{where}: expected 1 to {MAX_REGIONS} regions; got {len(entry.regions)}{advice}")
+    scene = replace(scene, regions=tuple(_region(e, k, view.size, where) for k, e in enumerate(entry.regions, start=1)))
+    _check(scene, view, entry, where)
+    return scene
+
+
+def _accepted(entry: SceneFile, where: str) -> tuple[str, ...]:
+    if unknown := sorted(set(entry.accept) - set(checks.NAMES)):
+        raise RecordError(f"{where}: accept names no check {unknown[0]!r}; the checks are {', '.join(checks.NAMES)}")
+    return entry.accept
+
+
+def _check(scene: Scene, view: View, entry: SceneFile, where: str) -> None:
+    """Refuse what must give wrong lengths, and tell what is odd."""
+    problems = checks.examine(
+        size=view.size,
+        depth=view.depth if entry.metric else None,
+        intrinsics=entry.intrinsics,
+        gravity=scene.gravity,
+        raw=view.raw,
+        units_per_metre=entry.depth_units_per_metre,
+        exif_focal=exif_focal(Path(scene.image), view.size[1], view.size[0]),
+        regions=[(region.label, decode(region.mask)) for region in scene.regions],
+    )
+    checks.refuse(problems, where=where, accept=entry.accept)
 
 
 def _region(entry: RegionEntry, number: int, size: tuple[int, int], where: str) -> Region:

@@ -1,0 +1,77 @@
+"""`spatialreasoner scenes import`: any RGB-D capture as scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.progress import stage
+
+if TYPE_CHECKING:
+    from spatialreasoner.scenes.importers import Options
+
+
+def scenes_import(
+    path: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads it at run time
+        typer.Argument(help="The capture: a folder, an archive or a file.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", help="Where to write; made if it is not there.", show_default=False),
+    ] = None,
+    kind: Annotated[str, typer.Option("--from", help="The kind of capture; 'auto' tells by the files.")] = "auto",
+    every: Annotated[int, typer.Option(help="Take each so-manieth frame.", min=1)] = 1,
+    limit: Annotated[int, typer.Option(help="Take at most so many frames, evenly spread; 0 for all.", min=0)] = 100,
+    intrinsics: Annotated[
+        str,
+        typer.Option(help="The image's camera, FX,FY,CX,CY in pixels, where the capture does not hold it.", show_default=False),
+    ] = "",
+    min_confidence: Annotated[
+        int,
+        typer.Option(
+            help="Least confidence of depth that is kept, where the capture tells: 0 low, 1 medium, 2 high.", min=0, max=2
+        ),
+    ] = 1,
+    kinds: Annotated[bool, typer.Option("--kinds", help="List the kinds of capture, and leave.")] = False,
+) -> None:
+    """Read what a depth camera, a phone or a data set holds: depth in metres on the image's grid, its camera, gravity."""
+    from spatialreasoner.scenes.importers import import_scenes, importers
+
+    if kinds:
+        typer.echo("\n".join(f"{each.kind:<14}{each.title}\n{'':<14}{each.layout}" for each in importers()))
+        return
+    if path is None or out is None:
+        raise ConfigError("expected the capture's path and --out DIR; --kinds lists what can be read")
+    with stage(f"import {path}") as advance:
+        done = import_scenes(
+            path,
+            kind,
+            out=out,
+            every=every,
+            limit=limit or None,
+            options=_options(intrinsics, min_confidence),
+            progress=advance,
+        )
+    fewer = "" if done.scenes + len(done.left_out) >= done.frames else " (--every and --limit choose; --limit 0 takes all)"
+    typer.echo(f"{done.scenes} scenes of {done.frames} frames in {out}, read as {done.kind}{fewer}")
+    if done.left_out:
+        name, reason = next(iter(done.left_out.items()))
+        typer.echo(f"{len(done.left_out)} frames were left out, the first, {name}, because: {reason}")
+
+
+def _options(intrinsics: str, min_confidence: int) -> Options:
+    from spatialreasoner.core.types import Intrinsics
+    from spatialreasoner.scenes.importers import Options
+
+    if not intrinsics:
+        return Options(min_confidence=min_confidence)
+    try:
+        fx, fy, cx, cy = (float(part) for part in intrinsics.split(","))
+        camera = Intrinsics(fx=fx, fy=fy, cx=cx, cy=cy)
+    except ValueError as error:
+        raise ConfigError(f"expected --intrinsics FX,FY,CX,CY, four numbers of pixels; got {intrinsics!r}: {error}") from None
+    return Options(intrinsics=camera, min_confidence=min_confidence)

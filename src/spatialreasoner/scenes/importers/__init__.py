@@ -1,0 +1,285 @@
+"""Any RGB-D capture as scenes: one module per format, each with its rule and the source of that rule.
+
+    import_scenes("kitchen.r3d", out="scenes")              the kind is told by the files
+    import_scenes("scene0000_00", kind="scannet", out="scenes", limit=20)
+
+A reader yields frames (`frames.Frame`); `align.settle` puts depth on the image's grid and turns the image upright; `checks`
+looks for nonsense; `write` makes RGB-D folders of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from spatialreasoner.core.errors import ConfigError, InputError, SceneError
+from spatialreasoner.scenes import checks
+from spatialreasoner.scenes.folder import ScenesFolder, claim
+from spatialreasoner.scenes.importers.align import settle
+from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options
+from spatialreasoner.scenes.importers.store import Store, open_store
+from spatialreasoner.scenes.importers.write import files_of, scene_id
+
+__all__ = [
+    "KINDS",
+    "Frame",
+    "Imported",
+    "Options",
+    "find_kind",
+    "import_scenes",
+    "importer",
+    "importers",
+    "open_capture",
+    "read_frames",
+]
+
+logger = logging.getLogger(__name__)
+
+_READERS = {
+    "record3d": "record3d.IMPORTER",
+    "polycam": "polycam.IMPORTER",
+    "stray": "stray.IMPORTER",
+    "arkitscenes": "arkitscenes.IMPORTER",
+    "scannet": "scannet.IMPORTER",
+    "scannet-sens": "scannet_sens.IMPORTER",
+    "sunrgbd": "sunrgbd.IMPORTER",
+    "nyu": "nyu.IMPORTER",
+    "7scenes": "seven_scenes.IMPORTER",
+    "hypersim": "hypersim.IMPORTER",
+    "matterport3d": "matterport3d.IMPORTER",
+    "replica": "replica.IMPORTER",
+    "vkitti": "vkitti.IMPORTER",
+    "kitti": "kitti.IMPORTER",
+    "diode": "diode.IMPORTER",
+    "middlebury": "middlebury.IMPORTER",
+    "tum": "tum.IMPORTER",
+    "realsense": "recorded.IMPORTER",
+    "exr": "plain.EXR",
+    "npy": "plain.NPY",
+    "pfm": "plain.PFM",
+    "png": "plain.PNG",
+}
+
+KINDS: tuple[str, ...] = tuple(_READERS)
+"""What `--from` takes beside "auto", in the order in which "auto" tries them: the most particular layout first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What an import did.
+
+    Attributes:
+        kind: The kind of the capture.
+        scenes: How many scenes were written.
+        frames: How many frames the capture has.
+        left_out: Why a frame was left out, by its name.
+    """
+
+    kind: str
+    scenes: int
+    frames: int
+    left_out: dict[str, str]
+
+
+def importers() -> tuple[Importer, ...]:
+    """Every kind, in the order in which `auto` tries them."""
+    return tuple(importer(kind) for kind in KINDS)
+
+
+def importer(kind: str) -> Importer:
+    """The importer of a kind.
+
+    Raises:
+        ConfigError: If there is no such kind.
+    """
+    if kind not in _READERS:
+        raise ConfigError(f"expected --from auto or one of {', '.join(KINDS)}; got {kind!r}")
+    module, _, name = _READERS[kind].partition(".")
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def find_kind(store: Store) -> tuple[Importer, Store]:
+    """The kind of a capture, and the part of the store that holds it.
+
+    Raises:
+        InputError: If it is of no known kind.
+    """
+    for each in importers():
+        if (part := each.find(store)) is not None:
+            return each, part
+    seen = ", ".join(store.names[:6]) + (", ..." if len(store.names) > 6 else "")
+    raise InputError(
+        f"{store.path}: expected a capture of a known kind; its files ({seen or 'none'}) are those of none; name the kind with "
+        f"--from ({', '.join(KINDS)}) to hear what is missing, or write an RGB-D folder by hand"
+    )
+
+
+def open_capture(path: str | Path, kind: str = "auto", options: Options | None = None) -> tuple[Importer, Capture]:
+    """Look into a capture without reading its frames.
+
+    Args:
+        path: The folder, archive or file.
+        kind: One of `KINDS`, or "auto" to tell by the files.
+        options: What is known beside the path.
+
+    Raises:
+        MissingFileError: If there is nothing at the path.
+        ConfigError: If there is no such kind.
+        InputError: If the capture is not of that kind, or broken.
+        MissingExtraError: If its reader needs a library that is not installed.
+    """
+    store = open_store(path)
+    if kind == "auto":
+        reader, part = find_kind(store)
+    else:
+        reader = importer(kind)
+        part = reader.find(store)
+        if part is None:
+            raise InputError(f"{path}: expected {reader.title}: {reader.layout}; these files are not there")
+    capture = reader.open(part, options or Options())
+    if not capture.names:
+        raise InputError(f"{path}: expected {reader.title} with image and depth of a frame: {reader.layout}; no frame has both")
+    return reader, capture
+
+
+def read_frames(
+    path: str | Path,
+    kind: str = "auto",
+    *,
+    every: int = 1,
+    limit: int | None = None,
+    options: Options | None = None,
+) -> Iterator[Frame]:
+    """The frames of a capture in the product's own form: depth on the image's grid, upright, checked.
+
+    Args:
+        path: The folder, archive or file.
+        kind: One of `KINDS`, or "auto".
+        every: Take each so-manieth frame.
+        limit: Take at most so many, evenly spread.
+        options: What is known beside the path.
+
+    Raises:
+        InputError: If the capture or one of these frames cannot be used; see `open_capture`.
+    """
+    _, capture = open_capture(path, kind, options)
+    for frame in capture.read(chosen(len(capture.names), every, limit)):
+        yield _ready(frame)
+
+
+def import_scenes(
+    path: str | Path,
+    kind: str = "auto",
+    *,
+    out: str | Path,
+    every: int = 1,
+    limit: int | None = 100,
+    options: Options | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Imported:
+    """Write a capture as a scenes folder, in which each scene's own folder is an RGB-D folder.
+
+    Killed and started again, it continues with the frames that are missing. A frame that cannot be used (no depth, a broken
+    file) is left out and told; if none can, the first reason is raised.
+
+    Args:
+        path: The folder, archive or file.
+        kind: One of `KINDS`, or "auto" to tell by the files.
+        out: The scenes folder: new, empty, or begun by the same call.
+        every: Take each so-manieth frame.
+        limit: Take at most so many, evenly spread; None for all.
+        options: What is known beside the path.
+        progress: Called with the number of frames done.
+
+    Returns:
+        The kind, and how many scenes were written of how many frames.
+
+    Raises:
+        ConfigError: If an option is wrong, or `out` holds something else.
+        InputError: If the capture is of no known kind, or none of its frames can be used.
+        MissingExtraError: If its reader needs a library that is not installed.
+        WorkError: If the output cannot be written.
+    """
+    reader, capture = open_capture(path, kind, options)
+    places = chosen(len(capture.names), every, limit)
+    ids = _ids(capture, places)
+    config = {
+        "capture": capture.title, "from": reader.kind, "every": every, "limit": limit, "options": asdict(options or Options())
+    }  # fmt: skip
+    folder = claim(Path(out), "scenes import", config)
+    left_out: dict[str, str] = {}
+    with folder.working():
+        if not folder.complete:
+            left_out = _write_missing(folder, capture, places, ids, progress)
+            folder.finish(own_id for own_id in ids.values() if folder.has(own_id))
+    written = (Path(out) / "scenes.jsonl").read_bytes().count(b"\n")
+    return Imported(kind=reader.kind, scenes=written, frames=len(capture.names), left_out=left_out)
+
+
+def chosen(count: int, every: int, limit: int | None) -> Sequence[int]:
+    """Places of the frames to take: each so-manieth, and of those at most `limit`, evenly spread from first to last.
+
+    >>> chosen(10, 2, 3)
+    [0, 4, 8]
+
+    Raises:
+        ConfigError: If `every` or `limit` is not positive.
+    """
+    if every < 1 or (limit is not None and limit < 1):
+        raise ConfigError(f"expected every and limit of at least 1; got {every} and {limit}")
+    places = range(0, count, every)
+    if limit is None or len(places) <= limit:
+        return list(places)
+    return [places[int(k)] for k in np.linspace(0, len(places) - 1, limit).round()]
+
+
+def _ids(capture: Capture, places: Sequence[int]) -> dict[int, str]:
+    """An id for each frame; names that become the same get a number."""
+    ids: dict[int, str] = {}
+    for place in places:
+        own_id = scene_id(capture.title, capture.names[place])
+        ids[place] = own_id if own_id not in ids.values() else f"{own_id}-{place}"
+    return ids
+
+
+def _write_missing(
+    folder: ScenesFolder, capture: Capture, places: Sequence[int], ids: dict[int, str], progress: Callable[[int], None]
+) -> dict[str, str]:
+    """Write the frames that are not there yet; why frames were left out, by their names."""
+    missing = [place for place in places if not folder.has(ids[place])]
+    left_out: dict[str, str] = {}
+    frames = capture.read(missing)
+    for done, place in enumerate(missing, start=len(places) - len(missing) + 1):
+        try:
+            frame = _ready(next(frames))
+        except SceneError as error:
+            left_out[capture.names[place]] = str(error)
+            frames = capture.read(missing[done - (len(places) - len(missing)) :])  # a generator that raised has ended
+            continue
+        folder.add(*files_of(frame, ids[place], capture.source))
+        progress(done)
+    if len(left_out) == len(places):
+        raise SceneError(next(iter(left_out.values())))
+    for name, reason in left_out.items():
+        logger.warning("frame %s was left out: %s", name, reason)
+    return left_out
+
+
+def _ready(frame: Frame) -> Frame:
+    """The frame settled and checked."""
+    frame = settle(frame)
+    checks.refuse(
+        checks.examine(
+            size=frame.size,
+            depth=frame.depth if frame.metric else None,
+            intrinsics=frame.intrinsics,
+            gravity=frame.gravity,
+        ),
+        where=f"frame {frame.name!r}",
+    )
+    return frame
