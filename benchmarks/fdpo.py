@@ -146,7 +146,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         elif args.worker in ("live", "once", "twice"):
             trainer = FDPOTrainer(model, FDPOConfig(**common), ref_model=copy.deepcopy(model), **shared)
         else:
-            trainer = FDPOTrainer(model, FDPOConfig(reference="cached", **common), **shared)
+            trainer = FDPOTrainer(model, FDPOConfig(precompute_ref_log_probs=True, **common), **shared)
         if args.worker == "twice":
             trainer._shared_vision().parts.clear()
         trainer.train()

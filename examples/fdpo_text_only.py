@@ -42,7 +42,7 @@ def make_trainer(model: str, rows: list[dict], **options: Any) -> FDPOTrainer:
     """A TRL trainer; segments are found by the tags of their names."""
     return FDPOTrainer(
         AutoModelForCausalLM.from_pretrained(model, dtype="float32"),
-        FDPOConfig(segments=SEGMENTS, alpha=0.3, lam=0.6, use_cpu=not torch.cuda.is_available(), **options),
+        FDPOConfig(segments=SEGMENTS, fdpo_alpha=0.3, fdpo_lambda=0.6, use_cpu=not torch.cuda.is_available(), **options),
         processing_class=AutoTokenizer.from_pretrained(model),
         train_dataset=Dataset.from_list(rows),
     )

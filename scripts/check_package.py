@@ -60,12 +60,13 @@ REST = (
 )
 """What must work with the core alone, too; tried where the core is tried, and where everything is there."""
 
-TINY = "tiny_width=32 tiny_layers=1 max_steps=1 batch_size=2"
+FEW = "max_steps=1 per_device_train_batch_size=2"
+TINY = "testing:llava,width=32,layers=1"
 SERVE = "app --model scripted:careful --port 0"
 BY_EXTRA = {
-    "train": ((f"train sft --model tiny --data run/pairs/sft.jsonl --out run/sft {TINY}", 0),),
+    "train": ((f"train sft --model {TINY} --data run/pairs/sft.jsonl --out run/sft {FEW}", 0),),
     "qlora": (
-        ("train sft --model run/sft --data run/pairs/sft.jsonl --out run/qlora quantization=4bit lora_rank=2 max_steps=1", 0),
+        ("train sft --model run/sft --data run/pairs/sft.jsonl --out run/qlora quantization=4bit lora_r=2 max_steps=1", 0),
     ),
     # nothing listens at this port: the endpoint fails, not the installation
     "api": (("generate run/questions.jsonl --model api:none@http://127.0.0.1:9/v1 --out run/api.jsonl", 1),),

@@ -49,6 +49,8 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         keys = ("rewards/margins/description", "rewards/margins/reasoning") if label == "fdpo" else ()
         log = [{"step": step, "loss": math.exp(-step / 9), **dict.fromkeys(keys, step / 20)} for step in range(1, 9)]
         records.write_jsonl(root / "train" / label / "metrics.jsonl", log)
-    records.write_config(root / "train" / "fdpo", "train fdpo", {"beta": 0.2, "alpha": 0.5, "lam": 1.0}, name="training.json")
+    records.write_config(
+        root / "train" / "fdpo", "train fdpo", {"beta": 0.2, "fdpo_alpha": 0.5, "fdpo_lambda": 1.0}, name="training.json"
+    )
     records.write_json(root / "train" / "fdpo" / "config.json", {"model_type": "llava"})
     return root

@@ -52,7 +52,7 @@ class Stage:
         )  # fmt: skip
 
 
-SMALL = ("tiny_width=16", "tiny_layers=1", "tiny_image=56", "tiny_vocabulary=300")
+TINY = "testing:llava,width=16,layers=1,image_size=56,vocabulary=300"
 STUDY = ("sft_scenes=2", "preference_scenes=2", "test_scenes=1", "per_scene=2", "test_per_scene=2", "own_samples=2",
          "max_new_tokens=4", "drift_answers=2")  # fmt: skip
 TEACHERS = tuple(part for name in ("careful", "vague", "hasty") for part in ("--policy", f"scripted:{name}"))
@@ -60,13 +60,12 @@ TEACHERS = tuple(part for name in ("careful", "vague", "hasty") for part in ("--
 
 def stages() -> list[Stage]:
     """All stages, those that take long last."""
-    training = ("max_steps=6", "save_steps=2", "batch_size=2", "accumulation=1", "threads=1")
+    training = ("max_steps=6", "save_steps=2", "per_device_train_batch_size=2", "gradient_accumulation_steps=1", "threads=1")
 
     def train(kind: str, rows: str, model: str) -> Command:
-        shape = SMALL if model == "tiny" else ()
         return lambda inputs, out: (
-            "train", kind, "--model", model if model == "tiny" else inputs / model, "--data", inputs / "pairs" / rows,
-            "--out", out / kind, *training, *shape,
+            "train", kind, "--model", model if model == TINY else inputs / model, "--data", inputs / "pairs" / rows,
+            "--out", out / kind, *training,
         )  # fmt: skip
 
     return [
@@ -91,7 +90,7 @@ def stages() -> list[Stage]:
                                            "--out", out / "predictions.jsonl")),
         Stage(name="score", command=lambda inputs, out: ("score", inputs / "predictions.jsonl", "--out", out / "score.json")),
         Stage(name="report", command=lambda inputs, out: ("report", inputs / "search", "--out", out / "report.html")),
-        Stage(name="train sft", trains=True, held=True, command=train("sft", "sft.jsonl", "tiny")),
+        Stage(name="train sft", trains=True, held=True, command=train("sft", "sft.jsonl", TINY)),
         Stage(name="train dpo", trains=True, held=True, command=train("dpo", "pairs.jsonl", "model")),
         Stage(name="train fdpo", trains=True, held=True, command=train("fdpo", "pairs.jsonl", "model")),
         Stage(name="study", trains=True, held=True, program=("-m", "research.fdpo_study"),
@@ -118,8 +117,8 @@ def prepare(folder: Path, *, training: bool) -> Path:
     if training:
         from spatialreasoner.nano.build import build
 
-        run("train", "sft", "--model", "tiny", "--data", inputs / "pairs" / "sft.jsonl", "--out", inputs / "model",
-            "max_steps=1", "batch_size=2", "threads=1", *SMALL)  # fmt: skip
+        run("train", "sft", "--model", TINY, "--data", inputs / "pairs" / "sft.jsonl", "--out", inputs / "model",
+            "max_steps=1", "per_device_train_batch_size=2", "threads=1")  # fmt: skip
         for part in build([], (row["pred"] for row in rows)):
             part.save_pretrained(inputs / "base")
     return inputs

@@ -258,15 +258,15 @@ def _pictures() -> Attempt:
 
 def _settings() -> Attempt:
     from spatialreasoner.core.errors import ConfigError
-    from spatialreasoner.training.config import FdpoConfig, read_config
+    from spatialreasoner.training.config import FDPOSettings, read_config
 
     path = Path(_FOLDER.name) / "settings.yaml"
 
     def attempt(data: bytes) -> None:
         path.write_bytes(data)
         try:
-            read_config(FdpoConfig, path, ())
-            read_config(FdpoConfig, None, [_text(data)])
+            read_config(FDPOSettings, path, ())
+            read_config(FDPOSettings, None, [_text(data)])
         except ConfigError:
             return
 
@@ -307,5 +307,5 @@ TARGETS: Mapping[str, Target] = {
     "journals": Target(_journals, (b'[{"text": "a", "prompt_tokens": 1, "completion_tokens": 1, "finish": "stop"}]', b"[]")),
     "carried": Target(_carried, (b'[{"size": [4, 6], "counts": [3, 21]}]',)),
     "pictures": Target(_pictures, (_png(),)),
-    "settings": Target(_settings, (b"epochs: 3\nbeta: 0.1\n", b"a: &a [1]\nb: *a\n")),
+    "settings": Target(_settings, (b"num_train_epochs: 3\nbeta: 0.1\n", b"a: &a [1]\nb: *a\n")),
 }

@@ -73,8 +73,8 @@ def _control(name: str, title: str, rule: Rule) -> Arm:
     return Arm(name=name, title=title, kind="fdpo", rule=rule)
 
 
-def _setting(kind: Kind, name: str, value: float, title: str) -> Arm:
-    return Arm(name=f"{kind}-{name}-{value:g}", title=f"{title} {value:g}", kind=kind, settings=(f"{name}={value:g}",))
+def _setting(kind: Kind, name: str, value: float, title: str, setting: str) -> Arm:
+    return Arm(name=f"{kind}-{name}-{value:g}", title=f"{title} {value:g}", kind=kind, settings=(f"{setting}={value:g}",))
 
 
 def _tuning(name: str, title: str, *settings: str) -> Arm:
@@ -102,7 +102,10 @@ ARMS: dict[str, Arm] = {
             title="SFT on one-sentence answers, no chain of thought",
             kind="sft",
             answers="short",
-            settings=("epochs=4", "learning_rate=3e-4"),  # the base model knows chains alone: the form has to be learned first
+            settings=(
+                "num_train_epochs=4",
+                "learning_rate=3e-4",
+            ),  # the base model knows chains alone: the form has to be learned first
         ),
         Arm(name="sft-chosen", title="SFT, then SFT on the pairs' chosen answers", kind="sft", answers="chosen"),
         Arm(name="sft-blind", title="SFT without seeing the picture", kind="sft", answers="blind"),
@@ -112,9 +115,9 @@ ARMS: dict[str, Arm] = {
         _control("fdpo-inverse", "fDPO with the gaps of the segments exchanged", gaps.inverse),
         _control("fdpo-description", "fDPO by the description's gap alone", gaps.description_only),
         _control("fdpo-reasoning", "fDPO by the reasoning's gap alone", gaps.reasoning_only),
-        *(_setting("dpo", "beta", beta, "DPO, beta") for beta in BETAS),
-        *(_setting("fdpo", "alpha", alpha, "fDPO, alpha") for alpha in ALPHAS),
-        *(_setting("fdpo", "lam", lam, "fDPO, lambda") for lam in LAMS),
+        *(_setting("dpo", "beta", beta, "DPO, beta", "beta") for beta in BETAS),
+        *(_setting("fdpo", "alpha", alpha, "fDPO, alpha", "fdpo_alpha") for alpha in ALPHAS),
+        *(_setting("fdpo", "lam", lam, "fDPO, lambda", "fdpo_lambda") for lam in LAMS),
         Arm(name="fdpo-visual", title="fDPO, ranked by the visual reward alone", kind="fdpo", pairs="visual"),
         Arm(name="fdpo-spatial", title="fDPO, ranked by the spatial rewards alone", kind="fdpo", pairs="spatial"),
         Arm(name="fdpo-logical", title="fDPO, ranked by the logical reward alone", kind="fdpo", pairs="logical"),
@@ -136,7 +139,7 @@ ARMS: dict[str, Arm] = {
         _tuning("beta-0.03", "beta 0.03", "beta=0.03"),
         _tuning("beta-0.3", "beta 0.3", "beta=0.3"),
         _tuning("frozen", "vision part frozen", "freeze_vision=true"),
-        _tuning("epochs-2", "two passes", "epochs=2"),
+        _tuning("epochs-2", "two passes", "num_train_epochs=2"),
     )
 }
 """All arms, in the order in which they are run and shown. The base model is beside them: it needs no training."""

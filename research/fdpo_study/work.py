@@ -99,7 +99,14 @@ def do(job: Job, config: StudyConfig, out: Path) -> None:
 def _train_arm(arm: Arm, config: StudyConfig, out: Path, run: int) -> None:
     seed_folder = out / f"seed-{run}"
     folder = seed_folder / arm.name
-    shared = (f"seed={run}", "threads=1", "batch_size=16", "accumulation=1", "save_steps=200", "keep_checkpoints=1")
+    shared = (
+        f"seed={run}",
+        "threads=1",
+        "per_device_train_batch_size=16",
+        "gradient_accumulation_steps=1",
+        "save_steps=200",
+        "save_total_limit=1",
+    )
     settings = config.sft_settings if arm.kind == "sft" else config.preference_settings
     model = str(seed_folder / "sft") if arm.follows else source_of(config.base)
     if arm.kind != "sft":

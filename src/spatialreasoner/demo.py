@@ -87,11 +87,11 @@ def run(config: DemoConfig, out: Path) -> Path:
             stages.search(path, models, folder, search, scenes=None, writing=_writing(config, temperature=0.9), concurrency=64)
         stages.pairs(searches, out / "pairs", PairsConfig(seed=config.seed, regions="tokens"), scenes=None)
 
-        settings = (f"seed={config.seed}", "accumulation=1")
+        settings = (f"seed={config.seed}", "gradient_accumulation_steps=1")
         sft, pairs = out / "pairs" / "sft.jsonl", out / "pairs" / "pairs.jsonl"
-        _train("sft", config.base, sft, out, *settings, "batch_size=16", "learning_rate=2e-5")
+        _train("sft", config.base, sft, out, *settings, "per_device_train_batch_size=16", "learning_rate=2e-5")
         for kind in ("dpo", "fdpo"):
-            _train(kind, str(out / "sft"), pairs, out, *settings, "batch_size=8", *PREFERENCE)
+            _train(kind, str(out / "sft"), pairs, out, *settings, "per_device_train_batch_size=8", *PREFERENCE)
 
         for model, name in ((config.base, "base"), *((str(out / kind), kind) for kind in ("sft", "dpo", "fdpo"))):
             predictions = out / "test" / f"predictions-{name}.jsonl"
@@ -113,7 +113,7 @@ def next_commands(out: Path) -> list[str]:
         ("ask", scene.image, question.text, *masks, "--model", out / "fdpo"),
         ("app", "--model", out / "fdpo", "--runs", out),
         ("train", "fdpo", "--model", out / "sft", "--data", out / "pairs" / "pairs.jsonl", "--out", out / "fdpo-bolder",
-         "alpha=0.6", *PREFERENCE),
+         "fdpo_alpha=0.6", *PREFERENCE),
     )  # fmt: skip
     return [shlex.join(map(str, ("spatialreasoner", *command))) for command in commands]
 

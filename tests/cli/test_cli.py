@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.cli import main
+from tiny import TINY
 
 COMMANDS = (
     ["demo"], ["scenes"], ["scenes", "synthetic"], ["scenes", "rgbd"], ["scenes", "import"], ["scenes", "images"],
@@ -62,11 +63,11 @@ def test_the_version_is_told(run: Run) -> None:
 def test_the_stages_join(run: Run, made: Path) -> None:
     """Scenes to report, with a model of a few thousand weights and a few steps of training."""
     teachers = [part for name in ("careful", "vague", "hasty") for part in ("--policy", f"scripted:{name}")]
-    small = ("tiny_width=16", "tiny_layers=1", "tiny_vocabulary=300", "batch_size=2", "max_steps=2", "epochs=1")
+    small = ("per_device_train_batch_size=2", "max_steps=2", "num_train_epochs=1")
     steps = (
         ("search", made / "questions.jsonl", *teachers, "--out", made / "search"),
         ("pairs", made / "search", "--out", made / "pairs", "--hard", 1),
-        ("train", "sft", "--model", "tiny", "--data", made / "pairs/sft.jsonl", "--out", made / "sft", *small),
+        ("train", "sft", "--model", TINY, "--data", made / "pairs/sft.jsonl", "--out", made / "sft", *small),
         ("train", "fdpo", "--model", made / "sft", "--data", made / "pairs/pairs.jsonl", "--out", made / "fdpo", "max_steps=2"),
         ("generate", made / "questions.jsonl", "--model", made / "fdpo", "--out", made / "fdpo.predictions.jsonl",
          "--max-new-tokens", 8),

@@ -26,7 +26,7 @@ SHELL, CONSOLE, OUTPUT = {"sh", "bash", "shell"}, {"console"}, {"text", "output"
 SMALLER = {"--count": 3, "--per-scene": 2, "--max-new-tokens": 4}
 """Options whose numbers are lowered when a page's command is run."""
 
-QUICK = ("max_steps=1", "accumulation=1", "threads=1", "tiny_width=32", "tiny_layers=1", "tiny_vocabulary=300")
+QUICK = ("max_steps=1", "gradient_accumulation_steps=1", "threads=1")
 """Settings that win over a page's when its training is run."""
 
 NEVER_RUN = {"demo", "app", "study"}
@@ -121,8 +121,8 @@ BAD = {
     "a missing argument": ("```sh\nspatialreasoner questions --out questions.jsonl\n```\n", "(?i)missing"),
     "an unknown command": ("```sh\nspatialreasoner fly\n```\n", "fly"),
     "an unknown setting": (
-        "<!-- needs: gpu -->\n```sh\nspatialreasoner train sft --model m --data d --out o epoch=1\n```\n",
-        "did you mean 'epochs'",
+        "<!-- needs: gpu -->\n```sh\nspatialreasoner train sft --model m --data d --out o num_train_epoch=1\n```\n",
+        "did you mean 'num_train_epochs'",
     ),
     "an unknown teacher": (
         "<!-- needs: minutes -->\n```sh\nspatialreasoner search q --policy scripted:genius --out o\n```\n", "genius",

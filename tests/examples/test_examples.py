@@ -138,7 +138,7 @@ def test_own_photos_says_what_is_wrong(
 def test_settings_are_what_training_reads(name: str) -> None:
     for kind in ("sft", "fdpo"):
         config = read_config(CONFIGS[kind], EXAMPLES / name, [])
-        assert config.batch_size * config.accumulation * (8 if "8gpu" in name else 1) == 16
+        assert config.per_device_train_batch_size * config.gradient_accumulation_steps * (8 if "8gpu" in name else 1) == 16
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.name)

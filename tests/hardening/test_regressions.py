@@ -14,7 +14,7 @@ from spatialreasoner.core.resume import hold
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.language.responses import MAX_CHARACTERS
-from spatialreasoner.training.config import FdpoConfig, TrainConfig, read_config
+from spatialreasoner.training.config import FDPOSettings, TrainSettings, read_config
 from spatialreasoner.vlm.loading import load
 
 
@@ -48,21 +48,31 @@ def test_a_journal_that_cannot_be_read_is_a_failure(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "setting", ["epochs=.nan", "learning_rate=.inf", "seed=-1", "warmup=2", "alpha=1.1", "beta=0", "lam=-1", "nll_weight=.nan"]
+    "setting",
+    [
+        "num_train_epochs=.nan",
+        "learning_rate=.inf",
+        "seed=-1",
+        "warmup_ratio=2",
+        "fdpo_alpha=1.1",
+        "beta=0",
+        "fdpo_lambda=-1",
+        "nll_weight=.nan",
+    ],
 )
 def test_numbers_that_train_nothing_are_refused(setting):
     with pytest.raises(ConfigError, match=setting.partition("=")[0]):
-        read_config(FdpoConfig, None, [setting])
+        read_config(FDPOSettings, None, [setting])
 
 
 def test_anchors_that_multiply_are_told_in_few_words(tmp_path):
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]", *(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, 12))]
-    (tmp_path / "bomb.yaml").write_text("\n".join([*lines[:-1], lines[-1].replace("a11:", "epochs:")]))
+    (tmp_path / "bomb.yaml").write_text("\n".join([*lines[:-1], lines[-1].replace("a11:", "num_train_epochs:")]))
     with pytest.raises(ConfigError, match="unknown setting"):
-        read_config(TrainConfig, tmp_path / "bomb.yaml", ())
+        read_config(TrainSettings, tmp_path / "bomb.yaml", ())
     (tmp_path / "list.yaml").write_text("\n".join("- " + line.partition(": ")[2] for line in lines))
     with pytest.raises(ConfigError) as told:
-        read_config(TrainConfig, tmp_path / "list.yaml", ())
+        read_config(TrainSettings, tmp_path / "list.yaml", ())
     assert len(str(told.value)) < 1000
 
 

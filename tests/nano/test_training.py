@@ -147,7 +147,14 @@ def test_fdpo_is_the_same_by_separate_rows_and_with_a_cached_reference(folder, d
 
 def test_adapters_train_the_decoder_alone_and_merge(folder, data, tmp_path):
     """What regions look like was learned in pretraining: only tokens that are new, of other families, train beside adapters."""
-    options = ("batch_size=2", "accumulation=1", "learning_rate=1e-2", "threads=1", "max_steps=3", "lora_rank=4")
+    options = (
+        "per_device_train_batch_size=2",
+        "gradient_accumulation_steps=1",
+        "learning_rate=1e-2",
+        "threads=1",
+        "max_steps=3",
+        "lora_r=4",
+    )
     train("fdpo", model=str(folder), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
     base, (merged, processor) = load(folder)[0], load(tmp_path / "out")
     moved = changed(base, merged)

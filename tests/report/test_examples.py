@@ -1,11 +1,11 @@
-"""Temperatures of pairs: docs/papers.md 1.1, its test vectors."""
+"""Betas of pairs: docs/papers.md 1.1, its test vectors."""
 
 from __future__ import annotations
 
 import pytest
 
 from spatialreasoner.core.types import GROUPS, Category, Question
-from spatialreasoner.report.examples import Temperatures, _varied
+from spatialreasoner.report.examples import BetaSettings, _varied
 from spatialreasoner.report.published import published
 
 
@@ -14,11 +14,11 @@ from spatialreasoner.report.published import published
     [(1, 4, (0.078511, 0.121489)), (0, 0, (0.1, 0.1)), (0.4, 5.1, (0.073375, 0.126625)), (3, 1, (0.116111, 0.083889))],
 )
 def test_temperatures_of_the_papers_vectors(description: float, reasoning: float, betas: tuple[float, float]) -> None:
-    assert Temperatures().of(description, reasoning) == pytest.approx(betas, abs=1e-6)
+    assert BetaSettings().of(description, reasoning) == pytest.approx(betas, abs=1e-6)
 
 
 def test_an_unscored_pair_has_none() -> None:
-    assert Temperatures().of(None, 1.0) is None
+    assert BetaSettings().of(None, 1.0) is None
 
 
 def test_published_rows_cover_every_group_and_their_totals_are_item_weighted() -> None:

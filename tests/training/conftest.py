@@ -97,4 +97,4 @@ def data(tmp_path, pairs):
 @pytest.fixture
 def fast():
     """Settings of a run that takes a second."""
-    return ("batch_size=2", "accumulation=1", "learning_rate=1e-2", "tiny_width=32", "tiny_image=28", "threads=1")
+    return ("per_device_train_batch_size=2", "gradient_accumulation_steps=1", "learning_rate=1e-2", "threads=1")

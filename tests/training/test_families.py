@@ -56,16 +56,16 @@ def assert_same(ours, theirs):
 def test_alpha_zero_is_the_dpo_of_trl_and_a_shared_prefix_changes_nothing(family, pairs, tmp_path):
     opened = [{**pair, "images": [Image.open(path) for path in pair["images"]]} for pair in copy.deepcopy(pairs)]
     theirs = loss_and_gradients(trl(family, pairs, tmp_path), opened)
-    shared = fdpo(family, pairs, tmp_path, alpha=0.0)
+    shared = fdpo(family, pairs, tmp_path, fdpo_alpha=0.0)
     assert_same(loss_and_gradients(shared, pairs), theirs)
     assert shared._shares is True
-    assert_same(loss_and_gradients(fdpo(family, pairs, tmp_path, alpha=0.0, shared_prefix=False), pairs), theirs)
+    assert_same(loss_and_gradients(fdpo(family, pairs, tmp_path, fdpo_alpha=0.0, shared_prefix=False), pairs), theirs)
     assert_same(loss_and_gradients(fdpo(family, pairs, tmp_path, loss="dpo"), pairs), theirs)
 
 
 def test_fdpo_is_not_dpo_and_is_the_same_with_a_shared_prefix(family, pairs, tmp_path):
-    shared = loss_and_gradients(fdpo(family, pairs, tmp_path, alpha=0.5), pairs)
-    apart = loss_and_gradients(fdpo(family, pairs, tmp_path, alpha=0.5, shared_prefix=False), pairs)
+    shared = loss_and_gradients(fdpo(family, pairs, tmp_path, fdpo_alpha=0.5), pairs)
+    apart = loss_and_gradients(fdpo(family, pairs, tmp_path, fdpo_alpha=0.5, shared_prefix=False), pairs)
     assert_same(shared, apart)
     dpo = loss_and_gradients(fdpo(family, pairs, tmp_path, loss="dpo"), pairs)
     assert abs(shared[0] - dpo[0]) > 1e-4
@@ -97,7 +97,9 @@ def generate(model, processor, pairs):
 
 def test_lora_with_a_cached_reference_trains_and_generates(family, pairs, tmp_path):
     lora = LoraConfig(r=4, target_modules=LORA)
-    trainer, losses = train(family, pairs, tmp_path, peft_config=lora, reference="cached", activation_checkpointing=True)
+    trainer, losses = train(
+        family, pairs, tmp_path, peft_config=lora, precompute_ref_log_probs=True, activation_checkpointing=True
+    )
     assert losses[0] == pytest.approx(0.6931, abs=1e-3)
     assert losses[1] < losses[0]
     assert trainer._shares is True
@@ -106,8 +108,8 @@ def test_lora_with_a_cached_reference_trains_and_generates(family, pairs, tmp_pa
 
 
 def test_checkpointing_all_weights_changes_nothing(family, pairs, tmp_path):
-    plain = train(family, pairs, tmp_path / "plain", reference="cached", activation_checkpointing=False)[1]
-    saved = train(family, pairs, tmp_path / "saved", reference="cached", activation_checkpointing=True)[1]
+    plain = train(family, pairs, tmp_path / "plain", precompute_ref_log_probs=True, activation_checkpointing=False)[1]
+    saved = train(family, pairs, tmp_path / "saved", precompute_ref_log_probs=True, activation_checkpointing=True)[1]
     assert saved == pytest.approx(plain, abs=1e-5)
 
 

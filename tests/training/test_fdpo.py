@@ -80,7 +80,7 @@ def test_the_betas_logged_are_those_of_the_gaps(make):
 
 
 def test_a_cached_reference_equals_a_live_one(make):
-    live, cached = make("live"), make("cached", reference="cached")
+    live, cached = make("live"), make("cached", precompute_ref_log_probs=True)
     assert cached.ref_model is None
     assert losses(cached) == pytest.approx(losses(live), abs=1e-6)
     for name, value in weights(live).items():
@@ -88,14 +88,14 @@ def test_a_cached_reference_equals_a_live_one(make):
 
 
 def test_a_resumed_run_ends_with_the_same_bytes(make, tmp_path):
-    whole = make("whole", reference="cached")
+    whole = make("whole", precompute_ref_log_probs=True)
     whole.train()
-    make("cut", reference="cached", max_steps=4).train()
+    make("cut", precompute_ref_log_probs=True, max_steps=4).train()
     for left in (tmp_path / "cut").glob("checkpoint-4"):
         for file in left.iterdir():
             file.unlink()
         left.rmdir()
-    again = make("cut", reference="cached")
+    again = make("cut", precompute_ref_log_probs=True)
     again.train(resume_from_checkpoint=str(tmp_path / "cut" / "checkpoint-2"))
     assert_equal(weights(again), weights(whole))
     assert again.state.log_history[-2]["loss"] == whole.state.log_history[-2]["loss"]
@@ -113,9 +113,10 @@ def test_the_reference_stays_the_start_on_resume(make, tmp_path):
     assert len(expected) == 4
 
 
-@pytest.mark.parametrize(("reference", "adapters"), [("live", False), ("cached", False), ("live", True), ("cached", True)])
-def test_accumulating_equals_a_larger_batch(make, pairs, reference, adapters):
-    options = {"rows": (pairs * 3)[:8], "reference": reference, "max_steps": 1}
+@pytest.mark.parametrize("precompute", [False, True])
+@pytest.mark.parametrize("adapters", [False, True])
+def test_accumulating_equals_a_larger_batch(make, pairs, precompute, adapters):
+    options = {"rows": (pairs * 3)[:8], "precompute_ref_log_probs": precompute, "max_steps": 1}
     if adapters:
         options["peft_config"] = LoraConfig(r=4, target_modules=r".*language_model.*\.(q|v)_proj")
     one = make("one", per_device_train_batch_size=8, **options)
@@ -128,10 +129,10 @@ def test_gradient_checkpointing_changes_nothing(make):
     assert losses(make("with", activation_checkpointing=True)) == pytest.approx(losses(make("without")), abs=1e-5)
 
 
-@pytest.mark.parametrize("reference", ["live", "cached"])
-def test_an_adapter_trains_against_the_model_without_it(make, reference):
+@pytest.mark.parametrize("precompute", [False, True])
+def test_an_adapter_trains_against_the_model_without_it(make, precompute):
     lora = LoraConfig(r=4, target_modules=r".*language_model.*\.(q|v)_proj")
-    trainer = make(reference=reference, peft_config=lora, max_steps=6)
+    trainer = make(precompute_ref_log_probs=precompute, peft_config=lora, max_steps=6)
     assert trainer.ref_model is None
     history = losses(trainer)
     assert history[0] == pytest.approx(0.6931, abs=1e-3)
@@ -173,7 +174,7 @@ def test_an_architecture_that_cannot_share_falls_back_loudly(make, monkeypatch, 
 
 
 def test_half_precision_trains_too(make):
-    history = losses(make(bf16=True, max_steps=12, reference="cached"))
+    history = losses(make(bf16=True, max_steps=12, precompute_ref_log_probs=True))
     assert history[0] == pytest.approx(0.6931, abs=0.02)
     assert sum(history[-3:]) < 0.8 * sum(history[:3])
 
@@ -212,9 +213,8 @@ def test_a_trained_model_saves_an_ordinary_configuration(make, tmp_path):
     [
         {"loss_type": ["ipo"]},
         {"label_smoothing": 0.1},
-        {"precompute_ref_log_probs": True},
         {"remove_unused_columns": True},
-        {"alpha": 1.5},
+        {"fdpo_alpha": 1.5},
         {"beta": 0.0},
         {"segments": ["a", "a"]},
         {"segments": []},

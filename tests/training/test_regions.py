@@ -24,6 +24,7 @@ from spatialreasoner.training.run import train
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
 from spatialreasoner.vlm.loading import load
 from spatialreasoner.vlm.regions import add_region_tokens
+from tiny import TINY
 
 
 def regions(width, height):
@@ -112,9 +113,9 @@ def region_data(data, pairs):
 
 
 def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, tmp_path):
-    options = [*fast, "max_steps=3", "lora_rank=4", "region_tokens=true", "gradient_checkpointing=true"]
+    options = [*fast, "max_steps=3", "lora_r=4", "region_tokens=true", "gradient_checkpointing=true"]
     out = tmp_path / "sft"
-    train("sft", model="tiny", data=region_data / "sft.jsonl", out=out, overrides=options)
+    train("sft", model=TINY, data=region_data / "sft.jsonl", out=out, overrides=options)
     base, merged = load(out / "start")[0].state_dict(), load(out)[0].state_dict()
     ids = load(out)[0].config.region_token_ids
     changed = {name for name in base if not torch.equal(base[name], merged[name])}
@@ -127,7 +128,7 @@ def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, 
         assert set(moved.tolist()) == set(ids) or name != "lm_head.weight"
         assert set(moved.tolist()) <= set(ids)
     # The later stages take the tokens from the model
-    later = [*fast, "max_steps=2", "lora_rank=4", "learning_rate=1e-2"]
+    later = [*fast, "max_steps=2", "lora_r=4", "learning_rate=1e-2"]
     train("fdpo", model=str(out), data=region_data / "pairs.jsonl", out=tmp_path / "fdpo", overrides=later)
     model, _ = load(tmp_path / "fdpo")
     assert not (tmp_path / "fdpo" / "start").exists()
@@ -160,13 +161,13 @@ def answers_know_their_regions(folder, data):
 def test_a_resumed_run_ends_with_the_same_bytes(region_data, fast, tmp_path):
     options = [*fast, "region_tokens=true", "save_steps=2", "max_steps=4"]
     for name in ("whole", "cut"):
-        train("fdpo", model="tiny", data=region_data / "pairs.jsonl", out=tmp_path / name, overrides=options)
+        train("fdpo", model=TINY, data=region_data / "pairs.jsonl", out=tmp_path / name, overrides=options)
     weights = (tmp_path / "whole" / "model.safetensors").read_bytes()
     for path in (tmp_path / "cut").glob("checkpoint-4/*"):
         path.unlink()  # as if it had been killed at step 3
     for name in ("README.md", "model.safetensors"):
         (tmp_path / "cut" / name).unlink()
-    train("fdpo", model="tiny", data=region_data / "pairs.jsonl", out=tmp_path / "cut", overrides=options)
+    train("fdpo", model=TINY, data=region_data / "pairs.jsonl", out=tmp_path / "cut", overrides=options)
     assert (tmp_path / "cut" / "model.safetensors").read_bytes() == weights
 
 

@@ -9,9 +9,12 @@ from spatialreasoner.training.run import rehearse
 @pytest.mark.parametrize(
     ("settings", "steps"),
     [
-        (["batch_size=1", "accumulation=4"], 2),  # six pairs: four and two
-        (["batch_size=2", "accumulation=1", "epochs=3"], 9),
-        (["batch_size=4", "accumulation=2", "epochs=1.5"], 2),  # two batches, one step an epoch, half of one rounded up
+        (["per_device_train_batch_size=1", "gradient_accumulation_steps=4"], 2),  # six pairs: four and two
+        (["per_device_train_batch_size=2", "gradient_accumulation_steps=1", "num_train_epochs=3"], 9),
+        (
+            ["per_device_train_batch_size=4", "gradient_accumulation_steps=2", "num_train_epochs=1.5"],
+            2,
+        ),  # two batches, one step an epoch, half of one rounded up
         (["max_steps=7"], 7),
     ],
 )

@@ -7,9 +7,10 @@ from safetensors.torch import load_file
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError, RecordError, WorkError
 from spatialreasoner.training import callbacks
-from spatialreasoner.training.config import CONFIGS, FdpoConfig, TrainConfig, read_config
+from spatialreasoner.training.config import CONFIGS, FDPOSettings, TrainSettings, read_config
 from spatialreasoner.training.run import train
 from spatialreasoner.vlm.loading import load
+from tiny import TINY
 
 
 def metrics(out):
@@ -17,12 +18,12 @@ def metrics(out):
 
 
 def test_sft_then_dpo_then_fdpo(data, fast, tmp_path):
-    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*fast, "epochs=4"])
+    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*fast, "num_train_epochs=4"])
     history = [entry["loss"] for entry in metrics(tmp_path / "sft") if "loss" in entry]
     assert history[-1] < 0.8 * history[0]
     for kind in ("dpo", "fdpo"):
         out = tmp_path / kind
-        train(kind, model=f"hf:{tmp_path / 'sft'}", data=data / "pairs.jsonl", out=out, overrides=[*fast, "epochs=2"])
+        train(kind, model=f"hf:{tmp_path / 'sft'}", data=data / "pairs.jsonl", out=out, overrides=[*fast, "num_train_epochs=2"])
         model, processor = load(out)
         assert type(model).__name__ == "LlavaForConditionalGeneration"
         assert metrics(out)[-1]["step"] == 6
@@ -38,11 +39,11 @@ def test_sft_then_dpo_then_fdpo(data, fast, tmp_path):
         assert not [path for path in out.rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".pkl"}]
 
 
-@pytest.mark.parametrize("adapters", [(), ("lora_rank=4", "lora_dropout=0.2")], ids=["all weights", "adapters"])
+@pytest.mark.parametrize("adapters", [(), ("lora_r=4", "lora_dropout=0.2")], ids=["all weights", "adapters"])
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, fast, tmp_path, monkeypatch, adapters):
     def run(out):
-        options = [*fast, *adapters, "epochs=3", "save_steps=2"]
-        train("fdpo", model="tiny", data=data / "pairs.jsonl", out=out, overrides=options)
+        options = [*fast, *adapters, "num_train_epochs=3", "save_steps=2"]
+        train("fdpo", model=TINY, data=data / "pairs.jsonl", out=out, overrides=options)
 
     run(tmp_path / "whole")
     last = callbacks.MetricsFile.on_log
@@ -64,7 +65,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, fast, tmp_path,
 
 def test_a_finished_run_is_left_alone_and_another_is_refused(data, fast, tmp_path):
     def run(*overrides):
-        train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, *overrides])
+        train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, *overrides])
 
     run("max_steps=1")
     before = (tmp_path / "out" / "model.safetensors").stat().st_mtime_ns
@@ -76,9 +77,9 @@ def test_a_finished_run_is_left_alone_and_another_is_refused(data, fast, tmp_pat
 
 def test_lora_saves_a_merged_model_and_the_adapter(data, fast, tmp_path):
     options = [*fast, "max_steps=3"]
-    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
+    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
     out = tmp_path / "lora"
-    lora = [*options, "lora_rank=4", "lora_alpha=8"]
+    lora = [*options, "lora_r=4", "lora_alpha=8"]
     train("fdpo", model=str(tmp_path / "base"), data=data / "pairs.jsonl", out=out, overrides=lora)
     assert (out / "adapter" / "adapter_model.safetensors").is_file()
     base, merged = load(tmp_path / "base")[0].state_dict(), load(out)[0].state_dict()
@@ -88,8 +89,8 @@ def test_lora_saves_a_merged_model_and_the_adapter(data, fast, tmp_path):
 
 
 def test_adapters_train_on_half_precision_weights(data, fast, tmp_path):
-    options = [*fast, "max_steps=3", "precision=bfloat16", "lora_rank=4"]
-    train("dpo", model="tiny", data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+    options = [*fast, "max_steps=3", "precision=bfloat16", "lora_r=4"]
+    train("dpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
     assert load_file(tmp_path / "out" / "model.safetensors").popitem()[1].dtype == torch.bfloat16
     adapter = load_file(tmp_path / "out" / "adapter" / "adapter_model.safetensors")
     assert adapter.popitem()[1].dtype == torch.float32
@@ -99,7 +100,7 @@ def test_held_out_rows_are_measured_and_the_card_names_the_best(data, fast, tmp_
     for kind in ("sft", "fdpo"):
         rows = data / ("sft.jsonl" if kind == "sft" else "pairs.jsonl")
         out = tmp_path / kind
-        train(kind, model="tiny", data=rows, eval_data=rows, out=out, overrides=[*fast, "max_steps=3", "save_steps=1"])
+        train(kind, model=TINY, data=rows, eval_data=rows, out=out, overrides=[*fast, "max_steps=3", "save_steps=1"])
         measured = [entry for entry in metrics(out) if "eval_loss" in entry]
         assert [entry["step"] for entry in measured] == [1, 2, 3]
         best = min(measured, key=lambda entry: entry["eval_loss"])
@@ -125,11 +126,11 @@ def dequantized(folder, out):
     return out
 
 
-@pytest.mark.parametrize("reference", ["live", "cached"])
-def test_four_bits_train_as_what_they_stand_for(data, fast, tmp_path, reference):
-    options = [*fast, "max_steps=3", "tiny_width=64"]
-    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
-    lora = [*options, "lora_rank=4", "lora_alpha=8", f"reference={reference}"]
+@pytest.mark.parametrize("precompute", [False, True])
+def test_four_bits_train_as_what_they_stand_for(data, fast, tmp_path, precompute):
+    options = [*fast, "max_steps=3"]
+    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
+    lora = [*options, "lora_r=4", "lora_alpha=8", f"precompute_ref_log_probs={precompute}"]
 
     def run(model, name, *more):
         train("fdpo", model=str(model), data=data / "pairs.jsonl", out=tmp_path / name, overrides=[*lora, *more])
@@ -151,8 +152,8 @@ def test_four_bits_without_their_library_are_said_by_name(data, fast, tmp_path, 
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, find=importlib.util.find_spec: None if name == "bitsandbytes" else find(name)
     )
-    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "base", overrides=[*fast, "max_steps=1"])
-    options = [*fast, "lora_rank=4", "quantization=4bit"]
+    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=[*fast, "max_steps=1"])
+    options = [*fast, "lora_r=4", "quantization=4bit"]
     with pytest.raises(MissingExtraError, match=r"needs bitsandbytes.*spatialreasoner\[qlora\]"):
         train("fdpo", model=str(tmp_path / "base"), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
 
@@ -160,13 +161,13 @@ def test_four_bits_without_their_library_are_said_by_name(data, fast, tmp_path, 
 def test_an_upload_that_fails_leaves_the_model_whole(data, fast, tmp_path):
     options = [*fast, "max_steps=1", "push_to_hub=nobody/nothing"]
     with pytest.raises(WorkError, match=r"the model is whole in .* could not be uploaded to 'nobody/nothing'"):
-        train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
+        train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
     load(tmp_path / "out")
 
 
 def test_a_frozen_vision_tower_stays_as_it_is(data, fast, tmp_path):
     options = [*fast, "max_steps=2", "freeze_vision=true"]
-    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
+    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
     before, after = load(tmp_path / "out" / "tiny")[0].state_dict(), load(tmp_path / "out")[0].state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
@@ -177,7 +178,7 @@ def test_equal_gaps_are_no_fdpo(data, fast, tmp_path, pairs):
     rows = [pair | {"gap_description": 2.0, "gap_reasoning": 2.0} for pair in pairs]
     (data / "equal.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(ConfigError, match="no pair has gaps that differ"):
-        train("fdpo", model="tiny", data=data / "equal.jsonl", out=tmp_path / "out", overrides=fast)
+        train("fdpo", model=TINY, data=data / "equal.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 def test_a_segment_that_no_answer_has_is_refused(data, fast, tmp_path, pairs):
@@ -186,12 +187,12 @@ def test_a_segment_that_no_answer_has_is_refused(data, fast, tmp_path, pairs):
             pair[side][0]["content"] = f"{side} without a boundary"
     (data / "plain.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
     with pytest.raises(ConfigError, match="segment 'description' has no tokens in any of 3 pairs"):
-        train("dpo", model="tiny", data=data / "plain.jsonl", out=tmp_path / "out", overrides=fast)
+        train("dpo", model=TINY, data=data / "plain.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 def test_a_file_of_the_other_kind_is_refused(data, fast, tmp_path):
     with pytest.raises(RecordError, match="'messages' is missing"):
-        train("sft", model="tiny", data=data / "pairs.jsonl", out=tmp_path / "out", overrides=fast)
+        train("sft", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 @pytest.mark.parametrize("model", ["hf:/nowhere/at/all", "no-such-owner/no-such-model"])
@@ -203,25 +204,27 @@ def test_a_model_that_is_not_there_is_the_users_error(data, fast, tmp_path, mode
 def test_settings_come_from_defaults_file_and_overrides_in_that_order(tmp_path):
     file = tmp_path / "settings.yaml"
     file.write_text("beta: 0.2\nlearning_rate: 1e-6\nmarkup: drop\n")
-    config = read_config(FdpoConfig, file, ["beta=0.3", "alpha=0.1", "shared_prefix=false"])
-    assert (config.beta, config.alpha, config.learning_rate, config.markup) == (0.3, 0.1, 1e-6, "drop")
+    config = read_config(FDPOSettings, file, ["beta=0.3", "fdpo_alpha=0.1", "shared_prefix=false"])
+    assert (config.beta, config.fdpo_alpha, config.learning_rate, config.markup) == (0.3, 0.1, 1e-6, "drop")
     assert config.shared_prefix is False
-    assert config.lam == 0.6
+    assert config.fdpo_lambda == 0.6
     assert config.weight_decay == 0.05
 
 
 @pytest.mark.parametrize(
     ("kind", "override", "message"),
     [
-        ("sft", "alpha=0.3", "unknown setting 'alpha'"),
-        ("dpo", "alpha=0.3", "unknown setting 'alpha'"),
-        ("fdpo", "alhpa=0.3", "did you mean 'alpha'"),
+        ("sft", "fdpo_alpha=0.3", "unknown setting 'fdpo_alpha'"),
+        ("dpo", "fdpo_alpha=0.3", "unknown setting 'fdpo_alpha'"),
+        ("fdpo", "fdpo_alhpa=0.3", "did you mean 'fdpo_alpha'"),
+        ("fdpo", "batch_siz=2", "did you mean 'per_device_train_batch_size'"),
+        ("sft", "tiny_width=32", "testing:llava,width=N"),
         ("fdpo", "beta", "expected key=value"),
         ("fdpo", "markup=nothing", "setting markup"),
-        ("sft", "batch_size=two", "setting batch_size"),
-        ("sft", "batch_size=0", "batch_size must be greater than 0"),
+        ("sft", "per_device_train_batch_size=two", "setting per_device_train_batch_size"),
+        ("sft", "per_device_train_batch_size=0", "per_device_train_batch_size must be greater than 0"),
         ("sft", "seed=[", "not YAML"),
-        ("sft", "quantization=4bit", "quantization=4bit trains adapters.*lora_rank"),
+        ("sft", "quantization=4bit", "quantization=4bit trains adapters.*lora_r"),
         ("sft", "quantization=8bit", "setting quantization"),
     ],
 )
@@ -234,19 +237,19 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path):
     file = tmp_path / "settings.yaml"
     file.write_text("- beta\n")
     with pytest.raises(ConfigError, match="expected settings"):
-        read_config(TrainConfig, file, [])
+        read_config(TrainSettings, file, [])
 
 
 def test_saved_weights_are_named_as_transformers_names_them(data, fast, tmp_path):
-    train("sft", model="tiny", data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, "max_steps=1"])
+    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, "max_steps=1"])
     names = set(load_file(tmp_path / "out" / "model.safetensors"))
     assert names == set(load_file(tmp_path / "out" / "tiny" / "model.safetensors"))
 
 
 def test_a_merged_save_is_what_servers_read(data, fast, tmp_path):
     """The files and keys that vLLM's loader asks for, which cannot run here."""
-    options = [*fast, "max_steps=1", "lora_rank=4"]
-    train("fdpo", model="tiny", data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+    options = [*fast, "max_steps=1", "lora_r=4"]
+    train("fdpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
     out = tmp_path / "out"
     config = json.loads((out / "config.json").read_text())
     assert config["architectures"] == ["LlavaForConditionalGeneration"]

@@ -75,9 +75,9 @@ def losses(trainer):
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-@pytest.mark.parametrize("reference", ["live", "cached"])
+@pytest.mark.parametrize("precompute", [False, True])
 @pytest.mark.parametrize("shared_prefix", [True, False])
-def test_at_alpha_zero_it_trains_as_trl_does(folder, rows, tmp_path, reference, shared_prefix, caplog):
+def test_at_alpha_zero_it_trains_as_trl_does(folder, rows, tmp_path, precompute, shared_prefix, caplog):
     from trl import DPOConfig, DPOTrainer
 
     theirs = DPOTrainer(
@@ -89,7 +89,9 @@ def test_at_alpha_zero_it_trains_as_trl_does(folder, rows, tmp_path, reference, 
         ),
     )
     theirs.train()
-    ours, trainer = trained(folder, rows, tmp_path / "ours", alpha=0.0, reference=reference, shared_prefix=shared_prefix)
+    ours, trainer = trained(
+        folder, rows, tmp_path / "ours", fdpo_alpha=0.0, precompute_ref_log_probs=precompute, shared_prefix=shared_prefix
+    )
     assert ours == pytest.approx(losses(theirs), abs=1e-4)
     assert ours[-1] < 0.6 < ours[0]  # ln 2 at the start
     assert trainer._shares is shared_prefix
@@ -97,8 +99,8 @@ def test_at_alpha_zero_it_trains_as_trl_does(folder, rows, tmp_path, reference, 
 
 
 def test_gaps_change_what_is_learned(folder, rows, tmp_path):
-    plain, _ = trained(folder, rows, tmp_path / "dpo", alpha=0.0)
-    fine, trainer = trained(folder, rows, tmp_path / "fdpo", alpha=0.9)
+    plain, _ = trained(folder, rows, tmp_path / "dpo", fdpo_alpha=0.0)
+    fine, trainer = trained(folder, rows, tmp_path / "fdpo", fdpo_alpha=0.9)
     assert plain[0] == pytest.approx(fine[0], abs=1e-6)
     assert plain[1:] != pytest.approx(fine[1:], abs=1e-4)
     last = next(entry for entry in reversed(trainer.state.log_history) if "loss" in entry)

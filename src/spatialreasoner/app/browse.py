@@ -55,7 +55,7 @@ class Browser:
             raise InputError("there is no such question in these runs")
         example = examples.build(self._only(question_id), self._picture, self._policies())[0]
         page = self._template.render(
-            example=example, temperatures=examples.fdpo_settings(self._runs), rewards=examples.REWARDS, style=self._style
+            example=example, beta_settings=examples.fdpo_settings(self._runs), rewards=examples.REWARDS, style=self._style
         )
         return Markup('<iframe class="sr-frame" sandbox="" title="search tree and pairs" srcdoc="{}"></iframe>').format(page)
 

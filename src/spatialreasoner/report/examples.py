@@ -12,6 +12,7 @@ from spatialreasoner.report.pictures import Picture
 from spatialreasoner.report.runs import PairRow, Runs
 from spatialreasoner.report.texts import Segment, segments
 from spatialreasoner.report.treeview import TreeView, view
+from spatialreasoner.training.old_names import with_new_names
 
 REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
 """The four rewards of an answer, each 0..4: the first two of the description, the others of the reasoning."""
@@ -40,7 +41,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class PairView:
-    """A preference pair and what fDPO makes of it: segment weights become temperatures."""
+    """A preference pair and what fDPO makes of it: segment weights become betas."""
 
     row: PairRow
     chosen: Side
@@ -61,22 +62,23 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Temperatures:
-    """The settings of fDPO that turn gaps into temperatures; defaults of the paper."""
+class BetaSettings:
+    """The settings of fDPO that turn gaps into betas; the defaults are the paper's."""
 
     beta: float = 0.1
-    alpha: float = 0.3
-    lam: float = 0.6
+    fdpo_alpha: float = 0.3
+    fdpo_lambda: float = 0.6
 
     def of(self, gap_description: float | None, gap_reasoning: float | None) -> tuple[float, float] | None:
-        """Temperatures of description and reasoning (docs/papers.md 1.1, equations 3 and 4); None for an unscored pair.
+        """Betas of description and reasoning (docs/papers.md 1.1, equations 3 and 4); None for an unscored pair.
 
-        >>> [round(beta, 6) for beta in Temperatures().of(1, 4)]
+        >>> [round(beta, 6) for beta in BetaSettings().of(1, 4)]
         [0.078511, 0.121489]
         """
         if gap_description is None or gap_reasoning is None:
             return None
-        swing = self.alpha * math.tanh(self.lam * (gap_reasoning - gap_description) / 2)  # 2 sigmoid(x) - 1 = tanh(x / 2)
+        # 2 sigmoid(x) - 1 = tanh(x / 2)
+        swing = self.fdpo_alpha * math.tanh(self.fdpo_lambda * (gap_reasoning - gap_description) / 2)
         return self.beta * (1 - swing), self.beta * (1 + swing)
 
 
@@ -87,11 +89,11 @@ def build(runs: Runs, picture: Callable[[str], Picture | None], policies: Mappin
         pairs.setdefault(row.question_id, []).append(row)
     known = [q for q in runs.questions.values() if q.id in runs.trees or q.id in pairs]
     best_first = sorted(known, key=lambda q: (-(q.id in runs.trees) - (q.id in pairs), q.id))
-    temperatures = fdpo_settings(runs)
+    beta_settings = fdpo_settings(runs)
     examples: list[Example] = []
     size = 0
     for number, question in enumerate(_varied(best_first, MAX_EXAMPLES)):
-        found = [_pair(row, runs, temperatures) for row in pairs.get(question.id, [])]
+        found = [_pair(row, runs, beta_settings) for row in pairs.get(question.id, [])]
         tree = runs.trees.get(question.id)
         example = Example(
             question=question,
@@ -132,21 +134,20 @@ def _varied(questions: Sequence[Question], count: int) -> list[Question]:
     return chosen[:count]
 
 
-def fdpo_settings(runs: Runs) -> Temperatures:
+def fdpo_settings(runs: Runs) -> BetaSettings:
     """The settings of the run's own fDPO training, or the paper's."""
     for stage in runs.stages:
         if "fdpo" in stage.stage:
-            found = {
-                key: stage.config[key] for key in ("beta", "alpha", "lam") if isinstance(stage.config.get(key), int | float)
-            }
-            return Temperatures(**found)
-    return Temperatures()
+            config = with_new_names(stage.config, quiet=True)
+            names = ("beta", "fdpo_alpha", "fdpo_lambda")
+            return BetaSettings(**{name: config[name] for name in names if isinstance(config.get(name), int | float)})
+    return BetaSettings()
 
 
-def _pair(row: PairRow, runs: Runs, temperatures: Temperatures) -> PairView:
+def _pair(row: PairRow, runs: Runs, beta_settings: BetaSettings) -> PairView:
     by_text = {trajectory.text: trajectory for trajectory in runs.trajectories.get(row.question_id, [])}
     chosen, rejected = row.texts
-    betas = temperatures.of(row.gap_description, row.gap_reasoning)
+    betas = beta_settings.of(row.gap_description, row.gap_reasoning)
     return PairView(
         row=row,
         chosen=_side(chosen, row, row.reward_chosen, by_text.get(chosen)),

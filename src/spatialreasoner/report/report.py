@@ -91,7 +91,7 @@ def render(runs: Runs, title: str) -> str:
         "errors": _worst(scored, pictures) if scored else [],
         "training": _training_charts(runs),
         "examples": examples.build(runs, pictures.of, policies),
-        "temperatures": examples.fdpo_settings(runs),
+        "beta_settings": examples.fdpo_settings(runs),
         "rewards": examples.REWARDS,
         "style": _asset("report.css"),
         "script": _asset("report.js"),

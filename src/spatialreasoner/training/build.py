@@ -18,7 +18,7 @@ from spatialreasoner.core.errors import ConfigError, MissingExtraError
 from spatialreasoner.training.callbacks import MetricsFile, ProgressBar
 from spatialreasoner.training.checks import check, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
-from spatialreasoner.training.config import FdpoConfig, Kind, TrainConfig
+from spatialreasoner.training.config import FDPOSettings, Kind, TrainSettings
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.sft import SftTrainer
 from spatialreasoner.vlm.loading import load
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, ProcessorMixin, Trainer
 
-_PREFERENCE_OPTIONS = {each.name for each in fields(FdpoConfig)} - {each.name for each in fields(TrainConfig)}
+_PREFERENCE_OPTIONS = {each.name for each in fields(FDPOSettings)} - {each.name for each in fields(TrainSettings)}
 
 _LANGUAGE = r".*(language_model|text_model)"
 """Matches the names of the language model's modules, in every family."""
@@ -39,7 +39,7 @@ _EVALUATION: dict[str, Any] = {"eval_strategy": "steps", "metric_for_best_model"
 
 
 def build_trainer(
-    kind: Kind, config: TrainConfig, base: str, rows: Dataset, out: Path, eval_rows: Dataset | None = None
+    kind: Kind, config: TrainSettings, base: str, rows: Dataset, out: Path, eval_rows: Dataset | None = None
 ) -> Trainer:
     """Load the model, check the rows and set the trainer up.
 
@@ -90,7 +90,7 @@ def build_trainer(
     return trainer
 
 
-def _check_spread(trainer: Trainer, config: TrainConfig, rows: Dataset) -> None:
+def _check_spread(trainer: Trainer, config: TrainSettings, rows: Dataset) -> None:
     """Refuse what cannot train where the weights are spread over processes."""
     if trainer.is_deepspeed_enabled and not config.trust_pickles:
         raise ConfigError(
@@ -117,19 +117,19 @@ def refuse_mixed_rows(rows: Dataset) -> None:
         )
 
 
-def _arguments(config: TrainConfig, out: Path) -> dict[str, Any]:
+def _arguments(config: TrainSettings, out: Path) -> dict[str, Any]:
     """The settings in the words of transformers."""
     cuda = torch.cuda.is_available()
     return {
         "output_dir": str(out),
-        "num_train_epochs": config.epochs,
+        "num_train_epochs": config.num_train_epochs,
         "max_steps": config.max_steps or -1,
-        "per_device_train_batch_size": config.batch_size,
-        "gradient_accumulation_steps": config.accumulation,
+        "per_device_train_batch_size": config.per_device_train_batch_size,
+        "gradient_accumulation_steps": config.gradient_accumulation_steps,
         "learning_rate": config.learning_rate,
         "weight_decay": config.weight_decay,
-        "warmup_steps": config.warmup,  # below 1 it is a share of all steps
-        "lr_scheduler_type": config.schedule,
+        "warmup_steps": config.warmup_ratio,  # below 1 it is a share of all steps
+        "lr_scheduler_type": config.lr_scheduler_type,
         "max_grad_norm": config.max_grad_norm,
         "max_length": None,  # the encoder refuses what is too long; TRL would cut it
         "bf16": _half(config),
@@ -137,8 +137,8 @@ def _arguments(config: TrainConfig, out: Path) -> dict[str, Any]:
         "activation_checkpointing": config.gradient_checkpointing,
         "save_steps": config.save_steps,
         "eval_steps": config.save_steps,
-        "per_device_eval_batch_size": config.batch_size,
-        "save_total_limit": config.keep_checkpoints,
+        "per_device_eval_batch_size": config.per_device_train_batch_size,
+        "save_total_limit": config.save_total_limit,
         "logging_steps": 1,
         "seed": config.seed,
         "data_seed": config.seed,
@@ -149,12 +149,12 @@ def _arguments(config: TrainConfig, out: Path) -> dict[str, Any]:
     }
 
 
-def stored_precision(config: TrainConfig) -> str:
+def stored_precision(config: TrainSettings) -> str:
     """In what weights are kept: frozen ones lose nothing by half precision, those that train keep small changes in float32."""
-    return "bfloat16" if _half(config) and config.lora_rank else "float32"
+    return "bfloat16" if _half(config) and config.lora_r else "float32"
 
 
-def _quantization(config: TrainConfig) -> dict[str, Any]:
+def _quantization(config: TrainSettings) -> dict[str, Any]:
     """What `load` is told of four-bit weights: the language model's alone, so that pictures are seen as before."""
     if config.quantization == "none":
         return {}
@@ -177,7 +177,7 @@ def _quantization(config: TrainConfig) -> dict[str, Any]:
     return {"quantization_config": four_bits}
 
 
-def _load(base: str, config: TrainConfig) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _load(base: str, config: TrainSettings) -> tuple[PreTrainedModel, ProcessorMixin]:
     model, processor = load(base, precision=stored_precision(config), **_quantization(config))
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -186,19 +186,19 @@ def _load(base: str, config: TrainConfig) -> tuple[PreTrainedModel, ProcessorMix
     return model, processor
 
 
-def _half(config: TrainConfig) -> bool:
+def _half(config: TrainSettings) -> bool:
     supported = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     return config.precision == "bfloat16" or (config.precision == "auto" and supported)
 
 
-def _adapters(config: TrainConfig, model: PreTrainedModel) -> LoraConfig | None:
+def _adapters(config: TrainSettings, model: PreTrainedModel) -> LoraConfig | None:
     """Low-rank adapters on the linear layers of the language model, or None; region tokens train beside them."""
-    if not config.lora_rank:
+    if not config.lora_r:
         return None
     from peft import LoraConfig
 
     return LoraConfig(
-        r=config.lora_rank,
+        r=config.lora_r,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
         target_modules=rf"{_LANGUAGE}.*\.(q|k|v|o|gate|up|down)_proj",

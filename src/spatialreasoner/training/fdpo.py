@@ -1,4 +1,4 @@
-"""`FDPOTrainer`: TRL's DPO trainer with a temperature a segment, one picture a pair and a cached reference.
+"""`FDPOTrainer`: TRL's DPO trainer with a beta per segment; each image is encoded once per pair, the reference once per run.
 
 What stays TRL's: arguments, model and adapter set-up, the loop, checkpoints, logging. What is ours: the collator, the forward
 pass, the sums, the reference and the loss, all reached through the public `compute_loss`. At alpha = 0 loss and gradients
@@ -30,6 +30,7 @@ from spatialreasoner.training.collate import Encoder, PairCollator, Spans
 from spatialreasoner.training.data import SEGMENTS
 from spatialreasoner.training.forward import add_token_logps, padded, pair_logps
 from spatialreasoner.training.loss import fdpo_loss, segment_betas
+from spatialreasoner.training.old_names import accepts_old_names
 from spatialreasoner.training.reference import ReferenceCache, reference_key
 from spatialreasoner.training.sharding import spread
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
@@ -50,39 +51,41 @@ _FIXED = {
     "label_smoothing": 0.0,
     "use_weighting": False,
     "padding_free": False,
-    "precompute_ref_log_probs": False,
     "sync_ref_model": False,
     "remove_unused_columns": False,
 }
-"""TRL's options that this loss has no place for; anything but these values is refused rather than ignored."""
+"""TRL's options that this loss does not support; any other value is refused rather than ignored."""
 
 
+@accepts_old_names
 @dataclass
 class FDPOConfig(DPOConfig):
-    """Arguments of `FDPOTrainer`, beside those of `DPOConfig` (whose `beta` is the base temperature).
+    """Arguments of `FDPOTrainer`, in addition to those of `DPOConfig`; its `beta` is the mean of the segments' betas.
 
     Attributes:
         loss: "fdpo", or "dpo" for the same path with the base beta throughout.
-        alpha: By how much of beta a segment's temperature may rise or fall, 0..1 (paper: 0.3).
-        lam: Sensitivity to the reward gaps (paper: 0.6 on scores of 0..8).
+        fdpo_alpha: The share of beta by which a segment's beta may rise or fall, 0..1 (paper: 0.3).
+        fdpo_lambda: Sensitivity to the reward gaps (paper: 0.6 on scores of 0..8).
         segments: Names of the segments; the dataset's columns `gap_<segment>` are their reward gaps.
-        markup: What becomes of tokens that no segment owns, tags and end of turn (see `collate`).
-        nll_weight: Weight of the chosen response's mean negative log-likelihood a token, against likelihood displacement.
-        shared_prefix: Picture and prompt once a pair. An architecture that cannot falls back to two rows, with a warning.
-        reference: "live" runs the reference in every step; "cached" once before the first.
-        reference_cache: Where the cached reference is; `reference.jsonl` in the output folder by default.
-        max_length: Longest prompt and answer together, tokens; a longer pair is refused, never cut. None: no limit.
+        markup: How tokens outside of every segment count: tags and end of turn (see `collate`).
+        nll_weight: Weight of the chosen response's mean negative log-likelihood per token, against likelihood displacement.
+        shared_prefix: Encode image and prompt once per pair. An architecture that cannot do this falls back to two rows per
+            pair, with a warning.
+        precompute_ref_log_probs: Compute the reference's log-probabilities once before training, not in every step. Unlike
+            TRL's, ours supports images.
+        reference_cache: The file of precomputed log-probabilities; `reference.jsonl` in the output folder by default.
+        max_length: Maximum length of prompt and answer together, in tokens; a longer pair is refused, never cut. None: no
+            limit.
         remove_unused_columns: Must stay False: the collator reads the gaps.
     """
 
     loss: Literal["fdpo", "dpo"] = "fdpo"
-    alpha: float = 0.3
-    lam: float = 0.6
+    fdpo_alpha: float = 0.3
+    fdpo_lambda: float = 0.6
     segments: list[str] = field(default_factory=lambda: list(SEGMENTS))
     markup: Literal["base", "drop", "segment"] = "base"
     nll_weight: float = 0.0
     shared_prefix: bool = True
-    reference: Literal["live", "cached"] = "live"
     reference_cache: str | None = None
     max_length: int | None = None
     remove_unused_columns: bool = False
@@ -97,10 +100,10 @@ class FDPOConfig(DPOConfig):
         for name, value in _FIXED.items():
             if getattr(self, name) != value:
                 raise ConfigError(f"{name} must stay {value!r} with FDPOTrainer; got {getattr(self, name)!r}")
-        if not (self.beta > 0 and 0 <= self.alpha <= 1 and self.lam >= 0 and self.nll_weight >= 0):
+        if not (self.beta > 0 and 0 <= self.fdpo_alpha <= 1 and self.fdpo_lambda >= 0 and self.nll_weight >= 0):
             raise ConfigError(
-                "expected beta > 0, alpha in 0..1, lam >= 0 and nll_weight >= 0; "
-                f"got beta={self.beta}, alpha={self.alpha}, lam={self.lam}, nll_weight={self.nll_weight}"
+                "expected beta > 0, fdpo_alpha in 0..1, fdpo_lambda >= 0 and nll_weight >= 0; got "
+                f"beta={self.beta}, fdpo_alpha={self.fdpo_alpha}, fdpo_lambda={self.fdpo_lambda}, nll_weight={self.nll_weight}"
             )
         if not self.segments or len(set(self.segments)) < len(self.segments):
             raise ConfigError(f"expected at least one segment, each named once; got {self.segments}")
@@ -149,12 +152,14 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         if ours:
             # TRL would load the reference from where the model once came from, whatever became of it since; and gather it
             # whole in every process where FSDP spreads the policy
-            if args.reference == "live" or kwargs.get("ref_model"):
+            if not args.precompute_ref_log_probs or kwargs.get("ref_model"):
                 reference = kwargs.get("ref_model") or copy.deepcopy(model)
             kwargs["ref_model"] = _Absent(cast("PreTrainedModel", model).config)
+        without_ours = copy.copy(args)
+        without_ours.precompute_ref_log_probs = False  # TRL's own refuses images; ours follows below
         super().__init__(
             model=model,
-            args=args,
+            args=without_ours,
             processing_class=processing_class,
             train_dataset=train_dataset,
             data_collator=cast("Any", PairCollator(encoder)),
@@ -169,7 +174,8 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
                 if args.shared_prefix:
                     enable_shared_prefix(_unwrapped(each))
         self._vision: SharedVision | None = None
-        if args.reference == "cached":
+        if args.precompute_ref_log_probs:
+            self.args.precompute_ref_log_probs = True
             self._cache_reference()
 
     def compute_loss(
@@ -199,8 +205,8 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         return (*self.args.segments, *(["markup"] if self.args.markup == "base" else []))
 
     def _betas(self, gaps: Float[Tensor, "pairs segments"]) -> Float[Tensor, "pairs all_segments"]:
-        alpha = self.args.alpha if self.args.loss == "fdpo" else 0.0
-        betas = segment_betas(gaps, beta=self.args.beta, alpha=alpha, lam=self.args.lam)
+        alpha = self.args.fdpo_alpha if self.args.loss == "fdpo" else 0.0
+        betas = segment_betas(gaps, beta=self.args.beta, alpha=alpha, lam=self.args.fdpo_lambda)
         base = betas.new_full((len(betas), len(self.segment_names) - betas.shape[1]), self.args.beta)
         return torch.cat([betas, base], dim=1)
 
@@ -299,7 +305,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         """
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise ConfigError(
-                "a cached reference needs the whole model in each process; with FSDP or DeepSpeed use reference=live"
+                "precompute_ref_log_probs needs the whole model in each process; with FSDP or DeepSpeed set it to false"
             )
         path = Path(self.args.reference_cache or Path(str(self.args.output_dir)) / "reference.jsonl")
         with self._reference_model() as model:
@@ -328,7 +334,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
 
     def _record(self, policy: tuple[Tensor, Tensor], ref: tuple[Tensor, Tensor], betas: Tensor) -> None:
         """Log implicit rewards, margins, accuracies, betas and log-probabilities, of the whole and of each segment."""
-        rewards = [betas * (ours.detach() - theirs) for ours, theirs in zip(policy, ref, strict=True)]
+        rewards = [betas * (policy_logps.detach() - ref_logps) for policy_logps, ref_logps in zip(policy, ref, strict=True)]
         values = {"": [*(reward.sum(-1) for reward in rewards), *(side.detach().sum(-1) for side in policy)]}
         for index, name in enumerate(self.segment_names):
             values[f"/{name}"] = [*(reward[:, index] for reward in rewards), *(side.detach()[:, index] for side in policy)]

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, cast
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, MissingExtraError, SpatialReasonerError, WorkError
 from spatialreasoner.core.resume import hold
+from spatialreasoner.testing.names import SIZES, TinyModel, tiny_named
 from spatialreasoner.training.card import write_card
 from spatialreasoner.training.checks import check_gaps
-from spatialreasoner.training.config import CONFIGS, Kind, TrainConfig, read_config
+from spatialreasoner.training.config import CONFIGS, Kind, TrainSettings, read_config
 from spatialreasoner.training.data import SEGMENTS, message_text, messages_of, read_preferences, read_sft
+from spatialreasoner.training.old_names import comparable, sizes_into_name
 from spatialreasoner.vlm.loading import source_of
 
 if TYPE_CHECKING:
@@ -45,8 +47,8 @@ def train(
 
     Args:
         kind: `sft`, `dpo` or `fdpo`.
-        model: `nano`, `tiny` (built on the spot, its tokenizer trained on the data), a folder, or `hf:` and a folder or
-            repository.
+        model: `nano`, a folder, `hf:` and a folder or repository, or `testing:FAMILY`, a tiny model whose tokenizer is
+            trained on the data (see `testing.names`; `tiny` is `testing:llava`).
         data: `sft.jsonl` for SFT, `pairs.jsonl` for the others.
         out: Where the model goes, with `training.json` (settings), `metrics.jsonl`, `README.md`,
             the checkpoints, and for pairs `preview.html`: the first ones as tokens, segments in colours.
@@ -60,6 +62,7 @@ def train(
         MissingExtraError: If the training libraries are not installed.
         WorkError: If the training fails.
     """
+    model, overrides = sizes_into_name(model, overrides)
     config = read_config(CONFIGS[kind], config_file, overrides)
     record = {"model": model, "data": _describe(data), **asdict(config)}
     if eval_data is not None:
@@ -92,7 +95,7 @@ def _working(out: Path) -> Generator[None]:
 
 def _train(
     kind: Kind,
-    config: TrainConfig,
+    config: TrainSettings,
     record: dict[str, Any],
     *,
     model: str,
@@ -136,19 +139,21 @@ def rehearse(
         InputError: If data or settings are wrong, or the model is one that is not installed.
         MissingExtraError: If the training libraries are not installed.
     """
+    model, overrides = sizes_into_name(model, overrides)
     config = read_config(CONFIGS[kind], config_file, overrides)
     require_extra()
-    if model != "tiny":
+    if tiny_named(model) is None:
         source_of(model)
     rows = _read(kind, data)
     if kind == "fdpo":
         check_gaps(SEGMENTS, rows)
     held_out = "" if eval_data is None else f" and {len(_read(kind, eval_data))} rows held out"
-    batches = math.ceil(len(rows) / config.batch_size)
-    steps = config.max_steps or math.ceil(config.epochs * math.ceil(batches / config.accumulation))
+    batch_size, accumulation = config.per_device_train_batch_size, config.gradient_accumulation_steps
+    batches = math.ceil(len(rows) / batch_size)
+    steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(batches / accumulation))
     return (
-        f"{kind} of {model} on {len(rows)} rows{held_out}: in one process {steps} steps of {config.batch_size} x "
-        f"{config.accumulation} rows, learning rate {config.learning_rate:g}, a checkpoint every {config.save_steps} steps"
+        f"{kind} of {model} on {len(rows)} rows{held_out}: in one process {steps} steps of {batch_size} x {accumulation} rows, "
+        f"learning rate {config.learning_rate:g}, a checkpoint every {config.save_steps} steps"
     )
 
 
@@ -167,9 +172,8 @@ def _finished(out: Path, kind: str, record: dict[str, Any]) -> bool:
     if not (out / SETTINGS_FILE).is_file():
         return False
     old = records.read_json(out / SETTINGS_FILE, dict[str, Any])
-    new = json.loads(json.dumps(record))
-    if old.get("stage") != f"train {kind}" or old.get("config") != new:
-        before = old.get("config") or {}
+    new, before = comparable(json.loads(json.dumps(record))), comparable(old.get("config") or {})
+    if old.get("stage") != f"train {kind}" or before != new:
         changed = sorted(key for key in {*before, *new} if before.get(key) != new.get(key))
         raise ConfigError(
             f"{out} holds another run ({old.get('stage')}; differs in {', '.join(changed) or 'the kind of training'}). "
@@ -189,13 +193,14 @@ def require_extra() -> None:
             raise MissingExtraError(f"training needs {name}, which is not installed: pip install 'spatialreasoner[train]'")
 
 
-def _resolve(model: str, rows: Dataset, out: Path, config: TrainConfig) -> str:
+def _resolve(model: str, rows: Dataset, out: Path, config: TrainSettings) -> str:
     """A folder or repository that transformers can load."""
-    source = _tiny(rows, out, config) if model == "tiny" else source_of(model)
+    tiny = tiny_named(model)
+    source = source_of(model) if tiny is None else _build_tiny(tiny, rows, out, config.seed)
     return _with_region_tokens(source, out / "start", config) if config.region_tokens else source
 
 
-def _with_region_tokens(source: str, folder: Path, config: TrainConfig) -> str:
+def _with_region_tokens(source: str, folder: Path, config: TrainSettings) -> str:
     """The model with region tokens, on disk: adapters are merged into it, and name it as their base."""
     from accelerate import PartialState
 
@@ -212,25 +217,18 @@ def _with_region_tokens(source: str, folder: Path, config: TrainConfig) -> str:
     return str(folder)
 
 
-def _tiny(rows: Dataset, out: Path, config: TrainConfig) -> str:
-    """The tiny model, built on the spot."""
+def _build_tiny(tiny: TinyModel, rows: Dataset, out: Path, seed: int) -> str:
+    """Build the tiny model; its tokenizer is trained on the rows."""
     from accelerate import PartialState
 
-    from spatialreasoner.testing import tiny_models as tiny
+    from spatialreasoner.testing.tiny_models import build
 
     folder = out / "tiny"
+    sizes = {name: getattr(tiny, name) for name in SIZES}
     with PartialState().main_process_first():
         if not (folder / "processor_config.json").is_file():  # saved last
-            tiny.build(
-                "llava",
-                folder,
-                (message_text(message) for row in rows.to_list() for message in messages_of(row)),
-                seed=config.seed,
-                width=config.tiny_width,
-                layers=config.tiny_layers,
-                image_size=config.tiny_image,
-                vocabulary=config.tiny_vocabulary,
-            )
+            texts = (message_text(message) for row in rows.to_list() for message in messages_of(row))
+            build(tiny.family, folder, texts, seed=seed, **sizes)
     return str(folder)
 
 
@@ -245,10 +243,13 @@ def _fit(trainer: Trainer, out: Path) -> None:
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except RuntimeError as error:  # torch's own, out of memory among them
-        raise WorkError(f"training failed: {error}. With too little memory, lower batch_size and raise accumulation") from error
+        raise WorkError(
+            f"training failed: {error}. If memory ran out, lower per_device_train_batch_size and raise "
+            "gradient_accumulation_steps"
+        ) from error
 
 
-def _save(trainer: Trainer, out: Path, base: str, config: TrainConfig) -> None:
+def _save(trainer: Trainer, out: Path, base: str, config: TrainSettings) -> None:
     """Save the model whole, adapters merged, and the adapter beside it."""
     from accelerate.utils import is_peft_model
 
@@ -265,7 +266,7 @@ def _save(trainer: Trainer, out: Path, base: str, config: TrainConfig) -> None:
     trainer.save_model(str(out))
 
 
-def _merge_anew(trainer: Trainer, out: Path, base: str, config: TrainConfig) -> None:
+def _merge_anew(trainer: Trainer, out: Path, base: str, config: TrainSettings) -> None:
     """Merge the saved adapter into the base as it is on disk: what was trained on was spread over processes, or rounded."""
     from peft import PeftModel
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config

@@ -213,7 +213,7 @@ class HfPolicy:
                 torch.set_num_threads(self._threads)
 
     def _failure(self, error: Exception) -> EndpointError:
-        return EndpointError(f"{self.name} failed: {error}. With too little memory, lower the batch size")
+        return EndpointError(f"{self.name} failed: {error}. If memory ran out, lower the batch size")
 
     def _inputs(self, calls: Sequence[_Call]) -> Any:
         pictures = [[call.picture] if call.picture else [] for call in calls]
