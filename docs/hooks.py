@@ -46,9 +46,10 @@ def described(context: click.Context) -> str:
     command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     records = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
-    lines = [f"## {context.command_path}", escape(command.help or ""), f"    {usage}"]
+    text, _, examples = (command.help or "").partition("\n\nExamples:\n")
+    table = "\n".join(["| name | | default, limits |", "|---|---|---|", *(_row(*record) for record in records)])
     return "\n\n".join(
-        [*lines, "\n".join(["| name | | default, limits |", "|---|---|---|", *(_row(*record) for record in records)])]
+        [f"## {context.command_path}", escape(text), f"    {usage}", table, examples and f"Examples:\n\n{examples}"]
     )
 
 

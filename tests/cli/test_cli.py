@@ -1,5 +1,7 @@
 """The command line: every command explains itself, refuses bad input with one message, and the stages join."""
 
+import importlib
+import inspect
 import json
 import os
 import re
@@ -14,15 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spatialreasoner.cli import main
+from commands import check, split
+from spatialreasoner.cli import COMMANDS, SCENES, main
 from tiny import TINY
 
-COMMANDS = (
-    ["demo"], ["scenes"], ["scenes", "synthetic"], ["scenes", "rgbd"], ["scenes", "import"], ["scenes", "images"],
-    ["scenes", "benchmark"],
-    ["questions"], ["search"], ["reward"], ["pairs"],
-    ["train"], ["generate"], ["score"], ["report"], ["app"], ["ask"],
-)  # fmt: skip
+LISTED = [
+    *([name] for commands in COMMANDS.values() for name, module in commands.items() if module),
+    *(["scenes", name] for name in SCENES),
+]
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -49,11 +50,25 @@ def made(run: Run, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_explains_itself(run: Run, command: list[str]) -> None:
+@pytest.mark.parametrize("command", LISTED, ids=" ".join)
+def test_every_command_explains_itself_by_examples_that_it_takes(run: Run, command: list[str]) -> None:
     code, out, _ = run(*command, "--help")
     assert code == 0
     assert "Usage:" in out
+    module = (SCENES if len(command) > 1 else {n: m for each in COMMANDS.values() for n, m in each.items()})[command[-1]]
+    function = getattr(importlib.import_module(f"spatialreasoner.cli.{module}"), module)
+    examples = split(inspect.getdoc(function).partition("Examples:\n")[2])
+    assert examples or command == ["study"]
+    for example in examples:
+        assert example[: len(command) + 1] == ["spatialreasoner", *command]
+        check(example)
+
+
+def test_help_shows_groups_in_the_order_of_the_pipeline(run: Run) -> None:
+    out = run("--help")[1]
+    shown = re.findall(r"^╭─ (.*?) ─|^│ (\S+) ", out.partition("Start here")[2], re.MULTILINE)
+    expected = [name for group, commands in COMMANDS.items() for name in (group, *commands) if name != "study"]
+    assert ["Start here", *(group or name for group, name in shown)] == expected
 
 
 def test_the_version_is_told(run: Run) -> None:

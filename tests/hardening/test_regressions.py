@@ -106,8 +106,8 @@ def test_a_config_without_end_is_refused(tmp_path):
 
 def test_a_stop_within_a_task_leaves_no_traceback():
     program = (
-        "import asyncio, os, signal\nfrom functools import partial\nfrom spatialreasoner.cli import _stop\n"
-        "signal.signal(signal.SIGTERM, partial(_stop, 143))\n"
+        "import asyncio, os, signal\nfrom functools import partial\nfrom spatialreasoner.cli.running import stop\n"
+        "signal.signal(signal.SIGTERM, partial(stop, 143))\n"
         "async def one():\n    os.kill(os.getpid(), signal.SIGTERM)\n    sum(range(10**5))\n"
         "async def all():\n    await asyncio.gather(one(), asyncio.sleep(1))\nasyncio.run(all())"
     )

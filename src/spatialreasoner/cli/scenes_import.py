@@ -24,8 +24,8 @@ def scenes_import(
         typer.Option("--out", help="Where to write; made if it is not there.", show_default=False),
     ] = None,
     kind: Annotated[str, typer.Option("--from", help="The kind of capture; 'auto' tells by the files.")] = "auto",
-    every: Annotated[int, typer.Option(help="Take each so-manieth frame.", min=1)] = 1,
-    limit: Annotated[int, typer.Option(help="Take at most so many frames, evenly spread; 0 for all.", min=0)] = 100,
+    every: Annotated[int, typer.Option(help="Take every Nth frame.", min=1)] = 1,
+    limit: Annotated[int, typer.Option(help="Take at most this many frames, evenly spread; 0 for all.", min=0)] = 100,
     intrinsics: Annotated[
         str,
         typer.Option(help="The image's camera, FX,FY,CX,CY in pixels, where the capture does not hold it.", show_default=False),
@@ -38,7 +38,13 @@ def scenes_import(
     ] = 1,
     kinds: Annotated[bool, typer.Option("--kinds", help="List the kinds of capture, and leave.")] = False,
 ) -> None:
-    """Read what a depth camera, a phone or a data set holds: depth in metres on the image's grid, its camera, gravity."""
+    """Read what a depth camera, a phone or a data set holds: depth in metres on the image's grid, its camera, gravity.
+
+    Examples:
+        spatialreasoner scenes import my-scan.zip --out scenes
+        spatialreasoner scenes import captures/kitchen --from record3d --every 10 --limit 20 --out scenes
+        spatialreasoner scenes import --kinds
+    """
     from spatialreasoner.scenes.importers import import_scenes, importers
 
     if kinds:

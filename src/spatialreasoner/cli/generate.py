@@ -1,0 +1,40 @@
+"""`spatialreasoner generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from spatialreasoner.cli.options import Key, Model, NewTokens, Scenes, Seed
+
+
+def generate(
+    questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("predictions.jsonl"),
+    scenes: Scenes = None,
+    seed: Seed = 0,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.", min=0, max=10)] = 0.0,
+    max_new_tokens: NewTokens = 768,
+    batch_size: Annotated[int, typer.Option(help="Most answers that a local model writes at once.", min=1)] = 16,
+    key_variable: Key = "OPENAI_API_KEY",
+    regions: Annotated[
+        Literal["own", "marks", "boxes", "boxes-1000", "tokens"],
+        typer.Option(help="How the model is shown regions; 'own' is its own way."),
+    ] = "own",
+) -> None:
+    """Let a model answer questions; writes rows of SpatialRGPT-Bench's own form.
+
+    Examples:
+        spatialreasoner generate questions.jsonl --model fdpo --out predictions.jsonl
+    """
+    from spatialreasoner.inference.registry import WritingConfig
+    from spatialreasoner.pipeline import stages
+
+    writing = WritingConfig(
+        temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size, key_variable=key_variable
+    )
+    count = stages.generate(questions, model, out, scenes=scenes, seed=seed, regions=regions, writing=writing)
+    typer.echo(f"{count} predictions in {out}")

@@ -1,0 +1,21 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+Out = Annotated[Path, typer.Option("--out", help="Where to write; made if it is not there.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice; the same seed gives the same bytes.", min=0)]
+Scenes = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads it at run time
+    typer.Option("--scenes", help="The scenes folder, if the path stored with the questions is out of date."),
+]
+Model = Annotated[
+    str,
+    typer.Option(help="Which model: a folder or hf:REPO_OR_DIR, scripted:careful, api:MODEL@BASE_URL.", show_default=False),
+]
+Key = Annotated[str, typer.Option(help="Environment variable that holds the API key of endpoints.")]
+NewTokens = Annotated[int, typer.Option(help="Longest answer of a local model, tokens.", min=1)]

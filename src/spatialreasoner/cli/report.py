@@ -1,0 +1,27 @@
+"""`spatialreasoner report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spatialreasoner.core.progress import stage
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; what they hold is shown.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="The file to write: .html, .md or .tex.")] = Path("report.html"),
+) -> None:
+    """Write one HTML file, to be read offline, of what the run folders hold; or Markdown, or a LaTeX table.
+
+    Examples:
+        spatialreasoner report search pairs fdpo --out report.html
+        spatialreasoner report runs --out results.tex
+    """
+    from spatialreasoner.report.report import write_report
+
+    with stage(f"report on {', '.join(map(str, runs))}"):
+        write_report(runs, out)
+    typer.echo(f"The report is at {out}")

@@ -1,0 +1,87 @@
+"""`spatialreasoner reward`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from spatialreasoner.cli.confirming import confirm
+from spatialreasoner.cli.options import Key, Scenes
+from spatialreasoner.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spatialreasoner.judges.agreement import Agreement
+
+
+def reward(
+    questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
+    responses: Annotated[Path, typer.Argument(help="JSON lines of question_id and text.", show_default=False)],
+    out: Annotated[Optional[Path], typer.Option("--out", help="The file to write.", show_default=False)] = None,  # noqa: UP045
+    scenes: Scenes = None,
+    explain: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Print this response (its row, from 0) with its statements coloured by verdict.", min=0),
+    ] = None,
+    judge: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--judge", help="A model, api:MODEL@BASE_URL, that scores what geometry cannot; several are averaged."),
+    ] = None,
+    embeddings: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="A sentence-embedding model, a folder or a repository, for names that the table does not know."),
+    ] = None,
+    judge_all: Annotated[bool, typer.Option("--judge-all", help="Judge every response, and compare with geometry.")] = False,
+    concurrency: Annotated[int, typer.Option(help="Most requests in flight to each judge.", min=1)] = 16,
+    key_variable: Key = "OPENAI_API_KEY",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before expensive judging.")] = False,
+    max_calls: Annotated[Optional[int], typer.Option(help="Stop before more requests are sent.", min=1)] = None,  # noqa: UP045
+    max_tokens: Annotated[Optional[int], typer.Option(help="Stop before more tokens are used.", min=1)] = None,  # noqa: UP045
+    max_cost: Annotated[Optional[float], typer.Option(help="Stop before more money is spent.", min=0)] = None,  # noqa: UP045
+) -> None:
+    """Score answers by geometry that can be verified, or else by a judge: visual, spatial and logical, with reasons.
+
+    Examples:
+        spatialreasoner reward questions.jsonl responses.jsonl --out rewards.jsonl
+        spatialreasoner reward questions.jsonl responses.jsonl --explain 0
+    """
+    from spatialreasoner.pipeline import stages
+    from spatialreasoner.pipeline.reward import RewardConfig
+    from spatialreasoner.rewards.explain import explain as show
+
+    if out is None and explain is None:
+        raise ConfigError("expected --out FILE to write the rewards, or --explain ROW to print one, or both")
+    if judge_all and not judge:
+        raise ConfigError("--judge-all needs a --judge api:MODEL@BASE_URL")
+    config = RewardConfig(
+        questions=str(questions), responses=str(responses), scenes=scenes and str(scenes), judge_all=judge_all
+    )
+    judging = stages.JudgesConfig(
+        names=tuple(judge or ()), concurrency=concurrency, key_variable=key_variable,
+        max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
+    )  # fmt: skip
+    if explain is not None:
+        show(*stages.explain(config, explain, judging if judge else None, embeddings))
+    if out is not None:
+        count, agreement = stages.reward(
+            config, out, judging=judging if judge else None, embeddings=embeddings, agree=partial(confirm, yes)
+        )
+        typer.echo(f"{count} rewards in {out}")
+        if agreement is not None:
+            _show_agreement(agreement)
+
+
+def _show_agreement(found: Agreement) -> None:
+    from spatialreasoner.judges.agreement import show
+
+    typer.echo(
+        f"{found.asked} of {found.responses} responses were judged; {found.unscored} have no total, being unscored in part"
+    )
+    if found.asked:
+        show(found)
+    if found.failed:
+        typer.echo(
+            f"{found.failed} judgements failed and are unscored; the same command asks again. The first: {found.failure}"
+        )

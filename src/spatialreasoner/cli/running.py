@@ -1,0 +1,60 @@
+"""Running a command line: signals, exit codes, and errors as one line.
+
+Exit codes: 0 done; 1 failed while working; 2 invalid user input; 130 and 143 after Ctrl-C and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import NoReturn
+
+import typer
+
+from spatialreasoner.core.errors import InputError, MissingExtraError, SpatialReasonerError
+
+_EXTRA_OF = {
+    **dict.fromkeys(("torch", "transformers", "trl", "peft", "datasets", "accelerate"), "train"),
+    **dict.fromkeys(("openai", "aiolimiter", "tenacity", "genai_prices"), "api"),
+    "gradio": "app",
+}
+"""The extra that installs an optional library."""
+
+
+def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and exit with its code: 0 done, 1 failed while working, 2 invalid user input.
+
+    Args:
+        app: The commands.
+        arguments: What was given; None reads `sys.argv`.
+    """
+    for sent, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        signal.signal(sent, partial(stop, code))
+    try:
+        app(args=arguments)
+    except (InputError, MissingExtraError) as error:
+        _fail(str(error), 2)
+    except SpatialReasonerError as error:
+        _fail(str(error), 1)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA_OF:
+            raise
+        _fail(f"this needs {error.name!r}, which is not installed: pip install 'spatialreasoner[{_EXTRA_OF[error.name]}]'", 2)
+    sys.exit(0)
+
+
+def stop(code: int, *_: object) -> NoReturn:
+    """End by SystemExit, so that `finally` blocks run and files are closed; a signal handler once `code` is bound."""
+    typer.echo("Interrupted. Run the same command again to resume", err=True)
+    logging.getLogger("asyncio").disabled = True  # it would tell of the task that this is raised in, with a traceback
+    sys.exit(code)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    """End with one line that holds no control character: what came may be quoted in it, and must not steer a terminal."""
+    shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in " ".join(message.split()))
+    typer.echo(f"error: {shown}", err=True)
+    sys.exit(code)

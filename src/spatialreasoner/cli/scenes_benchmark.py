@@ -1,0 +1,28 @@
+"""`spatialreasoner scenes benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spatialreasoner.cli.options import Out
+from spatialreasoner.core.progress import stage
+
+
+def scenes_benchmark(
+    source: Annotated[Path, typer.Argument(help="SpatialRGPT-Bench: its .json, .parquet, or folder.", show_default=False)],
+    out: Out,
+    images: Annotated[str, typer.Option(help="Folder of its pictures, where they do not lie beside the file.")] = "",
+) -> None:
+    """Read SpatialRGPT-Bench from official files: scenes and questions to generate and score on.
+
+    Examples:
+        spatialreasoner scenes benchmark SpatialRGPT-Bench --out bench
+    """
+    from spatialreasoner.evaluation.benchmark import BenchmarkConfig, write_benchmark
+
+    with stage(f"read {source}") as advance:
+        summary = write_benchmark(BenchmarkConfig(source=str(source), images=images), out, progress=advance)
+    typer.echo(f"{summary.questions} questions in {out / 'questions.jsonl'}")

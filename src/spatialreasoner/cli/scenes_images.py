@@ -1,0 +1,47 @@
+"""`spatialreasoner scenes images`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from spatialreasoner.cli.options import Out
+from spatialreasoner.core.progress import stage
+
+
+def scenes_images(
+    folder: Annotated[Path, typer.Argument(help="A folder of photos.", show_default=False)],
+    out: Out,
+    depth: Annotated[
+        str, typer.Option(help="A depth-estimation model of transformers: a folder or a repository.", show_default=False)
+    ],
+    masks: Annotated[
+        str,
+        typer.Option(
+            help="A SAM model of transformers, or the file or folder of a label tool (COCO, CVAT, labelme, ...).",
+            show_default=False,
+        ),
+    ],
+    fov: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Horizontal field of view, degrees, of photos whose EXIF does not tell the focal length."),
+    ] = None,
+) -> None:
+    """Make scenes of any photos: depth and masks by models, the camera from EXIF or a stated field of view.
+
+    Examples:
+        spatialreasoner scenes images photos --depth models/depth --masks facebook/sam-vit-base --out scenes
+        spatialreasoner scenes images photos --depth models/depth --masks annotations.json --fov 60 --out scenes
+    """
+    from spatialreasoner.inference.backends.depth import TransformersDepth
+    from spatialreasoner.inference.backends.masks import TransformersMasks
+    from spatialreasoner.scenes import images
+    from spatialreasoner.scenes.annotations.finder import AnnotatedRegions, is_annotations
+
+    config = images.ImagesConfig(folder=str(folder), depth=depth, masks=masks, field_of_view=fov)
+    finder = AnnotatedRegions(masks, photos=folder) if is_annotations(masks) else TransformersMasks(masks)
+    with stage(f"read the photos of {folder}") as advance:
+        written = images.write(config, out, TransformersDepth(depth), finder, progress=advance)
+    typer.echo(f"{written} scenes in {out}")

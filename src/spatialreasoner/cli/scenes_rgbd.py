@@ -1,0 +1,27 @@
+"""`spatialreasoner scenes rgbd`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spatialreasoner.cli.options import Out
+from spatialreasoner.core.progress import stage
+
+
+def scenes_rgbd(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with image, depth.png and scene.json.", show_default=False)],
+    out: Out,
+) -> None:
+    """Read real photos with measured depth (the RGB-D folder format).
+
+    Examples:
+        spatialreasoner scenes rgbd my-room another-room --out scenes
+    """
+    from spatialreasoner.scenes import rgbd
+
+    with stage(f"read {len(folders)} folders", len(folders)) as advance:
+        written = rgbd.write(folders, out, progress=advance)
+    typer.echo(f"{written} scenes in {out}")

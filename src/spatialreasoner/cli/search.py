@@ -1,0 +1,80 @@
+"""`spatialreasoner search`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from spatialreasoner.cli.confirming import confirm
+from spatialreasoner.cli.options import Key, NewTokens, Out, Scenes, Seed
+from spatialreasoner.core.errors import WorkError
+
+
+def search(
+    questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
+    policy: Annotated[
+        list[str],
+        typer.Option(
+            "--policy",
+            help="A model that writes; give it once a model: scripted:careful, hf:DIR, api:MODEL@BASE_URL.",
+            show_default=False,
+        ),
+    ],
+    out: Out,
+    judge: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--judge", help="A model, api:MODEL@BASE_URL, that grades what geometry cannot; once a model."),
+    ] = None,
+    scenes: Scenes = None,
+    seed: Seed = 0,
+    rounds: Annotated[int, typer.Option(help="Most model calls a tree, counted as rounds times models.", min=1)] = 20,
+    samples: Annotated[int, typer.Option(help="Plain samples of each model a question, beside its tree.", min=0)] = 2,
+    candidates: Annotated[int, typer.Option(help="Scored answers that each question should get.", min=1)] = 8,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature of local models.", min=0, max=10)] = 0.9,
+    max_new_tokens: NewTokens = 768,
+    concurrency: Annotated[int, typer.Option(help="Most requests in flight to each model.", min=1)] = 16,
+    key_variable: Key = "OPENAI_API_KEY",
+    prefill: Annotated[bool, typer.Option(help="Endpoints continue a begun message (vLLM, SGLang).")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before an expensive run.")] = False,
+    max_calls: Annotated[Optional[int], typer.Option(help="Stop before more requests are sent.", min=1)] = None,  # noqa: UP045
+    max_tokens: Annotated[Optional[int], typer.Option(help="Stop before more tokens are used.", min=1)] = None,  # noqa: UP045
+    max_cost: Annotated[Optional[float], typer.Option(help="Stop before more money is spent.", min=0)] = None,  # noqa: UP045
+    cluster: Annotated[bool, typer.Option("--cluster", help="Run on Ray (the extra 'ray').")] = False,
+    shards: Annotated[int, typer.Option(help="Shards of a run on Ray; go on with the same number.", min=1)] = 2,
+    address: Annotated[Optional[str], typer.Option(help="Address of a Ray cluster; none starts a local one.")] = None,  # noqa: UP045
+) -> None:
+    """Search answers with several models in one tree a question (M3CTS), rated by geometry.
+
+    Examples:
+        spatialreasoner search questions.jsonl --policy nano --policy scripted:careful --out search
+        spatialreasoner search questions.jsonl --policy api:gpt-4.1@https://api.openai.com/v1 --max-cost 20 --out search
+    """
+    from spatialreasoner.inference.registry import WritingConfig
+    from spatialreasoner.pipeline import stages
+    from spatialreasoner.search.m3cts import SearchConfig
+    from spatialreasoner.search.run import RunConfig
+
+    config = RunConfig(
+        search=SearchConfig(seed=seed, max_model_rounds=rounds), samples_per_policy=samples, candidates=candidates,
+        max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
+    )  # fmt: skip
+    writing = WritingConfig(temperature=temperature, max_new_tokens=max_new_tokens, key_variable=key_variable, prefill=prefill)
+    result = stages.search(
+        questions,
+        policy,
+        out,
+        config,
+        scenes=scenes,
+        writing=writing,
+        judges=judge or (),
+        concurrency=concurrency,
+        cluster=stages.ClusterConfig(shards=shards, address=address) if cluster else None,
+        agree=partial(confirm, yes),
+    )
+    typer.echo(f"{result.summary['trajectories']} scored answers in {out}")
+    if result.stopped or result.unfinished:
+        why = result.stopped or next(iter(result.unfinished.values()))
+        raise WorkError(f"{len(result.unfinished)} questions are not finished: {why}; the same command goes on")

@@ -1,0 +1,49 @@
+"""`spatialreasoner train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+
+import typer
+
+from spatialreasoner.cli.options import Out
+
+OPTIONS = {"context_settings": {"allow_interspersed_args": True}}
+
+
+def train(
+    kind: Annotated[
+        Literal["sft", "dpo", "fdpo"], typer.Argument(help="sft on sft.jsonl; dpo or fdpo on pairs.jsonl.", show_default=False)
+    ],
+    model: Annotated[str, typer.Option(help="nano, a folder, hf:REPO_OR_DIR, or testing:FAMILY for a tiny random model.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Rows that 'pairs' wrote.", show_default=False)],
+    out: Out,
+    eval_data: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Rows that are not trained on; measured at each checkpoint.", show_default=False),
+    ] = None,
+    config: Annotated[Optional[Path], typer.Option(help="A YAML file of settings.", show_default=False)] = None,  # noqa: UP045
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read settings and rows, tell how many steps they make, and train nothing.")
+    ] = False,
+    settings: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as learning_rate=1e-5; they win over the file's."),
+    ] = None,
+) -> None:
+    """Train a vision-language model by SFT, DPO or fine-grained DPO.
+
+    Examples:
+        spatialreasoner train sft --model nano --data pairs/sft.jsonl --out sft
+        spatialreasoner train fdpo --model sft --data pairs/pairs.jsonl --out fdpo learning_rate=1e-6
+        spatialreasoner train fdpo --model sft --data pairs/pairs.jsonl --out fdpo --dry-run
+    """
+    from spatialreasoner.training.run import rehearse
+    from spatialreasoner.training.run import train as run
+
+    if dry_run:
+        typer.echo(rehearse(kind, model=model, data=data, eval_data=eval_data, config_file=config, overrides=settings or []))
+        return
+    run(kind, model=model, data=data, out=out, eval_data=eval_data, config_file=config, overrides=settings or [])
+    typer.echo(f"The model is in {out}")
