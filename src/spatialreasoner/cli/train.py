@@ -16,7 +16,9 @@ def train(
     kind: Annotated[
         Literal["sft", "dpo", "fdpo"], typer.Argument(help="sft on sft.jsonl; dpo or fdpo on pairs.jsonl.", show_default=False)
     ],
-    model: Annotated[str, typer.Option(help="nano, a folder, hf:REPO_OR_DIR, or testing:FAMILY for a tiny random model.", show_default=False)],
+    model: Annotated[
+        str, typer.Option(help="nano, a folder, hf:REPO_OR_DIR, or testing:FAMILY for a tiny random model.", show_default=False)
+    ],
     data: Annotated[Path, typer.Option(help="Rows that 'pairs' wrote.", show_default=False)],
     out: Out,
     eval_data: Annotated[
