@@ -6,10 +6,13 @@ stages' own files go into FOLDER, where another call finds them again.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
 import tempfile
+import textwrap
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +39,11 @@ from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 from spatialreasoner.search.tree import Tree, from_json
 
-IMAGES = Path(__file__).parent / "images"
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ROOT / "docs" / "images"
+HIDDEN_ROOMS = {"__main__", "(scene)", "(responses)"}
+"""What the map leaves out: the start of the command line, and earlier paths."""
+
 TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:hasty")
 SHOWN = 20
 """Which of the pairs is shown: one whose rejected answer errs in a way that is quickly seen."""
@@ -66,6 +73,7 @@ def main(folder: Path) -> None:
     write(IMAGES / "reward.html", reward(shown))
     write(IMAGES / "pair.html", pair(shown))
     draw_betas(shown, IMAGES / "betas.svg")
+    draw_rooms(IMAGES / "rooms.svg")
 
 
 def example(folder: Path) -> Example:
@@ -189,6 +197,38 @@ def draw_betas(shown: Example, path: Path) -> None:
         axes.set(xlabel="gap of reasoning − gap of description", ylabel="β of the segment", ylim=(0.065, 0.135))
         axes.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
         figure.savefig(path, metadata={"Date": None})
+
+
+def draw_rooms(path: Path) -> None:
+    """The rooms in their layers, as the import contract lists them, each with the first sentence of its docstring."""
+    import matplotlib.pyplot as plt
+
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"][0]
+    layers = [[room for room in layer.split(" | ") if room not in HIDDEN_ROOMS] for layer in contract["layers"]]
+    layers = [layer for layer in layers if layer]
+    style = {"svg.hashsalt": "rooms", "svg.fonttype": "none", "font.family": "sans-serif"}
+    with plt.rc_context(style):
+        figure, axes = plt.subplots(figsize=(12, 1.02 * len(layers)))
+        for row, layer in enumerate(layers):
+            width = 1 / len(layer)
+            for column, room in enumerate(layer):
+                corner = (column * width + 0.005, -row - 0.42)
+                axes.add_patch(plt.Rectangle(corner, width - 0.01, 0.84, fc="#eef2fb", ec="#5b6ea8"))
+                axes.text((column + 0.5) * width, -row + 0.17, room, ha="center", va="center", weight="bold", size=11)
+                words = textwrap.fill(_sentence(room), round(128 * width), max_lines=2, placeholder=" ...")
+                axes.text((column + 0.5) * width, -row - 0.17, words, ha="center", va="center", size=7.5)
+        axes.set(xlim=(0, 1), ylim=(-len(layers) + 0.4, 0.6))
+        axes.axis("off")
+        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+        plt.close(figure)
+
+
+def _sentence(room: str) -> str:
+    """The first sentence of a room's docstring."""
+    place = ROOT / "src" / "spatialreasoner" / room
+    source = (place / "__init__.py" if place.is_dir() else place.with_suffix(".py")).read_text("utf-8")
+    words = " ".join((ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].split())
+    return re.split(r"(?<=[.])\s", words)[0].rstrip(".").replace("`", "")
 
 
 def write(path: Path, html: Markup) -> None:
