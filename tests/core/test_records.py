@@ -1,5 +1,6 @@
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -103,3 +104,26 @@ def test_a_config_says_what_made_the_output(tmp_path: Path) -> None:
     assert config["stage"] == "questions"
     assert config["config"]["fx"] == 1
     assert {"spatialreasoner", "python", "numpy"} <= set(config["versions"])
+
+
+def test_files_have_the_permissions_that_the_umask_gives(tmp_path):
+    before = os.umask(0o077)
+    try:
+        records.write_json(tmp_path / "private.json", {})
+        os.umask(0o022)
+        records.write_json(tmp_path / "shared.json", {})
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("private.json", "shared.json")]
+    assert modes == [0o600, 0o644]
+
+
+def test_what_fails_leaves_nothing_and_what_works_keeps_its_suffix(tmp_path):
+    with records.atomic_path(tmp_path / "image.png") as path:
+        assert path.suffix == ".png"
+        assert path.name.startswith(".")
+        path.write_bytes(b"1")
+    with suppress(ValueError), records.atomic_path(tmp_path / "image.png") as path:
+        path.write_bytes(b"22")
+        raise ValueError("mid-way")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("image.png", b"1")]

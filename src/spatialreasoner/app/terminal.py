@@ -14,6 +14,7 @@ from spatialreasoner.app.asking import Asked, named_regions
 from spatialreasoner.app.asking import ask as prepare
 from spatialreasoner.app.regions import from_numbers, from_picture, is_numbers
 from spatialreasoner.app.segments import pieces, settled
+from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, SceneError, WorkError
 from spatialreasoner.core.types import Region
 from spatialreasoner.nano.shipped import NANO
@@ -166,11 +167,10 @@ def _plain(text: str, style: str) -> Text:
 def _save(picture: Image.Image, regions: Sequence[Region], path: Path) -> None:
     from spatialreasoner.scenes.marks import draw
 
-    temporary = path.with_name(f".part.{path.name}")
     try:
-        draw(picture, regions).save(temporary)
-        temporary.replace(path)
-    except (OSError, ValueError) as error:
+        with records.atomic_path(path) as temporary:
+            draw(picture, regions).save(temporary)
+    except (WorkError, ValueError) as error:
         raise WorkError(
             f"the marked picture cannot be written to {path}: {error}; name a .png in a folder that exists"
         ) from None

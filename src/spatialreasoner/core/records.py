@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from functools import cache
 from importlib import metadata
@@ -135,27 +135,30 @@ def atomic_write(path: str | Path) -> Generator[IO[str]]:
     Raises:
         WorkError: If the folder cannot be made or written to.
     """
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Generator[Path]:
+    """A hidden path beside `path`, of the same suffix, for whatever writes files: it gets the name if the block ends well.
+
+    What is left of a block that fails is removed. The file's permissions are those that the process's umask gives.
+
+    Raises:
+        WorkError: If the folder cannot be made or written to.
+    """
     path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        temporary = Path(name)
-        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except SpatialReasonerError:
-        raise  # also a missing input, which is an OSError, but not one of this file
-    except OSError as error:
-        raise WorkError(
-            f"cannot write {path}: {error.strerror or error}; check the folder and the disk's free space"
-        ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.stem[:80]}.{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
+    with writing(path.parent):
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def write_config(directory: str | Path, stage: str, config: object, *, name: str = "config.json") -> None:

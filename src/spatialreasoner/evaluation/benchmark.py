@@ -183,19 +183,16 @@ def _place_image(item: Item, folder: Path, out: Path) -> str:
         return name
     source = records.inside(folder, item.image_info.file_path, where=f"item {item.id!r}")
     source = records.require_file(source) if item.picture is None else source
-    temporary = target.with_name(f".{target.name}.part")
-    with records.writing(target.parent):
+    with records.atomic_path(target) as temporary:
         if item.picture is None:
             _link(source, temporary)
         else:
             temporary.write_bytes(item.picture)
-        temporary.replace(target)
     return name
 
 
 def _link(source: Path, target: Path) -> None:
     """Another name for a file, or a copy where the disk is another one."""
-    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:

@@ -7,11 +7,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from random import Random
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError, MissingFileError, RecordError
+from spatialreasoner.core.digests import file_digest
+from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError, RecordError
 from spatialreasoner.core.protocols import Policy
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.inference.budget import Budget, Price
@@ -188,20 +188,6 @@ def reply_key(model: str, prompt: Prompt, *, n: int, seed: int) -> str:
     regions = [[region.label, region.mask.size, region.mask.counts] for region in prompt.regions]
     parts = [model, prompt.image and file_digest(prompt.image), regions, prompt.request, prompt.prefix, n, seed]
     return hashlib.sha256(records.dumps(parts).encode()).hexdigest()
-
-
-@lru_cache(maxsize=4096)
-def file_digest(path: str) -> str:
-    """SHA-256 of a file's bytes.
-
-    Raises:
-        MissingFileError: If it cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise MissingFileError(f"expected an image at {path}; {error.strerror}") from None
 
 
 def _tokens(completions: Sequence[Completion]) -> tuple[int, int]:

@@ -8,10 +8,11 @@ from collections import Counter
 from dataclasses import asdict
 
 from spatialreasoner.core import records
+from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import RecordError, WorkError
 from spatialreasoner.core.protocols import Grade, GradeRequest, Judge
 from spatialreasoner.inference.budget import Budget
-from spatialreasoner.inference.endpoint import Limits, file_digest, identity
+from spatialreasoner.inference.endpoint import Limits, identity
 from spatialreasoner.inference.journal import Journal, Spent
 
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from spatialreasoner import __version__
 from spatialreasoner.core import records
+from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.protocols import Embedder, Judge
 from spatialreasoner.core.resume import unfinished
@@ -233,7 +234,7 @@ class _Work:
         """A digest of all that decides the rows, so that rows of other inputs are not taken for these."""
         files = [self.config.questions, self.config.responses, str(_scenes(self.config) / "scenes.jsonl")]
         models = [_identity(self.judge), self.config.judge_all, _identity(self.scorer.embedder)]
-        parts = [__version__, records.git_commit(), models, *map(_digest, files)]
+        parts = [__version__, records.git_commit(), models, *map(file_digest, files)]
         return hashlib.sha256(records.dumps(parts).encode()).hexdigest()
 
     async def write(self, file: IO[str], done: int) -> int:
@@ -274,11 +275,6 @@ class _Work:
 
 def _scenes(config: RewardConfig) -> Path:
     return records.require_folder(config.scenes) if config.scenes is not None else scenes_folder(Path(config.questions))
-
-
-def _digest(path: str) -> str:
-    with records.require_file(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _identity(model: object) -> str | None:

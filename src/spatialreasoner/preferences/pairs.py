@@ -231,10 +231,9 @@ def _shown(question: Question, scene: Scene, config: PairsConfig, out: Path) -> 
     regions = [scene.region(region_id) for region_id in question.region_ids]
     name = f"images/{scene.id}-{'-'.join([*question.region_ids, config.regions])}.png"
     if not (out / name).exists():
-        temporary = out / f"{name}.part"
         picture = (draw if config.regions == "marks" else attach)(read_image(scene.image), regions)
-        picture.save(temporary, format="PNG", pnginfo=png_info(picture))
-        temporary.replace(out / name)
+        with records.atomic_path(out / name) as temporary:
+            picture.save(temporary, format="PNG", pnginfo=png_info(picture))
     return {
         "question_id": question.id,
         "category": question.category,

@@ -119,10 +119,8 @@ def save_png(picture: Image.Image, path: Path) -> None:
     Raises:
         WorkError: If the folder cannot be made or written to.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    with records.writing(path.parent):
+    with records.atomic_path(path) as temporary:
         picture.save(temporary, "PNG")
-        temporary.replace(path)
 
 
 def open_image(path: str | Path) -> Image.Image:

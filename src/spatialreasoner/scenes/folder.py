@@ -59,7 +59,7 @@ class ScenesFolder:
                 for scene_id in scene_ids:
                     file.write(self._record(scene_id).read_text(encoding="utf-8"))
         shutil.rmtree(self._waiting, ignore_errors=True)
-        for leftover in self.path.glob(".*.part"):
+        for leftover in self.path.glob(".*.part*"):
             leftover.unlink()
 
     @property

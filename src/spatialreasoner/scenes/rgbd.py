@@ -13,7 +13,6 @@ A folder holds the picture, a 16-bit depth PNG, and `scene.json`::
 The scene's id is the folder's name; its regions are `region1`, `region2`, ... in the order listed.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -171,7 +170,6 @@ def _copy(scene: Scene, out: Path) -> Scene:
     (out / scene.id).mkdir(parents=True, exist_ok=True)
     image, depth = (f"{scene.id}/{Path(path).name}" for path in (scene.image, scene.depth.path))
     for source, target in ((scene.image, image), (scene.depth.path, depth)):
-        temporary = out / f"{target}.part"
-        shutil.copyfile(source, temporary)
-        os.replace(temporary, out / target)
+        with records.atomic_path(out / target) as temporary:
+            shutil.copyfile(source, temporary)
     return replace(scene, image=image, depth=replace(scene.depth, path=depth))

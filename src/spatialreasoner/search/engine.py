@@ -11,11 +11,12 @@ from typing import Any
 
 from spatialreasoner import __version__
 from spatialreasoner.core import records
+from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError, EndpointError, InputError
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.inference.budget import Budget, BudgetError, Price
-from spatialreasoner.inference.endpoint import Endpoint, Limits, file_digest, identity
+from spatialreasoner.inference.endpoint import Endpoint, Limits, identity
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.questions.files import prompt as show

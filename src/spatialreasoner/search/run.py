@@ -113,7 +113,7 @@ def run_search(
     """
     started = time.monotonic()
     with Journal(out / "journal.sqlite") as journal:
-        for torn in out.glob(".*.part"):  # what a process that was killed while it wrote left behind
+        for torn in out.glob(".*.part*"):  # what a process that was killed while it wrote left behind
             torn.unlink()
         engine = Engine(questions, scenes, policies, reward, config, journal, judges, progress)
         write_settings(out, engine, reward, judges, inputs)

@@ -19,6 +19,7 @@ from PIL.Image import Image
 from torch import Tensor
 from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.scenes.carry import attach
@@ -88,13 +89,12 @@ class HfPolicy:
 
     @cached_property
     def identity(self) -> str:
-        """All that decides an answer beside the prompt: the weights and the settings.
+        """All that decides an answer beside the prompt: weights, processor, templates and settings.
 
         A checkpoint that is trained anew in the same folder is another model, whose answers no journal knows.
         """
-        files = sorted(Path(self._source).glob("*.safetensors"))
         commit = getattr(self._model.config, "_commit_hash", None)
-        weights = hashlib.sha256(b"".join(map(_file_digest, files))).hexdigest() if files else commit
+        weights = folder_digest(self._source) if Path(self._source).is_dir() else commit
         dtype = str(self._model.dtype).removeprefix("torch.")
         return f"{self.name} {weights} {dtype} temperature {self.temperature} at most {self.max_new_tokens} tokens"
 
@@ -276,11 +276,6 @@ class GumbelNoise(LogitsProcessor):
         """Add the noise of the next token."""
         noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=generator) for generator in self._generators])
         return scores.float() / self.temperature - noise.log().to(scores.device)
-
-
-def _file_digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 @dataclass(frozen=True, kw_only=True)
