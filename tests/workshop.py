@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 import captures
 from pages import ROOT
+from sa2va_folders import INTERNLM2
 from spatialreasoner.cli import main
 from spatialreasoner.scenes import masks, synthetic
 from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, build, train_tokenizer
@@ -263,6 +264,10 @@ def _captured(shop: Workshop, path: Path) -> None:
     {"kitchen.r3d": captures.record3d, "scene0000_00": captures.scannet}[path.name](path.parent)
 
 
+def _sa2va(shop: Workshop, path: Path) -> None:
+    shutil.copytree(INTERNLM2, path)
+
+
 GIVEN: Mapping[str, Callable[[Workshop, Path], None]] = {
     "scenes": _scenes,
     "questions.jsonl": _questions,
@@ -286,6 +291,7 @@ GIVEN: Mapping[str, Callable[[Workshop, Path], None]] = {
     "models/llava": partial(_model, family="llava"),
     "models/qwen": partial(_model, family="qwen2_5_vl"),
     "models/text": _text_model,
+    "Sa2VA-8B": _sa2va,
     "models/depth": _depth_model,
     "models/masks": _mask_model,
 }

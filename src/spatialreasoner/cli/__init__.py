@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "pairs": "pairs",
     },
     "Training": {
+        "convert": "convert",
         "train": "train",
     },
     "Evaluation": {

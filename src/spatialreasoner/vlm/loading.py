@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, SpatialReasonerError
 from spatialreasoner.vlm.processors import load_processor
+from spatialreasoner.vlm.sa2va import SA2VA
 from spatialreasoner.vlm.shipped import shipped_models
 
 if TYPE_CHECKING:
@@ -61,8 +62,12 @@ def refuse_pickles(folder: str | Path) -> None:
         )
 
 
-def _refuse_strays(folder: Path) -> None:
-    """Refuse weights whose index leads to other files than safetensors beside it."""
+def refuse_strays(folder: Path) -> None:
+    """Refuse weights whose index leads to other files than safetensors beside it.
+
+    Raises:
+        ConfigError: If it does.
+    """
     for index in folder.glob("*.safetensors.index.json"):
         weights = records.read_json(index, dict[str, Any]).get("weight_map")
         names: list[object] = list(weights.values()) if isinstance(weights, dict) else [weights]
@@ -72,7 +77,7 @@ def _refuse_strays(folder: Path) -> None:
 
 
 def load(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """Load a vision-language model and its processor.
+    """Load a vision-language model and its processor; a Sa2VA as it was released is converted in memory.
 
     Args:
         source: A folder, or the name of a repository on the Hub.
@@ -90,8 +95,12 @@ def load(source: str | Path, *, precision: str = "float32", **options: Any) -> t
     logging.disable_progress_bar()
     if Path(source).is_dir():
         refuse_pickles(source)
-        _refuse_strays(Path(source))
+        refuse_strays(Path(source))
     _know_classes(source)
+    if config_of(source).get("model_type") == SA2VA:
+        from spatialreasoner.vlm.sa2va.convert import load as load_sa2va
+
+        return load_sa2va(source, precision=precision, **options)
     dtype = precision if precision == "auto" else getattr(torch, precision)
     with telling_of(source):
         processor = load_processor(source)

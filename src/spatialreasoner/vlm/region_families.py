@@ -39,6 +39,7 @@ from spatialreasoner.scenes.carry import attached
 from spatialreasoner.vlm.region_encoder import RegionEncoder
 from spatialreasoner.vlm.region_tokens import latest_picture, place_regions, region_numbers
 from spatialreasoner.vlm.registration import register
+from spatialreasoner.vlm.sa2va import modeling  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

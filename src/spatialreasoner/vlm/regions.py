@@ -14,8 +14,10 @@ from transformers import AutoConfig
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.scenes.carry import MAX_REGIONS
+from spatialreasoner.vlm.loading import config_of
 from spatialreasoner.vlm.region_encoder import RegionEncoder
 from spatialreasoner.vlm.region_families import FAMILIES, region_token_ids
+from spatialreasoner.vlm.sa2va import SA2VA
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 def has_region_tokens(source: str) -> bool:
     """Whether a folder or repository holds a model with region tokens; False where there is no configuration to tell."""
+    if config_of(source).get("model_type") == SA2VA:
+        return True
     try:
         return bool(getattr(AutoConfig.from_pretrained(source, trust_remote_code=False), "region_tokens", False))
     except (OSError, ValueError, KeyError):

@@ -1,0 +1,25 @@
+"""`spatialreasoner convert`: a released Sa2VA in transformers' own classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spatialreasoner.cli.options import Out
+
+
+def convert(
+    folder: Annotated[Path, typer.Argument(help="A Sa2VA folder, as it was released.", show_default=False)],
+    out: Out,
+) -> None:
+    """Turn a Sa2VA, SpatialReasoner-R1's architecture, into a model that trains and serves; none of its code is run.
+
+    Examples:
+        spatialreasoner convert Sa2VA-8B --out sa2va
+    """
+    from spatialreasoner.vlm.sa2va.convert import convert as run
+
+    run(folder, out)
+    typer.echo(f"The model is in {out}. The SAM 2 mask head is left out: it answers in text, and [SEG] draws no mask")
