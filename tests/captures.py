@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
+import shutil
 import struct
 import zipfile
 import zlib
@@ -490,10 +493,134 @@ def png(folder: Path) -> Path:
     )
 
 
+APPLE_XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 6.0.0">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about="" xmlns:apdi="http://ns.apple.com/pixeldatainfo/1.0/"
+    xmlns:depthData="http://ns.apple.com/depthData/1.0/">
+   <apdi:AuxiliaryImageType>disparity</apdi:AuxiliaryImageType>
+   <apdi:StoredFormat>1278226488</apdi:StoredFormat><apdi:NativeFormat>1751411059</apdi:NativeFormat>
+   <apdi:IntMinValue>0</apdi:IntMinValue><apdi:IntMaxValue>255</apdi:IntMaxValue>
+   <apdi:FloatMinValue>0.25</apdi:FloatMinValue><apdi:FloatMaxValue>2</apdi:FloatMaxValue>
+   <depthData:Accuracy>{accuracy}</depthData:Accuracy><depthData:Quality>high</depthData:Quality>
+   <depthData:IntrinsicMatrixReferenceWidth>1024</depthData:IntrinsicMatrixReferenceWidth>
+   <depthData:IntrinsicMatrixReferenceHeight>768</depthData:IntrinsicMatrixReferenceHeight>
+   <depthData:IntrinsicMatrix><rdf:Seq>
+    <rdf:li>800</rdf:li><rdf:li>0</rdf:li><rdf:li>0</rdf:li><rdf:li>0</rdf:li><rdf:li>804</rdf:li><rdf:li>0</rdf:li>
+    <rdf:li>519.5</rdf:li><rdf:li>379.5</rdf:li><rdf:li>1</rdf:li></rdf:Seq></depthData:IntrinsicMatrix>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>"""
+"""What an iPhone writes beside its depth image, with disparities of 0.25 to 2 per metre."""
+
+
+def disparity(height: int = 48, width: int = 64) -> np.ndarray:
+    """An iPhone's depth image: 8 bits, nearer at the right."""
+    return np.tile(np.linspace(0, 255, width).round().astype(np.uint8), (height, 1))
+
+
+def apple_depth(numbers: np.ndarray) -> np.ndarray:
+    """Metres of such numbers."""
+    return 1 / (0.25 + numbers / 255 * 1.75)
+
+
+def oriented(orientation: int, focal: int = 0) -> bytes:
+    """EXIF data with an orientation, and perhaps a focal length for 35 mm film."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if focal:
+        exif.get_ifd(0x8769)[0xA405] = focal
+    return exif.tobytes()
+
+
+def iphone(folder: Path, *, accuracy: str = "absolute", orientation: int = 1, turned: bool = False) -> Path:
+    """A HEIC photo with depth; `turned`: the depth image has a rotation of its own, as the photo has."""
+    from heic import heic
+
+    path = folder / "IMG_0001.HEIC"
+    xmp = APPLE_XMP.format(accuracy=accuracy).encode()
+    photo = heic(image(192, 256), Image.fromarray(disparity()), xmp, exif=oriented(orientation), turned=turned)
+    path.write_bytes(photo)
+    return path
+
+
+def iphone_jpeg(folder: Path, *, orientation: int = 1) -> Path:
+    """The same as a JPEG with a further image, by Pillow's MPO writer."""
+    path = folder / "IMG_0002.JPG"
+    path.write_bytes(mpo(APPLE_XMP.format(accuracy="absolute").encode(), orientation=orientation))
+    return path
+
+
+def mpo(xmp: bytes, *, orientation: int = 1) -> bytes:
+    """An MPO whose further image has XMP; Pillow writes none there, so it is put in, and the size in the index changed."""
+    file = io.BytesIO()
+    further = Image.fromarray(disparity())
+    image(192, 256).save(file, "MPO", save_all=True, append_images=[further], exif=oriented(orientation), quality=95)
+    data = file.getvalue()
+    start = data.rindex(b"\xff\xd8\xff")
+    segment = b"http://ns.adobe.com/xap/1.0/\0" + xmp
+    inserted = b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment
+    old, new = (struct.pack("<LL", 0, len(data) - start + more) for more in (0, len(inserted)))
+    assert data.count(old) == 1
+    return data[:start].replace(old, new) + data[start : start + 2] + inserted + data[start + 2 :]
+
+
+_RDF = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+
+
+def android(folder: Path, *, units: str = 'GDepth:Units="m"', measure: str = "OpticalAxis", orientation: int = 1) -> Path:
+    """A photo with GDepth: the depth image in base64, in extended XMP, written piece by piece."""
+    packed = base64.b64encode(encoded(Image.fromarray(disparity()))).decode()
+    opening = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    )
+    closing = "/></rdf:RDF></x:xmpmeta>"
+    names = 'xmlns:GDepth="http://ns.google.com/photos/1.0/depthmap/" xmlns:xmpNote="http://ns.adobe.com/xmp/note/"'
+    whole = f'{opening}{names} GDepth:Data="{packed}"{closing}'.encode()
+    guid = hashlib.md5(whole, usedforsecurity=False).hexdigest().upper()
+    told = f'GDepth:Format="RangeInverse" GDepth:Near="0.5" GDepth:Far="4" {units} GDepth:MeasureType="{measure}"'
+    standard = f'{opening}{names} {told} xmpNote:HasExtendedXMP="{guid}"{closing}'.encode()
+    segments = [b"http://ns.adobe.com/xap/1.0/\0" + standard]
+    for start in range(0, len(whole), 100):
+        head = b"http://ns.adobe.com/xmp/extension/\0" + guid.encode() + struct.pack(">II", len(whole), start)
+        segments.append(head + whole[start : start + 100])
+    photo = encoded(image(192, 256), "JPEG", quality=95, exif=oriented(orientation, focal=26))
+    inserted = b"".join(b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment for segment in segments)
+    path = folder / "PXL_0001.jpg"
+    path.write_bytes(photo[:2] + inserted + photo[2:])
+    return path
+
+
+def dynamic_depth(folder: Path) -> Path:
+    """A photo of Dynamic Depth 1.0: the depth image follows the photo in the file."""
+    depth = encoded(Image.fromarray(disparity()))
+    google = "http://ns.google.com/photos/dd/1.0/"
+    xmp = (
+        f"{_RDF}"
+        f'<rdf:Description xmlns:Container="{google}container/" xmlns:Item="{google}item/" xmlns:DepthMap="{google}depthmap/">'
+        "<Container:Directory><rdf:Seq>"
+        '<rdf:li rdf:parseType="Resource"><Container:Item Item:Mime="image/jpeg" Item:Length="0" '
+        'Item:DataURI="primary"/></rdf:li>'
+        f'<rdf:li rdf:parseType="Resource"><Container:Item Item:Mime="image/png" Item:Length="{len(depth)}" '
+        'Item:DataURI="android/depthmap"/></rdf:li></rdf:Seq></Container:Directory>'
+        '<DepthMap:Map DepthMap:Format="RangeLinear" DepthMap:Near="0.5" DepthMap:Far="4.5" DepthMap:Units="m" '
+        'DepthMap:DepthURI="android/depthmap"/></rdf:Description></rdf:RDF></x:xmpmeta>'
+    )
+    path = folder / "DDF_0001.jpg"
+    path.write_bytes(encoded(image(192, 256), "JPEG", exif=oriented(1, focal=26), xmp=xmp.encode()) + depth)
+    return path
+
+
+def rosbag(folder: Path) -> Path:
+    """A RealSense recording by librealsense's own recorder."""
+    data = Path(__file__).parent / "data" / "captures" / "realsense.db3"
+    return Path(shutil.copy(data, folder / "take.db3"))
+
+
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "record3d": record3d, "polycam": polycam, "stray": stray, "arkitscenes": arkitscenes, "scannet": scannet,
     "scannet-sens": scannet_sens, "sunrgbd": sunrgbd, "nyu": nyu, "7scenes": seven_scenes, "hypersim": hypersim,
     "matterport3d": matterport3d, "replica": replica, "vkitti": vkitti, "kitti": kitti, "diode": diode,
-    "middlebury": middlebury, "tum": tum, "realsense": realsense, "exr": exr, "npy": npy, "pfm": pfm, "png": png,
+    "middlebury": middlebury, "tum": tum, "realsense": realsense, "rosbag": rosbag,
+    "iphone": iphone, "android": android, "exr": exr, "npy": npy, "pfm": pfm, "png": png,
 }  # fmt: skip
 """A small capture of each kind, by its name."""

@@ -136,7 +136,12 @@ def exif_focal(path: Path, width: int, height: int) -> float | None:
     film's is 43.3 mm.
     """
     with Image.open(path) as picture:
-        tags = picture.getexif().get_ifd(ExifTags.IFD.Exif)
+        return focal_of_exif(picture.getexif(), width, height)
+
+
+def focal_of_exif(exif: Image.Exif, width: int, height: int) -> float | None:
+    """The same of EXIF data that have been read."""
+    tags = exif.get_ifd(ExifTags.IFD.Exif)
     try:
         equivalent = float(tags.get(ExifTags.Base.FocalLengthIn35mmFilm, 0))
     except (TypeError, ValueError, ZeroDivisionError):

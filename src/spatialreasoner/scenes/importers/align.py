@@ -146,12 +146,12 @@ def turned(frame: Frame, orientation: int) -> Frame:
     transposed, columns, rows = _moves(orientation)
     return replace(
         frame,
-        image=Image.fromarray(np.ascontiguousarray(_moved(np.asarray(frame.image), orientation))),
-        depth=np.ascontiguousarray(_moved(frame.depth, orientation)),
-        regions=tuple((label, np.ascontiguousarray(_moved(mask, orientation))) for label, mask in frame.regions),
-        intrinsics=_turned_camera(frame.intrinsics, frame.size, orientation),
+        image=Image.fromarray(np.ascontiguousarray(moved(np.asarray(frame.image), orientation))),
+        depth=np.ascontiguousarray(moved(frame.depth, orientation)),
+        regions=tuple((label, np.ascontiguousarray(moved(mask, orientation))) for label, mask in frame.regions),
+        intrinsics=turned_camera(frame.intrinsics, frame.size, orientation),
         depth_camera=frame.depth_camera
-        and _turned_camera(frame.depth_camera, (frame.depth.shape[0], frame.depth.shape[1]), orientation),
+        and turned_camera(frame.depth_camera, (frame.depth.shape[0], frame.depth.shape[1]), orientation),
         gravity=frame.gravity and _turned_vector(frame.gravity, transposed, columns, rows),
         encoded=None,
     )
@@ -168,13 +168,15 @@ def _moves(orientation: int) -> tuple[bool, bool, bool]:
     return moves[orientation]
 
 
-def _moved(pixels: Shaped[np.ndarray, "h w ..."], orientation: int) -> Shaped[np.ndarray, "new_h new_w ..."]:
+def moved(pixels: Shaped[np.ndarray, "h w ..."], orientation: int) -> Shaped[np.ndarray, "new_h new_w ..."]:
+    """Pixels as an EXIF orientation turns them."""
     transposed, columns, rows = _moves(orientation)
     pixels = np.swapaxes(pixels, 0, 1) if transposed else pixels
     return pixels[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
-def _turned_camera(camera: Intrinsics, size: tuple[int, int], orientation: int) -> Intrinsics:
+def turned_camera(camera: Intrinsics, size: tuple[int, int], orientation: int) -> Intrinsics:
+    """The camera of an image of this (height, width) once it is turned by an EXIF orientation."""
     transposed, columns, rows = _moves(orientation)
     fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
     height, width = size

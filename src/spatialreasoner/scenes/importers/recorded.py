@@ -12,8 +12,8 @@ Rule, after Open3D's examples and `PinholeCameraIntrinsic.write`:
 - Frames go by their names (numbers) where colour and depth have the same, else by their order, if there are as many.
 - Gravity: unknown.
 
-A camera's own .mkv or .bag is another matter: `.bag` is read by `rosbag`; Azure Kinect's .mkv needs its SDK, so export it
-first.
+A camera's own recording is another matter: RealSense's `.bag` and `.db3` are handed to `rosbag`; Azure Kinect's .mkv needs
+its SDK, so export it first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 
 from spatialreasoner.core.errors import InputError, RecordError
 from spatialreasoner.core.types import Intrinsics
-from spatialreasoner.scenes.importers import decode
+from spatialreasoner.scenes.importers import decode, rosbag
 from spatialreasoner.scenes.importers.align import scaled
 from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
 from spatialreasoner.scenes.importers.store import Store
@@ -35,6 +35,8 @@ _COLOUR = r"(?:color|colour|rgb|image)s?"
 
 
 def _find(store: Store) -> Store | None:
+    if (bag := rosbag.IMPORTER.find(store)) is not None:
+        return bag
     if any(name.lower().endswith(".mkv") for name in store.names) and not store.rooted(r"depth/.*\.png"):
         return _Kinect.find(store)
     return store.rooted(_JSON, rf"{_COLOUR}/.*\.(?:jpe?g|png)", r"depths?/.*\.png")
@@ -49,6 +51,8 @@ class _Kinect:
 
 
 def _open(store: Store, options: Options) -> Capture:
+    if rosbag.IMPORTER.find(store) is not None:
+        return rosbag.IMPORTER.open(store, options)
     if _Kinect.find(store) and not store.find(r"depths?/(.*)\.png"):
         raise InputError(
             f"{store.path}: an Azure Kinect .mkv is read by its own SDK alone; export it to images with Open3D's "

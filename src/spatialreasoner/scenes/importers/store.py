@@ -119,6 +119,8 @@ class Store:
 
     def where(self, name: str = "") -> str:
         """What to call a file of the store in an error."""
+        if not self.path.is_dir() and not self._in_archive:
+            return str(self.path)
         return f"{self.path}{'/' if self.prefix or name else ''}{self.prefix}{name}".rstrip("/")
 
     @property
