@@ -16,6 +16,7 @@ from trl.trainer.sft_config import SFTConfig
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
 from spatialreasoner.training.callbacks import MetricsFile, ProgressBar
+from spatialreasoner.training.checkpoints import CheckpointDigests, StopAtTheLimit
 from spatialreasoner.training.checks import check, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.training.config import FDPOSettings, Kind, TrainSettings
@@ -72,7 +73,7 @@ def build_trainer(
         "train_dataset": rows,
         "eval_dataset": eval_rows,
         "peft_config": _adapters(config, model),
-        "callbacks": [MetricsFile(out / "metrics.jsonl"), ProgressBar(f"train {kind}")],
+        "callbacks": [MetricsFile(out / "metrics.jsonl"), ProgressBar(f"train {kind}"), CheckpointDigests(), StopAtTheLimit()],
     }
     arguments = _arguments(config, out) | (_EVALUATION if eval_rows is not None else {})
     if kind == "sft":

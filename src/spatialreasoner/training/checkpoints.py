@@ -7,6 +7,7 @@ nothing is written so, and nothing written so is read. Sharded states (FSDP, Dee
 from __future__ import annotations
 
 import json
+import logging
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.digests import file_digest
+from spatialreasoner.core.errors import ConfigError, MissingFileError
 from spatialreasoner.training.sharding import gathered_state, prepare_plugin, spread_state
 from spatialreasoner.vlm.loading import refuse_pickles
 
@@ -28,23 +32,94 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
+logger = logging.getLogger(__name__)
+
 OPTIMIZER, SCHEDULE, SCALER = "optimizer.safetensors", "scheduler.json", "scaler.json"
 SHARDED = "sharded.safetensors"
 """Weights and optimizer of a model that was spread over processes, gathered; any number of them may go on from it."""
 
 
+DIGESTS = "digests.json"
+"""Beside the files of a checkpoint: the SHA-256 of each. Written last, so a checkpoint that has it is whole."""
+
+
 def latest_checkpoint(folder: str | Path) -> Path | None:
-    """The newest whole checkpoint of a run, or None; a checkpoint is whole once its trainer state, its last file, is."""
-    found = [path for path in Path(folder).glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
-    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    """The newest whole checkpoint of a run, or None; a damaged one is passed over with a warning that says what is wrong."""
+    found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rpartition("-")[2].isdecimal()]
+    for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
+        damage = damage_of(path)
+        if damage is None:
+            return path
+        logger.warning("%s is not used: %s; training continues from the newest whole checkpoint before it", path, damage)
+    return None
 
 
-def _is_json(path: Path) -> bool:
+def damage_of(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint, or None: files that differ from their digests, are missing, or cannot be read.
+
+    A checkpoint without digests (of an earlier version, or of a process that was killed before it wrote them) is whole once its
+    trainer state, the trainer's last file, is there, and every JSON and safetensors file can be opened.
+    """
     try:
-        json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
+        digests = json.loads((checkpoint / DIGESTS).read_text("utf-8"))
+        return next(
+            (f"{name} is not as it was written" for name in digests if digests[name] != _digest(checkpoint / name)), None
+        )
+    except FileNotFoundError:
+        return _unreadable(checkpoint)
+    except (OSError, ValueError, AttributeError) as error:
+        return f"{DIGESTS} cannot be read: {error}"
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return file_digest(path)
+    except MissingFileError:
+        return None
+
+
+def _unreadable(checkpoint: Path) -> str | None:
+    if not (checkpoint / "trainer_state.json").is_file():
+        return "it is not complete"
+    for path in sorted(checkpoint.rglob("*")):
+        try:
+            if path.suffix == ".json":
+                json.loads(path.read_text("utf-8"))
+            elif path.suffix == ".safetensors":
+                with safe_open(path, framework="pt"):
+                    pass
+        except (OSError, ValueError, SafetensorError) as error:
+            return f"{path.name} cannot be read: {error}"
+    return None
+
+
+class CheckpointDigests(TrainerCallback):
+    """Writes the digests of each checkpoint once all processes have written their parts of it."""
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Write them."""
+        PartialState().wait_for_everyone()
+        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and folder.is_dir():
+            files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != DIGESTS)
+            records.write_json(folder / DIGESTS, {str(path.relative_to(folder)): file_digest(path) for path in files})
+
+
+class AtTheLimit(Exception):
+    """The checkpoint that is resumed from has all the steps that were asked for."""
+
+
+class StopAtTheLimit(TrainerCallback):
+    """Ends a resumed training that has no step left; the trainer's own loop would take another step before it looked."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Look at the steps, once weights and history are those of the checkpoint.
+
+        Raises:
+            AtTheLimit: If none is left.
+        """
+        if 0 < state.max_steps <= state.global_step:
+            raise AtTheLimit
 
 
 class SafeCheckpoints(_Base):
@@ -156,8 +231,6 @@ def load_state(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If the file is not there or is no such file.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
         tensors = load_file(path)
         with safe_open(path, framework="pt") as file:

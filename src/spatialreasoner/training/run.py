@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
 import math
 import os
 import warnings
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import ConfigError, MissingExtraError, SpatialReasonerError, WorkError
+from spatialreasoner.core.errors import MissingExtraError, SpatialReasonerError, WorkError
 from spatialreasoner.core.resume import hold
 from spatialreasoner.testing.names import SIZES, TinyModel, tiny_named
 from spatialreasoner.training.card import write_card
 from spatialreasoner.training.checks import check_gaps
 from spatialreasoner.training.config import CONFIGS, Kind, TrainSettings, read_config
 from spatialreasoner.training.data import SEGMENTS, message_text, messages_of, read_preferences, read_sft
-from spatialreasoner.training.old_names import comparable, sizes_into_name
+from spatialreasoner.training.old_names import sizes_into_name
+from spatialreasoner.training.provenance import SETTINGS_FILE, describe_data, describe_files, is_finished
 from spatialreasoner.vlm.loading import source_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import Trainer
-
-SETTINGS_FILE = "training.json"
-"""Beside the model's own `config.json`, whose name transformers claims."""
 
 
 def train(
@@ -64,13 +60,14 @@ def train(
     """
     model, overrides = sizes_into_name(model, overrides)
     config = read_config(CONFIGS[kind], config_file, overrides)
-    record = {"model": model, "data": _describe(data), **asdict(config)}
+    record = {"model": model, "data": describe_data(data), **asdict(config)}
     if eval_data is not None:
-        record["eval_data"] = _describe(eval_data)
-    if _finished(out, kind, record):
-        return
+        record["eval_data"] = describe_data(eval_data)
     require_extra()
     rows, held_out = _read(kind, data), None if eval_data is None else _read(kind, eval_data)
+    record |= describe_files(model, rows, held_out)
+    if is_finished(out, kind, record):
+        return
     with _working(out):
         _train(kind, config, record, model=model, rows=rows, held_out=held_out, out=out)
 
@@ -157,31 +154,6 @@ def rehearse(
     )
 
 
-def _describe(data: Path) -> dict[str, Any]:
-    """The data by name and content: the same rows elsewhere are the same data."""
-    content = records.require_file(data).read_bytes()
-    return {"file": data.name, "sha256": hashlib.sha256(content).hexdigest(), "rows": len(content.splitlines())}
-
-
-def _finished(out: Path, kind: str, record: dict[str, Any]) -> bool:
-    """Whether `out` holds this very run, done.
-
-    Raises:
-        ConfigError: If it holds another one.
-    """
-    if not (out / SETTINGS_FILE).is_file():
-        return False
-    old = records.read_json(out / SETTINGS_FILE, dict[str, Any])
-    new, before = comparable(json.loads(json.dumps(record))), comparable(old.get("config") or {})
-    if old.get("stage") != f"train {kind}" or before != new:
-        changed = sorted(key for key in {*before, *new} if before.get(key) != new.get(key))
-        raise ConfigError(
-            f"{out} holds another run ({old.get('stage')}; differs in {', '.join(changed) or 'the kind of training'}). "
-            "Give another --out, or remove that folder"
-        )
-    return (out / "README.md").is_file()  # written last
-
-
 def require_extra() -> None:
     """Make sure that what training needs is installed.
 
@@ -237,11 +209,12 @@ def _read(kind: Kind, data: Path) -> Dataset:
 
 
 def _fit(trainer: Trainer, out: Path) -> None:
-    from spatialreasoner.training.checkpoints import latest_checkpoint
+    from spatialreasoner.training.checkpoints import AtTheLimit, latest_checkpoint
 
     checkpoint = latest_checkpoint(out)
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with suppress(AtTheLimit):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except RuntimeError as error:  # torch's own, out of memory among them
         raise WorkError(
             f"training failed: {error}. If memory ran out, lower per_device_train_batch_size and raise "

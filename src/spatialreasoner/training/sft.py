@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl.trainer.sft_trainer import SFTTrainer
 
 from spatialreasoner.training.checkpoints import SafeCheckpoints
 
 
 class SftTrainer(SafeCheckpoints, SFTTrainer):
-    """`SFTTrainer` whose checkpoints hold no pickle; give it an `SftCollator`."""
+    """`SFTTrainer` whose checkpoints hold no pickle and whose logs are those of an unbroken run; give it an `SftCollator`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         head: Any = self.accelerator.unwrap_model(self.model).get_output_embeddings()
         if not hasattr(head, "bias"):
             head.bias = None  # TRL's loss reads it, and PEFT hides it where rows of the head train
+        self.add_callback(_CountTokensOn(self))
+
+
+class _CountTokensOn(TrainerCallback):
+    """Continues the count of tokens seen from the checkpoint's history; TRL begins it anew whenever training is resumed."""
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Put the count back."""
+        counts = [entry["num_tokens"] for entry in state.log_history if "num_tokens" in entry]
+        if counts:
+            self._trainer._total_train_tokens = int(counts[-1])

@@ -1,0 +1,76 @@
+"""What a training depends on: its settings, data, images, base model and this package; compared before a run is resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner import __version__
+from spatialreasoner.core import records
+from spatialreasoner.core.digests import file_digest, folder_digest
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.testing.names import tiny_named
+from spatialreasoner.training.old_names import comparable
+from spatialreasoner.vlm.loading import source_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+SETTINGS_FILE = "training.json"
+"""Beside the model's own `config.json`, whose name transformers claims."""
+
+ADDED_LATER = ("model_files", "images", "package")
+"""Keys that runs of earlier versions lack: what they depended on is not known, and not held against them."""
+
+
+def describe_data(data: Path) -> dict[str, Any]:
+    """The data by name and content: the same rows elsewhere are the same data."""
+    content = records.require_file(data).read_bytes()
+    return {"file": data.name, "sha256": hashlib.sha256(content).hexdigest(), "rows": len(content.splitlines())}
+
+
+def describe_files(model: str, *rows: Dataset | None) -> dict[str, Any]:
+    """Digests of the base model's files and of the images of all rows, and this package's version.
+
+    Args:
+        model: The model by name. Of one in a repository, or built on the spot, there is nothing to read.
+        rows: What `read_sft` or `read_preferences` gave.
+    """
+    folder = None if tiny_named(model) is not None else Path(source_of(model))
+    images = sorted({image for each in rows if each is not None for images in each["images"] for image in images})
+    return {
+        "model_files": folder_digest(folder) if folder is not None and folder.is_dir() else None,
+        "images": _images_digest(images),
+        "package": __version__,
+    }
+
+
+def _images_digest(paths: Iterable[str]) -> str:
+    """One digest over the bytes of all images, in the order of their contents: the same images elsewhere are the same."""
+    with ThreadPoolExecutor() as pool:
+        found = sorted(set(pool.map(file_digest, paths)))
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def is_finished(out: Path, kind: str, record: Mapping[str, Any]) -> bool:
+    """Whether `out` holds this very run, done.
+
+    Raises:
+        ConfigError: If it holds another one, or one whose base model, images, data or package have changed since.
+    """
+    if not (out / SETTINGS_FILE).is_file():
+        return False
+    old = records.read_json(out / SETTINGS_FILE, dict[str, Any])
+    new, before = comparable(json.loads(json.dumps(record))), comparable(old.get("config") or {})
+    before = {key: new[key] for key in ADDED_LATER if key in new} | before
+    if old.get("stage") != f"train {kind}" or before != new:
+        changed = sorted(key for key in {*before, *new} if before.get(key) != new.get(key))
+        raise ConfigError(
+            f"{out} holds another run ({old.get('stage')}; differs in {', '.join(changed) or 'the kind of training'}). "
+            "Give another --out, or remove that folder"
+        )
+    return (out / "README.md").is_file()  # written last

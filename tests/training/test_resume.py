@@ -1,0 +1,83 @@
+"""A training that was killed anywhere ends as one that was not; what is damaged or has changed is told."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.training import run as running
+from spatialreasoner.training.checkpoints import damage_of, latest_checkpoint
+from spatialreasoner.training.run import train
+from tiny import TINY
+
+SAME = ("model.safetensors", "metrics.jsonl", "training.json", "README.md")
+
+
+@pytest.fixture
+def start(data, fast, tmp_path):
+    def start(out, *overrides, model=TINY):
+        train("sft", model=model, data=data / "sft.jsonl", out=tmp_path / out, overrides=[*fast, *overrides])
+        return tmp_path / out
+
+    return start
+
+
+@pytest.mark.parametrize("limit", ["max_steps=2", "max_steps=4", "num_train_epochs=0.5", "num_train_epochs=1.4"])
+def test_killed_after_the_last_checkpoint_it_takes_no_further_step(start, tmp_path, monkeypatch, limit):
+    whole = start("whole", limit, "save_steps=1")
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "_save", killed)
+        for _ in range(3):  # each time at the same moment, as on a disk that stays full
+            with pytest.raises(KeyboardInterrupt):
+                start("cut", limit, "save_steps=1")
+    cut = start("cut", limit, "save_steps=1")
+    for name in SAME:
+        assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.safetensors", "scheduler.json", "trainer_state.json", "config.json"]
+)
+def test_of_damaged_checkpoints_the_newest_whole_one_is_used_and_said(start, tmp_path, name, caplog):
+    whole = start("whole", "max_steps=4", "save_steps=1", "save_total_limit=3")
+    out = tmp_path / "cut"
+    shutil.copytree(whole, out)
+    for made in ("README.md", "model.safetensors", "metrics.jsonl"):
+        (out / made).unlink()
+    damaged = out / "checkpoint-4" / name
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    assert latest_checkpoint(out) == out / "checkpoint-3"
+    assert f"{name} is not as it was written" in caplog.text
+    start("cut", "max_steps=4", "save_steps=1", "save_total_limit=3")
+    for made in ("model.safetensors", "metrics.jsonl"):
+        assert (out / made).read_bytes() == (whole / made).read_bytes(), made
+
+
+def test_a_checkpoint_without_digests_is_whole_if_all_of_it_can_be_read(start):
+    checkpoint = start("out", "max_steps=1") / "checkpoint-1"
+    (checkpoint / "digests.json").unlink()
+    assert damage_of(checkpoint) is None
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    assert "model.safetensors cannot be read" in (damage_of(checkpoint) or "")
+    (checkpoint / "trainer_state.json").unlink()
+    assert damage_of(checkpoint) == "it is not complete"
+
+
+def test_a_base_model_or_an_image_that_changed_is_told_instead_of_an_old_result(start, data, tmp_path):
+    base = start("base", "max_steps=1")
+    start("tuned", "max_steps=1", model=str(base))
+    start("tuned", "max_steps=1", model=str(base))
+    template = base / "chat_template.jinja"
+    template.write_text(template.read_text() + "{# changed #}")
+    with pytest.raises(ConfigError, match=r"differs in model_files"):
+        start("tuned", "max_steps=1", model=str(base))
+    image = next((data / "images").glob("*.png")) if (data / "images").is_dir() else next(data.rglob("*.png"))
+    Image.open(image).convert("RGB").rotate(180).save(image)
+    with pytest.raises(ConfigError, match=r"differs in images"):
+        start("base", "max_steps=1")
