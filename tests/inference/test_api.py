@@ -13,8 +13,11 @@ import pytest
 from builders import build_scene
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError
 from spatialreasoner.core.types import Prompt, RewardBreakdown
-from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy, known_price, messages, split_name
+from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
+from spatialreasoner.inference.backends.chat import messages
 from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.inference.names import parse_name
+from spatialreasoner.inference.prices import find_price
 from spatialreasoner.inference.streaming import stream
 from spatialreasoner.language.responses import stages
 from spatialreasoner.questions.files import prompt
@@ -281,8 +284,8 @@ def test_torn_json_is_a_bad_reply(serve, shown):
 
 
 def test_prices_are_known_for_hosted_models_only():
-    assert known_price("gpt-4o") == (2.5, 10.0)
-    assert known_price("my-own-model") is None
+    assert (find_price("gpt-4o").prompt, find_price("gpt-4o").completion) == (2.5, 10.0)
+    assert not find_price("my-own-model").known
 
 
 def test_a_server_that_is_not_there(shown):
@@ -295,7 +298,7 @@ def test_a_server_that_is_not_there(shown):
 )
 def test_wrong_names_are_refused_and_not_repeated_with_their_secrets(name):
     with pytest.raises(ConfigError) as caught:
-        split_name(name)
+        parse_name(name)
     assert "secret" not in str(caught.value)
 
 

@@ -60,7 +60,9 @@ def test_goes_on_after_an_interruption_and_ends_with_the_same_bytes(scene: Scene
     run_generate(questions, scenes, Teller(), tmp_path / "unbroken.jsonl")
     with pytest.raises(WorkError, match=r"17 of 40 questions are answered.*TELLER_KEY.*goes on from here"):
         run_generate(questions, scenes, Teller(fails_after=17), tmp_path / "broken.jsonl")
-    assert not (tmp_path / "broken.jsonl").exists()
+    rows = read_predictions(tmp_path / "broken.jsonl")
+    assert [bool(row.pred) for row in rows].count(True) == 17
+    assert {row.unanswered for row in rows if not row.pred} == {"teller refuses the key; set TELLER_KEY"}
     second = Teller()
     run_generate(questions, scenes, second, tmp_path / "broken.jsonl")
     assert second.calls == 23

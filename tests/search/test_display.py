@@ -26,7 +26,7 @@ def progress(tmp_path):
     budget = Budget(max_calls=500, calls=123, tokens=4567, cost=0.5)
     with Journal(tmp_path / "journal.sqlite") as journal:
         made = asyncio.run(endpoint(journal))
-        made.calls, made.stopped = 123, EndpointError("the key is refused")
+        made._caller.calls, made._caller.stopped = 123, EndpointError("the key is refused")
         made.failures["rate limit"] = 7
         yield Progress(
             questions=10, finished=4, found=3, trajectories=32, right=20, budget=budget, endpoints=[made], unfinished={}

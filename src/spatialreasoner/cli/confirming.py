@@ -31,6 +31,9 @@ def confirm(yes: bool, forecast: Forecast) -> bool:
         f"{forecast.most_cost:.2f} dollars",
         err=True,
     )
+    if forecast.unknown_prices:
+        names = ", ".join(forecast.unknown_prices)
+        typer.echo(f"not in these dollars, its price being unknown: {names}; ?price=READ/WRITTEN in a name gives it", err=True)
     if yes or forecast.most_cost <= COST_WITHOUT_ASKING:
         return True
     if not sys.stdin.isatty():

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from spatialreasoner.cli.options import Key, Model, NewTokens, Scenes, Seed
+from spatialreasoner.cli.options import Effort, Endpoints, Key, Model, NewTokens, Scenes, Seed, Timeout, TopP
 
 
 def generate(
@@ -17,7 +17,11 @@ def generate(
     scenes: Scenes = None,
     seed: Seed = 0,
     temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.", min=0, max=10)] = 0.0,
+    top_p: TopP = 1.0,
     max_new_tokens: NewTokens = 768,
+    reasoning_effort: Effort = "",
+    endpoints: Endpoints = None,
+    timeout: Timeout = 600.0,
     batch_size: Annotated[int, typer.Option(help="Most answers that a local model writes at once.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
     regions: Annotated[
@@ -30,11 +34,14 @@ def generate(
     Examples:
         spatialreasoner generate questions.jsonl --model fdpo --out predictions.jsonl
     """
+    from spatialreasoner.inference.names import expand
     from spatialreasoner.inference.registry import WritingConfig
     from spatialreasoner.pipeline import stages
 
     writing = WritingConfig(
-        temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size, key_variable=key_variable
-    )
+        temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, reasoning_effort=reasoning_effort,
+        timeout=timeout, batch_size=batch_size, key_variable=key_variable,
+    )  # fmt: skip
+    (model,) = expand([model], endpoints)
     count = stages.generate(questions, model, out, scenes=scenes, seed=seed, regions=regions, writing=writing)
     typer.echo(f"{count} predictions in {out}")

@@ -18,4 +18,13 @@ Model = Annotated[
     typer.Option(help="Which model: a folder or hf:REPO_OR_DIR, scripted:careful, api:MODEL@BASE_URL.", show_default=False),
 ]
 Key = Annotated[str, typer.Option(help="Environment variable that holds the API key of endpoints.")]
-NewTokens = Annotated[int, typer.Option(help="Longest answer of a local model, tokens.", min=1)]
+NewTokens = Annotated[int, typer.Option(help="Longest answer, thinking included, tokens.", min=1)]
+TopP = Annotated[float, typer.Option(help="Nucleus of sampling at endpoints; 1 samples from all tokens.", min=0.01, max=1)]
+Effort = Annotated[
+    str, typer.Option(help="How long models at endpoints are to think: none, minimal, low, medium, high; else as they do.")
+]
+Timeout = Annotated[float, typer.Option(help="Longest time of a request to an endpoint, with its retries, seconds.", min=1)]
+Endpoints = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="A YAML file of endpoints, NAME: {model, url, settings}; NAME then stands for one.", show_default=False),
+]

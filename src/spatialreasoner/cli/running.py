@@ -18,7 +18,7 @@ from spatialreasoner.core.errors import InputError, MissingExtraError, SpatialRe
 
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "transformers", "trl", "peft", "datasets", "accelerate"), "train"),
-    **dict.fromkeys(("openai", "aiolimiter", "tenacity", "genai_prices"), "api"),
+    **dict.fromkeys(("httpx2", "genai_prices"), "api"),
     "gradio": "app",
 }
 """The extra that installs an optional library."""

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from spatialreasoner.cli.confirming import confirm
-from spatialreasoner.cli.options import Key, NewTokens, Out, Scenes, Seed
+from spatialreasoner.cli.options import Effort, Endpoints, Key, NewTokens, Out, Scenes, Seed, Timeout, TopP
 from spatialreasoner.core.errors import WorkError
 
 
@@ -33,8 +33,12 @@ def search(
     rounds: Annotated[int, typer.Option(help="Most model calls a tree, counted as rounds times models.", min=1)] = 20,
     samples: Annotated[int, typer.Option(help="Plain samples of each model a question, beside its tree.", min=0)] = 2,
     candidates: Annotated[int, typer.Option(help="Scored answers that each question should get.", min=1)] = 8,
-    temperature: Annotated[float, typer.Option(help="Sampling temperature of local models.", min=0, max=10)] = 0.9,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature.", min=0, max=10)] = 0.9,
+    top_p: TopP = 1.0,
     max_new_tokens: NewTokens = 768,
+    reasoning_effort: Effort = "",
+    endpoints: Endpoints = None,
+    timeout: Timeout = 600.0,
     concurrency: Annotated[int, typer.Option(help="Most requests in flight to each model.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
     prefill: Annotated[bool, typer.Option(help="Endpoints continue a begun message (vLLM, SGLang).")] = False,
@@ -52,6 +56,7 @@ def search(
         spatialreasoner search questions.jsonl --policy nano --policy scripted:careful --out search
         spatialreasoner search questions.jsonl --policy api:gpt-4.1@https://api.openai.com/v1 --max-cost 20 --out search
     """
+    from spatialreasoner.inference.names import expand
     from spatialreasoner.inference.registry import WritingConfig
     from spatialreasoner.pipeline import stages
     from spatialreasoner.search.m3cts import SearchConfig
@@ -61,15 +66,18 @@ def search(
         search=SearchConfig(seed=seed, max_model_rounds=rounds), samples_per_policy=samples, candidates=candidates,
         max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
     )  # fmt: skip
-    writing = WritingConfig(temperature=temperature, max_new_tokens=max_new_tokens, key_variable=key_variable, prefill=prefill)
+    writing = WritingConfig(
+        temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, reasoning_effort=reasoning_effort,
+        timeout=timeout, key_variable=key_variable, prefill=prefill,
+    )  # fmt: skip
     result = stages.search(
         questions,
-        policy,
+        expand(policy, endpoints),
         out,
         config,
         scenes=scenes,
         writing=writing,
-        judges=judge or (),
+        judges=expand(judge or (), endpoints),
         concurrency=concurrency,
         cluster=stages.ClusterConfig(shards=shards, address=address) if cluster else None,
         agree=partial(confirm, yes),
@@ -77,4 +85,5 @@ def search(
     typer.echo(f"{result.summary['trajectories']} scored answers in {out}")
     if result.stopped or result.unfinished:
         why = result.stopped or next(iter(result.unfinished.values()))
-        raise WorkError(f"{len(result.unfinished)} questions are not finished: {why}; the same command goes on")
+        left = result.summary["asked"] - result.summary["questions"]
+        raise WorkError(f"{left} of {result.summary['asked']} questions are not finished: {why}; the same command goes on")

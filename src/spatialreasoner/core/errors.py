@@ -10,7 +10,9 @@
     ├── MissingExtraError (ImportError)    an optional dependency is not installed; exits with 2
     └── WorkError (RuntimeError)           something failed while working; exits with 1
         └── EndpointError                  a model endpoint cannot be used
+            ├── PromptError                it cannot answer this prompt: filtered, too long, an image that it refuses
             └── BusyError                  it may be used when asked again: too many requests, a timeout, a server's error
+                └── AdaptedError           it refused how it was asked, and will be asked otherwise
 
 Every message says what was expected, what came, and what to do.
 """
@@ -71,3 +73,26 @@ class BusyError(EndpointError):
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
+
+
+class AdaptedError(BusyError):
+    """An endpoint refused how it was asked; what it said has been learned, and the next request is another one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="adapted", retry_after=0.0)
+
+
+class PromptError(EndpointError):
+    """An endpoint cannot answer this prompt, whoever else may be answered.
+
+    Args:
+        message: What the endpoint said.
+        kind: The class of the failure, for counts: "content filter", "prompt too long", "image too large", "image refused",
+            "request refused".
+        final: Whether asking again is of no use: the endpoint said so of this prompt itself.
+    """
+
+    def __init__(self, message: str, *, kind: str, final: bool = True) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.final = final

@@ -11,6 +11,11 @@ Advance = Callable[[int], None]
 """Called with how many pieces are done so far."""
 
 
+def say(line: str) -> None:
+    """Say something beside the progress of a stage."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
 @contextmanager
 def stage(name: str, total: int | None = None) -> Generator[Advance]:
     """Show that a stage runs, and how far it is.

@@ -95,6 +95,7 @@ class Grade:
     failure: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class Judge(Protocol):

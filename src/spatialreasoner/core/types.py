@@ -298,14 +298,18 @@ class Completion(Record):
     Attributes:
         text: The continuation, without the prefix.
         prompt_tokens: Tokens read, 0 where unknown.
-        completion_tokens: Tokens written, 0 where unknown.
+        completion_tokens: Tokens written, thinking among them, 0 where unknown.
         finish: "stop" if the model ended by itself, "length" if it was cut off, "refusal" if it declined.
+        cached_tokens: Of the tokens read, those that the server had in its cache.
+        thinking: What the model thought before it wrote, where it tells; never a part of the text.
     """
 
     text: str
     prompt_tokens: int = 0
     completion_tokens: int = 0
     finish: Literal["stop", "length", "refusal"] = "stop"
+    cached_tokens: int = 0
+    thinking: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,7 +92,7 @@ def run_judged_score(
 
     Raises:
         InputError: If there is no such file, a row is no prediction, or the model's name has another form.
-        MissingExtraError: If the `openai` package is not installed.
+        MissingExtraError: If the `httpx2` package is not installed.
         WorkError: If the journal or the output cannot be written.
     """
     path = Path(predictions)

@@ -13,16 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spatialreasoner.core.errors import BusyError, EndpointError
+from spatialreasoner.core.errors import BusyError, EndpointError, PromptError
 from spatialreasoner.core.types import QUALITATIVE, Category, Completion, Prompt
 from spatialreasoner.evaluation.answers import Verdict, weigh
 from spatialreasoner.evaluation.predictions import Prediction
-from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
+from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy, adapting
+from spatialreasoner.inference.backends.chat import plain
 from spatialreasoner.inference.budget import Budget
+from spatialreasoner.inference.calls import UnavailableError
 from spatialreasoner.inference.endpoint import Endpoint, Limits
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.judges.rewards import fenced, template
@@ -135,7 +137,7 @@ def judge_answers(
 
     Raises:
         ConfigError: If the model's name has another form than `api:MODEL@BASE_URL`.
-        MissingExtraError: If the `openai` package is not installed.
+        MissingExtraError: If the `httpx2` package is not installed.
         WorkError: If the journal cannot be opened or written.
     """
     requests = {prediction.question_id: request(prediction) for prediction in predictions}
@@ -145,7 +147,10 @@ def judge_answers(
     model = _JudgeModel(config, kinds)
     with Journal(journal) as opened:
         endpoint = Endpoint(model, journal=opened, budget=Budget(), limits=config.limits)
-        return asyncio.run(_Judging(endpoint, config.seed, requests, progress).judge(predictions))
+        judged = asyncio.run(_Judging(endpoint, config.seed, requests, progress).judge(predictions))
+        if judged.failures:  # the same command asks again
+            asyncio.run(opened.next_round())
+        return judged
 
 
 def request(prediction: Prediction) -> str:
@@ -210,6 +215,8 @@ class _Judging:
 
     async def _ask(self, prediction: Prediction) -> Verdict | str:
         """The verdict, or the kind of failure."""
+        if prediction.unanswered is not None:  # there is nothing to judge
+            return UNSCORED
         shown = Prompt(image="", regions=(), request=self._requests[prediction.question_id])
         try:
             completion, *_ = await self._endpoint.complete(shown, n=1, seed=self._seed)
@@ -217,7 +224,7 @@ class _Judging:
                 return "refused"
             return read_verdict(prediction.qa_info.category, completion.text)
         except EndpointError as error:
-            return error.__cause__.kind if isinstance(error.__cause__, BusyError) else "unusable"
+            return error.kind if isinstance(error, UnavailableError | PromptError) else "unusable"
         except ValueError:  # a journal that was tampered with
             return "bad reply"
 
@@ -242,9 +249,19 @@ class _JudgeModel:
         self.name = self._policy.name
         self.identity = f"judge of answers {self.name} {config.revision!r} prompt {hashlib.sha256(prompts).hexdigest()[:12]}"
 
+    @property
+    def learned(self) -> Mapping[str, Any]:
+        return self._policy.learned
+
+    def restore(self, learned: Any) -> None:
+        self._policy.restore(learned)
+
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
+        return await adapting(lambda: self.attempt(prompt, n=n, seed=seed))
+
+    async def attempt(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
         chat = [{"role": "system", "content": self._system}, {"role": "user", "content": prompt.request}]
-        completions = await self._policy.chat(chat, n=n, seed=seed)
+        completions = await self._policy.chat(plain(chat), n=n, seed=seed)
         for completion in completions:
             if completion.finish != "refusal":
                 self._check(completion.text, self._kinds[prompt.request])

@@ -1,9 +1,9 @@
 """Prediction rows exactly as the official evaluation script of SpatialRGPT-Bench reads and writes them (docs/papers.md 4.2)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import RecordError
@@ -38,6 +38,7 @@ class Prediction(Record):
         gt: The reference answer, one sentence.
         model_id: The model.
         qa_info: Type and category.
+        unanswered: Why there is no answer, where the model gave none; absent in the files otherwise.
     """
 
     question_id: str
@@ -47,6 +48,7 @@ class Prediction(Record):
     gt: str
     model_id: str
     qa_info: QaInfo
+    unanswered: str | None = None
 
 
 def type_of(category: Category) -> Literal["qualitative", "quantitative"]:
@@ -54,8 +56,8 @@ def type_of(category: Category) -> Literal["qualitative", "quantitative"]:
     return "qualitative" if category in QUALITATIVE else "quantitative"
 
 
-def prediction(question: Question, text: str, *, image: str, model_id: str) -> Prediction:
-    """The row of a model's answer to a question."""
+def prediction(question: Question, text: str, *, image: str, model_id: str, unanswered: str | None = None) -> Prediction:
+    """The row of a model's answer to a question; where there is none, `unanswered` says why."""
     return Prediction(
         question_id=question.id,
         image=image,
@@ -64,6 +66,7 @@ def prediction(question: Question, text: str, *, image: str, model_id: str) -> P
         gt=question.answer,
         model_id=model_id,
         qa_info=QaInfo(type=type_of(question.category), category=question.category),
+        unanswered=unanswered,
     )
 
 
@@ -86,4 +89,10 @@ def read_predictions(path: str | Path) -> list[Prediction]:
 
 def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> int:
     """Write a file of predictions, whole or not at all; returns how many."""
-    return records.write_jsonl(path, predictions)
+    return records.write_jsonl(path, map(_row, predictions))
+
+
+def _row(prediction: Prediction) -> dict[str, Any]:
+    """A row as the official script writes it; the key of its own only where there is no answer."""
+    row = asdict(prediction)
+    return row if row["unanswered"] is not None else {name: value for name, value in row.items() if name != "unanswered"}

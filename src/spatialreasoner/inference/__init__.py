@@ -1,1 +1,1 @@
-"""Calling models: names, endpoints with limits and retries, a journal of paid replies, budgets, backends."""
+"""Calling models: names, endpoints with their limits and habits, budgets, the journal, and the backends."""

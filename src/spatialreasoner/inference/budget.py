@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spatialreasoner.core.errors import ConfigError, WorkError
+from spatialreasoner.inference.journal import Journal
+from spatialreasoner.inference.prices import UNKNOWN, Price
 
 
 class BudgetError(WorkError):
     """The next request would go beyond a budget; everything finished so far is kept."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Price:
-    """What a policy's tokens cost, money per million of them."""
-
-    prompt: float = 0.0
-    completion: float = 0.0
-
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Money for so many tokens."""
-        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
-
-    def most(self, tokens: int) -> float:
-        """The most that so many tokens can cost."""
-        return tokens * max(self.prompt, self.completion) / 1e6
 
 
 @dataclass(kw_only=True)
@@ -73,3 +60,29 @@ class Budget:
         """Replace what was set aside for a request by what it took (nothing for one that failed)."""
         self.tokens += tokens - reserved[0]
         self.cost += cost - reserved[1]
+
+
+def charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -> None:
+    """Count what earlier processes spent by the same journal; a request without an end counts as the most it can take."""
+    for _, spent in journal.spent():
+        budget.calls += spent.calls
+        budget.tokens += spent.prompt_tokens + spent.completion_tokens
+    if any(price.prompt or price.completion for price in prices.values()):
+        for policy, read, written, cached in journal.usages():
+            price = prices.get(policy, UNKNOWN)
+            budget.cost += price.cost(read, written, cached) if read else price.most(written)
+
+
+def refuse_unknown_prices(max_cost: float | None, prices: Mapping[str, Price]) -> None:
+    """Refuse a limit of money that cannot be kept.
+
+    Raises:
+        ConfigError: If money is limited and the price of a policy is unknown.
+    """
+    unknown = [name for name, price in prices.items() if not price.known]
+    if max_cost is not None and unknown:
+        raise ConfigError(
+            f"--max-cost needs the price of every model; nobody knows that of {', '.join(unknown)}. Give it in the name, money "
+            f"per million tokens read and written, as in {unknown[0]}{'&' if '?' in unknown[0] else '?'}price=1.25/10, or use "
+            "--max-tokens"
+        )

@@ -1,48 +1,82 @@
-"""The journal of a run: every reply is on disk before it is used, and every finished question is on disk once.
+"""The journal of a run: requests are on disk before they are sent, replies before they are used, finished questions once.
 
 A SQLite file in write-ahead mode. Writes that wait are committed together, each commit one fsync, so a thousand calls in
 flight cost no more than the disk can bear; a killed process loses nothing that was acknowledged. No pickle is ever read:
 values are JSON text, validated by whoever asks for them.
+
+A reply has a kind. Answers are final. What was no answer (an empty reply, a request that failed all its tries) counts for the
+round in which it happened: a process that was killed goes on in its round, and ends as if it had not been; a command that is
+given again when all is done begins a new round, and asks for what is missing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from spatialreasoner.core.errors import WorkError
 from spatialreasoner.core.resume import hold
 
 Table = Literal["replies", "questions"]
 
+ANSWER = "answer"
+"""The kind of a reply that is one."""
+
+MOST_VALUE = 64 * 2**20
+"""Longest value of a row, characters: a question's row holds its tree, and no more than this."""
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, policy TEXT NOT NULL, calls INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS questions (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    completion_tokens INTEGER NOT NULL, value TEXT NOT NULL, kind TEXT NOT NULL DEFAULT 'answer',
+    cached_tokens INTEGER NOT NULL DEFAULT 0, round INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS questions (key TEXT PRIMARY KEY, value TEXT NOT NULL, round INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS attempts (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL, policy TEXT NOT NULL, tokens INTEGER NOT NULL, round INTEGER NOT NULL,
+    open INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_ZERO = "INTEGER NOT NULL DEFAULT 0"
+_ADDED = {
+    "replies": {"kind": "TEXT NOT NULL DEFAULT 'answer'", "cached_tokens": _ZERO, "round": _ZERO},
+    "questions": {"round": _ZERO},
+}
+"""Columns that journals of earlier versions lack."""
+
+_AFRESH = "delete it to start afresh, replies are then asked again"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What a policy's replies in the journal took: calls sent (retries included), tokens read and written."""
+    """What a policy's requests took: calls sent (retries included), tokens read, written, and read from the server's cache."""
 
     calls: int
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A reply as it is kept: its value, its kind, and whether it belongs to this round."""
+
+    value: str
+    kind: str
+    current: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    statement: str
-    values: tuple[str | int, ...]
-    done: asyncio.Future[None]
+    statements: Sequence[tuple[str, tuple[str | int, ...]]]
+    done: asyncio.Future[None] | None
 
 
 class Journal:
@@ -66,83 +100,202 @@ class Journal:
             self._opened.enter_context(hold(path.with_suffix(".lock"), path.parent))
             self._writer = self._opened.enter_context(closing(_open(path)))
             self._reader = self._opened.enter_context(closing(_open(path)))
-        except (sqlite3.Error, OSError) as error:
+            self.round = int(self.fact("round") or 0)
+            self._next_attempt = self._reader.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM attempts").fetchone()[0]
+            begun = self._reader.execute(
+                "SELECT key, COUNT(*) FROM attempts WHERE round = ? AND key NOT IN (SELECT key FROM replies) GROUP BY key",
+                (self.round,),
+            )
+            self._begun: Counter[str] = Counter(dict(begun.fetchall()))
+        except (sqlite3.DatabaseError, ValueError) as error:
             self._opened.close()
-            raise WorkError(
-                f"cannot open the journal {path}: {error}; delete it to start afresh, replies are then asked again"
-            ) from error
+            raise WorkError(f"cannot open the journal {path}: {error}; {_advice(error)}") from error
+        except OSError as error:
+            self._opened.close()
+            raise WorkError(f"cannot open the journal {path}: {error}; check the folder and the disk's free space") from error
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown()
+        if self._waiting:  # such as a request's end, for which nobody waited
+            waiting, self._waiting = self._waiting, []
+            try:
+                self._commit(waiting)
+            except (sqlite3.Error, ValueError, OverflowError):
+                self._writer.rollback()
         self._opened.close()
 
     def get(self, table: Table, key: str) -> str | None:
         """The value of a key, or None."""
-        with self._reading():
-            row = self._reader.execute(f"SELECT value FROM {table} WHERE key = ?", (key,)).fetchone()
+        row = self._row(f"SELECT value FROM {table} WHERE key = ?", (key,))
         return None if row is None else row[0]
 
-    async def put_reply(self, key: str, value: str, *, policy: str, spent: Spent) -> None:
-        """Write one reply; returns when it is on disk."""
-        await self._put(
-            "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)",
-            (key, policy, spent.calls, spent.prompt_tokens, spent.completion_tokens, value),
+    def reply(self, key: str) -> Kept | None:
+        """What is kept under a key, or None."""
+        row = self._row("SELECT value, kind, round FROM replies WHERE key = ?", (key,))
+        return None if row is None else Kept(row[0], row[1], row[2] == self.round)
+
+    def question(self, key: str) -> Kept | None:
+        """The row of a finished question, or None."""
+        row = self._row("SELECT value, round FROM questions WHERE key = ?", (key,))
+        return None if row is None else Kept(row[0], ANSWER, row[1] == self.round)
+
+    def refused(self, policy: str) -> set[str]:
+        """The keys under which a policy's refusals are kept that still hold."""
+        with self._reading():
+            rows = self._reader.execute(
+                "SELECT key FROM replies WHERE policy = ? AND (kind = 'refused' OR kind = 'refused once' AND round = ?)",
+                (policy, self.round),
+            ).fetchall()
+        return {key for (key,) in rows}
+
+    def tried(self, key: str) -> int:
+        """How often a request without a reply was sent by earlier processes, in this round."""
+        return self._begun[key]
+
+    async def begin(self, key: str, policy: str, tokens: int) -> int:
+        """Note that a request is about to be sent, and the most tokens it can take; returns its number when that is on disk."""
+        number = self._next_attempt
+        self._next_attempt += 1
+        await self._put(("INSERT INTO attempts VALUES (?, ?, ?, ?, ?, 1)", (number, key, policy, tokens, self.round)))
+        return number
+
+    def fail(self, attempt: int) -> None:
+        """Note that a request has ended without a reply; written with what is written next."""
+        self._waiting.append(_Write([("UPDATE attempts SET open = 0 WHERE id = ?", (attempt,))], None))
+
+    async def put_reply(
+        self, key: str, value: str, *, policy: str, spent: Spent, kind: str = ANSWER, attempt: int | None = None
+    ) -> None:
+        """Write one reply, and that its request has ended; returns when it is on disk."""
+        row = (
+            key,
+            policy,
+            spent.calls,
+            spent.prompt_tokens,
+            spent.completion_tokens,
+            value,
+            kind,
+            spent.cached_tokens,
+            self.round,
         )
+        statements: list[tuple[str, tuple[str | int, ...]]] = [
+            ("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        ]
+        if attempt is not None:
+            statements.append(("UPDATE attempts SET open = 0 WHERE id = ?", (attempt,)))
+        await self._put(*statements)
 
     async def put_question(self, key: str, value: str) -> None:
         """Write one finished question; returns when it is on disk."""
-        await self._put("INSERT OR REPLACE INTO questions VALUES (?, ?)", (key, value))
+        await self._put(("INSERT OR REPLACE INTO questions VALUES (?, ?, ?)", (key, value, self.round)))
+
+    def fact(self, name: str) -> str | None:
+        """Something that is known of the run, such as what an endpoint taught, or None."""
+        row = self._row("SELECT value FROM facts WHERE name = ?", (name,))
+        return None if row is None else row[0]
+
+    async def put_fact(self, name: str, value: str) -> None:
+        """Write what is known of the run; returns when it is on disk."""
+        await self._put(("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)))
+
+    async def next_round(self) -> None:
+        """End the round: what was no answer in it is asked again by whoever opens the journal next."""
+        await self.put_fact("round", str(self.round + 1))
 
     def spent(self) -> Iterator[tuple[str, Spent]]:
-        """What all replies so far took, policy by policy."""
+        """What all requests so far took, policy by policy; of those that nobody knows the end of, the most that they can."""
+        sums: dict[str, list[int]] = {}
         with self._reading():
             rows = self._reader.execute(
-                "SELECT policy, SUM(calls), SUM(prompt_tokens), SUM(completion_tokens) FROM replies GROUP BY policy"
+                "SELECT policy, TOTAL(calls), TOTAL(prompt_tokens), TOTAL(completion_tokens), TOTAL(cached_tokens) "
+                "FROM replies GROUP BY policy UNION ALL "
+                "SELECT policy, COUNT(*), 0, TOTAL(tokens * open), 0 FROM attempts GROUP BY policy"
             ).fetchall()
-        for policy, calls, prompt_tokens, completion_tokens in rows:
-            yield policy, Spent(calls=calls, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+        for policy, *numbers in rows:
+            known = sums.setdefault(policy, [0, 0, 0, 0])
+            sums[policy] = [old + int(new) for old, new in zip(known, numbers, strict=True)]
+        for policy, (calls, read, written, cached) in sums.items():
+            yield policy, Spent(calls=calls, prompt_tokens=read, completion_tokens=written, cached_tokens=cached)
+
+    def usages(self) -> Iterator[tuple[str, int, int, int]]:
+        """Policy, tokens read, written, and read from a cache, of each request that took any, those without an end included."""
+        with self._reading():
+            yield from self._reader.execute(
+                "SELECT policy, prompt_tokens, completion_tokens, cached_tokens FROM replies "
+                "WHERE prompt_tokens + completion_tokens > 0 UNION ALL SELECT policy, 0, tokens, 0 FROM attempts WHERE open = 1"
+            )
+
+    def _row(self, statement: str, values: tuple[str, ...]) -> Any:
+        with self._reading():
+            return self._reader.execute(statement, values).fetchone()
 
     @contextmanager
     def _reading(self) -> Generator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise WorkError(
-                f"cannot read the journal {self._path}: {error}; delete it to start afresh, replies are then asked again"
-            ) from error
+            raise WorkError(f"cannot read the journal {self._path}: {error}; {_AFRESH}") from error
 
-    async def _put(self, statement: str, values: tuple[str | int, ...]) -> None:
+    async def _put(self, *statements: tuple[str, tuple[str | int, ...]]) -> None:
         loop = asyncio.get_running_loop()
-        write = _Write(statement, values, loop.create_future())
+        write = _Write(statements, loop.create_future())
         self._waiting.append(write)
         if self._committing is None or self._committing.done():
             self._committing = loop.create_task(self._commit_all())
+        assert write.done is not None
         await write.done
 
     async def _commit_all(self) -> None:
-        """Commit what waits, and what has come to wait meanwhile, until nothing does."""
-        while self._waiting:
-            batch, self._waiting = self._waiting, []
-            try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch)
-            except sqlite3.Error as error:
-                failure = WorkError(f"cannot write the journal {self._path}: {error}; check the disk's free space")
-                _settle(batch, failure)
-            else:
+        """Commit what waits, and what has come to wait meanwhile, until nothing does. Whatever happens, everyone is told."""
+        batch: list[_Write] = []
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                await self._commit_batch(batch)
                 _settle(batch, None)
+        finally:
+            _settle([*batch, *self._waiting], WorkError(f"the journal {self._path} was not written; the same command goes on"))
 
-    def _commit(self, batch: list[_Write]) -> None:
+    async def _commit_batch(self, batch: Sequence[_Write]) -> None:
+        """Commit together; where that fails, one by one, for one row that cannot be kept is no reason to lose the others."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self._commit, batch)
+        except (sqlite3.Error, ValueError, OverflowError):
+            await loop.run_in_executor(self._thread, self._commit_one_by_one, batch, loop)
+
+    def _failure(self, error: Exception) -> WorkError:
+        what = (
+            "check the disk's free space" if isinstance(error, sqlite3.Error) else "a value in it is not one that can be kept"
+        )
+        return WorkError(f"cannot write the journal {self._path}: {error}; {what}")
+
+    def _commit(self, batch: Sequence[_Write]) -> None:
         with self._writer:
             for write in batch:
-                self._writer.execute(write.statement, write.values)
+                for statement, values in write.statements:
+                    self._writer.execute(statement, values)
+
+    def _commit_one_by_one(self, batch: Sequence[_Write], loop: asyncio.AbstractEventLoop) -> None:
+        for write in batch:
+            try:
+                self._commit([write])
+            except (sqlite3.Error, ValueError, OverflowError) as error:
+                if write.done is not None:
+                    loop.call_soon_threadsafe(_fail, write.done, self._failure(error))
 
 
-def _settle(batch: list[_Write], failure: WorkError | None) -> None:
+def _fail(done: asyncio.Future[None], failure: WorkError) -> None:
+    if not done.done():
+        done.set_exception(failure)
+
+
+def _settle(batch: Sequence[_Write], failure: WorkError | None) -> None:
     for write in batch:
-        if write.done.done():  # whoever waited was cancelled
+        if write.done is None or write.done.done():  # nobody waits, or whoever waited was cancelled or told
             continue
         if failure is None:
             write.done.set_result(None)
@@ -156,7 +309,26 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.executescript(_TABLES)
+        for table, columns in _ADDED.items():
+            present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            for name, form in columns.items():
+                if name not in present:
+                    connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {form}")
+        connection.execute("CREATE INDEX IF NOT EXISTS attempts_by_key ON attempts (round, key)")
+        connection.commit()
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _advice(error: Exception) -> str:
+    """A file that is no journal is to be deleted; a disk that is full is not its fault."""
+    if isinstance(error, sqlite3.OperationalError):
+        return "check the folder and the disk's free space; the journal holds replies that were paid for"
+    return _AFRESH
+
+
+def encoded(value: object) -> str:
+    """A value as JSON that every file can hold."""
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True)

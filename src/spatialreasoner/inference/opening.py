@@ -28,6 +28,9 @@ def open_api(name: str, scenes: Mapping[str, Scene], writing: WritingConfig) -> 
     config = ApiConfig(
         temperature=writing.temperature,
         max_tokens=writing.max_new_tokens,
+        top_p=writing.top_p,
+        reasoning_effort=writing.reasoning_effort,
+        timeout=min(300.0, writing.timeout),
         key_variable=writing.key_variable,
         prefill=writing.prefill,
     )

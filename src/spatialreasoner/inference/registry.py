@@ -11,8 +11,9 @@ from pathlib import Path
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.protocols import Policy
 from spatialreasoner.core.types import Scene
-from spatialreasoner.inference.budget import Price
-from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.names import parse_name
+from spatialreasoner.inference.prices import find_price, given_price
 from spatialreasoner.vlm.shipped import shipped_models
 
 FORMS = "nano, a folder, hf:REPO_OR_DIR, api:MODEL@BASE_URL, or scripted:NAME"
@@ -27,6 +28,9 @@ class WritingConfig:
         temperature: Of sampling; 0 takes the likeliest token each time.
         max_new_tokens: Longest answer, tokens.
         batch_size: Most answers that a model in this process writes at once.
+        top_p: Of sampling, at endpoints.
+        reasoning_effort: How long a model at an endpoint is to think, "low" or "high" say; "" leaves it to the endpoint.
+        timeout: Longest time that one request to an endpoint and its retries may take, seconds.
         key_variable: Environment variable that holds the key of endpoints.
         prefill: Whether endpoints can continue a message that the model has begun (vLLM and SGLang can).
     """
@@ -34,6 +38,9 @@ class WritingConfig:
     temperature: float = 0.0
     max_new_tokens: int = 768
     batch_size: int = 16
+    top_p: float = 1.0
+    reasoning_effort: str = ""
+    timeout: float = 600.0
     key_variable: str = "OPENAI_API_KEY"
     prefill: bool = False
 
@@ -69,16 +76,32 @@ def named_policy(name: str, scenes: Mapping[str, Scene], writing: WritingConfig)
     return open_policy(name, scenes, writing)
 
 
-def limits_of(name: str, *, concurrency: int) -> Limits:
-    """How a model by name may be used: its requests in flight, and the price of its tokens where it is known.
+PROMPT_TOKENS = 8192
+"""More than question, instructions and one image take at any endpoint: set aside, beside the longest reply."""
+
+
+def limits_of(name: str, *, concurrency: int, writing: WritingConfig | None = None) -> Limits:
+    """How a model by name may be used: its requests in flight, their time and tokens, and the price of these where it is known.
+
+    Args:
+        name: The model.
+        concurrency: Most requests in flight, unless the name says otherwise.
+        writing: How it writes; the longest answer and the time of a request are taken from there.
 
     Raises:
+        ConfigError: If the name is that of an endpoint, and wrong.
         MissingExtraError: If the prices of endpoints are not installed.
     """
-    kind, _, rest = name.partition(":")
-    if kind != "api":
+    if not name.startswith("api:"):
         return Limits(concurrency=concurrency, timeout=3600.0, patience=7200.0)  # a CPU may take minutes for a batch
-    from spatialreasoner.inference.backends.api import known_price
-
-    price = known_price(rest.partition("@")[0])
-    return Limits(concurrency=concurrency, price=Price(prompt=price[0], completion=price[1]) if price else Price())
+    endpoint, writing = parse_name(name), writing or WritingConfig()
+    reply = endpoint.number("max_new_tokens") or writing.max_new_tokens
+    given = endpoint.settings.get("price")
+    return Limits(
+        concurrency=max(1, int(endpoint.number("concurrency") or concurrency)),
+        per_minute=endpoint.number("per_minute") or None,
+        timeout=writing.timeout,
+        patience=writing.timeout,
+        max_tokens=PROMPT_TOKENS + int(reply),
+        price=given_price(given) if given else find_price(endpoint.model, endpoint.url),
+    )

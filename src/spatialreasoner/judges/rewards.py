@@ -8,11 +8,8 @@ or is refused is unscored: it has a reason, and no scores.
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
-import io
 import json
-import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,9 +21,11 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spatialreasoner.core.errors import ConfigError, MissingExtraError, SceneError
+from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError, SceneError
 from spatialreasoner.core.protocols import Grade, GradeRequest, Judge
-from spatialreasoner.core.types import Prompt, Question, Scene
+from spatialreasoner.core.types import Completion, Prompt, Question, Scene
+from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy, adapting
+from spatialreasoner.inference.backends.chat import data_url
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.scenes.files import read_depth, read_image
 from spatialreasoner.scenes.marks import draw
@@ -58,10 +57,12 @@ MAX_REPLY = 50_000
 MOST_TOKENS = 16_384
 """More than one request can take: two pictures of a thousand pixels, the prompts, the answer and the reply."""
 
+MOST_WAIT = 30.0
+"""A judge that is asked outside of a run is waited for so long before the next try, seconds."""
+
 PARK_AFTER = 8
 """So many requests in a row that fail for good, and the endpoint is not asked again by this process."""
 
-_NAME = re.compile(r"(?P<model>[^@\s]{1,200})@(?P<url>https?://[^\s@?]{1,500})")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -108,61 +109,87 @@ class ApiJudge:
     """A model at an OpenAI-compatible endpoint, as a `Judge`.
 
     Args:
-        name: `api:MODEL@BASE_URL`.
+        name: `api:MODEL@BASE_URL`; settings may follow, as in `?system=user`.
         config: How it is asked.
 
     Raises:
         ConfigError: If the name has another form.
-        MissingExtraError: If the `openai` package is not installed.
+        MissingExtraError: If the `httpx2` package is not installed.
     """
 
     def __init__(self, name: str, config: JudgeConfig | None = None) -> None:
-        match = _NAME.fullmatch(name.removeprefix("api:"))
-        if match is None:
-            raise ConfigError(f"expected a judge as api:MODEL@BASE_URL, such as api:gpt-4o@https://host/v1; got {name!r}")
         self._config = config or JudgeConfig()
-        self._model, self._url = match["model"], match["url"].rstrip("/")
-        self._key = os.environ.get(self._config.key_variable, "")
-        self._openai = _import_openai()
+        self._policy = ApiPolicy(
+            name,
+            ApiConfig(
+                temperature=0.0,
+                max_tokens=self._config.max_tokens,
+                timeout=self._config.timeout,
+                key_variable=self._config.key_variable,
+                max_side=self._config.max_side,
+            ),
+        )
         self._failed_in_a_row = 0
-        self.name = f"api:{self._model}@{self._url}"
+        self.name = self._policy.name
 
     @property
     def identity(self) -> str:
-        """All that decides a grade beside the request: the model, the prompts, the size of pictures and reply."""
+        """All that decides a grade beside the request: the model, the prompts, the size of images and reply."""
         return f"{self.name} prompts {_prompts()} at most {self._config.max_side} pixels, {self._config.max_tokens} tokens"
+
+    @property
+    def learned(self) -> Mapping[str, Any]:
+        """What the endpoint taught of how it is to be asked."""
+        return self._policy.learned
+
+    def restore(self, learned: Any) -> None:
+        """Take over what an earlier process learned of the same endpoint."""
+        self._policy.restore(learned)
+
+    async def attempt(self, request: GradeRequest) -> Grade:
+        """Ask for a grade in one request; a reply that is none is a `Grade` with `failure`.
+
+        Raises:
+            SceneError: If the image cannot be shown, such as one with a region without a pixel.
+            EndpointError: If there is no reply, as `ApiPolicy.chat` does.
+        """
+        chats: dict[int, list[dict[str, Any]]] = {}
+        chats[self._config.max_side] = await asyncio.to_thread(messages, request, self._config.max_side)
+
+        def make(side: int, prefill: bool) -> list[dict[str, Any]]:
+            if side not in chats:
+                chats[side] = messages(request, side)
+            return chats[side]
+
+        completion, *_ = await self._policy.chat(make, n=1, seed=0)
+        return read_completion(completion)
 
     async def grade(self, request: GradeRequest) -> Grade:
         """Grade one answer. Whatever goes wrong with the endpoint or its reply is a `Grade` with `failure`."""
         if self._failed_in_a_row >= PARK_AFTER:
             return Grade(failure=f"{self.name} is not asked any more: {PARK_AFTER} requests in a row failed")
-        try:
-            chat = await asyncio.to_thread(messages, request, self._config.max_side)
-        except SceneError as error:  # such as a region without a pixel, which cannot be marked
-            return Grade(failure=f"the picture cannot be shown: {error}")
-        try:
-            async with self._client() as client:
-                reply = await client.chat.completions.create(
-                    model=self._model, messages=chat, temperature=0.0, max_tokens=self._config.max_tokens
-                )
-        except (self._openai.OpenAIError, ValueError, RecursionError) as error:  # the last two: a reply that is no JSON at all
-            self._failed_in_a_row += 1
-            return Grade(failure=f"{self.name}: {type(error).__name__}: {self._clean(str(error))[:300]}")
-        self._failed_in_a_row = 0
-        return read_reply(reply)
+        failure = EndpointError(f"{self.name} was not asked")
+        for retry in range(self._config.retries + 1):
+            try:
+                grade = await adapting(lambda: self.attempt(request))
+            except SceneError as error:
+                return Grade(failure=f"the image cannot be shown: {error}")
+            except BusyError as error:
+                failure = error
+                if retry < self._config.retries:
+                    await asyncio.sleep(min(MOST_WAIT, error.retry_after or 0.5 * 2**retry))
+            except EndpointError as error:
+                failure = error
+                break
+            else:
+                self._failed_in_a_row = 0
+                return grade
+        self._failed_in_a_row += 1
+        return Grade(failure=str(failure)[:400])
 
-    def _client(self) -> Any:
-        """A client for the event loop that runs; all of them share the certificates, which take longest to load."""
-        return self._openai.AsyncOpenAI(
-            base_url=self._url,
-            api_key=self._key or "none",
-            timeout=self._config.timeout,
-            max_retries=self._config.retries,
-            http_client=self._openai.DefaultAsyncHttpxClient(verify=_certificates()),
-        )
-
-    def _clean(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._policy.aclose()
 
 
 class JudgePanel:
@@ -197,23 +224,23 @@ class JudgePanel:
         )
 
 
-def read_reply(reply: Any) -> Grade:
-    """The grade in an endpoint's reply, with the tokens it took; nothing of the reply is trusted to be there."""
-    usage: Any = getattr(reply, "usage", None)
-    tokens = {name: getattr(usage, name, 0) for name in ("prompt_tokens", "completion_tokens")}
-    known = {name: count for name, count in tokens.items() if isinstance(count, int) and count >= 0}
-    return replace(_read_reply(reply), **known)
+def read_completion(completion: Completion) -> Grade:
+    """The grade in a judge's reply, with the tokens it took."""
+    return replace(
+        _grade_in(completion),
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        cached_tokens=completion.cached_tokens,
+    )
 
 
-def _read_reply(reply: Any) -> Grade:
-    choices: Any = getattr(reply, "choices", None)
-    message = getattr(choices[0], "message", None) if choices else None
-    if getattr(message, "refusal", None) or (choices and getattr(choices[0], "finish_reason", None) == "content_filter"):
+def _grade_in(completion: Completion) -> Grade:
+    if completion.finish == "refusal":
         return Grade(failure="the judge refused")
-    text = getattr(message, "content", None)
-    if not isinstance(text, str) or not text.strip():
-        return Grade(failure="the judge's reply is empty")
-    return parse_grade(text)
+    if not completion.text.strip():
+        cut = ": it used all its tokens to think" if completion.finish == "length" else ""
+        return Grade(failure=f"the judge's reply is empty{cut}")
+    return parse_grade(completion.text)
 
 
 def parse_grade(text: str) -> Grade:
@@ -328,33 +355,11 @@ def template(path: Path) -> Template:
 
 @lru_cache(maxsize=64)
 def _marked(shown: Prompt, max_side: int) -> str:
-    return _data_url(draw(read_image(shown.image), shown.regions), max_side)
+    return data_url(draw(read_image(shown.image), shown.regions), max_side)
 
 
 @lru_cache(maxsize=64)
 def _depth_picture(scene: Scene) -> str | None:
     if scene.depth is None:
         return None
-    return _data_url(colourise(read_depth(scene.depth)), 1024)
-
-
-def _data_url(picture: Image.Image, max_side: int) -> str:
-    picture.thumbnail((max_side, max_side))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-@cache
-def _certificates() -> Any:
-    import httpx
-
-    return httpx.create_ssl_context()
-
-
-def _import_openai() -> Any:
-    try:
-        import openai
-    except ImportError:
-        raise MissingExtraError("a judge needs the openai package: pip install 'spatialreasoner[api]'") from None
-    return openai
+    return data_url(colourise(read_depth(scene.depth)), 1024)

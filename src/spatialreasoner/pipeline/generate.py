@@ -5,22 +5,55 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import EndpointError, WorkError
+from spatialreasoner.core.errors import EndpointError, PromptError, WorkError
+from spatialreasoner.core.progress import say
 from spatialreasoner.core.protocols import Policy
-from spatialreasoner.core.types import Question, Scene
-from spatialreasoner.evaluation.predictions import prediction, write_predictions
+from spatialreasoner.core.types import Completion, Question, Scene
+from spatialreasoner.evaluation.predictions import Prediction, prediction, write_predictions
+from spatialreasoner.inference import advice
+from spatialreasoner.inference.backends.replies import ended
 from spatialreasoner.inference.budget import Budget
-from spatialreasoner.inference.endpoint import Endpoint, Limits, identity
-from spatialreasoner.inference.journal import Journal
+from spatialreasoner.inference.endpoint import FINAL, Endpoint, identity
+from spatialreasoner.inference.journal import ANSWER, Journal
+from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.showing import Showing, showing
+from spatialreasoner.inference.waiting import watched
 from spatialreasoner.questions.files import prompt
 
 LIMITS = Limits(timeout=3600.0, patience=7200.0)
 """A local model on a CPU may take minutes for a batch; calls wait in it together."""
+
+UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one question.
+
+    Attributes:
+        text: The answer, empty where there is none.
+        kind: "answer", "cut off", or why there is no answer, in a few words.
+        why: Why there is no answer, in the endpoint's words; None where there is one.
+        final: Whether the same command has no reason to ask again.
+        read: Tokens read.
+        written: Tokens written.
+        cached: Of the tokens read, those that came from the server's cache.
+    """
+
+    text: str = ""
+    kind: str = ANSWER
+    why: str | None = None
+    final: bool = True
+    read: int = 0
+    written: int = 0
+    cached: int = 0
 
 
 def run_generate(
@@ -32,47 +65,100 @@ def run_generate(
     seed: int = 0,
     regions: Showing = "own",
     limits: Limits = LIMITS,
+    max_tokens: int = 0,
     progress: Callable[[int], None] = lambda done: None,
+    tell: Callable[[str], None] = say,
 ) -> int:
     """Answer every question once and write the predictions.
 
-    Each reply is on disk, in a hidden journal beside `out`, before it is used: after any interruption the same call goes on
-    where it was, and ends with the same bytes. A reply counts for one model, picture, question and seed; what has changed
-    since is asked again.
+    Each reply is on disk, in a hidden journal beside `out`, before it is used: after any interruption the same call continues
+    where it was, and ends with the same bytes. A reply counts for one model, image, question and seed; what has changed
+    since is asked again. The file is written whatever happens: a row without an answer says why, counts as unscored, and is
+    asked for again by the same call, unless the endpoint refused the question itself.
 
     Args:
         questions: What to answer; ids are unique.
         scenes: Their scenes by id, paths resolved.
         policy: The model.
-        out: The predictions file; `<stem>.config.json` beside it keeps the settings.
+        out: The predictions file; beside it `<stem>.config.json` keeps the settings and `<stem>.summary.json` what the replies
+            came to.
         seed: Origin of every call's seed.
         regions: How the model is shown regions.
         limits: How the model may be used: calls in flight, rate, retries.
+        max_tokens: Longest reply that was asked for, for advice; 0 where it is unknown.
         progress: Called with the number of questions done.
+        tell: Called with a line when something takes long, and for each kind of reply that is no answer.
 
     Returns:
         The number of predictions.
 
     Raises:
         ConfigError: If region tokens are asked of a model that has none.
-        WorkError: If the model fails on a question for good, or the output cannot be written; what was answered is kept.
+        WorkError: If the model could not be asked about all questions, or the output cannot be written.
     """
     with showing(policy, regions) as shown, Journal(out.with_name(f".{out.stem}.journal")) as journal:
         endpoint = Endpoint(shown, journal=journal, budget=Budget(), limits=limits)
-        texts = asyncio.run(_Answering(endpoint, questions, scenes, seed, progress).answer())
-    rows = (
-        prediction(question, text, image=_relative(scenes[question.scene_id].image, out), model_id=policy.name)
-        for question, text in zip(questions, texts, strict=True)
-    )
-    count = write_predictions(out, rows)
-    settings = {"model": policy.name, "identity": identity(policy), "regions": regions, "seed": seed, "questions": count}
-    records.write_config(out.parent, "generate", settings, name=f"{out.stem}.config.json")
+        answering = _Answering(endpoint, questions, scenes, seed, progress, tell)
+        outcomes = asyncio.run(answering.answer())
+        count = write_predictions(out, _rows(questions, scenes, outcomes, out, policy.name))
+        settings = {"model": policy.name, "identity": identity(policy), "regions": regions, "seed": seed, "questions": count}
+        records.write_config(out.parent, "generate", settings, name=f"{out.stem}.config.json")
+        records.write_json(out.with_name(f"{out.stem}.summary.json"), summary(questions, outcomes, endpoint))
+        if not all(outcome.final for outcome in outcomes):
+            asyncio.run(journal.next_round())
+    _report(outcomes, endpoint, max_tokens, tell)
     return count
 
 
+def summary(questions: Sequence[Question], outcomes: Sequence[Outcome], endpoint: Endpoint) -> dict[str, Any]:
+    """What the replies came to, by kind, what they took, and what the endpoint taught."""
+    read, written = sum(outcome.read for outcome in outcomes), sum(outcome.written for outcome in outcomes)
+    price = endpoint.limits.price
+    cost = sum(price.cost(outcome.read, outcome.written, outcome.cached) for outcome in outcomes)
+    return {
+        "model": endpoint.name,
+        "questions": len(outcomes),
+        "answered": sum(outcome.why is None for outcome in outcomes),
+        "replies": dict(sorted(Counter(outcome.kind for outcome in outcomes).items())),
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "cost": round(cost, 6) if price.known else None,
+        "learned": dict(endpoint.learned),
+        "unanswered": {q.id: outcome.why for q, outcome in zip(questions, outcomes, strict=True) if outcome.why is not None},
+    }
+
+
+def _rows(
+    questions: Sequence[Question], scenes: Mapping[str, Scene], outcomes: Sequence[Outcome], out: Path, model_id: str
+) -> Iterator[Prediction]:
+    for question, outcome in zip(questions, outcomes, strict=True):
+        image = _relative(scenes[question.scene_id].image, out)
+        yield prediction(question, outcome.text, image=image, model_id=model_id, unanswered=outcome.why)
+
+
 def _relative(image: str, out: Path) -> str:
-    """The picture's path from the predictions' folder: one picture, one name, whatever the machine."""
+    """The image's path from the predictions' folder: one image, one name, whatever the machine."""
     return Path(os.path.relpath(image, out.parent)).as_posix()
+
+
+def _report(outcomes: Sequence[Outcome], endpoint: Endpoint, max_tokens: int, tell: Callable[[str], None]) -> None:
+    """Say what was no answer, and why.
+
+    Raises:
+        WorkError: If the model could not be asked about all questions.
+    """
+    kinds = Counter(outcome.kind for outcome in outcomes)
+    for line in (
+        *advice.told(endpoint.name, kinds, len(outcomes), max_tokens=max_tokens),
+        *advice.learned(endpoint.name, endpoint.learned),
+    ):
+        tell(line)
+    if kinds[UNAVAILABLE]:
+        first = next(outcome.why for outcome in outcomes if outcome.kind == UNAVAILABLE)
+        raise WorkError(
+            f"{sum(outcome.why is None for outcome in outcomes)} of {len(outcomes)} questions are answered; {first}; "
+            "the same command goes on from here"
+        )
 
 
 class _Answering:
@@ -85,38 +171,53 @@ class _Answering:
         scenes: Mapping[str, Scene],
         seed: int,
         progress: Callable[[int], None],
+        tell: Callable[[str], None],
     ) -> None:
         self._endpoint, self._questions, self._scenes, self._seed = endpoint, questions, scenes, seed
-        self._progress = progress
-        self._texts: dict[str, str] = {}
-        self._failures: dict[str, EndpointError] = {}
+        self._progress, self._tell = progress, tell
+        self._outcomes: dict[str, Outcome] = {}
 
-    async def answer(self) -> list[str]:
-        """The answers, in the order of the questions."""
+    async def answer(self) -> list[Outcome]:
+        """What became of the questions, in their order."""
         waiting = iter(self._questions)
         workers = min(2 * self._endpoint.limits.concurrency, len(self._questions))
-        # not a task group: a journal that cannot be written is to be raised as it is
-        await asyncio.gather(*(self._worker(waiting) for _ in range(workers)))
-        if self._failures:
-            question_id, error = next(iter(self._failures.items()))
-            raise WorkError(
-                f"{len(self._texts)} of {len(self._questions)} questions are answered; {question_id!r} failed: {error}; "
-                "the same command goes on from here"
-            ) from error
-        return [self._texts[question.id] for question in self._questions]
+        try:
+            async with watched([self._endpoint], self._tell):
+                # not a task group: a journal that cannot be written is to be raised as it is
+                await asyncio.gather(*(self._worker(waiting) for _ in range(workers)))
+        finally:
+            await self._endpoint.aclose()
+        not_asked = Outcome(kind=UNAVAILABLE, why=str(self._endpoint.stopped), final=False)
+        return [self._outcomes.get(question.id, not_asked) for question in self._questions]
 
     async def _worker(self, waiting: Iterator[Question]) -> None:
         for question in waiting:
             if self._endpoint.stopped is not None:
                 return
-            try:
-                self._texts[question.id] = await self._ask(question)
-            except EndpointError as error:
-                self._failures[question.id] = error
-            self._progress(len(self._texts))
+            self._outcomes[question.id] = await self._ask(question)
+            self._progress(len(self._outcomes))
 
-    async def _ask(self, question: Question) -> str:
+    async def _ask(self, question: Question) -> Outcome:
         digest = hashlib.sha256(f"generate {self._seed} {question.id}".encode()).digest()
         shown = prompt(question, self._scenes[question.scene_id])
-        completions = await self._endpoint.complete(shown, n=1, seed=int.from_bytes(digest[:4], "big") >> 1)
-        return completions[0].text if completions else ""
+        try:
+            replies = await self._endpoint.complete(shown, n=1, seed=int.from_bytes(digest[:4], "big") >> 1)
+        except PromptError as error:
+            return Outcome(kind=error.kind, why=f"{error.kind}: {error}", final=error.final)
+        except EndpointError as error:
+            return Outcome(kind=UNAVAILABLE, why=str(error), final=False)
+        return read_outcome(replies)
+
+
+def read_outcome(replies: Sequence[Completion]) -> Outcome:
+    """What a reply comes to: its text, or why it has none.
+
+    >>> read_outcome([Completion(text="", finish="length", thinking="Hm.")]).why
+    'empty: cut off while thinking'
+    """
+    reply, kind = (replies[0] if replies else Completion(text="")), ended(replies)
+    outcome = Outcome(kind=kind, read=reply.prompt_tokens, written=reply.completion_tokens, cached=reply.cached_tokens)
+    if kind in {ANSWER, "cut off"}:
+        return replace(outcome, text=reply.text)
+    why = f"{kind}: {reply.text[:200]}" if reply.text.strip() else kind
+    return replace(outcome, why=why, final=kind in FINAL)

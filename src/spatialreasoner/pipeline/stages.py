@@ -1,7 +1,6 @@
 """Stages that join layers: which models, rewards and scenes go into a search, into rewards, pairs and predictions.
 
-The other stages are one function of one module each (`scene`, `training.run`, `evaluation`); these bring together what does
-not know of one another.
+The other stages are one function of one module each; these bring together what does not know of one another.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from typing import Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, RecordError, WorkError
-from spatialreasoner.core.progress import stage
+from spatialreasoner.core.progress import say, stage
 from spatialreasoner.core.protocols import Embedder, Judge, Policy, Reward
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene, Trajectory
 from spatialreasoner.evaluation.answers import judge
-from spatialreasoner.inference.budget import Budget, BudgetError, Price
-from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.inference.budget import Budget, BudgetError, charge_past, refuse_unknown_prices
 from spatialreasoner.inference.journal import Journal
+from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.registry import WritingConfig, limits_of, named_policy
 from spatialreasoner.inference.showing import Showing
 from spatialreasoner.judges.agreement import Agreement, write_agreement
@@ -37,7 +36,6 @@ from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.rewards.combine import Graded
 from spatialreasoner.scenes.files import check, scene_index
 from spatialreasoner.search.display import display
-from spatialreasoner.search.engine import charge_past
 from spatialreasoner.search.run import Forecast, RunConfig, RunResult, forecast, run_search
 
 KEPT_SCENES = 64
@@ -97,9 +95,10 @@ class Workforce:
     scenes: Mapping[str, Scene]
     writing: WritingConfig
 
-    def __call__(self) -> tuple[list[Policy], Reward]:
-        """Policies and reward."""
-        return self.make_policies(), self.make_reward(self.make_judges())
+    def __call__(self) -> tuple[list[Policy], Reward, list[JournalledJudge]]:
+        """Policies, reward and judges."""
+        judges = self.make_judges()
+        return self.make_policies(), self.make_reward(judges), list(judges.values())
 
     def make_policies(self) -> list[Policy]:
         """The models that write."""
@@ -167,9 +166,11 @@ def search(
     asked = read(questions, scenes)
     workforce = Workforce(policies=tuple(policies), judges=tuple(judges), scenes=asked.scenes, writing=writing)
     models, graders = workforce.make_policies(), workforce.make_judges()
-    limits = {model.name: limits_of(name, concurrency=concurrency) for name, model in zip(policies, models, strict=True)}
-    config = replace(config, limits=limits)
-    if not agree(forecast(len(asked.questions), [model.name for model in models], config)):
+    named = zip(policies, models, strict=True)
+    limits = {model.name: limits_of(name, concurrency=concurrency, writing=writing) for name, model in named}
+    config, grading = replace(config, limits=limits), {grader.name: grader.limits for grader in graders.values()}
+    refuse_unknown_prices(config.max_cost, {name: limit.price for name, limit in (limits | grading).items()})
+    if not agree(forecast(len(asked.questions), list(limits), config, list(grading.values()))):
         raise ConfigError("nothing was sent; lower --rounds, --samples or the number of questions, or set --max-cost")
     inputs = {"questions": os.path.relpath(questions, out), "scenes": os.path.relpath(asked.folder, out)}
     work: dict[str, Any] = {
@@ -180,17 +181,19 @@ def search(
         "inputs": inputs,
     }
     if cluster is not None:
-        return _search_on_cluster(work, workforce, cluster)
-    with display() as show:
-        reward = workforce.make_reward(graders)
-        return run_search(**work, policies=models, reward=reward, judges=list(graders.values()), progress=show)
+        result = _search_on_cluster(work, workforce, cluster)
+    else:
+        with display() as show:
+            reward = workforce.make_reward(graders)
+            result = run_search(**work, policies=models, reward=reward, judges=list(graders.values()), progress=show)
+    for line in result.lines(writing.max_new_tokens):
+        say(line)
+    return result
 
 
 def _search_on_cluster(work: dict[str, Any], workforce: Workforce, cluster: ClusterConfig) -> RunResult:
     from spatialreasoner.search.cluster import run_cluster
 
-    if workforce.judges:
-        raise ConfigError("a search on a cluster takes no judges yet; leave --judge out, or search without --cluster")
     total = len(work["questions"])
     with stage(f"search {total} questions on {cluster.shards} shards", total) as advance:
         return run_cluster(**work, workforce=workforce, num_shards=cluster.shards, address=cluster.address, progress=advance)
@@ -230,10 +233,7 @@ class JudgesConfig:
         config = JudgeConfig(key_variable=self.key_variable)
         judges = {name: ApiJudge(name, config) for name in self.names}
         limits = {name: _judge_limits(name, concurrency=self.concurrency) for name in judges}
-        if self.max_cost is not None and all(limit.price == Price() for limit in limits.values()):
-            raise ConfigError(
-                f"--max-cost needs a judge whose price is known; of {', '.join(judges)} none is; use --max-tokens"
-            )
+        refuse_unknown_prices(self.max_cost, {name: limit.price for name, limit in limits.items()})
         return {name: JournalledJudge(judge, limits[name]) for name, judge in judges.items()}
 
     def budget(self) -> Budget:
@@ -294,6 +294,8 @@ def reward(
         panel = next(iter(judges.values())) if len(judges) == 1 else JudgePanel(judges)
         with stage(name, total) as advance:
             count = _judged(config, scorer, out, panel, 2 * judging.concurrency, advance)
+        if any(judge.failures for judge in judges.values()):  # the same command asks again
+            asyncio.run(journal.next_round())
     return count, write_agreement(out)
 
 
@@ -390,8 +392,9 @@ def generate(
     """
     asked = read(questions, scenes)
     policy = named_policy(model, asked.scenes, writing)
-    limits = replace(LIMITS, concurrency=max(LIMITS.concurrency, writing.batch_size))  # fewer calls would fill no batch
+    limits = limits_of(model, concurrency=max(LIMITS.concurrency, writing.batch_size), writing=writing)  # batches are to fill
     with stage(f"answer {len(asked.questions)} questions with {model}", len(asked.questions)) as advance:
         return run_generate(
-            asked.questions, asked.scenes, policy, out, seed=seed, regions=regions, limits=limits, progress=advance
-        )
+            asked.questions, asked.scenes, policy, out, seed=seed, regions=regions, limits=limits,
+            max_tokens=writing.max_new_tokens, progress=advance,
+        )  # fmt: skip

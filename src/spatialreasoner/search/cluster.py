@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +20,15 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, MissingExtraError, WorkError
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Question, Scene
-from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.inference.journal import Journal
-from spatialreasoner.search.engine import Engine, RunConfig
+from spatialreasoner.inference.limits import Limits
+from spatialreasoner.judges.journalled import JournalledJudge
+from spatialreasoner.search.engine import Engine, Row, RunConfig
 from spatialreasoner.search.run import RunResult, fared, write_outputs, write_settings
+from spatialreasoner.search.summary import missing as lacks
 
-Workforce = Callable[[], tuple[Sequence[Policy], Reward]]
-"""Makes the policies and the reward; called in every shard, for models and connections do not travel."""
+Workforce = Callable[[], tuple[Sequence[Policy], Reward] | tuple[Sequence[Policy], Reward, Sequence[JournalledJudge]]]
+"""Makes the policies, the reward, and the judges that it asks, if any; called in every shard, for connections do not travel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ def run_cluster(
         WorkError: If there is no cluster at the address, or a local one does not start.
     """
     ray, started = _import_ray(), time.monotonic()
-    policies, reward = workforce()
+    policies, reward, judges = staff(workforce)
     limits = {policy.name: config.limits.get(policy.name, Limits()) for policy in policies}
     shards = deal(questions, scenes, replace(config, limits=limits), out, num_shards)
     reports: list[dict[str, Any]] = []
@@ -90,11 +93,21 @@ def run_cluster(
             reports.append(ray.get(ready))
             done += waiting.pop(ready)
             progress(done)
-    summary = _write(questions, policies, reward, config, out, inputs, shards)
+    summary = _write(questions, policies, reward, judges, config, out, inputs, shards)
     records.write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 3), "shards": reports})
     unfinished = {name: why for report in reports for name, why in report["unfinished"].items()}
     stopped = next((report["stopped"] for report in reports if report["stopped"] is not None), None)
-    return RunResult(summary=summary, unfinished=unfinished, stopped=stopped)
+    missing: Counter[str] = Counter()
+    for report in reports:
+        missing += Counter(report["missing"])
+    away = {name: why for report in reports for name, why in report["stopped_endpoints"].items()}
+    return RunResult(summary=summary, unfinished=unfinished, stopped=stopped, missing=missing, away=away)
+
+
+def staff(workforce: Workforce) -> tuple[Sequence[Policy], Reward, Sequence[JournalledJudge]]:
+    """Policies, reward and judges of a workforce."""
+    made = workforce()
+    return made if len(made) == 3 else (*made, ())
 
 
 def deal(
@@ -145,17 +158,18 @@ def _limits(limits: Limits, num_shards: int) -> Limits:
 
 def _work(shard: Shard, workforce: Workforce) -> dict[str, Any]:
     """One shard, start to end, in a process of the cluster."""
-    policies, reward = workforce()
+    policies, reward, judges = staff(workforce)
     with Journal(shard.folder / "journal.sqlite") as journal:
-        engine = Engine(shard.questions, shard.scenes, policies, reward, shard.config, journal)
+        engine = Engine(shard.questions, shard.scenes, policies, reward, shard.config, journal, judges)
         asyncio.run(engine.work())
-    return fared(engine, ())
+    return fared(engine, judges) | {"missing": dict(engine.missing)}
 
 
 def _write(
     questions: Sequence[Question],
     policies: Sequence[Policy],
     reward: Reward,
+    judges: Sequence[JournalledJudge],
     config: RunConfig,
     out: Path,
     inputs: Mapping[str, str],
@@ -164,14 +178,31 @@ def _write(
     """Write the outputs of all shards as one process would have; returns the summary."""
     with ExitStack() as stack:
         engines: dict[str, Engine] = {}
+        learned: dict[str, dict[str, Any]] = {}
         for shard in shards:
             journal = stack.enter_context(Journal(shard.folder / "journal.sqlite"))
-            engine = Engine(shard.questions, shard.scenes, policies, reward, config, journal)
+            engine = Engine(shard.questions, shard.scenes, policies, reward, config, journal, judges)
             engines |= dict.fromkeys(shard.scenes, engine)
+            for name, lessons in engine.learned().items():
+                learned[name] = learned.get(name, {}) | lessons
         first = next(iter(engines.values()))
-        write_settings(out, first, reward, (), inputs)
-        rows = (engines[question.scene_id].row(question) for question in questions)
-        return write_outputs(out, len(questions), (row for row in rows if row is not None), first.prices)
+        write_settings(out, first, reward, judges, inputs)
+        lacking: set[Engine] = set()
+        summary = write_outputs(out, len(questions), _rows(questions, engines, lacking), first.prices, learned)
+        for engine in lacking:
+            asyncio.run(engine.journal.next_round())
+        return summary
+
+
+def _rows(questions: Sequence[Question], engines: Mapping[str, Engine], lacking: set[Engine]) -> Iterator[Row]:
+    """The rows of the finished questions; engines with rows that had to do without replies are added to `lacking`."""
+    for question in questions:
+        engine = engines[question.scene_id]
+        row = engine.row(question)
+        if row is not None:
+            if lacks(row["counts"]):
+                lacking.add(engine)
+            yield row
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,16 +14,19 @@ from spatialreasoner import __version__
 from spatialreasoner.core import records
 from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError, EndpointError, InputError
+from spatialreasoner.core.progress import say
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Question, Scene
-from spatialreasoner.inference.budget import Budget, BudgetError, Price
-from spatialreasoner.inference.endpoint import Endpoint, Limits, identity
+from spatialreasoner.inference.budget import Budget, BudgetError, charge_past, refuse_unknown_prices
+from spatialreasoner.inference.endpoint import Endpoint, identity
 from spatialreasoner.inference.journal import Journal
+from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.waiting import watched
 from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.questions.files import prompt as show
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.solve import solve
-from spatialreasoner.search.summary import count
+from spatialreasoner.search.summary import count, missing
 from spatialreasoner.search.tree import to_json
 
 Row = Mapping[str, Any]
@@ -97,6 +101,7 @@ class Engine:
         journal: Where replies and finished questions are kept.
         judges: The judges that the reward asks, if any.
         report: Called at the start and whenever a question is done.
+        tell: Called with a line when something takes long.
 
     Raises:
         ConfigError: If policies share a name, or there is none, or limits are given for another.
@@ -112,21 +117,25 @@ class Engine:
         journal: Journal,
         judges: Sequence[JournalledJudge] = (),
         report: Callable[[Progress], None] = lambda progress: None,
+        tell: Callable[[str], None] = say,
     ) -> None:
         _check(policies, config)
         self.questions, self.scenes, self.reward, self.config = questions, scenes, reward, config
-        self.journal, self.report = journal, report
+        self.journal, self.report, self.judges, self._tell = journal, report, judges, tell
         budget = Budget(max_calls=config.max_calls, max_tokens=config.max_tokens, max_cost=config.max_cost)
         self.endpoints = [
             Endpoint(policy, journal=journal, budget=budget, limits=config.limits.get(policy.name, Limits()))
             for policy in policies
         ]
         self.prices = {endpoint.name: endpoint.limits.price for endpoint in self.endpoints}
+        refuse_unknown_prices(config.max_cost, self.prices | {judge.name: judge.limits.price for judge in judges})
         charge_past(budget, journal, self.prices | {judge.identity: judge.limits.price for judge in judges})
         for judge in judges:
             judge.bind(journal, budget)
         self.progress = Progress(questions=len(questions), budget=budget, endpoints=self.endpoints)
         self.stopped: str | None = None
+        self.spent_up = False
+        self.missing: Counter[str] = Counter()
         parts = [asdict(config.search), config.samples_per_policy, config.candidates, identity(reward), __version__]
         models = [model.identity for model in (*self.endpoints, *judges)]
         self._settings = records.dumps([*parts, models])
@@ -136,13 +145,13 @@ class Engine:
         waiting = iter(self.questions)
         self.report(self.progress)
         try:
-            async with asyncio.TaskGroup() as group:
+            async with watched([*self.endpoints, *self.judges], self._tell), asyncio.TaskGroup() as group:
                 for _ in range(min(self.config.trees_in_flight, len(self.questions))):
                     group.create_task(self._worker(waiting))
         except BaseExceptionGroup as errors:  # what one worker died of ended the others too
             raise errors.exceptions[0] from None
         finally:
-            await asyncio.gather(*(endpoint.aclose() for endpoint in self.endpoints))
+            await asyncio.gather(*(one.aclose() for one in (*self.endpoints, *self.judges)))
 
     def row(self, question: Question) -> Row | None:
         """All that is kept of a question, or None if it is not finished."""
@@ -158,7 +167,7 @@ class Engine:
             try:
                 await self._finish(question)
             except BudgetError as error:
-                self.stopped = str(error)
+                self.stopped, self.spent_up = str(error), True
             except (EndpointError, InputError) as error:
                 self.progress.unfinished[question.id] = str(error)
                 if all(endpoint.stopped is not None for endpoint in self.endpoints):
@@ -175,14 +184,27 @@ class Engine:
         self.progress.found += row["counts"]["outcome"] == "found"
         self.progress.trajectories += row["counts"]["trajectories"]
         self.progress.right += row["counts"]["right"]
+        self.missing += missing(row["counts"])
+
+    async def end(self) -> None:
+        """End the round, unless a budget ended it before its time: what could not be had is asked for by the same command."""
+        if not self.spent_up and (self.missing or self.progress.unfinished):
+            await self.journal.next_round()
+
+    def learned(self) -> dict[str, dict[str, Any]]:
+        """What endpoints taught of how they are to be asked, those of judges too, by their names."""
+        return {one.name: dict(one.learned) for one in (*self.endpoints, *self.judges) if one.learned}
 
     def _known(self, key: str) -> Row | None:
-        """The row of a key, or None if there is none that can be read."""
+        """The row of a key, or None where there is none that can be read, or it lacks replies since an earlier round."""
+        kept = self.journal.question(key)
         try:
-            row = json.loads(self.journal.get("questions", key) or "null")
+            row = json.loads(kept.value) if kept is not None else None
         except (ValueError, RecursionError):
             return None
-        return row if isinstance(row, dict) and row.keys() == {"trajectories", "tree", "counts"} else None
+        if kept is None or not isinstance(row, dict) or row.keys() != {"trajectories", "tree", "counts"}:
+            return None
+        return row if kept.current or not missing(row["counts"]) else None
 
     async def _solve(self, question: Question) -> Row:
         solved = await solve(
@@ -204,14 +226,6 @@ class Engine:
         """The journal's key of a finished question: a digest of all that decides its rows."""
         image = file_digest(self.scenes[question.scene_id].image)
         return hashlib.sha256(f"{self._settings}\n{image}\n{records.dumps(question)}".encode()).hexdigest()
-
-
-def charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -> None:
-    """Count what earlier processes spent by the same journal."""
-    for policy, spent in journal.spent():
-        budget.calls += spent.calls
-        budget.tokens += spent.prompt_tokens + spent.completion_tokens
-        budget.cost += prices.get(policy, Price()).cost(spent.prompt_tokens, spent.completion_tokens)
 
 
 def _check(policies: Sequence[Policy], config: RunConfig) -> None:

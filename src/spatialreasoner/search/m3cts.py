@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from spatialreasoner.core.errors import ConfigError, EndpointError
+from spatialreasoner.core.errors import ConfigError, EndpointError, PromptError
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Completion, Prompt, Question
 from spatialreasoner.language.responses import Stage
@@ -121,7 +121,7 @@ async def expand(tree: Tree, node: Node, prompt: Prompt, policies: Sequence[Poli
     node.expansions += 1
     tree.model_rounds += len(policies)
     usable = [reply if isinstance(reply, EndpointError) else _raised(reply) for reply in replies]
-    if all(isinstance(reply, EndpointError) for reply in usable):
+    if all(isinstance(reply, EndpointError) and not isinstance(reply, PromptError) for reply in usable):
         raise EndpointError(f"no policy could continue question {tree.question_id!r}; the first said: {usable[0]}")
     return [
         candidate
@@ -141,7 +141,7 @@ def _read(
 ) -> list[Candidate]:
     """The well-formed candidates in a reply; the rest is counted in `usage` by kind."""
     if isinstance(reply, EndpointError):
-        usage.fail("unavailable")
+        usage.fail(reply.kind if isinstance(reply, PromptError) else "unavailable")
         return []
     count_tokens(usage, reply)
     found: list[Candidate] = []
@@ -160,6 +160,7 @@ def count_tokens(usage: Usage, reply: Sequence[Completion]) -> None:
     usage.calls += 1
     usage.prompt_tokens += sum(completion.prompt_tokens for completion in reply)
     usage.completion_tokens += sum(completion.completion_tokens for completion in reply)
+    usage.cached_tokens += sum(completion.cached_tokens for completion in reply)
 
 
 async def simulate(

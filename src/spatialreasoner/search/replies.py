@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from spatialreasoner.core.errors import ResponseError
 from spatialreasoner.core.types import Completion
+from spatialreasoner.inference.backends.replies import ended
 from spatialreasoner.language.responses import MAX_CHARACTERS, Stage, parse, stages
 
 _CLOSING = ("", "</description>", "</reasoning>")
@@ -15,8 +16,9 @@ class Malformed(ResponseError):
     """A reply that must not enter a tree.
 
     Attributes:
-        kind: "empty", "refusal", "truncated", "too long", "no section" (text before the next heading, or none), "wrong
-            section" (a heading out of order), "blank section" or "unparsable".
+        kind: "empty" (also "empty: cut off" and "empty: cut off while thinking"), "refusal", "truncated", "too long",
+            "no section" (text before the next heading, or none), "wrong section" (a heading out of order), "blank section" or
+            "unparsable".
     """
 
     def __init__(self, kind: str, detail: str) -> None:
@@ -69,7 +71,7 @@ def _check_text(prefix: str, completion: Completion, whole: bool) -> None:
     if completion.finish == "refusal":
         raise Malformed("refusal", completion.text[:80])
     if not completion.text.strip():
-        raise Malformed("empty", "the reply has no text")
+        raise Malformed(ended([completion]), "the reply has no text")
     if len(prefix) + len(completion.text) > MAX_CHARACTERS:
         raise Malformed("too long", f"expected at most {MAX_CHARACTERS} characters")
     if whole and completion.finish == "length":

@@ -4,7 +4,7 @@ A run writes into its folder:
 
 - `trajectories.jsonl`: every question's candidates with their rewards: the tree's whole paths, then plain samples;
 - `trees.jsonl`: one tree a line (`tree.to_json`), with all that a viewer needs;
-- `summary.json`: success by category and by policy, calls, tokens, cost, failures by kind;
+- `summary.json`: success by category and by policy, calls, tokens, cost, replies by kind, what endpoints taught;
 - `config.json`: the settings, the versions, and where questions and scenes are;
 - `timing.json`: how long this process took and how its endpoints fared; the only file that differs from run to run;
 - `journal.sqlite`: replies and finished questions; the same command goes on from it, whatever ended the process.
@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Question, Scene
-from spatialreasoner.inference.budget import Price
-from spatialreasoner.inference.endpoint import Limits, identity
+from spatialreasoner.inference import advice
+from spatialreasoner.inference.endpoint import identity
 from spatialreasoner.inference.journal import Journal
+from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.prices import Price
 from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.search.engine import Engine, Progress, Row, RunConfig
 from spatialreasoner.search.summary import Totals
@@ -41,16 +43,18 @@ class Forecast:
         most_calls: Requests if none is found and every sample must be drawn anew.
         most_tokens: Tokens then, by the limits' largest request.
         most_cost: Money then.
+        unknown_prices: Policies whose tokens are not in it, because nobody knows their price.
     """
 
     least_calls: int
     most_calls: int
     most_tokens: int
     most_cost: float
+    unknown_prices: tuple[str, ...] = ()
 
 
-def forecast(num_questions: int, policies: Sequence[str], config: RunConfig) -> Forecast:
-    """What a run of these policies can take.
+def forecast(num_questions: int, policies: Sequence[str], config: RunConfig, judges: Sequence[Limits] = ()) -> Forecast:
+    """What a run of these policies can take, and of judges who may be asked about every whole answer.
 
     >>> forecast(10, ["a", "b"], RunConfig(candidates=0)).most_calls  # 20 model-rounds, 2 samples of each policy
     240
@@ -59,12 +63,18 @@ def forecast(num_questions: int, policies: Sequence[str], config: RunConfig) -> 
     sampling = len(limits) * config.samples_per_policy
     replies = num_questions * (config.search.max_model_rounds * config.search.samples + sampling + 2 * config.candidates)
     first = min(len(limits), config.search.max_model_rounds)
+    asked = judges[:1]  # a panel's first scores whole answers
     return Forecast(
         least_calls=num_questions * (first + sampling),
-        most_calls=num_questions * (config.search.max_model_rounds + sampling + 2 * config.candidates),
-        most_tokens=replies * max(limit.max_tokens for limit in limits),
-        most_cost=replies * max(limit.price.most(limit.max_tokens) for limit in limits),
+        most_calls=num_questions * (config.search.max_model_rounds + sampling + 2 * config.candidates) + len(asked) * replies,
+        most_tokens=replies * (max(limit.max_tokens for limit in limits) + sum(judge.max_tokens for judge in asked)),
+        most_cost=replies * (max(map(_most_cost, limits)) + sum(map(_most_cost, asked))),
+        unknown_prices=tuple(name for name, limit in zip(policies, limits, strict=True) if not limit.price.known),
     )
+
+
+def _most_cost(limits: Limits) -> float:
+    return limits.price.most(limits.max_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +85,24 @@ class RunResult:
         summary: The content of `summary.json`.
         unfinished: Why questions are not done, by their id; the same command tries them again.
         stopped: What ended the run early (a budget, or that no policy can be used any more), or None.
+        missing: How many replies trees had to do without, by policy; the same command asks for them and grows these anew.
+        away: Why policies could not be asked any more, by their name.
     """
 
     summary: Mapping[str, Any]
     unfinished: Mapping[str, str]
     stopped: str | None
+    missing: Mapping[str, int] = field(default_factory=dict[str, int])
+    away: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def lines(self, max_tokens: int) -> Iterator[str]:
+        """What the run came to for its policies, a line for all that is not as it should be.
+
+        Args:
+            max_tokens: Longest reply that was asked for.
+        """
+        policies, learned = self.summary["by_policy"], self.summary["learned"]
+        return advice.search_lines(policies, learned, self.missing, self.away, max_tokens=max_tokens)
 
 
 def run_search(
@@ -119,9 +142,16 @@ def run_search(
         write_settings(out, engine, reward, judges, inputs)
         asyncio.run(engine.work())
         rows = (row for row in map(engine.row, questions) if row is not None)
-        summary = write_outputs(out, len(questions), rows, engine.prices)
+        summary = write_outputs(out, len(questions), rows, engine.prices, engine.learned())
+        asyncio.run(engine.end())
     records.write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 3), **fared(engine, judges)})
-    return RunResult(summary=summary, unfinished=engine.progress.unfinished, stopped=engine.stopped)
+    return RunResult(
+        summary=summary,
+        unfinished=engine.progress.unfinished,
+        stopped=engine.stopped,
+        missing=engine.missing,
+        away={endpoint.name: str(endpoint.stopped) for endpoint in engine.endpoints if endpoint.stopped is not None},
+    )
 
 
 def write_settings(
@@ -136,7 +166,9 @@ def write_settings(
     records.write_config(out, "search", {**asdict(engine.config), "inputs": dict(inputs), **models})
 
 
-def write_outputs(out: Path, num_asked: int, rows: Iterable[Row], prices: Mapping[str, Price]) -> dict[str, Any]:
+def write_outputs(
+    out: Path, num_asked: int, rows: Iterable[Row], prices: Mapping[str, Price], learned: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write trajectories, trees and summary of the finished questions, one in memory at a time; returns the summary."""
     totals = Totals(prices=prices)
     with (
@@ -147,7 +179,7 @@ def write_outputs(out: Path, num_asked: int, rows: Iterable[Row], prices: Mappin
             trajectories.writelines(records.dumps(trajectory) + "\n" for trajectory in row["trajectories"])
             trees.write(records.dumps(row["tree"]) + "\n")
             totals.add(row["counts"])
-    summary = {"asked": num_asked, **totals.summary()}
+    summary = {"asked": num_asked, **totals.summary(), "learned": dict(learned)}
     records.write_json(out / "summary.json", summary)
     return summary
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from spatialreasoner.core.errors import EndpointError
+from spatialreasoner.core.errors import EndpointError, PromptError
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Prompt, Question, Trajectory
 from spatialreasoner.search.m3cts import SearchConfig, count_tokens, search, stable_seed
@@ -62,6 +62,8 @@ class _Sampler:
                 continuation("", completion, whole=True, max_stages=self.config.max_stages)
                 return completion.text
             usage.fail("empty")
+        except PromptError as reason:
+            usage.fail(reason.kind)
         except EndpointError:
             usage.fail("unavailable")
         except Malformed as reason:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spatialreasoner.core.types import CATEGORIES, Question
-from spatialreasoner.inference.budget import Price
+from spatialreasoner.inference.failures import FILTERED, REFUSED, TOO_LARGE, TOO_LONG, UNREADABLE
+from spatialreasoner.inference.prices import Price
 from spatialreasoner.search.solve import Solved
 
-_COUNTS = ("calls", "prompt_tokens", "completion_tokens", "kept", "pruned", "samples", "samples_right")
+NO_REPLY = frozenset({"unavailable", FILTERED, TOO_LONG, TOO_LARGE, UNREADABLE, REFUSED})
+"""Kinds of failures without a reply that was paid for."""
+
+_COUNTS = ("calls", "prompt_tokens", "completion_tokens", "cached_tokens", "kept", "pruned", "samples", "samples_right")
 
 
 def count(question: Question, solved: Solved) -> dict[str, Any]:
@@ -40,6 +44,7 @@ def _count_policy(name: str, solved: Solved) -> dict[str, Any]:
         "calls": sum(usage.calls for usage in usages),
         "prompt_tokens": sum(usage.prompt_tokens for usage in usages),
         "completion_tokens": sum(usage.completion_tokens for usage in usages),
+        "cached_tokens": sum(usage.cached_tokens for usage in usages),
         "kept": sum(node.pruned is None for node in nodes),
         "pruned": sum(node.pruned is not None for node in nodes),
         "samples": len(samples),
@@ -111,9 +116,21 @@ class Totals:
             **counts,
             "share_pruned": _share(counts["pruned"], counts["pruned"] + counts["kept"]),
             "sample_success_rate": _share(counts["samples_right"], counts["samples"]),
-            "cost": round(price.cost(counts["prompt_tokens"], counts["completion_tokens"]), 6),
+            "answers": counts["calls"] - sum(n for kind, n in self.failures[name].items() if kind not in NO_REPLY),
+            "cost": round(_cost(price, counts), 6),
             "failures": dict(sorted(self.failures[name].items())),
         }
+
+
+def _cost(price: Price, counts: Mapping[str, int]) -> float:
+    """Money for the tokens of many requests, each of them at the price of short ones: none reads more than a question."""
+    return replace(price, tiers=()).cost(counts["prompt_tokens"], counts["completion_tokens"], counts["cached_tokens"])
+
+
+def missing(counted: Mapping[str, Any]) -> Counter[str]:
+    """How many replies a question had to do without, by policy, because they could not be had."""
+    lacking = {name: usage["failures"].get("unavailable", 0) for name, usage in counted["policies"].items()}
+    return Counter({name: count for name, count in lacking.items() if count})
 
 
 def _share(part: float, whole: float) -> float | None:

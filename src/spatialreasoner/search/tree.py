@@ -167,12 +167,18 @@ class Usage:
         prompt_tokens: Tokens read, as far as the policy tells.
         completion_tokens: Tokens written, as far as the policy tells.
         failures: Replies that never entered the tree, by kind ("empty", "refusal", "truncated", ...).
+        cached_tokens: Of the tokens read, those that came from the server's cache.
     """
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     failures: dict[str, int] = field(default_factory=dict[str, int])
+    cached_tokens: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON; what few servers tell is left out where nothing is told."""
+        return {name: value for name, value in vars(self).items() if value or name != "cached_tokens"}
 
     def fail(self, kind: str) -> None:
         """Count one reply that cannot be used."""
@@ -216,7 +222,7 @@ def to_json(tree: Tree) -> dict[str, Any]:
         "outcome": tree.outcome,
         "rounds": tree.rounds,
         "model_rounds": tree.model_rounds,
-        "usage": {name: vars(usage) for name, usage in tree.usage.items()},
+        "usage": {name: usage.to_json() for name, usage in tree.usage.items()},
         "nodes": [
             {
                 "parent": None if node.parent is None else index[id(node.parent)],

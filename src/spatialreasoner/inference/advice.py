@@ -1,0 +1,94 @@
+"""What replies came to, in words: how many were no answers, why, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_TOKENS = "{max_tokens:,}"
+_RAISE = "raise --max-new-tokens, or lower --reasoning-effort"
+_FIXES: Mapping[str, str] = {
+    "empty: cut off while thinking": f"the model used its {_TOKENS} tokens to think; {_RAISE}",
+    "empty: cut off": f"the model was cut off at {_TOKENS} tokens before it wrote; {_RAISE}",
+    "empty": "the model wrote nothing",
+    "cut off": "the replies end at {max_tokens:,} tokens; raise --max-new-tokens",
+    "truncated": "the replies end at {max_tokens:,} tokens; raise --max-new-tokens",
+    "refusal": "the model declined",
+    "content filter": "the endpoint's filter refused the question or its image",
+    "prompt too long": "question and image do not fit into the model's context",
+    "image too large": "the endpoint takes no image of this size",
+    "image refused": "the endpoint could not read the image",
+    "request refused": "the endpoint refused the request; the message says why",
+    "unavailable": "the endpoint did not answer; the same command asks again",
+}
+_NAMES: Mapping[str, str] = {
+    "empty: cut off while thinking": "empty",
+    "empty: cut off": "empty",
+    "truncated": "cut off",
+    "refusal": "refused",
+    "content filter": "filtered",
+    "unavailable": "missing",
+}
+
+
+def told(name: str, kinds: Mapping[str, int], total: int, *, max_tokens: int) -> Iterator[str]:
+    """A line for every kind of reply that is no answer.
+
+    >>> list(told("m", {"answer": 8, "empty: cut off while thinking": 4}, 12, max_tokens=1024))[0][:60]
+    'm: 4 of 12 replies were empty: the model used its 1,024 toke'
+
+    Args:
+        name: The model.
+        kinds: Replies by kind; "answer" is left out.
+        total: All replies.
+        max_tokens: Longest reply that was asked for.
+    """
+    for kind, count in sorted(kinds.items(), key=lambda pair: -pair[1]):
+        if kind != "answer" and kind in _FIXES and count:
+            were = "reply was" if total == 1 else "replies were"
+            why = _FIXES[kind].format(max_tokens=max_tokens)
+            yield f"{name}: {count} of {total} {were} {_NAMES.get(kind, kind)}: {why}"
+
+
+def search_lines(
+    by_policy: Mapping[str, Mapping[str, Any]],
+    lessons: Mapping[str, Mapping[str, Any]],
+    missing: Mapping[str, int],
+    away: Mapping[str, str],
+    *,
+    max_tokens: int,
+) -> Iterator[str]:
+    """What a search came to for its policies.
+
+    Args:
+        by_policy: Counts of each policy, as in `summary.json`.
+        lessons: What endpoints taught, by their names.
+        missing: Replies that trees had to do without, by policy.
+        away: Why policies could not be asked any more, by their name.
+        max_tokens: Longest reply that was asked for.
+    """
+    for name, counts in by_policy.items():
+        kinds = {kind: count for kind, count in counts["failures"].items() if kind != "unavailable"}
+        total = counts["answers"] + sum(kinds.values())
+        yield from told(name, kinds, total, max_tokens=max_tokens)
+    for name, lesson in lessons.items():
+        yield from learned(name, lesson)
+    for name, count in missing.items():
+        why = f": {away[name]}" if name in away else ""
+        yield f"{name} was away: trees had to do without {count} of its replies{why}; the same command asks for them"
+
+
+def learned(name: str, lessons: Mapping[str, Any]) -> Iterator[str]:
+    """A line that says how an endpoint is asked otherwise than most, and one for each consequence."""
+    if not lessons:
+        return
+    settings = "&".join(f"{key}={_text(value)}" for key, value in lessons.items() if key != "efforts")
+    yield f"{name} is asked otherwise than most: {settings or lessons}; behind a ? in its name this holds from the start"
+    if lessons.get("seed_param") == "none":
+        yield f"{name} takes no seed: what it replied is kept, but the same seed elsewhere gives other replies"
+    if lessons.get("temperature") is False:
+        yield f"{name} takes no temperature: it samples in its own way"
+
+
+def _text(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

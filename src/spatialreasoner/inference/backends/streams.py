@@ -1,0 +1,50 @@
+"""A reply that is shown while it is written: its answer, as far as it is certain to belong to it."""
+
+from __future__ import annotations
+
+import re
+
+from spatialreasoner.inference.backends.replies import Assembled
+from spatialreasoner.inference.cleaning import clean_text
+
+_MAYBE = re.compile(r"[<\[◁`\n][^>\]▷`\n]{0,40}\Z")
+"""What may become a tag, a token or a fence."""
+
+_GREETING = 200
+"""A greeting is over after so many characters."""
+
+_LONG = 6_000
+"""Beyond so many characters, text without brackets is passed on as it comes."""
+
+
+class Streamed:
+    """Takes a reply piece by piece, and gives out the answer in it.
+
+    Args:
+        prefix: The beginning of the answer that is continued.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.reply = Assembled()
+        self._prefix, self._raw, self._shown = prefix, "", ""
+
+    def add(self, piece: str) -> str:
+        """Take a piece in; returns what can be shown now."""
+        self._raw += piece
+        if len(self._raw) > _LONG and self._shown and not any(bracket in self._raw[-_GREETING:] for bracket in "<[◁`"):
+            return self._show(self._shown + piece)
+        raw = self._raw.lstrip()
+        if not self._shown and len(raw) < _GREETING and raw[:1] not in {"<", "#"} and "\n" not in raw:
+            return ""
+        maybe = _MAYBE.search(self._raw)
+        return self._show(clean_text(self._raw[: maybe.start()] if maybe else self._raw, prefix=self._prefix).text)
+
+    def end(self) -> str:
+        """What is left when the reply is whole."""
+        return self._show(clean_text(self._raw, prefix=self._prefix).text)
+
+    def _show(self, text: str) -> str:
+        if not text.startswith(self._shown):  # what was shown belongs to no answer, as is known only now
+            return ""
+        new, self._shown = text[len(self._shown) :], text
+        return new

@@ -1,0 +1,206 @@
+"""What a model wrote, without what does not belong to its answer: thinking, special tokens, preambles.
+
+Servers give the same reply in many forms: reasoning in a field of its own (`reasoning_content`, `reasoning`), as parts of a
+list, or inside of the text between tags; chat templates leave tokens behind; models greet before they answer. The answer alone
+is kept as the text, and the thinking beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MOST_CHARACTERS = 400_000
+"""Of a reply's text, thinking included, so much is read: more than any model writes in 64,000 tokens."""
+
+KEPT_THINKING = 20_000
+"""Of the thinking, so much of its end is kept."""
+
+_FIELDS = (
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "reasoning_text",
+    "thought",
+    "thoughts",
+    "reasoning_details",
+    "thinking_blocks",
+)
+_TEXT_PARTS = frozenset({"text", "output_text", "input_text", ""})
+_TAGS = r"think|thinking|thought|thoughts|seed:think|analysis|reflection|scratchpad|inner_monologue|antThinking"
+_BLOCK = re.compile(
+    rf"<(?P<tag>{_TAGS})\b[^<>]{{0,80}}>(?P<a>.*?)(?:</(?P=tag)\s*>|\Z)"
+    r"|\[THINK\](?P<b>.*?)(?:\[/THINK\]|\Z)"
+    r"|◁think▷(?P<c>.*?)(?:◁/think▷|\Z)"
+    r"|<\|begin_of_thought\|>(?P<d>.*?)(?:<\|end_of_thought\|>|\Z)"
+    r"|<\|channel\|>(?:analysis|commentary)[^<]{0,80}<\|message\|>(?P<e>.*?)(?:<\|(?:end|return|call)\|>|(?=<\|start\|>)|\Z)"
+    r"|<\|channel>\s?thought(?P<f>.*?)(?:<channel\|>|\Z)"
+    r"|<unused94>thought(?P<g>.*?)(?:<unused95>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+_CLOSING = re.compile(rf"</(?:{_TAGS})\s*>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<channel\|>", re.IGNORECASE)
+_SOLUTION = re.compile(r"<\|(?:begin|end)_of_(?:solution|box)\|>|</?answer>|</?final_answer>", re.IGNORECASE)
+_HARMONY = re.compile(r"(?:<\|start\|>\s?assistant)?<\|channel\|>\s?final[^<]{0,80}<\|message\|>", re.IGNORECASE)
+_OPENING = re.compile(
+    r"\A\s*(?:<\|(?:im_start|start_header_id|start|header_start)\|>\s{0,2}assistant(?:\s{0,2}<\|(?:end_header_id|header_end|message)\|>)?"
+    r"|<start_of_turn>\s?model|<\|assistant\|>|<\|start_of_role\|>assistant<\|end_of_role\|>|\[/INST\]|ASSISTANT:|Assistant:|<s>|<bos>)\s*"
+)
+_END = re.compile(
+    r"<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|eot|return|end_of_turn|eos|im_start|start_header_id|user|observation)\|>"
+    r"|<end_of_turn>|<start_of_turn>|</s>|<eos>|<end_of_utterance>|<\|end_of_sentence\|>|<｜end▁of▁sentence｜>|<｜User｜>|<EOS_TOKEN>"
+    r"|<turn\|>|\[INST\]|\[/INST\]"
+)
+_ENDS = re.compile(rf"\A(?:\s{{0,20}}(?:{_END.pattern}))+\s*")
+_TOKEN = re.compile(
+    r"<\|[\w:.\-/]{1,40}\|>|<｜[^<>｜]{1,40}｜>|</?s>|<(?:bos|eos|pad|unk|mask)>|\[(?:/?INST|/?SYS|BOS|EOS|PAD)\]|<</?SYS>>|<unused\d{1,4}>"
+    r"|<\|?(?:image|image_pad|img|vision_start|vision_end)\|?>|<0x[0-9A-F]{2}>"
+)
+_FENCE = re.compile(r"\A\s{0,20}```[a-zA-Z]{0,10}\n|\n```\s{0,20}\Z")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
+_FORM = re.compile(r"<description>", re.IGNORECASE)
+_NEXT = re.compile(
+    r"</description>|<reasoning>|</reasoning>|^### (?:Rationale|Let's think|Step \d|In Conclusion)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_CHATTER = re.compile(
+    r"\A\s*(?=sure|certainly|of course|absolutely|ok|alright|understood|got it|no problem|here|below)"
+    r"(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|alright|understood|got it|no problem)\s?[!.,:]+\s*)?"
+    r"(?:i(?:'d| would) be (?:happy|glad) to [^\n.!:]{0,60}[.!:]\s*)?"
+    r"(?:(?:here is|here's|here are|below is)\b[^\n:]{0,120}:\s*)?",
+    re.IGNORECASE,
+)
+_MOST_PREAMBLE = 1_500
+"""What comes before an answer in its form is a preamble up to so many characters; more is an answer of another form."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """A reply's answer, and what was thought before it.
+
+    Attributes:
+        text: The answer alone.
+        thinking: The thinking, from wherever it stood, its end where it is long.
+    """
+
+    text: str
+    thinking: str = ""
+
+
+def clean(message: Mapping[str, Any], *, prefix: str = "") -> Cleaned:
+    """The answer in a chat message of any server.
+
+    Args:
+        message: The message as it was parsed; nothing of it is trusted.
+        prefix: The beginning of the answer that was continued, or "".
+    """
+    texts, thoughts = list[str](), list[str]()
+    for thinking, text in _pieces(message.get("content")):
+        (thoughts if thinking else texts).append(text)
+    for name in _FIELDS:
+        thoughts += (text for _, text in _pieces(message.get(name), everything=True))
+    cleaned = clean_text("".join(texts), prefix=prefix)
+    unique = dict.fromkeys(text.strip() for text in [*thoughts, cleaned.thinking] if text.strip())
+    return Cleaned(text=cleaned.text, thinking="\n\n".join(unique)[-KEPT_THINKING:])
+
+
+def clean_text(text: str, *, prefix: str = "") -> Cleaned:
+    r"""The answer in a text: without thinking, special tokens, fences and preambles.
+
+    >>> clean_text("<think>Hm.</think>Sure! Here is my answer:\n<description>A box.</description><|im_end|>").text
+    '<description>A box.</description>'
+    >>> clean_text("<think>It is wide, so").text
+    ''
+    """
+    text, thinking = _without_thinking(_readable(text[:MOST_CHARACTERS]))
+    text = _without_tokens(text)
+    text = _SOLUTION.sub("", text)
+    text = _FENCE.sub("", text)
+    text = _without_prefix(text, prefix)
+    text = _without_preamble(text, continued=bool(prefix))
+    return Cleaned(text=text if text.strip() else "", thinking=thinking[-KEPT_THINKING:])
+
+
+def refused(message: Mapping[str, Any]) -> str | None:
+    """The words of a refusal in a message, or None where it is none."""
+    said = message.get("refusal")
+    if isinstance(said, str) and said.strip():
+        return said.strip()[:300]
+    content = message.get("content")
+    for part in content[:64] if isinstance(content, list) else ():
+        if isinstance(part, Mapping) and part.get("type") == "refusal":
+            return str(part.get("refusal") or part.get("text") or "refused")[:300]
+    return None
+
+
+def _pieces(content: Any, *, everything: bool = False, depth: int = 0) -> Iterator[tuple[bool, str]]:
+    """The texts of a content of any form, each with whether it is thinking."""
+    if isinstance(content, str):
+        yield False, content[:MOST_CHARACTERS]
+    elif isinstance(content, list) and depth < 4:
+        for part in content[:256]:
+            yield from _pieces(part, everything=everything, depth=depth + 1)
+    elif isinstance(content, Mapping) and depth < 4:
+        kind = str(content.get("type") or "")
+        thinking = "think" in kind or "reason" in kind or content.get("thought") is True
+        if not (thinking or everything or kind in _TEXT_PARTS):
+            return
+        for name in ("text", "thinking", "summary", "content", "reasoning"):
+            for inner, text in _pieces(content.get(name), everything=True, depth=depth + 1):
+                yield thinking or inner or name in {"thinking", "reasoning", "summary"}, text
+
+
+def _readable(text: str) -> str:
+    """Text that every file can hold: halves of surrogate pairs joined or replaced, no control characters."""
+    if not text.isascii():
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _CONTROL.sub("", text).replace("\r\n", "\n")
+
+
+def _without_thinking(text: str) -> tuple[str, str]:
+    thoughts: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        thoughts.append(next((group for name, group in found.groupdict().items() if name != "tag" and group), ""))
+        return ""
+
+    text = _BLOCK.sub(keep, text)
+    closings = list(_CLOSING.finditer(text))  # the template opened the block, and the reply begins inside of it
+    if closings:
+        thoughts.append(text[: closings[-1].start()])
+        text = text[closings[-1].end() :]
+    found = _HARMONY.search(text)
+    if found:
+        text = text[found.end() :]
+    if thoughts:
+        text = text.lstrip()
+    return text, "\n\n".join(thought.strip() for thought in thoughts if thought.strip())
+
+
+def _without_tokens(text: str) -> str:
+    """The first turn alone: what a model wrote past its own end is no answer of it."""
+    if "<" not in text and "[" not in text and "ssistant:" not in text and "ASSISTANT:" not in text:
+        return text
+    while (opening := _OPENING.match(text)) and opening.end():
+        text = text[opening.end() :]
+    begun = _ENDS.match(text)
+    text = text[begun.end() :] if begun else text
+    end = _END.search(text)
+    return _TOKEN.sub("", text[: end.start()].rstrip() if end else text)
+
+
+def _without_prefix(text: str, prefix: str) -> str:
+    """What comes after a prefix that the reply repeats."""
+    begun = prefix.strip()
+    at = text.find(begun, 0, len(begun) + _MOST_PREAMBLE) if begun else -1
+    return text[at + len(begun) :].lstrip("\n") if at >= 0 else text
+
+
+def _without_preamble(text: str, *, continued: bool) -> str:
+    form = (_NEXT if continued else _FORM).search(text, 0, _MOST_PREAMBLE)
+    if form is None:
+        chatter = _CHATTER.match(text)
+        rest = text[chatter.end() :] if chatter else text
+        return rest if rest.strip() else text
+    return text[form.start() :] if text[: form.start()].strip() else text

@@ -1,0 +1,161 @@
+"""Whose error an error is, and what to do about it.
+
+The prompt's: this question gets a refusal with the reason, the others go on. The moment's: the same request may be answered
+when it is sent again. The endpoint's: nothing more is sent to it, and the message says how to mend that.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from spatialreasoner.inference.capabilities import leaves_no_room
+from spatialreasoner.inference.said import Said
+
+Owner = Literal["prompt", "moment", "endpoint"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What an error means.
+
+    Attributes:
+        owner: Whose it is.
+        kind: Its class, in a few words, for counts.
+        fix: What to do, or "" where waiting is all that can be done.
+        certain: Whether the server said so; otherwise the status alone did, and the next prompt may fare otherwise.
+    """
+
+    owner: Owner
+    kind: str
+    fix: str = ""
+    certain: bool = True
+
+
+FILTERED = "content filter"
+TOO_LONG = "prompt too long"
+TOO_LARGE = "image too large"
+UNREADABLE = "image refused"
+REFUSED = "request refused"
+
+_FILTER = re.compile(
+    r"content_?\s?(?:filter|policy|management|moderation)|responsibleai|flagged|moderation|inappropriate"
+    r"|safety (?:system|filter|reason)"
+    r"|usage polic|data_?inspection|prohibited_?content|sensitive (?:content|information|words)|violat(?:es|ing|ion)"
+    r"|blocked (?:by|due|because|for)|harmful|risk control|unsafe content|敏感|不安全|违规"
+)
+_LENGTH = re.compile(
+    r"context_length_exceeded|context (?:length|window|size)|prompt is too long|too many (?:input )?tokens in|input is too long"
+    r"|reduce the length|exceed_context|string_above_max|maximum (?:number of )?(?:input )?tokens|inputs? tokens"
+    r"|token limit exceeded"
+    r"|prompt (?:length|contains)|exceeds the (?:available|model's) context"
+)
+_IMAGE = re.compile(
+    r"(?:could not|cannot|unable to|failed to) (?:process|decode|load|identify|parse|open) (?:the |this )?(?:input )?image"
+    r"|invalid (?:base64 )?image|image_parse_error|unsupported image|image (?:is )?(?:invalid|corrupt)"
+)
+_BLIND = re.compile(
+    r"(?:image|vision|multi-?modal)\S*(?: \S+){0,6} (?:not|n't|only|un)\b ?\S*(?:support|loaded|available|allowed|enabled)"
+    r"|(?:not|n't) (?:a )?(?:support\S* |accept\S* |multi-?modal )(?:\S+ ){0,3}(?:image|vision|multi-?modal|model)"
+    r"|not a (?:multi-?modal|vision)|does not take images|unsupported content part type|support image input|no pictures"
+    r"|vision add-on|image_url is only supported|must be a string|mmproj"
+)
+_MODEL = re.compile(
+    r"model_not_found|model[^.]{0,80}(?:not found|does not exist|doesn't exist|not exist|is not available"
+    r"|not supported on|not served)"
+    r"|no such model|unknown model|not a valid model|invalid model|deploymentnotfound|deployment[^.]{0,60}not exist|try pulling"
+    r"|no endpoints found|model_not_supported|decommissioned|has been deprecated"
+)
+_KEY = re.compile(r"api[ _-]?key|authenticat|unauthori[sz]ed|credential|invalid[ _]token|access token|bearer")
+_CREDIT = re.compile(
+    r"insufficient_quota|insufficient (?:balance|credit|funds)|out of credit|credit balance|billing_hard_limit"
+    r"|payment required|"
+    r"quota_exceeded|more credits|prepaid|arrearage|exceeded your (?:monthly|spend)"
+)
+_PER_MINUTE = re.compile(r"per[ -]?(?:minute|second|min)|retry(?:info|delay)|rpm|tpm|try again in")
+_QUOTA = re.compile(r"exceeded your current quota")
+_LOADING = re.compile(r"(?:is )?(?:currently |still )?loading|warming up|starting up|not ready|cold start|is initiali[sz]ing")
+_BUSY = re.compile(
+    r"overloaded|capacity|too many requests|rate.?limit|throttl|temporarily|try again later|timed? ?out"
+    r"|service unavailable|server busy|"
+    r"resource.?exhausted|upstream|internal (?:server )?error|network_error"
+)
+_VERIFY = re.compile(
+    r"must be verified|verify your organization|terms of service|data policy|privacy settings|region.{0,30}not supported"
+)
+
+
+def judge_failure(said: Said, *, key_variable: str = "OPENAI_API_KEY", waits: bool = False) -> Failure:
+    """Whose an error is.
+
+    Args:
+        said: The error, from which nothing could be learned.
+        key_variable: The environment variable of the key, for the advice.
+        waits: Whether the server said when to ask again.
+    """
+    words = f"{said.words} {' '.join(sorted(said.codes))}"
+    status = said.status
+    if status in {401, 407} or (status in {400, 403} and _KEY.search(words) and not _FILTER.search(words)):
+        return Failure(owner="endpoint", kind="key refused", fix=f"the key is missing or refused; set {key_variable}")
+    if status == 402 or _CREDIT.search(words) or (_QUOTA.search(words) and not waits and not _PER_MINUTE.search(words)):
+        return Failure(
+            owner="endpoint", kind="no credit", fix="the quota is used up or there is no credit left; raise it, top it up"
+        )
+    if status != 429 and (found := _of_the_prompt(said, words)):
+        return found
+    if found := _of_the_endpoint(status, words, key_variable):
+        return found
+    if found := _of_the_moment(status, words):
+        return found
+    return Failure(
+        owner="prompt",
+        kind=REFUSED,
+        fix="the request is refused; does the model take images, and is its context long enough?",
+        certain=False,
+    )
+
+
+def _of_the_prompt(said: Said, words: str) -> Failure | None:
+    if _FILTER.search(words) and said.status != 404:
+        return Failure(owner="prompt", kind=FILTERED)
+    if leaves_no_room(said) or _LENGTH.search(words):
+        fix = "the prompt does not fit into the model's context; serve it with a longer one, or make images smaller (most_side)"
+        return Failure(owner="prompt", kind=TOO_LONG, fix=fix)
+    if said.status == 413:
+        return Failure(owner="prompt", kind=TOO_LARGE, fix="the request is too large; set a smaller most_side")
+    if _IMAGE.search(words):
+        return Failure(owner="prompt", kind=UNREADABLE)
+    return None
+
+
+def _of_the_endpoint(status: int, words: str, key_variable: str) -> Failure | None:
+    if _BLIND.search(words):
+        return Failure(
+            owner="endpoint", kind="takes no images", fix="the model does not take images; name one that can take pictures"
+        )
+    if status == 404 or (_MODEL.search(words) and status != 429):
+        fix = "there is no such model or address; check MODEL and BASE_URL (it mostly ends with /v1)"
+        return Failure(owner="endpoint", kind="no such model", fix=fix)
+    if status == 403:
+        fix = f"the key may not use this model; check {key_variable} and the model's name"
+        return Failure(owner="endpoint", kind="not allowed", fix=fix)
+    if status in {405, 410, 426, 451} or 300 <= status < 400 or _VERIFY.search(words):
+        return Failure(
+            owner="endpoint",
+            kind="not allowed",
+            fix="the endpoint does not serve such requests; check BASE_URL and the account",
+        )
+    return None
+
+
+def _of_the_moment(status: int, words: str) -> Failure | None:
+    if status == 429:
+        return Failure(owner="moment", kind="rate limit")
+    if status in {408, 504, 524}:
+        return Failure(owner="moment", kind="timeout")
+    if status in {409, 423, 425, 499} or status >= 500:
+        return Failure(owner="moment", kind="server error")
+    if _LOADING.search(words) or _BUSY.search(words):
+        return Failure(owner="moment", kind="server error")
+    return None

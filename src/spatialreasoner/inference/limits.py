@@ -1,0 +1,61 @@
+"""How one policy may be used: requests in flight and a minute, tries, time, tokens and their price."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.inference.prices import Price
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How one policy may be used.
+
+    Attributes:
+        concurrency: Most requests in flight.
+        per_minute: Most requests sent a minute, or None.
+        attempts: Most tries of one request, the first included.
+        patience: Longest time that one request and its retries may take, seconds.
+        timeout: Longest wait for one reply, seconds.
+        backoff: Wait before the first retry, seconds; it doubles with every try up to a minute, with jitter.
+        park_after: So many requests in a row that fail all their tries park the policy for the rest of the run.
+        max_tokens: Most tokens that one request can take, read and written; set aside while it is in flight.
+        price: What its tokens cost.
+    """
+
+    concurrency: int = 16
+    per_minute: float | None = None
+    attempts: int = 6
+    patience: float = 3600.0
+    timeout: float = 3600.0
+    backoff: float = 1.0
+    park_after: int = 5
+    max_tokens: int = 8192
+    price: Price = field(default_factory=Price)
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "attempts", "park_after", "max_tokens", "patience", "timeout"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} must be positive; got {getattr(self, name)}")
+
+
+class Pace:
+    """Spreads requests evenly over the minute.
+
+    Args:
+        per_minute: Most requests a minute, or None.
+    """
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._gap = 60.0 / per_minute if per_minute else 0.0
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        """Wait for the next place."""
+        if not self._gap:
+            return
+        now = asyncio.get_running_loop().time()
+        start, self._next = max(now, self._next), max(now, self._next) + self._gap
+        await asyncio.sleep(start - now)

@@ -1,0 +1,606 @@
+# ruff: noqa: E501 - what servers say is quoted in one piece
+"""How servers behave: the answers of today's endpoints, as they are quoted in their documentation and in reports about them.
+
+Each behaviour is played by `server.Server`. `end` is what must become of a question: "answer", or the kind of a refusal, or
+"stopped" where the endpoint must not be asked any more. `most` is how many requests one question may take.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from inference.server.server import ANSWER, Reply, completion, packed, refuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviour:
+    """One way in which a server answers.
+
+    Attributes:
+        name: What it does.
+        whose: Which servers were seen to do it.
+        respond: The reply to a request.
+        end: What becomes of the question.
+        most: Most requests that it may take.
+        says: A part of what the user must be told, where there is no answer.
+        n: Replies that are asked for.
+        prefix: Whether a prefix is to be continued as the model's own message.
+        effort: The effort of reasoning that is asked for.
+        temperature: The temperature that is asked for.
+        top_p: Likewise.
+        max_tokens: Longest reply that is asked for.
+        learned: What must have been learned.
+    """
+
+    name: str
+    whose: str
+    respond: Callable
+    end: str = "answer"
+    most: int = 2
+    says: str = ""
+    n: int = 1
+    prefix: bool = False
+    effort: str = ""
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    learned: dict | None = None
+
+
+def when(refuses, reply):
+    """Refuse what matches, answer the rest."""
+    return lambda ask: reply(ask) if refuses(ask) else completion(ask)
+
+
+def once(reply, times=1):
+    """Refuse a prompt so often, then answer."""
+    return lambda ask: reply(ask) if ask.again < times else completion(ask)
+
+
+def has(*names):
+    return lambda ask: any(name in ask.body for name in names)
+
+
+def has_system(ask):
+    return bool({"system", "developer"} & set(ask.roles))
+
+
+def prefilled(ask):
+    return ask.roles[-1] == "assistant"
+
+
+def raw(status, text, **headers):
+    return Reply(status=status, data=text.encode(), headers=headers)
+
+
+def bare(status, value, **headers):
+    return Reply(status=status, value=value, headers={name.replace("_", "-"): text for name, text in headers.items()})
+
+
+UNSUPPORTED = "Unsupported parameter: '{}' is not supported with this model."
+GOOGLE = "type.googleapis.com/google.rpc."
+
+PARAMETERS = [
+    Behaviour(
+        name="max_tokens must be max_completion_tokens", whose="OpenAI's reasoning models, Azure",
+        respond=when(has("max_tokens"), lambda ask: refuse(
+            400, UNSUPPORTED.format("max_tokens") + " Use 'max_completion_tokens' instead.", param="max_tokens",
+            code="unsupported_parameter")),
+        learned={"max_tokens_param": "max_completion_tokens"},
+    ),
+    Behaviour(
+        name="max_tokens refused without param", whose="gateways to OpenAI",
+        respond=when(has("max_tokens"), lambda ask: bare(400, {"error": {
+            "message": UNSUPPORTED.format("max_tokens") + " Use 'max_completion_tokens' instead.", "code": "invalid_request_body"}})),
+        learned={"max_tokens_param": "max_completion_tokens"},
+    ),
+    Behaviour(
+        name="neither limit of tokens is known", whose="small servers",
+        respond=when(has("max_tokens", "max_completion_tokens"), lambda ask: refuse(
+            400, f"Unrecognized request argument supplied: {next(k for k in ask.body if k.startswith('max_'))}")),
+        most=3, learned={"max_tokens_param": "none"},
+    ),
+    Behaviour(
+        name="only the default temperature", whose="OpenAI's reasoning models",
+        respond=when(has("temperature"), lambda ask: refuse(
+            400, f"Unsupported value: 'temperature' does not support {ask.body['temperature']} with this model. Only the default (1) "
+            "value is supported.", param="temperature", code="unsupported_value")),
+        learned={"temperature": False},
+    ),
+    Behaviour(
+        name="temperature is deprecated", whose="Anthropic's newest models",
+        respond=when(has("temperature"), lambda ask: bare(400, {"type": "error", "error": {
+            "type": "invalid_request_error", "message": "`temperature` is deprecated for this model."}, "request_id": "req_1"})),
+        learned={"temperature": False},
+    ),
+    Behaviour(
+        name="temperature or top_p", whose="Anthropic through LiteLLM",
+        respond=when(lambda ask: {"temperature", "top_p"} <= ask.body.keys(), lambda ask: refuse(
+            400, 'litellm.BadRequestError: AnthropicException - {"type":"error","error":{"type":"invalid_request_error","message":'
+            '"`temperature` and `top_p` cannot both be specified for this model. Please use only one."}}. Received Model Group=m',
+            code="400", kind=None)),
+        top_p=0.9, learned={"top_p": False},
+    ),
+    Behaviour(
+        name="a temperature of at most 1", whose="Anthropic",
+        respond=when(lambda ask: ask.body.get("temperature", 0) > 1, lambda ask: bare(400, {"type": "error", "error": {
+            "type": "invalid_request_error", "message": "temperature: Input should be less than or equal to 1"}})),
+        temperature=1.3, learned={"most_temperature": 1.0},
+    ),
+    Behaviour(
+        name="a temperature above 0", whose="text-generation-inference",
+        respond=when(lambda ask: ask.body.get("temperature") == 0, lambda ask: bare(422, {
+            "error": "Input validation error: `temperature` must be strictly positive", "error_type": "validation"})),
+        temperature=0.0, learned={"least_temperature": 0.01},
+    ),
+    Behaviour(
+        name="unknown name seed, in a list", whose="Gemini's OpenAI endpoint",
+        respond=when(has("seed"), lambda ask: bare(400, [{"error": {
+            "code": 400, "message": 'Invalid JSON payload received. Unknown name "seed": Cannot find field.',
+            "status": "INVALID_ARGUMENT", "details": [{"@type": GOOGLE + "BadRequest", "fieldViolations": [
+                {"description": 'Invalid JSON payload received. Unknown name "seed": Cannot find field.'}]}]}}])),
+        learned={"seed_param": "none"},
+    ),
+    Behaviour(
+        name="seed is an extra input", whose="Mistral on Azure",
+        respond=when(has("seed"), lambda ask: bare(422, {"detail": [{
+            "type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": ask.body["seed"]}]})),
+        learned={"seed_param": "none"},
+    ),
+    Behaviour(
+        name="seed is an extra input, in a text in JSON", whose="Mistral",
+        respond=when(has("seed"), lambda ask: bare(422, {
+            "object": "error", "message": json.dumps({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"],
+            "msg": "Extra inputs are not permitted", "url": "https://errors.pydantic.dev/2.5/v/extra_forbidden"}]}),
+            "type": "internal_error_proxy", "param": None, "code": "1000"})),
+        learned={"seed_param": "none"},
+    ),
+    Behaviour(
+        name="seed is an extraneous key", whose="Amazon Bedrock",
+        respond=when(has("seed"), lambda ask: bare(400, {"message": (
+            "Malformed input request: #: extraneous key [seed] is not permitted, please reformat your input and try again.")})),
+        learned={"seed_param": "none"},
+    ),
+    Behaviour(
+        name="a property that is unsupported", whose="Groq",
+        respond=when(has("seed"), lambda ask: refuse(400, "property 'seed' is unsupported")),
+        learned={"seed_param": "none"},
+    ),
+    Behaviour(
+        name="unrecognized keys", whose="LM Studio",
+        respond=when(has("seed"), lambda ask: bare(400, {"error": "Unrecognized key(s) in object: 'seed'"})),
+        learned={"seed_param": "none"},
+    ),
+    Behaviour(
+        name="no system role", whose="Gemma 2 on vLLM",
+        respond=when(has_system, lambda ask: bare(400, {
+            "object": "error", "message": "System role not supported", "type": "BadRequestError", "param": None, "code": 400})),
+        learned={"system": "user"},
+    ),
+    Behaviour(
+        name="no system role, as a fault of the server", whose="Gemma 2 on SGLang",
+        respond=when(has_system, lambda ask: bare(500, {"error": "jinja2.exceptions.TemplateError: System role not supported"})),
+        learned={"system": "user"},
+    ),
+    Behaviour(
+        name="messages[0].role", whose="o1-mini",
+        respond=when(has_system, lambda ask: refuse(
+            400, "Unsupported value: 'messages[0].role' does not support 'system' with this model.", param="messages[0].role",
+            code="unsupported_value")),
+        learned={"system": "user"},
+    ),
+    Behaviour(
+        name="developer instruction is not enabled", whose="Gemma through Gemini's endpoint",
+        respond=when(has_system, lambda ask: bare(400, [{"error": {
+            "code": 400, "message": "Developer instruction is not enabled for models/gemma-3-27b-it", "status": "INVALID_ARGUMENT"}}])),
+        learned={"system": "user"},
+    ),
+    Behaviour(
+        name="roles must alternate", whose="Mistral and Gemma 3 templates on vLLM",
+        respond=when(has_system, lambda ask: bare(400, {"error": {
+            "message": "Conversation roles must alternate user/assistant/user/assistant/... Conversation roles must alternate "
+            "user/assistant/user/assistant/...", "type": "BadRequestError", "param": None, "code": 400}})),
+        learned={"system": "user"},
+    ),
+    Behaviour(
+        name="one reply a request", whose="llama.cpp", n=3, most=2,
+        respond=when(lambda ask: ask.body.get("n", 1) > 1, lambda ask: bare(500, {
+            "error": {"code": 500, "message": "Only one completion choice is allowed", "type": "server_error"}})),
+        learned={"n": False},
+    ),
+    Behaviour(
+        name="n must be at most 1", whose="Groq", n=2,
+        respond=when(lambda ask: ask.body.get("n", 1) > 1, lambda ask: refuse(400, "'n' : number must be at most 1")),
+        learned={"n": False},
+    ),
+    Behaviour(
+        name="no prefill", whose="Anthropic since 4.6", prefix=True,
+        respond=when(prefilled, lambda ask: bare(400, {"type": "error", "error": {
+            "type": "invalid_request_error",
+            "message": "This model does not support assistant message prefill. The conversation must end with a user message."}})),
+        learned={"prefill": False},
+    ),
+    Behaviour(
+        name="unexpected fields for a prefix", whose="transformers serve", prefix=True,
+        respond=when(has("continue_final_message"), lambda ask: bare(422, {
+            "detail": "Unexpected fields in the request: {'add_generation_prompt', 'continue_final_message'}"})),
+        learned={"prefill": False},
+    ),
+    Behaviour(
+        name="the last role must be the user's", whose="Mistral", prefix=True,
+        respond=when(prefilled, lambda ask: bare(400, {
+            "object": "error", "message": "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant",
+            "type": "invalid_request_message_order", "code": "3230"})),
+        learned={"prefill": False},
+    ),
+    Behaviour(
+        name="add_generation_prompt", whose="vLLM with Mistral's tokenizer", prefix=True,
+        respond=when(prefilled, lambda ask: bare(400, {
+            "object": "error", "type": "BadRequestError", "code": 400, "message": (
+            "Cannot set `add_generation_prompt` to True when the last message is from the assistant. Consider using "
+            "`continue_final_message` instead.")})),
+        learned={"prefill": False},
+    ),
+    Behaviour(
+        name="thinking must be streamed", whose="DashScope (Qwen 3)",
+        respond=when(lambda ask: not ask.body.get("stream"), lambda ask: refuse(
+            400, "parameter.enable_thinking must be set to false for non-streaming calls", code="invalid_parameter_error")),
+        learned={"stream": True},
+    ),
+    Behaviour(
+        name="only streams", whose="DashScope (QwQ, QVQ)",
+        respond=when(lambda ask: not ask.body.get("stream"), lambda ask: refuse(
+            400, "This model only support stream mode, please enable the stream parameter to access the model. ",
+            code="invalid_parameter_error")),
+        learned={"stream": True},
+    ),
+    Behaviour(
+        name="stream=False", whose="ModelScope",
+        respond=when(lambda ask: not ask.body.get("stream"), lambda ask: bare(400, {"error": {
+            "code": "invalid_parameter_error", "type": "invalid_request_error",
+            "message": "enable thinking can not be support when `stream=False`."}, "request_id": "1"})),
+        learned={"stream": True},
+    ),
+    Behaviour(
+        name="max_tokens is too large", whose="OpenAI", max_tokens=32_000,
+        respond=when(lambda ask: ask.body.get("max_tokens", 0) > 16384, lambda ask: refuse(
+            400, "max_tokens is too large: 32000. This model supports at most 16384 completion tokens, whereas you provided 32000.",
+            param="max_tokens", code="invalid_value")),
+        learned={"most_tokens": 16384},
+    ),
+    Behaviour(
+        name="max_completion_tokens above the model's", whose="Groq", max_tokens=32_000,
+        respond=when(lambda ask: ask.body.get("max_tokens", 0) > 8192, lambda ask: refuse(
+            400, "`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than the "
+            "`context_window` for this model", param="max_tokens")),
+        learned={"most_tokens": 8192},
+    ),
+    Behaviour(
+        name="integer above maximum value", whose="Doubao", max_tokens=32_000,
+        respond=when(lambda ask: ask.body.get("max_tokens", 0) > 12288, lambda ask: bare(400, {"error": {
+            "code": "InvalidParameter", "param": "max_tokens", "type": "BadRequest", "message": (
+            "The parameter `max_tokens` specified in the request are not valid: integer above maximum value, expected a value <= 12288, "
+            "but got 32000 instead. Request id: 02")}})),
+        learned={"most_tokens": 12288},
+    ),
+    Behaviour(
+        name="no room for so long a reply", whose="vLLM", max_tokens=64_000,
+        respond=when(lambda ask: ask.body.get("max_tokens", 0) > 39_766, lambda ask: bare(400, {
+            "object": "error", "type": "BadRequestError", "param": None, "code": 400, "message": (
+            "'max_tokens' or 'max_completion_tokens' is too large: 64000. This model's maximum context length is 64001 tokens and your "
+            "request has 24235 input tokens (64000 > 64001 - 24235). None")})),
+        learned={"most_tokens": 39765},
+    ),
+    Behaviour(
+        name="messages and completion exceed the context", whose="OpenAI, vLLM", max_tokens=8192,
+        respond=when(lambda ask: ask.body.get("max_tokens", 0) > 8128, lambda ask: refuse(
+            400, "This model's maximum context length is 8192 tokens. However, you requested 8256 tokens (64 in the messages, 8192 in the "
+            "completion). Please reduce the length of the messages or completion.", param="messages", code="context_length_exceeded")),
+        learned={"most_tokens": 8127},
+    ),
+    Behaviour(
+        name="efforts that are named", whose="OpenAI's gpt-5.1", effort="minimal",
+        respond=when(lambda ask: ask.body.get("reasoning_effort") == "minimal", lambda ask: refuse(
+            400, "Unsupported value: 'minimal' is not supported with the 'gpt-5.1' model. Supported values are: 'none', 'low', 'medium', "
+            "and 'high'.", param="reasoning_effort", code="unsupported_value")),
+        learned={"efforts": ["none", "low", "medium", "high"]},
+    ),
+    Behaviour(
+        name="no effort of reasoning", whose="xAI", effort="low",
+        respond=when(has("reasoning_effort"), lambda ask: bare(400, {
+            "code": "Client specified an invalid argument", "error": "Model grok-4-latest does not support parameter reasoningEffort."})),
+        learned={"reasoning_effort": False},
+    ),
+    Behaviour(
+        name="unrecognized argument", whose="OpenAI", effort="low",
+        respond=when(has("reasoning_effort"), lambda ask: refuse(
+            400, "Unrecognized request argument supplied: reasoning_effort", code=None)),
+        learned={"reasoning_effort": False},
+    ),
+    Behaviour(
+        name="seven refusals, one after the other", whose="the sum of them", top_p=0.9, effort="low", most=8,
+        respond=lambda ask: next(
+            (refuse(400, UNSUPPORTED.format(name), param=name, code="unsupported_parameter") for name in (
+                "max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "reasoning_effort") if name in ask.body),
+            refuse(400, "System role not supported") if has_system(ask) else completion(ask)),
+    ),
+    Behaviour(
+        name="the image is too large", whose="Anthropic",
+        respond=when(lambda ask: ask.side > 300, lambda ask: bare(400, {"type": "error", "error": {
+            "type": "invalid_request_error", "message": (
+            "messages.0.content.0.image.source.base64.data: At least one of the image dimensions exceed max allowed size: 300 pixels")}})),
+        learned={"most_side": 300},
+    ),
+    Behaviour(
+        name="entity too large", whose="nginx",
+        respond=when(lambda ask: ask.side > 256, lambda ask: raw(
+            413, "<html><head><title>413 Request Entity Too Large</title></head><body>nginx</body></html>")),
+        most=3, learned={"most_side": 256},
+    ),
+]  # fmt: skip
+
+PROMPTS = [
+    Behaviour(
+        name="content_filter", whose="Azure", end="content filter", most=1,
+        respond=lambda ask: bare(400, {"error": {
+            "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify "
+            "your prompt and retry.", "type": None, "param": "prompt", "code": "content_filter", "status": 400,
+            "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {"hate": {"filtered": True}}}}}),
+        says="content management policy",
+    ),
+    Behaviour(
+        name="flagged", whose="OpenAI", end="content filter", most=1,
+        respond=lambda ask: refuse(400, "Invalid prompt: your prompt was flagged as potentially violating our usage policy. Please try "
+                                   "again with a different prompt.", code="invalid_prompt"),
+        says="flagged",
+    ),
+    Behaviour(
+        name="moderation", whose="OpenRouter", end="content filter", most=1,
+        respond=lambda ask: bare(403, {"error": {"code": 403, "message": (
+            "Your chosen model requires moderation and your input was flagged. No credits were charged."),
+            "metadata": {"reasons": ["violence"], "flagged_input": "...", "provider_name": "OpenAI"}}}),
+        says="requires moderation",
+    ),
+    Behaviour(
+        name="inspection", whose="DashScope", end="content filter", most=1,
+        respond=lambda ask: refuse(400, "Input data may contain inappropriate content.", code="data_inspection_failed"),
+        says="inappropriate",
+    ),
+    Behaviour(
+        name="sensitive words", whose="GLM", end="content filter", most=1,
+        respond=lambda ask: bare(400, {"error": {"code": "1301", "message": "系统检测到输入或生成内容可能包含不安全或敏感内容"}}),
+        says="敏感",
+    ),
+    Behaviour(
+        name="finish content_filter", whose="Azure, OpenAI", end="refusal", most=1,
+        respond=lambda ask: completion(ask, "", finish="content_filter"),
+    ),
+    Behaviour(
+        name="finish content_filter: PROHIBITED_CONTENT", whose="Gemini", end="refusal", most=1,
+        respond=lambda ask: completion(ask, "", finish="content_filter: PROHIBITED_CONTENT"),
+    ),
+    Behaviour(
+        name="a refusal beside no content", whose="OpenAI", end="refusal", most=1,
+        respond=lambda ask: bare(200, {"choices": [{"index": 0, "finish_reason": "stop", "message": {
+            "role": "assistant", "content": None, "refusal": "I'm sorry, I can't help with that."}}], "usage": None}),
+    ),
+    Behaviour(
+        name="finish sensitive", whose="z.ai", end="refusal", most=1, respond=lambda ask: completion(ask, "", finish="sensitive"),
+    ),
+    Behaviour(
+        name="the messages alone exceed the context", whose="vLLM", end="prompt too long", most=1,
+        respond=lambda ask: bare(400, {"object": "error", "type": "BadRequestError", "param": None, "code": 400, "message": (
+            "This model's maximum context length is 8192 tokens. However, you requested 19591 tokens (9591 in the messages, 10000 in the "
+            "completion). Please reduce the length of the messages or completion. None")}),
+        says="maximum context length",
+    ),
+    Behaviour(
+        name="exceed_context_size_error", whose="llama.cpp", end="prompt too long", most=1,
+        respond=lambda ask: bare(400, {"error": {
+            "code": 400, "message": "the request exceeds the available context size, try increasing it",
+            "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 4096}}),
+        says="available context size",
+    ),
+    Behaviour(
+        name="prompt is too long", whose="Anthropic", end="prompt too long", most=1,
+        respond=lambda ask: bare(400, {"type": "error", "error": {
+            "type": "invalid_request_error", "message": "prompt is too long: 210018 tokens > 200000 maximum"}}),
+        says="210018 tokens",
+    ),
+    Behaviour(
+        name="the image cannot be processed", whose="Anthropic", end="image refused", most=1,
+        respond=lambda ask: bare(400, {"type": "error", "error": {
+            "type": "invalid_request_error", "message": "Could not process image"}}),
+        says="Could not process image",
+    ),
+    Behaviour(
+        name="an image that is never small enough", whose="nginx", end="image too large", most=4,
+        respond=lambda ask: raw(413, "<html>413 Request Entity Too Large</html>"), says="most_side",
+    ),
+]  # fmt: skip
+
+MOMENTS = [
+    Behaviour(name="Retry-After in seconds", whose="most", respond=once(lambda ask: refuse(
+        429, "slow down", headers={"Retry-After": "0.01"}))),
+    Behaviour(name="retry-after-ms", whose="OpenAI, Azure", respond=once(lambda ask: refuse(
+        429, "slow down", headers={"retry-after-ms": "10"}))),
+    Behaviour(name="try again in 7.66s", whose="OpenAI, Groq", respond=once(lambda ask: refuse(
+        429, "Rate limit reached for m in organization org-1 on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try "
+        "again in 0.02s. Visit https://platform.example/account/rate-limits to learn more.", code="rate_limit_exceeded", kind="tokens"))),
+    Behaviour(name="retryDelay", whose="Gemini", respond=once(lambda ask: bare(429, [{"error": {
+        "code": 429, "message": "You exceeded your current quota, please check your plan and billing details.",
+        "status": "RESOURCE_EXHAUSTED", "details": [{"@type": GOOGLE + "RetryInfo", "retryDelay": "0.02s"}]}}]))),
+    Behaviour(name="Please retry in 34.07s", whose="Gemini", respond=once(lambda ask: bare(429, [{"error": {
+        "code": 429, "status": "RESOURCE_EXHAUSTED", "message": (
+        "You exceeded your current quota. * Quota exceeded for metric: generate_content_free_tier_requests, limit: 10\nPlease retry in "
+        "0.024074824s.")}}]))),
+    Behaviour(name="x-ratelimit-reset-requests", whose="OpenAI", respond=once(lambda ask: refuse(429, "Too many requests", headers={
+        "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "20ms", "x-ratelimit-remaining-tokens": "9000",
+        "x-ratelimit-reset-tokens": "6m0s"}))),
+    Behaviour(name="a limit of a provider behind it", whose="OpenRouter", respond=once(lambda ask: bare(429, {"error": {
+        "message": "Provider returned error", "code": 429, "metadata": {
+            "raw": "m is temporarily rate-limited upstream. Please retry shortly", "provider_name": "BaseTen",
+            "headers": {"X-RateLimit-Reset": "1743292800000", "X-RateLimit-Remaining": "0"}}}}))),
+    Behaviour(name="an error with status 200", whose="OpenRouter", respond=once(lambda ask: bare(200, {"error": {
+        "message": "Rate limit exceeded", "code": 429}, "user_id": "user_1"}))),
+    Behaviour(name="finish error", whose="OpenRouter", respond=once(lambda ask: completion(
+        ask, "<description>Half", finish="error", usage={"prompt_tokens": None, "completion_tokens": None, "total_tokens": 0}))),
+    Behaviour(name="an error in the choice", whose="OpenRouter", respond=once(lambda ask: bare(200, {"choices": [{
+        "index": 0, "finish_reason": "stop", "error": {"code": 502, "message": "Upstream idle timeout"},
+        "message": {"role": "assistant", "content": "<desc"}}]}))),
+    Behaviour(name="insufficient_system_resource", whose="DeepSeek", respond=once(lambda ask: completion(
+        ask, "<description>Half", finish="insufficient_system_resource"))),
+    Behaviour(name="overloaded", whose="Anthropic", respond=once(lambda ask: bare(529, {"type": "error", "error": {
+        "type": "overloaded_error", "message": "Overloaded"}}))),
+    Behaviour(name="loading", whose="llama.cpp", respond=once(lambda ask: bare(503, {"error": {
+        "code": 503, "message": "Loading model", "type": "unavailable_error"}}))),
+    Behaviour(name="currently loading", whose="Hugging Face", respond=once(lambda ask: bare(503, {
+        "error": "Model Qwen/Qwen2.5-VL is currently loading", "estimated_time": 0.02}))),
+    Behaviour(name="a gateway's page", whose="Cloudflare", respond=once(lambda ask: raw(
+        502, "<!DOCTYPE html><html><head><title>502 Bad gateway</title></head></html>", **{"Content-Type": "text/html"}))),
+    Behaviour(name="524", whose="Cloudflare", respond=once(lambda ask: raw(524, "error code: 524"))),
+    Behaviour(name="request timeout", whose="proxies", respond=once(lambda ask: raw(408, ""))),
+    Behaviour(name="too early", whose="proxies", respond=once(lambda ask: raw(425, ""))),
+    Behaviour(name="throttled", whose="Amazon Bedrock", respond=once(lambda ask: bare(429, {
+        "message": "Too many tokens, please wait before trying again."}))),
+    Behaviour(name="no choices", whose="many", respond=once(lambda ask: bare(200, {"id": "1", "choices": [], "usage": None}))),
+    Behaviour(name="choices null", whose="OpenRouter", respond=once(lambda ask: bare(200, {"id": None, "choices": None}))),
+    Behaviour(name="half a JSON", whose="broken connections", respond=once(lambda ask: raw(200, '{"choices": [{"index": 0, "mess'))),
+    Behaviour(name="hangs up", whose="broken connections", respond=once(lambda ask: Reply(value={}, drop=0))),
+    Behaviour(name="hangs up within the reply", whose="broken connections", respond=once(
+        lambda ask: Reply(value=completion(ask).value, drop=60))),
+    Behaviour(name="no gzip, though it says so", whose="proxies", respond=once(lambda ask: Reply(
+        data=b"not gzip at all", headers={"Content-Encoding": "gzip"}))),
+    Behaviour(name="half a gzip", whose="proxies", respond=once(lambda ask: Reply(
+        data=packed(completion(ask).value)[:-20], headers={"Content-Encoding": "gzip"}))),
+    Behaviour(name="brotli, which was not asked for", whose="proxies", respond=once(lambda ask: Reply(
+        data=b"\x0b\x02\x80hello\x03", headers={"Content-Encoding": "br"}))),
+    Behaviour(name="one byte now and then", whose="stuck proxies", respond=once(lambda ask: Reply(
+        value=completion(ask).value, slowly=0.05))),
+    Behaviour(name="says nothing", whose="stuck servers", respond=once(lambda ask: Reply(value=completion(ask).value, delay=1.2))),
+    Behaviour(name="gigabytes, packed", whose="nobody yet", respond=once(lambda ask: Reply(
+        data=packed({"choices": "0" * 30_000_000}), headers={"Content-Encoding": "gzip"}))),
+    Behaviour(name="30 MB", whose="nobody yet", respond=once(lambda ask: Reply(data=b" " * 30_000_000))),
+    Behaviour(name="a JSON without end of nesting", whose="nobody yet", respond=once(lambda ask: Reply(data=b"[" * 500_000))),
+]  # fmt: skip
+
+ENDPOINTS = [
+    Behaviour(name="wrong key", whose="OpenAI", end="stopped", most=1, says="set OPENAI_API_KEY", respond=lambda ask: refuse(
+        401, "Incorrect API key provided: sk-pla***cdef.", code="invalid_api_key")),
+    Behaviour(name="wrong key with status 400", whose="Gemini", end="stopped", most=1, says="set OPENAI_API_KEY",
+        respond=lambda ask: bare(400, [{"error": {
+            "code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}])),
+    Behaviour(name="key without rights", whose="OpenAI", end="stopped", most=1, says="check OPENAI_API_KEY",
+        respond=lambda ask: refuse(403, "Project `proj_1` does not have access to model `m`")),
+    Behaviour(name="insufficient_quota", whose="OpenAI", end="stopped", most=1, says="quota is used up", respond=lambda ask: refuse(
+        429, "You exceeded your current quota, please check your plan and billing details.", code="insufficient_quota",
+        kind="insufficient_quota")),
+    Behaviour(name="no balance", whose="DeepSeek", end="stopped", most=1, says="no credit left",
+        respond=lambda ask: refuse(402, "Insufficient Balance", kind="unknown_error")),
+    Behaviour(name="credit balance", whose="Anthropic", end="stopped", most=1, says="no credit left", respond=lambda ask: bare(
+        400, {"type": "error", "error": {"type": "invalid_request_error", "message": (
+        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.")}})),
+    Behaviour(name="more credits", whose="OpenRouter", end="stopped", most=1, says="no credit left", respond=lambda ask: bare(
+        402, {"error": {"message": "This request requires more credits, or fewer max_tokens. You requested up to 1024 tokens, but can "
+        "only afford 200.", "code": 402}})),
+    Behaviour(name="a limit until tomorrow", whose="OpenRouter", end="stopped", most=1, says="free-models-per-day",
+        respond=lambda ask: bare(429, {"error": {"message": "Rate limit exceeded: free-models-per-day", "code": 429, "metadata": {
+            "headers": {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999999000"}}}})),
+    Behaviour(name="no such model", whose="vLLM", end="stopped", most=1, says="check MODEL", respond=lambda ask: bare(404, {
+        "object": "error", "message": "The model `m` does not exist.", "type": "NotFoundError", "param": "model", "code": 404})),
+    Behaviour(name="try pulling it", whose="Ollama", end="stopped", most=1, says="try pulling it first", respond=lambda ask: refuse(
+        404, 'model "m" not found, try pulling it first', kind="api_error")),
+    Behaviour(name="not a valid model ID", whose="OpenRouter", end="stopped", most=1, says="check MODEL",
+        respond=lambda ask: bare(400, {"error": {"message": "m is not a valid model ID", "code": 400}})),
+    Behaviour(name="no deployment", whose="Azure", end="stopped", most=1, says="check MODEL", respond=lambda ask: bare(404, {"error": {
+        "code": "DeploymentNotFound", "message": "The API deployment for this resource does not exist."}})),
+    Behaviour(name="a page that is not there", whose="any web server", end="stopped", most=1, says="mostly ends with /v1",
+        respond=lambda ask: raw(404, "<html>404 Not Found</html>")),
+    Behaviour(name="takes no images, as a fault of the server", whose="llama.cpp", end="stopped", most=1, says="does not take images",
+        respond=lambda ask: bare(500, {"error": {
+            "code": 500, "message": "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj",
+            "type": "server_error"}})),
+    Behaviour(name="takes no images, with status 200", whose="LM Studio", end="stopped", most=1, says="does not take images",
+        respond=lambda ask: bare(200, {"error": {"message": (
+            "Error in iterating prediction stream: ValueError: Vision add-on is not loaded, but images were provided for processing")}})),
+    Behaviour(name="no endpoints that take images", whose="OpenRouter", end="stopped", most=1, says="does not take images",
+        respond=lambda ask: bare(404, {"error": {"message": "No endpoints found that support image input", "code": 404}})),
+    Behaviour(name="not a multimodal model", whose="vLLM", end="stopped", most=1, says="does not take images",
+        respond=lambda ask: bare(400, {"object": "error", "message": "m is not a multimodal model None", "type": "BadRequestError",
+                                       "param": None, "code": 400})),
+    Behaviour(name="content must be a string", whose="Groq's text models", end="stopped", most=1, says="does not take images",
+        respond=lambda ask: refuse(400, "messages[1].content must be a string")),
+    Behaviour(name="organization must be verified", whose="OpenAI", end="stopped", most=1, says="must be verified",
+        respond=lambda ask: refuse(400, "Your organization must be verified to use this model.", code="unsupported_value")),
+    Behaviour(name="sends on to another host", whose="proxies", end="stopped", most=1, says="not sent on to another address",
+        respond=lambda ask: Reply(status=307, data=b"", headers={"Location": "http://127.0.0.2:9/v1/chat/completions"})),
+    Behaviour(name="method not allowed", whose="any web server", end="stopped", most=1, says="check BASE_URL",
+        respond=lambda ask: raw(405, "Method Not Allowed")),
+]  # fmt: skip
+
+THINKING = "I see a ball. <description> is the first tag. Perhaps 0.4 m?"
+
+REPLIES = [
+    Behaviour(name="thinking between tags", whose="DeepSeek R1, Qwen 3", most=1,
+              respond=lambda ask: completion(ask, f"<think>\n{THINKING}\n</think>\n\n{ask.rest()}")),
+    Behaviour(name="thinking with its end alone", whose="vLLM without a reasoning parser", most=1,
+              respond=lambda ask: completion(ask, f"{THINKING}\n</think>\n\n{ask.rest()}")),
+    Behaviour(name="reasoning_content", whose="vLLM, DeepSeek, DashScope", most=1,
+              respond=lambda ask: completion(ask, reasoning_content=THINKING)),
+    Behaviour(name="reasoning and its details", whose="OpenRouter, Ollama", most=1, respond=lambda ask: completion(
+        ask, reasoning=THINKING, reasoning_details=[{"type": "reasoning.text", "text": THINKING, "index": 0}])),
+    Behaviour(name="parts of text", whose="some gateways", most=1, respond=lambda ask: completion(
+        ask, [{"type": "text", "text": ask.rest()[:50]}, {"type": "text", "text": ask.rest()[50:]}])),
+    Behaviour(name="parts of thinking and text", whose="Magistral", most=1, respond=lambda ask: completion(ask, [
+        {"type": "thinking", "thinking": [{"type": "text", "text": THINKING}]}, {"type": "text", "text": ask.rest()}])),
+    Behaviour(name="[THINK]", whose="Magistral on llama.cpp", most=1,
+              respond=lambda ask: completion(ask, f"[THINK]{THINKING}[/THINK]{ask.rest()}")),
+    Behaviour(name="channels", whose="gpt-oss without a parser", most=1, respond=lambda ask: completion(
+        ask, f"<|channel|>analysis<|message|>{THINKING}<|end|><|start|>assistant<|channel|>final<|message|>{ask.rest()}<|return|>")),
+    Behaviour(name="◁think▷", whose="Kimi", most=1, respond=lambda ask: completion(ask, f"◁think▷{THINKING}◁/think▷{ask.rest()}")),
+    Behaviour(name="a box", whose="GLM-4.5V", most=1, respond=lambda ask: completion(
+        ask, f"<think>{THINKING}</think><|begin_of_box|>{ask.rest()}<|end_of_box|>")),
+    Behaviour(name="a greeting", whose="many models", most=1,
+              respond=lambda ask: completion(ask, f"Sure! Here is my answer:\n\n{ask.rest()}")),
+    Behaviour(name="the end token is left", whose="many servers", most=1, respond=lambda ask: completion(ask, f"{ask.rest()}<|im_end|>")),
+    Behaviour(name="goes on as the user", whose="models without their stop token", most=1, respond=lambda ask: completion(
+        ask, f"{ask.rest()}<|im_end|>\n<|im_start|>user\nAnd how tall is it?<|im_end|>")),
+    Behaviour(name="</s>", whose="Llama 2 style templates", most=1, respond=lambda ask: completion(ask, f"<s>{ask.rest()}</s>")),
+    Behaviour(name="a code fence", whose="many models", most=1, respond=lambda ask: completion(ask, f"```xml\n{ask.rest()}\n```")),
+    Behaviour(name="the older form", whose="small servers", most=1, respond=lambda ask: bare(
+        200, {"choices": [{"index": 0, "text": ask.rest(), "finish_reason": "stop"}]})),
+    Behaviour(name="finish null", whose="small servers", most=1, respond=lambda ask: completion(ask, finish=None)),
+    Behaviour(name="finish end_turn", whose="xAI", most=1, respond=lambda ask: completion(ask, finish="end_turn")),
+    Behaviour(name="no usage", whose="small servers", most=1, respond=lambda ask: completion(ask, usage=False)),
+    Behaviour(name="usage beyond 64 bits", whose="nobody yet", most=1, respond=lambda ask: completion(
+        ask, usage={"prompt_tokens": 2**62, "completion_tokens": 2**80, "total_tokens": -1})),
+    Behaviour(name="usage in words", whose="nobody yet", most=1, respond=lambda ask: completion(
+        ask, usage={"prompt_tokens": "11", "completion_tokens": [7], "prompt_tokens_details": 3})),
+    Behaviour(name="20,000 choices", whose="nobody yet", most=1, respond=lambda ask: completion(ask, choices=20_000)),
+    Behaviour(name="half of a surrogate pair", whose="nobody yet", most=1, respond=lambda ask: raw(
+        200, json.dumps(completion(ask).value).replace("a ball.", "a ball \\ud83d."))),
+    Behaviour(name="a packed reply", whose="most", most=1, respond=lambda ask: Reply(
+        data=packed(completion(ask).value), headers={"Content-Encoding": "gzip"})),
+    Behaviour(name="sends on within the host", whose="proxies", most=2, respond=lambda ask: Reply(
+        status=307, data=b"", headers={"Location": "/v1/chat/completions"}) if ask.number == 0 else completion(ask)),
+]  # fmt: skip
+
+EMPTIES = [
+    Behaviour(name="all tokens went into thinking", whose="vLLM, Gemini, Kimi", end="empty: cut off while thinking", most=1,
+              respond=lambda ask: bare(200, {"choices": [{"index": 0, "finish_reason": "length", "message": {
+                  "role": "assistant", "content": None, "reasoning_content": THINKING}}], "usage": {
+                  "prompt_tokens": 11, "completion_tokens": 1024}})),
+    Behaviour(name="an open block of thinking", whose="models without a parser", end="empty: cut off while thinking", most=1,
+              respond=lambda ask: completion(ask, f"<think>{THINKING}", finish="length")),
+    Behaviour(name="cut off before it wrote", whose="Gemini", end="empty: cut off", most=1,
+              respond=lambda ask: bare(200, {"choices": [{"index": 0, "finish_reason": "length", "message": {"role": "assistant"}}]})),
+    Behaviour(name="nothing at all", whose="many", end="empty", most=1, respond=lambda ask: completion(ask, "")),
+    Behaviour(name="an empty list of parts", whose="gateways", end="empty", most=1, respond=lambda ask: completion(ask, [])),
+    Behaviour(name="a tool call", whose="agentic models", end="empty", most=1, respond=lambda ask: completion(
+        ask, "", finish="tool_calls", tool_calls=[{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}])),
+    Behaviour(name="cut off", whose="all", end="cut off", most=1, respond=lambda ask: completion(ask, ANSWER[:60], finish="length")),
+    Behaviour(name="MAX_TOKENS", whose="Gemini", end="cut off", most=1,
+              respond=lambda ask: completion(ask, ANSWER[:60], finish="MAX_TOKENS")),
+]  # fmt: skip
+
+BEHAVIOURS = [*PARAMETERS, *PROMPTS, *MOMENTS, *ENDPOINTS, *REPLIES, *EMPTIES]
