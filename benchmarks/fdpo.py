@@ -178,7 +178,7 @@ def build(shape: str, device: str) -> tuple[Any, Any]:
 
     from spatialreasoner.testing import tiny_models as tiny
 
-    small, processor = tiny.make("qwen2_5_vl", [" ".join(WORDS)] * 50, image_size=784)
+    small, processor = tiny.make_tiny("qwen2_5_vl", [" ".join(WORDS)] * 50, image_size=784)
     ids = {name: getattr(small.config, name) for name in ("image_token_id", "video_token_id", "vision_start_token_id")}
     parts = SHAPES[shape]
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": parts["mrope_section"]}

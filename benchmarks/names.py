@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatialreasoner.core import records
-from spatialreasoner.rewards.names import LIKENESS, Names
+from spatialreasoner.rewards.names import LIKENESS, NameMatcher
 
 PAIRS = Path(__file__).resolve().parents[1] / "tests" / "data" / "label_pairs.jsonl"
 
@@ -39,8 +39,8 @@ def main() -> None:
     args = parser.parse_args()
     pairs = list(records.read_jsonl(PAIRS, Pair))
     tuned, held = ([pair for pair in pairs if pair.held is side] for side in (False, True))
-    report("table alone, tuned on", Names(), tuned)
-    report("table alone, held out", Names(), held)
+    report("table alone, tuned on", NameMatcher(), tuned)
+    report("table alone, held out", NameMatcher(), held)
     if args.embeddings is None:
         return
     from spatialreasoner.inference.backends.embeddings import TransformersEmbedder
@@ -48,13 +48,13 @@ def main() -> None:
     embedder = TransformersEmbedder(args.embeddings)
     if args.sweep:
         for percent in range(40, 90, 5):
-            report(f"threshold {percent / 100:.2f}, tuned on", Names(embedder=embedder, likeness=percent / 100), tuned)
+            report(f"threshold {percent / 100:.2f}, tuned on", NameMatcher(embedder=embedder, likeness=percent / 100), tuned)
         return
-    report(f"with embeddings at {LIKENESS}, tuned on", Names(embedder=embedder), tuned)
-    report(f"with embeddings at {LIKENESS}, held out", Names(embedder=embedder), held)
+    report(f"with embeddings at {LIKENESS}, tuned on", NameMatcher(embedder=embedder), tuned)
+    report(f"with embeddings at {LIKENESS}, held out", NameMatcher(embedder=embedder), held)
 
 
-def report(title: str, names: Names, pairs: Sequence[Pair]) -> None:
+def report(title: str, names: NameMatcher, pairs: Sequence[Pair]) -> None:
     """Print one line."""
     said = [names.fit(pair.label, pair.name) for pair in pairs]
     right = sum(yes and pair.same for yes, pair in zip(said, pairs, strict=True))

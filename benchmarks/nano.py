@@ -25,7 +25,7 @@ import torch
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.questions.files import prompt
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes import synthetic
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.scenes.measure import Measured
@@ -66,9 +66,9 @@ def main() -> int:
 
 def prompts_about(rooms: int, folder: Path) -> list[Prompt]:
     """Questions of all kinds about rooms that the nano has not seen."""
-    synthetic.write_scenes(synthetic.SyntheticConfig(count=rooms, seed=ROOMS), folder)
+    synthetic.write_synthetic(synthetic.SyntheticConfig(count=rooms, seed=ROOMS), folder)
     scenes = scene_index(folder).values()
-    return [prompt(question, scene) for scene in scenes for question in ask(Measured(scene), Random(0), PER_ROOM)]
+    return [prompt(question, scene) for scene in scenes for question in ask_about(Measured(scene), Random(0), PER_ROOM)]
 
 
 def run(policy: HfPolicy, prompts: Sequence[Prompt]) -> list[Any]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from spatialreasoner.evaluation.answers import judge
-from spatialreasoner.language.quantities import find
+from spatialreasoner.language.quantities import find_quantities
 from spatialreasoner.language.statements import extract
 
 RESPONSE = """<description>The picture shows a room. <region1> is a brown wardrobe against the wall, and <region2> is a small
@@ -45,7 +45,7 @@ def main() -> None:
     floor = seconds(lambda: _FLOOR.findall(RESPONSE))
     readers: dict[str, Callable[[], object]] = {
         "plain scan": lambda: _FLOOR.findall(RESPONSE),
-        "quantities.find": lambda: find(RESPONSE),
+        "quantities.find": lambda: find_quantities(RESPONSE),
         "assertions.extract": lambda: extract(RESPONSE, LABELS),
         "answers.judge, a sentence": lambda: judge("width_data", QUESTION, "It is 1.82 meters wide.", "About 6 feet."),
         "answers.judge, a response": lambda: judge("width_data", QUESTION, "1.20 meters", RESPONSE),

@@ -34,7 +34,7 @@ from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.rewards import GeometricReward, description, grade
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.scenes.files import scene_index
-from spatialreasoner.scenes.synthetic import SyntheticConfig, write_scenes
+from spatialreasoner.scenes.synthetic import SyntheticConfig, write_synthetic
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.solve import solve
 from spatialreasoner.teachers import scripted
@@ -56,7 +56,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_scenes(SyntheticConfig(count=args.scenes, seed=5), folder, workers=1)
+        write_synthetic(SyntheticConfig(count=args.scenes, seed=5), folder, workers=1)
         write_questions(QuestionsConfig(scenes=name, per_scene=args.per_scene, seed=1), folder / "questions.jsonl")
         ok = time_rewards(folder, args.rounds)
         if args.rows:
@@ -100,7 +100,7 @@ def time_rewards(folder: Path, rounds: int) -> bool:
 def score(rows: Sequence[Row]) -> None:
     """Score every row, with nothing remembered at the start."""
     grammar.read_sentence.cache_clear()
-    description.parse.cache_clear()
+    description.parse_sentence.cache_clear()
     description.remembered.clear()
     for known, question, text in rows:
         grade(known, question, text)

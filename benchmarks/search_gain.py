@@ -24,10 +24,10 @@ from spatialreasoner.core.protocols import Policy
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.pipeline.stages import succeeds
 from spatialreasoner.questions.files import prompt
-from spatialreasoner.questions.generate import QuestionsConfig, generate
+from spatialreasoner.questions.generate import QuestionsConfig, generate_questions
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.scenes.files import load_scenes, scene_index
-from spatialreasoner.scenes.synthetic import SyntheticConfig, write_scenes
+from spatialreasoner.scenes.synthetic import SyntheticConfig, write_synthetic
 from spatialreasoner.search.m3cts import SearchConfig, search, stable_seed
 from spatialreasoner.teachers import PROFILES, scripted
 
@@ -37,9 +37,9 @@ Counts = list[tuple[bool, int]]
 
 def measure(seed: int, teachers: Sequence[str], *, num_scenes: int, max_calls: int, folder: Path) -> dict[str, Counts]:
     """All ways of answering the questions of one seed."""
-    write_scenes(SyntheticConfig(count=num_scenes, seed=1000 + seed), folder, workers=1)
+    write_synthetic(SyntheticConfig(count=num_scenes, seed=1000 + seed), folder, workers=1)
     scenes = scene_index(folder)
-    questions = list(generate(load_scenes(folder), QuestionsConfig(scenes=str(folder), per_scene=4, seed=seed)))
+    questions = list(generate_questions(load_scenes(folder), QuestionsConfig(scenes=str(folder), per_scene=4, seed=seed)))
     reward = GeometricReward(scenes, succeeds=succeeds, kept=num_scenes)
     policies = [scripted(name, scenes) for name in teachers]
     config = SearchConfig(seed=seed, max_model_rounds=max_calls)

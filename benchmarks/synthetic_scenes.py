@@ -20,7 +20,7 @@ from embreex.rtcore_scene import EmbreeScene
 from PIL import Image
 
 from spatialreasoner.scenes import masks
-from spatialreasoner.scenes.synthetic import SyntheticConfig, make_scene, render, sample, write_scenes
+from spatialreasoner.scenes.synthetic import SyntheticConfig, make_scene, render_world, sample, write_synthetic
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -57,7 +57,7 @@ def embree_seconds(index: int, size: int) -> float:
 
 def encoding_seconds(index: int, size: int) -> tuple[float, int]:
     """Time and bytes of encoding one scene's picture, depth and masks."""
-    image, depth, owner = render(sample(0, index, width=size, height=size))
+    image, depth, owner = render_world(sample(0, index, width=size, height=size))
     picture, units = io.BytesIO(), io.BytesIO()
 
     def encode() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
     config = SyntheticConfig(count=options.count, seed=0, width=options.size, height=options.size)
     with tempfile.TemporaryDirectory() as folder:
         before = processor_seconds()
-        written = seconds(lambda: write_scenes(config, f"{folder}/out", workers=options.workers)) / options.count
+        written = seconds(lambda: write_synthetic(config, f"{folder}/out", workers=options.workers)) / options.count
         busy = (processor_seconds() - before) / options.count
     limit = (rays + encoding) / options.workers
     print(f"{options.size} x {options.size} pixels, {options.count} scenes, Python {sys.version.split()[0]}")

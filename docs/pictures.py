@@ -78,7 +78,7 @@ def main(folder: Path) -> None:
 
 def example(folder: Path) -> Example:
     """Make rooms, ask, search, pair: the stages of the command line, at a small size."""
-    synthetic.write_scenes(synthetic.SyntheticConfig(count=12, seed=1, width=480, height=360), folder / "scenes")
+    synthetic.write_synthetic(synthetic.SyntheticConfig(count=12, seed=1, width=480, height=360), folder / "scenes")
     questions = folder / "questions.jsonl"
     write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=2, seed=1), questions)
     config = RunConfig(search=SearchConfig(stop="budget", max_model_rounds=4 * len(TEACHERS)))
@@ -142,7 +142,7 @@ def _statement(text: str, graded: Graded, index: int) -> Markup:
     score = "unscored" if verdict.score is None else f"{verdict.score:.2f}"
     said = rich(text[slice(*verdict.assertion.span)])
     said = Markup(str(said).replace('class="chip c', 'class="sr-chip sr-c'))
-    cells = said, answer.WORDS[verdict.label], score, f"{verdict.weight:.2f}", verdict.reason
+    cells = said, answer.VERDICT_WORDS[verdict.label], score, f"{verdict.weight:.2f}", verdict.reason
     return Markup('<tr class="sr-{}">{}</tr>').format(
         verdict.label, Markup("").join(Markup("<td>{}</td>").format(cell) for cell in cells)
     )

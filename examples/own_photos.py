@@ -34,7 +34,7 @@ def make_scenes(photos: str, out: Path, *, depth: str, masks: str, fov: float | 
 
     config = images.ImagesConfig(folder=photos, depth=depth, masks=masks, field_of_view=fov)
     finder = AnnotatedRegions(masks, photos=photos) if is_annotations(masks) else TransformersMasks(masks)
-    count = images.write(config, out, TransformersDepth(depth), finder)
+    count = images.write_photos(config, out, TransformersDepth(depth), finder)
     print(f"{count} photos with depth and regions in {out}")
     return out
 
@@ -76,7 +76,7 @@ def main() -> None:
         make_questions(scenes, questions, per_scene=given.per_scene)
         answer(questions, predictions, model=given.model, max_new_tokens=given.max_new_tokens)
         show(predictions, given.show)
-        terminal.show(run_score(predictions, given.out / "score.json"))
+        terminal.show_score(run_score(predictions, given.out / "score.json"))
     except SpatialReasonerError as error:
         sys.exit(f"error: {error}")
 

@@ -132,7 +132,7 @@ def check_toml(text: str, folder: Path) -> None:
     tomllib.loads(text)
     path = folder / "names.toml"
     path.write_text(text)
-    vocabulary.load(path)
+    vocabulary.load_vocabulary(path)
 
 
 CHECKS: Mapping[str, Callable[[str, Path], None]] = {

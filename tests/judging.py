@@ -6,11 +6,13 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from spatialreasoner.judges.rewards import CRITERIA
+from spatialreasoner.judges.rewards import JUDGED_CRITERIA
 
 
 def reply(**changes: float | None) -> str:
-    return json.dumps({"criteria": {name: {"score": changes.get(name, 0.5), "reason": f"because {name}"} for name in CRITERIA}})
+    return json.dumps(
+        {"criteria": {name: {"score": changes.get(name, 0.5), "reason": f"because {name}"} for name in JUDGED_CRITERIA}}
+    )
 
 
 class Endpoint:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from spatialreasoner.core.types import Region
 from spatialreasoner.nano import NanoForConditionalGeneration, NanoProcessor
-from spatialreasoner.nano.build import build
+from spatialreasoner.nano.build import build_nano
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.masks import encode
 
@@ -24,7 +24,7 @@ TEXTS = ["How far apart are <region1> and <region2>?", "<region1> is 0.57 m wide
 
 @pytest.fixture(scope="session")
 def nano() -> tuple[NanoForConditionalGeneration, NanoProcessor]:
-    model, processor = build(TEXTS[:1], TEXTS)
+    model, processor = build_nano(TEXTS[:1], TEXTS)
     return model.eval(), processor
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from spatialreasoner import cli
 from spatialreasoner.core.errors import MissingExtraError
-from spatialreasoner.demo import DemoConfig, next_commands, run
-from spatialreasoner.nano.build import build
+from spatialreasoner.demo import DemoConfig, next_commands, run_demo
+from spatialreasoner.nano.build import build_nano
 
 TEXTS = [
     "<description>A red box.</description>\n<reasoning>### Rationale\nIt is 0.57 m.</reasoning>\n### In Conclusion\nYes."
@@ -20,7 +20,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> DemoConfig:
     base = tmp_path_factory.mktemp("base")
-    for part in build(TEXTS[:1], TEXTS):
+    for part in build_nano(TEXTS[:1], TEXTS):
         part.save_pretrained(base)
     return DemoConfig(base=str(base), scenes=3, per_scene=2, test_scenes=1, photos=(), max_new_tokens=4)
 
@@ -28,7 +28,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> DemoConfig:
 @pytest.fixture(scope="module")
 def made(small: DemoConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo")
-    assert run(small, out) == out / "report.html"
+    assert run_demo(small, out) == out / "report.html"
     return out
 
 
@@ -60,7 +60,7 @@ def test_the_report_shows_every_model_and_how_it_learned(made: Path) -> None:
 
 def test_the_same_command_again_repeats_nothing(made: Path, small: DemoConfig) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*.safetensors")}
-    run(small, made)
+    run_demo(small, made)
     assert {path: path.stat().st_mtime_ns for path in made.rglob("*.safetensors")} == before
 
 
@@ -82,5 +82,5 @@ def test_what_it_suggests_next_works(made: Path, monkeypatch: pytest.MonkeyPatch
 def test_without_what_training_needs_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trl", None)  # as if it were not installed
     with pytest.raises(MissingExtraError, match=r"spatialreasoner\[train\]"):
-        run(DemoConfig(), tmp_path / "demo")
+        run_demo(DemoConfig(), tmp_path / "demo")
     assert not (tmp_path / "demo").exists()

@@ -23,7 +23,7 @@ from pages import ROOT
 from sa2va_folders import INTERNLM2
 from spatialreasoner.cli import main
 from spatialreasoner.scenes import masks, synthetic
-from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, build, train_tokenizer
+from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, build_tiny, train_tokenizer
 
 TEXTS = ["How wide is <region1>? <description>A red box.</description> It is 1.25 m wide, left of <region2>."] * 20
 """What tokenizers of tiny models are trained on."""
@@ -182,7 +182,7 @@ def _examples(shop: Workshop, path: Path) -> None:
 
 
 def _model(shop: Workshop, path: Path, *, family: str) -> None:
-    build(family, path, TEXTS, width=32, layers=1, image_size=56, vocabulary=300)
+    build_tiny(family, path, TEXTS, width=32, layers=1, image_size=56, vocabulary=300)
 
 
 def _text_model(shop: Workshop, path: Path) -> None:

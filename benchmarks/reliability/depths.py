@@ -97,4 +97,4 @@ def _estimated(values: np.ndarray, folder: Path) -> Act:
     (folder / "photos").mkdir()
     Image.new("RGB", (32, 24), "red").save(folder / "photos" / "a.png")
     config = images.ImagesConfig(folder=str(folder / "photos"), depth="a", masks="b", field_of_view=60)
-    return lambda: images.write(config, folder / "out", Estimator(), Finder())
+    return lambda: images.write_photos(config, folder / "out", Estimator(), Finder())

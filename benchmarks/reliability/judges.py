@@ -22,12 +22,12 @@ from spatialreasoner.core.types import Category
 from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.model_judge import read_verdict
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
-from spatialreasoner.judges.rewards import CRITERIA, ApiJudge, JudgeConfig, grade_request, parse_grade, read_reply
+from spatialreasoner.judges.rewards import JUDGED_CRITERIA, ApiJudge, JudgeConfig, grade_request, parse_grade, read_reply
 from spatialreasoner.questions.files import prompt
 
 
 def _grades(score: Any = 0.5, reason: Any = "so", **changes: Any) -> str:
-    return json.dumps({"criteria": {name: {"score": score, "reason": reason} for name in CRITERIA} | changes})
+    return json.dumps({"criteria": {name: {"score": score, "reason": reason} for name in JUDGED_CRITERIA} | changes})
 
 
 def _without_last(text: str) -> str:

@@ -104,5 +104,5 @@ def _model() -> Path:
     from spatialreasoner.testing import tiny_models as tiny
 
     folder = Path(_FOLDER.name) / "model"
-    tiny.build("llava", folder, ["one two three four"] * 9, seed=0, width=16, layers=1, image_size=28, vocabulary=300)
+    tiny.build_tiny("llava", folder, ["one two three four"] * 9, seed=0, width=16, layers=1, image_size=28, vocabulary=300)
     return folder

@@ -115,11 +115,11 @@ def prepare(folder: Path, *, training: bool) -> Path:
     (inputs / "responses.jsonl").write_text("\n".join(responses) + "\n")
     _photos(inputs)
     if training:
-        from spatialreasoner.nano.build import build
+        from spatialreasoner.nano.build import build_nano
 
         run("train", "sft", "--model", TINY, "--data", inputs / "pairs" / "sft.jsonl", "--out", inputs / "model",
             "max_steps=1", "per_device_train_batch_size=2", "threads=1")  # fmt: skip
-        for part in build([], (row["pred"] for row in rows)):
+        for part in build_nano([], (row["pred"] for row in rows)):
             part.save_pretrained(inputs / "base")
     return inputs
 

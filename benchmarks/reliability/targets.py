@@ -94,7 +94,7 @@ def _assertions() -> Attempt:
 
     def attempt(data: bytes) -> None:
         said = _text(data)
-        for found in (*extract(said, ["box", "red chair"]), *quantities.find(said), *quantities.bare_numbers(said)):
+        for found in (*extract(said, ["box", "red chair"]), *quantities.find_quantities(said), *quantities.bare_numbers(said)):
             assert 0 <= found.span[0] <= found.span[1] <= len(said)
             assert found.value is None or 0 <= found.value < float("inf")
 
@@ -164,13 +164,13 @@ def _scenes() -> Attempt:
 
 def _judges() -> Attempt:
     from spatialreasoner.evaluation.model_judge import read_verdict
-    from spatialreasoner.judges.rewards import CRITERIA, fenced, parse_grade
+    from spatialreasoner.judges.rewards import JUDGED_CRITERIA, fenced, parse_grade
 
     def attempt(data: bytes) -> None:
         said = _text(data)
         grade = parse_grade(said)
         assert grade.failure is None or not grade.scores
-        assert all(name in CRITERIA and 0 <= score <= 1 for name, score in grade.scores.items())
+        assert all(name in JUDGED_CRITERIA and 0 <= score <= 1 for name, score in grade.scores.items())
         shown, fence = fenced(said)
         assert fence not in shown
         for category in ("width_data", "direction", "left_predicate"):
@@ -189,7 +189,7 @@ def _journals() -> Attempt:
     from spatialreasoner.inference.budget import Budget
     from spatialreasoner.inference.endpoint import Endpoint, identity, reply_key
     from spatialreasoner.inference.journal import Journal, Spent
-    from spatialreasoner.pipeline.generate import LIMITS
+    from spatialreasoner.pipeline.generate import GENERATE_LIMITS
     from spatialreasoner.questions.files import prompt
     from spatialreasoner.teachers import scripted
 
@@ -202,7 +202,7 @@ def _journals() -> Attempt:
     async def ask(value: str) -> Any:
         with Journal(path) as journal:
             await journal.put_reply(key, value, policy="x", spent=Spent(calls=1, prompt_tokens=1, completion_tokens=1))
-            return await Endpoint(policy, journal=journal, budget=Budget(), limits=LIMITS).complete(shown, n=1, seed=1)
+            return await Endpoint(policy, journal=journal, budget=Budget(), limits=GENERATE_LIMITS).complete(shown, n=1, seed=1)
 
     def attempt(data: bytes) -> None:
         """A torn reply is asked again; one that can be read is taken."""

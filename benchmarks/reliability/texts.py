@@ -123,7 +123,7 @@ def _parse(text: str) -> Response | str:
 def _read(text: str) -> list[Any]:
     found = extract(text, ["box", "chair"])
     assert all(0 <= one.span[0] <= one.span[1] <= len(text) for one in found)
-    return [*found, *quantities.find(text), *quantities.bare_numbers(text)]
+    return [*found, *quantities.find_quantities(text), *quantities.bare_numbers(text)]
 
 
 def _reward(text: str) -> RewardBreakdown:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from reliability.pictures import saved
 from reliability.trial import Act, Case, Read, command
-from spatialreasoner.app.asking import ask
+from spatialreasoner.app.asking import prompt_with_regions
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.regions import from_numbers, from_picture, from_shape, shape_of
 from spatialreasoner.app.service import App
@@ -102,7 +102,11 @@ def cases() -> Iterator[Case]:
     for text in ODD_NUMBERS:
         yield _case("app", f"written: {text!r}", lambda folder, text=text: partial(from_numbers, text, SIZE), Read())
     for name, text in QUESTIONS:
-        yield _case("app", f"asked: {name}", lambda folder, text=text: partial(ask, text, [_whole("a"), _whole("b")], "x.png"))
+        yield _case(
+            "app",
+            f"asked: {name}",
+            lambda folder, text=text: partial(prompt_with_regions, text, [_whole("a"), _whole("b")], "x.png"),
+        )
     for name, wish in WISHES:
         yield _case("app", f"wished: {name}", partial(_wish, wish), InputError)
     for number in REMOVALS:

@@ -38,7 +38,7 @@ def make_part(config: StudyConfig, part: str, out: Path) -> None:
     """Render the rooms of a part, ask about them, and let the teachers answer what is learned from."""
     seed, scenes, per_scene = rooms(config, part)
     folder = out / "data" / part
-    synthetic.write_scenes(synthetic.SyntheticConfig(count=scenes, seed=seed), folder / "scenes")
+    synthetic.write_synthetic(synthetic.SyntheticConfig(count=scenes, seed=seed), folder / "scenes")
     questions = folder / "questions.jsonl"
     write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=per_scene, seed=seed), questions)
     if part == "test":

@@ -12,7 +12,7 @@ from research.fdpo_study.arms import PairSet
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.rewards import spatial
 from spatialreasoner.rewards.combine import Graded
-from spatialreasoner.rewards.spatial import Verdict
+from spatialreasoner.rewards.spatial import StatementVerdict
 
 Aspect = Literal["visual", "spatial", "logical"]
 
@@ -53,11 +53,11 @@ def by_factor(graded: Graded) -> RewardBreakdown:
     )
 
 
-def _spatial(verdicts: Sequence[Verdict]) -> float | None:
-    return spatial.reward([_by_factor(verdict) for verdict in verdicts]).value
+def _spatial(verdicts: Sequence[StatementVerdict]) -> float | None:
+    return spatial.spatial_reward([_by_factor(verdict) for verdict in verdicts]).value
 
 
-def _by_factor(verdict: Verdict) -> Verdict:
+def _by_factor(verdict: StatementVerdict) -> StatementVerdict:
     said, truth = verdict.assertion, verdict.truth
     plain = said.high is None and not said.negated and said.unit != "hour"
     if verdict.score is None or not plain or said.value is None or truth is None or min(said.value, truth) <= 0:

@@ -22,11 +22,11 @@ from jaxtyping import Float, UInt8
 from spatialreasoner.core.progress import stage
 from spatialreasoner.core.types import CATEGORIES, RELATIONS, Category, Relation
 from spatialreasoner.questions.files import prompt
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.masks import decode
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.synthetic import COLOURS, Made, make_scene
-from spatialreasoner.scenes.synthetic.shapes import KINDS
+from spatialreasoner.scenes.synthetic.shapes import SHAPE_KINDS
 from spatialreasoner.teachers.facts import Facts, gather
 from spatialreasoner.teachers.perception import perceive
 from spatialreasoner.teachers.policy import write_answer
@@ -95,7 +95,7 @@ def make_sample(index: int, *, rows: int = 0, seed: int = SEED) -> Sample:
     for number, region in enumerate(made.scene.regions[:MAX_REGIONS]):
         owner[decode(region.mask)] = number + 1
         thing = known[region.id]
-        words[number] = KINDS.index(thing.kind), list(COLOURS).index(thing.colour)
+        words[number] = SHAPE_KINDS.index(thing.kind), list(COLOURS).index(thing.colour)
         truth[number] = (*thing.centre, *thing.size)
     return Sample(
         image=made.image, depth=_grid(np.log(made.depth)), owner=owner, words=words, truth=truth,
@@ -120,7 +120,7 @@ def _rows(made: Made, count: int, rng: Random) -> Iterator[Row]:
             )
     numbers = {region.id: number for number, region in enumerate(regions)}
     asked: Counter[Category] = Counter({category: rng.randrange(3) for category in CATEGORIES})
-    for place, question in enumerate(ask(measured, rng, 2 * count // 3, asked=asked)):
+    for place, question in enumerate(ask_about(measured, rng, 2 * count // 3, asked=asked)):
         if numbers.keys() >= set(question.region_ids):
             chosen = tuple(numbers[name] for name in question.region_ids)
             if place % 2:

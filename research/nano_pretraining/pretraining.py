@@ -29,11 +29,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from spatialreasoner.core.progress import stage
 from spatialreasoner.core.records import write_config
-from spatialreasoner.nano.build import build
+from spatialreasoner.nano.build import build_nano
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.processing import NanoProcessor
 from spatialreasoner.nano.tokenizer import leading_numbers
-from spatialreasoner.nano.vision import Regions
+from spatialreasoner.nano.vision import EncodedRegions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,25 +222,25 @@ class Memory:
 
     def __init__(self, model: NanoForConditionalGeneration, corpus: Corpus, processor: NanoProcessor) -> None:
         tokens: list[Tensor] = []
-        regions: list[Regions] = []
+        regions: list[EncodedRegions] = []
         with torch.no_grad(), autocast():
             for start in range(0, len(corpus.rows), 250):
                 rooms = np.arange(start, min(start + 250, len(corpus.rows)))
                 seen = model.model.look(*pictures(corpus, rooms, processor))
                 tokens.append(seen[0].bfloat16())
-                regions.append(Regions(seen[1].features.bfloat16(), *seen[1][1:]))
+                regions.append(EncodedRegions(seen[1].features.bfloat16(), *seen[1][1:]))
         self.tokens = torch.cat(tokens)
-        self.regions = Regions(*(torch.cat(parts) for parts in zip(*regions, strict=True)))
+        self.regions = EncodedRegions(*(torch.cat(parts) for parts in zip(*regions, strict=True)))
 
-    def __call__(self, rows: Sequence[Reading]) -> tuple[Tensor, Regions]:
+    def __call__(self, rows: Sequence[Reading]) -> tuple[Tensor, EncodedRegions]:
         """What is seen in the rooms of some rows, their own regions first; kept in half the space, read as float32."""
         scenes = torch.tensor([row.scene for row in rows])
         numbers = torch.tensor([row.regions for row in rows])
-        return self.tokens[scenes].float(), Regions(*(part[scenes[:, None], numbers].float() for part in self.regions))
+        return self.tokens[scenes].float(), EncodedRegions(*(part[scenes[:, None], numbers].float() for part in self.regions))
 
 
 def read_loss(
-    model: NanoForConditionalGeneration, rows: Sequence[Reading], tokens: Tensor, regions: Regions, numbers: Numbers
+    model: NanoForConditionalGeneration, rows: Sequence[Reading], tokens: Tensor, regions: EncodedRegions, numbers: Numbers
 ) -> dict[str, Tensor]:
     """The losses of answers, given what is seen."""
     ids, shown, verdicts = (
@@ -318,7 +318,7 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
     write_corpus(config.corpus, out / "corpus")
     corpus = read_corpus(out / "corpus")
     rows = [row for rows in corpus.rows[:3000] for row in rows]
-    model, processor = build((row.request for row in rows), (row.answer for row in rows), seed=config.seed)
+    model, processor = build_nano((row.request for row in rows), (row.answer for row in rows), seed=config.seed)
     writing = model.generation_config
     told = corpus._replace(rows=corpus.rows[: config.corpus.told])
     with (out / "metrics.jsonl").open("a", buffering=1, encoding="utf-8") as metrics:

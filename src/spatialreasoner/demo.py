@@ -1,4 +1,4 @@
-"""The whole method on the model that ships with the package: read `run` aloud and you know the system.
+"""The whole method on the model that ships with the package: read `run_demo` aloud and you know the system.
 
 Every stage is the one behind the command of its name, with its files in a folder of its own, and goes on where it was when
 the demo is started again.
@@ -31,7 +31,7 @@ from spatialreasoner.search.run import RunConfig
 from spatialreasoner.training.run import Kind, require_extra, train
 
 TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
-PHOTOS = Path("../shared/data/rgbd")
+PHOTOS_FOLDER = Path("../shared/data/rgbd")
 """Where real photos are looked for when none are named."""
 
 LOOK = "look"
@@ -64,7 +64,7 @@ class DemoConfig:
     max_new_tokens: int = 400
 
 
-def run(config: DemoConfig, out: Path) -> Path:
+def run_demo(config: DemoConfig, out: Path) -> Path:
     """Run every stage; returns the path of the report.
 
     Raises:
@@ -126,7 +126,7 @@ def _synthetic(config: DemoConfig, name: str, count: int, seed: int, out: Path) 
     """Make synthetic scenes and ask about them; returns the questions file."""
     scenes = synthetic.SyntheticConfig(count=count, seed=seed)
     with stage(f"render {count} scenes to {name}", count) as advance:
-        synthetic.write_scenes(scenes, out / name / "scenes", progress=advance)
+        synthetic.write_synthetic(scenes, out / name / "scenes", progress=advance)
     return _ask(out / name, config.per_scene, config.seed)
 
 
@@ -137,7 +137,7 @@ def _first_look(config: DemoConfig, out: Path) -> None:
     for path, region_id in zip(masks, question.region_ids, strict=True):
         save_png(Image.fromarray(decode(scene.region(region_id).mask)), path)
     marked = out / LOOK / "marked.png"
-    terminal.ask(
+    terminal.ask_in_terminal(
         terminal.AskConfig(
             image=scene.image, question=question.text, regions=tuple(map(str, masks)), model=config.base,
             save_marked=str(marked), max_new_tokens=config.max_new_tokens,
@@ -159,13 +159,13 @@ def _mask_paths(out: Path, question: Question) -> list[Path]:
 
 def _photos(config: DemoConfig, out: Path) -> list[Path]:
     """Read the real photos, if there are any, and ask about them; returns their questions file in a list, or nothing."""
-    folders = sorted(path.parent for path in PHOTOS.glob("*/scene.json"))
+    folders = sorted(path.parent for path in PHOTOS_FOLDER.glob("*/scene.json"))
     if config.photos is not None:
         folders = [Path(folder) for folder in config.photos]
     if not folders:
         return []
     with stage(f"read {len(folders)} real photos", len(folders)) as advance:
-        rgbd.write(folders, out / "photos" / "scenes", progress=advance)
+        rgbd.write_rgbd(folders, out / "photos" / "scenes", progress=advance)
     return [_ask(out / "photos", 3 * config.per_scene, config.seed)]
 
 

@@ -7,7 +7,7 @@ from spatialreasoner.app.answer import answer, rewards
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards.combine import Graded
-from spatialreasoner.rewards.spatial import Verdict
+from spatialreasoner.rewards.spatial import StatementVerdict
 
 TEXT = (
     "<description>A <b>.</description>\n<reasoning>It is 2 m wide and tall.</reasoning>\n"
@@ -21,7 +21,7 @@ TAGS = {"article", "section", "h2", "h3", "p", "span", "b", "br"}
 
 def verdict(start, end, score, reason="measured: 1 m"):
     said = Assertion(kind="width", regions=("region1",), value=2.0, unit="m", span=(start, end))
-    return Verdict(assertion=said, score=score, reason=reason)
+    return StatementVerdict(assertion=said, score=score, reason=reason)
 
 
 class Tags(HTMLParser):

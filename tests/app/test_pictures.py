@@ -6,14 +6,14 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.app.pictures import MAX_SIDE, Opener, examples, two_regions
+from spatialreasoner.app.pictures import MAX_UPLOAD_SIDE, ImageOpener, examples, two_regions
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.scenes.files import read_depth, read_image
 
 
 @pytest.fixture(scope="module")
 def opener():
-    return Opener(AppConfig(max_megabytes=1, max_pixels=4_000_000))
+    return ImageOpener(AppConfig(max_megabytes=1, max_pixels=4_000_000))
 
 
 def png_of(width, height):
@@ -49,8 +49,8 @@ def test_a_large_picture_is_shrunk_and_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (2600, 1300)).save(tmp_path / "a.jpg", exif=exif)
-    scene = Opener(AppConfig()).open(tmp_path / "a.jpg", tmp_path, 3)
-    assert read_image(scene.image).size == (MAX_SIDE // 2, MAX_SIDE)
+    scene = ImageOpener(AppConfig()).open(tmp_path / "a.jpg", tmp_path, 3)
+    assert read_image(scene.image).size == (MAX_UPLOAD_SIDE // 2, MAX_UPLOAD_SIDE)
     assert (scene.id, scene.depth, scene.regions) == ("picture3", None, ())
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spatialreasoner.app.regions import Shape, from_numbers, from_picture, from_shape, is_numbers, say, shape_of
+from spatialreasoner.app.regions import DrawnShape, from_numbers, from_picture, from_shape, is_numbers, say, shape_of
 from spatialreasoner.core.errors import MissingFileError, SceneError
 from spatialreasoner.core.types import Region
 from spatialreasoner.scenes.masks import decode, encode
@@ -66,15 +66,15 @@ def test_a_mask_picture_is_what_is_not_black(tmp_path):
 
 
 def test_a_box_may_be_dragged_in_any_direction():
-    there, back = (Shape(tool="box", points=points) for points in (((5, 6), (20, 9)), ((20, 9), (5, 6))))
+    there, back = (DrawnShape(tool="box", points=points) for points in (((5, 6), (20, 9)), ((20, 9), (5, 6))))
     assert from_shape(there, SIZE) == from_shape(back, SIZE)
     assert mask_of(from_shape(there, SIZE)).sum() == 15 * 3
 
 
 def test_a_brush_paints_its_width():
-    mask = mask_of(from_shape(Shape(tool="brush", points=((10, 20), (50, 20)), width=9), SIZE))
+    mask = mask_of(from_shape(DrawnShape(tool="brush", points=((10, 20), (50, 20)), width=9), SIZE))
     assert 7 <= mask[:, 30].sum() <= 11
-    assert mask_of(from_shape(Shape(tool="brush", points=((10, 20),), width=9), SIZE)).any()
+    assert mask_of(from_shape(DrawnShape(tool="brush", points=((10, 20),), width=9), SIZE)).any()
 
 
 def test_the_smallest_detected_thing_is_picked():
@@ -83,13 +83,13 @@ def test_the_smallest_detected_thing_is_picked():
     detected = [
         Region(id=f"region{n}", label=label, mask=encode(mask)) for n, label, mask in ((1, "table", large), (2, "cup", small))
     ]
-    picked = from_shape(Shape(tool="pick", points=((15, 15),)), SIZE, detected)
+    picked = from_shape(DrawnShape(tool="pick", points=((15, 15),)), SIZE, detected)
     assert picked.label == "cup"
     assert say(picked) == "cup, 10 x 10 pixels at 10,10"
-    assert from_shape(Shape(tool="pick", points=((2, 2),)), SIZE, detected).label == "table"
+    assert from_shape(DrawnShape(tool="pick", points=((2, 2),)), SIZE, detected).label == "table"
     for point in ((50, 5), (1000, 5), (-3, 5)):
         with pytest.raises(SceneError, match="no detected thing"):
-            from_shape(Shape(tool="pick", points=(point,)), SIZE, detected)
+            from_shape(DrawnShape(tool="pick", points=(point,)), SIZE, detected)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spatialreasoner.app.regions import region
-from spatialreasoner.app.sessions import MAX_REGIONS, begin
+from spatialreasoner.app.sessions import MAX_DRAWN_REGIONS, begin
 from spatialreasoner.core.errors import InputError
 
 
@@ -29,7 +29,7 @@ def test_regions_are_numbered_added_and_removed(tmp_path):
 
 def test_there_is_a_most_of_regions(tmp_path):
     session = begin(tmp_path)
-    for column in range(MAX_REGIONS):
+    for column in range(MAX_DRAWN_REGIONS):
         session = session.add(stripe(column))
     with pytest.raises(InputError, match="at most 12"):
         session.add(stripe(50))

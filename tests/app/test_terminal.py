@@ -8,15 +8,15 @@ from PIL import Image
 from rich.console import Console
 
 from spatialreasoner.app import terminal
-from spatialreasoner.app.asking import Asked
-from spatialreasoner.app.terminal import AskConfig, ask, caution_about, read_regions
+from spatialreasoner.app.asking import RegionQuestion
+from spatialreasoner.app.terminal import AskConfig, ask_in_terminal, caution_about, read_regions
 from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, SceneError, WorkError
 from spatialreasoner.core.types import Prompt
 
 ANSWER = "<description>A \x1b[31mbox.</description>\n<reasoning>Look here.</reasoning>\n### In Conclusion\n[bold]Yes."
 
 
-ASKED = Asked(prompt=Prompt(image="", regions=(), request="?"), category=None, numbers=(2, 11))
+ASKED = RegionQuestion(prompt=Prompt(image="", regions=(), request="?"), category=None, numbers=(2, 11))
 
 
 class Slow:
@@ -81,7 +81,7 @@ def test_an_answer_without_a_word_is_a_failure():
 )
 def test_what_is_wrong_is_told(picture, regions, question, error, said):
     with pytest.raises(error, match=said):
-        ask(AskConfig(image=picture, question=question, regions=regions, model="scripted:nobody"))
+        ask_in_terminal(AskConfig(image=picture, question=question, regions=regions, model="scripted:nobody"))
 
 
 def test_the_marked_picture_is_written(picture, tmp_path):
@@ -90,7 +90,7 @@ def test_the_marked_picture_is_written(picture, tmp_path):
         save_marked=str(tmp_path / "marked.png"),
     )  # fmt: skip
     with pytest.raises(ConfigError):
-        ask(config)
+        ask_in_terminal(config)
     marked = np.asarray(Image.open(tmp_path / "marked.png"))
     assert (marked != (90, 120, 150)).any(axis=2)[5:30, 5:30].all()
     assert (marked == (90, 120, 150)).all(axis=2)[31:].all()
@@ -112,7 +112,7 @@ def test_on_other_pictures_than_rooms_the_nano_says_what_it_was_trained_on():
 def test_pictures_of_synthetic_scenes_are_called_as_it_expects(tmp_path):
     from spatialreasoner.scenes import synthetic
 
-    synthetic.write_scenes(synthetic.SyntheticConfig(count=1, seed=3), tmp_path)
+    synthetic.write_synthetic(synthetic.SyntheticConfig(count=1, seed=3), tmp_path)
     policy = Slow(ANSWER)
     policy.model_type = "spatialreasoner_nano"
     (picture,) = (tmp_path / "images").glob("*.png")

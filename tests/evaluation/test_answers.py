@@ -127,8 +127,8 @@ def test_truth_agrees_with_itself_when_both_are_swapped(category):
 
 def test_every_wording_of_our_own_predicates_is_judged_right():
     answers = [(t, True) for t in wording.TRUE_ANSWERS] + [(t, False) for t in wording.FALSE_ANSWERS]
-    for relation, phrases in wording.PHRASES.items():
-        converse = wording.PHRASES[CONVERSE[relation]][0]
+    for relation, phrases in wording.RELATION_PHRASES.items():
+        converse = wording.RELATION_PHRASES[CONVERSE[relation]][0]
         for phrase, (gt, truth), (pred, said) in product(phrases, answers, answers):
             words = {"a": "<region1>", "b": "<region2>", "phrase": phrase, "converse": converse}
             question = wording.PREDICATE_QUESTIONS[0].format(**words)

@@ -17,7 +17,7 @@ from PIL import Image
 from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.evaluation import lmms
-from spatialreasoner.evaluation.score import score
+from spatialreasoner.evaluation.score import score_predictions
 from spatialreasoner.questions.files import read_questions
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.scenes.files import read_image, scene_index
@@ -100,7 +100,7 @@ def test_samples_become_predictions(asked: Any, tmp_path: Path) -> None:
     samples.write_text("".join(json.dumps(row) + "\n" for row in written))
     predictions = lmms.read_samples(samples, tmp_path / "task", model_id="m")
     assert [row.question_id for row in predictions] == [doc["id"] for doc in docs]
-    assert all(tally.rate == 1 for tally in score(predictions).totals.values())
+    assert all(tally.rate == 1 for tally in score_predictions(predictions).totals.values())
     samples.write_text(json.dumps({"doc_id": 0, "target": "another answer", "filtered_resps": "x"}) + "\n")
     with pytest.raises(RecordError, match=r"samples\.jsonl: row 1: expected a sample of the task"):
         lmms.read_samples(samples, tmp_path / "task", model_id="m")
@@ -110,10 +110,10 @@ def test_samples_become_predictions(asked: Any, tmp_path: Path) -> None:
     importlib.util.find_spec("lmms_eval") is None, reason="lmms-eval is not installed: pip install lmms-eval==0.7.3"
 )
 def test_lmms_eval_runs_the_task_on_a_tiny_model(asked: Any, tmp_path: Path) -> None:
-    from spatialreasoner.testing.tiny_models import build
+    from spatialreasoner.testing.tiny_models import build_tiny
 
     questions, scenes = asked
-    model = build("llava", tmp_path / "model", [question.text for question in questions])
+    model = build_tiny("llava", tmp_path / "model", [question.text for question in questions])
     lmms.write_task(questions[:20], scenes, tmp_path / "task", max_new_tokens=16)
     command = [
         sys.executable, "-m", "lmms_eval", "--model", "llava_hf",

@@ -13,7 +13,7 @@ from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import CATEGORIES, GROUPS, Category
 from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of, write_predictions
-from spatialreasoner.evaluation.score import compare, run_score, score
+from spatialreasoner.evaluation.score import compare, run_score, score_predictions
 
 
 def row(number: int, category: Category, pred: str = "", gt: str = "", *, image: str = "", model: str = "m") -> Prediction:
@@ -30,7 +30,7 @@ def verdict(success: bool | None, error: float | None = None) -> Verdict:
 def test_counts_by_hand() -> None:
     rows = [row(0, "width_data"), row(1, "width_data"), row(2, "width_data"), row(3, "direction"), row(4, "left_choice")]
     verdicts = [verdict(True, 0.1), verdict(False, 0.5), verdict(None), verdict(True, 30.0), verdict(True)]
-    result = score(rows, verdicts)
+    result = score_predictions(rows, verdicts)
     width, direction = result.groups["width"], result.groups["direction"]
     assert (width.items, width.right, width.unscored) == (3, 1, 1)
     assert (width.rate, width.upper, width.coverage) == (pytest.approx(1 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3))
@@ -46,7 +46,7 @@ def test_counts_by_hand() -> None:
 @pytest.mark.parametrize(("unscored", "given"), [(5, True), (6, False)])
 def test_no_headline_above_five_percent_unscored(unscored: int, given: bool) -> None:
     rows = [row(number, "width_data") for number in range(100)]
-    total = score(rows, [verdict(None)] * unscored + [verdict(True)] * (100 - unscored)).totals["quantitative"]
+    total = score_predictions(rows, [verdict(None)] * unscored + [verdict(True)] * (100 - unscored)).totals["quantitative"]
     assert (total.headline is not None) is given
     assert (total.rate, total.upper) == ((100 - unscored) / 100, 1.0)
 
@@ -74,7 +74,7 @@ def test_agrees_to_the_digit_with_the_official_arithmetic(seed: int) -> None:
     rng = random.Random(seed)
     rows = [row(number, rng.choice(CATEGORIES)) for number in range(500)]
     verdicts = [verdict(rng.choice((True, True, False, None))) for _ in rows]
-    ours, theirs = score(rows, verdicts), official_totals(rows, verdicts)
+    ours, theirs = score_predictions(rows, verdicts), official_totals(rows, verdicts)
     for name, tally in ours.totals.items():
         assert tally.rate is not None
         assert tally.rate * 100 == theirs[name]
@@ -120,4 +120,4 @@ def test_compare_refuses_different_questions() -> None:
 
 def test_nothing_to_score() -> None:
     with pytest.raises(RecordError, match="at least one prediction"):
-        score([])
+        score_predictions([])

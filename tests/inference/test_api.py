@@ -21,7 +21,7 @@ from spatialreasoner.inference.prices import find_price
 from spatialreasoner.inference.streaming import stream
 from spatialreasoner.language.responses import stages
 from spatialreasoner.questions.files import prompt
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 from spatialreasoner.teachers import scripted
@@ -173,7 +173,7 @@ def key(monkeypatch):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     scene = build_scene(tmp_path_factory.mktemp("scenes"))
-    return scene, ask(Measured(scene), Random(1), 12)
+    return scene, ask_about(Measured(scene), Random(1), 12)
 
 
 @pytest.fixture

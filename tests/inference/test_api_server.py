@@ -16,11 +16,11 @@ from builders import build_scene
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.endpoint import Limits
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 from spatialreasoner.teachers import scripted
-from spatialreasoner.testing.tiny_models import build
+from spatialreasoner.testing.tiny_models import build_tiny
 
 pytest.importorskip("fastapi", reason="transformers serve needs fastapi and uvicorn")
 pytest.importorskip("uvicorn", reason="transformers serve needs fastapi and uvicorn")
@@ -42,7 +42,7 @@ class Fair:
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory):
     """The base URL and the name of a tiny model that `transformers serve` serves."""
-    folder = build("llava", tmp_path_factory.mktemp("model") / "tiny", ["How wide is <region1>? It is 2 m wide."] * 20)
+    folder = build_tiny("llava", tmp_path_factory.mktemp("model") / "tiny", ["How wide is <region1>? It is 2 m wide."] * 20)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -81,7 +81,7 @@ def test_a_search_through_transformers_serve(endpoint, tmp_path):
     scenes = {scene.id: scene}
     served = ApiPolicy(f"api:{model}@{url}", ApiConfig(max_tokens=12, timeout=60))
     result = run_search(
-        questions=ask(Measured(scene), Random(0), 2),
+        questions=ask_about(Measured(scene), Random(0), 2),
         scenes=scenes,
         policies=[served, scripted("careful", scenes)],
         reward=Fair(),

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.core.errors import ConfigError, MissingFileError
-from spatialreasoner.inference.backends.depth import FARTHEST, TransformersDepth, _turned_over
+from spatialreasoner.inference.backends.depth import FARTHEST_RELATIVE, TransformersDepth, _turned_over
 
 pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -60,7 +60,7 @@ def test_a_relative_model_gives_an_order(tmp_path, photo):
     depth, _ = model.estimate(photo)
     assert depth.shape == (60, 80)
     assert depth.min() == pytest.approx(1)
-    assert depth.max() in (pytest.approx(FARTHEST), pytest.approx(FARTHEST, rel=1e-3))
+    assert depth.max() in (pytest.approx(FARTHEST_RELATIVE), pytest.approx(FARTHEST_RELATIVE, rel=1e-3))
 
 
 def test_relative_depth_is_nearness_turned_over():
@@ -93,5 +93,5 @@ def test_a_missing_photo_is_named(tmp_path):
 
 def test_what_is_not_finite_does_not_spoil_the_rest():
     turned = _turned_over(np.array([[1.0, 2.0], [np.inf, np.nan]]))
-    assert turned[0].tolist() == [FARTHEST, 1.0]
+    assert turned[0].tolist() == [FARTHEST_RELATIVE, 1.0]
     assert np.isnan(turned[1]).all()

@@ -25,7 +25,7 @@ TEXTS = ["<description>A red box.</description>\n<reasoning>It is tall.</reasoni
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     torch.set_num_threads(1)
-    return tiny.build("llava", tmp_path_factory.mktemp("model"), TEXTS, width=32, image_size=28)
+    return tiny.build_tiny("llava", tmp_path_factory.mktemp("model"), TEXTS, width=32, image_size=28)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.core.errors import ConfigError, SceneError
-from spatialreasoner.inference.backends.masks import LABEL, MaskConfig, TransformersMasks, _distinct
+from spatialreasoner.inference.backends.masks import FOUND_LABEL, MaskConfig, TransformersMasks, _distinct
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -59,7 +59,7 @@ def test_masks_have_the_pictures_size(sam, photo):
     masks = TransformersMasks(sam, MaskConfig(points=3, least_quality=0, least_stability=0)).find(photo, (48, 60))
     assert masks
     for label, mask, source in masks:
-        assert (label, source) == (LABEL, "model")
+        assert (label, source) == (FOUND_LABEL, "model")
         assert mask.shape == (48, 60)
         assert mask.dtype == bool
 

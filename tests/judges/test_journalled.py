@@ -12,7 +12,7 @@ from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.inference.journal import Journal, Spent
 from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.questions.files import prompt
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 from spatialreasoner.teachers import scripted
@@ -55,7 +55,7 @@ class Judged:
 @pytest.fixture
 def job(tmp_path):
     scene = build_scene(tmp_path / "scenes")
-    questions = ask(Measured(scene), Random(1), 6)
+    questions = ask_about(Measured(scene), Random(1), 6)
     judge = JournalledJudge(Counting())
     return {
         "questions": questions,

@@ -16,15 +16,15 @@ def test_plain_colours_go_by_their_names(rgb: tuple[int, int, int], name: str):
     shares = colours.shares(np.array([rgb] * 3, dtype=np.uint8))
     assert shares[name] == 1.0
     assert sum(shares.values()) == pytest.approx(1)
-    assert colours.score(name, shares) == 1.0
+    assert colours.colour_score(name, shares) == 1.0
 
 
 def test_a_word_scores_by_the_share_that_fits_and_neighbours_earn_a_part():
     seen = {"white": 0.5, "grey": 0.5}
-    assert colours.score("white", seen) == 1.0
-    assert colours.score("silver", seen) == 1.0
-    assert colours.score("black", seen) == pytest.approx(0.4)  # 0.5 of the grey half, limited to what neighbours earn
-    assert colours.score("green", {"red": 1.0}) == 0.0
+    assert colours.colour_score("white", seen) == 1.0
+    assert colours.colour_score("silver", seen) == 1.0
+    assert colours.colour_score("black", seen) == pytest.approx(0.4)  # 0.5 of the grey half, limited to what neighbours earn
+    assert colours.colour_score("green", {"red": 1.0}) == 0.0
 
 
 def test_a_known_colour_is_matched_by_its_word_or_an_alias():

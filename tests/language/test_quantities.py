@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialreasoner.language.quantities import UNITS, bare_numbers, find, fold
+from spatialreasoner.language.quantities import UNITS, bare_numbers, find_quantities, fold
 
 LENGTHS = [
     ("1.5 m", 1.5),
@@ -56,7 +56,7 @@ LENGTHS = [
 
 @pytest.mark.parametrize(("text", "metres"), LENGTHS)
 def test_reads_a_length(text, metres):
-    (found,) = find(f"It is {text} from here.")
+    (found,) = find_quantities(f"It is {text} from here.")
     assert found.unit == "m"
     assert found.high is None
     assert found.value == pytest.approx(metres)
@@ -74,7 +74,7 @@ def test_reads_a_length(text, metres):
     ],
 )
 def test_reads_a_range(text, low, high):
-    (found,) = find(text)
+    (found,) = find_quantities(text)
     assert (found.value, found.high) == (pytest.approx(low), pytest.approx(high))
     assert found.middle == pytest.approx((low + high) / 2)
 
@@ -84,13 +84,13 @@ def test_reads_a_range(text, low, high):
     [("3 o'clock", 3), ("at three o’clock", 3), ("the 12-o'clock direction", 12), ("0 o'clock", 12), ("4 o' clock", 4)],
 )
 def test_reads_an_hour(text, hour):
-    (found,) = find(text)
+    (found,) = find_quantities(text)
     assert (found.unit, found.value) == ("hour", hour)
 
 
 def test_middle_of_hours_goes_around_the_circle():
-    assert find("12 or 1 o'clock")[0].middle == 0.5
-    assert find("11 to 12 o'clock")[0].middle == 11.5
+    assert find_quantities("12 or 1 o'clock")[0].middle == 0.5
+    assert find_quantities("11 to 12 o'clock")[0].middle == 11.5
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_middle_of_hours_goes_around_the_circle():
     ["2 in the picture", "Region 2", "17 o'clock", '"2.5"', "100% of it", "no numbers", "9" * 40 + " m", "4 men", "1.2.3 m"],
 )
 def test_finds_nothing_where_there_is_no_quantity(text):
-    assert find(text) == []
+    assert find_quantities(text) == []
 
 
 def test_subtraction_is_not_a_range():
-    assert [q.value for q in find("2 m - 0.5 m = 1.5 m")] == [2.0, 0.5, 1.5]
-    assert [q.value for q in find("1 and 2 m")] == [2.0]
+    assert [q.value for q in find_quantities("2 m - 0.5 m = 1.5 m")] == [2.0, 0.5, 1.5]
+    assert [q.value for q in find_quantities("1 and 2 m")] == [2.0]
 
 
 def test_bare_numbers_leave_out_regions_and_steps():
@@ -113,10 +113,10 @@ def test_bare_numbers_leave_out_regions_and_steps():
 @given(st.sampled_from(LENGTHS), st.text(" \n\t(,", max_size=5))
 def test_span_is_where_the_length_stands(length, blanks):
     text = f"so {blanks}{length[0]} then"
-    (found,) = find(text)
+    (found,) = find_quantities(text)
     begin, end = found.span
     assert text[begin:end].strip("*$ }") in length[0]
-    assert find(text[begin:end] + " ")[0].value == pytest.approx(length[1])
+    assert find_quantities(text[begin:end] + " ")[0].value == pytest.approx(length[1])
 
 
 def test_units_agree_with_pint():
@@ -138,7 +138,7 @@ def test_fold_keeps_every_offset(text):
 
 @given(st.text(st.sampled_from("0123456789.,'\"-/ eoxmc½infthalfquarter and to \n"), max_size=300))
 def test_never_raises(text):
-    for quantity in [*find(text), *bare_numbers(text)]:
+    for quantity in [*find_quantities(text), *bare_numbers(text)]:
         assert 0 <= quantity.span[0] < quantity.span[1] <= len(text)
 
 
@@ -147,7 +147,7 @@ def test_cost_is_linear_in_the_text(piece):
     def cost(size):
         text = (piece * (size // len(piece) + 1))[:size]
         start = time.process_time()
-        find(text)
+        find_quantities(text)
         return time.process_time() - start
 
     small = max(min(cost(20_000) for _ in range(3)), 1e-4)

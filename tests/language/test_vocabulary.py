@@ -5,7 +5,7 @@ import pytest
 
 from spatialreasoner.core.errors import MissingFileError, RecordError
 from spatialreasoner.language import colours, vocabulary
-from spatialreasoner.language.vocabulary import heads, load, plurals
+from spatialreasoner.language.vocabulary import heads, load_vocabulary, plurals
 
 TABLE = tomllib.loads(Path(vocabulary.__file__).with_name("vocabulary.toml").read_text(encoding="utf-8"))
 
@@ -38,7 +38,7 @@ def test_the_table_is_clean():
     ],
 )
 def test_what_a_region_may_be_called(label: str, fits: list[str], misfits: list[str]):
-    names = load().fitting(label)
+    names = load_vocabulary().fitting(label)
     assert not set(fits) - names
     assert not set(misfits) & names
 
@@ -53,10 +53,10 @@ def test_heads_and_plurals():
 
 
 def test_background_is_only_what_has_no_other_meaning():
-    assert load().is_background("wall")
-    assert load().is_background("house")
-    assert not load().is_background("chair")
-    assert not load().is_background("unheard-of")
+    assert load_vocabulary().is_background("wall")
+    assert load_vocabulary().is_background("house")
+    assert not load_vocabulary().is_background("chair")
+    assert not load_vocabulary().is_background("unheard-of")
 
 
 def test_the_table_can_be_extended(tmp_path: Path):
@@ -64,10 +64,10 @@ def test_the_table_can_be_extended(tmp_path: Path):
     more.write_text(
         '[robot]\nwords = ["automaton"]\nnames = {drone = ["quadcopter"]}\n[furniture]\nnames = {wardrobe = ["almirah"]}\n'
     )
-    words = load(more)
+    words = load_vocabulary(more)
     assert {"quadcopter", "automaton", "automatons"} <= words.fitting("drone")
     assert {"almirah", "closet", "furniture"} <= words.fitting("wardrobe")
-    assert "quadcopter" not in load()
+    assert "quadcopter" not in load_vocabulary()
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_broken_tables_are_refused(tmp_path: Path, text: str):
     path = tmp_path / "more.toml"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(RecordError, match=r"more\.toml"):
-        load(path)
+        load_vocabulary(path)
 
 
 def test_a_missing_table(tmp_path: Path):
     with pytest.raises(MissingFileError):
-        load(tmp_path / "none.toml")
+        load_vocabulary(tmp_path / "none.toml")
 
 
 def test_every_colour_word_stands_for_sorted_colours():
-    assert all(set(weights) <= set(colours.BASIC) and max(weights.values()) == 1.0 for weights in colours.WORDS.values())
+    assert all(set(weights) <= set(colours.BASIC) and max(weights.values()) == 1.0 for weights in colours.COLOUR_WORDS.values())

@@ -17,7 +17,7 @@ from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.nano import WEIGHTS
 from spatialreasoner.nano.numpy import LightNano, is_nano
 from spatialreasoner.questions.files import prompt
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes import synthetic
 from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image, scene_index
@@ -73,9 +73,9 @@ def test_an_empty_region_looks_like_nothing(folder, asked):
 
 @shipped
 def test_it_answers_as_the_torch_one(tmp_path):
-    synthetic.write_scenes(synthetic.SyntheticConfig(count=2, seed=ROOMS), tmp_path)
+    synthetic.write_synthetic(synthetic.SyntheticConfig(count=2, seed=ROOMS), tmp_path)
     scenes = scene_index(tmp_path)
-    shown = [prompt(question, scene) for scene in scenes.values() for question in ask(Measured(scene), Random(0), 3)]
+    shown = [prompt(question, scene) for scene in scenes.values() for question in ask_about(Measured(scene), Random(0), 3)]
     light, heavy = LightNano(), HfPolicy("nano", temperature=0, batch_size=1)
 
     async def texts(policy):

@@ -19,7 +19,7 @@ from spatialreasoner.inference.registry import WritingConfig, named_policy
 from spatialreasoner.nano import WEIGHTS
 from spatialreasoner.pipeline.stages import succeeds
 from spatialreasoner.questions.files import prompt
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.scenes.carry import attach, png_info
 from spatialreasoner.scenes.files import read_image
@@ -32,7 +32,7 @@ from spatialreasoner.teachers import scripted
 def world(tmp_path_factory):
     """A scene, and two questions about it."""
     scene = build_scene(tmp_path_factory.mktemp("scenes"))
-    return scene, ask(Measured(scene), Random(0), 2)
+    return scene, ask_about(Measured(scene), Random(0), 2)
 
 
 @pytest.fixture(scope="module")

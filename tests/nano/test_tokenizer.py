@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialreasoner.nano.tokenizer import train_tokenizer
+from spatialreasoner.nano.tokenizer import train_nano_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_regions_are_one_token_each_and_are_written_out(nano):
 @pytest.fixture(scope="module")
 def phrases():
     """A tokenizer that often read the same answer."""
-    return train_tokenizer(["Which is wider?"], ["To my eye, <region1> is a bit wider than <region2>. That is all."] * 20)
+    return train_nano_tokenizer(["Which is wider?"], ["To my eye, <region1> is a bit wider than <region2>. That is all."] * 20)
 
 
 def _pieces(tokenizer, text):

@@ -11,7 +11,7 @@ from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.language import quantities, responses
 from spatialreasoner.nano import WEIGHTS
 from spatialreasoner.questions.files import prompt
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes import synthetic
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.scenes.measure import Measured
@@ -29,9 +29,9 @@ ROOMS = 2**42
 def asked(tmp_path_factory):
     """Unseen rooms, and questions about them."""
     folder = tmp_path_factory.mktemp("scenes")
-    synthetic.write_scenes(synthetic.SyntheticConfig(count=6, seed=ROOMS), folder)
+    synthetic.write_synthetic(synthetic.SyntheticConfig(count=6, seed=ROOMS), folder)
     scenes = scene_index(folder)
-    return [(question, scene) for scene in scenes.values() for question in ask(Measured(scene), Random(0), 6)]
+    return [(question, scene) for scene in scenes.values() for question in ask_about(Measured(scene), Random(0), 6)]
 
 
 def test_they_are_small_and_told_about():
@@ -56,7 +56,7 @@ def answers(policy, prompts):
 def test_they_answer_what_is_asked_without_a_capital(policy, asked):
     shown = [prompt(*each) for each in asked if len(each[0].region_ids) == 2]
     far = [replace(each, request="how far is <region1> from <region2>?") for each in shown]
-    told = [bool(quantities.find(responses.parse(text).answer)) for text in answers(policy, far)]
+    told = [bool(quantities.find_quantities(responses.parse(text).answer)) for text in answers(policy, far)]
     assert sum(told) >= 0.8 * len(told)
 
 

@@ -11,7 +11,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, InputError, RecordError
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.pipeline.reward import RewardConfig, open_scorer, read_response, run_reward
-from spatialreasoner.rewards.explain import explain
+from spatialreasoner.rewards.explain import print_explanation
 
 GOOD = (
     "<description><region1> is a red ball and <region2> is a blue ball.</description>\n"
@@ -146,7 +146,7 @@ def test_explaining_colours_statements_by_verdict(config: RewardConfig):
     scorer = open_scorer(config)
     row = read_response(config, 0)
     console = Console(record=True, force_terminal=True, width=160)
-    explain(scorer.questions["q"], row.text, scorer.grade(row), console=console)
+    print_explanation(scorer.questions["q"], row.text, scorer.grade(row), console=console)
     shown = console.export_text(styles=True)
     assert "\x1b[1;31m<region1> is to the right of <region2>" in shown
     assert "\x1b[2J" not in shown

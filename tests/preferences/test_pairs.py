@@ -15,7 +15,7 @@ from spatialreasoner.preferences.pairs import (
     alter_conclusion,
     choose,
     harden,
-    make,
+    make_pairs,
     rank,
     write_pairs,
 )
@@ -147,7 +147,7 @@ def test_sft_takes_the_best_successful_answer() -> None:
         trajectory(2, 7, 6),
         trajectory(3, 8, 8, success=None),
     ]
-    ((question, pick, _),) = make({WIDTH.id: WIDTH}, trajectories, lambda *_: reward(1, 1), PairsConfig(hard=0))
+    ((question, pick, _),) = make_pairs({WIDTH.id: WIDTH}, trajectories, lambda *_: reward(1, 1), PairsConfig(hard=0))
     assert question == WIDTH
     assert pick is not None
     assert pick.index == 2

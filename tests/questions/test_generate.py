@@ -22,7 +22,7 @@ from spatialreasoner.core.types import (
 )
 from spatialreasoner.questions import templates as wording
 from spatialreasoner.questions.files import prompt, read_questions, scenes_folder
-from spatialreasoner.questions.generate import QuestionsConfig, ask, write_questions
+from spatialreasoner.questions.generate import QuestionsConfig, ask_about, write_questions
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.noise import margin
@@ -34,13 +34,13 @@ def folder(scene: Scene) -> Path:
 
 
 def test_every_category_is_asked(scene: Scene) -> None:
-    questions = ask(Measured(scene), Random(0), 72)
+    questions = ask_about(Measured(scene), Random(0), 72)
     assert {question.category for question in questions} == set(CATEGORIES)
 
 
 def test_values_are_the_measured_ones(scene: Scene) -> None:
     measured = Measured(scene)
-    for question in ask(measured, Random(1), 60):
+    for question in ask_about(measured, Random(1), 60):
         if question.category in QUANTITY_OF:
             truth = measured.quantity(QUANTITY_OF[question.category], *question.region_ids).value
             assert question.value is not None
@@ -52,7 +52,7 @@ def test_values_are_the_measured_ones(scene: Scene) -> None:
 
 def test_predicates_and_choices_are_answered_by_the_relation(scene: Scene) -> None:
     measured = Measured(scene)
-    for question in ask(measured, Random(2), 90):
+    for question in ask_about(measured, Random(2), 90):
         relation = relation_of(question.category)
         if relation is None:
             continue
@@ -66,14 +66,14 @@ def test_predicates_and_choices_are_answered_by_the_relation(scene: Scene) -> No
 
 
 def test_regions_are_named_in_the_question_in_order(scene: Scene) -> None:
-    for question in ask(Measured(scene), Random(3), 90):
+    for question in ask_about(Measured(scene), Random(3), 90):
         assert len(set(re.findall(r"<region\d>", question.text))) == len(question.region_ids)
 
 
 def test_categories_are_balanced_over_scenes(scene: Scene) -> None:
     asked: Counter[str] = Counter()
     for seed in range(12):
-        ask(Measured(scene), Random(seed), 4, asked=asked)  # type: ignore[arg-type]
+        ask_about(Measured(scene), Random(seed), 4, asked=asked)  # type: ignore[arg-type]
     assert set(asked.values()) == {2}
 
 
@@ -85,14 +85,14 @@ def test_what_is_inside_the_noise_of_depth_is_not_asked(make_scene: Callable[...
         assert comparison.holds is not None
         inside = abs(comparison.difference or 0.0) <= margin(measured, relation, ("region1", "region2"), comparison.scale)
         assert inside is not told
-    relations = {relation_of(question.category) for question in ask(measured, Random(0), 100)}
+    relations = {relation_of(question.category) for question in ask_about(measured, Random(0), 100)}
     assert relations >= {"above", "below", "behind", "front"}
     assert not relations & {"left", "right", "tall", "short", "wide", "thin"}
 
 
 def test_a_tie_is_not_asked(make_scene: Callable[..., Scene]) -> None:
     tied = make_scene([Ball("a", (-0.5, 0, 2.0), 0.30), Ball("b", (0.5, 0, 2.0), 0.31)])
-    relations = {relation_of(question.category) for question in ask(Measured(tied), Random(0), 100)}
+    relations = {relation_of(question.category) for question in ask_about(Measured(tied), Random(0), 100)}
     assert relations == {"left", "right", None}
 
 
@@ -107,14 +107,14 @@ def test_what_looks_other_than_it_is_is_not_asked(make_scene: Callable[..., Scen
 
     balls = [Ball("a", (-0.5, 0.2, 2.0), 0.3), Ball("b", (0.5, -0.2, 2.6), 0.25)]
     hidden = make_scene(balls, objects=(known("region1", -0.5, 1.2), known("region2", 0.5, 0.5)))
-    widths = [q.region_ids for q in ask(Measured(hidden), Random(0), 100) if q.category == "width_data"]
+    widths = [q.region_ids for q in ask_about(Measured(hidden), Random(0), 100) if q.category == "width_data"]
     assert widths == [("region2",)]
 
 
 def test_wordings_are_many_and_well_formed() -> None:
     assert min(len(wording.PREDICATE_QUESTIONS), len(wording.TRUE_ANSWERS), len(wording.FALSE_ANSWERS)) >= 3
     assert min(len(wording.CHOICE_QUESTIONS), len(wording.CHOICE_ANSWERS)) >= 3
-    assert set(wording.PHRASES) == set(RELATIONS)
+    assert set(wording.RELATION_PHRASES) == set(RELATIONS)
     for templates in (*wording.QUANTITY_QUESTIONS.values(), *wording.QUANTITY_ANSWERS.values()):
         assert len(templates) >= 3
         assert len(set(templates)) == len(templates)
@@ -186,5 +186,5 @@ def test_absurd_counts_are_refused(per_scene: int) -> None:
 
 
 def test_qualitative_questions_have_no_value(scene: Scene) -> None:
-    for question in ask(Measured(scene), Random(5), 72):
+    for question in ask_about(Measured(scene), Random(5), 72):
         assert (question.value is None) == (question.category in QUALITATIVE) == question.qualitative

@@ -12,11 +12,11 @@ from builders import THREE_BALLS, build_scene
 from spatialreasoner.core.errors import InputError, MissingFileError, RecordError
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.report.report import write_report
-from spatialreasoner.report.runs import find
+from spatialreasoner.report.runs import find_runs
 
 
 def test_finds_the_outputs_of_all_stages(run_dir: Path) -> None:
-    runs = find([run_dir])
+    runs = find_runs([run_dir])
     assert len(runs.scenes) == 1
     assert len(runs.questions) == 12
     assert set(runs.trees) == set(runs.questions) == set(runs.trajectories)
@@ -28,16 +28,16 @@ def test_finds_the_outputs_of_all_stages(run_dir: Path) -> None:
 
 def test_finds_the_scenes_that_questions_name_elsewhere(run_dir: Path, tmp_path: Path) -> None:
     write_questions(QuestionsConfig(scenes=str(run_dir / "scenes"), per_scene=2), tmp_path / "questions.jsonl")
-    assert set(find([tmp_path]).scenes) == {"balls"}
+    assert set(find_runs([tmp_path]).scenes) == {"balls"}
     (tmp_path / "questions.config.json").unlink()
-    assert find([tmp_path]).scenes == {}
+    assert find_runs([tmp_path]).scenes == {}
 
 
 def test_names_what_is_missing_or_broken(run_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="nowhere"):
-        find([tmp_path / "nowhere"])
+        find_runs([tmp_path / "nowhere"])
     with pytest.raises(InputError, match=r"expected outputs of stages.*found none"):
-        find([tmp_path])
+        find_runs([tmp_path])
 
 
 NODE = {
@@ -65,7 +65,7 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, row: object, message:
         row = {"question_id": "q", "outcome": None, "rounds": 1, "model_rounds": 1, **row}
     (tmp_path / name).write_text("{" if row is None else json.dumps(row) + "\n")
     with pytest.raises(InputError, match=message or "not a JSON value") as error:
-        find([tmp_path])
+        find_runs([tmp_path])
     assert name in str(error.value)
 
 
@@ -74,7 +74,7 @@ def test_odd_but_harmless_values_are_taken(tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_text(json.dumps({"question_id": "q", "chosen": turns, "rejected": [{"content": 3}]}))
     (tmp_path / "config.json").write_text(json.dumps({"stage": "s", "config": {}, "versions": [1], "commit": 5}))
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": NaN}\n{"step": 2, "loss": 0.5}\n{"loss": "x"}\n')
-    assert find([tmp_path]).pairs[0].texts == ("said", "")
+    assert find_runs([tmp_path]).pairs[0].texts == ("said", "")
     write_report([tmp_path], tmp_path / "report.html")
     assert 'class="dot s0"' in (tmp_path / "report.html").read_text()
 
@@ -82,7 +82,7 @@ def test_odd_but_harmless_values_are_taken(tmp_path: Path) -> None:
 def test_two_models_of_one_name_stay_apart(run_dir: Path, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         shutil.copytree(run_dir / "generate", tmp_path / folder)
-    labels = list(find([tmp_path]).predictions)
+    labels = list(find_runs([tmp_path]).predictions)
     assert len(labels) == len(set(labels)) == 4
 
 
@@ -90,22 +90,22 @@ def test_known_stages_of_training_come_last_and_in_their_order(run_dir: Path, tm
     source = run_dir / "generate" / "base-predictions.jsonl"
     for name in ("predictions-fdpo", "predictions-dpo-2", "predictions-sft", "predictions-teacher"):
         shutil.copy(source, tmp_path / f"{name}.jsonl")
-    assert list(find([tmp_path]).predictions) == ["teacher", "sft", "dpo-2", "fdpo"]
+    assert list(find_runs([tmp_path]).predictions) == ["teacher", "sft", "dpo-2", "fdpo"]
 
 
 def test_other_scenes_or_questions_of_the_same_name_are_refused(run_dir: Path, tmp_path: Path) -> None:
     shutil.copytree(run_dir / "scenes", tmp_path / "scenes")
     shutil.copy(run_dir / "questions.jsonl", tmp_path / "questions.jsonl")
-    find([run_dir, tmp_path])  # the same twice is fine
+    find_runs([run_dir, tmp_path])  # the same twice is fine
     build_scene(tmp_path / "scenes", THREE_BALLS[:2])
     with pytest.raises(RecordError, match="another scene is called 'balls'"):
-        find([run_dir, tmp_path])
+        find_runs([run_dir, tmp_path])
     shutil.rmtree(tmp_path / "scenes")
     (tmp_path / "questions.jsonl").write_text((run_dir / "questions.jsonl").read_text().replace("region1", "region2"))
     with pytest.raises(RecordError, match="another question is called"):
-        find([run_dir, tmp_path])
+        find_runs([run_dir, tmp_path])
 
 
 def test_a_stage_that_has_just_begun_is_passed_over(run_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("")
-    assert find([run_dir, tmp_path]).trainings == find([run_dir]).trainings
+    assert find_runs([run_dir, tmp_path]).trainings == find_runs([run_dir]).trainings

@@ -9,7 +9,7 @@ import pytest
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo
-from spatialreasoner.evaluation.score import score
+from spatialreasoner.evaluation.score import score_predictions
 from spatialreasoner.report.report import write_report
 from spatialreasoner.report.results import Results
 from spatialreasoner.report.tables import latex, markdown
@@ -22,7 +22,7 @@ def made(label: str, *outcomes: bool | None) -> Results:
         for n in range(len(outcomes))
     ]
     verdicts = [Verdict(success=outcome, error=None, gt_value=None, pred_value=None) for outcome in outcomes]
-    return Results(scores={label: score(rows, verdicts)}, judged={label: list(zip(rows, verdicts, strict=True))})
+    return Results(scores={label: score_predictions(rows, verdicts)}, judged={label: list(zip(rows, verdicts, strict=True))})
 
 
 def test_markdown_of_a_run(run_dir: Path, tmp_path: Path) -> None:

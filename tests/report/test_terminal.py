@@ -9,8 +9,8 @@ from rich.console import Console
 from spatialreasoner.core.types import Category
 from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of
-from spatialreasoner.evaluation.score import compare, score
-from spatialreasoner.report.terminal import show, show_comparison
+from spatialreasoner.evaluation.score import compare, score_predictions
+from spatialreasoner.report.terminal import show_comparison, show_score
 
 
 def made(category: Category, count: int) -> list[Prediction]:
@@ -34,7 +34,7 @@ def printed(function: object, value: object) -> str:
 def test_a_score_fits_and_tells_bounds_errors_and_unscored() -> None:
     rows = [*made("width_data", 20), *made("direction", 4), *made("left_choice", 2)]
     verdicts = [verdict(None)] * 2 + [verdict(True, 0.1)] * 18 + [verdict(False, 60.0)] * 4 + [verdict(True)] * 2
-    lines = printed(show, score(rows, verdicts)).splitlines()
+    lines = printed(show_score, score_predictions(rows, verdicts)).splitlines()
     assert all(len(line.rstrip()) <= 80 for line in lines)
     cells = {line.split()[0]: line.split() for line in lines if line.strip()}
     assert cells["width"][1:3] == ["20", "90.0–100.0"]

@@ -4,13 +4,13 @@ import pytest
 
 from spatialreasoner.core.types import Question
 from spatialreasoner.language.statements import extract
-from spatialreasoner.rewards.conclusion import Claim, agreement, claim, reference
+from spatialreasoner.rewards.conclusion import Claim, claim_agreement, read_claim, reference_claim
 
 LABELS = ("wardrobe", "post")
 
 
 def read(question: Question, text: str) -> Claim | None:
-    return claim(question, text, extract(text, LABELS), LABELS)
+    return read_claim(question, text, extract(text, LABELS), LABELS)
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ def test_a_range_is_claimed_as_one(question: Question):
 
 
 def test_the_reference_is_the_value_in_metres_or_the_answer_read(question: Question):
-    assert reference(question) == Claim(holds=True)
-    assert reference(replace(question, answer="No.")) == Claim(holds=False)
-    assert reference(replace(question, answer="Perhaps.")) is None
-    assert reference(replace(question, category="width_data", value=50.0, unit="cm")) == Claim(value=0.5)
-    assert reference(replace(question, category="direction", value=4.0, unit="hour")) == Claim(value=4.0)
+    assert reference_claim(question) == Claim(holds=True)
+    assert reference_claim(replace(question, answer="No.")) == Claim(holds=False)
+    assert reference_claim(replace(question, answer="Perhaps.")) is None
+    assert reference_claim(replace(question, category="width_data", value=50.0, unit="cm")) == Claim(value=0.5)
+    assert reference_claim(replace(question, category="direction", value=4.0, unit="hour")) == Claim(value=4.0)
 
 
 def test_agreement_scores_as_statements_do(question: Question):
     width = replace(question, category="width_data", value=2.0, unit="m")
-    assert agreement(width, Claim(value=2.1), Claim(value=2.0)) == 1.0
-    assert agreement(width, Claim(value=3.1), Claim(value=2.0)) == pytest.approx(0.5)
-    assert agreement(question, Claim(holds=True), Claim(holds=False)) == 0.0
-    assert agreement(replace(question, category="direction"), Claim(value=1), Claim(value=12)) == pytest.approx(2 / 3)
+    assert claim_agreement(width, Claim(value=2.1), Claim(value=2.0)) == 1.0
+    assert claim_agreement(width, Claim(value=3.1), Claim(value=2.0)) == pytest.approx(0.5)
+    assert claim_agreement(question, Claim(holds=True), Claim(holds=False)) == 0.0
+    assert claim_agreement(replace(question, category="direction"), Claim(value=1), Claim(value=12)) == pytest.approx(2 / 3)

@@ -6,7 +6,7 @@ from spatialreasoner.core.types import Question
 from spatialreasoner.language.arithmetic import checks
 from spatialreasoner.language.statements import Assertion, extract
 from spatialreasoner.rewards import logical
-from spatialreasoner.rewards.conclusion import Claim, claim, reference
+from spatialreasoner.rewards.conclusion import Claim, read_claim, reference_claim
 from spatialreasoner.rewards.known import Known
 from spatialreasoner.rewards.logical import Argument, contradicts
 from spatialreasoner.rewards.spatial import verify
@@ -22,10 +22,10 @@ def argue(known: Known, question: Question, steps: str, conclusion: str, descrip
         concluding=verdicts(conclusion),
         described=verdicts(description),
         calculations=checks(steps + conclusion),
-        claim=claim(question, conclusion, extract(conclusion)),
-        reference=reference(question),
+        claim=read_claim(question, conclusion, extract(conclusion)),
+        reference=reference_claim(question),
     )
-    return dict(logical.grade(question, argument).parts)
+    return dict(logical.grade_reasoning(question, argument).parts)
 
 
 TRUE = "<region1> is to the left of <region2>."
@@ -139,4 +139,4 @@ def test_nothing_earns_nothing(question: Question):
     empty = Argument(
         text=" ", premises=(), concluding=(), described=(), calculations=(), claim=None, reference=Claim(holds=True)
     )
-    assert logical.grade(question, empty).value == 0.0
+    assert logical.grade_reasoning(question, empty).value == 0.0

@@ -10,7 +10,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.types import Question
 from spatialreasoner.rewards import visual
 from spatialreasoner.rewards.known import Known
-from spatialreasoner.rewards.names import Names
+from spatialreasoner.rewards.names import NameMatcher
 from spatialreasoner.scenes.measure import Measured
 
 DATA = Path(__file__).parents[1] / "data"
@@ -45,13 +45,13 @@ class Embedder:
     ],
 )
 def test_likeness_decides_where_the_table_does_not_know(label: str, name: str, alike: bool):
-    assert Names(embedder=Embedder(), likeness=0.7).fit(label, name) is alike
-    assert Names().fit(label, name) is False
+    assert NameMatcher(embedder=Embedder(), likeness=0.7).fit(label, name) is alike
+    assert NameMatcher().fit(label, name) is False
 
 
 def test_the_table_is_never_overruled_and_no_name_is_embedded_twice():
     embedder = Embedder()
-    names = Names(embedder=embedder)
+    names = NameMatcher(embedder=embedder)
     assert names.fit("sofa", "couch")
     assert names.fit("office chair", "chair")
     assert not names.fit("chair", "table")
@@ -63,7 +63,7 @@ def test_the_table_is_never_overruled_and_no_name_is_embedded_twice():
 
 def test_labelled_pairs_by_the_table_alone():
     pairs = [json.loads(line) for line in (DATA / "label_pairs.jsonl").read_text().splitlines()]
-    said = [(Names().fit(pair["label"], pair["name"]), pair["same"]) for pair in pairs]
+    said = [(NameMatcher().fit(pair["label"], pair["name"]), pair["same"]) for pair in pairs]
     assert sum(same for _, same in said) > 200
     assert sum(yes and same for yes, same in said) / sum(yes for yes, _ in said) > 0.9
     assert sum(yes and same for yes, same in said) / sum(same for _, same in said) > 0.45
@@ -71,20 +71,20 @@ def test_labelled_pairs_by_the_table_alone():
 
 def test_a_description_in_words_that_only_the_embedder_knows(tmp_path: Path, question: Question):
     scene = build_scene(tmp_path, (*THREE_BALLS[:2],))
-    known, bare = Known(Measured(scene), naming=Names(embedder=Embedder())), Known(Measured(scene))
+    known, bare = Known(Measured(scene), naming=NameMatcher(embedder=Embedder())), Known(Measured(scene))
     text = "<region1> is a red orbule. The orbule is wooden. <region2> is a blue orbule."
-    found, without = visual.grade(known, question, text), visual.grade(bare, question, text)
+    found, without = visual.grade_description(known, question, text), visual.grade_description(bare, question, text)
     assert (found.parts["existence"], found.parts["completeness"]) == (1.0, 1.0)
     assert without.parts["completeness"] == 0.5
-    wrong = visual.grade(known, question, "<region1> is a green orbule.")
+    wrong = visual.grade_description(known, question, "<region1> is a green orbule.")
     assert (wrong.parts["attributes"] or 0.0) < 0.2
     assert wrong.parts["existence"] == 1.0
 
 
 def test_unknown_words_cost_nothing_where_nothing_is_like_them(known: Known, question: Question):
     text = "<region1> is a red ball, <region2> is a blue ball. The gizmo gleams, and a shiny doohickey lies beside it."
-    alike = Known(known.measured, naming=Names(embedder=Embedder()))
-    assert visual.grade(alike, question, text) == visual.grade(known, question, text)
+    alike = Known(known.measured, naming=NameMatcher(embedder=Embedder()))
+    assert visual.grade_description(alike, question, text) == visual.grade_description(known, question, text)
 
 
 def test_on_the_command_line(tmp_path: Path, question: Question, capfd: pytest.CaptureFixture[str]):

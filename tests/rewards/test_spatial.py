@@ -6,16 +6,16 @@ from spatialreasoner.core.types import CONVERSE, RELATIONS, Question
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards import spatial
 from spatialreasoner.rewards.known import Known
-from spatialreasoner.rewards.spatial import Verdict, hour_score, is_asked, value_score, verify
+from spatialreasoner.rewards.spatial import StatementVerdict, hour_score, is_asked, value_score, verify
 
 
 def said(kind: str, *regions: str, **more: object) -> Assertion:
     return Assertion(kind=kind, regions=regions or ("region1", "region2"), span=(0, 1), **more)  # type: ignore[arg-type]
 
 
-def scored(score: float | None, kind: str = "left", **more: object) -> Verdict:
+def scored(score: float | None, kind: str = "left", **more: object) -> StatementVerdict:
     weight = more.pop("weight", 1.0)
-    return Verdict(assertion=said(kind, **more), score=score, weight=weight)  # type: ignore[arg-type]
+    return StatementVerdict(assertion=said(kind, **more), score=score, weight=weight)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -157,26 +157,26 @@ def test_what_a_question_asks(question: Question, category: str, assertion: Asse
 
 def test_the_reward_is_four_times_the_weighted_mean():
     verdicts = [scored(1.0), scored(0.5, "behind", weight=0.8), scored(0.0, "above", weight=0.64), scored(None, "tall")]
-    assert spatial.reward(verdicts).value == pytest.approx(4 / 3 * (1 + 0.4))
-    assert spatial.reward([scored(1.0, weight=0.64)]).value == pytest.approx(2.56)
+    assert spatial.spatial_reward(verdicts).value == pytest.approx(4 / 3 * (1 + 0.4))
+    assert spatial.spatial_reward([scored(1.0, weight=0.64)]).value == pytest.approx(2.56)
 
 
 def test_silence_is_neutral_and_what_cannot_be_verified_is_unscored():
-    assert spatial.reward([]).value == 2.0
-    assert "neutral" in spatial.reward([]).reason
-    assert spatial.reward([scored(None)]).value is None
+    assert spatial.spatial_reward([]).value == 2.0
+    assert "neutral" in spatial.spatial_reward([]).reason
+    assert spatial.spatial_reward([scored(None)]).value is None
 
 
 def test_repeating_a_truth_earns_nothing():
     lie = scored(0.0, "above")
-    truths = [scored(1.0), Verdict(assertion=said("right", "region2", "region1"), score=1.0)]
-    assert spatial.reward([lie, *truths * 9]).value == spatial.reward([lie, truths[0]]).value == 2.0
+    truths = [scored(1.0), StatementVerdict(assertion=said("right", "region2", "region1"), score=1.0)]
+    assert spatial.spatial_reward([lie, *truths * 9]).value == spatial.spatial_reward([lie, truths[0]]).value == 2.0
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.25, 1.0]), st.sampled_from(RELATIONS), st.booleans()), max_size=12))
 def test_the_reward_stays_in_range_and_the_order_does_not_matter(rows):
     verdicts = [scored(score, kind, weight=0.8 if hedged else 1.0) for score, kind, hedged in rows]
-    value = spatial.reward(verdicts).value
+    value = spatial.spatial_reward(verdicts).value
     assert value is not None
     assert 0 <= value <= 4
 
@@ -184,7 +184,7 @@ def test_the_reward_stays_in_range_and_the_order_does_not_matter(rows):
 @given(st.sampled_from(RELATIONS))
 def test_a_hedged_truth_lies_between_a_flat_truth_and_a_flat_lie(kind):
     flat, hedged, lie = scored(1.0, kind), scored(1.0, kind, hedged=True, weight=0.8), scored(0.0, CONVERSE[kind])
-    values = [spatial.reward([verdict]).value or 0.0 for verdict in (flat, hedged, lie)]
+    values = [spatial.spatial_reward([verdict]).value or 0.0 for verdict in (flat, hedged, lie)]
     assert values[0] > values[1] > values[2]
 
 

@@ -28,12 +28,12 @@ def closed(scene: Scene) -> Known:
 
 
 def parts(known: Known, question: Question, text: str) -> dict[str, float | None]:
-    return dict(visual.grade(known, question, text).parts)
+    return dict(visual.grade_description(known, question, text).parts)
 
 
 def test_a_good_description_earns_everything(known: Known, closed: Known, question: Question):
-    assert visual.grade(known, question, GOOD).value == pytest.approx(4.0)
-    assert visual.grade(closed, question, GOOD).value == pytest.approx(4.0)
+    assert visual.grade_description(known, question, GOOD).value == pytest.approx(4.0)
+    assert visual.grade_description(closed, question, GOOD).value == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_the_order_of_sentences_does_not_matter(known: Known, question: Question
 
 
 def test_nothing_earns_nothing(known: Known, question: Question):
-    assert visual.grade(known, question, " \n").value == 0.0
+    assert visual.grade_description(known, question, " \n").value == 0.0
 
 
 def test_noise_is_bounded_and_never_raises(known: Known, question: Question):

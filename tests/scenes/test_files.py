@@ -6,7 +6,7 @@ from PIL import Image
 
 from spatialreasoner.core.errors import MissingFileError, RecordError, SceneError
 from spatialreasoner.core.types import DepthMap, Scene
-from spatialreasoner.scenes.files import check, depth_png, load_scenes, read_depth, read_image, write_depth
+from spatialreasoner.scenes.files import check_scene, depth_png, load_scenes, read_depth, read_image, write_depth
 
 
 def test_depth_survives_the_disk(tmp_path: Path) -> None:
@@ -78,10 +78,10 @@ def test_repeated_ids_are_refused(scene: Scene) -> None:
 
 
 def test_masks_of_another_size_than_the_picture_are_refused(scene: Scene) -> None:
-    check(scene)
+    check_scene(scene)
     Image.new("RGB", (10, 10)).save(scene.image)
     with pytest.raises(SceneError, match="picture's size"):
-        check(scene)
+        check_scene(scene)
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])

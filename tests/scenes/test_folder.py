@@ -3,7 +3,7 @@ import pytest
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.types import Scene
 from spatialreasoner.scenes import files
-from spatialreasoner.scenes.folder import claim
+from spatialreasoner.scenes.folder import claim_folder
 
 CONFIG = {"count": 2, "field_of_view": None, "names": ("a", "b")}
 
@@ -13,7 +13,7 @@ def scene(name):
 
 
 def test_scenes_come_in_the_order_asked_for_and_the_workings_go(tmp_path):
-    folder = claim(tmp_path / "out", "scenes test", CONFIG)
+    folder = claim_folder(tmp_path / "out", "scenes test", CONFIG)
     for name in ("b", "a"):
         assert not folder.has(name)
         folder.add(scene(name), {f"images/{name}.png": name.encode()})
@@ -27,23 +27,23 @@ def test_scenes_come_in_the_order_asked_for_and_the_workings_go(tmp_path):
 
 
 def test_what_was_begun_is_gone_on_with(tmp_path):
-    claim(tmp_path, "scenes test", CONFIG).add(scene("a"), {})
-    again = claim(tmp_path, "scenes test", CONFIG)
+    claim_folder(tmp_path, "scenes test", CONFIG).add(scene("a"), {})
+    again = claim_folder(tmp_path, "scenes test", CONFIG)
     assert again.has("a")
     assert not again.has("b")
 
 
 def test_other_settings_or_another_stage_are_refused(tmp_path):
-    claim(tmp_path, "scenes test", CONFIG)
+    claim_folder(tmp_path, "scenes test", CONFIG)
     with pytest.raises(ConfigError, match="other settings"):
-        claim(tmp_path, "scenes test", {**CONFIG, "count": 3})
+        claim_folder(tmp_path, "scenes test", {**CONFIG, "count": 3})
     with pytest.raises(ConfigError, match="other settings"):
-        claim(tmp_path, "scenes of another kind", CONFIG)
+        claim_folder(tmp_path, "scenes of another kind", CONFIG)
 
 
 def test_leftovers_of_a_killed_write_do_not_stop_it(tmp_path):
     (tmp_path / ".config.json.x1.part").write_text("{")
-    folder = claim(tmp_path, "scenes test", CONFIG)
+    folder = claim_folder(tmp_path, "scenes test", CONFIG)
     folder.add(scene("a"), {})
     folder.finish(["a"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "scenes.jsonl"]

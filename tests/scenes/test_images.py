@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, SceneError
 from spatialreasoner.scenes import files, masks
 from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
-from spatialreasoner.scenes.images import ImagesConfig, exif_focal, write
+from spatialreasoner.scenes.images import ImagesConfig, exif_focal, write_photos
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.synthetic import make_scene
 
@@ -74,7 +74,7 @@ def contents(folder):
 
 def test_photos_become_scenes(photos, regions, tmp_path):
     counts = []
-    assert write(config(photos), tmp_path / "out", KnownDepth(), regions, progress=counts.append) == 3
+    assert write_photos(config(photos), tmp_path / "out", KnownDepth(), regions, progress=counts.append) == 3
     assert counts == [1, 2, 3]
     for scene, name in zip(files.load_scenes(tmp_path / "out"), NAMES, strict=True):
         truth = made(name)
@@ -88,7 +88,7 @@ def test_photos_become_scenes(photos, regions, tmp_path):
 
 def test_the_focal_length_is_from_exif_or_else_from_the_field_of_view(photos, regions, tmp_path):
     """28 mm on a diagonal of 43.27 mm: 28 / 43.27 x 181.02 = 117.1 pixels. 60 degrees on 128 pixels: 64 / tan 30 = 110.9."""
-    write(config(photos), tmp_path / "out", KnownDepth(), regions)
+    write_photos(config(photos), tmp_path / "out", KnownDepth(), regions)
     a, b, _ = (scene.intrinsics for scene in files.load_scenes(tmp_path / "out"))
     assert b.fx == b.fy == pytest.approx(117.15, abs=0.01)
     assert a.fx == a.fy == pytest.approx(64 / math.tan(math.radians(30)))
@@ -96,26 +96,26 @@ def test_the_focal_length_is_from_exif_or_else_from_the_field_of_view(photos, re
 
 
 def test_relative_depth_is_called_relative(photos, regions, tmp_path):
-    write(config(photos), tmp_path / "out", KnownDepth(metric=False), regions)
+    write_photos(config(photos), tmp_path / "out", KnownDepth(metric=False), regions)
     for scene in files.load_scenes(tmp_path / "out"):
         assert not scene.depth.metric
         assert "relative" in Measured(scene).quantity("width", "region1").reason
 
 
 def test_an_interrupted_run_goes_on(photos, regions, tmp_path):
-    write(config(photos), tmp_path / "whole", KnownDepth(), regions)
+    write_photos(config(photos), tmp_path / "whole", KnownDepth(), regions)
     with pytest.raises(KeyboardInterrupt):
-        write(config(photos), tmp_path / "out", KnownDepth(fail_at="c"), regions)
+        write_photos(config(photos), tmp_path / "out", KnownDepth(fail_at="c"), regions)
     assert not (tmp_path / "out" / "scenes.jsonl").exists()
     rest = KnownDepth()
-    write(config(photos), tmp_path / "out", rest, regions)
+    write_photos(config(photos), tmp_path / "out", rest, regions)
     assert rest.asked == ["c"]
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_only_the_largest_regions_are_kept(photos, regions, tmp_path):
-    write(config(photos, max_regions=2), tmp_path / "two", KnownDepth(), regions)
-    write(config(photos, min_share=0.05), tmp_path / "large", KnownDepth(), regions)
+    write_photos(config(photos, max_regions=2), tmp_path / "two", KnownDepth(), regions)
+    write_photos(config(photos, min_share=0.05), tmp_path / "large", KnownDepth(), regions)
     for scene, name in zip(files.load_scenes(tmp_path / "two"), NAMES, strict=True):
         areas = sorted(masks.decode(region.mask).sum() for region in made(name).scene.regions)
         assert sorted(masks.decode(region.mask).sum() for region in scene.regions) == areas[-2:]
@@ -126,26 +126,26 @@ def test_only_the_largest_regions_are_kept(photos, regions, tmp_path):
 
 def test_a_photo_without_a_known_camera_is_refused_before_any_work(photos, regions, tmp_path):
     with pytest.raises(SceneError, match=r"a\.png.*field of view"):
-        write(config(photos, field_of_view=None), tmp_path / "out", KnownDepth(), regions)
+        write_photos(config(photos, field_of_view=None), tmp_path / "out", KnownDepth(), regions)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_broken_photo_is_refused_before_any_work(photos, regions, tmp_path):
     (photos / "c.png").write_bytes((photos / "c.png").read_bytes()[:200])
     with pytest.raises(SceneError, match=r"c\.png"):
-        write(config(photos), tmp_path / "out", KnownDepth(), regions)
+        write_photos(config(photos), tmp_path / "out", KnownDepth(), regions)
     assert not (tmp_path / "out").exists()
 
 
 def test_folders_without_usable_photos_are_refused(photos, regions, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="there are none"):
-        write(config(tmp_path / "empty"), tmp_path / "out", KnownDepth(), regions)
+        write_photos(config(tmp_path / "empty"), tmp_path / "out", KnownDepth(), regions)
     with pytest.raises(MissingFileError):
-        write(config(tmp_path / "nowhere"), tmp_path / "out", KnownDepth(), regions)
+        write_photos(config(tmp_path / "nowhere"), tmp_path / "out", KnownDepth(), regions)
     Image.new("RGB", (9, 9)).save(photos / "a.jpg")
     with pytest.raises(InputError, match=r"a\.jpg and a\.png"):
-        write(config(photos), tmp_path / "out", KnownDepth(), regions)
+        write_photos(config(photos), tmp_path / "out", KnownDepth(), regions)
 
 
 def test_depth_of_another_size_is_refused(photos, regions, tmp_path):
@@ -154,7 +154,7 @@ def test_depth_of_another_size_is_refused(photos, regions, tmp_path):
             return np.ones((4, 4)), None
 
     with pytest.raises(SceneError, match=r"\(4, 4\)"):
-        write(config(photos), tmp_path / "out", Small(), regions)
+        write_photos(config(photos), tmp_path / "out", Small(), regions)
 
 
 @pytest.mark.parametrize("change", [{"field_of_view": 0}, {"field_of_view": 200}, {"max_regions": 0}, {"min_share": 1}])

@@ -113,7 +113,7 @@ def test_a_missing_folder_is_said(tmp_path: Path) -> None:
 
 
 def test_write_copies_and_reads_back(folder: Path, tmp_path: Path) -> None:
-    assert rgbd.write([folder], tmp_path / "out") == 1
+    assert rgbd.write_rgbd([folder], tmp_path / "out") == 1
     (scene,) = load_scenes(tmp_path / "out")
     assert scene.regions == rgbd.load(folder).regions
     assert Path(scene.image).is_file()
@@ -121,13 +121,13 @@ def test_write_copies_and_reads_back(folder: Path, tmp_path: Path) -> None:
 
 def test_nothing_is_written_when_one_folder_is_bad(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError):
-        rgbd.write([folder, tmp_path / "none"], tmp_path / "out")
+        rgbd.write_rgbd([folder, tmp_path / "none"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_two_folders_of_one_name_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="different names"):
-        rgbd.write([folder, folder], tmp_path / "out")
+        rgbd.write_rgbd([folder, folder], tmp_path / "out")
 
 
 def test_real_photos_have_plausible_sizes(rgbd_folders: list[Path]) -> None:

@@ -12,7 +12,7 @@ from builders import build_scene
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.pipeline.stages import succeeds
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.cluster import deal, run_cluster
@@ -26,7 +26,7 @@ FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
 def world(tmp_path_factory):
     folders = [tmp_path_factory.mktemp("scenes") for _ in range(3)]
     scenes = {name: build_scene(folder, name=name) for name, folder in zip("xyz", folders, strict=True)}
-    return scenes, [question for scene in scenes.values() for question in ask(Measured(scene), Random(1), 4)]
+    return scenes, [question for scene in scenes.values() for question in ask_about(Measured(scene), Random(1), 4)]
 
 
 def test_dealing_keeps_scenes_together_and_divides_limits(world, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from spatialreasoner.core.types import Completion, Prompt, Question, RewardBreakdown
 from spatialreasoner.search.m3cts import SearchConfig, search
-from spatialreasoner.search.tree import from_json, to_json
+from spatialreasoner.search.tree import from_json, tree_to_json
 
 CASES = sorted((Path(__file__).parents[1] / "data" / "trees").glob("*.json"))
 
@@ -50,7 +50,7 @@ def replay(case):
     policies = [Recorded(name, replies) for name, replies in case["replies"].items()]
     reward, config = Ratings(case["ratings"], case["right"]), SearchConfig(**case["config"])
     shown = Prompt(image="none.png", regions=(), request=question.text)
-    return json.loads(json.dumps(to_json(asyncio.run(search(question, shown, policies, reward, config)))))
+    return json.loads(json.dumps(tree_to_json(asyncio.run(search(question, shown, policies, reward, config)))))
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -58,7 +58,7 @@ def test_a_recorded_search_grows_the_recorded_tree(path):
     case = json.loads(path.read_text())
     grown = replay(case)
     assert grown == case["tree"]
-    assert json.loads(json.dumps(to_json(from_json(grown)))) == grown
+    assert json.loads(json.dumps(tree_to_json(from_json(grown)))) == grown
 
 
 def test_there_are_recorded_searches():

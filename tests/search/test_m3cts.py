@@ -5,7 +5,7 @@ import pytest
 from spatialreasoner.core.errors import ConfigError, EndpointError
 from spatialreasoner.core.types import Completion
 from spatialreasoner.search.m3cts import SearchConfig, search, stable_seed
-from spatialreasoner.search.tree import to_json
+from spatialreasoner.search.tree import tree_to_json
 
 
 def run(question, prompt, policies, reward, **config):
@@ -127,7 +127,7 @@ def test_the_slower_policy_changes_nothing(question, prompt, fixed, reward, make
         return [a, b]
 
     first, second = (run(question, prompt, policies(slow), reward, max_model_rounds=6) for slow in (True, False))
-    assert to_json(first) == to_json(second)
+    assert tree_to_json(first) == tree_to_json(second)
 
 
 def test_a_policy_that_fails_leaves_the_others_at_work(question, prompt, fixed, reward, make_answer):

@@ -11,7 +11,7 @@ from spatialreasoner.core.types import METRES_PER, RewardBreakdown, Trajectory
 from spatialreasoner.inference.budget import Price
 from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.language import quantities
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig, forecast, run_search
@@ -37,7 +37,7 @@ class ConclusionReward:
         conclusion = text.rpartition("### In Conclusion\n")[2]
         if question.value is None:
             return conclusion.split()[0].strip(",.") in question.answer or None
-        found = quantities.find(conclusion)
+        found = quantities.find_quantities(conclusion)
         true = question.value * METRES_PER.get(question.unit, 1)
         return bool(found) and 0.75 * true <= found[-1].value <= 1.25 * true
 
@@ -47,7 +47,7 @@ def world(tmp_path_factory):
     scene = build_scene(tmp_path_factory.mktemp("scenes"))
     scenes = {scene.id: scene}
     policies = [scripted(name, scenes) for name in ("careful", "shallow", "habitual")]
-    return {"questions": ask(Measured(scene), Random(1), 12), "scenes": scenes, "policies": policies}
+    return {"questions": ask_about(Measured(scene), Random(1), 12), "scenes": scenes, "policies": policies}
 
 
 @pytest.fixture

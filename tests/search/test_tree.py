@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialreasoner.search.tree import Node, Tree, Usage, add, backup, close, from_json, mean_rating, select, to_json, ucb
+from spatialreasoner.search.tree import Node, Tree, Usage, add, backup, close, from_json, mean_rating, select, tree_to_json, ucb
 
 
 def grow(parent, reward, *, text="x", pruned=None, stage="step 1"):
@@ -145,9 +145,9 @@ def test_json_round_trip(shape):
         if not prune:
             kept.append(node)
     tree = Tree(question_id="q", root=root, outcome="budget", rounds=3, model_rounds=9, usage={"p": Usage(calls=9)})
-    stored = json.loads(json.dumps(to_json(tree)))
+    stored = json.loads(json.dumps(tree_to_json(tree)))
     read = from_json(stored)
-    assert json.loads(json.dumps(to_json(read))) == stored
+    assert json.loads(json.dumps(tree_to_json(read))) == stored
     assert [n.prefix() for n in read.root.walk()] == [n.prefix() for n in root.walk()]
 
 

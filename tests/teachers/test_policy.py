@@ -14,7 +14,7 @@ from spatialreasoner.language.responses import parse, spans, stages
 from spatialreasoner.language.statements import extract
 from spatialreasoner.questions import templates as wording
 from spatialreasoner.questions.files import prompt
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.teachers import PROFILES, scripted
 from spatialreasoner.teachers.policy import ScriptedTeacher
@@ -30,10 +30,10 @@ def expected(category):
 
 def wordings():
     names = {"a": "<region1>", "b": "<region2>"}
-    for relation, phrases in wording.PHRASES.items():
+    for relation, phrases in wording.RELATION_PHRASES.items():
         for form, phrase in itertools.product(wording.PREDICATE_QUESTIONS, phrases):
             yield f"{relation}_predicate", form.format(phrase=phrase, **names)
-    for relation, phrases in wording.COMPARATIVES.items():
+    for relation, phrases in wording.COMPARATIVE_PHRASES.items():
         for form, most in itertools.product(wording.CHOICE_QUESTIONS, phrases):
             yield f"{relation}_choice", form.format(most=most, **names)
     for category, forms in wording.QUANTITY_QUESTIONS.items():
@@ -53,7 +53,7 @@ def scene(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def asked(scene):
-    questions = {question.category: question for question in ask(Measured(scene), Random(0), 60)}
+    questions = {question.category: question for question in ask_about(Measured(scene), Random(0), 60)}
     assert set(questions) == set(CATEGORIES)
     return list(questions.values())
 
@@ -104,7 +104,7 @@ def test_what_is_misjudged_shows_in_the_steps_and_in_the_conclusion(scene, asked
         teacher = scripted(name, {scene.id: scene})
         for seed in range(20):
             told = numbers(parse(teacher.write(prompt(question, scene), seed=seed).text).reasoning, "width")
-            answer = quantities.find(parse(teacher.write(prompt(question, scene), seed=seed).text).answer)[-1].value
+            answer = quantities.find_quantities(parse(teacher.write(prompt(question, scene), seed=seed).text).answer)[-1].value
             assert told[-1] == pytest.approx(answer, abs=0.006)
 
 
@@ -134,7 +134,7 @@ def test_a_wrong_prefix_leads_on_unless_it_is_noticed(scene, asked):
     def corrected(name):
         teacher = scripted(name, {scene.id: scene})
         answers = [parse(shown.prefix + teacher.write(shown, seed=seed).text).answer for seed in range(100)]
-        return sum(quantities.find(answer)[-1].value < 2 * true for answer in answers)
+        return sum(quantities.find_quantities(answer)[-1].value < 2 * true for answer in answers)
 
     assert corrected("hasty") == corrected("shallow") == 0
     assert 65 <= corrected("careful") <= 95  # it notices with probability 0.8
@@ -146,7 +146,7 @@ def test_a_right_prefix_is_led_on_by_everyone(scene, asked):
     shown = replace(prompt(question, scene), prefix=given(true) + "### Step 3\nNothing speaks against it.\n</reasoning>\n")
     for name in PROFILES:
         answer = parse(shown.prefix + scripted(name, {scene.id: scene}).write(shown, seed=1).text).answer
-        assert quantities.find(answer)[-1].value == pytest.approx(true, abs=0.01)
+        assert quantities.find_quantities(answer)[-1].value == pytest.approx(true, abs=0.01)
 
 
 def test_the_teachers_err_where_they_are_said_to(scene, asked):
@@ -162,7 +162,7 @@ def test_the_teachers_err_where_they_are_said_to(scene, asked):
             if question.value is None:
                 good += (word in {"no"} or "not so" in answer) == question.answer.startswith(("No", "That is not"))
             else:
-                value, true = quantities.find(answer)[-1].value, question.value * METRES_PER[question.unit]
+                value, true = quantities.find_quantities(answer)[-1].value, question.value * METRES_PER[question.unit]
                 good += 0.75 * true <= value <= 1.25 * true
         return good / draws
 
@@ -193,5 +193,8 @@ def test_without_depth_teachers_go_by_habit(scene, asked):
     for question in asked:
         assert parse(teacher.write(prompt(question, flat), seed=1).text).answer
     question = next(q for q in asked if q.category == "height_data")
-    told = [quantities.find(parse(teacher.write(prompt(question, flat), seed=s).text).answer)[-1].value for s in range(30)]
+    told = [
+        quantities.find_quantities(parse(teacher.write(prompt(question, flat), seed=s).text).answer)[-1].value
+        for s in range(30)
+    ]
     assert 0.2 < sorted(told)[15] < 0.45  # a ball usually measures 0.3 m

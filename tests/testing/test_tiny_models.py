@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.testing import tiny_models as tiny
-from spatialreasoner.vlm.loading import load
+from spatialreasoner.vlm.loading import load_model
 
 TEXTS = ["The red box is 12.5 m from the chair."] * 3
 
@@ -30,7 +30,7 @@ def test_the_same_seed_makes_the_same_model_and_leaves_chance_alone():
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    one, two, other = (tiny.make("llava", TEXTS, seed=seed, width=32)[0].state_dict() for seed in (0, 0, 1))
+    one, two, other = (tiny.make_tiny("llava", TEXTS, seed=seed, width=32)[0].state_dict() for seed in (0, 0, 1))
     assert torch.rand(1) == expected
     assert all(torch.equal(value, two[name]) for name, value in one.items())
     assert any(not torch.equal(value, other[name]) for name, value in one.items())
@@ -38,9 +38,9 @@ def test_the_same_seed_makes_the_same_model_and_leaves_chance_alone():
 
 @pytest.mark.parametrize("family", list(tiny.FAMILIES))
 def test_a_saved_model_loads_like_any_other(family, tmp_path):
-    made, _ = tiny.make(family, TEXTS, width=32)
-    folder = tiny.build(family, tmp_path, TEXTS, width=32)
-    model, processor = load(folder)
+    made, _ = tiny.make_tiny(family, TEXTS, width=32)
+    folder = tiny.build_tiny(family, tmp_path, TEXTS, width=32)
+    model, processor = load_model(folder)
     assert type(model) is type(made)
     assert processor.tokenizer.eos_token_id == model.generation_config.eos_token_id
     for name, value in made.state_dict().items():
@@ -49,4 +49,4 @@ def test_a_saved_model_loads_like_any_other(family, tmp_path):
 
 def test_unknown_families_are_said_by_name():
     with pytest.raises(ConfigError, match=r"expected a family of llava, .*got 'gpt'"):
-        tiny.make("gpt", TEXTS)
+        tiny.make_tiny("gpt", TEXTS)

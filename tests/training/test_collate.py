@@ -13,7 +13,7 @@ from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator,
 
 @pytest.fixture(scope="module")
 def processor(texts):
-    return tiny.make("llava", texts)[1]
+    return tiny.make_tiny("llava", texts)[1]
 
 
 def owned(encoder, tokens, segment):

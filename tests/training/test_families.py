@@ -21,8 +21,8 @@ COMMON = {"per_device_train_batch_size": 3, "bf16": False, "use_cpu": True, "rep
 
 @pytest.fixture(scope="module", params=list(tiny.FAMILIES))
 def family(request, texts):
-    policy, processor = tiny.make(request.param, texts, seed=1)
-    ref, _ = tiny.make(request.param, texts, seed=2)
+    policy, processor = tiny.make_tiny(request.param, texts, seed=1)
+    ref, _ = tiny.make_tiny(request.param, texts, seed=2)
     return policy, ref, processor
 
 

@@ -12,7 +12,7 @@ from spatialreasoner.training.shared_prefix import PairLayout, _mask, enable_sha
 
 @pytest.fixture(scope="module", params=["llava", "qwen2_5_vl", "gemma3"])
 def ready(request, texts):
-    model, processor = tiny.make(request.param, texts)
+    model, processor = tiny.make_tiny(request.param, texts)
     add_token_logps(model)
     enable_shared_prefix(model)
     return model.eval(), PairCollator(Encoder(processor))

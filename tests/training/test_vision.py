@@ -21,7 +21,7 @@ def families(texts):
 
     def family(name):
         if name not in made:
-            made[name] = tiny.make(name, texts, width=32, image_size=28)
+            made[name] = tiny.make_tiny(name, texts, width=32, image_size=28)
         return copy.deepcopy(made[name])
 
     return family

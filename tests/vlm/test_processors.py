@@ -9,7 +9,7 @@ from transformers.utils.import_utils import is_torchvision_available
 from spatialreasoner.core.errors import MissingExtraError
 from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.vlm import processors
-from spatialreasoner.vlm.loading import load
+from spatialreasoner.vlm.loading import load_model
 
 TEXTS = ["The red box is 12.5 m from the chair."] * 3
 WITH_VIDEO = {
@@ -29,10 +29,10 @@ def encode(processor):
 
 @pytest.mark.parametrize("family", list(WITH_VIDEO))
 def test_a_folder_loads_and_its_video_half_is_kept(family, tmp_path):
-    made, processor = tiny.make(family, TEXTS, width=32, image_size=28)
+    made, processor = tiny.make_tiny(family, TEXTS, width=32, image_size=28)
     made.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
-    model, again = load(tmp_path)
+    model, again = load_model(tmp_path)
     assert type(model) is type(made)
     assert type(again).__name__ == type(processor).__name__
     assert encode(again).keys() == encode(processor).keys()
@@ -46,7 +46,7 @@ def test_a_folder_loads_and_its_video_half_is_kept(family, tmp_path):
 @pytest.mark.skipif(is_torchvision_available(), reason="with torchvision the video half is read as any other")
 @pytest.mark.parametrize("image_processor", ["Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast"])
 def test_a_folder_as_it_is_released_loads_without_torchvision(image_processor, tmp_path):
-    tiny.build("qwen2_5_vl", tmp_path, TEXTS, width=32, image_size=28)
+    tiny.build_tiny("qwen2_5_vl", tmp_path, TEXTS, width=32, image_size=28)
     (tmp_path / "processor_config.json").unlink()
     released = {
         "min_pixels": 784, "max_pixels": 3136, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2,
@@ -55,14 +55,14 @@ def test_a_folder_as_it_is_released_loads_without_torchvision(image_processor, t
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(released))
     video = {"video_processor_type": "Qwen2VLVideoProcessor", "fps": 2.0, "max_frames": 768}
     (tmp_path / "video_preprocessor_config.json").write_text(json.dumps(video))
-    _, processor = load(tmp_path)
+    _, processor = load_model(tmp_path)
     assert encode(processor)["image_grid_thw"].tolist() == [[1, 2, 4]]
     processor.save_pretrained(tmp_path / "out")
     assert json.loads((tmp_path / "out" / "video_preprocessor_config.json").read_text()) == video
 
 
 def test_a_library_that_is_missing_is_said_by_name(monkeypatch, tmp_path):
-    tiny.build("llava", tmp_path, TEXTS, width=32, image_size=28)
+    tiny.build_tiny("llava", tmp_path, TEXTS, width=32, image_size=28)
 
     def needs(*_, **__):
         raise ImportError("Package `num2words` is required; pip install num2words")

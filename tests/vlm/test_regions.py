@@ -12,7 +12,7 @@ from spatialreasoner.core.types import Region
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.masks import encode, from_box
 from spatialreasoner.testing import tiny_models as tiny
-from spatialreasoner.vlm.loading import load
+from spatialreasoner.vlm.loading import load_model
 from spatialreasoner.vlm.region_families import region_token_ids
 from spatialreasoner.vlm.regions import adapter_options, add_region_tokens
 
@@ -34,7 +34,7 @@ def family(request):
 @pytest.fixture(scope="module")
 def trained(family):
     """A model whose regions have vectors, and its processor."""
-    model, processor = add_region_tokens(*tiny.make(family, TEXTS, width=32), num_regions=4)
+    model, processor = add_region_tokens(*tiny.make_tiny(family, TEXTS, width=32), num_regions=4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         torch.nn.init.normal_(model.model.region_encoder.last.weight)
@@ -66,7 +66,7 @@ def logits(ready, *row):
 
 
 def test_the_start_is_the_model_as_it_was(family):
-    model, processor = tiny.make(family, TEXTS, width=32)
+    model, processor = tiny.make_tiny(family, TEXTS, width=32)
     before = copy.deepcopy(model).eval()
     given = inputs(processor, (picture(), "Which one is larger?"))
     add_region_tokens(model, processor)
@@ -80,7 +80,7 @@ def test_the_start_is_the_model_as_it_was(family):
 
 
 def test_a_new_token_starts_as_the_mean_of_its_pieces(family):
-    model, processor = tiny.make(family, TEXTS, width=32)
+    model, processor = tiny.make_tiny(family, TEXTS, width=32)
     pieces = processor.tokenizer("<region2>")["input_ids"]
     matrices = [matrix.weight.clone() for matrix in (model.get_input_embeddings(), model.get_output_embeddings())]
     add_region_tokens(model, processor)
@@ -204,12 +204,12 @@ def test_several_answers_of_a_row_know_its_regions(trained):
 
 def test_a_released_model_is_extended_saved_and_loaded(family, tmp_path):
     """Weights come under the names that LLaVA once had, and go back under those of the new class."""
-    tiny.build(family, tmp_path / "released", TEXTS, width=32)
-    model, processor = add_region_tokens(*load(tmp_path / "released"))
+    tiny.build_tiny(family, tmp_path / "released", TEXTS, width=32)
+    model, processor = add_region_tokens(*load_model(tmp_path / "released"))
     torch.nn.init.normal_(model.model.region_encoder.last.weight)
     model.save_pretrained(tmp_path / "extended")
     processor.save_pretrained(tmp_path / "extended")
-    again, reader = load(tmp_path / "extended")
+    again, reader = load_model(tmp_path / "extended")
     assert type(again) is type(model)
     row = (picture(*BOXES), "Is <region1> left of <region2>?")
     assert torch.equal(logits((model.eval(), processor), *row), logits((again.eval(), reader), *row))
@@ -220,7 +220,7 @@ def test_a_released_model_is_extended_saved_and_loaded(family, tmp_path):
 
 
 def test_masks_go_the_way_of_their_pictures():
-    _, processor = add_region_tokens(*tiny.make("llava", TEXTS, width=32))
+    _, processor = add_region_tokens(*tiny.make_tiny("llava", TEXTS, width=32))
     processor.image_processor = CLIPImageProcessorPil(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
     # Of 120 x 40 pixels the middle third is left, columns 40 to 80
     (masks,) = processor(images=[picture((0, 0, 30, 40), (40, 0, 60, 40), (70, 10, 90, 30), size=(40, 120))])["region_masks"]
@@ -245,9 +245,9 @@ def test_more_regions_than_tokens_are_refused(trained):
 
 def test_other_families_and_numbers_are_refused():
     with pytest.raises(ConfigError, match="llava, qwen2_5_vl; got a model of type 'gemma3'"):
-        add_region_tokens(*tiny.make("gemma3", TEXTS))
+        add_region_tokens(*tiny.make_tiny("gemma3", TEXTS))
     with pytest.raises(ConfigError, match=r"num_regions must lie in 1\.\.64; got 0"):
-        add_region_tokens(*tiny.make("llava", TEXTS, width=32), num_regions=0)
+        add_region_tokens(*tiny.make_tiny("llava", TEXTS, width=32), num_regions=0)
 
 
 def test_masks_of_other_pictures_are_refused(trained):
@@ -257,6 +257,6 @@ def test_masks_of_other_pictures_are_refused(trained):
 
 
 def test_adapters_leave_an_ordinary_model_alone(trained):
-    assert adapter_options(tiny.make("llava", TEXTS, width=32)[0]) == {}
+    assert adapter_options(tiny.make_tiny("llava", TEXTS, width=32)[0]) == {}
     ids = trained[0].config.region_token_ids
     assert adapter_options(trained[0])["trainable_token_indices"] == {"embed_tokens": ids, "lm_head": ids}

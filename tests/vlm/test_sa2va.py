@@ -31,7 +31,7 @@ def ready(request, known, tmp_path_factory):
     folder = known.folder
     if request.param == "converted":
         folder = convert.convert(folder, tmp_path_factory.mktemp("sa2va") / "out")
-    model, processor = loading.load(folder)
+    model, processor = loading.load_model(folder)
     return model.eval(), processor
 
 

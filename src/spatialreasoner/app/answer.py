@@ -9,8 +9,8 @@ from markupsafe import Markup, escape
 
 from spatialreasoner.app.segments import pieces, settled
 from spatialreasoner.rewards.combine import REWARDS, Graded
-from spatialreasoner.rewards.spatial import Verdict
-from spatialreasoner.scenes.marks import COLOURS
+from spatialreasoner.rewards.spatial import StatementVerdict
+from spatialreasoner.scenes.marks import MARK_COLOURS
 
 TITLES: Mapping[str, str] = {"description": "Description", "reasoning": "Reasoning", "conclusion": "Conclusion"}
 
@@ -21,7 +21,7 @@ REWARD_TITLES: Mapping[str, str] = {
     "logical": "logical",
 }
 
-WORDS: Mapping[str, str] = {
+VERDICT_WORDS: Mapping[str, str] = {
     "true": "holds", "partial": "partly holds", "false": "does not hold", "unscored": "cannot be told",
 }  # fmt: skip
 """What a verdict means, for people."""
@@ -83,20 +83,20 @@ def _why(graded: Graded, name: str) -> str:
     return "; ".join(f"{part.partition('.')[2] or part}: {said}" for part, said in reasons if part.split(".")[0] == name)[:500]
 
 
-def _counts(verdicts: Sequence[Verdict]) -> Markup:
+def _counts(verdicts: Sequence[StatementVerdict]) -> Markup:
     """How many statements have which verdict: also the legend of the underlines."""
     labels = [verdict.label for verdict in verdicts]
     return Markup('<p class="sr-legend">{}</p>').format(
         Markup(" ").join(
-            Markup('<span class="sr-said sr-{}">{}: {}</span>').format(label, WORDS[label], labels.count(label))
-            for label in WORDS
+            Markup('<span class="sr-said sr-{}">{}: {}</span>').format(label, VERDICT_WORDS[label], labels.count(label))
+            for label in VERDICT_WORDS
             if label in labels
         )
         or "no spatial statement was found"
     )
 
 
-def _body(text: str, start: int, end: int, verdicts: Sequence[Verdict], numbers: Sequence[int]) -> Markup:
+def _body(text: str, start: int, end: int, verdicts: Sequence[StatementVerdict], numbers: Sequence[int]) -> Markup:
     """A stretch of text with its statements underlined."""
     html: list[Markup] = []
     at = start
@@ -106,12 +106,12 @@ def _body(text: str, start: int, end: int, verdicts: Sequence[Verdict], numbers:
     return Markup("").join([*html, _rich(text[at:end], numbers)])
 
 
-def _statements(verdicts: Sequence[Verdict], start: int, end: int) -> list[tuple[int, int, list[Verdict]]]:
+def _statements(verdicts: Sequence[StatementVerdict], start: int, end: int) -> list[tuple[int, int, list[StatementVerdict]]]:
     """The statements of a stretch of text; those that overlap become one."""
     inside = sorted(
         (verdict for verdict in verdicts if start <= verdict.assertion.span[0] < end), key=lambda v: v.assertion.span
     )
-    found: list[tuple[int, int, list[Verdict]]] = []
+    found: list[tuple[int, int, list[StatementVerdict]]] = []
     for verdict in inside:
         begin, stop = verdict.assertion.span[0], min(verdict.assertion.span[1], end)
         if found and begin < found[-1][1]:
@@ -122,16 +122,16 @@ def _statements(verdicts: Sequence[Verdict], start: int, end: int) -> list[tuple
     return found
 
 
-def _underlined(html: Markup, said: Sequence[Verdict]) -> Markup:
+def _underlined(html: Markup, said: Sequence[StatementVerdict]) -> Markup:
     """A statement with its verdict, and truth beside claim on hover, focus or tap."""
     worst = min(said, key=lambda verdict: _WORST[verdict.label])
-    hint = "; ".join(f"{_claim(verdict)} {WORDS[verdict.label]}: {verdict.reason or 'as measured'}" for verdict in said)
+    hint = "; ".join(f"{_claim(verdict)} {VERDICT_WORDS[verdict.label]}: {verdict.reason or 'as measured'}" for verdict in said)
     return Markup('<span class="sr-said sr-{}" tabindex="0" data-truth="{}" aria-description="{}">{}</span>').format(
         worst.label, hint, hint, html
     )
 
 
-def _claim(verdict: Verdict) -> str:
+def _claim(verdict: StatementVerdict) -> str:
     """What a statement claims, in short."""
     said = verdict.assertion
     kind = ("not " if said.negated else "") + said.kind.replace("_", " ")
@@ -149,4 +149,4 @@ def _rich(text: str, numbers: Sequence[int]) -> Markup:
 
 def _chip(number: int, numbers: Sequence[int]) -> str:
     drawn = numbers[number - 1] if 1 <= number <= len(numbers) else number
-    return f'<span class="sr-chip sr-c{(drawn - 1) % len(COLOURS)}" title="region {drawn}">{drawn}</span>'
+    return f'<span class="sr-chip sr-c{(drawn - 1) % len(MARK_COLOURS)}" title="region {drawn}">{drawn}</span>'

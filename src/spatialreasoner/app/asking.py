@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.types import CATEGORIES, GROUPS, QUANTITY_OF, Category, Prompt, Question, Region, Scene
 
-if TYPE_CHECKING:  # measuring and rewards take a second to import, which `ask` in a terminal does not need
+if TYPE_CHECKING:  # measuring and rewards take a second to import, which `prompt_with_regions` in a terminal does not need
     from spatialreasoner.rewards.combine import Graded
     from spatialreasoner.scenes.measure import Measured
 
@@ -23,7 +23,7 @@ def _kind(categories: Sequence[Category]) -> Category:
     return choices[0] if choices else categories[0]
 
 
-KINDS: Mapping[str, Category] = {name: _kind(categories) for name, categories in GROUPS.items()}
+QUESTION_KINDS: Mapping[str, Category] = {name: _kind(categories) for name, categories in GROUPS.items()}
 """The 12 kinds of question that can be picked; which of two is asked rather than whether, as far as there is a choice."""
 
 _NAMED = re.compile(r"<region(\d{1,3})>")
@@ -31,7 +31,7 @@ _DISTANCE = re.compile(r"\b(?:distance|far|apart|away|space|gap|close)\b", re.IG
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RegionQuestion:
     """A question about drawn regions.
 
     Attributes:
@@ -59,17 +59,17 @@ def kind_text(kind: str) -> str:
     from spatialreasoner.core.types import relation_of
     from spatialreasoner.questions import templates as wording
 
-    category = KINDS[kind]
+    category = QUESTION_KINDS[kind]
     relation = relation_of(category)
     names = {"a": "<region1>", "b": "<region2>"}
     if relation is None:
         return wording.QUANTITY_QUESTIONS[category][0].format(**names)
     if category.endswith("_choice"):
-        return wording.CHOICE_QUESTIONS[0].format(most=wording.COMPARATIVES[relation][0], **names)
-    return wording.PREDICATE_QUESTIONS[0].format(phrase=wording.PHRASES[relation][0], **names)
+        return wording.CHOICE_QUESTIONS[0].format(most=wording.COMPARATIVE_PHRASES[relation][0], **names)
+    return wording.PREDICATE_QUESTIONS[0].format(phrase=wording.RELATION_PHRASES[relation][0], **names)
 
 
-def ask(text: str, regions: Sequence[Region], image: str) -> Asked:
+def prompt_with_regions(text: str, regions: Sequence[Region], image: str) -> RegionQuestion:
     """Make a prompt of a question; regions that it does not name are not shown to the model.
 
     Args:
@@ -95,7 +95,7 @@ def ask(text: str, regions: Sequence[Region], image: str) -> Asked:
     request = _NAMED.sub(lambda match: f"<region{own[int(match[1])]}>", text)
     shown = tuple(regions[number - 1] for number in numbers)
     prompt = Prompt(image=image, regions=shown, request=request)
-    return Asked(prompt=prompt, category=category_of(request, len(shown)), numbers=numbers)
+    return RegionQuestion(prompt=prompt, category=category_of(request, len(shown)), numbers=numbers)
 
 
 def named_regions(text: str) -> list[int]:
@@ -123,7 +123,7 @@ def category_of(request: str, regions: int) -> Category | None:
     return found if regions >= arity else None  # pyright: ignore[reportReturnType]  # a member of CATEGORIES
 
 
-def check(scene: Scene, asked: Asked, text: str) -> Graded | None:
+def check_answer(scene: Scene, asked: RegionQuestion, text: str) -> Graded | None:
     """Hold an answer against the depth of the scene; None where nothing can be checked.
 
     Args:
@@ -138,11 +138,11 @@ def check(scene: Scene, asked: Asked, text: str) -> Graded | None:
         return None
     from spatialreasoner.rewards.combine import grade
 
-    measured, question = reference(scene, asked)
+    measured, question = measured_reference(scene, asked)
     return grade(measured, question, text)
 
 
-def reference(scene: Scene, asked: Asked) -> tuple[Measured, Question]:
+def measured_reference(scene: Scene, asked: RegionQuestion) -> tuple[Measured, Question]:
     """The scene with the asked regions among its own, and the question with its measured answer, where it can be told."""
     from spatialreasoner.scenes.measure import Measured
 

@@ -15,7 +15,7 @@ from spatialreasoner.core.types import Question
 from spatialreasoner.report import examples
 from spatialreasoner.report.pictures import Picture, marked
 from spatialreasoner.report.report import environment
-from spatialreasoner.report.runs import Runs, find
+from spatialreasoner.report.runs import Runs, find_runs
 
 MAX_LABEL = 110
 """Characters of a question in the list."""
@@ -32,7 +32,7 @@ class Browser:
     """
 
     def __init__(self, folders: Sequence[str]) -> None:
-        self._runs = find([Path(folder) for folder in folders])
+        self._runs = find_runs([Path(folder) for folder in folders])
         paired = {row.question_id for row in self._runs.pairs}
         self._questions = {q.id: q for q in self._runs.questions.values() if q.id in self._runs.trees or q.id in paired}
         if not self._questions:
@@ -53,7 +53,7 @@ class Browser:
         """
         if question_id not in self._questions:
             raise InputError("there is no such question in these runs")
-        example = examples.build(self._only(question_id), self._picture, self._policies())[0]
+        example = examples.build_examples(self._only(question_id), self._picture, self._policies())[0]
         page = self._template.render(
             example=example, beta_settings=examples.fdpo_settings(self._runs), rewards=examples.REWARDS, style=self._style
         )

@@ -13,9 +13,9 @@ from spatialreasoner.app.regions import say
 from spatialreasoner.app.sessions import Session
 from spatialreasoner.core.types import Region
 from spatialreasoner.scenes.files import read_image
-from spatialreasoner.scenes.marks import COLOURS, draw
+from spatialreasoner.scenes.marks import MARK_COLOURS, draw
 
-TOOLS = (
+DRAWING_TOOLS = (
     ("box", "Box", "drag from corner to corner"),
     ("polygon", "Outline", "click corner after corner; click the first one or press Enter to close"),
     ("brush", "Brush", "paint over the thing"),
@@ -33,7 +33,7 @@ def board(session: Session) -> Markup:
     if scene is None:
         return _EMPTY
     picture = read_image(scene.image)
-    tools = (PICK, *TOOLS) if scene.regions else TOOLS
+    tools = (PICK, *DRAWING_TOOLS) if scene.regions else DRAWING_TOOLS
     return Markup('<div class="sr-board">{}{}{}</div>').format(
         _tools(tools), _stage(picture, session.drawn), _regions(session.drawn)
     )
@@ -72,7 +72,7 @@ def _regions(drawn: Sequence[Region]) -> Markup:
         Markup(
             '<li><span class="sr-chip sr-c{}">{}</span>{}<button type="button" data-remove="{}" aria-label="remove region {}">×'
             "</button></li>"
-        ).format((number - 1) % len(COLOURS), number, say(region), number, number)
+        ).format((number - 1) % len(MARK_COLOURS), number, say(region), number, number)
         for number, region in enumerate(drawn, start=1)
     )
     return Markup('<ul class="sr-regions" aria-label="regions">{}</ul>').format(rows)

@@ -12,7 +12,7 @@ import gradio as gr
 from gradio import themes
 from markupsafe import Markup
 
-from spatialreasoner.app.asking import KINDS, MAX_QUESTION, kind_text
+from spatialreasoner.app.asking import MAX_QUESTION, QUESTION_KINDS, kind_text
 from spatialreasoner.app.browse import Browser
 from spatialreasoner.app.canvas import board
 from spatialreasoner.app.service import App, depth_html, solid_html
@@ -54,7 +54,7 @@ def theme() -> themes.Base:
     return plain.set(**{name + mode: colour for name, colour in buttons.items() for mode in soft})
 
 
-def build(app: App) -> gr.Blocks:
+def build_page(app: App) -> gr.Blocks:
     """The page of an app."""
     with gr.Blocks(title="SpatialReasoner", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         session = gr.State(None, delete_callback=_end)
@@ -133,7 +133,7 @@ class Questions:
 
     def __init__(self, app: App) -> None:
         models = list(app.config.models)
-        self.kind = gr.Dropdown([*KINDS, OWN_WORDS], value=FIRST_KIND, label="Kind of question", filterable=False)
+        self.kind = gr.Dropdown([*QUESTION_KINDS, OWN_WORDS], value=FIRST_KIND, label="Kind of question", filterable=False)
         self.text = gr.Textbox(
             kind_text(FIRST_KIND), label="Question", lines=2, max_length=MAX_QUESTION, elem_id="sr-question",
             info="Call regions by their numbers: <region1>, <region2>.",

@@ -23,7 +23,7 @@ from spatialreasoner.scenes.masks import decode, encode
 if TYPE_CHECKING:
     from spatialreasoner.core.protocols import DepthEstimator
 
-MAX_SIDE = 1280
+MAX_UPLOAD_SIDE = 1280
 """Longer uploads are shrunk to this, pixels: more does not fit a page, nor what models look at."""
 
 UNITS_PER_METRE = 1000.0
@@ -37,7 +37,7 @@ MAX_DETECTED = 60
 """Detected masks that are kept, the largest."""
 
 
-class Opener:
+class ImageOpener:
     """Makes scenes of uploaded pictures, with the models that the app was started with.
 
     Args:
@@ -66,7 +66,7 @@ class Opener:
         self._check_size(path)
         original = read_image(path)
         picture = original.copy()
-        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        picture.thumbnail((MAX_UPLOAD_SIDE, MAX_UPLOAD_SIDE))
         image = folder / f"picture{number}.png"
         image.write_bytes(png(np.asarray(picture)))
         bare = Scene(id=f"picture{number}", image=str(image), regions=self._detected(image, picture), source="uploaded")

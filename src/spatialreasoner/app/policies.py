@@ -14,7 +14,7 @@ from spatialreasoner.core.types import Prompt, Scene
 from spatialreasoner.inference.registry import WritingConfig, named_policy
 from spatialreasoner.inference.streaming import stream
 
-MAX_ANSWER = 20_000
+MAX_ANSWER_CHARACTERS = 20_000
 """Characters of an answer; a model that goes on is stopped."""
 
 UPDATE = 0.08
@@ -60,9 +60,9 @@ async def together(policies: Sequence[Policy], prompt: Prompt) -> AsyncGenerator
     async def follow(place: int) -> None:
         async with aclosing(stream(policies[place], prompt)) as pieces:
             async for piece in pieces:
-                texts[place] = (texts[place] + piece)[:MAX_ANSWER]
+                texts[place] = (texts[place] + piece)[:MAX_ANSWER_CHARACTERS]
                 changed.set()
-                if len(texts[place]) == MAX_ANSWER:
+                if len(texts[place]) == MAX_ANSWER_CHARACTERS:
                     break
 
     tasks = [asyncio.ensure_future(follow(place)) for place in range(len(policies))]

@@ -19,10 +19,10 @@ from spatialreasoner.core.types import Record, Region
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.masks import box_of, decode, encode, from_box, from_polygon
 
-LABEL = "object"
+DRAWN_LABEL = "object"
 """What a region is called that somebody drew: nobody said what it shows."""
 
-MAX_CORNERS = 4000
+MAX_DRAWN_CORNERS = 4000
 """Corners of a polygon, or points of a brush stroke, that are taken."""
 
 _NUMBERS = re.compile(r"[-+.\d\s,;]{1,20000}")
@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"[-+]?\d{1,9}(?:\.\d{1,9})?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape(Record):
+class DrawnShape(Record):
     """What was drawn in the browser.
 
     Attributes:
@@ -44,18 +44,18 @@ class Shape(Record):
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.points) <= MAX_CORNERS:
-            raise ValueError(f"a shape has 1 to {MAX_CORNERS} points; got {len(self.points)}")
+        if not 1 <= len(self.points) <= MAX_DRAWN_CORNERS:
+            raise ValueError(f"a shape has 1 to {MAX_DRAWN_CORNERS} points; got {len(self.points)}")
         if not all(math.isfinite(value) and abs(value) < 1e6 for point in self.points for value in point):
             raise ValueError("a shape's points are finite numbers of pixels")
         if not 0 < self.width <= 10_000:
             raise ValueError(f"a brush is 1 to 10000 pixels wide; got {self.width}")
 
 
-_SHAPE = TypeAdapter(Shape)
+_SHAPE = TypeAdapter(DrawnShape)
 
 
-def shape_of(data: object) -> Shape:
+def shape_of(data: object) -> DrawnShape:
     """What the browser sent, checked.
 
     Raises:
@@ -67,8 +67,8 @@ def shape_of(data: object) -> Shape:
         raise SceneError(f"that is no region that can be drawn: {error.errors()[0]['msg']}") from None
 
 
-def from_shape(shape: Shape, size: tuple[int, int], detected: Sequence[Region] = ()) -> Region:
-    """The region of a drawn shape; a picked mask keeps its id and label, others have none but `LABEL`.
+def from_shape(shape: DrawnShape, size: tuple[int, int], detected: Sequence[Region] = ()) -> Region:
+    """The region of a drawn shape; a picked mask keeps its id and label, others have none but `DRAWN_LABEL`.
 
     Args:
         shape: What was drawn.
@@ -95,9 +95,9 @@ def from_numbers(text: str, size: tuple[int, int]) -> Region:
         SceneError: If the text has another form, or nothing of the region lies inside the picture.
     """
     numbers = [float(number) for number in _NUMBER.findall(text)] if is_numbers(text) else []
-    if len(numbers) < 4 or len(numbers) % 2 or len(numbers) > 2 * MAX_CORNERS:
+    if len(numbers) < 4 or len(numbers) % 2 or len(numbers) > 2 * MAX_DRAWN_CORNERS:
         raise SceneError(
-            f"a region is a box x0,y0,x1,y1 or a polygon x,y x,y x,y of at most {MAX_CORNERS} corners, in pixels; "
+            f"a region is a box x0,y0,x1,y1 or a polygon x,y x,y x,y of at most {MAX_DRAWN_CORNERS} corners, in pixels; "
             f"got {text[:80]!r}"
         )
     if len(numbers) == 4:
@@ -136,14 +136,14 @@ def region(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Region:
     """
     if not mask.any():
         raise SceneError(f"the region lies outside of the picture, which is {size[1]} x {size[0]} pixels")
-    return Region(id="drawn", label=LABEL, mask=encode(mask))
+    return Region(id="drawn", label=DRAWN_LABEL, mask=encode(mask))
 
 
 def say(shown: Region) -> str:
     """A region in a few words, for a list."""
     x0, y0, x1, y1 = box_of(decode(shown.mask))
     place = f"{x1 - x0} x {y1 - y0} pixels at {x0},{y0}"
-    return place if shown.label == LABEL else f"{shown.label}, {place}"
+    return place if shown.label == DRAWN_LABEL else f"{shown.label}, {place}"
 
 
 def _picked(point: tuple[float, float], detected: Sequence[Region]) -> Region:
@@ -159,7 +159,7 @@ def _picked(point: tuple[float, float], detected: Sequence[Region]) -> Region:
     return min(found, key=lambda entry: entry[0])[1]
 
 
-def _stroke(shape: Shape, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+def _stroke(shape: DrawnShape, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """The pixels under a round brush."""
     picture = Image.new("1", (size[1], size[0]))
     pen = ImageDraw.Draw(picture)

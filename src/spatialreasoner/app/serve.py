@@ -38,11 +38,11 @@ def running(config: AppConfig) -> Generator[str]:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     if find_spec("gradio") is None:
         raise MissingExtraError("the app needs gradio: pip install 'spatialreasoner[app]'")
-    from spatialreasoner.app.page import ASSETS, build, theme
+    from spatialreasoner.app.page import ASSETS, build_page, theme
     from spatialreasoner.app.service import App
 
     with TemporaryDirectory(prefix="spatialreasoner-app-") as folder:
-        page = build(App(config, Path(folder)))
+        page = build_page(App(config, Path(folder)))
         page.queue(max_size=config.queue, default_concurrency_limit=4)
         try:
             _, local, public = page.launch(

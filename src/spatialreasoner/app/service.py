@@ -11,12 +11,12 @@ import numpy as np
 from markupsafe import Markup
 
 from spatialreasoner.app import answer, views
-from spatialreasoner.app.asking import Asked, check, with_regions
-from spatialreasoner.app.asking import ask as prepare
+from spatialreasoner.app.asking import RegionQuestion, check_answer, with_regions
+from spatialreasoner.app.asking import prompt_with_regions as prepare
 from spatialreasoner.app.browse import Browser
 from spatialreasoner.app.canvas import data_uri
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.app.pictures import Opener, examples, two_regions
+from spatialreasoner.app.pictures import ImageOpener, examples, two_regions
 from spatialreasoner.app.policies import Policies, together
 from spatialreasoner.app.regions import from_numbers, from_shape, shape_of
 from spatialreasoner.app.sessions import Session, begin
@@ -38,7 +38,7 @@ class App:
         self.config = config
         self.folder = folder
         self.policies = Policies(config)
-        self.opener = Opener(config)
+        self.opener = ImageOpener(config)
         self.examples = examples(folder, config.photos)
         self.browser = Browser(config.runs) if config.runs else None
 
@@ -96,11 +96,11 @@ def size_of(scene: Scene) -> tuple[int, int]:
     return picture.height, picture.width
 
 
-def _whole(name: str, scene: Scene, asked: Asked, text: str, caution: str | None) -> Markup:
+def _whole(name: str, scene: Scene, asked: RegionQuestion, text: str, caution: str | None) -> Markup:
     """A finished answer with its verdicts and rewards, and how far to trust the model here."""
     if not text.strip():
         return Markup('<article class="sr-answer"><h2>{}</h2><p class="sr-soft">wrote nothing</p></article>').format(name)
-    graded = check(scene, asked, text)
+    graded = check_answer(scene, asked, text)
     below = Markup("") if asked.category is None or graded is None else answer.rewards(graded)
     if graded is None:
         below = Markup('<p class="sr-soft">Not checked: no depth is known of this picture.</p>')

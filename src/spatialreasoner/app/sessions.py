@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.types import Region, Scene
 
-MAX_REGIONS = 12
+MAX_DRAWN_REGIONS = 12
 """Regions that may be drawn on one picture."""
 
 
@@ -47,10 +47,10 @@ class Session:
         """Draw one more region, with an id that no other region of the picture has.
 
         Raises:
-            InputError: If there are `MAX_REGIONS` already, or this very one is among them.
+            InputError: If there are `MAX_DRAWN_REGIONS` already, or this very one is among them.
         """
-        if len(self.drawn) >= MAX_REGIONS:
-            raise InputError(f"at most {MAX_REGIONS} regions can be drawn; remove one first")
+        if len(self.drawn) >= MAX_DRAWN_REGIONS:
+            raise InputError(f"at most {MAX_DRAWN_REGIONS} regions can be drawn; remove one first")
         if any(known.mask == region.mask for known in self.drawn):
             raise InputError("this region is drawn already")
         taken = {known.id for known in (*self.drawn, *(self.scene.regions if self.scene else ()))}

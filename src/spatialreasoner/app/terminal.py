@@ -1,4 +1,4 @@
-"""The command `ask`: one question about one picture, answered in the terminal while the model writes."""
+"""The command `ask_in_terminal`: one question about one picture, answered in the terminal while the model writes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spatialreasoner.app.asking import Asked, named_regions
-from spatialreasoner.app.asking import ask as prepare
+from spatialreasoner.app.asking import RegionQuestion, named_regions
+from spatialreasoner.app.asking import prompt_with_regions as prepare
 from spatialreasoner.app.regions import from_numbers, from_picture, is_numbers
 from spatialreasoner.app.segments import pieces, settled
 from spatialreasoner.core import records
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from spatialreasoner.core.protocols import Policy
 
-STYLES = {"description": "blue", "reasoning": "yellow", "conclusion": "bold green"}
+SEGMENT_STYLES = {"description": "blue", "reasoning": "yellow", "conclusion": "bold green"}
 """How segments are coloured, as on the page."""
 
 _ROOM = re.compile(r"synthetic-\d{1,20}-\d{6}")
@@ -57,7 +57,7 @@ class AskConfig:
     key_variable: str = "OPENAI_API_KEY"
 
 
-def ask(config: AskConfig, *, heading: str = "", console: Console | None = None) -> str:
+def ask_in_terminal(config: AskConfig, *, heading: str = "", console: Console | None = None) -> str:
     """Answer in the terminal, segment by segment; returns the whole answer.
 
     Args:
@@ -128,7 +128,7 @@ def read_regions(texts: Sequence[str], size: tuple[int, int]) -> list[Region]:
     return found
 
 
-async def _follow(policy: Policy, asked: Asked, console: Console) -> str:
+async def _follow(policy: Policy, asked: RegionQuestion, console: Console) -> str:
     """Print an answer while it is written."""
     from spatialreasoner.inference.streaming import stream
 
@@ -152,7 +152,7 @@ def _show(console: Console, text: str, shown: int) -> int:
             continue
         if piece.start >= shown:
             console.print(f"\n[dim]{piece.name}[/dim]")
-        console.print(_plain(text[max(piece.start, shown) : piece.end], STYLES[piece.name]), end="", soft_wrap=True)
+        console.print(_plain(text[max(piece.start, shown) : piece.end], SEGMENT_STYLES[piece.name]), end="", soft_wrap=True)
         shown = piece.end
     return shown
 

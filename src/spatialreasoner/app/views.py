@@ -11,13 +11,13 @@ from PIL import Image
 
 from spatialreasoner.core.types import Intrinsics, Region
 from spatialreasoner.scenes.geometry import level, unproject
-from spatialreasoner.scenes.marks import COLOURS
+from spatialreasoner.scenes.marks import MARK_COLOURS
 from spatialreasoner.scenes.masks import decode
 
 if TYPE_CHECKING:
     import trimesh
 
-MAX_SIDE = 240
+MAX_SURFACE_SIDE = 240
 """Samples along the longer side of the picture, for the surfaces: more would make a browser wait."""
 
 MAX_STEP = 0.06
@@ -48,7 +48,7 @@ def surfaces(
     """
     import trimesh
 
-    stride = max(1, -(-max(depth.shape) // MAX_SIDE))
+    stride = max(1, -(-max(depth.shape) // MAX_SURFACE_SIDE))
     points = level(unproject(depth, camera)[::stride, ::stride].reshape(-1, 3), gravity) * [1, -1, -1]
     colours = picture[::stride, ::stride].reshape(-1, 3).astype(float)
     owner = np.full(depth.shape, -1)
@@ -67,7 +67,7 @@ def surfaces(
 
 
 def _tinted(colours: Float[np.ndarray, "n 3"], index: int) -> Float[np.ndarray, "n 3"]:
-    return colours if index < 0 else 0.45 * colours + 0.55 * np.asarray(COLOURS[index % len(COLOURS)])
+    return colours if index < 0 else 0.45 * colours + 0.55 * np.asarray(MARK_COLOURS[index % len(MARK_COLOURS)])
 
 
 def _faces(depth: Float[np.ndarray, "h w"]) -> Int[np.ndarray, "n 3"]:

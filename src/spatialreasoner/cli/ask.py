@@ -32,7 +32,7 @@ def ask(
     """
     from spatialreasoner.app import terminal
 
-    terminal.ask(
+    terminal.ask_in_terminal(
         terminal.AskConfig(
             image=str(image), question=question, regions=tuple(region or ()), model=model,
             save_marked=None if save_marked is None else str(save_marked), max_new_tokens=max_new_tokens,

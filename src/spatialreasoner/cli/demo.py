@@ -25,5 +25,5 @@ def demo(
     """
     from spatialreasoner import demo as pipeline
 
-    report = pipeline.run(pipeline.DemoConfig(seed=seed, photos=None if photos is None else tuple(map(str, photos))), out)
+    report = pipeline.run_demo(pipeline.DemoConfig(seed=seed, photos=None if photos is None else tuple(map(str, photos))), out)
     typer.echo("\n".join((f"The report is at {report}. Go on with:", *pipeline.next_commands(out))))

@@ -13,7 +13,7 @@ from spatialreasoner.cli.options import Key, Scenes
 from spatialreasoner.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spatialreasoner.judges.agreement import Agreement
+    from spatialreasoner.judges.agreement import RewardAgreement
 
 
 def reward(
@@ -49,7 +49,7 @@ def reward(
     """
     from spatialreasoner.pipeline import stages
     from spatialreasoner.pipeline.reward import RewardConfig
-    from spatialreasoner.rewards.explain import explain as show
+    from spatialreasoner.rewards.explain import print_explanation as show
 
     if out is None and explain is None:
         raise ConfigError("expected --out FILE to write the rewards, or --explain ROW to print one, or both")
@@ -73,14 +73,14 @@ def reward(
             _show_agreement(agreement)
 
 
-def _show_agreement(found: Agreement) -> None:
-    from spatialreasoner.judges.agreement import show
+def _show_agreement(found: RewardAgreement) -> None:
+    from spatialreasoner.judges.agreement import print_agreement
 
     typer.echo(
         f"{found.asked} of {found.responses} responses were judged; {found.unscored} have no total, being unscored in part"
     )
     if found.asked:
-        show(found)
+        print_agreement(found)
     if found.failed:
         typer.echo(
             f"{found.failed} judgements failed and are unscored; the same command asks again. The first: {found.failure}"

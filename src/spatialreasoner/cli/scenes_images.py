@@ -43,5 +43,5 @@ def scenes_images(
     config = images.ImagesConfig(folder=str(folder), depth=depth, masks=masks, field_of_view=fov)
     finder = AnnotatedRegions(masks, photos=folder) if is_annotations(masks) else TransformersMasks(masks)
     with stage(f"read the photos of {folder}") as advance:
-        written = images.write(config, out, TransformersDepth(depth), finder, progress=advance)
+        written = images.write_photos(config, out, TransformersDepth(depth), finder, progress=advance)
     typer.echo(f"{written} scenes in {out}")

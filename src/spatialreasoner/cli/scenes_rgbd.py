@@ -23,5 +23,5 @@ def scenes_rgbd(
     from spatialreasoner.scenes import rgbd
 
     with stage(f"read {len(folders)} folders", len(folders)) as advance:
-        written = rgbd.write(folders, out, progress=advance)
+        written = rgbd.write_rgbd(folders, out, progress=advance)
     typer.echo(f"{written} scenes in {out}")

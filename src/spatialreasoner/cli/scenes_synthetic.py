@@ -26,5 +26,5 @@ def scenes_synthetic(
 
     config = synthetic.SyntheticConfig(count=count, seed=seed, width=width, height=height)
     with stage(f"render {count} scenes", count) as advance:
-        written = synthetic.write_scenes(config, out, progress=advance)
+        written = synthetic.write_synthetic(config, out, progress=advance)
     typer.echo(f"{written} scenes in {out}")

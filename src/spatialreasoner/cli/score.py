@@ -48,7 +48,7 @@ def score(
         judging = JudgingConfig(model=judge, revision=judge_revision, seed=seed, key_variable=key_variable)
         _score_by_model(predictions, out, against, judging, seed)
         return
-    terminal.show(run_score(predictions, out, seed=seed))
+    terminal.show_score(run_score(predictions, out, seed=seed))
     if against is not None:
         terminal.show_comparison(compare(read_predictions(against), read_predictions(predictions), seed=seed))
 
@@ -61,7 +61,7 @@ def _score_by_model(predictions: Path, out: Path | None, against: Path | None, j
 
     with stage(f"judge {predictions}") as advance:
         judged = run_judged_score(predictions, judging, out, seed=seed, progress=advance)
-    terminal.show(judged.score)
+    terminal.show_score(judged.score)
     terminal.show_agreement(judged.agreement)
     if against is not None:
         with stage(f"judge {against}") as advance:

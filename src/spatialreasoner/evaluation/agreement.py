@@ -13,12 +13,12 @@ from spatialreasoner.core.types import Category, Record
 from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.model_judge import Judged, JudgingConfig, judge_answers
 from spatialreasoner.evaluation.predictions import Prediction, read_predictions
-from spatialreasoner.evaluation.score import Score, judge_all, score, to_json
+from spatialreasoner.evaluation.score import Score, judge_all, score_predictions, score_to_json
 from spatialreasoner.language.responses import conclusion
 
-Outcome = Literal["right", "wrong", "unscored"]
+AnswerOutcome = Literal["right", "wrong", "unscored"]
 
-MAX_ANSWER = 160
+MAX_LISTED_CONCLUSION = 160
 """Of an answer's conclusion, so much is listed."""
 
 
@@ -39,12 +39,12 @@ class Disagreement(Record):
     category: Category
     reference: str
     answer: str
-    judge: Outcome
-    offline: Outcome
+    judge: AnswerOutcome
+    offline: AnswerOutcome
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement(Record):
+class AnswerAgreement(Record):
     """A judging model beside the offline rules.
 
     Attributes:
@@ -69,7 +69,7 @@ class JudgedScore:
     """A score by a model's verdicts, and how far the offline rules agree with them."""
 
     score: Score
-    agreement: Agreement
+    agreement: AnswerAgreement
     verdicts: Sequence[Verdict]
 
 
@@ -86,7 +86,7 @@ def run_judged_score(
     Args:
         predictions: The predictions file.
         config: The model and how it is asked.
-        out: Where `score.json` is written, if anywhere; it has the score's fields and `agreement`.
+        out: Where `score.json` is written, if anywhere; it has the score's fields and `compare_with_offline`.
         seed: Seed of the resampling behind the intervals.
         progress: Called with the number of predictions judged.
 
@@ -98,14 +98,14 @@ def run_judged_score(
     path = Path(predictions)
     rows = read_predictions(path)
     judged = judge_answers(rows, config, path.with_name(f".{path.stem}.judge.journal"), progress=progress)
-    result = replace(score(rows, judged.verdicts, seed=seed), judge=judged.judge)
-    found = agreement(rows, judged, judge_all(rows))
+    result = replace(score_predictions(rows, judged.verdicts, seed=seed), judge=judged.judge)
+    found = compare_with_offline(rows, judged, judge_all(rows))
     if out is not None:
-        records.write_json(out, {**to_json(result), "agreement": asdict(found)})
+        records.write_json(out, {**score_to_json(result), "agreement": asdict(found)})
     return JudgedScore(score=result, agreement=found, verdicts=judged.verdicts)
 
 
-def agreement(predictions: Sequence[Prediction], judged: Judged, offline: Sequence[Verdict]) -> Agreement:
+def compare_with_offline(predictions: Sequence[Prediction], judged: Judged, offline: Sequence[Verdict]) -> AnswerAgreement:
     """Set a model's verdicts beside the offline ones.
 
     Args:
@@ -113,13 +113,13 @@ def agreement(predictions: Sequence[Prediction], judged: Judged, offline: Sequen
         judged: What the model made of them.
         offline: The offline verdicts, in the same order.
     """
-    rows: list[tuple[Prediction, Outcome, Outcome]] = [
+    rows: list[tuple[Prediction, AnswerOutcome, AnswerOutcome]] = [
         (prediction, outcome(model), outcome(rule))
         for prediction, model, rule in zip(predictions, judged.verdicts, offline, strict=True)
         if prediction.question_id not in judged.failures
     ]
     pairs = [(model, rule) for _, model, rule in rows]
-    return Agreement(
+    return AnswerAgreement(
         judge=judged.judge,
         items=len(rows),
         observed=sum(model == rule for model, rule in pairs) / len(pairs) if pairs else None,
@@ -129,7 +129,7 @@ def agreement(predictions: Sequence[Prediction], judged: Judged, offline: Sequen
     )
 
 
-def outcome(verdict: Verdict) -> Outcome:
+def outcome(verdict: Verdict) -> AnswerOutcome:
     """A verdict in a word."""
     return "unscored" if verdict.success is None else "right" if verdict.success else "wrong"
 
@@ -147,12 +147,12 @@ def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
     return (count * same - chance) / (count * count - chance) if chance < count * count else None
 
 
-def _disagreement(prediction: Prediction, model: Outcome, rule: Outcome) -> Disagreement:
+def _disagreement(prediction: Prediction, model: AnswerOutcome, rule: AnswerOutcome) -> Disagreement:
     return Disagreement(
         question_id=prediction.question_id,
         category=prediction.qa_info.category,
-        reference=prediction.gt[:MAX_ANSWER],
-        answer=conclusion(prediction.pred)[-MAX_ANSWER:],
+        reference=prediction.gt[:MAX_LISTED_CONCLUSION],
+        answer=conclusion(prediction.pred)[-MAX_LISTED_CONCLUSION:],
         judge=model,
         offline=rule,
     )

@@ -16,7 +16,7 @@ from spatialreasoner.core.types import CONVERSE, QUALITATIVE, QUANTITY_OF, Categ
 from spatialreasoner.language import quantities, responses
 from spatialreasoner.language.lexicon import RELATION_WORDS
 from spatialreasoner.language.quantities import Quantity
-from spatialreasoner.language.statements import Assertion, read
+from spatialreasoner.language.statements import Assertion, read_statements
 from spatialreasoner.language.tokens import Reading
 
 TOLERANCE = 0.25
@@ -135,7 +135,7 @@ class Asked:
 
     def _regions(self, folded: str, mentions: Reading) -> tuple[str, ...]:
         """The regions in the roles of the question: "is the first left of the second"."""
-        stated = read(Reading(folded.replace("?", "."), self.labels, base=self.base), terse=True)
+        stated = read_statements(Reading(folded.replace("?", "."), self.labels, base=self.base), terse=True)
         for assertion in stated:
             if assertion.kind == self.relation and not self.choice:
                 return assertion.regions
@@ -156,7 +156,7 @@ class Asked:
 
     def _said(self, text: str, context: tuple[str, ...]) -> list[Assertion]:
         labels = self.labels or [""] * max(2, len(self.regions))
-        return read(Reading(text, labels, base=self.base), context, terse=True)
+        return read_statements(Reading(text, labels, base=self.base), context, terse=True)
 
     # Qualitative
 
@@ -205,7 +205,7 @@ class Asked:
         ]
         if asked:
             return _middle(asked[-1])
-        found = [q for q in _outside(quantities.find(text), said) if q.unit == "m"]
+        found = [q for q in _outside(quantities.find_quantities(text), said) if q.unit == "m"]
         if found:
             return _last(found).middle
         bare = [] if said or len(text) > _SHORT or _REFUSAL.search(text) else quantities.bare_numbers(text)
@@ -213,7 +213,7 @@ class Asked:
 
     def _hour(self, text: str) -> float | None:
         """The last hour that is not said of the way back, from the target to the observer."""
-        hours = [q for q in quantities.find(text) if q.unit == "hour"]
+        hours = [q for q in quantities.find_quantities(text) if q.unit == "hour"]
         said = [a for a in self._said(text, context=self.regions) if a.unit == "hour"]
         back = [a for a in said if a.regions == self.regions[1::-1]]
         if hours:

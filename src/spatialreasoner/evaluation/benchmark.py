@@ -23,7 +23,7 @@ from spatialreasoner.evaluation.predictions import QaInfo
 from spatialreasoner.scenes.files import write_scenes
 from spatialreasoner.scenes.masks import decode, encode, from_box
 
-MAX_BYTES = 256 * 2**20
+MAX_BENCHMARK_BYTES = 256 * 2**20
 """A larger JSON file is refused; the official one has 5 MB."""
 
 _LENIENT: dict[str, Any] = {"extra": "ignore", "allow_inf_nan": False}
@@ -140,8 +140,8 @@ def _item(row: Any, *, where: str) -> Item:
 
 def _json_rows(source: Path) -> Iterator[Any]:
     """Rows of a JSON array, or of JSON lines."""
-    if source.stat().st_size > MAX_BYTES:
-        raise RecordError(f"{source}: expected at most {MAX_BYTES} bytes; got {source.stat().st_size}")
+    if source.stat().st_size > MAX_BENCHMARK_BYTES:
+        raise RecordError(f"{source}: expected at most {MAX_BENCHMARK_BYTES} bytes; got {source.stat().st_size}")
     try:
         text = source.read_text("utf-8")
         if text.lstrip().startswith("["):

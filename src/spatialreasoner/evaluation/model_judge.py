@@ -29,10 +29,10 @@ from spatialreasoner.inference.endpoint import Endpoint, Limits
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.judges.rewards import fenced, template
 
-MAX_CHARACTERS = 20_000
+MAX_JUDGED_CHARACTERS = 20_000
 """Of an answer, so much of its end is shown to the judge: that is where it concludes."""
 
-LIMITS = Limits(concurrency=8, attempts=4, timeout=120.0, patience=600.0)
+JUDGE_LIMITS = Limits(concurrency=8, attempts=4, timeout=120.0, patience=600.0)
 """How a judge is asked unless told otherwise."""
 
 UNSCORED = Verdict(success=None, error=None, gt_value=None, pred_value=None)
@@ -93,7 +93,7 @@ class JudgingConfig:
     revision: str = ""
     seed: int = 0
     key_variable: str = "OPENAI_API_KEY"
-    limits: Limits = LIMITS
+    limits: Limits = JUDGE_LIMITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ def judge_answers(
 
 def request(prediction: Prediction) -> str:
     """What the judge is asked about a prediction; the answer stands inside a fence that it cannot forge."""
-    answer, fence = fenced(prediction.pred[-MAX_CHARACTERS:])
+    answer, fence = fenced(prediction.pred[-MAX_JUDGED_CHARACTERS:])
     return template(_PROMPTS / "judge_request.j2").render(
         kind=_kind(prediction.qa_info.category),
         relation=prediction.qa_info.category.partition("_")[0],

@@ -104,7 +104,7 @@ def judge_all(predictions: Sequence[Prediction]) -> list[Verdict]:
     return [judge(p.qa_info.category, p.question, p.gt, p.pred) for p in predictions]
 
 
-def score(predictions: Sequence[Prediction], verdicts: Sequence[Verdict] | None = None, *, seed: int = 0) -> Score:
+def score_predictions(predictions: Sequence[Prediction], verdicts: Sequence[Verdict] | None = None, *, seed: int = 0) -> Score:
     """Add up verdicts.
 
     Args:
@@ -190,7 +190,7 @@ class Difference(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison(Record):
+class ModelComparison(Record):
     """Two models on the questions that both answered.
 
     Attributes:
@@ -218,7 +218,7 @@ def compare(
     verdicts: tuple[Sequence[Verdict], Sequence[Verdict]] | None = None,
     *,
     seed: int = 0,
-) -> Comparison:
+) -> ModelComparison:
     """Compare two models question by question, on the questions that both answered.
 
     Args:
@@ -244,7 +244,7 @@ def compare(
             )
     before, after = ([verdict.success is True for _, verdict in rows] for rows in (paired, shared))
     differences = _differences([p for p, _ in shared], before, after, seed=seed)
-    return Comparison(
+    return ModelComparison(
         first=first[0].model_id,
         second=second[0].model_id,
         groups={name: differences[name] for name in GROUPS},
@@ -279,20 +279,20 @@ def _differences(
 
 
 def run_score(predictions: str | Path, out: str | Path | None = None, *, seed: int = 0) -> Score:
-    """The stage `score`: judge a file of predictions offline, and write `score.json` where asked.
+    """The stage `score_predictions`: judge a file of predictions offline, and write `score.json` where asked.
 
     Raises:
         MissingFileError: If there is no such file.
         RecordError: If a row is no prediction.
         WorkError: If the output cannot be written.
     """
-    result = score(read_predictions(predictions), seed=seed)
+    result = score_predictions(read_predictions(predictions), seed=seed)
     if out is not None:
-        records.write_json(out, to_json(result))
+        records.write_json(out, score_to_json(result))
     return result
 
 
-def to_json(result: Score) -> dict[str, object]:
+def score_to_json(result: Score) -> dict[str, object]:
     """The contents of `score.json`: the record, with the shares and bounds that follow from the counts."""
 
     def rows(tallies: Mapping[str, Tally]) -> dict[str, object]:

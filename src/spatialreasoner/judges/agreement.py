@@ -14,9 +14,9 @@ from spatialreasoner.rewards import logical, visual
 if TYPE_CHECKING:
     from rich.console import Console
 
-NAMES = (
-    "visual", *(f"visual.{name}" for name in visual.CRITERIA), "spatial_description", "spatial_reasoning",
-    "logical", *(f"logical.{name}" for name in logical.CRITERIA), "description", "reasoning", "total",
+COMPARED_REWARDS = (
+    "visual", *(f"visual.{name}" for name in visual.VISUAL_CRITERIA), "spatial_description", "spatial_reasoning",
+    "logical", *(f"logical.{name}" for name in logical.LOGICAL_CRITERIA), "description", "reasoning", "total",
 )  # fmt: skip
 """What is compared: the rewards (0..4), under two of them their parts (0..1), the segments (0..8) and the total (0..16)."""
 
@@ -45,7 +45,7 @@ class Criterion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class RewardAgreement:
     """A judge beside geometry.
 
     Attributes:
@@ -65,21 +65,21 @@ class Agreement:
     criteria: Mapping[str, Criterion] = field(default_factory=dict[str, Criterion])
 
 
-def write_agreement(rewards: Path) -> Agreement:
+def write_agreement(rewards: Path) -> RewardAgreement:
     """Compare the two in a rewards file, and write `STEM.agreement.json` beside it.
 
     Raises:
         InputError: If there is no such file.
         WorkError: If the comparison cannot be written.
     """
-    found = agreement(records.read_jsonl(rewards, dict[str, Any]))
+    found = compare_with_geometry(records.read_jsonl(rewards, dict[str, Any]))
     records.write_json(rewards.with_name(f"{rewards.stem}.agreement.json"), asdict(found))
     return found
 
 
-def agreement(rows: Iterable[Mapping[str, Any]]) -> Agreement:
+def compare_with_geometry(rows: Iterable[Mapping[str, Any]]) -> RewardAgreement:
     """Compare what geometry and a judge say in rows of the stage `reward` that have both columns."""
-    columns = {name: _Column() for name in NAMES}
+    columns = {name: _Column() for name in COMPARED_REWARDS}
     count = asked = failed = unscored = 0
     failure: str | None = None
     for row in rows:
@@ -93,12 +93,12 @@ def agreement(rows: Iterable[Mapping[str, Any]]) -> Agreement:
         for name, column in columns.items():
             column.add(_score(row["geometry"], name), _score(row["judge"], name))
     criteria = {name: column.compare() for name, column in columns.items()}
-    return Agreement(
+    return RewardAgreement(
         responses=count, asked=asked, failed=failed, failure=failure, unscored=unscored, criteria=criteria if asked else {}
     )
 
 
-def show(found: Agreement, *, console: Console | None = None) -> None:
+def print_agreement(found: RewardAgreement, *, console: Console | None = None) -> None:
     """Print the comparison as a table."""
     from rich.console import Console
     from rich.table import Column, Table

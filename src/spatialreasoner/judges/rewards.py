@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from PIL import Image
 
-CRITERIA: Mapping[str, str] = {
+JUDGED_CRITERIA: Mapping[str, str] = {
     "visual.existence": "description: the objects it mentions are really there and are what it calls them",
     "visual.attributes": "description: colours, sizes and shapes match the picture",
     "visual.completeness": "description: it describes everything that the question needs",
@@ -48,7 +48,7 @@ CRITERIA: Mapping[str, str] = {
 }
 """What a judge scores, 0..1 each, and how that is put to it."""
 
-MAX_CHARACTERS = 20_000
+MAX_GRADED_CHARACTERS = 20_000
 """Of an answer, so much is shown to a judge."""
 
 MAX_REPLY = 50_000
@@ -154,11 +154,11 @@ class ApiJudge:
             EndpointError: If there is no reply, as `ApiPolicy.chat` does.
         """
         chats: dict[int, list[dict[str, Any]]] = {}
-        chats[self._config.max_side] = await asyncio.to_thread(messages, request, self._config.max_side)
+        chats[self._config.max_side] = await asyncio.to_thread(grade_messages, request, self._config.max_side)
 
         def make(side: int, prefill: bool) -> list[dict[str, Any]]:
             if side not in chats:
-                chats[side] = messages(request, side)
+                chats[side] = grade_messages(request, side)
             return chats[side]
 
         completion, *_ = await self._policy.chat(make, n=1, seed=0)
@@ -257,8 +257,8 @@ def parse_grade(text: str) -> Grade:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return Grade(failure=f"{'.'.join(map(str, first['loc'])) or 'the reply'}: {first['msg']}")
-    if set(scores) != set(CRITERIA):
-        odd = sorted(set(scores) ^ set(CRITERIA))
+    if set(scores) != set(JUDGED_CRITERIA):
+        odd = sorted(set(scores) ^ set(JUDGED_CRITERIA))
         return Grade(failure=f"expected every criterion once and no other; missing or unknown: {', '.join(odd)[:200]}")
     return Grade(
         scores={name: found.score for name, found in scores.items() if found.score is not None},
@@ -266,16 +266,16 @@ def parse_grade(text: str) -> Grade:
     )
 
 
-def messages(request: GradeRequest, max_side: int = 1024) -> list[dict[str, Any]]:
+def grade_messages(request: GradeRequest, max_side: int = 1024) -> list[dict[str, Any]]:
     """The chat that asks for a grade: instructions, pictures, and the answer inside its fence.
 
     Args:
         request: What is graded.
         max_side: Larger pictures are shrunk to this, pixels.
     """
-    text, fence = fenced(request.text[:MAX_CHARACTERS])
+    text, fence = fenced(request.text[:MAX_GRADED_CHARACTERS])
     asked = {
-        "criteria": CRITERIA,
+        "criteria": JUDGED_CRITERIA,
         "fence": fence,
         "depth": request.depth_image is not None,
         "question": request.prompt.request,
@@ -334,7 +334,7 @@ def colourise(depth: Float[np.ndarray, "h w"]) -> Image.Image:
 def _prompts() -> str:
     """A digest of the prompts and of what they ask for."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).with_name("prompts").glob("*.j2"))]
-    return hashlib.sha256(json.dumps([texts, CRITERIA]).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([texts, JUDGED_CRITERIA]).encode()).hexdigest()[:12]
 
 
 def _template(name: str) -> Template:

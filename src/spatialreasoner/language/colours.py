@@ -66,7 +66,7 @@ _ALIASES: Mapping[str, Mapping[str, float]] = {
     "whitish": {"white": 1.0, "grey": 0.9, "yellow": 0.6, "brown": 0.5},
 }
 
-WORDS: Mapping[str, Mapping[str, float]] = {**{name: {name: 1.0, **_NEAR[name]} for name in BASIC}, **_ALIASES}
+COLOUR_WORDS: Mapping[str, Mapping[str, float]] = {**{name: {name: 1.0, **_NEAR[name]} for name in BASIC}, **_ALIASES}
 """Every colour word, and how much of the score each sorted colour earns under it."""
 
 _DOMINANT = 0.5
@@ -112,7 +112,7 @@ def shares(pixels: UInt8[np.ndarray, "n 3"]) -> dict[str, float]:
     return {name: float(share) for name, share in zip(BASIC, counts, strict=True)}
 
 
-def score(word: str, seen: Mapping[str, float]) -> float:
+def colour_score(word: str, seen: Mapping[str, float]) -> float:
     """How well a colour word fits the shares of colours in a region, 0..1.
 
     >>> score("red", {"red": 0.6, "black": 0.4}), score("green", {"red": 1.0})
@@ -121,10 +121,10 @@ def score(word: str, seen: Mapping[str, float]) -> float:
     dominant = max(min(max(seen.values(), default=1.0), _DOMINANT), 1e-9)
     exact = sum(
         seen.get(name, 0.0) * (_SALIENCE if name in _BRIGHT else 1.0)
-        for name, weight in WORDS[word].items()
+        for name, weight in COLOUR_WORDS[word].items()
         if weight >= _EXACT
     )
-    near = sum(weight * seen.get(name, 0.0) for name, weight in WORDS[word].items() if weight < _EXACT)
+    near = sum(weight * seen.get(name, 0.0) for name, weight in COLOUR_WORDS[word].items() if weight < _EXACT)
     return min(1.0, exact / dominant + min(_NEAR_MOST, near / dominant))
 
 
@@ -134,8 +134,8 @@ def score_known(word: str, known: str) -> float:
     >>> score_known("gray", "silver"), score_known("orange", "yellow"), score_known("red", "blue")
     (1.0, 0.5, 0.0)
     """
-    meant = [name for name, weight in WORDS.get(known, {}).items() if weight >= _EXACT]
-    weight = 1.0 if word == known else max((WORDS.get(word, {}).get(name, 0.0) for name in meant), default=0.0)
+    meant = [name for name, weight in COLOUR_WORDS.get(known, {}).items() if weight >= _EXACT]
+    weight = 1.0 if word == known else max((COLOUR_WORDS.get(word, {}).get(name, 0.0) for name in meant), default=0.0)
     return 1.0 if weight >= _EXACT else 0.5 if weight >= 0.5 else 0.0
 
 

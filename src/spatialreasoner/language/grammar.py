@@ -12,7 +12,7 @@ from typing import NamedTuple
 from spatialreasoner.language.clauses import clauses, joined
 from spatialreasoner.language.lexicon import CODES, rule
 from spatialreasoner.language.measures import asked, direction, length, ratio
-from spatialreasoner.language.relations import RELATIONS, relation
+from spatialreasoner.language.relations import RELATION_PATTERNS, relation
 from spatialreasoner.language.scope import Memory, Scope, Statement
 from spatialreasoner.language.sentences import Sentence, sentences
 from spatialreasoner.language.tokens import UNKNOWN, Reading, Regions
@@ -21,7 +21,7 @@ MAX_REMEMBERED = 60
 """Tokens of the longest sentence whose reading is remembered; what people write is shorter."""
 
 _AMOUNT = CODES["AMOUNT"]
-_RULES = {_AMOUNT: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | dict.fromkeys(RELATIONS, relation)
+_RULES = {_AMOUNT: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | dict.fromkeys(RELATION_PATTERNS, relation)
 _ASKS = rule("(?:WHETHER|(?<=WORD) IF) (?! [^COMMA]* EQUALS ABOUT? AMOUNT)")
 _ANCHOR = re.compile(f"[{''.join(_RULES)}]")
 

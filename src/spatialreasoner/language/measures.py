@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from spatialreasoner.language.clauses import Clause
 from spatialreasoner.language.lexicon import CODES, COMPARATIVES, RELATION_WORDS, codes_of, rule
-from spatialreasoner.language.relations import THAN, reference
+from spatialreasoner.language.relations import THAN, compared_regions
 from spatialreasoner.language.scope import OBJECT, Memory, Scope, Statement, meant
 from spatialreasoner.language.sentences import Sentence
 from spatialreasoner.language.tokens import Regions
@@ -304,7 +304,7 @@ def ratio(scope: Scope, position: int) -> Iterator[Statement]:
         return
     others = scope.object(match) or scope.object(match, "owner")
     others = others or (scope.memory.measured if match["same"] else scope.memory.compared or scope.memory.related[1])
-    others = others or reference(scope)
+    others = others or compared_regions(scope)
     scope.memory.compared = others
     factor = scope.factor(position)
     for regions in scope.pairs(others):

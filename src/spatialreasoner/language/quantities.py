@@ -125,7 +125,7 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_FOLD)
 
 
-def find(text: str) -> list[Quantity]:
+def find_quantities(text: str) -> list[Quantity]:
     """Lengths (in metres) and clock hours of a text, in order.
 
     >>> [(q.value, q.unit) for q in find("It is three quarters of a metre wide, at 4 o'clock.")]

@@ -14,7 +14,7 @@ THAN = "(?:[THAN RELATIVE OF] (?!IT BE) (?:[THAT DIMENSION DISTANCE WORD]? [OF F
 _MEASURE = "(?P<measure>DIMENSION|ADJECTIVE|DISTANCE)"
 _SIZE_OBJECT = f"{OBJECT} (?:POSSESSIVE DIMENSION | IN (?P<late>DIMENSION) (?:AND (?P<too>DIMENSION))?)?"
 _AT_SIZE = "(?:COMMA? AT? ABOUT? (?P<size>AMOUNT) APART? COMMA? (?=THAN))?"
-RELATIONS: Mapping[str, re.Pattern[str]] = {
+RELATION_PATTERNS: Mapping[str, re.Pattern[str]] = {
     CODES[name]: rule(pattern)
     for name, pattern in {
         "SIDE": rf"SIDE (?: [OF THAN FROM TO RELATIVE] COMMA? (?:{OBJECT}|(?P<image>IMAGE)) )?",
@@ -53,7 +53,7 @@ _OF_AMOUNT = rule("(?P<dimension>DIMENSION) (?:OF REGION)? [OF EQUALS]? AMOUNT [
 
 def relation(scope: Scope, position: int) -> Iterator[Statement]:
     """The relations that the anchor at a position states."""
-    match = RELATIONS[scope.codes[position]].match(scope.codes, position)
+    match = RELATION_PATTERNS[scope.codes[position]].match(scope.codes, position)
     kinds = _kinds(scope, match) if match else ()
     if match is None or not kinds:
         return
@@ -65,7 +65,7 @@ def relation(scope: Scope, position: int) -> Iterator[Statement]:
         yield from _contrast(scope, kinds[0], match, begin)
         return
     if others is None:
-        others = reference(scope) or scope.sentence.others(scope.subject)
+        others = compared_regions(scope) or scope.sentence.others(scope.subject)
     found = [scope.statement(kind, regions, begin, match.end()) for kind in kinds for regions in scope.pairs(others)]
     denial = scope.codes[position] == CODES["AS"]  # "not as tall as" is read as "shorter than", which is not denied
     yield from (replace(statement, negated=False) if denial else statement for statement in found)
@@ -150,7 +150,7 @@ def _stated(scope: Scope, match: re.Match[str]) -> Regions | None:
     ):
         return scope.not_subject() or None
     joined = _AND_THEN.match(scope.codes, match.end())
-    pattern = RELATIONS.get(scope.codes[joined.end() : joined.end() + 1]) if joined else None
+    pattern = RELATION_PATTERNS.get(scope.codes[joined.end() : joined.end() + 1]) if joined else None
     following = pattern.match(scope.codes, joined.end()) if pattern and joined else None
     return scope.object(following) if following else None
 
@@ -199,7 +199,7 @@ def _contrast(scope: Scope, kind: str, match: re.Match[str], begin: int) -> Iter
     scope.memory.side = (kind, scope.subject, here)
 
 
-def reference(scope: Scope) -> Regions:
+def compared_regions(scope: Scope) -> Regions:
     """What the clause compares with from the outset: "compared to B, A is wider"."""
     match = _REFERENCE.search(scope.codes)
     return scope.meant(match.start("object")) if match else ()

@@ -13,7 +13,7 @@ from spatialreasoner.language.grammar import statements
 from spatialreasoner.language.scope import Statement
 from spatialreasoner.language.tokens import Reading
 
-Unit = Literal["m", "hour", "times"] | None
+StatementUnit = Literal["m", "hour", "times"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Assertion:
     regions: tuple[str, ...]
     value: float | None = None
     high: float | None = None
-    unit: Unit = None
+    unit: StatementUnit = None
     hedged: bool = False
     negated: bool = False
     span: tuple[int, int]
@@ -58,10 +58,10 @@ def extract(text: str, labels: Sequence[str] = (), others: Sequence[str] = ()) -
     >>> [(a.kind, a.regions, a.value) for a in extract("<region1> is 1.5 m wide and left of <region2>.")]
     [('width', ('region1',), 1.5), ('left', ('region1', 'region2'), None)]
     """
-    return read(Reading(text, labels, others=others))
+    return read_statements(Reading(text, labels, others=others))
 
 
-def read(reading: Reading, context: tuple[str, ...] = (), *, terse: bool = False) -> list[Assertion]:
+def read_statements(reading: Reading, context: tuple[str, ...] = (), *, terse: bool = False) -> list[Assertion]:
     """The spatial statements of a text that is tokenised already; see `grammar.statements` for the arguments."""
     found = [_assertion(reading, begin, said) for begin, said in statements(reading, context, terse=terse)]
     return sorted(found, key=attrgetter("span"))

@@ -114,7 +114,7 @@ class Reading:
 
     def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1, others: Sequence[str] = ()) -> None:
         folded = quantities.fold(text)
-        found = quantities.find(folded)
+        found = quantities.find_quantities(folded)
         self.words: list[str] = _TOKEN.findall(_mask(folded, found))
         self.starts = list(accumulate(map(len, self.words), initial=0))
         codes = "".join(map(_class_of, self.words))
@@ -299,7 +299,7 @@ def _is_compound(first: str, second: str) -> bool:
     """Whether two words are the name of one thing, "table lamp"."""
     from spatialreasoner.language import vocabulary
 
-    return f"{first} {second}" in vocabulary.load()
+    return f"{first} {second}" in vocabulary.load_vocabulary()
 
 
 def _kinds(labels: tuple[str, ...]) -> dict[tuple[str, ...], Regions]:
@@ -308,7 +308,7 @@ def _kinds(labels: tuple[str, ...]) -> dict[tuple[str, ...], Regions]:
 
     names: dict[tuple[str, ...], set[str]] = {}
     for number, label in enumerate(labels, start=1):
-        for name in vocabulary.load().fitting(label[:200]) if label else ():
+        for name in vocabulary.load_vocabulary().fitting(label[:200]) if label else ():
             if not name.endswith("s") or name.endswith("ss"):  # what is said of several is said of none
                 names.setdefault(tuple(name.split()), set()).add(f"region{number}")
     return {name: tuple(regions) if len(regions) == 1 else () for name, regions in names.items()}

@@ -1,7 +1,7 @@
 """Which words may name the same thing: synonyms and hypernyms of everyday objects, from `vocabulary.toml`.
 
-The table is curated by hand and can be extended: `load` takes more files of the same form. A name fits a label if it is the
-label, a synonym of it, the head of it ("machine" for "washing machine" only where the table says so, "chair" for "office
+The table is curated by hand and can be extended: `load_vocabulary` takes more files of the same form. A name fits a label if it
+is the label, a synonym of it, the head of it ("machine" for "washing machine" only where the table says so, "chair" for "office
 chair" always), or the word for its kind ("appliance").
 """
 
@@ -95,7 +95,7 @@ def phrases(label: str) -> list[list[str]]:
     """
     found: list[list[str]] = []
     for half in _AFTER.split(label.lower(), maxsplit=1)[0].split(" of "):
-        words = [word for word in _WORD.findall(half) if word not in colours.WORDS and word not in {"the", "a", "an"}]
+        words = [word for word in _WORD.findall(half) if word not in colours.COLOUR_WORDS and word not in {"the", "a", "an"}]
         words = words or _WORD.findall(half)[-1:]  # an orange is an orange
         found.append([" ".join(words[start:]) for start in range(len(words))])
     return found
@@ -124,7 +124,7 @@ def _plural(word: str) -> str:
 
 
 @cache
-def load(*more: Path) -> Vocabulary:
+def load_vocabulary(*more: Path) -> Vocabulary:
     """The curated vocabulary, extended by files of the same form.
 
     A file has one table a kind, with `words` (what people call the kind) and `names` (each object and its synonyms)::

@@ -10,11 +10,11 @@ from torch.nn import functional
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.processing import NanoProcessor
-from spatialreasoner.nano.tokenizer import END, IMAGE, NUM_REGIONS, PAD, leading_numbers, region_name, train_tokenizer
+from spatialreasoner.nano.tokenizer import END, IMAGE, NUM_REGIONS, PAD, leading_numbers, region_name, train_nano_tokenizer
 from spatialreasoner.nano.vision import EMBEDDING, waves
 
 
-def build(
+def build_nano(
     requests: Iterable[str], answers: Iterable[str], *, seed: int = 0
 ) -> tuple[NanoForConditionalGeneration, NanoProcessor]:
     """A nano that has learned nothing yet.
@@ -27,7 +27,7 @@ def build(
     from transformers import LlamaConfig
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    tokenizer = train_tokenizer(requests, answers)
+    tokenizer = train_nano_tokenizer(requests, answers)
     ids = tokenizer.get_vocab()
     end, pad = ids[END], ids[PAD]
     config = NanoConfig(

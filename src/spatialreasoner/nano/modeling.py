@@ -20,7 +20,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from spatialreasoner.nano.cache import RoomyCache
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.steps import Steps, is_plain
-from spatialreasoner.nano.vision import Quiet, RegionEncoder, Regions, RegionTokens, Seen, VisionTower
+from spatialreasoner.nano.vision import EncodedRegions, NanoRegionEncoder, Quiet, RegionTokens, Seen, VisionTower
 from spatialreasoner.vlm.region_tokens import latest_picture, place_regions, region_numbers
 
 
@@ -64,7 +64,7 @@ class NanoModel(NanoPreTrainedModel):
     def __init__(self, config: NanoConfig) -> None:
         super().__init__(config)
         self.vision_tower = VisionTower(config)
-        self.vision_regions = RegionEncoder(config)
+        self.vision_regions = NanoRegionEncoder(config)
         hidden = config.text_config.hidden_size
         self.image_tokens = nn.Sequential(nn.Linear(4 * config.vision_width, hidden), Quiet(hidden))
         self.region_tokens = RegionTokens(config)
@@ -84,7 +84,7 @@ class NanoModel(NanoPreTrainedModel):
 
     def look(
         self, pixel_values: Float[Tensor, "images 3 height width"], region_masks: UInt8[Tensor, "images regions height width"]
-    ) -> tuple[Float[Tensor, "images tokens width"], Regions]:
+    ) -> tuple[Float[Tensor, "images tokens width"], EncodedRegions]:
         """See pictures, and regions on them; a picture that comes several times in a row is seen once, where nothing trains."""
         if torch.is_grad_enabled():
             seen = self.vision_tower(pixel_values.to(self.dtype))
@@ -94,7 +94,7 @@ class NanoModel(NanoPreTrainedModel):
         return seen.tokens, self.vision_regions(seen, region_masks)
 
     def tell(
-        self, tokens: Float[Tensor, "images tokens width"], regions: Regions
+        self, tokens: Float[Tensor, "images tokens width"], regions: EncodedRegions
     ) -> tuple[Float[Tensor, "images tokens hidden"], Float[Tensor, "images regions hidden"]]:
         """What the decoder reads of pictures (four neighbouring tokens as one) and of their regions."""
         side = self.config.image_size // 32

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-CHAT_TEMPLATE = (
+NANO_CHAT_TEMPLATE = (
     "{% macro said(role, text) %}{% if role == 'user' %}{{ text[:1] | upper }}{{ text[1:] }}{% else %}{{ text }}{% endif %}"
     "{% endmacro %}"
     "{% for message in messages %}<|{{ message['role'] }}|>"
@@ -53,7 +53,7 @@ class NanoProcessor(ProcessorMixin):
         self.num_image_tokens = num_image_tokens
         self.image_token = IMAGE
         self.image_token_id = None if tokenizer is None else tokenizer.convert_tokens_to_ids(IMAGE)
-        super().__init__(image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+        super().__init__(image_processor, tokenizer, chat_template=chat_template or NANO_CHAT_TEMPLATE)
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]  (its parent lists every modality there is)
         self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any

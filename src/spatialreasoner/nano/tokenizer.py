@@ -15,7 +15,7 @@ from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.scenes.synthetic import COLOURS
-from spatialreasoner.scenes.synthetic.shapes import KINDS
+from spatialreasoner.scenes.synthetic.shapes import SHAPE_KINDS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -29,8 +29,8 @@ NUMBER = r"0\.\d\d|[1-9]\.\d|\.\d\d|[1-9]\d|\d"
 """Two digits of a number, or what follows them."""
 
 DECIDED = (
-    rf"(?:{'|'.join((*COLOURS, *KINDS))}|left|right|above|below|behind|front|taller|shorter|wider|thinner|bigger|smaller|larger"
-    r"|higher|lower|nearer|further|greater|less|more|Yes|No)"
+    rf"(?:{'|'.join((*COLOURS, *SHAPE_KINDS))}|left|right|above|below|behind|front|taller|shorter|wider|thinner"
+    r"|bigger|smaller|larger|higher|lower|nearer|further|greater|less|more|Yes|No)"
 )
 """A word that the picture decides."""
 
@@ -52,7 +52,7 @@ def region_name(number: int) -> str:
     return f"<region{number}>"
 
 
-def train_tokenizer(
+def train_nano_tokenizer(
     requests: Iterable[str], answers: Iterable[str], *, words: int = 400, often: int = 20
 ) -> PreTrainedTokenizerFast:
     """A tokenizer that takes as few of its pieces as make up a text.

@@ -42,7 +42,7 @@ class Seen(NamedTuple):
     log_depth: Float[Tensor, "images grid grid"]
 
 
-class Regions(NamedTuple):
+class EncodedRegions(NamedTuple):
     """Regions as the encoder sees them.
 
     Attributes:
@@ -100,8 +100,8 @@ class VisionTower(nn.Module):
         return Seen(fine, tokens, functional.pixel_shuffle(self.depth(fine), 2).squeeze(1))
 
 
-class RegionEncoder(nn.Module):
-    """Masks on a picture to `Regions`."""
+class NanoRegionEncoder(nn.Module):
+    """Masks on a picture to `EncodedRegions`."""
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class RegionEncoder(nn.Module):
         self.kind = nn.Linear(width, config.num_kinds)
         self.colour = nn.Linear(width, config.num_colours)
 
-    def forward(self, seen: Seen, masks: UInt8[Tensor, "images regions height width"]) -> Regions:
+    def forward(self, seen: Seen, masks: UInt8[Tensor, "images regions height width"]) -> EncodedRegions:
         """Look at regions; an empty mask is a region of no size, which nobody asks about."""
         area = masks.to(seen.fine.dtype)
         coverage = functional.avg_pool2d(area, FINE)
@@ -129,7 +129,7 @@ class RegionEncoder(nn.Module):
         features = features + self.think(features)
         # What is added to the depth under the mask, which the tower knows, is small
         estimates = self.estimate(features)
-        return Regions(
+        return EncodedRegions(
             features,
             torch.cat([estimates[..., :2], estimates[..., 2:] + depth], dim=-1),
             self.kind(features).softmax(-1),
@@ -151,7 +151,7 @@ class Quiet(nn.LayerNorm):
 
 
 class RegionTokens(nn.Module):
-    """`Regions` to what the decoder reads at `<region1>`, `<region2>`, ...
+    """`EncodedRegions` to what the decoder reads at `<region1>`, `<region2>`, ...
 
     A sum of four parts, each as loud as the others at the start, so that the decoder finds each soon: the kind, the colour,
     the estimates, and whatever else the features hold.
@@ -168,7 +168,7 @@ class RegionTokens(nn.Module):
             nn.init.normal_(words.weight, std=0.5)
         self.norm = Quiet(hidden)
 
-    def forward(self, regions: Regions) -> Float[Tensor, "images regions hidden"]:
+    def forward(self, regions: EncodedRegions) -> Float[Tensor, "images regions hidden"]:
         """Write down regions; the estimates as metres, as logarithms, and as waves of both."""
         across, up, log_z = regions.estimates[..., :3].unbind(-1)
         sizes = regions.estimates[..., 3:]

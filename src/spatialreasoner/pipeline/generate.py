@@ -27,7 +27,7 @@ from spatialreasoner.inference.showing import Showing, showing
 from spatialreasoner.inference.waiting import watched
 from spatialreasoner.questions.files import prompt
 
-LIMITS = Limits(timeout=3600.0, patience=7200.0)
+GENERATE_LIMITS = Limits(timeout=3600.0, patience=7200.0)
 """A local model on a CPU may take minutes for a batch; calls wait in it together."""
 
 UNAVAILABLE = "unavailable"
@@ -64,7 +64,7 @@ def run_generate(
     *,
     seed: int = 0,
     regions: Showing = "own",
-    limits: Limits = LIMITS,
+    limits: Limits = GENERATE_LIMITS,
     max_tokens: int = 0,
     progress: Callable[[int], None] = lambda done: None,
     tell: Callable[[str], None] = say,

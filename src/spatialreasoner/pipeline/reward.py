@@ -26,8 +26,8 @@ from spatialreasoner.judges.rewards import grader
 from spatialreasoner.questions.files import read_questions, scenes_folder
 from spatialreasoner.rewards.combine import Graded, Opinion, complete, grade, scores
 from spatialreasoner.rewards.known import KnownScenes
-from spatialreasoner.rewards.names import Names
-from spatialreasoner.rewards.spatial import Verdict
+from spatialreasoner.rewards.names import NameMatcher
+from spatialreasoner.rewards.spatial import StatementVerdict
 from spatialreasoner.scenes.files import scene_index
 
 IN_FLIGHT = 16
@@ -80,7 +80,7 @@ class Scorer:
         self.questions = {question.id: question for question in questions}
         self.scenes = scenes
         self.embedder = embedder
-        self._known = KnownScenes(scenes, naming=Names(embedder=embedder))
+        self._known = KnownScenes(scenes, naming=NameMatcher(embedder=embedder))
 
     def grade(self, row: ResponseRow) -> Graded:
         """The reward of one response, with its verdicts.
@@ -295,7 +295,7 @@ def _alone(reward: RewardBreakdown) -> dict[str, Any]:
     return {"reward": scores(reward), "parts": dict(reward.parts), "reasons": dict(reward.reasons)}
 
 
-def _assertion_row(segment: str, verdict: Verdict) -> dict[str, Any]:
+def _assertion_row(segment: str, verdict: StatementVerdict) -> dict[str, Any]:
     said = verdict.assertion
     return {
         "segment": segment,

@@ -24,17 +24,17 @@ from spatialreasoner.inference.journal import Journal
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.registry import WritingConfig, limits_of, named_policy
 from spatialreasoner.inference.showing import Showing
-from spatialreasoner.judges.agreement import Agreement, write_agreement
+from spatialreasoner.judges.agreement import RewardAgreement, write_agreement
 from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.judges.panel import Panel
 from spatialreasoner.pipeline import reward as rewarding
-from spatialreasoner.pipeline.generate import LIMITS, run_generate
+from spatialreasoner.pipeline.generate import GENERATE_LIMITS, run_generate
 from spatialreasoner.pipeline.reward import ResponseRow, RewardConfig, Scorer
 from spatialreasoner.preferences import pairs as pairing
 from spatialreasoner.questions.files import read_questions, scenes_folder
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.rewards.combine import Graded
-from spatialreasoner.scenes.files import check, scene_index
+from spatialreasoner.scenes.files import check_scene, scene_index
 from spatialreasoner.search.display import display
 from spatialreasoner.search.run import Forecast, RunConfig, RunResult, forecast, run_search
 
@@ -43,7 +43,7 @@ KEPT_SCENES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class QuestionsInScenes:
     """A questions file, read together with its scenes."""
 
     questions: list[Question]
@@ -51,7 +51,7 @@ class Asked:
     folder: Path
 
 
-def read(questions: Path, scenes: Path | None) -> Asked:
+def read(questions: Path, scenes: Path | None) -> QuestionsInScenes:
     """Read a questions file and its scenes, from the folder given or from where the file says they are.
 
     Raises:
@@ -60,7 +60,7 @@ def read(questions: Path, scenes: Path | None) -> Asked:
     records.require_file(questions)
     folder = records.require_folder(scenes) if scenes is not None else scenes_folder(questions)
     index = scene_index(folder)
-    asked = Asked(questions=read_questions(questions, index), scenes=index, folder=folder)
+    asked = QuestionsInScenes(questions=read_questions(questions, index), scenes=index, folder=folder)
     _check_pictures(asked.questions, index)
     return asked
 
@@ -70,7 +70,7 @@ def _check_pictures(questions: Iterable[Question], scenes: Mapping[str, Scene]) 
     used = sorted({question.scene_id for question in questions})
     with stage(f"check {len(used)} pictures", len(used)) as advance:
         for done, scene_id in enumerate(used, start=1):
-            check(scenes[scene_id])
+            check_scene(scenes[scene_id])
             advance(done)
 
 
@@ -255,7 +255,7 @@ def reward(
     judging: JudgesConfig | None = None,
     embeddings: str | None = None,
     agree: Callable[[Forecast], bool] = lambda forecast: True,
-) -> tuple[int, Agreement | None]:
+) -> tuple[int, RewardAgreement | None]:
     """Score a file of responses by geometry, and by judges where geometry cannot tell or to compare the two.
 
     Grades are kept in a hidden journal beside `out`: none is paid for twice, whatever ends a process.
@@ -392,7 +392,9 @@ def generate(
     """
     asked = read(questions, scenes)
     policy = named_policy(model, asked.scenes, writing)
-    limits = limits_of(model, concurrency=max(LIMITS.concurrency, writing.batch_size), writing=writing)  # batches are to fill
+    limits = limits_of(
+        model, concurrency=max(GENERATE_LIMITS.concurrency, writing.batch_size), writing=writing
+    )  # batches are to fill
     with stage(f"answer {len(asked.questions)} questions with {model}", len(asked.questions)) as advance:
         return run_generate(
             asked.questions, asked.scenes, policy, out, seed=seed, regions=regions, limits=limits,

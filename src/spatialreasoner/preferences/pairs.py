@@ -24,7 +24,7 @@ from spatialreasoner.scenes.carry import attach, png_info
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.marks import draw
 
-Scorer = Callable[[Question, str], RewardBreakdown]
+ResponseScorer = Callable[[Question, str], RewardBreakdown]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def rank(question: Question, candidates: Sequence[Trajectory], config: PairsConf
     return pair if pair is not None and pair.reward_chosen - pair.reward_rejected >= config.min_gap else None
 
 
-def harden(question: Question, best: Trajectory, score: Scorer, rng: Random) -> PreferencePair | None:
+def harden(question: Question, best: Trajectory, score: ResponseScorer, rng: Random) -> PreferencePair | None:
     """The best answer against itself with a false conclusion, or None where the change does not lower the reward."""
     altered = alter_conclusion(question, best.text, rng)
     if altered is None or altered == best.text:
@@ -121,7 +121,7 @@ def alter_conclusion(question: Question, text: str, rng: Random) -> str | None:
 
 
 def _change_number(question: Question, conclusion: str, rng: Random) -> str:
-    said = quantities.find(conclusion) or quantities.bare_numbers(conclusion)
+    said = quantities.find_quantities(conclusion) or quantities.bare_numbers(conclusion)
     number = _DIGITS.search(conclusion, *said[-1].span) if said else None
     if number is None:
         return conclusion
@@ -144,8 +144,8 @@ def _opposite(match: re.Match[str]) -> str:
     return word.capitalize() if match[1][0].isupper() else word
 
 
-def make(
-    questions: Mapping[str, Question], trajectories: Iterable[Trajectory], score: Scorer, config: PairsConfig
+def make_pairs(
+    questions: Mapping[str, Question], trajectories: Iterable[Trajectory], score: ResponseScorer, config: PairsConfig
 ) -> Iterator[tuple[Question, Trajectory | None, list[PreferencePair]]]:
     """For each question its pick for SFT and its pairs.
 
@@ -183,7 +183,7 @@ def write_pairs(
     questions: Mapping[str, Question],
     scenes: Mapping[str, Scene],
     trajectories: Iterable[Trajectory],
-    score: Scorer,
+    score: ResponseScorer,
     config: PairsConfig,
     out: Path,
     *,
@@ -196,7 +196,7 @@ def write_pairs(
         WorkError: If the output cannot be written.
     """
     made = list[tuple[Question, Trajectory | None, list[PreferencePair]]]()
-    for each in make(questions, _known(trajectories, questions), score, config):  # all is read before anything is written
+    for each in make_pairs(questions, _known(trajectories, questions), score, config):  # all is read before anything is written
         made.append(each)
         progress(len(made))
     if not any(found for _, _, found in made):

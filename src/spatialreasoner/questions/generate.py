@@ -30,7 +30,7 @@ from spatialreasoner.core.types import (
     relation_of,
 )
 from spatialreasoner.questions import templates as wording
-from spatialreasoner.scenes.files import check, load_scenes
+from spatialreasoner.scenes.files import check_scene, load_scenes
 from spatialreasoner.scenes.measure import TIE, Measured, Truth
 from spatialreasoner.scenes.noise import margin
 
@@ -131,19 +131,19 @@ class Asker:
 
 
 def _word_predicate(relation: Relation, holds: bool, names: dict[str, str], rng: Random) -> tuple[str, str]:
-    phrase = rng.choice(wording.PHRASES[relation])
-    words = {**names, "phrase": phrase, "converse": wording.PHRASES[CONVERSE[relation]][0]}
+    phrase = rng.choice(wording.RELATION_PHRASES[relation])
+    words = {**names, "phrase": phrase, "converse": wording.RELATION_PHRASES[CONVERSE[relation]][0]}
     answers = wording.TRUE_ANSWERS if holds else wording.FALSE_ANSWERS
     return rng.choice(wording.PREDICATE_QUESTIONS).format(**words), rng.choice(answers).format(**words)
 
 
 def _word_choice(relation: Relation, holds: bool, names: dict[str, str], rng: Random) -> tuple[str, str]:
-    most = rng.choice(wording.COMPARATIVES[relation])
+    most = rng.choice(wording.COMPARATIVE_PHRASES[relation])
     words = {**names, "most": most, "w": names["a"] if holds else names["b"]}
     return rng.choice(wording.CHOICE_QUESTIONS).format(**words), rng.choice(wording.CHOICE_ANSWERS).format(**words)
 
 
-def ask(measured: Measured, rng: Random, count: int, *, asked: Counter[Category] | None = None) -> list[Question]:
+def ask_about(measured: Measured, rng: Random, count: int, *, asked: Counter[Category] | None = None) -> list[Question]:
     """Ask up to `count` different questions about a scene; the categories asked least so far come first.
 
     Args:
@@ -189,13 +189,13 @@ class QuestionsConfig:
             raise ConfigError(f"--per-scene must lie in 1..10000; got {self.per_scene}")
 
 
-def generate(scenes: Iterable[Scene], config: QuestionsConfig) -> Iterator[Question]:
+def generate_questions(scenes: Iterable[Scene], config: QuestionsConfig) -> Iterator[Question]:
     """Ask about every scene in turn, balanced over the categories; scenes are read and forgotten one at a time."""
     asked: Counter[Category] = Counter()
     for scene in scenes:
-        check(scene)
+        check_scene(scene)
         rng = Random(f"questions {config.seed} {scene.id}")
-        yield from ask(Measured(scene), rng, config.per_scene, asked=asked)
+        yield from ask_about(Measured(scene), rng, config.per_scene, asked=asked)
 
 
 def write_questions(
@@ -215,7 +215,7 @@ def write_questions(
     count: Counter[Category] = Counter()
 
     def counted() -> Iterator[Question]:
-        for question in generate(load_scenes(config.scenes), config):
+        for question in generate_questions(load_scenes(config.scenes), config):
             count[question.category] += 1
             progress(count.total())
             yield question

@@ -28,7 +28,7 @@ FALSE_ANSWERS = (
     "No.",
 )
 
-PHRASES: Mapping[Relation, tuple[str, ...]] = {
+RELATION_PHRASES: Mapping[Relation, tuple[str, ...]] = {
     "left": ("to the left of", "on the left side of", "further left than"),
     "right": ("to the right of", "on the right side of", "further right than"),
     "above": ("above", "higher up than", "at a greater height than"),
@@ -57,7 +57,7 @@ CHOICE_ANSWERS = (
     "Of the two, {w} is {most}.",
 )
 
-COMPARATIVES: Mapping[Relation, tuple[str, ...]] = {
+COMPARATIVE_PHRASES: Mapping[Relation, tuple[str, ...]] = {
     "left": ("further to the left", "more to the left"),
     "right": ("further to the right", "more to the right"),
     "above": ("higher up", "above the other"),

@@ -18,7 +18,7 @@ REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
 """The four rewards of an answer, each 0..4: the first two of the description, the others of the reasoning."""
 
 
-MAX_EXAMPLES, MAX_BYTES = 60, 5_000_000
+MAX_EXAMPLES, MAX_EXAMPLE_BYTES = 60, 5_000_000
 """A page holds at most so many examples, of about so many bytes in all; the rest of the page stays below 3 MB."""
 
 
@@ -82,7 +82,7 @@ class BetaSettings:
         return self.beta * (1 - swing), self.beta * (1 + swing)
 
 
-def build(runs: Runs, picture: Callable[[str], Picture | None], policies: Mapping[str, int]) -> list[Example]:
+def build_examples(runs: Runs, picture: Callable[[str], Picture | None], policies: Mapping[str, int]) -> list[Example]:
     """The examples that show most, in a fixed order: pairs and trees first, categories in turn, as many as a page holds."""
     pairs: dict[str, list[PairRow]] = {}
     for row in runs.pairs:
@@ -103,7 +103,7 @@ def build(runs: Runs, picture: Callable[[str], Picture | None], policies: Mappin
             pairs=found,
         )
         size += _size(example)
-        if size > MAX_BYTES and examples:
+        if size > MAX_EXAMPLE_BYTES and examples:
             break
         examples.append(example)
     return examples

@@ -15,7 +15,7 @@ from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.marks import draw
 from spatialreasoner.scenes.masks import decode, encode
 
-SIDE, THUMBNAIL = 512, 150
+IMAGE_SIDE, THUMBNAIL = 512, 150
 """Longer sides of a picture and of its thumbnail; small pictures are enlarged first, so that the numbers are legible."""
 
 QUALITY = 80
@@ -42,7 +42,7 @@ def marked(scene: Scene, region_ids: Sequence[str]) -> Picture:
         KeyError: If the scene lacks a region.
     """
     image = read_image(scene.image)
-    scale = SIDE / max(image.size)
+    scale = IMAGE_SIDE / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     scaled = image.resize(size, Image.Resampling.LANCZOS)
     regions = [_scaled(scene.region(region_id), size) for region_id in region_ids]

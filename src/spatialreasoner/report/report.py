@@ -25,7 +25,7 @@ from spatialreasoner.report.changes import changes
 from spatialreasoner.report.pictures import Picture, marked
 from spatialreasoner.report.published import published
 from spatialreasoner.report.results import Results, results
-from spatialreasoner.report.runs import Runs, Training, find
+from spatialreasoner.report.runs import Runs, Training, find_runs
 from spatialreasoner.report.texts import rich
 
 if TYPE_CHECKING:
@@ -49,15 +49,17 @@ def write_report(run_dirs: Sequence[Path], out: Path, *, title: str = "SpatialRe
         InputError: If a file in one is broken, there is nothing to report, or no predictions to make a LaTeX table of.
         WorkError: If the report cannot be written.
     """
-    runs = find(run_dirs)
-    text = {".md": _markdown, ".tex": _latex}.get(out.suffix.lower(), render)(runs, title)
+    runs = find_runs(run_dirs)
+    text = {".md": _markdown, ".tex": _latex}.get(out.suffix.lower(), render_report)(runs, title)
     with records.atomic_write(out) as file:
         file.write(text)
 
 
 def _markdown(runs: Runs, title: str) -> str:
     scored = results(runs.predictions)
-    return tables.markdown(title, summaries.pipeline(runs), scored, summaries.search(runs), summaries.pairs(runs))
+    return tables.markdown(
+        title, summaries.pipeline(runs), scored, summaries.search_overview(runs), summaries.pairs_overview(runs)
+    )
 
 
 def _latex(runs: Runs, title: str) -> str:
@@ -67,7 +69,7 @@ def _latex(runs: Runs, title: str) -> str:
     return f"% {' '.join(title.split())}\n{tables.latex(scored)}"
 
 
-def render(runs: Runs, title: str) -> str:
+def render_report(runs: Runs, title: str) -> str:
     """The page as text."""
     pictures = _Pictures(runs)
     scored = results(runs.predictions)
@@ -77,9 +79,9 @@ def render(runs: Runs, title: str) -> str:
         "version": __version__,
         "runs": runs,
         "pipeline": summaries.pipeline(runs),
-        "search": summaries.search(runs),
+        "search": summaries.search_overview(runs),
         "teachers": summaries.teachers(runs),
-        "pairs": summaries.pairs(runs),
+        "pairs": summaries.pairs_overview(runs),
         "results": scored,
         "published": published(),
         "published_beside": [row for row in published().rows if row.beside],
@@ -90,7 +92,7 @@ def render(runs: Runs, title: str) -> str:
         "changes": changes(scored, pictures.of) if scored else [],
         "errors": _worst(scored, pictures) if scored else [],
         "training": _training_charts(runs),
-        "examples": examples.build(runs, pictures.of, policies),
+        "examples": examples.build_examples(runs, pictures.of, policies),
         "beta_settings": examples.fdpo_settings(runs),
         "rewards": examples.REWARDS,
         "style": _asset("report.css"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import GROUPS
 from spatialreasoner.evaluation.predictions import Prediction
-from spatialreasoner.evaluation.score import Comparison, Score, Tally, compare, judge_all, score
+from spatialreasoner.evaluation.score import ModelComparison, Score, Tally, compare, judge_all, score_predictions
 from spatialreasoner.report.published import published
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class Results:
         counts = ({name: tally.items for name, tally in score.groups.items()} for score in self.scores.values())
         return all(map(published().covers, counts))
 
-    def steps(self) -> list[Comparison]:
+    def steps(self) -> list[ModelComparison]:
         """Each model against the one before it, where they answered the same questions."""
-        found: list[Comparison] = []
+        found: list[ModelComparison] = []
         for (before, first), (after, second) in pairwise(self.judged.items()):
             (rows, verdicts), (rows_after, verdicts_after) = zip(*first, strict=True), zip(*second, strict=True)
             with suppress(RecordError):
@@ -84,6 +84,9 @@ def results(predictions: Mapping[str, Sequence[Prediction]]) -> Results | None:
         return None
     judged = {label: list(zip(rows, judge_all(rows), strict=True)) for label, rows in predictions.items()}
     return Results(
-        scores={label: score([row for row, _ in rows], [verdict for _, verdict in rows]) for label, rows in judged.items()},
+        scores={
+            label: score_predictions([row for row, _ in rows], [verdict for _, verdict in rows])
+            for label, rows in judged.items()
+        },
         judged=judged,
     )

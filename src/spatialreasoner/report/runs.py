@@ -135,7 +135,7 @@ class Runs:
     predictions: dict[str, list[Prediction]] = field(default_factory=dict[str, list[Prediction]])
 
 
-def find(run_dirs: Sequence[Path]) -> Runs:
+def find_runs(run_dirs: Sequence[Path]) -> Runs:
     """Read all outputs of stages in and beneath the run folders.
 
     Raises:

@@ -36,7 +36,7 @@ class SearchSummary:
     pruned: int
 
 
-def search(runs: Runs) -> SearchSummary | None:
+def search_overview(runs: Runs) -> SearchSummary | None:
     """The searches in a few numbers; None where there were none."""
     if not runs.trees:
         return None
@@ -91,7 +91,7 @@ def _teacher(name: str, rows: Sequence[Trajectory]) -> Teacher:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairsSummary:
+class PairsOverview:
     """The preference pairs of a run.
 
     Attributes:
@@ -111,14 +111,14 @@ class PairsSummary:
     chart: Markup
 
 
-def pairs(runs: Runs) -> PairsSummary | None:
+def pairs_overview(runs: Runs) -> PairsOverview | None:
     """The pairs in a few numbers; None where there are none."""
     if not runs.pairs:
         return None
     ranked = [row for row in runs.pairs if row.kind == "ranked"]
     gaps = [(row.gap_description, row.gap_reasoning) for row in ranked]
     known = [(one, other) for one, other in gaps if one is not None and other is not None]
-    return PairsSummary(
+    return PairsOverview(
         ranked=len(ranked),
         hard=len(runs.pairs) - len(ranked),
         gap_description=_mean([one for one, _ in known]),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from spatialreasoner.evaluation.score import Comparison, Tally
+from spatialreasoner.evaluation.score import ModelComparison, Tally
 from spatialreasoner.report.published import published
 from spatialreasoner.report.results import Line, Results
-from spatialreasoner.report.summaries import PairsSummary, SearchSummary
+from spatialreasoner.report.summaries import PairsOverview, SearchSummary
 
 
 def markdown(
@@ -16,7 +16,7 @@ def markdown(
     pipeline: Sequence[tuple[int, str]],
     results: Results | None,
     search: SearchSummary | None = None,
-    pairs: PairsSummary | None = None,
+    pairs: PairsOverview | None = None,
 ) -> str:
     """A report in Markdown: what was made, the table of results, and the steps from model to model."""
     blocks = [f"# {_plain(title)}", ", ".join(f"{count} {what}" for count, what in pipeline)]
@@ -72,7 +72,7 @@ def _unscored(results: Results) -> list[str]:
     return ["\n".join(found)] if found else []
 
 
-def _steps(steps: Sequence[Comparison]) -> str:
+def _steps(steps: Sequence[ModelComparison]) -> str:
     rows: list[list[str]] = []
     for step in steps:
         for name, change in step.totals.items():
@@ -86,7 +86,7 @@ def _steps(steps: Sequence[Comparison]) -> str:
     return _table(["comparison", "questions", "difference", "95 % interval", "gained", "lost", "p (McNemar)"], rows)
 
 
-def _pairs(pairs: PairsSummary) -> str:
+def _pairs(pairs: PairsOverview) -> str:
     text = f"{pairs.ranked} ranked pairs, {pairs.hard} hard pairs."
     if pairs.gap_description is not None and pairs.gap_reasoning is not None:
         text += f" Mean gap {pairs.gap_description:+.2f} in the description, {pairs.gap_reasoning:+.2f} in the reasoning."

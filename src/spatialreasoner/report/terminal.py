@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spatialreasoner.evaluation.score import Comparison, Difference, Score, Tally
+from spatialreasoner.evaluation.score import Difference, ModelComparison, Score, Tally
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from spatialreasoner.evaluation.agreement import Agreement
+    from spatialreasoner.evaluation.agreement import AnswerAgreement
 
 
-def show(score: Score, *, console: Console | None = None) -> None:
+def show_score(score: Score, *, console: Console | None = None) -> None:
     """Print the 12 groups and the two totals of a score, with intervals, unscored answers and mean errors.
 
     A total above 5 % unscored answers is shown as a range, not as one number.
@@ -28,7 +28,7 @@ def show(score: Score, *, console: Console | None = None) -> None:
     _print(table, console)
 
 
-def show_comparison(comparison: Comparison, *, console: Console | None = None) -> None:
+def show_comparison(comparison: ModelComparison, *, console: Console | None = None) -> None:
     """Print where and how surely the second model differs from the first, question by question."""
     table = _table(f"{comparison.second} against {comparison.first}")
     for heading in ("questions", "points", "95 % interval", "gained", "lost", "McNemar p"):
@@ -38,7 +38,7 @@ def show_comparison(comparison: Comparison, *, console: Console | None = None) -
     _print(table, console)
 
 
-def show_agreement(found: Agreement, *, console: Console | None = None) -> None:
+def show_agreement(found: AnswerAgreement, *, console: Console | None = None) -> None:
     """Print how far a judging model and the offline rules agree, why judgements failed, and every disagreement."""
     from rich.console import Console
     from rich.markup import escape

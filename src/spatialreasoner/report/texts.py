@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from spatialreasoner.language import responses
-from spatialreasoner.scenes.marks import COLOURS
+from spatialreasoner.scenes.marks import MARK_COLOURS
 
 MAX_SHOWN = 6000
 """Characters of one segment that a page shows."""
@@ -39,7 +39,7 @@ def rich(text: str) -> Markup:
 
 def _chip(match: re.Match[str]) -> str:
     number = int(match[1])
-    return f'<span class="chip c{(number - 1) % len(COLOURS)}" title="region {number}">{number}</span>'
+    return f'<span class="chip c{(number - 1) % len(MARK_COLOURS)}" title="region {number}">{number}</span>'
 
 
 def segments(text: str) -> list[Segment]:

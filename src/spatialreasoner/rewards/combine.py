@@ -14,11 +14,11 @@ from spatialreasoner.language import responses
 from spatialreasoner.language.arithmetic import Check, checks
 from spatialreasoner.language.statements import Assertion, extract
 from spatialreasoner.rewards import logical, spatial, visual
-from spatialreasoner.rewards.conclusion import claim, implied, reference
+from spatialreasoner.rewards.conclusion import implied, read_claim, reference_claim
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.logical import Argument
-from spatialreasoner.rewards.names import Names
-from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, Verdict, is_asked, verify
+from spatialreasoner.rewards.names import NameMatcher
+from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, StatementVerdict, is_asked, verify
 from spatialreasoner.scenes.measure import Measured
 
 REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
@@ -54,8 +54,8 @@ class Graded:
     """
 
     reward: RewardBreakdown
-    description: tuple[Verdict, ...] = ()
-    reasoning: tuple[Verdict, ...] = ()
+    description: tuple[StatementVerdict, ...] = ()
+    reasoning: tuple[StatementVerdict, ...] = ()
     calculations: tuple[Check, ...] = ()
     judged: frozenset[str] = frozenset()
     opinion: Opinion | None = None
@@ -101,7 +101,7 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     concluded = spans.get("conclusion", (len(text), len(text)))[0]
     assertions = extract(text, labels, _others(known.scene, question))
     concluding = [assertion for assertion in assertions if assertion.span[0] >= concluded]
-    claimed = claim(question, text[concluded:], concluding, labels) if concluded < len(text) else None
+    claimed = read_claim(question, text[concluded:], concluding, labels) if concluded < len(text) else None
     if claimed is not None and not any(is_asked(question, assertion) for assertion in concluding):
         concluding.append(implied(question, claimed, (concluded, len(text))))
     description = _verify(known, question, [a for a in assertions if begin <= a.span[0] < end])
@@ -114,13 +114,13 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         described=description,
         calculations=checks(text[start:]),
         claim=claimed,
-        reference=reference(question, labels),
+        reference=reference_claim(question, labels),
     )
     reward = _breakdown(
-        visual.grade(known, question, text[begin:end]),
-        logical.grade(question, argument),
-        spatial.reward(description),
-        spatial.reward((*premises, *conclusion)),
+        visual.grade_description(known, question, text[begin:end]),
+        logical.grade_reasoning(question, argument),
+        spatial.spatial_reward(description),
+        spatial.spatial_reward((*premises, *conclusion)),
     )
     calculations = tuple(argument.calculations)
     return Graded(reward=reward, description=description, reasoning=(*premises, *conclusion), calculations=calculations)
@@ -190,7 +190,7 @@ def _belongs(part: str, name: str) -> bool:
     return part == name or part.startswith(f"{name}.")
 
 
-def _verify(known: Known, question: Question, assertions: Sequence[Assertion]) -> tuple[Verdict, ...]:
+def _verify(known: Known, question: Question, assertions: Sequence[Assertion]) -> tuple[StatementVerdict, ...]:
     return tuple(verify(known.measured, question, assertion) for assertion in assertions[:MAX_ASSERTIONS])
 
 
@@ -274,7 +274,7 @@ class GeometricReward:
         *,
         succeeds: Callable[[Question, str], bool | None],
         grader: Grader | None = None,
-        naming: Names | None = None,
+        naming: NameMatcher | None = None,
         kept: int = 256,
     ) -> None:
         self._scenes = KnownScenes(scenes, naming=naming, kept=kept)
@@ -297,14 +297,14 @@ class GeometricReward:
         assertions = extract(text, labels, _others(known.scene, question))
         before = _verify(known, question, [a for a in assertions if a.span[0] < len(prefix)])
         said = [a for a in assertions if a.span[0] >= len(prefix)]
-        claimed = claim(question, _after_heading(step), said, labels) if name == "conclusion" else None
+        claimed = read_claim(question, _after_heading(step), said, labels) if name == "conclusion" else None
         if claimed is not None and not any(is_asked(question, assertion) for assertion in said):
             said.append(implied(question, claimed, (len(prefix), len(text))))
         new = _verify(known, question, said)
-        score = spatial.reward(new).value if any(verdict.score is not None for verdict in new) else None
+        score = spatial.spatial_reward(new).value if any(verdict.score is not None for verdict in new) else None
         ratings = {"spatial": None if score is None else score / FULL}
         if name == "description" and not prefix.strip():
-            seen = visual.grade(known, question, _inner(text))
+            seen = visual.grade_description(known, question, _inner(text))
             ratings["visual"] = None if seen.value is None else seen.value / FULL
         else:
             argument = Argument(
@@ -314,7 +314,7 @@ class GeometricReward:
                 described=(),
                 calculations=checks(step),
                 claim=claimed,
-                reference=reference(question, labels),
+                reference=reference_claim(question, labels),
             )
             ratings["logical"] = logical.rate(question, argument, step, concludes=name == "conclusion")
         return {name: 2.0 * rating - 1.0 for name, rating in ratings.items() if rating is not None}

@@ -10,9 +10,9 @@ from functools import lru_cache
 from spatialreasoner.core.types import METRES_PER, QUANTITY_OF, Question, relation_of
 from spatialreasoner.language import quantities
 from spatialreasoner.language.statements import Assertion, extract
-from spatialreasoner.rewards.spatial import ARITY, hour_score, is_asked, metres, value_score
+from spatialreasoner.rewards.spatial import ARITY, hour_score, is_asked, reference_metres, value_score
 
-MAX_CHARACTERS = 2000
+MAX_CONCLUSION_CHARACTERS = 2000
 """Of a conclusion, so much is read; an answer is one sentence."""
 
 _YES = re.compile(r"\W{0,8}(?:yes|yeah|indeed|correct|true|that is (?:right|so|correct|true)|right)\b", re.IGNORECASE)
@@ -35,7 +35,7 @@ class Claim:
     holds: bool | None = None
 
 
-def claim(question: Question, text: str, assertions: Sequence[Assertion], labels: Sequence[str] = ()) -> Claim | None:
+def read_claim(question: Question, text: str, assertions: Sequence[Assertion], labels: Sequence[str] = ()) -> Claim | None:
     """Read what an answer to the question claims; None where it claims nothing, or two things at once.
 
     Args:
@@ -44,7 +44,7 @@ def claim(question: Question, text: str, assertions: Sequence[Assertion], labels
         assertions: The statements extracted from the answer.
         labels: What the question's regions are called.
     """
-    text = text[:MAX_CHARACTERS]
+    text = text[:MAX_CONCLUSION_CHARACTERS]
     asked = [assertion for assertion in assertions if is_asked(question, assertion)]
     if question.qualitative:
         return _relation_claim(question, text, asked, labels)
@@ -52,7 +52,7 @@ def claim(question: Question, text: str, assertions: Sequence[Assertion], labels
     if stated:
         return Claim(value=stated[-1].value, high=stated[-1].high)
     unit = "hour" if question.category == "direction" else "m"
-    found = [quantity for quantity in quantities.find(text) if quantity.unit == unit]
+    found = [quantity for quantity in quantities.find_quantities(text) if quantity.unit == unit]
     if found:
         return Claim(value=found[-1].value, high=found[-1].high)
     bare = quantities.bare_numbers(text)
@@ -61,10 +61,10 @@ def claim(question: Question, text: str, assertions: Sequence[Assertion], labels
     return Claim(value=bare[-1].value * (METRES_PER.get(question.unit or "m", 1.0) if unit == "m" else 1.0))
 
 
-def reference(question: Question, labels: tuple[str, ...] = ()) -> Claim | None:
+def reference_claim(question: Question, labels: tuple[str, ...] = ()) -> Claim | None:
     """The true answer as a claim; None where the question has no readable one."""
     if not question.qualitative:
-        value = metres(question)
+        value = reference_metres(question)
         return None if value is None else Claim(value=value)
     return _reference(question, labels)
 
@@ -80,7 +80,7 @@ def implied(question: Question, claimed: Claim, span: tuple[int, int]) -> Assert
     return Assertion(kind=quantity, regions=regions, value=claimed.value, high=claimed.high, unit=unit, span=span)
 
 
-def agreement(question: Question, claimed: Claim, true: Claim) -> float:
+def claim_agreement(question: Question, claimed: Claim, true: Claim) -> float:
     """How well a claim agrees with another, 0..1: as values and hours score as statements, and relations agree or not."""
     if claimed.holds is not None or true.holds is not None:
         return float(claimed.holds == true.holds)
@@ -120,4 +120,4 @@ def _named(text: str, labels: Sequence[str]) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _reference(question: Question, labels: tuple[str, ...]) -> Claim | None:
-    return claim(question, question.answer, extract(question.answer, labels), labels)
+    return read_claim(question, question.answer, extract(question.answer, labels), labels)

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from spatialreasoner.language import colours
 from spatialreasoner.rewards.known import SIZE_WORDS, Known
 
-MAX_CHARACTERS = 12_000
+MAX_DESCRIPTION_CHARACTERS = 12_000
 """Of a description, so much is read; no honest one is longer."""
 
 _MAX_REMEMBERED = 128
@@ -59,14 +59,14 @@ _BEFORE = re.compile(r"(?P<words>[AS](?:[ASX,&]{0,4}?[AS])?)X{0,2}(?P<thing>[NR]
 _AFTER = re.compile(r"(?P<thing>[NR])\)?(?:,?W?C(?:TC)?(?P<words>[ASX,&D]{1,7})(?!N)|(?:H|C)D?(?P<hue>[ASX&]{1,4})K)")
 
 
-class Thing(NamedTuple):
+class DescribedThing(NamedTuple):
     """Something that a sentence mentions: one of the question's own regions, or a name."""
 
     region: str | None
     name: str | None
 
 
-class Sentence(NamedTuple):
+class DescriptionSentence(NamedTuple):
     """One sentence of a description.
 
     Attributes:
@@ -78,27 +78,30 @@ class Sentence(NamedTuple):
     """
 
     words: tuple[str, ...]
-    things: tuple[Thing, ...]
+    things: tuple[DescribedThing, ...]
     calls: tuple[tuple[str, str], ...]
-    attributes: tuple[tuple[Thing, str], ...]
+    attributes: tuple[tuple[DescribedThing, str], ...]
     sets_scene: bool
 
 
-remembered: WeakKeyDictionary[Known, dict[str, Sentence]] = WeakKeyDictionary()
+remembered: WeakKeyDictionary[Known, dict[str, DescriptionSentence]] = WeakKeyDictionary()
 """The sentences read last, by scene."""
 
 
-def read(known: Known, text: str) -> list[Sentence]:
+def read_description(known: Known, text: str) -> list[DescriptionSentence]:
     """The sentences of a description, read with the names that the scene and the vocabulary know.
 
     Args:
         known: The scene.
-        text: The description; what follows its first `MAX_CHARACTERS` is not read.
+        text: The description; what follows its first `MAX_DESCRIPTION_CHARACTERS` is not read.
     """
     before = remembered.setdefault(known, {})
     if len(before) > _MAX_REMEMBERED:
         before.clear()
-    said = (before.get(part) or _read_sentence(known, part, before) for part in _END.split(text[:MAX_CHARACTERS].lower()))
+    said = (
+        before.get(part) or _read_sentence(known, part, before)
+        for part in _END.split(text[:MAX_DESCRIPTION_CHARACTERS].lower())
+    )
     return [sentence for sentence in said if sentence is not None]
 
 
@@ -118,34 +121,37 @@ def _token(word: str) -> tuple[str, str]:
 
 
 def _class_of(word: str) -> str:
-    if word in colours.WORDS:
+    if word in colours.COLOUR_WORDS:
         return "A"
     return "S" if word in SIZE_WORDS else _CLASS_OF.get(word, "X")
 
 
-def _read_sentence(known: Known, text: str, before: dict[str, Sentence]) -> Sentence | None:
+def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentence]) -> DescriptionSentence | None:
     """A sentence, kept in `before` unless it is long; None where it has no words."""
     tokens = [_token(match.group()) for match in _TOKEN.finditer(text)]
     if not tokens:
         return None
     classes, words = _with_names(known, tokens)
-    sentence = parse(classes, tuple(words))
+    sentence = parse_sentence(classes, tuple(words))
     if len(text) <= _LONGEST_REMEMBERED:
         before[text] = sentence
     return sentence
 
 
 @lru_cache(maxsize=1 << 11)
-def parse(classes: str, words: tuple[str, ...]) -> Sentence:
+def parse_sentence(classes: str, words: tuple[str, ...]) -> DescriptionSentence:
     """A sentence by the class of each of its words, names joined into one word; it may stand in many descriptions."""
     places = [match.start() for match in _THING.finditer(classes)]
-    things = {place: Thing(words[place], None) if classes[place] == "R" else Thing(None, words[place]) for place in places}
+    things = {
+        place: DescribedThing(words[place], None) if classes[place] == "R" else DescribedThing(None, words[place])
+        for place in places
+    }
     called: dict[int, int] = {}
     for match in _APPOSITION.finditer(classes):
         pair = (match.start(), match.start("name")) if match["name"] else (match.start("region"), match.start("first"))
         called[pair[1]] = pair[0]
     attributes = [(things[called.get(place, place)], words[at]) for place, at in _attributes(classes) if classes[at] in "AS"]
-    return Sentence(
+    return DescriptionSentence(
         words=words,
         things=tuple(things.values()),
         calls=tuple((words[region], words[name]) for name, region in called.items()),

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 from spatialreasoner.core.types import Question
 from spatialreasoner.language.responses import MAX_CHARACTERS
 from spatialreasoner.rewards.combine import Graded, scores
-from spatialreasoner.rewards.spatial import Verdict
+from spatialreasoner.rewards.spatial import StatementVerdict
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-STYLES: Mapping[str, str] = {"true": "green", "partial": "yellow", "false": "bold red", "unscored": "dim"}
+VERDICT_STYLES: Mapping[str, str] = {"true": "green", "partial": "yellow", "false": "bold red", "unscored": "dim"}
 """How statements are coloured by verdict."""
 
 _MOST: Mapping[str, str] = {"description": "8", "reasoning": "8", "total": "16"}
 """The largest value of a reward, where it is not 4."""
 
 
-def explain(question: Question, text: str, graded: Graded, *, console: Console | None = None) -> None:
+def print_explanation(question: Question, text: str, graded: Graded, *, console: Console | None = None) -> None:
     """Print one response with its statements coloured by verdict, and a table of verdicts, truths and parts."""
     from rich.console import Console
 
@@ -32,13 +32,13 @@ def explain(question: Question, text: str, graded: Graded, *, console: Console |
     console.print(_score_table(graded))
 
 
-def coloured(text: str, verdicts: Sequence[Verdict]) -> Text:
+def coloured(text: str, verdicts: Sequence[StatementVerdict]) -> Text:
     """The text with each statement in the colour of its verdict."""
     from rich.text import Text
 
     shown = Text(printable(text))
     for verdict in verdicts:
-        shown.stylize(STYLES[verdict.label], *verdict.assertion.span)
+        shown.stylize(VERDICT_STYLES[verdict.label], *verdict.assertion.span)
     return shown
 
 
@@ -55,9 +55,9 @@ def _verdict_table(text: str, graded: Graded) -> Any:
         said = " ".join(text[slice(*verdict.assertion.span)].split())
         score = "-" if verdict.score is None else f"{verdict.score:.2f}"
         row = (_plain(said), verdict.label, score, f"{verdict.weight:.2f}", _plain(verdict.reason))
-        table.add_row(*row, style=STYLES[verdict.label])
+        table.add_row(*row, style=VERDICT_STYLES[verdict.label])
     for check in graded.calculations:
-        style = STYLES["true" if check.right else "false"]
+        style = VERDICT_STYLES["true" if check.right else "false"]
         table.add_row(_plain(check.text), "right" if check.right else "wrong", "", "", f"{check.expected:.4g}", style=style)
     return table
 

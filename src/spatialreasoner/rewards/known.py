@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from spatialreasoner.core.types import Quantity, Scene
 from spatialreasoner.language import colours, vocabulary
 from spatialreasoner.language.vocabulary import Vocabulary
-from spatialreasoner.rewards.names import Names
+from spatialreasoner.rewards.names import NameMatcher
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.masks import decode
 from spatialreasoner.scenes.measure import Measured
@@ -47,9 +47,9 @@ class Known:
         closed: Whether every object of the scene is known, so that what is not known is not there.
     """
 
-    def __init__(self, measured: Measured, *, naming: Names | None = None) -> None:
+    def __init__(self, measured: Measured, *, naming: NameMatcher | None = None) -> None:
         self.measured = measured
-        self.naming = Names() if naming is None else naming
+        self.naming = NameMatcher() if naming is None else naming
         self.closed = self.scene.objects is not None
         self._colour_scores: dict[tuple[str, str], float | None] = {}
         self._shares: dict[str, Mapping[str, float]] = {}
@@ -175,13 +175,13 @@ class Known:
         if known is not None:
             return colours.score_known(word, known)
         label = self.scene.region(region_id).label.lower().split()
-        said = max((colours.score_known(word, own) for own in label if own in colours.WORDS), default=None)
+        said = max((colours.score_known(word, own) for own in label if own in colours.COLOUR_WORDS), default=None)
         if region_id not in self._shares:
             self._shares[region_id] = colours.shares(self._picture[decode(self.scene.region(region_id).mask)])
         seen = self._shares[region_id]
         if not any(seen.values()):  # a mask without a pixel
             return said
-        return max(said or 0.0, colours.score(word, seen))
+        return max(said or 0.0, colours.colour_score(word, seen))
 
     @cached_property
     def _picture(self) -> UInt8[np.ndarray, "h w 3"]:
@@ -211,9 +211,9 @@ class KnownScenes:
         kept: How many scenes stay loaded; beyond, the least recently used one is forgotten, so memory stays flat.
     """
 
-    def __init__(self, scenes: Mapping[str, Scene], *, naming: Names | None = None, kept: int = 256) -> None:
+    def __init__(self, scenes: Mapping[str, Scene], *, naming: NameMatcher | None = None, kept: int = 256) -> None:
         self._scenes = scenes
-        self._naming = Names() if naming is None else naming
+        self._naming = NameMatcher() if naming is None else naming
         self._kept = kept
         self._loaded: OrderedDict[str, Known] = OrderedDict()
 

@@ -20,11 +20,11 @@ from spatialreasoner.core.types import CONVERSE, Question, relation_of
 from spatialreasoner.language import quantities
 from spatialreasoner.language.arithmetic import Check
 from spatialreasoner.language.statements import Assertion
-from spatialreasoner.rewards.conclusion import Claim, agreement, polarity
-from spatialreasoner.rewards.spatial import EXACT, Verdict, distinct, is_asked
+from spatialreasoner.rewards.conclusion import Claim, claim_agreement, polarity
+from spatialreasoner.rewards.spatial import EXACT, StatementVerdict, distinct, is_asked
 from spatialreasoner.rewards.visual import Criteria
 
-CRITERIA = ("factual", "coherence", "rules", "conclusion")
+LOGICAL_CRITERIA = ("factual", "coherence", "rules", "conclusion")
 
 _STEP = re.compile(r"#{2,4}[ \t]*step \d{1,4}\b[:.]?|^[ \t]*\**step \d{1,4}\b[:.]?", re.IGNORECASE | re.MULTILINE)
 _POSITIVE = {"left": "left", "right": "left", "above": "above", "below": "above", "tall": "tall", "short": "tall",
@@ -48,18 +48,18 @@ class Argument:
     """
 
     text: str
-    premises: Sequence[Verdict]
-    concluding: Sequence[Verdict]
-    described: Sequence[Verdict]
+    premises: Sequence[StatementVerdict]
+    concluding: Sequence[StatementVerdict]
+    described: Sequence[StatementVerdict]
     calculations: Sequence[Check]
     claim: Claim | None
     reference: Claim | None
 
 
-def grade(question: Question, argument: Argument) -> Criteria:
+def grade_reasoning(question: Question, argument: Argument) -> Criteria:
     """Grade one reasoning with its conclusion."""
     if not argument.text.strip() and argument.claim is None:
-        return Criteria(parts=dict.fromkeys(CRITERIA, 0.0), reasons={"conclusion": "there is no reasoning"})
+        return Criteria(parts=dict.fromkeys(LOGICAL_CRITERIA, 0.0), reasons={"conclusion": "there is no reasoning"})
     wrong = [check for check in argument.calculations if not check.right]
     rules = 1 - len(wrong) / len(argument.calculations) if argument.calculations else None
     factual, false = _factual(argument)
@@ -206,7 +206,7 @@ def _conclusion(question: Question, argument: Argument) -> tuple[float, str]:
     supported = _support(question, argument, argument.claim)
     scores, reasons = [supported], ["" if supported == 1 else "the steps do not lead to it"]
     if argument.reference is not None:
-        scores.append(agreement(question, argument.claim, argument.reference))
+        scores.append(claim_agreement(question, argument.claim, argument.reference))
         reasons.append("" if scores[-1] == 1 else f"the true answer is {_words(argument.reference)}")
     return sum(scores) / len(scores), "; ".join(filter(None, reasons))
 
@@ -239,7 +239,7 @@ def _from_sizes(question: Question, argument: Argument) -> Iterator[bool]:
 def _numbers(question: Question, argument: Argument) -> Iterator[float]:
     """Every number of the steps that could be the claim: hours, or lengths in metres and results of calculations."""
     unit = "hour" if question.category == "direction" else "m"
-    for quantity in quantities.find(argument.text):
+    for quantity in quantities.find_quantities(argument.text):
         if quantity.unit == unit:
             yield from (quantity.value, quantity.middle)
 

@@ -24,7 +24,7 @@ _KEPT = 16_384
 """Names whose embeddings are kept, each a few kilobytes."""
 
 
-class Names:
+class NameMatcher:
     """What things may be called.
 
     Args:
@@ -36,7 +36,7 @@ class Names:
     def __init__(
         self, table: Vocabulary | None = None, *, embedder: Embedder | None = None, likeness: float = LIKENESS
     ) -> None:
-        self.table = vocabulary.load() if table is None else table
+        self.table = vocabulary.load_vocabulary() if table is None else table
         self.embedder = embedder
         self._likeness = likeness
         self._vector = lru_cache(_KEPT)(self._embed)

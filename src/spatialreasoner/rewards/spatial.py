@@ -60,7 +60,7 @@ _SYMMETRIC = frozenset({"distance", "horizontal_distance", "vertical_distance"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class StatementVerdict:
     """What became of one statement.
 
     Attributes:
@@ -99,7 +99,7 @@ class SpatialScore:
     reason: str = ""
 
 
-def verify(measured: Measured, question: Question, assertion: Assertion) -> Verdict:
+def verify(measured: Measured, question: Question, assertion: Assertion) -> StatementVerdict:
     """Hold one statement against the scene.
 
     Args:
@@ -111,7 +111,7 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Verd
     score, truth, reason = _judge(measured, question, assertion)
     if assertion.negated and score is not None and truth is not None:  # what cannot be is not made true by a "not"
         score = 1.0 - score
-    return Verdict(assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
+    return StatementVerdict(assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
 
 
 def other_regions(scene: Scene, question: Question) -> list[Region]:
@@ -155,7 +155,7 @@ def _asked(category: Category, num_regions: int) -> tuple[frozenset[str], frozen
     return frozenset({quantity}), frozenset({asked, asked[::-1]} if quantity in _SYMMETRIC else {asked})
 
 
-def reward(verdicts: Sequence[Verdict]) -> SpatialScore:
+def spatial_reward(verdicts: Sequence[StatementVerdict]) -> SpatialScore:
     """R_sp of one segment: 4/n times the sum of W_u W_c r over its distinct, verifiable statements."""
     scored = [verdict for verdict in distinct(verdicts) if verdict.score is not None]
     if scored:
@@ -166,9 +166,9 @@ def reward(verdicts: Sequence[Verdict]) -> SpatialScore:
     return SpatialScore(value=None, reason=f"none of {len(verdicts)} statements could be verified: {verdicts[0].reason}")
 
 
-def distinct(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def distinct(verdicts: Sequence[StatementVerdict]) -> list[StatementVerdict]:
     """One verdict a fact: saying the same again, also the other way round, earns nothing. The flattest wording counts."""
-    best: dict[tuple[object, ...], Verdict] = {}
+    best: dict[tuple[object, ...], StatementVerdict] = {}
     for verdict in verdicts:
         key = fact(verdict.assertion)
         if key not in best or best[key].weight < verdict.weight:
@@ -301,7 +301,7 @@ _RATIO: Mapping[str, Callable[[Measured, str], float | None]] = {
 """What a factor compares, by kind: "twice as far away" is about distances from the camera."""
 
 
-def metres(question: Question) -> float | None:
+def reference_metres(question: Question) -> float | None:
     """The reference value in metres, or the hour; None for qualitative questions."""
     if question.value is None or question.unit is None:
         return None

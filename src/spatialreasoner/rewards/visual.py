@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from spatialreasoner.core.types import Question
 from spatialreasoner.language import colours
 from spatialreasoner.language.vocabulary import ANYTHING
-from spatialreasoner.rewards.description import Sentence, Thing, read
+from spatialreasoner.rewards.description import DescribedThing, DescriptionSentence, read_description
 from spatialreasoner.rewards.known import SIZE_WORDS, Known
 from spatialreasoner.rewards.spatial import FULL
 
-CRITERIA = ("existence", "attributes", "completeness", "appropriateness")
+VISUAL_CRITERIA = ("existence", "attributes", "completeness", "appropriateness")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Criteria:
         return FULL * sum(scored) / len(scored) if scored else None
 
 
-def grade(known: Known, question: Question, description: str) -> Criteria:
+def grade_description(known: Known, question: Question, description: str) -> Criteria:
     """Grade one description.
 
     Args:
@@ -52,8 +52,8 @@ def grade(known: Known, question: Question, description: str) -> Criteria:
         description: The text of the description segment.
     """
     if not description.strip():
-        return Criteria(parts=dict.fromkeys(CRITERIA, 0.0), reasons={"existence": "there is no description"})
-    sentences = read(known, description)
+        return Criteria(parts=dict.fromkeys(VISUAL_CRITERIA, 0.0), reasons={"existence": "there is no description"})
+    sentences = read_description(known, description)
     own = {f"region{number}": region_id for number, region_id in enumerate(question.region_ids, start=1)}
     existence, wrong = _existence(known, own, sentences)
     attributes, misfits = _attributes(known, own, sentences)
@@ -75,7 +75,7 @@ def grade(known: Known, question: Question, description: str) -> Criteria:
     return Criteria(parts=parts, reasons=reasons)
 
 
-def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[Sentence]) -> tuple[float, list[str]]:
+def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
     """Share of the distinct things mentioned that are there; what is not. 0 where nothing identifiable is mentioned."""
     found: dict[tuple[str, ...], bool] = {}
     called = {region for sentence in sentences for region, _ in sentence.calls}
@@ -91,14 +91,16 @@ def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[Sentenc
     return (sum(found.values()) / len(found) if found else 0.0), wrong
 
 
-def _is_there(known: Known, own: Mapping[str, str], thing: Thing) -> bool | None:
+def _is_there(known: Known, own: Mapping[str, str], thing: DescribedThing) -> bool | None:
     """Whether a thing is in the scene; None where that is unknown or says nothing."""
     if thing.region is not None:
         return thing.region in own
     return known.has(thing.name or "")
 
 
-def _attributes(known: Known, own: Mapping[str, str], sentences: Sequence[Sentence]) -> tuple[float | None, list[str]]:
+def _attributes(
+    known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]
+) -> tuple[float | None, list[str]]:
     """Mean fit of the distinct colours and sizes; which do not fit. None where there are none to check."""
     scores: dict[tuple[str, str], float] = {}
     for sentence in sentences:
@@ -117,7 +119,7 @@ def _attribute_score(known: Known, region_id: str, word: str) -> float | None:
     return known.size_score(region_id, word) if word in SIZE_WORDS else known.colour_score(region_id, word)
 
 
-def _completeness(known: Known, own: Mapping[str, str], sentences: Sequence[Sentence]) -> tuple[float, list[str]]:
+def _completeness(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
     """How much of the question's regions is told: 1 for each by a fitting name, half for a bare tag or "object"."""
     mentioned = {thing.region for sentence in sentences for thing in sentence.things}
     called = {pair for sentence in sentences for pair in sentence.calls}
@@ -132,7 +134,7 @@ def _completeness(known: Known, own: Mapping[str, str], sentences: Sequence[Sent
     return sum(told.values()) / max(len(told), 1), missing
 
 
-def _appropriateness(known: Known, own: Mapping[str, str], sentences: Sequence[Sentence]) -> tuple[float, list[str]]:
+def _appropriateness(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
     """Mean relevance of the sentences, and those without any; what was said before is superfluous."""
     seen: set[tuple[str, ...]] = set()
     total, off_topic = 0.0, list[str]()
@@ -145,7 +147,7 @@ def _appropriateness(known: Known, own: Mapping[str, str], sentences: Sequence[S
     return total / max(len(sentences), 1), off_topic
 
 
-def _relevance(known: Known, own: Mapping[str, str], sentence: Sentence) -> float:
+def _relevance(known: Known, own: Mapping[str, str], sentence: DescriptionSentence) -> float:
     """1 for a sentence about the scene's things, half for one about its surroundings or about nothing named, else 0."""
     if any(thing.region in own for thing in sentence.things):
         return 1.0
@@ -158,11 +160,11 @@ def _relevance(known: Known, own: Mapping[str, str], sentence: Sentence) -> floa
     return 0.5 if around or _continues(sentence) else 0.0
 
 
-def _continues(sentence: Sentence) -> bool:
+def _continues(sentence: DescriptionSentence) -> bool:
     """Whether a sentence goes on about what others named, as "It is white" does."""
     return sentence.words[0] in {"it", "they", "both", "this", "that", "these"} and any(
         word in {"left", "right", "front", "behind", "above", "below", "tall", "wide", "taller", "wider", "larger", "smaller"}
         or word in SIZE_WORDS
-        or word in colours.WORDS
+        or word in colours.COLOUR_WORDS
         for word in sentence.words
     )

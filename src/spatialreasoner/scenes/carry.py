@@ -23,17 +23,17 @@ from spatialreasoner.scenes.masks import decode
 KEY = "regions"
 """Under which the metadata of a picture holds the run lengths, JSON."""
 
-MAX_REGIONS = 64
+MAX_CARRIED_REGIONS = 64
 
 
 def attach(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
     """A copy of the picture that carries regions; `regions[0]` is `<region1>`.
 
     Raises:
-        SceneError: If a mask is not of the picture's size, or there are more than `MAX_REGIONS`.
+        SceneError: If a mask is not of the picture's size, or there are more than `MAX_CARRIED_REGIONS`.
     """
-    if len(regions) > MAX_REGIONS:
-        raise SceneError(f"a picture carries at most {MAX_REGIONS} regions; got {len(regions)}")
+    if len(regions) > MAX_CARRIED_REGIONS:
+        raise SceneError(f"a picture carries at most {MAX_CARRIED_REGIONS} regions; got {len(regions)}")
     for region in regions:
         if tuple(region.mask.size) != (image.height, image.width):
             size = (image.height, image.width)
@@ -59,11 +59,15 @@ def attached(image: Image.Image) -> list[Bool[np.ndarray, "h w"]]:
         return []
     try:
         found: Any = json.loads(carried)
-        masks = [decode(Rle(size=(row["size"][0], row["size"][1]), counts=row["counts"])) for row in found[: MAX_REGIONS + 1]]
+        masks = [
+            decode(Rle(size=(row["size"][0], row["size"][1]), counts=row["counts"])) for row in found[: MAX_CARRIED_REGIONS + 1]
+        ]
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise SceneError(f"a picture carries {carried[:60]!r}, which are no run lengths of masks: {error}") from error
-    if len(masks) > MAX_REGIONS or any(mask.shape != (image.height, image.width) for mask in masks):
-        raise SceneError(f"a picture of {image.height} x {image.width} pixels carries at most {MAX_REGIONS} masks of that size")
+    if len(masks) > MAX_CARRIED_REGIONS or any(mask.shape != (image.height, image.width) for mask in masks):
+        raise SceneError(
+            f"a picture of {image.height} x {image.width} pixels carries at most {MAX_CARRIED_REGIONS} masks of that size"
+        )
     return masks
 
 

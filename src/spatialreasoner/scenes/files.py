@@ -193,7 +193,7 @@ def scene_index(folder: str | Path) -> dict[str, Scene]:
     return {scene.id: scene for scene in load_scenes(folder)}
 
 
-def check(scene: Scene) -> None:
+def check_scene(scene: Scene) -> None:
     """Refuse a scene whose picture cannot be used, before work is spent on it.
 
     Raises:

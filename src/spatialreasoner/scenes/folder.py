@@ -79,7 +79,7 @@ class ScenesFolder:
         temporary.replace(target)
 
 
-def claim(path: Path, stage: str, config: Mapping[str, Any]) -> ScenesFolder:
+def claim_folder(path: Path, stage: str, config: Mapping[str, Any]) -> ScenesFolder:
     """Begin a scenes folder, or go on with one that the same settings began.
 
     Args:

@@ -18,7 +18,7 @@ from spatialreasoner.core.protocols import DepthEstimator
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes.files import depth_png, read_image
 from spatialreasoner.scenes.finding import Found, RegionFinder
-from spatialreasoner.scenes.folder import claim
+from spatialreasoner.scenes.folder import claim_folder
 from spatialreasoner.scenes.masks import encode
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
@@ -61,7 +61,7 @@ class ImagesConfig:
             raise ConfigError(f"the smallest share of a region must be from 0 to below 1; got {self.min_share}")
 
 
-def write(
+def write_photos(
     config: ImagesConfig,
     out: Path,
     depth: DepthEstimator,
@@ -89,7 +89,7 @@ def write(
     """
     photos = _photos(Path(config.folder))
     cameras = {name: _camera(path, config.field_of_view) for name, path in photos.items()}
-    folder = claim(out, _STAGE, asdict(config))
+    folder = claim_folder(out, _STAGE, asdict(config))
     with folder.working():
         for done, (name, path) in enumerate(photos.items(), start=1):
             if not (folder.complete or folder.has(name)):

@@ -11,7 +11,7 @@ from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Region
 from spatialreasoner.scenes.masks import decode
 
-COLOURS: tuple[tuple[int, int, int], ...] = (
+MARK_COLOURS: tuple[tuple[int, int, int], ...] = (
     (0, 114, 178),
     (230, 159, 0),
     (0, 158, 115),
@@ -38,7 +38,7 @@ def draw(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
     masks = [_mask(region, image) for region in regions]
     thickness = max(1, round(min(image.size) / 240))
     for index, mask in enumerate(masks):
-        colour = np.asarray(COLOURS[index % len(COLOURS)], dtype=np.float32)
+        colour = np.asarray(MARK_COLOURS[index % len(MARK_COLOURS)], dtype=np.float32)
         outline = mask & ~np.asarray(binary_erosion(mask, iterations=thickness), dtype=bool)
         canvas = np.where(mask[..., None], canvas * 0.7 + colour * 0.3, canvas)
         canvas = np.where(outline[..., None], colour, canvas)
@@ -70,5 +70,7 @@ def _write_number(image: Image.Image, index: int, mask: Bool[np.ndarray, "h w"])
     x = min(max(float(column) - 1, half[0]), image.width - 1 - half[0])
     y = min(max(float(row) - 1, half[1]), image.height - 1 - half[1])
     plate = (x - half[0], y - half[1], x + half[0], y + half[1])
-    pen.rounded_rectangle(plate, radius=size * 0.25, fill=(255, 255, 255), outline=COLOURS[index % len(COLOURS)], width=1)
+    pen.rounded_rectangle(
+        plate, radius=size * 0.25, fill=(255, 255, 255), outline=MARK_COLOURS[index % len(MARK_COLOURS)], width=1
+    )
     pen.text((x, y), text, font=font, fill=(0, 0, 0), anchor="mm")

@@ -143,7 +143,7 @@ class RgbdConfig:
     folders: tuple[str, ...]
 
 
-def write(folders: Sequence[Path], out: Path, *, progress: Callable[[int], None] = lambda done: None) -> int:
+def write_rgbd(folders: Sequence[Path], out: Path, *, progress: Callable[[int], None] = lambda done: None) -> int:
     """Copy RGB-D folders into one scenes folder: `scenes.jsonl`, and a subfolder of files a scene.
 
     All folders are read and checked before anything is written. Returns the number of scenes.

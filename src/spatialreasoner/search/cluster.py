@@ -27,7 +27,7 @@ from spatialreasoner.search.engine import Engine, Row, RunConfig
 from spatialreasoner.search.run import RunResult, fared, write_outputs, write_settings
 from spatialreasoner.search.summary import missing as lacks
 
-Workforce = Callable[[], tuple[Sequence[Policy], Reward] | tuple[Sequence[Policy], Reward, Sequence[JournalledJudge]]]
+WorkforceMaker = Callable[[], tuple[Sequence[Policy], Reward] | tuple[Sequence[Policy], Reward, Sequence[JournalledJudge]]]
 """Makes the policies, the reward, and the judges that it asks, if any; called in every shard, for connections do not travel."""
 
 
@@ -52,7 +52,7 @@ def run_cluster(
     *,
     questions: Sequence[Question],
     scenes: Mapping[str, Scene],
-    workforce: Workforce,
+    workforce: WorkforceMaker,
     config: RunConfig,
     out: Path,
     inputs: Mapping[str, str],
@@ -104,7 +104,7 @@ def run_cluster(
     return RunResult(summary=summary, unfinished=unfinished, stopped=stopped, missing=missing, away=away)
 
 
-def staff(workforce: Workforce) -> tuple[Sequence[Policy], Reward, Sequence[JournalledJudge]]:
+def staff(workforce: WorkforceMaker) -> tuple[Sequence[Policy], Reward, Sequence[JournalledJudge]]:
     """Policies, reward and judges of a workforce."""
     made = workforce()
     return made if len(made) == 3 else (*made, ())
@@ -156,7 +156,7 @@ def _limits(limits: Limits, num_shards: int) -> Limits:
     return replace(limits, concurrency=limits.concurrency // num_shards, per_minute=per_minute)
 
 
-def _work(shard: Shard, workforce: Workforce) -> dict[str, Any]:
+def _work(shard: Shard, workforce: WorkforceMaker) -> dict[str, Any]:
     """One shard, start to end, in a process of the cluster."""
     policies, reward, judges = staff(workforce)
     with Journal(shard.folder / "journal.sqlite") as journal:

@@ -27,7 +27,7 @@ from spatialreasoner.questions.files import prompt as show
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.solve import solve
 from spatialreasoner.search.summary import count, missing
-from spatialreasoner.search.tree import to_json
+from spatialreasoner.search.tree import tree_to_json
 
 Row = Mapping[str, Any]
 """All that is kept of a finished question: its trajectories, its tree and its counts, as plain JSON."""
@@ -218,7 +218,7 @@ class Engine:
         )
         return {
             "trajectories": [asdict(trajectory) for trajectory in solved.trajectories],
-            "tree": to_json(solved.tree),
+            "tree": tree_to_json(solved.tree),
             "counts": count(question, solved),
         }
 

@@ -213,7 +213,7 @@ class Tree:
 _STORED = ("stage", "text", "policy", "reward", "visits", "value", "pruned", "success", "expansions", "closed")
 
 
-def to_json(tree: Tree) -> dict[str, Any]:
+def tree_to_json(tree: Tree) -> dict[str, Any]:
     """A tree as plain JSON: its nodes in the order of `walk`, each with the index of its parent."""
     nodes = list(tree.root.walk())
     index = {id(node): number for number, node in enumerate(nodes)}
@@ -236,7 +236,7 @@ def to_json(tree: Tree) -> dict[str, Any]:
 
 
 def from_json(value: Mapping[str, Any]) -> Tree:
-    """Read a tree back; `to_json` of the result is the same JSON."""
+    """Read a tree back; `tree_to_json` of the result is the same JSON."""
     nodes: list[Node] = []
     for row in value["nodes"]:
         parent = None if row["parent"] is None else nodes[row["parent"]]

@@ -46,7 +46,7 @@ _ANY = (0.5, 0.6, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Thing:
+class RegionFacts:
     """One region as it is: its words, and lengths in metres (None where the data cannot tell).
 
     Attributes:
@@ -74,7 +74,7 @@ class Thing:
 class Facts:
     """What a question's regions are, and the direct distance between the first two, metres."""
 
-    things: tuple[Thing, ...]
+    things: tuple[RegionFacts, ...]
     direct: float
     others: tuple[str, ...]
 
@@ -88,7 +88,7 @@ def gather(measured: Measured, regions: tuple[Region, ...]) -> Facts:
     return Facts(things=things, direct=1.0 if direct is None else direct, others=others)
 
 
-def _thing(measured: Measured, region: Region, place: int) -> Thing:
+def _thing(measured: Measured, region: Region, place: int) -> RegionFacts:
     noun = region.label.lower().split()[-1] if region.label.split() else ""
     usual = USUAL.get(noun, _ANY)
     known = {known.region_id: known.colour for known in measured.scene.objects or ()}
@@ -98,7 +98,7 @@ def _thing(measured: Measured, region: Region, place: int) -> Thing:
     x, y, z = (float(value) for value in cloud.centre)
     width, height, depth = (float(value) for value in cloud.extent)
     low, high = cloud.low, cloud.high
-    return Thing(
+    return RegionFacts(
         label=region.label,
         colour=known.get(region.id, ""),
         usual=usual,
@@ -110,7 +110,7 @@ def _thing(measured: Measured, region: Region, place: int) -> Thing:
     )
 
 
-def _unseen(label: str, colour: str, usual: tuple[float, float, float], x: float) -> Thing:
+def _unseen(label: str, colour: str, usual: tuple[float, float, float], x: float) -> RegionFacts:
     """A thing without depth: two metres away, beside the one before."""
     centre = (x, 0.0, 2.0)
-    return Thing(label=label, colour=colour, usual=usual, size=None, near=2.0, camera=2.0, middle=(x, 0.0), centre=centre)
+    return RegionFacts(label=label, colour=colour, usual=usual, size=None, near=2.0, camera=2.0, middle=(x, 0.0), centre=centre)

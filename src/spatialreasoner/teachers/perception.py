@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from random import Random
 
 from spatialreasoner.core.types import CONVERSE, Relation
-from spatialreasoner.teachers.facts import Facts, Thing
+from spatialreasoner.teachers.facts import Facts, RegionFacts
 from spatialreasoner.teachers.profiles import Profile
 
 _NEGATIVE = frozenset({"left", "below", "short", "thin", "small", "front"})
 
 
 @dataclass(kw_only=True, slots=True)
-class View:
+class Belief:
     """What a teacher believes, metres, two decimals: what it writes down is what it then reckons with.
 
     Attributes:
@@ -84,7 +84,7 @@ class _Errors:
         return -1.0 if drawn < probability else 1.0
 
 
-def perceive(facts: Facts, profile: Profile, question: Random, sample: Random) -> View:
+def perceive(facts: Facts, profile: Profile, question: Random, sample: Random) -> Belief:
     """See the facts as a profile sees them.
 
     Args:
@@ -106,7 +106,7 @@ def perceive(facts: Facts, profile: Profile, question: Random, sample: Random) -
     place = [value * errors.factor(profile.noise) for value in first.middle]
     moved = [place[k] + (last.middle[k] - first.middle[k]) * (side, up)[k] for k in range(2)]
     count = len(facts.things)
-    return View(
+    return Belief(
         sizes=[_size(thing, errors) for thing in facts.things],
         camera=[_length(camera), _length(camera + camera_back)][:count],
         place=[[round(value, 2) for value in xy] for xy in (place, moved)][:count],
@@ -116,7 +116,7 @@ def perceive(facts: Facts, profile: Profile, question: Random, sample: Random) -
     )
 
 
-def _size(thing: Thing, errors: _Errors) -> list[float]:
+def _size(thing: RegionFacts, errors: _Errors) -> list[float]:
     habit = errors.profile.habit if thing.size is not None else 1.0
     seen = thing.size or thing.usual
     factors = [errors.factor(errors.profile.noise) for _ in range(3)]

@@ -9,7 +9,7 @@ from typing import cast
 
 from spatialreasoner.core.types import CONVERSE, RELATIONS, Relation
 from spatialreasoner.language.statements import Assertion, extract
-from spatialreasoner.teachers.perception import View
+from spatialreasoner.teachers.perception import Belief
 from spatialreasoner.teachers.profiles import Profile
 
 NOTICEABLE = 1.25
@@ -24,7 +24,7 @@ def _stated(prefix: str) -> Sequence[Assertion]:
     return extract(prefix)
 
 
-def adopt(view: View, prefix: str, profile: Profile, rng: Random) -> bool:
+def adopt(view: Belief, prefix: str, profile: Profile, rng: Random) -> bool:
     """Take over what the prefix states, in its order, into the view.
 
     Args:
@@ -47,7 +47,7 @@ def adopt(view: View, prefix: str, profile: Profile, rng: Random) -> bool:
     return noticed
 
 
-def _fits(view: View, assertion: Assertion) -> bool:
+def _fits(view: Belief, assertion: Assertion) -> bool:
     """Whether a statement is near enough to what is seen, or cannot be compared with it."""
     said = _length(assertion)
     if assertion.kind in RELATIONS:
@@ -59,7 +59,7 @@ def _fits(view: View, assertion: Assertion) -> bool:
     return said is None or seen is None or seen / NOTICEABLE <= said <= seen * NOTICEABLE
 
 
-def _seen(view: View, assertion: Assertion) -> float | None:
+def _seen(view: Belief, assertion: Assertion) -> float | None:
     first = _INDEX[assertion.regions[0]]
     if assertion.kind in _SIZES:
         return view.sizes[first][_SIZES[assertion.kind]]
@@ -71,7 +71,7 @@ def _seen(view: View, assertion: Assertion) -> float | None:
     return abs(view.place[-1][axis] - view.place[0][axis])
 
 
-def _believe(view: View, assertion: Assertion) -> None:
+def _believe(view: Belief, assertion: Assertion) -> None:
     said = _length(assertion)
     if assertion.kind in RELATIONS:
         relation, holds = _relation(assertion)
@@ -82,7 +82,7 @@ def _believe(view: View, assertion: Assertion) -> None:
         _believe_length(view, assertion, round(max(0.01, said), 2))
 
 
-def _believe_length(view: View, assertion: Assertion, said: float) -> None:
+def _believe_length(view: Belief, assertion: Assertion, said: float) -> None:
     first = _INDEX[assertion.regions[0]]
     if assertion.kind in _SIZES:
         view.sizes[first][_SIZES[assertion.kind]] = said

@@ -9,10 +9,10 @@ from random import Random
 from typing import Literal, TypeVar, cast
 
 from spatialreasoner.core.types import CONVERSE, RELATIONS, Relation, Unit
-from spatialreasoner.questions.templates import PHRASES, UNIT_WORDS, human_length
+from spatialreasoner.questions.templates import RELATION_PHRASES, UNIT_WORDS, human_length
 from spatialreasoner.teachers import wording
 from spatialreasoner.teachers.facts import Facts
-from spatialreasoner.teachers.perception import View
+from spatialreasoner.teachers.perception import Belief
 from spatialreasoner.teachers.profiles import Profile
 from spatialreasoner.teachers.requests import Request
 
@@ -48,7 +48,7 @@ class Writer:
             a slip of one's own.
     """
 
-    def __init__(self, request: Request, facts: Facts, view: View, profile: Profile, rng: Random, *, done: int) -> None:
+    def __init__(self, request: Request, facts: Facts, view: Belief, profile: Profile, rng: Random, *, done: int) -> None:
         self.request, self.facts, self.view, self.profile, self.rng = request, facts, view, profile, rng
         self.names = (A, B)[: len(facts.things)]
         self.metric: Unit = "cm" if rng.random() < 0.15 else "m"
@@ -96,7 +96,7 @@ class Writer:
     def relation(self, relation: Relation, *, first: str = A, second: str = B) -> str:
         """A relation that is believed to hold."""
         forms = wording.RELATIONS_HEDGED if self.rng.random() < self.profile.hedge else wording.RELATIONS_FLAT
-        return self._pick(forms).format(a=first, b=second, phrase=PHRASES[relation][0])
+        return self._pick(forms).format(a=first, b=second, phrase=RELATION_PHRASES[relation][0])
 
     def placed(self, k: int, axis: Literal[0, 1]) -> str:
         """Where a region's middle lies, off the camera's axis."""
@@ -199,7 +199,7 @@ class Writer:
         )
 
     def _relation_end(self, relation: Relation, holds: bool) -> str:
-        words = {"a": A, "b": B, "phrase": PHRASES[relation][0], "converse": PHRASES[CONVERSE[relation]][0]}
+        words = {"a": A, "b": B, "phrase": RELATION_PHRASES[relation][0], "converse": RELATION_PHRASES[CONVERSE[relation]][0]}
         if self.request.form == "predicate":
             return self._pick(wording.PREDICATE_ENDS[holds]).format(**words)
         winner, loser = (A, B) if holds else (B, A)

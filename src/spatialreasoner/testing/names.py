@@ -31,11 +31,11 @@ class TinyModel:
 
     def __str__(self) -> str:
         """The name, with the sizes that are not the default."""
-        sizes = (f",{name}={getattr(self, name)}" for name in SIZES if getattr(self, name) != getattr(TinyModel, name))
+        sizes = (f",{name}={getattr(self, name)}" for name in TINY_SIZES if getattr(self, name) != getattr(TinyModel, name))
         return f"{PREFIX}{self.family}{''.join(sizes)}"
 
 
-SIZES = tuple(each.name for each in fields(TinyModel))[1:]
+TINY_SIZES = tuple(each.name for each in fields(TinyModel))[1:]
 """What may follow the family."""
 
 
@@ -69,8 +69,8 @@ def sized(model: TinyModel, sizes: dict[str, int]) -> TinyModel:
 
 def _size(text: str, name: str) -> tuple[str, int]:
     size, _, value = text.partition("=")
-    if size not in SIZES or not (value.isdecimal() and len(value) <= _DIGITS):
+    if size not in TINY_SIZES or not (value.isdecimal() and len(value) <= _DIGITS):
         raise ConfigError(
-            f"expected {PREFIX}FAMILY and sizes among {', '.join(f'{each}=N' for each in SIZES)}; got {name[:80]!r}"
+            f"expected {PREFIX}FAMILY and sizes among {', '.join(f'{each}=N' for each in TINY_SIZES)}; got {name[:80]!r}"
         )
     return size, int(value)

@@ -47,7 +47,7 @@ PAD, END = "<|pad|>", "<|end|>"
 TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
 
 
-def make(
+def make_tiny(
     family: str,
     texts: Iterable[str],
     *,
@@ -83,8 +83,8 @@ def make(
     return model, processor
 
 
-def build(family: str, folder: str | Path, texts: Iterable[str], **options: Any) -> Path:
-    """Make a tiny model (see `make`) and save it.
+def build_tiny(family: str, folder: str | Path, texts: Iterable[str], **options: Any) -> Path:
+    """Make a tiny model (see `make_tiny`) and save it.
 
     Raises:
         ConfigError: If there is no such family.
@@ -92,7 +92,7 @@ def build(family: str, folder: str | Path, texts: Iterable[str], **options: Any)
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    model, processor = make(family, texts, **options)
+    model, processor = make_tiny(family, texts, **options)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return Path(folder)

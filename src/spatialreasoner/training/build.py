@@ -17,12 +17,12 @@ from trl.trainer.sft_config import SFTConfig
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
 from spatialreasoner.training.callbacks import MetricsFile, ProgressBar
 from spatialreasoner.training.checkpoints import CheckpointDigests, StopAtTheLimit
-from spatialreasoner.training.checks import check, write_preview
+from spatialreasoner.training.checks import check_rows, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.training.config import FDPOSettings, Kind, TrainSettings
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.sft import SftTrainer
-from spatialreasoner.vlm.loading import load
+from spatialreasoner.vlm.loading import load_model
 from spatialreasoner.vlm.regions import adapter_options
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ def build_trainer(
     if config.freeze_vision:
         _freeze_vision(model)
     encoder = Encoder(processor, max_length=config.max_length or None)
-    check(kind, encoder, rows)
+    check_rows(kind, encoder, rows)
     if eval_rows is not None:
-        check("sft" if kind == "sft" else "dpo", encoder, eval_rows)
+        check_rows("sft" if kind == "sft" else "dpo", encoder, eval_rows)
     if kind != "sft" and PartialState().is_main_process:
         write_preview(out / "preview.html", encoder, rows)
     common: dict[str, Any] = {
@@ -179,7 +179,7 @@ def _quantization(config: TrainSettings) -> dict[str, Any]:
 
 
 def _load(base: str, config: TrainSettings) -> tuple[PreTrainedModel, ProcessorMixin]:
-    model, processor = load(base, precision=stored_precision(config), **_quantization(config))
+    model, processor = load_model(base, precision=stored_precision(config), **_quantization(config))
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             # bitsandbytes packs weights for speed when a model evaluates, and would then train on with wrong gradients

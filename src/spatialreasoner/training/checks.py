@@ -27,7 +27,7 @@ SAMPLE = 64
 _STYLES = ("cyan", "yellow", "green", "magenta", "blue")
 
 
-def check(kind: Kind, encoder: Encoder, rows: Dataset) -> None:
+def check_rows(kind: Kind, encoder: Encoder, rows: Dataset) -> None:
     """Check rows that `read_sft` or `read_preferences` gave.
 
     Raises:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Kind = Literal["sft", "dpo", "fdpo"]
-C = TypeVar("C", bound="DataclassInstance")
+_C = TypeVar("C", bound="DataclassInstance")
 
-MAX_BYTES = 2**20
+MAX_SETTINGS_BYTES = 2**20
 """A larger file of settings is refused."""
 
 _LARGEST = 2**31
@@ -183,7 +183,7 @@ CONFIGS: Mapping[str, type[TrainSettings]] = {"sft": TrainSettings, "dpo": DPOSe
 """The settings of each kind of training."""
 
 
-def read_config(kind: type[C], file: Path | None, overrides: Sequence[str]) -> C:
+def read_config(kind: type[_C], file: Path | None, overrides: Sequence[str]) -> _C:
     """Read settings: the defaults, under a YAML file, under ``key=value``.
 
     Args:
@@ -243,8 +243,8 @@ def _brief(value: object) -> str:
 
 def _bounded(file: Path) -> bytes:
     size = records.require_file(file).stat().st_size
-    if size > MAX_BYTES:
-        raise ConfigError(f"{file}: expected settings of at most {MAX_BYTES} bytes; got {size}")
+    if size > MAX_SETTINGS_BYTES:
+        raise ConfigError(f"{file}: expected settings of at most {MAX_SETTINGS_BYTES} bytes; got {size}")
     return file.read_bytes()
 
 

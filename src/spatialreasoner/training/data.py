@@ -32,7 +32,7 @@ class Message(TypedDict):
     content: str | list[dict[str, Any]]
 
 
-class Mask(TypedDict):
+class MaskRow(TypedDict):
     """The run lengths of a region's mask; what else a row says of the region is left alone."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
@@ -49,7 +49,7 @@ class PreferenceRow(TypedDict):
     chosen: list[Message]
     rejected: list[Message]
     question_id: NotRequired[str]
-    regions: NotRequired[list[Mask]]
+    regions: NotRequired[list[MaskRow]]
 
 
 class SftRow(TypedDict):
@@ -58,7 +58,7 @@ class SftRow(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
     images: list[str]
     messages: list[Message]
-    regions: NotRequired[list[Mask]]
+    regions: NotRequired[list[MaskRow]]
 
 
 def read_preferences(path: str | Path, *, segments: Sequence[str] = SEGMENTS) -> Dataset:

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.testing.names import SIZES, sized, tiny_named
+from spatialreasoner.testing.names import TINY_SIZES, sized, tiny_named
 
 OLD_NAMES: Mapping[str, str] = {
     "epochs": "num_train_epochs",
@@ -87,14 +87,14 @@ def comparable(record: Mapping[str, Any]) -> dict[str, Any]:
     same = with_new_names({name: value for name, value in record.items() if name not in OLD_SIZES}, quiet=True)
     tiny = tiny_named(str(record.get("model")))
     if tiny is not None:
-        same["model"] = {"family": tiny.family} | {name: sizes.get(name, getattr(tiny, name)) for name in SIZES}
+        same["model"] = {"family": tiny.family} | {name: sizes.get(name, getattr(tiny, name)) for name in TINY_SIZES}
     return same
 
 
-C = TypeVar("C", bound=type)
+_C = TypeVar("C", bound=type)
 
 
-def accepts_old_names(kind: C) -> C:
+def accepts_old_names(kind: _C) -> _C:
     """Let a dataclass of settings be made with old names as well; its fields have the new ones."""
     make: Any = kind.__init__
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import MissingExtraError, SpatialReasonerError, WorkError
 from spatialreasoner.core.resume import hold
-from spatialreasoner.testing.names import SIZES, TinyModel, tiny_named
+from spatialreasoner.testing.names import TINY_SIZES, TinyModel, tiny_named
 from spatialreasoner.training.card import write_card
 from spatialreasoner.training.checks import check_gaps
 from spatialreasoner.training.config import CONFIGS, Kind, TrainSettings, read_config
@@ -176,14 +176,14 @@ def _with_region_tokens(source: str, folder: Path, config: TrainSettings) -> str
     """The model with region tokens, on disk: adapters are merged into it, and name it as their base."""
     from accelerate import PartialState
 
-    from spatialreasoner.vlm.loading import load
+    from spatialreasoner.vlm.loading import load_model
     from spatialreasoner.vlm.regions import add_region_tokens, has_region_tokens
 
     if has_region_tokens(source):
         return source
     with PartialState().main_process_first():
         if not (folder / "processor_config.json").is_file():  # saved last
-            extended, processor = add_region_tokens(*load(source, precision="auto"), seed=config.seed)
+            extended, processor = add_region_tokens(*load_model(source, precision="auto"), seed=config.seed)
             extended.save_pretrained(folder)
             processor.save_pretrained(folder)
     return str(folder)
@@ -193,14 +193,14 @@ def _build_tiny(tiny: TinyModel, rows: Dataset, out: Path, seed: int) -> str:
     """Build the tiny model; its tokenizer is trained on the rows."""
     from accelerate import PartialState
 
-    from spatialreasoner.testing.tiny_models import build
+    from spatialreasoner.testing.tiny_models import build_tiny
 
     folder = out / "tiny"
-    sizes = {name: getattr(tiny, name) for name in SIZES}
+    sizes = {name: getattr(tiny, name) for name in TINY_SIZES}
     with PartialState().main_process_first():
         if not (folder / "processor_config.json").is_file():  # saved last
             texts = (message_text(message) for row in rows.to_list() for message in messages_of(row))
-            build(tiny.family, folder, texts, seed=seed, **sizes)
+            build_tiny(tiny.family, folder, texts, seed=seed, **sizes)
     return str(folder)
 
 
@@ -245,10 +245,10 @@ def _merge_anew(trainer: Trainer, out: Path, base: str, config: TrainSettings) -
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
     from spatialreasoner.training.build import stored_precision
-    from spatialreasoner.vlm.loading import load
+    from spatialreasoner.vlm.loading import load_model
 
     unset_hf_deepspeed_config()  # it would spread this one as well
-    model, _ = load(base, precision=stored_precision(config))
+    model, _ = load_model(base, precision=stored_precision(config))
     merged: Any = PeftModel.from_pretrained(model, str(out / "adapter"))
     merged.merge_and_unload().save_pretrained(out)
     cast("Any", trainer.processing_class).save_pretrained(out)

@@ -59,7 +59,7 @@ def region_token_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [found[number] for number in takewhile(found.__contains__, count(1))]
 
 
-SIDE = 168
+MASK_SIDE = 168
 """Cells along a side of the masks that models are given; a multiple of 24, the patches along a side of LLaVA 1.5."""
 
 _VECTORS = "region_vectors"
@@ -149,7 +149,7 @@ class RegionModel(_Mixed):
         """The output of `get_image_features`, each picture's features with its regions."""
         pictures: Sequence[Tensor] = seen.pooler_output
         if masks is None:
-            masks = torch.zeros(len(pictures), 0, SIDE, SIDE, dtype=torch.uint8, device=pictures[0].device)
+            masks = torch.zeros(len(pictures), 0, MASK_SIDE, MASK_SIDE, dtype=torch.uint8, device=pictures[0].device)
         if len(masks) != len(pictures):
             raise ConfigError(f"expected region_masks of each of {len(pictures)} pictures; got {len(masks)}")
         vectors = self.region_encoder(pictures, grids, masks[:, : self._num_regions])
@@ -203,10 +203,10 @@ class RegionProcessor(_Mixed):
         most, known = max(map(len, found)), len(region_token_ids(self.tokenizer))
         if most > known:
             raise SceneError(f"expected at most {known} regions a picture, for so many has this model tokens; got {most}")
-        masks = np.zeros((len(pictures), most, SIDE, SIDE), dtype=np.uint8)
+        masks = np.zeros((len(pictures), most, MASK_SIDE, MASK_SIDE), dtype=np.uint8)
         for index, regions in enumerate(found):
             for number, mask in enumerate(regions):
-                masks[index, number] = np.asarray(self._seen(mask).resize((SIDE, SIDE), Image.Resampling.BOX))
+                masks[index, number] = np.asarray(self._seen(mask).resize((MASK_SIDE, MASK_SIDE), Image.Resampling.BOX))
         return masks
 
     def _seen(self, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
@@ -314,7 +314,7 @@ class RegionQwen2_5_VLProcessor(RegionProcessor, Qwen2_5_VLProcessor):
     """The processor of `RegionQwen2_5_VLForConditionalGeneration`."""
 
 
-FAMILIES: dict[str, tuple[type[Any], type[Any], type[Any], type[Any]]] = {
+REGION_CLASSES: dict[str, tuple[type[Any], type[Any], type[Any], type[Any]]] = {
     "llava": (RegionLlavaConfig, RegionLlavaModel, RegionLlavaForConditionalGeneration, RegionLlavaProcessor),
     "qwen2_5_vl": (
         RegionQwen2_5_VLConfig,
@@ -325,5 +325,5 @@ FAMILIES: dict[str, tuple[type[Any], type[Any], type[Any], type[Any]]] = {
 }
 """By the model type that is extended: its configuration, model, model with a head, and processor."""
 
-for _config, _, _model, _processor in FAMILIES.values():
+for _config, _, _model, _processor in REGION_CLASSES.values():
     register(_config, _model, _processor)

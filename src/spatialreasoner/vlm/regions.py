@@ -13,10 +13,10 @@ from tokenizers import AddedToken
 from transformers import AutoConfig
 
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.scenes.carry import MAX_REGIONS
+from spatialreasoner.scenes.carry import MAX_CARRIED_REGIONS
 from spatialreasoner.vlm.loading import config_of
 from spatialreasoner.vlm.region_encoder import RegionEncoder
-from spatialreasoner.vlm.region_families import FAMILIES, region_token_ids
+from spatialreasoner.vlm.region_families import REGION_CLASSES, region_token_ids
 from spatialreasoner.vlm.sa2va import SA2VA
 
 if TYPE_CHECKING:
@@ -56,15 +56,15 @@ def add_region_tokens(
     changed: Any = model
     if getattr(model.config, "region_tokens", False):
         return model, processor
-    if not 1 <= num_regions <= MAX_REGIONS:
-        raise ConfigError(f"num_regions must lie in 1..{MAX_REGIONS}; got {num_regions}")
-    if model.config.model_type not in FAMILIES:
+    if not 1 <= num_regions <= MAX_CARRIED_REGIONS:
+        raise ConfigError(f"num_regions must lie in 1..{MAX_CARRIED_REGIONS}; got {num_regions}")
+    if model.config.model_type not in REGION_CLASSES:
         raise ConfigError(
-            f"region tokens can be given to {', '.join(FAMILIES)}; got a model of type {model.config.model_type!r}. "
+            f"region tokens can be given to {', '.join(REGION_CLASSES)}; got a model of type {model.config.model_type!r}. "
             "Show other models marks"
         )
     _check_square(model.config)
-    config_class, model_class, generator_class, processor_class = FAMILIES[model.config.model_type]
+    config_class, model_class, generator_class, processor_class = REGION_CLASSES[model.config.model_type]
     _add_tokens(changed, processor, num_regions)
     # As FSDP2 does; a copy would need the memory of a second model
     changed.config.__class__, changed.__class__, changed.model.__class__ = config_class, generator_class, model_class
@@ -115,7 +115,7 @@ def adapter_options(model: PreTrainedModel) -> dict[str, Any]:
     The region encoder trains whole, and of the embeddings the tokens' own rows.
     """
     config: Any = model.config
-    if not any(isinstance(config, family[0]) for family in FAMILIES.values()):
+    if not any(isinstance(config, family[0]) for family in REGION_CLASSES.values()):
         return {}
     ids = list(config.region_token_ids)
     tied = config.tie_word_embeddings

@@ -11,19 +11,19 @@ from research.fdpo_study.rescoring import Aspect, by_factor, factor_score, keep
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards.combine import Graded
-from spatialreasoner.rewards.spatial import Verdict, value_score
+from spatialreasoner.rewards.spatial import StatementVerdict, value_score
 
 LENGTHS = st.floats(0.01, 50)
 
 
-def graded(*reasoning: Verdict, **rewards: float | None) -> Graded:
+def graded(*reasoning: StatementVerdict, **rewards: float | None) -> Graded:
     values = {"visual": 3.0, "spatial_description": 1.0, "spatial_reasoning": 2.0, "logical": 4.0} | rewards
     return Graded(reward=RewardBreakdown(**values), reasoning=reasoning)
 
 
-def length(value: float, truth: float, **changes: object) -> Verdict:
+def length(value: float, truth: float, **changes: object) -> StatementVerdict:
     said = Assertion(**{"kind": "width", "regions": ("region1",), "value": value, "unit": "m", "span": (0, 1)} | changes)
-    return Verdict(assertion=said, score=value_score(value, truth), truth=truth)
+    return StatementVerdict(assertion=said, score=value_score(value, truth), truth=truth)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,12 @@ def test_by_relative_error_the_shorter_of_two_equal_factors_earns_more_and_by_fa
 
 
 def test_only_lengths_are_scored_anew() -> None:
-    relation = Verdict(assertion=Assertion(kind="left", regions=("region1", "region2"), span=(0, 1)), score=1.0, truth=0.3)
+    relation = StatementVerdict(
+        assertion=Assertion(kind="left", regions=("region1", "region2"), span=(0, 1)), score=1.0, truth=0.3
+    )
     hour = length(3.0, 6.0, kind="direction", regions=("region1", "region2"), unit="hour")
     span = length(1.0, 2.0, high=3.0)
-    unscored = Verdict(assertion=length(1.0, 1.0, kind="height").assertion, score=None)
+    unscored = StatementVerdict(assertion=length(1.0, 1.0, kind="height").assertion, score=None)
     before = [each.score for each in (relation, hour, span) if each.score is not None]
     found = by_factor(graded(relation, hour, span, unscored)).spatial_reasoning
     assert found == pytest.approx(4 * sum(before) / 3)

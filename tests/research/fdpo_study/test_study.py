@@ -18,7 +18,7 @@ from research.fdpo_study.work import do
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.records import read_jsonl
-from spatialreasoner.nano.build import build
+from spatialreasoner.nano.build import build_nano
 
 ARMS = choose(["fdpo-inverse", "sft-blind", "sft-chosen", "sft-exact"])
 
@@ -26,7 +26,7 @@ ARMS = choose(["fdpo-inverse", "sft-blind", "sft-chosen", "sft-exact"])
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
     base = tmp_path_factory.mktemp("base")
-    model, processor = build(["In which direction is <region2> from <region1>?"], ["3 o'clock."])
+    model, processor = build_nano(["In which direction is <region2> from <region1>?"], ["3 o'clock."])
     model.save_pretrained(base)
     processor.save_pretrained(base)
     return StudyConfig(

@@ -3,7 +3,7 @@ import pytest
 
 from spatialreasoner.scenes.synthetic.layout import sample
 from spatialreasoner.scenes.synthetic.mesh import mesh, unit
-from spatialreasoner.scenes.synthetic.shapes import KINDS
+from spatialreasoner.scenes.synthetic.shapes import SHAPE_KINDS
 from spatialreasoner.scenes.synthetic.world import Thing
 
 
@@ -12,7 +12,7 @@ def thing(kind, **changes):
     return Thing(kind=kind, **{**base, **changes})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHAPE_KINDS)
 def test_normals_stay_upright_on_stretched_and_turned_things(kind):
     """A flat face's normal is at right angles to its sides; a curved one's points the same way as the face."""
     made = mesh([thing(kind)])

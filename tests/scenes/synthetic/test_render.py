@@ -8,7 +8,7 @@ import pytest
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.geometry import level, unproject
 from spatialreasoner.scenes.synthetic.layout import sample
-from spatialreasoner.scenes.synthetic.render import FLOOR, WALL, Caster, render
+from spatialreasoner.scenes.synthetic.render import FLOOR, WALL, Caster, render_world
 from spatialreasoner.scenes.synthetic.world import Camera, Light, Room, Thing, World
 
 
@@ -43,7 +43,7 @@ def world(*things, pitch=0.0, roll=0.0, towards=(0.0, -1.0, 0.0)):
 
 def test_depth_of_a_known_box_is_exact():
     """A box 3 m ahead, its face at 2.5 m, where a metre is 40 pixels: x from -19.8 to 19.8, y from -0.2 to 39.8 pixels."""
-    _, depth, owner = render(world(thing(centre=(0.0, 0.495, 3.0), size=(0.99, 1.0, 1.0))))
+    _, depth, owner = render_world(world(thing(centre=(0.0, 0.495, 3.0), size=(0.99, 1.0, 1.0))))
     assert depth[55, 50] == pytest.approx(2.5, abs=1e-6)
     face = owner == 0
     np.testing.assert_allclose(depth[face], 2.5, atol=1e-6)
@@ -54,7 +54,7 @@ def test_depth_of_a_known_box_is_exact():
 
 def test_depth_of_a_ball_is_that_of_a_sphere_within_its_facets():
     """Ahead of the camera the nearest point of a ball of radius 0.5 at 3 m is at 2.5 m; every other pixel by the quadratic."""
-    _, depth, owner = render(world(thing("ball", centre=(0.0, 0.0, 3.0))))
+    _, depth, owner = render_world(world(thing("ball", centre=(0.0, 0.0, 3.0))))
     v, u = np.nonzero(owner == 0)
     rays = np.stack([(u - 50) / 100, (v - 50) / 100, np.ones(len(u))], axis=1)
     a, b, c = (rays**2).sum(axis=1), -6.0, 9 - 0.25
@@ -65,7 +65,7 @@ def test_depth_of_a_ball_is_that_of_a_sphere_within_its_facets():
 
 
 def test_depth_of_floor_and_walls_is_exact():
-    _, depth, owner = render(world(thing(centre=(2.0, 0.5, 3.0))))
+    _, depth, owner = render_world(world(thing(centre=(2.0, 0.5, 3.0))))
     assert owner[90, 50] == FLOOR
     assert depth[90, 50] == pytest.approx(1.0 / 0.4, abs=1e-5)
     assert owner[50, 50] == WALL
@@ -76,7 +76,7 @@ def test_depth_of_floor_and_walls_is_exact():
 def test_gravity_is_exact_when_the_camera_tilts(pitch, roll):
     """The floor, lifted with the camera and levelled with its gravity, is flat and 1 m below."""
     tilted = world(thing(centre=(2.0, 0.5, 5.0)), pitch=pitch, roll=roll)
-    _, depth, owner = render(tilted)
+    _, depth, owner = render_world(tilted)
     points = level(unproject(depth, tilted.camera.intrinsics)[owner == FLOOR], tilted.camera.gravity)
     assert len(points) > 500
     np.testing.assert_allclose(points[:, 1], 1.0, atol=1e-5)
@@ -85,7 +85,7 @@ def test_gravity_is_exact_when_the_camera_tilts(pitch, roll):
 
 def test_projecting_is_the_inverse_of_casting():
     room = sample(1, 1)
-    _, depth, _ = render(room)
+    _, depth, _ = render_world(room)
     points = level(unproject(depth, room.camera.intrinsics).reshape(-1, 3), room.camera.gravity)
     v, u = np.divmod(np.arange(depth.size), depth.shape[1])
     np.testing.assert_allclose(room.camera.project(points)[:, 0], u, atol=1e-3)
@@ -95,7 +95,7 @@ def test_projecting_is_the_inverse_of_casting():
 def test_whole_areas_are_those_of_each_thing_alone():
     for index in range(6):
         room = sample(2, index)
-        alone = [(render(replace(room, things=(one,))).owner == 0).sum() for one in room.things]
+        alone = [(render_world(replace(room, things=(one,))).owner == 0).sum() for one in room.things]
         np.testing.assert_allclose(Caster(room).whole_areas(), alone, atol=2)
 
 
@@ -110,7 +110,7 @@ def test_a_box_behind_another_keeps_its_whole_area():
 def test_a_box_throws_a_shadow_away_from_the_sun():
     """A box of 1 m, the sun at 45 degrees from the left: its shadow falls one metre to the right, and not to the left."""
     sun = 2**-0.5
-    image, _, owner = render(world(thing(centre=(0.0, 0.5, 3.0)), towards=(-sun, -sun, 0.0)))
+    image, _, owner = render_world(world(thing(centre=(0.0, 0.5, 3.0)), towards=(-sun, -sun, 0.0)))
     brightness = image.mean(axis=2)
     left, right = brightness[82, 50 - 28], brightness[82, 50 + 28]  # 0.9 m to the side on the floor, 3.1 m ahead
     assert owner[82, 50 - 28] == owner[82, 50 + 28] == FLOOR
@@ -119,12 +119,12 @@ def test_a_box_throws_a_shadow_away_from_the_sun():
 
 def test_pictures_are_neither_dark_nor_burnt_out():
     for index in range(20):
-        image = render(sample(5, index)).image
+        image = render_world(sample(5, index)).image
         assert 90 < image.mean() < 225
         assert (image == 255).all(axis=2).mean() < 0.05
 
 
 def test_a_things_colour_shows():
-    red = render(world(thing())).image[70, 50].astype(int)
+    red = render_world(world(thing())).image[70, 50].astype(int)
     assert red[0] > 3 * red[1]
     assert red[0] > 3 * red[2]

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from spatialreasoner.scenes.synthetic.shapes import FURNITURE, KINDS, shape
+from spatialreasoner.scenes.synthetic.shapes import FURNITURE, SHAPE_KINDS, shape
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHAPE_KINDS)
 def test_a_shape_fills_the_unit_cube_and_stands_on_its_lower_face(kind):
     vertices = shape(kind).vertices
     np.testing.assert_allclose(vertices[:, 1].min(), -0.5)
@@ -15,7 +15,7 @@ def test_a_shape_fills_the_unit_cube_and_stands_on_its_lower_face(kind):
     assert extent[[0, 2]].min() > 0.86
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHAPE_KINDS)
 def test_every_part_is_closed_and_its_normals_point_outwards(kind):
     for part in shape(kind).parts:
         edges = np.concatenate([part.faces[:, [0, 1]], part.faces[:, [1, 2]], part.faces[:, [2, 0]]])

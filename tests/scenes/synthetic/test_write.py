@@ -14,7 +14,7 @@ import pytest
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.scenes import files, masks
 from spatialreasoner.scenes.geometry import level, unproject
-from spatialreasoner.scenes.synthetic import SyntheticConfig, make_scene, write_scenes
+from spatialreasoner.scenes.synthetic import SyntheticConfig, make_scene, write_synthetic
 
 CONFIG = SyntheticConfig(count=20, seed=11)
 
@@ -22,7 +22,7 @@ CONFIG = SyntheticConfig(count=20, seed=11)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("scenes") / "out"
-    assert write_scenes(CONFIG, out, workers=1) == 20
+    assert write_synthetic(CONFIG, out, workers=1) == 20
     return out
 
 
@@ -41,7 +41,7 @@ def test_the_folder_loads(folder):
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(folder, tmp_path):
     counts = []
-    write_scenes(CONFIG, tmp_path / "two", counts.append, workers=2)
+    write_synthetic(CONFIG, tmp_path / "two", counts.append, workers=2)
     assert contents(tmp_path / "two") == contents(folder)
     assert counts == sorted(counts)
     assert counts[-1] == 20
@@ -140,7 +140,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
     assert not (out / "scenes.jsonl").exists()
     finished = [path.stem for path in out.glob(".unfinished/*.json")]
     before = {name: (out / f"images/{name}.png").stat().st_mtime_ns for name in finished}
-    write_scenes(CONFIG, out, workers=1)
+    write_synthetic(CONFIG, out, workers=1)
     shutil.copyfile(folder / "config.json", out / "config.json")  # names the commit, which another process sees anew
     assert contents(out) == contents(folder)
     assert before == {name: (out / f"images/{name}.png").stat().st_mtime_ns for name in finished}
@@ -148,35 +148,35 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
 
 def test_a_finished_folder_is_left_alone(folder):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    assert write_scenes(CONFIG, folder) == 20
+    assert write_synthetic(CONFIG, folder) == 20
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_a_folder_of_other_settings_is_refused(folder):
     with pytest.raises(ConfigError, match="other settings"):
-        write_scenes(SyntheticConfig(count=20, seed=12), folder)
+        write_synthetic(SyntheticConfig(count=20, seed=12), folder)
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path):
     (tmp_path / "holiday.txt").write_text("mine")
     with pytest.raises(ConfigError, match="empty or new folder"):
-        write_scenes(CONFIG, tmp_path)
+        write_synthetic(CONFIG, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.txt"]
     with pytest.raises(ConfigError, match="it is a file"):
-        write_scenes(CONFIG, tmp_path / "holiday.txt")
+        write_synthetic(CONFIG, tmp_path / "holiday.txt")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stage": 1}', '{"stage": "scenes synthetic", "config": null}'])
 def test_a_folder_with_a_broken_config_is_refused(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ConfigError):
-        write_scenes(CONFIG, tmp_path)
+        write_synthetic(CONFIG, tmp_path)
 
 
 def test_an_unwritable_place_is_a_work_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkError, match="cannot write"):
-        write_scenes(CONFIG, tmp_path / "file" / "below")
+        write_synthetic(CONFIG, tmp_path / "file" / "below")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_senseless_settings_are_refused(change):
 
 def test_the_number_of_workers_is_checked(tmp_path):
     with pytest.raises(ConfigError, match="workers"):
-        write_scenes(CONFIG, tmp_path / "out", workers=0)
+        write_synthetic(CONFIG, tmp_path / "out", workers=0)
     assert not (tmp_path / "out").exists()
 
 

@@ -21,7 +21,7 @@ METRIC = frozenset({"depth_pro", "glpn", "zoedepth"})
 INVERSE = frozenset({"dpt"})
 """Model types whose output grows with nearness and has no scale. `depth_anything` comes in both sorts; its config tells."""
 
-FARTHEST = 10.0
+FARTHEST_RELATIVE = 10.0
 """Relative depth is written as 1 (nearest) to this (farthest), in no unit."""
 
 
@@ -52,7 +52,7 @@ class TransformersDepth:
         return self._metric
 
     def estimate(self, image: str) -> tuple[Float[np.ndarray, "h w"], Intrinsics | None]:
-        """Depth of every pixel of the upright picture: metres, or, from a relative model, 1 (nearest) to `FARTHEST`.
+        """Depth of every pixel of the upright picture: metres, or, from a relative model, 1 (nearest) to `FARTHEST_RELATIVE`.
 
         A relative model tells inverse depth up to scale and shift; it is turned over, so that farther is always more. The
         second value is None: the camera is not known from these models.
@@ -69,8 +69,8 @@ class TransformersDepth:
 
 
 def _turned_over(nearness: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """Depth of no scale, 1 to `FARTHEST`, whose inverse is linear in the nearness that a relative model tells."""
+    """Depth of no scale, 1 to `FARTHEST_RELATIVE`, whose inverse is linear in the nearness that a relative model tells."""
     nearness = np.where(np.isfinite(nearness), nearness, np.nan)
     low, high = np.nanmin(nearness), np.nanmax(nearness)
     share = (nearness - low) / max(float(high - low), 1e-12)
-    return 1 / (share + (1 - share) / FARTHEST)
+    return 1 / (share + (1 - share) / FARTHEST_RELATIVE)

@@ -18,7 +18,7 @@ from spatialreasoner.scenes.masks import decode, encode
 if TYPE_CHECKING:
     from jaxtyping import Bool
 
-LABEL = "object"
+FOUND_LABEL = "object"
 """What a mask is called that a model found: it does not know what it shows."""
 
 
@@ -69,7 +69,7 @@ class TransformersMasks:
         self._pipeline: Any = load_pipeline("mask-generation", source, pipeline_class=_bare_pipeline())
 
     def find(self, image: str, size: tuple[int, int]) -> list[Found]:
-        """Masks of the upright picture, best first, each called `LABEL`.
+        """Masks of the upright picture, best first, each called `FOUND_LABEL`.
 
         Args:
             image: Path of the picture.
@@ -88,7 +88,7 @@ class TransformersMasks:
             stability_score_thresh=self._config.least_stability,
         )
         masks = [decode(Rle(size=size, counts=tuple(counts))) for _, counts in sorted(found, key=lambda pair: -pair[0])]
-        return [Found(LABEL, mask, "model") for mask in _distinct(masks)]
+        return [Found(FOUND_LABEL, mask, "model") for mask in _distinct(masks)]
 
 
 def _bare_pipeline() -> type:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit
 
-from spatialreasoner.nano.numpy.layers import Array, Part, attend
+from spatialreasoner.nano.numpy.layers import Array, NamedWeights, attend
 
 
 class Decoder:
@@ -20,7 +20,7 @@ class Decoder:
         config: Its configuration, as transformers writes it.
     """
 
-    def __init__(self, part: Part, config: Mapping[str, Any]) -> None:
+    def __init__(self, part: NamedWeights, config: Mapping[str, Any]) -> None:
         self._heads: int = config["num_attention_heads"]
         self._eps: float = config["rms_norm_eps"]
         width: int = config["head_dim"]
@@ -53,7 +53,7 @@ class Decoder:
         return self.embeddings @ self._normed(self._part["norm"], hidden[-1])
 
     def _attended(
-        self, index: int, part: Part, normed: Float[Array, "tokens hidden"], turn: tuple[Array, Array], seen: Array
+        self, index: int, part: NamedWeights, normed: Float[Array, "tokens hidden"], turn: tuple[Array, Array], seen: Array
     ) -> Float[Array, "tokens hidden"]:
         queries, keys, values = (self._split(part[name].linear(normed)) for name in ("q_proj", "k_proj", "v_proj"))
         queries, keys = _turned(queries, *turn), _turned(keys, *turn)
@@ -65,7 +65,7 @@ class Decoder:
     def _split(self, values: Float[Array, "tokens hidden"]) -> Float[Array, "heads tokens head"]:
         return values.reshape(len(values), self._heads, -1).swapaxes(0, 1)
 
-    def _normed(self, part: Part, hidden: Float[Array, "*tokens hidden"]) -> Float[Array, "*tokens hidden"]:
+    def _normed(self, part: NamedWeights, hidden: Float[Array, "*tokens hidden"]) -> Float[Array, "*tokens hidden"]:
         """Llama's norm: by the root of the mean square."""
         return hidden / np.sqrt((hidden**2).mean(-1, keepdims=True) + self._eps) * part("weight")
 

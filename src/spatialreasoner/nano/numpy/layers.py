@@ -17,7 +17,7 @@ NORM_EPS = 1e-5
 
 
 @dataclass(frozen=True)
-class Part:
+class NamedWeights:
     """Weights under one name.
 
     Attributes:
@@ -28,9 +28,9 @@ class Part:
     weights: Mapping[str, Array]
     name: str
 
-    def __getitem__(self, name: str | int) -> Part:
+    def __getitem__(self, name: str | int) -> NamedWeights:
         """The part of that name in this one."""
-        return Part(self.weights, f"{self.name}.{name}")
+        return NamedWeights(self.weights, f"{self.name}.{name}")
 
     def __call__(self, name: str) -> Array:
         """A weight of this part itself.

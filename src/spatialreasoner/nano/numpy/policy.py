@@ -14,7 +14,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.nano.numpy.decoder import Decoder
-from spatialreasoner.nano.numpy.layers import Array, Part
+from spatialreasoner.nano.numpy.layers import Array, NamedWeights
 from spatialreasoner.nano.numpy.vision import Looks, look
 from spatialreasoner.nano.shipped import NANO
 from spatialreasoner.scenes.carry import attach, attached
@@ -71,7 +71,7 @@ class LightNano:
         template = (folder / "chat_template.jinja").read_text("utf-8")
         self._template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
         weights = {name: values.astype(np.float32) for name, values in load_file(folder / "model.safetensors").items()}
-        self._model = Part(weights, "model")
+        self._model = NamedWeights(weights, "model")
         side: int = self._config["image_size"]
         unseen = self._look(np.zeros((3, side, side), np.float32), np.zeros((1, side, side), np.uint8))
         self._decoder()(unseen.tokens)  # here, where what is missing or of another shape is told of as such

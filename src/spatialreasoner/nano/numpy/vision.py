@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.special import softmax
 
-from spatialreasoner.nano.numpy.layers import Array, Part, gelu
+from spatialreasoner.nano.numpy.layers import Array, NamedWeights, gelu
 
 CELL = 8
 """Side of a cell of the fine map, pixels."""
@@ -36,7 +36,9 @@ class _Seen(NamedTuple):
     log_depth: Float[Array, "cells cells"]
 
 
-def look(model: Part, pixels: Float[Array, "3 side side"], masks: UInt8[Array, "regions side side"], heads: int) -> Looks:
+def look(
+    model: NamedWeights, pixels: Float[Array, "3 side side"], masks: UInt8[Array, "regions side side"], heads: int
+) -> Looks:
     """Look at a picture and at regions on it.
 
     Args:
@@ -52,7 +54,7 @@ def look(model: Part, pixels: Float[Array, "3 side side"], masks: UInt8[Array, "
     return Looks(join[1].norm(join[0].linear(blocks)), _regions(model, seen, masks.astype(np.float32), heads))
 
 
-def _see(tower: Part, pixels: Float[Array, "3 side side"], heads: int) -> _Seen:
+def _see(tower: NamedWeights, pixels: Float[Array, "3 side side"], heads: int) -> _Seen:
     cells = tower["stem"][0].convolve(pixels, stride=4)
     for index in (1, 2):
         cells = _residual(tower["stem"][index], cells)
@@ -65,12 +67,12 @@ def _see(tower: Part, pixels: Float[Array, "3 side side"], heads: int) -> _Seen:
     return _Seen(fine, tokens, tower["depth"].convolve(fine).mean(0))  # of the four depths of each cell
 
 
-def _residual(part: Part, fields: Float[Array, "width rows columns"]) -> Float[Array, "width rows columns"]:
+def _residual(part: NamedWeights, fields: Float[Array, "width rows columns"]) -> Float[Array, "width rows columns"]:
     inner = gelu(part["first"].convolve(part["norm"].norm_map(fields), padding=1))
     return fields + part["second"].convolve(inner, padding=1)
 
 
-def _transform(part: Part, tokens: Float[Array, "tokens width"], heads: int) -> Float[Array, "tokens width"]:
+def _transform(part: NamedWeights, tokens: Float[Array, "tokens width"], heads: int) -> Float[Array, "tokens width"]:
     index = 0
     while f"{part.name}.layers.{index}.norm1.weight" in part.weights:
         layer = part["layers"][index]
@@ -81,7 +83,9 @@ def _transform(part: Part, tokens: Float[Array, "tokens width"], heads: int) -> 
     return part["norm"].norm(tokens)
 
 
-def _regions(model: Part, seen: _Seen, area: Float[Array, "regions side side"], heads: int) -> Float[Array, "regions hidden"]:
+def _regions(
+    model: NamedWeights, seen: _Seen, area: Float[Array, "regions side side"], heads: int
+) -> Float[Array, "regions hidden"]:
     """What the decoder reads at the regions' names: nothing at that of an empty one."""
     encoder, reader = model["vision_regions"], model["region_tokens"]
     side = area.shape[-1] // CELL

@@ -19,7 +19,7 @@ import numpy as np
 
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.scenes import checks
-from spatialreasoner.scenes.folder import ScenesFolder, claim
+from spatialreasoner.scenes.folder import ScenesFolder, claim_folder
 from spatialreasoner.scenes.importers.align import settle
 from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options
 from spatialreasoner.scenes.importers.store import Store, open_store
@@ -214,7 +214,7 @@ def import_scenes(
     config = {
         "capture": capture.title, "from": reader.kind, "every": every, "limit": limit, "options": asdict(options or Options())
     }  # fmt: skip
-    folder = claim(Path(out), "scenes import", config)
+    folder = claim_folder(Path(out), "scenes import", config)
     left_out: dict[str, str] = {}
     with folder.working():
         if not folder.complete:

@@ -5,8 +5,18 @@ rays, and `write` makes scene records and folders.
 """
 
 from spatialreasoner.scenes.synthetic.layout import sample
-from spatialreasoner.scenes.synthetic.render import Rendering, render
+from spatialreasoner.scenes.synthetic.render import Rendering, render_world
 from spatialreasoner.scenes.synthetic.world import COLOURS, World
-from spatialreasoner.scenes.synthetic.write import Made, SyntheticConfig, make_scene, write_scenes
+from spatialreasoner.scenes.synthetic.write import Made, SyntheticConfig, make_scene, write_synthetic
 
-__all__ = ["COLOURS", "Made", "Rendering", "SyntheticConfig", "World", "make_scene", "render", "sample", "write_scenes"]
+__all__ = [
+    "COLOURS",
+    "Made",
+    "Rendering",
+    "SyntheticConfig",
+    "World",
+    "make_scene",
+    "render_world",
+    "sample",
+    "write_synthetic",
+]

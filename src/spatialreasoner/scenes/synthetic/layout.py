@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from spatialreasoner.core.types import Intrinsics
-from spatialreasoner.scenes.synthetic.shapes import FURNITURE, KINDS
+from spatialreasoner.scenes.synthetic.shapes import FURNITURE, SHAPE_KINDS
 from spatialreasoner.scenes.synthetic.world import COLOURS, RGB, Camera, Light, Room, Thing, World
 
 THINGS = (4, 9)
@@ -31,7 +31,7 @@ HIDDEN = 0.55
 CUT = 0.35
 """Largest share of a thing's box that may lie outside of the picture, for the one in eight that may be cut at all."""
 
-FARTHEST = 5.5
+FARTHEST_PLACE = 5.5
 """Farthest place on the floor, metres ahead."""
 
 _TRIES = 14
@@ -117,7 +117,7 @@ def _light(rng: Generator) -> Light:
 
 def _labels(rng: Generator) -> Iterator[tuple[str, str]]:
     """Kinds and colours, no pair twice: some furniture, then other things."""
-    colours, primitives = list(COLOURS), [kind for kind in KINDS if kind not in FURNITURE]
+    colours, primitives = list(COLOURS), [kind for kind in SHAPE_KINDS if kind not in FURNITURE]
     num_things = rng.integers(THINGS[0], THINGS[1], endpoint=True)
     num_furniture = rng.choice(4, p=(0.15, 0.4, 0.3, 0.15))
     used: set[tuple[str, str]] = set()
@@ -189,7 +189,7 @@ class _Furnishing:
         half = 0.5 * self.camera.width / self.camera.intrinsics.fx
         steepest = self.camera.pitch + np.arctan(0.5 * self.camera.height / self.camera.intrinsics.fy)
         nearest = max(1.1, self.camera.altitude / np.tan(steepest))
-        z = float(np.exp(self.rng.uniform(np.log(nearest), np.log(FARTHEST))))
+        z = float(np.exp(self.rng.uniform(np.log(nearest), np.log(FARTHEST_PLACE))))
         return float(self.rng.uniform(-0.9, 0.9) * half * z), z
 
     def _spot_on(self, supporter: Thing) -> tuple[float, float]:

@@ -67,7 +67,7 @@ class Hits(NamedTuple):
     normal: Float32[np.ndarray, "n 3"]
 
 
-def render(world: World) -> Rendering:
+def render_world(world: World) -> Rendering:
     """See a world, which must hold at least one thing."""
     return Caster(world).render()
 

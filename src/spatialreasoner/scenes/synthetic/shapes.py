@@ -189,7 +189,7 @@ _POINTS: Mapping[str, Callable[[], list[Points]]] = {
     "chair": _chair,
 }
 
-KINDS = tuple(_POINTS)
+SHAPE_KINDS = tuple(_POINTS)
 FURNITURE = ("table", "stool", "bench", "chair")
 CARRIERS = frozenset({"box", "cylinder", "prism", "table", "stool", "bench"})
 """Kinds with a flat top and nothing above it."""

@@ -79,7 +79,7 @@ class Thing:
     """One object.
 
     Attributes:
-        kind: Its noun, one of `shapes.KINDS`.
+        kind: Its noun, one of `shapes.SHAPE_KINDS`.
         colour: Its colour word, a key of `COLOURS`.
         rgb: Its own shade, sRGB 0..1.
         centre: Middle of its unit cube once stretched, metres.

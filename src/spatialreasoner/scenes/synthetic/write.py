@@ -23,7 +23,7 @@ from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.core.types import DepthMap, Region, Scene, SceneObject
 from spatialreasoner.scenes import masks
 from spatialreasoner.scenes.files import depth_png, png
-from spatialreasoner.scenes.folder import ScenesFolder, claim
+from spatialreasoner.scenes.folder import ScenesFolder, claim_folder
 from spatialreasoner.scenes.synthetic.layout import sample
 from spatialreasoner.scenes.synthetic.render import Caster, Rendering
 from spatialreasoner.scenes.synthetic.world import World
@@ -71,7 +71,7 @@ class SyntheticConfig:
 
 
 class Made(NamedTuple):
-    """A scene in memory. The record's paths are where `write_scenes` puts the files.
+    """A scene in memory. The record's paths are where `write_synthetic` puts the files.
 
     Attributes:
         scene: The record.
@@ -104,12 +104,12 @@ def make_scene(seed: int, index: int, *, width: int = 128, height: int = 128) ->
         rendering = caster.render()
         visible = np.bincount(rendering.owner[rendering.owner >= 0], minlength=len(world.things))
         if (visible >= MIN_PIXELS).sum() >= MIN_REGIONS:
-            scene = _scene(scene_id(seed, index), world, rendering, visible, caster.whole_areas())
+            scene = _scene(synthetic_scene_id(seed, index), world, rendering, visible, caster.whole_areas())
             return Made(scene, rendering.image, rendering.depth)
     raise WorkError(f"scene {index} of seed {seed} shows nothing at {width} x {height} pixels; make larger pictures")
 
 
-def scene_id(seed: int, index: int) -> str:
+def synthetic_scene_id(seed: int, index: int) -> str:
     """The name of scene `index` of the set `seed`."""
     return f"synthetic-{seed}-{index:06d}"
 
@@ -151,7 +151,7 @@ def _object(world: World, index: int, region_id: str | None, visible: float) -> 
     )
 
 
-def write_scenes(
+def write_synthetic(
     config: SyntheticConfig,
     out: str | Path,
     progress: Callable[[int], None] = lambda done: None,
@@ -177,8 +177,8 @@ def write_scenes(
     """
     if workers < 1:
         raise ConfigError(f"the number of workers must be at least 1; got {workers}")
-    ids = [scene_id(config.seed, index) for index in range(config.count)]
-    folder = claim(Path(out), "scenes synthetic", asdict(config))
+    ids = [synthetic_scene_id(config.seed, index) for index in range(config.count)]
+    folder = claim_folder(Path(out), "scenes synthetic", asdict(config))
     with folder.working():
         missing = [] if folder.complete else [index for index, name in enumerate(ids) if not folder.has(name)]
         done = config.count - len(missing)

@@ -15,7 +15,7 @@ from transformers.image_utils import make_flat_list_of_images
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.scenes.carry import MAX_REGIONS, attached
+from spatialreasoner.scenes.carry import MAX_CARRIED_REGIONS, attached
 from spatialreasoner.vlm.sa2va.folder import MAX_TILES, TILE
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def chat_template(bos: str) -> str:
     Args:
         bos: What the tokenizer puts before a text; empty for Qwen's.
     """
-    return _TEMPLATE.format(most=MAX_REGIONS, bos=repr(bos), image=IMAGE_TOKEN)
+    return _TEMPLATE.format(most=MAX_CARRIED_REGIONS, bos=repr(bos), image=IMAGE_TOKEN)
 
 
 def image_processor() -> GotOcr2ImageProcessorPil:
