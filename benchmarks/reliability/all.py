@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from reliability import (
+    captures,
     datasets,
     depths,
     folders,
@@ -32,5 +33,6 @@ GROUPS: Mapping[str, Callable[[], Iterator[Case]]] = {
     "settings": settings.cases,
     "data sets": datasets.cases,
     "visitors": visitors.cases,
+    "captures": captures.cases,
     "models": models.cases,
 }

@@ -122,6 +122,12 @@ def rotated(raw: np.ndarray) -> np.ndarray:
     return ((raw << 3) | (raw >> 13)).astype(np.uint16)
 
 
+def stretched(values: np.ndarray) -> np.ndarray:
+    """As tools save an image to be looked at: from the least to the largest number."""
+    share = (values - values.min()) / (values.max() - values.min())
+    return np.round(65535 * share).astype(np.uint16)
+
+
 def spiked(raw: np.ndarray, value: int) -> np.ndarray:
     raw = raw.copy()
     raw[:60] = value
@@ -136,6 +142,9 @@ def spiked(raw: np.ndarray, value: int) -> np.ndarray:
         (lambda raw: (raw // 32 * 256).astype(np.uint16), "preview"),
         (lambda raw: (raw // 32 * 257).astype(np.uint16), "preview"),
         (lambda raw: (raw // 32).astype(np.uint16), "preview"),
+        (lambda raw: stretched(np.log(raw)), "stretched"),
+        (lambda raw: stretched(1 / raw), "stretched"),
+        (lambda raw: stretched(raw), "stretched"),
         (lambda raw: spiked(raw, 32767), "sentinel"),
         (lambda raw: spiked(raw, 8191), "sentinel"),
     ],

@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 NAMES = (
     "normalised intrinsics", "swapped axes", "other resolution", "principal point", "focal length", "pixel shape", "exif focal",
-    "orientation", "units", "near and far", "known sizes", "rotated bits", "preview", "byte order", "sentinel", "gravity",
+    "orientation", "units", "near and far", "known sizes", "rotated bits", "preview", "stretched", "byte order", "sentinel",
+    "gravity",
 )  # fmt: skip
 """The checks, as `accept` names them."""
 
@@ -190,7 +191,7 @@ def _distances(depth: Float[np.ndarray, "h w"], units: float) -> Iterator[Proble
         wanted = units * 1000 if median > FARTHEST_MEDIAN else units / 1000
         yield Problem(
             name="units",
-            seen=f"half of the depth is {'beyond' if median > 1 else 'nearer than'} {median:.3g} m with {units:g} units per "
+            seen=f"half of the depth is {'beyond' if median > 1 else 'nearer than'} {median:,.4g} m with {units:g} units per "
             "metre: the unit is wrong, most often millimetres taken for metres or the other way",
             fix=f"with {wanted:g} units per metre the median were {median * units / wanted:.3g} m",
         )
@@ -239,6 +240,14 @@ def _numbers(raw: UInt16[np.ndarray, "h w"], units: float) -> Iterator[Problem]:
             name="byte order",
             seen="neighbouring pixels of the depth have nothing in common, and would with their bytes swapped",
             fix="write the PNG anew with the bytes swapped (a PNG's 16 bits are big-endian)",
+        )
+    elif 500 <= units <= 2000 and levels[0] <= 655 and levels[-1] >= 64_225:
+        yield Problem(
+            name="stretched",
+            seen=f"the depth's numbers fill the whole range of 16 bits, from {levels[0]} to {levels[-1]}, which would be "
+            f"{levels[0] / units:.2g} m to {levels[-1] / units:.3g} m: it was stretched to be looked at, or is logarithmic or "
+            "a disparity",
+            fix="use the depth in metres, and write it with a fixed number of units per metre",
         )
     elif (top := int(levels[-1])) in _SENTINELS and _is_spike(levels, counts):
         yield Problem(

@@ -214,6 +214,7 @@ def import_scenes(
     config = {
         "capture": capture.title, "from": reader.kind, "every": every, "limit": limit, "options": asdict(options or Options())
     }  # fmt: skip
+    _first_usable(capture, places)  # before anything is written
     folder = claim_folder(Path(out), "scenes import", config)
     left_out: dict[str, str] = {}
     with folder.working():
@@ -250,6 +251,20 @@ def _ids(capture: Capture, places: Sequence[int]) -> dict[int, str]:
     return ids
 
 
+def _first_usable(capture: Capture, places: Sequence[int]) -> None:
+    """Raise why no frame can be used, where none can."""
+    first: SceneError | None = None
+    for place in places:
+        try:
+            _ready(next(capture.read([place])))
+        except SceneError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
+
+
 def _write_missing(
     folder: ScenesFolder, capture: Capture, places: Sequence[int], ids: dict[int, str], progress: Callable[[int], None]
 ) -> dict[str, str]:
@@ -266,8 +281,6 @@ def _write_missing(
             continue
         folder.add(*files_of(frame, ids[place], capture.source))
         progress(done)
-    if len(left_out) == len(places):
-        raise SceneError(next(iter(left_out.values())))
     for name, reason in left_out.items():
         logger.warning("frame %s was left out: %s", name, reason)
     return left_out

@@ -103,7 +103,7 @@ def _heif(data: bytes, where: str) -> Any:
     try:
         return pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     except (ValueError, OSError, RuntimeError, EOFError, SyntaxError) as error:
-        raise SceneError(f"{where}: expected a whole HEIC photo; {error}") from None
+        raise SceneError(f"{where}: expected a whole HEIC photo; {' '.join(str(error).split())}") from None
 
 
 def _of_jpeg(data: bytes, name: str, where: str, options: Options) -> Frame:
