@@ -154,11 +154,12 @@ def test_conclusion_comes_before_the_steps():
     assert verdict.pred_value == 1.0
 
 
-def test_contradictory_answer_is_unscored():
+def test_a_leading_yes_decides_over_the_statement_that_contradicts_it():
     verdict = judge(
         "left_predicate", "Is Region [0] left of Region [1]?", "Yes.", "Yes, Region [0] is to the right of Region [1]."
     )
-    assert verdict.success is None
+    assert verdict.success is True
+    assert verdict.clashes
 
 
 @given(st.sampled_from(CATEGORIES), st.text(), st.text(), st.text())

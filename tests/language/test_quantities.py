@@ -51,6 +51,20 @@ LENGTHS = [
     ("a 1.5-meter gap", 1.5),
     ("1.5±0.2 m", 1.5),
     ("2 m or 6.6 ft", 2.0),
+    ("two-and-a-half feet", 0.762),
+    ("6ft2", 1.8796),
+    ("5-foot-11", 1.8034),
+    ("1m80", 1.8),
+    ("2 ½ feet", 0.762),
+    ("two and three fourths meters", 2.75),
+    ("eight tenths of a meter", 0.8),
+    ("point five meters", 0.5),
+    ("one meter eighty", 1.8),
+    ("1 250 mm", 1.25),
+    ("1.234,5 cm", 12.345),
+    ("7.6 \\times 10^{-1} m", 0.76),
+    ("1.5 mts", 1.5),
+    ("three quarters of a meter, 75 cm", 0.75),
 ]
 
 
@@ -123,7 +137,7 @@ def test_units_agree_with_pint():
     import pint
 
     registry = pint.UnitRegistry()
-    unknown_to_pint = {"mtr", "mtrs", "cms", "kms", "yds", '"', "''", "'"}
+    unknown_to_pint = {"mtr", "mtrs", "mts", "cms", "kms", "yds", '"', "''", "'"}
     for name, metres in UNITS.items():
         if name not in unknown_to_pint:
             assert registry.Quantity(1, name).to("m").magnitude == pytest.approx(metres, rel=1e-12), name

@@ -100,7 +100,7 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
     "OVER": {
         "above": "above", "over": "above", "atop": "above", "on top of": "above",
         "below": "below", "under": "below", "beneath": "below",
-        "underneath": "below", "behind": "behind", "to the rear of": "behind", "in back of": "behind",
+        "underneath": "below", "behind": "behind", "to the rear of": "behind", "in back of": "behind", "before": "front",
         "towers over": "tall", "towers above": "tall", "overtops": "tall", "dwarfs": "big", "dwarfed by": "small",
     },
     "FRONT": {"front": "front", "ahead": "front"},
@@ -176,7 +176,7 @@ _WORDS: Mapping[str, str] = {
     "ON": "on with beside near by against inside",
     "FOR": "for",
     "GENERIC": "typical typically standard average usual usually normally generally commonly common ordinary",
-    "MORE": "more greater exceeds exceed exceeding surpasses surpass beats",
+    "MORE": "more greater exceeds exceed exceeding surpasses surpass beats wins outdoes",
     "LESS": "less lesser fewer",
     "DISTANCE": "distance dist gap separation space spacing clearance distances offset",
     "APART": "apart away separated separates separate separating distant",
@@ -206,6 +206,8 @@ _SILENT = (
 
 _PHRASES: Mapping[str, str] = {
     "AND": "as well as",
+    "MORE": "has the edge; has a slight edge; has the upper hand",
+    "LESS": "falls short; fall short; comes short",
     "SKIPPED": "no doubt; from this angle; from this view; from this viewpoint; from this perspective; i.e.; e.g.; of the two; "
     "of these two; of those two; of the pair; in turn; what appears; what seems; not only",
     "ABOUT": "approx.; or so; close to; up to; at least; at most; more or less; shy of; give or take; , give or take; "
@@ -216,8 +218,11 @@ _PHRASES: Mapping[str, str] = {
     "with respect to; in relation to",
     "NO": "no,",
     "BE": "tops out",
-    "NOT": "far from being; no part of; no way; nowhere near",
+    "NOT": "far from being; no part of; no way; nowhere near; by no means; in no way; no sense in which; anything but; "
+    "not in the least; under no circumstances",
     "WHETHER": "could fit; can fit; would fit; might fit; could slide; can slide; "
+    "to see if; see if; check if; check whether; find out if; know if; determine if; tell if; verify if; "
+    "verify that; judge if; "
     "nothing suggests; nothing indicates; rather than; instead of",
     "OF": "of where",
     "FROM": "from where; standing where; stand where; stood where; sitting where",

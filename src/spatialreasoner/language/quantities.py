@@ -8,11 +8,12 @@ in the text.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
+from spatialreasoner.language.numbers import DIGITS, NUMBER, PARTS, SMALL, START, TENS, WORDS, number
+
 _SPELLINGS: Mapping[float, str] = {
-    1.0: "m meter meters metre metres mtr mtrs",
+    1.0: "m meter meters metre metres mtr mtrs mts",
     0.1: "dm decimeter decimeters decimetre decimetres",
     0.01: "cm cms centimeter centimeters centimetre centimetres",
     0.001: "mm millimeter millimeters millimetre millimetres",
@@ -29,9 +30,6 @@ benchmark may take. A test holds the table to pint."""
 _COARSE = frozenset(("m", "meter", "meters", "metre", "metres", "ft", "foot", "feet", "yard", "yards"))
 _FINE = frozenset(("in", "inch", "inches", "cm", "centimeter", "centimeters", "centimetre", "centimetres"))
 
-_FRACTIONS: Mapping[str, float] = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3}
-_PARTS: Mapping[str, float] = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4, "fourth": 1 / 4, "fifth": 1 / 5}
-
 _TYPOGRAPHY = {
     "’": "'", "‘": "'", "′": "'", "`": "'", "″": '"', "“": '"', "”": '"',
     "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-",
@@ -45,52 +43,25 @@ _FOLD = (
     | dict.fromkeys(_PRIVATE, " ")
 )
 
-# Numbers. Every run is bounded: digits beyond these are no measurement, and converting them would cost quadratic time.
-_DIGITS = (
-    r"(?:\d{1,3}(?:,\d{3}){1,3}(?:\.\d{1,20})?|\d{1,3},\d{1,2}|\d{1,3}[ -]\d{1,2}/\d{1,2}|\d{1,3}/\d{1,3}(?: of an?)?"
-    r"|\d{0,4}[½¼¾⅓⅔]"
-    r"|\d{1,12}(?:\.\d{1,20})?(?: ?x ?10\^?\{?[+-]?\d{1,2}\}?|e[+-]?\d{1,2}| and a (?:half|quarter)(?= [a-z]))?"
-    r"|\.\d{1,20})(?!\d|\.\d)"
-)
-_ONES = "one|two|three|four|five|six|seven|eight|nine"
-_SMALL = (
-    rf"(?:(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:{_ONES}))?"
-    rf"|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|{_ONES})"
-)
-_WORDS = (
-    rf"(?:(?:{_ONES}|a) hundred(?:(?: and)? {_SMALL})?|(?:{_SMALL}|zero)"
-    rf"(?: point(?: (?:zero|oh|{_ONES})){{1,4}}| and (?:a|one|three)[ -](?:half|quarters?|third))?|a dozen|a couple(?: of)?)"
-)
-_PART = (
-    r"(?:(?:(?:a|an|one|two|three|four)[ -])?(?:half|thirds?|quarters?|fourths?|fifths?)(?: of)?(?: an?| one)?"
-    r"|an?(?= (?:meter|metre|foot|yard|inch|centimet|millimet|kilomet|mile)))"
-)
-# Atomic: "two and a half" must not fall apart into a range of two numbers when no unit follows it at once.
-_NUMBER = rf"(?>{_DIGITS}|(?:{_PART}|{_WORDS})\b)"
-# What a number may follow. A plain set in front lets the search skip from one to the next: three times as fast.
-_BEFORE = r"[ \n\t\r(\[{\"'~=$*+/<>:;,|\\_&-]"
-_START = (
-    rf"{_BEFORE}"
-    r"(?=[\d.½¼¾⅓⅔]|an? (?:hal|hun|doz|cou|qua|thi|fou|fif|met|foo|yar|inc|cen|mil|kil)|half|qua|one"
-    r"|t(?:hi|hr|w[oe]|en)|f(?:i[fv]|o[ru])|six|sev|e(?:ig|le)|nine|zero)(?<![a-z\d]-)"
-)
-
 # Between a number and its unit stand blanks, a hyphen, markdown emphasis or LaTeX: "2-metre", "**2** m", "$2\,\text{m}$".
-_GAP = r"(?:[ *_$~-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
+_GAP = r"(?:[ *_$~(\]-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
 _LONG = "|".join(sorted((u for u in UNITS if len(u) > 1 and u.isalpha() and u != "in"), key=len, reverse=True))
 _UNIT = (
-    rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|o ?' ?clock\b|oclock\b|m(?![\w'])"
+    rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|o ?' ?clock\b|oclock\b|m(?![\w'])|m(?=\d\d\b)|ft(?=\d{{1,2}}\b)"
     r"|in\b(?! (?:the|an?|total|this|that|these|those|front|which|order|each|my|our|their|its?|terms|all|both|step|region"
     r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|met|fe|inc|cent))"
     r"|''|[\"'](?!\w))"
 )
+_LINK = r" ?(?:-|~| to | or | and | up to |, ?(?=\d{1,6}(?:\.\d{1,9})?\])) ?(?:about )?"
 _PATTERN = re.compile(
-    rf"{_START}(?:(?P<low>{_NUMBER}){_GAP}(?P<low_unit>{_UNIT})?\.?(?P<link> ?(?:-|~| to | or | and ) ?(?:about )?))?"
-    rf"(?P<value>{_NUMBER})(?: ?(?:±|\+/-) ?{_DIGITS})?{_GAP}+(?P<unit>{_UNIT}|'(?= ?\d{{1,2}}(?:\"|''|\b)))"
-    rf"(?P<tail>(?:[.,]{{0,2}} (?:and )?| ?)(?:{_DIGITS}|{_SMALL}) ?(?:cm|centimet(?:er|re)s?|inch(?:es)?|in\b|''|\")"
-    rf"|(?<=foot) (?:\d|1[01]|{_SMALL})\b| and a (?:half|quarter))?"
+    rf"{START}(?:(?P<low>{NUMBER}){_GAP}(?P<low_unit>{_UNIT})?\.?(?P<link>{_LINK}))?"
+    rf"(?P<value>{NUMBER})(?: ?(?:±|\+/-) ?{DIGITS})?{_GAP}+(?P<unit>{_UNIT}|'(?= ?\d{{1,2}}(?:\"|''|\b)))"
+    rf"(?P<tail>(?:[.,]{{0,2}} (?:and )?| ?)(?:{DIGITS}|{SMALL}) ?(?:cm|centimet(?:er|re)s?|inch(?:es)?|in\b|''|\")"
+    rf"|(?<=foot)[ -](?:\d|1[01]|{SMALL})\b|(?<=ft) (?:\d|1[01])\b(?! ?(?:[x%/]|by|to|m|cm|mm|km|ft|feet|foot|yards?|times)\b)"
+    rf"|(?<=[fm]t|\dm)\d{{1,2}}\b|(?<=meter|metre) (?:{TENS}|\d\d)\b(?! ?(?:[x%]|m|cm|mm|centi|times))"
+    r"| and a (?:half|quarter))?"
 )
-_BARE = re.compile(rf"{_START}(?<![<\[#])(?P<value>(?>{_DIGITS}|(?:{_WORDS})\b))(?![\w\]>]|\.\d)")
+_BARE = re.compile(rf"{START}(?<![<\[#])(?P<value>(?>{DIGITS}|(?:{WORDS})\b))(?![\w\]>]|\.\d)")
 _NOT_BARE = re.compile(r"(?:regions?|objects?|steps?|marks?|masks?|numbers?|no\.) ?[\[<(#]?$")
 
 
@@ -167,6 +138,8 @@ def _read(match: re.Match[str], padded: str) -> list[Quantity]:
     if first is None:
         return [last]
     link = link.strip()
+    if link == "," and padded[span[0]] != "[":
+        return [last]
     if _is_range(first, last, link, padded[max(0, span[0] - 16) : span[0] + 1], padded[match.end() : match.end() + 3]):
         return [Quantity(value=first.value, high=last.value, unit=first.unit, span=span)]
     if low_unit in _COARSE and unit in _FINE and link == "and":
@@ -192,62 +165,17 @@ def _quantity(digits: str, unit: str, span: tuple[int, int], *, tail: str | None
         hour = 12.0 if value == 0 else value
         return Quantity(value=hour, unit="hour", span=span) if hour in range(1, 13) else None
     metres = UNITS[unit]
-    return Quantity(value=value * metres + (_tail(tail, metres) if tail else 0.0), unit="m", span=span)
+    more = _tail(tail, metres) if tail and value.is_integer() else 0.0  # "three quarters of a meter, 75 cm" says it twice
+    return Quantity(value=value * metres + (more if more < metres else 0.0), unit="m", span=span)
 
 
 def _tail(tail: str, metres: float) -> float:
-    """Metres of what follows a length: "5 feet 11 inches", "a foot and a half"."""
-    words = tail.strip(" .,").removeprefix("and ").strip()
+    """Metres of what follows a length: "5 feet 11 inches", "a foot and a half", "1m80", "one meter eighty"."""
+    words = tail.strip(" .,-").removeprefix("and ").strip()
     part = words.rpartition(" ")[2]
-    if part in _PARTS:
-        return _PARTS[part] * metres
-    match = re.match(rf"{_DIGITS}|{_SMALL}", words)
+    if part in PARTS:
+        return PARTS[part] * metres
+    match = re.match(rf"{DIGITS}|{SMALL}", words)
     unit = words[match.end() :].strip() if match else ""
-    return number(match.group()) * UNITS[unit or "in"] if match else 0.0
-
-
-@lru_cache(maxsize=4096)
-def number(text: str) -> float:
-    """The value of a number in digits or words.
-
-    >>> number("1,234.5"), number("1 1/2"), number("two and a half"), number("three quarters of a")
-    (1234.5, 1.5, 2.5, 0.75)
-    """
-    return _digits(text) if text[0].isdigit() or text[0] == "." or text[-1] in _FRACTIONS else _words(text)
-
-
-def _digits(text: str) -> float:
-    if text[-1] in _FRACTIONS:
-        return _FRACTIONS[text[-1]] + float(text[:-1] or 0)
-    text = text.partition(" of")[0]
-    text, _, part = text.partition(" and a ")
-    if part:
-        return float(text) + _PARTS[part]
-    whole, slash, divisor = text.replace("-", " ", 1).rpartition("/") if "/" in text else ("", "", "")
-    if slash:
-        count, _, dividend = whole.rpartition(" ")
-        return float(count or 0) + float(dividend) / (float(divisor) or 1.0)
-    if re.fullmatch(r"\d{1,3},\d{1,2}", text):
-        return float(text.replace(",", "."))  # "1,5 m": a decimal comma
-    return float(re.sub(r" ?x ?10\^?\{?([+-]?\d+)\}?", r"e\1", text.replace(",", "")))
-
-
-def _words(text: str) -> float:
-    from text_to_num import text2num
-
-    words = text.replace("-", " ").split()
-    part = next((word.removesuffix("s") for word in words if word.removesuffix("s") in _PARTS or word == "half"), None)
-    if part and "and" not in words:
-        count = {"two": 2.0, "three": 3.0, "four": 4.0}.get(words[0], 1.0)
-        return count * _PARTS[part]
-    if part:
-        cut = words.index("and")
-        return _words(" ".join(words[:cut])) + _words(" ".join(words[cut + 1 :]))
-    if words[0] in ("a", "an"):
-        special = {"dozen": 12.0, "couple": 2.0, "hundred": 100.0}.get(words[1] if len(words) > 1 else "", 1.0)
-        return special + (_words(" ".join(w for w in words[2:] if w != "and")) if special == 100.0 and words[2:] else 0.0)
-    if "point" in words:
-        cut = words.index("point")
-        decimals = "".join(str(text2num("zero" if word == "oh" else word, "en")) for word in words[cut + 1 :])
-        return float(f"{text2num(' '.join(words[:cut]), 'en')}.{decimals}")
-    return float(text2num(" ".join(words), "en"))
+    implied = "cm" if metres == 1.0 else "in"
+    return number(match.group()) * UNITS[unit or implied] if match else 0.0

@@ -1,0 +1,315 @@
+r"""What a reply answers to a question, and by which rule it was found.
+
+In this order: a refusal, an error, an empty reply or thinking that never ended holds no answer. What is announced as the answer
+(`\boxed{}`, a JSON field, "Answer:", a conclusion) beats what stands in front of an explanation, and that beats what follows
+from "therefore", the last paragraph and the whole text. Restated options and the echoed question are no answer.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from spatialreasoner.core.types import Category
+from spatialreasoner.language import hours, lengths, places, refusals, verdicts
+from spatialreasoner.language.places import Options, Place
+from spatialreasoner.language.quantities import fold
+from spatialreasoner.language.question import Asked, Convention
+from spatialreasoner.language.responses import MAX_CHARACTERS
+from spatialreasoner.language.stances import Stances
+
+_SHORT = 200
+"""In a longer text a yes or a no somewhere in it is hardly the answer."""
+_MAX_SENTENCES = 40
+_SAME = re.compile(
+    r"\b(?:same (?:horizontal |vertical )?(?:height|width|size|level|depth|distance|position)"
+    r"|equally (?:tall|wide|big|large)|identical|level with each other)\b"
+)
+_TURNS = re.compile(
+    r"(?:^|[\s(,;.])(?:however|but|wait|actually|in fact|instead|correction|scratch that|on second thought"
+    r"|although|though|while|whereas|despite|on balance|that leaves|i choose|at first|no(?=[,:]))\b"
+)
+_CORRECTS = re.compile(
+    r"\b(?:wait|correction|scratch that|on second thought|let me correct|i misread|i was wrong|(?:actually"
+    r"|sorry),? (?:no|yes)|no,? wait)\b[\s,:.]{0,4}"
+)
+_INDEX = re.compile(r"[\s\"'(\[<#]{0,6}(?:region |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}")
+_LETTER = re.compile(r"[\s\"'(\[]{0,4}(?:option )?\(?(?P<letter>[a-h]|[1-9])(?P<rest>[).:\]]?(?:[\s,;.\"']|$))")
+_PICKED = re.compile(
+    r"[\s\"'*]{0,6}(?:(?:it|that|this|the answer|the (?:correct )?(?:choice|one)|my (?:pick|choice|answer|guess)"
+    r"|i|i'd|i would|i'll|definitely|clearly|obviously|probably)\b"
+    r"[\s:,']{0,3}(?:(?:is|'s|must be|would be|should be|has to be|say|pick|choose|go (?:with|for)|think it is"
+    r"|think it's|believe it is|was)[\s:,]{1,3}){0,2})"
+    r"<region(?P<number>\d)>(?=\s*(?:[.,;!]|$|because|since|as\b|by\b|it is))"
+)
+_REGION = re.compile(r"<region(\d)>")
+_STOP = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$)|\n")
+_PARAGRAPH = re.compile(r"\n\s{0,8}\n")
+_ECHO = re.compile(r"[^.!?\n]{0,300}\?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """What a reply answers.
+
+    Attributes:
+        value: Metres; an hour; 1 yes or 0 no; the number of the chosen region, from 1; None where nothing is answered.
+        low: The lower end where a range is given.
+        high: The upper end where a range is given; `value` is its middle.
+        rule: How the answer was found, in words.
+        span: The piece of the reply that holds it, (start, end) characters.
+        unscored: Why there is no answer; empty where there is one.
+        clashes: Whether the answer contradicts itself: a "no" before a statement that says yes.
+        convention: How the reply counts regions, in words.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    rule: str = ""
+    span: tuple[int, int] = (0, 0)
+    unscored: str = ""
+    clashes: bool = False
+    convention: str = ""
+
+
+def conclude(asked: Asked, text: str) -> Conclusion:
+    """Find what a reply answers to a question; of one too long, its end is read. Linear in the text; never raises."""
+    cut = max(0, len(text) - MAX_CHARACTERS)
+    text = refusals.without_special(text[cut:])
+    begin = refusals.thinking_end(text)
+    if begin is None:
+        return Conclusion(unscored="thinking never ended")
+    folded = fold(text)
+    if why := refusals.why_unanswered(folded[begin:]):
+        return Conclusion(unscored=why)
+    found = _Reply(asked, folded, begin).conclusion()
+    return replace(found, span=(found.span[0] + cut, found.span[1] + cut))
+
+
+class _Reply:
+    """A reply that may answer, without what only restates options or the question."""
+
+    def __init__(self, asked: Asked, folded: str, begin: int) -> None:
+        self.asked, self.begin = asked, begin
+        self.stances = Stances(asked)
+        self.convention: Convention = asked.convention(folded[begin:])
+        self.options: Options = places.restated_options(folded, begin)
+        rest = places.blanked(folded, self.options.spans)
+        self.rest = _without_question(asked, rest, begin)
+        self.unit = places.unit_of(folded, begin)
+        self.unfinished = refusals.is_cut_off(folded) and places.in_steps(folded, begin)
+        self.strict = asked.relation is None and lengths.is_measured_otherwise(self.rest[begin:])
+
+    def conclusion(self) -> Conclusion:
+        """The first place that holds an answer."""
+        words = self.convention.words
+        if not self.rest[self.begin :].strip(" \n*#:\"'>-."):
+            return Conclusion(unscored="only restates the options or the question", convention=words)
+        for place, first in self._places():
+            found = self._read(place, first=first)
+            if found is not None:
+                return replace(found, rule=f"{place.rule}: {found.rule}", span=place.span, convention=words)
+            if place.explicit and self._is_final(place):
+                return Conclusion(unscored="says that it cannot be told", rule=place.rule, span=place.span, convention=words)
+        return Conclusion(unscored="no answer to the question was found", convention=words)
+
+    def _places(self) -> Iterator[tuple[Place, bool]]:
+        """Where the answer may stand, the likeliest first, and whether there what comes first decides."""
+        rest, begin = self.rest, self.begin
+        for place in places.announced_places(rest, begin):
+            yield place, True
+        end = places.explained(rest, begin, alone=bool(self.options.spans))
+        stepwise = places.in_steps(rest[:end], begin)
+        if not stepwise:
+            first = self._first_paragraph(end)
+            if verdicts.leading(first.text) is None:
+                for place in places.drawn(rest[:end], begin, firmly=True):
+                    yield place, False
+            yield first, _TURNS.search(first.text) is None
+        if not (self.options.spans and end < len(rest)):  # of a restated list only an announced answer counts
+            for place in places.drawn(rest, begin):
+                yield place, False
+            end = len(rest) if stepwise else end
+            yield self._piece(begin, end, "in front of an explanation" if end < len(rest) else "in the whole reply"), False
+            last = rest.rstrip().rfind("\n\n", begin)
+            if last >= begin:
+                yield self._piece(last, len(rest), "in the last paragraph"), False
+            yield self._piece(begin, len(rest), "in the whole reply"), False
+
+    def _first_paragraph(self, end: int) -> Place:
+        """The first paragraph that is more than a number."""
+        start = self.begin
+        for match in _PARAGRAPH.finditer(self.rest, self.begin, end):
+            if self.rest[start : match.start()].strip(" \n\t*#:\"'>0123456789.-]"):
+                return self._piece(start, match.start(), "in the first paragraph")
+            start = match.end()
+        whole = start == self.begin or not self.rest[start:end].strip()
+        return self._piece(
+            self.begin if whole else start, end, "in the whole reply" if end == len(self.rest) else "in front of an explanation"
+        )
+
+    def _piece(self, begin: int, end: int, rule: str) -> Place:
+        return Place(text=places.without_emphasis(self.rest[begin:end]), rule=rule, span=(begin, end), unit=self.unit)
+
+    def _is_final(self, place: Place) -> bool:
+        """Whether an announced answer tells that there is none."""
+        return refusals.is_unsure(place.text) or (self.asked.relation is None and lengths.is_measured_otherwise(place.text))
+
+    def _read(self, place: Place, *, first: bool) -> Conclusion | None:
+        text = self._without_letter(place.text)
+        if (key := place.key) and self.asked.relation and not self.asked.choice and not self._fits(key):
+            return None
+        normal = self.asked.normal(text, self.convention)
+        if self.asked.category == "direction":
+            return self._hour(place, normal, first=first)
+        if self.asked.relation is None:
+            return self._length(place, normal, first=first)
+        return self._chosen(normal, place, first=first) if self.asked.choice else self._agreed(normal, place, first=first)
+
+    def _fits(self, key: str) -> bool:
+        """Whether a JSON key is about the asked relation."""
+        return key in places.ANSWER_KEYS or self.stances.key(key) is not None
+
+    def _without_letter(self, text: str) -> str:
+        """The option that a letter stands for, in its place."""
+        match = _LETTER.match(text) if self.options.by_letter else None
+        said = self.options.by_letter.get(match["letter"]) if match else None
+        return text if said is None else said
+
+    # Relations
+
+    def _agreed(self, text: str, place: Place, *, first: bool) -> Conclusion | None:
+        """1 for yes, 0 for no."""
+        corrected = list(_CORRECTS.finditer(text))
+        if corrected and (found := self._agreed_in(text[corrected[-1].end() :], place, first=first)) is not None:
+            return found
+        return self._agreed_in(text, place, first=first)
+
+    def _agreed_in(self, text: str, place: Place, *, first: bool) -> Conclusion | None:
+        head = verdicts.leading(text)
+        sentence = _first_sentence(text)
+        stated = self.stances.of(text if head is None else sentence)
+        if head is not None:
+            if place.key and (stance := self.stances.key(place.key)) is not None:
+                head = head == stance
+            return Conclusion(value=float(head), rule="begins with yes or no", clashes=bool(stated) and stated[-1] != head)
+        for part in _sentences(text):
+            if (passed := verdicts.on_statement(part)) is not None and (said := self.stances.of(passed[0])):
+                return Conclusion(value=float(said[-1] == passed[1]), rule="passes a verdict on a statement")
+        if stated:
+            return Conclusion(value=float(stated[0] if first else stated[-1]), rule="states the relation")
+        if (last := verdicts.trailing(text)) is not None:
+            return Conclusion(value=float(last), rule="ends with yes or no")
+        if (winner := self.stances.by_size(text)) is not None:
+            return Conclusion(value=float(winner == self.asked.regions[0]), rule="compares two sizes")
+        if _SAME.search(text):
+            return Conclusion(value=0.0, rule="says that they are equal")
+        if said := self.stances.of(text, aliased=True):
+            return Conclusion(value=float(said[-1]), rule="states the relation of what it calls the regions")
+        word = verdicts.anywhere(_ECHO.sub("", text)) if len(text) <= _SHORT and not refusals.is_unsure(text) else None
+        return None if word is None else Conclusion(value=float(word), rule="says only yes or only no")
+
+    def _chosen(self, text: str, place: Place, *, first: bool) -> Conclusion | None:
+        """The number of the region that is chosen."""
+        if (index := self._index(text)) is not None:
+            return Conclusion(value=float(index), rule="names a region by number alone")
+        if (lead := _PICKED.match(text)) is not None and lead["number"] not in text[lead.end() :]:
+            return Conclusion(value=float(lead["number"]), rule="picks a region")
+        sentence = _first_sentence(text)
+        for part in (sentence, text) if first and place.explicit else (text,):
+            related = self.stances.related(part)
+            if related:
+                return Conclusion(value=self.stances.winner(related[0] if first else related[-1]), rule="states the relation")
+            if part is sentence and place.explicit and (one := self.stances.named(part)) is not None:
+                return Conclusion(value=float(one), rule="names one region")
+        if (winner := self.stances.by_size(text)) is not None:
+            return Conclusion(value=float(winner[6:]), rule="compares two sizes")
+        if place.rule != "in the first paragraph" and (one := self.stances.named(text)) is not None:
+            return Conclusion(value=float(one), rule="names one region")
+        if related := self.stances.related(text, aliased=True):
+            return Conclusion(value=self.stances.winner(related[-1]), rule="states the relation of what it calls the regions")
+        return None
+
+    def _index(self, text: str) -> int | None:
+        """The region that an answer means which is nothing but a number or a letter."""
+        match = _INDEX.fullmatch(text)
+        if match:
+            number = int(_REGION.match(self.convention.name("", int(match["number"])))[1])  # type: ignore[index]
+            return number if 1 <= number <= self.asked.num_regions else None
+        return self.asked.letter(text.strip(" \n\"'().[]"))
+
+    # Quantities
+
+    def _length(self, place: Place, text: str, *, first: bool) -> Conclusion | None:
+        whole = place.explicit or place.rule.startswith("in the whole")
+        text = lengths.without_margins(text)
+        unit = place.unit or (self.unit if place.explicit else "")
+        if not lengths.has_length(text) and (bare := lengths.bare_length(text, unit, whole=whole)) is not None:
+            return Conclusion(value=bare.value, rule="is a number alone")
+        said = self.asked.said(self.asked.reading(text))
+        announced = place.explicit or place.rule.startswith("behind")
+        found = lengths.choose_length(
+            self.asked,
+            text,
+            said,
+            first=first,
+            strict=self.strict and not announced,
+            named=self.unfinished and place.rule in ("in the last paragraph", "in the whole reply"),
+            heads_only=place.rule == "in the first paragraph",
+        )
+        if found is None:
+            return None
+        quantity = found.quantity
+        low = quantity.value if quantity.high is not None else None
+        return Conclusion(value=quantity.middle, low=low, high=quantity.high, rule=found.rule)
+
+    def _hour(self, place: Place, text: str, *, first: bool) -> Conclusion | None:
+        """The hour that is not said of the way back, from the target to the observer."""
+        whole = place.explicit or place.rule.startswith("in the whole")
+        if whole and (alone := hours.hour_alone(text)) is not None:
+            return Conclusion(value=alone, rule="is a number alone")
+        given = hours.hours(text)
+        if given:
+            back = [
+                a
+                for a in self.asked.said(self.asked.reading(text))
+                if a.unit == "hour" and a.regions == self.asked.regions[1::-1] and "<region" in text[slice(*a.span)]
+            ]
+            given = [
+                hour for hour in given if not any(a.span[0] <= hour.span[0] and hour.span[1] <= a.span[1] for a in back)
+            ] or given
+            hour = _of_first_sentence(text, given) if first else given[-1]
+            return Conclusion(value=hour.middle, low=hour.value if hour.high else None, high=hour.high, rule="gives an hour")
+        turned = hours.worded_direction(text)
+        return None if turned is None else Conclusion(value=turned, rule="tells the direction in words")
+
+
+def _of_first_sentence(text: str, given: Sequence[hours.Quantity]) -> hours.Quantity:
+    """The last hour of the first sentence that gives one."""
+    stop = _STOP.search(text, given[0].span[1])
+    end = stop.start() if stop else len(text)
+    return [hour for hour in given if hour.span[0] < end][-1]
+
+
+def _first_sentence(text: str) -> str:
+    match = _STOP.search(text.lstrip(" \n*-#"))
+    return text if match is None else text.lstrip(" \n*-#")[: match.end()]
+
+
+def _sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.!?])\s+|\n+", text, maxsplit=_MAX_SENTENCES)[:_MAX_SENTENCES]
+
+
+def _without_question(asked: Asked, rest: str, begin: int) -> str:
+    """A reply without the question where it is echoed."""
+    question = asked.text
+    if len(question) > 8 and (at := rest.find(question, begin)) >= 0:
+        return places.blanked(rest, [(at, at + len(question))])
+    return rest
+
+
+def conclude_category(category: Category, question: str, text: str) -> Conclusion:
+    """As `conclude`, of a question's text."""
+    from spatialreasoner.language.question import question_asked
+
+    return conclude(question_asked(category, question), text)

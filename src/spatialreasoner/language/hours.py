@@ -1,0 +1,135 @@
+"""The hour that an answer to a question about a direction gives.
+
+An hour needs a clear form: "3 o'clock", "9:00", "clock position = 6". Lengths, counts and degrees are no hours. Hours that are
+denied ("not 11 o'clock"), compared with ("closer to 1 o'clock than to 3 o'clock"), supposed ("one might think it is at
+5 o'clock") or defined ("where 12 o'clock is straight ahead") are not the answer. Where there is no hour at all, words for a
+direction from the observer give one: "straight ahead", "directly to the right", "60 degrees to the left".
+"""
+
+import re
+from collections.abc import Iterator
+
+from spatialreasoner.language.numbers import SMALL, number
+from spatialreasoner.language.quantities import Quantity, find_quantities, fold
+
+_HOUR = r"(?:1[0-2]|0?[1-9]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+_FORMS = re.compile(
+    rf"(?<![\d.:])(?P<time>0?\d|1[0-2]):[0-5]\d(?!\d|:)|(?P<cjk>\d{{1,2}}) ?(?:点|點)"
+    rf"|\b(?:clock|hour|direction|dial)(?:[ _-]?(?:face|position|direction|hour|dial|number|value)){{0,2}}\b[\"'* ]{{0,4}}"
+    rf"(?:is|of|=|:|->|at|number|the|[\"'* ]){{1,4}} ?[\"']?(?P<named>{_HOUR})\b(?![.:]\d| ?(?:m|cm|ft|feet|met|deg|°|%|o ?'))"
+    rf"|\bat the (?P<dial>{_HOUR})\b(?= ?(?:[.,;!]|on the (?:clock|dial)|position|mark|$))"
+    rf"|\b(?P<bare>{_HOUR}) on the (?:clock|dial)"
+)
+_WHOLE = re.compile(rf"\W{{0,6}}(?:about |around |roughly |at |approximately |~ ?){{0,2}}(?P<hour>{_HOUR})\W{{0,6}}")
+_DENIED = re.compile(
+    r"(?:\bnot\b|n't\b|cannot|never|rather than|instead of|than|unlike|opposite(?: to| of| from)?|versus|excludes?|rules? out"
+    r"|neither|nor)"
+    r"(?: (?:be|at|to|as far|as|round|around|all|way|exactly|quite|really|on|in|of|the|it|is|say|simply|just"
+    r"|rather|so)){0,5}\W{0,3}$"
+)
+_SUPPOSED = re.compile(
+    r"\b(?:(?:might|may|could|(?<!\bi )would) (?:think|guess|say|assume|suppose|expect)|wanted to say"
+    r"|first thought|at first|first idea"
+    r"|convention|reference|suggests?|looks like it (?:is|was))\b[^.!?\n]{0,40}$"
+)
+_FRAME = re.compile(
+    r"\b(?:tak(?:e|ing)|us(?:e|ing)|with|where|if|when|assum(?:e|ing)|defin(?:e|ing)|let|have"
+    r"|consider(?:ing)?)\b[^.;!?\n]{0,24}$"
+)
+_DEFINES = re.compile(
+    r" ?(?:position|direction)?(?:\)|\"|')? ?(?:\([^)]{0,20}\) ?)?(?:=|(?:is|being|as|means?|would be|marks?"
+    r"|denotes|points?|represents?|stands for)\b(?! (?:where|the "
+    r"(?:answer|direction of|best|correct|right answer|hour|result)|my|correct|right\b|likely|closest|it\b)))"
+)
+_GLOSS = re.compile(
+    r"(?:camera|forward|ahead|behind|viewer), which is \W{0,3}$"
+    r"|\b(?:camera|viewer|you|i|observer|viewing direction)\b[^.!?\n]{0,24}\b(?:looks?|faces?|facing|points?"
+    r"|pointing|looking)\b(?: (?:to|towards?|at|in))?(?: the)?\W{0,3}$"
+)
+_FRAMED = re.compile(r"[^.;!?\n]{0,12}\b(?:forward|ahead|as|for)\b")
+
+_SIDES = {"right": 3.0, "left": 9.0}
+_AHEAD = re.compile(
+    r"\b(?:straight|directly|right|dead|exactly) (?:ahead|in front|forward)\b|\bin front of (?:you|me|us)\b"
+    r"|\bahead of you\b|\bstraight on\b|\baway from the (?:camera|viewer)\b|\balong the viewing direction\b"
+)
+_BEHIND = re.compile(
+    r"\b(?:directly|straight|right|exactly) (?:behind|backwards?)\b|\bbehind (?:you|me|us)\b|\btowards? the (?:camera|viewer)\b"
+)
+_SIDE = re.compile(
+    r"\b(?:directly|straight|exactly|immediately|due) (?:to|on|at) (?:the|your|its|my) (?P<side>left|right)\b"
+    r"|\b(?:directly|exactly|straight|due) (?P<short>left|right)\b|\bto your (?:immediate |direct )?(?P<yours>left|right)\b"
+)
+_OBLIQUE = re.compile(r"\b(?:left|right)\b(?! (?:in front|ahead|behind))")
+_DEGREES = re.compile(rf"(?P<angle>\d{{1,3}}(?:\.\d{{1,3}})?|{SMALL})[ -]?(?:°|degrees?|deg\b)")
+_TURN = re.compile(r"\b(?P<left>left|counter-?clockwise|anti-?clockwise)\b|\b(?P<right>right|clockwise)\b")
+_BACK = re.compile(r"\b(?:behind|backwards?|rear)\b")
+
+
+def hours(text: str) -> list[Quantity]:
+    """The hours that a text gives as its answer, in order: those denied, compared with, supposed or defined are left out."""
+    folded = fold(text)
+    found = sorted(_all(folded), key=lambda hour: hour.span)
+    return [hour for hour in found if _is_given(folded, hour)]
+
+
+def _all(folded: str) -> Iterator[Quantity]:
+    clock = [quantity for quantity in find_quantities(folded) if quantity.unit == "hour"]
+    taken = [quantity.span for quantity in clock]
+    yield from clock
+    for match in _FORMS.finditer(folded):
+        said = next(value for value in match.groups() if value)
+        hour = number(said.lstrip("0") or "12")
+        if 1 <= hour <= 12 and not any(begin < match.end() and match.start() < end for begin, end in taken):
+            yield Quantity(value=hour, unit="hour", span=match.span())
+
+
+def hour_alone(text: str) -> float | None:
+    """The hour of an answer that is nothing but a number, 1 to 12."""
+    match = _WHOLE.fullmatch(fold(text))
+    return number(match["hour"].lstrip("0")) if match else None
+
+
+def _is_given(folded: str, hour: Quantity) -> bool:
+    begin, end = hour.span
+    before = folded[max(0, begin - 60) : begin]
+    after = folded[end : end + 60]
+    if _SUPPOSED.search(before) or after.startswith("?"):
+        return False
+    if _DENIED.search(before):
+        return False
+    if _DEFINES.match(after) and not after.lstrip().startswith(("is where", "= region")):
+        return False
+    if _GLOSS.search(before):
+        return False
+    return not (_FRAME.search(before) and _FRAMED.match(after))
+
+
+def worded_direction(text: str) -> float | None:
+    """The hour of a direction in words, seen by somebody who stands at the first region and looks away from the camera.
+
+    >>> [worded_direction(words) for words in ("Straight ahead.", "60 degrees to the left.", "To the right.")]
+    [12.0, 10.0, None]
+    """
+    folded = fold(text)
+    if turn := _DEGREES.search(folded):
+        return _turned(folded, turn)
+    ahead, behind, side = _AHEAD.search(folded), _BEHIND.search(folded), _SIDE.search(folded)
+    if (ahead and behind) or (side and (ahead or behind)):
+        return None
+    if side:
+        return _SIDES[next(name for name in side.groups() if name)]
+    if (ahead or behind) and not _OBLIQUE.search(folded):
+        return 12.0 if ahead else 6.0
+    return None
+
+
+def _turned(folded: str, turn: re.Match[str]) -> float | None:
+    """The hour after a turn by some degrees to one side."""
+    angle = number(turn["angle"])
+    sides = [match.lastgroup for match in _TURN.finditer(folded)]
+    if not sides or len(set(sides)) > 1 or angle > 360:
+        return None
+    angle = angle if sides[0] == "right" else -angle
+    angle = 180 - angle if _BACK.search(folded) else angle
+    return round(angle / 30) % 12 or 12.0

@@ -1,0 +1,296 @@
+"""The length that an answer gives for what is asked, among all the lengths that it mentions.
+
+Margins ("plus or minus 10 cm"), lengths of other things ("because the door is 2 m tall"), bounds ("less than a meter"), lengths
+that are denied or only supposed, and numbers without a unit are not it. A bare number counts where it is the whole answer, or
+where a label or a key gives its unit.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import cast
+
+from spatialreasoner.core.types import QUANTITY_OF, Category
+from spatialreasoner.language.numbers import DIGITS, WORDS, number
+from spatialreasoner.language.quantities import UNITS, Quantity, find_quantities
+from spatialreasoner.language.question import Asked
+from spatialreasoner.language.statements import Assertion
+from spatialreasoner.language.tokens import UNKNOWN
+
+_ABOUT = r"(?: (?:about|around|roughly|approximately|up to|as much as|an? (?:few|further)|some|half|perhaps|maybe)){0,2}"
+_MARGIN_BEFORE = re.compile(
+    r"(?:±|\+/-|\+-|\bplus or minus|\bplus/minus|\bgive or take|\bto within|\bwithin|\bvary(?:ing)? by"
+    rf"|\bdiffer by|\boff by|\bout by|\bmargin\b[^.!?]{{0,30}}"
+    rf"|\berror\b[^.!?]{{0,24}}|\btolerance\b[^.!?]{{0,20}}|\buncertain(?:ty)?\b[^.!?]{{0,20}}|\baccura(?:cy"
+    rf"|te)\b[^.!?]{{0,20}}|\bprecis(?:e|ion)\b[^.!?]{{0,20}}|\bbetter than|\bplus|\bminus"
+    rf"|\bdeviat\w+\b[^.!?]{{0,20}})"
+    rf"{_ABOUT}[ (~]{{0,3}}$"
+)
+_MARGIN_HINT = re.compile(
+    r"±|\+/-|\+-|plus|minus|give or take|within|vary|differ by|off by|out by|margin|error|toleranc|uncertain"
+    r"|accura|precis|better than|deviat|direction|either way"
+)
+_MARGIN_AFTER = re.compile(
+    r" ?(?:margin|of error|error|tolerance|accuracy|uncertainty|in (?:either|each|both) direction|either way"
+    r"|or so of|deviation)"
+)
+_BOUND = re.compile(
+    r"\b(?:(?:less|more|fewer|greater|shorter|longer|smaller|larger|closer|farther|further|nearer|no more"
+    r"|no less|not more|not less) than|at least|at most|up to|under|over|below|above|beyond|exceed\w*"
+    r"|no closer than|"
+    r"minimum of|maximum of|limit of)(?: about)? $"
+)
+_A_LITTLE = re.compile(r"\b(?:just|little|slightly|bit|somewhat|well|barely) (?:under|over|more than|less than|below|above) $")
+_DENIED = re.compile(
+    r"\b(?:not|isn't|aren't|rather than|instead of|never|nor|cannot be|can't be)(?: (?:be|the|a|about|exactly"
+    r"|really|quite|as much as)){0,2} $"
+)
+_SUPPOSED = re.compile(
+    r"\b(?:would suggest|might suggest|suggests|might (?:think|look|seem|guess)|may look|seems at first|at first"
+    r"|first (?:guess|thought|idea)|wanted to say|misread|if it (?:were|was))\b[^.!?]{0,40}$"
+)
+_REFERENCE = re.compile(
+    r"\b(?:typical(?:ly)?|standard|usual(?:ly)?|average|normal(?:ly)?|generally|common(?:ly)?|assum\w+|suppos\w+"
+    r"|reference|known|compar\w+ (?:to|with)|because|since|given|as wide as|as tall as|"
+    r"next to it|beside it|adjacent|neighbou?ring|nearby|scale|let's (?:say|take|assume)|let us (?:say|take"
+    r"|assume)|taking|if (?:a|an|the|we|each)|one \w+ is|each|with a (?:standard|typical|ceiling)|legal"
+    r"|regulation|mounted at)\b[^.!?;]{0,70}$"
+)
+_EACH = re.compile(
+    r" ?(?:(?:long|wide|tall|high|deep|in (?:width|height|length)) )?(?:each|apiece|per \w+)\b"
+    r"|[ -](?:\w+ )?(?:door|table|chair|car|lane|tile|step|dishwasher|ruler|man|person|ceiling)s?\b"
+    r"|[ a-z]{0,12}\b(?:(?:above|off) (?:the )?(?:ground|floor)|from head to toe|diagonal(?:ly)?|as (?:a "
+    r"|the )?(?:reference|scale|guide)|for (?:scale|reference))\b"
+)
+_DIMENSIONS = {
+    "width": (r"width|wide|breadth|broad|across|horizontal", r"\(w\)|w\b|wide|across|in width|broad|of width"),
+    "height": (r"height|tall|high|vertical", r"\(h\)|h\b|tall|high|in height|of height"),
+    "distance": (r"distance|apart|gap|separat\w+|spac\w+", r"apart|away|between|from|distant|of (?:space|separation)"),
+}
+_OTHER = re.compile(
+    r" ?(?:\([wdlh]\)|long\b|deep\b|thick\b|in (?:length|depth|diameter)|of (?:length|depth)|wide\b|tall\b"
+    r"|high\b|in width|in height)"
+)
+_OTHER_BEFORE = re.compile(
+    r"\b(?:length|depth|diameter|thickness|width|height)s?(?: of| is|:|=)?(?: (?:about|around|approximately|roughly|is))?[ ~]*$"
+)
+_ANSWERS = re.compile(
+    r"\b(?:so|thus|therefore|hence|i\.e\.|that is|gives?|makes?(?: it| that)?|comes? to|leaves?|i'd (?:say"
+    r"|go for|guess|put)|i would (?:say|guess|estimate)|estimate|my (?:best )?guess|call it|actually|equals"
+    r"|result\w*|which is|=|≈|"
+    r"(?:must|should|would|will|could) be|answer|be(?:ing)? (?:about|around|roughly|approximately))\b[^.!?;]{0,60}$|[=≈] ?$"
+)
+_STOP = re.compile(
+    r"(?<=[.!?])(?<!approx\.)(?<!i\.e\.)(?<!e\.g\.)(?<! ft\.)(?<! in\.)(?<! cm\.)(?<! mm\.)(?<! ca\.)(?=\s|$)|\n|(?<=;)"
+)
+_PIXELS = re.compile(r"\d ?(?:px\b|pixels?\b|units?\b|%|percent\b|per cent\b)")
+_NUMBER = rf"(?>{DIGITS}|(?:{WORDS})\b)"
+_BARE = re.compile(
+    rf"[\s\"'(\[{{=:~≈-]{{0,8}}(?:(?:about|around|approximately|roughly|approx\.?|circa|is|it is"
+    rf"|it's) ){{0,2}}(?P<value>{_NUMBER})[\s\"')\]}}.]{{0,6}}"
+)
+_LABELLED = re.compile(rf"(?:^|[:=\s\[\](]) ?(?P<value>{_NUMBER})(?=[\s\"')\]}}.,;]{{0,6}}$|\s*\n)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Length:
+    """A length found as the answer: metres, and the rule that chose it."""
+
+    quantity: Quantity
+    rule: str
+
+
+def without_margins(text: str) -> str:
+    """A folded text in which blanks take the place of how far a length may be off: "plus or minus 10 cm"."""
+    if not _MARGIN_HINT.search(text):
+        return text
+    for quantity in find_quantities(text):
+        begin, end = quantity.span
+        cue = _MARGIN_BEFORE.search(text, max(0, begin - 60), begin)
+        after = _MARGIN_AFTER.match(text, end)
+        if quantity.unit == "m" and (cue or after):
+            start = cue.start() if cue else begin
+            text = text[:start] + " " * (end - start) + text[end:]
+    return text
+
+
+def is_measured_otherwise(text: str) -> bool:
+    """Whether a folded text measures in pixels, percent or units of nothing."""
+    return _PIXELS.search(text) is not None
+
+
+def has_length(text: str) -> bool:
+    """Whether a folded text holds a length with its unit."""
+    return any(quantity.unit == "m" for quantity in find_quantities(text))
+
+
+def bare_length(text: str, unit: str, *, whole: bool) -> Quantity | None:
+    """A number without a unit of its own: metres unless a unit is given elsewhere.
+
+    Args:
+        text: A folded text.
+        unit: The unit that a label or a key gives; empty where none does.
+        whole: Whether the text is all of the answer, so that a number alone is the answer, too.
+    """
+    match = _BARE.fullmatch(text) if whole or unit else None
+    if match is None and unit:
+        found = list(_LABELLED.finditer(text))
+        match = found[-1] if found else None
+    if match is None:
+        return None
+    metres = number(match["value"]) * UNITS.get(unit, 1.0)
+    return Quantity(value=metres, unit="m", span=match.span("value"))
+
+
+def choose_length(
+    asked: Asked, text: str, said: Sequence[Assertion], *, first: bool, strict: bool = False, named: bool = False,
+    heads_only: bool = False,
+) -> Length | None:  # fmt: skip
+    """The length that a text gives for what is asked.
+
+    Args:
+        asked: The question.
+        text: A folded text in canonical names.
+        said: What it states, of other things too.
+        first: Whether what comes first decides, and what follows explains it.
+        strict: Whether only a statement of what is asked counts, because the text measures in pixels elsewhere.
+        named: Whether only a sentence that names a region counts, because the text ends before its conclusion.
+        heads_only: Whether a length without a statement counts only where the text begins with it.
+    """
+    found = [quantity for quantity in find_quantities(text) if quantity.unit == "m"]
+    if not found:
+        return None
+    weighed = [_Weighed(text, quantity) for quantity in found]
+    kind = QUANTITY_OF[cast("Category", asked.category)]
+    stated = _stated(asked, kind, said, weighed, text if named else None)
+    if stated:
+        return Length(quantity=stated[0] if first else stated[-1], rule="states what is asked")
+    plain = _stated(asked, "distance", said, weighed, text if named else None) if kind in _ALONG else []
+    if plain and not _AXIS.search(text):
+        return Length(quantity=plain[0] if first else plain[-1], rule="states the distance")
+    if strict:
+        return None
+    weighed = [w for w in weighed if "<region" in w.before] if named else weighed
+    found_loose = _loose(kind, weighed, [a for a in said if a.unit == "m"], first=first, heads_only=heads_only)
+    if found_loose is None and plain:
+        return Length(quantity=plain[0] if first else plain[-1], rule="states the distance")
+    return found_loose
+
+
+def _loose(
+    kind: str, weighed: Sequence["_Weighed"], others: Sequence[Assertion], *, first: bool, heads_only: bool
+) -> Length | None:
+    """The length of no statement that is the likeliest answer."""
+    pool = [w for w in weighed if w.given and not w.supposed and _outside([w.quantity], others)]
+    own = [w for w in pool if not (w.bound or w.reference)] or [w for w in pool if not w.reference]
+    if not own and len(weighed) == 1:
+        own = pool
+    dimension = "distance" if kind.endswith("distance") else kind
+    own = [w for w in own if w.measures(dimension)] or [w for w in own if not w.measures_other] or own
+    if first and (heads := [w for w in own if w.leads]):
+        return Length(quantity=heads[0].quantity, rule="the text begins with it")
+    if not own or heads_only:
+        return None
+    answers = [w for w in own if w.answers] or own
+    return Length(quantity=_last([w.quantity for w in answers]), rule="the last length that is given")
+
+
+def stands_first(text: str, quantity: Quantity) -> bool:
+    """Whether a text begins with a quantity, but for such words as "about"."""
+    return (
+        re.fullmatch(
+            r"[\W_]*(?:(?:approximately|about|around|roughly|approx|nearly|almost|it is|it's|a good|some) ?[\W_]*){0,3}",
+            text[: quantity.span[0]],
+        )
+        is not None
+    )
+
+
+class _Weighed:
+    """A length with what the words around it say about it."""
+
+    def __init__(self, text: str, quantity: Quantity) -> None:
+        begin, end = quantity.span
+        self.quantity = quantity
+        starts = [match.end() for match in _STOP.finditer(text, max(0, begin - 160), begin)]
+        before = text[starts[-1] if starts else max(0, begin - 160) : begin]
+        after = text[end : end + 40]
+        self.given = not (
+            _MARGIN_BEFORE.search(before) or _MARGIN_AFTER.match(after) or _DENIED.search(before) or after.startswith("?")
+        )
+        self.before, self.after = before, after
+        self.bound = bool(_BOUND.search(before)) and not _A_LITTLE.search(before)
+        self.answers = bool(_ANSWERS.search(before))
+        clause = re.split(r"[,;:] ", before)[-1]
+        self.reference = bool((_REFERENCE.search(clause) and not _ANSWERS.search(clause)) or _EACH.match(after))
+        self.supposed = bool(_SUPPOSED.search(before))
+        self.leads = stands_first(text, quantity) and not re.match(r" ?[-+x*/=] ?[\d(]", after)
+        self.measures_other = bool(_OTHER.match(after) or _OTHER_BEFORE.search(before))
+
+    def measures(self, dimension: str) -> bool:
+        """Whether the words at the length say that it is a width, a height or a distance."""
+        words = _DIMENSIONS.get(dimension)
+        if words is None:
+            return False
+        return bool(
+            re.match(rf" ?(?:{words[1]})(?![a-z])", self.after)
+            or re.search(
+                rf"\b(?:{words[0]})s?\b(?: of| is|:|=| at| comes to| would be)*(?: (?:about|around|approximately"
+                r"|roughly))?[ ~]*$",
+                self.before,
+            )
+        )
+
+
+_FROM_CAMERA = re.compile(r"\b(?:camera|viewer|observer|photographer)\b[^<]{0,40}$")
+_ALONG = ("horizontal_distance", "vertical_distance")
+_AXIS = re.compile(r"\bhorizontal|\bvertical|\blateral|\bsideways")
+
+
+def _stated(
+    asked: Asked, kind: str, said: Sequence[Assertion], weighed: Sequence[_Weighed], named_in: str | None
+) -> list[Quantity]:
+    """The lengths of that kind that are stated of the asked regions, where they are meant and no mere bounds."""
+    own = [a for a in said if a.unit == "m" and a.kind == kind and not a.negated and set(a.regions) <= set(asked.regions)]
+    if named_in is not None:
+        own = [a for a in own if "<region" in named_in[max(0, a.span[0] - 40) : a.span[1]]]
+    held = [(a, w) for a in own if (w := _held(a, weighed)) is not None]
+    held = [(a, w) for a, w in held if not w.bound] or held if len(weighed) == 1 else [(a, w) for a, w in held if not w.bound]
+    if kind.endswith("distance"):
+        held = [(a, w) for a, w in held if not _FROM_CAMERA.search(w.before)] or held
+    unhedged = [a for a, _ in held if not a.hedged] if len(held) > 1 else []
+    return [_quantity(a) for a in unhedged or [a for a, _ in held]]
+
+
+def _held(assertion: Assertion, weighed: Sequence[_Weighed]) -> _Weighed | None:
+    """The length of a statement, where it is given: no margin of another, and no other thing's."""
+    for one in weighed:
+        begin, end = one.quantity.span
+        inside = assertion.span[0] <= begin + 1 and end <= assertion.span[1] + 1
+        if inside and assertion.value is not None and abs(one.quantity.value - assertion.value) < 1e-9:
+            return one if one.given and not (one.supposed or one.reference) else None
+    return None
+
+
+def _quantity(assertion: Assertion) -> Quantity:
+    return Quantity(value=cast("float", assertion.value), high=assertion.high, unit="m", span=assertion.span)
+
+
+def _outside(found: Sequence[Quantity], said: Sequence[Assertion]) -> list[Quantity]:
+    """The quantities that stand within none of the assertions; an answer may hold thousands of both."""
+    spans = sorted(assertion.span for assertion in said)
+    starts = [start for start, _ in spans]
+    reach = [0, *accumulate((end for _, end in spans), max)]  # how far the assertions go that begin so early
+    return [each for each in found if reach[bisect_right(starts, each.span[0])] < each.span[1]]
+
+
+def _last(found: Sequence[Quantity]) -> Quantity:
+    """The last quantity; where it says the one before again in another unit, that one."""
+    if len(found) > 1 and abs(found[-1].middle - found[-2].middle) <= 0.02 * found[-2].middle:
+        return found[-2]
+    return found[-1]
+
+
+__all__ = ["UNKNOWN", "Length", "bare_length", "choose_length", "is_measured_otherwise", "stands_first"]

@@ -1,0 +1,323 @@
+r"""Where in a reply the answer stands: `\boxed{}`, JSON fields, "Answer:", a conclusion; and what only restates options.
+
+Each place is a piece of the reply with the rule that found it, the most explicit first. Every pattern is bounded, and each runs
+once over the text.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+MAX_PLACES = 3
+"""Of each kind of place, so many are tried, the last first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A piece of a reply that may hold the answer.
+
+    Attributes:
+        text: What it says, folded, without emphasis.
+        rule: How it was found, in words.
+        span: Its place in the reply, (start, end) characters, end exclusive.
+        explicit: Whether it is announced as the answer, so that one without any answer in it means that there is none.
+        unit: The unit that a label or a key gives a bare number, "cm" of "Distance (cm): 125"; empty where none does.
+        key: The JSON key of the value, where it comes from one.
+    """
+
+    text: str
+    rule: str
+    span: tuple[int, int]
+    explicit: bool = False
+    unit: str = ""
+    key: str = ""
+
+
+_EMPHASIS = re.compile(
+    r"\*{1,3}(?! )|(?<! )\*{1,3}|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)|`{1,3}|\\[()\[\]]|\${1,2}|\\(?:text"
+    r"|mathrm|textbf|mathbf)(?=\{)"
+)
+_BOXED = re.compile(
+    r"\\boxed ?\{(?P<said>(?:[^{}]|\{[^{}]{0,80}\}){0,200})\}|<answer>(?P<tag>.{0,400}?)(?:</answer>|$)"
+    r"|\\scalar ?\{(?P<scalar>[^{}]{1,20})\}(?:\s{0,3}\\distance_unit ?\{(?P<unit>[^{}]{1,20})\})?",
+    re.DOTALL,
+)
+_NAMES = (
+    r"(?:answers?|verdict|result|conclusion|selection|selected|choice|decision|response|reply|final (?:estimate"
+    r"|value|result|decision|verdict|choice))"
+)
+_MARKED = re.compile(
+    r"(?:^|(?<=[\s(>*_#\".,;:]))(?:the |my |so the |so my |our )?(?:final |correct |short |best |right "
+    rf"|overall )?{_NAMES}\b(?! (?:region|the|a|an|which|each)\b)"
+    r"(?: to (?:your|the|this) question| to this| for (?:region|the)[^:.\n]{0,30}| options?)?"
+    r"[\"'*_ )]{0,4}(?::|=|->|=>|\bis\b(?! (?:determined|based|found|given|not (?:given|clear))\b)|\bwould be\b"
+    r"|→)[\s\"'*_:]{0,6}(?:therefore |thus |clearly |then )?"
+    r"|\b(?:in conclusion|to conclude|i (?:conclude|choose|pick|select)(?: that)?|in summary|to sum up"
+    r"|in short)\b[\s:,.*#]{0,8}"
+    r"|(?:^|\n)[#*\s>]{0,8}(?:in |final )?(?:conclusion|answer|verdict)\b[\s:*#.]{0,8}(?=\n|\S)|^a: (?=\S)|\na: (?=\S)",
+)
+_SO = re.compile(
+    r"(?:^|(?<=[\s(*]))(?:therefore|thus|hence|consequently|overall|so|as a result|all in all|on balance"
+    r"|this means(?: that)?|which means(?: that)?)\b[\s,:*]{1,6}"
+)
+_FIRMLY = re.compile(r"(?:^|(?<=[.!?\n*] )|(?<=[\n*]))(?:therefore|thus|hence|consequently|so)\b[\s,:*]{1,6}")
+_WHY = re.compile(
+    r"(?:^|\n)[\s#>*\d.-]{0,10}(?:explanation|reasoning|rationale|justification|analysis|why|here'?s (?:why|how"
+    r"|my|the reasoning|a breakdown)|here is (?:why|how)|note|notes|confidence|"
+    r"how i (?:determined|arrived|got|estimated|made)|this is because|because|the reason(?:ing|s)?)\b"
+)
+_BREAK = re.compile(r"\n\s{0,8}\n|\n(?=[ >]{0,4}#)|</(?:reasoning|answer|description)>")
+_STEPS = re.compile(
+    r"<(?:description|reasoning)>|#+ ?(?:description|rationale|step)\b|\bstep 1\b|\bstep-by-step\b|step by step"
+    r"|(?:^|\n)(?:first|1\.)[, ]|\bto (?:determine|estimate|find|calculate|compare|answer|figure|work)\b"
+    r"|\blet(?:'s| us| me)\b|\bfirst(?:ly)?,"
+)
+_OPTION = re.compile(
+    r"[ >]{0,6}(?:[-*\u2022]{1,3} {0,4})?(?:\(?(?P<letter>[a-h]|[1-9])[).:](?: |(?=[a-z<\[*]))"
+    r"|option (?P<named>[a-h]):? )?(?P<said>.{1,120}?)[ .,;]{0,4}$"
+)
+_INLINE = re.compile(
+    r"\(?(?<![a-z\d])(?P<letter>[a-h]|[1-9])\) ?(?P<said>[^()\n]{1,60}?)(?= ?\(?(?<![a-z\d])[a-h1-9]\) |[\n;]|$)"
+)
+_SLOTS = re.compile(
+    r"(?P<region><?(?:region|object|mask)[ _]?[\[(<]?(?:\d{1,2}|[a-d])[\])>]?>?)|(?P<word>\b(?:yes|no|true|false"
+    r"|both(?: regions)?|neither(?: region)?|same|equal|cannot be determined)\b)"
+    r"|(?P<hour>\b\d{1,2} ?o'? ?clock)|(?P<number>\b\d{1,4}(?:\.\d{1,4})? ?(?:m|cm|mm|km|ft|in|feet|foot"
+    r"|inch(?:es)?|met(?:er|re)s?|centimet(?:er|re)s|pixels|px|yards?)\b)"
+)
+
+
+def without_emphasis(text: str) -> str:
+    """A folded text without emphasis, math delimiters and code quotes."""
+    if not ("*" in text or "`" in text or "_" in text or "\\" in text or "$" in text):
+        return text
+    return _EMPHASIS.sub("", text).replace("\\,", " ").replace("\\ ", " ")
+
+
+def announced_places(folded: str, begin: int = 0) -> Iterator[Place]:
+    """The pieces of a folded reply that are announced as the answer, the likeliest first.
+
+    Args:
+        folded: The reply.
+        begin: Where it begins behind the thinking.
+    """
+    yield from _boxed(folded, begin)
+    yield from _fields(folded, begin)
+    marks = list(_MARKED.finditer(folded, begin))
+    for mark in marks[: -MAX_PLACES - 1 : -1]:
+        yield _behind(folded, mark, f"behind {mark.group().strip()!r}", explicit=True)
+
+
+def drawn(folded: str, begin: int = 0, *, firmly: bool = False) -> Iterator[Place]:
+    """The pieces behind "therefore" and its like, the last first; of them only those that begin a sentence where `firmly`."""
+    for mark in list((_FIRMLY if firmly else _SO).finditer(folded, begin))[: -MAX_PLACES - 1 : -1]:
+        yield _behind(folded, mark, f"behind {mark.group().strip()!r}", explicit=False)
+
+
+def explained(folded: str, begin: int = 0, *, alone: bool = False) -> int:
+    """Where the explanation of an answer begins that stands in front of it; the text's end where none does.
+
+    Args:
+        folded: The reply.
+        begin: Where it begins behind the thinking.
+        alone: Whether it is one, too, where nothing stands in front of it.
+    """
+    why = _WHY.search(folded, begin)
+    return why.start() if why and (alone or folded[begin : why.start()].strip(" \n*#-")) else len(folded)
+
+
+def in_steps(folded: str, begin: int = 0) -> bool:
+    """Whether a reply reasons first, so that its first sentence is not its answer."""
+    return _STEPS.search(folded, begin) is not None
+
+
+def _behind(folded: str, mark: re.Match[str], rule: str, *, explicit: bool) -> Place:
+    start = mark.end()
+    while start < len(folded) and folded[start] in ' \n\t*#:"':
+        start += 1
+    stop = _BREAK.search(folded, start)
+    why = _WHY.search(folded, start)
+    end = min((found.start() for found in (stop, why) if found), default=len(folded))
+    return Place(text=without_emphasis(folded[start:end]), rule=rule, span=(start, end), explicit=explicit)
+
+
+def _boxed(folded: str, begin: int) -> Iterator[Place]:
+    if "\\boxed" not in folded and "<answer>" not in folded and "\\scalar" not in folded:
+        return
+    found = list(_BOXED.finditer(folded, begin))
+    for match in found[: -MAX_PLACES - 1 : -1]:
+        said = next(value for value in match.group("said", "tag", "scalar") if value is not None)
+        inner = re.sub(r"[{}]|\\(?:text|mathrm)", " ", without_emphasis(said)).strip()
+        unit = match["unit"] or _stated_unit(folded[max(0, match.start() - 80) : match.start()])
+        yield Place(text=inner, rule="boxed", span=match.span(), explicit=True, unit=unit)
+
+
+_UNIT_WORD = (
+    r"(?:meters?|metres?|centimeters?|centimetres?|millimeters?|millimetres?|feet|foot|inches|inch|yards?|cm|mm|km|ft|in|m)"
+)
+_IN_UNIT = re.compile(rf"(?:\bunits?\W{{1,6}}|\[|\(|\bin |,? ?measured in )(?P<unit>{_UNIT_WORD})\b")
+_LABELLED = re.compile(
+    r"(?:distance|width|height|length|answer|value|size|depth|separation|gap|estimate|result"
+    rf"|dimension)[a-z ]{{0,30}}[(\[, ]{{1,3}}(?:in )?(?P<unit>{_UNIT_WORD})[)\]]? ?(?:is |:|=|\u2248|~)"
+)
+
+
+def _stated_unit(before: str) -> str:
+    found = list(_IN_UNIT.finditer(before))
+    return found[-1]["unit"] if found else ""
+
+
+def unit_of(folded: str, begin: int = 0) -> str:
+    """The unit that a label gives the numbers of a short reply: "Distance (cm): 125", "**Unit:** inches"."""
+    plain_text = without_emphasis(folded[begin : begin + 400])
+    labelled = _LABELLED.search(plain_text) or re.search(rf"\bunits?\b[\s:=\"']{{1,6}}(?P<unit>{_UNIT_WORD})\b", plain_text)
+    return labelled["unit"] if labelled else ""
+
+
+# JSON
+
+_OBJECT = re.compile(r"[\[{]")
+ANSWER_KEYS = (
+    "answer",
+    "final_answer",
+    "finalanswer",
+    "prediction",
+    "response",
+    "result",
+    "output",
+    "conclusion",
+    "verdict",
+    "choice",
+    "value",
+    "estimate",
+)
+_TALK = re.compile(
+    r"reason|explan|thought|think|analysis|comment|description|rationale|label|bbox|box|confidence|unit|coord"
+    r"|from|to|id$|question|image|note|name|type|mask"
+)
+_KEY_UNIT = re.compile(
+    r"(?:^|[_ (])(meters?|metres?|centimeters?|centimetres?|millimeters?|millimetres?|feet|foot|inches|inch|cm"
+    r"|mm|km|ft|in|m)\)?$"
+)
+
+
+def _fields(folded: str, begin: int) -> Iterator[Place]:
+    """The values of JSON fields that may be the answer; those called "answer" first, those of talk never."""
+    opened = folded.find("{", begin)
+    if opened < 0 or folded.find('"', opened) < 0:
+        return
+    found = _json(folded, opened)
+    if found is None:
+        return
+    value, end = found
+    named = list(_leaves(value, "", ""))[:64]
+    named.sort(key=lambda leaf: ANSWER_KEYS.index(leaf[0]) if leaf[0] in ANSWER_KEYS else len(ANSWER_KEYS))
+    for key, said, unit in named:
+        yield Place(
+            text=without_emphasis(said),
+            rule=f"JSON field {key!r}",
+            span=(opened, end),
+            explicit=key in ANSWER_KEYS,
+            unit=unit,
+            key=key,
+        )
+
+
+def _json(folded: str, opened: int) -> tuple[object, int] | None:
+    text = folded[opened : opened + 20_000]
+    try:
+        value, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value, opened + end
+
+
+def _leaves(value: object, key: str, unit: str, depth: int = 0) -> Iterator[tuple[str, str, str]]:
+    """(key, value, unit) of each field that is not talk, as texts."""
+    if isinstance(value, Mapping) and depth < 4:
+        own = {str(name).strip().lower(): inner for name, inner in value.items()}  # type: ignore[misc]
+        given = next((str(own[name]) for name in ("unit", "units") if isinstance(own.get(name), str)), unit)
+        for name, inner in own.items():
+            if not _TALK.search(name):
+                yield from _leaves(inner, key if name == "value" and key else name, given, depth + 1)
+    elif isinstance(value, list) and depth < 4:
+        for inner in value[:8]:  # type: ignore[misc]
+            yield from _leaves(inner, key, unit, depth + 1)  # type: ignore[misc]
+    elif isinstance(value, bool):
+        yield key, "yes" if value else "no", unit
+    elif isinstance(value, (int, float, str)):
+        given = _KEY_UNIT.search(key)
+        yield key, str(value), given[1] if given else unit
+
+
+# Options
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """A list of possible answers that a reply restates.
+
+    Attributes:
+        by_letter: What each letter or number of the list stands for.
+        spans: Where its lines stand.
+    """
+
+    by_letter: Mapping[str, str] = field(default_factory=dict[str, str])
+    spans: Sequence[tuple[int, int]] = ()
+
+
+def restated_options(folded: str, begin: int = 0) -> Options:
+    """The options that a reply restates: two or more lines in a row that differ in nothing but the region, word or value."""
+    if "\n" not in folded and ") " not in folded:
+        return Options()
+    lines = list(_lines(folded, begin))
+    letters: dict[str, str] = {}
+    spans: list[tuple[int, int]] = []
+    run: list[tuple[int, int, str, str, str]] = []
+    for line in [*lines, (0, 0, "", "", "")]:
+        _start, _end, said, form, _letter = line
+        if run and (form != run[-1][3] or not form or any(said == other[2] for other in run)):
+            if len(run) > 1:
+                spans += [(start, end) for start, end, _, _, _ in run]
+                letters |= {letter: text for _, _, text, _, letter in run if letter}
+            run = []
+        if form:
+            run.append(line)
+    if not letters:
+        inline = [match for match in _INLINE.finditer(folded[begin : begin + 600]) if _form(match["said"])]
+        if len(inline) > 1 and len({_form(match["said"]) for match in inline}) == 1:
+            letters = {match["letter"]: match["said"].strip() for match in inline}
+            spans += [(begin + match.start(), begin + match.end()) for match in inline[:2]]
+    return Options(by_letter=letters, spans=spans)
+
+
+def _lines(folded: str, begin: int) -> Iterator[tuple[int, int, str, str, str]]:
+    """(start, end, said, form, letter) of each line that is not blank."""
+    at = begin
+    for line in folded[begin : begin + 4000].split("\n"):
+        bare = without_emphasis(line)
+        if bare.strip():
+            match = _OPTION.match(bare)
+            said = match["said"].strip() if match else ""
+            letter = (match["letter"] or match["named"] or "") if match else ""
+            yield at, at + len(line), said, _form(said), letter
+        at += len(line) + 1
+
+
+def _form(said: str) -> str:
+    """The form of a line that is an option: its words with the one thing that varies left out; empty where it is none."""
+    kinds = [match.lastgroup for match in _SLOTS.finditer(said)]
+    if len(kinds) != 1 and not (len(kinds) == 2 and kinds[0] == "region" and kinds[0] == kinds[1] and " and " in said):
+        return ""
+    form = _SLOTS.sub("#", said).strip()
+    if kinds[0] == "number" and form != "#":
+        return ""  # "Region: 2 m tall" measures something
+    return f"{'' if kinds[0] in ('region', 'word') else kinds[0]}{form}"
+
+
+def blanked(folded: str, spans: Sequence[tuple[int, int]]) -> str:
+    """A text with some of its parts replaced by blanks; line ends stay."""
+    for begin, end in spans:
+        folded = folded[:begin] + re.sub(r"[^\n]", " ", folded[begin:end]) + folded[end:]
+    return folded

@@ -1,0 +1,235 @@
+"""A question as its answers see it: what it asks, its regions in their roles, and how regions are called and counted.
+
+Answers call regions "Region [0]", "Region 1", "<region1>", "R0", "[1]", "the first one", "region_0" or by a label. All of them
+are written as `<region1>`, `<region2>` before anything else is read; which number is the first region follows from the numbers
+of the question and of the whole answer.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
+from typing import cast
+
+from spatialreasoner.core.types import QUALITATIVE, Category
+from spatialreasoner.language.lexicon import RELATION_WORDS
+from spatialreasoner.language.quantities import fold
+from spatialreasoner.language.statements import Assertion, read_statements
+from spatialreasoner.language.tokens import Reading
+
+_NOUN = r"(?:regions?|objects?|masks?|marks?|areas?|boxe?s?)"
+_UNIT = (
+    r"(?! ?(?:m|cm|mm|km|ft|in|feet|foot|met(?:er|re)s?|cent|inch|yard|%|times|x|o'?clock|degrees?|pixels?|px)\b)(?!\.\d|\d)"
+)
+_SPELLED: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
+_MENTION = re.compile(
+    rf"[\[<]?\b(?P<noun>{_NOUN})[\"'* ]{{0,3}}[ _-]?(?:(?:labell?ed|numbered|marked|tagged|number|no\.?|index|id"
+    r"|with (?:the )?(?:index|label|number|id))(?: as)? ?)?"
+    rf"(?:(?P<open>[\[(<#\"'{{]{{1,2}})(?P<inside>\d{{1,2}})[\])>\"'}}]{{0,2}}|[{{ ]?(?P<plain>\d{{1,2}})(?!\d"
+    rf"|\.\d){_UNIT}|(?P<spelled>zero|one|two|three|four)\b(?! of))"
+    rf"(?P<more>(?:,? ?(?:and|&|or)|,) ?[\[(]?(?P<second>\d{{1,2}})[\])]?(?![\w.]|[-/]\d){_UNIT})?[\]>]{{0,2}}"
+    r"|(?<![\w\])])\[(?P<bare>\d)\](?![(\d])|(?<![a-z\d])r[ _]?(?P<short>\d)(?![a-z\d.])"
+)
+_ORDINAL = re.compile(
+    r"\b(?:the )?(?:(?P<first>first|1st)|(?P<second>second|2nd)) (?:one|region|object|item|area"
+    r"|(?:one )?of the (?:two|pair)(?: regions| objects)?)\b"
+)
+_NOT_OTHER = re.compile(
+    r"(?P<kept><region\d>),? (?:and not|not|rather than|instead of) (?:the )?<region\d>,?"
+    r"|\bnot (?:the )?<region\d>,? but (?:rather |the )?(?P<but><region\d>)"
+)
+_LETTER = re.compile(rf"\b(?P<noun>{_NOUN}) \(?(?P<letter>[a-d])\)?(?![a-z'])")
+_NAME = r"(?:the|an?) ([a-z][a-z -]{1,40}?)"
+_NAMED = re.compile(rf"{_NAME} ?,? ?\(? ?(?:which is |i\.e\. |labell?ed |marked )?<region(\d)>")
+_CALLED = re.compile(
+    r"<region(\d)>\W{0,4}(?:(?:is|shows|contains|depicts|highlights|represents|refers to|encompasses|covers|being|as)\W{0,3})?"
+    r"(?:a|an|the) ([a-z][a-z-]{1,20}(?: (?!and\b|is\b|in\b|on\b|at\b|of\b|with\b|to\b|that\b|which\b|has\b"
+    r"|are\b|appears\b|from\b)[a-z][a-z-]{1,20}){0,2})"
+)
+_BRACKETED = re.compile(r"<region(\d)> ?\((?:the |an? )?([a-z][a-z -]{1,40}?)\)")
+_PREDICATES = {
+    *("is", "are", "has", "positioned", "located", "situated", "placed", "standing"),
+    *("more", "less", "further", "farther", "closer", "nearer"),
+    *RELATION_WORDS["COMPARED"],
+}
+_PAIR = re.compile(
+    rf"{_NAME},? (?:and|or|than|from|(?:to the )?(?:left|right) of|behind|above|below|in front of"
+    r"|(?:taller|shorter|wider|thinner|bigger|larger|smaller|higher|lower) than|(?:positioned|located) (?:above"
+    rf"|below)) {_NAME}(?:[,?.:]|$)"
+)
+_ALONE = re.compile(r"(?:of|is|wide|tall|high) (?:the|an?) ([a-z][a-z -]{1,40}?)(?:[,?.:]|$| is\b)")
+_VERB = re.compile(r"^(?:is|does|do|can you confirm if|could you confirm if|are|would you say) ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convention:
+    """Which number means the question's first region, by the form in which it is written.
+
+    Attributes:
+        bases: The first region's number within "[...]", "<...>" and without brackets ("").
+        count: How many regions the question has.
+    """
+
+    bases: Mapping[str, int]
+    count: int
+
+    def name(self, form: str, number: int) -> str:
+        """A region's canonical name; a doubled digit past the last region ("Region [11]") is a slip of the pen."""
+        base = self.bases.get(form, self.bases[""])
+        if number > 9 and number % 11 == 0 and number // 11 <= self.count:
+            number //= 11
+        return f"<region{number - base + 1}>"
+
+    @property
+    def words(self) -> str:
+        """How regions count, for people."""
+        return f"regions count from {self.bases['[']} in brackets and from {self.bases['']} without"
+
+
+class Asked:
+    """A question, ready to read answers to it.
+
+    Attributes:
+        category: One of the benchmark's 24.
+        relation: The relation asked for; None for quantities.
+        choice: Whether it asks which of two.
+        labels: What the question calls its regions, in order; empty where it has no labels.
+        regions: Its regions in the roles of the question: "is the first left of the second".
+        text: The question, folded, for finding it again in answers.
+    """
+
+    def __init__(self, category: Category, question: str) -> None:
+        self.category = category
+        name, _, form = category.partition("_")
+        self.relation = name if category in QUALITATIVE else None
+        self.choice = form == "choice"
+        self.text = fold(question)[:2000].strip()
+        self._letters = {m["letter"] for m in _LETTER.finditer(self.text)} >= {"a", "b"}
+        asked = _numbers(self._digits(self.text))
+        # "How tall is Region [1]?" asks about the second of two; only two numbers from 1 on count from 1 in brackets
+        self._bases = {
+            form: 0 if min(found) == 0 or (form == "[" and set(found) == {1}) else 1 for form, found in asked.items()
+        }
+        self._base = min(self._bases.values(), default=0)
+        self.num_regions = max((max(found) - self._bases[form] + 1 for form, found in asked.items()), default=2)
+        normal = self.normal(self.text, self.convention(""))
+        self.labels = _labels(normal)
+        if self.labels:
+            self.num_regions = max(self.num_regions, len(self.labels))
+        self.regions = self._roles(normal)
+
+    def convention(self, folded: str) -> Convention:
+        """How a whole answer, folded, counts regions: as the question does, unless its own numbers tell otherwise."""
+        bases = {"[": self._bases.get("[", 0), "<": self._bases.get("<", 1), "": self._bases.get("", self._base)}
+        for form, found in _numbers(self._digits(folded)).items():
+            within = [number for number in found if number <= self.num_regions]
+            if 0 in within:
+                bases[form] = 0
+            elif within and max(within) >= self.num_regions + bases[form] and self.num_regions > 1:
+                bases[form] = 1
+        return Convention(bases=bases, count=self.num_regions)
+
+    def normal(self, folded: str, convention: Convention) -> str:
+        """A folded text in which every mention of a region by number, letter or order is written `<region1>`."""
+
+        def named(match: re.Match[str]) -> str:
+            if match["bare"] is not None:
+                return convention.name("[", int(match["bare"]))
+            if match["short"] is not None:
+                return convention.name("", int(match["short"]))
+            form = _form(match)
+            digits = match["inside"] or match["plain"]
+            first = convention.name(form, int(digits) if digits else _SPELLED[match["spelled"]])
+            if not match["more"]:
+                return first
+            link = " or " if "or" in match["more"] else " and "
+            return first + link + convention.name(form, int(match["second"]))
+
+        text = _MENTION.sub(named, self._digits(folded))
+        text = _ORDINAL.sub(lambda match: "<region1>" if match["first"] else "<region2>", text)
+        return _NOT_OTHER.sub(lambda match: match["kept"] or match["but"], text)
+
+    def _digits(self, folded: str) -> str:
+        """A text with "Region A" written "Region 1", where the question calls its regions by letters."""
+        if not self._letters:
+            return folded
+        return _LETTER.sub(lambda match: f"{match['noun']} {'abcd'.index(match['letter']) + 1}", folded)
+
+    def letter(self, word: str) -> int | None:
+        """The number of the region that a single letter means, or None."""
+        return "abcd".index(word) + 1 if self._letters and word in ("a", "b", "c", "d") else None
+
+    def reading(self, normal: str, aliases: Sequence[str] = ()) -> Reading:
+        """A text in canonical names, tokenised."""
+        labels = aliases or self.labels or [""] * max(2, self.num_regions)
+        return Reading(normal, labels)
+
+    def said(self, reading: Reading) -> list[Assertion]:
+        """What an answer states about the question's regions."""
+        context = () if self.choice else self.regions[:1] if self.relation else self.regions
+        return read_statements(reading, context, terse=True)
+
+    def aliases(self, normal: str) -> list[str]:
+        """What an answer in canonical names calls the regions: "<region1> shows a fire engine"; empty unless it names both."""
+        named: dict[str, str] = {}
+        for match in _CALLED.finditer(normal):
+            named.setdefault(match[1], match[2])
+        for match in _BRACKETED.finditer(normal):
+            named.setdefault(match[1], match[2])
+        for match in _NAMED.finditer(normal):
+            named.setdefault(match[2], match[1])
+        both = [_noun(named.get(str(number), "")) for number in range(1, self.num_regions + 1)]
+        return both if len(both) > 1 and all(both) and len(set(both)) == len(both) else []
+
+    def _roles(self, normal: str) -> tuple[str, ...]:
+        reading = Reading(normal.replace("?", "."), self.labels)
+        for assertion in read_statements(reading, terse=True):
+            if assertion.kind == self.relation and not self.choice and len(assertion.regions) == 2:
+                return assertion.regions
+        mentions = Reading(normal, self.labels).mentions
+        named = tuple(dict.fromkeys(region for _, regions in sorted(mentions.items()) for region in regions))
+        return named or ("region1", "region2")
+
+
+@lru_cache(maxsize=4096)
+def question_asked(category: Category, question: str) -> Asked:
+    """A question, made ready once."""
+    return Asked(category, question)
+
+
+def _numbers(folded: str) -> dict[str, list[int]]:
+    """The numbers by which regions are called, by form."""
+    found: dict[str, list[int]] = {}
+    for match in _MENTION.finditer(folded):
+        digits = match["inside"] or match["plain"] or match["bare"] or match["short"]
+        if digits:
+            form = "[" if match["bare"] else "" if match["short"] else _form(match)
+            found.setdefault(form, []).append(int(digits))
+            if match["second"]:
+                found[form].append(int(match["second"]))
+    return found
+
+
+def _form(match: re.Match[str]) -> str:
+    opened = match["open"] or ""
+    if "[" in opened:
+        return "["
+    return "<" if match.group().startswith("<") or "<" in opened else ""
+
+
+def _labels(normal: str) -> list[str]:
+    """Names that a question gives its regions: "the chair (<region1>)", or "between the chair and the table"."""
+    bracketed = {match[1]: match[2] for match in _BRACKETED.finditer(normal)}
+    if len(bracketed) > 1:
+        return [_noun(bracketed[number]) for number in sorted(bracketed)]
+    named = [_noun(name) for name, _ in _NAMED.findall(normal)]
+    if named:
+        return named if len(named) > 1 else []
+    pair = None if "<region" in normal else _PAIR.search(_VERB.sub("", normal)) or _PAIR.search(normal)
+    return [_noun(name) for name in cast("tuple[str, ...]", pair.groups())] if pair else []
+
+
+def _noun(words: str) -> str:
+    """The noun in front of a predicate: "bike" of "bike positioned"."""
+    return " ".join(takewhile(lambda word: word not in _PREDICATES, words.split()))

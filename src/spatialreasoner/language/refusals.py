@@ -1,0 +1,181 @@
+"""What of a reply is no answer at all: thinking, refusals, error texts, empty replies."""
+
+import re
+from typing import Literal
+
+Refusal = Literal["empty", "error", "refusal", "thinking never ended"]
+"""Why a reply holds no answer."""
+
+_THINKING = re.compile(
+    r"<(?P<close>/)?(?:think|thinking|thought|thoughts|scratchpad|reflection)>"
+    r"|◁(?P<shut>/)?think▷|<\|(?:begin|(?P<end>end))_of_thought\|>",
+    re.IGNORECASE,
+)
+_SPECIAL = re.compile(
+    r"<\|[a-z_]{1,30}\|>|</?s>|<(?:bos|eos|pad|end_of_turn|start_of_turn)>|<\uff5c[^>]{1,40}\uff5c>", re.IGNORECASE
+)
+_ERROR = re.compile(
+    r"[\s\[({\"'`*]{0,8}(?:error\b(?!s? (?:of|is|margin|bars?|<))|traceback \(most recent"
+    r"|(?:[a-z_]+\.)+[a-z]*(?:error|exception)\b"
+    r"|[a-z]+(?:error|exception)\b ?[:(]|exception\b:|(?:http(?:/\d(?:\.\d)?)? ?)?(?:error )?[45]\d\d[: ]{1,3}[a-z]"
+    r"|failed to (?:load|generate|process|fetch|decode|open|connect|read|parse|get)|request (?:timed out|failed)"
+    r"|(?:the )?(?:request|connection|server|model|api)(?: has)? (?:timed out|refused|reset|overloaded|unavailable)"
+    r"|cuda (?:out of memory|error)|out of memory|rate limit|too many requests|internal server error|service unavailable"
+    r"|bad gateway|gateway time-?out|connection (?:error|refused|reset|timed out|aborted)|invalid (?:image"
+    r"|request|api)|no response"
+    r"|(?:null|none|nan|n/?a|undefined|unknown|nil)\W{0,6}$|\{ ?[\"']error[\"'])",
+    re.IGNORECASE,
+)
+_CODE = re.compile(
+    r"[45]\d\d[: ]{1,3}(?:client|server|bad|un|for|not|too|internal|service|gate|request|pay|method|time|conflict|error)", re.I
+)
+_NULL = re.compile(r"\{[^{}]{0,60}: ?(?:null|none|\"\"|\"n/?a\"|\"unknown\")\s*\}|\W{0,30}(?:null|none)\W{0,30}", re.IGNORECASE)
+_CAN = (
+    r"(?:(?:can|could|do|will|am|are)(?: ?not|n't)|cannot|won't|unable to|not able to|incapable of|no way (?:of|to)"
+    r"|do(?:es)?(?: not|n't) have the (?:ability|capability)(?: to)?|not (?:possible|feasible)(?: for me)? to)"
+)
+_ADVERB = (
+    r"(?: (?:be able to|currently|really|directly|actually|possibly|help but|in good conscience|reliably"
+    r"|accurately|precisely|confidently|definitively|provide|give|make|offer|yet|go on to|able to"
+    r"|comfortable)){0,3}"
+)
+_ACT = (
+    r"(?:assist|help(?! but)|comply|answer|respond|tell|say|see|view|look at|access|open|process|analy[sz]e|determine|identify"
+    r"|compare|comparing|comparison|estimate|measure|judge|decide|provide|give|fulfill|engage|discuss|make out|do (?:that|this)"
+    r"|any (?:estimate|answer|measurement)|an? (?:\w+ ){0,3}(?:answer|estimate|comparison|measurement|direction"
+    r"|assessment|number|value|width|height|distance)"
+    r"|inferr?|describe|display|load|find (?:the|any) (?:image|region)|assess|evaluate|speculate|guess|know"
+    r"|continue|be of help)"
+)
+_CANNOT = re.compile(
+    rf"\b{_CAN}{_ADVERB} {_ACT}\b|\bi {_CAN} {_ACT}\b|\bi must decline\b|\bi(?:'d| would) (?:rather|prefer) not\b"
+    r"|\bdecline to\b"
+)
+_SOFT = re.compile(
+    r"\b(?:(?:cannot|can't|could not|couldn't)(?: \w+)? be (?:determined|established|measured|known|told"
+    r"|inferred|estimated|answered|decided|seen|compared|assessed|verified|reliably \w+)"
+    r"|(?:im|not )possible to (?:\w+ )?(?:determine|tell|say|know|judge|measure|estimate|answer|give|be sure)|impossible to"
+    r"|(?:hard|difficult|tough) to (?:tell|say|determine|judge|know)|(?:i )?(?:do not|don't) know|no idea"
+    r"|not (?:enough|sufficient) (?:information|context|data|detail)"
+    r"|insufficient (?:information|data|context)|(?:not|isn't) (?:clear|sure|certain|determinable|visible)"
+    r"|unclear|undetermined|indeterminate|undecidable|undefined"
+    r"|unknown|not applicable|cannot (?:tell|say|determine|answer)|can't (?:tell|say|determine|answer)"
+    r"|unable to (?:tell|say|determine|answer)"
+    r"|not determinable|unanswerable|inconclusive|there is no way (?:of|to)|no way of|without (?:more|further"
+    r"|additional) (?:information|context))\b"
+)
+_HARD = re.compile(
+    r"\bas an? (?:ai|artificial|language|text|large)\b[^.!?]{0,80}\b(?:can|could|do|am|will)(?: ?not|n't)\b"
+    r"|\bcannot\b(?= (?:see|view) (?:the|any|an|your) (?:image|picture|photo))"
+    r"|\bno (?:\w+ ){0,2}(?:image|picture|photo|attachment|file)s?\b(?: \w+){0,3} (?:attached|provided|uploaded"
+    r"|received|shared|included|found|come through|available|visible|here|in (?:our|this|your))"
+    r"|\b(?:please|could you|can you|kindly)(?: please)? (?:re-?)?(?:upload|attach|share|provide|send|resend|include|supply)\b"
+    r"|\b(?:image|picture|photo|attachment)\b[^.!?]{0,30}\b(?:did not|didn't|was not|wasn't|is not|isn't|has not"
+    r"|hasn't) (?:\w+ )?(?:come|attached|load|loaded|arrive|uploaded|provided|included|show|display|visible"
+    r"|received)"
+    r"|\bneed (?:to see )?the (?:image|picture|photo)\b|\b(?:i'?m|i am|we are) sorry\b[^.!?]{0,60}\b(?:can't"
+    r"|cannot|unable|not able|won't|but i)\b"
+    r"|\bsorry,? (?:but )?i\b|\bi apologi[sz]e\b[^.!?]{0,60}\b(?:can't|cannot|unable|not able)\b|\bno (?:regions"
+    r"|markings|boxes|objects) (?:are|were|is) (?:\w+ )?(?:highlighted|marked|shown|visible|drawn|indicated"
+    r"|labell?ed)"
+    r"|\b(?:unable to|not able to|can(?:not|'t|not)|cannot) (?:\w+ )?(?:see|view|access|open|load) (?:the|any"
+    r"|your|an|that|this|one)\b(?: (?:image|picture|photo|attachment|file)s?|\W)"
+    r"|抱歉|对不起|無法|无法|不能(?:回答|协助|提供|帮)|lo siento|je suis désolé|tut mir leid|es tut mir"
+)
+_GIVES = re.compile(
+    r"\b(?:but|however|still|though|although|nevertheless|nonetheless|that said|even so|if i (?:had|were)"
+    r"|best (?:guess|estimate)|(?:rough|approximate|visual|educated) (?:estimate|guess)"
+    r"|estimate[ds]?|estimating|estimation|approximat\w+|assum\w+|roughly|appears?|seems?|likely|probably"
+    r"|based on|answer ?:|final answer|in conclusion|it looks|i(?:'d| would) (?:say|guess|estimate)|i think"
+    r"|i believe|therefore|perhaps|about|around)\b"
+)
+_LIST_END = re.compile(r"\n\s{0,6}\d{1,2}\.\s*$")
+_STOPS = (". ", "! ", "? ", "\n", "; ")
+_CLAUSES = (", but", " but ", ", so ", ", though", ", although", " though ", ", even though", ", yet ", ", while ")
+_CUT = re.compile(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
+
+
+def thinking_end(text: str) -> int | None:
+    """Where the answer begins behind the thinking: 0 without any thinking, None where it never ended.
+
+    >>> thinking_end("<think>No.</think>Yes."), thinking_end("No.</think>Yes."), thinking_end("<think>No.")
+    (18, 11, None)
+    """
+    end, opened = 0, False
+    for match in _THINKING.finditer(text):
+        closes = bool(match["close"] or match["shut"] or match["end"])
+        opened, end = not closes, match.end() if closes else end
+    return None if opened else end
+
+
+def without_special(text: str) -> str:
+    """A reply without the special tokens of chat templates, each replaced by blanks so that offsets stay true."""
+    return _SPECIAL.sub(lambda match: " " * len(match.group()), text) if "<" in text else text
+
+
+def why_unanswered(folded: str) -> Refusal | None:
+    """Why a reply (folded, without its thinking) is no answer, or None where it may be one.
+
+    "I can't measure it exactly, but I'd say 2 m" is an answer; "Yes, I understand the question, but I can't see the image" is
+    none.
+    """
+    said = folded.strip(" \n\t\r*_`\"'.#>-\u3000")
+    if not said:
+        return "empty"
+    head = folded[:300]
+    error = _ERROR.match(head)
+    if error and not (re.match(r"\W{0,8}[45]\d\d", head) and not _CODE.search(head[:40])):
+        return "error"
+    if _NULL.fullmatch(folded.strip()):
+        return "empty"
+    hard = _HARD.search(folded)
+    if hard and not _answers_after(folded, hard.end()):
+        return "refusal"
+    soft = _CANNOT.search(folded) or _SOFT.search(folded)
+    if soft is None:
+        return None
+    return None if _answers(folded, soft) else "refusal"
+
+
+def is_unsure(folded: str) -> bool:
+    """Whether words say that there is no answer: "not possible to determine"."""
+    return _SOFT.search(folded) is not None or _CANNOT.search(folded) is not None
+
+
+def is_cut_off(text: str) -> bool:
+    """Whether a text ends within a sentence; a short answer needs no full stop."""
+    return len(text) > 120 and (_CUT.search(text[-40:]) is None or _LIST_END.search(text[-12:]) is not None)
+
+
+_EXPLICIT = re.compile(
+    r"\banswer\W{0,6}(?:is\b|:)|\bconclusion\b|\\boxed|<answer>|\bbest (?:guess|estimate)\b|\bi(?:'d"
+    r"| would) (?:say|guess|estimate|go for)\b"
+)
+
+
+def _answers_after(folded: str, end: int) -> bool:
+    """Whether an answer follows an apology: only what is announced as one counts."""
+    return _EXPLICIT.search(folded, end) is not None and not is_unsure(folded[max(end, len(folded) - 60) :])
+
+
+def _answers(folded: str, soft: re.Match[str]) -> bool:
+    """Whether the rest of a text, before or behind the words that say "cannot", still answers."""
+    begin = max(folded.rfind(mark, 0, soft.start()) for mark in (*_STOPS, *_CLAUSES))
+    stops = [at for mark in (*_STOPS, *_CLAUSES, ": ") if (at := folded.find(mark, soft.end())) >= 0]
+    after = folded[min(stops, default=len(folded)) :]
+    before = folded[: begin + 1]
+    if _CANNOT.search(after) and not _EXPLICIT.search(after):
+        return False
+    return bool(_GIVES.search(after)) or _is_said(before) or _is_said(after)
+
+
+_SAYS = re.compile(
+    r"\d ?(?:m|cm|mm|ft|in|feet|foot|met|inch|cent|o'? ?clock|yard|:00)|\b(?:yes|no|correct|true|false"
+    r"|incorrect)\b|\bis (?:\w+ ){0,3}(?:taller|shorter|wider|thinner|"
+    r"narrower|bigger|larger|smaller|higher|lower|closer|nearer|further|farther|behind|above|below"
+    r"|to the (?:left|right)|in front|on the (?:left|right)|left|right)\b|region"
+)
+
+
+def _is_said(part: str) -> bool:
+    return _SAYS.search(part) is not None

@@ -1,0 +1,126 @@
+"""What a text states about the asked relation: by statements, by two sizes, or by naming one of the regions."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from spatialreasoner.core.types import CONVERSE, Relation
+from spatialreasoner.language.quantities import find_quantities
+from spatialreasoner.language.question import Asked
+from spatialreasoner.language.statements import Assertion
+from spatialreasoner.language.tokens import Reading
+
+_SHORT = 200
+"""In a longer text a region that is denied does not choose the other."""
+_DENIED = re.compile(r"(?:not|rather than|instead of|than|unlike|over|compared to|compared with)(?: the)? {0,2}$")
+_ORDINAL = re.compile(r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>second|latter|2nd))\b")
+_SIZES: Mapping[str, tuple[str, bool]] = {
+    "tall": ("height", True), "short": ("height", False), "wide": ("width", True), "thin": ("width", False),
+    "behind": ("camera_distance", True), "front": ("camera_distance", False),
+}  # fmt: skip
+_BETWEEN = re.compile(r"<region(\d)>(?P<words>[^<\n]{0,80}?)(?=<region|\n|$)")
+_STEMS: Mapping[Relation, str] = {
+    "left": "left", "right": "right", "above": "above|over|higher", "below": "below|under|lower", "tall": "tall",
+    "short": "short", "wide": "wide", "thin": "thin|narrow", "big": "big|large", "small": "small",
+    "behind": "behind|farther|further", "front": "front|closer|nearer",
+}  # fmt: skip
+_MORE: Mapping[str, str] = {"height": "tall", "width": "wide", "camera_distance": "behind", "big": "big"}
+
+
+class Stances:
+    """The statements of texts about one question; each text is tokenised once.
+
+    Args:
+        asked: The question, which asks for a relation.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._relation: Relation = cast("Relation", asked.relation)
+        self._read: dict[tuple[str, bool], tuple[Reading, list[Assertion]]] = {}
+
+    def of(self, text: str, *, aliased: bool = False) -> list[bool]:
+        """Whether the asked relation holds, by each statement of it; what is only said to look so counts last."""
+        related = self.related(text, aliased=aliased)
+        return [self._holds(a) for a in related if set(a.regions) == set(self._asked.regions[:2])]
+
+    def related(self, text: str, *, aliased: bool = False) -> list[Assertion]:
+        """The statements of the asked relation and its converse; what only seems so counts where nothing else is said.
+
+        Args:
+            text: A folded text in canonical names.
+            aliased: Whether regions are also meant by what the text calls them: "<region1> is a cat. The cat is taller."
+        """
+        wanted = (self._relation, CONVERSE[self._relation])
+        said = [one for a in self._said(text, aliased=aliased)[1] if (one := _as_relation(a)).kind in wanted]
+        return [a for a in said if not a.hedged] or said
+
+    def _said(self, text: str, *, aliased: bool = False) -> tuple[Reading, list[Assertion]]:
+        key = (text, aliased)
+        if key not in self._read:
+            names: Sequence[str] = self._asked.aliases(text) if aliased else ()
+            reading = self._asked.reading("" if aliased and not names else text, names)
+            self._read[key] = reading, self._asked.said(reading)
+        return self._read[key]
+
+    def _holds(self, assertion: Assertion) -> bool:
+        """Whether what is asked holds if the assertion does; "not taller" is read as "shorter"."""
+        same = (assertion.kind == self._asked.relation) == (assertion.regions == self._asked.regions[:2])
+        return same != assertion.negated
+
+    def by_size(self, text: str) -> str | None:
+        """The region for which the asked relation holds by the two sizes that a text gives."""
+        measure = _SIZES.get(self._relation)
+        if measure is None:
+            return None
+        sizes: dict[str, float] = {}
+        for match in _BETWEEN.finditer(text):
+            found = [q for q in find_quantities(match["words"]) if q.unit == "m"]
+            if found:
+                sizes[f"region{match[1]}"] = found[0].middle
+        for said in self._said(text)[1]:
+            if said.kind == measure[0] and said.unit == "m" and said.value is not None and len(said.regions) == 1:
+                sizes[said.regions[0]] = said.value
+        two = {region: sizes[region] for region in ("region1", "region2") if region in sizes}
+        if len(two) < 2 or two["region1"] == two["region2"]:
+            return None
+        return (max if measure[1] else min)(two, key=lambda region: two[region])
+
+    def winner(self, assertion: Assertion) -> float:
+        """The number of the region that a statement chooses."""
+        return float(assertion.regions[((assertion.kind == self._asked.relation) == assertion.negated)][6:])
+
+    def named(self, text: str) -> int | None:
+        """The one region that a text names and does not deny."""
+        reading = self._said(text)[0]
+        kept: set[str] = set()
+        denied: set[str] = set()
+        for token, regions in reading.mentions.items():
+            before = text[max(0, reading.starts[token] - 24) : reading.starts[token] + 1]
+            (denied if _DENIED.search(before) else kept).update(regions)
+        if len(kept) == 1:
+            return int(kept.pop()[6:])
+        if not kept and len(denied) == 1 and self._asked.num_regions == 2 and len(text) < _SHORT:
+            return 3 - int(denied.pop()[6:])
+        ordinals = {bool(match["second"]) for match in _ORDINAL.finditer(text)}
+        if len(ordinals) == 1 and not kept:
+            return int(self._asked.regions[ordinals.pop()][6:])
+        return None
+
+    def key(self, key: str) -> bool | None:
+        """Whether a true value of a JSON key such as "is_in_front" means yes (True) or no (False) to what is asked."""
+        words = key.replace("_", " ")
+        if re.search(_STEMS[self._relation], words):
+            return True
+        return False if re.search(_STEMS[CONVERSE[self._relation]], words) else None
+
+
+def _as_relation(assertion: Assertion) -> Assertion:
+    """A factor as the relation that it implies: "twice as tall as" is taller, "half as tall as" is shorter."""
+    if assertion.unit != "times" or assertion.value is None or len(assertion.regions) != 2:
+        return assertion
+    relation = cast("Relation", _MORE.get(assertion.kind, assertion.kind))
+    if relation not in CONVERSE or assertion.value == 1:
+        return assertion
+    return replace(assertion, kind=relation if assertion.value > 1 else CONVERSE[relation], unit=None)

@@ -1,0 +1,110 @@
+"""Yes and no: verdicts that lead an answer, close it, or are passed on a statement that it quotes."""
+
+import re
+
+_ADVERB = (
+    r"(?:(?:i think|i believe|i'd say|i would say|my answer is|clearly|obviously|actually|in fact|well|most|very"
+    r"|quite|almost|probably|possibly|likely|apparently|then|so|oh|hmm|ok|okay|right)[, ]{1,2}){0,2}"
+)
+_YES = (
+    r"(?:yes|yeah|yep|yup|yea|aye|y(?=\W|$)|indeed|correct|true|affirmative|of course|sure|certainly|definitely"
+    r"|absolutely|exactly|precisely|agreed|positive|confirmed|obviously|undeniably|(?:most|very) likely|probably"
+    r"|presumably|apparently|t(?=\W{0,4}$)"
+    r"|(?:i )?(?:think|believe|suppose|guess|would say|'d say) so|i agree|(?:it|that) (?:seems|appears"
+    r"|looks) (?:so|that way|like it)|so it (?:seems|appears|is|does)|(?:it )?(?:looks|seems"
+    r"|sounds) like it(?= *(?:[.,!;]|$))|it (?:does|is|is so|certainly is|certainly does|sure is"
+    r"|sure does)(?= *(?:[.,!;]|$))|(?:that|this)(?:'s| is) (?:right|so|true|correct|the case)"
+    r"|that (?:is|statement is) (?:a )?(?:correct|true)|by all means|without (?:a |any )?doubt"
+    r"|no doubt(?: about it)?|right(?= *(?:[.,!]|$))|undoubtedly|是的?|对|正确|sí\b|si\b|oui\b|ja\b|да\b)"
+)
+_NO = (
+    r"(?:no(?! (?:doubt|question|problem|worries|idea|image|answer|one|need|region|object|clear|matter|less|more"
+    r"|wonder|comment|comparison|response|scale|way of|measurement|visible|such|text|information|label|reference"
+    r"|other|two|person|part))|nope|nah|n(?=\W|$)|incorrect|false|wrong|untrue|negative|hardly|never|neither"
+    r"|scarcely|no way"
+    r"|not (?:at all|really|quite|so|exactly|true|correct|right|necessarily|the case|in the least|a chance"
+    r"|even close|likely)|(?:probably|likely|certainly|definitely|absolutely|surely|clearly|of course) not"
+    r"|not(?= *(?:[.,!;]|$))|(?:quite |just |exactly )?the (?:opposite|contrary|reverse|other way (?:a?round"
+    r"|about))|(?:on|to) the contrary|quite the (?:opposite|contrary|reverse)|just the opposite|by no means"
+    r"|far from it|in no way|under no circumstances|anything but"
+    r"|(?:it|that|this) (?:isn't|doesn't|is not|does not|is not so|is not the case|isn't (?:so|right|true"
+    r"|correct|the case))(?= *(?:[.,!;]|$))|(?:i )?(?:don't|do not) (?:think|believe) (?:so|that)|i (?:doubt"
+    r"|disagree)|doubtful|(?:most |very |highly )?unlikely|f(?=\W{0,4}$)|i (?:wouldn't|would not) (?:say"
+    r"|think) (?:so|that)|nothing could be further|(?:it )?(?:doesn't|does not|didn't) (?:look|seem"
+    r"|appear)(?: (?:like it|so|that way))?(?= *(?:[.,!;]|$))|(?:i'm |i am )?afraid not|i (?:can't"
+    r"|cannot) confirm(?: (?:that|this))?(?= *[:;,.])"
+    r"|(?:that|this)(?:'s| is)(?: not|n't) (?:right|so|true|correct|the case)|(?:that|this)(?:'s| is) (?:wrong"
+    r"|incorrect|false|untrue)|不|否|没有|错|non\b|nein\b|нет\b)"
+)
+_LEAD = re.compile(
+    rf"[\s*\"'.,:;>#({{\[\u2022-]{{0,12}}(?:(?:based on|looking at|from|judging (?:by|from)|given|in|considering"
+    rf"|according to|seen from) (?:the|this|what|where|your)[^.!?\n]{{0,60}}?[,:] ?|visually,? |answer: ?|a: ?"
+    rf"|\d\. ?)?[\"'*]{{0,3}}{_ADVERB}[\"'*]{{0,3}}"
+    rf"(?:(?P<no>{_NO})|(?P<yes>{_YES}))(?![\w'-])"
+)
+_TRAIL = re.compile(
+    r"(?:[:,;\u2192>-]|\bbut) {0,3}[\"'*]{0,3}(?:(?P<no>no|false|nope|incorrect|not true)|(?P<yes>yes|true"
+    r"|correct))[\"'*]{0,3}[.!]?\W{0,4}$|\bis (?:in the )?(?:(?P<affirmative>affirmative)"
+    r"|(?P<negative>negative))\b"
+)
+_CONCEDES = re.compile(r"\W{0,6}(?:true|granted|sure|admittedly|right)\b[^.!?]{0,200}\bbut\b")
+_HOLDS = re.compile(
+    r"(?P<said>[^\n]{4,300}?)[\"')\]]{0,3}(?:,? but (?:it|that|this)(?: (?:really|actually"
+    r"|in fact))?)? (?P<not>isn't|is not|doesn't|does not|don't|cannot|fails to|'s not)(?: (?:hold|stand|apply"
+    r"|match|fit))?(?: (?:the case|so|true))?(?: (?:up|here|water))?[.!]?\W{0,4}$"
+)
+_VERDICT_ON = re.compile(
+    r"(?P<said>[^\n]{4,300}?)[\"')\]]{0,3} {0,2}(?:is|:|->|=|would be|seems|must be|was) ?(?:therefore |thus "
+    r"|clearly |simply |actually |just )?(?P<not>not |n't )?(?P<word>true|false|correct|incorrect|wrong|untrue"
+    r"|inaccurate|accurate|mistaken|right)[.!]?\W{0,4}$"
+)
+_IT_IS = re.compile(
+    r"(?:it|that)(?:'s| is| would be) ?(?P<not>not )?(?:really )?(?P<word>true|false|correct|incorrect|wrong"
+    r"|untrue|accurate|inaccurate)(?: to (?:say|claim|state|think))? that (?P<said>.{4,300})",
+    re.DOTALL,
+)
+_DENIES = re.compile(
+    r"(?:i )?(?:don't|do not|wouldn't|would not|cannot|can't) (?:think|believe|say|agree)(?: that)? (?P<said>.{4,300})",
+    re.DOTALL,
+)
+_FALSE = frozenset(("false", "incorrect", "wrong", "untrue", "inaccurate", "mistaken"))
+_WORD_YES = re.compile(rf"\b{_YES}(?![\w'])")
+_WORD_NO = re.compile(rf"\b{_NO}(?![\w'])")
+_NOT = re.compile(r"\bnot\b|n't\b")
+
+
+def leading(text: str) -> bool | None:
+    """Yes or no, where a folded text begins with it: "Based on the image, yes, ...", "I think so.", "Hardly.".
+
+    A concession is none: "True, it looks bigger, but ...".
+    """
+    match = _LEAD.match(text[:400])
+    if match is None or _CONCEDES.match(text[:400]):
+        return None
+    return match["yes"] is not None
+
+
+def trailing(text: str) -> bool | None:
+    """Yes or no, where a folded text ends with it behind a colon, a comma or a dash."""
+    match = _TRAIL.search(text[-120:])
+    return None if match is None else bool(match["yes"] or match["affirmative"])
+
+
+def on_statement(sentence: str) -> tuple[str, bool] | None:
+    """A statement that a sentence quotes, and whether it holds: 'The statement "A is taller" is false.'."""
+    said = _IT_IS.search(sentence) or _VERDICT_ON.match(sentence)
+    if said is not None:
+        return said["said"], (said["word"] in _FALSE) == bool(said["not"])
+    if (held := _HOLDS.match(sentence)) is not None:
+        return held["said"], False
+    denied = _DENIES.search(sentence)
+    return None if denied is None else (denied["said"], False)
+
+
+def anywhere(text: str) -> bool | None:
+    """Yes or no, where a text says only one of them."""
+    yes = _WORD_YES.search(text)
+    no = _WORD_NO.search(text) or (
+        _NOT.search(text) if len(text) < 40 and "<region" not in text and " i " not in f" {text}" else None
+    )
+    return None if bool(yes) == bool(no) else bool(yes)

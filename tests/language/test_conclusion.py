@@ -1,0 +1,144 @@
+"""Where the answer of a reply stands and what it says: labelled replies, the order of what decides, hostile text."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spatialreasoner.core.types import CATEGORIES
+from spatialreasoner.evaluation.answers import judge
+from spatialreasoner.language.conclusion import conclude
+from spatialreasoner.language.question import Asked, question_asked
+
+DATA = Path(__file__).parents[1] / "data"
+TALLER = question_asked("tall_predicate", "Is Region [0] taller than Region [1]?")
+WHICH = question_asked("tall_choice", "Who is taller, Region [0] or Region [1]?")
+WIDE = question_asked("width_data", "How wide is Region [0]?")
+WHERE = question_asked("direction", "If you are at Region [0], where will you find Region [1]?")
+
+
+def rows(name):
+    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
+
+
+def free(half, kind):
+    return [row for row in rows(f"free_answers/{half}.jsonl") if row["kind"] == kind]
+
+
+def agrees(row):
+    verdict = judge(row["category"], row["question"], row["gt"], row["pred"])
+    return verdict.success is (None if row["expected"] is None else bool(row["expected"]))
+
+
+@pytest.mark.parametrize("kind", ["decides", "numbers", "hours", "relations", "indices", "refusal"])
+@pytest.mark.parametrize(("half", "least"), [("dev", 0.98), ("unseen", 0.88)])
+def test_free_answers_are_read_as_a_careful_reader_does(half, least, kind):
+    labelled = free(half, kind)
+    agreed = sum(map(agrees, labelled))
+    assert agreed >= least * len(labelled), f"{half} {kind}: {agreed} of {len(labelled)}"
+
+
+def test_own_replies_are_read():
+    wrong = [
+        row["text"]
+        for row in rows("replies.jsonl")
+        if not _close(conclude(question_asked(row["category"], row["question"]), row["text"]).value, row["value"])
+    ]
+    assert len(wrong) <= 8, wrong
+
+
+def _close(found, wanted):
+    return found == wanted or (found is not None and wanted is not None and found == pytest.approx(wanted, rel=0.02))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "empty"),
+        ("...", "empty"),
+        ("<think>Region [0] is taller, so yes.", "thinking never ended"),
+        ("500 Internal Server Error", "error"),
+        ("I'm sorry, but I can't assist with that request.", "refusal"),
+        ("Is Region [0] taller than Region [1]?", "only restates the options or the question"),
+        ("* Yes\n* No", "only restates the options or the question"),
+    ],
+)
+def test_what_is_no_answer_is_told_with_its_reason(text, why):
+    found = conclude(TALLER, text)
+    assert (found.value, found.unscored) == (None, why)
+
+
+@pytest.mark.parametrize(
+    ("ready", "text", "value"),
+    [
+        (TALLER, "<think>yes</think>No.", 0),
+        (TALLER, "yes</think>No.", 0),
+        (TALLER, "Region [0] is taller.\n\nFinal answer: no", 0),
+        (TALLER, "* Yes\n* No\n\n**Answer:** No\n\n**Reasoning:** Region [0] is taller.", 0),
+        (TALLER, '{"reasoning": "yes", "answer": "no"}', 0),
+        (TALLER, "The statement 'Region [0] is taller' is false.", 0),
+        (WHICH, "A. Region [0]\nB. Region [1]\nAnswer: B", 2),
+        (WHICH, r"So \(\boxed{\text{Region [1]}}\).", 2),
+        (WIDE, "Width (cm): 125", 1.25),
+        (WIDE, '{"width_in": 10}', 0.254),
+        (WIDE, "300 pixels", None),
+        (WIDE, "Region [0] is approximately 1", None),
+        (WIDE, "1.2 m, plus or minus 20 cm", 1.2),
+        (WHERE, "5 o'clock, not 11 o'clock.", 5),
+        (WHERE, "Where 12 o'clock is straight ahead, it is at 2 o'clock.", 2),
+        (WHERE, "It is 3 meters away.", None),
+        (WHERE, "2:10", 2),
+        (WHERE, "Straight ahead.", 12),
+    ],
+)
+def test_what_is_announced_decides(ready, text, value):
+    assert _close(conclude(ready, text).value, value)
+
+
+def test_a_no_before_a_statement_that_says_yes_clashes():
+    assert conclude(TALLER, "No, Region [0] is taller.").clashes
+    assert not conclude(TALLER, "No, Region [0] is shorter.").clashes
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "value"),
+    [
+        ("Who is taller, Region 1 or Region 2?", "2", 2),
+        ("Who is taller, Region [0] or Region [1]?", "[1]", 2),
+        ("Who is taller, Region [0] or Region [1]?", "Region 1 is a cat, Region 2 a horse. Region 2 is taller.", 2),
+        ("Who is taller, <mask_0> or <mask_1>?", "<mask_1>", 2),
+        ("Who is taller, Region A or Region B?", "B", 2),
+        ("Who is taller, the desk or the lamp?", "The lamp.", 2),
+    ],
+)
+def test_regions_count_as_question_and_answer_say(question, text, value):
+    assert conclude(Asked("tall_choice", question), text).value == value
+
+
+PIECES = (
+    "Region [0] is taller than ", "<think>", "</think>", "\\boxed{", "Answer: ", "* Yes\n", "{", '{"a": [', "not ", "1 m ",
+    "3 o'clock ", "I can't ", "so ", "\n\n", "region [1] (the ", "**", "1,000 ", "between ", "A) ", "(", '"',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("ready", [TALLER, WHICH, WIDE, WHERE], ids=["yes", "choice", "length", "hour"])
+def test_hostile_text_costs_linear_time(piece, ready):
+    def cost(size):
+        text = piece * (size // len(piece))
+        start = time.process_time()
+        conclude(ready, text)
+        return time.process_time() - start
+
+    small = min(cost(4_000) for _ in range(2))
+    assert cost(32_000) < 8 * 3 * small + 0.2
+
+
+@given(st.sampled_from(sorted(CATEGORIES)), st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=30).map("".join))
+def test_never_raises(category, text):
+    found = conclude(question_asked(category, "Is Region [0] left of Region [1]?"), text)
+    assert (found.value is None) == bool(found.unscored)
+    assert 0 <= found.span[0] <= found.span[1] <= len(text)
