@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from sa2va_folders import INTERNLM2, QWEN2, ask, asked, copied, golden, plant, with_masks
 from spatialreasoner.core.errors import ConfigError, MissingFileError, RecordError, SceneError
+from spatialreasoner.scenes.masks import from_box
 from spatialreasoner.vlm import loading
-from spatialreasoner.vlm.sa2va import convert
-from spatialreasoner.vlm.sa2va.folder import Text
+from spatialreasoner.vlm.sa2va.convert import convert_sa2va, load_sa2va
+from spatialreasoner.vlm.sa2va.folder import TextSettings
 from spatialreasoner.vlm.sa2va.processing import covered_cells, statement
 from spatialreasoner.vlm.sa2va.weights import split_groups
 
@@ -30,7 +31,7 @@ def ready(request, known, tmp_path_factory):
     """The model and its processor, of the folder itself and of what it was converted to."""
     folder = known.folder
     if request.param == "converted":
-        folder = convert.convert(folder, tmp_path_factory.mktemp("sa2va") / "out")
+        folder = convert_sa2va(folder, tmp_path_factory.mktemp("sa2va") / "out")
     model, processor = loading.load_model(folder)
     return model.eval(), processor
 
@@ -39,7 +40,7 @@ def ready(request, known, tmp_path_factory):
 def small(tmp_path_factory):
     """A model whose rotary positions do not stretch by the longest row of a batch."""
     text = {"max_position_embeddings": 32_768}
-    model, processor = convert.load(copied(tmp_path_factory.mktemp("small") / "sa2va", text=text))
+    model, processor = load_sa2va(copied(tmp_path_factory.mktemp("small") / "sa2va", text=text))
     return model.eval(), processor
 
 
@@ -92,21 +93,21 @@ def test_pixels_and_cells_are_those_of_the_public_code(ready):
     assert given["region_masks"].flatten(1).any(1).tolist() == known.tensors["vp_overall_mask"].bool().tolist()
 
 
-@pytest.mark.parametrize("source", [INTERNLM2, QWEN2], ids=["InternLM2", "Qwen2"])
-def test_python_of_the_folder_stays_silent(tmp_path, source):
-    folder = copied(tmp_path / "planted", source=golden(source).folder)
-    plant(folder, tmp_path / "ran")
+def test_python_of_the_folder_stays_silent(tmp_path):
+    folders = [copied(tmp_path / source.name, source=source) for source in (INTERNLM2, QWEN2) if source.is_dir()]
+    for folder in folders:
+        plant(folder, tmp_path / "ran")
     code = (
-        "import sys; from spatialreasoner.vlm import loading; from spatialreasoner.vlm.sa2va.convert import convert; "
-        "loading.load(sys.argv[1]); loading.load(convert(sys.argv[1], sys.argv[2]))"
+        "import sys; from spatialreasoner.vlm import loading; from spatialreasoner.vlm.sa2va.convert import convert_sa2va\n"
+        "for folder in sys.argv[1:]: loading.load_model(folder), loading.load_model(convert_sa2va(folder, folder + '-out'))"
     )
-    subprocess.run([sys.executable, "-c", code, folder, tmp_path / "out"], check=True, cwd=folder.parent)
-    assert (tmp_path / "out" / "model.safetensors").is_file()
+    subprocess.run([sys.executable, "-c", code, *folders], check=True, cwd=tmp_path)
+    assert all((tmp_path / f"{folder.name}-out" / "model.safetensors").is_file() for folder in folders)
     assert not (tmp_path / "ran").exists()
 
 
 def test_what_is_written_is_data_of_our_own_classes_without_the_mask_head(tmp_path, small):
-    out = convert.convert(INTERNLM2, tmp_path / "out")
+    out = convert_sa2va(INTERNLM2, tmp_path / "out")
     assert {path.suffix for path in out.iterdir()} == {".json", ".safetensors", ".jinja"}
     assert "auto_map" not in "".join(path.read_text() for path in out.glob("*.json"))
     saved = load_file(out / "model.safetensors")
@@ -115,13 +116,13 @@ def test_what_is_written_is_data_of_our_own_classes_without_the_mask_head(tmp_pa
 
 
 def test_converting_again_writes_nothing_and_another_folder_is_refused(tmp_path):
-    out = convert.convert(INTERNLM2, tmp_path / "out")
+    out = convert_sa2va(INTERNLM2, tmp_path / "out")
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
-    assert convert.convert(INTERNLM2, out) == out
+    assert convert_sa2va(INTERNLM2, out) == out
     assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
     other = copied(tmp_path / "other", text={"rope_theta": 10_000.0})
     with pytest.raises(ConfigError, match="not empty"):
-        convert.convert(other, out)
+        convert_sa2va(other, out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out"]
 
 
@@ -141,7 +142,7 @@ def test_the_statement_counts_cells_of_every_region():
 
 
 def test_a_group_of_wqkv_is_its_queries_its_key_and_its_value():
-    text = Text(
+    text = TextSettings(
         architectures=["InternLM2ForCausalLM"],
         vocab_size=1,
         hidden_size=8,
@@ -207,6 +208,22 @@ def test_a_mask_of_another_size_is_refused(small):
         ask(small[1], (carrier, "Is region1 red?"))
 
 
+def test_masks_may_be_given_beside_images(small):
+    processor, size = small[1], (40, 40)
+    one, other = from_box((2, 3, 20, 30), size), from_box((5, 5, 38, 38), size)
+    carried = [with_masks(Image.new("RGB", size, "red"), [one, other]), with_masks(Image.new("RGB", size, "blue"), [])]
+    bare = [Image.new("RGB", size, "red"), Image.new("RGB", size, "blue")]
+    wanted = ask(processor, *((image, "How wide is region1?") for image in carried))
+    texts = [asked(processor, image, "How wide is region1?") for image in bare]
+    for images in (bare, [[image] for image in bare]):
+        found = processor(images=images, text=texts, regions=[[one, other], []], padding=True, return_tensors="pt")
+        assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    with pytest.raises(SceneError, match="each of 2 images; got 1"):
+        processor(images=bare, text=texts, regions=[[one]])
+    with pytest.raises(SceneError, match="mask of the"):
+        processor(images=bare[:1], text=texts[:1], regions=[[one[:30]]])
+
+
 def test_answers_keep_their_text_and_turns_end_once(small):
     turns = [
         {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Is <region1> left of <region12>?"}]},
@@ -225,8 +242,8 @@ def test_answers_keep_their_text_and_turns_end_once(small):
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_writes_nearly_the_same(dtype, small):
-    model, processor = convert.load(INTERNLM2, precision=dtype)
-    whole, _ = convert.load(INTERNLM2)
+    model, processor = load_sa2va(INTERNLM2, precision=dtype)
+    whole, _ = load_sa2va(INTERNLM2)
     given = ask(processor, (photo((2, 3, 20, 30)), "How wide is region1?"))
     with torch.no_grad():
         halved = model(**given | {"pixel_values": given["pixel_values"].to(model.dtype)}).logits.float()
@@ -246,14 +263,14 @@ def without(name):
 
 
 def test_a_head_that_is_not_there_is_the_embedding(tmp_path):
-    model, _ = convert.load(copied(tmp_path / "tied", weights=without("language_model.output.weight")))
+    model, _ = load_sa2va(copied(tmp_path / "tied", weights=without("language_model.output.weight")))
     assert model.config.tie_word_embeddings
     assert model.lm_head.weight is model.get_input_embeddings().weight
 
 
 def test_a_prefix_that_all_tensors_have_is_no_part_of_their_names(tmp_path, small):
     prefixed = lambda tensors: {f"mllm.model.{key}": value for key, value in tensors.items()}  # noqa: E731
-    model, _ = convert.load(copied(tmp_path / "prefixed", weights=prefixed))
+    model, _ = load_sa2va(copied(tmp_path / "prefixed", weights=prefixed))
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in small[0].state_dict().items())
 
 
@@ -267,11 +284,11 @@ def test_weights_in_several_files_are_found_through_their_index(tmp_path, small)
         save_file(half, folder / f"model-{number}.safetensors")
         names |= dict.fromkeys(half, f"model-{number}.safetensors")
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
-    model, _ = convert.load(folder)
+    model, _ = load_sa2va(folder)
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in small[0].state_dict().items())
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../elsewhere.safetensors"}}))
     with pytest.raises(ConfigError, match="of its folder"):
-        convert.load(folder)
+        load_sa2va(folder)
 
 
 @pytest.mark.parametrize(
@@ -279,13 +296,13 @@ def test_weights_in_several_files_are_found_through_their_index(tmp_path, small)
     [
         (
             {"text": {"architectures": ["Phi3ForCausalLM"]}},
-            "'Qwen2ForCausalLM' or 'InternLM2ForCausalLM'; got 'Phi3ForCausalLM'",
+            "'Qwen2ForCausalLM' or 'InternLM2ForCausalLM', got 'Phi3ForCausalLM'",
         ),
-        ({"config": {"template": "phi3_chat"}}, "template to be 'qwen_chat' or 'internlm2_chat'; got 'phi3_chat'"),
-        ({"config": {"ps_version": "v1"}}, "ps_version to be 'v2'; got 'v1'"),
-        ({"config": {"use_llm_lora": 128}}, "use_llm_lora .*merged first.* to be 0; got 128"),
-        ({"text": {"num_attention_heads": 5}}, "num_attention_heads in hidden_size"),
-        ({"text": {"num_key_value_heads": 3}}, "num_key_value_heads in num_attention_heads"),
+        ({"config": {"template": "phi3_chat"}}, "template to be 'qwen_chat' or 'internlm2_chat', got 'phi3_chat'"),
+        ({"config": {"ps_version": "v1"}}, "ps_version to be 'v2', got 'v1'"),
+        ({"config": {"use_llm_lora": 128}}, "use_llm_lora .*merge adapters first.* to be 0, got 128"),
+        ({"text": {"num_attention_heads": 5}}, "hidden_size modulo num_attention_heads"),
+        ({"text": {"num_key_value_heads": 3}}, "num_attention_heads modulo num_key_value_heads to be 0, got 1"),
         ({"text": {"num_hidden_layers": 10**6}}, "weights of 1000000 layers .*got 2"),
         ({"vision": {"num_hidden_layers": 1}}, "weights of 1 layers .*got 2"),
         (
@@ -302,7 +319,7 @@ def test_weights_in_several_files_are_found_through_their_index(tmp_path, small)
 )
 def test_what_cannot_be_converted_is_refused_by_name(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
-        convert.load(copied(tmp_path / "changed", **changes))
+        load_sa2va(copied(tmp_path / "changed", **changes))
 
 
 @pytest.mark.parametrize(
@@ -315,17 +332,17 @@ def test_what_cannot_be_converted_is_refused_by_name(tmp_path, changes, message)
 )
 def test_a_configuration_of_another_form_is_refused(tmp_path, changes, message):
     with pytest.raises(RecordError, match=message):
-        convert.load(copied(tmp_path / "changed", **changes))
+        load_sa2va(copied(tmp_path / "changed", **changes))
 
 
 def test_folders_without_weights_or_with_pickles_are_refused(tmp_path):
     with pytest.raises(MissingFileError):
-        convert.load(tmp_path / "nothing")
+        load_sa2va(tmp_path / "nothing")
     folder = copied(tmp_path / "bare")
     (folder / "model.safetensors").unlink()
     (folder / "golden.safetensors").unlink()
     with pytest.raises(ConfigError, match=r"model\.safetensors\.index\.json"):
-        convert.load(folder)
+        load_sa2va(folder)
     (folder / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(ConfigError, match="pickle"):
-        convert.load(folder)
+        load_sa2va(folder)

@@ -1,14 +1,18 @@
 """Tokenizers of Sa2VA folders are read as their own programs would read them."""
 
+import importlib.util
 import json
 import random
+import sys
 
 import pytest
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from sa2va_folders import INTERNLM2, copied
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.vlm.sa2va import pieces, tokens
+from spatialreasoner.vlm.sa2va.piece_file import read_piece_file
+from spatialreasoner.vlm.sa2va.pieces import tokenizer_of_pieces
+from spatialreasoner.vlm.sa2va.tokens import end_tokens, first_token, read_tokenizer
 
 LINES = [
     "Is region1 wider than region2?",
@@ -41,7 +45,7 @@ def model(request, tmp_path_factory):
 
 
 def test_texts_are_read_as_by_sentencepiece(model):
-    original, ours = SentencePieceProcessor(model_file=str(model)), pieces.read(model, {})
+    original, ours = SentencePieceProcessor(model_file=str(model)), tokenizer_of_pieces(model, {})
     alphabet = [*"  \n\t▁region12,.?<>/[]aeäßｱ½ﬁ深😀", "region1", " wider", "[UNUSED_TOKEN_1]", "metres "]
     chance = random.Random(0)
     for _ in range(500):
@@ -50,7 +54,7 @@ def test_texts_are_read_as_by_sentencepiece(model):
 
 
 def test_ids_are_written_as_by_sentencepiece(model):
-    original, ours = SentencePieceProcessor(model_file=str(model)), pieces.read(model, {})
+    original, ours = SentencePieceProcessor(model_file=str(model)), tokenizer_of_pieces(model, {})
     for text in [*LINES, " Größe: 3½ m\n\n深度", "region1"]:
         ids = [token for token in original.encode(text) if token != original.unk_id()]
         assert ours.decode(ids) == original.decode(ids)
@@ -67,13 +71,13 @@ def test_a_token_may_stand_in_the_place_of_a_piece(tmp_path):
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(said))
     (folder / "added_tokens.json").unlink()
-    tokenizer = tokens.read(folder)
+    tokenizer = read_tokenizer(folder)
     assert tokenizer("region1<|im_end|>\n")["input_ids"][-2:] == [place, tokenizer.convert_tokens_to_ids("<0x0A>")]
     assert tokenizer.decode([place], skip_special_tokens=True) == ""
 
 
 def test_offsets_lead_to_the_text():
-    tokenizer = tokens.read(INTERNLM2)
+    tokenizer = read_tokenizer(INTERNLM2)
     text = "<|im_start|>user\nIs region1 wider?<|im_end|>"
     found = tokenizer(text, return_offsets_mapping=True)
     assert [text[start:end] for start, end in found["offset_mapping"]][1] == "<|im_start|>"
@@ -89,9 +93,9 @@ def test_the_first_token_is_there_unless_the_folder_says_otherwise(tmp_path, sai
         path.write_text(
             json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "add_bos_token"})
         )
-    tokenizer = tokens.read(folder)
+    tokenizer = read_tokenizer(folder)
     assert (tokenizer("region1")["input_ids"][0] == 1) == wanted
-    assert (tokens.first_token(tokenizer) == "<s>") == wanted
+    assert (first_token(tokenizer) == "<s>") == wanted
 
 
 def test_words_and_merges_are_read_as_qwen2s(tmp_path):
@@ -102,10 +106,10 @@ def test_words_and_merges_are_read_as_qwen2s(tmp_path):
     (tmp_path / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>"})
     )
-    tokenizer = tokens.read(tmp_path)
+    tokenizer = read_tokenizer(tmp_path)
     ids = tokenizer("region1 wide?\n<|im_end|>")["input_ids"]
     assert tokenizer.convert_ids_to_tokens(ids) == ["re", *"gion1", "Ġw", *"ide?Ċ", "<|im_end|>"]
-    assert tokens.ends(tmp_path, tokenizer) == [len(letters) + 3, len(letters) + 2]
+    assert end_tokens(tmp_path, tokenizer) == [len(letters) + 3, len(letters) + 2]
 
 
 @pytest.mark.parametrize(
@@ -121,23 +125,38 @@ def test_files_of_another_form_are_refused(tmp_path, files, message):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=message):
-        tokens.read(tmp_path)
+        read_tokenizer(tmp_path)
 
 
 def test_a_token_that_would_get_another_id_is_refused(tmp_path):
     folder = copied(tmp_path / "folder")
     (folder / "added_tokens.json").write_text(json.dumps({"<more>": 5000}))
     (folder / "tokenizer.model").unlink()
-    tokens.read(INTERNLM2).save_pretrained(folder)
+    read_tokenizer(INTERNLM2).save_pretrained(folder)
     (folder / "tokenizer_config.json").write_text("{}")
     with pytest.raises(ConfigError, match="'<more>' with id 5000"):
-        tokens.read(folder)
+        read_tokenizer(folder)
 
 
 def test_a_kind_of_sentencepiece_that_cannot_be_built_is_refused(tmp_path):
     path = trained(tmp_path / "tokenizer.model", treat_whitespace_as_suffix=True)
     with pytest.raises(ConfigError, match="before words"):
-        pieces.read(path, {})
+        tokenizer_of_pieces(path, {})
     path = trained(tmp_path / "tokenizer.model", model_type="char", vocab_size=300)
     with pytest.raises(ConfigError, match="BPE or unigram"):
-        pieces.read(path, {})
+        tokenizer_of_pieces(path, {})
+
+
+def test_a_broken_mapping_of_characters_is_refused(tmp_path):
+    model = read_piece_file(INTERNLM2 / "tokenizer.model")
+    model.normalizer_spec.precompiled_charsmap = b"\x08\0\0\0" + b"\xff" * 8 + b"x"
+    (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
+    with pytest.raises(ConfigError, match="mapping of characters"):
+        tokenizer_of_pieces(tmp_path / "tokenizer.model", {})
+
+
+def test_without_sentencepiece_nothing_is_compared(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    tokenizer = tokenizer_of_pieces(INTERNLM2 / "tokenizer.model", {})
+    assert tokenizer.decode(tokenizer.encode("Is region1 wider?").ids) == "Is region1 wider?"

@@ -24,7 +24,7 @@ from spatialreasoner.training.run import train
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
 from spatialreasoner.vlm.loading import load_model
 from spatialreasoner.vlm.regions import has_region_tokens
-from spatialreasoner.vlm.sa2va.convert import convert
+from spatialreasoner.vlm.sa2va.convert import convert_sa2va
 
 FAST = ("per_device_train_batch_size=2", "gradient_accumulation_steps=1", "learning_rate=1e-2", "threads=1")
 
@@ -104,7 +104,7 @@ def with_regions(folder, row):
 
 
 def test_sft_then_fdpo_then_answers(released, data, tmp_path):
-    converted = convert(released, tmp_path / "converted")
+    converted = convert_sa2va(released, tmp_path / "converted")
     before = load_file(converted / "model.safetensors")
     train("sft", model=str(converted), data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*FAST, "num_train_epochs=3"])
     assert losses(tmp_path / "sft")[-1] < 0.8 * losses(tmp_path / "sft")[0]

@@ -98,7 +98,7 @@ def load_model(source: str | Path, *, precision: str = "float32", **options: Any
         refuse_strays(Path(source))
     _know_classes(source)
     if config_of(source).get("model_type") == SA2VA:
-        from spatialreasoner.vlm.sa2va.convert import load as load_sa2va
+        from spatialreasoner.vlm.sa2va.convert import load_sa2va
 
         return load_sa2va(source, precision=precision, **options)
     dtype = precision if precision == "auto" else getattr(torch, precision)

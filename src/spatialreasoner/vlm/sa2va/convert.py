@@ -14,20 +14,22 @@ from spatialreasoner.core import records
 from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.vlm.loading import refuse_pickles, telling_of
-from spatialreasoner.vlm.sa2va import folder, tokens, weights
+from spatialreasoner.vlm.sa2va.folder import Sa2VASettings, TextSettings, VisionSettings, read_settings
 from spatialreasoner.vlm.sa2va.modeling import Sa2VAConfig, Sa2VAForConditionalGeneration
 from spatialreasoner.vlm.sa2va.processing import IMAGE_TOKEN, Sa2VAProcessor, chat_template, image_processor, special_token
+from spatialreasoner.vlm.sa2va.tokens import end_tokens, first_token, read_tokenizer
+from spatialreasoner.vlm.sa2va.weights import read_weights
 
-MAX_NEW_TOKENS = 2048
+MAX_ANSWER_TOKENS = 2048
 """Of an answer, as the public code has it."""
 
 _EMBEDDING = "model.language_model.embed_tokens.weight"
 
-NOTE = "conversion.json"
+CONVERSION_FILE = "conversion.json"
 """Written into a converted folder: what it was made of."""
 
 
-def load(
+def load_sa2va(
     source: str | Path, *, precision: str = "auto", **options: Any
 ) -> tuple[Sa2VAForConditionalGeneration, Sa2VAProcessor]:
     """Load a Sa2VA folder as it was released.
@@ -47,20 +49,20 @@ def load(
     """
     source = records.require_folder(source)
     logging.disable_progress_bar()
-    settings = folder.read(source)
+    settings = read_settings(source)
     refuse_pickles(source)
     with telling_of(source):
-        tokenizer = tokens.read(source)
+        tokenizer = read_tokenizer(source)
         processor = Sa2VAProcessor(
-            image_processor(), tokenizer, settings.side**2, chat_template=chat_template(tokens.first_token(tokenizer))
+            image_processor(), tokenizer, settings.side**2, chat_template=chat_template(first_token(tokenizer))
         )
-        found = weights.read(source, settings)
-        config = configuration(settings, special_token(tokenizer, IMAGE_TOKEN), tied="lm_head.weight" not in found)
+        found = read_weights(source, settings)
+        config = configuration_of(settings, special_token(tokenizer, IMAGE_TOKEN), tied="lm_head.weight" not in found)
         model = _build(config, found, precision, options)
     model.generation_config = GenerationConfig(
-        max_new_tokens=MAX_NEW_TOKENS,
+        max_new_tokens=MAX_ANSWER_TOKENS,
         do_sample=False,
-        eos_token_id=tokens.ends(source, tokenizer),
+        eos_token_id=end_tokens(source, tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
     )
@@ -68,7 +70,7 @@ def load(
     return model, processor
 
 
-def convert(source: str | Path, out: str | Path) -> Path:
+def convert_sa2va(source: str | Path, out: str | Path) -> Path:
     """Write a Sa2VA folder anew, as safetensors of transformers' own classes with a processor that takes regions.
 
     The folder appears under its name when it is whole. What was written before is not written again.
@@ -81,29 +83,29 @@ def convert(source: str | Path, out: str | Path) -> Path:
         `out`.
 
     Raises:
-        ConfigError: If `out` holds something else; or whatever `load` raises.
+        ConfigError: If `out` holds something else; or whatever `load_sa2va` raises.
         WorkError: If it cannot be written.
     """
-    source, out = records.require_folder(source), Path(out)
+    source, out = records.require_folder(source), Path(out).absolute()
     made = {"source": folder_digest(source)}
     if out.is_dir() and any(out.iterdir()):
-        if (out / NOTE).is_file() and records.read_json(out / NOTE, dict[str, Any]).get("config") == made:
+        if (out / CONVERSION_FILE).is_file() and records.read_json(out / CONVERSION_FILE, dict[str, Any]).get("config") == made:
             return out
         raise ConfigError(f"{out} is not empty, and not what this folder becomes. Give another --out, or remove it")
-    model, processor = load(source)
+    model, processor = load_sa2va(source)
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     with records.writing(unfinished):
         model.save_pretrained(unfinished)
         processor.save_pretrained(unfinished)
-        records.write_config(unfinished, "convert", made, name=NOTE)
+        records.write_config(unfinished, "convert", made, name=CONVERSION_FILE)
         if out.is_dir():
             out.rmdir()
         unfinished.rename(out)
     return out
 
 
-def configuration(settings: folder.Settings, image_token_id: int, *, tied: bool) -> Sa2VAConfig:
+def configuration_of(settings: Sa2VASettings, image_token_id: int, *, tied: bool) -> Sa2VAConfig:
     """The configuration of transformers' classes.
 
     Args:
@@ -123,7 +125,7 @@ def configuration(settings: folder.Settings, image_token_id: int, *, tied: bool)
     )
 
 
-def _vision(vision: folder.Vision) -> InternVLVisionConfig:
+def _vision(vision: VisionSettings) -> InternVLVisionConfig:
     return InternVLVisionConfig(
         hidden_size=vision.hidden_size,
         intermediate_size=vision.intermediate_size,
@@ -142,7 +144,7 @@ def _vision(vision: folder.Vision) -> InternVLVisionConfig:
     )
 
 
-def _text(text: folder.Text, *, tied: bool) -> PreTrainedConfig:
+def _text(text: TextSettings, *, tied: bool) -> PreTrainedConfig:
     """A Qwen2 stays one; an InternLM2 is a Llama whose projections of attention may have biases."""
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": text.rope_theta}
     if text.rope_scaling:

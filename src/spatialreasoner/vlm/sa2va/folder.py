@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, Field
 
@@ -15,35 +15,35 @@ TILE = 448
 
 MAX_TILES = 12
 
-TEXTS = ("Qwen2ForCausalLM", "InternLM2ForCausalLM")
+TEXT_CLASSES = ("Qwen2ForCausalLM", "InternLM2ForCausalLM")
 """Language models that are converted, by the names of their classes."""
 
-TEMPLATES = ("qwen_chat", "internlm2_chat")
+CHAT_FORMS = ("qwen_chat", "internlm2_chat")
 """Chat templates that are converted; both write the same text."""
 
-Size = Annotated[int, Field(gt=0, le=2**20)]
-Rate = Annotated[float, Field(gt=0)]
+_Size = Annotated[int, Field(gt=0, le=2**20)]
+_Rate = Annotated[float, Field(gt=0)]
 
 
-class Scaling(BaseModel):
+class RopeScaling(BaseModel):
     """How rotary positions stretch beyond the trained length."""
 
     type: Literal["linear", "dynamic"] = Field(validation_alias=AliasChoices("type", "rope_type"))
     factor: Annotated[float, Field(ge=1)]
 
 
-class Vision(BaseModel):
+class VisionSettings(BaseModel):
     """The vision tower, an InternViT; defaults are those of its own configuration class."""
 
-    hidden_size: Size = 3200
-    intermediate_size: Size = 12800
-    num_hidden_layers: Size = 48
-    num_attention_heads: Size = 25
-    num_channels: Size = 3
-    patch_size: Size = 14
-    image_size: Size = 224
+    hidden_size: _Size = 3200
+    intermediate_size: _Size = 12800
+    num_hidden_layers: _Size = 48
+    num_attention_heads: _Size = 25
+    num_channels: _Size = 3
+    patch_size: _Size = 14
+    image_size: _Size = 224
     hidden_act: str = "gelu"
-    layer_norm_eps: Rate = 1e-6
+    layer_norm_eps: _Rate = 1e-6
     norm_type: Literal["layer_norm", "rms_norm"] = "rms_norm"
     qkv_bias: bool = False
     qk_normalization: bool = True
@@ -51,21 +51,21 @@ class Vision(BaseModel):
     dropout: float = 0.0
 
 
-class Text(BaseModel):
+class TextSettings(BaseModel):
     """The language model; what a folder may leave out has the default of the class that it names."""
 
     architectures: Annotated[list[str], Field(min_length=1)]
-    vocab_size: Size
-    hidden_size: Size
-    intermediate_size: Size
-    num_hidden_layers: Size
-    num_attention_heads: Size
-    num_key_value_heads: Size | None = None
+    vocab_size: _Size
+    hidden_size: _Size
+    intermediate_size: _Size
+    num_hidden_layers: _Size
+    num_attention_heads: _Size
+    num_key_value_heads: _Size | None = None
     max_position_embeddings: Annotated[int, Field(gt=0)] = 32_768
     hidden_act: str = "silu"
-    rms_norm_eps: Rate = 1e-6
-    rope_theta: Rate = 10_000
-    rope_scaling: Scaling | None = None
+    rms_norm_eps: _Rate = 1e-6
+    rope_theta: _Rate = 10_000
+    rope_scaling: RopeScaling | None = None
     bias: bool = True
     attention_dropout: float = 0.0
     use_sliding_window: bool = False
@@ -76,19 +76,18 @@ class Text(BaseModel):
         return self.num_key_value_heads or self.num_attention_heads
 
 
-class Settings(BaseModel):
+class Sa2VASettings(BaseModel):
     """The configuration of a Sa2VA folder, as far as it decides what the model computes."""
 
     model_type: Literal["sa2va_chat"]
-    vision_config: Vision
-    llm_config: Text
+    vision_config: VisionSettings
+    llm_config: TextSettings
     template: str
     select_layer: int = -1
     downsample_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
     ps_version: str = "v1"
     use_backbone_lora: int = 0
     use_llm_lora: int = 0
-    torch_dtype: str | None = None
 
     @property
     def side(self) -> int:
@@ -96,7 +95,7 @@ class Settings(BaseModel):
         return int(TILE // self.vision_config.patch_size * self.downsample_ratio)
 
 
-def read(folder: str | Path) -> Settings:
+def read_settings(folder: str | Path) -> Sa2VASettings:
     """Read a folder's `config.json`.
 
     Raises:
@@ -104,36 +103,30 @@ def read(folder: str | Path) -> Settings:
         RecordError: If it is not the configuration of a Sa2VA.
         ConfigError: If it is one of a kind that cannot be converted.
     """
-    settings = records.read_json(Path(folder) / "config.json", Settings)
-    for name, wanted in _differences(settings):
-        raise ConfigError(f"{folder}: cannot convert this Sa2VA: expected {name} to be {wanted}")
+    settings = records.read_json(Path(folder) / "config.json", Sa2VASettings)
+    problems = _problems(settings)
+    if problems:
+        raise ConfigError(f"{folder}: cannot convert this Sa2VA: expected {'; '.join(problems)}")
     return settings
 
 
-def _differences(settings: Settings) -> list[tuple[str, Any]]:
-    """What keeps a folder from being converted, with what was expected."""
+def _problems(settings: Sa2VASettings) -> list[str]:
+    """What keeps a folder from being converted: what was expected, and what came."""
     vision, text = settings.vision_config, settings.llm_config
-    checks = [
-        ("llm_config.architectures", text.architectures[0], TEXTS),
-        ("template", settings.template.replace("-", "_"), TEMPLATES),
+    checks: list[tuple[str, object, tuple[object, ...]]] = [
+        ("llm_config.architectures to begin with", text.architectures[0], TEXT_CLASSES),
+        ("template to be", settings.template.replace("-", "_"), CHAT_FORMS),
         # v1 leaves rows and columns of the feature grid exchanged, which InternVL of transformers does not
-        ("ps_version", settings.ps_version, ("v2",)),
-        ("use_backbone_lora (adapters are merged first)", settings.use_backbone_lora, (0,)),
-        ("use_llm_lora (adapters are merged first)", settings.use_llm_lora, (0,)),
-        ("llm_config.use_sliding_window", text.use_sliding_window, (False,)),
-        ("a multiple of num_attention_heads in hidden_size: the rest", text.hidden_size % text.num_attention_heads, (0,)),
-        ("a multiple of num_key_value_heads in num_attention_heads: the rest", text.num_attention_heads % text.groups, (0,)),
-        (
-            "a multiple of num_attention_heads in the vision hidden_size: the rest",
-            vision.hidden_size % vision.num_attention_heads,
-            (0,),
-        ),
-        (
-            "vision_config.layer_norm_eps with qk_normalization",
-            vision.layer_norm_eps if vision.qk_normalization else 1e-6,
-            (1e-6,),
-        ),
-        ("vision_config.patch_size (the public code knows no other)", vision.patch_size, (14,)),
-        ("downsample_ratio (the public code knows no other)", settings.downsample_ratio, (0.5,)),
+        ("ps_version to be", settings.ps_version, ("v2",)),
+        ("use_backbone_lora (merge adapters first) to be", settings.use_backbone_lora, (0,)),
+        ("use_llm_lora (merge adapters first) to be", settings.use_llm_lora, (0,)),
+        ("llm_config.use_sliding_window to be", text.use_sliding_window, (False,)),
+        ("hidden_size modulo num_attention_heads to be", text.hidden_size % text.num_attention_heads, (0,)),
+        ("num_attention_heads modulo num_key_value_heads to be", text.num_attention_heads % text.groups, (0,)),
+        ("the same modulo of vision_config to be", vision.hidden_size % vision.num_attention_heads, (0,)),
+        ("patch_size (the public code knows no other) to be", vision.patch_size, (14,)),
+        ("downsample_ratio (the public code knows no other) to be", settings.downsample_ratio, (0.5,)),
     ]
-    return [(name, f"{' or '.join(map(repr, wanted))}; got {found!r}") for name, found, wanted in checks if found not in wanted]
+    if vision.qk_normalization:
+        checks.append(("layer_norm_eps with qk_normalization to be", vision.layer_norm_eps, (1e-6,)))
+    return [f"{what} {' or '.join(map(repr, wanted))}, got {came!r}" for what, came, wanted in checks if came not in wanted]

@@ -28,7 +28,7 @@ class Sa2VAConfig(InternVLConfig):
     region_tokens: bool = True
 
 
-def with_regions(
+def features_with_regions(
     features: Float[Tensor, "tiles cells width"], masks: UInt8[Tensor, "tiles regions side side"]
 ) -> list[Float[Tensor, "tokens width"]]:
     """Each tile's features, and after them those of the cells that its regions cover, region by region.
@@ -37,7 +37,7 @@ def with_regions(
 
     >>> tiles = torch.arange(8.0).view(2, 4, 1)
     >>> masks = torch.tensor([[[0, 0, 0, 0]] * 2, [[0, 1, 0, 0], [1, 1, 0, 0]]]).view(2, 2, 2, 2)
-    >>> [each.flatten().tolist() for each in with_regions(tiles, masks.byte())]
+    >>> [each.flatten().tolist() for each in features_with_regions(tiles, masks.byte())]
     [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0, 5.0, 4.0, 5.0]]
 
     Args:
@@ -77,7 +77,7 @@ class Sa2VAModel(InternVLModel):  # pyright: ignore[reportIncompatibleMethodOver
         }
         seen: Any = super().get_image_features(pixel_values, **{**kwargs, **how})
         if region_masks is not None:
-            seen.pooler_output = with_regions(seen.pooler_output, region_masks)
+            seen.pooler_output = features_with_regions(seen.pooler_output, region_masks)
         return seen
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride] - likewise

@@ -13,12 +13,12 @@ from typing import Any
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
 
-MAX_BYTES = 64 * 2**20
+MAX_PIECE_BYTES = 64 * 2**20
 
 UNIGRAM, BPE = 1, 2
 """Kinds of models."""
 
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
+NORMAL_PIECE, UNKNOWN_PIECE, CONTROL_PIECE, USER_DEFINED_PIECE = 1, 2, 3, 4
 """Kinds of pieces."""
 
 _FIELDS: dict[str, tuple[tuple[str, int, str, str], ...]] = {
@@ -44,7 +44,7 @@ _FIELDS: dict[str, tuple[tuple[str, int, str, str], ...]] = {
 """Of each message its fields: name, number, type, default."""
 
 
-def read(path: Path) -> Any:
+def read_piece_file(path: Path) -> Any:
     """Read a `tokenizer.model`.
 
     Returns:
@@ -60,8 +60,8 @@ def read(path: Path) -> Any:
         raise MissingExtraError(
             "tokenizer.model is read with protobuf, which is not installed: pip install 'spatialreasoner[train]'"
         ) from error
-    if path.stat().st_size > MAX_BYTES:
-        raise ConfigError(f"{path}: expected at most {MAX_BYTES} bytes; got {path.stat().st_size}")
+    if path.stat().st_size > MAX_PIECE_BYTES:
+        raise ConfigError(f"{path}: expected at most {MAX_PIECE_BYTES} bytes; got {path.stat().st_size}")
     try:
         model = _message().FromString(path.read_bytes())
     except DecodeError as error:

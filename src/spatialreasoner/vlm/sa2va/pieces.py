@@ -16,8 +16,14 @@ from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import BPE, Unigram
 
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.vlm.sa2va import piece_file
-from spatialreasoner.vlm.sa2va.piece_file import CONTROL, NORMAL, UNIGRAM, UNKNOWN, USER_DEFINED
+from spatialreasoner.vlm.sa2va.piece_file import (
+    CONTROL_PIECE,
+    NORMAL_PIECE,
+    UNIGRAM,
+    UNKNOWN_PIECE,
+    USER_DEFINED_PIECE,
+    read_piece_file,
+)
 
 _BLANK = "▁"
 _BLANKS = Regex(rf"[ {_BLANK}]+\z")
@@ -35,7 +41,7 @@ PROBES = (
 """Texts that stand between special tokens; on these the two must agree."""
 
 
-def read(path: Path, added: Mapping[int, str]) -> Tokenizer:
+def tokenizer_of_pieces(path: Path, added: Mapping[int, str]) -> Tokenizer:
     """Build the tokenizer of a sentencepiece model.
 
     Args:
@@ -46,28 +52,34 @@ def read(path: Path, added: Mapping[int, str]) -> Tokenizer:
         ConfigError: If the file is no such model, or of a kind that cannot be built.
         MissingExtraError: If protobuf is not installed.
     """
-    model = piece_file.read(path)
+    model = read_piece_file(path)
     pieces = [(added.get(index, piece.piece), piece.score, piece.type) for index, piece in enumerate(model.pieces)]
     tokenizer = Tokenizer(_model(model, pieces, added))
     tokenizer.normalizer = _normalizer(model.normalizer_spec)
-    defined = [piece for piece, _, kind in pieces if kind == USER_DEFINED and piece not in added.values()]
+    defined = [piece for piece, _, kind in pieces if kind == USER_DEFINED_PIECE and piece not in added.values()]
     if defined:
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_any_of(defined)), "isolated")
     tokenizer.decoder = _decoder(model.normalizer_spec)
-    tokenizer.add_special_tokens([piece.piece for piece in model.pieces if piece.type in {UNKNOWN, CONTROL}])
+    tokenizer.add_special_tokens([piece.piece for piece in model.pieces if piece.type in {UNKNOWN_PIECE, CONTROL_PIECE}])
     _check(tokenizer, path)
     return tokenizer
 
 
 def _check(tokenizer: Tokenizer, path: Path) -> None:
-    """Compare a tokenizer with sentencepiece itself, where it is installed."""
+    """Let the tokenizer read some texts, and compare it with sentencepiece itself, where that is installed."""
+    try:
+        found = {text: tokenizer.encode(text, add_special_tokens=False).ids for text in PROBES}
+    except BaseException as error:  # a panic of Rust is not an Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ConfigError(f"{path}: its mapping of characters is broken ({error})") from None
     if importlib.util.find_spec("sentencepiece") is None:
         return
     from sentencepiece import SentencePieceProcessor
 
     original: Any = SentencePieceProcessor(model_file=str(path))
-    for text in PROBES:
-        wanted, got = original.encode(text), tokenizer.encode(text, add_special_tokens=False).ids
+    for text, got in found.items():
+        wanted = original.encode(text)
         if wanted != got:
             raise ConfigError(f"{path}: cannot build this tokenizer: {text!r} should be {wanted[:20]}; it is {got[:20]}")
 
@@ -78,14 +90,16 @@ def _model(model: Any, pieces: list[tuple[str, float, int]], added: Mapping[int,
         scores = [(piece, score) for piece, score, _ in pieces]
         return Unigram(scores, unk_id=trainer.unk_id, byte_fallback=trainer.byte_fallback)
     vocabulary = {piece: index for index, (piece, _, _) in enumerate(pieces)} | {name: index for index, name in added.items()}
-    mergeable = {piece: score for index, (piece, score, kind) in enumerate(pieces) if kind == NORMAL and index not in added}
+    mergeable = {
+        piece: score for index, (piece, score, kind) in enumerate(pieces) if kind == NORMAL_PIECE and index not in added
+    }
     return BPE(
         vocabulary,
         merges(mergeable, vocabulary),
         unk_token=pieces[trainer.unk_id][0],
         fuse_unk=True,
         byte_fallback=trainer.byte_fallback,
-        ignore_merges=any(kind == USER_DEFINED for _, _, kind in pieces),  # a piece of these has no merges
+        ignore_merges=any(kind == USER_DEFINED_PIECE for _, _, kind in pieces),  # a piece of these has no merges
     )
 
 

@@ -14,8 +14,10 @@ from transformers import ProcessorMixin
 from transformers.image_utils import make_flat_list_of_images
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.scenes.carry import MAX_CARRIED_REGIONS, attached
+from spatialreasoner.core.errors import ConfigError, SceneError
+from spatialreasoner.core.types import Region
+from spatialreasoner.scenes.carry import MAX_CARRIED_REGIONS, attach, attached
+from spatialreasoner.scenes.masks import encode
 from spatialreasoner.vlm.sa2va.folder import MAX_TILES, TILE
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 IMAGE_TOKEN, IMAGE_START, IMAGE_END = "<IMG_CONTEXT>", "<img>", "</img>"
 REGION_START, REGION_END = "<vp>", "</vp>"
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, of red, green and blue."""
 
 _TEMPLATE = """\
@@ -75,8 +77,8 @@ def image_processor() -> GotOcr2ImageProcessorPil:
         crop_to_patches=True,
         min_patches=1,
         max_patches=MAX_TILES,
-        image_mean=list(MEAN),
-        image_std=list(DEVIATION),
+        image_mean=list(_MEAN),
+        image_std=list(_DEVIATION),
     )
 
 
@@ -112,7 +114,7 @@ def statement(counts: Sequence[int]) -> str:
 
 
 class Sa2VAProcessor(ProcessorMixin):
-    """The processor of `Sa2VAForConditionalGeneration`: images carry their regions (`scenes.carry`).
+    """The processor of `Sa2VAForConditionalGeneration`: images carry their regions (`scenes.carry`), or are given them.
 
     Args:
         image_processor: Cuts images into tiles.
@@ -153,13 +155,14 @@ class Sa2VAProcessor(ProcessorMixin):
         return [*super().model_input_names, "region_masks"]
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride] - it has neither videos nor sounds
-        self, images: Any = None, text: Any = None, **kwargs: Any
+        self, images: Any = None, text: Any = None, *, regions: Any = None, **kwargs: Any
     ) -> Any:
         """As any processor; a text that begins with the tokenizer's first token is not given another.
 
         Args:
             images: Images, perhaps with regions; as many as `<IMG_CONTEXT>` stand in the texts.
             text: One or several.
+            regions: Masks [h w] of the regions of each image in turn, a list an image, instead of those that images carry.
             kwargs: Of the tokenizer and the image processor.
 
         Returns:
@@ -167,11 +170,13 @@ class Sa2VAProcessor(ProcessorMixin):
             [tiles regions side side], all zero but for an image's last tile.
 
         Raises:
-            SceneError: If what an image carries are no masks of its size.
+            SceneError: If masks are not of their image's size, or there is not one list of them an image.
         """
         begun, texts = self.tokenizer.bos_token, [text] if isinstance(text, str) else list(text or [])
         if begun and texts and all(each.startswith(begun) for each in texts):
             kwargs.setdefault("add_special_tokens", False)
+        if regions is not None:
+            images = _carrying(images, regions)
         return super().__call__(images=images, text=text, **kwargs)
 
     def _process_images(self, images: Any, **kwargs: Any) -> tuple[Any, list[str]]:
@@ -189,6 +194,22 @@ class Sa2VAProcessor(ProcessorMixin):
     def _text(self, tiles: int, regions: Bool[np.ndarray, "regions side side"]) -> str:
         image = f"{IMAGE_START}{IMAGE_TOKEN * self.image_seq_length * tiles}{IMAGE_END}"
         return image + statement([int(cells.sum()) for cells in regions])
+
+
+def _carrying(images: Any, regions: Sequence[Sequence[Bool[np.ndarray, "h w"]]]) -> Any:
+    """Images in the same order and lists, each with its regions."""
+    flat: Any = make_flat_list_of_images(images)
+    if len(flat) != len(regions):
+        raise SceneError(f"expected one list of masks for each of {len(flat)} images; got {len(regions)}")
+    carriers = iter([_carrier(image, masks) for image, masks in zip(flat, regions, strict=True)])
+    if isinstance(images, list | tuple):
+        return [[next(carriers) for _ in each] if isinstance(each, list | tuple) else next(carriers) for each in images]
+    return next(carriers)
+
+
+def _carrier(image: Image.Image, masks: Sequence[Bool[np.ndarray, "h w"]]) -> Image.Image:
+    coded = [encode(np.asarray(mask, dtype=bool)) for mask in masks]
+    return attach(image, [Region(id=f"region{number}", label="", mask=mask) for number, mask in enumerate(coded, 1)])
 
 
 def _by_tile(

@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, processors
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.vlm.sa2va import pieces
+from spatialreasoner.vlm.sa2va.pieces import tokenizer_of_pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -26,7 +26,7 @@ _SURROUNDING = ("InternLM2Tokenizer", "InternLM2TokenizerFast", "LlamaTokenizer"
 _ROLES = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
-def read(folder: Path) -> PreTrainedTokenizerFast:
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """The tokenizer of a folder, its answers' end as its own: `<|im_end|>`.
 
     Raises:
@@ -53,7 +53,7 @@ def first_token(tokenizer: PreTrainedTokenizerFast) -> str:
     return str(tokenizer.convert_ids_to_tokens(ids[0])) if ids else ""
 
 
-def ends(folder: Path, tokenizer: PreTrainedTokenizerFast) -> list[int]:
+def end_tokens(folder: Path, tokenizer: PreTrainedTokenizerFast) -> list[int]:
     """The tokens at which an answer ends: of the turn, and of a text."""
     said = _content(_json(folder / "tokenizer_config.json").get("eos_token")) or _special(folder, "eos_token")
     names = dict.fromkeys([END_OF_TURN, *filter(None, [said]), "<|endoftext|>"])
@@ -64,7 +64,7 @@ def ends(folder: Path, tokenizer: PreTrainedTokenizerFast) -> list[int]:
 def _tokenizer(folder: Path, said: Mapping[str, Any], added: Mapping[int, AddedToken]) -> Tokenizer:
     model, table, words = folder / "tokenizer.model", folder / "tokenizer.json", folder / "vocab.json"
     if model.is_file() and (_slow(said) or not table.is_file()):
-        return pieces.read(model, {index: token.content for index, token in added.items()})
+        return tokenizer_of_pieces(model, {index: token.content for index, token in added.items()})
     if table.is_file():
         return Tokenizer.from_file(str(table))
     if words.is_file():

@@ -13,56 +13,76 @@ from torch import Tensor
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.vlm.loading import refuse_strays
-from spatialreasoner.vlm.sa2va.folder import Settings, Text
+from spatialreasoner.vlm.sa2va.folder import Sa2VASettings, TextSettings
 
-MASK_HEAD = ("grounding_encoder.", "text_hidden_fcs.")
+_MASK_HEAD = ("grounding_encoder.", "text_hidden_fcs.")
 """The SAM 2 head and the layers that lead to it: what draws a mask for `[SEG]`."""
 
 _COMPUTED = re.compile(r"rotary_emb\.(inv_freq|cos_cached|sin_cached)$")
 """Older checkpoints hold what is computed from the configuration."""
 
-_VISION = "model.vision_tower."
-_LANGUAGE = "model.language_model."
-_RENAMES: tuple[tuple[str, str], ...] = (
-    (r"vision_model\.embeddings\.class_embedding", _VISION + "embeddings.cls_token"),
-    (r"vision_model\.embeddings\.patch_embedding\.(weight|bias)", _VISION + r"embeddings.patch_embeddings.projection.\1"),
-    (r"vision_model\.embeddings\.position_embedding", _VISION + "embeddings.position_embeddings"),
-    (
-        r"vision_model\.encoder\.layers\.(\d+)\.attn\.proj\.(weight|bias)",
-        _VISION + r"encoder.layer.\1.attention.projection_layer.\2",
-    ),
-    (r"vision_model\.encoder\.layers\.(\d+)\.attn\.([qk]_norm)\.weight", _VISION + r"encoder.layer.\1.attention.\2.weight"),
-    (r"vision_model\.encoder\.layers\.(\d+)\.ls([12])", _VISION + r"encoder.layer.\1.lambda_\2"),
-    (r"vision_model\.encoder\.layers\.(\d+)\.mlp\.(fc[12])\.(weight|bias)", _VISION + r"encoder.layer.\1.mlp.\2.\3"),
-    (r"vision_model\.encoder\.layers\.(\d+)\.norm1\.(weight|bias)", _VISION + r"encoder.layer.\1.layernorm_before.\2"),
-    (r"vision_model\.encoder\.layers\.(\d+)\.norm2\.(weight|bias)", _VISION + r"encoder.layer.\1.layernorm_after.\2"),
-    (r"mlp1\.0\.(weight|bias)", r"model.multi_modal_projector.layer_norm.\1"),
-    (r"mlp1\.1\.(weight|bias)", r"model.multi_modal_projector.linear_1.\1"),
-    (r"mlp1\.3\.(weight|bias)", r"model.multi_modal_projector.linear_2.\1"),
-    # InternLM2
-    (r"language_model\.output\.weight", "lm_head.weight"),
-    (r"language_model\.model\.tok_embeddings\.weight", _LANGUAGE + "embed_tokens.weight"),
-    (r"language_model\.model\.layers\.(\d+)\.attention\.wo\.(weight|bias)", _LANGUAGE + r"layers.\1.self_attn.o_proj.\2"),
-    (r"language_model\.model\.layers\.(\d+)\.feed_forward\.w1\.weight", _LANGUAGE + r"layers.\1.mlp.gate_proj.weight"),
-    (r"language_model\.model\.layers\.(\d+)\.feed_forward\.w3\.weight", _LANGUAGE + r"layers.\1.mlp.up_proj.weight"),
-    (r"language_model\.model\.layers\.(\d+)\.feed_forward\.w2\.weight", _LANGUAGE + r"layers.\1.mlp.down_proj.weight"),
-    (r"language_model\.model\.layers\.(\d+)\.attention_norm\.weight", _LANGUAGE + r"layers.\1.input_layernorm.weight"),
-    (r"language_model\.model\.layers\.(\d+)\.ffn_norm\.weight", _LANGUAGE + r"layers.\1.post_attention_layernorm.weight"),
-    # Qwen2, whose names transformers keeps
-    (r"language_model\.lm_head\.weight", "lm_head.weight"),
-    (r"language_model\.model\.((?:embed_tokens|norm|layers)\..+)", _LANGUAGE + r"\1"),
-)
-_SPLIT_VISION = re.compile(r"vision_model\.encoder\.layers\.(\d+)\.attn\.qkv\.(weight|bias)")
-_SPLIT_TEXT = re.compile(r"language_model\.model\.layers\.(\d+)\.attention\.wqkv\.(weight|bias)")
+_VISION, _TEXT = "model.vision_tower.", "model.language_model."
+
+_VISION_NAMES = {
+    "embeddings.class_embedding": "embeddings.cls_token",
+    "embeddings.patch_embedding.": "embeddings.patch_embeddings.projection.",
+    "embeddings.position_embedding": "embeddings.position_embeddings",
+    "encoder.layers.": "encoder.layer.",
+    ".attn.proj.": ".attention.projection_layer.",
+    ".attn.": ".attention.",
+    ".ls1": ".lambda_1",
+    ".ls2": ".lambda_2",
+    ".norm1.": ".layernorm_before.",
+    ".norm2.": ".layernorm_after.",
+}
+_TEXT_NAMES = {  # of InternLM2; transformers keeps those of Qwen2
+    "tok_embeddings.": "embed_tokens.",
+    ".attention.wo.": ".self_attn.o_proj.",
+    ".attention.wqkv.": ".self_attn.wqkv.",
+    ".feed_forward.w1.": ".mlp.gate_proj.",
+    ".feed_forward.w3.": ".mlp.up_proj.",
+    ".feed_forward.w2.": ".mlp.down_proj.",
+    ".attention_norm.": ".input_layernorm.",
+    ".ffn_norm.": ".post_attention_layernorm.",
+}
+_PARTS: dict[str, tuple[str, dict[str, str]]] = {
+    "vision_model.": (_VISION, _VISION_NAMES),
+    "mlp1.0.": ("model.multi_modal_projector.layer_norm.", {}),
+    "mlp1.1.": ("model.multi_modal_projector.linear_1.", {}),
+    "mlp1.3.": ("model.multi_modal_projector.linear_2.", {}),
+    "language_model.model.": (_TEXT, _TEXT_NAMES),
+    "language_model.output.": ("lm_head.", {}),
+    "language_model.lm_head.": ("lm_head.", {}),
+}
+"""By how a name begins: how it begins in transformers, and what is renamed behind that, in order."""
 
 
-def convert(name: str, tensor: Tensor, settings: Settings) -> Mapping[str, Tensor]:
+def renamed(name: str) -> str:
+    """The name of transformers for a tensor.
+
+    >>> renamed("vision_model.encoder.layers.3.attn.proj.bias")
+    'model.vision_tower.encoder.layer.3.attention.projection_layer.bias'
+
+    Raises:
+        ConfigError: If no part of a Sa2VA begins so.
+    """
+    part = next((part for part in _PARTS if name.startswith(part)), None)
+    if part is None:
+        raise ConfigError(f"expected the tensors of a Sa2VA; got {name!r} as well, which would be lost")
+    beginning, names = _PARTS[part]
+    rest = name.removeprefix(part)
+    for old, new in names.items():
+        rest = rest.replace(old, new)
+    return beginning + rest
+
+
+def converted(name: str, tensor: Tensor, text: TextSettings) -> Mapping[str, Tensor]:
     """A tensor under the names of transformers; queries, keys and values that stand in one tensor become three.
 
     Args:
         name: Its name in the folder, without a prefix.
         tensor: The tensor.
-        settings: The folder's configuration.
+        text: The language model.
 
     Returns:
         What it becomes; nothing of the mask head, nor of what is computed anew.
@@ -70,21 +90,17 @@ def convert(name: str, tensor: Tensor, settings: Settings) -> Mapping[str, Tenso
     Raises:
         ConfigError: If a Sa2VA has no such tensor.
     """
-    if name.startswith(MASK_HEAD) or _COMPUTED.search(name):
+    if name.startswith(_MASK_HEAD) or _COMPUTED.search(name):
         return {}
-    if found := _SPLIT_VISION.fullmatch(name):
-        parts = zip("qkv", tensor.chunk(3), strict=True)
-        return {f"{_VISION}encoder.layer.{found[1]}.attention.{part}_proj.{found[2]}": value for part, value in parts}
-    if found := _SPLIT_TEXT.fullmatch(name):
-        parts = split_groups(tensor, settings.llm_config).items()
-        return {f"{_LANGUAGE}layers.{found[1]}.self_attn.{part}_proj.{found[2]}": value for part, value in parts}
-    for old, new in _RENAMES:
-        if found := re.fullmatch(old, name):
-            return {found.expand(new): tensor}
-    raise ConfigError(f"expected the tensors of a Sa2VA; got {name!r} as well, which would be lost")
+    new = renamed(name)
+    if ".attention.qkv." in new:
+        return {new.replace(".qkv.", f".{part}_proj."): value for part, value in zip("qkv", tensor.chunk(3), strict=True)}
+    if ".wqkv." in new:
+        return {new.replace(".wqkv.", f".{part}_proj."): value for part, value in split_groups(tensor, text).items()}
+    return {new: tensor}
 
 
-def split_groups(tensor: Tensor, text: Text) -> dict[str, Tensor]:
+def split_groups(tensor: Tensor, text: TextSettings) -> dict[str, Tensor]:
     """Queries, keys and values of an InternLM2, which stand group by group: a group's queries, its key, its value.
 
     Args:
@@ -107,7 +123,7 @@ def split_groups(tensor: Tensor, text: Text) -> dict[str, Tensor]:
     return {name: part.flatten(0, 2) for name, part in parts.items()}
 
 
-def read(folder: Path, settings: Settings) -> dict[str, Tensor]:
+def read_weights(folder: Path, settings: Sa2VASettings) -> dict[str, Tensor]:
     """All tensors of a folder under the names of transformers; files are mapped into memory, not copied.
 
     Raises:
@@ -115,12 +131,12 @@ def read(folder: Path, settings: Settings) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     for name, tensor in _tensors(folder):
-        for new, value in convert(name, tensor, settings).items():
+        for new, value in converted(name, tensor, settings.llm_config).items():
             if new in found:
                 raise ConfigError(f"{folder}: expected each tensor once; got {name!r} twice")
             found[new] = value.contiguous()
     _check_layers(f"{_VISION}encoder.layer.", settings.vision_config.num_hidden_layers, found)
-    _check_layers(f"{_LANGUAGE}layers.", settings.llm_config.num_hidden_layers, found)
+    _check_layers(f"{_TEXT}layers.", settings.llm_config.num_hidden_layers, found)
     return found
 
 
