@@ -23,6 +23,22 @@ if TYPE_CHECKING:
 MIN_POINTS = 16
 """Fewer measured points make no cloud."""
 
+OVERHEAD = 30.0
+"""A camera whose axis is closer to the vertical than this, degrees, looks from above or from below."""
+
+NEIGHBOURS = 10
+"""Points that count as near in the removal of outliers, and that make a point the core of a cluster."""
+
+OUTLIERS = 1.2
+"""Deviations above the mean distance to its neighbours at which a point is an outlier."""
+
+REACH = 0.2
+"""Points of a cluster are closer together than this, metres."""
+
+
+SPARSEST = 1.0
+"""Points farther apart than this are no thing, metres."""
+
 
 def unproject(depth: Float[np.ndarray, "h w"], camera: Intrinsics) -> Float[np.ndarray, "h w 3"]:
     """Lift a depth map to one camera-space point a pixel.
@@ -51,22 +67,33 @@ def unproject(depth: Float[np.ndarray, "h w"], camera: Intrinsics) -> Float[np.n
 def levelling(gravity: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:
     """The rotation that takes camera points to the levelled frame: y along gravity, z the optical axis laid flat (yaw 0).
 
+    Of a camera that looks down or up (`overhead`) the optical axis laid flat is short and turns with every tremor. There z is
+    the image's up laid flat (looking down), or its down (looking up), which is where such a camera looks once it is raised.
+
     Args:
         gravity: Direction in which things fall, camera frame; any length but zero.
 
     Raises:
-        ValueError: If gravity is zero, not finite, or along the optical axis, so that no direction is forward.
+        ValueError: If gravity is zero or not finite.
     """
+    down = _unit(gravity)
+    ahead = np.array([0.0, -math.copysign(1.0, down[2]), 0.0]) if overhead(gravity) else np.array([0.0, 0.0, 1.0])
+    forward = ahead - (ahead @ down) * down
+    forward = forward / np.linalg.norm(forward)
+    return np.stack([np.cross(down, forward), down, forward])
+
+
+def overhead(gravity: tuple[float, float, float] | None) -> bool:
+    """Whether the camera looks down (or up) within `OVERHEAD` degrees, so that it sees things from above, not from the side."""
+    return gravity is not None and abs(float(_unit(gravity)[2])) > math.cos(math.radians(OVERHEAD))
+
+
+def _unit(gravity: tuple[float, float, float]) -> Float[np.ndarray, " 3"]:
     down = np.asarray(gravity, dtype=float)
     length = np.linalg.norm(down)
     if not np.isfinite(length) or length == 0:
         raise ValueError(f"gravity must be a finite direction (x, y, z); got {gravity}")
-    down = down / length
-    forward = np.array([0.0, 0.0, 1.0]) - down[2] * down
-    if np.linalg.norm(forward) < 1e-6:
-        raise ValueError(f"gravity {gravity} lies along the optical axis, so nothing is forward; such a camera is not handled")
-    forward = forward / np.linalg.norm(forward)
-    return np.stack([np.cross(down, forward), down, forward])
+    return down / length
 
 
 def level(points: Float[np.ndarray, "n 3"], gravity: tuple[float, float, float] | None) -> Float[np.ndarray, "n 3"]:
@@ -74,31 +101,38 @@ def level(points: Float[np.ndarray, "n 3"], gravity: tuple[float, float, float] 
     return points if gravity is None else points @ levelling(gravity).T
 
 
-def clean(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"] | None:
+def clean(
+    points: Float[np.ndarray, "n 3"], *, outliers: float = OUTLIERS, reach: float = REACH
+) -> Float[np.ndarray, "m 3"] | None:
     """What is left of a region's points without strays (docs/papers.md 4.5), or None if that is no object.
 
-    Statistical outlier removal (10 neighbours, 1.2 standard deviations), a voxel grid, then the largest DBSCAN cluster. The
-    original's random jitter is left out, so the same points always give the same cloud.
+    Statistical outlier removal, a voxel grid, then the largest DBSCAN cluster. The original's random jitter is left out, so
+    the same points always give the same cloud; and so is its least volume, which no flat thing seen from the front has.
+
+    Args:
+        points: Measured points, metres; those that are not finite are left out.
+        outliers: Deviations above the mean at which a point is an outlier.
+        reach: Distance that holds a cluster together, metres. Where nothing hangs together so closely, as in sparse lidar far
+            away, it is widened to what the points' own spacing needs.
     """
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) < MIN_POINTS:
         return None
-    points = _voxels(_without_outliers(points))
-    points = _largest_cluster(points)
-    extent = np.ptp(points, axis=0) if len(points) else np.zeros(3)
-    return points if len(points) >= 10 and np.prod(extent) >= 1e-6 else None
+    points = _voxels(_without_outliers(points, outliers))
+    points = _largest_cluster(points, reach)
+    return points if len(points) >= NEIGHBOURS and np.ptp(points, axis=0).max() > 0 else None
 
 
-def _without_outliers(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
-    """Drop points whose mean distance to their 10 nearest neighbours is 1.2 deviations above the mean.
+def _without_outliers(points: Float[np.ndarray, "n 3"], deviations: float) -> Float[np.ndarray, "m 3"]:
+    """Drop points whose mean distance to their nearest neighbours is too many deviations above the mean.
 
     As in Open3D, the point itself is among its neighbours and the deviation is that of a sample.
     """
     from scipy.spatial import KDTree
 
-    distances, _ = KDTree(points).query(points, k=min(10, len(points)), workers=1)
+    distances, _ = KDTree(points).query(points, k=min(NEIGHBOURS, len(points)), workers=1)
     mean = distances.mean(axis=1)
-    return points[mean < mean.mean() + 1.2 * mean.std(ddof=1) + 1e-12]
+    return points[mean < mean.mean() + deviations * mean.std(ddof=1) + 1e-12]
 
 
 def _voxels(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
@@ -112,13 +146,26 @@ def _voxels(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
     return sums / counts[:, None]
 
 
-def _largest_cluster(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
+def _largest_cluster(points: Float[np.ndarray, "n 3"], reach: float) -> Float[np.ndarray, "m 3"]:
     from sklearn.cluster import DBSCAN
 
-    labels = DBSCAN(eps=0.2, min_samples=10).fit(points).labels_
+    labels = DBSCAN(eps=reach, min_samples=NEIGHBOURS).fit(points).labels_
     if (labels < 0).all():
-        return points[:0]
-    return points[labels == np.bincount(labels[labels >= 0]).argmax()]
+        wide = _spacing(points)
+        if not reach < wide <= SPARSEST:
+            return points[:0]
+        labels = DBSCAN(eps=wide, min_samples=NEIGHBOURS).fit(points).labels_
+    return points[labels == np.bincount(labels[labels >= 0]).argmax()] if (labels >= 0).any() else points[:0]
+
+
+def _spacing(points: Float[np.ndarray, "n 3"]) -> float:
+    """The distance within which half of the points have enough neighbours to be the core of a cluster, metres."""
+    from scipy.spatial import KDTree
+
+    if len(points) < NEIGHBOURS:
+        return math.inf
+    distances, _ = KDTree(points).query(points, k=[NEIGHBOURS], workers=1)
+    return float(np.median(distances))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Quantity, Relation, Scene
 from spatialreasoner.scenes.files import read_depth
-from spatialreasoner.scenes.geometry import Cloud, clean, level, unproject
+from spatialreasoner.scenes.geometry import Cloud, clean, level, overhead, unproject
 from spatialreasoner.scenes.masks import box_of, decode
 
 TIE = 0.1
@@ -26,10 +26,21 @@ TIE = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """A value in metres, or an hour 1..12 for directions; None with the reason where the data cannot tell."""
+    """A value in metres, or an hour 1..12 for directions; None with the reason where the data cannot tell.
+
+    Attributes:
+        value: The value.
+        reason: Why there is none.
+        error: Standard error, same unit (hours for directions); None where it was not asked for (`scenes.uncertainty`).
+        low: Lower end of the interval that holds the true value 95 times in 100.
+        high: Upper end.
+    """
 
     value: float | None = None
     reason: str | None = None
+    error: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +53,17 @@ class Comparison:
         scale: What a tie is measured against, same unit: the larger of the two compared values, for places also of the two
             sizes along that axis.
         reason: Why there is no difference.
+        error: Standard error of the difference; None where it was not asked for (`scenes.uncertainty`).
+        low: Lower end of the interval that holds the true difference 95 times in 100.
+        high: Upper end.
     """
 
     difference: float | None = None
     scale: float = 0.0
     reason: str | None = None
+    error: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def holds(self) -> bool | None:
@@ -66,6 +83,9 @@ class Measured:
     Raises:
         SceneError: If depth, image and masks are not of one size.
     """
+
+    of_pixels = True
+    """Whether clouds are lifted from pixels, whose masks and depths can be off."""
 
     def __init__(self, scene: Scene, depth: Float[np.ndarray, "h w"] | None = None) -> None:
         self.scene = scene
@@ -110,6 +130,11 @@ class Measured:
         self.__dict__.pop("_points", None)
         self.__dict__.pop("_depth", None)
 
+    @property
+    def depth(self) -> Float[np.ndarray, "h w"]:
+        """Depth along the optical axis, metres; NaN where it was not measured. The scene must have some."""
+        return self._depth
+
     @cached_property
     def _depth(self) -> np.ndarray:
         assert self.scene.depth is not None
@@ -148,24 +173,35 @@ class Measured:
         for region_id, cloud in zip(region_ids, clouds, strict=True):
             if isinstance(cloud, str):
                 return Measurement(reason=f"{region_id}: {cloud}")
+        if (reason := self._unseen(_UNSEEN_QUANTITIES, name)) is not None:
+            return Measurement(reason=reason)
         if name in _CUT_BY and _CUT_BY[name](*self.cut(region_ids[0])):
             return Measurement(reason=f"{region_ids[0]}: the picture's border cuts it")
-        return Measurement(value=float(_MEASURES[name](*clouds)))  # type: ignore[arg-type]
+        return Measurement(value=float(MEASURES[name](*clouds)))  # type: ignore[arg-type]
 
     def _compare(self, relation: Relation, a: str, b: str) -> Comparison:
         if relation in {"behind", "front"} and self.scene.depth is not None and not self.scene.depth.metric:
             return self._order(relation, a, b)
+        if (reason := self._unseen(_UNSEEN_RELATIONS, relation)) is not None:
+            return Comparison(reason=reason)
         for region_id in (a, b):
             if (reason := self.why(region_id)) is not None:
                 return Comparison(reason=f"{region_id}: {reason}")
             if relation in _SIZE_OF and _CUT_BY[_SIZE_OF[relation]](*self.cut(region_id)):
                 return Comparison(reason=f"{region_id}: the picture's border cuts it")
         clouds = [cloud for region_id in (a, b) if (cloud := self.cloud(region_id)) is not None]
-        value, sign = _COMPARED[relation]
+        value, sign = COMPARED[relation]
         left, right = map(value, clouds)
-        axis = _PLACED_ALONG.get(relation)
+        axis = PLACED_ALONG.get(relation)
         sizes = [0.0] if axis is None else [float(cloud.extent[axis]) for cloud in clouds]
         return Comparison(difference=sign * (left - right), scale=max(abs(left), abs(right), *sizes))
+
+    def _unseen(self, names: Mapping[str, str], name: str) -> str | None:
+        """Why a camera that looks straight down or up cannot tell this, or None if it can."""
+        if not overhead(self.scene.gravity):
+            return None
+        why = names.get(name)
+        return None if why is None else f"the camera looks straight down or up: {why}"
 
     def _order(self, relation: Relation, a: str, b: str) -> Comparison:
         """Behind or in front by relative depth: the nearest fiftieth of each region decides."""
@@ -186,6 +222,8 @@ class Truth(Measured):
     Centres, boxes, widths, heights and directions are exact; the direct distance is that between corners.
     """
 
+    of_pixels = False
+
     def cut(self, region_id: str) -> tuple[bool, bool]:
         """What is known does not end at the border."""
         return False, False
@@ -198,7 +236,17 @@ class Truth(Measured):
         return "the scene does not know the object's true size"
 
 
-_MEASURES: Mapping[str, Callable[..., float]] = {
+_UNSEEN_QUANTITIES: Mapping[str, str] = {"height": "it sees the tops of things, not how far down they reach"}
+
+_UNSEEN_RELATIONS: Mapping[str, str] = {
+    **dict.fromkeys(("tall", "short", "big", "small"), _UNSEEN_QUANTITIES["height"]),
+    **dict.fromkeys(("above", "below"), "the words can mean higher up or farther up in the image"),
+    **dict.fromkeys(("behind", "front"), "nothing stands behind anything; left, right and the clock direction tell where it is"),
+}
+"""What cannot be told from above, and why. Widths, all distances, left and right, and clock directions (12 is up in the
+image) can."""
+
+MEASURES: Mapping[str, Callable[..., float]] = {
     "width": lambda cloud: cloud.extent[0],
     "height": lambda cloud: cloud.extent[1],
     "depth": lambda cloud: cloud.extent[2],
@@ -208,6 +256,7 @@ _MEASURES: Mapping[str, Callable[..., float]] = {
     "vertical_distance": Cloud.vertical_distance,
     "direction": Cloud.clock_direction,
 }
+"""How each quantity follows from one cloud or two."""
 
 _CUT_BY: Mapping[str, Callable[[bool, bool], bool]] = {
     "width": lambda sideways, upright: sideways,
@@ -226,10 +275,10 @@ _SIZE_OF: Mapping[str, str] = {
 }
 """The size whose cut makes a relation unknown; a volume suffers from every cut, as the depth does."""
 
-_PLACED_ALONG: Mapping[Relation, int] = {"left": 0, "right": 0, "above": 1, "below": 1}
+PLACED_ALONG: Mapping[Relation, int] = {"left": 0, "right": 0, "above": 1, "below": 1}
 """Relations of place and their axis. Places near the optical axis are near 0, so sizes count in what a tie is."""
 
-_COMPARED: Mapping[Relation, tuple[Callable[[Cloud], float], int]] = {
+COMPARED: Mapping[Relation, tuple[Callable[[Cloud], float], int]] = {
     "left": (lambda cloud: float(cloud.centre[0]), -1),
     "right": (lambda cloud: float(cloud.centre[0]), 1),
     "above": (lambda cloud: float(cloud.centre[1]), -1),

@@ -1,0 +1,346 @@
+"""How far a measured value can be from the truth: everything is measured again under small changes that cannot be excluded.
+
+A value is measured `REPEATS` times more. Each time the mask's rim moves by up to a pixel, every depth gets the noise of the
+sensor once more, the whole region moves by what the sensor can be off as a whole, and the strays and clusters are told apart
+a little more or less strictly. What these repeats do to a value is its standard error and its interval.
+
+The noise of single pixels is found in the depth map itself: on a plane 1 / depth is linear along a row, so what its second
+difference leaves is noise. What a sensor is off as a whole cannot be seen in one image and is taken to be 3 mm + 0.5 % of the
+distance. A rendered scene (one that knows its objects) has exact masks and no such error; where its depth shows no noise
+either, intervals have no width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import ndimage
+
+from spatialreasoner.core.types import Intrinsics, Quantity, Relation
+from spatialreasoner.scenes.geometry import OUTLIERS, REACH, Cloud, clean, level
+from spatialreasoner.scenes.masks import box_of, decode
+from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measured, Measurement
+
+REPEATS = 20
+"""How often a value is measured again."""
+
+MAX_PIXELS = 1500
+"""Of a larger region only so many pixels are measured again, and as many without a change to compare with."""
+
+MAX_CHAMFER = 1000
+"""Points of a cloud that count for the direct distance when it is measured again."""
+
+WIDE = 2.3
+"""Standard errors to either side that make an interval of 95 %: Student's factor for an error known from `REPEATS` values."""
+
+UNSMOOTHED = 0.5
+"""What smoothing leaves of the noise biases values further: so large a share of the bias that is found counts as its error."""
+
+NUM_PARTS = 4
+"""Noise is found in so many ranges of depth with equally many pixels."""
+
+MIN_BENDS = 100
+"""Fewer triples of pixels tell no noise."""
+
+SMOOTH = 2
+"""Pixels to either side that count in smoothing."""
+
+SAME = 3.0
+"""A neighbour whose depth differs by so many times the noise counts by 1 / e."""
+
+STEEP = 0.01
+"""The same for each pixel of distance, as a share of the depth: slanted planes are not edges."""
+
+OFFSET_FLOOR = 0.003
+"""What a sensor can be off as a whole, metres, close to the camera (standard error)."""
+
+OFFSET_SHARE = 0.005
+"""The same as a share of the distance."""
+
+EXACT = 1.0
+"""A rendered depth map whose noise is at most so many units of its file is exact but for rounding."""
+
+_STRICTNESS = (0.9, OUTLIERS, OUTLIERS, 1.6)
+_REACHES = (0.75 * REACH, REACH, REACH, 1.5 * REACH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """The standard error of one pixel's depth, as a share of it: `near` + `growth` times the depth in metres, at least 0."""
+
+    near: float
+    growth: float = 0.0
+
+    def share(self, depth: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+        """The standard error at some depths, as a share of them."""
+        return np.maximum(0.0, self.near + self.growth * depth)
+
+
+NO_NOISE = Noise(near=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensor:
+    """What is not known for certain of a scene's pixels.
+
+    Attributes:
+        noise: The noise of single pixels.
+        rim: Pixels by which the rim of a mask can be off.
+        offset: Whether a region's depth can be off as a whole.
+    """
+
+    noise: Noise
+    rim: int
+    offset: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is uncertain."""
+        return self.noise == NO_NOISE and self.rim == 0 and not self.offset
+
+
+def pixel_noise(depth: Float[np.ndarray, "h w"]) -> Noise:
+    """The noise of a depth map: what is left of a plane's second difference, in the middle of near and of far pixels.
+
+    >>> pixel_noise(np.full((9, 9), 2.0))
+    Noise(near=0.0, growth=0.0)
+    """
+    depths, shares = zip(*(_bends(values.astype(np.float64)) for values in (depth, depth.T)), strict=True)
+    depth, share = np.concatenate(depths), np.concatenate(shares)
+    if len(depth) < MIN_BENDS:
+        return NO_NOISE
+    parts = np.array_split(np.argsort(depth), NUM_PARTS)
+    middles = np.array([np.median(depth[part]) for part in parts])
+    errors = np.array([np.median(share[part]) for part in parts]) * 1.4826 / math.sqrt(6)
+    spread = float(middles.std())
+    growth = 0.0 if spread < 0.05 * middles.mean() else float(np.cov(middles, errors, bias=True)[0, 1]) / spread**2
+    return Noise(near=float(errors.mean() - growth * middles.mean()), growth=growth)
+
+
+def _bends(depth: Float[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Where three pixels of a row are measured: the middle one's depth, and what bends there as a share of it."""
+    inverse = 1.0 / depth
+    bent = np.abs(inverse[:, :-2] - 2 * inverse[:, 1:-1] + inverse[:, 2:]) * depth[:, 1:-1]
+    whole = np.isfinite(bent)
+    return depth[:, 1:-1][whole], bent[whole]
+
+
+def sensor_of(measured: Measured) -> Sensor:
+    """What is uncertain about a scene."""
+    depth = measured.depth
+    noise = pixel_noise(depth)
+    if measured.scene.objects is None or measured.scene.depth is None:
+        return Sensor(noise=noise, rim=1, offset=True)
+    middle = np.nanmedian(depth)
+    exact = float(noise.share(middle) * middle) * measured.scene.depth.units_per_metre <= EXACT
+    return Sensor(noise=NO_NOISE if exact else noise, rim=0, offset=False)
+
+
+class Uncertainty:
+    """The intervals of one scene; every region is measured again once, when it is first asked for.
+
+    Args:
+        measured: The scene.
+        sensor: What is uncertain; by default what the scene shows.
+    """
+
+    def __init__(self, measured: Measured, sensor: Sensor | None = None) -> None:
+        self._measured = measured
+        self._given = sensor
+        self._clouds: dict[str, list[Cloud] | None] = {}
+
+    @cached_property
+    def sensor(self) -> Sensor:
+        """What is uncertain about the scene."""
+        return self._given or sensor_of(self._measured)
+
+    def quantity(self, name: Quantity, *region_ids: str) -> Measurement:
+        """A quantity with its standard error and interval; without a value where `Measured` has none, or nothing repeats it."""
+        found = self._measured.quantity(name, *region_ids)
+        if found.value is None:
+            return found
+        if self._is_exact:
+            return replace(found, error=0.0, low=found.value, high=found.value)
+        repeats = [self.clouds(region_id) for region_id in region_ids]
+        if any(clouds is None for clouds in repeats):
+            return Measurement(reason=f"{region_ids[0]}: what is left of it hangs on a pixel at its rim")
+        tuples = list(zip(*[clouds for clouds in repeats if clouds is not None], strict=True))
+        if name == "direction":
+            return self._direction(found, region_ids, tuples)
+        measure = _thinned if name == "distance" else MEASURES[name]
+        error, low, high = interval(found.value, [float(measure(*clouds)) for clouds in tuples])
+        return replace(found, error=error, low=max(0.0, low), high=high)
+
+    def compare(self, relation: Relation, a: str, b: str) -> Comparison:
+        """A comparison with the standard error and interval of its difference."""
+        found = self._measured.compare(relation, a, b)
+        depth = self._measured.scene.depth
+        if found.difference is None or depth is None or not depth.metric:
+            return found
+        if self._is_exact:
+            return replace(found, error=0.0, low=found.difference, high=found.difference)
+        first, second = self.clouds(a), self.clouds(b)
+        if first is None or second is None:
+            return Comparison(reason=f"{a if first is None else b}: what is left of it hangs on a pixel at its rim")
+        value, sign = COMPARED[relation]
+        repeats = [sign * (value(one) - value(other)) for one, other in zip(first, second, strict=True)]
+        error, low, high = interval(found.difference, repeats)
+        return replace(found, error=error, low=low, high=high)
+
+    def clouds(self, region_id: str) -> list[Cloud] | None:
+        """The clouds of a region measured again: first without a change, then `REPEATS` times with.
+
+        None where a change leaves nothing of it more often than now and then.
+        """
+        if region_id not in self._clouds:
+            self._clouds[region_id] = self._repeat(region_id)
+        return self._clouds[region_id]
+
+    @property
+    def _is_exact(self) -> bool:
+        """Whether values are exact: nothing is uncertain, or they are those of true boxes, not of pixels."""
+        return not self._measured.of_pixels or self.sensor.exact
+
+    def _direction(self, found: Measurement, region_ids: tuple[str, ...], tuples: Sequence[tuple[Cloud, ...]]) -> Measurement:
+        """An hour, and the hours that the ends of the bearing's interval fall into."""
+        cloud, other = (self._measured.cloud(region_id) for region_id in region_ids)
+        if cloud is None or other is None or found.value is None:
+            return found
+        bearing = cloud.bearing(other)
+        turns = [(one.bearing(another) - bearing + 180) % 360 - 180 for one, another in tuples]
+        error, low, high = interval(0.0, turns)
+        hours = [12 - (bearing + turn) // 30 for turn in (high, low)]
+        middle = 12 - bearing // 30
+        return replace(found, error=error / 30, low=found.value + hours[0] - middle, high=found.value + hours[1] - middle)
+
+    def _repeat(self, region_id: str) -> list[Cloud] | None:
+        pixels = self._pixels(region_id)
+        rng = np.random.default_rng([REPEATS, *region_id.encode()])
+        first = pixels.cloud()
+        if first is None:
+            return None
+        again = [pixels.changed(self.sensor, rng) for _ in range(REPEATS)]
+        lost = sum(cloud is None for cloud in again)
+        return None if lost > REPEATS / 5 else [first, *(cloud or first for cloud in again)]
+
+    def _pixels(self, region_id: str) -> Pixels:
+        scene = self._measured.scene
+        assert scene.intrinsics is not None
+        return Pixels(decode(scene.region(region_id).mask), self._measured.depth, scene.intrinsics, scene.gravity, self.sensor.noise)
+
+
+class Pixels:
+    """The pixels of a region and of the rim around it, some of them if they are many.
+
+    Args:
+        mask: The region.
+        depth: The scene's depth, metres.
+        camera: Its camera.
+        gravity: Its gravity.
+        noise: The noise of its depth, which is smoothed away before it is added anew.
+    """
+
+    def __init__(
+        self,
+        mask: Bool[np.ndarray, "h w"],
+        depth: Float[np.ndarray, "h w"],
+        camera: Intrinsics,
+        gravity: tuple[float, float, float] | None,
+        noise: Noise,
+    ) -> None:
+        x0, y0, x1, y1 = box_of(mask)
+        rows, columns = slice(max(0, y0 - 1), y1 + 1), slice(max(0, x0 - 1), x1 + 1)
+        part = mask[rows, columns]
+        wide = ndimage.binary_dilation(part)
+        smooth = np.where(part, smoothed(depth[rows, columns], part, noise), depth[rows, columns].astype(np.float64))
+        kept = wide & np.isfinite(smooth)
+        self._share = min(1.0, MAX_PIXELS / max(1, int((kept & part).sum())))
+        kept &= np.random.default_rng(0).random(part.shape) < self._share
+        narrow = ndimage.binary_erosion(part)
+        self._layer = np.where(narrow, -1, np.where(part, 0, 1))[kept]  # the rim at which a pixel still belongs to the mask
+        v, u = np.nonzero(kept)
+        self._depth = smooth[kept]
+        x, y = (u + columns.start - camera.cx) / camera.fx, (v + rows.start - camera.cy) / camera.fy
+        self._rays = np.stack([x, y, np.ones_like(x)], axis=1)
+        self._gravity = gravity
+
+    def cloud(self) -> Cloud | None:
+        """The cloud of the pixels as they are."""
+        return self._clean(self._layer <= 0, self._depth)
+
+    def changed(self, sensor: Sensor, rng: np.random.Generator) -> Cloud | None:
+        """The cloud under changes that cannot be excluded, or None if they leave nothing."""
+        noise = sensor.noise.share(self._depth) * math.sqrt(self._share) * rng.standard_normal(len(self._depth))
+        depth = self._depth * (1 + noise)
+        rim, step = rng.integers(-sensor.rim, sensor.rim + 1), rng.standard_normal()
+        if not sensor.offset:
+            return self._clean(self._layer <= rim, depth)
+        middle = float(np.median(self._depth))
+        depth = depth * (1 + step * (OFFSET_FLOOR / middle + OFFSET_SHARE))
+        return self._clean(self._layer <= rim, depth, rng.choice(_STRICTNESS), rng.choice(_REACHES))
+
+    def _clean(
+        self, kept: Bool[np.ndarray, " n"], depth: Float[np.ndarray, " n"], strictness: float = OUTLIERS, reach: float = REACH
+    ) -> Cloud | None:
+        points = level(self._rays[kept] * depth[kept, None], self._gravity)
+        cleaned = clean(points, outliers=strictness, reach=reach)
+        return None if cleaned is None else Cloud(cleaned)
+
+
+def smoothed(depth: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"], noise: Noise) -> Float[np.ndarray, "h w"]:
+    """Depth of which the noise is smoothed away: at each pixel the plane through its neighbours of the mask and of its depth.
+
+    Neighbours count less the more their depth differs in units of the noise, so that edges stay. On a plane 1 / depth is linear
+    in the pixels, so a line is fitted to that.
+    """
+    if noise == NO_NOISE:
+        return depth.astype(np.float64)
+    inverse = np.where(mask, 1.0 / depth.astype(np.float64), np.nan)
+    same = SAME * np.maximum(noise.share(depth), 1e-4)
+    sums = np.zeros((9, *depth.shape))
+    padded = np.pad(inverse, SMOOTH, constant_values=np.nan)
+    for dv, du in product(range(-SMOOTH, SMOOTH + 1), repeat=2):
+        near = padded[SMOOTH + dv : SMOOTH + dv + depth.shape[0], SMOOTH + du : SMOOTH + du + depth.shape[1]]
+        off = (near - inverse) / inverse
+        weight = np.where(np.isfinite(off), np.exp(-((off / (same + STEEP * math.hypot(dv, du))) ** 2)), 0.0)
+        value = np.where(weight > 0, near, 0.0)
+        sums += weight * np.stack([np.ones_like(value) * k for k in (1, du, dv, du * du, du * dv, dv * dv)] + [value, du * value, dv * value])
+    return 1.0 / _level_of(sums)
+
+
+def _level_of(sums: Float[np.ndarray, "9 h w"]) -> Float[np.ndarray, "h w"]:
+    """The middle of the plane a + b u + c v that fits best, by its normal equations; the mean where they have no one solution."""
+    n, u, v, uu, uv, vv, s, su, sv = sums
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a, b, c = uu * vv - uv * uv, uv * v - u * vv, u * uv - uu * v
+        whole = n * a + u * b + v * c
+        fitted = (a * s + b * su + c * sv) / whole
+        return np.where(whole > 1e-6 * np.maximum(n, 1) ** 3, fitted, s / n)
+
+
+def interval(value: float, repeats: Sequence[float]) -> tuple[float, float, float]:
+    """Standard error, and the ends of the interval of 95 %, of a value.
+
+    Noise does not only scatter a value: a box around noisy points is too large. The interval is therefore about the value less
+    what noise adds on average.
+
+    Args:
+        value: The value.
+        repeats: The value of smoothed pixels without a change, then with changes.
+    """
+    shifts = np.asarray(repeats[1:]) - repeats[0]
+    bias, spread = float(shifts.mean()), float(shifts.std(ddof=1))
+    half = WIDE * math.hypot(spread, UNSMOOTHED * bias)
+    return math.hypot(spread, bias), min(value, value - bias - half), max(value, value - bias + half)
+
+
+def _thinned(one: Cloud, other: Cloud) -> float:
+    """The direct distance of at most `MAX_CHAMFER` points of each cloud."""
+    few = [Cloud(cloud.points[:: 1 + len(cloud.points) // MAX_CHAMFER]) for cloud in (one, other)]
+    return few[0].direct_distance(few[1])
