@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialreasoner.core.types import Intrinsics
-from spatialreasoner.scenes.geometry import Cloud, clean, level, levelling, unproject
+from spatialreasoner.scenes.geometry import Cloud, clean, level, levelling, overhead, unproject
 
 CAMERA = Intrinsics(fx=100.0, fy=120.0, cx=2.0, cy=1.0)
 
@@ -49,10 +49,39 @@ def test_a_level_camera_changes_nothing() -> None:
     assert level(points, None) is points
 
 
-@pytest.mark.parametrize("gravity", [(0, 0, 0), (0, 0, 1), (float("nan"), 1, 0)])
+@pytest.mark.parametrize("gravity", [(0, 0, 0), (float("nan"), 1, 0)])
 def test_useless_gravity_is_refused(gravity: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="gravity"):
         levelling(gravity)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("tilt", [-0.05, 0.0, 0.05])
+@pytest.mark.parametrize("roll", [-0.05, 0.0, 0.05])
+def test_looking_straight_down_or_up_keeps_left_and_right_and_does_not_turn_with_a_tremor(sign, tilt, roll):
+    """Looking down the image's up is ahead, looking up its down; x stays to the right."""
+    gravity = (math.sin(roll), math.sin(tilt), sign * math.cos(tilt))
+    rotation = levelling(gravity)
+    assert overhead(gravity)
+    assert np.linalg.det(rotation) == pytest.approx(1)
+    assert rotation @ np.array([1.0, 0.0, 0.0]) == pytest.approx([1, 0, 0], abs=0.06)
+    assert rotation @ np.array([0.0, -sign, 0.0]) == pytest.approx([0, 0, 1], abs=0.06)
+
+
+def test_a_flat_thing_seen_from_the_front_is_measured():
+    """A plate of 0.9 x 0.9 m in exact depth has no volume, and is none the less there."""
+    plate = np.stack(np.meshgrid(np.linspace(0, 0.9, 90), np.linspace(0, 0.9, 90), [2.0]), axis=-1).reshape(-1, 3)
+    cleaned = clean(plate)
+    assert cleaned is not None
+    assert Cloud(cleaned).extent == pytest.approx([0.9, 0.9, 0.0], abs=0.03)
+
+
+def test_points_farther_apart_than_a_cluster_reaches_are_a_thing_if_they_are_so_all_over():
+    """Lidar far away: a wall of points every 0.3 m."""
+    wall = np.stack(np.meshgrid(np.arange(12) * 0.3, np.arange(8) * 0.3, [40.0]), axis=-1).reshape(-1, 3)
+    cleaned = clean(wall)
+    assert cleaned is not None
+    assert Cloud(cleaned).extent == pytest.approx([3.3, 2.1, 0.0], abs=0.35)
 
 
 def box(low: tuple[float, float, float], high: tuple[float, float, float], *, n: int = 12) -> np.ndarray:

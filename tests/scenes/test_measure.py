@@ -9,7 +9,8 @@ from PIL import Image
 
 from builders import THREE_BALLS, Ball
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.core.types import CONVERSE, RELATIONS, DepthMap, Relation, Scene
+from spatialreasoner.core.types import CONVERSE, RELATIONS, DepthMap, Intrinsics, Region, Relation, Scene
+from spatialreasoner.scenes.masks import encode
 from spatialreasoner.scenes.measure import Measured
 
 RED, BLUE, GREEN = "region1", "region2", "region3"
@@ -117,3 +118,28 @@ def test_depth_of_another_size_is_refused(scene: Scene, tmp_path: object) -> Non
     Image.fromarray(np.ones((10, 10), dtype=np.uint16)).save(path)
     with pytest.raises(SceneError, match="size"):
         Measured(replace(scene, depth=DepthMap(path=path, units_per_metre=1000.0))).cloud(RED)
+
+
+def test_from_above_is_told_what_can_be_told_and_what_not():
+    """Two boxes on a table under a camera that looks straight down, as every table-top robot's does."""
+    depth = np.full((100, 100), 1.0)
+    masks_of = []
+    for x0, top in ((20, 0.9), (60, 0.8)):
+        depth[40:60, x0 : x0 + 20] = top
+        mask = np.zeros((100, 100), bool)
+        mask[40:60, x0 : x0 + 20] = True
+        masks_of.append(mask)
+    regions = tuple(Region(id=f"region{n}", label="box", mask=encode(mask)) for n, mask in enumerate(masks_of, start=1))
+    camera = Intrinsics(fx=100.0, fy=100.0, cx=49.5, cy=49.5)
+    where = DepthMap(path="none.png", units_per_metre=1000.0)
+    scene = Scene(id="table", image="a.png", regions=regions, intrinsics=camera, depth=where, gravity=(0.0, 0.0, 1.0))
+    measured = Measured(scene, depth)
+    assert measured.quantity("width", "region1").value == pytest.approx(0.17, abs=0.03)
+    assert measured.quantity("vertical_distance", "region1", "region2").value == pytest.approx(0.1, abs=0.01)
+    assert measured.quantity("direction", "region1", "region2").value in {3, 4}
+    assert measured.compare("left", "region1", "region2").holds is True
+    assert measured.quantity("height", "region1").reason == (
+        "the camera looks straight down or up: it sees the tops of things, not how far down they reach"
+    )
+    for relation in ("tall", "big", "above", "behind"):
+        assert "straight down" in (measured.compare(relation, "region1", "region2").reason or "")

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     },
     "Scenes and questions": {
         "scenes": "",  # a group of its own, below
+        "measure": "measure",
         "questions": "questions",
     },
     "Preference data": {

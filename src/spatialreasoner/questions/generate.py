@@ -2,7 +2,8 @@
 
 No question is better than a wrong one. A question is asked only where the data can tell the answer, where the truth is neither
 within 10 % of a tie (or of the edge between two hours) nor inside the noise of depth (no answer could be verified), where its
-words name no two things alike, and, for synthetic scenes, where what the camera sees agrees with what is really there.
+error bar lies inside the benchmark's own tolerance (`scenes.uncertainty`), where its words name no two things alike, and, for
+synthetic scenes, where what the camera sees agrees with what is really there.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from spatialreasoner.core.types import (
 )
 from spatialreasoner.questions import templates as wording
 from spatialreasoner.scenes.files import check_scene, load_scenes
-from spatialreasoner.scenes.measure import TIE, Measured, Truth
+from spatialreasoner.scenes.measure import HOURS, TIE, Measured, Truth
 from spatialreasoner.scenes.noise import margin
 
 SMALLEST = 0.05
@@ -88,7 +89,9 @@ class Asker:
         seen, difference = comparison.holds, comparison.difference
         if seen is None or difference is None or abs(difference) <= margin(self.measured, relation, (a, b), comparison.scale):
             return False
-        return self._truth is None or self._truth.compare(relation, a, b).holds == seen
+        if self._truth is not None and self._truth.compare(relation, a, b).holds != seen:
+            return False
+        return self.measured.uncertainty.compare(relation, a, b).certain
 
     def _quantity_is_clear(self, quantity: Quantity, *regions: str) -> bool:
         seen = self.measured.quantity(quantity, *regions).value
@@ -96,8 +99,12 @@ class Asker:
             return False
         true = seen if self._truth is None or quantity == "distance" else self._truth.quantity(quantity, *regions).value
         if quantity == "direction":
-            return seen == true and self._inside_its_hour(*regions)
-        return seen >= SMALLEST and true is not None and abs(seen - true) <= TIE * true
+            if seen != true or not self._inside_its_hour(*regions):
+                return False
+            return self.measured.uncertainty.quantity(quantity, *regions).half <= HOURS
+        if seen < SMALLEST or true is None or abs(seen - true) > TIE * true:
+            return False
+        return self.measured.uncertainty.quantity(quantity, *regions).certain
 
     def _inside_its_hour(self, a: str, b: str) -> bool:
         """Whether the bearing is farther than 10 % of an hour from the hour's edges, and the regions are apart at all."""
@@ -221,8 +228,8 @@ def write_questions(
             yield question
         if not count:
             raise ConfigError(
-                f"no question can be asked about the scenes of {config.scenes}: they have fewer than two regions with "
-                "measured depth; check masks and depth"
+                f"no question can be asked about the scenes of {config.scenes}: they have fewer than two regions whose "
+                "depth is measured well enough (`spatialreasoner measure` tells of each); check masks and depth"
             )
 
     records.write_jsonl(out, counted())

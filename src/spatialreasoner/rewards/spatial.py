@@ -7,7 +7,8 @@ The paper lets a model grade each statement (section 3.3); here geometry does. I
 with r in [0, 1] the correctness, W_u = 1 for flat and 0.8 for hedged statements, and W_c = 1 for what the question asks and
 0.8 for auxiliary statements.
 
-A relation whose measured difference is inside the noise of the depth (`scenes.noise`) is unscored, neither true nor false.
+A relation whose measured difference is inside the noise of the depth (`scenes.noise`), or a value whose error bar is wider than
+the benchmark's tolerance (`scenes.uncertainty`), is unscored, neither true nor false.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from spatialreasoner.core.types import (
     relation_of,
 )
 from spatialreasoner.language.statements import Assertion
-from spatialreasoner.scenes.measure import Measured
+from spatialreasoner.scenes.measure import HOURS, Measured
 from spatialreasoner.scenes.noise import margin, sigma
 
 FULL = 4.0
@@ -246,6 +247,9 @@ def _judge_relation(measured: Measured, assertion: Assertion, names: tuple[str, 
     reason = f"measured: {difference:+.2f} {unit}, noise {inside:.2f} {unit}"
     if abs(difference) <= inside:
         return None, difference, f"inside the noise ({reason})"
+    bars = measured.uncertainty.compare(relation, names[0], names[1])
+    if not bars.certain:
+        return None, difference, f"inside the error bars ({reason})"
     score = 1.0 if difference > 0 else 0.0
     if assertion.value is not None and score:
         score = value_score(assertion.value, difference, noise=inside, high=assertion.high)
@@ -260,10 +264,15 @@ def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, 
         return None, None, measurement.reason or "unknown"
     if assertion.value is None:
         return None, truth, "it states no value"
+    bars = measured.uncertainty.quantity(kind, *names)
     if kind == "direction":
-        return hour_score(assertion.value, truth, high=assertion.high), truth, f"measured: {truth:.0f} o'clock"
+        reason = f"measured: {bars.told('hour')}"
+        certain = bars.value is not None and bars.half <= HOURS
+        return hour_score(assertion.value, truth, high=assertion.high) if certain else None, truth, reason
+    if not bars.certain:
+        return None, truth, f"too uncertain to judge (measured: {bars.told()})"
     inside = 2 * math.hypot(*(sigma(measured, name) for name in names))
-    return value_score(assertion.value, truth, noise=inside, high=assertion.high), truth, f"measured: {truth:.2f} m"
+    return value_score(assertion.value, truth, noise=inside, high=assertion.high), truth, f"measured: {bars.told()}"
 
 
 def _judge_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
@@ -279,7 +288,11 @@ def _judge_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...
 
 
 def _size(name: Quantity) -> Callable[[Measured, str], float | None]:
-    return lambda measured, region: measured.quantity(name, region).value
+    def certain(measured: Measured, region: str) -> float | None:
+        found = measured.uncertainty.quantity(name, region)
+        return found.value if found.certain else None
+
+    return certain
 
 
 def _volume(measured: Measured, region: str) -> float | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from spatialreasoner.core.types import Intrinsics
 
@@ -35,6 +36,9 @@ OUTLIERS = 1.2
 REACH = 0.2
 """Points of a cluster are closer together than this, metres."""
 
+
+MANY = 40
+"""Of more separate parts than this it is faster to have scikit-learn find the clusters."""
 
 SPARSEST = 1.0
 """Points farther apart than this are no thing, metres."""
@@ -147,25 +151,65 @@ def _voxels(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
 
 
 def _largest_cluster(points: Float[np.ndarray, "n 3"], reach: float) -> Float[np.ndarray, "m 3"]:
-    from sklearn.cluster import DBSCAN
-
-    labels = DBSCAN(eps=reach, min_samples=NEIGHBOURS).fit(points).labels_
-    if (labels < 0).all():
-        wide = _spacing(points)
-        if not reach < wide <= SPARSEST:
-            return points[:0]
-        labels = DBSCAN(eps=wide, min_samples=NEIGHBOURS).fit(points).labels_
-    return points[labels == np.bincount(labels[labels >= 0]).argmax()] if (labels >= 0).any() else points[:0]
-
-
-def _spacing(points: Float[np.ndarray, "n 3"]) -> float:
-    """The distance within which half of the points have enough neighbours to be the core of a cluster, metres."""
+    """The points of the largest DBSCAN cluster."""
     from scipy.spatial import KDTree
 
     if len(points) < NEIGHBOURS:
-        return math.inf
-    distances, _ = KDTree(points).query(points, k=[NEIGHBOURS], workers=1)
-    return float(np.median(distances))
+        return points[:0]
+    nearest: Any = KDTree(points).query(points, k=NEIGHBOURS, workers=1)
+    distances, near = nearest
+    core = distances[:, -1] <= reach
+    if not core.any():
+        reach = float(np.median(distances[:, -1]))
+        core = distances[:, -1] <= reach
+    if reach > SPARSEST:
+        return points[:0]
+    linked = core[:, None] & core[near] & (distances <= reach)
+    return points[_cluster_members(points, core, linked, near, reach)]
+
+
+def _cluster_members(
+    points: Float[np.ndarray, "n 3"],
+    core: Bool[np.ndarray, " n"],
+    linked: Bool[np.ndarray, "n k"],
+    near: Int[np.ndarray, "n k"],
+    reach: float,
+) -> Bool[np.ndarray, " n"]:
+    """The members of the largest DBSCAN cluster, found from links of nearest neighbours: much faster in dense clouds.
+
+    Such links leave few parts, and parts within reach of each other are one cluster. A point at a cluster's rim belongs to the
+    first cluster that reaches it, in the order of their first cores, as in scikit-learn.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import KDTree
+
+    rows, columns = np.nonzero(linked)
+    links = coo_matrix((np.ones(len(rows), dtype=bool), (rows, near[rows, columns])), shape=(len(points),) * 2)
+    parts = connected_components(links, directed=False)[1]
+    names = np.unique(parts[core])
+    if len(names) > MANY:
+        from sklearn.cluster import DBSCAN
+
+        found = DBSCAN(eps=reach, min_samples=NEIGHBOURS).fit(points).labels_
+        return found == np.bincount(found[found >= 0]).argmax()
+    trees = [KDTree(points[core & (parts == name)]) for name in names]
+    joined = [
+        (i, j) for i, j in combinations(range(len(trees)), 2) if trees[i].count_neighbors(trees[j], reach, cumulative=True) > 0
+    ]
+    touching = coo_matrix(
+        (np.ones(len(joined), dtype=bool), tuple(np.array(joined, dtype=int).reshape(-1, 2).T)), shape=(len(names),) * 2
+    )
+    clusters = connected_components(touching, directed=False)[1][np.searchsorted(names, parts[core])]
+    labels = np.full(len(points), -1)
+    labels[core] = clusters
+    first = {int(name): int(np.flatnonzero(labels == name)[0]) for name in np.unique(clusters)}
+    for name in sorted(first, key=lambda name: first[name]):
+        free = np.flatnonzero(~core & (labels == -1))
+        close, _ = KDTree(points[core & (labels == name)]).query(points[free], distance_upper_bound=np.nextafter(reach, 1e9))
+        labels[free[np.isfinite(close)]] = name
+    sizes = {name: int((labels == name).sum()) for name in first}
+    return labels == max(sizes, key=lambda name: (sizes[name], -first[name]))
 
 
 @dataclass(frozen=True, eq=False)

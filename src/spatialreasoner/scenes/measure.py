@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -20,8 +21,17 @@ from spatialreasoner.scenes.files import read_depth
 from spatialreasoner.scenes.geometry import Cloud, clean, level, overhead, unproject
 from spatialreasoner.scenes.masks import box_of, decode
 
+if TYPE_CHECKING:
+    from spatialreasoner.scenes.uncertainty import Uncertainty
+
 TIE = 0.1
 """Two values closer than this share of their scale are too close to call."""
+
+TOLERANCE = 0.25
+"""An answer counts as right within this share of the truth (SpatialRGPT-Bench), so the truth must be known that well."""
+
+HOURS = 1
+"""The same for clock directions, hours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +51,31 @@ class Measurement:
     error: float | None = None
     low: float | None = None
     high: float | None = None
+
+    @property
+    def half(self) -> float:
+        """How far the interval reaches from the value; 0 where it was not asked for."""
+        if self.value is None or self.low is None or self.high is None:
+            return 0.0
+        return max(self.high - self.value, self.value - self.low)
+
+    @property
+    def certain(self) -> bool:
+        """Whether there is a length whose interval, where known, lies inside the benchmark's tolerance."""
+        return self.value is not None and self.half <= TOLERANCE * abs(self.value)
+
+    def told(self, unit: str = "m") -> str:
+        """The value with its error, or the reason why there is none.
+
+        >>> Measurement(value=0.6, low=0.58, high=0.63, error=0.01).told(), Measurement(value=0.6).told()
+        ('0.60 m ± 0.03', '0.60 m')
+        """
+        if self.value is None:
+            return self.reason or "unknown"
+        number = f"{self.value:.0f} o'clock" if unit == "hour" else f"{self.value:.2f} {unit}"
+        if not self.half:
+            return number
+        return f"{number} ± {self.half:.0f} h" if unit == "hour" else f"{number} ± {self.half:.2f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +99,13 @@ class Comparison:
     error: float | None = None
     low: float | None = None
     high: float | None = None
+
+    @property
+    def certain(self) -> bool:
+        """Whether there is a difference and its interval, where known, is all on one side of 0."""
+        if self.difference is None:
+            return False
+        return self.low is None or self.high is None or self.low > 0 or self.high < 0
 
     @property
     def holds(self) -> bool | None:
@@ -118,6 +160,13 @@ class Measured:
         if key not in self._comparisons:
             self._comparisons[key] = self._compare(relation, a, b)
         return self._comparisons[key]
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """The same quantities and comparisons with standard errors and intervals; they take longer."""
+        from spatialreasoner.scenes.uncertainty import Uncertainty
+
+        return Uncertainty(self)
 
     def cut(self, region_id: str) -> tuple[bool, bool]:
         """Whether the picture's border may cut the region: sideways (left, right), and upright (top, bottom)."""
@@ -241,7 +290,9 @@ _UNSEEN_QUANTITIES: Mapping[str, str] = {"height": "it sees the tops of things, 
 _UNSEEN_RELATIONS: Mapping[str, str] = {
     **dict.fromkeys(("tall", "short", "big", "small"), _UNSEEN_QUANTITIES["height"]),
     **dict.fromkeys(("above", "below"), "the words can mean higher up or farther up in the image"),
-    **dict.fromkeys(("behind", "front"), "nothing stands behind anything; left, right and the clock direction tell where it is"),
+    **dict.fromkeys(
+        ("behind", "front"), "nothing stands behind anything; left, right and the clock direction tell where it is"
+    ),
 }
 """What cannot be told from above, and why. Widths, all distances, left and right, and clock directions (12 is up in the
 image) can."""

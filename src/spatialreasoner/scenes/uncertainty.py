@@ -33,11 +33,12 @@ REPEATS = 20
 MAX_PIXELS = 1500
 """Of a larger region only so many pixels are measured again, and as many without a change to compare with."""
 
-MAX_CHAMFER = 1000
+MAX_CHAMFER = 500
 """Points of a cloud that count for the direct distance when it is measured again."""
 
-WIDE = 2.3
-"""Standard errors to either side that make an interval of 95 %: Student's factor for an error known from `REPEATS` values."""
+WIDE = 2.5
+"""Standard errors to either side that make an interval of 95 %: by Student 2.14 for an error known from `REPEATS` values,
+and values have longer tails than a normal distribution: `benchmarks/intervals.py` tells what intervals hold."""
 
 UNSMOOTHED = 0.5
 """What smoothing leaves of the noise biases values further: so large a share of the bias that is found counts as its error."""
@@ -66,7 +67,7 @@ OFFSET_SHARE = 0.005
 EXACT = 1.0
 """A rendered depth map whose noise is at most so many units of its file is exact but for rounding."""
 
-_STRICTNESS = (0.9, OUTLIERS, OUTLIERS, 1.6)
+_STRICTNESS = (1.0, OUTLIERS, OUTLIERS, 1.45)
 _REACHES = (0.75 * REACH, REACH, REACH, 1.5 * REACH)
 
 
@@ -232,7 +233,9 @@ class Uncertainty:
     def _pixels(self, region_id: str) -> Pixels:
         scene = self._measured.scene
         assert scene.intrinsics is not None
-        return Pixels(decode(scene.region(region_id).mask), self._measured.depth, scene.intrinsics, scene.gravity, self.sensor.noise)
+        return Pixels(
+            decode(scene.region(region_id).mask), self._measured.depth, scene.intrinsics, scene.gravity, self.sensor.noise
+        )
 
 
 class Pixels:
@@ -279,11 +282,12 @@ class Pixels:
         noise = sensor.noise.share(self._depth) * math.sqrt(self._share) * rng.standard_normal(len(self._depth))
         depth = self._depth * (1 + noise)
         rim, step = rng.integers(-sensor.rim, sensor.rim + 1), rng.standard_normal()
+        strictness, reach = rng.choice(_STRICTNESS), rng.choice(_REACHES)
         if not sensor.offset:
-            return self._clean(self._layer <= rim, depth)
+            return self._clean(self._layer <= rim, depth, strictness, reach)
         middle = float(np.median(self._depth))
         depth = depth * (1 + step * (OFFSET_FLOOR / middle + OFFSET_SHARE))
-        return self._clean(self._layer <= rim, depth, rng.choice(_STRICTNESS), rng.choice(_REACHES))
+        return self._clean(self._layer <= rim, depth, strictness, reach)
 
     def _clean(
         self, kept: Bool[np.ndarray, " n"], depth: Float[np.ndarray, " n"], strictness: float = OUTLIERS, reach: float = REACH
@@ -310,12 +314,14 @@ def smoothed(depth: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"], noi
         off = (near - inverse) / inverse
         weight = np.where(np.isfinite(off), np.exp(-((off / (same + STEEP * math.hypot(dv, du))) ** 2)), 0.0)
         value = np.where(weight > 0, near, 0.0)
-        sums += weight * np.stack([np.ones_like(value) * k for k in (1, du, dv, du * du, du * dv, dv * dv)] + [value, du * value, dv * value])
+        sums += weight * np.stack(
+            [np.ones_like(value) * k for k in (1, du, dv, du * du, du * dv, dv * dv)] + [value, du * value, dv * value]
+        )
     return 1.0 / _level_of(sums)
 
 
 def _level_of(sums: Float[np.ndarray, "9 h w"]) -> Float[np.ndarray, "h w"]:
-    """The middle of the plane a + b u + c v that fits best, by its normal equations; the mean where they have no one solution."""
+    """The middle of the plane a + b u + c v that fits best, by its normal equations; the mean where it is not unique."""
     n, u, v, uu, uv, vv, s, su, sv = sums
     with np.errstate(divide="ignore", invalid="ignore"):
         a, b, c = uu * vv - uv * uv, uv * v - u * vv, u * uv - uu * v
