@@ -41,11 +41,16 @@ def test_the_better_response_scores_higher(scenes: KnownScenes, split: str):
     names = {folder.name for folder in PHOTOS}
     rows = [row for row in ROWS if row["split"] == split and (row["scene"].startswith("synthetic") or row["scene"] in names)]
     wrong: list[str] = []
+    untold: list[str] = []  # whose truth has an error bar wider than the benchmark's tolerance: nothing is judged by it
     for row in rows:
         better, worse = (score_response(scenes.get(row["scene"]), question(row), row[side]) for side in ("better", "worse"))
-        if better.total is None or worse.total is None or better.total <= worse.total:
+        if better.total is None and worse.total is None:
+            untold.append(row["id"])
+        elif better.total is None or worse.total is None or better.total <= worse.total:
             wrong.append(f"{row['id']} {row['fault']}: {better.total} against {worse.total}")
-    print(f"{split}: {len(rows) - len(wrong)} of {len(rows)} pairs right")  # noqa: T201 - the figure that is reported
+    judged = len(rows) - len(untold)
+    print(f"{split}: {judged - len(wrong)} of {judged} pairs right, {len(untold)} untold")  # noqa: T201 - the figure that is reported
     for line in wrong:
         print(line)  # noqa: T201
-    assert len(wrong) <= 0.03 * len(rows), wrong
+    assert len(wrong) <= 0.03 * judged, wrong
+    assert len(untold) <= 0.1 * len(rows), untold

@@ -76,14 +76,6 @@ def test_a_flat_thing_seen_from_the_front_is_measured():
     assert Cloud(cleaned).extent == pytest.approx([0.9, 0.9, 0.0], abs=0.03)
 
 
-def test_points_farther_apart_than_a_cluster_reaches_are_a_thing_if_they_are_so_all_over():
-    """Lidar far away: a wall of points every 0.3 m."""
-    wall = np.stack(np.meshgrid(np.arange(12) * 0.3, np.arange(8) * 0.3, [40.0]), axis=-1).reshape(-1, 3)
-    cleaned = clean(wall)
-    assert cleaned is not None
-    assert Cloud(cleaned).extent == pytest.approx([3.3, 2.1, 0.0], abs=0.35)
-
-
 def box(low: tuple[float, float, float], high: tuple[float, float, float], *, n: int = 12) -> np.ndarray:
     axes = [np.linspace(a, b, n) for a, b in zip(low, high, strict=True)]
     return np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)

@@ -40,9 +40,6 @@ REACH = 0.2
 MANY = 40
 """Of more separate parts than this it is faster to have scikit-learn find the clusters."""
 
-SPARSEST = 1.0
-"""Points farther apart than this are no thing, metres."""
-
 
 def unproject(depth: Float[np.ndarray, "h w"], camera: Intrinsics) -> Float[np.ndarray, "h w 3"]:
     """Lift a depth map to one camera-space point a pixel.
@@ -116,8 +113,7 @@ def clean(
     Args:
         points: Measured points, metres; those that are not finite are left out.
         outliers: Deviations above the mean at which a point is an outlier.
-        reach: Distance that holds a cluster together, metres. Where nothing hangs together so closely, as in sparse lidar far
-            away, it is widened to what the points' own spacing needs.
+        reach: Distance that holds a cluster together, metres.
     """
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) < MIN_POINTS:
@@ -160,9 +156,6 @@ def _largest_cluster(points: Float[np.ndarray, "n 3"], reach: float) -> Float[np
     distances, near = nearest
     core = distances[:, -1] <= reach
     if not core.any():
-        reach = float(np.median(distances[:, -1]))
-        core = distances[:, -1] <= reach
-    if reach > SPARSEST:
         return points[:0]
     linked = core[:, None] & core[near] & (distances <= reach)
     return points[_cluster_members(points, core, linked, near, reach)]

@@ -30,7 +30,7 @@ from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measu
 REPEATS = 20
 """How often a value is measured again."""
 
-MAX_PIXELS = 1500
+MAX_PIXELS = 6000
 """Of a larger region only so many pixels are measured again, and as many without a change to compare with."""
 
 MAX_CHAMFER = 500
@@ -67,8 +67,8 @@ OFFSET_SHARE = 0.005
 EXACT = 1.0
 """A rendered depth map whose noise is at most so many units of its file is exact but for rounding."""
 
-_STRICTNESS = (1.0, OUTLIERS, OUTLIERS, 1.45)
-_REACHES = (0.75 * REACH, REACH, REACH, 1.5 * REACH)
+_STRICTNESS = (1.1, OUTLIERS, OUTLIERS, 1.3)
+_REACHES = (0.9 * REACH, REACH, REACH, 1.1 * REACH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +228,7 @@ class Uncertainty:
             return None
         again = [pixels.changed(self.sensor, rng) for _ in range(REPEATS)]
         lost = sum(cloud is None for cloud in again)
-        return None if lost > REPEATS / 5 else [first, *(cloud or first for cloud in again)]
+        return None if lost > REPEATS / 2 else [first, *(cloud or first for cloud in again)]
 
     def _pixels(self, region_id: str) -> Pixels:
         scene = self._measured.scene
