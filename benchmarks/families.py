@@ -29,16 +29,18 @@ NAMES = {
 }
 _FAMILIES, _VISION, _TINY = "training.test_families", "training.test_vision", "models.test_tiny"
 _SAME = f"{_FAMILIES}::test_alpha_zero_is_the_dpo_of_trl_and_a_shared_prefix_changes_nothing"
+_TRIE = "training.test_trie_families::test_a_trie_is_what_separate_rows_are"
+_STORED = "training.test_frozen_features::test_each_image_is_seen_once_per_run_and_nothing_changes"
 _FDPO = f"{_FAMILIES}::test_fdpo_is_not_dpo_and_is_the_same_with_a_shared_prefix"
 _LORA = f"{_FAMILIES}::test_lora_with_a_cached_reference_trains_and_generates"
 COLUMNS = {
     "SFT": [f"{_FAMILIES}::test_sft_learns"],
     "DPO as TRL's": [_SAME],
     "fDPO": [_FDPO],
-    "shared prefix": [_SAME, _FDPO],
+    "shared prefix": [_SAME, _FDPO, _TRIE],
     "LoRA": [_LORA],
     "cached reference": [_LORA],
-    "frozen vision seen once": [f"{_VISION}::test_a_frozen_tower_runs_once_and_nothing_changes"],
+    "frozen vision seen once": [f"{_VISION}::test_a_frozen_tower_runs_once_and_nothing_changes", _STORED],
     "gradient checkpointing": [f"{_FAMILIES}::test_checkpointing_all_weights_changes_nothing"],
     "generates after training": [_LORA],
     "loads from its folder": [f"{_TINY}::test_a_saved_model_loads_like_any_other"],

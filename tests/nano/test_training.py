@@ -133,7 +133,7 @@ def test_fdpo_is_the_same_by_separate_rows_and_with_a_cached_reference(folder, d
             output_dir=str(tmp_path / f"{shared} {reference}"),
             max_steps=4,
             shared_prefix=shared,
-            reference=reference,
+            precompute_ref_log_probs=reference == "cached",
             **ARGUMENTS,
         )
         trainer = FDPOTrainer(model, args, processing_class=processor, train_dataset=read_preferences(data / "pairs.jsonl"))

@@ -9,8 +9,10 @@ from safetensors.torch import load_file
 
 from spatialreasoner.core.errors import ConfigError, InputError
 from spatialreasoner.testing import tiny_models as tiny
-from spatialreasoner.training import shared_prefix
+from spatialreasoner.training import trie_attention
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.training.grouping import GroupedSampler
+from spatialreasoner.training.shared_prefix import attention_of
 from spatialreasoner.vlm.loading import load_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
@@ -103,6 +105,18 @@ def test_a_resumed_run_ends_with_the_same_bytes(make, tmp_path):
     assert_equal(one, two)
 
 
+def test_a_run_over_grouped_rows_resumes_in_their_order(make, pairs, tmp_path):
+    options = {"rows": pairs * 2, "per_device_train_batch_size": 2, "max_steps": 6, "lr_scheduler_type": "constant"}
+    whole = make("whole", **options)
+    history = losses(whole)
+    assert isinstance(whole.get_train_dataloader().batch_sampler.sampler, GroupedSampler)
+    make("cut", **options | {"max_steps": 4}).train()
+    again = make("cut", **options)
+    again.train(resume_from_checkpoint=str(tmp_path / "cut" / "checkpoint-4"))  # in the second of two epochs
+    assert_equal(weights(again), weights(whole))
+    assert history[:3] != history[3:]
+
+
 def test_the_reference_stays_the_start_on_resume(make, tmp_path):
     whole = make("whole")
     expected = losses(whole)
@@ -165,12 +179,13 @@ def test_dropped_markup_takes_no_part(make, pairs):
 
 def test_an_architecture_that_cannot_share_falls_back_loudly(make, monkeypatch, caplog):
     expected = losses(make("apart", shared_prefix=False))
-    right = shared_prefix._mask
-    monkeypatch.setattr(shared_prefix, "_mask", lambda *args: torch.ones_like(right(*args)))  # each sees the other
+    whole = slice(None)
+    monkeypatch.setattr(trie_attention, "_stretches", lambda trie: [(whole, whole, True)])  # siblings see each other
     trainer = make("shared")
     with caplog.at_level(logging.WARNING):
         assert losses(trainer) == pytest.approx(expected, abs=1e-6)
-    assert "LlavaForConditionalGeneration cannot share the prefix of a pair: log-probabilities differ" in caplog.text
+    assert "LlavaForConditionalGeneration cannot share prefixes: a response's log-probabilities change by up to" in caplog.text
+    assert attention_of(trainer.model) == attention_of(trainer.ref_model) == "sdpa"
 
 
 def test_half_precision_trains_too(make):

@@ -7,7 +7,7 @@ from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training import forward
 from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.forward import add_token_logps, padded, response_positions
-from spatialreasoner.training.shared_prefix import PairLayout, _mask, enable_shared_prefix, packed
+from spatialreasoner.training.shared_prefix import ATTENTION, attention_of, disable_shared_prefix, enable_shared_prefix, packed
 
 
 @pytest.fixture(scope="module", params=["llava", "qwen2_5_vl", "gemma3"])
@@ -86,15 +86,15 @@ def test_blocks_of_logits_give_the_same_values_and_gradients(ready, pairs, monke
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
-def test_masks_by_hand():
-    layout = PairLayout(lengths=[(2, 1, 2)])
-    seen = _mask(layout, 0, True, None, torch.device("cpu")).int().tolist()
-    assert seen == [[1, 1, 1, 0, 0], [1, 1, 0, 1, 0], [1, 1, 0, 1, 1]]
-    windowed = _mask(layout, 0, True, 2, torch.device("cpu")).int().tolist()
-    assert windowed == [[0, 1, 1, 0, 0], [0, 1, 0, 1, 0], [0, 0, 0, 1, 1]]
-    pictures = PairLayout(lengths=[(3, 1, 1)], pictures=[torch.tensor([0, 0, -1, -1, -1])])
-    assert _mask(pictures, 0, False, None, torch.device("cpu")).int().tolist() == [[1, 1, 0], [1, 1, 0], [1, 1, 1]]
-
-
 def test_response_positions():
     assert response_positions([[2, 1, 2], [1, 1, 1]], device=torch.device("cpu")).tolist() == [2, 3, 4, 6, 7]
+
+
+def test_the_models_own_attention_can_be_given_back(texts):
+    model, _ = tiny.make_tiny("llava", texts)
+    own = attention_of(model)
+    enable_shared_prefix(model)
+    enable_shared_prefix(model)
+    assert attention_of(model) == f"{ATTENTION}_{own}"
+    disable_shared_prefix(model)
+    assert attention_of(model) == own

@@ -35,7 +35,7 @@ def make(families, pairs, tmp_path):
             parameter.requires_grad = not any(part in parameter_name for part in frozen)
         args = FDPOConfig(
             output_dir=str(tmp_path), activation_checkpointing=False, bf16=False, use_cpu=True, report_to="none",
-            per_device_train_batch_size=3, **options,
+            per_device_train_batch_size=3, vision_cache_gib=0.0, **options,
         )  # fmt: skip
         data = Dataset.from_list(pairs)
         return FDPOTrainer(model, args, processing_class=processor, train_dataset=data, peft_config=LORA if adapter else None)

@@ -27,6 +27,7 @@ from spatialreasoner.core.errors import InputError
 from spatialreasoner.language import responses
 from spatialreasoner.scenes import carry
 from spatialreasoner.scenes.files import read_image
+from spatialreasoner.training import images
 from spatialreasoner.training.data import SEGMENTS, message_text
 
 if TYPE_CHECKING:
@@ -240,8 +241,8 @@ class PairCollator:
 
     A batch holds `lengths` [pairs 3] (tokens of prompt, chosen, rejected), `input_ids` [1 tokens], `segment_ids` [1 tokens]
     (-1: no segment), `gaps` [pairs segments] (NaN: unscored, or a segment has no tokens on one side), `types` (per-token
-    extras, [1 tokens] each), `vision` (what the processor made of the pictures, each once), and the reference's
-    log-probabilities where given.
+    extras, [1 tokens] each), the reference's log-probabilities where given, and what `images.encode_pairs` says of images
+    and of what rows share.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -249,7 +250,7 @@ class PairCollator:
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Pack a batch; raises what `Encoder` does."""
-        pairs, vision = self.encoder(examples, ("chosen", "rejected"))
+        pairs, layout = images.encode_pairs(self.encoder, examples)
         parts = [part for pair in pairs for part in pair]
         keys = sorted({key for part in parts for key in part.types})
         batch: dict[str, Any] = {
@@ -260,7 +261,7 @@ class PairCollator:
             "types": {
                 key: torch.cat([part.types.get(key, torch.zeros_like(part.ids)) for part in parts])[None] for key in keys
             },
-            "vision": vision,
+            **layout,
         }
         for key in ("ref_chosen_logps", "ref_rejected_logps"):
             if key in examples[0]:
@@ -308,8 +309,7 @@ def _pad(rows: list[Tensor], value: int) -> Tensor:
 def _pictures(example: Mapping[str, Any]) -> list[Image]:
     if isinstance(example["prompt"], str):
         raise InputError("expected conversations, lists of messages with a role and content; got a prompt of plain text")
-    images = example["images"] if "images" in example else [example["image"]] if "image" in example else []
-    pictures = [read_image(image) if isinstance(image, str) else image for image in images or []]
+    pictures = [read_image(image) if isinstance(image, str) else image for image in images.images_of(example)]
     return [_carrier(pictures[0], example.get("regions")), *pictures[1:]] if pictures else []
 
 

@@ -124,8 +124,12 @@ class DPOSettings(TrainSettings):
         beta: DPO's beta (not in the paper; 0.1 is usual).
         markup: How tags and the end of turn count: `base`, `drop` or `segment` (see `collate`).
         nll_weight: Weight of the chosen answer's negative log-likelihood, against likelihood displacement.
-        shared_prefix: Encode image and prompt once per pair.
+        shared_prefix: Compute each shared prefix of a batch once: an image, a prompt, the common start of answers.
+        group_window: Rows of the shuffled epoch within which those that share images are put into the same batches; 0 leaves
+            them as they were shuffled.
         precompute_ref_log_probs: Compute the reference's log-probabilities once before training, not in every step.
+        vision_cache_gib: Maximum size of the folder `vision`, which keeps features of images where the vision tower is frozen;
+            0 for none.
     """
 
     per_device_train_batch_size: int = 1
@@ -134,7 +138,9 @@ class DPOSettings(TrainSettings):
     markup: Literal["base", "drop", "segment"] = "base"
     nll_weight: float = 0.0
     shared_prefix: bool = True
+    group_window: int = 2**16
     precompute_ref_log_probs: bool = True
+    vision_cache_gib: float = 8.0
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -145,6 +151,10 @@ class DPOSettings(TrainSettings):
         super().__post_init__()
         if not 0 < self.beta < _LARGEST:
             raise ConfigError(f"beta must be greater than 0 and finite; got {self.beta}")
+        if not 0 <= self.vision_cache_gib < _LARGEST:
+            raise ConfigError(f"vision_cache_gib must not be negative, and must be finite; got {self.vision_cache_gib}")
+        if not 0 <= self.group_window < _LARGEST:
+            raise ConfigError(f"group_window must not be negative, and must be finite; got {self.group_window}")
         if not 0 <= self.nll_weight < _LARGEST:
             raise ConfigError(f"nll_weight must not be negative, and must be finite; got {self.nll_weight}")
 

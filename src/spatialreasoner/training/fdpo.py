@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from accelerate.utils import is_peft_model
+from datasets import Dataset
 from torch import Tensor
 from transformers import AutoProcessor
 from trl.models.utils import prepare_deepspeed
@@ -29,15 +30,16 @@ from spatialreasoner.training.checkpoints import SafeCheckpoints
 from spatialreasoner.training.collate import Encoder, PairCollator, Spans
 from spatialreasoner.training.data import SEGMENTS
 from spatialreasoner.training.forward import add_token_logps, padded, pair_logps
+from spatialreasoner.training.grouping import GroupedSampler, adjacent, row_keys, share
 from spatialreasoner.training.loss import fdpo_loss, segment_betas
 from spatialreasoner.training.old_names import accepts_old_names
 from spatialreasoner.training.reference import ReferenceCache, reference_key
 from spatialreasoner.training.sharding import spread
-from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
+from spatialreasoner.training.shared_prefix import disable_shared_prefix, enable_shared_prefix, packed
+from spatialreasoner.training.sharing import cannot_share, disagreement, probes
 from spatialreasoner.training.vision import SharedVision
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from jaxtyping import Float
     from transformers import PreTrainedModel
 
@@ -69,11 +71,16 @@ class FDPOConfig(DPOConfig):
         segments: Names of the segments; the dataset's columns `gap_<segment>` are their reward gaps.
         markup: How tokens outside of every segment count: tags and end of turn (see `collate`).
         nll_weight: Weight of the chosen response's mean negative log-likelihood per token, against likelihood displacement.
-        shared_prefix: Encode image and prompt once per pair. An architecture that cannot do this falls back to two rows per
-            pair, with a warning.
+        shared_prefix: Compute each shared prefix of a batch (an image, a prompt, the common start of answers) once. An
+            architecture that cannot do this falls back to two rows per pair, with a warning.
+        group_window: Rows of the shuffled epoch within which those that share images are put into the same batches
+            (`grouping`); 0 leaves the order to TRL.
         precompute_ref_log_probs: Compute the reference's log-probabilities once before training, not in every step. Unlike
             TRL's, ours supports images.
         reference_cache: The file of precomputed log-probabilities; `reference.jsonl` in the output folder by default.
+        vision_cache: The folder of features of images, where the vision tower is frozen; `vision` in the output folder by
+            default. Nothing else needs it, so it may be removed after training.
+        vision_cache_gib: Its maximum size in GiB; features beyond it are computed in every step. 0 keeps none.
         max_length: Maximum length of prompt and answer together, in tokens; a longer pair is refused, never cut. None: no
             limit.
         remove_unused_columns: Must stay False: the collator reads the gaps.
@@ -86,7 +93,10 @@ class FDPOConfig(DPOConfig):
     markup: Literal["base", "drop", "segment"] = "base"
     nll_weight: float = 0.0
     shared_prefix: bool = True
+    group_window: int = 2**16
     reference_cache: str | None = None
+    vision_cache: str | None = None
+    vision_cache_gib: float = 8.0
     max_length: int | None = None
     remove_unused_columns: bool = False
 
@@ -105,6 +115,10 @@ class FDPOConfig(DPOConfig):
                 "expected beta > 0, fdpo_alpha in 0..1, fdpo_lambda >= 0 and nll_weight >= 0; got "
                 f"beta={self.beta}, fdpo_alpha={self.fdpo_alpha}, fdpo_lambda={self.fdpo_lambda}, nll_weight={self.nll_weight}"
             )
+        if not 0 <= self.vision_cache_gib < float("inf"):
+            raise ConfigError(f"expected vision_cache_gib of 0 (off) or more GiB; got {self.vision_cache_gib}")
+        if self.group_window < 0:
+            raise ConfigError(f"expected group_window of 0 (off) or more rows; got {self.group_window}")
         if not self.segments or len(set(self.segments)) < len(self.segments):
             raise ConfigError(f"expected at least one segment, each named once; got {self.segments}")
 
@@ -182,7 +196,8 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The mean loss of a batch of pairs; second, where asked for, an empty mapping: no logits are ever built."""
-        with contextlib.nullcontext() if "ref_chosen_logps" in inputs else self._shared_vision().step():
+        vision = self._shared_vision()
+        with contextlib.nullcontext() if "ref_chosen_logps" in inputs else vision.step():
             policy = self._pair_logps(model, inputs)
             ref = self._reference_logps(inputs)
         betas = self._betas(inputs["gaps"])
@@ -198,6 +213,18 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         """The loss of an evaluation batch; no logits."""
         with torch.no_grad(), self.compute_loss_context_manager():
             return self.compute_loss(model, cast("dict[str, Any]", self._prepare_inputs(inputs))).detach(), None, None
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """TRL's own, unless rows share images, or prompts, and a batch has room for several: then they are brought together."""
+        dataset: Any = self.train_dataset if train_dataset is None else train_dataset
+        batch = self.args.train_batch_size * self.args.world_size
+        groups = self.args.group_window and batch > 1 and self.args.train_sampling_strategy == "random"
+        if groups and isinstance(dataset, Dataset):
+            keys = row_keys(dataset)
+            if share(keys):
+                seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+                return GroupedSampler(keys, batch=batch, window=self.args.group_window, seed=seed)
+        return super()._get_train_sampler(train_dataset)
 
     @property
     def segment_names(self) -> tuple[str, ...]:
@@ -221,38 +248,46 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         return padded(batch, pad_token_id=cast("int", self._tokenizer.pad_token_id))
 
     def _can_share(self, model: Any) -> bool:
-        """Whether this architecture gives the same numbers both ways, tried on the first pairs; warns if it does not."""
-        exact = _unwrapped(self.model).dtype == torch.float32 and not (self.args.bf16 or self.args.fp16)
-        # Half precision rounds differently in kernels of different shapes; a wrong mask moves tokens by whole nats
-        limit = 1e-3 if exact else 0.5
-        try:
-            difference = self._sharing_error(model)
-            reason = f"log-probabilities differ by up to {difference:.2g} nats"
-        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
-            difference, reason = float("inf"), f"its forward pass failed: {error}"
-        agrees = torch.tensor([difference <= limit], device=self.accelerator.device)
+        """Whether this architecture may share prefixes, by its structure and tried on some pairs; warns if it may not."""
+        unwrapped = _unwrapped(self.model)
+        reason = cannot_share(unwrapped) or self._disagreement(model)
+        agrees = torch.tensor([not reason], device=self.accelerator.device)
         if bool(self.accelerator.gather(agrees).all()):
             return True
+        for each in filter(None, (self.model, self.ref_model)):
+            disable_shared_prefix(_unwrapped(each))
         logger.warning(
-            "%s cannot share the prefix of a pair: %s. Training goes on with two rows a pair, correct but about half as fast; "
+            "%s cannot share prefixes: %s. Training continues with two rows per pair, correct but slower; "
             "shared_prefix=False silences this.",
-            type(_unwrapped(self.model)).__name__,
-            reason,
+            type(unwrapped).__name__,
+            reason or "it cannot in another process",
         )
         return False
 
-    def _sharing_error(self, model: Any) -> float:
-        """Largest difference of a token's log-probability between the two layouts, nats."""
-        examples = [self.train_dataset[index] for index in range(min(2, len(self.train_dataset)))]
-        batch = cast("dict[str, Any]", self._prepare_inputs(self.data_collator(examples)))
+    def _disagreement(self, model: Any) -> str:
         was_training = model.training
         model.eval()
         try:
-            with torch.no_grad(), self.accelerator.autocast():
-                plain, shared = (model(**self._layout(batch, shared=shared)).float() for shared in (False, True))
-            return (plain - shared).abs().max().item()
+            batch = cast("dict[str, Any]", self._prepare_inputs(self.data_collator(probes(self.train_dataset))))
+            with self.accelerator.autocast():
+                return disagreement(
+                    model,
+                    _unwrapped(self.model),
+                    batch,
+                    pad_token_id=cast("int", self._tokenizer.pad_token_id),
+                    precision=self._precision,
+                )
+        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
+            return f"its forward pass failed: {error}"
         finally:
             model.train(was_training)
+
+    @property
+    def _precision(self) -> torch.dtype:
+        """What the arithmetic runs in."""
+        if self.args.bf16 or self.args.fp16:
+            return torch.bfloat16 if self.args.bf16 else torch.float16
+        return _unwrapped(self.model).dtype
 
     def _reference_logps(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         if "ref_chosen_logps" in batch:
@@ -265,10 +300,15 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         """What policy and reference see alike, found out before the first step; warns where a frozen tower runs twice."""
         if self._vision is None:
             reference = self.model if self.ref_model is None else self.ref_model
-            self._vision = SharedVision(_unwrapped(self.model), _unwrapped(reference))
-            if self._vision.reason:
+            self._vision = SharedVision(
+                _unwrapped(self.model),
+                _unwrapped(reference),
+                folder=Path(self.args.vision_cache or Path(str(self.args.output_dir)) / "vision"),
+                limit=int(self.args.vision_cache_gib * 2**30),
+            )
+            if self._vision.reason and not self.args.precompute_ref_log_probs:
                 logger.warning(
-                    "%s does not share its vision tower with the reference: %s. Training goes on with each seeing for itself.",
+                    "%s does not share its vision tower with the reference: %s. Training continues, and each sees for itself.",
                     type(_unwrapped(self.model)).__name__,
                     self._vision.reason,
                 )
@@ -308,6 +348,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
                 "precompute_ref_log_probs needs the whole model in each process; with FSDP or DeepSpeed set it to false"
             )
         path = Path(self.args.reference_cache or Path(str(self.args.output_dir)) / "reference.jsonl")
+        self._shared_vision()
         with self._reference_model() as model:
             key = reference_key(_unwrapped(model), self.processing_class, segments=self.segment_names, markup=self.args.markup)
         self.train_dataset = self._with_reference(self.train_dataset, path, key)
@@ -326,9 +367,9 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             chosen, rejected = self._reference_logps(batch)
             return list(zip(chosen.tolist(), rejected.tolist(), strict=True))
 
-        rows = ReferenceCache(path, key).complete(
-            dataset, compute, batch_size=self.args.precompute_ref_batch_size or self.args.per_device_train_batch_size
-        )
+        batch_size = self.args.precompute_ref_batch_size or self.args.per_device_train_batch_size
+        order = adjacent(row_keys(dataset)) if batch_size > 1 else range(len(dataset))
+        rows = ReferenceCache(path, key).complete(dataset, compute, batch_size=batch_size, order=order)
         dataset = dataset.add_column("ref_chosen_logps", [chosen for chosen, _ in rows])
         return dataset.add_column("ref_rejected_logps", [rejected for _, rejected in rows])
 

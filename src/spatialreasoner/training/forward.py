@@ -29,19 +29,27 @@ def add_token_logps(model: PreTrainedModel) -> None:
     """Teach a model to return log-probabilities of chosen tokens alone.
 
     Afterwards ``model(..., logps_at=at, logps_of=of)`` returns a tensor [tokens]: the log-probability of token `of[i]` as
-    predicted at position `at[i]` of the flattened batch. Without these arguments the model is unchanged. It goes through
-    `forward`, so wrappers (DDP, FSDP, PEFT, autocast) see an ordinary call.
+    predicted at position `at[i]` of the flattened batch; with ``logps_order=order`` the ones that `order` counts, in its
+    order. Without these arguments the model is unchanged. It goes through `forward`, so wrappers (DDP, FSDP, PEFT,
+    autocast) see an ordinary call.
     """
     original = model.forward
     softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 
     @functools.wraps(type(model).forward)  # `generate` checks its arguments against the signature
-    def forward(*args: Any, logps_at: Tensor | None = None, logps_of: Tensor | None = None, **kwargs: Any) -> Any:
+    def forward(
+        *args: Any,
+        logps_at: Tensor | None = None,
+        logps_of: Tensor | None = None,
+        logps_order: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
         if logps_at is None or logps_of is None:
             return original(*args, **kwargs)
         # Looked up at each call: PEFT and FSDP replace modules later
         hidden = model.base_model(*args, **kwargs, use_cache=False).last_hidden_state
-        return _token_logps(model.get_output_embeddings(), hidden.flatten(0, 1)[logps_at], logps_of, softcap)
+        found = _token_logps(model.get_output_embeddings(), hidden.flatten(0, 1)[logps_at], logps_of, softcap)
+        return found if logps_order is None else found[logps_order]
 
     model.forward = forward
 
@@ -89,10 +97,20 @@ def padded(batch: dict[str, Any], *, pad_token_id: int) -> dict[str, Any]:
         "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_token_id),
         "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
         **{key: pad_sequence(_rows(value[0], lengths), batch_first=True) for key, value in batch["types"].items()},
-        **{key: torch.cat([value, value]) for key, value in batch["vision"].items()},
+        **_vision_of_rows(batch),
         "logps_at": torch.cat([torch.arange(start, start + length, device=device) for start, length in starts]),
         "logps_of": batch["input_ids"][0][response_positions(lengths, device=device)],
     }
+
+
+def _vision_of_rows(batch: dict[str, Any]) -> dict[str, Tensor]:
+    """The images of each row, of which a batch holds each once."""
+    rows = [number for number in batch["vision_of"] if number >= 0] * 2
+    found: dict[str, Tensor] = {}
+    for key, value in batch["vision"].items():
+        parts = value.split(batch["vision_sizes"][key])
+        found[key] = torch.cat([parts[number] for number in rows])
+    return found
 
 
 def response_positions(lengths: list[list[int]], *, device: torch.device) -> Int[Tensor, " tokens"]:

@@ -74,10 +74,18 @@ class ReferenceCache:
         compute: Callable[[Sequence[Mapping[str, Any]]], list[Logps]],
         *,
         batch_size: int,
+        order: Sequence[int] | None = None,
     ) -> list[Logps]:
         """The log-probabilities of all pairs, in order; those not on file are computed and appended.
 
         Under several processes each computes its share, and the first one writes.
+
+        Args:
+            examples: The pairs.
+            compute: Gives the log-probabilities of some pairs.
+            batch_size: How many pairs it is given at a time.
+            order: All pairs' numbers in the order in which they are computed, so that those that share images come together.
+                None for as they are.
 
         Raises:
             WorkError: If the file cannot be written.
@@ -87,7 +95,7 @@ class ReferenceCache:
 
         state = PartialState()
         digests = [pair_digest(examples[index]) for index in range(len(examples))]
-        missing = [index for index, digest in enumerate(digests) if digest not in self._rows]
+        missing = [index for index in (range(len(digests)) if order is None else order) if digests[index] not in self._rows]
         stride = batch_size * state.num_processes
         for start in range(0, len(missing), stride):
             share = missing[start + state.process_index * batch_size :][:batch_size]

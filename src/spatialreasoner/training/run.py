@@ -263,7 +263,7 @@ def _push(out: Path, repository: str) -> None:
         HfApi().upload_folder(
             repo_id=repository,
             folder_path=out,
-            ignore_patterns=[".lock", "checkpoint-*", "tiny/*", "start/*", "reference*.jsonl", "preview.html"],
+            ignore_patterns=[".lock", "checkpoint-*", "tiny/*", "start/*", "reference*.jsonl", "vision/*", "preview.html"],
         )
     except (OSError, ValueError) as error:  # all of the Hub's own errors are one of these
         raise WorkError(

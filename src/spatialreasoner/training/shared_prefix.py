@@ -1,211 +1,182 @@
-"""Shared prefix: picture and prompt once a pair, both responses after them, in one sequence without padding.
+"""Shared prefixes: a batch is one packed trie, in which an image, a question and a common start of answers stand once.
 
-A batch is ``prompt chosen rejected  prompt chosen rejected ...`` in one row. A response sees its own prompt and itself, never
-the other response, and its positions restart after the prompt (multimodal RoPE included), so every number equals that of
-the two separate rows. Linear layers run on the packed row; attention runs pair by pair in two calls: the prompt on itself
-with the causal kernel, the responses on the pair with a small mask. A dense mask over the row would lose that kernel.
+A token sees what comes before it in its own rows, never their siblings, and its position is the one that it has in a row of its
+own (multimodal RoPE included), so every number equals that of separate rows. Linear layers run on the packed row; attention
+follows the trie (`trie_attention`).
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from spatialreasoner.training.forward import response_positions
+from spatialreasoner.training.trie import Trie
+from spatialreasoner.training.trie_attention import TrieLayout, attend_trie, image_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transformers import PreTrainedModel
 
-ATTENTION = "spatialreasoner_pairs"
-"""The name under which the attention is registered with transformers."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairLayout:
-    """Where the pairs stand in the packed row.
-
-    Attributes:
-        lengths: Tokens of prompt, chosen and rejected of each pair.
-        pictures: Number of the picture of each token of each pair, -1 for text, where tokens of a picture see each other
-            both ways (Gemma 3); None where all attention is causal.
-        masks: What tokens may see; filled on first use, shared by all layers.
-    """
-
-    lengths: Sequence[tuple[int, int, int]]
-    pictures: Sequence[Int[Tensor, " pair"]] | None = None
-    masks: dict[tuple[int, bool, int | None], Tensor] = field(default_factory=dict[Any, Tensor])
+ATTENTION = "spatialreasoner_trie"
+"""The name under which the attention is registered with transformers, with that of the attention that it stands in for."""
 
 
 def enable_shared_prefix(model: PreTrainedModel) -> None:
-    """Let the language model's attention understand `PairLayout`; without one it is plain SDPA, also in `generate`."""
+    """Let the language model's attention understand `TrieLayout`; without one it is the model's own, also in `generate`."""
     from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
-    AttentionInterface.register(ATTENTION, pair_attention)
-    AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-    text_alone = model.config.get_text_config() is model.config
-    model.set_attn_implementation(ATTENTION if text_alone else {"text_config": ATTENTION})
+    own = attention_of(model)
+    if own.startswith(ATTENTION):
+        return
+    name = f"{ATTENTION}_{own.replace('/', '-')}"
+    AttentionInterface.register(name, _attention_over(own))
+    AttentionMaskInterface.register(name, ALL_MASK_ATTENTION_FUNCTIONS[own])
+    _set_attention(model, name)
+
+
+def disable_shared_prefix(model: PreTrainedModel) -> str:
+    """Give the language model its own attention back; returns the name of the one it had."""
+    name = attention_of(model)
+    if name.startswith(ATTENTION):
+        _set_attention(model, name.removeprefix(f"{ATTENTION}_"))
+    return name
+
+
+def attention_of(model: PreTrainedModel) -> str:
+    """The name of the attention that the language model runs."""
+    text: Any = model.config.get_text_config()
+    return text._attn_implementation or "eager"
+
+
+def _set_attention(model: PreTrainedModel, name: str) -> None:
+    config: Any = model.config
+    text = config.get_text_config()
+    if text is config:
+        model.set_attn_implementation(name)
+        return
+    part = next((part for part in config.sub_configs if getattr(config, part, None) is text), "text_config")
+    model.set_attn_implementation({part: name})
 
 
 def packed(batch: dict[str, Any], model: PreTrainedModel) -> dict[str, Any]:
-    """Arguments of a forward pass over the packed row.
+    """Arguments of a forward pass over the packed trie.
 
     Args:
         batch: What `PairCollator` packs.
-        model: The model, unwrapped: families with multimodal RoPE say where a prompt's pictures stand.
+        model: The model, unwrapped: families with multimodal RoPE say where a prompt's images are.
 
     Returns:
         Keyword arguments of a model that knows `add_token_logps` and `enable_shared_prefix`, whose result is in the
         batch's own order.
     """
-    ids: Tensor = batch["input_ids"]
-    lengths: list[list[int]] = batch["lengths"].tolist()
+    trie: Trie = batch["trie"]
+    device = batch["input_ids"].device
+    source = trie.source.to(device)
+    ids = batch["input_ids"][:, source]
+    types = {key: value[:, source] for key, value in batch["types"].items()}
+    places = trie.places.to(device)
     return {
         "input_ids": ids,
-        "position_ids": _positions(batch, lengths, model),
-        # A mask of four dimensions is left as it is: no other is built, and `pair_attention` has its own
-        "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device),
-        "pair_layout": PairLayout(
-            lengths=[(prompt, chosen, rejected) for prompt, chosen, rejected in lengths],
-            pictures=_pictures(batch["types"].get("token_type_ids"), lengths),
-        ),
-        **batch["types"],
+        "position_ids": _positions(batch, places, model),
+        # A mask of four dimensions is left as it is: no other is built, and attention over a trie has its own
+        "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),
+        "pair_layout": _layout(trie, places, types, model),
+        **types,
         **batch["vision"],
-        "logps_at": _predicted_at(lengths, device=ids.device),
-        "logps_of": ids[0][response_positions(lengths, device=ids.device)],
+        "logps_at": trie.predicted_at.to(device),
+        "logps_of": ids[0][trie.scored.to(device)],
+        "logps_order": trie.order.to(device),
     }
 
 
-def pair_attention(
-    module: torch.nn.Module,
-    query: Float[Tensor, "1 heads tokens width"],
-    key: Float[Tensor, "1 groups tokens width"],
-    value: Float[Tensor, "1 groups tokens width"],
-    attention_mask: Tensor | None,
-    *,
-    pair_layout: PairLayout | None = None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    sliding_window: int | None = None,
-    **kwargs: Any,
-) -> tuple[Float[Tensor, "1 tokens heads width"], None]:
-    """Attention over packed pairs, in the form that transformers calls; without a layout it is plain SDPA."""
-    if pair_layout is None:
-        from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
-    outputs: list[Tensor] = []
-    start = 0
-    for index, lengths in enumerate(pair_layout.lengths):
-        pair, prompt = slice(start, start + sum(lengths)), slice(start, start + lengths[0])
-        responses = slice(prompt.stop, pair.stop)
-        causal = pair_layout.pictures is None and (sliding_window is None or sliding_window >= lengths[0])
-        mask = None if causal else _mask(pair_layout, index, False, sliding_window, query.device)
-        for rows, columns, seen in (
-            (prompt, prompt, mask),
-            (responses, pair, _mask(pair_layout, index, True, sliding_window, query.device)),
-        ):
-            outputs.append(_attend(query[:, :, rows], key[:, :, columns], value[:, :, columns], seen, scaling, dropout))
-        start = pair.stop
-    return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
-
-
-def _attend(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None, dropout: float
-) -> Float[Tensor, "1 heads rows width"]:
-    """Attention under a mask, or causal without one."""
-    repeats = query.shape[1] // key.shape[1]
-    if mask is not None and repeats > 1:
-        # With a mask, CUDA's fused kernels want as many keys as queries; grouped heads would fall back to the slow one
-        key, value = (each.repeat_interleave(repeats, dim=1) for each in (key, value))
-        repeats = 1
-    return functional.scaled_dot_product_attention(
-        query,
-        key,
-        value,
-        attn_mask=mask,
-        is_causal=mask is None,
-        scale=scaling,
-        dropout_p=dropout,
-        enable_gqa=repeats > 1,
-    )
-
-
-def _mask(
-    layout: PairLayout, index: int, responses: bool, window: int | None, device: torch.device
-) -> Bool[Tensor, "rows columns"]:
-    """What the prompt's tokens may see of the prompt, or the responses' tokens of the pair."""
-    found = layout.masks.get((index, responses, window))
-    if found is None:
-        prompt, *sides = layout.lengths[index]
-        lengths = [prompt, *sides] if responses else [prompt]
-        # Each token's place in its own row, were the two responses apart; and which part of the pair it is in
-        places = torch.cat([torch.arange(prompt), *(prompt + torch.arange(length) for length in lengths[1:])]).to(device)
-        parts = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths)).to(device)
-        rows = slice(prompt if responses else 0, None)
-        found = (places[rows, None] >= places) & ((parts == 0) | (parts[rows, None] == parts))
-        if layout.pictures is not None:
-            pictures = layout.pictures[index][: len(places)]
-            found |= (pictures[rows, None] == pictures) & (pictures >= 0)
-        if window is not None:
-            found &= places > places[rows, None] - window
-        layout.masks[index, responses, window] = found
-    return found
-
-
-def _pictures(token_types: Tensor | None, lengths: list[list[int]]) -> list[Tensor] | None:
-    """The picture of each token: pictures are runs of tokens of type 1, as transformers reads them for Gemma 3."""
+def _layout(trie: Trie, places: Tensor, types: dict[str, Tensor], model: PreTrainedModel) -> TrieLayout:
+    """The layout, with the images that are seen both ways: those of type 1 (Gemma 3), or of 1 and 2 (Gemma 4)."""
+    both_ways = getattr(model.config.get_text_config(), "use_bidirectional_attention", None) == "vision"
+    token_types = types.get("mm_token_type_ids") if both_ways else types.get("token_type_ids")
     if token_types is None:
-        return None
-    inside = token_types[0] == 1
-    starts = inside & ~functional.pad(inside, (1, 0))[:-1]
-    return list(torch.where(inside, starts.cumsum(0), -1).split([sum(pair) for pair in lengths]))
+        return TrieLayout(trie=trie, places=places)
+    inside = (token_types[0] == 1) | (both_ways & (token_types[0] == 2))
+    return TrieLayout(trie=trie, places=places, images=image_numbers(inside, trie.nodes), only_windowed=both_ways)
 
 
-def _predicted_at(lengths: list[list[int]], *, device: torch.device) -> Int[Tensor, " tokens"]:
-    """Where each response token is predicted: at the token before it, which for a first one is the prompt's last."""
-    at: list[Tensor] = []
-    start = 0
-    for prompt, *responses in lengths:
-        last, start = start + prompt - 1, start + prompt
-        for length in responses:
-            at += [torch.tensor([last], device=device), torch.arange(start, start + length - 1, device=device)]
-            start += length
-    return torch.cat(at)
+def _attention_over(own: str) -> Callable[..., Any]:
+    """Attention over a packed trie; without a layout it is the one named `own`."""
+
+    def trie_attention(
+        module: torch.nn.Module,
+        query: Float[Tensor, "rows heads tokens width"],
+        key: Float[Tensor, "rows groups tokens width"],
+        value: Float[Tensor, "rows groups tokens other"],
+        attention_mask: Tensor | None,
+        *,
+        pair_layout: TrieLayout | None = None,
+        scaling: float | None = None,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> tuple[Float[Tensor, "rows tokens heads other"], Tensor | None]:
+        if pair_layout is None:
+            return _plain(own, module)(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
+        if kwargs.get("position_bias") is not None:
+            raise ValueError("attention with a bias of positions has no place in a packed trie")
+        output = attend_trie(
+            pair_layout,
+            query,
+            key,
+            value,
+            scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
+            dropout=dropout,
+            window=kwargs.get("sliding_window"),
+            softcap=kwargs.get("softcap"),
+            sinks=kwargs.get("s_aux"),
+        )
+        return output.transpose(1, 2).contiguous(), None
+
+    return trie_attention
 
 
-def _positions(batch: dict[str, Any], lengths: list[list[int]], model: PreTrainedModel) -> Int[Tensor, "*axes 1 tokens"]:
-    """Positions of the packed row: each prompt's own, then both responses from the one after its greatest."""
-    prompts = _prompt_positions(batch, lengths, model)
-    device = batch["input_ids"].device
-    parts: list[Tensor] = []
-    for (_, *responses), prompt in zip(lengths, prompts, strict=True):
-        following = int(prompt.max()) + 1
-        parts.append(prompt)
-        for length in responses:
-            parts.append(torch.arange(following, following + length, device=device).expand(*prompt.shape[:-1], -1))
-    return torch.cat(parts, dim=-1).unsqueeze(-2)
+def _plain(own: str, module: torch.nn.Module) -> Callable[..., Any]:
+    """The attention that the module would run were it not for ours."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    if own != "eager":
+        return ALL_ATTENTION_FUNCTIONS[own]
+    return sys.modules[type(module).__module__].eager_attention_forward  # each family has one of its own
 
 
-def _prompt_positions(
-    batch: dict[str, Any], lengths: list[list[int]], model: PreTrainedModel
-) -> list[Int[Tensor, "*axes tokens"]]:
-    device = batch["input_ids"].device
+def _positions(batch: dict[str, Any], places: Int[Tensor, " tokens"], model: PreTrainedModel) -> Int[Tensor, "*axes 1 tokens"]:
+    """Positions of the packed row: those of each image's tokens as the family says, and one after the other behind them."""
     rope_index = getattr(model.base_model, "get_rope_index", None)
-    if rope_index is None or not batch["vision"]:
-        return [torch.arange(prompt, device=device) for prompt, _, _ in lengths]
+    if rope_index is None or not batch["image_prefixes"]:
+        return places[None]
+    prefixes = batch["image_prefixes"]
+    found = _rope_positions(batch, [each.pair for each in prefixes], rope_index)
+    positions = places.expand(found.shape[0], -1).clone()
+    for prefix, prompt in zip(prefixes, found.unbind(1), strict=True):
+        tokens = prefix.tokens.to(places.device)
+        own = prompt[:, : len(tokens)]
+        positions[:, tokens] = own
+        positions[:, prefix.stop : prefix.end] += own.max() + 1 - len(tokens)
+    return positions[:, None]
+
+
+def _rope_positions(
+    batch: dict[str, Any], pairs: list[int], rope_index: Callable[..., Any]
+) -> Int[Tensor, "axes pairs tokens"]:
+    """Positions of the prompts of some pairs, in the order of the images, as the family has them."""
+    sizes = batch["lengths"].sum(1).tolist()
+    prompt_sizes = batch["lengths"][:, 0].tolist()
 
     def prompts(packed: Tensor) -> Tensor:
-        pairs = packed[0].split([sum(pair) for pair in lengths])
-        return pad_sequence([part[: pair[0]] for part, pair in zip(pairs, lengths, strict=True)], batch_first=True)
+        parts = packed[0].split(sizes)
+        return pad_sequence([parts[pair][: prompt_sizes[pair]] for pair in pairs], batch_first=True)
 
     given = {
         "input_ids": prompts(batch["input_ids"]),
@@ -215,4 +186,4 @@ def _prompt_positions(
     }
     known = inspect.signature(rope_index).parameters
     positions, _ = rope_index(**{key: value for key, value in given.items() if key in known})
-    return [positions[:, row, : pair[0]] for row, pair in enumerate(lengths)]
+    return positions

@@ -1,7 +1,8 @@
-"""One pass of a frozen vision tower for policy and reference.
+"""One pass of a frozen vision tower for policy and reference, and with a store one per image and run.
 
 A tower that does not train gives both the same features, so the second asking for them in a step is given the first one's.
-The same holds for the projector behind it. Nothing else changes hands: each model goes on with the features by itself.
+The same holds for the projector behind it. With a `FeatureStore` the tower's features are read back from disk in later steps.
+Nothing else changes hands: each model continues with the features by itself.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import contextlib
 import copy
 import functools
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+
+from spatialreasoner.training.feature_store import FeatureStore, tower_digest
+from spatialreasoner.training.frozen_features import StoredTower
 
 TOWERS = ("vision_tower", "visual", "vision_model")
 PROJECTORS = ("multi_modal_projector", "connector")
@@ -27,13 +32,15 @@ class SharedVision:
     Args:
         policy: The model that trains, without wrappers.
         reference: The model it is compared with; the same one where its adapter makes the difference.
+        folder: Where features of a frozen tower are kept from step to step; None for nowhere.
+        limit: Bytes that they may take there.
 
     Attributes:
         parts: Names of the parts that are shared; empty where none can be.
         reason: Why the tower is not shared though it is frozen; empty where it is, or where it trains.
     """
 
-    def __init__(self, policy: Any, reference: Any) -> None:
+    def __init__(self, policy: Any, reference: Any, *, folder: Path | None = None, limit: int = 0) -> None:
         self.parts: list[str] = []
         self.reason = ""
         self._seen: dict[str, list[tuple[list[Tensor], Any]]] | None = None
@@ -50,8 +57,13 @@ class SharedVision:
                 self.reason = f"its {name} is not the reference's, has dropout, or is spread over processes"
                 break
             self.parts.append(name)
-            for module in {ours, theirs}:
-                module.forward = self._remembering(name, module.forward)
+            compute: dict[Any, Any] = {module: module.forward for module in (ours, theirs)}
+            if name == tower and folder is not None and limit and not _spread(ours):
+                store = FeatureStore(folder / tower_digest(ours), limit=limit)
+                stored = StoredTower(ours.forward, store, list(dict.fromkeys((policy.base_model, reference.base_model))))
+                compute = dict.fromkeys(compute, stored.forward)
+            for module, each in compute.items():
+                module.forward = self._remembering(name, each, like=module.forward)
 
     @contextlib.contextmanager
     def step(self) -> Generator[None]:
@@ -62,8 +74,8 @@ class SharedVision:
         finally:
             self._seen = None
 
-    def _remembering(self, name: str, compute: Any) -> Any:
-        @functools.wraps(compute)
+    def _remembering(self, name: str, compute: Any, *, like: Any) -> Any:
+        @functools.wraps(like)
         def forward(*args: Any, **kwargs: Any) -> Any:
             if self._seen is None or name not in self._seen:
                 return compute(*args, **kwargs)
@@ -80,6 +92,11 @@ class SharedVision:
 
 def _part(model: Any, names: Sequence[str]) -> str | None:
     return next((name for name in names if isinstance(getattr(model.base_model, name, None), torch.nn.Module)), None)
+
+
+def _spread(module: torch.nn.Module) -> bool:
+    """Whether a module's weights are spread over processes, which all have to run it together."""
+    return any(isinstance(each, DTensor) or hasattr(each, "ds_id") for each in module.parameters())
 
 
 def _alike(one: torch.nn.Module, other: torch.nn.Module) -> bool:

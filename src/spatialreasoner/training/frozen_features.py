@@ -1,0 +1,233 @@
+"""A frozen vision tower that runs once per image and run, its features read back from disk after that.
+
+A call of the tower is taken apart into its images, each of which is computed by itself, so that its features are the same
+bits whatever batch it is in. Only those of the tower's outputs are kept that the model reads, which the first call shows: a
+LLaVA asks for all hidden states of its tower and reads one of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from spatialreasoner.training.feature_store import FeatureStore, input_digest
+
+Call = tuple[list[Any], dict[str, Any]]
+"""Arguments of the tower, by place and by name."""
+
+
+class StoredTower:
+    """Stands in for the forward pass of a frozen tower.
+
+    Args:
+        compute: The forward pass.
+        store: Where features are kept.
+        models: The models without their heads that call the tower; the first call of one shows what is read.
+    """
+
+    def __init__(self, compute: Callable[..., Any], store: FeatureStore, models: Sequence[torch.nn.Module]) -> None:
+        self._compute = compute
+        self._names = set(inspect.signature(compute).parameters)
+        self._store = store
+        self._read: list[str] | None = None  # names of the outputs that are kept, once they are known
+        self._shape: Any = None  # an output, whose leaves are replaced by those on file
+        self._pending: list[tuple[str, Any]] = []
+        self._watch = _Watch()
+        self._hooks = [
+            hook
+            for model in models
+            for hook in (
+                model.register_forward_pre_hook(self._begin),
+                model.register_forward_hook(self._end, always_call=True),
+            )
+        ]
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The tower's output."""
+        calls = per_image(args, {name: each for name, each in kwargs.items() if self._takes(name, each)})
+        if calls is None:
+            return self._compute(*args, **kwargs)
+        found = [self._one(call) for call in calls]
+        joined = _map(lambda *parts: torch.cat(parts), found[0], *found[1:])
+        if self._read is None and self._watch.active:
+            self._watch.follow(leaves(joined))
+        return joined
+
+    def _takes(self, name: str, value: Any) -> bool:
+        """Whether an argument is of concern to the tower: a tensor that it names, or a plain value."""
+        return name in self._names if isinstance(value, Tensor) else isinstance(value, bool | int | float | str | None)
+
+    def _one(self, call: Call) -> Any:
+        key = input_digest([*call, _autocast()])
+        if self._read is not None:
+            device = next(each for each in (*call[0], *call[1].values()) if isinstance(each, Tensor)).device
+            kept = self._store.get(key, self._read, device)
+            if kept is not None:
+                return _filled(self._shape, kept)
+        with torch.no_grad():
+            output = self._compute(*call[0], **call[1])
+        if self._read is not None:
+            self._keep(key, output)
+        elif self._watch.active:
+            self._pending.append((key, output))
+        return output
+
+    def _keep(self, key: str, output: Any) -> None:
+        named = leaves(output)
+        self._store.put(key, {name: named[name] for name in self._read or ()})
+
+    def _begin(self, *_: Any) -> None:
+        self._watch.start()
+
+    def _end(self, *_: Any) -> None:
+        """Now it is known what the model reads: keep what was computed meanwhile, and look no more."""
+        self._watch.stop()
+        if not self._pending:
+            return
+        read = self._watch.read()
+        if read:
+            self._read, self._shape = sorted(read), self._pending[0][1]
+            for key, output in self._pending:
+                self._keep(key, output)
+        self._pending = []
+        if read:
+            for hook in self._hooks:
+                hook.remove()
+
+
+def _autocast() -> list[str]:
+    return [str(torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+
+
+class _Watch(TorchDispatchMode):
+    """Sees which of some tensors any operation takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active = False
+        self._followed: dict[int, str] = {}
+        self._kept: list[Tensor] = []  # alive, so that no other tensor comes to lie where they do
+        self._seen: set[str] = set()
+
+    def start(self) -> None:
+        if not self.active:
+            self.active = True
+            self.__enter__()
+
+    def stop(self) -> None:
+        if self.active:
+            self.active = False
+            self.__exit__(None, None, None)
+
+    def follow(self, named: Mapping[str, Tensor]) -> None:
+        self._kept = list(named.values())
+        self._followed = {each.untyped_storage().data_ptr(): name for name, each in named.items() if each.numel()}
+        self._seen = set()
+
+    def read(self) -> set[str]:
+        found, self._kept, self._followed = self._seen, [], {}
+        return found
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self._followed:
+            for each in _tensors([*args, *(kwargs or {}).values()]):
+                name = self._followed.get(each.untyped_storage().data_ptr())
+                if name is not None:
+                    self._seen.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
+    for each in values:
+        if isinstance(each, Tensor):
+            yield each
+        elif isinstance(each, list | tuple):
+            yield from _tensors(each)
+
+
+def per_image(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Call] | None:
+    """A call of a tower as one call per image; None where it cannot be told which argument is of which image.
+
+    Args:
+        args: Arguments by place: the images first, along their first axis; or all their patches, and `grid_thw` says
+            how many each has.
+        kwargs: Arguments by name.
+    """
+    tensors = [each for each in (*args, *kwargs.values()) if isinstance(each, Tensor)]
+    if not tensors or any(each.requires_grad or not each.dim() for each in tensors):
+        return None
+    grid = kwargs.get("grid_thw")
+    if isinstance(grid, Tensor):
+        sizes = grid.prod(-1).tolist()
+        count, whole = len(sizes), sum(sizes)
+    else:
+        count = whole = len(tensors[0])
+        sizes = [1] * count
+
+    def part(value: Any, index: int) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        if len(value) == whole:
+            return value.split(sizes)[index]
+        if len(value) == count:
+            return value[index : index + 1]
+        raise ValueError
+
+    try:
+        return [
+            ([part(each, i) for each in args], {name: part(each, i) for name, each in kwargs.items()}) for i in range(count)
+        ]
+    except ValueError:
+        return None
+
+
+def leaves(output: Any, name: str = "output") -> dict[str, Tensor]:
+    """The tensors of an output, by where they are in it."""
+    if isinstance(output, Tensor):
+        return {name: output}
+    return {key: each for place, part in _parts(output) for key, each in leaves(part, f"{name}.{place}").items()}
+
+
+def _parts(output: Any) -> list[tuple[str, Any]]:
+    if isinstance(output, Mapping):
+        return [(str(key), value) for key, value in output.items()]
+    if isinstance(output, list | tuple):
+        return [(str(index), value) for index, value in enumerate(output)]
+    if dataclasses.is_dataclass(output):
+        return [(each.name, getattr(output, each.name)) for each in dataclasses.fields(output)]
+    return []
+
+
+def _rebuilt(output: Any, parts: Sequence[Any]) -> Any:
+    """An output of the same kind with other parts."""
+    if isinstance(output, Mapping):
+        return type(output)(**dict(zip(output, parts, strict=True)))  # pyright: ignore[reportCallIssue]
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return type(output)(*parts)
+    if isinstance(output, list | tuple):
+        return type(output)(parts)
+    if dataclasses.is_dataclass(output) and not isinstance(output, type):
+        names = [each.name for each in dataclasses.fields(output)]
+        return dataclasses.replace(output, **dict(zip(names, parts, strict=True)))
+    return output
+
+
+def _map(join: Callable[..., Tensor], *outputs: Any) -> Any:
+    """An output whose tensors are made of those of several of the same kind."""
+    if isinstance(outputs[0], Tensor):
+        return join(*outputs)
+    parts = [_parts(each) for each in outputs]
+    return _rebuilt(outputs[0], [_map(join, *(part for _, part in same)) for same in zip(*parts, strict=True)])
+
+
+def _filled(shape: Any, kept: Mapping[str, Tensor], name: str = "output") -> Any:
+    """An output of the kind of `shape` with the tensors that were kept, the others empty."""
+    if isinstance(shape, Tensor):
+        return kept[name] if name in kept else shape.new_empty(0)
+    return _rebuilt(shape, [_filled(part, kept, f"{name}.{place}") for place, part in _parts(shape)])

@@ -1,0 +1,174 @@
+import copy
+import logging
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from PIL import Image
+from safetensors.torch import load_file
+
+from spatialreasoner.testing import tiny_models as tiny
+from spatialreasoner.training import feature_store
+from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.training.feature_store import FeatureStore, input_digest, tower_digest
+from spatialreasoner.training.frozen_features import per_image
+from spatialreasoner.training.vision import TOWERS
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
+
+LORA = LoraConfig(r=4, target_modules=r".*(language_model|text_model).*\.(q|v)_proj")
+
+
+@pytest.fixture(scope="module")
+def families(texts):
+    made = {}
+
+    def family(name):
+        if name not in made:
+            made[name] = tiny.make_tiny(name, texts, width=32, image_size=28)
+        return copy.deepcopy(made[name])
+
+    return family
+
+
+@pytest.fixture
+def make(families, pairs, tmp_path):
+    def make(name, folder="out", *, adapter=True, rows=None, **options):
+        model, processor = families(name)
+        for parameter_name, parameter in model.named_parameters():
+            parameter.requires_grad = not any(part in parameter_name for part in TOWERS)
+        args = FDPOConfig(
+            output_dir=str(tmp_path / folder), activation_checkpointing=False, bf16=False, use_cpu=True, report_to="none",
+            save_strategy="no", disable_tqdm=True, logging_steps=1, learning_rate=1e-3,
+            **{"per_device_train_batch_size": 2, "num_train_epochs": 3} | options,
+        )  # fmt: skip
+        data = Dataset.from_list(rows or pairs)
+        torch.manual_seed(0)
+        return FDPOTrainer(model, args, processing_class=processor, train_dataset=data, peft_config=LORA if adapter else None)
+
+    return make
+
+
+def counted(trainer):
+    """Counts how many images the towers see."""
+    seen = []
+    for model in filter(None, (trainer.model, trainer.ref_model)):
+        tower = next(each for name, each in model.named_modules() if name.rpartition(".")[2] in TOWERS)
+        leaf = next(each for each in tower.modules() if isinstance(each, torch.nn.Conv2d | torch.nn.Conv3d | torch.nn.Linear))
+        leaf.register_forward_hook(lambda *_: seen.append(1))
+    return seen
+
+
+def losses(trainer):
+    trainer.train()
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def files(folder):
+    return sorted(folder.glob("vision/*/*.safetensors"))
+
+
+@pytest.mark.parametrize("name", tiny.FAMILIES)
+def test_each_image_is_seen_once_per_run_and_nothing_changes(make, tmp_path, name):
+    stored = make(name)
+    seen = counted(stored)
+    found = losses(stored)
+    assert len(seen) == len(files(tmp_path / "out")) >= 3  # more where the family cuts images into tiles
+    assert found == pytest.approx(losses(make(name, "plain", vision_cache_gib=0.0)), abs=1e-6)
+
+
+def test_the_next_run_reads_what_is_on_disk(make, pairs, tmp_path):
+    """All but the images of the first rows, on which it tries whether prefixes can be shared and sees what the model reads."""
+    chance = np.random.default_rng(1)
+    images = [Image.fromarray(chance.integers(0, 255, (28, 28, 3), dtype=np.uint8)) for _ in range(9)]
+    rows = [pairs[0] | {"images": [image]} for image in images]
+    found = losses(make("qwen2_5_vl", rows=rows))
+    assert len(files(tmp_path / "out")) == 9
+    again = make("qwen2_5_vl", rows=rows)
+    seen = counted(again)
+    assert losses(again) == pytest.approx(found, abs=1e-6)
+    assert len(seen) == 2
+
+
+def test_a_cached_reference_and_the_policy_share_what_is_on_disk(make, tmp_path):
+    live = losses(make("llava", "live", adapter=False, vision_cache_gib=0.0))
+    cached = make("llava", adapter=False, precompute_ref_log_probs=True)
+    seen = counted(cached)
+    assert losses(cached) == pytest.approx(live, abs=1e-5)
+    assert not seen  # the pass of the reference, before it was counted, saw all of them
+    assert len(files(tmp_path / "out")) == 3
+
+
+def test_only_what_the_model_reads_is_kept(make, tmp_path):
+    trainer = make("llava")
+    trainer.train()
+    for file in files(tmp_path / "out"):
+        kept = load_file(file)
+        assert len(kept) == 1  # one hidden state of three and the last output
+        assert next(iter(kept)).startswith("output.hidden_states")
+
+
+def test_a_tower_that_trains_keeps_nothing(make, tmp_path):
+    trainer = make("llava", adapter=False)
+    trainer.model.requires_grad_(True)
+    trainer.train()
+    assert not files(tmp_path / "out")
+
+
+def test_the_folder_stays_within_its_bound(make, tmp_path):
+    losses(make("llava", "whole", num_train_epochs=1))
+    size = files(tmp_path / "whole")[0].stat().st_size
+    bounded = make("llava", vision_cache_gib=2.5 * size / 2**30)
+    seen = counted(bounded)
+    assert losses(bounded) == pytest.approx(losses(make("llava", "plain", vision_cache_gib=0.0)), abs=1e-6)
+    assert len(files(tmp_path / "out")) == 2
+    assert len(seen) > 3
+
+
+def test_a_damaged_file_is_made_anew(make, tmp_path):
+    found = losses(make("llava"))
+    for file in files(tmp_path / "out"):
+        file.write_bytes(file.read_bytes()[:50])
+    assert losses(make("llava")) == pytest.approx(found, abs=1e-6)
+
+
+def test_another_tower_has_a_folder_of_its_own(families):
+    one, other = families("llava")[0].model.vision_tower, families("llava")[0].model.vision_tower
+    assert tower_digest(one) == tower_digest(other)
+    with torch.no_grad():
+        next(other.parameters()).add_(1e-3)
+    assert tower_digest(one) != tower_digest(other)
+    assert tower_digest(one) != tower_digest(one.bfloat16())
+
+
+def test_other_inputs_have_other_keys():
+    image = torch.arange(6.0)
+    keys = [image, image.bfloat16(), image.view(2, 3), [image, True], [image, False], {"a": image}, {"b": image}]
+    assert len({input_digest(each) for each in keys}) == len(keys)
+    assert input_digest([image]) == input_digest([image.clone()])
+
+
+def test_calls_are_taken_apart_by_images_and_by_patches():
+    images = torch.arange(12.0).view(3, 4)
+    calls = per_image([images], {"output_hidden_states": True})
+    assert [call[0][0].tolist() for call in calls] == [[row] for row in images.tolist()]
+    patches, grid = torch.arange(10), torch.tensor([[1, 2, 3], [1, 2, 2]])
+    first, second = per_image([patches], {"grid_thw": grid})
+    assert (first[0][0].tolist(), first[1]["grid_thw"].tolist()) == ([0, 1, 2, 3, 4, 5], [[1, 2, 3]])
+    assert (second[0][0].tolist(), second[1]["grid_thw"].tolist()) == ([6, 7, 8, 9], [[1, 2, 2]])
+    assert per_image([images], {"other": torch.zeros(2)}) is None
+    assert per_image([images.clone().requires_grad_()], {}) is None
+    assert per_image([], {}) is None
+
+
+def test_a_full_disk_stops_the_keeping_and_not_the_training(tmp_path, monkeypatch, caplog):
+    store = FeatureStore(tmp_path / "features", limit=2**20)
+    monkeypatch.setattr(feature_store, "RESERVE", 2**60)
+    with caplog.at_level(logging.WARNING):
+        store.put("one", {"a": torch.zeros(4)})
+        store.put("two", {"a": torch.zeros(4)})
+    assert caplog.text.count("No more features of images are kept") == 1
+    assert not list((tmp_path / "features").glob("*"))
+    assert store.get("one", ["a"], torch.device("cpu")) is None

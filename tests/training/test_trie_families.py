@@ -1,0 +1,107 @@
+"""Every model family: a trie of rows that share images, questions and starts of answers gives what separate rows give."""
+
+import copy
+
+import pytest
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+
+from spatialreasoner.testing import tiny_models as tiny
+from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
+
+GOOD = "<description>A red box on the left of a chair.</description>\n<reasoning>It is as tall as it, so 1.5 m.</reasoning>"
+HARD = GOOD.replace("1.5 m", "3 m")
+BAD = "<description>No idea.</description>\n<reasoning>Let us guess.</reasoning>"
+LORA = LoraConfig(r=4, target_modules=r".*(language_model|text_model).*\.(q|v)_proj", init_lora_weights=False)
+
+
+def row(images, question, chosen, rejected, *gaps):
+    return {
+        "images": images,
+        "prompt": [{"role": "user", "content": question}],
+        "chosen": [{"role": "assistant", "content": chosen}],
+        "rejected": [{"role": "assistant", "content": rejected}],
+        "gap_description": gaps[0],
+        "gap_reasoning": gaps[1],
+    }
+
+
+@pytest.fixture
+def rows(pictures):
+    """One image and two of other sizes; questions with a common start; hard negatives; text alone in between."""
+    first, second, third = pictures
+    return [
+        row([first], "How tall is <region1>?", GOOD, HARD, 0.0, 4.0),
+        row([first], "How tall is <region1>?", GOOD, BAD, 3.0, 4.0),
+        row([second, third], "Which is left?", GOOD, BAD, 3.0, 1.0),
+        row([], "How tall is a chair?", HARD, BAD, 2.0, 1.0),
+        row([first], "How tall is <region2>, the box?", BAD, HARD, -1.0, 1.0),
+        row([second], "How tall is <region1>?", GOOD, HARD, 0.0, 2.0),
+        row([], "How tall is a box?", GOOD, BAD, 1.0, 3.0),
+        row([second, third], "Which one is right?", HARD, BAD, 1.0, 0.0),
+    ]
+
+
+@pytest.fixture(scope="module", params=list(tiny.FAMILIES))
+def family(request, texts):
+    texts = [*texts, GOOD, BAD]
+    policy, processor = tiny.make_tiny(request.param, texts, seed=1)
+    return policy, tiny.make_tiny(request.param, texts, seed=2)[0], processor
+
+
+def make(family, rows, folder, *, peft_config=None, **options):
+    policy, ref, processor = map(copy.deepcopy, family)
+    options = {"per_device_train_batch_size": len(rows)} | options
+    args = FDPOConfig(
+        output_dir=str(folder), activation_checkpointing=False, bf16=False, use_cpu=True, report_to="none", fdpo_alpha=0.5,
+        disable_tqdm=True, save_strategy="no", logging_steps=1, **options,
+    )  # fmt: skip
+    ref = None if peft_config else ref
+    data = Dataset.from_list(rows)
+    return FDPOTrainer(policy, args, processing_class=processor, train_dataset=data, ref_model=ref, peft_config=peft_config)
+
+
+def loss_and_gradients(trainer, rows):
+    trainer.model.zero_grad()
+    batch = trainer.data_collator(rows)
+    loss = trainer.compute_loss(trainer.model, batch)
+    loss.backward()
+    named = trainer.model.named_parameters()
+    return batch, loss.detach(), {name: each.grad.clone() for name, each in named if each.grad is not None}
+
+
+def assert_same(ours, theirs):
+    torch.testing.assert_close(ours[1], theirs[1], atol=1e-5, rtol=1e-5)
+    assert ours[2].keys() == theirs[2].keys()
+    for name, gradient in theirs[2].items():
+        assert torch.allclose(ours[2][name], gradient, atol=1e-5, rtol=1e-4), name
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+def test_a_trie_is_what_separate_rows_are(family, rows, tmp_path, adapters):
+    lora = LORA if adapters else None
+    shared = make(family, rows, tmp_path, peft_config=lora)
+    torch.manual_seed(0)
+    ours = loss_and_gradients(shared, rows)
+    assert shared._shares is True
+    apart = make(family, rows, tmp_path, peft_config=lora, shared_prefix=False)
+    if adapters:  # they start at random
+        apart.model.load_state_dict(shared.model.state_dict())
+    assert_same(ours, loss_and_gradients(apart, rows))
+    assert len(ours[0]["trie"]) < 0.75 * ours[0]["input_ids"].shape[1]
+
+
+def test_steps_over_grouped_rows_are_those_of_separate_rows(family, rows, tmp_path):
+    options = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "max_steps": 3, "learning_rate": 1e-3}
+    found = []
+    for shared, precompute in ((True, True), (False, False)):
+        trainer = make(
+            family, rows, tmp_path / str(shared), shared_prefix=shared, precompute_ref_log_probs=precompute, **options
+        )
+        trainer.train()
+        found.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+    assert len(found[0]) == 3
