@@ -90,7 +90,12 @@ def stored_orientation(path: str | Path) -> int:
         MissingFileError: If there is no such file.
         SceneError: If it is no complete picture.
     """
-    value = open_image(path).getexif().get(ExifTags.Base.Orientation, 1)
+    path = records.require_file(path)
+    try:
+        with Image.open(path, formats=FORMATS) as picture:  # its header alone is read
+            value = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except _UNREADABLE as error:
+        raise SceneError(f"{path}: expected a complete picture that Pillow can read; {error}") from None
     return value if value in range(2, 9) else 1
 
 

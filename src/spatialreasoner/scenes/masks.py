@@ -26,7 +26,10 @@ def encode(mask: Bool[np.ndarray, "h w"]) -> Rle:
     >>> encode(np.eye(3, dtype=bool))
     Rle(size=(3, 3), counts='013000')
     """
-    rle: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    x0, y0, x1, y1 = box_of(mask)
+    columns = np.zeros(mask.shape, dtype=np.uint8, order="F")
+    columns[y0:y1, x0:x1] = mask[y0:y1, x0:x1]  # reordering all of a large image takes ten times as long
+    rle: Any = coco.encode(columns)
     return Rle(size=(mask.shape[0], mask.shape[1]), counts=rle["counts"].decode("ascii"))
 
 

@@ -29,6 +29,7 @@ from spatialreasoner.scenes.files import resolve, write_scenes
 from spatialreasoner.scenes.images import exif_focal
 from spatialreasoner.scenes.masks import decode, encode, from_box, from_polygon
 from spatialreasoner.scenes.pairing import View, view_of
+from spatialreasoner.scenes.sizes import is_known
 
 MAX_REGIONS = 1000
 
@@ -105,7 +106,7 @@ def _check(scene: Scene, view: View, entry: SceneFile, where: str) -> None:
         raw=view.raw,
         units_per_metre=entry.depth_units_per_metre,
         exif_focal=exif_focal(Path(scene.image), view.size[1], view.size[0]),
-        regions=[(region.label, decode(region.mask)) for region in scene.regions],
+        regions=((region.label, decode(region.mask)) for region in scene.regions if is_known(region.label)),
     )
     checks.refuse(problems, where=where, accept=entry.accept)
 

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from spatialreasoner.core.types import Intrinsics
+from spatialreasoner.scenes.masks import box_of
 
 _LONGEST: dict[str, tuple[float, float]] = {
     "person": (0.5, 2.1), "man": (0.5, 2.1), "woman": (0.5, 2.0), "child": (0.4, 1.7), "pedestrian": (0.5, 2.1),
@@ -30,6 +31,9 @@ _LONGEST: dict[str, tuple[float, float]] = {
     "bicycle": (0.6, 2.1), "bike": (0.6, 2.4), "motorcycle": (0.7, 2.6), "dog": (0.15, 1.4), "cat": (0.12, 0.9),
     "piano": (0.9, 3.0), "phone": (0.06, 0.3), "guitar": (0.5, 1.4), "furnace": (0.2, 2.5),
 }  # fmt: skip
+
+_SAMPLE = 20_000
+"""About so many pixels of a region are enough for the median of its depth."""
 
 _PLURAL = re.compile(r"(?<=[a-z])(es|s)$")
 
@@ -77,9 +81,15 @@ def _range(label: str) -> tuple[float, float] | None:
 
 def _longest(depth: Float[np.ndarray, "h w"], camera: Intrinsics, mask: Bool[np.ndarray, "h w"]) -> float | None:
     """The longer side of a mask at its median depth, metres; None where it is not measured."""
-    values = depth[mask & np.isfinite(depth)]
+    x0, y0, x1, y1 = box_of(mask)
+    step = max(1, int(np.sqrt((x1 - x0) * (y1 - y0) / _SAMPLE)))
+    inner, values = mask[y0:y1:step, x0:x1:step], depth[y0:y1:step, x0:x1:step]
+    values = values[inner & np.isfinite(values)]
     if values.size < 8:
         return None
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    across, down = (columns[-1] - columns[0] + 1) / camera.fx, (rows[-1] - rows[0] + 1) / camera.fy
-    return float(max(across, down) * np.median(values))
+    return float(max((x1 - x0) / camera.fx, (y1 - y0) / camera.fy) * np.median(values))
+
+
+def is_known(label: str) -> bool:
+    """Whether it is known how large such a thing is."""
+    return _range(label) is not None
