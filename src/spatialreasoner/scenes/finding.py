@@ -17,12 +17,12 @@ class Found(NamedTuple):
     Attributes:
         label: What it shows.
         mask: [h, w], its pixels.
-        source: Where the mask comes from.
+        source: Where the mask comes from; None where that is not known.
     """
 
     label: str
     mask: Bool[np.ndarray, "h w"]
-    source: RegionSource
+    source: RegionSource | None
 
 
 class RegionFinder(Protocol):

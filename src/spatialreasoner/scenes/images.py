@@ -19,6 +19,7 @@ from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes.files import depth_png, read_image
 from spatialreasoner.scenes.finding import Found, RegionFinder
 from spatialreasoner.scenes.folder import claim_folder
+from spatialreasoner.scenes.foreground import cut_out
 from spatialreasoner.scenes.masks import encode
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
@@ -159,10 +160,13 @@ def _scene(
     estimate, own_camera = depth.estimate(str(path))
     if estimate.shape != (height, width):
         raise SceneError(f"{path}: expected depth of the picture's size {(height, width)}; got {estimate.shape}")
+    found = masks.find(str(path), (height, width))
+    if depth.metric:
+        found = [cut_out(region, estimate, str(path)) for region in found]
     scene = Scene(
         id=name,
         image=f"images/{path.name}",
-        regions=_regions(masks.find(str(path), (height, width)), config),
+        regions=_regions(found, config),
         intrinsics=own_camera or camera,
         depth=DepthMap(path=f"depth/{name}.png", units_per_metre=UNITS_PER_METRE, metric=depth.metric),
         source=f"{path.name}; depth by {config.depth}; regions by {config.masks}",

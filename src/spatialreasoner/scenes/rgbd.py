@@ -23,9 +23,11 @@ import numpy as np
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import InputError, RecordError, SceneError
 from spatialreasoner.core.resume import hold
-from spatialreasoner.core.types import DepthMap, Intrinsics, Record, Region, Rle, Scene
+from spatialreasoner.core.types import DepthMap, Intrinsics, Record, Region, RegionSource, Rle, Scene
 from spatialreasoner.scenes import checks
 from spatialreasoner.scenes.files import resolve, write_scenes
+from spatialreasoner.scenes.finding import Found
+from spatialreasoner.scenes.foreground import cut_out
 from spatialreasoner.scenes.images import exif_focal
 from spatialreasoner.scenes.masks import decode, encode, from_box, from_polygon
 from spatialreasoner.scenes.pairing import View, view_of
@@ -36,11 +38,15 @@ MAX_REGIONS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class RegionEntry(Record):
-    """One region of `scene.json`: a label and exactly one of polygon, box and rle."""
+    """One region of `scene.json`: a label and exactly one of polygon, box and rle.
+
+    A box is corners [x0, y0, x1, y1]; the thing is cut out of it by depth and colour, unless `region_source` is "box".
+    """
 
     label: str
     polygon: tuple[tuple[float, float], ...] | None = None
     box: tuple[float, float, float, float] | None = None
+    region_source: RegionSource | None = None
     rle: Rle | None = None
 
 
@@ -85,7 +91,7 @@ def load(folder: str | Path) -> Scene:
     if not 1 <= len(entry.regions) <= MAX_REGIONS:
         advice = "; a scene is measured by its regions: draw them in the app, or label the image" if not entry.regions else ""
         raise RecordError(f"{where}: expected 1 to {MAX_REGIONS} regions; got {len(entry.regions)}{advice}")
-    scene = replace(scene, regions=tuple(_region(e, k, view.size, where) for k, e in enumerate(entry.regions, start=1)))
+    scene = replace(scene, regions=tuple(_region(e, k, view, scene.image, where) for k, e in enumerate(entry.regions, start=1)))
     _check(scene, view, entry, where)
     return scene
 
@@ -111,7 +117,8 @@ def _check(scene: Scene, view: View, entry: SceneFile, where: str) -> None:
     checks.refuse(problems, where=where, accept=entry.accept)
 
 
-def _region(entry: RegionEntry, number: int, size: tuple[int, int], where: str) -> Region:
+def _region(entry: RegionEntry, number: int, view: View, image: str, where: str) -> Region:
+    size = view.size
     place = f"{where}: region {number} ({entry.label!r})"
     if (entry.polygon is not None) + (entry.box is not None) + (entry.rle is not None) != 1:
         raise RecordError(f"{place}: expected exactly one of polygon, box and rle")
@@ -125,7 +132,10 @@ def _region(entry: RegionEntry, number: int, size: tuple[int, int], where: str) 
         raise SceneError(f"{place}: expected a mask of the picture's size {size}; got {mask.shape}")
     if not mask.any():
         raise SceneError(f"{place}: expected at least one pixel inside the picture; the mask is empty")
-    return Region(id=f"region{number}", label=entry.label.strip(), mask=encode(mask))
+    found = Found(entry.label.strip(), mask, entry.region_source)
+    if entry.box is not None and entry.region_source is None:
+        found = cut_out(found._replace(source="box"), view.depth, image)
+    return Region(id=f"region{number}", label=found.label, mask=encode(found.mask), region_source=found.source)
 
 
 def _mask_of(entry: RegionEntry, size: tuple[int, int]) -> np.ndarray:
