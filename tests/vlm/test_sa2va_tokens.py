@@ -160,3 +160,21 @@ def test_without_sentencepiece_nothing_is_compared(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     tokenizer = tokenizer_of_pieces(INTERNLM2 / "tokenizer.model", {})
     assert tokenizer.decode(tokenizer.encode("Is region1 wider?").ids) == "Is region1 wider?"
+
+
+def test_special_tokens_may_be_listed_as_older_folders_do(tmp_path):
+    folder = copied(tmp_path / "older")
+    path = folder / "tokenizer_config.json"
+    said = json.loads(path.read_text())
+    added = [token["content"] for token in said.pop("added_tokens_decoder").values()]
+    path.write_text(json.dumps(said | {"additional_special_tokens": added[3:]}))
+    for name in ("added_tokens.json", "special_tokens_map.json"):
+        (folder / name).unlink()
+    text = "<|im_start|>user\n<img><IMG_CONTEXT></img>\nregion1<vp></vp><|im_end|>"
+    assert read_tokenizer(folder)(text)["input_ids"] == read_tokenizer(INTERNLM2)(text)["input_ids"]
+
+
+def test_a_tokenizer_without_an_end_of_answers_is_refused(tmp_path):
+    (tmp_path / "tokenizer.model").write_bytes((INTERNLM2 / "tokenizer.model").read_bytes())
+    with pytest.raises(ConfigError, match="at which answers end"):
+        read_tokenizer(tmp_path)

@@ -17,10 +17,8 @@ from tokenizers.models import BPE, Unigram
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.vlm.sa2va.piece_file import (
-    CONTROL_PIECE,
     NORMAL_PIECE,
     UNIGRAM,
-    UNKNOWN_PIECE,
     USER_DEFINED_PIECE,
     read_piece_file,
 )
@@ -60,7 +58,6 @@ def tokenizer_of_pieces(path: Path, added: Mapping[int, str]) -> Tokenizer:
     if defined:
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_any_of(defined)), "isolated")
     tokenizer.decoder = _decoder(model.normalizer_spec)
-    tokenizer.add_special_tokens([piece.piece for piece in model.pieces if piece.type in {UNKNOWN_PIECE, CONTROL_PIECE}])
     _check(tokenizer, path)
     return tokenizer
 

@@ -37,11 +37,17 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
     said = _json(folder / "tokenizer_config.json")
     roles = {role: token for role in _ROLES if (token := _content(said.get(role)) or _special(folder, role))}
+    surrounded = said.get("tokenizer_class") in _SURROUNDING
+    if surrounded:
+        roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"} | roles
     tokenizer = _tokenizer(folder, said, _added(folder, said))
     _add(tokenizer, _added(folder, said))
-    if said.get("tokenizer_class") in _SURROUNDING:
-        roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"} | roles
+    specials = dict.fromkeys([*roles.values(), *_further(folder, said)])
+    tokenizer.add_special_tokens([AddedToken(name, normalized=False) for name in specials])
+    if surrounded:
         _surround(tokenizer, roles["bos_token"], roles["eos_token"], said)
+    if tokenizer.token_to_id(END_OF_TURN) is None:
+        raise ConfigError(f"{folder}: expected a tokenizer with {END_OF_TURN}, at which answers end; this one has none")
     roles.setdefault("pad_token", roles.get("eos_token", END_OF_TURN))
     roles["eos_token"] = END_OF_TURN
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, padding_side="left", clean_up_tokenization_spaces=False, **roles)
@@ -118,6 +124,12 @@ def _add(tokenizer: Tokenizer, added: Mapping[int, AddedToken]) -> None:
         (tokenizer.add_special_tokens if token.special else tokenizer.add_tokens)([token])
         if tokenizer.token_to_id(token.content) != index:
             raise ConfigError(f"expected token {token.content!r} with id {index}; got {tokenizer.token_to_id(token.content)}")
+
+
+def _further(folder: Path, said: Mapping[str, Any]) -> list[str]:
+    """Special tokens without a role, as older folders list them."""
+    listed = [each.get("additional_special_tokens") or [] for each in (said, _json(folder / "special_tokens_map.json"))]
+    return [name for tokens in listed if isinstance(tokens, list) for token in tokens if (name := _content(token))]
 
 
 def _special(folder: Path, role: str) -> str | None:
