@@ -6,8 +6,10 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig
+from transformers.image_utils import make_flat_list_of_images
 
 from spatialreasoner.testing import tiny_models as tiny
+from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
@@ -92,6 +94,27 @@ def test_a_trie_is_what_separate_rows_are(family, rows, tmp_path, adapters):
         apart.model.load_state_dict(shared.model.state_dict())
     assert_same(ours, loss_and_gradients(apart, rows))
     assert len(ours[0]["trie"]) < 0.75 * ours[0]["input_ids"].shape[1]
+
+
+def test_images_of_several_rows_are_prepared_once_and_as_for_one(family, rows, monkeypatch):
+    processor = copy.deepcopy(family[2])
+    collator = PairCollator(Encoder(processor))
+    alone = [collator([row])["vision"] for row in (rows[0], rows[2])]
+    inner, given = type(processor.image_processor), []
+    prepare = inner.__call__
+
+    def counted(self, images, **kwargs):
+        given.append(len(make_flat_list_of_images(images)))
+        return prepare(self, images, **kwargs)
+
+    monkeypatch.setattr(inner, "__call__", counted)
+    for expected, same in zip(alone, ([0, 1, 4], [2, 7]), strict=True):
+        found = collator([rows[number] for number in same])["vision"]
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            assert torch.equal(found[key], value), key
+    assert given == [1, 2]
+    assert type(processor.image_processor) is inner
 
 
 def test_steps_over_grouped_rows_are_those_of_separate_rows(family, rows, tmp_path):

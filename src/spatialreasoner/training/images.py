@@ -7,7 +7,8 @@ branches of the trie and keep the order of their placeholders.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,8 @@ def encode_pairs(encoder: Encoder, examples: Sequence[Mapping[str, Any]]) -> tup
     pairs: list[list[Tokens]] = [[] for _ in examples]
     groups, visions = same_images(examples), list[ImageTensors]()
     for group in groups:
-        encoded, vision = encoder([examples[pair] for pair in group], ("chosen", "rejected"))
+        with prepared_once(encoder.processor, len(group)):
+            encoded, vision = encoder([examples[pair] for pair in group], ("chosen", "rejected"))
         visions.append(one_of(vision, len(group)))
         for pair, parts in zip(group, encoded, strict=True):
             pairs[pair] = parts
@@ -72,6 +74,45 @@ def encode_pairs(encoder: Encoder, examples: Sequence[Mapping[str, Any]]) -> tup
         "vision_of": vision_of,
     }
     return pairs, layout
+
+
+@contextmanager
+def prepared_once(processor: Any, count: int) -> Generator[None]:
+    """Within it a processor prepares the images of the first of `count` rows, and has those of the others from it.
+
+    Args:
+        processor: A processor, or the tokenizer of a text model.
+        count: How many rows with the same images it is given at a time.
+    """
+    inner = getattr(processor, "image_processor", None)
+    if inner is None or count == 1:
+        yield
+        return
+    processor.image_processor = _OncePrepared(inner, count)
+    try:
+        yield
+    finally:
+        processor.image_processor = inner
+
+
+class _OncePrepared:
+    """An image processor that is given the same images several times in a row."""
+
+    def __init__(self, inner: Any, count: int) -> None:
+        self._inner = inner
+        self._count = count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def __call__(self, images: Sequence[Any], **kwargs: Any) -> Any:
+        found = self._inner(images[: len(images) // self._count], **kwargs)
+        return type(found)({key: self._repeated(value) for key, value in found.items()})
+
+    def _repeated(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return torch.cat([value] * self._count)
+        return np.concatenate([value] * self._count) if isinstance(value, np.ndarray) else value * self._count
 
 
 def images_of(example: Mapping[str, Any]) -> list[Any]:
