@@ -27,8 +27,8 @@ from unittest.mock import patch
 from spatialreasoner.core import records
 from spatialreasoner.core.types import Question
 from spatialreasoner.language import grammar
-from spatialreasoner.pipeline.reward import ResponseRow, RewardConfig, run_reward
-from spatialreasoner.pipeline.stages import succeeds
+from spatialreasoner.pipeline.inputs import succeeds
+from spatialreasoner.pipeline.scoring import ResponseRow, RewardConfig, run_reward
 from spatialreasoner.questions.files import prompt, read_questions
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.rewards import GeometricReward, description, grade

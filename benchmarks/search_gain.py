@@ -22,7 +22,7 @@ from scipy.stats import t as student
 
 from spatialreasoner.core.protocols import Policy
 from spatialreasoner.core.types import Question, Scene
-from spatialreasoner.pipeline.stages import succeeds
+from spatialreasoner.pipeline.inputs import succeeds
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import QuestionsConfig, generate_questions
 from spatialreasoner.rewards import GeometricReward

@@ -25,7 +25,8 @@ from spatialreasoner.app import answer
 from spatialreasoner.core import records
 from spatialreasoner.core.types import Question, Scene, Trajectory
 from spatialreasoner.inference.registry import WritingConfig
-from spatialreasoner.pipeline import stages
+from spatialreasoner.pipeline import build_pairs, search
+from spatialreasoner.pipeline.inputs import read
 from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.report import treeview
@@ -82,14 +83,14 @@ def example(folder: Path) -> Example:
     questions = folder / "questions.jsonl"
     write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=2, seed=1), questions)
     config = RunConfig(search=SearchConfig(stop="budget", max_model_rounds=4 * len(TEACHERS)))
-    stages.search(questions, TEACHERS, folder / "search", config, scenes=None, writing=WritingConfig())
-    stages.pairs([folder / "search"], folder / "pairs", PairsConfig(hard=0), scenes=None)
+    search(questions, policies=TEACHERS, out=folder / "search", config=config, writing=WritingConfig())
+    build_pairs(folder / "search", out=folder / "pairs", config=PairsConfig(hard=0))
     return read_example(folder)
 
 
 def read_example(folder: Path) -> Example:
     """The example of a folder in which the stages are done."""
-    asked = stages.read(folder / "questions.jsonl", None)
+    asked = read(folder / "questions.jsonl")
     rows: list[dict[str, Any]] = list(records.read_jsonl(folder / "pairs" / "pairs.jsonl", dict[str, Any]))
     row, question_id = rows[SHOWN], rows[SHOWN]["question_id"]
     question = next(question for question in asked.questions if question.id == question_id)

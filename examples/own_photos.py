@@ -13,42 +13,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from spatialreasoner import WritingConfig, evaluate, generate, make_questions
 from spatialreasoner.core.errors import SpatialReasonerError
 from spatialreasoner.evaluation.predictions import read_predictions
-from spatialreasoner.evaluation.score import run_score
-from spatialreasoner.inference.registry import WritingConfig
-from spatialreasoner.pipeline import stages
-from spatialreasoner.questions.generate import QuestionsConfig, write_questions
+from spatialreasoner.pipeline import read_photos
 from spatialreasoner.report import terminal
-from spatialreasoner.scenes import images
-from spatialreasoner.scenes.annotations.finder import AnnotatedRegions, is_annotations
 
 DEPTH = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
 MASKS = "facebook/sam-vit-base"
-
-
-def make_scenes(photos: str, out: Path, *, depth: str, masks: str, fov: float | None) -> Path:
-    """Depth and masks of every photo. A label tool's regions have names; a mask model's are called "object"."""
-    from spatialreasoner.inference.backends.depth import TransformersDepth
-    from spatialreasoner.inference.backends.masks import TransformersMasks
-
-    config = images.ImagesConfig(folder=photos, depth=depth, masks=masks, field_of_view=fov)
-    finder = AnnotatedRegions(masks, photos=photos) if is_annotations(masks) else TransformersMasks(masks)
-    count = images.write_photos(config, out, TransformersDepth(depth), finder)
-    print(f"{count} photos with depth and regions in {out}")
-    return out
-
-
-def make_questions(scenes: Path, out: Path, *, per_scene: int) -> None:
-    """Questions whose true answers follow from the depth."""
-    kinds = write_questions(QuestionsConfig(scenes=str(scenes), per_scene=per_scene), out)
-    print(f"{kinds.total()} questions of {len(kinds)} kinds in {out}")
-
-
-def answer(questions: Path, out: Path, *, model: str, max_new_tokens: int) -> None:
-    """The model's answer to every question; it is shown the photos with numbered marks unless it has a way of its own."""
-    writing = WritingConfig(max_new_tokens=max_new_tokens)
-    stages.generate(questions, model, out, scenes=None, seed=0, regions="own", writing=writing)
 
 
 def show(predictions: Path, count: int) -> None:
@@ -71,12 +43,14 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=3, help="so many answers are printed")
     given = parser.parse_args()
     try:
-        scenes = make_scenes(given.photos, given.out / "scenes", depth=given.depth, masks=given.masks, fov=given.fov)
-        questions, predictions = given.out / "questions.jsonl", given.out / "predictions.jsonl"
-        make_questions(scenes, questions, per_scene=given.per_scene)
-        answer(questions, predictions, model=given.model, max_new_tokens=given.max_new_tokens)
-        show(predictions, given.show)
-        terminal.show_score(run_score(predictions, given.out / "score.json"))
+        scenes = read_photos(
+            given.photos, out=given.out / "scenes", depth=given.depth, masks=given.masks, field_of_view=given.fov
+        )
+        questions = make_questions(scenes, out=given.out / "questions.jsonl", per_scene=given.per_scene)
+        writing = WritingConfig(max_new_tokens=given.max_new_tokens)
+        predictions = generate(questions, model=given.model, out=given.out / "predictions.jsonl", writing=writing)
+        show(Path(predictions), given.show)
+        terminal.show_score(evaluate(predictions, out=given.out / "score.json").details.score)
     except SpatialReasonerError as error:
         sys.exit(f"error: {error}")
 

@@ -16,7 +16,7 @@ from research.fdpo_study.config import StudyConfig
 from spatialreasoner.core import records
 from spatialreasoner.core.types import Question, Scene, Trajectory
 from spatialreasoner.evaluation.predictions import Prediction
-from spatialreasoner.pipeline.reward import ResponseRow
+from spatialreasoner.pipeline.scoring import ResponseRow
 from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
 from spatialreasoner.scenes.rgbd import SceneFile
 from spatialreasoner.training.config import CONFIGS, read_config

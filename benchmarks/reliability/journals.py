@@ -122,7 +122,7 @@ def _hidden(tail: bytes, folder: Path) -> Act:
 
 def _key(room: Path) -> str:
     """The digest by which the stage knows its own hidden rows."""
-    from spatialreasoner.pipeline import reward as stage
+    from spatialreasoner.pipeline import scoring as stage
 
     config = stage.RewardConfig(questions=str(room / "questions.jsonl"), responses=str(room / "responses.jsonl"))
     return stage._Work(config, stage.open_scorer(config), None, 1, lambda done: None).key

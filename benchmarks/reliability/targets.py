@@ -189,7 +189,7 @@ def _journals() -> Attempt:
     from spatialreasoner.inference.budget import Budget
     from spatialreasoner.inference.endpoint import Endpoint, identity, reply_key
     from spatialreasoner.inference.journal import Journal, Spent
-    from spatialreasoner.pipeline.generate import GENERATE_LIMITS
+    from spatialreasoner.pipeline.answering import GENERATE_LIMITS
     from spatialreasoner.questions.files import prompt
     from spatialreasoner.teachers import scripted
 

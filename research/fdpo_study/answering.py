@@ -10,7 +10,7 @@ from spatialreasoner.core.protocols import Policy
 from spatialreasoner.core.types import Completion, Prompt, Question
 from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.inference.registry import WritingConfig, named_policy
-from spatialreasoner.pipeline.generate import run_generate
+from spatialreasoner.pipeline.answering import run_generate
 from spatialreasoner.scenes.files import scene_index
 
 ROOM_FOR_CALLS = 64

@@ -21,8 +21,9 @@ from spatialreasoner.core import records
 from spatialreasoner.core.types import Question, RewardBreakdown, Trajectory
 from spatialreasoner.evaluation.predictions import read_predictions
 from spatialreasoner.inference.registry import WritingConfig
-from spatialreasoner.pipeline import stages
-from spatialreasoner.pipeline.reward import ResponseRow, Scorer
+from spatialreasoner.pipeline import build_pairs, search
+from spatialreasoner.pipeline.inputs import read
+from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
 from spatialreasoner.preferences.pairs import PairsConfig, write_pairs
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.scenes import synthetic
@@ -44,14 +45,15 @@ def make_part(config: StudyConfig, part: str, out: Path) -> None:
     if part == "test":
         return
     if part == "exact":
-        teachers, search, samples = (EXACT,), SearchConfig(seed=config.seed, max_model_rounds=1), 1
+        teachers, growth, samples = (EXACT,), SearchConfig(seed=config.seed, max_model_rounds=1), 1
     else:
         teachers, samples = TEACHERS, config.per_source
-        search = SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(TEACHERS))
-    run = RunConfig(search=search, samples_per_policy=samples, candidates=0)
-    stages.search(questions, teachers, folder / "search", run, scenes=folder / "scenes", writing=WritingConfig())
+        growth = SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(TEACHERS))
+    run = RunConfig(search=growth, samples_per_policy=samples, candidates=0)
+    search(questions, policies=teachers, out=folder / "search", config=run, scenes=folder / "scenes", writing=WritingConfig())
     if part == "sft":
-        stages.pairs([folder / "search"], folder / "pairs", PairsConfig(regions="tokens", hard=0.0), scenes=folder / "scenes")
+        pairs = PairsConfig(regions="tokens", hard=0.0)
+        build_pairs(folder / "search", out=folder / "pairs", config=pairs, scenes=folder / "scenes")
 
 
 def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
@@ -62,12 +64,12 @@ def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
         questions = list(records.read_jsonl(folder / "questions.jsonl", Question))
         answer(model, questions, folder / "scenes", out / f"seed-{run}" / OWN, writing)
         return
-    search = SearchConfig(seed=run, max_model_rounds=1)
-    stages.search(
+    growth = SearchConfig(seed=run, max_model_rounds=1)
+    search(
         folder / "questions.jsonl",
-        [model],
-        out / f"seed-{run}" / "own",
-        RunConfig(search=search, samples_per_policy=config.own_samples, candidates=0),
+        policies=[model],
+        out=out / f"seed-{run}" / "own",
+        config=RunConfig(search=growth, samples_per_policy=config.own_samples, candidates=0),
         scenes=folder / "scenes",
         writing=writing,
         concurrency=ROOM_FOR_CALLS,
@@ -77,7 +79,7 @@ def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
 def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
     """Pair the candidates of a seed: those of the set's sources, as the set's reward ranks them."""
     folder = out / "data" / part_of(name)
-    asked = stages.read(folder / "questions.jsonl", folder / "scenes")
+    asked = read(folder / "questions.jsonl", folder / "scenes")
     questions = {question.id: question for question in asked.questions}
     scorer, aspect = Scorer(asked.questions, asked.scenes), ASPECTS.get(name)
 

@@ -14,21 +14,27 @@ from PIL import Image
 
 from spatialreasoner.app import terminal
 from spatialreasoner.core import records
-from spatialreasoner.core.progress import stage
 from spatialreasoner.core.resume import hold
 from spatialreasoner.core.types import Question, Scene
-from spatialreasoner.evaluation.score import run_score
 from spatialreasoner.inference.registry import WritingConfig
-from spatialreasoner.pipeline import stages
+from spatialreasoner.pipeline import (
+    build_pairs,
+    evaluate,
+    generate,
+    make_questions,
+    make_scenes,
+    read_rgbd,
+    report,
+    search,
+    train,
+)
 from spatialreasoner.preferences.pairs import PairsConfig
-from spatialreasoner.questions.generate import QuestionsConfig, write_questions
-from spatialreasoner.report.report import write_report
-from spatialreasoner.scenes import rgbd, synthetic
 from spatialreasoner.scenes.files import save_png, scene_index
 from spatialreasoner.scenes.masks import decode
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
-from spatialreasoner.training.run import Kind, require_extra, train
+from spatialreasoner.training.config import Kind
+from spatialreasoner.training.run import require_extra
 
 TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
 PHOTOS_FOLDER = Path("../shared/data/rgbd")
@@ -81,11 +87,12 @@ def run_demo(config: DemoConfig, out: Path) -> Path:
         questions = [_synthetic(config, "train", config.scenes, config.seed, out), *_photos(config, out)]
 
         models = (*TEACHERS, config.base)
-        search = RunConfig(search=SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(models)))
+        growth = RunConfig(search=SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(models)))
         searches = [path.parent / "search" for path in questions]
         for path, folder in zip(questions, searches, strict=True):
-            stages.search(path, models, folder, search, scenes=None, writing=_writing(config, temperature=0.9), concurrency=64)
-        stages.pairs(searches, out / "pairs", PairsConfig(seed=config.seed, regions="tokens"), scenes=None)
+            writing = _writing(config, temperature=0.9)
+            search(path, policies=models, out=folder, config=growth, writing=writing, concurrency=64).check()
+        build_pairs(searches, out=out / "pairs", config=PairsConfig(seed=config.seed, regions="tokens"))
 
         settings = (f"seed={config.seed}", "gradient_accumulation_steps=1")
         sft, pairs = out / "pairs" / "sft.jsonl", out / "pairs" / "pairs.jsonl"
@@ -94,15 +101,11 @@ def run_demo(config: DemoConfig, out: Path) -> Path:
             _train(kind, str(out / "sft"), pairs, out, *settings, "per_device_train_batch_size=8", *PREFERENCE)
 
         for model, name in ((config.base, "base"), *((str(out / kind), kind) for kind in ("sft", "dpo", "fdpo"))):
-            predictions = out / "test" / f"predictions-{name}.jsonl"
-            writing = _writing(config, temperature=0.0)
-            stages.generate(unseen, model, predictions, scenes=None, seed=config.seed, regions="own", writing=writing)
-            run_score(predictions, out / "test" / f"score-{name}.json", seed=config.seed)
+            path, writing = out / "test" / f"predictions-{name}.jsonl", _writing(config, temperature=0.0)
+            answers = generate(unseen, model=model, out=path, seed=config.seed, writing=writing)
+            evaluate(answers, out=out / "test" / f"score-{name}.json", seed=config.seed)
 
-        report = out / "report.html"
-        with stage("write the report"):
-            write_report([out], report)
-        return report
+        return Path(report(out, out=out / "report.html"))
 
 
 def next_commands(out: Path) -> list[str]:
@@ -124,9 +127,7 @@ def _writing(config: DemoConfig, *, temperature: float) -> WritingConfig:
 
 def _synthetic(config: DemoConfig, name: str, count: int, seed: int, out: Path) -> Path:
     """Make synthetic scenes and ask about them; returns the questions file."""
-    scenes = synthetic.SyntheticConfig(count=count, seed=seed)
-    with stage(f"render {count} scenes to {name}", count) as advance:
-        synthetic.write_synthetic(scenes, out / name / "scenes", progress=advance)
+    make_scenes(out=out / name / "scenes", count=count, seed=seed)
     return _ask(out / name, config.per_scene, config.seed)
 
 
@@ -164,17 +165,13 @@ def _photos(config: DemoConfig, out: Path) -> list[Path]:
         folders = [Path(folder) for folder in config.photos]
     if not folders:
         return []
-    with stage(f"read {len(folders)} real photos", len(folders)) as advance:
-        rgbd.write_rgbd(folders, out / "photos" / "scenes", progress=advance)
+    read_rgbd(folders, out=out / "photos" / "scenes")
     return [_ask(out / "photos", 3 * config.per_scene, config.seed)]
 
 
 def _ask(folder: Path, per_scene: int, seed: int) -> Path:
-    path = folder / "questions.jsonl"
-    with stage(f"ask about {folder.name}") as advance:
-        write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=per_scene, seed=seed), path, progress=advance)
-    return path
+    return Path(make_questions(folder / "scenes", out=folder / "questions.jsonl", per_scene=per_scene, seed=seed))
 
 
 def _train(kind: Kind, model: str, data: Path, out: Path, *settings: str) -> None:
-    train(kind, model=model, data=data, out=out / kind, config_file=None, overrides=settings)
+    train(data, kind=kind, model=model, out=out / kind, overrides=settings)

@@ -14,7 +14,7 @@ from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.evaluation.predictions import read_predictions
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.limits import Limits
-from spatialreasoner.pipeline.generate import run_generate
+from spatialreasoner.pipeline.answering import run_generate
 
 KEY = "sk-planted-1234567890abcdef"
 QUESTIONS = 3

@@ -29,7 +29,7 @@ from spatialreasoner.judges.rewards import (
     parse_grade,
     read_completion,
 )
-from spatialreasoner.pipeline.reward import RewardConfig, run_reward
+from spatialreasoner.pipeline.scoring import RewardConfig, run_reward
 from spatialreasoner.rewards import GeometricReward, grade
 from spatialreasoner.rewards.combine import merge
 from spatialreasoner.rewards.known import Known

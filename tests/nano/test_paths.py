@@ -17,7 +17,7 @@ from builders import build_scene
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.inference.registry import WritingConfig, named_policy
 from spatialreasoner.nano import WEIGHTS
-from spatialreasoner.pipeline.stages import succeeds
+from spatialreasoner.pipeline.inputs import succeeds
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.rewards import GeometricReward

@@ -11,7 +11,7 @@ import pytest
 from builders import build_scene
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.inference.endpoint import Limits
-from spatialreasoner.pipeline.stages import succeeds
+from spatialreasoner.pipeline.inputs import succeeds
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.scenes.measure import Measured

@@ -36,12 +36,12 @@ def generate(
     """
     from spatialreasoner.inference.names import expand
     from spatialreasoner.inference.registry import WritingConfig
-    from spatialreasoner.pipeline import stages
+    from spatialreasoner.pipeline import generate as answer
 
     writing = WritingConfig(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, reasoning_effort=reasoning_effort,
         timeout=timeout, batch_size=batch_size, key_variable=key_variable,
     )  # fmt: skip
     (model,) = expand([model], endpoints)
-    count = stages.generate(questions, model, out, scenes=scenes, seed=seed, regions=regions, writing=writing)
-    typer.echo(f"{count} predictions in {out}")
+    made = answer(questions, model=model, out=out, scenes=scenes, seed=seed, regions=regions, writing=writing)
+    typer.echo(f"{made.count} predictions in {out}")

@@ -29,9 +29,9 @@ def pairs(
         spatialreasoner pairs search --out pairs
         spatialreasoner pairs search-1 search-2 --hard 0.5 --regions tokens --out pairs
     """
-    from spatialreasoner.pipeline import stages
+    from spatialreasoner.pipeline import build_pairs
     from spatialreasoner.preferences.pairs import PairsConfig
 
     config = PairsConfig(candidates=candidates, min_gap=min_gap, hard=hard, seed=seed, regions=regions)
-    made = stages.pairs(runs, out, config, scenes=scenes)
+    made = build_pairs(runs, out=out, scenes=scenes, config=config).details
     typer.echo(f"{made.ranked} ranked and {made.hard} hard pairs, {made.sft} picks for SFT in {out}")

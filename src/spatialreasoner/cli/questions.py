@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from spatialreasoner.cli.options import Seed
-from spatialreasoner.core.progress import stage
 
 
 def questions(
@@ -22,9 +21,7 @@ def questions(
     Examples:
         spatialreasoner questions scenes --per-scene 5 --out questions.jsonl
     """
-    from spatialreasoner.questions.generate import QuestionsConfig, write_questions
+    from spatialreasoner.pipeline import make_questions
 
-    config = QuestionsConfig(scenes=str(scenes), per_scene=per_scene, seed=seed)
-    with stage(f"ask about {scenes}") as advance:
-        count = write_questions(config, out, progress=advance)
-    typer.echo(f"{count.total()} questions of {len(count)} kinds in {out}")
+    made = make_questions(scenes, out=out, per_scene=per_scene, seed=seed)
+    typer.echo(f"{made.count} questions of {len(made.summary)} kinds in {out}")

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from spatialreasoner.core.progress import stage
-
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; what they hold is shown.", show_default=False)],
@@ -20,8 +18,7 @@ def report(
         spatialreasoner report search pairs fdpo --out report.html
         spatialreasoner report runs --out results.tex
     """
-    from spatialreasoner.report.report import write_report
+    from spatialreasoner.pipeline import report as write
 
-    with stage(f"report on {', '.join(map(str, runs))}"):
-        write_report(runs, out)
+    write(runs, out=out)
     typer.echo(f"The report is at {out}")

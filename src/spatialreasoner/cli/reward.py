@@ -25,7 +25,7 @@ def reward(
         Optional[int],  # noqa: UP045
         typer.Option(help="Print this response (its row, from 0) with its statements coloured by verdict.", min=0),
     ] = None,
-    judge: Annotated[
+    judges: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--judge", help="A model, api:MODEL@BASE_URL, that scores what geometry cannot; several are averaged."),
     ] = None,
@@ -47,30 +47,33 @@ def reward(
         spatialreasoner reward questions.jsonl responses.jsonl --out rewards.jsonl
         spatialreasoner reward questions.jsonl responses.jsonl --explain 0
     """
-    from spatialreasoner.pipeline import stages
-    from spatialreasoner.pipeline.reward import RewardConfig
+    from spatialreasoner.pipeline import JudgesConfig
+    from spatialreasoner.pipeline import explain as look
+    from spatialreasoner.pipeline import reward as score
     from spatialreasoner.rewards.explain import print_explanation as show
 
     if out is None and explain is None:
         raise ConfigError("expected --out FILE to write the rewards, or --explain ROW to print one, or both")
-    if judge_all and not judge:
-        raise ConfigError("--judge-all needs a --judge api:MODEL@BASE_URL")
-    config = RewardConfig(
-        questions=str(questions), responses=str(responses), scenes=scenes and str(scenes), judge_all=judge_all
-    )
-    judging = stages.JudgesConfig(
-        names=tuple(judge or ()), concurrency=concurrency, key_variable=key_variable,
+    judging = JudgesConfig(
+        names=tuple(judges), concurrency=concurrency, key_variable=key_variable,
         max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
-    )  # fmt: skip
+    ) if judges else None  # fmt: skip
     if explain is not None:
-        show(*stages.explain(config, explain, judging if judge else None, embeddings))
+        show(*look(questions, responses, explain, scenes=scenes, judging=judging, judge_all=judge_all, embeddings=embeddings))
     if out is not None:
-        count, agreement = stages.reward(
-            config, out, judging=judging if judge else None, embeddings=embeddings, agree=partial(confirm, yes)
+        made = score(
+            questions,
+            responses,
+            out=out,
+            scenes=scenes,
+            judging=judging,
+            judge_all=judge_all,
+            embeddings=embeddings,
+            confirm=partial(confirm, yes),
         )
-        typer.echo(f"{count} rewards in {out}")
-        if agreement is not None:
-            _show_agreement(agreement)
+        typer.echo(f"{made.count} rewards in {out}")
+        if made.details is not None:
+            _show_agreement(made.details)
 
 
 def _show_agreement(found: RewardAgreement) -> None:
@@ -82,6 +85,4 @@ def _show_agreement(found: RewardAgreement) -> None:
     if found.asked:
         print_agreement(found)
     if found.failed:
-        typer.echo(
-            f"{found.failed} judgements failed and are unscored; the same command asks again. The first: {found.failure}"
-        )
+        typer.echo(f"{found.failed} judgements failed and are unscored; run the same command again to retry. {found.failure}")

@@ -6,15 +6,17 @@ Exit codes: 0 done; 1 failed while working; 2 invalid user input; 130 and 143 af
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
 from spatialreasoner.core.errors import InputError, MissingExtraError, SpatialReasonerError
+from spatialreasoner.core.progress import wording
 
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "transformers", "trl", "peft", "datasets", "accelerate"), "train"),
@@ -33,12 +35,14 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     """
     for sent, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         signal.signal(sent, partial(stop, code))
+    as_options = partial(_as_options, app)
+    wording.set(as_options)
     try:
         app(args=arguments)
     except (InputError, MissingExtraError) as error:
-        _fail(str(error), 2)
+        _fail(as_options(str(error)), 2)
     except SpatialReasonerError as error:
-        _fail(str(error), 1)
+        _fail(as_options(str(error)), 1)
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA_OF:
             raise
@@ -51,6 +55,19 @@ def stop(code: int, *_: object) -> NoReturn:
     typer.echo("Interrupted. Run the same command again to resume", err=True)
     logging.getLogger("asyncio").disabled = True  # it would tell of the task that this is raised in, with a traceback
     sys.exit(code)
+
+
+def _as_options(app: typer.Typer, message: str) -> str:
+    """The library speaks of `max_cost`, the command line of --max-cost: a setting in backticks becomes the option's name."""
+    names = dict(_options(typer.main.get_command(app)))
+    return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[0]), message)
+
+
+def _options(command: Any) -> Iterator[tuple[str, str]]:
+    """Every option of a command and those under it, as the name of its parameter with the option's."""
+    yield from ((param.name, param.opts[0]) for param in command.params if param.opts[0].startswith("--"))
+    for child in getattr(command, "commands", {}).values():
+        yield from _options(child)
 
 
 def _fail(message: str, code: int) -> NoReturn:

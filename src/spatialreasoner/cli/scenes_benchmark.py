@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from spatialreasoner.cli.options import Out
-from spatialreasoner.core.progress import stage
 
 
 def scenes_benchmark(
@@ -21,8 +20,7 @@ def scenes_benchmark(
     Examples:
         spatialreasoner scenes benchmark SpatialRGPT-Bench --out bench
     """
-    from spatialreasoner.evaluation.benchmark import BenchmarkConfig, write_benchmark
+    from spatialreasoner.pipeline import read_benchmark
 
-    with stage(f"read {source}") as advance:
-        summary = write_benchmark(BenchmarkConfig(source=str(source), images=images), out, progress=advance)
-    typer.echo(f"{summary.questions} questions in {out / 'questions.jsonl'}")
+    made = read_benchmark(source, out=out, images=images)
+    typer.echo(f"{made.summary['questions']} questions in {out / 'questions.jsonl'}")

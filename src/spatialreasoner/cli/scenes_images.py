@@ -8,7 +8,6 @@ from typing import Annotated, Optional
 import typer
 
 from spatialreasoner.cli.options import Out
-from spatialreasoner.core.progress import stage
 
 
 def scenes_images(
@@ -35,13 +34,7 @@ def scenes_images(
         spatialreasoner scenes images photos --depth models/depth --masks facebook/sam-vit-base --out scenes
         spatialreasoner scenes images photos --depth models/depth --masks annotations.json --fov 60 --out scenes
     """
-    from spatialreasoner.inference.backends.depth import TransformersDepth
-    from spatialreasoner.inference.backends.masks import TransformersMasks
-    from spatialreasoner.scenes import images
-    from spatialreasoner.scenes.annotations.finder import AnnotatedRegions, is_annotations
+    from spatialreasoner.pipeline import read_photos
 
-    config = images.ImagesConfig(folder=str(folder), depth=depth, masks=masks, field_of_view=fov)
-    finder = AnnotatedRegions(masks, photos=folder) if is_annotations(masks) else TransformersMasks(masks)
-    with stage(f"read the photos of {folder}") as advance:
-        written = images.write_photos(config, out, TransformersDepth(depth), finder, progress=advance)
-    typer.echo(f"{written} scenes in {out}")
+    made = read_photos(folder, out=out, depth=depth, masks=masks, field_of_view=fov)
+    typer.echo(f"{made.count} scenes in {out}")

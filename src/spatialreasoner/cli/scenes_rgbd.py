@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from spatialreasoner.cli.options import Out
-from spatialreasoner.core.progress import stage
 
 
 def scenes_rgbd(
@@ -20,8 +19,6 @@ def scenes_rgbd(
     Examples:
         spatialreasoner scenes rgbd my-room another-room --out scenes
     """
-    from spatialreasoner.scenes import rgbd
+    from spatialreasoner.pipeline import read_rgbd
 
-    with stage(f"read {len(folders)} folders", len(folders)) as advance:
-        written = rgbd.write_rgbd(folders, out, progress=advance)
-    typer.echo(f"{written} scenes in {out}")
+    typer.echo(f"{read_rgbd(folders, out=out).count} scenes in {out}")

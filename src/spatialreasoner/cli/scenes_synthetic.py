@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from spatialreasoner.cli.options import Out, Seed
-from spatialreasoner.core.progress import stage
 
 
 def scenes_synthetic(
@@ -22,9 +21,7 @@ def scenes_synthetic(
     Examples:
         spatialreasoner scenes synthetic --count 200 --seed 1 --out scenes
     """
-    from spatialreasoner.scenes import synthetic
+    from spatialreasoner.pipeline import make_scenes
 
-    config = synthetic.SyntheticConfig(count=count, seed=seed, width=width, height=height)
-    with stage(f"render {count} scenes", count) as advance:
-        written = synthetic.write_synthetic(config, out, progress=advance)
-    typer.echo(f"{written} scenes in {out}")
+    made = make_scenes(out=out, count=count, seed=seed, width=width, height=height)
+    typer.echo(f"{made.count} scenes in {out}")

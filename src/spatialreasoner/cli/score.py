@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from spatialreasoner.cli.options import Key, Seed
-from spatialreasoner.core.progress import stage
 
 if TYPE_CHECKING:
-    from spatialreasoner.evaluation.model_judge import JudgingConfig
+    pass
 
 
 def score(
@@ -38,33 +37,17 @@ def score(
         spatialreasoner score predictions.jsonl --out score.json
         spatialreasoner score fdpo.jsonl --against dpo.jsonl
     """
-    from spatialreasoner.evaluation.predictions import read_predictions
-    from spatialreasoner.evaluation.score import compare, run_score
+    from spatialreasoner.pipeline import evaluate
     from spatialreasoner.report import terminal
 
+    judging = None
     if judge is not None:
         from spatialreasoner.evaluation.model_judge import JudgingConfig
 
         judging = JudgingConfig(model=judge, revision=judge_revision, seed=seed, key_variable=key_variable)
-        _score_by_model(predictions, out, against, judging, seed)
-        return
-    terminal.show_score(run_score(predictions, out, seed=seed))
-    if against is not None:
-        terminal.show_comparison(compare(read_predictions(against), read_predictions(predictions), seed=seed))
-
-
-def _score_by_model(predictions: Path, out: Path | None, against: Path | None, judging: JudgingConfig, seed: int) -> None:
-    from spatialreasoner.evaluation.agreement import run_judged_score
-    from spatialreasoner.evaluation.predictions import read_predictions
-    from spatialreasoner.evaluation.score import compare
-    from spatialreasoner.report import terminal
-
-    with stage(f"judge {predictions}") as advance:
-        judged = run_judged_score(predictions, judging, out, seed=seed, progress=advance)
-    terminal.show_score(judged.score)
-    terminal.show_agreement(judged.agreement)
-    if against is not None:
-        with stage(f"judge {against}") as advance:
-            other = run_judged_score(against, judging, seed=seed, progress=advance)
-        verdicts = (other.verdicts, judged.verdicts)
-        terminal.show_comparison(compare(read_predictions(against), read_predictions(predictions), verdicts, seed=seed))
+    found = evaluate(predictions, out=out, against=against, judging=judging, seed=seed).details
+    terminal.show_score(found.score)
+    if found.agreement is not None:
+        terminal.show_agreement(found.agreement)
+    if found.comparison is not None:
+        terminal.show_comparison(found.comparison)

@@ -15,7 +15,7 @@ from spatialreasoner.core.errors import WorkError
 
 def search(
     questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
-    policy: Annotated[
+    policies: Annotated[
         list[str],
         typer.Option(
             "--policy",
@@ -24,7 +24,7 @@ def search(
         ),
     ],
     out: Out,
-    judge: Annotated[
+    judges: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--judge", help="A model, api:MODEL@BASE_URL, that grades what geometry cannot; once a model."),
     ] = None,
@@ -58,7 +58,8 @@ def search(
     """
     from spatialreasoner.inference.names import expand
     from spatialreasoner.inference.registry import WritingConfig
-    from spatialreasoner.pipeline import stages
+    from spatialreasoner.pipeline import ClusterConfig
+    from spatialreasoner.pipeline import search as run
     from spatialreasoner.search.m3cts import SearchConfig
     from spatialreasoner.search.run import RunConfig
 
@@ -70,20 +71,22 @@ def search(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, reasoning_effort=reasoning_effort,
         timeout=timeout, key_variable=key_variable, prefill=prefill,
     )  # fmt: skip
-    result = stages.search(
+    result = run(
         questions,
-        expand(policy, endpoints),
-        out,
-        config,
+        policies=expand(policies, endpoints),
+        out=out,
+        judges=expand(judges or (), endpoints),
         scenes=scenes,
+        config=config,
         writing=writing,
-        judges=expand(judge or (), endpoints),
         concurrency=concurrency,
-        cluster=stages.ClusterConfig(shards=shards, address=address) if cluster else None,
-        agree=partial(confirm, yes),
+        cluster=ClusterConfig(shards=shards, address=address) if cluster else None,
+        confirm=partial(confirm, yes),
     )
-    typer.echo(f"{result.summary['trajectories']} scored answers in {out}")
-    if result.stopped or result.unfinished:
+    typer.echo(f"{result.count} scored answers in {out}")
+    if not result.complete:
         why = result.stopped or next(iter(result.unfinished.values()))
         left = result.summary["asked"] - result.summary["questions"]
-        raise WorkError(f"{left} of {result.summary['asked']} questions are not finished: {why}; the same command goes on")
+        raise WorkError(
+            f"{left} of {result.summary['asked']} questions are not finished: {why}; run the same command again to resume"
+        )

@@ -41,11 +41,11 @@ def train(
         spatialreasoner train fdpo --model sft --data pairs/pairs.jsonl --out fdpo learning_rate=1e-6
         spatialreasoner train fdpo --model sft --data pairs/pairs.jsonl --out fdpo --dry-run
     """
+    from spatialreasoner.pipeline import train as run
     from spatialreasoner.training.run import rehearse
-    from spatialreasoner.training.run import train as run
 
     if dry_run:
         typer.echo(rehearse(kind, model=model, data=data, eval_data=eval_data, config_file=config, overrides=settings or []))
         return
-    run(kind, model=model, data=data, out=out, eval_data=eval_data, config_file=config, overrides=settings or [])
+    run(data, kind=kind, model=model, out=out, eval_data=eval_data, config=config, overrides=settings or [])
     typer.echo(f"The model is in {out}")

@@ -5,15 +5,23 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 
 Advance = Callable[[int], None]
 """Called with how many pieces are done so far."""
 
+ShowStage = Callable[[str, int | None], AbstractContextManager[Advance]]
+"""Shows a stage while it works: given its name and how many pieces there are, as `stage` below, which is the default."""
+
+
+wording: ContextVar[Callable[[str], str]] = ContextVar("wording", default=str)
+"""How lines for people are worded where this runs: the library speaks of `max_cost`, the command line of --max-cost."""
+
 
 def say(line: str) -> None:
     """Say something beside the progress of a stage."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    print(wording.get()(line), file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextmanager
@@ -59,3 +67,9 @@ def _lines(name: str, total: int | None) -> Generator[Advance]:
 
     yield advance
     print(f"{name}: done in {time.monotonic() - begin:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextmanager
+def quiet(name: str, total: int | None = None) -> Generator[Advance]:
+    """Show nothing; takes what `stage` takes."""
+    yield lambda done: None

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from spatialreasoner.core import records
+from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.types import Category, Record
 from spatialreasoner.evaluation.answers import Verdict
-from spatialreasoner.evaluation.model_judge import Judged, JudgingConfig, judge_answers
+from spatialreasoner.evaluation.model_judge import Judged, JudgingConfig, judge_answers_async
 from spatialreasoner.evaluation.predictions import Prediction, read_predictions
 from spatialreasoner.evaluation.score import Score, judge_all, score_predictions, score_to_json
 from spatialreasoner.language.responses import conclusion
@@ -73,7 +74,7 @@ class JudgedScore:
     verdicts: Sequence[Verdict]
 
 
-def run_judged_score(
+async def run_judged_score_async(
     predictions: str | Path,
     config: JudgingConfig,
     out: str | Path | None = None,
@@ -97,12 +98,16 @@ def run_judged_score(
     """
     path = Path(predictions)
     rows = read_predictions(path)
-    judged = judge_answers(rows, config, path.with_name(f".{path.stem}.judge.journal"), progress=progress)
+    judged = await judge_answers_async(rows, config, path.with_name(f".{path.stem}.judge.journal"), progress=progress)
     result = replace(score_predictions(rows, judged.verdicts, seed=seed), judge=judged.judge)
     found = compare_with_offline(rows, judged, judge_all(rows))
     if out is not None:
         records.write_json(out, {**score_to_json(result), "agreement": asdict(found)})
     return JudgedScore(score=result, agreement=found, verdicts=judged.verdicts)
+
+
+run_judged_score = synchronous(run_judged_score_async)
+"""`run_judged_score_async`, run to its end."""
 
 
 def compare_with_offline(predictions: Sequence[Prediction], judged: Judged, offline: Sequence[Verdict]) -> AnswerAgreement:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spatialreasoner.core.errors import BusyError, EndpointError, PromptError
+from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.types import QUALITATIVE, Category, Completion, Prompt
 from spatialreasoner.evaluation.answers import Verdict, weigh
 from spatialreasoner.evaluation.predictions import Prediction
@@ -117,7 +118,7 @@ class Judged:
         return dict(Counter(self.failures.values()).most_common())
 
 
-def judge_answers(
+async def judge_answers_async(
     predictions: Sequence[Prediction],
     config: JudgingConfig,
     journal: Path,
@@ -147,10 +148,14 @@ def judge_answers(
     model = _JudgeModel(config, kinds)
     with Journal(journal) as opened:
         endpoint = Endpoint(model, journal=opened, budget=Budget(), limits=config.limits)
-        judged = asyncio.run(_Judging(endpoint, config.seed, requests, progress).judge(predictions))
+        judged = await _Judging(endpoint, config.seed, requests, progress).judge(predictions)
         if judged.failures:  # the same command asks again
-            asyncio.run(opened.next_round())
+            await opened.next_round()
         return judged
+
+
+judge_answers = synchronous(judge_answers_async)
+"""`judge_answers_async`, run to its end."""
 
 
 def request(prediction: Prediction) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _TOKENS = "{max_tokens:,}"
-_RAISE = "raise --max-new-tokens, or lower --reasoning-effort"
+_RAISE = "raise `max_new_tokens`, or lower `reasoning_effort`"
 _FIXES: Mapping[str, str] = {
     "empty: cut off while thinking": f"the model used its {_TOKENS} tokens to think; {_RAISE}",
     "empty: cut off": f"the model was cut off at {_TOKENS} tokens before it wrote; {_RAISE}",
     "empty": "the model wrote nothing",
-    "cut off": "the replies end at {max_tokens:,} tokens; raise --max-new-tokens",
-    "truncated": "the replies end at {max_tokens:,} tokens; raise --max-new-tokens",
+    "cut off": "the replies end at {max_tokens:,} tokens; raise `max_new_tokens`",
+    "truncated": "the replies end at {max_tokens:,} tokens; raise `max_new_tokens`",
     "refusal": "the model declined",
     "content filter": "the endpoint's filter refused the question or its image",
     "prompt too long": "question and image do not fit into the model's context",

@@ -41,7 +41,7 @@ class Budget:
         for name in ("max_calls", "max_tokens", "max_cost"):
             limit = getattr(self, name)
             if limit is not None and limit <= 0:
-                raise ConfigError(f"--{name.replace('_', '-')} must be positive; got {limit}")
+                raise ConfigError(f"`{name}` must be positive; got {limit}")
 
     def reserve(self, tokens: int, cost: float) -> None:
         """Set aside the most that one request can take.
@@ -53,7 +53,7 @@ class Budget:
         for name, amount in wanted.items():
             limit = getattr(self, f"max_{name}")
             if limit is not None and amount > limit:
-                raise BudgetError(f"the next request could need {amount:.6g} {name} in all; --max-{name} allows {limit:.6g}")
+                raise BudgetError(f"the next request could need {amount:.6g} {name} in all; `max_{name}` allows {limit:.6g}")
         self.calls, self.tokens, self.cost = self.calls + 1, self.tokens + tokens, self.cost + cost
 
     def settle(self, tokens: int, cost: float, *, reserved: tuple[int, float]) -> None:
@@ -82,7 +82,7 @@ def refuse_unknown_prices(max_cost: float | None, prices: Mapping[str, Price]) -
     unknown = [name for name, price in prices.items() if not price.known]
     if max_cost is not None and unknown:
         raise ConfigError(
-            f"--max-cost needs the price of every model; nobody knows that of {', '.join(unknown)}. Give it in the name, money "
+            f"`max_cost` needs the price of every model; nobody knows that of {', '.join(unknown)}. Give it in the name, money "
             f"per million tokens read and written, as in {unknown[0]}{'&' if '?' in unknown[0] else '?'}price=1.25/10, or use "
-            "--max-tokens"
+            "`max_tokens`"
         )

@@ -1,1 +1,106 @@
-"""One verb per stage: what users and the command line call."""
+"""One verb per stage, each in a module of its own: what users and the command line call.
+
+Every verb has an asynchronous one beside it whose name ends in `_async`; the others work inside a running event loop too. All
+take their input first and everything else by keyword, and return a `Result`.
+"""
+
+from typing import TYPE_CHECKING
+
+from spatialreasoner.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from spatialreasoner.pipeline.evaluating import Evaluation, evaluate, evaluate_async
+    from spatialreasoner.pipeline.generating import generate, generate_async
+    from spatialreasoner.pipeline.judging import judge_answer, judge_answer_async
+    from spatialreasoner.pipeline.pairing import build_pairs, build_pairs_async
+    from spatialreasoner.pipeline.questions import make_questions, make_questions_async
+    from spatialreasoner.pipeline.reporting import report, report_async
+    from spatialreasoner.pipeline.result import Result
+    from spatialreasoner.pipeline.rewarding import explain, explain_async, reward, reward_async
+    from spatialreasoner.pipeline.scenes import (
+        make_scenes,
+        make_scenes_async,
+        read_benchmark,
+        read_benchmark_async,
+        read_capture,
+        read_capture_async,
+        read_photos,
+        read_photos_async,
+        read_rgbd,
+        read_rgbd_async,
+    )
+    from spatialreasoner.pipeline.searching import ClusterConfig, search, search_async
+    from spatialreasoner.pipeline.training import train, train_async
+    from spatialreasoner.pipeline.workforce import JudgesConfig
+    from spatialreasoner.scenes.files import load_scenes
+
+__all__ = [
+    "ClusterConfig",
+    "Evaluation",
+    "JudgesConfig",
+    "Result",
+    "build_pairs",
+    "build_pairs_async",
+    "evaluate",
+    "evaluate_async",
+    "explain",
+    "explain_async",
+    "generate",
+    "generate_async",
+    "judge_answer",
+    "judge_answer_async",
+    "load_scenes",
+    "make_questions",
+    "make_questions_async",
+    "make_scenes",
+    "make_scenes_async",
+    "read_benchmark",
+    "read_benchmark_async",
+    "read_capture",
+    "read_capture_async",
+    "read_photos",
+    "read_photos_async",
+    "read_rgbd",
+    "read_rgbd_async",
+    "report",
+    "report_async",
+    "reward",
+    "reward_async",
+    "search",
+    "search_async",
+    "train",
+    "train_async",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        **dict.fromkeys(("Evaluation", "evaluate", "evaluate_async"), ".evaluating"),
+        **dict.fromkeys(("generate", "generate_async"), ".generating"),
+        **dict.fromkeys(("judge_answer", "judge_answer_async"), ".judging"),
+        **dict.fromkeys(("build_pairs", "build_pairs_async"), ".pairing"),
+        **dict.fromkeys(("make_questions", "make_questions_async"), ".questions"),
+        **dict.fromkeys(("report", "report_async"), ".reporting"),
+        **dict.fromkeys(("Result",), ".result"),
+        **dict.fromkeys(("explain", "explain_async", "reward", "reward_async"), ".rewarding"),
+        **dict.fromkeys(
+            (
+                "make_scenes",
+                "make_scenes_async",
+                "read_benchmark",
+                "read_benchmark_async",
+                "read_capture",
+                "read_capture_async",
+                "read_photos",
+                "read_photos_async",
+                "read_rgbd",
+                "read_rgbd_async",
+            ),
+            ".scenes",
+        ),
+        **dict.fromkeys(("ClusterConfig", "search", "search_async"), ".searching"),
+        **dict.fromkeys(("train", "train_async"), ".training"),
+        **dict.fromkeys(("JudgesConfig",), ".workforce"),
+        "load_scenes": "spatialreasoner.scenes.files",
+    },
+)

@@ -24,7 +24,9 @@ def scenes_folder(questions: Path) -> Path:
             return records.require_folder(questions.parent / settings["scenes"])
     if (questions.parent / "scenes.jsonl").is_file():
         return questions.parent
-    raise MissingFileError(f"expected {beside} or a scenes.jsonl beside {questions}, to find the scenes; pass --scenes FOLDER")
+    raise MissingFileError(
+        f"expected {beside} or a scenes.jsonl beside {questions}, to find the scenes; name the folder in `scenes`"
+    )
 
 
 def read_questions(path: Path, scenes: Mapping[str, Scene]) -> list[Question]:
@@ -39,7 +41,7 @@ def read_questions(path: Path, scenes: Mapping[str, Scene]) -> list[Question]:
         if question.id in questions:
             raise RecordError(f"{where}: expected every id once; it comes twice")
         if question.scene_id not in scenes:
-            raise RecordError(f"{where}: there is no scene {question.scene_id!r}; pass the folder of its scenes with --scenes")
+            raise RecordError(f"{where}: there is no scene {question.scene_id!r}; name the folder of its scenes in `scenes`")
         known = {region.id for region in scenes[question.scene_id].regions}
         if not question.region_ids or not known.issuperset(question.region_ids):
             raise RecordError(f"{where}: expected regions of its scene, {sorted(known)}; got {list(question.region_ids)}")

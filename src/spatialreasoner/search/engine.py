@@ -231,7 +231,7 @@ class Engine:
 def _check(policies: Sequence[Policy], config: RunConfig) -> None:
     names = [policy.name for policy in policies]
     if not names:
-        raise ConfigError("a search needs at least one --policy")
+        raise ConfigError("a search needs at least one model in `policies`")
     if len(set(names)) < len(names):
         raise ConfigError(f"expected policies of different names; got {', '.join(names)}")
     if unknown := set(config.limits) - set(names):

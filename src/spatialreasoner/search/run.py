@@ -12,7 +12,6 @@ A run writes into its folder:
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialreasoner.core import records
+from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.inference import advice
@@ -31,7 +31,7 @@ from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.search.engine import Engine, Progress, Row, RunConfig
 from spatialreasoner.search.summary import Totals
 
-__all__ = ["Forecast", "Progress", "RunConfig", "RunResult", "forecast", "run_search"]
+__all__ = ["Forecast", "Progress", "RunConfig", "RunResult", "forecast", "run_search", "run_search_async"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class RunResult:
         return advice.search_lines(policies, learned, self.missing, self.away, max_tokens=max_tokens)
 
 
-def run_search(
+async def run_search_async(
     *,
     questions: Sequence[Question],
     scenes: Mapping[str, Scene],
@@ -140,10 +140,10 @@ def run_search(
             torn.unlink()
         engine = Engine(questions, scenes, policies, reward, config, journal, judges, progress)
         write_settings(out, engine, reward, judges, inputs)
-        asyncio.run(engine.work())
+        await engine.work()
         rows = (row for row in map(engine.row, questions) if row is not None)
         summary = write_outputs(out, len(questions), rows, engine.prices, engine.learned())
-        asyncio.run(engine.end())
+        await engine.end()
     records.write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 3), **fared(engine, judges)})
     return RunResult(
         summary=summary,
@@ -152,6 +152,10 @@ def run_search(
         missing=engine.missing,
         away={endpoint.name: str(endpoint.stopped) for endpoint in engine.endpoints if endpoint.stopped is not None},
     )
+
+
+run_search = synchronous(run_search_async)
+"""`run_search_async`, run to its end."""
 
 
 def write_settings(

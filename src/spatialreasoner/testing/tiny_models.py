@@ -15,20 +15,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.testing.tiny_tokenizer import CHAT_TEMPLATE as CHAT_TEMPLATE
+from spatialreasoner.testing.tiny_tokenizer import train_tokenizer as train_tokenizer
 from spatialreasoner.vlm.processors import image_only
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|{{ message['role'] }}|>"
-    "{% if message['content'] is string %}{{ message['content'] }}"
-    "{% else %}{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}{% endif %}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
-"""ChatML in short; IMAGE stands for the family's own image placeholder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +33,6 @@ class _Size:
     @property
     def heads(self) -> int:
         return max(2, self.width // 32)
-
-
-PAD, END = "<|pad|>", "<|end|>"
-TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
 
 
 def make_tiny(
@@ -96,39 +84,6 @@ def build_tiny(family: str, folder: str | Path, texts: Iterable[str], **options:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return Path(folder)
-
-
-def train_tokenizer(
-    texts: Iterable[str], *, vocabulary: int, extra: Mapping[str, str] | None = None
-) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer trained on `texts`: any text survives encoding and decoding.
-
-    Args:
-        texts: What it is trained on.
-        vocabulary: At most so many tokens beside the special ones; 256 are the bytes.
-        extra: Further special tokens by the attribute under which processors look them up, such as `image_token`.
-    """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    extra = dict(extra or {})
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
-        # Digits one by one: numbers are what spatial answers turn on
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
-    special = [PAD, END, *TURNS, *extra.values()]
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary + len(special),
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, padding_side="left", extra_special_tokens=extra
-    )
 
 
 def _template(image: str) -> str:

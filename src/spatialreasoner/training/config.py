@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Kind = Literal["sft", "dpo", "fdpo"]
-_C = TypeVar("C", bound="DataclassInstance")
+_C = TypeVar("_C", bound="DataclassInstance")
 
 MAX_SETTINGS_BYTES = 2**20
 """A larger file of settings is refused."""

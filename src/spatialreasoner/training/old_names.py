@@ -91,7 +91,7 @@ def comparable(record: Mapping[str, Any]) -> dict[str, Any]:
     return same
 
 
-_C = TypeVar("C", bound=type)
+_C = TypeVar("_C", bound=type)
 
 
 def accepts_old_names(kind: _C) -> _C:

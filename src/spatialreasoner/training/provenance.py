@@ -71,6 +71,6 @@ def is_finished(out: Path, kind: str, record: Mapping[str, Any]) -> bool:
         changed = sorted(key for key in {*before, *new} if before.get(key) != new.get(key))
         raise ConfigError(
             f"{out} holds another run ({old.get('stage')}; differs in {', '.join(changed) or 'the kind of training'}). "
-            "Give another --out, or remove that folder"
+            "Give another `out`, or remove that folder"
         )
     return (out / "README.md").is_file()  # written last

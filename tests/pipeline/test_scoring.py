@@ -10,7 +10,7 @@ from rich.console import Console
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, InputError, RecordError
 from spatialreasoner.core.types import Question, Scene
-from spatialreasoner.pipeline.reward import RewardConfig, open_scorer, read_response, run_reward
+from spatialreasoner.pipeline.scoring import RewardConfig, open_scorer, read_response, run_reward
 from spatialreasoner.rewards.explain import print_explanation
 
 GOOD = (

@@ -13,6 +13,7 @@ from typing import Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import EndpointError, PromptError, WorkError
+from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.progress import say
 from spatialreasoner.core.protocols import Policy
 from spatialreasoner.core.types import Completion, Question, Scene
@@ -56,7 +57,7 @@ class Outcome:
     cached: int = 0
 
 
-def run_generate(
+async def run_generate_async(
     questions: Sequence[Question],
     scenes: Mapping[str, Scene],
     policy: Policy,
@@ -99,15 +100,19 @@ def run_generate(
     with showing(policy, regions) as shown, Journal(out.with_name(f".{out.stem}.journal")) as journal:
         endpoint = Endpoint(shown, journal=journal, budget=Budget(), limits=limits)
         answering = _Answering(endpoint, questions, scenes, seed, progress, tell)
-        outcomes = asyncio.run(answering.answer())
+        outcomes = await answering.answer()
         count = write_predictions(out, _rows(questions, scenes, outcomes, out, policy.name))
         settings = {"model": policy.name, "identity": identity(policy), "regions": regions, "seed": seed, "questions": count}
         records.write_config(out.parent, "generate", settings, name=f"{out.stem}.config.json")
         records.write_json(out.with_name(f"{out.stem}.summary.json"), summary(questions, outcomes, endpoint))
         if not all(outcome.final for outcome in outcomes):
-            asyncio.run(journal.next_round())
+            await journal.next_round()
     _report(outcomes, endpoint, max_tokens, tell)
     return count
+
+
+run_generate = synchronous(run_generate_async)
+"""`run_generate_async`, run to its end."""
 
 
 def summary(questions: Sequence[Question], outcomes: Sequence[Outcome], endpoint: Endpoint) -> dict[str, Any]:
@@ -157,7 +162,7 @@ def _report(outcomes: Sequence[Outcome], endpoint: Endpoint, max_tokens: int, te
         first = next(outcome.why for outcome in outcomes if outcome.kind == UNAVAILABLE)
         raise WorkError(
             f"{sum(outcome.why is None for outcome in outcomes)} of {len(outcomes)} questions are answered; {first}; "
-            "the same command goes on from here"
+            "run the same again to resume"
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 from spatialreasoner.core.errors import EndpointError, WorkError
 from spatialreasoner.core.types import Completion, Prompt, Question, Scene
 from spatialreasoner.evaluation.predictions import read_predictions
-from spatialreasoner.pipeline.generate import run_generate
+from spatialreasoner.pipeline.answering import run_generate
 
 
 class Teller:

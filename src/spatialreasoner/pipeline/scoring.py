@@ -19,6 +19,7 @@ from spatialreasoner import __version__
 from spatialreasoner.core import records
 from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError, RecordError
+from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.protocols import Embedder, Judge
 from spatialreasoner.core.resume import unfinished
 from spatialreasoner.core.types import Question, Record, RewardBreakdown, Scene
@@ -103,7 +104,7 @@ class Scorer:
         return question
 
 
-def run_reward(
+async def run_reward_async(
     config: RewardConfig,
     out: Path,
     *,
@@ -135,7 +136,11 @@ def run_reward(
     """
     scorer = open_scorer(config, embedder)
     check_responses(config, scorer)
-    return score_responses(config, scorer, out, judge=judge, in_flight=in_flight, progress=progress)
+    return await score_responses_async(config, scorer, out, judge=judge, in_flight=in_flight, progress=progress)
+
+
+run_reward = synchronous(run_reward_async)
+"""`run_reward_async`, run to its end."""
 
 
 def open_scorer(config: RewardConfig, embedder: Embedder | None = None) -> Scorer:
@@ -164,7 +169,7 @@ def check_responses(config: RewardConfig, scorer: Scorer) -> int:
     return count
 
 
-def score_responses(
+async def score_responses_async(
     config: RewardConfig,
     scorer: Scorer,
     out: Path,
@@ -176,7 +181,7 @@ def score_responses(
     """The work of `run_reward`, with a scorer at hand and responses that were checked."""
     work = _Work(config, scorer, judge, in_flight if judge is not None else 1, progress)
     with unfinished(out, work.key) as (file, done):
-        count = asyncio.run(work.write(file, done))
+        count = await work.write(file, done)
     kept = {
         "questions": os.path.relpath(config.questions, out.parent),
         "responses": os.path.relpath(config.responses, out.parent),
@@ -187,6 +192,10 @@ def score_responses(
     }
     records.write_config(out.parent, "reward", kept, name=f"{out.stem}.config.json")
     return count
+
+
+score_responses = synchronous(score_responses_async)
+"""`score_responses_async`, run to its end."""
 
 
 def read_response(config: RewardConfig, number: int) -> ResponseRow:

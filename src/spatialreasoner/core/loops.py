@@ -1,0 +1,92 @@
+"""Asynchronous work from synchronous code, wherever that runs: a script, a thread, a notebook with a running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, wait
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end and return its result.
+
+    Where an event loop runs already, as in Jupyter, the work gets a thread with a loop of its own, since a running loop
+    cannot be entered again. An interrupt cancels the work and is raised once it has ended.
+
+    >>> async def answer():
+    ...     return 42
+    >>> run(answer())
+    42
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    return _Thread(work).result()
+
+
+def synchronous(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """The same function for synchronous code, run to its end as by `run`."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run(function(*args, **kwargs))
+
+    return _renamed(call, function.__name__.removesuffix("_async"))
+
+
+def asynchronous(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """The same function beside an event loop: it computes in a thread, so the loop stays free, and cannot be cancelled."""
+
+    @wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+    return _renamed(call, f"{function.__name__}_async")
+
+
+def _renamed(function: Callable[P, T], name: str) -> Callable[P, T]:
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+class _Thread(Generic[T]):
+    """One coroutine in a thread with an event loop of its own."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+        self._task: asyncio.Task[T] | None = None
+        self._outcome: Future[T] = Future()
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._run,), name="spatialreasoner")
+
+    def result(self) -> T:
+        self._thread.start()
+        try:
+            return self._outcome.result()  # not by join: interrupted, that takes the thread for ended (CPython 3.11)
+        except KeyboardInterrupt:  # of the notebook: the work must not continue unseen
+            self._cancel()
+            wait([self._outcome])
+            raise
+
+    def _run(self) -> None:
+        try:
+            self._outcome.set_result(asyncio.run(self._main()))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._outcome.set_exception(error)
+
+    async def _main(self) -> T:
+        self._task = asyncio.ensure_future(self._work)
+        return await self._task
+
+    def _cancel(self) -> None:
+        task = self._task
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(task.cancel)

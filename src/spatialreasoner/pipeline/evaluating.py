@@ -1,0 +1,100 @@
+"""The stage `evaluate`: predictions scored by the rules of SpatialRGPT-Bench, offline or by a judging model, with intervals."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spatialreasoner.core.loops import synchronous
+from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.pipeline.inputs import PathLike
+from spatialreasoner.pipeline.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spatialreasoner.evaluation.agreement import AnswerAgreement
+    from spatialreasoner.evaluation.answers import Verdict
+    from spatialreasoner.evaluation.model_judge import JudgingConfig
+    from spatialreasoner.evaluation.score import ModelComparison, Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What predictions are worth.
+
+    Attributes:
+        score: The score.
+        agreement: How far the offline rules agree with the judging model; None without one.
+        comparison: This model against another, question by question; None if none was given.
+    """
+
+    score: Score
+    agreement: AnswerAgreement | None = None
+    comparison: ModelComparison | None = None
+
+
+async def evaluate_async(
+    predictions: PathLike,
+    *,
+    out: PathLike | None = None,
+    against: PathLike | None = None,
+    judging: JudgingConfig | None = None,
+    seed: int = 0,
+    progress: ShowStage | None = stage,
+) -> Result:
+    """Score a predictions file.
+
+    Args:
+        predictions: The predictions file.
+        out: The `score.json` to write; None writes nothing.
+        against: Another model's predictions, to compare question by question.
+        judging: A model that judges the answers; None is the offline rules.
+        seed: Seed of the resampling behind the intervals.
+        progress: Shows the stage; None shows nothing.
+
+    Returns:
+        The result; its summary is the content of `score.json`, and `details` an `Evaluation`.
+
+    Raises:
+        InputError: If a file is missing, a row is no prediction, or the judge's name is wrong.
+        WorkError: If a journal or the output cannot be written.
+    """
+    from spatialreasoner.evaluation.predictions import read_predictions
+    from spatialreasoner.evaluation.score import compare, score_to_json
+
+    shown = progress or quiet
+    found, verdicts = await _scored(predictions, out, judging, seed, shown)
+    comparison = None
+    if against is not None:
+        _, other = await _scored(against, None, judging, seed, shown)
+        rows = read_predictions(os.fspath(against)), read_predictions(os.fspath(predictions))
+        both = None if other is None or verdicts is None else (other, verdicts)
+        comparison = compare(*rows, both, seed=seed)
+    details = Evaluation(score=found.score, agreement=found.agreement, comparison=comparison)
+    summary = score_to_json(found.score) | ({} if found.agreement is None else {"agreement": asdict(found.agreement)})
+    path = None if out is None else Path(out)
+    files = () if path is None else (path,)
+    return Result(stage="evaluate", out=path, files=files, count=found.score.items, summary=summary, details=details)
+
+
+evaluate = synchronous(evaluate_async)
+"""`evaluate_async`, run to its end."""
+
+
+async def _scored(
+    predictions: PathLike, out: PathLike | None, judging: JudgingConfig | None, seed: int, shown: ShowStage
+) -> tuple[Evaluation, Sequence[Verdict] | None]:
+    """The score, and the verdicts of the judging model if there is one."""
+    from spatialreasoner.evaluation.score import run_score
+
+    path, written = os.fspath(predictions), None if out is None else os.fspath(out)
+    if judging is None:
+        return Evaluation(score=run_score(path, written, seed=seed)), None
+    from spatialreasoner.evaluation.agreement import run_judged_score_async
+
+    with shown(f"judge {path}", None) as advance:
+        judged = await run_judged_score_async(path, judging, written, seed=seed, progress=advance)
+    return Evaluation(score=judged.score, agreement=judged.agreement), judged.verdicts

@@ -1,0 +1,74 @@
+"""The stage `generate`: a model answers a questions file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from spatialreasoner.core import records
+from spatialreasoner.core.loops import synchronous
+from spatialreasoner.core.progress import ShowStage, quiet, say, stage
+from spatialreasoner.core.protocols import Policy
+from spatialreasoner.inference.registry import WritingConfig, limits_of, named_policy
+from spatialreasoner.inference.showing import Showing
+from spatialreasoner.pipeline.answering import GENERATE_LIMITS, run_generate_async
+from spatialreasoner.pipeline.inputs import PathLike, read
+from spatialreasoner.pipeline.result import Result
+
+
+async def generate_async(
+    questions: PathLike,
+    *,
+    model: PathLike | Policy,
+    out: PathLike,
+    scenes: PathLike | None = None,
+    seed: int = 0,
+    regions: Showing = "own",
+    writing: WritingConfig | None = None,
+    progress: ShowStage | None = stage,
+) -> Result:
+    """Let a model answer a questions file; writes rows of SpatialRGPT-Bench's own form.
+
+    Called again, it continues where it was: replies are kept in a hidden journal beside `out`.
+
+    Args:
+        questions: The questions file.
+        model: The model: a name, a folder, or a policy object.
+        out: The predictions file to write.
+        scenes: The scenes folder, if the path stored with the questions is out of date.
+        seed: Origin of every call's seed.
+        regions: How the model is shown regions; "own" is its own way.
+        writing: How a model given by name writes; None is greedy.
+        progress: Shows the stage; None shows nothing.
+
+    Returns:
+        The result; its summary is that of `STEM.summary.json`.
+
+    Raises:
+        InputError: If questions, scenes or the model's name are wrong.
+        WorkError: If the model could not be asked about all questions, or the output cannot be written.
+    """
+    writing, shown, path = writing or WritingConfig(), progress or quiet, Path(out)
+    asked = read(questions, scenes, progress=shown)
+    policy = named_policy(os.fspath(model), asked.scenes, writing) if isinstance(model, str | os.PathLike) else model
+    name = os.fspath(model) if isinstance(model, str | os.PathLike) else policy.name
+    limits = limits_of(name, concurrency=max(GENERATE_LIMITS.concurrency, writing.batch_size), writing=writing)
+    with shown(f"answer {len(asked.questions)} questions with {policy.name}", len(asked.questions)) as advance:
+        count = await run_generate_async(
+            asked.questions,
+            asked.scenes,
+            policy,
+            path,
+            seed=seed,
+            regions=regions,
+            limits=limits,
+            max_tokens=writing.max_new_tokens,
+            progress=advance,
+            tell=say if progress is not None else lambda line: None,
+        )
+    summary = records.read_json(path.with_name(f"{path.stem}.summary.json"), dict[str, object])
+    return Result(stage="generate", out=path, files=(path,), count=count, summary=summary)
+
+
+generate = synchronous(generate_async)
+"""`generate_async`, run to its end."""

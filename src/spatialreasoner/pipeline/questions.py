@@ -1,0 +1,46 @@
+"""The stage `questions`: what can be asked of scenes, with the truth from geometry."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from spatialreasoner.core.loops import asynchronous
+from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.pipeline.inputs import PathLike
+from spatialreasoner.pipeline.result import Result
+from spatialreasoner.questions.generate import QuestionsConfig, write_questions
+
+
+def make_questions(
+    scenes: PathLike, *, out: PathLike, per_scene: int = 5, seed: int = 0, progress: ShowStage | None = stage
+) -> Result:
+    """Ask questions of the 24 categories of SpatialRGPT-Bench about the scenes of a folder.
+
+    Args:
+        scenes: The scenes folder.
+        out: The questions file to write.
+        per_scene: Questions per scene.
+        seed: Seed of all choices.
+        progress: Shows the stage; None shows nothing.
+
+    Returns:
+        The result; its summary has the number of questions per category.
+
+    Raises:
+        InputError: If the scenes cannot be read, or no question can be asked about any of them.
+        WorkError: If the output cannot be written.
+    """
+    config = QuestionsConfig(scenes=os.fspath(scenes), per_scene=per_scene, seed=seed)
+    with (progress or quiet)(f"ask about {config.scenes}", None) as advance:
+        asked = write_questions(config, Path(out), progress=advance)
+    return Result(
+        stage="questions",
+        out=Path(out),
+        files=(Path(out),),
+        count=asked.total(),
+        summary={str(name): count for name, count in asked.items()},
+    )
+
+
+make_questions_async = asynchronous(make_questions)

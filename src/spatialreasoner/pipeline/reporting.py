@@ -1,0 +1,35 @@
+"""The stage `report`: what run folders hold, as a page, Markdown or a LaTeX table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from spatialreasoner.core.loops import asynchronous
+from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.pipeline.inputs import PathLike
+from spatialreasoner.pipeline.result import Result
+
+
+def report(runs: PathLike | Sequence[PathLike], *, out: PathLike = "report.html", progress: ShowStage | None = stage) -> Result:
+    """Write the report of run folders.
+
+    Args:
+        runs: The folder, or several of them, with the outputs of stages, directly or a few folders down.
+        out: The file to write: .html to be read offline, .md for Markdown, .tex for the table of results.
+        progress: Shows the stage; None shows nothing.
+
+    Raises:
+        InputError: If a folder is not there, a file in one is broken, or there is nothing to report.
+        WorkError: If the report cannot be written.
+    """
+    from spatialreasoner.report.report import write_report
+
+    folders = [Path(runs)] if isinstance(runs, str | os.PathLike) else [Path(run) for run in runs]
+    with (progress or quiet)(f"report on {', '.join(map(str, folders))}", None):
+        write_report(folders, Path(out))
+    return Result(stage="report", out=Path(out), files=(Path(out),), count=len(folders))
+
+
+report_async = asynchronous(report)

@@ -1,0 +1,127 @@
+"""Which models work on a stage, by name: policies that write, judges that grade, and the reward that brings them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.protocols import Embedder, Judge, Policy, Reward
+from spatialreasoner.core.types import Scene
+from spatialreasoner.inference.budget import Budget, refuse_unknown_prices
+from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.registry import WritingConfig, limits_of, named_policy
+from spatialreasoner.judges.journalled import JournalledJudge
+from spatialreasoner.judges.panel import Panel
+from spatialreasoner.pipeline.inputs import succeeds
+from spatialreasoner.rewards import GeometricReward
+
+KEPT_SCENES = 64
+"""Scenes whose depth stays loaded: more than the trees in flight ask about at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workforce:
+    """The models and the reward of a search, by name: made anew in each process of a cluster.
+
+    Attributes:
+        policies: The models that write, by name or as objects.
+        judges: Names of the models that grade what geometry cannot; each is one evaluator of the panel.
+        scenes: The scenes by id.
+        writing: How models that are given by name write.
+        reward: What rates and scores instead of geometry and judges; None for these.
+    """
+
+    policies: tuple[str | Policy, ...]
+    judges: tuple[str, ...]
+    scenes: Mapping[str, Scene]
+    writing: WritingConfig
+    reward: Reward | None = None
+
+    def __call__(self) -> tuple[list[Policy], Reward, list[JournalledJudge]]:
+        """Policies, reward and judges."""
+        judges = self.make_judges()
+        return self.make_policies(), self.make_reward(judges), list(judges.values())
+
+    def make_policies(self) -> list[Policy]:
+        """The models that write."""
+        return [named_policy(p, self.scenes, self.writing) if isinstance(p, str) else p for p in self.policies]
+
+    def make_judges(self) -> dict[str, JournalledJudge]:
+        """The judges by name, their grades kept in the run's journal."""
+        if not self.judges:
+            return {}
+        from spatialreasoner.judges.rewards import ApiJudge, JudgeConfig
+
+        config = JudgeConfig(key_variable=self.writing.key_variable)
+        return {name: JournalledJudge(ApiJudge(name, config), _judge_limits(name)) for name in self.judges}
+
+    def make_reward(self, judges: Mapping[str, Judge]) -> Reward:
+        """The reward that was given, or else geometry alone, or a panel of geometry helped by each judge."""
+        if self.reward is not None:
+            return self.reward
+        from spatialreasoner.judges.rewards import grader
+
+        rewards: dict[str, Reward] = {
+            name: GeometricReward(self.scenes, succeeds=succeeds, grader=grader(judge), kept=KEPT_SCENES)
+            for name, judge in judges.items()
+        }
+        return Panel(rewards) if rewards else GeometricReward(self.scenes, succeeds=succeeds, kept=KEPT_SCENES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgesConfig:
+    """Which models judge responses, and what that may cost.
+
+    Attributes:
+        names: Names of the models, `api:MODEL@BASE_URL`; several count as their mean.
+        concurrency: Most requests in flight to each of them.
+        key_variable: Environment variable that holds the key.
+        max_calls: Most requests sent, over all processes that worked on the same output; None is no limit.
+        max_tokens: Most tokens, likewise.
+        max_cost: Most money, likewise.
+    """
+
+    names: tuple[str, ...]
+    concurrency: int = 16
+    key_variable: str = "OPENAI_API_KEY"
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+
+    def judges(self) -> dict[str, JournalledJudge]:
+        """The judges by name.
+
+        Raises:
+            ConfigError: If a name has another form, comes twice, or money is limited and no price is known.
+            MissingExtraError: If what endpoints need is not installed.
+        """
+        from spatialreasoner.judges.rewards import ApiJudge, JudgeConfig
+
+        if len(set(self.names)) < len(self.names):
+            raise ConfigError(f"expected judges of different names; got {', '.join(self.names)}")
+        config = JudgeConfig(key_variable=self.key_variable)
+        judges = {name: ApiJudge(name, config) for name in self.names}
+        limits = {name: _judge_limits(name, concurrency=self.concurrency) for name in judges}
+        refuse_unknown_prices(self.max_cost, {name: limit.price for name, limit in limits.items()})
+        return {name: JournalledJudge(judge, limits[name]) for name, judge in judges.items()}
+
+    def budget(self) -> Budget:
+        """What may be spent."""
+        return Budget(max_calls=self.max_calls, max_tokens=self.max_tokens, max_cost=self.max_cost)
+
+
+def _judge_limits(name: str, *, concurrency: int = 16) -> Limits:
+    """How a judge by name may be used: its requests in flight, the most tokens of one, and their price where it is known."""
+    from spatialreasoner.judges.rewards import MOST_TOKENS
+
+    return replace(limits_of(name, concurrency=concurrency), max_tokens=MOST_TOKENS)
+
+
+def named_embedder(source: str | None) -> Embedder | None:
+    """A sentence-embedding model by name; None for None."""
+    if source is None:
+        return None
+    from spatialreasoner.inference.backends.embeddings import TransformersEmbedder
+
+    return TransformersEmbedder(source)

@@ -1,0 +1,55 @@
+"""The tokenizer and the chat template of tiny models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+"""ChatML in short; IMAGE stands for the family's own image placeholder."""
+
+PAD, END = "<|pad|>", "<|end|>"
+TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
+
+
+def train_tokenizer(
+    texts: Iterable[str], *, vocabulary: int, extra: Mapping[str, str] | None = None
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on `texts`: any text survives encoding and decoding.
+
+    Args:
+        texts: What it is trained on.
+        vocabulary: At most so many tokens beside the special ones; 256 are the bytes.
+        extra: Further special tokens by the attribute under which processors look them up, such as `image_token`.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    extra = dict(extra or {})
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
+        # Digits one by one: numbers are what spatial answers turn on
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
+    special = [PAD, END, *TURNS, *extra.values()]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary + len(special),
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, padding_side="left", extra_special_tokens=extra
+    )
