@@ -15,7 +15,7 @@ def test_price_by_hand():
 def test_what_is_set_aside_counts_until_it_is_settled():
     budget = Budget(max_tokens=1000)
     budget.reserve(600, 0.0)
-    with pytest.raises(BudgetError, match="max-tokens allows 1000"):
+    with pytest.raises(BudgetError, match="max_tokens` allows 1000"):
         budget.reserve(600, 0.0)
     budget.settle(200, 0.0, reserved=(600, 0.0))
     budget.reserve(600, 0.0)

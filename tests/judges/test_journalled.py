@@ -74,7 +74,7 @@ def test_no_grade_is_paid_for_twice(job):
     stopped = run_search(**job)
     judge = job["judges"][0]
     first = judge._judge.asked
-    assert "max-calls" in stopped.stopped
+    assert "max_calls" in stopped.stopped
     assert first > 8
     job["config"] = RunConfig()
     result = run_search(**job)
@@ -104,6 +104,6 @@ def test_a_judge_s_tokens_count(job, tmp_path):
         for text in ("a", "b", "a"):
             asyncio.run(judge.grade(GradeRequest(prompt=shown, text=text)))
         assert (budget.calls, budget.tokens, budget.cost) == (2, 2000, pytest.approx(0.0022))
-        with pytest.raises(BudgetError, match="max-tokens"):
+        with pytest.raises(BudgetError, match="max_tokens"):
             asyncio.run(judge.grade(GradeRequest(prompt=shown, text="c")))
         assert dict(journal.spent())[judge.identity] == Spent(calls=2, prompt_tokens=1800, completion_tokens=200)

@@ -58,7 +58,7 @@ def test_writes_official_rows_in_the_order_of_the_questions(scene: Scene, tmp_pa
 def test_goes_on_after_an_interruption_and_ends_with_the_same_bytes(scene: Scene, tmp_path: Path) -> None:
     questions, scenes = ask(scene, 40), {scene.id: scene}
     run_generate(questions, scenes, Teller(), tmp_path / "unbroken.jsonl")
-    with pytest.raises(WorkError, match=r"17 of 40 questions are answered.*TELLER_KEY.*goes on from here"):
+    with pytest.raises(WorkError, match=r"17 of 40 questions are answered.*TELLER_KEY.*run the same again to resume"):
         run_generate(questions, scenes, Teller(fails_after=17), tmp_path / "broken.jsonl")
     rows = read_predictions(tmp_path / "broken.jsonl")
     assert [bool(row.pred) for row in rows].count(True) == 17

@@ -129,7 +129,7 @@ def test_a_budget_stops_and_the_same_command_goes_on(judge: Judge, folder: Path,
     code, said = judge("--out", folder / "rewards.jsonl", "--max-calls", 2, "--concurrency", 1)
     assert code == 1
     assert "--max-calls allows 2" in said
-    assert "goes on" in said
+    assert "run the same again" in said
     assert len(endpoint.requests) == 2
     assert not (folder / "rewards.jsonl").exists()
     assert judge("--out", folder / "rewards.jsonl", "--max-calls", 4)[0] == 0
@@ -178,7 +178,7 @@ def test_judging_all_needs_a_judge(folder: Path, capfd: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as caught:
         main(["reward", *inputs(folder), "--judge-all", "--out", str(folder / "x.jsonl")])
     assert caught.value.code == 2
-    assert "--judge-all needs a --judge" in capfd.readouterr().err
+    assert "--judge-all needs --judge" in capfd.readouterr().err
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bytes(judge: Judge, folder: Path, endpoint: Endpoint):

@@ -181,7 +181,7 @@ def test_scenes_without_depth_leave_nothing_to_ask(make_scene: Callable[..., Sce
 
 @pytest.mark.parametrize("per_scene", [0, -1, 10**9])
 def test_absurd_counts_are_refused(per_scene: int) -> None:
-    with pytest.raises(ConfigError, match="per-scene"):
+    with pytest.raises(ConfigError, match="per_scene"):
         QuestionsConfig(scenes="x", per_scene=per_scene)
 
 

@@ -100,7 +100,7 @@ def test_other_settings_in_the_same_folder_reuse_what_replies_they_can(job):
 
 def test_a_call_budget_is_kept_to_the_call_and_a_larger_one_goes_on(job, tmp_path):
     limited = run_search(**{**job, "config": RunConfig(max_calls=50, trees_in_flight=3)})
-    assert "max-calls" in limited.stopped
+    assert "max_calls" in limited.stopped
     assert sum(json.loads((job["out"] / "timing.json").read_text())["requests"].values()) == 50
     assert 0 < limited.summary["questions"] < 12
     run_search(**{**job, "config": RunConfig()})
@@ -189,7 +189,7 @@ def test_names_must_differ_and_limits_must_be_used(job):
         run_search(**{**job, "policies": job["policies"][:1] * 2})
     with pytest.raises(ConfigError, match="nobody"):
         run_search(**{**job, "config": RunConfig(limits={"nobody": Limits()})})
-    with pytest.raises(ConfigError, match="max-calls"):
+    with pytest.raises(ConfigError, match="max_calls"):
         run_search(**{**job, "config": RunConfig(max_calls=0)})
 
 

@@ -71,7 +71,7 @@ def test_a_finished_run_is_left_alone_and_another_is_refused(data, fast, tmp_pat
     before = (tmp_path / "out" / "model.safetensors").stat().st_mtime_ns
     run("max_steps=1")
     assert (tmp_path / "out" / "model.safetensors").stat().st_mtime_ns == before
-    with pytest.raises(ConfigError, match=r"holds another run.*max_steps.*another --out"):
+    with pytest.raises(ConfigError, match=r"holds another run.*max_steps.*another `out`"):
         run("max_steps=2")
 
 
