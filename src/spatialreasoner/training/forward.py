@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
+from spatialreasoner.training.head import Head, head_of
 from spatialreasoner.training.loss import segment_logps
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def add_token_logps(model: PreTrainedModel) -> None:
     autocast) see an ordinary call.
     """
     original = model.forward
-    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    head = head_of(model, original)
 
     @functools.wraps(type(model).forward)  # `generate` checks its arguments against the signature
     def forward(
@@ -48,25 +49,19 @@ def add_token_logps(model: PreTrainedModel) -> None:
             return original(*args, **kwargs)
         # Looked up at each call: PEFT and FSDP replace modules later
         hidden = model.base_model(*args, **kwargs, use_cache=False).last_hidden_state
-        found = _token_logps(model.get_output_embeddings(), hidden.flatten(0, 1)[logps_at], logps_of, softcap)
+        found = _token_logps(head, hidden.flatten(0, 1)[logps_at], logps_of, model.config.get_text_config().vocab_size)
         return found if logps_order is None else found[logps_order]
 
     model.forward = forward
 
 
 def _token_logps(
-    head: Any,
-    hidden: Float[Tensor, "tokens width"],
-    targets: Int[Tensor, " tokens"],
-    softcap: float | None,
+    head: Head, hidden: Float[Tensor, "tokens width"], targets: Int[Tensor, " tokens"], vocabulary: int
 ) -> Float[Tensor, " tokens"]:
     def block_logps(hidden: Tensor, targets: Tensor) -> Tensor:
-        logits = head(hidden).float()
-        if softcap is not None:
-            logits = softcap * torch.tanh(logits / softcap)
-        return -functional.cross_entropy(logits, targets, reduction="none")
+        return -functional.cross_entropy(head(hidden).float(), targets, reduction="none")
 
-    rows = max(1, MAX_LOGITS // head.weight.shape[0])
+    rows = max(1, MAX_LOGITS // vocabulary)
     if len(targets) <= rows:
         return block_logps(hidden, targets)
     blocks = zip(hidden.split(rows), targets.split(rows), strict=True)

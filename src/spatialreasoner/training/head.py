@@ -1,0 +1,108 @@
+"""Logits of given hidden states, by the model's own code: whatever scales, caps, adds or maps them after the output layer.
+
+Many families change what `lm_head` gives: Granite and HyperCLOVA X divide it, Cohere and Falcon-H1 multiply it, MiniCPM3 scales
+the hidden states before it, Gemma caps it, Chameleon masks tokens. None of it is named here: the model's own `forward` runs
+with its backbone replaced by the given hidden states, so what comes after the backbone is what the model's authors wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from spatialreasoner.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Head = Callable[[Float[Tensor, "tokens width"]], Float[Tensor, "tokens vocabulary"]]
+
+PROBED = 4
+"""So many random hidden states decide whether a head is the output layer alone."""
+
+
+def head_of(model: PreTrainedModel, forward: Callable[..., Any]) -> Head:
+    """The way from hidden states to logits, as short as the model allows: its output layer where nothing follows it.
+
+    Args:
+        model: The model, unwrapped.
+        forward: Its own `forward`, as it was before anything replaced it.
+
+    Raises:
+        ConfigError: If the model's logits cannot be had from its hidden states.
+    """
+
+    def alone(hidden: Tensor) -> Tensor:
+        output: Any = model.get_output_embeddings()  # looked up at each call: PEFT and FSDP replace modules later
+        return output(hidden)
+
+    def own(hidden: Tensor) -> Tensor:
+        return _own_logits(model, forward, hidden)
+
+    return alone if _is_alone(model, alone, own) else own
+
+
+def _is_alone(model: PreTrainedModel, alone: Head, own: Head) -> bool:
+    """Whether the output layer gives what the model's own code gives, tried on random hidden states.
+
+    Weights that are not there yet (on the meta device) cannot be tried: the longer way is always right.
+    """
+    output: Any = model.get_output_embeddings()
+    weight: Tensor = output.weight
+    if weight.is_meta:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(PROBED, _width(model), generator=generator).to(weight.device, _dtype(weight))
+    with torch.no_grad():
+        return torch.equal(alone(hidden).float(), own(hidden).float())
+
+
+def _dtype(weight: Tensor) -> torch.dtype:
+    return weight.dtype if weight.is_floating_point() else torch.float32
+
+
+def _width(model: PreTrainedModel) -> int:
+    return int(model.config.get_text_config().hidden_size)
+
+
+class _Backbone:
+    """What a backbone returns, holding the given hidden states and nothing else."""
+
+    def __init__(self, hidden: Tensor) -> None:
+        self.last_hidden_state = hidden
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+    def __getitem__(self, index: Any) -> Any:
+        return (self.last_hidden_state,)[index] if isinstance(index, slice) or index == 0 else None
+
+
+def _own_logits(model: PreTrainedModel, forward: Callable[..., Any], hidden: Tensor) -> Tensor:
+    backbone: Any = model.base_model
+    replaced, asked = backbone.__dict__.get("forward"), False
+
+    def given(*args: Any, **kwargs: Any) -> Any:
+        nonlocal asked
+        asked = True
+        return _Backbone(hidden[None])
+
+    backbone.forward = given
+    try:
+        ids = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
+        logits: Tensor = forward(input_ids=ids, use_cache=False, return_dict=True).logits
+    finally:
+        if replaced is None:
+            del backbone.forward
+        else:
+            backbone.forward = replaced
+    if not asked or logits.shape[:2] != (1, len(hidden)):
+        raise ConfigError(
+            f"{type(model).__name__} computes its logits in a way that this trainer cannot follow: expected one row of "
+            "logits per hidden state of its backbone. Train it by SFT, or with TRL's DPOTrainer"
+        )
+    return logits[0]
