@@ -141,7 +141,7 @@ def _photos(folders: Sequence[str]) -> Iterator[Scene]:
         inner = sorted(path.parent for path in folder.glob("*/scene.json"))
         if not inner and not (folder / "scene.json").is_file():
             raise InputError(f"expected an RGB-D folder with scene.json, or a folder of such folders; {folder} is neither")
-        yield from map(rgbd.load, inner or [folder])
+        yield from (rgbd.load(each, need_regions=False) for each in inner or [folder])
 
 
 def _depth_model(name: str | None) -> DepthEstimator | None:

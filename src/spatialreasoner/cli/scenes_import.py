@@ -64,6 +64,8 @@ def scenes_import(
         )
     fewer = "" if done.scenes + len(done.left_out) >= done.frames else " (--every and --limit choose; --limit 0 takes all)"
     typer.echo(f"{done.scenes} scenes of {done.frames} frames in {out}, read as {done.kind}{fewer}")
+    if not done.labelled:
+        typer.echo(f"They have no regions yet: draw them in the app (spatialreasoner app --photos {out}), or label the images.")
     if done.left_out:
         name, reason = next(iter(done.left_out.items()))
         typer.echo(f"{len(done.left_out)} frames were left out, the first, {name}, because: {reason}")

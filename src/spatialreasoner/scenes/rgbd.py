@@ -65,8 +65,12 @@ class SceneFile(Record):
     accept: tuple[str, ...] = ()
 
 
-def load(folder: str | Path) -> Scene:
+def load(folder: str | Path, *, need_regions: bool = True) -> Scene:
     """Read one RGB-D folder; the scene's paths are those of the folder's files.
+
+    Args:
+        folder: The folder.
+        need_regions: Whether a scene without regions is refused; the app takes one, since they can be drawn there.
 
     Raises:
         MissingFileError: If the folder or one of its files is missing.
@@ -88,7 +92,7 @@ def load(folder: str | Path) -> Scene:
     scene = resolve(bare, folder, where=where)
     assert scene.depth is not None
     view = view_of(scene.image, scene.depth, where=where, accept=_accepted(entry, where))
-    if not 1 <= len(entry.regions) <= MAX_REGIONS:
+    if not need_regions <= len(entry.regions) <= MAX_REGIONS:
         advice = "; a scene is measured by its regions: draw them in the app, or label the image" if not entry.regions else ""
         raise RecordError(f"{where}: expected 1 to {MAX_REGIONS} regions; got {len(entry.regions)}{advice}")
     scene = replace(scene, regions=tuple(_region(e, k, view, scene.image, where) for k, e in enumerate(entry.regions, start=1)))

@@ -46,6 +46,14 @@ def test_a_folder_without_regions_says_what_to_do(tmp_path: Path) -> None:
     (scene,) = load_scenes(tmp_path / "out")
     with pytest.raises(Exception, match="draw them in the app"):
         rgbd.load(Path(scene.image).parent)
+    assert rgbd.load(Path(scene.image).parent, need_regions=False).regions == ()
+
+
+def test_the_app_shows_an_import_in_which_regions_are_to_be_drawn(tmp_path: Path) -> None:
+    from spatialreasoner.app.pictures import examples
+
+    import_scenes(MAKERS["png"](tmp_path), out=tmp_path / "out")
+    assert examples(tmp_path, [str(tmp_path / "out")])[0].regions == ()
 
 
 def test_whole_numbers_are_kept_as_they_are(tmp_path: Path) -> None:

@@ -10,15 +10,21 @@ looks for nonsense; `write` makes RGB-D folders of them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from spatialreasoner.core.errors import ConfigError, InputError, SceneError
+from spatialreasoner.core.errors import ConfigError, InputError, SceneError, SpatialReasonerError
 from spatialreasoner.scenes import checks
+from spatialreasoner.scenes.files import load_scenes
 from spatialreasoner.scenes.folder import ScenesFolder, claim_folder
 from spatialreasoner.scenes.importers.align import settle
 from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options
@@ -72,6 +78,13 @@ KINDS: tuple[str, ...] = tuple(_READERS)
 """What `--from` takes beside "auto", in the order in which "auto" tries them: the most particular layout first."""
 
 
+_BROKEN = (
+    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, OSError, RuntimeError, SyntaxError,
+    struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What libraries and arithmetic raise of files whose bytes or numbers are not what their format says."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Imported:
     """What an import did.
@@ -80,12 +93,14 @@ class Imported:
         kind: The kind of the capture.
         scenes: How many scenes were written.
         frames: How many frames the capture has.
+        labelled: How many of the scenes have regions.
         left_out: Why a frame was left out, by its name.
     """
 
     kind: str
     scenes: int
     frames: int
+    labelled: int
     left_out: dict[str, str]
 
 
@@ -144,7 +159,8 @@ def open_capture(path: str | Path, kind: str = "auto", options: Options | None =
         part = reader.find(store)
         if part is None:
             raise InputError(f"{path}: expected {reader.title}: {reader.layout}; these files are not there")
-    capture = reader.open(part, options or Options())
+    with _whole(part.where()):
+        capture = reader.open(part, options or Options())
     if not capture.names:
         raise InputError(f"{path}: expected {reader.title} with image and depth of a frame: {reader.layout}; no frame has both")
     return reader, capture
@@ -171,7 +187,7 @@ def read_frames(
         InputError: If the capture or one of these frames cannot be used; see `open_capture`.
     """
     _, capture = open_capture(path, kind, options)
-    for frame in capture.read(chosen(len(capture.names), every, limit)):
+    for frame in _read(capture, chosen(len(capture.names), every, limit)):
         yield _ready(frame)
 
 
@@ -221,8 +237,10 @@ def import_scenes(
         if not folder.complete:
             left_out = _write_missing(folder, capture, places, ids, progress)
             folder.finish(own_id for own_id in ids.values() if folder.has(own_id))
-    written = (Path(out) / "scenes.jsonl").read_bytes().count(b"\n")
-    return Imported(kind=reader.kind, scenes=written, frames=len(capture.names), left_out=left_out)
+    labelled = [bool(scene.regions) for scene in load_scenes(out)]
+    return Imported(
+        kind=reader.kind, scenes=len(labelled), frames=len(capture.names), labelled=sum(labelled), left_out=left_out
+    )  # fmt: skip
 
 
 def chosen(count: int, every: int, limit: int | None) -> Sequence[int]:
@@ -256,7 +274,7 @@ def _first_usable(capture: Capture, places: Sequence[int]) -> None:
     first: SceneError | None = None
     for place in places:
         try:
-            _ready(next(capture.read([place])))
+            _ready(next(_read(capture, [place])))
         except SceneError as error:
             first = first or error
         else:
@@ -271,19 +289,44 @@ def _write_missing(
     """Write the frames that are not there yet; why frames were left out, by their names."""
     missing = [place for place in places if not folder.has(ids[place])]
     left_out: dict[str, str] = {}
-    frames = capture.read(missing)
+    frames = _read(capture, missing)
     for done, place in enumerate(missing, start=len(places) - len(missing) + 1):
         try:
             frame = _ready(next(frames))
         except SceneError as error:
             left_out[capture.names[place]] = str(error)
-            frames = capture.read(missing[done - (len(places) - len(missing)) :])  # a generator that raised has ended
+            frames = _read(capture, missing[done - (len(places) - len(missing)) :])  # a generator that raised has ended
             continue
         folder.add(*files_of(frame, ids[place], capture.source))
         progress(done)
     for name, reason in left_out.items():
         logger.warning("frame %s was left out: %s", name, reason)
     return left_out
+
+
+@contextmanager
+def _whole(where: str) -> Generator[None]:
+    """Turn what a reader stumbles over in a broken file into an error that says so."""
+    try:
+        yield
+    except SpatialReasonerError:
+        raise
+    except _BROKEN as error:
+        told = " ".join(str(error).split())[:300]
+        raise SceneError(
+            f"{where}: expected a capture as its writer leaves it; {told or type(error).__name__}; copy it anew"
+        ) from None
+
+
+def _read(capture: Capture, places: Sequence[int]) -> Iterator[Frame]:
+    """The frames of some places; one that is broken ends the reading with a SceneError."""
+    frames = capture.read(places)
+    for place in places:
+        with _whole(f"{capture.title}: frame {capture.names[place]}"):
+            frame = next(frames, None)
+        if frame is None:
+            raise SceneError(f"{capture.title}: expected frame {capture.names[place]}; the capture ends before it")
+        yield frame
 
 
 def _ready(frame: Frame) -> Frame:

@@ -87,7 +87,10 @@ def _reader(store: Store) -> Generator[Any]:
             stack.enter_context(bag)
         except (AnyReaderError, OSError, ValueError, AssertionError, KeyError) as error:
             raise SceneError(f"{store.where()}: expected a whole ROS bag; {error}; reindex or record it anew") from None
-        yield bag
+        try:
+            yield bag
+        except AnyReaderError as error:
+            raise SceneError(f"{store.where()}: expected whole messages; {error}; record it anew") from None
 
 
 def _paths(store: Store, stack: ExitStack) -> list[Path]:

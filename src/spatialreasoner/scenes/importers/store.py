@@ -110,7 +110,7 @@ class Store:
         if not self._in_archive:
             yield self._real(name)
             return
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(prefix="spatialreasoner-") as folder:
             target = Path(folder) / Path(name).name
             with zipfile.ZipFile(self.path) as archive, archive.open(self.prefix + name) as source, target.open("wb") as file:
                 _bound(archive.getinfo(self.prefix + name).file_size, self.where(name))
