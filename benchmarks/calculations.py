@@ -1,6 +1,6 @@
 """How often the calculations in the steps of a model's answers are right: `python benchmarks/calculations.py PREDICTIONS`.
 
-A calculation is right if its result follows from the numbers written before it, whatever these have to do with the picture.
+A calculation is right if its result follows from the numbers written before it, whatever these have to do with the image.
 """
 
 from __future__ import annotations

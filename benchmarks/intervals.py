@@ -18,7 +18,7 @@ import numpy as np
 
 from spatialreasoner.core.types import METRES_PER, QUANTITY_OF, RELATIONS, Question, relation_of
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import HOURS, TOLERANCE, Measured
+from spatialreasoner.scenes.measure import HOURS, TIE_TOLERANCE, Measured
 from spatialreasoner.scenes.synthetic.write import make_scene
 
 SIZES = ("width", "height", "depth", "camera_distance")
@@ -75,7 +75,7 @@ def is_right(exact: Measured, noisy: Measured, question: Question) -> bool:
         return True
     if question.unit == "hour":
         return abs((question.value - truth + 6) % 12 - 6) <= HOURS
-    return abs(question.value * METRES_PER[question.unit or "m"] - truth) <= TOLERANCE * truth
+    return abs(question.value * METRES_PER[question.unit or "m"] - truth) <= TIE_TOLERANCE * truth
 
 
 def main() -> None:

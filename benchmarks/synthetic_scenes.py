@@ -37,7 +37,7 @@ def processor_seconds() -> float:
 
 
 def embree_seconds(index: int, size: int) -> float:
-    """Time of one picture's camera rays, and as many again towards the sun, on a scene that is built."""
+    """Time of one image's camera rays, and as many again towards the sun, on a scene that is built."""
     world = sample(0, index, width=size, height=size)
     starts = np.cumsum([0, *(len(thing.vertices) for thing in world.things)])
     vertices = np.concatenate([thing.vertices for thing in world.things]).astype(np.float32)
@@ -56,7 +56,7 @@ def embree_seconds(index: int, size: int) -> float:
 
 
 def encoding_seconds(index: int, size: int) -> tuple[float, int]:
-    """Time and bytes of encoding one scene's picture, depth and masks."""
+    """Time and bytes of encoding one scene's image, depth and masks."""
     image, depth, owner = render_world(sample(0, index, width=size, height=size))
     picture, units = io.BytesIO(), io.BytesIO()
 

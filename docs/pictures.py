@@ -1,4 +1,4 @@
-"""The pictures of `method.md`: a real search, a real pair and a real reward, drawn by what the app and the report draw with.
+"""The images of `method.md`: a real search, a real pair and a real reward, drawn by what the app and the report draw with.
 
 `python docs/pictures.py [FOLDER]` makes them anew in `docs/images`; the same version of the project makes the same files. The
 stages' own files go into FOLDER, where another call finds them again.
@@ -67,7 +67,7 @@ class Example:
 
 
 def main(folder: Path) -> None:
-    """Make every picture."""
+    """Make every image."""
     shown = example(folder)
     draw_room(shown, IMAGES / "room.png")
     write(IMAGES / "tree.html", tree(shown))
@@ -111,7 +111,7 @@ def read_example(folder: Path) -> Example:
 
 
 def draw_room(shown: Example, path: Path) -> None:
-    """The picture with the question's regions as marks."""
+    """The image with the question's regions as marks."""
     regions = [shown.scene.region(name) for name in shown.question.region_ids]
     draw(read_image(shown.scene.image), regions).quantize(128).save(path, optimize=True)
 

@@ -1,4 +1,4 @@
-"""fDPO for segments of your own on a plain text model: no pictures, no regions, no depth.
+"""fDPO for segments of your own on a plain text model: no images, no regions, no depth.
 
     python examples/fdpo_text_only.py --out fdpo-text                   # a tiny Qwen2, built on the spot; seconds on a CPU
     python examples/fdpo_text_only.py --out fdpo-text --model Qwen/Qwen2.5-0.5B-Instruct

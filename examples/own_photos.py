@@ -4,7 +4,7 @@
     python examples/own_photos.py photos --out own --fov 65 --masks annotations.json     # regions of yours: COCO, CVAT, ...
     python examples/own_photos.py photos --out own --model hf:Qwen/Qwen2.5-VL-3B-Instruct --show 5
 
-Give it again after a crash and it goes on where it was. Change what you like: each step is one call of the library.
+Give it again after a crash and it continues where it stopped. Change what you like: each step is one call of the library.
 """
 
 from __future__ import annotations

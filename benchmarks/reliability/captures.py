@@ -15,7 +15,7 @@ from PIL import Image
 from reliability.trial import Act, Case, Read
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes import rgbd
-from spatialreasoner.scenes.importers import Frame, Options, import_scenes, read_frames
+from spatialreasoner.scenes.importers import Frame, FrameOptions, import_scenes, read_frames
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))  # the makers of small captures are the tests'
 import captures as made
@@ -54,7 +54,7 @@ def _whole(make: Callable[[Path], Path], folder: Path) -> Act:
 def _imported(kind: str, change: Change, folder: Path) -> Act:
     path = made.MAKERS[kind](folder)
     options = change(path)
-    return lambda: list(read_frames(path, kind, options=options if isinstance(options, Options) else None))
+    return lambda: list(read_frames(path, kind, options=options if isinstance(options, FrameOptions) else None))
 
 
 def _swap(name: str, data: bytes | str) -> Change:
@@ -118,7 +118,12 @@ def _changed() -> Iterator[tuple[str, str, Change, Read | None]]:
         _swap("depth/a.npy", _array(made.metres(made.depth_map(48, 64))[..., None])),
         Read(_near(1.0)),
     )
-    yield "a camera by hand", "png", lambda path: Options(intrinsics=Intrinsics(fx=58, fy=58, cx=32, cy=24)), Read(_focal(58))
+    yield (
+        "a camera by hand",
+        "png",
+        lambda path: FrameOptions(intrinsics=Intrinsics(fx=58, fy=58, cx=32, cy=24)),
+        Read(_focal(58)),
+    )
     yield "a PGM of 12 bits", "7scenes", _pgm, Read(_near(1.0))
     yield "an OpenEXR whose data window is a part", "exr", _exr_part, Read(_part)
     yield "a camera_intrinsic.json row by row", "realsense", _by_row, Read(_focal(110))

@@ -1,4 +1,4 @@
-"""Data sets of others: SpatialRGPT-Bench as JSON or Parquet, COCO annotations, pages to fill, masks as pictures."""
+"""Data sets of others: SpatialRGPT-Bench as JSON or Parquet, COCO annotations, pages to fill, masks as images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run left on disk and goes on from: journals, hidden rows and settings that were torn or tampered with."""
+"""What a run left on disk and continues from: journals, hidden rows and settings that were torn or tampered with."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "training.json": ("train", "sft", "--model", "tiny", "--data", "{room}/pairs/sft.jsonl", "--out", "{room}"),
     "report/config.json": ("report", "{room}/report", "--out", "{out}/report.html"),
 }
-"""The file of settings, and the command that goes on from it."""
+"""The file of settings, and the command that continues from it."""
 
 
 def _settings(place: str, act: tuple[str, ...], text: bytes, folder: Path) -> Act:

@@ -28,7 +28,7 @@ LONGEST = 3600.0
 
 
 class Killing:
-    """Kills a stage, goes on with it, and holds the end against an undisturbed run.
+    """Kills a stage, continues with it, and holds the end against an undisturbed run.
 
     Args:
         stage: The stage.
@@ -189,7 +189,7 @@ def was_leaving(code: int, sent: signal.Signals, whole: Path, out: Path) -> bool
 
 
 def half_written(folder: Path) -> list[str]:
-    """The visible files of a folder that are no whole JSON or picture."""
+    """The visible files of a folder that are no whole JSON or image."""
     problems: list[str] = []
     for path in visible(folder):
         try:

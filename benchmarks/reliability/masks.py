@@ -1,4 +1,4 @@
-"""Run lengths that lie, and pictures that carry lying run lengths."""
+"""Run lengths that lie, and images that carry lying run lengths."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ CARRIED: tuple[tuple[str, str], ...] = (
 
 
 def cases() -> Iterator[Case]:
-    """Run lengths into the decoder, and as text in the metadata of a picture."""
+    """Run lengths into the decoder, and as text in the metadata of an image."""
     for name, size, counts in LIES:
         yield Case(group="masks", name=name, prepare=partial(_decode, size, counts))
     yield Case(group="masks", name="the largest mask there may be", prepare=partial(_decode, [8000, 8000], [MAX_PIXELS]),

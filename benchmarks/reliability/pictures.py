@@ -1,4 +1,4 @@
-"""Pictures: bombs, turned ones, odd modes, animations, torn files, and what only calls itself a picture."""
+"""Images: bombs, turned ones, odd modes, animations, torn files, and what only calls itself an image."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _ORIENTATION = 0x0112
 
 
 def small(mode: str = "RGB") -> Image.Image:
-    """A picture of 6 x 4 pixels whose corners differ."""
+    """An image of 6 x 4 pixels whose corners differ."""
     ramp = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
     picture = Image.fromarray(np.stack([ramp, ramp[::-1], ramp[:, ::-1]], axis=-1))
     return picture if mode == "RGB" else picture.convert(mode)
 
 
 def saved(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    """A picture as a file."""
+    """An image as a file."""
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
@@ -57,7 +57,7 @@ def exif(orientation: object) -> bytes:
 
 
 def numbers(values: object, kind: str = "TIFF", dtype: type = np.float32) -> bytes:
-    """A grey picture of 6 x 4 numbers."""
+    """A grey image of 6 x 4 numbers."""
     return saved(Image.fromarray(np.broadcast_to(np.asarray(values, dtype=dtype), (4, 6)).copy()), kind)
 
 
@@ -124,7 +124,7 @@ def _others() -> Iterator[tuple[str, bytes]]:
 
 
 def _odd() -> Iterator[tuple[str, bytes, Callable[[Image.Image], bool]]]:
-    """Pictures that are unusual, and are to be read."""
+    """Images that are unusual, and are to be read."""
     right = _is(SIZE)
     for orientation in range(1, 9):
         turned = SIZE if orientation < 5 else SIZE[::-1]
@@ -191,7 +191,7 @@ def _flipped(bitmap: bytes) -> bytes:
 
 
 def cases() -> Iterator[Case]:
-    """Every picture through the reader that all stages share, and through the app's upload."""
+    """Every image through the reader that all stages share, and through the app's upload."""
     for name, data in (*_bombs(), *_torn(), *_others()):
         yield from _both(name, data, None)
     for name, data, holds in _odd():

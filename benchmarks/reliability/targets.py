@@ -287,7 +287,7 @@ _GRADE = b'{"criteria": {"visual.existence": {"score": 0.5, "reason": "so"}}}'
 
 
 def _png() -> bytes:
-    """A picture that lies on its side; made without this package, whose imports are watched once a target is chosen."""
+    """An image that lies on its side; made without this package, whose imports are watched once a target is chosen."""
     from PIL import Image
 
     tags, file = Image.Exif(), io.BytesIO()

@@ -23,7 +23,7 @@ from spatialreasoner.core.types import Question, Record
 from spatialreasoner.rewards.spatial import value_score
 
 SWEEP = ("dpo-beta-0.05", "dpo", "dpo-beta-0.2", "dpo-beta-0.3")
-"""DPO by its temperature, 0.1 among them."""
+"""DPO by its beta, 0.1 among them."""
 
 BASE_TITLE = "the model as it ships"
 
@@ -190,7 +190,7 @@ def _compare(first: str, second: str, arms: Mapping[str, _Measured], test: Quest
 
 
 def _matched(arms: Mapping[str, _Measured], test: QuestionSet) -> Comparison | None:
-    """The arm fDPO against DPO at the temperature at which it strays as far from the reference as fDPO does."""
+    """The arm fDPO against DPO at the beta at which it strays as far from the reference as fDPO does."""
     sweep = [name for name in SWEEP if name in arms]
     if "fdpo" not in arms or len(sweep) < 2:
         return None

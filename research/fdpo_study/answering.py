@@ -1,4 +1,4 @@
-"""Answers of a model to the questions of the test, with the picture or without."""
+"""Answers of a model to the questions of the test, with the image or without."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LIMITS = Limits(concurrency=ROOM_FOR_CALLS)
 
 
 class Blind:
-    """A policy that is shown a grey picture without regions, whatever there is to see.
+    """A policy that is shown a grey image without regions, whatever there is to see.
 
     Args:
         policy: The policy.
-        picture: The grey picture.
+        picture: The grey image.
     """
 
     def __init__(self, policy: Policy, picture: Path) -> None:
@@ -40,7 +40,7 @@ class Blind:
 def answer(
     model: str, questions: Sequence[Question], scenes: Path, out: Path, writing: WritingConfig, *, blind: Path | None = None
 ) -> None:
-    """Let a model answer questions; goes on where it was.
+    """Let a model answer questions; continues where it stopped.
 
     Args:
         model: A folder or a name.
@@ -48,7 +48,7 @@ def answer(
         scenes: The folder of their rooms.
         out: The predictions file.
         writing: How the model writes.
-        blind: The grey picture that it is shown instead of each room's, if any.
+        blind: The grey image that it is shown instead of each room's, if any.
     """
     index = scene_index(scenes)
     policy = named_policy(model, index, writing)

@@ -18,7 +18,7 @@ ranked by one reward alone, of own samples whose lengths are scored by factor in
 of a teacher without errors against own samples."""
 
 Taught = Literal["reasoned", "short", "blind"]
-"""What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the picture."""
+"""What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the image."""
 
 Answers = Literal[Taught, "chosen"]
 """What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs."""

@@ -14,7 +14,7 @@ from spatialreasoner.training.config import read_config
 
 
 def study(out: Path, *, arms: str, seeds: int, quick: bool, config: Path | None, workers: int, overrides: Sequence[str]) -> str:
-    """Do a study, or go on with it; returns what to say at the end.
+    """Do a study, or continue with it; returns what to say at the end.
 
     Args:
         out: Its folder.

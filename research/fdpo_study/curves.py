@@ -51,7 +51,7 @@ def ends(found: Mapping[str, Curve]) -> dict[str, float]:
     """The last fifth of each curve, its mean; and the chosen answers' log-ratio to the reference, nats, by segment.
 
     The log-ratio is the chosen answers' implicit reward divided by the mean temperature: negative means that training made
-    the chosen answers less likely (likelihood displacement). It is exact where the temperatures are all alike (DPO).
+    the chosen answers less likely (likelihood displacement). It is exact where all betas are equal (DPO).
     """
     last = {name: _mean([y for _, y in curve[-max(1, len(curve) // 5) :]]) for name, curve in found.items()}
     for segment in ("description", "reasoning"):

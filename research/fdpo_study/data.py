@@ -207,7 +207,7 @@ def _shortened(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
 
 
 def grey(path: Path) -> Path:
-    """A picture that shows nothing; returns its path."""
+    """An image that shows nothing; returns its path."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{os.getpid()}.{path.name}")  # several seeds may draw it at once

@@ -30,7 +30,7 @@ def shuffled(gaps: Sequence[Gap], rng: Random) -> list[Gap]:
 
 
 def inverse(gaps: Sequence[Gap], rng: Random) -> list[Gap]:
-    """The two gaps of a pair change places: the segment with the larger gap gets the smaller temperature.
+    """The two gaps of a pair change places: the segment with the larger gap gets the smaller beta.
 
     >>> inverse([(1.0, 4.0)], Random(0))
     [(4.0, 1.0)]

@@ -33,7 +33,7 @@ def run(
     workers: int = 0,
     tell: Callable[[str], None] = lambda line: None,
 ) -> StudyResult:
-    """Do a study, or go on with it, or add arms and seeds to it.
+    """Do a study, or continue with it, or add arms and seeds to it.
 
     Args:
         config: Sizes and settings; a study that has begun keeps those that it was begun with.
@@ -45,7 +45,7 @@ def run(
 
     Raises:
         ConfigError: If the folder holds a study of other sizes or settings.
-        WorkError: If a job failed, and the same command goes on; or if another process works there.
+        WorkError: If a job failed, and running the same command again continues; or if another process works there.
     """
     begin(config, out)
     workers = workers or os.cpu_count() or 1

@@ -1,6 +1,6 @@
 """What the nano is pretrained on: procedural rooms with all that is true of them, and texts that say so.
 
-A sample is a picture with dense targets (depth, and of each region kind, colour, place and size), and, for some rooms, rows of
+A sample is an image with dense targets (depth, and of each region kind, colour, place and size), and, for some rooms, rows of
 text: statements about two regions, short answers, and LongCoT answers. All texts are true: they are written by a simulated
 teacher without errors, from what the camera's depth shows.
 """
@@ -70,7 +70,7 @@ class Sample:
     """One room.
 
     Attributes:
-        image: The picture, sRGB.
+        image: The image, sRGB.
         depth: Mean logarithm of the depth in each cell of a grid, metres.
         owner: For each pixel 0, or 1 + the number of the region that it belongs to.
         words: Index of kind and colour of each region; -1 where there is none.

@@ -35,7 +35,7 @@ COURSES: Mapping[str, Sequence[tuple[float, Shares]]] = {
 after some ten thousand drills."""
 
 _DECIDED = re.compile(DECIDED)
-"""Words that the picture decides, together with hours, and with the regions of a conclusion."""
+"""Words that the image decides, together with hours, and with the regions of a conclusion."""
 
 _CONCLUSION = "### In Conclusion\n"
 _VERDICT = re.compile(r"Yes|No|Indeed|That is \w+")
@@ -51,7 +51,7 @@ class Reading:
         regions: Numbers of its two regions, `<region1>` first; twice the same where there is but one.
         ids: Tokens of prompt and answer.
         prompt: How many of them are the prompt's.
-        shown: Which of them are to be exact: words that the picture decides, and numbers said before.
+        shown: Which of them are to be exact: words that the image decides, and numbers said before.
         verdict: Which of them are a verdict's.
     """
 
@@ -95,7 +95,7 @@ def _encoded(processor: NanoProcessor, numbers: Collection[int], scene: int, row
 
 
 def _shown(row: Row, ids: Sequence[int], spans: Sequence[tuple[int, int]], numbers: Collection[int]) -> list[bool]:
-    """Which tokens are to be exact: words and hours that the picture decides, numbers said before, and constants."""
+    """Which tokens are to be exact: words and hours that the image decides, numbers said before, and constants."""
     return [
         _is_shown(row, start, end) or (token in numbers and (token in ids[:place] or row.answer[start - 3 : start] in _FACTOR))
         for place, (token, (start, end)) in enumerate(zip(ids, spans, strict=True))

@@ -158,7 +158,7 @@ SPREAD = 0.06
 
 LEADING, TRAILING, SHOWN = 2.0, 0.25, 3.0
 """Weights of the first two digits of a number, of those that follow, which are hardly ever to be known, and of words that the
-picture decides. Other words weigh 1: they are frames, of which the writer took one by chance."""
+image decides. Other words weigh 1: they are frames, of which the writer took one by chance."""
 
 VERDICT = 30.0
 """By how much more a verdict (yes, no, ...) weighs than any other word: about as much as the rest of a drill."""
@@ -189,7 +189,7 @@ class Numbers:
         Args:
             logits: Of each token [tokens vocabulary].
             labels: The right ones [tokens].
-            shown: Which of them are words that the picture decides, or numbers that are exact [tokens].
+            shown: Which of them are words that the image decides, or numbers that are exact [tokens].
             verdicts: Which of them are a verdict [tokens].
 
         Returns:

@@ -1,6 +1,6 @@
 """The whole method on the model that ships with the package: read `run_demo` aloud and you know the system.
 
-Every stage is the one behind the command of its name, with its files in a folder of its own, and goes on where it was when
+Every stage is the command of that name, with its files in its own folder, and continues where it stopped when
 the demo is started again.
 """
 
@@ -76,7 +76,7 @@ def run_demo(config: DemoConfig, out: Path) -> Path:
     Raises:
         InputError: If a photo's folder is unusable, or the base model is not there.
         MissingExtraError: If what training needs is not installed; nothing is begun.
-        WorkError: If a stage fails, and the same command goes on with it; or if another process works there.
+        WorkError: If a stage fails, and running the same command again continues with it; or if another process works there.
     """
     require_extra()
     with records.writing(out), hold(out / ".lock", out):

@@ -98,7 +98,7 @@ def wait_for_regions(page, count):
 
 
 def drag(page, start, end):
-    """Drag over the picture; places are shares of its width and height."""
+    """Drag over the image; places are shares of its width and height."""
     box = page.locator(".sr-stage").bounding_box()
     (x0, y0), (x1, y1) = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
     page.mouse.move(x0, y0)
@@ -236,7 +236,7 @@ def test_a_region_can_be_written_without_a_mouse(visit):
     playwright.expect(field).to_have_value("")  # it is ready for the next one
     field.fill("1000,1000,1100,1200")
     field.press("Enter")
-    playwright.expect(page.locator(".sr-error")).to_contain_text("outside of the picture, which is 448 x 448")
+    playwright.expect(page.locator(".sr-error")).to_contain_text("outside of the image, which is 448 x 448")
     assert regions(page) == 1
 
 

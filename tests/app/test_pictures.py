@@ -29,13 +29,13 @@ def png_of(width, height):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "no picture that can be read"),
-        (b"<html><script>alert(1)</script>", "no picture that can be read"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture that can be read"),
+        (b"", "not an image that can be read"),
+        (b"<html><script>alert(1)</script>", "not an image that can be read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image that can be read"),
         (b"\0" * 1_000_001, "1.0 MB; at most 1 MB"),
-        (png_of(30_000, 30_000), "30000 x 30000 pixels; at most 4 million|no picture"),
+        (png_of(30_000, 30_000), "30000 x 30000 pixels; at most 4 million|not an image"),
         (png_of(3_000, 3_000), "3000 x 3000 pixels; at most 4 million"),
-        (png_of(300, 300), "expected a complete picture"),
+        (png_of(300, 300), "expected a complete image"),
     ],
 )
 def test_uploads_that_are_no_pictures_are_refused(opener, tmp_path, data, said):

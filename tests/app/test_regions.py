@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spatialreasoner.app.regions import DrawnShape, from_numbers, from_picture, from_shape, is_numbers, say, shape_of
+from spatialreasoner.app.regions import (
+    DrawnShape,
+    describe_region,
+    from_numbers,
+    from_picture,
+    from_shape,
+    is_numbers,
+    shape_of,
+)
 from spatialreasoner.core.errors import MissingFileError, SceneError
 from spatialreasoner.core.types import Region
 from spatialreasoner.scenes.masks import decode, encode
@@ -34,8 +42,8 @@ def test_more_numbers_are_an_outline():
         ("1,2,3,4,5", "a box x0,y0,x1,y1 or a polygon"),
         ("a,b,c,d", "a box x0,y0,x1,y1 or a polygon"),
         ("30,5,10,25", "x0 < x1"),
-        ("100,100,120,120", "outside of the picture, which is 60 x 40"),
-        ("-30,-30,-10,-10", "outside of the picture"),
+        ("100,100,120,120", "outside of the image, which is 60 x 40"),
+        ("-30,-30,-10,-10", "outside of the image"),
         ("1e999,0,2,3", "a box x0,y0,x1,y1 or a polygon"),
         ("nan,0,2,3", "a box x0,y0,x1,y1 or a polygon"),
         (",".join(["1"] * 9000), "at most 4000 corners"),
@@ -85,7 +93,7 @@ def test_the_smallest_detected_thing_is_picked():
     ]
     picked = from_shape(DrawnShape(tool="pick", points=((15, 15),)), SIZE, detected)
     assert picked.label == "cup"
-    assert say(picked) == "cup, 10 x 10 pixels at 10,10"
+    assert describe_region(picked) == "cup, 10 x 10 pixels at 10,10"
     assert from_shape(DrawnShape(tool="pick", points=((2, 2),)), SIZE, detected).label == "table"
     for point in ((50, 5), (1000, 5), (-3, 5)):
         with pytest.raises(SceneError, match="no detected thing"):
@@ -109,5 +117,5 @@ def test_the_smallest_detected_thing_is_picked():
     ],
 )
 def test_what_a_browser_should_not_send_is_refused(data):
-    with pytest.raises(SceneError, match="no region that can be drawn"):
+    with pytest.raises(SceneError, match="not a region that can be drawn"):
         shape_of(data)

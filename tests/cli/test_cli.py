@@ -198,7 +198,7 @@ def test_a_truncated_picture_is_found_before_work_begins(run: Run, made: Path, s
     }[stage]
     code, _, err = run(*first, "--out", made / "out")
     assert code == 2
-    assert "expected a complete picture" in err
+    assert "expected a complete image" in err
     assert not (made / "out").exists()
 
 

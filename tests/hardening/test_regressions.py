@@ -28,7 +28,7 @@ def test_a_message_is_one_line_that_steers_no_terminal(capsys):
 
 
 def test_a_path_with_a_nul_is_no_path(tmp_path):
-    with pytest.raises(RecordError, match="is no path"):
+    with pytest.raises(RecordError, match="is not a path"):
         inside(tmp_path, "a\0b", where="row 1")
 
 

@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(429, {"error": {"message": "insufficient_quota", "code": "insufficient_quota"}})
 
     def answer_400(self, body):
-        self.reply(400, {"error": {"message": "no pictures"}})
+        self.reply(400, {"error": {"message": "no images"}})
 
     def reply(self, status, value, headers=None):
         self.send(status, json.dumps(value).encode(), headers)

@@ -72,7 +72,7 @@ def test_the_judge_sees_picture_depth_question_and_answer(endpoint: Endpoint, sc
 def test_without_depth_only_the_picture_is_shown(endpoint: Endpoint, make_scene: Callable[..., Scene], question: Question):
     judged(endpoint, make_scene(depth=None), question)
     assert [part["type"] for part in endpoint.requests[0]["messages"][1]["content"]] == ["image_url", "text"]
-    assert "picture of its depth" not in endpoint.requests[0]["messages"][0]["content"]
+    assert "image of its depth" not in endpoint.requests[0]["messages"][0]["content"]
 
 
 def test_the_answer_stays_inside_its_fence(scene: Scene, question: Question):

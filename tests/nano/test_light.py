@@ -35,7 +35,7 @@ NANO_CONFIG = '{"model_type": "spatialreasoner_nano", "dtype": "float16"}'
 
 @pytest.fixture
 def asked(picture, tmp_path):
-    """What is asked about a picture that is no square, with regions of two sizes."""
+    """What is asked about an image that is no square, with regions of two sizes."""
     image = picture(boxes=((0, 0, 30, 30), (50, 40, 51, 41)))
     image.save(tmp_path / "picture.png")
     regions = tuple(Region(id=str(n), label="thing", mask=encode(mask)) for n, mask in enumerate(attached(image)))

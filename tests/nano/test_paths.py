@@ -45,7 +45,7 @@ def answer(policy, shown):
 
 
 def carrier(shown):
-    """The picture of a prompt, with its regions."""
+    """The image of a prompt, with its regions."""
     return attach(read_image(shown.image), shown.regions)
 
 

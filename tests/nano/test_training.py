@@ -37,7 +37,7 @@ def answer(description, conclusion):
 
 @pytest.fixture(scope="module")
 def data(picture, tmp_path_factory):
-    """A folder with `pairs.jsonl`: two pairs with regions, and one without a picture."""
+    """A folder with `pairs.jsonl`: two pairs with regions, and one without an image."""
     made = tmp_path_factory.mktemp("data")
     rows = []
     for number, said in enumerate(("0.57 m", "1.2 m", "36 inches")):

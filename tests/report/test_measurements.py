@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from spatialreasoner.cli import app
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.report.measurements import PAIRS, SIZES, measure, open_scene, terminal
+from spatialreasoner.report.measurements import MEASURED_SIZES, PAIRS, measurement_table, open_scene, terminal
 
 
 def run(*words):
@@ -18,9 +18,9 @@ def run(*words):
 
 def test_every_region_and_pair_has_its_row(rgbd_folders):
     scene = open_scene(rgbd_folders[0])
-    table = measure(scene)
+    table = measurement_table(scene)
     count = len(scene.regions)
-    assert len(table.sizes) == count * len(SIZES)
+    assert len(table.sizes) == count * len(MEASURED_SIZES)
     assert len(table.pairs) == count * (count - 1) // 2 * len(PAIRS)
     for row in (*table.sizes, *table.pairs):
         assert (row.value is None) == (row.reason is not None)

@@ -31,7 +31,7 @@ def test_an_ordinary_picture_carries_nothing():
 
 
 def test_a_mask_of_another_size_is_refused():
-    with pytest.raises(SceneError, match=r"expected a mask of the picture's size \(6, 9\)"):
+    with pytest.raises(SceneError, match=r"expected a mask of the image's size \(6, 9\)"):
         attach(Image.new("RGB", (9, 6)), two_regions())
 
 

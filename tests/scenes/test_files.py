@@ -35,7 +35,7 @@ def test_truncated_pictures_are_refused(tmp_path: Path, cut: int) -> None:
     Image.effect_noise((64, 64), 50).save(tmp_path / "p.png")
     data = (tmp_path / "p.png").read_bytes()
     (tmp_path / "p.png").write_bytes(data[:cut])
-    with pytest.raises(SceneError, match="complete picture"):
+    with pytest.raises(SceneError, match="complete image"):
         read_image(tmp_path / "p.png")
 
 
@@ -80,7 +80,7 @@ def test_repeated_ids_are_refused(scene: Scene) -> None:
 def test_masks_of_another_size_than_the_picture_are_refused(scene: Scene) -> None:
     check_scene(scene)
     Image.new("RGB", (10, 10)).save(scene.image)
-    with pytest.raises(SceneError, match="picture's size"):
+    with pytest.raises(SceneError, match="image's size"):
         check_scene(scene)
 
 

@@ -30,7 +30,7 @@ def test_every_region_has_its_own_colour_and_number() -> None:
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
-    with pytest.raises(SceneError, match="picture's size"):
+    with pytest.raises(SceneError, match="image's size"):
         draw(Image.new("RGB", (10, 10)), [region(np.ones((5, 5), dtype=bool))])
 
 

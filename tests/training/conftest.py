@@ -25,7 +25,7 @@ def answer(description: str, reasoning: str, conclusion: str) -> list[dict]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
-    """Paths of pictures of different sizes."""
+    """Paths of images of different sizes."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     paths = []

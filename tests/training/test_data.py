@@ -75,7 +75,7 @@ def test_what_is_no_mask_is_refused(write, regions):
         ({"chosen": assistant("  ")}, RecordError, "chosen must be one message of the assistant with text"),
         ({"prompt": assistant("hm")}, RecordError, "the prompt must end with a message of the user"),
         ({"prompt": "absent"}, RecordError, "'prompt' is missing"),
-        ({"gap_reasonning": 1.0}, RecordError, "'gap_reasonning' is no segment's gap"),
+        ({"gap_reasonning": 1.0}, RecordError, "'gap_reasonning' is not a segment's gap"),
         ({"gap_reasoning": "4"}, RecordError, "gap_reasoning must be a number or null"),
         ({"gap_reasoning": True}, RecordError, "gap_reasoning must be a number or null"),
         ({"images": ["images/none.png"]}, MissingFileError, "none.png"),

@@ -144,5 +144,5 @@ def test_rows_without_pictures_are_not_mixed_in_where_weights_are_spread(data, t
     refuse_mixed_rows(read_preferences(data / "pairs.jsonl"))
     rows = [pair | {"images": []} if index else pair for index, pair in enumerate(pairs)]
     (data / "mixed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(ConfigError, match=r"2 of 3 rows have no picture"):
+    with pytest.raises(ConfigError, match=r"2 of 3 rows have no image"):
         refuse_mixed_rows(read_preferences(data / "mixed.jsonl"))

@@ -28,14 +28,14 @@ from tiny import TINY
 
 
 def regions(width, height):
-    """The left half of a picture, and its lower right quarter."""
+    """The left half of an image, and its lower right quarter."""
     boxes = ((0, 0, width // 2, height), (width // 2, height // 2, width, height))
     return [Region(id=f"region{k}", label="", mask=encode(from_box(box, (height, width)))) for k, box in enumerate(boxes, 1)]
 
 
 @pytest.fixture
 def carried(pairs):
-    """The pairs, and one without a picture; all pictures carry regions, but for the first of the two."""
+    """The pairs, and one without an image; all images carry regions, but for the first of the two."""
     for pair in pairs:
         opened = [read_image(path) for path in pair["images"]]
         pair["images"] = [*opened[:-1], attach(opened[-1], regions(*opened[-1].size))]
@@ -105,7 +105,7 @@ def test_trl_hands_the_regions_on(ready, carried):
 
 @pytest.fixture
 def region_data(data, pairs):
-    """The folder of the pairs, its pictures with regions."""
+    """The folder of the pairs, its images with regions."""
     for path in data.glob("*.png"):
         picture = attach(read_image(path), regions(*read_image(path).size))
         picture.save(path, pnginfo=png_info(picture))

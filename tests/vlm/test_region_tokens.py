@@ -35,7 +35,7 @@ def test_with_several_axes_a_conversation_begins_where_all_are_zero():
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(st.integers(0, 3), max_size=4), min_size=1, max_size=4))
 def test_packing_changes_no_tokens_picture(conversations):
-    """Conversations in rows of their own, and one after the other in one row; a number is the size of a picture, 0 is text."""
+    """Conversations in rows of their own, and one after the other in one row; a number is the size of an image, 0 is text."""
     rows = [[0] + [kind for size in row for kind in [0, *[1] * size]] for row in conversations]
     sizes = torch.tensor([size for row in conversations for size in row if size], dtype=torch.long)
     width = max(map(len, rows))

@@ -239,7 +239,7 @@ def test_a_region_of_a_few_pixels_is_not_lost(trained):
 
 def test_more_regions_than_tokens_are_refused(trained):
     many = picture(*[(k, k, k + 5, k + 5) for k in range(5)])
-    with pytest.raises(SceneError, match=r"at most 4 regions a picture.*got 5"):
+    with pytest.raises(SceneError, match=r"at most 4 regions an image.*got 5"):
         inputs(trained[1], (many, "?"))
 
 
@@ -252,7 +252,7 @@ def test_other_families_and_numbers_are_refused():
 
 def test_masks_of_other_pictures_are_refused(trained):
     given = inputs(trained[1], (picture(*BOXES), "?"))
-    with pytest.raises(ConfigError, match="region_masks of each of 1 pictures; got 2"):
+    with pytest.raises(ConfigError, match="region_masks of each of 1 images; got 2"):
         trained[0](**{**given, "region_masks": given["region_masks"].repeat(2, 1, 1, 1)})
 
 

@@ -1,4 +1,4 @@
-"""The app: draw regions on a picture, ask, and read the answer with its statements checked, in a browser or a terminal."""
+"""The app: draw regions on an image, ask, and read the answer with its statements checked, in a browser or a terminal."""
 
 from typing import TYPE_CHECKING
 

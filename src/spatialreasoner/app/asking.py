@@ -75,7 +75,7 @@ def prompt_with_regions(text: str, regions: Sequence[Region], image: str) -> Reg
     Args:
         text: The question; `<region1>` is `regions[0]`. One that names no region is about all of them.
         regions: The drawn regions.
-        image: Path of the picture.
+        image: Path of the image.
 
     Raises:
         InputError: If the question is empty or too long, or names a region that is not there.
@@ -132,7 +132,7 @@ def check_answer(scene: Scene, asked: RegionQuestion, text: str) -> Graded | Non
         text: The answer.
 
     Raises:
-        SceneError: If the scene's depth or picture is unusable.
+        SceneError: If the scene's depth or image is unusable.
     """
     if scene.depth is None or not asked.numbers:
         return None
@@ -146,7 +146,7 @@ def measured_reference(scene: Scene, asked: RegionQuestion) -> tuple[Measured, Q
     """The scene with the asked regions among its own, and the question with its measured answer, where it can be told."""
     from spatialreasoner.scenes.measure import Measured
 
-    measured = Measured(with_regions(scene, asked.prompt.regions))
+    measured = Measured(scene_with_regions(scene, asked.prompt.regions))
     question = Question(
         id="asked",
         scene_id=scene.id,
@@ -158,7 +158,7 @@ def measured_reference(scene: Scene, asked: RegionQuestion) -> tuple[Measured, Q
     return measured, (_answered(measured, question) if asked.category is not None else question)
 
 
-def with_regions(scene: Scene, regions: Sequence[Region]) -> Scene:
+def scene_with_regions(scene: Scene, regions: Sequence[Region]) -> Scene:
     """The scene with drawn regions among its own."""
     own = {region.id for region in regions}
     return replace(scene, regions=(*regions, *(region for region in scene.regions if region.id not in own)))

@@ -16,6 +16,7 @@ from spatialreasoner.report import examples
 from spatialreasoner.report.pictures import Picture, marked
 from spatialreasoner.report.report import environment
 from spatialreasoner.report.runs import Runs, find_runs
+from spatialreasoner.rewards.combine import REWARDS
 
 MAX_LABEL = 110
 """Characters of a question in the list."""
@@ -49,13 +50,13 @@ class Browser:
         """All that was made of a question, in a frame of its own: no script runs in it, and its style stays inside.
 
         Raises:
-            InputError: If there is no such question.
+            InputError: If the question does not exist.
         """
         if question_id not in self._questions:
             raise InputError("there is no such question in these runs")
         example = examples.build_examples(self._only(question_id), self._picture, self._policies())[0]
         page = self._template.render(
-            example=example, beta_settings=examples.fdpo_settings(self._runs), rewards=examples.REWARDS, style=self._style
+            example=example, beta_settings=examples.fdpo_settings(self._runs), rewards=REWARDS, style=self._style
         )
         return Markup('<iframe class="sr-frame" sandbox="" title="search tree and pairs" srcdoc="{}"></iframe>').format(page)
 

@@ -1,16 +1,15 @@
-"""The drawing board: the marked picture, the tools to draw with, and the list of regions, as HTML for `assets/board.js`."""
+"""The drawing board: the marked image, the tools to draw with, and the list of regions, as HTML for `assets/board.js`."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from io import BytesIO
 
 from markupsafe import Markup
 from PIL import Image
 
-from spatialreasoner.app.regions import say
+from spatialreasoner.app.regions import describe_region
 from spatialreasoner.app.sessions import Session
+from spatialreasoner.core.data_uri import data_uri
 from spatialreasoner.core.types import Region
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.marks import MARK_COLOURS, draw
@@ -39,13 +38,6 @@ def board(session: Session) -> Markup:
     )
 
 
-def data_uri(picture: Image.Image) -> str:
-    """A picture as a data URI of a JPEG: nothing is left in a cache that another visitor could ask for."""
-    file = BytesIO()
-    picture.save(file, "JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
-
-
 def _tools(tools: Sequence[tuple[str, str, str]]) -> Markup:
     buttons = Markup("").join(
         Markup('<button type="button" data-tool="{}" data-hint="{}" aria-pressed="false">{}</button>').format(tool, hint, name)
@@ -62,7 +54,7 @@ def _stage(picture: Image.Image, drawn: Sequence[Region]) -> Markup:
     return Markup(
         '<div class="sr-stage" data-width="{w}" data-height="{h}"><img src="{src}" width="{w}" height="{h}" draggable="false" '
         'alt="the picture, {count}"><svg viewBox="0 0 {w} {h}" aria-hidden="true"></svg></div>'
-    ).format(w=width, h=height, src=data_uri(draw(picture, drawn)), count=count)
+    ).format(w=width, h=height, src=data_uri(draw(picture, drawn), "JPEG", quality=88), count=count)
 
 
 def _regions(drawn: Sequence[Region]) -> Markup:
@@ -72,7 +64,7 @@ def _regions(drawn: Sequence[Region]) -> Markup:
         Markup(
             '<li><span class="sr-chip sr-c{}">{}</span>{}<button type="button" data-remove="{}" aria-label="remove region {}">×'
             "</button></li>"
-        ).format((number - 1) % len(MARK_COLOURS), number, say(region), number, number)
+        ).format((number - 1) % len(MARK_COLOURS), number, describe_region(region), number, number)
         for number, region in enumerate(drawn, start=1)
     )
     return Markup('<ul class="sr-regions" aria-label="regions">{}</ul>').format(rows)

@@ -13,7 +13,7 @@ class AppConfig:
 
     Attributes:
         models: Names of the models that may be asked; visitors choose among them and can name no other.
-        host: Address to listen at; the default lets only this machine in.
+        host: Address to listen on; by default only this machine can connect.
         port: Port to listen at; 0 takes any that is free.
         share: Whether to open a public tunnel.
         masks: A SAM model of transformers that finds regions to click on, or None.
@@ -25,8 +25,8 @@ class AppConfig:
         max_new_tokens: Longest answer of a local model, tokens.
         key_variable: Environment variable that holds the key of endpoints.
         max_megabytes: Largest upload.
-        max_pixels: Most pixels of an uploaded picture.
-        max_pictures: Most pictures that one visitor may open.
+        max_pixels: Most pixels of an uploaded image.
+        max_pictures: Most images that one visitor may open.
         asks_per_minute: Most questions that one visitor may ask in a minute.
         queue: Most questions that wait at a time; more are turned away.
     """

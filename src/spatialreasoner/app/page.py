@@ -74,7 +74,7 @@ def build_page(app: App) -> gr.Blocks:
 
 
 class Pictures:
-    """The column of the picture: examples, the drawing board, its depth and its solid view.
+    """The column of the image: examples, the drawing board, its depth and its solid view.
 
     Args:
         app: Whose examples are shown.

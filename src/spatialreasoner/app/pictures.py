@@ -1,4 +1,4 @@
-"""Pictures to ask about: uploaded ones, bounded before they are decoded; synthetic examples; and photos with depth."""
+"""Images to ask about: uploaded ones, bounded before they are decoded; synthetic examples; and photos with depth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes import rgbd
 from spatialreasoner.scenes.files import FORMATS, png, read_image, write_depth
 from spatialreasoner.scenes.finding import RegionFinder
-from spatialreasoner.scenes.images import exif_focal
+from spatialreasoner.scenes.images import UNITS_PER_METRE, exif_focal
 from spatialreasoner.scenes.masks import decode, encode
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 MAX_UPLOAD_SIDE = 1280
 """Longer uploads are shrunk to this, pixels: more does not fit a page, nor what models look at."""
 
-UNITS_PER_METRE = 1000.0
 
 EXAMPLES = ((11, 0), (11, 1), (11, 4), (11, 7))
 """Seed and number of the synthetic examples."""
@@ -38,7 +37,7 @@ MAX_DETECTED = 60
 
 
 class ImageOpener:
-    """Makes scenes of uploaded pictures, with the models that the app was started with.
+    """Makes scenes of uploaded images, with the models that the app was started with.
 
     Args:
         config: The app's settings; its depth and mask models are loaded here.
@@ -58,10 +57,10 @@ class ImageOpener:
         Args:
             path: The uploaded file.
             folder: The visitor's folder.
-            number: Number of the picture among the visitor's, part of its file's name.
+            number: Number of the image among the visitor's, part of its file's name.
 
         Raises:
-            SceneError: If it is no picture, or larger than allowed.
+            SceneError: If it is not an image, or larger than allowed.
         """
         self._check_size(path)
         original = read_image(path)
@@ -81,10 +80,10 @@ class ImageOpener:
             with Image.open(path, formats=FORMATS) as header:
                 width, height = header.size
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            raise SceneError("this file is no picture that can be read; try a JPEG, PNG or WebP") from None
+            raise SceneError("this file is not an image that can be read; try a JPEG, PNG or WebP") from None
         if width * height > self._config.max_pixels:
             limit = self._config.max_pixels / 1e6
-            raise SceneError(f"the picture has {width} x {height} pixels; at most {limit:g} million can be opened here")
+            raise SceneError(f"the image has {width} x {height} pixels; at most {limit:g} million can be opened here")
 
     def _detected(self, image: Path, picture: Image.Image) -> tuple[Region, ...]:
         if self._masks is None:

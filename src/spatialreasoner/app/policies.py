@@ -28,7 +28,7 @@ class Policies:
         config: Names them. All are loaded here, so that a wrong name shows when the app is started.
 
     Raises:
-        ConfigError: If there is no such model.
+        ConfigError: If the model does not exist.
         MissingExtraError: If what a model needs is not installed.
     """
 

@@ -35,7 +35,7 @@ class DrawnShape(Record):
 
     Attributes:
         tool: "box" by two corners, "polygon" by its corners, "brush" by a stroke, "pick" by a point of a detected mask.
-        points: (x, y), pixels of the picture.
+        points: (x, y), pixels of the image.
         width: Width of the brush, pixels.
     """
 
@@ -59,12 +59,12 @@ def shape_of(data: object) -> DrawnShape:
     """What the browser sent, checked.
 
     Raises:
-        SceneError: If it is no shape.
+        SceneError: If it is not a shape.
     """
     try:
         return _SHAPE.validate_python(data)
     except ValidationError as error:
-        raise SceneError(f"that is no region that can be drawn: {error.errors()[0]['msg']}") from None
+        raise SceneError(f"that is not a region that can be drawn: {error.errors()[0]['msg']}") from None
 
 
 def from_shape(shape: DrawnShape, size: tuple[int, int], detected: Sequence[Region] = ()) -> Region:
@@ -72,11 +72,11 @@ def from_shape(shape: DrawnShape, size: tuple[int, int], detected: Sequence[Regi
 
     Args:
         shape: What was drawn.
-        size: Height and width of the picture.
+        size: Height and width of the image.
         detected: The masks that may be picked.
 
     Raises:
-        SceneError: If nothing of it lies inside the picture, or no detected mask is there.
+        SceneError: If nothing of it lies inside the image, or no detected mask is there.
     """
     if shape.tool == "pick":
         return _picked(shape.points[0], detected)
@@ -92,7 +92,7 @@ def from_numbers(text: str, size: tuple[int, int]) -> Region:
     """The region of `x0,y0,x1,y1` (a box, end-exclusive) or of `x,y x,y x,y ...` (a polygon), pixels.
 
     Raises:
-        SceneError: If the text has another form, or nothing of the region lies inside the picture.
+        SceneError: If the text has another form, or nothing of the region lies inside the image.
     """
     numbers = [float(number) for number in _NUMBER.findall(text)] if is_numbers(text) else []
     if len(numbers) < 4 or len(numbers) % 2 or len(numbers) > 2 * MAX_DRAWN_CORNERS:
@@ -111,16 +111,16 @@ def is_numbers(text: str) -> bool:
 
 
 def from_picture(path: str | Path, size: tuple[int, int]) -> Region:
-    """The region that is not black in a mask picture of the same size.
+    """The region that is not black in a mask image of the same size.
 
     Raises:
-        MissingFileError: If there is no such file.
-        SceneError: If it is no picture, has another size, or is black all over.
+        MissingFileError: If the file does not exist.
+        SceneError: If it is not an image, has another size, or is black all over.
     """
     picture = read_image(path)
     if (picture.height, picture.width) != size:
         raise SceneError(
-            f"{path}: expected a mask of the picture's size, {size[1]} x {size[0]}; got {picture.width} x {picture.height}"
+            f"{path}: expected a mask of the image's size, {size[1]} x {size[0]}; got {picture.width} x {picture.height}"
         )
     mask = np.asarray(np.asarray(picture).any(axis=2))
     if not mask.any():
@@ -135,11 +135,11 @@ def region(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Region:
         SceneError: If the mask is empty.
     """
     if not mask.any():
-        raise SceneError(f"the region lies outside of the picture, which is {size[1]} x {size[0]} pixels")
+        raise SceneError(f"the region lies outside of the image, which is {size[1]} x {size[0]} pixels")
     return Region(id="drawn", label=DRAWN_LABEL, mask=encode(mask))
 
 
-def say(shown: Region) -> str:
+def describe_region(shown: Region) -> str:
     """A region in a few words, for a list."""
     x0, y0, x1, y1 = box_of(decode(shown.mask))
     place = f"{x1 - x0} x {y1 - y0} pixels at {x0},{y0}"

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from spatialreasoner.app import answer, views
-from spatialreasoner.app.asking import RegionQuestion, check_answer, with_regions
+from spatialreasoner.app.asking import RegionQuestion, check_answer, scene_with_regions
 from spatialreasoner.app.asking import prompt_with_regions as prepare
 from spatialreasoner.app.browse import Browser
 from spatialreasoner.app.canvas import data_uri
@@ -48,9 +48,9 @@ class App:
         return session.show(self.examples[0], two_regions(self.examples[0]))
 
     def open(self, session: Session, path: str) -> Session:
-        """Open an uploaded picture."""
+        """Open an uploaded image."""
         if session.opened >= self.config.max_pictures:
-            raise InputError(f"at most {self.config.max_pictures} pictures can be opened in one visit; reload the page")
+            raise InputError(f"at most {self.config.max_pictures} images can be opened in one visit; reload the page")
         return session.show(self.opener.open(Path(path), session.folder, session.opened))
 
     def choose(self, session: Session, number: int) -> Session:
@@ -62,7 +62,7 @@ class App:
     def change(self, session: Session, wish: Any) -> Session:
         """Add or remove a region, as the drawing board asks."""
         if not isinstance(wish, dict) or session.scene is None:
-            raise InputError("open a picture first")
+            raise InputError("open an image first")
         if wish.get("action") == "remove":
             return session.remove(int(wish["number"])) if isinstance(wish.get("number"), int) else session
         drawn = from_shape(shape_of(wish.get("shape")), size_of(session.scene), session.scene.regions)
@@ -71,15 +71,15 @@ class App:
     def write(self, session: Session, text: str) -> Session:
         """Add a region that was written as numbers."""
         if session.scene is None:
-            raise InputError("open a picture first")
+            raise InputError("open an image first")
         return session.add(from_numbers(text, size_of(session.scene)))
 
     async def ask(self, session: Session, text: str, models: list[str]) -> AsyncGenerator[list[Markup]]:
         """The answers of one or two models as HTML, again and again while they are written."""
         if session.scene is None:
-            raise InputError("open a picture first")
+            raise InputError("open an image first")
         asked = prepare(text, session.drawn, session.scene.image)
-        policies = [self.policies.get(name, with_regions(session.scene, session.drawn)) for name in models]
+        policies = [self.policies.get(name, scene_with_regions(session.scene, session.drawn)) for name in models]
         session.count_question(self.config.asks_per_minute)
         yield [answer.answer(name, "", asked.numbers, writing=True) for name in models]
         texts: list[str] = []
@@ -91,7 +91,7 @@ class App:
 
 
 def size_of(scene: Scene) -> tuple[int, int]:
-    """Height and width of a scene's picture."""
+    """Height and width of a scene's image."""
     picture = read_image(scene.image)
     return picture.height, picture.width
 
@@ -109,7 +109,7 @@ def _whole(name: str, scene: Scene, asked: RegionQuestion, text: str, caution: s
 
 
 def depth_html(session: Session) -> str:
-    """The coloured depth of the open picture."""
+    """The coloured depth of the open image."""
     scene = session.scene
     if scene is None or scene.depth is None:
         return '<p class="sr-soft">No depth is known of this picture. Start the app with --depth MODEL to estimate it.</p>'
@@ -123,7 +123,7 @@ def depth_html(session: Session) -> str:
 
 
 def solid_html(session: Session) -> str:
-    """The open picture in three dimensions: a GLB, and the canvas that `assets/solid.js` draws it on."""
+    """The open image in three dimensions: a GLB, and the canvas that `assets/solid.js` draws it on."""
     scene = session.scene
     if scene is None or scene.depth is None or not scene.depth.metric or scene.intrinsics is None:
         return (

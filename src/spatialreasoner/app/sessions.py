@@ -1,4 +1,4 @@
-"""What one visitor has open. Nothing of it is shared: each visitor has a folder, a picture, regions and limits of their own."""
+"""What one visitor has open. Nothing of it is shared: each visitor has a folder, an image, regions and limits of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.types import Region, Scene
 
 MAX_DRAWN_REGIONS = 12
-"""Regions that may be drawn on one picture."""
+"""Regions that may be drawn on one image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +23,9 @@ class Session:
 
     Attributes:
         folder: Where the visitor's files are; gone when the visit ends.
-        scene: The open picture, its detected masks as regions; None where there is none.
+        scene: The open image, its detected masks as regions; None where there is none.
         drawn: The regions that were drawn, in the order of their numbers.
-        opened: How many pictures were opened so far.
+        opened: How many images were opened so far.
         asked: When the last questions were asked, seconds; shared by all versions of one session, so that no event that
             runs late can forget some.
     """
@@ -40,11 +40,11 @@ class Session:
         return self  # nothing in it changes but `asked`, which must be shared
 
     def show(self, scene: Scene, drawn: Sequence[Region] = ()) -> Session:
-        """Open another picture."""
+        """Open another image."""
         return replace(self, scene=scene, drawn=tuple(drawn), opened=self.opened + 1)
 
     def add(self, region: Region) -> Session:
-        """Draw one more region, with an id that no other region of the picture has.
+        """Draw one more region, with an id that no other region of the image has.
 
         Raises:
             InputError: If there are `MAX_DRAWN_REGIONS` already, or this very one is among them.

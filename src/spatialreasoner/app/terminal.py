@@ -1,4 +1,4 @@
-"""The command `ask_in_terminal`: one question about one picture, answered in the terminal while the model writes."""
+"""The command `ask_in_terminal`: one question about one image, answered in the terminal while the model writes."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ SEGMENT_STYLES = {"description": "blue", "reasoning": "yellow", "conclusion": "b
 """How segments are coloured, as on the page."""
 
 _ROOM = re.compile(r"synthetic-\d{1,20}-\d{6}")
-"""How pictures of `spatialreasoner scenes synthetic` are called."""
+"""How images of `spatialreasoner scenes synthetic` are called."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AskConfig:
-    """One question about one picture.
+    """One question about one image.
 
     Attributes:
-        image: The picture.
+        image: The image.
         question: The question; `<region1>` is the first of `regions`.
-        regions: Each a box `x0,y0,x1,y1`, a polygon `x,y x,y x,y`, or a mask picture.
+        regions: Each a box `x0,y0,x1,y1`, a polygon `x,y x,y x,y`, or a mask image.
         model: The model's name.
-        save_marked: Where to write the picture with its numbered marks; nowhere if None.
+        save_marked: Where to write the image with its numbered marks; nowhere if None.
         max_new_tokens: Longest answer of a local model, tokens.
         key_variable: Environment variable that holds the key of endpoints.
     """
@@ -66,9 +66,9 @@ def ask_in_terminal(config: AskConfig, *, heading: str = "", console: Console | 
         console: The terminal; by default standard output.
 
     Raises:
-        InputError: If the picture, a region, the question or the model's name is wrong.
+        InputError: If the image, a region, the question or the model's name is wrong.
         EndpointError: If the model fails.
-        WorkError: If the marked picture cannot be written.
+        WorkError: If the marked image cannot be written.
     """
     from rich.console import Console
 
@@ -103,7 +103,7 @@ def _policy(config: AskConfig) -> Policy:
 
 
 def caution_about(policy: Policy, image: str) -> str | None:
-    """What to tell of a model that may be out of its depth with a picture: any but a synthetic room, for the nano."""
+    """What to tell of a model that may be out of its depth with an image: any but a synthetic room, for the nano."""
     if getattr(policy, "model_type", None) != NANO.model_type or _ROOM.fullmatch(Path(image).stem):
         return None
     return (
@@ -171,9 +171,7 @@ def _save(picture: Image.Image, regions: Sequence[Region], path: Path) -> None:
         with records.atomic_path(path) as temporary:
             draw(picture, regions).save(temporary)
     except (WorkError, ValueError) as error:
-        raise WorkError(
-            f"the marked picture cannot be written to {path}: {error}; name a .png in a folder that exists"
-        ) from None
+        raise WorkError(f"the marked image cannot be written to {path}: {error}; name a .png in a folder that exists") from None
 
 
 def _names(numbers: Sequence[int]) -> str:

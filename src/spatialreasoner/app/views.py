@@ -1,4 +1,4 @@
-"""What is known of a picture's depth, to look at: a coloured depth picture, and the regions as solid surfaces."""
+"""What is known of an image's depth, to look at: a coloured depth image, and the regions as solid surfaces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import trimesh
 
 MAX_SURFACE_SIDE = 240
-"""Samples along the longer side of the picture, for the surfaces: more would make a browser wait."""
+"""Samples along the longer side of the image, for the surfaces: more would make a browser wait."""
 
 MAX_STEP = 0.06
 """Neighbours whose depth differs by more than this share of it belong to different surfaces."""

@@ -11,21 +11,21 @@ from spatialreasoner.cli.options import Key, NewTokens
 
 
 def ask(
-    image: Annotated[Path, typer.Argument(help="A picture.", show_default=False)],
+    image: Annotated[Path, typer.Argument(help="An image.", show_default=False)],
     question: Annotated[str, typer.Argument(help="The question; <region1> is the first --region.", show_default=False)],
     region: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="A box x0,y0,x1,y1, an outline 'x,y x,y x,y', or a mask picture; once a region."),
+        typer.Option(help="A box x0,y0,x1,y1, an outline 'x,y x,y x,y', or a mask image. Repeat for each region."),
     ] = None,
     model: Annotated[str, typer.Option(help="nano, a folder or hf:REPO_OR_DIR, or api:MODEL@BASE_URL.")] = "nano",
     save_marked: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Write the picture with its numbered marks.", show_default=False),
+        typer.Option(help="Write the image with its numbered marks.", show_default=False),
     ] = None,
     max_new_tokens: NewTokens = 768,
     key_variable: Key = "OPENAI_API_KEY",
 ) -> None:
-    """Ask one question about one picture; the answer is shown while it is written.
+    """Ask one question about one image; the answer is streamed.
 
     Examples:
         spatialreasoner ask room.png 'Is <region1> taller than <region2>?' --region 20,30,60,90 --region mask.png

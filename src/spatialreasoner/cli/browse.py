@@ -13,29 +13,29 @@ from spatialreasoner.cli.options import Key, NewTokens
 def browse(
     model: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="A model that may be asked; give it once a model.", show_default="nano"),
+        typer.Option(help="Model that visitors may ask. Repeat for each model.", show_default="nano"),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at; the default lets only this machine in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes one that is free.", min=0, max=65535)] = 7860,
+    host: Annotated[str, typer.Option(help="Address to listen on; by default only this machine can connect.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free port.", min=0, max=65535)] = 7860,
     depth: Annotated[Optional[str], typer.Option(help="A depth-estimation model of transformers.")] = None,  # noqa: UP045
     masks: Annotated[Optional[str], typer.Option(help="A SAM model of transformers: regions to click on.")] = None,  # noqa: UP045
     fov: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Horizontal field of view, degrees, of photos whose EXIF does not tell the focal length."),
+        typer.Option(help="Horizontal field of view in degrees, for photos without a focal length in EXIF."),
     ] = None,
     photos: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="An RGB-D folder, or a folder of them, shown as examples; once a folder."),
+        typer.Option(help="RGB-D folder, or a folder of them, to show as examples. Repeat for each folder."),
     ] = None,
     runs: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="A run folder whose search trees and preference pairs can be browsed; once a folder."),
+        typer.Option(help="Run folder whose search trees and preference pairs can be browsed. Repeat for each folder."),
     ] = None,
     share: Annotated[bool, typer.Option("--share", help="Open a public tunnel: anyone with the address can ask.")] = False,
     max_new_tokens: NewTokens = 768,
     key_variable: Key = "OPENAI_API_KEY",
 ) -> None:
-    """Draw regions on a picture and ask, in a browser.
+    """Draw regions on an image and ask about them in a browser.
 
     Examples:
         spatialreasoner app

@@ -15,7 +15,7 @@ def demo(
     seed: Seed = 0,
     photos: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="An RGB-D folder of a real photo; give it once a folder.", show_default="../shared/data/rgbd/*"),
+        typer.Option(help="RGB-D folder of a real photo. Repeat for each folder.", show_default="../shared/data/rgbd/*"),
     ] = None,
 ) -> None:
     """Run the whole method on the embedded model: search, SFT, fDPO against DPO, and a report with every answer.

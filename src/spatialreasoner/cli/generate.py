@@ -22,19 +22,19 @@ def generate(
     reasoning_effort: Effort = "",
     endpoints: Endpoints = None,
     timeout: Timeout = 600.0,
-    batch_size: Annotated[int, typer.Option(help="Most answers that a local model writes at once.", min=1)] = 16,
+    batch_size: Annotated[int, typer.Option(help="Batch size of a local model.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
     regions: Annotated[
         Literal["own", "marks", "boxes", "boxes-1000", "tokens"],
-        typer.Option(help="How the model is shown regions; 'own' is its own way."),
+        typer.Option(help="How regions are shown to the model; 'own' is the model's own format."),
     ] = "own",
 ) -> None:
-    """Let a model answer questions; writes rows of SpatialRGPT-Bench's own form.
+    """Answer questions with a model; writes rows in SpatialRGPT-Bench's format.
 
     Examples:
         spatialreasoner generate questions.jsonl --model fdpo --out predictions.jsonl
     """
-    from spatialreasoner.inference.names import expand
+    from spatialreasoner.inference.names import expand_name
     from spatialreasoner.inference.registry import WritingConfig
     from spatialreasoner.pipeline import generate as answer
 
@@ -42,6 +42,6 @@ def generate(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, reasoning_effort=reasoning_effort,
         timeout=timeout, batch_size=batch_size, key_variable=key_variable,
     )  # fmt: skip
-    (model,) = expand([model], endpoints)
+    (model,) = expand_name([model], endpoints)
     made = answer(questions, model=model, out=out, scenes=scenes, seed=seed, regions=regions, writing=writing)
     typer.echo(f"{made.count} predictions in {out}")

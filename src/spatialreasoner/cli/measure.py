@@ -28,5 +28,5 @@ def measure(
 
     found = measurements.open_scene(scene, name)
     with stage(f"measure {found.id}"):
-        table = measurements.measure(found)
+        table = measurements.measurement_table(found)
     typer.echo(dumps(table) if as_json else measurements.terminal(table))

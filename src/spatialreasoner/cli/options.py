@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-Out = Annotated[Path, typer.Option("--out", help="Where to write; made if it is not there.", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", help="Output folder; created if missing.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice; the same seed gives the same bytes.", min=0)]
 Scenes = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads it at run time
@@ -15,15 +15,16 @@ Scenes = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Option(help="Which model: a folder or hf:REPO_OR_DIR, scripted:careful, api:MODEL@BASE_URL.", show_default=False),
+    typer.Option(help="Model: a folder or hf:REPO_OR_DIR, scripted:careful, or api:MODEL@BASE_URL.", show_default=False),
 ]
 Key = Annotated[str, typer.Option(help="Environment variable that holds the API key of endpoints.")]
-NewTokens = Annotated[int, typer.Option(help="Longest answer, thinking included, tokens.", min=1)]
-TopP = Annotated[float, typer.Option(help="Nucleus of sampling at endpoints; 1 samples from all tokens.", min=0.01, max=1)]
+NewTokens = Annotated[int, typer.Option(help="Maximum length of an answer in tokens, thinking included.", min=1)]
+TopP = Annotated[float, typer.Option(help="Nucleus sampling (top-p) at endpoints; 1 samples from all tokens.", min=0.01, max=1)]
 Effort = Annotated[
-    str, typer.Option(help="How long models at endpoints are to think: none, minimal, low, medium, high; else as they do.")
+    str,
+    typer.Option(help="Reasoning effort of models at endpoints: none, minimal, low, medium or high; otherwise their default."),
 ]
-Timeout = Annotated[float, typer.Option(help="Longest time of a request to an endpoint, with its retries, seconds.", min=1)]
+Timeout = Annotated[float, typer.Option(help="Timeout of a request to an endpoint, retries included, in seconds.", min=1)]
 Endpoints = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(help="A YAML file of endpoints, NAME: {model, url, settings}; NAME then stands for one.", show_default=False),

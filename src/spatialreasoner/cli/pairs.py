@@ -11,19 +11,25 @@ from spatialreasoner.cli.options import Out, Scenes, Seed
 
 
 def pairs(
-    runs: Annotated[list[Path], typer.Argument(help="Folders that 'search' wrote.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(help="Folders written by 'search'.", show_default=False)],
     out: Out,
     scenes: Scenes = None,
     seed: Seed = 0,
-    candidates: Annotated[int, typer.Option(help="Scored answers of a question that are compared.", min=2)] = 8,
-    min_gap: Annotated[float, typer.Option(help="Least difference of total reward (0..16) in a pair.", min=0, max=16)] = 0.5,
-    hard: Annotated[float, typer.Option(help="Share of questions with a hard pair (conclusion altered).", min=0, max=1)] = 0.25,
+    candidates: Annotated[int, typer.Option(help="Number of scored answers to compare per question.", min=2)] = 8,
+    min_gap: Annotated[
+        float, typer.Option(help="Minimum difference in total reward (0..16) within a pair.", min=0, max=16)
+    ] = 0.5,
+    hard: Annotated[
+        float, typer.Option(help="Share of questions with a hard negative (altered conclusion).", min=0, max=1)
+    ] = 0.25,
     regions: Annotated[
         Literal["marks", "tokens"],
-        typer.Option(help="Draw regions on the pictures, or let clean pictures carry them for a model with region tokens."),
+        typer.Option(
+            help="Draw regions on the images (set-of-mark prompting), or leave the images clean for a model with region tokens."
+        ),
     ] = "marks",
 ) -> None:
-    """Make preference pairs with a gap for each segment, and the picks for SFT, from scored answers.
+    """Make preference pairs with a gap per segment, and SFT examples, from scored answers.
 
     Examples:
         spatialreasoner pairs search --out pairs

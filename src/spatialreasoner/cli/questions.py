@@ -13,7 +13,7 @@ from spatialreasoner.cli.options import Seed
 def questions(
     scenes: Annotated[Path, typer.Argument(help="A scenes folder.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("questions.jsonl"),
-    per_scene: Annotated[int, typer.Option(help="How many questions a scene.", min=1, max=10_000)] = 5,
+    per_scene: Annotated[int, typer.Option(help="Number of questions per scene.", min=1, max=10_000)] = 5,
     seed: Seed = 0,
 ) -> None:
     """Ask questions of the 24 kinds of SpatialRGPT-Bench, with the truth from geometry.

@@ -9,10 +9,10 @@ import typer
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders; what they hold is shown.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders to report on.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="The file to write: .html, .md or .tex.")] = Path("report.html"),
 ) -> None:
-    """Write one HTML file, to be read offline, of what the run folders hold; or Markdown, or a LaTeX table.
+    """Write a report on run folders: one HTML file that works offline, Markdown, or a LaTeX table.
 
     Examples:
         spatialreasoner report search pairs fdpo --out report.html

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def reward(
     questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
-    responses: Annotated[Path, typer.Argument(help="JSON lines of question_id and text.", show_default=False)],
+    responses: Annotated[Path, typer.Argument(help="JSON lines with question_id and text.", show_default=False)],
     out: Annotated[Optional[Path], typer.Option("--out", help="The file to write.", show_default=False)] = None,  # noqa: UP045
     scenes: Scenes = None,
     explain: Annotated[
@@ -27,19 +27,21 @@ def reward(
     ] = None,
     judges: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--judge", help="A model, api:MODEL@BASE_URL, that scores what geometry cannot; several are averaged."),
+        typer.Option("--judge", help="Judge model, api:MODEL@BASE_URL, for what geometry cannot score; several are averaged."),
     ] = None,
     embeddings: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="A sentence-embedding model, a folder or a repository, for names that the table does not know."),
+        typer.Option(help="Sentence-embedding model (a folder or repository) for names missing from the vocabulary."),
     ] = None,
-    judge_all: Annotated[bool, typer.Option("--judge-all", help="Judge every response, and compare with geometry.")] = False,
-    concurrency: Annotated[int, typer.Option(help="Most requests in flight to each judge.", min=1)] = 16,
+    judge_all: Annotated[
+        bool, typer.Option("--judge-all", help="Judge every response and compare the judges with geometry.")
+    ] = False,
+    concurrency: Annotated[int, typer.Option(help="Maximum concurrent requests per judge.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before expensive judging.")] = False,
-    max_calls: Annotated[Optional[int], typer.Option(help="Stop before more requests are sent.", min=1)] = None,  # noqa: UP045
-    max_tokens: Annotated[Optional[int], typer.Option(help="Stop before more tokens are used.", min=1)] = None,  # noqa: UP045
-    max_cost: Annotated[Optional[float], typer.Option(help="Stop before more money is spent.", min=0)] = None,  # noqa: UP045
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation before expensive judging.")] = False,
+    max_calls: Annotated[Optional[int], typer.Option(help="Maximum number of requests.", min=1)] = None,  # noqa: UP045
+    max_tokens: Annotated[Optional[int], typer.Option(help="Maximum number of tokens.", min=1)] = None,  # noqa: UP045
+    max_cost: Annotated[Optional[float], typer.Option(help="Maximum cost.", min=0)] = None,  # noqa: UP045
 ) -> None:
     """Score answers by geometry that can be verified, or else by a judge: visual, spatial and logical, with reasons.
 

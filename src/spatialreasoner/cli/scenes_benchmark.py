@@ -13,7 +13,7 @@ from spatialreasoner.cli.options import Out
 def scenes_benchmark(
     source: Annotated[Path, typer.Argument(help="SpatialRGPT-Bench: its .json, .parquet, or folder.", show_default=False)],
     out: Out,
-    images: Annotated[str, typer.Option(help="Folder of its pictures, where they do not lie beside the file.")] = "",
+    images: Annotated[str, typer.Option(help="Folder of its images, if they are not beside the file.")] = "",
 ) -> None:
     """Read SpatialRGPT-Bench from official files: scenes and questions to generate and score on.
 

@@ -25,7 +25,7 @@ def scenes_images(
     ],
     fov: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Horizontal field of view, degrees, of photos whose EXIF does not tell the focal length."),
+        typer.Option(help="Horizontal field of view in degrees, for photos without a focal length in EXIF."),
     ] = None,
 ) -> None:
     """Make scenes of any photos: depth and masks by models, the camera from EXIF or a stated field of view.

@@ -11,7 +11,7 @@ from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.progress import stage
 
 if TYPE_CHECKING:
-    from spatialreasoner.scenes.importers import Options
+    from spatialreasoner.scenes.importers import FrameOptions
 
 
 def scenes_import(
@@ -21,22 +21,20 @@ def scenes_import(
     ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", help="Where to write; made if it is not there.", show_default=False),
+        typer.Option("--out", help="Output folder; created if missing.", show_default=False),
     ] = None,
-    kind: Annotated[str, typer.Option("--from", help="The kind of capture; 'auto' tells by the files.")] = "auto",
+    kind: Annotated[str, typer.Option("--from", help="Kind of capture; 'auto' detects it from the files.")] = "auto",
     every: Annotated[int, typer.Option(help="Take every Nth frame.", min=1)] = 1,
     limit: Annotated[int, typer.Option(help="Take at most this many frames, evenly spread; 0 for all.", min=0)] = 100,
     intrinsics: Annotated[
         str,
-        typer.Option(help="The image's camera, FX,FY,CX,CY in pixels, where the capture does not hold it.", show_default=False),
+        typer.Option(help="The image's camera, FX,FY,CX,CY in pixels, if the capture does not include it.", show_default=False),
     ] = "",
     min_confidence: Annotated[
         int,
-        typer.Option(
-            help="Least confidence of depth that is kept, where the capture tells: 0 low, 1 medium, 2 high.", min=0, max=2
-        ),
+        typer.Option(help="Minimum depth confidence to keep, if the capture has it: 0 low, 1 medium, 2 high.", min=0, max=2),
     ] = 1,
-    kinds: Annotated[bool, typer.Option("--kinds", help="List the kinds of capture, and leave.")] = False,
+    kinds: Annotated[bool, typer.Option("--kinds", help="List the kinds of capture and exit.")] = False,
 ) -> None:
     """Read what a depth camera, a phone or a data set holds: depth in metres on the image's grid, its camera, gravity.
 
@@ -71,15 +69,15 @@ def scenes_import(
         typer.echo(f"{len(done.left_out)} frames were left out, the first, {name}, because: {reason}")
 
 
-def _options(intrinsics: str, min_confidence: int) -> Options:
+def _options(intrinsics: str, min_confidence: int) -> FrameOptions:
     from spatialreasoner.core.types import Intrinsics
-    from spatialreasoner.scenes.importers import Options
+    from spatialreasoner.scenes.importers import FrameOptions
 
     if not intrinsics:
-        return Options(min_confidence=min_confidence)
+        return FrameOptions(min_confidence=min_confidence)
     try:
         fx, fy, cx, cy = (float(part) for part in intrinsics.split(","))
         camera = Intrinsics(fx=fx, fy=fy, cx=cx, cy=cy)
     except ValueError as error:
         raise ConfigError(f"expected --intrinsics FX,FY,CX,CY, four numbers of pixels; got {intrinsics!r}: {error}") from None
-    return Options(intrinsics=camera, min_confidence=min_confidence)
+    return FrameOptions(intrinsics=camera, min_confidence=min_confidence)

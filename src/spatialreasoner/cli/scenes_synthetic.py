@@ -11,10 +11,10 @@ from spatialreasoner.cli.options import Out, Seed
 
 def scenes_synthetic(
     out: Out,
-    count: Annotated[int, typer.Option(help="How many scenes.", min=1, max=1_000_000)] = 100,
+    count: Annotated[int, typer.Option(help="Number of scenes.", min=1, max=1_000_000)] = 100,
     seed: Seed = 0,
-    width: Annotated[int, typer.Option(help="Width of the pictures, pixels.", min=32, max=4096)] = 128,
-    height: Annotated[int, typer.Option(help="Height of the pictures, pixels.", min=32, max=4096)] = 128,
+    width: Annotated[int, typer.Option(help="Image width in pixels.", min=32, max=4096)] = 128,
+    height: Annotated[int, typer.Option(help="Image height in pixels.", min=32, max=4096)] = 128,
 ) -> None:
     """Make rooms with tables and things on them, with exact depth, masks and true sizes.
 

@@ -18,20 +18,20 @@ def score(
     out: Annotated[Optional[Path], typer.Option("--out", help="Where to write score.json.", show_default=False)] = None,  # noqa: UP045
     against: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Another model's predictions: tell the difference, question by question.", show_default=False),
+        typer.Option(help="Another model's predictions, compared question by question.", show_default=False),
     ] = None,
     judge: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help="A model, api:MODEL@BASE_URL, that judges the answers; tells how far the offline rules agree.",
+            help="Judge model, api:MODEL@BASE_URL; also reports how far the offline rules agree with it.",
             show_default=False,
         ),
     ] = None,
-    judge_revision: Annotated[str, typer.Option(help="Revision of the judge's weights, where known.")] = "",
+    judge_revision: Annotated[str, typer.Option(help="Revision of the judge's weights, if known.")] = "",
     key_variable: Key = "OPENAI_API_KEY",
     seed: Seed = 0,
 ) -> None:
-    """Score predictions by the rules of SpatialRGPT-Bench, offline or by a judging model, with intervals.
+    """Score predictions by the rules of SpatialRGPT-Bench, offline or with a judge model, with confidence intervals.
 
     Examples:
         spatialreasoner score predictions.jsonl --out score.json

@@ -19,44 +19,44 @@ def search(
         list[str],
         typer.Option(
             "--policy",
-            help="A model that writes; give it once a model: scripted:careful, hf:DIR, api:MODEL@BASE_URL.",
+            help="Policy model: scripted:careful, hf:DIR or api:MODEL@BASE_URL. Repeat for each model.",
             show_default=False,
         ),
     ],
     out: Out,
     judges: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--judge", help="A model, api:MODEL@BASE_URL, that grades what geometry cannot; once a model."),
+        typer.Option("--judge", help="Judge model, api:MODEL@BASE_URL, for what geometry cannot score. Repeat for each judge."),
     ] = None,
     scenes: Scenes = None,
     seed: Seed = 0,
-    rounds: Annotated[int, typer.Option(help="Most model calls a tree, counted as rounds times models.", min=1)] = 20,
-    samples: Annotated[int, typer.Option(help="Plain samples of each model a question, beside its tree.", min=0)] = 2,
-    candidates: Annotated[int, typer.Option(help="Scored answers that each question should get.", min=1)] = 8,
+    rounds: Annotated[int, typer.Option(help="Maximum rounds per tree; each round calls every model once.", min=1)] = 20,
+    samples: Annotated[int, typer.Option(help="Plain samples per model and question, in addition to the tree.", min=0)] = 2,
+    candidates: Annotated[int, typer.Option(help="Number of scored answers per question.", min=1)] = 8,
     temperature: Annotated[float, typer.Option(help="Sampling temperature.", min=0, max=10)] = 0.9,
     top_p: TopP = 1.0,
     max_new_tokens: NewTokens = 768,
     reasoning_effort: Effort = "",
     endpoints: Endpoints = None,
     timeout: Timeout = 600.0,
-    concurrency: Annotated[int, typer.Option(help="Most requests in flight to each model.", min=1)] = 16,
+    concurrency: Annotated[int, typer.Option(help="Maximum concurrent requests per model.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
-    prefill: Annotated[bool, typer.Option(help="Endpoints continue a begun message (vLLM, SGLang).")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before an expensive run.")] = False,
-    max_calls: Annotated[Optional[int], typer.Option(help="Stop before more requests are sent.", min=1)] = None,  # noqa: UP045
-    max_tokens: Annotated[Optional[int], typer.Option(help="Stop before more tokens are used.", min=1)] = None,  # noqa: UP045
-    max_cost: Annotated[Optional[float], typer.Option(help="Stop before more money is spent.", min=0)] = None,  # noqa: UP045
+    prefill: Annotated[bool, typer.Option(help="The endpoints can continue a partial message (vLLM, SGLang).")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation before an expensive run.")] = False,
+    max_calls: Annotated[Optional[int], typer.Option(help="Maximum number of requests.", min=1)] = None,  # noqa: UP045
+    max_tokens: Annotated[Optional[int], typer.Option(help="Maximum number of tokens.", min=1)] = None,  # noqa: UP045
+    max_cost: Annotated[Optional[float], typer.Option(help="Maximum cost.", min=0)] = None,  # noqa: UP045
     cluster: Annotated[bool, typer.Option("--cluster", help="Run on Ray (the extra 'ray').")] = False,
-    shards: Annotated[int, typer.Option(help="Shards of a run on Ray; go on with the same number.", min=1)] = 2,
-    address: Annotated[Optional[str], typer.Option(help="Address of a Ray cluster; none starts a local one.")] = None,  # noqa: UP045
+    shards: Annotated[int, typer.Option(help="Number of shards of a run on Ray; resume with the same number.", min=1)] = 2,
+    address: Annotated[Optional[str], typer.Option(help="Address of a Ray cluster; without it a local one is started.")] = None,  # noqa: UP045
 ) -> None:
-    """Search answers with several models in one tree a question (M3CTS), rated by geometry.
+    """Search for answers with several models in one tree per question (M3CTS), rated by geometry.
 
     Examples:
         spatialreasoner search questions.jsonl --policy nano --policy scripted:careful --out search
         spatialreasoner search questions.jsonl --policy api:gpt-4.1@https://api.openai.com/v1 --max-cost 20 --out search
     """
-    from spatialreasoner.inference.names import expand
+    from spatialreasoner.inference.names import expand_name
     from spatialreasoner.inference.registry import WritingConfig
     from spatialreasoner.pipeline import ClusterConfig
     from spatialreasoner.pipeline import search as run
@@ -73,9 +73,9 @@ def search(
     )  # fmt: skip
     result = run(
         questions,
-        policies=expand(policies, endpoints),
+        policies=expand_name(policies, endpoints),
         out=out,
-        judges=expand(judges or (), endpoints),
+        judges=expand_name(judges or (), endpoints),
         scenes=scenes,
         config=config,
         writing=writing,

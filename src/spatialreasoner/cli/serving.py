@@ -1,7 +1,7 @@
 """`transformers serve` for models with region tokens: `python -m spatialreasoner.cli.serving MODEL --port 8000`.
 
 MODEL is `nano` or a folder. The rest, options too, is the server of transformers, which finds our classes once they are
-imported. Clients send regions inside of the picture, as `scenes.carry.png_info` writes them into a PNG.
+imported. Clients send regions inside of the image, as `scenes.carry.png_info` writes them into a PNG.
 """
 
 from __future__ import annotations

@@ -19,19 +19,19 @@ def train(
     model: Annotated[
         str, typer.Option(help="nano, a folder, hf:REPO_OR_DIR, or testing:FAMILY for a tiny random model.", show_default=False)
     ],
-    data: Annotated[Path, typer.Option(help="Rows that 'pairs' wrote.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Rows written by 'pairs'.", show_default=False)],
     out: Out,
     eval_data: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Rows that are not trained on; measured at each checkpoint.", show_default=False),
+        typer.Option(help="Held-out rows, evaluated at each checkpoint.", show_default=False),
     ] = None,
     config: Annotated[Optional[Path], typer.Option(help="A YAML file of settings.", show_default=False)] = None,  # noqa: UP045
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read settings and rows, tell how many steps they make, and train nothing.")
+        bool, typer.Option("--dry-run", help="Check settings and rows and print the number of steps, without training.")
     ] = False,
     settings: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as learning_rate=1e-5; they win over the file's."),
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings such as learning_rate=1e-5; they override the file."),
     ] = None,
 ) -> None:
     """Train a vision-language model by SFT, DPO or fine-grained DPO.

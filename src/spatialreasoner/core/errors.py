@@ -23,7 +23,7 @@ class SpatialReasonerError(Exception):
 
 
 class InputError(SpatialReasonerError, ValueError):
-    """What the user gave is wrong; nothing was written."""
+    """Invalid user input; nothing was written."""
 
 
 class RecordError(InputError):

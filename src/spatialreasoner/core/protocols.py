@@ -75,7 +75,7 @@ class Reward(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class GradeRequest:
-    """What a judge is shown: the prompt and the answer to grade, and the depth picture where there is one."""
+    """What a judge is shown: the prompt and the answer to grade, and the depth image where there is one."""
 
     prompt: Prompt
     text: str
@@ -115,7 +115,7 @@ class Embedder(Protocol):
 
 
 class DepthEstimator(Protocol):
-    """A model that sees depth in a picture."""
+    """A model that sees depth in an image."""
 
     @property
     def metric(self) -> bool:

@@ -41,7 +41,7 @@ def read_jsonl(path: str | Path, kind: type[R]) -> Iterator[R]:
         kind: The record's class.
 
     Raises:
-        MissingFileError: If there is no such file.
+        MissingFileError: If the file does not exist.
         RecordError: If a line is not a record of that kind, or the file holds none.
     """
     for _, record in read_numbered(path, kind):
@@ -82,7 +82,7 @@ def read_json(path: str | Path, kind: type[R]) -> R:
     """Read a JSON file that holds one record.
 
     Raises:
-        MissingFileError: If there is no such file.
+        MissingFileError: If the file does not exist.
         RecordError: If it does not hold such a record.
     """
     path = require_file(path)
@@ -231,7 +231,7 @@ def inside(folder: Path, name: str, *, where: str) -> Path:
     whole = "\0" not in name  # no path holds one, and resolving one raises
     if not (whole and (folder / name).resolve().is_relative_to(folder.resolve())) or Path(name).is_absolute():
         raise RecordError(
-            f"{where}: expected a path inside {folder}; got {name!r}, which {'leads out of it' if whole else 'is no path'}"
+            f"{where}: expected a path inside {folder}; got {name!r}, which {'leads out of it' if whole else 'is not a path'}"
         )
     return folder / name
 

@@ -22,7 +22,7 @@ from spatialreasoner.core.categories import Relation as Relation
 from spatialreasoner.core.categories import relation_of as relation_of
 
 _MOST_PIXELS = 1e7
-"""Farther than this from the picture lies no camera's centre or focus; beyond, arithmetic overflows."""
+"""Farther than this from the image lies no camera's centre or focus; beyond, arithmetic overflows."""
 
 _MOST_UNITS = 1e9
 """More units than this make up no metre, and none is more metres than this."""
@@ -125,7 +125,7 @@ class SceneObject(Record):
         centre: Middle of its axis-aligned box in the levelled camera frame (x right, y down, z forward), metres.
         size: Extents of that box along x, y and z, metres.
         yaw: Turn about the vertical, radians.
-        visible: Share of its own pixels, were it alone in the picture, that other objects leave visible, 0..1.
+        visible: Share of its own pixels, were it alone in the image, that other objects leave visible, 0..1.
         supported_by: Index of the object it stands on, or None for the floor.
     """
 
@@ -141,17 +141,17 @@ class SceneObject(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Scene(Record):
-    """A picture, its regions, and what is known of its geometry.
+    """An image, its regions, and what is known of its geometry.
 
     Attributes:
         id: Unique name.
-        image: Path of the picture: relative in files, resolved against the folder of the file once loaded.
+        image: Path of the image: relative in files, resolved against the folder of the file once loaded.
         regions: Named areas; their masks have the size of the image.
         intrinsics: The camera, or None where unknown.
         depth: Depth, or None where unknown.
         gravity: Direction in which things fall, in the camera frame (x right, y down, z forward), or None where unknown.
-        objects: Known truth of every object, or None for real pictures.
-        source: Where the picture comes from.
+        objects: Known truth of every object, or None for real images.
+        source: Where the image comes from.
     """
 
     id: str
@@ -214,7 +214,7 @@ class Prompt(Record):
     """All that a model is shown.
 
     Attributes:
-        image: Path of the unmarked picture; empty where only text is shown.
+        image: Path of the unmarked image; empty where only text is shown.
         regions: The question's own regions: `regions[0]` is `<region1>` in `request`.
         request: The question's text.
         prefix: The part of the answer that is already written; the model continues it. Empty at the start.
@@ -252,7 +252,7 @@ class Response(Record):
     """An answer in the LongCoT form.
 
     Attributes:
-        description: What the picture shows.
+        description: What the image shows.
         reasoning: Rationale and numbered steps.
         answer: The conclusion.
     """

@@ -92,7 +92,7 @@ async def run_judged_score_async(
         progress: Called with the number of predictions judged.
 
     Raises:
-        InputError: If there is no such file, a row is no prediction, or the model's name has another form.
+        InputError: If there is no such file, a row is not a prediction, or the model's name has another form.
         MissingExtraError: If the `httpx2` package is not installed.
         WorkError: If the journal or the output cannot be written.
     """

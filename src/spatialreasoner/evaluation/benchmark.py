@@ -1,6 +1,6 @@
 """SpatialRGPT-Bench from a local folder, turned into a scenes folder and a questions file, so that every stage can use it.
 
-The official file (`SpatialRGPT-Bench_v1.json`, or the Parquet form with pictures inside) is read as docs/papers.md 4.2 tells.
+The official file (`SpatialRGPT-Bench_v1.json`, or the Parquet form with images inside) is read as docs/papers.md 4.2 tells.
 Its `Region [0]`, `Region [1]` become `<region1>`, `<region2>`; masks come from its run lengths.
 """
 
@@ -32,7 +32,7 @@ _LENIENT: dict[str, Any] = {"extra": "ignore", "allow_inf_nan": False}
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInfo:
-    """Where an item's picture is, and its size in pixels."""
+    """Where an item's image is, and its size in pixels."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
     file_path: str
@@ -69,7 +69,7 @@ class BenchmarkConfig:
 
     Attributes:
         source: The official JSON or Parquet file, or a folder that holds one.
-        images: The folder that the file's picture paths start from; the file's own folder where empty.
+        images: The folder that the file's image paths start from; the file's own folder where empty.
     """
 
     source: str
@@ -78,7 +78,7 @@ class BenchmarkConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSummary:
-    """What was converted: questions, pictures, and regions whose mask is only their box, because the file had none."""
+    """What was converted: questions, images, and regions whose mask is only their box, because the file had none."""
 
     questions: int
     images: int
@@ -88,10 +88,10 @@ class BenchmarkSummary:
 def write_benchmark(
     config: BenchmarkConfig, out: Path, *, progress: Callable[[int], None] = lambda done: None
 ) -> BenchmarkSummary:
-    """Write `scenes.jsonl`, `questions.jsonl` and `images/`; all pictures' questions share one scene.
+    """Write `scenes.jsonl`, `questions.jsonl` and `images/`; all images' questions share one scene.
 
     Raises:
-        MissingFileError: If the file or a picture is missing.
+        MissingFileError: If the file or an image is missing.
         MissingExtraError: If a Parquet file is given and pyarrow is not installed.
         RecordError: If a row is not an item of the benchmark, or repeats an id.
         WorkError: If the output cannot be written.
@@ -149,11 +149,11 @@ def _json_rows(source: Path) -> Iterator[Any]:
         else:
             yield from (json.loads(line) for line in text.splitlines() if line.strip())
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"{source}: expected a JSON array or one JSON object a line; {error}") from None
+        raise RecordError(f"{source}: expected a JSON array or one JSON object per line; {error}") from None
 
 
 def _parquet_rows(source: Path) -> Iterator[Any]:
-    """Rows of the Parquet form, whose pictures are inside."""
+    """Rows of the Parquet form, whose images are inside."""
     try:
         from pyarrow import parquet
     except ModuleNotFoundError:
@@ -176,7 +176,7 @@ def _is_json(value: object) -> bool:
 
 
 def _place_image(item: Item, folder: Path, out: Path) -> str:
-    """Put the item's picture into the output, once; returns its path there."""
+    """Put the item's image into the output, once; returns its path there."""
     name = f"images/{item.image_info.file_path}"
     target = records.inside(out, name, where=f"item {item.id!r}")
     if target.exists():
@@ -200,7 +200,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 class _Converting:
-    """Scenes by picture and questions by id, as items come in."""
+    """Scenes by image and questions by id, as items come in."""
 
     def __init__(self) -> None:
         self.regions: dict[str, dict[Rle, Region]] = {}
@@ -215,7 +215,7 @@ class _Converting:
         self.questions[item.id] = _question(item, image, tuple(names))
 
     def scenes(self) -> Iterable[Scene]:
-        """One scene a picture."""
+        """One scene an image."""
         source = "SpatialRGPT-Bench"
         return (
             Scene(id=_scene_id(image), image=image, regions=tuple(known.values()), source=source)
@@ -226,7 +226,7 @@ class _Converting:
         size = (item.image_info.height, item.image_info.width)
         if item.rle:
             if wrong := [mask.size for mask in item.rle if mask.size != size]:
-                raise RecordError(f"item {item.id!r}: expected masks of the picture's size {size}; got {wrong[0]}")
+                raise RecordError(f"item {item.id!r}: expected masks of the image's size {size}; got {wrong[0]}")
             return [self._checked(mask, item) for mask in item.rle]
         self.boxes_for_masks += len(item.bbox)
         return [encode(from_box(box, size)) for box in item.bbox]
@@ -247,7 +247,7 @@ class _Converting:
 
 
 def _scene_id(image: str) -> str:
-    """A name made of the picture's path that can be part of a file's name."""
+    """A name made of the image's path that can be part of a file's name."""
     return re.sub(r"[^\w.-]", "-", image.removeprefix("images/"))
 
 

@@ -1,4 +1,4 @@
-"""Uncertainty of shares when several questions ask about one picture: intervals and tests that resample whole pictures."""
+"""Uncertainty of shares when several questions ask about one image: intervals and tests that resample whole images."""
 
 from __future__ import annotations
 

@@ -41,9 +41,9 @@ def write_task(
     max_new_tokens: int = 1024,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write a task folder: the YAML, one row a question, and the pictures.
+    """Write a task folder: the YAML, one row a question, and the images.
 
-    The rows name their pictures by absolute paths, so the folder stays where it was made.
+    The rows name their images by absolute paths, so the folder stays where it was made.
 
     Args:
         questions: What to ask.
@@ -55,7 +55,7 @@ def write_task(
 
     Raises:
         ConfigError: If regions cannot be shown that way.
-        SceneError: If a picture or a mask cannot be used.
+        SceneError: If an image or a mask cannot be used.
         WorkError: If the folder cannot be written.
     """
     if regions not in {"marks", "boxes", "boxes-1000"}:
@@ -70,7 +70,7 @@ def write_task(
 
 
 def _row(question: Question, scene: Scene, out: Path, regions: Showing) -> dict[str, str]:
-    """One row: what the model is asked, what is true, and where the picture is."""
+    """One row: what the model is asked, what is true, and where the image is."""
     shown = prompt(question, scene)
     image = str(Path(scene.image).resolve())
     request = f"{shown.request}\n{MARKED}"
@@ -125,7 +125,7 @@ METRICS = ("qualitative", "quantitative", *map(_metric, GROUPS), "unscored")
 
 
 def doc_to_visual(doc: Mapping[str, str]) -> list[Image.Image]:
-    """The picture of a row."""
+    """The image of a row."""
     return [read_image(doc["image_path"])]
 
 
@@ -154,8 +154,8 @@ def read_samples(path: str | Path, task: Path, *, model_id: str) -> list[Predict
         model_id: The model.
 
     Raises:
-        MissingFileError: If there is no such file.
-        RecordError: If a row is no sample of this task.
+        MissingFileError: If the file does not exist.
+        RecordError: If a row is not a sample of this task.
     """
     docs = list(records.read_jsonl(task / "questions.jsonl", dict[str, Any]))
     samples = enumerate(records.read_jsonl(path, dict[str, Any]), start=1)

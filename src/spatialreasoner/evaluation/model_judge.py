@@ -149,7 +149,7 @@ async def judge_answers_async(
     with Journal(journal) as opened:
         endpoint = Endpoint(model, journal=opened, budget=Budget(), limits=config.limits)
         judged = await _Judging(endpoint, config.seed, requests, progress).judge(predictions)
-        if judged.failures:  # the same command asks again
+        if judged.failures:  # run the same command again to retry
             await opened.next_round()
         return judged
 

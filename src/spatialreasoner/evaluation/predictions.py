@@ -32,13 +32,13 @@ class Prediction(Record):
 
     Attributes:
         question_id: Unique in its file.
-        image: The picture; predictions on one picture are not independent and form a cluster.
+        image: The image; predictions on one image are not independent and form a cluster.
         question: The question's text.
         pred: All that the model wrote.
         gt: The reference answer, one sentence.
         model_id: The model.
         qa_info: Type and category.
-        unanswered: Why there is no answer, where the model gave none; absent in the files otherwise.
+        unanswered: Why there is not an answer, where the model gave none; absent in the files otherwise.
     """
 
     question_id: str
@@ -74,14 +74,14 @@ def read_predictions(path: str | Path) -> list[Prediction]:
     """Read a file of predictions.
 
     Raises:
-        MissingFileError: If there is no such file.
-        RecordError: If a row is no prediction, or a question is answered twice.
+        MissingFileError: If the file does not exist.
+        RecordError: If a row is not a prediction, or a question is answered twice.
     """
     rows: dict[str, Prediction] = {}
     for row in records.read_jsonl(path, Prediction):
         if row.question_id in rows:
             raise RecordError(
-                f"{path}: expected one prediction a question; {row.question_id!r} has two; score one model's file at a time"
+                f"{path}: expected one prediction per question; {row.question_id!r} has two; score one model's file at a time"
             )
         rows[row.question_id] = row
     return list(rows.values())
@@ -93,6 +93,6 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> in
 
 
 def _row(prediction: Prediction) -> dict[str, Any]:
-    """A row as the official script writes it; the key of its own only where there is no answer."""
+    """A row as the official script writes it; the key of its own only where there is not an answer."""
     row = asdict(prediction)
     return row if row["unanswered"] is not None else {name: value for name, value in row.items() if name != "unanswered"}

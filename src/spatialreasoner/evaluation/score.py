@@ -40,7 +40,7 @@ class Tally(Record):
         items: Questions.
         right: Answers judged right.
         unscored: Answers that could not be judged; they count as wrong.
-        interval: 95 % interval of `rate`, resampling pictures; None without items.
+        interval: 95 % interval of `rate`, resampling images; None without items.
         error: Mean relative error of the lengths, or mean error of the hours in degrees, over judged answers; None where no
             answer was judged and for qualitative groups.
         median_error: Median of the same.
@@ -81,7 +81,7 @@ class Score(Record):
     Attributes:
         model_id: The model; several are joined by " + ".
         items: Questions.
-        images: Different pictures, the clusters of the intervals.
+        images: Different images, the clusters of the intervals.
         groups: The 12 groups in the order of the paper's Table 1.
         totals: The micro averages "qualitative" and "quantitative".
         judge: What judged the answers.
@@ -177,7 +177,7 @@ class Difference(Record):
         gained: Right in the second, wrong in the first.
         lost: Right in the first, wrong in the second.
         difference: Share right in the second minus share right in the first, -1..1; None without items.
-        interval: 95 % interval of `difference`, resampling pictures; None where nothing varies.
+        interval: 95 % interval of `difference`, resampling images; None where nothing varies.
         p_value: Exact McNemar test of "no difference". It takes questions for independent; the interval does not.
     """
 
@@ -282,8 +282,8 @@ def run_score(predictions: str | Path, out: str | Path | None = None, *, seed: i
     """The stage `score_predictions`: judge a file of predictions offline, and write `score.json` where asked.
 
     Raises:
-        MissingFileError: If there is no such file.
-        RecordError: If a row is no prediction.
+        MissingFileError: If the file does not exist.
+        RecordError: If a row is not a prediction.
         WorkError: If the output cannot be written.
     """
     result = score_predictions(read_predictions(predictions), seed=seed)

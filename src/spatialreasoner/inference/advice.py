@@ -19,7 +19,7 @@ _FIXES: Mapping[str, str] = {
     "image too large": "the endpoint takes no image of this size",
     "image refused": "the endpoint could not read the image",
     "request refused": "the endpoint refused the request; the message says why",
-    "unavailable": "the endpoint did not answer; the same command asks again",
+    "unavailable": "the endpoint did not answer; run the same command again to retry",
 }
 _NAMES: Mapping[str, str] = {
     "empty: cut off while thinking": "empty",
@@ -32,7 +32,7 @@ _NAMES: Mapping[str, str] = {
 
 
 def told(name: str, kinds: Mapping[str, int], total: int, *, max_tokens: int) -> Iterator[str]:
-    """A line for every kind of reply that is no answer.
+    """A line for every kind of reply that is not an answer.
 
     >>> list(told("m", {"answer": 8, "empty: cut off while thinking": 4}, 12, max_tokens=1024))[0][:60]
     'm: 4 of 12 replies were empty: the model used its 1,024 toke'

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.inference.journal import Journal
-from spatialreasoner.inference.prices import UNKNOWN, Price
+from spatialreasoner.inference.prices import UNKNOWN_PRICE, Price
 
 
 class BudgetError(WorkError):
@@ -16,7 +16,7 @@ class BudgetError(WorkError):
 
 @dataclass(kw_only=True)
 class Budget:
-    """What may be spent in all, and what is spent; None is no limit.
+    """What may be spent in all, and what is spent; None means no limit.
 
     Tokens and money of a request are known only when its reply is there, so the most it can take is set aside when it is
     sent, and the difference given back.
@@ -69,7 +69,7 @@ def charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -
         budget.tokens += spent.prompt_tokens + spent.completion_tokens
     if any(price.prompt or price.completion for price in prices.values()):
         for policy, read, written, cached in journal.usages():
-            price = prices.get(policy, UNKNOWN)
+            price = prices.get(policy, UNKNOWN_PRICE)
             budget.cost += price.cost(read, written, cached) if read else price.most(written)
 
 

@@ -18,7 +18,7 @@ from spatialreasoner.inference.limits import Limits, Pace
 
 R = TypeVar("R")
 
-MOST_LESSONS = 20
+MOST_LESSONS_PER_CALL = 20
 """So often one request may be put otherwise; more refusals than that teach nothing."""
 
 
@@ -113,7 +113,7 @@ class Caller:
                 lessons += 1
                 attempt -= 1
                 await self._keep_lessons()
-                if lessons > MOST_LESSONS:
+                if lessons > MOST_LESSONS_PER_CALL:
                     raise UnavailableError(f"{error}; it has refused {lessons} ways to ask", kind=error.kind) from None
             except BusyError as error:
                 self.failures[error.kind] += 1
@@ -202,7 +202,7 @@ class Caller:
         if error.retry_after is not None and wait > self.limits.patience:
             self.failures["stopped"] += 1
             self.stopped = EndpointError(
-                f"{error}; it wants to be asked again in {_long(wait)}, and the same command goes on then"
+                f"{error}; it wants to be asked again in {_long(wait)}, and running the same command again continues then"
             )
             raise self.stopped from error
 

@@ -108,7 +108,7 @@ def learn(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilitie
         sent: The names of what was sent: keys of the request, and "system", "prefill", "images".
 
     Returns:
-        The capabilities to go on with, or None where it teaches nothing that could be changed.
+        The capabilities to continue with, or None where it teaches nothing that could be changed.
     """
     if said.status in {401, 402, 403, 429}:
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MOST_CHARACTERS = 400_000
+MOST_CLEANED_CHARACTERS = 400_000
 """Of a reply's text, thinking included, so much is read: more than any model writes in 64,000 tokens."""
 
 KEPT_THINKING = 20_000
@@ -88,7 +88,7 @@ class Cleaned:
     thinking: str = ""
 
 
-def clean(message: Mapping[str, Any], *, prefix: str = "") -> Cleaned:
+def clean_reply(message: Mapping[str, Any], *, prefix: str = "") -> Cleaned:
     """The answer in a chat message of any server.
 
     Args:
@@ -113,7 +113,7 @@ def clean_text(text: str, *, prefix: str = "") -> Cleaned:
     >>> clean_text("<think>It is wide, so").text
     ''
     """
-    text, thinking = _without_thinking(_readable(text[:MOST_CHARACTERS]))
+    text, thinking = _without_thinking(_readable(text[:MOST_CLEANED_CHARACTERS]))
     text = _without_tokens(text)
     text = _SOLUTION.sub("", text)
     text = _FENCE.sub("", text)
@@ -137,7 +137,7 @@ def refused(message: Mapping[str, Any]) -> str | None:
 def _pieces(content: Any, *, everything: bool = False, depth: int = 0) -> Iterator[tuple[bool, str]]:
     """The texts of a content of any form, each with whether it is thinking."""
     if isinstance(content, str):
-        yield False, content[:MOST_CHARACTERS]
+        yield False, content[:MOST_CLEANED_CHARACTERS]
     elif isinstance(content, list) and depth < 4:
         for part in content[:256]:
             yield from _pieces(part, everything=everything, depth=depth + 1)
@@ -179,7 +179,7 @@ def _without_thinking(text: str) -> tuple[str, str]:
 
 
 def _without_tokens(text: str) -> str:
-    """The first turn alone: what a model wrote past its own end is no answer of it."""
+    """The first turn alone: what a model wrote past its own end is not an answer of it."""
     if "<" not in text and "[" not in text and "ssistant:" not in text and "ASSISTANT:" not in text:
         return text
     while (opening := _OPENING.match(text)) and opening.end():

@@ -257,10 +257,13 @@ class Journal:
                 await self._commit_batch(batch)
                 _settle(batch, None)
         finally:
-            _settle([*batch, *self._waiting], WorkError(f"the journal {self._path} was not written; the same command goes on"))
+            _settle(
+                [*batch, *self._waiting],
+                WorkError(f"the journal {self._path} was not written; running the same command again continues"),
+            )
 
     async def _commit_batch(self, batch: Sequence[_Write]) -> None:
-        """Commit together; where that fails, one by one, for one row that cannot be kept is no reason to lose the others."""
+        """Commit together; where that fails, one by one, for one row that cannot be kept is not a reason to lose the others."""
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._commit, batch)

@@ -88,7 +88,7 @@ def read_endpoints(path: str | Path) -> dict[str, str]:
     """The names of endpoints in a YAML file: `NAME: {model: ..., url: ..., SETTING: VALUE, ...}`, by NAME.
 
     Raises:
-        MissingFileError: If there is no such file.
+        MissingFileError: If the file does not exist.
         RecordError: If it has another form.
         ConfigError: If a setting is unknown.
     """
@@ -106,7 +106,7 @@ def read_endpoints(path: str | Path) -> dict[str, str]:
     return {str(name): _written(path, str(name), settings) for name, settings in read.items()}
 
 
-def expand(names: Sequence[str], endpoints: Path | None) -> list[str]:
+def expand_name(names: Sequence[str], endpoints: Path | None) -> list[str]:
     """Names of models, those of a YAML file of endpoints replaced by what they stand for.
 
     Raises:

@@ -73,12 +73,12 @@ class Price:
         return reached[-1] if reached else self
 
 
-UNKNOWN = Price(known=False)
+UNKNOWN_PRICE = Price(known=False)
 """The price of a model that nobody knows."""
 
 
 def find_price(model: str, url: str = "") -> Price:
-    """The price of a hosted model; `UNKNOWN` where `genai-prices` does not know it.
+    """The price of a hosted model; `UNKNOWN_PRICE` where `genai-prices` does not know it.
 
     Args:
         model: Its name, as the endpoint calls it: "gpt-4o", "google/gemini-2.5-pro", "meta-llama/llama-4-maverick:free".
@@ -99,7 +99,7 @@ def find_price(model: str, url: str = "") -> Price:
         except LookupError:
             continue
         return _price(found.model_price)
-    return UNKNOWN
+    return UNKNOWN_PRICE
 
 
 def given_price(text: str) -> Price:

@@ -67,7 +67,7 @@ def named_policy(name: str, scenes: Mapping[str, Scene], writing: WritingConfig)
         writing: How models that are no teachers write.
 
     Raises:
-        ConfigError: If there is no such model.
+        ConfigError: If the model does not exist.
     """
     kind = "hf" if Path(name).is_dir() or name in shipped_models() else name.partition(":")[0]
     if kind not in backends():

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MOST_CHARACTERS = 4_000
+MOST_SAID_CHARACTERS = 4_000
 """Of a server's words, so many are read."""
 
 _DEPTH = 6
@@ -54,7 +54,7 @@ def read_said(status: int, text: str) -> Said:
     """
     body = _parsed(text)
     if body is None:
-        return Said(status=status, message=re.sub(r"<[^>]{0,200}>", " ", text[:MOST_CHARACTERS]).strip())
+        return Said(status=status, message=re.sub(r"<[^>]{0,200}>", " ", text[:MOST_SAID_CHARACTERS]).strip())
     messages, params, codes = _Gathered(), set[str](), set[str]()
     for key, value in _walk(body):
         if key in _TEXTS and isinstance(value, str):
@@ -68,7 +68,7 @@ def read_said(status: int, text: str) -> Said:
     named = next((int(code) for code in codes if code.isdecimal() and 400 <= int(code) <= 599), None)
     return Said(
         status=named if status < 400 and named else status,
-        message=" ".join(messages.texts)[:MOST_CHARACTERS],
+        message=" ".join(messages.texts)[:MOST_SAID_CHARACTERS],
         params=frozenset(params),
         codes=frozenset(codes),
         body=body,
@@ -91,7 +91,7 @@ class _Gathered:
         return [text for text in self._texts if not _GENERIC.fullmatch(text)] or self._texts[:1]
 
     def add(self, text: str) -> None:
-        text = text.strip()[:MOST_CHARACTERS]
+        text = text.strip()[:MOST_SAID_CHARACTERS]
         if text and not any(text in known for known in self._texts):
             self._texts.append(text)
 
@@ -110,7 +110,7 @@ def _walk(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, Any]
         for inner in value[:20]:
             yield from _walk(inner, key, depth + 1)
     else:
-        found = _NESTED.search(value[:MOST_CHARACTERS]) if isinstance(value, str) else None
+        found = _NESTED.search(value[:MOST_SAID_CHARACTERS]) if isinstance(value, str) else None
         inner = _parsed(found.group()) if found else None
         if found and inner is not None:  # gateways pass on what they were told
             yield from _walk(inner, "", depth + 1)

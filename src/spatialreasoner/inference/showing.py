@@ -20,7 +20,7 @@ from spatialreasoner.scenes.masks import box_of, decode
 
 Showing = Literal["own", "marks", "boxes", "boxes-1000", "tokens"]
 """own: the model's own way, region tokens where it has them and else marks. marks: numbered, coloured masks drawn on the
-picture. boxes: pixel boxes written into the question. boxes-1000: the same in thousandths of width and height. tokens: region
+image. boxes: pixel boxes written into the question. boxes-1000: the same in thousandths of width and height. tokens: region
 tokens, refused for a model without them."""
 
 
@@ -55,7 +55,7 @@ class _Shown:
 
 
 def _marked(prompt: Prompt, folder: Path) -> Prompt:
-    """The prompt with its regions drawn on the picture and nowhere else."""
+    """The prompt with its regions drawn on the image and nowhere else."""
     digest = hashlib.sha256(repr((prompt.image, prompt.regions)).encode()).hexdigest()[:24]
     path = folder / f"{digest}.png"
     if not path.exists():

@@ -69,7 +69,7 @@ def write_agreement(rewards: Path) -> RewardAgreement:
     """Compare the two in a rewards file, and write `STEM.agreement.json` beside it.
 
     Raises:
-        InputError: If there is no such file.
+        InputError: If the file does not exist.
         WorkError: If the comparison cannot be written.
     """
     found = compare_with_geometry(records.read_jsonl(rewards, dict[str, Any]))

@@ -23,7 +23,7 @@ class JournalledJudge:
     """A `Judge` around a judge, to be given to a reward and to `run_search` alike.
 
     The reward is made before the run has a journal, so the run hands over its journal when it begins. Grades are kept as
-    replies are. A failed one is no grade: it is asked again in the same run as far as the limits allow, and by the same
+    replies are. A failed one is not a grade: it is asked again in the same run as far as the limits allow, and by the same
     command when that is given again. Each request counts in the budget, with the tokens that the judge tells.
 
     Args:

@@ -1,6 +1,6 @@
 """An LLM as judge: the second way to a reward, where geometry cannot tell, and for comparison.
 
-Any OpenAI-compatible endpoint can judge. It sees the picture with its regions marked, the picture of its depth where there is
+Any OpenAI-compatible endpoint can judge. It sees the image with its regions marked, the image of its depth where there is
 one, and the answer inside a fence that the answer cannot forge; it replies in JSON, which is validated. A judgement that fails
 or is refused is unscored: it has a reason, and no scores.
 """
@@ -55,7 +55,7 @@ MAX_REPLY = 50_000
 """A longer reply of a judge is refused."""
 
 MOST_TOKENS = 16_384
-"""More than one request can take: two pictures of a thousand pixels, the prompts, the answer and the reply."""
+"""More than one request can take: two images of a thousand pixels, the prompts, the answer and the reply."""
 
 MOST_WAIT = 30.0
 """A judge that is asked outside of a run is waited for so long before the next try, seconds."""
@@ -87,7 +87,7 @@ class JudgeConfig:
         timeout: Longest wait for a reply, seconds.
         retries: How often a request that failed for a passing reason (busy, no connection) is sent again.
         max_tokens: Longest reply, tokens.
-        max_side: A larger picture is shrunk to this, pixels.
+        max_side: A larger image is shrunk to this, pixels.
         key_variable: Environment variable that holds the key.
     """
 
@@ -267,11 +267,11 @@ def parse_grade(text: str) -> Grade:
 
 
 def grade_messages(request: GradeRequest, max_side: int = 1024) -> list[dict[str, Any]]:
-    """The chat that asks for a grade: instructions, pictures, and the answer inside its fence.
+    """The chat that asks for a grade: instructions, images, and the answer inside its fence.
 
     Args:
         request: What is graded.
-        max_side: Larger pictures are shrunk to this, pixels.
+        max_side: Larger images are shrunk to this, pixels.
     """
     text, fence = fenced(request.text[:MAX_GRADED_CHARACTERS])
     asked = {
@@ -297,7 +297,7 @@ def fenced(text: str) -> tuple[str, str]:
 
 
 def grade_request(scene: Scene, question: Question, text: str) -> GradeRequest:
-    """What a judge is shown of a response; the depth as a colour picture in a data URL, where the scene has depth."""
+    """What a judge is shown of a response; the depth as a colour image in a data URL, where the scene has depth."""
     return GradeRequest(
         prompt=prompt(question, scene),
         text=text,
@@ -316,7 +316,7 @@ def grader(judge: Judge) -> Callable[[Scene, Question, str], Awaitable[Grade]]:
 
 
 def colourise(depth: Float[np.ndarray, "h w"]) -> Image.Image:
-    """A picture of depth: near is bright, far is dark, what was not measured is black. Brightness goes with 1 / depth."""
+    """An image of depth: near is bright, far is dark, what was not measured is black. Brightness goes with 1 / depth."""
     from matplotlib import colormaps
     from PIL import Image
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal, cast
 
-from spatialreasoner.core.types import Quantity, Relation
+from spatialreasoner.core.types import QuantityName, Relation
 from spatialreasoner.language.grammar import statements
 from spatialreasoner.language.scope import Statement
 from spatialreasoner.language.tokens import Reading
@@ -33,7 +33,7 @@ class Assertion:
         span: Its place in the text, (start, end) characters, end exclusive.
     """
 
-    kind: Relation | Quantity
+    kind: Relation | QuantityName
     regions: tuple[str, ...]
     value: float | None = None
     high: float | None = None
@@ -71,7 +71,7 @@ def _assertion(reading: Reading, begin: int, said: Statement) -> Assertion:
     """A statement with its numbers, in the text whose token `begin` is the first of its sentence."""
     quantity = None if said.quantity is None else reading.amounts[begin + said.quantity]
     return Assertion(
-        kind=cast("Relation | Quantity", said.kind),
+        kind=cast("Relation | QuantityName", said.kind),
         regions=said.regions,
         value=said.factor if quantity is None else quantity.value,
         high=None if quantity is None else quantity.high,

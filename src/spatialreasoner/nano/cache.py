@@ -58,7 +58,7 @@ class RoomyCache(DynamicCache):
     Args:
         num_layers: Layers of the decoder.
         ends: Tokens that end an answer.
-        steps: The decoder's steps of one token a row, where they can be taken so.
+        steps: The decoder's steps of one token per row, where they can be taken so.
     """
 
     def __init__(self, num_layers: int, ends: Sequence[int] = (), steps: Steps | None = None) -> None:

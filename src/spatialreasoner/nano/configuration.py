@@ -14,16 +14,16 @@ class NanoConfig(PreTrainedConfig):
 
     Attributes:
         text_config: The decoder, a Llama.
-        image_size: Side of the square picture, pixels; a multiple of 16.
+        image_size: Side of the square image, pixels; a multiple of 16.
         fine_width: Channels of the convolutions, whose cells are 8 x 8 pixels.
         vision_width: Width of the transformer, whose patches are 16 x 16 pixels.
         vision_layers: Its layers.
         vision_heads: Its heads.
         num_kinds: Kinds of thing that the region encoder was taught.
         num_colours: Colours that it was taught.
-        image_token_id: The placeholder that a picture's tokens take.
+        image_token_id: The placeholder that an image's tokens take.
         region_token_ids: The tokens `<region1>`, `<region2>`, ...; each also embeds what its region looks like.
-        region_tokens: True: regions reach the model as tokens, not as marks on the picture.
+        region_tokens: True: regions reach the model as tokens, not as marks on the image.
     """
 
     model_type = "spatialreasoner_nano"
@@ -46,5 +46,5 @@ class NanoConfig(PreTrainedConfig):
 
     @property
     def num_image_tokens(self) -> int:
-        """Tokens that a picture takes: one for each 32 x 32 pixels."""
+        """Tokens that an image takes: one for each 32 x 32 pixels."""
         return (self.image_size // 32) ** 2

@@ -1,6 +1,6 @@
 """The nano as a model of transformers: it sees, it reads regions as tokens, and it writes.
 
-`<regionK>` embeds as its own name and, added to it, as what region K of the picture before it looks like: in the question and
+`<regionK>` embeds as its own name and, added to it, as what region K of the image before it looks like: in the question and
 wherever the answer names it. So a region means the same in padded rows, in packed ones, and token by token in `generate`.
 """
 
@@ -26,7 +26,7 @@ from spatialreasoner.vlm.region_tokens import latest_picture, place_regions, reg
 
 @dataclass
 class NanoModelOutput(BaseModelOutputWithPast):
-    """Hidden states, and what `<regionK>` adds to its name for the last picture of each row [rows regions hidden]."""
+    """Hidden states, and what `<regionK>` adds to its name for the last image of each row [rows regions hidden]."""
 
     region_vectors: Tensor | None = None
 
@@ -85,7 +85,7 @@ class NanoModel(NanoPreTrainedModel):
     def look(
         self, pixel_values: Float[Tensor, "images 3 height width"], region_masks: UInt8[Tensor, "images regions height width"]
     ) -> tuple[Float[Tensor, "images tokens width"], EncodedRegions]:
-        """See pictures, and regions on them; a picture that comes several times in a row is seen once, where nothing trains."""
+        """See images, and regions on them; an image that comes several times in a row is seen once, where nothing trains."""
         if torch.is_grad_enabled():
             seen = self.vision_tower(pixel_values.to(self.dtype))
         else:
@@ -96,7 +96,7 @@ class NanoModel(NanoPreTrainedModel):
     def tell(
         self, tokens: Float[Tensor, "images tokens width"], regions: EncodedRegions
     ) -> tuple[Float[Tensor, "images tokens hidden"], Float[Tensor, "images regions hidden"]]:
-        """What the decoder reads of pictures (four neighbouring tokens as one) and of their regions."""
+        """What the decoder reads of images (four neighbouring tokens as one) and of their regions."""
         side = self.config.image_size // 32
         blocks = tokens.unflatten(1, (side, 2, side, 2)).transpose(2, 3).flatten(3).flatten(1, 2)
         return self.image_tokens(blocks), self.region_tokens(regions)
@@ -113,17 +113,17 @@ class NanoModel(NanoPreTrainedModel):
         inputs_embeds: Float[Tensor, "rows tokens hidden"] | None = None,
         **kwargs: Any,
     ) -> NanoModelOutput:
-        """Read tokens, and pictures in the order of their placeholders.
+        """Read tokens, and images in the order of their placeholders.
 
         Args:
             input_ids: Tokens.
-            pixel_values: Pictures, in the order of their placeholders.
-            region_masks: The masks of each picture's regions, all zero where there is none; without it there are no regions.
-            region_vectors: What regions look like, for steps of `generate` after the first: of each row's last picture.
+            pixel_values: Images, in the order of their placeholders.
+            region_masks: The masks of each image's regions, all zero where there is none; without it there are no regions.
+            region_vectors: What regions look like, for steps of `generate` after the first: of each row's last image.
             attention_mask: As for any decoder.
             position_ids: As for any decoder.
             past_key_values: As for any decoder.
-            inputs_embeds: Instead of tokens: no pictures and regions are added.
+            inputs_embeds: Instead of tokens: no images and regions are added.
             kwargs: Further arguments of the decoder.
         """
         if (input_ids is None) == (inputs_embeds is None):
@@ -177,21 +177,21 @@ class NanoModel(NanoPreTrainedModel):
         vectors: Float[Tensor, "images regions hidden"],
         position_ids: Int[Tensor, "rows tokens"] | None = None,
     ) -> tuple[Float[Tensor, "rows tokens hidden"], Float[Tensor, "rows regions hidden"]]:
-        """Embed tokens: pictures at their placeholders, and at `<regionK>` its name and what it looks like.
+        """Embed tokens: images at their placeholders, and at `<regionK>` its name and what it looks like.
 
         Args:
-            input_ids: Tokens; each picture has a placeholder for each of its tokens.
-            images: What `tell` says of the pictures, in the order of their placeholders.
+            input_ids: Tokens; each image has a placeholder for each of its tokens.
+            images: What `tell` says of the images, in the order of their placeholders.
             vectors: What it says of their regions; zero for a region that is not there.
-            position_ids: Positions; where they begin again at 0, a conversation does, which knows none of the pictures before.
+            position_ids: Positions; where they begin again at 0, a conversation does, which knows none of the images before.
 
         Returns:
-            The embedded tokens, and the vectors of each row's last picture.
+            The embedded tokens, and the vectors of each row's last image.
         """
         places = input_ids == self.config.image_token_id
         if places.sum() != images.shape[0] * images.shape[1]:
             raise ValueError(
-                f"expected {images.shape[1]} image tokens for each of {images.shape[0]} pictures; got {int(places.sum())}"
+                f"expected {images.shape[1]} image tokens for each of {images.shape[0]} images; got {int(places.sum())}"
             )
         embeds = self.get_input_embeddings()(input_ids)
         embeds = embeds.masked_scatter(places[..., None], images.to(embeds.dtype))
@@ -203,7 +203,7 @@ class NanoModel(NanoPreTrainedModel):
 
 
 class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
-    """The nano: pictures with regions, and text, in; text out."""
+    """The nano: images with regions, and text, in; text out."""
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
 
@@ -293,7 +293,7 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
         )
 
     def prepare_inputs_for_generation(self, *args: Any, is_first_iteration: bool = False, **kwargs: Any) -> dict[str, Any]:
-        """Pictures and masks are for the first step; what regions look like, for all others."""
+        """Images and masks are for the first step; what regions look like, for all others."""
         parent: Any = super()
         inputs = parent.prepare_inputs_for_generation(*args, is_first_iteration=is_first_iteration, **kwargs)
         if not is_first_iteration and kwargs.get("use_cache", True):

@@ -1,4 +1,4 @@
-"""Text and pictures to what the nano reads."""
+"""Text and images to what the nano reads."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ NANO_CHAT_TEMPLATE = (
 
 
 class NanoProcessor(ProcessorMixin):
-    """Pictures, with the regions that they carry (`scenes.carry`), and text.
+    """Images, with the regions that they carry (`scenes.carry`), and text.
 
-    A picture is padded to a square, so that nothing is stretched.
+    An image is padded to a square, so that nothing is stretched.
 
     Args:
         image_processor: Resizes squares and normalises them.
         tokenizer: Of `train_tokenizer`.
-        num_image_tokens: Tokens that a picture takes.
+        num_image_tokens: Tokens that an image takes.
     """
 
     def __init__(
@@ -61,25 +61,23 @@ class NanoProcessor(ProcessorMixin):
         """Encode.
 
         Args:
-            images: A picture, a list of pictures, or a list of them for each text; None for text alone. Each may also be
+            images: An image, a list of images, or a list of them for each text; None for text alone. Each may also be
                 the address, the path or the data URL of one, as chat templates of servers hand them on.
-            text: A text or several; each picture has one placeholder.
+            text: A text or several; each image has one placeholder.
             kwargs: Arguments of the tokenizer.
 
         Returns:
-            What the tokenizer gives; and for pictures `pixel_values` [images 3 height width] and `region_masks`
-            [images regions height width], zero where a picture has fewer regions than another.
+            What the tokenizer gives; and for images `pixel_values` [images 3 height width] and `region_masks`
+            [images regions height width], zero where an image has fewer regions than another.
 
         Raises:
-            SceneError: If a picture carries something else than masks, or the placeholders are not as many as the pictures.
+            SceneError: If an image carries something else than masks, or the placeholders are not as many as the images.
         """
         pictures = [] if images is None else _flat(self.image_processor.fetch_images(images))
         texts = [text] if isinstance(text, str) else list(text or ())
         placeholders = sum(each.count(IMAGE) for each in texts)
         if texts and placeholders != len(pictures):
-            raise SceneError(
-                f"expected a placeholder {IMAGE} for each picture; got {placeholders} for {len(pictures)} pictures"
-            )
+            raise SceneError(f"expected a placeholder {IMAGE} for each image; got {placeholders} for {len(pictures)} images")
         kwargs.setdefault("return_tensors", "pt")
         encoded: dict[str, Any] = {}
         if texts:

@@ -23,7 +23,7 @@ class _Layer(NamedTuple):
 
 
 class Steps:
-    """A decoder's steps of one token a row, with the weights that it has now.
+    """A decoder's steps of one token per row, with the weights that it has now.
 
     Args:
         decoder: A Llama of transformers; see `is_plain`.

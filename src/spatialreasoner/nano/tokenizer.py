@@ -1,7 +1,7 @@
 """The nano's tokens: whole phrases, words where there is no phrase, and numbers.
 
 Numbers are what spatial answers turn on, so the first two digits of a number are one token (`0.57`, `1.2`, `36`) and one
-prediction tells its size; further digits follow in tokens of their own. So are words that the picture decides. What stands
+prediction tells its size; further digits follow in tokens of their own. So are words that the image decides. What stands
 between them is one token where answers often say it, which makes an answer half as long as it is in words, and every step of
 `generate` and of training a step about what is seen. Any text survives encoding and decoding.
 """
@@ -25,21 +25,21 @@ PAD, END, IMAGE = "<|pad|>", "<|end|>", "<|image|>"
 TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
 TAGS = ("<description>", "</description>", "<reasoning>", "</reasoning>")
 
-NUMBER = r"0\.\d\d|[1-9]\.\d|\.\d\d|[1-9]\d|\d"
+NUMBER_PIECE = r"0\.\d\d|[1-9]\.\d|\.\d\d|[1-9]\d|\d"
 """Two digits of a number, or what follows them."""
 
 DECIDED = (
     rf"(?:{'|'.join((*COLOURS, *SHAPE_KINDS))}|left|right|above|below|behind|front|taller|shorter|wider|thinner"
     r"|bigger|smaller|larger|higher|lower|nearer|further|greater|less|more|Yes|No)"
 )
-"""A word that the picture decides."""
+"""A word that the image decides."""
 
 _WORD = r" ?[A-Za-z']+(?: (?=\d)| $)?| ?[^\sA-Za-z0-9]+(?: (?=\d)| $)?|\s+"
 """A word or signs with the blank before them; and the blank after them, where a number or a region comes next."""
 
 _APART = rf" ?(?<![A-Za-z]){DECIDED}(?![A-Za-z])"
 _PHRASE = rf"{_APART}|(?:(?!{_APART})[^\n.?\d]){{1,160}}(?:[.?](?!\d)\s?|\n)?|[.?](?!\d)\s?|[.?]|\s"
-"""A word that the picture decides; or all up to such a word, a number or a region, but no further than its sentence. No piece
+"""A word that the image decides; or all up to such a word, a number or a region, but no further than its sentence. No piece
 is long, whatever the text: the regular expressions of `tokenizers` give up on long searches."""
 
 
@@ -104,7 +104,7 @@ _NAMES = [region_name(number) for number in range(1, NUM_REGIONS + 1)]
 
 
 def _numbers() -> list[str]:
-    """Every piece of `NUMBER`."""
+    """Every piece of `NUMBER_PIECE`."""
     digits = "0123456789"
     pairs = [*map("".join, product(digits, digits))]
     return [
@@ -122,7 +122,7 @@ def _splitter(pieces: str) -> Any:
 
     return pre_tokenizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
         [
-            pre_tokenizers.Split(Regex(f"{NUMBER}|{pieces}"), "isolated"),
+            pre_tokenizers.Split(Regex(f"{NUMBER_PIECE}|{pieces}"), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -1,7 +1,7 @@
 """How the nano sees: a small hybrid of convolutions and a transformer, and an encoder that looks at one region.
 
-The tower keeps two maps of a picture: a fine one, a cell for 8 x 8 pixels, that says what is where, and tokens, one for
-16 x 16 pixels, that have seen the whole picture. The region encoder pools the fine map under a mask, adds the mask's own
+The tower keeps two maps of an image: a fine one, a cell for 8 x 8 pixels, that says what is where, and tokens, one for
+16 x 16 pixels, that have seen the whole image. The region encoder pools the fine map under a mask, adds the mask's own
 geometry, looks around among the tokens, and estimates where the region is and how large, in metres. Its estimates have a
 meaning of their own, so that they can be taught directly and read by the decoder.
 """
@@ -29,10 +29,10 @@ and the box's extents, metres."""
 
 
 class Seen(NamedTuple):
-    """A picture as the tower sees it.
+    """An image as the tower sees it.
 
     Attributes:
-        fine: What is where, with the context of the whole picture.
+        fine: What is where, with the context of the whole image.
         tokens: The transformer's tokens, row by row.
         log_depth: Logarithm of the depth in metres at each cell of a grid with cells of 4 x 4 pixels.
     """
@@ -73,7 +73,7 @@ class Residual(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """Picture to `Seen`."""
+    """Image to `Seen`."""
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class VisionTower(nn.Module):
         self.depth = nn.Conv2d(fine, 4, 1)
 
     def forward(self, pixel_values: Float[Tensor, "images 3 height width"]) -> Seen:
-        """Look at pictures."""
+        """Look at images."""
         cells = self.cells(self.stem(pixel_values))
         patches = self.patches(cells)
         tokens = self.transformer(patches.flatten(2).transpose(1, 2) + self.position)
@@ -101,7 +101,7 @@ class VisionTower(nn.Module):
 
 
 class NanoRegionEncoder(nn.Module):
-    """Masks on a picture to `EncodedRegions`."""
+    """Masks on an image to `EncodedRegions`."""
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ waves = partial(fourier, lowest=math.pi / 2, octaves=_OCTAVES)
 
 
 def _geometry(area: Float[Tensor, "images regions height width"]) -> Float[Tensor, "images regions 11"]:
-    """Box, middle, spread and area of masks, shares of the picture's side."""
+    """Box, middle, spread and area of masks, shares of the image's side."""
     steps = torch.linspace(0.0, 1.0, area.shape[-1], device=area.device, dtype=area.dtype)
     columns, rows = area.amax(2), area.amax(3)
     total = area.sum((2, 3)).clamp(min=1.0)

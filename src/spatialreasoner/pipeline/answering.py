@@ -40,8 +40,8 @@ class Outcome:
 
     Attributes:
         text: The answer, empty where there is none.
-        kind: "answer", "cut off", or why there is no answer, in a few words.
-        why: Why there is no answer, in the endpoint's words; None where there is one.
+        kind: "answer", "cut off", or why there is not an answer, in a few words.
+        why: Why there is not an answer, in the endpoint's words; None where there is one.
         final: Whether the same command has no reason to ask again.
         read: Tokens read.
         written: Tokens written.
@@ -88,7 +88,7 @@ async def run_generate_async(
         limits: How the model may be used: calls in flight, rate, retries.
         max_tokens: Longest reply that was asked for, for advice; 0 where it is unknown.
         progress: Called with the number of questions done.
-        tell: Called with a line when something takes long, and for each kind of reply that is no answer.
+        tell: Called with a line when something takes long, and for each kind of reply that is not an answer.
 
     Returns:
         The number of predictions.

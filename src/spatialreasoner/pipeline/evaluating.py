@@ -59,7 +59,7 @@ async def evaluate_async(
         The result; its summary is the content of `score.json`, and `details` an `Evaluation`.
 
     Raises:
-        InputError: If a file is missing, a row is no prediction, or the judge's name is wrong.
+        InputError: If a file is missing, a row is not a prediction, or the judge's name is wrong.
         WorkError: If a journal or the output cannot be written.
     """
     from spatialreasoner.evaluation.predictions import read_predictions

@@ -13,7 +13,7 @@ from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
 if TYPE_CHECKING:
-    from spatialreasoner.scenes.importers import Options
+    from spatialreasoner.scenes.importers import FrameOptions
 
 
 def make_scenes(
@@ -75,7 +75,7 @@ def read_photos(
         out: The folder to write; called again, it continues with the photos that are missing.
         depth: A depth-estimation model of transformers: a folder or a repository.
         masks: A SAM model of transformers, or the file or folder of a label tool.
-        field_of_view: Horizontal field of view, degrees, of photos whose EXIF does not tell the focal length.
+        field_of_view: Horizontal field of view in degrees, for photos without a focal length in EXIF.
         progress: Shows the stage; None shows nothing.
 
     Raises:
@@ -101,7 +101,7 @@ def read_capture(
     kind: str = "auto",
     every: int = 1,
     limit: int | None = 100,
-    options: Options | None = None,
+    options: FrameOptions | None = None,
     progress: ShowStage | None = stage,
 ) -> Result:
     """Read what a depth camera, a phone or a data set holds, as scenes.

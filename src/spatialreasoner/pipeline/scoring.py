@@ -87,7 +87,7 @@ class Scorer:
         """The reward of one response, with its verdicts.
 
         Raises:
-            RecordError: If there is no such question.
+            RecordError: If the question does not exist.
         """
         question = self._question(row)
         return grade(self._known.get(question.scene_id), question, row.text)
@@ -115,7 +115,7 @@ async def run_reward_async(
 ) -> int:
     """Score every response of a file; writes `out`, whole or not at all, and `OUT.config.json` beside it.
 
-    All rows are checked before the first is scored. Killed and called again, it goes on where it was. Memory does not grow
+    All rows are checked before the first is scored. Called again, it continues where it stopped. Memory does not grow
     with the number of rows. The same inputs give the same bytes.
 
     Args:
@@ -157,7 +157,7 @@ def check_responses(config: RewardConfig, scorer: Scorer) -> int:
     """Read all responses before work is spent on the first of them; returns how many there are.
 
     Raises:
-        InputError: If a row is no response or answers no question of the file; the message names its line.
+        InputError: If a row is not a response or answers no question of the file; the message names its line.
     """
     count = 0
     for line, row in records.read_numbered(config.responses, ResponseRow):

@@ -33,7 +33,7 @@ def train(
         kind: "sft", "dpo" or "fdpo".
         model: `nano`, a folder, `hf:REPO_OR_DIR`, or `testing:FAMILY`, a tiny model of random weights.
         out: The folder of the model, its settings, metrics and checkpoints.
-        eval_data: Rows that are not trained on; measured at each checkpoint.
+        eval_data: Held-out rows, evaluated at each checkpoint.
         config: A YAML file of settings.
         overrides: Settings as `key=value`, over the file's.
         **settings: Settings, such as `learning_rate=1e-5`, over both; `training.config` lists them.

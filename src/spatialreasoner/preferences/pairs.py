@@ -36,7 +36,7 @@ class PairsConfig:
         min_gap: The least difference of total reward, 0..16, that makes a pair.
         hard: Share of questions that get a hard pair as well (the paper: 100K beside 400K ranked).
         seed: Seed of the hard pairs' altered conclusions.
-        regions: How the pictures show regions. marks: drawn, for any model. tokens: clean pictures that carry their regions,
+        regions: How the images show regions. marks: drawn, for any model. tokens: clean images that carry their regions,
             for models with region tokens.
     """
 
@@ -189,7 +189,7 @@ def write_pairs(
     *,
     progress: Callable[[int], None] = lambda done: None,
 ) -> PairsSummary:
-    """The stage `pairs`: writes `sft.jsonl`, `pairs.jsonl`, the pictures they name, and `summary.json`.
+    """The stage `pairs`: writes `sft.jsonl`, `pairs.jsonl`, the images they name, and `summary.json`.
 
     Raises:
         RecordError: If a trajectory answers an unknown question, or no pair comes out at all.
@@ -227,7 +227,7 @@ def _known(trajectories: Iterable[Trajectory], questions: Mapping[str, Question]
 
 
 def _shown(question: Question, scene: Scene, config: PairsConfig, out: Path) -> dict[str, Any]:
-    """The columns that both kinds of row share; writes the picture where it is not there yet."""
+    """The columns that both kinds of row share; writes the image where it is not there yet."""
     regions = [scene.region(region_id) for region_id in question.region_ids]
     name = f"images/{scene.id}-{'-'.join([*question.region_ids, config.regions])}.png"
     if not (out / name).exists():

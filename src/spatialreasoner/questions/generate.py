@@ -24,7 +24,7 @@ from spatialreasoner.core.types import (
     CONVERSE,
     QUANTITY_OF,
     Category,
-    Quantity,
+    QuantityName,
     Question,
     Relation,
     Scene,
@@ -93,7 +93,7 @@ class Asker:
             return False
         return self.measured.uncertainty.compare(relation, a, b).certain
 
-    def _quantity_is_clear(self, quantity: Quantity, *regions: str) -> bool:
+    def _quantity_is_clear(self, quantity: QuantityName, *regions: str) -> bool:
         seen = self.measured.quantity(quantity, *regions).value
         if seen is None:
             return False
@@ -183,7 +183,7 @@ class QuestionsConfig:
 
     Attributes:
         scenes: The scenes folder, as given.
-        per_scene: How many questions a scene.
+        per_scene: Number of questions per scene.
         seed: Seed of all choices; a scene's questions depend on it, on the scene and on the scenes before.
     """
 

@@ -15,7 +15,7 @@ MAX_CHANGES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered:
+class AnsweredQuestion:
     """What a model concludes, and whether that is right; None where it cannot be told."""
 
     label: str
@@ -25,11 +25,11 @@ class Answered:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A question, its picture with the regions where it is there, and the models' answers in their order."""
+    """A question, its image with the regions where it is there, and the models' answers in their order."""
 
     prediction: Prediction
     picture: Picture | None
-    answers: Sequence[Answered]
+    answers: Sequence[AnsweredQuestion]
 
 
 def changes(scored: Results, picture: Callable[[str], Picture | None]) -> list[Change]:
@@ -37,11 +37,12 @@ def changes(scored: Results, picture: Callable[[str], Picture | None]) -> list[C
 
     Args:
         scored: Judged predictions by model.
-        picture: Finds a question's picture by its id.
+        picture: Finds a question's image by its id.
     """
     by_model = {
         label: {
-            row.question_id: Answered(label=label, said=conclusion(row.pred), right=verdict.success) for row, verdict in rows
+            row.question_id: AnsweredQuestion(label=label, said=conclusion(row.pred), right=verdict.success)
+            for row, verdict in rows
         }
         for label, rows in scored.judged.items()
     }

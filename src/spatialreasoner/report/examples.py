@@ -1,4 +1,4 @@
-"""Worked examples for a report: a question with its picture, its search tree, and the pair that came of it."""
+"""Worked examples for a report: a question with its image, its search tree, and the pair that came of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from spatialreasoner.report.runs import PairRow, Runs
 from spatialreasoner.report.texts import Segment, segments
 from spatialreasoner.report.treeview import TreeView, view
 from spatialreasoner.training.old_names import with_new_names
-
-REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
-"""The four rewards of an answer, each 0..4: the first two of the description, the others of the reasoning."""
-
 
 MAX_EXAMPLES, MAX_EXAMPLE_BYTES = 60, 5_000_000
 """A page holds at most so many examples, of about so many bytes in all; the rest of the page stays below 3 MB."""

@@ -8,23 +8,23 @@ from itertools import combinations
 from pathlib import Path
 
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.core.types import Quantity, Record, Scene
+from spatialreasoner.core.types import QuantityName, Record, Scene
 from spatialreasoner.scenes.files import load_scenes
 from spatialreasoner.scenes.geometry import overhead
 from spatialreasoner.scenes.measure import Measured, Measurement
 from spatialreasoner.scenes.rgbd import load
 
-SIZES: tuple[Quantity, ...] = ("width", "height", "depth", "camera_distance")
-PAIRS: tuple[Quantity, ...] = ("distance", "horizontal_distance", "vertical_distance", "direction")
+MEASURED_SIZES: tuple[QuantityName, ...] = ("width", "height", "depth", "camera_distance")
+PAIRS: tuple[QuantityName, ...] = ("distance", "horizontal_distance", "vertical_distance", "direction")
 
-MAX_REGIONS = 30
+MAX_MEASURED_REGIONS = 30
 """Pairs are measured of the first so many regions: thirty have 435."""
 
 _HEADS = {"camera_distance": "from camera", "horizontal_distance": "sideways", "vertical_distance": "up or down"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row(Record):
+class MeasurementRow(Record):
     """One measured quantity of one region or of two.
 
     Attributes:
@@ -38,7 +38,7 @@ class Row(Record):
         reason: Why there is no value.
     """
 
-    quantity: Quantity
+    quantity: QuantityName
     regions: tuple[str, ...]
     unit: str
     value: float | None
@@ -64,7 +64,7 @@ class NamedRegion(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(Record):
+class MeasurementTable(Record):
     """All that can be measured of one scene.
 
     Attributes:
@@ -78,8 +78,8 @@ class Table(Record):
     scene: str
     notes: tuple[str, ...]
     regions: tuple[NamedRegion, ...]
-    sizes: tuple[Row, ...]
-    pairs: tuple[Row, ...]
+    sizes: tuple[MeasurementRow, ...]
+    pairs: tuple[MeasurementRow, ...]
 
 
 def open_scene(path: Path, scene_id: str = "") -> Scene:
@@ -104,7 +104,7 @@ def open_scene(path: Path, scene_id: str = "") -> Scene:
     raise ConfigError(f"expected --scene, the id of one of the {len(scenes)} scenes in {path}: {known}; got {scene_id!r}")
 
 
-def measure(scene: Scene) -> Table:
+def measurement_table(scene: Scene) -> MeasurementTable:
     """Measure every region and every pair of regions.
 
     Raises:
@@ -112,19 +112,19 @@ def measure(scene: Scene) -> Table:
     """
     measured = Measured(scene)
     ids = [region.id for region in scene.regions]
-    return Table(
+    return MeasurementTable(
         scene=scene.id,
         notes=tuple(_notes(scene)),
         regions=tuple(NamedRegion(id=r.id, label=r.label, region_source=r.region_source) for r in scene.regions),
-        sizes=tuple(_row(measured, name, region_id) for region_id in ids for name in SIZES),
-        pairs=tuple(_row(measured, name, a, b) for a, b in combinations(ids[:MAX_REGIONS], 2) for name in PAIRS),
+        sizes=tuple(_row(measured, name, region_id) for region_id in ids for name in MEASURED_SIZES),
+        pairs=tuple(_row(measured, name, a, b) for a, b in combinations(ids[:MAX_MEASURED_REGIONS], 2) for name in PAIRS),
     )
 
 
-def _row(measured: Measured, name: Quantity, *region_ids: str) -> Row:
+def _row(measured: Measured, name: QuantityName, *region_ids: str) -> MeasurementRow:
     found = measured.uncertainty.quantity(name, *region_ids)
     unit = "hour" if name == "direction" else "m"
-    return Row(
+    return MeasurementRow(
         quantity=name, regions=region_ids, unit=unit, value=found.value, error=found.error, low=found.low, high=found.high,
         reason=found.reason,
     )  # fmt: skip
@@ -140,24 +140,26 @@ def _notes(scene: Scene) -> Iterable[str]:
         )
     if any(region.region_source == "box" for region in scene.regions):
         yield "a region that is a plain box measures all that is inside it; draw its outline, or have it cut out of the box"
-    if len(scene.regions) > MAX_REGIONS:
-        yield f"pairs are shown of the first {MAX_REGIONS} of {len(scene.regions)} regions"
+    if len(scene.regions) > MAX_MEASURED_REGIONS:
+        yield f"pairs are shown of the first {MAX_MEASURED_REGIONS} of {len(scene.regions)} regions"
 
 
-def terminal(found: Table) -> str:
+def terminal(found: MeasurementTable) -> str:
     """The table as text: sizes, then pairs, then what could not be told and why."""
     names = {region.id: region for region in found.regions}
-    regions = [[_called(names[row[0].regions[0]]), *(cell.told for cell in row)] for row in _lines(found.sizes, len(SIZES))]
+    regions = [
+        [_called(names[row[0].regions[0]]), *(cell.told for cell in row)] for row in _lines(found.sizes, len(MEASURED_SIZES))
+    ]
     pairs = [[_pair(row[0].regions), *(cell.told for cell in row)] for row in _lines(found.pairs, len(PAIRS))]
     parts = [f"{found.scene}: {len(found.regions)} regions", *(f"note: {note}" for note in found.notes)]
-    parts += ["", *_columns([["region", *map(_head, SIZES)], *regions])]
+    parts += ["", *_columns([["region", *map(_head, MEASURED_SIZES)], *regions])]
     if pairs:
         parts += ["", *_columns([["from, to", *map(_head, PAIRS)], *pairs])]
     reasons = sorted({row.reason for row in (*found.sizes, *found.pairs) if row.reason})
     return "\n".join([*parts, *(["", "not told (-):", *(f"  {reason}" for reason in reasons)] if reasons else [])])
 
 
-def _lines(rows: Sequence[Row], width: int) -> list[Sequence[Row]]:
+def _lines(rows: Sequence[MeasurementRow], width: int) -> list[Sequence[MeasurementRow]]:
     return [rows[start : start + width] for start in range(0, len(rows), width)]
 
 

@@ -1,44 +1,43 @@
-"""Pictures for a page: regions drawn on them, of a fit size, inside the page itself as data URIs."""
+"""Images for a page: regions drawn on them, of a fit size, inside the page itself as data URIs."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
+from spatialreasoner.core.data_uri import data_uri
 from spatialreasoner.core.types import Region, Scene
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.marks import draw
 from spatialreasoner.scenes.masks import decode, encode
 
 IMAGE_SIDE, THUMBNAIL = 512, 150
-"""Longer sides of a picture and of its thumbnail; small pictures are enlarged first, so that the numbers are legible."""
+"""Longer sides of an image and of its thumbnail; small images are enlarged first, so that the numbers are legible."""
 
 QUALITY = 80
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A marked picture as data URIs, large and small."""
+    """A marked image as data URIs, large and small."""
 
     full: str
     thumbnail: str
 
 
 def marked(scene: Scene, region_ids: Sequence[str]) -> Picture:
-    """The picture with regions drawn on it.
+    """The image with regions drawn on it.
 
     Args:
         scene: The scene.
         region_ids: The regions, in the order of their numbers.
 
     Raises:
-        MissingFileError: If the picture is not there.
-        SceneError: If the picture or a mask cannot be used.
+        MissingFileError: If the image is not there.
+        SceneError: If the image or a mask cannot be used.
         KeyError: If the scene lacks a region.
     """
     image = read_image(scene.image)
@@ -49,7 +48,7 @@ def marked(scene: Scene, region_ids: Sequence[str]) -> Picture:
     drawn = draw(scaled, regions)
     small = drawn.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
-    return Picture(full=data_uri(drawn), thumbnail=data_uri(small))
+    return Picture(full=_jpeg(drawn), thumbnail=_jpeg(small))
 
 
 def _scaled(region: Region, size: tuple[int, int]) -> Region:
@@ -64,8 +63,5 @@ def _scaled(region: Region, size: tuple[int, int]) -> Region:
     return replace(region, mask=encode(scaled))
 
 
-def data_uri(image: Image.Image) -> str:
-    """A picture as a data URI of a JPEG."""
-    buffer = BytesIO()
-    image.save(buffer, format="JPEG", quality=QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def _jpeg(image: Image.Image) -> str:
+    return data_uri(image, "JPEG", quality=QUALITY, optimize=True)

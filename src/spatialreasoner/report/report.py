@@ -27,6 +27,7 @@ from spatialreasoner.report.published import published
 from spatialreasoner.report.results import Results, results
 from spatialreasoner.report.runs import Runs, Training, find_runs
 from spatialreasoner.report.texts import rich
+from spatialreasoner.rewards.combine import REWARDS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -94,7 +95,7 @@ def render_report(runs: Runs, title: str) -> str:
         "training": _training_charts(runs),
         "examples": examples.build_examples(runs, pictures.of, policies),
         "beta_settings": examples.fdpo_settings(runs),
-        "rewards": examples.REWARDS,
+        "rewards": REWARDS,
         "style": _asset("report.css"),
         "script": _asset("report.js"),
     }
@@ -127,14 +128,14 @@ def _signed(value: float) -> str:
 
 
 class _Pictures:
-    """Marked pictures by question, each drawn once; a picture that cannot be drawn is left out."""
+    """Marked images by question, each drawn once; an image that cannot be drawn is left out."""
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._made: dict[tuple[str, tuple[str, ...]], Picture | None] = {}
 
     def of(self, question_id: str) -> Picture | None:
-        """The picture of a question with its regions, or None."""
+        """The image of a question with its regions, or None."""
         question = self._runs.questions.get(question_id)
         if question is None or question.scene_id not in self._runs.scenes:
             return None
@@ -231,7 +232,7 @@ _CURVES = (
     ("margin by segment", {"rewards/margins/description": "description", "rewards/margins/reasoning": "reasoning"}, True),
     ("pairs ranked right", {"rewards/accuracies": "share"}, False),
     ("log-probability, chosen", {"logps/chosen/description": "description", "logps/chosen/reasoning": "reasoning"}, False),
-    ("temperature by segment", {"betas/description": "description", "betas/reasoning": "reasoning"}, False),
+    ("beta by segment", {"betas/description": "description", "betas/reasoning": "reasoning"}, False),
 )  # fmt: skip
 
 

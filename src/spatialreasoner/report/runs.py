@@ -196,7 +196,7 @@ def _read_questions(path: Path, run_dir: Path, runs: Runs) -> None:
         try:
             _read_scenes(scenes_folder(path) / "scenes.jsonl", run_dir, runs)
         except MissingFileError:
-            return  # shown without pictures
+            return  # shown without images
 
 
 def _read_stage(path: Path, run_dir: Path, runs: Runs) -> None:

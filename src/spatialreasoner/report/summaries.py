@@ -99,7 +99,7 @@ class PairsOverview:
         hard: Pairs that differ in the conclusion alone.
         gap_description: Mean gap of the description over ranked pairs, or None.
         gap_reasoning: Mean gap of the reasoning over ranked pairs, or None.
-        reasoning_larger: Share of ranked pairs whose reasoning has the larger gap, and so the larger temperature, or None.
+        reasoning_larger: Share of ranked pairs whose reasoning has the larger gap, and so the larger beta, or None.
         chart: How the gaps are spread.
     """
 

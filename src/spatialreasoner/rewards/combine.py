@@ -83,7 +83,7 @@ def score_response(scene: Scene | Measured | Known, question: Question, text: st
         text: The response. No text raises: one that cannot be read scores low.
 
     Raises:
-        SceneError: If the scene's depth or picture is unusable.
+        SceneError: If the scene's depth or image is unusable.
     """
     return grade(scene, question, text).reward
 
@@ -215,7 +215,7 @@ def _breakdown(
 
 
 def _refused(reason: str) -> RewardBreakdown:
-    """What a text earns that is no response at all."""
+    """What a text earns that is not a response at all."""
     return RewardBreakdown(
         visual=0.0, spatial_description=0.0, spatial_reasoning=0.0, logical=0.0, reasons={"response": reason}
     )

@@ -74,7 +74,7 @@ class DescriptionSentence(NamedTuple):
         things: What it mentions, in order.
         calls: Pairs (region, name) where it says what a region is.
         attributes: Pairs (thing, word) of colours and sizes; a thing that is called something stands for its region.
-        sets_scene: Whether it speaks of the picture as such.
+        sets_scene: Whether it speaks of the image as such.
     """
 
     words: tuple[str, ...]
@@ -177,7 +177,7 @@ def _attributes(classes: str) -> Iterator[tuple[int, int]]:
 def _with_names(known: Known, tokens: list[tuple[str, str]]) -> tuple[str, list[str]]:
     """Classes and words of a sentence with every name joined into one word of class N.
 
-    Words of the picture itself ("picture") and colours that stand before another word ("orange") are names only where the
+    Words of the image itself ("image") and colours that stand before another word ("orange") are names only where the
     scene has such a thing and no other reading.
     """
     classes: list[str] = []

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import UInt8
 
-from spatialreasoner.core.types import Quantity, Scene
+from spatialreasoner.core.types import QuantityName, Scene
 from spatialreasoner.language import colours, vocabulary
 from spatialreasoner.language.vocabulary import Vocabulary
 from spatialreasoner.rewards.names import NameMatcher
@@ -18,7 +18,7 @@ from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.masks import decode
 from spatialreasoner.scenes.measure import Measured
 
-SIZE_WORDS: Mapping[str, tuple[Quantity | None, int]] = {
+SIZE_WORDS: Mapping[str, tuple[QuantityName | None, int]] = {
     **dict.fromkeys(("large", "big", "huge", "bulky", "sizable", "massive", "giant"), (None, 1)),
     **dict.fromkeys(("small", "little", "tiny", "compact", "miniature"), (None, -1)),
     **dict.fromkeys(("tall", "high"), ("height", 1)),
@@ -30,7 +30,7 @@ SIZE_WORDS: Mapping[str, tuple[Quantity | None, int]] = {
 
 
 MAX_COMPARED = 64
-"""Regions that make up what is large or small in a scene; a picture with a thousand must not take a minute."""
+"""Regions that make up what is large or small in a scene; an image with a thousand must not take a minute."""
 
 UNKNOWN_REACH = 2
 """Words of a name that no table knows and an embedder is asked about."""
@@ -53,7 +53,7 @@ class Known:
         self.closed = self.scene.objects is not None
         self._colour_scores: dict[tuple[str, str], float | None] = {}
         self._shares: dict[str, Mapping[str, float]] = {}
-        self._medians: dict[Quantity | None, float | None] = {}
+        self._medians: dict[QuantityName | None, float | None] = {}
         self._has: dict[str, bool | None] = {}
         self._fits: dict[tuple[str, str], bool] = {}
 
@@ -187,7 +187,7 @@ class Known:
     def _picture(self) -> UInt8[np.ndarray, "h w 3"]:
         return np.asarray(read_image(self.scene.image))
 
-    def _usual(self, quantity: Quantity | None) -> float | None:
+    def _usual(self, quantity: QuantityName | None) -> float | None:
         """The median size of the scene's regions, of which the first `MAX_COMPARED` count; None for fewer than two."""
         if quantity not in self._medians:
             regions = self.scene.regions[:MAX_COMPARED]
@@ -195,7 +195,7 @@ class Known:
             self._medians[quantity] = statistics.median(sizes) if len(sizes) > 1 else None
         return self._medians[quantity]
 
-    def _size(self, quantity: Quantity | None, region_id: str) -> float | None:
+    def _size(self, quantity: QuantityName | None, region_id: str) -> float | None:
         if quantity is not None:
             return self.measured.quantity(quantity, region_id).value
         cloud = self.measured.cloud(region_id)
@@ -221,7 +221,7 @@ class KnownScenes:
         """A scene, loaded.
 
         Raises:
-            KeyError: If there is no such scene.
+            KeyError: If the scene does not exist.
         """
         if self._loaded and (last := next(reversed(self._loaded))) != scene_id:
             self._loaded[last].release()

@@ -25,7 +25,7 @@ from spatialreasoner.core.types import (
     QUANTITY_OF,
     RELATIONS,
     Category,
-    Quantity,
+    QuantityName,
     Question,
     Region,
     Relation,
@@ -257,7 +257,7 @@ def _judge_relation(measured: Measured, assertion: Assertion, names: tuple[str, 
 
 
 def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
-    kind = cast("Quantity", assertion.kind)
+    kind = cast("QuantityName", assertion.kind)
     measurement = measured.quantity(kind, *names)
     truth = measurement.value
     if truth is None:
@@ -287,7 +287,7 @@ def _judge_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...
     return value_score(assertion.value, truth, high=assertion.high), truth, f"measured: {truth:.2f} times"
 
 
-def _size(name: Quantity) -> Callable[[Measured, str], float | None]:
+def _size(name: QuantityName) -> Callable[[Measured, str], float | None]:
     def certain(measured: Measured, region: str) -> float | None:
         found = measured.uncertainty.quantity(name, region)
         return found.value if found.certain else None

@@ -6,7 +6,7 @@
 - appropriateness: the share of its sentences that are about the scene and not said before.
 
 A criterion that nothing in the description bears on is unscored, and the others make up the reward: without any colour or
-size there is no attribute to be wrong about.
+size there is not an attribute to be wrong about.
 """
 
 from __future__ import annotations

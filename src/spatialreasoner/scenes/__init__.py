@@ -1,4 +1,4 @@
-"""Scenes: pictures, regions, depth and cameras; what can be measured of them; and what can be asked."""
+"""Scenes: images, regions, depth and cameras; what can be measured of them; and what can be asked."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,8 @@
-"""Pictures that carry their regions, for models with region tokens.
+"""Images that carry their regions, for models with region tokens.
 
-Trainers, collators and servers hand pictures on, and nothing else. So a picture's regions travel inside of it, as run lengths
+Trainers, collators and servers hand images on, and nothing else. So an image's regions travel inside of it, as run lengths
 under one key of its metadata: in memory as `Image.info`, in a file as a text chunk of the PNG. What knows nothing of them sees
-an ordinary picture.
+an ordinary image.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from spatialreasoner.core.types import Region, Rle
 from spatialreasoner.scenes.masks import decode
 
 KEY = "regions"
-"""Under which the metadata of a picture holds the run lengths, JSON."""
+"""Under which the metadata of an image holds the run lengths, JSON."""
 
 MAX_CARRIED_REGIONS = 64
 
 
 def attach(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
-    """A copy of the picture that carries regions; `regions[0]` is `<region1>`.
+    """A copy of the image that carries regions; `regions[0]` is `<region1>`.
 
     Raises:
-        SceneError: If a mask is not of the picture's size, or there are more than `MAX_CARRIED_REGIONS`.
+        SceneError: If a mask is not of the image's size, or there are more than `MAX_CARRIED_REGIONS`.
     """
     if len(regions) > MAX_CARRIED_REGIONS:
-        raise SceneError(f"a picture carries at most {MAX_CARRIED_REGIONS} regions; got {len(regions)}")
+        raise SceneError(f"an image carries at most {MAX_CARRIED_REGIONS} regions; got {len(regions)}")
     for region in regions:
         if tuple(region.mask.size) != (image.height, image.width):
             size = (image.height, image.width)
-            raise SceneError(f"{region.id!r}: expected a mask of the picture's size {size}; got {tuple(region.mask.size)}")
+            raise SceneError(f"{region.id!r}: expected a mask of the image's size {size}; got {tuple(region.mask.size)}")
     carrier = image.copy()
     carrier.info[KEY] = as_text(region.mask for region in regions)
     return carrier
 
 
 def as_text(masks: Iterable[Rle]) -> str:
-    """The run lengths as the metadata of a picture holds them."""
+    """The run lengths as the metadata of an image holds them."""
     return json.dumps([{"size": list(mask.size), "counts": mask.counts} for mask in masks])
 
 
 def attached(image: Image.Image) -> list[Bool[np.ndarray, "h w"]]:
-    """The masks that a picture carries, in order; none for an ordinary picture.
+    """The masks that an image carries, in order; none for an ordinary image.
 
     Raises:
         SceneError: If what it carries are no masks of its size.
@@ -63,10 +63,10 @@ def attached(image: Image.Image) -> list[Bool[np.ndarray, "h w"]]:
             decode(Rle(size=(row["size"][0], row["size"][1]), counts=row["counts"])) for row in found[: MAX_CARRIED_REGIONS + 1]
         ]
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-        raise SceneError(f"a picture carries {carried[:60]!r}, which are no run lengths of masks: {error}") from error
+        raise SceneError(f"an image carries {carried[:60]!r}, which are no run lengths of masks: {error}") from error
     if len(masks) > MAX_CARRIED_REGIONS or any(mask.shape != (image.height, image.width) for mask in masks):
         raise SceneError(
-            f"a picture of {image.height} x {image.width} pixels carries at most {MAX_CARRIED_REGIONS} masks of that size"
+            f"an image of {image.height} x {image.width} pixels carries at most {MAX_CARRIED_REGIONS} masks of that size"
         )
     return masks
 

@@ -1,4 +1,4 @@
-"""Pictures, depth maps and scenes on disk."""
+"""Images, depth maps and scenes on disk."""
 
 import io
 import re
@@ -37,11 +37,11 @@ _UNREADABLE = (
 
 
 def read_image(path: str | Path) -> Image.Image:
-    """A picture as RGB, turned upright by its EXIF tag; of an animation, the first frame.
+    """An image as RGB, turned upright by its EXIF tag; of an animation, the first frame.
 
     Raises:
-        MissingFileError: If there is no such file.
-        SceneError: If it is no complete picture, or has more than `MAX_PIXELS` pixels.
+        MissingFileError: If the file does not exist.
+        SceneError: If it is not a complete image, or has more than `MAX_PIXELS` pixels.
     """
     picture = open_image(path)
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -59,7 +59,7 @@ def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:
     """Depth along the optical axis in metres, float32; NaN where it was not measured (0, and `SATURATED`).
 
     Raises:
-        MissingFileError: If there is no such file.
+        MissingFileError: If the file does not exist.
         SceneError: If it is not a complete single-channel 16-bit PNG.
     """
     values = read_depth_numbers(depth).astype(np.float32)
@@ -71,7 +71,7 @@ def read_depth_numbers(depth: DepthMap) -> UInt16[np.ndarray, "h w"]:
     """The whole numbers of a depth file.
 
     Raises:
-        MissingFileError: If there is no such file.
+        MissingFileError: If the file does not exist.
         SceneError: If it is not a complete single-channel 16-bit PNG.
     """
     picture = open_image(depth.path)
@@ -87,15 +87,15 @@ def stored_orientation(path: str | Path) -> int:
     """The EXIF orientation by which a viewer turns an image: 1 as it is, 2 to 8 turned or mirrored.
 
     Raises:
-        MissingFileError: If there is no such file.
-        SceneError: If it is no complete picture.
+        MissingFileError: If the file does not exist.
+        SceneError: If it is not a complete image.
     """
     path = records.require_file(path)
     try:
         with Image.open(path, formats=FORMATS) as picture:  # its header alone is read
             value = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except _UNREADABLE as error:
-        raise SceneError(f"{path}: expected a complete picture that Pillow can read; {error}") from None
+        raise SceneError(f"{path}: expected a complete image that Pillow can read; {error}") from None
     return value if value in range(2, 9) else 1
 
 
@@ -119,7 +119,7 @@ def png(pixels: UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes
 
 
 def save_png(picture: Image.Image, path: Path) -> None:
-    """Write a picture as a PNG that appears under its name only when all of it is written.
+    """Write an image as a PNG that appears under its name only when all of it is written.
 
     Raises:
         WorkError: If the folder cannot be made or written to.
@@ -132,7 +132,7 @@ def open_image(path: str | Path) -> Image.Image:
     """An image file as Pillow reads it, whole: neither turned nor converted.
 
     Raises:
-        MissingFileError: If there is no such file.
+        MissingFileError: If the file does not exist.
         SceneError: If it is not a complete image, or has more than `MAX_PIXELS` pixels.
     """
     path = records.require_file(path)
@@ -147,11 +147,11 @@ def decode_image(data: bytes, where: str) -> Image.Image:
         where: What to call it in an error.
 
     Raises:
-        SceneError: If it is no complete picture, or has more than `MAX_PIXELS` pixels.
+        SceneError: If it is not a complete image, or has more than `MAX_PIXELS` pixels.
     """
     try:
         with io.BytesIO(data) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata is no reason to refuse a picture
+            warnings.simplefilter("ignore")  # odd metadata is not a reason to refuse an image
             picture = Image.open(file, formats=FORMATS)
             if picture.width * picture.height > MAX_PIXELS:
                 size = f"{picture.width} x {picture.height}"
@@ -160,7 +160,7 @@ def decode_image(data: bytes, where: str) -> Image.Image:
     except _UNREADABLE as error:
         if isinstance(error, SceneError):
             raise
-        raise SceneError(f"{where}: expected a complete picture that Pillow can read; {error}") from None
+        raise SceneError(f"{where}: expected a complete image that Pillow can read; {error}") from None
     return picture
 
 
@@ -169,7 +169,7 @@ def load_scenes(folder: str | Path) -> Iterator[Scene]:
 
     Raises:
         MissingFileError: If the folder has no `scenes.jsonl`.
-        RecordError: If a row is no scene, repeats an id or has one that cannot be part of a file's name, or names a file
+        RecordError: If a row is not a scene, repeats an id or has one that cannot be part of a file's name, or names a file
             outside of the folder.
     """
     folder = records.require_folder(folder)
@@ -199,17 +199,17 @@ def scene_index(folder: str | Path) -> dict[str, Scene]:
 
 
 def check_scene(scene: Scene) -> None:
-    """Refuse a scene whose picture cannot be used, before work is spent on it.
+    """Refuse a scene whose image cannot be used, before work is spent on it.
 
     Raises:
-        MissingFileError: If the picture is not there.
-        SceneError: If it is no complete picture, or a mask is not of its size.
+        MissingFileError: If the image is not there.
+        SceneError: If it is not a complete image, or a mask is not of its size.
     """
     picture = read_image(scene.image)
     for region in scene.regions:
         if tuple(region.mask.size) != (picture.height, picture.width):
             raise SceneError(
-                f"scene {scene.id!r}: expected masks of the picture's size {(picture.height, picture.width)}; "
+                f"scene {scene.id!r}: expected masks of the image's size {(picture.height, picture.width)}; "
                 f"{region.id!r} has {tuple(region.mask.size)}"
             )
 

@@ -80,7 +80,7 @@ class ScenesFolder:
 
 
 def claim_folder(path: Path, stage: str, config: Mapping[str, Any]) -> ScenesFolder:
-    """Begin a scenes folder, or go on with one that the same settings began.
+    """Begin a scenes folder, or continue with one that the same settings began.
 
     Args:
         path: The folder: new, empty, or begun before.

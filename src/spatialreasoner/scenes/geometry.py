@@ -105,7 +105,7 @@ def level(points: Float[np.ndarray, "n 3"], gravity: tuple[float, float, float] 
 def clean(
     points: Float[np.ndarray, "n 3"], *, outliers: float = OUTLIERS, reach: float = REACH
 ) -> Float[np.ndarray, "m 3"] | None:
-    """What is left of a region's points without strays (docs/papers.md 4.5), or None if that is no object.
+    """What is left of a region's points without strays (docs/papers.md 4.5), or None if that is not an object.
 
     Statistical outlier removal, a voxel grid, then the largest DBSCAN cluster. The original's random jitter is left out, so
     the same points always give the same cloud; and so is its least volume, which no flat thing seen from the front has.

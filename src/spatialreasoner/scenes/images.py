@@ -37,10 +37,10 @@ class ImagesConfig:
         folder: The photos.
         depth: Name of the depth model, for the record.
         masks: Name of the mask model or annotation file, for the record.
-        field_of_view: Angle that a picture turned upright sees from its left side to its right, degrees, for photos whose EXIF
+        field_of_view: Angle that an image turned upright sees from its left side to its right, degrees, for photos whose EXIF
             does not tell; None where all do.
         max_regions: Most regions of one scene; the largest are kept.
-        min_share: Smallest share of the picture that a region covers.
+        min_share: Smallest share of the image that a region covers.
 
     Raises:
         ConfigError: If a number is out of its range.
@@ -70,9 +70,9 @@ def write_photos(
     *,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Make a scenes folder of photos. Killed and started again, it goes on with the photos that are missing.
+    """Make a scenes folder of photos. Killed and started again, it continues with the photos that are missing.
 
-    All photos are checked before the first is worked on. The pictures are copied as they are.
+    All photos are checked before the first is worked on. The images are copied as they are.
 
     Args:
         config: Where the photos are, and what counts as a region.
@@ -131,7 +131,7 @@ def _camera(path: Path, field_of_view: float | None) -> Intrinsics:
 
 
 def exif_focal(path: Path, width: int, height: int) -> float | None:
-    """The focal length that a photo's EXIF data tell, in pixels of a picture of this size, or None.
+    """The focal length that a photo's EXIF data tell, in pixels of an image of this size, or None.
 
     The length equivalent to 35 mm film is meant by the diagonal (CIPA DC-008, tag FocalLengthIn35mmFilm), of which the
     film's is 43.3 mm.
@@ -159,7 +159,7 @@ def _scene(
     width, height = read_image(path).size
     estimate, own_camera = depth.estimate(str(path))
     if estimate.shape != (height, width):
-        raise SceneError(f"{path}: expected depth of the picture's size {(height, width)}; got {estimate.shape}")
+        raise SceneError(f"{path}: expected depth of the image's size {(height, width)}; got {estimate.shape}")
     found = masks.find(str(path), (height, width))
     if depth.metric:
         found = [cut_out(region, estimate, str(path)) for region in found]

@@ -1,4 +1,4 @@
-"""Marks: regions drawn on the picture as numbered, coloured masks, so that any model can be asked about them."""
+"""Marks: regions drawn on the image as numbered, coloured masks, so that any model can be asked about them."""
 
 from collections.abc import Sequence
 
@@ -25,14 +25,14 @@ MARK_COLOURS: tuple[tuple[int, int, int], ...] = (
 
 
 def draw(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
-    """Draw regions on a copy of the picture: a tint, an outline, and the number k + 1 inside region k.
+    """Draw regions on a copy of the image: a tint, an outline, and the number k + 1 inside region k.
 
     Args:
-        image: The picture, RGB.
-        regions: Regions whose masks have the picture's size; `regions[0]` gets number 1, as `<region1>` is called.
+        image: The image, RGB.
+        regions: Regions whose masks have the image's size; `regions[0]` gets number 1, as `<region1>` is called.
 
     Raises:
-        SceneError: If a mask is not of the picture's size, or is empty.
+        SceneError: If a mask is not of the image's size, or is empty.
     """
     canvas = np.asarray(image.convert("RGB"), dtype=np.float32)
     masks = [_mask(region, image) for region in regions]
@@ -51,9 +51,7 @@ def draw(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
 def _mask(region: Region, image: Image.Image) -> Bool[np.ndarray, "h w"]:
     mask = decode(region.mask)
     if mask.shape != (image.height, image.width):
-        raise SceneError(
-            f"{region.id!r}: expected a mask of the picture's size {(image.height, image.width)}; got {mask.shape}"
-        )
+        raise SceneError(f"{region.id!r}: expected a mask of the image's size {(image.height, image.width)}; got {mask.shape}")
     if not mask.any():
         raise SceneError(f"{region.id!r}: expected a mask with at least one pixel; it is empty")
     return mask

@@ -11,7 +11,7 @@ from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Rle
 
 MAX_PIXELS = 64_000_000
-"""A larger mask or picture is refused before memory is taken for it."""
+"""A larger mask or image is refused before memory is taken for it."""
 
 MAX_CORNERS = 100_000
 """A polygon with more corners is refused; the finest of label tools have a few thousand."""
@@ -103,7 +103,7 @@ def from_polygon(points: Sequence[Sequence[float]], size: tuple[int, int]) -> Bo
 
 
 def from_box(box: Sequence[float], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-    """The pixels of a box (x0, y0, x1, y1), end-exclusive, cut to the picture.
+    """The pixels of a box (x0, y0, x1, y1), end-exclusive, cut to the image.
 
     Raises:
         SceneError: If it is not four finite numbers with x0 < x1 and y0 < y1.

@@ -1,7 +1,7 @@
 """What can be measured of a scene: sizes, distances, directions and relations of its regions (docs/papers.md 4.5).
 
 A quantity that the data cannot support is None with a reason, never a number: no depth, too few points, or a region that the
-picture's border cuts.
+image's border cuts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.core.types import Quantity, Relation, Scene
+from spatialreasoner.core.types import QuantityName, Relation, Scene
 from spatialreasoner.scenes.files import read_depth
 from spatialreasoner.scenes.geometry import Cloud, clean, level, overhead, unproject
 from spatialreasoner.scenes.masks import box_of, decode
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TIE = 0.1
 """Two values closer than this share of their scale are too close to call."""
 
-TOLERANCE = 0.25
+TIE_TOLERANCE = 0.25
 """An answer counts as right within this share of the truth (SpatialRGPT-Bench), so the truth must be known that well."""
 
 HOURS = 1
@@ -62,7 +62,7 @@ class Measurement:
     @property
     def certain(self) -> bool:
         """Whether there is a length whose interval, where known, lies inside the benchmark's tolerance."""
-        return self.value is not None and self.half <= TOLERANCE * abs(self.value)
+        return self.value is not None and self.half <= TIE_TOLERANCE * abs(self.value)
 
     def told(self, unit: str = "m") -> str:
         """The value with its error, or the reason why there is none.
@@ -147,7 +147,7 @@ class Measured:
         found = self._cloud(region_id)
         return found if isinstance(found, str) else None
 
-    def quantity(self, name: Quantity, *region_ids: str) -> Measurement:
+    def quantity(self, name: QuantityName, *region_ids: str) -> Measurement:
         """Measure one region (width, height, depth, distance from the camera) or two (distances, direction)."""
         key = (name, *region_ids)
         if key not in self._values:
@@ -169,7 +169,7 @@ class Measured:
         return Uncertainty(self)
 
     def cut(self, region_id: str) -> tuple[bool, bool]:
-        """Whether the picture's border may cut the region: sideways (left, right), and upright (top, bottom)."""
+        """Whether the image's border may cut the region: sideways (left, right), and upright (top, bottom)."""
         mask = decode(self.scene.region(region_id).mask)
         x0, y0, x1, y1 = box_of(mask)
         return x0 == 0 or x1 == mask.shape[1], y0 == 0 or y1 == mask.shape[0]
@@ -217,7 +217,7 @@ class Measured:
         cleaned = clean(level(points, self.scene.gravity))
         return f"too few measured points that hang together (of {len(points)})" if cleaned is None else Cloud(cleaned)
 
-    def _quantity(self, name: Quantity, *region_ids: str) -> Measurement:
+    def _quantity(self, name: QuantityName, *region_ids: str) -> Measurement:
         clouds = [self._cloud(region_id) for region_id in region_ids]
         for region_id, cloud in zip(region_ids, clouds, strict=True):
             if isinstance(cloud, str):

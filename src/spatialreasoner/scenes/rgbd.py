@@ -1,6 +1,6 @@
 """Real photos with measured depth: the RGB-D folder format.
 
-A folder holds the picture, a 16-bit depth PNG, and `scene.json`::
+A folder holds the image, a 16-bit depth PNG, and `scene.json`::
 
     {"image": "image.jpg", "depth": "depth.png", "depth_units_per_metre": 1000.0,
      "intrinsics": {"fx": 518.9, "fy": 519.5, "cx": 325.6, "cy": 253.7},
@@ -75,7 +75,7 @@ def load(folder: str | Path, *, need_regions: bool = True) -> Scene:
     Raises:
         MissingFileError: If the folder or one of its files is missing.
         RecordError: If `scene.json` is broken, has unknown keys, or names files outside of the folder.
-        SceneError: If picture, depth, regions and camera do not fit together.
+        SceneError: If image, depth, regions and camera do not fit together.
     """
     folder = records.require_folder(folder)
     name = folder.resolve().name
@@ -133,9 +133,9 @@ def _region(entry: RegionEntry, number: int, view: View, image: str, where: str)
     except SceneError as error:
         raise SceneError(f"{place}: {error}") from None
     if mask.shape != size:
-        raise SceneError(f"{place}: expected a mask of the picture's size {size}; got {mask.shape}")
+        raise SceneError(f"{place}: expected a mask of the image's size {size}; got {mask.shape}")
     if not mask.any():
-        raise SceneError(f"{place}: expected at least one pixel inside the picture; the mask is empty")
+        raise SceneError(f"{place}: expected at least one pixel inside the image; the mask is empty")
     found = Found(entry.label.strip(), mask, entry.region_source)
     if entry.box is not None and entry.region_source is None:
         found = cut_out(found._replace(source="box"), view.depth, image)

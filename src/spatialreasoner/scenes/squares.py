@@ -1,4 +1,4 @@
-"""Pictures and masks as the nano takes them: in the middle of a square, so that nothing is stretched."""
+"""Images and masks as the nano takes them: in the middle of a square, so that nothing is stretched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GREY = (127, 127, 127)
 
 
 def square_picture(picture: Image.Image) -> Image.Image:
-    """The picture in the middle of a grey square."""
+    """The image in the middle of a grey square."""
     side = max(picture.size)
     square = Image.new("RGB", (side, side), GREY)
     square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))

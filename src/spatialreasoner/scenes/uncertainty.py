@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-from spatialreasoner.core.types import Intrinsics, Quantity, Relation
+from spatialreasoner.core.types import Intrinsics, QuantityName, Relation
 from spatialreasoner.scenes.geometry import OUTLIERS, REACH, Cloud, clean, level
 from spatialreasoner.scenes.masks import box_of, decode
 from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measured, Measurement
@@ -30,7 +30,7 @@ from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measu
 REPEATS = 20
 """How often a value is measured again."""
 
-MAX_PIXELS = 6000
+MAX_SAMPLED_PIXELS = 6000
 """Of a larger region only so many pixels are measured again, and as many without a change to compare with."""
 
 MAX_CHAMFER = 500
@@ -64,7 +64,7 @@ OFFSET_FLOOR = 0.003
 OFFSET_SHARE = 0.005
 """The same as a share of the distance."""
 
-EXACT = 1.0
+EXACT_NOISE = 1.0
 """A rendered depth map whose noise is at most so many units of its file is exact but for rounding."""
 
 _STRICTNESS = (1.1, OUTLIERS, OUTLIERS, 1.3)
@@ -139,7 +139,7 @@ def sensor_of(measured: Measured) -> Sensor:
     if measured.scene.objects is None or measured.scene.depth is None:
         return Sensor(noise=noise, rim=1, offset=True)
     middle = np.nanmedian(depth)
-    exact = float(noise.share(middle) * middle) * measured.scene.depth.units_per_metre <= EXACT
+    exact = float(noise.share(middle) * middle) * measured.scene.depth.units_per_metre <= EXACT_NOISE
     return Sensor(noise=NO_NOISE if exact else noise, rim=0, offset=False)
 
 
@@ -161,7 +161,7 @@ class Uncertainty:
         """What is uncertain about the scene."""
         return self._given or sensor_of(self._measured)
 
-    def quantity(self, name: Quantity, *region_ids: str) -> Measurement:
+    def quantity(self, name: QuantityName, *region_ids: str) -> Measurement:
         """A quantity with its standard error and interval; without a value where `Measured` has none, or nothing repeats it."""
         found = self._measured.quantity(name, *region_ids)
         if found.value is None:
@@ -263,7 +263,7 @@ class Pixels:
         wide = ndimage.binary_dilation(part)
         smooth = np.where(part, smoothed(depth[rows, columns], part, noise), depth[rows, columns].astype(np.float64))
         kept = wide & np.isfinite(smooth)
-        self._share = min(1.0, MAX_PIXELS / max(1, int((kept & part).sum())))
+        self._share = min(1.0, MAX_SAMPLED_PIXELS / max(1, int((kept & part).sum())))
         kept &= np.random.default_rng(0).random(part.shape) < self._share
         narrow = ndimage.binary_erosion(part)
         self._layer = np.where(narrow, -1, np.where(part, 0, 1))[kept]  # the rim at which a pixel still belongs to the mask

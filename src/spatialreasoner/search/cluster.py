@@ -1,6 +1,6 @@
 """The same search on many machines: questions are dealt to shards, each a Ray task with an engine and a journal of its own.
 
-A shard whose process or machine dies is started again by Ray and goes on from its journal. A question's row depends on nothing
+A shard whose process or machine dies is restarted by Ray and continues from its journal. A question's row depends on nothing
 but the question, the models and the settings, so the outputs equal those of one process, byte for byte. The folder must be on
 storage that all machines share.
 """
@@ -213,7 +213,7 @@ def _connected(ray: Any, address: str | None, num_shards: int) -> Generator[None
         ray.init(address=address, log_to_driver=False, **(local if address is None else {}))
     except Exception as error:  # Ray raises a bare one where its own processes do not start in time
         what = f"no Ray cluster answered at {address}" if address else "Ray did not start on this machine"
-        raise WorkError(f"{what}: {error}; the same command goes on with what is done") from error
+        raise WorkError(f"{what}: {error}; run the same command again to continue with the rest") from error
     try:
         yield
     finally:

@@ -39,12 +39,12 @@ class RunConfig:
 
     Attributes:
         search: How each tree grows.
-        samples_per_policy: Plain samples of each policy a question, beside its tree (the paper: 2).
+        samples_per_policy: Plain samples per policy and question, in addition to the tree (the paper: 2).
         candidates: Where paths and samples make fewer different whole answers, more samples are drawn, each policy in turn,
             until there are so many or as many again have been tried.
         trees_in_flight: Questions worked on at a time.
         limits: How each policy may be used, by its name; `Limits()` for those not named.
-        max_calls: Most requests sent, over all processes that work on this folder; None is no limit.
+        max_calls: Most requests sent, over all processes that work on this folder; None means no limit.
         max_tokens: Most tokens, likewise.
         max_cost: Most money, likewise, in the currency of the prices.
     """
@@ -157,7 +157,7 @@ class Engine:
         """All that is kept of a question, or None if it is not finished."""
         try:
             return self._known(self._key(question))
-        except InputError:  # its picture is not there
+        except InputError:  # its image is not there
             return None
 
     async def _worker(self, waiting: Iterator[Question]) -> None:

@@ -28,7 +28,7 @@ class SearchConfig:
     Attributes:
         exploration: Weight of the second UCB term.
         threshold: A stage whose mean rating is below it is pruned.
-        max_model_rounds: Most policy calls a question; each policy asked in a round counts one.
+        max_model_rounds: Maximum policy calls per question; each policy called in a round counts as one.
         expansion: "complete": each policy finishes the answer, which is cut at its first bad stage (CoMCTS). "stage": each
             policy adds one stage (the paper's figure 5); what it wrote beyond is dropped.
         stop: "found": end when a kept path is right. "budget": go on, to gather more paths.

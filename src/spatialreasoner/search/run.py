@@ -7,7 +7,7 @@ A run writes into its folder:
 - `summary.json`: success by category and by policy, calls, tokens, cost, replies by kind, what endpoints taught;
 - `config.json`: the settings, the versions, and where questions and scenes are;
 - `timing.json`: how long this process took and how its endpoints fared; the only file that differs from run to run;
-- `journal.sqlite`: replies and finished questions; the same command goes on from it, whatever ended the process.
+- `journal.sqlite`: replies and finished questions; the same command continues from it, whatever ended the process.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Outcome = Literal["found", "budget", "exhausted"]
+SearchOutcome = Literal["found", "budget", "exhausted"]
 """How a search ended: a kept path is right; no model-rounds are left; nothing is left to expand."""
 
 
@@ -29,7 +29,7 @@ class Node:
         policy: The policy that wrote it.
         ratings: What each criterion says of it, -1..1; criteria that say nothing are absent.
         reward: R: the mean of `ratings`; 0 where no criterion says anything.
-        pruned: Why the search does not go on from here, or None for a kept node.
+        pruned: Why the search does not continue from here, or None for a kept node.
         success: Whether a conclusion agrees with the reference; None elsewhere and where it cannot be told.
         expansions: How many times the policies were asked to continue it.
         closed: Whether nothing is left to expand at it or beneath it.
@@ -200,7 +200,7 @@ class Tree:
 
     question_id: str
     root: Node = field(default_factory=Node)
-    outcome: Outcome | None = None
+    outcome: SearchOutcome | None = None
     rounds: int = 0
     model_rounds: int = 0
     usage: dict[str, Usage] = field(default_factory=dict[str, Usage])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from spatialreasoner.core.types import Quantity, Relation
+from spatialreasoner.core.types import QuantityName, Relation
 
 _HOUR = re.compile(r"clock\b|\bhour\b")
 _RELATIONS: tuple[tuple[Relation, re.Pattern[str]], ...] = (
@@ -22,7 +22,7 @@ _RELATIONS: tuple[tuple[Relation, re.Pattern[str]], ...] = (
     ("small", re.compile(r"\bsmall(?:er|est)\b|\bless (?:big|large)\b")),
     ("big", re.compile(r"\b(?:bigg|larg)(?:er|est)\b|\bgreater volume\b")),
 )
-_QUANTITIES: tuple[tuple[Quantity, re.Pattern[str]], ...] = (
+_QUANTITIES: tuple[tuple[QuantityName, re.Pattern[str]], ...] = (
     ("horizontal_distance", re.compile(r"\bhorizontal(?:ly)?\b|\bsideways\b")),
     ("vertical_distance", re.compile(r"\bvertical(?:ly)?\b|\bup and down\b")),
     ("width", re.compile(r"\bhow wide\b|\bwidth\b|\bfrom side to side\b|\bradius\b")),
@@ -35,7 +35,7 @@ _CHOICE = re.compile(r"\bwhich\b|\bor\b")
 class Request:
     """What is asked: a relation, to be confirmed ("predicate") or as a choice of one region, or a quantity."""
 
-    kind: Relation | Quantity
+    kind: Relation | QuantityName
     form: Literal["predicate", "choice", "quantity"]
 
 

@@ -53,7 +53,7 @@ def make_tiny(
         seed: Decides the weights.
         width: Size of hidden states of the language model and of the vision tower; a multiple of 32.
         layers: How many layers the language model has.
-        image_size: Side of the square that pictures are resized to, or whose area they may have; a multiple of 28.
+        image_size: Side of the square that images are resized to, or whose area they may have; a multiple of 28.
         vocabulary: At most so many tokens beside the special ones; 256 are the bytes.
 
     Raises:
@@ -134,7 +134,7 @@ def _llava(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Processo
     )
     square = {"height": size.image, "width": size.image}
     processor = LlavaProcessor(
-        # A square without a crop: what stands at the rim of a picture is asked about as well
+        # A square without a crop: what stands at the rim of an image is asked about as well
         image_processor=CLIPImageProcessorPil(size=square, crop_size=square, do_center_crop=False),
         tokenizer=tokenizer,
         patch_size=14,
@@ -316,7 +316,7 @@ def _idefics3(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Proce
 def _smolvlm(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import LlamaConfig, SmolVLMConfig, SmolVLMForConditionalGeneration
 
-    # SmolVLM reads pictures as Idefics 3 does; its own processor is made for videos and needs num2words for them
+    # SmolVLM reads images as Idefics 3 does; its own processor is made for videos and needs num2words for them
     _, processor = _idefics3(texts, size)
     tokenizer = _tokenizer_of(processor)
     config = SmolVLMConfig(

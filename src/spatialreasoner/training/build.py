@@ -103,18 +103,18 @@ def _check_spread(trainer: Trainer, config: TrainSettings, rows: Dataset) -> Non
 
 
 def refuse_mixed_rows(rows: Dataset) -> None:
-    """Refuse rows with and without pictures side by side, for models whose weights are spread over processes.
+    """Refuse rows with and without images side by side, for models whose weights are spread over processes.
 
-    A process whose batch has no picture leaves the vision tower out, and the others would wait for its part of the weights.
+    A process whose batch has no image leaves the vision tower out, and the others would wait for its part of the weights.
 
     Raises:
-        ConfigError: If some rows have pictures and others none.
+        ConfigError: If some rows have images and others none.
     """
     without = sum(not images for images in rows["images"])
     if 0 < without < len(rows):
         raise ConfigError(
-            f"{without} of {len(rows)} rows have no picture: processes that hold parts of the vision tower would wait for "
-            "each other for ever. Give every row a picture, leave these rows out, or train with examples/accelerate/ddp.yaml"
+            f"{without} of {len(rows)} rows have no image: processes that hold parts of the vision tower would wait for "
+            "each other for ever. Give every row an image, leave these rows out, or train with examples/accelerate/ddp.yaml"
         )
 
 
@@ -156,7 +156,7 @@ def stored_precision(config: TrainSettings) -> str:
 
 
 def _quantization(config: TrainSettings) -> dict[str, Any]:
-    """What `load` is told of four-bit weights: the language model's alone, so that pictures are seen as before."""
+    """What `load` is told of four-bit weights: the language model's alone, so that images are seen as before."""
     if config.quantization == "none":
         return {}
     if importlib.util.find_spec("bitsandbytes") is None:

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 OPTIMIZER, SCHEDULE, SCALER = "optimizer.safetensors", "scheduler.json", "scaler.json"
 SHARDED = "sharded.safetensors"
-"""Weights and optimizer of a model that was spread over processes, gathered; any number of them may go on from it."""
+"""Weights and optimizer of a model that was spread over processes, gathered; any number of them may continue from it."""
 
 
 DIGESTS = "digests.json"
@@ -139,7 +139,7 @@ class SafeCheckpoints(_Base):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
         # save_pretrained writes some families (LLaVA) under their old names; the trainer's own loader does not translate
-        # them back, warns, and would go on from the weights of the start
+        # them back, warns, and would continue from the weights of the start
         saved = type(model).from_pretrained(resume_from_checkpoint, dtype=model.dtype, use_safetensors=True)
         model.load_state_dict(saved.state_dict())
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SAMPLE = 64
-"""So many rows are tokenized with their pictures; all are looked at where that costs nothing."""
+"""So many rows are tokenized with their images; all are looked at where that costs nothing."""
 
 _STYLES = ("cyan", "yellow", "green", "magenta", "blue")
 

@@ -1,7 +1,7 @@
 """Text to tokens and segments: what the trainers are fed.
 
 Pairs are packed without padding: one sequence ``prompt, chosen, rejected`` a pair, pairs one after the other, and each
-picture once. `forward` and `shared_prefix` lay this out for the model.
+image once. `forward` and `shared_prefix` lay this out for the model.
 
 Segments are spans of characters. A token belongs to the segment that holds most of its characters (the earlier one on a
 tie), even where the rest of it is a tag, so that no character of a segment goes without; it is found through the
@@ -113,7 +113,7 @@ class Tokens:
 
 
 class Encoder:
-    """Turns conversations into tokens: the prompt with its pictures, and each answer with its segments.
+    """Turns conversations into tokens: the prompt with its images, and each answer with its segments.
 
     Args:
         processor: The model's processor, or the tokenizer of a text model; a fast one, which knows offsets.
@@ -149,7 +149,7 @@ class Encoder:
             answers: Keys of the answers, such as `chosen` and `rejected`.
 
         Returns:
-            For each example its prompt and its answers; and what the processor made of all pictures.
+            For each example its prompt and its answers; and what the processor made of all images.
 
         Raises:
             InputError: If prompt and answer are longer than `max_length` (nothing is ever cut), or the chat template
@@ -175,7 +175,7 @@ class Encoder:
 
         if not self._sees:
             if images:
-                raise InputError("expected rows without pictures, since a text model was given; got one with a picture")
+                raise InputError("expected rows without images, since a text model was given; got one with an image")
             return apply_chat_template({name: example[name] for name in ("prompt", *answers)}, self.tokenizer)
         messages: dict[str, Any] = {"prompt": prepare_multimodal_messages(example["prompt"], images=images)}
         for name in answers:
@@ -225,16 +225,16 @@ class Encoder:
         prompt, *answers = (len(part.ids) for part in parts)
         if self.max_length is not None and prompt + max(answers) > self.max_length:
             raise InputError(
-                f"pair {example.get('question_id', '?')!r}: the prompt has {prompt} tokens with its pictures, the longest "
+                f"pair {example.get('question_id', '?')!r}: the prompt has {prompt} tokens with its images, the longest "
                 f"answer {max(answers)}; max_length is {self.max_length} and nothing is ever cut. Raise max_length, "
-                "use smaller pictures, or remove the pair"
+                "use smaller images, or remove the pair"
             )
 
 
 class PairCollator:
     """Packs preference pairs for `FDPOTrainer`.
 
-    Examples are mappings with `images` (paths or pictures; or one `image`, or none), perhaps `regions` of the first picture
+    Examples are mappings with `images` (paths or images; or one `image`, or none), perhaps `regions` of the first image
     (as `scenes.carry` writes them, for models with region tokens), `prompt`, `chosen`, `rejected` (messages),
     `gap_<segment>` (absent or None: unscored) and, where the reference is cached, `ref_chosen_logps` and
     `ref_rejected_logps`.
@@ -314,7 +314,7 @@ def _pictures(example: Mapping[str, Any]) -> list[Image]:
 
 
 def _carrier(picture: Image, regions: str | None) -> Image:
-    """The picture with the row's regions, unless it carries its own."""
+    """The image with the row's regions, unless it carries its own."""
     if not regions or carry.KEY in picture.info:
         return picture
     carrier = picture.copy()

@@ -203,7 +203,7 @@ def read_config(kind: type[_C], file: Path | None, overrides: Sequence[str]) -> 
 
     Raises:
         ConfigError: If a key is unknown or a value is not what its field takes.
-        MissingFileError: If there is no such file.
+        MissingFileError: If the file does not exist.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -271,7 +271,7 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(f"{where}: expected settings, `key: value` a line; got {_brief(value)}")
+        raise ConfigError(f"{where}: expected settings, one `key: value` per line; got {_brief(value)}")
     return value
 
 

@@ -70,12 +70,12 @@ def read_preferences(path: str | Path, *, segments: Sequence[str] = SEGMENTS) ->
             absent or null leaves the pair unscored: its segments weigh the same.
 
     Returns:
-        Columns `question_id`, `images` (absolute paths), `regions` (of the first picture, as `scenes.carry` writes them),
+        Columns `question_id`, `images` (absolute paths), `regions` (of the first image, as `scenes.carry` writes them),
         `prompt`, `chosen`, `rejected`, and `gap_<segment>` of each segment.
 
     Raises:
-        MissingFileError: If the file or a picture is not there.
-        RecordError: If a row is no preference pair.
+        MissingFileError: If the file or an image is not there.
+        RecordError: If a row is not a preference pair.
     """
     return _dataset(path, (_preference(path, number, row, segments) for number, row in _rows(path, PreferenceRow)))
 
@@ -84,11 +84,11 @@ def read_sft(path: str | Path) -> Dataset:
     """Read conversations.
 
     Returns:
-        Columns `images` (absolute paths), `regions` (of the first picture), `prompt`, `completion`.
+        Columns `images` (absolute paths), `regions` (of the first image), `prompt`, `completion`.
 
     Raises:
-        MissingFileError: If the file or a picture is not there.
-        RecordError: If a row is no conversation that ends with the assistant's answer.
+        MissingFileError: If the file or an image is not there.
+        RecordError: If a row is not a conversation that ends with the assistant's answer.
     """
     return _dataset(path, (_conversation(path, number, row) for number, row in _rows(path, SftRow)))
 
@@ -116,7 +116,7 @@ def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Se
     gaps = {f"gap_{segment}": row.get(f"gap_{segment}") for segment in segments}
     unknown = sorted(key for key in row if key.startswith("gap_") and key not in gaps)
     if unknown:
-        raise RecordError(f"{where}: {unknown[0]!r} is no segment's gap; the segments are {', '.join(segments)}")
+        raise RecordError(f"{where}: {unknown[0]!r} is not a segment's gap; the segments are {', '.join(segments)}")
     for key, gap in gaps.items():
         if gap is not None and (isinstance(gap, bool) or not isinstance(gap, int | float)):
             raise RecordError(f"{where}: {key} must be a number or null; got {gap!r}")
@@ -163,7 +163,7 @@ def _images(path: str | Path, where: str, names: Iterable[str]) -> list[str]:
 
 
 def _regions(row: Mapping[str, Any]) -> str:
-    """The row's regions as a picture carries them: one type of column, whatever the run lengths are written as."""
+    """The row's regions as an image carries them: one type of column, whatever the run lengths are written as."""
     masks = [Rle(size=mask["size"], counts=mask["counts"]) for mask in row.get("regions", ())]
     return carry.as_text(masks) if masks else ""
 

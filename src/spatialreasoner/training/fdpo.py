@@ -126,7 +126,7 @@ class FDPOConfig(DPOConfig):
 class FDPOTrainer(SafeCheckpoints, DPOTrainer):
     """Fine-grained DPO of a vision-language model.
 
-    Takes what `DPOTrainer` takes. The dataset has the columns `images` (paths or pictures), `prompt`, `chosen`, `rejected` and
+    Takes what `DPOTrainer` takes. The dataset has the columns `images` (paths or images), `prompt`, `chosen`, `rejected` and
     `gap_<segment>`; `training.data.read_preferences` reads it. A gap that is absent or None leaves a pair unscored: its
     segments weigh the same. Without `ref_model` the reference is the model as it is given, its adapter off.
 

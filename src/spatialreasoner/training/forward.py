@@ -71,7 +71,7 @@ def _token_logps(
 def padded(batch: dict[str, Any], *, pad_token_id: int) -> dict[str, Any]:
     """Arguments of a forward pass with one row a response: every chosen one, then every rejected one, as in TRL.
 
-    Prompts and pictures stand in two rows each. Rows are padded on the right.
+    Prompts and images stand in two rows each. Rows are padded on the right.
 
     Args:
         batch: What `PairCollator` packs.

@@ -1,4 +1,4 @@
-"""The fDPO loss: DPO whose temperature differs by segment (paper, section 3.2; equations by the numbers of paper and Tunix).
+"""The fDPO loss: DPO with a beta per segment (paper, section 3.2; equations by the numbers of paper and Tunix).
 
 Notation, for each pair: `gap_s` is the reward of segment s in the chosen response minus that in the rejected one; `F_s` is
 the segment's log-ratio margin, ``(log pi - log ref)(chosen) - (log pi - log ref)(rejected)``, summed over its tokens::
@@ -24,7 +24,7 @@ def segment_logps(
 
     Args:
         token_logps: Log-probability of each predicted token, nats. Whatever stands where no segment is, is ignored.
-        segment_ids: The segment of each predicted token (shifted like the labels), 0..num_segments-1; -1 is no segment.
+        segment_ids: The segment of each predicted token (shifted like the labels), 0..num_segments-1; -1 is not a segment.
         num_segments: How many segments there are.
 
     Returns:
@@ -38,7 +38,7 @@ def segment_logps(
 def segment_betas(
     gaps: Float[Tensor, "batch segments"], *, beta: float = 0.1, alpha: float = 0.3, lam: float = 0.6
 ) -> Float[Tensor, "batch segments"]:
-    """The DPO temperature of each segment of each pair (paper, equations 3 and 4).
+    """DPO's beta for each segment of each pair (paper, equations 3 and 4).
 
     >>> segment_betas(torch.tensor([[1.0, 4.0], [float("nan"), 4.0]]))
     tensor([[0.0785, 0.1215],
@@ -46,12 +46,12 @@ def segment_betas(
 
     Args:
         gaps: Reward of the chosen minus the rejected response in each segment. A row with a NaN is unscored.
-        beta: The temperature of plain DPO, and the mean of a row.
-        alpha: By how much of `beta` a temperature may rise or fall at two segments, 0..1.
+        beta: The beta of plain DPO, and the mean of a row.
+        alpha: The share of `beta` by which a segment's beta may rise or fall at two segments, 0..1.
         lam: Sensitivity to the gaps, per unit of reward.
 
     Returns:
-        Temperatures without gradient; `beta` throughout an unscored row.
+        Betas without gradient; `beta` throughout an unscored row.
     """
     gaps = gaps.detach()
     scored = gaps.isfinite().all(-1, keepdim=True)
@@ -77,7 +77,7 @@ def fdpo_loss(
         policy_rejected: The same of the rejected response.
         ref_chosen: Log-probability of the chosen response's segments under the reference, nats.
         ref_rejected: The same of the rejected response.
-        betas: Temperature of each segment.
+        betas: Beta of each segment.
     """
     margins = (policy_chosen - ref_chosen) - (policy_rejected - ref_rejected)
     return -functional.logsigmoid((betas * margins).sum(-1))

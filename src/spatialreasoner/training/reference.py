@@ -1,7 +1,7 @@
 """The reference's log-probabilities on disk: computed once, resumable, refused where anything that decides them changed.
 
 A JSON-lines file. Its first line is the key: digests of weights and processor, the dtype, the segments. Each further line is
-one pair, found again by the digest of its texts and pictures, so rows may be added, removed or shuffled. Lines are
+one pair, found again by the digest of its texts and images, so rows may be added, removed or shuffled. Lines are
 appended as they are computed; a torn last line is computed again.
 """
 
@@ -36,7 +36,7 @@ def reference_key(model: PreTrainedModel, processor: Any, *, segments: Sequence[
 
 
 def pair_digest(example: Mapping[str, Any]) -> str:
-    """Digest of a pair's texts, pictures and regions."""
+    """Digest of a pair's texts, images and regions."""
     digest = hashlib.sha256((example.get("regions") or "").encode())
     for name in ("prompt", "chosen", "rejected"):
         digest.update(json.dumps(example[name], sort_keys=True).encode() + b"\0")

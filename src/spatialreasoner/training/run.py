@@ -39,7 +39,7 @@ def train(
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> None:
-    """Train a model; started again with the same arguments, go on from the last checkpoint.
+    """Train a model; started again with the same arguments, continue from the last checkpoint.
 
     Args:
         kind: `sft`, `dpo` or `fdpo`.

@@ -85,7 +85,7 @@ def load_model(source: str | Path, *, precision: str = "float32", **options: Any
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:
-        ConfigError: If there is no such model, or it could only be read by unpickling or by running its code.
+        ConfigError: If the model does not exist, or it could only be read by unpickling or by running its code.
         MissingExtraError: If its processor needs a library that is not installed.
     """
     import torch

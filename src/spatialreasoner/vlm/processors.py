@@ -18,10 +18,10 @@ _VIDEO_FILE = "video_preprocessor_config.json"
 
 
 def load_processor(source: str | Path) -> ProcessorMixin:
-    """Load a model's processor; without torchvision, one that reads pictures alone.
+    """Load a model's processor; without torchvision, one that reads images alone.
 
     Raises:
-        OSError: If there is no such model.
+        OSError: If the model does not exist.
         MissingExtraError: If the processor needs another library that is not installed.
     """
     from transformers import AutoConfig, AutoProcessor
@@ -41,7 +41,7 @@ def load_processor(source: str | Path) -> ProcessorMixin:
 
 
 def image_only(processor: type[ProcessorMixin], settings: Mapping[str, Any]) -> Any:
-    """A processor's class, under the same name, that has no video half; pictures are treated alike.
+    """A processor's class, under the same name, that has no video half; images are treated alike.
 
     Args:
         processor: The class.

@@ -1,4 +1,4 @@
-"""What a model is told of a region beside its name: one vector, pooled from the picture's own features and the mask's geometry.
+"""What a model is told of a region beside its name: one vector, pooled from the image's own features and the mask's geometry.
 
 Pure tensors; `vlm.regions` puts them into models of transformers.
 """
@@ -16,13 +16,13 @@ from torch.nn import functional
 from spatialreasoner.vlm.region_tokens import fourier
 
 FREQUENCIES = 6
-"""Of the Fourier features: wavelengths from 2 down to 1/16 of the picture's side."""
+"""Of the Fourier features: wavelengths from 2 down to 1/16 of the image's side."""
 
 _QUANTITIES = 7
 
 
 def geometry(masks: UInt8[Tensor, "*batch side side"]) -> Float[Tensor, "*batch 7"]:
-    """Box (left, top, right, bottom), centroid (x, y) and square root of the area of masks, in shares of the picture's sides.
+    """Box (left, top, right, bottom), centroid (x, y) and square root of the area of masks, in shares of the image's sides.
 
     >>> mask = torch.zeros(4, 4, dtype=torch.uint8)
     >>> mask[1, 2:] = 255
@@ -56,7 +56,7 @@ def _extent(line: Float[Tensor, "*batch side"]) -> tuple[Tensor, Tensor]:
 def pool(
     features: Float[Tensor, "cells width"], grid: tuple[int, int], masks: UInt8[Tensor, "regions side side"]
 ) -> Float[Tensor, "regions width"]:
-    """Mean of a picture's features, each weighed by how much of its cell the region covers; 0 for an empty mask.
+    """Mean of an image's features, each weighed by how much of its cell the region covers; 0 for an empty mask.
 
     Args:
         features: A vector a cell, row by row.
@@ -90,10 +90,10 @@ class RegionEncoder(nn.Module):
         grids: Sequence[tuple[int, int]],
         masks: UInt8[Tensor, "pictures regions side side"],
     ) -> Float[Tensor, "pictures regions width"]:
-        """Describe the regions of each picture; an empty mask stands for no region, whose vector is 0.
+        """Describe the regions of each image; an empty mask stands for no region, whose vector is 0.
 
         Args:
-            pictures: The features of each picture, a vector a cell, row by row.
+            pictures: The features of each image, a vector a cell, row by row.
             grids: Rows and columns of the cells of each.
             masks: How much of each of their own, finer cells the regions cover, 0..255.
         """

@@ -1,7 +1,7 @@
 """Families of vision-language models with tokens for regions: configurations, models and processors of transformers.
 
-The models add to the embedding of each `<regionK>`, in prompts and answers alike, a vector of that region of the latest picture
-(`vlm.region_encoder`); the processors read the regions that pictures carry (`scenes.carry`). The classes are registered
+The models add to the embedding of each `<regionK>`, in prompts and answers alike, a vector of that region of the latest image
+(`vlm.region_encoder`); the processors read the regions that images carry (`scenes.carry`). The classes are registered
 with transformers when this module is imported, which `vlm.loading` does: their folders are plain safetensors, which the
 Auto classes read without remote code. `vlm.regions.add_region_tokens` makes such a model of an ordinary one.
 """
@@ -63,7 +63,7 @@ MASK_SIDE = 168
 """Cells along a side of the masks that models are given; a multiple of 24, the patches along a side of LLaVA 1.5."""
 
 _VECTORS = "region_vectors"
-"""Under this name a picture's features, which `generate` computes beforehand and hands about, have its regions with them, and
+"""Under this name an image's features, which `generate` computes beforehand and hands about, have its regions with them, and
 the cache of keys and values those of each row, for tokens that are generated later."""
 
 
@@ -74,7 +74,7 @@ class RegionModel(_Mixed):
     """What `get_image_features` of the family takes beside the pixels."""
 
     embeds_by_ids = False
-    """Whether the family's forward pass wants token ids beside embeddings, to place pictures by them."""
+    """Whether the family's forward pass wants token ids beside embeddings, to place images by them."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -98,9 +98,9 @@ class RegionModel(_Mixed):
         Args:
             input_ids: Tokens. Embeddings instead of them are taken as they are, without regions.
             inputs_embeds: Their embeddings.
-            pixel_values: The pictures, as the family has them.
-            region_masks: How much of each cell of each picture each region covers, 0..255.
-            mm_encoder_outputs: What `get_image_features` gave, instead of pictures and masks.
+            pixel_values: The images, as the family has them.
+            region_masks: How much of each cell of each image each region covers, 0..255.
+            mm_encoder_outputs: What `get_image_features` gave, instead of images and masks.
             position_ids: Positions; where they begin again at 0, a conversation does.
             past_key_values: The cache; it also keeps each row's regions.
             kwargs: All else that the family takes.
@@ -130,7 +130,7 @@ class RegionModel(_Mixed):
         position_ids: Tensor | None,
         kept: Float[Tensor, "rows regions width"] | None,
     ) -> tuple[Float[Tensor, "rows tokens width"], Float[Tensor, "rows regions width"]]:
-        """Embeddings of tokens, pictures and regions; and the regions of each row's latest picture."""
+        """Embeddings of tokens, images and regions; and the regions of each row's latest image."""
         embeddings = self.get_input_embeddings()(input_ids)
         numbers = region_numbers(input_ids, self.config.region_token_ids)
         vectors = embeddings.new_zeros(0, self._num_regions, embeddings.shape[-1])
@@ -146,12 +146,12 @@ class RegionModel(_Mixed):
         return place_regions(embeddings, numbers, latest, vectors, kept)
 
     def _with_regions(self, seen: Any, grids: Sequence[tuple[int, int]], masks: Tensor | None) -> Any:
-        """The output of `get_image_features`, each picture's features with its regions."""
+        """The output of `get_image_features`, each image's features with its regions."""
         pictures: Sequence[Tensor] = seen.pooler_output
         if masks is None:
             masks = torch.zeros(len(pictures), 0, MASK_SIDE, MASK_SIDE, dtype=torch.uint8, device=pictures[0].device)
         if len(masks) != len(pictures):
-            raise ConfigError(f"expected region_masks of each of {len(pictures)} pictures; got {len(masks)}")
+            raise ConfigError(f"expected region_masks of each of {len(pictures)} images; got {len(masks)}")
         vectors = self.region_encoder(pictures, grids, masks[:, : self._num_regions])
         vectors = functional.pad(vectors, (0, 0, 0, self._num_regions - vectors.shape[1]))
         for picture, regions in zip(pictures, vectors, strict=True):
@@ -185,7 +185,7 @@ class RegionGenerator(_Mixed):
 
 
 class RegionProcessor(_Mixed):
-    """Mixed into a processor, before it: reads the regions that pictures carry."""
+    """Mixed into a processor, before it: reads the regions that images carry."""
 
     @property
     def model_input_names(self) -> list[str]:
@@ -202,7 +202,7 @@ class RegionProcessor(_Mixed):
         found = [attached(picture) if isinstance(picture, Image.Image) else [] for picture in pictures]
         most, known = max(map(len, found)), len(region_token_ids(self.tokenizer))
         if most > known:
-            raise SceneError(f"expected at most {known} regions a picture, for so many has this model tokens; got {most}")
+            raise SceneError(f"expected at most {known} regions an image, for so many has this model tokens; got {most}")
         masks = np.zeros((len(pictures), most, MASK_SIDE, MASK_SIDE), dtype=np.uint8)
         for index, regions in enumerate(found):
             for number, mask in enumerate(regions):
@@ -210,7 +210,7 @@ class RegionProcessor(_Mixed):
         return masks
 
     def _seen(self, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
-        """The mask of what the model sees of the picture."""
+        """The mask of what the model sees of the image."""
         return Image.fromarray(mask.astype(np.uint8) * 255)
 
 
@@ -218,7 +218,7 @@ class RegionLlavaConfig(LlavaConfig):
     """A LLaVA with tokens for regions.
 
     Attributes:
-        region_tokens: True: regions reach the model as tokens, not as marks on the picture.
+        region_tokens: True: regions reach the model as tokens, not as marks on the image.
         region_token_ids: The tokens `<region1>`, `<region2>`, ...
     """
 
@@ -244,7 +244,7 @@ class RegionLlavaModel(RegionModel, LlavaModel):  # pyright: ignore[reportIncomp
         region_masks: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        """As `LlavaModel`, each picture's features with its regions."""
+        """As `LlavaModel`, each image's features with its regions."""
         how = {
             "vision_feature_layer": vision_feature_layer,
             "vision_feature_select_strategy": vision_feature_select_strategy,
@@ -266,7 +266,7 @@ class RegionLlavaProcessor(RegionProcessor, LlavaProcessor):
     """The processor of `RegionLlavaForConditionalGeneration`."""
 
     def _seen(self, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
-        # The very steps that pictures go through, a crop among them
+        # The very steps that images go through, a crop among them
         picture = super()._seen(mask).convert("RGB")
         pixels = self.image_processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"]
         return Image.fromarray(np.clip(np.rint(pixels[0][0]), 0, 255).astype(np.uint8))
@@ -276,7 +276,7 @@ class RegionQwen2_5_VLConfig(Qwen2_5_VLConfig):
     """A Qwen2.5-VL with tokens for regions.
 
     Attributes:
-        region_tokens: True: regions reach the model as tokens, not as marks on the picture.
+        region_tokens: True: regions reach the model as tokens, not as marks on the image.
         region_token_ids: The tokens `<region1>`, `<region2>`, ...
     """
 
@@ -297,7 +297,7 @@ class RegionQwen2_5_VLModel(RegionModel, Qwen2_5_VLModel):  # pyright: ignore[re
     def get_image_features(
         self, pixel_values: Tensor, image_grid_thw: Any = None, region_masks: Tensor | None = None, **kwargs: Any
     ) -> Any:
-        """As `Qwen2_5_VLModel`, each picture's features with its regions."""
+        """As `Qwen2_5_VLModel`, each image's features with its regions."""
         seen: Any = super().get_image_features(pixel_values, image_grid_thw, **{**kwargs, "return_dict": True})
         grids = image_grid_thw[:, 1:] // self.visual.spatial_merge_size
         return self._with_regions(seen, [(height, width) for height, width in grids.tolist()], region_masks)

@@ -1,7 +1,7 @@
 """Where `<region1>`, `<region2>`, ... stand in a batch, and what is added to their names there: pure tensors.
 
 Every model with region tokens, of whatever family, embeds a region's token as its name and a vector of the region of that
-number in the latest picture before it.
+number in the latest image before it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def latest_picture(
     sizes: Int[Tensor, " pictures"],
     position_ids: Int[Tensor, "*axes rows tokens"] | None = None,
 ) -> Int[Tensor, "rows tokens"]:
-    """The picture that each token comes after, or belongs to; -1 where its conversation has had none yet.
+    """The image that each token comes after, or belongs to; -1 where its conversation has had none yet.
 
     A conversation begins with each row, and inside a packed row wherever positions begin again at 0.
 
@@ -46,13 +46,13 @@ def latest_picture(
     [[-1, 0, 0, 0, 1, 1], [-1, -1, 2, 2, 2, 2]]
 
     Args:
-        is_picture: Which tokens are placeholders of pictures.
-        sizes: How many placeholders each picture has, in the order of the rows.
+        is_picture: Which tokens are placeholders of images.
+        sizes: How many placeholders each image has, in the order of the rows.
         position_ids: Positions of the tokens, of each axis where there are several.
     """
     placeholder = is_picture.flatten().long()
     seen, starts = placeholder.cumsum(0), sizes.cumsum(0) - sizes
-    begun = torch.searchsorted(starts, seen)  # pictures, this token's included
+    begun = torch.searchsorted(starts, seen)  # images, this token's included
     begins = torch.zeros_like(is_picture)
     begins[:, 0] = True
     if position_ids is not None:
@@ -73,12 +73,12 @@ def place_regions(
     Args:
         embeddings: Of all tokens.
         numbers: Of `region_numbers`.
-        latest: Of `latest_picture`; -1 where a token's row has had its latest picture in an earlier step, or none.
-        vectors: Of the regions of each picture; a region beyond the last one adds nothing.
-        kept: Of the regions of each row's latest picture of earlier steps, where there were any.
+        latest: Of `latest_picture`; -1 where a token's row has had its latest image in an earlier step, or none.
+        vectors: Of the regions of each image; a region beyond the last one adds nothing.
+        kept: Of the regions of each row's latest image of earlier steps, where there were any.
 
     Returns:
-        The embeddings, and the vectors of each row's latest picture, for later steps.
+        The embeddings, and the vectors of each row's latest image, for later steps.
     """
     rows = len(embeddings)
     if kept is None:

@@ -44,7 +44,7 @@ def add_region_tokens(
     Args:
         model: A LLaVA or a Qwen2.5-VL.
         processor: Its processor.
-        num_regions: How many regions a picture may have.
+        num_regions: How many regions an image may have.
         seed: Decides the weights of the region encoder.
 
     Returns:
@@ -86,7 +86,7 @@ def _over(extended: type[Any], own: type[Any]) -> type[Any]:
 
 
 def _check_square(config: Any) -> None:
-    """LLaVA with a tower that keeps a picture's proportions does not say how its cells lie."""
+    """LLaVA with a tower that keeps an image's proportions does not say how its cells lie."""
     if config.model_type == "llava" and config.vision_config.model_type not in {"clip_vision_model", "siglip_vision_model"}:
         raise ConfigError(f"expected a vision tower of CLIP or SigLIP; got {config.vision_config.model_type!r}")
 

@@ -10,12 +10,12 @@ import pytest
 from captures import MAKERS, depth_map, kitti_raw, metres, nyu, polycam, record3d
 from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, SceneError
 from spatialreasoner.core.types import Intrinsics
-from spatialreasoner.scenes.importers import KINDS, Frame, Options, find_kind, importers, open_capture, read_frames
+from spatialreasoner.scenes.importers import KINDS, Frame, FrameOptions, find_kind, importers, open_capture, read_frames
 from spatialreasoner.scenes.importers.store import open_store
 
 
 def first(kind: str, folder: Path, **options: object) -> Frame:
-    return next(read_frames(MAKERS[kind](folder), kind, options=Options(**options)))
+    return next(read_frames(MAKERS[kind](folder), kind, options=FrameOptions(**options)))
 
 
 def camera_of(frame: Frame) -> tuple[float, float, float, float]:
@@ -107,10 +107,10 @@ def test_record3d_has_the_camera_of_the_image_and_the_depth_of_another_grid(tmp_
 
 
 def test_low_confidence_is_kept_where_one_asks(tmp_path: Path) -> None:
-    frame = next(read_frames(record3d(tmp_path), options=Options(min_confidence=0)))
+    frame = next(read_frames(record3d(tmp_path), options=FrameOptions(min_confidence=0)))
     assert np.isfinite(frame.depth[:, -20:]).all()
-    only_high = next(read_frames(polycam(tmp_path), options=Options(min_confidence=2)))
-    medium_too = next(read_frames(polycam(tmp_path), options=Options(min_confidence=1)))
+    only_high = next(read_frames(polycam(tmp_path), options=FrameOptions(min_confidence=2)))
+    medium_too = next(read_frames(polycam(tmp_path), options=FrameOptions(min_confidence=1)))
     assert np.isfinite(only_high.depth).sum() < np.isfinite(medium_too.depth).sum()
 
 
@@ -126,7 +126,7 @@ def test_polycam_takes_the_corrected_camera_and_turns_the_image_upright(tmp_path
     fx, fy, cx, cy = camera_of(frame)
     assert (fx, fy) == (200.0, 200.0)
     assert (cx, cy) in {(95.0, 128.0), (96.0, 127.0)}  # one of the two quarter turns, by which way is down
-    plain = next(read_frames(polycam(tmp_path, corrected=False), options=Options()))
+    plain = next(read_frames(polycam(tmp_path, corrected=False), options=FrameOptions()))
     assert plain.intrinsics.fx == 181.0  # the sensor's fy, since the image is turned
 
 

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from captures import depth_map, encoded, grey, image, metres
 from spatialreasoner.core.errors import InputError, SceneError
 from spatialreasoner.core.types import Intrinsics
-from spatialreasoner.scenes.importers import Options, open_capture, read_frames
+from spatialreasoner.scenes.importers import FrameOptions, open_capture, read_frames
 
 DATA = Path(__file__).parents[2] / "data" / "captures"
 UNIT = 0.00025
@@ -215,7 +215,7 @@ def test_a_bag_without_a_camera_needs_one(ros: Ros, tmp_path: Path) -> None:
     with pytest.raises(SceneError, match="--intrinsics"):
         list(read_frames(path))
     camera = Intrinsics(fx=60.0, fy=60.0, cx=31.5, cy=23.5)
-    assert next(read_frames(path, options=Options(intrinsics=camera))).intrinsics == camera
+    assert next(read_frames(path, options=FrameOptions(intrinsics=camera))).intrinsics == camera
 
 
 @pytest.mark.parametrize("data", [b"#ROSBAG V2.0\n" + bytes(100), b"", b"SQLite format 3\0" + bytes(50)])

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from spatialreasoner.core.errors import AdaptedError, BusyError, ConfigError, EndpointError, PromptError
 from spatialreasoner.core.types import Completion, Prompt
-from spatialreasoner.inference.backends.chat import CONTINUE, INSTRUCTIONS, Asking, Making, Request, build, making
+from spatialreasoner.inference.backends.chat import CONTINUE, INSTRUCTIONS, Asking, ChatRequest, Making, build, making
 from spatialreasoner.inference.backends.http import Answered, HttpClient
 from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
 from spatialreasoner.inference.backends.scouts import Scouts
@@ -121,7 +121,7 @@ class ApiPolicy:
 
     @property
     def most_choices(self) -> int | None:
-        """How many replies one request may ask for; None is no limit."""
+        """How many replies one request may ask for; None means no limit."""
         return None if self.capabilities.n else 1
 
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
@@ -177,7 +177,7 @@ class ApiPolicy:
                 if lesson == MOST_LESSONS - 1:
                     raise
 
-    async def _pieces(self, request: Request, prefix: str) -> AsyncGenerator[str]:
+    async def _pieces(self, request: ChatRequest, prefix: str) -> AsyncGenerator[str]:
         streamed = Streamed(prefix)
         async for event in self._client.events(_PATH, request.body):
             for piece in self._taken(request, streamed.reply, event):
@@ -193,18 +193,18 @@ class ApiPolicy:
         """Close the connections."""
         await self._client.aclose()
 
-    def _request(self, make: Making, n: int, seed: int, *, stream: bool = False) -> Request:
+    def _request(self, make: Making, n: int, seed: int, *, stream: bool = False) -> ChatRequest:
         known = self.capabilities
         request = build(make, self._asking, known, n=n if known.n else 1, seed=seed, side=self._config.max_side)
         if not stream or known.stream:
             return request
-        return Request(body={**request.body, "stream": True}, sent=request.sent, capabilities=known)
+        return ChatRequest(body={**request.body, "stream": True}, sent=request.sent, capabilities=known)
 
-    async def _whole(self, request: Request) -> Any:
+    async def _whole(self, request: ChatRequest) -> Any:
         answered = await self._client.post(_PATH, request.body)
         return self._read(answered, request)
 
-    async def _streamed(self, request: Request) -> Any:
+    async def _streamed(self, request: ChatRequest) -> Any:
         reply = Assembled()
         async for event in self._client.events(_PATH, request.body):
             self._taken(request, reply, event)
@@ -212,7 +212,7 @@ class ApiPolicy:
             raise self._refusal(Answered(status=200, headers={}, text=_error_text(reply.error)), request)
         return reply.body()
 
-    def _taken(self, request: Request, reply: Assembled, event: Answered) -> list[str]:
+    def _taken(self, request: ChatRequest, reply: Assembled, event: Answered) -> list[str]:
         """The new text in an event of a stream."""
         if event.status >= 300 or event.text == "[DONE]":
             return [] if event.status < 300 else self._read(event, request)
@@ -223,7 +223,7 @@ class ApiPolicy:
                 return reply.add({**body, "choices": [{**message, "delta": message["message"]}]})
         return reply.add(body)
 
-    def _read(self, answered: Answered, request: Request) -> Any:
+    def _read(self, answered: Answered, request: ChatRequest) -> Any:
         """The JSON of a reply that is none of an error."""
         body = parse_body(answered.text)
         if answered.status >= 300 or is_error(body):
@@ -233,11 +233,11 @@ class ApiPolicy:
             raise BusyError(f"{self.name}: the reply cannot be read: expected JSON; got {start!r}", kind="bad reply")
         return body
 
-    def _accepted(self, request: Request) -> None:
+    def _accepted(self, request: ChatRequest) -> None:
         self._scouts.prove(request.sent)
         self._unexplained = 0
 
-    def _refusal(self, answered: Answered, request: Request) -> EndpointError:
+    def _refusal(self, answered: Answered, request: ChatRequest) -> EndpointError:
         """What an error means for whoever asked; what can be learned from it is learned."""
         said = read_said(answered.status, answered.text)
         words = self._clean(said.message)[:300] or "it said nothing"
@@ -257,7 +257,7 @@ class ApiPolicy:
                 return EndpointError(f"{message}; it answered none of {UNEXPLAINED} prompts")
         return PromptError(message, kind=failure.kind, final=failure.certain)
 
-    def _learns(self, said: Said, request: Request) -> bool:
+    def _learns(self, said: Said, request: ChatRequest) -> bool:
         if request.capabilities != self.capabilities:  # another refusal has taught something since this was sent
             return True
         changed = learn(self.capabilities, said, request.sent)

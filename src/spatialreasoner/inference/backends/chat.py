@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from spatialreasoner.core.data_uri import data_uri
 from spatialreasoner.core.types import Prompt, Region
 from spatialreasoner.inference.capabilities import Capabilities
 
@@ -62,7 +61,7 @@ class Asking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class ChatRequest:
     """One request as it is sent.
 
     Attributes:
@@ -76,7 +75,7 @@ class Request:
     capabilities: Capabilities
 
 
-def build(make: Making, asking: Asking, known: Capabilities, *, n: int, seed: int, side: int) -> Request:
+def build(make: Making, asking: Asking, known: Capabilities, *, n: int, seed: int, side: int) -> ChatRequest:
     """The request that asks for `n` replies, as the endpoint takes it.
 
     Args:
@@ -101,7 +100,7 @@ def build(make: Making, asking: Asking, known: Capabilities, *, n: int, seed: in
         body["chat_template_kwargs"] = {"enable_thinking": asking.thinking}
     if known.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return Request(body=body, sent=frozenset(body) | _kinds(chat), capabilities=known)
+    return ChatRequest(body=body, sent=frozenset(body) | _kinds(chat), capabilities=known)
 
 
 def _sampling(asking: Asking, known: Capabilities, seed: int) -> dict[str, Any]:
@@ -198,9 +197,7 @@ def data_url(image: Any, side: int) -> str:
     """A PIL image as a data URL, shrunk to a longest side."""
     image = image.copy()
     image.thumbnail((side, side))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(image, "PNG")
 
 
 def plain(chat: Sequence[dict[str, Any]]) -> Making:

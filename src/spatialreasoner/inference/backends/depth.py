@@ -35,7 +35,7 @@ class TransformersDepth:
             source: A folder, or the name of a repository on the Hub.
 
         Raises:
-            ConfigError: If there is no such model, it does not estimate depth from one picture, or it is not safe to load.
+            ConfigError: If the model does not exist, it does not estimate depth from one image, or it is not safe to load.
             MissingExtraError: If transformers is not installed.
         """
         self._pipeline: Any = load_pipeline("depth-estimation", source)
@@ -52,13 +52,13 @@ class TransformersDepth:
         return self._metric
 
     def estimate(self, image: str) -> tuple[Float[np.ndarray, "h w"], Intrinsics | None]:
-        """Depth of every pixel of the upright picture: metres, or, from a relative model, 1 (nearest) to `FARTHEST_RELATIVE`.
+        """Depth of every pixel of the upright image: metres, or, from a relative model, 1 (nearest) to `FARTHEST_RELATIVE`.
 
         A relative model tells inverse depth up to scale and shift; it is turned over, so that farther is always more. The
         second value is None: the camera is not known from these models.
 
         Raises:
-            SceneError: If the picture is unreadable, or the model's output is not a number anywhere.
+            SceneError: If the image is unreadable, or the model's output is not a number anywhere.
         """
         picture = read_image(image)
         found = self._pipeline(picture)["predicted_depth"].float().cpu().numpy()

@@ -26,7 +26,7 @@ class TransformersEmbedder:
         source: A folder, or the name of a repository on the Hub.
 
     Raises:
-        ConfigError: If there is no such model, it reads no text, or it could only be read by unpickling or by running its
+        ConfigError: If the model does not exist, it reads no text, or it could only be read by unpickling or by running its
             code.
         MissingExtraError: If transformers is not installed.
     """

@@ -28,7 +28,7 @@ from spatialreasoner.vlm.loading import load_model, name_of, source_of
 
 _DECODING: dict[str, Any] = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
 
-SMALL = 2 * 10**7
+SMALL_MODEL = 2 * 10**7
 """Weights below which a step on a CPU is over before a second thread has joined in: threads had better work on batches of
 their own."""
 
@@ -36,7 +36,7 @@ their own."""
 class HfPolicy:
     """A vision-language model in this process.
 
-    Regions are drawn on the picture as numbered marks; where the model's configuration says `region_tokens`, the picture
+    Regions are drawn on the image as numbered marks; where the model's configuration says `region_tokens`, the image
     carries them instead, for the processor to find. Sampling
     takes its chance from the prompt, the seed and the number of the completion alone: a call gives the same completions
     whatever else is in its batch (but for rounding, which padding can move).
@@ -49,7 +49,7 @@ class HfPolicy:
         precision: `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU that has it.
 
     Raises:
-        ConfigError: If there is no such model, or it could only be read by unpickling or by running its code.
+        ConfigError: If the model does not exist, or it could only be read by unpickling or by running its code.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class HfPolicy:
         self._processor: Any = processor
         self._processor.tokenizer.padding_side = "left"
         self._waiting: list[tuple[_Call, asyncio.Future[Completion]]] = []
-        small = not cuda and self._model.num_parameters() < SMALL
+        small = not cuda and self._model.num_parameters() < SMALL_MODEL
         self._most_workers = self._threads if small else 1
         self._threads_each = 1 if small else self._threads
         self._workers: set[asyncio.Task[None]] = set()
@@ -113,11 +113,11 @@ class HfPolicy:
 
         Raises:
             EndpointError: If generation fails, for want of memory say.
-            SceneError: If the picture or a region is unusable.
+            SceneError: If the image or a region is unusable.
         """
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Completion]] = [loop.create_future() for _ in range(n)]
-        picture, text = self._picture(prompt), self._text(prompt)  # here, where a bad picture fails its own call alone
+        picture, text = self._picture(prompt), self._text(prompt)  # here, where a bad image fails its own call alone
         calls = [_Call(picture=picture, text=text, key=_key(prompt, seed, index)) for index in range(n)]
         self._waiting += zip(calls, futures, strict=True)
         while len(self._workers) < min(self._most_workers, len(self._waiting)):
@@ -131,7 +131,7 @@ class HfPolicy:
 
         Raises:
             EndpointError: If generation fails, for want of memory say.
-            SceneError: If the picture or a region is unusable.
+            SceneError: If the image or a region is unusable.
         """
         call = _Call(picture=self._picture(prompt), text=self._text(prompt), key=_key(prompt, seed, 0))
         pieces = AsyncTextIteratorStreamer(self._processor.tokenizer, skip_prompt=True, **_DECODING)
@@ -263,7 +263,7 @@ class GumbelNoise(LogitsProcessor):
 
     Args:
         temperature: Of sampling, greater than 0.
-        keys: One seed a row.
+        keys: One seed per row.
     """
 
     def __init__(self, temperature: float, keys: Sequence[int]) -> None:

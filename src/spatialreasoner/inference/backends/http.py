@@ -72,7 +72,7 @@ class HttpClient:
             raise self._too_late() from None
 
     async def events(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[Answered]:
-        """Send a JSON body, and read the reply event by event; a reply that is no stream of events comes whole, as one.
+        """Send a JSON body, and read the reply event by event; a reply that is not a stream of events comes whole, as one.
 
         Raises:
             BusyError: If there was no reply, or it cannot be read.
@@ -150,7 +150,7 @@ class HttpClient:
             try:
                 data = piece if unpack is None else unpack.decompress(piece, MOST_BYTES - read + 1)
             except zlib.error as error:
-                raise BusyError(f"{self._name}: the reply is no gzip, as it says ({error})", kind="bad reply") from None
+                raise BusyError(f"{self._name}: the reply is not a gzip, as it says ({error})", kind="bad reply") from None
             read += len(data)
             if read > MOST_BYTES:
                 raise BusyError(f"{self._name}: the reply is longer than {MOST_BYTES >> 20} MiB", kind="bad reply")

@@ -1,4 +1,4 @@
-"""Mask generation models of transformers, such as SAM: everything that stands out in a picture, without names."""
+"""Mask generation models of transformers, such as SAM: everything that stands out in an image, without names."""
 
 from __future__ import annotations
 
@@ -62,25 +62,25 @@ class TransformersMasks:
             config: How to look for masks.
 
         Raises:
-            ConfigError: If there is no such model, it does not generate masks, or it is not safe to load.
+            ConfigError: If the model does not exist, it does not generate masks, or it is not safe to load.
             MissingExtraError: If transformers is not installed.
         """
         self._config = config or MaskConfig()
         self._pipeline: Any = load_pipeline("mask-generation", source, pipeline_class=_bare_pipeline())
 
     def find(self, image: str, size: tuple[int, int]) -> list[Found]:
-        """Masks of the upright picture, best first, each called `FOUND_LABEL`.
+        """Masks of the upright image, best first, each called `FOUND_LABEL`.
 
         Args:
-            image: Path of the picture.
+            image: Path of the image.
             size: Its height and width.
 
         Raises:
-            SceneError: If the picture is unreadable or has another size.
+            SceneError: If the image is unreadable or has another size.
         """
         picture = read_image(image)
         if (picture.height, picture.width) != size:
-            raise SceneError(f"{image}: expected a picture of {size}; got {(picture.height, picture.width)}")
+            raise SceneError(f"{image}: expected an image of {size}; got {(picture.height, picture.width)}")
         found = self._pipeline(
             picture,
             points_per_crop=self._config.points,

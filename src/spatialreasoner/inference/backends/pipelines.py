@@ -18,7 +18,7 @@ def load_pipeline(task: Literal["depth-estimation", "mask-generation"], source: 
         options: Further arguments of `transformers.pipeline`.
 
     Raises:
-        ConfigError: If there is no such model, it is not for this task, or it could only be read by unpickling or by
+        ConfigError: If the model does not exist, it is not for this task, or it could only be read by unpickling or by
             running its code.
         MissingExtraError: If transformers is not installed.
     """

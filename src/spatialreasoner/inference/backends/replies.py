@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from spatialreasoner.core.errors import BusyError
 from spatialreasoner.core.types import Completion
-from spatialreasoner.inference.cleaning import MOST_CHARACTERS, clean, refused
+from spatialreasoner.inference.cleaning import MOST_CLEANED_CHARACTERS, clean_reply, refused
 
-MOST_TOKENS = 10_000_000
+MOST_REPLY_TOKENS = 10_000_000
 """More tokens than one request can take; a larger number is no count."""
 
 Finish = Literal["stop", "length", "refusal"]
@@ -90,10 +90,10 @@ def _read_choice(name: str, choice: Any, prefix: str) -> tuple[str, str, Finish]
         said = choice.get("error") or message.get("error") or reason
         said = said.get("message", reason) if isinstance(said, Mapping) else said
         raise BusyError(f"{name} broke off while it wrote: {str(said)[:200]}", kind="errored reply")
-    if isinstance(message.get("content"), str) and len(message["content"]) > MOST_CHARACTERS:
-        raise BusyError(f"{name}: the reply has more than {MOST_CHARACTERS} characters", kind="bad reply")
+    if isinstance(message.get("content"), str) and len(message["content"]) > MOST_CLEANED_CHARACTERS:
+        raise BusyError(f"{name}: the reply has more than {MOST_CLEANED_CHARACTERS} characters", kind="bad reply")
     declined = refused(message)
-    cleaned = clean(message, prefix=prefix)
+    cleaned = clean_reply(message, prefix=prefix)
     if declined is not None or reason in _REFUSAL or reason.startswith("content_filter"):
         return cleaned.text or declined or "", cleaned.thinking, "refusal"
     return cleaned.text, cleaned.thinking, "length" if reason in _LENGTH else "stop"
@@ -124,7 +124,7 @@ def _usage(usage: Any) -> _Usage:
 def _count(usage: Mapping[str, Any], *names: str) -> int:
     for name in names:
         count = usage.get(name)
-        if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= MOST_TOKENS:
+        if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= MOST_REPLY_TOKENS:
             return count
     return 0
 
@@ -162,7 +162,7 @@ class Assembled:
         new: list[str] = []
         for name in ("content", "reasoning_content", "reasoning", "refusal"):
             text = delta.get(name)
-            if isinstance(text, str) and self._characters < 2 * MOST_CHARACTERS:
+            if isinstance(text, str) and self._characters < 2 * MOST_CLEANED_CHARACTERS:
                 self._characters += len(text)
                 whole["message"].setdefault(name, []).append(text)
                 new += [text] if name == "content" and text and number == 0 else []

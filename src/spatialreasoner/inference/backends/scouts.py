@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
-from spatialreasoner.inference.backends.chat import Request
+from spatialreasoner.inference.backends.chat import ChatRequest
 
 
 class Scouts:
@@ -26,7 +26,7 @@ class Scouts:
             self.proven |= sent
 
     @asynccontextmanager
-    async def turn(self, make: Callable[[], Request]) -> AsyncGenerator[Request]:
+    async def turn(self, make: Callable[[], ChatRequest]) -> AsyncGenerator[ChatRequest]:
         """Wait until a request may be sent.
 
         Args:

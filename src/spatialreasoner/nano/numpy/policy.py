@@ -80,7 +80,7 @@ class LightNano:
         """Write the continuation of `prompt.prefix`, `n` times the same.
 
         Raises:
-            SceneError: If the picture or a region is unusable.
+            SceneError: If the image or a region is unusable.
         """
         tokens = [*self._tokens(prompt)]
         cut = len(tokens) == self.max_new_tokens
@@ -91,7 +91,7 @@ class LightNano:
         """Write the continuation of `prompt.prefix` piece by piece; no chance is in it, whatever the seed.
 
         Raises:
-            SceneError: If the picture or a region is unusable.
+            SceneError: If the image or a region is unusable.
         """
         for piece in self._pieces(prompt):
             yield piece
@@ -114,7 +114,7 @@ class LightNano:
         if prompt.image:
             looks = self._look(*self._picture(prompt))
             if pictured.sum() != len(looks.tokens):
-                raise SceneError("a question cannot hold the placeholder of pictures; leave it out")
+                raise SceneError("a question cannot hold the placeholder of images; leave it out")
             embeds[pictured], regions = looks
         self._name_regions(ids, embeds, regions)
         for _ in range(self.max_new_tokens):

@@ -19,10 +19,10 @@ LOWEST, OCTAVES = math.pi / 2, 5
 
 
 class Looks(NamedTuple):
-    """What the decoder reads of a picture.
+    """What the decoder reads of an image.
 
     Attributes:
-        tokens: At the picture's placeholders.
+        tokens: At the image's placeholders.
         regions: Beside the names of its regions.
     """
 
@@ -39,11 +39,11 @@ class _Seen(NamedTuple):
 def look(
     model: NamedWeights, pixels: Float[Array, "3 side side"], masks: UInt8[Array, "regions side side"], heads: int
 ) -> Looks:
-    """Look at a picture and at regions on it.
+    """Look at an image and at regions on it.
 
     Args:
         model: The nano's weights under `model`.
-        pixels: The picture, normalised.
+        pixels: The image, normalised.
         masks: The regions.
         heads: Of the vision part's attention.
     """
@@ -121,7 +121,7 @@ def _waves(values: Float[Array, "regions values"]) -> Float[Array, "regions feat
 
 
 def _geometry(area: Float[Array, "regions side side"]) -> Float[Array, "regions 11"]:
-    """Box, middle, spread and area of masks, shares of the picture's side."""
+    """Box, middle, spread and area of masks, shares of the image's side."""
     steps = np.linspace(0, 1, area.shape[-1], dtype=np.float32)
     columns, rows = area.max(1), area.max(2)
     across, down = area.sum(1), area.sum(2)

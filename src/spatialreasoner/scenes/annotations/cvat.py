@@ -13,7 +13,16 @@ import numpy as np
 
 from spatialreasoner.core.errors import RecordError, SceneError
 from spatialreasoner.scenes.annotations.document import Document
-from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Polygon, Shape, box, ellipse, join_groups
+from spatialreasoner.scenes.annotations.shapes import (
+    Annotated,
+    AnnotatedShape,
+    Bitmap,
+    Drawn,
+    Polygon,
+    box,
+    ellipse,
+    join_groups,
+)
 from spatialreasoner.scenes.masks import MAX_PIXELS
 
 _NO_AREA = frozenset({"points", "polyline", "cuboid", "skeleton", "tag"})
@@ -105,7 +114,7 @@ def _drawn(element: ElementTree.Element, label: str, size: tuple[int, int], *, g
     return Drawn(label=label.strip() or "object", parts=(shape,), is_box=upright, group=None if group == "0" else group)
 
 
-def _shape(element: ElementTree.Element, size: tuple[int, int]) -> Shape | None:
+def _shape(element: ElementTree.Element, size: tuple[int, int]) -> AnnotatedShape | None:
     values = element.attrib
     turned = float(values.get("rotation", 0))
     if element.tag == "polygon":

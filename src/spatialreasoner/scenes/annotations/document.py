@@ -38,7 +38,7 @@ class Document:
         """The bytes of the file.
 
         Raises:
-            MissingFileError: If there is no such file.
+            MissingFileError: If the file does not exist.
             RecordError: If it is larger than `MAX_BYTES`.
         """
         path = records.require_file(self.path)

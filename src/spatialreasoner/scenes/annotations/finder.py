@@ -13,7 +13,7 @@ from spatialreasoner.scenes.annotations.names import Matches, Names
 from spatialreasoner.scenes.annotations.shapes import Annotated
 from spatialreasoner.scenes.finding import Found
 
-MAX_FILES = 100_000
+MAX_ANNOTATION_FILES = 100_000
 """Most files of a folder of annotations that are opened."""
 
 
@@ -43,7 +43,7 @@ TOOLS: Mapping[str, Tool] = {
 
 ALIASES: Mapping[str, str] = {"lvis": "coco", "omni3d": "coco", "sa-1b": "sam"}
 
-KINDS: tuple[str, ...] = ("auto", *TOOLS, *ALIASES, "yolo", "masks")
+ANNOTATION_KINDS: tuple[str, ...] = ("auto", *TOOLS, *ALIASES, "yolo", "masks")
 
 
 def is_annotations(name: str) -> bool:
@@ -60,11 +60,11 @@ class AnnotatedRegions:
     Args:
         path: An annotation file, or a folder of files: one a photo (labelme, Supervisely, SA-1B), YOLO's text files, or masks
             as PNG.
-        kind: One of `KINDS`; "auto" looks at the files.
+        kind: One of `ANNOTATION_KINDS`; "auto" looks at the files.
         photos: The folder of the photos; names of annotated images are then also told apart by their place in it.
 
     Raises:
-        ConfigError: If there is no such kind.
+        ConfigError: If the kind is unknown.
         MissingFileError: If there is nothing at `path`.
         RecordError: If it is of no known form, or breaks its own.
         SceneError: If a shape is broken, or two entries are of one image.
@@ -72,8 +72,8 @@ class AnnotatedRegions:
 
     def __init__(self, path: str | Path, *, kind: str = "auto", photos: str | Path | None = None) -> None:
         self.path, self._photos = Path(path), None if photos is None else Path(photos)
-        if kind not in KINDS:
-            raise ConfigError(f"expected one of {', '.join(KINDS)}; got {kind!r}")
+        if kind not in ANNOTATION_KINDS:
+            raise ConfigError(f"expected one of {', '.join(ANNOTATION_KINDS)}; got {kind!r}")
         self._images = {entry.image: entry for entry in self._unique(self._read(ALIASES.get(kind, kind)))}
         self._names = Names(((entry.image, entry.bare) for entry in self._images.values()), where=str(self.path))
 
@@ -138,7 +138,7 @@ class AnnotatedRegions:
         if labels:
             return [yolo.read(path, self.path) for path in labels]
         if not documents or kind == "yolo":
-            raise RecordError(f"{self.path}: expected annotation files of {', '.join(KINDS[1:])}; there are none")
+            raise RecordError(f"{self.path}: expected annotation files of {', '.join(ANNOTATION_KINDS[1:])}; there are none")
         entries: list[Annotated] = []
         for path in documents:
             entries += [_placed(entry, path, self.path) for entry in _read_document(Document(path), kind)]
@@ -165,7 +165,9 @@ def _read_document(document: Document, kind: str) -> list[Annotated]:
     for tool in TOOLS.values():
         if kind == "auto" and tool.says(document):
             return tool.read(document)
-    raise RecordError(f"{document.path}: expected annotations of {', '.join(KINDS[1:])}; it has the form of none of them")
+    raise RecordError(
+        f"{document.path}: expected annotations of {', '.join(ANNOTATION_KINDS[1:])}; it has the form of none of them"
+    )
 
 
 def _placed(entry: Annotated, path: Path, folder: Path) -> Annotated:
@@ -187,8 +189,8 @@ def _files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     for path in folder.rglob("*"):
         if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file():
             found.append(path)
-            if len(found) > MAX_FILES:
-                raise RecordError(f"{folder}: expected at most {MAX_FILES} files; there are more")
+            if len(found) > MAX_ANNOTATION_FILES:
+                raise RecordError(f"{folder}: expected at most {MAX_ANNOTATION_FILES} files; there are more")
     return sorted(found)
 
 

@@ -20,7 +20,7 @@ from spatialreasoner.core.errors import RecordError, SceneError
 from spatialreasoner.scenes.annotations.bitmaps import png_mask
 from spatialreasoner.scenes.annotations.coco import UNNAMED
 from spatialreasoner.scenes.annotations.document import Document
-from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Polygon, Shape, box, ellipse
+from spatialreasoner.scenes.annotations.shapes import Annotated, AnnotatedShape, Bitmap, Drawn, Polygon, box, ellipse
 from spatialreasoner.scenes.masks import MAX_PIXELS
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic"})
@@ -84,7 +84,7 @@ def _results(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _annotated(image: str, results: Iterable[dict[str, Any]]) -> Annotated:
     size: tuple[int, int] | None = None
-    shapes: dict[str, tuple[Shape, bool]] = {}
+    shapes: dict[str, tuple[AnnotatedShape, bool]] = {}
     labels: dict[str, str] = {}
     skipped: list[str] = []
     for number, result in enumerate(results):
@@ -122,7 +122,7 @@ def _label(value: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _shape(value: Mapping[str, Any], size: tuple[int, int]) -> tuple[Shape, bool] | None:
+def _shape(value: Mapping[str, Any], size: tuple[int, int]) -> tuple[AnnotatedShape, bool] | None:
     """A result's shape, and whether it is an upright box."""
     height, width = size
     if "rle" in value:

@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.scenes.annotations.bitmaps import png_mask
 from spatialreasoner.scenes.annotations.document import Document, Lenient
-from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Polygon, Shape, box, ellipse, join_groups
+from spatialreasoner.scenes.annotations.shapes import (
+    Annotated,
+    AnnotatedShape,
+    Bitmap,
+    Drawn,
+    Polygon,
+    box,
+    ellipse,
+    join_groups,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +76,7 @@ def read(document: Document) -> list[Annotated]:
     return [Annotated(image=file.imagePath, size=size, regions=join_groups(regions), skipped=tuple(skipped))]
 
 
-def _shape(entry: _Shape) -> Shape | None:
+def _shape(entry: _Shape) -> AnnotatedShape | None:
     kind, points = entry.shape_type or "polygon", entry.points
     if kind in {"polygon", "oriented_rectangle"}:
         return Polygon(outline=points)

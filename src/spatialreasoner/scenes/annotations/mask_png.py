@@ -29,7 +29,7 @@ from spatialreasoner.scenes.annotations.coco import UNNAMED
 from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Mask
 from spatialreasoner.scenes.files import open_image
 
-MAX_REGIONS = 1000
+MAX_MASK_REGIONS = 1000
 """More regions than this in one file are a photo, not a mask."""
 
 PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic"})
@@ -56,7 +56,7 @@ VOC_COLOURS = {_voc_colour(number): number for number in range(256)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Names:
+class MaskNames:
     """The names of a folder's numbers or colours."""
 
     by_number: Mapping[int, str]
@@ -72,15 +72,15 @@ class Names:
         return found or self.of(VOC_COLOURS.get(colour, -1))
 
 
-NO_NAMES = Names(by_number={}, by_colour={})
+NO_NAMES = MaskNames(by_number={}, by_colour={})
 
 
-def read_masks(path: Path, names: Names = NO_NAMES) -> list[tuple[str, Mask]]:
+def read_masks(path: Path, names: MaskNames = NO_NAMES) -> list[tuple[str, Mask]]:
     """Name and mask of every region in a PNG, in the order of their numbers or colours.
 
     Raises:
-        MissingFileError: If there is no such file.
-        SceneError: If it is not a complete image, shows nothing, or more than `MAX_REGIONS` things.
+        MissingFileError: If the file does not exist.
+        SceneError: If it is not a complete image, shows nothing, or more than `MAX_MASK_REGIONS` things.
     """
     image = open_image(path)
     alpha = None if image.mode == "P" else alpha_of(image)
@@ -91,8 +91,8 @@ def read_masks(path: Path, names: Names = NO_NAMES) -> list[tuple[str, Mask]]:
     if image.mode in {"P", "L"}:
         keys = keys[keys != VOID] if len(keys) > 2 else keys
     keys = keys[keys != 0]
-    if not 1 <= len(keys) <= MAX_REGIONS:
-        raise SceneError(f"{path}: expected a mask of 1 to {MAX_REGIONS} regions on 0 or black; it has {len(keys)} values")
+    if not 1 <= len(keys) <= MAX_MASK_REGIONS:
+        raise SceneError(f"{path}: expected a mask of 1 to {MAX_MASK_REGIONS} regions on 0 or black; it has {len(keys)} values")
     if image.mode == "P" and names.by_colour:
         called = [names.of_colour(_colour(image, int(key))) for key in keys]
     else:
@@ -127,7 +127,7 @@ def _colour(image: Image.Image, index: int) -> int:
     return red << 16 | green << 8 | blue
 
 
-def read_names(folder: Path) -> Names:
+def read_names(folder: Path) -> MaskNames:
     """The names beside mask files, or those of the folder above.
 
     Raises:
@@ -141,19 +141,19 @@ def read_names(folder: Path) -> Names:
     return NO_NAMES
 
 
-def _of_labelmap(path: Path) -> Names:
+def _of_labelmap(path: Path) -> MaskNames:
     rows = [line.split(":") for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     try:
         colours = {(int(r), int(g), int(b)): row[0] for row in rows if row[1] for r, g, b in [row[1].split(",")]}
     except (ValueError, IndexError):
         raise RecordError(f"{path}: expected lines `name:red,green,blue:parts:actions`") from None
-    return Names(by_number={} if colours else {n: row[0] for n, row in enumerate(rows)}, by_colour=colours)
+    return MaskNames(by_number={} if colours else {n: row[0] for n, row in enumerate(rows)}, by_colour=colours)
 
 
-def _of_json(path: Path) -> Names:
+def _of_json(path: Path) -> MaskNames:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        return Names(by_number={int(number): str(name) for number, name in value.items()}, by_colour={})
+        return MaskNames(by_number={int(number): str(name) for number, name in value.items()}, by_colour={})
     except (ValueError, AttributeError):
         raise RecordError(f'{path}: expected names by number, such as {{"1": "cup"}}') from None
 
@@ -229,7 +229,7 @@ def annotated(stem: str, regions: list[tuple[str, Bool[np.ndarray, "h w"]]]) -> 
     return Annotated(image=stem, size=(height, width), regions=drawn, bare=True)
 
 
-def _of_voc(path: Path, folder: Path, names: Names) -> Annotated:
+def _of_voc(path: Path, folder: Path, names: MaskNames) -> Annotated:
     """Instances, each called by the class that most of its pixels have."""
     relative = path.relative_to(folder / "SegmentationObject")
     classes = read_masks(folder / "SegmentationClass" / relative, names)

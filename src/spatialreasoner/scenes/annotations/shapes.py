@@ -25,7 +25,7 @@ ELLIPSE_CORNERS = 128
 """Corners of the polygon that an ellipse is drawn as: off by less than a tenth of a pixel up to a radius of 300."""
 
 
-class Shape(Protocol):
+class AnnotatedShape(Protocol):
     """One closed outline or bitmap."""
 
     def mask(self, size: tuple[int, int]) -> Mask:
@@ -154,7 +154,7 @@ class Drawn:
     """
 
     label: str
-    parts: tuple[Shape, ...]
+    parts: tuple[AnnotatedShape, ...]
     is_box: bool = False
     group: str | None = None
 

@@ -19,7 +19,7 @@ import numpy as np
 from spatialreasoner.core.errors import RecordError, SceneError
 from spatialreasoner.scenes.annotations.bitmaps import png_mask
 from spatialreasoner.scenes.annotations.document import Document
-from spatialreasoner.scenes.annotations.shapes import Annotated, Bitmap, Drawn, Mask, Shape, box
+from spatialreasoner.scenes.annotations.shapes import Annotated, AnnotatedShape, Bitmap, Drawn, Mask, box
 
 MAX_UNPACKED = 2**28
 """Most bytes of a PNG inside: more is no mask."""
@@ -57,7 +57,7 @@ def read(document: Document) -> list[Annotated]:
     return [Annotated(image=name, size=size, regions=tuple(regions), bare=not Path(name).suffix, skipped=tuple(skipped))]
 
 
-def _shape(entry: Mapping[str, Any]) -> Shape | None:
+def _shape(entry: Mapping[str, Any]) -> AnnotatedShape | None:
     kind = entry["geometryType"]
     if kind in {"bitmap", "alpha_mask"}:
         left, top = entry["bitmap"]["origin"]

@@ -16,7 +16,7 @@ from typing import Any
 
 from spatialreasoner.core.errors import RecordError, SceneError
 from spatialreasoner.scenes.annotations.document import Document
-from spatialreasoner.scenes.annotations.shapes import Annotated, Drawn, Polygon, Shape, box, ellipse
+from spatialreasoner.scenes.annotations.shapes import Annotated, AnnotatedShape, Drawn, Polygon, box, ellipse
 
 _NAMES = ("label", "name", "class", "category", "type", "object", "object_name")
 """Attributes that are taken for the name first."""
@@ -121,7 +121,7 @@ def _label(attributes: Mapping[str, Any]) -> str:
     return "object"
 
 
-def _shape(values: Mapping[str, Any]) -> Shape | None:
+def _shape(values: Mapping[str, Any]) -> AnnotatedShape | None:
     kind = values["name"]
     if kind == "rect":
         return box(values["x"], values["y"], values["x"] + values["width"], values["y"] + values["height"])

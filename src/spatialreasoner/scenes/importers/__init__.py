@@ -27,15 +27,15 @@ from spatialreasoner.scenes import checks
 from spatialreasoner.scenes.files import load_scenes
 from spatialreasoner.scenes.folder import ScenesFolder, claim_folder
 from spatialreasoner.scenes.importers.align import settle
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer
 from spatialreasoner.scenes.importers.store import Store, open_store
 from spatialreasoner.scenes.importers.write import files_of, scene_id
 
 __all__ = [
     "KINDS",
     "Frame",
+    "FrameOptions",
     "Imported",
-    "Options",
     "find_kind",
     "import_scenes",
     "importer",
@@ -113,7 +113,7 @@ def importer(kind: str) -> Importer:
     """The importer of a kind.
 
     Raises:
-        ConfigError: If there is no such kind.
+        ConfigError: If the kind is unknown.
     """
     if kind not in _READERS:
         raise ConfigError(f"expected --from auto or one of {', '.join(KINDS)}; got {kind!r}")
@@ -137,7 +137,7 @@ def find_kind(store: Store) -> tuple[Importer, Store]:
     )
 
 
-def open_capture(path: str | Path, kind: str = "auto", options: Options | None = None) -> tuple[Importer, Capture]:
+def open_capture(path: str | Path, kind: str = "auto", options: FrameOptions | None = None) -> tuple[Importer, Capture]:
     """Look into a capture without reading its frames.
 
     Args:
@@ -147,7 +147,7 @@ def open_capture(path: str | Path, kind: str = "auto", options: Options | None =
 
     Raises:
         MissingFileError: If there is nothing at the path.
-        ConfigError: If there is no such kind.
+        ConfigError: If the kind is unknown.
         InputError: If the capture is not of that kind, or broken.
         MissingExtraError: If its reader needs a library that is not installed.
     """
@@ -160,7 +160,7 @@ def open_capture(path: str | Path, kind: str = "auto", options: Options | None =
         if part is None:
             raise InputError(f"{path}: expected {reader.title}: {reader.layout}; these files are not there")
     with _whole(part.where()):
-        capture = reader.open(part, options or Options())
+        capture = reader.open(part, options or FrameOptions())
     if not capture.names:
         raise InputError(f"{path}: expected {reader.title} with image and depth of a frame: {reader.layout}; no frame has both")
     return reader, capture
@@ -172,7 +172,7 @@ def read_frames(
     *,
     every: int = 1,
     limit: int | None = None,
-    options: Options | None = None,
+    options: FrameOptions | None = None,
 ) -> Iterator[Frame]:
     """The frames of a capture in the product's own form: depth on the image's grid, upright, checked.
 
@@ -198,7 +198,7 @@ def import_scenes(
     out: str | Path,
     every: int = 1,
     limit: int | None = 100,
-    options: Options | None = None,
+    options: FrameOptions | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Imported:
     """Write a capture as a scenes folder, in which each scene's own folder is an RGB-D folder.
@@ -228,7 +228,8 @@ def import_scenes(
     places = chosen(len(capture.names), every, limit)
     ids = _ids(capture, places)
     config = {
-        "capture": capture.title, "from": reader.kind, "every": every, "limit": limit, "options": asdict(options or Options())
+        "capture": capture.title, "from": reader.kind, "every": every, "limit": limit, 
+        "options": asdict(options or FrameOptions()),
     }  # fmt: skip
     _first_usable(capture, places)  # before anything is written
     folder = claim_folder(Path(out), "scenes import", config)

@@ -29,7 +29,7 @@ from spatialreasoner.scenes.files import decode_image
 from spatialreasoner.scenes.images import focal_of_exif
 from spatialreasoner.scenes.importers import decode, xmp
 from spatialreasoner.scenes.importers.align import planar, scaled, turned
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _GDEPTH = "http://ns.google.com/photos/1.0/depthmap/"
@@ -43,7 +43,7 @@ def _find(store: Store) -> Store | None:
     return store if any(mark.encode() in data for data in first for mark in (_GDEPTH, _DYNAMIC)) else None
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     photos = store.find(_JPEG)
     names = list(photos)
     return Capture(
@@ -54,7 +54,7 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, name: str, file: str, options: Options) -> Frame:
+def _frame(store: Store, name: str, file: str, options: FrameOptions) -> Frame:
     data, where = store.read(file), store.where(file)
     image = decode_image(data, where)
     told, packed = _depth_of(data, where)

@@ -20,7 +20,7 @@ from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, Vector, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _IMAGES = ("wide", "vga_wide", "lowres_wide")
@@ -32,7 +32,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"(?:lowres_|vga_)?wide_intrinsics/.*\.pincam", r"(?:low|high)res_depth/.*\.png")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     depths = {stamp: name for kind in reversed(_DEPTHS) for stamp, name in store.find(rf"{kind}/{_STAMP}\.png").items()}
     images = {stamp: name for kind in reversed(_IMAGES) for stamp, name in store.find(rf"{kind}/{_STAMP}\.png").items()}
     stamps = sorted(depths.keys() & images.keys(), key=float)
@@ -46,7 +46,7 @@ def _open(store: Store, options: Options) -> Capture:
 
 
 def _frame(
-    store: Store, stamp: str, image_name: str, depth_name: str, trajectory: Float[np.ndarray, "n 7"], options: Options
+    store: Store, stamp: str, image_name: str, depth_name: str, trajectory: Float[np.ndarray, "n 7"], options: FrameOptions
 ) -> Frame:
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
     depth = decode.metres(decode.depth16(store.read(depth_name), store.where(depth_name)), 1000)

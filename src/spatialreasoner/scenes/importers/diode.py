@@ -17,7 +17,7 @@ from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _CAMERA = Intrinsics(fx=886.81, fy=927.06, cx=512.0, cy=384.0)
@@ -27,7 +27,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"(?:.*/)?[^/]+_depth_mask\.npy", r"(?:.*/)?[^/]+_depth\.npy") and store
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     stems = [stem for stem in store.find(r"((?:.*/)?[^/]+)_depth\.npy") if store.has(f"{stem}.png")]
     return Capture(
         title=store.title,
@@ -37,7 +37,7 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, stem: str, options: Options) -> Frame:
+def _frame(store: Store, stem: str, options: FrameOptions) -> Frame:
     image, encoded = decode.rgb(store.read(f"{stem}.png"), store.where(f"{stem}.png"))
     where = store.where(f"{stem}_depth.npy")
     depth = np.squeeze(decode.npy(store.read(f"{stem}_depth.npy"), where))

@@ -59,7 +59,7 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class FrameOptions:
     """What a person may say beside the path.
 
     Attributes:
@@ -104,7 +104,7 @@ class Importer:
     title: str
     layout: str
     find: Callable[[Store], Store | None]
-    open: Callable[[Store, Options], Capture]
+    open: Callable[[Store, FrameOptions], Capture]
 
 
 def one_by_one(read: Callable[[int], Frame]) -> Callable[[Sequence[int]], Iterator[Frame]]:

@@ -23,7 +23,7 @@ from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import planar
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, Vector, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 from spatialreasoner.scenes.masks import MAX_PIXELS
 
@@ -35,7 +35,7 @@ def _find(store: Store) -> Store | None:
     return root or store.rooted(r"scene_cam_\d+_geometry_hdf5/frame\.\d+\.depth_meters\.hdf5")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     depths = store.find(r"((?:images/)?scene_cam_\d+_geometry_hdf5/frame\.\d+)\.depth_meters\.hdf5")
     images = {depths[key]: image for key in depths if (image := _image(store, key))}
     frames = {_short(key): (depths[key], images[depths[key]]) for key in depths if depths[key] in images}
@@ -58,7 +58,7 @@ def _image(store: Store, key: str) -> str | None:
     return next((stem + end for end in (".tonemap.jpg", ".color.jpg", ".tonemap.png") if store.has(stem + end)), None)
 
 
-def _frame(store: Store, name: str, frames: Mapping[str, tuple[str, str]], options: Options) -> Frame:
+def _frame(store: Store, name: str, frames: Mapping[str, tuple[str, str]], options: FrameOptions) -> Frame:
     depth_name, image_name = frames[name]
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
     distance = decode.valid(hdf5(store, depth_name, "dataset"))

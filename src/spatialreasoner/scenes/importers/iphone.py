@@ -32,7 +32,7 @@ from spatialreasoner.scenes.files import decode_image
 from spatialreasoner.scenes.images import focal_of_exif
 from spatialreasoner.scenes.importers import decode, heif, xmp
 from spatialreasoner.scenes.importers.align import moved, scaled, turned, turned_camera
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 from spatialreasoner.scenes.masks import MAX_PIXELS
 
@@ -49,7 +49,7 @@ def _find(store: Store) -> Store | None:
     return store if any(b"ns.apple.com/pixeldatainfo" in store.read(name) for name in first) else None
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     photos = store.find(_JPEG) | store.find(_HEIC)
     names = list(photos)
     return Capture(
@@ -60,12 +60,12 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, name: str, file: str, options: Options) -> Frame:
+def _frame(store: Store, name: str, file: str, options: FrameOptions) -> Frame:
     data, where = store.read(file), store.where(file)
     return _of_jpeg(data, name, where, options) if data.startswith(b"\xff\xd8") else _of_heic(data, name, where, options)
 
 
-def _of_heic(data: bytes, name: str, where: str, options: Options) -> Frame:
+def _of_heic(data: bytes, name: str, where: str, options: FrameOptions) -> Frame:
     photo = _heif(data, where)
     if photo.size[0] * photo.size[1] > MAX_PIXELS:
         raise SceneError(f"{where}: expected at most {MAX_PIXELS} pixels; got {photo.size[0]} x {photo.size[1]}")
@@ -106,7 +106,7 @@ def _heif(data: bytes, where: str) -> Any:
         raise SceneError(f"{where}: expected a whole HEIC photo; {' '.join(str(error).split())}") from None
 
 
-def _of_jpeg(data: bytes, name: str, where: str, options: Options) -> Frame:
+def _of_jpeg(data: bytes, name: str, where: str, options: FrameOptions) -> Frame:
     """A JPEG whose further images are auxiliary; each has its own XMP."""
     image = decode_image(data, where)
     for part in _further(image, data):

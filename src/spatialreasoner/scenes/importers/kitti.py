@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _SELECTED = r"(?:groundtruth_depth|velodyne_raw)/.*_(?:groundtruth_depth|velodyne_raw)_\d+_image_0[0-3]\.png"
@@ -32,7 +32,7 @@ def _find(store: Store) -> Store | None:
     return selected or (raw and store)
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     selected = bool(store.find(f"({_SELECTED})"))
     frames = _selected(store) if selected else _raw(store)
     return Capture(
@@ -81,7 +81,7 @@ def _calibration(store: Store, drive: str) -> str | None:
     return next((name for name in names if date in name), names[0] if len(names) == 1 else None)
 
 
-def _frame(store: Store, name: str, frames: Mapping[str, tuple[str, str, str]], options: Options) -> Frame:
+def _frame(store: Store, name: str, frames: Mapping[str, tuple[str, str, str]], options: FrameOptions) -> Frame:
     image_name, depth_name, camera_name = frames[name]
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
     return Frame(

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 
@@ -36,7 +36,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"undistorted_camera_parameters/(?:.*/)?[^/]+\.conf", r"undistorted_depth_images/.*\.png")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     name = next(iter(store.find(r"(undistorted_camera_parameters/(?:.*/)?[^/]+\.conf)")))
     scans = {scan.image.rsplit("/", 1)[-1].rsplit(".", 1)[0]: scan for scan in _scans(store, name)}
     return Capture(
@@ -66,7 +66,7 @@ def _scans(store: Store, name: str) -> list[_Scan]:
     return scans
 
 
-def _frame(store: Store, name: str, scans: dict[str, _Scan], options: Options) -> Frame:
+def _frame(store: Store, name: str, scans: dict[str, _Scan], options: FrameOptions) -> Frame:
     scan = scans[name]
     image, encoded = decode.rgb(store.read(scan.image), store.where(scan.image))
     below = decode.camera(scan.k, store.where(name))

@@ -17,7 +17,7 @@ import numpy as np
 
 from spatialreasoner.core.errors import RecordError
 from spatialreasoner.scenes.importers import decode
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 
@@ -28,7 +28,7 @@ def _find(store: Store) -> Store | None:
     return store if root and many else root
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     folders = [folder for folder in store.find(r"((?:.*/)?)disp0(?:GT)?\.pfm") if store.has(f"{folder}calib.txt")]
     return Capture(
         title=store.title,
@@ -38,7 +38,7 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, folder: str, options: Options) -> Frame:
+def _frame(store: Store, folder: str, options: FrameOptions) -> Frame:
     image_name, disparity_name = (next(f"{folder}{n}" for n in names if store.has(f"{folder}{n}")) for names in _FILES)
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
     where = store.where(f"{folder}calib.txt")

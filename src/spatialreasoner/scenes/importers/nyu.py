@@ -24,7 +24,7 @@ from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer
 from spatialreasoner.scenes.importers.store import Store
 
 CAMERA = Intrinsics(fx=518.85790117450188, fy=519.46961112127485, cx=325.58244941119034, cy=253.73616633400465)
@@ -36,7 +36,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"[^/]*nyu[^/]*\.mat")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     name = next(iter(store.find(r"([^/]*nyu[^/]*\.mat)")))
     with store.local(name) as path, _h5(str(path), store.where(name)) as file:
         count = _count(file, store.where(name))
@@ -72,7 +72,7 @@ def _count(file: Any, where: str) -> int:
     return int(shapes[0][0])
 
 
-def _frame(file: Any, place: int, names: list[str], where: str, options: Options) -> Frame:
+def _frame(file: Any, place: int, names: list[str], where: str, options: FrameOptions) -> Frame:
     image = Image.fromarray(np.ascontiguousarray(np.asarray(file["images"][place]).T.astype(np.uint8)))
     measured = "rawDepths" in file
     depth = decode.valid(_plane(file["rawDepths" if measured else "depths"], place))

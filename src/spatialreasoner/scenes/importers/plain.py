@@ -29,7 +29,7 @@ from jaxtyping import Float32, Shaped
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.recorded import camera_of
 from spatialreasoner.scenes.importers.store import Store
 from spatialreasoner.scenes.masks import MAX_PIXELS
@@ -87,8 +87,8 @@ def _names(stem: str, *, needs_mark: bool) -> list[str]:
     return found
 
 
-def _opener(suffix: str) -> Callable[[Store, Options], Capture]:
-    def open_plain(store: Store, options: Options) -> Capture:
+def _opener(suffix: str) -> Callable[[Store, FrameOptions], Capture]:
+    def open_plain(store: Store, options: FrameOptions) -> Capture:
         around = _beside(store)
         pairs = _pairs(around, suffix)
         if around is not store and not store.path.is_dir():
@@ -104,7 +104,7 @@ def _opener(suffix: str) -> Callable[[Store, Options], Capture]:
     return open_plain
 
 
-def _frame(store: Store, name: str, pair: tuple[str, str], options: Options) -> Frame:
+def _frame(store: Store, name: str, pair: tuple[str, str], options: FrameOptions) -> Frame:
     image, encoded = decode.rgb(store.read(pair[0]), store.where(pair[0]))
     depth, units = read_depth_file(store, pair[1])
     return Frame(

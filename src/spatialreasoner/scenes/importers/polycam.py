@@ -19,7 +19,7 @@ from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, Vector, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 
@@ -27,7 +27,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"keyframes/cameras/\d+\.json", r"keyframes/depth/\d+\.png")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     stamps = [
         stamp
         for stamp in store.find(r"keyframes/depth/(\d+)\.png")
@@ -41,7 +41,7 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, stamp: str, options: Options) -> Frame:
+def _frame(store: Store, stamp: str, options: FrameOptions) -> Frame:
     better = all(store.has(f"keyframes/corrected_{name}") for name in (f"images/{stamp}.jpg", f"cameras/{stamp}.json"))
     start = "keyframes/corrected_" if better else "keyframes/"
     image_name, camera_name, depth_name = (

@@ -24,7 +24,7 @@ from spatialreasoner.core.errors import RecordError, SceneError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, Vector, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 from spatialreasoner.scenes.masks import MAX_PIXELS
 
@@ -33,7 +33,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"metadata(?:\.json)?", r"rgbd/\d+\.depth")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     name = "metadata" if store.has("metadata") else "metadata.json"
     metadata = decode.json_object(store.read(name), store.where(name))
     depths = store.find(r"rgbd/(\d+)\.depth")
@@ -46,7 +46,7 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, metadata: dict[str, Any], number: str, options: Options) -> Frame:
+def _frame(store: Store, metadata: dict[str, Any], number: str, options: FrameOptions) -> Frame:
     image, encoded = decode.rgb(store.read(f"rgbd/{number}.jpg"), store.where(f"rgbd/{number}.jpg"))
     where = store.where("metadata")
     grid = _size(metadata, "dh", "dw", where) or _size(metadata, "h", "w", where) or (image.height, image.width)

@@ -27,7 +27,7 @@ from spatialreasoner.core.errors import InputError, RecordError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode, rosbag
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _JSON = r"(?:camera_)?intrinsics?\.json|camera(?:_info)?\.json"
@@ -50,7 +50,7 @@ class _Kinect:
         return store if any(name.lower().endswith(".mkv") for name in store.names) else None
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     if rosbag.IMPORTER.find(store) is not None:
         return rosbag.IMPORTER.open(store, options)
     if _Kinect.find(store) and not store.find(r"depths?/(.*)\.png"):
@@ -85,7 +85,7 @@ def _pairs(store: Store) -> dict[str, tuple[str, str]]:
 
 
 def _frame(
-    store: Store, key: str, pairs: Mapping[str, tuple[str, str]], camera: dict[str, Any], where: str, options: Options
+    store: Store, key: str, pairs: Mapping[str, tuple[str, str]], camera: dict[str, Any], where: str, options: FrameOptions
 ) -> Frame:
     image_name, depth_name = pairs[key]
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))

@@ -19,7 +19,7 @@ from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _CAMERA: Mapping[str, float] = {"w": 1200, "h": 680, "fx": 600.0, "fy": 600.0, "cx": 599.5, "cy": 339.5, "scale": 6553.5}
@@ -30,7 +30,7 @@ def _find(store: Store) -> Store | None:
     return room or (store.rooted(r"[^/]+/results/frame\d+\.jpg", r"[^/]+/results/depth\d+\.png"))
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     pairs = {n: (f"results/frame{n}.jpg", name) for n, name in store.find(r"results/depth(\d+)\.png").items()}
     numbers = [number for number in pairs if store.has(pairs[number][0])]
     told = _told(store)
@@ -74,7 +74,7 @@ def _frame(
     pairs: Mapping[str, tuple[str, str]],
     told: Mapping[str, float],
     poses: Float[np.ndarray, "n 4 4"],
-    options: Options,
+    options: FrameOptions,
 ) -> Frame:
     image_name, depth_name = pairs[number]
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))

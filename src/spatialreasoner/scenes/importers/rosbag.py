@@ -30,7 +30,7 @@ from spatialreasoner.core.errors import InputError, SceneError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode, rosimages
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer
 from spatialreasoner.scenes.importers.roscameras import Cameras, cameras_of
 from spatialreasoner.scenes.importers.store import Store
 
@@ -53,7 +53,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"metadata\.yaml", r".*\.(?:db3|mcap)") or store.rooted(r"[^/]+\.(?:bag|db3|mcap)")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     with _reader(store) as bag:
         cameras = cameras_of(bag)
         topics = _topics(bag, cameras, store.where())
@@ -163,7 +163,9 @@ def _pairs(bag: Any, colour: Any, depth: Any) -> tuple[tuple[int, int], ...]:
     return tuple((colour_time, depth_time) for depth_time, colour_time in pairs.items())
 
 
-def _frames(bag: Any, topics: Topics, cameras: Cameras, places: Sequence[int], options: Options, where: str) -> Iterator[Frame]:
+def _frames(
+    bag: Any, topics: Topics, cameras: Cameras, places: Sequence[int], options: FrameOptions, where: str
+) -> Iterator[Frame]:
     """The frames of ascending places, read through once; colour and depth wait for each other."""
     wanted = {topics.pairs[place]: place for place in places}
     colours = {pair[0] for pair in wanted}
@@ -185,7 +187,13 @@ def _frames(bag: Any, topics: Topics, cameras: Cameras, places: Sequence[int], o
 
 
 def _frame(
-    bag: Any, name: str, colour: tuple[Any, bytes], depth: tuple[Any, bytes], cameras: Cameras, options: Options, where: str
+    bag: Any,
+    name: str,
+    colour: tuple[Any, bytes],
+    depth: tuple[Any, bytes],
+    cameras: Cameras,
+    options: FrameOptions,
+    where: str,
 ) -> Frame:
     (colour_connection, colour_raw), (depth_connection, depth_raw) = colour, depth
     units = cameras.metres_per_unit

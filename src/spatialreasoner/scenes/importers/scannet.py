@@ -20,7 +20,7 @@ from PIL import Image
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, Vector, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _COLOUR, _DEPTH = (968, 1296), (480, 640)
@@ -30,7 +30,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"(?:intrinsic/intrinsic|intrinsics)_color\.txt", r"depth/\d+\.png", r"color/\d+\.(?:jpg|png)")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     colours = store.find(r"color/(\d+)\.(?:jpg|png)")
     numbers = [number for number in store.find(r"depth/(\d+)\.png") if number in colours]
     return Capture(
@@ -41,7 +41,7 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, number: str, image_name: str, options: Options) -> Frame:
+def _frame(store: Store, number: str, image_name: str, options: FrameOptions) -> Frame:
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
     name = f"depth/{number}.png"
     depth = decode.metres(decode.depth16(store.read(name), store.where(name)), 1000)

@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from spatialreasoner.core.errors import RecordError, SceneError
 from spatialreasoner.scenes.importers import decode
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer
 from spatialreasoner.scenes.importers.store import Store
 from spatialreasoner.scenes.masks import MAX_PIXELS
 
@@ -49,7 +49,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"[^/]+\.sens")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     name = next(iter(store.find(r"(?:.*/)?([^/]+\.sens)").values()))
     with store.local(name) as path, path.open("rb") as file:
         head = _head(file, store.where(name))
@@ -93,7 +93,7 @@ def _head(file: BinaryIO, where: str) -> _Head:
     )
 
 
-def _frames(file: BinaryIO, head: _Head, places: Sequence[int], where: str, options: Options) -> Iterator[Frame]:
+def _frames(file: BinaryIO, head: _Head, places: Sequence[int], where: str, options: FrameOptions) -> Iterator[Frame]:
     """The frames of ascending places; those between are skipped over by their sizes."""
     wanted = set(places)
     file.seek(head.start)
@@ -112,7 +112,7 @@ def _frames(file: BinaryIO, head: _Head, places: Sequence[int], where: str, opti
 
 
 def _frame(
-    head: _Head, place: int, pose: Float[np.ndarray, "4 4"], colour: bytes, depth: bytes, where: str, options: Options
+    head: _Head, place: int, pose: Float[np.ndarray, "4 4"], colour: bytes, depth: bytes, where: str, options: FrameOptions
 ) -> Frame:
     image, encoded = decode.rgb(colour, where)
     return Frame(

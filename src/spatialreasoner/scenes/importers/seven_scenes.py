@@ -16,7 +16,7 @@ import re
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _KINECT = Intrinsics(fx=585.0, fy=585.0, cx=320.0, cy=240.0)
@@ -27,7 +27,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(_COLOUR, _DEPTH)
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     colours, depths = store.find(_COLOUR), store.find(_DEPTH)
     names = [name for name in colours if name in depths]
     return Capture(
@@ -38,7 +38,7 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, name: str, image_name: str, depth_name: str, options: Options) -> Frame:
+def _frame(store: Store, name: str, image_name: str, depth_name: str, options: FrameOptions) -> Frame:
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
     depth = decode.metres(decode.depth16(store.read(depth_name), store.where(depth_name)), 1000)
     cameras = _told(store)

@@ -86,7 +86,7 @@ class Store:
         """The bytes of a file.
 
         Raises:
-            MissingFileError: If there is no such file.
+            MissingFileError: If the file does not exist.
             RecordError: If it is larger than `MAX_FILE_BYTES`, or the archive is broken.
         """
         if not self.has(name):

@@ -24,7 +24,7 @@ from PIL import Image
 from spatialreasoner.core.errors import RecordError, SceneError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, Vector
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector
 from spatialreasoner.scenes.importers.store import Store
 from spatialreasoner.scenes.importers.video import frames_at
 
@@ -33,7 +33,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"camera_matrix\.csv", r"rgb\.mp4", r"depth/\d+\.(?:png|npy)")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     depths = store.find(r"depth/(\d+)\.(?:png|npy)")
     odometry = _odometry(store)
     numbers = list(depths)
@@ -48,7 +48,7 @@ def _open(store: Store, options: Options) -> Capture:
 
 
 def _frame(
-    store: Store, number: str, depth_name: str, image: Image.Image, odometry: dict[int, dict[str, float]], options: Options
+    store: Store, number: str, depth_name: str, image: Image.Image, odometry: dict[int, dict[str, float]], options: FrameOptions
 ) -> Frame:
     row = odometry.get(int(number), {})
     return Frame(
@@ -61,7 +61,7 @@ def _frame(
     )
 
 
-def _depth(store: Store, number: str, name: str, options: Options) -> np.ndarray:
+def _depth(store: Store, number: str, name: str, options: FrameOptions) -> np.ndarray:
     data = store.read(name)
     values = decode.npy(data, store.where(name)) if name.endswith(".npy") else decode.depth16(data, store.where(name))
     if values.ndim != 2:

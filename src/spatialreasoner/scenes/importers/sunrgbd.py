@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float32, UInt16
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.scenes.importers import decode
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, Vector, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 from spatialreasoner.scenes.masks import from_polygon
 
@@ -42,7 +42,7 @@ def _folders(store: Store) -> list[str]:
     ]
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     folders = _folders(store)
     return Capture(
         title=store.title,
@@ -52,7 +52,7 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, folder: str, options: Options) -> Frame:
+def _frame(store: Store, folder: str, options: FrameOptions) -> Frame:
     image_name, depth_name = (_only(store, folder, pattern) for pattern in (r"image/[^/]+\.(?:jpg|png)", r"depth/[^/]+\.png"))
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
     camera_name = f"{folder}intrinsics.txt"

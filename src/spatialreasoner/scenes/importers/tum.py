@@ -22,7 +22,7 @@ from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, Vector, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _DEFAULT = Intrinsics(fx=525.0, fy=525.0, cx=319.5, cy=239.5)
@@ -34,7 +34,7 @@ def _find(store: Store) -> Store | None:
     return store.rooted(r"rgb\.txt", r"depth\.txt") or store.rooted(r"assoc\w*\.txt", r"depth/.*\.png")
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     pairs = _pairs(store)
     truth = _table(store, "groundtruth.txt", 8)
     return Capture(
@@ -45,7 +45,7 @@ def _open(store: Store, options: Options) -> Capture:
     )
 
 
-def _frame(store: Store, pair: tuple[str, str, str], truth: Float[np.ndarray, "n 8"], options: Options) -> Frame:
+def _frame(store: Store, pair: tuple[str, str, str], truth: Float[np.ndarray, "n 8"], options: FrameOptions) -> Frame:
     stamp, image_name, depth_name = pair
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
     camera = options.intrinsics or scaled(_DEFAULT, (480, 640), (image.height, image.width))

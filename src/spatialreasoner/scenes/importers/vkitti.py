@@ -22,7 +22,7 @@ from jaxtyping import Bool
 from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import decode
-from spatialreasoner.scenes.importers.frames import Capture, Frame, Importer, Options, Vector, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector, one_by_one
 from spatialreasoner.scenes.importers.store import Store
 
 _INTRINSICS = Intrinsics(fx=725.0087, fy=725.0087, cx=620.5, cy=187.0)
@@ -35,7 +35,7 @@ def _find(store: Store) -> Store | None:
     )
 
 
-def _open(store: Store, options: Options) -> Capture:
+def _open(store: Store, options: FrameOptions) -> Capture:
     depths = store.find(r"((?:.*/)?frames/depth/Camera_\d/depth_\d+)\.png")
     frames = {_key(stem): name for stem, name in depths.items() if store.has(_image(name))}
     return Capture(
@@ -54,7 +54,7 @@ def _image(depth: str) -> str:
     return depth.replace("frames/depth/", "frames/rgb/").replace("/depth_", "/rgb_").removesuffix(".png") + ".jpg"
 
 
-def _frame(store: Store, key: str, frames: Mapping[str, str], options: Options) -> Frame:
+def _frame(store: Store, key: str, frames: Mapping[str, str], options: FrameOptions) -> Frame:
     depth_name = frames[key]
     image, encoded = decode.rgb(store.read(_image(depth_name)), store.where(_image(depth_name)))
     folder, _, rest = depth_name.partition("frames/")

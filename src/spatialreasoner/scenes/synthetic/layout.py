@@ -23,13 +23,13 @@ STEADY = 0.25
 """How far from the edge of its supporter's top a centre of mass stays, as a share of the top's half width."""
 
 AREA = (0.008, 0.35)
-"""Smallest and largest share of the picture that a thing's box may take."""
+"""Smallest and largest share of the image that a thing's box may take."""
 
 HIDDEN = 0.55
 """Largest share of a thing's box that the box of one nearer thing may cover."""
 
 CUT = 0.35
-"""Largest share of a thing's box that may lie outside of the picture, for the one in eight that may be cut at all."""
+"""Largest share of a thing's box that may lie outside of the image, for the one in eight that may be cut at all."""
 
 FARTHEST_PLACE = 5.5
 """Farthest place on the floor, metres ahead."""
@@ -70,8 +70,8 @@ def sample(seed: int, index: int, *, attempt: int = 0, width: int = 128, height:
         seed: The seed of the whole set.
         index: Number of the scene in the set; the room depends on nothing else.
         attempt: Number of the try at this scene, should an earlier one show too little.
-        width: Width of the picture, pixels.
-        height: Height of the picture, pixels.
+        width: Width of the image, pixels.
+        height: Height of the image, pixels.
     """
     rng = np.random.default_rng((seed, index, attempt))
     camera = _camera(rng, width, height)
@@ -225,9 +225,9 @@ class _Furnishing:
         return True
 
     def _view(self, thing: Thing) -> _View | None:
-        """Its box in the picture, or None where it shows badly.
+        """Its box in the image, or None where it shows badly.
 
-        It shows badly if it is too near, too small or too large in the picture, cut by the border, or hides behind another
+        It shows badly if it is too near, too small or too large in the image, cut by the border, or hides behind another
         or hides it.
         """
         points = self.camera.project(thing.vertices)
@@ -244,7 +244,7 @@ class _Furnishing:
 
 
 class _View(NamedTuple):
-    """The box of a thing in the picture, pixels, and its depth."""
+    """The box of a thing in the image, pixels, and its depth."""
 
     x0: float
     y0: float

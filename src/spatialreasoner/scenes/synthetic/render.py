@@ -48,7 +48,7 @@ class Rendering(NamedTuple):
     """What the camera sees.
 
     Attributes:
-        image: The picture, sRGB.
+        image: The image, sRGB.
         depth: Along the optical axis through each pixel's centre, metres.
         owner: The thing seen through each pixel's centre, `FLOOR` or `WALL`.
     """
@@ -84,7 +84,7 @@ class Caster:
         self._palette = _palette(world)
 
     def render(self) -> Rendering:
-        """The picture, smooth at its edges, and the exact depth and owner through every pixel's centre."""
+        """The image, smooth at its edges, and the exact depth and owner through every pixel's centre."""
         shape = self.world.camera.height, self.world.camera.width
         light = self._shade(self._hits, self._pixels).reshape(*shape, 3)
         rows, columns = np.nonzero(_edges(light))
@@ -95,7 +95,7 @@ class Caster:
         return Rendering(_srgb(light), self._hits.depth.reshape(shape), self._hits.owner.reshape(shape))
 
     def whole_areas(self) -> Int[np.ndarray, " things"]:
-        """How many pixels of the picture each thing would cover were it alone.
+        """How many pixels of the image each thing would cover were it alone.
 
         Rays go on through what they hit until they have left everything behind.
         """

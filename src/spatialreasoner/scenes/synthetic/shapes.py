@@ -81,7 +81,7 @@ def shape(kind: str) -> Shape:
     """The shape of a kind.
 
     Raises:
-        KeyError: If there is no such kind.
+        KeyError: If the kind is unknown.
     """
     hulls = [_hull(points) for points in _POINTS[kind]()]
     volumes = np.array([volume for _, _, volume in hulls])

@@ -38,7 +38,7 @@ RGB = tuple[float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """Where the picture is taken from.
+    """Where the image is taken from.
 
     Attributes:
         width: Pixels.

@@ -1,6 +1,6 @@
 """Procedural scenes as records and files: one in memory, or a folder of them made by several processes.
 
-A scene depends on the seed, its number and the picture's size alone, so it is the same whichever process makes it, and when.
+A scene depends on the seed, its number and the image's size alone, so it is the same whichever process makes it, and when.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from spatialreasoner.core.types import DepthMap, Region, Scene, SceneObject
 from spatialreasoner.scenes import masks
 from spatialreasoner.scenes.files import depth_png, png
 from spatialreasoner.scenes.folder import ScenesFolder, claim_folder
+from spatialreasoner.scenes.images import UNITS_PER_METRE
 from spatialreasoner.scenes.synthetic.layout import sample
 from spatialreasoner.scenes.synthetic.render import Caster, Rendering
 from spatialreasoner.scenes.synthetic.world import World
 
 MIN_PIXELS = 25
-"""A thing with fewer visible pixels is no region."""
+"""A thing with fewer visible pixels is not a region."""
 
 MIN_REGIONS = 3
 """A room that shows fewer regions is drawn again."""
 
-UNITS_PER_METRE = 1000.0
 
 _ATTEMPTS = 50
 _CHUNK = 8
@@ -46,10 +46,10 @@ class SyntheticConfig:
     """What a folder of procedural scenes is made from.
 
     Attributes:
-        count: How many scenes.
-        seed: Scene i depends on the seed, on i and on the picture's size, and on nothing else.
-        width: Width of the pictures, pixels.
-        height: Height of the pictures, pixels.
+        count: Number of scenes.
+        seed: Scene i depends on the seed, on i and on the image's size, and on nothing else.
+        width: Image width in pixels.
+        height: Image height in pixels.
 
     Raises:
         ConfigError: If a number is out of its range.
@@ -67,7 +67,7 @@ class SyntheticConfig:
             if not low <= value <= high:
                 raise ConfigError(f"{name} must be a whole number from {low} to {high}; got {value}")
         if max(self.width, self.height) > 4 * min(self.width, self.height):
-            raise ConfigError(f"a picture is at most 4 times as long as wide; got {self.width} x {self.height}")
+            raise ConfigError(f"an image is at most 4 times as long as wide; got {self.width} x {self.height}")
 
 
 class Made(NamedTuple):
@@ -75,7 +75,7 @@ class Made(NamedTuple):
 
     Attributes:
         scene: The record.
-        image: The picture, sRGB.
+        image: The image, sRGB.
         depth: Exact depth along the optical axis, metres.
     """
 
@@ -90,11 +90,11 @@ def make_scene(seed: int, index: int, *, width: int = 128, height: int = 128) ->
     Args:
         seed: The set's seed.
         index: The scene's number in the set.
-        width: Width of the picture, pixels.
-        height: Height of the picture, pixels.
+        width: Width of the image, pixels.
+        height: Height of the image, pixels.
 
     Raises:
-        WorkError: If no room shows enough regions, because the picture is too small.
+        WorkError: If no room shows enough regions, because the image is too small.
     """
     for attempt in range(_ATTEMPTS):
         world = sample(seed, index, attempt=attempt, width=width, height=height)
@@ -106,7 +106,7 @@ def make_scene(seed: int, index: int, *, width: int = 128, height: int = 128) ->
         if (visible >= MIN_PIXELS).sum() >= MIN_REGIONS:
             scene = _scene(synthetic_scene_id(seed, index), world, rendering, visible, caster.whole_areas())
             return Made(scene, rendering.image, rendering.depth)
-    raise WorkError(f"scene {index} of seed {seed} shows nothing at {width} x {height} pixels; make larger pictures")
+    raise WorkError(f"scene {index} of seed {seed} shows nothing at {width} x {height} pixels; make larger images")
 
 
 def synthetic_scene_id(seed: int, index: int) -> str:

@@ -153,7 +153,7 @@ def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
     with ExitStack() as stack:
         opened: list[Any] = [stack.enter_context(safe_open(path, "pt")) for path in _files(folder)]
-        names = [(file, name) for file in opened for name in file.keys()]  # noqa: SIM118 - it is no mapping
+        names = [(file, name) for file in opened for name in file.keys()]  # noqa: SIM118 - it is not a mapping
         prefix = _prefix(name for _, name in names)
         for file, name in names:
             yield name.removeprefix(prefix), file.get_tensor(name)
