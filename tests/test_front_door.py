@@ -34,6 +34,7 @@ PUBLIC = [
     "judge_answer",
     "judge_answer_async",
     "load_scenes",
+    "load_vlm",
     "make_questions",
     "make_questions_async",
     "make_scenes",

@@ -62,9 +62,9 @@ def _batches(source: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[li
 
     from spatialreasoner.training.collate import Encoder, PairCollator
     from spatialreasoner.training.forward import add_token_logps, padded, pair_logps
-    from spatialreasoner.vlm.loading import load_model
+    from spatialreasoner.vlm.loading import load_vlm
 
-    model, processor = load_model(source, precision="float32")
+    model, processor = load_vlm(source, precision="float32")
     loaded: Any = model.eval()
     add_token_logps(loaded)
     collate, pad = PairCollator(Encoder(processor)), loaded.generation_config.pad_token_id

@@ -50,6 +50,7 @@ _HOMES = {
     "WritingConfig": "spatialreasoner.inference.registry",
     "fdpo_loss": "spatialreasoner.training.loss",
     "load_scenes": "spatialreasoner.scenes.files",
+    "load_vlm": "spatialreasoner.vlm.loading",
     "score_response": "spatialreasoner.rewards.combine",
     **dict.fromkeys(_VERBS, _PIPELINE),
     **{f"{name}_async": _PIPELINE for name in (*_VERBS, *_ROOMS)},

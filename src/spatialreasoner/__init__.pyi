@@ -32,6 +32,7 @@ from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.loss import fdpo_loss
+from spatialreasoner.vlm.loading import load_vlm
 
 __version__: str
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "judge_answer",
     "judge_answer_async",
     "load_scenes",
+    "load_vlm",
     "make_questions",
     "make_questions_async",
     "make_scenes",

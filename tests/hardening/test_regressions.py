@@ -15,7 +15,7 @@ from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.language.responses import MAX_CHARACTERS
 from spatialreasoner.training.config import FDPOSettings, TrainSettings, read_config
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 
 
 def test_a_message_is_one_line_that_steers_no_terminal(capsys):
@@ -95,13 +95,13 @@ def test_of_an_answer_without_end_the_end_is_read():
 def test_an_index_of_weights_that_leads_elsewhere_is_refused(name, tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"lm_head.weight": name}}))
     with pytest.raises(ConfigError, match="safetensors files of its folder"):
-        load_model(tmp_path)
+        load_vlm(tmp_path)
 
 
 def test_a_config_without_end_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("[" * 100_000)
     with pytest.raises(ConfigError, match="cannot load"):
-        load_model(tmp_path)
+        load_vlm(tmp_path)
 
 
 def test_a_stop_within_a_task_leaves_no_traceback():

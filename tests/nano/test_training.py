@@ -20,7 +20,7 @@ from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.forward import add_token_logps, padded
 from spatialreasoner.training.run import train
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
 
@@ -76,28 +76,28 @@ def changed(one, other):
 
 
 def test_sft_of_trl_teaches_regions_too(folder, data, tmp_path):
-    model, processor = load_model(folder)
+    model, processor = load_vlm(folder)
     rows = dataset(data, "prompt", "chosen").rename_column("chosen", "completion")
     args = SFTConfig(output_dir=str(tmp_path), max_steps=12, **ARGUMENTS)
     found = losses(SFTTrainer(model, args, train_dataset=rows, processing_class=processor))
     assert sum(found[-3:]) < 0.8 * sum(found[:3])
-    assert any(name.startswith("model.region_tokens") for name in changed(model, load_model(folder)[0]))
+    assert any(name.startswith("model.region_tokens") for name in changed(model, load_vlm(folder)[0]))
 
 
 def test_dpo_of_trl_prefers_what_is_chosen(folder, data, tmp_path):
-    model, processor = load_model(folder)
+    model, processor = load_vlm(folder)
     args = DPOConfig(output_dir=str(tmp_path), max_steps=6, **ARGUMENTS)
     rows = dataset(data, "prompt", "chosen", "rejected")
     trainer = DPOTrainer(model, args=args, train_dataset=rows, processing_class=processor)
     found = losses(trainer)
     assert found[0] == pytest.approx(0.6931, abs=1e-3)
     assert found[-1] < 0.5
-    assert any(name.startswith("model.region_tokens") for name in changed(model, load_model(folder)[0]))
+    assert any(name.startswith("model.region_tokens") for name in changed(model, load_vlm(folder)[0]))
 
 
 @pytest.fixture(scope="module")
 def ready(folder):
-    model, processor = load_model(folder)
+    model, processor = load_vlm(folder)
     add_token_logps(model)
     enable_shared_prefix(model)
     return model.eval(), PairCollator(Encoder(processor))
@@ -128,7 +128,7 @@ def test_a_shared_prefix_changes_nothing(ready, data):
 def test_fdpo_is_the_same_by_separate_rows_and_with_a_cached_reference(folder, data, tmp_path):
     found = []
     for shared, reference in ((False, "live"), (True, "live"), (True, "cached")):
-        model, processor = load_model(folder)
+        model, processor = load_vlm(folder)
         args = FDPOConfig(
             output_dir=str(tmp_path / f"{shared} {reference}"),
             max_steps=4,
@@ -156,7 +156,7 @@ def test_adapters_train_the_decoder_alone_and_merge(folder, data, tmp_path):
         "lora_r=4",
     )
     train("fdpo", model=str(folder), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
-    base, (merged, processor) = load_model(folder)[0], load_model(tmp_path / "out")
+    base, (merged, processor) = load_vlm(folder)[0], load_vlm(tmp_path / "out")
     moved = changed(base, merged)
     assert moved
     assert all(name.startswith("model.language_model.layers.") and "_proj" in name for name in moved)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.testing import tiny_models as tiny
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 
 TEXTS = ["The red box is 12.5 m from the chair."] * 3
 
@@ -40,7 +40,7 @@ def test_the_same_seed_makes_the_same_model_and_leaves_chance_alone():
 def test_a_saved_model_loads_like_any_other(family, tmp_path):
     made, _ = tiny.make_tiny(family, TEXTS, width=32)
     folder = tiny.build_tiny(family, tmp_path, TEXTS, width=32)
-    model, processor = load_model(folder)
+    model, processor = load_vlm(folder)
     assert type(model) is type(made)
     assert processor.tokenizer.eos_token_id == model.generation_config.eos_token_id
     for name, value in made.state_dict().items():

@@ -7,7 +7,7 @@ import torch
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.checkpoints import latest_checkpoint, load_state, random_state, save_state, set_random_state
-from spatialreasoner.vlm.loading import load_model, refuse_pickles
+from spatialreasoner.vlm.loading import load_vlm, refuse_pickles
 
 
 class Bomb:
@@ -77,7 +77,7 @@ def test_planted_pickles_are_refused_unread(tmp_path, name):
     (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
     (tmp_path / "config.json").write_text('{"model_type": "llava"}')
     with pytest.raises(ConfigError, match=rf"'{name}', a pickle.*safetensors"):
-        load_model(tmp_path)
+        load_vlm(tmp_path)
 
 
 def test_pickled_states_are_refused_beside_safe_weights(tmp_path):

@@ -11,7 +11,7 @@ from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.build import refuse_mixed_rows
 from spatialreasoner.training.data import read_preferences
 from spatialreasoner.training.run import train
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 from tiny import TINY
 
 TRAIN = """
@@ -136,7 +136,7 @@ def test_a_model_spread_over_two_processes_trains_as_a_whole_one(base, data, fas
     for run in ("whole", "lora"):
         assert_same_weights(tmp_path / "two" / run, tmp_path / "one" / run, atol=1e-5, rtol=1e-4)
     assert_same_weights(tmp_path / "two" / "cut", tmp_path / "two" / "whole", atol=0, rtol=0)
-    load_model(tmp_path / "two" / "lora")
+    load_vlm(tmp_path / "two" / "lora")
     assert not [path for path in (tmp_path / "two").rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".distcp"}]
 
 

@@ -13,7 +13,7 @@ from spatialreasoner.training import trie_attention
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.grouping import GroupedSampler
 from spatialreasoner.training.shared_prefix import attention_of
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
 
@@ -27,7 +27,7 @@ def base(tmp_path_factory, texts):
 @pytest.fixture
 def make(base, pairs, tmp_path):
     def make(folder="out", *, rows=None, keep=None, peft_config=None, **options):
-        model, processor = load_model(base)
+        model, processor = load_vlm(base)
         options = {"per_device_train_batch_size": 1, "max_steps": 4, "learning_rate": 1e-2, "save_steps": 2} | options
         args = FDPOConfig(
             output_dir=str(tmp_path / folder),
@@ -122,7 +122,7 @@ def test_the_reference_stays_the_start_on_resume(make, tmp_path):
     expected = losses(whole)
     make("cut", max_steps=2, lr_scheduler_type="constant").train()
     again = make("cut", max_steps=4)
-    start, _ = load_model(again.model.name_or_path)
+    start, _ = load_vlm(again.model.name_or_path)
     assert_equal(dict(again.ref_model.state_dict()), dict(start.state_dict()))
     assert len(expected) == 4
 
@@ -151,7 +151,7 @@ def test_an_adapter_trains_against_the_model_without_it(make, precompute):
     history = losses(trainer)
     assert history[0] == pytest.approx(0.6931, abs=1e-3)
     assert history[-1] < history[0]
-    start, _ = load_model(trainer.model.get_base_model().name_or_path)
+    start, _ = load_vlm(trainer.model.get_base_model().name_or_path)
     now = trainer.model.get_base_model().state_dict()
     assert torch.equal(now["lm_head.weight"], start.state_dict()["lm_head.weight"])
 
@@ -219,7 +219,7 @@ def test_a_trained_model_saves_an_ordinary_configuration(make, tmp_path):
     trainer.train()
     trainer.save_model(str(tmp_path / "saved"))
     assert "spatialreasoner" not in (tmp_path / "saved" / "config.json").read_text()
-    model, _ = load_model(tmp_path / "saved")
+    model, _ = load_vlm(tmp_path / "saved")
     assert_equal(dict(model.state_dict()), dict(trainer.model.state_dict()))
 
 

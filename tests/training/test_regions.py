@@ -22,7 +22,7 @@ from spatialreasoner.training.forward import add_token_logps, padded
 from spatialreasoner.training.reference import pair_digest
 from spatialreasoner.training.run import train
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.regions import add_region_tokens
 from tiny import TINY
 
@@ -116,8 +116,8 @@ def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, 
     options = [*fast, "max_steps=3", "lora_r=4", "region_tokens=true", "gradient_checkpointing=true"]
     out = tmp_path / "sft"
     train("sft", model=TINY, data=region_data / "sft.jsonl", out=out, overrides=options)
-    base, merged = load_model(out / "start")[0].state_dict(), load_model(out)[0].state_dict()
-    ids = load_model(out)[0].config.region_token_ids
+    base, merged = load_vlm(out / "start")[0].state_dict(), load_vlm(out)[0].state_dict()
+    ids = load_vlm(out)[0].config.region_token_ids
     changed = {name for name in base if not torch.equal(base[name], merged[name])}
     encoder = {name for name in base if "region_encoder" in name}
     rows = {"model.language_model.embed_tokens.weight", "lm_head.weight"}
@@ -130,7 +130,7 @@ def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, 
     # The later stages take the tokens from the model
     later = [*fast, "max_steps=2", "lora_r=4", "learning_rate=1e-2"]
     train("fdpo", model=str(out), data=region_data / "pairs.jsonl", out=tmp_path / "fdpo", overrides=later)
-    model, _ = load_model(tmp_path / "fdpo")
+    model, _ = load_vlm(tmp_path / "fdpo")
     assert not (tmp_path / "fdpo" / "start").exists()
     assert not torch.equal(model.model.region_encoder.last.weight, merged["model.region_encoder.last.weight"])
     log = [json.loads(line) for line in (tmp_path / "fdpo" / "metrics.jsonl").read_text().splitlines()]

@@ -9,7 +9,7 @@ from spatialreasoner.core.errors import ConfigError, MissingExtraError, RecordEr
 from spatialreasoner.training import callbacks
 from spatialreasoner.training.config import CONFIGS, FDPOSettings, TrainSettings, read_config
 from spatialreasoner.training.run import train
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 from tiny import TINY
 
 
@@ -24,7 +24,7 @@ def test_sft_then_dpo_then_fdpo(data, fast, tmp_path):
     for kind in ("dpo", "fdpo"):
         out = tmp_path / kind
         train(kind, model=f"hf:{tmp_path / 'sft'}", data=data / "pairs.jsonl", out=out, overrides=[*fast, "num_train_epochs=2"])
-        model, processor = load_model(out)
+        model, processor = load_vlm(out)
         assert type(model).__name__ == "LlavaForConditionalGeneration"
         assert metrics(out)[-1]["step"] == 6
         assert metrics(out)[-1]["rewards/margins"] > 0
@@ -82,7 +82,7 @@ def test_lora_saves_a_merged_model_and_the_adapter(data, fast, tmp_path):
     lora = [*options, "lora_r=4", "lora_alpha=8"]
     train("fdpo", model=str(tmp_path / "base"), data=data / "pairs.jsonl", out=out, overrides=lora)
     assert (out / "adapter" / "adapter_model.safetensors").is_file()
-    base, merged = load_model(tmp_path / "base")[0].state_dict(), load_model(out)[0].state_dict()
+    base, merged = load_vlm(tmp_path / "base")[0].state_dict(), load_vlm(out)[0].state_dict()
     changed = {name for name in base if not torch.equal(base[name], merged[name])}
     assert changed
     assert all("language_model" in name and "proj" in name for name in changed)
@@ -116,7 +116,7 @@ def test_held_out_rows_are_measured_and_the_card_names_the_best(data, fast, tmp_
 def dequantized(folder, out):
     """A copy of a model whose language model's matrices are what four bits keep of them."""
     functional = pytest.importorskip("bitsandbytes.functional")
-    model, processor = load_model(folder)
+    model, processor = load_vlm(folder)
     for name, weight in model.named_parameters():
         if "language_model" in name and name.endswith("proj.weight"):
             packed, state = functional.quantize_4bit(weight.data, quant_type="nf4", compress_statistics=True)
@@ -142,7 +142,7 @@ def test_four_bits_train_as_what_they_stand_for(data, fast, tmp_path, precompute
         assert other["loss"] == pytest.approx(one["loss"], abs=1e-4)
         assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-3)
     # what is saved is the base as it was, not as it was rounded, and the adapter
-    base, merged = load_model(tmp_path / "base")[0].state_dict(), load_model(tmp_path / "quantized")[0].state_dict()
+    base, merged = load_vlm(tmp_path / "base")[0].state_dict(), load_vlm(tmp_path / "quantized")[0].state_dict()
     name = next(name for name in base if name.endswith("language_model.layers.0.self_attn.q_proj.weight"))
     down, up = (quantized[f"base_model.model.{name.removesuffix('.weight')}.lora_{side}.weight"] for side in "AB")
     torch.testing.assert_close(merged[name], base[name] + 2 * up @ down)
@@ -162,13 +162,13 @@ def test_an_upload_that_fails_leaves_the_model_whole(data, fast, tmp_path):
     options = [*fast, "max_steps=1", "push_to_hub=nobody/nothing"]
     with pytest.raises(WorkError, match=r"the model is whole in .* could not be uploaded to 'nobody/nothing'"):
         train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
-    load_model(tmp_path / "out")
+    load_vlm(tmp_path / "out")
 
 
 def test_a_frozen_vision_tower_stays_as_it_is(data, fast, tmp_path):
     options = [*fast, "max_steps=2", "freeze_vision=true"]
     train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
-    before, after = load_model(tmp_path / "out" / "tiny")[0].state_dict(), load_model(tmp_path / "out")[0].state_dict()
+    before, after = load_vlm(tmp_path / "out" / "tiny")[0].state_dict(), load_vlm(tmp_path / "out")[0].state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
     assert not any("vision_tower" in name for name in changed)
@@ -263,7 +263,7 @@ def test_a_merged_save_is_what_servers_read(data, fast, tmp_path):
     assert set(saved) == set(load_file(out / "tiny" / "model.safetensors"))
     generation = json.loads((out / "generation_config.json").read_text())
     tokenizer = json.loads((out / "tokenizer_config.json").read_text())
-    _, processor = load_model(out)
+    _, processor = load_vlm(out)
     assert generation["eos_token_id"] == processor.tokenizer.eos_token_id
     assert tokenizer["eos_token"] == "<|end|>"
     assert json.loads((out / "processor_config.json").read_text())["processor_class"] == "LlavaProcessor"

@@ -9,7 +9,7 @@ from transformers.utils.import_utils import is_torchvision_available
 from spatialreasoner.core.errors import MissingExtraError
 from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.vlm import processors
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 
 TEXTS = ["The red box is 12.5 m from the chair."] * 3
 WITH_VIDEO = {
@@ -32,7 +32,7 @@ def test_a_folder_loads_and_its_video_half_is_kept(family, tmp_path):
     made, processor = tiny.make_tiny(family, TEXTS, width=32, image_size=28)
     made.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
-    model, again = load_model(tmp_path)
+    model, again = load_vlm(tmp_path)
     assert type(model) is type(made)
     assert type(again).__name__ == type(processor).__name__
     assert encode(again).keys() == encode(processor).keys()
@@ -55,7 +55,7 @@ def test_a_folder_as_it_is_released_loads_without_torchvision(image_processor, t
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(released))
     video = {"video_processor_type": "Qwen2VLVideoProcessor", "fps": 2.0, "max_frames": 768}
     (tmp_path / "video_preprocessor_config.json").write_text(json.dumps(video))
-    _, processor = load_model(tmp_path)
+    _, processor = load_vlm(tmp_path)
     assert encode(processor)["image_grid_thw"].tolist() == [[1, 2, 4]]
     processor.save_pretrained(tmp_path / "out")
     assert json.loads((tmp_path / "out" / "video_preprocessor_config.json").read_text()) == video

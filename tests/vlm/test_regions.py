@@ -12,7 +12,7 @@ from spatialreasoner.core.types import Region
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.masks import encode, from_box
 from spatialreasoner.testing import tiny_models as tiny
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.region_families import region_token_ids
 from spatialreasoner.vlm.regions import adapter_options, add_region_tokens
 
@@ -205,11 +205,11 @@ def test_several_answers_of_a_row_know_its_regions(trained):
 def test_a_released_model_is_extended_saved_and_loaded(family, tmp_path):
     """Weights come under the names that LLaVA once had, and go back under those of the new class."""
     tiny.build_tiny(family, tmp_path / "released", TEXTS, width=32)
-    model, processor = add_region_tokens(*load_model(tmp_path / "released"))
+    model, processor = add_region_tokens(*load_vlm(tmp_path / "released"))
     torch.nn.init.normal_(model.model.region_encoder.last.weight)
     model.save_pretrained(tmp_path / "extended")
     processor.save_pretrained(tmp_path / "extended")
-    again, reader = load_model(tmp_path / "extended")
+    again, reader = load_vlm(tmp_path / "extended")
     assert type(again) is type(model)
     row = (picture(*BOXES), "Is <region1> left of <region2>?")
     assert torch.equal(logits((model.eval(), processor), *row), logits((again.eval(), reader), *row))

@@ -32,7 +32,7 @@ def ready(request, known, tmp_path_factory):
     folder = known.folder
     if request.param == "converted":
         folder = convert_sa2va(folder, tmp_path_factory.mktemp("sa2va") / "out")
-    model, processor = loading.load_model(folder)
+    model, processor = loading.load_vlm(folder)
     return model.eval(), processor
 
 
@@ -99,7 +99,7 @@ def test_python_of_the_folder_stays_silent(tmp_path):
         plant(folder, tmp_path / "ran")
     code = (
         "import sys; from spatialreasoner.vlm import loading; from spatialreasoner.vlm.sa2va.convert import convert_sa2va\n"
-        "for folder in sys.argv[1:]: loading.load_model(folder), loading.load_model(convert_sa2va(folder, folder + '-out'))"
+        "for folder in sys.argv[1:]: loading.load_vlm(folder), loading.load_vlm(convert_sa2va(folder, folder + '-out'))"
     )
     subprocess.run([sys.executable, "-c", code, *folders], check=True, cwd=tmp_path)
     assert all((tmp_path / f"{folder.name}-out" / "model.safetensors").is_file() for folder in folders)

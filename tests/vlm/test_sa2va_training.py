@@ -22,7 +22,7 @@ from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.forward import add_token_logps, padded
 from spatialreasoner.training.run import train
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.regions import has_region_tokens
 from spatialreasoner.vlm.sa2va.convert import convert_sa2va
 
@@ -84,7 +84,7 @@ def losses(out):
 
 
 def test_both_layouts_of_a_pair_give_the_same(released, pairs):
-    model, processor = load_model(released)
+    model, processor = load_vlm(released)
     add_token_logps(model)
     enable_shared_prefix(model)
     folder, rows = pairs
@@ -129,8 +129,8 @@ def test_adapters_train_on_a_folder_as_it_was_released(released, data, tmp_path)
     adapted = load_file(out / "adapter" / "adapter_model.safetensors")
     assert adapted
     assert all("language_model" in name for name in adapted)
-    merged, processor = load_model(out)
-    base, _ = load_model(released)
+    merged, processor = load_vlm(out)
+    base, _ = load_vlm(released)
     given = ask(
         processor, (with_masks(Image.new("RGB", (40, 40)), [from_box((0, 0, 20, 20), (40, 40))]), "How wide is region1?")
     )
@@ -139,7 +139,7 @@ def test_adapters_train_on_a_folder_as_it_was_released(released, data, tmp_path)
 
 
 def test_a_trained_model_loads_again_to_the_same_logits(released, tmp_path):
-    model, processor = load_model(released)
+    model, processor = load_vlm(released)
     image = with_masks(Image.new("RGB", (40, 40), "red"), [from_box((0, 0, 20, 20), (40, 40))])
     given = ask(processor, (image, "How wide is region1?"))
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
@@ -147,7 +147,7 @@ def test_a_trained_model_loads_again_to_the_same_logits(released, tmp_path):
     optimizer.step()
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
-    again, reader = load_model(tmp_path)
+    again, reader = load_vlm(tmp_path)
     assert torch.equal(ask(reader, (image, "How wide is region1?"))["input_ids"], given["input_ids"])
     with torch.no_grad():
         assert torch.equal(again.eval()(**given).logits, model.eval()(**given).logits)
@@ -162,7 +162,7 @@ def test_a_policy_says_what_the_public_code_says(source, tmp_path):
     request = known.question.replace("region1", "<region1>")
     prompt = Prompt(image=str(tmp_path / "image.png"), regions=regions, request=request, prefix="")
     (completion,) = asyncio.run(policy.complete(prompt, n=1, seed=0))
-    said = load_model(source)[1].tokenizer.decode(known.tensors["generated"], skip_special_tokens=True)
+    said = load_vlm(source)[1].tokenizer.decode(known.tensors["generated"], skip_special_tokens=True)
     assert completion.text == said
     assert completion.prompt_tokens == len(known.tensors["input_ids"])
 

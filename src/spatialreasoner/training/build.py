@@ -22,7 +22,7 @@ from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.training.config import FDPOSettings, Kind, TrainSettings
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.sft import SftTrainer
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.regions import adapter_options
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _quantization(config: TrainSettings) -> dict[str, Any]:
 
 
 def _load(base: str, config: TrainSettings) -> tuple[PreTrainedModel, ProcessorMixin]:
-    model, processor = load_model(base, precision=stored_precision(config), **_quantization(config))
+    model, processor = load_vlm(base, precision=stored_precision(config), **_quantization(config))
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             # bitsandbytes packs weights for speed when a model evaluates, and would then train on with wrong gradients

@@ -176,14 +176,14 @@ def _with_region_tokens(source: str, folder: Path, config: TrainSettings) -> str
     """The model with region tokens, on disk: adapters are merged into it, and name it as their base."""
     from accelerate import PartialState
 
-    from spatialreasoner.vlm.loading import load_model
+    from spatialreasoner.vlm.loading import load_vlm
     from spatialreasoner.vlm.regions import add_region_tokens, has_region_tokens
 
     if has_region_tokens(source):
         return source
     with PartialState().main_process_first():
         if not (folder / "processor_config.json").is_file():  # saved last
-            extended, processor = add_region_tokens(*load_model(source, precision="auto"), seed=config.seed)
+            extended, processor = add_region_tokens(*load_vlm(source, precision="auto"), seed=config.seed)
             extended.save_pretrained(folder)
             processor.save_pretrained(folder)
     return str(folder)
@@ -245,10 +245,10 @@ def _merge_anew(trainer: Trainer, out: Path, base: str, config: TrainSettings) -
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
     from spatialreasoner.training.build import stored_precision
-    from spatialreasoner.vlm.loading import load_model
+    from spatialreasoner.vlm.loading import load_vlm
 
     unset_hf_deepspeed_config()  # it would spread this one as well
-    model, _ = load_model(base, precision=stored_precision(config))
+    model, _ = load_vlm(base, precision=stored_precision(config))
     merged: Any = PeftModel.from_pretrained(model, str(out / "adapter"))
     merged.merge_and_unload().save_pretrained(out)
     cast("Any", trainer.processing_class).save_pretrained(out)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from spatialreasoner.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from spatialreasoner.vlm.loading import load_model
+    from spatialreasoner.vlm.loading import load_vlm
 
-__all__ = ["load_model"]
+__all__ = ["load_vlm"]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "load_model": ".loading",
+        "load_vlm": ".loading",
     },
 )

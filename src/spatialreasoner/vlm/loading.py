@@ -76,7 +76,7 @@ def refuse_strays(folder: Path) -> None:
                 raise ConfigError(f"{index}: expected names of safetensors files of its folder; got {str(name)[:80]!r}")
 
 
-def load_model(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
+def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Load a vision-language model and its processor; a Sa2VA as it was released is converted in memory.
 
     Args:

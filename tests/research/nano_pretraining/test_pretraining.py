@@ -12,7 +12,7 @@ from research.nano_pretraining.pretraining import SHOWN, TRAILING, Numbers, Pret
 from research.nano_pretraining import pretraining
 from spatialreasoner.nano import WEIGHTS, NanoProcessor
 from spatialreasoner.scenes.synthetic import make_scene
-from spatialreasoner.vlm.loading import load_model
+from spatialreasoner.vlm.loading import load_vlm
 
 
 def test_a_sample_says_what_is_true_of_its_room():
@@ -39,7 +39,7 @@ def test_the_whole_way_ends_with_a_model_that_loads(tmp_path, monkeypatch, half)
     folder = pretrain(config, tmp_path)
     first = (folder / "model.safetensors").read_bytes()
     assert len(first) < 12_000_000
-    model, _ = load_model(folder)
+    model, _ = load_vlm(folder)
     assert model.dtype == torch.float32
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines()]
     assert [line["stage"] for line in lines] == ["see"] * 2 + ["read"] * 2 + ["judge"] * 2

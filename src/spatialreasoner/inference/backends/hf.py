@@ -24,7 +24,7 @@ from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.files import read_image
-from spatialreasoner.vlm.loading import load_model, name_of, source_of
+from spatialreasoner.vlm.loading import load_vlm, name_of, source_of
 
 _DECODING: dict[str, Any] = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
 
@@ -69,7 +69,7 @@ class HfPolicy:
         cuda = torch.cuda.is_available()
         if precision == "auto":
             precision = "bfloat16" if cuda and torch.cuda.is_bf16_supported() else "float32"
-        model, processor = load_model(self._source, precision=precision)
+        model, processor = load_vlm(self._source, precision=precision)
         self._model: Any = model.eval()
         self._model.to("cuda" if cuda else "cpu")
         self._threads = torch.get_num_threads()

@@ -1,0 +1,89 @@
+"""Arguments of `FDPOTrainer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trl.trainer.dpo_config import DPOConfig
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.training.data import SEGMENTS
+from spatialreasoner.training.old_names import accepts_old_names
+
+_FIXED = {
+    "loss_type": ["sigmoid"],
+    "loss_weights": None,
+    "ld_alpha": None,
+    "f_divergence_type": "reverse_kl",
+    "label_smoothing": 0.0,
+    "use_weighting": False,
+    "padding_free": False,
+    "sync_ref_model": False,
+    "remove_unused_columns": False,
+}
+"""TRL's options that this loss does not support; any other value is refused rather than ignored."""
+
+
+@accepts_old_names
+@dataclass
+class FDPOConfig(DPOConfig):
+    """Arguments of `FDPOTrainer`, in addition to those of `DPOConfig`; its `beta` is the mean of the segments' betas.
+
+    Attributes:
+        loss: "fdpo", or "dpo" for the same path with the base beta throughout.
+        fdpo_alpha: The share of beta by which a segment's beta may rise or fall, 0..1 (paper: 0.3).
+        fdpo_lambda: Sensitivity to the reward gaps (paper: 0.6 on scores of 0..8).
+        segments: Names of the segments; the dataset's columns `gap_<segment>` are their reward gaps.
+        markup: How tokens outside of every segment count: tags and end of turn (see `collate`).
+        nll_weight: Weight of the chosen response's mean negative log-likelihood per token, against likelihood displacement.
+        shared_prefix: Compute each shared prefix of a batch (an image, a prompt, the common start of answers) once. An
+            architecture that cannot do this falls back to two rows per pair, with a warning.
+        group_window: Rows of the shuffled epoch within which those that share images are put into the same batches
+            (`grouping`); 0 leaves the order to TRL.
+        precompute_ref_log_probs: Compute the reference's log-probabilities once before training, not in every step. Unlike
+            TRL's, ours supports images.
+        reference_cache: The file of precomputed log-probabilities; `reference.jsonl` in the output folder by default.
+        vision_cache: The folder of features of images, where the vision tower is frozen; `vision` in the output folder by
+            default. Nothing else needs it, so it may be removed after training.
+        vision_cache_gib: Its maximum size in GiB; features beyond it are computed in every step. 0 keeps none.
+        max_length: Maximum length of prompt and answer together, in tokens; a longer pair is refused, never cut. None: no
+            limit.
+        remove_unused_columns: Must stay False: the collator reads the gaps.
+    """
+
+    loss: Literal["fdpo", "dpo"] = "fdpo"
+    fdpo_alpha: float = 0.3
+    fdpo_lambda: float = 0.6
+    segments: list[str] = field(default_factory=lambda: list(SEGMENTS))
+    markup: Literal["base", "drop", "segment"] = "base"
+    nll_weight: float = 0.0
+    shared_prefix: bool = True
+    group_window: int = 2**16
+    reference_cache: str | None = None
+    vision_cache: str | None = None
+    vision_cache_gib: float = 8.0
+    max_length: int | None = None
+    remove_unused_columns: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ConfigError: If one is out of range, or an option of TRL is set that this loss has no place for.
+        """
+        super().__post_init__()
+        for name, value in _FIXED.items():
+            if getattr(self, name) != value:
+                raise ConfigError(f"{name} must stay {value!r} with FDPOTrainer; got {getattr(self, name)!r}")
+        if not (self.beta > 0 and 0 <= self.fdpo_alpha <= 1 and self.fdpo_lambda >= 0 and self.nll_weight >= 0):
+            raise ConfigError(
+                "expected beta > 0, fdpo_alpha in 0..1, fdpo_lambda >= 0 and nll_weight >= 0; got "
+                f"beta={self.beta}, fdpo_alpha={self.fdpo_alpha}, fdpo_lambda={self.fdpo_lambda}, nll_weight={self.nll_weight}"
+            )
+        if not 0 <= self.vision_cache_gib < float("inf"):
+            raise ConfigError(f"expected vision_cache_gib of 0 (off) or more GiB; got {self.vision_cache_gib}")
+        if self.group_window < 0:
+            raise ConfigError(f"expected group_window of 0 (off) or more rows; got {self.group_window}")
+        if not self.segments or len(set(self.segments)) < len(self.segments):
+            raise ConfigError(f"expected at least one segment, each named once; got {self.segments}")
