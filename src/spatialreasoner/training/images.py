@@ -105,7 +105,9 @@ class _OncePrepared:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def __call__(self, images: Sequence[Any], **kwargs: Any) -> Any:
+    def __call__(self, images: Any, **kwargs: Any) -> Any:
+        if not isinstance(images, list | tuple) or len(images) % self._count:
+            return self._inner(images, **kwargs)  # a processor that looks at something else beside, such as a region's mask
         found = self._inner(images[: len(images) // self._count], **kwargs)
         return type(found)({key: self._repeated(value) for key, value in found.items()})
 
