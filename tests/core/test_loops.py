@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from spatialreasoner.core.errors import WorkError
-from spatialreasoner.core.loops import asynchronous, run, synchronous
+from spatialreasoner.core.loops import asynchronous, run_in_new_loop, synchronous
 
 WORD = contextvars.ContextVar("WORD", default="unset")
 
@@ -28,12 +28,12 @@ async def fail():
 
 
 def test_without_a_loop_the_work_runs_in_the_thread_that_calls():
-    assert run(thread_name()) == threading.current_thread().name
+    assert run_in_new_loop(thread_name()) == threading.current_thread().name
 
 
 def test_within_a_running_loop_the_work_gets_a_thread_and_a_loop_of_its_own():
     async def notebook():
-        return run(thread_name())
+        return run_in_new_loop(thread_name())
 
     assert asyncio.run(notebook()) == "spatialreasoner"
 
@@ -45,8 +45,8 @@ def test_errors_and_context_pass_through():
     async def notebook():
         WORD.set("said")
         with pytest.raises(WorkError, match="no"):
-            run(fail())
-        return run(word())
+            run_in_new_loop(fail())
+        return run_in_new_loop(word())
 
     assert asyncio.run(notebook()) == "said"
 

@@ -52,11 +52,11 @@ GROUPS: Mapping[str, tuple[Category, ...]] = {
 """The 12 columns in which results are reported (paper, Table 1), in its order."""
 
 Relation = Literal["left", "right", "above", "below", "tall", "short", "wide", "thin", "big", "small", "behind", "front"]
-Quantity = Literal[
+QuantityName = Literal[
     "width", "height", "depth", "distance", "horizontal_distance", "vertical_distance", "camera_distance", "direction"
 ]
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
-QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+QUANTITIES: tuple[QuantityName, ...] = get_args(QuantityName)
 
 CONVERSE: Mapping[Relation, Relation] = {
     "left": "right", "right": "left", "above": "below", "below": "above", "tall": "short", "short": "tall",
@@ -64,7 +64,7 @@ CONVERSE: Mapping[Relation, Relation] = {
 }  # fmt: skip
 """The relation that holds where the other one is denied: of the two, one holds unless they tie."""
 
-QUANTITY_OF: Mapping[Category, Quantity] = {
+QUANTITY_OF: Mapping[Category, QuantityName] = {
     "distance_data": "distance",
     "horizontal_distance_data": "horizontal_distance",
     "vertical_distance_data": "vertical_distance",

@@ -14,7 +14,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end and return its result.
 
     Where an event loop runs already, as in Jupyter, the work gets a thread with a loop of its own, since a running loop
@@ -33,11 +33,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def synchronous(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """The same function for synchronous code, run to its end as by `run`."""
+    """The same function for synchronous code, run to its end as by `run_in_new_loop`."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        return run(function(*args, **kwargs))
+        return run_in_new_loop(function(*args, **kwargs))
 
     return _renamed(call, function.__name__.removesuffix("_async"))
 

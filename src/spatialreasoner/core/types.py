@@ -17,7 +17,7 @@ from spatialreasoner.core.categories import QUANTITIES as QUANTITIES
 from spatialreasoner.core.categories import QUANTITY_OF as QUANTITY_OF
 from spatialreasoner.core.categories import RELATIONS as RELATIONS
 from spatialreasoner.core.categories import Category as Category
-from spatialreasoner.core.categories import Quantity as Quantity
+from spatialreasoner.core.categories import QuantityName as QuantityName
 from spatialreasoner.core.categories import Relation as Relation
 from spatialreasoner.core.categories import relation_of as relation_of
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, MissingExtraError, WorkError
-from spatialreasoner.core.loops import run
+from spatialreasoner.core.loops import run_in_new_loop
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.inference.journal import Journal
@@ -161,7 +161,7 @@ def _work(shard: Shard, workforce: WorkforceMaker) -> dict[str, Any]:
     policies, reward, judges = staff(workforce)
     with Journal(shard.folder / "journal.sqlite") as journal:
         engine = Engine(shard.questions, shard.scenes, policies, reward, shard.config, journal, judges)
-        run(engine.work())
+        run_in_new_loop(engine.work())
     return fared(engine, judges) | {"missing": dict(engine.missing)}
 
 
@@ -190,7 +190,7 @@ def _write(
         lacking: set[Engine] = set()
         summary = write_outputs(out, len(questions), _rows(questions, engines, lacking), first.prices, learned)
         for engine in lacking:
-            run(engine.journal.next_round())
+            run_in_new_loop(engine.journal.next_round())
         return summary
 
 

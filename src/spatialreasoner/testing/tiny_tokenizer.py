@@ -18,8 +18,8 @@ CHAT_TEMPLATE = (
 )
 """ChatML in short; IMAGE stands for the family's own image placeholder."""
 
-PAD, END = "<|pad|>", "<|end|>"
-TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
+_PAD, _END = "<|pad|>", "<|end|>"
+_TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
 
 
 def train_tokenizer(
@@ -42,7 +42,7 @@ def train_tokenizer(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
-    special = [PAD, END, *TURNS, *extra.values()]
+    special = [_PAD, _END, *_TURNS, *extra.values()]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary + len(special),
         special_tokens=special,
@@ -51,5 +51,5 @@ def train_tokenizer(
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, padding_side="left", extra_special_tokens=extra
+        tokenizer_object=tokenizer, pad_token=_PAD, eos_token=_END, padding_side="left", extra_special_tokens=extra
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Head = Callable[[Float[Tensor, "tokens width"]], Float[Tensor, "tokens vocabulary"]]
 
-PROBED = 4
+PROBED_ROWS = 4
 """So many random hidden states decide whether a head is the output layer alone."""
 
 
@@ -56,7 +56,7 @@ def _is_alone(model: PreTrainedModel, alone: Head, own: Head) -> bool:
     if weight.is_meta:
         return False
     generator = torch.Generator().manual_seed(0)
-    hidden = torch.randn(PROBED, _width(model), generator=generator).to(weight.device, _dtype(weight))
+    hidden = torch.randn(PROBED_ROWS, _width(model), generator=generator).to(weight.device, _dtype(weight))
     with torch.no_grad():
         return torch.equal(alone(hidden).float(), own(hidden).float())
 
