@@ -89,7 +89,11 @@ def read_photos(
 
     photos = Path(folder)
     config = images.ImagesConfig(folder=str(photos), depth=depth, masks=masks, field_of_view=field_of_view)
-    finder = AnnotatedRegions(masks, photos=photos) if is_annotations(masks) else TransformersMasks(masks)
+    if is_annotations(masks):
+        finder = AnnotatedRegions(masks, photos=photos)
+        finder.tell_unmatched(list(images.photos_of(photos).values()))
+    else:
+        finder = TransformersMasks(masks)
     with (progress or quiet)(f"read the photos of {photos}", None) as advance:
         return _result(out, images.write_photos(config, Path(out), TransformersDepth(depth), finder, progress=advance))
 

@@ -88,7 +88,7 @@ def write_photos(
         InputError: If there are no photos, one is unreadable or has no known camera, or `out` holds something else.
         WorkError: If a file cannot be written.
     """
-    photos = _photos(Path(config.folder))
+    photos = photos_of(Path(config.folder))
     cameras = {name: _camera(path, config.field_of_view) for name, path in photos.items()}
     folder = claim_folder(out, _STAGE, asdict(config))
     with folder.working():
@@ -101,8 +101,12 @@ def write_photos(
     return len(photos)
 
 
-def _photos(folder: Path) -> dict[str, Path]:
-    """The photos of a folder by their names without suffix, in order of their names."""
+def photos_of(folder: Path) -> dict[str, Path]:
+    """The photos of a folder by their names without suffix, in order of their names.
+
+    Raises:
+        InputError: If there are none, or two have one name.
+    """
     entries = records.require_folder(folder).iterdir()
     paths = sorted(path for path in entries if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     if not paths:

@@ -306,6 +306,13 @@ def test_what_does_not_match_is_listed(tmp_path):
         regions.match(["3.jpg"])
 
 
+def test_the_log_tells_what_is_left_over(tmp_path, caplog):
+    regions = AnnotatedRegions(save(tmp_path / "a.json", two("1.jpg", "2.jpg")))
+    regions.tell_unmatched(["2.jpg", "3.jpg"])
+    assert "'3.jpg'" in caplog.text
+    assert "'1.jpg'" in caplog.text
+
+
 def test_a_turned_photo_is_named_as_the_cause(tmp_path):
     regions = AnnotatedRegions(save(tmp_path / "a.json", coco({"bbox": [2, 1, 3, 2]}, height=8, width=6)))
     with pytest.raises(SceneError, match="EXIF orientation"):

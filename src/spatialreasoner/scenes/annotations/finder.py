@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from spatialreasoner.scenes.annotations.document import Document
 from spatialreasoner.scenes.annotations.names import Matches, Names
 from spatialreasoner.scenes.annotations.shapes import Annotated
 from spatialreasoner.scenes.finding import Found
+
+logger = logging.getLogger(__name__)
 
 MAX_ANNOTATION_FILES = 100_000
 """Most files of a folder of annotations that are opened."""
@@ -112,6 +115,18 @@ class AnnotatedRegions:
             told = "; ".join(matches.told(str(self.path)))
             raise SceneError(f"{self.path}: expected the names of the photos; none of them is there: {told}; rename one side")
         return matches
+
+    def tell_unmatched(self, images: Sequence[str | Path]) -> None:
+        """Log the photos that are not annotated, the annotated images of which there is no photo, and drawings without area.
+
+        Raises:
+            SceneError: As `match`.
+        """
+        for line in self.match(images).told(str(self.path)):
+            logger.warning(line)
+        if self.skipped:
+            kinds = sorted({kind for found in self.skipped.values() for kind in found})
+            logger.warning("%s: drawings without area are left out: %s", self.path, ", ".join(kinds))
 
     @property
     def skipped(self) -> dict[str, tuple[str, ...]]:
