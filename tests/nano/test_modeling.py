@@ -122,3 +122,27 @@ def test_what_is_generated_is_what_a_plain_forward_pass_predicts(nano, picture):
             input_ids=written, attention_mask=mask, pixel_values=batch["pixel_values"], region_masks=batch["region_masks"]
         ).logits
     assert torch.equal(logits[:, start - 1 : -1].argmax(-1), written[:, start:])
+
+
+@pytest.mark.parametrize(("dtype", "nats"), [(torch.bfloat16, 0.1), (torch.float16, 0.02)])
+def test_half_precision_sees_and_writes_the_same(folder, picture, dtype, nats):
+    """As `precision=auto` loads it on a GPU: picture, regions and every later step of `generate`."""
+    processor = AutoProcessor.from_pretrained(folder)
+    batch = processor(images=[[picture(1)], [picture(2)]], text=[QUESTION, QUESTION + "It is <region2>"], padding=True)
+    exact, half = (AutoModelForImageTextToText.from_pretrained(folder, dtype=kind).eval() for kind in (torch.float32, dtype))
+    with torch.inference_mode():
+        before, after = (model(**batch).logits.float().log_softmax(-1)[:, -1] for model in (exact, half))
+        written = half.generate(**batch, max_new_tokens=5, min_new_tokens=5, do_sample=False)
+    torch.testing.assert_close(after, before, atol=nats, rtol=0)
+    assert written.shape[1] == batch["input_ids"].shape[1] + 5
+    assert {weight.dtype for weight in half.parameters()} == {dtype}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_reads_regions_of_the_whole_picture(folder, picture, dtype):
+    """All 16,384 pixels of a mask: their squares and sums would overflow, or be rounded to a hundred."""
+    batch = AutoProcessor.from_pretrained(folder)(images=[picture(boxes=((0, 0, 120, 90), (3, 3, 4, 4)))], text=[IMAGE])
+    exact, half = (AutoModelForImageTextToText.from_pretrained(folder, dtype=kind).model for kind in (torch.float32, dtype))
+    with torch.inference_mode():
+        before, after = (model.tell(*model.look(batch["pixel_values"], batch["region_masks"]))[1] for model in (exact, half))
+    torch.testing.assert_close(after.float(), before, atol=0.02, rtol=0)  # a vector's entries are about 0.06

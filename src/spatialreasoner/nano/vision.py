@@ -118,13 +118,13 @@ class NanoRegionEncoder(nn.Module):
 
     def forward(self, seen: Seen, masks: UInt8[Tensor, "images regions height width"]) -> EncodedRegions:
         """Look at regions; an empty mask is a region of no size, which nobody asks about."""
-        area = masks.to(seen.fine.dtype)
+        area = masks.float()  # half precision cannot count the pixels of a mask
         coverage = functional.avg_pool2d(area, FINE)
         weights = coverage / coverage.sum((2, 3), keepdim=True).clamp(min=1e-4)
-        pooled = torch.einsum("nrhw,nchw->nrc", weights, seen.fine)
-        log_depth = functional.avg_pool2d(seen.log_depth, 2)[:, None]
+        pooled = torch.einsum("nrhw,nchw->nrc", weights, seen.fine.float())
+        log_depth = functional.avg_pool2d(seen.log_depth.float(), 2)[:, None]
         depth = (weights * log_depth).sum((2, 3))[..., None]
-        features = self.pooled(torch.cat([pooled, depth, waves(_geometry(area))], dim=-1))
+        features = self.pooled(torch.cat([pooled, depth, waves(_geometry(area))], dim=-1).to(seen.fine.dtype))
         features = features + self.look(self.norm(features), seen.tokens, seen.tokens, need_weights=False)[0]
         features = features + self.think(features)
         # What is added to the depth under the mask, which the tower knows, is small
@@ -170,12 +170,13 @@ class RegionTokens(nn.Module):
 
     def forward(self, regions: EncodedRegions) -> Float[Tensor, "images regions hidden"]:
         """Write down regions; the estimates as metres, as logarithms, and as waves of both."""
-        across, up, log_z = regions.estimates[..., :3].unbind(-1)
-        sizes = regions.estimates[..., 3:]
+        estimates = regions.estimates.float()
+        across, up, log_z = estimates[..., :3].unbind(-1)
+        sizes = estimates[..., 3:]
         z = log_z.clamp(-3, 4).exp()
         metres = [across * z, up * z, z, *sizes.clamp(-5, 3).exp().unbind(-1)]
         logarithms = [log_z, *sizes.unbind(-1), sizes.sum(-1)]
-        readable = waves(torch.stack([*metres, *logarithms], dim=-1))
+        readable = waves(torch.stack([*metres, *logarithms], dim=-1)).to(regions.features.dtype)
         words = self.kinds(regions.kinds) + self.colours(regions.colours)
         return self.norm(self.features(regions.features) + self.estimates(readable) + words)
 

@@ -12,15 +12,18 @@ from torch import Tensor
 
 
 def fourier(values: Float[Tensor, "*batch values"], *, lowest: float, octaves: int) -> Float[Tensor, "*batch features"]:
-    """The values, and sines and cosines of them at doubling frequencies (Tancik et al., 2020).
+    """The values, and sines and cosines of them at doubling frequencies (Tancik et al., 2020), in the values' own precision.
+
+    The angles are taken in float32: at the highest frequency a half-precision angle is off by a good part of a turn.
 
     Args:
         values: Any numbers.
         lowest: The lowest frequency, radians a unit.
         octaves: How many frequencies there are.
     """
-    angles = values[..., None] * lowest * 2.0 ** torch.arange(octaves, device=values.device)
-    return torch.cat([values, angles.sin().flatten(-2), angles.cos().flatten(-2)], dim=-1)
+    exact = values.float()
+    angles = exact[..., None] * lowest * 2.0 ** torch.arange(octaves, device=values.device)
+    return torch.cat([exact, angles.sin().flatten(-2), angles.cos().flatten(-2)], dim=-1).to(values.dtype)
 
 
 def region_numbers(input_ids: Int[Tensor, "rows tokens"], region_token_ids: list[int]) -> Int[Tensor, "rows tokens"]:
