@@ -11,18 +11,18 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from reliability import made
 from reliability.trial import Act, Case, Read
-from spatialreasoner.core.errors import WorkError
+from spatialreasoner.core.errors import BusyError, WorkError
 from spatialreasoner.core.protocols import Grade
 from spatialreasoner.core.types import Category
 from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.model_judge import read_verdict
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
-from spatialreasoner.judges.rewards import JUDGED_CRITERIA, ApiJudge, JudgeConfig, grade_request, parse_grade, read_reply
+from spatialreasoner.inference.backends.replies import read_completions
+from spatialreasoner.judges.rewards import JUDGED_CRITERIA, ApiJudge, JudgeConfig, grade_request, parse_grade, read_completion
 from spatialreasoner.questions.files import prompt
 
 
@@ -131,7 +131,7 @@ def cases() -> Iterator[Case]:
     for (name, text), category in product(VALUES, ("width_data", "direction", "left_predicate")):
         yield _case(f"{name}, of {category}", partial(_verdict, category, text), _unread, source=f"judges: values, {name}")
     for number, reply in enumerate(_objects()):
-        yield _case(f"an object without what is due, {number}", partial(read_reply, reply), _failed)
+        yield _case(f"an object without what is due, {number}", partial(_read, reply), _failed)
     for name, status, body in BODIES:
         prepare = partial(_served, status, body)
         yield Case(group="judges", name=f"HTTP {status}: {name}", prepare=prepare, expected=Read(_failed), slow=status >= 500)
@@ -160,17 +160,25 @@ def _unread(result: Verdict | str) -> bool:
     return result == "unread"
 
 
+def _read(body: Any) -> Grade:
+    """The grade in a reply of an endpoint, or that there is none in it."""
+    try:
+        return read_completion(read_completions("judge", body, n=1, prefix="")[0])
+    except BusyError as error:
+        return Grade(failure=str(error))
+
+
 def _objects() -> Iterator[Any]:
-    message = SimpleNamespace(content=None, refusal=None)
+    message = {"content": None, "refusal": None}
     yield None
-    yield SimpleNamespace()
-    yield SimpleNamespace(choices=None, usage=None)
-    yield SimpleNamespace(choices=[], usage=SimpleNamespace(prompt_tokens=-5, completion_tokens="many"))
-    yield SimpleNamespace(choices=[SimpleNamespace(message=message, finish_reason="stop")])
-    yield SimpleNamespace(choices=[SimpleNamespace(message=None, finish_reason=None)])
-    yield SimpleNamespace(choices=[SimpleNamespace(message=message, finish_reason="content_filter")])
-    yield SimpleNamespace(choices=[SimpleNamespace(message=SimpleNamespace(content=7, refusal=None), finish_reason="stop")])
-    yield SimpleNamespace(choices=[SimpleNamespace(message=SimpleNamespace(content="x", refusal="no"), finish_reason="stop")])
+    yield {}
+    yield {"choices": None, "usage": None}
+    yield {"choices": [], "usage": {"prompt_tokens": -5, "completion_tokens": "many"}}
+    yield {"choices": [{"message": message, "finish_reason": "stop"}]}
+    yield {"choices": [{"message": None, "finish_reason": None}]}
+    yield {"choices": [{"message": message, "finish_reason": "content_filter"}]}
+    yield {"choices": [{"message": {"content": 7, "refusal": None}, "finish_reason": "stop"}]}
+    yield {"choices": [{"message": {"content": "x", "refusal": "no"}, "finish_reason": "stop"}]}
 
 
 def _served(status: int, body: bytes, folder: Path) -> Act:

@@ -57,7 +57,7 @@ _TOKEN = re.compile(
     r"<\|[\w:.\-/]{1,40}\|>|<｜[^<>｜]{1,40}｜>|</?s>|<(?:bos|eos|pad|unk|mask)>|\[(?:/?INST|/?SYS|BOS|EOS|PAD)\]|<</?SYS>>|<unused\d{1,4}>"
     r"|<\|?(?:image|image_pad|img|vision_start|vision_end)\|?>|<0x[0-9A-F]{2}>"
 )
-_FENCE = re.compile(r"\A\s{0,20}```[a-zA-Z]{0,10}\n|\n```\s{0,20}\Z")
+_FENCE = re.compile(r"\A\s{0,20}```[a-zA-Z]{0,10}(?:\n|\s{0,20}\Z)|\n```\s{0,20}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
 _FORM = re.compile(r"<description>", re.IGNORECASE)
 _NEXT = re.compile(
@@ -114,9 +114,10 @@ def clean_text(text: str, *, prefix: str = "") -> Cleaned:
     ''
     """
     text, thinking = _without_thinking(_readable(text[:MOST_CLEANED_CHARACTERS]))
-    text = _without_tokens(text)
+    text = _without_tokens(text, thought=bool(thinking))
     text = _SOLUTION.sub("", text)
     text = _FENCE.sub("", text)
+    text = text.lstrip() if thinking else text
     text = _without_prefix(text, prefix)
     text = _without_preamble(text, continued=bool(prefix))
     return Cleaned(text=text if text.strip() else "", thinking=thinking[-KEPT_THINKING:])
@@ -178,13 +179,13 @@ def _without_thinking(text: str) -> tuple[str, str]:
     return text, "\n\n".join(thought.strip() for thought in thoughts if thought.strip())
 
 
-def _without_tokens(text: str) -> str:
-    """The first turn alone: what a model wrote past its own end is not an answer of it."""
+def _without_tokens(text: str, *, thought: bool) -> str:
+    """The first turn alone: what a model wrote past its own end is not an answer of it, even where it had only thought before."""
     if "<" not in text and "[" not in text and "ssistant:" not in text and "ASSISTANT:" not in text:
         return text
     while (opening := _OPENING.match(text)) and opening.end():
         text = text[opening.end() :]
-    begun = _ENDS.match(text)
+    begun = None if thought else _ENDS.match(text)
     text = text[begun.end() :] if begun else text
     end = _END.search(text)
     return _TOKEN.sub("", text[: end.start()].rstrip() if end else text)

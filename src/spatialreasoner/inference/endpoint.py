@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import EndpointError, PromptError, RecordError
 from spatialreasoner.core.protocols import Policy
-from spatialreasoner.core.types import Completion, Prompt
+from spatialreasoner.core.types import Completion, Prompt, Region
 from spatialreasoner.inference.backends.replies import ended
 from spatialreasoner.inference.budget import Budget
 from spatialreasoner.inference.calls import Caller, UnavailableError, kept_lessons
@@ -104,7 +105,7 @@ class Endpoint:
             await self._journal.put_reply(key, value, policy=self.name, spent=_NOTHING, kind="unavailable")
             raise
         completions = answer.reply
-        value = records.dumps([asdict(completion) for completion in completions])
+        value = json.dumps([vars(completion) for completion in completions])
         await self._journal.put_reply(
             key, value, policy=self.name, spent=_spent(completions), kind=ended(completions), attempt=answer.attempt
         )
@@ -177,9 +178,16 @@ def _reply_key(shown: str, n: int, seed: int) -> str:
 
 def prompt_key(model: str, prompt: Prompt) -> str:
     """A digest of all that a model is shown: a refusal holds for it, whatever the seed."""
-    regions = [[region.label, region.mask.size, region.mask.counts] for region in prompt.regions]
-    parts = [model, prompt.image and file_digest(prompt.image), regions, prompt.request, prompt.prefix]
-    return hashlib.sha256(records.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    image = prompt.image and file_digest(prompt.image)
+    parts = [model, image, _regions_digest(prompt.regions), prompt.request, prompt.prefix]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _regions_digest(regions: tuple[Region, ...]) -> str:
+    """A digest of what a model sees of regions; all requests of a question share it."""
+    seen = [[region.label, region.mask.size, region.mask.counts] for region in regions]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
 
 def _spent(completions: Sequence[Completion]) -> Spent:

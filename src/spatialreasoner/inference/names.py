@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.records import require_file
-from spatialreasoner.inference.capabilities import EFFORTS, is_setting
+from spatialreasoner.inference.capabilities import EFFORTS, Capabilities, is_setting, with_settings
+from spatialreasoner.inference.prices import given_price
 
 _NAME = re.compile(r"(?P<model>[^@\s]{1,200})@(?P<url>https?://[^\s?#]{1,500})(?:\?(?P<settings>[^\s#]{1,1000}))?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
@@ -81,7 +82,13 @@ def parse_name(name: str) -> EndpointName:
             "are written into logs: put the key into OPENAI_API_KEY"
         )
     _check_settings(settings)
-    return EndpointName(model=match["model"], url=match["url"].rstrip("/"), settings=settings)
+    parsed = EndpointName(model=match["model"], url=match["url"].rstrip("/"), settings=settings)
+    with_settings(Capabilities(), parsed.capabilities())
+    for name in ("temperature", "top_p", "timeout", "concurrency", "per_minute", "max_new_tokens"):
+        parsed.number(name)
+    if "price" in settings:
+        given_price(settings["price"])
+    return parsed
 
 
 def read_endpoints(path: str | Path) -> dict[str, str]:

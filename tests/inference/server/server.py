@@ -90,8 +90,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, respond):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, respond, port=0):
+        super().__init__(("127.0.0.1", port), Handler)
         self.respond, self.asks, self.prompts, self.lock = respond, [], Counter(), threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 

@@ -7,7 +7,11 @@ import re
 from spatialreasoner.inference.backends.replies import Assembled
 from spatialreasoner.inference.cleaning import clean_text
 
-_MAYBE = re.compile(r"[<\[◁`\n][^>\]▷`\n]{0,40}\Z")
+_MAYBE = re.compile(
+    r"<\|(?:start|channel)\|>(?:(?!<\|message\|>).){0,120}\Z|<\|(?:im_start|start_header_id)\|>[^\n]{0,80}\Z"
+    r"|<(?:\|channel|unused94)>\s?\w{0,10}\Z|\n?`{1,3}\w{0,10}\Z|[<\[◁\n][^>\]▷\n]{0,40}\Z",
+    re.DOTALL,
+)
 """What may become a tag, a token or a fence."""
 
 _GREETING = 200
@@ -33,11 +37,11 @@ class Streamed:
         self._raw += piece
         if len(self._raw) > _LONG and self._shown and not any(bracket in self._raw[-_GREETING:] for bracket in "<[◁`"):
             return self._show(self._shown + piece)
-        raw = self._raw.lstrip()
-        if not self._shown and len(raw) < _GREETING and raw[:1] not in {"<", "#"} and "\n" not in raw:
-            return ""
         maybe = _MAYBE.search(self._raw)
-        return self._show(clean_text(self._raw[: maybe.start()] if maybe else self._raw, prefix=self._prefix).text)
+        text = clean_text(self._raw[: maybe.start()] if maybe else self._raw, prefix=self._prefix).text
+        if not self._shown and len(text) < _GREETING and text.lstrip()[:1] not in {"<", "#"}:
+            return ""  # it may be a greeting, which is seen when the answer begins
+        return self._show(text)
 
     def end(self) -> str:
         """What is left when the reply is whole."""

@@ -1,0 +1,178 @@
+"""Cleaning: fuzzed with mixed replies, none of whose thinking, tokens or greetings may reach an answer."""
+
+import asyncio
+import re
+from random import Random
+
+import pytest
+
+from inference.server.server import ANSWER, Server, completion
+from spatialreasoner.core.types import Prompt, Question, RewardBreakdown
+from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
+from spatialreasoner.inference.backends.replies import Assembled
+from spatialreasoner.inference.backends.streams import Streamed
+from spatialreasoner.inference.cleaning import clean, clean_text
+from spatialreasoner.language.responses import stages
+from spatialreasoner.search.m3cts import SearchConfig, search
+
+THOUGHT = "zqthought: <description>no</description> ### Step 1 Perhaps 3 m?"
+GREETINGS = ("", "", "Sure! Here is my answer:\n\n", "Okay, zqgreeting, let me look.\n\n", "Certainly. Below is zqgreeting:\n")
+BLOCKS = (
+    "{a}", "{a}", "<think>{t}</think>\n\n{a}", "<thinking>\n{t}\n</thinking>{a}", "{t}</think>\n{a}", "[THINK]{t}[/THINK]{a}",
+    "<|begin_of_thought|>{t}<|end_of_thought|>{a}", "◁think▷{t}◁/think▷{a}", "<thought>{t}</thought>{a}",
+    "<|channel|>analysis<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>{a}",
+    "<think>{t}</think><|begin_of_box|>{a}<|end_of_box|>", "<|channel>thought\n{t}<channel|>{a}", "<think>{t}", "{t}</think>",
+)  # fmt: skip
+ENDS = (
+    "", "", "<|im_end|>", "<|im_end|>\n<|im_start|>user\nzqturn", "</s>", "<|eot_id|>", "<end_of_turn>",
+    "<｜end▁of▁sentence｜>", "<|endoftext|>zqturn", "<|return|>", "<eos>", "\n```", "<|im_end|><|im_end|>",
+)  # fmt: skip
+STARTS = ("", "", "<|im_start|>assistant\n", "<s>", "```\n", "<|start_header_id|>assistant<|end_header_id|>\n\n")
+TOKEN = re.compile(r"<\|.*?\|>|<｜.*?｜>|</?s>|<eos>|<end_of_turn>|\[/?(?:INST|THINK)\]|</?think|◁|```")
+
+
+def mixed(rng, rest):
+    """One message of a model that adds all sorts of things to its answer."""
+    start, block, end, greeting = (rng.choice(kinds) for kinds in (STARTS, BLOCKS, ENDS, GREETINGS))
+    text = start + block.format(t=THOUGHT, a=greeting + rest) + end
+    message = {"content": text}
+    if rng.random() < 0.3:
+        message[rng.choice(["reasoning_content", "reasoning", "thinking"])] = THOUGHT
+    if rng.random() < 0.2:
+        cut = rng.randrange(len(text) + 1)
+        message["content"] = [{"type": "text", "text": text[:cut]}, {"type": "output_text", "text": text[cut:]}]
+    if rng.random() < 0.1 and isinstance(message["content"], list):
+        message["content"].insert(0, {"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]})
+    return message
+
+
+def foreign(text):
+    """What does not belong to an answer."""
+    return [*TOKEN.findall(text), *re.findall(r"zq\w+", text), *re.findall(r"Sure!|Okay|Certainly", text)]
+
+
+@pytest.mark.parametrize("prefix", ["", "".join(stage.text for stage in stages(ANSWER)[:2])])
+def test_500_mixed_replies_hold_the_answer_alone(prefix):
+    rng, answers = Random(5), 0
+    for _ in range(500):
+        rest = ANSWER[len(prefix) :]
+        repeats = prefix if rng.random() < 0.3 else ""
+        message = mixed(rng, repeats + rest)
+        cleaned = clean(message, prefix=prefix)
+        assert foreign(cleaned.text) == [], message
+        assert cleaned.text in {"", rest}, message
+        answers += bool(cleaned.text)
+    assert answers > 350
+
+
+class Fair:
+    async def rate(self, question, prefix, step):
+        return {"spatial": 0.5 if len(prefix) % 2 else -0.1}
+
+    async def score(self, question, text):
+        return RewardBreakdown(visual=1.0, spatial_description=1.0, spatial_reasoning=1.0, logical=1.0)
+
+    def succeeds(self, question, text):
+        return False
+
+
+def test_trees_hold_no_thinking_no_greeting_and_no_token(monkeypatch):
+    """500 replies and more, from a real server, into real trees."""
+    rng, texts = Random(7), []
+
+    def respond(ask):
+        message = mixed(rng, ask.rest().replace("0.5 m", f"{rng.randrange(99)} m"))
+        return completion(ask, message.pop("content"), **message)
+
+    server = Server(respond).start()
+    question = Question(id="q", scene_id="s", category="width_data", text="How wide?", region_ids=(), answer="2 m")
+
+    async def grow():
+        policies = [ApiPolicy(f"api:{name}@{server.url}", ApiConfig(prefill=name == "a")) for name in "ab"]
+        try:
+            config = SearchConfig(max_model_rounds=100, stop="budget", max_expansions=9)
+            for number in range(40):
+                shown = Prompt(image=str(image), regions=(), request=f"{number}: how wide?")
+                tree = await search(question, shown, policies, Fair(), config)
+                texts.extend(node.text for node in tree.root.walk())
+        finally:
+            await asyncio.gather(*(policy.aclose() for policy in policies))
+
+    import tempfile
+    from pathlib import Path
+
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "image.png"
+        Image.new("RGB", (32, 32)).save(image)
+        try:
+            asyncio.run(grow())
+        finally:
+            server.stop()
+    assert len(server.asks) >= 500
+    assert len(texts) > 60
+    assert [found for text in texts for found in foreign(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Yes. The box is left.", "Yes. The box is left."),
+        ("Certainly the left one. It is wide.", "Certainly the left one. It is wide."),
+        ("Okay", "Okay"),
+        ("The image shows a box.\n### Rationale\nI look.", "The image shows a box.\n### Rationale\nI look."),
+        ("Here, the box is 2 m wide.", "Here, the box is 2 m wide."),
+        ('{"mark": 1}', '{"mark": 1}'),
+        ("<region1> is 2 m wide.", "<region1> is 2 m wide."),
+        ("a \ud83d b \ud83d\ude00", "a \ufffd b \U0001f600"),
+    ],
+)
+def test_answers_in_other_forms_stay_whole(text, kept):
+    assert clean_text(text).text == kept
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<think>",
+        "[THINK]",
+        "<|",
+        "sure! ",
+        "</think>",
+        "<|im_end|>",
+        "<|im_end|> x",
+        "<think ",
+        "<|assistant|>",
+        "### ",
+        "\n",
+        " ",
+    ],
+)
+def test_hostile_texts_are_cleaned_in_linear_time(piece):
+    import time
+
+    begun = time.process_time()
+    clean_text(piece * (400_000 // len(piece)))
+    assert time.process_time() - begun < 3
+
+
+def test_a_stream_shows_what_belongs_to_the_answer_alone():
+    rng = Random(3)
+    for _ in range(100):
+        message = mixed(rng, ANSWER)
+        content = message["content"]
+        if not isinstance(content, str) or (f"{THOUGHT}</think>" in content and "<think>" not in content):
+            continue  # what begins within its thinking is seen to only when that ends
+        streamed, shown = Streamed(""), []
+        for start in range(0, len(message["content"]), 7):
+            shown.append(streamed.add(message["content"][start : start + 7]))
+        shown.append(streamed.end())
+        assert "".join(shown) == clean_text(message["content"]).text
+
+
+def test_a_stream_of_many_small_pieces_is_put_together_in_linear_time():
+    reply = Assembled()
+    for _ in range(60_000):
+        reply.add({"choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]})
+    assert len(reply.body()["choices"][0]["message"]["content"]) == 300_000
