@@ -33,7 +33,7 @@ from inference.server.server import Ask, Reply, Server, completion
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.limits import Limits
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 
@@ -171,7 +171,7 @@ def main() -> int:
 def campaign(folder: Path, options: argparse.Namespace) -> list[str]:
     """One undisturbed run, one that is killed; what does not hold."""
     scene = build_scene(folder / "scenes")
-    questions = ask(Measured(scene), Random(1), options.questions)
+    questions = ask_about(Measured(scene), Random(1), options.questions)
     server, faulty = serve(options.faults, 0.0)
     max_calls = 200 * options.questions
     run_search(**job(server, scene, questions, max_calls), out=folder / "whole")

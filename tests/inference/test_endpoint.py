@@ -24,7 +24,7 @@ from spatialreasoner.inference.names import expand, parse_name, read_endpoints
 from spatialreasoner.inference.prices import Price, Tier, find_price
 from spatialreasoner.inference.registry import WritingConfig, limits_of
 from spatialreasoner.inference.waiting import watched
-from spatialreasoner.questions.generate import ask
+from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 
@@ -67,7 +67,7 @@ def job(tmp_path, urls, **config):
     policies = [ApiPolicy(f"api:{name}@{url}", ApiConfig(prefill=True, timeout=5)) for name, url in urls.items()]
     limits = {policy.name: Limits(concurrency=2, attempts=2, backoff=0.01, park_after=3) for policy in policies}
     return {
-        "questions": ask(Measured(scene), Random(1), 6), "scenes": {scene.id: scene}, "policies": policies,
+        "questions": ask_about(Measured(scene), Random(1), 6), "scenes": {scene.id: scene}, "policies": policies,
         "reward": ByLength(),
         "config": RunConfig(limits=limits, trees_in_flight=3, **config), "inputs": {},
     }  # fmt: skip
@@ -213,14 +213,24 @@ def test_a_request_whose_end_nobody_knows_counts_as_the_most_it_can_take(tmp_pat
 def test_every_connection_error_has_words_of_its_own(url, words):
     policy = ApiPolicy(f"api:m@{url}", ApiConfig(timeout=20))
     with pytest.raises(BusyError, match=words):
-        asyncio.run(policy.complete(Prompt(image=_image(), regions=(), request="?"), n=1, seed=1))
+        complete(policy)
 
 
 def test_https_to_a_server_of_http_speaks_of_tls(serve):
     server = serve(numbered)
     policy = ApiPolicy(f"api:m@{server.url.replace('http', 'https', 1)}", ApiConfig(timeout=20))
     with pytest.raises(BusyError, match="TLS"):
-        asyncio.run(policy.complete(Prompt(image=_image(), regions=(), request="?"), n=1, seed=1))
+        complete(policy)
+
+
+def complete(policy):
+    async def go():
+        try:
+            return await policy.complete(Prompt(image=_image(), regions=(), request="?"), n=1, seed=1)
+        finally:
+            await policy.aclose()
+
+    return asyncio.run(go())
 
 
 def _image():
@@ -291,7 +301,7 @@ def test_settings_in_a_name_and_in_a_yaml_file_are_the_same(tmp_path, serve):
     limits = limits_of(name, concurrency=16, writing=WritingConfig(max_new_tokens=100))
     assert (limits.concurrency, limits.price.completion, limits.patience) == (3, 10.0, 600.0)
     policy = ApiPolicy(name)
-    asyncio.run(policy.complete(Prompt(image=_image(), regions=(), request="?"), n=1, seed=1))
+    complete(policy)
     body = server.asks[0].body
     assert (body["max_completion_tokens"], body["temperature"], server.asks[0].roles) == (1024, 0.3, ["user"])
     assert policy.learned == {}
