@@ -11,7 +11,7 @@ from spatialreasoner.core.types import Prompt, Question, RewardBreakdown
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.backends.replies import Assembled
 from spatialreasoner.inference.backends.streams import Streamed
-from spatialreasoner.inference.cleaning import clean, clean_text
+from spatialreasoner.inference.cleaning import clean_reply, clean_text
 from spatialreasoner.language.responses import stages
 from spatialreasoner.search.m3cts import SearchConfig, search
 
@@ -58,7 +58,7 @@ def test_500_mixed_replies_hold_the_answer_alone(prefix):
         rest = ANSWER[len(prefix) :]
         repeats = prefix if rng.random() < 0.3 else ""
         message = mixed(rng, repeats + rest)
-        cleaned = clean(message, prefix=prefix)
+        cleaned = clean_reply(message, prefix=prefix)
         assert foreign(cleaned.text) == [], message
         assert cleaned.text in {"", rest}, message
         answers += bool(cleaned.text)

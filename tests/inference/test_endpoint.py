@@ -20,7 +20,7 @@ from spatialreasoner.inference.budget import Budget, BudgetError, charge_past, r
 from spatialreasoner.inference.endpoint import Endpoint
 from spatialreasoner.inference.journal import Journal, Spent
 from spatialreasoner.inference.limits import Limits
-from spatialreasoner.inference.names import expand, parse_name, read_endpoints
+from spatialreasoner.inference.names import expand_name, parse_name, read_endpoints
 from spatialreasoner.inference.prices import Price, Tier, find_price
 from spatialreasoner.inference.registry import WritingConfig, limits_of
 from spatialreasoner.inference.waiting import watched
@@ -296,7 +296,7 @@ def test_settings_in_a_name_and_in_a_yaml_file_are_the_same(tmp_path, serve):
         f"teacher:\n  model: m\n  url: {server.url}\n  max_tokens_param: max_completion_tokens\n  system: user\n"
         "  price: [1.25, 10]\n  temperature: 0.3\n  concurrency: 3\n"
     )
-    (name,) = expand(["teacher"], path)
+    (name,) = expand_name(["teacher"], path)
     assert name == read_endpoints(path)["teacher"]
     limits = limits_of(name, concurrency=16, writing=WritingConfig(max_new_tokens=100))
     assert (limits.concurrency, limits.price.completion, limits.patience) == (3, 10.0, 600.0)
