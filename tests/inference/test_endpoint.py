@@ -95,7 +95,7 @@ def test_a_budget_of_calls_holds_to_the_call_over_kills_and_failures(serve, tmp_
     result = run_search(**work, out=tmp_path / "out")
     assert len(server.asks) <= 60
     assert len(server.asks) >= 30
-    assert "max-calls" in (result.stopped or "max-calls")
+    assert "max_calls" in (result.stopped or "max_calls")
 
 
 def test_a_policy_that_was_away_is_told_and_asked_for_by_the_same_command(serve, tmp_path):

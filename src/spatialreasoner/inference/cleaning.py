@@ -180,7 +180,7 @@ def _without_thinking(text: str) -> tuple[str, str]:
 
 
 def _without_tokens(text: str, *, thought: bool) -> str:
-    """The first turn alone: what a model wrote past its own end is not an answer of it, even where it had only thought before."""
+    """The first turn alone: what a model wrote past its own end is not an answer of it, also where it had only thought."""
     if "<" not in text and "[" not in text and "ssistant:" not in text and "ASSISTANT:" not in text:
         return text
     while (opening := _OPENING.match(text)) and opening.end():
