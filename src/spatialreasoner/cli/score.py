@@ -29,12 +29,19 @@ def score(
     ] = None,
     judge_revision: Annotated[str, typer.Option(help="Revision of the judge's weights, if known.")] = "",
     key_variable: Key = "OPENAI_API_KEY",
+    questions: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="All questions, ours or the benchmark's; those without a prediction count as unscored.", show_default=False
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Score predictions by the rules of SpatialRGPT-Bench, offline or with a judge model, with confidence intervals.
 
     Examples:
         spatialreasoner score predictions.jsonl --out score.json
+        spatialreasoner score predictions.jsonl --questions questions.jsonl
         spatialreasoner score fdpo.jsonl --against dpo.jsonl
     """
     from spatialreasoner.pipeline import evaluate
@@ -45,7 +52,7 @@ def score(
         from spatialreasoner.evaluation.model_judge import JudgingConfig
 
         judging = JudgingConfig(model=judge, revision=judge_revision, seed=seed, key_variable=key_variable)
-    found = evaluate(predictions, out=out, against=against, judging=judging, seed=seed).details
+    found = evaluate(predictions, out=out, against=against, judging=judging, questions=questions, seed=seed).details
     terminal.show_score(found.score)
     if found.agreement is not None:
         terminal.show_agreement(found.agreement)

@@ -6,6 +6,7 @@ Its `Region [0]`, `Region [1]` become `<region1>`, `<region2>`; masks come from 
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -131,6 +132,10 @@ def _items(source: Path) -> Iterator[Item]:
 
 def _item(row: Any, *, where: str) -> Item:
     if isinstance(row, dict):
+        try:
+            row = {key: _structure(value) if key in _NESTED else value for key, value in row.items()}
+        except (ValueError, RecursionError) as error:
+            raise RecordError(f"{where}: {error}") from None
         row = {**row, "rle": row.get("rle") or (), "bbox": row.get("bbox") or ()}
         picture = row.pop("picture", None)
         item = records.parse_record(json.dumps(row), Item, where=where)
@@ -164,15 +169,33 @@ def _parquet_rows(source: Path) -> Iterator[Any]:
         for batch in parquet.ParquetFile(source).iter_batches(batch_size=32):
             for row in batch.to_pylist():
                 image = row.pop("image", None)
-                row = {key: json.loads(value) if _is_json(value) else value for key, value in row.items()}
                 yield {**row, "picture": image["bytes"] if isinstance(image, dict) else None}
     except (ValueError, OSError, RecursionError) as error:  # Arrow's own errors are of the first two kinds
         raise RecordError(f"{source}: expected a Parquet file with JSON in its nested columns; {error}") from None
 
 
-def _is_json(value: object) -> bool:
-    """Whether a column holds a structure as JSON text, as some exports write nested columns."""
-    return isinstance(value, str) and value[:1] in {"{", "["} and value[-1:] in {"}", "]"}
+_NESTED = ("image_info", "qa_info", "conversations", "bbox", "rle")
+_MAX_LITERAL = 2**20
+
+
+def _structure(value: object) -> object:
+    """A nested column that was written as text, JSON or a Python literal, as the official release writes them.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if not (isinstance(value, str) and value[:1] in {"{", "["} and value[-1:] in {"}", "]"}):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        pass
+    if len(value) > _MAX_LITERAL:
+        raise ValueError(f"expected at most {_MAX_LITERAL} characters in a nested column; got {len(value)}")
+    try:
+        return ast.literal_eval(value)
+    except (SyntaxError, MemoryError, TypeError) as error:
+        raise ValueError(f"expected JSON or a Python literal in a nested column; got {value[:60]!r} ({error})") from None
 
 
 def _place_image(item: Item, folder: Path, out: Path) -> str:

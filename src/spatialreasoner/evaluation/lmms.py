@@ -109,6 +109,7 @@ generation_kwargs:
   max_new_tokens: {max_new_tokens}
   temperature: 0
   do_sample: false
+  until: []  # their default stops at the first blank line, which cuts an answer that reasons in paragraphs
 metric_list:
 {metrics}
 metadata:

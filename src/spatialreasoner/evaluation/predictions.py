@@ -1,13 +1,14 @@
 """Prediction rows exactly as the official evaluation script of SpatialRGPT-Bench reads and writes them (docs/papers.md 4.2)."""
 
-from collections.abc import Iterable
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import RecordError
-from spatialreasoner.core.types import QUALITATIVE, Category, Question, Record
+from spatialreasoner.core.types import CATEGORIES, QUALITATIVE, Category, Question, Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,3 +97,61 @@ def _row(prediction: Prediction) -> dict[str, Any]:
     """A row as the official script writes it; the key of its own only where there is not an answer."""
     row = asdict(prediction)
     return row if row["unanswered"] is not None else {name: value for name, value in row.items() if name != "unanswered"}
+
+
+def cluster_name(prediction: Prediction) -> str:
+    r"""What the questions about one picture share: its path, however it is written, or the question's own id without one.
+
+    >>> row = {"question_id": "q", "question": "", "pred": "", "gt": "", "model_id": "",
+    ...        "qa_info": QaInfo(type="quantitative", category="width_data")}
+    >>> {cluster_name(Prediction(image=image, **row)) for image in ("./a/b.png", "a//b.png", "a\\b.png", "a/c/../b.png")}
+    {'a/b.png'}
+    """
+    image = prediction.image.strip().replace("\\", "/").removeprefix("file://")
+    return posixpath.normpath(image) if image else prediction.question_id
+
+
+NO_PREDICTION = "no prediction"
+"""Why a question has no answer that the predictions leave out."""
+
+
+def without_prediction(predictions: Sequence[Prediction], questions: str | Path) -> list[Prediction]:
+    """An empty answer to each question of a file that has no prediction.
+
+    Args:
+        predictions: What was answered.
+        questions: A questions file of ours, or rows of the benchmark: `id`, `text_q`, `qa_info`, and the reference as `gt` or
+            as the last of the `conversations`.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        RecordError: If a row is no question.
+    """
+    answered = {prediction.question_id for prediction in predictions}
+    models = " + ".join(dict.fromkeys(prediction.model_id for prediction in predictions))
+    rows = enumerate(records.read_jsonl(questions, dict[str, Any]), start=1)
+    asked = [_question_row(row, where=f"{questions}: row {number}") for number, row in rows]
+    return [
+        Prediction(pred="", model_id=models, image="", unanswered=NO_PREDICTION, **row)
+        for row in asked
+        if row["question_id"] not in answered
+    ]
+
+
+def _question_row(row: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Id, question, reference and kind of a row, ours or the benchmark's."""
+    info = row.get("qa_info")
+    category = row.get("category") or (info.get("category") if isinstance(info, dict) else None)
+    turns = row.get("conversations")
+    last = turns[-1].get("value") if isinstance(turns, list) and turns and isinstance(turns[-1], dict) else None
+    found = {
+        "question_id": row.get("id", row.get("question_id")),
+        "question": row.get("text", row.get("text_q", row.get("question"))),
+        "gt": row.get("answer", row.get("gt", last)),
+    }
+    if category not in CATEGORIES or not all(isinstance(value, str) for value in found.values()):
+        raise RecordError(
+            f"{where}: expected a question with id, text, answer and category, or id, text_q, gt and qa_info; "
+            f"got the fields {sorted(row)}"
+        )
+    return {**found, "qa_info": QaInfo(type=type_of(category), category=category)}

@@ -19,7 +19,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import GROUPS, QUALITATIVE, QUANTITATIVE, Category, Record
 from spatialreasoner.evaluation.bootstrap import Interval, cluster_sums, difference_interval, mcnemar, share_intervals
-from spatialreasoner.evaluation.predictions import Prediction, read_predictions
+from spatialreasoner.evaluation.predictions import NO_PREDICTION, Prediction, cluster_name, read_predictions, without_prediction
 
 if TYPE_CHECKING:
     from spatialreasoner.evaluation.answers import Verdict
@@ -75,6 +75,21 @@ class Tally(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnscoredAnswer(Record):
+    """An answer that could not be read.
+
+    Attributes:
+        question_id: The question.
+        category: Its category.
+        reason: Why, in words: a refusal, an error, no answer found.
+    """
+
+    question_id: str
+    category: Category
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Score(Record):
     """The score of one model on one set of questions.
 
@@ -86,6 +101,8 @@ class Score(Record):
         totals: The micro averages "qualitative" and "quantitative".
         judge: What judged the answers.
         seed: Seed of the resampling.
+        missing: Questions without a prediction; they count as unscored.
+        unscored: Each answer that could not be read, with the reason.
     """
 
     model_id: str
@@ -95,6 +112,8 @@ class Score(Record):
     totals: Mapping[str, Tally]
     judge: str = "offline"
     seed: int = 0
+    missing: int = 0
+    unscored: tuple[UnscoredAnswer, ...] = ()
 
 
 def judge_all(predictions: Sequence[Prediction]) -> list[Verdict]:
@@ -120,7 +139,7 @@ def score_predictions(predictions: Sequence[Prediction], verdicts: Sequence[Verd
     verdicts = judge_all(predictions) if verdicts is None else verdicts
     members = _members(predictions)
     right = np.array([v.success is True for v in verdicts])
-    clusters = [p.image or p.question_id for p in predictions]
+    clusters = [cluster_name(p) for p in predictions]
     intervals = share_intervals(cluster_sums(clusters, members * right[:, None]), cluster_sums(clusters, members), seed=seed)
     tallies = {
         name: _tally(name, [v for v, member in zip(verdicts, members[:, column], strict=True) if member], interval)
@@ -133,6 +152,14 @@ def score_predictions(predictions: Sequence[Prediction], verdicts: Sequence[Verd
         groups={name: tallies[name] for name in GROUPS},
         totals={name: tallies[name] for name in TOTALS},
         seed=seed,
+        missing=sum(p.unanswered == NO_PREDICTION for p in predictions),
+        unscored=tuple(
+            UnscoredAnswer(
+                question_id=p.question_id, category=p.qa_info.category, reason=p.unanswered or v.reason or "not judged"
+            )
+            for p, v in zip(predictions, verdicts, strict=True)
+            if v.success is None
+        ),
     )
 
 
@@ -259,7 +286,7 @@ def _differences(
     predictions: Sequence[Prediction], before: Sequence[bool], after: Sequence[bool], *, seed: int
 ) -> dict[str, Difference]:
     members = _members(predictions).astype(bool)
-    clusters = np.array([p.image or p.question_id for p in predictions], dtype=object)
+    clusters = np.array([cluster_name(p) for p in predictions], dtype=object)
     changes = np.array(after, dtype=float) - np.array(before, dtype=float)
     found: dict[str, Difference] = {}
     for column, name in enumerate(_COLUMNS):
@@ -278,15 +305,25 @@ def _differences(
     return found
 
 
-def run_score(predictions: str | Path, out: str | Path | None = None, *, seed: int = 0) -> Score:
-    """The stage `score_predictions`: judge a file of predictions offline, and write `score.json` where asked.
+def run_score(
+    predictions: str | Path, out: str | Path | None = None, *, questions: str | Path | None = None, seed: int = 0
+) -> Score:
+    """The stage `score`: judge a file of predictions offline, and write `score.json` where asked.
+
+    Args:
+        predictions: The file of predictions.
+        out: Where to write `score.json`; None writes nothing.
+        questions: All questions; those without a prediction count as unscored. None takes the predictions for all.
+        seed: Seed of the resampling behind the intervals.
 
     Raises:
         MissingFileError: If the file does not exist.
         RecordError: If a row is not a prediction.
         WorkError: If the output cannot be written.
     """
-    result = score_predictions(read_predictions(predictions), seed=seed)
+    rows = read_predictions(predictions)
+    absent = [] if questions is None else without_prediction(rows, questions)
+    result = score_predictions([*rows, *absent], seed=seed)
     if out is not None:
         records.write_json(out, score_to_json(result))
     return result

@@ -42,6 +42,7 @@ async def evaluate_async(
     out: PathLike | None = None,
     against: PathLike | None = None,
     judging: JudgingConfig | None = None,
+    questions: PathLike | None = None,
     seed: int = 0,
     progress: ShowStage | None = stage,
 ) -> Result:
@@ -52,6 +53,7 @@ async def evaluate_async(
         out: The `score.json` to write; None writes nothing.
         against: Another model's predictions, to compare question by question.
         judging: A model that judges the answers; None is the offline rules.
+        questions: All questions, for the offline rules; those without a prediction count as unscored.
         seed: Seed of the resampling behind the intervals.
         progress: Shows the stage; None shows nothing.
 
@@ -66,10 +68,10 @@ async def evaluate_async(
     from spatialreasoner.evaluation.score import compare, score_to_json
 
     shown = progress or quiet
-    found, verdicts = await _scored(predictions, out, judging, seed, shown)
+    found, verdicts = await _scored(predictions, out, judging, questions, seed, shown)
     comparison = None
     if against is not None:
-        _, other = await _scored(against, None, judging, seed, shown)
+        _, other = await _scored(against, None, judging, None, seed, shown)
         rows = read_predictions(os.fspath(against)), read_predictions(os.fspath(predictions))
         both = None if other is None or verdicts is None else (other, verdicts)
         comparison = compare(*rows, both, seed=seed)
@@ -85,14 +87,21 @@ evaluate = synchronous(evaluate_async)
 
 
 async def _scored(
-    predictions: PathLike, out: PathLike | None, judging: JudgingConfig | None, seed: int, shown: ShowStage
+    predictions: PathLike,
+    out: PathLike | None,
+    judging: JudgingConfig | None,
+    questions: PathLike | None,
+    seed: int,
+    shown: ShowStage,
 ) -> tuple[Evaluation, Sequence[Verdict] | None]:
     """The score, and the verdicts of the judging model if there is one."""
     from spatialreasoner.evaluation.score import run_score
 
     path, written = os.fspath(predictions), None if out is None else os.fspath(out)
     if judging is None:
-        return Evaluation(score=run_score(path, written, seed=seed)), None
+        return Evaluation(
+            score=run_score(path, written, questions=None if questions is None else os.fspath(questions), seed=seed)
+        ), None
     from spatialreasoner.evaluation.agreement import run_judged_score_async
 
     with shown(f"judge {path}", None) as advance:

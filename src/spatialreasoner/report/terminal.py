@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from spatialreasoner.evaluation.score import Difference, ModelComparison, Score, Tally
@@ -25,7 +26,15 @@ def show_score(score: Score, *, console: Console | None = None) -> None:
         table.add_row(name, *_tally(name, tally))
     for name, tally in score.totals.items():
         table.add_row(f"[bold]{name}[/bold]", *_tally(name, tally), style="bold")
+    table.caption = _unscored(score) or None
     _print(table, console)
+
+
+def _unscored(score: Score) -> str:
+    """What was not answered, and why answers could not be read, the commonest reason first."""
+    reasons = Counter(one.reason for one in score.unscored)
+    said = [f"{count} unscored: {reason}" for reason, count in reasons.most_common(6)]
+    return "; ".join([f"{score.missing} questions without a prediction count as unscored"] * bool(score.missing) + said)
 
 
 def show_comparison(comparison: ModelComparison, *, console: Console | None = None) -> None:
