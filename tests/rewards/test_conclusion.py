@@ -25,7 +25,7 @@ def read(question: Question, text: str) -> Claim | None:
         ("The wardrobe is to the left of the post.", True),
         ("That is not so: <region1> is to the right of <region2>.", False),
         ("Indeed, <region1> is on the left side of <region2>.", True),
-        ("Yes, <region1> is to the right of <region2>.", None),  # says two things
+        ("Yes, <region1> is to the right of <region2>.", True),  # the yes decides, and clashes with the rest
         ("It is nice.", None),
         ("", None),
     ],

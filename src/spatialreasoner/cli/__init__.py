@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Preference data": {
         "search": "search",
         "reward": "reward",
+        "explain": "explain",
         "pairs": "pairs",
     },
     "Training": {

@@ -224,7 +224,8 @@ class _Reply:
                 return Conclusion(value=float(one), rule="names one region")
         if (winner := self.stances.by_size(text)) is not None:
             return Conclusion(value=float(winner[6:]), rule="compares two sizes")
-        if place.rule != "in the first paragraph" and (one := self.stances.named(text)) is not None:
+        named = place.explicit or not self.stances.states_anything(text)
+        if named and place.rule != "in the first paragraph" and (one := self.stances.named(text)) is not None:
             return Conclusion(value=float(one), rule="names one region")
         if related := self.stances.related(text, aliased=True):
             return Conclusion(value=self.stances.winner(related[-1]), rule="states the relation of what it calls the regions")

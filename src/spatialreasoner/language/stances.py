@@ -56,6 +56,10 @@ class Stances:
         said = [one for a in self._said(text, aliased=aliased)[1] if (one := _as_relation(a)).kind in wanted]
         return [a for a in said if not a.hedged] or said
 
+    def states_anything(self, text: str) -> bool:
+        """Whether a text states any relation or quantity, so that a region that it names is not yet a choice."""
+        return bool(self._said(text)[1])
+
     def _said(self, text: str, *, aliased: bool = False) -> tuple[Reading, list[Assertion]]:
         key = (text, aliased)
         if key not in self._read:

@@ -12,9 +12,10 @@ from spatialreasoner.core.protocols import Grade
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene
 from spatialreasoner.language import responses
 from spatialreasoner.language.arithmetic import Check, checks
+from spatialreasoner.language.parsed import parse_response
 from spatialreasoner.language.statements import Assertion, extract
 from spatialreasoner.rewards import logical, spatial, visual
-from spatialreasoner.rewards.conclusion import implied, read_claim, reference_claim
+from spatialreasoner.rewards.conclusion import cannot_tell, implied, read_claim, reference_claim
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.logical import Argument
 from spatialreasoner.rewards.names import NameMatcher
@@ -91,19 +92,24 @@ def score_response(scene: Scene | Measured | Known, question: Question, text: st
 def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Graded:
     """The fine-grained reward of a response with every statement's verdict; arguments as for `score_response`."""
     known = _known(scene)
+    labels = _labels(known.scene, question)
     try:
-        spans = responses.spans(text)
+        parsed = parse_response(text, labels=labels, others=_others(known.scene, question))
     except ResponseError as error:
         return Graded(reward=_refused(str(error)))
-    labels = _labels(known.scene, question)
-    begin, end = spans["description"]
-    start = spans["reasoning"][0]
-    concluded = spans.get("conclusion", (len(text), len(text)))[0]
-    assertions = extract(text, labels, _others(known.scene, question))
+    if parsed.refusal and parsed.refusal != "refusal":
+        return Graded(reward=_refused(f"no answer: {parsed.refusal}"))
+    assertions = parsed.statements
+    begin, end = parsed.segments["description"]
+    start = parsed.segments["reasoning"][0]
+    concluded = parsed.segments.get("conclusion", (len(text), len(text)))[0]
     concluding = [assertion for assertion in assertions if assertion.span[0] >= concluded]
     claimed = read_claim(question, text[concluded:], concluding, labels) if concluded < len(text) else None
     if claimed is not None and not any(is_asked(question, assertion) for assertion in concluding):
         concluding.append(implied(question, claimed, (concluded, len(text))))
+    unsure = claimed is None and concluded < len(text) and cannot_tell(text[concluded:])
+    if concluded < len(text) and claimed is None and not unsure and not any(is_asked(question, a) for a in assertions):
+        return Graded(reward=_refused("it answers another question, or none"))
     description = _verify(known, question, [a for a in assertions if begin <= a.span[0] < end])
     premises = _verify(known, question, [a for a in assertions if start <= a.span[0] < concluded])
     conclusion = _verify(known, question, concluding)
@@ -115,6 +121,7 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         calculations=checks(text[start:]),
         claim=claimed,
         reference=reference_claim(question, labels),
+        unsure=unsure,
     )
     reward = _breakdown(
         visual.grade_description(known, question, text[begin:end]),

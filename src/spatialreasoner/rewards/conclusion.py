@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from spatialreasoner.core.types import METRES_PER, QUANTITY_OF, Question, relation_of
-from spatialreasoner.language import quantities
+from spatialreasoner.language.conclusion import conclude
+from spatialreasoner.language.quantities import fold
+from spatialreasoner.language.question import question_asked
+from spatialreasoner.language.refusals import is_unsure, why_unanswered
 from spatialreasoner.language.statements import Assertion, extract
-from spatialreasoner.rewards.spatial import ARITY, hour_score, is_asked, reference_metres, value_score
+from spatialreasoner.language.verdicts import leading
+from spatialreasoner.rewards.spatial import ARITY, hour_score, is_asked, reference_metres, value_score, within_tolerance
 
 MAX_CONCLUSION_CHARACTERS = 2000
 """Of a conclusion, so much is read; an answer is one sentence."""
 
-_YES = re.compile(r"\W{0,8}(?:yes|yeah|indeed|correct|true|that is (?:right|so|correct|true)|right)\b", re.IGNORECASE)
-_NO = re.compile(r"\W{0,8}(?:no|nope|incorrect|false|that is not (?:so|right|correct|true)|not (?:so|really))\b", re.IGNORECASE)
-_NAMED = re.compile(r"<region ?(\d{1,3})>|\bregion ?(?:\[(\d{1,3})\]|(\d{1,3})\b)", re.IGNORECASE)
+MAX_UNSURE = 300
+"""A longer answer that says somewhere that something cannot be told may still answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +30,13 @@ class Claim:
         value: Metres, or an hour; None for qualitative questions.
         high: The upper end where a range is claimed.
         holds: Whether the asked relation holds between the question's first and second region; None for quantities.
+        clashes: Whether the answer contradicts itself: a "no" before a statement that says yes.
     """
 
     value: float | None = None
     high: float | None = None
     holds: bool | None = None
+    clashes: bool = False
 
 
 def read_claim(question: Question, text: str, assertions: Sequence[Assertion], labels: Sequence[str] = ()) -> Claim | None:
@@ -51,14 +55,28 @@ def read_claim(question: Question, text: str, assertions: Sequence[Assertion], l
     stated = [assertion for assertion in asked if assertion.value is not None and not assertion.negated]
     if stated:
         return Claim(value=stated[-1].value, high=stated[-1].high)
-    unit = "hour" if question.category == "direction" else "m"
-    found = [quantity for quantity in quantities.find_quantities(text) if quantity.unit == unit]
-    if found:
-        return Claim(value=found[-1].value, high=found[-1].high)
-    bare = quantities.bare_numbers(text)
-    if not bare:
+    return _by_reader(question, text)
+
+
+def cannot_tell(text: str) -> bool:
+    """Whether an answer only says that it cannot tell."""
+    folded = fold(text[:MAX_CONCLUSION_CHARACTERS])
+    return why_unanswered(folded) == "refusal" or (len(folded) < MAX_UNSURE and is_unsure(folded))
+
+
+def _by_reader(question: Question, text: str) -> Claim | None:
+    """The claim of an answer that states nothing of what is asked, as the scorer reads it."""
+    asked = question_asked(question.category, question.text)
+    found = conclude(asked, text)
+    if found.value is None:
         return None
-    return Claim(value=bare[-1].value * (METRES_PER.get(question.unit or "m", 1.0) if unit == "m" else 1.0))
+    if question.qualitative:
+        first = asked.choice or asked.regions[0] == "region1"
+        return Claim(holds=(found.value == 1) == first, clashes=found.clashes)
+    value, high = (found.value, None) if found.low is None else (found.low, found.high)
+    if found.rule.endswith("is a number alone") and question.category != "direction":
+        value *= METRES_PER.get(question.unit or "m", 1.0)
+    return Claim(value=value, high=high)
 
 
 def reference_claim(question: Question, labels: tuple[str, ...] = ()) -> Claim | None:
@@ -80,6 +98,15 @@ def implied(question: Question, claimed: Claim, span: tuple[int, int]) -> Assert
     return Assertion(kind=quantity, regions=regions, value=claimed.value, high=claimed.high, unit=unit, span=span)
 
 
+def is_right(question: Question, claimed: Claim, true: Claim) -> bool:
+    """Whether a claim is right by the benchmark: within 25 % or one hour of the truth, or the same relation."""
+    if claimed.holds is not None or true.holds is not None:
+        return claimed.holds == true.holds
+    if claimed.value is None or true.value is None:
+        return False
+    return within_tolerance(question.category, claimed.value, true.value, high=claimed.high)
+
+
 def claim_agreement(question: Question, claimed: Claim, true: Claim) -> float:
     """How well a claim agrees with another, 0..1: as values and hours score as statements, and relations agree or not."""
     if claimed.holds is not None or true.holds is not None:
@@ -99,23 +126,16 @@ def polarity(question: Question, assertion: Assertion) -> bool:
 
 def _relation_claim(question: Question, text: str, asked: list[Assertion], labels: Sequence[str]) -> Claim | None:
     said = {polarity(question, assertion) for assertion in asked}
-    if question.category.endswith("_predicate"):
-        if _YES.match(text) or _NO.match(text):
-            said.add(_NO.match(text) is None)
-    elif not said:
-        named = _named(text, labels)
-        said = {named == "region1"} if named in {"region1", "region2"} else set()
-    return Claim(holds=said.pop()) if len(said) == 1 else None
-
-
-def _named(text: str, labels: Sequence[str]) -> str | None:
-    """The one region that a text names, by tag or by label; None where it names none or several."""
-    tags = (match.groups() for match in _NAMED.finditer(text))
-    named = {f"region{int(tag or number) if index is None else int(index) + 1}" for tag, index, number in tags}
-    if not named:
-        lower = text.lower()
-        named = {f"region{number}" for number, label in enumerate(labels, start=1) if label and label.lower() in lower}
-    return named.pop() if len(named) == 1 else None
+    if question.category.endswith("_predicate") and (verdict := leading(fold(text))) is not None:
+        return Claim(holds=verdict, clashes=bool(said) and said != {verdict})
+    if said:
+        return Claim(holds=said.pop()) if len(said) == 1 else None
+    found = _by_reader(question, text)
+    if found is not None or question.category.endswith("_predicate") or extract(text, labels):
+        return found
+    lower = text.lower()
+    named = {number for number, label in enumerate(labels, start=1) if label and label.lower() in lower}
+    return Claim(holds=named == {1}) if len(named) == 1 else None
 
 
 @lru_cache(maxsize=4096)

@@ -20,11 +20,14 @@ from spatialreasoner.core.types import CONVERSE, Question, relation_of
 from spatialreasoner.language import quantities
 from spatialreasoner.language.arithmetic import Check
 from spatialreasoner.language.statements import Assertion
-from spatialreasoner.rewards.conclusion import Claim, claim_agreement, polarity
+from spatialreasoner.rewards.conclusion import Claim, claim_agreement, is_right, polarity
 from spatialreasoner.rewards.spatial import EXACT, StatementVerdict, distinct, is_asked
 from spatialreasoner.rewards.visual import Criteria
 
 LOGICAL_CRITERIA = ("factual", "coherence", "rules", "conclusion")
+
+UNSURE = 0.4
+"""Validity of a conclusion that says it cannot tell: more than a wrong one has, less than a right one."""
 
 _STEP = re.compile(r"#{2,4}[ \t]*step \d{1,4}\b[:.]?|^[ \t]*\**step \d{1,4}\b[:.]?", re.IGNORECASE | re.MULTILINE)
 _POSITIVE = {"left": "left", "right": "left", "above": "above", "below": "above", "tall": "tall", "short": "tall",
@@ -45,6 +48,7 @@ class Argument:
         calculations: Calculations and conversions of reasoning and conclusion.
         claim: What the conclusion claims, or None where there is no conclusion that answers the question.
         reference: The true answer, where there is one.
+        unsure: Whether the conclusion only says that it cannot tell.
     """
 
     text: str
@@ -54,11 +58,12 @@ class Argument:
     calculations: Sequence[Check]
     claim: Claim | None
     reference: Claim | None
+    unsure: bool = False
 
 
 def grade_reasoning(question: Question, argument: Argument) -> Criteria:
     """Grade one reasoning with its conclusion."""
-    if not argument.text.strip() and argument.claim is None:
+    if not argument.text.strip() and argument.claim is None and not argument.unsure:
         return Criteria(parts=dict.fromkeys(LOGICAL_CRITERIA, 0.0), reasons={"conclusion": "there is no reasoning"})
     wrong = [check for check in argument.calculations if not check.right]
     rules = 1 - len(wrong) / len(argument.calculations) if argument.calculations else None
@@ -157,8 +162,8 @@ def _coherence(argument: Argument) -> tuple[float | None, str]:
     clashes = contradictions((), [verdict.assertion for verdict in (*argument.premises, *argument.concluding)])
     steps = [step.split() for step in _STEP.split(argument.text)[1:]]
     repeated = len(steps) - len({tuple(step) for step in steps})
-    if not clashes and not steps:
-        return None, ""
+    if len(clashes) < 2 and not steps:
+        return None, ""  # one statement alone has nothing to be coherent with
     coherent = clashes.count("") / len(clashes) if clashes else 1.0
     share = coherent * (1 - repeated / len(steps) if steps else 1.0)
     return share, next(filter(None, clashes), "") or (f"{repeated} steps repeat others" if repeated else "")
@@ -202,10 +207,14 @@ def _against_sizes(assertion: Assertion, sizes: Mapping[tuple[str, str], float])
 def _conclusion(question: Question, argument: Argument) -> tuple[float, str]:
     """Mean of what is known of its support by the steps and of its agreement with the reference."""
     if argument.claim is None:
-        return 0.0, "no conclusion that answers the question"
+        return (UNSURE, "it says that it cannot tell") if argument.unsure else (0.0, "no conclusion that answers the question")
+    if argument.claim.clashes:
+        return 0.0, "it contradicts its own yes or no"
     supported = _support(question, argument, argument.claim)
     scores, reasons = [supported], ["" if supported == 1 else "the steps do not lead to it"]
     if argument.reference is not None:
+        if not is_right(question, argument.claim, argument.reference):
+            return 0.0, f"the true answer is {_words(argument.reference)}"
         scores.append(claim_agreement(question, argument.claim, argument.reference))
         reasons.append("" if scores[-1] == 1 else f"the true answer is {_words(argument.reference)}")
     return sum(scores) / len(scores), "; ".join(filter(None, reasons))

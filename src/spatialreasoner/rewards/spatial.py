@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import cast
 
@@ -51,6 +51,12 @@ AUXILIARY = 0.8
 EXACT = 0.1
 """Relative error up to which a value counts as right."""
 
+TOLERANCE = 0.25
+"""Relative error up to which a value holds, as in the benchmark."""
+
+BEYOND = 0.5
+"""What is left of r of an asked value that is wrong by the benchmark: guessing must not earn more than saying nothing."""
+
 MAX_ASSERTIONS = 200
 """At most so many distinct statements of one segment are verified; a text that repeats itself without end must not cost."""
 
@@ -81,9 +87,16 @@ class StatementVerdict:
 
     @property
     def label(self) -> str:
-        """One word for it: true, false, partial or unscored."""
+        """One word for it: true, false, partial or unscored.
+
+        A value is true within the benchmark's tolerance, 25 % or one hour, and else false; a relation is what r says.
+        """
         if self.score is None:
             return "unscored"
+        said = self.assertion
+        if said.value is not None and self.truth is not None and said.kind not in RELATIONS and said.unit in ("m", "hour"):
+            category: Category = "direction" if said.kind == "direction" else "width_data"
+            return "true" if within_tolerance(category, said.value, self.truth, high=said.high) != said.negated else "false"
         return "true" if self.score >= 0.8 else "false" if self.score <= 0.2 else "partial"
 
 
@@ -112,7 +125,10 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Stat
     score, truth, reason = _judge(measured, question, assertion)
     if assertion.negated and score is not None and truth is not None:  # what cannot be is not made true by a "not"
         score = 1.0 - score
-    return StatementVerdict(assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
+    verdict = StatementVerdict(assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
+    if score and assertion.value is not None and verdict.label == "false" and is_asked(question, assertion):
+        return replace(verdict, score=BEYOND * score)
+    return verdict
 
 
 def other_regions(scene: Scene, question: Question) -> list[Region]:
@@ -205,6 +221,19 @@ def value_score(claim: float, truth: float, *, noise: float = 0.0, high: float |
     return min(1.0, max(0.0, (1.0 - error) / (1.0 - EXACT)) if error > EXACT + 1e-9 else 1.0)
 
 
+def within_tolerance(category: Category, claim: float, truth: float, *, high: float | None = None) -> bool:
+    """Whether a value is right by the benchmark, a range by its middle: within 25 % of the truth, or one hour.
+
+    >>> [within_tolerance("width_data", claim, 1.0) for claim in (0.75, 1.25, 1.3)], within_tolerance("direction", 1, 12)
+    ([True, True, False], True)
+    """
+    if category == "direction":
+        middle = claim if high is None else claim + (high - claim) % 12 / 2
+        return abs((middle - truth + 6) % 12 - 6) <= 1
+    middle = claim if high is None else (claim + high) / 2
+    return abs(middle - truth) <= TOLERANCE * truth * (1 + 1e-6) + 1e-9
+
+
 def hour_score(claim: float, truth: float, *, high: float | None = None) -> float:
     """Correctness of an hour: 1 at the true hour, falling by a third an hour around the clock to 0 at a quarter turn.
 
@@ -272,7 +301,9 @@ def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, 
     if not bars.certain:
         return None, truth, f"too uncertain to judge (measured: {bars.told()})"
     inside = 2 * math.hypot(*(sigma(measured, name) for name in names))
-    return value_score(assertion.value, truth, noise=inside, high=assertion.high), truth, f"measured: {bars.told()}"
+    middle = assertion.value if assertion.high is None else (assertion.value + assertion.high) / 2
+    reason = f"measured: {bars.told()}, error {abs(middle - truth) / max(abs(truth), 1e-9):.0%}"
+    return value_score(assertion.value, truth, noise=inside, high=assertion.high), truth, reason
 
 
 def _judge_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:

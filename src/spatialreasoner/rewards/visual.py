@@ -126,6 +126,10 @@ def _completeness(known: Known, own: Mapping[str, str], sentences: Sequence[Desc
     named = {thing.name for sentence in sentences for thing in sentence.things if thing.name} - {n for _, n in called}
     told: dict[str, float] = {}
     for region, region_id in own.items():
+        names = [name for other, name in called if other == region]
+        if names and not any(known.fits(region_id, name) for name in names):
+            told[region] = 0.0  # what is called something else is not told
+            continue
         fitting = [name for name in named if known.fits(region_id, name)]
         fitting += [name for other, name in called if other == region and known.fits(region_id, name)]
         special = any(ANYTHING not in known.vocabulary.kinds.get(name, ()) for name in fitting)

@@ -1,0 +1,147 @@
+"""A response read once: its segments, statements, conclusion, and what of it is no answer.
+
+The scorer, the four rewards, the app and the judges read this and nothing else, so they cannot disagree on what a text says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from spatialreasoner.core.types import Category
+from spatialreasoner.language import refusals, responses
+from spatialreasoner.language.conclusion import Conclusion, conclude
+from spatialreasoner.language.quantities import fold
+from spatialreasoner.language.question import question_asked
+from spatialreasoner.language.statements import Assertion, extract
+
+_SENTENCE = re.compile(r"[^.!?\n]{1,2000}(?:[.!?]+|\n|$)")
+_CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+_FORM = re.compile(r"<(?:description|reasoning)>|^#{1,4} |\bstep 1\b|step by step", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParsedResponse:
+    """What a response says.
+
+    Attributes:
+        text: The response.
+        segments: Where "description", "reasoning" and "conclusion" stand; an answer without any form is a conclusion.
+        statements: Its spatial statements, in order, each with its span.
+        thinking: Where its thinking stands; empty, (0, 0), where it shows none.
+        refusal: Why it is no answer, such as "refusal" or "thinking never ended"; empty where it may be one.
+        cut_off: Whether it ends within a sentence.
+        language: "en", or "other" where most letters are of another script.
+        question: Category and text of what it answers; None where that is unknown.
+        plain: Whether it has no form at all: no tags, headings or steps.
+    """
+
+    text: str
+    segments: Mapping[str, tuple[int, int]]
+    statements: tuple[Assertion, ...]
+    thinking: tuple[int, int] = (0, 0)
+    refusal: str = ""
+    cut_off: bool = False
+    language: str = "en"
+    question: tuple[Category, str] | None = None
+    plain: bool = False
+    labels: Sequence[str] = field(default=(), repr=False)
+
+    @cached_property
+    def sentences(self) -> list[tuple[int, int]]:
+        """Where each sentence stands, outside the thinking."""
+        return [match.span() for match in _SENTENCE.finditer(self.text, self.thinking[1]) if match.group().strip()]
+
+    @cached_property
+    def conclusion(self) -> Conclusion | None:
+        """What it answers to its question and how that was found; None where no question is known."""
+        if self.question is None:
+            return None
+        return conclude(question_asked(*self.question), self.text)
+
+    def within(self, segment: str) -> list[Assertion]:
+        """The statements that begin in a segment; those of the conclusion are not of the reasoning."""
+        begin, end = self.segments.get(segment, (0, 0))
+        end = min(end, self.segments.get("conclusion", (end, end))[0]) if segment == "reasoning" else end
+        return [statement for statement in self.statements if begin <= statement.span[0] < end]
+
+
+def parse_response(
+    text: str,
+    *,
+    category: Category | None = None,
+    question: str = "",
+    labels: Sequence[str] = (),
+    others: Sequence[str] = (),
+) -> ParsedResponse:
+    """Read a response once.
+
+    Args:
+        text: The response.
+        category: What its question asks; None where that is unknown.
+        question: The question's text.
+        labels: What the question's regions are called, in order.
+        others: What the scene's other regions are called.
+
+    Raises:
+        ResponseError: If the text is longer than `responses.MAX_CHARACTERS`.
+    """
+    segments = responses.spans(text)
+    plain = "conclusion" not in segments and segments["description"] == (0, 0) and _FORM.search(text) is None
+    begin = refusals.thinking_end(text)
+    if plain:
+        start = begin or 0
+        segments = {"description": (0, 0), "reasoning": (start, len(text)), "conclusion": (start, len(text))}
+    refusal = "thinking never ended" if begin is None else refusals.why_unanswered(fold(text[begin:])) or ""
+    return ParsedResponse(
+        text=text,
+        segments=segments,
+        statements=tuple(extract(text, labels, others)),
+        thinking=(0, begin if begin is not None else len(text)),
+        refusal=refusal,
+        cut_off=refusals.is_cut_off(text),
+        language="other" if 2 * len(_CJK.findall(text[:2000])) > len(text[:2000].split()) + 2 else "en",
+        question=None if category is None else (category, question),
+        plain=plain,
+        labels=labels,
+    )
+
+
+def explain_parse(text: str, *, category: Category | None = None, question: str = "", labels: Sequence[str] = ()) -> str:
+    """Which rule matched which words of a response, line by line, for people.
+
+    >>> print(explain_parse("<region1> is 1.5 m wide.", category="width_data", question="How wide is <region1>?"))
+    segments: reasoning 0-24, conclusion 0-24
+    language: en
+    statement 0-23: width of region1 = 1.5 m: '<region1> is 1.5 m wide'
+    conclusion 0-24: 1.5 (in the whole reply: states what is asked): '<region1> is 1.5 m wide.'
+    """
+    parsed = parse_response(text[: responses.MAX_CHARACTERS], category=category, question=question, labels=labels)
+    lines = ["segments: " + ", ".join(f"{name} {a}-{b}" for name, (a, b) in parsed.segments.items() if b > a)]
+    lines += [f"language: {parsed.language}"] + ["cut off at the end"] * parsed.cut_off
+    if parsed.thinking[1]:
+        lines.append(f"thinking {parsed.thinking[0]}-{parsed.thinking[1]}: not read for the answer")
+    if parsed.refusal:
+        lines.append(f"no answer: {parsed.refusal}")
+    lines += [_statement_line(text, statement) for statement in parsed.statements]
+    if (found := parsed.conclusion) is not None:
+        lines.append(_conclusion_line(text, found))
+    return "\n".join(lines)
+
+
+def _statement_line(text: str, said: Assertion) -> str:
+    value = "" if said.value is None else f" = {said.value:g}" + ("" if said.high is None else f" to {said.high:g}")
+    marks = " (denied)" * said.negated + " (hedged)" * said.hedged
+    unit = f" {said.unit}" if said.unit else ""
+    begin, end = said.span
+    return f"statement {begin}-{end}: {said.kind} of {', '.join(said.regions)}{value}{unit}{marks}: {text[begin:end]!r}"
+
+
+def _conclusion_line(text: str, found: Conclusion) -> str:
+    if found.value is None:
+        return f"conclusion: none ({found.unscored})"
+    begin, end = found.span
+    clash = ", contradicts itself" * found.clashes
+    return f"conclusion {begin}-{end}: {found.value:g} ({found.rule}{clash}): {text[begin:end]!r}"
