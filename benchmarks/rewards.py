@@ -31,7 +31,7 @@ from spatialreasoner.pipeline.inputs import succeeds
 from spatialreasoner.pipeline.scoring import ResponseRow, RewardConfig, run_reward
 from spatialreasoner.questions.files import prompt, read_questions
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
-from spatialreasoner.rewards import GeometricReward, description, grade
+from spatialreasoner.rewards import GeometricReward, combine, description, grade
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.scenes.synthetic import SyntheticConfig, write_synthetic
@@ -102,6 +102,9 @@ def score(rows: Sequence[Row]) -> None:
     grammar.read_sentence.cache_clear()
     description.parse_sentence.cache_clear()
     description.remembered.clear()
+    for memory in [getattr(combine, "remembered", None)]:
+        if memory is not None:
+            memory.clear()
     for known, question, text in rows:
         grade(known, question, text)
 

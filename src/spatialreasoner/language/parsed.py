@@ -31,9 +31,6 @@ class ParsedResponse:
         segments: Where "description", "reasoning" and "conclusion" stand; an answer without any form is a conclusion.
         statements: Its spatial statements, in order, each with its span.
         thinking: Where its thinking stands; empty, (0, 0), where it shows none.
-        refusal: Why it is no answer, such as "refusal" or "thinking never ended"; empty where it may be one.
-        cut_off: Whether it ends within a sentence.
-        language: "en", or "other" where most letters are of another script.
         question: Category and text of what it answers; None where that is unknown.
         plain: Whether it has no form at all: no tags, headings or steps.
     """
@@ -42,12 +39,26 @@ class ParsedResponse:
     segments: Mapping[str, tuple[int, int]]
     statements: tuple[Assertion, ...]
     thinking: tuple[int, int] = (0, 0)
-    refusal: str = ""
-    cut_off: bool = False
-    language: str = "en"
     question: tuple[Category, str] | None = None
     plain: bool = False
     labels: Sequence[str] = field(default=(), repr=False)
+
+    @cached_property
+    def refusal(self) -> str:
+        """Why it is no answer, such as "refusal" or "thinking never ended"; empty where it may be one."""
+        begin = refusals.thinking_end(self.text)
+        return "thinking never ended" if begin is None else refusals.why_unanswered(fold(self.text[begin:])) or ""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it ends within a sentence."""
+        return refusals.is_cut_off(self.text)
+
+    @property
+    def language(self) -> str:
+        """The language: "en", or "other" where most letters are of another script."""
+        head = self.text[:2000]
+        return "other" if 2 * len(_CJK.findall(head)) > len(head.split()) + 2 else "en"
 
     @cached_property
     def sentences(self) -> list[tuple[int, int]]:
@@ -94,15 +105,11 @@ def parse_response(
     if plain:
         start = begin or 0
         segments = {"description": (0, 0), "reasoning": (start, len(text)), "conclusion": (start, len(text))}
-    refusal = "thinking never ended" if begin is None else refusals.why_unanswered(fold(text[begin:])) or ""
     return ParsedResponse(
         text=text,
         segments=segments,
         statements=tuple(extract(text, labels, others)),
         thinking=(0, begin if begin is not None else len(text)),
-        refusal=refusal,
-        cut_off=refusals.is_cut_off(text),
-        language="other" if 2 * len(_CJK.findall(text[:2000])) > len(text[:2000].split()) + 2 else "en",
         question=None if category is None else (category, question),
         plain=plain,
         labels=labels,

@@ -6,6 +6,8 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from spatialreasoner.core.errors import ResponseError
 from spatialreasoner.core.protocols import Grade
@@ -21,6 +23,9 @@ from spatialreasoner.rewards.logical import Argument
 from spatialreasoner.rewards.names import NameMatcher
 from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, StatementVerdict, is_asked, verify
 from spatialreasoner.scenes.measure import Measured
+
+remembered: WeakKeyDictionary[Known, tuple[dict[Any, StatementVerdict], dict[Any, visual.Criteria]]] = WeakKeyDictionary()
+"""Verdicts and descriptions read last, by scene."""
 
 REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
 """The four rewards, each 0..4."""
@@ -97,7 +102,7 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         parsed = parse_response(text, labels=labels, others=_others(known.scene, question))
     except ResponseError as error:
         return Graded(reward=_refused(str(error)))
-    if parsed.refusal and parsed.refusal != "refusal":
+    if parsed.plain and parsed.refusal not in ("", "refusal"):
         return Graded(reward=_refused(f"no answer: {parsed.refusal}"))
     assertions = parsed.statements
     begin, end = parsed.segments["description"]
@@ -124,7 +129,7 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         unsure=unsure,
     )
     reward = _breakdown(
-        visual.grade_description(known, question, text[begin:end]),
+        _seen(known, question, text[begin:end]),
         logical.grade_reasoning(question, argument),
         spatial.spatial_reward(description),
         spatial.spatial_reward((*premises, *conclusion)),
@@ -197,8 +202,42 @@ def _belongs(part: str, name: str) -> bool:
     return part == name or part.startswith(f"{name}.")
 
 
+_MAX_REMEMBERED = 4096
+"""Verdicts and descriptions that are remembered, a scene: answers to the same questions say much of it again."""
+
+
 def _verify(known: Known, question: Question, assertions: Sequence[Assertion]) -> tuple[StatementVerdict, ...]:
-    return tuple(verify(known.measured, question, assertion) for assertion in assertions[:MAX_ASSERTIONS])
+    return tuple([_verified(known, question, assertion) for assertion in assertions[:MAX_ASSERTIONS]])
+
+
+def _verified(known: Known, question: Question, said: Assertion) -> StatementVerdict:
+    """The verdict on one statement; what the same statement earned elsewhere is not measured again."""
+    verdicts = remembered.setdefault(known, ({}, {}))[0]
+    key = (
+        question.region_ids, question.category, said.kind, said.regions, said.value, said.high, said.unit, said.hedged,
+        said.negated,
+    )  # fmt: skip
+    verdict = verdicts.get(key)
+    if verdict is None:
+        if len(verdicts) > _MAX_REMEMBERED:
+            verdicts.clear()
+        verdict = verdicts[key] = verify(known.measured, question, said)
+    if verdict.assertion.span == said.span:
+        return verdict
+    return StatementVerdict(
+        assertion=said, score=verdict.score, weight=verdict.weight, truth=verdict.truth, reason=verdict.reason
+    )
+
+
+def _seen(known: Known, question: Question, description: str) -> visual.Criteria:
+    """The visual criteria of a description, read once for all answers that share it."""
+    seen = remembered.setdefault(known, ({}, {}))[1]
+    key = (question.region_ids, description)
+    if key not in seen:
+        if len(seen) > _MAX_REMEMBERED:
+            seen.clear()
+        seen[key] = visual.grade_description(known, question, description)
+    return seen[key]
 
 
 def _breakdown(
