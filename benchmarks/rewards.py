@@ -5,7 +5,9 @@
 
 Every answer is another text, and each is scored once a round, in the order of the questions. Scenes are loaded beforehand, as
 in a search; every round begins with no sentence remembered. What is timed is reading and scoring, in processor time of one
-process, the best of several rounds. The limit is 1,500 responses a second; memory may grow by 30 MB from the first tenth of the
+process, the best of several rounds.
+With `--against REF` the build of an earlier commit scores the same responses in turn with this one, each in a process of its
+own, and the ratio is printed. The limit is 1,500 responses a second; memory may grow by 30 MB from the first tenth of the
 rows to the last. Exits with 1 where a limit is missed. Also printed: the share of sentences whose form an answer before had,
 and the speed where none is remembered.
 """
@@ -15,7 +17,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -53,11 +57,17 @@ def main() -> None:
     parser.add_argument("--per-scene", type=int, default=12, help="questions a scene")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=0, help="rows of the memory test; 0 leaves it out")
+    parser.add_argument(
+        "--against", metavar="REF", help="a commit whose build scores the same responses, in turn with this one"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_synthetic(SyntheticConfig(count=args.scenes, seed=5), folder, workers=1)
         write_questions(QuestionsConfig(scenes=name, per_scene=args.per_scene, seed=1), folder / "questions.jsonl")
+        if args.against:
+            compare_builds(folder, args.against, args.rounds)
+            return
         ok = time_rewards(folder, args.rounds)
         if args.rows:
             ok = watch_memory(folder, args.rows) and ok
@@ -95,6 +105,73 @@ def time_rewards(folder: Path, rounds: int) -> bool:
     print(f"one response: {seconds * 1e3:.3f} ms")
     print(f"responses a second: {1 / seconds:.0f}; limit {LIMIT}; ratio {1 / seconds / LIMIT:.2f}")
     return 1 / seconds >= LIMIT
+
+
+RUNNER = """
+import json, sys, time
+from importlib import import_module
+from pathlib import Path
+
+def first(*names):
+    for name in names:
+        try:
+            return import_module("spatialreasoner." + name)
+        except ModuleNotFoundError:
+            pass
+    raise SystemExit(f"none of {names} in this build")
+
+folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
+scenes = first("scenes.files", "scene.files").scene_index(folder)
+questions = first("questions.files", "scene.questions").read_questions(folder / "questions.jsonl", scenes)
+asked = {question.id: question for question in questions}
+loaded = first("rewards.known").KnownScenes(scenes, kept=len(scenes))
+rows = [json.loads(line) for line in (folder / "timed.jsonl").read_text("utf-8").splitlines()]
+rows = [(loaded.get(asked[row["question_id"]].scene_id), asked[row["question_id"]], row["text"]) for row in rows]
+combine, grammar = first("rewards.combine"), first("language.grammar", "rewards.grammar")
+description = first("rewards.description")
+
+def score():
+    grammar.read_sentence.cache_clear()
+    for name in ("parse", "parse_sentence"):  # as builds called it
+        getattr(getattr(description, name, None), "cache_clear", int)()
+    description.remembered.clear()
+    if hasattr(combine, "remembered"):
+        combine.remembered.clear()
+    begin = time.process_time()
+    for known, question, text in rows:
+        combine.grade(known, question, text)
+    return time.process_time() - begin
+
+score()
+print(min(score() for _ in range(rounds)) / len(rows))
+"""
+
+
+def compare_builds(folder: Path, ref: str, rounds: int) -> None:
+    """Print how many responses a second this build and that of a commit score, and the ratio, in one run."""
+    here = Path(__file__).parents[1]
+    texts = [ResponseRow(question_id=question.id, text=text) for _, question, text in responses(folder)]
+    records.write_jsonl(folder / "timed.jsonl", texts)
+    runner = folder / "runner.py"
+    runner.write_text(RUNNER, encoding="utf-8")
+    tree = folder / "earlier"
+    subprocess.run(["git", "-C", str(here), "worktree", "add", "--detach", str(tree), ref], check=True, capture_output=True)
+    try:
+        seconds: dict[str, list[float]] = {"this build": [], ref: []}
+        for _ in range(3):
+            for name, source in (("this build", here), (ref, tree)):
+                command = [sys.executable, str(runner), str(folder), str(rounds)]
+                environment = {**os.environ, "PYTHONPATH": str(source / "src")}
+                done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+                if done.returncode:
+                    sys.exit(f"{name} cannot score the responses: {done.stderr[-2000:]}")
+                seconds[name].append(float(done.stdout))
+    finally:
+        subprocess.run(["git", "-C", str(here), "worktree", "remove", "--force", str(tree)], check=True, capture_output=True)
+    rates = {name: 1 / min(found) for name, found in seconds.items()}
+    for name, rate in rates.items():
+        print(f"{name}: {rate:.0f} responses a second")
+    print(f"ratio {rates['this build'] / rates[ref]:.2f} on {len(texts)} responses")
 
 
 def score(rows: Sequence[Row]) -> None:

@@ -90,6 +90,13 @@ _GIVES = re.compile(
     r"|i believe|therefore|perhaps|about|around)\b"
 )
 _LIST_END = re.compile(r"\n\s{0,6}\d{1,2}\.\s*$")
+_HINTS = (
+    "n't", "not", "unable", "incapable", "sorry", "apolog", "decline", "impossible", "unknown", "unclear", "insufficient", "unsure",
+    "hard to", "difficult", "tough to", "no ", "idea", "undetermined", "indeterminate", "undecidable", "undefined", "unanswerable",
+    "inconclusive", "without", "please", "can you", "kindly", "as an ai", "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé",
+    "tut mir", "prefer", "could you", "uncertain",
+)  # fmt: skip
+"""One of these stands in every refusal; to look for them first spares most replies the patterns."""
 _STOPS = (". ", "! ", "? ", "\n", "; ")
 _CLAUSES = (", but", " but ", ", so ", ", though", ", although", " though ", ", even though", ", yet ", ", while ")
 _CUT = re.compile(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
@@ -128,6 +135,8 @@ def why_unanswered(folded: str) -> Refusal | None:
         return "error"
     if _NULL.fullmatch(folded.strip()):
         return "empty"
+    if not any(hint in folded for hint in _HINTS):
+        return None
     hard = _HARD.search(folded)
     if hard and not _answers_after(folded, hard.end()):
         return "refusal"
