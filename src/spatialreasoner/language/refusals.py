@@ -91,10 +91,11 @@ _GIVES = re.compile(
 )
 _LIST_END = re.compile(r"\n\s{0,6}\d{1,2}\.\s*$")
 _HINTS = (
-    "n't", "not", "unable", "incapable", "sorry", "apolog", "decline", "impossible", "unknown", "unclear", "insufficient", "unsure",
-    "hard to", "difficult", "tough to", "no ", "idea", "undetermined", "indeterminate", "undecidable", "undefined", "unanswerable",
-    "inconclusive", "without", "please", "can you", "kindly", "as an ai", "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé",
-    "tut mir", "prefer", "could you", "uncertain",
+    "n't", "not", "unable", "incapable", "sorry", "apolog", "decline", "impossible", "unknown", "unclear",
+    "insufficient", "unsure", "hard to", "difficult", "tough to", "no ", "idea", "undetermined", "indeterminate",
+    "undecidable", "undefined", "unanswerable", "inconclusive", "without", "please", "can you", "kindly", "as an ai",
+    "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé", "tut mir", "prefer",
+    "could you", "uncertain",
 )  # fmt: skip
 """One of these stands in every refusal; to look for them first spares most replies the patterns."""
 _STOPS = (". ", "! ", "? ", "\n", "; ")
