@@ -19,7 +19,12 @@ def template(node):
     fixed = [value.value if isinstance(value, ast.Constant) else None for value in values]
     if sum(len(text) for text in fixed if text) < LEAST:
         return None
-    return re.compile("".join(".*?" if text is None else re.escape(text) for text in fixed))
+    return re.compile("".join(".*?" if text is None else as_shown(text) for text in fixed))
+
+
+def as_shown(text):
+    """The command line shows a setting in backticks as an option, `max_cost` as --max-cost."""
+    return re.sub(r"`(\w+)`", lambda name: f"(?:`{name[1]}`|--{name[1].replace('_', '-')})", re.escape(text))
 
 
 def raised(tree):
