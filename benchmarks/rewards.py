@@ -178,7 +178,7 @@ def score(rows: Sequence[Row]) -> None:
     """Score every row, with nothing remembered at the start."""
     grammar.read_sentence.cache_clear()
     description.parse_sentence.cache_clear()
-    description.remembered.clear()
+    description.remembered_sentences.clear()
     for memory in [getattr(combine, "remembered", None)]:
         if memory is not None:
             memory.clear()

@@ -84,7 +84,7 @@ class DescriptionSentence(NamedTuple):
     sets_scene: bool
 
 
-remembered: WeakKeyDictionary[Known, dict[str, DescriptionSentence]] = WeakKeyDictionary()
+remembered_sentences: WeakKeyDictionary[Known, dict[str, DescriptionSentence]] = WeakKeyDictionary()
 """The sentences read last, by scene."""
 
 
@@ -95,7 +95,7 @@ def read_description(known: Known, text: str) -> list[DescriptionSentence]:
         known: The scene.
         text: The description; what follows its first `MAX_DESCRIPTION_CHARACTERS` is not read.
     """
-    before = remembered.setdefault(known, {})
+    before = remembered_sentences.setdefault(known, {})
     if len(before) > _MAX_REMEMBERED:
         before.clear()
     said = (

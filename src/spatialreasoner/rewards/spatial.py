@@ -51,7 +51,7 @@ AUXILIARY = 0.8
 EXACT = 0.1
 """Relative error up to which a value counts as right."""
 
-TOLERANCE = 0.25
+RELATIVE_TOLERANCE = 0.25
 """Relative error up to which a value holds, as in the benchmark."""
 
 BEYOND = 0.5
@@ -231,7 +231,7 @@ def within_tolerance(category: Category, claim: float, truth: float, *, high: fl
         middle = claim if high is None else claim + (high - claim) % 12 / 2
         return abs((middle - truth + 6) % 12 - 6) <= 1
     middle = claim if high is None else (claim + high) / 2
-    return abs(middle - truth) <= TOLERANCE * truth * (1 + 1e-6) + 1e-9
+    return abs(middle - truth) <= RELATIVE_TOLERANCE * truth * (1 + 1e-6) + 1e-9
 
 
 def hour_score(claim: float, truth: float, *, high: float | None = None) -> float:
