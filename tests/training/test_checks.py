@@ -23,7 +23,7 @@ def test_a_segment_missing_here_and_there_is_counted(processor, pairs, caplog):
     pairs[0]["chosen"][0]["content"] = "Without a boundary."
     with caplog.at_level(logging.WARNING):
         check_rows("dpo", Encoder(processor), Dataset.from_list(pairs))
-    assert "1 of 3 pairs looked at have an answer without the segment 'description'" in caplog.text
+    assert "1 of 3 pairs have an answer without the segment 'description'" in caplog.text
 
 
 def test_equal_gaps_only_matter_to_fdpo(processor, pairs):

@@ -8,7 +8,8 @@ from PIL import Image
 from spatialreasoner.core.errors import MissingFileError, RecordError
 from spatialreasoner.scenes.carry import KEY, attached
 from spatialreasoner.scenes.masks import encode
-from spatialreasoner.training.data import message_text, read_preferences, read_sft
+from spatialreasoner.training.data import read_preferences, read_sft
+from spatialreasoner.training.messages import message_text
 
 USER = {"role": "user", "content": "How tall?"}
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from spatialreasoner.core.errors import InputError, MissingExtraError, SpatialReasonerError
+from spatialreasoner.core.errors import InputError, MissingExtraError, RowsError, SpatialReasonerError
 from spatialreasoner.core.progress import wording
 
 _EXTRA_OF = {
@@ -39,6 +39,10 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     wording.set(as_options)
     try:
         app(args=arguments)
+    except RowsError as error:
+        for reason in error.reasons:
+            typer.echo(f"  {_shown(reason)}", err=True)
+        _fail(f"{error.summary}, listed above", 2)
     except (InputError, MissingExtraError) as error:
         _fail(as_options(str(error)), 2)
     except SpatialReasonerError as error:
@@ -71,7 +75,10 @@ def _options(command: Any) -> Iterator[tuple[str, str]]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    """End with one line that holds no control character: what came may be quoted in it, and must not steer a terminal."""
-    shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in " ".join(message.split()))
-    typer.echo(f"error: {shown}", err=True)
+    typer.echo(f"error: {_shown(message)}", err=True)
     sys.exit(code)
+
+
+def _shown(message: str) -> str:
+    """One line that holds no control character: what came may be quoted in it, and must not steer a terminal."""
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in " ".join(message.split()))

@@ -3,6 +3,7 @@
     SpatialReasonerError
     ├── InputError (ValueError)            what the user gave is wrong; the command line exits with 2
     │   ├── RecordError                    a JSON file or row does not have the form it must have
+    │   │   └── RowsError                  several rows do not, each with its reason
     │   ├── SceneError                     an image, depth map, mask, region or camera is unusable
     │   ├── ResponseError                  a model's text does not have the LongCoT form
     │   ├── ConfigError                    an option or a configuration file is wrong
@@ -17,6 +18,8 @@
 Every message says what was expected, what came, and what to do.
 """
 
+from collections.abc import Sequence
+
 
 class SpatialReasonerError(Exception):
     """Base of every error that the package raises on purpose."""
@@ -28,6 +31,19 @@ class InputError(SpatialReasonerError, ValueError):
 
 class RecordError(InputError):
     """A JSON file or row does not have the form it must have."""
+
+
+class RowsError(RecordError):
+    """Rows of a file do not have the form they must have.
+
+    Attributes:
+        summary: Which file, and how many rows.
+        reasons: What is wrong with each, by its number.
+    """
+
+    def __init__(self, summary: str, reasons: Sequence[str]) -> None:
+        super().__init__("\n  ".join([f"{summary}:", *reasons]))
+        self.summary, self.reasons = summary, tuple(reasons)
 
 
 class SceneError(InputError):

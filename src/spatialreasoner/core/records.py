@@ -52,7 +52,7 @@ def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
     """The same, each record with the number of its line, from 1."""
     path = require_file(path)
     number = 0
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         yield number, parse_record(line, kind, where=f"{path}:{number}")
     if number == 0:
         raise RecordError(f"{path}: expected one {kind.__name__} a line; the file is empty")
@@ -236,7 +236,12 @@ def inside(folder: Path, name: str, *, where: str) -> Path:
     return folder / name
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Lines that are not blank, each with its number, from 1.
+
+    Raises:
+        RecordError: If a line is longer than `MAX_LINE_BYTES`.
+    """
     with path.open("rb") as file:
         number = 0
         while line := file.readline(MAX_LINE_BYTES + 1):

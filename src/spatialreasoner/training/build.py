@@ -65,7 +65,7 @@ def build_trainer(
     encoder = Encoder(processor, max_length=config.max_length or None)
     check_rows(kind, encoder, rows)
     if eval_rows is not None:
-        check_rows("sft" if kind == "sft" else "dpo", encoder, eval_rows)
+        check_rows("sft" if kind == "sft" else "dpo", encoder, eval_rows, name="the held-out data")
     if kind != "sft" and PartialState().is_main_process:
         write_preview(out / "preview.html", encoder, rows)
     common: dict[str, Any] = {

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from spatialreasoner.core import records
-from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core import progress, records
+from spatialreasoner.core.errors import ConfigError, InputError
+from spatialreasoner.training.data import messages_of, refuse_rows
+from spatialreasoner.training.messages import message_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -21,41 +24,87 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SAMPLE = 64
-"""So many rows are tokenized with their images; all are looked at where that costs nothing."""
+_TOKENS = ("image_token", "video_token", "boi_token", "eoi_token")
+"""Under these names processors and tokenizers keep what marks an image in a text."""
 
 _STYLES = ("cyan", "yellow", "green", "magenta", "blue")
 
 
-def check_rows(kind: Kind, encoder: Encoder, rows: Dataset) -> None:
-    """Check rows that `read_sft` or `read_preferences` gave.
+def check_rows(kind: Kind, encoder: Encoder, rows: Dataset, *, name: str = "the data") -> None:
+    """Check every row that `read_sft` or `read_preferences` gave, as the model will read it.
+
+    Args:
+        kind: The kind of training.
+        encoder: Turns rows into tokens.
+        rows: The rows.
+        name: What to call them.
 
     Raises:
-        InputError: If a row is longer than the longest length allowed.
+        InputError: If rows cannot be trained on; all bad ones are listed, each with its number and reason.
         ConfigError: If a segment has no tokens in any pair, or no gaps differ where fDPO needs them to.
     """
     answers = ("completion",) if kind == "sft" else ("chosen", "rejected")
-    stride = max(1, len(rows) // SAMPLE)
-    encoded = [encoder([rows[index]], answers)[0][0] for index in range(0, len(rows), stride)]
+    problems: dict[int, InputError] = {}
+    without = Counter[str]()
+    with progress.stage(f"check {len(rows)} rows as the model reads them", len(rows)) as advance:
+        for number, row in enumerate(rows, start=1):
+            try:
+                without.update(_missing_segments(encoder, _encoded(encoder, cast("Mapping[str, Any]", row), answers)[1:]))
+            except InputError as error:
+                problems[number] = error
+            advance(number)
+    refuse_rows(name, len(rows), problems)
     if kind != "sft":
-        _check_segments(encoder, encoded)
+        _check_segments(encoder.segments, without, len(rows))
     if kind == "fdpo":
         check_gaps(encoder.segments, rows)
 
 
-def _check_segments(encoder: Encoder, pairs: Sequence[Sequence[Tokens]]) -> None:
-    for index, name in enumerate(encoder.segments):
-        without = sum(any(not (answer.segments == index).any() for answer in pair[1:]) for pair in pairs)
-        if without == len(pairs):
+def _encoded(encoder: Encoder, row: Mapping[str, Any], answers: Sequence[str]) -> Sequence[Tokens]:
+    """A row's tokens; whatever a template or a processor says against it is what is wrong with the row."""
+    from jinja2 import TemplateError
+
+    _check_tokens(encoder, row)
+    try:
+        return encoder([row], answers)[0][0]
+    except InputError:
+        raise
+    except (ValueError, TypeError, LookupError, TemplateError) as error:
+        raise InputError(f"the model's template or processor refuses it: {type(error).__name__}: {str(error)[:300]}") from error
+
+
+def _check_tokens(encoder: Encoder, row: Mapping[str, Any]) -> None:
+    """Refuse texts with what marks an image in this model: each would be taken for one more image."""
+    owners = (encoder.processor, encoder.tokenizer)
+    tokens = {token for owner in owners for key in _TOKENS if isinstance(token := getattr(owner, key, None), str) and token}
+    for message in messages_of(row):
+        text = message_text(message)
+        found = sorted(token for token in tokens if token in text)
+        if found:
+            raise InputError(
+                f"expected the {message['role']}'s text without {found[0]!r}, which marks an image in this model. "
+                "Remove it; images of a prompt have blocks of their own"
+            )
+
+
+def _missing_segments(encoder: Encoder, sides: Sequence[Tokens]) -> list[str]:
+    """The segments that an answer of the pair does not have."""
+    named = enumerate(encoder.segments)
+    return [name for index, name in named if any(not (answer.segments == index).any() for answer in sides)]
+
+
+def _check_segments(segments: Sequence[str], without: Mapping[str, int], count: int) -> None:
+    for name in segments:
+        if without[name] == count:
             raise ConfigError(
-                f"segment {name!r} has no tokens in any of {len(pairs)} pairs looked at, so there is nothing to weigh. "
+                f"segment {name!r} has no tokens in any of {count} pairs, so there is nothing to weigh. "
                 "Check that the answers have the tags or headings of the segments"
             )
-        if without:
+        if without[name]:
             logger.warning(
-                "%d of %d pairs looked at have an answer without the segment %r; their segments weigh the same, as in DPO",
-                without,
-                len(pairs),
+                "%d of %d pairs have an answer without the segment %r; their segments weigh the same, as in DPO",
+                without[name],
+                count,
                 name,
             )
 

@@ -28,7 +28,8 @@ from spatialreasoner.language import responses
 from spatialreasoner.scenes import carry
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.training import images
-from spatialreasoner.training.data import SEGMENTS, message_text
+from spatialreasoner.training.data import SEGMENTS
+from spatialreasoner.training.messages import message_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image

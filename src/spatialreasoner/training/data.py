@@ -6,17 +6,20 @@ Both are JSON lines whose `images` are paths relative to the file. The columns a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NotRequired
+from typing import TYPE_CHECKING, Any, NotRequired
 
 from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
-from spatialreasoner.core import records
-from spatialreasoner.core.errors import RecordError
+from spatialreasoner.core import progress, records
+from spatialreasoner.core.errors import InputError, RecordError, RowsError
 from spatialreasoner.core.types import Rle
 from spatialreasoner.scenes import carry
+from spatialreasoner.scenes.files import open_image
+from spatialreasoner.training.messages import Message, check_answer, check_path, message_text, place_images, with_image_blocks
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,11 +28,8 @@ SEGMENTS = ("description", "reasoning")
 """The segments of the LongCoT form; the conclusion belongs to the reasoning (docs/papers.md 1.3)."""
 
 
-class Message(TypedDict):
-    """One turn; `content` is text, or blocks of `{"type": "image"}` and `{"type": "text", "text": ...}`."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str | list[dict[str, Any]]
+MOST_LISTED = 1000
+"""So many bad rows are listed; those beyond are counted."""
 
 
 class MaskRow(TypedDict):
@@ -44,7 +44,7 @@ class PreferenceRow(TypedDict):
     """A preference pair. Columns that training does not know, other than `gap_...`, are left alone."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
-    images: list[str]
+    images: NotRequired[list[str]]
     prompt: list[Message]
     chosen: list[Message]
     rejected: list[Message]
@@ -56,7 +56,7 @@ class SftRow(TypedDict):
     """A conversation whose last turn is the assistant's answer to learn."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
-    images: list[str]
+    images: NotRequired[list[str]]
     messages: list[Message]
     regions: NotRequired[list[MaskRow]]
 
@@ -77,7 +77,7 @@ def read_preferences(path: str | Path, *, segments: Sequence[str] = SEGMENTS) ->
         MissingFileError: If the file or an image is not there.
         RecordError: If a row is not a preference pair.
     """
-    return _dataset(path, (_preference(path, number, row, segments) for number, row in _rows(path, PreferenceRow)))
+    return _dataset(_rows(path, PreferenceRow, lambda number, row: _preference(path, number, row, segments)))
 
 
 def read_sft(path: str | Path) -> Dataset:
@@ -90,15 +90,7 @@ def read_sft(path: str | Path) -> Dataset:
         MissingFileError: If the file or an image is not there.
         RecordError: If a row is not a conversation that ends with the assistant's answer.
     """
-    return _dataset(path, (_conversation(path, number, row) for number, row in _rows(path, SftRow)))
-
-
-def message_text(message: Message) -> str:
-    """The text of a turn, its blocks joined."""
-    content = message["content"]
-    if isinstance(content, str):
-        return content
-    return "".join(block.get("text") or "" for block in content)
+    return _dataset(_rows(path, SftRow, lambda _, row: _conversation(path, row)))
 
 
 def messages_of(row: Mapping[str, Any]) -> Iterator[Message]:
@@ -107,59 +99,104 @@ def messages_of(row: Mapping[str, Any]) -> Iterator[Message]:
         yield from row.get(name, ())
 
 
-def _rows(path: str | Path, kind: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    return enumerate(records.read_jsonl(path, kind), start=1)
+Row = dict[str, Any]
+
+
+def refuse_rows(path: str | Path, count: int, problems: Mapping[int, InputError]) -> None:
+    """Refuse bad rows, all at once.
+
+    Args:
+        path: Where the rows are from.
+        count: How many rows there are.
+        problems: What is wrong, by the number of the row, from 1.
+
+    Raises:
+        InputError: If there are any: the one error itself, or a list of all (of the first `MOST_LISTED`).
+    """
+    if not problems:
+        return
+    lines = [f"row {number}: {error}" for number, error in sorted(problems.items())]
+    if len(lines) == 1:
+        (error,) = problems.values()
+        raise type(error)(f"{path}: {lines[0]}") from error
+    more = [f"and {len(lines) - MOST_LISTED} more"] if len(lines) > MOST_LISTED else []
+    raise RowsError(f"{path}: {len(lines)} of {count} rows cannot be trained on", [*lines[:MOST_LISTED], *more])
+
+
+def _rows(path: str | Path, kind: Any, check: Callable[[int, Row], Row]) -> list[Row]:
+    """Every row, checked; all bad ones are refused together."""
+    found: list[Row] = []
+    problems: dict[int, InputError] = {}
+    number = 0
+    with progress.stage(f"check the rows of {Path(path).name}") as advance:
+        for number, (_, line) in enumerate(records.read_lines(records.require_file(path)), start=1):
+            try:
+                found.append(check(number, records.parse_record(line, kind, where="its JSON")))
+            except InputError as error:
+                problems[number] = error
+            advance(number)
+    if not number:
+        raise RecordError(f"{path}: expected one {kind.__name__} a line; the file is empty")
+    refuse_rows(path, number, problems)
+    return found
 
 
 def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Sequence[str]) -> dict[str, Any]:
-    where = f"{path}: row {number}"
     gaps = {f"gap_{segment}": row.get(f"gap_{segment}") for segment in segments}
     unknown = sorted(key for key in row if key.startswith("gap_") and key not in gaps)
     if unknown:
-        raise RecordError(f"{where}: {unknown[0]!r} is not a segment's gap; the segments are {', '.join(segments)}")
+        raise RecordError(f"{unknown[0]!r} is not a segment's gap; the segments are {', '.join(segments)}")
     for key, gap in gaps.items():
         if gap is not None and (isinstance(gap, bool) or not isinstance(gap, int | float)):
-            raise RecordError(f"{where}: {key} must be a number or null; got {gap!r}")
-    chosen, rejected = (_answer(where, name, row[name]) for name in ("chosen", "rejected"))
+            raise RecordError(f"{key} must be a number or null; got {gap!r}")
+    chosen, rejected = (check_answer(name, row[name]) for name in ("chosen", "rejected"))
     if message_text(chosen) == message_text(rejected):
-        raise RecordError(f"{where}: chosen and rejected are the same text, so nothing can be learned; remove the row")
+        raise RecordError("chosen and rejected are the same text, so nothing can be learned; remove the row")
+    prompt, images = _prompt(path, row["prompt"], row.get("images", ()))
     return {
         "question_id": row.get("question_id") or str(number),
-        "images": _images(path, where, row["images"]),
+        "images": images,
         "regions": _regions(row),
-        "prompt": _prompt(where, row["prompt"]),
+        "prompt": prompt,
         "chosen": [chosen],
         "rejected": [rejected],
         **{key: None if gap is None else float(gap) for key, gap in gaps.items()},
     }
 
 
-def _conversation(path: str | Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
-    where = f"{path}: row {number}"
+def _conversation(path: str | Path, row: Row) -> Row:
     messages: list[Message] = row["messages"]
+    prompt, images = _prompt(path, messages[:-1], row.get("images", ()))
     return {
-        "images": _images(path, where, row["images"]),
+        "images": images,
         "regions": _regions(row),
-        "prompt": _prompt(where, messages[:-1]),
-        "completion": [_answer(where, "the last message", messages[-1:])],
+        "prompt": prompt,
+        "completion": [check_answer("the last message", messages[-1:])],
     }
 
 
-def _answer(where: str, name: str, messages: list[Message]) -> Message:
-    if len(messages) != 1 or messages[0]["role"] != "assistant" or not message_text(messages[0]).strip():
-        raise RecordError(f"{where}: {name} must be one message of the assistant with text; got {str(messages)[:120]}")
-    return messages[0]
-
-
-def _prompt(where: str, messages: list[Message]) -> list[Message]:
+def _prompt(path: str | Path, messages: list[Message], names: Sequence[str]) -> tuple[list[Message], list[str]]:
     if not messages or messages[-1]["role"] != "user":
-        raise RecordError(f"{where}: the prompt must end with a message of the user; got {str(messages)[:120]}")
-    return messages
+        raise RecordError(f"the prompt must end with a message of the user; got {str(messages)[:120]}")
+    placed, images = place_images(messages, names)
+    if not any(message_text(message).strip() for message in placed if message["role"] == "user"):
+        raise RecordError("the prompt must ask something; got no text in it")
+    return placed, _images(path, images)
 
 
-def _images(path: str | Path, where: str, names: Iterable[str]) -> list[str]:
+def _images(path: str | Path, names: Iterable[str]) -> list[str]:
     folder = Path(path).resolve().parent
-    return [str(records.require_file(records.inside(folder, name, where=where))) for name in names]
+    paths = [records.require_file(records.inside(folder, check_path(name), where="images")) for name in names]
+    for image in paths:
+        _check_image(image, image.stat().st_mtime_ns)
+    return [str(image) for image in paths]
+
+
+@lru_cache(maxsize=2**17)  # many rows ask about one image
+def _check_image(path: Path, changed: int) -> None:
+    """Find now, not on the way, what is not an image or ends too soon; `changed` tells versions of a file apart."""
+    del changed
+    open_image(path)
 
 
 def _regions(row: Mapping[str, Any]) -> str:
@@ -168,13 +205,12 @@ def _regions(row: Mapping[str, Any]) -> str:
     return carry.as_text(masks) if masks else ""
 
 
-def _dataset(path: str | Path, rows: Iterable[dict[str, Any]]) -> Dataset:
+def _dataset(rows: list[Row]) -> Dataset:
     from datasets import Dataset
 
-    found = list(rows)
-    messages = [message for row in found for message in messages_of(row)]
-    if any(not isinstance(message["content"], str) for message in messages):
-        for message in messages:  # Arrow wants one type a column
-            if isinstance(message["content"], str):
-                message["content"] = [{"type": "text", "text": message["content"]}]
-    return Dataset.from_list(found)
+    if any(not isinstance(message["content"], str) for row in rows for message in messages_of(row)):
+        for row in rows:  # Arrow wants one type a column
+            with_image_blocks(row["prompt"], len(row["images"]))
+            for name in ("chosen", "rejected", "completion"):
+                with_image_blocks(row.get(name, ()), 0)
+    return Dataset.from_list(rows)

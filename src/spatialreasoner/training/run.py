@@ -19,7 +19,8 @@ from spatialreasoner.testing.names import TINY_SIZES, TinyModel, tiny_named
 from spatialreasoner.training.card import write_card
 from spatialreasoner.training.checks import check_gaps
 from spatialreasoner.training.config import CONFIGS, Kind, TrainSettings, read_config
-from spatialreasoner.training.data import SEGMENTS, message_text, messages_of, read_preferences, read_sft
+from spatialreasoner.training.data import SEGMENTS, messages_of, read_preferences, read_sft
+from spatialreasoner.training.messages import message_text
 from spatialreasoner.training.old_names import sizes_into_name
 from spatialreasoner.training.provenance import SETTINGS_FILE, describe_data, describe_files, is_finished
 from spatialreasoner.vlm.loading import source_of

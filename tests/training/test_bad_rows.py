@@ -1,0 +1,143 @@
+"""Bad rows are all found before the first step, by number and with the reason; rows of other programs are converted."""
+
+import json
+import shutil
+
+import pytest
+from datasets import Dataset
+
+from spatialreasoner.cli import main
+from spatialreasoner.core.errors import RecordError
+from spatialreasoner.testing import tiny_models as tiny
+from spatialreasoner.training.checks import check_rows
+from spatialreasoner.training.collate import Encoder
+from spatialreasoner.training.data import read_preferences, read_sft
+
+IMAGE, TEXT = {"type": "image"}, {"type": "text", "text": "How tall?"}
+ANSWER = {"role": "assistant", "content": "1 m"}
+
+
+def asked(content, *, images=("a.png",), answer=ANSWER):
+    return {"images": list(images), "messages": [{"role": "user", "content": content}, answer]}
+
+
+def answered(content):
+    return asked([IMAGE, TEXT], answer={"role": "assistant", "content": content})
+
+
+BAD = [
+    ("an image token in the answer", answered("<image> 1 m"), "got an image in it"),
+    ("an image in the answer", answered([IMAGE, TEXT]), "got an image in it"),
+    ("no text in the answer", answered(" "), "with text"),
+    ("only blank blocks in the answer", answered([{"type": "text", "text": ""}]), "with text"),
+    ("an answer of the user", {"images": [], "messages": [{"role": "user", "content": "a"}] * 2}, "of the assistant"),
+    ("no question", {"images": [], "messages": [ANSWER]}, "end with a message of the user"),
+    ("no turns", {"images": [], "messages": []}, "end with a message of the user"),
+    ("no messages", {"images": []}, "'messages' is missing"),
+    ("a role that is not known", asked("a") | {"messages": [{"role": "human", "content": "a"}]}, "role"),
+    ("content that is a number", asked(3), "content"),
+    ("fewer images than places", asked([IMAGE, IMAGE, TEXT]), "got 1 images for 2 places"),
+    ("more images than places", asked([IMAGE, TEXT], images=["a.png", "a.png"]), "got 2 images for 1 places"),
+    ("blocks without a place", asked([TEXT]), "got 1 images for 0 places"),
+    ("a place without an image", asked("<image>\nHow tall?", images=[]), "got 0 images for 1 places"),
+    ("two places in a text", asked("<image>\n<image>\nHow tall?"), "got 1 images for 2 places"),
+    ("a URL", asked([IMAGE, TEXT], images=["https://example.org/a.png"]), "Download it"),
+    ("a URL as OpenAI has it", asked([{"type": "image_url", "image_url": {"url": "http://example.org/a.png"}}, TEXT],
+                                     images=[]), "Download it"),
+    ("bytes", asked([{"type": "image_url", "image_url": "data:image/png;base64,AAAA"}, TEXT], images=[]), "Save it as a file"),
+    ("an image that is no path", asked([{"type": "image", "image": 3}, TEXT], images=[]), "to name one path"),
+    ("a block that is not known", asked([{"type": "video", "video": "a.mp4"}, TEXT]), "got 'video'"),
+    ("a text block without a text", asked([IMAGE, {"type": "text"}]), "a text in each text block"),
+    ("an image of the system", {"images": ["a.png"], "messages": [{"role": "system", "content": [IMAGE]},
+                                {"role": "user", "content": "a"}, ANSWER]}, "user's turns alone"),
+    ("nothing asked", asked([IMAGE]), "no text in it"),
+    ("an image that is not there", asked("a", images=["none.png"]), "there is none"),
+    ("an image elsewhere", asked("a", images=["../a.png"]), "leads out of it"),
+    ("a file that is not an image", asked("a", images=["bad.png"]), "expected a complete image"),
+    ("an image that ends too soon", asked("a", images=["short.png"]), "expected a complete image"),
+    ("a mask without run lengths", asked("a") | {"regions": [{"size": [4, 8]}]}, "regions"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, pictures):
+    shutil.copy(pictures[0], tmp_path / "a.png")
+    (tmp_path / "bad.png").write_text("no image")
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "short.png").write_bytes(whole[: len(whole) // 2])
+    return tmp_path
+
+
+def write(folder, rows):
+    path = folder / "sft.jsonl"
+    path.write_text("".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_all_kinds_of_bad_rows_are_listed_by_number_before_anything_is_loaded(folder, capsys):
+    good = asked([IMAGE, TEXT])
+    bad = [row for _, row, _ in BAD] + ["{not JSON\n"]
+    path = write(folder, [each for row in bad for each in (good, row)])  # every second row is bad
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "sft", "--model", "testing:llava", "--data", str(path), "--out", str(folder / "out")])
+    told = capsys.readouterr().err
+    assert f"{len(bad)} of {2 * len(bad)} rows cannot be trained on" in told
+    lines = [line.strip() for line in told.splitlines() if line.strip().startswith("row ")]
+    assert [line.split(":")[0] for line in lines] == [f"row {2 * number}" for number in range(1, len(bad) + 1)]
+    reasons = [reason for _, _, reason in BAD] + ["JSON"]
+    assert [(reason, line) for reason, line in zip(reasons, lines, strict=True) if reason not in line] == []
+    assert not list((folder / "out").glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "images"),
+    [
+        ([{"type": "image", "image": "a.png"}, TEXT], None),  # Qwen
+        ([{"type": "image", "image": "a.png"}, TEXT], ["a.png"]),  # listed once more
+        ([{"type": "image_url", "image_url": {"url": "a.png"}}, TEXT], None),  # OpenAI
+        ([{"type": "input_image", "image_url": "a.png"}, {"type": "input_text", "text": "How tall?"}], None),
+        ([{"type": "image", "path": "a.png"}, TEXT], None),
+        ("<image>\nHow tall?", ["a.png"]),  # LLaVA
+        ([{"type": "text", "text": "<image>\nHow tall?"}], ["a.png"]),
+        ([IMAGE, TEXT], ["a.png"]),
+    ],
+)
+def test_common_forms_become_one(folder, content, images):
+    row = asked(content, images=images or [])
+    if images is None:
+        del row["images"]
+    found = read_sft(write(folder, [row]))[0]
+    assert found["images"] == [str(folder / "a.png")]
+    blocks = [{key: value for key, value in block.items() if value is not None} for block in found["prompt"][0]["content"]]
+    assert blocks == [IMAGE, TEXT]
+
+
+def test_images_stand_where_their_places_are(folder, pictures):
+    shutil.copy(pictures[1], folder / "b.png")
+    found = read_sft(write(folder, [asked("Is <image> wider than\n<image>?", images=["b.png", "a.png"])]))[0]
+    assert [block["type"] for block in found["prompt"][0]["content"]] == ["text", "image", "text", "image", "text"]
+    assert [image[-5:] for image in found["images"]] == ["b.png", "a.png"]
+
+
+def test_texts_beside_rows_of_blocks_keep_their_images(folder):
+    rows = read_sft(write(folder, [asked("How tall?"), asked([IMAGE, TEXT])]))
+    processor = tiny.make_tiny("llava", ["How tall? 1 m"])[1]
+    first, second = (Encoder(processor)([row], ("completion",))[0][0][0].ids.tolist() for row in rows)
+    assert first == second
+
+
+def test_what_only_the_model_knows_is_found_in_every_row(folder, pairs):
+    processor = tiny.make_tiny("llava", ["How tall? 1 m"])[1]
+    rows = [dict(pair) for pair in pairs * 30]
+    for number, text in ((70, "A <image> stands."), (88, "It stands. " * 400)):
+        rows[number - 1] = rows[number - 1] | {"chosen": [{"role": "assistant", "content": text}]}
+    with pytest.raises(RecordError, match="2 of 90 rows") as caught:
+        check_rows("dpo", Encoder(processor, max_length=900), Dataset.from_list(rows))
+    assert [line.split(": ")[0].strip() for line in str(caught.value).splitlines()[1:]] == ["row 70", "row 88"]
+    assert "which marks an image in this model" in str(caught.value)
+
+
+def test_preference_rows_are_converted_too(folder):
+    sides = {name: [{"role": "assistant", "content": text}] for name, text in (("chosen", "1 m"), ("rejected", "2 m"))}
+    path = write(folder, [{"prompt": [{"role": "user", "content": [{"type": "image", "image": "a.png"}, TEXT]}], **sides}])
+    assert read_preferences(path)[0]["images"] == [str(folder / "a.png")]
