@@ -83,7 +83,7 @@ def test_both_kinds_of_function_keep_what_tells_of_them():
 
 INTERRUPTED = """
 import asyncio
-from spatialreasoner.core.loops import run
+from spatialreasoner.core.loops import run_in_new_loop
 
 async def endless():
     try:
@@ -94,7 +94,7 @@ async def endless():
 
 async def notebook():
     try:
-        run(endless())
+        run_in_new_loop(endless())
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 
