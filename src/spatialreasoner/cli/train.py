@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
 import typer
+from typer.core import TyperCommand
 
 from spatialreasoner.cli.options import Out
 
-OPTIONS = {"context_settings": {"allow_interspersed_args": True}}
+
+class _WithSettings(TyperCommand):
+    """A command whose help ends with all settings, by subject."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help, then the settings."""
+        from rich.console import Console
+        from rich.panel import Panel
+        from rich.table import Table
+
+        from spatialreasoner.training.settings import settings
+
+        super().format_help(ctx, formatter)
+        console = Console()
+        for subject, listed in settings().items():
+            table = Table.grid(padding=(0, 2))
+            for setting in listed:
+                table.add_row(setting.name, f"{setting.text} [dim]\\[default: {setting.default or 'none'}][/dim]")
+            console.print(Panel(table, title=f"Settings: {subject}", title_align="left", border_style="dim"))
+
+
+OPTIONS = {"cls": _WithSettings, "context_settings": {"allow_interspersed_args": True}}
 
 
 def train(
