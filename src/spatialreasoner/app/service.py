@@ -103,7 +103,7 @@ def _whole(name: str, scene: Scene, asked: RegionQuestion, text: str, caution: s
     graded = check_answer(scene, asked, text)
     below = Markup("") if asked.category is None or graded is None else answer.rewards(graded)
     if graded is None:
-        below = Markup('<p class="sr-soft">Not checked: no depth is known of this picture.</p>')
+        below = Markup('<p class="sr-soft">Not checked: no depth is known for this image.</p>')
     trust = Markup("") if caution is None else Markup('<p class="sr-caution" role="note">{}</p>').format(caution)
     return Markup("<div>{}{}{}</div>").format(answer.answer(name, text, asked.numbers, graded), trust, below)
 
@@ -112,14 +112,14 @@ def depth_html(session: Session) -> str:
     """The coloured depth of the open image."""
     scene = session.scene
     if scene is None or scene.depth is None:
-        return '<p class="sr-soft">No depth is known of this picture. Start the app with --depth MODEL to estimate it.</p>'
+        return '<p class="sr-soft">No depth is known for this image. Start the app with --depth MODEL to estimate it.</p>'
     depth = read_depth(scene.depth)
     unit = "m" if scene.depth.metric else "(no unit)"
     low, high = np.nanquantile(depth, [0.02, 0.98])
     return Markup(
         '<figure class="sr-depth"><img src="{}" alt="depth in colours"><figcaption>bright is near, {:.1f} {}; dark is far, '
         "{:.1f} {}</figcaption></figure>"
-    ).format(data_uri(views.depth_picture(depth)), low, unit, high, unit)
+    ).format(data_uri(views.depth_picture(depth), "JPEG"), low, unit, high, unit)
 
 
 def solid_html(session: Session) -> str:
@@ -127,7 +127,7 @@ def solid_html(session: Session) -> str:
     scene = session.scene
     if scene is None or scene.depth is None or not scene.depth.metric or scene.intrinsics is None:
         return (
-            '<p class="sr-soft">No depth in metres is known of this picture, or no camera. Start the app with --depth MODEL '
+            '<p class="sr-soft">No depth in metres, or no camera, is known for this image. Start the app with --depth MODEL '
             "and --fov DEGREES to estimate them.</p>"
         )
     picture = np.asarray(read_image(scene.image))
