@@ -60,6 +60,8 @@ def test_every_command_is_told_with_every_option(site):
 @pytest.mark.parametrize(
     ("page", "name"),
     [
+        ("python", "spatialreasoner.pipeline.searching.search_async"),
+        ("python", "spatialreasoner.vlm.loading.load_vlm"),
         ("records", "spatialreasoner.core.types.Scene"),
         ("scenes", "spatialreasoner.scenes.geometry.unproject"),
         ("responses", "spatialreasoner.language.responses.spans"),
