@@ -46,6 +46,7 @@ def main() -> None:
         scenes = read_photos(
             given.photos, out=given.out / "scenes", depth=given.depth, masks=given.masks, field_of_view=given.fov
         )
+        print(f"{scenes.count} photos with depth and regions in {scenes.out}")
         questions = make_questions(scenes, out=given.out / "questions.jsonl", per_scene=given.per_scene)
         writing = WritingConfig(max_new_tokens=given.max_new_tokens)
         predictions = generate(questions, model=given.model, out=given.out / "predictions.jsonl", writing=writing)

@@ -88,7 +88,7 @@ def check_ours(words: Words) -> None:
         rest = [*context._protected_args, *context.args]  # parsed, but not yet invoked
         name, command, rest = command.resolve_command(context, rest)
         context = command.make_context(name, rest, parent=context)
-    for option in ("policy", "model", "judge"):
+    for option in ("policies", "model", "models", "judges", "judge"):
         given = context.params.get(option)
         for model in [given] if isinstance(given, str) else given or ():
             _check_model(model)

@@ -10,6 +10,9 @@ import pytest
 from builders import build_scene
 from spatialreasoner.core.types import Scene
 
+collect_ignore_glob = ["data/*"]
+"""Scripts that made the data there need what the project does not install."""
+
 pytest_plugins = ["reward_fixtures", "run_fixtures"]
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"

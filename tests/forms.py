@@ -16,6 +16,7 @@ from research.fdpo_study.config import StudyConfig
 from spatialreasoner.core import records
 from spatialreasoner.core.types import Question, Scene, Trajectory
 from spatialreasoner.evaluation.predictions import Prediction
+from spatialreasoner.inference.names import read_endpoints
 from spatialreasoner.pipeline.scoring import ResponseRow
 from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
 from spatialreasoner.scenes.rgbd import SceneFile
@@ -73,6 +74,8 @@ def check_yaml(text: str, folder: Path) -> None:
         from accelerate.commands.config.config_args import load_config_from_file
 
         load_config_from_file(str(path))
+    elif all(isinstance(value, dict) and {"model", "url"} <= value.keys() for value in values.values()):
+        read_endpoints(path)
     elif values.keys() & {each.name for each in fields(StudyConfig)} - {each.name for each in fields(CONFIGS["fdpo"])}:
         read_config(StudyConfig, path, [])
     else:

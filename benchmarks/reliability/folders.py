@@ -31,6 +31,8 @@ SHAPES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a polygon left of the picture", {"polygon": [[-100, 1], [-50, 1], [-70, 9]]}),
     ("a polygon at 1e300", {"polygon": [[1e300, 1], [2e300, 1], [1e300, 9e300]]}),
     ("a polygon at 2^40", {"polygon": [[2**40, 2**40], [2**41, 2**40], [2**40, 2**41]]}),
+    ("a polygon larger than the picture", {"polygon": [[-1000, -1000], [1000, -1000], [1000, 1000], [-1000, 1000]]}),
+    ("a polygon on a line", {"polygon": [[1, 1], [5, 5], [9, 9]]}),
     ("a box from right to left", {"box": [9, 1, 1, 9]}),
     ("a box of no width", {"box": [1, 1, 1, 9]}),
     ("a box of three numbers", {"box": [1, 1, 9]}),
@@ -46,9 +48,7 @@ SHAPES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 LARGE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a box larger than the picture", {"box": [-1e6, -1e6, 1e6, 1e6]}),
-    ("a polygon larger than the picture", {"polygon": [[-1000, -1000], [1000, -1000], [1000, 1000], [-1000, 1000]]}),
     ("a polygon of 100000 corners", {"polygon": [[k % 32, k % 23] for k in range(100_000)]}),
-    ("a polygon on a line", {"polygon": [[1, 1], [5, 5], [9, 9]]}),
     ("a box of one pixel", {"box": [1, 1, 2, 2]}),
 )
 

@@ -107,7 +107,7 @@ BODIES: tuple[tuple[str, int, bytes], ...] = (
     ("choices that are numbers", 200, b'{"id": "1", "choices": [1, 2]}'),
     ("a message that is null", 200, b'{"id": "1", "choices": [{"index": 0, "message": null, "finish_reason": "stop"}]}'),
     ("content that is a number", 200, b'{"id": "1", "choices": [{"message": {"content": 7}, "finish_reason": "stop"}]}'),
-    ("content that is a list", 200, b'{"id": "1", "choices": [{"message": {"content": ["a"]}, "finish_reason": "stop"}]}'),
+    ("content that is a list", 200, b'{"id": "1", "choices": [{"message": {"content": [7]}, "finish_reason": "stop"}]}'),
     ("tokens that are text", 200, b'{"id": "1", "choices": [], "usage": {"prompt_tokens": "many"}}'),
     ("tokens that are a list", 200, b'{"id": "1", "choices": [], "usage": []}'),
     ("bytes that are no UTF-8", 200, b'{"id": "\xff\xfe"}'),

@@ -266,7 +266,7 @@ def test_what_may_pass_is_told_apart(serve, shown, fault, kind):
 
 @pytest.mark.parametrize(
     ("fault", "advice"),
-    [("401", "set OPENAI_API_KEY"), ("404", "check MODEL"), ("quota", "quota is used up"), ("400", "take pictures")],
+    [("401", "set OPENAI_API_KEY"), ("404", "check MODEL"), ("quota", "quota is used up"), ("400", "take images")],
 )
 def test_what_will_not_pass_says_what_to_do(serve, shown, fault, advice):
     server = serve(lambda number: fault)
@@ -338,7 +338,7 @@ def test_a_search_through_a_server_that_fails_a_third_of_the_time(serve, world, 
         )
 
     limited = run(max_calls=40)
-    assert "max-calls" in limited.stopped
+    assert "max_calls" in limited.stopped
     assert sum(json.loads((tmp_path / "out" / "timing.json").read_text())["requests"].values()) == 40
     assert 30 <= len(server.requests) <= 40  # a request that timed out may never have reached the server
     result = run()

@@ -150,7 +150,7 @@ def test_a_nano_with_weights_missing_is_told_of(folder, tmp_path):
 @shipped
 def test_a_question_in_the_terminal_imports_no_torch(asked):
     program = (
-        "import sys; from spatialreasoner.app.terminal import AskConfig, ask; "
+        "import sys; from spatialreasoner.app.terminal import AskConfig, ask_in_terminal as ask; "
         f"ask(AskConfig(image={asked.image!r}, question='How wide is <region1>?', regions=('1,2,30,40',))); "
         "assert not {'torch', 'transformers'} & sys.modules.keys()"
     )

@@ -61,9 +61,10 @@ def stop(code: int, *_: object) -> NoReturn:
     sys.exit(code)
 
 
-def _as_options(app: typer.Typer, message: str) -> str:
+def _as_options(app: Any, message: str) -> str:
     """The library speaks of `max_cost`, the command line of --max-cost: a setting in backticks becomes the option's name."""
-    names = dict(_options(typer.main.get_command(app)))
+    command = typer.main.get_command(app) if isinstance(app, typer.Typer) else app
+    names = dict(_options(command))
     return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[0]), message)
 
 

@@ -22,7 +22,7 @@ def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
 
     >>> async def answer():
     ...     return 42
-    >>> run(answer())
+    >>> run_in_new_loop(answer())
     42
     """
     try:

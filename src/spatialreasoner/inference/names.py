@@ -37,7 +37,7 @@ class EndpointName:
 
     def capabilities(self) -> dict[str, str]:
         """The settings that say what the endpoint takes."""
-        return {name: value for name, value in self.settings.items() if is_setting(name) and name not in self._numbers()}
+        return {name: value for name, value in self.settings.items() if is_setting(name) and name not in self._values()}
 
     def number(self, name: str) -> float | None:
         """A setting that is a number, or None where it is not set.
@@ -46,7 +46,7 @@ class EndpointName:
             ConfigError: If it is no positive number.
         """
         value = self.settings.get(name)
-        if value is None or (is_setting(name) and name not in self._numbers()):
+        if value is None or (is_setting(name) and name not in self._values()):
             return None
         try:
             number = float(value)
@@ -56,9 +56,10 @@ class EndpointName:
             raise ConfigError(f"the endpoint's setting {name} must be a number from 0 to 10,000,000")
         return number
 
-    def _numbers(self) -> set[str]:
-        """Of the settings that can be a number or say whether something is sent, those that are numbers."""
-        return {name for name in ("temperature", "top_p") if re.fullmatch(r"[\d.]{1,12}", self.settings.get(name, ""))}
+    def _values(self) -> set[str]:
+        """Of the settings that can hold a value or say whether something is sent, those that hold a value."""
+        numbers = {name for name in ("temperature", "top_p") if re.fullmatch(r"[\d.]{1,12}", self.settings.get(name, ""))}
+        return numbers | ({"reasoning_effort"} if self.settings.get("reasoning_effort") in EFFORTS else set())
 
 
 def parse_name(name: str) -> EndpointName:

@@ -115,7 +115,7 @@ def shares(pixels: UInt8[np.ndarray, "n 3"]) -> dict[str, float]:
 def colour_score(word: str, seen: Mapping[str, float]) -> float:
     """How well a colour word fits the shares of colours in a region, 0..1.
 
-    >>> score("red", {"red": 0.6, "black": 0.4}), score("green", {"red": 1.0})
+    >>> colour_score("red", {"red": 0.6, "black": 0.4}), colour_score("green", {"red": 1.0})
     (1.0, 0.0)
     """
     dominant = max(min(max(seen.values(), default=1.0), _DOMINANT), 1e-9)

@@ -109,7 +109,7 @@ def worded_direction(text: str) -> float | None:
     """The hour of a direction in words, seen by somebody who stands at the first region and looks away from the camera.
 
     >>> [worded_direction(words) for words in ("Straight ahead.", "60 degrees to the left.", "To the right.")]
-    [12.0, 10.0, None]
+    [12.0, 10, None]
     """
     folded = fold(text)
     if turn := _DEGREES.search(folded):

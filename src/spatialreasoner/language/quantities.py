@@ -99,7 +99,7 @@ def fold(text: str) -> str:
 def find_quantities(text: str) -> list[Quantity]:
     """Lengths (in metres) and clock hours of a text, in order.
 
-    >>> [(q.value, q.unit) for q in find("It is three quarters of a metre wide, at 4 o'clock.")]
+    >>> [(q.value, q.unit) for q in find_quantities("It is three quarters of a metre wide, at 4 o'clock.")]
     [(0.75, 'm'), (4.0, 'hour')]
     """
     padded = " " + fold(text)

@@ -19,7 +19,7 @@ from spatialreasoner.core.errors import InputError, RecordError, RowsError
 from spatialreasoner.core.types import Rle
 from spatialreasoner.scenes import carry
 from spatialreasoner.scenes.files import open_image
-from spatialreasoner.training.messages import Message, check_answer, check_path, message_text, place_images, with_image_blocks
+from spatialreasoner.training.messages import Message, answer_message, check_path, message_text, place_images, with_image_blocks
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -99,7 +99,7 @@ def messages_of(row: Mapping[str, Any]) -> Iterator[Message]:
         yield from row.get(name, ())
 
 
-Row = dict[str, Any]
+_DataRow = dict[str, Any]
 
 
 def refuse_rows(path: str | Path, count: int, problems: Mapping[int, InputError]) -> None:
@@ -123,9 +123,9 @@ def refuse_rows(path: str | Path, count: int, problems: Mapping[int, InputError]
     raise RowsError(f"{path}: {len(lines)} of {count} rows cannot be trained on", [*lines[:MOST_LISTED], *more])
 
 
-def _rows(path: str | Path, kind: Any, check: Callable[[int, Row], Row]) -> list[Row]:
+def _rows(path: str | Path, kind: Any, check: Callable[[int, _DataRow], _DataRow]) -> list[_DataRow]:
     """Every row, checked; all bad ones are refused together."""
-    found: list[Row] = []
+    found: list[_DataRow] = []
     problems: dict[int, InputError] = {}
     number = 0
     with progress.stage(f"check the rows of {Path(path).name}") as advance:
@@ -149,7 +149,7 @@ def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Se
     for key, gap in gaps.items():
         if gap is not None and (isinstance(gap, bool) or not isinstance(gap, int | float)):
             raise RecordError(f"{key} must be a number or null; got {gap!r}")
-    chosen, rejected = (check_answer(name, row[name]) for name in ("chosen", "rejected"))
+    chosen, rejected = (answer_message(name, row[name]) for name in ("chosen", "rejected"))
     if message_text(chosen) == message_text(rejected):
         raise RecordError("chosen and rejected are the same text, so nothing can be learned; remove the row")
     prompt, images = _prompt(path, row["prompt"], row.get("images", ()))
@@ -164,14 +164,14 @@ def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Se
     }
 
 
-def _conversation(path: str | Path, row: Row) -> Row:
+def _conversation(path: str | Path, row: _DataRow) -> _DataRow:
     messages: list[Message] = row["messages"]
     prompt, images = _prompt(path, messages[:-1], row.get("images", ()))
     return {
         "images": images,
         "regions": _regions(row),
         "prompt": prompt,
-        "completion": [check_answer("the last message", messages[-1:])],
+        "completion": [answer_message("the last message", messages[-1:])],
     }
 
 
@@ -205,7 +205,7 @@ def _regions(row: Mapping[str, Any]) -> str:
     return carry.as_text(masks) if masks else ""
 
 
-def _dataset(rows: list[Row]) -> Dataset:
+def _dataset(rows: list[_DataRow]) -> Dataset:
     from datasets import Dataset
 
     if any(not isinstance(message["content"], str) for row in rows for message in messages_of(row)):

@@ -99,14 +99,10 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             data_collator=cast("Any", PairCollator(encoder)),
             **kwargs,
         )
+        self._shares: bool | None = None if args.shared_prefix else False
+        self._teach([self.model, reference if ours else self.ref_model])  # before weights are spread over processes
         if ours:
             self.ref_model = None if reference is None else self._prepared(reference)
-        self._shares: bool | None = None if args.shared_prefix else False
-        for each in (self.model, self.ref_model):
-            if each is not None:
-                add_token_logps(_unwrapped(each))
-                if args.shared_prefix:
-                    enable_shared_prefix(_unwrapped(each))
         self._vision: SharedVision | None = None
         if args.precompute_ref_log_probs:
             self.args.precompute_ref_log_probs = True
@@ -243,6 +239,14 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         with self._without_adapter() if self.ref_model is None else contextlib.nullcontext():
             yield model
         model.train(was_training)
+
+    def _teach(self, models: Sequence[Any]) -> None:
+        """Teach models to return log-probabilities of chosen tokens, and to share prefixes where that is asked for."""
+        for each in models:
+            if each is not None:
+                add_token_logps(_unwrapped(each))
+                if self._shares is None:
+                    enable_shared_prefix(_unwrapped(each))
 
     def _prepared(self, reference: Any) -> Any:
         if self.is_deepspeed_enabled:

@@ -67,7 +67,7 @@ def place_images(messages: Sequence[Message], images: Sequence[str]) -> tuple[li
     return converted, ordered
 
 
-def check_answer(name: str, messages: Sequence[Message]) -> Message:
+def answer_message(name: str, messages: Sequence[Message]) -> Message:
     """The one turn of an answer, text alone.
 
     Raises:

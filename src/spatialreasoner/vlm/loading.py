@@ -12,7 +12,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, SpatialReasonerError
 from spatialreasoner.vlm.processors import load_processor
 from spatialreasoner.vlm.sa2va import SA2VA
-from spatialreasoner.vlm.shipped import shipped_models
+from spatialreasoner.vlm.shipped import ShippedModel, shipped_models
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -135,11 +135,16 @@ def config_of(source: str | Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def shipped_as(source: str | Path) -> ShippedModel | None:
+    """The model shipped with a package of whose family a folder is, perhaps trained further; or None."""
+    kind = config_of(source).get("model_type")
+    return next((shipped for shipped in shipped_models().values() if shipped.model_type == kind), None)
+
+
 def _know_classes(source: str | Path) -> None:
     """Register the classes that a model needs; of a shipped model, which people wait for, its own alone."""
-    kind = config_of(source).get("model_type")
-    for shipped in shipped_models().values():
-        if shipped.model_type == kind:
-            shipped.register()
-            return
+    shipped = shipped_as(source)
+    if shipped is not None:
+        shipped.register()
+        return
     from spatialreasoner.vlm import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401

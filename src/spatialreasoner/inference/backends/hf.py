@@ -24,7 +24,7 @@ from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.files import read_image
-from spatialreasoner.vlm.loading import load_vlm, name_of, source_of
+from spatialreasoner.vlm.loading import load_vlm, name_of, shipped_as, source_of
 
 _DECODING: dict[str, Any] = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
 
@@ -46,7 +46,8 @@ class HfPolicy:
         temperature: Of sampling; 0 takes the likeliest token each time.
         max_new_tokens: Longest completion, tokens.
         batch_size: Most completions generated at once.
-        precision: `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU that has it.
+        precision: `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU that has it, except for a
+            model shipped with a package, which is small and says other words in half precision.
 
     Raises:
         ConfigError: If the model does not exist, or it could only be read by unpickling or by running its code.
@@ -68,7 +69,8 @@ class HfPolicy:
         self.batch_size = batch_size
         cuda = torch.cuda.is_available()
         if precision == "auto":
-            precision = "bfloat16" if cuda and torch.cuda.is_bf16_supported() else "float32"
+            half = cuda and torch.cuda.is_bf16_supported() and shipped_as(self._source) is None
+            precision = "bfloat16" if half else "float32"
         model, processor = load_vlm(self._source, precision=precision)
         self._model: Any = model.eval()
         self._model.to("cuda" if cuda else "cpu")

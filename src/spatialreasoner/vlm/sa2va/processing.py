@@ -102,7 +102,7 @@ def statement(counts: Sequence[int]) -> str:
     r"""What stands behind an image with regions.
 
     >>> statement([2, 0])
-    '\nThere are 2 part regions in the image: region1<vp><IMG_CONTEXT><IMG_CONTEXT></vp>, region2<vp></vp>.\n'
+    '\nThere are 2 part regions in the picture: region1<vp><IMG_CONTEXT><IMG_CONTEXT></vp>, region2<vp></vp>.\n'
 
     Args:
         counts: How many cells each region covers.
