@@ -16,6 +16,9 @@ from research.fdpo_study.jobs import Job, log_of, marker
 from spatialreasoner.core.errors import WorkError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+CHECKOUT = Path(__file__).parents[2]
+"""Where `research` is."""
 PAUSE = 0.2
 
 
@@ -93,9 +96,13 @@ def _start(job: Job, out: Path, seeds: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "research.fdpo_study.work", str(out), job.name, str(seeds)]
     log_of(out, job).parent.mkdir(parents=True, exist_ok=True)
     with log_of(out, job).open("ab") as log:
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **ONE_THREAD}
-        )
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=_environment())
+
+
+def _environment() -> dict[str, str]:
+    """One thread per job, and the checkout on the path: `research` is not installed, and this process may work elsewhere."""
+    path = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": path}
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """`spatialreasoner reward --judge`, as a user runs it, against an endpoint on the loopback interface."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -168,8 +167,10 @@ def test_explaining_shows_both(judge: Judge):
         ((), "expected --out FILE"),
     ],
 )
-def test_options_that_do_not_fit(judge: Judge, options: tuple[str, ...], message: str, tmp_path: Path):
-    os.chdir(tmp_path)
+def test_options_that_do_not_fit(
+    judge: Judge, options: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
     code, said = judge(*options)
     assert (code, message in said) == (2, True)
 

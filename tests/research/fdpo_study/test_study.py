@@ -115,7 +115,6 @@ def test_another_study_in_the_same_folder_is_refused(made: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-@pytest.mark.xfail(strict=False, reason="fails now and then beside other tests; passes alone")
 def test_jobs_end_with_the_study_that_is_killed(config: StudyConfig, tmp_path: Path) -> None:
     begin(config, tmp_path)
     code = (
@@ -123,7 +122,9 @@ def test_jobs_end_with_the_study_that_is_killed(config: StudyConfig, tmp_path: P
         "job = jobs.Job(name='data/sft', task='data', what='sft')\n"
         "print(runner._start(job, Path(sys.argv[1]), 1).pid, flush=True); import time; time.sleep(60)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
+    )
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     parent.send_signal(signal.SIGKILL)
