@@ -1,7 +1,7 @@
 """When to ask again: all the ways in which servers say it.
 
 `Retry-After` in seconds or as a date, `retry-after-ms` (OpenAI, Azure), "try again in 7.66s" (OpenAI, Groq), `retryDelay`
-(Gemini), `x-ratelimit-reset-requests: 6m0s` (OpenAI), RFC 3339 dates (Anthropic), seconds or milliseconds since 1970
+(Gemini), `x-ratelimit-reset-requests: 6m0s` (OpenAI), RFC 3339 dates (Messages API), seconds or milliseconds since 1970
 (OpenRouter).
 """
 

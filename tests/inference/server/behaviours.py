@@ -108,21 +108,21 @@ PARAMETERS = [
         learned={"temperature": False},
     ),
     Behaviour(
-        name="temperature is deprecated", whose="Anthropic's newest models",
+        name="temperature is deprecated", whose="Messages API, newest models",
         respond=when(has("temperature"), lambda ask: bare(400, {"type": "error", "error": {
             "type": "invalid_request_error", "message": "`temperature` is deprecated for this model."}, "request_id": "req_1"})),
         learned={"temperature": False},
     ),
     Behaviour(
-        name="temperature or top_p", whose="Anthropic through LiteLLM",
+        name="temperature or top_p", whose="Messages API through LiteLLM",
         respond=when(lambda ask: {"temperature", "top_p"} <= ask.body.keys(), lambda ask: refuse(
-            400, 'litellm.BadRequestError: AnthropicException - {"type":"error","error":{"type":"invalid_request_error","message":'
+            400, 'litellm.BadRequestError: MessagesException - {"type":"error","error":{"type":"invalid_request_error","message":'
             '"`temperature` and `top_p` cannot both be specified for this model. Please use only one."}}. Received Model Group=m',
             code="400", kind=None)),
         top_p=0.9, learned={"top_p": False},
     ),
     Behaviour(
-        name="a temperature of at most 1", whose="Anthropic",
+        name="a temperature of at most 1", whose="Messages API",
         respond=when(lambda ask: ask.body.get("temperature", 0) > 1, lambda ask: bare(400, {"type": "error", "error": {
             "type": "invalid_request_error", "message": "temperature: Input should be less than or equal to 1"}})),
         temperature=1.3, learned={"most_temperature": 1.0},
@@ -214,7 +214,7 @@ PARAMETERS = [
         learned={"n": False},
     ),
     Behaviour(
-        name="no prefill", whose="Anthropic since 4.6", prefix=True,
+        name="no prefill", whose="Messages API, newer models", prefix=True,
         respond=when(prefilled, lambda ask: bare(400, {"type": "error", "error": {
             "type": "invalid_request_error",
             "message": "This model does not support assistant message prefill. The conversation must end with a user message."}})),
@@ -325,7 +325,7 @@ PARAMETERS = [
             refuse(400, "System role not supported") if has_system(ask) else completion(ask)),
     ),
     Behaviour(
-        name="the image is too large", whose="Anthropic",
+        name="the image is too large", whose="Messages API",
         respond=when(lambda ask: ask.side > 300, lambda ask: bare(400, {"type": "error", "error": {
             "type": "invalid_request_error", "message": (
             "messages.0.content.0.image.source.base64.data: At least one of the image dimensions exceed max allowed size: 300 pixels")}})),
@@ -402,13 +402,13 @@ PROMPTS = [
         says="available context size",
     ),
     Behaviour(
-        name="prompt is too long", whose="Anthropic", end="prompt too long", most=1,
+        name="prompt is too long", whose="Messages API", end="prompt too long", most=1,
         respond=lambda ask: bare(400, {"type": "error", "error": {
             "type": "invalid_request_error", "message": "prompt is too long: 210018 tokens > 200000 maximum"}}),
         says="210018 tokens",
     ),
     Behaviour(
-        name="the image cannot be processed", whose="Anthropic", end="image refused", most=1,
+        name="the image cannot be processed", whose="Messages API", end="image refused", most=1,
         respond=lambda ask: bare(400, {"type": "error", "error": {
             "type": "invalid_request_error", "message": "Could not process image"}}),
         says="Could not process image",
@@ -450,7 +450,7 @@ MOMENTS = [
         "message": {"role": "assistant", "content": "<desc"}}]}))),
     Behaviour(name="insufficient_system_resource", whose="DeepSeek", respond=once(lambda ask: completion(
         ask, "<description>Half", finish="insufficient_system_resource"))),
-    Behaviour(name="overloaded", whose="Anthropic", respond=once(lambda ask: bare(529, {"type": "error", "error": {
+    Behaviour(name="overloaded", whose="Messages API", respond=once(lambda ask: bare(529, {"type": "error", "error": {
         "type": "overloaded_error", "message": "Overloaded"}}))),
     Behaviour(name="loading", whose="llama.cpp", respond=once(lambda ask: bare(503, {"error": {
         "code": 503, "message": "Loading model", "type": "unavailable_error"}}))),
@@ -497,9 +497,9 @@ ENDPOINTS = [
         kind="insufficient_quota")),
     Behaviour(name="no balance", whose="DeepSeek", end="stopped", most=1, says="no credit left",
         respond=lambda ask: refuse(402, "Insufficient Balance", kind="unknown_error")),
-    Behaviour(name="credit balance", whose="Anthropic", end="stopped", most=1, says="no credit left", respond=lambda ask: bare(
+    Behaviour(name="credit balance", whose="Messages API", end="stopped", most=1, says="no credit left", respond=lambda ask: bare(
         400, {"type": "error", "error": {"type": "invalid_request_error", "message": (
-        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.")}})),
+        "Your credit balance is too low to access the API. Please go to Plans & Billing to upgrade or purchase credits.")}})),
     Behaviour(name="more credits", whose="OpenRouter", end="stopped", most=1, says="no credit left", respond=lambda ask: bare(
         402, {"error": {"message": "This request requires more credits, or fewer max_tokens. You requested up to 1024 tokens, but can "
         "only afford 200.", "code": 402}})),
