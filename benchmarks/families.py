@@ -27,7 +27,7 @@ NAMES = {
     "smolvlm": "SmolVLM",
     "gemma3": "Gemma 3",
 }
-_FAMILIES, _VISION, _TINY = "training.test_families", "training.test_vision", "models.test_tiny"
+_FAMILIES, _VISION, _TINY = "training.test_families", "training.test_vision", "testing.test_tiny_models"
 _SAME = f"{_FAMILIES}::test_alpha_zero_is_the_dpo_of_trl_and_a_shared_prefix_changes_nothing"
 _TRIE = "training.test_trie_families::test_a_trie_is_what_separate_rows_are"
 _STORED = "training.test_frozen_features::test_each_image_is_seen_once_per_run_and_nothing_changes"

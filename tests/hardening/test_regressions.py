@@ -79,8 +79,7 @@ def test_anchors_that_multiply_are_told_in_few_words(tmp_path):
 def test_settings_of_a_finished_run_that_are_no_settings(tmp_path):
     from spatialreasoner.training.run import train
 
-    messages = [{"role": role, "content": "It is 2 m wide."} for role in ("user", "assistant")]
-    (tmp_path / "rows.jsonl").write_text(json.dumps({"images": [], "messages": messages}) + "\n")
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"images": [], "messages": []}) + "\n")
     (tmp_path / "training.json").write_text("[" * 10_000)
     with pytest.raises(RecordError, match=r"training\.json"):
         train("sft", model="tiny", data=tmp_path / "rows.jsonl", out=tmp_path)

@@ -76,7 +76,8 @@ class Begun:
 
 def config(behaviour):
     return ApiConfig(
-        temperature=behaviour.temperature, top_p=behaviour.top_p, max_tokens=behaviour.max_tokens, timeout=0.8,
+        temperature=behaviour.temperature, top_p=behaviour.top_p, max_tokens=behaviour.max_tokens,
+        timeout=behaviour.timeout,
         reasoning_effort=behaviour.effort, prefill=behaviour.prefix,
     )  # fmt: skip
 

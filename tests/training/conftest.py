@@ -12,6 +12,7 @@ from PIL import Image
 
 from spatialreasoner.core.types import Response
 from spatialreasoner.language.responses import render
+from spatialreasoner.testing import tiny_models as tiny
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # for processes that tests start
 huggingface_hub.constants.HF_HUB_OFFLINE = True
@@ -98,3 +99,16 @@ def data(tmp_path, pairs):
 def fast():
     """Settings of a run that takes a second."""
     return ("per_device_train_batch_size=2", "gradient_accumulation_steps=1", "learning_rate=1e-2", "threads=1")
+
+
+@pytest.fixture(scope="module")
+def families(texts):
+    """Makes a tiny model of a family, with its processor; each is made once, and given as a copy."""
+    made = {}
+
+    def family(name):
+        if name not in made:
+            made[name] = tiny.make_tiny(name, texts, width=32, image_size=28)
+        return copy.deepcopy(made[name])
+
+    return family

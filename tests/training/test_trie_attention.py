@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spatialreasoner.training.trie import TrieRow, grow
-from spatialreasoner.training.trie_attention import TrieLayout, _by_node, _Merged, attend_trie, image_numbers
+from spatialreasoner.training.trie_attention import TrieLayout, attend_trie, image_numbers
 
 HEADS, GROUPS, WIDTH = 4, 2, 8
 # Two images with questions and answers about them, and a row of its own
@@ -98,8 +98,10 @@ def test_sinks_and_caps_take_part(trie, heads):
 
 
 def test_both_ways_of_computing_agree(trie, heads):
-    merged = _Merged.apply(*heads, trie, WIDTH**-0.5)
-    assert_same(trie, heads, merged, _by_node(layout_of(trie), *heads, WIDTH**-0.5, 0.0, None, False))
+    query, key, value = heads
+    merged = attend_trie(layout_of(trie), query, key, value, scale=WIDTH**-0.5)
+    wide = torch.cat([value, value], dim=-1)  # values of another width go node by node
+    assert_same(trie, heads, merged, attend_trie(layout_of(trie), query, key, wide, scale=WIDTH**-0.5)[..., :WIDTH])
 
 
 def test_values_of_another_width_are_taken(trie, heads):

@@ -1,4 +1,3 @@
-import copy
 import logging
 
 import pytest
@@ -13,18 +12,6 @@ from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
 
 LORA = LoraConfig(r=4, target_modules=r".*(language_model|text_model).*\.(q|v)_proj", init_lora_weights=False)
-
-
-@pytest.fixture(scope="module")
-def families(texts):
-    made = {}
-
-    def family(name):
-        if name not in made:
-            made[name] = tiny.make_tiny(name, texts, width=32, image_size=28)
-        return copy.deepcopy(made[name])
-
-    return family
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SETTINGS_FILE = "training.json"
 """Beside the model's own `config.json`, whose name transformers claims."""
 
-ADDED_LATER = ("model_files", "images", "package")
-"""Keys that runs of earlier versions lack: what they depended on is not known, and not held against them."""
+FILES = ("model_files", "images", "package")
+"""What `describe_files` tells. Runs of earlier versions lack it, and it is not held against them."""
 
 
 def describe_data(data: Path) -> dict[str, Any]:
@@ -59,6 +59,11 @@ def _images_digest(paths: Iterable[str]) -> str:
 def is_finished(out: Path, kind: str, record: Mapping[str, Any]) -> bool:
     """Whether `out` holds this very run, done.
 
+    Args:
+        out: The run's folder.
+        kind: The kind of training.
+        record: The run's settings and data, with what `describe_files` tells or, where that was not read yet, without it.
+
     Raises:
         ConfigError: If it holds another one, or one whose base model, images, data or package have changed since.
     """
@@ -66,7 +71,8 @@ def is_finished(out: Path, kind: str, record: Mapping[str, Any]) -> bool:
         return False
     old = records.read_json(out / SETTINGS_FILE, dict[str, Any])
     new, before = comparable(json.loads(json.dumps(record))), comparable(old.get("config") or {})
-    before = {key: new[key] for key in ADDED_LATER if key in new} | before
+    unknown = {key for key in FILES if key not in new or key not in before}
+    new, before = ({key: value for key, value in each.items() if key not in unknown} for each in (new, before))
     if old.get("stage") != f"train {kind}" or before != new:
         changed = sorted(key for key in {*before, *new} if before.get(key) != new.get(key))
         raise ConfigError(

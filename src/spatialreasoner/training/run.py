@@ -64,6 +64,7 @@ def train(
     record = {"model": model, "data": describe_data(data), **asdict(config)}
     if eval_data is not None:
         record["eval_data"] = describe_data(eval_data)
+    is_finished(out, kind, record)  # another run is refused before rows and images are read
     require_extra()
     rows, held_out = _read(kind, data), None if eval_data is None else _read(kind, eval_data)
     record |= describe_files(model, rows, held_out)

@@ -2,15 +2,15 @@
 
 Three ways, of which a layer takes the first that holds for it:
 
-- `merged`: each node on itself with the causal kernel, then all that continues it on it without a mask, put together by
+- merged: each node on itself with the causal kernel, then all that continues it on it without a mask, put together by
   their log-sum-exps. Nothing is computed that is not used. CPUs, plain causal layers.
-- `by_node`: each node on all that it sees, under a mask where one is needed: windows, images seen both ways, other devices.
-- `explicit`: the same with the softmax written out, for logits that are capped and heads that have sinks.
+- by node: each node on all that it sees, under a mask where one is needed: windows, images seen both ways, other devices.
+- written out: the same with the softmax written out, for logits that are capped and heads that have sinks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,38 +104,33 @@ def attend_trie(
     both_ways, far = layout.both_ways(window), layout.window(window)
     if torch.is_autocast_enabled(query.device.type):
         query, key, value = (each.to(torch.get_autocast_dtype(query.device.type)) for each in (query, key, value))
+    plain = far is None and not both_ways
+
+    def mask(number: int) -> Tensor:
+        return layout.mask(number, far, both_ways=both_ways)
+
+    def written(query: Tensor, key: Tensor, value: Tensor, number: int) -> Tensor:
+        return written_out(query, key, value, mask(number), scale=scale, dropout=dropout, softcap=softcap, sinks=sinks)
+
+    def fused(query: Tensor, key: Tensor, value: Tensor, number: int) -> Tensor:
+        causal = plain and layout.trie.nodes[number].parent < 0
+        return _sdpa(query, key, value, None if causal else mask(number), scale, dropout)
+
     if softcap is not None or sinks is not None:
-        return _explicit(layout, query, key, value, scale, dropout, far, both_ways, softcap, sinks)
-    plain = far is None and not both_ways and dropout == 0 and query.shape[-1] == value.shape[-1]
-    if plain and query.device.type == "cpu":
+        return _by_node(layout, query, key, value, written)
+    if plain and dropout == 0 and query.shape[-1] == value.shape[-1] and query.device.type == "cpu":
         return _Merged.apply(query, key, value, layout.trie, scale)  # pyright: ignore[reportReturnType] - untyped in torch
-    return _by_node(layout, query, key, value, scale, dropout, far, both_ways)
+    return _by_node(layout, query, key, value, fused)
 
 
 def _by_node(
-    layout: TrieLayout,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    scale: float,
-    dropout: float,
-    window: int | None,
-    both_ways: bool,
+    layout: TrieLayout, query: Tensor, key: Tensor, value: Tensor, attend: Callable[[Tensor, Tensor, Tensor, int], Tensor]
 ) -> Tensor:
+    """Attention of each node's queries, by its number, to the keys and values that they see."""
     outputs: list[Tensor] = []
     for number, node in enumerate(layout.trie.nodes):
-        causal = node.parent < 0 and window is None and not both_ways
         columns = layout.seen(number)
-        outputs.append(
-            _sdpa(
-                query[:, :, node.start : node.stop],
-                key[:, :, columns],
-                value[:, :, columns],
-                None if causal else layout.mask(number, window, both_ways=both_ways),
-                scale,
-                dropout,
-            )
-        )
+        outputs.append(attend(query[:, :, node.start : node.stop], key[:, :, columns], value[:, :, columns], number))
     return torch.cat(outputs, dim=2)
 
 
@@ -156,36 +151,6 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale:
         dropout_p=dropout,
         enable_gqa=repeats > 1,
     )
-
-
-def _explicit(
-    layout: TrieLayout,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    scale: float,
-    dropout: float,
-    window: int | None,
-    both_ways: bool,
-    softcap: float | None,
-    sinks: Tensor | None,
-) -> Tensor:
-    outputs: list[Tensor] = []
-    for number, node in enumerate(layout.trie.nodes):
-        columns = layout.seen(number)
-        outputs.append(
-            written_out(
-                query[:, :, node.start : node.stop],
-                key[:, :, columns],
-                value[:, :, columns],
-                layout.mask(number, window, both_ways=both_ways),
-                scale=scale,
-                dropout=dropout,
-                softcap=softcap,
-                sinks=sinks,
-            )
-        )
-    return torch.cat(outputs, dim=2)
 
 
 def written_out(

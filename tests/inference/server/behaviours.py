@@ -29,6 +29,7 @@ class Behaviour:
         temperature: The temperature that is asked for.
         top_p: Likewise.
         max_tokens: Longest reply that is asked for.
+        timeout: Seconds that a request may take; few where the server stalls, else more than a busy machine needs.
         learned: What must have been learned.
     """
 
@@ -44,6 +45,7 @@ class Behaviour:
     temperature: float = 0.7
     top_p: float = 1.0
     max_tokens: int = 1024
+    timeout: float = 20.0
     learned: dict | None = None
 
 
@@ -475,9 +477,10 @@ MOMENTS = [
         data=packed(completion(ask).value)[:-20], headers={"Content-Encoding": "gzip"}))),
     Behaviour(name="brotli, which was not asked for", whose="proxies", respond=once(lambda ask: Reply(
         data=b"\x0b\x02\x80hello\x03", headers={"Content-Encoding": "br"}))),
-    Behaviour(name="one byte now and then", whose="stuck proxies", respond=once(lambda ask: Reply(
+    Behaviour(name="one byte now and then", whose="stuck proxies", timeout=0.8, respond=once(lambda ask: Reply(
         value=completion(ask).value, slowly=0.05))),
-    Behaviour(name="says nothing", whose="stuck servers", respond=once(lambda ask: Reply(value=completion(ask).value, delay=1.2))),
+    Behaviour(name="says nothing", whose="stuck servers", timeout=0.8, respond=once(
+        lambda ask: Reply(value=completion(ask).value, delay=1.2))),
     Behaviour(name="gigabytes, packed", whose="nobody yet", respond=once(lambda ask: Reply(
         data=packed({"choices": "0" * 30_000_000}), headers={"Content-Encoding": "gzip"}))),
     Behaviour(name="30 MB", whose="nobody yet", respond=once(lambda ask: Reply(data=b" " * 30_000_000))),

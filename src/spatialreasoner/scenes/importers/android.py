@@ -29,7 +29,7 @@ from spatialreasoner.scenes.files import decode_image
 from spatialreasoner.scenes.images import focal_of_exif
 from spatialreasoner.scenes.importers import decode, xmp
 from spatialreasoner.scenes.importers.align import planar, scaled, turned
-from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, photos
 from spatialreasoner.scenes.importers.store import Store
 
 _GDEPTH = "http://ns.google.com/photos/1.0/depthmap/"
@@ -44,14 +44,7 @@ def _find(store: Store) -> Store | None:
 
 
 def _open(store: Store, options: FrameOptions) -> Capture:
-    photos = store.find(_JPEG)
-    names = list(photos)
-    return Capture(
-        title=store.title,
-        names=tuple(names),
-        read=one_by_one(lambda place: _frame(store, names[place], photos[names[place]], options)),
-        source=f"photo {store.title}",
-    )
+    return photos(store.find(_JPEG), store, lambda name, file: _frame(store, name, file, options))
 
 
 def _frame(store: Store, name: str, file: str, options: FrameOptions) -> Frame:

@@ -6,7 +6,7 @@ brings them into the form that the product keeps: depth on the image's grid, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -110,3 +110,20 @@ class Importer:
 def one_by_one(read: Callable[[int], Frame]) -> Callable[[Sequence[int]], Iterator[Frame]]:
     """`Capture.read` of a function that reads the frame of one place."""
     return lambda places: (read(place) for place in places)
+
+
+def photos(files: Mapping[str, str], store: Store, read: Callable[[str, str], Frame]) -> Capture:
+    """A capture of single photos that each hold their own depth.
+
+    Args:
+        files: The path of each photo by its name.
+        store: Where they are.
+        read: Reads one, by its name and path.
+    """
+    names = list(files)
+    return Capture(
+        title=store.title,
+        names=tuple(names),
+        read=one_by_one(lambda place: read(names[place], files[names[place]])),
+        source=f"photo {store.title}",
+    )

@@ -32,7 +32,7 @@ from spatialreasoner.scenes.files import decode_image
 from spatialreasoner.scenes.images import focal_of_exif
 from spatialreasoner.scenes.importers import decode, heif, xmp
 from spatialreasoner.scenes.importers.align import moved, scaled, turned, turned_camera
-from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
+from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, photos
 from spatialreasoner.scenes.importers.store import Store
 from spatialreasoner.scenes.masks import MAX_PIXELS
 
@@ -50,14 +50,7 @@ def _find(store: Store) -> Store | None:
 
 
 def _open(store: Store, options: FrameOptions) -> Capture:
-    photos = store.find(_JPEG) | store.find(_HEIC)
-    names = list(photos)
-    return Capture(
-        title=store.title,
-        names=tuple(names),
-        read=one_by_one(lambda place: _frame(store, names[place], photos[names[place]], options)),
-        source=f"photo {store.title}",
-    )
+    return photos(store.find(_JPEG) | store.find(_HEIC), store, lambda name, file: _frame(store, name, file, options))
 
 
 def _frame(store: Store, name: str, file: str, options: FrameOptions) -> Frame:

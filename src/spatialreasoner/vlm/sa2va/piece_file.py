@@ -18,7 +18,7 @@ MAX_PIECE_BYTES = 64 * 2**20
 UNIGRAM, BPE = 1, 2
 """Kinds of models."""
 
-NORMAL_PIECE, UNKNOWN_PIECE, CONTROL_PIECE, USER_DEFINED_PIECE = 1, 2, 3, 4
+NORMAL_PIECE, USER_DEFINED_PIECE = 1, 4
 """Kinds of pieces."""
 
 _FIELDS: dict[str, tuple[tuple[str, int, str, str], ...]] = {
