@@ -226,8 +226,12 @@ def test_a_trained_model_saves_an_ordinary_configuration(make, tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"loss_type": ["ipo"]},
-        {"label_smoothing": 0.1},
+        {"loss_type": ["bco_pair"]},
+        {"loss_type": ["sigmoid", "ipo"]},
+        {"label_smoothing": 0.5},
+        {"label_smoothing": 0.1, "loss_type": ["ipo"]},
+        {"segment_weights": {"description": 1.0}},
+        {"segment_weights": {"description": 0.0, "reasoning": 0.0}},
         {"remove_unused_columns": True},
         {"fdpo_alpha": 1.5},
         {"beta": 0.0},

@@ -98,6 +98,52 @@ def test_at_alpha_zero_it_trains_as_trl_does(folder, rows, tmp_path, precompute,
     assert not [record for record in caplog.records if "share" in record.message]  # nothing to see is nothing to warn of
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),  # TRL's own sigmoid ignores label smoothing
+    [
+        ({"loss_type": ["robust"], "label_smoothing": 0.1}, {"loss_type": ["robust"], "label_smoothing": 0.1}),
+        ({"loss_type": ["hinge"]}, {"loss_type": "hinge"}),
+        ({"loss_type": ["ipo"]}, {"loss_type": "ipo"}),
+        ({"loss_type": ["sigmoid_norm"], "beta": 2.0}, {"length_normalization": "answer", "beta": 2.0}),
+    ],
+    ids=["robust", "hinge", "ipo", "per token"],
+)
+def test_other_losses_at_alpha_zero_train_as_trls_do(folder, rows, tmp_path, theirs, ours):
+    from trl import DPOConfig, DPOTrainer
+
+    trainer = DPOTrainer(
+        LlamaForCausalLM.from_pretrained(folder),
+        args=DPOConfig(**arguments(tmp_path / "theirs"), max_length=None, **theirs),
+        processing_class=AutoTokenizer.from_pretrained(folder),
+        train_dataset=Dataset.from_list(
+            [{key: value for key, value in row.items() if not key.startswith("gap_")} for row in rows]
+        ),
+    )
+    trainer.train()
+    found, _ = trained(folder, rows, tmp_path / "ours", fdpo_alpha=0.0, **ours)
+    assert found == pytest.approx(losses(trainer), abs=1e-4)
+    assert abs(found[-1] - found[0]) > 1e-3
+
+
+def test_simpo_needs_no_reference(folder, rows, tmp_path):
+    found, trainer = trained(
+        folder, rows, tmp_path, loss_type="simpo", beta=2.0, simpo_gamma=0.5, precompute_ref_log_probs=True
+    )
+    assert trainer.ref_model is None
+    assert not (tmp_path / "reference.jsonl").exists()
+    assert found[-1] < found[0]
+
+
+def test_weights_take_the_place_of_gaps(folder, rows, tmp_path):
+    rows[0] |= {"weight_plan": 0.0, "weight_answer": 2.0}
+    rows[1] |= {"weight_plan": None, "weight_answer": None}
+    rows[2] |= {"weight_plan": None, "weight_answer": None}
+    _, trainer = trained(folder, rows, tmp_path, segment_weights={"plan": 3.0, "answer": 1.0}, beta=0.1)
+    last = next(entry for entry in reversed(trainer.state.log_history) if "betas/plan" in entry)
+    assert last["betas/plan"] == pytest.approx((0.0 + 0.15 + 0.15) / 3)
+    assert last["betas/answer"] == pytest.approx((0.2 + 0.05 + 0.05) / 3)
+
+
 def test_gaps_change_what_is_learned(folder, rows, tmp_path):
     plain, _ = trained(folder, rows, tmp_path / "dpo", fdpo_alpha=0.0)
     fine, trainer = trained(folder, rows, tmp_path / "fdpo", fdpo_alpha=0.9)

@@ -22,6 +22,7 @@ from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.training.config import FDPOSettings, Kind, TrainSettings
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.sft import SftTrainer
+from spatialreasoner.training.weights import parse_weights
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.regions import adapter_options
 
@@ -63,7 +64,7 @@ def build_trainer(
     if config.freeze_vision:
         _freeze_vision(model)
     encoder = Encoder(processor, max_length=config.max_length or None)
-    check_rows(kind, encoder, rows)
+    check_rows("dpo" if getattr(config, "segment_weights", "") else kind, encoder, rows)  # weights by hand need no gaps
     if eval_rows is not None:
         check_rows("sft" if kind == "sft" else "dpo", encoder, eval_rows, name="the held-out data")
     if kind != "sft" and PartialState().is_main_process:
@@ -80,6 +81,7 @@ def build_trainer(
         trainer: Trainer = SftTrainer(model, SFTConfig(**arguments), data_collator=SftCollator(encoder), **common)
     else:
         options = {name: value for name, value in asdict(config).items() if name in _PREFERENCE_OPTIONS}
+        options["segment_weights"] = parse_weights(str(options.get("segment_weights", "")))
         options["disable_dropout"] = config.lora_dropout == 0  # TRL would switch the adapters' off as well
         trainer = FDPOTrainer(model, FDPOConfig(loss=kind, **options, **arguments), **common)
     trainer.remove_callback(PrinterCallback)

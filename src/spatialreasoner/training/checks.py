@@ -110,11 +110,13 @@ def _check_segments(segments: Sequence[str], without: Mapping[str, int], count: 
 
 
 def check_gaps(segments: Sequence[str], rows: Dataset) -> None:
-    """Refuse pairs by which fDPO would be plain DPO.
+    """Refuse pairs by which fDPO would be plain DPO; those with weights of their own need no gaps.
 
     Raises:
         ConfigError: If no pair has gaps that differ between its segments.
     """
+    if any(f"weight_{name}" in rows.column_names for name in segments):
+        return
     columns = [rows[f"gap_{name}"] for name in segments]
     scored = [gaps for gaps in zip(*columns, strict=True) if all(gap is not None and math.isfinite(gap) for gap in gaps)]
     if len(segments) > 1 and not any(len(set(gaps)) > 1 for gaps in scored):

@@ -30,6 +30,7 @@ from spatialreasoner.scenes.files import read_image
 from spatialreasoner.training import images
 from spatialreasoner.training.data import SEGMENTS
 from spatialreasoner.training.messages import message_text
+from spatialreasoner.training.weights import segment_weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -242,12 +243,14 @@ class PairCollator:
 
     A batch holds `lengths` [pairs 3] (tokens of prompt, chosen, rejected), `input_ids` [1 tokens], `segment_ids` [1 tokens]
     (-1: no segment), `gaps` [pairs segments] (NaN: unscored, or a segment has no tokens on one side), `types` (per-token
-    extras, [1 tokens] each), the reference's log-probabilities where given, and what `images.encode_pairs` says of images
+    extras, [1 tokens] each), perhaps `weights` [pairs segments] (of the columns `weight_<segment>`, or else `weights` by
+    segment; NaN: none), the reference's log-probabilities where given, and what `images.encode_pairs` says of images
     and of what rows share.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, *, weights: Mapping[str, float] | None = None) -> None:
         self.encoder = encoder
+        self.weights = weights
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Pack a batch; raises what `Encoder` does."""
@@ -264,6 +267,9 @@ class PairCollator:
             },
             **layout,
         }
+        weights = [segment_weights(example, self.encoder.segments, self.weights) for example in examples]
+        if any(weights):
+            batch["weights"] = torch.tensor([row or [float("nan")] * len(self.encoder.segments) for row in weights])
         for key in ("ref_chosen_logps", "ref_rejected_logps"):
             if key in examples[0]:
                 batch[key] = torch.tensor([example[key] for example in examples])

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.training.loss_types import LossType, check_loss
 from spatialreasoner.training.old_names import OLD_NAMES, OLD_SIZES, with_new_names
+from spatialreasoner.training.weights import parse_weights
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -122,6 +124,12 @@ class DPOSettings(TrainSettings):
 
     Attributes:
         beta: DPO's beta (not in the paper; 0.1 is usual).
+        loss_type: Which function of the weighted margin is minimized: `sigmoid` (DPO), `robust`, `hinge`, `ipo`, or `simpo`,
+            which has no reference.
+        label_smoothing: The share of pairs whose sides are thought to be exchanged, for sigmoid, robust and simpo.
+        length_normalization: Divide log-probabilities by the tokens of the `answer` or of each `segment`, or not (`none`).
+            `auto` is `answer` for ipo and simpo, otherwise `none`.
+        simpo_gamma: The margin that SimPO asks for.
         markup: How tags and the end of turn count: `base`, `drop` or `segment` (see `collate`).
         nll_weight: Weight of the chosen answer's negative log-likelihood, against likelihood displacement.
         shared_prefix: Compute each shared prefix of a batch once: an image, a prompt, the common start of answers.
@@ -135,6 +143,10 @@ class DPOSettings(TrainSettings):
     per_device_train_batch_size: int = 1
     learning_rate: float = 1e-7
     beta: float = 0.1
+    loss_type: LossType = "sigmoid"
+    label_smoothing: float = 0.0
+    length_normalization: Literal["auto", "none", "answer", "segment"] = "auto"
+    simpo_gamma: float = 0.5
     markup: Literal["base", "drop", "segment"] = "base"
     nll_weight: float = 0.0
     shared_prefix: bool = True
@@ -151,6 +163,7 @@ class DPOSettings(TrainSettings):
         super().__post_init__()
         if not 0 < self.beta < _LARGEST:
             raise ConfigError(f"beta must be greater than 0 and finite; got {self.beta}")
+        check_loss(self.loss_type, self.label_smoothing, self.simpo_gamma)
         if not 0 <= self.vision_cache_gib < _LARGEST:
             raise ConfigError(f"vision_cache_gib must not be negative, and must be finite; got {self.vision_cache_gib}")
         if not 0 <= self.group_window < _LARGEST:
@@ -166,10 +179,13 @@ class FDPOSettings(DPOSettings):
     Attributes:
         fdpo_alpha: The share of beta by which a segment's beta may rise or fall, 0..1.
         fdpo_lambda: Sensitivity to the reward gaps, per unit of reward.
+        segment_weights: Weight of each segment, such as `description:1,reasoning:3`: betas in proportion to them take the place
+            of the gaps. Columns `weight_<segment>` of the data do so pair by pair, and come first.
     """
 
     fdpo_alpha: float = 0.3
     fdpo_lambda: float = 0.6
+    segment_weights: str = ""
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -181,6 +197,7 @@ class FDPOSettings(DPOSettings):
         _check_shares(self, "fdpo_alpha")
         if not 0 <= self.fdpo_lambda < _LARGEST:
             raise ConfigError(f"fdpo_lambda must not be negative, and must be finite; got {self.fdpo_lambda}")
+        parse_weights(self.segment_weights)
 
 
 def _check_shares(config: TrainSettings, *names: str) -> None:

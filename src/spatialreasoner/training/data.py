@@ -20,6 +20,7 @@ from spatialreasoner.core.types import Rle
 from spatialreasoner.scenes import carry
 from spatialreasoner.scenes.files import open_image
 from spatialreasoner.training.messages import Message, answer_message, check_path, message_text, place_images, with_image_blocks
+from spatialreasoner.training.weights import segment_weights
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -71,13 +72,15 @@ def read_preferences(path: str | Path, *, segments: Sequence[str] = SEGMENTS) ->
 
     Returns:
         Columns `question_id`, `images` (absolute paths), `regions` (of the first image, as `scenes.carry` writes them),
-        `prompt`, `chosen`, `rejected`, and `gap_<segment>` of each segment.
+        `prompt`, `chosen`, `rejected`, and `gap_<segment>` of each segment, and `weight_<segment>` where a row has them.
 
     Raises:
         MissingFileError: If the file or an image is not there.
         RecordError: If a row is not a preference pair.
     """
-    return _dataset(_rows(path, PreferenceRow, lambda number, row: _preference(path, number, row, segments)))
+    rows = _rows(path, PreferenceRow, lambda number, row: _preference(path, number, row, segments))
+    weighed = [key for key in (f"weight_{segment}" for segment in segments) if any(key in row for row in rows)]
+    return _dataset([{**dict.fromkeys(weighed), **row} for row in rows])  # the first row's columns are everyone's
 
 
 def read_sft(path: str | Path) -> Dataset:
@@ -161,6 +164,7 @@ def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Se
         "chosen": [chosen],
         "rejected": [rejected],
         **{key: None if gap is None else float(gap) for key, gap in gaps.items()},
+        **{f"weight_{name}": weight for name, weight in zip(segments, segment_weights(row, segments) or (), strict=False)},
     }
 
 

@@ -27,9 +27,9 @@ from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.checkpoints import SafeCheckpoints
 from spatialreasoner.training.collate import Encoder, PairCollator, Spans
 from spatialreasoner.training.fdpo_config import FDPOConfig
-from spatialreasoner.training.forward import add_token_logps, padded, pair_logps
+from spatialreasoner.training.forward import add_token_logps, padded, pair_logps, pair_tokens
 from spatialreasoner.training.grouping import GroupedSampler, adjacent, row_keys, share
-from spatialreasoner.training.loss import fdpo_loss, segment_betas
+from spatialreasoner.training.loss import LossType, fdpo_loss, per_token, segment_betas, weighted_betas
 from spatialreasoner.training.reference import ReferenceCache, reference_key
 from spatialreasoner.training.sharding import spread
 from spatialreasoner.training.shared_prefix import disable_shared_prefix, enable_shared_prefix, packed
@@ -86,7 +86,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         if ours:
             # TRL would load the reference from where the model once came from, whatever became of it since; and gather it
             # whole in every process where FSDP spreads the policy
-            if not args.precompute_ref_log_probs or kwargs.get("ref_model"):
+            if kwargs.get("ref_model") or not (args.precompute_ref_log_probs or args.reference_free):
                 reference = kwargs.get("ref_model") or copy.deepcopy(model)
             kwargs["ref_model"] = _Absent(cast("PreTrainedModel", model).config)
         without_ours = copy.copy(args)
@@ -96,7 +96,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             args=without_ours,
             processing_class=processing_class,
             train_dataset=train_dataset,
-            data_collator=cast("Any", PairCollator(encoder)),
+            data_collator=cast("Any", PairCollator(encoder, weights=args.segment_weights)),
             **kwargs,
         )
         self._shares: bool | None = None if args.shared_prefix else False
@@ -116,11 +116,22 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         with contextlib.nullcontext() if "ref_chosen_logps" in inputs else vision.step():
             policy = self._pair_logps(model, inputs)
             ref = self._reference_logps(inputs)
-        betas = self._betas(inputs["gaps"])
-        loss = fdpo_loss(*policy, *ref, betas).mean()
+        betas, tokens = self._betas(inputs), pair_tokens(inputs, len(self.segment_names))
+        scaled = [
+            [per_token(*each, self.args.normalization) for each in zip(sides, tokens, strict=True)] for sides in (policy, ref)
+        ]
+        loss = fdpo_loss(
+            *scaled[0],
+            *scaled[1],
+            betas,
+            loss_type=cast("LossType", self.args.loss_type[0]),
+            label_smoothing=self.args.label_smoothing,
+            gamma=self.args.simpo_gamma,
+        ).mean()
         if self.args.nll_weight:
             loss = loss - self.args.nll_weight * (policy[0].sum(-1) / inputs["lengths"][:, 1]).mean()
-        self._record(policy, ref, betas)
+        rewards = [betas * (ours.detach() - theirs) for ours, theirs in zip(*scaled, strict=True)]
+        self._record(policy, rewards, betas)
         return (loss, {}) if return_outputs else loss
 
     def prediction_step(
@@ -147,9 +158,12 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         """The segments whose log-probabilities are summed; the last, where markup has the base beta, is `markup`."""
         return (*self.args.segments, *(["markup"] if self.args.markup == "base" else []))
 
-    def _betas(self, gaps: Float[Tensor, "pairs segments"]) -> Float[Tensor, "pairs all_segments"]:
-        alpha = self.args.fdpo_alpha if self.args.loss == "fdpo" else 0.0
-        betas = segment_betas(gaps, beta=self.args.beta, alpha=alpha, lam=self.args.fdpo_lambda)
+    def _betas(self, batch: Mapping[str, Any]) -> Float[Tensor, "pairs all_segments"]:
+        weighs = self.args.loss == "fdpo"
+        alpha = self.args.fdpo_alpha if weighs else 0.0
+        betas = segment_betas(batch["gaps"], beta=self.args.beta, alpha=alpha, lam=self.args.fdpo_lambda)
+        if weighs and "weights" in batch:
+            betas = weighted_betas(betas, batch["weights"], beta=self.args.beta)
         base = betas.new_full((len(betas), len(self.segment_names) - betas.shape[1]), self.args.beta)
         return torch.cat([betas, base], dim=1)
 
@@ -206,6 +220,9 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         return _unwrapped(self.model).dtype
 
     def _reference_logps(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        if self.args.reference_free:
+            nothing = batch["gaps"].new_zeros((len(batch["gaps"]), len(self.segment_names)))
+            return nothing, nothing
         if "ref_chosen_logps" in batch:
             return batch["ref_chosen_logps"], batch["ref_rejected_logps"]
         with torch.no_grad(), self.accelerator.autocast(), self._reference_model() as model:
@@ -297,9 +314,8 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         dataset = dataset.add_column("ref_chosen_logps", [chosen for chosen, _ in rows])
         return dataset.add_column("ref_rejected_logps", [rejected for _, rejected in rows])
 
-    def _record(self, policy: tuple[Tensor, Tensor], ref: tuple[Tensor, Tensor], betas: Tensor) -> None:
+    def _record(self, policy: Sequence[Tensor], rewards: Sequence[Tensor], betas: Tensor) -> None:
         """Log implicit rewards, margins, accuracies, betas and log-probabilities, of the whole and of each segment."""
-        rewards = [betas * (policy_logps.detach() - ref_logps) for policy_logps, ref_logps in zip(policy, ref, strict=True)]
         values = {"": [*(reward.sum(-1) for reward in rewards), *(side.detach().sum(-1) for side in policy)]}
         for index, name in enumerate(self.segment_names):
             values[f"/{name}"] = [*(reward[:, index] for reward in rewards), *(side.detach()[:, index] for side in policy)]

@@ -9,14 +9,14 @@ from trl.trainer.dpo_config import DPOConfig
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.data import SEGMENTS
+from spatialreasoner.training.loss_types import PER_TOKEN, LengthNormalization, check_loss
 from spatialreasoner.training.old_names import accepts_old_names
+from spatialreasoner.training.weights import check_weights
 
 _FIXED = {
-    "loss_type": ["sigmoid"],
     "loss_weights": None,
     "ld_alpha": None,
     "f_divergence_type": "reverse_kl",
-    "label_smoothing": 0.0,
     "use_weighting": False,
     "padding_free": False,
     "sync_ref_model": False,
@@ -34,7 +34,15 @@ class FDPOConfig(DPOConfig):
         loss: "fdpo", or "dpo" for the same path with the base beta throughout.
         fdpo_alpha: The share of beta by which a segment's beta may rise or fall, 0..1 (paper: 0.3).
         fdpo_lambda: Sensitivity to the reward gaps (paper: 0.6 on scores of 0..8).
+        loss_type: Which function of the weighted margin is minimized: "sigmoid" (DPO), "robust", "hinge", "ipo", or "simpo",
+            which has no reference (`loss.fdpo_loss` has the formulas).
+        label_smoothing: The share of pairs whose sides are thought to be exchanged (sigmoid, robust, simpo).
+        length_normalization: Divide log-probabilities by the tokens of the "answer" or of each "segment", or not ("none").
+            "auto" is "answer" for ipo and simpo, as in TRL, otherwise "none".
+        simpo_gamma: The margin that SimPO asks for.
         segments: Names of the segments; the dataset's columns `gap_<segment>` are their reward gaps.
+        segment_weights: Weight of each segment, by its name: betas in proportion to them take the place of the gaps. The
+            dataset's columns `weight_<segment>` do so pair by pair, and come first.
         markup: How tokens outside of every segment count: tags and end of turn (see `collate`).
         nll_weight: Weight of the chosen response's mean negative log-likelihood per token, against likelihood displacement.
         shared_prefix: Compute each shared prefix of a batch (an image, a prompt, the common start of answers) once. An
@@ -55,7 +63,10 @@ class FDPOConfig(DPOConfig):
     loss: Literal["fdpo", "dpo"] = "fdpo"
     fdpo_alpha: float = 0.3
     fdpo_lambda: float = 0.6
+    length_normalization: Literal["auto", "none", "answer", "segment"] = "auto"
+    simpo_gamma: float = 0.5
     segments: list[str] = field(default_factory=lambda: list(SEGMENTS))
+    segment_weights: dict[str, float] | None = None
     markup: Literal["base", "drop", "segment"] = "base"
     nll_weight: float = 0.0
     shared_prefix: bool = True
@@ -85,5 +96,22 @@ class FDPOConfig(DPOConfig):
             raise ConfigError(f"expected vision_cache_gib of 0 (off) or more GiB; got {self.vision_cache_gib}")
         if self.group_window < 0:
             raise ConfigError(f"expected group_window of 0 (off) or more rows; got {self.group_window}")
+        if self.precompute_ref_log_probs and self.reference_free:
+            self.precompute_ref_log_probs = False
+        check_loss(self.loss_type, self.label_smoothing, self.simpo_gamma)
         if not self.segments or len(set(self.segments)) < len(self.segments):
             raise ConfigError(f"expected at least one segment, each named once; got {self.segments}")
+        if self.segment_weights is not None:
+            check_weights(self.segment_weights, self.segments)
+
+    @property
+    def reference_free(self) -> bool:
+        """Whether the loss has no reference."""
+        return self.loss_type == ["simpo"]
+
+    @property
+    def normalization(self) -> LengthNormalization:
+        """What log-probabilities are divided by."""
+        if self.length_normalization != "auto":
+            return self.length_normalization
+        return "answer" if self.loss_type[0] in PER_TOKEN else "none"

@@ -139,6 +139,15 @@ def pair_logps(
     return sums[0::2], sums[1::2]
 
 
+def pair_tokens(
+    batch: dict[str, Any], num_segments: int
+) -> tuple[Float[Tensor, "pairs segments"], Float[Tensor, "pairs segments"]]:
+    """Count the tokens of each segment, chosen and rejected apart; arguments as for `pair_logps`."""
+    lengths: list[list[int]] = batch["lengths"].tolist()
+    ones = batch["gaps"].new_ones(sum(length for pair in lengths for length in pair[1:]))
+    return pair_logps(ones, batch, num_segments)
+
+
 def _rows(packed: Tensor, lengths: list[list[int]]) -> list[Tensor]:
     pairs = [part.split(pair) for part, pair in zip(packed.split([sum(pair) for pair in lengths]), lengths, strict=True)]
     return [torch.cat([pair[0], pair[side]]) for side in (1, 2) for pair in pairs]

@@ -144,7 +144,7 @@ def rehearse(
     if tiny_named(model) is None:
         source_of(model)
     rows = _read(kind, data)
-    if kind == "fdpo":
+    if kind == "fdpo" and not getattr(config, "segment_weights", ""):
         check_gaps(SEGMENTS, rows)
     held_out = "" if eval_data is None else f" and {len(_read(kind, eval_data))} rows held out"
     batch_size, accumulation = config.per_device_train_batch_size, config.gradient_accumulation_steps

@@ -15,7 +15,10 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
         "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate",
         "weight_decay", "warmup_ratio", "lr_scheduler_type", "max_grad_norm", "seed",
     ),
-    "Preferences (dpo, fdpo)": ("beta", "fdpo_alpha", "fdpo_lambda", "markup", "nll_weight"),
+    "Preferences (dpo, fdpo)": (
+        "beta", "fdpo_alpha", "fdpo_lambda", "segment_weights", "loss_type", "label_smoothing", "length_normalization",
+        "simpo_gamma", "markup", "nll_weight",
+    ),
     "Model": ("freeze_vision", "region_tokens", "lora_r", "lora_alpha", "lora_dropout", "quantization", "precision"),
     "Speed and memory": (
         "max_length", "gradient_checkpointing", "shared_prefix", "group_window", "precompute_ref_log_probs", "vision_cache_gib",
