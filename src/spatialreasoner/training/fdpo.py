@@ -117,12 +117,15 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             policy = self._pair_logps(model, inputs)
             ref = self._reference_logps(inputs)
         betas, tokens = self._betas(inputs), pair_tokens(inputs, len(self.segment_names))
-        scaled = [
-            [per_token(*each, self.args.normalization) for each in zip(sides, tokens, strict=True)] for sides in (policy, ref)
-        ]
+        chosen, rejected = (
+            [per_token(logps, count, self.args.normalization) for logps in (ours, theirs)]
+            for ours, theirs, count in zip(policy, ref, tokens, strict=True)
+        )
         loss = fdpo_loss(
-            *scaled[0],
-            *scaled[1],
+            chosen[0],
+            rejected[0],
+            chosen[1],
+            rejected[1],
             betas,
             loss_type=cast("LossType", self.args.loss_type[0]),
             label_smoothing=self.args.label_smoothing,
@@ -130,8 +133,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         ).mean()
         if self.args.nll_weight:
             loss = loss - self.args.nll_weight * (policy[0].sum(-1) / inputs["lengths"][:, 1]).mean()
-        rewards = [betas * (ours.detach() - theirs) for ours, theirs in zip(*scaled, strict=True)]
-        self._record(policy, rewards, betas)
+        self._record(policy, [betas * (ours.detach() - theirs) for ours, theirs in (chosen, rejected)], betas)
         return (loss, {}) if return_outputs else loss
 
     def prediction_step(

@@ -65,6 +65,8 @@ def check_weights(weights: Mapping[str, float], segments: Sequence[str]) -> None
         ConfigError: If a segment has no weight, a weight no segment, or they are negative, not finite or all 0.
     """
     if set(weights) != set(segments):
-        raise ConfigError(f"expected a weight for each segment of {', '.join(segments)}; got {', '.join(weights) or 'none'}")
+        raise ConfigError(
+            f"segment_weights: expected a weight for each segment of {', '.join(segments)}; got {', '.join(weights) or 'none'}"
+        )
     if not all(0 <= weight < float("inf") for weight in weights.values()) or not any(weights.values()):
-        raise ConfigError(f"expected weights of 0 or more, not all 0; got {dict(weights)}")
+        raise ConfigError(f"segment_weights: expected weights of 0 or more, not all 0; got {dict(weights)}")
