@@ -21,8 +21,10 @@ from spatialreasoner.training.checks import check_rows, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.training.config import FDPOSettings, Kind, TrainSettings
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.training.lora import find_targets, say_share
 from spatialreasoner.training.sft import SftTrainer
 from spatialreasoner.training.weights import parse_weights
+from spatialreasoner.vlm.adapters import load_adapter
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.regions import adapter_options
 
@@ -154,7 +156,7 @@ def _arguments(config: TrainSettings, out: Path) -> dict[str, Any]:
 
 def stored_precision(config: TrainSettings) -> str:
     """In what weights are kept: frozen ones lose nothing by half precision, those that train keep small changes in float32."""
-    return "bfloat16" if _half(config) and config.lora_r else "float32"
+    return "bfloat16" if _half(config) and (config.lora_r or config.adapter == "continue") else "float32"
 
 
 def _quantization(config: TrainSettings) -> dict[str, Any]:
@@ -181,7 +183,12 @@ def _quantization(config: TrainSettings) -> dict[str, Any]:
 
 
 def _load(base: str, config: TrainSettings) -> tuple[PreTrainedModel, ProcessorMixin]:
-    model, processor = load_vlm(base, precision=stored_precision(config), **_quantization(config))
+    precision, options = stored_precision(config), _quantization(config)
+    if config.adapter == "continue":
+        kept: Any = load_adapter(base, precision=precision, trainable=True, **options)
+        model, processor = kept
+    else:
+        model, processor = load_vlm(base, precision=precision, **options)
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             # bitsandbytes packs weights for speed when a model evaluates, and would then train on with wrong gradients
@@ -200,11 +207,16 @@ def _adapters(config: TrainSettings, model: PreTrainedModel) -> LoraConfig | Non
         return None
     from peft import LoraConfig
 
+    # PEFT cannot drop out what experts are given
+    experts = config.lora_experts and config.lora_dropout == 0 and config.quantization == "none"
+    targets = find_targets(model, vision=config.lora_vision, experts=experts)
+    say_share(targets)
     return LoraConfig(
         r=config.lora_r,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
-        target_modules=rf"{_LANGUAGE}.*\.(q|k|v|o|gate|up|down)_proj",
+        target_modules=targets.modules,
+        target_parameters=targets.parameters or None,
         **adapter_options(model),
     )
 

@@ -63,6 +63,11 @@ class TrainSettings:
             model is merged; the adapter is saved beside it.
         lora_alpha: Scale of the adapters.
         lora_dropout: Dropout of the adapters.
+        lora_vision: Put adapters on the linear layers of vision tower and projector as well.
+        lora_experts: Put adapters on experts that are kept as one parameter, as most mixtures of experts have them; not
+            possible with `lora_dropout`, nor in four bits. How much of the model adapters reach is said before the first step.
+        adapter: What becomes of a model that is an adapter: `merge` it into its base, all of which then trains (or new
+            adapters do, with `lora_r`), or `continue` training it, as it was at the start being the reference.
         quantization: `4bit` keeps the frozen weights of the language model in four bits under the adapters (QLoRA; needs
             bitsandbytes). The saved model is the base in full precision with the adapters merged.
         save_steps: Optimizer steps between two checkpoints.
@@ -92,6 +97,9 @@ class TrainSettings:
     lora_r: int = 0
     lora_alpha: int = 256
     lora_dropout: float = 0.0
+    lora_vision: bool = False
+    lora_experts: bool = True
+    adapter: Literal["merge", "continue"] = "merge"
     quantization: Literal["none", "4bit"] = "none"
     save_steps: int = 500
     save_total_limit: int = 2
@@ -114,8 +122,13 @@ class TrainSettings:
             if not 0 <= getattr(self, name) < _LARGEST:
                 raise ConfigError(f"{name} must not be negative, and must be finite; got {_brief(getattr(self, name))}")
         _check_shares(self, "warmup_ratio", "lora_dropout")
-        if self.quantization != "none" and not self.lora_r:
+        if self.quantization != "none" and not self.lora_r and self.adapter != "continue":
             raise ConfigError("quantization=4bit trains adapters on frozen weights; add lora_r=16 or another rank")
+        if self.adapter == "continue" and self.lora_r:
+            raise ConfigError(
+                "adapter=continue trains the adapter that the model is, at its own rank: leave lora_r out. For new adapters on "
+                "top of it, take adapter=merge"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from spatialreasoner.core import records
 from spatialreasoner.core.digests import file_digest, folder_digest
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.testing.names import tiny_named
+from spatialreasoner.training.config import CONFIGS
 from spatialreasoner.training.old_names import comparable
+from spatialreasoner.vlm.adapters import base_of
 from spatialreasoner.vlm.loading import source_of
 
 if TYPE_CHECKING:
@@ -40,13 +43,18 @@ def describe_files(model: str, *rows: Dataset | None) -> dict[str, Any]:
         model: The model by name. Of one in a repository, or built on the spot, there is nothing to read.
         rows: What `read_sft` or `read_preferences` gave.
     """
-    folder = None if tiny_named(model) is not None else Path(source_of(model))
+    folders = [] if tiny_named(model) is not None else _folders(source_of(model))
     images = sorted({image for each in rows if each is not None for images in each["images"] for image in images})
     return {
-        "model_files": folder_digest(folder) if folder is not None and folder.is_dir() else None,
+        "model_files": "+".join(map(folder_digest, folders)) or None,
         "images": _images_digest(images),
         "package": __version__,
     }
+
+
+def _folders(source: str) -> list[Path]:
+    """The folders that a model is read from: its own, and the base of an adapter."""
+    return [Path(each) for each in dict.fromkeys((source, base_of(source))) if Path(each).is_dir()]
 
 
 def _images_digest(paths: Iterable[str]) -> str:
@@ -72,6 +80,8 @@ def is_finished(out: Path, kind: str, record: Mapping[str, Any]) -> bool:
     old = records.read_json(out / SETTINGS_FILE, dict[str, Any])
     new, before = comparable(json.loads(json.dumps(record))), comparable(old.get("config") or {})
     unknown = {key for key in FILES if key not in new or key not in before}
+    defaults = asdict(CONFIGS[kind]())  # a setting that is newer than the run was what its default is
+    unknown |= {key for key in new if key not in before and key in defaults and new[key] == defaults[key]}
     new, before = ({key: value for key, value in each.items() if key not in unknown} for each in (new, before))
     if old.get("stage") != f"train {kind}" or before != new:
         changed = sorted(key for key in {*before, *new} if before.get(key) != new.get(key))

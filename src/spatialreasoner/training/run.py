@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import MissingExtraError, SpatialReasonerError, WorkError
+from spatialreasoner.core.errors import ConfigError, MissingExtraError, SpatialReasonerError, WorkError
 from spatialreasoner.core.resume import hold
 from spatialreasoner.testing.names import TINY_SIZES, TinyModel, tiny_named
 from spatialreasoner.training.card import write_card
@@ -171,22 +171,35 @@ def _resolve(model: str, rows: Dataset, out: Path, config: TrainSettings) -> str
     """A folder or repository that transformers can load."""
     tiny = tiny_named(model)
     source = source_of(model) if tiny is None else _build_tiny(tiny, rows, out, config.seed)
-    return _with_region_tokens(source, out / "start", config) if config.region_tokens else source
+    return _started(source, out / "start", config)
 
 
-def _with_region_tokens(source: str, folder: Path, config: TrainSettings) -> str:
-    """The model with region tokens, on disk: adapters are merged into it, and name it as their base."""
+def _started(source: str, folder: Path, config: TrainSettings) -> str:
+    """The model that training starts from, on disk where it is not the given one and new adapters name it as their base.
+
+    Region tokens are added to it where they are asked for, and an adapter is merged that others go on top of.
+    """
     from accelerate import PartialState
 
+    from spatialreasoner.vlm.adapters import adapter_folder
     from spatialreasoner.vlm.loading import load_vlm
     from spatialreasoner.vlm.regions import add_region_tokens, has_region_tokens
 
-    if has_region_tokens(source):
+    adds_tokens = config.region_tokens and not has_region_tokens(source)
+    is_adapter = adapter_folder(source) is not None
+    if config.adapter == "continue" and (not is_adapter or adds_tokens):
+        raise ConfigError(
+            f"adapter=continue needs a model that is an adapter, and takes no new region tokens; got {source!r}"
+            + (" with region_tokens=true" if is_adapter else ", which is none")
+        )
+    if not adds_tokens and not (is_adapter and config.lora_r):
         return source
     with PartialState().main_process_first():
         if not (folder / "processor_config.json").is_file():  # saved last
-            extended, processor = add_region_tokens(*load_vlm(source, precision="auto"), seed=config.seed)
-            extended.save_pretrained(folder)
+            model, processor = load_vlm(source, precision="auto")
+            if adds_tokens:
+                model, processor = add_region_tokens(model, processor, seed=config.seed)
+            model.save_pretrained(folder)
             processor.save_pretrained(folder)
     return str(folder)
 
@@ -231,13 +244,15 @@ def _save(trainer: Trainer, out: Path, base: str, config: TrainSettings) -> None
     if not is_peft_model(trainer.model):
         trainer.save_model(str(out))
         return
+    adapted: Any = trainer.model
+    if "ref" in adapted.peft_config:  # the reference of an adapter that is trained further
+        adapted.delete_adapter("ref")
     trainer.save_model(str(out / "adapter"))
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled or config.quantization != "none":
         if trainer.is_world_process_zero():
             _merge_anew(trainer, out, base, config)
         return
-    merged: Any = trainer.model
-    trainer.model = merged.merge_and_unload()
+    trainer.model = adapted.merge_and_unload()
     trainer.save_model(str(out))
 
 
@@ -247,10 +262,11 @@ def _merge_anew(trainer: Trainer, out: Path, base: str, config: TrainSettings) -
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
     from spatialreasoner.training.build import stored_precision
+    from spatialreasoner.vlm.adapters import parent_of
     from spatialreasoner.vlm.loading import load_vlm
 
     unset_hf_deepspeed_config()  # it would spread this one as well
-    model, _ = load_vlm(base, precision=stored_precision(config))
+    model, _ = load_vlm(parent_of(base) if config.adapter == "continue" else base, precision=stored_precision(config))
     merged: Any = PeftModel.from_pretrained(model, str(out / "adapter"))
     merged.merge_and_unload().save_pretrained(out)
     cast("Any", trainer.processing_class).save_pretrained(out)

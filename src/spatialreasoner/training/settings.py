@@ -19,7 +19,10 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
         "beta", "fdpo_alpha", "fdpo_lambda", "segment_weights", "loss_type", "label_smoothing", "length_normalization",
         "simpo_gamma", "markup", "nll_weight",
     ),
-    "Model": ("freeze_vision", "region_tokens", "lora_r", "lora_alpha", "lora_dropout", "quantization", "precision"),
+    "Model": (
+        "freeze_vision", "region_tokens", "lora_r", "lora_alpha", "lora_dropout", "lora_vision", "lora_experts", "adapter",
+        "quantization", "precision",
+    ),
     "Speed and memory": (
         "max_length", "gradient_checkpointing", "shared_prefix", "group_window", "precompute_ref_log_probs", "vision_cache_gib",
         "threads",

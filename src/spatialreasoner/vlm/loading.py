@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, SpatialReasonerError
+from spatialreasoner.vlm.adapters import ADAPTER_FILE, adapter_folder, base_of, load_adapter
 from spatialreasoner.vlm.processors import load_processor
 from spatialreasoner.vlm.sa2va import SA2VA
 from spatialreasoner.vlm.shipped import ShippedModel, shipped_models
@@ -77,7 +78,9 @@ def refuse_strays(folder: Path) -> None:
 
 
 def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """Load a vision-language model and its processor; a Sa2VA as it was released is converted in memory.
+    """Load a vision-language model and its processor.
+
+    A Sa2VA as it was released is converted in memory, and an adapter is merged into the base that it names.
 
     Args:
         source: A folder, or the name of a repository on the Hub.
@@ -93,6 +96,9 @@ def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) 
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    if adapter_folder(source) is not None:
+        merged: Any = load_adapter(source, precision=precision, **options)
+        return merged
     if Path(source).is_dir():
         refuse_pickles(source)
         refuse_strays(Path(source))
@@ -127,10 +133,11 @@ def telling_of(source: str | Path) -> Generator[None]:
 
 
 def config_of(source: str | Path) -> Mapping[str, Any]:
-    """The configuration of a model's folder; empty for a repository, or what transformers will complain about."""
+    """The configuration of a model's folder, or of an adapter's base; empty for a repository, and where none can be read."""
     try:
-        found = json.loads((Path(source) / "config.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        folder = base_of(source) if (Path(source) / ADAPTER_FILE).is_file() else source
+        found = json.loads((Path(folder) / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError, ConfigError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -14,6 +14,7 @@ from transformers import AutoConfig
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.scenes.carry import MAX_CARRIED_REGIONS
+from spatialreasoner.vlm.adapters import base_of
 from spatialreasoner.vlm.loading import config_of
 from spatialreasoner.vlm.region_encoder import RegionEncoder
 from spatialreasoner.vlm.region_families import REGION_CLASSES, region_token_ids
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 
 def has_region_tokens(source: str) -> bool:
-    """Whether a folder or repository holds a model with region tokens; False where there is no configuration to tell."""
+    """Whether a folder or repository holds a model with region tokens, or an adapter of one; False where nothing can tell."""
+    source = base_of(source)
     if config_of(source).get("model_type") == SA2VA:
         return True
     try:

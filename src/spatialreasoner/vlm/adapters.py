@@ -1,0 +1,162 @@
+"""Folders and repositories that hold an adapter alone (PEFT): loaded with the base model that they name."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner.core.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, ProcessorMixin
+
+ADAPTER_FILE, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+MOST_ADAPTERS = 4
+"""So many adapters may lie on each other, each naming the next as its base."""
+
+_LARGEST = 2**24
+
+
+def adapter_folder(source: str | Path) -> Path | None:
+    """Where the files of an adapter are; None for what holds a model of its own, or nothing.
+
+    Args:
+        source: A folder, or the name of a repository on the Hub.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        alone = (folder / ADAPTER_FILE).is_file() and not any(folder.glob("model*.safetensors"))
+        return folder if alone else None
+    if (found := _of_hub(source, ADAPTER_FILE)) is None or _of_hub(source, "config.json") is not None:
+        return None
+    _of_hub(source, ADAPTER_WEIGHTS)
+    return found.parent
+
+
+def base_of(source: str | Path) -> str:
+    """The model under an adapter, through others that it may lie on; of what is no adapter, itself.
+
+    Raises:
+        ConfigError: If the adapter names no base, or adapters name each other.
+    """
+    for _ in range(MOST_ADAPTERS):
+        folder = adapter_folder(source)
+        if folder is None:
+            return str(source)
+        source = parent_of(folder)
+    raise ConfigError(f"expected at most {MOST_ADAPTERS} adapters on each other; got more, down to {str(source)!r}")
+
+
+def parent_of(folder: str | Path) -> str:
+    """The model that an adapter names as its base, perhaps an adapter as well.
+
+    One that is not where the adapter says is looked for beside the adapter's folder, by the last part of its name.
+
+    Raises:
+        ConfigError: If the adapter's configuration cannot be read, or names none.
+    """
+    file = Path(folder) / ADAPTER_FILE
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise ConfigError(f"{file}: expected at most {_LARGEST} bytes; got {file.stat().st_size}")
+        settings = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read {file}: {error}") from error
+    base = settings.get("base_model_name_or_path") if isinstance(settings, Mapping) else None
+    if not isinstance(base, str) or not base:
+        raise ConfigError(f"{file}: expected base_model_name_or_path, the model that the adapter belongs to; got {base!r}")
+    beside = Path(folder).resolve().parent / Path(base).name
+    return base if Path(base).is_dir() or not (beside / "config.json").is_file() else str(beside)
+
+
+def load_adapter(
+    source: str | Path, *, precision: str, trainable: bool = False, **options: Any
+) -> tuple[PreTrainedModel | PeftModel, ProcessorMixin]:
+    """Load an adapter with its base model.
+
+    Args:
+        source: Its folder, or the name of its repository on the Hub.
+        precision: As in `load_vlm`.
+        trainable: Keep it as an adapter, to train it further; else it is merged into its base, whose weights all train.
+        options: Further arguments of the base model's `from_pretrained`.
+
+    Raises:
+        ConfigError: If the base cannot be loaded, or the adapter does not fit it.
+        MissingExtraError: If PEFT is not installed.
+    """
+    from spatialreasoner.vlm.loading import load_vlm, refuse_pickles, telling_of
+
+    if importlib.util.find_spec("peft") is None:
+        raise MissingExtraError(f"{source} is an adapter, which needs peft: pip install 'spatialreasoner[train]'")
+    base_of(source)  # adapters that name each other would be loaded for ever
+    folder = adapter_folder(source)
+    if folder is None:
+        raise ConfigError(f"expected a folder with {ADAPTER_FILE} and no model of its own; got {str(source)!r}")
+    refuse_pickles(folder)
+    base = parent_of(folder)
+    try:
+        model, processor = load_vlm(base, precision=precision, **options)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{folder} is an adapter of {base!r}, which cannot be loaded: {error}. Put the base model there, or write where it "
+            f"is into {ADAPTER_FILE} (base_model_name_or_path)"
+        ) from error
+    with telling_of(source):
+        adapted = _adapted(model, folder, trainable=trainable)
+        return (adapted if trainable else _merged(adapted)), _processor(folder, processor)
+
+
+def _adapted(model: PreTrainedModel, folder: Path, *, trainable: bool) -> PeftModel:
+    from peft import PeftModel
+
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise ConfigError(f"{folder} has {ADAPTER_FILE}, but not the weights: expected {ADAPTER_WEIGHTS}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)  # PEFT reads old names
+        # it would train, or answer, as if the adapter were not there
+        warnings.filterwarnings("error", message="Found missing adapter keys")
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
+
+
+def _merged(adapted: Any) -> PreTrainedModel:
+    if not hasattr(adapted.base_model, "merge_and_unload"):
+        kind = adapted.peft_config["default"].peft_type.value
+        raise ConfigError(f"expected an adapter that can be merged into its base, such as LoRA; got {kind}")
+    merged = adapted.merge_and_unload(safe_merge=True)
+    if hasattr(merged, "peft_config"):  # left behind by PEFT, and then saved as if there still were an adapter
+        del merged.peft_config
+    for parameter in merged.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())  # PEFT freezes the base
+    return merged
+
+
+def _processor(folder: Path, base: ProcessorMixin) -> ProcessorMixin:
+    """The adapter's own processor, where it brings one whole: its training may have added tokens."""
+    from spatialreasoner.vlm.processors import load_processor
+
+    whole = any((folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json"))
+    if not whole or not (folder / "tokenizer_config.json").is_file():
+        return base
+    try:
+        return load_processor(folder)
+    except (OSError, ValueError):  # what only the base's configuration tells
+        return base
+
+
+def _of_hub(source: str | Path, name: str) -> Path | None:
+    from transformers.utils.hub import cached_file
+
+    try:
+        found = cached_file(
+            str(source), name, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
+            _raise_exceptions_for_gated_repo=False,
+        )  # fmt: skip
+    except (OSError, ValueError):
+        return None
+    return None if found is None else Path(found)
