@@ -86,8 +86,8 @@ def raw(policy: HfPolicy, prompts: Sequence[Prompt], batch: int) -> None:
     model, processor = policy._model, policy._processor
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
-        pictures = [[policy._picture(each)] for each in part]
-        inputs = processor(images=pictures, text=[policy._text(each) for each in part], padding=True)
+        images = [[policy._picture(each)] for each in part]
+        inputs = processor(images=images, text=[policy._text(each) for each in part], padding=True)
         model.generate(**inputs, max_new_tokens=400, do_sample=False)
 
 

@@ -58,15 +58,15 @@ def embree_seconds(index: int, size: int) -> float:
 def encoding_seconds(index: int, size: int) -> tuple[float, int]:
     """Time and bytes of encoding one scene's image, depth and masks."""
     image, depth, owner = render_world(sample(0, index, width=size, height=size))
-    picture, units = io.BytesIO(), io.BytesIO()
+    encoded, units = io.BytesIO(), io.BytesIO()
 
     def encode() -> None:
-        Image.fromarray(image).save(picture, "PNG", compress_level=1)
+        Image.fromarray(image).save(encoded, "PNG", compress_level=1)
         Image.fromarray(np.rint(depth * 1000).astype(np.uint16)).save(units, "PNG", compress_level=1)
         for thing in range(owner.max() + 1):
             masks.encode(owner == thing)
 
-    return seconds(encode), picture.tell() + units.tell()
+    return seconds(encode), encoded.tell() + units.tell()
 
 
 def main() -> None:

@@ -35,16 +35,16 @@ def metres(millimetres: np.ndarray) -> np.ndarray:
 
 
 def image(height: int, width: int) -> Image.Image:
-    """A picture whose every side is another colour."""
+    """An image whose every side is another colour."""
     rows, columns = np.indices((height, width))
     pixels = np.stack([rows * 255 // height, columns * 255 // width, np.full((height, width), 90)], axis=-1)
     return Image.fromarray(pixels.astype(np.uint8))
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    """The bytes of a picture."""
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """The bytes of an image."""
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -456,7 +456,7 @@ def realsense(folder: Path) -> Path:
 
 
 def exr(folder: Path) -> Path:
-    """A picture and its depth by OpenEXR's own writer."""
+    """An image and its depth by OpenEXR's own writer."""
     import OpenEXR
 
     place = write(folder / "render", {"cup.png": encoded(image(48, 64)), "camera.json": json.dumps(_PLAIN)})
@@ -471,7 +471,7 @@ _PLAIN = {"fx": 60.0, "fy": 61.0, "cx": 31.0, "cy": 23.0, "width": 64, "height":
 
 
 def npy(folder: Path) -> Path:
-    """Pictures and arrays in two folders."""
+    """Images and arrays in two folders."""
     file = io.BytesIO()
     np.save(file, metres(depth_map(48, 64)))
     files: dict[str, bytes | str] = {"rgb/a.png": encoded(image(48, 64)), "depth/a.npy": file.getvalue()}
@@ -479,14 +479,14 @@ def npy(folder: Path) -> Path:
 
 
 def pfm(folder: Path) -> Path:
-    """A picture and a PFM by Pillow."""
+    """An image and a PFM by Pillow."""
     depth = Image.fromarray(metres(depth_map(48, 64)))
     files: dict[str, bytes | str] = {"a.jpg": encoded(image(48, 64), "JPEG"), "a.pfm": encoded(depth, "PPM")}
     return write(folder / "floats", {**files, "a.json": json.dumps(_PLAIN)})
 
 
 def png(folder: Path) -> Path:
-    """A picture and 16-bit depth."""
+    """An image and 16-bit depth."""
     return write(
         folder / "pairs",
         {"a_rgb.png": encoded(image(48, 64)), "a_depth.png": grey(depth_map(48, 64)), "intrinsics.txt": "60 61 31 23"},

@@ -38,7 +38,7 @@ def folder(nano: tuple[NanoForConditionalGeneration, NanoProcessor], tmp_path_fa
 
 
 @pytest.fixture(scope="session")
-def picture() -> Callable[..., Image.Image]:
+def image() -> Callable[..., Image.Image]:
     def make(
         seed: int = 0, *, boxes: tuple[tuple[int, int, int, int], ...] = ((0, 0, 30, 30), (50, 40, 90, 70))
     ) -> Image.Image:

@@ -156,7 +156,7 @@ def _rgbd(shop: Workshop, path: Path) -> None:
 
 
 def _benchmark(shop: Workshop, path: Path) -> None:
-    """Two items in the form of the official file, on two grey pictures."""
+    """Two items in the form of the official file, on two grey images."""
     (path / "kitti").mkdir(parents=True)
     items = []
     for number in range(2):

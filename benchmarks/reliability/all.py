@@ -7,12 +7,12 @@ from reliability import (
     datasets,
     depths,
     folders,
+    images,
     journals,
     judges,
     lines,
     masks,
     models,
-    pictures,
     scenes,
     settings,
     texts,
@@ -21,7 +21,7 @@ from reliability import (
 from reliability.trial import Case
 
 GROUPS: Mapping[str, Callable[[], Iterator[Case]]] = {
-    "pictures": pictures.cases,
+    "images": images.cases,
     "masks": masks.cases,
     "scenes": scenes.cases,
     "RGB-D folders": folders.cases,

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from reliability.changes import NUMBERS, WRONG, Change, drop, dumps, literal, put, shown
-from reliability.pictures import saved
+from reliability.images import saved
 from reliability.trial import Act, Case, Read, command
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
@@ -97,7 +97,7 @@ def _items() -> Iterator[tuple[str, Change]]:
             if not isinstance(value, str):
                 yield f"{field} is {name}", partial(put, (field,), value)
     for path in PLACES:
-        yield f"a picture at {shown(path)}", partial(put, ("image_info", "file_path"), path)
+        yield f"an image at {shown(path)}", partial(put, ("image_info", "file_path"), path)
     for text in NUMBERS:
         yield f"a height of {shown(text)}", partial(literal, ("image_info", "height"), text)
     for value in (0, -24, 25, 10**9):
@@ -123,7 +123,7 @@ def _annotations() -> Iterator[tuple[str, Change]]:
         yield f"images are {name}", partial(put, ("images",), value)
         yield f"annotations are {name}", partial(put, ("annotations",), value)
     yield "neither mask nor box", lambda row: row | {"annotations": [{"image_id": 1, "category_id": 1}]}
-    yield "another size of the picture", partial(put, ("images", 0, "height"), 25)
+    yield "another size of the image", partial(put, ("images", 0, "height"), 25)
     for box in ([9, 1, -8, 8], [1, 1, 0, 0], [1, 1, 8]):
         yield (
             f"a box of {box}",
@@ -136,12 +136,12 @@ def _item(change: Change, folder: Path) -> Act:
 
 
 def _text(text: bytes, folder: Path) -> Act:
-    source = _pictures(folder)
+    source = _images(folder)
     (source / "bench.json").write_bytes(text)
     return command("scenes", "benchmark", source / "bench.json", "--out", folder / "out")
 
 
-def _pictures(folder: Path) -> Path:
+def _images(folder: Path) -> Path:
     source = folder / "bench"
     source.mkdir()
     Image.new("RGB", (32, 24), "red").save(source / "a.png")
@@ -173,7 +173,7 @@ def _flat() -> dict[str, Any]:
 
 
 def _parquet(data: bytes, folder: Path) -> Act:
-    source = _pictures(folder)
+    source = _images(folder)
     (source / "bench.parquet").write_bytes(data)
     return command("scenes", "benchmark", source / "bench.parquet", "--out", folder / "out")
 

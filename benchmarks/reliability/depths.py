@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from reliability.folders import SCENE, photo
-from reliability.pictures import saved
+from reliability.images import saved
 from reliability.trial import Act, Case, Read
 from spatialreasoner.core.types import QUANTITIES
 from spatialreasoner.scenes import images, rgbd
@@ -54,7 +54,7 @@ def _unusable() -> Iterator[tuple[str, bytes]]:
     yield "a JPEG", saved(Image.new("L", (32, 24)), "JPEG")
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
         yield f"mode {mode}", saved(Image.new(mode, (32, 24)))
-    yield "no picture", b"depth"
+    yield "no image", b"depth"
     yield "empty", b""
     yield "a numpy file", b"\x93NUMPY\x01\0"
 

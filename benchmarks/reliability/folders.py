@@ -27,16 +27,16 @@ SHAPES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a polygon of no corners", {"polygon": []}),
     ("a polygon of triples", {"polygon": [[1, 1, 1], [9, 9, 9], [1, 9, 1]]}),
     ("a polygon of words", {"polygon": [["a", "b"], ["c", "d"], ["e", "f"]]}),
-    ("a polygon beside the picture", {"polygon": [[100, 100], [200, 100], [150, 200]]}),
-    ("a polygon left of the picture", {"polygon": [[-100, 1], [-50, 1], [-70, 9]]}),
+    ("a polygon beside the image", {"polygon": [[100, 100], [200, 100], [150, 200]]}),
+    ("a polygon left of the image", {"polygon": [[-100, 1], [-50, 1], [-70, 9]]}),
     ("a polygon at 1e300", {"polygon": [[1e300, 1], [2e300, 1], [1e300, 9e300]]}),
     ("a polygon at 2^40", {"polygon": [[2**40, 2**40], [2**41, 2**40], [2**40, 2**41]]}),
-    ("a polygon larger than the picture", {"polygon": [[-1000, -1000], [1000, -1000], [1000, 1000], [-1000, 1000]]}),
+    ("a polygon larger than the image", {"polygon": [[-1000, -1000], [1000, -1000], [1000, 1000], [-1000, 1000]]}),
     ("a polygon on a line", {"polygon": [[1, 1], [5, 5], [9, 9]]}),
     ("a box from right to left", {"box": [9, 1, 1, 9]}),
     ("a box of no width", {"box": [1, 1, 1, 9]}),
     ("a box of three numbers", {"box": [1, 1, 9]}),
-    ("a box beside the picture", {"box": [100, 100, 200, 200]}),
+    ("a box beside the image", {"box": [100, 100, 200, 200]}),
     ("a box at 1e300", {"box": [1e300, 1e300, 2e300, 2e300]}),
     ("a box of words", {"box": ["left", "top", "right", "bottom"]}),
     ("a mask of another size", {"rle": {"size": [4, 6], "counts": [0, 24]}}),
@@ -47,7 +47,7 @@ SHAPES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("an unknown shape", {"circle": [5, 5, 3]}),
 )
 LARGE: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("a box larger than the picture", {"box": [-1e6, -1e6, 1e6, 1e6]}),
+    ("a box larger than the image", {"box": [-1e6, -1e6, 1e6, 1e6]}),
     ("a polygon of 100000 corners", {"polygon": [[k % 32, k % 23] for k in range(100_000)]}),
     ("a box of one pixel", {"box": [1, 1, 2, 2]}),
 )
@@ -94,7 +94,7 @@ def _wrong_fields() -> Iterator[tuple[str, Change]]:
             if not (value == "text" and field in {"image", "depth"}):
                 yield f"{field} is {name}", partial(put, (field,), value)
     for path in ESCAPES:
-        yield f"a picture at {shown(path)}", partial(put, ("image",), path)
+        yield f"an image at {shown(path)}", partial(put, ("image",), path)
         yield f"depth at {shown(path)}", partial(put, ("depth",), path)
     yield "an unknown key", partial(put, ("camera",), "Kinect")
 

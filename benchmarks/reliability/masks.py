@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from reliability.pictures import small
+from reliability.images import small
 from reliability.trial import Act, Case, Read
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import InputError
@@ -85,7 +85,7 @@ CARRIED: tuple[tuple[str, str], ...] = (
     ("a size of nothing", '[{"size": null, "counts": [24]}]'),
     ("a size of NaN", '[{"size": [NaN, NaN], "counts": [24]}]'),
     ("a size of infinity", '[{"size": [1e999, 6], "counts": [24]}]'),
-    ("another picture's size", '[{"size": [5, 6], "counts": [30]}]'),
+    ("another image's size", '[{"size": [5, 6], "counts": [30]}]'),
     ("a size of a billion", '[{"size": [1000000000, 1000000000], "counts": [24]}]'),
     ("counts that are a number", '[{"size": [4, 6], "counts": 24}]'),
     ("counts that are nothing", '[{"size": [4, 6], "counts": null}]'),
@@ -129,10 +129,10 @@ def _decode(size: object, counts: object, folder: Path) -> Act:
 
 
 def _carried(text: str, folder: Path) -> Act:
-    picture = small()
-    picture.info[carry.KEY] = text
-    picture.save(folder / "picture.png", pnginfo=carry.png_info(picture))
-    return lambda: carry.attached(_loaded(folder / "picture.png"))
+    image = small()
+    image.info[carry.KEY] = text
+    image.save(folder / "image.png", pnginfo=carry.png_info(image))
+    return lambda: carry.attached(_loaded(folder / "image.png"))
 
 
 def _whole(folder: Path) -> Act:
@@ -141,9 +141,9 @@ def _whole(folder: Path) -> Act:
 
 
 def _loaded(path: Path) -> Any:
-    with Image.open(path) as picture:
+    with Image.open(path) as image:
         try:
-            picture.load()
+            image.load()
         except ValueError as error:  # Pillow's own bound of packed text
             raise InputError(str(error)) from None
-        return picture
+        return image

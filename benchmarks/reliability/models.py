@@ -69,7 +69,7 @@ DAMAGES: tuple[tuple[str, Damage], ...] = (
     ("with a config.json that is null", _write("config.json", b"null")),
     ("with a config.json of 100000 brackets", _write("config.json", b"[" * 100_000)),
     ("of an unknown kind", _configure(model_type="oracle")),
-    ("of a kind that reads no pictures", _configure(model_type="gpt2")),
+    ("of a kind that reads no images", _configure(model_type="gpt2")),
     ("with code of its own", _configure(model_type="mine", auto_map={"AutoConfig": "evil.Config"})),
     ("without a tokenizer", _lose("tokenizer.json", "tokenizer_config.json")),
     ("with a tokenizer of text", _write("tokenizer.json", b"tokens")),

@@ -48,7 +48,7 @@ def _wrong_numbers() -> Iterator[tuple[str, Change]]:
 
 def _wrong_names() -> Iterator[tuple[str, Change]]:
     for path in ESCAPES:
-        yield f"a picture at {shown(path)}", partial(put, ("image",), path)
+        yield f"an image at {shown(path)}", partial(put, ("image",), path)
         yield f"depth at {shown(path)}", partial(put, ("depth", "path"), path)
     for name in IDS:
         yield f"the id {shown(name)}", partial(put, ("id",), name)
@@ -61,9 +61,9 @@ def _contradictions() -> Iterator[tuple[str, Change]]:
     yield "a mask of another size", partial(put, ("regions", 0, "mask"), {"size": [4, 6], "counts": [0, 24]})
     yield "a mask that lies about its size", partial(put, ("regions", 0, "mask", "size"), [64, 65])
     yield "a mask of negative runs", partial(put, ("regions", 0, "mask", "counts"), [-1, 4097])
-    yield "a picture that is not there", partial(put, ("image",), "images/none.png")
+    yield "an image that is not there", partial(put, ("image",), "images/none.png")
     yield "depth that is not there", partial(put, ("depth", "path"), "depth/none.png")
-    yield "the picture as depth", lambda row: put(("depth", "path"), row["image"], row)
+    yield "the image as depth", lambda row: put(("depth", "path"), row["image"], row)
 
 
 def _unusual() -> Iterator[tuple[str, Change]]:

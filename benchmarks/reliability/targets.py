@@ -227,10 +227,10 @@ def _carried() -> Attempt:
         info, file = PngInfo(), io.BytesIO()
         info.add_text(carry.KEY, data.decode("latin-1"))
         Image.new("RGB", (6, 4)).save(file, "PNG", pnginfo=info)
-        with Image.open(file) as picture:
-            picture.load()
+        with Image.open(file) as image:
+            image.load()
             try:
-                masks = carry.attached(picture)
+                masks = carry.attached(image)
             except SceneError:
                 return
         assert all(mask.shape == (4, 6) for mask in masks)
@@ -238,12 +238,12 @@ def _carried() -> Attempt:
     return attempt
 
 
-def _pictures() -> Attempt:
+def _images() -> Attempt:
     from spatialreasoner.core.errors import InputError
     from spatialreasoner.core.types import DepthMap
     from spatialreasoner.scenes.files import read_depth, read_image
 
-    path = Path(_FOLDER.name) / "picture"
+    path = Path(_FOLDER.name) / "image"
 
     def attempt(data: bytes) -> None:
         path.write_bytes(data)
@@ -306,6 +306,6 @@ TARGETS: Mapping[str, Target] = {
     "judges": Target(_judges, (_GRADE, b'{"reference": 2.0, "answer": 2.5}', b'{"mark": 1}')),
     "journals": Target(_journals, (b'[{"text": "a", "prompt_tokens": 1, "completion_tokens": 1, "finish": "stop"}]', b"[]")),
     "carried": Target(_carried, (b'[{"size": [4, 6], "counts": [3, 21]}]',)),
-    "pictures": Target(_pictures, (_png(),)),
+    "images": Target(_images, (_png(),)),
     "settings": Target(_settings, (b"num_train_epochs: 3\nbeta: 0.1\n", b"a: &a [1]\nb: *a\n")),
 }

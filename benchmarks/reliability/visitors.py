@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from reliability.pictures import saved
+from reliability.images import saved
 from reliability.trial import Act, Case, Read, command
 from spatialreasoner.app.asking import prompt_with_regions
 from spatialreasoner.app.config import AppConfig
@@ -46,12 +46,12 @@ SHAPES: tuple[tuple[str, Any], ...] = (
     ("a brush of a million", {"tool": "brush", "points": [[1, 1]], "width": 1e6}),
     ("a box of one point", {"tool": "box", "points": [[5, 5]]}),
     ("a box of no height", {"tool": "box", "points": [[1, 5], [9, 5]]}),
-    ("a box beside the picture", {"tool": "box", "points": [[100, 100], [200, 200]]}),
+    ("a box beside the image", {"tool": "box", "points": [[100, 100], [200, 200]]}),
     ("a polygon of two corners", {"tool": "polygon", "points": [[1, 1], [9, 9]]}),
-    ("a polygon beside the picture", {"tool": "polygon", "points": [[100, 100], [200, 100], [150, 200]]}),
-    ("a stroke beside the picture", {"tool": "brush", "points": [[500, 500]], "width": 3}),
+    ("a polygon beside the image", {"tool": "polygon", "points": [[100, 100], [200, 100], [150, 200]]}),
+    ("a stroke beside the image", {"tool": "brush", "points": [[500, 500]], "width": 3}),
     ("a mask picked where none is", {"tool": "pick", "points": [[1, 1]]}),
-    ("a mask picked beside the picture", {"tool": "pick", "points": [[-5, 999]]}),
+    ("a mask picked beside the image", {"tool": "pick", "points": [[-5, 999]]}),
     ("a mask picked at half a million", {"tool": "pick", "points": [[5e5, 5e5]]}),
 )
 NUMBERS: tuple[str, ...] = (
@@ -162,7 +162,7 @@ def _commands() -> Iterator[Case]:
         ("no region where one is named", (question,)),
         ("a region of words", (question, "--region", "the left one")),
         ("a region of three numbers", (question, "--region", "1,2,3")),
-        ("a region beside the picture", (question, "--region", "100,100,200,200")),
+        ("a region beside the image", (question, "--region", "100,100,200,200")),
         ("a mask that is not there", (question, "--region", "mask.png")),
         ("an empty question", ("", "--region", "1,1,9,9")),
         ("a model that there is not", (question, "--region", "1,1,9,9", "--model", "oracle")),

@@ -24,17 +24,17 @@ class Blind:
 
     Args:
         policy: The policy.
-        picture: The grey image.
+        image: The grey image.
     """
 
-    def __init__(self, policy: Policy, picture: Path) -> None:
-        self._policy, self._picture = policy, str(picture)
+    def __init__(self, policy: Policy, image: Path) -> None:
+        self._policy, self._image = policy, str(image)
         self.name = policy.name
         self.identity = f"{getattr(policy, 'identity', policy.name)} blind"
 
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
         """Write continuations of what is asked, unseen."""
-        return await self._policy.complete(replace(prompt, image=self._picture, regions=()), n=n, seed=seed)
+        return await self._policy.complete(replace(prompt, image=self._image, regions=()), n=n, seed=seed)
 
 
 def answer(

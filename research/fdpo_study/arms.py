@@ -108,9 +108,9 @@ ARMS: dict[str, Arm] = {
             ),  # the base model knows chains alone: the form has to be learned first
         ),
         Arm(name="sft-chosen", title="SFT, then SFT on the pairs' chosen answers", kind="sft", answers="chosen"),
-        Arm(name="sft-blind", title="SFT without seeing the picture", kind="sft", answers="blind"),
-        _control("fdpo-fixed", "fixed unequal temperatures (fDPO's mean weights in every pair)", gaps.fixed),
-        _control("fdpo-fixed-opposite", "fixed unequal temperatures, segments exchanged", gaps.fixed_opposite),
+        Arm(name="sft-blind", title="SFT without seeing the image", kind="sft", answers="blind"),
+        _control("fdpo-fixed", "fixed unequal betas (fDPO's mean weights in every pair)", gaps.fixed),
+        _control("fdpo-fixed-opposite", "fixed unequal betas, segments exchanged", gaps.fixed_opposite),
         _control("fdpo-shuffled", "fDPO with the gaps of other pairs", gaps.shuffled),
         _control("fdpo-inverse", "fDPO with the gaps of the segments exchanged", gaps.inverse),
         _control("fdpo-description", "fDPO by the description's gap alone", gaps.description_only),

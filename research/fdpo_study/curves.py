@@ -50,7 +50,7 @@ def _thinned(curve: Curve, points: int) -> Curve:
 def ends(found: Mapping[str, Curve]) -> dict[str, float]:
     """The last fifth of each curve, its mean; and the chosen answers' log-ratio to the reference, nats, by segment.
 
-    The log-ratio is the chosen answers' implicit reward divided by the mean temperature: negative means that training made
+    The log-ratio is the chosen answers' implicit reward divided by the mean beta: negative means that training made
     the chosen answers less likely (likelihood displacement). It is exact where all betas are equal (DPO).
     """
     last = {name: _mean([y for _, y in curve[-max(1, len(curve) // 5) :]]) for name, curve in found.items()}

@@ -81,7 +81,7 @@ def write(out: Path) -> StudyResult:
     draw(result, out / FIGURES)
     with records.atomic_write(out / TABLES) as file:
         file.write("# Study\n\n" + markdown(result, made_by=made_by(out, result)))
-        file.write(f"\n[Answers of the first seed's models, picture by picture]({REPORT})\n")
+        file.write(f"\n[Answers of the first seed's models, image by image]({REPORT})\n")
     folders = [out / "base", *(out / "seed-0" / name for name in (*MAIN, "fdpo-exact", "pairs/mixture")), out / "data" / "test"]
     write_report([folder for folder in folders if folder.is_dir()], out / REPORT, title="SpatialReasoner study, first seed")
     return result

@@ -160,7 +160,7 @@ def _matched(result: StudyResult, figures: str) -> Iterator[str]:
     effects = "; ".join(f"{side} {_difference(result.matched.effects[side])}" for side in AVERAGES)
     yield (
         "### At the same divergence\n\n"
-        f"fDPO may only act as another temperature. Against DPO whose divergence from the reference is fDPO's own "
+        f"fDPO may only act as another beta. Against DPO whose divergence from the reference is fDPO's own "
         f"({result.matched.first}, {result.matched.seeds} seeds), fDPO gains, in points: {effects}."
     )
     yield f"![success by divergence, with intervals of DPO and fDPO]({figures}/divergence.svg)"

@@ -42,7 +42,7 @@ class Rates:
 
     Attributes:
         steps: Optimizer steps.
-        batch: Pictures (see), or rows (read), of one step.
+        batch: Images (see), or rows (read), of one step.
         rate: Peak learning rate.
     """
 
@@ -78,7 +78,7 @@ def autocast() -> torch.autocast:
 # Stage 1: see
 
 
-def pictures(corpus: Corpus, indices: np.ndarray, processor: NanoProcessor) -> tuple[Tensor, Tensor]:
+def images(corpus: Corpus, indices: np.ndarray, processor: NanoProcessor) -> tuple[Tensor, Tensor]:
     """Pixel values and region masks of some rooms."""
     mean, std = (
         torch.tensor(each)[:, None, None]
@@ -95,7 +95,7 @@ def see_loss(
     model: NanoForConditionalGeneration, corpus: Corpus, indices: np.ndarray, processor: NanoProcessor, *, flip: bool
 ) -> dict[str, Tensor]:
     """Losses of dense depth, of the estimates, and of kinds and colours."""
-    values, masks = pictures(corpus, indices, processor)
+    values, masks = images(corpus, indices, processor)
     depth = torch.from_numpy(corpus.depth[indices]).float()
     truth = torch.from_numpy(corpus.truth[indices]).clone()
     words = torch.from_numpy(corpus.words[indices]).long()
@@ -226,7 +226,7 @@ class Memory:
         with torch.no_grad(), autocast():
             for start in range(0, len(corpus.rows), 250):
                 rooms = np.arange(start, min(start + 250, len(corpus.rows)))
-                seen = model.model.look(*pictures(corpus, rooms, processor))
+                seen = model.model.look(*images(corpus, rooms, processor))
                 tokens.append(seen[0].bfloat16())
                 regions.append(EncodedRegions(seen[1].features.bfloat16(), *seen[1][1:]))
         self.tokens = torch.cat(tokens)

@@ -115,8 +115,8 @@ def test_the_same_seed_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
         run("pairs", folder / "search", "--out", folder / "pairs", "--seed", 5)
     for name in ("scenes/scenes.jsonl", "questions.jsonl", "search/trajectories.jsonl", "pairs/pairs.jsonl", "pairs/sft.jsonl"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
-    for picture in (tmp_path / "a/scenes").rglob("*.png"):
-        assert picture.read_bytes() == (tmp_path / "b/scenes" / picture.relative_to(tmp_path / "a/scenes")).read_bytes()
+    for image in (tmp_path / "a/scenes").rglob("*.png"):
+        assert image.read_bytes() == (tmp_path / "b/scenes" / image.relative_to(tmp_path / "a/scenes")).read_bytes()
 
 
 BAD = [
@@ -188,9 +188,9 @@ def test_a_bad_photo_is_told_with_its_place(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["questions", "search", "generate"])
-def test_a_truncated_picture_is_found_before_work_begins(run: Run, made: Path, stage: str) -> None:
-    for picture in (made / "scenes/images").glob("*.png"):
-        picture.write_bytes(picture.read_bytes()[:200])
+def test_a_truncated_image_is_found_before_work_begins(run: Run, made: Path, stage: str) -> None:
+    for image in (made / "scenes/images").glob("*.png"):
+        image.write_bytes(image.read_bytes()[:200])
     first = {
         "questions": ("questions", made / "scenes"),
         "search": ("search", made / "questions.jsonl", "--policy", "scripted:careful"),

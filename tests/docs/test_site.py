@@ -82,7 +82,7 @@ def test_the_page_of_files_names_every_key_of_a_photo_with_depth():
 
 
 def test_the_curves_are_those_of_the_loss():
-    differences, description, reasoning = load("pictures").curves(lam=0.6)
+    differences, description, reasoning = load("figures").curves(lam=0.6)
     at = {round(float(x), 6): index for index, x in enumerate(differences)}
     assert description[at[3.0]] == pytest.approx(0.078511, abs=1e-6)  # gaps 1 and 4 differ by 3
     assert reasoning[at[3.0]] == pytest.approx(0.121489, abs=1e-6)

@@ -64,7 +64,7 @@ def test_items_become_scenes_and_questions(folder: Path, tmp_path: Path) -> None
     assert (first.value, first.unit) == (pytest.approx(0.5), "m")
     assert (questions[2].value, questions[2].unit, questions[2].category) == (None, None, "left_choice")
     scene = scenes[first.scene_id]
-    assert len(scene.regions) == 2  # two questions on one picture share its regions
+    assert len(scene.regions) == 2  # two questions on one image share its regions
     np.testing.assert_array_equal(decode(scene.region("region2").mask), from_box(BOXES[1], SIZE))
     assert Path(scene.image).read_bytes() == (folder / "kitti" / "0.png").read_bytes()
 
@@ -76,7 +76,7 @@ def test_json_lines_boxes_for_missing_masks_and_unknown_columns(folder: Path, tm
     assert summary.boxes_for_masks == 2
 
 
-def test_parquet_with_pictures_inside(folder: Path, tmp_path: Path) -> None:
+def test_parquet_with_images_inside(folder: Path, tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 

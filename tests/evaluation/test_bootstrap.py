@@ -30,7 +30,7 @@ def test_each_resample_draws_as_many_clusters_as_there_are() -> None:
     np.testing.assert_array_equal(weights, resample_weights(7, seed=3, resamples=500))
 
 
-def test_one_answer_a_picture_agrees_with_the_normal_approximation() -> None:
+def test_one_answer_an_image_agrees_with_the_normal_approximation() -> None:
     right = np.repeat([1.0, 0.0], [60, 40])[:, None]
     interval = share_intervals(right, np.ones((100, 1)), seed=0)[0]
     assert interval is not None
@@ -39,18 +39,18 @@ def test_one_answer_a_picture_agrees_with_the_normal_approximation() -> None:
     assert interval.high == pytest.approx(0.6 + half, abs=0.015)
 
 
-def test_answers_that_share_pictures_tell_less() -> None:
+def test_answers_that_share_images_tell_less() -> None:
     alone = share_intervals(np.repeat([1.0, 0.0], [60, 40])[:, None], np.ones((100, 1)), seed=0)[0]
     shared = share_intervals(np.repeat([10.0, 0.0], [6, 4])[:, None], np.full((10, 1), 10.0), seed=0)[0]
     assert alone is not None
     assert shared is not None
-    assert shared.high - shared.low > 2.5 * (alone.high - alone.low)  # sqrt(10) times, all answers on a picture agreeing
+    assert shared.high - shared.low > 2.5 * (alone.high - alone.low)  # sqrt(10) times, all answers on an image agreeing
 
 
 def test_where_nothing_varies_the_interval_still_has_a_width() -> None:
     interval, empty = share_intervals(np.array([[4.0, 0.0]] * 10), np.array([[4.0, 0.0]] * 10), seed=0)
     assert empty is None
-    assert interval == wilson(1.0, 10)  # ten pictures, not forty answers
+    assert interval == wilson(1.0, 10)  # ten images, not forty answers
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_answers_are_judged_as_everywhere_else(asked: Any, tmp_path: Path) -> No
     assert lmms.process_results(doc, ["I cannot say."]) == {"quantitative": 0.0, "width": 0.0, "unscored": 1.0}
 
 
-def test_boxes_in_text_need_no_drawn_pictures(asked: Any, tmp_path: Path) -> None:
+def test_boxes_in_text_need_no_drawn_images(asked: Any, tmp_path: Path) -> None:
     lmms.write_task(*asked, tmp_path / "task", regions="boxes")
     assert "[left, top, right, bottom] in pixels" in rows(tmp_path / "task")[0]["request"]
     assert not (tmp_path / "task" / "images").exists()
@@ -75,8 +75,8 @@ def test_boxes_in_text_need_no_drawn_pictures(asked: Any, tmp_path: Path) -> Non
         lmms.write_task(*asked, tmp_path / "task", regions="tokens")
 
 
-def test_a_picture_that_a_dying_process_left_torn_is_drawn_again(asked: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    def torn(picture: Image.Image, file: Path, *more: object) -> None:
+def test_an_image_that_a_dying_process_left_torn_is_drawn_again(asked: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    def torn(image: Image.Image, file: Path, *more: object) -> None:
         Path(file).write_bytes(b"\x89PNG")
         raise KeyboardInterrupt
 

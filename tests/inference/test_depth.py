@@ -44,7 +44,7 @@ def photo(tmp_path):
     return str(path)
 
 
-def test_a_metric_model_gives_metres_at_the_pictures_size(tmp_path, photo):
+def test_a_metric_model_gives_metres_at_the_images_size(tmp_path, photo):
     model = TransformersDepth(depth_anything(tmp_path / "model", "metric"))
     assert model.metric
     depth, camera = model.estimate(photo)

@@ -166,7 +166,7 @@ def test_regions_are_drawn_as_marks_unless_the_model_has_region_tokens(policy, p
     assert [mask.sum() for mask in attached(carrier)] == [25 * 25]
 
 
-def test_a_prompt_without_a_picture_is_answered_beside_others(policy, prompt):
+def test_a_prompt_without_an_image_is_answered_beside_others(policy, prompt):
     bare = Prompt(image="", regions=(), request="What is a box?")
 
     async def run(*prompts):
@@ -176,7 +176,7 @@ def test_a_prompt_without_a_picture_is_answered_beside_others(policy, prompt):
     assert asyncio.run(run(bare)) == asyncio.run(run(prompt(), bare))[1:]
 
 
-def test_a_bad_picture_fails_its_own_call_alone(policy, prompt):
+def test_a_bad_image_fails_its_own_call_alone(policy, prompt):
     async def run():
         missing = Prompt(image="/nowhere.png", regions=(), request="What?")
         return await asyncio.gather(

@@ -55,7 +55,7 @@ def photo(tmp_path):
     return str(path)
 
 
-def test_masks_have_the_pictures_size(sam, photo):
+def test_masks_have_the_images_size(sam, photo):
     masks = TransformersMasks(sam, MaskConfig(points=3, least_quality=0, least_stability=0)).find(photo, (48, 60))
     assert masks
     for label, mask, source in masks:
@@ -84,7 +84,7 @@ def test_repeated_masks_are_dropped():
     assert _distinct([]) == []
 
 
-def test_a_picture_of_another_size_is_refused(sam, photo):
+def test_an_image_of_another_size_is_refused(sam, photo):
     with pytest.raises(SceneError, match=r"\(10, 10\)"):
         TransformersMasks(sam).find(photo, (10, 10))
 

@@ -21,10 +21,10 @@ class Seer:
 
     def __init__(self, *, region_tokens: bool = False) -> None:
         self.region_tokens = region_tokens
-        self.picture: np.ndarray | None = None
+        self.image: np.ndarray | None = None
 
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
-        self.prompt, self.picture = prompt, np.asarray(Image.open(prompt.image))
+        self.prompt, self.image = prompt, np.asarray(Image.open(prompt.image))
         return [Completion(text="seen")] * n
 
 
@@ -41,11 +41,11 @@ def test_own_and_tokens_leave_the_prompt_alone(scene: Scene) -> None:
         assert show(scene, how).prompt.regions == scene.regions[1::-1]
 
 
-def test_marks_are_drawn_on_the_picture(scene: Scene) -> None:
+def test_marks_are_drawn_on_the_image(scene: Scene) -> None:
     seer = show(scene, "marks")
     assert seer.prompt.regions == ()
-    assert seer.picture is not None
-    assert (seer.picture != np.asarray(Image.open(scene.image))).any()
+    assert seer.image is not None
+    assert (seer.image != np.asarray(Image.open(scene.image))).any()
 
 
 def test_boxes_stand_behind_the_first_name(scene: Scene) -> None:
@@ -58,10 +58,10 @@ def test_boxes_stand_behind_the_first_name(scene: Scene) -> None:
     assert pytest.approx((left + right) / 2, abs=2.5) == 159 + 300 * 0.5 / 3  # the blue ball's middle, by the pinhole model
     assert pytest.approx((top + bottom) / 2, abs=2.5) == 119.5 - 300 * 0.2 / 3
     assert red[2] <= 159
-    assert (seer.picture == np.asarray(Image.open(scene.image))).all()
+    assert (seer.image == np.asarray(Image.open(scene.image))).all()
 
 
-def test_thousandths_of_the_picture(scene: Scene) -> None:
+def test_thousandths_of_the_image(scene: Scene) -> None:
     pixels, thousandths = (show(scene, how).prompt.request for how in ("boxes", "boxes-1000"))
     left = int(pixels.split("[")[1].split(",")[0])
     assert int(thousandths.split("[")[1].split(",")[0]) == round(1000 * left / 320)

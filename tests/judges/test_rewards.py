@@ -55,12 +55,12 @@ def test_a_grade_of_every_criterion(endpoint: Endpoint, scene: Scene, question: 
     assert found.reasons["logical.conclusion"] == "because logical.conclusion"
 
 
-def test_the_judge_sees_picture_depth_question_and_answer(endpoint: Endpoint, scene: Scene, question: Question):
+def test_the_judge_sees_image_depth_question_and_answer(endpoint: Endpoint, scene: Scene, question: Question):
     judged(endpoint, scene, question)
     (request,) = endpoint.requests
     assert request["model"] == "test-judge"
-    picture, depth, text = request["messages"][1]["content"]
-    for part in (picture, depth):
+    image, depth, text = request["messages"][1]["content"]
+    for part in (image, depth):
         data = base64.b64decode(part["image_url"]["url"].removeprefix("data:image/png;base64,"))
         assert Image.open(io.BytesIO(data)).size == (320, 240)
     assert question.text in text["text"]
@@ -69,7 +69,7 @@ def test_the_judge_sees_picture_depth_question_and_answer(endpoint: Endpoint, sc
     assert all(name in request["messages"][0]["content"] for name in JUDGED_CRITERIA)
 
 
-def test_without_depth_only_the_picture_is_shown(endpoint: Endpoint, make_scene: Callable[..., Scene], question: Question):
+def test_without_depth_only_the_image_is_shown(endpoint: Endpoint, make_scene: Callable[..., Scene], question: Question):
     judged(endpoint, make_scene(depth=None), question)
     assert [part["type"] for part in endpoint.requests[0]["messages"][1]["content"]] == ["image_url", "text"]
     assert "image of its depth" not in endpoint.requests[0]["messages"][0]["content"]
@@ -226,7 +226,7 @@ def test_the_stage_says_who_scored(endpoint: Endpoint, make_scene: Callable[...,
 
 def test_depth_in_colours():
     depth = np.array([[1.0, 2.0], [4.0, np.nan]])
-    picture = np.asarray(colourise(depth)).sum(axis=2)
-    assert picture[0, 0] > picture[0, 1] > picture[1, 0] > picture[1, 1] == 0
+    image = np.asarray(colourise(depth)).sum(axis=2)
+    assert image[0, 0] > image[0, 1] > image[1, 0] > image[1, 1] == 0
     assert np.asarray(colourise(np.full((2, 2), np.nan))).max() == 0
     assert np.asarray(colourise(np.full((2, 2), 3.0))).shape == (2, 2, 3)

@@ -1,5 +1,5 @@
 """A nano that has learned nothing, and images for it."""
 
-from nano_fixtures import folder, nano, picture
+from nano_fixtures import folder, image, nano
 
-__all__ = ["folder", "nano", "picture"]
+__all__ = ["folder", "image", "nano"]

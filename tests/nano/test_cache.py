@@ -73,11 +73,9 @@ def test_answers_that_ended_are_let_go_once_they_are_a_quarter():
     assert cache.let_go(step).tolist() == [4]
 
 
-def test_rows_that_ended_change_no_other_row(nano, picture):
+def test_rows_that_ended_change_no_other_row(nano, image):
     prompt = f"<|user|>{IMAGE}How far apart are <region1> and <region2>?<|end|><|assistant|>"
-    batch = nano[1](
-        images=[[picture(seed)] for seed in range(6)], text=[prompt + "a" * seed for seed in range(6)], padding=True
-    )
+    batch = nano[1](images=[[image(seed)] for seed in range(6)], text=[prompt + "a" * seed for seed in range(6)], padding=True)
     end = nano[0].generation_config.eos_token_id
     lengths = torch.tensor([2, 9, 4, 12, 1, 7]) + batch["input_ids"].shape[1]
 

@@ -34,12 +34,12 @@ NANO_CONFIG = '{"model_type": "spatialreasoner_nano", "dtype": "float16"}'
 
 
 @pytest.fixture
-def asked(picture, tmp_path):
+def asked(image, tmp_path):
     """What is asked about an image that is no square, with regions of two sizes."""
-    image = picture(boxes=((0, 0, 30, 30), (50, 40, 51, 41)))
-    image.save(tmp_path / "picture.png")
-    regions = tuple(Region(id=str(n), label="thing", mask=encode(mask)) for n, mask in enumerate(attached(image)))
-    return Prompt(image=str(tmp_path / "picture.png"), regions=regions, request="how far apart are <region1> and <region2>?")
+    shown = image(boxes=((0, 0, 30, 30), (50, 40, 51, 41)))
+    shown.save(tmp_path / "image.png")
+    regions = tuple(Region(id=str(n), label="thing", mask=encode(mask)) for n, mask in enumerate(attached(shown)))
+    return Prompt(image=str(tmp_path / "image.png"), regions=regions, request="how far apart are <region1> and <region2>?")
 
 
 @torch.no_grad()
@@ -48,7 +48,7 @@ def test_it_sees_and_reads_what_the_torch_one_does(nano, folder, asked):
     policy = LightNano(folder)
     text = policy._text(asked).replace("<|image|>" * processor.num_image_tokens, "<|image|>")
     inputs = processor(images=[attach(read_image(asked.image), asked.regions)], text=[text], add_special_tokens=False)
-    pixels, masks = policy._picture(asked)
+    pixels, masks = policy._image(asked)
     assert np.allclose(pixels, inputs["pixel_values"][0], atol=1e-6)
     assert (masks == inputs["region_masks"][0].numpy()).all()
     looks = policy._look(pixels, masks)
@@ -67,7 +67,7 @@ def test_it_sees_and_reads_what_the_torch_one_does(nano, folder, asked):
 
 def test_an_empty_region_looks_like_nothing(folder, asked):
     policy = LightNano(folder)
-    pixels, masks = policy._picture(asked)
+    pixels, masks = policy._image(asked)
     assert not policy._look(pixels, masks * np.uint8([[[1]], [[0]]])).regions[1].any()
 
 

@@ -16,35 +16,35 @@ def logits_of(nano, images, texts):
         return nano[0](**batch).logits
 
 
-def test_regions_speak_through_their_tokens_alone(nano, picture):
-    here, there = picture(boxes=((0, 0, 40, 40),)), picture(boxes=((60, 30, 110, 80),))
+def test_regions_speak_through_their_tokens_alone(nano, image):
+    here, there = image(boxes=((0, 0, 40, 40),)), image(boxes=((60, 30, 110, 80),))
     named, unnamed = f"{IMAGE}<region1> is ", f"{IMAGE}How far"
     assert torch.equal(logits_of(nano, [here], [unnamed]), logits_of(nano, [there], [unnamed]))
     assert not torch.allclose(logits_of(nano, [here], [named])[0, -1], logits_of(nano, [there], [named])[0, -1])
 
 
-def test_swapped_regions_swap_what_their_names_mean(nano, picture):
+def test_swapped_regions_swap_what_their_names_mean(nano, image):
     boxes = ((0, 0, 40, 40), (60, 30, 110, 80))
     embeds = []
     for order in (boxes, boxes[::-1]):
-        batch = nano[1](images=[picture(boxes=order)], text=[IMAGE])
+        batch = nano[1](images=[image(boxes=order)], text=[IMAGE])
         with torch.inference_mode():
             embeds.append(nano[0].model.tell(*nano[0].model.look(batch["pixel_values"], batch["region_masks"]))[1][0])
     torch.testing.assert_close(embeds[0], embeds[1].flip(0))
 
 
-def test_rows_of_a_batch_do_not_mix(nano, picture):
-    pictures, texts = [picture(1), picture(2)], [QUESTION, QUESTION + "It is <region2>"]
-    together = logits_of(nano, [[each] for each in pictures], texts)
-    for row, (one, text) in enumerate(zip(pictures, texts, strict=True)):
+def test_rows_of_a_batch_do_not_mix(nano, image):
+    images, texts = [image(1), image(2)], [QUESTION, QUESTION + "It is <region2>"]
+    together = logits_of(nano, [[each] for each in images], texts)
+    for row, (one, text) in enumerate(zip(images, texts, strict=True)):
         torch.testing.assert_close(together[row, -1], logits_of(nano, [one], [text])[0, -1], atol=1e-5, rtol=1e-4)
 
 
-def test_a_row_without_a_picture_knows_no_regions_of_the_row_before(nano, picture):
+def test_a_row_without_an_image_knows_no_regions_of_the_row_before(nano, image):
     seen, unseen = QUESTION, "<|user|>Is <region1> wide?<|end|><|assistant|>"
-    together = logits_of(nano, [[picture(1)], []], [seen, unseen])
+    together = logits_of(nano, [[image(1)], []], [seen, unseen])
     torch.testing.assert_close(together[1, -1], logits_of(nano, None, [unseen])[0, -1], atol=1e-5, rtol=1e-4)
-    batch = nano[1](images=[[picture(1)], []], text=[seen, unseen], padding=True)
+    batch = nano[1](images=[[image(1)], []], text=[seen, unseen], padding=True)
     config = GenerationConfig(max_new_tokens=4, do_sample=False, pad_token_id=0, eos_token_id=None)
     named = lambda *_: nano[0].config.region_token_ids[:2]  # noqa: E731
     written = nano[0].generate(**batch, generation_config=config, prefix_allowed_tokens_fn=named)
@@ -52,8 +52,8 @@ def test_a_row_without_a_picture_knows_no_regions_of_the_row_before(nano, pictur
     assert torch.equal(written[1, -4:], alone[0, -4:])
 
 
-def test_questions_about_one_picture_look_at_it_once(nano, picture):
-    images = [[picture(1)], [picture(1, boxes=((5, 5, 20, 20),))], [picture(2)], [picture(1)]]
+def test_questions_about_one_image_look_at_it_once(nano, image):
+    images = [[image(1)], [image(1, boxes=((5, 5, 20, 20),))], [image(2)], [image(1)]]
     batch = nano[1](images=images, text=[QUESTION] * 4, padding=True)
     seen = []
     hook = nano[0].model.vision_tower.register_forward_pre_hook(lambda _module, given: seen.append(len(given[0])))
@@ -65,8 +65,8 @@ def test_questions_about_one_picture_look_at_it_once(nano, picture):
     torch.testing.assert_close(once, every.detach(), atol=1e-5, rtol=1e-4)
 
 
-def test_two_pictures_in_one_row_have_regions_of_their_own(nano, picture):
-    first, second = picture(1), picture(2)
+def test_two_images_in_one_row_have_regions_of_their_own(nano, image):
+    first, second = image(1), image(2)
     text = f"{IMAGE}<region1>{IMAGE}<region1>"
     batch = nano[1](images=[[first, second]], text=[text])
     model = nano[0].model
@@ -80,8 +80,8 @@ def test_two_pictures_in_one_row_have_regions_of_their_own(nano, picture):
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_generation_with_a_cache_equals_without(nano, picture, rows):
-    batch = nano[1](images=[[picture(seed)] for seed in range(rows)], text=[QUESTION] * rows, padding=True)
+def test_generation_with_a_cache_equals_without(nano, image, rows):
+    batch = nano[1](images=[[image(seed)] for seed in range(rows)], text=[QUESTION] * rows, padding=True)
     end = nano[0].config.region_token_ids[1]  # no end: names of regions are written over and over below
     written = []
     for cached in (True, False):
@@ -94,25 +94,25 @@ def test_generation_with_a_cache_equals_without(nano, picture, rows):
     assert end  # the names were allowed
 
 
-def test_it_is_saved_and_loaded_by_the_auto_classes(nano, picture, tmp_path):
+def test_it_is_saved_and_loaded_by_the_auto_classes(nano, image, tmp_path):
     nano[0].save_pretrained(tmp_path)
     nano[1].save_pretrained(tmp_path)
     model = AutoModelForImageTextToText.from_pretrained(tmp_path, dtype=torch.float32).eval()
     processor = AutoProcessor.from_pretrained(tmp_path)
     assert isinstance(model, NanoForConditionalGeneration)
     assert model.lm_head.weight is model.get_input_embeddings().weight
-    torch.testing.assert_close(logits_of((model, processor), [picture()], [QUESTION]), logits_of(nano, [picture()], [QUESTION]))
+    torch.testing.assert_close(logits_of((model, processor), [image()], [QUESTION]), logits_of(nano, [image()], [QUESTION]))
     assert not list(tmp_path.glob("*.bin"))
 
 
-def test_pictures_and_placeholders_must_agree(nano, picture):
-    batch = nano[1](images=[picture()], text=[IMAGE])
+def test_images_and_placeholders_must_agree(nano, image):
+    batch = nano[1](images=[image()], text=[IMAGE])
     with pytest.raises(ValueError, match="image tokens"):
         nano[0](input_ids=batch["input_ids"][:, :-1], pixel_values=batch["pixel_values"])
 
 
-def test_what_is_generated_is_what_a_plain_forward_pass_predicts(nano, picture):
-    batch = nano[1](images=[[picture(1)], [picture(2)]], text=[QUESTION, QUESTION + "It is"], padding=True)
+def test_what_is_generated_is_what_a_plain_forward_pass_predicts(nano, image):
+    batch = nano[1](images=[[image(1)], [image(2)]], text=[QUESTION, QUESTION + "It is"], padding=True)
     config = GenerationConfig(max_new_tokens=6, do_sample=False, pad_token_id=0, eos_token_id=None)
     written = nano[0].generate(**batch, generation_config=config)
     start = batch["input_ids"].shape[1]
@@ -125,10 +125,10 @@ def test_what_is_generated_is_what_a_plain_forward_pass_predicts(nano, picture):
 
 
 @pytest.mark.parametrize(("dtype", "nats"), [(torch.bfloat16, 0.1), (torch.float16, 0.02)])
-def test_half_precision_sees_and_writes_the_same(folder, picture, dtype, nats):
-    """As `precision=auto` loads it on a GPU: picture, regions and every later step of `generate`."""
+def test_half_precision_sees_and_writes_the_same(folder, image, dtype, nats):
+    """As `precision=auto` loads it on a GPU: image, regions and every later step of `generate`."""
     processor = AutoProcessor.from_pretrained(folder)
-    batch = processor(images=[[picture(1)], [picture(2)]], text=[QUESTION, QUESTION + "It is <region2>"], padding=True)
+    batch = processor(images=[[image(1)], [image(2)]], text=[QUESTION, QUESTION + "It is <region2>"], padding=True)
     exact, half = (AutoModelForImageTextToText.from_pretrained(folder, dtype=kind).eval() for kind in (torch.float32, dtype))
     with torch.inference_mode():
         before, after = (model(**batch).logits.float().log_softmax(-1)[:, -1] for model in (exact, half))
@@ -139,9 +139,9 @@ def test_half_precision_sees_and_writes_the_same(folder, picture, dtype, nats):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_reads_regions_of_the_whole_picture(folder, picture, dtype):
+def test_half_precision_reads_regions_of_the_whole_image(folder, image, dtype):
     """All 16,384 pixels of a mask: their squares and sums would overflow, or be rounded to a hundred."""
-    batch = AutoProcessor.from_pretrained(folder)(images=[picture(boxes=((0, 0, 120, 90), (3, 3, 4, 4)))], text=[IMAGE])
+    batch = AutoProcessor.from_pretrained(folder)(images=[image(boxes=((0, 0, 120, 90), (3, 3, 4, 4)))], text=[IMAGE])
     exact, half = (AutoModelForImageTextToText.from_pretrained(folder, dtype=kind).model for kind in (torch.float32, dtype))
     with torch.inference_mode():
         before, after = (model.tell(*model.look(batch["pixel_values"], batch["region_masks"]))[1] for model in (exact, half))

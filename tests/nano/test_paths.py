@@ -117,9 +117,9 @@ def test_a_server_answers_like_our_policy_and_sees_the_regions(endpoint, world):
     trained = HfPolicy("nano", temperature=0, max_new_tokens=16)  # one that has learned nothing says the same of anything
     client = openai.OpenAI(base_url=endpoint, api_key="none", timeout=120)
 
-    def served(picture):
+    def served(image):
         buffer = io.BytesIO()
-        picture.save(buffer, "PNG", pnginfo=png_info(picture))
+        image.save(buffer, "PNG", pnginfo=png_info(image))
         url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
         content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": shown.request}]
         reply = client.chat.completions.create(

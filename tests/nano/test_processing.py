@@ -1,4 +1,4 @@
-"""Pictures as squares."""
+"""Images as squares."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from spatialreasoner.nano.tokenizer import IMAGE
 from spatialreasoner.scenes.carry import png_info
 
 
-def test_masks_lie_where_they_do_on_the_picture(nano, picture):
-    batch = nano[1](images=[picture(boxes=((0, 0, 60, 90),))], text=[IMAGE])
+def test_masks_lie_where_they_do_on_the_image(nano, image):
+    batch = nano[1](images=[image(boxes=((0, 0, 60, 90),))], text=[IMAGE])
     mask = batch["region_masks"][0, 0]
     assert batch["pixel_values"].shape == (1, 3, 128, 128)
     assert mask.shape == (128, 128)
@@ -19,29 +19,29 @@ def test_masks_lie_where_they_do_on_the_picture(nano, picture):
     assert not mask[:, 66:].any()
 
 
-def test_a_region_of_one_pixel_is_not_lost(nano, picture):
-    batch = nano[1](images=[picture(boxes=((7, 7, 8, 8),))], text=[IMAGE])
+def test_a_region_of_one_pixel_is_not_lost(nano, image):
+    batch = nano[1](images=[image(boxes=((7, 7, 8, 8),))], text=[IMAGE])
     assert batch["region_masks"].sum() >= 1
 
 
-def test_fewer_regions_are_padded(nano, picture):
-    one, two = picture(boxes=((0, 0, 9, 9),)), picture()
+def test_fewer_regions_are_padded(nano, image):
+    one, two = image(boxes=((0, 0, 9, 9),)), image()
     masks = nano[1](images=[[one], [two]], text=[IMAGE, IMAGE], padding=True)["region_masks"]
     assert masks.shape[:2] == (2, 2)
     assert not masks[0, 1].any()
 
 
-def test_a_picture_is_also_read_from_a_file_with_its_regions(nano, picture, tmp_path):
-    shown, path = picture(), tmp_path / "shown.png"
+def test_an_image_is_also_read_from_a_file_with_its_regions(nano, image, tmp_path):
+    shown, path = image(), tmp_path / "shown.png"
     shown.save(path, pnginfo=png_info(shown))
     read, given = (nano[1](images=[[each]], text=[IMAGE]) for each in (str(path), shown))
     assert read["pixel_values"].equal(given["pixel_values"])
     assert read["region_masks"].equal(given["region_masks"])
 
 
-def test_a_placeholder_too_few_is_refused(nano, picture):
+def test_a_placeholder_too_few_is_refused(nano, image):
     with pytest.raises(SceneError, match="placeholder"):
-        nano[1](images=[picture()], text=["Which is left?"])
+        nano[1](images=[image()], text=["Which is left?"])
 
 
 @pytest.mark.parametrize("content", [str, lambda text: [{"type": "image"}, {"type": "text", "text": text}]])

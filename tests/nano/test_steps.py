@@ -14,9 +14,9 @@ OPTIONS = {"max_new_tokens": 90, "min_new_tokens": 90, "return_dict_in_generate"
 
 
 @pytest.mark.parametrize("sample", [False, True])
-def test_padded_rows_are_written_as_by_the_modules(nano, picture, sample):
+def test_padded_rows_are_written_as_by_the_modules(nano, image, sample):
     prompts = [f"<|user|>{IMAGE}{'Where is it? ' * k}<region2> and <region1><|end|><|assistant|>" for k in range(3)]
-    asked = nano[1](images=[[picture(k)] for k in range(3)], text=prompts, padding=True)
+    asked = nano[1](images=[[image(k)] for k in range(3)], text=prompts, padding=True)
     found = []
     for options in ({}, {"past_key_values": DynamicCache()}):
         torch.manual_seed(0)

@@ -51,7 +51,7 @@ def _pieces(tokenizer, text):
     return [tokenizer.decode([token]) for token in tokenizer(text)["input_ids"]]
 
 
-def test_what_answers_often_say_is_one_token_but_for_what_the_picture_decides(phrases):
+def test_what_answers_often_say_is_one_token_but_for_what_the_image_decides(phrases):
     told = _pieces(phrases, "To my eye, <region2> is a bit wider than <region1>. That is all.")
     assert told == ["To my eye, ", "<region2>", " is a bit", " wider", " than ", "<region1>", ". ", "That is all."]
 

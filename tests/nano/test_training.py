@@ -36,14 +36,14 @@ def answer(description, conclusion):
 
 
 @pytest.fixture(scope="module")
-def data(picture, tmp_path_factory):
+def data(image, tmp_path_factory):
     """A folder with `pairs.jsonl`: two pairs with regions, and one without an image."""
     made = tmp_path_factory.mktemp("data")
     rows = []
     for number, said in enumerate(("0.57 m", "1.2 m", "36 inches")):
         seen = number < 2
         if seen:
-            shown = picture(number)
+            shown = image(number)
             shown.save(made / f"{number}.png", pnginfo=png_info(shown))
         rows.append(
             {
@@ -60,7 +60,7 @@ def data(picture, tmp_path_factory):
 
 
 def dataset(data, *columns):
-    """Rows as any user of TRL reads them: pictures by path."""
+    """Rows as any user of TRL reads them: images by path."""
     found = read_preferences(data / "pairs.jsonl").select_columns(["images", *columns])
     return found.cast_column("images", List(Image()))
 
@@ -110,7 +110,7 @@ def logps(model, batch, *, shared):
 def test_a_shared_prefix_changes_nothing(ready, data):
     model, collator = ready
     pairs = read_preferences(data / "pairs.jsonl").to_list()[:3]
-    # Packed after a pair with a picture, a pair without one must not take its regions
+    # Packed after a pair with an image, a pair without one must not take its regions
     batch, gradients = collator(pairs), []
     with torch.no_grad():
         alone = torch.cat([logps(model, collator([pair]), shared=True) for pair in pairs])

@@ -174,7 +174,7 @@ def test_rows_carry_what_trl_and_fdpo_need(scene: Scene, tmp_path: Path) -> None
     assert [turn["content"] for turn in sft["messages"]] == [WIDTH.text, trajectory(0, 7, 7).text]
 
 
-def test_pictures_are_marked_or_carry_their_regions(scene: Scene, tmp_path: Path) -> None:
+def test_images_are_marked_or_carry_their_regions(scene: Scene, tmp_path: Path) -> None:
     for regions in ("tokens", "marks"):  # one after the other in the same folder
         write(scene, tmp_path, [trajectory(0, 7, 7), trajectory(1, 6, 1)], regions)
         row = json.loads((tmp_path / "pairs.jsonl").read_text().splitlines()[0])

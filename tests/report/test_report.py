@@ -152,8 +152,8 @@ def test_sections_appear_only_with_their_data(run_dir: Path, tmp_path: Path, kep
     assert found - {"errors"} == sections
 
 
-def test_a_lost_picture_is_left_out(run_dir: Path, tmp_path: Path) -> None:
+def test_a_lost_image_is_left_out(run_dir: Path, tmp_path: Path) -> None:
     shutil.copytree(run_dir, tmp_path / "run")
-    (tmp_path / "run" / "scenes" / "balls.png").write_bytes(b"no picture")
+    (tmp_path / "run" / "scenes" / "balls.png").write_bytes(b"no image")
     write_report([tmp_path / "run"], tmp_path / "report.html")
     assert Page((tmp_path / "report.html").read_text()).sources == []

@@ -22,7 +22,7 @@ def test_colours_are_measured_under_the_mask(known: Known):
     assert known.colour_score("region2", "green") < 0.2
 
 
-def test_a_label_tells_a_colour_that_the_picture_hides(make_scene: Callable[..., Scene]):
+def test_a_label_tells_a_colour_that_the_image_hides(make_scene: Callable[..., Scene]):
     scene = make_scene()
     grey = replace(scene, regions=(replace(scene.regions[0], label="silver ball"), *scene.regions[1:]))
     assert Known(Measured(grey)).colour_score("region1", "silver") == 1.0
@@ -30,7 +30,7 @@ def test_a_label_tells_a_colour_that_the_picture_hides(make_scene: Callable[...,
     assert Known(Measured(grey)).colour_score("region1", "green") < 0.2
 
 
-def test_known_objects_decide_over_the_picture(scene: Scene):
+def test_known_objects_decide_over_the_image(scene: Scene):
     known = Known(Measured(replace(scene, objects=(thing("region1", "cube", "yellow"), thing(None, "lamp", "white")))))
     assert known.closed
     assert known.colour_score("region1", "yellow") == 1.0

@@ -1,4 +1,4 @@
-"""Pictures that carry their regions, in memory and in files."""
+"""Images that carry their regions, in memory and in files."""
 
 import numpy as np
 import pytest
@@ -18,15 +18,15 @@ def two_regions() -> list[Region]:
 
 
 def test_masks_survive_a_file_and_a_conversion(tmp_path):
-    picture = attach(Image.new("RGB", (8, 6), "red"), two_regions())
-    picture.save(tmp_path / "p.png", pnginfo=png_info(picture))
+    image = attach(Image.new("RGB", (8, 6), "red"), two_regions())
+    image.save(tmp_path / "p.png", pnginfo=png_info(image))
     masks = attached(read_image(tmp_path / "p.png").convert("RGB"))
     assert [int(mask.sum()) for mask in masks] == [18, 16]
     assert masks[0][:, :3].all()
     assert masks[1][:2].all()
 
 
-def test_an_ordinary_picture_carries_nothing():
+def test_an_ordinary_image_carries_nothing():
     assert attached(Image.new("RGB", (8, 6))) == []
 
 
@@ -39,7 +39,7 @@ def test_a_mask_of_another_size_is_refused():
     "carried", ["[", "[1]", "{}", '[{"size": [6, 8], "counts": "~~"}]', '[{"size": [2, 2], "counts": [4]}]', "[" * 100_000]
 )
 def test_what_is_no_mask_is_refused(carried):
-    picture = Image.new("RGB", (8, 6))
-    picture.info["regions"] = carried
+    image = Image.new("RGB", (8, 6))
+    image.info["regions"] = carried
     with pytest.raises(SceneError, match="carries"):
-        attached(picture)
+        attached(image)

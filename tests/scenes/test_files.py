@@ -17,7 +17,7 @@ def test_depth_survives_the_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "CMYK", "RGBA", "1", "I;16", "F", "LA"])
-def test_every_kind_of_picture_becomes_rgb(tmp_path: Path, mode: str) -> None:
+def test_every_kind_of_image_becomes_rgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "p.tif"
     Image.new(mode, (4, 3)).save(path)
     assert (read_image(path).mode, read_image(path).size) == ("RGB", (4, 3))
@@ -31,7 +31,7 @@ def test_a_photo_is_turned_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 60, -200])
-def test_truncated_pictures_are_refused(tmp_path: Path, cut: int) -> None:
+def test_truncated_images_are_refused(tmp_path: Path, cut: int) -> None:
     Image.effect_noise((64, 64), 50).save(tmp_path / "p.png")
     data = (tmp_path / "p.png").read_bytes()
     (tmp_path / "p.png").write_bytes(data[:cut])
@@ -77,7 +77,7 @@ def test_repeated_ids_are_refused(scene: Scene) -> None:
         list(load_scenes(path.parent))
 
 
-def test_masks_of_another_size_than_the_picture_are_refused(scene: Scene) -> None:
+def test_masks_of_another_size_than_the_image_are_refused(scene: Scene) -> None:
     check_scene(scene)
     Image.new("RGB", (10, 10)).save(scene.image)
     with pytest.raises(SceneError, match="image's size"):

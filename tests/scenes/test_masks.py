@@ -49,7 +49,7 @@ def test_no_polygon_is_refused(points: list[tuple[float, ...]]) -> None:
         masks.from_polygon(points, (6, 7))
 
 
-def test_a_box_is_end_exclusive_and_cut_to_the_picture() -> None:
+def test_a_box_is_end_exclusive_and_cut_to_the_image() -> None:
     assert masks.box_of(masks.from_box((2, 1, 99, 3), (6, 7))) == (2, 1, 7, 3)
 
 

@@ -193,7 +193,7 @@ def test_names_must_differ_and_limits_must_be_used(job):
         run_search(**{**job, "config": RunConfig(max_calls=0)})
 
 
-def test_a_question_whose_picture_is_gone_is_given_up_and_the_others_are_done(job, tmp_path):
+def test_a_question_whose_image_is_gone_is_given_up_and_the_others_are_done(job, tmp_path):
     gone = {name: replace(scene, id="gone", image=str(tmp_path / "gone.png")) for name, scene in job["scenes"].items()}
     scenes = {**job["scenes"], "gone": gone["balls"]}
     questions = [*job["questions"][:3], replace(job["questions"][3], scene_id="gone")]

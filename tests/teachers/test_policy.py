@@ -83,7 +83,7 @@ def test_the_same_seed_writes_the_same_words_and_another_seed_others(scene, aske
     assert teachers[0].write(shown, seed=6) != first[0]
 
 
-def test_wrong_names_and_unknown_pictures_are_refused(scene):
+def test_wrong_names_and_unknown_images_are_refused(scene):
     with pytest.raises(ConfigError, match="careful"):
         scripted("clever", {})
     teacher = scripted("careful", {scene.id: scene})
@@ -156,7 +156,7 @@ def test_the_teachers_err_where_they_are_said_to(scene, asked):
         question = next(question for question in asked if question.category == category)
         teacher, good = ScriptedTeacher(name, PROFILES[name], {scene.image: scene}), 0
         for seed in range(draws):
-            teacher.name = f"{name} {seed}"  # fresh systematic errors each time, as if these were as many pictures
+            teacher.name = f"{name} {seed}"  # fresh systematic errors each time, as if these were as many images
             answer = parse(teacher.write(prompt(question, scene), seed=seed).text).answer
             word = answer.split()[0].strip(",.").lower()
             if question.value is None:
@@ -187,7 +187,7 @@ def test_three_thousand_completions_a_second(scene, asked):
 
 
 def test_without_depth_teachers_go_by_habit(scene, asked):
-    """A picture whose depth is unknown: answers still have the form, and sizes are what such things usually have."""
+    """An image whose depth is unknown: answers still have the form, and sizes are what such things usually have."""
     flat = replace(scene, depth=None, intrinsics=None)
     teacher = scripted("careful", {flat.id: flat})
     for question in asked:

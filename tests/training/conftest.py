@@ -25,9 +25,9 @@ def answer(description: str, reasoning: str, conclusion: str) -> list[dict]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory):
+def image_paths(tmp_path_factory):
     """Paths of images of different sizes."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     paths = []
     for index, (height, width) in enumerate([(60, 90), (90, 60), (56, 112)]):
@@ -38,11 +38,11 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def _pairs(pictures):
+def _pairs(image_paths):
     return [
         {
-            "question_id": "one picture",
-            "images": pictures[:1],
+            "question_id": "one image",
+            "images": image_paths[:1],
             "prompt": [{"role": "user", "content": "How tall is <region1>?"}],
             "chosen": answer("A red box.", "It is as tall as the chair.", "1.5 m"),
             "rejected": answer("A red box, and a very long description of it.", "No idea.", "3 m"),
@@ -50,8 +50,8 @@ def _pairs(pictures):
             "gap_reasoning": 4.0,
         },
         {
-            "question_id": "two pictures, of other sizes",
-            "images": pictures[1:],
+            "question_id": "two images, of other sizes",
+            "images": image_paths[1:],
             "prompt": [{"role": "user", "content": "Is <region1> left of <region2>? Answer with yes or no."}],
             "chosen": answer("Two chairs.", "The first is left.", "Yes"),
             "rejected": answer("Two tables.", "The first is right, as far as I can see.", "No"),
@@ -60,7 +60,7 @@ def _pairs(pictures):
         },
         {
             "question_id": "unscored",
-            "images": pictures[2:],
+            "images": image_paths[2:],
             "prompt": [{"role": "user", "content": "Which is wider?"}],
             "chosen": answer("A lamp.", "Both are narrow.", "Neither"),
             "rejected": answer("A lamp.", "Both are narrow.", "The lamp"),
@@ -72,7 +72,7 @@ def _pairs(pictures):
 
 @pytest.fixture
 def pairs(_pairs):
-    """Three preference pairs with one, two and one pictures."""
+    """Three preference pairs with one, two and one image."""
     return copy.deepcopy(_pairs)
 
 

@@ -60,8 +60,8 @@ BAD = [
 
 
 @pytest.fixture
-def folder(tmp_path, pictures):
-    shutil.copy(pictures[0], tmp_path / "a.png")
+def folder(tmp_path, image_paths):
+    shutil.copy(image_paths[0], tmp_path / "a.png")
     (tmp_path / "bad.png").write_text("no image")
     whole = (tmp_path / "a.png").read_bytes()
     (tmp_path / "short.png").write_bytes(whole[: len(whole) // 2])
@@ -112,8 +112,8 @@ def test_common_forms_become_one(folder, content, images):
     assert blocks == [IMAGE, TEXT]
 
 
-def test_images_stand_where_their_places_are(folder, pictures):
-    shutil.copy(pictures[1], folder / "b.png")
+def test_images_stand_where_their_places_are(folder, image_paths):
+    shutil.copy(image_paths[1], folder / "b.png")
     found = read_sft(write(folder, [asked("Is <image> wider than\n<image>?", images=["b.png", "a.png"])]))[0]
     assert [block["type"] for block in found["prompt"][0]["content"]] == ["text", "image", "text", "image", "text"]
     assert [image[-5:] for image in found["images"]] == ["b.png", "a.png"]

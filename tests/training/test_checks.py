@@ -41,6 +41,6 @@ def test_too_long_rows_are_found_before_the_first_step(processor, pairs):
 def test_the_preview_shows_every_token_and_escapes_the_text(processor, pairs, tmp_path):
     write_preview(tmp_path / "preview.html", Encoder(processor), Dataset.from_list(pairs))
     page = (tmp_path / "preview.html").read_text()
-    assert "two pictures, of other sizes" in page
+    assert "two images, of other sizes" in page
     assert "&lt;" in page
     assert "<description>" not in page

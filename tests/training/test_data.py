@@ -19,9 +19,9 @@ def assistant(text):
 
 
 @pytest.fixture
-def write(tmp_path, pictures):
+def write(tmp_path, image_paths):
     (tmp_path / "images").mkdir()
-    shutil.copy(pictures[0], tmp_path / "images" / "a.png")
+    shutil.copy(image_paths[0], tmp_path / "images" / "a.png")
 
     def write(**changes):
         row = {
@@ -55,11 +55,11 @@ def test_preferences_are_read_with_whole_paths_and_gaps(write, tmp_path):
 
 
 @pytest.mark.parametrize("counts", [[12, 4, 16], encode(np.arange(32).reshape(8, 4).T // 4 == 3).counts])
-def test_regions_are_kept_as_pictures_carry_them(write, counts):
+def test_regions_are_kept_as_images_carry_them(write, counts):
     row = read_preferences(write(regions=[{"label": "box", "size": [4, 8], "counts": counts}]))[0]
-    picture = Image.new("RGB", (8, 4))
-    picture.info[KEY] = row["regions"]
-    assert [mask.sum() for mask in attached(picture)] == [4]
+    image = Image.new("RGB", (8, 4))
+    image.info[KEY] = row["regions"]
+    assert [mask.sum() for mask in attached(image)] == [4]
 
 
 @pytest.mark.parametrize("regions", [[{"size": [4, 8]}], [{"size": 4, "counts": "4"}], "box"])

@@ -140,7 +140,7 @@ def test_a_model_spread_over_two_processes_trains_as_a_whole_one(base, data, fas
     assert not [path for path in (tmp_path / "two").rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".distcp"}]
 
 
-def test_rows_without_pictures_are_not_mixed_in_where_weights_are_spread(data, tmp_path, pairs):
+def test_rows_without_images_are_not_mixed_in_where_weights_are_spread(data, tmp_path, pairs):
     refuse_mixed_rows(read_preferences(data / "pairs.jsonl"))
     rows = [pair | {"images": []} if index else pair for index, pair in enumerate(pairs)]
     (data / "mixed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -86,9 +86,9 @@ def test_an_epoch_is_the_same_again_and_another_is_not():
     assert list(sampler) == first
 
 
-def test_keys_tell_images_apart_by_path_and_by_bytes(pictures):
+def test_keys_tell_images_apart_by_path_and_by_bytes(image_paths):
     prompt = [{"role": "user", "content": "What is it?"}]
-    rows = [{"images": [path], "prompt": prompt} for path in [*pictures, pictures[0]]]
+    rows = [{"images": [path], "prompt": prompt} for path in [*image_paths, image_paths[0]]]
     by_path = Dataset.from_list(rows)
     by_bytes = Dataset.from_list([{**row, "images": [read_image(path) for path in row["images"]]} for row in rows])
     decoded = by_path.cast_column("images", List(Image()))
@@ -96,8 +96,8 @@ def test_keys_tell_images_apart_by_path_and_by_bytes(pictures):
         assert list(Counter(row_keys(dataset)).values()) == [2, 1, 1]
 
 
-def test_regions_tell_rows_of_an_image_apart(pictures):
-    rows = [{"images": pictures[:1], "prompt": "?", "regions": regions} for regions in ("[1]", "[2]", "[1]")]
+def test_regions_tell_rows_of_an_image_apart(image_paths):
+    rows = [{"images": image_paths[:1], "prompt": "?", "regions": regions} for regions in ("[1]", "[2]", "[1]")]
     keys = row_keys(Dataset.from_list(rows))
     assert keys[0] == keys[2] != keys[1]
 

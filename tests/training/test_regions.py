@@ -84,7 +84,7 @@ def test_gradients_are_the_same_both_ways(ready, carried):
         assert one.any()
 
 
-def test_a_column_of_regions_serves_pictures_that_carry_none(ready, carried):
+def test_a_column_of_regions_serves_images_that_carry_none(ready, carried):
     _, collator = ready
     expected = collator(carried[:1])["vision"]["region_masks"]
     bare = carried[0]["images"][0].copy()
@@ -107,8 +107,8 @@ def test_trl_hands_the_regions_on(ready, carried):
 def region_data(data, pairs):
     """The folder of the pairs, its images with regions."""
     for path in data.glob("*.png"):
-        picture = attach(read_image(path), regions(*read_image(path).size))
-        picture.save(path, pnginfo=png_info(picture))
+        image = attach(read_image(path), regions(*read_image(path).size))
+        image.save(path, pnginfo=png_info(image))
     return data
 
 
@@ -175,7 +175,7 @@ LARGER = "Which is larger, <region1> or <region2>?"
 
 
 def comparison(random):
-    """An empty picture with two regions, and which one is larger: nothing but the masks can tell."""
+    """An empty image with two regions, and which one is larger: nothing but the masks can tell."""
     sizes = random.sample((random.randint(5, 9), random.randint(16, 24)), 2)
     lefts = random.sample((random.randint(0, 8), random.randint(28, 32)), 2)
     tops = [random.randint(0, 30) for _ in sizes]

@@ -35,7 +35,7 @@ def test_sft_then_dpo_then_fdpo(data, fast, tmp_path):
         card = (out / "README.md").read_text()
         assert settings["config"]["data"]["sha256"] in card
         assert "| beta | 0.1 |" in card
-        assert "one picture" in (out / "preview.html").read_text()
+        assert "one image" in (out / "preview.html").read_text()
         assert not [path for path in out.rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".pkl"}]
 
 

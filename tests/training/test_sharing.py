@@ -172,11 +172,11 @@ def test_dropped_sinks_are_found(rows, tokenizer, tmp_path, monkeypatch, caplog)
     assert "from those of separate rows" in caplog.text
 
 
-def test_rows_that_are_tried_have_images_and_none_and_share(pictures):
+def test_rows_that_are_tried_have_images_and_none_and_share(image_paths):
     def row(images):
         return {"images": images, "prompt": "?"}
 
-    blind, one, other = row([]), row(pictures[:1]), row(pictures[1:])
+    blind, one, other = row([]), row(image_paths[:1]), row(image_paths[1:])
     assert sharing.probes([blind, blind, blind, one, other, one]) == [blind, blind, one, one]
     assert sharing.probes([one, other, blind, one]) == [one, other, blind, one]
     assert sharing.probes([one]) == [one]

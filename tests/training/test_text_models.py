@@ -161,10 +161,10 @@ def test_each_segment_has_its_tokens(folder, rows):
     assert "7" in texts[1]
 
 
-def test_pictures_are_refused(folder, rows, pictures):
+def test_images_are_refused(folder, rows, image_paths):
     encoder = Encoder(AutoTokenizer.from_pretrained(folder), segments=SEGMENTS)
     with pytest.raises(InputError, match="text model"):
-        encoder([{**rows[0], "images": pictures[:1]}], ("chosen", "rejected"))
+        encoder([{**rows[0], "images": image_paths[:1]}], ("chosen", "rejected"))
 
 
 def test_another_tokenizer_is_another_reference(folder):

@@ -32,9 +32,9 @@ def row(images, question, chosen, rejected, *gaps):
 
 
 @pytest.fixture
-def rows(pictures):
+def rows(image_paths):
     """One image and two of other sizes; questions with a common start; hard negatives; text alone in between."""
-    first, second, third = pictures
+    first, second, third = image_paths
     return [
         row([first], "How tall is <region1>?", GOOD, HARD, 0.0, 4.0),
         row([first], "How tall is <region1>?", GOOD, BAD, 3.0, 4.0),

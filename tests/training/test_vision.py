@@ -31,7 +31,7 @@ def make(families, pairs, tmp_path):
 
 
 def step(trainer, pairs):
-    """Loss, gradients, and how often pictures were looked at."""
+    """Loss, gradients, and how often images were looked at."""
     batch = trainer.data_collator(pairs)
     trainer.compute_loss(trainer.model, batch)  # the first call also tries whether the prefix can be shared
     runs = []

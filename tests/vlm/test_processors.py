@@ -21,10 +21,10 @@ WITH_VIDEO = {
 
 
 def encode(processor):
-    picture = Image.fromarray(np.arange(60 * 90 * 3, dtype=np.uint8).reshape(60, 90, 3))
+    image = Image.fromarray(np.arange(60 * 90 * 3, dtype=np.uint8).reshape(60, 90, 3))
     messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How far?"}]}]
     text = processor.apply_chat_template(messages)
-    return processor(images=[picture], text=[text], return_tensors="pt")
+    return processor(images=[image], text=[text], return_tensors="pt")
 
 
 @pytest.mark.parametrize("family", list(WITH_VIDEO))

@@ -39,12 +39,12 @@ def test_pooling_weighs_cells_by_what_is_covered():
 
 def test_an_encoder_starts_at_zero_and_describes_given_regions_alone():
     encoder = RegionEncoder(16)
-    pictures, grids = [torch.randn(4, 16), torch.randn(6, 16)], [(2, 2), (2, 3)]
+    images, grids = [torch.randn(4, 16), torch.randn(6, 16)], [(2, 2), (2, 3)]
     masks = torch.stack([mask(0, 0, 4, 4), mask(2, 2, 8, 8), mask(0, 0, 0, 0), mask(1, 1, 2, 2)]).view(2, 2, 8, 8)
-    assert not encoder(pictures, grids, masks).any()
+    assert not encoder(images, grids, masks).any()
     torch.nn.init.normal_(encoder.last.weight)
     torch.nn.init.normal_(encoder.last.bias)
-    found = encoder(pictures, grids, masks)
+    found = encoder(images, grids, masks)
     assert found.shape == (2, 2, 16)
     assert found.any(-1).tolist() == [[True, True], [False, True]]
-    assert encoder(pictures, grids, masks[:, :0]).shape == (2, 0, 16)
+    assert encoder(images, grids, masks[:, :0]).shape == (2, 0, 16)

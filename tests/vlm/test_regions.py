@@ -20,7 +20,7 @@ TEXTS = ["Is <region1> left of <region2>? Yes, no. Which one is larger? The firs
 BOXES = ((2, 3, 20, 30), (30, 5, 58, 38))
 
 
-def picture(*boxes, seed=0, size=(40, 60)):
+def image(*boxes, seed=0, size=(40, 60)):
     pixels = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
     regions = [Region(id=f"region{k}", label="", mask=encode(from_box(box, size))) for k, box in enumerate(boxes, 1)]
     return attach(Image.fromarray(pixels), regions)
@@ -47,7 +47,7 @@ def prompt(processor, *content):
 
 
 def inputs(processor, *rows):
-    """Rows of texts and pictures, padded on the left."""
+    """Rows of texts and images, padded on the left."""
     images = [[each for each in row if not isinstance(each, str)] for row in rows]
     texts = [prompt(processor, *row) for row in rows]
     given = images if any(images) else None
@@ -68,14 +68,14 @@ def logits(ready, *row):
 def test_the_start_is_the_model_as_it_was(family):
     model, processor = tiny.make_tiny(family, TEXTS, width=32)
     before = copy.deepcopy(model).eval()
-    given = inputs(processor, (picture(), "Which one is larger?"))
+    given = inputs(processor, (image(), "Which one is larger?"))
     add_region_tokens(model, processor)
     with torch.no_grad():
         old = before(**given).logits
-        new = model.eval()(**inputs(processor, (picture(*BOXES), "Which one is larger?"))).logits
+        new = model.eval()(**inputs(processor, (image(*BOXES), "Which one is larger?"))).logits
     assert torch.equal(new[..., : old.shape[-1]], old)
     assert torch.equal(
-        logits((model, processor), picture(*BOXES), "<region1>?"), logits((model, processor), picture(), "<region1>?")
+        logits((model, processor), image(*BOXES), "<region1>?"), logits((model, processor), image(), "<region1>?")
     )
 
 
@@ -100,19 +100,19 @@ def test_names_are_tokens_that_decoding_keeps(trained):
 
 def test_regions_are_seen_through_their_names_alone(trained):
     text = "Which one is larger?"
-    assert torch.equal(logits(trained, picture(*BOXES), text), logits(trained, picture(), text))
-    given, bare = (logits(trained, each, "Is <region1> left?") for each in (picture(*BOXES), picture()))
-    (place,) = named(trained, 1, picture(), "Is <region1> left?")
+    assert torch.equal(logits(trained, image(*BOXES), text), logits(trained, image(), text))
+    given, bare = (logits(trained, each, "Is <region1> left?") for each in (image(*BOXES), image()))
+    (place,) = named(trained, 1, image(), "Is <region1> left?")
     assert torch.equal(given[:place], bare[:place])
     assert (given[place:] - bare[place:]).abs().amax(-1).min() > 1e-3
 
 
 def test_a_region_that_is_not_named_or_not_given_changes_nothing(trained):
-    one = logits(trained, picture(BOXES[0]), "Is <region1> left?")
+    one = logits(trained, image(BOXES[0]), "Is <region1> left?")
     for others in (BOXES[1:], ((0, 0, 5, 5),)):
-        torch.testing.assert_close(logits(trained, picture(BOXES[0], *others), "Is <region1> left?"), one)
-    none = logits(trained, picture(), "Is <region2> left?")
-    assert torch.equal(logits(trained, picture(BOXES[0]), "Is <region2> left?"), none)
+        torch.testing.assert_close(logits(trained, image(BOXES[0], *others), "Is <region1> left?"), one)
+    none = logits(trained, image(), "Is <region2> left?")
+    assert torch.equal(logits(trained, image(BOXES[0]), "Is <region2> left?"), none)
 
 
 def test_swapped_masks_swap_the_regions(trained):
@@ -121,10 +121,10 @@ def test_swapped_masks_swap_the_regions(trained):
     with torch.no_grad():
         for module in (model.get_input_embeddings(), model.get_output_embeddings()):
             module.weight[second] = module.weight[first]  # now their regions are all that tells the names apart
-    straight = logits((model, processor), picture(*BOXES), "Is <region1> left of <region2>?")
-    crossed = logits((model, processor), picture(*BOXES[::-1]), "Is <region2> left of <region1>?")
+    straight = logits((model, processor), image(*BOXES), "Is <region1> left of <region2>?")
+    crossed = logits((model, processor), image(*BOXES[::-1]), "Is <region2> left of <region1>?")
     torch.testing.assert_close(straight, crossed)
-    other = logits((model, processor), picture(*BOXES[::-1]), "Is <region1> left of <region2>?")
+    other = logits((model, processor), image(*BOXES[::-1]), "Is <region1> left of <region2>?")
     assert (straight - other).abs().max() > 1e-3
 
 
@@ -132,20 +132,20 @@ def test_a_name_means_the_latest_picture_before_it(trained):
     def told(first, second):
         return logits(trained, first, "<region1>", second, "<region1>")
 
-    both = told(picture(BOXES[0]), picture(BOXES[1], seed=1))
-    first, second = named(trained, 1, picture(), "<region1>", picture(seed=1), "<region1>")
-    without = told(picture(BOXES[0]), picture(seed=1))
+    both = told(image(BOXES[0]), image(BOXES[1], seed=1))
+    first, second = named(trained, 1, image(), "<region1>", image(seed=1), "<region1>")
+    without = told(image(BOXES[0]), image(seed=1))
     assert torch.equal(without[:second], both[:second])
     assert not torch.equal(without[second], both[second])
-    assert not torch.equal(told(picture(), picture(BOXES[1], seed=1))[first], both[first])
+    assert not torch.equal(told(image(), image(BOXES[1], seed=1))[first], both[first])
 
 
 def test_rows_of_a_batch_do_not_mix(trained):
     rows = [
-        (picture(*BOXES), "Is <region1> left of <region2>?"),
+        (image(*BOXES), "Is <region1> left of <region2>?"),
         ("What is <region1>?",),
-        (picture((5, 5, 50, 9), seed=2, size=(60, 40)), "Which one is larger, <region1>?", picture(seed=3), "Yes."),
-        (picture(BOXES[1], seed=4), "<region2> <region1>"),
+        (image((5, 5, 50, 9), seed=2, size=(60, 40)), "Which one is larger, <region1>?", image(seed=3), "Yes."),
+        (image(BOXES[1], seed=4), "<region2> <region1>"),
     ]
     model, processor = trained
     with torch.no_grad():
@@ -159,8 +159,8 @@ def test_what_is_written_knows_the_regions_as_what_is_read(trained):
     """Generation with a cache, without one, and the forward pass over what was written agree."""
     model, processor = trained
     rows = [
-        (picture(*BOXES), "Is <region1> left of <region2>?"),
-        (picture(BOXES[1], seed=4), "Say <region2>."),
+        (image(*BOXES), "Is <region1> left of <region2>?"),
+        (image(BOXES[1], seed=4), "Say <region2>."),
         ("<region1>?",),
     ]
     given = inputs(processor, *rows)
@@ -194,7 +194,7 @@ def test_what_is_written_knows_the_regions_as_what_is_read(trained):
 
 def test_several_answers_of_a_row_know_its_regions(trained):
     model, processor = trained
-    given = inputs(processor, (picture(*BOXES), "<region1>", picture(seed=1), "?"), (picture(BOXES[1], seed=4), "<region1>?"))
+    given = inputs(processor, (image(*BOXES), "<region1>", image(seed=1), "?"), (image(BOXES[1], seed=4), "<region1>?"))
     options = {"max_new_tokens": 3, "do_sample": False, "output_logits": True, "return_dict_in_generate": True}
     one = model.generate(**given, **options).logits[0]
     beams = model.generate(**given, **options, num_beams=2, num_return_sequences=2).logits[0]
@@ -211,7 +211,7 @@ def test_a_released_model_is_extended_saved_and_loaded(family, tmp_path):
     processor.save_pretrained(tmp_path / "extended")
     again, reader = load_vlm(tmp_path / "extended")
     assert type(again) is type(model)
-    row = (picture(*BOXES), "Is <region1> left of <region2>?")
+    row = (image(*BOXES), "Is <region1> left of <region2>?")
     assert torch.equal(logits((model.eval(), processor), *row), logits((again.eval(), reader), *row))
     assert add_region_tokens(again, reader)[0] is again
     assert reader.tokenizer.decode(again.config.region_token_ids, skip_special_tokens=True) == "".join(
@@ -219,11 +219,11 @@ def test_a_released_model_is_extended_saved_and_loaded(family, tmp_path):
     )
 
 
-def test_masks_go_the_way_of_their_pictures():
+def test_masks_go_the_way_of_their_images():
     _, processor = add_region_tokens(*tiny.make_tiny("llava", TEXTS, width=32))
     processor.image_processor = CLIPImageProcessorPil(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
     # Of 120 x 40 pixels the middle third is left, columns 40 to 80
-    (masks,) = processor(images=[picture((0, 0, 30, 40), (40, 0, 60, 40), (70, 10, 90, 30), size=(40, 120))])["region_masks"]
+    (masks,) = processor(images=[image((0, 0, 30, 40), (40, 0, 60, 40), (70, 10, 90, 30), size=(40, 120))])["region_masks"]
     assert not masks[0].any()
     halves = masks[1] / 255
     assert halves[:, :80].mean() > 0.99
@@ -232,13 +232,13 @@ def test_masks_go_the_way_of_their_pictures():
 
 
 def test_a_region_of_a_few_pixels_is_not_lost(trained):
-    tall = picture((300, 500, 302, 502), size=(1000, 600))
+    tall = image((300, 500, 302, 502), size=(1000, 600))
     masks = trained[1](images=[tall], text=[prompt(trained[1], tall)])["region_masks"]
     assert np.asarray(masks).max() > 0
 
 
 def test_more_regions_than_tokens_are_refused(trained):
-    many = picture(*[(k, k, k + 5, k + 5) for k in range(5)])
+    many = image(*[(k, k, k + 5, k + 5) for k in range(5)])
     with pytest.raises(SceneError, match=r"at most 4 regions an image.*got 5"):
         inputs(trained[1], (many, "?"))
 
@@ -250,8 +250,8 @@ def test_other_families_and_numbers_are_refused():
         add_region_tokens(*tiny.make_tiny("llava", TEXTS, width=32), num_regions=0)
 
 
-def test_masks_of_other_pictures_are_refused(trained):
-    given = inputs(trained[1], (picture(*BOXES), "?"))
+def test_masks_of_other_images_are_refused(trained):
+    given = inputs(trained[1], (image(*BOXES), "?"))
     with pytest.raises(ConfigError, match="region_masks of each of 1 images; got 2"):
         trained[0](**{**given, "region_masks": given["region_masks"].repeat(2, 1, 1, 1)})
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.types import Question
 from spatialreasoner.report import examples
-from spatialreasoner.report.pictures import Picture, marked
+from spatialreasoner.report.images import MarkedImage, marked
 from spatialreasoner.report.report import environment
 from spatialreasoner.report.runs import Runs, find_runs
 from spatialreasoner.rewards.combine import REWARDS
@@ -54,7 +54,7 @@ class Browser:
         """
         if question_id not in self._questions:
             raise InputError("there is no such question in these runs")
-        example = examples.build_examples(self._only(question_id), self._picture, self._policies())[0]
+        example = examples.build_examples(self._only(question_id), self._image, self._policies())[0]
         page = self._template.render(
             example=example, beta_settings=examples.fdpo_settings(self._runs), rewards=REWARDS, style=self._style
         )
@@ -69,7 +69,7 @@ class Browser:
             pairs=[row for row in runs.pairs if row.question_id == question_id],
         )
 
-    def _picture(self, question_id: str) -> Picture | None:
+    def _image(self, question_id: str) -> MarkedImage | None:
         question = self._questions[question_id]
         try:
             return marked(self._runs.scenes[question.scene_id], question.region_ids)

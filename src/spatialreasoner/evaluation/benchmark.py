@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -61,7 +61,7 @@ class Item:
     conversations: tuple[Turn, ...]
     bbox: tuple[tuple[float, float, float, float], ...] = ()
     rle: tuple[Rle, ...] = ()
-    picture: bytes | None = field(default=None, repr=False)
+    image_bytes: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +137,9 @@ def _item(row: Any, *, where: str) -> Item:
         except (ValueError, RecursionError) as error:
             raise RecordError(f"{where}: {error}") from None
         row = {**row, "rle": row.get("rle") or (), "bbox": row.get("bbox") or ()}
-        picture = row.pop("picture", None)
+        image_bytes = row.pop("image_bytes", None)
         item = records.parse_record(json.dumps(row), Item, where=where)
-        return item if picture is None else Item(**{**vars(item), "picture": picture})
+        return replace(item, image_bytes=image_bytes) if isinstance(image_bytes, bytes) else item
     raise RecordError(f"{where}: expected an object; got {type(row).__name__}")
 
 
@@ -169,7 +169,7 @@ def _parquet_rows(source: Path) -> Iterator[Any]:
         for batch in parquet.ParquetFile(source).iter_batches(batch_size=32):
             for row in batch.to_pylist():
                 image = row.pop("image", None)
-                yield {**row, "picture": image["bytes"] if isinstance(image, dict) else None}
+                yield {**row, "image_bytes": image["bytes"] if isinstance(image, dict) else None}
     except (ValueError, OSError, RecursionError) as error:  # Arrow's own errors are of the first two kinds
         raise RecordError(f"{source}: expected a Parquet file with JSON in its nested columns; {error}") from None
 
@@ -205,12 +205,12 @@ def _place_image(item: Item, folder: Path, out: Path) -> str:
     if target.exists():
         return name
     source = records.inside(folder, item.image_info.file_path, where=f"item {item.id!r}")
-    source = records.require_file(source) if item.picture is None else source
+    source = records.require_file(source) if item.image_bytes is None else source
     with records.atomic_path(target) as temporary:
-        if item.picture is None:
+        if item.image_bytes is None:
             _link(source, temporary)
         else:
-            temporary.write_bytes(item.picture)
+            temporary.write_bytes(item.image_bytes)
     return name
 
 

@@ -100,7 +100,7 @@ def _row(prediction: Prediction) -> dict[str, Any]:
 
 
 def cluster_name(prediction: Prediction) -> str:
-    r"""What the questions about one picture share: its path, however it is written, or the question's own id without one.
+    r"""What the questions about one image share: its path, however it is written, or the question's own id without one.
 
     >>> row = {"question_id": "q", "question": "", "pred": "", "gt": "", "model_id": "",
     ...        "qa_info": QaInfo(type="quantitative", category="width_data")}

@@ -282,8 +282,8 @@ def grade_messages(request: GradeRequest, max_side: int = 1024) -> list[dict[str
         "reference": request.reference,
         "text": text,
     }
-    pictures = [_marked(request.prompt, max_side)] + ([request.depth_image] if request.depth_image is not None else [])
-    content = [{"type": "image_url", "image_url": {"url": picture}} for picture in pictures]
+    images = [_marked(request.prompt, max_side)] + ([request.depth_image] if request.depth_image is not None else [])
+    content = [{"type": "image_url", "image_url": {"url": image}} for image in images]
     return [
         {"role": "system", "content": _template("judge_system").render(asked)},
         {"role": "user", "content": [*content, {"type": "text", "text": _template("judge_request").render(asked)}]},
@@ -302,7 +302,7 @@ def grade_request(scene: Scene, question: Question, text: str) -> GradeRequest:
         prompt=prompt(question, scene),
         text=text,
         reference=question.answer or None,
-        depth_image=_depth_picture(scene),
+        depth_image=_depth_image(scene),
     )
 
 
@@ -359,7 +359,7 @@ def _marked(shown: Prompt, max_side: int) -> str:
 
 
 @lru_cache(maxsize=64)
-def _depth_picture(scene: Scene) -> str | None:
+def _depth_image(scene: Scene) -> str | None:
     if scene.depth is None:
         return None
     return data_url(colourise(read_depth(scene.depth)), 1024)

@@ -73,19 +73,19 @@ class NanoProcessor(ProcessorMixin):
         Raises:
             SceneError: If an image carries something else than masks, or the placeholders are not as many as the images.
         """
-        pictures = [] if images is None else _flat(self.image_processor.fetch_images(images))
+        given = [] if images is None else _flat(self.image_processor.fetch_images(images))
         texts = [text] if isinstance(text, str) else list(text or ())
         placeholders = sum(each.count(IMAGE) for each in texts)
-        if texts and placeholders != len(pictures):
-            raise SceneError(f"expected a placeholder {IMAGE} for each image; got {placeholders} for {len(pictures)} images")
+        if texts and placeholders != len(given):
+            raise SceneError(f"expected a placeholder {IMAGE} for each image; got {placeholders} for {len(given)} images")
         kwargs.setdefault("return_tensors", "pt")
         encoded: dict[str, Any] = {}
         if texts:
             encoded |= self.tokenizer([each.replace(IMAGE, IMAGE * self.num_image_tokens) for each in texts], **kwargs)
-        if pictures:
-            squares = [square_picture(picture.convert("RGB")) for picture in pictures]
+        if given:
+            squares = [square_picture(image.convert("RGB")) for image in given]
             encoded |= self.image_processor(squares, return_tensors="pt")
-            encoded["region_masks"] = self._masks(pictures)
+            encoded["region_masks"] = self._masks(given)
         return BatchFeature(encoded)
 
     @property
@@ -93,9 +93,9 @@ class NanoProcessor(ProcessorMixin):
         """What the model takes."""
         return ["input_ids", "attention_mask", "pixel_values", "region_masks"]
 
-    def _masks(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+    def _masks(self, images: Sequence[Image.Image]) -> torch.Tensor:
         side = self.image_processor.size["height"]
-        masks = [[square_mask(mask, side) for mask in attached(picture)[:NUM_REGIONS]] for picture in pictures]
+        masks = [[square_mask(mask, side) for mask in attached(image)[:NUM_REGIONS]] for image in images]
         padded = torch.zeros(len(masks), max(1, *map(len, masks)) if masks else 1, side, side, dtype=torch.uint8)
         for index, each in enumerate(masks):
             for number, mask in enumerate(each):
@@ -106,4 +106,4 @@ class NanoProcessor(ProcessorMixin):
 def _flat(images: Any) -> list[Image.Image]:
     if isinstance(images, Image.Image):
         return [images]
-    return [picture for each in images for picture in _flat(each)]
+    return [image for each in images for image in _flat(each)]

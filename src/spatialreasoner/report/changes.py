@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from spatialreasoner.evaluation.predictions import Prediction
 from spatialreasoner.language.responses import conclusion
-from spatialreasoner.report.pictures import Picture
+from spatialreasoner.report.images import MarkedImage
 from spatialreasoner.report.results import Results
 
 MAX_CHANGES = 8
@@ -28,16 +28,16 @@ class Change:
     """A question, its image with the regions where it is there, and the models' answers in their order."""
 
     prediction: Prediction
-    picture: Picture | None
+    image: MarkedImage | None
     answers: Sequence[AnsweredQuestion]
 
 
-def changes(scored: Results, picture: Callable[[str], Picture | None]) -> list[Change]:
+def changes(scored: Results, image: Callable[[str], MarkedImage | None]) -> list[Change]:
     """Questions whose verdict changed from the first model to the last, for better or worse as they come, categories in turn.
 
     Args:
         scored: Judged predictions by model.
-        picture: Finds a question's image by its id.
+        image: Finds a question's image by its id.
     """
     by_model = {
         label: {
@@ -56,7 +56,7 @@ def changes(scored: Results, picture: Callable[[str], Picture | None]) -> list[C
     return [
         Change(
             prediction=row,
-            picture=picture(row.question_id),
+            image=image(row.question_id),
             answers=[answers[row.question_id] for answers in by_model.values()],
         )
         for row in _in_turn(changed)[:MAX_CHANGES]

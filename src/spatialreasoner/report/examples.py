@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spatialreasoner.core.types import Question, RewardBreakdown, Trajectory
-from spatialreasoner.report.pictures import Picture
+from spatialreasoner.report.images import MarkedImage
 from spatialreasoner.report.runs import PairRow, Runs
 from spatialreasoner.report.texts import Segment, segments
 from spatialreasoner.report.treeview import TreeView, view
@@ -51,7 +51,7 @@ class Example:
     """A question with all that was made of it."""
 
     question: Question
-    picture: Picture | None
+    image: MarkedImage | None
     tree: TreeView | None
     trajectories: Sequence[Trajectory]
     pairs: Sequence[PairView]
@@ -78,7 +78,7 @@ class BetaSettings:
         return self.beta * (1 - swing), self.beta * (1 + swing)
 
 
-def build_examples(runs: Runs, picture: Callable[[str], Picture | None], policies: Mapping[str, int]) -> list[Example]:
+def build_examples(runs: Runs, image: Callable[[str], MarkedImage | None], policies: Mapping[str, int]) -> list[Example]:
     """The examples that show most, in a fixed order: pairs and trees first, categories in turn, as many as a page holds."""
     pairs: dict[str, list[PairRow]] = {}
     for row in runs.pairs:
@@ -93,7 +93,7 @@ def build_examples(runs: Runs, picture: Callable[[str], Picture | None], policie
         tree = runs.trees.get(question.id)
         example = Example(
             question=question,
-            picture=picture(question.id),
+            image=image(question.id),
             tree=view(tree, name=f"t{number}", policies=policies) if tree else None,
             trajectories=runs.trajectories.get(question.id, []),
             pairs=found,
@@ -107,7 +107,7 @@ def build_examples(runs: Runs, picture: Callable[[str], Picture | None], policie
 
 def _size(example: Example) -> int:
     """About how many bytes an example takes on the page."""
-    size = len(example.picture.full) + len(example.picture.thumbnail) if example.picture else 0
+    size = len(example.image.full) + len(example.image.thumbnail) if example.image else 0
     if example.tree is not None:
         size += len(example.tree.drawing) + sum(600 + len(shown.node.text) for shown in example.tree.nodes)
     sides = (side for pair in example.pairs for side in (pair.chosen, pair.rejected))

@@ -22,7 +22,7 @@ from spatialreasoner.evaluation.predictions import Prediction
 from spatialreasoner.language.responses import conclusion
 from spatialreasoner.report import charts, examples, summaries, tables
 from spatialreasoner.report.changes import changes
-from spatialreasoner.report.pictures import Picture, marked
+from spatialreasoner.report.images import MarkedImage, marked
 from spatialreasoner.report.published import published
 from spatialreasoner.report.results import Results, results
 from spatialreasoner.report.runs import Runs, Training, find_runs
@@ -72,7 +72,7 @@ def _latex(runs: Runs, title: str) -> str:
 
 def render_report(runs: Runs, title: str) -> str:
     """The page as text."""
-    pictures = _Pictures(runs)
+    images = _Images(runs)
     scored = results(runs.predictions)
     policies = _policies(runs)
     context: dict[str, Any] = {
@@ -90,10 +90,10 @@ def render_report(runs: Runs, title: str) -> str:
         "forest": _forest(scored) if scored else None,
         "steps": scored.steps() if scored else [],
         "scatters": _scatters(scored) if scored else [],
-        "changes": changes(scored, pictures.of) if scored else [],
-        "errors": _worst(scored, pictures) if scored else [],
+        "changes": changes(scored, images.of) if scored else [],
+        "errors": _worst(scored, images) if scored else [],
         "training": _training_charts(runs),
-        "examples": examples.build_examples(runs, pictures.of, policies),
+        "examples": examples.build_examples(runs, images.of, policies),
         "beta_settings": examples.fdpo_settings(runs),
         "rewards": REWARDS,
         "style": _asset("report.css"),
@@ -127,14 +127,14 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-class _Pictures:
+class _Images:
     """Marked images by question, each drawn once; an image that cannot be drawn is left out."""
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
-        self._made: dict[tuple[str, tuple[str, ...]], Picture | None] = {}
+        self._made: dict[tuple[str, tuple[str, ...]], MarkedImage | None] = {}
 
-    def of(self, question_id: str) -> Picture | None:
+    def of(self, question_id: str) -> MarkedImage | None:
         """The image of a question with its regions, or None."""
         question = self._runs.questions.get(question_id)
         if question is None or question.scene_id not in self._runs.scenes:
@@ -144,7 +144,7 @@ class _Pictures:
             self._made[key] = self._draw(*key)
         return self._made[key]
 
-    def _draw(self, scene_id: str, region_ids: tuple[str, ...]) -> Picture | None:
+    def _draw(self, scene_id: str, region_ids: tuple[str, ...]) -> MarkedImage | None:
         try:
             return marked(self._runs.scenes[scene_id], region_ids)
         except (InputError, KeyError):
@@ -198,11 +198,11 @@ class WrongAnswer:
 
     prediction: Prediction
     verdict: Verdict
-    picture: Picture | None
+    image: MarkedImage | None
     said: str
 
 
-def _worst(scored: Results, pictures: _Pictures) -> list[WrongAnswer]:
+def _worst(scored: Results, images: _Images) -> list[WrongAnswer]:
     """The last model's wrong answers: largest errors first, categories in turn."""
     wrong = [(row, verdict) for row, verdict in scored.judged[scored.last] if verdict.success is False]
     wrong.sort(key=lambda entry: (-(entry[1].error or 0.0), entry[0].question_id))
@@ -215,7 +215,7 @@ def _worst(scored: Results, pictures: _Pictures) -> list[WrongAnswer]:
         WrongAnswer(
             prediction=wrong[place][0],
             verdict=wrong[place][1],
-            picture=pictures.of(wrong[place][0].question_id),
+            image=images.of(wrong[place][0].question_id),
             said=conclusion(wrong[place][0].pred),
         )
         for _, place in sorted(ordered)[:MAX_ERRORS]

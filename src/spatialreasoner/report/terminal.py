@@ -19,7 +19,7 @@ def show_score(score: Score, *, console: Console | None = None) -> None:
 
     A total above 5 % unscored answers is shown as a range, not as one number.
     """
-    table = _table(f"{score.model_id}: {score.items} questions on {score.images} pictures, judged {_by(score.judge)}")
+    table = _table(f"{score.model_id}: {score.items} questions on {score.images} images, judged {_by(score.judge)}")
     for heading in ("questions", "right, %", "95 % interval", "unscored", "mean error"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, tally in score.groups.items():

@@ -21,7 +21,7 @@ from spatialreasoner.teachers.requests import understand
 from spatialreasoner.teachers.writer import Step, Writer
 
 IMAGE_TOKENS = 256
-"""What a picture is counted as, in tokens."""
+"""How many tokens an image is counted as."""
 
 
 def open_teacher(name: str, scenes: Mapping[str, Scene], writing: object) -> ScriptedTeacher:
@@ -83,7 +83,7 @@ class ScriptedTeacher:
 
     def _gather(self, image: str, _ids: tuple[str, ...], regions: tuple[Region, ...]) -> Facts:
         if image not in self._scenes:
-            raise EndpointError(f"{self.name} knows scenes, not pictures; it was given none with the image {image}")
+            raise EndpointError(f"{self.name} knows scenes, not images; none of its scenes has the image {image}")
         if not regions:
             raise EndpointError(f"{self.name} answers questions about one or two regions; this one names none")
         return gather(_measured(self._scenes[image]), regions[:2])

@@ -9,7 +9,7 @@ class Profile:
     """One teacher's error model. Probabilities are per opportunity; noise is the deviation of the logarithm of a length.
 
     Errors of perception are mostly systematic: of their variance, the share `persistence` belongs to the question and comes
-    back in every sample, as a model that misreads a picture misreads it again; the rest is drawn anew a sample.
+    back in every sample, as a model that misreads an image misreads it again; the rest is drawn anew a sample.
 
     Attributes:
         noise: Of widths, heights, extents and sideways and vertical offsets.
@@ -45,7 +45,7 @@ PROFILES: Mapping[str, Profile] = {
     "exact": Profile(noise=0.0, depth_noise=0.0, omit=0.1, hedge=0.08, miscolour=0.0),
     # Moderate unbiased noise, flat statements; notices what does not fit.
     "careful": Profile(noise=0.18, depth_noise=0.2, depth_flip=0.05, side_flip=0.02, slip=0.05, notice=0.8),
-    # Sees the picture flat: depth is compressed and its order often confused, so direct distances and hours go wrong too.
+    # Sees the image flat: depth is compressed and its order often confused, so direct distances and hours go wrong too.
     "shallow": Profile(noise=0.18, depth_noise=0.35, depth_flip=0.45, depth_shrink=0.4, side_flip=0.03, slip=0.08, hedge=0.1),
     # Says what such things usually measure, whatever this one does.
     "habitual": Profile(noise=0.2, depth_noise=0.25, depth_flip=0.12, side_flip=0.04, habit=0.95, slip=0.08, omit=0.2),

@@ -57,7 +57,7 @@ class Writer:
         self.titled = rng.random() < 0.5
 
     def description(self) -> str:
-        """What the picture shows: each region with its label, and some of what is believed of size and place."""
+        """What the image shows: each region with its label, and some of what is believed of size and place."""
         sentences = [self._pick(wording.PLACES)]
         for k, name in enumerate(self.names):
             if self.rng.random() < self.profile.omit / 2 and name != A:

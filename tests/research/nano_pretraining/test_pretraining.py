@@ -65,7 +65,7 @@ def test_lessons_are_what_their_names_say(nano):
         assert len(drill.ids) < len(reading.ids)
 
 
-def test_what_is_exact_is_what_the_picture_decides_and_what_was_said_before():
+def test_what_is_exact_is_what_the_image_decides_and_what_was_said_before():
     processor = NanoProcessor.from_pretrained(WEIGHTS)
     answer = "<region1> is taller: 0.56 m to 0.41 m. 0.56 / 0.0254 = 22.05, at 3 o'clock.\n### In Conclusion\n<region1>."
     corpus = Corpus(*[np.zeros(0)] * 5, rows=[[Row("reasoned", (0, 1), "Which is taller?", answer)]])

@@ -120,9 +120,9 @@ def test_a_choice_of_nothing_is_refused(every: int, limit: int | None) -> None:
 
 
 def frame(depth: np.ndarray, **changes: object) -> Frame:
-    picture = Image.new("RGB", depth.shape[::-1])
+    image = Image.new("RGB", depth.shape[::-1])
     camera = Intrinsics(fx=50.0, fy=50.0, cx=depth.shape[1] / 2, cy=depth.shape[0] / 2)
-    return Frame(name="a", image=picture, depth=depth, intrinsics=camera, **changes)  # pyright: ignore[reportArgumentType]
+    return Frame(name="a", image=image, depth=depth, intrinsics=camera, **changes)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

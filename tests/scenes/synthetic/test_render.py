@@ -117,7 +117,7 @@ def test_a_box_throws_a_shadow_away_from_the_sun():
     assert right < 0.8 * left
 
 
-def test_pictures_are_neither_dark_nor_burnt_out():
+def test_images_are_neither_dark_nor_burnt_out():
     for index in range(20):
         image = render_world(sample(5, index)).image
         assert 90 < image.mean() < 225

@@ -62,7 +62,7 @@ class LightNano:
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
-        self._config, self._picturing = (
+        self._config, self._processing = (
             records.read_json(folder / name, dict[str, Any]) for name in ("config.json", "processor_config.json")
         )
         ends: int | list[int] = records.read_json(folder / "generation_config.json", dict[str, Any])["eos_token_id"]
@@ -110,12 +110,12 @@ class LightNano:
         ids = np.array(self._tokenizer.encode(self._text(prompt), add_special_tokens=False).ids)
         embeds = decoder.embeddings[ids]
         regions = np.zeros((0, embeds.shape[1]), np.float32)
-        pictured = ids == self._config["image_token_id"]
+        is_image = ids == self._config["image_token_id"]
         if prompt.image:
-            looks = self._look(*self._picture(prompt))
-            if pictured.sum() != len(looks.tokens):
+            looks = self._look(*self._image(prompt))
+            if is_image.sum() != len(looks.tokens):
                 raise SceneError("a question cannot hold the placeholder of images; leave it out")
-            embeds[pictured], regions = looks
+            embeds[is_image], regions = looks
         self._name_regions(ids, embeds, regions)
         for _ in range(self.max_new_tokens):
             token = int(decoder(embeds).argmax())
@@ -142,15 +142,15 @@ class LightNano:
         content = [*([{"type": "image"}] if prompt.image else []), {"type": "text", "text": prompt.request}]
         opening = self._template.render(messages=[{"role": "user", "content": content}], add_generation_prompt=True)
         placeholder: str = self._tokenizer.decode([self._config["image_token_id"]], skip_special_tokens=False)
-        return opening.replace(placeholder, placeholder * self._picturing["num_image_tokens"]) + prompt.prefix
+        return opening.replace(placeholder, placeholder * self._processing["num_image_tokens"]) + prompt.prefix
 
-    def _picture(self, prompt: Prompt) -> tuple[Float[Array, "3 side side"], UInt8[Array, "regions side side"]]:
+    def _image(self, prompt: Prompt) -> tuple[Float[Array, "3 side side"], UInt8[Array, "regions side side"]]:
         """Pixels and masks, as `nano.processing` has them."""
-        known: dict[str, Any] = self._picturing["image_processor"]
+        known: dict[str, Any] = self._processing["image_processor"]
         side: int = known["size"]["height"]
-        picture = attach(read_image(prompt.image), prompt.regions)
-        small = square_picture(picture).resize((side, side), known["resample"])
+        image = attach(read_image(prompt.image), prompt.regions)
+        small = square_picture(image).resize((side, side), known["resample"])
         pixels = np.asarray(small, np.float32) * np.float32(known["rescale_factor"])
         pixels = (pixels - np.float32(known["image_mean"])) / np.float32(known["image_std"])
-        masks = [square_mask(mask, side) for mask in attached(picture)[: len(self._config["region_token_ids"])]]
+        masks = [square_mask(mask, side) for mask in attached(image)[: len(self._config["region_token_ids"])]]
         return pixels.transpose(2, 0, 1), np.stack(masks) if masks else np.zeros((1, side, side), np.uint8)

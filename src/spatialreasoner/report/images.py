@@ -21,14 +21,14 @@ QUALITY = 80
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class MarkedImage:
     """A marked image as data URIs, large and small."""
 
     full: str
     thumbnail: str
 
 
-def marked(scene: Scene, region_ids: Sequence[str]) -> Picture:
+def marked(scene: Scene, region_ids: Sequence[str]) -> MarkedImage:
     """The image with regions drawn on it.
 
     Args:
@@ -48,7 +48,7 @@ def marked(scene: Scene, region_ids: Sequence[str]) -> Picture:
     drawn = draw(scaled, regions)
     small = drawn.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
-    return Picture(full=_jpeg(drawn), thumbnail=_jpeg(small))
+    return MarkedImage(full=_jpeg(drawn), thumbnail=_jpeg(small))
 
 
 def _scaled(region: Region, size: tuple[int, int]) -> Region:

@@ -28,14 +28,14 @@ _ORIENTATION = 0x0112
 def small(mode: str = "RGB") -> Image.Image:
     """An image of 6 x 4 pixels whose corners differ."""
     ramp = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
-    picture = Image.fromarray(np.stack([ramp, ramp[::-1], ramp[:, ::-1]], axis=-1))
-    return picture if mode == "RGB" else picture.convert(mode)
+    image = Image.fromarray(np.stack([ramp, ramp[::-1], ramp[:, ::-1]], axis=-1))
+    return image if mode == "RGB" else image.convert(mode)
 
 
-def saved(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     """An image as a file."""
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -83,12 +83,12 @@ def _bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def _torn() -> Iterator[tuple[str, bytes]]:
-    picture = small().resize((60, 40))
+    image = small().resize((60, 40))
     for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"):
-        whole = saved(picture, kind)
+        whole = saved(image, kind)
         for share in (0.1, 0.5, 0.9):
             yield f"{kind} cut at {share:.0%}", whole[: int(len(whole) * share)]
-    whole = saved(picture)
+    whole = saved(image)
     yield "PNG of its signature alone", whole[:8]
     yield "PNG without its last chunk's data", whole[: whole.find(b"IDAT") + 4]
     yield "PNG whose pixels are no zlib", png_header(1, 1) + chunk(b"IDAT", b"not zlib at all") + chunk(b"IEND", b"")
@@ -97,7 +97,7 @@ def _torn() -> Iterator[tuple[str, bytes]]:
     yield "PNG of colour type 9", png_header(2, 2, colour=9) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
     yield "PNG with a chunk of 2 GB that is not there", png_header(1, 1) + struct.pack(">I", 2**31 - 1) + b"IDAT"
     yield "JPEG of its first bytes", b"\xff\xd8\xff\xe0\0\x10JFIF"
-    yield "JPEG of no height", saved(picture, "JPEG").replace(b"\0\x28\0\x3c", b"\0\0\0\x3c", 1)
+    yield "JPEG of no height", saved(image, "JPEG").replace(b"\0\x28\0\x3c", b"\0\0\0\x3c", 1)
 
 
 def _others() -> Iterator[tuple[str, bytes]]:
@@ -107,7 +107,7 @@ def _others() -> Iterator[tuple[str, bytes]]:
     yield "an empty file", b""
     yield "one byte", b"\0"
     yield "a megabyte of zeros", b"\0" * 2**20
-    yield "plain text", b"hello, I am a picture\n"
+    yield "plain text", b"hello, I am an image\n"
     yield "HTML", b"<html><script>alert(1)</script></html>"
     yield "SVG", b'<svg xmlns="http://www.w3.org/2000/svg" width="1e9" height="1e9"></svg>'
     yield "PDF", b"%PDF-1.7\n1 0 obj <<>> endobj\n"
@@ -133,11 +133,11 @@ def _odd() -> Iterator[tuple[str, bytes, Callable[[Image.Image], bool]]]:
         data = exif(wrong) if isinstance(wrong, int) else b"Exif\0\0broken"
         yield f"EXIF orientation {wrong!r}", saved(small(), "JPEG", exif=data), right
     yield "EXIF in a PNG", saved(small(), exif=exif(6)), _is(SIZE[::-1])
-    yield "EXIF cut in half", saved(small(), "JPEG", exif=exif(6)[:-6]), lambda picture: picture.mode == "RGB"
+    yield "EXIF cut in half", saved(small(), "JPEG", exif=exif(6)[:-6]), lambda image: image.mode == "RGB"
     yield "EXIF that points behind its end", saved(small(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f"), right
     for mode in ("1", "L", "LA", "P", "RGBA", "I;16"):
-        picture = Image.fromarray(np.arange(24, dtype=np.uint16).reshape(4, 6) * 2000) if mode == "I;16" else small(mode)
-        yield f"PNG of mode {mode}", saved(picture), right
+        image = Image.fromarray(np.arange(24, dtype=np.uint16).reshape(4, 6) * 2000) if mode == "I;16" else small(mode)
+        yield f"PNG of mode {mode}", saved(image), right
     for mode in ("L", "CMYK", "YCbCr"):
         yield f"JPEG of mode {mode}", saved(small(mode), "JPEG"), right
     for mode in ("CMYK", "LAB", "I", "F"):
@@ -168,7 +168,7 @@ def _odd() -> Iterator[tuple[str, bytes, Callable[[Image.Image], bool]]]:
 
 
 def _is(size: tuple[int, int]) -> Callable[[Image.Image], bool]:
-    return lambda picture: picture.mode == "RGB" and picture.size == size
+    return lambda image: image.mode == "RGB" and image.size == size
 
 
 def _mode(mode: str) -> Image.Image:
@@ -197,18 +197,18 @@ def cases() -> Iterator[Case]:
     for name, data, holds in _odd():
         yield from _both(name, data, holds)
     yield Case(
-        group="pictures", name="a PNG called .jpg", prepare=partial(_read, saved(small()), "x.jpg"), expected=Read(_is(SIZE))
+        group="images", name="a PNG called .jpg", prepare=partial(_read, saved(small()), "x.jpg"), expected=Read(_is(SIZE))
     )
     yield Case(
-        group="pictures", name="a picture that is not there", prepare=lambda folder: partial(read_image, folder / "none.png")
+        group="images", name="an image that is not there", prepare=lambda folder: partial(read_image, folder / "none.png")
     )
-    yield Case(group="pictures", name="a folder", prepare=lambda folder: partial(read_image, folder))
-    yield Case(group="pictures", name="a device", prepare=lambda folder: partial(read_image, "/dev/zero"))
-    yield Case(group="pictures", name="a link to itself", prepare=_loop)
+    yield Case(group="images", name="a folder", prepare=lambda folder: partial(read_image, folder))
+    yield Case(group="images", name="a device", prepare=lambda folder: partial(read_image, "/dev/zero"))
+    yield Case(group="images", name="a link to itself", prepare=_loop)
     yield Case(
-        group="pictures", name="a name of 300 characters", prepare=lambda folder: partial(read_image, folder / ("a" * 300))
+        group="images", name="a name of 300 characters", prepare=lambda folder: partial(read_image, folder / ("a" * 300))
     )
-    yield Case(group="pictures", name="a name with a NUL", prepare=lambda folder: partial(read_image, folder / "a\0b.png"))
+    yield Case(group="images", name="a name with a NUL", prepare=lambda folder: partial(read_image, folder / "a\0b.png"))
     big = AppConfig(max_megabytes=1)
     yield Case(group="uploads", name="more bytes than allowed", prepare=partial(_upload, b"\0" * 1_100_000, big))
     many = AppConfig(max_pixels=20)
@@ -217,10 +217,10 @@ def cases() -> Iterator[Case]:
 
 def _both(name: str, data: bytes, holds: Callable[[Image.Image], bool] | None) -> Iterator[Case]:
     expected = InputError if holds is None else Read(holds)
-    yield Case(group="pictures", name=name, prepare=partial(_read, data, "picture"), expected=expected)
+    yield Case(group="images", name=name, prepare=partial(_read, data, "image"), expected=expected)
     upload = partial(_upload, data, AppConfig())
     expected = InputError if holds is None else Read()
-    yield Case(group="uploads", name=name, source=f"pictures: {name}", prepare=upload, expected=expected)
+    yield Case(group="uploads", name=name, source=f"images: {name}", prepare=upload, expected=expected)
 
 
 def _read(data: bytes, name: str, folder: Path) -> Act:
