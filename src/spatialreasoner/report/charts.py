@@ -152,7 +152,7 @@ def _ticks(low: float, high: float, *, intervals: int = 4) -> list[float]:
     >>> _ticks(0.12, 0.71)
     [0.0, 0.2, 0.4, 0.6, 0.8]
     """
-    span = (high - low) or max(abs(high), 1e-6)
+    span = high - low if high - low > 1e-9 else max(abs(high), 1e-6)
     rough = span / intervals
     unit = 10 ** math.floor(math.log10(rough))
     step = next(factor * unit for factor in (1, 2, 2.5, 5, 10) if factor * unit >= rough * 0.999)
