@@ -45,7 +45,7 @@ def weights(folder):
     return load_file(folder / "model.safetensors")
 
 
-def test_an_adapter_folder_is_the_merged_model(tuned, pictures):
+def test_an_adapter_folder_is_the_merged_model(tuned, image_paths):
     assert adapter_folder(tuned / "adapter") == tuned / "adapter"
     assert adapter_folder(tuned) is None
     assert base_of(tuned / "adapter") == str(tuned / "tiny")
@@ -55,7 +55,7 @@ def test_an_adapter_folder_is_the_merged_model(tuned, pictures):
         torch.testing.assert_close(model.state_dict()[name], value, msg=name)
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert processor.tokenizer.eos_token == "<|end|>"
-    prompt = Prompt(image=pictures[0], regions=(), request="Is it tall?", prefix="")
+    prompt = Prompt(image=image_paths[0], regions=(), request="Is it tall?", prefix="")
     texts = [
         asyncio.run(HfPolicy(f"hf:{each}", temperature=0.0, max_new_tokens=12).complete(prompt, n=1, seed=0))[0].text
         for each in (tuned / "adapter", tuned)
