@@ -201,9 +201,9 @@ def test_a_model_is_loaded_by_name_with_its_processor(base, pairs, tmp_path):
     assert loss.item() == pytest.approx(0.6931, abs=1e-3)
 
 
-def test_plain_text_is_no_conversation(make, pairs):
+def test_text_and_messages_are_not_mixed_in_a_row(make, pairs):
     trainer = make()
-    with pytest.raises(InputError, match="expected conversations"):
+    with pytest.raises(InputError, match="all as text or all as messages"):
         trainer.data_collator([pairs[0] | {"prompt": "How tall?"}])
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,93 +19,116 @@ import torch
 from accelerate.utils import is_peft_model
 from datasets import Dataset
 from torch import Tensor
-from transformers import AutoProcessor
 from trl.models.utils import prepare_deepspeed
-from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.utils import use_adapter
 
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.training.checkpoints import SafeCheckpoints
-from spatialreasoner.training.collate import Encoder, PairCollator, Spans
-from spatialreasoner.training.fdpo_config import FDPOConfig
+from spatialreasoner.training.collate import Spans
+from spatialreasoner.training.compat_trl import PairTrainer, as_fdpo, processor_of
+from spatialreasoner.training.fdpo_config import FDPOConfig as FDPOConfig
 from spatialreasoner.training.forward import add_token_logps, padded, pair_logps, pair_tokens
 from spatialreasoner.training.grouping import GroupedSampler, adjacent, row_keys, share
 from spatialreasoner.training.loss import LossType, fdpo_loss, per_token, segment_betas, weighted_betas
 from spatialreasoner.training.reference import ReferenceCache, reference_key
+from spatialreasoner.training.rows import NO_STREAMS, collator_of, is_stream, prepared
 from spatialreasoner.training.sharding import spread
 from spatialreasoner.training.shared_prefix import disable_shared_prefix, enable_shared_prefix, packed
 from spatialreasoner.training.sharing import cannot_share, disagreement, probes
 from spatialreasoner.training.vision import SharedVision
 
 if TYPE_CHECKING:
+    from datasets import IterableDataset
     from jaxtyping import Float
-    from transformers import PreTrainedModel
+    from peft import PeftModel
+    from transformers import EvalPrediction, PreTrainedModel, TrainerCallback
 
 logger = logging.getLogger(__name__)
 
 
-class FDPOTrainer(SafeCheckpoints, DPOTrainer):
+class FDPOTrainer(PairTrainer):
     """Fine-grained DPO of a vision-language model.
 
-    Takes what `DPOTrainer` takes. The dataset has the columns `images` (paths or images), `prompt`, `chosen`, `rejected` and
-    `gap_<segment>`; `training.data.read_preferences` reads it. A gap that is absent or None leaves a pair unscored: its
-    segments weigh the same. Without `ref_model` the reference is the model as it is given, its adapter off.
+    Takes what `DPOTrainer` takes, in its order and with its defaults; options that it has no place for are refused by name.
+    Rows are conversations or plain text, with images or without, of a dataset or a stream; a prompt that is not given is what
+    both answers begin with. Reward gaps are in the columns `gap_<segment>`; a gap that is absent or None leaves a pair
+    unscored, and its segments weigh the same: without gaps this is DPO. Without `ref_model` the reference is the model as it
+    is given, its adapter off.
 
     Args:
         model: A model, or where to load one from.
-        args: The options.
+        ref_model: The reference; None for the model as it is now.
+        args: The options, `FDPOConfig` or TRL's `DPOConfig`; None for the defaults.
+        data_collator: A `PairCollator`, or None to have one made by the options.
         train_dataset: The pairs.
-        processing_class: The model's processor; by default loaded from where the model is from.
-        spans: Finds the segments in a response; by default the LongCoT form, or tags of the segments' names.
-        kwargs: Further arguments of `DPOTrainer`.
+        eval_dataset: Pairs that are not trained on, or several sets of them by name.
+        processing_class: The model's processor, or tokenizer; by default loaded from where the model is from.
+        compute_metrics: Given logits and token ids of evaluated pairs, every chosen row before every rejected one; costs a
+            forward pass more.
+        callbacks: Callbacks of the training loop.
+        optimizers: The optimizer and its schedule; None for those of the options.
+        quantization_config: How to quantize a model that is loaded by name.
+        peft_config: The adapter to train.
+        spans: Finds the segments in a response; by default as the options say.
     """
-
-    args: FDPOConfig
 
     def __init__(
         self,
-        model: str | PreTrainedModel,
-        args: FDPOConfig,
-        *,
-        train_dataset: Dataset,
+        model: str | PreTrainedModel | PeftModel,
+        ref_model: PreTrainedModel | None = None,
+        args: DPOConfig | None = None,
+        data_collator: Any = None,
+        train_dataset: Dataset | IterableDataset | None = None,
+        eval_dataset: Any = None,
         processing_class: Any = None,
+        compute_metrics: Callable[[EvalPrediction], dict[str, Any]] | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        optimizers: tuple[Any, Any] = (None, None),
+        quantization_config: Any = None,
+        peft_config: Any = None,
+        *,
         spans: Spans | None = None,
-        **kwargs: Any,
     ) -> None:
+        if isinstance(ref_model, DPOConfig):  # where args were before there was a ref_model here
+            ref_model, args = None, ref_model
+        options = as_fdpo(args, model)
+        if train_dataset is None:
+            raise ConfigError("`train_dataset` is required: a datasets.Dataset or IterableDataset of pairs")
+        if options.precompute_ref_log_probs and (is_stream(train_dataset) or is_stream(eval_dataset)):
+            raise ConfigError(NO_STREAMS)
         if processing_class is None:
-            source = model if isinstance(model, str) else model.config.name_or_path
-            processing_class = AutoProcessor.from_pretrained(source, trust_remote_code=args.trust_remote_code)
-        encoder = Encoder(
-            processing_class,
-            segments=args.segments,
-            spans=spans,
-            markup=args.markup,
-            max_length=args.max_length,
-        )
+            processing_class = processor_of(model, options)
+        collator = collator_of(data_collator, processing_class, options, spans)
         reference: Any = None
-        ours = not (isinstance(model, str) or kwargs.get("peft_config") or is_peft_model(model))
-        if ours:
+        ours = not (isinstance(model, str) or peft_config or is_peft_model(model))
+        if ours and (ref_model is not None or not (options.precompute_ref_log_probs or options.reference_free)):
             # TRL would load the reference from where the model once came from, whatever became of it since; and gather it
             # whole in every process where FSDP spreads the policy
-            if kwargs.get("ref_model") or not (args.precompute_ref_log_probs or args.reference_free):
-                reference = kwargs.get("ref_model") or copy.deepcopy(model)
-            kwargs["ref_model"] = _Absent(cast("PreTrainedModel", model).config)
-        without_ours = copy.copy(args)
-        without_ours.precompute_ref_log_probs = False  # TRL's own refuses images; ours follows below
-        super().__init__(
-            model=model,
-            args=without_ours,
-            processing_class=processing_class,
-            train_dataset=train_dataset,
-            data_collator=cast("Any", PairCollator(encoder, weights=args.segment_weights)),
-            **kwargs,
+            reference = copy.deepcopy(model) if ref_model is None else ref_model
+        self._prepare = partial(
+            prepared, encoder=collator.encoder, gap_columns=options.gap_columns, processes=options.dataset_num_proc
         )
-        self._shares: bool | None = None if args.shared_prefix else False
+        super().__init__(
+            model,
+            reference if ours else ref_model,
+            ours=ours,
+            args=options,
+            data_collator=cast("Any", collator),
+            train_dataset=self._prepare(train_dataset),
+            eval_dataset=self._prepare(eval_dataset),
+            processing_class=processing_class,
+            compute_metrics=compute_metrics,
+            callbacks=callbacks,
+            optimizers=optimizers,
+            quantization_config=quantization_config,
+            peft_config=peft_config,
+        )
+        self._shares: bool | None = None if options.shared_prefix else False
         self._teach([self.model, reference if ours else self.ref_model])  # before weights are spread over processes
         if ours:
             self.ref_model = None if reference is None else self._prepared(reference)
         self._vision: SharedVision | None = None
-        if args.precompute_ref_log_probs:
+        if options.precompute_ref_log_probs:
             self.args.precompute_ref_log_probs = True
             self._cache_reference()
 
@@ -138,14 +162,33 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
 
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
-    ) -> tuple[Any, None, None]:
-        """The loss of an evaluation batch; no logits."""
+    ) -> tuple[Any, Any, Any]:
+        """The loss of an evaluation batch; where metrics are computed, also logits and ids of the padded rows."""
         with torch.no_grad(), self.compute_loss_context_manager():
-            return self.compute_loss(model, cast("dict[str, Any]", self._prepare_inputs(inputs))).detach(), None, None
+            batch = cast("dict[str, Any]", self._prepare_inputs(inputs))
+            loss = self.compute_loss(model, batch).detach()
+            if prediction_loss_only:
+                return loss, None, None
+            rows = self._layout(batch, shared=False)
+            logits = model(**{name: value for name, value in rows.items() if not name.startswith("logps_")}).logits
+            return loss, logits, rows["input_ids"]
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Evaluate; a dataset that is given here may have any form that the trainer takes.
+
+        Raises:
+            ConfigError: If the reference was precomputed, is gone, and the pairs are new.
+        """
+        if eval_dataset is not None and not isinstance(eval_dataset, str):
+            if self.args.precompute_ref_log_probs and is_stream(eval_dataset):
+                raise ConfigError(NO_STREAMS)
+            eval_dataset = self._prepare(eval_dataset)
+        return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+
+    def train_sampler(self, dataset: Any) -> GroupedSampler | None:
         """TRL's own, unless rows share images, or prompts, and a batch has room for several: then they are brought together."""
-        dataset: Any = self.train_dataset if train_dataset is None else train_dataset
         batch = self.args.train_batch_size * self.args.world_size
         groups = self.args.group_window and batch > 1 and self.args.train_sampling_strategy == "random"
         if groups and isinstance(dataset, Dataset):
@@ -153,7 +196,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             if share(keys):
                 seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
                 return GroupedSampler(keys, batch=batch, window=self.args.group_window, seed=seed)
-        return super()._get_train_sampler(train_dataset)
+        return None
 
     @property
     def segment_names(self) -> tuple[str, ...]:
@@ -177,7 +220,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
     def _layout(self, batch: dict[str, Any], *, shared: bool) -> dict[str, Any]:
         if shared:
             return packed(batch, _unwrapped(self.model))
-        return padded(batch, pad_token_id=cast("int", self._tokenizer.pad_token_id))
+        return padded(batch, pad_token_id=self.pad_token_id)
 
     def _can_share(self, model: Any) -> bool:
         """Whether this architecture may share prefixes, by its structure and tried on some pairs; warns if it may not."""
@@ -206,7 +249,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
                     model,
                     _unwrapped(self.model),
                     batch,
-                    pad_token_id=cast("int", self._tokenizer.pad_token_id),
+                    pad_token_id=self.pad_token_id,
                     precision=self._precision,
                 )
         except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
@@ -227,6 +270,11 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             return nothing, nothing
         if "ref_chosen_logps" in batch:
             return batch["ref_chosen_logps"], batch["ref_rejected_logps"]
+        if self.ref_model is None and self.state.global_step and not is_peft_model(self.model):
+            raise ConfigError(
+                "Cannot compute reference log-probs for a dataset passed to evaluate() after training has started: with "
+                "precompute_ref_log_probs the reference is gone. Give it as eval_dataset, or give a ref_model"
+            )
         with torch.no_grad(), self.accelerator.autocast(), self._reference_model() as model:
             chosen, rejected = self._pair_logps(model, batch)
         return chosen, rejected
@@ -294,6 +342,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
         self._shared_vision()
         with self._reference_model() as model:
             key = reference_key(_unwrapped(model), self.processing_class, segments=self.segment_names, markup=self.args.markup)
+        key |= self.args.reading
         self.train_dataset = self._with_reference(self.train_dataset, path, key)
         if isinstance(self.eval_dataset, Mapping):
             self.eval_dataset = {
@@ -331,19 +380,7 @@ class FDPOTrainer(SafeCheckpoints, DPOTrainer):
             rows[f"logps/rejected{suffix}"] = logps_rejected
         for index, name in enumerate(self.segment_names):
             rows[f"betas/{name}"] = betas[:, index]
-        means = self.accelerator.gather(torch.stack(list(rows.values()), dim=1)).mean(0).tolist()
-        mode = "train" if self.model.training else "eval"
-        for name, mean in zip(rows, means, strict=True):
-            self._metrics[mode][name].append(mean)
-
-
-class _Absent(torch.nn.Module):
-    """Stands where TRL would load a second model: a cached reference needs none. It is gone when training starts."""
-
-    def __init__(self, config: Any) -> None:
-        super().__init__()
-        self.config = config
-        self.nothing = torch.nn.Parameter(torch.zeros(1))  # DeepSpeed asks a model for the type of its first weight
+        self.log_means(rows)
 
 
 def _unwrapped(model: Any) -> PreTrainedModel:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from transformers.utils.import_utils import is_torch_bf16_gpu_available
 from trl.trainer.dpo_config import DPOConfig
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.data import SEGMENTS
 from spatialreasoner.training.loss_types import PER_TOKEN, LengthNormalization, check_loss
 from spatialreasoner.training.old_names import accepts_old_names
+from spatialreasoner.training.segments import SegmentsBy, check_finder
 from spatialreasoner.training.weights import check_weights
 
 _FIXED = {
@@ -19,6 +21,8 @@ _FIXED = {
     "f_divergence_type": "reverse_kl",
     "use_weighting": False,
     "padding_free": False,
+    "pad_to_multiple_of": None,
+    "pad_token": None,
     "sync_ref_model": False,
     "remove_unused_columns": False,
 }
@@ -43,6 +47,11 @@ class FDPOConfig(DPOConfig):
         segments: Names of the segments; the dataset's columns `gap_<segment>` are their reward gaps.
         segment_weights: Weight of each segment, by its name: betas in proportion to them take the place of the gaps. The
             dataset's columns `weight_<segment>` do so pair by pair, and come first.
+        gap_columns: Columns of the gaps under other names, in the order of the segments; empty for `gap_<segment>`.
+        segments_by: How segments are found in an answer: "tags" of their names, "headings" of their names, or a "pattern";
+            "auto" is the LongCoT form for description and reasoning, otherwise tags. Columns `chosen_spans` and
+            `rejected_spans` of a row come first.
+        segment_pattern: The regular expression of `segments_by="pattern"`, with a group `(?P<segment>...)` for each segment.
         markup: How tokens outside of every segment count: tags and end of turn (see `collate`).
         nll_weight: Weight of the chosen response's mean negative log-likelihood per token, against likelihood displacement.
         shared_prefix: Compute each shared prefix of a batch (an image, a prompt, the common start of answers) once. An
@@ -55,8 +64,10 @@ class FDPOConfig(DPOConfig):
         vision_cache: The folder of features of images, where the vision tower is frozen; `vision` in the output folder by
             default. Nothing else needs it, so it may be removed after training.
         vision_cache_gib: Its maximum size in GiB; features beyond it are computed in every step. 0 keeps none.
-        max_length: Maximum length of prompt and answer together, in tokens; a longer pair is refused, never cut. None: no
-            limit.
+        max_length: Maximum length of prompt and answer together, in tokens. None: no limit.
+        truncation_mode: What becomes of a longer pair: "refuse" it, or "keep_start" and cut the rest, as TRL does, but never
+            inside an image.
+        bf16: Arithmetic in bfloat16; None for TRL's default, on, but not where it would be refused.
         remove_unused_columns: Must stay False: the collator reads the gaps.
     """
 
@@ -67,6 +78,9 @@ class FDPOConfig(DPOConfig):
     simpo_gamma: float = 0.5
     segments: list[str] = field(default_factory=lambda: list(SEGMENTS))
     segment_weights: dict[str, float] | None = None
+    gap_columns: list[str] = field(default_factory=list[str])
+    segments_by: SegmentsBy = "auto"
+    segment_pattern: str = ""
     markup: Literal["base", "drop", "segment"] = "base"
     nll_weight: float = 0.0
     shared_prefix: bool = True
@@ -75,6 +89,7 @@ class FDPOConfig(DPOConfig):
     vision_cache: str | None = None
     vision_cache_gib: float = 8.0
     max_length: int | None = None
+    truncation_mode: str = "refuse"
     remove_unused_columns: bool = False
 
     def __post_init__(self) -> None:
@@ -83,7 +98,17 @@ class FDPOConfig(DPOConfig):
         Raises:
             ConfigError: If one is out of range, or an option of TRL is set that this loss has no place for.
         """
+        if self.bf16 is None and not (self.use_cpu or is_torch_bf16_gpu_available()):
+            self.bf16 = False
         super().__post_init__()
+        self.check()
+
+    def check(self) -> None:
+        """Refuse options that are out of range, or that this loss has no place for.
+
+        Raises:
+            ConfigError: If there is one.
+        """
         for name, value in _FIXED.items():
             if getattr(self, name) != value:
                 raise ConfigError(f"{name} must stay {value!r} with FDPOTrainer; got {getattr(self, name)!r}")
@@ -99,10 +124,26 @@ class FDPOConfig(DPOConfig):
         if self.precompute_ref_log_probs and self.reference_free:
             self.precompute_ref_log_probs = False
         check_loss(self.loss_type, self.label_smoothing, self.simpo_gamma)
+        self._check_segments()
+        self._check_length()
+
+    def _check_segments(self) -> None:
         if not self.segments or len(set(self.segments)) < len(self.segments):
             raise ConfigError(f"expected at least one segment, each named once; got {self.segments}")
+        if self.gap_columns and len(set(self.gap_columns)) != len(self.segments):
+            raise ConfigError(f"expected one gap column for each of {self.segments}; got {self.gap_columns}")
         if self.segment_weights is not None:
             check_weights(self.segment_weights, self.segments)
+        check_finder(self.segments_by, self.segments, self.segment_pattern)
+
+    def _check_length(self) -> None:
+        if self.truncation_mode not in ("refuse", "keep_start"):
+            raise ConfigError(
+                f"truncation_mode must be 'refuse' or 'keep_start' with FDPOTrainer; got {self.truncation_mode!r}. A prompt "
+                "cut at its start would differ between the answers of a pair"
+            )
+        if self.max_length is not None and self.max_length < 2:
+            raise ConfigError(f"expected max_length of 2 or more tokens, or None; got {self.max_length}")
 
     @property
     def reference_free(self) -> bool:
@@ -115,3 +156,10 @@ class FDPOConfig(DPOConfig):
         if self.length_normalization != "auto":
             return self.length_normalization
         return "answer" if self.loss_type[0] in PER_TOKEN else "none"
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """What decides how rows become tokens and segments, where it is not the default."""
+        names = ("segments_by", "segment_pattern", *(["max_length"] if self.truncation_mode == "keep_start" else []))
+        defaults = {each.name: each.default for each in fields(self)}
+        return {name: str(getattr(self, name)) for name in names if getattr(self, name) != defaults[name]}

@@ -40,6 +40,9 @@ def pair_digest(example: Mapping[str, Any]) -> str:
     digest = hashlib.sha256((example.get("regions") or "").encode())
     for name in ("prompt", "chosen", "rejected"):
         digest.update(json.dumps(example[name], sort_keys=True).encode() + b"\0")
+    for name in ("chosen_spans", "rejected_spans"):
+        if example.get(name) is not None:
+            digest.update(json.dumps(example[name], sort_keys=True).encode() + b"\0")
     for image in example.get("images") or filter(None, [example.get("image")]):
         if isinstance(image, str):
             digest.update(hashlib.sha256(Path(image).read_bytes()).digest())

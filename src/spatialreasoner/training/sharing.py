@@ -10,7 +10,8 @@ so a response would read its siblings. Structure tells which models have them; t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -61,9 +62,9 @@ def _recurrent_modules(model: PreTrainedModel) -> Iterator[str]:
             yield f"{type(module).__name__} {name}"
 
 
-def probes(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def probes(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Rows to try a model on: the first two, the first with images and the next that shares them, the first without."""
-    looked = [rows[index] for index in range(min(PROBED, len(rows)))]
+    looked = list(islice(rows, PROBED))
     keys = [images_key(row) for row in looked]
     seeing = [index for index, key in enumerate(keys) if key]
     same = [index for index in seeing if index != seeing[0] and keys[index] == keys[seeing[0]]]

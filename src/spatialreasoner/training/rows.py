@@ -1,0 +1,109 @@
+"""The rows that a trainer is given: what `DPOTrainer` takes, brought to the form that the collator reads.
+
+Rows are conversations or plain text, with a prompt or with one that both answers begin with; of a dataset or of a stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from datasets import Dataset, IterableDataset
+from trl.data_utils import extract_prompt
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.training.collate import Encoder, PairCollator, Spans
+from spatialreasoner.training.fdpo_config import FDPOConfig
+from spatialreasoner.training.row_encoder import RowEncoder
+from spatialreasoner.training.segments import finder
+
+Rows = Dataset | IterableDataset
+
+NO_STREAMS = (
+    "precompute_ref_log_probs is not supported with IterableDataset: rows of a stream cannot be found again by number; "
+    "set it to False, or give a Dataset"
+)
+
+
+def collator_of(given: Any, processor: Any, args: FDPOConfig, spans: Spans | None = None) -> PairCollator:
+    """The collator that was given, or one by the options.
+
+    Raises:
+        ConfigError: If it is another's: batches are laid out for one forward pass per pair.
+    """
+    if isinstance(given, PairCollator):
+        return given
+    if given is not None:
+        raise ConfigError(f"data_collator must be a PairCollator, or None; got {type(given).__name__}")
+    return PairCollator(
+        RowEncoder(
+            processor,
+            segments=args.segments,
+            spans=spans or finder(args.segments_by, args.segments, args.segment_pattern),
+            markup=args.markup,
+            max_length=args.max_length,
+            truncates=args.truncation_mode == "keep_start",
+        ),
+        weights=args.segment_weights,
+    )
+
+
+def prepared(given: Any, encoder: Encoder, *, gap_columns: Sequence[str] = (), processes: int | None = None) -> Any:
+    """Bring a dataset, or several by name, to the columns `prompt`, `chosen`, `rejected` and `gap_<segment>`.
+
+    What is prepared already is left as it is. Where text is cut at `max_length`, pairs of which no answer would be left are
+    dropped, as TRL does.
+
+    Args:
+        given: A dataset, a stream, several of them by name, or None.
+        encoder: Turns rows into tokens.
+        gap_columns: The columns of the segments' gaps, in the order of the segments; empty for `gap_<segment>`.
+        processes: How many processes prepare the rows of a dataset; None for this one alone.
+
+    Raises:
+        ConfigError: If it is no dataset, or has no rows, or a column is missing.
+    """
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return {
+            name: prepared(each, encoder, gap_columns=gap_columns, processes=processes)
+            for name, each in cast("Mapping[str, Any]", given).items()
+        }
+    if not isinstance(given, Dataset | IterableDataset):
+        raise ConfigError(f"expected a datasets.Dataset or IterableDataset of pairs; got {type(given).__name__}")
+    options: dict[str, Any] = {"num_proc": processes} if isinstance(given, Dataset) else {}
+    first = _first(given)
+    rows = _with_gaps(given, first, encoder.segments, gap_columns)
+    if "prompt" not in first:
+        rows = rows.map(extract_prompt, **options)
+    if isinstance(encoder, RowEncoder) and encoder.truncates and not {"image", "images"} & first.keys():
+        rows = rows.filter(encoder.leaves_answers, **options)
+    return rows
+
+
+def is_stream(given: Any) -> bool:
+    """Whether a dataset, or one of several by name, is a stream, whose rows cannot be asked for by their numbers."""
+    if isinstance(given, Mapping):
+        return any(is_stream(each) for each in cast("Mapping[str, Any]", given).values())
+    return isinstance(given, IterableDataset)
+
+
+def _first(rows: Rows) -> Mapping[str, Any]:
+    first = next(iter(cast("Iterable[Mapping[str, Any]]", rows)), None)
+    if first is None:
+        raise ConfigError("expected at least one pair; the dataset has no rows")
+    missing = [name for name in ("chosen", "rejected") if name not in first]
+    if missing:
+        raise ConfigError(f"expected the columns chosen and rejected, and perhaps prompt; got {', '.join(first)}")
+    return first
+
+
+def _with_gaps(rows: Rows, first: Mapping[str, Any], segments: Sequence[str], gap_columns: Sequence[str]) -> Rows:
+    """The rows with their gaps' columns under the names of the segments."""
+    for segment, column in zip(segments, gap_columns, strict=bool(gap_columns)):
+        if column in first and column != f"gap_{segment}":
+            rows = rows.rename_column(column, f"gap_{segment}")
+        elif f"gap_{segment}" not in first:
+            raise ConfigError(f"expected the gap of the segment {segment!r} in the column {column!r}; got {', '.join(first)}")
+    return rows

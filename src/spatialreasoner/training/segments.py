@@ -1,0 +1,111 @@
+"""How segments are found in an answer: by tags, by headings, or by a regular expression of one's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from spatialreasoner.core.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from spatialreasoner.training.collate import Spans
+
+SegmentsBy = Literal["auto", "tags", "headings", "pattern"]
+
+SECONDS = 1.0
+"""A regular expression that takes longer over one answer is refused: it would hold training up, or never end."""
+
+
+def check_finder(how: SegmentsBy, segments: Sequence[str], pattern: str) -> None:
+    """Refuse a way of finding segments that cannot work.
+
+    Raises:
+        ConfigError: If the pattern is missing, is none, or has no group for a segment.
+    """
+    if bool(pattern) != (how == "pattern"):
+        raise ConfigError(
+            f"segments_by=pattern and segment_pattern go together; got segments_by={how} and segment_pattern={pattern[:80]!r}"
+        )
+    if not pattern:
+        return
+    try:
+        groups = re.compile(pattern, re.DOTALL).groupindex
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ConfigError(f"segment_pattern is not a regular expression: {error}; got {pattern[:80]!r}") from None
+    missing = [name for name in segments if name not in groups]
+    if missing:
+        raise ConfigError(
+            f"expected a group (?P<{missing[0]}>...) in segment_pattern; its groups are {', '.join(groups) or 'none'}"
+        )
+
+
+def finder(how: SegmentsBy, segments: Sequence[str], pattern: str = "") -> Spans:
+    """The function that finds segments in an answer.
+
+    Args:
+        how: `auto` is the LongCoT form for description and reasoning, otherwise tags.
+        segments: Names of the segments.
+        pattern: The regular expression of `pattern`.
+    """
+    from spatialreasoner.training.collate import default_spans, tag_spans
+
+    if how == "headings":
+        return heading_spans(segments)
+    if how == "pattern":
+        return pattern_spans(pattern, segments)
+    return tag_spans(segments) if how == "tags" else default_spans(segments)
+
+
+def heading_spans(segments: Sequence[str]) -> Spans:
+    r"""Spans of segments that begin after headings of their names, and end where the next one of them begins.
+
+    A heading is the name at the start of a line, in any case, marked by `#`, by asterisks, or by a colon after it. Of several
+    with one name the first counts.
+
+    >>> text = "### Plan\nAdd both.\n**Answer:** 7"
+    >>> {name: text[slice(*span)] for name, span in heading_spans(["plan", "answer"])(text).items()}
+    {'plan': 'Add both.', 'answer': '7'}
+    """
+    names = "|".join(re.escape(name).replace("_", r"[ _]") for name in segments)
+    heading = re.compile(
+        rf"^[ \t]{{0,8}}(?:#{{1,6}}[ \t]{{0,8}}\*{{0,2}}(?P<marked>{names})\b[:*]{{0,3}}"
+        rf"|\*{{2}}(?P<bold>{names})(?::\*{{2}}|\*{{2}}:?)|(?P<named>{names})[ \t]{{0,8}}:)[ \t]{{0,8}}\n?",
+        re.IGNORECASE | re.MULTILINE,
+    )
+    known = {name.lower().replace("_", " "): name for name in segments}
+
+    def spans(text: str) -> Mapping[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        matches = list(heading.finditer(text))
+        for match, after in zip(matches, [*(each.start() for each in matches[1:]), len(text)], strict=True):
+            said = next(group for group in match.groups() if group is not None)
+            body = text[match.end() : after].rstrip()
+            found.setdefault(known[said.lower().replace("_", " ")], (match.end(), match.end() + len(body)))
+        return found
+
+    return spans
+
+
+def pattern_spans(pattern: str, segments: Sequence[str]) -> Spans:
+    r"""Spans of the named groups of a regular expression that is searched for in the whole answer; a dot matches line ends.
+
+    >>> text = "Add both. So: 7"
+    >>> pattern_spans(r"(?P<plan>.*?)\s*So: (?P<answer>.*)", ["plan", "answer"])(text)
+    {'plan': (0, 9), 'answer': (14, 15)}
+    """
+    import regex
+
+    compiled = regex.compile(pattern, regex.DOTALL)
+
+    def spans(text: str) -> Mapping[str, tuple[int, int]]:
+        try:
+            match = compiled.search(text, timeout=SECONDS)
+        except TimeoutError:
+            raise InputError(
+                f"segment_pattern took more than {SECONDS:g} s over an answer of {len(text)} characters; write it without "
+                "repetitions inside repetitions"
+            ) from None
+        return {} if match is None else {name: match.span(name) for name in segments if match.start(name) >= 0}
+
+    return spans
