@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
-Row = Mapping[str, Any]
-SpansOf = Mapping[str, tuple[int, int]]
+_Row = Mapping[str, Any]
+_SpansOf = Mapping[str, tuple[int, int]]
 
 
 class RowEncoder(Encoder):
@@ -55,7 +55,7 @@ class RowEncoder(Encoder):
         super().__init__(processor, segments=segments, spans=spans, markup=markup, max_length=None if truncates else max_length)
         self.limit = max_length if truncates else None
         self._find = self.spans
-        self._known: dict[str, SpansOf] = {}
+        self._known: dict[str, _SpansOf] = {}
         self.spans = self._spans
 
     @property
@@ -63,19 +63,19 @@ class RowEncoder(Encoder):
         """Whether long rows are cut."""
         return self.limit is not None
 
-    def __call__(self, examples: Sequence[Row], answers: Sequence[str]) -> tuple[list[list[Tokens]], dict[str, Tensor]]:
+    def __call__(self, examples: Sequence[_Row], answers: Sequence[str]) -> tuple[list[list[Tokens]], dict[str, Tensor]]:
         """Encode a batch, cut to the limit; raises what `Encoder` does."""
         encoded, vision = self._encode(examples, answers)
         if self.limit is None:
             return encoded, vision
         return [self._cut(row, parts) for row, parts in zip(examples, encoded, strict=True)], vision
 
-    def leaves_answers(self, row: Row) -> bool:
+    def leaves_answers(self, row: _Row) -> bool:
         """Whether a pair has a token of its answers within the limit."""
         prompt = self._encode([row], ("chosen", "rejected"))[0][0][0]
         return self.limit is None or len(prompt.ids) < self.limit
 
-    def _encode(self, examples: Sequence[Row], answers: Sequence[str]) -> tuple[list[list[Tokens]], dict[str, Tensor]]:
+    def _encode(self, examples: Sequence[_Row], answers: Sequence[str]) -> tuple[list[list[Tokens]], dict[str, Tensor]]:
         plain = {isinstance(row["prompt"], str) for row in examples}
         if len(plain) > 1:
             raise InputError("expected rows of plain text or conversations; got both in one batch")
@@ -93,12 +93,12 @@ class RowEncoder(Encoder):
             self._check_length(row, parts)
         return encoded, vision
 
-    def _spans(self, text: str) -> SpansOf:
+    def _spans(self, text: str) -> _SpansOf:
         return self._known[text] if text in self._known else self._find(text)
 
-    def _spans_of(self, examples: Sequence[Row], answers: Sequence[str]) -> dict[str, SpansOf]:
+    def _spans_of(self, examples: Sequence[_Row], answers: Sequence[str]) -> dict[str, _SpansOf]:
         """The spans that rows give, by the answers' texts."""
-        found: dict[str, SpansOf] = {}
+        found: dict[str, _SpansOf] = {}
         for row in examples:
             for name in answers:
                 given: Mapping[str, Any] | None = row.get(f"{name}_spans")
@@ -110,7 +110,7 @@ class RowEncoder(Encoder):
                     raise InputError(f"expected one set of spans for one answer; got two for {text[:60]!r}")
         return found
 
-    def _plain(self, row: Row, answers: Sequence[str]) -> list[Tokens]:
+    def _plain(self, row: _Row, answers: Sequence[str]) -> list[Tokens]:
         """Prompt and answers of plain text, parted where the tokens of both together leave those of the prompt alone."""
         from trl.data_utils import common_prefix_length
 
@@ -131,7 +131,7 @@ class RowEncoder(Encoder):
         ]
 
     def _plain_with_images(
-        self, examples: Sequence[Row], answers: Sequence[str]
+        self, examples: Sequence[_Row], answers: Sequence[str]
     ) -> tuple[list[list[Tokens]], dict[str, Tensor]]:
         """The same with images, whose places the prompts hold already; tokenized apart, nothing added, as in TRL."""
         pictures = [[read_image(image) if isinstance(image, str) else image for image in images_of(row)] for row in examples]
@@ -171,7 +171,7 @@ class RowEncoder(Encoder):
         end: str = self.tokenizer.eos_token or ""
         return answer if answer.endswith(end) else answer + end
 
-    def _cut(self, row: Row, parts: Sequence[Tokens]) -> list[Tokens]:
+    def _cut(self, row: _Row, parts: Sequence[Tokens]) -> list[Tokens]:
         limit = self.limit or 0
         prompt, *answers = parts
         if images_of(row) and last_image(prompt, image_token_ids(self.processor)) > limit:
@@ -181,7 +181,7 @@ class RowEncoder(Encoder):
             raise self._refusal(row, prompt, "leaves no token of an answer")
         return [prompt, *(replace(each, ids=each.ids[:left], segments=each.segments[:left]) for each in answers)]
 
-    def _refusal(self, row: Row, prompt: Tokens, reason: str) -> InputError:
+    def _refusal(self, row: _Row, prompt: Tokens, reason: str) -> InputError:
         return InputError(
             f"pair {row.get('question_id', '?')!r}: max_length={self.limit} {reason} (the prompt has {len(prompt.ids)} "
             "tokens). Raise max_length, use smaller images, or remove the pair"

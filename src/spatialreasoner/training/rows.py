@@ -1,6 +1,6 @@
 """The rows that a trainer is given: what `DPOTrainer` takes, brought to the form that the collator reads.
 
-Rows are conversations or plain text, with a prompt or with one that both answers begin with; of a dataset or of a stream.
+_Rows are conversations or plain text, with a prompt or with one that both answers begin with; of a dataset or of a stream.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spatialreasoner.training.fdpo_config import FDPOConfig
 from spatialreasoner.training.row_encoder import RowEncoder
 from spatialreasoner.training.segments import finder
 
-Rows = Dataset | IterableDataset
+_Rows = Dataset | IterableDataset
 
 NO_STREAMS = (
     "precompute_ref_log_probs is not supported with IterableDataset: rows of a stream cannot be found again by number; "
@@ -89,7 +89,7 @@ def is_stream(given: Any) -> bool:
     return isinstance(given, IterableDataset)
 
 
-def _first(rows: Rows) -> Mapping[str, Any]:
+def _first(rows: _Rows) -> Mapping[str, Any]:
     first = next(iter(cast("Iterable[Mapping[str, Any]]", rows)), None)
     if first is None:
         raise ConfigError("expected at least one pair; the dataset has no rows")
@@ -99,7 +99,7 @@ def _first(rows: Rows) -> Mapping[str, Any]:
     return first
 
 
-def _with_gaps(rows: Rows, first: Mapping[str, Any], segments: Sequence[str], gap_columns: Sequence[str]) -> Rows:
+def _with_gaps(rows: _Rows, first: Mapping[str, Any], segments: Sequence[str], gap_columns: Sequence[str]) -> _Rows:
     """The rows with their gaps' columns under the names of the segments."""
     for segment, column in zip(segments, gap_columns, strict=bool(gap_columns)):
         if column in first and column != f"gap_{segment}":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SegmentsBy = Literal["auto", "tags", "headings", "pattern"]
 
-SECONDS = 1.0
+_SECONDS = 1.0
 """A regular expression that takes longer over one answer is refused: it would hold training up, or never end."""
 
 
@@ -100,10 +100,10 @@ def pattern_spans(pattern: str, segments: Sequence[str]) -> Spans:
 
     def spans(text: str) -> Mapping[str, tuple[int, int]]:
         try:
-            match = compiled.search(text, timeout=SECONDS)
+            match = compiled.search(text, timeout=_SECONDS)
         except TimeoutError:
             raise InputError(
-                f"segment_pattern took more than {SECONDS:g} s over an answer of {len(text)} characters; write it without "
+                f"segment_pattern took more than {_SECONDS:g} s over an answer of {len(text)} characters; write it without "
                 "repetitions inside repetitions"
             ) from None
         return {} if match is None else {name: match.span(name) for name in segments if match.start(name) >= 0}
