@@ -1,10 +1,13 @@
 """Images as squares."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.nano.tokenizer import IMAGE
 from spatialreasoner.scenes.carry import png_info
+from spatialreasoner.scenes.squares import LONGEST, square_mask, square_image
 
 
 def test_masks_lie_where_they_do_on_the_image(nano, image):
@@ -17,6 +20,16 @@ def test_masks_lie_where_they_do_on_the_image(nano, image):
     assert not mask[:14].any()
     assert not mask[114:].any()
     assert not mask[:, 66:].any()
+
+
+def test_a_long_image_is_shrunk_before_it_is_squared():
+    mask = np.zeros((150, 30_000), bool)
+    mask[70, 29_990] = True
+    squared = square_mask(mask, 128)
+    assert square_image(Image.new("RGB", (30_000, 150))).size == (LONGEST, LONGEST)
+    assert squared.shape == (128, 128)
+    assert squared.any()
+    assert not squared[:, :126].any()
 
 
 def test_a_region_of_one_pixel_is_not_lost(nano, image):

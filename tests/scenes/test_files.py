@@ -30,6 +30,13 @@ def test_a_photo_is_turned_upright(tmp_path: Path) -> None:
     assert read_image(tmp_path / "p.jpg").size == (30, 40)
 
 
+@pytest.mark.parametrize("size", [(20_000, 1), (1, 60_000), (30_000, 149)])
+def test_a_strip_is_refused_before_anything_makes_a_square_of_it(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("L", size).save(tmp_path / "strip.png")
+    with pytest.raises(SceneError, match=f"200 times as long as the other; got {size[0]} x {size[1]}"):
+        read_image(tmp_path / "strip.png")
+
+
 @pytest.mark.parametrize("cut", [0, 1, 10, 60, -200])
 def test_truncated_images_are_refused(tmp_path: Path, cut: int) -> None:
     Image.effect_noise((64, 64), 50).save(tmp_path / "p.png")

@@ -24,6 +24,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 SATURATED = 65535
 """The largest number of 16 bits: cameras, simulators and data sets write it for no measurement, too far, or the sky."""
 
+MAX_ASPECT = 200
+"""How many times longer than the other a side of an image may be: processors of models pad to squares, or cut into tiles."""
+
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
 
 _UNREADABLE = (
@@ -41,7 +44,8 @@ def read_image(path: str | Path) -> Image.Image:
 
     Raises:
         MissingFileError: If the file does not exist.
-        SceneError: If it is not a complete image, or has more than `MAX_PIXELS` pixels.
+        SceneError: If it is not a complete image, has more than `MAX_PIXELS` pixels, or one side over `MAX_ASPECT`
+            times as long as the other.
     """
     picture = open_image(path)
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -133,7 +137,8 @@ def open_image(path: str | Path) -> Image.Image:
 
     Raises:
         MissingFileError: If the file does not exist.
-        SceneError: If it is not a complete image, or has more than `MAX_PIXELS` pixels.
+        SceneError: If it is not a complete image, has more than `MAX_PIXELS` pixels, or one side over `MAX_ASPECT`
+            times as long as the other.
     """
     path = records.require_file(path)
     return decode_image(path.read_bytes(), str(path))
@@ -147,21 +152,28 @@ def decode_image(data: bytes, where: str) -> Image.Image:
         where: What to call it in an error.
 
     Raises:
-        SceneError: If it is not a complete image, or has more than `MAX_PIXELS` pixels.
+        SceneError: If it is not a complete image, has more than `MAX_PIXELS` pixels, or one side over `MAX_ASPECT`
+            times as long as the other.
     """
     try:
         with io.BytesIO(data) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is not a reason to refuse an image
             picture = Image.open(file, formats=FORMATS)
-            if picture.width * picture.height > MAX_PIXELS:
-                size = f"{picture.width} x {picture.height}"
-                raise SceneError(f"{where}: expected at most {MAX_PIXELS} pixels; got {size}; scale it down")
+            _check_size(picture.size, where)
             picture.load()
     except _UNREADABLE as error:
         if isinstance(error, SceneError):
             raise
         raise SceneError(f"{where}: expected a complete image that Pillow can read; {error}") from None
     return picture
+
+
+def _check_size(size: tuple[int, int], where: str) -> None:
+    got = f"got {size[0]} x {size[1]}"
+    if size[0] * size[1] > MAX_PIXELS:
+        raise SceneError(f"{where}: expected at most {MAX_PIXELS} pixels; {got}; scale it down")
+    if max(size) > MAX_ASPECT * min(size):
+        raise SceneError(f"{where}: expected no side over {MAX_ASPECT} times as long as the other; {got}; cut the image")
 
 
 def load_scenes(folder: str | Path) -> Iterator[Scene]:

@@ -8,19 +8,39 @@ from PIL import Image
 
 GREY = (127, 127, 127)
 
+LONGEST = 4096
+"""Longest side of a square, pixels: a narrow image of few pixels would fill gigabytes as a square, so it is shrunk first."""
 
-def square_picture(picture: Image.Image) -> Image.Image:
+
+def square_picture(image: Image.Image) -> Image.Image:
     """The image in the middle of a grey square."""
-    side = max(picture.size)
+    if max(image.size) > LONGEST:
+        image = image.copy()
+        image.thumbnail((LONGEST, LONGEST))
+    side = max(image.size)
     square = Image.new("RGB", (side, side), GREY)
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return square
 
 
 def square_mask(mask: Bool[np.ndarray, "h w"], side: int) -> UInt8[np.ndarray, "side side"]:
     """The mask on the square, resized; a thin region keeps a pixel at least."""
+    mask = _shrunk(mask)
     longest = max(mask.shape)
     square = Image.new("L", (longest, longest))
     square.paste(Image.fromarray(mask.astype(np.uint8) * 255), ((longest - mask.shape[1]) // 2, (longest - mask.shape[0]) // 2))
     coverage = np.asarray(square.resize((side, side), Image.Resampling.BOX))
+    if not coverage.any():  # whole numbers round what little it covers to nothing
+        coverage = np.asarray(square.convert("F").resize((side, side), Image.Resampling.BOX))
+        return ((coverage > 0) & (coverage == coverage.max())).astype(np.uint8)
     return (coverage >= min(128, max(1, int(coverage.max())))).astype(np.uint8)
+
+
+def _shrunk(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h2 w2"]:
+    """A mask of at most `LONGEST` pixels a side; a pixel is set where any was that it stands for."""
+    step = -(-max(mask.shape) // LONGEST)
+    if step == 1:
+        return mask
+    for axis, length in enumerate(mask.shape):
+        mask = np.logical_or.reduceat(mask, np.arange(0, length, step), axis=axis)
+    return mask

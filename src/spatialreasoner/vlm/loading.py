@@ -14,6 +14,7 @@ from spatialreasoner.vlm.adapters import ADAPTER_FILE, adapter_folder, base_of, 
 from spatialreasoner.vlm.processors import load_processor
 from spatialreasoner.vlm.sa2va import SA2VA
 from spatialreasoner.vlm.shipped import ShippedModel, shipped_models
+from spatialreasoner.vlm.template_limits import check_templates
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -88,7 +89,8 @@ def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) 
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:
-        ConfigError: If the model does not exist, or it could only be read by unpickling or by running its code.
+        ConfigError: If the model does not exist, it could only be read by unpickling or by running its code, or its chat
+            template exceeds the limits of `template_limits`.
         MissingExtraError: If its processor needs a library that is not installed.
     """
     import torch
@@ -110,10 +112,16 @@ def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) 
     dtype = precision if precision == "auto" else getattr(torch, precision)
     with telling_of(source):
         processor = load_processor(source)
+        if shipped_as(source) is None:
+            check_templates(_templates(processor), source)
         model = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
         )
         return model, processor
+
+
+def _templates(processor: Any) -> str | Mapping[str, str] | None:
+    return getattr(processor, "chat_template", None) or getattr(getattr(processor, "tokenizer", None), "chat_template", None)
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""A model's chat template is a program by a stranger: it is tried in a process of its own, with limits, before it is used.
+
+transformers renders templates in Jinja's sandbox, which keeps them from the machine, but not from rendering for ever or
+filling memory. A trial of two short conversations shows both, and says what else no rendering could do, such as
+including another file.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from spatialreasoner.core.errors import ConfigError
+
+SECONDS = 3
+"""Of processor time that a trial may take; templates of public models take milliseconds."""
+
+PATIENCE = 60
+"""Of wall time, seconds: on a busy machine a trial waits."""
+
+MEGABYTES = 512
+"""What a trial may take of memory, the interpreter included."""
+
+MAX_CHARACTERS = 1_000_000
+"""Of a template, and of what it makes of a short conversation."""
+
+_TRIAL = Path(__file__).with_name("template_trial.py")
+
+
+def check_templates(templates: str | Mapping[str, str] | None, source: str | Path) -> None:
+    """Try a model's chat templates with limits on time, memory and length.
+
+    A template that raises an error of its own (it may not like the conversation) passes: whoever renders it tells of it.
+
+    Args:
+        templates: The template, or several by name, as processors and tokenizers hold them.
+        source: What to call the model in an error.
+
+    Raises:
+        ConfigError: If a template is not one, reaches for what the sandbox refuses, or exceeds a limit.
+    """
+    named = {"": templates} if isinstance(templates, str) else templates or {}
+    for name, template in named.items():
+        if (problem := _problem(template)) is not None:
+            which = f"the chat template {name!r}" if name else "the chat template"
+            raise ConfigError(
+                f"{which} of {str(source)!r} {problem}. Compare it with the one that the model was published with"
+            )
+
+
+def _problem(template: str) -> str | None:
+    if len(template) > MAX_CHARACTERS:
+        return f"has {len(template)} characters; expected at most {MAX_CHARACTERS}"
+    command = [sys.executable, "-I", str(_TRIAL), str(SECONDS), str(MEGABYTES), str(MAX_CHARACTERS)]
+    try:
+        tried = subprocess.run(
+            command, input=json.dumps(template), capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"did not finish two short conversations in {PATIENCE} s"
+    if tried.returncode < 0:  # ended by a signal: the limit on processor time sends one
+        return f"did not finish two short conversations in {SECONDS} s of processor time"
+    return json.loads(tried.stdout) if tried.stdout.strip() else "could not be tried: " + tried.stderr.strip()[-300:]

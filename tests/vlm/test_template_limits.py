@@ -1,0 +1,43 @@
+"""Chat templates of strangers end, or are refused with what they did."""
+
+import pytest
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.vlm.template_limits import check_templates
+
+PLAIN = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
+
+FINE = {
+    "plain": PLAIN,
+    "blocks": "{% for c in messages[0]['content'] %}{{ '<image>' if c.type == 'image' else c['text'] }}{% endfor %}",
+    "own error": "{{ raise_exception('system first') }}",
+    "unknown name": "{{ tools[0].name }}",
+    "generation": "{% generation %}{{ messages[0].content }}{% endgeneration %}",
+    "date": "{{ strftime_now('%Y') }}{% set ns = namespace(first=true) %}{{ ns.first }}{{ messages | tojson }}",
+    "break": "{% for m in messages %}{% break %}{% endfor %}",
+}
+
+REFUSED = {
+    "nested ranges": ("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}", "did not finish"),
+    "one huge range": ("{% for a in range(10000000) %}{% endfor %}", "asks for too much"),
+    "memory": ("{% set a = 'x' * 99999 %}{{ (a * 99999) | length }}", "asks for too much"),
+    "length": ("{% for a in range(2000) %}{{ 'x' * 1000 }}{% endfor %}", "more than 1000000 characters"),
+    "attributes": ("{{ messages.__class__.__mro__ }}", "may not"),
+    "include": ("{% include 'other.jinja' %}", "includes another file"),
+    "import": ("{% from 'other.jinja' import x %}", "includes another file"),
+    "recursion": ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "asks for too much"),
+    "no template": ("{% for %}", "is not a Jinja template"),
+    "itself too long": (" " * 1_000_001, "expected at most 1000000"),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_templates_of_models_pass(name):
+    check_templates(FINE[name], "a model")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_exceeds_a_limit_is_refused(name):
+    template, said = REFUSED[name]
+    with pytest.raises(ConfigError, match=said):
+        check_templates({"default": PLAIN, "other": template}, "a model")
