@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-cluster test-integrations test-app check docs docs-serve app package audit sbom clean
+.PHONY: help setup demo test test-cluster test-integrations test-app check docs docs-serve app package audit sbom licences lock clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -76,10 +76,20 @@ sbom: $(READY) .venv-audit/.ready  ## write sbom.json: what .venv holds, in Cycl
 	.venv-audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json \
 		$(BIN)/python
 
+licences: $(READY) .venv-audit/.ready  ## list the licence of every package in .venv; fails on one that binds whoever uses it
+	.venv-audit/bin/pip-licenses --python $(BIN)/python --from=mixed --order=license --partial-match \
+		--fail-on="GPL;SSPL;Business Source"
+
+LOCK = .venv-audit/bin/uv pip compile --generate-hashes --python-version 3.11.7 --no-header --no-annotate --quiet
+lock: .venv-audit/.ready  ## renew requirements.lock and release.lock: versions with the digests of their files
+	$(LOCK) --no-deps constraints.txt --output-file requirements.lock
+	printf 'build\nhatchling\n' | $(LOCK) - --constraint constraints.txt --output-file release.lock
+
 # apart from .venv, whose content they tell
 .venv-audit/.ready:
 	test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
-	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0 \
+		pip-licenses==5.5.5 uv==0.9.30
 	touch $@
 
 clean:  ## remove the venvs, the demo's output and the site

@@ -7,7 +7,7 @@ from PIL import Image
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.nano.tokenizer import IMAGE
 from spatialreasoner.scenes.carry import png_info
-from spatialreasoner.scenes.squares import LONGEST, square_mask, square_image
+from spatialreasoner.scenes.squares import LONGEST, square_image, square_mask
 
 
 def test_masks_lie_where_they_do_on_the_image(nano, image):

@@ -12,7 +12,7 @@ from transformers import BatchFeature, ProcessorMixin
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.nano.tokenizer import IMAGE, NUM_REGIONS
 from spatialreasoner.scenes.carry import attached
-from spatialreasoner.scenes.squares import square_mask, square_picture
+from spatialreasoner.scenes.squares import square_image, square_mask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -83,7 +83,7 @@ class NanoProcessor(ProcessorMixin):
         if texts:
             encoded |= self.tokenizer([each.replace(IMAGE, IMAGE * self.num_image_tokens) for each in texts], **kwargs)
         if given:
-            squares = [square_picture(image.convert("RGB")) for image in given]
+            squares = [square_image(image.convert("RGB")) for image in given]
             encoded |= self.image_processor(squares, return_tensors="pt")
             encoded["region_masks"] = self._masks(given)
         return BatchFeature(encoded)

@@ -12,7 +12,7 @@ LONGEST = 4096
 """Longest side of a square, pixels: a narrow image of few pixels would fill gigabytes as a square, so it is shrunk first."""
 
 
-def square_picture(image: Image.Image) -> Image.Image:
+def square_image(image: Image.Image) -> Image.Image:
     """The image in the middle of a grey square."""
     if max(image.size) > LONGEST:
         image = image.copy()

@@ -19,7 +19,7 @@ from spatialreasoner.nano.numpy.vision import Looks, look
 from spatialreasoner.nano.shipped import NANO
 from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image
-from spatialreasoner.scenes.squares import square_mask, square_picture
+from spatialreasoner.scenes.squares import square_image, square_mask
 from spatialreasoner.vlm.loading import config_of, name_of, source_of, telling_of
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class LightNano:
         known: dict[str, Any] = self._processing["image_processor"]
         side: int = known["size"]["height"]
         image = attach(read_image(prompt.image), prompt.regions)
-        small = square_picture(image).resize((side, side), known["resample"])
+        small = square_image(image).resize((side, side), known["resample"])
         pixels = np.asarray(small, np.float32) * np.float32(known["rescale_factor"])
         pixels = (pixels - np.float32(known["image_mean"])) / np.float32(known["image_std"])
         masks = [square_mask(mask, side) for mask in attached(image)[: len(self._config["region_token_ids"])]]
