@@ -7,7 +7,7 @@ from PIL import Image
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.nano.tokenizer import IMAGE
 from spatialreasoner.scenes.carry import png_info
-from spatialreasoner.scenes.squares import LONGEST, square_image, square_mask
+from spatialreasoner.scenes.squares import LONGEST_SIDE, square_image, square_mask
 
 
 def test_masks_lie_where_they_do_on_the_image(nano, image):
@@ -26,7 +26,7 @@ def test_a_long_image_is_shrunk_before_it_is_squared():
     mask = np.zeros((150, 30_000), bool)
     mask[70, 29_990] = True
     squared = square_mask(mask, 128)
-    assert square_image(Image.new("RGB", (30_000, 150))).size == (LONGEST, LONGEST)
+    assert square_image(Image.new("RGB", (30_000, 150))).size == (LONGEST_SIDE, LONGEST_SIDE)
     assert squared.shape == (128, 128)
     assert squared.any()
     assert not squared[:, :126].any()

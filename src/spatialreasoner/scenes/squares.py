@@ -8,15 +8,15 @@ from PIL import Image
 
 GREY = (127, 127, 127)
 
-LONGEST = 4096
+LONGEST_SIDE = 4096
 """Longest side of a square, pixels: a narrow image of few pixels would fill gigabytes as a square, so it is shrunk first."""
 
 
 def square_image(image: Image.Image) -> Image.Image:
     """The image in the middle of a grey square."""
-    if max(image.size) > LONGEST:
+    if max(image.size) > LONGEST_SIDE:
         image = image.copy()
-        image.thumbnail((LONGEST, LONGEST))
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     side = max(image.size)
     square = Image.new("RGB", (side, side), GREY)
     square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
@@ -37,8 +37,8 @@ def square_mask(mask: Bool[np.ndarray, "h w"], side: int) -> UInt8[np.ndarray, "
 
 
 def _shrunk(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h2 w2"]:
-    """A mask of at most `LONGEST` pixels a side; a pixel is set where any was that it stands for."""
-    step = -(-max(mask.shape) // LONGEST)
+    """A mask of at most `LONGEST_SIDE` pixels a side; a pixel is set where any was that it stands for."""
+    step = -(-max(mask.shape) // LONGEST_SIDE)
     if step == 1:
         return mask
     for axis, length in enumerate(mask.shape):

@@ -15,16 +15,16 @@ from pathlib import Path
 
 from spatialreasoner.core.errors import ConfigError
 
-SECONDS = 3
+CPU_SECONDS = 3
 """Of processor time that a trial may take; templates of public models take milliseconds."""
 
-PATIENCE = 60
+WALL_SECONDS = 60
 """Of wall time, seconds: on a busy machine a trial waits."""
 
 MEGABYTES = 512
 """What a trial may take of memory, the interpreter included."""
 
-MAX_CHARACTERS = 1_000_000
+MAX_RENDERED = 1_000_000
 """Of a template, and of what it makes of a short conversation."""
 
 _TRIAL = Path(__file__).with_name("template_trial.py")
@@ -52,15 +52,15 @@ def check_templates(templates: str | Mapping[str, str] | None, source: str | Pat
 
 
 def _problem(template: str) -> str | None:
-    if len(template) > MAX_CHARACTERS:
-        return f"has {len(template)} characters; expected at most {MAX_CHARACTERS}"
-    command = [sys.executable, "-I", str(_TRIAL), str(SECONDS), str(MEGABYTES), str(MAX_CHARACTERS)]
+    if len(template) > MAX_RENDERED:
+        return f"has {len(template)} characters; expected at most {MAX_RENDERED}"
+    command = [sys.executable, "-I", str(_TRIAL), str(CPU_SECONDS), str(MEGABYTES), str(MAX_RENDERED)]
     try:
         tried = subprocess.run(
-            command, input=json.dumps(template), capture_output=True, text=True, timeout=PATIENCE, check=False
+            command, input=json.dumps(template), capture_output=True, text=True, timeout=WALL_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"did not finish two short conversations in {PATIENCE} s"
+        return f"did not finish two short conversations in {WALL_SECONDS} s"
     if tried.returncode < 0:  # ended by a signal: the limit on processor time sends one
-        return f"did not finish two short conversations in {SECONDS} s of processor time"
+        return f"did not finish two short conversations in {CPU_SECONDS} s of processor time"
     return json.loads(tried.stdout) if tried.stdout.strip() else "could not be tried: " + tried.stderr.strip()[-300:]
