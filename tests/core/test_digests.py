@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from spatialreasoner.core.digests import file_digest, folder_digest
+from spatialreasoner.core.digests import capture_digest, file_digest, folder_digest, tree_digest
 from spatialreasoner.core.errors import MissingFileError
 
 
@@ -28,3 +28,19 @@ def test_every_file_that_decides_an_answer_counts(tmp_path, name):
     assert folder_digest(tmp_path) == before
     (tmp_path / name).write_text("{ }")
     assert folder_digest(tmp_path) != before
+
+
+@pytest.mark.parametrize("digest", [tree_digest, capture_digest])
+def test_a_tree_is_its_names_and_bytes_wherever_it_lies(tmp_path, digest):
+    for name in ("here", "there"):
+        (tmp_path / name / "depth").mkdir(parents=True)
+        (tmp_path / name / "depth" / "0.png").write_bytes(b"0" * 200_000)
+    before = digest(tmp_path / "here")
+    assert digest(tmp_path / "there") == before
+    (tmp_path / "there" / "depth" / "1.png").write_bytes(b"1")
+    assert digest(tmp_path / "there") != before
+    (tmp_path / "here" / "depth" / "0.png").write_bytes(b"0" * 199_999 + b"1")
+    assert digest(tmp_path / "here") != before
+    assert digest(tmp_path / "here" / "depth" / "0.png") != digest(tmp_path / "there" / "depth" / "0.png")
+    with pytest.raises(MissingFileError, match="nowhere"):
+        digest(tmp_path / "nowhere")

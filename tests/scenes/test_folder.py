@@ -1,5 +1,6 @@
 import pytest
 
+from spatialreasoner import __version__
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.types import Scene
 from spatialreasoner.scenes import files
@@ -39,6 +40,26 @@ def test_other_settings_or_another_stage_are_refused(tmp_path):
         claim_folder(tmp_path, "scenes test", {**CONFIG, "count": 3})
     with pytest.raises(ConfigError, match="other settings"):
         claim_folder(tmp_path, "scenes of another kind", CONFIG)
+
+
+def test_inputs_that_changed_are_named(tmp_path):
+    claim_folder(tmp_path, "scenes test", CONFIG, {"photos": "1", "the masks": "2"})
+    claim_folder(tmp_path, "scenes test", CONFIG, {"photos": "1", "the masks": "2"})
+    with pytest.raises(ConfigError, match="of other inputs: the masks changed since"):
+        claim_folder(tmp_path, "scenes test", CONFIG, {"photos": "1", "the masks": "3"})
+
+
+def test_a_folder_of_another_version_is_not_continued(tmp_path):
+    claim_folder(tmp_path, "scenes test", CONFIG)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace(f'"spatialreasoner": "{__version__}"', '"spatialreasoner": "0.0.9"'))
+    with pytest.raises(ConfigError, match="the version of spatialreasoner changed since"):
+        claim_folder(tmp_path, "scenes test", CONFIG)
+
+
+def test_a_folder_that_does_not_tell_its_inputs_is_continued(tmp_path):
+    claim_folder(tmp_path, "scenes test", CONFIG)
+    claim_folder(tmp_path, "scenes test", CONFIG, {"photos": "1"})
 
 
 def test_leftovers_of_a_killed_write_do_not_stop_it(tmp_path):

@@ -113,6 +113,22 @@ def test_an_interrupted_run_goes_on(photos, regions, tmp_path):
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("change", ["a photo is new", "a photo changed", "the depth model changed"])
+def test_scenes_of_other_inputs_are_never_taken_for_these(photos, regions, tmp_path, change):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    settings = config(photos, depth=str(tmp_path / "model"))
+    write_photos(settings, tmp_path / "out", KnownDepth(), regions)
+    if change == "a photo is new":
+        (photos / "d.png").write_bytes((photos / "a.png").read_bytes())
+    elif change == "a photo changed":
+        Image.fromarray(made("a").image[::-1].copy()).save(photos / "a.png")
+    else:
+        (tmp_path / "model" / "config.json").write_text('{"depth": 2}')
+    with pytest.raises(ConfigError, match="photos changed since" if "photo" in change else "the depth model changed since"):
+        write_photos(settings, tmp_path / "out", KnownDepth(), regions)
+
+
 def test_only_the_largest_regions_are_kept(photos, regions, tmp_path):
     write_photos(config(photos, max_regions=2), tmp_path / "two", KnownDepth(), regions)
     write_photos(config(photos, min_share=0.05), tmp_path / "large", KnownDepth(), regions)

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spatialreasoner import __version__
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.resume import hold
 from spatialreasoner.core.types import Scene
+
+_PACKAGE = "the version of spatialreasoner"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +82,17 @@ class ScenesFolder:
         temporary.replace(target)
 
 
-def claim_folder(path: Path, stage: str, config: Mapping[str, Any]) -> ScenesFolder:
-    """Begin a scenes folder, or continue with one that the same settings began.
+def claim_folder(path: Path, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str] | None = None) -> ScenesFolder:
+    """Begin a scenes folder, or continue with one that the same settings began on the same inputs.
 
     Args:
         path: The folder: new, empty, or begun before.
         stage: The stage that makes it.
         config: The settings, as JSON values.
+        inputs: Digests of what the scenes are made of, by what it is called in an error.
 
     Raises:
-        ConfigError: If the folder holds anything else.
+        ConfigError: If the folder holds anything else, or its inputs or this package have changed since it was begun.
         WorkError: If the folder cannot be made.
     """
     if path.exists() and not path.is_dir():
@@ -96,15 +100,27 @@ def claim_folder(path: Path, stage: str, config: Mapping[str, Any]) -> ScenesFol
     if not (path / "config.json").exists():
         if path.exists() and any(not entry.name.startswith(".") for entry in path.iterdir()):
             raise ConfigError(f"expected an empty or new folder at {path}; it holds other files; name another one")
-        records.write_config(path, stage, config)
+        records.write_config(path, stage, {**config, "inputs": dict(inputs)} if inputs else config)
+    _compare(path, stage, json.loads(json.dumps(config)), {**(inputs or {}), _PACKAGE: __version__})
+    return ScenesFolder(path=path)
+
+
+def _compare(path: Path, stage: str, config: dict[str, Any], inputs: Mapping[str, str]) -> None:
+    """Refuse to continue with what was made otherwise; folders of earlier versions do not tell their inputs."""
     try:
         made = records.read_json(path / "config.json", dict[str, Any])
-        settings = made["stage"], made["config"]
-    except (RecordError, KeyError):
+        settings = made["stage"], {key: value for key, value in made["config"].items() if key != "inputs"}
+        before = {**made["config"].get("inputs", {}), _PACKAGE: made["versions"]["spatialreasoner"]}
+    except (RecordError, KeyError, TypeError, AttributeError):
         raise ConfigError(f"{path / 'config.json'} is broken; remove the folder or name another one") from None
-    if settings != (stage, json.loads(json.dumps(config))):
+    if settings != (stage, config):
         raise ConfigError(
-            f"{path} was made with other settings: {settings[0]!r}, {settings[1]}; expected {stage!r}, {dict(config)}; "
+            f"{path} was made with other settings: {settings[0]!r}, {settings[1]}; expected {stage!r}, {config}; "
             "name another folder, or repeat the first command"
         )
-    return ScenesFolder(path=path)
+    changed = sorted(key for key in inputs if key in before and before[key] != inputs[key])
+    if changed:
+        raise ConfigError(
+            f"{path} was made of other inputs: {', '.join(changed)} changed since, so its scenes would be out of date; "
+            "name another folder, or remove that one"
+        )

@@ -5,14 +5,16 @@ What finds depth and regions comes as an argument, so this module knows no model
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import ExifTags, Image
 
 from spatialreasoner.core import records
+from spatialreasoner.core.digests import file_digest, tree_digest
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.core.protocols import DepthEstimator
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
@@ -90,7 +92,7 @@ def write_photos(
     """
     photos = photos_of(Path(config.folder))
     cameras = {name: _camera(path, config.field_of_view) for name, path in photos.items()}
-    folder = claim_folder(out, _STAGE, asdict(config))
+    folder = claim_folder(out, _STAGE, asdict(config), _inputs(config, photos))
     with folder.working():
         for done, (name, path) in enumerate(photos.items(), start=1):
             if not (folder.complete or folder.has(name)):
@@ -99,6 +101,16 @@ def write_photos(
             progress(done)
         folder.finish(photos)
     return len(photos)
+
+
+def _inputs(config: ImagesConfig, photos: Mapping[str, Path]) -> dict[str, str]:
+    """Digests of what decides the scenes; of a repository's model there are no files to read."""
+    listed = "\n".join(f"{path.name} {file_digest(path)}" for path in photos.values())
+    found = {"photos": hashlib.sha256(listed.encode()).hexdigest()}
+    for what, name in (("the depth model", config.depth), ("the masks", config.masks)):
+        if Path(name).exists():
+            found[what] = tree_digest(name)
+    return found
 
 
 def photos_of(folder: Path) -> dict[str, Path]:

@@ -79,6 +79,9 @@ def test_the_same_call_continues_and_another_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "scenes.jsonl").read_bytes() == before
     with pytest.raises(ConfigError, match="other settings"):
         import_scenes(path, out=tmp_path / "out", every=2)
+    (path / "depth" / "000000.png").write_bytes(b"another recording")
+    with pytest.raises(ConfigError, match="the capture changed since"):
+        import_scenes(path, out=tmp_path / "out")
 
 
 def test_a_broken_frame_is_left_out_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

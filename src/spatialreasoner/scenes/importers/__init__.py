@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialreasoner.core.digests import capture_digest
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError, SpatialReasonerError
 from spatialreasoner.scenes import checks
 from spatialreasoner.scenes.files import load_scenes
@@ -232,7 +233,7 @@ def import_scenes(
         "options": asdict(options or FrameOptions()),
     }  # fmt: skip
     _first_usable(capture, places)  # before anything is written
-    folder = claim_folder(Path(out), "scenes import", config)
+    folder = claim_folder(Path(out), "scenes import", config, {"the capture": capture_digest(path)})
     left_out: dict[str, str] = {}
     with folder.working():
         if not folder.complete:
