@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from spatialreasoner.cli.options import Effort, Endpoints, Key, Model, NewTokens, Scenes, Seed, Timeout, TopP
+from spatialreasoner.cli.options import Effort, Endpoints, Key, Model, NewTokens, Scenes, Seed, Timeout, TopP, out_option
 
 
 def generate(
     questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
     model: Model,
-    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("predictions.jsonl"),
+    out: Annotated[Path, out_option("The file to write.")] = Path("predictions.jsonl"),
     scenes: Scenes = None,
     seed: Seed = 0,
     temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.", min=0, max=10)] = 0.0,

@@ -7,7 +7,20 @@ from typing import Annotated, Optional
 
 import typer
 
-Out = Annotated[Path, typer.Option("--out", help="Output folder; created if missing.", show_default=False)]
+
+def _refuse_standard_output(out: Path | None) -> Path | None:
+    """Settings and summaries are written beside an output, so it needs a name."""
+    if out == Path("-"):
+        raise typer.BadParameter("expected the path of an output; got '-': this command does not write to standard output")
+    return out
+
+
+def out_option(text: str, *, show_default: bool = True) -> typer.models.OptionInfo:
+    """The option `--out`, with its help."""
+    return typer.Option("--out", help=text, show_default=show_default, callback=_refuse_standard_output)
+
+
+Out = Annotated[Path, out_option("Output folder; created if missing.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice; the same seed gives the same bytes.", min=0)]
 Scenes = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads it at run time

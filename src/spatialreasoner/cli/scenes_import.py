@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from spatialreasoner.cli.options import out_option
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.progress import stage
 
@@ -21,7 +22,7 @@ def scenes_import(
     ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", help="Output folder; created if missing.", show_default=False),
+        out_option("Output folder; created if missing.", show_default=False),
     ] = None,
     kind: Annotated[str, typer.Option("--from", help="Kind of capture; 'auto' detects it from the files.")] = "auto",
     every: Annotated[int, typer.Option(help="Take every Nth frame.", min=1)] = 1,
