@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncGenerator
 from io import StringIO
 
@@ -7,16 +6,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from spatialreasoner.app import terminal
-from spatialreasoner.app.asking import RegionQuestion
 from spatialreasoner.app.terminal import AskConfig, ask_in_terminal, caution_about, read_regions
 from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, SceneError, WorkError
 from spatialreasoner.core.types import Prompt
 
 ANSWER = "<description>A \x1b[31mbox.</description>\n<reasoning>Look here.</reasoning>\n### In Conclusion\n[bold]Yes."
-
-
-ASKED = RegionQuestion(prompt=Prompt(image="", regions=(), request="?"), category=None, numbers=(2, 11))
 
 
 class Slow:
@@ -41,30 +35,42 @@ def picture(tmp_path):
     return str(tmp_path / "picture.png")
 
 
-def test_segments_are_shown_as_they_are_written():
-    file = StringIO()
-    console = Console(file=file, width=60)
-    text = asyncio.run(terminal._follow(Slow(ANSWER), ASKED, console))
+@pytest.fixture
+def told(picture, monkeypatch):
+    """What a model is asked for about two of eleven regions, and what the terminal shows of its answer."""
+
+    def told(written):
+        monkeypatch.setattr("spatialreasoner.inference.registry.named_policy", lambda *_: Slow(written))
+        file = StringIO()
+        boxes = tuple(f"{5 * n},0,{5 * n + 5},9" for n in range(11))
+        question = "Is <region2> left of <region11>?"
+        text = ask_in_terminal(
+            AskConfig(image=picture, question=question, regions=boxes, model="slow"), console=Console(file=file, width=60)
+        )
+        return text, [line for line in file.getvalue().splitlines() if line]
+
+    return told
+
+
+def test_segments_are_shown_as_they_are_written(told):
+    text, lines = told(ANSWER)
     assert text == ANSWER
-    lines = [line for line in file.getvalue().splitlines() if line]
     assert lines == ["description", "A \ufffd[31mbox.", "reasoning", "Look here.", "conclusion", "[bold]Yes."]
 
 
-def test_regions_are_called_as_they_were_drawn():
+def test_regions_are_called_as_they_were_drawn(told):
     """The model knows the second and the eleventh region alone, as its first and second."""
-    file = StringIO()
     written = (
         "<description><region1> and <region2>.</description>\n<reasoning><region3></reasoning>\n### In Conclusion\n<region2>."
     )
-    text = asyncio.run(terminal._follow(Slow(written), ASKED, Console(file=file, width=60)))
+    text, shown = told(written)
     assert text == written.replace("<region2>", "<region11>").replace("<region1>", "<region2>")
-    shown = [line for line in file.getvalue().splitlines() if line]
     assert shown == ["description", "<region2> and <region11>.", "reasoning", "<region3>", "conclusion", "<region11>."]
 
 
-def test_an_answer_without_a_word_is_a_failure():
+def test_an_answer_without_a_word_is_a_failure(told):
     with pytest.raises(WorkError, match="wrote nothing"):
-        asyncio.run(terminal._follow(Slow(" "), ASKED, Console(file=StringIO())))
+        told(" ")
 
 
 @pytest.mark.parametrize(

@@ -56,22 +56,22 @@ class Begun:
     """A policy that is asked to continue a prefix, or for several replies."""
 
     def __init__(self, policy, behaviour):
-        self._policy, self._behaviour = policy, behaviour
+        self.policy, self.behaviour = policy, behaviour
         self.name, self.identity, self.restore = policy.name, policy.identity, policy.restore
 
     @property
     def learned(self):
-        return self._policy.learned
+        return self.policy.learned
 
     async def attempt(self, prompt, *, n, seed):
-        prefix = "<description><region1> is a ball.</description>\n" if self._behaviour.prefix else ""
-        replies = await self._policy.attempt(replace(prompt, prefix=prefix), n=self._behaviour.n, seed=seed)
+        prefix = "<description><region1> is a ball.</description>\n" if self.behaviour.prefix else ""
+        replies = await self.policy.attempt(replace(prompt, prefix=prefix), n=self.behaviour.n, seed=seed)
         return [replace(reply, text=prefix + reply.text if reply.text else "") for reply in replies]
 
     complete = attempt
 
     async def aclose(self):
-        await self._policy.aclose()
+        await self.policy.aclose()
 
 
 def config(behaviour):

@@ -2,6 +2,7 @@ import asyncio
 import os
 import shutil
 import threading
+from types import SimpleNamespace
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from spatialreasoner.core.errors import EndpointError, MissingFileError
 from spatialreasoner.core.types import Prompt, Region
@@ -43,6 +45,34 @@ def prompt(tmp_path):
         return Prompt(image=str(path), regions=tuple(regions), request=request, prefix=prefix)
 
     return prompt
+
+
+@pytest.fixture
+def generated(monkeypatch):
+    """The number of rows of each call of the model's `generate`."""
+    generate, sizes = LlavaForConditionalGeneration.generate, []
+
+    def counted(self, **inputs):
+        sizes.append(len(inputs["input_ids"]))
+        return generate(self, **inputs)
+
+    monkeypatch.setattr(LlavaForConditionalGeneration, "generate", counted)
+    return sizes
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The images and texts that the model's processor is given, of all calls."""
+    process, images, texts = LlavaProcessor.__call__, [], []
+
+    def recorded(self, images=None, text=None, **options):
+        shown.images.extend(images or ())
+        shown.texts.extend(text)
+        return process(self, images=images, text=text, **options)
+
+    shown = SimpleNamespace(images=images, texts=texts)
+    monkeypatch.setattr(LlavaProcessor, "__call__", recorded)
+    return shown
 
 
 def test_completions_do_not_depend_on_what_is_in_the_batch(policy, prompt):
@@ -83,7 +113,7 @@ def test_a_stream_that_fails_says_so(policy, prompt, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(policy._model, "generate", fail)
+    monkeypatch.setattr(LlavaForConditionalGeneration, "generate", fail)
 
     async def go():
         return [piece async for piece in stream(policy, prompt(), seed=3)]
@@ -92,37 +122,32 @@ def test_a_stream_that_fails_says_so(policy, prompt, monkeypatch):
         asyncio.run(go())
 
 
-def test_waiting_calls_are_gathered(policy, prompt, monkeypatch):
-    sizes = []
-    generate = policy._generate
-    monkeypatch.setattr(policy, "_generate", lambda calls: (sizes.append(len(calls)), generate(calls))[1])
-
+def test_waiting_calls_are_gathered(policy, prompt, generated):
     async def run():
         await asyncio.gather(*(policy.complete(prompt(index), n=2, seed=0) for index in range(3)))
 
     asyncio.run(run())
-    assert sizes == [4, 2]
+    assert generated == [4, 2]
 
 
-def test_a_small_model_writes_a_batch_a_thread(folder, prompt, monkeypatch):
+def test_a_small_model_writes_a_batch_a_thread(folder, prompt, monkeypatch, generated):
     torch.set_num_threads(2)
     try:
         policy = HfPolicy(folder, temperature=0.0, max_new_tokens=12, batch_size=4)
-        write, sizes, together = policy._generate, [], threading.Barrier(2, timeout=20)
+        write, together = LlavaForConditionalGeneration.generate, threading.Barrier(2, timeout=20)
 
-        def writing(calls):
-            sizes.append(len(calls))
-            if len(sizes) <= 2:
-                together.wait()  # breaks where one batch waits for the other
-            return write(calls)
+        def writing(self, **inputs):
+            together.wait()  # breaks where one batch waits for the other
+            return write(self, **inputs)
 
-        monkeypatch.setattr(policy, "_generate", writing)
+        monkeypatch.setattr(LlavaForConditionalGeneration, "generate", writing)
 
         async def ask():
             return await asyncio.gather(*(policy.complete(prompt(index), n=1, seed=0) for index in range(6)))
 
         written = asyncio.run(ask())
-        assert sizes == [3, 3]
+        assert generated == [3, 3]
+        monkeypatch.undo()
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
@@ -139,11 +164,10 @@ def test_seeds_and_numbers_give_other_samples_and_greedy_gives_one(policy, folde
     assert len({completion.text for completion in same}) == 1
 
 
-def test_a_prefix_is_continued_not_repeated(policy, prompt):
+def test_a_prefix_is_continued_not_repeated(policy, prompt, shown):
     prefix = "<description>A red"
-    opened = policy._text(prompt(prefix=prefix))
-    assert opened.endswith("<|assistant|>" + prefix)
     completion = asyncio.run(policy.complete(prompt(prefix=prefix), n=1, seed=0))[0]
+    assert shown.texts[0].endswith("<|assistant|>" + prefix)
     assert not completion.text.startswith("<description>A red")
 
 
@@ -155,25 +179,26 @@ def test_counts_and_finish(policy, prompt):
         assert completion.finish == "stop" or completion.completion_tokens == 12
 
 
-def test_regions_are_drawn_as_marks_unless_the_model_has_region_tokens(policy, prompt):
+def test_regions_are_drawn_as_marks_unless_the_model_has_region_tokens(policy, prompt, shown, monkeypatch):
     region = Region(id="region1", label="box", mask=masks.encode(masks.from_box((5, 5, 30, 30), (40, 60))))
-    plain = np.asarray(policy._picture(prompt()))
-    marked = np.asarray(policy._picture(prompt(regions=[region])))
-    assert (plain != marked).any(axis=2)[5:30, 5:30].mean() > 0.9
-    policy._model.config.region_tokens = True
-    carrier = policy._picture(prompt(regions=[region]))
-    assert (np.asarray(carrier) == plain).all()
+    for regions in ([], [region]):
+        asyncio.run(policy.complete(prompt(regions=regions), n=1, seed=0))
+    monkeypatch.setattr(HfPolicy, "region_tokens", True)
+    asyncio.run(policy.complete(prompt(regions=[region]), n=1, seed=0))
+    (plain,), (marked,), (carrier,) = shown.images
+    assert (np.asarray(plain) != np.asarray(marked)).any(axis=2)[5:30, 5:30].mean() > 0.9
+    assert (np.asarray(carrier) == np.asarray(plain)).all()
     assert [mask.sum() for mask in attached(carrier)] == [25 * 25]
 
 
-def test_a_prompt_without_an_image_is_answered_beside_others(policy, prompt):
+def test_a_prompt_without_an_image_is_answered_beside_others(policy, prompt, shown):
     bare = Prompt(image="", regions=(), request="What is a box?")
 
     async def run(*prompts):
         return await asyncio.gather(*(policy.complete(each, n=1, seed=0) for each in prompts))
 
-    assert policy._text(bare) == "<|user|>What is a box?<|end|><|assistant|>"
     assert asyncio.run(run(bare)) == asyncio.run(run(prompt(), bare))[1:]
+    assert shown.texts[0] == "<|user|>What is a box?<|end|><|assistant|>"
 
 
 def test_a_bad_image_fails_its_own_call_alone(policy, prompt):

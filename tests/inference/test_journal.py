@@ -1,6 +1,7 @@
 import asyncio
 import pickle
 import sqlite3
+from collections import Counter
 
 import pytest
 
@@ -8,6 +9,21 @@ from spatialreasoner.core.errors import WorkError
 from spatialreasoner.inference.journal import Journal, Spent
 
 ONE = Spent(calls=1, prompt_tokens=10, completion_tokens=5)
+
+
+@pytest.fixture
+def connections(monkeypatch):
+    """The connections that journals open, each with the statements that it runs."""
+    connect, opened = sqlite3.connect, []
+
+    def traced(*args, **options):
+        connection, statements = connect(*args, **options), []
+        connection.set_trace_callback(statements.append)
+        opened.append((connection, statements))
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    return opened
 
 
 def test_what_was_written_is_there_for_the_next_process(tmp_path):
@@ -25,18 +41,17 @@ def test_what_was_written_is_there_for_the_next_process(tmp_path):
         assert dict(journal.spent()) == {name: Spent(calls=50, prompt_tokens=500, completion_tokens=250) for name in "ab"}
 
 
-def test_waiting_writes_are_committed_together(tmp_path):
-    commits = []
-
+def test_waiting_writes_are_committed_together(tmp_path, connections):
     async def write(journal):
         await asyncio.gather(*(journal.put_question(f"k{n}", "v") for n in range(500)))
 
     with Journal(tmp_path / "journal.sqlite") as journal:
-        commit = journal._commit
-        journal._commit = lambda batch: (commits.append(len(batch)), commit(batch))
+        _, statements = connections[-1]  # the first is the lock
+        statements.clear()
         asyncio.run(write(journal))
-    assert sum(commits) == 500
-    assert len(commits) <= 3
+        kinds = Counter(statement.split()[0].upper() for statement in statements)
+    assert kinds["INSERT"] == 500
+    assert kinds["COMMIT"] <= 3
 
 
 def test_one_process_at_a_time(tmp_path):
@@ -58,17 +73,18 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path):
         Journal(tmp_path / "journal.sqlite")
 
 
-def test_a_journal_that_cannot_be_written_says_so(tmp_path):
+def test_a_journal_that_cannot_be_written_says_so(tmp_path, connections):
     async def write(journal):
-        journal._writer.execute("PRAGMA query_only = ON")
+        connections[-1][0].execute("PRAGMA query_only = ON")
         await journal.put_question("k", "v")
 
     with Journal(tmp_path / "journal.sqlite") as journal, pytest.raises(WorkError, match="check the disk's free space"):
         asyncio.run(write(journal))
 
 
-def test_every_commit_is_on_disk(tmp_path):
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: each commit is an fsync
-        assert journal._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+def test_every_commit_is_on_disk(tmp_path, connections):
+    with Journal(tmp_path / "journal.sqlite"):
+        connection, _ = connections[-1]
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: each commit is an fsync
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     sqlite3.connect(tmp_path / "journal.sqlite").close()

@@ -53,10 +53,15 @@ class Judged:
 
 
 @pytest.fixture
-def job(tmp_path):
+def counting():
+    return Counting()
+
+
+@pytest.fixture
+def job(tmp_path, counting):
     scene = build_scene(tmp_path / "scenes")
     questions = ask_about(Measured(scene), Random(1), 6)
-    judge = JournalledJudge(Counting())
+    judge = JournalledJudge(counting)
     return {
         "questions": questions,
         "scenes": {scene.id: scene},
@@ -69,21 +74,21 @@ def job(tmp_path):
     }
 
 
-def test_no_grade_is_paid_for_twice(job):
+def test_no_grade_is_paid_for_twice(job, counting):
     job["config"] = RunConfig(max_calls=70)
     stopped = run_search(**job)
     judge = job["judges"][0]
-    first = judge._judge.asked
+    first = counting.asked
     assert "max_calls" in stopped.stopped
     assert first > 8
     job["config"] = RunConfig()
     result = run_search(**job)
     failed = judge.failures["failed grade"]
     assert result.stopped is None
-    assert judge._judge.asked <= result.summary["trajectories"] + failed
-    asked = judge._judge.asked
+    assert counting.asked <= result.summary["trajectories"] + failed
+    asked = counting.asked
     run_search(**job)
-    assert judge._judge.asked == asked
+    assert counting.asked == asked
 
 
 def test_a_judge_without_a_run_says_what_is_missing(job):

@@ -16,6 +16,8 @@ from spatialreasoner.core.types import Prompt, Region
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.nano import WEIGHTS
 from spatialreasoner.nano.numpy import LightNano, is_nano
+from spatialreasoner.nano.numpy.decoder import Decoder
+from spatialreasoner.nano.numpy.vision import look
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes import synthetic
@@ -42,33 +44,61 @@ def asked(image, tmp_path):
     return Prompt(image=str(tmp_path / "image.png"), regions=regions, request="how far apart are <region1> and <region2>?")
 
 
+class Recorded:
+    """What a nano in NumPy looks at and reads, by the public functions that it calls: `look` and `Decoder`."""
+
+    def __init__(self, policy, asked, monkeypatch):
+        self.looks, self.decoders, self.steps = [], [], []
+
+        def looking(*given):
+            self.looks.append((given, look(*given)))
+            return self.looks[-1][1]
+
+        def decoding(*given):
+            decoder = Decoder(*given)
+            self.decoders.append(given)
+
+            class Step:
+                embeddings = decoder.embeddings
+
+                def __call__(_, embeds):
+                    self.steps.append((embeds.copy(), decoder(embeds)))
+                    return self.steps[-1][1]
+
+            return Step()
+
+        monkeypatch.setattr("spatialreasoner.nano.numpy.policy.look", looking)
+        monkeypatch.setattr("spatialreasoner.nano.numpy.policy.Decoder", decoding)
+        asyncio.run(policy.complete(asked, n=1, seed=0))
+
+
 @torch.no_grad()
-def test_it_sees_and_reads_what_the_torch_one_does(nano, folder, asked):
+def test_it_sees_and_reads_what_the_torch_one_does(nano, folder, asked, monkeypatch):
     model, processor = nano
-    policy = LightNano(folder)
-    text = policy._text(asked).replace("<|image|>" * processor.num_image_tokens, "<|image|>")
+    recorded = Recorded(LightNano(folder, max_new_tokens=1), asked, monkeypatch)
+    content = [{"type": "image"}, {"type": "text", "text": asked.request}]
+    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
     inputs = processor(images=[attach(read_image(asked.image), asked.regions)], text=[text], add_special_tokens=False)
-    pixels, masks = policy._image(asked)
+    (_, pixels, masks, _), looks = recorded.looks[0]
     assert np.allclose(pixels, inputs["pixel_values"][0], atol=1e-6)
     assert (masks == inputs["region_masks"][0].numpy()).all()
-    looks = policy._look(pixels, masks)
     tokens, vectors = model.model.tell(*model.model.look(inputs["pixel_values"], inputs["region_masks"]))
     assert np.allclose(looks.tokens, tokens[0], atol=1e-5)
     assert np.allclose(looks.regions, vectors[0], atol=1e-5)
-    ids = inputs["input_ids"]
-    assert policy._tokenizer.encode(policy._text(asked), add_special_tokens=False).ids == ids[0].tolist()
-    embeds, _ = model.model.embed(ids, tokens, vectors)
+    embeds, _ = model.model.embed(inputs["input_ids"], tokens, vectors)
+    read, said = recorded.steps[0]
+    assert np.allclose(read, embeds[0], atol=1e-5)
     expected = model.lm_head(model.model.language_model(inputs_embeds=embeds).last_hidden_state)[0]
-    assert np.allclose(policy._decoder()(embeds[0].numpy()), expected[-1], atol=1e-4)
-    bit_by_bit = policy._decoder()
-    for start, end in ((0, 7), (7, 8), (8, len(ids[0]))):
-        assert np.allclose(bit_by_bit(embeds[0, start:end].numpy()), expected[end - 1], atol=1e-4)
+    assert np.allclose(said, expected[-1], atol=1e-4)
+    bit_by_bit = Decoder(*recorded.decoders[0])
+    for start, end in ((0, 7), (7, 8), (8, len(read))):
+        assert np.allclose(bit_by_bit(read[start:end]), expected[end - 1], atol=1e-4)
 
 
-def test_an_empty_region_looks_like_nothing(folder, asked):
-    policy = LightNano(folder)
-    pixels, masks = policy._image(asked)
-    assert not policy._look(pixels, masks * np.uint8([[[1]], [[0]]])).regions[1].any()
+def test_an_empty_region_looks_like_nothing(folder, asked, monkeypatch):
+    recorded = Recorded(LightNano(folder, max_new_tokens=1), asked, monkeypatch)
+    (weights, pixels, masks, heads), _ = recorded.looks[0]
+    assert not look(weights, pixels, masks * np.uint8([[[1]], [[0]]]), heads).regions[1].any()
 
 
 @shipped

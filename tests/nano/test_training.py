@@ -138,7 +138,7 @@ def test_fdpo_is_the_same_by_separate_rows_and_with_a_cached_reference(folder, d
         )
         trainer = FDPOTrainer(model, args, processing_class=processor, train_dataset=read_preferences(data / "pairs.jsonl"))
         found.append(losses(trainer))
-        assert trainer._shares is shared  # it did not fall back to separate rows
+        assert trainer.shares_prefix is shared  # it did not fall back to separate rows
     assert found[0][0] == pytest.approx(0.6931, abs=1e-3)
     assert found[0][-1] < found[0][0]
     assert found[1] == pytest.approx(found[0], abs=1e-3)

@@ -60,12 +60,13 @@ def test_histogram_counts_every_value_once() -> None:
     assert 5 in ticks
 
 
-@example(0.0, 5e-324, 2)
-@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.integers(2, 12))
-def test_ticks_are_few_and_hold_the_values(one: float, other: float, intervals: int) -> None:
+@example(0.0, 5e-324)
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_ticks_are_few_and_hold_the_values(one: float, other: float) -> None:
+    chart = parsed(charts.lines([Curve(label="x", points=[(0, one), (1, other)])], title="t"))
+    ticks = [float(text.text or 0) for text in chart.findall(".//text[@text-anchor='end']")][:-1]  # the last is the last step
     low, high = sorted((one, other))
-    ticks = charts._ticks(low, high, intervals=intervals)
-    slack = 1e-6 * max(abs(low), abs(high), 1e-6)
+    slack = 1e-5 * max(abs(low), abs(high), 1e-6)  # they are written with six digits
     assert ticks[0] <= low + slack
     assert ticks[-1] >= high - slack
-    assert 2 <= len(ticks) <= 2 * intervals + 3
+    assert 2 <= len(ticks) <= 11

@@ -29,9 +29,9 @@ class FixedPolicy:
     async def complete(self, prompt, *, n, seed):
         self.prompts.append((prompt.prefix, n, seed))
         await asyncio.sleep(self.delay)
-        return [self._next(prompt.prefix) for _ in range(n)]
+        return [self.next(prompt.prefix) for _ in range(n)]
 
-    def _next(self, prefix):
+    def next(self, prefix):
         text = self.answers[(len(self.prompts) - 1) % len(self.answers)]
         if isinstance(text, Completion):
             return text

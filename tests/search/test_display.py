@@ -7,6 +7,7 @@ import pty
 import pytest
 
 from spatialreasoner.core.errors import EndpointError
+from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.budget import Budget, Price
 from spatialreasoner.inference.endpoint import Endpoint, Limits
 from spatialreasoner.inference.journal import Journal
@@ -14,19 +15,24 @@ from spatialreasoner.search.display import display
 from spatialreasoner.search.run import Progress
 
 
-class Nobody:
+class Refusing:
     name = "api:[m]@http://x"
+
+    async def complete(self, prompt, *, n, seed):
+        raise EndpointError("the key is refused")
 
 
 @pytest.fixture
 def progress(tmp_path):
-    async def endpoint(journal):
-        return Endpoint(Nobody(), journal=journal, budget=budget, limits=Limits(price=Price(completion=1)))
+    async def refused(journal):
+        made = Endpoint(Refusing(), journal=journal, budget=budget, limits=Limits(price=Price(completion=1)))
+        with pytest.raises(EndpointError):
+            await made.complete(Prompt(image="", regions=(), request="?"), n=1, seed=0)
+        return made
 
-    budget = Budget(max_calls=500, calls=123, tokens=4567, cost=0.5)
+    budget = Budget(max_calls=500, calls=122, tokens=4567, cost=0.5)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        made = asyncio.run(endpoint(journal))
-        made._caller.calls, made._caller.stopped = 123, EndpointError("the key is refused")
+        made = asyncio.run(refused(journal))
         made.failures["rate limit"] = 7
         yield Progress(
             questions=10, finished=4, found=3, trajectories=32, right=20, budget=budget, endpoints=[made], unfinished={}

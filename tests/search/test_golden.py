@@ -21,26 +21,26 @@ class Recorded:
     """Writes what was recorded, in its order, and nothing after that."""
 
     def __init__(self, name, replies):
-        self.name, self._replies = name, iter(replies)
+        self.name, self.replies = name, iter(replies)
 
     async def complete(self, prompt, *, n, seed):
-        return [Completion(text=next(self._replies, ""), prompt_tokens=100, completion_tokens=10) for _ in range(n)]
+        return [Completion(text=next(self.replies, ""), prompt_tokens=100, completion_tokens=10) for _ in range(n)]
 
 
 class Ratings:
     """Rates a stage by the first recorded phrase that it holds; right is what says so."""
 
     def __init__(self, ratings, right):
-        self._ratings, self._right = ratings, right
+        self.ratings, self.right = ratings, right
 
     async def rate(self, question, prefix, step):
-        return next((ratings for phrase, ratings in self._ratings.items() if phrase in step), {})
+        return next((ratings for phrase, ratings in self.ratings.items() if phrase in step), {})
 
     async def score(self, question, text):
         return RewardBreakdown(visual=None, spatial_description=None, spatial_reasoning=None, logical=None)
 
     def succeeds(self, question, text):
-        return self._right in text
+        return self.right in text
 
 
 def replay(case):

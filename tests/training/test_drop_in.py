@@ -131,7 +131,7 @@ def test_text_rows_of_every_form_are_trls(make, folder, form, streams):
     given = {"rows": FORMS[form], "streams": streams}
     ours, theirs = (make(each, ref_model=other(folder), **given) for each in (FDPOTrainer, DPOTrainer))
     assert_same(ours, theirs)
-    assert ours._shares is True
+    assert ours.shares_prefix is True
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -195,7 +195,7 @@ def test_a_stream_is_as_fast_as_a_dataset_and_warns_of_nothing(make, caplog):
     with caplog.at_level(logging.WARNING):
         trainer = make(FDPOTrainer, conversational(), streams=True)
         trainer.train()
-    assert trainer._shares is True
+    assert trainer.shares_prefix is True
     assert not [record for record in caplog.records if "share" in record.message]
     assert len([entry for entry in trainer.state.log_history if "loss" in entry]) == 2
 

@@ -28,7 +28,7 @@ def family(request, texts):
 
 def loss_and_gradients(trainer, examples):
     trainer.model.zero_grad()
-    loss = trainer.compute_loss(trainer.model, trainer._prepare_inputs(trainer.data_collator(examples)))
+    loss = trainer.compute_loss(trainer.model, trainer.data_collator(examples))
     loss.backward()
     named = trainer.model.named_parameters()
     return loss.detach(), {name: each.grad.clone() for name, each in named if each.grad is not None}
@@ -58,7 +58,7 @@ def test_alpha_zero_is_the_dpo_of_trl_and_a_shared_prefix_changes_nothing(family
     theirs = loss_and_gradients(trl(family, pairs, tmp_path), opened)
     shared = fdpo(family, pairs, tmp_path, fdpo_alpha=0.0)
     assert_same(loss_and_gradients(shared, pairs), theirs)
-    assert shared._shares is True
+    assert shared.shares_prefix is True
     assert_same(loss_and_gradients(fdpo(family, pairs, tmp_path, fdpo_alpha=0.0, shared_prefix=False), pairs), theirs)
     assert_same(loss_and_gradients(fdpo(family, pairs, tmp_path, loss="dpo"), pairs), theirs)
 
@@ -102,7 +102,7 @@ def test_lora_with_a_cached_reference_trains_and_generates(family, pairs, tmp_pa
     )
     assert losses[0] == pytest.approx(0.6931, abs=1e-3)
     assert losses[1] < losses[0]
-    assert trainer._shares is True
+    assert trainer.shares_prefix is True
     merged = trainer.model.merge_and_unload()
     assert 1 <= len(generate(merged, family[2], pairs)) <= 4
 

@@ -112,7 +112,7 @@ def region_data(data, pairs):
     return data
 
 
-def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, tmp_path):
+def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, tmp_path, monkeypatch):
     options = [*fast, "max_steps=3", "lora_r=4", "region_tokens=true", "gradient_checkpointing=true"]
     out = tmp_path / "sft"
     train("sft", model=TINY, data=region_data / "sft.jsonl", out=out, overrides=options)
@@ -135,24 +135,25 @@ def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, 
     assert not torch.equal(model.model.region_encoder.last.weight, merged["model.region_encoder.last.weight"])
     log = [json.loads(line) for line in (tmp_path / "fdpo" / "metrics.jsonl").read_text().splitlines()]
     assert log[0]["loss"] == pytest.approx(np.log(2), abs=1e-4)  # policy and cached reference begin as one
-    answers_know_their_regions(tmp_path / "fdpo", region_data)
+    answers_know_their_regions(tmp_path / "fdpo", region_data, monkeypatch)
 
 
-def answers_know_their_regions(folder, data):
+def answers_know_their_regions(folder, data, monkeypatch):
     """The policy shows a region model the prompt's regions, and other regions give another answer."""
     policy = HfPolicy(folder, temperature=0, max_new_tokens=6)
     assert policy.region_tokens
-    torch.nn.init.normal_(policy._model.model.region_encoder.last.weight)
+    model, processor = load_vlm(folder)
+    torch.nn.init.normal_(model.model.region_encoder.last.weight)
+    process, read = type(processor).__call__, []
+    monkeypatch.setattr(type(processor), "__call__", lambda *a, **k: read.append(process(*a, **k)) or read[-1])
     path = next(iter(sorted(data.glob("*.png"))))
     found = regions(*read_image(path).size)
     prompts = [Prompt(image=str(path), regions=tuple(each), request="Is <region1> left?") for each in (found, found[::-1], ())]
 
-    def first_logits(prompt):
-        call = policy._processor(images=[[policy._picture(prompt)]], text=[policy._text(prompt)], return_tensors="pt")
-        return policy._model(**call).logits[0, -1]
-
+    for each in prompts:
+        asyncio.run(policy.complete(each, n=1, seed=0))
     with torch.no_grad():
-        own, other, none = map(first_logits, prompts)
+        own, other, none = (model(**inputs).logits[0, -1] for inputs in read)
     assert (own - other).abs().max() > 1e-3
     assert (own - none).abs().max() > 1e-3
     assert len(asyncio.run(policy.complete(prompts[0], n=2, seed=0))) == 2

@@ -119,7 +119,7 @@ def test_trying_agrees_in_every_precision(name, precision, rows, tokenizer, tmp_
     model = build(name, SHARING[name], tokenizer).to(getattr(torch, precision))
     trainer = trainer_of(model, rows, tokenizer, tmp_path)
     trainer.compute_loss(trainer.model, trainer.data_collator(rows))
-    assert trainer._shares is True
+    assert trainer.shares_prefix is True
 
 
 @pytest.mark.parametrize("name", RECURRENT)
@@ -143,7 +143,7 @@ def test_recurrent_layers_train_by_separate_rows_and_say_so(name, precision, row
     tried = trainer_of(build(name, RECURRENT[name], tokenizer).to(model.dtype), rows, tokenizer, tmp_path)
     with caplog.at_level(logging.WARNING):
         tried.compute_loss(tried.model, batch)
-    assert tried._shares is False
+    assert tried.shares_prefix is False
     assert "with its siblings" in caplog.text
 
 
@@ -152,7 +152,7 @@ def test_a_wrong_attention_is_found_in_half_precision(rows, tokenizer, tmp_path,
     monkeypatch.setattr(trie_attention, "_stretches", lambda trie: [(whole, whole, True)])
     trainer = trainer_of(build("Llama", {}, tokenizer).bfloat16(), rows, tokenizer, tmp_path)
     trainer.compute_loss(trainer.model, trainer.data_collator(rows))
-    assert trainer._shares is False
+    assert trainer.shares_prefix is False
     assert "change by up to" in caplog.text
 
 
@@ -168,7 +168,7 @@ def test_dropped_sinks_are_found(rows, tokenizer, tmp_path, monkeypatch, caplog)
     )
     trainer = trainer_of(model, rows, tokenizer, tmp_path)
     trainer.compute_loss(trainer.model, trainer.data_collator(rows))
-    assert trainer._shares is False
+    assert trainer.shares_prefix is False
     assert "from those of separate rows" in caplog.text
 
 

@@ -94,7 +94,7 @@ def test_at_alpha_zero_it_trains_as_trl_does(folder, rows, tmp_path, precompute,
     )
     assert ours == pytest.approx(losses(theirs), abs=1e-4)
     assert ours[-1] < 0.6 < ours[0]  # ln 2 at the start
-    assert trainer._shares is shared_prefix
+    assert trainer.shares_prefix is shared_prefix
     assert not [record for record in caplog.records if "share" in record.message]  # nothing to see is nothing to warn of
 
 

@@ -88,7 +88,7 @@ def test_a_trie_is_what_separate_rows_are(family, rows, tmp_path, adapters):
     shared = make(family, rows, tmp_path, peft_config=lora)
     torch.manual_seed(0)
     ours = loss_and_gradients(shared, rows)
-    assert shared._shares is True
+    assert shared.shares_prefix is True
     apart = make(family, rows, tmp_path, peft_config=lora, shared_prefix=False)
     if adapters:  # they start at random
         apart.model.load_state_dict(shared.model.state_dict())

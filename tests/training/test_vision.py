@@ -1,4 +1,5 @@
 import logging
+from collections import Counter
 
 import pytest
 import torch
@@ -31,18 +32,23 @@ def make(families, pairs, tmp_path):
 
 
 def step(trainer, pairs):
-    """Loss, gradients, and how often images were looked at."""
+    """Loss, gradients, and how often images went through the vision tower, and then through a projector if there is one."""
     batch = trainer.data_collator(pairs)
     trainer.compute_loss(trainer.model, batch)  # the first call also tries whether the prefix can be shared
-    runs = []
+    runs = Counter()
     for model in filter(None, (trainer.model, trainer.ref_model)):
-        tower = next(each for name, each in model.named_modules() if name.rpartition(".")[2] in vision.TOWERS)
-        leaf = next(each for each in tower.modules() if not list(each.children()))
-        leaf.register_forward_hook(lambda *_: runs.append(1))
+        for names in (vision.TOWERS, vision.PROJECTORS):
+            for part in [each for name, each in model.named_modules() if name.rpartition(".")[2] in names][:1]:
+                leaf = next(each for each in part.modules() if not list(each.children()))
+                leaf.register_forward_hook(lambda *_, names=names: runs.update([names]))
     loss = trainer.compute_loss(trainer.model, batch)
     loss.backward()
     named = trainer.model.named_parameters()
-    return loss.detach(), {name: each.grad for name, each in named if each.grad is not None}, len(runs)
+    return (
+        loss.detach(),
+        {name: each.grad for name, each in named if each.grad is not None},
+        (runs[vision.TOWERS], runs[vision.PROJECTORS]),
+    )
 
 
 CASES = [*((name, True) for name in tiny.FAMILIES), ("llava", False), ("qwen3_vl", False)]
@@ -52,16 +58,16 @@ CASES = [*((name, True) for name in tiny.FAMILIES), ("llava", False), ("qwen3_vl
 def test_a_frozen_tower_runs_once_and_nothing_changes(make, pairs, monkeypatch, caplog, name, adapter):
     once = make(name, adapter=adapter)
     loss, gradients, runs = step(once, pairs)
-    assert runs == 1
-    assert len(once._vision.parts) == (2 if adapter and not name.startswith("qwen") else 1)
+    tower, projector = runs
+    assert tower == 1
+    assert projector == (0 if name.startswith("qwen") else 1 if adapter else 2)  # with adapters it is frozen as well
     assert "vision tower" not in caplog.text
     twice = make(name, adapter=adapter)
     with caplog.at_level(logging.WARNING), monkeypatch.context() as patch:
         patch.setattr(vision, "TOWERS", ("nothing",))
-        twice._shared_vision()
+        expected, expected_gradients, (tower, _) = step(twice, pairs)
     assert "does not share its vision tower with the reference: no part of it is called nothing" in caplog.text
-    expected, expected_gradients, runs = step(twice, pairs)
-    assert runs == 2
+    assert tower == 2
     torch.testing.assert_close(loss, expected, atol=1e-6, rtol=0)
     assert gradients.keys() == expected_gradients.keys()
     for key, value in gradients.items():
@@ -70,8 +76,7 @@ def test_a_frozen_tower_runs_once_and_nothing_changes(make, pairs, monkeypatch, 
 
 def test_a_tower_that_trains_is_not_shared(make, pairs, caplog):
     trainer = make("llava", frozen=())
-    assert step(trainer, pairs)[2] == 2
-    assert trainer._vision.parts == []
+    assert step(trainer, pairs)[2] == (2, 2)
     assert "vision tower" not in caplog.text
 
 
@@ -80,7 +85,7 @@ def test_a_reference_that_sees_otherwise_is_not_given_the_policys_features(make,
     with torch.no_grad():
         next(trainer.ref_model.model.vision_tower.parameters()).add_(1.0)
     with caplog.at_level(logging.WARNING):
-        assert step(trainer, pairs)[2] == 2
+        assert step(trainer, pairs)[2] == (2, 2)
     assert "its vision_tower is not the reference's" in caplog.text
 
 

@@ -52,6 +52,7 @@ class Known:
         self.naming = NameMatcher() if naming is None else naming
         self.closed = self.scene.objects is not None
         self._colour_scores: dict[tuple[str, str], float | None] = {}
+        self._pixels: UInt8[np.ndarray, "h w 3"] | None = None
         self._shares: dict[str, Mapping[str, float]] = {}
         self._medians: dict[QuantityName | None, float | None] = {}
         self._has: dict[str, bool | None] = {}
@@ -158,7 +159,7 @@ class Known:
     def release(self) -> None:
         """Forget all pixels; they are read again when needed."""
         self.measured.release()
-        self.__dict__.pop("_picture", None)
+        self._pixels = None
 
     @cached_property
     def _called(self) -> Mapping[str, tuple[str, ...]]:
@@ -177,15 +178,17 @@ class Known:
         label = self.scene.region(region_id).label.lower().split()
         said = max((colours.score_known(word, own) for own in label if own in colours.COLOUR_WORDS), default=None)
         if region_id not in self._shares:
-            self._shares[region_id] = colours.shares(self._picture[decode(self.scene.region(region_id).mask)])
+            self._shares[region_id] = colours.shares(self._colours_of(region_id))
         seen = self._shares[region_id]
         if not any(seen.values()):  # a mask without a pixel
             return said
         return max(said or 0.0, colours.colour_score(word, seen))
 
-    @cached_property
-    def _picture(self) -> UInt8[np.ndarray, "h w 3"]:
-        return np.asarray(read_image(self.scene.image))
+    def _colours_of(self, region_id: str) -> UInt8[np.ndarray, "pixels 3"]:
+        """The region's pixels; the image is read once until it is released."""
+        if self._pixels is None:
+            self._pixels = np.asarray(read_image(self.scene.image))
+        return self._pixels[decode(self.scene.region(region_id).mask)]
 
     def _usual(self, quantity: QuantityName | None) -> float | None:
         """The median size of the scene's regions, of which the first `MAX_COMPARED` count; None for fewer than two."""

@@ -199,6 +199,11 @@ class FDPOTrainer(PairTrainer):
         return None
 
     @property
+    def shares_prefix(self) -> bool | None:
+        """Whether responses share the prompt's computation; None until the first batch has tried it."""
+        return self._shares
+
+    @property
     def segment_names(self) -> tuple[str, ...]:
         """The segments whose log-probabilities are summed; the last, where markup has the base beta, is `markup`."""
         return (*self.args.segments, *(["markup"] if self.args.markup == "base" else []))
