@@ -13,7 +13,7 @@ ONE = Spent(calls=1, prompt_tokens=10, completion_tokens=5)
 
 @pytest.fixture
 def connections(monkeypatch):
-    """The connections that journals open, each with the statements that it runs."""
+    """The connections of a journal (lock, writer, reader), each with the statements that it runs."""
     connect, opened = sqlite3.connect, []
 
     def traced(*args, **options):
@@ -46,7 +46,7 @@ def test_waiting_writes_are_committed_together(tmp_path, connections):
         await asyncio.gather(*(journal.put_question(f"k{n}", "v") for n in range(500)))
 
     with Journal(tmp_path / "journal.sqlite") as journal:
-        _, statements = connections[-1]  # the first is the lock
+        _, statements = connections[1]
         statements.clear()
         asyncio.run(write(journal))
         kinds = Counter(statement.split()[0].upper() for statement in statements)
@@ -75,7 +75,7 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path):
 
 def test_a_journal_that_cannot_be_written_says_so(tmp_path, connections):
     async def write(journal):
-        connections[-1][0].execute("PRAGMA query_only = ON")
+        connections[1][0].execute("PRAGMA query_only = ON")
         await journal.put_question("k", "v")
 
     with Journal(tmp_path / "journal.sqlite") as journal, pytest.raises(WorkError, match="check the disk's free space"):
@@ -84,7 +84,7 @@ def test_a_journal_that_cannot_be_written_says_so(tmp_path, connections):
 
 def test_every_commit_is_on_disk(tmp_path, connections):
     with Journal(tmp_path / "journal.sqlite"):
-        connection, _ = connections[-1]
+        connection, _ = connections[1]
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: each commit is an fsync
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     sqlite3.connect(tmp_path / "journal.sqlite").close()
