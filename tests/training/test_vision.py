@@ -9,6 +9,7 @@ from peft import LoraConfig
 from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training import vision
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.training.vision import PROJECTORS, TOWERS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
 
@@ -17,7 +18,7 @@ LORA = LoraConfig(r=4, target_modules=r".*(language_model|text_model).*\.(q|v)_p
 
 @pytest.fixture
 def make(families, pairs, tmp_path):
-    def make(name, *, adapter=False, frozen=vision.TOWERS, **options):
+    def make(name, *, adapter=False, frozen=TOWERS, **options):
         model, processor = families(name)
         for parameter_name, parameter in model.named_parameters():
             parameter.requires_grad = not any(part in parameter_name for part in frozen)
@@ -37,7 +38,7 @@ def step(trainer, pairs):
     trainer.compute_loss(trainer.model, batch)  # the first call also tries whether the prefix can be shared
     runs = Counter()
     for model in filter(None, (trainer.model, trainer.ref_model)):
-        for names in (vision.TOWERS, vision.PROJECTORS):
+        for names in (TOWERS, PROJECTORS):
             for part in [each for name, each in model.named_modules() if name.rpartition(".")[2] in names][:1]:
                 leaf = next(each for each in part.modules() if not list(each.children()))
                 leaf.register_forward_hook(lambda *_, names=names: runs.update([names]))
@@ -47,7 +48,7 @@ def step(trainer, pairs):
     return (
         loss.detach(),
         {name: each.grad for name, each in named if each.grad is not None},
-        (runs[vision.TOWERS], runs[vision.PROJECTORS]),
+        (runs[TOWERS], runs[PROJECTORS]),
     )
 
 
