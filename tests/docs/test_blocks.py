@@ -143,7 +143,11 @@ BAD = {
     "unreadable Python in a tab": ('=== "b"\n\n    <!-- needs: gpu -->\n\n    ```python\n    def\n    ```\n', "invalid"),
     "an unknown setting in YAML": ("```yaml\nlearning_rat: 1\n```\n", "did you mean 'learning_rate'"),
     "a wrong value in YAML": ("```yaml\nlearning_rate: high\n```\n", "high"),
-    "an unknown key in a record": ('```json\n{"question_id": "a", "text": "b", "colour": "red"}\n```\n', "colour"),
+    "an unknown key in a record": (
+        '```json\n{"id": "a", "scene_id": "s", "category": "width_data", "text": "t", "region_ids": [], "answer": "x", '
+        '"colour": "red"}\n```\n',
+        "colour",
+    ),
     "a row of no known form": ('```json\n{"colour": "red"}\n```\n', "no form"),
     "a command that does not end, unmarked": ("```sh\nspatialreasoner app\n```\n", "mark the block"),
     "a command with a variable, unmarked": ('```sh\nspatialreasoner report "$x"\n```\n', "mark a block with variables"),

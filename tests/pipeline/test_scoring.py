@@ -53,6 +53,20 @@ def test_a_row_a_response(config: RewardConfig, tmp_path: Path):
     assert json.loads((tmp_path / "out" / "rewards.config.json").read_text())["stage"] == "reward"
 
 
+def test_predictions_are_read_as_they_are_and_what_else_a_row_holds_is_kept(config: RewardConfig, tmp_path: Path):
+    write(
+        config,
+        {"question_id": "q", "pred": GOOD, "model_id": "m", "qa_info": {"type": "qualitative"}, "reward": "mine"},
+        {"question_id": "q", "text": GOOD},
+    )
+    run_reward(config, tmp_path / "rewards.jsonl")
+    own, plain = (json.loads(line) for line in (tmp_path / "rewards.jsonl").read_text().splitlines())
+    assert own["text"] == plain["text"] == GOOD
+    assert own["reward"] == plain["reward"]
+    assert (own["model_id"], own["qa_info"]) == ("m", {"type": "qualitative"})
+    assert own.keys() - plain.keys() == {"model_id", "qa_info"}
+
+
 def test_the_same_command_writes_the_same_bytes(config: RewardConfig, tmp_path: Path):
     write(config, {"question_id": "q", "text": GOOD})
     out = tmp_path / "rewards.jsonl"
@@ -62,9 +76,7 @@ def test_the_same_command_writes_the_same_bytes(config: RewardConfig, tmp_path: 
     assert before == (out.read_bytes(), (tmp_path / "rewards.config.json").read_bytes())
 
 
-@pytest.mark.parametrize(
-    "row", [{"question_id": "other", "text": "x"}, {"question_id": "q"}, {"question_id": "q", "text": "x", "extra": 1}]
-)
+@pytest.mark.parametrize("row", [{"question_id": "other", "text": "x"}, {"question_id": "q"}, {"question_id": 3, "text": "x"}])
 def test_broken_rows_are_named_and_nothing_is_written(config: RewardConfig, tmp_path: Path, row: dict[str, object]):
     write(config, {"question_id": "q", "text": GOOD}, row)
     with pytest.raises(RecordError, match=r"responses.jsonl"):

@@ -379,13 +379,13 @@ def test_a_vision_model_reads_text_rows_as_trl_does(make, vision, form):
     assert_same(*_vision_pair(make, vision, FORMS[form]))
 
 
-def test_a_vision_model_reads_plain_prompts_with_images(make, vision, pictures):
+def test_a_vision_model_reads_plain_prompts_with_images(make, vision, image_paths):
     processor = vision[1]
     place = processor.apply_chat_template(
         [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How tall?"}]}], add_generation_prompt=True
     )
     rows = [
-        {"images": [path], "prompt": place, "chosen": "One metre.", "rejected": "Two or three metres."} for path in pictures
+        {"images": [path], "prompt": place, "chosen": "One metre.", "rejected": "Two or three metres."} for path in image_paths
     ]
     encoded, seen = RowEncoder(processor)(rows, ("chosen", "rejected"))
     assert len(encoded) == 3

@@ -337,18 +337,22 @@ class PreferencePair(Record):
         question_id: The question.
         chosen: The preferred answer.
         rejected: The dispreferred answer.
-        gap_description: Description score of chosen minus rejected.
-        gap_reasoning: Reasoning score of chosen minus rejected.
-        reward_chosen: Total reward of the chosen answer, 0..16.
-        reward_rejected: Total reward of the rejected answer, 0..16.
+        gap_description: Description score of chosen minus rejected; None is unscored.
+        gap_reasoning: Reasoning score of chosen minus rejected; None is unscored.
+        reward_chosen: Total reward of the chosen answer, 0..16; or a rating of one's own, on any scale.
+        reward_rejected: The same of the rejected answer.
         kind: "ranked" for best against worst, "hard" where the conclusion alone differs.
+        more_gaps: Gaps of further segments, by their names.
+        kept: What else is known of the answers, by side.
     """
 
     question_id: str
     chosen: str
     rejected: str
-    gap_description: float
-    gap_reasoning: float
+    gap_description: float | None
+    gap_reasoning: float | None
     reward_chosen: float
     reward_rejected: float
     kind: Literal["ranked", "hard"] = "ranked"
+    more_gaps: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
+    kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])

@@ -1,64 +1,161 @@
-"""The stage `pairs`: scored answers of searches become preference pairs with a gap per segment, and SFT examples."""
+"""The stage `pairs`: scored answers become preference pairs with a gap per segment, and SFT examples.
+
+Answers are those of searches, or anyone's: from files of answers, which are rated first, or from rows that are rated already.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 
-from spatialreasoner.core.errors import RecordError
+from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.loops import asynchronous
 from spatialreasoner.core.progress import ShowStage, quiet, stage
-from spatialreasoner.core.types import Question, RewardBreakdown
+from spatialreasoner.core.types import Question, RewardBreakdown, Scene, Trajectory
+from spatialreasoner.pipeline import own_answers
 from spatialreasoner.pipeline.inputs import PathLike, inputs_of, read, trajectories_of
 from spatialreasoner.pipeline.result import Result
+from spatialreasoner.pipeline.rewarding import reward
 from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
+from spatialreasoner.pipeline.workforce import JudgesConfig
 from spatialreasoner.preferences.pairs import PairsConfig, write_pairs
+from spatialreasoner.search.run import Forecast
 
 
 def build_pairs(
-    runs: PathLike | Sequence[PathLike],
+    runs: PathLike | Sequence[PathLike] = (),
     *,
     out: PathLike,
+    questions: PathLike | None = None,
+    answers: PathLike | Sequence[PathLike] = (),
+    rewards: PathLike | None = None,
+    ratings: Mapping[str, str] | None = None,
+    judging: JudgesConfig | None = None,
+    judge_all: bool = False,
+    embeddings: str | None = None,
+    confirm: Callable[[Forecast], bool] = lambda forecast: True,
     scenes: PathLike | None = None,
     config: PairsConfig | None = None,
     progress: ShowStage | None = stage,
 ) -> Result:
-    """Pair the scored answers of one or more search folders.
+    """Pair scored answers: of search folders, of files of answers, or of a file of rewards.
+
+    Give one of `runs`, `answers` and `rewards`. Answers are gathered in `answers.jsonl` and rated in `rewards.jsonl`, both in
+    the folder written; called again after an interruption, rating continues where it stopped.
 
     Args:
-        runs: The search folder, or several of them.
+        runs: Search folders.
         out: The folder to write: `pairs.jsonl`, `sft.jsonl`, the images that they name, `summary.json`.
-        scenes: The scenes folder, if the path stored with the searches is out of date.
-        config: What makes a pair; None is the paper's.
+        questions: The questions file that the answers are to; of rewards, where the record beside them does not say.
+        answers: Files of answers, any number of them per question: rows with `question_id` and `text` or `pred`, such as
+            predictions. What else a row holds is kept.
+        rewards: A file that the stage `reward` wrote, or rows of its form.
+        ratings: Columns of the answers' rows with ratings of one's own, by segment, that of the whole answer as `total`; None
+            to have answers rated by geometry. Pairs rated so have no hard negatives.
+        judging: Who judges what geometry cannot; None is geometry alone.
+        judge_all: Judge every answer.
+        embeddings: A sentence-embedding model, for names that the table of names does not know.
+        confirm: Shown the forecast before anything is sent to judges; nothing is sent if it returns False.
+        scenes: The scenes folder, if the path stored with the questions is out of date.
+        config: What makes a pair; None is the paper's for searches, and all candidates for answers.
         progress: Shows the stage; None shows nothing.
 
     Returns:
         The result; its count is that of the pairs, and `details` is the `PairsSummary`.
 
     Raises:
-        InputError: If a folder was not written by the search, what it names is missing, or no pair comes out.
-        WorkError: If the output cannot be written.
+        InputError: If an input is missing or broken, or no pair comes out.
+        WorkError: If judges cannot be used, or the output cannot be written.
     """
-    shown = progress or quiet
-    folders = [Path(runs)] if isinstance(runs, str | os.PathLike) else [Path(run) for run in runs]
+    folders, files = _paths(runs), _paths(answers)
+    _check_sources(folders, files, rewards, questions, ratings, judging)
+    shown, target = progress or quiet, Path(out)
+    if folders:
+        return _from_searches(folders, target, scenes, config or PairsConfig(), shown)
+    settings = config or PairsConfig(candidates=sys.maxsize, min_gap=0.0 if ratings else PairsConfig.min_gap)
+    if ratings:
+        settings = replace(settings, hard=0.0, scale=float("inf"))
+    if rewards is not None:
+        path = Path(rewards)
+        known = (questions, None) if questions is not None else own_answers.questions_of(path)
+        asked = read(known[0], known[1] if scenes is None else scenes, progress=shown)
+    else:
+        asked = read(_required(questions), scenes, progress=shown)
+        path = target / "answers.jsonl"
+        own_answers.gather_answers(files, {question.id for question in asked.questions}, path)
+        if not ratings:
+            rewarded = reward(
+                _required(questions), path, out=target / "rewards.jsonl", scenes=scenes, judging=judging, judge_all=judge_all,
+                embeddings=embeddings, confirm=confirm, progress=progress,
+            )  # fmt: skip
+            path = Path(rewarded)
+    index = {question.id: question for question in asked.questions}
+    found = list(own_answers.rated_answers(path, index, ratings or own_answers.RATING))
+    return _paired(index, asked.scenes, found, settings, target, shown)
+
+
+build_pairs_async = asynchronous(build_pairs)
+
+
+def _from_searches(
+    folders: Sequence[Path], out: Path, scenes: PathLike | None, config: PairsConfig, shown: ShowStage
+) -> Result:
     asked = [read(*inputs_of(run, None if scenes is None else Path(scenes)), progress=shown) for run in folders]
     questions = {question.id: question for each in asked for question in each.questions}
     if len(questions) < sum(len(each.questions) for each in asked):
         raise RecordError("expected search folders of different questions; two of them share a question's id")
     index = {name: scene for each in asked for name, scene in each.scenes.items()}
-    scorer = Scorer(list(questions.values()), index)
+    return _paired(questions, index, chain.from_iterable(map(trajectories_of, folders)), config, out, shown)
+
+
+def _paired(
+    questions: Mapping[str, Question],
+    scenes: Mapping[str, Scene],
+    answers: Iterable[Trajectory],
+    config: PairsConfig,
+    out: Path,
+    shown: ShowStage,
+) -> Result:
+    scorer = Scorer(list(questions.values()), scenes)
 
     def score(question: Question, text: str) -> RewardBreakdown:
         return scorer.grade(ResponseRow(question_id=question.id, text=text)).reward
 
-    trajectories = chain.from_iterable(trajectories_of(run) for run in folders)
     with shown(f"pair the answers to {len(questions)} questions", len(questions)) as advance:
-        made = write_pairs(questions, index, trajectories, score, config or PairsConfig(), Path(out), progress=advance)
-    files = tuple(Path(out) / name for name in ("pairs.jsonl", "sft.jsonl", "summary.json"))
-    return Result(stage="pairs", out=Path(out), files=files, count=made.ranked + made.hard, summary=asdict(made), details=made)
+        made = write_pairs(questions, scenes, answers, score, config, out, progress=advance)
+    files = tuple(out / name for name in ("pairs.jsonl", "sft.jsonl", "summary.json"))
+    return Result(stage="pairs", out=out, files=files, count=made.ranked + made.hard, summary=asdict(made), details=made)
 
 
-build_pairs_async = asynchronous(build_pairs)
+def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
+    return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(each) for each in given]
+
+
+def _required(questions: PathLike | None) -> PathLike:
+    if questions is None:
+        raise ConfigError("`answers` needs `questions`, the file of the questions that they are to")
+    return questions
+
+
+def _check_sources(
+    folders: Sequence[Path],
+    files: Sequence[Path],
+    rewards: PathLike | None,
+    questions: PathLike | None,
+    ratings: Mapping[str, str] | None,
+    judging: JudgesConfig | None,
+) -> None:
+    if sum((bool(folders), bool(files), rewards is not None)) != 1:
+        raise ConfigError("expected search folders, or `answers` with `questions`, or `rewards`: one of the three")
+    if folders and questions is not None:
+        raise ConfigError("a search folder knows its questions; `questions` goes with `answers`")
+    if files:
+        _required(questions)
+    if ratings and folders:
+        raise ConfigError("`ratings` go with `answers` or `rewards`; a search has rewards of its own")
+    if judging is not None and (ratings or not files):
+        raise ConfigError("judges rate `answers`; these are rated already")

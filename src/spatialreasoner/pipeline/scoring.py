@@ -10,10 +10,10 @@ import hashlib
 import os
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from spatialreasoner import __version__
 from spatialreasoner.core import records
@@ -35,19 +35,37 @@ IN_FLIGHT = 16
 """Responses that a judge is asked about at a time."""
 
 
+_ABSENT = "\0"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResponseRow(Record):
-    """One answer to score.
+    """One answer to score; rows of predictions are such, and what else a row holds is kept.
 
     Attributes:
         question_id: The question it answers.
         text: The answer.
+        pred: The answer, where predictions have it.
         index: Its number among the question's answers; by default counted from 0 in the order of the file.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "allow", "allow_inf_nan": False}
     question_id: str
-    text: str
+    text: str = _ABSENT
+    pred: str | None = None
     index: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.text == _ABSENT:
+            if self.pred is None:
+                raise ValueError("expected the answer as `text` or `pred`; the row has neither")
+            object.__setattr__(self, "text", self.pred)
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What else the row holds."""
+        own = {each.name for each in fields(self)}
+        return {name: value for name, value in vars(self).items() if name not in own}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +138,9 @@ async def run_reward_async(
 
     Args:
         config: The inputs.
-        out: The file to write: a row a response with `question_id`, `index`, `reward`, `sources`, `parts`, `reasons`,
-            `assertions`, `calculations`; where there is a judge also `geometry` and `judge`, what each says alone.
+        out: The file to write: a row a response with `question_id`, `index`, `text`, what else its own row holds, and
+            `reward`, `sources`, `parts`, `reasons`, `assertions`, `calculations`; where there is a judge also `geometry` and
+            `judge`, what each says alone.
         judge: Who scores what geometry cannot; None leaves it unscored.
         embedder: Tells whether two names mean the same thing where the table of names cannot.
         in_flight: Responses that the judge is asked about at a time.
@@ -165,8 +184,16 @@ def check_responses(config: RewardConfig, scorer: Scorer) -> int:
             raise RecordError(
                 f"{config.responses}:{line}: there is no question {row.question_id!r}; it must be an id of {config.questions}"
             )
+        _writable(row, f"{config.responses}:{line}")
         count += 1
     return count
+
+
+def _writable(row: ResponseRow, where: str) -> None:
+    try:
+        records.dumps(row.kept)
+    except ValueError:
+        raise RecordError(f"{where}: expected numbers that are finite, as JSON has them; got NaN or an infinity") from None
 
 
 async def score_responses_async(
@@ -270,9 +297,9 @@ class _Work:
 
     async def _row(self, index: int, row: ResponseRow) -> dict[str, Any]:
         if self.judge is None:
-            return to_row(row.question_id, index, self.scorer.grade(row))
+            return _with_answer(row, to_row(row.question_id, index, self.scorer.grade(row)))
         graded = await self.scorer.judge(row, self.judge, always=self.config.judge_all)
-        return to_row(row.question_id, index, graded) | _beside(graded)
+        return _with_answer(row, to_row(row.question_id, index, graded) | _beside(graded))
 
     def _responses(self) -> Iterator[tuple[int, ResponseRow]]:
         """The responses, each with its number among those of its question."""
@@ -280,6 +307,12 @@ class _Work:
         for row in records.read_jsonl(self.config.responses, ResponseRow):
             yield counts[row.question_id] if row.index is None else row.index, row
             counts[row.question_id] += 1
+
+
+def _with_answer(row: ResponseRow, scored: dict[str, Any]) -> dict[str, Any]:
+    """A row of the output behind the answer and all else that its own row holds; where both have a key, the score's counts."""
+    first = {"question_id": row.question_id, "index": scored["index"], "text": row.text}
+    return {**first, **{name: value for name, value in row.kept.items() if name not in scored}, **scored}
 
 
 def _scenes(config: RewardConfig) -> Path:

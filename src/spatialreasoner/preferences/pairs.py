@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from random import Random
@@ -20,6 +20,7 @@ from spatialreasoner.core.errors import ConfigError, RecordError, ResponseError
 from spatialreasoner.core.resume import hold
 from spatialreasoner.core.types import PreferencePair, Question, RewardBreakdown, Scene, Trajectory
 from spatialreasoner.language import quantities, responses
+from spatialreasoner.preferences.ratings import OwnRating, RatedAnswer
 from spatialreasoner.scenes.carry import attach, png_info
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.marks import draw
@@ -33,11 +34,12 @@ class PairsConfig:
 
     Attributes:
         candidates: How many scored answers of a question are compared (the paper: 8).
-        min_gap: The least difference of total reward, 0..16, that makes a pair.
+        min_gap: The least difference of total reward, 0..16, or of one's own rating, that makes a pair.
         hard: Share of questions that get a hard pair as well (the paper: 100K beside 400K ranked).
         seed: Seed of the hard pairs' altered conclusions.
         regions: How the images show regions. marks: drawn, for any model. tokens: clean images that carry their regions,
             for models with region tokens.
+        scale: The largest difference that there can be: of the total reward, or infinite for ratings of one's own.
     """
 
     candidates: int = 8
@@ -45,12 +47,13 @@ class PairsConfig:
     hard: float = 0.25
     seed: int = 0
     regions: Literal["marks", "tokens"] = "marks"
+    scale: float = 16.0
 
     def __post_init__(self) -> None:
         if self.candidates < 2:
             raise ConfigError(f"candidates must be at least 2, to have a best and a worst; got {self.candidates}")
-        if not 0 <= self.min_gap <= 16:
-            raise ConfigError(f"min_gap must lie in 0..16, the range of the total reward; got {self.min_gap}")
+        if not 0 <= self.min_gap <= self.scale:
+            raise ConfigError(f"min_gap must lie in 0..{self.scale:g}, the range of the total reward; got {self.min_gap}")
         if not 0 <= self.hard <= 1:
             raise ConfigError(f"hard must be a share, 0..1; got {self.hard}")
 
@@ -71,7 +74,9 @@ def rank(question: Question, candidates: Sequence[Trajectory], config: PairsConf
     best = max(candidates, key=lambda t: (t.reward.total or 0.0, t.success is True, -t.index))
     worst = min(candidates, key=lambda t: (t.reward.total or 0.0, t.success is True, t.index))
     pair = _pair(question, best.text, best.reward, worst.text, worst.reward, kind="ranked")
-    return pair if pair is not None and pair.reward_chosen - pair.reward_rejected >= config.min_gap else None
+    if pair is None or pair.reward_chosen - pair.reward_rejected < config.min_gap:
+        return None
+    return replace(pair, kept={"chosen": _kept(best), "rejected": _kept(worst)})
 
 
 def harden(question: Question, best: Trajectory, score: ResponseScorer, rng: Random) -> PreferencePair | None:
@@ -79,23 +84,37 @@ def harden(question: Question, best: Trajectory, score: ResponseScorer, rng: Ran
     altered = alter_conclusion(question, best.text, rng)
     if altered is None or altered == best.text:
         return None
-    return _pair(question, best.text, best.reward, altered, score(question, altered), kind="hard")
+    pair = _pair(question, best.text, best.reward, altered, score(question, altered), kind="hard")
+    return None if pair is None else replace(pair, kept={"chosen": _kept(best)})
+
+
+def _kept(answer: Trajectory) -> Mapping[str, Any]:
+    return answer.kept if isinstance(answer, RatedAnswer) else {}
 
 
 def _pair(
     question: Question, chosen: str, better: RewardBreakdown, rejected: str, worse: RewardBreakdown, *, kind: Any
 ) -> PreferencePair | None:
-    scores = (better.total, worse.total, better.description, worse.description, better.reasoning, worse.reasoning)
-    if chosen == rejected or any(score is None for score in scores):
-        return None
-    total, lower, description, description_lower, reasoning, reasoning_lower = (score or 0.0 for score in scores)
-    if total <= lower:
+    total, lower = better.total, worse.total
+    if chosen == rejected or total is None or lower is None or total <= lower:
         return None
     return PreferencePair(
         question_id=question.id, chosen=chosen, rejected=rejected, kind=kind,
-        gap_description=round(description - description_lower, 6), gap_reasoning=round(reasoning - reasoning_lower, 6),
-        reward_chosen=round(total, 6), reward_rejected=round(lower, 6),
+        gap_description=_gap(better.description, worse.description), gap_reasoning=_gap(better.reasoning, worse.reasoning),
+        reward_chosen=round(total, 6), reward_rejected=round(lower, 6), more_gaps=_more_gaps(better, worse),
     )  # fmt: skip
+
+
+def _gap(better: float | None, worse: float | None) -> float | None:
+    return None if better is None or worse is None else round(better - worse, 6)
+
+
+def _more_gaps(better: RewardBreakdown, worse: RewardBreakdown) -> dict[str, float | None]:
+    """Gaps of segments that only ratings of one's own have."""
+    if not (isinstance(better, OwnRating) and isinstance(worse, OwnRating)):
+        return {}
+    names = [name for name in {**better.segments, **worse.segments} if name not in ("description", "reasoning")]
+    return {name: _gap(better.segments.get(name), worse.segments.get(name)) for name in names}
 
 
 _DIGITS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
@@ -202,7 +221,7 @@ def write_pairs(
     if not any(found for _, _, found in made):
         raise RecordError(
             f"no pair came out of {len(made)} questions: no two candidates differ by {config.min_gap} in total reward; "
-            "search with more policies, or lower min_gap"
+            "search with more policies, add answers of another model, or lower `min_gap`"
         )
     sft, pairs = list[dict[str, Any]](), list[dict[str, Any]]()
     with records.writing(out / "images"), hold(out / ".lock", out):
@@ -215,7 +234,8 @@ def write_pairs(
         records.write_jsonl(out / "pairs.jsonl", pairs)
         summary = _summarise(len(made), sft, pairs)
         records.write_json(out / "summary.json", summary)
-        records.write_config(out, "pairs", config)
+        kept = {name: value for name, value in asdict(config).items() if name != "scale"}  # as in files of earlier versions
+        records.write_config(out, "pairs", kept)
     return summary
 
 
@@ -256,9 +276,11 @@ def _pair_row(question: Question, pair: PreferencePair, shown: dict[str, Any]) -
         "rejected": [{"role": "assistant", "content": pair.rejected}],
         "gap_description": pair.gap_description,
         "gap_reasoning": pair.gap_reasoning,
+        **{f"gap_{name}": gap for name, gap in pair.more_gaps.items()},
         "reward_chosen": pair.reward_chosen,
         "reward_rejected": pair.reward_rejected,
         "kind": pair.kind,
+        **{f"{side}_row": dict(kept) for side, kept in pair.kept.items() if kept},
     }
 
 
@@ -266,7 +288,8 @@ def _summarise(seen: int, sft: list[dict[str, Any]], pairs: list[dict[str, Any]]
     ranked = [pair for pair in pairs if pair["kind"] == "ranked"]
 
     def mean(key: str) -> float | None:
-        return round(sum(pair[key] for pair in ranked) / len(ranked), 4) if ranked else None
+        gaps = [pair[key] for pair in ranked if pair[key] is not None]
+        return round(sum(gaps) / len(gaps), 4) if gaps else None
 
     return PairsSummary(
         questions=seen, sft=len(sft), ranked=len(ranked), hard=len(pairs) - len(ranked),
