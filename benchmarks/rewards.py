@@ -134,9 +134,8 @@ def score():
     grammar.read_sentence.cache_clear()
     for name in ("parse", "parse_sentence"):  # as builds called it
         getattr(getattr(description, name, None), "cache_clear", int)()
-    description.remembered.clear()
-    if hasattr(combine, "remembered"):
-        combine.remembered.clear()
+    for module, name in ((description, "remembered"), (description, "remembered_sentences"), (combine, "remembered")):
+        getattr(module, name, {}).clear()
     begin = time.process_time()
     for known, question, text in rows:
         combine.grade(known, question, text)
@@ -179,9 +178,7 @@ def score(rows: Sequence[Row]) -> None:
     grammar.read_sentence.cache_clear()
     description.parse_sentence.cache_clear()
     description.remembered_sentences.clear()
-    for memory in [getattr(combine, "remembered", None)]:
-        if memory is not None:
-            memory.clear()
+    combine.remembered.clear()
     for known, question, text in rows:
         grade(known, question, text)
 

@@ -4,11 +4,11 @@ The official rules (docs/papers.md 4.3): a length within 25 % of the truth, an h
 yes or no, the same choice. What cannot be read is unscored, not wrong; `score` reports how many there are.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from spatialreasoner.core.types import QUALITATIVE, Category
-from spatialreasoner.language.conclusion import Conclusion, conclude
+from spatialreasoner.language.conclusion import Conclusion, conclude, conclude_plainly
 from spatialreasoner.language.question import Asked, question_asked
 
 TOLERANCE = 0.25
@@ -60,7 +60,16 @@ def judge(category: Category, question: str, gt: str, pred: str) -> Verdict:
     if truth is None or found.value is None:
         reason = found.unscored or "the reference cannot be read"
         return Verdict(success=None, error=None, gt_value=truth, pred_value=found.value, reason=reason, rule=found.rule)
-    return replace(weigh(category, truth, found.value), rule=found.rule, convention=found.convention, clashes=found.clashes)
+    success, error = _compare(category, truth, found.value)
+    return Verdict(
+        success=success,
+        error=error,
+        gt_value=truth,
+        pred_value=found.value,
+        rule=found.rule,
+        convention=found.convention,
+        clashes=found.clashes,
+    )
 
 
 def weigh(category: Category, truth: float, answer: float) -> Verdict:
@@ -88,7 +97,8 @@ def _compare(category: Category, truth: float, answer: float) -> tuple[bool, flo
 @lru_cache(maxsize=4096)
 def _truth(ready: Asked, gt: str) -> float | None:
     """What a reference says; references repeat."""
-    return conclude(ready, gt).value
+    value = conclude_plainly(ready, gt)
+    return conclude(ready, gt).value if value is None else value
 
 
 __all__ = ["TOLERANCE", "Conclusion", "Verdict", "judge", "weigh"]

@@ -8,13 +8,14 @@ from "therefore", the last paragraph and the whole text. Restated options and th
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from spatialreasoner.core.types import Category
 from spatialreasoner.language import hours, lengths, places, refusals, verdicts
 from spatialreasoner.language.places import Options, Place
-from spatialreasoner.language.quantities import fold
+from spatialreasoner.language.quantities import find_quantities, fold
 from spatialreasoner.language.question import Asked, Convention
 from spatialreasoner.language.responses import MAX_CHARACTERS
+from spatialreasoner.language.scan import holds
 from spatialreasoner.language.stances import Stances
 
 _SHORT = 200
@@ -28,9 +29,24 @@ _TURNS = re.compile(
     r"(?:^|[\s(,;.])(?:however|but|wait|actually|in fact|instead|correction|scratch that|on second thought"
     r"|although|though|while|whereas|despite|on balance|that leaves|i choose|at first|no(?=[,:]))\b"
 )
+_TURN_WORDS = (
+    "however", "but", "wait", "actually", "in fact", "instead", "correction", "scratch that", "on second thought", "although",
+    "though", "while", "whereas", "despite", "on balance", "that leaves", "i choose", "at first", "no,", "no:",
+)  # fmt: skip
 _CORRECTS = re.compile(
     r"\b(?:wait|correction|scratch that|on second thought|let me correct|i misread|i was wrong|(?:actually"
     r"|sorry),? (?:no|yes)|no,? wait)\b[\s,:.]{0,4}"
+)
+_CORRECT_WORDS = (
+    "wait",
+    "correction",
+    "scratch that",
+    "second thought",
+    "let me correct",
+    "misread",
+    "was wrong",
+    "actually",
+    "sorry",
 )
 _INDEX = re.compile(r"[\s\"'(\[<#]{0,6}(?:region |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}")
 _LETTER = re.compile(r"[\s\"'(\[]{0,4}(?:option )?\(?(?P<letter>[a-h]|[1-9])(?P<rest>[).:\]]?(?:[\s,;.\"']|$))")
@@ -83,7 +99,17 @@ def conclude(asked: Asked, text: str) -> Conclusion:
     if why := refusals.why_unanswered(folded[begin:]):
         return Conclusion(unscored=why)
     found = _Reply(asked, folded, begin).conclusion()
-    return replace(found, span=(found.span[0] + cut, found.span[1] + cut))
+    return replace(found, span=(found.span[0] + cut, found.span[1] + cut)) if cut else found
+
+
+class _Found(NamedTuple):
+    """What one place answers; fields as in `Conclusion`."""
+
+    value: float
+    rule: str
+    low: float | None = None
+    high: float | None = None
+    clashes: bool = False
 
 
 class _Reply:
@@ -96,9 +122,16 @@ class _Reply:
         self.options: Options = places.restated_options(folded, begin)
         rest = places.blanked(folded, self.options.spans)
         self.rest = _without_question(asked, rest, begin)
-        self.unit = places.unit_of(folded, begin)
+        self.folded = folded
+        self._unit: str | None = None
         self.unfinished = refusals.is_cut_off(folded) and places.in_steps(folded, begin)
         self.strict = asked.relation is None and lengths.is_measured_otherwise(self.rest[begin:])
+
+    def unit(self) -> str:
+        """The unit that a label gives bare numbers; empty where none does."""
+        if self._unit is None:
+            self._unit = places.unit_of(self.folded, self.begin)
+        return self._unit
 
     def conclusion(self) -> Conclusion:
         """The first place that holds an answer."""
@@ -108,7 +141,15 @@ class _Reply:
         for place, first in self._places():
             found = self._read(place, first=first)
             if found is not None:
-                return replace(found, rule=f"{place.rule}: {found.rule}", span=place.span, convention=words)
+                return Conclusion(
+                    value=found.value,
+                    low=found.low,
+                    high=found.high,
+                    rule=f"{place.rule}: {found.rule}",
+                    span=place.span,
+                    clashes=found.clashes,
+                    convention=words,
+                )
             if place.explicit and self._is_final(place):
                 return Conclusion(unscored="says that it cannot be told", rule=place.rule, span=place.span, convention=words)
         return Conclusion(unscored="no answer to the question was found", convention=words)
@@ -122,10 +163,10 @@ class _Reply:
         stepwise = places.in_steps(rest[:end], begin)
         if not stepwise:
             first = self._first_paragraph(end)
-            if verdicts.leading(first.text) is None:
-                for place in places.drawn(rest[:end], begin, firmly=True):
-                    yield place, False
-            yield first, _TURNS.search(first.text) is None
+            firm = list(places.drawn(rest[:end], begin, firmly=True))
+            if firm and verdicts.leading(first.text) is None:
+                yield from ((place, False) for place in firm)
+            yield first, not (holds(first.text, _TURN_WORDS) and _TURNS.search(first.text))
         if not (self.options.spans and end < len(rest)):  # of a restated list only an announced answer counts
             for place in places.drawn(rest, begin):
                 yield place, False
@@ -149,13 +190,13 @@ class _Reply:
         )
 
     def _piece(self, begin: int, end: int, rule: str) -> Place:
-        return Place(text=places.without_emphasis(self.rest[begin:end]), rule=rule, span=(begin, end), unit=self.unit)
+        return Place(text=places.without_emphasis(self.rest[begin:end]), rule=rule, span=(begin, end))
 
     def _is_final(self, place: Place) -> bool:
         """Whether an announced answer tells that there is none."""
         return refusals.is_unsure(place.text) or (self.asked.relation is None and lengths.is_measured_otherwise(place.text))
 
-    def _read(self, place: Place, *, first: bool) -> Conclusion | None:
+    def _read(self, place: Place, *, first: bool) -> _Found | None:
         text = self._without_letter(place.text)
         if (key := place.key) and self.asked.relation and not self.asked.choice and not self._fits(key):
             return None
@@ -178,57 +219,57 @@ class _Reply:
 
     # Relations
 
-    def _agreed(self, text: str, place: Place, *, first: bool) -> Conclusion | None:
+    def _agreed(self, text: str, place: Place, *, first: bool) -> _Found | None:
         """1 for yes, 0 for no."""
-        corrected = list(_CORRECTS.finditer(text))
+        corrected = list(_CORRECTS.finditer(text)) if holds(text, _CORRECT_WORDS) else []
         if corrected and (found := self._agreed_in(text[corrected[-1].end() :], place, first=first)) is not None:
             return found
         return self._agreed_in(text, place, first=first)
 
-    def _agreed_in(self, text: str, place: Place, *, first: bool) -> Conclusion | None:
+    def _agreed_in(self, text: str, place: Place, *, first: bool) -> _Found | None:
         head = verdicts.leading(text)
         sentence = _first_sentence(text)
         stated = self.stances.of(text if head is None else sentence)
         if head is not None:
             if place.key and (stance := self.stances.key(place.key)) is not None:
                 head = head == stance
-            return Conclusion(value=float(head), rule="begins with yes or no", clashes=bool(stated) and stated[-1] != head)
-        for part in _sentences(text):
+            return _Found(value=float(head), rule="begins with yes or no", clashes=bool(stated) and stated[-1] != head)
+        for part in _sentences(text) if verdicts.passes_verdict(text) else ():
             if (passed := verdicts.on_statement(part)) is not None and (said := self.stances.of(passed[0])):
-                return Conclusion(value=float(said[-1] == passed[1]), rule="passes a verdict on a statement")
+                return _Found(value=float(said[-1] == passed[1]), rule="passes a verdict on a statement")
         if stated:
-            return Conclusion(value=float(stated[0] if first else stated[-1]), rule="states the relation")
+            return _Found(value=float(stated[0] if first else stated[-1]), rule="states the relation")
         if (last := verdicts.trailing(text)) is not None:
-            return Conclusion(value=float(last), rule="ends with yes or no")
+            return _Found(value=float(last), rule="ends with yes or no")
         if (winner := self.stances.by_size(text)) is not None:
-            return Conclusion(value=float(winner == self.asked.regions[0]), rule="compares two sizes")
+            return _Found(value=float(winner == self.asked.regions[0]), rule="compares two sizes")
         if _SAME.search(text):
-            return Conclusion(value=0.0, rule="says that they are equal")
+            return _Found(value=0.0, rule="says that they are equal")
         if said := self.stances.of(text, aliased=True):
-            return Conclusion(value=float(said[-1]), rule="states the relation of what it calls the regions")
+            return _Found(value=float(said[-1]), rule="states the relation of what it calls the regions")
         word = verdicts.anywhere(_ECHO.sub("", text)) if len(text) <= _SHORT and not refusals.is_unsure(text) else None
-        return None if word is None else Conclusion(value=float(word), rule="says only yes or only no")
+        return None if word is None else _Found(value=float(word), rule="says only yes or only no")
 
-    def _chosen(self, text: str, place: Place, *, first: bool) -> Conclusion | None:
+    def _chosen(self, text: str, place: Place, *, first: bool) -> _Found | None:
         """The number of the region that is chosen."""
         if (index := self._index(text)) is not None:
-            return Conclusion(value=float(index), rule="names a region by number alone")
+            return _Found(value=float(index), rule="names a region by number alone")
         if (lead := _PICKED.match(text)) is not None and lead["number"] not in text[lead.end() :]:
-            return Conclusion(value=float(lead["number"]), rule="picks a region")
+            return _Found(value=float(lead["number"]), rule="picks a region")
         sentence = _first_sentence(text)
         for part in (sentence, text) if first and place.explicit else (text,):
             related = self.stances.related(part)
             if related:
-                return Conclusion(value=self.stances.winner(related[0] if first else related[-1]), rule="states the relation")
+                return _Found(value=self.stances.winner(related[0] if first else related[-1]), rule="states the relation")
             if part is sentence and place.explicit and (one := self.stances.named(part)) is not None:
-                return Conclusion(value=float(one), rule="names one region")
+                return _Found(value=float(one), rule="names one region")
         if (winner := self.stances.by_size(text)) is not None:
-            return Conclusion(value=float(winner[6:]), rule="compares two sizes")
+            return _Found(value=float(winner[6:]), rule="compares two sizes")
         named = place.explicit or not self.stances.states_anything(text)
         if named and place.rule != "in the first paragraph" and (one := self.stances.named(text)) is not None:
-            return Conclusion(value=float(one), rule="names one region")
+            return _Found(value=float(one), rule="names one region")
         if related := self.stances.related(text, aliased=True):
-            return Conclusion(value=self.stances.winner(related[-1]), rule="states the relation of what it calls the regions")
+            return _Found(value=self.stances.winner(related[-1]), rule="states the relation of what it calls the regions")
         return None
 
     def _index(self, text: str) -> int | None:
@@ -241,12 +282,12 @@ class _Reply:
 
     # Quantities
 
-    def _length(self, place: Place, text: str, *, first: bool) -> Conclusion | None:
+    def _length(self, place: Place, text: str, *, first: bool) -> _Found | None:
         whole = place.explicit or place.rule.startswith("in the whole")
         text = lengths.without_margins(text)
-        unit = place.unit or (self.unit if place.explicit else "")
-        if not lengths.has_length(text) and (bare := lengths.bare_length(text, unit, whole=whole)) is not None:
-            return Conclusion(value=bare.value, rule="is a number alone")
+        if not lengths.has_length(text):
+            bare = lengths.bare_length(text, place.unit or self.unit(), whole=whole)
+            return None if bare is None else _Found(value=bare.value, rule="is a number alone")
         said = self.asked.said(self.asked.reading(text))
         announced = place.explicit or place.rule.startswith("behind")
         found = lengths.choose_length(
@@ -262,13 +303,13 @@ class _Reply:
             return None
         quantity = found.quantity
         low = quantity.value if quantity.high is not None else None
-        return Conclusion(value=quantity.middle, low=low, high=quantity.high, rule=found.rule)
+        return _Found(value=quantity.middle, low=low, high=quantity.high, rule=found.rule)
 
-    def _hour(self, place: Place, text: str, *, first: bool) -> Conclusion | None:
+    def _hour(self, place: Place, text: str, *, first: bool) -> _Found | None:
         """The hour that is not said of the way back, from the target to the observer."""
         whole = place.explicit or place.rule.startswith("in the whole")
         if whole and (alone := hours.hour_alone(text)) is not None:
-            return Conclusion(value=alone, rule="is a number alone")
+            return _Found(value=alone, rule="is a number alone")
         given = hours.hours(text)
         if given:
             back = [
@@ -280,9 +321,9 @@ class _Reply:
                 hour for hour in given if not any(a.span[0] <= hour.span[0] and hour.span[1] <= a.span[1] for a in back)
             ] or given
             hour = _of_first_sentence(text, given) if first else given[-1]
-            return Conclusion(value=hour.middle, low=hour.value if hour.high else None, high=hour.high, rule="gives an hour")
+            return _Found(value=hour.middle, low=hour.value if hour.high else None, high=hour.high, rule="gives an hour")
         turned = hours.worded_direction(text)
-        return None if turned is None else Conclusion(value=turned, rule="tells the direction in words")
+        return None if turned is None else _Found(value=turned, rule="tells the direction in words")
 
 
 def _of_first_sentence(text: str, given: Sequence[hours.Quantity]) -> hours.Quantity:
@@ -309,8 +350,19 @@ def _without_question(asked: Asked, rest: str, begin: int) -> str:
     return rest
 
 
-def conclude_category(category: Category, question: str, text: str) -> Conclusion:
-    """As `conclude`, of a question's text."""
-    from spatialreasoner.language.question import question_asked
+def conclude_plainly(asked: Asked, text: str) -> float | None:
+    """The value of a short sentence that gives one length or hour, or begins with yes or no; None where it takes `conclude`.
 
-    return conclude(question_asked(category, question), text)
+    Most references are such sentences, and this takes a tenth of the time.
+    """
+    folded = fold(text)
+    if len(folded) > _SHORT or "\n" in folded:
+        return None
+    if asked.relation is not None:
+        head = None if asked.choice else verdicts.leading(folded)
+        return None if head is None else float(head)
+    found = find_quantities(folded)
+    unit = "hour" if asked.category == "direction" else "m"
+    if len(found) != 1 or found[0].unit != unit or lengths.is_measured_otherwise(folded) or refusals.is_unsure(folded):
+        return None
+    return found[0].middle

@@ -16,6 +16,7 @@ from spatialreasoner.core.types import QUANTITY_OF, Category
 from spatialreasoner.language.numbers import DIGITS, WORDS, number
 from spatialreasoner.language.quantities import UNITS, Quantity, find_quantities
 from spatialreasoner.language.question import Asked
+from spatialreasoner.language.scan import holds
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.language.tokens import UNKNOWN
 
@@ -28,10 +29,11 @@ _MARGIN_BEFORE = re.compile(
     rf"|\bdeviat\w+\b[^.!?]{{0,20}})"
     rf"{_ABOUT}[ (~]{{0,3}}$"
 )
-_MARGIN_HINT = re.compile(
-    r"±|\+/-|\+-|plus|minus|give or take|within|vary|differ by|off by|out by|margin|error|toleranc|uncertain"
-    r"|accura|precis|better than|deviat|direction|either way"
-)
+_MARGIN_WORDS = (
+    "±", "+/-", "+-", "plus", "minus", "give or take", "within", "vary", "differ by", "off by", "out by", "margin", "error",
+    "toleranc", "uncertain", "accura", "precis", "better than", "deviat",
+)  # fmt: skip
+_MARGIN_HINTS = (*_MARGIN_WORDS, "direction", "either way")
 _MARGIN_AFTER = re.compile(
     r" ?(?:margin|of error|error|tolerance|accuracy|uncertainty|in (?:either|each|both) direction|either way"
     r"|or so of|deviation)"
@@ -104,7 +106,7 @@ class Length:
 
 def without_margins(text: str) -> str:
     """A folded text in which blanks take the place of how far a length may be off: "plus or minus 10 cm"."""
-    if not _MARGIN_HINT.search(text):
+    if not holds(text, _MARGIN_HINTS):
         return text
     for quantity in find_quantities(text):
         begin, end = quantity.span
@@ -213,21 +215,45 @@ class _Weighed:
 
     def __init__(self, text: str, quantity: Quantity) -> None:
         begin, end = quantity.span
-        self.quantity = quantity
+        self.text, self.quantity = text, quantity
         starts = [match.end() for match in _STOP.finditer(text, max(0, begin - 160), begin)]
-        before = text[starts[-1] if starts else max(0, begin - 160) : begin]
-        after = text[end : end + 40]
+        self.before = text[starts[-1] if starts else max(0, begin - 160) : begin]
+        self.after = text[end : end + 40]
+        margin = holds(self.before, _MARGIN_WORDS) and _MARGIN_BEFORE.search(self.before)
         self.given = not (
-            _MARGIN_BEFORE.search(before) or _MARGIN_AFTER.match(after) or _DENIED.search(before) or after.startswith("?")
+            margin or _MARGIN_AFTER.match(self.after) or _DENIED.search(self.before) or self.after.startswith("?")
         )
-        self.before, self.after = before, after
-        self.bound = bool(_BOUND.search(before)) and not _A_LITTLE.search(before)
-        self.answers = bool(_ANSWERS.search(before))
-        clause = re.split(r"[,;:] ", before)[-1]
-        self.reference = bool((_REFERENCE.search(clause) and not _ANSWERS.search(clause)) or _EACH.match(after))
-        self.supposed = bool(_SUPPOSED.search(before))
-        self.leads = stands_first(text, quantity) and not re.match(r" ?[-+x*/=] ?[\d(]", after)
-        self.measures_other = bool(_OTHER.match(after) or _OTHER_BEFORE.search(before))
+
+    @property
+    def bound(self) -> bool:
+        """Whether it only limits: "less than 2 m"."""
+        return bool(_BOUND.search(self.before)) and not _A_LITTLE.search(self.before)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the words in front of it announce a result."""
+        return bool(_ANSWERS.search(self.before))
+
+    @property
+    def reference(self) -> bool:
+        """Whether it is the length of something else that serves as a scale."""
+        clause = re.split(r"[,;:] ", self.before)[-1]
+        return bool((_REFERENCE.search(clause) and not _ANSWERS.search(clause)) or _EACH.match(self.after))
+
+    @property
+    def supposed(self) -> bool:
+        """Whether it is only what one might think."""
+        return bool(_SUPPOSED.search(self.before))
+
+    @property
+    def leads(self) -> bool:
+        """Whether the text begins with it, and not with a calculation."""
+        return stands_first(self.text, self.quantity) and not re.match(r" ?[-+x*/=] ?[\d(]", self.after)
+
+    @property
+    def measures_other(self) -> bool:
+        """Whether the words at it name another dimension."""
+        return bool(_OTHER.match(self.after) or _OTHER_BEFORE.search(self.before))
 
     def measures(self, dimension: str) -> bool:
         """Whether the words at the length say that it is a width, a height or a distance."""

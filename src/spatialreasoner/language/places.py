@@ -8,13 +8,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from spatialreasoner.language.scan import first_at, holds, word_starts
 
 MAX_PLACES = 3
 """Of each kind of place, so many are tried, the last first."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A piece of a reply that may hold the answer.
 
     Attributes:
@@ -35,8 +37,8 @@ class Place:
 
 
 _EMPHASIS = re.compile(
-    r"\*{1,3}(?! )|(?<! )\*{1,3}|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)|`{1,3}|\\[()\[\]]|\${1,2}|\\(?:text"
-    r"|mathrm|textbf|mathbf)(?=\{)"
+    r"\*(?:\*{0,2}(?! )|(?<! \*)\*{0,2})|_(?:(?<!\w_)_?(?=\w)|(?<=\w_)_?(?!\w))|``{0,2}|\\(?:[()\[\]]|(?:text"
+    r"|mathrm|textbf|mathbf)(?=\{))|\$\$?"
 )
 _BOXED = re.compile(
     r"\\boxed ?\{(?P<said>(?:[^{}]|\{[^{}]{0,80}\}){0,200})\}|<answer>(?P<tag>.{0,400}?)(?:</answer>|$)"
@@ -57,26 +59,45 @@ _MARKED = re.compile(
     r"|in short)\b[\s:,.*#]{0,8}"
     r"|(?:^|\n)[#*\s>]{0,8}(?:in |final )?(?:conclusion|answer|verdict)\b[\s:*#.]{0,8}(?=\n|\S)|^a: (?=\S)|\na: (?=\S)",
 )
+_MARK_WORDS = (
+    "answer", "verdict", "result", "conclu", "selecti", "selected", "i select", "choice", "decision", "response", "reply",
+    "final", "i choose", "i pick", "in summary", "sum up", "in short", "a: ",
+)  # fmt: skip
+"""One of these stands in all that announces an answer, with at most `_MARK_AHEAD` characters of the pattern in front of it."""
+_MARK_AHEAD = 32
 _SO = re.compile(
     r"(?:^|(?<=[\s(*]))(?:therefore|thus|hence|consequently|overall|so|as a result|all in all|on balance"
     r"|this means(?: that)?|which means(?: that)?)\b[\s,:*]{1,6}"
 )
+_SO_WORDS = (
+    "so", "thus", "hence", "therefore", "consequently", "overall", "as a result", "all in all", "balance", "this m", "which m",
+)  # fmt: skip
 _FIRMLY = re.compile(r"(?:^|(?<=[.!?\n*] )|(?<=[\n*]))(?:therefore|thus|hence|consequently|so)\b[\s,:*]{1,6}")
 _WHY = re.compile(
     r"(?:^|\n)[\s#>*\d.-]{0,10}(?:explanation|reasoning|rationale|justification|analysis|why|here'?s (?:why|how"
     r"|my|the reasoning|a breakdown)|here is (?:why|how)|note|notes|confidence|"
     r"how i (?:determined|arrived|got|estimated|made)|this is because|because|the reason(?:ing|s)?)\b"
 )
+_WHY_WORDS = (
+    "expla", "reason", "rationale", "justif", "analysis", "why", "here's", "heres", "here is", "note", "confidence", "how i ",
+    "because",
+)  # fmt: skip
 _BREAK = re.compile(r"\n\s{0,8}\n|\n(?=[ >]{0,4}#)|</(?:reasoning|answer|description)>")
 _STEPS = re.compile(
-    r"<(?:description|reasoning)>|#+ ?(?:description|rationale|step)\b|\bstep 1\b|\bstep-by-step\b|step by step"
-    r"|(?:^|\n)(?:first|1\.)[, ]|\bto (?:determine|estimate|find|calculate|compare|answer|figure|work)\b"
-    r"|\blet(?:'s| us| me)\b|\bfirst(?:ly)?,"
+    r"<(?:description|reasoning)>|# ?(?:description|rationale|step)\b|step by step|1(?<![^\n]1)\.[, ]|"
+    + word_starts(
+        r"step(?: 1|-by-step)\b",
+        r"to (?:determine|estimate|find|calculate|compare|answer|figure|work)\b",
+        r"let(?:'s| us| me)\b",
+        r"first(?:(?<![^\n]first) |(?:ly)?,)",
+    )
 )
 _OPTION = re.compile(
     r"[ >]{0,6}(?:[-*\u2022]{1,3} {0,4})?(?:\(?(?P<letter>[a-h]|[1-9])[).:](?: |(?=[a-z<\[*]))"
     r"|option (?P<named>[a-h]):? )?(?P<said>.{1,120}?)[ .,;]{0,4}$"
 )
+_MAX_OPTION = 160
+"""Characters of the longest line that may be an option, with what stands in front of it."""
 _INLINE = re.compile(
     r"\(?(?<![a-z\d])(?P<letter>[a-h]|[1-9])\) ?(?P<said>[^()\n]{1,60}?)(?= ?\(?(?<![a-z\d])[a-h1-9]\) |[\n;]|$)"
 )
@@ -86,6 +107,13 @@ _SLOTS = re.compile(
     r"|(?P<hour>\b\d{1,2} ?o'? ?clock)|(?P<number>\b\d{1,4}(?:\.\d{1,4})? ?(?:m|cm|mm|km|ft|in|feet|foot"
     r"|inch(?:es)?|met(?:er|re)s?|centimet(?:er|re)s|pixels|px|yards?)\b)"
 )
+
+
+_MAX_SLOT = 60
+"""Characters by which two options of a list may differ, at most."""
+_SLOT_HINTS = (
+    *"0123456789", "yes", "no", "true", "false", "both", "neither", "same", "equal", "cannot be", "region", "object", "mask",
+)  # fmt: skip
 
 
 def without_emphasis(text: str) -> str:
@@ -104,13 +132,16 @@ def announced_places(folded: str, begin: int = 0) -> Iterator[Place]:
     """
     yield from _boxed(folded, begin)
     yield from _fields(folded, begin)
-    marks = list(_MARKED.finditer(folded, begin))
+    at = first_at(folded, _MARK_WORDS, begin)
+    marks = list(_MARKED.finditer(folded, max(begin, at - _MARK_AHEAD))) if at >= 0 else []
     for mark in marks[: -MAX_PLACES - 1 : -1]:
         yield _behind(folded, mark, f"behind {mark.group().strip()!r}", explicit=True)
 
 
 def drawn(folded: str, begin: int = 0, *, firmly: bool = False) -> Iterator[Place]:
     """The pieces behind "therefore" and its like, the last first; of them only those that begin a sentence where `firmly`."""
+    if not holds(folded, _SO_WORDS):
+        return
     for mark in list((_FIRMLY if firmly else _SO).finditer(folded, begin))[: -MAX_PLACES - 1 : -1]:
         yield _behind(folded, mark, f"behind {mark.group().strip()!r}", explicit=False)
 
@@ -123,8 +154,13 @@ def explained(folded: str, begin: int = 0, *, alone: bool = False) -> int:
         begin: Where it begins behind the thinking.
         alone: Whether it is one, too, where nothing stands in front of it.
     """
-    why = _WHY.search(folded, begin)
+    why = _why(folded, begin)
     return why.start() if why and (alone or folded[begin : why.start()].strip(" \n*#-")) else len(folded)
+
+
+def _why(folded: str, begin: int) -> re.Match[str] | None:
+    """What first announces an explanation."""
+    return _WHY.search(folded, begin) if holds(folded, _WHY_WORDS) else None
 
 
 def in_steps(folded: str, begin: int = 0) -> bool:
@@ -137,7 +173,7 @@ def _behind(folded: str, mark: re.Match[str], rule: str, *, explicit: bool) -> P
     while start < len(folded) and folded[start] in ' \n\t*#:"':
         start += 1
     stop = _BREAK.search(folded, start)
-    why = _WHY.search(folded, start)
+    why = _why(folded, start)
     end = min((found.start() for found in (stop, why) if found), default=len(folded))
     return Place(text=without_emphasis(folded[start:end]), rule=rule, span=(start, end), explicit=explicit)
 
@@ -284,7 +320,7 @@ def restated_options(folded: str, begin: int = 0) -> Options:
             run = []
         if form:
             run.append(line)
-    if not letters:
+    if not letters and folded.count(")", begin, begin + 600) > 1:
         inline = [match for match in _INLINE.finditer(folded[begin : begin + 600]) if _form(match["said"])]
         if len(inline) > 1 and len({_form(match["said"]) for match in inline}) == 1:
             letters = {match["letter"]: match["said"].strip() for match in inline}
@@ -294,15 +330,19 @@ def restated_options(folded: str, begin: int = 0) -> Options:
 
 def _lines(folded: str, begin: int) -> Iterator[tuple[int, int, str, str, str]]:
     """(start, end, said, form, letter) of each line that is not blank."""
-    at = begin
+    at, said_lines = begin, list[tuple[int, str, str]]()
     for line in folded[begin : begin + 4000].split("\n"):
-        bare = without_emphasis(line)
-        if bare.strip():
-            match = _OPTION.match(bare)
-            said = match["said"].strip() if match else ""
-            letter = (match["letter"] or match["named"] or "") if match else ""
-            yield at, at + len(line), said, _form(said), letter
+        if line and not line.isspace() and (bare := without_emphasis(line)).strip():
+            said_lines.append((at, line, bare))
         at += len(line) + 1
+    sizes = [-1000, *[len(bare) if len(bare) < _MAX_OPTION else -1000 for _, _, bare in said_lines], -1000]
+    for number, (start, line, bare) in enumerate(said_lines, start=1):
+        size = sizes[number]  # options come in runs, and differ by a word
+        listed = size > 0 and (abs(size - sizes[number - 1]) < _MAX_SLOT or abs(size - sizes[number + 1]) < _MAX_SLOT)
+        match = _OPTION.match(bare) if listed and holds(bare, _SLOT_HINTS) else None
+        said = match["said"].strip() if match else ""
+        letter = (match["letter"] or match["named"] or "") if match else ""
+        yield start, start + len(line), said, _form(said), letter
 
 
 def _form(said: str) -> str:

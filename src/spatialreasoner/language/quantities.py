@@ -6,9 +6,9 @@ in the text.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from spatialreasoner.language.numbers import DIGITS, NUMBER, PARTS, SMALL, START, TENS, WORDS, number
 
@@ -65,21 +65,20 @@ _BARE = re.compile(rf"{START}(?<![<\[#])(?P<value>(?>{DIGITS}|(?:{WORDS})\b))(?!
 _NOT_BARE = re.compile(r"(?:regions?|objects?|steps?|marks?|masks?|numbers?|no\.) ?[\[<(#]?$")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A number found in a text.
 
     Attributes:
         value: Metres, an hour 1..12, or a plain number.
-        high: Upper end where a range is stated ("2 to 3 m"), else None; `value` is then the lower end.
         unit: "m", "hour", or None for a plain number.
         span: Its place in the text, (start, end) characters, end exclusive.
+        high: Upper end where a range is stated ("2 to 3 m"), else None; `value` is then the lower end.
     """
 
     value: float
-    high: float | None = None
     unit: Literal["m", "hour"] | None
     span: tuple[int, int]
+    high: float | None = None
 
     @property
     def middle(self) -> float:
@@ -96,14 +95,24 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_FOLD)
 
 
-def find_quantities(text: str) -> list[Quantity]:
+def find_quantities(text: str) -> Sequence[Quantity]:
     """Lengths (in metres) and clock hours of a text, in order.
 
     >>> [(q.value, q.unit) for q in find_quantities("It is three quarters of a metre wide, at 4 o'clock.")]
     [(0.75, 'm'), (4.0, 'hour')]
     """
+    find = _found if len(text) <= _MAX_REMEMBERED else _found.__wrapped__
+    return find(text)
+
+
+_MAX_REMEMBERED = 4_000
+"""Characters of the longest text whose quantities are remembered: rules ask for those of one text several times."""
+
+
+@lru_cache(maxsize=64)
+def _found(text: str) -> tuple[Quantity, ...]:
     padded = " " + fold(text)
-    return [quantity for match in _PATTERN.finditer(padded) for quantity in _read(match, padded)]
+    return tuple([quantity for match in _PATTERN.finditer(padded) for quantity in _read(match, padded)])
 
 
 def bare_numbers(text: str) -> list[Quantity]:

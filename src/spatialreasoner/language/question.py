@@ -7,14 +7,16 @@ of the question and of the whole answer.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import takewhile
+from operator import methodcaller
 from typing import cast
 
 from spatialreasoner.core.types import QUALITATIVE, Category
 from spatialreasoner.language.lexicon import RELATION_WORDS
 from spatialreasoner.language.quantities import fold
+from spatialreasoner.language.scan import holds
 from spatialreasoner.language.statements import Assertion, read_statements
 from spatialreasoner.language.tokens import Reading
 
@@ -23,18 +25,24 @@ _UNIT = (
     r"(?! ?(?:m|cm|mm|km|ft|in|feet|foot|met(?:er|re)s?|cent|inch|yard|%|times|x|o'?clock|degrees?|pixels?|px)\b)(?!\.\d|\d)"
 )
 _SPELLED: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
+# The set in front lets a search skip to the few places where a mention may begin.
 _MENTION = re.compile(
-    rf"[\[<]?\b(?P<noun>{_NOUN})[\"'* ]{{0,3}}[ _-]?(?:(?:labell?ed|numbered|marked|tagged|number|no\.?|index|id"
+    r"[\[<romab](?<![a-z\d][romab])(?:(?:(?<=[\[<])"
+    + _NOUN
+    + r"|(?<!\w[romab])(?:(?<=r)egions?|(?<=o)bjects?|(?<=m)(?:asks?|arks?)|(?<=a)reas?"
+    rf"|(?<=b)oxe?s?))[\"'* ]{{0,3}}[ _-]?(?:(?:labell?ed|numbered|marked|tagged|number|no\.?|index|id"
     r"|with (?:the )?(?:index|label|number|id))(?: as)? ?)?"
     rf"(?:(?P<open>[\[(<#\"'{{]{{1,2}})(?P<inside>\d{{1,2}})[\])>\"'}}]{{0,2}}|[{{ ]?(?P<plain>\d{{1,2}})(?!\d"
     rf"|\.\d){_UNIT}|(?P<spelled>zero|one|two|three|four)\b(?! of))"
     rf"(?P<more>(?:,? ?(?:and|&|or)|,) ?[\[(]?(?P<second>\d{{1,2}})[\])]?(?![\w.]|[-/]\d){_UNIT})?[\]>]{{0,2}}"
-    r"|(?<![\w\])])\[(?P<bare>\d)\](?![(\d])|(?<![a-z\d])r[ _]?(?P<short>\d)(?![a-z\d.])"
+    r"|(?<=\[)(?<![\w\])]\[)(?P<bare>\d)\](?![(\d])|(?<=r)[ _]?(?P<short>\d)(?![a-z\d.]))"
 )
 _ORDINAL = re.compile(
     r"\b(?:the )?(?:(?P<first>first|1st)|(?P<second>second|2nd)) (?:one|region|object|item|area"
     r"|(?:one )?of the (?:two|pair)(?: regions| objects)?)\b"
 )
+_ORDINAL_WORDS = ("first", "1st", "second", "2nd")
+_NOT_WORDS = ("not ", "rather than", "instead of")
 _NOT_OTHER = re.compile(
     r"(?P<kept><region\d>),? (?:and not|not|rather than|instead of) (?:the )?<region\d>,?"
     r"|\bnot (?:the )?<region\d>,? but (?:rather |the )?(?P<but><region\d>)"
@@ -73,6 +81,8 @@ class Convention:
 
     bases: Mapping[str, int]
     count: int
+    written: dict[str, str] = field(default_factory=dict[str, str], compare=False, repr=False)
+    """What is written for each mention that was met."""
 
     def name(self, form: str, number: int) -> str:
         """A region's canonical name; a doubled digit past the last region ("Region [11]") is a slip of the pen."""
@@ -134,6 +144,12 @@ class Asked:
         """A folded text in which every mention of a region by number, letter or order is written `<region1>`."""
 
         def named(match: re.Match[str]) -> str:
+            mention = match.group()
+            if mention not in convention.written:
+                convention.written[mention] = written(match)
+            return convention.written[mention]
+
+        def written(match: re.Match[str]) -> str:
             if match["bare"] is not None:
                 return convention.name("[", int(match["bare"]))
             if match["short"] is not None:
@@ -147,8 +163,11 @@ class Asked:
             return first + link + convention.name(form, int(match["second"]))
 
         text = _MENTION.sub(named, self._digits(folded))
-        text = _ORDINAL.sub(lambda match: "<region1>" if match["first"] else "<region2>", text)
-        return _NOT_OTHER.sub(lambda match: match["kept"] or match["but"], text)
+        if holds(text, _ORDINAL_WORDS):
+            text = _ORDINAL.sub(lambda match: "<region1>" if match["first"] else "<region2>", text)
+        if holds(text, _NOT_WORDS):
+            text = _NOT_OTHER.sub(lambda match: match["kept"] or match["but"], text)
+        return text
 
     def _digits(self, folded: str) -> str:
         """A text with "Region A" written "Region 1", where the question calls its regions by letters."""
@@ -201,14 +220,25 @@ def question_asked(category: Category, question: str) -> Asked:
 def _numbers(folded: str) -> dict[str, list[int]]:
     """The numbers by which regions are called, by form."""
     found: dict[str, list[int]] = {}
-    for match in _MENTION.finditer(folded):
-        digits = match["inside"] or match["plain"] or match["bare"] or match["short"]
-        if digits:
-            form = "[" if match["bare"] else "" if match["short"] else _form(match)
-            found.setdefault(form, []).append(int(digits))
-            if match["second"]:
-                found[form].append(int(match["second"]))
+    for mention in set(map(_WHOLE, _MENTION.finditer(folded))):
+        form, numbers = _numbers_of(mention)
+        if numbers:
+            found.setdefault(form, []).extend(numbers)
     return found
+
+
+_WHOLE = methodcaller("group")
+
+
+@lru_cache(maxsize=4096)
+def _numbers_of(mention: str) -> tuple[str, tuple[int, ...]]:
+    """The form of a mention, and its numbers."""
+    match = cast("re.Match[str]", _MENTION.match(mention))
+    digits = match["inside"] or match["plain"] or match["bare"] or match["short"]
+    if not digits:
+        return "", ()
+    form = "[" if match["bare"] else "" if match["short"] else _form(match)
+    return form, (int(digits), int(match["second"])) if match["second"] else (int(digits),)
 
 
 def _form(match: re.Match[str]) -> str:

@@ -3,6 +3,8 @@
 import re
 from typing import Literal
 
+from spatialreasoner.language.scan import holds, word_starts
+
 Refusal = Literal["empty", "error", "refusal", "thinking never ended"]
 """Why a reply holds no answer."""
 
@@ -26,6 +28,13 @@ _ERROR = re.compile(
     r"|(?:null|none|nan|n/?a|undefined|unknown|nil)\W{0,6}$|\{ ?[\"']error[\"'])",
     re.IGNORECASE,
 )
+_BRIEF = 40
+"""Characters of the longest text that may be a word for "nothing", such as "n/a"."""
+_ERROR_WORDS = (
+    "error", "exception", "traceback", "4", "5", "failed to", "request", "timed out", "refused", "reset", "overloaded",
+    "unavailable", "cuda", "out of memory", "rate limit", "gateway", "connection", "invalid", "no response",
+)  # fmt: skip
+_NULL_WORDS = ("null", "none", '""', "n/a", "unknown")
 _CODE = re.compile(
     r"[45]\d\d[: ]{1,3}(?:client|server|bad|un|for|not|too|internal|service|gate|request|pay|method|time|conflict|error)", re.I
 )
@@ -64,23 +73,33 @@ _SOFT = re.compile(
     r"|not determinable|unanswerable|inconclusive|there is no way (?:of|to)|no way of|without (?:more|further"
     r"|additional) (?:information|context))\b"
 )
+_ASKS = ("please", "could you", "can you", "kindly")
 _HARD = re.compile(
-    r"\bas an? (?:ai|artificial|language|text|large)\b[^.!?]{0,80}\b(?:can|could|do|am|will)(?: ?not|n't)\b"
-    r"|\bcannot\b(?= (?:see|view) (?:the|any|an|your) (?:image|picture|photo))"
-    r"|\bno (?:\w+ ){0,2}(?:image|picture|photo|attachment|file)s?\b(?: \w+){0,3} (?:attached|provided|uploaded"
-    r"|received|shared|included|found|come through|available|visible|here|in (?:our|this|your))"
-    r"|\b(?:please|could you|can you|kindly)(?: please)? (?:re-?)?(?:upload|attach|share|provide|send|resend|include|supply)\b"
-    r"|\b(?:image|picture|photo|attachment)\b[^.!?]{0,30}\b(?:did not|didn't|was not|wasn't|is not|isn't|has not"
-    r"|hasn't) (?:\w+ )?(?:come|attached|load|loaded|arrive|uploaded|provided|included|show|display|visible"
-    r"|received)"
-    r"|\bneed (?:to see )?the (?:image|picture|photo)\b|\b(?:i'?m|i am|we are) sorry\b[^.!?]{0,60}\b(?:can't"
-    r"|cannot|unable|not able|won't|but i)\b"
-    r"|\bsorry,? (?:but )?i\b|\bi apologi[sz]e\b[^.!?]{0,60}\b(?:can't|cannot|unable|not able)\b|\bno (?:regions"
-    r"|markings|boxes|objects) (?:are|were|is) (?:\w+ )?(?:highlighted|marked|shown|visible|drawn|indicated"
-    r"|labell?ed)"
-    r"|\b(?:unable to|not able to|can(?:not|'t|not)|cannot) (?:\w+ )?(?:see|view|access|open|load) (?:the|any"
-    r"|your|an|that|this|one)\b(?: (?:image|picture|photo|attachment|file)s?|\W)"
-    r"|抱歉|对不起|無法|无法|不能(?:回答|协助|提供|帮)|lo siento|je suis désolé|tut mir leid|es tut mir"
+    word_starts(
+        r"as an? (?:ai|artificial|language|text|large)\b[^.!?]{0,80}\b(?:can|could|do|am|will)(?: ?not|n't)\b",
+        r"cannot\b(?= (?:see|view) (?:the|any|an|your) (?:image|picture|photo))",
+        r"no (?:\w+ ){0,2}(?:image|picture|photo|attachment|file)s?\b(?: \w+){0,3} (?:attached|provided|uploaded"
+        r"|received|shared|included|found|come through|available|visible|here|in (?:our|this|your))",
+        *(rf"{asks}(?: please)? (?:re-?)?(?:upload|attach|share|provide|send|resend|include|supply)\b" for asks in _ASKS),
+        *(
+            rf"{image}\b[^.!?]{{0,30}}\b(?:did not|didn't|was not|wasn't|is not|isn't|has not"
+            r"|hasn't) (?:\w+ )?(?:come|attached|load|loaded|arrive|uploaded|provided|included|show|display|visible"
+            r"|received)"
+            for image in ("image", "picture", "photo", "attachment")
+        ),
+        r"need (?:to see )?the (?:image|picture|photo)\b",
+        *(rf"{we} sorry\b[^.!?]{{0,60}}\b(?:can't|cannot|unable|not able|won't|but i)\b" for we in ("i'?m", "i am", "we are")),
+        r"sorry,? (?:but )?i\b",
+        r"i apologi[sz]e\b[^.!?]{0,60}\b(?:can't|cannot|unable|not able)\b",
+        r"no (?:regions|markings|boxes|objects) (?:are|were|is) (?:\w+ )?(?:highlighted|marked|shown|visible|drawn|indicated"
+        r"|labell?ed)",
+        *(
+            rf"{cannot} (?:\w+ )?(?:see|view|access|open|load) (?:the|any"
+            r"|your|an|that|this|one)\b(?: (?:image|picture|photo|attachment|file)s?|\W)"
+            for cannot in ("unable to", "not able to", r"can(?:not|'t|not)")
+        ),
+    )
+    + r"|抱歉|对不起|無法|无法|不能(?:回答|协助|提供|帮)|lo siento|je suis désolé|tut mir leid|es tut mir"
 )
 _GIVES = re.compile(
     r"\b(?:but|however|still|though|although|nevertheless|nonetheless|that said|even so|if i (?:had|were)"
@@ -110,6 +129,8 @@ def thinking_end(text: str) -> int | None:
     (18, 11, None)
     """
     end, opened = 0, False
+    if "<" not in text and "\u25c1" not in text:
+        return 0
     for match in _THINKING.finditer(text):
         closes = bool(match["close"] or match["shut"] or match["end"])
         opened, end = not closes, match.end() if closes else end
@@ -131,12 +152,12 @@ def why_unanswered(folded: str) -> Refusal | None:
     if not said:
         return "empty"
     head = folded[:300]
-    error = _ERROR.match(head)
+    error = _ERROR.match(head) if len(folded) < _BRIEF or holds(head, _ERROR_WORDS) else None
     if error and not (re.match(r"\W{0,8}[45]\d\d", head) and not _CODE.search(head[:40])):
         return "error"
-    if _NULL.fullmatch(folded.strip()):
+    if holds(head, _NULL_WORDS) and _NULL.fullmatch(folded.strip()):
         return "empty"
-    if not any(hint in folded for hint in _HINTS):
+    if not holds(folded, _HINTS):
         return None
     hard = _HARD.search(folded)
     if hard and not _answers_after(folded, hard.end()):

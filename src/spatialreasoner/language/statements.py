@@ -64,7 +64,7 @@ def extract(text: str, labels: Sequence[str] = (), others: Sequence[str] = ()) -
 def read_statements(reading: Reading, context: tuple[str, ...] = (), *, terse: bool = False) -> list[Assertion]:
     """The spatial statements of a text that is tokenised already; see `grammar.statements` for the arguments."""
     found = [_assertion(reading, begin, said) for begin, said in statements(reading, context, terse=terse)]
-    return sorted(found, key=attrgetter("span"))
+    return sorted(found, key=attrgetter("span")) if len(found) > 1 else found
 
 
 def _assertion(reading: Reading, begin: int, said: Statement) -> Assertion:

@@ -6,7 +6,7 @@ One pass tokenises the text; everything behind it works on classes (see `lexicon
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate, compress, count
 from typing import NamedTuple
 
@@ -108,8 +108,6 @@ class Reading:
         mentions: Regions of each REGION token.
         count: How many regions the question has, as far as can be seen.
         codes: Class of each token, one character each.
-        forms: What rules look at of each token: a `Mention` of what names regions, and else the word; "" for numbers, and for
-            words of which the class says all.
     """
 
     def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1, others: Sequence[str] = ()) -> None:
@@ -118,23 +116,28 @@ class Reading:
         self.words: list[str] = _TOKEN.findall(_mask(folded, found))
         self.starts = list(accumulate(map(len, self.words), initial=0))
         codes = "".join(map(_class_of, self.words))
-        self.amounts = dict(zip((match.start() for match in _QUANTITIES.finditer(codes)), found, strict=False))
+        self.amounts = dict(zip([match.start() for match in _QUANTITIES.finditer(codes)], found, strict=False)) if found else {}
         self.mentions = _numbered(self.words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
-        numbered = set(self.mentions)
-        self.codes = self._with_nouns(list(codes), _ways(tuple(labels), tuple(others)) if labels or others else {})
-        numbers = (int(region[6:]) for regions in self.mentions.values() for region in regions if region.startswith("region"))
+        self._numbered = set(self.mentions)
+        self.codes = self._with_nouns(codes, _ways(tuple(labels), tuple(others)) if labels or others else {})
+        self.count = len(labels) or self._count()
+
+    def _count(self) -> int:
+        """How many regions the text names."""
+        numbers = [int(region[6:]) for regions in self.mentions.values() for region in regions if region.startswith("region")]
         most = max(numbers, default=0)
-        self.count = len(labels) or (2 if most == 1 and not _TWO.isdisjoint(self.words) else most)
-        self.forms = self._forms(numbered)
+        return 2 if most == 1 and not _TWO.isdisjoint(self.words) else most
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Characters from one token to another, both included, without the blank before the first."""
         return self.starts[first] + self.words[first].startswith(" "), self.starts[last + 1]
 
-    def _forms(self, numbered: set[int]) -> list[str | Mention]:
+    @cached_property
+    def forms(self) -> list[str | Mention]:
+        """What rules look at of each token: a `Mention` of what names regions, else the word; "" where its class says all."""
         forms: list[str | Mention] = [*map(_form_of, self.words)]
         for index, regions in self.mentions.items():
-            forms[index] = Mention(regions, index in numbered)
+            forms[index] = Mention(regions, index in self._numbered)
         if not _BACKWARD.isdisjoint(self.codes):
             named = sorted(self.mentions)
             for match in _LOOKS_BACK.finditer(self.codes):
@@ -151,9 +154,11 @@ class Reading:
             return named[-2:]
         return ("region1", "region2") if self.count == 2 else ()
 
-    def _with_nouns(self, codes: list[str], labels: Mapping[str, Sequence[tuple[tuple[str, ...], Regions]]]) -> str:
+    def _with_nouns(self, known: str, labels: Mapping[str, Sequence[tuple[tuple[str, ...], Regions]]]) -> str:
         """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped."""
-        begin = 0
+        if not labels and not any(index and known[index - 1] in _JOINS_MENTION for index in self.mentions):
+            return known
+        codes, begin = list(known), 0
         for index in compress(count(), map(labels.__contains__, self.words)):
             if index >= begin and not self._generic(codes, index):
                 begin = self._match_label(codes, index, labels[self.words[index]])
@@ -249,13 +254,22 @@ def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: in
     "Region [0]" counts from 0 and "<region1>" from 1; "Region 1" counts from `base`. Whoever writes a 0 counts from 0, and
     whoever writes a number past the last region counts from 1.
     """
+    if not indices:
+        return {}
     found = [(index, _form(words[index]), _integers(words[index])) for index in indices]
+    ranges: dict[str, tuple[int, int]] = {}
+    for _, form, numbers in found:
+        low, high = ranges.get(form, (1000, 0))
+        ranges[form] = min(low, *numbers), max(high, *numbers)
     bases: dict[str, int] = {}
-    for form, start in (("[", 0), ("<", 1), ("", base)):
-        numbers = [number for _, f, these in found if f == form for number in these]
-        low, high = min(numbers, default=start), max(numbers, default=0)
+    for form, (low, high) in ranges.items():
+        start = base if form == "" else _STARTS[form]
         bases[form] = 0 if low == 0 else 1 if count and high >= count + start else start
     return {index: _ids(numbers, bases[form]) for index, form, numbers in found}
+
+
+_STARTS: Mapping[str, int] = {"[": 0, "<": 1}
+"""Number of the first region, by form."""
 
 
 @lru_cache(maxsize=4096)
@@ -304,6 +318,8 @@ def _is_compound(first: str, second: str) -> bool:
 
 def _kinds(labels: tuple[str, ...]) -> dict[tuple[str, ...], Regions]:
     """The region of each synonym of a label, and of each word for its kind; none where two may be called so."""
+    if not any(labels):
+        return {}
     from spatialreasoner.language import vocabulary  # reads colours with numpy, which a text without labels need not wait for
 
     names: dict[tuple[str, ...], set[str]] = {}

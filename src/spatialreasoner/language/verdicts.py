@@ -2,6 +2,8 @@
 
 import re
 
+from spatialreasoner.language.scan import holds
+
 _ADVERB = (
     r"(?:(?:i think|i believe|i'd say|i would say|my answer is|clearly|obviously|actually|in fact|well|most|very"
     r"|quite|almost|probably|possibly|likely|apparently|then|so|oh|hmm|ok|okay|right)[, ]{1,2}){0,2}"
@@ -88,6 +90,14 @@ def trailing(text: str) -> bool | None:
     """Yes or no, where a folded text ends with it behind a colon, a comma or a dash."""
     match = _TRAIL.search(text[-120:])
     return None if match is None else bool(match["yes"] or match["affirmative"])
+
+
+_PASSES = ("true", "false", "correct", "wrong", "accurate", "mistaken", "right", "not", "fails to", "n't")
+
+
+def passes_verdict(text: str) -> bool:
+    """Whether a text holds a word without which none of its sentences passes a verdict on a statement."""
+    return holds(text, _PASSES)
 
 
 def on_statement(sentence: str) -> tuple[str, bool] | None:

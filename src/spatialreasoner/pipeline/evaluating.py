@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.progress import ShowStage, quiet, stage
-from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from spatialreasoner.evaluation.answers import Verdict
     from spatialreasoner.evaluation.model_judge import JudgingConfig
     from spatialreasoner.evaluation.score import ModelComparison, Score
+    from spatialreasoner.pipeline.inputs import PathLike
 
 
 @dataclass(frozen=True, kw_only=True)
