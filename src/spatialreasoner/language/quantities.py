@@ -6,7 +6,7 @@ in the text.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -95,14 +95,14 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_FOLD)
 
 
-def find_quantities(text: str) -> Sequence[Quantity]:
+def find_quantities(text: str) -> list[Quantity]:
     """Lengths (in metres) and clock hours of a text, in order.
 
     >>> [(q.value, q.unit) for q in find_quantities("It is three quarters of a metre wide, at 4 o'clock.")]
     [(0.75, 'm'), (4.0, 'hour')]
     """
     find = _found if len(text) <= _MAX_REMEMBERED else _found.__wrapped__
-    return find(text)
+    return list(find(text))
 
 
 _MAX_REMEMBERED = 4_000
