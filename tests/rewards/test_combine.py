@@ -78,9 +78,9 @@ def test_each_segment_counts_its_own_statements(known: Known, question: Question
     ],
 )  # fmt: skip
 def test_hostile_text_is_cheap_and_scores_low(known: Known, question: Question, text: str):
-    begin = time.perf_counter()
+    begin = time.process_time()  # of this process: others on the machine must not fail it
     reward = score_response(known, question, text)
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
     for score, most in ((reward.visual, 4), (reward.spatial_description, 4), (reward.logical, 4), (reward.total, 9)):
         assert score is None or 0 <= score <= most
 
