@@ -17,7 +17,7 @@ def test_every_setting_is_listed_once_under_a_subject_and_explained():
 
 def test_defaults_that_differ_are_told_by_kind():
     rate = next(setting for setting in settings()["Optimization"] if setting.name == "learning_rate")
-    assert rate.default == "4e-05 (sft), 1e-07 (dpo), 1e-07 (fdpo)"
+    assert rate.default == "4e-05 (sft), 1e-07 (dpo), 1e-07 (fdpo), 1e-06 (grpo)"
 
 
 def test_the_help_of_train_lists_them():

@@ -36,12 +36,13 @@ OPTIONS = {"cls": _WithSettings, "context_settings": {"allow_interspersed_args":
 
 def train(
     kind: Annotated[
-        Literal["sft", "dpo", "fdpo"], typer.Argument(help="sft on sft.jsonl; dpo or fdpo on pairs.jsonl.", show_default=False)
+        Literal["sft", "dpo", "fdpo", "grpo"],
+        typer.Argument(help="sft on sft.jsonl; dpo or fdpo on pairs.jsonl; grpo on questions with scenes.", show_default=False),
     ],
     model: Annotated[
         str, typer.Option(help="nano, a folder, hf:REPO_OR_DIR, or testing:FAMILY for a tiny random model.", show_default=False)
     ],
-    data: Annotated[Path, typer.Option(help="Rows written by 'pairs'.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Rows written by 'pairs'; for grpo, questions.", show_default=False)],
     out: Out,
     eval_data: Annotated[
         Optional[Path],  # noqa: UP045
@@ -56,12 +57,13 @@ def train(
         typer.Argument(metavar="[KEY=VALUE]...", help="Settings such as learning_rate=1e-5; they override the file."),
     ] = None,
 ) -> None:
-    """Train a vision-language model by SFT, DPO or fine-grained DPO.
+    """Train a vision-language model by SFT, DPO, fine-grained DPO, or GRPO with the verified reward.
 
     Examples:
         spatialreasoner train sft --model nano --data pairs/sft.jsonl --out sft
         spatialreasoner train fdpo --model sft --data pairs/pairs.jsonl --out fdpo learning_rate=1e-6
         spatialreasoner train fdpo --model sft --data pairs/pairs.jsonl --out fdpo --dry-run
+        spatialreasoner train grpo --model nano --data questions.jsonl --out grpo rewards=total
     """
     from spatialreasoner.pipeline import train as run
     from spatialreasoner.training.run import rehearse

@@ -29,8 +29,9 @@ def train(
     """Train a model; called again with the same arguments, it continues from the last checkpoint.
 
     Args:
-        data: Rows that the stage `pairs` wrote: `sft.jsonl` for SFT, `pairs.jsonl` for DPO and fDPO.
-        kind: "sft", "dpo" or "fdpo".
+        data: Rows that the stage `pairs` wrote: `sft.jsonl` for SFT, `pairs.jsonl` for DPO and fDPO; for GRPO questions, whose
+            scenes are found.
+        kind: "sft", "dpo", "fdpo" or "grpo".
         model: `nano`, a folder, `hf:REPO_OR_DIR`, or `testing:FAMILY`, a tiny model of random weights.
         out: The folder of the model, its settings, metrics and checkpoints.
         eval_data: Held-out rows, evaluated at each checkpoint.

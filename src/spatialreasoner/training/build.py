@@ -12,6 +12,7 @@ import torch
 from accelerate import PartialState
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
+from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.sft_config import SFTConfig
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
@@ -19,8 +20,10 @@ from spatialreasoner.training.callbacks import MetricsFile, ProgressBar
 from spatialreasoner.training.checkpoints import CheckpointDigests, StopAtTheLimit
 from spatialreasoner.training.checks import check_rows, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
-from spatialreasoner.training.config import FDPOSettings, Kind, TrainSettings
+from spatialreasoner.training.config import FDPOSettings, GRPOSettings, Kind, TrainSettings
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.training.grpo import GrpoTrainer, reward_functions
+from spatialreasoner.training.grpo_data import with_regions_shown
 from spatialreasoner.training.lora import find_targets, say_share
 from spatialreasoner.training.sft import SftTrainer
 from spatialreasoner.training.weights import parse_weights
@@ -31,7 +34,7 @@ from spatialreasoner.vlm.regions import adapter_options
 if TYPE_CHECKING:
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import PreTrainedModel, ProcessorMixin, Trainer
+    from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainerCallback
 
 _PREFERENCE_OPTIONS = {each.name for each in fields(FDPOSettings)} - {each.name for each in fields(TrainSettings)}
 
@@ -40,6 +43,8 @@ _LANGUAGE = r".*(language_model|text_model)"
 
 _EVALUATION: dict[str, Any] = {"eval_strategy": "steps", "metric_for_best_model": "eval_loss", "greater_is_better": False}
 """Evaluate whenever a checkpoint is saved, and keep the best one beside the last."""
+
+_BY_REWARD: dict[str, Any] = {"metric_for_best_model": "eval_reward", "greater_is_better": True}
 
 
 def build_trainer(
@@ -65,6 +70,8 @@ def build_trainer(
     model, processor = _load(base, config)
     if config.freeze_vision:
         _freeze_vision(model)
+    if isinstance(config, GRPOSettings):
+        return _build_grpo(config, model, processor, rows, out, eval_rows)
     encoder = Encoder(processor, max_length=config.max_length or None)
     check_rows("dpo" if getattr(config, "segment_weights", "") else kind, encoder, rows)  # weights by hand need no gaps
     if eval_rows is not None:
@@ -76,7 +83,7 @@ def build_trainer(
         "train_dataset": rows,
         "eval_dataset": eval_rows,
         "peft_config": _adapters(config, model),
-        "callbacks": [MetricsFile(out / "metrics.jsonl"), ProgressBar(f"train {kind}"), CheckpointDigests(), StopAtTheLimit()],
+        "callbacks": _callbacks(kind, out),
     }
     arguments = _arguments(config, out) | (_EVALUATION if eval_rows is not None else {})
     if kind == "sft":
@@ -85,7 +92,8 @@ def build_trainer(
         options = {name: value for name, value in asdict(config).items() if name in _PREFERENCE_OPTIONS}
         options["segment_weights"] = parse_weights(str(options.get("segment_weights", "")))
         options["disable_dropout"] = config.lora_dropout == 0  # TRL would switch the adapters' off as well
-        trainer = FDPOTrainer(model, FDPOConfig(loss=kind, **options, **arguments), **common)
+        loss = "dpo" if kind == "dpo" else "fdpo"
+        trainer = FDPOTrainer(model, args=FDPOConfig(loss=loss, **options, **arguments), **common)
     trainer.remove_callback(PrinterCallback)
     if config.quantization != "none":
         for parameter in trainer.model.parameters():
@@ -93,6 +101,44 @@ def build_trainer(
                 parameter.data = parameter.data.float()
     _check_spread(trainer, config, rows)
     return trainer
+
+
+def _build_grpo(
+    config: GRPOSettings, model: PreTrainedModel, processor: ProcessorMixin, rows: Dataset, out: Path, eval_rows: Dataset | None
+) -> Trainer:
+    own = bool(getattr(model.config, "region_tokens", False))
+    if config.regions == "tokens" and not own:
+        raise ConfigError(
+            "regions=tokens needs a model with region tokens; this one has none. Use marks, or region_tokens=true"
+        )
+    tokens = own if config.regions == "auto" else config.regions == "tokens"
+    functions, weights = reward_functions(config.rewards)
+    arguments: dict[str, Any] = _arguments(config, out) | (_EVALUATION | _BY_REWARD if eval_rows is not None else {})
+    del arguments["max_length"]
+    trainer = GrpoTrainer(
+        model,
+        processing_class=processor,
+        reward_funcs=functions,
+        train_dataset=with_regions_shown(rows, out / "images", tokens=tokens),
+        eval_dataset=None if eval_rows is None else with_regions_shown(eval_rows, out / "images", tokens=tokens),
+        peft_config=_adapters(config, model),
+        callbacks=_callbacks("grpo", out),
+        args=GRPOConfig(
+            reward_weights=weights,
+            num_generations=config.num_generations,
+            max_completion_length=config.max_completion_length,
+            temperature=config.temperature,
+            beta=config.grpo_beta,
+            loss_type=config.grpo_loss,
+            **arguments,
+        ),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _callbacks(kind: Kind, out: Path) -> list[TrainerCallback]:
+    return [MetricsFile(out / "metrics.jsonl"), ProgressBar(f"train {kind}"), CheckpointDigests(), StopAtTheLimit()]
 
 
 def _check_spread(trainer: Trainer, config: TrainSettings, rows: Dataset) -> None:

@@ -13,7 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from spatialreasoner.core import records
 
-_TIMED = ("runtime", "per_second")
+_TIMED = ("runtime", "per_second", "step_time")
 _SUMMARY = "train_loss"  # of the last entry: transformers averages it over the steps since the last resume
 
 

@@ -8,7 +8,12 @@ from typing import Any
 
 from spatialreasoner.core import records
 
-_TITLES = {"sft": "Supervised fine-tuning", "dpo": "Direct preference optimization", "fdpo": "Fine-grained DPO"}
+_TITLES = {
+    "sft": "Supervised fine-tuning",
+    "dpo": "Direct preference optimization",
+    "fdpo": "Fine-grained DPO",
+    "grpo": "Group relative policy optimization with verified rewards",
+}
 
 
 def write_card(

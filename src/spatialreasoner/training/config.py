@@ -18,7 +18,7 @@ from spatialreasoner.training.weights import parse_weights
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Kind = Literal["sft", "dpo", "fdpo"]
+Kind = Literal["sft", "dpo", "fdpo", "grpo"]
 _C = TypeVar("_C", bound="DataclassInstance")
 
 MAX_SETTINGS_BYTES = 2**20
@@ -213,13 +213,67 @@ class FDPOSettings(DPOSettings):
         parse_weights(self.segment_weights)
 
 
+@dataclass(frozen=True, kw_only=True)
+class GRPOSettings(TrainSettings):
+    """Settings of GRPO with the verified reward.
+
+    Attributes:
+        rewards: What is rewarded: `total`, a segment (`description`, `reasoning`), one of the four rewards or a part of one
+            (`logical.conclusion`), or several with weights, such as `description:1,reasoning:2`.
+        num_generations: Completions of each question, among which the reward is compared.
+        max_completion_length: Most tokens of a completion; longer ones are cut off.
+        temperature: Of sampling.
+        grpo_beta: Weight of the divergence from the model as it was; 0 keeps no copy of it.
+        grpo_loss: How TRL weighs tokens and completions: `dapo`, `grpo`, `bnpo` or `dr_grpo`.
+        regions: How images show regions. auto: region tokens for models that have them, else marks.
+    """
+
+    per_device_train_batch_size: int = 8
+    learning_rate: float = 1e-6
+    weight_decay: float = 0.0
+    lr_scheduler_type: Literal["cosine", "linear", "constant_with_warmup"] = "constant_with_warmup"
+    rewards: str = "total"
+    num_generations: int = 8
+    max_completion_length: int = 512
+    temperature: float = 1.0
+    grpo_beta: float = 0.0
+    grpo_loss: Literal["dapo", "grpo", "bnpo", "dr_grpo"] = "dapo"
+    regions: Literal["auto", "marks", "tokens"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: If a setting is out of range.
+        """
+        super().__post_init__()
+        for name in ("max_completion_length", "temperature"):
+            if not 0 < getattr(self, name) < _LARGEST:
+                raise ConfigError(f"{name} must be greater than 0 and finite; got {_brief(getattr(self, name))}")
+        if not 0 <= self.grpo_beta < _LARGEST:
+            raise ConfigError(f"grpo_beta must not be negative, and must be finite; got {self.grpo_beta}")
+        completions = self.per_device_train_batch_size * self.gradient_accumulation_steps
+        if self.num_generations < 2 or completions % self.num_generations:
+            raise ConfigError(
+                f"num_generations must be 2 or more, and divide the {completions} completions of a step "
+                f"(per_device_train_batch_size x gradient_accumulation_steps); got {self.num_generations}"
+            )
+        if not parse_weights(",".join(piece if ":" in piece else f"{piece}:1" for piece in self.rewards.split(","))):
+            raise ConfigError("rewards must name at least one reward; `total` is the default")
+
+
 def _check_shares(config: TrainSettings, *names: str) -> None:
     for name in names:
         if not 0 <= getattr(config, name) <= 1:
             raise ConfigError(f"{name} is a share, 0..1; got {getattr(config, name)}")
 
 
-CONFIGS: Mapping[str, type[TrainSettings]] = {"sft": TrainSettings, "dpo": DPOSettings, "fdpo": FDPOSettings}
+CONFIGS: Mapping[str, type[TrainSettings]] = {
+    "sft": TrainSettings,
+    "dpo": DPOSettings,
+    "fdpo": FDPOSettings,
+    "grpo": GRPOSettings,
+}
 """The settings of each kind of training."""
 
 

@@ -20,6 +20,7 @@ from spatialreasoner.training.card import write_card
 from spatialreasoner.training.checks import check_gaps
 from spatialreasoner.training.config import CONFIGS, Kind, TrainSettings, read_config
 from spatialreasoner.training.data import SEGMENTS, messages_of, read_preferences, read_sft
+from spatialreasoner.training.grpo_data import read_grpo
 from spatialreasoner.training.messages import message_text
 from spatialreasoner.training.old_names import sizes_into_name
 from spatialreasoner.training.provenance import SETTINGS_FILE, describe_data, describe_files, is_finished
@@ -43,10 +44,10 @@ def train(
     """Train a model; started again with the same arguments, continue from the last checkpoint.
 
     Args:
-        kind: `sft`, `dpo` or `fdpo`.
+        kind: `sft`, `dpo`, `fdpo` or `grpo`.
         model: `nano`, a folder, `hf:` and a folder or repository, or `testing:FAMILY`, a tiny model whose tokenizer is
             trained on the data (see `testing.names`; `tiny` is `testing:llava`).
-        data: `sft.jsonl` for SFT, `pairs.jsonl` for the others.
+        data: `sft.jsonl` for SFT, `pairs.jsonl` for DPO and fDPO, questions with their scenes for GRPO.
         out: Where the model goes, with `training.json` (settings), `metrics.jsonl`, `README.md`,
             the checkpoints, and for pairs `preview.html`: the first ones as tokens, segments in colours.
         eval_data: Rows of the same form that are not trained on: their loss, and for pairs margins and accuracies of each
@@ -116,11 +117,17 @@ def _train(
     if trainer.is_world_process_zero():
         logged = history(trainer.state)
         last = next((entry for entry in reversed(logged) if "loss" in entry), {})
-        best = min((entry for entry in logged if "eval_loss" in entry), key=lambda entry: entry["eval_loss"], default={})
+        best = _best(kind, logged)
         write_card(out, kind=kind, base=model, data=record["data"], config=asdict(config), metrics=last, best=best)
         if config.push_to_hub:
             _push(out, config.push_to_hub)
     trainer.accelerator.wait_for_everyone()
+
+
+def _best(kind: Kind, logged: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What was logged of held-out rows where they did best: by reward, or else by loss."""
+    name, sign = ("eval_reward", -1) if kind == "grpo" else ("eval_loss", 1)
+    return min((entry for entry in logged if name in entry), key=lambda entry: sign * entry[name], default={})
 
 
 def rehearse(
@@ -148,7 +155,8 @@ def rehearse(
         check_gaps(SEGMENTS, rows)
     held_out = "" if eval_data is None else f" and {len(_read(kind, eval_data))} rows held out"
     batch_size, accumulation = config.per_device_train_batch_size, config.gradient_accumulation_steps
-    batches = math.ceil(len(rows) / batch_size)
+    repeats = getattr(config, "num_generations", 1)
+    batches = math.ceil(len(rows) * repeats / batch_size)
     steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(batches / accumulation))
     return (
         f"{kind} of {model} on {len(rows)} rows{held_out}: in one process {steps} steps of {batch_size} x {accumulation} rows, "
@@ -220,6 +228,8 @@ def _build_tiny(tiny: TinyModel, rows: Dataset, out: Path, seed: int) -> str:
 
 
 def _read(kind: Kind, data: Path) -> Dataset:
+    if kind == "grpo":
+        return read_grpo(data)
     return read_sft(data) if kind == "sft" else read_preferences(data)
 
 

@@ -19,6 +19,9 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
         "beta", "fdpo_alpha", "fdpo_lambda", "segment_weights", "loss_type", "label_smoothing", "length_normalization",
         "simpo_gamma", "markup", "nll_weight",
     ),
+    "Rewards and samples (grpo)": (
+        "rewards", "num_generations", "max_completion_length", "temperature", "grpo_beta", "grpo_loss", "regions",
+    ),
     "Model": (
         "freeze_vision", "region_tokens", "lora_r", "lora_alpha", "lora_dropout", "lora_vision", "lora_experts", "adapter",
         "quantization", "precision",
