@@ -186,7 +186,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             trainer = FDPOTrainer(model, FDPOConfig(**cached_reference(FDPOConfig), **common), **shared)
         else:
             options = {"vision_cache_gib": 0.0} if kind in ("twice", "step") else {}
-            trainer = FDPOTrainer(model, FDPOConfig(**options, **common), ref_model=copy.deepcopy(model), **shared)
+            trainer = FDPOTrainer(model, args=FDPOConfig(**options, **common), ref_model=copy.deepcopy(model), **shared)
         if kind == "twice":
             trainer._shared_vision().parts.clear()
         if kind == "run":

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.scenes.carry import KEY
 from spatialreasoner.testing import tiny_models as tiny
-from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator, _pictures, assign_segments, tag_spans
+from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator, assign_segments, tag_spans
+from spatialreasoner.training.images import read_images
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +87,12 @@ def test_named_tags_give_any_number_of_segments(processor, pairs):
 
 def test_the_first_picture_gets_the_rows_regions_unless_it_carries_its_own(pairs):
     example = pairs[1] | {"regions": "[1]"}
-    first, second = _pictures(example)
+    first, second = read_images(example)
     assert first.info[KEY] == "[1]"
     assert KEY not in second.info
-    own = _pictures(example | {"images": [first, second], "regions": "[2]"})[0]
+    own = read_images(example | {"images": [first, second], "regions": "[2]"})[0]
     assert own.info[KEY] == "[1]"
-    bare = _pictures(example | {"images": [second], "regions": "[2]"})[0]
+    bare = read_images(example | {"images": [second], "regions": "[2]"})[0]
     assert (bare.info[KEY], KEY in second.info) == ("[2]", False)
 
 
@@ -112,7 +113,7 @@ def test_missing_gaps_and_missing_segments_leave_a_pair_unscored(processor, pair
 
 
 def test_long_pairs_are_refused_by_name_never_cut(processor, pairs):
-    with pytest.raises(InputError, match=r"'one picture'.*max_length is 40"):
+    with pytest.raises(InputError, match=r"'one image'.*max_length is 40"):
         PairCollator(Encoder(processor, max_length=40))(pairs)
     lengths = PairCollator(Encoder(processor))(pairs[:1])["lengths"][0].tolist()
     longest = lengths[0] + max(lengths[1:])

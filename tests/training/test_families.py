@@ -37,7 +37,7 @@ def loss_and_gradients(trainer, examples):
 def fdpo(family, pairs, folder, **options):
     policy, ref, processor = map(copy.deepcopy, family)
     args = FDPOConfig(output_dir=str(folder), activation_checkpointing=False, **COMMON, **options)
-    return FDPOTrainer(policy, args, processing_class=processor, train_dataset=Dataset.from_list(pairs), ref_model=ref)
+    return FDPOTrainer(policy, args=args, processing_class=processor, train_dataset=Dataset.from_list(pairs), ref_model=ref)
 
 
 def trl(family, pairs, folder):
@@ -79,7 +79,7 @@ def train(family, pairs, folder, *, peft_config=None, **options):
     options = {"max_steps": 2, "learning_rate": 1e-2, "logging_steps": 1, "save_strategy": "no"} | options
     args = FDPOConfig(output_dir=str(folder), disable_tqdm=True, **COMMON, **options)
     data = Dataset.from_list(pairs)
-    trainer = FDPOTrainer(policy, args, processing_class=processor, train_dataset=data, peft_config=peft_config)
+    trainer = FDPOTrainer(policy, args=args, processing_class=processor, train_dataset=data, peft_config=peft_config)
     trainer.train()
     return trainer, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 

@@ -63,7 +63,9 @@ def make(family, rows, folder, *, peft_config=None, **options):
     )  # fmt: skip
     ref = None if peft_config else ref
     data = Dataset.from_list(rows)
-    return FDPOTrainer(policy, args, processing_class=processor, train_dataset=data, ref_model=ref, peft_config=peft_config)
+    return FDPOTrainer(
+        policy, args=args, processing_class=processor, train_dataset=data, ref_model=ref, peft_config=peft_config
+    )
 
 
 def loss_and_gradients(trainer, rows):

@@ -23,6 +23,7 @@ class AppConfig:
         photos: Folders of real photos with depth (the RGB-D folder format), or folders of such folders.
         runs: Run folders whose trees and pairs may be browsed.
         max_new_tokens: Longest answer of a local model, tokens.
+        enable_thinking: Whether models that can think before they answer do so; None as in `WritingConfig`.
         key_variable: Environment variable that holds the key of endpoints.
         max_megabytes: Largest upload.
         max_pixels: Most pixels of an uploaded image.
@@ -41,6 +42,7 @@ class AppConfig:
     photos: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     max_new_tokens: int = 768
+    enable_thinking: bool | None = None
     key_variable: str = "OPENAI_API_KEY"
     max_megabytes: int = 20
     max_pixels: int = 24_000_000

@@ -33,7 +33,9 @@ class Policies:
     """
 
     def __init__(self, config: AppConfig) -> None:
-        self._writing = WritingConfig(max_new_tokens=config.max_new_tokens, key_variable=config.key_variable)
+        self._writing = WritingConfig(
+            max_new_tokens=config.max_new_tokens, enable_thinking=config.enable_thinking, key_variable=config.key_variable
+        )
         self._loaded = {name: named_policy(name, {}, self._writing) for name in config.models}
 
     def get(self, name: str, scene: Scene) -> Policy:

@@ -45,6 +45,7 @@ class AskConfig:
         model: The model's name.
         save_marked: Where to write the image with its numbered marks; nowhere if None.
         max_new_tokens: Longest answer of a local model, tokens.
+        enable_thinking: Whether a model that can think before it answers does so; None as in `WritingConfig`.
         key_variable: Environment variable that holds the key of endpoints.
     """
 
@@ -54,6 +55,7 @@ class AskConfig:
     model: str = "nano"
     save_marked: str | None = None
     max_new_tokens: int = 768
+    enable_thinking: bool | None = None
     key_variable: str = "OPENAI_API_KEY"
 
 
@@ -99,7 +101,10 @@ def _policy(config: AskConfig) -> Policy:
         return LightNano(config.model, max_new_tokens=config.max_new_tokens)
     from spatialreasoner.inference.registry import WritingConfig, named_policy
 
-    return named_policy(config.model, {}, WritingConfig(max_new_tokens=config.max_new_tokens, key_variable=config.key_variable))
+    writing = WritingConfig(
+        max_new_tokens=config.max_new_tokens, enable_thinking=config.enable_thinking, key_variable=config.key_variable
+    )
+    return named_policy(config.model, {}, writing)
 
 
 def caution_about(policy: Policy, image: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from spatialreasoner.cli.options import Key, NewTokens
+from spatialreasoner.cli.options import Key, NewTokens, Thinking
 
 
 def ask(
@@ -23,6 +23,7 @@ def ask(
         typer.Option(help="Write the image with its numbered marks.", show_default=False),
     ] = None,
     max_new_tokens: NewTokens = 768,
+    enable_thinking: Thinking = None,
     key_variable: Key = "OPENAI_API_KEY",
 ) -> None:
     """Ask one question about one image; the answer is streamed.
@@ -36,6 +37,6 @@ def ask(
         terminal.AskConfig(
             image=str(image), question=question, regions=tuple(region or ()), model=model,
             save_marked=None if save_marked is None else str(save_marked), max_new_tokens=max_new_tokens,
-            key_variable=key_variable,
+            enable_thinking=enable_thinking, key_variable=key_variable,
         )
     )  # fmt: skip

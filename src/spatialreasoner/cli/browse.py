@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from spatialreasoner.cli.options import Key, NewTokens
+from spatialreasoner.cli.options import Key, NewTokens, Thinking
 
 
 def browse(
@@ -33,6 +33,7 @@ def browse(
     ] = None,
     share: Annotated[bool, typer.Option("--share", help="Open a public tunnel: anyone with the address can ask.")] = False,
     max_new_tokens: NewTokens = 768,
+    enable_thinking: Thinking = None,
     key_variable: Key = "OPENAI_API_KEY",
 ) -> None:
     """Draw regions on an image and ask about them in a browser.
@@ -48,6 +49,6 @@ def browse(
         AppConfig(
             models=tuple(model or ["nano"]), host=host, port=port, share=share, depth=depth, masks=masks, field_of_view=fov,
             photos=tuple(map(str, photos or ())), runs=tuple(map(str, runs or ())), max_new_tokens=max_new_tokens,
-            key_variable=key_variable,
+            enable_thinking=enable_thinking, key_variable=key_variable,
         )
     )  # fmt: skip

@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from spatialreasoner.cli.options import Effort, Endpoints, Key, Model, NewTokens, Scenes, Seed, Timeout, TopP, out_option
+from spatialreasoner.cli.options import (
+    Effort,
+    Endpoints,
+    Key,
+    Model,
+    NewTokens,
+    Scenes,
+    Seed,
+    Thinking,
+    Timeout,
+    TopP,
+    out_option,
+)
 
 
 def generate(
@@ -20,6 +32,7 @@ def generate(
     top_p: TopP = 1.0,
     max_new_tokens: NewTokens = 768,
     reasoning_effort: Effort = "",
+    enable_thinking: Thinking = None,
     endpoints: Endpoints = None,
     timeout: Timeout = 600.0,
     batch_size: Annotated[int, typer.Option(help="Batch size of a local model.", min=1)] = 16,
@@ -40,6 +53,7 @@ def generate(
 
     writing = WritingConfig(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, reasoning_effort=reasoning_effort,
+        enable_thinking=enable_thinking,
         timeout=timeout, batch_size=batch_size, key_variable=key_variable,
     )  # fmt: skip
     (model,) = expand_name([model], endpoints)

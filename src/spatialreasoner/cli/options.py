@@ -37,6 +37,14 @@ Effort = Annotated[
     str,
     typer.Option(help="Reasoning effort of models at endpoints: none, minimal, low, medium or high; otherwise their default."),
 ]
+Thinking = Annotated[
+    Optional[bool],  # noqa: UP045
+    typer.Option(
+        "--enable-thinking/--disable-thinking",
+        help="Let a model think before it answers, if it can. By default local models do not, and endpoints decide.",
+        show_default=False,
+    ),
+]
 Timeout = Annotated[float, typer.Option(help="Timeout of a request to an endpoint, retries included, in seconds.", min=1)]
 Endpoints = Annotated[
     Optional[Path],  # noqa: UP045

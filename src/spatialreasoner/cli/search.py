@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from spatialreasoner.cli.confirming import confirm
-from spatialreasoner.cli.options import Effort, Endpoints, Key, NewTokens, Out, Scenes, Seed, Timeout, TopP
+from spatialreasoner.cli.options import Effort, Endpoints, Key, NewTokens, Out, Scenes, Seed, Thinking, Timeout, TopP
 from spatialreasoner.core.errors import WorkError
 
 
@@ -37,6 +37,7 @@ def search(
     top_p: TopP = 1.0,
     max_new_tokens: NewTokens = 768,
     reasoning_effort: Effort = "",
+    enable_thinking: Thinking = None,
     endpoints: Endpoints = None,
     timeout: Timeout = 600.0,
     concurrency: Annotated[int, typer.Option(help="Maximum concurrent requests per model.", min=1)] = 16,
@@ -69,6 +70,7 @@ def search(
     )  # fmt: skip
     writing = WritingConfig(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, reasoning_effort=reasoning_effort,
+        enable_thinking=enable_thinking,
         timeout=timeout, key_variable=key_variable, prefill=prefill,
     )  # fmt: skip
     result = run(

@@ -1,19 +1,27 @@
 """`transformers serve` for models with region tokens: `python -m spatialreasoner.cli.serving MODEL --port 8000`.
 
 MODEL is `nano` or a folder. The rest, options too, is the server of transformers, which finds our classes once they are
-imported. Clients send regions inside of the image, as `scenes.carry.png_info` writes them into a PNG.
+imported. Clients send regions inside of the image, as `scenes.carry.png_info` writes them into a PNG. What a model is given to
+continue is what it was trained to continue (`vlm.rendering`); it thinks where a request's `chat_template_kwargs` say
+`{"enable_thinking": true}`, or `--reasoning on` says so for all.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import wraps
+from typing import Any
 
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from transformers.cli.transformers import app
 
 from spatialreasoner.nano import registered  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
 from spatialreasoner.vlm import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
 from spatialreasoner.vlm.loading import source_of
+from spatialreasoner.vlm.rendering import chat_template_of
+
+_OPENING = "spatialreasoner_opening"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -23,7 +31,27 @@ def main(arguments: Sequence[str]) -> None:
         arguments: Those of `transformers serve`, the model first.
     """
     model = [source_of(each) for each in arguments[:1]]
+    open_as_trained()
     app(["serve", *model, *arguments[1:]])
+
+
+def open_as_trained() -> None:
+    """Have processors and tokenizers begin answers in this process as training does."""
+    for owner in (ProcessorMixin, PreTrainedTokenizerBase):
+        owner.apply_chat_template = _opening_as_trained(owner.apply_chat_template)
+
+
+def _opening_as_trained(apply: Any) -> Any:
+    @wraps(apply)
+    def opening_as_trained(self: Any, conversation: Any, chat_template: str | None = None, **options: Any) -> Any:
+        ours = options.get("tokenize") and options.get("add_generation_prompt") and not (options.get("tools") or chat_template)
+        if not ours:
+            return apply(self, conversation, chat_template=chat_template, **options)
+        thinking = bool(options.get("enable_thinking", False))
+        options[_OPENING] = chat_template_of(self, thinking=thinking).frame(conversation).opening
+        return apply(self, conversation, chat_template=f"{{{{ {_OPENING} }}}}", **options)
+
+    return opening_as_trained
 
 
 if __name__ == "__main__":

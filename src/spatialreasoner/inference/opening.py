@@ -17,7 +17,11 @@ def open_hf(name: str, scenes: Mapping[str, Scene], writing: WritingConfig) -> P
         from spatialreasoner.inference.backends.hf import HfPolicy
 
         return HfPolicy(
-            name, temperature=writing.temperature, max_new_tokens=writing.max_new_tokens, batch_size=writing.batch_size
+            name,
+            temperature=writing.temperature,
+            max_new_tokens=writing.max_new_tokens,
+            batch_size=writing.batch_size,
+            enable_thinking=bool(writing.enable_thinking),
         )
 
 
@@ -30,6 +34,7 @@ def open_api(name: str, scenes: Mapping[str, Scene], writing: WritingConfig) -> 
         max_tokens=writing.max_new_tokens,
         top_p=writing.top_p,
         reasoning_effort=writing.reasoning_effort,
+        enable_thinking=writing.enable_thinking,
         timeout=min(300.0, writing.timeout),
         key_variable=writing.key_variable,
         prefill=writing.prefill,

@@ -30,6 +30,8 @@ class WritingConfig:
         batch_size: Most answers that a model in this process writes at once.
         top_p: Of sampling, at endpoints.
         reasoning_effort: How long a model at an endpoint is to think, "low" or "high" say; "" leaves it to the endpoint.
+        enable_thinking: Whether a model that can think before it answers does so. None leaves it to endpoints; models in this
+            process then do not.
         timeout: Longest time that one request to an endpoint and its retries may take, seconds.
         key_variable: Environment variable that holds the key of endpoints.
         prefill: Whether endpoints can continue a message that the model has begun (vLLM and SGLang can).
@@ -40,6 +42,7 @@ class WritingConfig:
     batch_size: int = 16
     top_p: float = 1.0
     reasoning_effort: str = ""
+    enable_thinking: bool | None = None
     timeout: float = 600.0
     key_variable: str = "OPENAI_API_KEY"
     prefill: bool = False

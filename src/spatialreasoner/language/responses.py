@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from spatialreasoner.core.errors import ResponseError
 from spatialreasoner.core.types import Response
+from spatialreasoner.language.thinking import find_thought
 
 MAX_CHARACTERS = 100_000
 """Longer texts are refused by `parse`: no model answer is that long, and readers downstream stay fast."""
@@ -90,13 +91,22 @@ def spans(text: str) -> dict[str, tuple[int, int]]:
     `description` and `reasoning` are the two segments of fDPO; they do not overlap. `reasoning` reaches to the end of the
     conclusion (docs/papers.md 1.3: the conclusion belongs to it), and `conclusion`, where there is one, lies inside it. Opening
     tags and the description's closing tag lie outside every span. A text without a detectable boundary is all reasoning:
-    its description is empty, at (0, 0).
+    its description is empty, at (0, 0). Thinking before the answer (`language.thinking`) lies before both, at `thinking`.
 
     Raises:
         ResponseError: If the text is longer than `MAX_CHARACTERS`.
     """
     if len(text) > MAX_CHARACTERS:
         raise ResponseError(f"a response has at most {MAX_CHARACTERS} characters; got {len(text)}")
+    thought = find_thought(text)
+    if thought is None:
+        return _spans(text)
+    after = {name: (start + thought.end, end + thought.end) for name, (start, end) in _spans(text[thought.end :]).items()}
+    return {"thinking": thought.span, **after}
+
+
+def _spans(text: str) -> dict[str, tuple[int, int]]:
+    """The spans of a text without thinking."""
     description, start = _description(text)
     found = {"description": description, "reasoning": (start, len(text))}
     conclusion = _conclusion_start(text, start)

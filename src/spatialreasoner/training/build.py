@@ -72,7 +72,9 @@ def build_trainer(
         _freeze_vision(model)
     if isinstance(config, GRPOSettings):
         return _build_grpo(config, model, processor, rows, out, eval_rows)
-    encoder = Encoder(processor, max_length=config.max_length or None)
+    encoder = Encoder(processor, max_length=config.max_length or None, enable_thinking=config.enable_thinking)
+    ends = encoder.ends(model.generation_config.eos_token_id)
+    model.generation_config.eos_token_id = ends[0] if len(ends) == 1 else ends  # also what is learned here, for any server
     check_rows("dpo" if getattr(config, "segment_weights", "") else kind, encoder, rows)  # weights by hand need no gaps
     if eval_rows is not None:
         check_rows("sft" if kind == "sft" else "dpo", encoder, eval_rows, name="the held-out data")
@@ -91,6 +93,7 @@ def build_trainer(
     else:
         options = {name: value for name, value in asdict(config).items() if name in _PREFERENCE_OPTIONS}
         options["segment_weights"] = parse_weights(str(options.get("segment_weights", "")))
+        options["enable_thinking"] = config.enable_thinking
         options["disable_dropout"] = config.lora_dropout == 0  # TRL would switch the adapters' off as well
         loss = "dpo" if kind == "dpo" else "fdpo"
         trainer = FDPOTrainer(model, args=FDPOConfig(loss=loss, **options, **arguments), **common)

@@ -15,8 +15,10 @@ token belong to no segment; `markup` says what becomes of them:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -25,35 +27,42 @@ from torch.nn.utils.rnn import pad_sequence
 
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.language import responses
-from spatialreasoner.scenes import carry
-from spatialreasoner.scenes.files import read_image
+from spatialreasoner.language.thinking import find_thought
 from spatialreasoner.training import images
 from spatialreasoner.training.data import SEGMENTS
-from spatialreasoner.training.messages import message_text
+from spatialreasoner.training.messages import Message, message_text, with_image_blocks
 from spatialreasoner.training.weights import segment_weights
+from spatialreasoner.vlm.encoding import TextReader, end_ids
+from spatialreasoner.vlm.rendering import AnswerFrame, ChatTemplate, Rendered, chat_template_of
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from transformers import PreTrainedTokenizerBase, ProcessorMixin
+
+logger = logging.getLogger(__name__)
 
 Markup = Literal["base", "drop", "segment"]
 Spans = Callable[[str], Mapping[str, tuple[int, int]]]
 
-TOKEN_KEYS = ("token_type_ids", "mm_token_type_ids")
-"""What processors say of each token of a prompt, beside its id; 0 throughout a response."""
+THINKING = "thinking"
+"""The segment of what is thought before an answer, where it is named among the segments."""
 
 
 def tag_spans(segments: Sequence[str]) -> Spans:
-    """Spans of segments that stand in tags of their own names, ``<name>...</name>``; the first of each counts.
+    """Spans of segments in tags of their own names, ``<name>...</name>``; the first of each counts.
+
+    Thinking before the answer is read as no other segment, and is one itself under the name `thinking`.
 
     >>> tag_spans(["a", "b"])("<a>x</a><b>yz</b>")
     {'a': (3, 4), 'b': (11, 13)}
+    >>> tag_spans(["thinking", "a"])("<think>Not <a>y</a>.</think><a>x</a>")
+    {'thinking': (7, 20), 'a': (31, 32)}
     """
 
     def spans(text: str) -> Mapping[str, tuple[int, int]]:
-        found: dict[str, tuple[int, int]] = {}
+        thought = find_thought(text)
+        found = {THINKING: thought.span} if thought else dict[str, tuple[int, int]]()
         for name in segments:
-            start = text.find(f"<{name}>")
+            start = text.find(f"<{name}>", thought.end if thought else 0)
             end = text.find(f"</{name}>", start)
             if 0 <= start < end:
                 found[name] = (start + len(name) + 2, end)
@@ -64,7 +73,8 @@ def tag_spans(segments: Sequence[str]) -> Spans:
 
 def default_spans(segments: Sequence[str]) -> Spans:
     """How segments are found unless the caller says: the LongCoT form for its two segments, else tags."""
-    return responses.spans if tuple(segments) == SEGMENTS else tag_spans(segments)
+    own = tuple(name for name in segments if name != THINKING)
+    return responses.spans if own == SEGMENTS else tag_spans(segments)
 
 
 def assign_segments(
@@ -117,12 +127,16 @@ class Tokens:
 class Encoder:
     """Turns conversations into tokens: the prompt with its images, and each answer with its segments.
 
+    Prompt and answer are one rendering by the model's own chat template (`vlm.rendering`) and are read as one (`vlm.encoding`):
+    their tokens joined are those of the whole conversation, and the tokenizer's end token where the template writes no end.
+
     Args:
-        processor: The model's processor, or the tokenizer of a text model; a fast one, which knows offsets.
+        processor: The model's processor, or the tokenizer of a text model.
         segments: Names of the segments.
         spans: Finds the segments in an answer.
         markup: What becomes of tokens that no segment owns.
         max_length: Longest prompt and answer together, tokens. None: no limit.
+        enable_thinking: Whether the model is to think before it answers, as rows then have it.
     """
 
     def __init__(
@@ -133,6 +147,7 @@ class Encoder:
         spans: Spans | None = None,
         markup: Markup = "base",
         max_length: int | None = None,
+        enable_thinking: bool = False,
     ) -> None:
         self.processor: Any = processor
         self.tokenizer: Any = getattr(processor, "tokenizer", processor)
@@ -140,6 +155,19 @@ class Encoder:
         self.spans = spans or default_spans(segments)
         self.markup: Markup = markup
         self.max_length = max_length
+        self.enable_thinking = enable_thinking
+
+    @cached_property
+    def _template(self) -> ChatTemplate:
+        return chat_template_of(self.processor, thinking=self.enable_thinking)
+
+    def ends(self, own: int | list[int] | None) -> list[int]:
+        """The tokens by which a model's answers end: `own`, and those that it learns here."""
+        return end_ids(self._template, self.tokenizer, own)
+
+    @cached_property
+    def _reader(self) -> TextReader:
+        return TextReader(self.processor)
 
     def __call__(
         self, examples: Sequence[Mapping[str, Any]], answers: Sequence[str]
@@ -157,71 +185,87 @@ class Encoder:
             InputError: If prompt and answer are longer than `max_length` (nothing is ever cut), or the chat template
                 changes an answer's text.
         """
-        pictures = [_pictures(example) for example in examples]
-        texts = [self._render(example, images, answers) for example, images in zip(examples, pictures, strict=True)]
-        prompts, vision = self._prompts([text["prompt"] for text in texts], pictures)
+        images_shown = [images.read_images(example) for example in examples]
+        conversations = [
+            self._render(example, len(shown), answers) for example, shown in zip(examples, images_shown, strict=True)
+        ]
+        seen = self._reader.see([rendered[0].text for _, rendered in conversations], images_shown)
         encoded = [
-            [prompt, *(self._answer(text[name], message_text(example[name][0])) for name in answers)]
-            for prompt, text, example in zip(prompts, texts, examples, strict=True)
+            self._parts(frame, rendered, text, ids, types)
+            for (frame, rendered), text, ids, types in zip(conversations, seen.texts, seen.ids, seen.types, strict=True)
         ]
         for example, parts in zip(examples, encoded, strict=True):
             self._check_length(example, parts)
-        return encoded, vision
+        return encoded, seen.vision
 
-    @property
-    def _sees(self) -> bool:
-        return self.tokenizer is not self.processor
+    def _render(self, example: Mapping[str, Any], count: int, answers: Sequence[str]) -> tuple[AnswerFrame, list[Rendered]]:
+        """What the template writes around an example's answers, and the conversation with each of them."""
+        messages = [Message(role=message["role"], content=message["content"]) for message in example["prompt"]]
+        if self._reader.sees:
+            with_image_blocks(messages, count)
+            _check_places(messages, count)
+        elif count:
+            raise InputError("expected rows without images, since a text model was given; got one with an image")
+        else:
+            messages = [Message(role=message["role"], content=message_text(message)) for message in messages]
+        frame = self._template.frame(messages)
+        return frame, [frame.whole(message_text(example[name][0])) for name in answers]
 
-    def _render(self, example: Mapping[str, Any], images: list[Image], answers: Sequence[str]) -> dict[str, str]:
-        from trl.data_utils import apply_chat_template, prepare_multimodal_messages
+    def _parts(
+        self, frame: AnswerFrame, rendered: Sequence[Rendered], seen: str, ids: list[int], types: Mapping[str, Tensor]
+    ) -> list[Tokens]:
+        """Prompt and answers of one example.
 
-        if not self._sees:
-            if images:
-                raise InputError("expected rows without images, since a text model was given; got one with an image")
-            return apply_chat_template({name: example[name] for name in ("prompt", *answers)}, self.tokenizer)
-        messages: dict[str, Any] = {"prompt": prepare_multimodal_messages(example["prompt"], images=images)}
-        for name in answers:
-            messages[name] = prepare_multimodal_messages(example[name])
-        return apply_chat_template(messages, self.processor)
+        Args:
+            frame: What the template writes around the answers.
+            rendered: The conversation with each answer.
+            seen: The first of them, the tokens of images written out.
+            ids: Its tokens as the processor reads them.
+            types: What the processor says of each.
+        """
+        start = rendered[0].start
+        answer = rendered[0].text[start:]
+        prompt = seen[: seen.rindex(answer)]
+        special = self._reader.adds_special(frame.head)
+        read = [self._reader.encode(prompt + each.text[start:], special=special) for each in rendered]
+        self._reader.check(ids, read[0])
+        first = min(each.first_after(len(prompt)) for each in read)
+        if any(each.ids[:first] != read[0].ids[:first] for each in read):
+            raise InputError("the tokenizer reads a prompt in another way before each answer, so that pairs share none")
+        ends = self._ends(frame)
+        parts = [Tokens(ids=torch.tensor(read[0].ids[:first]), segments=torch.full((first,), -1), types=_first(types, first))]
+        for each, whole in zip(read, rendered, strict=True):
+            owners = self._owners(whole, each.offsets[first:], len(prompt) - start)
+            after = self._markup_of_end(owners)
+            tokens, segments = [*each.ids[first:], *ends], [*owners, *([after] * len(ends))]
+            parts.append(Tokens(ids=torch.tensor(tokens), segments=torch.tensor(segments)))
+        return parts
 
-    def _prompts(self, texts: list[str], pictures: list[list[Image]]) -> tuple[list[Tokens], dict[str, Tensor]]:
-        seen = {"images": pictures if any(pictures) else None} if self._sees else {"return_token_type_ids": False}
-        encoded = dict(
-            self.processor(
-                text=texts,
-                padding=True,
-                padding_side="right",
-                return_tensors="pt",
-                add_special_tokens=False,  # the chat template wrote them
-                **seen,
-            )
-        )
-        ids, mask = encoded.pop("input_ids"), encoded.pop("attention_mask").bool()
-        types = {key: encoded.pop(key) for key in TOKEN_KEYS if key in encoded}
-        prompts = [
-            Tokens(
-                ids=ids[row, keep],
-                segments=torch.full((int(keep.sum()),), -1),
-                types={key: values[row, keep] for key, values in types.items()},
-            )
-            for row, keep in enumerate(mask)
-        ]
-        return prompts, encoded
-
-    def _answer(self, text: str, content: str) -> Tokens:
-        start = text.find(content)
-        if start < 0:
-            raise InputError(
-                f"the chat template must keep an answer's text; it turned {content[:60]!r} into {text[:60]!r}. "
-                "Strip blanks around the answers, or mend the template"
-            )
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        found = self.spans(content)
+    def _owners(self, whole: Rendered, offsets: Sequence[tuple[int, int]], shift: int) -> list[int]:
+        """The segment of each token of an answer; `shift` is by how much images make the text longer."""
+        found = self.spans(whole.answer)
+        begin = whole.begin + shift
         spans = [found.get(name, (0, 0)) for name in self.segments]
-        owners = assign_segments(
-            encoded["offset_mapping"], [(start + begin, start + end) for begin, end in spans], markup=self.markup
-        )
-        return Tokens(ids=torch.tensor(encoded["input_ids"]), segments=torch.tensor(owners))
+        placed = [(begin + start, begin + stop) for start, stop in spans]
+        return assign_segments(offsets, placed, markup=self.markup)
+
+    def _ends(self, frame: AnswerFrame) -> list[int]:
+        """The end token, where the template writes none."""
+        if self._template.end(frame.tail) is not None:
+            return []
+        if self.tokenizer.eos_token_id is None:
+            raise InputError(
+                "the chat template writes no end after an answer, and the tokenizer has no end token: the model could never "
+                "learn to stop. Set the tokenizer's eos_token"
+            )
+        _say_once(f"the chat template writes no end after an answer: {self.tokenizer.eos_token} is appended, and learned")
+        return [self.tokenizer.eos_token_id]
+
+    def _markup_of_end(self, owners: Sequence[int]) -> int:
+        """The segment of an appended end token, which no segment owns."""
+        if self.markup == "base":
+            return len(self.segments)
+        return owners[-1] if self.markup == "segment" and owners else -1
 
     def _check_length(self, example: Mapping[str, Any], parts: Sequence[Tokens]) -> None:
         prompt, *answers = (len(part.ids) for part in parts)
@@ -313,17 +357,18 @@ def _pad(rows: list[Tensor], value: int) -> Tensor:
     return pad_sequence(rows, batch_first=True, padding_value=value)
 
 
-def _pictures(example: Mapping[str, Any]) -> list[Image]:
-    if isinstance(example["prompt"], str):
-        raise InputError("expected conversations, lists of messages with a role and content; got a prompt of plain text")
-    pictures = [read_image(image) if isinstance(image, str) else image for image in images.images_of(example)]
-    return [_carrier(pictures[0], example.get("regions")), *pictures[1:]] if pictures else []
+def _first(types: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+    return {key: values[:count] for key, values in types.items()}
 
 
-def _carrier(picture: Image, regions: str | None) -> Image:
-    """The image with the row's regions, unless it carries its own."""
-    if not regions or carry.KEY in picture.info:
-        return picture
-    carrier = picture.copy()
-    carrier.info[carry.KEY] = regions
-    return carrier
+def _check_places(messages: Sequence[Message], count: int) -> None:
+    """Refuse a prompt with more or fewer places than images."""
+    contents = [message["content"] for message in messages]
+    places = sum(block["type"] == "image" for content in contents if not isinstance(content, str) for block in content)
+    if places != count:
+        raise InputError(f"expected an image for each place in the prompt; got {count} images for {places} places")
+
+
+@cache
+def _say_once(what: str) -> None:
+    logger.warning(what)

@@ -54,6 +54,8 @@ class TrainSettings:
         max_grad_norm: Maximum gradient norm; larger gradients are scaled down to it.
         max_length: Maximum length of prompt and answer together, in tokens, image tokens included. Longer examples are
             refused, never cut. 0 for no limit.
+        enable_thinking: The answers begin with thinking, which is learned with them, and the model is asked to think. Otherwise
+            its chat template is told that it does not think.
         precision: Arithmetic precision. `auto` is bfloat16 on a GPU that supports it, otherwise float32.
         gradient_checkpointing: Recompute activations in the backward pass: about 20% slower, far less memory.
         freeze_vision: Do not train the vision tower.
@@ -90,6 +92,7 @@ class TrainSettings:
     lr_scheduler_type: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     max_grad_norm: float = 1.0
     max_length: int = 0
+    enable_thinking: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
     freeze_vision: bool = False

@@ -90,6 +90,7 @@ class FDPOConfig(DPOConfig):
     vision_cache_gib: float = 8.0
     max_length: int | None = None
     truncation_mode: str = "refuse"
+    enable_thinking: bool = False
     remove_unused_columns: bool = False
 
     def __post_init__(self) -> None:

@@ -18,10 +18,14 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional
 
+from spatialreasoner.core.errors import InputError
 from spatialreasoner.scenes import carry
+from spatialreasoner.scenes.files import read_image
 from spatialreasoner.training.trie import Trie, TrieRow, grow
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from spatialreasoner.training.collate import Encoder, Tokens
 
 ImageTensors = Mapping[str, Tensor]
@@ -121,6 +125,27 @@ def images_of(example: Mapping[str, Any]) -> list[Any]:
     """The images of a row, paths or images."""
     images = example["images"] if "images" in example else [example["image"]] if "image" in example else []
     return list(images or [])
+
+
+def read_images(example: Mapping[str, Any]) -> list[Image]:
+    """The images of a row as its processor is given them, the first with the row's regions unless it carries its own.
+
+    Raises:
+        InputError: If the row is not a conversation.
+        MissingFileError: If an image is not there.
+    """
+    if isinstance(example["prompt"], str):
+        raise InputError("expected conversations, lists of messages with a role and content; got a prompt of plain text")
+    found = [read_image(image) if isinstance(image, str) else image for image in images_of(example)]
+    return [_carrier(found[0], example.get("regions")), *found[1:]] if found else []
+
+
+def _carrier(image: Image, regions: str | None) -> Image:
+    if not regions or carry.KEY in image.info:
+        return image
+    carrier = image.copy()
+    carrier.info[carry.KEY] = regions
+    return carrier
 
 
 def images_key(example: Mapping[str, Any]) -> str:

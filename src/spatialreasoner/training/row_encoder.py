@@ -10,10 +10,11 @@ import torch
 
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.scenes.files import read_image
-from spatialreasoner.training.collate import TOKEN_KEYS, Encoder, Markup, Spans, Tokens, assign_segments
+from spatialreasoner.training.collate import Encoder, Markup, Spans, Tokens, assign_segments
 from spatialreasoner.training.data import SEGMENTS
 from spatialreasoner.training.images import image_token_ids, images_of, last_image
 from spatialreasoner.training.messages import message_text
+from spatialreasoner.vlm.encoding import TOKEN_KEYS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,7 @@ class RowEncoder(Encoder):
         spans: Finds the segments in an answer.
         markup: What becomes of tokens that no segment owns.
         max_length: Longest prompt and answer together, tokens. None: no limit.
+        enable_thinking: As in `Encoder`.
         truncates: Cut what is longer at its end, as TRL does, but never inside an image; otherwise it is refused.
     """
 
@@ -50,9 +52,17 @@ class RowEncoder(Encoder):
         spans: Spans | None = None,
         markup: Markup = "base",
         max_length: int | None = None,
+        enable_thinking: bool = False,
         truncates: bool = False,
     ) -> None:
-        super().__init__(processor, segments=segments, spans=spans, markup=markup, max_length=None if truncates else max_length)
+        super().__init__(
+            processor,
+            segments=segments,
+            spans=spans,
+            markup=markup,
+            max_length=None if truncates else max_length,
+            enable_thinking=enable_thinking,
+        )
         self.limit = max_length if truncates else None
         self._find = self.spans
         self._known: dict[str, _SpansOf] = {}

@@ -42,6 +42,7 @@ def collator_of(given: Any, processor: Any, args: FDPOConfig, spans: Spans | Non
             spans=spans or finder(args.segments_by, args.segments, args.segment_pattern),
             markup=args.markup,
             max_length=args.max_length,
+            enable_thinking=args.enable_thinking,
             truncates=args.truncation_mode == "keep_start",
         ),
         weights=args.segment_weights,

@@ -24,7 +24,7 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
     ),
     "Model": (
         "freeze_vision", "region_tokens", "lora_r", "lora_alpha", "lora_dropout", "lora_vision", "lora_experts", "adapter",
-        "quantization", "precision",
+        "quantization", "precision", "enable_thinking",
     ),
     "Speed and memory": (
         "max_length", "gradient_checkpointing", "shared_prefix", "group_window", "precompute_ref_log_probs", "vision_cache_gib",

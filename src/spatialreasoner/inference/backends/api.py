@@ -52,6 +52,7 @@ class ApiConfig:
         max_tokens: Longest reply, thinking included, tokens.
         reasoning_effort: How long the model is to think: "none", "minimal", "low", "medium", "high"; "" leaves it to the
             endpoint.
+        enable_thinking: Whether the chat template opens a block of thinking; None leaves it to the endpoint.
         timeout: Longest wait for a reply, seconds.
         prefill: Continue a prefix as the beginning of the model's own message (vLLM and SGLang can), instead of asking in
             words for a continuation; where it is refused, it is asked in words.
@@ -64,6 +65,7 @@ class ApiConfig:
     top_p: float = 1.0
     max_tokens: int = 1024
     reasoning_effort: str = ""
+    enable_thinking: bool | None = None
     timeout: float = 120.0
     prefill: bool = False
     key_variable: str = "OPENAI_API_KEY"
@@ -103,6 +105,8 @@ class ApiPolicy:
         self.capabilities = self._first
         version = hashlib.sha256((INSTRUCTIONS + CONTINUE).encode()).hexdigest()[:12]
         settings = {key: value for key, value in asdict(self._config).items() if key not in {"timeout", "key_variable"}}
+        if self._config.enable_thinking is None:
+            del settings["enable_thinking"]  # journals of earlier versions know no such setting
         self.identity = f"{self.name} prompt {version} {settings}"
         self._key = os.environ.get(self._config.key_variable, "")
         headers = {"Authorization": f"Bearer {self._key}", "api-key": self._key} if self._key else {}
@@ -313,7 +317,7 @@ def _asking(config: ApiConfig, name: EndpointName) -> Asking:
         temperature=config.temperature,
         top_p=config.top_p,
         reasoning_effort=config.reasoning_effort,
-        thinking=None if thinking is None else thinking == "on",
+        thinking=config.enable_thinking if thinking is None else thinking == "on",
         prefill=config.prefill,
     )
 

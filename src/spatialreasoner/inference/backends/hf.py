@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import re
 import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,20 @@ from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProc
 from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
+from spatialreasoner.inference.backends.streams import Streamed
+from spatialreasoner.inference.cleaning import clean_text
+from spatialreasoner.language.thinking import before_thought
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.files import read_image
+from spatialreasoner.vlm.encoding import TOKEN_KEYS, TextReader, end_ids
 from spatialreasoner.vlm.loading import load_vlm, name_of, shipped_as, source_of
+from spatialreasoner.vlm.rendering import chat_template_of, common_start, special_tokens
 
-_DECODING: dict[str, Any] = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+_DECODING: dict[str, Any] = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+"""Special tokens are written out: some say what is thinking."""
+
+_NEAR = 8
+"""So many tokens before a continuation are written out with it."""
 
 SMALL_MODEL = 2 * 10**7
 """Weights below which a step on a CPU is over before a second thread has joined in: threads had better work on batches of
@@ -37,17 +47,20 @@ class HfPolicy:
     """A vision-language model in this process.
 
     Regions are drawn on the image as numbered marks; where the model's configuration says `region_tokens`, the image
-    carries them instead, for the processor to find. Sampling
-    takes its chance from the prompt, the seed and the number of the completion alone: a call gives the same completions
-    whatever else is in its batch (but for rounding, which padding can move).
+    carries them instead, for the processor to find. Prompts are rendered as training renders them (`vlm.rendering`), and what
+    the model writes is cleaned as replies of endpoints are. Of the model's generation_config.json only the ends of an answer
+    count: no penalty and no beam of it comes between the settings and the answer. Sampling takes its chance from the prompt,
+    the seed and the number of the completion alone: a call gives the same completions whatever else is in its batch (but for
+    rounding, which padding can move).
 
     Args:
         source: `nano`, or a folder or a repository on the Hub, with or without `hf:`.
         temperature: Of sampling; 0 takes the likeliest token each time.
         max_new_tokens: Longest completion, tokens.
         batch_size: Most completions generated at once.
-        precision: `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU that has it, except for a
+        precision: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 on a GPU that has it, except for a
             model shipped with a package, which is small and says other words in half precision.
+        enable_thinking: Whether a model that can think before it answers does so; as it was trained.
 
     Raises:
         ConfigError: If the model does not exist, or it could only be read by unpickling or by running its code.
@@ -61,6 +74,7 @@ class HfPolicy:
         max_new_tokens: int = 768,
         batch_size: int = 8,
         precision: str = "auto",
+        enable_thinking: bool = False,
     ) -> None:
         self._source = source_of(source)
         self._name = name_of(source)
@@ -76,7 +90,14 @@ class HfPolicy:
         self._model.to("cuda" if cuda else "cpu")
         self._threads = torch.get_num_threads()
         self._processor: Any = processor
-        self._processor.tokenizer.padding_side = "left"
+        self._prepare_tokenizer()
+        self._thinking = enable_thinking
+        self._template = chat_template_of(processor, thinking=enable_thinking)
+        self._reader = TextReader(processor)
+        self._ends = end_ids(self._template, self._processor.tokenizer, self._model.generation_config.eos_token_id)
+        self._model.generation_config = GenerationConfig(  # its own settings would fill in what a call leaves open
+            eos_token_id=self._ends, pad_token_id=self._processor.tokenizer.pad_token_id, do_sample=False
+        )
         self._waiting: list[tuple[_Call, asyncio.Future[Completion]]] = []
         small = not cuda and self._model.num_parameters() < SMALL_MODEL
         self._most_workers = self._threads if small else 1
@@ -98,7 +119,8 @@ class HfPolicy:
         commit = getattr(self._model.config, "_commit_hash", None)
         weights = folder_digest(self._source) if Path(self._source).is_dir() else commit
         dtype = str(self._model.dtype).removeprefix("torch.")
-        return f"{self.name} {weights} {dtype} temperature {self.temperature} at most {self.max_new_tokens} tokens"
+        thinking = " thinking" if self._thinking else ""
+        return f"{self.name} {weights} {dtype} temperature {self.temperature} at most {self.max_new_tokens} tokens{thinking}"
 
     @property
     def model_type(self) -> str:
@@ -119,8 +141,8 @@ class HfPolicy:
         """
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Completion]] = [loop.create_future() for _ in range(n)]
-        picture, text = self._picture(prompt), self._text(prompt)  # here, where a bad image fails its own call alone
-        calls = [_Call(picture=picture, text=text, key=_key(prompt, seed, index)) for index in range(n)]
+        call = self._call(prompt)  # here, where a bad image fails its own call alone
+        calls = [replace(call, key=_key(prompt, seed, index)) for index in range(n)]
         self._waiting += zip(calls, futures, strict=True)
         while len(self._workers) < min(self._most_workers, len(self._waiting)):
             worker = loop.create_task(self._work())
@@ -135,26 +157,33 @@ class HfPolicy:
             EndpointError: If generation fails, for want of memory say.
             SceneError: If the image or a region is unusable.
         """
-        call = _Call(picture=self._picture(prompt), text=self._text(prompt), key=_key(prompt, seed, 0))
+        call = replace(self._call(prompt), key=_key(prompt, seed, 0))
         pieces = AsyncTextIteratorStreamer(self._processor.tokenizer, skip_prompt=True, **_DECODING)
         unwanted = threading.Event()
         writing = asyncio.create_task(asyncio.to_thread(self._write, call, pieces, unwanted))
+        cleaned, text, shown = Streamed(prompt.prefix), "", 0
         try:
+            cleaned.add(call.thought)
             async for piece in pieces:
-                if piece:
-                    yield piece
-            await writing
+                text += self._special.sub("", cleaned.add(piece))
+                ready = _answer(text, call, ended=False)
+                if len(ready) - len(call.tail) > shown:  # what may be the template's own is held back
+                    yield ready[shown : len(ready) - len(call.tail)]
+                    shown = len(ready) - len(call.tail)
+            (completion,) = await writing
+            if completion.text[shown:]:
+                yield completion.text[shown:]
         except (RuntimeError, ValueError) as error:
             raise self._failure(error) from None
         finally:
             unwanted.set()
 
-    def _write(self, call: _Call, pieces: AsyncTextIteratorStreamer, unwanted: threading.Event) -> None:
+    def _write(self, call: _Call, pieces: AsyncTextIteratorStreamer, unwanted: threading.Event) -> Sequence[Completion]:
         def stop(ids: Int[Tensor, "rows tokens"], scores: Any, **_: Any) -> Tensor:
             return torch.full((ids.shape[0],), unwanted.is_set(), device=ids.device)
 
         try:
-            self._generate([call], streamer=pieces, stopping_criteria=[stop])
+            return self._generate([call], streamer=pieces, stopping_criteria=[stop])
         finally:
             pieces.end()  # of a failure, too: whoever reads must not wait for ever
 
@@ -188,19 +217,17 @@ class HfPolicy:
     @torch.inference_mode()
     def _generate(self, calls: Sequence[_Call], **options: Any) -> list[Completion]:
         inputs = self._inputs(calls).to(self._model.device, dtype=self._model.dtype)
-        config = GenerationConfig(
-            max_new_tokens=self.max_new_tokens,
-            do_sample=False,
-            eos_token_id=self._model.generation_config.eos_token_id,
-            pad_token_id=self._processor.tokenizer.pad_token_id,
-        )
+        config = GenerationConfig(max_new_tokens=self.max_new_tokens, do_sample=False)
         chance = [GumbelNoise(self.temperature, [call.key for call in calls])] if self.temperature > 0 else []
         processors = LogitsProcessorList(chance)
         with self._own_threads():
             texts = self._model.generate(**inputs, generation_config=config, logits_processor=processors, **options)
-        written = texts[:, inputs["input_ids"].shape[1] :]
+        length = inputs["input_ids"].shape[1]
         read = inputs["attention_mask"].sum(1).tolist()
-        return [self._completion(ids, count) for ids, count in zip(written.tolist(), read, strict=True)]
+        return [
+            self._completion(call, row[length:], count, before=row[length - min(count, _NEAR) : length])
+            for call, row, count in zip(calls, texts.tolist(), read, strict=True)
+        ]
 
     @contextmanager
     def _own_threads(self) -> Generator[None]:
@@ -218,44 +245,85 @@ class HfPolicy:
         return EndpointError(f"{self.name} failed: {error}. If memory ran out, lower the batch size")
 
     def _inputs(self, calls: Sequence[_Call]) -> Any:
-        pictures = [[call.picture] if call.picture else [] for call in calls]
-        return self._processor(
-            images=pictures if any(pictures) else None,
-            text=[call.text for call in calls],
+        images = [[call.image] if call.image else [] for call in calls]
+        texts = [self._reader.open_ended(call.text) for call in calls]
+        special = self._reader.adds_special(calls[0].text)
+        inputs = self._processor(
+            images=images if any(images) else None,
+            text=[text for text, _ in texts],
             padding=True,
             return_tensors="pt",
-            add_special_tokens=False,  # the chat template wrote them
+            add_special_tokens=special,
+        )
+        appended = self._reader.appended if special else 0  # the tokenizer's own end, after which nothing is left to write
+        surplus = [count + appended for _, count in texts]
+        if any(surplus):
+            for key in {"input_ids", "attention_mask", *TOKEN_KEYS} & set(inputs):
+                rows = [row.roll(count) for row, count in zip(inputs[key], surplus, strict=True)]
+                inputs[key] = torch.stack(rows)[:, min(surplus) :]
+                for row, count in zip(inputs[key], surplus, strict=True):
+                    row[: count - min(surplus)] = self._processor.tokenizer.pad_token_id if key == "input_ids" else 0
+        return inputs
+
+    def _prepare_tokenizer(self) -> None:
+        """Batches are padded on the left, so that all rows end where the answers begin."""
+        tokenizer = self._processor.tokenizer
+        tokenizer.padding_side = "left"
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+
+    @cached_property
+    def _special(self) -> re.Pattern[str]:
+        """Matches special tokens, which never belong to an answer."""
+        return re.compile("|".join(map(re.escape, special_tokens(self._processor.tokenizer))) or r"(?!)")
+
+    def _call(self, prompt: Prompt) -> _Call:
+        """What is written for a prompt, whatever its chance."""
+        frame = self._template.frame([_question(prompt.request, image=bool(prompt.image))])
+        text, end = frame.continued(prompt.prefix), self._template.end(frame.tail)
+        return _Call(
+            image=self._image(prompt),
+            text=text,
+            prefix=prompt.prefix,
+            thought="" if prompt.prefix else text[len(before_thought(text)) :],
+            tail=frame.tail if end is None else frame.tail.partition(end)[0],
+            key=0,
         )
 
-    def _picture(self, prompt: Prompt) -> Image | None:
+    def _image(self, prompt: Prompt) -> Image | None:
         if not prompt.image:
             return None
-        picture = read_image(prompt.image)
+        image = read_image(prompt.image)
         if self.region_tokens:
-            return attach(picture, prompt.regions)
+            return attach(image, prompt.regions)
         from spatialreasoner.scenes.marks import draw
 
-        return draw(picture, prompt.regions)
+        return draw(image, prompt.regions)
 
-    def _text(self, prompt: Prompt) -> str:
-        picture = [{"type": "image"}] if prompt.image else []
-        content = [*picture, {"type": "text", "text": prompt.request}]
-        opening = self._processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
-        return opening + prompt.prefix
-
-    def _completion(self, ids: list[int], prompt_tokens: int) -> Completion:
-        ends = self._model.generation_config.eos_token_id
-        stop = {ends} if isinstance(ends, int) else set(ends or ())
-        length = next((index for index, token in enumerate(ids) if token in stop), None)
-        text = self._processor.tokenizer.decode(ids[:length], **_DECODING)
+    def _completion(self, call: _Call, ids: list[int], prompt_tokens: int, *, before: list[int]) -> Completion:
+        length = next((index for index, token in enumerate(ids) if token in self._ends), None)
+        decode = self._processor.tokenizer.decode
+        written = decode([*before, *ids[:length]], **_DECODING)  # some tokenizers leave out the first blank of a text
+        written = written[common_start(written, decode(before, **_DECODING)) :]
+        cleaned = clean_text(call.thought + written, prefix=call.prefix)
+        text = self._special.sub("", cleaned.text)
         return Completion(
-            text=text,
+            text=_answer(text, call, ended=length is not None),
             prompt_tokens=prompt_tokens,
             completion_tokens=len(ids) if length is None else length + 1,
             finish="length" if length is None else "stop",
+            thinking=cleaned.thinking,
         )
+
+
+def _answer(text: str, call: _Call, *, ended: bool) -> str:
+    """What a model wrote without the blanks, or words, that its chat template puts around an answer."""
+    text = text if call.prefix else text.lstrip(" ")
+    return text.removesuffix(call.tail) if ended else text
+
+
+def _question(request: str, *, image: bool) -> dict[str, Any]:
+    return {"role": "user", "content": [*([{"type": "image"}] if image else []), {"type": "text", "text": request}]}
 
 
 class GumbelNoise(LogitsProcessor):
@@ -285,13 +353,19 @@ class _Call:
     """One completion that somebody waits for.
 
     Attributes:
-        picture: What the model sees; None for text alone.
+        image: What the model sees; None for text alone.
         text: What it continues.
+        prefix: The beginning of the answer in it.
+        thought: The opening of a block of thinking at the end of the text, or "".
+        tail: What the chat template writes between an answer and its end token, most often nothing.
         key: A number of 63 bits that decides the completion's chance.
     """
 
-    picture: Image | None
+    image: Image | None
     text: str
+    prefix: str
+    thought: str
+    tail: str
     key: int
 
 

@@ -21,6 +21,7 @@ from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.squares import square_image, square_mask
 from spatialreasoner.vlm.loading import config_of, name_of, source_of, telling_of
+from spatialreasoner.vlm.rendering import ChatTemplate
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -69,7 +70,8 @@ class LightNano:
         self._ends = {ends} if isinstance(ends, int) else set(ends)
         self._tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         template = (folder / "chat_template.jinja").read_text("utf-8")
-        self._template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
+        written = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
+        self._template = ChatTemplate(lambda turns, asked: written.render(messages=turns, add_generation_prompt=asked))
         weights = {name: values.astype(np.float32) for name, values in load_file(folder / "model.safetensors").items()}
         self._model = NamedWeights(weights, "model")
         side: int = self._config["image_size"]
@@ -140,9 +142,9 @@ class LightNano:
 
     def _text(self, prompt: Prompt) -> str:
         content = [*([{"type": "image"}] if prompt.image else []), {"type": "text", "text": prompt.request}]
-        opening = self._template.render(messages=[{"role": "user", "content": content}], add_generation_prompt=True)
+        text = self._template.frame([{"role": "user", "content": content}]).continued(prompt.prefix)
         placeholder: str = self._tokenizer.decode([self._config["image_token_id"]], skip_special_tokens=False)
-        return opening.replace(placeholder, placeholder * self._processing["num_image_tokens"]) + prompt.prefix
+        return text.replace(placeholder, placeholder * self._processing["num_image_tokens"])
 
     def _image(self, prompt: Prompt) -> tuple[Float[Array, "3 side side"], UInt8[Array, "regions side side"]]:
         """Pixels and masks, as `nano.processing` has them."""
