@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from spatialreasoner.cli.options import Out
+from spatialreasoner.core.errors import ConfigError
 
 
 class _WithSettings(TyperCommand):
@@ -42,7 +43,7 @@ def train(
     model: Annotated[
         str, typer.Option(help="nano, a folder, hf:REPO_OR_DIR, or testing:FAMILY for a tiny random model.", show_default=False)
     ],
-    data: Annotated[Path, typer.Option(help="Rows written by 'pairs'; for grpo, questions.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Rows written by 'pairs'; for grpo and --online, questions.", show_default=False)],
     out: Out,
     eval_data: Annotated[
         Optional[Path],  # noqa: UP045
@@ -52,6 +53,13 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check settings and rows and print the number of steps, without training.")
     ] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="fdpo on answers of the model itself to the questions in DATA, sampled in rounds.")
+    ] = False,
+    rounds: Annotated[int, typer.Option(help="Rounds of --online.", min=1)] = 3,
+    samples: Annotated[int, typer.Option(help="Answers sampled of each question in a round of --online.", min=2)] = 4,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature of --online.", min=0.01, max=10)] = 1.0,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest answer of --online, tokens.", min=1)] = 512,
     settings: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(metavar="[KEY=VALUE]...", help="Settings such as learning_rate=1e-5; they override the file."),
@@ -63,11 +71,20 @@ def train(
         spatialreasoner train sft --model nano --data pairs/sft.jsonl --out sft
         spatialreasoner train fdpo --model sft --data pairs/pairs.jsonl --out fdpo learning_rate=1e-6
         spatialreasoner train fdpo --model sft --data pairs/pairs.jsonl --out fdpo --dry-run
+        spatialreasoner train fdpo --online --model nano --data questions.jsonl --out online --rounds 2 learning_rate=1e-6
         spatialreasoner train grpo --model nano --data questions.jsonl --out grpo rewards=total
     """
+    from spatialreasoner.pipeline import OnlineConfig, train_online
     from spatialreasoner.pipeline import train as run
     from spatialreasoner.training.run import rehearse
 
+    if online:
+        if kind != "fdpo" or dry_run or eval_data is not None:
+            raise ConfigError("--online is for fdpo, without --dry-run and --eval-data: its pairs are made on the way")
+        how = OnlineConfig(rounds=rounds, samples=samples, temperature=temperature, max_new_tokens=max_new_tokens)
+        made = train_online(data, model=model, out=out, config=how, settings_file=config, overrides=settings or [])
+        typer.echo(f"The model is in {made.out}; what each round's answers earned is in {out / 'rounds.jsonl'}")
+        return
     if dry_run:
         typer.echo(rehearse(kind, model=model, data=data, eval_data=eval_data, config_file=config, overrides=settings or []))
         return

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from spatialreasoner.pipeline.evaluating import Evaluation, evaluate, evaluate_async
     from spatialreasoner.pipeline.generating import generate, generate_async
     from spatialreasoner.pipeline.judging import judge_answer, judge_answer_async
+    from spatialreasoner.pipeline.online import OnlineConfig, train_online, train_online_async
     from spatialreasoner.pipeline.pairing import build_pairs, build_pairs_async
     from spatialreasoner.pipeline.questions import make_questions, make_questions_async
     from spatialreasoner.pipeline.reporting import report, report_async
@@ -38,6 +39,7 @@ __all__ = [
     "ClusterConfig",
     "Evaluation",
     "JudgesConfig",
+    "OnlineConfig",
     "Result",
     "build_pairs",
     "build_pairs_async",
@@ -70,6 +72,8 @@ __all__ = [
     "search_async",
     "train",
     "train_async",
+    "train_online",
+    "train_online_async",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -78,6 +82,7 @@ __getattr__, __dir__ = lazy(
         **dict.fromkeys(("Evaluation", "evaluate", "evaluate_async"), ".evaluating"),
         **dict.fromkeys(("generate", "generate_async"), ".generating"),
         **dict.fromkeys(("judge_answer", "judge_answer_async"), ".judging"),
+        **dict.fromkeys(("OnlineConfig", "train_online", "train_online_async"), ".online"),
         **dict.fromkeys(("build_pairs", "build_pairs_async"), ".pairing"),
         **dict.fromkeys(("make_questions", "make_questions_async"), ".questions"),
         **dict.fromkeys(("report", "report_async"), ".reporting"),

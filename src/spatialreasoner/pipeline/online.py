@@ -1,0 +1,175 @@
+"""Online fDPO: in rounds a model samples answers, geometry rates them, they become pairs, and the model trains on them.
+
+Rewards are verified, so no judge is asked. A round's folder holds what its stages wrote: `answers-K.jsonl`, `pairs/` and
+`model/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.loops import asynchronous
+from spatialreasoner.core.progress import ShowStage, stage
+from spatialreasoner.inference.registry import WritingConfig, named_policy
+from spatialreasoner.pipeline.generating import generate
+from spatialreasoner.pipeline.inputs import PathLike, read
+from spatialreasoner.pipeline.pairing import build_pairs
+from spatialreasoner.pipeline.result import Result
+from spatialreasoner.pipeline.training import train
+from spatialreasoner.preferences.pairs import PairsConfig
+from spatialreasoner.vlm.loading import source_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineConfig:
+    """How online training goes.
+
+    Attributes:
+        rounds: Rounds of sampling and training.
+        samples: Answers sampled of each question in a round.
+        temperature: Of sampling.
+        max_new_tokens: Longest answer, tokens.
+        batch_size: Answers written at once.
+        min_gap: The least difference of total reward (0..16) that makes a pair.
+        seed: Origin of all chance.
+    """
+
+    rounds: int = 3
+    samples: int = 4
+    temperature: float = 1.0
+    max_new_tokens: int = 512
+    batch_size: int = 16
+    min_gap: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1 or self.samples < 2 or not self.temperature > 0:
+            raise ConfigError(
+                "expected rounds of 1 or more, samples of 2 or more and a temperature above 0, so that there are answers to "
+                f"compare; got rounds={self.rounds}, samples={self.samples}, temperature={self.temperature}"
+            )
+
+
+def train_online(
+    questions: PathLike,
+    *,
+    model: str,
+    out: PathLike,
+    scenes: PathLike | None = None,
+    config: OnlineConfig | None = None,
+    settings_file: PathLike | None = None,
+    overrides: Sequence[str] = (),
+    progress: ShowStage | None = stage,
+) -> Result:
+    """Train a model by fDPO on pairs of its own answers, in rounds; called again, it continues where it was.
+
+    Args:
+        questions: The questions file.
+        model: What the first round starts from: `nano`, a folder, or `hf:REPO_OR_DIR`.
+        out: The folder of the rounds, with `rounds.jsonl`: a line per round with the mean reward of what was sampled in it.
+        scenes: The scenes folder, if the path stored with the questions is out of date.
+        config: How it goes; None is the defaults.
+        settings_file: A YAML file of settings of each training, or None.
+        overrides: Settings of each training as `key=value`, over the file's.
+        progress: Shows the stages; None shows nothing.
+
+    Returns:
+        The result: `out` is the folder of the last round's model, its count that of the rounds, its summary that of the last.
+
+    Raises:
+        InputError: If an input is wrong, the folder holds another run, or a round's answers make no pair.
+        MissingExtraError: If the training libraries are not installed.
+        WorkError: If a stage fails.
+    """
+    settings, folder = config or OnlineConfig(), Path(out)
+    _claim(folder, {"model": model, "questions": Path(questions).name, "training": sorted(overrides), **asdict(settings)})
+    current, rounds = model, list[dict[str, Any]]()
+    for number in range(1, settings.rounds + 1):
+        place = folder / f"round-{number}"
+        answers = _sample(questions, scenes, current, place, settings, number, progress)
+        pairs = _pair(questions, scenes, answers, place / "pairs", settings, current, progress)
+        seeded = [*overrides, f"seed={settings.seed + number}"]
+        trained = train(
+            pairs / "pairs.jsonl", kind="fdpo", model=current, out=place / "model", config=settings_file, overrides=seeded
+        )
+        rounds.append({"round": number, **_rewards(pairs / "rewards.jsonl"), "loss": trained.summary.get("loss")})
+        records.write_jsonl(folder / "rounds.jsonl", rounds)
+        current = str(place / "model")
+    return Result(
+        stage="train", out=Path(current), files=(Path(current), folder / "rounds.jsonl"), count=len(rounds), summary=rounds[-1]
+    )
+
+
+train_online_async = asynchronous(train_online)
+
+
+def _claim(folder: Path, record: dict[str, Any]) -> None:
+    """Write down what the run is, or find that the folder's is another."""
+    file = folder / "config.json"
+    if not file.is_file():
+        records.write_config(folder, "train fdpo online", record)
+        return
+    before = records.read_json(file, dict[str, Any]).get("config")
+    now = json.loads(json.dumps(record))
+    if before != now:
+        old = before if isinstance(before, dict) else {}
+        changed = sorted(key for key in {*old, *now} if old.get(key) != now.get(key))
+        raise ConfigError(f"{folder} holds another run; it differs in {', '.join(changed)}. Give another `out`, or remove it")
+
+
+def _sample(
+    questions: PathLike,
+    scenes: PathLike | None,
+    model: str,
+    place: Path,
+    config: OnlineConfig,
+    number: int,
+    progress: ShowStage | None,
+) -> list[Path]:
+    """Files of answers, one per sample; those that are there are kept."""
+    files = [place / f"answers-{index}.jsonl" for index in range(1, config.samples + 1)]
+    missing = [file for file in files if not file.with_name(f"{file.stem}.summary.json").is_file()]
+    if missing:
+        writing = WritingConfig(
+            temperature=config.temperature, max_new_tokens=config.max_new_tokens, batch_size=config.batch_size
+        )
+        policy = named_policy(model, read(questions, scenes).scenes, writing)  # loaded once for all samples
+        for file in missing:
+            seed = (config.seed * 1000 + number) * 1000 + files.index(file)
+            generate(questions, model=policy, out=file, scenes=scenes, seed=seed, writing=writing, progress=progress)
+    return files
+
+
+def _pair(
+    questions: PathLike,
+    scenes: PathLike | None,
+    answers: Sequence[Path],
+    place: Path,
+    config: OnlineConfig,
+    model: str,
+    progress: ShowStage | None,
+) -> Path:
+    """The folder with the pairs, and with the rewards of all answers."""
+    if not (place / "summary.json").is_file():
+        from spatialreasoner.vlm.regions import has_region_tokens
+
+        regions = "tokens" if has_region_tokens(source_of(model)) else "marks"
+        made = PairsConfig(candidates=len(answers), min_gap=config.min_gap, hard=0.0, seed=config.seed, regions=regions)
+        build_pairs(questions=questions, answers=answers, out=place, scenes=scenes, config=made, progress=progress)
+    return place
+
+
+def _rewards(file: Path) -> dict[str, float | int | None]:
+    """What the answers of a round earned."""
+    rows = [row["reward"] for row in records.read_jsonl(file, dict[str, Any])]
+    found: dict[str, float | int | None] = {"answers": len(rows)}
+    for name in ("total", "description", "reasoning"):
+        scored = [row[name] for row in rows if row[name] is not None]
+        found[f"reward_{name}"] = round(sum(scored) / len(scored), 6) if scored else None
+    return found
