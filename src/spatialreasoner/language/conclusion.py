@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from spatialreasoner.language import hours, lengths, places, refusals, verdicts
+from spatialreasoner.language.idioms import without_concessions
 from spatialreasoner.language.places import Options, Place
 from spatialreasoner.language.quantities import find_quantities, fold
 from spatialreasoner.language.question import Asked, Convention
@@ -22,16 +23,21 @@ _SHORT = 200
 """In a longer text a yes or a no somewhere in it is hardly the answer."""
 _MAX_SENTENCES = 40
 _SAME = re.compile(
-    r"\b(?:same (?:horizontal |vertical )?(?:height|width|size|level|depth|distance|position)"
-    r"|equally (?:tall|wide|big|large)|identical|level with each other)\b"
+    r"\b(?:(?:same|equal|identical|similar|comparable|matching) (?:horizontal |vertical )?(?:heights?|widths?|sizes?"
+    r"|levels?|depths?"
+    r"|distances?|positions?|dimensions?|elevations?)|equally (?:tall|wide|big|large|high|far|close|near|thin|short|small)"
+    r"|identical"
+    r"|level with each other|neither (?:one |of them |of the two )?is (?:really |clearly |noticeably )?"
+    r"(?:taller|shorter|wider|thinner|narrower|bigger|larger|smaller|above|below|higher|lower|in front|behind|closer|to the))\b"
+    r"|\bas (?:tall|wide|big|large|high|short|thin|small|far) as <region\d>"
 )
 _TURNS = re.compile(
     r"(?:^|[\s(,;.])(?:however|but|wait|actually|in fact|instead|correction|scratch that|on second thought"
-    r"|although|though|while|whereas|despite|on balance|that leaves|i choose|at first|no(?=[,:]))\b"
+    r"|although|though|while|whereas|despite|on balance|that leaves|i choose|at first|yet|no(?=[,:]))\b"
 )
 _TURN_WORDS = (
     "however", "but", "wait", "actually", "in fact", "instead", "correction", "scratch that", "on second thought", "although",
-    "though", "while", "whereas", "despite", "on balance", "that leaves", "i choose", "at first", "no,", "no:",
+    "though", "while", "whereas", "yet", "despite", "on balance", "that leaves", "i choose", "at first", "no,", "no:",
 )  # fmt: skip
 _CORRECTS = re.compile(
     r"\b(?:wait|correction|scratch that|on second thought|let me correct|i misread|i was wrong|(?:actually"
@@ -197,7 +203,7 @@ class _Reply:
         return refusals.is_unsure(place.text) or (self.asked.relation is None and lengths.is_measured_otherwise(place.text))
 
     def _read(self, place: Place, *, first: bool) -> _Found | None:
-        text = self._without_letter(place.text)
+        text = self._without_letter(place.text.lstrip())
         if (key := place.key) and self.asked.relation and not self.asked.choice and not self._fits(key):
             return None
         normal = self.asked.normal(text, self.convention)
@@ -205,6 +211,7 @@ class _Reply:
             return self._hour(place, normal, first=first)
         if self.asked.relation is None:
             return self._length(place, normal, first=first)
+        normal = without_concessions(normal)
         return self._chosen(normal, place, first=first) if self.asked.choice else self._agreed(normal, place, first=first)
 
     def _fits(self, key: str) -> bool:
@@ -227,9 +234,16 @@ class _Reply:
         return self._agreed_in(text, place, first=first)
 
     def _agreed_in(self, text: str, place: Place, *, first: bool) -> _Found | None:
+        return self._agreed_by_words(text, place, first=first) or self._agreed_by_comparing(text)
+
+    def _agreed_by_words(self, text: str, place: Place, *, first: bool) -> _Found | None:
+        """By yes and no, a verdict on a statement, or the relation itself."""
         head = verdicts.leading(text)
         sentence = _first_sentence(text)
         stated = self.stances.of(text if head is None else sentence)
+        if head is not None and not stated and verdicts.is_polite(text):
+            stated = self.stances.of(text)
+            head = None if stated and stated[0] != head else head
         if head is not None:
             if place.key and (stance := self.stances.key(place.key)) is not None:
                 head = head == stance
@@ -239,10 +253,17 @@ class _Reply:
                 return _Found(value=float(said[-1] == passed[1]), rule="passes a verdict on a statement")
         if stated:
             return _Found(value=float(stated[0] if first else stated[-1]), rule="states the relation")
-        if (last := verdicts.trailing(text)) is not None:
-            return _Found(value=float(last), rule="ends with yes or no")
+        last = verdicts.trailing(text)
+        return None if last is None else _Found(value=float(last), rule="ends with yes or no")
+
+    def _agreed_by_comparing(self, text: str) -> _Found | None:
+        """By sizes, other words, names of the regions, or a yes or no somewhere."""
         if (winner := self.stances.by_size(text)) is not None:
             return _Found(value=float(winner == self.asked.regions[0]), rule="compares two sizes")
+        if (winner := self.stances.by_idiom(text)) is not None:
+            return _Found(value=float(winner == self.asked.regions[0]), rule="compares in other words")
+        if (lead := _PICKED.match(text)) is not None and lead["number"] not in text[lead.end() :]:
+            return _Found(value=float(f"region{lead['number']}" == self.asked.regions[0]), rule="picks a region")
         if _SAME.search(text):
             return _Found(value=0.0, rule="says that they are equal")
         if said := self.stances.of(text, aliased=True):
@@ -265,6 +286,8 @@ class _Reply:
                 return _Found(value=float(one), rule="names one region")
         if (winner := self.stances.by_size(text)) is not None:
             return _Found(value=float(winner[6:]), rule="compares two sizes")
+        if (winner := self.stances.by_idiom(text)) is not None:
+            return _Found(value=float(winner[6:]), rule="compares in other words")
         named = place.explicit or not self.stances.states_anything(text)
         if named and place.rule != "in the first paragraph" and (one := self.stances.named(text)) is not None:
             return _Found(value=float(one), rule="names one region")

@@ -16,8 +16,12 @@ _HOUR = r"(?:1[0-2]|0?[1-9]|one|two|three|four|five|six|seven|eight|nine|ten|ele
 _FORMS = re.compile(
     rf"(?<![\d.:])(?P<time>0?\d|1[0-2]):[0-5]\d(?!\d|:)|(?P<cjk>\d{{1,2}}) ?(?:点|點)"
     rf"|\b(?:clock|hour|direction|dial)(?:[ _-]?(?:face|position|direction|hour|dial|number|value)){{0,2}}\b[\"'* ]{{0,4}}"
+    rf"(?:of (?:the )?<region\d> )?"
     rf"(?:is|of|=|:|->|at|number|the|[\"'* ]){{1,4}} ?[\"']?(?P<named>{_HOUR})\b(?![.:]\d| ?(?:m|cm|ft|feet|met|deg|°|%|o ?'))"
-    rf"|\bat the (?P<dial>{_HOUR})\b(?= ?(?:[.,;!]|on the (?:clock|dial)|position|mark|$))"
+    rf"|\b(?:at|around|about|near|roughly|towards?|past) (?:(?:about|around|roughly|the|your|its"
+    rf"|my) ){{0,2}}(?P<dial>{_HOUR})\b"
+    r"(?= ?(?:[.,;!)](?!\d)|on the (?:clock|dial)|position|mark|$))"
+    rf"|\b(?P<elided>{_HOUR})(?=,? (?:rather than|than|and not|but not|not|instead of) (?:at )?{_HOUR} ?o'? ?clock)"
     rf"|\b(?P<bare>{_HOUR}) on the (?:clock|dial)"
 )
 _WHOLE = re.compile(rf"\W{{0,6}}(?:about |around |roughly |at |approximately |~ ?){{0,2}}(?P<hour>{_HOUR})\W{{0,6}}")
@@ -37,7 +41,7 @@ _FRAME = re.compile(
     r"|consider(?:ing)?)\b[^.;!?\n]{0,24}$"
 )
 _DEFINES = re.compile(
-    r" ?(?:position|direction)?(?:\)|\"|')? ?(?:\([^)]{0,20}\) ?)?(?:=|(?:is|being|as|means?|would be|marks?"
+    r" ?(?:position|direction)?(?:\)|\"|')? ?(?:\([^)]{0,20}\) ?)?(?:=|(?:is|being|as|means?|would be|marks"
     r"|denotes|points?|represents?|stands for)\b(?! (?:where|the "
     r"(?:answer|direction of|best|correct|right answer|hour|result)|my|correct|right\b|likely|closest|it\b)))"
 )
@@ -70,7 +74,13 @@ def hours(text: str) -> list[Quantity]:
     """The hours that a text gives as its answer, in order: those denied, compared with, supposed or defined are left out."""
     folded = fold(text)
     found = sorted(_all(folded), key=lambda hour: hour.span)
-    return [hour for hour in found if _is_given(folded, hour)]
+    given = [hour for hour in found if _is_given(folded, hour)]
+    asides = [match.span() for match in _ASIDE.finditer(folded)] if len(given) > 1 else []
+    return [hour for hour in given if not any(a < hour.span[0] < b for a, b in asides)] or given
+
+
+_ASIDE = re.compile(r"\([^()]{1,120}(?:\)|$)")
+"""What stands in brackets explains: "straight ahead (12 o'clock)", "(from there it is 8 o'clock)"."""
 
 
 def _all(folded: str) -> Iterator[Quantity]:

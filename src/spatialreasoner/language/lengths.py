@@ -84,10 +84,19 @@ _ANSWERS = re.compile(
     r"|result\w*|which is|=|≈|"
     r"(?:must|should|would|will|could) be|answer|be(?:ing)? (?:about|around|roughly|approximately))\b[^.!?;]{0,60}$|[=≈] ?$"
 )
+_CONVERTED = re.compile(
+    r"(?:correspond(?:s|ing)? to|translat(?:es?|ing) (?:in)?to|equivalent to|equals?|convert(?:s|ed)? to|amounts? to"
+    r"|real[- ](?:world|life)"
+    r"|in reality|≈|=)[^.!?;=]{0,40}$"
+)
+"""In front of what a measure in pixels comes to."""
 _STOP = re.compile(
     r"(?<=[.!?])(?<!approx\.)(?<!i\.e\.)(?<!e\.g\.)(?<! ft\.)(?<! in\.)(?<! cm\.)(?<! mm\.)(?<! ca\.)(?=\s|$)|\n|(?<=;)"
 )
-_PIXELS = re.compile(r"\d ?(?:px\b|pixels?\b|units?\b|%|percent\b|per cent\b)")
+_PIXELS = re.compile(
+    r"\d ?(?:px\b|pixels?\b|units?\b|(?:%|percent\b|per cent\b)(?= of (?:the |its )?(?:image|frame|picture|photo|total"
+    r"|height|width)))"
+)
 _NUMBER = rf"(?>{DIGITS}|(?:{WORDS})\b)"
 _BARE = re.compile(
     rf"[\s\"'(\[{{=:~≈-]{{0,8}}(?:(?:about|around|approximately|roughly|approx\.?|circa|is|it is"
@@ -173,7 +182,7 @@ def choose_length(
     if plain and not _AXIS.search(text):
         return Length(quantity=plain[0] if first else plain[-1], rule="states the distance")
     if strict:
-        return None
+        weighed = [w for w in weighed if _CONVERTED.search(w.before)]
     weighed = [w for w in weighed if "<region" in w.before] if named else weighed
     found_loose = _loose(kind, weighed, [a for a in said if a.unit == "m"], first=first, heads_only=heads_only)
     if found_loose is None and plain:

@@ -46,7 +46,8 @@ _BOXED = re.compile(
     re.DOTALL,
 )
 _NAMES = (
-    r"(?:answers?|verdict|result|conclusion|selection|selected|choice|decision|response|reply|final (?:estimate"
+    r"(?:answers?|(?<=correct )option|verdict|result|conclusion|selection|selected|choice|decision|response|reply"
+    r"|final (?:estimate"
     r"|value|result|decision|verdict|choice))"
 )
 _MARKED = re.compile(
@@ -55,13 +56,13 @@ _MARKED = re.compile(
     r"(?: to (?:your|the|this) question| to this| for (?:region|the)[^:.\n]{0,30}| options?)?"
     r"[\"'*_ )]{0,4}(?::|=|->|=>|\bis\b(?! (?:determined|based|found|given|not (?:given|clear))\b)|\bwould be\b"
     r"|→)[\s\"'*_:]{0,6}(?:therefore |thus |clearly |then )?"
-    r"|\b(?:in conclusion|to conclude|i (?:conclude|choose|pick|select)(?: that)?|in summary|to sum up"
+    r"|\b(?:in conclusion|to conclude|i (?:conclude|choose|pick|select)(?: that)?|in summary|to sum up|in the end(?=[,:])"
     r"|in short)\b[\s:,.*#]{0,8}"
     r"|(?:^|\n)[#*\s>]{0,8}(?:in |final )?(?:conclusion|answer|verdict)\b[\s:*#.]{0,8}(?=\n|\S)|^a: (?=\S)|\na: (?=\S)",
 )
 _MARK_WORDS = (
     "answer", "verdict", "result", "conclu", "selecti", "selected", "i select", "choice", "decision", "response", "reply",
-    "final", "i choose", "i pick", "in summary", "sum up", "in short", "a: ",
+    "final", "option", "in the end", "i choose", "i pick", "in summary", "sum up", "in short", "a: ",
 )  # fmt: skip
 """One of these stands in all that announces an answer, with at most `_MARK_AHEAD` characters of the pattern in front of it."""
 _MARK_AHEAD = 32
@@ -195,7 +196,7 @@ _UNIT_WORD = (
 _IN_UNIT = re.compile(rf"(?:\bunits?\W{{1,6}}|\[|\(|\bin |,? ?measured in )(?P<unit>{_UNIT_WORD})\b")
 _LABELLED = re.compile(
     r"(?:distance|width|height|length|answer|value|size|depth|separation|gap|estimate|result"
-    rf"|dimension)[a-z ]{{0,30}}[(\[, ]{{1,3}}(?:in )?(?P<unit>{_UNIT_WORD})[)\]]? ?(?:is |:|=|\u2248|~)"
+    rf"|dimension)[a-z _]{{0,30}}[(\[, _]{{1,3}}(?:in )?(?P<unit>{_UNIT_WORD})[)\]]? ?(?:is |:|=|\u2248|~)"
 )
 
 

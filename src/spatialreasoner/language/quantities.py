@@ -47,7 +47,7 @@ _FOLD = (
 _GAP = r"(?:[ *_$~(\]-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
 _LONG = "|".join(sorted((u for u in UNITS if len(u) > 1 and u.isalpha() and u != "in"), key=len, reverse=True))
 _UNIT = (
-    rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|o ?' ?clock\b|oclock\b|m(?![\w'])|m(?=\d\d\b)|ft(?=\d{{1,2}}\b)"
+    rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|o ?'? ?clock\b|m(?![\w'])|m(?=\d\d\b)|ft(?=\d{{1,2}}\b)"
     r"|in\b(?! (?:the|an?|total|this|that|these|those|front|which|order|each|my|our|their|its?|terms|all|both|step|region"
     r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|met|fe|inc|cent))"
     r"|''|[\"'](?!\w))"
@@ -105,6 +105,18 @@ def find_quantities(text: str) -> list[Quantity]:
     return list(find(text))
 
 
+_CJK_UNIT = re.compile(r"\d ?(?:米|厘米|公分|毫米|公里|英尺|英寸)")
+_CJK_UNITS = {"厘米": "cm", "公分": "cm", "毫米": "mm", "公里": "km", "英尺": "ft", "英寸": "in", "米": "m"}
+_CJK = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+
+
+def _in_latin(text: str) -> str:
+    """A text of the same length with Chinese units in Latin letters, and blanks for the other Chinese characters."""
+    for name, unit in _CJK_UNITS.items():
+        text = text.replace(name, unit)
+    return _CJK.sub(" ", text)
+
+
 _MAX_REMEMBERED = 4_000
 """Characters of the longest text whose quantities are remembered: rules ask for those of one text several times."""
 
@@ -112,6 +124,8 @@ _MAX_REMEMBERED = 4_000
 @lru_cache(maxsize=64)
 def _found(text: str) -> tuple[Quantity, ...]:
     padded = " " + fold(text)
+    if not text.isascii() and _CJK_UNIT.search(padded):
+        padded = _in_latin(padded)
     return tuple([quantity for match in _PATTERN.finditer(padded) for quantity in _read(match, padded)])
 
 

@@ -56,6 +56,16 @@ _CALLED = re.compile(
     r"|are\b|appears\b|from\b)[a-z][a-z-]{1,20}){0,2})"
 )
 _BRACKETED = re.compile(r"<region(\d)> ?\((?:the |an? )?([a-z][a-z -]{1,40}?)\)")
+_IS_REGION = re.compile(
+    r"\bthe (?!(?:one|answer|taller|shorter|wider|thinner|bigger|larger|smaller|other|former|latter|object|region|higher"
+    r"|lower|closer"
+    r"|first|second|height|width|two)\b)([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) is <region(\d)>"
+)
+_THAN = re.compile(
+    r"\b(?:the|an?) ([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) (?:is|are|looks?|appears?|seems?"
+    r"|stands?)\b[^.<]{0,40}\bthan (?:the|an?) "
+    r"([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?)(?=[.,;!]|$)"
+)
 _PREDICATES = {
     *("is", "are", "has", "positioned", "located", "situated", "placed", "standing"),
     *("more", "less", "further", "farther", "closer", "nearer"),
@@ -146,7 +156,8 @@ class Asked:
         def named(match: re.Match[str]) -> str:
             mention = match.group()
             if mention not in convention.written:
-                convention.written[mention] = written(match)
+                closes = ")" if mention.endswith(")") and "(" not in mention else ""  # of a bracket around the region
+                convention.written[mention] = written(match) + closes
             return convention.written[mention]
 
         def written(match: re.Match[str]) -> str:
@@ -198,6 +209,13 @@ class Asked:
             named.setdefault(match[1], match[2])
         for match in _NAMED.finditer(normal):
             named.setdefault(match[2], match[1])
+        for match in _IS_REGION.finditer(normal):
+            named.setdefault(match[2], match[1])
+        if len(named) == 1 and self.num_regions == 2 and (match := _THAN.search(normal)):
+            one = next(iter(named))
+            pair = [_noun(match[1]), _noun(match[2])]
+            if _noun(named[one]) in pair:
+                named[str(3 - int(one))] = pair[1 - pair.index(_noun(named[one]))]
         both = [_noun(named.get(str(number), "")) for number in range(1, self.num_regions + 1)]
         return both if len(both) > 1 and all(both) and len(set(both)) == len(both) else []
 

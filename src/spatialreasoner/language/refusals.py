@@ -23,7 +23,8 @@ _ERROR = re.compile(
     r"|failed to (?:load|generate|process|fetch|decode|open|connect|read|parse|get)|request (?:timed out|failed)"
     r"|(?:the )?(?:request|connection|server|model|api)(?: has)? (?:timed out|refused|reset|overloaded|unavailable)"
     r"|cuda (?:out of memory|error)|out of memory|rate limit|too many requests|internal server error|service unavailable"
-    r"|bad gateway|gateway time-?out|connection (?:error|refused|reset|timed out|aborted)|invalid (?:image"
+    r"|(?:image|picture|photo|file)s? (?:not found|unavailable|missing|could not)|bad gateway|gateway time-?out"
+    r"|connection (?:error|refused|reset|timed out|aborted)|invalid (?:image"
     r"|request|api)|no response"
     r"|(?:null|none|nan|n/?a|undefined|unknown|nil)\W{0,6}$|\{ ?[\"']error[\"'])",
     re.IGNORECASE,
@@ -32,7 +33,8 @@ _BRIEF = 40
 """Characters of the longest text that may be a word for "nothing", such as "n/a"."""
 _ERROR_WORDS = (
     "error", "exception", "traceback", "4", "5", "failed to", "request", "timed out", "refused", "reset", "overloaded",
-    "unavailable", "cuda", "out of memory", "rate limit", "gateway", "connection", "invalid", "no response",
+    "unavailable", "not found", "missing", "could not", "cuda", "out of memory", "rate limit", "gateway", "connection",
+    "invalid", "no response",
 )  # fmt: skip
 _NULL_WORDS = ("null", "none", '""', "n/a", "unknown")
 _CODE = re.compile(
@@ -67,10 +69,13 @@ _SOFT = re.compile(
     r"|(?:hard|difficult|tough) to (?:tell|say|determine|judge|know)|(?:i )?(?:do not|don't) know|no idea"
     r"|not (?:enough|sufficient) (?:information|context|data|detail)"
     r"|insufficient (?:information|data|context)|(?:not|isn't) (?:clear|sure|certain|determinable|visible)"
+    r"|(?:not|isn't) possible(?= *(?:[.,;!]|$))"
     r"|unclear|undetermined|indeterminate|undecidable|undefined"
     r"|unknown|not applicable|cannot (?:tell|say|determine|answer)|can't (?:tell|say|determine|answer)"
     r"|unable to (?:tell|say|determine|answer)"
-    r"|not determinable|unanswerable|inconclusive|there is no way (?:of|to)|no way of|without (?:more|further"
+    r"|no (?:\w+ ){0,3}(?:comparison|estimate|measurement|answer|determination|judg[e]?ment|conclusion|assessment) (?:can"
+    r"|could|is"
+    r"|was)\b|not determinable|unanswerable|inconclusive|there is no way (?:of|to)|no way of|without (?:more|further"
     r"|additional) (?:information|context))\b"
 )
 _ASKS = ("please", "could you", "can you", "kindly")
@@ -87,6 +92,13 @@ _HARD = re.compile(
             r"|received)"
             for image in ("image", "picture", "photo", "attachment")
         ),
+        *(
+            rf"{lacks} (?:seem to |appear to |currently )?(?:contain|include|have|come with|see) (?:an|any|the) (?:image"
+            rf"|picture|photo|attachment)"
+            for lacks in ("does not", "doesn't", "did not", "didn't", "do not", "don't")
+        ),
+        r"once you(?:'ve| have)? (?:attach|upload|share|send|provide|re)",
+        r"no access to (?:the|any|your|an) (?:image|picture|photo|visual)",
         r"need (?:to see )?the (?:image|picture|photo)\b",
         *(rf"{we} sorry\b[^.!?]{{0,60}}\b(?:can't|cannot|unable|not able|won't|but i)\b" for we in ("i'?m", "i am", "we are")),
         r"sorry,? (?:but )?i\b",

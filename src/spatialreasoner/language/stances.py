@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 from spatialreasoner.core.types import CONVERSE, Relation
+from spatialreasoner.language.idioms import chosen_by_idiom
 from spatialreasoner.language.quantities import find_quantities
 from spatialreasoner.language.question import Asked
 from spatialreasoner.language.statements import Assertion
@@ -20,6 +21,8 @@ _SIZES: Mapping[str, tuple[str, bool]] = {
     "behind": ("camera_distance", True), "front": ("camera_distance", False),
 }  # fmt: skip
 _BETWEEN = re.compile(r"<region(\d)>(?P<words>[^<\n]{0,80}?)(?=<region|\n|$)")
+_FOR = re.compile(r"(?P<words>[^<\n;]{1,60}?)(?: (?:for|in) (?:the \w{1,12} of )?| ?\()<region(\d)>")
+"""Where a length may stand in front of its region: "2 m for A"."""
 _STEMS: Mapping[Relation, str] = {
     "left": "left", "right": "right", "above": "above|over|higher", "below": "below|under|lower", "tall": "tall",
     "short": "short", "wide": "wide", "thin": "thin|narrow", "big": "big|large", "small": "small",
@@ -54,6 +57,8 @@ class Stances:
         """
         wanted = (self._relation, CONVERSE[self._relation])
         said = [one for a in self._said(text, aliased=aliased)[1] if (one := _as_relation(a)).kind in wanted]
+        if not said and self._relation in ("tall", "short") and not _POSITION.search(text):
+            said = [_as_height(a) for a in self._said(text, aliased=aliased)[1] if a.kind in ("above", "below")]
         return [a for a in said if not a.hedged] or said
 
     def states_anything(self, text: str) -> bool:
@@ -79,7 +84,11 @@ class Stances:
         if measure is None:
             return None
         sizes: dict[str, float] = {}
-        for match in _BETWEEN.finditer(text):
+        for match in _FOR.finditer(text):
+            found = [q for q in find_quantities(match["words"]) if q.unit == "m"]
+            if found and found[-1].span[1] >= len(match["words"].rstrip()) - 1:
+                sizes[f"region{match[2]}"] = found[-1].middle
+        for match in _BETWEEN.finditer(text) if len(sizes) < 2 else ():
             found = [q for q in find_quantities(match["words"]) if q.unit == "m"]
             if found:
                 sizes[f"region{match[1]}"] = found[0].middle
@@ -90,6 +99,11 @@ class Stances:
         if len(two) < 2 or two["region1"] == two["region2"]:
             return None
         return (max if measure[1] else min)(two, key=lambda region: two[region])
+
+    def by_idiom(self, text: str) -> str | None:
+        """The region for which the asked relation holds by other words than those of the lexicon."""
+        found = chosen_by_idiom(self._relation, text) if self._asked.num_regions == 2 and "<region" in text else None
+        return None if found is None else f"region{found}"
 
     def winner(self, assertion: Assertion) -> float:
         """The number of the region that a statement chooses."""
@@ -118,6 +132,15 @@ class Stances:
         if re.search(_STEMS[self._relation], words):
             return True
         return False if re.search(_STEMS[CONVERSE[self._relation]], words) else None
+
+
+_POSITION = re.compile(r"\b(?:above|below|under|over|beneath|up|down|position|level|placed|located|on top)\b")
+"""Words that make "higher" and "lower" speak of where something is."""
+
+
+def _as_height(assertion: Assertion) -> Assertion:
+    """What is higher as taller, and what is lower as shorter."""
+    return replace(assertion, kind="tall" if assertion.kind == "above" else "short")
 
 
 def _as_relation(assertion: Assertion) -> Assertion:

@@ -12,11 +12,14 @@ _YES = (
     r"(?:yes|yeah|yep|yup|yea|aye|y(?=\W|$)|indeed|correct|true|affirmative|of course|sure|certainly|definitely"
     r"|absolutely|exactly|precisely|agreed|positive|confirmed|obviously|undeniably|(?:most|very) likely|probably"
     r"|presumably|apparently|t(?=\W{0,4}$)"
-    r"|(?:i )?(?:think|believe|suppose|guess|would say|'d say) so|i agree|(?:it|that) (?:seems|appears"
+    r"|(?:i )?(?:think|believe|suppose|guess|would say|'d say) so|i(?:'d| would)?(?: have to| fully)? agree|(?:it"
+    r"|that) (?:seems|appears"
     r"|looks) (?:so|that way|like it)|so it (?:seems|appears|is|does)|(?:it )?(?:looks|seems"
     r"|sounds) like it(?= *(?:[.,!;]|$))|it (?:does|is|is so|certainly is|certainly does|sure is"
     r"|sure does)(?= *(?:[.,!;]|$))|(?:that|this)(?:'s| is) (?:right|so|true|correct|the case)"
-    r"|that (?:is|statement is) (?:a )?(?:correct|true)|by all means|without (?:a |any )?doubt"
+    r"|that (?:is|statement is) (?:a )?(?:correct|true)|by all means|(?:without|beyond) (?:a |any |all )?"
+    r"(?:doubt|question|hesitation)|you bet|for sure|hands down|very much so|most definitely|no question(?: about it)?"
+    r"|(?:i'm |i am )?(?:fairly |quite |pretty |very |reasonably |rather )?(?:sure|certain|confident)(?: that)? it (?:is|does)"
     r"|no doubt(?: about it)?|right(?= *(?:[.,!]|$))|undoubtedly|是的?|对|正确|sí\b|si\b|oui\b|ja\b|да\b)"
 )
 _NO = (
@@ -31,7 +34,9 @@ _NO = (
     r"|far from it|in no way|under no circumstances|anything but"
     r"|(?:it|that|this) (?:isn't|doesn't|is not|does not|is not so|is not the case|isn't (?:so|right|true"
     r"|correct|the case))(?= *(?:[.,!;]|$))|(?:i )?(?:don't|do not) (?:think|believe) (?:so|that)|i (?:doubt"
-    r"|disagree)|doubtful|(?:most |very |highly )?unlikely|f(?=\W{0,4}$)|i (?:wouldn't|would not) (?:say"
+    r"|disagree)|i(?:'d| would)? (?:have to |must |strongly |respectfully )?disagree|doubtful|(?:i )?(?:don't"
+    r"|do not) (?:think|believe|suppose)(?: that)? (?:it|this|that) (?:is|does)|not on your life|no chance|(?:most |very "
+    r"|highly )?unlikely|f(?=\W{0,4}$)|i (?:wouldn't|would not) (?:say"
     r"|think) (?:so|that)|nothing could be further|(?:it )?(?:doesn't|does not|didn't) (?:look|seem"
     r"|appear)(?: (?:like it|so|that way))?(?= *(?:[.,!;]|$))|(?:i'm |i am )?afraid not|i (?:can't"
     r"|cannot) confirm(?: (?:that|this))?(?= *[:;,.])"
@@ -58,18 +63,39 @@ _HOLDS = re.compile(
 _VERDICT_ON = re.compile(
     r"(?P<said>[^\n]{4,300}?)[\"')\]]{0,3} {0,2}(?:is|:|->|=|would be|seems|must be|was) ?(?:therefore |thus "
     r"|clearly |simply |actually |just )?(?P<not>not |n't )?(?P<word>true|false|correct|incorrect|wrong|untrue"
-    r"|inaccurate|accurate|mistaken|right)[.!]?\W{0,4}$"
+    r"|inaccurate|accurate|mistaken|right|supported|justified|borne out|warranted|defensible|unsupported|unfounded|unwarranted)"
+    r"(?: (?:by|in|from) [a-z ]{1,40})?[.!]?\W{0,4}$"
 )
 _IT_IS = re.compile(
     r"(?:it|that)(?:'s| is| would be) ?(?P<not>not )?(?:really )?(?P<word>true|false|correct|incorrect|wrong"
-    r"|untrue|accurate|inaccurate)(?: to (?:say|claim|state|think))? that (?P<said>.{4,300})",
+    r"|untrue|accurate|inaccurate|a mistake|an error|misleading|a stretch|an exaggeration|untenable)"
+    r"(?: (?:to (?:say|claim|state|think|assert|suggest|conclude))? that"
+    r"| to (?:say|claim|state|think|assert|suggest|conclude)) (?P<said>.{4,300})",
     re.DOTALL,
 )
 _DENIES = re.compile(
     r"(?:i )?(?:don't|do not|wouldn't|would not|cannot|can't) (?:think|believe|say|agree)(?: that)? (?P<said>.{4,300})",
     re.DOTALL,
 )
-_FALSE = frozenset(("false", "incorrect", "wrong", "untrue", "inaccurate", "mistaken"))
+_FALSE = frozenset(
+    (
+        "a mistake",
+        "an error",
+        "misleading",
+        "a stretch",
+        "an exaggeration",
+        "untenable",
+        "unsupported",
+        "unfounded",
+        "unwarranted",
+        "false",
+        "incorrect",
+        "wrong",
+        "untrue",
+        "inaccurate",
+        "mistaken",
+    )
+)
 _WORD_YES = re.compile(rf"\b{_YES}(?![\w'])")
 _WORD_NO = re.compile(rf"\b{_NO}(?![\w'])")
 _NOT = re.compile(r"\bnot\b|n't\b")
@@ -86,13 +112,44 @@ def leading(text: str) -> bool | None:
     return match["yes"] is not None
 
 
+_POLITE = re.compile(r"\W{0,4}(?:sure|certainly|of course|absolutely|great question|happy to help)(?: thing)?!")
+
+
+def is_polite(text: str) -> bool:
+    """Whether a folded text begins with a yes to the request, not to the question: "Sure! Region 1 is wider"."""
+    return _POLITE.match(text[:40]) is not None
+
+
 def trailing(text: str) -> bool | None:
     """Yes or no, where a folded text ends with it behind a colon, a comma or a dash."""
     match = _TRAIL.search(text[-120:])
     return None if match is None else bool(match["yes"] or match["affirmative"])
 
 
-_PASSES = ("true", "false", "correct", "wrong", "accurate", "mistaken", "right", "not", "fails to", "n't")
+_PASSES = (
+    "mistake",
+    "error",
+    "misleading",
+    "stretch",
+    "exagger",
+    "untenable",
+    "support",
+    "justif",
+    "borne",
+    "warrant",
+    "defens",
+    "found",
+    "true",
+    "false",
+    "correct",
+    "wrong",
+    "accurate",
+    "mistaken",
+    "right",
+    "not",
+    "fails to",
+    "n't",
+)
 
 
 def passes_verdict(text: str) -> bool:

@@ -1,0 +1,271 @@
+"""Comparisons in other words than "taller" or "behind": "Region 1 beats Region 2 in height", "comes up to its shoulders".
+
+They are looked for where a text states no relation outright. Each says which of two regions is the more or the less of what is
+asked for, or which stands where.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from spatialreasoner.core.types import CONVERSE, Relation
+from spatialreasoner.language.scan import holds
+
+_CALLED = re.compile(
+    r"(?:the |an? )?(?:(?!(?:than|is|are|was|and|or|the|an?|to|from|by|with|that|as|of|over"
+    r"|past)\b)[a-z-]+ ){1,4}?\(<region(\d)>\)?|<region(\d)> ?\((?![^()]*<region)[^()]{1,60}\)"
+)
+"""A region with what it shows, on either side of brackets."""
+_A, _B = r"<region(?P<a>\d)>(?:'s)?", r"(?:that of |those of |the \w+ of )?<region(?P<b>\d)>"
+_WELL = r"(?: (?:easily|clearly|slightly|just|well|far|really|only|still|also|narrowly|comfortably|simply|visibly)){0,2}"
+_NOT = r"(?P<not> (?:does not|doesn't|did not|cannot|can't|could not|couldn't|never|fails to|is not|isn't))?"
+
+_MORE: Mapping[str, tuple[str, int]] = {
+    "tall": ("height", 1), "short": ("height", -1), "wide": ("width", 1), "thin": ("width", -1), "big": ("size", 1),
+    "small": ("size", -1),
+}  # fmt: skip
+_DIMENSIONS: Mapping[str, re.Pattern[str]] = {
+    "height": re.compile(r"\bheight|\btall|\bvertical|\bstature|\bhigh\b"),
+    "width": re.compile(r"\bwidth|\bwide|\bhorizontal|\bbreadth|\bbroad|\bacross\b|\bside to side"),
+    "size": re.compile(r"\bsize|\bbig|\blarge|\bvolume|\bbulk"),
+}
+_ON_IMAGE = re.compile(r"\b(?:pixels?|of the (?:image|frame|picture|photo|view))\b")
+
+_EXCEEDS = re.compile(
+    rf"{_A}{_NOT}{_WELL} (?:exceeds?|surpass(?:es)?|beats?|tops?|outdo(?:es)?|outsizes?|outstrips?|outmeasures?|edges? out"
+    r"|win(?:s)? (?:out )?(?:over|against)|dwarfs?|towers? (?:over|above)|(?:rises?|stands?|reaches|sticks out|extends"
+    r"|juts out)"
+    r"(?: well| far)? (?:past|above|beyond|over|higher than|taller than)|ha(?:s|ve) (?:the|an?|some|a few|several) "
+    r"[a-z ]{0,30}(?:edge|advantage|lead|upper hand|cent\w+|inch\w*|feet|met\w+)[a-z ]{0,20} (?:over|on))"
+    rf"(?: the (?:top|head|height|width|size) of)? {_B}"
+)
+_TRAILS = re.compile(
+    rf"{_A}{_WELL} (?:falls? short of|comes? nowhere near|is nowhere near|(?:does not|doesn't) (?:come close|measure up"
+    rf"|reach up) to"
+    r"|(?:does not|doesn't|cannot|can't) (?:match|rival|reach|equal|compete with)|is no match for|loses (?:out )?to"
+    r"|pales (?:next to"
+    r"|beside|before|in comparison (?:to|with))|(?:is|looks|seems|appears) (?:clearly |completely )?dwarfed by"
+    r"|(?:comes|reaches|goes)(?: up)?(?: only| just| barely)?(?: up)? to (?:the )?(?:\w+ ){0,2}"
+    r"(?:shoulders?|waist|hips?|knees?|chest|belly|middle|ankles?|half|elbows?|neck|thighs?|seat|armrests?)(?: height)? of"
+    r"|(?:could|would|can|might) (?:easily )?fit (?:inside|into|within|in)|is dominated by)"
+    rf"(?: the (?:top|height|width|size) of)? {_B}"
+)
+_TAKES_MORE = re.compile(
+    rf"{_A}{_WELL} (?:covers|takes up|occupies|spans|stretches over|needs|fills)(?: far| much| a lot"
+    rf"| considerably)? (?P<sign>more|less)"
+    rf" [^.<]{{0,40}}than {_B}"
+)
+_AS_FAR = re.compile(
+    rf"{_A}{_WELL} (?:extends|spans|stretches|reaches|is|measures)(?: about| roughly| nearly| almost| at least| only)* "
+    rf"(?P<times>twice|thrice|three times|double|(?:two|four|five|\d{{1,2}}) times|half|a third|a quarter) (?:as|of)? ?"
+    rf"(?:far|much|long|big|far across|wide|tall|high)?[^.<]{{0,30}} (?:as|that of|of) {_B}"
+)
+_SHARE = re.compile(
+    rf"<region(?P<a>\d)>(?:[^.<;]|\.(?=\d)){{0,50}}?\b(?P<times>twice|thrice|double|(?:two|three|four|five"
+    rf"|\d{{1,2}}(?:\.\d)?) times|half|a third"
+    rf"|a quarter|two thirds)(?: of)?(?: the (?:height|width|size)(?: of)?| that of)? {_B}"
+)
+_NEXT_TO = re.compile(
+    rf"(?:compared (?:to|with)|next to|beside|relative to|in comparison (?:to|with)|against) {_B},? {_A} (?:is|looks|seems"
+    rf"|appears)"
+    r"(?: (?:really|very|quite|rather|just|simply|almost|downright))? (?P<how>[a-z]+)"
+)
+_FRACTIONS = ("half", "a third", "a quarter", "two thirds")
+_SMALL = frozenset((
+    "tiny", "small", "little", "miniature", "minuscule", "short",
+    "low", "narrow", "thin", "slim", "modest", "petite", "compact",
+    "stubby",
+))  # fmt: skip
+_LARGE = frozenset((
+    "huge", "large", "big", "giant", "enormous", "massive", "gigantic",
+    "vast", "immense", "tall", "high", "wide", "broad", "towering",
+    "colossal",
+))  # fmt: skip
+_ADVANTAGE = re.compile(
+    rf"{_A}{_WELL} (?:has|holds|takes|wins|enjoys) (?:the )?(?:(?P<plus>height|width|size)[ -]advantage"
+    r"|(?:contest|comparison|prize|edge)\b)|"
+    r"\b(?:advantage|edge)\b[^.<]{0,20} (?:goes to|belongs to|is with|lies with) <region(?P<owner>\d)>"
+)
+
+_SIGN = re.compile(r"<region(?P<a>\d)>[^<>.;\n]{0,30} (?P<sign>[<>]) [^<>.;\n]{0,30}<region(?P<b>\d)>")
+_ORDER = re.compile(
+    r"\b(?:from )?(?P<from>left|right|top|bottom|front|back|near(?:est)?|close(?:st)?|far(?:thest)?) to (?P<to>left|right"
+    r"|top|bottom|front|back"
+    r"|near(?:est)?|close(?:st)?|far(?:thest)?)\b[^<\n]{0,60}<region(?P<a>\d)>[^<\n]{0,40}<region(?P<b>\d)>"
+)
+_ORDERS: Mapping[str, Relation] = {
+    "left": "left", "right": "right", "top": "above", "bottom": "below", "front": "front", "back": "behind", "near": "front",
+    "clos": "front", "far": "behind",
+}  # fmt: skip
+_CAMERA = re.compile(
+    r"\b(?:camera|viewer|observer|photographer|viewpoint) (?:is|stands|seems|appears)(?: to be)?(?: much| slightly| a bit)? "
+    r"(?P<how>closer|nearer|farther|further)(?: away)? (?:to|from) <region(?P<a>\d)> than (?:it is )?(?:to "
+    r"|from )?<region(?P<b>\d)>"
+)
+
+_DEEPER = re.compile(
+    r"<region(?P<a>\d)> (?:is|sits|stands|lies|appears)[^.<;]{0,40}\b(?P<how>deeper|further|farther|closer|nearer)\b"
+    r"(?: (?:back|away|in|into|to|from|toward|towards)\b[^.<;]{0,40})?(?=[.,;!]|$)"
+)
+_LOOK = re.compile(
+    r"\blook(?:ing)? (?P<where>down|up|left|right)(?:wards?)? (?:from|at) <region(?P<a>\d)> (?:to (?:see|find|reach)"
+    r"|at) <region(?P<b>\d)>"
+)
+_LOOKS: Mapping[str, tuple[Relation, Relation]] = {
+    "down": ("below", "above"), "up": ("above", "below"), "left": ("left", "right"), "right": ("right", "left"),
+}  # fmt: skip
+
+_HIDES = re.compile(
+    rf"{_A}{_NOT} (?:partially |partly |slightly |completely |fully )?(?:occludes?|overlaps?|blocks?|hides?|obscures?"
+    rf"|covers?(?! more)"
+    rf"|obstructs?|is blocking|is hiding|is covering|is occluding)(?: part of| parts of| some of| the view of| a part of)* {_B}"
+)
+_HIDDEN = re.compile(
+    rf"{_A}{_NOT} (?:is |seems |appears )?(?:being )?(?:partially |partly |slightly |mostly |completely )?(?:occluded"
+    rf"|hidden|blocked"
+    rf"|obscured|covered|obstructed|overlapped) (?:from view )?(?:by|behind) {_B}"
+)
+_BETWEEN = re.compile(
+    rf"{_A}{_NOT} (?:is |stands |sits |lies |located |positioned )*(?:in )?between (?:the )?(?:camera|viewer|observer"
+    rf"|photographer"
+    rf"|us|me|lens)(?:'s position)? and (?:the )?{_B}"
+)
+_PLACED = re.compile(
+    r"<region(?P<a>\d)>,? (?:(?:is|are|sits|stands|lies|appears|hangs|rests|seems|to be|located|positioned|placed|situated"
+    r"|found|seen"
+    r"|mounted|the (?:one|object|region|item)|that(?:'s| is)|clearly|right|here|visible) ){0,4}(?P<where>(?:on|at|near"
+    r"|towards?|in|to) "
+    r"(?:the )?(?:very |far )?(?:top|bottom|upper (?:part|half|edge|shelf)|lower (?:part|half|edge|shelf)|ceiling|floor|ground"
+    r"|left|right|foreground|background|front|rear)|(?:the )?(?:highest|uppermost|topmost|lowest|bottommost))\b"
+    r"(?! (?:of|side|part|end|hand|corner)\b(?! ?(?:of )?the (?:image|frame|picture|scene|photo|wall|room|view)\b))"
+)
+_PLACES: Mapping[str, tuple[Relation, Relation]] = {
+    "top": ("above", "below"), "upper": ("above", "below"), "ceiling": ("above", "below"), "highest": ("above", "below"),
+    "uppermost": ("above", "below"), "topmost": ("above", "below"), "bottom": ("below", "above"), "lower": ("below", "above"),
+    "floor": ("below", "above"), "ground": ("below", "above"), "lowest": ("below", "above"), "foreground": ("front", "behind"),
+    "front": ("front", "behind"), "background": ("behind", "front"), "rear": ("behind", "front"), "left": ("left", "right"),
+    "right": ("right", "left"),
+}  # fmt: skip
+
+
+_CONCEDED = re.compile(
+    r"\b(?:(?:al)?though |while |whereas |even though |yes, )?(?:it (?:is|may be|might be|would be|can be|'s)"
+    r"|it's) (?:tempting|easy|natural"
+    r"|possible|plausible|understandable) to (?:say|think|believe|assume|guess|conclude|claim|see)\b[^.;,\n]{0,120}[.;,]"
+    r"|\b(?:one|you|i|we|some|someone|people|many) (?:might|could|may|would) (?:initially |first |be tempted to "
+    r"|well )?(?:argue|think|say"
+    r"|assume|guess|believe|suppose|expect|claim|conclude|object)\b[^.;,\n]{0,120}(?:[;,]|\.(?= ?\S))(?=.{0,40}(?:\bbut\b"
+    r"|\bhowever\b|\byet\b"
+    r"|\bactually\b|\bin fact\b|\bin reality\b|n't\b|\bnot\b|\bwrong|\bfalse))"
+    r"|,? if not (?:more so|even )?[a-z]+(?=[.,;!)]|$)",
+    re.DOTALL,
+)
+
+
+_ASKED = re.compile(r"\b(?:whether|if|wonder|asking|asked)\b[^.;,\n]*")
+"""What is asked or supposed is not stated."""
+
+
+def without_concessions(text: str) -> str:
+    """A folded text without what it only concedes: "It is tempting to say A, ...", "as tall as B, if not taller"."""
+    if not holds(
+        text, ("tempt", "easy", "natural", "possible", "plausible", "understand", "might", "could", "may ", "would", "if not ")
+    ):
+        return text
+    return _CONCEDED.sub("", text).strip()
+
+
+def chosen_by_idiom(relation: Relation, text: str) -> int | None:
+    """The number of the region of which a relation holds, by such words; None where none are said, or both ways.
+
+    Args:
+        relation: The asked relation, between two regions.
+        text: A folded text in canonical names.
+
+    >>> chosen_by_idiom("tall", "<region2> comes up only to the shoulders of <region1>.")
+    1
+    """
+    bare = _ASKED.sub("", _CALLED.sub(lambda match: f"<region{match[1] or match[2]}>", text))
+    found: set[int] = set()
+    for sentence in re.split(r"(?<=[.!?;])\s+|\n+", bare):
+        found.update(_sizes(relation, sentence) if relation in _MORE else _positions(relation, sentence))
+    if not found and relation not in _MORE:
+        found.update(_ends(relation, bare))
+    return found.pop() if len(found) == 1 else None
+
+
+def _sizes(relation: Relation, sentence: str) -> Iterator[int]:
+    """The regions that are more, or for "short" and its like less, of what is asked for."""
+    dimension, sign = _MORE[relation]
+    other = any(pattern.search(sentence) for name, pattern in _DIMENSIONS.items() if name != dimension)
+    if (other and not _DIMENSIONS[dimension].search(sentence)) or _ON_IMAGE.search(sentence):
+        return
+    for more, less in _unequal(sentence, dimension):
+        yield more if sign > 0 else less
+
+
+_COMPARING: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool | None]], ...] = (
+    (_EXCEEDS, lambda match: bool(match["not"])),
+    (_TRAILS, lambda match: True),
+    (_TAKES_MORE, lambda match: match["sign"] == "less"),
+    (_AS_FAR, lambda match: match["times"] in _FRACTIONS),
+    (_SHARE, lambda match: match["times"] in _FRACTIONS),
+    (_NEXT_TO, lambda match: match["how"] in _SMALL if match["how"] in _SMALL | _LARGE else None),
+    (_SIGN, lambda match: match["sign"] == "<"),
+)
+"""Patterns that compare two regions, and whether the second is the greater one; None where they do not."""
+
+
+def _unequal(sentence: str, dimension: str) -> Iterator[tuple[int, int]]:
+    """Pairs of regions, the greater one first."""
+    for pattern, is_swapped in _COMPARING:
+        for match in pattern.finditer(sentence):
+            if (swapped := is_swapped(match)) is not None:
+                yield _ordered(match, swapped=swapped)
+    for match in _ADVANTAGE.finditer(sentence):
+        if match["plus"] in (None, dimension):
+            one = int(match["a"] or match["owner"])
+            yield one, 3 - one
+
+
+def _positions(relation: Relation, sentence: str) -> Iterator[int]:
+    """The regions that are where is asked for, by their order or by what hides what."""
+    for match in _ORDER.finditer(sentence):
+        begin, end = _order_of(match["from"]), _order_of(match["to"])
+        if CONVERSE[begin] == end and relation in (begin, end):
+            yield int(match["a"] if relation == begin else match["b"])
+    for match in _LOOK.finditer(sentence):
+        if relation in (pair := _LOOKS[match["where"]]):
+            yield int(match["b"] if relation == pair[0] else match["a"])
+    if relation in ("front", "behind"):
+        for front, behind in _depths(sentence):
+            yield front if relation == "front" else behind
+
+
+def _order_of(word: str) -> Relation:
+    """Where an order begins or ends: "left" of "from left to right"."""
+    return next(_ORDERS[key] for key in _ORDERS if word.startswith(key))
+
+
+def _depths(sentence: str) -> Iterator[tuple[int, int]]:
+    """Pairs of regions, the one in front first."""
+    for match in _DEEPER.finditer(sentence):
+        one = int(match["a"])
+        yield (one, 3 - one) if match["how"] in ("closer", "nearer") else (3 - one, one)
+    for match in _CAMERA.finditer(sentence):
+        yield _ordered(match, swapped=match["how"].startswith("f"))
+    for pattern, swapped in ((_HIDES, False), (_HIDDEN, True), (_BETWEEN, False)):
+        yield from (_ordered(match, swapped=swapped) for match in pattern.finditer(sentence) if not match["not"])
+
+
+def _ends(relation: Relation, text: str) -> Iterator[int]:
+    """The regions that are where is asked for, by the end of the scene at which they are."""
+    for match in _PLACED.finditer(text):
+        here = next((pair for word, pair in _PLACES.items() if word in match["where"]), None)
+        if here is not None and relation in here:
+            one = int(match["a"])
+            yield one if here[0] == relation else 3 - one
+
+
+def _ordered(match: re.Match[str], *, swapped: bool) -> tuple[int, int]:
+    first, second = int(match["a"]), int(match["b"])
+    return (second, first) if swapped else (first, second)
