@@ -1,10 +1,10 @@
 import asyncio
+import json
 from random import Random
 
 import pytest
 
 from builders import build_scene
-from spatialreasoner.core.errors import WorkError
 from spatialreasoner.core.protocols import Grade, GradeRequest
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.inference.budget import Budget, BudgetError, Price
@@ -53,47 +53,39 @@ class Judged:
 
 
 @pytest.fixture
-def counting():
-    return Counting()
-
-
-@pytest.fixture
-def job(tmp_path, counting):
+def job(tmp_path):
     scene = build_scene(tmp_path / "scenes")
     questions = ask_about(Measured(scene), Random(1), 6)
-    judge = JournalledJudge(counting)
+    shown = {question.id: prompt(question, scene) for question in questions}
     return {
         "questions": questions,
         "scenes": {scene.id: scene},
         "policies": [scripted("careful", {scene.id: scene})],
-        "reward": Judged(judge, {question.id: prompt(question, scene) for question in questions}),
-        "judges": [judge],
+        "reward": lambda judges: Judged(judges["counting"], shown),
+        "judges": {"counting": Counting()},
         "config": RunConfig(),
         "inputs": {},
         "out": tmp_path / "out",
     }
 
 
-def test_no_grade_is_paid_for_twice(job, counting):
+def test_no_grade_is_paid_for_twice(job):
     job["config"] = RunConfig(max_calls=70)
     stopped = run_search(**job)
-    judge = job["judges"][0]
-    first = counting.asked
+    judge = job["judges"]["counting"]
+    first = judge.asked
     assert "max_calls" in stopped.stopped
     assert first > 8
     job["config"] = RunConfig()
     result = run_search(**job)
-    failed = judge.failures["failed grade"]
+    timing = json.loads((job["out"] / "timing.json").read_text())["judges"]["judge counting"]
     assert result.stopped is None
-    assert counting.asked <= result.summary["trajectories"] + failed
-    asked = counting.asked
+    assert timing["failures"]["failed grade"] > 0
+    assert timing["requests"] == judge.asked - first
+    assert judge.asked <= result.summary["trajectories"] + timing["failures"]["failed grade"]
+    asked = judge.asked
     run_search(**job)
-    assert counting.asked == asked
-
-
-def test_a_judge_without_a_run_says_what_is_missing(job):
-    with pytest.raises(WorkError, match="give it to run_search"):
-        asyncio.run(JournalledJudge(Counting()).grade(GradeRequest(prompt=None, text="")))
+    assert judge.asked == asked
 
 
 def test_a_judge_s_tokens_count(job, tmp_path):
@@ -101,11 +93,11 @@ def test_a_judge_s_tokens_count(job, tmp_path):
         async def grade(self, request):
             return Grade(scores={"visual": 0.5}, prompt_tokens=900, completion_tokens=100)
 
-    judge = JournalledJudge(Costly(), Limits(max_tokens=1500, price=Price(prompt=1.0, completion=2.0)))
-    shown = next(iter(job["reward"].shown.values()))
+    limits = Limits(max_tokens=1500, price=Price(prompt=1.0, completion=2.0))
+    shown = next(iter(job["reward"]({"counting": None}).shown.values()))
     budget = Budget(max_tokens=2600)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        judge.bind(journal, budget)
+        judge = JournalledJudge(Costly(), journal=journal, budget=budget, limits=limits)
         for text in ("a", "b", "a"):
             asyncio.run(judge.grade(GradeRequest(prompt=shown, text=text)))
         assert (budget.calls, budget.tokens, budget.cost) == (2, 2000, pytest.approx(0.0022))

@@ -8,9 +8,13 @@ from typing import Annotated, Literal
 import typer
 
 from spatialreasoner.cli.options import (
+    Batch,
     Effort,
     Endpoints,
     Key,
+    MaxCalls,
+    MaxCost,
+    MaxTokens,
     Model,
     NewTokens,
     Scenes,
@@ -19,7 +23,7 @@ from spatialreasoner.cli.options import (
     Timeout,
     TopP,
     out_option,
-)
+)  # fmt: skip
 
 
 def generate(
@@ -37,6 +41,10 @@ def generate(
     timeout: Timeout = 600.0,
     batch_size: Annotated[int, typer.Option(help="Batch size of a local model.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
+    batch: Batch = False,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
     regions: Annotated[
         Literal["own", "marks", "boxes", "boxes-1000", "tokens"],
         typer.Option(help="How regions are shown to the model; 'own' is the model's own format."),
@@ -46,6 +54,7 @@ def generate(
 
     Examples:
         spatialreasoner generate questions.jsonl --model fdpo --out predictions.jsonl
+        spatialreasoner generate questions.jsonl --model api:gpt-4.1@https://api.openai.com/v1 --batch --max-cost 20
     """
     from spatialreasoner.inference.names import expand_name
     from spatialreasoner.inference.registry import WritingConfig
@@ -57,5 +66,8 @@ def generate(
         timeout=timeout, batch_size=batch_size, key_variable=key_variable,
     )  # fmt: skip
     (model,) = expand_name([model], endpoints)
-    made = answer(questions, model=model, out=out, scenes=scenes, seed=seed, regions=regions, writing=writing)
+    made = answer(
+        questions, model=model, out=out, scenes=scenes, seed=seed, regions=regions, writing=writing, batch=batch,
+        max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
+    )  # fmt: skip
     typer.echo(f"{made.count} predictions in {out}")

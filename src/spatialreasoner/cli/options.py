@@ -46,6 +46,15 @@ Thinking = Annotated[
     ),
 ]
 Timeout = Annotated[float, typer.Option(help="Timeout of a request to an endpoint, retries included, in seconds.", min=1)]
+Batch = Annotated[
+    bool,
+    typer.Option(
+        "--batch", help="Ask endpoints through their batch API: half the price, replies within a day; run again to resume."
+    ),
+]
+MaxCalls = Annotated[Optional[int], typer.Option(help="Maximum number of requests.", min=1)]  # noqa: UP045
+MaxTokens = Annotated[Optional[int], typer.Option(help="Maximum number of tokens.", min=1)]  # noqa: UP045
+MaxCost = Annotated[Optional[float], typer.Option(help="Maximum cost.", min=0)]  # noqa: UP045
 Endpoints = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(help="A YAML file of endpoints, NAME: {model, url, settings}; NAME then stands for one.", show_default=False),

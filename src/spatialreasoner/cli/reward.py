@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from spatialreasoner.cli.confirming import confirm
-from spatialreasoner.cli.options import Key, Scenes, out_option
+from spatialreasoner.cli.options import Key, MaxCalls, MaxCost, MaxTokens, Scenes, out_option
 from spatialreasoner.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def reward(
     concurrency: Annotated[int, typer.Option(help="Maximum concurrent requests per judge.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation before expensive judging.")] = False,
-    max_calls: Annotated[Optional[int], typer.Option(help="Maximum number of requests.", min=1)] = None,  # noqa: UP045
-    max_tokens: Annotated[Optional[int], typer.Option(help="Maximum number of tokens.", min=1)] = None,  # noqa: UP045
-    max_cost: Annotated[Optional[float], typer.Option(help="Maximum cost.", min=0)] = None,  # noqa: UP045
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
 ) -> None:
     """Score answers by geometry that can be verified, or else by a judge: visual, spatial and logical, with reasons.
 

@@ -9,7 +9,22 @@ from typing import Annotated, Optional
 import typer
 
 from spatialreasoner.cli.confirming import confirm
-from spatialreasoner.cli.options import Effort, Endpoints, Key, NewTokens, Out, Scenes, Seed, Thinking, Timeout, TopP
+from spatialreasoner.cli.options import (
+    Batch,
+    Effort,
+    Endpoints,
+    Key,
+    MaxCalls,
+    MaxCost,
+    MaxTokens,
+    NewTokens,
+    Out,
+    Scenes,
+    Seed,
+    Thinking,
+    Timeout,
+    TopP,
+)  # fmt: skip
 from spatialreasoner.core.errors import WorkError
 
 
@@ -43,10 +58,11 @@ def search(
     concurrency: Annotated[int, typer.Option(help="Maximum concurrent requests per model.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
     prefill: Annotated[bool, typer.Option(help="The endpoints can continue a partial message (vLLM, SGLang).")] = False,
+    batch: Batch = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation before an expensive run.")] = False,
-    max_calls: Annotated[Optional[int], typer.Option(help="Maximum number of requests.", min=1)] = None,  # noqa: UP045
-    max_tokens: Annotated[Optional[int], typer.Option(help="Maximum number of tokens.", min=1)] = None,  # noqa: UP045
-    max_cost: Annotated[Optional[float], typer.Option(help="Maximum cost.", min=0)] = None,  # noqa: UP045
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
     cluster: Annotated[bool, typer.Option("--cluster", help="Run on Ray (the extra 'ray').")] = False,
     shards: Annotated[int, typer.Option(help="Number of shards of a run on Ray; resume with the same number.", min=1)] = 2,
     address: Annotated[Optional[str], typer.Option(help="Address of a Ray cluster; without it a local one is started.")] = None,  # noqa: UP045
@@ -56,6 +72,7 @@ def search(
     Examples:
         spatialreasoner search questions.jsonl --policy nano --policy scripted:careful --out search
         spatialreasoner search questions.jsonl --policy api:gpt-4.1@https://api.openai.com/v1 --max-cost 20 --out search
+        spatialreasoner search questions.jsonl --policy api:gpt-4.1@https://api.openai.com/v1 --batch --out search
     """
     from spatialreasoner.inference.names import expand_name
     from spatialreasoner.inference.registry import WritingConfig
@@ -66,7 +83,7 @@ def search(
 
     config = RunConfig(
         search=SearchConfig(seed=seed, max_model_rounds=rounds), samples_per_policy=samples, candidates=candidates,
-        max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
+        max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost, batch=batch,
     )  # fmt: skip
     writing = WritingConfig(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, reasoning_effort=reasoning_effort,

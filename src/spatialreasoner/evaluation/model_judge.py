@@ -7,10 +7,9 @@ gives an answer whose judgement fails the mark of the answer before it; here suc
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spatialreasoner.core.errors import BusyError, EndpointError, PromptError
 from spatialreasoner.core.loops import synchronous
+from spatialreasoner.core.progress import say
 from spatialreasoner.core.types import QUALITATIVE, Category, Completion, Prompt
 from spatialreasoner.evaluation.answers import Verdict, weigh
 from spatialreasoner.evaluation.predictions import Prediction
@@ -28,6 +28,7 @@ from spatialreasoner.inference.budget import Budget
 from spatialreasoner.inference.calls import UnavailableError
 from spatialreasoner.inference.endpoint import Endpoint, Limits
 from spatialreasoner.inference.journal import Journal
+from spatialreasoner.inference.pool import Pool
 from spatialreasoner.judges.rewards import fenced, template
 
 MAX_JUDGED_CHARACTERS = 20_000
@@ -124,6 +125,7 @@ async def judge_answers_async(
     journal: Path,
     *,
     progress: Callable[[int], None] = lambda done: None,
+    tell: Callable[[str], None] = say,
 ) -> Judged:
     """Let a model judge predictions.
 
@@ -135,6 +137,7 @@ async def judge_answers_async(
         config: The model and how it is asked.
         journal: The file of judgements; made if there is none.
         progress: Called with the number of predictions done.
+        tell: Called with a line when something takes long.
 
     Raises:
         ConfigError: If the model's name has another form than `api:MODEL@BASE_URL`.
@@ -147,8 +150,8 @@ async def judge_answers_async(
     }
     model = _JudgeModel(config, kinds)
     with Journal(journal) as opened:
-        endpoint = Endpoint(model, journal=opened, budget=Budget(), limits=config.limits)
-        judged = await _Judging(endpoint, config.seed, requests, progress).judge(predictions)
+        pool = Pool(opened, Budget(), tell=tell)
+        judged = await _Judging(pool, pool.endpoint(model, config.limits), config.seed, requests, progress).judge(predictions)
         if judged.failures:  # run the same command again to retry
             await opened.next_round()
         return judged
@@ -194,29 +197,27 @@ def _kind(category: Category) -> _Kind:
 class _Judging:
     """One run over the predictions, many calls in flight; the endpoint limits how many."""
 
-    def __init__(self, endpoint: Endpoint, seed: int, requests: Mapping[str, str], progress: Callable[[int], None]) -> None:
-        self._endpoint, self._seed, self._requests, self._progress = endpoint, seed, requests, progress
-        self._verdicts: dict[str, Verdict] = {}
-        self._failures: dict[str, str] = {}
+    def __init__(
+        self, pool: Pool, endpoint: Endpoint, seed: int, requests: Mapping[str, str], progress: Callable[[int], None]
+    ) -> None:
+        self._pool, self._endpoint, self._seed, self._requests, self._progress = pool, endpoint, seed, requests, progress
+        self._done = 0
 
     async def judge(self, predictions: Sequence[Prediction]) -> Judged:
-        waiting = iter(predictions)
-        try:
-            # not a task group: a journal that cannot be written is to be raised as it is
-            await asyncio.gather(*(self._worker(waiting) for _ in range(2 * self._endpoint.limits.concurrency)))
-        finally:
-            await self._endpoint.aclose()
-        verdicts = [self._verdicts.get(prediction.question_id, UNSCORED) for prediction in predictions]
-        return Judged(verdicts=verdicts, failures=self._failures, judge=self._endpoint.name)
+        async with self._pool as pool:
+            each = pool.each(predictions, self._judge, in_flight=2 * self._endpoint.limits.concurrency)
+            found = [verdict async for verdict in each]
+        verdicts = [verdict if isinstance(verdict, Verdict) else UNSCORED for verdict in found]
+        failures = {
+            prediction.question_id: kind for prediction, kind in zip(predictions, found, strict=True) if isinstance(kind, str)
+        }
+        return Judged(verdicts=verdicts, failures=failures, judge=self._endpoint.name)
 
-    async def _worker(self, waiting: Iterator[Prediction]) -> None:
-        for prediction in waiting:
-            verdict = await self._ask(prediction)
-            if isinstance(verdict, Verdict):
-                self._verdicts[prediction.question_id] = verdict
-            else:
-                self._failures[prediction.question_id] = verdict
-            self._progress(len(self._verdicts) + len(self._failures))
+    async def _judge(self, prediction: Prediction) -> Verdict | str:
+        verdict = await self._ask(prediction)
+        self._done += 1
+        self._progress(self._done)
+        return verdict
 
     async def _ask(self, prediction: Prediction) -> Verdict | str:
         """The verdict, or the kind of failure."""

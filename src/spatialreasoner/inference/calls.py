@@ -7,11 +7,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from random import Random
 from typing import Any, Generic, TypeVar
 
 from spatialreasoner.core.errors import AdaptedError, BusyError, EndpointError, PromptError
+from spatialreasoner.inference.batching import Batches
 from spatialreasoner.inference.budget import Budget
 from spatialreasoner.inference.journal import Journal, Spent
 from spatialreasoner.inference.limits import Limits, Pace
@@ -104,7 +106,7 @@ class Caller:
         """
         clock = asyncio.get_running_loop().time
         give_up: float | None = None
-        attempt, lessons = min(self._journal.tried(key), self.limits.attempts - 1), 0
+        attempt, lessons = min(self._tried(key), self.limits.attempts - 1), 0
         while True:
             attempt += 1
             try:
@@ -127,19 +129,21 @@ class Caller:
                 self._failed_in_a_row = 0
                 return answer
 
+    def _tried(self, key: str) -> int:
+        """How often earlier processes sent the request in vain."""
+        return self._journal.tried(key)
+
     async def _send(
         self, key: str, ask: Callable[[], Awaitable[R]], used: Callable[[R], Spent], shares: int, give_up: float | None
     ) -> Answer[R]:
         """One request, within the limits and the budget, noted on disk before it is sent."""
-        price = self.limits.price
         async with self._boarding:
             self._raise_if_stopped()
-            most = self.limits.max_tokens * shares
-            reserved = (most, shares * price.most(self.limits.max_tokens))
+            reserved = self.reserved(shares)
             self._budget.reserve(*reserved)
             spent = Spent(calls=0, prompt_tokens=0, completion_tokens=0)
             try:
-                attempt = await self._journal.begin(key, self.name, most)
+                attempt = await self._journal.begin(key, self.name, reserved[0])
                 try:
                     async with self._sending(attempt, give_up):
                         reply = await ask()
@@ -148,9 +152,16 @@ class Caller:
                     raise
                 spent = used(reply)
             finally:
-                cost = price.cost(spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens)
-                self._budget.settle(spent.prompt_tokens + spent.completion_tokens, cost, reserved=reserved)
+                self._settle(spent, reserved)
         return Answer(reply=reply, attempt=attempt)
+
+    def reserved(self, shares: int) -> tuple[int, float]:
+        """The most tokens and money that a request for so many replies can take."""
+        return self.limits.max_tokens * shares, shares * self.limits.price.most(self.limits.max_tokens)
+
+    def _settle(self, spent: Spent, reserved: tuple[int, float]) -> None:
+        cost = self.limits.price.cost(spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens)
+        self._budget.settle(spent.prompt_tokens + spent.completion_tokens, cost, reserved=reserved)
 
     @asynccontextmanager
     async def _sending(self, attempt: int, give_up: float | None) -> AsyncGenerator[None]:
@@ -168,17 +179,19 @@ class Caller:
                     yield
             except TimeoutError as error:
                 raise BusyError(f"{self.name} did not reply within {left:.3g} s", kind="timeout") from error
-            except BusyError:
-                raise
-            except PromptError as error:
-                self.failures[error.kind] += 1
-                raise
             except EndpointError as error:
-                self.failures["stopped"] += 1
-                self.stopped = error
+                self._count(error)
                 raise
             finally:
                 del self._since[attempt]
+
+    def _count(self, error: EndpointError) -> None:
+        """Count what went wrong; what asking again will not mend is the end of it. A busy endpoint is counted elsewhere."""
+        if isinstance(error, PromptError):
+            self.failures[error.kind] += 1
+        elif not isinstance(error, BusyError):
+            self.failures["stopped"] += 1
+            self.stopped = error
 
     def _raise_if_stopped(self) -> None:
         if self.stopped is not None:
@@ -214,6 +227,65 @@ class Caller:
         times = f"{attempts} times" if attempts > 1 else "once"
         limit = "" if attempts >= self.limits.attempts else f", for {self.limits.patience:g} s in all"
         return UnavailableError(f"{self.name} failed {times}{limit}: {error}", kind=error.kind)
+
+
+class BatchCaller(Caller):
+    """Sends the requests of one model in batches.
+
+    Budgets hold as for others. A request is noted in the journal when its batch is submitted, all of a batch at once; one whose
+    batch was not accepted was not sent. Time is the server's.
+
+    Args:
+        batches: The model's batches.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limits: Limits,
+        journal: Journal,
+        budget: Budget,
+        learned: Callable[[], Mapping[str, Any]],
+        batches: Batches,
+    ) -> None:
+        super().__init__(
+            name, replace(limits, timeout=inf, patience=inf, backoff=0.1, park_after=10**9), journal, budget, learned
+        )
+        self._batches = batches
+
+    def _tried(self, key: str) -> int:
+        return max(0, super()._tried(key) - self._batches.holds(key))
+
+    async def _send(
+        self, key: str, ask: Callable[[], Awaitable[R]], used: Callable[[R], Spent], shares: int, give_up: float | None
+    ) -> Answer[R]:
+        self._raise_if_stopped()
+        reserved, held = self.reserved(shares), self._batches.holds(key)
+        if not held:  # else it counted when the run began
+            self._budget.reserve(*reserved)
+        spent = Spent(calls=0, prompt_tokens=0, completion_tokens=0)
+        try:
+            reply = await ask()
+            spent = used(reply)
+        except EndpointError as error:
+            raise self._failed(key, error, held) from error
+        finally:
+            self._settle(spent, reserved)
+            sent = self._batches.attempt(key) is not None
+            self.calls += sent
+            self._budget.calls -= not sent
+        attempt = self._batches.attempt(key)
+        assert attempt is not None, "what was answered was submitted"
+        return Answer(reply=reply, attempt=attempt)
+
+    def _failed(self, key: str, error: EndpointError, held: bool) -> EndpointError:
+        attempt = self._batches.attempt(key)
+        if attempt is not None:
+            self._journal.fail(attempt)
+        if held and isinstance(error, PromptError) and not error.final:  # it was put otherwise than it would be now
+            return BusyError(str(error), kind=error.kind)
+        self._count(error)
+        return error
 
 
 def _long(seconds: float) -> str:

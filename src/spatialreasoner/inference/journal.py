@@ -14,16 +14,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from spatialreasoner.core.errors import WorkError
 from spatialreasoner.core.resume import hold
+from spatialreasoner.inference.journal_tables import open_tables
 
 Table = Literal["replies", "questions"]
 
@@ -33,23 +35,7 @@ ANSWER = "answer"
 MOST_VALUE = 64 * 2**20
 """Longest value of a row, characters: a question's row holds its tree, and no more than this."""
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY, policy TEXT NOT NULL, calls INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL, value TEXT NOT NULL, kind TEXT NOT NULL DEFAULT 'answer',
-    cached_tokens INTEGER NOT NULL DEFAULT 0, round INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS questions (key TEXT PRIMARY KEY, value TEXT NOT NULL, round INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS attempts (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL, policy TEXT NOT NULL, tokens INTEGER NOT NULL, round INTEGER NOT NULL,
-    open INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
-_ZERO = "INTEGER NOT NULL DEFAULT 0"
-_ADDED = {
-    "replies": {"kind": "TEXT NOT NULL DEFAULT 'answer'", "cached_tokens": _ZERO, "round": _ZERO},
-    "questions": {"round": _ZERO},
-}
-"""Columns that journals of earlier versions lack."""
+_BEGIN = "INSERT INTO attempts (id, key, policy, tokens, round, open, batch) VALUES (?, ?, ?, ?, ?, 1, ?)"
 
 _AFRESH = "delete it to start afresh, replies are then asked again"
 
@@ -73,9 +59,28 @@ class Kept:
     current: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpenBatch:
+    """A batch whose end is not known.
+
+    Attributes:
+        token: Sent with it.
+        file: The id of its file.
+        id: Its own, "" until it is known.
+        submitted: When, seconds since 1970.
+        attempts: The numbers of its requests by their keys.
+    """
+
+    token: str
+    file: str
+    id: str
+    submitted: float
+    attempts: dict[str, int] = field(default_factory=dict[str, int])
+
+
 @dataclass(frozen=True, slots=True)
 class _Write:
-    statements: Sequence[tuple[str, tuple[str | int, ...]]]
+    statements: Sequence[tuple[str, tuple[str | int | float, ...]]]
     done: asyncio.Future[None] | None
 
 
@@ -90,7 +95,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._waiting: list[_Write] = []
         self._committing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -98,8 +103,8 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._opened.enter_context(hold(path.with_suffix(".lock"), path.parent))
-            self._writer = self._opened.enter_context(closing(_open(path)))
-            self._reader = self._opened.enter_context(closing(_open(path)))
+            self._writer = self._opened.enter_context(closing(open_tables(path)))
+            self._reader = self._opened.enter_context(closing(open_tables(path)))
             self.round = int(self.fact("round") or 0)
             self._next_attempt = self._reader.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM attempts").fetchone()[0]
             begun = self._reader.execute(
@@ -159,12 +164,52 @@ class Journal:
         """Note that a request is about to be sent, and the most tokens it can take; returns its number when that is on disk."""
         number = self._next_attempt
         self._next_attempt += 1
-        await self._put(("INSERT INTO attempts VALUES (?, ?, ?, ?, ?, 1)", (number, key, policy, tokens, self.round)))
+        await self._put((_BEGIN, (number, key, policy, tokens, self.round, "")))
         return number
 
     def fail(self, attempt: int) -> None:
         """Note that a request has ended without a reply; written with what is written next."""
         self._waiting.append(_Write([("UPDATE attempts SET open = 0 WHERE id = ?", (attempt,))], None))
+
+    async def begin_batch(self, token: str, policy: str, file: str, requests: Mapping[str, int]) -> dict[str, int]:
+        """Note that a batch is about to be submitted, with all its requests.
+
+        Args:
+            token: By which it can be found at the server.
+            policy: Who is asked.
+            file: The id of its file.
+            requests: The most tokens that each can take, by its key.
+
+        Returns:
+            The requests' numbers by their keys, when they are on disk.
+        """
+        numbers = {key: self._next_attempt + place for place, key in enumerate(requests)}
+        self._next_attempt += len(numbers)
+        rows = [(_BEGIN, (numbers[key], key, policy, most, self.round, token)) for key, most in requests.items()]
+        await self._put(("INSERT INTO batches VALUES (?, ?, ?, '', ?)", (token, policy, file, time.time())), *rows)
+        return numbers
+
+    async def name_batch(self, token: str, batch: str) -> None:
+        """Write a batch's id; returns when it is on disk."""
+        await self._put(("UPDATE batches SET batch = ? WHERE token = ?", (batch, token)))
+
+    async def forget_batch(self, token: str) -> None:
+        """Forget a batch that was not accepted, and its requests: they were not sent."""
+        await self._put(("DELETE FROM batches WHERE token = ?", (token,)), ("DELETE FROM attempts WHERE batch = ?", (token,)))
+
+    def open_batches(self, policy: str) -> dict[str, OpenBatch]:
+        """Batches with requests whose end is not known, by their tokens."""
+        with self._reading():
+            rows = self._reader.execute(
+                "SELECT token, file, batches.batch, submitted, key, id FROM attempts JOIN batches "
+                "ON attempts.batch = token WHERE open = 1 AND batches.policy = ? ORDER BY id",
+                (policy,),
+            ).fetchall()
+        found: dict[str, OpenBatch] = {}
+        for token, file, batch, submitted, key, number in rows:
+            known = found.setdefault(token, OpenBatch(token=token, file=file, id=batch, submitted=submitted))
+            known.attempts[key] = number
+        return found
 
     async def put_reply(
         self, key: str, value: str, *, policy: str, spent: Spent, kind: str = ANSWER, attempt: int | None = None
@@ -181,7 +226,7 @@ class Journal:
             spent.cached_tokens,
             self.round,
         )
-        statements: list[tuple[str, tuple[str | int, ...]]] = [
+        statements: list[tuple[str, tuple[str | int | float, ...]]] = [
             ("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         ]
         if attempt is not None:
@@ -237,9 +282,9 @@ class Journal:
         try:
             yield
         except sqlite3.Error as error:
-            raise WorkError(f"cannot read the journal {self._path}: {error}; {_AFRESH}") from error
+            raise WorkError(f"cannot read the journal {self.path}: {error}; {_AFRESH}") from error
 
-    async def _put(self, *statements: tuple[str, tuple[str | int, ...]]) -> None:
+    async def _put(self, *statements: tuple[str, tuple[str | int | float, ...]]) -> None:
         loop = asyncio.get_running_loop()
         write = _Write(statements, loop.create_future())
         self._waiting.append(write)
@@ -259,7 +304,7 @@ class Journal:
         finally:
             _settle(
                 [*batch, *self._waiting],
-                WorkError(f"the journal {self._path} was not written; running the same command again continues"),
+                WorkError(f"the journal {self.path} was not written; running the same command again continues"),
             )
 
     async def _commit_batch(self, batch: Sequence[_Write]) -> None:
@@ -274,7 +319,7 @@ class Journal:
         what = (
             "check the disk's free space" if isinstance(error, sqlite3.Error) else "a value in it is not one that can be kept"
         )
-        return WorkError(f"cannot write the journal {self._path}: {error}; {what}")
+        return WorkError(f"cannot write the journal {self.path}: {error}; {what}")
 
     def _commit(self, batch: Sequence[_Write]) -> None:
         with self._writer:
@@ -304,25 +349,6 @@ def _settle(batch: Sequence[_Write], failure: WorkError | None) -> None:
             write.done.set_result(None)
         else:
             write.done.set_exception(failure)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(_TABLES)
-        for table, columns in _ADDED.items():
-            present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-            for name, form in columns.items():
-                if name not in present:
-                    connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {form}")
-        connection.execute("CREATE INDEX IF NOT EXISTS attempts_by_key ON attempts (round, key)")
-        connection.commit()
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
 
 
 def _advice(error: Exception) -> str:

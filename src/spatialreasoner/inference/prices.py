@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
@@ -68,9 +68,23 @@ class Price:
         at = self._at(tokens)
         return tokens * max(at.prompt, at.completion) / MILLION
 
+    def in_batches(self) -> Price:
+        """The same model's price through a batch API: half, as the hosted ones publish it.
+
+        >>> Price(prompt=2.5, completion=10.0).in_batches()
+        Price(prompt=1.25, completion=5.0, cached=None, tiers=(), known=True)
+        """
+        tiers = tuple(replace(tier, **_halved(tier)) for tier in self.tiers)
+        return replace(self, **_halved(self), tiers=tiers)
+
     def _at(self, prompt_tokens: int) -> Tier | Price:
         reached = [tier for tier in self.tiers if prompt_tokens > tier.above]
         return reached[-1] if reached else self
+
+
+def _halved(price: Price | Tier) -> dict[str, Any]:
+    cached = None if price.cached is None else price.cached / 2
+    return {"prompt": price.prompt / 2, "completion": price.completion / 2, "cached": cached}
 
 
 UNKNOWN_PRICE = Price(known=False)

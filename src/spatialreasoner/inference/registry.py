@@ -83,13 +83,14 @@ PROMPT_TOKENS = 8192
 """More than question, instructions and one image take at any endpoint: set aside, beside the longest reply."""
 
 
-def limits_of(name: str, *, concurrency: int, writing: WritingConfig | None = None) -> Limits:
+def limits_of(name: str, *, concurrency: int, writing: WritingConfig | None = None, batch: bool = False) -> Limits:
     """How a model by name may be used: its requests in flight, their time and tokens, and the price of these where it is known.
 
     Args:
         name: The model.
         concurrency: Most requests in flight, unless the name says otherwise.
         writing: How it writes; the longest answer and the time of a request are taken from there.
+        batch: Whether it is asked in batches, which cost half.
 
     Raises:
         ConfigError: If the name is that of an endpoint, and wrong.
@@ -100,11 +101,12 @@ def limits_of(name: str, *, concurrency: int, writing: WritingConfig | None = No
     endpoint, writing = parse_name(name), writing or WritingConfig()
     reply = endpoint.number("max_new_tokens") or writing.max_new_tokens
     given = endpoint.settings.get("price")
+    price = given_price(given) if given else find_price(endpoint.model, endpoint.url)
     return Limits(
         concurrency=max(1, int(endpoint.number("concurrency") or concurrency)),
         per_minute=endpoint.number("per_minute") or None,
         timeout=writing.timeout,
         patience=writing.timeout,
         max_tokens=PROMPT_TOKENS + int(reply),
-        price=given_price(given) if given else find_price(endpoint.model, endpoint.url),
+        price=price.in_batches() if batch else price,
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.protocols import Policy
@@ -42,6 +42,9 @@ def showing(policy: Policy, how: Showing) -> Generator[Policy]:
         yield _Shown(policy, how, lambda prompt: boxed(prompt, thousandths=how == "boxes-1000"))
 
 
+_Attempt = Callable[..., Awaitable[Sequence[Completion]]]
+
+
 class _Shown:
     """A policy behind a change of its prompts."""
 
@@ -52,6 +55,14 @@ class _Shown:
 
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
         return await self._policy.complete(self._change(prompt), n=n, seed=seed)
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the policy can do: send one request, tell what it learned, close its connections."""
+        found = getattr(self._policy, name)
+        return self._changed(found) if name == "attempt" else found
+
+    def _changed(self, attempt: _Attempt) -> _Attempt:
+        return lambda prompt, **asked: attempt(self._change(prompt), **asked)
 
 
 def _marked(prompt: Prompt, folder: Path) -> Prompt:

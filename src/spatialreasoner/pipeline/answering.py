@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 from collections import Counter
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import EndpointError, PromptError, WorkError
+from spatialreasoner.core.errors import ConfigError, EndpointError, PromptError, WorkError
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.progress import say
 from spatialreasoner.core.protocols import Policy
@@ -20,16 +19,20 @@ from spatialreasoner.core.types import Completion, Question, Scene
 from spatialreasoner.evaluation.predictions import Prediction, prediction, write_predictions
 from spatialreasoner.inference import advice
 from spatialreasoner.inference.backends.replies import ended
-from spatialreasoner.inference.budget import Budget
+from spatialreasoner.inference.budget import Budget, BudgetError
 from spatialreasoner.inference.endpoint import FINAL, Endpoint, identity
 from spatialreasoner.inference.journal import ANSWER, Journal
 from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.pool import Pool
 from spatialreasoner.inference.showing import Showing, showing
-from spatialreasoner.inference.waiting import watched
+from spatialreasoner.inference.submitting import BatchConfig
 from spatialreasoner.questions.files import prompt
 
 GENERATE_LIMITS = Limits(timeout=3600.0, patience=7200.0)
 """A local model on a CPU may take minutes for a batch; calls wait in it together."""
+
+BATCHED_QUESTIONS = 100_000
+"""Questions that wait for their batches at a time: their images are on disk, so little is kept of each."""
 
 UNAVAILABLE = "unavailable"
 
@@ -67,6 +70,8 @@ async def run_generate_async(
     regions: Showing = "own",
     limits: Limits = GENERATE_LIMITS,
     max_tokens: int = 0,
+    budget: Budget | None = None,
+    batching: BatchConfig | None = None,
     progress: Callable[[int], None] = lambda done: None,
     tell: Callable[[str], None] = say,
 ) -> int:
@@ -87,6 +92,8 @@ async def run_generate_async(
         regions: How the model is shown regions.
         limits: How the model may be used: calls in flight, rate, retries.
         max_tokens: Longest reply that was asked for, for advice; 0 where it is unknown.
+        budget: What may be spent, over all processes that worked on the same output; None is no limit.
+        batching: Ask in batches, through the batch API of the model's endpoint; None asks at once.
         progress: Called with the number of questions done.
         tell: Called with a line when something takes long, and for each kind of reply that is not an answer.
 
@@ -94,18 +101,22 @@ async def run_generate_async(
         The number of predictions.
 
     Raises:
-        ConfigError: If region tokens are asked of a model that has none.
-        WorkError: If the model could not be asked about all questions, or the output cannot be written.
+        ConfigError: If region tokens are asked of a model that has none, batches of one that has no endpoint, or money is
+            limited and the model's price unknown.
+        WorkError: If the model could not be asked about all questions, a budget is used up, or the output cannot be written.
     """
     with showing(policy, regions) as shown, Journal(out.with_name(f".{out.stem}.journal")) as journal:
-        endpoint = Endpoint(shown, journal=journal, budget=Budget(), limits=limits)
-        answering = _Answering(endpoint, questions, scenes, seed, progress, tell)
+        pool = Pool(journal, budget or Budget(), batching=batching, tell=tell)
+        endpoint = pool.endpoint(shown, limits)
+        if batching is not None and endpoint.batches is None:
+            raise ConfigError(f"`batch` needs a model behind an endpoint, api:MODEL@BASE_URL; got {policy.name}")
+        answering = _Answering(pool, endpoint, questions, scenes, seed, progress)
         outcomes = await answering.answer()
         count = write_predictions(out, _rows(questions, scenes, outcomes, out, policy.name))
         settings = {"model": policy.name, "identity": identity(policy), "regions": regions, "seed": seed, "questions": count}
         records.write_config(out.parent, "generate", settings, name=f"{out.stem}.config.json")
         records.write_json(out.with_name(f"{out.stem}.summary.json"), summary(questions, outcomes, endpoint))
-        if not all(outcome.final for outcome in outcomes):
+        if not all(outcome.final for outcome in outcomes) and not answering.spent_up:
             await journal.next_round()
     _report(outcomes, endpoint, max_tokens, tell)
     return count
@@ -171,36 +182,34 @@ class _Answering:
 
     def __init__(
         self,
+        pool: Pool,
         endpoint: Endpoint,
         questions: Sequence[Question],
         scenes: Mapping[str, Scene],
         seed: int,
         progress: Callable[[int], None],
-        tell: Callable[[str], None],
     ) -> None:
-        self._endpoint, self._questions, self._scenes, self._seed = endpoint, questions, scenes, seed
-        self._progress, self._tell = progress, tell
-        self._outcomes: dict[str, Outcome] = {}
+        self._pool, self._endpoint, self._questions, self._scenes = pool, endpoint, questions, scenes
+        self._seed, self._progress, self._done = seed, progress, 0
+        self.spent_up: str | None = None
 
     async def answer(self) -> list[Outcome]:
         """What became of the questions, in their order."""
-        waiting = iter(self._questions)
-        workers = min(2 * self._endpoint.limits.concurrency, len(self._questions))
-        try:
-            async with watched([self._endpoint], self._tell):
-                # not a task group: a journal that cannot be written is to be raised as it is
-                await asyncio.gather(*(self._worker(waiting) for _ in range(workers)))
-        finally:
-            await self._endpoint.aclose()
-        not_asked = Outcome(kind=UNAVAILABLE, why=str(self._endpoint.stopped), final=False)
-        return [self._outcomes.get(question.id, not_asked) for question in self._questions]
+        in_flight = BATCHED_QUESTIONS if self._endpoint.batches is not None else 2 * self._endpoint.limits.concurrency
+        async with self._pool as pool:
+            each = pool.each(self._questions, self._answer, in_flight=in_flight)
+            outcomes = [outcome async for outcome in each]
+        why = self.spent_up or str(self._endpoint.stopped)
+        left = len(self._questions) - len(outcomes)
+        return outcomes + [Outcome(kind=UNAVAILABLE, why=why, final=False)] * left
 
-    async def _worker(self, waiting: Iterator[Question]) -> None:
-        for question in waiting:
-            if self._endpoint.stopped is not None:
-                return
-            self._outcomes[question.id] = await self._ask(question)
-            self._progress(len(self._outcomes))
+    async def _answer(self, question: Question) -> Outcome:
+        outcome = await self._ask(question)
+        if self._endpoint.stopped is not None or self.spent_up is not None:
+            self._pool.end()
+        self._done += 1
+        self._progress(self._done)
+        return outcome
 
     async def _ask(self, question: Question) -> Outcome:
         digest = hashlib.sha256(f"generate {self._seed} {question.id}".encode()).digest()
@@ -210,6 +219,9 @@ class _Answering:
         except PromptError as error:
             return Outcome(kind=error.kind, why=f"{error.kind}: {error}", final=error.final)
         except EndpointError as error:
+            return Outcome(kind=UNAVAILABLE, why=str(error), final=False)
+        except BudgetError as error:
+            self.spent_up = str(error)
             return Outcome(kind=UNAVAILABLE, why=str(error), final=False)
         return read_outcome(replies)
 

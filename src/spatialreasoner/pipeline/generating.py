@@ -9,8 +9,10 @@ from spatialreasoner.core import records
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.progress import ShowStage, quiet, say, stage
 from spatialreasoner.core.protocols import Policy
+from spatialreasoner.inference.budget import Budget, refuse_unknown_prices
 from spatialreasoner.inference.registry import WritingConfig, limits_of, named_policy
 from spatialreasoner.inference.showing import Showing
+from spatialreasoner.inference.submitting import BatchConfig, batch_config
 from spatialreasoner.pipeline.answering import GENERATE_LIMITS, run_generate_async
 from spatialreasoner.pipeline.inputs import PathLike, read
 from spatialreasoner.pipeline.result import Result
@@ -25,6 +27,10 @@ async def generate_async(
     seed: int = 0,
     regions: Showing = "own",
     writing: WritingConfig | None = None,
+    batch: bool | BatchConfig = False,
+    max_calls: int | None = None,
+    max_tokens: int | None = None,
+    max_cost: float | None = None,
     progress: ShowStage | None = stage,
 ) -> Result:
     """Let a model answer a questions file; writes rows of SpatialRGPT-Bench's own form.
@@ -39,6 +45,10 @@ async def generate_async(
         seed: Origin of every call's seed.
         regions: How the model is shown regions; "own" is its own way.
         writing: How a model given by name writes; None is greedy.
+        batch: Ask through the batch API of the model's endpoint: half the price, replies within a day.
+        max_calls: Most requests sent, over all processes that worked on the same output; None means no limit.
+        max_tokens: Most tokens, likewise.
+        max_cost: Most money, likewise.
         progress: Shows the stage; None shows nothing.
 
     Returns:
@@ -46,13 +56,15 @@ async def generate_async(
 
     Raises:
         InputError: If questions, scenes or the model's name are wrong.
-        WorkError: If the model could not be asked about all questions, or the output cannot be written.
+        WorkError: If the model could not be asked about all questions, a budget is used up, or the output cannot be written.
     """
     writing, shown, path = writing or WritingConfig(), progress or quiet, Path(out)
     asked = read(questions, scenes, progress=shown)
     policy = named_policy(os.fspath(model), asked.scenes, writing) if isinstance(model, str | os.PathLike) else model
     name = os.fspath(model) if isinstance(model, str | os.PathLike) else policy.name
-    limits = limits_of(name, concurrency=max(GENERATE_LIMITS.concurrency, writing.batch_size), writing=writing)
+    concurrency = max(GENERATE_LIMITS.concurrency, writing.batch_size)
+    limits = limits_of(name, concurrency=concurrency, writing=writing, batch=bool(batch))
+    refuse_unknown_prices(max_cost, {name: limits.price})
     with shown(f"answer {len(asked.questions)} questions with {policy.name}", len(asked.questions)) as advance:
         count = await run_generate_async(
             asked.questions,
@@ -63,6 +75,8 @@ async def generate_async(
             regions=regions,
             limits=limits,
             max_tokens=writing.max_new_tokens,
+            budget=Budget(max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost),
+            batching=batch_config(batch),
             progress=advance,
             tell=say if progress is not None else lambda line: None,
         )

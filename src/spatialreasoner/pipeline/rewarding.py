@@ -12,8 +12,10 @@ from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.core.loops import asynchronous, synchronous
 from spatialreasoner.core.progress import Advance, ShowStage, quiet, stage
 from spatialreasoner.core.types import Question
-from spatialreasoner.inference.budget import BudgetError, charge_past
+from spatialreasoner.inference.budget import BudgetError
 from spatialreasoner.inference.journal import Journal
+from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.pool import Pool
 from spatialreasoner.judges.agreement import write_agreement
 from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.pipeline import scoring
@@ -134,26 +136,24 @@ def _open(config: RewardConfig, out: Path, embeddings: str | None) -> _Scoring:
 
 
 async def _judged(job: _Scoring, judging: JudgesConfig, confirm: Callable[[Forecast], bool], shown: ShowStage) -> Result:
-    judges = judging.judges()
+    judges, limits = judging.judges(), judging.limits()
     check_images(job.scorer.questions.values(), job.scorer.scenes, shown)
-    if not confirm(_forecast(job, judges.values())):
+    if not confirm(_forecast(job, limits.values())):
         raise ConfigError("nothing was sent; score fewer responses, or set `max_cost`")
     with records.writing(job.out.parent), Journal(job.out.with_name(f".{job.out.stem}.judge.journal")) as journal:
-        _bind(judges, judging, journal)
+        pool = Pool(journal, judging.budget())
+        at_work = {
+            name: pool.add(JournalledJudge(judge, journal=journal, budget=pool.budget, limits=limits[name]))
+            for name, judge in judges.items()
+        }
         with shown(job.name, job.total) as advance:
-            count = await _score(job, judges, 2 * judging.concurrency, advance)
-        if any(judge.failures for judge in judges.values()):  # the same call asks again
+            async with pool:
+                count = await _score(job, at_work, 2 * judging.concurrency, advance)
+        if any(judge.failures for judge in at_work.values()):  # the same call asks again
             await journal.next_round()
     found = write_agreement(job.out)
     files = (job.out, job.out.with_name(f"{job.out.stem}.agreement.json"))
     return Result(stage="reward", out=job.out, files=files, count=count, details=found)
-
-
-def _bind(judges: Mapping[str, JournalledJudge], judging: JudgesConfig, journal: Journal) -> None:
-    budget = judging.budget()
-    charge_past(budget, journal, {judge.identity: judge.limits.price for judge in judges.values()})
-    for judge in judges.values():
-        judge.bind(journal, budget)
 
 
 async def _score(job: _Scoring, judges: Mapping[str, JournalledJudge], in_flight: int, advance: Advance) -> int:
@@ -168,9 +168,9 @@ async def _score(job: _Scoring, judges: Mapping[str, JournalledJudge], in_flight
         raise WorkError(f"{error}; what was judged is kept: run the same again with a larger limit to resume") from error
 
 
-def _forecast(job: _Scoring, judges: Iterable[JournalledJudge]) -> Forecast:
+def _forecast(job: _Scoring, judges: Iterable[Limits]) -> Forecast:
     """What judging can take, if nothing is in the journal and, unless all is judged, geometry can tell nothing."""
-    limits = [judge.limits for judge in judges]
+    limits = list(judges)
     return Forecast(
         least_calls=job.total * len(limits) if job.config.judge_all else 0,
         most_calls=job.total * len(limits),

@@ -5,11 +5,10 @@ Rows are read, scored and written one at a time, in their order; only a judge is
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.protocols import Embedder, Judge
 from spatialreasoner.core.resume import unfinished
 from spatialreasoner.core.types import Question, Record, RewardBreakdown, Scene
+from spatialreasoner.inference.pool import work_through
 from spatialreasoner.judges.rewards import grader
 from spatialreasoner.questions.files import read_questions, scenes_folder
 from spatialreasoner.rewards.combine import Graded, Opinion, complete, grade, scores
@@ -281,21 +281,14 @@ class _Work:
             self.progress(done)
         return done
 
-    async def _rows(self, done: int) -> AsyncIterator[dict[str, Any]]:
+    def _rows(self, done: int) -> AsyncGenerator[dict[str, Any]]:
         """The rows in the order of the responses, `in_flight` of them at work."""
-        waiting: deque[asyncio.Task[dict[str, Any]]] = deque()
-        try:
-            for index, row in islice(self._responses(), done, None):
-                waiting.append(asyncio.create_task(self._row(index, row)))
-                if len(waiting) == self.in_flight:
-                    yield await waiting.popleft()
-            while waiting:
-                yield await waiting.popleft()
-        except Exception:
-            await asyncio.gather(*waiting, return_exceptions=True)  # what is asked already is paid for: let it be kept
-            raise
+        return work_through(
+            islice(self._responses(), done, None), self._row, in_flight=self.in_flight, ahead=3 * self.in_flight
+        )
 
-    async def _row(self, index: int, row: ResponseRow) -> dict[str, Any]:
+    async def _row(self, numbered: tuple[int, ResponseRow]) -> dict[str, Any]:
+        index, row = numbered
         if self.judge is None:
             return _with_answer(row, to_row(row.question_id, index, self.scorer.grade(row)))
         graded = await self.scorer.judge(row, self.judge, always=self.config.judge_all)

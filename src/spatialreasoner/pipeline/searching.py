@@ -13,11 +13,10 @@ from spatialreasoner.core.loops import asynchronous, synchronous
 from spatialreasoner.core.progress import ShowStage, quiet, say, stage
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.inference.budget import refuse_unknown_prices
-from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.registry import WritingConfig, limits_of
 from spatialreasoner.pipeline.inputs import PathLike, QuestionsInScenes, read
 from spatialreasoner.pipeline.result import Result
-from spatialreasoner.pipeline.workforce import Workforce
+from spatialreasoner.pipeline.workforce import Workforce, judge_limits
 from spatialreasoner.search.display import Show, display
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import Forecast, RunConfig, RunResult, forecast, run_search_async
@@ -108,19 +107,19 @@ search = synchronous(search_async)
 
 
 async def _here(job: _Search, concurrency: int, confirm: Callable[[Forecast], bool], progress: ShowStage | None) -> RunResult:
-    models, judges = job.workforce.make_policies(), job.workforce.make_judges()
+    models, reward, judges = job.workforce()
     config = _limited(job, models, concurrency)
-    _confirm(job, config, {judge.name: judge.limits for judge in judges.values()}, confirm)
+    _confirm(job, config, confirm)
     with _shown(len(job.asked.questions), progress) as show:
         return await run_search_async(
             questions=job.asked.questions,
             scenes=job.asked.scenes,
             policies=models,
-            reward=job.workforce.make_reward(judges),
+            reward=reward,
             config=config,
             out=job.out,
             inputs=job.inputs,
-            judges=list(judges.values()),
+            judges=judges,
             progress=show,
         )
 
@@ -135,7 +134,7 @@ async def _on_cluster(
     from spatialreasoner.search.cluster import run_cluster
 
     config = _limited(job, job.workforce.make_policies(), concurrency)
-    _confirm(job, config, {judge.name: judge.limits for judge in job.workforce.make_judges().values()}, confirm)
+    _confirm(job, config, confirm)
     total = len(job.asked.questions)
     with (progress or quiet)(f"search {total} questions on {cluster.shards} shards", total) as advance:
         return await asynchronous(run_cluster)(
@@ -153,21 +152,24 @@ async def _on_cluster(
 
 def _limited(job: _Search, models: Sequence[Policy], concurrency: int) -> RunConfig:
     """The settings with how each model may be used; what the caller says of a model counts more."""
-    writing = job.workforce.writing
+    writing, batch = job.workforce.writing, bool(job.config.batch)
     limits = {
-        model.name: limits_of(given if isinstance(given, str) else model.name, concurrency=concurrency, writing=writing)
+        model.name: limits_of(
+            given if isinstance(given, str) else model.name, concurrency=concurrency, writing=writing, batch=batch
+        )
         for given, model in zip(job.workforce.policies, models, strict=True)
     }
-    return replace(job.config, limits={**limits, **job.config.limits})
+    judging = {name: judge_limits(name, concurrency=concurrency) for name in job.workforce.judges}
+    return replace(job.config, limits={**limits, **job.config.limits}, judge_limits={**judging, **job.config.judge_limits})
 
 
-def _confirm(job: _Search, config: RunConfig, judges: Mapping[str, Limits], confirm: Callable[[Forecast], bool]) -> None:
+def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool]) -> None:
     """Refuse what cannot be limited, and what the caller does not want.
 
     Raises:
         ConfigError: If money is limited and a price unknown, or the forecast is not confirmed.
     """
-    limits = config.limits
+    limits, judges = config.limits, config.judge_limits
     refuse_unknown_prices(config.max_cost, {name: limit.price for name, limit in {**limits, **judges}.items()})
     expected = forecast(len(job.asked.questions), list(limits), config, list(judges.values()))
     if not confirm(expected):

@@ -11,10 +11,10 @@ from spatialreasoner.core.types import Scene
 from spatialreasoner.inference.budget import Budget, refuse_unknown_prices
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.registry import WritingConfig, limits_of, named_policy
-from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.judges.panel import Panel
 from spatialreasoner.pipeline.inputs import succeeds
 from spatialreasoner.rewards import GeometricReward
+from spatialreasoner.search.engine import RewardMaker
 
 KEPT_SCENES = 64
 """Scenes whose depth stays loaded: more than the trees in flight ask about at a time."""
@@ -38,28 +38,25 @@ class Workforce:
     writing: WritingConfig
     reward: Reward | None = None
 
-    def __call__(self) -> tuple[list[Policy], Reward, list[JournalledJudge]]:
+    def __call__(self) -> tuple[list[Policy], Reward | RewardMaker, dict[str, Judge]]:
         """Policies, reward and judges."""
-        judges = self.make_judges()
-        return self.make_policies(), self.make_reward(judges), list(judges.values())
+        return self.make_policies(), self.reward or self.make_reward, self.make_judges()
 
     def make_policies(self) -> list[Policy]:
         """The models that write."""
         return [named_policy(p, self.scenes, self.writing) if isinstance(p, str) else p for p in self.policies]
 
-    def make_judges(self) -> dict[str, JournalledJudge]:
-        """The judges by name, their grades kept in the run's journal."""
+    def make_judges(self) -> dict[str, Judge]:
+        """The judges by name."""
         if not self.judges:
             return {}
         from spatialreasoner.judges.rewards import ApiJudge, JudgeConfig
 
         config = JudgeConfig(key_variable=self.writing.key_variable)
-        return {name: JournalledJudge(ApiJudge(name, config), _judge_limits(name)) for name in self.judges}
+        return {name: ApiJudge(name, config) for name in self.judges}
 
     def make_reward(self, judges: Mapping[str, Judge]) -> Reward:
-        """The reward that was given, or else geometry alone, or a panel of geometry helped by each judge."""
-        if self.reward is not None:
-            return self.reward
+        """Geometry alone, or a panel of geometry helped by each judge."""
         from spatialreasoner.judges.rewards import grader
 
         rewards: dict[str, Reward] = {
@@ -89,7 +86,7 @@ class JudgesConfig:
     max_tokens: int | None = None
     max_cost: float | None = None
 
-    def judges(self) -> dict[str, JournalledJudge]:
+    def judges(self) -> dict[str, Judge]:
         """The judges by name.
 
         Raises:
@@ -101,17 +98,20 @@ class JudgesConfig:
         if len(set(self.names)) < len(self.names):
             raise ConfigError(f"expected judges of different names; got {', '.join(self.names)}")
         config = JudgeConfig(key_variable=self.key_variable)
-        judges = {name: ApiJudge(name, config) for name in self.names}
-        limits = {name: _judge_limits(name, concurrency=self.concurrency) for name in judges}
-        refuse_unknown_prices(self.max_cost, {name: limit.price for name, limit in limits.items()})
-        return {name: JournalledJudge(judge, limits[name]) for name, judge in judges.items()}
+        judges: dict[str, Judge] = {name: ApiJudge(name, config) for name in self.names}
+        refuse_unknown_prices(self.max_cost, {name: limits.price for name, limits in self.limits().items()})
+        return judges
+
+    def limits(self) -> dict[str, Limits]:
+        """How each judge may be used, by its name."""
+        return {name: judge_limits(name, concurrency=self.concurrency) for name in self.names}
 
     def budget(self) -> Budget:
         """What may be spent."""
         return Budget(max_calls=self.max_calls, max_tokens=self.max_tokens, max_cost=self.max_cost)
 
 
-def _judge_limits(name: str, *, concurrency: int = 16) -> Limits:
+def judge_limits(name: str, *, concurrency: int = 16) -> Limits:
     """How a judge by name may be used: its requests in flight, the most tokens of one, and their price where it is known."""
     from spatialreasoner.judges.rewards import MOST_TOKENS
 

@@ -18,17 +18,19 @@ from typing import Any
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, MissingExtraError, WorkError
 from spatialreasoner.core.loops import run_in_new_loop
-from spatialreasoner.core.protocols import Policy, Reward
+from spatialreasoner.core.protocols import Judge, Policy, Reward
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.inference.limits import Limits
-from spatialreasoner.judges.journalled import JournalledJudge
-from spatialreasoner.search.engine import Engine, Row, RunConfig
+from spatialreasoner.search.engine import Engine, RewardMaker, Row, RunConfig
 from spatialreasoner.search.run import RunResult, fared, write_outputs, write_settings
 from spatialreasoner.search.summary import missing as lacks
 
-WorkforceMaker = Callable[[], tuple[Sequence[Policy], Reward] | tuple[Sequence[Policy], Reward, Sequence[JournalledJudge]]]
-"""Makes the policies, the reward, and the judges that it asks, if any; called in every shard, for connections do not travel."""
+WorkforceMaker = Callable[
+    [], tuple[Sequence[Policy], Reward] | tuple[Sequence[Policy], Reward | RewardMaker, Mapping[str, Judge]]
+]
+"""Makes the policies, the reward or its maker, and the judges that it asks, if any, by their names; called in every shard, for
+connections do not travel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,8 @@ def run_cluster(
     ray, started = _import_ray(), time.monotonic()
     policies, reward, judges = staff(workforce)
     limits = {policy.name: config.limits.get(policy.name, Limits()) for policy in policies}
-    shards = deal(questions, scenes, replace(config, limits=limits), out, num_shards)
+    judging = {name: config.judge_limits.get(name, Limits()) for name in judges}
+    shards = deal(questions, scenes, replace(config, limits=limits, judge_limits=judging), out, num_shards)
     reports: list[dict[str, Any]] = []
     with _connected(ray, address, num_shards):
         work: Any = ray.remote(num_cpus=1, max_retries=-1)(_work)
@@ -104,10 +107,10 @@ def run_cluster(
     return RunResult(summary=summary, unfinished=unfinished, stopped=stopped, missing=missing, away=away)
 
 
-def staff(workforce: WorkforceMaker) -> tuple[Sequence[Policy], Reward, Sequence[JournalledJudge]]:
+def staff(workforce: WorkforceMaker) -> tuple[Sequence[Policy], Reward | RewardMaker, Mapping[str, Judge]]:
     """Policies, reward and judges of a workforce."""
     made = workforce()
-    return made if len(made) == 3 else (*made, ())
+    return made if len(made) == 3 else (*made, {})
 
 
 def deal(
@@ -143,6 +146,7 @@ def _share(config: RunConfig, num_shards: int) -> RunConfig:
     return replace(
         config,
         limits={name: _limits(limits, num_shards) for name, limits in config.limits.items()},
+        judge_limits={name: _limits(limits, num_shards) for name, limits in config.judge_limits.items()},
         max_calls=None if config.max_calls is None else config.max_calls // num_shards,
         max_tokens=None if config.max_tokens is None else config.max_tokens // num_shards,
         max_cost=None if config.max_cost is None else config.max_cost / num_shards,
@@ -162,14 +166,14 @@ def _work(shard: Shard, workforce: WorkforceMaker) -> dict[str, Any]:
     with Journal(shard.folder / "journal.sqlite") as journal:
         engine = Engine(shard.questions, shard.scenes, policies, reward, shard.config, journal, judges)
         run_in_new_loop(engine.work())
-    return fared(engine, judges) | {"missing": dict(engine.missing)}
+    return fared(engine) | {"missing": dict(engine.missing)}
 
 
 def _write(
     questions: Sequence[Question],
     policies: Sequence[Policy],
-    reward: Reward,
-    judges: Sequence[JournalledJudge],
+    reward: Reward | RewardMaker,
+    judges: Mapping[str, Judge],
     config: RunConfig,
     out: Path,
     inputs: Mapping[str, str],
@@ -186,7 +190,7 @@ def _write(
             for name, lessons in engine.learned().items():
                 learned[name] = learned.get(name, {}) | lessons
         first = next(iter(engines.values()))
-        write_settings(out, first, reward, judges, inputs)
+        write_settings(out, first, inputs)
         lacking: set[Engine] = set()
         summary = write_outputs(out, len(questions), _rows(questions, engines, lacking), first.prices, learned)
         for engine in lacking:

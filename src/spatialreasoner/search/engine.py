@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from spatialreasoner import __version__
 from spatialreasoner.core import records
 from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError, EndpointError, InputError
 from spatialreasoner.core.progress import say
-from spatialreasoner.core.protocols import Policy, Reward
+from spatialreasoner.core.protocols import Judge, Policy, Reward
 from spatialreasoner.core.types import Question, Scene
-from spatialreasoner.inference.budget import Budget, BudgetError, charge_past, refuse_unknown_prices
+from spatialreasoner.inference.budget import Budget, BudgetError, refuse_unknown_prices
 from spatialreasoner.inference.endpoint import Endpoint, identity
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.inference.limits import Limits
-from spatialreasoner.inference.waiting import watched
+from spatialreasoner.inference.pool import Pool
+from spatialreasoner.inference.submitting import BatchConfig, batch_config
 from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.questions.files import prompt as show
 from spatialreasoner.search.m3cts import SearchConfig
@@ -31,6 +31,13 @@ from spatialreasoner.search.tree import tree_to_json
 
 Row = Mapping[str, Any]
 """All that is kept of a finished question: its trajectories, its tree and its counts, as plain JSON."""
+
+
+RewardMaker = Callable[[Mapping[str, Judge]], Reward]
+"""Makes a reward of the judges that it asks, by their names: judges need the journal of the run."""
+
+BATCHED_TREES = 10_000
+"""Trees at work at a time where requests are gathered into batches: each batch takes up to a day."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +54,8 @@ class RunConfig:
         max_calls: Most requests sent, over all processes that work on this folder; None means no limit.
         max_tokens: Most tokens, likewise.
         max_cost: Most money, likewise, in the currency of the prices.
+        judge_limits: How each judge may be used, by its name, likewise.
+        batch: Ask policies behind endpoints in batches, through the batch API: each round of all trees is one batch.
     """
 
     search: SearchConfig = field(default_factory=SearchConfig)
@@ -57,6 +66,8 @@ class RunConfig:
     max_calls: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
+    judge_limits: Mapping[str, Limits] = field(default_factory=dict[str, Limits])
+    batch: bool | BatchConfig = False
 
     def __post_init__(self) -> None:
         for name, least in (("samples_per_policy", 0), ("candidates", 0), ("trees_in_flight", 1)):
@@ -96,10 +107,10 @@ class Engine:
         questions: What to answer.
         scenes: Their scenes by id, paths resolved.
         policies: The models; names are unique.
-        reward: Rates stages, scores answers.
+        reward: Rates stages, scores answers; or makes such a reward of the judges at work.
         config: The settings.
         journal: Where replies and finished questions are kept.
-        judges: The judges that the reward asks, if any.
+        judges: The judges that the reward asks, if any, by their names.
         report: Called at the start and whenever a question is done.
         tell: Called with a line when something takes long.
 
@@ -112,46 +123,49 @@ class Engine:
         questions: Sequence[Question],
         scenes: Mapping[str, Scene],
         policies: Sequence[Policy],
-        reward: Reward,
+        reward: Reward | RewardMaker,
         config: RunConfig,
         journal: Journal,
-        judges: Sequence[JournalledJudge] = (),
+        judges: Mapping[str, Judge] | None = None,
         report: Callable[[Progress], None] = lambda progress: None,
         tell: Callable[[str], None] = say,
     ) -> None:
         _check(policies, config)
-        self.questions, self.scenes, self.reward, self.config = questions, scenes, reward, config
-        self.journal, self.report, self.judges, self._tell = journal, report, judges, tell
+        self.questions, self.scenes, self.config = questions, scenes, config
+        self.journal, self.report = journal, report
         budget = Budget(max_calls=config.max_calls, max_tokens=config.max_tokens, max_cost=config.max_cost)
-        self.endpoints = [
-            Endpoint(policy, journal=journal, budget=budget, limits=config.limits.get(policy.name, Limits()))
-            for policy in policies
-        ]
+        self.pool = Pool(journal, budget, batching=batch_config(config.batch), tell=tell)
+        self.endpoints = [self.pool.endpoint(policy, config.limits.get(policy.name, Limits())) for policy in policies]
+        if config.batch and not any(endpoint.batches for endpoint in self.endpoints):
+            raise ConfigError(f"`batch` needs a policy behind an endpoint, api:MODEL@BASE_URL; got {', '.join(self._names())}")
+        self.judges = {name: self._at_work(name, judge) for name, judge in (judges or {}).items()}
+        self.reward = cast("Reward", reward) if hasattr(reward, "rate") else cast("RewardMaker", reward)(self.judges)
         self.prices = {endpoint.name: endpoint.limits.price for endpoint in self.endpoints}
-        refuse_unknown_prices(config.max_cost, self.prices | {judge.name: judge.limits.price for judge in judges})
-        charge_past(budget, journal, self.prices | {judge.identity: judge.limits.price for judge in judges})
-        for judge in judges:
-            judge.bind(journal, budget)
+        refuse_unknown_prices(config.max_cost, self.prices | {name: judge.limits.price for name, judge in self.judges.items()})
         self.progress = Progress(questions=len(questions), budget=budget, endpoints=self.endpoints)
         self.stopped: str | None = None
         self.spent_up = False
         self.missing: Counter[str] = Counter()
-        parts = [asdict(config.search), config.samples_per_policy, config.candidates, identity(reward), __version__]
-        models = [model.identity for model in (*self.endpoints, *judges)]
+        parts = [asdict(config.search), config.samples_per_policy, config.candidates, identity(self.reward), __version__]
+        models = [model.identity for model in (*self.endpoints, *self.judges.values())]
         self._settings = records.dumps([*parts, models])
+
+    def _names(self) -> list[str]:
+        return [endpoint.name for endpoint in self.endpoints]
+
+    def _at_work(self, name: str, judge: Judge) -> JournalledJudge:
+        """A judge of this run's journal and budget."""
+        limits = self.config.judge_limits.get(name)
+        return self.pool.add(JournalledJudge(judge, journal=self.journal, budget=self.pool.budget, limits=limits))
 
     async def work(self) -> None:
         """Finish every question that is not done, many at a time."""
-        waiting = iter(self.questions)
+        trees = self.config.trees_in_flight
         self.report(self.progress)
-        try:
-            async with watched([*self.endpoints, *self.judges], self._tell), asyncio.TaskGroup() as group:
-                for _ in range(min(self.config.trees_in_flight, len(self.questions))):
-                    group.create_task(self._worker(waiting))
-        except BaseExceptionGroup as errors:  # what one worker died of ended the others too
-            raise errors.exceptions[0] from None
-        finally:
-            await asyncio.gather(*(one.aclose() for one in (*self.endpoints, *self.judges)))
+        async with self.pool as pool:
+            each = pool.each(self.questions, self._work_on, in_flight=max(trees, BATCHED_TREES) if self.config.batch else trees)
+            async for _ in each:
+                pass
 
     def row(self, question: Question) -> Row | None:
         """All that is kept of a question, or None if it is not finished."""
@@ -160,19 +174,18 @@ class Engine:
         except InputError:  # its image is not there
             return None
 
-    async def _worker(self, waiting: Iterator[Question]) -> None:
-        for question in waiting:
-            if self.stopped is not None:
-                return
-            try:
-                await self._finish(question)
-            except BudgetError as error:
-                self.stopped, self.spent_up = str(error), True
-            except (EndpointError, InputError) as error:
-                self.progress.unfinished[question.id] = str(error)
-                if all(endpoint.stopped is not None for endpoint in self.endpoints):
-                    self.stopped = f"no policy can be used any more; the last said: {error}"
-            self.report(self.progress)
+    async def _work_on(self, question: Question) -> None:
+        try:
+            await self._finish(question)
+        except BudgetError as error:
+            self.stopped, self.spent_up = str(error), True
+        except (EndpointError, InputError) as error:
+            self.progress.unfinished[question.id] = str(error)
+            if all(endpoint.stopped is not None for endpoint in self.endpoints):
+                self.stopped = f"no policy can be used any more; the last said: {error}"
+        if self.stopped is not None:
+            self.pool.end()
+        self.report(self.progress)
 
     async def _finish(self, question: Question) -> None:
         key = self._key(question)
@@ -193,7 +206,9 @@ class Engine:
 
     def learned(self) -> dict[str, dict[str, Any]]:
         """What endpoints taught of how they are to be asked, those of judges too, by their names."""
-        return {one.name: dict(one.learned) for one in (*self.endpoints, *self.judges) if one.learned}
+        named = {endpoint.name: endpoint.learned for endpoint in self.endpoints}
+        named |= {judge.name: judge.learned for judge in self.judges.values()}
+        return {name: dict(learned) for name, learned in named.items() if learned}
 
     def _known(self, key: str) -> Row | None:
         """The row of a key, or None where there is none that can be read, or it lacks replies since an earlier round."""

@@ -20,18 +20,17 @@ from typing import Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.loops import synchronous
-from spatialreasoner.core.protocols import Policy, Reward
+from spatialreasoner.core.protocols import Judge, Policy, Reward
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.inference import advice
 from spatialreasoner.inference.endpoint import identity
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.prices import Price
-from spatialreasoner.judges.journalled import JournalledJudge
-from spatialreasoner.search.engine import Engine, Progress, Row, RunConfig
+from spatialreasoner.search.engine import Engine, Progress, RewardMaker, Row, RunConfig
 from spatialreasoner.search.summary import Totals
 
-__all__ = ["Forecast", "Progress", "RunConfig", "RunResult", "forecast", "run_search", "run_search_async"]
+__all__ = ["Forecast", "Progress", "RewardMaker", "RunConfig", "RunResult", "forecast", "run_search", "run_search_async"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +109,11 @@ async def run_search_async(
     questions: Sequence[Question],
     scenes: Mapping[str, Scene],
     policies: Sequence[Policy],
-    reward: Reward,
+    reward: Reward | RewardMaker,
     config: RunConfig,
     out: Path,
     inputs: Mapping[str, str],
-    judges: Sequence[JournalledJudge] = (),
+    judges: Mapping[str, Judge] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
 ) -> RunResult:
     """The stage `search`: questions in, scored trajectories and trees out.
@@ -123,11 +122,11 @@ async def run_search_async(
         questions: What to answer; ids are unique.
         scenes: Their scenes by id, paths resolved.
         policies: The models; names are unique.
-        reward: Rates stages, scores answers.
+        reward: Rates stages, scores answers; or makes such a reward of the judges, whose grades are then journalled too.
         config: The settings.
         out: The folder to write; where a run of these settings was ended in it, it goes on.
         inputs: Where questions and scenes came from, kept in `config.json` for the stages after this one.
-        judges: The judges that the reward asks, if any, so that their grades are journalled too.
+        judges: The judges that the reward asks, if any, by their names.
         progress: Called at the start and whenever a question is done.
 
     Raises:
@@ -139,12 +138,12 @@ async def run_search_async(
         for torn in out.glob(".*.part*"):  # what a process that was killed while it wrote left behind
             torn.unlink()
         engine = Engine(questions, scenes, policies, reward, config, journal, judges, progress)
-        write_settings(out, engine, reward, judges, inputs)
+        write_settings(out, engine, inputs)
         await engine.work()
         rows = (row for row in map(engine.row, questions) if row is not None)
         summary = write_outputs(out, len(questions), rows, engine.prices, engine.learned())
         await engine.end()
-    records.write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 3), **fared(engine, judges)})
+    records.write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 3), **fared(engine)})
     return RunResult(
         summary=summary,
         unfinished=engine.progress.unfinished,
@@ -158,14 +157,12 @@ run_search = synchronous(run_search_async)
 """`run_search_async`, run to its end."""
 
 
-def write_settings(
-    out: Path, engine: Engine, reward: Reward, judges: Sequence[JournalledJudge], inputs: Mapping[str, str]
-) -> None:
+def write_settings(out: Path, engine: Engine, inputs: Mapping[str, str]) -> None:
     """Write `config.json`."""
     models = {
         "policies": [endpoint.identity for endpoint in engine.endpoints],
-        "reward": identity(reward),
-        "judges": [judge.identity for judge in judges],
+        "reward": identity(engine.reward),
+        "judges": [judge.identity for judge in engine.judges.values()],
     }
     records.write_config(out, "search", {**asdict(engine.config), "inputs": dict(inputs), **models})
 
@@ -188,12 +185,14 @@ def write_outputs(
     return summary
 
 
-def fared(engine: Engine, judges: Sequence[JournalledJudge]) -> dict[str, Any]:
+def fared(engine: Engine) -> dict[str, Any]:
     """How the endpoints of this process fared: requests, failures by class, and what stopped them."""
     return {
         "requests": {endpoint.name: endpoint.calls for endpoint in engine.endpoints},
         "failures": {endpoint.name: dict(endpoint.failures) for endpoint in engine.endpoints},
-        "judges": {judge.identity: {"requests": judge.calls, "failures": dict(judge.failures)} for judge in judges},
+        "judges": {
+            judge.identity: {"requests": judge.calls, "failures": dict(judge.failures)} for judge in engine.judges.values()
+        },
         "stopped_endpoints": {e.name: str(e.stopped) for e in engine.endpoints if e.stopped is not None},
         "stopped": engine.stopped,
         "unfinished": engine.progress.unfinished,

@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 
 from spatialreasoner.core.errors import AdaptedError, BusyError, ConfigError, EndpointError, PromptError
 from spatialreasoner.core.types import Completion, Prompt
+from spatialreasoner.inference.backends.batch_api import BatchApi
 from spatialreasoner.inference.backends.chat import CONTINUE, INSTRUCTIONS, Asking, ChatRequest, Making, build, making
-from spatialreasoner.inference.backends.http import Answered, HttpClient
+from spatialreasoner.inference.backends.http import Answered, HttpClient, Post
 from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
 from spatialreasoner.inference.backends.scouts import Scouts
 from spatialreasoner.inference.backends.streams import Streamed
@@ -138,26 +139,46 @@ class ApiPolicy:
         """
         return await adapting(lambda: self.attempt(prompt, n=n, seed=seed))
 
-    async def attempt(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
+    async def attempt(self, prompt: Prompt, *, n: int, seed: int, post: Post | None = None) -> Sequence[Completion]:
         """The same in one request.
 
+        Args:
+            prompt: What is asked.
+            n: Replies that are asked for.
+            seed: Of sampling.
+            post: Sends the request in another way than at once.
+
         Raises:
             AdaptedError: If it was refused how it asks, and asking otherwise may help.
             BusyError: If asking again may help.
             PromptError: If the endpoint does not answer this prompt.
             EndpointError: If asking again will not help.
         """
-        return await self.chat(making(prompt), n=n, seed=seed, prefix=prompt.prefix)
+        return await self.chat(making(prompt), n=n, seed=seed, prefix=prompt.prefix, post=post)
 
-    async def chat(self, make: Making, *, n: int, seed: int, prefix: str = "") -> Sequence[Completion]:
+    async def chat(
+        self, make: Making, *, n: int, seed: int, prefix: str = "", post: Post | None = None
+    ) -> Sequence[Completion]:
         """One request for `n` replies to a chat; of a reply that repeats `prefix`, what comes after it.
 
+        Args:
+            make: Makes the chat.
+            n: Replies that are asked for.
+            seed: Of sampling.
+            prefix: What the answer begins with.
+            post: Sends the request in another way than at once; none waits then for another to be accepted first.
+
         Raises:
             AdaptedError: If it was refused how it asks, and asking otherwise may help.
             BusyError: If asking again may help.
             PromptError: If the endpoint does not answer this prompt.
             EndpointError: If asking again will not help.
         """
+        if post is not None:
+            request = self._request(make, n, seed, whole=True)
+            body = self._read(await post(request.body), request)
+            self._accepted(request)
+            return read_completions(self.name, body, n=n, prefix=prefix)
         async with self._scouts.turn(lambda: self._request(make, n, seed)) as request:
             body = await (self._streamed(request) if request.capabilities.stream else self._whole(request))
             self._accepted(request)
@@ -197,9 +218,15 @@ class ApiPolicy:
         """Close the connections."""
         await self._client.aclose()
 
-    def _request(self, make: Making, n: int, seed: int, *, stream: bool = False) -> ChatRequest:
+    def batches(self) -> BatchApi:
+        """The endpoint's batch API."""
+        return BatchApi(self.name, self._client, lambda answered: self._refusal(answered, None))
+
+    def _request(self, make: Making, n: int, seed: int, *, stream: bool = False, whole: bool = False) -> ChatRequest:
         known = self.capabilities
-        request = build(make, self._asking, known, n=n if known.n else 1, seed=seed, side=self._config.max_side)
+        sent_as = replace(known, stream=False) if whole else known
+        request = build(make, self._asking, sent_as, n=n if known.n else 1, seed=seed, side=self._config.max_side)
+        request = replace(request, capabilities=known)
         if not stream or known.stream:
             return request
         return ChatRequest(body={**request.body, "stream": True}, sent=request.sent, capabilities=known)
@@ -241,11 +268,11 @@ class ApiPolicy:
         self._scouts.prove(request.sent)
         self._unexplained = 0
 
-    def _refusal(self, answered: Answered, request: ChatRequest) -> EndpointError:
+    def _refusal(self, answered: Answered, request: ChatRequest | None) -> EndpointError:
         """What an error means for whoever asked; what can be learned from it is learned."""
         said = read_said(answered.status, answered.text)
         words = self._clean(said.message)[:300] or "it said nothing"
-        if self._learns(said, request):
+        if request is not None and self._learns(said, request):
             return AdaptedError(f"{self.name} is asked otherwise from now on: {words}")
         wait = retry_after(said, answered.headers, now=time())
         failure = judge_failure(said, key_variable=self._config.key_variable, waits=wait is not None)
@@ -265,7 +292,7 @@ class ApiPolicy:
         if request.capabilities != self.capabilities:  # another refusal has taught something since this was sent
             return True
         changed = learn(self.capabilities, said, request.sent)
-        if changed is None or self._lessons >= MOST_LESSONS:
+        if changed is None or changed == self.capabilities or self._lessons >= MOST_LESSONS:
             return False
         self.capabilities = changed
         self._lessons += 1

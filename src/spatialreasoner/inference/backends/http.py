@@ -6,10 +6,12 @@ import asyncio
 import json
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -23,7 +25,9 @@ MOST_BYTES = 8 * 2**20
 
 MOST_REDIRECTS = 3
 
-_JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Accept-Encoding": "gzip"}
+_READ = {"Accept": "application/json, text/event-stream", "Accept-Encoding": "gzip"}
+_JSON = {"Content-Type": "application/json", **_READ}
+_PIECE = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,10 @@ class Answered:
     status: int
     headers: Mapping[str, str]
     text: str
+
+
+Post = Callable[[Mapping[str, Any]], Awaitable[Answered]]
+"""Sends the JSON of a request, and gives what was answered: at once, or when a batch is done."""
 
 
 class HttpClient:
@@ -51,25 +59,55 @@ class HttpClient:
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Answered:
+    async def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Answered:
         """Send a JSON body, and read the whole reply.
 
         Raises:
             BusyError: If there was no reply, or it cannot be read.
             EndpointError: If the server sends requests on to another host.
         """
-        content = json.dumps(body, ensure_ascii=True, allow_nan=False).encode()
-        self._connected()  # which may load certificates first: no part of the wait
-        try:
-            async with asyncio.timeout(self._timeout), self._sending(path, content) as response:
-                data = bytearray()
-                async for piece in self._unpacked(response):
-                    data += piece
-                return Answered(
-                    status=response.status_code, headers=_lower(response.headers), text=data.decode("utf-8", "replace")
-                )
-        except TimeoutError:
-            raise self._too_late() from None
+        return await self._answered("POST", path, _json(body), {**_JSON, **(headers or {})}, self._timeout)
+
+    async def get(self, path: str) -> Answered:
+        """Read what is at a path.
+
+        Raises:
+            BusyError: If there was no reply, or it cannot be read.
+            EndpointError: If the server sends requests on to another host.
+        """
+        return await self._answered("GET", path, None, _READ, self._timeout)
+
+    async def upload(self, path: str, file: Path, fields: Mapping[str, str], timeout: float) -> Answered:
+        """Send a file as a form does, with fields before it; it is read piece by piece while it is sent.
+
+        Raises:
+            BusyError: If there was no reply, or it cannot be read.
+            EndpointError: If the server sends requests on to another host.
+        """
+        form = _Form(file, fields)
+        return await self._answered("POST", path, form, {**_READ, **form.headers()}, timeout)
+
+    async def lines(self, path: str, timeout: float) -> AsyncGenerator[Answered]:
+        """Read what is at a path line by line, however long it is; what is none of a success comes whole, as one.
+
+        Raises:
+            BusyError: If there was no reply, a line is too long, or it cannot be read.
+            EndpointError: If the server sends requests on to another host.
+        """
+        clock = asyncio.get_running_loop().time
+        end_of_patience = clock() + timeout
+        async with self._sending("GET", path, None, _READ) as response:
+            status, headers, waiting = response.status_code, _lower(response.headers), b""
+            async for piece in self._unpacked(response, whole=status >= 300):
+                if clock() > end_of_patience:
+                    raise self._too_late()
+                waiting += piece
+                if status < 300:
+                    *whole, waiting = waiting.split(b"\n")
+                    for line in filter(None, map(bytes.strip, whole)):
+                        yield Answered(status=status, headers=headers, text=line.decode("utf-8", "replace"))
+            if waiting.strip() or status >= 300:
+                yield Answered(status=status, headers=headers, text=waiting.decode("utf-8", "replace"))
 
     async def events(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[Answered]:
         """Send a JSON body, and read the reply event by event; a reply that is not a stream of events comes whole, as one.
@@ -78,8 +116,7 @@ class HttpClient:
             BusyError: If there was no reply, or it cannot be read.
             EndpointError: If the server sends requests on to another host.
         """
-        content = json.dumps(body, ensure_ascii=True, allow_nan=False).encode()
-        async with self._sending(path, content) as response:
+        async with self._sending("POST", path, _json(body), _JSON) as response:
             status, headers = response.status_code, _lower(response.headers)
             streamed, waiting = headers.get("content-type", "").startswith("text/event-stream"), b""
             clock = asyncio.get_running_loop().time
@@ -102,13 +139,31 @@ class HttpClient:
             await self._client.aclose()
         self._client = None
 
+    async def _answered(
+        self, method: str, path: str, content: bytes | _Form | None, headers: Mapping[str, str], timeout: float
+    ) -> Answered:
+        self._connected()  # which may load certificates first: no part of the wait
+        try:
+            async with asyncio.timeout(timeout), self._sending(method, path, content, headers) as response:
+                data = bytearray()
+                async for piece in self._unpacked(response):
+                    data += piece
+                return Answered(
+                    status=response.status_code, headers=_lower(response.headers), text=data.decode("utf-8", "replace")
+                )
+        except TimeoutError:
+            raise self._too_late() from None
+
     @asynccontextmanager
-    async def _sending(self, path: str, content: bytes) -> AsyncGenerator[httpx2.Response]:
+    async def _sending(
+        self, method: str, path: str, content: bytes | _Form | None, headers: Mapping[str, str]
+    ) -> AsyncGenerator[httpx2.Response]:
         """A reply whose body is yet to be read; redirects are followed on the same host alone."""
         url = f"{self._url}/{path}"
         try:
             for _ in range(MOST_REDIRECTS + 1):
-                request = self._connected().build_request("POST", url, content=content, headers=_JSON)
+                body = content.pieces() if isinstance(content, _Form) else content
+                request = self._connected().build_request(method, url, content=body, headers=dict(headers))
                 response = await self._connected().send(request, stream=True)
                 try:
                     if response.status_code not in {301, 302, 303, 307, 308}:
@@ -139,8 +194,8 @@ class HttpClient:
             )
         return target
 
-    async def _unpacked(self, response: httpx2.Response) -> AsyncIterator[bytes]:
-        """The body, piece by piece, unpacked here: a small reply may hold gigabytes."""
+    async def _unpacked(self, response: httpx2.Response, *, whole: bool = True) -> AsyncIterator[bytes]:
+        """The body, piece by piece, unpacked here: a small reply may hold gigabytes. Not `whole`: so long may a line be."""
         packed = response.headers.get("content-encoding", "identity").lower().strip()
         if packed not in {"identity", "", "gzip", "x-gzip", "deflate"}:
             raise BusyError(f"{self._name}: the reply is packed as {packed[:20]!r}; gzip was asked for", kind="bad reply")
@@ -148,13 +203,13 @@ class HttpClient:
         read = 0
         async for piece in response.aiter_raw():
             try:
-                data = piece if unpack is None else unpack.decompress(piece, MOST_BYTES - read + 1)
+                for data in _parts(piece, unpack):
+                    read = read + len(data) if whole or b"\n" not in data else len(data) - data.rfind(b"\n") - 1
+                    if read > MOST_BYTES:
+                        raise BusyError(f"{self._name}: the reply is longer than {MOST_BYTES >> 20} MiB", kind="bad reply")
+                    yield data
             except zlib.error as error:
                 raise BusyError(f"{self._name}: the reply is not a gzip, as it says ({error})", kind="bad reply") from None
-            read += len(data)
-            if read > MOST_BYTES:
-                raise BusyError(f"{self._name}: the reply is longer than {MOST_BYTES >> 20} MiB", kind="bad reply")
-            yield data
         if unpack is not None and not unpack.eof:
             raise BusyError(f"{self._name}: the reply ends within its gzip", kind="bad reply")
 
@@ -188,6 +243,45 @@ class HttpClient:
         elif "illegal" in words or "Protocol" in words:
             fix = f"what answers at {address} does not speak HTTP as it should; check BASE_URL"
         return BusyError(f"{self._name} cannot be reached ({words}); {fix}", kind="connection")
+
+
+class _Form:
+    """A form with a file, as `multipart/form-data`, read while it is sent."""
+
+    def __init__(self, file: Path, fields: Mapping[str, str]) -> None:
+        boundary = token_hex(16)
+        part = f'--{boundary}\r\nContent-Disposition: form-data; name="'
+        texts = "".join(f'{part}{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())
+        begin = f'{texts}{part}file"; filename="{file.name.lstrip(".")}"\r\nContent-Type: application/jsonl\r\n\r\n'
+        self._file, self._begin, self._end = file, begin.encode(), f"\r\n--{boundary}--\r\n".encode()
+        self._type = f"multipart/form-data; boundary={boundary}"
+
+    def headers(self) -> dict[str, str]:
+        """What tells of the form."""
+        length = len(self._begin) + self._file.stat().st_size + len(self._end)
+        return {"Content-Type": self._type, "Content-Length": str(length)}
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The form, piece by piece."""
+        yield self._begin
+        with self._file.open("rb") as file:
+            while piece := await asyncio.to_thread(file.read, _PIECE):
+                yield piece
+        yield self._end
+
+
+def _parts(piece: bytes, unpack: Any) -> Iterator[bytes]:
+    """What a piece unpacks to, in parts of bounded length."""
+    if unpack is None:
+        yield piece
+        return
+    while piece:
+        yield unpack.decompress(piece, _PIECE)
+        piece = unpack.unconsumed_tail
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=True, allow_nan=False).encode()
 
 
 def import_httpx() -> Any:
