@@ -90,7 +90,7 @@ class BatchServer(Server):
             reply = self.respond(Ask(body=row["body"], headers={}, again=self.prompts[prompt] - 1, number=place))
             kind = "output" if reply.status == 200 else "error"
             batch.counts["completed" if kind == "output" else "failed"] += 1
-            self.executed[prompt] += kind == "output"
+            self.executed.update([prompt] if kind == "output" else [])
             response = {"status_code": reply.status, "request_id": "r", "body": reply.value}
             lines[kind].append({"id": "x", "custom_id": row["custom_id"], "response": response, "error": None})
         for kind, rows in lines.items():
