@@ -6,9 +6,11 @@ yes or no, the same choice. What cannot be read is unscored, not wrong; `score` 
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 from spatialreasoner.core.types import QUALITATIVE, Category
 from spatialreasoner.language.conclusion import Conclusion, conclude, conclude_plainly
+from spatialreasoner.language.parsed import ParsedResponse
 from spatialreasoner.language.question import Asked, question_asked
 
 TOLERANCE = 0.25
@@ -56,7 +58,8 @@ def judge(category: Category, question: str, gt: str, pred: str) -> Verdict:
     True
     """
     ready = question_asked(category, question)
-    truth, found = _truth(ready, gt), conclude(ready, pred)
+    truth = _truth(ready, gt)
+    found = cast("Conclusion", ParsedResponse(text=pred, question=(category, question)).conclusion)
     if truth is None or found.value is None:
         reason = found.unscored or "the reference cannot be read"
         return Verdict(success=None, error=None, gt_value=truth, pred_value=found.value, reason=reason, rule=found.rule)

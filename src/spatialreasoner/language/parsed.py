@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from spatialreasoner.core.errors import ResponseError
 from spatialreasoner.core.types import Category
 from spatialreasoner.language import refusals, responses
 from spatialreasoner.language.conclusion import Conclusion, conclude
@@ -24,24 +25,48 @@ _FORM = re.compile(r"<(?:description|reasoning)>|^#{1,4} |\bstep 1\b|step by ste
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedResponse:
-    """What a response says.
+    """What a response says. Each part is read when it is first asked for, and then kept: a scorer needs the conclusion alone.
 
     Attributes:
         text: The response.
-        segments: Where "description", "reasoning" and "conclusion" stand; an answer without any form is a conclusion.
-        statements: Its spatial statements, in order, each with its span.
-        thinking: Where its thinking stands; empty, (0, 0), where it shows none.
         question: Category and text of what it answers; None where that is unknown.
-        plain: Whether it has no form at all: no tags, headings or steps.
+        labels: What the question's regions are called, in order.
+        others: What the scene's other regions are called.
     """
 
     text: str
-    segments: Mapping[str, tuple[int, int]]
-    statements: tuple[Assertion, ...]
-    thinking: tuple[int, int] = (0, 0)
     question: tuple[Category, str] | None = None
-    plain: bool = False
     labels: Sequence[str] = field(default=(), repr=False)
+    others: Sequence[str] = field(default=(), repr=False)
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether it has no form at all: no tags, headings or steps."""
+        spans = self._spans
+        return "conclusion" not in spans and spans["description"] == (0, 0) and _FORM.search(self.text) is None
+
+    @cached_property
+    def segments(self) -> Mapping[str, tuple[int, int]]:
+        """Where "description", "reasoning" and "conclusion" stand; an answer without any form is a conclusion."""
+        if not self.plain:
+            return self._spans
+        whole = (refusals.thinking_end(self.text) or 0, len(self.text))
+        return {"description": (0, 0), "reasoning": whole, "conclusion": whole}
+
+    @cached_property
+    def _spans(self) -> Mapping[str, tuple[int, int]]:
+        return responses.spans(self.text)
+
+    @cached_property
+    def statements(self) -> tuple[Assertion, ...]:
+        """Its spatial statements, in order, each with its span."""
+        return tuple(extract(self.text, self.labels, self.others))
+
+    @cached_property
+    def thinking(self) -> tuple[int, int]:
+        """Where its thinking stands; empty, (0, 0), where it shows none."""
+        begin = refusals.thinking_end(self.text)
+        return 0, begin if begin is not None else len(self.text)
 
     @cached_property
     def refusal(self) -> str:
@@ -87,7 +112,7 @@ def parse_response(
     labels: Sequence[str] = (),
     others: Sequence[str] = (),
 ) -> ParsedResponse:
-    """Read a response once.
+    """A response, to be read once.
 
     Args:
         text: The response.
@@ -99,21 +124,10 @@ def parse_response(
     Raises:
         ResponseError: If the text is longer than `responses.MAX_CHARACTERS`.
     """
-    segments = responses.spans(text)
-    plain = "conclusion" not in segments and segments["description"] == (0, 0) and _FORM.search(text) is None
-    begin = refusals.thinking_end(text)
-    if plain:
-        start = begin or 0
-        segments = {"description": (0, 0), "reasoning": (start, len(text)), "conclusion": (start, len(text))}
-    return ParsedResponse(
-        text=text,
-        segments=segments,
-        statements=tuple(extract(text, labels, others)),
-        thinking=(0, begin if begin is not None else len(text)),
-        question=None if category is None else (category, question),
-        plain=plain,
-        labels=labels,
-    )
+    if len(text) > responses.MAX_CHARACTERS:
+        raise ResponseError(f"a response has at most {responses.MAX_CHARACTERS} characters; got {len(text)}")
+    asked = None if category is None else (category, question)
+    return ParsedResponse(text=text, question=asked, labels=labels, others=others)
 
 
 def explain_parse(text: str, *, category: Category | None = None, question: str = "", labels: Sequence[str] = ()) -> str:

@@ -14,8 +14,8 @@ from spatialreasoner.core.protocols import Grade
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene
 from spatialreasoner.language import responses
 from spatialreasoner.language.arithmetic import Check, checks
-from spatialreasoner.language.parsed import parse_response
-from spatialreasoner.language.statements import Assertion, extract
+from spatialreasoner.language.parsed import ParsedResponse, parse_response
+from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards import logical, spatial, visual
 from spatialreasoner.rewards.conclusion import cannot_tell, implied, read_claim, reference_claim
 from spatialreasoner.rewards.known import Known, KnownScenes
@@ -338,9 +338,11 @@ class GeometricReward:
         stage = next(iter(responses.stages(step)), None)
         name = stage.name if stage is not None else "description"
         text, labels = prefix + step, _labels(known.scene, question)
-        if len(text) > responses.MAX_CHARACTERS:
+        try:
+            parsed = parse_response(text, labels=labels, others=_others(known.scene, question))
+        except ResponseError:
             return {"logical": -1.0}
-        assertions = extract(text, labels, _others(known.scene, question))
+        assertions = parsed.statements
         before = _verify(known, question, [a for a in assertions if a.span[0] < len(prefix)])
         said = [a for a in assertions if a.span[0] >= len(prefix)]
         claimed = read_claim(question, _after_heading(step), said, labels) if name == "conclusion" else None
@@ -350,7 +352,7 @@ class GeometricReward:
         score = spatial.spatial_reward(new).value if any(verdict.score is not None for verdict in new) else None
         ratings = {"spatial": None if score is None else score / FULL}
         if name == "description" and not prefix.strip():
-            seen = visual.grade_description(known, question, _inner(text))
+            seen = visual.grade_description(known, question, _described(parsed))
             ratings["visual"] = None if seen.value is None else seen.value / FULL
         else:
             argument = Argument(
@@ -380,10 +382,11 @@ class GeometricReward:
 
 def _after_heading(step: str) -> str:
     """The words of a conclusion without its heading."""
-    return step[responses.spans(step).get("conclusion", (0, 0))[0] :]
+    return step[parse_response(step).segments.get("conclusion", (0, 0))[0] :]
 
 
-def _inner(text: str) -> str:
+def _described(parsed: ParsedResponse) -> str:
     """The words of a description stage without its tags."""
-    begin, end = responses.spans(text)["description"]
+    begin, end = parsed.segments["description"]
+    text = parsed.text
     return text[begin:end] if end > begin else text.replace("<description>", "").replace("</description>", "")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from spatialreasoner.core.types import METRES_PER, QUANTITY_OF, Question, relation_of
-from spatialreasoner.language.conclusion import conclude
+from spatialreasoner.language.parsed import ParsedResponse
 from spatialreasoner.language.quantities import fold
 from spatialreasoner.language.question import question_asked
-from spatialreasoner.language.refusals import is_unsure, why_unanswered
+from spatialreasoner.language.refusals import is_unsure
 from spatialreasoner.language.statements import Assertion, extract
 from spatialreasoner.language.verdicts import leading
 from spatialreasoner.rewards.spatial import ARITY, hour_score, is_asked, reference_metres, value_score, within_tolerance
@@ -60,15 +60,15 @@ def read_claim(question: Question, text: str, assertions: Sequence[Assertion], l
 
 def cannot_tell(text: str) -> bool:
     """Whether an answer only says that it cannot tell."""
-    folded = fold(text[:MAX_CONCLUSION_CHARACTERS])
-    return why_unanswered(folded) == "refusal" or (len(folded) < MAX_UNSURE and is_unsure(folded))
+    text = text[:MAX_CONCLUSION_CHARACTERS]
+    return ParsedResponse(text=text).refusal == "refusal" or (len(text) < MAX_UNSURE and is_unsure(fold(text)))
 
 
 def _by_reader(question: Question, text: str) -> Claim | None:
     """The claim of an answer that states nothing of what is asked, as the scorer reads it."""
     asked = question_asked(question.category, question.text)
-    found = conclude(asked, text)
-    if found.value is None:
+    found = ParsedResponse(text=text, question=(question.category, question.text)).conclusion
+    if found is None or found.value is None:
         return None
     if question.qualitative:
         first = asked.choice or asked.regions[0] == "region1"
