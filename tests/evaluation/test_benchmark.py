@@ -114,3 +114,23 @@ def test_names_missing_and_broken_files(folder: Path, tmp_path: Path) -> None:
     (folder / "SpatialRGPT-Bench_v1.json").write_text("[{")
     with pytest.raises(RecordError, match="expected a JSON array"):
         write_benchmark(BenchmarkConfig(source=str(folder)), tmp_path / "out")
+
+
+@pytest.mark.parametrize("spell", [repr, json.dumps])
+@pytest.mark.parametrize("form", ["json", "parquet"])
+def test_official_release_whose_columns_are_texts(folder: Path, tmp_path: Path, spell: Any, form: str) -> None:
+    """The release on the Hub writes nested columns as Python literals; some mirrors write them as JSON."""
+    nested = ("image_info", "qa_info", "conversations", "bbox", "rle")
+    rows = [{name: spell(value) if name in nested else value for name, value in item(number).items()} for number in range(2)]
+    source = folder / f"val.{form}"
+    if form == "json":
+        source.write_text(json.dumps(rows))
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        parquet.write_table(pyarrow.Table.from_pylist(rows), source)
+    summary = write_benchmark(BenchmarkConfig(source=str(source)), tmp_path / "out")
+    assert (summary.questions, summary.images, summary.boxes_for_masks) == (2, 1, 0)
+    questions = read_questions(tmp_path / "out" / "questions.jsonl", scene_index(tmp_path / "out"))
+    assert (questions[0].category, questions[0].value, questions[0].unit) == ("distance_data", pytest.approx(0.5), "m")

@@ -49,6 +49,7 @@ def test_the_yaml_names_functions_and_metrics_that_exist(asked: Any, tmp_path: P
         assert config[name] == f"{lmms.__name__}.{name}"
         assert hasattr(lmms, name)
     assert config["generation_kwargs"]["max_new_tokens"] == 99
+    assert config["generation_kwargs"]["until"] == []  # else an answer ends at its first blank line
     assert (tmp_path / "task" / config["dataset_kwargs"]["data_files"]["test"]).is_file()
     named = {entry["metric"] for entry in config["metric_list"]}
     found: set[str] = set()

@@ -9,7 +9,13 @@ import pytest
 
 from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import Question
-from spatialreasoner.evaluation.predictions import prediction, read_predictions, write_predictions
+from spatialreasoner.evaluation.predictions import (
+    NO_PREDICTION,
+    prediction,
+    read_predictions,
+    without_prediction,
+    write_predictions,
+)
 
 ROW = {
     "question_id": "quantitative_7", "image": "a.png", "question": "How wide is Region [0]?", "pred": "1 m", "gt": "1.1 meters",
@@ -56,3 +62,23 @@ def test_row_of_an_answer() -> None:
     )
     row = prediction(question, "text", image="s.png", model_id="m")
     assert (row.qa_info.type, row.gt, row.question, row.pred) == ("qualitative", "The first.", "Which?", "text")
+
+
+def test_questions_without_a_prediction_are_found_in_both_forms(tmp_path: Path) -> None:
+    answered = read_predictions(written(tmp_path, ROW))
+    ours = {"id": "ours", "text": "Is <region1> taller?", "answer": "Yes.", "category": "tall_predicate"}
+    theirs = {
+        "id": "theirs", "text_q": "How wide is Region [0]?", "qa_info": {"type": "quantitative", "category": "width_data"},
+        "conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": "It is 2 meters."}],
+    }  # fmt: skip
+    both = {"question_id": ROW["question_id"], "question": "How wide?", "gt": "1 m", "category": "width_data"}
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text("".join(json.dumps(row) + "\n" for row in (ours, theirs, both)))
+    absent = without_prediction(answered, questions)
+    assert [(row.question_id, row.gt, row.pred, row.unanswered) for row in absent] == [
+        ("ours", "Yes.", "", NO_PREDICTION),
+        ("theirs", "It is 2 meters.", "", NO_PREDICTION),
+    ]
+    questions.write_text(json.dumps({**ours, "category": "weight_data"}) + "\n")
+    with pytest.raises(RecordError, match="row 1: expected a question with id, text, answer and category"):
+        without_prediction(answered, questions)

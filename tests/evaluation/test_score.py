@@ -121,3 +121,34 @@ def test_compare_refuses_different_questions() -> None:
 def test_nothing_to_score() -> None:
     with pytest.raises(RecordError, match="at least one prediction"):
         score_predictions([])
+
+
+def test_missing_questions_count_as_unscored_and_are_told(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "predictions.jsonl", [row(0, "width_data", "1.1 m", "1.0 meters")])
+    asked = [{"id": f"q{number}", "text": "How wide?", "answer": "2 m", "category": "width_data"} for number in range(3)]
+    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(one) + "\n" for one in asked))
+    result = run_score(tmp_path / "predictions.jsonl", tmp_path / "score.json", questions=tmp_path / "questions.jsonl")
+    assert (result.items, result.missing) == (3, 2)
+    width = result.groups["width"]
+    assert (width.items, width.right, width.unscored, width.rate) == (3, 1, 2, pytest.approx(1 / 3))
+    assert [(one.question_id, one.reason) for one in result.unscored] == [("q1", "no prediction"), ("q2", "no prediction")]
+    assert json.loads((tmp_path / "score.json").read_text())["missing"] == 2
+
+
+def test_unscored_rows_are_listed_with_their_reason_and_do_not_err() -> None:
+    """What is no length has no error: "300 pixels" once made the mean error of a group 26,038 %."""
+    said = ["1.1 m", "300 pixels", "I'm sorry, but I can't assist with that request.", "", "<think>1 m", "502 Bad Gateway"]
+    rows = [row(number, "width_data", pred, "1.0 meters") for number, pred in enumerate(said)]
+    result = score_predictions(rows)
+    reasons = {one.question_id: one.reason for one in result.unscored}
+    assert set(reasons) == {"q1", "q2", "q3", "q4", "q5"}
+    assert [reasons[f"q{number}"] for number in (2, 3, 4, 5)] == ["refusal", "empty", "thinking never ended", "error"]
+    assert reasons["q1"] == "no answer to the question was found"
+    assert result.groups["width"].error == pytest.approx(0.1, rel=0.01)
+    assert result.groups["width"].median_error == pytest.approx(0.1, rel=0.01)
+
+
+def test_one_image_is_one_cluster_however_its_path_is_written() -> None:
+    paths = ["a/b.png", "./a/b.png", "a//b.png", "a\\b.png", "a/c/../b.png", " a/b.png", "file://a/b.png", "a/c.png"]
+    rows = [row(number, "width_data", "1 m", "1 m", image=path) for number, path in enumerate(paths)]
+    assert score_predictions(rows).images == 2
