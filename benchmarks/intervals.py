@@ -20,6 +20,7 @@ from spatialreasoner.core.types import METRES_PER, QUANTITY_OF, RELATIONS, Quest
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import HOURS, TIE_TOLERANCE, Measured
 from spatialreasoner.scenes.synthetic.write import make_scene
+from spatialreasoner.scenes.uncertainty import on_dial
 
 SIZES = ("width", "height", "depth", "camera_distance")
 PAIRS = ("distance", "horizontal_distance", "vertical_distance", "direction")
@@ -51,7 +52,8 @@ def room(number: int, seed: int, found: dict[str, list[tuple[bool, float]]]) -> 
         if truth is None or bars.low is None or bars.high is None or bars.value is None:
             continue
         if name == "direction":
-            ahead = (truth - bars.value + 6) % 12 - 6
+            first, second = (exact.cloud(region) for region in regions)
+            ahead = (on_dial(first.bearing(second)) - bars.value + 6) % 12 - 6
             found[name].append((bars.low - bars.value <= ahead <= bars.high - bars.value, bars.half))
         else:
             found[name].append((holds(bars.low, bars.high, truth), bars.half))

@@ -78,7 +78,7 @@ BY_EXTRA = {
 LONG = {"train": "demo --out run/demo"}
 """What needs an extra and takes minutes where that is installed: tried where it is not."""
 
-LIBRARY_OF = {"train": "trl", "qlora": "bitsandbytes", "api": "genai_prices", "ray": "ray", "app": "gradio"}
+LIBRARY_OF = {"train": "trl", "qlora": "bitsandbytes", "api": "genai_prices", "ray": "ray", "app": "starlette"}
 
 TESTS = {
     "core": ("core", "language", "preferences", "scenes", "questions", "rewards", "search"),

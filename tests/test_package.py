@@ -9,7 +9,7 @@ import pytest
 
 import spatialreasoner
 
-HEAVY = {"torch", "transformers", "trl", "gradio", "ray", "datasets", "sklearn", "scipy", "matplotlib"}
+HEAVY = {"torch", "transformers", "trl", "uvicorn", "ray", "datasets", "sklearn", "scipy", "matplotlib"}
 
 
 @pytest.mark.parametrize("statement", ["import spatialreasoner", "from spatialreasoner.cli import main; main(['--help'])"])

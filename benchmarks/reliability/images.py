@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from reliability.trial import Act, Case, Read
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.app.pictures import ImageOpener
+from spatialreasoner.app.images import ImageOpener
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.scenes.files import read_image
 
@@ -230,7 +230,7 @@ def _read(data: bytes, name: str, folder: Path) -> Act:
 
 def _upload(data: bytes, config: AppConfig, folder: Path) -> Act:
     (folder / "upload").write_bytes(data)
-    return partial(ImageOpener(config).open, folder / "upload", folder, 1)
+    return partial(ImageOpener(config).open, folder / "upload", folder)
 
 
 def _loop(folder: Path) -> Act:

@@ -15,7 +15,7 @@ from reliability.images import saved
 from reliability.trial import Act, Case, Read, command
 from spatialreasoner.app.asking import prompt_with_regions
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.app.regions import from_numbers, from_picture, from_shape, shape_of
+from spatialreasoner.app.regions import Sight, from_mask_image, from_numbers, from_shape, shape_of
 from spatialreasoner.app.service import App
 from spatialreasoner.core.errors import InputError, SceneError
 from spatialreasoner.core.types import Region
@@ -50,9 +50,9 @@ SHAPES: tuple[tuple[str, Any], ...] = (
     ("a polygon of two corners", {"tool": "polygon", "points": [[1, 1], [9, 9]]}),
     ("a polygon beside the image", {"tool": "polygon", "points": [[100, 100], [200, 100], [150, 200]]}),
     ("a stroke beside the image", {"tool": "brush", "points": [[500, 500]], "width": 3}),
-    ("a mask picked where none is", {"tool": "pick", "points": [[1, 1]]}),
-    ("a mask picked beside the image", {"tool": "pick", "points": [[-5, 999]]}),
-    ("a mask picked at half a million", {"tool": "pick", "points": [[5e5, 5e5]]}),
+    ("a click where nothing is", {"tool": "click", "points": [[1, 1]]}),
+    ("a click beside the image", {"tool": "click", "points": [[-5, 999]]}),
+    ("a click at half a million", {"tool": "click", "points": [[5e5, 5e5]]}),
 )
 NUMBERS: tuple[str, ...] = (
     *("", " ", "box", "1", "1,2", "1,2,3", "1,2,3,4,5", "9,9,1,1", "1,1,1,1", "nan,nan,nan,nan", "inf,0,1,1", "1e9,1,2,3"),
@@ -94,7 +94,10 @@ def cases() -> Iterator[Case]:
     """Into the app's own functions, and into the command `ask`."""
     for name, data in SHAPES:
         yield _case(
-            "app", f"drawn: {name}", lambda folder, data=data: lambda: from_shape(shape_of(data), SIZE, _detected()), SceneError
+            "app",
+            f"drawn: {name}",
+            lambda folder, data=data: lambda: from_shape(shape_of(data), _sight()),
+            SceneError,
         )
     for text in NUMBERS:
         name = repr(text) if len(text) < 30 else f"{text[:5]!r}... of {len(text)} characters"
@@ -111,7 +114,7 @@ def cases() -> Iterator[Case]:
         yield _case("app", f"wished: {name}", partial(_wish, wish), InputError)
     for number in REMOVALS:
         wish = {"action": "remove", "number": number}
-        yield _case("app", f"wished: to remove region {number!r}", partial(_wish, wish), Read())
+        yield _case("app", f"wished: to remove region {number!r}", partial(_wish, wish))
     for name, data in _masks():
         yield _case("app", f"a mask of {name}", partial(_mask, data))
     yield from _commands()
@@ -125,10 +128,10 @@ def _whole(name: str) -> Region:
     return Region(id=name, label="thing", mask=encode(np.ones(SIZE, dtype=bool)))
 
 
-def _detected() -> list[Region]:
+def _sight() -> Sight:
     mask = np.zeros(SIZE, dtype=bool)
     mask[10:20, 10:20] = True
-    return [Region(id="region1", label="thing", mask=encode(mask))]
+    return Sight(size=SIZE, detected=[Region(id="region1", label="thing", mask=encode(mask))])
 
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="reliability-app-")
@@ -141,7 +144,7 @@ def _app() -> App:
 
 def _wish(wish: Any, folder: Path) -> Act:
     session = _app().begin()
-    return lambda: _app().change(session, wish)
+    return lambda: _app().edit(session, wish)
 
 
 def _masks() -> Iterator[tuple[str, bytes]]:
@@ -153,7 +156,7 @@ def _masks() -> Iterator[tuple[str, bytes]]:
 
 def _mask(data: bytes, folder: Path) -> Act:
     (folder / "mask.png").write_bytes(data)
-    return partial(from_picture, folder / "mask.png", SIZE)
+    return partial(from_mask_image, folder / "mask.png", SIZE)
 
 
 def _commands() -> Iterator[Case]:

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialreasoner.app.answer import answer, rewards
+from spatialreasoner.app.answer import answer, checked, rewards
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards.combine import Graded
@@ -21,7 +21,7 @@ TAGS = {"article", "section", "h2", "h3", "p", "span", "b", "br"}
 
 def verdict(start, end, score, reason="measured: 1 m"):
     said = Assertion(kind="width", regions=("region1",), value=2.0, unit="m", span=(start, end))
-    return StatementVerdict(assertion=said, score=score, reason=reason)
+    return StatementVerdict(assertion=said, score=score, truth=None if score is None else 1.0, reason=reason)
 
 
 class Tags(HTMLParser):
@@ -46,20 +46,36 @@ def test_segments_chips_and_escapes():
     )
 
 
-def test_statements_are_underlined_and_tell_the_truth_beside_the_claim():
+def test_statements_are_underlined_and_listed_with_claim_truth_and_error_in_the_open():
     at = TEXT.index("2 m wide")
-    graded = Graded(reward=BLANK, reasoning=(verdict(at, at + 8, 0.0), verdict(at + 4, at + 17, 1.0, 'as "said"')))
-    html = str(answer("m", TEXT, (1,), graded))
-    assert '<span class="sr-said sr-false" tabindex="0" data-truth="width 2 m does not hold: measured: 1 m; ' in html
-    assert "holds: as &#34;said&#34;" in html
-    assert ">2 m wide and tall</span>." in html
+    told = verdict(at, at + 8, 0.0, "measured: 1.00 m ± 0.05, error 100%")
+    graded = Graded(reward=BLANK, reasoning=(told, verdict(at + 4, at + 17, None, 'too "far"')))
+    html = str(answer("m", TEXT, (4,), graded))
+    assert '<span class="sr-said sr-false">2 m wide and tall<span class="sr-unseen"> (does not hold)</span></span>.' in html
+    rows = str(checked(graded, (4,))).split("<tr")[2:]
+    assert ">4</span> width 2 m</td><td>1.00 m ± 0.05</td><td>100%</td>" in rows[0]
+    assert "does not hold" in rows[0]
+    assert "too &#34;far&#34;</td><td>–</td>" in rows[1]
+
+
+def test_relations_say_which_way_and_by_how_much():
+    said = Assertion(kind="left", regions=("region1", "region2"), span=(0, 3))
+    graded = Graded(
+        reward=BLANK, reasoning=(StatementVerdict(assertion=said, score=0.0, truth=-0.31, reason="measured: -0.31 m"),)
+    )
+    assert "the other way round, by 0.31 m" in str(checked(graded, (1, 2)))
+
+
+def test_a_region_that_was_not_asked_about_is_none():
+    assert "no such region" in str(answer("m", "<Region2> is tall.", (1,)))
+    assert 'sr-c0" title="region 1">1</span> is tall' in str(answer("m", "<Region1> is tall.", (1,)))
 
 
 def test_unscored_is_not_zero():
     html = str(rewards(Graded(reward=BLANK)))
     assert html.count("not scored") == 2
     assert "1.0 of 4" in html
-    assert "width:25%" in html
+    assert 'value="1.00"' in html
     assert "why &lt;not&gt;" in html
 
 

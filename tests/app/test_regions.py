@@ -4,9 +4,9 @@ from PIL import Image
 
 from spatialreasoner.app.regions import (
     DrawnShape,
-    describe_region,
+    Sight,
+    from_mask_image,
     from_numbers,
-    from_picture,
     from_shape,
     is_numbers,
     shape_of,
@@ -16,6 +16,7 @@ from spatialreasoner.core.types import Region
 from spatialreasoner.scenes.masks import decode, encode
 
 SIZE = (40, 60)
+SIGHT = Sight(size=SIZE)
 
 
 def mask_of(region):
@@ -59,30 +60,30 @@ def test_a_path_is_not_taken_for_numbers():
     assert not is_numbers("masks/1.png")
 
 
-def test_a_mask_picture_is_what_is_not_black(tmp_path):
+def test_a_mask_image_is_what_is_not_black(tmp_path):
     pixels = np.zeros(SIZE, np.uint8)
     pixels[3:6, 4:9] = 7
     Image.fromarray(pixels).save(tmp_path / "mask.png")
-    assert mask_of(from_picture(tmp_path / "mask.png", SIZE)).sum() == 15
+    assert mask_of(from_mask_image(tmp_path / "mask.png", SIZE)).sum() == 15
     with pytest.raises(SceneError, match="60 x 41; got 60 x 40"):
-        from_picture(tmp_path / "mask.png", (41, 60))
+        from_mask_image(tmp_path / "mask.png", (41, 60))
     Image.new("L", SIZE[::-1]).save(tmp_path / "black.png")
     with pytest.raises(SceneError, match="black all over"):
-        from_picture(tmp_path / "black.png", SIZE)
+        from_mask_image(tmp_path / "black.png", SIZE)
     with pytest.raises(MissingFileError):
-        from_picture(tmp_path / "none.png", SIZE)
+        from_mask_image(tmp_path / "none.png", SIZE)
 
 
 def test_a_box_may_be_dragged_in_any_direction():
     there, back = (DrawnShape(tool="box", points=points) for points in (((5, 6), (20, 9)), ((20, 9), (5, 6))))
-    assert from_shape(there, SIZE) == from_shape(back, SIZE)
-    assert mask_of(from_shape(there, SIZE)).sum() == 15 * 3
+    assert from_shape(there, SIGHT) == from_shape(back, SIGHT)
+    assert mask_of(from_shape(there, SIGHT)).sum() == 15 * 3
 
 
 def test_a_brush_paints_its_width():
-    mask = mask_of(from_shape(DrawnShape(tool="brush", points=((10, 20), (50, 20)), width=9), SIZE))
+    mask = mask_of(from_shape(DrawnShape(tool="brush", points=((10, 20), (50, 20)), width=9), SIGHT))
     assert 7 <= mask[:, 30].sum() <= 11
-    assert mask_of(from_shape(DrawnShape(tool="brush", points=((10, 20),), width=9), SIZE)).any()
+    assert mask_of(from_shape(DrawnShape(tool="brush", points=((10, 20),), width=9), SIGHT)).any()
 
 
 def test_the_smallest_detected_thing_is_picked():
@@ -91,13 +92,27 @@ def test_the_smallest_detected_thing_is_picked():
     detected = [
         Region(id=f"region{n}", label=label, mask=encode(mask)) for n, label, mask in ((1, "table", large), (2, "cup", small))
     ]
-    picked = from_shape(DrawnShape(tool="pick", points=((15, 15),)), SIZE, detected)
-    assert picked.label == "cup"
-    assert describe_region(picked) == "cup, 10 x 10 pixels at 10,10"
-    assert from_shape(DrawnShape(tool="pick", points=((2, 2),)), SIZE, detected).label == "table"
+    sight = Sight(size=SIZE, detected=detected)
+    assert from_shape(DrawnShape(tool="click", points=((15, 15),)), sight).label == "cup"
+    assert from_shape(DrawnShape(tool="click", points=((2, 2),)), sight).label == "table"
     for point in ((50, 5), (1000, 5), (-3, 5)):
-        with pytest.raises(SceneError, match="no detected thing"):
-            from_shape(DrawnShape(tool="pick", points=(point,)), SIZE, detected)
+        with pytest.raises(SceneError, match="nothing was detected at this point"):
+            from_shape(DrawnShape(tool="click", points=(point,)), sight)
+
+
+def test_a_box_or_a_click_means_the_thing_that_depth_and_colour_tell_apart():
+    depth, image = np.full(SIZE, 3.0), np.full((*SIZE, 3), 60, np.uint8)
+    depth[10:30, 20:40], image[10:30, 20:40] = 1.5, 200
+    sight = Sight(size=SIZE, depth=depth, image=image)
+    around = DrawnShape(tool="box", points=((15, 5), (45, 35)))
+    whole, thing = from_shape(around, sight), from_shape(around, sight, cut=True)
+    assert (whole.region_source, mask_of(whole).sum()) == ("box", 900)
+    assert thing.region_source == "box, cut out by depth and colour"
+    clicked = from_shape(DrawnShape(tool="click", points=((30, 20),)), sight)
+    assert clicked.region_source == "click, cut out by depth and colour"
+    for found in (thing, clicked):
+        assert 360 <= mask_of(found).sum() <= 440
+    assert from_shape(around, SIGHT, cut=True).region_source == "box"  # nothing to cut by
 
 
 @pytest.mark.parametrize(

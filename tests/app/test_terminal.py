@@ -30,9 +30,9 @@ class Slow:
 
 
 @pytest.fixture
-def picture(tmp_path):
-    Image.new("RGB", (60, 40), (90, 120, 150)).save(tmp_path / "picture.png")
-    return str(tmp_path / "picture.png")
+def image(tmp_path):
+    Image.new("RGB", (60, 40), (90, 120, 150)).save(tmp_path / "photo.png")
+    return str(tmp_path / "photo.png")
 
 
 @pytest.fixture
@@ -85,14 +85,14 @@ def test_an_answer_without_a_word_is_a_failure(told):
         (("1,2,9,9",), "Is <region1> tall?", ConfigError, "NAME one of"),
     ],
 )
-def test_what_is_wrong_is_told(picture, regions, question, error, said):
+def test_what_is_wrong_is_told(image, regions, question, error, said):
     with pytest.raises(error, match=said):
-        ask_in_terminal(AskConfig(image=picture, question=question, regions=regions, model="scripted:nobody"))
+        ask_in_terminal(AskConfig(image=image, question=question, regions=regions, model="scripted:nobody"))
 
 
-def test_the_marked_picture_is_written(picture, tmp_path):
+def test_the_marked_image_is_written(image, tmp_path):
     config = AskConfig(
-        image=picture, question="Is <region1> tall?", regions=("5,5,30,30",), model="scripted:nobody",
+        image=image, question="Is <region1> tall?", regions=("5,5,30,30",), model="scripted:nobody",
         save_marked=str(tmp_path / "marked.png"),
     )  # fmt: skip
     with pytest.raises(ConfigError):
@@ -106,20 +106,20 @@ def test_regions_are_called_by_their_number():
     assert [region.id for region in read_regions(["1,2,9,9", "1,2 9,9 9,20"], (40, 60))] == ["region1", "region2"]
 
 
-def test_on_other_pictures_than_rooms_the_nano_says_what_it_was_trained_on():
+def test_on_other_images_than_rooms_the_nano_says_what_it_was_trained_on():
     policy = Slow(ANSWER)
     assert caution_about(policy, "photo.jpg") is None
     policy.model_type = "spatialreasoner_nano"
-    for picture in ("photo.jpg", "basement/image.png", "synthetic-1-000002-copy.png"):
-        assert "trained on synthetic rooms alone" in (caution_about(policy, picture) or "")
+    for image in ("photo.jpg", "basement/image.png", "synthetic-1-000002-copy.png"):
+        assert "trained on synthetic rooms alone" in (caution_about(policy, image) or "")
     assert caution_about(policy, "scenes/images/synthetic-2199023255552-000017.png") is None
 
 
-def test_pictures_of_synthetic_scenes_are_called_as_it_expects(tmp_path):
+def test_images_of_synthetic_scenes_are_called_as_it_expects(tmp_path):
     from spatialreasoner.scenes import synthetic
 
     synthetic.write_synthetic(synthetic.SyntheticConfig(count=1, seed=3), tmp_path)
     policy = Slow(ANSWER)
     policy.model_type = "spatialreasoner_nano"
-    (picture,) = (tmp_path / "images").glob("*.png")
-    assert caution_about(policy, str(picture)) is None
+    (image,) = (tmp_path / "images").glob("*.png")
+    assert caution_about(policy, str(image)) is None

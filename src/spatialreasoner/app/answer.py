@@ -1,4 +1,7 @@
-"""An answer as HTML: segments, statements underlined by verdict, rewards as bars. All that a model wrote is escaped."""
+"""An answer as HTML: segments, statements underlined and listed with claim and truth, rewards.
+
+All that a model wrote is escaped.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup, escape
 
 from spatialreasoner.app.segments import pieces, settled
+from spatialreasoner.core.types import RELATIONS
 from spatialreasoner.rewards.combine import REWARDS, Graded
 from spatialreasoner.rewards.spatial import StatementVerdict
 from spatialreasoner.scenes.marks import MARK_COLOURS
@@ -29,7 +33,7 @@ VERDICT_WORDS: Mapping[str, str] = {
 _WORST: Mapping[str, int] = {"false": 0, "partial": 1, "true": 2, "unscored": 3}
 """Of statements that share words, the worst verdict is shown."""
 
-_CHIP = re.compile(r"&lt;region(\d{1,3})&gt;")
+_CHIP = re.compile(r"&lt;region(\d{1,3})&gt;", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,4}[ \t]{0,8}(.{1,80})$", re.MULTILINE)
 _BLANKS = re.compile(r"\n{2,}")
 
@@ -63,19 +67,18 @@ def rewards(graded: Graded) -> Markup:
     rows = Markup("").join(_bar(name, getattr(graded.reward, name), _why(graded, name)) for name in REWARDS)
     total = graded.reward.total
     said = "" if total is None else f"{total:.1f} of 16 in all"
-    return Markup('<section class="sr-rewards"><h3>Checked by geometry <span>{}</span></h3><dl>{}</dl>{}</section>').format(
-        said, rows, _counts((*graded.description, *graded.reasoning))
-    )
+    return Markup('<section class="sr-rewards"><h3>Rewards <span>{}</span></h3><dl>{}</dl></section>').format(said, rows)
 
 
 def _bar(name: str, value: float | None, why: str) -> Markup:
     if value is None:
         meter, number = Markup(""), "not scored"
     else:
-        meter, number = Markup('<i style="width:{:.0f}%"></i>').format(25 * value), f"{value:.1f} of 4"
-    return Markup('<dt>{}</dt><dd title="{}"><span class="sr-bar" aria-hidden="true">{}</span>{}</dd>').format(
-        REWARD_TITLES[name], why, meter, number
-    )
+        label = f"{REWARD_TITLES[name]}, {value:.1f} of 4"
+        meter = Markup('<meter min="0" max="4" value="{:.2f}" aria-label="{}"></meter>').format(value, label)
+        number = f"{value:.1f} of 4"
+    note = Markup('<small class="sr-soft">{}</small>').format(why) if why else Markup("")
+    return Markup('<dt>{}</dt><dd><span class="sr-bar">{}</span>{}{}</dd>').format(REWARD_TITLES[name], meter, number, note)
 
 
 def _why(graded: Graded, name: str) -> str:
@@ -83,17 +86,52 @@ def _why(graded: Graded, name: str) -> str:
     return "; ".join(f"{part.partition('.')[2] or part}: {said}" for part, said in reasons if part.split(".")[0] == name)[:500]
 
 
-def _counts(verdicts: Sequence[StatementVerdict]) -> Markup:
-    """How many statements have which verdict: also the legend of the underlines."""
+def checked(graded: Graded, numbers: Sequence[int]) -> Markup:
+    """Every statement with what it claims, what was measured, how far it is off, and the verdict, one below the other."""
+    verdicts = (*graded.description, *graded.reasoning)
+    if not verdicts:
+        return Markup('<p class="sr-soft">No statement about sizes, distances or places was found to check.</p>')
+    rows = Markup("").join(_row(verdict, numbers) for verdict in verdicts)
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(name) for name in ("claim", "measured", "error", "verdict"))
+    return Markup(
+        '<section class="sr-checked"><h3>Statement by statement <span>{}</span></h3><div class="sr-scroll" tabindex="0" '
+        'role="region" aria-label="statements"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div></section>'
+    ).format(_counts(verdicts), head, rows)
+
+
+def _counts(verdicts: Sequence[StatementVerdict]) -> str:
     labels = [verdict.label for verdict in verdicts]
-    return Markup('<p class="sr-legend">{}</p>').format(
-        Markup(" ").join(
-            Markup('<span class="sr-said sr-{}">{}: {}</span>').format(label, VERDICT_WORDS[label], labels.count(label))
-            for label in VERDICT_WORDS
-            if label in labels
-        )
-        or "no spatial statement was found"
-    )
+    return ", ".join(f"{labels.count(label)} {VERDICT_WORDS[label]}" for label in VERDICT_WORDS if label in labels)
+
+
+def _row(verdict: StatementVerdict, numbers: Sequence[int]) -> Markup:
+    return Markup(
+        '<tr class="sr-row-{0}"><td>{1}</td><td>{2}</td><td>{3}</td><td><b class="sr-said sr-{0}">{4}</b></td></tr>'
+    ).format(verdict.label, _claim(verdict, numbers), _truth(verdict), _error(verdict), VERDICT_WORDS[verdict.label])
+
+
+def _truth(verdict: StatementVerdict) -> str:
+    """What was measured, in the claim's terms; why nothing was, where that is so."""
+    said, truth = verdict.assertion, verdict.truth
+    if truth is None:
+        return verdict.reason or "unknown"
+    if said.kind in RELATIONS and said.unit != "times":
+        unit = "m³" if said.kind in {"big", "small"} else "m"
+        way = f"so by {truth:.2f} {unit}" if truth > 0 else f"the other way round, by {-truth:.2f} {unit}"
+        return f"{way}: {verdict.reason.partition(' (')[0]}" if verdict.score is None else way
+    told = verdict.reason.partition("measured: ")[2].partition(", error ")[0].rstrip(")") or f"{truth:.2f} m"
+    return f"{told}: too uncertain to judge" if verdict.score is None and said.value is not None else told
+
+
+def _error(verdict: StatementVerdict) -> str:
+    """How far a stated number is off; nothing for what states none."""
+    said, truth = verdict.assertion, verdict.truth
+    if said.value is None or truth is None or (said.kind in RELATIONS and said.unit == "m"):
+        return "–"
+    middle = said.value if said.high is None else (said.value + said.high) / 2
+    if said.unit == "hour":
+        return f"{abs((middle - truth + 6) % 12 - 6):g} h"
+    return f"{abs(middle - truth) / max(abs(truth), 1e-9):.0%}"
 
 
 def _body(text: str, start: int, end: int, verdicts: Sequence[StatementVerdict], numbers: Sequence[int]) -> Markup:
@@ -123,22 +161,26 @@ def _statements(verdicts: Sequence[StatementVerdict], start: int, end: int) -> l
 
 
 def _underlined(html: Markup, said: Sequence[StatementVerdict]) -> Markup:
-    """A statement with its verdict, and truth beside claim on hover, focus or tap."""
+    """A statement underlined by its verdict; the table below it tells claim and truth."""
     worst = min(said, key=lambda verdict: _WORST[verdict.label])
-    hint = "; ".join(f"{_claim(verdict)} {VERDICT_WORDS[verdict.label]}: {verdict.reason or 'as measured'}" for verdict in said)
-    return Markup('<span class="sr-said sr-{}" tabindex="0" data-truth="{}" aria-description="{}">{}</span>').format(
-        worst.label, hint, hint, html
+    return Markup('<span class="sr-said sr-{}">{}<span class="sr-unseen"> ({})</span></span>').format(
+        worst.label, html, VERDICT_WORDS[worst.label]
     )
 
 
-def _claim(verdict: StatementVerdict) -> str:
-    """What a statement claims, in short."""
+def _claim(verdict: StatementVerdict, numbers: Sequence[int]) -> Markup:
+    """What a statement claims, in short, with the numbers of its regions."""
     said = verdict.assertion
     kind = ("not " if said.negated else "") + said.kind.replace("_", " ")
-    if said.value is None:
-        return kind
-    number = f"{said.value:g}" if said.high is None else f"{said.value:g} to {said.high:g}"
-    return f"{kind} {number} {'o’clock' if said.unit == 'hour' else said.unit}"
+    number = "" if said.value is None else f"{said.value:g}" if said.high is None else f"{said.value:g} to {said.high:g}"
+    unit = {"hour": "o’clock", "times": "times", "m": "m", None: ""}[said.unit] if number else ""
+    chips = Markup(" ").join(_named(name, numbers) for name in said.regions)
+    return Markup("{} {} {} {}").format(chips, kind, number, unit)
+
+
+def _named(name: str, numbers: Sequence[int]) -> Markup:
+    own = re.fullmatch(r"region(\d{1,3})", name)
+    return Markup(_chip(int(own[1]), numbers)) if own else Markup("{}").format(name)
 
 
 def _rich(text: str, numbers: Sequence[int]) -> Markup:
@@ -148,5 +190,8 @@ def _rich(text: str, numbers: Sequence[int]) -> Markup:
 
 
 def _chip(number: int, numbers: Sequence[int]) -> str:
-    drawn = numbers[number - 1] if 1 <= number <= len(numbers) else number
+    """A region's number as it was drawn; one that was not asked about is said to be none."""
+    if not 1 <= number <= len(numbers):
+        return '<span class="sr-chip sr-nobody">no such region</span>'
+    drawn = numbers[number - 1]
     return f'<span class="sr-chip sr-c{(drawn - 1) % len(MARK_COLOURS)}" title="region {drawn}">{drawn}</span>'

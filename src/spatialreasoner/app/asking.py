@@ -23,10 +23,12 @@ def _kind(categories: Sequence[Category]) -> Category:
     return choices[0] if choices else categories[0]
 
 
-QUESTION_KINDS: Mapping[str, Category] = {name: _kind(categories) for name, categories in GROUPS.items()}
+QUESTION_KINDS: Mapping[str, Category] = {
+    name: _kind(GROUPS[name]) for name in ("left/right", *(name for name in GROUPS if name != "left/right"))
+}
 """The 12 kinds of question that can be picked; which of two is asked rather than whether, as far as there is a choice."""
 
-_NAMED = re.compile(r"<region(\d{1,3})>")
+_NAMED = re.compile(r"<region(\d{1,3})>", re.IGNORECASE)
 _DISTANCE = re.compile(r"\b(?:distance|far|apart|away|space|gap|close)\b", re.IGNORECASE)
 
 
@@ -46,8 +48,8 @@ class RegionQuestion:
 
     def as_drawn(self, text: str) -> str:
         """What the model wrote, its regions called by the numbers that they were drawn under."""
-        own = {f"<region{place}>": f"<region{number}>" for place, number in enumerate(self.numbers, start=1)}
-        return _NAMED.sub(lambda match: own.get(match[0], match[0]), text)
+        own = dict(enumerate(self.numbers, start=1))
+        return _NAMED.sub(lambda match: f"<region{own.get(int(match[1]), match[1])}>", text)
 
 
 def kind_text(kind: str) -> str:

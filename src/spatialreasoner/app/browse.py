@@ -8,7 +8,6 @@ from importlib import resources
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, PackageLoader
-from markupsafe import Markup
 
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.types import Question
@@ -46,8 +45,11 @@ class Browser:
         """The questions as (label, id), in order of their ids."""
         return [(_label(self._questions[name]), name) for name in sorted(self._questions)]
 
-    def frame(self, question_id: str) -> Markup:
-        """All that was made of a question, in a frame of its own: no script runs in it, and its style stays inside.
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+    """What a browser lets a page of `page` do: no script runs in it."""
+
+    def page(self, question_id: str) -> str:
+        """All that was made of a question, as a page of its own, so that its style stays inside.
 
         Raises:
             InputError: If the question does not exist.
@@ -55,10 +57,9 @@ class Browser:
         if question_id not in self._questions:
             raise InputError("there is no such question in these runs")
         example = examples.build_examples(self._only(question_id), self._image, self._policies())[0]
-        page = self._template.render(
+        return self._template.render(
             example=example, beta_settings=examples.fdpo_settings(self._runs), rewards=REWARDS, style=self._style
         )
-        return Markup('<iframe class="sr-frame" sandbox="" title="search tree and pairs" srcdoc="{}"></iframe>').format(page)
 
     def _only(self, question_id: str) -> Runs:
         runs = self._runs

@@ -11,8 +11,8 @@ from spatialreasoner.app.config import AppConfig
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.protocols import Policy
 from spatialreasoner.core.types import Prompt, Scene
-from spatialreasoner.inference.registry import WritingConfig, named_policy
 from spatialreasoner.inference.streaming import stream
+from spatialreasoner.nano.shipped import NANO
 
 MAX_ANSWER_CHARACTERS = 20_000
 """Characters of an answer; a model that goes on is stopped."""
@@ -25,7 +25,8 @@ class Policies:
     """The models that may be asked.
 
     Args:
-        config: Names them. All are loaded here, so that a wrong name shows when the app is started.
+        config: Names them. All but the nano, which is whole as it ships and reads in a second, are loaded here, so that a
+            wrong name shows when the app is started.
 
     Raises:
         ConfigError: If the model does not exist.
@@ -33,10 +34,8 @@ class Policies:
     """
 
     def __init__(self, config: AppConfig) -> None:
-        self._writing = WritingConfig(
-            max_new_tokens=config.max_new_tokens, enable_thinking=config.enable_thinking, key_variable=config.key_variable
-        )
-        self._loaded = {name: named_policy(name, {}, self._writing) for name in config.models}
+        self._config = config
+        self._loaded = {name: self._open(name) for name in config.models if name != NANO.name}
 
     def get(self, name: str, scene: Scene) -> Policy:
         """The model of a name.
@@ -44,11 +43,26 @@ class Policies:
         Raises:
             InputError: If the app was not started with it.
         """
-        if name not in self._loaded:
+        if name not in self._config.models:
             raise InputError(f"this app was not started with the model {name[:80]!r}")
         if name.startswith("scripted:"):  # simulated teachers know the truth of the scenes that they are given
-            return named_policy(name, {scene.id: scene}, self._writing)
+            return self._open(name, scene)
+        if name not in self._loaded:
+            self._loaded[name] = self._open(name)
         return self._loaded[name]
+
+    def _open(self, name: str, *scenes: Scene) -> Policy:
+        from spatialreasoner.nano.numpy import LightNano, is_nano
+
+        if is_nano(name):
+            return LightNano(name, max_new_tokens=self._config.max_new_tokens)
+        from spatialreasoner.inference.registry import WritingConfig, named_policy
+
+        config = self._config
+        writing = WritingConfig(
+            max_new_tokens=config.max_new_tokens, enable_thinking=config.enable_thinking, key_variable=config.key_variable
+        )
+        return named_policy(name, {scene.id: scene for scene in scenes}, writing)
 
 
 async def together(policies: Sequence[Policy], prompt: Prompt) -> AsyncGenerator[list[str]]:

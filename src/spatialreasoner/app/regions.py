@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.core.types import Record, Region
+from spatialreasoner.core.types import Record, Region, RegionSource
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.masks import box_of, decode, encode, from_box, from_polygon
 
@@ -34,12 +35,12 @@ class DrawnShape(Record):
     """What was drawn in the browser.
 
     Attributes:
-        tool: "box" by two corners, "polygon" by its corners, "brush" by a stroke, "pick" by a point of a detected mask.
+        tool: "box" by two corners, "polygon" by its corners, "brush" by a stroke, "click" by a point of the thing.
         points: (x, y), pixels of the image.
         width: Width of the brush, pixels.
     """
 
-    tool: Literal["box", "polygon", "brush", "pick"]
+    tool: Literal["box", "polygon", "brush", "click"]
     points: tuple[tuple[float, float], ...]
     width: float = 1.0
 
@@ -55,6 +56,23 @@ class DrawnShape(Record):
 _SHAPE = TypeAdapter(DrawnShape)
 
 
+@plain_dataclass(frozen=True, kw_only=True, eq=False)
+class Sight:
+    """What can be seen where one draws.
+
+    Attributes:
+        size: Height and width of the image, pixels.
+        detected: Masks that were found before, and can be clicked on.
+        depth: Depth, metres or without scale, NaN where it was not measured; None where none is known.
+        image: The image, sRGB; None where nothing is to be cut out.
+    """
+
+    size: tuple[int, int]
+    detected: Sequence[Region] = ()
+    depth: Float[np.ndarray, "h w"] | None = None
+    image: UInt8[np.ndarray, "h w 3"] | None = None
+
+
 def shape_of(data: object) -> DrawnShape:
     """What the browser sent, checked.
 
@@ -67,32 +85,44 @@ def shape_of(data: object) -> DrawnShape:
         raise SceneError(f"that is not a region that can be drawn: {error.errors()[0]['msg']}") from None
 
 
-def from_shape(shape: DrawnShape, size: tuple[int, int], detected: Sequence[Region] = ()) -> Region:
-    """The region of a drawn shape; a picked mask keeps its id and label, others have none but `DRAWN_LABEL`.
+def from_shape(shape: DrawnShape, sight: Sight, *, cut: bool = False) -> Region:
+    """The region of a drawn shape; a detected mask that was clicked keeps its label, others have none but `DRAWN_LABEL`.
 
     Args:
         shape: What was drawn.
-        size: Height and width of the image.
-        detected: The masks that may be picked.
+        sight: The image that it was drawn on.
+        cut: Whether a box means the thing in it, told apart by depth and colour, where there is depth.
 
     Raises:
-        SceneError: If nothing of it lies inside the image, or no detected mask is there.
+        SceneError: If nothing of it lies inside the image, or nothing is to be told apart at a click.
     """
-    if shape.tool == "pick":
-        return _picked(shape.points[0], detected)
+    size = sight.size
+    if shape.tool == "click":
+        return _clicked(shape.points[0], sight)
     if shape.tool == "brush":
-        return region(_stroke(shape, size), size)
+        return region(stroke(shape, size), size)
     if shape.tool == "polygon":
         return region(from_polygon(shape.points, size), size)
     columns, rows = zip(shape.points[0], shape.points[-1], strict=True)
-    return region(from_box((min(columns), min(rows), max(columns), max(rows)), size), size)
+    whole = region(from_box((min(columns), min(rows), max(columns), max(rows)), size), size, "box")
+    return cut_box(whole, sight) if cut and sight.depth is not None else whole
 
 
-def from_numbers(text: str, size: tuple[int, int]) -> Region:
-    """The region of `x0,y0,x1,y1` (a box, end-exclusive) or of `x,y x,y x,y ...` (a polygon), pixels.
+def cut_box(whole: Region, sight: Sight) -> Region:
+    """The thing in the box around a region, by depth and colour."""
+    depth, image = sight.depth, sight.image
+    assert depth is not None
+    assert image is not None
+    from spatialreasoner.scenes.foreground import in_box
+
+    return region(in_box(box_of(decode(whole.mask)), depth, image), sight.size, "box, cut out by depth and colour")
+
+
+def shape_from_numbers(text: str) -> DrawnShape:
+    """The shape of `x0,y0,x1,y1` (a box, end-exclusive) or of `x,y x,y x,y ...` (a polygon), pixels.
 
     Raises:
-        SceneError: If the text has another form, or nothing of the region lies inside the image.
+        SceneError: If the text has another form.
     """
     numbers = [float(number) for number in _NUMBER.findall(text)] if is_numbers(text) else []
     if len(numbers) < 4 or len(numbers) % 2 or len(numbers) > 2 * MAX_DRAWN_CORNERS:
@@ -100,9 +130,15 @@ def from_numbers(text: str, size: tuple[int, int]) -> Region:
             f"a region is a box x0,y0,x1,y1 or a polygon x,y x,y x,y of at most {MAX_DRAWN_CORNERS} corners, in pixels; "
             f"got {text[:80]!r}"
         )
-    if len(numbers) == 4:
-        return region(from_box(numbers, size), size)
-    return region(from_polygon(list(zip(numbers[::2], numbers[1::2], strict=True)), size), size)
+    if len(numbers) == 4 and not (numbers[0] < numbers[2] and numbers[1] < numbers[3]):
+        raise SceneError(f"a box is x0,y0,x1,y1 with x0 < x1 and y0 < y1, pixels; got {text[:80]!r}")
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    return shape_of({"tool": "box" if len(points) == 2 else "polygon", "points": points})
+
+
+def from_numbers(text: str, size: tuple[int, int]) -> Region:
+    """The region of `shape_from_numbers`; raises SceneError as well if nothing of it lies inside the image."""
+    return from_shape(shape_from_numbers(text), Sight(size=size))
 
 
 def is_numbers(text: str) -> bool:
@@ -110,61 +146,58 @@ def is_numbers(text: str) -> bool:
     return _NUMBERS.fullmatch(text) is not None
 
 
-def from_picture(path: str | Path, size: tuple[int, int]) -> Region:
+def from_mask_image(path: str | Path, size: tuple[int, int]) -> Region:
     """The region that is not black in a mask image of the same size.
 
     Raises:
         MissingFileError: If the file does not exist.
         SceneError: If it is not an image, has another size, or is black all over.
     """
-    picture = read_image(path)
-    if (picture.height, picture.width) != size:
+    image = read_image(path)
+    if (image.height, image.width) != size:
         raise SceneError(
-            f"{path}: expected a mask of the image's size, {size[1]} x {size[0]}; got {picture.width} x {picture.height}"
+            f"{path}: expected a mask of the image's size, {size[1]} x {size[0]}; got {image.width} x {image.height}"
         )
-    mask = np.asarray(np.asarray(picture).any(axis=2))
+    mask = np.asarray(np.asarray(image).any(axis=2))
     if not mask.any():
         raise SceneError(f"{path}: expected a mask whose region is not black; it is black all over")
     return region(mask, size)
 
 
-def region(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Region:
-    """A region of a mask, called by the box around it.
+def region(mask: Bool[np.ndarray, "h w"], size: tuple[int, int], source: RegionSource = "drawn") -> Region:
+    """A region of a mask.
 
     Raises:
         SceneError: If the mask is empty.
     """
     if not mask.any():
         raise SceneError(f"the region lies outside of the image, which is {size[1]} x {size[0]} pixels")
-    return Region(id="drawn", label=DRAWN_LABEL, mask=encode(mask))
+    return Region(id="drawn", label=DRAWN_LABEL, mask=encode(mask), region_source=source)
 
 
-def describe_region(shown: Region) -> str:
-    """A region in a few words, for a list."""
-    x0, y0, x1, y1 = box_of(decode(shown.mask))
-    place = f"{x1 - x0} x {y1 - y0} pixels at {x0},{y0}"
-    return place if shown.label == DRAWN_LABEL else f"{shown.label}, {place}"
-
-
-def _picked(point: tuple[float, float], detected: Sequence[Region]) -> Region:
-    """The smallest detected mask at a point: a thing before the table that it stands on."""
+def _clicked(point: tuple[float, float], sight: Sight) -> Region:
+    """The smallest detected mask at a point, a thing before the table that it stands on; else what depth and colour tell."""
     column, row = (int(value) for value in point)
     found: list[tuple[int, Region]] = []
-    for candidate in detected:
+    for candidate in sight.detected:
         mask = decode(candidate.mask)
         if 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1] and mask[row, column]:
             found.append((int(mask.sum()), candidate))
-    if not found:
-        raise SceneError("there is no detected thing at this point; draw a box around it instead")
-    return min(found, key=lambda entry: entry[0])[1]
+    if found:
+        return min(found, key=lambda entry: entry[0])[1]
+    if sight.depth is None or sight.image is None:
+        raise SceneError("nothing was detected at this point, and without depth nothing can be cut out; draw a box around it")
+    from spatialreasoner.scenes.foreground import at_click
+
+    return region(at_click(column, row, sight.depth, sight.image), sight.size, "click, cut out by depth and colour")
 
 
-def _stroke(shape: DrawnShape, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+def stroke(shape: DrawnShape, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """The pixels under a round brush."""
-    picture = Image.new("1", (size[1], size[0]))
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("1", (size[1], size[0]))
+    pen = ImageDraw.Draw(image)
     width = max(1, min(round(shape.width), max(size)))
     pen.line(shape.points, fill=1, width=width, joint="curve")
     for x, y in shape.points:
         pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=1)
-    return np.array(picture, dtype=bool)
+    return np.array(image, dtype=bool)

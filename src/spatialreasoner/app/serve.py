@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import os
+import socket
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -19,12 +19,11 @@ def serve(config: AppConfig) -> None:
 
     Raises:
         InputError: If a model, a folder or the port cannot be used.
-        MissingExtraError: If gradio, or what a model needs, is not installed.
+        MissingExtraError: If what serves the app, or what a model needs, is not installed.
     """
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     with running(config) as url:
         print(f"The app is at {url} (Ctrl-C ends it)", flush=True)  # noqa: T201 - what the command is for
-        _wait()
+        threading.Event().wait()  # for a signal: `main` turns both into SystemExit
 
 
 @contextmanager
@@ -33,34 +32,36 @@ def running(config: AppConfig) -> Generator[str]:
 
     Raises:
         InputError: If a model, a folder or the port cannot be used.
-        MissingExtraError: If gradio, or what a model needs, is not installed.
+        MissingExtraError: If what serves the app, or what a model needs, is not installed.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    if find_spec("gradio") is None:
-        raise MissingExtraError("the app needs gradio: pip install 'spatialreasoner[app]'")
-    from spatialreasoner.app.page import ASSETS, build_page, theme
+    if any(find_spec(name) is None for name in ("starlette", "uvicorn", "python_multipart")):
+        raise MissingExtraError("the app needs starlette and uvicorn: pip install 'spatialreasoner[app]'")
+    import uvicorn
+
+    from spatialreasoner.app.server import Server
     from spatialreasoner.app.service import App
 
-    with TemporaryDirectory(prefix="spatialreasoner-app-") as folder:
-        page = build_page(App(config, Path(folder)))
-        page.queue(max_size=config.queue, default_concurrency_limit=4)
+    with TemporaryDirectory(prefix="spatialreasoner-app-") as folder, _listening(config) as listener:
+        server = uvicorn.Server(
+            uvicorn.Config(Server(App(config, Path(folder))).asgi(), log_level="warning", lifespan="off", access_log=False)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        host, port = listener.getsockname()[:2]
         try:
-            _, local, public = page.launch(
-                server_name=config.host, server_port=config.port or None, share=config.share, prevent_thread_lock=True,
-                quiet=True, show_error=False, footer_links=[], run_history=False, enable_monitoring=False, ssr_mode=False,
-                mcp_server=False, pwa=False, max_file_size=config.max_megabytes * 1_000_000, state_session_capacity=1000,
-                theme=theme(), css_paths=ASSETS / "page.css",
-            )  # fmt: skip
-        except OSError as error:
-            raise ConfigError(f"the app cannot listen at {config.host}:{config.port}: {error}; choose another --port") from None
-        try:
-            yield public or local
+            yield f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         finally:
-            page.close(verbose=False)
+            server.should_exit = server.force_exit = True
+            thread.join(timeout=10)
 
 
-def _wait() -> None:
-    """Wait for a signal: `main` turns both into SystemExit."""
-    import threading
-
-    threading.Event().wait()
+@contextmanager
+def _listening(config: AppConfig) -> Generator[socket.socket]:
+    """A socket that visitors can connect to at once: what they ask waits until the app is ready."""
+    try:
+        family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+        listener = socket.create_server((config.host, config.port), family=family, backlog=128)
+    except OSError as error:
+        raise ConfigError(f"the app cannot listen at {config.host}:{config.port}: {error}; choose another --port") from None
+    with listener:
+        yield listener

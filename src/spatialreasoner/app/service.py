@@ -1,33 +1,44 @@
-"""What the app does for a visitor, apart from how the page looks."""
+"""What the app does for a visitor, apart from how requests and pages look: all that handlers need, in plain values."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from spatialreasoner.app import answer, views
-from spatialreasoner.app.asking import RegionQuestion, check_answer, scene_with_regions
+from spatialreasoner.app import views
+from spatialreasoner.app.asking import QUESTION_KINDS, RegionQuestion, check_answer, kind_text, scene_with_regions
 from spatialreasoner.app.asking import prompt_with_regions as prepare
-from spatialreasoner.app.browse import Browser
-from spatialreasoner.app.canvas import data_uri
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.app.pictures import ImageOpener, examples, two_regions
+from spatialreasoner.app.edits import apply_wish, wish_of
+from spatialreasoner.app.exports import export
+from spatialreasoner.app.images import Examples, known_share, shown_jpeg, two_regions
+from spatialreasoner.app.measuring import OpenImage, OpenImages, relations, ruler
+from spatialreasoner.app.opening import Opener, Wanted
 from spatialreasoner.app.policies import Policies, together
-from spatialreasoner.app.regions import from_numbers, from_shape, shape_of
-from spatialreasoner.app.sessions import Session, begin
+from spatialreasoner.app.saved import SavedSessions
+from spatialreasoner.app.sessions import Answer, Drawn, Session, Sessions
+from spatialreasoner.app.space import space
 from spatialreasoner.app.terminal import caution_about
 from spatialreasoner.core.errors import InputError
-from spatialreasoner.core.types import Scene
-from spatialreasoner.scenes.files import read_depth, read_image
+from spatialreasoner.core.types import Region, Scene
+from spatialreasoner.scenes.masks import decode
+
+SHOWN_SIDE = 2048
+"""Pixels of the longer side of what the page shows of an image; measured is the whole of it."""
+
+MASK_SIDE = 1024
+"""Pixels of the longer side at which the page shows masks and depth."""
 
 
 class App:
-    """All that the page's handlers need; nothing in it belongs to one visitor.
+    """All that the handlers need; nothing in it belongs to one visitor but what `sessions` holds.
 
     Args:
         config: The app's settings.
@@ -37,104 +48,222 @@ class App:
     def __init__(self, config: AppConfig, folder: Path) -> None:
         self.config = config
         self.folder = folder
+        self.sessions = Sessions(folder, config.max_sessions)
         self.policies = Policies(config)
-        self.opener = ImageOpener(config)
-        self.examples = examples(folder, config.photos)
-        self.browser = Browser(config.runs) if config.runs else None
+        self.opener = Opener(config)
+        self.examples = Examples(folder, config.photos)
+        self.images = OpenImages()
+        self.saved = SavedSessions(Path(config.saved) if config.saved else folder / "saved")
+        self.browser = _browser(config)
 
-    def begin(self) -> Session:
-        """A new visitor, who finds the first example open."""
-        session = begin(self.folder)
-        return session.show(self.examples[0], two_regions(self.examples[0]))
+    def about(self) -> dict[str, Any]:
+        """What the page must know before anything is opened."""
+        from spatialreasoner.scenes.importers import KINDS
 
-    def open(self, session: Session, path: str) -> Session:
-        """Open an uploaded image."""
-        if session.opened >= self.config.max_pictures:
-            raise InputError(f"at most {self.config.max_pictures} images can be opened in one visit; reload the page")
-        return session.show(self.opener.open(Path(path), session.folder, session.opened))
+        return {
+            "models": list(self.config.models),
+            "kinds": {name: kind_text(name) for name in QUESTION_KINDS},
+            "captures": ["auto", *KINDS],
+            "examples": self.examples.names,
+            "folders": bool(self.config.folders),
+            "browse": [] if self.browser is None else self.browser.questions(),
+            "megabytes": self.config.max_megabytes,
+        }
 
-    def choose(self, session: Session, number: int) -> Session:
-        """Open an example."""
-        if not 0 <= number < len(self.examples):
-            raise InputError("there is no such example")
-        return session.show(self.examples[number], two_regions(self.examples[number]))
+    def begin(self, saved: str = "") -> Session:
+        """A new visitor, who finds an example open, or a session that was saved."""
+        session = self.sessions.begin()
+        if saved:
+            self.saved.open(session, saved)
+        else:
+            self.choose(session, self.examples.first())
+        return session
 
-    def change(self, session: Session, wish: Any) -> Session:
-        """Add or remove a region, as the drawing board asks."""
-        if not isinstance(wish, dict) or session.scene is None:
+    def choose(self, session: Session, number: int) -> None:
+        """Open an example: photos with all of their regions, rooms with two."""
+        scene = self.examples.scene(number)
+        regions = two_regions(scene) if scene.objects else scene.regions
+        drawn = [Drawn(region=session.named(region)) for region in regions]
+        session.show(scene, drawn, said=f"open {self.examples.names[number]}")
+
+    def open_path(self, session: Session, text: str, wanted: Wanted) -> None:
+        """Open what is at a path of this machine, inside of a folder that may be opened."""
+        roots = [Path(folder).resolve() for folder in self.config.folders]
+        paths = [(root / text.strip()).resolve() for root in roots]
+        allowed = [path for root, path in zip(roots, paths, strict=True) if path.is_relative_to(root) and path.exists()]
+        if not allowed:
+            raise InputError(f"expected a path inside of {', '.join(self.config.folders) or 'a folder given by --open'}")
+        self.opener.open(session, allowed[0], wanted)
+
+    def load_regions(self, session: Session, path: Path) -> None:
+        """Draw the regions that a file of a label tool has for the open image."""
+        from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
+        from spatialreasoner.scenes.masks import encode
+
+        opened = self.opened(session)
+        found = AnnotatedRegions(path).find(opened.scene.image, opened.size)
+        if not found:
+            raise InputError(f"{path.name} has no regions for an image called {Path(opened.scene.image).name}")
+        state = session.state
+        for one in found:
+            bare = Region(id="", label=one.label, mask=encode(one.mask), region_source=one.source)
+            state = state.add(Drawn(region=session.named(bare)))
+        session.go(state, f"load {len(found)} regions")
+
+    def opened(self, session: Session) -> OpenImage:
+        """The open image of a visitor, its pixels in memory.
+
+        Raises:
+            InputError: If there is none.
+        """
+        if session.state.scene is None:
             raise InputError("open an image first")
-        if wish.get("action") == "remove":
-            return session.remove(int(wish["number"])) if isinstance(wish.get("number"), int) else session
-        drawn = from_shape(shape_of(wish.get("shape")), size_of(session.scene), session.scene.regions)
-        return session.add(drawn)
+        return self.images.find(session.token, session.state.scene)
 
-    def write(self, session: Session, text: str) -> Session:
-        """Add a region that was written as numbers."""
-        if session.scene is None:
-            raise InputError("open an image first")
-        return session.add(from_numbers(text, size_of(session.scene)))
+    def edit(self, session: Session, wish: object) -> None:
+        """Do to the regions what the board asks for."""
+        apply_wish(session, wish_of(wish), self.opened(session).sight())
 
-    async def ask(self, session: Session, text: str, models: list[str]) -> AsyncGenerator[list[Markup]]:
-        """The answers of one or two models as HTML, again and again while they are written."""
-        if session.scene is None:
+    def state(self, session: Session) -> dict[str, Any]:
+        """All that the page shows of a visitor's state."""
+        state = session.state
+        return {
+            "key": state.key,
+            "at": session.at,
+            "history": [each.said for each in session.states],
+            "image": None if state.scene is None else self._image(session),
+            "regions": [_shown(each, number) for number, each in enumerate(state.drawn, start=1)],
+            "draft": None if state.draft is None else _shown(state.draft, 0),
+            "frames": None if state.roll is None else {"names": list(state.roll.names), "place": state.roll.place},
+            "answers": [asdict(each) for each in session.answers],
+        }
+
+    def _image(self, session: Session) -> dict[str, Any]:
+        opened = self.opened(session)
+        scene, (height, width) = opened.scene, opened.size
+        return {
+            "name": scene.id, "stamp": sha256(scene.image.encode()).hexdigest()[:16],
+            "width": width, "height": height, "source": scene.source,
+            "depth": scene.depth is not None, "metric": opened.metric, "gravity": scene.gravity,
+            "camera": None if scene.intrinsics is None else asdict(scene.intrinsics),
+            "detected": len(scene.regions), "known": known_share(scene),
+        }  # fmt: skip
+
+    def shown(self, session: Session) -> bytes:
+        """The open image as a JPEG."""
+        return shown_jpeg(self.opened(session).scene.image, SHOWN_SIDE)
+
+    def depth(self, session: Session) -> bytes:
+        """Depth for what is under the cursor: height and width, uint32, then float32 metres row by row; NaN unmeasured."""
+        depth = self.opened(session).depth
+        if depth is None:
+            raise InputError("no depth is known for this image")
+        sampled = views.thinned_depth(depth, MASK_SIDE).astype("<f4")
+        return np.array([*sampled.shape], dtype="<u4").tobytes() + sampled.tobytes()
+
+    def depth_shown(self, session: Session) -> tuple[bytes, float, float]:
+        """Depth in colours as a PNG, and what is bright and what is dark, metres."""
+        depth = self.opened(session).depth
+        if depth is None:
+            raise InputError("no depth is known for this image; start the app with --depth MODEL to estimate it")
+        return views.depth_png_shown(views.thinned_depth(depth, MASK_SIDE))
+
+    def space(self, session: Session) -> bytes:
+        """The open image in three dimensions."""
+        opened = self.opened(session)
+        if not opened.metric:
+            raise InputError(
+                "no depth in metres, or no camera, is known for this image: open one with depth, or start the app with --depth "
+                "MODEL and --fov DEGREES to estimate them"
+            )
+        return space(opened, session.state.regions)
+
+    def measures(self, session: Session) -> dict[str, Any]:
+        """All sizes and all pairs of the drawn regions, with error bars."""
+        from spatialreasoner.report.measurements import measurement_table
+
+        opened, regions = self.opened(session), session.state.regions
+        measured = opened.measured(regions)
+        table = measurement_table(measured.scene, measured)
+        numbers = {region.id: number for number, region in enumerate(regions, start=1)}
+        cells = [
+            {**asdict(row), "regions": [numbers[name] for name in row.regions], "told": row.told}
+            for row in (*table.sizes, *table.pairs)
+        ]
+        pairs = combinations(regions, 2) if opened.metric else ()
+        words = [{"regions": [numbers[a.id], numbers[b.id]], "words": relations(measured, a.id, b.id)} for a, b in pairs]
+        return {"key": session.state.key, "notes": list(table.notes), "cells": cells, "relations": words}
+
+    def ruler(self, session: Session, ends: list[tuple[float, float]]) -> dict[str, Any]:
+        """The distance in space of two pixels."""
+        reading = ruler(self.opened(session), ends)
+        return {**asdict(reading), "told": reading.length.told()}
+
+    def export(self, session: Session, what: str) -> tuple[bytes, str, str]:
+        """A file of the open image: its bytes, name and media type."""
+        return export(what, self.opened(session), session.state.regions)
+
+    async def ask(self, session: Session, text: str, models: list[str]) -> AsyncGenerator[Markup]:
+        """The answers of one or two models as HTML, again and again while they are written; the session keeps the last."""
+        state = session.state
+        if state.scene is None:
             raise InputError("open an image first")
-        asked = prepare(text, session.drawn, session.scene.image)
-        policies = [self.policies.get(name, scene_with_regions(session.scene, session.drawn)) for name in models]
+        asked = prepare(text, state.regions, state.scene.image)
+        policies = [self.policies.get(name, scene_with_regions(state.scene, state.regions)) for name in models]
         session.count_question(self.config.asks_per_minute)
-        yield [answer.answer(name, "", asked.numbers, writing=True) for name in models]
+        yield self._writing(models, [""] * len(models), asked)
         texts: list[str] = []
         async for texts in together(policies, asked.prompt):
-            yield [answer.answer(name, said, asked.numbers, writing=True) for name, said in zip(models, texts, strict=True)]
-        cautions = [caution_about(policy, session.scene.image) for policy in policies]
-        whole = zip(models, texts, cautions, strict=True)
-        yield [_whole(name, session.scene, asked, said, caution) for name, said, caution in whole]
+            yield self._writing(models, texts, asked)
+        cautions = [caution_about(policy, state.scene.image) for policy in policies]
+        whole = [
+            _whole(name, state.scene, asked, said, caution)
+            for name, said, caution in zip(models, texts, cautions, strict=True)
+        ]  # fmt: skip
+        html = Markup("").join(whole)
+        session.answers.append(Answer(question=text, html=str(html), key=state.key))
+        yield html
+
+    def _writing(self, models: list[str], texts: list[str], asked: RegionQuestion) -> Markup:
+        from spatialreasoner.app import answer
+
+        written = zip(models, texts, strict=True)
+        return Markup("").join(answer.answer(name, said, asked.numbers, writing=True) for name, said in written)
 
 
-def size_of(scene: Scene) -> tuple[int, int]:
-    """Height and width of a scene's image."""
-    picture = read_image(scene.image)
-    return picture.height, picture.width
+def _browser(config: AppConfig) -> Any:
+    if not config.runs:
+        return None
+    from spatialreasoner.app.browse import Browser
+
+    return Browser(config.runs)
 
 
 def _whole(name: str, scene: Scene, asked: RegionQuestion, text: str, caution: str | None) -> Markup:
-    """A finished answer with its verdicts and rewards, and how far to trust the model here."""
+    """A finished answer, what was measured beside what it says, its rewards, and how far to trust the model here."""
+    from spatialreasoner.app import answer
+
     if not text.strip():
         return Markup('<article class="sr-answer"><h2>{}</h2><p class="sr-soft">wrote nothing</p></article>').format(name)
-    graded = check_answer(scene, asked, text)
-    below = Markup("") if asked.category is None or graded is None else answer.rewards(graded)
-    if graded is None:
-        below = Markup('<p class="sr-soft">Not checked: no depth is known for this image.</p>')
     trust = Markup("") if caution is None else Markup('<p class="sr-caution" role="note">{}</p>').format(caution)
-    return Markup("<div>{}{}{}</div>").format(answer.answer(name, text, asked.numbers, graded), trust, below)
+    graded = check_answer(scene, asked, text)
+    if graded is None:
+        why = "no region was asked about" if scene.depth is not None else "no depth is known for this image"
+        below = Markup('<p class="sr-soft">Not checked: {}.</p>').format(why)
+    else:
+        below = answer.checked(graded, asked.numbers)
+        below += Markup("") if asked.category is None else answer.rewards(graded)
+    return Markup("<div>{}{}{}</div>").format(trust, answer.answer(name, text, asked.numbers, graded), below)
 
 
-def depth_html(session: Session) -> str:
-    """The coloured depth of the open image."""
-    scene = session.scene
-    if scene is None or scene.depth is None:
-        return '<p class="sr-soft">No depth is known for this image. Start the app with --depth MODEL to estimate it.</p>'
-    depth = read_depth(scene.depth)
-    unit = "m" if scene.depth.metric else "(no unit)"
-    low, high = np.nanquantile(depth, [0.02, 0.98])
-    return Markup(
-        '<figure class="sr-depth"><img src="{}" alt="depth in colours"><figcaption>bright is near, {:.1f} {}; dark is far, '
-        "{:.1f} {}</figcaption></figure>"
-    ).format(data_uri(views.depth_picture(depth), "JPEG"), low, unit, high, unit)
-
-
-def solid_html(session: Session) -> str:
-    """The open image in three dimensions: a GLB, and the canvas that `assets/solid.js` draws it on."""
-    scene = session.scene
-    if scene is None or scene.depth is None or not scene.depth.metric or scene.intrinsics is None:
-        return (
-            '<p class="sr-soft">No depth in metres, or no camera, is known for this image. Start the app with --depth MODEL '
-            "and --fov DEGREES to estimate them.</p>"
-        )
-    picture = np.asarray(read_image(scene.image))
-    glb = views.surfaces(picture, read_depth(scene.depth), scene.intrinsics, session.drawn, scene.gravity)
-    return Markup(
-        '<figure class="sr-solid"><canvas tabindex="0" role="application" aria-label="The scene in three dimensions, its '
-        'regions in their colours. Arrow keys turn it, plus and minus come nearer and go away."></canvas><figcaption>Drag, or '
-        "press the arrow keys, to turn; scroll, or press + and −, to come nearer. "
-        '<a download="scene.glb" href="data:model/gltf-binary;base64,{}">Save as GLB</a></figcaption></figure>'
-    ).format(base64.b64encode(glb).decode("ascii"))
+def _shown(drawn: Drawn, number: int) -> Mapping[str, Any]:
+    """A region for the board: its mask as runs of rows, scaled down where the image is large."""
+    mask = decode(drawn.region.mask)
+    step = -(-max(mask.shape) // MASK_SIDE)
+    small = mask[::step, ::step]
+    edges = np.flatnonzero(np.diff(small.ravel().astype(np.int8), prepend=0, append=0))
+    return {
+        "number": number, "name": drawn.region.label, "source": drawn.region.region_source,
+        "shape": None if drawn.shape is None else asdict(drawn.shape), "pixels": int(mask.sum()),
+        "mask": {"width": small.shape[1], "height": small.shape[0], "step": step, "runs": edges.tolist()},
+    }  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spatialreasoner.app.asking import RegionQuestion, named_regions
 from spatialreasoner.app.asking import prompt_with_regions as prepare
-from spatialreasoner.app.regions import from_numbers, from_picture, is_numbers
+from spatialreasoner.app.regions import from_mask_image, from_numbers, is_numbers
 from spatialreasoner.app.segments import pieces, settled
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, SceneError, WorkError
@@ -74,8 +74,8 @@ def ask_in_terminal(config: AskConfig, *, heading: str = "", console: Console | 
     """
     from rich.console import Console
 
-    picture = read_image(config.image)
-    shown = read_regions(config.regions, (picture.height, picture.width))
+    image = read_image(config.image)
+    shown = read_regions(config.regions, (image.height, image.width))
     named = named_regions(config.question)
     if len(shown) > max(named, default=0) and shown:
         raise ConfigError(
@@ -83,7 +83,7 @@ def ask_in_terminal(config: AskConfig, *, heading: str = "", console: Console | 
         )
     asked = prepare(config.question, shown, str(config.image))
     if config.save_marked is not None:
-        _save(picture, shown, Path(config.save_marked))
+        _save(image, shown, Path(config.save_marked))
     policy = _policy(config)
     console = Console() if console is None else console
     if heading:
@@ -112,7 +112,7 @@ def caution_about(policy: Policy, image: str) -> str | None:
     if getattr(policy, "model_type", None) != NANO.model_type or _ROOM.fullmatch(Path(image).stem):
         return None
     return (
-        f"{policy.name} was trained on synthetic rooms alone, and this picture is none that it knows of: expect the form of an "
+        f"{policy.name} was trained on synthetic rooms alone, and this image is none that it knows of: expect the form of an "
         "answer, not the truth"
     )
 
@@ -126,7 +126,7 @@ def read_regions(texts: Sequence[str], size: tuple[int, int]) -> list[Region]:
     found: list[Region] = []
     for number, text in enumerate(texts, start=1):
         try:
-            region = from_numbers(text, size) if is_numbers(text) else from_picture(text, size)
+            region = from_numbers(text, size) if is_numbers(text) else from_mask_image(text, size)
         except SceneError as error:
             raise SceneError(f"region {number}: {error}") from None
         found.append(Region(id=f"region{number}", label=region.label, mask=region.mask))
@@ -169,12 +169,12 @@ def _plain(text: str, style: str) -> Text:
     return Text("".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text), style=style)
 
 
-def _save(picture: Image.Image, regions: Sequence[Region], path: Path) -> None:
+def _save(image: Image.Image, regions: Sequence[Region], path: Path) -> None:
     from spatialreasoner.scenes.marks import draw
 
     try:
         with records.atomic_path(path) as temporary:
-            draw(picture, regions).save(temporary)
+            draw(image, regions).save(temporary)
     except (WorkError, ValueError) as error:
         raise WorkError(f"the marked image cannot be written to {path}: {error}; name a .png in a folder that exists") from None
 

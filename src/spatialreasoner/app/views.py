@@ -1,14 +1,17 @@
-"""What is known of an image's depth, to look at: a coloured depth image, and the regions as solid surfaces."""
+"""What is known of an image's depth, to look at: depth in colours, and the regions as solid surfaces."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
+from spatialreasoner.app.images import SPARSE
 from spatialreasoner.core.types import Intrinsics, Region
 from spatialreasoner.scenes.geometry import level, unproject
 from spatialreasoner.scenes.marks import MARK_COLOURS
@@ -24,7 +27,7 @@ MAX_STEP = 0.06
 """Neighbours whose depth differs by more than this share of it belong to different surfaces."""
 
 
-def depth_picture(depth: Float[np.ndarray, "h w"]) -> Image.Image:
+def depth_image(depth: Float[np.ndarray, "h w"]) -> Image.Image:
     """Depth in colours, near bright and far dark; unmeasured pixels are grey."""
     from matplotlib import colormaps
 
@@ -36,7 +39,7 @@ def depth_picture(depth: Float[np.ndarray, "h w"]) -> Image.Image:
 
 
 def surfaces(
-    picture: UInt8[np.ndarray, "h w 3"],
+    image: UInt8[np.ndarray, "h w 3"],
     depth: Float[np.ndarray, "h w"],
     camera: Intrinsics,
     regions: Sequence[Region],
@@ -50,7 +53,7 @@ def surfaces(
 
     stride = max(1, -(-max(depth.shape) // MAX_SURFACE_SIDE))
     points = level(unproject(depth, camera)[::stride, ::stride].reshape(-1, 3), gravity) * [1, -1, -1]
-    colours = picture[::stride, ::stride].reshape(-1, 3).astype(float)
+    colours = image[::stride, ::stride].reshape(-1, 3).astype(float)
     owner = np.full(depth.shape, -1)
     for index, region in enumerate(regions):
         owner[decode(region.mask)] = index
@@ -89,3 +92,28 @@ def _mesh(
     used, renumbered = np.unique(faces, return_inverse=True)
     shades = np.clip(colours[used], 0, 255).astype(np.uint8)
     return trimesh.Trimesh(points[used], renumbered.reshape(-1, 3), vertex_colors=shades, process=False)
+
+
+def depth_png_shown(depth: Float[np.ndarray, "h w"]) -> tuple[bytes, float, float]:
+    """Depth in colours as a PNG, and the depths that are brightest and darkest; single points of a lidar are made larger."""
+    known = np.isfinite(depth)
+    if known.any() and known.mean() < SPARSE:
+        found: Any = distance_transform_edt(~known, return_indices=True)
+        away, (rows, columns) = found
+        depth = np.where(away <= max(1.5, max(depth.shape) / 400), depth[rows, columns], np.nan)
+    low, high = np.nanquantile(depth, [0.02, 0.98]) if known.any() else (0.0, 0.0)
+    file = BytesIO()
+    depth_image(depth).save(file, "PNG", compress_level=1)
+    return file.getvalue(), float(low), float(high)
+
+
+def thinned_depth(depth: Float[np.ndarray, "h w"], side: int) -> Float[np.ndarray, "h2 w2"]:
+    """Depth with fewer pixels, the longer side at most so many: of each block the nearest: no point of a lidar is lost."""
+    step = -(-max(depth.shape) // side)
+    if step == 1 or np.isfinite(depth).mean() >= SPARSE:
+        return depth[::step, ::step]
+    height, width = (-(-size // step) * step for size in depth.shape)
+    padded = np.full((height, width), np.inf, dtype=np.float32)
+    padded[: depth.shape[0], : depth.shape[1]] = np.where(np.isfinite(depth), depth, np.inf)
+    nearest = padded.reshape(height // step, step, width // step, step).min(axis=(1, 3))
+    return np.where(np.isfinite(nearest), nearest, np.nan)

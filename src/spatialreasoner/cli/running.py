@@ -21,7 +21,7 @@ from spatialreasoner.core.progress import wording
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "transformers", "trl", "peft", "datasets", "accelerate"), "train"),
     **dict.fromkeys(("httpx2", "genai_prices"), "api"),
-    "gradio": "app",
+    **dict.fromkeys(("starlette", "uvicorn", "python_multipart"), "app"),
 }
 """The extra that installs an optional library."""
 

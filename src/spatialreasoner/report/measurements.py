@@ -104,13 +104,17 @@ def open_scene(path: Path, scene_id: str = "") -> Scene:
     raise ConfigError(f"expected --scene, the id of one of the {len(scenes)} scenes in {path}: {known}; got {scene_id!r}")
 
 
-def measurement_table(scene: Scene) -> MeasurementTable:
+def measurement_table(scene: Scene, measured: Measured | None = None) -> MeasurementTable:
     """Measure every region and every pair of regions.
+
+    Args:
+        scene: The scene.
+        measured: What has been measured of it already.
 
     Raises:
         SceneError: If depth and masks do not fit together.
     """
-    measured = Measured(scene)
+    measured = measured or Measured(scene)
     ids = [region.id for region in scene.regions]
     return MeasurementTable(
         scene=scene.id,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +40,9 @@ MANY = 40
 """Of more separate parts than this it is faster to have scikit-learn find the clusters."""
 
 
-def unproject(depth: Float[np.ndarray, "h w"], camera: Intrinsics) -> Float[np.ndarray, "h w 3"]:
+def unproject(
+    depth: Float[np.ndarray, "h w"], camera: Intrinsics, corner: tuple[int, int] = (0, 0)
+) -> Float[np.ndarray, "h w 3"]:
     """Lift a depth map to one camera-space point a pixel.
 
     Pixel (u, v) is the centre of column u, row v. Depth is along the optical axis, not along the ray; a pixel without depth
@@ -50,6 +51,7 @@ def unproject(depth: Float[np.ndarray, "h w"], camera: Intrinsics) -> Float[np.n
     Args:
         depth: Metric depth, metres.
         camera: Focal lengths and principal point, pixels of the same image.
+        corner: Column and row of the image at which `depth`, a part of it, begins.
 
     Returns:
         Points (x right, y down, z forward), metres.
@@ -59,7 +61,8 @@ def unproject(depth: Float[np.ndarray, "h w"], camera: Intrinsics) -> Float[np.n
     """
     if not (camera.fx > 0 and camera.fy > 0):
         raise ValueError(f"focal lengths must be positive; got fx={camera.fx}, fy={camera.fy}")
-    rows, columns = np.arange(depth.shape[0])[:, None], np.arange(depth.shape[1])
+    left, top = corner
+    rows, columns = top + np.arange(depth.shape[0])[:, None], left + np.arange(depth.shape[1])
     x = (columns - camera.cx) / camera.fx * depth
     y = (rows - camera.cy) / camera.fy * depth
     return np.stack([x, y, depth], axis=-1)
@@ -115,24 +118,27 @@ def clean(
         outliers: Deviations above the mean at which a point is an outlier.
         reach: Distance that holds a cluster together, metres.
     """
+    from scipy.spatial import KDTree
+
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) < MIN_POINTS:
         return None
-    points = _voxels(_without_outliers(points, outliers))
-    points = _largest_cluster(points, reach)
-    return points if len(points) >= NEIGHBOURS and np.ptp(points, axis=0).max() > 0 else None
+    distances, _ = KDTree(points).query(points, k=min(NEIGHBOURS, len(points)), workers=1)
+    return hang_together(points[are_inliers(distances.mean(axis=1), outliers)], reach)
 
 
-def _without_outliers(points: Float[np.ndarray, "n 3"], deviations: float) -> Float[np.ndarray, "m 3"]:
-    """Drop points whose mean distance to their nearest neighbours is too many deviations above the mean.
+def are_inliers(distances: Float[np.ndarray, " n"], deviations: float) -> Bool[np.ndarray, " n"]:
+    """Which points are no strays: those not too many deviations farther from their neighbours than points are on average.
 
     As in Open3D, the point itself is among its neighbours and the deviation is that of a sample.
     """
-    from scipy.spatial import KDTree
+    return distances < distances.mean() + deviations * distances.std(ddof=1) + 1e-12
 
-    distances, _ = KDTree(points).query(points, k=min(NEIGHBOURS, len(points)), workers=1)
-    mean = distances.mean(axis=1)
-    return points[mean < mean.mean() + deviations * mean.std(ddof=1) + 1e-12]
+
+def hang_together(points: Float[np.ndarray, "n 3"], reach: float) -> Float[np.ndarray, "m 3"] | None:
+    """The last two steps of `clean`: a voxel grid and its largest cluster, or None if that is not an object."""
+    points = _largest_cluster(_voxels(points), reach)
+    return points if len(points) >= NEIGHBOURS and np.ptp(points, axis=0).max() > 0 else None
 
 
 def _voxels(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
@@ -170,39 +176,62 @@ def _cluster_members(
 ) -> Bool[np.ndarray, " n"]:
     """The members of the largest DBSCAN cluster, found from links of nearest neighbours: much faster in dense clouds.
 
-    Such links leave few parts, and parts within reach of each other are one cluster. A point at a cluster's rim belongs to the
-    first cluster that reaches it, in the order of their first cores, as in scikit-learn.
+    Such links, and those in cells so small that all of their points reach each other, leave few parts, and parts within reach
+    of each other are one cluster. A point at a cluster's rim belongs to the first cluster that reaches it, in the order of
+    their first cores, as in scikit-learn.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import KDTree
 
     rows, columns = np.nonzero(linked)
-    links = coo_matrix((np.ones(len(rows), dtype=bool), (rows, near[rows, columns])), shape=(len(points),) * 2)
+    first, second = _same_cell(points, core, reach)
+    ends = np.concatenate([rows, first]), np.concatenate([near[rows, columns], second])
+    links = coo_matrix((np.ones(len(ends[0]), dtype=bool), ends), shape=(len(points),) * 2)
     parts = connected_components(links, directed=False)[1]
     names = np.unique(parts[core])
+    if len(names) == 1 and core.all():
+        return core
     if len(names) > MANY:
         from sklearn.cluster import DBSCAN
 
         found = DBSCAN(eps=reach, min_samples=NEIGHBOURS).fit(points).labels_
         return found == np.bincount(found[found >= 0]).argmax()
-    trees = [KDTree(points[core & (parts == name)]) for name in names]
-    joined = [
-        (i, j) for i, j in combinations(range(len(trees)), 2) if trees[i].count_neighbors(trees[j], reach, cumulative=True) > 0
-    ]
-    touching = coo_matrix(
-        (np.ones(len(joined), dtype=bool), tuple(np.array(joined, dtype=int).reshape(-1, 2).T)), shape=(len(names),) * 2
-    )
-    clusters = connected_components(touching, directed=False)[1][np.searchsorted(names, parts[core])]
+    tree, index = KDTree(points[core]), np.flatnonzero(core)
+    own = np.searchsorted(names, parts[index])
+    rest = np.flatnonzero(own != np.bincount(own).argmax())  # the largest part is reached from the others
+    touched = _within(tree, points[index[rest]], reach)
+    ends = np.repeat(own[rest], [len(found) for found in touched]), own[np.concatenate([np.zeros(0, int), *touched])]
+    touching = coo_matrix((np.ones(len(ends[0]), dtype=bool), ends), shape=(len(names),) * 2)
     labels = np.full(len(points), -1)
-    labels[core] = clusters
-    first = {int(name): int(np.flatnonzero(labels == name)[0]) for name in np.unique(clusters)}
-    for name in sorted(first, key=lambda name: first[name]):
-        free = np.flatnonzero(~core & (labels == -1))
-        close, _ = KDTree(points[core & (labels == name)]).query(points[free], distance_upper_bound=np.nextafter(reach, 1e9))
-        labels[free[np.isfinite(close)]] = name
-    sizes = {name: int((labels == name).sum()) for name in first}
-    return labels == max(sizes, key=lambda name: (sizes[name], -first[name]))
+    labels[core] = connected_components(touching, directed=False)[1][own]
+    _, first = np.unique(labels[core], return_index=True)
+    free = np.flatnonzero(~core)
+    for point, found in zip(free, _within(tree, points[free], reach), strict=True):
+        reached = np.unique(labels[index[found]])
+        if len(reached):
+            labels[point] = reached[first[reached].argmin()]
+    sizes = np.bincount(labels[labels >= 0])
+    return labels == max(range(len(sizes)), key=lambda name: (sizes[name], -first[name]))
+
+
+def _within(tree: KDTree, points: Float[np.ndarray, "n 3"], reach: float) -> list[Int[np.ndarray, " m"]]:
+    """What of a tree lies within reach of each point."""
+    found: Any = tree.query_ball_point(points, reach, return_sorted=True) if len(points) else []
+    return [np.asarray(each, dtype=int) for each in found]
+
+
+def _same_cell(
+    points: Float[np.ndarray, "n 3"], core: Bool[np.ndarray, " n"], reach: float
+) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """Links of core points that follow each other in a cell whose diagonal is within reach."""
+    index = np.flatnonzero(core)
+    cells = np.floor((points[index] - points.min(axis=0)) / (0.999 * reach / math.sqrt(3))).astype(np.int64)
+    spans = cells.max(axis=0) + 1
+    keys = (cells[:, 0] * spans[1] + cells[:, 1]) * spans[2] + cells[:, 2]
+    order = np.argsort(keys, kind="stable")
+    same = keys[order[1:]] == keys[order[:-1]]
+    return index[order[1:][same]], index[order[:-1][same]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ image's border cuts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import QuantityName, Relation, Scene
@@ -73,9 +74,9 @@ class Measurement:
         if self.value is None:
             return self.reason or "unknown"
         number = f"{self.value:.0f} o'clock" if unit == "hour" else f"{self.value:.2f} {unit}"
-        if not self.half:
-            return number
-        return f"{number} ± {self.half:.0f} h" if unit == "hour" else f"{number} ± {self.half:.2f}"
+        if unit == "hour":
+            return f"{number} ± {math.ceil(self.half - 0.5)} h" if self.half > 0.5 else number
+        return f"{number} ± {self.half:.2f}" if self.half else number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +177,6 @@ class Measured:
 
     def release(self) -> None:
         """Forget the pixels: they are read again when needed. Clouds and values that were computed stay, and are small."""
-        self.__dict__.pop("_points", None)
         self.__dict__.pop("_depth", None)
 
     @property
@@ -196,10 +196,13 @@ class Measured:
                 )
         return depth
 
-    @cached_property
-    def _points(self) -> np.ndarray:
-        assert self.scene.intrinsics is not None
-        return unproject(self._depth, self.scene.intrinsics)
+    def _lifted(self, mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "n 3"]:
+        """The measured points of a mask."""
+        camera = self.scene.intrinsics
+        assert camera is not None
+        x0, y0, x1, y1 = box_of(mask)
+        depth = np.where(mask[y0:y1, x0:x1], self._depth[y0:y1, x0:x1], np.nan)
+        return unproject(depth, camera, (x0, y0))[np.isfinite(depth)]
 
     def _cloud(self, region_id: str) -> Cloud | str:
         if region_id not in self._clouds:
@@ -212,8 +215,7 @@ class Measured:
             return "the scene has no depth" if self.scene.depth is None else "the scene has no intrinsics"
         if not self.scene.depth.metric:
             return "the scene's depth is relative: it orders pixels but has no metres"
-        points = self._points[decode(region.mask)]
-        points = points[np.isfinite(points).all(axis=1)]
+        points = self._lifted(decode(region.mask))
         cleaned = clean(level(points, self.scene.gravity))
         return f"too few measured points that hang together (of {len(points)})" if cleaned is None else Cloud(cleaned)
 

@@ -17,13 +17,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
+from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from spatialreasoner.core.types import Intrinsics, QuantityName, Relation
-from spatialreasoner.scenes.geometry import OUTLIERS, REACH, Cloud, clean, level
+from spatialreasoner.scenes.geometry import MIN_POINTS, NEIGHBOURS, OUTLIERS, REACH, Cloud, are_inliers, hang_together, level
 from spatialreasoner.scenes.masks import box_of, decode
 from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measured, Measurement
 
@@ -33,7 +36,10 @@ REPEATS = 20
 MAX_SAMPLED_PIXELS = 6000
 """Of a larger region only so many pixels are measured again, and as many without a change to compare with."""
 
-MAX_CHAMFER = 500
+NEAREST = 24
+"""Of so many nearest pixels of a pixel, found once, the nearest that are left after a change are its neighbours."""
+
+MAX_CHAMFER = 250
 """Points of a cloud that count for the direct distance when it is measured again."""
 
 WIDE = 2.5
@@ -209,16 +215,15 @@ class Uncertainty:
         return not self._measured.of_pixels or self.sensor.exact
 
     def _direction(self, found: Measurement, region_ids: tuple[str, ...], tuples: Sequence[tuple[Cloud, ...]]) -> Measurement:
-        """An hour, and the hours that the ends of the bearing's interval fall into."""
+        """An hour, and where on the dial the bearing's interval ends: an hour reaches half an hour to either side."""
         cloud, other = (self._measured.cloud(region_id) for region_id in region_ids)
         if cloud is None or other is None or found.value is None:
             return found
         bearing = cloud.bearing(other)
         turns = [(one.bearing(another) - bearing + 180) % 360 - 180 for one, another in tuples]
         error, low, high = interval(0.0, turns)
-        hours = [12 - (bearing + turn) // 30 for turn in (high, low)]
-        middle = 12 - bearing // 30
-        return replace(found, error=error / 30, low=found.value + hours[0] - middle, high=found.value + hours[1] - middle)
+        early, late = (on_dial(bearing + turn) for turn in (high, low))
+        return replace(found, error=error / 30, low=min(found.value, early), high=max(found.value, late))
 
     def _repeat(self, region_id: str) -> list[Cloud] | None:
         pixels = self._pixels(region_id)
@@ -289,11 +294,29 @@ class Pixels:
         depth = depth * (1 + step * (OFFSET_FLOOR / middle + OFFSET_SHARE))
         return self._clean(self._layer <= rim, depth, strictness, reach)
 
+    @cached_property
+    def _near(self) -> Int[np.ndarray, "n k"]:
+        """The pixels that are nearest to each in space."""
+        points = self._rays * self._depth[:, None]
+        found: Any = KDTree(points).query(points, k=min(NEAREST, len(points)), workers=1)
+        return found[1]
+
+    def _spread(self, points: Float[np.ndarray, "n 3"], kept: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
+        """The mean distance of each kept point to its nearest neighbours, itself among them."""
+        near = self._near[kept]
+        apart = sum(((axis[near] - axis[kept, None]) ** 2 for axis in points.T), np.zeros(near.shape))
+        apart[~kept[near]] = np.nan  # sorted last
+        apart.partition(min(NEIGHBOURS, near.shape[1]) - 1, axis=1)
+        return np.nanmean(np.sqrt(apart[:, :NEIGHBOURS]), axis=1)
+
     def _clean(
         self, kept: Bool[np.ndarray, " n"], depth: Float[np.ndarray, " n"], strictness: float = OUTLIERS, reach: float = REACH
     ) -> Cloud | None:
-        points = level(self._rays[kept] * depth[kept, None], self._gravity)
-        cleaned = clean(points, outliers=strictness, reach=reach)
+        if kept.sum() < MIN_POINTS:
+            return None
+        points = self._rays * depth[:, None]
+        inliers = points[kept][are_inliers(self._spread(points, kept), strictness)]
+        cleaned = hang_together(level(inliers, self._gravity), reach)
         return None if cleaned is None else Cloud(cleaned)
 
 
@@ -330,6 +353,15 @@ def _level_of(sums: Float[np.ndarray, "9 h w"]) -> Float[np.ndarray, "h w"]:
         return np.where(whole > 1e-6 * np.maximum(n, 1) ** 3, fitted, s / n)
 
 
+def on_dial(bearing: float) -> float:
+    """A bearing as hours on a dial: at a whole number in the middle of the half-open bin of `Cloud.clock_direction`.
+
+    >>> on_dial(15.0), on_dial(0.0), on_dial(315.0)
+    (12.0, 12.5, 2.0)
+    """
+    return 12.5 - bearing / 30
+
+
 def interval(value: float, repeats: Sequence[float]) -> tuple[float, float, float]:
     """Standard error, and the ends of the interval of 95 %, of a value.
 
@@ -348,5 +380,6 @@ def interval(value: float, repeats: Sequence[float]) -> tuple[float, float, floa
 
 def _thinned(one: Cloud, other: Cloud) -> float:
     """The direct distance of at most `MAX_CHAMFER` points of each cloud."""
-    few = [Cloud(cloud.points[:: 1 + len(cloud.points) // MAX_CHAMFER]) for cloud in (one, other)]
-    return few[0].direct_distance(few[1])
+    few = [cloud.points[:: 1 + len(cloud.points) // MAX_CHAMFER] for cloud in (one, other)]
+    apart: np.ndarray = cdist(few[0], few[1])
+    return float(np.concatenate([apart.min(axis=0), apart.min(axis=1)]).mean())

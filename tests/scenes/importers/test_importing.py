@@ -50,10 +50,10 @@ def test_a_folder_without_regions_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_the_app_shows_an_import_in_which_regions_are_to_be_drawn(tmp_path: Path) -> None:
-    from spatialreasoner.app.pictures import examples
+    from spatialreasoner.app.images import Examples
 
     import_scenes(MAKERS["png"](tmp_path), out=tmp_path / "out")
-    assert examples(tmp_path, [str(tmp_path / "out")])[0].regions == ()
+    assert Examples(tmp_path, [str(tmp_path / "out")]).scene(0).regions == ()
 
 
 def test_whole_numbers_are_kept_as_they_are(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "importer",
     "importers",
     "open_capture",
+    "read_frame",
     "read_frames",
 ]
 
@@ -190,6 +191,15 @@ def read_frames(
     _, capture = open_capture(path, kind, options)
     for frame in _read(capture, chosen(len(capture.names), every, limit)):
         yield _ready(frame)
+
+
+def read_frame(capture: Capture, place: int) -> Frame:
+    """One frame of a capture, by its place in `names`, as `read_frames` gives it.
+
+    Raises:
+        InputError: If it cannot be used.
+    """
+    return _ready(next(_read(capture, [place])))
 
 
 def import_scenes(

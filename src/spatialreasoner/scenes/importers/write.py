@@ -51,7 +51,7 @@ def files_of(frame: Frame, own_id: str, source: str) -> tuple[Scene, dict[str, b
     files = {
         image: frame.encoded or _packed(frame),
         f"{own_id}/depth.png": depth_png(frame.depth, units_per_metre=units),
-        f"{own_id}/scene.json": json.dumps(_entry(scene, units), ensure_ascii=False, indent=1).encode() + b"\n",
+        f"{own_id}/scene.json": json.dumps(scene_entry(scene, units), ensure_ascii=False, indent=1).encode() + b"\n",
     }
     return scene, files
 
@@ -75,7 +75,7 @@ def _packed(frame: Frame) -> bytes:
     return file.getvalue()
 
 
-def _entry(scene: Scene, units: float) -> dict[str, object]:
+def scene_entry(scene: Scene, units: float) -> dict[str, object]:
     """The contents of `scene.json`."""
     assert scene.intrinsics is not None
     assert scene.depth is not None
@@ -84,10 +84,16 @@ def _entry(scene: Scene, units: float) -> dict[str, object]:
         "depth": "depth.png",
         "depth_units_per_metre": units,
         "intrinsics": asdict(scene.intrinsics),
-        "regions": [{"label": region.label, "rle": asdict(region.mask)} for region in scene.regions],
+        "regions": [region_entry(region) for region in scene.regions],
     }
     if scene.gravity is not None:
         entry["gravity"] = scene.gravity
     if not scene.depth.metric:
         entry["metric"] = False
     return entry | {"source": scene.source}
+
+
+def region_entry(region: Region) -> dict[str, object]:
+    """A region of `scene.json`."""
+    source = {} if region.region_source is None else {"region_source": region.region_source}
+    return {"label": region.label, "rle": asdict(region.mask), **source}

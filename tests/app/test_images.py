@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.app.config import AppConfig
-from spatialreasoner.app.pictures import MAX_UPLOAD_SIDE, ImageOpener, examples, two_regions
+from spatialreasoner.app.images import MAX_UPLOAD_SIDE, Examples, ImageOpener, two_regions
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.scenes.files import read_depth, read_image
 
@@ -38,24 +38,26 @@ def png_of(width, height):
         (png_of(300, 300), "expected a complete image"),
     ],
 )
-def test_uploads_that_are_no_pictures_are_refused(opener, tmp_path, data, said):
+def test_uploads_that_are_no_images_are_refused(opener, tmp_path, data, said):
     (tmp_path / "upload.png").write_bytes(data)
     with pytest.raises(SceneError, match=said):
-        opener.open(tmp_path / "upload.png", tmp_path, 0)
+        opener.open(tmp_path / "upload.png", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["upload.png"]
 
 
-def test_a_large_picture_is_shrunk_and_turned_upright(tmp_path):
+def test_a_large_image_is_shrunk_and_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.new("RGB", (2600, 1300)).save(tmp_path / "a.jpg", exif=exif)
-    scene = ImageOpener(AppConfig()).open(tmp_path / "a.jpg", tmp_path, 3)
+    Image.new("RGB", (5200, 2600)).save(tmp_path / "a.jpg", exif=exif)
+    scene = ImageOpener(AppConfig()).open(tmp_path / "a.jpg", tmp_path)
     assert read_image(scene.image).size == (MAX_UPLOAD_SIDE // 2, MAX_UPLOAD_SIDE)
-    assert (scene.id, scene.depth, scene.regions) == ("picture3", None, ())
+    assert (scene.id, scene.depth, scene.regions) == ("a", None, ())
 
 
 def test_examples_know_their_depth_and_regions(tmp_path):
-    for scene in examples(tmp_path, ()):
+    examples = Examples(tmp_path, ())
+    assert (examples.first(), examples.names[0]) == (0, "room 1")
+    for scene in map(examples.scene, range(2)):
         assert read_depth(scene.depth).shape == (448, 448)
         first, second = two_regions(scene)
         assert first != second
@@ -64,12 +66,10 @@ def test_examples_know_their_depth_and_regions(tmp_path):
 
 def test_a_folder_without_photos_is_refused(tmp_path):
     with pytest.raises(InputError, match="is neither"):
-        examples(tmp_path, [str(tmp_path)])
+        Examples(tmp_path, [str(tmp_path)])
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"models": ()}, {"models": ("a", "a")}, {"port": 70_000}, {"field_of_view": 0.0}, {"queue": 0}]
-)
+@pytest.mark.parametrize("wrong", [{"models": ("a", "a")}, {"port": 70_000}, {"field_of_view": 0.0}, {"queue": 0}])
 def test_settings_that_cannot_be(wrong):
     with pytest.raises(ConfigError):
         AppConfig(**wrong)

@@ -1,11 +1,13 @@
-"""Images to ask about: uploaded ones, bounded before they are decoded; synthetic examples; and photos with depth."""
+"""Images to measure and to ask about: uploaded ones, bounded before they are decoded; examples; and how they are shown."""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,22 +17,26 @@ from spatialreasoner.app.config import AppConfig
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes import rgbd
-from spatialreasoner.scenes.files import FORMATS, png, read_image, write_depth
+from spatialreasoner.scenes.files import FORMATS, load_scenes, png, read_depth, read_image, write_depth
 from spatialreasoner.scenes.finding import RegionFinder
 from spatialreasoner.scenes.images import UNITS_PER_METRE, exif_focal
+from spatialreasoner.scenes.importers.write import scene_id
 from spatialreasoner.scenes.masks import decode, encode
 
 if TYPE_CHECKING:
     from spatialreasoner.core.protocols import DepthEstimator
 
-MAX_UPLOAD_SIDE = 1280
-"""Longer uploads are shrunk to this, pixels: more does not fit a page, nor what models look at."""
+MAX_UPLOAD_SIDE = 2048
+"""Longer images without depth are shrunk to this, pixels: models look at less."""
 
 
 EXAMPLES = ((11, 0), (11, 1), (11, 4), (11, 7))
 """Seed and number of the synthetic examples."""
 
 EXAMPLE_SIDE = 448
+
+SPARSE = 0.2
+"""Depth with a smaller share of measured pixels is sparse: single points of a lidar."""
 
 MAX_DETECTED = 60
 """Detected masks that are kept, the largest."""
@@ -51,24 +57,23 @@ class ImageOpener:
         self._config = config
         self._depth, self._masks = _depth_model(config.depth), _mask_model(config.masks)
 
-    def open(self, path: Path, folder: Path, number: int) -> Scene:
+    def open(self, path: Path, folder: Path) -> Scene:
         """Read an upload, shrink it where it is large, and find what the models find.
 
         Args:
             path: The uploaded file.
-            folder: The visitor's folder.
-            number: Number of the image among the visitor's, part of its file's name.
+            folder: Where the image is kept that is shown.
 
         Raises:
             SceneError: If it is not an image, or larger than allowed.
         """
         self._check_size(path)
-        original = read_image(path)
-        picture = original.copy()
-        picture.thumbnail((MAX_UPLOAD_SIDE, MAX_UPLOAD_SIDE))
-        image = folder / f"picture{number}.png"
-        image.write_bytes(png(np.asarray(picture)))
-        bare = Scene(id=f"picture{number}", image=str(image), regions=self._detected(image, picture), source="uploaded")
+        image = read_image(path).copy()
+        image.thumbnail((MAX_UPLOAD_SIDE, MAX_UPLOAD_SIDE))
+        name = scene_id(path.stem, "")
+        kept = folder / f"{name}.png"
+        kept.write_bytes(png(np.asarray(image)))
+        bare = Scene(id=name, image=str(kept), regions=self._detected(kept, image), source="uploaded")
         return bare if self._depth is None else self._measured(bare, path, self._depth)
 
     def _check_size(self, path: Path) -> None:
@@ -85,10 +90,10 @@ class ImageOpener:
             limit = self._config.max_pixels / 1e6
             raise SceneError(f"the image has {width} x {height} pixels; at most {limit:g} million can be opened here")
 
-    def _detected(self, image: Path, picture: Image.Image) -> tuple[Region, ...]:
+    def _detected(self, path: Path, image: Image.Image) -> tuple[Region, ...]:
         if self._masks is None:
             return ()
-        found = self._masks.find(str(image), (picture.height, picture.width))
+        found = self._masks.find(str(path), (image.height, image.width))
         largest = sorted(found, key=lambda region: -int(region.mask.sum()))[:MAX_DETECTED]
         return tuple(
             Region(id=f"region{number}", label=region.label, mask=encode(region.mask), region_source=region.source)
@@ -110,33 +115,80 @@ class ImageOpener:
         return None if focal is None else Intrinsics(fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2)
 
 
-def examples(folder: Path, photos: Sequence[str]) -> list[Scene]:
-    """The examples that every visitor finds: photos with depth first, then synthetic rooms, written into the folder.
+class Examples:
+    """What every visitor finds: photos with depth first, then synthetic rooms, which are made when they are first looked at.
+
+    Args:
+        folder: Where the rooms are written.
+        photos: RGB-D folders, scenes folders, or folders of RGB-D folders.
 
     Raises:
         InputError: If a folder of photos is unusable.
     """
-    return [*_photos(photos), *(_synthetic(folder, *example) for example in EXAMPLES)]
+
+    def __init__(self, folder: Path, photos: Sequence[str]) -> None:
+        self._folder = folder
+        self._photos = list(_photos(photos))
+        self._rooms: dict[int, Scene] = {}
+        self._making = Lock()
+        self.names = [scene.id.replace("_", " ") for scene in self._photos] + [f"room {k + 1}" for k in range(len(EXAMPLES))]
+
+    def scene(self, number: int) -> Scene:
+        """The example of a number.
+
+        Raises:
+            InputError: If there is none.
+        """
+        if not 0 <= number < len(self.names):
+            raise InputError("there is no such example")
+        if number < len(self._photos):
+            return self._photos[number]
+        with self._making:
+            if number not in self._rooms:
+                self._rooms[number] = _synthetic(self._folder, *EXAMPLES[number - len(self._photos)])
+        return self._rooms[number]
+
+    def first(self) -> int:
+        """The example that is open at first: one that can be measured densely, where there is one."""
+        dense = (number for number, scene in enumerate(self._photos) if scene.intrinsics and known_share(scene) > SPARSE)
+        return next(dense, len(self._photos))
+
+
+def known_share(scene: Scene) -> float:
+    """The share of pixels whose depth was measured."""
+    return 0.0 if scene.depth is None else float(np.isfinite(read_depth(scene.depth)).mean())
 
 
 def two_regions(scene: Scene) -> tuple[Region, ...]:
-    """The two regions of an example that are drawn at first: the largest ones."""
+    """The two regions of a room that are drawn at first: the largest ones."""
     largest = sorted(scene.regions, key=lambda region: -int(decode(region.mask).sum()))
     return tuple(largest[:2])
+
+
+def shown_jpeg(path: str, side: int) -> bytes:
+    """An image as a page shows it: upright, its longer side at most so many pixels."""
+    image = read_image(path)
+    image.thumbnail((side, side), reducing_gap=2.0)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88)
+    return file.getvalue()
 
 
 def _synthetic(folder: Path, seed: int, index: int) -> Scene:
     from spatialreasoner.scenes.synthetic import make_scene
 
-    scene, picture, depth = make_scene(seed, index, width=EXAMPLE_SIDE, height=EXAMPLE_SIDE)
+    scene, pixels, depth = make_scene(seed, index, width=EXAMPLE_SIDE, height=EXAMPLE_SIDE)
     image, measured = folder / f"{scene.id}.png", folder / f"{scene.id}.depth.png"
-    image.write_bytes(png(picture))
+    image.write_bytes(png(pixels))
     write_depth(measured, depth, units_per_metre=UNITS_PER_METRE)
     return replace(scene, image=str(image), depth=DepthMap(path=str(measured), units_per_metre=UNITS_PER_METRE))
 
 
 def _photos(folders: Sequence[str]) -> Iterator[Scene]:
     for folder in map(Path, folders):
+        if (folder / "scenes.jsonl").is_file():
+            yield from load_scenes(folder)
+            continue
         inner = sorted(path.parent for path in folder.glob("*/scene.json"))
         if not inner and not (folder / "scene.json").is_file():
             raise InputError(f"expected an RGB-D folder with scene.json, or a folder of such folders; {folder} is neither")

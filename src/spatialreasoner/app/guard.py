@@ -1,0 +1,80 @@
+"""What stands before every request: how large it may be, and what browsers are told about the reply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from spatialreasoner.app.config import AppConfig
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+"""Scripts and styles come from this server's own files; there are none in the page."""
+
+MAX_BODY_BYTES = 2_000_000
+"""Of every request but uploads."""
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    """An ASGI application around another one.
+
+    Args:
+        inner: The other one.
+        config: The app's settings.
+    """
+
+    def __init__(self, inner: Any, config: AppConfig) -> None:
+        self._inner, self._config = inner, config
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return await self._inner(scope, receive, send)
+        most = self._config.max_megabytes * 1_000_000 if scope["path"] == "/api/open" else MAX_BODY_BYTES
+        told = dict(scope["headers"]).get(b"content-length", b"0")
+        if not told.isdigit() or int(told) > most:
+            reply = JSONResponse({"error": _too_large(most)}, 413)
+            return await reply(scope, receive, _with_headers(send))
+        return await self._inner(scope, _bounded(receive, most), _with_headers(send))
+
+
+def _bounded(receive: Any, most: int) -> Any:
+    """Receive at most so many bytes: a length need not be told."""
+    seen = 0
+
+    async def bounded() -> Any:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise HTTPException(413, _too_large(most))
+        return message
+
+    return bounded
+
+
+def _with_headers(send: Any) -> Any:
+    async def sending(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in {"Content-Security-Policy": POLICY, **_HEADERS}.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending
+
+
+def _too_large(most: int) -> str:
+    return f"At most {most / 1e6:g} MB can be sent here at a time."

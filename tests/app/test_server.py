@@ -1,0 +1,99 @@
+import io
+import json
+import zipfile
+
+import pytest
+from PIL import Image
+
+from spatialreasoner.app.config import AppConfig
+from spatialreasoner.app.server import HEADER, Server
+from spatialreasoner.app.service import App
+
+testclient = pytest.importorskip("starlette.testclient")
+pytestmark = pytest.mark.filterwarnings("default")  # of the client's own dependencies
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    app = App(AppConfig(models=("scripted:careful",), max_megabytes=1, asks_per_minute=100), tmp_path_factory.mktemp("server"))
+    return testclient.TestClient(Server(app).asgi(), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def token(served):
+    return {HEADER: served.post("/api/begin").json()["token"]}
+
+
+def photo():
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), (90, 120, 150)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_visit_from_the_page_to_the_answer(served, token):
+    assert "<script" in served.get("/").text
+    assert served.get("/assets/main.js").status_code == 200
+    assert served.get("/example/0").content[:2] == b"\xff\xd8"
+    assert served.get("/api/about").json()["models"] == ["scripted:careful"]
+    state = served.post("/api/edit", json={"action": "write", "text": "10,10,60,60"}, headers=token).json()
+    assert len(state["regions"]) == 3
+    assert served.post("/api/step", json={"by": -1}, headers=token).json()["at"] == 0
+    assert len(served.get("/api/measures", headers=token).json()["cells"]) == 12
+    asked = served.post("/api/ask", json={"question": "How wide is <region1>?", "models": ["scripted:careful"]}, headers=token)
+    lines = [json.loads(line) for line in asked.text.splitlines()]
+    assert "writing" in lines[0]["html"]
+    assert "Statement by statement" in lines[-1]["html"]
+    for path in ("image", "depth", "depth.png", "space", "export/csv"):
+        assert served.get(f"/api/{path}", headers=token).status_code == 200, path
+
+
+def test_nothing_of_a_visitor_has_an_address_without_the_token(served, token):
+    for path in ("state", "image", "depth", "depth.png", "space", "measures", "export/folder"):
+        for headers in ({}, {HEADER: "x" * 32}):
+            refused = served.get(f"/api/{path}", headers=headers)
+            assert (refused.status_code, "ended" in refused.json()["error"]) == (401, True), path
+    assert served.post("/api/open", files={"file": ("a.png", photo())}).status_code == 401
+
+
+def test_what_is_wrong_is_told_in_a_sentence(served, token):
+    cases = [
+        ("/api/edit", {"action": "explode"}, 422, "nothing that the board can do"),
+        ("/api/edit", [1], 400, "expected a JSON object"),
+        ("/api/example", {"number": 99}, 422, "no such example"),
+        ("/api/example", {"number": "1"}, 422, "a whole number"),
+        ("/api/ruler", {"ends": [[1, 2]]}, 422, "two points"),
+        ("/api/path", {"path": "/etc"}, 422, "--open"),
+        ("/api/ask", {"question": "", "models": ["scripted:careful"]}, 422, "write a question"),
+        ("/api/ask", {"question": "How?", "models": ["hf:/etc"]}, 422, "not started with"),
+    ]
+    for path, sent, status, said in cases:
+        refused = served.post(path, json=sent, headers=token)
+        assert refused.status_code == status, path
+        assert said.lower() in refused.json()["error"].lower(), path
+
+
+def test_files_are_opened_and_their_names_lead_nowhere(served, token):
+    opened = served.post("/api/open", files={"file": ("a photo.png", photo())}, headers=token).json()
+    assert (opened["image"]["name"], opened["image"]["width"], opened["image"]["depth"]) == ("a_photo", 64, False)
+    evil = served.post("/api/open", files={"file": ("../../evil.png", photo())}, headers=token)
+    assert evil.status_code == 422
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("../scene.json", "{}")
+    zipped = served.post("/api/open", files={"file": ("a.zip", packed.getvalue())}, headers=token)
+    assert "inside of what is opened" in zipped.json()["error"]
+    text = served.post("/api/open", files={"file": ("a.png", b"<script>")}, headers=token)
+    assert "not an image" in text.json()["error"]
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(served, token):
+    assert served.post("/api/open", files={"file": ("a.bin", b"\0" * 1_100_000)}, headers=token).status_code == 413
+    assert served.post("/api/edit", content=b" " * 2_100_000, headers=token).status_code == 413
+
+
+def test_browsers_are_told_to_run_and_show_only_what_is_ours(served, token):
+    for path in ("/", "/api/about", "/nothing", "/assets/main.js"):
+        headers = served.get(path).headers
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
