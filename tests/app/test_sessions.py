@@ -3,7 +3,7 @@ import pytest
 
 from app.conftest import drawn_box, wish
 from spatialreasoner.app.regions import region
-from spatialreasoner.app.sessions import MAX_DRAWN_REGIONS, Drawn, Sessions, State
+from spatialreasoner.app.sessions import MAX_DRAWN_REGIONS, DrawnRegion, Sessions, State
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.types import Scene
 from spatialreasoner.scenes.masks import decode
@@ -12,7 +12,7 @@ from spatialreasoner.scenes.masks import decode
 def stripe(column):
     mask = np.zeros((10, 60), bool)
     mask[:, column] = True
-    return Drawn(region=region(mask, mask.shape))
+    return DrawnRegion(region=region(mask, mask.shape))
 
 
 @pytest.fixture

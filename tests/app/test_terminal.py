@@ -36,7 +36,7 @@ def image(tmp_path):
 
 
 @pytest.fixture
-def told(picture, monkeypatch):
+def told(image, monkeypatch):
     """What a model is asked for about two of eleven regions, and what the terminal shows of its answer."""
 
     def told(written):
@@ -45,7 +45,7 @@ def told(picture, monkeypatch):
         boxes = tuple(f"{5 * n},0,{5 * n + 5},9" for n in range(11))
         question = "Is <region2> left of <region11>?"
         text = ask_in_terminal(
-            AskConfig(image=picture, question=question, regions=boxes, model="slow"), console=Console(file=file, width=60)
+            AskConfig(image=image, question=question, regions=boxes, model="slow"), console=Console(file=file, width=60)
         )
         return text, [line for line in file.getvalue().splitlines() if line]
 

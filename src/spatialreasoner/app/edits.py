@@ -10,7 +10,7 @@ from pydantic import StrictInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from spatialreasoner.app.regions import DRAWN_LABEL, DrawnShape, Sight, from_shape, region, shape_from_numbers, stroke
-from spatialreasoner.app.sessions import Drawn, Session, State
+from spatialreasoner.app.sessions import DrawnRegion, Session, State
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.types import Record
 from spatialreasoner.scenes.masks import decode
@@ -78,7 +78,7 @@ def _add(session: Session, wish: Wish, sight: Sight) -> tuple[State, str]:
     shape = _shape(wish)
     state = _used(session.state)
     made = from_shape(shape, sight, cut=wish.cut)
-    drawn = Drawn(region=session.named(made), shape=shape if shape.tool in {"box", "polygon"} else None)
+    drawn = DrawnRegion(region=session.named(made), shape=shape if shape.tool in {"box", "polygon"} else None)
     if made.region_source not in {None, "drawn", "box", "model"}:
         return replace(state, draft=drawn), "cut out a thing"
     return state.add(drawn), f"draw region {len(state.drawn) + 1}"
@@ -97,14 +97,14 @@ def _paint(session: Session, wish: Wish, sight: Sight) -> tuple[State, str]:
     source = old.region.region_source if old.region.region_source != "box" else "drawn"
     new = session.named(replace(region(painted, sight.size), label=old.region.label, region_source=source))
     said = f"{'erase from' if wish.erase else 'paint'} {_called(wish.number)}"
-    return _changed(session.state, wish.number, Drawn(region=new)), said
+    return _changed(session.state, wish.number, DrawnRegion(region=new)), said
 
 
 def _reshape(session: Session, wish: Wish, sight: Sight) -> tuple[State, str]:
     old, shape = _chosen(session.state, wish.number), _shape(wish)
     cut = (old.region.region_source or "").startswith("box, cut")
     new = session.named(replace(from_shape(shape, sight, cut=cut), label=old.region.label))
-    return _changed(session.state, wish.number, Drawn(region=new, shape=shape)), f"change {_called(wish.number)}"
+    return _changed(session.state, wish.number, DrawnRegion(region=new, shape=shape)), f"change {_called(wish.number)}"
 
 
 def _rename(session: Session, wish: Wish, sight: Sight) -> tuple[State, str]:
@@ -133,7 +133,7 @@ def _whole(session: Session, wish: Wish, sight: Sight) -> tuple[State, str]:
     if draft is None or draft.shape is None or draft.shape.tool != "box":
         raise InputError("there is no box to use whole")
     whole = session.named(from_shape(draft.shape, sight))
-    return replace(session.state, draft=None).add(Drawn(region=whole, shape=draft.shape)), "use the whole box"
+    return replace(session.state, draft=None).add(DrawnRegion(region=whole, shape=draft.shape)), "use the whole box"
 
 
 def _drop(session: Session, wish: Wish, sight: Sight) -> tuple[State, str]:
@@ -151,7 +151,7 @@ def _used(state: State) -> State:
     return state if state.draft is None else replace(state, draft=None).add(state.draft)
 
 
-def _chosen(state: State, number: int) -> Drawn:
+def _chosen(state: State, number: int) -> DrawnRegion:
     if number == 0 and state.draft is not None:
         return state.draft
     if not 1 <= number <= len(state.drawn):
@@ -159,7 +159,7 @@ def _chosen(state: State, number: int) -> Drawn:
     return state.drawn[number - 1]
 
 
-def _changed(state: State, number: int, new: Drawn) -> State:
+def _changed(state: State, number: int, new: DrawnRegion) -> State:
     if number == 0:
         return replace(state, draft=new)
     return replace(state, drawn=tuple(new if place == number else old for place, old in enumerate(state.drawn, start=1)))

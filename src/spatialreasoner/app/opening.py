@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.images import ImageOpener
-from spatialreasoner.app.sessions import Drawn, Roll, Session
+from spatialreasoner.app.sessions import DrawnRegion, Roll, Session
 from spatialreasoner.core.errors import InputError, SceneError
 from spatialreasoner.core.types import Scene
 from spatialreasoner.scenes import rgbd
@@ -27,7 +27,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".
 MAX_UNPACKED_BYTES = 4 * 10**9
 """An archive of scenes that unpacks to more is refused."""
 
-TRIED = 5
+TRIED_FRAMES = 5
 """Frames of a capture that are tried until one can be used."""
 
 
@@ -44,7 +44,7 @@ class Wanted:
     options: FrameOptions = field(default_factory=FrameOptions)
 
 
-class Opener:
+class CaptureOpener:
     """Opens files and folders for visitors.
 
     Args:
@@ -81,7 +81,7 @@ class Opener:
 
     def _show_first(self, session: Session, roll: Roll) -> None:
         first: SceneError | None = None
-        for place in range(min(TRIED, len(roll.names))):
+        for place in range(min(TRIED_FRAMES, len(roll.names))):
             try:
                 scene = roll.open(place)
             except SceneError as error:
@@ -130,9 +130,9 @@ class Opener:
         return replace(scene, image=str(into / scene.image), depth=depth)
 
 
-def drawn_of(scene: Scene, most: int | None = None) -> list[Drawn]:
+def drawn_of(scene: Scene, most: int | None = None) -> list[DrawnRegion]:
     """The regions that a scene comes with, as drawn ones."""
-    return [Drawn(region=region) for region in scene.regions[:most]]
+    return [DrawnRegion(region=region) for region in scene.regions[:most]]
 
 
 def _only_file(path: Path, store: Store) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spatialreasoner.app.regions import DrawnShape
-from spatialreasoner.app.sessions import Answer, Drawn, Session
+from spatialreasoner.app.sessions import DrawnRegion, GivenAnswer, Session
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.types import Record, Region, Scene
@@ -94,11 +94,11 @@ class SavedSessions:
             raise InputError("there is no saved session of this name; it may have been on another server, or until its end")
         saved = records.read_json(kept / "session.json", SavedSession)
         scene = resolve(saved.scene, kept, where=str(kept / "session.json"))
-        drawn = [Drawn(region=session.named(each.region), shape=each.shape) for each in saved.drawn]
+        drawn = [DrawnRegion(region=session.named(each.region), shape=each.shape) for each in saved.drawn]
         session.show(scene, drawn, said=f"open saved {scene.id}")
         key = session.state.key  # another one than it was, since the files are at another place
         session.answers.extend(
-            Answer(question=each.question, html=each.html, key=key if each.key == saved.key else each.key)
+            GivenAnswer(question=each.question, html=each.html, key=key if each.key == saved.key else each.key)
             for each in saved.answers
         )
 

@@ -39,10 +39,10 @@ ASSETS = Path(__file__).parent / "assets"
 HEADER = "x-session"
 """The header that holds the token of a session."""
 
-MAX_FILES = 20_000
+MAX_UPLOADED_FILES = 20_000
 """Files of one upload."""
 
-THUMBNAIL = 240
+EXAMPLE_THUMBNAIL = 240
 """Pixels of the longer side of an example's image in the list."""
 
 UNEXPECTED = "Something went wrong here; the app's log says what. Try again, or try another image."
@@ -150,7 +150,7 @@ class Server:
 
     async def _thumbnail(self, request: Request) -> Response:
         def make() -> bytes:
-            return shown_jpeg(self._app.examples.scene(request.path_params["number"]).image, THUMBNAIL)
+            return shown_jpeg(self._app.examples.scene(request.path_params["number"]).image, EXAMPLE_THUMBNAIL)
 
         return Response(await anyio.to_thread.run_sync(make), media_type="image/jpeg")
 
@@ -176,7 +176,7 @@ class Server:
     async def _open(self, request: Request) -> Response:
         """Open uploaded files, or draw the regions that an uploaded file of a label tool holds."""
         session = self._session(request)
-        async with request.form(max_files=MAX_FILES, max_fields=20) as form:
+        async with request.form(max_files=MAX_UPLOADED_FILES, max_fields=20) as form:
             into = Path(mkdtemp(prefix="upload", dir=session.folder))
             files = [each for each in form.getlist("file") if isinstance(each, UploadFile)]
             if not files:

@@ -20,10 +20,10 @@ from spatialreasoner.app.edits import apply_wish, wish_of
 from spatialreasoner.app.exports import export
 from spatialreasoner.app.images import Examples, known_share, shown_jpeg, two_regions
 from spatialreasoner.app.measuring import OpenImage, OpenImages, relations, ruler
-from spatialreasoner.app.opening import Opener, Wanted
+from spatialreasoner.app.opening import CaptureOpener, Wanted
 from spatialreasoner.app.policies import Policies, together
 from spatialreasoner.app.saved import SavedSessions
-from spatialreasoner.app.sessions import Answer, Drawn, Session, Sessions
+from spatialreasoner.app.sessions import DrawnRegion, GivenAnswer, Session, Sessions
 from spatialreasoner.app.space import space
 from spatialreasoner.app.terminal import caution_about
 from spatialreasoner.core.errors import InputError
@@ -33,7 +33,7 @@ from spatialreasoner.scenes.masks import decode
 SHOWN_SIDE = 2048
 """Pixels of the longer side of what the page shows of an image; measured is the whole of it."""
 
-MASK_SIDE = 1024
+BOARD_SIDE = 1024
 """Pixels of the longer side at which the page shows masks and depth."""
 
 
@@ -50,7 +50,7 @@ class App:
         self.folder = folder
         self.sessions = Sessions(folder, config.max_sessions)
         self.policies = Policies(config)
-        self.opener = Opener(config)
+        self.opener = CaptureOpener(config)
         self.examples = Examples(folder, config.photos)
         self.images = OpenImages()
         self.saved = SavedSessions(Path(config.saved) if config.saved else folder / "saved")
@@ -83,7 +83,7 @@ class App:
         """Open an example: photos with all of their regions, rooms with two."""
         scene = self.examples.scene(number)
         regions = two_regions(scene) if scene.objects else scene.regions
-        drawn = [Drawn(region=session.named(region)) for region in regions]
+        drawn = [DrawnRegion(region=session.named(region)) for region in regions]
         session.show(scene, drawn, said=f"open {self.examples.names[number]}")
 
     def open_path(self, session: Session, text: str, wanted: Wanted) -> None:
@@ -107,7 +107,7 @@ class App:
         state = session.state
         for one in found:
             bare = Region(id="", label=one.label, mask=encode(one.mask), region_source=one.source)
-            state = state.add(Drawn(region=session.named(bare)))
+            state = state.add(DrawnRegion(region=session.named(bare)))
         session.go(state, f"load {len(found)} regions")
 
     def opened(self, session: Session) -> OpenImage:
@@ -158,7 +158,7 @@ class App:
         depth = self.opened(session).depth
         if depth is None:
             raise InputError("no depth is known for this image")
-        sampled = views.thinned_depth(depth, MASK_SIDE).astype("<f4")
+        sampled = views.thinned_depth(depth, BOARD_SIDE).astype("<f4")
         return np.array([*sampled.shape], dtype="<u4").tobytes() + sampled.tobytes()
 
     def depth_shown(self, session: Session) -> tuple[bytes, float, float]:
@@ -166,7 +166,7 @@ class App:
         depth = self.opened(session).depth
         if depth is None:
             raise InputError("no depth is known for this image; start the app with --depth MODEL to estimate it")
-        return views.depth_png_shown(views.thinned_depth(depth, MASK_SIDE))
+        return views.depth_png_shown(views.thinned_depth(depth, BOARD_SIDE))
 
     def space(self, session: Session) -> bytes:
         """The open image in three dimensions."""
@@ -221,7 +221,7 @@ class App:
             for name, said, caution in zip(models, texts, cautions, strict=True)
         ]  # fmt: skip
         html = Markup("").join(whole)
-        session.answers.append(Answer(question=text, html=str(html), key=state.key))
+        session.answers.append(GivenAnswer(question=text, html=str(html), key=state.key))
         yield html
 
     def _writing(self, models: list[str], texts: list[str], asked: RegionQuestion) -> Markup:
@@ -256,10 +256,10 @@ def _whole(name: str, scene: Scene, asked: RegionQuestion, text: str, caution: s
     return Markup("<div>{}{}{}</div>").format(trust, answer.answer(name, text, asked.numbers, graded), below)
 
 
-def _shown(drawn: Drawn, number: int) -> Mapping[str, Any]:
+def _shown(drawn: DrawnRegion, number: int) -> Mapping[str, Any]:
     """A region for the board: its mask as runs of rows, scaled down where the image is large."""
     mask = decode(drawn.region.mask)
-    step = -(-max(mask.shape) // MASK_SIDE)
+    step = -(-max(mask.shape) // BOARD_SIDE)
     small = mask[::step, ::step]
     edges = np.flatnonzero(np.diff(small.ravel().astype(np.int8), prepend=0, append=0))
     return {

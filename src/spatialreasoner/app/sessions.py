@@ -28,7 +28,7 @@ MAX_ANSWERS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class DrawnRegion:
     """A drawn region.
 
     Attributes:
@@ -69,8 +69,8 @@ class State:
 
     said: str = "start"
     scene: Scene | None = None
-    drawn: tuple[Drawn, ...] = ()
-    draft: Drawn | None = None
+    drawn: tuple[DrawnRegion, ...] = ()
+    draft: DrawnRegion | None = None
     roll: Roll | None = None
 
     @property
@@ -84,7 +84,7 @@ class State:
         parts = [self.scene.image if self.scene else "", *(str(region.mask.counts) for region in self.regions)]
         return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
-    def add(self, drawn: Drawn) -> State:
+    def add(self, drawn: DrawnRegion) -> State:
         """With one more region.
 
         Raises:
@@ -98,7 +98,7 @@ class State:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class GivenAnswer:
     """An answer that was given.
 
     Attributes:
@@ -135,7 +135,7 @@ class Session:
     at: int = 0
     opened: int = 0
     regions: int = 0
-    answers: deque[Answer] = field(default_factory=lambda: deque[Answer](maxlen=MAX_ANSWERS))
+    answers: deque[GivenAnswer] = field(default_factory=lambda: deque[GivenAnswer](maxlen=MAX_ANSWERS))
     asked: deque[float] = field(default_factory=deque[float])
     seen: float = field(default_factory=time.monotonic)
     working: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -151,7 +151,7 @@ class Session:
         self.states = [*before, replace(state, said=said)][-MAX_STATES:]
         self.at = len(self.states) - 1
 
-    def show(self, scene: Scene, drawn: Sequence[Drawn] = (), *, said: str = "", roll: Roll | None = None) -> None:
+    def show(self, scene: Scene, drawn: Sequence[DrawnRegion] = (), *, said: str = "", roll: Roll | None = None) -> None:
         """Open another image."""
         self.opened += 1
         self.go(State(scene=scene, drawn=tuple(drawn[:MAX_DRAWN_REGIONS]), roll=roll), said or f"open {scene.id}")
