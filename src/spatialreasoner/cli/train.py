@@ -43,7 +43,14 @@ def train(
     model: Annotated[
         str, typer.Option(help="nano, a folder, hf:REPO_OR_DIR, or testing:FAMILY for a tiny random model.", show_default=False)
     ],
-    data: Annotated[Path, typer.Option(help="Rows written by 'pairs'; for grpo and --online, questions.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Rows written by 'pairs', or your own (JSON lines, Parquet, CSV, OWNER/NAME on the Hub); "
+            "for grpo and --online, questions.",
+            show_default=False,
+        ),
+    ],
     out: Out,
     eval_data: Annotated[
         Optional[Path],  # noqa: UP045
@@ -51,7 +58,10 @@ def train(
     ] = None,
     config: Annotated[Optional[Path], typer.Option(help="A YAML file of settings.", show_default=False)] = None,  # noqa: UP045
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check settings and rows and print the number of steps, without training.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Check settings and rows, print the number of steps and three rows as tokens, without training."
+        ),
     ] = False,
     online: Annotated[
         bool, typer.Option("--online", help="fdpo on answers of the model itself to the questions in DATA, sampled in rounds.")
@@ -73,6 +83,7 @@ def train(
         spatialreasoner train fdpo --model sft --data pairs/pairs.jsonl --out fdpo --dry-run
         spatialreasoner train fdpo --online --model nano --data questions.jsonl --out online --rounds 2 learning_rate=1e-6
         spatialreasoner train grpo --model nano --data questions.jsonl --out grpo rewards=total
+        spatialreasoner train fdpo --model testing:qwen2_5_vl --data my.jsonl --out fdpo segments=plan,answer gap_columns=gp,ga
     """
     from spatialreasoner.pipeline import OnlineConfig, train_online
     from spatialreasoner.pipeline import train as run
@@ -86,7 +97,13 @@ def train(
         typer.echo(f"The model is in {made.out}; what each round's answers earned is in {out / 'rounds.jsonl'}")
         return
     if dry_run:
-        typer.echo(rehearse(kind, model=model, data=data, eval_data=eval_data, config_file=config, overrides=settings or []))
+        from rich.console import Console
+
+        show = Console(highlight=False, soft_wrap=True).print
+        said = rehearse(
+            kind, model=model, data=data, eval_data=eval_data, config_file=config, overrides=settings or [], show=show
+        )
+        typer.echo(said)
         return
     run(data, kind=kind, model=model, out=out, eval_data=eval_data, config=config, overrides=settings or [])
     typer.echo(f"The model is in {out}")

@@ -20,23 +20,28 @@ from spatialreasoner.training.callbacks import MetricsFile, ProgressBar
 from spatialreasoner.training.checkpoints import CheckpointDigests, StopAtTheLimit
 from spatialreasoner.training.checks import check_rows, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
-from spatialreasoner.training.config import FDPOSettings, GRPOSettings, Kind, TrainSettings
+from spatialreasoner.training.config import DPOSettings, FDPOSettings, GRPOSettings, Kind, TrainSettings
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.grpo import GrpoTrainer, reward_functions
 from spatialreasoner.training.grpo_data import with_regions_shown
 from spatialreasoner.training.lora import find_targets, say_share
+from spatialreasoner.training.row_encoder import RowEncoder
+from spatialreasoner.training.segments import finder
 from spatialreasoner.training.sft import SftTrainer
 from spatialreasoner.training.weights import parse_weights
 from spatialreasoner.vlm.adapters import load_adapter
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.regions import adapter_options
+from spatialreasoner.vlm.text_models import is_text_model, load_text_model
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainerCallback
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, Trainer, TrainerCallback
 
-_PREFERENCE_OPTIONS = {each.name for each in fields(FDPOSettings)} - {each.name for each in fields(TrainSettings)}
+_PREFERENCE_OPTIONS = (
+    {each.name for each in fields(FDPOSettings)} - {each.name for each in fields(TrainSettings)} - {"text_prompts"}
+)
 
 _LANGUAGE = r".*(language_model|text_model)"
 """Matches the names of the language model's modules, in every family."""
@@ -72,18 +77,18 @@ def build_trainer(
         _freeze_vision(model)
     if isinstance(config, GRPOSettings):
         return _build_grpo(config, model, processor, rows, out, eval_rows)
-    encoder = Encoder(processor, max_length=config.max_length or None, enable_thinking=config.enable_thinking)
+    encoder = encoder_of(config, processor)
     ends = encoder.ends(model.generation_config.eos_token_id)
     model.generation_config.eos_token_id = ends[0] if len(ends) == 1 else ends  # also what is learned here, for any server
-    check_rows("dpo" if getattr(config, "segment_weights", "") else kind, encoder, rows)  # weights by hand need no gaps
+    check_rows(kind, encoder, rows, weighed=bool(getattr(config, "segment_weights", "")))
     if eval_rows is not None:
         check_rows("sft" if kind == "sft" else "dpo", encoder, eval_rows, name="the held-out data")
     if kind != "sft" and PartialState().is_main_process:
         write_preview(out / "preview.html", encoder, rows)
     common: dict[str, Any] = {
         "processing_class": processor,
-        "train_dataset": rows,
-        "eval_dataset": eval_rows,
+        "train_dataset": _for(processor, rows),
+        "eval_dataset": None if eval_rows is None else _for(processor, eval_rows),
         "peft_config": _adapters(config, model),
         "callbacks": _callbacks(kind, out),
     }
@@ -92,11 +97,13 @@ def build_trainer(
         trainer: Trainer = SftTrainer(model, SFTConfig(**arguments), data_collator=SftCollator(encoder), **common)
     else:
         options = {name: value for name, value in asdict(config).items() if name in _PREFERENCE_OPTIONS}
+        options |= {"segments": [*options["segments"]], "gap_columns": []}  # rows were read under the segments' names
+        options["max_length"] = config.max_length or None
         options["segment_weights"] = parse_weights(str(options.get("segment_weights", "")))
         options["enable_thinking"] = config.enable_thinking
         options["disable_dropout"] = config.lora_dropout == 0  # TRL would switch the adapters' off as well
         loss = "dpo" if kind == "dpo" else "fdpo"
-        trainer = FDPOTrainer(model, args=FDPOConfig(loss=loss, **options, **arguments), **common)
+        trainer = FDPOTrainer(model, args=FDPOConfig(loss=loss, **arguments | options), **common)
     trainer.remove_callback(PrinterCallback)
     if config.quantization != "none":
         for parameter in trainer.model.parameters():
@@ -142,6 +149,26 @@ def _build_grpo(
 
 def _callbacks(kind: Kind, out: Path) -> list[TrainerCallback]:
     return [MetricsFile(out / "metrics.jsonl"), ProgressBar(f"train {kind}"), CheckpointDigests(), StopAtTheLimit()]
+
+
+def _for(processor: Any, rows: Dataset) -> Dataset:
+    """The rows; those of a text model without the column of images, which TRL takes for a sign of some."""
+    return rows if hasattr(processor, "tokenizer") else rows.remove_columns("images")
+
+
+def encoder_of(config: TrainSettings, processor: ProcessorMixin | PreTrainedTokenizerBase) -> Encoder:
+    """What turns rows into tokens by the settings."""
+    if not isinstance(config, DPOSettings):
+        return Encoder(processor, max_length=config.max_length or None, enable_thinking=config.enable_thinking)
+    return RowEncoder(
+        processor,
+        segments=config.segments,
+        spans=finder(config.segments_by, config.segments, config.segment_pattern),
+        markup=config.markup,
+        max_length=config.max_length or None,
+        truncates=config.truncation_mode == "keep_start",
+        enable_thinking=config.enable_thinking,
+    )
 
 
 def _check_spread(trainer: Trainer, config: TrainSettings, rows: Dataset) -> None:
@@ -236,6 +263,9 @@ def _load(base: str, config: TrainSettings) -> tuple[PreTrainedModel, ProcessorM
     if config.adapter == "continue":
         kept: Any = load_adapter(base, precision=precision, trainable=True, **options)
         model, processor = kept
+    elif is_text_model(base):
+        text: Any = load_text_model(base, precision=precision, **options)
+        model, processor = text
     else:
         model, processor = load_vlm(base, precision=precision, **options)
     for module in model.modules():

@@ -6,7 +6,7 @@ import io
 import logging
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,10 +27,13 @@ logger = logging.getLogger(__name__)
 _TOKENS = ("image_token", "video_token", "boi_token", "eoi_token")
 """Under these names processors and tokenizers keep what marks an image in a text."""
 
+Betas = Callable[[Sequence[float]], Sequence[float]]
+"""The betas of a pair by its gaps, NaN for a gap that is unscored."""
+
 _STYLES = ("cyan", "yellow", "green", "magenta", "blue")
 
 
-def check_rows(kind: Kind, encoder: Encoder, rows: Dataset, *, name: str = "the data") -> None:
+def check_rows(kind: Kind, encoder: Encoder, rows: Dataset, *, name: str = "the data", weighed: bool = False) -> None:
     """Check every row that `read_sft` or `read_preferences` gave, as the model will read it.
 
     Args:
@@ -38,6 +41,7 @@ def check_rows(kind: Kind, encoder: Encoder, rows: Dataset, *, name: str = "the 
         encoder: Turns rows into tokens.
         rows: The rows.
         name: What to call them.
+        weighed: Whether segments have weights by hand: then they are needed, and gaps are not.
 
     Raises:
         InputError: If rows cannot be trained on; all bad ones are listed, each with its number and reason.
@@ -55,8 +59,8 @@ def check_rows(kind: Kind, encoder: Encoder, rows: Dataset, *, name: str = "the 
             advance(number)
     refuse_rows(name, len(rows), problems)
     if kind != "sft":
-        _check_segments(encoder.segments, without, len(rows))
-    if kind == "fdpo":
+        _check_segments(encoder.segments, without, len(rows), needed=kind == "fdpo" or weighed)
+    if kind == "fdpo" and not weighed:
         check_gaps(encoder.segments, rows)
 
 
@@ -93,14 +97,15 @@ def _missing_segments(encoder: Encoder, sides: Sequence[Tokens]) -> list[str]:
     return [name for index, name in named if any(not (answer.segments == index).any() for answer in sides)]
 
 
-def _check_segments(segments: Sequence[str], without: Mapping[str, int], count: int) -> None:
+def _check_segments(segments: Sequence[str], without: Mapping[str, int], count: int, *, needed: bool) -> None:
     for name in segments:
-        if without[name] == count:
+        if needed and without[name] == count:
             raise ConfigError(
                 f"segment {name!r} has no tokens in any of {count} pairs, so there is nothing to weigh. "
-                "Check that the answers have the tags or headings of the segments"
+                "Check that the answers have the tags or headings of the segments (segments, segments_by), or train with dpo, "
+                "which needs no segments"
             )
-        if without[name]:
+        if 0 < without[name] < count:
             logger.warning(
                 "%d of %d pairs have an answer without the segment %r; their segments weigh the same, as in DPO",
                 without[name],
@@ -138,22 +143,49 @@ def write_preview(path: Path, encoder: Encoder, rows: Dataset, *, count: int = 3
     from rich.console import Console
 
     console = Console(record=True, width=120, file=io.StringIO())
-    console.print(*(f"[{style}]{name}[/]" for name, style in zip(encoder.segments, _STYLES, strict=False)), "[dim]none[/]\n")
-    for index in range(min(count, len(rows))):
-        console.print(_pair(encoder, rows[index]))
+    console.print(preview(encoder, rows, count=count))
     with records.atomic_write(path) as file:
         file.write(console.export_html())
 
 
-def _pair(encoder: Encoder, example: Mapping[str, Any]) -> Text:
+def preview(encoder: Encoder, rows: Dataset, *, count: int = 3, betas: Betas | None = None) -> Text:
+    """The first pairs as the trainer sees them: tokens between bars, segments in colours.
+
+    Args:
+        encoder: Turns pairs into tokens.
+        rows: What `read_preferences` gave.
+        count: How many pairs are shown.
+        betas: The beta of each segment of a pair by its gaps, to be shown as well.
+    """
+    from rich.text import Text
+
+    text = Text()
+    for name, style in zip(encoder.segments, _STYLES, strict=False):
+        text.append(f"{name} ", style=style)
+    text.append("none\n\n", style="dim")
+    for index in range(min(count, len(rows))):
+        text.append_text(_pair(encoder, rows[index], betas)).append("\n")
+    return text
+
+
+def _pair(encoder: Encoder, example: Mapping[str, Any], betas: Betas | None) -> Text:
     from rich.text import Text
 
     prompt, *sides = encoder([example], ("chosen", "rejected"))[0][0]
-    gaps = ", ".join(f"{name} {example.get(f'gap_{name}')}" for name in encoder.segments)
-    text = Text(f"{example.get('question_id', '')}: {len(prompt.ids)} tokens of prompt; gaps: {gaps}\n")
+    gaps = [example.get(f"gap_{name}") for name in encoder.segments]
+    text = Text(f"{example.get('question_id', '')}: {len(prompt.ids)} tokens of prompt; ")
+    text.append(f"gaps: {_listed(encoder, gaps)}")
+    if betas is not None:
+        found = betas([float("nan") if gap is None or _missing_segments(encoder, sides) else gap for gap in gaps])
+        text.append(f"; betas: {_listed(encoder, [round(beta, 4) for beta in found])}")
+    text.append("\n")
     for name, side in zip(("chosen", "rejected"), sides, strict=True):
         text.append(f"{name}: ", style="bold").append_text(_coloured(encoder, side)).append("\n")
     return text
+
+
+def _listed(encoder: Encoder, values: Sequence[float | None]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in zip(encoder.segments, values, strict=True))
 
 
 def _coloured(encoder: Encoder, answer: Tokens) -> Text:

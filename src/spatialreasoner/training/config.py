@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.loss_types import LossType, check_loss
 from spatialreasoner.training.old_names import OLD_NAMES, OLD_SIZES, with_new_names
+from spatialreasoner.training.segments import SEGMENTS, SegmentsBy, check_finder, check_segments
+from spatialreasoner.training.setting_values import in_brief, key_and_value, read_values
 from spatialreasoner.training.weights import parse_weights
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["sft", "dpo", "fdpo", "grpo"]
 _C = TypeVar("_C", bound="DataclassInstance")
-
-MAX_SETTINGS_BYTES = 2**20
-"""A larger file of settings is refused."""
 
 _LARGEST = 2**31
 """No setting that is a number comes near it."""
@@ -120,10 +117,10 @@ class TrainSettings:
         """
         for name in _POSITIVE:
             if not 0 < getattr(self, name) < _LARGEST:
-                raise ConfigError(f"{name} must be greater than 0 and finite; got {_brief(getattr(self, name))}")
+                raise ConfigError(f"{name} must be greater than 0 and finite; got {in_brief(getattr(self, name))}")
         for name in ("max_steps", "weight_decay", "max_length", "lora_r", "lora_alpha", "threads", "seed"):
             if not 0 <= getattr(self, name) < _LARGEST:
-                raise ConfigError(f"{name} must not be negative, and must be finite; got {_brief(getattr(self, name))}")
+                raise ConfigError(f"{name} must not be negative, and must be finite; got {in_brief(getattr(self, name))}")
         _check_shares(self, "warmup_ratio", "lora_dropout")
         if self.quantization != "none" and not self.lora_r and self.adapter != "continue":
             raise ConfigError("quantization=4bit trains adapters on frozen weights; add lora_r=16 or another rank")
@@ -139,6 +136,15 @@ class DPOSettings(TrainSettings):
     """Settings of DPO; the defaults are the paper's where it has any (docs/papers.md 1.4).
 
     Attributes:
+        segments: Names of the segments, such as `plan,answer`.
+        gap_columns: Columns of the segments' gaps, in their order; empty for `gap_<segment>`.
+        segments_by: How segments are found in an answer: `tags` or `headings` of their names, or a `pattern`; `auto` is the
+            LongCoT form for description and reasoning, otherwise tags. Columns `chosen_spans` and `rejected_spans` come first.
+        segment_pattern: The regular expression of `segments_by=pattern`, with a group `(?P<segment>...)` for each segment.
+        text_prompts: What becomes of a prompt and answers that are text: turns of a `chat`, or `plain` text, which is read
+            without a chat template.
+        truncation_mode: What becomes of pairs longer than `max_length`: `refuse` them, or `keep_start` and cut the rest, but
+            never inside an image.
         beta: DPO's beta (not in the paper; 0.1 is usual).
         loss_type: Which function of the weighted margin is minimized: `sigmoid` (DPO), `robust`, `hinge`, `ipo`, or `simpo`,
             which has no reference.
@@ -158,6 +164,12 @@ class DPOSettings(TrainSettings):
 
     per_device_train_batch_size: int = 1
     learning_rate: float = 1e-7
+    segments: tuple[str, ...] = SEGMENTS
+    gap_columns: tuple[str, ...] = ()
+    segments_by: SegmentsBy = "auto"
+    segment_pattern: str = ""
+    text_prompts: Literal["chat", "plain"] = "chat"
+    truncation_mode: Literal["refuse", "keep_start"] = "refuse"
     beta: float = 0.1
     loss_type: LossType = "sigmoid"
     label_smoothing: float = 0.0
@@ -180,6 +192,10 @@ class DPOSettings(TrainSettings):
         if not 0 < self.beta < _LARGEST:
             raise ConfigError(f"beta must be greater than 0 and finite; got {self.beta}")
         check_loss(self.loss_type, self.label_smoothing, self.simpo_gamma)
+        check_segments(self.segments, self.gap_columns)
+        check_finder(self.segments_by, self.segments, self.segment_pattern)
+        if self.truncation_mode == "keep_start" and not self.max_length:
+            raise ConfigError("truncation_mode=keep_start cuts at max_length: set max_length as well")
         if not 0 <= self.vision_cache_gib < _LARGEST:
             raise ConfigError(f"vision_cache_gib must not be negative, and must be finite; got {self.vision_cache_gib}")
         if not 0 <= self.group_window < _LARGEST:
@@ -252,7 +268,7 @@ class GRPOSettings(TrainSettings):
         super().__post_init__()
         for name in ("max_completion_length", "temperature"):
             if not 0 < getattr(self, name) < _LARGEST:
-                raise ConfigError(f"{name} must be greater than 0 and finite; got {_brief(getattr(self, name))}")
+                raise ConfigError(f"{name} must be greater than 0 and finite; got {in_brief(getattr(self, name))}")
         if not 0 <= self.grpo_beta < _LARGEST:
             raise ConfigError(f"grpo_beta must not be negative, and must be finite; got {self.grpo_beta}")
         completions = self.per_device_train_batch_size * self.gradient_accumulation_steps
@@ -294,8 +310,8 @@ def read_config(kind: type[_C], file: Path | None, overrides: Sequence[str]) -> 
     """
     from pydantic import TypeAdapter, ValidationError
 
-    values = {} if file is None else _mapping(_yaml(_bounded(file), str(file)), str(file))
-    given = dict(_key_and_value(override) for override in overrides)
+    values = {} if file is None else read_values(file)
+    given = dict(key_and_value(override) for override in overrides)
     if issubclass(kind, TrainSettings):
         values, given = with_new_names(values), with_new_names(given)
     values |= given
@@ -309,15 +325,8 @@ def read_config(kind: type[_C], file: Path | None, overrides: Sequence[str]) -> 
         first = error.errors(include_url=False)[0]
         if isinstance(cause := first.get("ctx", {}).get("error"), ConfigError):
             raise cause from None
-        place, got = ".".join(map(str, first["loc"])), _brief(first["input"])
+        place, got = ".".join(map(str, first["loc"])), in_brief(first["input"])
         raise ConfigError(f"setting {place}: {first['msg']}; got {got}") from None
-
-
-def _key_and_value(override: str) -> tuple[str, Any]:
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise ConfigError(f"expected key=value; got {override[:80]!r}")
-    return key.strip(), _number(_yaml(text, override))
 
 
 def _hint(key: str, known: Sequence[str]) -> str:
@@ -326,47 +335,3 @@ def _hint(key: str, known: Sequence[str]) -> str:
     now = {**{old: new for old, new in OLD_NAMES.items() if new in known}, **{name: name for name in known}}
     close = difflib.get_close_matches(key, now, n=1)
     return f"did you mean {now[close[0]]!r}?" if close else f"the settings are {', '.join(known)}"
-
-
-def _brief(value: object) -> str:
-    """A value in few words: one that anchors multiply is as large as they like, and a number may have too many digits."""
-    shown = reprlib.Repr()
-    shown.maxlevel = 2
-    try:
-        return shown.repr(value)
-    except ValueError:
-        return "a number of thousands of digits"
-
-
-def _bounded(file: Path) -> bytes:
-    size = records.require_file(file).stat().st_size
-    if size > MAX_SETTINGS_BYTES:
-        raise ConfigError(f"{file}: expected settings of at most {MAX_SETTINGS_BYTES} bytes; got {size}")
-    return file.read_bytes()
-
-
-def _yaml(text: str | bytes, where: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a number or a date that cannot be one
-        raise ConfigError(f"{where[:200]}: not YAML: {' '.join(str(error).split())}") from None
-
-
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(f"{where}: expected settings, one `key: value` per line; got {_brief(value)}")
-    return value
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-3 as text, which nobody means."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value

@@ -6,10 +6,11 @@ Both are JSON lines whose `images` are paths relative to the file. The columns a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired
+from typing import TYPE_CHECKING, Any, NotRequired, cast
 
 from pydantic import ConfigDict
 from typing_extensions import TypedDict
@@ -20,13 +21,12 @@ from spatialreasoner.core.types import Rle
 from spatialreasoner.scenes import carry
 from spatialreasoner.scenes.files import open_image
 from spatialreasoner.training.messages import Message, answer_message, check_path, message_text, place_images, with_image_blocks
+from spatialreasoner.training.row_forms import conversation_form, preference_form
+from spatialreasoner.training.segments import SEGMENTS as SEGMENTS
 from spatialreasoner.training.weights import segment_weights
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-SEGMENTS = ("description", "reasoning")
-"""The segments of the LongCoT form; the conclusion belongs to the reasoning (docs/papers.md 1.3)."""
 
 
 MOST_LISTED = 1000
@@ -62,25 +62,50 @@ class SftRow(TypedDict):
     regions: NotRequired[list[MaskRow]]
 
 
-def read_preferences(path: str | Path, *, segments: Sequence[str] = SEGMENTS) -> Dataset:
-    """Read preference pairs.
+class PlainRow(TypedDict):
+    """A preference pair of plain text, read without a chat template."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
+    images: NotRequired[list[str]]
+    prompt: str
+    chosen: str
+    rejected: str
+
+
+def read_preferences(
+    path: str | Path, *, segments: Sequence[str] = SEGMENTS, gap_columns: Sequence[str] = (), plain: bool = False
+) -> Dataset:
+    """Read preference pairs; the forms of other programs (`row_forms`) are converted.
 
     Args:
         path: The JSON-lines file.
         segments: Names of the segments; a row may hold `gap_<segment>`, the reward of chosen minus rejected. A gap that is
             absent or null leaves the pair unscored: its segments weigh the same.
+        gap_columns: The gaps' columns under other names, in the order of the segments; empty for `gap_<segment>`.
+        plain: Leave prompt and answers that are text as text, to be read without a chat template.
 
     Returns:
         Columns `question_id`, `images` (absolute paths), `regions` (of the first image, as `scenes.carry` writes them),
-        `prompt`, `chosen`, `rejected`, and `gap_<segment>` of each segment, and `weight_<segment>` where a row has them.
+        `prompt`, `chosen`, `rejected`, and `gap_<segment>` of each segment, and `weight_<segment>`, `chosen_spans` and
+        `rejected_spans` where a row has them.
 
     Raises:
         MissingFileError: If the file or an image is not there.
         RecordError: If a row is not a preference pair.
     """
-    rows = _rows(path, PreferenceRow, lambda number, row: _preference(path, number, row, segments))
-    weighed = [key for key in (f"weight_{segment}" for segment in segments) if any(key in row for row in rows)]
-    return _dataset([{**dict.fromkeys(weighed), **row} for row in rows])  # the first row's columns are everyone's
+    named = dict(zip(gap_columns, segments, strict=True)) if gap_columns else {}
+
+    def check(number: int, row: _DataRow) -> _DataRow:
+        return _preference(path, number, {_gap_name(key, named): value for key, value in row.items()}, segments)
+
+    rows = _rows(path, PlainRow if plain else PreferenceRow, check, partial(preference_form, plain=plain))
+    missing = [column for column in named if not any(f"gap_{named[column]}" in row["given"] for row in rows)]
+    if missing:
+        raise RecordError(f"{path}: expected the gap of the segment {named[missing[0]]!r} in the column {missing[0]!r}")
+    rows = [{key: value for key, value in row.items() if key != "given"} for row in rows]
+    columns = (*(f"weight_{segment}" for segment in segments), *_SPANS)
+    some = [key for key in columns if any(key in row for row in rows)]
+    return _dataset([{**dict.fromkeys(some), **row} for row in rows])  # the first row's columns are everyone's
 
 
 def read_sft(path: str | Path) -> Dataset:
@@ -93,16 +118,21 @@ def read_sft(path: str | Path) -> Dataset:
         MissingFileError: If the file or an image is not there.
         RecordError: If a row is not a conversation that ends with the assistant's answer.
     """
-    return _dataset(_rows(path, SftRow, lambda _, row: _conversation(path, row)))
+    return _dataset(_rows(path, SftRow, lambda _, row: _conversation(path, row), conversation_form))
 
 
 def messages_of(row: Mapping[str, Any]) -> Iterator[Message]:
     """Every turn of a row that `read_preferences` or `read_sft` gave."""
     for name in ("prompt", "chosen", "rejected", "completion"):
-        yield from row.get(name, ())
+        turns = row.get(name, ())
+        if isinstance(turns, str):  # plain text
+            yield Message(role="user" if name == "prompt" else "assistant", content=turns)
+        else:
+            yield from turns
 
 
 _DataRow = dict[str, Any]
+_SPANS = ("chosen_spans", "rejected_spans")
 
 
 def refuse_rows(path: str | Path, count: int, problems: Mapping[int, InputError]) -> None:
@@ -126,15 +156,17 @@ def refuse_rows(path: str | Path, count: int, problems: Mapping[int, InputError]
     raise RowsError(f"{path}: {len(lines)} of {count} rows cannot be trained on", [*lines[:MOST_LISTED], *more])
 
 
-def _rows(path: str | Path, kind: Any, check: Callable[[int, _DataRow], _DataRow]) -> list[_DataRow]:
-    """Every row, checked; all bad ones are refused together."""
+def _rows(
+    path: str | Path, kind: Any, check: Callable[[int, _DataRow], _DataRow], form: Callable[[_DataRow], _DataRow]
+) -> list[_DataRow]:
+    """Every row, converted and checked; all bad ones are refused together."""
     found: list[_DataRow] = []
     problems: dict[int, InputError] = {}
     number = 0
     with progress.stage(f"check the rows of {Path(path).name}") as advance:
         for number, (_, line) in enumerate(records.read_lines(records.require_file(path)), start=1):
             try:
-                found.append(check(number, records.parse_record(line, kind, where="its JSON")))
+                found.append(check(number, _parsed(line, kind, form)))
             except InputError as error:
                 problems[number] = error
             advance(number)
@@ -142,6 +174,20 @@ def _rows(path: str | Path, kind: Any, check: Callable[[int, _DataRow], _DataRow
         raise RecordError(f"{path}: expected one {kind.__name__} a line; the file is empty")
     refuse_rows(path, number, problems)
     return found
+
+
+def _parsed(line: bytes, kind: Any, form: Callable[[_DataRow], _DataRow]) -> _DataRow:
+    """A row in the form that it must have, whatever form it is written in."""
+    row = records.parse_record(line, dict[str, Any], where="its JSON")
+    try:
+        converted = json.dumps(form(row))
+    except ValueError as error:  # deeper than can be written, or a lone surrogate
+        raise RecordError(f"its JSON: {error}") from None
+    return records.parse_record(converted, kind, where="its JSON")
+
+
+def _gap_name(column: str, named: Mapping[str, str]) -> str:
+    return f"gap_{named[column]}" if column in named else column
 
 
 def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Sequence[str]) -> dict[str, Any]:
@@ -152,20 +198,48 @@ def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Se
     for key, gap in gaps.items():
         if gap is not None and (isinstance(gap, bool) or not isinstance(gap, int | float)):
             raise RecordError(f"{key} must be a number or null; got {gap!r}")
-    chosen, rejected = (answer_message(name, row[name]) for name in ("chosen", "rejected"))
-    if message_text(chosen) == message_text(rejected):
-        raise RecordError("chosen and rejected are the same text, so nothing can be learned; remove the row")
-    prompt, images = _prompt(path, row["prompt"], row.get("images", ()))
+    asked = _plain(path, row) if isinstance(row["prompt"], str) else _asked(path, row)
     return {
+        "given": row.keys(),
         "question_id": row.get("question_id") or str(number),
-        "images": images,
-        "regions": _regions(row),
-        "prompt": prompt,
-        "chosen": [chosen],
-        "rejected": [rejected],
+        **asked,
+        **{key: _spans(key, row[key], segments) for key in _SPANS if row.get(key) is not None},
         **{key: None if gap is None else float(gap) for key, gap in gaps.items()},
         **{f"weight_{name}": weight for name, weight in zip(segments, segment_weights(row, segments) or (), strict=False)},
     }
+
+
+def _asked(path: str | Path, row: _DataRow) -> _DataRow:
+    """Prompt and answers of a conversation."""
+    chosen, rejected = (answer_message(name, row[name]) for name in ("chosen", "rejected"))
+    _refuse_equal(message_text(chosen), message_text(rejected))
+    prompt, images = _prompt(path, row["prompt"], row.get("images", ()))
+    return {"images": images, "regions": _regions(row), "prompt": prompt, "chosen": [chosen], "rejected": [rejected]}
+
+
+def _plain(path: str | Path, row: _DataRow) -> _DataRow:
+    """Prompt and answers of plain text."""
+    empty = next((name for name in ("prompt", "chosen", "rejected") if not row[name].strip()), None)
+    if empty is not None:
+        raise RecordError(f"{empty} must be text; got nothing but blanks")
+    _refuse_equal(row["chosen"], row["rejected"])
+    texts = {name: row[name] for name in ("prompt", "chosen", "rejected")}
+    return {"images": _images(path, row.get("images", ())), "regions": _regions(row), **texts}
+
+
+def _refuse_equal(chosen: str, rejected: str) -> None:
+    if chosen == rejected:
+        raise RecordError("chosen and rejected are the same text, so nothing can be learned; remove the row")
+
+
+def _spans(key: str, given: Any, segments: Sequence[str]) -> dict[str, list[int] | None]:
+    """The spans of an answer's segments as the data has them; one that is not given is found in the text."""
+    spans = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    unknown = [name for name in spans if name not in segments]
+    whole = all(isinstance(span, list) and len(span) == 2 and all(type(end) is int for end in span) for span in spans.values())
+    if not spans or unknown or not whole:
+        raise RecordError(f"{key} must hold [start, end] of segments among {', '.join(segments)}; got {str(given)[:80]}")
+    return {name: spans.get(name) for name in segments}
 
 
 def _conversation(path: str | Path, row: _DataRow) -> _DataRow:
@@ -213,7 +287,7 @@ def _dataset(rows: list[_DataRow]) -> Dataset:
     from datasets import Dataset
 
     if any(not isinstance(message["content"], str) for row in rows for message in messages_of(row)):
-        for row in rows:  # Arrow wants one type a column
+        for row in rows:  # Arrow wants one type per column
             with_image_blocks(row["prompt"], len(row["images"]))
             for name in ("chosen", "rejected", "completion"):
                 with_image_blocks(row.get(name, ()), 0)

@@ -9,10 +9,9 @@ from transformers.utils.import_utils import is_torch_bf16_gpu_available
 from trl.trainer.dpo_config import DPOConfig
 
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.training.data import SEGMENTS
 from spatialreasoner.training.loss_types import PER_TOKEN, LengthNormalization, check_loss
 from spatialreasoner.training.old_names import accepts_old_names
-from spatialreasoner.training.segments import SegmentsBy, check_finder
+from spatialreasoner.training.segments import SEGMENTS, SegmentsBy, check_finder, check_segments
 from spatialreasoner.training.weights import check_weights
 
 _FIXED = {
@@ -129,10 +128,7 @@ class FDPOConfig(DPOConfig):
         self._check_length()
 
     def _check_segments(self) -> None:
-        if not self.segments or len(set(self.segments)) < len(self.segments):
-            raise ConfigError(f"expected at least one segment, each named once; got {self.segments}")
-        if self.gap_columns and len(set(self.gap_columns)) != len(self.segments):
-            raise ConfigError(f"expected one gap column for each of {self.segments}; got {self.gap_columns}")
+        check_segments(self.segments, self.gap_columns)
         if self.segment_weights is not None:
             check_weights(self.segment_weights, self.segments)
         check_finder(self.segments_by, self.segments, self.segment_pattern)

@@ -95,7 +95,7 @@ class RowEncoder(Encoder):
         self._known = self._spans_of(examples, answers)
         if plain != {True}:
             return super().__call__(examples, answers)
-        if any("images" in row or "image" in row for row in examples):
+        if any(images_of(row) for row in examples):
             encoded, vision = self._plain_with_images(examples, answers)
         else:
             encoded, vision = [self._plain(row, answers) for row in examples], {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import tempfile
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,17 +18,19 @@ from spatialreasoner.core.errors import ConfigError, MissingExtraError, SpatialR
 from spatialreasoner.core.resume import hold
 from spatialreasoner.testing.names import TINY_SIZES, TinyModel, tiny_named
 from spatialreasoner.training.card import write_card
-from spatialreasoner.training.checks import check_gaps
-from spatialreasoner.training.config import CONFIGS, Kind, TrainSettings, read_config
-from spatialreasoner.training.data import SEGMENTS, messages_of, read_preferences, read_sft
+from spatialreasoner.training.checks import check_gaps, preview
+from spatialreasoner.training.config import CONFIGS, DPOSettings, FDPOSettings, GRPOSettings, Kind, TrainSettings, read_config
+from spatialreasoner.training.data import messages_of, read_preferences, read_sft
 from spatialreasoner.training.grpo_data import read_grpo
 from spatialreasoner.training.messages import message_text
 from spatialreasoner.training.old_names import sizes_into_name
 from spatialreasoner.training.provenance import SETTINGS_FILE, describe_data, describe_files, is_finished
-from spatialreasoner.vlm.loading import source_of
+from spatialreasoner.training.sources import LINES, local_rows
+from spatialreasoner.vlm.loading import source_of, telling_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from rich.text import Text
     from transformers import Trainer
 
 
@@ -47,7 +50,8 @@ def train(
         kind: `sft`, `dpo`, `fdpo` or `grpo`.
         model: `nano`, a folder, `hf:` and a folder or repository, or `testing:FAMILY`, a tiny model whose tokenizer is
             trained on the data (see `testing.names`; `tiny` is `testing:llava`).
-        data: `sft.jsonl` for SFT, `pairs.jsonl` for DPO and fDPO, questions with their scenes for GRPO.
+        data: `sft.jsonl` for SFT, `pairs.jsonl` for DPO and fDPO, questions with their scenes for GRPO; or rows of other
+            programs (`row_forms`), also in other files, in folders of `datasets`, or on the Hub by name (`sources`).
         out: Where the model goes, with `training.json` (settings), `metrics.jsonl`, `README.md`,
             the checkpoints, and for pairs `preview.html`: the first ones as tokens, segments in colours.
         eval_data: Rows of the same form that are not trained on: their loss, and for pairs margins and accuracies of each
@@ -62,12 +66,14 @@ def train(
     """
     model, overrides = sizes_into_name(model, overrides)
     config = read_config(CONFIGS[kind], config_file, overrides)
+    data, eval_data = _local(data, out / "data"), None if eval_data is None else _local(eval_data, out / "data")
     record = {"model": model, "data": describe_data(data), **asdict(config)}
     if eval_data is not None:
         record["eval_data"] = describe_data(eval_data)
     is_finished(out, kind, record)  # another run is refused before rows and images are read
     require_extra()
-    rows, held_out = _read(kind, data), None if eval_data is None else _read(kind, eval_data)
+    rows = read_rows(config, data)
+    held_out = None if eval_data is None else read_rows(config, eval_data)
     record |= describe_files(model, rows, held_out)
     if is_finished(out, kind, record):
         return
@@ -138,8 +144,19 @@ def rehearse(
     eval_data: Path | None = None,
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
+    show: Callable[[Text], None] | None = None,
 ) -> str:
     """What `train` would do by its settings and rows, in a sentence: no model is loaded, nothing is written.
+
+    Args:
+        kind: `sft`, `dpo` or `fdpo`.
+        model: As in `train`.
+        data: The rows.
+        eval_data: Rows that are held out, or None.
+        config_file: A YAML file with settings, or None.
+        overrides: Settings as ``key=value``, over the file.
+        show: Given the first three pairs as the trainer would see them: tokens, segments in colours, gaps and betas. The
+            model's tokenizer is loaded for it. None for nothing.
 
     Raises:
         InputError: If data or settings are wrong, or the model is one that is not installed.
@@ -150,10 +167,13 @@ def rehearse(
     require_extra()
     if tiny_named(model) is None:
         source_of(model)
-    rows = _read(kind, data)
-    if kind == "fdpo" and not getattr(config, "segment_weights", ""):
-        check_gaps(SEGMENTS, rows)
-    held_out = "" if eval_data is None else f" and {len(_read(kind, eval_data))} rows held out"
+    with tempfile.TemporaryDirectory() as folder:
+        rows = read_rows(config, _local(data, Path(folder)))
+        held_out = "" if eval_data is None else f" and {len(read_rows(config, _local(eval_data, Path(folder))))} rows held out"
+        if isinstance(config, FDPOSettings) and not config.segment_weights:
+            check_gaps(config.segments, rows)
+        if show is not None and isinstance(config, DPOSettings):
+            show(_shown(config, model, rows, Path(folder)))
     batch_size, accumulation = config.per_device_train_batch_size, config.gradient_accumulation_steps
     repeats = getattr(config, "num_generations", 1)
     batches = math.ceil(len(rows) * repeats / batch_size)
@@ -227,10 +247,46 @@ def _build_tiny(tiny: TinyModel, rows: Dataset, out: Path, seed: int) -> str:
     return str(folder)
 
 
-def _read(kind: Kind, data: Path) -> Dataset:
-    if kind == "grpo":
+def read_rows(config: TrainSettings, data: Path) -> Dataset:
+    """Read the rows of a file by the settings."""
+    if isinstance(config, GRPOSettings):
         return read_grpo(data)
-    return read_sft(data) if kind == "sft" else read_preferences(data)
+    if not isinstance(config, DPOSettings):
+        return read_sft(data)
+    return read_preferences(
+        data, segments=config.segments, gap_columns=config.gap_columns, plain=config.text_prompts == "plain"
+    )
+
+
+def _local(data: Path, folder: Path) -> Path:
+    """The rows as a file of lines; of several processes the first writes it."""
+    if data.is_file() and data.suffix in LINES:
+        return data
+    require_extra()
+    from accelerate import PartialState
+
+    with PartialState().main_process_first():
+        return local_rows(data, folder)
+
+
+def _shown(config: DPOSettings, model: str, rows: Dataset, folder: Path) -> Text:
+    """The first pairs with their betas, as the trainer would see them."""
+    import torch
+
+    from spatialreasoner.training.build import encoder_of
+    from spatialreasoner.training.loss import segment_betas
+    from spatialreasoner.vlm.processors import load_processor
+
+    tiny = tiny_named(model)
+    source = source_of(model) if tiny is None else _build_tiny(tiny, rows, folder, config.seed)
+    with telling_of(source):
+        processor = load_processor(source)
+    alpha, lam = (config.fdpo_alpha, config.fdpo_lambda) if isinstance(config, FDPOSettings) else (0.0, 0.0)
+
+    def betas(gaps: Sequence[float]) -> list[float]:
+        return segment_betas(torch.tensor([list(gaps)]), beta=config.beta, alpha=alpha, lam=lam)[0].tolist()
+
+    return preview(encoder_of(config, processor), rows, betas=betas)
 
 
 def _fit(trainer: Trainer, out: Path) -> None:
@@ -291,7 +347,16 @@ def _push(out: Path, repository: str) -> None:
         HfApi().upload_folder(
             repo_id=repository,
             folder_path=out,
-            ignore_patterns=[".lock", "checkpoint-*", "tiny/*", "start/*", "reference*.jsonl", "vision/*", "preview.html"],
+            ignore_patterns=[
+                ".lock",
+                "checkpoint-*",
+                "tiny/*",
+                "start/*",
+                "data/*",
+                "reference*.jsonl",
+                "vision/*",
+                "preview.html",
+            ],
         )
     except (OSError, ValueError) as error:  # all of the Hub's own errors are one of these
         raise WorkError(

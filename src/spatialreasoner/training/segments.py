@@ -11,10 +11,25 @@ from spatialreasoner.core.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from spatialreasoner.training.collate import Spans
 
+SEGMENTS = ("description", "reasoning")
+"""The segments of the LongCoT form; the conclusion belongs to the reasoning (docs/papers.md 1.3)."""
+
 SegmentsBy = Literal["auto", "tags", "headings", "pattern"]
 
 _SECONDS = 1.0
 """A regular expression that takes longer over one answer is refused: it would hold training up, or never end."""
+
+
+def check_segments(segments: Sequence[str], gap_columns: Sequence[str]) -> None:
+    """Refuse segments that cannot be told apart, and columns that are not theirs.
+
+    Raises:
+        ConfigError: If there are any.
+    """
+    if not segments or len(set(segments)) < len(segments):
+        raise ConfigError(f"expected at least one segment, each named once; got {list(segments)}")
+    if gap_columns and len(set(gap_columns)) != len(segments):
+        raise ConfigError(f"expected one of gap_columns for each of {', '.join(segments)}; got {', '.join(gap_columns)}")
 
 
 def check_finder(how: SegmentsBy, segments: Sequence[str], pattern: str) -> None:
@@ -78,7 +93,8 @@ def heading_spans(segments: Sequence[str]) -> Spans:
     def spans(text: str) -> Mapping[str, tuple[int, int]]:
         found: dict[str, tuple[int, int]] = {}
         matches = list(heading.finditer(text))
-        for match, after in zip(matches, [*(each.start() for each in matches[1:]), len(text)], strict=True):
+        ends = [*(each.start() for each in matches), len(text)][1:]
+        for match, after in zip(matches, ends, strict=True):
             said = next(group for group in match.groups() if group is not None)
             body = text[match.end() : after].rstrip()
             found.setdefault(known[said.lower().replace("_", " ")], (match.end(), match.end() + len(body)))

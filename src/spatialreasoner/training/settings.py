@@ -16,6 +16,7 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
         "weight_decay", "warmup_ratio", "lr_scheduler_type", "max_grad_norm", "seed",
     ),
     "Preferences (dpo, fdpo)": (
+        "segments", "gap_columns", "segments_by", "segment_pattern", "text_prompts",
         "beta", "fdpo_alpha", "fdpo_lambda", "segment_weights", "loss_type", "label_smoothing", "length_normalization",
         "simpo_gamma", "markup", "nll_weight",
     ),
@@ -27,7 +28,8 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
         "quantization", "precision", "enable_thinking",
     ),
     "Speed and memory": (
-        "max_length", "gradient_checkpointing", "shared_prefix", "group_window", "precompute_ref_log_probs", "vision_cache_gib",
+        "max_length", "truncation_mode",
+        "gradient_checkpointing", "shared_prefix", "group_window", "precompute_ref_log_probs", "vision_cache_gib",
         "threads",
     ),
     "Checkpoints and logs": ("save_steps", "save_total_limit", "trust_pickles", "push_to_hub", "report_to"),

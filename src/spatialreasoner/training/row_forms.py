@@ -1,0 +1,113 @@
+"""The forms in which other programs keep their rows, brought to `prompt`, `chosen`, `rejected` or `messages`, and `images`.
+
+Known are TRL's (plain text, one message or a conversation for an answer, a prompt that is not given), LLaVA's and ShareGPT's
+`conversations` of `from` and `value`, ms-swift's `messages` with `rejected_response`, and `question` in the place of `prompt`.
+`messages` are Qwen's blocks or text; `training.messages` reads those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from spatialreasoner.core.errors import RecordError
+
+_Row = Mapping[str, Any]
+_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+_SIDES = ("chosen", "rejected")
+
+
+def preference_form(row: _Row, *, plain: bool = False) -> dict[str, Any]:
+    """A preference row of any known form in that of `data.PreferenceRow`; what is not understood is left as it is.
+
+    Args:
+        row: The row.
+        plain: Leave prompt and answers that are text as text, instead of making a user's and an assistant's turn of them.
+
+    Raises:
+        RecordError: If the two answers do not begin with the same prompt.
+    """
+    found = _with_images(row)
+    if "prompt" not in found and isinstance(found.get("question"), str):
+        found["prompt"] = found.pop("question")
+    if "prompt" not in found and isinstance(found.get("conversations"), list):
+        found["prompt"] = _turns(found.pop("conversations"))
+    if "prompt" not in found and isinstance(found.get("messages"), list) and "rejected_response" in found:
+        messages = found.pop("messages")
+        found |= {"prompt": messages[:-1], "chosen": messages[-1:], "rejected": found.pop("rejected_response")}
+    if plain and all(isinstance(found.get(name), str) for name in ("prompt", *_SIDES)):
+        return found
+    for name in _SIDES:
+        if name in found:
+            found[name] = _answer(found[name])
+    if "prompt" not in found and all(isinstance(found.get(name), list) for name in _SIDES):
+        found |= _parted(found["chosen"], found["rejected"])
+    if isinstance(found.get("prompt"), str):
+        found["prompt"] = [{"role": "user", "content": found["prompt"]}]
+    return _with_system(found, "prompt")
+
+
+def conversation_form(row: _Row) -> dict[str, Any]:
+    """A row for SFT of any known form in that of `data.SftRow`."""
+    found = _with_images(row)
+    if "messages" not in found and isinstance(found.get("conversations"), list):
+        found["messages"] = _turns(found.pop("conversations"))
+    if "messages" not in found and "prompt" in found and "completion" in found:
+        prompt = found.pop("prompt")
+        turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        answer = _answer(found.pop("completion"))
+        found["messages"] = [*turns, *answer] if isinstance(turns, list) and isinstance(answer, list) else turns
+    return _with_system(found, "messages")
+
+
+def _with_images(row: _Row) -> dict[str, Any]:
+    """The row with `images`; a single `image`, as LLaVA has it, is one of them."""
+    found = dict(row)
+    for name in ("images", "image"):
+        images = found.get(name)
+        if images is None:
+            found.pop(name, None)
+        elif name == "image" and "images" not in found:
+            found["images"] = found.pop("image")
+    if isinstance(found.get("images"), str):
+        found["images"] = [found["images"]]
+    return found
+
+
+def _with_system(row: dict[str, Any], turns: str) -> dict[str, Any]:
+    """The row with the text of its column `system`, if it has one, as the first turn."""
+    said = row.get("system")
+    given = row.get(turns)
+    if isinstance(said, str) and said.strip() and isinstance(given, list):
+        row[turns] = [{"role": "system", "content": row.pop("system")}, *cast("list[Any]", given)]
+    return row
+
+
+def _turns(conversation: Sequence[Any]) -> list[Any]:
+    return [_turn(turn) for turn in conversation]
+
+
+def _turn(turn: Any) -> Any:
+    """One turn; ShareGPT's of `from` and `value` as one of `role` and `content`."""
+    if isinstance(turn, Mapping) and {"from", "value"} <= cast("_Row", turn).keys():
+        given = cast("_Row", turn)
+        return {"role": _ROLES.get(str(given["from"]).lower(), given["from"]), "content": given["value"]}
+    return turn
+
+
+def _answer(given: Any) -> Any:
+    if isinstance(given, str):
+        return [{"role": "assistant", "content": given}]
+    if isinstance(given, Mapping):
+        return [_turn(given)]
+    return _turns(cast("list[Any]", given)) if isinstance(given, list) else given
+
+
+def _parted(chosen: list[Any], rejected: list[Any]) -> dict[str, Any]:
+    """Prompt and answers of two conversations that begin alike."""
+    shared = 0
+    while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+        shared += 1
+    if not shared:
+        raise RecordError("the key 'prompt' is missing, and chosen and rejected do not begin with the same turns")
+    return {"prompt": chosen[:shared], "chosen": chosen[shared:], "rejected": rejected[shared:]}

@@ -1,0 +1,56 @@
+"""Models that read text alone: told apart from vision-language models by their configuration, and loaded with a tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner.vlm.loading import refuse_pickles, refuse_strays, telling_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def is_text_model(source: str | Path) -> bool:
+    """Whether a model, a folder or a repository, reads text and no images."""
+    from transformers import PretrainedConfig
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    )
+
+    try:
+        kind = PretrainedConfig.get_config_dict(str(source))[0].get("model_type")
+    except (OSError, ValueError):
+        return False  # loading it will tell why
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+
+def load_text_model(
+    source: str | Path, *, precision: str = "float32", **options: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a causal language model and its tokenizer; safetensors alone, no remote code.
+
+    Args:
+        source: A folder, or the name of a repository on the Hub.
+        precision: `float32`, `bfloat16`, or `auto`: as it was saved.
+        options: Further arguments of the model's `from_pretrained`.
+
+    Raises:
+        ConfigError: If the model does not exist, or it could only be read by unpickling or by running its code.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if Path(source).is_dir():
+        refuse_pickles(source)
+        refuse_strays(Path(source))
+    dtype = precision if precision == "auto" else getattr(torch, precision)
+    with telling_of(source):
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
+        )
+        return model, tokenizer

@@ -1,0 +1,267 @@
+"""Rows of other programs train from the command line: their forms, their segments, and what is shown before training."""
+
+import json
+import re
+import shutil
+
+import pytest
+from datasets import Dataset, Image
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, set_seed
+
+from spatialreasoner.cli import main
+from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, RecordError
+from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
+from spatialreasoner.training.config import CONFIGS, read_config
+from spatialreasoner.training.data import read_preferences, read_sft
+from spatialreasoner.training.segments import finder, heading_spans, pattern_spans
+from spatialreasoner.training.sources import local_rows
+from tiny import TINY
+
+GOOD, BAD = "<plan>Add both.</plan>\n<answer>7</answer>", "<plan>Subtract.</plan>\n<answer>1</answer>"
+USER, ASKED = {"role": "user", "content": "What is 3 plus 4?"}, "What is 3 plus 4?"
+SIDES = {"chosen": GOOD, "rejected": BAD}
+
+
+def turn(text):
+    return {"role": "assistant", "content": text}
+
+
+NATIVE = {"prompt": [USER], "chosen": [turn(GOOD)], "rejected": [turn(BAD)]}
+
+FORMS = {
+    "messages": NATIVE,
+    "text": {"prompt": ASKED, **SIDES},
+    "a question": {"question": ASKED, **SIDES},
+    "one message for an answer": {"prompt": [USER], "chosen": turn(GOOD), "rejected": turn(BAD)},
+    "implicit prompt": {"chosen": [USER, turn(GOOD)], "rejected": [USER, turn(BAD)]},
+    "LLaVA": {"conversations": [{"from": "human", "value": ASKED}], **SIDES},
+    "ShareGPT": {
+        "conversations": [{"from": "human", "value": ASKED}],
+        "chosen": {"from": "gpt", "value": GOOD},
+        "rejected": {"from": "gpt", "value": BAD},
+    },
+    "ms-swift": {"messages": [USER, turn(GOOD)], "rejected_response": BAD},
+}
+
+
+def write(folder, rows, name="rows.jsonl"):
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_other_programs_become_one(tmp_path, form):
+    expected = read_preferences(write(tmp_path, [NATIVE]))[0]
+    assert read_preferences(write(tmp_path, [FORMS[form]]))[0] == expected
+
+
+def test_a_system_column_is_the_first_turn(tmp_path):
+    row = read_preferences(write(tmp_path, [FORMS["text"] | {"system": "Be brief."}]))[0]
+    assert [turn["role"] for turn in row["prompt"]] == ["system", "user"]
+
+
+def test_an_image_has_its_place_as_llava_and_qwen_write_it(tmp_path, image_paths):
+    shutil.copy(image_paths[0], tmp_path / "a.png")
+    place = [{"type": "image", "image": "a.png"}, {"type": "text", "text": ASKED}]
+    rows = [
+        {"image": "a.png", "conversations": [{"from": "human", "value": f"<image>\n{ASKED}"}], **SIDES},
+        {"prompt": [{"role": "user", "content": place}], **SIDES},
+        {"image": "a.png", "prompt": f"<image>\n{ASKED}", **SIDES},
+        {"image": "a.png", "question": ASKED, **SIDES},
+    ]
+    found = read_preferences(write(tmp_path, rows))
+    for row in found:
+        assert row["images"] == [str(tmp_path / "a.png")]
+        blocks = row["prompt"][0]["content"]
+        assert [block["type"] for block in blocks] == ["image", "text"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": [USER, turn(GOOD)]},
+        {"conversations": [{"from": "human", "value": ASKED}, {"from": "gpt", "value": GOOD}]},
+        {"prompt": ASKED, "completion": GOOD},
+        {"prompt": [USER], "completion": [turn(GOOD)]},
+    ],
+)
+def test_conversations_of_other_programs_for_sft(tmp_path, row):
+    found = read_sft(write(tmp_path, [row]))[0]
+    assert (found["prompt"], found["completion"]) == ([USER], [turn(GOOD)])
+
+
+def test_text_stays_text_where_it_is_asked_for(tmp_path):
+    found = read_preferences(write(tmp_path, [FORMS["text"]]), plain=True)[0]
+    assert (found["prompt"], found["chosen"], found["rejected"]) == (ASKED, GOOD, BAD)
+    with pytest.raises(RecordError, match="prompt"):
+        read_preferences(write(tmp_path, [FORMS["messages"]]), plain=True)
+
+
+def test_gaps_and_spans_are_read_from_the_columns_named(tmp_path):
+    spans = {"chosen_spans": {"plan": [0, 5]}, "rejected_spans": {"plan": [0, 4], "answer": [5, 9]}}
+    rows = [NATIVE | {"p": 1, "a": 2.5} | spans, NATIVE | {"p": None, "a": 1}]
+    path = write(tmp_path, rows)
+    first, second = read_preferences(path, segments=["plan", "answer"], gap_columns=["p", "a"])
+    assert (first["gap_plan"], first["gap_answer"], second["gap_plan"]) == (1.0, 2.5, None)
+    assert first["chosen_spans"] == {"plan": [0, 5], "answer": None}
+    assert second["chosen_spans"] is None
+    with pytest.raises(RecordError, match="in the column 'q'"):
+        read_preferences(path, segments=["plan", "answer"], gap_columns=["p", "q"])
+    with pytest.raises(RecordError, match="chosen_spans must hold"):
+        read_preferences(write(tmp_path, [NATIVE | {"chosen_spans": {"moon": [0, 5]}}]), segments=["plan"])
+
+
+def test_files_and_folders_of_datasets_are_rows_too(tmp_path, image_paths):
+    rows = [{"image": path, "question": ASKED, **SIDES} for path in image_paths[:2]]
+    data = Dataset.from_list(rows).cast_column("image", Image())
+    data.to_parquet(tmp_path / "rows.parquet")
+    data.save_to_disk(tmp_path / "saved")
+    Dataset.from_list([{"question": ASKED, **SIDES}]).to_csv(tmp_path / "rows.csv")
+    for source in ("rows.parquet", "saved"):
+        found = read_preferences(local_rows(tmp_path / source, tmp_path / "out"))
+        assert len(found) == 2
+        assert {len(row["images"]) for row in found} == {1}
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 2
+    assert read_preferences(local_rows(tmp_path / "rows.csv", tmp_path / "out"))[0]["chosen"] == [turn(GOOD)]
+    assert local_rows(write(tmp_path, rows), tmp_path) == tmp_path / "rows.jsonl"
+    for source in ("none.jsonl", "none/there.jsonl", "no-such-thing"):
+        with pytest.raises(MissingFileError):
+            local_rows(source, tmp_path)
+    with pytest.raises(InputError, match="nobody/nothing"):
+        local_rows("nobody/nothing", tmp_path)
+
+
+def test_headings_of_every_kind(tmp_path):
+    text = "Well.\n## Plan\nAdd both.\n\n**Final Answer**: 7\nSo it is."
+    found = heading_spans(["plan", "final_answer"])(text)
+    assert {name: text[slice(*span)] for name, span in found.items()} == {"plan": "Add both.", "final_answer": "7\nSo it is."}
+    assert heading_spans(["plan"])("A plan: to add.") == {}
+    assert heading_spans(["plan"])("Plan: to add.") == {"plan": (6, 13)}
+    assert heading_spans(["plan"])("planning: to add.") == {}
+
+
+def test_a_pattern_that_takes_too_long_is_refused():
+    spans = pattern_spans(r"(?P<a>(?:x|xx)+)!|q", ["a"])
+    with pytest.raises(InputError, match="took more than"):
+        spans("x" * 60)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["segments_by=pattern"], "go together"),
+        (["segment_pattern=(?P<plan>.*)"], "go together"),
+        (["segments_by=pattern", "segment_pattern=(?P<plan"], "not a regular expression"),
+        (["segments=plan,answer", "segments_by=pattern", "segment_pattern=(?P<plan>.*)"], r"\(\?P<answer>"),
+        (["segments=a,a"], "each named once"),
+        (["segments=a,b", "gap_columns=x"], "gap_columns"),
+        (["truncation_mode=keep_start"], "set max_length"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        read_config(CONFIGS["fdpo"], None, settings)
+
+
+def test_a_pattern_is_taken_as_it_is_written():
+    pattern = r"(?P<plan>.*?)[:#]\s*(?P<answer>\d+: .*)"
+    for given in (pattern, json.dumps(pattern)):
+        config = read_config(CONFIGS["fdpo"], None, ["segments=plan,answer", "segments_by=pattern", f"segment_pattern={given}"])
+        assert config.segment_pattern == pattern
+    assert finder("pattern", ["plan"], r"(?P<plan>\w+)")("Add.") == {"plan": (0, 3)}
+
+
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("text")
+    tokenizer = train_tokenizer([ASKED, GOOD, BAD] * 5, vocabulary=300)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    set_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def train(path, out, *settings, model, flags=()):
+    fast = ("max_steps=1", "threads=1", "per_device_train_batch_size=2")
+    words = ["train", "fdpo", "--model", model, "--data", path, "--out", out, *flags, *fast, *settings]
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return ended.value.code
+
+
+def metrics(out):
+    return json.loads((out / "metrics.jsonl").read_text().splitlines()[0])
+
+
+MIXED = [
+    {"prompt": ASKED, **SIDES, "p": 1.0, "a": 3.0},
+    {"prompt": "Twice 7?", "chosen": GOOD.replace("7", "14"), "rejected": BAD, "p": 2.0, "a": 0.5},
+]
+
+
+@pytest.mark.parametrize("text_prompts", ["chat", "plain"])
+def test_a_text_model_trains_on_string_prompts_with_segments_of_its_own(tmp_path, text_model, text_prompts, capsys):
+    path = write(tmp_path, MIXED)
+    settings = ("segments=plan,answer", "gap_columns=p,a", f"text_prompts={text_prompts}")
+    assert train(path, tmp_path / "out", *settings, model=text_model) == 0, capsys.readouterr().err
+    assert {"betas/plan", "betas/answer"} <= metrics(tmp_path / "out").keys()
+    assert type(LlamaForCausalLM.from_pretrained(tmp_path / "out")).__name__ == "LlamaForCausalLM"
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").chat_template
+
+
+@pytest.mark.parametrize(
+    ("settings", "texts"),
+    [
+        (["segments_by=headings"], ("### Plan\nAdd.\n### Answer\n7", "### Plan\nNo.\n### Answer\n1")),
+        (["segments_by=pattern", r"segment_pattern=(?P<plan>.*?)\s*So: (?P<answer>.*)"], ("Add. So: 7", "No. So: 1")),
+    ],
+)
+def test_a_tiny_vision_family_trains_on_llavas_rows(tmp_path, image_paths, settings, texts, capsys):
+    shutil.copy(image_paths[0], tmp_path / "a.png")
+    asked = {"image": "a.png", "conversations": [{"from": "human", "value": f"<image>\n{ASKED}"}]}
+    sides = dict(zip(("chosen", "rejected"), texts, strict=True))
+    path = write(tmp_path, [asked | sides | {"gap_plan": 1.0, "gap_answer": 2.0}])
+    model = "testing:qwen2_5_vl,width=32,image_size=28"
+    code = train(path, tmp_path / "out", "segments=plan,answer", *settings, model=model)
+    assert code == 0, capsys.readouterr().err
+    logged = metrics(tmp_path / "out")
+    assert logged["betas/answer"] > logged["betas/plan"]
+    assert logged["logps/chosen/plan"] < 0
+
+
+def test_a_rehearsal_shows_three_rows_as_tokens_in_colour_with_gaps_and_betas(tmp_path, text_model, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    path = write(tmp_path, MIXED * 3)
+    settings = ("segments=plan,answer", "gap_columns=p,a")
+    assert train(path, tmp_path / "out", *settings, model=text_model, flags=["--dry-run"]) == 0
+    said = capsys.readouterr().out
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", said)
+    assert plain.count("chosen: ") == 3
+    assert "gaps: plan 1.0, answer 3.0" in plain
+    assert "betas: plan 0.0839, answer 0.1161" in plain  # as in the paper's formula for gaps that differ by 2
+    assert "\x1b[36m" in said
+    assert "in one process 1 steps" in plain
+    assert not (tmp_path / "out").exists()
+
+
+def test_answers_without_segments_train_with_dpo_and_are_refused_by_fdpo(tmp_path, text_model, capsys):
+    path = write(tmp_path, [{"prompt": ASKED, "chosen": "7", "rejected": "1", "gap_description": 1.0, "gap_reasoning": 2.0}])
+    assert train(path, tmp_path / "out", model=text_model) == 2
+    assert "train with dpo" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", "dpo", "--model", str(text_model), "--data", str(path), "--out", str(tmp_path / "o"), "max_steps=1"])
+
+
+def test_long_pairs_are_cut_where_it_is_asked_for(tmp_path, text_model, capsys):
+    path = write(tmp_path, [MIXED[0] | {"chosen": GOOD + " so" * 60}])
+    settings = ("segments=plan,answer", "gap_columns=p,a", "max_length=60")
+    assert train(path, tmp_path / "out", *settings, model=text_model) == 2
+    assert "max_length is 60" in capsys.readouterr().err
+    assert train(path, tmp_path / "out", *settings, "truncation_mode=keep_start", model=text_model) == 0
+    assert TINY
