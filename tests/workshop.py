@@ -107,6 +107,27 @@ def _rewards(shop: Workshop, path: Path) -> None:
     run("reward", shop.path("questions.jsonl"), shop.path("responses.jsonl"), "--out", path)
 
 
+def _both(shop: Workshop, path: Path) -> None:
+    """The answers of two models in one file."""
+    path.write_text("".join(shop.path(name).read_text("utf-8") for name in ("a.jsonl", "b.jsonl")), "utf-8")
+
+
+def _rated(shop: Workshop, path: Path) -> None:
+    """The same with ratings of somebody's own."""
+    rows = map(json.loads, shop.path("answers.jsonl").read_text("utf-8").splitlines())
+    path.write_text("".join(json.dumps(row | {"stars": n, "seen": n, "argued": -n / 2}) + "\n" for n, row in enumerate(rows)))
+
+
+def _own_rows(shop: Workshop, path: Path) -> None:
+    """Preference rows that have nothing to do with space."""
+    del shop
+    sides = {
+        side: f"<plan>{plan}</plan><answer>{end}</answer>" for side, plan, end in (("chosen", "Add.", 7), ("rejected", "?", 1))
+    }
+    rows = [{"prompt": f"What is {n} plus 4?", **sides, "plan_gap": 1.0, "answer_gap": n} for n in (3, 5)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
 def _photos(shop: Workshop, path: Path) -> None:
     """Rooms as photos, which know nothing but their pixels."""
     path.mkdir()
@@ -276,6 +297,11 @@ GIVEN: Mapping[str, Callable[[Workshop, Path], None]] = {
     "predictions.jsonl": partial(_predictions, model="scripted:careful"),
     "dpo.jsonl": partial(_predictions, model="scripted:vague"),
     "fdpo.jsonl": partial(_predictions, model="scripted:careful"),
+    "a.jsonl": partial(_predictions, model="scripted:careful"),
+    "b.jsonl": partial(_predictions, model="scripted:vague"),
+    "rated.jsonl": _rated,
+    "answers.jsonl": _both,
+    "my.jsonl": _own_rows,
     "responses.jsonl": _responses,
     "rewards.jsonl": _rewards,
     "photos": _photos,

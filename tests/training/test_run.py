@@ -187,7 +187,7 @@ def test_a_segment_that_no_answer_has_is_refused(data, fast, tmp_path, pairs):
             pair[side][0]["content"] = f"{side} without a boundary"
     (data / "plain.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
     with pytest.raises(ConfigError, match="segment 'description' has no tokens in any of 3 pairs"):
-        train("dpo", model=TINY, data=data / "plain.jsonl", out=tmp_path / "out", overrides=fast)
+        train("fdpo", model=TINY, data=data / "plain.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 def test_a_file_of_the_other_kind_is_refused(data, fast, tmp_path):
