@@ -16,6 +16,8 @@ import typer
 from pages import ROOT
 from spatialreasoner.cli import app
 from spatialreasoner.teachers import PROFILES
+from spatialreasoner.testing.names import tiny_named
+from spatialreasoner.testing.tiny_models import FAMILIES
 from spatialreasoner.training.config import CONFIGS, read_config
 
 Words = Sequence[str]
@@ -105,8 +107,10 @@ def _check_model(name: str) -> None:
         assert rest in PROFILES, f"there is no simulated teacher {rest!r}"
     elif kind == "api":
         assert re.fullmatch(r"[^@]+@(BASE_URL|https?://[^@\s]+)", rest), f"expected api:MODEL@BASE_URL; got {name!r}"
+    elif kind == "testing":
+        assert tiny_named(name).family in FAMILIES, f"there is no tiny family {rest!r}"
     else:
-        assert not colon or kind == "hf", f"expected nano, tiny, a folder, hf:, scripted: or api:; got {name!r}"
+        assert not colon or kind == "hf", f"expected nano, tiny, a folder, hf:, scripted:, testing: or api:; got {name!r}"
 
 
 def check_make(words: Words) -> None:
