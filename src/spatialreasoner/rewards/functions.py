@@ -157,7 +157,7 @@ def _index(folder: str) -> Mapping[str, Scene]:
 def _record(given: Any, kind: type[_R], name: str) -> _R:
     if isinstance(given, kind):
         return given
-    text = json.dumps(_without_nulls(given)) if isinstance(given, Mapping) else given
+    text = json.dumps(given) if isinstance(given, Mapping) else given
     if not isinstance(text, str):
         raise RecordError(f"expected the column {name!r} to hold JSON, mappings or records; got {given!r:.120}")
     return _parsed(text, kind, name)
@@ -166,13 +166,6 @@ def _record(given: Any, kind: type[_R], name: str) -> _R:
 @lru_cache(maxsize=4096)
 def _parsed(text: str, kind: type[_R], name: str) -> _R:
     return records.parse_record(text, kind, where=f"the column {name!r}")
-
-
-def _without_nulls(value: Any) -> Any:
-    """A mapping as it was before a table of rows gave each the keys of all."""
-    if isinstance(value, Mapping):
-        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
-    return [_without_nulls(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 total_reward = reward_function("total")
