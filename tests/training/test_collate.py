@@ -85,7 +85,7 @@ def test_named_tags_give_any_number_of_segments(processor, pairs):
     assert set(batch["segment_ids"].unique().tolist()) == {-1, 0, 1, 2, 3}
 
 
-def test_the_first_picture_gets_the_rows_regions_unless_it_carries_its_own(pairs):
+def test_the_first_image_gets_the_rows_regions_unless_it_carries_its_own(pairs):
     example = pairs[1] | {"regions": "[1]"}
     first, second = read_images(example)
     assert first.info[KEY] == "[1]"
@@ -96,7 +96,7 @@ def test_the_first_picture_gets_the_rows_regions_unless_it_carries_its_own(pairs
     assert (bare.info[KEY], KEY in second.info) == ("[2]", False)
 
 
-def test_a_batch_is_packed_without_padding_and_with_each_picture_once(processor, pairs):
+def test_a_batch_is_packed_without_padding_and_with_each_image_once(processor, pairs):
     batch = PairCollator(Encoder(processor))(pairs)
     assert batch["lengths"].shape == (3, 3)
     assert batch["input_ids"].shape == (1, int(batch["lengths"].sum()))

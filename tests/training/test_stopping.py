@@ -36,22 +36,44 @@ def rows(tmp_path_factory):
     return folder / "sft.jsonl"
 
 
-@pytest.mark.parametrize("name", ["LLaVA-1.5", "Qwen3.5"])
-def test_a_trained_model_ends_its_answers(name, rows, tmp_path):
-    folder = build_model(FORMS[NAMES.index(name)], tmp_path / "model")
-    train(rows, kind="sft", model=str(folder), out=tmp_path / "out", overrides=FAST)
-    policy = HfPolicy(tmp_path / "out", temperature=0, max_new_tokens=60)
+def trained(form, data, out, *options):
+    folder = build_model(form, out / "model")
+    train(data, kind="sft", model=str(folder), out=out / "out", overrides=[*FAST, *options])
+    return out / "out"
 
-    async def ask(prefix=""):
-        prompts = [
-            Prompt(image=str(rows.parent / "room.png"), regions=(), request=conversation(number)[0], prefix=prefix)
-            for number in range(3)
-        ]
+
+def answers(policy, image, prefix=""):
+    prompts = [Prompt(image=str(image), regions=(), request=conversation(number)[0], prefix=prefix) for number in range(3)]
+
+    async def ask():
         return [(await policy.complete(prompt, n=1, seed=0))[0] for prompt in prompts]
 
-    answers = asyncio.run(ask())
-    assert [answer.finish for answer in answers] == ["stop"] * 3
-    assert [answer.text.strip() for answer in answers] == [conversation(number)[1] for number in range(3)]
-    continued = asyncio.run(ask("The red"))
+    return asyncio.run(ask())
+
+
+def test_a_model_learns_to_end_where_its_template_writes_no_end(rows, tmp_path):
+    folder = trained(FORMS[NAMES.index("LLaVA-1.5")], rows, tmp_path)
+    policy = HfPolicy(folder, temperature=0, max_new_tokens=60)
+    whole = answers(policy, rows.parent / "room.png")
+    assert [answer.finish for answer in whole] == ["stop"] * 3
+    assert [answer.text for answer in whole] == [conversation(number)[1] for number in range(3)]
+    continued = answers(policy, rows.parent / "room.png", "The red")
     assert continued[0].text == " one is 1 m tall."
     assert [answer.finish for answer in continued] == ["stop"] * 3
+
+
+def test_a_model_that_thinks_ends_its_thinking_and_its_answer(rows, tmp_path):
+    thought = "It is <description>not this</description>."
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    for line in lines:
+        line["messages"][1]["content"] = f"<think>\n{thought}\n</think>\n\n" + line["messages"][1]["content"]
+    data = rows.with_name("thinking.jsonl")
+    data.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    folder = trained(FORMS[NAMES.index("Qwen3.5")], data, tmp_path, "enable_thinking=true")
+    policy = HfPolicy(folder, temperature=0, max_new_tokens=90, enable_thinking=True)
+    whole = answers(policy, rows.parent / "room.png")
+    assert [answer.finish for answer in whole] == ["stop"] * 3
+    assert {answer.text for answer in whole} <= {conversation(number)[1] for number in range(3)}
+    assert {answer.thinking for answer in whole} == {thought}
+    cut = answers(HfPolicy(folder, temperature=0, max_new_tokens=4, enable_thinking=True), rows.parent / "room.png")
+    assert {(answer.text, answer.finish, bool(answer.thinking)) for answer in cut} == {("", "length", True)}

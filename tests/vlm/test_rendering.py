@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from PIL import Image
 
 from chat_forms import FORMS, make_processor
@@ -220,6 +223,46 @@ def test_a_template_that_has_no_end_and_no_end_token_is_refused():
     processor.tokenizer.eos_token = None
     with pytest.raises(InputError, match="could never"):
         trained(FORMS[0], processor, "Yes.")
+
+
+@pytest.mark.parametrize("end", ["</s>", "<s></s>"])
+def test_answers_that_hold_their_own_end_are_refused(end, processors):
+    with pytest.raises(InputError, match="which ends one"):
+        trained(FORMS[0], processors[FORMS[0].name], f"Yes.{end}")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from([form for form in FORMS if form.name != "DeepSeek-R1"]), st.text(max_size=30), st.booleans())
+def test_any_answer_is_rendered_as_the_template_does_or_refused(form, answer, thinking):
+    compiled = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(form.template)
+
+    def apply(turns, asked):
+        return compiled.render(
+            messages=turns, add_generation_prompt=asked, enable_thinking=thinking, bos_token="<s>", eos_token="</s>"
+        )
+
+    frame = ChatTemplate(apply, special=form.special, thinking=thinking).frame([question(form)])
+    try:
+        whole = frame.whole(answer)
+    except InputError:
+        assert not answer.strip() or "think>" in answer or answer != answer.strip()
+        return
+    assert whole.text == apply([question(form), {"role": "assistant", "content": answer}], False)
+    assert whole.text.startswith(frame.opening)
+    assert answer.strip() in whole.text[whole.start :]
+    assert whole.text[whole.begin :].startswith(answer.strip()) or answer != answer.strip()
+
+
+def test_a_template_that_takes_answers_as_text_alone_beside_blocks():
+    def apply(turns, asked):
+        said = ""
+        for turn in turns:
+            content = turn["content"]
+            said += "A: " + content if turn["role"] == "assistant" else f"U: {content[0]['text']}|"
+        return said + "A:" * asked
+
+    frame = ChatTemplate(apply).frame([{"role": "user", "content": [{"type": "text", "text": "How?"}]}])
+    assert (frame.opening, frame.whole("Yes.").text) == ("U: How?|A:", "U: How?|A: Yes.")
 
 
 def test_a_template_of_plain_texts_reads_plain_texts():

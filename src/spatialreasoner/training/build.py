@@ -140,6 +140,7 @@ def _build_grpo(
             temperature=config.temperature,
             beta=config.grpo_beta,
             loss_type=config.grpo_loss,
+            chat_template_kwargs={"enable_thinking": config.enable_thinking},
             **arguments,
         ),
     )

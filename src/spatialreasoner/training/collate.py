@@ -209,7 +209,17 @@ class Encoder:
         else:
             messages = [Message(role=message["role"], content=message_text(message)) for message in messages]
         frame = self._template.frame(messages)
-        return frame, [frame.whole(message_text(example[name][0])) for name in answers]
+        texts = [message_text(example[name][0]) for name in answers]
+        self._check_ends(frame, texts)
+        return frame, [frame.whole(text) for text in texts]
+
+    def _check_ends(self, frame: AnswerFrame, texts: Sequence[str]) -> None:
+        """Refuse answers that hold their own end: the model would learn it twice, or in the middle."""
+        for end in filter(None, (self._template.end(frame.tail), self.tokenizer.eos_token)):
+            if any(end in text for text in texts):
+                raise InputError(
+                    f"expected an answer without {end!r}, which ends one in this model: the chat template writes it. Remove it"
+                )
 
     def _parts(
         self, frame: AnswerFrame, rendered: Sequence[Rendered], seen: str, ids: list[int], types: Mapping[str, Tensor]

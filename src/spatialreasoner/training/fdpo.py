@@ -346,7 +346,13 @@ class FDPOTrainer(PairTrainer):
         path = Path(self.args.reference_cache or Path(str(self.args.output_dir)) / "reference.jsonl")
         self._shared_vision()
         with self._reference_model() as model:
-            key = reference_key(_unwrapped(model), self.processing_class, segments=self.segment_names, markup=self.args.markup)
+            key = reference_key(
+                _unwrapped(model),
+                self.processing_class,
+                segments=self.segment_names,
+                markup=self.args.markup,
+                thinking=self.args.enable_thinking,
+            )
         key |= self.args.reading
         self.train_dataset = self._with_reference(self.train_dataset, path, key)
         if isinstance(self.eval_dataset, Mapping):

@@ -24,7 +24,13 @@ Logps = tuple[list[float], list[float]]
 """Log-probability of each segment of the chosen and of the rejected response, nats."""
 
 
-def reference_key(model: PreTrainedModel, processor: Any, *, segments: Sequence[str], markup: str) -> dict[str, str]:
+RENDERING = "whole conversations"
+"""How rows become tokens. A file of another way holds log-probabilities of other tokens."""
+
+
+def reference_key(
+    model: PreTrainedModel, processor: Any, *, segments: Sequence[str], markup: str, thinking: bool = False
+) -> dict[str, str]:
     """What decides the log-probabilities beside the pairs themselves."""
     return {
         "model": _weights_digest(model),
@@ -32,6 +38,7 @@ def reference_key(model: PreTrainedModel, processor: Any, *, segments: Sequence[
         "dtype": str(model.dtype),
         "segments": ",".join(segments),
         "markup": markup,
+        "rendering": f"{RENDERING}, thinking" if thinking else RENDERING,
     }
 
 
@@ -154,7 +161,9 @@ def _weights_digest(model: PreTrainedModel) -> str:
 def _processor_digest(processor: Any) -> str:
     tokenizer = getattr(processor, "tokenizer", processor)
     settings = processor.to_json_string() if tokenizer is not processor else ""  # a text model has its tokenizer alone
-    text = "\0".join((settings, str(processor.chat_template), tokenizer.backend_tokenizer.to_str()))
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    vocabulary = json.dumps(tokenizer.get_vocab(), sort_keys=True) if fast is None else fast.to_str()
+    text = "\0".join((settings, str(processor.chat_template), vocabulary))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

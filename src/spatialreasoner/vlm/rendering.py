@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 from spatialreasoner.core.errors import ConfigError, InputError
 from spatialreasoner.language.thinking import before_thought, closes_thought, find_thought
 
@@ -150,23 +152,37 @@ class ChatTemplate:
         Raises:
             InputError: If the template leaves answers out.
         """
-        messages = list(messages)
-        probed = self._apply([*messages, _answer(messages, _PROBE)], False)
-        if _BLOCKS in probed:  # a template that knows texts alone
-            messages = [_as_text(message) for message in messages]
-            probed = self._apply([*messages, _answer(messages, _PROBE)], False)
-        head, found, tail = probed.rpartition(_PROBE)
-        if not found:
-            raise InputError(
-                f"the chat template must keep an answer's text; it turned one into {probed[-60:]!r}. Mend the template"
-            )
-        prompt = self._apply(messages, True)
+        turns, answer = self._form(messages)
+        head, _, tail = self._apply([*turns, answer(_PROBE)], False).rpartition(_PROBE)
         return AnswerFrame(
             head=head,
             tail=tail,
-            opening=self._opening(head, prompt),
-            _whole=lambda answer: self._apply([*messages, _answer(messages, answer)], False),
+            opening=self._opening(head, self._apply(turns, True)),
+            _whole=lambda text: self._apply([*turns, answer(text)], False),
         )
+
+    def _form(self, messages: Messages) -> tuple[Messages, Callable[[str], Mapping[str, Any]]]:
+        """The form in which the template takes turns: all in blocks, the answer alone as text, or all as text."""
+        blocks = any(isinstance(message["content"], list | tuple) for message in messages)
+        forms = [(list(messages), _in_blocks)] if blocks else []
+        problem: Exception | None = None
+        rendered = ""
+        for turns, answer in [*forms, (list(messages), _as_text)]:
+            try:
+                rendered = self._apply([*turns, answer(_PROBE)], False)
+            except (TypeError, ValueError, LookupError, TemplateError) as error:
+                problem = problem or error
+                continue
+            if _BLOCKS not in rendered:
+                if _PROBE in rendered:
+                    return turns, answer
+                raise InputError(
+                    f"the chat template must keep an answer's text; it turned one into {rendered[-60:]!r}. Mend the template"
+                )
+        if _BLOCKS in rendered:  # a template that knows texts alone
+            return [_without_blocks(message) for message in messages], _as_text
+        assert problem is not None
+        raise problem
 
     def end(self, tail: str) -> str | None:
         """The token that ends an answer in what the template writes after it, or None."""
@@ -225,13 +241,15 @@ def special_tokens(tokenizer: Any) -> list[str]:
     return list(dict.fromkeys([*tokenizer.all_special_tokens, *(str(each) for each in added.values() if each.special)]))
 
 
-def _answer(messages: Messages, text: str) -> dict[str, Any]:
-    """An answer, in blocks where the turns before it are in blocks."""
-    blocks = any(isinstance(message["content"], list | tuple) for message in messages)
-    return {"role": "assistant", "content": [{"type": "text", "text": text}] if blocks else text}
+def _in_blocks(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": [{"type": "text", "text": text}]}
 
 
-def _as_text(message: Mapping[str, Any]) -> dict[str, Any]:
+def _as_text(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text}
+
+
+def _without_blocks(message: Mapping[str, Any]) -> dict[str, Any]:
     content = message["content"]
     if isinstance(content, str):
         return dict(message)
