@@ -1,12 +1,16 @@
 from collections.abc import AsyncGenerator
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 
-from spatialreasoner.app.terminal import AskConfig, ask_in_terminal, caution_about, read_regions
+import captures
+from spatialreasoner.app.asked_scene import asked_regions, asked_scene, read_regions
+from spatialreasoner.app.regions import Sight
+from spatialreasoner.app.terminal import AskConfig, ask_in_terminal, caution_about
 from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, SceneError, WorkError
 from spatialreasoner.core.types import Prompt
 
@@ -103,7 +107,7 @@ def test_the_marked_image_is_written(image, tmp_path):
 
 
 def test_regions_are_called_by_their_number():
-    assert [region.id for region in read_regions(["1,2,9,9", "1,2 9,9 9,20"], (40, 60))] == ["region1", "region2"]
+    assert [region.id for region in read_regions(["1,2,9,9", "1,2 9,9 9,20"], Sight(size=(40, 60)))] == ["region1", "region2"]
 
 
 def test_on_other_images_than_rooms_the_nano_says_what_it_was_trained_on():
@@ -123,3 +127,32 @@ def test_images_of_synthetic_scenes_are_called_as_it_expects(tmp_path):
     policy.model_type = "spatialreasoner_nano"
     (image,) = (tmp_path / "images").glob("*.png")
     assert caution_about(policy, str(image)) is None
+
+
+def test_a_capture_is_asked_about_a_box_means_the_thing_and_the_answer_is_checked(tmp_path, monkeypatch):
+    path = captures.record3d(tmp_path)
+    scene = asked_scene(path, tmp_path, frame=1)
+    (cut,) = asked_regions(["10,10,40,40"], scene)
+    (whole,) = asked_regions(["10,10,40,40"], scene, keep_boxes=True)
+    assert (cut.region_source, whole.region_source) == ("box, cut out by depth and colour", "box")
+    with pytest.raises(ConfigError, match="--frame from 0 to 1"):
+        asked_scene(path, tmp_path, frame=2)
+    file = StringIO()
+    written = "<description>A thing.</description>\n<reasoning>Look.</reasoning>\n### In Conclusion\n<region1> is 90 m wide."
+    monkeypatch.setattr("spatialreasoner.inference.registry.named_policy", lambda *_: Slow(written))
+    config = AskConfig(image=str(path), question="How wide is <region1>?", regions=("10,10,40,40",), model="slow")
+    ask_in_terminal(config, console=Console(file=file, width=200))
+    assert "<region1> is" in file.getvalue()
+    assert "checked against the depth" in file.getvalue()
+    assert "does not hold: <region1> is 90 m wide" in file.getvalue()
+
+
+def test_depth_in_a_file_of_its_own(image, tmp_path):
+    Image.fromarray(np.full((40, 60), 1500, np.uint16)).save(tmp_path / "measured.png")
+    (tmp_path / "made").mkdir()
+    with pytest.raises(InputError, match="expected its camera"):
+        asked_scene(Path(image), tmp_path / "made", depth=str(tmp_path / "measured.png"))
+    scene = asked_scene(Path(image), tmp_path, depth=str(tmp_path / "measured.png"), camera="50,50,29.5,19.5")
+    assert scene.depth is not None
+    assert scene.intrinsics is not None
+    assert asked_scene(Path(image), tmp_path).depth is None

@@ -65,7 +65,7 @@ class CaptureOpener:
             raise InputError(f"at most {self._config.max_images} images can be opened in one visit; reload the page")
         into = session.folder / f"opened{session.opened}"
         into.mkdir(exist_ok=True)
-        self._show_first(session, self._roll(path, into, wanted))
+        self._show_first(session, self.roll(path, into, wanted))
 
     def turn(self, session: Session, place: int) -> None:
         """Open another image of the capture that is open.
@@ -92,7 +92,17 @@ class CaptureOpener:
             return
         raise first or InputError("there is no image in it")
 
-    def _roll(self, path: Path, into: Path, wanted: Wanted) -> Roll:
+    def roll(self, path: Path, into: Path, wanted: Wanted) -> Roll:
+        """The images at a path.
+
+        Args:
+            path: A file, a folder, or a zip of one.
+            into: Where the files of what is opened are written.
+            wanted: How it is to be opened.
+
+        Raises:
+            InputError: If it cannot be used.
+        """
         store = open_store(path)
         for name, load in (("scenes.jsonl", _scenes), ("scene.json", _rgbd_folders)):
             if wanted.kind == "auto" and store.find(rf"(|.*/){name}"):

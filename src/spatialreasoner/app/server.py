@@ -24,13 +24,13 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from spatialreasoner.app.asked_scene import camera_of_text
 from spatialreasoner.app.guard import Guard
 from spatialreasoner.app.images import shown_jpeg
 from spatialreasoner.app.opening import Wanted, safe_place
 from spatialreasoner.app.service import App
 from spatialreasoner.app.sessions import Session
 from spatialreasoner.core.errors import InputError, SpatialReasonerError
-from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import FrameOptions
 
 logger = logging.getLogger(__name__)
@@ -276,11 +276,7 @@ def _wanted(sent: dict[str, Any]) -> Wanted:
     kind = str(sent.get("kind") or "auto")
     if not text:
         return Wanted(kind=kind)
-    try:
-        fx, fy, cx, cy = (float(part) for part in text.replace(",", " ").split())
-        return Wanted(kind=kind, options=FrameOptions(intrinsics=Intrinsics(fx=fx, fy=fy, cx=cx, cy=cy)))
-    except ValueError as error:
-        raise InputError(f"expected the camera as fx, fy, cx, cy, four numbers of pixels; got {text[:80]!r}: {error}") from None
+    return Wanted(kind=kind, options=FrameOptions(intrinsics=camera_of_text(text)))
 
 
 def _whole(sent: dict[str, Any], name: str) -> int:

@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from spatialreasoner.app.asking import RegionQuestion, named_regions
+from spatialreasoner.app.asked_scene import asked_regions, asked_scene
+from spatialreasoner.app.asking import RegionQuestion, check_answer, named_regions
 from spatialreasoner.app.asking import prompt_with_regions as prepare
-from spatialreasoner.app.regions import from_mask_image, from_numbers, is_numbers
 from spatialreasoner.app.segments import pieces, settled
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import ConfigError, SceneError, WorkError
-from spatialreasoner.core.types import Region
+from spatialreasoner.core.errors import ConfigError, WorkError
+from spatialreasoner.core.types import Region, Scene
 from spatialreasoner.nano.shipped import NANO
 from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.masks import decode
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,9 +41,14 @@ class AskConfig:
     """One question about one image.
 
     Attributes:
-        image: The image.
+        image: An image, an RGB-D folder, a scenes folder, or any capture that can be imported.
         question: The question; `<region1>` is the first of `regions`.
         regions: Each a box `x0,y0,x1,y1`, a polygon `x,y x,y x,y`, or a mask image.
+        depth: The depth of the image, where that is a file of its own.
+        intrinsics: The camera, FX,FY,CX,CY in pixels, where the files hold none.
+        kind: Kind of capture, or "auto".
+        frame: Which image of several, from 0.
+        keep_boxes: Whether a box means all that is in it, rather than the thing that depth and colour tell apart.
         model: The model's name.
         save_marked: Where to write the image with its numbered marks; nowhere if None.
         max_new_tokens: Longest answer of a local model, tokens.
@@ -52,6 +59,11 @@ class AskConfig:
     image: str
     question: str
     regions: tuple[str, ...] = ()
+    depth: str | None = None
+    intrinsics: str = ""
+    kind: str = "auto"
+    frame: int = 0
+    keep_boxes: bool = False
     model: str = "nano"
     save_marked: str | None = None
     max_new_tokens: int = 768
@@ -74,23 +86,34 @@ def ask_in_terminal(config: AskConfig, *, heading: str = "", console: Console | 
     """
     from rich.console import Console
 
-    image = read_image(config.image)
-    shown = read_regions(config.regions, (image.height, image.width))
+    with TemporaryDirectory(prefix="spatialreasoner-ask-") as folder:
+        scene = asked_scene(
+            Path(config.image), Path(folder), depth=config.depth, kind=config.kind, frame=config.frame, camera=config.intrinsics
+        )
+        return _ask(config, scene, heading, Console() if console is None else console)
+
+
+def _ask(config: AskConfig, scene: Scene, heading: str, console: Console) -> str:
+    shown = asked_regions(config.regions, scene, keep_boxes=config.keep_boxes)
     named = named_regions(config.question)
-    if len(shown) > max(named, default=0) and shown:
+    if config.regions and len(shown) > max(named, default=0):
         raise ConfigError(
             f"expected a question that names each region, <region1> to <region{len(shown)}>; it names {_names(named)}"
         )
-    asked = prepare(config.question, shown, str(config.image))
+    asked = prepare(config.question, shown, scene.image)
     if config.save_marked is not None:
-        _save(image, shown, Path(config.save_marked))
+        _save(read_image(scene.image), shown, Path(config.save_marked))
     policy = _policy(config)
-    console = Console() if console is None else console
     if heading:
         console.print(_plain(heading, "bold"), soft_wrap=True)
-    if caution := caution_about(policy, config.image):
+    if caution := caution_about(policy, scene.image):
         console.print(caution, style="yellow", soft_wrap=True)
-    return asyncio.run(_follow(policy, asked, console))
+    if told := _told_regions(shown):
+        console.print(_plain(told, ""), soft_wrap=True)
+    text = asyncio.run(_follow(policy, asked, console))
+    if scene.depth is not None:
+        _tell_checked(console, scene, asked, text)
+    return text
 
 
 def _policy(config: AskConfig) -> Policy:
@@ -117,20 +140,28 @@ def caution_about(policy: Policy, image: str) -> str | None:
     )
 
 
-def read_regions(texts: Sequence[str], size: tuple[int, int]) -> list[Region]:
-    """The regions of `--region`, each told by its number in errors.
+def _told_regions(regions: Sequence[Region]) -> str:
+    """Which regions were cut out of boxes, and how much of them is left; nothing where none was."""
+    cut = [
+        f"<region{number}> is {int(decode(region.mask).sum())} pixels: {region.region_source}"
+        for number, region in enumerate(regions, start=1)
+        if "cut out" in (region.region_source or "")
+    ]
+    return "; ".join(cut) + (" (--keep-boxes keeps all of a box)" if cut else "")
 
-    Raises:
-        InputError: If one is unusable.
-    """
-    found: list[Region] = []
-    for number, text in enumerate(texts, start=1):
-        try:
-            region = from_numbers(text, size) if is_numbers(text) else from_mask_image(text, size)
-        except SceneError as error:
-            raise SceneError(f"region {number}: {error}") from None
-        found.append(Region(id=f"region{number}", label=region.label, mask=region.mask))
-    return found
+
+def _tell_checked(console: Console, scene: Scene, asked: RegionQuestion, text: str) -> None:
+    """Every statement of the answer with what was measured, below it."""
+    from spatialreasoner.app.answer import VERDICT_WORDS
+
+    graded = check_answer(scene, asked, text)
+    if graded is None:
+        return
+    console.print("\n[dim]checked against the depth[/dim]")
+    for verdict in (*graded.description, *graded.reasoning):
+        start, end = verdict.assertion.span
+        said = " ".join(asked.as_drawn(text[start:end]).split())
+        console.print(_plain(f"{VERDICT_WORDS[verdict.label]}: {said} ({verdict.reason or 'as measured'})", ""), soft_wrap=True)
 
 
 async def _follow(policy: Policy, asked: RegionQuestion, console: Console) -> str:
