@@ -1,12 +1,15 @@
 """`scenes import` as a person types it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from captures import png, realsense
 from spatialreasoner.cli import main
+from spatialreasoner.scenes import rgbd
 from spatialreasoner.scenes.files import load_scenes
 
 
@@ -48,3 +51,26 @@ def test_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_wrong_is_said(arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("scenes", "import", png(tmp_path), "--out", tmp_path / "out", *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_regions_of_a_label_tool_come_with_it_and_boxes_are_cut_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capture = realsense(tmp_path)
+    name = next(path.name for path in sorted(capture.rglob("*.jpg")))
+    with Image.open(next(capture.rglob(name))) as image:
+        size = image.size
+    labels = {
+        "images": [{"id": 1, "file_name": name, "width": size[0], "height": size[1]}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "bbox": [10, 10, 30, 20]}],
+        "categories": [{"id": 1, "name": "thing"}],
+    }
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    assert run("scenes", "import", capture, "--regions", tmp_path / "labels.json", "--out", tmp_path / "out") == 0
+    scenes = [scene for scene in load_scenes(tmp_path / "out") if scene.regions]
+    assert [[(one.label, one.region_source) for one in scene.regions] for scene in scenes] == [
+        [("thing", "box, cut out by depth and colour")]
+    ]
+    assert rgbd.load(Path(scenes[0].image).parent).regions == scenes[0].regions
+    labels["images"] = [{"id": 1, "file_name": "another.png", "width": size[0], "height": size[1]}]
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    assert run("scenes", "import", capture, "--regions", tmp_path / "labels.json", "--out", tmp_path / "none") == 2
+    assert "it names none of them" in capsys.readouterr().err

@@ -35,6 +35,10 @@ def scenes_import(
         int,
         typer.Option(help="Minimum depth confidence to keep, if the capture has it: 0 low, 1 medium, 2 high.", min=0, max=2),
     ] = 1,
+    regions: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Regions from a label tool: a COCO, CVAT, labelme ... file or folder.", show_default=False),
+    ] = None,
     kinds: Annotated[bool, typer.Option("--kinds", help="List the kinds of capture and exit.")] = False,
 ) -> None:
     """Read what a depth camera, a phone or a data set holds: depth in metres on the image's grid, its camera, gravity.
@@ -44,6 +48,7 @@ def scenes_import(
         spatialreasoner scenes import captures/kitchen --from record3d --every 10 --limit 20 --out scenes
         spatialreasoner scenes import --kinds
     """
+    from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
     from spatialreasoner.scenes.importers import import_scenes, importers
 
     if kinds:
@@ -59,6 +64,7 @@ def scenes_import(
             every=every,
             limit=limit or None,
             options=_options(intrinsics, min_confidence),
+            regions=None if regions is None else AnnotatedRegions(regions),
             progress=advance,
         )
     fewer = "" if done.scenes + len(done.left_out) >= done.frames else " (--every and --limit choose; --limit 0 takes all)"

@@ -80,6 +80,14 @@ class AnnotatedRegions:
         self._images = {entry.image: entry for entry in self._unique(self._read(ALIASES.get(kind, kind)))}
         self._names = Names(((entry.image, entry.bare) for entry in self._images.values()), where=str(self.path))
 
+    def knows(self, image: str) -> bool:
+        """Whether the annotations name a photo.
+
+        Raises:
+            SceneError: If several annotated images can be this photo.
+        """
+        return self._names.find(image, self._photos) is not None
+
     def find(self, image: str, size: tuple[int, int]) -> list[Found]:
         """The regions of a photo; none where the annotations do not name it.
 

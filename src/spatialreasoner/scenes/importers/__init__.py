@@ -25,10 +25,12 @@ import numpy as np
 from spatialreasoner.core.digests import capture_digest
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError, SpatialReasonerError
 from spatialreasoner.scenes import checks
+from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
 from spatialreasoner.scenes.files import load_scenes
 from spatialreasoner.scenes.folder import ScenesFolder, claim_folder
 from spatialreasoner.scenes.importers.align import settle
 from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer
+from spatialreasoner.scenes.importers.labels import Labels
 from spatialreasoner.scenes.importers.store import Store, open_store
 from spatialreasoner.scenes.importers.write import files_of, scene_id
 
@@ -210,6 +212,7 @@ def import_scenes(
     every: int = 1,
     limit: int | None = 100,
     options: FrameOptions | None = None,
+    regions: AnnotatedRegions | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Imported:
     """Write a capture as a scenes folder, in which each scene's own folder is an RGB-D folder.
@@ -224,6 +227,7 @@ def import_scenes(
         every: Take each so-manieth frame.
         limit: Take at most so many, evenly spread; None for all.
         options: What is known beside the path.
+        regions: The regions that a label tool gives, beside those of the capture; boxes are cut out by depth and colour.
         progress: Called with the number of frames done.
 
     Returns:
@@ -231,7 +235,7 @@ def import_scenes(
 
     Raises:
         ConfigError: If an option is wrong, or `out` holds something else.
-        InputError: If the capture is of no known kind, or none of its frames can be used.
+        InputError: If the capture is of no known kind, or none of its frames can be used, or `regions` names none of them.
         MissingExtraError: If its reader needs a library that is not installed.
         WorkError: If the output cannot be written.
     """
@@ -243,11 +247,15 @@ def import_scenes(
         "options": asdict(options or FrameOptions()),
     }  # fmt: skip
     _first_usable(capture, places)  # before anything is written
-    folder = claim_folder(Path(out), "scenes import", config, {"the capture": capture_digest(path)})
+    labels = Labels.of(regions, {place: (capture.names[place], own_id) for place, own_id in ids.items()})
+    inputs = {"the capture": capture_digest(path)}
+    if regions is not None:
+        config["regions"], inputs["the regions"] = regions.path.name, capture_digest(regions.path)
+    folder = claim_folder(Path(out), "scenes import", config, inputs)
     left_out: dict[str, str] = {}
     with folder.working():
         if not folder.complete:
-            left_out = _write_missing(folder, capture, places, ids, progress)
+            left_out = _write_missing(folder, capture, places, ids, labels, progress)
             folder.finish(own_id for own_id in ids.values() if folder.has(own_id))
     labelled = [bool(scene.regions) for scene in load_scenes(out)]
     return Imported(
@@ -296,7 +304,12 @@ def _first_usable(capture: Capture, places: Sequence[int]) -> None:
 
 
 def _write_missing(
-    folder: ScenesFolder, capture: Capture, places: Sequence[int], ids: dict[int, str], progress: Callable[[int], None]
+    folder: ScenesFolder,
+    capture: Capture,
+    places: Sequence[int],
+    ids: dict[int, str],
+    labels: Labels,
+    progress: Callable[[int], None],
 ) -> dict[str, str]:
     """Write the frames that are not there yet; why frames were left out, by their names."""
     missing = [place for place in places if not folder.has(ids[place])]
@@ -305,11 +318,12 @@ def _write_missing(
     for done, place in enumerate(missing, start=len(places) - len(missing) + 1):
         try:
             frame = _ready(next(frames))
+            found = labels.find(place, frame)
         except SceneError as error:
             left_out[capture.names[place]] = str(error)
             frames = _read(capture, missing[done - (len(places) - len(missing)) :])  # a generator that raised has ended
             continue
-        folder.add(*files_of(frame, ids[place], capture.source))
+        folder.add(*files_of(frame, ids[place], capture.source, found))
         progress(done)
     for name, reason in left_out.items():
         logger.warning("frame %s was left out: %s", name, reason)

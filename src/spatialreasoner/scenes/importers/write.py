@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtyping import Float
 
 from spatialreasoner.core.types import DepthMap, Region, Scene
 from spatialreasoner.scenes.files import SATURATED, depth_png
+from spatialreasoner.scenes.finding import Found
 from spatialreasoner.scenes.importers.frames import Frame
 from spatialreasoner.scenes.masks import encode
 
@@ -32,17 +34,27 @@ def scene_id(title: str, name: str) -> str:
     return "-".join(part for part in clean if part)[-150:] or "scene"
 
 
-def files_of(frame: Frame, own_id: str, source: str) -> tuple[Scene, dict[str, bytes]]:
-    """The scene of a settled frame, and the files of its folder by their paths in the scenes folder."""
+def files_of(frame: Frame, own_id: str, source: str, found: Sequence[Found] = ()) -> tuple[Scene, dict[str, bytes]]:
+    """The scene of a settled frame, and the files of its folder by their paths in the scenes folder.
+
+    Args:
+        frame: The frame.
+        own_id: The scene's id.
+        source: What recorded it.
+        found: Regions beside those of the frame.
+    """
     units = units_for(frame)
     suffix = "jpg" if (frame.encoded or b"").startswith(b"\xff\xd8") else "png"
     image = f"{own_id}/image.{suffix}"
     told = "; ".join(part for part in (source, frame.note) if part)
-    regions = [(label, encode(mask)) for label, mask in frame.regions if mask.any()]
+    regions = [one for one in (*(Found(label, mask, None) for label, mask in frame.regions), *found) if one.mask.any()]
     scene = Scene(
         id=own_id,
         image=image,
-        regions=tuple(Region(id=f"region{k}", label=label, mask=mask) for k, (label, mask) in enumerate(regions, start=1)),
+        regions=tuple(
+            Region(id=f"region{k}", label=one.label, mask=encode(one.mask), region_source=one.source)
+            for k, one in enumerate(regions, start=1)
+        ),
         intrinsics=frame.intrinsics,
         depth=DepthMap(path=f"{own_id}/depth.png", units_per_metre=units, metric=frame.metric),
         gravity=frame.gravity,
