@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,18 +19,11 @@ from accelerate import PartialState
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from spatialreasoner.core import records
 from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError, MissingFileError
-from spatialreasoner.training.sharding import gathered_state, prepare_plugin, spread_state
-from spatialreasoner.vlm.loading import refuse_pickles
-
-if TYPE_CHECKING:
-    _Base = Any
-else:
-    _Base = object
 
 logger = logging.getLogger(__name__)
 
@@ -120,78 +113,6 @@ class StopAtTheLimit(TrainerCallback):
         """
         if 0 < state.max_steps <= state.global_step:
             raise AtTheLimit
-
-
-class SafeCheckpoints(_Base):
-    """Mixed into a trainer, before it: its checkpoints hold no pickle, and it reads none."""
-
-    def _wrap_model(self, model: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.is_fsdp_enabled:
-            prepare_plugin(model, self.accelerator)
-        return super()._wrap_model(model, *args, **kwargs)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        model = self.model if model is None else model
-        refuse_pickles(resume_from_checkpoint)
-        if self.is_fsdp_enabled:
-            return  # the weights come with the optimizer's states
-        if not isinstance(model, PreTrainedModel):
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-            return
-        # save_pretrained writes some families (LLaVA) under their old names; the trainer's own loader does not translate
-        # them back, warns, and would continue from the weights of the start
-        saved = type(model).from_pretrained(resume_from_checkpoint, dtype=model.dtype, use_safetensors=True)
-        model.load_state_dict(saved.state_dict())
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if self.is_deepspeed_enabled:
-            super()._save_optimizer_and_scheduler(output_dir)
-            return
-        sharded = self.is_fsdp_enabled
-        state = gathered_state(self.model, self.optimizer) if sharded else self.optimizer.state_dict()
-        if self.args.should_save:
-            save_state(Path(output_dir) / (SHARDED if sharded else OPTIMIZER), state)
-            records.write_json(Path(output_dir) / SCHEDULE, self.lr_scheduler.state_dict())
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is None or self.is_deepspeed_enabled:
-            super()._load_optimizer_and_scheduler(checkpoint)
-            return
-        refuse_pickles(checkpoint)
-        if self.is_fsdp_enabled:
-            spread_state(self.model, self.optimizer, load_state(Path(checkpoint) / SHARDED))
-        else:
-            self.optimizer.load_state_dict(load_state(Path(checkpoint) / OPTIMIZER))
-        self.lr_scheduler.load_state_dict(json.loads((Path(checkpoint) / SCHEDULE).read_text()))
-
-    def _save_scaler(self, output_dir: str) -> None:
-        if self.args.should_save and getattr(self.accelerator, "scaler", None) is not None:
-            records.write_json(Path(output_dir) / SCALER, self.accelerator.scaler.state_dict())
-
-    def _load_scaler(self, checkpoint: str | None) -> None:
-        if checkpoint is not None and (Path(checkpoint) / SCALER).is_file():
-            self.accelerator.scaler.load_state_dict(json.loads((Path(checkpoint) / SCALER).read_text()))
-
-    def _save_rng_state(self, output_dir: str) -> None:
-        Path(output_dir).mkdir(parents=True, exist_ok=True)  # a process may come here before the first one saved
-        save_state(self._rng_path(output_dir), random_state())
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None and self._rng_path(checkpoint).is_file():
-            set_random_state(load_state(self._rng_path(checkpoint)))
-
-    def _rng_path(self, folder: str) -> Path:
-        return Path(folder) / f"rng_state_{self.args.process_index}.safetensors"
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """No card of TRL's in checkpoints; the run writes its own at the end."""
-
-    def _send_telemetry(self) -> None:
-        """TRL reports each run to its makers; this program reports nothing to anybody."""
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        super()._save(output_dir, state_dict=state_dict)
-        (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink(missing_ok=True)
 
 
 def random_state() -> dict[str, Any]:

@@ -1,32 +1,51 @@
-"""Where TRL's and transformers' private parts are touched: the base of `FDPOTrainer`, tried with the releases of `TRIED`.
+"""Where private methods of TRL's and transformers' trainers are overridden, and nowhere else; tried with releases in `TRIED`.
 
-TRL's trainer prepares rows, tokenizes them and loads a reference in its own way. Here that is switched off, so that `fdpo` has
-ordinary methods alone: what rows it trains on, how a batch's loss comes about, in what order rows come.
+`SafeCheckpoints` is for every trainer, `PairTrainer` the base of `FDPOTrainer`. TRL's DPO trainer prepares rows, tokenizes
+them and loads a reference in its own way. Here that is switched off, so that `fdpo` has ordinary methods alone: what rows it
+trains on, how a batch's loss comes about, in what order rows come.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
-from transformers import AutoProcessor
+from transformers import AutoProcessor, PreTrainedModel
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.utils import get_config_model_id
 
-from spatialreasoner.training.checkpoints import SafeCheckpoints
+from spatialreasoner.core import records
+from spatialreasoner.training.checkpoints import (
+    OPTIMIZER,
+    SCALER,
+    SCHEDULE,
+    SHARDED,
+    load_state,
+    random_state,
+    save_state,
+    set_random_state,
+)
 from spatialreasoner.training.fdpo_config import FDPOConfig
+from spatialreasoner.training.sharding import gathered_state, prepare_plugin, spread_state
+from spatialreasoner.vlm.loading import refuse_pickles
 
 if TYPE_CHECKING:
     from torch.utils.data import Sampler
-    from transformers import PreTrainedModel
+
+    _Base = Any
+else:
+    _Base = object
 
 TRIED = ("1.16.0",)
-"""Releases of TRL with which the tests were run."""
+"""Releases of TRL with which all tests pass. Under 1.15.0 `FDPOTrainer` passes its own; TRL's trainers, SFT among them, need
+Triton there, which a CPU lacks."""
 
 
 def as_fdpo(args: DPOConfig | None, model: Any) -> FDPOConfig:
@@ -60,6 +79,87 @@ def processor_of(model: Any, args: FDPOConfig) -> Any:
         return AutoProcessor.from_pretrained(get_config_model_id(model.config), trust_remote_code=args.trust_remote_code)
     given: Mapping[str, Any] = cast("Any", args.model_init_kwargs) or {}
     return AutoProcessor.from_pretrained(model, revision=given.get("revision"), trust_remote_code=args.trust_remote_code)
+
+
+class SafeCheckpoints(_Base):
+    """Mixed into a trainer, before it: its checkpoints hold no pickle, and it reads none.
+
+    Attributes:
+        saved_processor: The processor that is saved with the model; None for the one that the trainer uses.
+    """
+
+    saved_processor: Any = None
+
+    def _wrap_model(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.is_fsdp_enabled:
+            prepare_plugin(model, self.accelerator)
+        return super()._wrap_model(model, *args, **kwargs)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        model = self.model if model is None else model
+        refuse_pickles(resume_from_checkpoint)
+        if self.is_fsdp_enabled:
+            return  # the weights come with the optimizer's states
+        if not isinstance(model, PreTrainedModel):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        # save_pretrained writes some families (LLaVA) under their old names; the trainer's own loader does not translate
+        # them back, warns, and would continue from the weights of the start
+        saved = type(model).from_pretrained(resume_from_checkpoint, dtype=model.dtype, use_safetensors=True)
+        model.load_state_dict(saved.state_dict())
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if self.is_deepspeed_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        sharded = self.is_fsdp_enabled
+        state = gathered_state(self.model, self.optimizer) if sharded else self.optimizer.state_dict()
+        if self.args.should_save:
+            save_state(Path(output_dir) / (SHARDED if sharded else OPTIMIZER), state)
+            records.write_json(Path(output_dir) / SCHEDULE, self.lr_scheduler.state_dict())
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None or self.is_deepspeed_enabled:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        refuse_pickles(checkpoint)
+        if self.is_fsdp_enabled:
+            spread_state(self.model, self.optimizer, load_state(Path(checkpoint) / SHARDED))
+        else:
+            self.optimizer.load_state_dict(load_state(Path(checkpoint) / OPTIMIZER))
+        self.lr_scheduler.load_state_dict(json.loads((Path(checkpoint) / SCHEDULE).read_text()))
+
+    def _save_scaler(self, output_dir: str) -> None:
+        if self.args.should_save and getattr(self.accelerator, "scaler", None) is not None:
+            records.write_json(Path(output_dir) / SCALER, self.accelerator.scaler.state_dict())
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and (Path(checkpoint) / SCALER).is_file():
+            self.accelerator.scaler.load_state_dict(json.loads((Path(checkpoint) / SCALER).read_text()))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        Path(output_dir).mkdir(parents=True, exist_ok=True)  # a process may come here before the first one saved
+        save_state(self._rng_path(output_dir), random_state())
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and self._rng_path(checkpoint).is_file():
+            set_random_state(load_state(self._rng_path(checkpoint)))
+
+    def _rng_path(self, folder: str) -> Path:
+        return Path(folder) / f"rng_state_{self.args.process_index}.safetensors"
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """No card of TRL's in checkpoints; the run writes its own at the end."""
+
+    def _send_telemetry(self) -> None:
+        """TRL reports each run to its makers; this program reports nothing to anybody."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        used = self.processing_class
+        self.processing_class = used if self.saved_processor is None else self.saved_processor
+        super()._save(output_dir, state_dict=state_dict)
+        self.processing_class = used
+        (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink(missing_ok=True)
 
 
 class PairTrainer(SafeCheckpoints, DPOTrainer):

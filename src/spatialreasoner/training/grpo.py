@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from spatialreasoner.rewards.functions import RewardFunction, reward_function
-from spatialreasoner.training.checkpoints import SafeCheckpoints
+from spatialreasoner.training.compat_trl import SafeCheckpoints
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -34,17 +34,12 @@ class GrpoTrainer(SafeCheckpoints, GRPOTrainer):
 
     def __init__(self, model: PreTrainedModel, *, processing_class: ProcessorMixin, **kwargs: Any) -> None:
         carries = bool(getattr(model.config, "region_tokens", False))
-        self._plain_processor = processing_class
+        self.saved_processor = processing_class
         cast("Any", processing_class).tokenizer.padding_side = "left"  # prompts end where completions begin
         super().__init__(model, processing_class=_carrying(processing_class) if carries else processing_class, **kwargs)
         if carries:
             for each in filter(None, (self.model, self.ref_model)):
                 _receive(self.accelerator.unwrap_model(each))
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        ours, self.processing_class = self.processing_class, self._plain_processor
-        super()._save(output_dir, state_dict=state_dict)
-        self.processing_class = ours
 
 
 def reward_functions(spec: str) -> tuple[list[RewardFunction], list[float]]:

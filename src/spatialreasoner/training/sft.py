@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl.trainer.sft_trainer import SFTTrainer
 
-from spatialreasoner.training.checkpoints import SafeCheckpoints
+from spatialreasoner.training.compat_trl import SafeCheckpoints
 
 
 class SftTrainer(SafeCheckpoints, SFTTrainer):
