@@ -1,14 +1,20 @@
 """Time to score SpatialRGPT-Bench: `spatialreasoner score` on 1,406 long answers, start of Python included.
 
     python benchmarks/scoring.py
+    python benchmarks/scoring.py --predictions FILE --against REF     # real answers, in turn with the build of a commit
 
 Answers are whole chains of thought of the simulated teachers' length, no two alike; groups have the benchmark's sizes. Prints
 the best of five runs beside the limit, in wall and in processor time; on a busy machine only the second means something, so it
 decides: exits with 1 where the limit is missed.
+With `--against` both builds judge the same file in turn, each run in a process of its own, in processor time with the import of
+the reader; printed are the ratio of the best runs, and how many verdicts differ.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import random
 import resource
 import subprocess
@@ -26,8 +32,25 @@ LIMIT = 1.5
 RUNS = 5
 
 
+RUNNER = """
+import json, sys, time
+from spatialreasoner.evaluation.predictions import read_predictions
+from spatialreasoner.evaluation.score import judge_all
+rows = read_predictions(sys.argv[1])
+begin = time.process_time()
+verdicts = judge_all(rows)
+print(json.dumps([time.process_time() - begin, [verdict.success for verdict in verdicts]]))
+"""
+
+
 def main() -> int:
     """Measure and print; 1 where the limit is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--predictions", metavar="FILE", help="answers to score instead of made ones")
+    parser.add_argument("--against", metavar="REF", help="a commit whose build scores them, in turn with this one")
+    args = parser.parse_args()
+    if args.against:
+        return compare_builds(Path(args.predictions).resolve(), args.against)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "predictions.jsonl"
         count = write_predictions(path, predictions(random.Random(0)))
@@ -35,6 +58,33 @@ def main() -> int:
     wall, processor = (min(times) for times in zip(*runs, strict=True))
     print(f"{count} predictions scored in {wall:.2f} s, {processor:.2f} s of them on a processor; limit {LIMIT} s")
     return int(processor > LIMIT)
+
+
+def compare_builds(path: Path, ref: str) -> int:
+    """Print how fast this build and that of a commit judge a file, and how many verdicts differ."""
+    here = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "earlier"
+        subprocess.run(["git", "-C", str(here), "worktree", "add", "--detach", str(tree), ref], check=True, capture_output=True)
+        try:
+            runs: dict[str, list[tuple[float, list[bool | None]]]] = {"this build": [], ref: []}
+            for _ in range(RUNS):
+                for name, source in (("this build", here), (ref, tree)):
+                    environment = {**os.environ, "PYTHONPATH": str(source / "src")}
+                    command = [sys.executable, "-c", RUNNER, str(path)]
+                    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+                    runs[name].append(tuple(json.loads(done.stdout)))
+        finally:
+            subprocess.run(
+                ["git", "-C", str(here), "worktree", "remove", "--force", str(tree)], check=True, capture_output=True
+            )
+    best = {name: min(taken for taken, _ in found) for name, found in runs.items()}
+    ours, theirs = (found[0][1] for found in runs.values())
+    for name, taken in best.items():
+        print(f"{name}: {len(ours)} answers in {taken:.2f} s")
+    differ = sum(one != other for one, other in zip(ours, theirs, strict=True))
+    print(f"{best[ref] / best['this build']:.2f} times as fast; {differ} verdicts differ")
+    return 0
 
 
 def seconds(*arguments: str) -> tuple[float, float]:
