@@ -17,7 +17,10 @@ _CALLED = re.compile(
 """A region with what it shows, on either side of brackets."""
 _A, _B = r"<region(?P<a>\d)>(?:'s)?", r"(?:that of |those of |the \w+ of )?<region(?P<b>\d)>"
 _WELL = r"(?: (?:easily|clearly|slightly|just|well|far|really|only|still|also|narrowly|comfortably|simply|visibly)){0,2}"
-_NOT = r"(?P<not> (?:does not|doesn't|did not|cannot|can't|could not|couldn't|never|fails to|is not|isn't))?"
+_NOT = (
+    r"(?: would| will| should| must)?(?P<not> (?:does not|doesn't|did not|cannot|can't|could not|couldn't|never|fails to"
+    r"|is not|isn't))?"
+)
 
 _MORE: Mapping[str, tuple[str, int]] = {
     "tall": ("height", 1), "short": ("height", -1), "wide": ("width", 1), "thin": ("width", -1), "big": ("size", 1),
@@ -32,8 +35,8 @@ _ON_IMAGE = re.compile(r"\b(?:pixels?|of the (?:image|frame|picture|photo|view))
 
 _EXCEEDS = re.compile(
     rf"{_A}{_NOT}{_WELL} (?:exceeds?|surpass(?:es)?|beats?|tops?|outdo(?:es)?|outsizes?|outstrips?|outmeasures?|edges? out"
-    r"|win(?:s)? (?:out )?(?:over|against)|dwarfs?|towers? (?:over|above)|(?:rises?|stands?|reaches|sticks out|extends"
-    r"|juts out)"
+    r"|win(?:s)? (?:out )?(?:over|against)|dwarfs?|towers? (?:over|above)|(?:rises?|stands?|reach(?:es)?|sticks? out|extends?"
+    r"|juts? out)"
     r"(?: well| far)? (?:past|above|beyond|over|higher than|taller than)|ha(?:s|ve) (?:the|an?|some|a few|several) "
     r"[a-z ]{0,30}(?:edge|advantage|lead|upper hand|cent\w+|inch\w*|feet|met\w+)[a-z ]{0,20} (?:over|on))"
     rf"(?: the (?:top|head|height|width|size) of)? {_B}"
@@ -86,6 +89,17 @@ _ADVANTAGE = re.compile(
     r"\b(?:advantage|edge)\b[^.<]{0,20} (?:goes to|belongs to|is with|lies with) <region(?P<owner>\d)>"
 )
 
+_HAS = re.compile(
+    r"<region(?P<a>\d)> (?:has|shows|possesses) (?:the|a) (?P<how>bigger|larger|greater|higher|wider|smaller|lesser|lower"
+    r"|shorter"
+    r"|narrower) (?:size|height|width|volume|breadth|stature)\b"
+)
+_LESSER = frozenset(("smaller", "lesser", "lower", "shorter", "narrower"))
+_OPPOSITE = re.compile(
+    r"<region(?P<a>\d)> (?:is|looks|appears|seems) (?:(?:very|quite|rather|fairly"
+    r"|really) )?(?P<one>[a-z]+)\b[^<]{0,40}<region(?P<b>\d)>"
+    r"(?:,? [a-z ]{1,20},)? (?:is|looks|appears|seems) (?:(?:very|quite|rather|fairly|really) )?(?P<other>[a-z]+)\b"
+)
 _SIGN = re.compile(r"<region(?P<a>\d)>[^<>.;\n]{0,30} (?P<sign>[<>]) [^<>.;\n]{0,30}<region(?P<b>\d)>")
 _ORDER = re.compile(
     r"\b(?:from )?(?P<from>left|right|top|bottom|front|back|near(?:est)?|close(?:st)?|far(?:thest)?) to (?P<to>left|right"
@@ -135,14 +149,17 @@ _PLACED = re.compile(
     r"|mounted|the (?:one|object|region|item)|that(?:'s| is)|clearly|right|here|visible) ){0,4}(?P<where>(?:on|at|near"
     r"|towards?|in|to) "
     r"(?:the )?(?:very |far )?(?:top|bottom|upper (?:part|half|edge|shelf)|lower (?:part|half|edge|shelf)|ceiling|floor|ground"
-    r"|left|right|foreground|background|front|rear)|(?:the )?(?:highest|uppermost|topmost|lowest|bottommost))\b"
+    r"|left|right|foreground|background|front|back|rear)|(?:up|down)(?= (?:on|at|in|near|there|by)\b)|(?:the )?(?:highest"
+    r"|uppermost|topmost|lowest|bottommost))\b"
     r"(?! (?:of|side|part|end|hand|corner)\b(?! ?(?:of )?the (?:image|frame|picture|scene|photo|wall|room|view)\b))"
 )
 _PLACES: Mapping[str, tuple[Relation, Relation]] = {
     "top": ("above", "below"), "upper": ("above", "below"), "ceiling": ("above", "below"), "highest": ("above", "below"),
     "uppermost": ("above", "below"), "topmost": ("above", "below"), "bottom": ("below", "above"), "lower": ("below", "above"),
     "floor": ("below", "above"), "ground": ("below", "above"), "lowest": ("below", "above"), "foreground": ("front", "behind"),
-    "front": ("front", "behind"), "background": ("behind", "front"), "rear": ("behind", "front"), "left": ("left", "right"),
+    "front": ("front", "behind"), "back": ("behind", "front"),
+    "up": ("above", "below"), "down": ("below", "above"),
+    "background": ("behind", "front"), "rear": ("behind", "front"), "left": ("left", "right"),
     "right": ("right", "left"),
 }  # fmt: skip
 
@@ -161,7 +178,7 @@ _CONCEDED = re.compile(
 )
 
 
-_ASKED = re.compile(r"\b(?:whether|if|wonder|asking|asked)\b[^.;,\n]*")
+_ASKED = re.compile(r"\b(?:whether|if (?=<region)|wonder|asking|asked)\b[^.;,\n]*")
 """What is asked or supposed is not stated."""
 
 
@@ -188,9 +205,21 @@ def chosen_by_idiom(relation: Relation, text: str) -> int | None:
     found: set[int] = set()
     for sentence in re.split(r"(?<=[.!?;])\s+|\n+", bare):
         found.update(_sizes(relation, sentence) if relation in _MORE else _positions(relation, sentence))
-    if not found and relation not in _MORE:
-        found.update(_ends(relation, bare))
+    if not found:
+        found.update(_ends(relation, bare) if relation not in _MORE else _opposites(relation, bare))
     return found.pop() if len(found) == 1 else None
+
+
+def _opposites(relation: Relation, text: str) -> Iterator[int]:
+    """The regions of which a relation holds, where one is called large and the other small: "A is wide, B is narrow"."""
+    for match in _OPPOSITE.finditer(text):
+        if (
+            {match["one"] in _LARGE, match["other"] in _LARGE}
+            == {match["one"] in _SMALL, match["other"] in _SMALL}
+            == {True, False}
+        ):
+            more, less = _ordered(match, swapped=match["one"] in _SMALL)
+            yield more if _MORE[relation][1] > 0 else less
 
 
 def _sizes(relation: Relation, sentence: str) -> Iterator[int]:
@@ -225,6 +254,9 @@ def _unequal(sentence: str, dimension: str) -> Iterator[tuple[int, int]]:
         if match["plus"] in (None, dimension):
             one = int(match["a"] or match["owner"])
             yield one, 3 - one
+    for match in _HAS.finditer(sentence):
+        one = int(match["a"])
+        yield (3 - one, one) if match["how"] in _LESSER else (one, 3 - one)
 
 
 def _positions(relation: Relation, sentence: str) -> Iterator[int]:

@@ -111,7 +111,7 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "COMPARED": {
         "higher": "above", "lower": "below", "further up": "above", "farther up": "above", "further down": "below",
-        "farther down": "below", "taller": "tall", "shorter": "short", "wider": "wide", "broader": "wide",
+        "farther down": "below", "taller": "tall", "shorter": "short", "wider": "wide", "broader": "wide", "thicker": "wide",
         "narrower": "thin", "thinner": "thin", "slimmer": "thin", "skinnier": "thin", "slenderer": "thin",
         "more slender": "thin", "more narrow": "thin", "bigger": "big",
         "larger": "big", "bulkier": "big", "smaller": "small", "tinier": "small",
