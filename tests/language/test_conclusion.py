@@ -137,6 +137,14 @@ def test_hostile_text_costs_linear_time(piece, ready):
     assert cost(32_000) < 8 * 3 * small + 0.2
 
 
+@pytest.mark.parametrize("piece", ["a", "a-", "the big "])
+def test_endless_words_before_a_region_cost_linear_time(piece):
+    text = piece * (40_000 // len(piece)) + "<region1> and <region2>"
+    start = time.process_time()
+    conclude(TALLER, text)
+    assert time.process_time() - start < 3
+
+
 @given(st.sampled_from(sorted(CATEGORIES)), st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=30).map("".join))
 def test_never_raises(category, text):
     found = conclude(question_asked(category, "Is Region [0] left of Region [1]?"), text)

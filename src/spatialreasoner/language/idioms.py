@@ -12,7 +12,7 @@ from spatialreasoner.language.scan import holds
 
 _CALLED = re.compile(
     r"(?:the |an? )?(?:(?!(?:than|is|are|was|and|or|the|an?|to|from|by|with|that|as|of|over"
-    r"|past)\b)[a-z-]+ ){1,4}?\(<region(\d)>\)?|<region(\d)> ?\((?![^()]*<region)[^()]{1,60}\)"
+    r"|past)\b)[a-z-]{1,20} ){1,4}?\(<region(\d)>\)?|<region(\d)> ?\((?![^()]*<region)[^()]{1,60}\)"
 )
 """A region with what it shows, on either side of brackets."""
 _A, _B = r"<region(?P<a>\d)>(?:'s)?", r"(?:that of |those of |the \w+ of )?<region(?P<b>\d)>"
