@@ -9,6 +9,7 @@ a clear failure (exit code 1), or a defined result. Prints a table by group; exi
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -24,11 +25,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--group", choices=sorted(GROUPS), action="append", help="one group alone; may be given again")
     parser.add_argument("--verbose", action="store_true", help="tell every outcome")
+    parser.add_argument("--table", action="store_true", help="print a table of every input and its end, for the documentation")
     options = parser.parse_args()
     outcomes: list[Outcome] = []
     for name in options.group or GROUPS:
         outcomes += try_group(name, verbose=options.verbose)
     show(outcomes)
+    if options.table:
+        show_each(outcomes)
     return int(any(outcome.surprise for outcome in outcomes))
 
 
@@ -44,6 +48,16 @@ def try_group(name: str, *, slow: bool = True, verbose: bool = False) -> list[Ou
             last = outcomes[-1]
             print(f"{case.group}: {case.name}: {last.came}: {last.surprise or last.said[:300]}", file=sys.stderr)
     return outcomes
+
+
+def show_each(outcomes: Sequence[Outcome]) -> None:
+    """Print every input with its end: refused with which reason, or read (and what was read is what it should be)."""
+    print("\n| input | end |\n|---|---|")
+    for outcome in outcomes:
+        told = " ".join(outcome.said.split()).partition(": ")[2] if outcome.came == "refused" else ""
+        told = re.sub(r"\S*/(?=\w)", "", told).replace("|", "\\|").replace("<", "&lt;")
+        end = "SURPRISE" if outcome.surprise else f"{outcome.came}{': ' + told[:170] if told else ', as it should be'}"
+        print(f"| {outcome.case.group}: {outcome.case.name} | {end} |")
 
 
 def show(outcomes: Sequence[Outcome]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from reliability import (
+    cameras,
     captures,
     datasets,
     depths,
@@ -34,5 +35,6 @@ GROUPS: Mapping[str, Callable[[], Iterator[Case]]] = {
     "data sets": datasets.cases,
     "visitors": visitors.cases,
     "captures": captures.cases,
+    "cameras": cameras.cases,
     "models": models.cases,
 }
