@@ -99,14 +99,8 @@ def _measured(changes: dict[str, Any], change: Callable[[dict[str, Any]], None],
     files: dict[str, Any] = {"raw": raw, "image": Image.fromarray(image), "entry": entry | changes}
     change(files)
     depth = files.get("depth") or made.grey(files["raw"])
-    place = made.write(
-        folder / "photo",
-        {
-            "image.png": files.get("png") or made.encoded(files["image"]),
-            "depth.png": depth,
-            "scene.json": json.dumps(files["entry"]),
-        },
-    )
+    image_bytes, written = files.get("png") or made.encoded(files["image"]), json.dumps(files["entry"])
+    place = made.write(folder / "photo", {"image.png": image_bytes, "depth.png": depth, "scene.json": written})
     return lambda: _look(rgbd.load(place))
 
 
@@ -150,15 +144,15 @@ def _labels() -> Iterator[tuple[str, Files, Holds | None]]:
     yield "COCO: two parts are one region", {"labels.json": _coco({}, ring)}, _pixels(2000)
     yield (
         "COCO: a path of another machine",
-        {"labels.json": _coco({"file_name": "C:\\work\\photos\\photo.png"}, square)},
+        _named("C:\\work\\photos\\photo.png", square),
         _pixels(1600),
     )
     yield (
         "COCO: Label Studio's prefix",
-        {"labels.json": _coco({"file_name": "/data/upload/1/0a1b2c3d-photo.png"}, square)},
+        _named("/data/upload/1/0a1b2c3d-photo.png", square),
         _pixels(1600),
     )
-    yield "COCO: none of the photos", {"labels.json": _coco({"file_name": "other.png"}, square)}, lambda found: found == []
+    yield "COCO: none of the photos", _named("other.png", square), lambda found: found == []
     yield "COCO: of an image of another size", {"labels.json": _coco({"width": 320, "height": 240}, square)}, None
     yield "COCO: two entries with one name", {"labels.json": _twice("photo.png", "photo.png")}, None
     yield "COCO: two folders with the same name", {"labels.json": _twice("a/photo.png", "b/photo.png")}, None
@@ -166,7 +160,7 @@ def _labels() -> Iterator[tuple[str, Files, Holds | None]]:
     yield (
         "a 16-bit mask of ids",
         {"photo.png": _ids()},
-        lambda found: sorted(int(one.mask.sum()) for one in found) == [100, 200],
+        _pixels(100, 200),
     )
     yield "a palette mask", {"photo.png": _palette()}, _pixels(100)
     yield "a mask of another size", {"photo.png": made.encoded(Image.new("L", (40, 30), 255))}, None
@@ -174,8 +168,12 @@ def _labels() -> Iterator[tuple[str, Files, Holds | None]]:
     yield "half a JSON file", {"labels.json": '{"images": [{"id": 1,'}, None
 
 
-def _pixels(count: int) -> Holds:
-    return lambda found: [int(one.mask.sum()) for one in found] == [count]
+def _pixels(*counts: int) -> Holds:
+    return lambda found: sorted(int(one.mask.sum()) for one in found) == list(counts)
+
+
+def _named(name: str, annotation: dict[str, Any]) -> Files:
+    return {"labels.json": _coco({"file_name": name}, annotation)}
 
 
 def _coco(image: dict[str, Any], annotation: dict[str, Any]) -> str:

@@ -145,8 +145,10 @@ def _odd() -> Iterator[tuple[str, bytes, Callable[[Image.Image], bool]]]:
     yield "palette with a transparent colour", saved(small("P"), transparency=0), right
     yield "progressive JPEG", saved(small(), "JPEG", progressive=True), right
     yield "1 x 1", saved(small().resize((1, 1))), _is((1, 1))
-    yield "1 x 5000", saved(small().resize((1, 5000))), _is((1, 5000))
-    yield "5000 x 1", saved(small().resize((5000, 1))), _is((5000, 1))
+    yield "1 x 5000", saved(small().resize((1, 5000))), None
+    yield "1 x 150", saved(small().resize((1, 150))), _is((1, 150))
+    yield "5000 x 1", saved(small().resize((5000, 1))), None
+    yield "150 x 1", saved(small().resize((150, 1))), _is((150, 1))
     yield "numbers that are NaN", numbers(np.nan), right
     yield "numbers that are infinite", numbers([np.inf, -np.inf, 0, 1, np.nan, 2]), right
     yield "numbers below zero", numbers(-5), right

@@ -18,7 +18,7 @@ class AppConfig:
         port: Port to listen at; 0 takes any that is free.
         masks: A SAM model of transformers that finds regions to click on, or None.
         depth: A depth model of transformers, or None.
-        field_of_view: Angle of view along the longer side, degrees, of photos whose EXIF data tell no focal length; None
+        field_of_view: Angle of view from left to right, degrees, of upright photos whose EXIF data tell no focal length; None
             leaves their camera unknown.
         photos: Photos with depth to show as examples: RGB-D folders, scenes folders, or folders of RGB-D folders.
         folders: Folders of this machine out of which visitors may open captures by their path.

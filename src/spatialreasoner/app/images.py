@@ -111,7 +111,7 @@ class ImageOpener:
     def _camera(self, path: Path, width: int, height: int) -> Intrinsics | None:
         focal = exif_focal(path, width, height)
         if focal is None and self._config.field_of_view is not None:
-            focal = max(width, height) / 2 / math.tan(math.radians(self._config.field_of_view) / 2)
+            focal = width / 2 / math.tan(math.radians(self._config.field_of_view) / 2)
         return None if focal is None else Intrinsics(fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2)
 
 

@@ -22,7 +22,7 @@ def browse(
     masks: Annotated[Optional[str], typer.Option(help="A SAM model of transformers: regions to click on.")] = None,  # noqa: UP045
     fov: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Angle of view along the longer side in degrees, for photos without a focal length in EXIF."),
+        typer.Option(help="Horizontal field of view in degrees, for photos without a focal length in EXIF."),
     ] = None,
     photos: Annotated[
         Optional[list[Path]],  # noqa: UP045
