@@ -78,6 +78,24 @@ def search_lines(
         yield f"{name} was away: trees had to do without {count} of its replies{why}; the same command asks for them"
 
 
+def unanswered_lines(unanswered: Mapping[str, Mapping[str, Mapping[str, int]]], total: int) -> Iterator[str]:
+    """A line that names questions without an answer, the first few of them, and why each has none.
+
+    >>> list(unanswered_lines({"q3": {"m": {"content filter": 2}}}, 12))
+    ['1 of 12 questions has no answer: q3 (content filter); `unanswered` in summary.json lists all']
+    """
+    if unanswered:
+        named = ", ".join(f"{name} ({_reasons(by_policy)})" for name, by_policy in list(unanswered.items())[:5])
+        more = ", ..." if len(unanswered) > 5 else ""
+        have = "questions has" if len(unanswered) == 1 else "questions have"
+        yield f"{len(unanswered)} of {total} {have} no answer: {named}{more}; `unanswered` in summary.json lists all"
+
+
+def _reasons(by_policy: Mapping[str, Mapping[str, int]]) -> str:
+    kinds = dict.fromkeys(kind for failures in by_policy.values() for kind in failures)
+    return ", ".join(kinds) or "every path was pruned"
+
+
 def learned(name: str, lessons: Mapping[str, Any]) -> Iterator[str]:
     """A line that says how an endpoint is asked otherwise than most, and one for each consequence."""
     if not lessons:

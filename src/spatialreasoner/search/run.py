@@ -101,7 +101,8 @@ class RunResult:
             max_tokens: Longest reply that was asked for.
         """
         policies, learned = self.summary["by_policy"], self.summary["learned"]
-        return advice.search_lines(policies, learned, self.missing, self.away, max_tokens=max_tokens)
+        yield from advice.search_lines(policies, learned, self.missing, self.away, max_tokens=max_tokens)
+        yield from advice.unanswered_lines(self.summary["unanswered"], self.summary["questions"])
 
 
 async def run_search_async(

@@ -22,6 +22,7 @@ def count(question: Question, solved: Solved) -> dict[str, Any]:
     """What one question came to, as plain JSON."""
     tree, trajectories = solved.tree, solved.trajectories
     return {
+        "question": question.id,
         "category": question.category,
         "outcome": tree.outcome,
         "rounds": tree.rounds,
@@ -63,6 +64,7 @@ class Totals:
     categories: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     policies: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     failures: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    unanswered: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict[str, dict[str, dict[str, int]]])
 
     def add(self, counted: Mapping[str, Any]) -> None:
         """Add what one question came to."""
@@ -74,6 +76,9 @@ class Totals:
         for name, usage in counted["policies"].items():
             self.policies.setdefault(name, Counter()).update({key: usage[key] for key in _COUNTS})
             self.failures.setdefault(name, Counter()).update(usage["failures"])
+        if not counted["trajectories"] and "question" in counted:
+            reasons = {name: dict(sorted(usage["failures"].items())) for name, usage in counted["policies"].items()}
+            self.unanswered[counted["question"]] = reasons
 
     def summary(self) -> dict[str, Any]:
         """The content of `summary.json`; shares are None where there is nothing to share."""
@@ -107,6 +112,7 @@ class Totals:
                 if name in self.categories
             },
             "by_policy": policies,
+            "unanswered": self.unanswered,
         }
 
     def _policy(self, name: str) -> dict[str, Any]:
