@@ -4,9 +4,10 @@
 
 Two policies are served by a real HTTP server on the loopback address, which plays the behaviours of `tests/inference/server`: a
 share of the requests is answered by one of them. Which request meets which fault is decided by its content and by how often
-it has been sent, so two runs meet the same. One run is left alone; the other is killed by SIGKILL at moments from a seed, and
-continued by the same call. At the end trees, trajectories and summary must have the same bytes, no answer may have been paid
-for twice but those in flight at a kill, and no more requests sent than `--max-calls` allows. Exits with 1 where that fails.
+it has been sent, so two runs meet the same (at least 22 kinds). One run is left alone; the other is killed by SIGKILL at
+moments from a seed, and continued by the same call. At the end trees, trajectories and summary must have the same bytes, no
+answer may have been paid for twice but those in flight at a kill, and no more requests sent than `--max-calls` allows. Exits
+with 1 where that fails.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ PASSING = [behaviour for behaviour in MOMENTS if behaviour.name not in SLOW]
 
 LASTING = [behaviour for behaviour in (*EMPTIES, *REPLIES) if behaviour.name not in SLOW]
 """What a request meets whenever it is sent."""
+
+LEAST_KINDS = 22
+"""A campaign that met fewer kinds of faults says little."""
 
 REFUSING = PROMPTS[:9]
 """What a prompt meets, whatever its seed."""
@@ -181,7 +185,7 @@ def campaign(folder: Path, options: argparse.Namespace) -> list[str]:
     server, faulty = serve_at(port, options.faults)
     kills = kill(lambda: job(server, scene, questions, max_calls), folder / "killed", server, options)
     server.stop()
-    return [*compare(folder), *paid_twice(whole, faulty, kills), *too_many(server, max_calls)]
+    return [*compare(folder), *paid_twice(whole, faulty, kills), *too_many(server, max_calls), *too_few_kinds(faulty)]
 
 
 def serve_at(port: int, share: float) -> tuple[Server, Faulty]:
@@ -231,6 +235,12 @@ def too_many(server: Server, max_calls: int) -> list[str]:
     """Requests beyond the limit."""
     print(f"requests: {len(server.asks)} of at most {max_calls}")
     return [f"{len(server.asks)} requests, {max_calls} allowed"] if len(server.asks) > max_calls else []
+
+
+def too_few_kinds(faulty: Faulty) -> list[str]:
+    """Whether the killed run met enough kinds of faults."""
+    print(f"kinds of faults met: {len(faulty.met)} of at least {LEAST_KINDS}")
+    return [f"{len(faulty.met)} kinds of faults, {LEAST_KINDS} wanted"] if len(faulty.met) < LEAST_KINDS else []
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
-from spatialreasoner.search.run import RunConfig, run_search
+from spatialreasoner.search.run import RunConfig, forecast, run_search
 from spatialreasoner.teachers import scripted
 
 
@@ -86,6 +86,19 @@ def test_no_grade_is_paid_for_twice(job):
     asked = judge.asked
     run_search(**job)
     assert judge.asked == asked
+
+
+def test_a_forecast_counts_the_judge_and_a_run_stays_within_it(job):
+    config, judging = job["config"], Limits(max_tokens=1000, price=Price(prompt=1.0, completion=2.0))
+    count = len(job["questions"])
+    alone, judged = (forecast(count, ["scripted:careful"], config, judges) for judges in ([], [judging]))
+    assert judged.most_calls > alone.most_calls
+    assert judged.most_cost == pytest.approx((judged.most_calls - alone.most_calls) * judging.price.most(1000))
+    run_search(**job)
+    timing = json.loads((job["out"] / "timing.json").read_text())
+    sent = timing["judges"]["judge counting"]["requests"] + sum(timing["requests"].values())
+    assert 0 < timing["judges"]["judge counting"]["requests"] <= judged.most_calls - alone.most_calls
+    assert sent <= judged.most_calls
 
 
 def test_a_judge_s_tokens_count(job, tmp_path):

@@ -31,12 +31,14 @@ def world(tmp_path_factory):
 
 def test_dealing_keeps_scenes_together_and_divides_limits(world, tmp_path):
     scenes, questions = world
-    config = RunConfig(limits={"a": Limits(concurrency=7, per_minute=60)}, max_calls=101, max_cost=3.0)
+    judging = {"j": Limits(concurrency=8)}
+    config = RunConfig(limits={"a": Limits(concurrency=7, per_minute=60)}, judge_limits=judging, max_calls=101, max_cost=3.0)
     shards = deal(questions, scenes, config, tmp_path, 2)
     assert [sorted(shard.scenes) for shard in shards] == [["x", "z"], ["y"]]
     assert sorted(q.id for shard in shards for q in shard.questions) == sorted(q.id for q in questions)
     share = shards[0].config
     assert (share.limits["a"].concurrency, share.limits["a"].per_minute) == (3, 30)
+    assert share.judge_limits["j"].concurrency == 4
     assert (share.max_calls, share.max_tokens, share.max_cost) == (50, None, 1.5)
     with pytest.raises(ConfigError, match="at least 1 a shard"):
         deal(questions, scenes, config, tmp_path, 8)

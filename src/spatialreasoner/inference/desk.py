@@ -6,7 +6,7 @@ Policies and judges, whatever they reply, go through the same desk: one look-up,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -19,6 +19,7 @@ from spatialreasoner.inference.budget import Budget
 from spatialreasoner.inference.calls import BatchCaller, Caller, UnavailableError, kept_lessons
 from spatialreasoner.inference.journal import Journal, Kept, Spent, encoded
 from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.noticing import Noticing
 
 R = TypeVar("R")
 
@@ -84,6 +85,11 @@ class Desk(Generic[R]):
     def learned(self) -> Mapping[str, Any]:
         """What the endpoint taught of how it is to be asked."""
         return getattr(self._model, "learned", {})
+
+    def noticed(self) -> Iterator[str]:
+        """What its replies show that its endpoint does not say, a line each."""
+        noticing: Noticing | None = getattr(self._model, "noticing", None)
+        return noticing.lines(self.name) if noticing is not None else iter(())
 
     @property
     def stopped(self) -> EndpointError | None:

@@ -167,6 +167,7 @@ def _report(outcomes: Sequence[Outcome], endpoint: Endpoint, max_tokens: int, te
     for line in (
         *advice.told(endpoint.name, kinds, len(outcomes), max_tokens=max_tokens),
         *advice.learned(endpoint.name, endpoint.learned),
+        *endpoint.noticed(),
     ):
         tell(line)
     if kinds[UNAVAILABLE]:

@@ -86,6 +86,7 @@ class RunResult:
         stopped: What ended the run early (a budget, or that no policy can be used any more), or None.
         missing: How many replies trees had to do without, by policy; the same command asks for them and grows these anew.
         away: Why policies could not be asked any more, by their name.
+        noticed: What the policies' replies show that their endpoints do not say, a line each.
     """
 
     summary: Mapping[str, Any]
@@ -93,6 +94,7 @@ class RunResult:
     stopped: str | None
     missing: Mapping[str, int] = field(default_factory=dict[str, int])
     away: Mapping[str, str] = field(default_factory=dict[str, str])
+    noticed: tuple[str, ...] = ()
 
     def lines(self, max_tokens: int) -> Iterator[str]:
         """What the run came to for its policies, a line for all that is not as it should be.
@@ -102,6 +104,7 @@ class RunResult:
         """
         policies, learned = self.summary["by_policy"], self.summary["learned"]
         yield from advice.search_lines(policies, learned, self.missing, self.away, max_tokens=max_tokens)
+        yield from self.noticed
         yield from advice.unanswered_lines(self.summary["unanswered"], self.summary["questions"])
 
 
@@ -151,6 +154,7 @@ async def run_search_async(
         stopped=engine.stopped,
         missing=engine.missing,
         away={endpoint.name: str(endpoint.stopped) for endpoint in engine.endpoints if endpoint.stopped is not None},
+        noticed=tuple(line for endpoint in engine.endpoints for line in endpoint.noticed()),
     )
 
 

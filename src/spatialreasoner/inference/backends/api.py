@@ -28,6 +28,7 @@ from spatialreasoner.inference.backends.streams import Streamed
 from spatialreasoner.inference.capabilities import EFFORTS, Capabilities, learn, learned_from, with_settings
 from spatialreasoner.inference.failures import judge_failure
 from spatialreasoner.inference.names import EndpointName, parse_name
+from spatialreasoner.inference.noticing import Noticing
 from spatialreasoner.inference.retry_after import retry_after
 from spatialreasoner.inference.said import Said, is_error, read_said
 
@@ -113,6 +114,7 @@ class ApiPolicy:
         headers = {"Authorization": f"Bearer {self._key}", "api-key": self._key} if self._key else {}
         self._client = HttpClient(self.name, parsed.url, headers, self._config.timeout)
         self._scouts = Scouts()
+        self.noticing = Noticing()
         self._lessons = self._unexplained = 0
 
     @property
@@ -177,12 +179,19 @@ class ApiPolicy:
         if post is not None:
             request = self._request(make, n, seed, whole=True)
             body = self._read(await post(request.body), request)
-            self._accepted(request)
-            return read_completions(self.name, body, n=n, prefix=prefix)
+            return self._completions(body, request, n, seed, prefix)
         async with self._scouts.turn(lambda: self._request(make, n, seed)) as request:
             body = await (self._streamed(request) if request.capabilities.stream else self._whole(request))
-            self._accepted(request)
-            return read_completions(self.name, body, n=n, prefix=prefix)
+            return self._completions(body, request, n, seed, prefix)
+
+    def _completions(self, body: Any, request: ChatRequest, n: int, seed: int, prefix: str) -> Sequence[Completion]:
+        self._accepted(request)
+        completions = read_completions(self.name, body, n=n, prefix=prefix)
+        if self._config.temperature != 0:  # what is sampled should differ
+            self.noticing.see(request.body["messages"], n=request.body.get("n", 1), seed=seed, completions=completions)
+            if self.noticing.fewer_choices:
+                self.capabilities = replace(self.capabilities, n=False)
+        return completions
 
     async def stream(self, prompt: Prompt, *, seed: int) -> AsyncGenerator[str]:
         """Ask for one continuation of `prompt.prefix` and read it while it is written; closing the generator hangs up.
