@@ -290,12 +290,20 @@ def test_what_it_has_no_place_for_is_refused_by_name(make):
         make(FDPOTrainer, standard(), train_dataset=None)
     with pytest.raises(ConfigError, match="truncation_mode"), pytest.warns(FutureWarning):
         make(FDPOTrainer, standard(), truncation_mode="keep_end")
+    with pytest.raises(ConfigError, match="'tools' has no place"):
+        make(FDPOTrainer, [row | {"tools": "[1]"} for row in conversational()])
     with pytest.raises(ConfigError, match="at least one pair"):
         make(FDPOTrainer, standard(), train_dataset=Dataset.from_list([]))
     with pytest.raises(ConfigError, match="chosen and rejected"):
         make(FDPOTrainer, standard(), train_dataset=Dataset.from_list([{"prompt": "a"}]))
     with pytest.raises(ConfigError, match="list"):
         make(FDPOTrainer, standard(), train_dataset=standard())
+
+
+def test_a_model_is_not_its_own_reference(make, folder):
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with pytest.raises(ValueError, match="cannot be the same object"):
+        make(FDPOTrainer, standard(), model=model, ref_model=model)
 
 
 def test_options_in_the_place_of_the_reference_are_still_options(folder, tmp_path):

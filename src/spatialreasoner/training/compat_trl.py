@@ -22,6 +22,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.utils import get_config_model_id
 
 from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.checkpoints import (
     OPTIMIZER,
     SCALER,
@@ -177,6 +178,8 @@ class PairTrainer(SafeCheckpoints, DPOTrainer):
     args: FDPOConfig
 
     def __init__(self, model: Any, reference: Any, *, ours: bool, args: FDPOConfig, **kwargs: Any) -> None:
+        if reference is model and reference is not None:
+            raise ConfigError("`model` and `ref_model` cannot be the same object; leave ref_model out for a copy of the model")
         without_ours = copy.copy(args)
         without_ours.precompute_ref_log_probs = False  # TRL's own refuses images
         ref_model = _Absent(cast("PreTrainedModel", model).config) if ours else reference

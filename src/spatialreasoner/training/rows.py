@@ -97,6 +97,11 @@ def _first(rows: _Rows) -> Mapping[str, Any]:
     missing = [name for name in ("chosen", "rejected") if name not in first]
     if missing:
         raise ConfigError(f"expected the columns chosen and rejected, and perhaps prompt; got {', '.join(first)}")
+    unread = [name for name in ("tools", "chat_template_kwargs") if first.get(name)]
+    if unread:
+        raise ConfigError(
+            f"the column {unread[0]!r} has no place with FDPOTrainer: rows are rendered without it. Remove the column"
+        )
     return first
 
 
