@@ -24,12 +24,13 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.utils import use_adapter
 
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.training.betas import betas_of
 from spatialreasoner.training.collate import Spans
 from spatialreasoner.training.compat_trl import PairTrainer, as_fdpo, processor_of
 from spatialreasoner.training.fdpo_config import FDPOConfig as FDPOConfig
 from spatialreasoner.training.forward import add_token_logps, padded, pair_logps, pair_tokens
 from spatialreasoner.training.grouping import GroupedSampler, adjacent, row_keys, share
-from spatialreasoner.training.loss import LossType, fdpo_loss, per_token, segment_betas, weighted_betas
+from spatialreasoner.training.loss import LossType, fdpo_loss, per_token
 from spatialreasoner.training.reference import ReferenceCache, reference_key
 from spatialreasoner.training.rows import NO_STREAMS, collator_of, is_stream, prepared
 from spatialreasoner.training.sharding import spread
@@ -39,7 +40,6 @@ from spatialreasoner.training.vision import SharedVision
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
-    from jaxtyping import Float
     from peft import PeftModel
     from transformers import EvalPrediction, PreTrainedModel, TrainerCallback
 
@@ -140,7 +140,7 @@ class FDPOTrainer(PairTrainer):
         with contextlib.nullcontext() if "ref_chosen_logps" in inputs else vision.step():
             policy = self._pair_logps(model, inputs)
             ref = self._reference_logps(inputs)
-        betas, tokens = self._betas(inputs), pair_tokens(inputs, len(self.segment_names))
+        betas, tokens = betas_of(inputs, self.args), pair_tokens(inputs, len(self.segment_names))
         chosen, rejected = (
             [per_token(logps, count, self.args.normalization) for logps in (ours, theirs)]
             for ours, theirs, count in zip(policy, ref, tokens, strict=True)
@@ -207,15 +207,6 @@ class FDPOTrainer(PairTrainer):
     def segment_names(self) -> tuple[str, ...]:
         """The segments whose log-probabilities are summed; the last, where markup has the base beta, is `markup`."""
         return (*self.args.segments, *(["markup"] if self.args.markup == "base" else []))
-
-    def _betas(self, batch: Mapping[str, Any]) -> Float[Tensor, "pairs all_segments"]:
-        weighs = self.args.loss == "fdpo"
-        alpha = self.args.fdpo_alpha if weighs else 0.0
-        betas = segment_betas(batch["gaps"], beta=self.args.beta, alpha=alpha, lam=self.args.fdpo_lambda)
-        if weighs and "weights" in batch:
-            betas = weighted_betas(betas, batch["weights"], beta=self.args.beta)
-        base = betas.new_full((len(betas), len(self.segment_names) - betas.shape[1]), self.args.beta)
-        return torch.cat([betas, base], dim=1)
 
     def _pair_logps(self, model: Any, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         if self._shares is None:
