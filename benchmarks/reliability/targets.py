@@ -53,7 +53,7 @@ def _text(data: bytes) -> str:
 def _responses() -> Attempt:
     from spatialreasoner.core.errors import ResponseError
     from spatialreasoner.core.types import Completion
-    from spatialreasoner.language.responses import parse, render, spans, stages
+    from spatialreasoner.language.responses import parse, render, spans, steps
     from spatialreasoner.search.replies import continuation
 
     def attempt(data: bytes) -> None:
@@ -61,7 +61,7 @@ def _responses() -> Attempt:
         found = spans(said)
         assert all(0 <= start <= end <= len(said) for start, end in found.values())
         assert found["description"][1] <= found["reasoning"][0] or found["description"] == (0, 0)
-        assert "".join(stage.text for stage in stages(said)) in {said, ""}
+        assert "".join(step.text for step in steps(said)) in {said, ""}
         with suppress(ResponseError):
             continuation("", Completion(text=said), whole=True, max_stages=20)
         try:

@@ -111,7 +111,7 @@ def _parse(text: str) -> Response | str:
     """The answer; a text without a conclusion is told so, and that is as good an end."""
     found = responses.spans(text)
     assert all(0 <= start <= end <= len(text) for start, end in found.values())
-    assert "".join(stage.text for stage in responses.stages(text)) in (text, "")
+    assert "".join(step.text for step in responses.steps(text)) in (text, "")
     if "conclusion" not in found:
         try:
             responses.parse(text)

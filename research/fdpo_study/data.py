@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
@@ -209,10 +208,8 @@ def _shortened(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
 def grey(path: Path) -> Path:
     """An image that shows nothing; returns its path."""
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")  # several seeds may draw it at once
-        Image.new("RGB", (128, 128), GREY).save(temporary, format="PNG")
-        temporary.replace(path)
+        with records.atomic_path(path) as temporary:  # several seeds may draw it at once
+            Image.new("RGB", (128, 128), GREY).save(temporary, format="PNG")
     return path
 
 

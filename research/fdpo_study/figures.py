@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from research.fdpo_study.analysis import SWEEP, ArmSummary, StudyResult
 from research.fdpo_study.effects import Estimate
 
+from spatialreasoner.core import records
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -34,10 +36,11 @@ def draw(result: StudyResult, folder: Path) -> None:
 def _save(figure: Any, path: Path) -> None:
     from matplotlib import pyplot
 
-    temporary = path.with_name(f".{path.name}.part")
-    figure.savefig(temporary, format="svg", metadata={"Date": None}, bbox_inches="tight")  # the same figures, the same bytes
+    with records.atomic_path(path) as temporary:
+        figure.savefig(
+            temporary, format="svg", metadata={"Date": None}, bbox_inches="tight"
+        )  # the same figures, the same bytes
     pyplot.close(figure)
-    temporary.replace(path)
 
 
 def _arms(result: StudyResult, path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from research.fdpo_study.jobs import Job, log_of, marker
 
+from spatialreasoner.core import progress
 from spatialreasoner.core.errors import WorkError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -119,26 +120,14 @@ def _ending(board: Board) -> Generator[None]:
 
 @contextmanager
 def _bar(board: Board) -> Generator[Callable[[], None]]:
-    """A bar of the work done, with the time left; in a log, a line a job."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"), TimeElapsedColumn()
-    console, began, first = Console(stderr=True), time.monotonic(), set(board.done)
-    total = sum(job.seconds for job in board.jobs)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("study", total=total, left="")
-        told: set[str] = set(first)
+    """The work done, with the jobs at work and the time left."""
+    began, first = time.monotonic(), set(board.done)
+    with progress.stage("study", round(sum(job.seconds for job in board.jobs))) as advance:
 
         def show() -> None:
             ended = board.done | board.failed
             left = time_left(board, first, time.monotonic() - began)
-            if not console.is_terminal:
-                for name in sorted(ended - told):
-                    console.print(f"{'failed' if name in board.failed else 'done'}: {name}; {left}", highlight=False)
-            told.update(ended)
-            worked = sum(job.seconds for job in board.jobs if job.name in ended)
-            progress.update(task, completed=worked, left=left, description=", ".join(board.running) or "study")
+            advance(round(sum(job.seconds for job in board.jobs if job.name in ended)), f"{', '.join(board.running)}; {left}")
 
         yield show
 

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from spatialreasoner.core import records
 from spatialreasoner.core.progress import stage
 from spatialreasoner.core.types import CATEGORIES, RELATIONS, Category, Relation
 from spatialreasoner.questions.files import prompt
@@ -192,10 +193,9 @@ def _write_chunk(config: CorpusConfig, folder: Path, start: int) -> None:
     path = _chunk(folder, start)
     rows = [[row._asdict() for row in sample.rows] for sample in samples]
     path.with_suffix(".json").write_text(json.dumps(rows), "utf-8")
-    with path.with_suffix(".part").open("wb") as file:
-        arrays: dict[str, Any] = {name: np.stack([getattr(sample, name) for sample in samples]) for name in _ARRAYS}
-        np.savez(file, **arrays)
-    path.with_suffix(".part").replace(path.with_suffix(".npz"))  # last: a chunk with its arrays is whole
+    arrays: dict[str, Any] = {name: np.stack([getattr(sample, name) for sample in samples]) for name in _ARRAYS}
+    with records.atomic_path(path.with_suffix(".npz")) as temporary:  # last: a chunk with its arrays is complete
+        np.savez(temporary, **arrays)
 
 
 class Corpus(NamedTuple):

@@ -44,7 +44,7 @@ def test_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "message"),
     [
         (["--intrinsics", "1,2,3"], "four numbers"),
-        (["--from", "kinect9"], "expected --from auto or one of"),
+        (["--from", "kinect9"], "expected --from to be auto or one of"),
         (["--from", "tum"], "rgb.txt"),
     ],
 )

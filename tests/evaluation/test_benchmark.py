@@ -92,7 +92,7 @@ def test_parquet_with_images_inside(folder: Path, tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"image_info": {"file_path": "../secret.png", "height": 24, "width": 40}}, "leads out of it"),
-        ({"image_info": {"file_path": "kitti/0.png", "height": 25, "width": 40}}, "masks of the image's size"),
+        ({"image_info": {"file_path": "kitti/0.png", "height": 25, "width": 40}}, "a mask of the image's size"),
         ({"conversations": []}, "expected a reference answer"),
         ({"qa_info": {"type": "qualitative", "category": "width_data"}}, "item 1: not a Item"),
         ({"bbox": None, "rle": None}, "at least one region"),

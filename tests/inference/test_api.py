@@ -19,7 +19,7 @@ from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.inference.names import parse_name
 from spatialreasoner.inference.prices import find_price
 from spatialreasoner.inference.streaming import stream
-from spatialreasoner.language.responses import stages
+from spatialreasoner.language.responses import steps
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
@@ -84,8 +84,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def rest(self, body):
         last = body["messages"][-1]
-        written = len(stages(last["content"])) if last["role"] == "assistant" else 0
-        text = "".join(stage.text for stage in stages(ANSWER)[written:])
+        written = len(steps(last["content"])) if last["role"] == "assistant" else 0
+        text = "".join(step.text for step in steps(ANSWER)[written:])
         return f"{text} I am sure, {body['seed']}."
 
     def completion(self, body, text, finish="stop", **message):
@@ -238,7 +238,7 @@ def test_a_stream_that_fails_says_why(serve, shown, fault, said):
 
 
 def test_a_prefix_is_continued_in_words_or_as_the_models_own_message(serve, shown):
-    prefix = "".join(stage.text for stage in stages(ANSWER)[:2])
+    prefix = "".join(step.text for step in steps(ANSWER)[:2])
     begun = Prompt(image=shown.image, regions=shown.regions, request=shown.request, prefix=prefix)
     assert prefix in messages(begun, "data:", prefill=False)[-1]["content"][1]["text"]
     assert messages(begun, "data:", prefill=True)[-1] == {"role": "assistant", "content": prefix}
@@ -303,7 +303,7 @@ def test_wrong_names_are_refused_and_not_repeated_with_their_secrets(name):
 
 
 class Fair:
-    """Every stage is fair; an answer is right by the seed at its end."""
+    """Every step is fair; an answer is right by the seed at its end."""
 
     async def rate(self, question, prefix, step):
         return {"spatial": 0.5}

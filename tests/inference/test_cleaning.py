@@ -12,7 +12,7 @@ from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.backends.replies import Assembled
 from spatialreasoner.inference.backends.streams import Streamed
 from spatialreasoner.inference.cleaning import clean_reply, clean_text
-from spatialreasoner.language.responses import stages
+from spatialreasoner.language.responses import steps
 from spatialreasoner.search.m3cts import SearchConfig, search
 
 THOUGHT = "zqthought: <description>no</description> ### Step 1 Perhaps 3 m?"
@@ -51,7 +51,7 @@ def foreign(text):
     return [*TOKEN.findall(text), *re.findall(r"zq\w+", text), *re.findall(r"Sure!|Okay|Certainly", text)]
 
 
-@pytest.mark.parametrize("prefix", ["", "".join(stage.text for stage in stages(ANSWER)[:2])])
+@pytest.mark.parametrize("prefix", ["", "".join(step.text for step in steps(ANSWER)[:2])])
 def test_500_mixed_replies_hold_the_answer_alone(prefix):
     rng, answers = Random(5), 0
     for _ in range(500):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from spatialreasoner.core.errors import ResponseError
 from spatialreasoner.core.types import Response
-from spatialreasoner.language.responses import MAX_CHARACTERS, parse, render, spans, stages
+from spatialreasoner.language.responses import MAX_CHARACTERS, parse, render, spans, steps
 
 RESPONSE = Response(
     description="A red box stands left of a blue ball.",
@@ -79,14 +79,14 @@ def test_a_field_that_could_not_be_read_back_is_refused() -> None:
 
 def test_stages_are_the_nodes_of_the_search() -> None:
     text = render(RESPONSE)
-    cut = stages(text)
-    assert [stage.name for stage in cut] == ["description", "rationale", "step 1", "step 2", "conclusion"]
-    assert "".join(stage.text for stage in cut) == text
+    cut = steps(text)
+    assert [step.name for step in cut] == ["description", "rationale", "step 1", "step 2", "conclusion"]
+    assert "".join(step.text for step in cut) == text
 
 
 @given(st.text(max_size=500))
 def test_stages_joined_are_the_text(text: str) -> None:
-    assert "".join(stage.text for stage in stages(text)) == (text if text.strip() or stages(text) else "")
+    assert "".join(step.text for step in steps(text)) == (text if text.strip() or steps(text) else "")
 
 
 @pytest.mark.parametrize("piece", ["<description>", "### Step 1\n", "In conclusion, ", "#", " ", "<reasoning>   "])
@@ -94,7 +94,7 @@ def test_hostile_texts_cost_linear_time(piece: str) -> None:
     def cost(length: int) -> float:
         text = (piece * (length // len(piece) + 1))[:length]
         begin = time.process_time()
-        spans(text), stages(text)
+        spans(text), steps(text)
         return time.process_time() - begin
 
     small, large = cost(MAX_CHARACTERS // 10), cost(MAX_CHARACTERS)

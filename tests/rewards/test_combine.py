@@ -175,11 +175,11 @@ def reward(scene: Scene) -> GeometricReward:
 
 
 def test_rating_stage_by_stage(reward: GeometricReward, question: Question):
-    stages = [stage.text for stage in responses.stages(answer())]
-    assert rate(reward, question, "", stages[0]) == {"visual": 1.0}
-    assert rate(reward, question, stages[0], stages[1]) == {}
-    assert rate(reward, question, "".join(stages[:2]), stages[2]) == {"spatial": 1.0, "logical": 1.0}
-    assert rate(reward, question, "".join(stages[:3]), stages[3]) == {"spatial": 1.0, "logical": 1.0}
+    steps = [step.text for step in responses.steps(answer())]
+    assert rate(reward, question, "", steps[0]) == {"visual": 1.0}
+    assert rate(reward, question, steps[0], steps[1]) == {}
+    assert rate(reward, question, "".join(steps[:2]), steps[2]) == {"spatial": 1.0, "logical": 1.0}
+    assert rate(reward, question, "".join(steps[:3]), steps[3]) == {"spatial": 1.0, "logical": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -193,13 +193,13 @@ def test_rating_stage_by_stage(reward: GeometricReward, question: Question):
     ],
 )
 def test_only_the_new_stage_is_rated(reward: GeometricReward, question: Question, step: str, ratings: dict[str, float]):
-    prefix = "".join(stage.text for stage in responses.stages(answer())[:3])
+    prefix = "".join(step.text for step in responses.steps(answer())[:3])
     assert rate(reward, question, prefix, step) == pytest.approx(ratings)
 
 
 def test_a_step_taken_twice_is_rated_down(reward: GeometricReward, question: Question):
-    prefix = "".join(stage.text for stage in responses.stages(answer())[:3])
-    assert rate(reward, question, prefix, responses.stages(answer())[2].text)["logical"] == 0.0
+    prefix = "".join(step.text for step in responses.steps(answer())[:3])
+    assert rate(reward, question, prefix, responses.steps(answer())[2].text)["logical"] == 0.0
 
 
 def test_hostile_stages_are_rated_without_exception(reward: GeometricReward, question: Question):

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from spatialreasoner.core.types import Completion, Prompt, Question, RewardBreakdown
-from spatialreasoner.language.responses import stages
+from spatialreasoner.language.responses import steps
 
 
 def answer(*steps, conclusion="2 m", description="A box."):
-    """A LongCoT answer with the given steps, every stage on lines of its own."""
+    """A LongCoT answer with the given steps, every step on lines of its own."""
     numbered = "".join(f"### Step {number}\n{step}\n" for number, step in enumerate(steps, start=1))
     return (
         f"<description>{description}</description>\n<reasoning>### Rationale\nPlan.\n"
@@ -18,7 +18,7 @@ def answer(*steps, conclusion="2 m", description="A box."):
 
 
 class FixedPolicy:
-    """Writes the given answers in turn, each without the stages that the prefix holds already."""
+    """Writes the given answers in turn, each without the steps that the prefix holds already."""
 
     def __init__(self, name, *answers, delay=0.0):
         self.name = name
@@ -35,12 +35,12 @@ class FixedPolicy:
         text = self.answers[(len(self.prompts) - 1) % len(self.answers)]
         if isinstance(text, Completion):
             return text
-        rest = stages(text)[len(stages(prefix)) :] if prefix else stages(text)
-        return Completion(text="".join(stage.text for stage in rest), prompt_tokens=10, completion_tokens=20)
+        rest = steps(text)[len(steps(prefix)) :] if prefix else steps(text)
+        return Completion(text="".join(step.text for step in rest), prompt_tokens=10, completion_tokens=20)
 
 
 class WordReward:
-    """Rates a stage by words in it: "bad" -1, "poor" 0.1, else 0.5; an answer is right if it ends with "2 m"."""
+    """Rates a step by words in it: "bad" -1, "poor" 0.1, else 0.5; an answer is right if it ends with "2 m"."""
 
     def __init__(self):
         self.rated = []

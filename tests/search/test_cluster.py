@@ -40,7 +40,7 @@ def test_dealing_keeps_scenes_together_and_divides_limits(world, tmp_path):
     assert (share.limits["a"].concurrency, share.limits["a"].per_minute) == (3, 30)
     assert share.judge_limits["j"].concurrency == 4
     assert (share.max_calls, share.max_tokens, share.max_cost) == (50, None, 1.5)
-    with pytest.raises(ConfigError, match="at least 1 a shard"):
+    with pytest.raises(ConfigError, match="at least 1 per shard"):
         deal(questions, scenes, config, tmp_path, 8)
     with pytest.raises(ConfigError, match="at least 1; got 0"):
         deal(questions, scenes, config, tmp_path, 0)

@@ -48,7 +48,7 @@ def test_plain_lines_are_few_and_the_last_one_is_there(progress):
     lines = stream.getvalue().splitlines()
     assert [line.split(" · ")[0] for line in lines] == ["search 4/10", "search 10/10"]
     assert "found 3 (75%) · 32 trajectories, 20 right · 123 of 500 calls · 4,567 tokens" in lines[0]
-    assert "cost 0.5000, 0.0250 a right trajectory" in lines[0]
+    assert "cost 0.5000, 0.0250 per correct trajectory" in lines[0]
 
 
 def read_all(descriptor):

@@ -1,6 +1,6 @@
 """Whole searches with recorded replies and ratings, replayed through the public API and compared with the recorded trees.
 
-A case holds the settings, what each policy wrote each time it was asked, and how each stage is rated, by its text. To record a
+A case holds the settings, what each policy wrote each time it was asked, and how each step is rated, by its text. To record a
 case anew after a change that is meant to change trees: `python tests/search/test_golden.py`.
 """
 
@@ -28,7 +28,7 @@ class Recorded:
 
 
 class Ratings:
-    """Rates a stage by the first recorded phrase that it holds; right is what says so."""
+    """Rates a step by the first recorded phrase that it holds; right is what says so."""
 
     def __init__(self, ratings, right):
         self.ratings, self.right = ratings, right

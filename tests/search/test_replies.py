@@ -3,14 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialreasoner.core.types import Completion
-from spatialreasoner.language.responses import MAX_CHARACTERS, stages
+from spatialreasoner.language.responses import MAX_CHARACTERS, steps
 from spatialreasoner.search.replies import Malformed, continuation, following
 
 ANSWER = (
     "<description>A box.</description>\n<reasoning>### Rationale\nPlan.\n### Let's think step by step\n"
     "### Step 1\nOne.\n### Step 2\nTwo.\n</reasoning>\n### In Conclusion\n2 m"
 )
-CUTS = ["".join(stage.text for stage in stages(ANSWER)[:length]) for length in range(5)]
+CUTS = ["".join(step.text for step in steps(ANSWER)[:length]) for length in range(5)]
 
 
 def read(prefix, text, *, whole=True, finish="stop", max_stages=24):
@@ -20,7 +20,7 @@ def read(prefix, text, *, whole=True, finish="stop", max_stages=24):
 @pytest.mark.parametrize("prefix", CUTS)
 def test_every_cut_can_be_continued(prefix):
     new = read(prefix, ANSWER.removeprefix(prefix))
-    assert prefix + "".join(stage.text for stage in new) == ANSWER
+    assert prefix + "".join(step.text for step in new) == ANSWER
     assert len(new) == 5 - CUTS.index(prefix)
     (first,) = read(prefix, ANSWER.removeprefix(prefix), whole=False)
     assert first == new[0]
@@ -51,14 +51,14 @@ def test_what_must_not_enter_a_tree(prefix, text, finish, kind):
     assert caught.value.kind == kind
 
 
-def test_an_answer_of_too_many_stages():
-    with pytest.raises(Malformed, match="at most 4 stages; got 5"):
+def test_an_answer_of_too_many_steps():
+    with pytest.raises(Malformed, match="at most 4 steps; got 5"):
         read("", ANSWER, max_stages=4)
 
 
 def test_a_first_stage_alone_may_stand_before_a_cut():
     assert read(CUTS[2], "### Step 1\nOne.\n### Step 2\nTw", whole=False, finish="length")[0].name == "step 1"
-    with pytest.raises(Malformed, match="within its first stage"):
+    with pytest.raises(Malformed, match="within its first step"):
         read(CUTS[2], "### Step 1\nOn", whole=False, finish="length")
 
 
@@ -74,7 +74,7 @@ def test_no_text_breaks_the_reading(prefix, text):
         new = read(prefix, text)
     except Malformed:
         return
-    assert prefix + "".join(stage.text for stage in new) == prefix + text
+    assert prefix + "".join(step.text for step in new) == prefix + text
     assert new[-1].name == "conclusion"
 
 

@@ -10,7 +10,7 @@ from builders import build_scene
 from spatialreasoner.core.errors import ConfigError, EndpointError
 from spatialreasoner.core.types import CATEGORIES, CONVERSE, METRES_PER, Prompt
 from spatialreasoner.language import quantities
-from spatialreasoner.language.responses import parse, spans, stages
+from spatialreasoner.language.responses import parse, spans, steps
 from spatialreasoner.language.statements import extract
 from spatialreasoner.questions import templates as wording
 from spatialreasoner.questions.files import prompt
@@ -65,13 +65,13 @@ def test_answers_and_continuations_have_the_form(name, scene, asked):
         shown = prompt(question, scene)
         whole = teacher.write(shown, seed=1).text
         assert parse(whole).answer
-        cut = stages(whole)
-        assert [stage.name for stage in cut][:3] == ["description", "rationale", "step 1"]
+        cut = steps(whole)
+        assert [step.name for step in cut][:3] == ["description", "rationale", "step 1"]
         for length in range(1, len(cut)):
-            prefix = "".join(stage.text for stage in cut[:length])
+            prefix = "".join(step.text for step in cut[:length])
             rest = teacher.write(replace(shown, prefix=prefix), seed=2).text
             assert parse(prefix + rest).answer
-            assert stages(prefix + rest)[length].name in {stage.name for stage in cut} | {"step 4", "step 5"}
+            assert steps(prefix + rest)[length].name in {step.name for step in cut} | {"step 4", "step 5"}
 
 
 def test_the_same_seed_writes_the_same_words_and_another_seed_others(scene, asked):

@@ -239,7 +239,7 @@ def test_a_region_of_a_few_pixels_is_not_lost(trained):
 
 def test_more_regions_than_tokens_are_refused(trained):
     many = image(*[(k, k, k + 5, k + 5) for k in range(5)])
-    with pytest.raises(SceneError, match=r"at most 4 regions an image.*got 5"):
+    with pytest.raises(SceneError, match=r"at most 4 regions per image.*got 5"):
         inputs(trained[1], (many, "?"))
 
 

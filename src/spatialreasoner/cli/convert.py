@@ -11,7 +11,7 @@ from spatialreasoner.cli.options import Out
 
 
 def convert(
-    folder: Annotated[Path, typer.Argument(help="A Sa2VA folder, as it was released.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="A Sa2VA folder, as released.", show_default=False)],
     out: Out,
 ) -> None:
     """Turn a Sa2VA, SpatialReasoner-R1's architecture, into a model that trains and serves; none of its code is run.

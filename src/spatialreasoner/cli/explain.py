@@ -9,7 +9,7 @@ import typer
 
 
 def explain(
-    text: Annotated[str, typer.Argument(help="A response, or - to read it from the input.", show_default=False)],
+    text: Annotated[str, typer.Argument(help="A response, or - to read it from standard input.", show_default=False)],
     question: Annotated[str, typer.Option(help="The question that it answers.")] = "",
     category: Annotated[str, typer.Option(help="The question's category, one of SpatialRGPT-Bench's 24.")] = "",
 ) -> None:

@@ -12,12 +12,12 @@ from spatialreasoner.core.progress import stage
 
 def measure(
     scene: Annotated[Path, typer.Argument(help="An RGB-D folder, or a scenes folder.", show_default=False)],
-    name: Annotated[str, typer.Option("--scene", help="Id of the scene, where the folder holds several.")] = "",
+    name: Annotated[str, typer.Option("--scene", help="Id of the scene, if the folder has several.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: every value with its error and interval.")] = False,
 ) -> None:
     """Print the sizes of all regions and the distances of all pairs, with error bars. Needs no model.
 
-    "0.60 m ± 0.03" means: the true value lies from 0.57 to 0.63 m 95 times in 100. What cannot be told has its reason.
+    "0.60 m ± 0.03" means: the true value lies from 0.57 to 0.63 m 95 times in 100. What cannot be measured has its reason.
 
     Examples:
         spatialreasoner measure my-room

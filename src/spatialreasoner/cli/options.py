@@ -57,5 +57,5 @@ MaxTokens = Annotated[Optional[int], typer.Option(help="Maximum number of tokens
 MaxCost = Annotated[Optional[float], typer.Option(help="Maximum cost.", min=0)]  # noqa: UP045
 Endpoints = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option(help="A YAML file of endpoints, NAME: {model, url, settings}; NAME then stands for one.", show_default=False),
+    typer.Option(help="A YAML file of endpoints, NAME: {model, url, settings}; use NAME as a model.", show_default=False),
 ]

@@ -16,7 +16,7 @@ def questions(
     per_scene: Annotated[int, typer.Option(help="Number of questions per scene.", min=1, max=10_000)] = 5,
     seed: Seed = 0,
 ) -> None:
-    """Ask questions of the 24 kinds of SpatialRGPT-Bench, with the truth from geometry.
+    """Ask questions of the 24 kinds of SpatialRGPT-Bench, with true answers from geometry.
 
     Examples:
         spatialreasoner questions scenes --per-scene 5 --out questions.jsonl

@@ -9,7 +9,7 @@ import logging
 import re
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -35,7 +35,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     """
     for sent, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         signal.signal(sent, partial(stop, code))
-    as_options = partial(_as_options, app)
+    as_options = partial(_as_options, _invoked(app, sys.argv[1:] if arguments is None else arguments))
     wording.set(as_options)
     try:
         app(args=arguments)
@@ -61,18 +61,18 @@ def stop(code: int, *_: object) -> NoReturn:
     sys.exit(code)
 
 
-def _as_options(app: Any, message: str) -> str:
+def _invoked(app: Any, arguments: Sequence[str]) -> Any:
+    """The command that a command line names."""
+    command: Any = typer.main.get_command(app) if isinstance(app, typer.Typer) else app
+    for argument in arguments:
+        command = getattr(command, "commands", {}).get(argument, command)
+    return command
+
+
+def _as_options(command: Any, message: str) -> str:
     """The library speaks of `max_cost`, the command line of --max-cost: a setting in backticks becomes the option's name."""
-    command = typer.main.get_command(app) if isinstance(app, typer.Typer) else app
-    names = dict(_options(command))
+    names = {param.name: param.opts[0] for param in command.params if param.opts[0].startswith("--")}
     return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[0]), message)
-
-
-def _options(command: Any) -> Iterator[tuple[str, str]]:
-    """Every option of a command and those under it, as the name of its parameter with the option's."""
-    yield from ((param.name, param.opts[0]) for param in command.params if param.opts[0].startswith("--"))
-    for child in getattr(command, "commands", {}).values():
-        yield from _options(child)
 
 
 def _fail(message: str, code: int) -> NoReturn:

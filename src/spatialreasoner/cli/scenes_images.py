@@ -28,7 +28,7 @@ def scenes_images(
         typer.Option(help="Horizontal field of view in degrees, for photos without a focal length in EXIF."),
     ] = None,
 ) -> None:
-    """Make scenes of any photos: depth and masks by models, the camera from EXIF or a stated field of view.
+    """Make scenes from any photos: depth and masks from models, the camera from EXIF or a given field of view.
 
     Examples:
         spatialreasoner scenes images photos --depth models/depth --masks facebook/sam-vit-base --out scenes

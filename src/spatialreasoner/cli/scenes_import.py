@@ -41,7 +41,7 @@ def scenes_import(
     ] = None,
     kinds: Annotated[bool, typer.Option("--kinds", help="List the kinds of capture and exit.")] = False,
 ) -> None:
-    """Read what a depth camera, a phone or a data set holds: depth in metres on the image's grid, its camera, gravity.
+    """Read the files of a depth camera, a phone or a data set: depth in metres on the image's grid, its camera, gravity.
 
     Examples:
         spatialreasoner scenes import my-scan.zip --out scenes

@@ -16,7 +16,7 @@ def scenes_synthetic(
     width: Annotated[int, typer.Option(help="Image width in pixels.", min=32, max=4096)] = 128,
     height: Annotated[int, typer.Option(help="Image height in pixels.", min=32, max=4096)] = 128,
 ) -> None:
-    """Make rooms with tables and things on them, with exact depth, masks and true sizes.
+    """Make rooms with tables and objects on them, with exact depth, masks and true sizes.
 
     Examples:
         spatialreasoner scenes synthetic --count 200 --seed 1 --out scenes

@@ -32,7 +32,8 @@ def score(
     questions: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            help="All questions, ours or the benchmark's; those without a prediction count as unscored.", show_default=False
+            help="All questions, including those without a prediction, which count as unscored.",
+            show_default=False,
         ),
     ] = None,
     seed: Seed = 0,

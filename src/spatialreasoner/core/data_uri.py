@@ -1,4 +1,4 @@
-"""Images as data URIs, for pages and for requests to models."""
+"""Data URIs, for pages and for requests to models."""
 
 from __future__ import annotations
 
@@ -20,4 +20,13 @@ def data_uri(image: Image, kind: Literal["JPEG", "PNG"], **options: Any) -> str:
     """
     buffer = BytesIO()
     image.save(buffer, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return bytes_uri(buffer.getvalue(), f"image/{kind.lower()}")
+
+
+def bytes_uri(content: bytes, media_type: str) -> str:
+    """The content of a file as a data URI.
+
+    >>> bytes_uri(b"hi", "text/plain")
+    'data:text/plain;base64,aGk='
+    """
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

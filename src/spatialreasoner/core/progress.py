@@ -1,4 +1,4 @@
-"""What a person sees while a stage works: a bar in a terminal, plain lines elsewhere. Both go to standard error."""
+"""Progress on standard error: redrawn in place in a terminal, and a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -7,21 +7,75 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-Advance = Callable[[int], None]
-"""Called with how many pieces are done so far."""
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+class Advance(Protocol):
+    """Shows how many pieces are done so far, and a few words beside the name of the work."""
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Show them."""
+        ...
+
 
 ShowStage = Callable[[str, int | None], AbstractContextManager[Advance]]
-"""Shows a stage while it works: given its name and how many pieces there are, as `stage` below, which is the default."""
+"""Shows the progress of a stage: given its name and the number of pieces, as `stage` below, which is the default."""
+
+ShowState = Callable[[Callable[[], "RenderableType"], Callable[[], str], bool], None]
+"""Shows the present state: as something to draw in a terminal, as a line for a log, and whether it is the last."""
+
+LINE_SECONDS = 10.0
+"""A log should have few lines: at most one in so many seconds, besides the first and the last."""
 
 
 wording: ContextVar[Callable[[str], str]] = ContextVar("wording", default=str)
-"""How lines for people are worded where this runs: the library speaks of `max_cost`, the command line of --max-cost."""
+"""How messages are worded: the library writes `max_cost`, the command line --max-cost."""
 
 
 def say(line: str) -> None:
-    """Say something beside the progress of a stage."""
+    """Print a line beside the progress of a stage."""
     print(wording.get()(line), file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextmanager
+def screen(stream: TextIO | None = None, *, seconds: float = LINE_SECONDS) -> Generator[ShowState]:
+    """Show a state that changes.
+
+    Args:
+        stream: Where to; standard error by default.
+        seconds: Minimum time between two plain lines.
+
+    Yields:
+        A function that shows the present state.
+    """
+    chosen = stream or sys.stderr
+    with _redrawn(chosen) if chosen.isatty() else _lines(chosen, seconds) as show:
+        yield show
+
+
+@contextmanager
+def _redrawn(stream: TextIO) -> Generator[ShowState]:
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(file=stream), refresh_per_second=4) as live:
+        yield lambda draw, line, last: live.update(draw())
+
+
+@contextmanager
+def _lines(stream: TextIO, seconds: float) -> Generator[ShowState]:
+    shown: list[float] = []
+
+    def show(draw: Callable[[], RenderableType], line: Callable[[], str], last: bool) -> None:
+        now = time.monotonic()
+        if not shown or last or now - shown[-1] >= seconds:
+            shown.append(now)
+            print(line(), file=stream, flush=True)
+
+    yield show
 
 
 @contextmanager
@@ -30,46 +84,57 @@ def stage(name: str, total: int | None = None) -> Generator[Advance]:
 
     Args:
         name: What the stage does, such as "search 40 questions".
-        total: How many pieces there are, or None where that is not known.
+        total: The number of pieces, or None if unknown.
 
     Yields:
         A function to call with the number of pieces that are done.
     """
-    with (_bar if sys.stderr.isatty() else _lines)(name, total) as advance:
+    bar, begin = _Bar(name, total), time.monotonic()
+    with screen() as show:
+        show(bar.drawn, lambda: f"{name} ...", False)
+
+        def advance(done: int, note: str = "") -> None:
+            bar.move(done, note)
+            show(bar.drawn, lambda: f"{bar.words()} after {time.monotonic() - begin:.0f} s", False)
+
         yield advance
+        bar.finish()
+        show(bar.drawn, lambda: f"{name}: done in {time.monotonic() - begin:.1f} s", True)
 
 
-@contextmanager
-def _bar(name: str, total: int | None) -> Generator[Advance]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+class _Bar:
+    """The state of one piece of work, drawn as a bar or told in words."""
 
-    columns = TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(name, total=total)
-        yield lambda done: progress.update(task, completed=done)
-        finished = progress.tasks[0].total or progress.tasks[0].completed
-        progress.update(task, total=finished, completed=finished)
+    def __init__(self, name: str, total: int | None) -> None:
+        self._name, self._total, self._done, self._note = name, total, 0, ""
+        self._begin = time.monotonic()
 
+    def move(self, done: int, note: str) -> None:
+        self._done, self._note = done, note or self._note
 
-@contextmanager
-def _lines(name: str, total: int | None) -> Generator[Advance]:
-    begin = time.monotonic()
-    last = begin
-    print(f"{name} ...", file=sys.stderr, flush=True)  # noqa: T201
+    def finish(self) -> None:
+        self._total = self._done = self._total or self._done
 
-    def advance(done: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= 10:  # a log wants few lines
-            last = time.monotonic()
-            of = f" of {total}" if total else ""
-            print(f"{name}: {done}{of} after {last - begin:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
+    def words(self) -> str:
+        parts = (f"{self._name}: {self._done}", f"of {self._total}" if self._total else "", self._note)
+        return " ".join(filter(None, parts))
 
-    yield advance
-    print(f"{name}: done in {time.monotonic() - begin:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
+    def drawn(self) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        seconds = int(time.monotonic() - self._begin)
+        row = Table.grid(padding=(0, 1))
+        row.add_row(
+            f"{self._name} {self._note}".strip().ljust(34),
+            ProgressBar(total=self._total, completed=self._done, width=40),
+            f"{self._done}/{self._total or '?'}",
+            f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}",
+        )
+        return row
 
 
 @contextmanager
 def quiet(name: str, total: int | None = None) -> Generator[Advance]:
     """Show nothing; takes what `stage` takes."""
-    yield lambda done: None
+    yield lambda done, note="": None

@@ -53,14 +53,14 @@ class Reward(Protocol):
     """What the search knows of right and wrong."""
 
     async def rate(self, question: Question, prefix: str, step: str) -> Mapping[str, float]:
-        """Rate one new stage of an answer, -1..1 a criterion (the three of the paper, appendix C).
+        """Rate one new step of an answer, -1..1 per criterion (the three of the paper, appendix C).
 
-        A criterion that says nothing about this stage, or could not be scored, is absent.
+        A criterion that says nothing about this step, or could not be scored, is absent.
 
         Args:
             question: What is answered.
-            prefix: The answer up to this stage.
-            step: The stage: one heading and its text.
+            prefix: The answer up to this step.
+            step: One heading and its text.
         """
         ...
 

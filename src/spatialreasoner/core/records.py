@@ -55,7 +55,7 @@ def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
     for number, line in read_lines(path):
         yield number, parse_record(line, kind, where=f"{path}:{number}")
     if number == 0:
-        raise RecordError(f"{path}: expected one {kind.__name__} a line; the file is empty")
+        raise RecordError(f"{path}: expected one {kind.__name__} per line; the file is empty")
 
 
 def parse_record(text: str | bytes, kind: type[R], *, where: str) -> R:

@@ -22,7 +22,7 @@ from spatialreasoner.core.types import Question, Region, Rle, Scene
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.predictions import QaInfo
 from spatialreasoner.scenes.files import write_scenes
-from spatialreasoner.scenes.masks import decode, encode, from_box
+from spatialreasoner.scenes.masks import decode, encode, from_box, require_size
 
 MAX_BENCHMARK_BYTES = 256 * 2**20
 """A larger JSON file is refused; the official one has 5 MB."""
@@ -248,15 +248,14 @@ class _Converting:
     def _masks(self, item: Item) -> list[Rle]:
         size = (item.image_info.height, item.image_info.width)
         if item.rle:
-            if wrong := [mask.size for mask in item.rle if mask.size != size]:
-                raise RecordError(f"item {item.id!r}: expected masks of the image's size {size}; got {wrong[0]}")
-            return [self._checked(mask, item) for mask in item.rle]
+            return [self._checked(mask, item, size) for mask in item.rle]
         self.boxes_for_masks += len(item.bbox)
         return [encode(from_box(box, size)) for box in item.bbox]
 
     @staticmethod
-    def _checked(mask: Rle, item: Item) -> Rle:
+    def _checked(mask: Rle, item: Item, size: tuple[int, int]) -> Rle:
         try:
+            require_size(mask.size, size, where="a mask")
             decode(mask)
         except SceneError as error:
             raise RecordError(f"item {item.id!r}: {error}") from None

@@ -82,7 +82,7 @@ def refuse_unknown_prices(max_cost: float | None, prices: Mapping[str, Price]) -
     unknown = [name for name, price in prices.items() if not price.known]
     if max_cost is not None and unknown:
         raise ConfigError(
-            f"`max_cost` needs the price of every model; nobody knows that of {', '.join(unknown)}. Give it in the name, money "
+            f"`max_cost` needs every model's price; unknown: {', '.join(unknown)}. Give it in the name, money "
             f"per million tokens read and written, as in {unknown[0]}{'&' if '?' in unknown[0] else '?'}price=1.25/10, or use "
             "`max_tokens`"
         )

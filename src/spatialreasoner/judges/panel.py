@@ -1,4 +1,4 @@
-"""Several evaluators as one: the paper rates every stage by M = 2 of them (appendix C)."""
+"""Several evaluators as one: the paper rates every step by M = 2 of them (appendix C)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from spatialreasoner.inference.endpoint import identity
 class Panel:
     """A `Reward` whose ratings are those of several evaluators side by side.
 
-    A stage's mean rating is then the mean over evaluators and criteria, as the paper prunes by. An evaluator that fails is left
-    out of that stage; whole answers are scored, and right told from wrong, by the first.
+    A step's mean rating is then the mean over evaluators and criteria, as the paper prunes by. An evaluator that fails is left
+    out of that step; whole answers are scored, and right told from wrong, by the first.
 
     Args:
         evaluators: The evaluators by name; names stand before their criteria, as in "qwen: spatial".
@@ -62,4 +62,4 @@ class Panel:
 def _refuse_if_all_failed(given: Sequence[Mapping[str, float] | BaseException]) -> None:
     failures = [rated for rated in given if isinstance(rated, EndpointError)]
     if len(failures) == len(given):
-        raise EndpointError(f"no evaluator could rate the stage; the first said: {failures[0]}")
+        raise EndpointError(f"no evaluator could rate the step; the first said: {failures[0]}")

@@ -1,4 +1,4 @@
-"""The LongCoT text format: render, parse, the character spans of segments, and the stages that a tree search adds.
+"""The LongCoT text format: render, parse, the character spans of segments, and the steps that a tree search adds.
 
 The form (paper, figure 1 and appendix B)::
 
@@ -151,28 +151,30 @@ def _reasoning_end(text: str, start: int, conclusion: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class ResponseStep:
     """One node's worth of a response: `description`, `rationale`, `step 1`, ..., `conclusion`, and its exact text."""
 
     name: str
     text: str
 
 
-def stages(text: str) -> list[Stage]:
-    r"""Cut a tagged response into its stages; their texts joined are the whole text, so any prefix can be continued.
+def steps(text: str) -> list[ResponseStep]:
+    r"""Cut a tagged response into its steps; their texts joined are the whole text, so any prefix can be continued.
 
-    A stage runs from its heading to the next one: closing tags and "Let's think step by step" stay with the stage before.
+    A step runs from its heading to the next one: closing tags and "Let's think step by step" stay with the step before.
 
-    >>> [stage.name for stage in stages(render(Response(description="A.", reasoning="### Rationale\nB.", answer="C.")))]
+    >>> [step.name for step in steps(render(Response(description="A.", reasoning="### Rationale\nB.", answer="C.")))]
     ['description', 'rationale', 'conclusion']
     """
     matches = list(_STAGE.finditer(text[:MAX_CHARACTERS]))
     starts = [match.start() for match in matches] + [len(text)]
     names = ["conclusion" if m["name"].lower() == "in conclusion" else m["name"].lower() for m in matches]
-    head = [Stage(name="description", text=text[: starts[0]])] if text[: starts[0]].strip() else []
+    head = [ResponseStep(name="description", text=text[: starts[0]])] if text[: starts[0]].strip() else []
     if not head and matches:
         starts[0] = 0
-    return head + [Stage(name=name, text=text[begin:end]) for name, begin, end in zip(names, starts, starts[1:], strict=False)]
+    return head + [
+        ResponseStep(name=name, text=text[begin:end]) for name, begin, end in zip(names, starts, starts[1:], strict=False)
+    ]
 
 
 def conclusion(text: str) -> str:

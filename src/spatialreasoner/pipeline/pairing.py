@@ -137,7 +137,7 @@ def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
 
 def _required(questions: PathLike | None) -> PathLike:
     if questions is None:
-        raise ConfigError("`answers` needs `questions`, the file of the questions that they are to")
+        raise ConfigError("`answers` needs `questions`, the file of the questions that they answer")
     return questions
 
 
@@ -156,6 +156,6 @@ def _check_sources(
     if files:
         _required(questions)
     if ratings and folders:
-        raise ConfigError("`ratings` go with `answers` or `rewards`; a search has rewards of its own")
+        raise ConfigError("`ratings` go with `answers` or `rewards`; a search has its own rewards")
     if judging is not None and (ratings or not files):
         raise ConfigError("judges rate `answers`; these are rated already")

@@ -68,7 +68,7 @@ def read_photos(
     field_of_view: float | None = None,
     progress: ShowStage | None = stage,
 ) -> Result:
-    """Make scenes of any photos: depth and masks by models, the camera from EXIF or a stated field of view.
+    """Make scenes from any photos: depth and masks from models, the camera from EXIF or a given field of view.
 
     Args:
         folder: The photos.

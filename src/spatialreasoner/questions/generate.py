@@ -229,7 +229,7 @@ def write_questions(
         if not count:
             raise ConfigError(
                 f"no question can be asked about the scenes of {config.scenes}: they have fewer than two regions whose "
-                "depth is measured well enough (`spatialreasoner measure` tells of each); check masks and depth"
+                "depth is measured well enough (`spatialreasoner measure` shows each); check masks and depth"
             )
 
     records.write_jsonl(out, counted())

@@ -101,7 +101,7 @@ def open_scene(path: Path, scene_id: str = "") -> Scene:
     if len(scenes) == 1 and not scene_id:
         return next(iter(scenes.values()))
     known = ", ".join(sorted(scenes)[:5]) + (", ..." if len(scenes) > 5 else "")
-    raise ConfigError(f"expected --scene, the id of one of the {len(scenes)} scenes in {path}: {known}; got {scene_id!r}")
+    raise ConfigError(f"expected `scene`, the id of one of the {len(scenes)} scenes in {path}: {known}; got {scene_id!r}")
 
 
 def measurement_table(scene: Scene, measured: Measured | None = None) -> MeasurementTable:

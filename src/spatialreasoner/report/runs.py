@@ -181,7 +181,7 @@ def _read_scenes(path: Path, run_dir: Path, runs: Runs) -> None:
     for scene in load_scenes(path.parent):
         known = runs.scenes.setdefault(scene.id, scene)
         if known.regions != scene.regions:
-            raise RecordError(f"{path}: another scene is called {scene.id!r}, too; report on these runs one at a time")
+            raise RecordError(f"{path}: another scene is also called {scene.id!r}; report on these runs one at a time")
 
 
 def _read_questions(path: Path, run_dir: Path, runs: Runs) -> None:
@@ -191,7 +191,7 @@ def _read_questions(path: Path, run_dir: Path, runs: Runs) -> None:
     questions = list(records.read_jsonl(path, Question))
     for question in questions:
         if runs.questions.setdefault(question.id, question) != question:
-            raise RecordError(f"{path}: another question is called {question.id!r}, too; report on these runs one at a time")
+            raise RecordError(f"{path}: another question is also called {question.id!r}; report on these runs one at a time")
     if any(question.scene_id not in runs.scenes for question in questions):
         try:
             _read_scenes(scenes_folder(path) / "scenes.jsonl", run_dir, runs)

@@ -328,15 +328,15 @@ class GeometricReward:
         self._grader = grader
 
     async def rate(self, question: Question, prefix: str, step: str) -> Mapping[str, float]:
-        """Rate one new stage, -1..1 a criterion; only what the stage itself says counts.
+        """Rate one new step, -1..1 per criterion; only what the step itself says counts.
 
-        `visual` is the description's visual consistency, `spatial` the weighted correctness of the stage's statements,
+        `visual` is the description's visual consistency, `spatial` the weighted correctness of the step's statements,
         `logical` its agreement with what was said before, its calculations, and for a conclusion its validity. A criterion
-        that says nothing about the stage is absent.
+        that says nothing about the step is absent.
         """
         known = self._scenes.get(question.scene_id)
-        stage = next(iter(responses.stages(step)), None)
-        name = stage.name if stage is not None else "description"
+        first = next(iter(responses.steps(step)), None)
+        name = first.name if first is not None else "description"
         text, labels = prefix + step, _labels(known.scene, question)
         try:
             parsed = parse_response(text, labels=labels, others=_others(known.scene, question))

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Region, Rle
-from spatialreasoner.scenes.masks import decode
+from spatialreasoner.scenes.masks import decode, require_size
 
 KEY = "regions"
 """Under which the metadata of an image holds the run lengths, JSON."""
@@ -35,9 +35,7 @@ def attach(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
     if len(regions) > MAX_CARRIED_REGIONS:
         raise SceneError(f"an image carries at most {MAX_CARRIED_REGIONS} regions; got {len(regions)}")
     for region in regions:
-        if tuple(region.mask.size) != (image.height, image.width):
-            size = (image.height, image.width)
-            raise SceneError(f"{region.id!r}: expected a mask of the image's size {size}; got {tuple(region.mask.size)}")
+        require_size(region.mask.size, (image.height, image.width), where=repr(region.id))
     carrier = image.copy()
     carrier.info[KEY] = as_text(region.mask for region in regions)
     return carrier
@@ -63,7 +61,7 @@ def attached(image: Image.Image) -> list[Bool[np.ndarray, "h w"]]:
             decode(Rle(size=(row["size"][0], row["size"][1]), counts=row["counts"])) for row in found[: MAX_CARRIED_REGIONS + 1]
         ]
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-        raise SceneError(f"an image carries {carried[:60]!r}, which are no run lengths of masks: {error}") from error
+        raise SceneError(f"an image carries {carried[:60]!r}, which are not run lengths of masks: {error}") from error
     if len(masks) > MAX_CARRIED_REGIONS or any(mask.shape != (image.height, image.width) for mask in masks):
         raise SceneError(
             f"an image of {image.height} x {image.width} pixels carries at most {MAX_CARRIED_REGIONS} masks of that size"

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageOps
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import RecordError, SceneError
 from spatialreasoner.core.types import DepthMap, Scene
-from spatialreasoner.scenes.masks import MAX_PIXELS
+from spatialreasoner.scenes.masks import MAX_PIXELS, require_size
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """Formats that are read (MPO, of two-lensed cameras, as JPEG). Pillow knows more, some of which start other programs."""
@@ -217,13 +217,9 @@ def check_scene(scene: Scene) -> None:
         MissingFileError: If the image is not there.
         SceneError: If it is not a complete image, or a mask is not of its size.
     """
-    picture = read_image(scene.image)
+    image = read_image(scene.image)
     for region in scene.regions:
-        if tuple(region.mask.size) != (picture.height, picture.width):
-            raise SceneError(
-                f"scene {scene.id!r}: expected masks of the image's size {(picture.height, picture.width)}; "
-                f"{region.id!r} has {tuple(region.mask.size)}"
-            )
+        require_size(region.mask.size, (image.height, image.width), where=f"scene {scene.id!r}, {region.id!r}")
 
 
 def resolve(scene: Scene, folder: Path, *, where: str) -> Scene:

@@ -154,7 +154,7 @@ def at_click(x: int, y: int, depth: Float[np.ndarray, "h w"], image: UInt8[np.nd
     if not first.any():
         first = _part_at(near, x, y)
     if not first.any():
-        raise SceneError(f"expected a thing with measured depth at ({x}, {y}); nothing was measured there")
+        raise SceneError(f"expected an object with measured depth at ({x}, {y}); nothing was measured there")
     second = _part_at(in_box(box_of(first), depth, image) & near, x, y)
     return second if second.any() else first
 

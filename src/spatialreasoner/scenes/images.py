@@ -127,7 +127,7 @@ def photos_of(folder: Path) -> dict[str, Path]:
     if len(photos) < len(paths):
         twice = next(path for path in paths if photos[path.stem] != path)
         raise InputError(
-            f"expected every photo's name once, since its scene is called after it; got {twice.name} and "
+            f"expected every photo's name once, since its scene is named after it; got {twice.name} and "
             f"{photos[twice.stem].name} in {folder}; rename one"
         )
     return photos

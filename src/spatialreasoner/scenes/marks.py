@@ -9,7 +9,7 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Region
-from spatialreasoner.scenes.masks import decode
+from spatialreasoner.scenes.masks import decode, require_size
 
 MARK_COLOURS: tuple[tuple[int, int, int], ...] = (
     (0, 114, 178),
@@ -50,8 +50,7 @@ def draw(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
 
 def _mask(region: Region, image: Image.Image) -> Bool[np.ndarray, "h w"]:
     mask = decode(region.mask)
-    if mask.shape != (image.height, image.width):
-        raise SceneError(f"{region.id!r}: expected a mask of the image's size {(image.height, image.width)}; got {mask.shape}")
+    require_size(mask.shape, (image.height, image.width), where=repr(region.id))
     if not mask.any():
         raise SceneError(f"{region.id!r}: expected a mask with at least one pixel; it is empty")
     return mask

@@ -33,6 +33,21 @@ def encode(mask: Bool[np.ndarray, "h w"]) -> Rle:
     return Rle(size=(mask.shape[0], mask.shape[1]), counts=rle["counts"].decode("ascii"))
 
 
+def require_size(mask: Sequence[int], image: tuple[int, int], *, where: str) -> None:
+    """Refuse a mask of another size than its image.
+
+    Args:
+        mask: Height and width of the mask.
+        image: Height and width of the image.
+        where: Where the mask comes from, for the message.
+
+    Raises:
+        SceneError: If they differ.
+    """
+    if tuple(mask) != image:
+        raise SceneError(f"{where}: expected a mask of the image's size {image}; got {tuple(mask)}")
+
+
 def decode(rle: Rle) -> Bool[np.ndarray, "h w"]:
     """The mask of COCO run lengths, compressed or not.
 

@@ -29,7 +29,7 @@ from spatialreasoner.scenes.files import resolve, write_scenes
 from spatialreasoner.scenes.finding import Found
 from spatialreasoner.scenes.foreground import cut_out
 from spatialreasoner.scenes.images import exif_focal
-from spatialreasoner.scenes.masks import decode, encode, from_box, from_polygon
+from spatialreasoner.scenes.masks import decode, encode, from_box, from_polygon, require_size
 from spatialreasoner.scenes.pairing import View, view_of
 from spatialreasoner.scenes.sizes import is_known
 
@@ -132,8 +132,7 @@ def _region(entry: RegionEntry, number: int, view: View, image: str, where: str)
         mask = _mask_of(entry, size)
     except SceneError as error:
         raise SceneError(f"{place}: {error}") from None
-    if mask.shape != size:
-        raise SceneError(f"{place}: expected a mask of the image's size {size}; got {mask.shape}")
+    require_size(mask.shape, size, where=place)
     if not mask.any():
         raise SceneError(f"{place}: expected at least one pixel inside the image; the mask is empty")
     found = Found(entry.label.strip(), mask, entry.region_source)
@@ -170,7 +169,7 @@ def write_rgbd(folders: Sequence[Path], out: Path, *, progress: Callable[[int], 
     scenes = [load(folder) for folder in folders]
     names = [scene.id for scene in scenes]
     if len(set(names)) < len(names):
-        raise InputError(f"expected folders of different names, since a scene is called after its folder; got {names}")
+        raise InputError(f"expected folders of different names, since a scene is named after its folder; got {names}")
     copied: list[Scene] = []
     with records.writing(out), hold(out / ".lock", out):
         for scene in scenes:

@@ -142,7 +142,7 @@ def deal(
 def _share(config: RunConfig, num_shards: int) -> RunConfig:
     """One shard's part of limits and budgets; together the shards never pass the whole."""
     if any(limit is not None and limit < num_shards for limit in (config.max_calls, config.max_tokens)):
-        raise ConfigError(f"expected budgets of at least 1 a shard; {num_shards} shards share them")
+        raise ConfigError(f"expected budgets of at least 1 per shard; {num_shards} shards share them")
     return replace(
         config,
         limits={name: _limits(limits, num_shards) for name, limits in config.limits.items()},
@@ -155,7 +155,7 @@ def _share(config: RunConfig, num_shards: int) -> RunConfig:
 
 def _limits(limits: Limits, num_shards: int) -> Limits:
     if limits.concurrency < num_shards:
-        raise ConfigError(f"expected a concurrency of at least 1 a shard; got {limits.concurrency} for {num_shards} shards")
+        raise ConfigError(f"expected a concurrency of at least 1 per shard; got {limits.concurrency} for {num_shards} shards")
     per_minute = None if limits.per_minute is None else limits.per_minute / num_shards
     return replace(limits, concurrency=limits.concurrency // num_shards, per_minute=per_minute)
 

@@ -1,13 +1,13 @@
-"""What a person sees of a search: a table that lives in a terminal, plain lines elsewhere. Both go to standard error."""
+"""The progress of a search: a table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from spatialreasoner.core.progress import LINE_SECONDS, screen
 from spatialreasoner.inference.budget import Budget
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 Show = Callable[["Progress"], None]
 
-LINE_SECONDS = 10.0
-"""A log wants few lines: at most one in so many seconds, and the last one."""
-
 
 @contextmanager
 def display(stream: TextIO | None = None, *, seconds: float = LINE_SECONDS) -> Generator[Show]:
@@ -27,43 +24,24 @@ def display(stream: TextIO | None = None, *, seconds: float = LINE_SECONDS) -> G
 
     Args:
         stream: Where to; standard error by default.
-        seconds: Least time between two plain lines.
+        seconds: Minimum time between two plain lines.
 
     Yields:
         What `run_search` takes as `progress`.
     """
-    chosen = stream or sys.stderr
-    with _table(chosen) if chosen.isatty() else _lines(chosen, seconds) as show:
-        yield show
-
-
-@contextmanager
-def _table(stream: TextIO) -> Generator[Show]:
-    from rich.console import Console
-    from rich.live import Live
-
-    with Live(console=Console(file=stream), refresh_per_second=4) as live:
-        begin = time.monotonic()
-        yield lambda progress: live.update(_rendered(progress, time.monotonic() - begin))
-
-
-@contextmanager
-def _lines(stream: TextIO, seconds: float) -> Generator[Show]:
     begin = time.monotonic()
-    shown: list[float] = []
+    with screen(stream, seconds=seconds) as show:
 
-    def show(progress: Progress) -> None:
-        now = time.monotonic()
-        done = progress.finished + len(progress.unfinished) == progress.questions
-        if not shown or done or now - shown[-1] >= seconds:
-            shown.append(now)
-            print(" · ".join(line(progress, now - begin)), file=stream, flush=True)
+        def shown(progress: Progress) -> None:
+            past = time.monotonic() - begin
+            last = progress.finished + len(progress.unfinished) == progress.questions
+            show(lambda: _rendered(progress, past), lambda: " · ".join(line(progress, past)), last)
 
-    yield show
+        yield shown
 
 
 def line(progress: Progress, seconds: float) -> list[str]:
-    """Where a run stands, in a few words each."""
+    """The state of a run, in a few words each."""
     share = f" ({progress.found / progress.finished:.0%})" if progress.finished else ""
     parts = [
         f"search {progress.finished}/{progress.questions}",
@@ -76,10 +54,10 @@ def line(progress: Progress, seconds: float) -> list[str]:
 
 
 def _spent(budget: Budget, right: int) -> list[str]:
-    """Calls, tokens and money, each beside its limit; what is in flight counts as the most that it can take."""
+    """Calls, tokens and money, each beside its limit; requests in flight count with their maximum."""
     parts = [f"{budget.calls:,}{_of(budget.max_calls)} calls", f"{budget.tokens:,}{_of(budget.max_tokens)} tokens"]
     if budget.cost or budget.max_cost is not None:
-        each = f", {budget.cost / right:.4f} a right trajectory" if right else ""
+        each = f", {budget.cost / right:.4f} per correct trajectory" if right else ""
         parts.append(f"cost {budget.cost:.4f}{_of(budget.max_cost)}{each}")
     return parts
 

@@ -1,4 +1,4 @@
-"""Multi-model Monte Carlo tree search over the stages of an answer: expand, simulate, back up, select (paper, appendix B, C).
+"""Multi-model Monte Carlo tree search over the steps of an answer: expand, simulate, back up, select (paper, appendix B, C).
 
 Given the replies, a search is deterministic: every call's seed comes from the question, the prefix and the policy, and
 candidates are treated in the order of the policies, whichever answers first.
@@ -16,7 +16,7 @@ from typing import Literal
 from spatialreasoner.core.errors import ConfigError, EndpointError, PromptError
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Completion, Prompt, Question
-from spatialreasoner.language.responses import Stage
+from spatialreasoner.language.responses import ResponseStep
 from spatialreasoner.search.replies import Malformed, continuation
 from spatialreasoner.search.tree import Node, Tree, Usage, add, close, mean_rating, select, ucb
 
@@ -27,16 +27,16 @@ class SearchConfig:
 
     Attributes:
         exploration: Weight of the second UCB term.
-        threshold: A stage whose mean rating is below it is pruned.
+        threshold: A step whose mean rating is below it is pruned.
         max_model_rounds: Maximum policy calls per question; each policy called in a round counts as one.
-        expansion: "complete": each policy finishes the answer, which is cut at its first bad stage (CoMCTS). "stage": each
-            policy adds one stage (the paper's figure 5); what it wrote beyond is dropped.
+        expansion: "complete": each policy finishes the answer, which is cut at its first bad step (CoMCTS). "stage": each
+            policy adds one step (the paper's figure 5); what it wrote beyond is dropped.
         stop: "found": end when a kept path is right. "budget": go on, to gather more paths.
         ratings: "continuous": as the reward gives them. "signs": each rounded to -1, 0 or 1, the paper's scale.
         sign_margin: With "signs", a rating at most this far from 0 is 0.
         max_expansions: How often one node is expanded, each time with new samples, before the search gives it up.
         samples: Continuations asked of each policy in one expansion.
-        max_stages: Longest answer, in stages; longer replies count as malformed.
+        max_stages: Longest answer, in steps; longer replies count as malformed.
         seed: Origin of every call's seed.
     """
 
@@ -64,10 +64,10 @@ class SearchConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What one policy proposed to follow a node, stage by stage, with its ratings once simulated."""
+    """What one policy proposed to follow a node, step by step, with its ratings once simulated."""
 
     policy: str
-    stages: tuple[Stage, ...]
+    steps: tuple[ResponseStep, ...]
     ratings: tuple[Mapping[str, float], ...] = ()
 
 
@@ -78,7 +78,7 @@ async def search(question: Question, prompt: Prompt, policies: Sequence[Policy],
         question: The question; its reference decides what is right.
         prompt: How the models see it, with an empty prefix.
         policies: The models; all are asked in every round, the first of them in a last round that the budget cuts short.
-        reward: Rates stages and tells right from wrong.
+        reward: Rates steps and tells right from wrong.
         config: The choices.
 
     Raises:
@@ -147,11 +147,11 @@ def _read(
     found: list[Candidate] = []
     for completion in reply:
         try:
-            stages = continuation(prefix, completion, whole=config.expansion == "complete", max_stages=config.max_stages)
+            steps = continuation(prefix, completion, whole=config.expansion == "complete", max_stages=config.max_stages)
         except Malformed as reason:
             usage.fail(reason.kind)
             continue
-        found.append(Candidate(policy=policy, stages=tuple(stages)))
+        found.append(Candidate(policy=policy, steps=tuple(steps)))
     return found
 
 
@@ -166,20 +166,20 @@ def count_tokens(usage: Usage, reply: Sequence[Completion]) -> None:
 async def simulate(
     question: Question, node: Node, candidates: Sequence[Candidate], reward: Reward, config: SearchConfig
 ) -> list[Candidate]:
-    """Rate the stages of every candidate, up to and with its first bad one; what follows that is dropped."""
+    """Rate the steps of every candidate, up to and with its first bad one; what follows that is dropped."""
     rated = await asyncio.gather(*(_rate(question, node.prefix(), candidate, reward, config) for candidate in candidates))
     return list(rated)
 
 
 async def _rate(question: Question, prefix: str, candidate: Candidate, reward: Reward, config: SearchConfig) -> Candidate:
     ratings: list[Mapping[str, float]] = []
-    for stage in candidate.stages:
-        given = await reward.rate(question, prefix, stage.text)
+    for step in candidate.steps:
+        given = await reward.rate(question, prefix, step.text)
         ratings.append(_scaled(given, config))
         if mean_rating(ratings[-1]) < config.threshold:
             break
-        prefix += stage.text
-    return replace(candidate, stages=candidate.stages[: len(ratings)], ratings=tuple(ratings))
+        prefix += step.text
+    return replace(candidate, steps=candidate.steps[: len(ratings)], ratings=tuple(ratings))
 
 
 def _scaled(ratings: Mapping[str, float], config: SearchConfig) -> Mapping[str, float]:
@@ -193,13 +193,13 @@ def _scaled(ratings: Mapping[str, float], config: SearchConfig) -> Mapping[str, 
 def _insert(node: Node, candidate: Candidate, question: Question, reward: Reward, config: SearchConfig) -> bool:
     """Put a rated candidate into the tree, backing up as it grows; returns whether it is a kept, right answer.
 
-    A stage that already stands there word for word is not put in twice.
+    A step that already stands there word for word is not put in twice.
     """
-    for stage, ratings in zip(candidate.stages, candidate.ratings, strict=True):
-        known = next((child for child in node.children if child.text == stage.text), None)
+    for step, ratings in zip(candidate.steps, candidate.ratings, strict=True):
+        known = next((child for child in node.children if child.text == step.text), None)
         if known is None:
             pruned = _prune_reason(ratings, config.threshold)
-            known = add(node, stage=stage.name, text=stage.text, policy=candidate.policy, ratings=ratings, pruned=pruned)
+            known = add(node, stage=step.name, text=step.text, policy=candidate.policy, ratings=ratings, pruned=pruned)
         node = known
         if node.pruned is not None:
             return False
@@ -211,7 +211,7 @@ def _insert(node: Node, candidate: Candidate, question: Question, reward: Reward
 
 
 def _prune_reason(ratings: Mapping[str, float], threshold: float) -> str | None:
-    """Why a stage is pruned, or None for one that is kept."""
+    """Why a step is pruned, or None for one that is kept."""
     mean = mean_rating(ratings)
     if mean >= threshold:
         return None

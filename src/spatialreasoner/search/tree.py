@@ -1,6 +1,6 @@
 """The tree of a search: nodes, the arithmetic of the four phases, and JSON for viewers. No models, no waiting.
 
-A node is one stage of an answer (description, rationale, one step, conclusion). Symbols of the paper: N is `visits`, V is
+A node is one step of an answer (description, rationale, one step, conclusion). Symbols of the paper: N is `visits`, V is
 `value`, R is `reward`, the weight of the second UCB term is `exploration`.
 """
 
@@ -17,13 +17,13 @@ SearchOutcome = Literal["found", "budget", "exhausted"]
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One stage of an answer, or the root: the question itself.
+    """One step of an answer, or the root: the question itself.
 
     Attributes:
         visits: N: how many kept nodes the subtree under it holds, itself included (the root's own place counts nothing).
         value: V: the mean reward of those nodes.
-        parent: The stage before, or None for the root.
-        children: The stages that follow it, in the order found.
+        parent: The step before, or None for the root.
+        children: The steps that follow it, in the order found.
         stage: Its name: "description", "rationale", "step 1", ..., "conclusion"; empty for the root.
         text: Its exact text; the texts from the root down are the prefix of an answer.
         policy: The policy that wrote it.
@@ -125,7 +125,7 @@ def backup(node: Node, rewards: Sequence[float]) -> None:
 
 
 def add(parent: Node, *, stage: str, text: str, policy: str, ratings: Mapping[str, float], pruned: str | None) -> Node:
-    """Hang a rated stage under a node and back it up; a pruned one is kept for the record, but counts nothing.
+    """Hang a rated step under a node and back it up; a pruned one is kept for the record, but counts nothing.
 
     A kept node starts with one visit, worth its own reward, so that selection can tell siblings apart before they have
     children.
@@ -140,7 +140,7 @@ def add(parent: Node, *, stage: str, text: str, policy: str, ratings: Mapping[st
 
 
 def mean_rating(ratings: Mapping[str, float]) -> float:
-    """R of a stage: the mean over the criteria that say something about it, or 0, neutral, where none does."""
+    """R of a step: the mean over the criteria that say something about it, or 0, neutral, where none does."""
     return math.fsum(ratings.values()) / len(ratings) if ratings else 0.0
 
 

@@ -11,7 +11,7 @@ from random import Random
 
 from spatialreasoner.core.errors import ConfigError, EndpointError
 from spatialreasoner.core.types import Completion, Prompt, Region, Scene
-from spatialreasoner.language.responses import stages
+from spatialreasoner.language.responses import steps
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.teachers.facts import Facts, gather
 from spatialreasoner.teachers.perception import perceive
@@ -101,7 +101,7 @@ def write_answer(prompt: Prompt, facts: Facts, profile: Profile, rng: Random, *,
     """
     view = perceive(facts, profile, question or rng, rng)
     noticed = bool(prompt.prefix) and adopt(view, prompt.prefix, profile, rng)
-    written = [stage.name for stage in stages(prompt.prefix)] if prompt.prefix else []
+    written = [step.name for step in steps(prompt.prefix)] if prompt.prefix else []
     done = sum(name.startswith("step ") for name in written)
     writer = Writer(understand(prompt.request), facts, view, profile, rng, done=done)
     return _opening(writer, written) + _ending(writer, prompt.prefix, done, noticed)

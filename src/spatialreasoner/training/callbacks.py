@@ -1,17 +1,18 @@
-"""What a run tells while it goes: one line of `metrics.jsonl` a log, and a progress bar."""
+"""What a training run reports: one line of `metrics.jsonl` per log, and progress on standard error."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from spatialreasoner.core import records
+from spatialreasoner.core.progress import Advance, stage
 
 _TIMED = ("runtime", "per_second", "step_time")
 _SUMMARY = "train_loss"  # of the last entry: transformers averages it over the steps since the last resume
@@ -49,37 +50,35 @@ def _append(path: Path, line: str) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
-class ProgressBar(TrainerCallback):
-    """A bar on stderr: steps done, loss, time left."""
+class ShowProgress(TrainerCallback):
+    """Shows steps done and the loss on standard error, as `core.progress.stage` does."""
 
     def __init__(self, title: str) -> None:
-        from rich.console import Console
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
         self._title = title
-        self._task = self._bar.add_task(title)
+        self._shown = ExitStack()
+        self._advance: Advance | None = None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Show the bar."""
+        """Begin with the steps of a checkpoint."""
         if state.is_world_process_zero:
-            self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
-            self._bar.start()
+            self._advance = self._shown.enter_context(stage(self._title, state.max_steps))
+            self._advance(state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Move it on."""
-        self._bar.update(self._task, completed=state.global_step)
+        """Count the step."""
+        if self._advance is not None:
+            self._advance(state.global_step)
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
     ) -> None:
         """Show the loss."""
-        if logs and "loss" in logs:
-            self._bar.update(self._task, description=f"{self._title} loss {float(logs['loss']):.4f}")
+        if self._advance is not None and logs and "loss" in logs:
+            self._advance(state.global_step, f"loss {float(logs['loss']):.4f}")
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Leave it as it stands."""
-        self._bar.stop()
+        """End with the last step."""
+        self._shown.close()
 
 
 def history(state: TrainerState) -> list[dict[str, Any]]:

@@ -65,8 +65,8 @@ class TrainSettings:
         lora_vision: Put adapters on the linear layers of vision tower and projector as well.
         lora_experts: Put adapters on experts that are kept as one parameter, as most mixtures of experts have them; not
             possible with `lora_dropout`, nor in four bits. How much of the model adapters reach is said before the first step.
-        adapter: What becomes of a model that is an adapter: `merge` it into its base, all of which then trains (or new
-            adapters do, with `lora_r`), or `continue` training it, as it was at the start being the reference.
+        adapter: How to train a model that is an adapter: `merge` it into its base, all of which then trains (or new
+            adapters do, with `lora_r`), or `continue` training it, with its frozen start as the reference.
         quantization: `4bit` keeps the frozen weights of the language model in four bits under the adapters (QLoRA; needs
             bitsandbytes). The saved model is the base in full precision with the adapters merged.
         save_steps: Optimizer steps between two checkpoints.
@@ -127,7 +127,7 @@ class TrainSettings:
         if self.adapter == "continue" and self.lora_r:
             raise ConfigError(
                 "adapter=continue trains the adapter that the model is, at its own rank: leave lora_r out. For new adapters on "
-                "top of it, take adapter=merge"
+                "top of it, use adapter=merge"
             )
 
 
@@ -148,7 +148,7 @@ class DPOSettings(TrainSettings):
         beta: DPO's beta (not in the paper; 0.1 is usual).
         loss_type: Which function of the weighted margin is minimized: `sigmoid` (DPO), `robust`, `hinge`, `ipo`, or `simpo`,
             which has no reference.
-        label_smoothing: The share of pairs whose sides are thought to be exchanged, for sigmoid, robust and simpo.
+        label_smoothing: Expected share of pairs whose sides are swapped, for sigmoid, robust and simpo.
         length_normalization: Divide log-probabilities by the tokens of the `answer` or of each `segment`, or not (`none`).
             `auto` is `answer` for ipo and simpo, otherwise `none`.
         simpo_gamma: The margin that SimPO asks for.
@@ -211,8 +211,8 @@ class FDPOSettings(DPOSettings):
     Attributes:
         fdpo_alpha: The share of beta by which a segment's beta may rise or fall, 0..1.
         fdpo_lambda: Sensitivity to the reward gaps, per unit of reward.
-        segment_weights: Weight of each segment, such as `description:1,reasoning:3`: betas in proportion to them take the place
-            of the gaps. Columns `weight_<segment>` of the data do so pair by pair, and come first.
+        segment_weights: Weight of each segment, such as `description:1,reasoning:3`. Weights replace the gaps, and betas are
+            proportional to them. Columns `weight_<segment>` of the data set them per pair, and take precedence.
     """
 
     fdpo_alpha: float = 0.3

@@ -171,7 +171,7 @@ def _rows(
                 problems[number] = error
             advance(number)
     if not number:
-        raise RecordError(f"{path}: expected one {kind.__name__} a line; the file is empty")
+        raise RecordError(f"{path}: expected one {kind.__name__} per line; the file is empty")
     refuse_rows(path, number, problems)
     return found
 

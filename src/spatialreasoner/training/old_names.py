@@ -77,7 +77,7 @@ def sizes_into_name(model: str, overrides: Sequence[str]) -> tuple[str, list[str
     if not sizes or tiny is None:
         return model, rest
     named = str(sized(tiny, sizes))
-    warnings.warn(f"the size of a tiny model is now part of its name: --model {named}", FutureWarning, stacklevel=3)
+    warnings.warn(f"the size of a tiny model is now part of its name: model={named!r}", FutureWarning, stacklevel=3)
     return named, rest
 
 

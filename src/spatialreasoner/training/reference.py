@@ -122,12 +122,12 @@ class ReferenceCache:
         if _parsed(lines[0]) != {"key": self.key}:
             raise ConfigError(
                 f"{self.path} holds log-probabilities of another reference (its model, processor, dtype or segments differ). "
-                "Remove the file to compute them anew, or name another one as reference_cache"
+                "Remove the file to compute them again, or give another one as reference_cache"
             )
         # What follows the last newline is a line that was cut off while it was written
         for row in map(_parsed, lines[1:-1]):
             if not isinstance(row, dict) or row.keys() != {"pair", "chosen", "rejected"}:
-                raise ConfigError(f"{self.path} is damaged; remove it to compute the reference anew")
+                raise ConfigError(f"{self.path} is damaged; remove it to compute the reference again")
             self._rows[row["pair"]] = (row["chosen"], row["rejected"])
         if lines[-1]:
             with self.path.open("r+b") as file:

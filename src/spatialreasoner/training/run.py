@@ -360,6 +360,6 @@ def _push(out: Path, repository: str) -> None:
         )
     except (OSError, ValueError) as error:  # all of the Hub's own errors are one of these
         raise WorkError(
-            f"the model is whole in {out}, but could not be uploaded to {repository!r}: {error}. "
+            f"the model is complete in {out}, but could not be uploaded to {repository!r}: {error}. "
             "Log in with `hf auth login`, or upload the folder with `hf upload`"
         ) from error

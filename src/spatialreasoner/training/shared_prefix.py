@@ -125,7 +125,7 @@ def _attention_over(own: str) -> Callable[..., Any]:
         if pair_layout is None:
             return _plain(own, module)(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
         if kwargs.get("position_bias") is not None:
-            raise ValueError("attention with a bias of positions has no place in a packed trie")
+            raise ValueError("attention with a positional bias cannot be used in a packed trie")
         output = attend_trie(
             pair_layout,
             query,

@@ -202,7 +202,9 @@ class RegionProcessor(_Mixed):
         found = [attached(picture) if isinstance(picture, Image.Image) else [] for picture in pictures]
         most, known = max(map(len, found)), len(region_token_ids(self.tokenizer))
         if most > known:
-            raise SceneError(f"expected at most {known} regions an image, for so many has this model tokens; got {most}")
+            raise SceneError(
+                f"expected at most {known} regions per image, the number of this model's region tokens; got {most}"
+            )
         masks = np.zeros((len(pictures), most, MASK_SIDE, MASK_SIDE), dtype=np.uint8)
         for index, regions in enumerate(found):
             for number, mask in enumerate(regions):

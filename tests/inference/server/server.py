@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from spatialreasoner.language.responses import stages
+from spatialreasoner.language.responses import steps
 
 ANSWER = (
     "<description><region1> is a ball.</description>\n<reasoning>### Rationale\nI look.\n### Let's think step by step\n"
@@ -44,8 +44,8 @@ class Ask:
     def rest(self):
         """The answer after what is written already, whichever way the prefix was given."""
         last = self.body["messages"][-1]
-        written = len(stages(last["content"])) if last["role"] == "assistant" else 0
-        return "".join(stage.text for stage in stages(ANSWER)[written:])
+        written = len(steps(last["content"])) if last["role"] == "assistant" else 0
+        return "".join(step.text for step in steps(ANSWER)[written:])
 
 
 @dataclass(kw_only=True)

@@ -45,7 +45,7 @@ class MaskConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.points <= 128:
-            raise ConfigError(f"the grid has 1 to 128 points a side; got {self.points}")
+            raise ConfigError(f"the grid has 1 to 128 points per side; got {self.points}")
         for name in ("least_quality", "least_stability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must be from 0 to 1; got {getattr(self, name)}")

@@ -188,9 +188,7 @@ def _read_document(document: Document, kind: str) -> list[Annotated]:
     for tool in TOOLS.values():
         if kind == "auto" and tool.says(document):
             return tool.read(document)
-    raise RecordError(
-        f"{document.path}: expected annotations of {', '.join(ANNOTATION_KINDS[1:])}; it has the form of none of them"
-    )
+    raise RecordError(f"{document.path}: expected annotations of {', '.join(ANNOTATION_KINDS[1:])}; it matches none of them")
 
 
 def _placed(entry: Annotated, path: Path, folder: Path) -> Annotated:

@@ -111,7 +111,7 @@ class Names:
         if len(found) > 1:
             raise SceneError(
                 f"{self._where}: expected one image that can be {relative}; {shortened(found)} all can; "
-                "name the folder that the names are relative to, or keep the photos in the folders that the names tell"
+                "name the folder that the names are relative to, or keep the photos in the folders that the names give"
             )
         return found[0]
 

@@ -16,7 +16,7 @@ from jaxtyping import Bool
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Rle
-from spatialreasoner.scenes.masks import decode, from_polygon
+from spatialreasoner.scenes.masks import decode, from_polygon, require_size
 
 Mask = Bool[np.ndarray, "h w"]
 Point = tuple[float, float]
@@ -167,8 +167,7 @@ class Drawn:
         whole = np.zeros(size, dtype=bool)
         for part in self.parts:
             mask = part.mask(size)
-            if mask.shape != size:
-                raise SceneError(f"expected masks of the image's size {size}; got {mask.shape}")
+            require_size(mask.shape, size, where="a mask")
             whole |= mask
         return whole
 

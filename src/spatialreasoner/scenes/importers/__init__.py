@@ -79,7 +79,7 @@ _READERS = {
 }
 
 KINDS: tuple[str, ...] = tuple(_READERS)
-"""What `--from` takes beside "auto", in the order in which "auto" tries them: the most particular layout first."""
+"""The values of `kind` beside "auto", in the order in which "auto" tries them: the most specific layout first."""
 
 
 _BROKEN = (
@@ -120,7 +120,7 @@ def importer(kind: str) -> Importer:
         ConfigError: If the kind is unknown.
     """
     if kind not in _READERS:
-        raise ConfigError(f"expected --from auto or one of {', '.join(KINDS)}; got {kind!r}")
+        raise ConfigError(f"expected `kind` to be auto or one of {', '.join(KINDS)}; got {kind!r}")
     module, _, name = _READERS[kind].partition(".")
     return getattr(import_module(f"{__name__}.{module}"), name)
 
@@ -136,8 +136,8 @@ def find_kind(store: Store) -> tuple[Importer, Store]:
             return each, part
     seen = ", ".join(store.names[:6]) + (", ..." if len(store.names) > 6 else "")
     raise InputError(
-        f"{store.path}: expected a capture of a known kind; its files ({seen or 'none'}) are those of none; name the kind with "
-        f"--from ({', '.join(KINDS)}) to hear what is missing, or write an RGB-D folder by hand"
+        f"{store.path}: expected a capture of a known kind; its files ({seen or 'none'}) match none; set `kind` "
+        f"({', '.join(KINDS)}) to see what is missing, or write an RGB-D folder by hand"
     )
 
 
@@ -340,7 +340,7 @@ def _whole(where: str) -> Generator[None]:
     except _BROKEN as error:
         told = " ".join(str(error).split())[:300]
         raise SceneError(
-            f"{where}: expected a capture as its writer leaves it; {told or type(error).__name__}; copy it anew"
+            f"{where}: expected a capture as its writer leaves it; {told or type(error).__name__}; copy it again"
         ) from None
 
 

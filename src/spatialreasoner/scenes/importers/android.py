@@ -8,7 +8,7 @@ Rule, after Google's "Depthmap Metadata" and "Dynamic Depth" specifications:
 - Dynamic Depth: the same fields in `DepthMap`; the image follows the photo in the file, where `Container:Directory` says.
 - `Units`: "m" or "mm". Without units the numbers have no scale, and the scene says so.
 - `MeasureType` OpticalAxis (the default) or OpticRay: distances along the ray are brought to the axis.
-- Camera: the photo's EXIF focal length, or `--intrinsics`. Orientation: the depth is stored as the photo is; EXIF turns
+- Camera: the photo's EXIF focal length, or `intrinsics`. Orientation: the depth is stored as the photo is; EXIF turns
   both.
 - Gravity: not in the file.
 """
@@ -55,7 +55,7 @@ def _frame(store: Store, name: str, file: str, options: FrameOptions) -> Frame:
     exif = image.getexif()
     focal = focal_of_exif(exif, image.width, image.height)
     if focal is None and options.intrinsics is None:
-        raise SceneError(f"{where}: expected a focal length in EXIF, or --intrinsics FX,FY,CX,CY; there is none")
+        raise SceneError(f"{where}: expected a focal length in EXIF, or `intrinsics` (fx, fy, cx, cy); there is none")
     own = Intrinsics(fx=focal or 1.0, fy=focal or 1.0, cx=(image.width - 1) / 2, cy=(image.height - 1) / 2)
     frame = Frame(
         name=name,

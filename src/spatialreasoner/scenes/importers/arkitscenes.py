@@ -83,7 +83,7 @@ def _trajectory(store: Store) -> Float[np.ndarray, "n 7"]:
         return np.empty((0, 7))
     rows = decode.numbers(store.text(names[0]), store.where(names[0]))
     if len(rows) % 7:
-        raise RecordError(f"{store.where(names[0])}: expected seven numbers a line; got {len(rows)} in all")
+        raise RecordError(f"{store.where(names[0])}: expected seven numbers per line; got {len(rows)} in all")
     return rows.reshape(-1, 7)
 
 

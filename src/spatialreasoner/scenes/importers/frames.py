@@ -93,7 +93,7 @@ class Importer:
     """How one kind of capture is recognised and read.
 
     Attributes:
-        kind: Its name after `--from`.
+        kind: Its name.
         title: What it is, for people.
         layout: The files by which it is known, for people.
         find: The part of a store that is such a capture, or None.

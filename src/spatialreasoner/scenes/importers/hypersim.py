@@ -6,7 +6,7 @@ Rule, after Apple's ml-hypersim (README, and its issue on `depth_meters`):
   each ray (Euclidean), not along the optical axis: it is brought to the axis here. NaN and infinity are background.
 - Image: `scene_cam_XX_final_preview/frame.N.tonemap.jpg` (or color.jpg).
 - Camera: 1024 x 768 seen at 60 degrees across: fx = fy = 886.81, the centre in the middle, pixel centres at whole numbers
-  plus a half. Scenes whose camera is tilted or shifted differ (metadata_camera_parameters.csv); `--intrinsics` overrides.
+  plus a half. Scenes whose camera is tilted or shifted differ (metadata_camera_parameters.csv); `intrinsics` overrides.
 - `_detail/cam_XX/camera_keyframe_orientations.hdf5`: camera to world, camera y up and z backward, world z up.
 """
 

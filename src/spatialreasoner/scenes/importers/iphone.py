@@ -96,7 +96,7 @@ def _heif(data: bytes, where: str) -> Any:
     try:
         return pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     except (ValueError, OSError, RuntimeError, EOFError, SyntaxError) as error:
-        raise SceneError(f"{where}: expected a whole HEIC photo; {' '.join(str(error).split())}") from None
+        raise SceneError(f"{where}: expected a complete HEIC photo; {' '.join(str(error).split())}") from None
 
 
 def _of_jpeg(data: bytes, name: str, where: str, options: FrameOptions) -> Frame:
@@ -180,7 +180,9 @@ def _camera(told: Told, size: tuple[int, int], where: str) -> Intrinsics | None:
 def _by_exif(exif: Image.Exif, image: Image.Image, where: str) -> Intrinsics:
     focal = focal_of_exif(exif, image.width, image.height)
     if focal is None:
-        raise SceneError(f"{where}: expected the camera's calibration or a focal length in EXIF; give --intrinsics FX,FY,CX,CY")
+        raise SceneError(
+            f"{where}: expected the camera's calibration or a focal length in EXIF; give `intrinsics` (fx, fy, cx, cy)"
+        )
     return Intrinsics(fx=focal, fy=focal, cx=(image.width - 1) / 2, cy=(image.height - 1) / 2)
 
 

@@ -12,7 +12,7 @@ Rule:
   from the bottom up.
 - PNG: 16 bits, millimetres; 0 and 65535 not measured.
 - Camera: `NAME.json`, `camera.json` or `intrinsics.json` (fx, fy, cx, cy, or a matrix; perhaps width and height), or
-  `NAME.txt`, `intrinsics.txt`, `K.txt`, `camera.txt` (nine numbers row by row, or fx fy cx cy), or `--intrinsics`. Without
+  `NAME.txt`, `intrinsics.txt`, `K.txt`, `camera.txt` (nine numbers row by row, or fx fy cx cy), or `intrinsics`. Without
   one the frame is refused.
 """
 
@@ -183,7 +183,7 @@ def _camera(store: Store, name: str, size: tuple[int, int]) -> Intrinsics:
             return _from_text(store.text(each), store.where(each))
     raise SceneError(
         f"{store.where(name)}: expected its camera: intrinsics.json with fx, fy, cx, cy (pixels of the image), K.txt, or "
-        "--intrinsics FX,FY,CX,CY; there is none"
+        "`intrinsics` (fx, fy, cx, cy); there is none"
     )
 
 

@@ -79,7 +79,7 @@ def _camera(metadata: dict[str, Any], number: int, where: str) -> Intrinsics:
     try:
         fx, fy, cx, cy = each[number][:4] if number < len(each) else (metadata["K"][k] for k in (0, 4, 6, 7))
     except (KeyError, IndexError, TypeError, ValueError):
-        raise RecordError(f"{where}: expected K, nine numbers, or perFrameIntrinsicCoeffs, four a frame") from None
+        raise RecordError(f"{where}: expected K, nine numbers, or perFrameIntrinsicCoeffs, four per frame") from None
     return decode.intrinsics(fx, fy, cx, cy, where=where)
 
 
@@ -105,7 +105,7 @@ def _unpacked(store: Store, name: str, size: int) -> bytes:
         raise SceneError(f"{store.where(name)}: expected at most {size} bytes, compressed; got {len(packed)}")
     data = _decompressor()(packed)
     if len(data) != size:
-        raise SceneError(f"{store.where(name)}: expected {size} bytes once unpacked, as dw, dh tell; got {len(data)}")
+        raise SceneError(f"{store.where(name)}: expected {size} bytes once unpacked, as dw and dh say; got {len(data)}")
     return data
 
 
@@ -119,7 +119,7 @@ def _decompressor() -> Callable[[bytes], bytes]:
         try:
             return bytes(lzfse.decompress(data))
         except lzfse.error as error:
-            raise SceneError(f"expected LZFSE-compressed depth; {error}; copy the recording anew") from None
+            raise SceneError(f"expected LZFSE-compressed depth; {error}; copy the recording again") from None
 
     return decompress
 

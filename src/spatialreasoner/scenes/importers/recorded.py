@@ -55,7 +55,7 @@ def _open(store: Store, options: FrameOptions) -> Capture:
         return rosbag.IMPORTER.open(store, options)
     if _Kinect.find(store) and not store.find(r"depths?/(.*)\.png"):
         raise InputError(
-            f"{store.path}: an Azure Kinect .mkv is read by its own SDK alone; export it to images with Open3D's "
+            f"{store.path}: an Azure Kinect .mkv can only be read with its own SDK; export it to images with Open3D's "
             "azure_kinect_mkv_reader.py (color/, depth/, intrinsic.json) and import that folder"
         )
     name = next(name for name in store.find(rf"({_JSON})").values())

@@ -5,7 +5,7 @@ Rule, after nice-slam (`configs/Replica/replica.yaml`, `src/utils/datasets.py`):
 - `results/frameN.jpg` and `results/depthN.png`: 16 bits, 6553.5 units per metre, 0 not measured, along the optical axis.
 - Camera: `cam_params.json` beside the rooms (w, h, fx, fy, cx, cy, scale); without it 1200 x 680, fx = fy = 600, cx 599.5,
   cy 339.5.
-- `traj.txt`: camera to world, sixteen numbers a line; x right, y down, z forward; world z up.
+- `traj.txt`: camera to world, sixteen numbers per line; x right, y down, z forward; world z up.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _poses(store: Store) -> Float[np.ndarray, "n 4 4"]:
         return np.empty((0, 4, 4))
     rows = decode.numbers(store.text("traj.txt"), store.where("traj.txt"))
     if len(rows) % 16:
-        raise RecordError(f"{store.where('traj.txt')}: expected sixteen numbers a line; got {len(rows)} in all")
+        raise RecordError(f"{store.where('traj.txt')}: expected sixteen numbers per line; got {len(rows)} in all")
     return rows.reshape(-1, 4, 4)
 
 

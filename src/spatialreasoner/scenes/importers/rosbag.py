@@ -86,11 +86,11 @@ def _reader(store: Store) -> Generator[Any]:
             bag = AnyReader(paths, default_typestore=get_typestore(Stores.ROS2_HUMBLE))
             stack.enter_context(bag)
         except (AnyReaderError, OSError, ValueError, AssertionError, KeyError) as error:
-            raise SceneError(f"{store.where()}: expected a whole ROS bag; {error}; reindex or record it anew") from None
+            raise SceneError(f"{store.where()}: expected a complete ROS bag; {error}; reindex or record it again") from None
         try:
             yield bag
         except AnyReaderError as error:
-            raise SceneError(f"{store.where()}: expected whole messages; {error}; record it anew") from None
+            raise SceneError(f"{store.where()}: expected complete messages; {error}; record it again") from None
 
 
 def _paths(store: Store, stack: ExitStack) -> list[Path]:
@@ -212,7 +212,7 @@ def _frame(
     seen_by = cameras.of(depth_connection.topic)
     if own is None and options.intrinsics is None:
         raise SceneError(
-            f"{where}: expected camera_info beside {colour_connection.topic}, or --intrinsics FX,FY,CX,CY; there is none"
+            f"{where}: expected camera_info beside {colour_connection.topic}, or `intrinsics` (fx, fy, cx, cy); there is none"
         )
     pose, note = cameras.between(colour_connection.topic, depth_connection.topic)
     return Frame(

@@ -67,7 +67,7 @@ def from_ros1(data: bytes, where: str) -> RawImage:
         bigendian, step, length = struct.unpack_from("<BII", data, at)
         pixels = np.frombuffer(data, np.uint8, length, at + 9)
     except (struct.error, ValueError) as error:
-        raise SceneError(f"{where}: expected a whole sensor_msgs/Image; {error}") from None
+        raise SceneError(f"{where}: expected a complete sensor_msgs/Image; {error}") from None
     return RawImage(
         frame=frame, height=height, width=width, encoding=encoding, bigendian=bool(bigendian), step=step, data=pixels
     )

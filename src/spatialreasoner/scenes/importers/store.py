@@ -136,7 +136,7 @@ class Store:
                 _bound(archive.getinfo(name).file_size, f"{self.path}/{name}")
                 return archive.read(name)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-            raise RecordError(f"{self.path}/{name}: expected a whole zip entry; {error}; copy the archive anew") from None
+            raise RecordError(f"{self.path}/{name}: expected a complete zip entry; {error}; copy the archive again") from None
 
 
 def _bound(size: int, where: str) -> None:

@@ -6,7 +6,7 @@ Rule, after the benchmark's page of file formats and its tools `associate.py` an
   once; an `associations.txt` (rgb first or depth first) is taken instead where there is one.
 - Depth: 16-bit PNG, 5000 units per metre, 0 not measured; registered to the colour image, same size.
 - Camera: none in the folder. The authors recommend ROS's default for the registered images: fx = fy = 525, cx 319.5, cy
-  239.5 of 640 x 480; the reader scales it to the image's size and says so. `--intrinsics` gives another.
+  239.5 of 640 x 480; the reader scales it to the image's size and says so. `intrinsics` gives another.
 - `groundtruth.txt`: timestamp, tx, ty, tz, qx, qy, qz, qw of the colour camera (x right, y down, z forward) in a world with
   z up; absent from what others record, and then gravity is unknown.
 """

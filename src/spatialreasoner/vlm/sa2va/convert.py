@@ -91,7 +91,7 @@ def convert_sa2va(source: str | Path, out: str | Path) -> Path:
     if out.is_dir() and any(out.iterdir()):
         if (out / CONVERSION_FILE).is_file() and records.read_json(out / CONVERSION_FILE, dict[str, Any]).get("config") == made:
             return out
-        raise ConfigError(f"{out} is not empty, and not what this folder becomes. Give another --out, or remove it")
+        raise ConfigError(f"{out} is not empty, and was not converted from this folder. Give another `out`, or remove it")
     model, processor = load_sa2va(source)
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
