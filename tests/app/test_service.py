@@ -158,6 +158,9 @@ def test_exports_are_read_by_others_and_opened_again(app, visitor, tmp_path):
     wish(app, visitor, "clear")
     app.load_regions(visitor, tmp_path / "regions.json")
     assert [region.label for region in visitor.state.regions] == [region.label for region in other.state.regions]
+    wish(app, other, "clear")
+    app.load_regions(other, tmp_path / "regions.json")  # its image is called otherwise, its scene is not
+    assert len(other.state.regions) == 2
     assert app.export(visitor, "glb")[0][:4] == b"glTF"
     with pytest.raises(InputError, match="expected one of"):
         app.export(visitor, "passwords")

@@ -53,6 +53,11 @@ class OpenImage:
         """Its depth; None where none is known."""
         return None if self.scene.depth is None else read_depth(self.scene.depth)
 
+    @cached_property
+    def known(self) -> float:
+        """The share of pixels whose depth was measured."""
+        return 0.0 if self.depth is None else float(np.isfinite(self.depth).mean())
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width, pixels."""

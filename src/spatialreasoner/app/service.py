@@ -18,7 +18,7 @@ from spatialreasoner.app.asking import prompt_with_regions as prepare
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.edits import apply_wish, wish_of
 from spatialreasoner.app.exports import export
-from spatialreasoner.app.images import Examples, known_share, shown_jpeg, two_regions
+from spatialreasoner.app.images import Examples, shown_jpeg, two_regions
 from spatialreasoner.app.measuring import OpenImage, OpenImages, relations, ruler
 from spatialreasoner.app.opening import CaptureOpener, Wanted
 from spatialreasoner.app.policies import Policies, together
@@ -101,9 +101,11 @@ class App:
         from spatialreasoner.scenes.masks import encode
 
         opened = self.opened(session)
-        found = AnnotatedRegions(path).find(opened.scene.image, opened.size)
+        image, regions = Path(opened.scene.image), AnnotatedRegions(path)
+        called = (str(image), f"{opened.scene.id}{image.suffix}")  # a scene's image may have been called after the scene
+        found = next((each for name in called if (each := regions.find(name, opened.size))), [])
         if not found:
-            raise InputError(f"{path.name} has no regions for an image called {Path(opened.scene.image).name}")
+            raise InputError(f"{path.name} has no regions for an image called {image.name}")
         state = session.state
         for one in found:
             bare = Region(id="", label=one.label, mask=encode(one.mask), region_source=one.source)
@@ -146,7 +148,7 @@ class App:
             "width": width, "height": height, "source": scene.source,
             "depth": scene.depth is not None, "metric": opened.metric, "gravity": scene.gravity,
             "camera": None if scene.intrinsics is None else asdict(scene.intrinsics),
-            "detected": len(scene.regions), "known": known_share(scene),
+            "detected": len(scene.regions), "known": opened.known,
         }  # fmt: skip
 
     def shown(self, session: Session) -> bytes:
