@@ -4,8 +4,10 @@ import zipfile
 
 import pytest
 from PIL import Image
+from starlette.responses import JSONResponse
 
 from spatialreasoner.app.config import AppConfig
+from spatialreasoner.app.guard import Guard
 from spatialreasoner.app.server import HEADER, Server
 from spatialreasoner.app.service import App
 
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # of the client's own depend
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     app = App(AppConfig(models=("scripted:careful",), max_megabytes=1, asks_per_minute=100), tmp_path_factory.mktemp("server"))
-    return testclient.TestClient(Server(app).asgi(), raise_server_exceptions=False)
+    return testclient.TestClient(Server(app).asgi(), base_url="http://127.0.0.1:7860", raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -97,3 +99,45 @@ def test_browsers_are_told_to_run_and_show_only_what_is_ours(served, token):
         assert "script-src 'self'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+
+
+def guarded(**settings):
+    async def inner(scope, receive, send):
+        await JSONResponse({})(scope, receive, send)
+
+    return testclient.TestClient(Guard(inner, AppConfig(**settings)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "status"),
+    [
+        ({}, "localhost:7860", 200),
+        ({}, "LOCALHOST", 200),
+        ({}, "[::1]:7860", 200),
+        ({}, "rebound.example", 403),
+        ({}, "localhost.rebound.example", 403),
+        ({}, "192.168.1.9:7860", 403),
+        ({}, "", 403),
+        ({"host": "0.0.0.0"}, "192.168.1.9:7860", 200),
+        ({"host": "0.0.0.0"}, "rebound.example", 403),
+        ({"host": "here.example"}, "here.example", 200),
+        ({"allowed_hosts": ("here.example",)}, "here.example:443", 200),
+        ({"allowed_hosts": ("here.example",)}, "there.example", 403),
+        ({"allowed_hosts": ("*",)}, "there.example", 200),
+    ],
+)
+def test_only_names_of_the_app_are_answered(settings, host, status):
+    reply = guarded(**settings).get("/", headers={"host": host})
+    assert reply.status_code == status
+    assert status == 200 or "--allowed-host" in reply.json()["error"]
+    assert "access-control-allow-origin" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "https://127.0.0.1:7860.evil.example", "http://127.0.0.1:9000"]
+)
+def test_pages_of_other_sites_cannot_use_it(served, token, origin):
+    refused = served.post("/api/open", files={"file": ("a.png", photo())}, headers={**token, "origin": origin})
+    assert refused.status_code == 403
+    assert "may not use this app" in refused.json()["error"]
+    assert served.get("/api/about", headers={"origin": "http://127.0.0.1:7860"}).status_code == 200

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import re
 import shutil
 from html.parser import HTMLParser
@@ -69,6 +72,16 @@ def test_is_whole_in_itself(report: Path) -> None:
     assert "link" not in page.tags
     assert not re.search(r"@import|url\((?!#)|https?://", text)
     assert len(text) < 8_000_000
+
+
+def test_only_its_own_script_and_style_may_be_used(report: Path) -> None:
+    text = report.read_text("utf-8")
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1])
+    for tag, directive in (("script", "script-src"), ("style", "style-src-elem")):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}'" in policy
+    assert "script-src 'unsafe" not in policy
 
 
 def test_shows_every_section(report: Path) -> None:

@@ -16,6 +16,8 @@ class AppConfig:
             measure.
         host: Address to listen on; by default only this machine can connect.
         port: Port to listen at; 0 takes any that is free.
+        allowed_hosts: Names, without ports, under which browsers may reach the app, beside those of this machine; "*" allows
+            every name.
         masks: A SAM model of transformers that finds regions to click on, or None.
         depth: A depth model of transformers, or None.
         field_of_view: Angle of view from left to right, degrees, of upright photos whose EXIF data tell no focal length; None
@@ -38,6 +40,7 @@ class AppConfig:
     models: tuple[str, ...] = ("nano",)
     host: str = "127.0.0.1"
     port: int = 7860
+    allowed_hosts: tuple[str, ...] = ()
     masks: str | None = None
     depth: str | None = None
     field_of_view: float | None = None

@@ -18,6 +18,10 @@ def browse(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; by default only this machine can connect.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free port.", min=0, max=65535)] = 7860,
+    allowed_host: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Host name under which the app may be reached, or '*' for any. Repeat for each name."),
+    ] = None,
     depth: Annotated[Optional[str], typer.Option(help="A depth-estimation model of transformers.")] = None,  # noqa: UP045
     masks: Annotated[Optional[str], typer.Option(help="A SAM model of transformers: regions to click on.")] = None,  # noqa: UP045
     fov: Annotated[
@@ -50,6 +54,7 @@ def browse(
     Examples:
         spatialreasoner app
         spatialreasoner app --model none --open captures
+        spatialreasoner app --host 0.0.0.0 --allowed-host measure.example.org
         spatialreasoner app --model nano --model hf:Qwen/Qwen2.5-VL-3B-Instruct --runs runs/demo
     """
     from spatialreasoner.app.config import AppConfig
@@ -59,7 +64,8 @@ def browse(
         raise ConfigError("--share is gone with its public tunnel: use a tunnel of your own to --port, such as ssh -R")
     serve(
         AppConfig(
-            models=_models(model), host=host, port=port, depth=depth, masks=masks, field_of_view=fov,
+            models=_models(model), host=host, port=port, allowed_hosts=tuple(allowed_host or ()),
+            depth=depth, masks=masks, field_of_view=fov,
             photos=tuple(map(str, photos or ())), folders=tuple(map(str, folder or ())),
             saved=None if saved is None else str(saved), runs=tuple(map(str, runs or ())), max_new_tokens=max_new_tokens,
             enable_thinking=enable_thinking, key_variable=key_variable,
