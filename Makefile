@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-cluster test-integrations test-app check docs docs-serve app package audit sbom licences lock clean
+.PHONY: help setup demo test test-families test-cluster test-integrations test-app check docs docs-serve app package audit sbom licences lock clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ demo: $(READY)  ## run the whole pipeline on two cores; ends with a report
 
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+test-families: $(READY)  ## run the tests of every family of models (docs/training.md); half an hour on two cores
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m families tests/training tests/testing
 
 test-cluster: $(READY)  ## run the tests that need Ray
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ray

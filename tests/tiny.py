@@ -1,3 +1,64 @@
-"""The tiny model that tests of training start from."""
+"""The tiny models that tests of training start from."""
+
+import importlib.util
+
+import pytest
+import torch
+import transformers
+
+from spatialreasoner.testing import tiny_models
 
 TINY = "testing:llava,width=32,image_size=28"
+
+CORE = ("llava", "llava_onevision", "qwen2_5_vl", "qwen3_vl", "internvl", "idefics3", "smolvlm", "gemma3")
+"""Families whose tests run by default; those of the others run with `make test-families`."""
+
+NEED_TORCHVISION = {"pixtral", "mistral3"}
+"""Families whose processor wants torchvision; without it they are refused by name."""
+
+FAMILIES = [name if name in CORE else pytest.param(name, marks=pytest.mark.families) for name in tiny_models.FAMILIES]
+
+_EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+_LINEAR = {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8, "linear_value_head_dim": 8}
+_STATE = {"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_n_groups": 1, "mamba_d_ssm": 64}
+TEXT = {
+    "Llama": {},
+    "Qwen3": {},
+    "Gemma2": {"sliding_window": 6, "query_pre_attn_scalar": 8, "final_logit_softcapping": 3.0},
+    "Gemma3Text": {"sliding_window": 6, "query_pre_attn_scalar": 8},
+    "Granite": {"logits_scaling": 2.0},
+    "Cohere2": {"sliding_window": 6, "logit_scale": 0.5},
+    "GptOss": {"sliding_window": 6, **_EXPERTS},
+    "Qwen3Moe": _EXPERTS,
+    "Qwen3Next": {"layer_types": ["linear_attention", "full_attention"], **_LINEAR, **_EXPERTS},
+    "Lfm2": {"layer_types": ["conv", "full_attention"]},
+    "FalconH1": {"lm_head_multiplier": 0.5, **_STATE},
+    "Bamba": {"attn_layer_indices": [1], **_STATE},
+}
+"""Text models of the table, and their own settings."""
+
+RECURRENT = {"qwen3_5", "qwen3_5_moe", "lfm2_vl", "qwen3_next", "lfm2", "falcon_h1", "bamba"}
+"""Types of models that cannot share prefixes, by their structure."""
+
+
+def shares(model):
+    """Whether a model should share prefixes."""
+    return model.config.model_type not in RECURRENT
+
+
+def without_torchvision(name):
+    """Skip a family that wants torchvision where there is none."""
+    if name in NEED_TORCHVISION and importlib.util.find_spec("torchvision") is None:
+        pytest.skip(f"the processor of {name} wants torchvision")
+
+
+def make_text(name, tokenizer, *, seed):
+    """A tiny text model."""
+    sizes = {
+        "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id,
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 8, "bos_token_id": None,
+    }  # fmt: skip
+    config = getattr(transformers, f"{name}Config")(**{**sizes, **TEXT[name]})
+    torch.manual_seed(seed)
+    return getattr(transformers, f"{name.removesuffix('Text')}ForCausalLM")(config)

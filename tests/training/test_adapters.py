@@ -15,11 +15,13 @@ from safetensors.torch import load_file, save_file
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
+from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
 from spatialreasoner.training.config import TrainSettings
 from spatialreasoner.training.run import train
 from spatialreasoner.vlm.adapters import adapter_folder, base_of, load_adapter
 from spatialreasoner.vlm.loading import load_vlm
-from tiny import TINY
+from spatialreasoner.vlm.text_models import is_text_model, load_text_model
+from tiny import TINY, make_text
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # PEFT and TRL read old names
 
@@ -208,3 +210,25 @@ def test_an_adapter_of_a_plain_trainer_is_read(tuned, tmp_path):
         expected = adapted.eval()(**inputs).logits
     again, _ = load_vlm(tmp_path / "plain")
     torch.testing.assert_close(again.eval()(**inputs).logits, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_an_adapter_of_a_text_model_trains_as_well(tmp_path, texts, fast):
+    tokenizer = train_tokenizer(texts, vocabulary=300)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    model = make_text("Llama", tokenizer, seed=1)
+    for each in (model, tokenizer):
+        each.save_pretrained(tmp_path / "base")
+    model.name_or_path = str(tmp_path / "base")
+    adapted = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM"))
+    adapted.save_pretrained(tmp_path / "adapter")
+    assert is_text_model(tmp_path / "adapter")
+    merged, _ = load_text_model(tmp_path / "adapter")
+    ids = torch.arange(5, 15)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(merged.eval()(input_ids=ids).logits, adapted.eval()(input_ids=ids).logits)
+    row = {"prompt": "How tall?", "chosen": texts[1], "rejected": texts[2], "gap_description": 1.0, "gap_reasoning": 3.0}
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for _ in range(2)))
+    for name, more in (("merged", []), ("further", ["adapter=continue"])):
+        options = [*fast, "max_steps=1", *more]
+        train("dpo", model=str(tmp_path / "adapter"), data=tmp_path / "pairs.jsonl", out=tmp_path / name, overrides=options)
+        assert (tmp_path / name / "model.safetensors").is_file()

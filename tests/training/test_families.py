@@ -7,23 +7,43 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from PIL import Image
+from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 from trl import DPOConfig, DPOTrainer, SFTConfig
 
 from spatialreasoner.testing import tiny_models as tiny
-from spatialreasoner.training.collate import Encoder, SftCollator
+from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.training.forward import padded
+from spatialreasoner.training.lora import find_targets
 from spatialreasoner.training.sft import SftTrainer
+from tiny import FAMILIES, TEXT, make_text, shares, without_torchvision
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning"),  # TRL reads old names
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # GLM's processor
+]
 
 COMMON = {"per_device_train_batch_size": 3, "bf16": False, "use_cpu": True, "report_to": "none"}
 
 
-@pytest.fixture(scope="module", params=list(tiny.FAMILIES))
+@pytest.fixture(scope="module", params=[*FAMILIES, *(pytest.param(name, marks=pytest.mark.families) for name in TEXT)])
 def family(request, texts):
+    if request.param in TEXT:
+        tokenizer = tiny.train_tokenizer(texts, vocabulary=300)
+        tokenizer.chat_template = tiny.CHAT_TEMPLATE
+        return *(make_text(request.param, tokenizer, seed=seed) for seed in (1, 2)), tokenizer
+    without_torchvision(request.param)
     policy, processor = tiny.make_tiny(request.param, texts, seed=1)
     ref, _ = tiny.make_tiny(request.param, texts, seed=2)
     return policy, ref, processor
+
+
+@pytest.fixture
+def pairs(family, pairs):
+    """The pairs, for text models without their images."""
+    if hasattr(family[2], "image_processor"):
+        return pairs
+    return [{key: value for key, value in pair.items() if key != "images"} for pair in pairs]
 
 
 def loss_and_gradients(trainer, examples):
@@ -46,6 +66,35 @@ def trl(family, pairs, folder):
     return DPOTrainer(policy, ref, args, processing_class=processor, train_dataset=Dataset.from_list(pairs))
 
 
+TRL_OTHERWISE = {"cohere2", "granite", "glm4v_moe_text", "qwen3_moe", "gpt_oss"}
+"""Language models of which, inside wrappers, TRL scales logits as the wrappers do not, or whose router it cannot read there."""
+
+
+def own(family, pairs):
+    """DPO by the models' own forward passes, with the router's loss; nothing of TRL's or ours but the rows of tokens."""
+    policy, ref, processor = map(copy.deepcopy, family)
+    batch = PairCollator(Encoder(processor))(pairs)
+    rows = padded(batch, pad_token_id=processor.tokenizer.pad_token_id)
+    at, targets = rows.pop("logps_at"), rows.pop("logps_of")
+    sizes = [length for pair in batch["lengths"].tolist() for length in pair[1:]]
+    gates, sums = [], []
+    policy.get_decoder().register_forward_hook(lambda module, args, output: gates.append(output.get("router_logits")))
+    for model in (policy, ref):
+        text = model.config.get_text_config()
+        balanced = model is policy and hasattr(text, "output_router_logits")
+        logits = model(**rows, **({"output_router_logits": True} if balanced else {})).logits
+        logps = torch.log_softmax(logits.flatten(0, 1)[at].float(), dim=-1).gather(1, targets[:, None])[:, 0]
+        sums.append(torch.stack([part.sum() for part in logps.split(sizes)]).view(-1, 2))
+    margins = (sums[0] - sums[1].detach()) @ torch.tensor([1.0, -1.0])
+    loss = -torch.nn.functional.logsigmoid(0.1 * margins).mean()
+    if gates[0]:
+        loss = loss + text.router_aux_loss_coef * load_balancing_loss_func(
+            gates[0], gates[0][0].shape[-1], text.num_experts_per_tok, rows["attention_mask"]
+        )
+    loss.backward()
+    return loss.detach(), {name: each.grad for name, each in policy.named_parameters() if each.grad is not None}
+
+
 def assert_same(ours, theirs):
     torch.testing.assert_close(ours[0], theirs[0], atol=1e-5, rtol=1e-5)
     assert ours[1].keys() == theirs[1].keys()
@@ -54,11 +103,18 @@ def assert_same(ours, theirs):
 
 
 def test_alpha_zero_is_the_dpo_of_trl_and_a_shared_prefix_changes_nothing(family, pairs, tmp_path):
-    opened = [{**pair, "images": [Image.open(path) for path in pair["images"]]} for pair in copy.deepcopy(pairs)]
-    theirs = loss_and_gradients(trl(family, pairs, tmp_path), opened)
+    text = family[0].config.get_text_config()
+    if text is not family[0].config and text.model_type in TRL_OTHERWISE:
+        theirs = own(family, pairs)
+    elif text is family[0].config:
+        reference = trl(family, [{key: pair[key] for key in ("prompt", "chosen", "rejected")} for pair in pairs], tmp_path)
+        theirs = loss_and_gradients(reference, [reference.train_dataset[index] for index in range(len(pairs))])
+    else:
+        opened = [{**pair, "images": [Image.open(path) for path in pair["images"]]} for pair in copy.deepcopy(pairs)]
+        theirs = loss_and_gradients(trl(family, pairs, tmp_path), opened)
     shared = fdpo(family, pairs, tmp_path, fdpo_alpha=0.0)
     assert_same(loss_and_gradients(shared, pairs), theirs)
-    assert shared.shares_prefix is True
+    assert shared.shares_prefix is shares(shared.model)
     assert_same(loss_and_gradients(fdpo(family, pairs, tmp_path, fdpo_alpha=0.0, shared_prefix=False), pairs), theirs)
     assert_same(loss_and_gradients(fdpo(family, pairs, tmp_path, loss="dpo"), pairs), theirs)
 
@@ -71,9 +127,6 @@ def test_fdpo_is_not_dpo_and_is_the_same_with_a_shared_prefix(family, pairs, tmp
     assert abs(shared[0] - dpo[0]) > 1e-4
 
 
-LORA = r".*(language_model|text_model).*\.(q|k|v|o|gate|up|down)_proj"
-
-
 def train(family, pairs, folder, *, peft_config=None, **options):
     policy, _, processor = map(copy.deepcopy, family)
     options = {"max_steps": 2, "learning_rate": 1e-2, "logging_steps": 1, "save_strategy": "no"} | options
@@ -81,7 +134,8 @@ def train(family, pairs, folder, *, peft_config=None, **options):
     data = Dataset.from_list(pairs)
     trainer = FDPOTrainer(policy, args=args, processing_class=processor, train_dataset=data, peft_config=peft_config)
     trainer.train()
-    return trainer, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    entries = [entry for entry in trainer.state.log_history if "loss" in entry]
+    return trainer, [entry["loss"] - trainer.router_aux_loss_coef * entry.get("aux_loss", 0.0) for entry in entries]
 
 
 def generate(model, processor, pairs):
@@ -96,13 +150,14 @@ def generate(model, processor, pairs):
 
 
 def test_lora_with_a_cached_reference_trains_and_generates(family, pairs, tmp_path):
-    lora = LoraConfig(r=4, target_modules=LORA)
+    targets = find_targets(family[0])
+    lora = LoraConfig(r=4, target_modules=targets.modules, target_parameters=targets.parameters or None)
     trainer, losses = train(
         family, pairs, tmp_path, peft_config=lora, precompute_ref_log_probs=True, activation_checkpointing=True
     )
     assert losses[0] == pytest.approx(0.6931, abs=1e-3)
     assert losses[1] < losses[0]
-    assert trainer.shares_prefix is True
+    assert trainer.shares_prefix is shares(trainer.model)
     merged = trainer.model.merge_and_unload()
     assert 1 <= len(generate(merged, family[2], pairs)) <= 4
 
@@ -115,7 +170,8 @@ def test_checkpointing_all_weights_changes_nothing(family, pairs, tmp_path):
 
 def test_sft_learns(family, pairs, tmp_path):
     policy, _, processor = map(copy.deepcopy, family)
-    rows = [{"images": pair["images"], "prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
+    kept = {"images": "images", "prompt": "prompt", "chosen": "completion"}
+    rows = [{new: pair[old] for old, new in kept.items() if old in pair} for pair in pairs]
     options = {"max_steps": 4, "learning_rate": 1e-2, "logging_steps": 1, "save_strategy": "no", "disable_tqdm": True}
     args = SFTConfig(
         output_dir=str(tmp_path), activation_checkpointing=False, max_length=None, remove_unused_columns=False,

@@ -40,7 +40,7 @@ def make(base, pairs, tmp_path):
             **options,
         )
         data = Dataset.from_list(rows or pairs)
-        return FDPOTrainer(model, args, processing_class=processor, train_dataset=data, peft_config=peft_config)
+        return FDPOTrainer(model, args=args, processing_class=processor, train_dataset=data, peft_config=peft_config)
 
     return make
 

@@ -90,7 +90,7 @@ def trainer_of(model, rows, tokenizer, folder, **options):
         output_dir=str(folder), activation_checkpointing=False, use_cpu=True, report_to="none", segments=["plan", "answer"],
         **{"bf16": False, "per_device_train_batch_size": 4} | options,
     )  # fmt: skip
-    return FDPOTrainer(model, args, processing_class=tokenizer, train_dataset=Dataset.from_list(rows))
+    return FDPOTrainer(model, args=args, processing_class=tokenizer, train_dataset=Dataset.from_list(rows))
 
 
 @pytest.mark.parametrize("name", SHARING)
@@ -139,7 +139,7 @@ def test_recurrent_layers_train_by_separate_rows_and_say_so(name, precision, row
     apart = trainer_of(build(name, RECURRENT[name], tokenizer).to(model.dtype), rows, tokenizer, tmp_path, shared_prefix=False)
     torch.testing.assert_close(loss, apart.compute_loss(apart.model, batch))
     # Where structure does not tell, trying does, in half precision as well
-    monkeypatch.setattr("spatialreasoner.training.fdpo.cannot_share", lambda _: "")
+    monkeypatch.setattr("spatialreasoner.training.trying.cannot_share", lambda _: "")
     tried = trainer_of(build(name, RECURRENT[name], tokenizer).to(model.dtype), rows, tokenizer, tmp_path)
     with caplog.at_level(logging.WARNING):
         tried.compute_loss(tried.model, batch)
@@ -180,3 +180,40 @@ def test_rows_that_are_tried_have_images_and_none_and_share(image_paths):
     assert sharing.probes([blind, blind, blind, one, other, one]) == [blind, blind, one, one]
     assert sharing.probes([one, other, blind, one]) == [one, other, blind, one]
     assert sharing.probes([one]) == [one]
+
+
+class Shifted(transformers.LlamaForCausalLM):
+    """A head that depends on what else is given: no hidden state alone tells its logits."""
+
+    def forward(self, input_ids=None, **kwargs):
+        output = super().forward(input_ids=input_ids, **kwargs)
+        output.logits = output.logits + torch.nn.functional.one_hot(input_ids, output.logits.shape[-1]) * 3.0
+        return output
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_head_that_hidden_states_do_not_tell_is_found_on_the_first_rows(precision, rows, tokenizer, tmp_path, caplog):
+    model = build("Llama", {}, tokenizer)
+    odd = Shifted(model.config).eval().to(getattr(torch, precision))
+    odd.load_state_dict(model.state_dict())
+    with caplog.at_level(logging.WARNING):
+        trainer = trainer_of(odd, rows, tokenizer, tmp_path)
+        shared = trainer.compute_loss(trainer.model, trainer.data_collator(rows))
+    assert "computes its logits in a way of its own: log-probabilities differ by up to" in caplog.text
+    assert trainer._shares is True
+    batch = trainer.data_collator(rows)
+    with torch.no_grad():
+        found = trainer.model(**packed(batch, trainer.model))
+        plain = sharing.plain_logps(
+            trainer.model, trainer.model, [trainer.data_collator([row]) for row in rows], pad_token_id=0
+        )
+    scale = 1e-5 if precision == "float32" else 0.3
+    torch.testing.assert_close(found.float(), plain, atol=scale, rtol=0)
+    assert torch.isfinite(shared)
+
+
+def test_rows_with_images_that_come_late_are_tried_as_well():
+    late = [{"images": [], "prompt": "?"}] * (sharing.PROBED + 3) + [{"images": ["a.png"], "prompt": "!"}]
+    assert [row["prompt"] for row in sharing.probes(Dataset.from_list(late))] == ["?", "?", "!"]
+    early = [{"images": ["a.png"], "prompt": "!"}] * (sharing.PROBED + 3) + [{"images": [], "prompt": "?"}]
+    assert [row["prompt"] for row in sharing.probes(Dataset.from_list(early))] == ["!", "!", "?"]

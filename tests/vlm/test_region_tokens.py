@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatialreasoner.vlm.region_tokens import fourier, latest_picture, place_regions
+from spatialreasoner.vlm.region_tokens import fourier, latest_image, place_regions
 
 
 def test_fourier_features_by_hand():
@@ -19,17 +19,17 @@ def test_fourier_features_by_hand():
 def test_pictures_are_counted_anew_in_each_conversation():
     row = torch.tensor([[0, 1, 1, 0, 0, 0, 1, 0]]).bool()
     sizes = torch.tensor([2, 1])
-    assert latest_picture(row, sizes).tolist() == [[-1, 0, 0, 0, 0, 0, 1, 1]]
+    assert latest_image(row, sizes).tolist() == [[-1, 0, 0, 0, 0, 0, 1, 1]]
     packed = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3]])
-    assert latest_picture(row, sizes, packed).tolist() == [[-1, 0, 0, 0, -1, -1, 1, 1]]
+    assert latest_image(row, sizes, packed).tolist() == [[-1, 0, 0, 0, -1, -1, 1, 1]]
     starting = torch.tensor([[0, 1, 2, 3, 4, 5, 0, 1]])
-    assert latest_picture(row, sizes, starting).tolist() == [[-1, 0, 0, 0, 0, 0, 1, 1]]
+    assert latest_image(row, sizes, starting).tolist() == [[-1, 0, 0, 0, 0, 0, 1, 1]]
 
 
 def test_with_several_axes_a_conversation_begins_where_all_are_zero():
     row = torch.tensor([[1, 1, 1, 1, 0, 0]]).bool()
     axes = torch.tensor([[[0, 0, 0, 0, 2, 0]], [[0, 0, 1, 1, 2, 0]], [[0, 1, 0, 1, 2, 0]]])
-    assert latest_picture(row, torch.tensor([4]), axes).tolist() == [[0, 0, 0, 0, 0, -1]]
+    assert latest_image(row, torch.tensor([4]), axes).tolist() == [[0, 0, 0, 0, 0, -1]]
 
 
 @settings(deadline=None, max_examples=60)
@@ -39,9 +39,9 @@ def test_packing_changes_no_tokens_picture(conversations):
     rows = [[0] + [kind for size in row for kind in [0, *[1] * size]] for row in conversations]
     sizes = torch.tensor([size for row in conversations for size in row if size], dtype=torch.long)
     width = max(map(len, rows))
-    apart = latest_picture(torch.tensor([row + [0] * (width - len(row)) for row in rows]).bool(), sizes)
+    apart = latest_image(torch.tensor([row + [0] * (width - len(row)) for row in rows]).bool(), sizes)
     positions = torch.tensor([[index for row in rows for index in range(len(row))]])
-    packed = latest_picture(torch.tensor([[token for row in rows for token in row]]).bool(), sizes, positions)
+    packed = latest_image(torch.tensor([[token for row in rows for token in row]]).bool(), sizes, positions)
     assert packed[0].tolist() == [
         picture for found, row in zip(apart.tolist(), rows, strict=True) for picture in found[: len(row)]
     ]

@@ -128,7 +128,7 @@ def test_swapped_masks_swap_the_regions(trained):
     assert (straight - other).abs().max() > 1e-3
 
 
-def test_a_name_means_the_latest_picture_before_it(trained):
+def test_a_name_means_the_latest_image_before_it(trained):
     def told(first, second):
         return logits(trained, first, "<region1>", second, "<region1>")
 

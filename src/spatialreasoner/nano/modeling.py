@@ -21,7 +21,7 @@ from spatialreasoner.nano.cache import RoomyCache
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.steps import Steps, is_plain
 from spatialreasoner.nano.vision import EncodedRegions, NanoRegionEncoder, Quiet, RegionTokens, Seen, VisionTower
-from spatialreasoner.vlm.region_tokens import latest_picture, place_regions, region_numbers
+from spatialreasoner.vlm.region_tokens import latest_image, place_regions, region_numbers
 
 
 @dataclass
@@ -196,7 +196,7 @@ class NanoModel(NanoPreTrainedModel):
         embeds = self.get_input_embeddings()(input_ids)
         embeds = embeds.masked_scatter(places[..., None], images.to(embeds.dtype))
         sizes = torch.full(images.shape[:1], images.shape[1], device=input_ids.device)
-        return place_regions(embeds, self._numbers(input_ids), latest_picture(places, sizes, position_ids), vectors)
+        return place_regions(embeds, self._numbers(input_ids), latest_image(places, sizes, position_ids), vectors)
 
     def _numbers(self, input_ids: Tensor) -> Tensor:
         return region_numbers(input_ids, self.config.region_token_ids)

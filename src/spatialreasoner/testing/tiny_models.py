@@ -6,33 +6,31 @@ safetensors, processor, chat template) that transformers loads like any other; n
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.testing.more_models import MORE_FAMILIES
+from spatialreasoner.testing.tiny_parts import (
+    Builder,
+    Size,
+    llama,
+    mrope,
+    qwen_ids,
+    qwen_tokens,
+    short_template,
+    tokenizer_of,
+    vision,
+)
 from spatialreasoner.testing.tiny_tokenizer import CHAT_TEMPLATE as CHAT_TEMPLATE
 from spatialreasoner.testing.tiny_tokenizer import train_tokenizer as train_tokenizer
 from spatialreasoner.vlm.processors import image_only
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Size:
-    width: int
-    layers: int
-    image: int
-    vocabulary: int
-
-    @property
-    def heads(self) -> int:
-        return max(2, self.width // 32)
+    from transformers import PreTrainedModel, ProcessorMixin
 
 
 def make_tiny(
@@ -61,11 +59,11 @@ def make_tiny(
     """
     if family not in FAMILIES:
         raise ConfigError(f"expected a family of {', '.join(FAMILIES)}; got {family!r}")
-    size = _Size(width=width, layers=layers, image=image_size, vocabulary=vocabulary)
+    size = Size(width=width, layers=layers, image=image_size, vocabulary=vocabulary)
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
         torch.manual_seed(seed)
         model, processor = FAMILIES[family](texts, size)
-    tokenizer = _tokenizer_of(processor)
+    tokenizer = tokenizer_of(processor)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model, processor
@@ -86,49 +84,14 @@ def build_tiny(family: str, folder: str | Path, texts: Iterable[str], **options:
     return Path(folder)
 
 
-def _template(image: str) -> str:
-    return CHAT_TEMPLATE.replace("IMAGE", image)
-
-
-def _tokenizer_of(processor: ProcessorMixin) -> PreTrainedTokenizerFast:
-    return processor.tokenizer  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _llama(tokenizer: PreTrainedTokenizerFast, size: _Size) -> dict[str, Any]:
-    """Fields that the configurations of Llama-like language models share."""
-    return {
-        "vocab_size": len(tokenizer),
-        "hidden_size": size.width,
-        "intermediate_size": math.ceil(size.width * 8 / 3 / 32) * 32,
-        "num_hidden_layers": size.layers,
-        "num_attention_heads": size.heads,
-        "num_key_value_heads": max(1, size.heads // 2),
-        "max_position_embeddings": 4096,
-        "bos_token_id": None,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-        "tie_word_embeddings": False,
-    }
-
-
-def _vision(size: _Size) -> dict[str, Any]:
-    """Fields that the configurations of vision towers share."""
-    return {
-        "hidden_size": size.width,
-        "intermediate_size": 2 * size.width,
-        "num_hidden_layers": 2,
-        "num_attention_heads": size.heads,
-    }
-
-
-def _llava(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _llava(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra={"image_token": "<image>"})
     config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**_vision(size), image_size=size.image, patch_size=14),
-        text_config=LlamaConfig(**_llama(tokenizer, size)),
+        vision_config=CLIPVisionConfig(**vision(size), image_size=size.image, patch_size=14),
+        text_config=LlamaConfig(**llama(tokenizer, size)),
         image_token_index=tokenizer.get_vocab()["<image>"],
         vision_feature_layer=-1,
     )
@@ -140,38 +103,18 @@ def _llava(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Processo
         patch_size=14,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=_template("<image>"),
+        chat_template=short_template("<image>"),
     )
     return LlavaForConditionalGeneration(config), processor
 
 
-def _qwen_tokens() -> dict[str, str]:
-    return {
-        "image_token": "<|image_pad|>",
-        "video_token": "<|video_pad|>",
-        "vision_start_token": "<|vision_start|>",
-        "vision_end_token": "<|vision_end|>",
-    }
-
-
-def _qwen_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    return {f"{name}_id": tokenizer.get_vocab()[token] for name, token in _qwen_tokens().items()}
-
-
-def _mrope(size: _Size) -> dict[str, Any]:
-    """Multimodal RoPE: three eighths of a head's frequencies turn with height, as many with width, the rest with time."""
-    half = size.width // size.heads // 2
-    spatial = half * 3 // 8
-    return {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [half - 2 * spatial, spatial, spatial]}
-
-
-def _qwen2_5_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _qwen2_5_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=_qwen_tokens())
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=qwen_tokens())
     config = Qwen2_5_VLConfig(
-        text_config={**_llama(tokenizer, size), "rope_parameters": _mrope(size)},
+        text_config={**llama(tokenizer, size), "rope_parameters": mrope(size)},
         vision_config={
             "depth": 2,
             "hidden_size": size.width,
@@ -181,26 +124,26 @@ def _qwen2_5_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Pro
             "fullatt_block_indexes": [1],
             "window_size": 56,
         },
-        **_qwen_ids(tokenizer),
+        **qwen_ids(tokenizer),
     )
     processor = image_only(Qwen2_5_VLProcessor, {"video_processor_type": "Qwen2VLVideoProcessor"})(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2),
         tokenizer=tokenizer,
-        chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
+        chat_template=short_template("<|vision_start|><|image_pad|><|vision_end|>"),
     )
     return Qwen2_5_VLForConditionalGeneration(config), processor
 
 
-def _qwen3_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _qwen3_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLProcessor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=_qwen_tokens())
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=qwen_tokens())
     config = Qwen3VLConfig(
         text_config={
-            **_llama(tokenizer, size),
+            **llama(tokenizer, size),
             "head_dim": size.width // size.heads,
-            "rope_parameters": {**_mrope(size), "mrope_interleaved": True},
+            "rope_parameters": {**mrope(size), "mrope_interleaved": True},
         },
         vision_config={
             "depth": 2,
@@ -212,17 +155,17 @@ def _qwen3_vl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Proce
             "num_position_embeddings": 64,
             "deepstack_visual_indexes": [0],
         },
-        **_qwen_ids(tokenizer),
+        **qwen_ids(tokenizer),
     )
     processor = image_only(Qwen3VLProcessor, {"video_processor_type": "Qwen3VLVideoProcessor"})(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2, patch_size=14),
         tokenizer=tokenizer,
-        chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
+        chat_template=short_template("<|vision_start|><|image_pad|><|vision_end|>"),
     )
     return Qwen3VLForConditionalGeneration(config), processor
 
 
-def _llava_onevision(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _llava_onevision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import (
         LlavaOnevisionConfig,
         LlavaOnevisionForConditionalGeneration,
@@ -236,8 +179,8 @@ def _llava_onevision(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel
     tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=extra)
     pinpoints = [[size.image, size.image], [size.image, 2 * size.image], [2 * size.image, size.image]]
     config = LlavaOnevisionConfig(
-        vision_config=SiglipVisionConfig(**_vision(size), image_size=size.image, patch_size=14, vision_use_head=False),
-        text_config=Qwen2Config(**_llama(tokenizer, size)),
+        vision_config=SiglipVisionConfig(**vision(size), image_size=size.image, patch_size=14, vision_use_head=False),
+        text_config=Qwen2Config(**llama(tokenizer, size)),
         image_token_index=tokenizer.get_vocab()["<image>"],
         video_token_index=tokenizer.get_vocab()["<video>"],
         image_grid_pinpoints=pinpoints,
@@ -249,12 +192,12 @@ def _llava_onevision(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel
         tokenizer=tokenizer,
         num_image_tokens=(size.image // 14) ** 2,
         vision_feature_select_strategy="full",
-        chat_template=_template("<image>"),
+        chat_template=short_template("<image>"),
     )
     return LlavaOnevisionForConditionalGeneration(config), processor
 
 
-def _internvl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _internvl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor, Qwen2Config
     from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
@@ -266,8 +209,8 @@ def _internvl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Proce
     }
     tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=extra)
     config = InternVLConfig(
-        vision_config={**_vision(size), "image_size": [size.image, size.image], "patch_size": [14, 14]},
-        text_config=Qwen2Config(**_llama(tokenizer, size)),
+        vision_config={**vision(size), "image_size": [size.image, size.image], "patch_size": [14, 14]},
+        text_config=Qwen2Config(**llama(tokenizer, size)),
         image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
         image_seq_length=(size.image // 28) ** 2,
     )
@@ -277,7 +220,7 @@ def _internvl(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Proce
         ),
         tokenizer=tokenizer,
         image_seq_length=(size.image // 28) ** 2,
-        chat_template=_template("<IMG_CONTEXT>"),
+        chat_template=short_template("<IMG_CONTEXT>"),
     )
     return InternVLForConditionalGeneration(config), processor
 
@@ -292,7 +235,7 @@ def _idefics_tokens() -> dict[str, str]:
     }
 
 
-def _idefics3(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _idefics3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor, LlamaConfig
     from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
@@ -302,33 +245,33 @@ def _idefics3(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Proce
         image_processor=Idefics3ImageProcessorPil(size={"longest_edge": 2 * size.image}, max_image_size=edge),
         tokenizer=tokenizer,
         image_seq_len=(size.image // 28) ** 2,
-        chat_template=_template("<image>"),
+        chat_template=short_template("<image>"),
     )
     config = Idefics3Config(
-        vision_config={**_vision(size), "image_size": size.image, "patch_size": 14},
-        text_config=LlamaConfig(**_llama(tokenizer, size)),
+        vision_config={**vision(size), "image_size": size.image, "patch_size": 14},
+        text_config=LlamaConfig(**llama(tokenizer, size)),
         image_token_id=tokenizer.get_vocab()["<image>"],
         scale_factor=2,
     )
     return Idefics3ForConditionalGeneration(config), processor
 
 
-def _smolvlm(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _smolvlm(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import LlamaConfig, SmolVLMConfig, SmolVLMForConditionalGeneration
 
     # SmolVLM reads images as Idefics 3 does; its own processor is made for videos and needs num2words for them
     _, processor = _idefics3(texts, size)
-    tokenizer = _tokenizer_of(processor)
+    tokenizer = tokenizer_of(processor)
     config = SmolVLMConfig(
-        vision_config={**_vision(size), "image_size": size.image, "patch_size": 14},
-        text_config=LlamaConfig(**_llama(tokenizer, size)),
+        vision_config={**vision(size), "image_size": size.image, "patch_size": 14},
+        text_config=LlamaConfig(**llama(tokenizer, size)),
         image_token_id=tokenizer.get_vocab()["<image>"],
         scale_factor=2,
     )
     return SmolVLMForConditionalGeneration(config), processor
 
 
-def _gemma3(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _gemma3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3Processor
     from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 
@@ -337,13 +280,13 @@ def _gemma3(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Process
     patches = (size.image // 28) ** 2
     config = Gemma3Config(
         text_config={
-            **_llama(tokenizer, size),
+            **llama(tokenizer, size),
             "head_dim": size.width // size.heads,
             "query_pre_attn_scalar": size.width // size.heads,
             "sliding_window": 32,
             "layer_types": ["sliding_attention", "full_attention"] * (size.layers // 2),
         },
-        vision_config={**_vision(size), "image_size": size.image, "patch_size": 14, "vision_use_head": False},
+        vision_config={**vision(size), "image_size": size.image, "patch_size": 14, "vision_use_head": False},
         mm_tokens_per_image=patches,
         boi_token_index=tokenizer.get_vocab()["<start_of_image>"],
         eoi_token_index=tokenizer.get_vocab()["<end_of_image>"],
@@ -353,15 +296,13 @@ def _gemma3(texts: Iterable[str], size: _Size) -> tuple[PreTrainedModel, Process
         image_processor=Gemma3ImageProcessorPil(size={"height": size.image, "width": size.image}),
         tokenizer=tokenizer,
         image_seq_length=patches,
-        chat_template=_template("<start_of_image>"),
+        chat_template=short_template("<start_of_image>"),
     )
     model = Gemma3ForConditionalGeneration(config)
     # transformers starts it at zero, where the norm before it makes gradients a thousandfold of any trained model's
     torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.02)
     return model, processor
 
-
-Builder = Callable[[Iterable[str], _Size], "tuple[PreTrainedModel, ProcessorMixin]"]
 
 FAMILIES: Mapping[str, Builder] = {
     "llava": _llava,
@@ -372,5 +313,6 @@ FAMILIES: Mapping[str, Builder] = {
     "idefics3": _idefics3,
     "smolvlm": _smolvlm,
     "gemma3": _gemma3,
+    **MORE_FAMILIES,
 }
 """Makers of each family's tiny model."""

@@ -23,7 +23,7 @@ _TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
 
 
 def train_tokenizer(
-    texts: Iterable[str], *, vocabulary: int, extra: Mapping[str, str] | None = None
+    texts: Iterable[str], *, vocabulary: int, extra: Mapping[str, str] | None = None, end: str = _END
 ) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer trained on `texts`: any text survives encoding and decoding.
 
@@ -31,6 +31,7 @@ def train_tokenizer(
         texts: What it is trained on.
         vocabulary: At most so many tokens beside the special ones; 256 are the bytes.
         extra: Further special tokens by the attribute under which processors look them up, such as `image_token`.
+        end: The token that ends an answer; may be one of `extra`.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -42,7 +43,7 @@ def train_tokenizer(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
-    special = [_PAD, _END, *_TURNS, *extra.values()]
+    special = list(dict.fromkeys([_PAD, end, *_TURNS, *extra.values()]))
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary + len(special),
         special_tokens=special,
@@ -51,5 +52,5 @@ def train_tokenizer(
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=_PAD, eos_token=_END, padding_side="left", extra_special_tokens=extra
+        tokenizer_object=tokenizer, pad_token=_PAD, eos_token=end, padding_side="left", extra_special_tokens=extra
     )

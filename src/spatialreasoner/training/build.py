@@ -25,12 +25,13 @@ from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.grpo import GrpoTrainer, reward_functions
 from spatialreasoner.training.grpo_data import with_regions_shown
 from spatialreasoner.training.lora import find_targets, say_share
+from spatialreasoner.training.refusals import refuse_family
 from spatialreasoner.training.row_encoder import RowEncoder
 from spatialreasoner.training.segments import finder
 from spatialreasoner.training.sft import SftTrainer
 from spatialreasoner.training.weights import parse_weights
 from spatialreasoner.vlm.adapters import load_adapter
-from spatialreasoner.vlm.loading import load_vlm
+from spatialreasoner.vlm.loading import config_of, load_vlm
 from spatialreasoner.vlm.regions import adapter_options
 from spatialreasoner.vlm.text_models import is_text_model, load_text_model
 
@@ -70,6 +71,7 @@ def build_trainer(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
+    refuse_family(config_of(base).get("model_type"), pairs=kind != "sft")
     set_seed(config.seed)
     atexit.register(PartialState().destroy_process_group)  # where it is left open, the process that ends last may abort
     model, processor = _load(base, config)
@@ -213,6 +215,7 @@ def _arguments(config: TrainSettings, out: Path) -> dict[str, Any]:
         "warmup_steps": config.warmup_ratio,  # below 1 it is a share of all steps
         "lr_scheduler_type": config.lr_scheduler_type,
         "max_grad_norm": config.max_grad_norm,
+        "router_aux_loss_coef": config.router_aux_loss_coef,
         "max_length": None,  # the encoder refuses what is too long; TRL would cut it
         "bf16": _half(config),
         "use_cpu": not cuda,

@@ -67,6 +67,8 @@ class TrainSettings:
             possible with `lora_dropout`, nor in four bits. How much of the model adapters reach is said before the first step.
         adapter: How to train a model that is an adapter: `merge` it into its base, all of which then trains (or new
             adapters do, with `lora_r`), or `continue` training it, with its frozen start as the reference.
+        router_aux_loss_coef: Weight of the load-balancing loss of a mixture of experts; none for the model's own weight, as its
+            configuration has it.
         quantization: `4bit` keeps the frozen weights of the language model in four bits under the adapters (QLoRA; needs
             bitsandbytes). The saved model is the base in full precision with the adapters merged.
         save_steps: Optimizer steps between two checkpoints.
@@ -100,6 +102,7 @@ class TrainSettings:
     lora_vision: bool = False
     lora_experts: bool = True
     adapter: Literal["merge", "continue"] = "merge"
+    router_aux_loss_coef: float | None = None
     quantization: Literal["none", "4bit"] = "none"
     save_steps: int = 500
     save_total_limit: int = 2
@@ -121,6 +124,8 @@ class TrainSettings:
         for name in ("max_steps", "weight_decay", "max_length", "lora_r", "lora_alpha", "threads", "seed"):
             if not 0 <= getattr(self, name) < _LARGEST:
                 raise ConfigError(f"{name} must not be negative, and must be finite; got {in_brief(getattr(self, name))}")
+        if not 0 <= (self.router_aux_loss_coef or 0) < _LARGEST:
+            raise ConfigError(f"router_aux_loss_coef must not be negative, and must be finite; got {self.router_aux_loss_coef}")
         _check_shares(self, "warmup_ratio", "lora_dropout")
         if self.quantization != "none" and not self.lora_r and self.adapter != "continue":
             raise ConfigError("quantization=4bit trains adapters on frozen weights; add lora_r=16 or another rank")

@@ -32,10 +32,12 @@ from spatialreasoner.training.forward import add_token_logps, padded, pair_logps
 from spatialreasoner.training.grouping import GroupedSampler, adjacent, row_keys, share
 from spatialreasoner.training.loss import LossType, fdpo_loss, per_token
 from spatialreasoner.training.reference import ReferenceCache, reference_key
+from spatialreasoner.training.refusals import refuse_family
+from spatialreasoner.training.router import refuse_silent_router
 from spatialreasoner.training.rows import NO_STREAMS, collator_of, is_stream, prepared
 from spatialreasoner.training.sharding import spread
-from spatialreasoner.training.shared_prefix import disable_shared_prefix, enable_shared_prefix, packed
-from spatialreasoner.training.sharing import cannot_share, disagreement, probes
+from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
+from spatialreasoner.training.trying import TriesFirstRows, unwrapped
 from spatialreasoner.training.vision import SharedVision
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class FDPOTrainer(PairTrainer):
+class FDPOTrainer(TriesFirstRows, PairTrainer):
     """Fine-grained DPO of a vision-language model.
 
     Takes what `DPOTrainer` takes, in its order and with its defaults; options that it has no place for are refused by name.
@@ -123,7 +125,10 @@ class FDPOTrainer(PairTrainer):
             quantization_config=quantization_config,
             peft_config=peft_config,
         )
-        self._shares: bool | None = None if options.shared_prefix else False
+        self._shares: bool | None = None  # found out on the first rows
+        refuse_family(unwrapped(self.model).config.model_type, pairs=True)
+        if self.aux_loss_enabled:
+            refuse_silent_router(unwrapped(self.model), self.router_aux_loss_coef)
         self._teach([self.model, reference if ours else self.ref_model])  # before weights are spread over processes
         if ours:
             self.ref_model = None if reference is None else self._prepared(reference)
@@ -138,7 +143,7 @@ class FDPOTrainer(PairTrainer):
         """The mean loss of a batch of pairs; second, where asked for, an empty mapping: no logits are ever built."""
         vision = self._shared_vision()
         with contextlib.nullcontext() if "ref_chosen_logps" in inputs else vision.step():
-            policy = self._pair_logps(model, inputs)
+            policy, router = self._policy_logps(model, inputs)
             ref = self._reference_logps(inputs)
         betas, tokens = betas_of(inputs, self.args), pair_tokens(inputs, len(self.segment_names))
         chosen, rejected = (
@@ -157,6 +162,9 @@ class FDPOTrainer(PairTrainer):
         ).mean()
         if self.args.nll_weight:
             loss = loss - self.args.nll_weight * (policy[0].sum(-1) / inputs["lengths"][:, 1]).mean()
+        if router is not None:
+            loss = loss + self.router_aux_loss_coef * router
+            self.log_means({"aux_loss": router.detach()[None]})
         self._record(policy, [betas * (ours.detach() - theirs) for ours, theirs in (chosen, rejected)], betas)
         return (loss, {}) if return_outputs else loss
 
@@ -169,7 +177,7 @@ class FDPOTrainer(PairTrainer):
             loss = self.compute_loss(model, batch).detach()
             if prediction_loss_only:
                 return loss, None, None
-            rows = self._layout(batch, shared=False)
+            rows = padded(batch, pad_token_id=self.pad_token_id)
             logits = model(**{name: value for name, value in rows.items() if not name.startswith("logps_")}).logits
             return loss, logits, rows["input_ids"]
 
@@ -209,56 +217,21 @@ class FDPOTrainer(PairTrainer):
         return (*self.args.segments, *(["markup"] if self.args.markup == "base" else []))
 
     def _pair_logps(self, model: Any, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        return pair_logps(model(**self._layout(model, batch)), batch, len(self.segment_names))
+
+    def _policy_logps(self, model: Any, batch: dict[str, Any]) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
+        """The policy's log-probabilities, and where experts are balanced the router's loss."""
+        if not self.aux_loss_enabled:
+            return self._pair_logps(model, batch), None
+        logps, router = model(**self._layout(model, batch, router=True))
+        return pair_logps(logps, batch, len(self.segment_names)), router
+
+    def _layout(self, model: Any, batch: dict[str, Any], *, router: bool = False) -> dict[str, Any]:
         if self._shares is None:
-            self._shares = self._can_share(model)
-        return pair_logps(model(**self._layout(batch, shared=self._shares)), batch, len(self.segment_names))
-
-    def _layout(self, batch: dict[str, Any], *, shared: bool) -> dict[str, Any]:
-        if shared:
-            return packed(batch, _unwrapped(self.model))
-        return padded(batch, pad_token_id=self.pad_token_id)
-
-    def _can_share(self, model: Any) -> bool:
-        """Whether this architecture may share prefixes, by its structure and tried on some pairs; warns if it may not."""
-        unwrapped = _unwrapped(self.model)
-        reason = cannot_share(unwrapped) or self._disagreement(model)
-        agrees = torch.tensor([not reason], device=self.accelerator.device)
-        if bool(self.accelerator.gather(agrees).all()):
-            return True
-        for each in filter(None, (self.model, self.ref_model)):
-            disable_shared_prefix(_unwrapped(each))
-        logger.warning(
-            "%s cannot share prefixes: %s. Training continues with two rows per pair, correct but slower; "
-            "shared_prefix=False silences this.",
-            type(unwrapped).__name__,
-            reason or "it cannot in another process",
-        )
-        return False
-
-    def _disagreement(self, model: Any) -> str:
-        was_training = model.training
-        model.eval()
-        try:
-            batch = cast("dict[str, Any]", self._prepare_inputs(self.data_collator(probes(self.train_dataset))))
-            with self.accelerator.autocast():
-                return disagreement(
-                    model,
-                    _unwrapped(self.model),
-                    batch,
-                    pad_token_id=self.pad_token_id,
-                    precision=self._precision,
-                )
-        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
-            return f"its forward pass failed: {error}"
-        finally:
-            model.train(was_training)
-
-    @property
-    def _precision(self) -> torch.dtype:
-        """What the arithmetic runs in."""
-        if self.args.bf16 or self.args.fp16:
-            return torch.bfloat16 if self.args.bf16 else torch.float16
-        return _unwrapped(self.model).dtype
+            self._shares = self._try_out(model)
+        if self._shares:
+            return packed(batch, unwrapped(self.model), router=router)
+        return padded(batch, pad_token_id=self.pad_token_id, router=router)
 
     def _reference_logps(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         if self.args.reference_free:
@@ -280,15 +253,15 @@ class FDPOTrainer(PairTrainer):
         if self._vision is None:
             reference = self.model if self.ref_model is None else self.ref_model
             self._vision = SharedVision(
-                _unwrapped(self.model),
-                _unwrapped(reference),
+                unwrapped(self.model),
+                unwrapped(reference),
                 folder=Path(self.args.vision_cache or Path(str(self.args.output_dir)) / "vision"),
                 limit=int(self.args.vision_cache_gib * 2**30),
             )
             if self._vision.reason and not self.args.precompute_ref_log_probs:
                 logger.warning(
                     "%s does not share its vision tower with the reference: %s. Training continues, and each sees for itself.",
-                    type(_unwrapped(self.model)).__name__,
+                    type(unwrapped(self.model)).__name__,
                     self._vision.reason,
                 )
         return self._vision
@@ -307,9 +280,9 @@ class FDPOTrainer(PairTrainer):
         """Teach models to return log-probabilities of chosen tokens, and to share prefixes where that is asked for."""
         for each in models:
             if each is not None:
-                add_token_logps(_unwrapped(each))
-                if self._shares is None:
-                    enable_shared_prefix(_unwrapped(each))
+                add_token_logps(unwrapped(each))
+                if self.args.shared_prefix:
+                    enable_shared_prefix(unwrapped(each))
 
     def _prepared(self, reference: Any) -> Any:
         if self.is_deepspeed_enabled:
@@ -338,7 +311,7 @@ class FDPOTrainer(PairTrainer):
         self._shared_vision()
         with self._reference_model() as model:
             key = reference_key(
-                _unwrapped(model),
+                unwrapped(model),
                 self.processing_class,
                 segments=self.segment_names,
                 markup=self.args.markup,
@@ -383,11 +356,3 @@ class FDPOTrainer(PairTrainer):
         for index, name in enumerate(self.segment_names):
             rows[f"betas/{name}"] = betas[:, index]
         self.log_means(rows)
-
-
-def _unwrapped(model: Any) -> PreTrainedModel:
-    """The transformers model inside wrappers (DDP, compile, PEFT)."""
-    from accelerate.utils import extract_model_from_parallel
-
-    model = extract_model_from_parallel(model)
-    return model.get_base_model() if is_peft_model(model) else model

@@ -6,7 +6,9 @@ same numbers: `padded` rows, one a response, which every architecture takes, and
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,11 +18,15 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.head import Head, head_of
 from spatialreasoner.training.loss import segment_logps
+from spatialreasoner.training.router import recording_router, router_loss
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+logger = logging.getLogger(__name__)
 
 MAX_LOGITS = 2**26
 """Logits held at once; more are computed in blocks, and again in the backward pass (256 MiB in float32)."""
@@ -31,11 +37,21 @@ def add_token_logps(model: PreTrainedModel) -> None:
 
     Afterwards ``model(..., logps_at=at, logps_of=of)`` returns a tensor [tokens]: the log-probability of token `of[i]` as
     predicted at position `at[i]` of the flattened batch; with ``logps_order=order`` the ones that `order` counts, in its
-    order. Without these arguments the model is unchanged. It goes through `forward`, so wrappers (DDP, FSDP, PEFT,
-    autocast) see an ordinary call.
+    order. With ``router_rows=rows`` it returns these and the router's loss over the tokens `rows` of the flattened batch.
+    Without these arguments the model is unchanged. It goes through `forward`, so wrappers (DDP, FSDP, PEFT, autocast) see an
+    ordinary call.
+
+    Where the logits cannot be had from hidden states, and after `use_whole_forward`, they come from the model's own forward
+    pass, those of prompt tokens too.
     """
     original = model.forward
-    head = head_of(model, original)
+    taught: Any = model
+    try:
+        head = head_of(model, original)
+    except ConfigError as error:
+        logger.warning("%s. Training continues by its whole forward pass, which takes more memory", error)
+        head = None
+    taught.logps_by_whole_forward = head is None
 
     @functools.wraps(type(model).forward)  # `generate` checks its arguments against the signature
     def forward(
@@ -43,23 +59,43 @@ def add_token_logps(model: PreTrainedModel) -> None:
         logps_at: Tensor | None = None,
         logps_of: Tensor | None = None,
         logps_order: Tensor | None = None,
+        router_rows: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
         if logps_at is None or logps_of is None:
             return original(*args, **kwargs)
-        # Looked up at each call: PEFT and FSDP replace modules later
-        hidden = model.base_model(*args, **kwargs, use_cache=False).last_hidden_state
-        found = _token_logps(head, hidden.flatten(0, 1)[logps_at], logps_of, model.config.get_text_config().vocab_size)
-        return found if logps_order is None else found[logps_order]
+        if router_rows is not None:
+            kwargs["output_router_logits"] = True
+        with contextlib.nullcontext([]) if router_rows is None else recording_router(model) as gates:
+            if head is None or taught.logps_by_whole_forward:
+                logits = original(*args, **kwargs, use_cache=False).logits
+                found = _logps_of(logits.flatten(0, 1)[logps_at], logps_of)
+            else:
+                # Looked up at each call: PEFT and FSDP replace modules later
+                hidden = model.base_model(*args, **kwargs, use_cache=False).last_hidden_state
+                size = model.config.get_text_config().vocab_size
+                found = _token_logps(head, hidden.flatten(0, 1)[logps_at], logps_of, size)
+        found = found if logps_order is None else found[logps_order]
+        return found if router_rows is None else (found, router_loss(model, gates[0], router_rows))
 
     model.forward = forward
+
+
+def use_whole_forward(model: PreTrainedModel) -> None:
+    """From now on, take log-probabilities from the model's own forward pass (see `add_token_logps`)."""
+    taught: Any = model
+    taught.logps_by_whole_forward = True
+
+
+def _logps_of(logits: Float[Tensor, "tokens vocabulary"], targets: Int[Tensor, " tokens"]) -> Float[Tensor, " tokens"]:
+    return -functional.cross_entropy(logits.float(), targets, reduction="none")
 
 
 def _token_logps(
     head: Head, hidden: Float[Tensor, "tokens width"], targets: Int[Tensor, " tokens"], vocabulary: int
 ) -> Float[Tensor, " tokens"]:
     def block_logps(hidden: Tensor, targets: Tensor) -> Tensor:
-        return -functional.cross_entropy(head(hidden).float(), targets, reduction="none")
+        return _logps_of(head(hidden), targets)
 
     rows = max(1, MAX_LOGITS // vocabulary)
     if len(targets) <= rows:
@@ -68,7 +104,7 @@ def _token_logps(
     return torch.cat([checkpoint(block_logps, *block, use_reentrant=False) for block in blocks])  # pyright: ignore[reportArgumentType]
 
 
-def padded(batch: dict[str, Any], *, pad_token_id: int) -> dict[str, Any]:
+def padded(batch: dict[str, Any], *, pad_token_id: int, router: bool = False) -> dict[str, Any]:
     """Arguments of a forward pass with one row a response: every chosen one, then every rejected one, as in TRL.
 
     Prompts and images stand in two rows each. Rows are padded on the right.
@@ -76,6 +112,7 @@ def padded(batch: dict[str, Any], *, pad_token_id: int) -> dict[str, Any]:
     Args:
         batch: What `PairCollator` packs.
         pad_token_id: What fills the rows.
+        router: Whether the router's loss is asked for, over all tokens that are not padding.
 
     Returns:
         Keyword arguments of a model that knows `add_token_logps`, whose result is in the batch's own order.
@@ -88,9 +125,11 @@ def padded(batch: dict[str, Any], *, pad_token_id: int) -> dict[str, Any]:
         for pair, (prompt, *responses) in enumerate(lengths)
         for row, length in zip((pair, len(lengths) + pair), responses, strict=True)
     ]
+    mask = pad_sequence([torch.ones_like(row) for row in ids], batch_first=True)
     return {
         "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_token_id),
-        "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+        "attention_mask": mask,
+        **({"router_rows": mask.flatten().nonzero()[:, 0]} if router else {}),
         **{key: pad_sequence(_rows(value[0], lengths), batch_first=True) for key, value in batch["types"].items()},
         **_vision_of_rows(batch),
         "logps_at": torch.cat([torch.arange(start, start + length, device=device) for start, length in starts]),

@@ -60,7 +60,9 @@ class StoredTower:
         return joined
 
     def _takes(self, name: str, value: Any) -> bool:
-        """Whether an argument is of concern to the tower: a tensor that it names, or a plain value."""
+        """Whether an argument is of concern to the tower: a tensor that it names, or a plain value, but for the experts'."""
+        if name == "output_router_logits":
+            return False
         return name in self._names if isinstance(value, Tensor) else isinstance(value, bool | int | float | str | None)
 
     def _one(self, call: Call) -> Any:
@@ -70,6 +72,9 @@ class StoredTower:
             kept = self._store.get(key, self._read, device)
             if kept is not None:
                 return _filled(self._shape, kept)
+        again = next((output for known, output in self._pending if known == key), None)
+        if again is not None:  # twice in one call, before it is known what is kept
+            return again
         with torch.no_grad():
             output = self._compute(*call[0], **call[1])
         if self._read is not None:

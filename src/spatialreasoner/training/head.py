@@ -7,7 +7,8 @@ with its backbone replaced by the given hidden states, so what comes after the b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -55,10 +56,17 @@ def _is_alone(model: PreTrainedModel, alone: Head, own: Head) -> bool:
     weight: Tensor = output.weight
     if weight.is_meta:
         return False
-    generator = torch.Generator().manual_seed(0)
-    hidden = torch.randn(PROBED_ROWS, _width(model), generator=generator).to(weight.device, _dtype(weight))
+    hidden = random_states(model, PROBED_ROWS)
     with torch.no_grad():
         return torch.equal(alone(hidden).float(), own(hidden).float())
+
+
+def random_states(model: PreTrainedModel, count: int) -> Float[Tensor, "tokens width"]:
+    """Hidden states to try a head on, the same every time."""
+    output: Any = model.get_output_embeddings()
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(count, _width(model), generator=generator)
+    return hidden.to(output.weight.device, _dtype(output.weight))
 
 
 def _dtype(weight: Tensor) -> torch.dtype:
@@ -82,27 +90,34 @@ class _Backbone:
         return (self.last_hidden_state,)[index] if isinstance(index, slice) or index == 0 else None
 
 
-def _own_logits(model: PreTrainedModel, forward: Callable[..., Any], hidden: Tensor) -> Tensor:
+@contextlib.contextmanager
+def given_hidden_states(model: PreTrainedModel, hidden: Float[Tensor, "tokens width"]) -> Generator[list[bool]]:
+    """Within it, the model's backbone returns the given hidden states, as one row; what it yields is empty until asked."""
     backbone: Any = model.base_model
-    replaced, asked = backbone.__dict__.get("forward"), False
+    replaced = backbone.__dict__.get("forward")
+    asked: list[bool] = []
 
     def given(*args: Any, **kwargs: Any) -> Any:
-        nonlocal asked
-        asked = True
+        asked.append(True)
         return _Backbone(hidden[None])
 
     backbone.forward = given
     try:
-        ids = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
-        logits: Tensor = forward(input_ids=ids, use_cache=False, return_dict=True).logits
+        yield asked
     finally:
         if replaced is None:
             del backbone.forward
         else:
             backbone.forward = replaced
+
+
+def _own_logits(model: PreTrainedModel, forward: Callable[..., Any], hidden: Tensor) -> Tensor:
+    with given_hidden_states(model, hidden) as asked:
+        ids = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
+        logits: Tensor = forward(input_ids=ids, use_cache=False, return_dict=True).logits
     if not asked or logits.shape[:2] != (1, len(hidden)):
         raise ConfigError(
             f"{type(model).__name__} computes its logits in a way that this trainer cannot follow: expected one row of "
-            "logits per hidden state of its backbone. Train it by SFT, or with TRL's DPOTrainer"
+            "logits per hidden state of its backbone"
         )
     return logits[0]

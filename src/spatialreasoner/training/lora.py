@@ -29,13 +29,19 @@ _SCANS = {"out_proj", "conv1d"}
 """Layers of state-space mixers whose weights fused kernels read past any adapter; PEFT refuses them as well."""
 
 
+_OLD_NAMES = {"gate_proj", "up_proj", "down_proj", "gate", "w1", "w2", "w3"}
+"""Layers of these names in models with experts (shared experts, dense layers) PEFT takes for experts of earlier versions of
+transformers, and leaves them out. Their weights are named as parameters instead."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Targets:
     """What adapters are put on.
 
     Attributes:
         modules: Names of linear layers, in the model.
-        parameters: Names of parameters that hold the weights of all experts of a layer.
+        parameters: Names of parameters: those that hold the weights of all experts of a layer, and beside experts those of
+            layers that PEFT would take for experts.
         reached: Matrix weights of the language model that adapters reach.
         matrices: All its matrix weights, embeddings and output layer left out.
         left: Kinds of matrices that are not reached, those with most weights first.
@@ -61,8 +67,11 @@ def find_targets(model: PreTrainedModel, *, vision: bool = False, experts: bool 
         vision: Whether the linear layers of vision tower and projector are targets too; they do not count in the share.
         experts: Whether experts that are parameters are targets too.
     """
-    linear = {name: module for name, module in _language(model) if _takes_adapter(name, module, model)}
-    stacks = {key: each for name, module in _language(model) for key, each in _stacks(name, module)} if experts else {}
+    linear = [name for name, module in _language(model) if _takes_adapter(name, module, model)]
+    stacks = [key for name, module in _language(model) for key, _ in _stacks(name, module)]
+    taken = [name for name in linear if stacks and name.rpartition(".")[2] in _OLD_NAMES]
+    linear = [name for name in linear if name not in taken]
+    stacks = [*stacks, *(f"{name}.weight" for name in taken)] if experts else []
     left = Counter[str]()
     matrices = reached = 0
     for name, module in _language(model):
@@ -76,7 +85,7 @@ def find_targets(model: PreTrainedModel, *, vision: bool = False, experts: bool 
     seeing = [name for name, module in _seeing(model) if _takes_adapter(name, module, model)] if vision else []
     return Targets(
         modules=[*linear, *seeing],
-        parameters=list(stacks),
+        parameters=stacks,
         reached=reached,
         matrices=matrices,
         left=[kind for kind, _ in left.most_common()],
@@ -87,7 +96,7 @@ def say_share(targets: Targets) -> None:
     """Tell, before training starts, how much of the language model adapters reach; a warning where it is not nearly all."""
     said = f"LoRA adapters reach {100 * targets.share:.1f} % of the language model's matrix weights"
     if targets.share >= NEARLY_ALL:
-        logger.info("%s: %d linear layers, %d stacks of experts", said, len(targets.modules), len(targets.parameters))
+        logger.info("%s: %d linear layers, %d parameters", said, len(targets.modules), len(targets.parameters))
         return
     logger.warning("%s; the rest stays as it is: %s", said, ", ".join(targets.left[:8]))
 

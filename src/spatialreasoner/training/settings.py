@@ -13,7 +13,7 @@ from spatialreasoner.training.config import CONFIGS, Kind
 SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "Optimization": (
         "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate",
-        "weight_decay", "warmup_ratio", "lr_scheduler_type", "max_grad_norm", "seed",
+        "weight_decay", "warmup_ratio", "lr_scheduler_type", "max_grad_norm", "router_aux_loss_coef", "seed",
     ),
     "Preferences (dpo, fdpo)": (
         "segments", "gap_columns", "segments_by", "segment_pattern", "text_prompts",

@@ -66,12 +66,13 @@ def _set_attention(model: PreTrainedModel, name: str) -> None:
     model.set_attn_implementation({part: name})
 
 
-def packed(batch: dict[str, Any], model: PreTrainedModel) -> dict[str, Any]:
+def packed(batch: dict[str, Any], model: PreTrainedModel, *, router: bool = False) -> dict[str, Any]:
     """Arguments of a forward pass over the packed trie.
 
     Args:
         batch: What `PairCollator` packs.
         model: The model, unwrapped: families with multimodal RoPE say where a prompt's images are.
+        router: Whether the router's loss is asked for, over the tokens of all rows, as if none were shared.
 
     Returns:
         Keyword arguments of a model that knows `add_token_logps` and `enable_shared_prefix`, whose result is in the
@@ -91,6 +92,7 @@ def packed(batch: dict[str, Any], model: PreTrainedModel) -> dict[str, Any]:
         "pair_layout": _layout(trie, places, types, model),
         **types,
         **batch["vision"],
+        **({"router_rows": torch.cat(list(trie.paths)).to(device)} if router else {}),
         "logps_at": trie.predicted_at.to(device),
         "logps_of": ids[0][trie.scored.to(device)],
         "logps_order": trie.order.to(device),

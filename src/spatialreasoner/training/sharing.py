@@ -4,23 +4,32 @@ A recurrent layer (linear attention, convolution, state space) carries a state f
 so a response would read its siblings. Structure tells which models have them; the others are tried:
 
 - *Leaks*: other tokens in one response must leave its siblings' log-probabilities as they are, whatever the precision.
-- *Agreement*: both layouts must give the same log-probabilities, the one of separate rows by the model's own attention, within
-  what rounding explains.
+- *Agreement*: log-probabilities must be those of the model's own forward pass over separate rows, by its own attention and its
+  own head, within what rounding explains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
+from datasets import Dataset
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from spatialreasoner.training.forward import padded
 from spatialreasoner.training.images import images_key
-from spatialreasoner.training.shared_prefix import disable_shared_prefix, enable_shared_prefix, packed
+from spatialreasoner.training.shared_prefix import (
+    ATTENTION,
+    attention_of,
+    disable_shared_prefix,
+    enable_shared_prefix,
+    packed,
+)
 from spatialreasoner.training.vision import PROJECTORS, TOWERS
 
 if TYPE_CHECKING:
@@ -69,12 +78,82 @@ def probes(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     seeing = [index for index, key in enumerate(keys) if key]
     same = [index for index in seeing if index != seeing[0] and keys[index] == keys[seeing[0]]]
     blind = [index for index, key in enumerate(keys) if not key]
-    return [looked[index] for index in sorted({*range(min(2, len(looked))), *seeing[:1], *same[:1], *blind[:1]})]
+    found = [looked[index] for index in sorted({*range(min(2, len(looked))), *seeing[:1], *same[:1], *blind[:1]})]
+    return [*found, *_later(rows, seeing=not seeing, blind=not blind)]
+
+
+def _later(rows: Any, *, seeing: bool, blind: bool) -> Iterator[Mapping[str, Any]]:
+    """The first row with images, or without, behind those that are looked through whole."""
+    if not (seeing or blind) or not isinstance(rows, Dataset) or "images" not in rows.column_names:
+        return
+    tables: Any = rows.select_columns(["images"]).with_format("arrow").iter(batch_size=1024)  # no image is decoded
+    counts = (len(images or ()) for table in tables for images in table["images"].to_pylist())
+    wanted = next((index for index, count in enumerate(counts) if index >= PROBED and bool(count) == seeing), None)
+    if wanted is not None:
+        yield rows[wanted]
+
+
+@torch.no_grad()
+def plain_logps(
+    run: Callable[..., Any], model: PreTrainedModel, batches: Sequence[dict[str, Any]], *, pad_token_id: int
+) -> Float[Tensor, " tokens"]:
+    """Log-probability of each response token by the model's own forward pass and attention, which nothing of ours touches.
+
+    Args:
+        run: The model's forward pass, perhaps wrapped.
+        model: The model, unwrapped.
+        batches: What `PairCollator` packs, one pair each, so that few logits are held at once.
+        pad_token_id: What fills rows.
+    """
+    found: list[Tensor] = []
+    with _own_attention(model):
+        for batch in batches:
+            inputs = padded(batch, pad_token_id=pad_token_id)
+            at, targets = inputs.pop("logps_at"), inputs.pop("logps_of")
+            logits = run(**inputs, use_cache=False).logits.flatten(0, 1)[at].float()
+            found.append(-functional.cross_entropy(logits, targets, reduction="none"))
+    return torch.cat(found)
+
+
+@torch.no_grad()
+def head_disagreement(
+    run: Callable[..., Any],
+    model: PreTrainedModel,
+    batches: Sequence[dict[str, Any]],
+    plain: Float[Tensor, " tokens"],
+    *,
+    pad_token_id: int,
+    precision: torch.dtype,
+) -> str:
+    """Where log-probabilities of the same rows, through the head alone, are not those of `plain_logps`; empty if nowhere."""
+    with _own_attention(model):
+        found = torch.cat([run(**padded(batch, pad_token_id=pad_token_id)).float() for batch in batches])
+    worst = (found - plain).abs().max().item()
+    steps = 4 if precision in (torch.bfloat16, torch.float16) else 64
+    if worst <= steps * torch.finfo(precision).eps * max(1.0, plain.abs().max().item()):
+        return ""
+    return f"log-probabilities differ by up to {worst:.2g} nats from those of its own forward pass"
+
+
+@contextlib.contextmanager
+def _own_attention(model: PreTrainedModel) -> Generator[None]:
+    ours = attention_of(model).startswith(ATTENTION)
+    disable_shared_prefix(model)
+    try:
+        yield
+    finally:
+        if ours:
+            enable_shared_prefix(model)
 
 
 @torch.no_grad()
 def disagreement(
-    run: Callable[..., Tensor], model: PreTrainedModel, batch: dict[str, Any], *, pad_token_id: int, precision: torch.dtype
+    run: Callable[..., Tensor],
+    model: PreTrainedModel,
+    batch: dict[str, Any],
+    plain: Float[Tensor, " tokens"],
+    *,
+    precision: torch.dtype,
 ) -> str:
     """What goes wrong when a model shares prefixes; empty where nothing does.
 
@@ -82,7 +161,7 @@ def disagreement(
         run: The model's forward pass, perhaps wrapped.
         model: The model, unwrapped.
         batch: What `PairCollator` packs of `probes`.
-        pad_token_id: What fills separate rows.
+        plain: What `plain_logps` gives for them.
         precision: In what the arithmetic runs.
     """
     inputs = packed(batch, model)
@@ -92,11 +171,6 @@ def disagreement(
     rounding = torch.finfo(precision if _has_experts(model) else torch.float32).eps
     if leak > 8 * rounding * _spread(shared):
         return f"a response's log-probabilities change by up to {leak:.2g} nats with its siblings"
-    disable_shared_prefix(model)
-    try:
-        plain = run(**padded(batch, pad_token_id=pad_token_id)).float()
-    finally:
-        enable_shared_prefix(model)
     difference, limit = (plain - shared).square().mean().sqrt().item(), tolerance(plain, precision)
     if not difference <= limit:  # NaN too
         worst = (plain - shared).abs().max().item()

@@ -91,6 +91,7 @@ def load_adapter(
         MissingExtraError: If PEFT is not installed.
     """
     from spatialreasoner.vlm.loading import load_vlm, refuse_pickles, telling_of
+    from spatialreasoner.vlm.text_models import is_text_model, load_text_model
 
     if importlib.util.find_spec("peft") is None:
         raise MissingExtraError(f"{source} is an adapter, which needs peft: pip install 'spatialreasoner[train]'")
@@ -101,7 +102,8 @@ def load_adapter(
     refuse_pickles(folder)
     base = parent_of(folder)
     try:
-        model, processor = load_vlm(base, precision=precision, **options)
+        load: Any = load_text_model if is_text_model(base) else load_vlm
+        model, processor = load(base, precision=precision, **options)
     except ConfigError as error:
         raise ConfigError(
             f"{folder} is an adapter of {base!r}, which cannot be loaded: {error}. Put the base model there, or write where it "
@@ -140,6 +142,8 @@ def _processor(folder: Path, base: ProcessorMixin) -> ProcessorMixin:
     """The adapter's own processor, where it brings one whole: its training may have added tokens."""
     from spatialreasoner.vlm.processors import load_processor
 
+    if not hasattr(base, "tokenizer"):  # a text model's
+        return type(base).from_pretrained(folder) if (folder / "tokenizer_config.json").is_file() else base
     whole = any((folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json"))
     if not whole or not (folder / "tokenizer_config.json").is_file():
         return base

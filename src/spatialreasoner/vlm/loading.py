@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, SpatialReasonerError
 from spatialreasoner.vlm.adapters import ADAPTER_FILE, adapter_folder, base_of, load_adapter
-from spatialreasoner.vlm.processors import load_processor
+from spatialreasoner.vlm.processors import load_processor, missing_library
 from spatialreasoner.vlm.sa2va import SA2VA
 from spatialreasoner.vlm.shipped import ShippedModel, shipped_models
 from spatialreasoner.vlm.template_limits import check_templates
@@ -130,11 +130,14 @@ def telling_of(source: str | Path) -> Generator[None]:
 
     Raises:
         ConfigError: Instead of any error that is not of this package.
+        MissingExtraError: If a library is not installed that it needs.
     """
     try:
         yield
     except SpatialReasonerError:
         raise
+    except ImportError as error:
+        raise missing_library(source, error) from error
     except Exception as error:  # of broken files transformers, tokenizers and safetensors raise errors of any class
         said = " ".join(str(error).split())[:LONGEST_REASON]
         raise ConfigError(f"cannot load a vision-language model from {str(source)!r}: {said}") from error

@@ -13,6 +13,9 @@ from spatialreasoner.core.errors import MissingExtraError
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
+LIBRARIES = ("torchvision", "timm", "num2words")
+"""What processors or vision towers of some families need. No extra of ours: torchvision breaks a torch of another build."""
+
 _VIDEO = "video_processor"
 _VIDEO_FILE = "video_preprocessor_config.json"
 
@@ -30,14 +33,18 @@ def load_processor(source: str | Path) -> ProcessorMixin:
 
     try:
         return AutoProcessor.from_pretrained(source, trust_remote_code=False)
+    except ValueError as error:  # image processors that only torchvision runs are no ImportError
+        if "torchvision" not in str(error) or is_torchvision_available():
+            raise
+        raise missing_library(source, error) from error
     except ImportError as error:
         known: Any = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(source, trust_remote_code=False)), None)
         if known is None or _VIDEO not in known.get_attributes() or is_torchvision_available():
-            raise _missing(source, error) from error
+            raise missing_library(source, error) from error
     try:
         return image_only(known, _video_settings(source)).from_pretrained(source)
     except ImportError as error:
-        raise _missing(source, error) from error
+        raise missing_library(source, error) from error
 
 
 def image_only(processor: type[ProcessorMixin], settings: Mapping[str, Any]) -> Any:
@@ -47,12 +54,22 @@ def image_only(processor: type[ProcessorMixin], settings: Mapping[str, Any]) -> 
         processor: The class.
         settings: The video half's; they are saved with the rest, so that the model keeps it where it can be loaded.
     """
+    from transformers import ProcessorMixin
+
+    names = processor.get_attributes()
+    place = names.index(_VIDEO) if _VIDEO in names else len(names)
 
     def get_attributes(cls: Any) -> list[str]:
         return [name for name in super(made, cls).get_attributes() if name != _VIDEO]
 
     def get_arguments(cls: Any, *args: Any, **options: Any) -> list[Any]:
-        return [*super(made, cls)._get_arguments_from_pretrained(*args, **options), None]
+        found = list(super(made, cls)._get_arguments_from_pretrained(*args, **options))
+        return [*found[:place], None, *found[place:]]  # some demand the part, if only as None
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        kept = [each for number, each in enumerate(args) if number != place]
+        kwargs.pop(_VIDEO, None)
+        super(without, self).__init__(*kept, **kwargs)
 
     def save_pretrained(self: Any, save_directory: str | Path, **options: Any) -> Any:
         with records.atomic_write(Path(save_directory) / _VIDEO_FILE) as file:
@@ -61,10 +78,11 @@ def image_only(processor: type[ProcessorMixin], settings: Mapping[str, Any]) -> 
 
     body = {
         "get_attributes": classmethod(get_attributes),
-        "_get_arguments_from_pretrained": classmethod(get_arguments),  # some demand the third part, if only as None
+        "_get_arguments_from_pretrained": classmethod(get_arguments),
         "save_pretrained": save_pretrained,
     }
-    made: Any = type(processor.__name__, (processor,), body)
+    without: Any = type("WithoutVideos", (ProcessorMixin,), {"__init__": init})  # called by the processor's own `__init__`
+    made: Any = type(processor.__name__, (processor, without), body)
     return made
 
 
@@ -80,5 +98,17 @@ def _video_settings(source: str | Path) -> dict[str, Any]:
     return {}
 
 
-def _missing(source: str | Path, error: ImportError) -> MissingExtraError:
-    return MissingExtraError(f"the processor of {str(source)!r} needs a library that is not installed: {error}")
+def missing_library(source: str | Path, error: Exception) -> MissingExtraError:
+    """What to say where a model needs a library that is not installed."""
+    said = str(error).lower()
+    named = [name for name in LIBRARIES if name in said]
+    if not named:
+        return MissingExtraError(f"the model {str(source)!r} needs a library that is not installed: {error}")
+    hint = (
+        " (the version that belongs to the torch that is installed, from where that came from)"
+        if "torchvision" in named
+        else ""
+    )
+    return MissingExtraError(
+        f"the model {str(source)!r} needs {' and '.join(named)}, not installed here: pip install {' '.join(named)}{hint}"
+    )

@@ -86,19 +86,19 @@ class RegionEncoder(nn.Module):
 
     def forward(
         self,
-        pictures: Sequence[Float[Tensor, "cells width"]],
+        images: Sequence[Float[Tensor, "cells width"]],
         grids: Sequence[tuple[int, int]],
-        masks: UInt8[Tensor, "pictures regions side side"],
-    ) -> Float[Tensor, "pictures regions width"]:
+        masks: UInt8[Tensor, "images regions side side"],
+    ) -> Float[Tensor, "images regions width"]:
         """Describe the regions of each image; an empty mask stands for no region, whose vector is 0.
 
         Args:
-            pictures: The features of each image, a vector a cell, row by row.
+            images: The features of each image, a vector a cell, row by row.
             grids: Rows and columns of the cells of each.
             masks: How much of each of their own, finer cells the regions cover, 0..255.
         """
         dtype = self.last.weight.dtype  # adapters train in float32 beside a model in half precision
-        pooled = torch.stack([pool(*each) for each in zip(pictures, grids, masks, strict=True)])
+        pooled = torch.stack([pool(*each) for each in zip(images, grids, masks, strict=True)])
         seen = torch.cat(
             [self.norm(pooled.to(dtype)), fourier(geometry(masks), lowest=math.pi, octaves=FREQUENCIES).to(dtype)], dim=-1
         )

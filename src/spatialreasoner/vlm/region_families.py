@@ -37,7 +37,7 @@ from transformers.image_utils import make_flat_list_of_images
 from spatialreasoner.core.errors import ConfigError, SceneError
 from spatialreasoner.scenes.carry import attached
 from spatialreasoner.vlm.region_encoder import RegionEncoder
-from spatialreasoner.vlm.region_tokens import latest_picture, place_regions, region_numbers
+from spatialreasoner.vlm.region_tokens import latest_image, place_regions, region_numbers
 from spatialreasoner.vlm.registration import register
 from spatialreasoner.vlm.sa2va import modeling  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
 
@@ -70,7 +70,7 @@ the cache of keys and values those of each row, for tokens that are generated la
 class RegionModel(_Mixed):
     """Mixed into the model without a head, before it: adds the vectors of regions to the embeddings of their tokens."""
 
-    picture_arguments: tuple[str, ...]
+    image_arguments: tuple[str, ...]
     """What `get_image_features` of the family takes beside the pixels."""
 
     embeds_by_ids = False
@@ -87,7 +87,7 @@ class RegionModel(_Mixed):
         *,
         inputs_embeds: Float[Tensor, "rows tokens width"] | None = None,
         pixel_values: Tensor | None = None,
-        region_masks: UInt8[Tensor, "pictures regions side side"] | None = None,
+        region_masks: UInt8[Tensor, "images regions side side"] | None = None,
         mm_encoder_outputs: dict[str, Any] | None = None,
         position_ids: Tensor | None = None,
         past_key_values: Any = None,
@@ -112,10 +112,10 @@ class RegionModel(_Mixed):
         encoded = dict(mm_encoder_outputs or {})
         seen = encoded.pop("image", None)
         if seen is None and pixel_values is not None:
-            how = {name: kwargs.get(name) for name in self.picture_arguments}
+            how = {name: kwargs.get(name) for name in self.image_arguments}
             seen = self.get_image_features(pixel_values, region_masks=region_masks, **how)
-        pictures = [] if seen is None else seen.pooler_output
-        embeddings, latest = self._embed(input_ids, pictures, position_ids, getattr(past_key_values, _VECTORS, None))
+        images = [] if seen is None else seen.pooler_output
+        embeddings, latest = self._embed(input_ids, images, position_ids, getattr(past_key_values, _VECTORS, None))
         given |= {"inputs_embeds": embeddings, "mm_encoder_outputs": encoded or None}
         output = super().forward(input_ids if self.embeds_by_ids else None, **given)
         cache = getattr(output, "past_key_values", None)
@@ -126,7 +126,7 @@ class RegionModel(_Mixed):
     def _embed(
         self,
         input_ids: Int[Tensor, "rows tokens"],
-        pictures: Sequence[Float[Tensor, "cells width"]],
+        images: Sequence[Float[Tensor, "cells width"]],
         position_ids: Tensor | None,
         kept: Float[Tensor, "rows regions width"] | None,
     ) -> tuple[Float[Tensor, "rows tokens width"], Float[Tensor, "rows regions width"]]:
@@ -135,27 +135,27 @@ class RegionModel(_Mixed):
         numbers = region_numbers(input_ids, self.config.region_token_ids)
         vectors = embeddings.new_zeros(0, self._num_regions, embeddings.shape[-1])
         latest = torch.full_like(input_ids, -1)
-        if len(pictures):
-            joined = torch.cat([*pictures]).to(embeddings)
+        if len(images):
+            joined = torch.cat([*images]).to(embeddings)
             self.get_placeholder_mask(input_ids, inputs_embeds=embeddings, image_features=joined)  # checks their number
-            is_picture = input_ids == self.config.image_token_id
-            embeddings = embeddings.masked_scatter(is_picture[..., None], joined)
-            sizes = torch.tensor([len(each) for each in pictures], device=input_ids.device)
-            latest = latest_picture(is_picture, sizes, position_ids)
-            vectors = torch.stack([getattr(each, _VECTORS) for each in pictures]).to(embeddings)
+            is_image = input_ids == self.config.image_token_id
+            embeddings = embeddings.masked_scatter(is_image[..., None], joined)
+            sizes = torch.tensor([len(each) for each in images], device=input_ids.device)
+            latest = latest_image(is_image, sizes, position_ids)
+            vectors = torch.stack([getattr(each, _VECTORS) for each in images]).to(embeddings)
         return place_regions(embeddings, numbers, latest, vectors, kept)
 
     def _with_regions(self, seen: Any, grids: Sequence[tuple[int, int]], masks: Tensor | None) -> Any:
         """The output of `get_image_features`, each image's features with its regions."""
-        pictures: Sequence[Tensor] = seen.pooler_output
+        images: Sequence[Tensor] = seen.pooler_output
         if masks is None:
-            masks = torch.zeros(len(pictures), 0, MASK_SIDE, MASK_SIDE, dtype=torch.uint8, device=pictures[0].device)
-        if len(masks) != len(pictures):
-            raise ConfigError(f"expected region_masks of each of {len(pictures)} images; got {len(masks)}")
-        vectors = self.region_encoder(pictures, grids, masks[:, : self._num_regions])
+            masks = torch.zeros(len(images), 0, MASK_SIDE, MASK_SIDE, dtype=torch.uint8, device=images[0].device)
+        if len(masks) != len(images):
+            raise ConfigError(f"expected region_masks of each of {len(images)} images; got {len(masks)}")
+        vectors = self.region_encoder(images, grids, masks[:, : self._num_regions])
         vectors = functional.pad(vectors, (0, 0, 0, self._num_regions - vectors.shape[1]))
-        for picture, regions in zip(pictures, vectors, strict=True):
-            setattr(picture, _VECTORS, regions)
+        for image, regions in zip(images, vectors, strict=True):
+            setattr(image, _VECTORS, regions)
         return seen
 
     @property
@@ -194,18 +194,18 @@ class RegionProcessor(_Mixed):
 
     def _process_images(self, images: Any, **kwargs: Any) -> tuple[Any, list[str]]:
         processed, replacements = super()._process_images(images, **kwargs)
-        pictures: Any = make_flat_list_of_images(images)
-        processed["region_masks"] = self._region_masks(pictures)
+        flat: Any = make_flat_list_of_images(images)
+        processed["region_masks"] = self._region_masks(flat)
         return processed, replacements
 
-    def _region_masks(self, pictures: Sequence[Any]) -> UInt8[np.ndarray, "pictures regions side side"]:
-        found = [attached(picture) if isinstance(picture, Image.Image) else [] for picture in pictures]
+    def _region_masks(self, images: Sequence[Any]) -> UInt8[np.ndarray, "images regions side side"]:
+        found = [attached(image) if isinstance(image, Image.Image) else [] for image in images]
         most, known = max(map(len, found)), len(region_token_ids(self.tokenizer))
         if most > known:
             raise SceneError(
                 f"expected at most {known} regions per image, the number of this model's region tokens; got {most}"
             )
-        masks = np.zeros((len(pictures), most, MASK_SIDE, MASK_SIDE), dtype=np.uint8)
+        masks = np.zeros((len(images), most, MASK_SIDE, MASK_SIDE), dtype=np.uint8)
         for index, regions in enumerate(found):
             for number, mask in enumerate(regions):
                 masks[index, number] = np.asarray(self._seen(mask).resize((MASK_SIDE, MASK_SIDE), Image.Resampling.BOX))
@@ -235,7 +235,7 @@ class RegionLlavaModel(RegionModel, LlavaModel):  # pyright: ignore[reportIncomp
 
     config_class = RegionLlavaConfig
 
-    picture_arguments = ("vision_feature_layer", "vision_feature_select_strategy", "image_sizes")
+    image_arguments = ("vision_feature_layer", "vision_feature_select_strategy", "image_sizes")
 
     def get_image_features(
         self,
@@ -269,8 +269,8 @@ class RegionLlavaProcessor(RegionProcessor, LlavaProcessor):
 
     def _seen(self, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
         # The very steps that images go through, a crop among them
-        picture = super()._seen(mask).convert("RGB")
-        pixels = self.image_processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"]
+        image = super()._seen(mask).convert("RGB")
+        pixels = self.image_processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"]
         return Image.fromarray(np.clip(np.rint(pixels[0][0]), 0, 255).astype(np.uint8))
 
 
@@ -294,7 +294,7 @@ class RegionQwen2_5_VLModel(RegionModel, Qwen2_5_VLModel):  # pyright: ignore[re
     config_class = RegionQwen2_5_VLConfig
     embeds_by_ids = True
 
-    picture_arguments = ("image_grid_thw",)
+    image_arguments = ("image_grid_thw",)
 
     def get_image_features(
         self, pixel_values: Tensor, image_grid_thw: Any = None, region_masks: Tensor | None = None, **kwargs: Any

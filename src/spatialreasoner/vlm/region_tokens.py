@@ -36,39 +36,39 @@ def region_numbers(input_ids: Int[Tensor, "rows tokens"], region_token_ids: list
     return torch.where(named.any(-1), named.int().argmax(-1), -1)
 
 
-def latest_picture(
-    is_picture: Bool[Tensor, "rows tokens"],
-    sizes: Int[Tensor, " pictures"],
+def latest_image(
+    is_image: Bool[Tensor, "rows tokens"],
+    sizes: Int[Tensor, " images"],
     position_ids: Int[Tensor, "*axes rows tokens"] | None = None,
 ) -> Int[Tensor, "rows tokens"]:
     """The image that each token comes after, or belongs to; -1 where its conversation has had none yet.
 
     A conversation begins with each row, and inside a packed row wherever positions begin again at 0.
 
-    >>> latest_picture(torch.tensor([[0, 1, 1, 0, 1, 0], [0, 0, 1, 0, 0, 0]]).bool(), torch.tensor([2, 1, 1])).tolist()
+    >>> latest_image(torch.tensor([[0, 1, 1, 0, 1, 0], [0, 0, 1, 0, 0, 0]]).bool(), torch.tensor([2, 1, 1])).tolist()
     [[-1, 0, 0, 0, 1, 1], [-1, -1, 2, 2, 2, 2]]
 
     Args:
-        is_picture: Which tokens are placeholders of images.
+        is_image: Which tokens are placeholders of images.
         sizes: How many placeholders each image has, in the order of the rows.
         position_ids: Positions of the tokens, of each axis where there are several.
     """
-    placeholder = is_picture.flatten().long()
+    placeholder = is_image.flatten().long()
     seen, starts = placeholder.cumsum(0), sizes.cumsum(0) - sizes
     begun = torch.searchsorted(starts, seen)  # images, this token's included
-    begins = torch.zeros_like(is_picture)
+    begins = torch.zeros_like(is_image)
     begins[:, 0] = True
     if position_ids is not None:
         begins |= (position_ids == 0).reshape(-1, *position_ids.shape[-2:]).all(0)
     before = torch.searchsorted(starts, seen - placeholder).where(begins.flatten(), 0).cummax(0).values
-    return torch.where(begun > before, begun - 1, -1).view_as(is_picture)
+    return torch.where(begun > before, begun - 1, -1).view_as(is_image)
 
 
 def place_regions(
     embeddings: Float[Tensor, "rows tokens width"],
     numbers: Int[Tensor, "rows tokens"],
     latest: Int[Tensor, "rows tokens"],
-    vectors: Float[Tensor, "pictures regions width"],
+    vectors: Float[Tensor, "images regions width"],
     kept: Float[Tensor, "rows regions width"] | None = None,
 ) -> tuple[Float[Tensor, "rows tokens width"], Float[Tensor, "rows regions width"]]:
     """Add to each region's token the vector of its region.
@@ -76,7 +76,7 @@ def place_regions(
     Args:
         embeddings: Of all tokens.
         numbers: Of `region_numbers`.
-        latest: Of `latest_picture`; -1 where a token's row has had its latest image in an earlier step, or none.
+        latest: Of `latest_image`; -1 where a token's row has had its latest image in an earlier step, or none.
         vectors: Of the regions of each image; a region beyond the last one adds nothing.
         kept: Of the regions of each row's latest image of earlier steps, where there were any.
 

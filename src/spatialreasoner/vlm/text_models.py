@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.vlm.adapters import adapter_folder, base_of, load_adapter
 from spatialreasoner.vlm.loading import refuse_pickles, refuse_strays, telling_of
 
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_text_model(source: str | Path) -> bool:
-    """Whether a model, a folder or a repository, reads text and no images."""
+    """Whether a model, a folder or a repository, reads text and no images; or is an adapter of one that does."""
     from transformers import PretrainedConfig
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -20,8 +22,8 @@ def is_text_model(source: str | Path) -> bool:
     )
 
     try:
-        kind = PretrainedConfig.get_config_dict(str(source))[0].get("model_type")
-    except (OSError, ValueError):
+        kind = PretrainedConfig.get_config_dict(base_of(source))[0].get("model_type")
+    except (OSError, ValueError, ConfigError):
         return False  # loading it will tell why
     return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
@@ -44,6 +46,9 @@ def load_text_model(
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    if adapter_folder(source) is not None:
+        merged: Any = load_adapter(source, precision=precision, **options)
+        return merged
     if Path(source).is_dir():
         refuse_pickles(source)
         refuse_strays(Path(source))

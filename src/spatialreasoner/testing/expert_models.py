@@ -1,0 +1,250 @@
+"""Tiny models of Qwen, InternVL and GLM, with experts and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner.testing.tiny_parts import Builder, Size, family_tokenizer, llama, mrope, qwen_ids, qwen_tokens, vision
+from spatialreasoner.testing.tiny_templates import CHATML, GLM, turns
+from spatialreasoner.vlm.processors import image_only
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
+
+EXPERTS = {
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+    "shared_expert_intermediate_size": 32,
+    "decoder_sparse_step": 1,
+    "router_aux_loss_coef": 0.01,
+}
+"""Fields of a mixture of experts."""
+
+LINEAR = {
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 2,
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 16,
+    "layer_types": ["linear_attention", "full_attention"],
+}
+"""Fields of layers with linear attention."""
+
+_IM = ("<|im_start|>", "<|im_end|>")
+
+
+def _qwen(texts: Iterable[str], size: Size) -> tuple[PreTrainedTokenizerFast, ProcessorMixin]:
+    """The tokenizer and the processor of Qwen 3 and later."""
+    from transformers import Qwen3VLProcessor
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    tokenizer = family_tokenizer(texts, size, qwen_tokens(), end="<|im_end|>", marks=_IM)
+    processor = image_only(Qwen3VLProcessor, {"video_processor_type": "Qwen3VLVideoProcessor"})(
+        image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2, patch_size=14),
+        tokenizer=tokenizer,
+        chat_template=turns("<|vision_start|><|image_pad|><|vision_end|>", **CHATML),
+    )
+    return tokenizer, processor
+
+
+def _qwen_vision(size: Size, *, deepstack: bool) -> dict[str, Any]:
+    return {
+        "depth": 2,
+        "hidden_size": size.width,
+        "intermediate_size": 2 * size.width,
+        "num_heads": size.heads,
+        "out_hidden_size": size.width,
+        "patch_size": 14,
+        "num_position_embeddings": 64,
+        **({"deepstack_visual_indexes": [0]} if deepstack else {}),
+    }
+
+
+def _qwen_text(tokenizer: PreTrainedTokenizerFast, size: Size, **more: Any) -> dict[str, Any]:
+    rope = {**mrope(size), "mrope_interleaved": True}
+    return {**llama(tokenizer, size), "head_dim": size.width // size.heads, "rope_parameters": rope, **more}
+
+
+def _qwen3_vl_moe(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
+
+    tokenizer, processor = _qwen(texts, size)
+    config = Qwen3VLMoeConfig(
+        text_config=_qwen_text(tokenizer, size, **EXPERTS),
+        vision_config=_qwen_vision(size, deepstack=True),
+        **qwen_ids(tokenizer),
+    )
+    return Qwen3VLMoeForConditionalGeneration(config), processor
+
+
+def _qwen3_5(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
+
+    tokenizer, processor = _qwen(texts, size)
+    config = Qwen3_5Config(
+        text_config=_qwen_text(tokenizer, size, **LINEAR),
+        vision_config=_qwen_vision(size, deepstack=False),
+        **qwen_ids(tokenizer),
+    )
+    return Qwen3_5ForConditionalGeneration(config), processor
+
+
+def _qwen3_5_moe(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration
+
+    tokenizer, processor = _qwen(texts, size)
+    config = Qwen3_5MoeConfig(
+        text_config=_qwen_text(tokenizer, size, **LINEAR, **EXPERTS),
+        vision_config=_qwen_vision(size, deepstack=False),
+        **qwen_ids(tokenizer),
+    )
+    return Qwen3_5MoeForConditionalGeneration(config), processor
+
+
+def _qwen2_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    tokenizer = family_tokenizer(texts, size, qwen_tokens(), end="<|im_end|>", marks=_IM)
+    config = Qwen2VLConfig(
+        text_config={**llama(tokenizer, size), "rope_parameters": mrope(size)},
+        vision_config={"depth": 2, "embed_dim": size.width, "num_heads": size.heads, "hidden_size": size.width, "mlp_ratio": 2},
+        **qwen_ids(tokenizer),
+    )
+    processor = image_only(Qwen2VLProcessor, {"video_processor_type": "Qwen2VLVideoProcessor"})(
+        image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2),
+        tokenizer=tokenizer,
+        chat_template=turns("<|vision_start|><|image_pad|><|vision_end|>", **CHATML),
+    )
+    return Qwen2VLForConditionalGeneration(config), processor
+
+
+def _internvl_over(texts: Iterable[str], size: Size, text: str, **more: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import AutoConfig, InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor
+    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+
+    extra = {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    }
+    tokenizer = family_tokenizer(texts, size, extra, end="<|im_end|>", marks=_IM)
+    fields = {**llama(tokenizer, size), "head_dim": size.width // size.heads, **more}
+    config = InternVLConfig(
+        vision_config={**vision(size), "image_size": [size.image, size.image], "patch_size": [14, 14]},
+        text_config=AutoConfig.for_model(text, **fields),
+        image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
+        image_seq_length=(size.image // 28) ** 2,
+    )
+    processor = image_only(InternVLProcessor, {"video_processor_type": "InternVLVideoProcessor"})(
+        image_processor=GotOcr2ImageProcessorPil(
+            size={"height": size.image, "width": size.image}, crop_to_patches=True, max_patches=2
+        ),
+        tokenizer=tokenizer,
+        image_seq_length=(size.image // 28) ** 2,
+        chat_template=turns("<IMG_CONTEXT>\n", **CHATML),
+    )
+    return InternVLForConditionalGeneration(config), processor
+
+
+def _internvl_moe(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    return _internvl_over(texts, size, "qwen3_moe", **EXPERTS)
+
+
+def _internvl_gpt_oss(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    rope = {"rope_type": "default", "rope_theta": 1e4}
+    return _internvl_over(
+        texts, size, "gpt_oss", num_local_experts=4, num_experts_per_tok=2, sliding_window=32, rope_parameters=rope
+    )
+
+
+def _glm(texts: Iterable[str], size: Size, kind: str) -> tuple[PreTrainedTokenizerFast, ProcessorMixin, dict[str, Any]]:
+    """The tokenizer, the processor and the fields of configurations that GLM's vision models share."""
+    from transformers import Glm4vProcessor, Glm46VProcessor
+    from transformers.models.glm4v.image_processing_pil_glm4v import Glm4vImageProcessorPil
+    from transformers.models.glm46v.image_processing_pil_glm46v import Glm46VImageProcessorPil
+
+    marks = ["[gMASK]", "<sop>", *(f"<|{part}_of_{what}|>" for what in ("image", "video") for part in ("begin", "end"))]
+    extra = {"image_token": "<|image|>", "video_token": "<|video|>"}
+    tokenizer = family_tokenizer(texts, size, extra, end="<|end|>", marks=marks)
+    ids = tokenizer.get_vocab()
+    newer = kind == "glm46v"
+    reader: Any = Glm46VImageProcessorPil if newer else Glm4vImageProcessorPil
+    pixels = {"shortest_edge": 28 * 28, "longest_edge": 2 * size.image**2}
+    processor = image_only(Glm46VProcessor if newer else Glm4vProcessor, {"video_processor_type": "Glm4vVideoProcessor"})(
+        image_processor=reader(size=pixels),
+        tokenizer=tokenizer,
+        chat_template=turns("<|begin_of_image|><|image|><|end_of_image|>", **GLM),
+    )
+    shared = {
+        "vision_config": {
+            "depth": 2,
+            "hidden_size": size.width,
+            "intermediate_size": 2 * size.width,
+            "num_heads": size.heads,
+            "out_hidden_size": size.width,
+            "image_size": size.image,
+        },
+        "image_token_id": ids["<|image|>"],
+        "video_token_id": ids["<|video|>"],
+        "image_start_token_id": ids["<|begin_of_image|>"],
+        "image_end_token_id": ids["<|end_of_image|>"],
+        "video_start_token_id": ids["<|begin_of_video|>"],
+        "video_end_token_id": ids["<|end_of_video|>"],
+    }
+    return tokenizer, processor, shared
+
+
+def _glm_rope(size: Size) -> dict[str, Any]:
+    return {**mrope(size), "partial_rotary_factor": 1.0}
+
+
+def _glm4v(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Glm4vConfig, Glm4vForConditionalGeneration
+
+    tokenizer, processor, shared = _glm(texts, size, "glm4v")
+    text = {**llama(tokenizer, size), "rope_parameters": _glm_rope(size)}
+    return Glm4vForConditionalGeneration(Glm4vConfig(text_config=text, **shared)), processor
+
+
+def _glm46v(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Glm46VConfig, Glm46VForConditionalGeneration
+
+    tokenizer, processor, shared = _glm(texts, size, "glm46v")
+    text = {**llama(tokenizer, size), "model_type": "glm4v_text", "rope_parameters": _glm_rope(size)}
+    vision_config = {**shared.pop("vision_config"), "model_type": "glm4v_vision"}
+    return Glm46VForConditionalGeneration(Glm46VConfig(text_config=text, vision_config=vision_config, **shared)), processor
+
+
+def _glm4v_moe(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration
+
+    tokenizer, processor, shared = _glm(texts, size, "glm4v")
+    text = {
+        **llama(tokenizer, size),
+        "rope_parameters": _glm_rope(size),
+        "head_dim": size.width // size.heads,
+        "moe_intermediate_size": 32,
+        "n_routed_experts": 4,
+        "num_experts_per_tok": 2,
+        "n_group": 1,
+        "topk_group": 1,
+        "first_k_dense_replace": 1,
+    }
+    return Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(text_config=text, **shared)), processor
+
+
+EXPERT_FAMILIES: Mapping[str, Builder] = {
+    "qwen2_vl": _qwen2_vl,
+    "qwen3_vl_moe": _qwen3_vl_moe,
+    "qwen3_5": _qwen3_5,
+    "qwen3_5_moe": _qwen3_5_moe,
+    "internvl_moe": _internvl_moe,
+    "internvl_gpt_oss": _internvl_gpt_oss,
+    "glm4v": _glm4v,
+    "glm46v": _glm46v,
+    "glm4v_moe": _glm4v_moe,
+}
+"""Makers of these families' tiny models."""

@@ -1,0 +1,230 @@
+"""Tiny models of further families, with the structure of each family's own chat template.
+
+Every processor is the released one's class. Families that read videos too have none here (`vlm.processors.image_only`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from spatialreasoner.testing.expert_models import EXPERT_FAMILIES
+from spatialreasoner.testing.tiny_parts import Builder, Size, family_tokenizer, llama, vision
+from spatialreasoner.testing.tiny_templates import COHERE, GRANITE, MISTRAL, turns
+from spatialreasoner.vlm.processors import image_only
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
+
+
+def _llava_next(texts: Iterable[str], size: Size, *, text: str = "mistral") -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import (
+        AutoConfig,
+        CLIPVisionConfig,
+        LlavaNextConfig,
+        LlavaNextForConditionalGeneration,
+        LlavaNextProcessor,
+    )
+    from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+
+    granite = text == "granite"
+    form, end = (GRANITE, "<|end_of_text|>") if granite else (MISTRAL, "</s>")
+    marks = ("<|start_of_role|>", "<|end_of_role|>", end) if granite else ("<s>", "[INST]", "[/INST]", end)
+    tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end=end, marks=marks)
+    pinpoints = [[size.image, 2 * size.image], [2 * size.image, size.image]]
+    scaled: dict[str, Any] = {"logits_scaling": 8.0, "embedding_multiplier": 2.0} if granite else {"sliding_window": None}
+    config = LlavaNextConfig(
+        vision_config=CLIPVisionConfig(**vision(size), image_size=size.image, patch_size=14),
+        text_config=AutoConfig.for_model(text, **llama(tokenizer, size), **scaled),
+        image_token_index=tokenizer.get_vocab()["<image>"],
+        image_grid_pinpoints=pinpoints,
+        vision_feature_layer=-1,
+    )
+    processor = LlavaNextProcessor(
+        image_processor=LlavaNextImageProcessorPil(
+            size={"shortest_edge": size.image},
+            crop_size={"height": size.image, "width": size.image},
+            image_grid_pinpoints=pinpoints,
+        ),
+        tokenizer=tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=turns("<image>\n", **form),
+    )
+    return LlavaNextForConditionalGeneration(config), processor
+
+
+def _granite_vision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    return _llava_next(texts, size, text="granite")
+
+
+def _idefics2(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Idefics2Config, Idefics2ForConditionalGeneration, Idefics2Processor, MistralConfig
+    from transformers.models.idefics2.image_processing_pil_idefics2 import Idefics2ImageProcessorPil
+
+    extra = {"image_token": "<image>", "image_boundary_token": "<fake_token_around_image>"}
+    tokenizer = family_tokenizer(texts, size, extra, end="<end_of_utterance>")
+    latents = (size.image // 28) ** 2
+    processor = Idefics2Processor(
+        image_processor=Idefics2ImageProcessorPil(
+            size={"shortest_edge": size.image, "longest_edge": size.image}, do_image_splitting=False
+        ),
+        tokenizer=tokenizer,
+        image_seq_len=latents,
+        chat_template=turns(
+            "<image>", user="User:", after="<end_of_utterance>\n", reply="Assistant:", end="<end_of_utterance>\n"
+        ),
+    )
+    config = Idefics2Config(
+        vision_config={**vision(size), "image_size": size.image, "patch_size": 14},
+        text_config=MistralConfig(**llama(tokenizer, size), sliding_window=None),
+        perceiver_config={
+            "hidden_size": size.width,
+            "resampler_n_latents": latents,
+            "resampler_depth": 1,
+            "resampler_n_heads": 2,
+            "resampler_head_dim": 16,
+            "num_key_value_heads": 1,
+        },
+        image_token_id=tokenizer.get_vocab()["<image>"],
+    )
+    return Idefics2ForConditionalGeneration(config), processor
+
+
+def _gemma4(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Gemma4AudioFeatureExtractor, Gemma4Config, Gemma4ForConditionalGeneration, Gemma4Processor
+    from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
+
+    extra = {"image_token": "<|image|>", "boi_token": "<|image>", "eoi_token": "<image|>"}
+    extra |= {"audio_token": "<|audio|>", "boa_token": "<|audio>", "eoa_token": "<audio|>"}
+    marks = ("<bos>", "<|turn>", "<turn|>", "<|video|>")
+    tokenizer = family_tokenizer(texts, size, extra, end="<turn|>", marks=marks)
+    heads: dict[str, Any] = {"head_dim": size.width // size.heads, "global_head_dim": size.width // size.heads}
+    config = Gemma4Config(
+        text_config={
+            **llama(tokenizer, size),
+            **heads,
+            "sliding_window": 32,
+            "layer_types": ["sliding_attention", "full_attention"] * (size.layers // 2),
+            "use_bidirectional_attention": "vision",
+            "hidden_size_per_layer_input": 0,
+        },
+        vision_config={
+            **vision(size),
+            "num_key_value_heads": size.heads,
+            "head_dim": size.width // size.heads,
+            "patch_size": 14,
+            "pooling_kernel_size": 2,
+            "position_embedding_size": 64,
+        },
+        audio_config=None,
+        image_token_id=tokenizer.get_vocab()["<|image|>"],
+        boi_token_id=tokenizer.get_vocab()["<|image>"],
+        eoi_token_id=tokenizer.get_vocab()["<image|>"],
+        video_token_id=tokenizer.get_vocab()["<|video|>"],
+        audio_token_id=tokenizer.get_vocab()["<|audio|>"],
+    )
+    tokens = max(1, (size.image // 28) ** 2)
+    processor = image_only(Gemma4Processor, {"video_processor_type": "Gemma4VideoProcessor"})(
+        feature_extractor=Gemma4AudioFeatureExtractor(),
+        image_processor=Gemma4ImageProcessorPil(patch_size=14, pooling_kernel_size=2, max_soft_tokens=70),
+        tokenizer=tokenizer,
+        video_processor=None,
+        image_seq_length=tokens,
+        chat_template=turns(
+            "<|image|>", begin="<bos>", user="<|turn>user\n", after="<turn|>\n", reply="<|turn>model\n", end="<turn|>\n"
+        ),
+    )
+    return Gemma4ForConditionalGeneration(config), processor
+
+
+def _pixtral_parts(texts: Iterable[str], size: Size, *, merge: int) -> tuple[PreTrainedTokenizerFast, ProcessorMixin, Any]:
+    from transformers import PixtralProcessor, PixtralVisionConfig
+    from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImageProcessorPil
+
+    extra = {"image_token": "[IMG]", "image_break_token": "[IMG_BREAK]", "image_end_token": "[IMG_END]"}
+    tokenizer = family_tokenizer(texts, size, extra, end="</s>", marks=("<s>", "[INST]", "[/INST]"))
+    patch = 14 * merge
+    processor = PixtralProcessor(
+        image_processor=PixtralImageProcessorPil(
+            patch_size={"height": patch, "width": patch}, size={"longest_edge": 2 * size.image}
+        ),
+        tokenizer=tokenizer,
+        patch_size=14,
+        spatial_merge_size=merge,
+        chat_template=turns("[IMG]", **MISTRAL),
+    )
+    sizes: dict[str, Any] = {**vision(size), "head_dim": size.width // size.heads, "image_size": 2 * size.image}
+    seeing = PixtralVisionConfig(**sizes, patch_size=14)
+    return tokenizer, processor, seeing
+
+
+def _pixtral(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import LlavaConfig, LlavaForConditionalGeneration, MistralConfig
+
+    tokenizer, processor, seeing = _pixtral_parts(texts, size, merge=1)
+    config = LlavaConfig(
+        vision_config=seeing,
+        text_config=MistralConfig(**llama(tokenizer, size), head_dim=size.width // size.heads, sliding_window=None),
+        image_token_index=tokenizer.get_vocab()["[IMG]"],
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+    )
+    return LlavaForConditionalGeneration(config), processor
+
+
+def _mistral3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Mistral3Config, Mistral3ForConditionalGeneration, MistralConfig
+
+    tokenizer, processor, seeing = _pixtral_parts(texts, size, merge=2)
+    config = Mistral3Config(
+        vision_config=seeing,
+        text_config=MistralConfig(**llama(tokenizer, size), head_dim=size.width // size.heads, sliding_window=None),
+        image_token_index=tokenizer.get_vocab()["[IMG]"],
+        tie_word_embeddings=False,
+    )
+    return Mistral3ForConditionalGeneration(config), processor
+
+
+def _aya_vision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import AyaVisionConfig, AyaVisionForConditionalGeneration, AyaVisionProcessor, Cohere2Config
+    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+
+    images = ["<|START_OF_IMG|>", "<|END_OF_IMG|>", "<|IMG_PATCH|>", "<|IMG_LINE_BREAK|>"]
+    marks = ["<BOS_TOKEN>", "<|START_OF_TURN_TOKEN|>", "<|USER_TOKEN|>", "<|CHATBOT_TOKEN|>", *images]
+    tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end="<|END_OF_TURN_TOKEN|>", marks=marks)
+    text: dict[str, Any] = {**llama(tokenizer, size), "sliding_window": 32, "logit_scale": 0.25, "tie_word_embeddings": True}
+    config = AyaVisionConfig(
+        vision_config={
+            **vision(size), "model_type": "siglip_vision_model", "image_size": size.image, "patch_size": 14,
+            "vision_use_head": False,
+        },
+        text_config=Cohere2Config(**text),
+        image_token_index=tokenizer.get_vocab()["<|IMG_PATCH|>"],
+        downsample_factor=2,
+    )  # fmt: skip
+    processor = AyaVisionProcessor(
+        image_processor=GotOcr2ImageProcessorPil(
+            size={"height": size.image, "width": size.image}, crop_to_patches=True, max_patches=2
+        ),
+        tokenizer=tokenizer,
+        patch_size=14,
+        img_size=size.image,
+        downsample_factor=2,
+        chat_template=turns("<image>", **COHERE),
+    )
+    return AyaVisionForConditionalGeneration(config), processor
+
+
+MORE_FAMILIES: Mapping[str, Builder] = {
+    "llava_next": _llava_next,
+    "granite_vision": _granite_vision,
+    "idefics2": _idefics2,
+    "gemma4": _gemma4,
+    "pixtral": _pixtral,
+    "mistral3": _mistral3,
+    "aya_vision": _aya_vision,
+    **EXPERT_FAMILIES,
+}
+"""Makers of further families' tiny models."""

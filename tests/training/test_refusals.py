@@ -1,0 +1,46 @@
+"""Families that cannot be trained, or lack a library, are refused by name before anything is loaded."""
+
+import importlib.util
+import json
+
+import pytest
+import transformers
+
+from spatialreasoner.core.errors import ConfigError, MissingExtraError
+from spatialreasoner.testing.tiny_models import train_tokenizer
+from spatialreasoner.training.refusals import UNTRAINABLE, UNTRAINABLE_BY_PAIRS, refuse_family
+from spatialreasoner.training.run import train
+from spatialreasoner.vlm.loading import load_vlm
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "fdpo"])
+@pytest.mark.parametrize("family", [*UNTRAINABLE, *UNTRAINABLE_BY_PAIRS])
+def test_families_that_would_train_wrongly_are_refused_before_they_are_loaded(family, kind, data, tmp_path):
+    if kind == "sft" and family in UNTRAINABLE_BY_PAIRS:
+        refuse_family(family, pairs=False)
+        return
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(json.dumps({"model_type": family}))
+    rows = data / ("sft.jsonl" if kind == "sft" else "pairs.jsonl")
+    with pytest.raises(ConfigError, match=rf"models of type {family} cannot be trained by .*: it"):
+        train(kind, model=str(tmp_path / "model"), data=rows, out=tmp_path / "out")
+    assert not (tmp_path / "out" / "training.json").exists()
+
+
+def test_others_are_not():
+    for family in ("llava", "qwen3_vl", "gemma4", "", None):
+        refuse_family(family, pairs=True)
+
+
+NEED = {"Mistral3": "PixtralProcessor", "Lfm2Vl": "Lfm2VlProcessor", "Cohere2Vision": "Cohere2VisionProcessor"}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torchvision") is not None, reason="torchvision is installed")
+@pytest.mark.parametrize("name", NEED)
+def test_a_missing_library_is_named_with_the_line_that_installs_it(name, tmp_path):
+    getattr(transformers, f"{name}Config")().save_pretrained(tmp_path)
+    train_tokenizer(["A red box."], vocabulary=300).save_pretrained(tmp_path)
+    settings = {"processor_class": NEED[name], "image_processor": {"image_processor_type": f"{name}ImageProcessor"}}
+    (tmp_path / "processor_config.json").write_text(json.dumps(settings))
+    with pytest.raises(MissingExtraError, match=r"needs torchvision, not installed here: pip install torchvision \("):
+        load_vlm(tmp_path)
