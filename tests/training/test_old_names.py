@@ -66,7 +66,7 @@ def test_a_run_saved_under_old_names_is_the_same_run(data, fast, tmp_path):
 
 
 def test_old_sizes_of_the_tiny_model_become_part_of_its_name():
-    with pytest.warns(FutureWarning, match="--model testing:llava,width=32"):
+    with pytest.warns(FutureWarning, match="model='testing:llava,width=32'"):
         assert sizes_into_name("tiny", ["tiny_width=32", "seed=1"]) == ("testing:llava,width=32", ["seed=1"])
     assert sizes_into_name("nano", ["tiny_width=32", "seed=1"]) == ("nano", ["seed=1"])
     for wrong in ("tiny_width=x", "tiny_width=0", "tiny_width=", "tiny_image=83", "tiny_layers=" + "9" * 5000):

@@ -160,7 +160,7 @@ def test_four_bits_without_their_library_are_said_by_name(data, fast, tmp_path, 
 
 def test_an_upload_that_fails_leaves_the_model_whole(data, fast, tmp_path):
     options = [*fast, "max_steps=1", "push_to_hub=nobody/nothing"]
-    with pytest.raises(WorkError, match=r"the model is whole in .* could not be uploaded to 'nobody/nothing'"):
+    with pytest.raises(WorkError, match=r"the model is complete in .* could not be uploaded to 'nobody/nothing'"):
         train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
     load_vlm(tmp_path / "out")
 
