@@ -23,7 +23,7 @@ SEGMENTS = ["plan", "answer"]
 
 
 def score(text: str, plan: str, answer: str) -> dict[str, float]:
-    """One number a segment, 0..4 here. Any scorer will do: rules, a reward model, people."""
+    """One number per segment, here 0..4. Any scorer will do: rules, a reward model, people."""
     return {"plan": 4.0 * (f"<plan>{plan}</plan>" in text), "answer": 4.0 * (f"<answer>{answer}</answer>" in text)}
 
 

@@ -84,8 +84,12 @@ def check_yaml(text: str, folder: Path) -> None:
 
 
 def training_kinds(values: Mapping[str, Any]) -> list[str]:
-    """The kinds of training whose settings these are; those of fDPO, with its refusal, where they are nobody's."""
-    return [kind for kind, config in CONFIGS.items() if values.keys() <= {each.name for each in fields(config)}] or ["fdpo"]
+    """The kinds of training whose settings these are; those of fDPO, with its refusal, where they are nobody's.
+
+    GRPO's batches hold several completions of each question, so files that do not name that number are not meant for it.
+    """
+    kinds = [kind for kind in CONFIGS if kind != "grpo" or "num_generations" in values]
+    return [kind for kind in kinds if values.keys() <= {each.name for each in fields(CONFIGS[kind])}] or ["fdpo"]
 
 
 CLUSTER_KEYS = {

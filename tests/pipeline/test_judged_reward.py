@@ -163,7 +163,7 @@ def test_explaining_shows_both(judge: Judge):
     ("options", "message"),
     [
         (("--out", "x.jsonl", "--judge", "gpt-4o"), "api:MODEL@BASE_URL"),
-        (("--out", "x.jsonl", "--max-cost", "1"), "price of every model"),
+        (("--out", "x.jsonl", "--max-cost", "1"), "model's price"),
         ((), "expected --out FILE"),
     ],
 )

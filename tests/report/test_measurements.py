@@ -39,6 +39,6 @@ def test_the_command_prints_a_table_or_json(rgbd_folders):
 
 def test_one_of_several_scenes_must_be_named(tmp_path):
     run("scenes", "synthetic", "--count", "2", "--out", tmp_path / "s")
-    with pytest.raises(ConfigError, match="--scene"):
+    with pytest.raises(ConfigError, match="expected `scene`"):
         open_scene(tmp_path / "s")
     assert open_scene(tmp_path / "s", "synthetic-0-000001").id == "synthetic-0-000001"

@@ -98,11 +98,11 @@ def test_other_scenes_or_questions_of_the_same_name_are_refused(run_dir: Path, t
     shutil.copy(run_dir / "questions.jsonl", tmp_path / "questions.jsonl")
     find_runs([run_dir, tmp_path])  # the same twice is fine
     build_scene(tmp_path / "scenes", THREE_BALLS[:2])
-    with pytest.raises(RecordError, match="another scene is called 'balls'"):
+    with pytest.raises(RecordError, match="another scene is also called 'balls'"):
         find_runs([run_dir, tmp_path])
     shutil.rmtree(tmp_path / "scenes")
     (tmp_path / "questions.jsonl").write_text((run_dir / "questions.jsonl").read_text().replace("region1", "region2"))
-    with pytest.raises(RecordError, match="another question is called"):
+    with pytest.raises(RecordError, match="another question is also called"):
         find_runs([run_dir, tmp_path])
 
 

@@ -242,7 +242,7 @@ def test_a_camera_given_by_hand_is_taken(tmp_path: Path) -> None:
 def test_depth_without_a_camera_is_refused(tmp_path: Path) -> None:
     place = MAKERS["png"](tmp_path)
     (place / "intrinsics.txt").unlink()
-    with pytest.raises(SceneError, match="--intrinsics"):
+    with pytest.raises(SceneError, match="`intrinsics`"):
         list(read_frames(place))
 
 
