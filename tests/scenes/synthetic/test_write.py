@@ -103,13 +103,15 @@ def test_what_is_hardly_seen_is_no_region():
 def start(out, count, workers):
     """Make scenes in another process, which leads a group of its own; returns once three are made."""
     command = (
-        "import sys; from spatialreasoner.scenes.synthetic import SyntheticConfig, write_scenes\n"
+        "import sys; from spatialreasoner.scenes.synthetic import SyntheticConfig, write_synthetic\n"
         "if __name__ == '__main__':\n"
-        f"    write_scenes(SyntheticConfig(count={count}, seed=11), sys.argv[1], workers={workers})"
+        f"    write_synthetic(SyntheticConfig(count={count}, seed=11), sys.argv[1], workers={workers})"
     )
     process = subprocess.Popen([sys.executable, "-c", command, str(out)], start_new_session=True)
     deadline = time.monotonic() + 60
-    while len(list(out.glob(".unfinished/*.json"))) < 3 and time.monotonic() < deadline:
+    while len(list(out.glob(".unfinished/*.json"))) < 3:
+        assert process.poll() is None, "it ended before three scenes were made"
+        assert time.monotonic() < deadline
         time.sleep(0.002)
     return process
 
