@@ -193,6 +193,15 @@ def test_adapters_that_name_each_other_are_refused(copied):
         load_vlm(folder)
 
 
+def test_a_template_that_an_adapter_brings_is_tried(tuned, copied):
+    folder = copied()
+    load_vlm(tuned / "tiny")[1].save_pretrained(folder)
+    load_vlm(folder)
+    (folder / "chat_template.jinja").write_text("{% include 'x' %}")
+    with pytest.raises(ConfigError, match="includes another file"):
+        load_vlm(folder)
+
+
 def test_pickled_adapters_are_refused(copied):
     folder = copied()
     os.replace(folder / "adapter_model.safetensors", folder / "adapter_model.bin")

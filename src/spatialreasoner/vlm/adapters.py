@@ -90,7 +90,7 @@ def load_adapter(
         ConfigError: If the base cannot be loaded, or the adapter does not fit it.
         MissingExtraError: If PEFT is not installed.
     """
-    from spatialreasoner.vlm.loading import load_vlm, refuse_pickles, telling_of
+    from spatialreasoner.vlm.loading import check_processor, load_vlm, refuse_pickles, telling_of
     from spatialreasoner.vlm.text_models import is_text_model, load_text_model
 
     if importlib.util.find_spec("peft") is None:
@@ -111,7 +111,10 @@ def load_adapter(
         ) from error
     with telling_of(source):
         adapted = _adapted(model, folder, trainable=trainable)
-        return (adapted if trainable else _merged(adapted)), _processor(folder, processor)
+        own = _processor(folder, processor)
+        if own is not processor:
+            check_processor(own, source)
+        return (adapted if trainable else _merged(adapted)), own
 
 
 def _adapted(model: PreTrainedModel, folder: Path, *, trainable: bool) -> PeftModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,17 @@ def refuse_strays(folder: Path) -> None:
                 raise ConfigError(f"{index}: expected names of safetensors files of its folder; got {str(name)[:80]!r}")
 
 
+def refuse_unsafe(source: str | Path) -> None:
+    """Refuse a folder of a model that could only be read by unpickling, or whose weights lead elsewhere.
+
+    Raises:
+        ConfigError: If it is one; a repository has no files yet to look at.
+    """
+    if Path(source).is_dir():
+        refuse_pickles(source)
+        refuse_strays(Path(source))
+
+
 def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Load a vision-language model and its processor.
 
@@ -93,35 +104,57 @@ def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) 
             template exceeds the limits of `template_limits`.
         MissingExtraError: If its processor needs a library that is not installed.
     """
-    import torch
     from transformers import AutoModelForImageTextToText
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     if adapter_folder(source) is not None:
         merged: Any = load_adapter(source, precision=precision, **options)
         return merged
-    if Path(source).is_dir():
-        refuse_pickles(source)
-        refuse_strays(Path(source))
+    refuse_unsafe(source)
     _know_classes(source)
     if config_of(source).get("model_type") == SA2VA:
         from spatialreasoner.vlm.sa2va.convert import load_sa2va
 
         return load_sa2va(source, precision=precision, **options)
+    return load_with(AutoModelForImageTextToText, load_processor, source, precision=precision, **options)
+
+
+def load_with(
+    auto: Any, read: Callable[[str | Path], Any], source: str | Path, *, precision: str, **options: Any
+) -> tuple[Any, Any]:
+    """Load a model, and before it what prepares its input, with a chat template that is tried.
+
+    Args:
+        auto: A class of transformers that finds the model's own.
+        read: Loads its processor or tokenizer.
+        source: A folder that `refuse_unsafe` let pass, or the name of a repository on the Hub.
+        precision: As in `load_vlm`.
+        options: Further arguments of the model's `from_pretrained`.
+
+    Raises:
+        ConfigError: If anything of it cannot be loaded, or a chat template exceeds the limits of `template_limits`.
+        MissingExtraError: If a library is not installed that it needs.
+    """
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     dtype = precision if precision == "auto" else getattr(torch, precision)
     with telling_of(source):
-        processor = load_processor(source)
+        processor = read(source)
         if shipped_as(source) is None:
-            check_templates(_templates(processor), source)
-        model = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
-        )
+            check_processor(processor, source)
+        model = auto.from_pretrained(source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options)
         return model, processor
 
 
-def _templates(processor: Any) -> str | Mapping[str, str] | None:
-    return getattr(processor, "chat_template", None) or getattr(getattr(processor, "tokenizer", None), "chat_template", None)
+def check_processor(processor: Any, source: str | Path) -> None:
+    """Try the chat templates of a processor, or of a tokenizer.
+
+    Raises:
+        ConfigError: If one exceeds the limits of `template_limits`.
+    """
+    own = getattr(processor, "chat_template", None)
+    check_templates(own or getattr(getattr(processor, "tokenizer", None), "chat_template", None), source)
 
 
 @contextmanager

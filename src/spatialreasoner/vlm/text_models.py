@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.vlm.adapters import adapter_folder, base_of, load_adapter
-from spatialreasoner.vlm.loading import refuse_pickles, refuse_strays, telling_of
+from spatialreasoner.vlm.loading import load_with, refuse_unsafe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -39,23 +40,14 @@ def load_text_model(
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:
-        ConfigError: If the model does not exist, or it could only be read by unpickling or by running its code.
+        ConfigError: If the model does not exist, it could only be read by unpickling or by running its code, or its chat
+            template exceeds the limits of `template_limits`.
     """
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     if adapter_folder(source) is not None:
         merged: Any = load_adapter(source, precision=precision, **options)
         return merged
-    if Path(source).is_dir():
-        refuse_pickles(source)
-        refuse_strays(Path(source))
-    dtype = precision if precision == "auto" else getattr(torch, precision)
-    with telling_of(source):
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
-        )
-        return model, tokenizer
+    refuse_unsafe(source)
+    read = partial(AutoTokenizer.from_pretrained, trust_remote_code=False)
+    return load_with(AutoModelForCausalLM, read, source, precision=precision, **options)
