@@ -35,7 +35,15 @@ def _digest(path: str, size: int, changed: int) -> str:
 
 def folder_digest(folder: str | Path, patterns: tuple[str, ...] = MODEL_FILES) -> str:
     """One SHA-256 over the names and bytes of the files of a folder (not of those inside its folders) that match a pattern."""
-    paths = sorted({path for pattern in patterns for path in Path(folder).glob(pattern) if path.is_file()})
+    return files_digest(sorted({path for pattern in patterns for path in Path(folder).glob(pattern) if path.is_file()}))
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """One SHA-256 over the names, without folders, and the bytes of files, in their order.
+
+    Raises:
+        MissingFileError: If one cannot be read.
+    """
     return _listed((path.name, file_digest(path)) for path in paths)
 
 

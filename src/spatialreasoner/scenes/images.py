@@ -5,7 +5,6 @@ What finds depth and regions comes as an argument, so this module knows no model
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from spatialreasoner.core import records
-from spatialreasoner.core.digests import file_digest, tree_digest
+from spatialreasoner.core.digests import files_digest, tree_digest
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.core.protocols import DepthEstimator
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
@@ -105,8 +104,7 @@ def write_photos(
 
 def _inputs(config: ImagesConfig, photos: Mapping[str, Path]) -> dict[str, str]:
     """Digests of what decides the scenes; of a repository's model there are no files to read."""
-    listed = "\n".join(f"{path.name} {file_digest(path)}" for path in photos.values())
-    found = {"photos": hashlib.sha256(listed.encode()).hexdigest()}
+    found = {"photos": files_digest(photos.values())}
     for what, name in (("the depth model", config.depth), ("the masks", config.masks)):
         if Path(name).exists():
             found[what] = tree_digest(name)

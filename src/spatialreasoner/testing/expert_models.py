@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner.testing.tiny_parts import Builder, Size, family_tokenizer, llama, mrope, qwen_ids, qwen_tokens, vision
+from spatialreasoner.testing.tiny_parts import (
+    INTERNVL_TOKENS,
+    Builder,
+    Size,
+    family_tokenizer,
+    internvl,
+    llama,
+    mrope,
+    qwen_ids,
+    qwen_tokens,
+)
 from spatialreasoner.testing.tiny_templates import CHATML, GLM, turns
 from spatialreasoner.vlm.processors import image_only
 
@@ -66,40 +76,32 @@ def _qwen_text(tokenizer: PreTrainedTokenizerFast, size: Size, **more: Any) -> d
     return {**llama(tokenizer, size), "head_dim": size.width // size.heads, "rope_parameters": rope, **more}
 
 
+def _qwen_fields(texts: Iterable[str], size: Size, *, deepstack: bool, **more: Any) -> tuple[dict[str, Any], ProcessorMixin]:
+    """The fields of configurations that Qwen 3 and later share, and the processor."""
+    tokenizer, processor = _qwen(texts, size)
+    text, sight = _qwen_text(tokenizer, size, **more), _qwen_vision(size, deepstack=deepstack)
+    return {"text_config": text, "vision_config": sight, **qwen_ids(tokenizer)}, processor
+
+
 def _qwen3_vl_moe(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
 
-    tokenizer, processor = _qwen(texts, size)
-    config = Qwen3VLMoeConfig(
-        text_config=_qwen_text(tokenizer, size, **EXPERTS),
-        vision_config=_qwen_vision(size, deepstack=True),
-        **qwen_ids(tokenizer),
-    )
-    return Qwen3VLMoeForConditionalGeneration(config), processor
+    fields, processor = _qwen_fields(texts, size, deepstack=True, **EXPERTS)
+    return Qwen3VLMoeForConditionalGeneration(Qwen3VLMoeConfig(**fields)), processor
 
 
 def _qwen3_5(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 
-    tokenizer, processor = _qwen(texts, size)
-    config = Qwen3_5Config(
-        text_config=_qwen_text(tokenizer, size, **LINEAR),
-        vision_config=_qwen_vision(size, deepstack=False),
-        **qwen_ids(tokenizer),
-    )
-    return Qwen3_5ForConditionalGeneration(config), processor
+    fields, processor = _qwen_fields(texts, size, deepstack=False, **LINEAR)
+    return Qwen3_5ForConditionalGeneration(Qwen3_5Config(**fields)), processor
 
 
 def _qwen3_5_moe(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration
 
-    tokenizer, processor = _qwen(texts, size)
-    config = Qwen3_5MoeConfig(
-        text_config=_qwen_text(tokenizer, size, **LINEAR, **EXPERTS),
-        vision_config=_qwen_vision(size, deepstack=False),
-        **qwen_ids(tokenizer),
-    )
-    return Qwen3_5MoeForConditionalGeneration(config), processor
+    fields, processor = _qwen_fields(texts, size, deepstack=False, **LINEAR, **EXPERTS)
+    return Qwen3_5MoeForConditionalGeneration(Qwen3_5MoeConfig(**fields)), processor
 
 
 def _qwen2_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -121,32 +123,11 @@ def _qwen2_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proces
 
 
 def _internvl_over(texts: Iterable[str], size: Size, text: str, **more: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
-    from transformers import AutoConfig, InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor
-    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+    from transformers import AutoConfig
 
-    extra = {
-        "start_image_token": "<img>",
-        "end_image_token": "</img>",
-        "context_image_token": "<IMG_CONTEXT>",
-        "video_token": "<video>",
-    }
-    tokenizer = family_tokenizer(texts, size, extra, end="<|im_end|>", marks=_IM)
+    tokenizer = family_tokenizer(texts, size, INTERNVL_TOKENS, end="<|im_end|>", marks=_IM)
     fields = {**llama(tokenizer, size), "head_dim": size.width // size.heads, **more}
-    config = InternVLConfig(
-        vision_config={**vision(size), "image_size": [size.image, size.image], "patch_size": [14, 14]},
-        text_config=AutoConfig.for_model(text, **fields),
-        image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
-        image_seq_length=(size.image // 28) ** 2,
-    )
-    processor = image_only(InternVLProcessor, {"video_processor_type": "InternVLVideoProcessor"})(
-        image_processor=GotOcr2ImageProcessorPil(
-            size={"height": size.image, "width": size.image}, crop_to_patches=True, max_patches=2
-        ),
-        tokenizer=tokenizer,
-        image_seq_length=(size.image // 28) ** 2,
-        chat_template=turns("<IMG_CONTEXT>\n", **CHATML),
-    )
-    return InternVLForConditionalGeneration(config), processor
+    return internvl(tokenizer, size, AutoConfig.for_model(text, **fields), turns("<IMG_CONTEXT>\n", **CHATML))
 
 
 def _internvl_moe(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:

@@ -15,8 +15,10 @@ import torch
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.testing.more_models import MORE_FAMILIES
 from spatialreasoner.testing.tiny_parts import (
+    INTERNVL_TOKENS,
     Builder,
     Size,
+    internvl,
     llama,
     mrope,
     qwen_ids,
@@ -198,31 +200,10 @@ def _llava_onevision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel,
 
 
 def _internvl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
-    from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor, Qwen2Config
-    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+    from transformers import Qwen2Config
 
-    extra = {
-        "start_image_token": "<img>",
-        "end_image_token": "</img>",
-        "context_image_token": "<IMG_CONTEXT>",
-        "video_token": "<video>",
-    }
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=extra)
-    config = InternVLConfig(
-        vision_config={**vision(size), "image_size": [size.image, size.image], "patch_size": [14, 14]},
-        text_config=Qwen2Config(**llama(tokenizer, size)),
-        image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
-        image_seq_length=(size.image // 28) ** 2,
-    )
-    processor = image_only(InternVLProcessor, {"video_processor_type": "InternVLVideoProcessor"})(
-        image_processor=GotOcr2ImageProcessorPil(
-            size={"height": size.image, "width": size.image}, crop_to_patches=True, max_patches=2
-        ),
-        tokenizer=tokenizer,
-        image_seq_length=(size.image // 28) ** 2,
-        chat_template=short_template("<IMG_CONTEXT>"),
-    )
-    return InternVLForConditionalGeneration(config), processor
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=INTERNVL_TOKENS)
+    return internvl(tokenizer, size, Qwen2Config(**llama(tokenizer, size)), short_template("<IMG_CONTEXT>"))
 
 
 def _idefics_tokens() -> dict[str, str]:

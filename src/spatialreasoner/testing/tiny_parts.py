@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.testing.tiny_tokenizer import CHAT_TEMPLATE, train_tokenizer
+from spatialreasoner.vlm.processors import image_only
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,3 +98,36 @@ def family_tokenizer(
     """A tokenizer with a family's special tokens; `marks` are those of its template."""
     named = {f"mark_{number}_token": mark for number, mark in enumerate(marks)}
     return train_tokenizer(texts, vocabulary=size.vocabulary, extra={**extra, **named}, end=end)
+
+
+INTERNVL_TOKENS = {
+    "start_image_token": "<img>",
+    "end_image_token": "</img>",
+    "context_image_token": "<IMG_CONTEXT>",
+    "video_token": "<video>",
+}
+"""InternVL's special tokens of images, by the attributes under which they are looked up."""
+
+
+def internvl(
+    tokenizer: PreTrainedTokenizerFast, size: Size, text_config: PretrainedConfig, template: str
+) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """An InternVL over any text model, whose tokenizer has `INTERNVL_TOKENS`."""
+    from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor
+    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+
+    config = InternVLConfig(
+        vision_config={**vision(size), "image_size": [size.image, size.image], "patch_size": [14, 14]},
+        text_config=text_config,
+        image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
+        image_seq_length=(size.image // 28) ** 2,
+    )
+    processor = image_only(InternVLProcessor, {"video_processor_type": "InternVLVideoProcessor"})(
+        image_processor=GotOcr2ImageProcessorPil(
+            size={"height": size.image, "width": size.image}, crop_to_patches=True, max_patches=2
+        ),
+        tokenizer=tokenizer,
+        image_seq_length=(size.image // 28) ** 2,
+        chat_template=template,
+    )
+    return InternVLForConditionalGeneration(config), processor
