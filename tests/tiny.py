@@ -62,3 +62,18 @@ def make_text(name, tokenizer, *, seed):
     config = getattr(transformers, f"{name}Config")(**{**sizes, **TEXT[name]})
     torch.manual_seed(seed)
     return getattr(transformers, f"{name.removesuffix('Text')}ForCausalLM")(config)
+
+
+def tiny_llama(folder, texts, *, width=32, layers=2, heads=4, key_heads=2):
+    """Save a Llama whose tokenizer is trained on the texts and has a chat template; returns the folder's name."""
+    tokenizer = tiny_models.train_tokenizer([*texts] * 5, vocabulary=300)
+    tokenizer.chat_template = tiny_models.CHAT_TEMPLATE
+    transformers.set_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers,
+        num_attention_heads=heads, num_key_value_heads=key_heads, pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+    )  # fmt: skip
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)

@@ -230,26 +230,27 @@ def test_a_process_killed_at_any_step_is_continued(step, moment, serve, scene, t
     ]
 
 
-def test_a_lost_batch_is_found_by_its_file_where_the_server_forgets_metadata(serve, scene, tmp_path):
+def killed_while_it_submits(serve, plan, scene, out):
+    """The server of a process that was killed when its batch was made, and before it knew."""
+
     def at(name):
         if name == "within create" and len(server.made) == 1:
             os.kill(child, signal.SIGKILL)
 
-    server = serve(Plan(keeps_metadata=False), at=at)
-    child = begin(lambda: generate(server, scene, tmp_path))
+    server = serve(plan, at=at)
+    child = begin(lambda: generate(server, scene, out))
     os.waitpid(child, 0)
+    return server
+
+
+def test_a_lost_batch_is_found_by_its_file_where_the_server_forgets_metadata(serve, scene, tmp_path):
+    server = killed_while_it_submits(serve, Plan(keeps_metadata=False), scene, tmp_path)
     rows, failed = generate(server, scene, tmp_path)
     assert (failed, len(server.made), [row.pred for row in rows]) == (None, 1, [ANSWER] * 6)
 
 
 def test_a_batch_that_cannot_be_looked_for_is_not_submitted_again(serve, scene, tmp_path):
-    def at(name):
-        if name == "within create" and len(server.made) == 1:
-            os.kill(child, signal.SIGKILL)
-
-    server = serve(Plan(lists=False), at=at)
-    child = begin(lambda: generate(server, scene, tmp_path))
-    os.waitpid(child, 0)
+    server = killed_while_it_submits(serve, Plan(lists=False), scene, tmp_path)
     _, failed = generate(server, scene, tmp_path)
     assert "it does not list its batches" in failed
     assert len(server.made) == 1

@@ -8,15 +8,15 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict, Image, IterableDatasetDict, List
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainerCallback, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
 from spatialreasoner.core.errors import ConfigError, InputError
-from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
 from spatialreasoner.training.collate import PairCollator
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.images import image_token_ids, last_image
 from spatialreasoner.training.row_encoder import RowEncoder
+from tiny import tiny_llama
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
 
@@ -61,17 +61,7 @@ FORMS = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A tiny Llama whose tokenizer begins every text with a token of its own."""
-    folder = tmp_path_factory.mktemp("llama")
-    tokenizer = train_tokenizer([*QUESTIONS, *(side for pair in ANSWERS for side in pair)] * 5, vocabulary=300)
-    tokenizer.chat_template = CHAT_TEMPLATE
-    set_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return tiny_llama(tmp_path_factory.mktemp("llama"), [*QUESTIONS, *(side for pair in ANSWERS for side in pair)])
 
 
 @pytest.fixture

@@ -6,16 +6,15 @@ import shutil
 
 import pytest
 from datasets import Dataset, Image
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, set_seed
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from spatialreasoner.cli import main
 from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, RecordError
-from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
 from spatialreasoner.training.config import CONFIGS, read_config
 from spatialreasoner.training.data import read_preferences, read_sft
 from spatialreasoner.training.segments import finder, heading_spans, pattern_spans
 from spatialreasoner.training.sources import local_rows
-from tiny import TINY
+from tiny import TINY, tiny_llama
 
 GOOD, BAD = "<plan>Add both.</plan>\n<answer>7</answer>", "<plan>Subtract.</plan>\n<answer>1</answer>"
 USER, ASKED = {"role": "user", "content": "What is 3 plus 4?"}, "What is 3 plus 4?"
@@ -174,17 +173,7 @@ def test_a_pattern_is_taken_as_it_is_written():
 
 @pytest.fixture(scope="module")
 def text_model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("text")
-    tokenizer = train_tokenizer([ASKED, GOOD, BAD] * 5, vocabulary=300)
-    tokenizer.chat_template = CHAT_TEMPLATE
-    set_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return tiny_llama(tmp_path_factory.mktemp("text"), [ASKED, GOOD, BAD], width=16, layers=1, heads=2)
 
 
 def train(path, out, *settings, model, flags=()):

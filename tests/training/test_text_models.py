@@ -4,13 +4,13 @@ import copy
 
 import pytest
 from datasets import Dataset
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, set_seed
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from spatialreasoner.core.errors import InputError
-from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
 from spatialreasoner.training.collate import Encoder
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.reference import reference_key
+from tiny import tiny_llama
 
 SEGMENTS = ["plan", "answer"]
 TEXTS = [
@@ -26,17 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureW
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A tiny Llama with grouped heads."""
-    folder = tmp_path_factory.mktemp("llama")
-    tokenizer = train_tokenizer(["What is 3 plus 4?", *(side for pair in TEXTS for side in pair)] * 5, vocabulary=300)
-    tokenizer.chat_template = CHAT_TEMPLATE
-    set_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return tiny_llama(tmp_path_factory.mktemp("llama"), ["What is 3 plus 4?", *(side for pair in TEXTS for side in pair)])
 
 
 @pytest.fixture
