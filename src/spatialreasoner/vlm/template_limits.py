@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from spatialreasoner.core.errors import ConfigError
@@ -44,23 +45,30 @@ def check_templates(templates: str | Mapping[str, str] | None, source: str | Pat
     """
     named = {"": templates} if isinstance(templates, str) else templates or {}
     for name, template in named.items():
-        if (problem := _problem(template)) is not None:
+        try:
+            _try(template)
+        except ConfigError as problem:
             which = f"the chat template {name!r}" if name else "the chat template"
             raise ConfigError(
-                f"{which} of {str(source)!r} {problem}. Compare it with the one that the model was published with"
-            )
+                f"{which} of {str(source)!r} {problem}. Compare it with the one that the model's authors publish"
+            ) from None
 
 
-def _problem(template: str) -> str | None:
+@lru_cache(maxsize=64)
+def _try(template: str) -> None:
+    """Raise what is wrong with a template; one that passed once is not tried again in this process."""
     if len(template) > MAX_RENDERED:
-        return f"has {len(template)} characters; expected at most {MAX_RENDERED}"
+        raise ConfigError(f"has {len(template)} characters; expected at most {MAX_RENDERED}")
     command = [sys.executable, "-I", str(_TRIAL), str(CPU_SECONDS), str(MEGABYTES), str(MAX_RENDERED)]
     try:
         tried = subprocess.run(
             command, input=json.dumps(template), capture_output=True, text=True, timeout=WALL_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"did not finish two short conversations in {WALL_SECONDS} s"
+        raise ConfigError(f"did not finish two short conversations in {WALL_SECONDS} s") from None
     if tried.returncode < 0:  # ended by a signal: the limit on processor time sends one
-        return f"did not finish two short conversations in {CPU_SECONDS} s of processor time"
-    return json.loads(tried.stdout) if tried.stdout.strip() else "could not be tried: " + tried.stderr.strip()[-300:]
+        raise ConfigError(f"did not finish two short conversations in {CPU_SECONDS} s of processor time")
+    if not tried.stdout.strip():
+        raise ConfigError(f"could not be tried: {tried.stderr.strip()[-300:]}")
+    if (problem := json.loads(tried.stdout)) is not None:
+        raise ConfigError(problem)
