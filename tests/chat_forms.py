@@ -79,7 +79,7 @@ class ChatForm:
             + "[{'type': 'text', 'text': turn.content}] %}"
             + "{% if turn.role == 'user' %}"
             + self.user[0]
-            + (self._images + self._texts if self.images_first else self._both)
+            + (self.images_jinja + self.texts_jinja if self.images_first else self.both_jinja)
             + self.user[1]
             + "{% elif turn.role == 'assistant' %}"
             + self.answer[0]
@@ -94,15 +94,15 @@ class ChatForm:
         )
 
     @property
-    def _images(self) -> str:
+    def images_jinja(self) -> str:
         return "{% for block in blocks if block.type == 'image' %}" + (self.image or "") + "{% endfor %}"
 
     @property
-    def _texts(self) -> str:
+    def texts_jinja(self) -> str:
         return "{% for block in blocks if block.type == 'text' %}{{ block.text }}{% endfor %}"
 
     @property
-    def _both(self) -> str:
+    def both_jinja(self) -> str:
         return (
             "{% for block in blocks %}{% if block.type == 'image' %}" + (self.image or "") + "{% else %}{{ block.text }}"
             "{% endif %}{% endfor %}"

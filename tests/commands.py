@@ -85,11 +85,12 @@ def check_ours(words: Words) -> None:
     if words[-1:] in (["--help"], ["--version"]):
         return
     command: Any = typer.main.get_command(app)
-    context = command.make_context("spatialreasoner", list(words))
+    context, rest = command.context_class(command, info_name="spatialreasoner"), list(words)
     while hasattr(command, "resolve_command"):
-        rest = [*context._protected_args, *context.args]  # parsed, but not yet invoked
+        _, rest, _ = command.make_parser(context).parse_args(rest)  # a group's own options
         name, command, rest = command.resolve_command(context, rest)
-        context = command.make_context(name, rest, parent=context)
+        context = command.context_class(command, info_name=name, parent=context)
+    context = command.make_context(context.info_name, rest, parent=context.parent)
     for option in ("policies", "model", "models", "judges", "judge"):
         given = context.params.get(option)
         for model in [given] if isinstance(given, str) else given or ():

@@ -77,7 +77,7 @@ def run_jobs(jobs: Sequence[Job], out: Path, seeds: int, workers: int) -> Board:
     with _bar(board) as show, _ending(board):
         while True:
             while len(board.running) < workers and (job := board.next()) is not None:
-                board.running[job.name] = _start(job, out, seeds)
+                board.running[job.name] = start_job(job, out, seeds)
             show()
             if not board.running:
                 break
@@ -93,7 +93,8 @@ def run_jobs(jobs: Sequence[Job], out: Path, seeds: int, workers: int) -> Board:
     return board
 
 
-def _start(job: Job, out: Path, seeds: int) -> subprocess.Popen[bytes]:
+def start_job(job: Job, out: Path, seeds: int) -> subprocess.Popen[bytes]:
+    """Start a job in a process of its own, which ends when this one does."""
     command = [sys.executable, "-m", "research.fdpo_study.work", str(out), job.name, str(seeds)]
     log_of(out, job).parent.mkdir(parents=True, exist_ok=True)
     with log_of(out, job).open("ab") as log:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from builders import build_scene
+from children import begin
 from inference.server.batches import BatchServer, Plan
 from inference.server.server import ANSWER, completion, refuse
 from spatialreasoner.core.errors import ConfigError, WorkError
@@ -220,7 +221,7 @@ def test_a_process_killed_at_any_step_is_continued(step, moment, serve, scene, t
     generate(server, scene, tmp_path / "whole")
     server.executed.clear()
     killer = f"{moment} {step}"
-    child = begin(lambda: generate(server, scene, tmp_path / "broken"))
+    child = start(lambda: generate(server, scene, tmp_path / "broken"))
     assert os.waitpid(child, 0)[1] == signal.SIGKILL or moment == "after"
     generate(server, scene, tmp_path / "broken")
     assert set(server.executed.values()) == {1}
@@ -238,7 +239,7 @@ def killed_while_it_submits(serve, plan, scene, out):
             os.kill(child, signal.SIGKILL)
 
     server = serve(plan, at=at)
-    child = begin(lambda: generate(server, scene, out))
+    child = start(lambda: generate(server, scene, out))
     os.waitpid(child, 0)
     return server
 
@@ -256,19 +257,9 @@ def test_a_batch_that_cannot_be_looked_for_is_not_submitted_again(serve, scene, 
     assert len(server.made) == 1
 
 
-def begin(work):
-    """Start work in a process of its own, which can be killed."""
-    child = os.fork()
-    if child == 0:
-        try:
-            with open(os.devnull, "w") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-            time.sleep(0.1)  # until its number is known to whoever kills it
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return child
+def start(work):
+    """Begin work in a process whose number is known to whoever kills it before it asks anything."""
+    return begin(lambda: (time.sleep(0.1), work()))
 
 
 class ByLength:
@@ -330,7 +321,7 @@ def test_a_search_killed_at_its_batches_ends_as_one_that_was_not(serve, tmp_path
     server.made.clear()
     server.executed.clear()
     for _ in range(4):
-        child = begin(lambda: searched(server, scene, tmp_path / "broken", batch))
+        child = start(lambda: searched(server, scene, tmp_path / "broken", batch))
         os.waitpid(child, 0)
     assert not kills
     assert set(server.executed.values()) == {1}

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.core.errors import ConfigError, MissingFileError
-from spatialreasoner.inference.backends.depth import FARTHEST_RELATIVE, TransformersDepth, _turned_over
+from spatialreasoner.inference.backends.depth import FARTHEST_RELATIVE, TransformersDepth, depth_of_nearness
 
 pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -63,10 +63,10 @@ def test_a_relative_model_gives_an_order(tmp_path, photo):
     assert depth.max() in (pytest.approx(FARTHEST_RELATIVE), pytest.approx(FARTHEST_RELATIVE, rel=1e-3))
 
 
-def test_relative_depth_is_nearness_turned_over():
+def test_relative_depth_is_nearnessdepth_of_nearness():
     """Nearness 4, 2, 0: shares 1, 0.5, 0 of the span, so inverse depths 1, 0.55, 0.1."""
-    np.testing.assert_allclose(_turned_over(np.array([[4.0, 2.0, 0.0]])), [[1, 1 / 0.55, 10]])
-    assert np.isfinite(_turned_over(np.zeros((2, 2)))).all()
+    np.testing.assert_allclose(depth_of_nearness(np.array([[4.0, 2.0, 0.0]])), [[1, 1 / 0.55, 10]])
+    assert np.isfinite(depth_of_nearness(np.zeros((2, 2)))).all()
 
 
 def test_what_is_no_depth_model_is_refused(tmp_path):
@@ -92,6 +92,6 @@ def test_a_missing_photo_is_named(tmp_path):
 
 
 def test_what_is_not_finite_does_not_spoil_the_rest():
-    turned = _turned_over(np.array([[1.0, 2.0], [np.inf, np.nan]]))
+    turned = depth_of_nearness(np.array([[1.0, 2.0], [np.inf, np.nan]]))
     assert turned[0].tolist() == [FARTHEST_RELATIVE, 1.0]
     assert np.isnan(turned[1]).all()

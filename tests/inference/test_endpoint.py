@@ -12,6 +12,7 @@ from random import Random
 import pytest
 
 from builders import build_scene
+from children import begin
 from inference.server.server import Server, completion, refuse
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError, WorkError
 from spatialreasoner.core.types import Completion, Prompt, RewardBreakdown
@@ -83,12 +84,7 @@ def test_a_budget_of_calls_holds_to_the_call_over_kills_and_failures(serve, tmp_
     server = serve(respond)
     work, rng = job(tmp_path, {"a": server.url}, max_calls=60), Random(3)
     for _ in range(5):
-        child = os.fork()
-        if child == 0:
-            try:
-                run_search(**work, out=tmp_path / "out")
-            finally:
-                os._exit(0)
+        child = begin(lambda: run_search(**work, out=tmp_path / "out"))
         time.sleep(rng.uniform(0.05, 0.4))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

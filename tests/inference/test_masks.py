@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spatialreasoner.core.errors import ConfigError, SceneError
-from spatialreasoner.inference.backends.masks import FOUND_LABEL, MaskConfig, TransformersMasks, _distinct
+from spatialreasoner.inference.backends.masks import FOUND_LABEL, MaskConfig, TransformersMasks, without_repeats
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -79,9 +79,9 @@ def test_repeated_masks_are_dropped():
     second = first.copy()
     second[0, 0] = False
     third[1:3, :4] = True
-    kept = _distinct([first, second, third])
+    kept = without_repeats([first, second, third])
     assert [mask is kept[i] for i, mask in enumerate((first, third))] == [True, True]
-    assert _distinct([]) == []
+    assert without_repeats([]) == []
 
 
 def test_an_image_of_another_size_is_refused(sam, photo):

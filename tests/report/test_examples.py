@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spatialreasoner.core.types import GROUPS, Category, Question
-from spatialreasoner.report.examples import BetaSettings, _varied
+from spatialreasoner.report.examples import BetaSettings, varied
 from spatialreasoner.report.published import published
 
 
@@ -48,5 +48,5 @@ def test_examples_take_categories_in_turn_and_scenes_that_were_shown_least() -> 
         asked(0, "width_data", "a"), asked(1, "width_data", "a"), asked(2, "width_data", "b"),
         asked(3, "height_data", "a"), asked(4, "height_data", "c"), asked(5, "direction", "a"),
     ]  # fmt: skip
-    assert [row.id for row in _varied(questions, 6)] == ["0", "4", "5", "2", "3", "1"]
-    assert [row.id for row in _varied(questions, 2)] == ["0", "4"]
+    assert [row.id for row in varied(questions, 6)] == ["0", "4", "5", "2", "3", "1"]
+    assert [row.id for row in varied(questions, 2)] == ["0", "4"]

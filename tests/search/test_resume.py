@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from builders import build_scene
+from children import begin
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.inference.endpoint import Limits, reply_key
 from spatialreasoner.questions.generate import ask_about
@@ -66,16 +67,8 @@ def job(tmp_path):
 
 
 def start(job, out):
-    """The run in a child process; everything heavy is imported and computed already."""
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that a shell began in the background ignore it
-        try:
-            run_search(**job, out=out)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return child
+    """The run in a child process."""
+    return begin(lambda: run_search(**job, out=out))
 
 
 def wait_for_requests(log, child):
@@ -139,9 +132,9 @@ def test_an_interrupt_ends_the_run_at_once_and_in_order(job, tmp_path):
     (tmp_path / "requests.log").write_text("")
     child = start(job, tmp_path / "out")
     wait_for_requests(tmp_path / "requests.log", child)
-    begin = time.monotonic()
+    began = time.monotonic()
     os.kill(child, signal.SIGINT)
-    while time.monotonic() - begin < 40 and (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+    while time.monotonic() - began < 40 and (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
         time.sleep(0.01)
     if ended == (0, 0):
         os.kill(child, signal.SIGKILL)

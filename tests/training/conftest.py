@@ -2,6 +2,8 @@ import copy
 import json
 import os
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import Trainer
 
 from spatialreasoner.core.types import Response
 from spatialreasoner.language.responses import render
@@ -112,3 +115,23 @@ def families(texts):
         return copy.deepcopy(made[name])
 
     return family
+
+
+@pytest.fixture
+def cut_before_saving(monkeypatch):
+    """A context in which a training is interrupted between its last checkpoint and its model."""
+    save = Trainer.save_model
+
+    def save_checkpoint(self, output_dir=None, **options):
+        if not Path(output_dir).name.startswith("checkpoint-"):
+            raise KeyboardInterrupt
+        save(self, output_dir, **options)
+
+    @contextmanager
+    def cut() -> Generator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "save_model", save_checkpoint)
+            with pytest.raises(KeyboardInterrupt):
+                yield
+
+    return cut

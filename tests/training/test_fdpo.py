@@ -188,7 +188,7 @@ def test_dropped_markup_takes_no_part(make, pairs):
 def test_an_architecture_that_cannot_share_falls_back_loudly(make, monkeypatch, caplog):
     expected = losses(make("apart", shared_prefix=False))
     whole = slice(None)
-    monkeypatch.setattr(trie_attention, "_stretches", lambda trie: [(whole, whole, True)])  # siblings see each other
+    monkeypatch.setattr(trie_attention, "attended_spans", lambda trie: [(whole, whole, True)])  # siblings see each other
     trainer = make("shared")
     with caplog.at_level(logging.WARNING):
         assert losses(trainer) == pytest.approx(expected, abs=1e-6)

@@ -9,7 +9,7 @@ import transformers
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from spatialreasoner.training.build import _adapters
+from spatialreasoner.training.build import lora_config
 from spatialreasoner.training.config import TrainSettings
 from spatialreasoner.training.lora import find_targets, say_share
 from tiny import FAMILIES, without_torchvision
@@ -74,7 +74,7 @@ def test_all_linear_layers_of_a_family_by_count(family, families):
     targets = find_targets(model)
     layers = [*targets.modules, *(name.removesuffix(".weight") for name in targets.parameters if name.endswith("_proj.weight"))]
     assert {id(model.get_submodule(name)) for name in layers} == inside
-    config = _adapters(TrainSettings(lora_r=2), model)
+    config = lora_config(TrainSettings(lora_r=2), model)
     adapted = get_peft_model(copy.deepcopy(model), config)
     made = [name for name, _ in adapted.named_modules() if name.endswith("lora_A")]
     assert len(made) == len(targets.modules) + len(targets.parameters)
@@ -116,6 +116,6 @@ def test_adapters_on_experts_change_the_model_and_merge(name):
 
 def test_dropout_and_four_bits_leave_experts_alone():
     model = on_meta("Qwen3VLMoe")
-    assert _adapters(TrainSettings(lora_r=2, lora_dropout=0.1), model).target_parameters is None
-    assert _adapters(TrainSettings(lora_r=2, quantization="4bit"), model).target_parameters is None
-    assert _adapters(TrainSettings(lora_r=2), model).target_parameters
+    assert lora_config(TrainSettings(lora_r=2, lora_dropout=0.1), model).target_parameters is None
+    assert lora_config(TrainSettings(lora_r=2, quantization="4bit"), model).target_parameters is None
+    assert lora_config(TrainSettings(lora_r=2), model).target_parameters

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import transformers
+from accelerate.utils import send_to_device
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, SFTConfig
 
@@ -49,10 +50,16 @@ def build(name, tokenizer, seed=0):
 
 def result(trainer, rows):
     trainer.model.zero_grad()
-    loss = trainer.compute_loss(trainer.model, trainer._prepare_inputs(trainer.data_collator(copy.deepcopy(rows))))
+    loss = trainer.compute_loss(trainer.model, send_to_device(trainer.data_collator(copy.deepcopy(rows)), trainer.args.device))
     loss.backward()
     named = trainer.model.named_parameters()
     return loss.detach(), {name: each.grad for name, each in named if each.grad is not None}
+
+
+def logged(trainer):
+    """What it has measured since the last time."""
+    trainer.log({})
+    return trainer.state.log_history[-1]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -73,12 +80,12 @@ def test_alpha_zero_is_trls_loss_with_the_routers(name, tokenizer, rows, tmp_pat
         if options.get("router_aux_loss_coef") == 0:
             without = found
             continue
-        assert trainer._shares is (not options)
+        assert trainer.shares_prefix is (not options)
         torch.testing.assert_close(found, loss, atol=1e-5, rtol=1e-5)
         assert own.keys() == gradients.keys()
         for key, value in gradients.items():
             torch.testing.assert_close(own[key], value, atol=1e-5, rtol=1e-4, msg=key)
-        assert trainer._metrics["train"]["aux_loss"][0] > 0.5
+        assert logged(trainer)["aux_loss"] > 0.5
     assert abs(without - loss) > 0.1
 
 
@@ -118,7 +125,7 @@ def test_a_head_that_trl_reads_otherwise_is_the_models_own(tokenizer, rows, tmp_
     torch.testing.assert_close(loss, expected.detach(), atol=1e-5, rtol=1e-5)
     for key, value in own.named_parameters():
         torch.testing.assert_close(gradients[key], value.grad, atol=1e-5, rtol=1e-4, msg=key)
-    assert set(trainer._metrics["train"]) >= {"entropy", "mean_token_accuracy", "num_tokens"}
+    assert set(logged(trainer)) >= {"entropy", "mean_token_accuracy", "num_tokens"}
 
 
 def test_trls_head_is_left_where_it_is_the_models(tokenizer, tmp_path):

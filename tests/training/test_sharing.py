@@ -149,7 +149,7 @@ def test_recurrent_layers_train_by_separate_rows_and_say_so(name, precision, row
 
 def test_a_wrong_attention_is_found_in_half_precision(rows, tokenizer, tmp_path, monkeypatch, caplog):
     whole = slice(None)
-    monkeypatch.setattr(trie_attention, "_stretches", lambda trie: [(whole, whole, True)])
+    monkeypatch.setattr(trie_attention, "attended_spans", lambda trie: [(whole, whole, True)])
     trainer = trainer_of(build("Llama", {}, tokenizer).bfloat16(), rows, tokenizer, tmp_path)
     trainer.compute_loss(trainer.model, trainer.data_collator(rows))
     assert trainer.shares_prefix is False
@@ -200,7 +200,7 @@ def test_a_head_that_hidden_states_do_not_tell_is_found_on_the_first_rows(precis
         trainer = trainer_of(odd, rows, tokenizer, tmp_path)
         shared = trainer.compute_loss(trainer.model, trainer.data_collator(rows))
     assert "computes its logits in a way of its own: log-probabilities differ by up to" in caplog.text
-    assert trainer._shares is True
+    assert trainer.shares_prefix is True
     batch = trainer.data_collator(rows)
     with torch.no_grad():
         found = trainer.model(**packed(batch, trainer.model))

@@ -191,14 +191,14 @@ class Slow:
     is_fast = False
 
     def __init__(self, inner):
-        self._inner = inner
+        self.inner = inner
 
     def __getattr__(self, name):
-        return getattr(self._inner, name)
+        return getattr(self.inner, name)
 
     def __call__(self, *texts, return_offsets_mapping=False, **options):
         assert not return_offsets_mapping
-        return self._inner(*texts, **options)
+        return self.inner(*texts, **options)
 
 
 def test_a_tokenizer_that_ends_every_text_ends_it_once(processors):

@@ -88,7 +88,7 @@ def build_examples(runs: Runs, image: Callable[[str], MarkedImage | None], polic
     beta_settings = fdpo_settings(runs)
     examples: list[Example] = []
     size = 0
-    for number, question in enumerate(_varied(best_first, MAX_EXAMPLES)):
+    for number, question in enumerate(varied(best_first, MAX_EXAMPLES)):
         found = [_pair(row, runs, beta_settings) for row in pairs.get(question.id, [])]
         tree = runs.trees.get(question.id)
         example = Example(
@@ -114,7 +114,7 @@ def _size(example: Example) -> int:
     return size + sum(2000 + sum(len(segment.html) for segment in side.segments) for side in sides)
 
 
-def _varied(questions: Sequence[Question], count: int) -> list[Question]:
+def varied(questions: Sequence[Question], count: int) -> list[Question]:
     """Up to `count` questions: categories in turn, and of each the first about the scene that was shown least so far."""
     waiting: dict[str, list[Question]] = {}
     for question in questions:

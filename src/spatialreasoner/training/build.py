@@ -91,7 +91,7 @@ def build_trainer(
         "processing_class": processor,
         "train_dataset": _for(processor, rows),
         "eval_dataset": None if eval_rows is None else _for(processor, eval_rows),
-        "peft_config": _adapters(config, model),
+        "peft_config": lora_config(config, model),
         "callbacks": _callbacks(kind, out),
     }
     arguments = _arguments(config, out) | (_EVALUATION if eval_rows is not None else {})
@@ -133,7 +133,7 @@ def _build_grpo(
         reward_funcs=functions,
         train_dataset=with_regions_shown(rows, out / "images", tokens=tokens),
         eval_dataset=None if eval_rows is None else with_regions_shown(eval_rows, out / "images", tokens=tokens),
-        peft_config=_adapters(config, model),
+        peft_config=lora_config(config, model),
         callbacks=_callbacks("grpo", out),
         args=GRPOConfig(
             reward_weights=weights,
@@ -284,7 +284,7 @@ def _half(config: TrainSettings) -> bool:
     return config.precision == "bfloat16" or (config.precision == "auto" and supported)
 
 
-def _adapters(config: TrainSettings, model: PreTrainedModel) -> LoraConfig | None:
+def lora_config(config: TrainSettings, model: PreTrainedModel) -> LoraConfig | None:
     """Low-rank adapters on the linear layers of the language model, or None; region tokens train beside them."""
     if not config.lora_r:
         return None

@@ -192,7 +192,7 @@ class _Merged(torch.autograd.Function):
         _, heads, tokens, width = query.shape
         output = query.new_zeros(1, tokens, heads, width, dtype=kind).transpose(1, 2)
         total = query.new_full((1, tokens, heads), -torch.inf, dtype=kind).transpose(1, 2)
-        for rows, columns, causal in _stretches(trie):
+        for rows, columns, causal in attended_spans(trie):
             part, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
                 query[:, :, rows], key[:, :, columns], value[:, :, columns], 0.0, causal, scale=scale
             )
@@ -211,7 +211,7 @@ class _Merged(torch.autograd.Function):
         grad = grads[0].to(query.dtype)
         kind = torch.promote_types(query.dtype, torch.float32)
         found = [torch.zeros_like(each, dtype=kind) for each in (query, key, value)]
-        for rows, columns, causal in _stretches(ctx.trie):
+        for rows, columns, causal in attended_spans(ctx.trie):
             parts = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
                 grad[:, :, rows],
                 query[:, :, rows],
@@ -228,7 +228,7 @@ class _Merged(torch.autograd.Function):
         return *(whole.to(query.dtype) for whole in found), None, None
 
 
-def _stretches(trie: Trie) -> Iterator[tuple[slice, slice, bool]]:
+def attended_spans(trie: Trie) -> Iterator[tuple[slice, slice, bool]]:
     """Queries, the keys that they see, and whether causally: each node on itself, then all that continues it on it."""
     for node in trie.nodes:
         own = slice(node.start, node.stop)

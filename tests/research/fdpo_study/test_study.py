@@ -120,7 +120,7 @@ def test_jobs_end_with_the_study_that_is_killed(config: StudyConfig, tmp_path: P
     code = (
         "import sys; from pathlib import Path; from research.fdpo_study import runner, jobs\n"
         "job = jobs.Job(name='data/sft', task='data', what='sft')\n"
-        "print(runner._start(job, Path(sys.argv[1]), 1).pid, flush=True); import time; time.sleep(60)"
+        "print(runner.start_job(job, Path(sys.argv[1]), 1).pid, flush=True); import time; time.sleep(60)"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]

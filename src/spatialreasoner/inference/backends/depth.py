@@ -65,10 +65,10 @@ class TransformersDepth:
         depth = found.reshape(found.shape[-2:])
         if not np.isfinite(depth).any():
             raise SceneError(f"{image}: the depth model's output is not finite anywhere; try another model")
-        return (np.where((depth > 0) & np.isfinite(depth), depth, np.nan) if self._metric else _turned_over(depth)), None
+        return (np.where((depth > 0) & np.isfinite(depth), depth, np.nan) if self._metric else depth_of_nearness(depth)), None
 
 
-def _turned_over(nearness: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+def depth_of_nearness(nearness: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Depth of no scale, 1 to `FARTHEST_RELATIVE`, whose inverse is linear in the nearness that a relative model tells."""
     nearness = np.where(np.isfinite(nearness), nearness, np.nan)
     low, high = np.nanmin(nearness), np.nanmax(nearness)

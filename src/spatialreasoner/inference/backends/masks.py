@@ -88,7 +88,7 @@ class TransformersMasks:
             stability_score_thresh=self._config.least_stability,
         )
         masks = [decode(Rle(size=size, counts=tuple(counts))) for _, counts in sorted(found, key=lambda pair: -pair[0])]
-        return [Found(FOUND_LABEL, mask, "model") for mask in _distinct(masks)]
+        return [Found(FOUND_LABEL, mask, "model") for mask in without_repeats(masks)]
 
 
 def _bare_pipeline() -> type:
@@ -109,7 +109,7 @@ def _bare_pipeline() -> type:
     return BarePipeline
 
 
-def _distinct(masks: Sequence[Bool[np.ndarray, "h w"]]) -> list[Bool[np.ndarray, "h w"]]:
+def without_repeats(masks: Sequence[Bool[np.ndarray, "h w"]]) -> list[Bool[np.ndarray, "h w"]]:
     """The masks that do not repeat an earlier one."""
     from pycocotools import mask as coco
 
