@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 from strange import budgets, images, places, replies, stale, trainings, visits, wires
@@ -59,8 +60,8 @@ def attempt(case: Case, bench: Bench) -> tuple[bool, str]:
     bench.case = f"{case.kind}: {case.done}"
     try:
         return True, case.run(bench)
-    except Surprise as surprise:
-        return False, str(surprise)
+    except (Surprise, OSError, HTTPException, ValueError) as surprise:
+        return False, f"{type(surprise).__name__}: {surprise}"
 
 
 def main() -> int:

@@ -29,9 +29,11 @@ def cases() -> Iterator[Case]:
     ):
         for command in ("generate", "search"):
             yield Case(
-                kind="budgets", done=f"{command} --max-calls 7 at {name}, killed 4 times, then begun 3 times",
-                expected=KEPT, run=partial(_killed, command, handler),
-            )  # fmt: skip
+                kind="budgets",
+                done=f"{command} --max-calls 7 at {name}, killed 4 times, then begun 3 times",
+                expected=KEPT,
+                run=partial(_killed, command, handler),
+            )
     yield Case(
         kind="budgets", done="--max-calls 2, then the same without it", expected="2 sent, then 2 more; whole", run=_raised
     )
@@ -71,9 +73,21 @@ def _command(command: str, bench: Bench, *models: str) -> list[object]:
         return ["generate", bench.questions, "--model", models[0], "--timeout", "6", "--out", bench.folder / "out.jsonl"]
     policies = [part for model in models for part in ("--policy", model)]
     return [
-        "search", bench.questions, *policies, "--timeout", "6", "--rounds", "3", "--samples", "1", "--candidates", "2", "--yes",
-        "--out", bench.folder / "out",
-    ]  # fmt: skip
+        "search",
+        bench.questions,
+        *policies,
+        "--timeout",
+        "6",
+        "--rounds",
+        "3",
+        "--samples",
+        "1",
+        "--candidates",
+        "2",
+        "--yes",
+        "--out",
+        bench.folder / "out",
+    ]
 
 
 def _killed(command: str, handler: Handler, bench: Bench) -> str:
@@ -131,9 +145,18 @@ def _judged(bench: Bench) -> str:
     responses.write_text("".join(json.dumps({"question_id": name, "text": "It is nice."}) + "\n" for name in ids))
     with Server(handler=_slowly) as server:
         command = [
-            "reward", bench.questions, responses, "--judge", server.model, "--judge-all", "--yes", "--max-calls", 2,
-            "--out", bench.folder / "rewards.jsonl",
-        ]  # fmt: skip
+            "reward",
+            bench.questions,
+            responses,
+            "--judge",
+            server.model,
+            "--judge-all",
+            "--yes",
+            "--max-calls",
+            2,
+            "--out",
+            bench.folder / "rewards.jsonl",
+        ]
         _kill(bench, command, server, 0, 0.1)
         codes = [bench.spatial(*command).expect(0, 1).code for _ in range(3)]
     need(len(server.asked) <= 2, f"{len(server.asked)} requests")
@@ -144,10 +167,13 @@ AWAY: tuple[tuple[str, Handler | None], ...] = (
     ("one of two at a port where nobody listens", None),
     ("one of two whose key is refused", lambda c, r: respond(c, {"error": {"message": "bad key"}}, status="401 Unauthorized")),
     ("one of two that has no such model", lambda c, r: respond(c, {"error": {"message": "no model"}}, status="404 Not Found")),
-    ("one of two with no credit", lambda c, r: respond(c, {"error": {"message": "quota", "code": "insufficient_quota"}}, status="429 Too Many Requests")),
+    (
+        "one of two with no credit",
+        lambda c, r: respond(c, {"error": {"message": "quota", "code": "insufficient_quota"}}, status="429 Too Many Requests"),
+    ),
     ("one of two that hangs up", lambda c, r: c.close()),
     ("one of two that writes pages of HTML", lambda c, r: respond(c, "<html>hello</html>")),
-)  # fmt: skip
+)
 
 
 def _search_away(away: Handler | None, bench: Bench) -> str:

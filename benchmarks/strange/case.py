@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from strange.zygote import HEAVY, LIGHT, Zygote
 
 MEGABYTES = 1500
 """Most memory that a command may hold, whatever it is given."""
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds after which a command is taken to hang: far more than any takes, since others may be busy."""
 
 
@@ -116,36 +117,36 @@ class Bench:
         """An image of a room."""
         return next((self.inputs / "scenes" / "images").iterdir())
 
-    def spatial(self, *arguments: object, env: Mapping[str, str] | None = None, **options: object) -> Ended:
-        """Run a command of the program in a process of its own to its end."""
-        return self.run([*PROGRAM, *map(str, arguments)], name=str(arguments[0]), env=env, **options)  # pyright: ignore[reportArgumentType]
-
-    def run(
+    def spatial(
         self,
-        command: list[str],
-        *,
-        name: str,
+        *arguments: object,
         env: Mapping[str, str] | None = None,
-        before: Callable[[], None] | None = None,
-        cwd: Path | None = None,
-        stdout: int | None = None,
+        before: Callable[[], object] | None = None,
         until: Callable[[], bool] | None = None,
-        patience: float = PATIENCE,
+        fresh: bool = False,
+        stdout: int | None = None,
     ) -> Ended:
-        """Run a command to its end, or kill it as soon as `until` is true, or when it has hung for `patience` seconds."""
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            begun = time.monotonic()
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, "OPENAI_API_KEY": "sk-planted", "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(env or {})},
-                cwd=cwd or self.folder, stdout=out if stdout is None else stdout, stderr=err, preexec_fn=before,
-            )  # fmt: skip
-            code, usage = wait(process, until, patience)
-            seconds = time.monotonic() - begun
-            texts = [_text(file) for file in (out, err)]
-        megabytes = usage.ru_maxrss / 1024
-        self.note(name, megabytes)
-        return Ended(code=code, out=texts[0], err=texts[1], seconds=seconds, megabytes=megabytes)
+        """Run a command of the program to its end, or kill it as soon as `until` is true, or when it has hung.
+
+        Args:
+            arguments: Its arguments; the first is its name.
+            env: Variables of its environment beside this process's.
+            before: What it does first.
+            until: When it is to be killed.
+            fresh: Whether it starts from the interpreter, and not from a process that has imported what it needs.
+            stdout: Where its output goes.
+        """
+        words = [str(argument) for argument in arguments]
+        variables = {"OPENAI_API_KEY": "sk-planted", "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(env or {})}
+        with tempfile.TemporaryDirectory() as folder:
+            files = (str(Path(folder) / "out"), str(Path(folder) / "err"))
+            if fresh:
+                code, kilobytes, seconds = _fresh(words, files, self.folder, variables, before, until, stdout)
+            else:
+                code, kilobytes, seconds = _forked(words, files, self.folder, variables, before, until)
+            texts = [Path(file).read_bytes().decode(errors="replace") if Path(file).exists() else "" for file in files]
+        self.note(words[0], kilobytes / 1024)
+        return Ended(code=code, out=texts[0], err=texts[1], seconds=seconds, megabytes=kilobytes / 1024)
 
     def note(self, name: str, megabytes: float) -> None:
         """Keep the most memory that a command held."""
@@ -154,25 +155,59 @@ class Bench:
 
 
 PROGRAM = [sys.executable, "-m", "spatialreasoner"]
+_ZYGOTES: dict[bool, Zygote] = {}
 
 
-def wait(
-    process: subprocess.Popen[bytes], until: Callable[[], bool] | None, patience: float
-) -> tuple[int, resource.struct_rusage]:
-    """How a process ended, and what it used; -SIGALRM stands for one that hung."""
-    end, hung = time.monotonic() + patience, threading.Event()
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return (-signal.SIGALRM if hung.is_set() else process.returncode), usage
-        if time.monotonic() > end:
-            hung.set()
-        if hung.is_set() or (until is not None and until()):
-            process.kill()
-        time.sleep(0.005)
+def _zygote(words: list[str]) -> Zygote:
+    """One that has imported what a command needs: models of its own are slow to import."""
+    heavy = words[0] == "train" or any(word.endswith("/model") for word in words)
+    if heavy not in _ZYGOTES:
+        _ZYGOTES[heavy] = Zygote(HEAVY if heavy else LIGHT)
+    return _ZYGOTES[heavy]
 
 
-def _text(file: object) -> str:
-    file.seek(0)  # pyright: ignore[reportAttributeAccessIssue]
-    return file.read().decode(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
+def _forked(
+    words: list[str],
+    files: tuple[str, str],
+    cwd: Path,
+    env: Mapping[str, str],
+    before: Callable[[], object] | None,
+    until: Callable[[], bool] | None,
+) -> tuple[int, int, float]:
+    """How a forked command ended, the kilobytes it held, and its seconds; -SIGALRM stands for one that hung."""
+    zygote = _zygote(words)
+    process = zygote.start(words, files, cwd, env, before)
+    begun, hung = time.monotonic(), False
+    while (ended := zygote.ended(0.005)) is None:
+        hung = hung or time.monotonic() > begun + PATIENCE
+        if hung or (until is not None and until()):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+    return (-signal.SIGALRM if hung else ended[0]), ended[1], time.monotonic() - begun
+
+
+def _fresh(
+    words: list[str],
+    files: tuple[str, str],
+    cwd: Path,
+    env: Mapping[str, str],
+    before: Callable[[], object] | None,
+    until: Callable[[], bool] | None,
+    stdout: int | None,
+) -> tuple[int, int, float]:
+    """The same of a command that starts from the interpreter."""
+    with open(files[0], "wb") as out, open(files[1], "wb") as err:
+        process = subprocess.Popen(
+            [*PROGRAM, *words], stdout=out if stdout is None else stdout, stderr=err, cwd=cwd, env={**os.environ, **env},
+            preexec_fn=before,
+        )  # fmt: skip
+        begun, hung = time.monotonic(), False
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                return (-signal.SIGALRM if hung else process.returncode), usage.ru_maxrss, time.monotonic() - begun
+            hung = hung or time.monotonic() > begun + PATIENCE
+            if hung or (until is not None and until()):
+                process.kill()
+            time.sleep(0.005)

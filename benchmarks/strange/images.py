@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from PIL import Image
+
 from strange.case import Bench, Case
 from strange.server import Server, healthy
 

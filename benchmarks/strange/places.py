@@ -23,18 +23,22 @@ def cases() -> Iterator[Case]:
     for mask, most in ((0o077, 0o600), (0o027, 0o640), (0o022, 0o644)):
         for command in COMMANDS:
             yield Case(
-                kind="file modes", done=f"{command} with umask {mask:03o}", expected=f"files of mode {most:o}, folders likewise",
+                kind="file modes",
+                done=f"{command} with umask {mask:03o}",
+                expected=f"files of mode {most:o}, folders likewise",
                 run=partial(_umask, command, mask, most),
-            )  # fmt: skip
+            )
     for command in ("questions", "generate", "search", "pairs", "train", "report", "ask"):
         yield Case(kind="full disk", done=f"{command} on a disk that is full", expected=PLAIN, run=partial(_full, command))
     for name, out in OUTS:
         yield Case(kind="places", done=f"generate --out {name}", expected=PLAIN, run=partial(_out, out))
     for name, options, codes in SURROUNDINGS:
         yield Case(
-            kind="surroundings", done=name, expected=f"exit {' or '.join(map(str, codes))}, no traceback",
+            kind="surroundings",
+            done=name,
+            expected=f"exit {' or '.join(map(str, codes))}, no traceback",
             run=partial(_surroundings, options, codes),
-        )  # fmt: skip
+        )
 
 
 COMMANDS = ("scenes", "questions", "generate", "search", "pairs", "train", "report", "ask", "reward", "score")
@@ -47,20 +51,52 @@ def command(name: str, bench: Bench, out: Path, model: str = "scripted:careful")
         "scenes": ["scenes", "synthetic", "--count", 1, "--out", out / "scenes"],
         "questions": ["questions", inputs / "scenes", "--out", out / "questions.jsonl"],
         "generate": ["generate", bench.questions, "--model", model, "--out", out / "out.jsonl"],
-        "search": ["search", bench.questions, "--policy", model, "--samples", 1, "--candidates", 2, "--yes", "--out", out / "search"],
+        "search": [
+            "search",
+            bench.questions,
+            "--policy",
+            model,
+            "--samples",
+            1,
+            "--candidates",
+            2,
+            "--yes",
+            "--out",
+            out / "search",
+        ],
         "pairs": ["pairs", inputs / "search", "--scenes", inputs / "scenes", "--out", out / "pairs"],
-        "train": ["train", "sft", "--model", inputs / "model", "--data", inputs / "pairs" / "sft.jsonl", "--out", out / "model",
-                  "max_steps=1", "threads=1"],
+        "train": [
+            "train",
+            "sft",
+            "--model",
+            inputs / "model",
+            "--data",
+            inputs / "pairs" / "sft.jsonl",
+            "--out",
+            out / "model",
+            "max_steps=1",
+            "threads=1",
+        ],
         "report": ["report", inputs / "search", "--out", out / "report.html"],
-        "ask": ["ask", bench.image, "How wide is <region1>?", "--region", "5,5,40,40", "--model", model, "--save-marked", out / "a.png"],
+        "ask": [
+            "ask",
+            bench.image,
+            "How wide is <region1>?",
+            "--region",
+            "5,5,40,40",
+            "--model",
+            model,
+            "--save-marked",
+            out / "a.png",
+        ],
         "reward": ["reward", bench.questions, inputs / "responses.jsonl", "--out", out / "rewards.jsonl"],
         "score": ["score", inputs / "healthy.jsonl", "--out", out / "score.json"],
-    }[name]  # fmt: skip
+    }[name]
 
 
 def _umask(name: str, mask: int, most: int, bench: Bench) -> str:
     with Server(handler=healthy) as server:
-        bench.spatial(*command(name, bench, bench.folder, server.model), before=lambda: os.umask(mask) and None).expect(0)
+        bench.spatial(*command(name, bench, bench.folder, server.model), before=partial(os.umask, mask)).expect(0)
     for path in bench.folder.rglob("*"):
         mode, wanted = stat.S_IMODE(path.lstat().st_mode), most | (most & 0o444) >> 2 if path.is_dir() else most
         need(mode == wanted, f"{path.relative_to(bench.folder)} has mode {mode:o}, not {wanted:o}")
@@ -109,18 +145,32 @@ def _pipe(folder: Path) -> Path:
     return folder / "out.jsonl"
 
 
+def _device(folder: Path, minor: int) -> Path:
+    """A node of this case's own: one of the machine's would be lost if the program replaced it."""
+    path = folder / "device.jsonl"
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, minor))
+    except PermissionError:  # only root makes devices
+        os.mkfifo(path)
+    return path
+
+
+def _linked_device(folder: Path) -> Path:
+    (folder / "link.jsonl").symlink_to(_device(folder, 3))
+    return folder / "link.jsonl"
+
+
 OUTS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     ("-", lambda folder: "-"),
     ("''", lambda folder: ""),
-    ("/dev/full", lambda folder: "/dev/full"),
-    ("/dev/null", lambda folder: "/dev/null"),
-    ("/dev/stdout", lambda folder: "/dev/stdout"),
+    ("a device like /dev/null", lambda folder: _device(folder, 3)),
+    ("a device like /dev/full", lambda folder: _device(folder, 7)),
+    ("a link to a device", _linked_device),
     ("a folder", _folder),
     ("a file in a file", _file),
     ("a pipe", _pipe),
     ("a link to where nothing is", _dangling),
     ("a name of 300 letters", lambda folder: folder / ("a" * 300)),
-    ("/proc/out.jsonl", lambda folder: "/proc/out.jsonl"),
     ("the questions themselves", lambda folder: folder / "questions.jsonl"),
 )
 
@@ -129,18 +179,29 @@ def _out(out: Callable[[Path], object], bench: Bench) -> str:
     for name in ("questions.jsonl", "questions.config.json"):
         (bench.folder / name).write_bytes((bench.inputs / name).read_bytes())
     target = out(bench.folder)
-    before = sorted(path.name for path in bench.folder.rglob("*"))
+    before = {path.name: path.lstat() for path in bench.folder.rglob("*")}
     with Server(handler=healthy) as server:
         end = bench.spatial(
-            "generate", bench.folder / "questions.jsonl", "--scenes", bench.inputs / "scenes", "--model", server.model, "--out", target
-        ).expect(1, 2)  # fmt: skip
-    after = sorted(path.name for path in bench.folder.rglob("*") if not path.name.startswith("."))
-    need(after == before, f"left behind: {sorted(set(after) - set(before))}")
+            "generate",
+            bench.folder / "questions.jsonl",
+            "--scenes",
+            bench.inputs / "scenes",
+            "--model",
+            server.model,
+            "--out",
+            target,
+        ).expect(1, 2)
+    after = {path.name: path.lstat() for path in bench.folder.rglob("*") if not path.name.startswith(".")}
+    need(after.keys() == before.keys(), f"left behind: {sorted(after.keys() - before.keys())}")
+    changed = [
+        name for name, found in after.items() if (found.st_mode, found.st_ino) != (before[name].st_mode, before[name].st_ino)
+    ]
+    need(not changed, f"replaced: {changed}")
     return f"exit {end.code}: {end.error[:110]}"
 
 
 def _limit(what: int, most: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(what, (most, most))
+    return partial(resource.setrlimit, what, (most, most))
 
 
 def _closed() -> None:
@@ -175,8 +236,8 @@ def _surroundings(options: Mapping[str, Any], codes: tuple[int, ...], bench: Ben
         server = stack.enter_context(Server(handler=healthy))
         more = dict(options)
         if "stdout" in more:
-            more["stdout"] = stack.enter_context(open(more["stdout"], "wb"))  # noqa: PTH123
-        end = bench.spatial(*command("generate", bench, bench.folder, server.model), **more).expect(*codes)
+            more["stdout"] = stack.enter_context(open(more["stdout"], "wb"))
+        end = bench.spatial(*command("generate", bench, bench.folder, server.model), fresh=True, **more).expect(*codes)
     out = bench.folder / "out.jsonl"
     need(not out.exists() or out.read_bytes().count(b"\n") == 4, "half a file")
     need(end.code != 0 or out.exists(), "exit 0 without a file")

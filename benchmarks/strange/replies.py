@@ -8,7 +8,7 @@ import socket
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +64,28 @@ GOOD: tuple[tuple[str, Make], ...] = (
     ("a byte order mark before it", lambda request: b"\xef\xbb\xbf" + json.dumps(completion(request)).encode()),
     ("the same key twice", lambda request: json.dumps(completion(request)).replace('"id"', '"choices": [], "id"', 1)),
     ("thoughts of 7 MB beside it", _message(reasoning_content="so " * 2_300_000)),
-    ("parts of content", lambda request: _message(content=[{"type": "text", "text": completion(request)["choices"][0]["message"]["content"]}])(request)),
+    (
+        "parts of content",
+        lambda request: _message(content=[{"type": "text", "text": completion(request)["choices"][0]["message"]["content"]}])(
+            request
+        ),
+    ),
     ("a second choice that nobody asked for", lambda request: completion(request, choices=completion(request)["choices"] * 2)),
-    ("a tool's call of 1 MB beside it", _message(tool_calls=[{"id": "t", "type": "function", "function": {"name": "f", "arguments": "x" * 10**6}}])),
-)  # fmt: skip
+    (
+        "a tool's call of 1 MB beside it",
+        _message(tool_calls=[{"id": "t", "type": "function", "function": {"name": "f", "arguments": "x" * 10**6}}]),
+    ),
+)
 """Replies whose answer is fine, with something odd beside it."""
 
 BAD: tuple[tuple[str, Make], ...] = (
     ("content that is null", _message(content=None)),
     ("content of numbers", _message(content=[1, 2, 3])),
     ("content that is a mapping 500 deep", lambda request: _message(content=_deep(500))(request)),
-    ("only a tool's call", _message(content=None, tool_calls=[{"id": "t", "type": "function", "function": {"name": "f", "arguments": "{}"}}])),
+    (
+        "only a tool's call",
+        _message(content=None, tool_calls=[{"id": "t", "type": "function", "function": {"name": "f", "arguments": "{}"}}]),
+    ),
     ("only characters that nobody sees", _message(content="\u200b\u2060\u202e\ufeff" * 50)),
     ("only white space, 300,000 of it", _times(" \n", 150_000)),
     ("choices that are a mapping", _top(choices={"0": 1})),
@@ -86,10 +97,13 @@ BAD: tuple[tuple[str, Make], ...] = (
     ("a list", lambda request: [completion(request)]),
     ("a number", lambda request: "42"),
     ("100,000 brackets", lambda request: "[" * 100_000),
-    ("bytes that are no text", lambda request: json.dumps(completion(request)).encode().replace(b"Yes", b"\xff\xfe").replace(b"No", b"\xff")),
+    (
+        "bytes that are no text",
+        lambda request: json.dumps(completion(request)).encode().replace(b"Yes", b"\xff\xfe").replace(b"No", b"\xff"),
+    ),
     ("60 MB of blanks before it", lambda request: b" " * 60_000_000 + json.dumps(completion(request)).encode()),
     ("half a reply as if it were whole", lambda request: json.dumps(completion(request))[:150]),
-)  # fmt: skip
+)
 """Replies that hold no answer."""
 
 ODD: tuple[tuple[str, Make], ...] = (
@@ -220,6 +234,7 @@ BODIES: tuple[tuple[str, Handler], ...] = (
 )
 
 
+@cache
 def zeros(packing: str) -> bytes:
     """About 2.5 MB that unpack to 2.5 GB of blanks."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31 if packing == "gzip" else 15)
@@ -254,11 +269,10 @@ def cases() -> Iterator[Case]:
         yield Case(kind="endless bodies", done=name, expected=TOLD, run=partial(_told, handler))
 
 
-def generate(bench: Bench, server: Server, *more: object) -> Ended:
+def generate(bench: Bench, server: Server, timeout: int = 6) -> Ended:
     """Ask four questions."""
-    return bench.spatial(
-        "generate", bench.questions, "--model", server.model, "--timeout", "6", "--out", bench.folder / "out.jsonl", *more
-    )
+    out = bench.folder / "out.jsonl"
+    return bench.spatial("generate", bench.questions, "--model", server.model, "--timeout", timeout, "--out", out)
 
 
 def rows(bench: Bench) -> dict[str, str]:
@@ -274,7 +288,7 @@ def answers(path: Path) -> dict[str, str]:
 
 def _taken(handler: Handler, bench: Bench) -> str:
     with Server(handler=once(handler)) as server:
-        generate(bench, server).expect(0)
+        generate(bench, server, 60).expect(0)
     need(rows(bench) == answers(bench.inputs / "healthy.jsonl"), "other answers than a decent server's")
     return "4 of 4 answers"
 
@@ -284,7 +298,7 @@ def _told(handler: Handler, bench: Bench) -> str:
         first = generate(bench, server).expect(0, 1, says="1 of 4|empty|refus|malformed|not finished|no answer")
     before = others(bench) if first.code == 0 else None
     with Server(handler=healthy, port=server.port) as server:
-        generate(bench, server).expect(0)
+        generate(bench, server, 60).expect(0)
         need(len(server.asked) <= 1, f"{len(server.asked)} requests were sent again")
     if before is None:
         need(rows(bench) == answers(bench.inputs / "healthy.jsonl"), "other answers than a decent server's")

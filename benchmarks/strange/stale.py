@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from PIL import Image
+
 from strange.case import Bench, Case, need
 from strange.server import Server, healthy
 
@@ -48,11 +49,20 @@ def _touch(path: Path) -> None:
 
 FOLDERS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     ("a bit of the weights, with size and times kept", lambda model: _flip(model / "model.safetensors")),
-    ("the chat template", lambda model: (model / "chat_template.jinja").write_text("{{ messages[0]['content'][1]['text'] }} so")),
-    ("the maximum of new tokens in generation_config.json", lambda model: _edit(model / "generation_config.json", lambda c: c.update(max_new_tokens=3, suppress_tokens=[5]))),
-    ("the size of images in processor_config.json", lambda model: _edit(model / "processor_config.json", lambda c: c["image_processor"].update(image_mean=[0.1, 0.2, 0.3]))),  # pyright: ignore[reportAttributeAccessIssue, reportIndexIssue]
+    (
+        "the chat template",
+        lambda model: (model / "chat_template.jinja").write_text("{{ messages[0]['content'][1]['text'] }} so"),
+    ),
+    (
+        "the maximum of new tokens in generation_config.json",
+        lambda model: _edit(model / "generation_config.json", lambda c: c.update(max_new_tokens=3, suppress_tokens=[5])),
+    ),
+    (
+        "the size of images in processor_config.json",
+        lambda model: _edit(model / "processor_config.json", lambda c: c["image_processor"].update(image_mean=[0.1, 0.2, 0.3])),
+    ),  # pyright: ignore[reportAttributeAccessIssue, reportIndexIssue]
     ("a new file that the tokenizer reads", lambda model: (model / "added_tokens.json").write_text('{"<new>": 300}')),
-)  # fmt: skip
+)
 
 
 def _model(change: Callable[[Path], object], bench: Bench) -> str:
@@ -146,9 +156,18 @@ def _data(change: Callable[[Path], None], bench: Bench) -> str:
     shutil.copytree(bench.inputs / "pairs", copy)
     shutil.copytree(bench.inputs / "model", copy / "model")
     command = [
-        "train", "sft", "--model", copy / "model", "--data", copy / "sft.jsonl", "--out", bench.folder / "out",
-        "max_steps=1", "save_steps=1", "threads=1",
-    ]  # fmt: skip
+        "train",
+        "sft",
+        "--model",
+        copy / "model",
+        "--data",
+        copy / "sft.jsonl",
+        "--out",
+        bench.folder / "out",
+        "max_steps=1",
+        "save_steps=1",
+        "threads=1",
+    ]
     bench.spatial(*command).expect(0)
     out = bench.folder / "out" / "model.safetensors"
     before = out.stat().st_mtime_ns
@@ -159,7 +178,10 @@ def _data(change: Callable[[Path], None], bench: Bench) -> str:
 def _pairs(bench: Bench) -> str:
     search = bench.folder / "search"
     shutil.copytree(bench.inputs / "search", search)
-    command = ["pairs", search, "--scenes", bench.inputs / "scenes", "--out", bench.folder / "out"]
+    for name in ("questions.jsonl", "questions.config.json"):
+        shutil.copy(bench.inputs / name, bench.folder / name)
+    shutil.copytree(bench.inputs / "scenes", bench.folder / "scenes")
+    command = ["pairs", search, "--out", bench.folder / "out"]
     bench.spatial(*command).expect(0)
     out = bench.folder / "out" / "sft.jsonl"
     before = out.stat().st_mtime_ns

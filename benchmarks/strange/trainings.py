@@ -25,24 +25,42 @@ def cases() -> Iterator[Case]:
         yield Case(kind="damaged checkpoints", done=name, expected=WHOLE, run=partial(_damaged, damage, (0,)))
     for name, damage in ELSEWHERE:
         yield Case(
-            kind="damaged checkpoints", done=name, expected="the same weights, or a refusal that says what to do",
+            kind="damaged checkpoints",
+            done=name,
+            expected="the same weights, or a refusal that says what to do",
             run=partial(_damaged, damage, (0, 1, 2)),
-        )  # fmt: skip
+        )
 
 
 LIMITS: tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...] = (
     ("max_steps=5, a checkpoint every 2 steps, killed after steps 3 and 5", ("max_steps=5", "save_steps=2"), (3, 5)),
-    ("2.5 epochs, a checkpoint every 3 steps, killed after steps 4 and 9", ("num_train_epochs=2.5", "save_steps=3", "per_device_train_batch_size=1", "gradient_accumulation_steps=1"), (4, 9)),
-    ("0.75 epochs, no checkpoint at all, killed after step 2", ("num_train_epochs=0.75", "save_steps=99", "per_device_train_batch_size=1", "gradient_accumulation_steps=1"), (2,)),
-)  # fmt: skip
+    (
+        "2.5 epochs, a checkpoint every 3 steps, killed after steps 4 and 9",
+        ("num_train_epochs=2.5", "save_steps=3", "per_device_train_batch_size=1", "gradient_accumulation_steps=1"),
+        (4, 9),
+    ),
+    (
+        "0.75 epochs, no checkpoint at all, killed after step 2",
+        ("num_train_epochs=0.75", "save_steps=99", "per_device_train_batch_size=1", "gradient_accumulation_steps=1"),
+        (2,),
+    ),
+)
 
 
 def train(bench: Bench, out: Path, *settings: str) -> list[object]:
     """The command of a training."""
     return [
-        "train", "sft", "--model", bench.inputs / "model", "--data", bench.inputs / "pairs" / "sft.jsonl", "--out", out, "threads=1",
+        "train",
+        "sft",
+        "--model",
+        bench.inputs / "model",
+        "--data",
+        bench.inputs / "pairs" / "sft.jsonl",
+        "--out",
+        out,
+        "threads=1",
         *settings,
-    ]  # fmt: skip
+    ]
 
 
 def _limit(settings: tuple[str, ...], points: tuple[int, ...], bench: Bench) -> str:
@@ -89,7 +107,8 @@ def _flip(path: Path) -> None:
 def _of_all(name: str, change: Callable[[Path], object]) -> Callable[[Path], None]:
     def act(out: Path) -> None:
         for folder in out.glob("checkpoint-*"):
-            change(folder / name)
+            if (folder / name).exists():
+                change(folder / name)
 
     return act
 

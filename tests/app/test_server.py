@@ -67,6 +67,8 @@ def test_what_is_wrong_is_told_in_a_sentence(served, token):
         ("/api/path", {"path": "/etc"}, 422, "--open"),
         ("/api/ask", {"question": "", "models": ["scripted:careful"]}, 422, "write a question"),
         ("/api/ask", {"question": "How?", "models": ["hf:/etc"]}, 422, "not started with"),
+        ("/api/ask", {"question": "How?", "models": []}, 422, "choose a model"),
+        ("/api/ask", {"question": "How?", "models": 5}, 422, "choose a model"),
     ]
     for path, sent, status, said in cases:
         refused = served.post(path, json=sent, headers=token)

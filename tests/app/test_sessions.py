@@ -1,7 +1,12 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.conftest import drawn_box, wish
+from spatialreasoner.app import measuring
 from spatialreasoner.app.regions import region
 from spatialreasoner.app.sessions import MAX_DRAWN_REGIONS, DrawnRegion, Sessions, State
 from spatialreasoner.core.errors import InputError
@@ -134,3 +139,29 @@ def test_visitors_are_found_by_their_token_alone_and_the_one_away_longest_is_for
     assert sessions.find(one.token) is None
     assert not one.folder.exists()
     assert other.folder.exists()
+
+
+def test_forty_visitors_at_once_share_memory_and_places(tmp_path, monkeypatch):
+    monkeypatch.setattr(measuring, "MAX_KEPT_PIXELS", 200)
+    scenes = [_scene(tmp_path / f"{number}.png") for number in range(8)]
+    images, sessions = measuring.OpenImages(), Sessions(tmp_path, 3)
+
+    def visit(number):
+        for scene in scenes:
+            assert images.find(str(number), scene).size == (8, 8)
+            assert sessions.begin().folder.parent == tmp_path
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(40) as pool:
+            list(pool.map(visit, range(40)))
+    finally:
+        sys.setswitchinterval(before)
+    assert len(images._kept) == 3
+    assert len(list(tmp_path.glob("tmp*"))) == 3
+
+
+def _scene(path):
+    Image.new("RGB", (8, 8)).save(path)
+    return Scene(id=path.stem, image=str(path), regions=())

@@ -9,7 +9,7 @@ import pytest
 from inference.server.server import ANSWER, Server, completion
 from spatialreasoner.core.types import Prompt, Question, RewardBreakdown
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
-from spatialreasoner.inference.backends.replies import Assembled
+from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
 from spatialreasoner.inference.backends.streams import Streamed
 from spatialreasoner.inference.cleaning import clean_reply, clean_text
 from spatialreasoner.language.responses import steps
@@ -155,6 +155,22 @@ def test_hostile_texts_are_cleaned_in_linear_time(piece):
     begun = time.process_time()
     clean_text(piece * (400_000 // len(piece)))
     assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize("unseen", ["\u200b\u2060", "\u202e \n", "\ufeff\u200d", "\u3164", "\u2800\u00ad"])
+def test_what_nobody_sees_is_no_answer(unseen):
+    assert clean_text(unseen * 50).text == ""
+    assert clean_text(f"{unseen}Yes.").text.endswith("Yes.")
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff"])
+@pytest.mark.parametrize("digits", [5, 99, 100, 100_000])
+def test_a_number_of_any_length_and_a_byte_order_mark_cost_no_answer(before, digits):
+    body = parse_body(
+        f'{before}{{"choices": [{{"message": {{"content": "Yes."}}}}], "usage": {{"prompt_tokens": {"9" * digits}}}}}'
+    )
+    [completion] = read_completions("m", body, n=1, prefix="")
+    assert (completion.text, completion.prompt_tokens) == ("Yes.", 99_999 if digits == 5 else 0)
 
 
 def test_a_stream_shows_what_belongs_to_the_answer_alone():

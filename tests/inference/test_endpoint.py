@@ -258,6 +258,25 @@ def test_silence_is_broken_by_a_line(tmp_path):
     assert "waiting for slow: 1 requests in flight" in lines[0]
 
 
+def test_a_request_sent_between_two_looks_is_told_of_soon_after_its_time():
+    class Late:
+        name, in_flight = "late", 1
+
+        def __init__(self):
+            self.sent = time.monotonic() + 0.15
+
+        def longest_wait(self):
+            return time.monotonic() - self.sent
+
+    async def wait(lines):
+        async with watched([Late()], lines.append, patience=0.3):
+            await asyncio.sleep(0.58)
+
+    lines = []
+    asyncio.run(wait(lines))
+    assert lines
+
+
 def test_a_request_and_its_retries_end_within_the_deadline(tmp_path):
     class Stuck:
         name = "stuck"

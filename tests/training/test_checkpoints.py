@@ -97,3 +97,6 @@ def test_the_latest_checkpoint_is_the_last_whole_one(tmp_path):
         if state is not None:
             (folder / "trainer_state.json").write_text(state)
     assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    (tmp_path / "checkpoint-11").write_text("a file where a folder is to be")
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    (tmp_path / "checkpoint-11").mkdir()

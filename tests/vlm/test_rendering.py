@@ -7,6 +7,7 @@ import logging
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from PIL import Image
 
@@ -273,3 +274,23 @@ def test_a_template_of_plain_texts_reads_plain_texts():
     assert frame.whole("Yes.").text == "user: How?\nassistant: Yes.\n"
     with pytest.raises(InputError, match="no place for an image"):
         template.frame([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How?"}]}])
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ messages[0]['content'][1]['text'] ~ nothing.there }}", "{{ 1 + 'a' }}", "{{ raise_exception('no images') }}"],
+)
+def test_a_template_that_fails_on_a_conversation_is_told_without_a_traceback(template):
+    def refuse(message):
+        raise TemplateError(message)
+
+    class Owner:
+        chat_template, all_special_tokens = template, ()
+
+        def apply_chat_template(self, messages, **switches):
+            environment = ImmutableSandboxedEnvironment()
+            environment.globals["raise_exception"] = refuse
+            return environment.from_string(template).render(messages=messages)
+
+    with pytest.raises(InputError, match="cannot write this conversation"):
+        chat_template_of(Owner()).frame([{"role": "user", "content": "How tall?"}])

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -83,18 +84,23 @@ class OpenImage:
 
 
 class OpenImages:
-    """The images whose pixels are in memory, by visitor and path: those used last."""
+    """The images whose pixels are in memory, by visitor and path: those used last. Visitors come at the same time."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], OpenImage] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], tuple[OpenImage, int]] = OrderedDict()
+        self._changing = Lock()
 
     def find(self, visitor: str, scene: Scene) -> OpenImage:
         """An image that a visitor has open."""
         key = (visitor, scene.image)
-        found = self._kept.pop(key, None) or OpenImage(scene)
-        self._kept[key] = found
-        while len(self._kept) > 1 and sum(math.prod(each.size) for each in self._kept.values()) > MAX_KEPT_PIXELS:
-            self._kept.popitem(last=False)
+        with self._changing:
+            found, _ = self._kept.get(key) or (OpenImage(scene), 0)
+        pixels = math.prod(found.size)  # may read the file, while others continue
+        with self._changing:
+            self._kept[key] = found, pixels
+            self._kept.move_to_end(key)
+            while len(self._kept) > 1 and sum(each for _, each in self._kept.values()) > MAX_KEPT_PIXELS:
+                self._kept.popitem(last=False)
         return found
 
 

@@ -208,7 +208,8 @@ class Server:
     async def _ask(self, request: Request) -> Response:
         """The answer as lines of JSON, each with all that is written so far."""
         session, sent = self._session(request), await _sent(request)
-        models = [str(name) for name in sent.get("models", [])][:2]
+        named = sent.get("models")
+        models = [str(name) for name in named[:2]] if isinstance(named, list) else []
         if self._waiting >= self._app.config.queue:
             raise HTTPException(503, f"{self._waiting} questions are waiting already; try again in a minute")
         written = self._app.ask(session, str(sent.get("question", "")), list(dict.fromkeys(models)))

@@ -210,6 +210,8 @@ class App:
         state = session.state
         if state.scene is None:
             raise InputError("open an image first")
+        if not models:
+            raise InputError("choose a model to ask")
         asked = prepare(text, state.regions, state.scene.image)
         policies = [self.policies.get(name, scene_with_regions(state.scene, state.regions)) for name in models]
         session.count_question(self.config.asks_per_minute)

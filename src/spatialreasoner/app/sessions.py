@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Lock
 
 from spatialreasoner.app.regions import DrawnShape
 from spatialreasoner.core.errors import InputError
@@ -208,14 +209,18 @@ class Sessions:
     def __init__(self, root: Path, most: int) -> None:
         self._root, self._most = root, most
         self._by_token: dict[str, Session] = {}
+        self._changing = Lock()
 
     def begin(self) -> Session:
         """A new visitor."""
-        while len(self._by_token) >= self._most:
-            away = min(self._by_token.values(), key=lambda session: session.seen)
-            self._by_token.pop(away.token).end()
-        session = Session(token=secrets.token_urlsafe(24), folder=Path(mkdtemp(dir=self._root)))
-        self._by_token[session.token] = session
+        session, gone = Session(token=secrets.token_urlsafe(24), folder=Path(mkdtemp(dir=self._root))), list[Session]()
+        with self._changing:
+            while len(self._by_token) >= self._most:
+                away = min(self._by_token.values(), key=lambda session: session.seen)
+                gone.append(self._by_token.pop(away.token))
+            self._by_token[session.token] = session
+        for away in gone:
+            away.end()
         return session
 
     def find(self, token: str) -> Session | None:

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from spatialreasoner import __version__
+from spatialreasoner.cli.options import CarefulCommand
 from spatialreasoner.cli.running import run
 
 __all__ = ["COMMANDS", "SCENES", "app", "main", "run"]
@@ -81,7 +82,9 @@ scenes_app = typer.Typer(no_args_is_help=True, help="Make a scenes folder: image
 def _add(group: typer.Typer, name: str, module: str, panel: str | None = None) -> None:
     """Register the function of a module; its `OPTIONS`, if it has any, are those of typer's `command`."""
     found = import_module(f"{__name__}.{module}")
-    group.command(name, rich_help_panel=panel, **getattr(found, "OPTIONS", {}))(getattr(found, module))
+    group.command(name, rich_help_panel=panel, **{"cls": CarefulCommand, **getattr(found, "OPTIONS", {})})(
+        getattr(found, module)
+    )
 
 
 for _name, _module in SCENES.items():

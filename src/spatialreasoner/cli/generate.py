@@ -22,14 +22,14 @@ from spatialreasoner.cli.options import (
     Thinking,
     Timeout,
     TopP,
-    out_option,
+    out_file_option,
 )  # fmt: skip
 
 
 def generate(
     questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
     model: Model,
-    out: Annotated[Path, out_option("The file to write.")] = Path("predictions.jsonl"),
+    out: Annotated[Path, out_file_option("The file to write.")] = Path("predictions.jsonl"),
     scenes: Scenes = None,
     seed: Seed = 0,
     temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.", min=0, max=10)] = 0.0,

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+from typer.core import TyperCommand
+
+from spatialreasoner.core.outputs import output_file
+
+OUTPUTS = ("out", "save_marked")
+"""What the options that name outputs are called."""
+
+
+class CarefulCommand(TyperCommand):
+    """A command that looks at where it will write before it does anything."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it.
+
+        Raises:
+            ConfigError: If an output would replace an input, a device or a pipe.
+        """
+        for name in OUTPUTS:
+            if ctx.params.get(name) is not None:
+                output_file(Path(ctx.params[name]), _files(ctx.params, name))
+        return super().invoke(ctx)
+
+
+def _files(params: dict[str, Any], but: str) -> Iterator[Path]:
+    """The files that the other parameters name."""
+    for name, value in params.items():
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if name not in (but, *OUTPUTS) and isinstance(each, str | Path) and 0 < len(str(each)) < 4096:
+                yield Path(each)
 
 
 def _refuse_standard_output(out: Path | None) -> Path | None:
@@ -15,9 +45,20 @@ def _refuse_standard_output(out: Path | None) -> Path | None:
     return out
 
 
+def _refuse_no_file(out: Path | None) -> Path | None:
+    if out is not None and (not out.name or out.is_dir()):
+        raise typer.BadParameter(f"expected the path of a file; got {str(out)!r}, a folder")
+    return _refuse_standard_output(out)
+
+
 def out_option(text: str, *, show_default: bool = True) -> typer.models.OptionInfo:
-    """The option `--out`, with its help."""
+    """The option `--out` of a command that writes a folder, with its help."""
     return typer.Option("--out", help=text, show_default=show_default, callback=_refuse_standard_output)
+
+
+def out_file_option(text: str, *, show_default: bool = True) -> typer.models.OptionInfo:
+    """The option `--out` of a command that writes a file, with its help."""
+    return typer.Option("--out", help=text, show_default=show_default, callback=_refuse_no_file)
 
 
 Out = Annotated[Path, out_option("Output folder; created if missing.", show_default=False)]

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from spatialreasoner.cli.options import Seed, out_option
+from spatialreasoner.cli.options import Seed, out_file_option
 
 
 def questions(
     scenes: Annotated[Path, typer.Argument(help="A scenes folder.", show_default=False)],
-    out: Annotated[Path, out_option("The file to write.")] = Path("questions.jsonl"),
+    out: Annotated[Path, out_file_option("The file to write.")] = Path("questions.jsonl"),
     per_scene: Annotated[int, typer.Option(help="Number of questions per scene.", min=1, max=10_000)] = 5,
     seed: Seed = 0,
 ) -> None:

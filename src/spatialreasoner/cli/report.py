@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from spatialreasoner.cli.options import out_option
+from spatialreasoner.cli.options import out_file_option
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders to report on.", show_default=False)],
-    out: Annotated[Path, out_option("The file to write: .html, .md or .tex.")] = Path("report.html"),
+    out: Annotated[Path, out_file_option("The file to write: .html, .md or .tex.")] = Path("report.html"),
 ) -> None:
     """Write a report on run folders: one HTML file that works offline, Markdown, or a LaTeX table.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from spatialreasoner.cli.confirming import confirm
-from spatialreasoner.cli.options import Key, MaxCalls, MaxCost, MaxTokens, Scenes, out_option
+from spatialreasoner.cli.options import Key, MaxCalls, MaxCost, MaxTokens, Scenes, out_file_option
 from spatialreasoner.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def reward(
     questions: Annotated[Path, typer.Argument(help="A questions file.", show_default=False)],
     responses: Annotated[Path, typer.Argument(help="JSON lines with question_id and text.", show_default=False)],
-    out: Annotated[Optional[Path], out_option("The file to write.", show_default=False)] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], out_file_option("The file to write.", show_default=False)] = None,  # noqa: UP045
     scenes: Scenes = None,
     explain: Annotated[
         Optional[int],  # noqa: UP045

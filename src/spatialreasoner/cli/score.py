@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from spatialreasoner.cli.options import Key, Seed, out_option
+from spatialreasoner.cli.options import Key, Seed, out_file_option
 
 if TYPE_CHECKING:
     pass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def score(
     predictions: Annotated[Path, typer.Argument(help="A predictions file.", show_default=False)],
-    out: Annotated[Optional[Path], out_option("Where to write score.json.", show_default=False)] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], out_file_option("Where to write score.json.", show_default=False)] = None,  # noqa: UP045
     against: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Another model's predictions, compared question by question.", show_default=False),

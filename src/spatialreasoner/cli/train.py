@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
 import typer
-from typer.core import TyperCommand
 
-from spatialreasoner.cli.options import Out
+from spatialreasoner.cli.options import CarefulCommand, Out
 from spatialreasoner.core.errors import ConfigError
 
 
-class _WithSettings(TyperCommand):
+class _WithSettings(CarefulCommand):
     """A command whose help ends with all settings, by subject."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from spatialreasoner import __version__
 from spatialreasoner.core.errors import MissingFileError, RecordError, SpatialReasonerError, WorkError
+from spatialreasoner.core.outputs import output_file
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -148,9 +149,10 @@ def atomic_path(path: str | Path) -> Generator[Path]:
     What is left of a block that fails is removed. The file's permissions are those that the process's umask gives.
 
     Raises:
+        ConfigError: If a device, a pipe or a link to nothing is there.
         WorkError: If the folder cannot be made or written to.
     """
-    path = Path(path)
+    path = output_file(Path(path))
     temporary = path.with_name(f".{path.stem[:80]}.{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
     with writing(path.parent):
         try:

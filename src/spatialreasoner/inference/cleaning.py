@@ -8,6 +8,7 @@ is kept as the text, and the thinking beside it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,9 @@ _TOKEN = re.compile(
 )
 _FENCE = re.compile(r"\A\s{0,20}```[a-zA-Z]{0,10}(?:\n|\s{0,20}\Z)|\n```\s{0,20}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")
+"""Letters that are drawn as blanks: fillers of Hangul, the empty braille pattern, the place of an object."""
+
 _FORM = re.compile(r"<description>", re.IGNORECASE)
 _NEXT = re.compile(
     r"</description>|<reasoning>|</reasoning>|^### (?:Rationale|Let's think|Step \d|In Conclusion)",
@@ -120,7 +124,7 @@ def clean_text(text: str, *, prefix: str = "") -> Cleaned:
     text = text.lstrip() if thinking else text
     text = _without_prefix(text, prefix)
     text = _without_preamble(text, continued=bool(prefix))
-    return Cleaned(text=text if text.strip() else "", thinking=thinking[-KEPT_THINKING:])
+    return Cleaned(text=text if _shows(text) else "", thinking=thinking[-KEPT_THINKING:])
 
 
 def refused(message: Mapping[str, Any]) -> str | None:
@@ -150,6 +154,11 @@ def _pieces(content: Any, *, everything: bool = False, depth: int = 0) -> Iterat
         for name in ("text", "thinking", "summary", "content", "reasoning"):
             for inner, text in _pieces(content.get(name), everything=True, depth=depth + 1):
                 yield thinking or inner or name in {"thinking", "reasoning", "summary"}, text
+
+
+def _shows(text: str) -> bool:
+    """Whether a reader sees anything: an answer of blanks, marks of direction and joiners is empty."""
+    return any(not mark.isspace() and mark not in _UNSEEN and unicodedata.category(mark) not in {"Cf", "Cc"} for mark in text)
 
 
 def _readable(text: str) -> str:

@@ -154,7 +154,10 @@ def _check_url(url: str) -> None:
             "OPENAI_API_KEY"
         )
     if not parts.hostname or port == 0 or len(parts.hostname) > 253:
-        raise ConfigError(f"expected a base URL with a host, such as http://127.0.0.1:8000/v1; got {url[:80]!r}")
+        raise ConfigError(
+            "expected a base URL with a host of at most 253 characters, and a port from 1 to 65535 if any, such as "
+            f"http://127.0.0.1:8000/v1; got {url[:80]!r}"
+        )
 
 
 def _check_settings(settings: Mapping[str, str]) -> None:

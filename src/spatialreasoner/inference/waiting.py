@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -45,9 +46,12 @@ async def watched(
 
 
 async def _watch(waiting: Sequence[Waiting], tell: Callable[[str], None], patience: float) -> None:
+    clock = asyncio.get_running_loop().time
+    told = {one.name: -math.inf for one in waiting}
     while True:
-        await asyncio.sleep(patience)
+        await asyncio.sleep(patience / 10)  # a request that is sent between two looks is not overlooked for long
         for one in waiting:
             seconds = one.longest_wait()
-            if seconds >= patience:
+            if seconds >= patience and clock() - told[one.name] >= patience:
+                told[one.name] = clock()
                 tell(f"waiting for {one.name}: {one.in_flight} requests in flight, the oldest for {seconds:.0f} s")

@@ -10,6 +10,7 @@ import json
 import logging
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,19 @@ DIGESTS = "digests.json"
 
 
 def latest_checkpoint(folder: str | Path) -> Path | None:
-    """The newest whole checkpoint of a run, or None; a damaged one is passed over with a warning that says what is wrong."""
+    """The newest whole checkpoint of a run, or None; a damaged one is passed over with a warning that says what is wrong.
+
+    A file of a checkpoint's name is renamed.
+    """
     found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rpartition("-")[2].isdecimal()]
     for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
         damage = damage_of(path)
         if damage is None:
             return path
         logger.warning("%s is not used: %s; training continues from the newest whole checkpoint before it", path, damage)
+        if not path.is_dir():  # a file where the next checkpoint of that step is to be written
+            with suppress(FileNotFoundError):  # another process of this training was first
+                path.replace(path.with_name(f"{path.name}.not-a-folder"))
     return None
 
 

@@ -217,6 +217,7 @@ def chat_template_of(processor: Any, *, thinking: bool = False) -> ChatTemplate:
 
     Raises:
         ConfigError: If it has none.
+        InputError: By what is returned, if the template fails on a conversation.
     """
     tokenizer = getattr(processor, "tokenizer", processor)
     owner = next((each for each in (processor, tokenizer) if getattr(each, "chat_template", None)), None)
@@ -230,7 +231,13 @@ def chat_template_of(processor: Any, *, thinking: bool = False) -> ChatTemplate:
 
     def apply(messages: Messages, prompting: bool) -> str:
         switches = {name: thinking for name in _SWITCHES if re.search(rf"(?<![.\w'\"]){name}(?![\w'\"])", written)}
-        return owner.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting, **switches)
+        try:
+            return owner.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting, **switches)
+        except (TemplateError, TypeError, LookupError, AttributeError) as error:
+            raise InputError(
+                f"the chat template cannot write this conversation: {type(error).__name__}: {str(error)[:300]}. Mend the "
+                "template, or use the one that the model came with"
+            ) from error
 
     return ChatTemplate(apply, special=special_tokens(tokenizer), thinking=thinking)
 

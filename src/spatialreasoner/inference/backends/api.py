@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +20,7 @@ from spatialreasoner.core.errors import AdaptedError, BusyError, ConfigError, En
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.inference.backends.batch_api import BatchApi
 from spatialreasoner.inference.backends.chat import CONTINUE, INSTRUCTIONS, Asking, ChatRequest, Making, build, making
+from spatialreasoner.inference.backends.connections import endpoint_key
 from spatialreasoner.inference.backends.http import Answered, HttpClient, Post
 from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
 from spatialreasoner.inference.backends.scouts import Scouts
@@ -94,7 +94,7 @@ class ApiPolicy:
         config: How it is asked.
 
     Raises:
-        ConfigError: If the name has another form, or holds credentials.
+        ConfigError: If the name has another form or holds credentials, or the environment's key or proxy cannot be used.
         MissingExtraError: If the `httpx2` package is not installed.
     """
 
@@ -110,7 +110,7 @@ class ApiPolicy:
         if self._config.enable_thinking is None:
             del settings["enable_thinking"]  # journals of earlier versions know no such setting
         self.identity = f"{self.name} prompt {version} {settings}"
-        self._key = os.environ.get(self._config.key_variable, "")
+        self._key = endpoint_key(self._config.key_variable)
         headers = {"Authorization": f"Bearer {self._key}", "api-key": self._key} if self._key else {}
         self._client = HttpClient(self.name, parsed.url, headers, self._config.timeout)
         self._scouts = Scouts()

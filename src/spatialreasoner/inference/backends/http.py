@@ -9,13 +9,13 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from spatialreasoner.core.errors import BusyError, EndpointError, MissingExtraError
+from spatialreasoner.core.errors import BusyError, EndpointError
+from spatialreasoner.inference.backends.connections import connect, failed_connection, import_httpx, words_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -51,11 +51,16 @@ class HttpClient:
         url: The base URL.
         headers: Sent with every request, the key among them; to no other host.
         timeout: Longest wait for one reply, from first to last byte, seconds.
+
+    Raises:
+        ConfigError: If a proxy or a file of certificates in the environment cannot be used.
+        MissingExtraError: If the `httpx2` package is not installed.
     """
 
     def __init__(self, name: str, url: str, headers: Mapping[str, str], timeout: float) -> None:
         self._name, self._url, self._headers, self._timeout = name, url.rstrip("/"), dict(headers), timeout
         self._httpx = import_httpx()
+        connect(self._url, self._headers, self._timeout)  # what is wrong with this machine is told before anything is sent
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -176,9 +181,9 @@ class HttpClient:
                 f"{self._name}: more than {MOST_REDIRECTS} redirects; give the address where they end as BASE_URL"
             )
         except self._httpx.TimeoutException as error:
-            raise BusyError(f"{self._name} did not reply in time ({_words(error)})", kind="timeout") from None
+            raise BusyError(f"{self._name} did not reply in time ({words_of(error)})", kind="timeout") from None
         except (self._httpx.HTTPError, self._httpx.InvalidURL, ssl.SSLError) as error:
-            raise self._connection_error(error) from None
+            raise BusyError(f"{self._name} {failed_connection(self._url, error)}", kind="connection") from None
 
     def _too_late(self) -> BusyError:
         return BusyError(f"{self._name} did not reply within {self._timeout:g} s", kind="timeout")
@@ -217,32 +222,8 @@ class HttpClient:
         """The client of the running event loop; connections cannot outlive the loop they were made in."""
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            timeout = self._httpx.Timeout(self._timeout, connect=min(self._timeout, 60.0), pool=None)
-            limits = self._httpx.Limits(max_connections=None, max_keepalive_connections=64)
-            verify = _certificates() if self._url.startswith("https") else False
-            client: httpx2.AsyncClient = self._httpx.AsyncClient(
-                timeout=timeout, limits=limits, headers=self._headers, verify=verify
-            )
-            self._client, self._loop = client, loop
+            self._client, self._loop = connect(self._url, self._headers, self._timeout), loop
         return self._client
-
-    def _connection_error(self, error: Exception) -> BusyError:
-        """What went wrong with a connection, in its own words, and what to look at."""
-        words, address = _words(error), urlsplit(self._url).netloc.rpartition("@")[2]
-        fix = "is the server running?"
-        if any(part in words for part in ("SSL", "TLS", "CERTIFICATE", "certificate")):
-            fix = (
-                f"the TLS handshake with {address} failed; is its certificate valid, and BASE_URL rightly http:// or https://?"
-            )
-        elif any(part in words for part in ("Name or service", "nodename", "name resolution", "No address", "getaddrinfo")):
-            fix = f"the host name of {address} is unknown; check BASE_URL, and the network"
-        elif "refused" in words or "All connection attempts failed" in words:
-            fix = f"nothing listens at {address}; is the server running?"
-        elif "disconnected" in words or "closed" in words or "incomplete" in words or "ReadError" in words:
-            fix = "it hung up before its reply was whole"
-        elif "illegal" in words or "Protocol" in words:
-            fix = f"what answers at {address} does not speak HTTP as it should; check BASE_URL"
-        return BusyError(f"{self._name} cannot be reached ({words}); {fix}", kind="connection")
 
 
 class _Form:
@@ -282,37 +263,6 @@ def _parts(piece: bytes, unpack: Any) -> Iterator[bytes]:
 
 def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=True, allow_nan=False).encode()
-
-
-def import_httpx() -> Any:
-    """The package `httpx2`.
-
-    Raises:
-        MissingExtraError: If it is not installed.
-    """
-    try:
-        import httpx2
-    except ImportError:
-        raise MissingExtraError("models behind endpoints need the httpx2 package: pip install 'spatialreasoner[api]'") from None
-    return httpx2
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    """What all clients check servers by; loading it takes longest of all."""
-    return import_httpx().create_ssl_context()
-
-
-def _words(error: BaseException) -> str:
-    """What an error and what it was caused by say; the classes' names where they say nothing."""
-    said: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None and len(said) < 4:
-        text = str(seen) or type(seen).__name__
-        if not any(text in known for known in said):
-            said.append(text[:200])
-        seen = seen.__cause__ or seen.__context__
-    return f"{type(error).__name__}: {'; '.join(said)}"
 
 
 def _port(url: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -39,11 +40,16 @@ _ERRORS = frozenset(
 
 
 def parse_body(text: str) -> Any:
-    """The JSON of a reply, None where it is none."""
+    """The JSON of a reply, with or without a byte order mark; None where it is none."""
     try:
-        return json.loads(text)
+        return json.loads(text.removeprefix("\ufeff"), parse_int=_whole_number)
     except (ValueError, RecursionError):
         return None
+
+
+def _whole_number(digits: str) -> int | float:
+    """A number of any length: one beyond what Python converts is beyond every limit, too, and costs no answer."""
+    return int(digits) if len(digits) < 100 else math.inf
 
 
 def read_completions(name: str, body: Any, *, n: int, prefix: str) -> list[Completion]:

@@ -1,0 +1,75 @@
+"""Nothing but a file of results is ever replaced by one. The devices here are pipes and nodes of a test's own folder."""
+
+import os
+import stat
+
+import pytest
+
+from spatialreasoner import cli
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.records import write_jsonl
+
+
+def ended(*arguments):
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(argument) for argument in arguments])
+    return end.value.code
+
+
+def make(kind, folder):
+    path = folder / "out.jsonl"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("making a device needs root")
+    else:
+        path.symlink_to(folder / "away" / "out.jsonl")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to nothing"])
+def test_what_is_no_file_stays_what_it_is(kind, tmp_path, capsys):
+    path = make(kind, tmp_path)
+    before = path.lstat()
+    with pytest.raises(ConfigError):
+        write_jsonl(path, [1])
+    assert ended("generate", tmp_path / "questions.jsonl", "--model", "nano", "--out", path) == 2
+    assert capsys.readouterr().err.count("error: ") == 1
+    assert path.lstat() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_a_link_to_a_file_leads_there(tmp_path):
+    (tmp_path / "real.jsonl").write_text("old")
+    (tmp_path / "out.jsonl").symlink_to("real.jsonl")
+    write_jsonl(tmp_path / "out.jsonl", [1])
+    assert (tmp_path / "out.jsonl").is_symlink()
+    assert (tmp_path / "real.jsonl").read_text() == "1\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["generate", "IN", "--model", "nano", "--out", "IN"],
+        ["reward", "other.jsonl", "IN", "--out", "IN"],
+        ["score", "IN", "--out", "./IN"],
+        ["ask", "IN", "How wide is <region1>?", "--save-marked", "IN"],
+    ],
+)
+def test_an_input_is_never_replaced(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "IN").write_text("mine")
+    assert ended(*command) == 2
+    assert "also an input" in capsys.readouterr().err
+    assert (tmp_path / "IN").read_text() == "mine"
+
+
+@pytest.mark.parametrize("out", ["", ".", "-", "folder"])
+def test_a_file_needs_a_name(out, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    assert ended("generate", "questions.jsonl", "--model", "nano", "--out", out) == 2
+    assert "Traceback" not in capsys.readouterr().err

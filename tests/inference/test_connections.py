@@ -1,0 +1,71 @@
+"""The key, the proxies and the certificates of this machine: told before anything is sent, and never repeated with secrets."""
+
+import asyncio
+
+import pytest
+
+from spatialreasoner.core.errors import BusyError, ConfigError
+from spatialreasoner.inference.backends.api import ApiPolicy
+from spatialreasoner.inference.backends.connections import connect, endpoint_key, words_of
+from spatialreasoner.inference.backends.http import HttpClient
+
+NAME = "api:m@http://127.0.0.1:9/v1"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize("key", ["sk-planted\nX: y", "sk-pl\u00e4nted", "sk planted", "sk-planted\x1b[2J", "\u200bsk-planted"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_told(monkeypatch, key):
+    monkeypatch.setenv("MY_KEY", key)
+    with pytest.raises(ConfigError, match="MY_KEY") as refused:
+        ApiPolicy(f"{NAME}?key_variable=MY_KEY")
+    assert "planted" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("key", "sent"), [("sk-1\r\n", "sk-1"), ("  ", ""), (" sk-1 ", "sk-1")])
+def test_blanks_around_a_key_are_none_of_it(monkeypatch, key, sent):
+    monkeypatch.setenv("MY_KEY", key)
+    assert endpoint_key("MY_KEY") == sent
+
+
+@pytest.mark.parametrize("proxy", ["::::", "socks9://127.0.0.1:9", "http://me:planted@127.0.0.1:x"])
+def test_a_proxy_that_is_none_is_refused_and_not_told(monkeypatch, proxy):
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(ConfigError, match="HTTP_PROXY") as refused:
+        ApiPolicy(NAME)
+    assert "planted" not in str(refused.value)
+
+
+def test_certificates_that_are_not_there_are_refused(monkeypatch, tmp_path):
+    (tmp_path / "a.pem").write_text("no certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "a.pem"))
+    from spatialreasoner.inference.backends import connections
+
+    connections._certificates.cache_clear()
+    try:
+        with pytest.raises(ConfigError, match="SSL_CERT_FILE"):
+            connect("https://127.0.0.1:9", {}, 1.0)
+    finally:
+        connections._certificates.cache_clear()
+
+
+def test_a_proxy_on_the_way_is_named_without_its_password(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://me:planted@127.0.0.1:9")
+    with pytest.raises(BusyError, match=r"through the proxy 127\.0\.0\.1:9 .* NO_PROXY") as failed:
+        asyncio.run(HttpClient("m", "http://192.0.2.1/v1", {}, 1.0).get("models"))
+    assert "planted" not in str(failed.value)
+
+
+def test_a_refused_port_says_nothing_of_event_loops(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:10")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with pytest.raises(BusyError, match=r"nothing listens at 127\.0\.0\.1:9") as failed:
+        asyncio.run(HttpClient("m", "http://127.0.0.1:9/v1", {}, 1.0).get("models"))
+    assert "event loop" not in str(failed.value)
+    assert "proxy" not in str(failed.value)
+    assert words_of(ValueError()) == "ValueError: ValueError"
