@@ -24,8 +24,11 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## run the whole pipeline on two cores; ends with a report
 	$(BIN)/spatialreasoner demo --out demo-out
 
+# Many tests start processes: where bytecode must not be written, each would compile the sources again. Files in their order:
+# by the number of their tests, the few long ones would come last, and one core would wait for the other
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-families: $(READY)  ## run the tests of every family of models (docs/training.md); half an hour on two cores
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m families tests/training tests/testing

@@ -149,7 +149,7 @@ def report_frozen(best: dict[str, dict[str, Any]]) -> None:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Train some steps; seconds a step (median), peak memory in bytes, operations a step."""
+    """Train some steps; seconds per step (median), peak memory in bytes, operations per step."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     import torch
     import transformers

@@ -7,7 +7,7 @@ Every answer is another text, and each is scored once a round, in the order of t
 in a search; every round begins with no sentence remembered. What is timed is reading and scoring, in processor time of one
 process, the best of several rounds.
 With `--against REF` the build of an earlier commit scores the same responses in turn with this one, each in a process of its
-own, and the ratio is printed. The limit is 1,500 responses a second; memory may grow by 30 MB from the first tenth of the
+own, and the ratio is printed. The limit is 1,500 responses per second; memory may grow by 30 MB from the first tenth of the
 rows to the last. Exits with 1 where a limit is missed. Also printed: the share of sentences whose form an answer before had,
 and the speed where none is remembered.
 """

@@ -95,8 +95,8 @@ def main() -> None:
                 )
             )
     questions = sum(len(run["all, one tree"]) for run in runs)
-    print(f"{questions} questions, {options.seeds} seeds, at most {options.max_calls} calls a question\n")
-    print("| way | success, % | calls a question |\n|---|---|---|")
+    print(f"{questions} questions, {options.seeds} seeds, at most {options.max_calls} calls per question\n")
+    print("| way | success, % | calls per question |\n|---|---|---|")
     for way in runs[0]:
         mean, half = interval([100 * statistics.fmean(right for right, _ in run[way]) for run in runs])
         calls = statistics.fmean(count for run in runs for _, count in run[way])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import warnings
 from collections.abc import Callable
 
@@ -21,7 +20,6 @@ def begin(work: Callable[[], object]) -> int:
     if child == 0:
         status = 1
         try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
             with open(os.devnull, "w") as nowhere:
                 os.dup2(nowhere.fileno(), 2)
             work()

@@ -1,4 +1,4 @@
-"""Good inputs to damage: two small rooms, questions, responses, a search, predictions. Made once a process."""
+"""Good inputs to damage: two small rooms, questions, responses, a search, predictions. Made once per process."""
 
 from __future__ import annotations
 

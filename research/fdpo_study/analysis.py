@@ -140,7 +140,7 @@ def read_results(out: Path) -> dict[str, list[RunResult]]:
 
 
 class _Measured(NamedTuple):
-    """An arm's trainings, one a seed, and what each test question measured of them [seeds questions]."""
+    """An arm's trainings, one per seed, and what each test question measured of them [seeds questions]."""
 
     results: Sequence[RunResult]
     right: Float[np.ndarray, "seeds questions"]

@@ -462,7 +462,7 @@ def test_everything_can_be_done_by_keyboard(visit):
     playwright.expect(field).to_have_value("")
     field.fill("1000,1000,1100,1200")
     field.press("Enter")
-    playwright.expect(page.locator("#sr-message")).to_contain_text("outside of the image, which is 448 x 448")
+    playwright.expect(page.locator("#sr-message")).to_contain_text("outside the image, which is 448 x 448")
     page.locator("#sr-tab-measure").focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("#sr-asking").is_visible()

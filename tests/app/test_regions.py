@@ -43,8 +43,8 @@ def test_more_numbers_are_an_outline():
         ("1,2,3,4,5", "a box x0,y0,x1,y1 or a polygon"),
         ("a,b,c,d", "a box x0,y0,x1,y1 or a polygon"),
         ("30,5,10,25", "x0 < x1"),
-        ("100,100,120,120", "outside of the image, which is 60 x 40"),
-        ("-30,-30,-10,-10", "outside of the image"),
+        ("100,100,120,120", "outside the image, which is 60 x 40"),
+        ("-30,-30,-10,-10", "outside the image"),
         ("1e999,0,2,3", "a box x0,y0,x1,y1 or a polygon"),
         ("nan,0,2,3", "a box x0,y0,x1,y1 or a polygon"),
         (",".join(["1"] * 9000), "at most 4000 corners"),
@@ -68,7 +68,7 @@ def test_a_mask_image_is_what_is_not_black(tmp_path):
     with pytest.raises(SceneError, match="60 x 41; got 60 x 40"):
         from_mask_image(tmp_path / "mask.png", (41, 60))
     Image.new("L", SIZE[::-1]).save(tmp_path / "black.png")
-    with pytest.raises(SceneError, match="black all over"):
+    with pytest.raises(SceneError, match="the whole image is black"):
         from_mask_image(tmp_path / "black.png", SIZE)
     with pytest.raises(MissingFileError):
         from_mask_image(tmp_path / "none.png", SIZE)

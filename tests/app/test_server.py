@@ -59,7 +59,7 @@ def test_nothing_of_a_visitor_has_an_address_without_the_token(served, token):
 
 def test_what_is_wrong_is_told_in_a_sentence(served, token):
     cases = [
-        ("/api/edit", {"action": "explode"}, 422, "nothing that the board can do"),
+        ("/api/edit", {"action": "explode"}, 422, "the drawing board cannot do that"),
         ("/api/edit", [1], 400, "expected a JSON object"),
         ("/api/example", {"number": 99}, 422, "no such example"),
         ("/api/example", {"number": "1"}, 422, "a whole number"),
@@ -85,7 +85,7 @@ def test_files_are_opened_and_their_names_lead_nowhere(served, token):
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("../scene.json", "{}")
     zipped = served.post("/api/open", files={"file": ("a.zip", packed.getvalue())}, headers=token)
-    assert "inside of what is opened" in zipped.json()["error"]
+    assert "in what is open" in zipped.json()["error"]
     text = served.post("/api/open", files={"file": ("a.png", b"<script>")}, headers=token)
     assert "not an image" in text.json()["error"]
 

@@ -48,7 +48,7 @@ def test_a_free_question_has_verdicts_but_no_rewards(app, visitor):
 def test_limits(app, visitor):
     for _ in range(3):
         last(app, visitor, "How wide is <region1>?", ["scripted:careful"])
-    with pytest.raises(InputError, match="3 questions a minute"):
+    with pytest.raises(InputError, match="3 questions per minute"):
         last(app, visitor, "How wide is <region1>?", ["scripted:careful"])
     with pytest.raises(InputError, match="not started with the model"):
         last(app, app.begin(), "How wide is <region1>?", ["hf:/etc"])
@@ -105,7 +105,7 @@ def test_a_ruler_measures_in_space(app, visitor):
     assert reading["length"]["value"] == pytest.approx(np.linalg.norm(first - second))
     assert reading["length"]["error"] > 0
     assert "±" in reading["told"]
-    for ends, said in (([(1, 1)], "nothing|no depth"), ([(1, 1), (9999, 1)], "inside of the image")):
+    for ends, said in (([(1, 1)], "nothing|no depth"), ([(1, 1), (9999, 1)], "inside the image")):
         with pytest.raises(InputError, match=said):
             app.ruler(visitor, ends)
 

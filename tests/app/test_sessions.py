@@ -88,13 +88,13 @@ ALL = {"tool": "brush", "points": [[224, 224]], "width": 9000}
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"action": "explode"}, "nothing that the board can do"),
-        ({"action": "remove", "number": True}, "nothing that the board can do"),
+        ({"action": "explode"}, "the drawing board cannot do that"),
+        ({"action": "remove", "number": True}, "the drawing board cannot do that"),
         ({"action": "remove", "number": 9}, "there is no region 9"),
         ({"action": "remove", "number": 0}, "nothing waits"),
         ({"action": "add"}, "expected a shape"),
         ({"action": "whole"}, "no box to use whole"),
-        ({"action": "write", "text": "900,900,950,960"}, "outside of the image"),
+        ({"action": "write", "text": "900,900,950,960"}, "outside the image"),
         ({"action": "paint", "number": 1, "erase": True, "shape": ALL}, "nothing would be left"),
     ],
 )  # fmt: skip

@@ -81,7 +81,7 @@ def test_an_answer_without_a_word_is_a_failure(told):
     ("regions", "question", "error", "said"),
     [
         (("1,2,3",), "Is <region1> tall?", SceneError, "region 1: a region is a box"),
-        (("1,2,9,9", "70,2,90,9"), "Is <region1> left of <region2>?", SceneError, "region 2: .* outside of the image"),
+        (("1,2,9,9", "70,2,90,9"), "Is <region1> left of <region2>?", SceneError, "region 2: .* outside the image"),
         (("1,2,9,9", "1,2,9,19"), "Is <region1> tall?", ConfigError, "<region1> to <region2>; it names <region1>"),
         (("1,2,9,9",), "Is it tall?", ConfigError, "it names none"),
         ((), "Is <region1> tall?", InputError, "no region is drawn"),

@@ -31,7 +31,7 @@ def damaged(seeds: tuple[bytes, ...]) -> st.SearchStrategy[bytes]:
 def test_a_parser_announces_its_errors_and_keeps_its_laws(name):
     target = TARGETS[name]
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(data=damaged(target.seeds))
     def attempt(data: bytes) -> None:
         target.attempt(data)

@@ -60,7 +60,7 @@ def test_scenes_are_found_in_a_folder(scene: Scene, question: Question, tmp_path
     expected = total_reward([RIGHT], [question], [scene])
     assert reward_function(scenes=folder)([RIGHT], [question]) == expected
     assert total_reward([RIGHT], [question], [folder]) == expected
-    with pytest.raises(RecordError, match="there is not a scene"):
+    with pytest.raises(RecordError, match="there is no scene"):
         total_reward([RIGHT], [{**json.loads(records.dumps(question)), "scene_id": "elsewhere"}], [folder])
 
 

@@ -119,7 +119,7 @@ SENTENCES = [
 ]  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.permutations(SENTENCES))
 def test_the_order_of_sentences_does_not_matter(known: Known, question: Question, order: list[str]):
     assert parts(known, question, " ".join(order)) == parts(known, question, " ".join(SENTENCES))

@@ -69,7 +69,7 @@ def test_a_mirrored_scene_swaps_left_and_right(make_scene: Callable[..., Scene])
     assert mirrored_hour == 13 - hour
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(-0.3, 0.3), st.floats(-0.6, 0.6))
 def test_turning_camera_and_gravity_together_changes_no_height(scene: Scene, roll: float, pitch: float) -> None:
     """A measurement in the levelled frame depends on gravity, not on how the camera was held."""

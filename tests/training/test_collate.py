@@ -62,7 +62,7 @@ def test_an_answer_without_segments_owns_nothing():
     assert assign_segments([(0, 1), (1, 2)], [(0, 0), (0, 0)], markup="segment") == [-1, -1]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_is_shared_out_completely(processor, description, reasoning):
     content = f"<a>{description.replace('<', '')}</a><b>{reasoning.replace('<', '')}</b>"

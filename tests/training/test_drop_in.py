@@ -280,7 +280,7 @@ def test_what_it_has_no_place_for_is_refused_by_name(make):
         make(FDPOTrainer, standard(), train_dataset=None)
     with pytest.raises(ConfigError, match="truncation_mode"), pytest.warns(FutureWarning):
         make(FDPOTrainer, standard(), truncation_mode="keep_end")
-    with pytest.raises(ConfigError, match="'tools' has no place"):
+    with pytest.raises(ConfigError, match="'tools' cannot be used"):
         make(FDPOTrainer, [row | {"tools": "[1]"} for row in conversational()])
     with pytest.raises(ConfigError, match="at least one pair"):
         make(FDPOTrainer, standard(), train_dataset=Dataset.from_list([]))

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialreasoner.training.loss import fdpo_loss, segment_betas, segment_logps
@@ -44,7 +44,6 @@ def test_margins_are_policy_minus_reference_chosen_minus_rejected():
     assert loss.item() == pytest.approx(math.log1p(math.exp(-(0.1 * 2 + 0.2 * 2))))
 
 
-@settings(deadline=None)
 @given(gaps, alphas, lams)
 def test_mean_of_betas_is_beta_and_all_are_positive(values, alpha, lam):
     betas = segment_betas(row(*values), alpha=alpha, lam=lam)
@@ -52,20 +51,17 @@ def test_mean_of_betas_is_beta_and_all_are_positive(values, alpha, lam):
     assert (betas > 0).all()
 
 
-@settings(deadline=None)
 @given(gaps, st.floats(-8, 8))
 def test_betas_depend_on_differences_of_gaps_only(values, shift):
     shifted = [value + shift for value in values]
     torch.testing.assert_close(segment_betas(row(*values)), segment_betas(row(*shifted)))
 
 
-@settings(deadline=None)
 @given(st.floats(-8, 8), st.integers(1, 5), alphas, lams)
 def test_equal_gaps_are_plain_dpo(gap, count, alpha, lam):
     torch.testing.assert_close(segment_betas(row(*[gap] * count), alpha=alpha, lam=lam), row(*[0.1] * count))
 
 
-@settings(deadline=None)
 @given(gaps)
 def test_alpha_zero_and_lambda_zero_are_plain_dpo(values):
     base = row(*[0.1] * len(values))
@@ -73,7 +69,6 @@ def test_alpha_zero_and_lambda_zero_are_plain_dpo(values):
     torch.testing.assert_close(segment_betas(row(*values), lam=0.0), base)
 
 
-@settings(deadline=None)
 @given(st.floats(-8, 8), alphas)
 def test_one_segment_is_plain_dpo(gap, alpha):
     assert segment_betas(row(gap), alpha=alpha).item() == pytest.approx(0.1)

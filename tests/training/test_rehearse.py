@@ -14,7 +14,7 @@ from spatialreasoner.training.run import rehearse
         (
             ["per_device_train_batch_size=4", "gradient_accumulation_steps=2", "num_train_epochs=1.5"],
             2,
-        ),  # two batches, one step an epoch, half of one rounded up
+        ),  # two batches, one step per epoch, half of one rounded up
         (["max_steps=7"], 7),
     ],
 )

@@ -32,7 +32,7 @@ def test_with_several_axes_a_conversation_begins_where_all_are_zero():
     assert latest_image(row, torch.tensor([4]), axes).tolist() == [[0, 0, 0, 0, 0, -1]]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.integers(0, 3), max_size=4), min_size=1, max_size=4))
 def test_packing_changes_no_tokens_picture(conversations):
     """Conversations in rows of their own, and one after the other in one row; a number is the size of an image, 0 is text."""

@@ -246,7 +246,7 @@ def test_more_regions_than_tokens_are_refused(trained):
 def test_other_families_and_numbers_are_refused():
     with pytest.raises(ConfigError, match="llava, qwen2_5_vl; got a model of type 'gemma3'"):
         add_region_tokens(*tiny.make_tiny("gemma3", TEXTS))
-    with pytest.raises(ConfigError, match=r"num_regions must lie in 1\.\.64; got 0"):
+    with pytest.raises(ConfigError, match=r"num_regions must be in 1\.\.64; got 0"):
         add_region_tokens(*tiny.make_tiny("llava", TEXTS, width=32), num_regions=0)
 
 

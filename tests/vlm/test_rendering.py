@@ -232,7 +232,7 @@ def test_answers_that_hold_their_own_end_are_refused(end, processors):
         trained(FORMS[0], processors[FORMS[0].name], f"Yes.{end}")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.sampled_from([form for form in FORMS if form.name != "DeepSeek-R1"]), st.text(max_size=30), st.booleans())
 def test_any_answer_is_rendered_as_the_template_does_or_refused(form, answer, thinking):
     compiled = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(form.template)

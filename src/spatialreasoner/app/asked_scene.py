@@ -26,7 +26,7 @@ def asked_scene(
         into: A folder for files that are made.
         depth: The depth of the image at `path`: a 16-bit PNG of millimetres, .npy, .exr or .pfm.
         kind: Kind of capture, or "auto".
-        frame: Which image of several, from 0.
+        frame: Which image to use if there are several, from 0.
         camera: FX,FY,CX,CY in pixels, where the files hold none.
 
     Raises:

@@ -54,7 +54,7 @@ def wish_of(data: object) -> Wish:
     try:
         return _WISH.validate_python(data)
     except ValidationError as error:
-        raise InputError(f"that is nothing that the board can do: {error.errors()[0]['msg']}") from None
+        raise InputError(f"the drawing board cannot do that: {error.errors()[0]['msg']}") from None
 
 
 def apply_wish(session: Session, wish: Wish, sight: Sight) -> None:
@@ -142,7 +142,7 @@ def _drop(session: Session, wish: Wish, sight: Sight) -> tuple[State, str]:
 
 def _shape(wish: Wish) -> DrawnShape:
     if wish.shape is None:
-        raise InputError("expected a shape; there is none")
+        raise InputError("expected a shape; none was sent")
     return wish.shape
 
 
@@ -155,7 +155,7 @@ def _chosen(state: State, number: int) -> DrawnRegion:
     if number == 0 and state.draft is not None:
         return state.draft
     if not 1 <= number <= len(state.drawn):
-        raise InputError(f"there is no region {number}" if number else "nothing waits to be changed")
+        raise InputError(f"there is no region {number}" if number else "there is no shape to change")
     return state.drawn[number - 1]
 
 

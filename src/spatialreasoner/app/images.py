@@ -207,7 +207,7 @@ def _mask_model(name: str | None) -> RegionFinder | None:
     if name is None:
         return None
     if name.endswith(".json"):
-        raise ConfigError("the app finds masks by a SAM model; a file of boxes knows only its own photos")
+        raise ConfigError("expected a SAM model to find masks with; a file of boxes covers only the photos that it lists")
     from spatialreasoner.inference.backends.masks import TransformersMasks
 
     return TransformersMasks(name)

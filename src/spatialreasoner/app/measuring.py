@@ -162,7 +162,7 @@ def measured_near(depth: Float[np.ndarray, "h w"], x: float, y: float) -> tuple[
     """
     height, width = depth.shape
     if not (0 <= x < width and 0 <= y < height):
-        raise InputError(f"expected a point inside of the image, which is {width} x {height} pixels")
+        raise InputError(f"expected a point inside the image, which is {width} x {height} pixels")
     column, row, reach = int(x), int(y), max(2, math.ceil(NEAR * max(depth.shape)))
     top, left = max(0, row - reach), max(0, column - reach)
     rows, columns = np.nonzero(np.isfinite(depth[top : row + reach + 1, left : column + reach + 1]))

@@ -159,7 +159,7 @@ def _known(path: Path, wanted: Wanted) -> Path:
         except InputError:
             seen = ", ".join(store.names[:4]) + (", ..." if len(store.names) > 4 else "")
             raise InputError(
-                f"{seen}: no image, and no capture of a known kind; choose the kind beside the files to hear what is missing, "
+                f"{seen}: no image, and no capture of a known kind; select the kind to see what is missing, "
                 "or open an image together with its depth"
             ) from None
     return path
@@ -203,5 +203,5 @@ def safe_place(folder: Path, name: str) -> Path:
     """
     parts: Sequence[str] = [part for part in name.replace("\\", "/").split("/") if part not in {"", "."}]
     if not parts or ".." in parts or any(len(part) > 200 or not part.isprintable() for part in parts) or len(parts) > 12:
-        raise InputError(f"expected names of files inside of what is opened; got {name[:80]!r}")
+        raise InputError(f"expected the name of a file in what is open; got {name[:80]!r}")
     return folder.joinpath(*parts)

@@ -160,7 +160,7 @@ def from_mask_image(path: str | Path, size: tuple[int, int]) -> Region:
         )
     mask = np.asarray(np.asarray(image).any(axis=2))
     if not mask.any():
-        raise SceneError(f"{path}: expected a mask whose region is not black; it is black all over")
+        raise SceneError(f"{path}: expected a mask whose region is not black; the whole image is black")
     return region(mask, size)
 
 
@@ -171,7 +171,7 @@ def region(mask: Bool[np.ndarray, "h w"], size: tuple[int, int], source: RegionS
         SceneError: If the mask is empty.
     """
     if not mask.any():
-        raise SceneError(f"the region lies outside of the image, which is {size[1]} x {size[0]} pixels")
+        raise SceneError(f"the region is outside the image, which is {size[1]} x {size[0]} pixels")
     return Region(id="drawn", label=DRAWN_LABEL, mask=encode(mask), region_source=source)
 
 

@@ -69,7 +69,7 @@ class SavedSessions:
             raise InputError("open an image first")
         self._folder.mkdir(parents=True, exist_ok=True)
         if sum(1 for _ in self._folder.iterdir()) >= MAX_SAVED:
-            raise InputError(f"{MAX_SAVED} sessions are saved here, and no more fit; export the scene instead")
+            raise InputError(f"at most {MAX_SAVED} sessions can be saved here; export the scene instead")
         name = secrets.token_urlsafe(18)
         kept = self._folder / name
         kept.mkdir(mode=0o700)

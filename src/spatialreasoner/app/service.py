@@ -92,7 +92,7 @@ class App:
         paths = [(root / text.strip()).resolve() for root in roots]
         allowed = [path for root, path in zip(roots, paths, strict=True) if path.is_relative_to(root) and path.exists()]
         if not allowed:
-            raise InputError(f"expected a path inside of {', '.join(self.config.folders) or 'a folder given by --open'}")
+            raise InputError(f"expected a path inside {', '.join(self.config.folders) or 'a folder given by --open'}")
         self.opener.open(session, allowed[0], wanted)
 
     def load_regions(self, session: Session, path: Path) -> None:

@@ -190,7 +190,7 @@ class Session:
             self.asked.popleft()
         if len(self.asked) >= most:
             wait = max(1, round(60 - (now - self.asked[0])))
-            raise InputError(f"{most} questions a minute can be asked here; wait {wait} s")
+            raise InputError(f"at most {most} questions per minute can be asked here; wait {wait} s")
         self.asked.append(now)
 
     def end(self) -> None:

@@ -47,7 +47,7 @@ class AskConfig:
         depth: The depth of the image, where that is a file of its own.
         intrinsics: The camera, FX,FY,CX,CY in pixels, where the files hold none.
         kind: Kind of capture, or "auto".
-        frame: Which image of several, from 0.
+        frame: Which image to use if there are several, from 0.
         keep_boxes: Whether a box means all that is in it, rather than the thing that depth and colour tell apart.
         model: The model's name.
         save_marked: Where to write the image with its numbered marks; nowhere if None.

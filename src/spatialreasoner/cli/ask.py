@@ -25,9 +25,9 @@ def ask(
         str, typer.Option(help="The camera, FX,FY,CX,CY in pixels, if the files do not include it.", show_default=False)
     ] = "",
     kind: Annotated[str, typer.Option("--from", help="Kind of capture; 'auto' detects it from the files.")] = "auto",
-    frame: Annotated[int, typer.Option(help="Which image of several, from 0.", min=0)] = 0,
+    frame: Annotated[int, typer.Option(help="Which image to use if there are several, from 0.", min=0)] = 0,
     keep_boxes: Annotated[
-        bool, typer.Option("--keep-boxes", help="A box means all that is in it, not the thing cut out by depth and colour.")
+        bool, typer.Option("--keep-boxes", help="Use everything inside a box, not only the object cut out by depth and colour.")
     ] = False,
     model: Annotated[str, typer.Option(help="nano, a folder or hf:REPO_OR_DIR, or api:MODEL@BASE_URL.")] = "nano",
     save_marked: Annotated[

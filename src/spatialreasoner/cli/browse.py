@@ -38,7 +38,7 @@ def browse(
     ] = None,
     saved: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Where saved sessions are kept; by default as long as the app runs.", show_default=False),
+        typer.Option(help="Folder for saved sessions; by default they last as long as the app runs.", show_default=False),
     ] = None,
     runs: Annotated[
         Optional[list[Path]],  # noqa: UP045
@@ -61,7 +61,7 @@ def browse(
     from spatialreasoner.app.serve import serve
 
     if share:
-        raise ConfigError("--share is gone with its public tunnel: use a tunnel of your own to --port, such as ssh -R")
+        raise ConfigError("--share and its public tunnel were removed: set up a tunnel of your own to --port, such as ssh -R")
     serve(
         AppConfig(
             models=_models(model), host=host, port=port, allowed_hosts=tuple(allowed_host or ()),

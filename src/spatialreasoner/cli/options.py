@@ -95,7 +95,7 @@ Batch = Annotated[
 ]
 MaxCalls = Annotated[Optional[int], typer.Option(help="Maximum number of requests.", min=1)]  # noqa: UP045
 MaxTokens = Annotated[Optional[int], typer.Option(help="Maximum number of tokens.", min=1)]  # noqa: UP045
-MaxCost = Annotated[Optional[float], typer.Option(help="Maximum cost.", min=0)]  # noqa: UP045
+MaxCost = Annotated[Optional[float], typer.Option(help="Maximum cost, in the currency of the prices.", min=0)]  # noqa: UP045
 Endpoints = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(help="A YAML file of endpoints, NAME: {model, url, settings}; use NAME as a model.", show_default=False),

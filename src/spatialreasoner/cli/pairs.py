@@ -18,7 +18,7 @@ from spatialreasoner.core.errors import ConfigError
 def pairs(
     out: Out,
     runs: Annotated[Optional[list[Path]], typer.Argument(help="Folders written by 'search'.", show_default=False)] = None,  # noqa: UP045
-    questions: Annotated[Optional[Path], typer.Option(help="The questions that --answers are to.", show_default=False)] = None,  # noqa: UP045
+    questions: Annotated[Optional[Path], typer.Option(help="The questions that --answers answer.", show_default=False)] = None,  # noqa: UP045
     answers: Annotated[
         Optional[list[Path]],  # noqa: UP045
         typer.Option(help="A file of answers: rows with question_id and text or pred, such as predictions. Repeatable."),
@@ -62,7 +62,7 @@ def pairs(
     concurrency: Annotated[int, typer.Option(help="Maximum concurrent requests per judge.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation before expensive judging.")] = False,
-    max_cost: Annotated[Optional[float], typer.Option(help="Maximum cost.", min=0)] = None,  # noqa: UP045
+    max_cost: Annotated[Optional[float], typer.Option(help="Maximum cost, in the currency of the prices.", min=0)] = None,  # noqa: UP045
 ) -> None:
     """Make preference pairs with a gap per segment, and SFT examples, from scored answers: of a search, or your own.
 

@@ -63,12 +63,12 @@ def train(
         ),
     ] = False,
     online: Annotated[
-        bool, typer.Option("--online", help="fdpo on answers of the model itself to the questions in DATA, sampled in rounds.")
+        bool, typer.Option("--online", help="fdpo on the model's own answers to the questions in DATA, sampled in rounds.")
     ] = False,
-    rounds: Annotated[int, typer.Option(help="Rounds of --online.", min=1)] = 3,
-    samples: Annotated[int, typer.Option(help="Answers sampled of each question in a round of --online.", min=2)] = 4,
+    rounds: Annotated[int, typer.Option(help="Number of rounds of --online.", min=1)] = 3,
+    samples: Annotated[int, typer.Option(help="Answers sampled per question in each round of --online.", min=2)] = 4,
     temperature: Annotated[float, typer.Option(help="Sampling temperature of --online.", min=0.01, max=10)] = 1.0,
-    max_new_tokens: Annotated[int, typer.Option(help="Longest answer of --online, tokens.", min=1)] = 512,
+    max_new_tokens: Annotated[int, typer.Option(help="Maximum length of an answer of --online in tokens.", min=1)] = 512,
     settings: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(metavar="[KEY=VALUE]...", help="Settings such as learning_rate=1e-5; they override the file."),
@@ -90,7 +90,7 @@ def train(
 
     if online:
         if kind != "fdpo" or dry_run or eval_data is not None:
-            raise ConfigError("--online is for fdpo, without --dry-run and --eval-data: its pairs are made on the way")
+            raise ConfigError("--online is for fdpo and excludes --dry-run and --eval-data: its pairs are made during the run")
         how = OnlineConfig(rounds=rounds, samples=samples, temperature=temperature, max_new_tokens=max_new_tokens)
         made = train_online(data, model=model, out=out, config=how, settings_file=config, overrides=settings or [])
         typer.echo(f"The model is in {made.out}; what each round's answers earned is in {out / 'rounds.jsonl'}")

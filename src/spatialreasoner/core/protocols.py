@@ -110,7 +110,7 @@ class Embedder(Protocol):
     """A model that puts words of like meaning near one another."""
 
     def embed(self, words: Sequence[str]) -> Float[np.ndarray, "n d"]:
-        """One vector of length 1 a text: their inner product is their likeness, -1..1."""
+        """One vector of length 1 per text: their inner product is their likeness, -1..1."""
         ...
 
 

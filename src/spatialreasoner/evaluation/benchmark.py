@@ -280,7 +280,7 @@ _MASK = re.compile(r"<mask>(?: ?<depth>)?")
 def _question(item: Item, image: str, region_ids: tuple[str, ...]) -> Question:
     if not item.conversations or not region_ids:
         raise RecordError(f"item {item.id!r}: expected a reference answer and at least one region; one of them is missing")
-    text, answer = ours(item.text_q), ours(item.conversations[-1].value)
+    text, answer = with_region_tags(item.text_q), with_region_tags(item.conversations[-1].value)
     value = judge(item.qa_info.category, text, answer, answer).gt_value if item.qa_info.type == "quantitative" else None
     unit = None if value is None else "hour" if item.qa_info.category == "direction" else "m"
     return Question(
@@ -289,12 +289,12 @@ def _question(item: Item, image: str, region_ids: tuple[str, ...]) -> Question:
     )  # fmt: skip
 
 
-def ours(text: str) -> str:
+def with_region_tags(text: str) -> str:
     """A text of the benchmark with regions named our way.
 
-    >>> ours("Is Region [0] wider than Region [1]?")
+    >>> with_region_tags("Is Region [0] wider than Region [1]?")
     'Is <region1> wider than <region2>?'
-    >>> ours("Is <mask> <depth> wider than <mask> <depth>?")
+    >>> with_region_tags("Is <mask> <depth> wider than <mask> <depth>?")
     'Is <region1> wider than <region2>?'
     """
     numbers = iter(range(1, len(text)))

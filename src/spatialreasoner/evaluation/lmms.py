@@ -1,4 +1,4 @@
-"""The bridge to lmms-eval: any questions file becomes an external task of theirs, so that every model they know can run it.
+"""The bridge to lmms-eval: any questions file becomes an external task of it, so that every model it knows can run it.
 
 `write_task` writes a folder for `--include_path`; the functions that its YAML names stand here, and score with the same offline
 judge as everything else. `read_samples` turns the samples that lmms-eval logs into prediction rows for `score` and `report`.
@@ -41,7 +41,7 @@ def write_task(
     max_new_tokens: int = 1024,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write a task folder: the YAML, one row a question, and the images.
+    """Write a task folder: the YAML, one row per question, and the images.
 
     The rows name their images by absolute paths, so the folder stays where it was made.
 
@@ -49,7 +49,7 @@ def write_task(
         questions: What to ask.
         scenes: Their scenes by id, paths resolved.
         out: The folder, for lmms-eval's `--include_path`.
-        regions: "marks", "boxes" or "boxes-1000"; models of other people have no region tokens of ours.
+        regions: "marks", "boxes" or "boxes-1000"; models from elsewhere lack our region tokens.
         max_new_tokens: Longest answer; a chain of thought needs many.
         progress: Called with the number of questions written.
 

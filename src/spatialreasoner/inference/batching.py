@@ -161,7 +161,7 @@ class Batches:
                 await self._one_ended.wait()
                 continue
             if len(spool.requests) == 1:
-                raise EndpointError(f"{self._name}: not even one request fits into what the account may queue now")
+                raise EndpointError(f"{self._name}: the account may not queue even one more request now")
             self._tell(f"{self._name}: {len(spool.requests)} requests are more than may be queued; submitted in halves")
             for half in spool.halves():
                 await self._run_in_turn(half)

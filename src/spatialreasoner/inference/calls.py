@@ -116,7 +116,7 @@ class Caller:
                 attempt -= 1
                 await self._keep_lessons()
                 if lessons > MOST_LESSONS_PER_CALL:
-                    raise UnavailableError(f"{error}; it has refused {lessons} ways to ask", kind=error.kind) from None
+                    raise UnavailableError(f"{error}; it refused {lessons} forms of the request", kind=error.kind) from None
             except BusyError as error:
                 self.failures[error.kind] += 1
                 give_up = give_up or clock() + self.limits.patience

@@ -79,8 +79,8 @@ def parse_name(name: str) -> EndpointName:
     settings = dict(parse_qsl(match["settings"] or "", keep_blank_values=True, max_num_fields=40))
     if unknown := [key for key in settings if key not in _OWN and not is_setting(key)]:
         raise ConfigError(
-            f"an endpoint has no setting {unknown[0][:40]!r}; a base URL holds no password and no query of its own, for names "
-            "are written into logs: put the key into OPENAI_API_KEY"
+            f"an endpoint has no setting {unknown[0][:40]!r}; a base URL must hold neither a password nor a query, because "
+            "names are written to logs: put the key in OPENAI_API_KEY"
         )
     _check_settings(settings)
     parsed = EndpointName(model=match["model"], url=match["url"].rstrip("/"), settings=settings)
@@ -150,8 +150,7 @@ def _check_url(url: str) -> None:
         raise ConfigError(f"expected a base URL such as http://127.0.0.1:8000/v1: {error}") from None
     if parts.username is not None or "@" in parts.netloc:
         raise ConfigError(
-            "expected api:MODEL@BASE_URL with no password in the URL: names are written into logs; put the key into "
-            "OPENAI_API_KEY"
+            "expected api:MODEL@BASE_URL with no password in the URL: names are written to logs; put the key in OPENAI_API_KEY"
         )
     if not parts.hostname or port == 0 or len(parts.hostname) > 253:
         raise ConfigError(
@@ -165,7 +164,7 @@ def _check_settings(settings: Mapping[str, str]) -> None:
     if variable is not None and not _VARIABLE.fullmatch(variable):
         raise ConfigError("the endpoint's setting key_variable is the name of an environment variable, not the key itself")
     if effort is not None and effort not in (*EFFORTS, "yes", "no", "true", "false"):
-        raise ConfigError(f"the endpoint's setting reasoning_effort must be {', '.join(EFFORTS)}, or no where none may be sent")
+        raise ConfigError(f"the endpoint's setting reasoning_effort must be one of {', '.join(EFFORTS)}, or no to send none")
     if thinking not in {None, "on", "off"}:
         raise ConfigError("the endpoint's setting thinking must be on or off")
 

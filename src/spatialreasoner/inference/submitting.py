@@ -183,7 +183,9 @@ class Submitter:
             batch = await self._end(submitted)
         except NoBatchError as error:
             if time.time() - submitted.submitted < _GONE_AFTER:
-                raise EndpointError(f"{error}; 48 hours after it was submitted it is given up, and asked anew") from error
+                raise EndpointError(
+                    f"{error}; it was submitted over 48 hours ago, so it is abandoned and its requests are sent again"
+                ) from error
             batch = Batch(id=submitted.id, status="expired")
         results = await self._patiently(lambda: self._read(batch))
         if batch.ended == "failed" and not results:
@@ -215,7 +217,9 @@ class Submitter:
                 return await self._api.create(noted.file, noted.token)
             except BusyError as error:
                 if time.monotonic() - begun > self._config.patience:
-                    raise _UnknownEndError(f"{error}; the same command looks whether the batch was submitted") from error
+                    raise _UnknownEndError(
+                        f"{error}; run the same command again to check whether the batch was submitted"
+                    ) from error
                 await asyncio.sleep(_wait(error, tries))
                 tries += 1
             try:
@@ -259,7 +263,7 @@ class Submitter:
                 return await ask()
             except BusyError as error:
                 if time.monotonic() - begun > self._config.patience:
-                    raise EndpointError(f"{error}; the same command continues with its batches") from error
+                    raise EndpointError(f"{error}; run the same command again to continue with its batches") from error
                 await asyncio.sleep(_wait(error, tries))
                 tries += 1
 

@@ -20,7 +20,7 @@ from spatialreasoner.core.records import require_file
 from spatialreasoner.language import colours
 
 BACKGROUND = frozenset({"background", "building"})
-"""Kinds that stand around what a picture is about: nobody lists them, so a mention of one is neither right nor wrong."""
+"""Kinds that stand around what an image is about: nobody lists them, so a mention of one is neither right nor wrong."""
 
 ANYTHING = "thing"
 """The kind of everything."""
@@ -52,7 +52,7 @@ class Vocabulary:
         return name in self.objects or name in self.kinds
 
     def is_background(self, name: str) -> bool:
-        """Whether a name means only what stands around the things of a picture."""
+        """Whether a name means only what stands around the things of an image."""
         named = {meaning.partition(":")[0] for meaning in self.objects.get(name, ())} | self.kinds.get(name, frozenset())
         return bool(named) and named <= BACKGROUND
 
@@ -127,7 +127,7 @@ def _plural(word: str) -> str:
 def load_vocabulary(*more: Path) -> Vocabulary:
     """The curated vocabulary, extended by files of the same form.
 
-    A file has one table a kind, with `words` (what people call the kind) and `names` (each object and its synonyms)::
+    A file has one table per kind, with `words` (what people call the kind) and `names` (each object and its synonyms)::
 
         [furniture]
         words = ["furniture"]

@@ -44,8 +44,8 @@ def _extended(
 ) -> tuple[Tensor, Tensor]:
     """The used part with columns added, and the room that it is in: the same, unless it is full or no longer used."""
     start, end = used.shape[-2], used.shape[-2] + added.shape[-2]
-    ours = room is not None and used.data_ptr() == room.data_ptr() and used.shape[:-2] == room.shape[:-2]
-    if room is None or not ours or end > room.shape[-2]:
+    preallocated = room is not None and used.data_ptr() == room.data_ptr() and used.shape[:-2] == room.shape[:-2]
+    if room is None or not preallocated or end > room.shape[-2]:
         room = added.new_empty(*added.shape[:-2], (end // ROOM + 1) * ROOM, added.shape[-1])
         room[..., :start, :] = used
     room[..., start:end, :] = added

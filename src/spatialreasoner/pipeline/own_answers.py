@@ -48,7 +48,7 @@ def gather_answers(answers: Sequence[PathLike], questions: Collection[str], out:
             if row.kept.get("unanswered") is None:
                 rows.append({"question_id": row.question_id, "text": row.text, **{"source": source, **row.kept}})
     if not rows:
-        raise RecordError(f"no answer in {', '.join(map(str, answers))}: all their rows say why they have none")
+        raise RecordError(f"no answers in {', '.join(map(str, answers))}: every row says why it has none")
     return records.write_jsonl(out, rows)
 
 

@@ -1,4 +1,4 @@
-"""The stage `reward`: questions and responses in, one row a response out, with every statement's verdict.
+"""The stage `reward`: questions and responses in, one row per response out, with every statement's verdict.
 
 Rows are read, scored and written one at a time, in their order; only a judge is asked about several at once.
 """
@@ -138,7 +138,7 @@ async def run_reward_async(
 
     Args:
         config: The inputs.
-        out: The file to write: a row a response with `question_id`, `index`, `text`, what else its own row holds, and
+        out: The file to write: a row per response with `question_id`, `index`, `text`, what else its own row holds, and
             `reward`, `sources`, `parts`, `reasons`, `assertions`, `calculations`; where there is a judge also `geometry` and
             `judge`, what each says alone.
         judge: Who scores what geometry cannot; None leaves it unscored.

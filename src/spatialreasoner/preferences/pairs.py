@@ -53,7 +53,7 @@ class PairsConfig:
         if self.candidates < 2:
             raise ConfigError(f"candidates must be at least 2, to have a best and a worst; got {self.candidates}")
         if not 0 <= self.min_gap <= self.scale:
-            raise ConfigError(f"min_gap must lie in 0..{self.scale:g}, the range of the total reward; got {self.min_gap}")
+            raise ConfigError(f"min_gap must be in 0..{self.scale:g}, the range of the total reward; got {self.min_gap}")
         if not 0 <= self.hard <= 1:
             raise ConfigError(f"hard must be a share, 0..1; got {self.hard}")
 
@@ -251,9 +251,9 @@ def _shown(question: Question, scene: Scene, config: PairsConfig, out: Path) -> 
     regions = [scene.region(region_id) for region_id in question.region_ids]
     name = f"images/{scene.id}-{'-'.join([*question.region_ids, config.regions])}.png"
     if not (out / name).exists():
-        picture = (draw if config.regions == "marks" else attach)(read_image(scene.image), regions)
+        shown = (draw if config.regions == "marks" else attach)(read_image(scene.image), regions)
         with records.atomic_path(out / name) as temporary:
-            picture.save(temporary, format="PNG", pnginfo=png_info(picture))
+            shown.save(temporary, format="PNG", pnginfo=png_info(shown))
     return {
         "question_id": question.id,
         "category": question.category,

@@ -41,7 +41,7 @@ def read_questions(path: Path, scenes: Mapping[str, Scene]) -> list[Question]:
         if question.id in questions:
             raise RecordError(f"{where}: expected every id once; it comes twice")
         if question.scene_id not in scenes:
-            raise RecordError(f"{where}: there is not a scene {question.scene_id!r}; name the folder of its scenes in `scenes`")
+            raise RecordError(f"{where}: there is no scene {question.scene_id!r}; name the folder of its scenes in `scenes`")
         known = {region.id for region in scenes[question.scene_id].regions}
         if not question.region_ids or not known.issuperset(question.region_ids):
             raise RecordError(f"{where}: expected regions of its scene, {sorted(known)}; got {list(question.region_ids)}")

@@ -193,7 +193,7 @@ class QuestionsConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.per_scene <= 10_000:
-            raise ConfigError(f"`per_scene` must lie in 1..10000; got {self.per_scene}")
+            raise ConfigError(f"`per_scene` must be in 1..10000; got {self.per_scene}")
 
 
 def generate_questions(scenes: Iterable[Scene], config: QuestionsConfig) -> Iterator[Question]:

@@ -65,7 +65,7 @@ def _axis_name(angle: float, distance: float, name: str) -> str:
 
 
 def forest(rows: Sequence[str], series: Sequence[Series], *, title: str) -> Markup:
-    """Dots with interval bars: one row a category, one dot a model, from 0 to 100 %."""
+    """Dots with interval bars: one row per category, one dot per model, from 0 to 100 %."""
     left, width, lane, gap = 130, 390, 11, 12
     height = len(series) * lane + gap
     marks: list[str] = []

@@ -196,7 +196,7 @@ def _forest(scored: Results) -> str:
 
 
 def _scatters(scored: Results) -> list[str]:
-    """Answered against true lengths, one chart a model."""
+    """Answered against true lengths, one chart per model."""
     drawn: list[str] = []
     for label, judged in scored.judged.items():
         points = [

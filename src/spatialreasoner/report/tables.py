@@ -117,16 +117,16 @@ def latex(results: Results) -> str:
     names = [line.name for line in results.lines()]
     columns = "l" + "r" * len(names)
     head = " & ".join(["model", *(_escape(name) for name in names)])
-    ours = [
+    measured_rows = [
         " & ".join([_escape(label), *(_latex_cell(line, index) for line in results.lines())])
         for index, label in enumerate(results.scores)
     ]
-    theirs = [
+    published_rows = [
         " & ".join([_escape(row.model), *(_percent(row.percent[name]) for name in names)])
         for row in published().rows
         if row.beside
     ]
-    rows = [*(f"{row} \\\\" for row in ours), "\\midrule", *(f"{row} \\\\" for row in theirs)]
+    rows = [*(f"{row} \\\\" for row in measured_rows), "\\midrule", *(f"{row} \\\\" for row in published_rows)]
     return "\n".join([
         f"% {_source(results)}", f"\\begin{{tabular}}{{{columns}}}",
         "\\toprule", f"{head} \\\\", "\\midrule", *rows, "\\bottomrule", "\\end{tabular}", "",

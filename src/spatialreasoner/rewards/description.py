@@ -1,6 +1,6 @@
 """Reading a description: which things it mentions, what it calls them, and which colours and sizes it gives them.
 
-Each sentence becomes a string with one character a word, its class, and short regular expressions over that string find
+Each sentence becomes a string with one character per word, its class, and short regular expressions over that string find
 names, appositions and attributes. No sentence needs its neighbours, so their order does not matter.
 """
 

@@ -55,7 +55,7 @@ def reward_function(score: str = "total", *, scenes: str | None = None, asynchro
         ConfigError: If there is no such score.
     """
     if score not in SCORES + REWARD_PARTS:
-        raise ConfigError(f"expected a reward of {', '.join(SCORES + REWARD_PARTS)}; got {score!r}")
+        raise ConfigError(f"expected one of the rewards {', '.join(SCORES + REWARD_PARTS)}; got {score!r}")
 
     def verified(
         completions: Sequence[Any],
@@ -144,7 +144,7 @@ def _scene(given: Any, question: Question) -> Scene:
     if isinstance(given, str) and not given.lstrip().startswith("{"):
         found = _index(given).get(question.scene_id)
         if found is None:
-            raise RecordError(f"question {question.id!r}: there is not a scene {question.scene_id!r} in {given}")
+            raise RecordError(f"question {question.id!r}: there is no scene {question.scene_id!r} in {given}")
         return found
     return _record(given, Scene, "scene")
 

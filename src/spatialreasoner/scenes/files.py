@@ -47,10 +47,10 @@ def read_image(path: str | Path) -> Image.Image:
         SceneError: If it is not a complete image, has more than `MAX_PIXELS` pixels, or one side over `MAX_ASPECT`
             times as long as the other.
     """
-    picture = open_image(path)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        picture = Image.fromarray(_grey(np.asarray(picture, dtype=np.float64)))
-    return ImageOps.exif_transpose(picture).convert("RGB")
+    image = open_image(path)
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_grey(np.asarray(image, dtype=np.float64)))
+    return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def _grey(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
@@ -78,13 +78,13 @@ def read_depth_numbers(depth: DepthMap) -> UInt16[np.ndarray, "h w"]:
         MissingFileError: If the file does not exist.
         SceneError: If it is not a complete single-channel 16-bit PNG.
     """
-    picture = open_image(depth.path)
-    if picture.format != "PNG" or picture.mode not in {"I;16", "I;16B", "I"}:
+    image = open_image(depth.path)
+    if image.format != "PNG" or image.mode not in {"I;16", "I;16B", "I"}:
         raise SceneError(
-            f"{depth.path}: expected a 16-bit grey PNG; got {picture.format} of mode {picture.mode!r}; an image of 8 bits or "
+            f"{depth.path}: expected a 16-bit grey PNG; got {image.format} of mode {image.mode!r}; an image of 8 bits or "
             "in colour is a preview, in which the distances are lost"
         )
-    return np.asarray(picture).astype(np.uint16)
+    return np.asarray(image).astype(np.uint16)
 
 
 def stored_orientation(path: str | Path) -> int:
@@ -96,8 +96,8 @@ def stored_orientation(path: str | Path) -> int:
     """
     path = records.require_file(path)
     try:
-        with Image.open(path, formats=FORMATS) as picture:  # its header alone is read
-            value = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        with Image.open(path, formats=FORMATS) as image:  # its header alone is read
+            value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _UNREADABLE as error:
         raise SceneError(f"{path}: expected a complete image that Pillow can read; {error}") from None
     return value if value in range(2, 9) else 1
@@ -122,14 +122,14 @@ def png(pixels: UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes
     return file.getvalue()
 
 
-def save_png(picture: Image.Image, path: Path) -> None:
+def save_png(image: Image.Image, path: Path) -> None:
     """Write an image as a PNG that appears under its name only when all of it is written.
 
     Raises:
         WorkError: If the folder cannot be made or written to.
     """
     with records.atomic_path(path) as temporary:
-        picture.save(temporary, "PNG")
+        image.save(temporary, "PNG")
 
 
 def open_image(path: str | Path) -> Image.Image:
@@ -158,14 +158,14 @@ def decode_image(data: bytes, where: str) -> Image.Image:
     try:
         with io.BytesIO(data) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is not a reason to refuse an image
-            picture = Image.open(file, formats=FORMATS)
-            _check_size(picture.size, where)
-            picture.load()
+            image = Image.open(file, formats=FORMATS)
+            _check_size(image.size, where)
+            image.load()
     except _UNREADABLE as error:
         if isinstance(error, SceneError):
             raise
         raise SceneError(f"{where}: expected a complete image that Pillow can read; {error}") from None
-    return picture
+    return image
 
 
 def _check_size(size: tuple[int, int], where: str) -> None:

@@ -43,7 +43,7 @@ MANY = 40
 def unproject(
     depth: Float[np.ndarray, "h w"], camera: Intrinsics, corner: tuple[int, int] = (0, 0)
 ) -> Float[np.ndarray, "h w 3"]:
-    """Lift a depth map to one camera-space point a pixel.
+    """Lift a depth map to one camera-space point per pixel.
 
     Pixel (u, v) is the centre of column u, row v. Depth is along the optical axis, not along the ray; a pixel without depth
     is NaN and gives a NaN point, so callers mask once, at the end. Pinhole model: Hartley & Zisserman, section 6.1.

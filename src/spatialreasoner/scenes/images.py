@@ -139,7 +139,7 @@ def _camera(path: Path, field_of_view: float | None) -> Intrinsics:
         focal = width / 2 / math.tan(math.radians(field_of_view) / 2)
     if focal is None:
         raise SceneError(
-            f"{path}: expected a focal length in its EXIF data; it has none; state the camera's field of view in degrees"
+            f"{path}: expected a focal length in its EXIF data; it has none; give the camera's field of view in degrees"
         )
     return Intrinsics(fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2)
 
@@ -150,8 +150,8 @@ def exif_focal(path: Path, width: int, height: int) -> float | None:
     The length equivalent to 35 mm film is meant by the diagonal (CIPA DC-008, tag FocalLengthIn35mmFilm), of which the
     film's is 43.3 mm.
     """
-    with Image.open(path) as picture:
-        return focal_of_exif(picture.getexif(), width, height)
+    with Image.open(path) as image:
+        return focal_of_exif(image.getexif(), width, height)
 
 
 def focal_of_exif(exif: Image.Exif, width: int, height: int) -> float | None:

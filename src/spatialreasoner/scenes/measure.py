@@ -227,7 +227,7 @@ class Measured:
         if (reason := self._unseen(_UNSEEN_QUANTITIES, name)) is not None:
             return Measurement(reason=reason)
         if name in _CUT_BY and _CUT_BY[name](*self.cut(region_ids[0])):
-            return Measurement(reason=f"{region_ids[0]}: the picture's border cuts it")
+            return Measurement(reason=f"{region_ids[0]}: the image's border cuts it")
         return Measurement(value=float(MEASURES[name](*clouds)))  # type: ignore[arg-type]
 
     def _compare(self, relation: Relation, a: str, b: str) -> Comparison:
@@ -239,7 +239,7 @@ class Measured:
             if (reason := self.why(region_id)) is not None:
                 return Comparison(reason=f"{region_id}: {reason}")
             if relation in _SIZE_OF and _CUT_BY[_SIZE_OF[relation]](*self.cut(region_id)):
-                return Comparison(reason=f"{region_id}: the picture's border cuts it")
+                return Comparison(reason=f"{region_id}: the image's border cuts it")
         clouds = [cloud for region_id in (a, b) if (cloud := self.cloud(region_id)) is not None]
         value, sign = COMPARED[relation]
         left, right = map(value, clouds)

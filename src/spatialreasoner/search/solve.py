@@ -43,7 +43,7 @@ class _Sampler:
         """Ask for whole answers, all at once, and keep those that are well-formed and new.
 
         Args:
-            asked: Policies, each with the number of the sample; one request each, for many servers write one answer a request.
+            asked: Policies, each with the number of the sample; one request each: many servers write one answer per request.
         """
         replies = await asyncio.gather(*(self._ask(policy, number) for policy, number in asked), return_exceptions=True)
         for (policy, _), text in zip(asked, replies, strict=True):

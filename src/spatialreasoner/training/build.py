@@ -178,7 +178,7 @@ def _check_spread(trainer: Trainer, config: TrainSettings, rows: Dataset) -> Non
     """Refuse what cannot train where the weights are spread over processes."""
     if trainer.is_deepspeed_enabled and not config.trust_pickles:
         raise ConfigError(
-            "DeepSpeed keeps its checkpoints as pickles, which are read only when asked: set trust_pickles=true, or spread the "
+            "DeepSpeed keeps its checkpoints as pickles, which are read only on request: set trust_pickles=true, or spread the "
             "model by examples/accelerate/fsdp2.yaml, whose checkpoints hold none"
         )
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:

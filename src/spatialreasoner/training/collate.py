@@ -241,7 +241,9 @@ class Encoder:
         self._reader.check(ids, read[0])
         first = min(each.first_after(len(prompt)) for each in read)
         if any(each.ids[:first] != read[0].ids[:first] for each in read):
-            raise InputError("the tokenizer reads a prompt in another way before each answer, so that pairs share none")
+            raise InputError(
+                "the tokenizer encodes the prompt differently before each answer, so the answers of a pair share no prompt"
+            )
         ends = self._ends(frame)
         parts = [Tokens(ids=torch.tensor(read[0].ids[:first]), segments=torch.full((first,), -1), types=_first(types, first))]
         for each, whole in zip(read, rendered, strict=True):

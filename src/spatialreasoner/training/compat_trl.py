@@ -168,21 +168,21 @@ class PairTrainer(SafeCheckpoints, DPOTrainer):
 
     Args:
         model: A model, or where to load one from.
-        reference: The reference, or None where there is none to hold; ignored unless `ours`.
-        ours: Whether the reference is `reference`; otherwise TRL makes one (of a model by name, or the model without its
-            adapter).
+        reference: The reference, or None where there is none to hold; ignored unless `own_reference`.
+        own_reference: Whether the reference is `reference`; otherwise TRL makes one (of a model by name, or the model without
+            its adapter).
         args: The options.
         kwargs: Further arguments of `DPOTrainer`.
     """
 
     args: FDPOConfig
 
-    def __init__(self, model: Any, reference: Any, *, ours: bool, args: FDPOConfig, **kwargs: Any) -> None:
+    def __init__(self, model: Any, reference: Any, *, own_reference: bool, args: FDPOConfig, **kwargs: Any) -> None:
         if reference is model and reference is not None:
             raise ConfigError("`model` and `ref_model` cannot be the same object; leave ref_model out for a copy of the model")
         without_ours = copy.copy(args)
         without_ours.precompute_ref_log_probs = False  # TRL's own refuses images
-        ref_model = _Absent(cast("PreTrainedModel", model).config) if ours else reference
+        ref_model = _Absent(cast("PreTrainedModel", model).config) if own_reference else reference
         super().__init__(model=model, ref_model=cast("Any", ref_model), args=without_ours, **kwargs)
 
     @property

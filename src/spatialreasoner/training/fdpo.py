@@ -1,6 +1,6 @@
 """`FDPOTrainer`: TRL's DPO trainer with a beta per segment; each image is encoded once per pair, the reference once per run.
 
-What stays TRL's: arguments, model and adapter set-up, the loop, checkpoints, logging. What is ours: the collator, the forward
+TRL keeps arguments, model and adapter set-up, the loop, checkpoints and logging. This module brings the collator, the forward
 pass, the sums, the reference and the loss, all reached through the public `compute_loss`. At alpha = 0 loss and gradients
 are those of `DPOTrainer`.
 """
@@ -102,8 +102,8 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
             processing_class = processor_of(model, options)
         collator = collator_of(data_collator, processing_class, options, spans)
         reference: Any = None
-        ours = not (isinstance(model, str) or peft_config or is_peft_model(model))
-        if ours and (ref_model is not None or not (options.precompute_ref_log_probs or options.reference_free)):
+        own_reference = not (isinstance(model, str) or peft_config or is_peft_model(model))
+        if own_reference and (ref_model is not None or not (options.precompute_ref_log_probs or options.reference_free)):
             # TRL would load the reference from where the model once came from, whatever became of it since; and gather it
             # whole in every process where FSDP spreads the policy
             reference = copy.deepcopy(model) if ref_model is None else ref_model
@@ -112,8 +112,8 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
         )
         super().__init__(
             model,
-            reference if ours else ref_model,
-            ours=ours,
+            reference if own_reference else ref_model,
+            own_reference=own_reference,
             args=options,
             data_collator=cast("Any", collator),
             train_dataset=self._prepare(train_dataset),
@@ -129,8 +129,8 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
         refuse_family(unwrapped(self.model).config.model_type, pairs=True)
         if self.aux_loss_enabled:
             refuse_silent_router(unwrapped(self.model), self.router_aux_loss_coef)
-        self._teach([self.model, reference if ours else self.ref_model])  # before weights are spread over processes
-        if ours:
+        self._teach([self.model, reference if own_reference else self.ref_model])  # before weights are spread over processes
+        if own_reference:
             self.ref_model = None if reference is None else self._prepared(reference)
         self._vision: SharedVision | None = None
         if options.precompute_ref_log_probs:
@@ -147,8 +147,8 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
             ref = self._reference_logps(inputs)
         betas, tokens = betas_of(inputs, self.args), pair_tokens(inputs, len(self.segment_names))
         chosen, rejected = (
-            [per_token(logps, count, self.args.normalization) for logps in (ours, theirs)]
-            for ours, theirs, count in zip(policy, ref, tokens, strict=True)
+            [per_token(logps, count, self.args.normalization) for logps in (of_policy, of_ref)]
+            for of_policy, of_ref, count in zip(policy, ref, tokens, strict=True)
         )
         loss = fdpo_loss(
             chosen[0],
@@ -165,7 +165,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
         if router is not None:
             loss = loss + self.router_aux_loss_coef * router
             self.log_means({"aux_loss": router.detach()[None]})
-        self._record(policy, [betas * (ours.detach() - theirs) for ours, theirs in (chosen, rejected)], betas)
+        self._record(policy, [betas * (of_policy.detach() - of_ref) for of_policy, of_ref in (chosen, rejected)], betas)
         return (loss, {}) if return_outputs else loss
 
     def prediction_step(

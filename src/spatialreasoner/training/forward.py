@@ -1,7 +1,7 @@
 """One forward pass for a batch of pairs: log-probabilities of every response token.
 
 The trainer owns its forward: only hidden states that predict a response token meet the vocabulary. Two layouts give the
-same numbers: `padded` rows, one a response, which every architecture takes, and `shared_prefix`.
+same numbers: `padded` rows, one per response, which every architecture takes, and `shared_prefix`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _MASKS, _CARRIER = "region_masks", "image_sizes"
 
 
 class GrpoTrainer(SafeCheckpoints, GRPOTrainer):
-    """`GRPOTrainer` whose checkpoints hold no pickle, and whose models see regions while they learn; one image a row for those.
+    """`GRPOTrainer` whose checkpoints hold no pickle, and whose models see regions while they learn: one image per row.
 
     Args:
         model: The model.

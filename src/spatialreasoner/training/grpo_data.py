@@ -39,7 +39,7 @@ def read_grpo(path: str | Path) -> Dataset:
     scenes = {name: _absolute(scene) for name, scene in scene_index(scenes_folder(file)).items()}
     questions = read_questions(file, scenes)
     if not questions:
-        raise RecordError(f"{path}: expected one question a line; the file is empty")
+        raise RecordError(f"{path}: expected one question per line; the file is empty")
     used = sorted({question.scene_id for question in questions})
     with progress.stage(f"check {len(used)} scenes", len(used)) as advance:
         for done, name in enumerate(used, start=1):

@@ -78,11 +78,11 @@ def _same(model: PreTrainedModel, head: Head) -> bool:
     hidden = random_states(model, PROBED_STATES)
     ids = torch.arange(PROBED_STATES, device=hidden.device)[None]
     with given_hidden_states(model, hidden):
-        theirs: Any = model(input_ids=ids, labels=ids, fused_lm_head=True)
-    ours = torch.log_softmax(head(hidden[:-1]).float(), dim=-1).gather(1, ids[0, 1:, None])[:, 0]
+        fused: Any = model(input_ids=ids, labels=ids, fused_lm_head=True)
+    plain = torch.log_softmax(head(hidden[:-1]).float(), dim=-1).gather(1, ids[0, 1:, None])[:, 0]
     steps = 64 if hidden.dtype == torch.float32 else 4
-    limit = steps * torch.finfo(hidden.dtype).eps * max(1.0, ours.abs().max().item())
-    return bool((theirs.log_probs[0].float() - ours).abs().max() <= limit)
+    limit = steps * torch.finfo(hidden.dtype).eps * max(1.0, plain.abs().max().item())
+    return bool((fused.log_probs[0].float() - plain).abs().max() <= limit)
 
 
 def _fused(

@@ -36,4 +36,6 @@ def refuse_family(model_type: Any, *, pairs: bool) -> None:
     reason = UNTRAINABLE.get(str(model_type)) or (UNTRAINABLE_BY_PAIRS.get(str(model_type)) if pairs else None)
     if reason is not None:
         kind = "DPO and fDPO" if str(model_type) in UNTRAINABLE_BY_PAIRS else "SFT, DPO and fDPO"
-        raise ConfigError(f"models of type {model_type} cannot be trained by {kind}: {reason}. docs/training.md lists others")
+        raise ConfigError(
+            f"models of type {model_type} cannot be trained by {kind}: {reason}. docs/training.md lists those that can"
+        )

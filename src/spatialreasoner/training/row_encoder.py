@@ -144,11 +144,11 @@ class RowEncoder(Encoder):
         self, examples: Sequence[_Row], answers: Sequence[str]
     ) -> tuple[list[list[Tokens]], dict[str, Tensor]]:
         """The same with images, whose places the prompts hold already; tokenized apart, nothing added, as in TRL."""
-        pictures = [[read_image(image) if isinstance(image, str) else image for image in images_of(row)] for row in examples]
+        opened = [[read_image(image) if isinstance(image, str) else image for image in images_of(row)] for row in examples]
         vision: dict[str, Any] = dict(
             self.processor(
                 text=[row["prompt"] for row in examples],
-                images=pictures if any(pictures) else None,
+                images=opened if any(opened) else None,
                 padding=True,
                 padding_side="right",
                 return_tensors="pt",

@@ -100,7 +100,7 @@ def _first(rows: _Rows) -> Mapping[str, Any]:
     unread = [name for name in ("tools", "chat_template_kwargs") if first.get(name)]
     if unread:
         raise ConfigError(
-            f"the column {unread[0]!r} has no place with FDPOTrainer: rows are rendered without it. Remove the column"
+            f"the column {unread[0]!r} cannot be used by FDPOTrainer, which renders rows without it. Remove the column"
         )
     return first
 

@@ -218,7 +218,7 @@ def _started(source: str, folder: Path, config: TrainSettings) -> str:
     if config.adapter == "continue" and (not is_adapter or adds_tokens):
         raise ConfigError(
             f"adapter=continue needs a model that is an adapter, and takes no new region tokens; got {source!r}"
-            + (" with region_tokens=true" if is_adapter else ", which is none")
+            + (" with region_tokens=true" if is_adapter else ", which is not an adapter")
         )
     if not adds_tokens and not (is_adapter and config.lora_r):
         return source

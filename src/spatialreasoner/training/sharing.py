@@ -137,12 +137,12 @@ def head_disagreement(
 
 @contextlib.contextmanager
 def _own_attention(model: PreTrainedModel) -> Generator[None]:
-    ours = attention_of(model).startswith(ATTENTION)
+    installed = attention_of(model).startswith(ATTENTION)
     disable_shared_prefix(model)
     try:
         yield
     finally:
-        if ours:
+        if installed:
             enable_shared_prefix(model)
 
 

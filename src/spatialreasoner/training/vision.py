@@ -50,17 +50,17 @@ class SharedVision:
                 self.reason = f"no part of it is called {' or '.join(TOWERS)}"
             return
         for name in filter(None, (tower, _part(policy, PROJECTORS))):
-            ours, theirs = getattr(policy.base_model, name), getattr(reference.base_model, name)
-            if any(parameter.requires_grad for parameter in ours.parameters()):
+            of_policy, of_ref = getattr(policy.base_model, name), getattr(reference.base_model, name)
+            if any(parameter.requires_grad for parameter in of_policy.parameters()):
                 break
-            if not _alike(ours, theirs):
+            if not _alike(of_policy, of_ref):
                 self.reason = f"its {name} is not the reference's, has dropout, or is spread over processes"
                 break
             self.parts.append(name)
-            compute: dict[Any, Any] = {module: module.forward for module in (ours, theirs)}
-            if name == tower and folder is not None and limit and not _spread(ours):
-                store = FeatureStore(folder / tower_digest(ours), limit=limit)
-                stored = StoredTower(ours.forward, store, list(dict.fromkeys((policy.base_model, reference.base_model))))
+            compute: dict[Any, Any] = {module: module.forward for module in (of_policy, of_ref)}
+            if name == tower and folder is not None and limit and not _spread(of_policy):
+                store = FeatureStore(folder / tower_digest(of_policy), limit=limit)
+                stored = StoredTower(of_policy.forward, store, list(dict.fromkeys((policy.base_model, reference.base_model))))
                 compute = dict.fromkeys(compute, stored.forward)
             for module, each in compute.items():
                 module.forward = self._remembering(name, each, like=module.forward)
@@ -111,7 +111,7 @@ def _alike(one: torch.nn.Module, other: torch.nn.Module) -> bool:
         return False
     if one is other:
         return True
-    ours, theirs = one.state_dict(), other.state_dict()
-    if any(isinstance(value, DTensor) for value in ours.values()):
+    of_policy, of_ref = one.state_dict(), other.state_dict()
+    if any(isinstance(value, DTensor) for value in of_policy.values()):
         return False
-    return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    return of_policy.keys() == of_ref.keys() and all(torch.equal(value, of_ref[name]) for name, value in of_policy.items())

@@ -106,8 +106,8 @@ def load_adapter(
         model, processor = load(base, precision=precision, **options)
     except ConfigError as error:
         raise ConfigError(
-            f"{folder} is an adapter of {base!r}, which cannot be loaded: {error}. Put the base model there, or write where it "
-            f"is into {ADAPTER_FILE} (base_model_name_or_path)"
+            f"{folder} is an adapter of {base!r}, which cannot be loaded: {error}. Put the base model there, or write its "
+            f"path into {ADAPTER_FILE} (base_model_name_or_path)"
         ) from error
     with telling_of(source):
         adapted = _adapted(model, folder, trainable=trainable)

@@ -59,7 +59,7 @@ def add_region_tokens(
     if getattr(model.config, "region_tokens", False):
         return model, processor
     if not 1 <= num_regions <= MAX_CARRIED_REGIONS:
-        raise ConfigError(f"num_regions must lie in 1..{MAX_CARRIED_REGIONS}; got {num_regions}")
+        raise ConfigError(f"num_regions must be in 1..{MAX_CARRIED_REGIONS}; got {num_regions}")
     if model.config.model_type not in REGION_CLASSES:
         raise ConfigError(
             f"region tokens can be given to {', '.join(REGION_CLASSES)}; got a model of type {model.config.model_type!r}. "

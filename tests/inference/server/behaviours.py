@@ -205,7 +205,7 @@ PARAMETERS = [
         learned={"system": "user"},
     ),
     Behaviour(
-        name="one reply a request", whose="llama.cpp", n=3, most=2,
+        name="one reply per request", whose="llama.cpp", n=3, most=2,
         respond=when(lambda ask: ask.body.get("n", 1) > 1, lambda ask: bare(500, {
             "error": {"code": 500, "message": "Only one completion choice is allowed", "type": "server_error"}})),
         learned={"n": False},

@@ -76,9 +76,9 @@ class ApiConfig:
 
     def __post_init__(self) -> None:
         if self.temperature is not None and not 0 <= self.temperature <= 2:
-            raise ConfigError(f"temperature must lie in 0..2; got {self.temperature}")
+            raise ConfigError(f"temperature must be in 0..2; got {self.temperature}")
         if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p must lie above 0 and at most at 1; got {self.top_p}")
+            raise ConfigError(f"top_p must be above 0 and at most 1; got {self.top_p}")
         if self.reasoning_effort not in ("", *EFFORTS):
             raise ConfigError(f"reasoning_effort must be one of {', '.join(EFFORTS)}; got {self.reasoning_effort!r}")
         for name in ("max_tokens", "timeout", "max_side"):

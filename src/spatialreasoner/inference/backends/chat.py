@@ -163,7 +163,7 @@ def _for_system(chat: Chat, role: str) -> Chat:
 
 def making(prompt: Prompt) -> Making:
     """Makes the chat that asks for a continuation of a prompt."""
-    return lambda side, prefill: messages(prompt, picture(prompt.image, prompt.regions, side), prefill=prefill)
+    return lambda side, prefill: messages(prompt, marked_url(prompt.image, prompt.regions, side), prefill=prefill)
 
 
 def messages(prompt: Prompt, image: str, *, prefill: bool) -> Chat:
@@ -185,7 +185,7 @@ def messages(prompt: Prompt, image: str, *, prefill: bool) -> Chat:
 
 
 @lru_cache(maxsize=256)
-def picture(image: str, regions: tuple[Region, ...], side: int) -> str:
+def marked_url(image: str, regions: tuple[Region, ...], side: int) -> str:
     """The image with its marks as a data URL, shrunk to a longest side; many requests of one question share it."""
     from spatialreasoner.scenes.files import read_image
     from spatialreasoner.scenes.marks import draw

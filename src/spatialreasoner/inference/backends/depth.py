@@ -60,8 +60,8 @@ class TransformersDepth:
         Raises:
             SceneError: If the image is unreadable, or the model's output is not a number anywhere.
         """
-        picture = read_image(image)
-        found = self._pipeline(picture)["predicted_depth"].float().cpu().numpy()
+        photo = read_image(image)
+        found = self._pipeline(photo)["predicted_depth"].float().cpu().numpy()
         depth = found.reshape(found.shape[-2:])
         if not np.isfinite(depth).any():
             raise SceneError(f"{image}: the depth model's output is not finite anywhere; try another model")

@@ -45,7 +45,7 @@ class TransformersEmbedder:
         return f"{self._source} {known}"
 
     def embed(self, words: Sequence[str]) -> Float[np.ndarray, "n d"]:
-        """One vector of length 1 a text."""
+        """One vector of length 1 per text."""
         import torch
 
         tokens: Any = self._tokenizer(list(words), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")

@@ -177,9 +177,7 @@ class HttpClient:
                     url = self._next(url, response.headers.get("location", ""))
                 finally:
                     await response.aclose()
-            raise EndpointError(
-                f"{self._name}: more than {MOST_REDIRECTS} redirects; give the address where they end as BASE_URL"
-            )
+            raise EndpointError(f"{self._name}: more than {MOST_REDIRECTS} redirects; give the final address as BASE_URL")
         except self._httpx.TimeoutException as error:
             raise BusyError(f"{self._name} did not reply in time ({words_of(error)})", kind="timeout") from None
         except (self._httpx.HTTPError, self._httpx.InvalidURL, ssl.SSLError) as error:
@@ -203,7 +201,7 @@ class HttpClient:
         """The body, piece by piece, unpacked here: a small reply may hold gigabytes. Not `whole`: so long may a line be."""
         packed = response.headers.get("content-encoding", "identity").lower().strip()
         if packed not in {"identity", "", "gzip", "x-gzip", "deflate"}:
-            raise BusyError(f"{self._name}: the reply is packed as {packed[:20]!r}; gzip was asked for", kind="bad reply")
+            raise BusyError(f"{self._name}: the reply is encoded as {packed[:20]!r}; gzip was requested", kind="bad reply")
         unpack = None if packed in {"identity", ""} else zlib.decompressobj(47)
         read = 0
         async for piece in response.aiter_raw():
@@ -214,9 +212,11 @@ class HttpClient:
                         raise BusyError(f"{self._name}: the reply is longer than {MOST_BYTES >> 20} MiB", kind="bad reply")
                     yield data
             except zlib.error as error:
-                raise BusyError(f"{self._name}: the reply is not a gzip, as it says ({error})", kind="bad reply") from None
+                raise BusyError(
+                    f"{self._name}: the reply is not valid gzip, although its header says so ({error})", kind="bad reply"
+                ) from None
         if unpack is not None and not unpack.eof:
-            raise BusyError(f"{self._name}: the reply ends within its gzip", kind="bad reply")
+            raise BusyError(f"{self._name}: the gzip stream of the reply is cut off", kind="bad reply")
 
     def _connected(self) -> httpx2.AsyncClient:
         """The client of the running event loop; connections cannot outlive the loop they were made in."""

@@ -78,11 +78,11 @@ class TransformersMasks:
         Raises:
             SceneError: If the image is unreadable or has another size.
         """
-        picture = read_image(image)
-        if (picture.height, picture.width) != size:
-            raise SceneError(f"{image}: expected an image of {size}; got {(picture.height, picture.width)}")
+        photo = read_image(image)
+        if (photo.height, photo.width) != size:
+            raise SceneError(f"{image}: expected an image of {size}; got {(photo.height, photo.width)}")
         found = self._pipeline(
-            picture,
+            photo,
             points_per_crop=self._config.points,
             pred_iou_thresh=self._config.least_quality,
             stability_score_thresh=self._config.least_stability,

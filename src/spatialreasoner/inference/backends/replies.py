@@ -62,7 +62,7 @@ def read_completions(name: str, body: Any, *, n: int, prefix: str) -> list[Compl
         prefix: The beginning of the answer that was continued.
 
     Raises:
-        BusyError: If it has no choices, or the server broke off while it wrote.
+        BusyError: If it has no choices, or the server stopped with an error while writing.
     """
     choices = body.get("choices") if isinstance(body, Mapping) else None
     if not isinstance(choices, list) or not choices:
@@ -95,7 +95,7 @@ def _read_choice(name: str, choice: Any, prefix: str) -> tuple[str, str, Finish]
     if reason in _ERRORS or choice.get("error"):
         said = choice.get("error") or message.get("error") or reason
         said = said.get("message", reason) if isinstance(said, Mapping) else said
-        raise BusyError(f"{name} broke off while it wrote: {str(said)[:200]}", kind="errored reply")
+        raise BusyError(f"{name} stopped with an error while writing: {str(said)[:200]}", kind="errored reply")
     if isinstance(message.get("content"), str) and len(message["content"]) > MOST_CLEANED_CHARACTERS:
         raise BusyError(f"{name}: the reply has more than {MOST_CLEANED_CHARACTERS} characters", kind="bad reply")
     declined = refused(message)

@@ -33,8 +33,8 @@ def is_nano(source: str | Path) -> bool:
         return True
     folder = Path(source_of(source))
     config = config_of(folder)
-    ours = config.get("model_type") == NANO.model_type and config.get("dtype") in ("float16", "float32")
-    return ours and (folder / "model.safetensors").is_file()
+    is_nano = config.get("model_type") == NANO.model_type and config.get("dtype") in ("float16", "float32")
+    return is_nano and (folder / "model.safetensors").is_file()
 
 
 class LightNano:
@@ -116,7 +116,7 @@ class LightNano:
         if prompt.image:
             looks = self._look(*self._image(prompt))
             if is_image.sum() != len(looks.tokens):
-                raise SceneError("a question cannot hold the placeholder of images; leave it out")
+                raise SceneError("a question cannot contain the image placeholder; remove it")
             embeds[is_image], regions = looks
         self._name_regions(ids, embeds, regions)
         for _ in range(self.max_new_tokens):

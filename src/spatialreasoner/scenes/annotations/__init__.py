@@ -1,1 +1,1 @@
-"""Regions from the tools people label with: one module a tool; `finder.AnnotatedRegions` opens any of them."""
+"""Regions from the tools people label with: one module per tool; `finder.AnnotatedRegions` opens any of them."""

@@ -85,7 +85,9 @@ def read(document: Document) -> list[Annotated]:
         raise RecordError(f"{document.path}: expected every image's id once; {len(coco.images)} images have {len(images)} ids")
     for annotation in coco.annotations:
         if annotation.image_id not in images:
-            raise RecordError(f"{document.path}: an annotation is of image {annotation.image_id}, which the file does not list")
+            raise RecordError(
+                f"{document.path}: an annotation belongs to image {annotation.image_id}, which the file does not list"
+            )
         where = f"{document.path}: {images[annotation.image_id].name!r}"
         label = names.get(annotation.category_id) or annotation.category_name.strip() or UNNAMED
         drawn[annotation.image_id].append(_drawn(annotation, label, where))

@@ -145,7 +145,7 @@ class AnnotatedRegions:
         if self.path.is_dir():
             return self._read_folder(kind)
         if not self.path.exists():
-            raise MissingFileError(f"expected annotations at {self.path}; there is nothing")
+            raise MissingFileError(f"expected annotations at {self.path}; nothing is there")
         if self.path.suffix.lower() == ".png" and kind in {"auto", "masks"}:
             names = mask_png.read_names(self.path.parent)
             return [mask_png.annotated(self.path.stem, mask_png.read_masks(self.path, names))]

@@ -129,7 +129,7 @@ class Names:
                 continue
             if name in taken:
                 raise SceneError(
-                    f"{self._where}: {name!r} can be {taken[name]} as well as {photo}; the names must tell the photos' folders"
+                    f"{self._where}: {name!r} can be {taken[name]} or {photo}; write the photos' folders into the names"
                 )
             pairs[photo], taken[name] = name, photo
         known = [name for same in self._by_base.values() for name, _, _ in same]

@@ -56,7 +56,7 @@ def settle(frame: Frame) -> Frame:
 
 
 def aligned(frame: Frame) -> Frame:
-    """The frame with one depth a pixel of the image.
+    """The frame with one depth per pixel of the image.
 
     Where both cameras are at one place, every pixel takes the nearest pixel of depth on its ray: no two surfaces are mixed.
     Otherwise each pixel of depth is moved to where the image sees it, and the nearer one wins.

@@ -4,7 +4,7 @@ Rule, after Naver Labs' description of the format:
 
 - Depth: `frames/depth/Camera_C/depth_N.png`, 16 bits, centimetres along the optical axis, up to 655.35 m; 65535 is the sky,
   not a distance.
-- Image: `frames/rgb/Camera_C/rgb_N.jpg`. Camera: `intrinsic.txt`, a line a frame and camera: frame, cameraID, fx, fy, cx,
+- Image: `frames/rgb/Camera_C/rgb_N.jpg`. Camera: `intrinsic.txt`, a line per frame and camera: frame, cameraID, fx, fy, cx,
   cy (725.0087, 725.0087, 620.5, 187 of 1242 x 375 throughout).
 - Regions: `frames/instanceSegmentation/Camera_C/instancegt_N.png`, palette index = trackID + 1; the label is that of
   `info.txt`.
