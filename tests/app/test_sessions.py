@@ -91,7 +91,7 @@ ALL = {"tool": "brush", "points": [[224, 224]], "width": 9000}
         ({"action": "explode"}, "the drawing board cannot do that"),
         ({"action": "remove", "number": True}, "the drawing board cannot do that"),
         ({"action": "remove", "number": 9}, "there is no region 9"),
-        ({"action": "remove", "number": 0}, "nothing waits"),
+        ({"action": "remove", "number": 0}, "no shape to change"),
         ({"action": "add"}, "expected a shape"),
         ({"action": "whole"}, "no box to use whole"),
         ({"action": "write", "text": "900,900,950,960"}, "outside the image"),
