@@ -1,13 +1,14 @@
 """A search through endpoints that fail in every way of a table, killed again and again, against one that nobody disturbs.
 
-    python benchmarks/endpoints.py [--kills 20] [--questions 12] [--faults 0.3] [--seed 0]
+    python benchmarks/endpoints.py [--kills 20] [--questions 12] [--faults 0.3] [--seed 0] [--batch]
 
 Two policies are served by a real HTTP server on the loopback address, which plays the behaviours of `tests/inference/server`: a
 share of the requests is answered by one of them. Which request meets which fault is decided by its content and by how often
 it has been sent, so two runs meet the same (at least 22 kinds). One run is left alone; the other is killed by SIGKILL at
 moments from a seed, and continued by the same call. At the end trees, trajectories and summary must have the same bytes, no
 answer may have been paid for twice but those in flight at a kill, and no more requests sent than `--max-calls` allows. Exits
-with 1 where that fails.
+with 1 where that fails. With `--batch` the policies are asked through a batch API, where faults are those of single requests
+in a batch, and no answer at all may be paid for twice.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from builders import build_scene
+from inference.server.batches import BatchServer
 from inference.server.behaviours import EMPTIES, MOMENTS, PROMPTS, REPLIES, Behaviour
 from inference.server.server import Ask, Reply, Server, completion
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.submitting import BatchConfig
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
@@ -79,8 +82,8 @@ class Faulty:
     A tenth of the share is refused prompts and four tenths are lasting faults of replies; the rest passes.
     """
 
-    def __init__(self, share: float, seconds: float) -> None:
-        self.share, self.seconds = share, seconds
+    def __init__(self, share: float, seconds: float, *, batch: bool = False) -> None:
+        self.share, self.seconds, self.batch = share, seconds, batch
         self.met: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
 
@@ -99,7 +102,7 @@ class Faulty:
         reply.delay = self.seconds * rng.random()
         if reply.status == 200 and reply.drop is None and isinstance(reply.value, dict) and reply.value.get("choices"):
             self.answered[json.dumps(content)] += 1
-        return reply
+        return _in_a_batch(reply) if self.batch else reply
 
     def _chosen(self, behaviours: list[Behaviour], part: float, *content: Any) -> Behaviour | None:
         rng = seeded("fault", len(behaviours), *content)
@@ -108,6 +111,12 @@ class Faulty:
         behaviour = rng.choice(behaviours)
         self.met[behaviour.name] += 1
         return behaviour
+
+
+def _in_a_batch(reply: Reply) -> Reply:
+    """What becomes of a reply in the output file of a batch: one that is no JSON, or breaks off, is an error of the server."""
+    whole = reply.data is None and reply.drop is None
+    return Reply(status=reply.status, value=reply.value) if whole else Reply(status=500, value={"error": {"message": "broken"}})
 
 
 def seeded(*content: Any) -> Random:
@@ -127,11 +136,16 @@ class Asked(Ask):
         return f"{super().rest()} I am sure, {self._words}."
 
 
+QUICK = BatchConfig(quiet=0.1, first_look=0.01, slowest_look=0.01, listed_after=0.0, patience=60.0)
+"""A batch is looked at as often as a test needs."""
+
+
 def job(server: Server, scene: Scene, questions: list[Question], max_calls: int) -> dict[str, Any]:
     """All that `run_search` needs."""
     policies = [ApiPolicy(f"api:{name}@{server.url}", ApiConfig(timeout=5.0, prefill=True)) for name in "ab"]
     limits = {policy.name: Limits(attempts=12, backoff=0.01, concurrency=CONCURRENCY, park_after=50) for policy in policies}
-    config = RunConfig(limits=limits, trees_in_flight=6, max_calls=max_calls)
+    batch = QUICK if isinstance(server, BatchServer) else False
+    config = RunConfig(limits=limits, trees_in_flight=6, max_calls=max_calls, batch=batch)
     return {
         "questions": questions, "scenes": {scene.id: scene}, "policies": policies, "reward": ByLength(), "config": config,
         "inputs": {},
@@ -152,10 +166,16 @@ def search_in_child(work: Callable[[], dict[str, Any]], out: Path) -> int:
     return child
 
 
-def serve(share: float, seconds: float) -> tuple[Server, Faulty]:
+def serve(options: argparse.Namespace, seconds: float, port: int = 0) -> tuple[Server, Faulty]:
     """A server that fails so often and takes up to so long."""
-    faulty = Faulty(share, seconds)
-    return Server(faulty).start(), faulty
+    faulty = Faulty(options.faults, seconds, batch=options.batch)
+    server = BatchServer(faulty, port=port) if options.batch else Server(faulty, port=port)
+    return server.start(), faulty
+
+
+def sent(server: Server) -> int:
+    """Requests for answers, alone or in batches."""
+    return len(server.asks) + (sum(len(batch.rows) for batch in server.made) if isinstance(server, BatchServer) else 0)
 
 
 def main() -> int:
@@ -165,6 +185,7 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=12)
     parser.add_argument("--faults", type=float, default=0.3, help="share of requests that meet one")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", action="store_true", help="through a batch API")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="endpoints-") as folder:
         problems = campaign(Path(folder), options)
@@ -176,31 +197,26 @@ def campaign(folder: Path, options: argparse.Namespace) -> list[str]:
     """One undisturbed run, one that is killed; what does not hold."""
     scene = build_scene(folder / "scenes")
     questions = ask_about(Measured(scene), Random(1), options.questions)
-    server, faulty = serve(options.faults, 0.0)
+    server, faulty = serve(options, 0.0)
     max_calls = 200 * options.questions
     run_search(**job(server, scene, questions, max_calls), out=folder / "whole")
-    whole, port, sent = Counter(faulty.answered), server.server_port, len(server.asks)
+    whole, port = Counter(faulty.answered), server.server_port
     server.stop()
-    print(f"undisturbed: {sent} requests, {faulty.met.total()} met {len(faulty.met)} kinds of faults, {whole.total()} replies")
-    server, faulty = serve_at(port, options.faults)
+    met = f"{faulty.met.total()} met {len(faulty.met)} kinds of faults"
+    print(f"undisturbed: {sent(server)} requests, {met}, {whole.total()} replies", flush=True)
+    server, faulty = serve(options, 0.05, port)  # slower, so that there is something to kill
     kills = kill(lambda: job(server, scene, questions, max_calls), folder / "killed", server, options)
     server.stop()
     return [*compare(folder), *paid_twice(whole, faulty, kills), *too_many(server, max_calls), *too_few_kinds(faulty)]
-
-
-def serve_at(port: int, share: float) -> tuple[Server, Faulty]:
-    """The same server anew, slower, so that there is something to kill."""
-    faulty = Faulty(share, 0.05)
-    return Server(faulty, port=port).start(), faulty
 
 
 def kill(work: Callable[[], dict[str, Any]], out: Path, server: Server, options: argparse.Namespace) -> int:
     """Begin, kill and continue so often, then let it end; how often it was killed at work."""
     rng, at_work = Random(options.seed), 0
     for _ in range(options.kills):
-        before, child = len(server.asks), search_in_child(work, out)
+        before, child = sent(server), search_in_child(work, out)
         begun = time.monotonic()
-        while len(server.asks) == before and time.monotonic() - begun < 10 and os.waitpid(child, os.WNOHANG) == (0, 0):
+        while sent(server) == before and time.monotonic() - begun < 10 and os.waitpid(child, os.WNOHANG) == (0, 0):
             time.sleep(0.005)
         time.sleep(rng.uniform(0.0, 0.4))
         try:
@@ -208,10 +224,10 @@ def kill(work: Callable[[], dict[str, Any]], out: Path, server: Server, options:
             os.waitpid(child, 0)
         except (ProcessLookupError, ChildProcessError):
             continue
-        at_work += len(server.asks) > before
+        at_work += sent(server) > before
     child = search_in_child(work, out)
     code = os.waitpid(child, 0)[1]
-    print(f"killed {options.kills} times, {at_work} at work; {len(server.asks)} requests; ended with {code}")
+    print(f"killed {options.kills} times, {at_work} at work; {sent(server)} requests; ended with {code}")
     return at_work
 
 
@@ -224,17 +240,15 @@ def compare(folder: Path) -> list[str]:
 
 def paid_twice(whole: Counter[str], faulty: Faulty, kills: int) -> list[str]:
     """Replies beyond those of the undisturbed run; each kill may cost those in flight."""
-    more = faulty.answered.total() - whole.total()
-    print(
-        f"replies paid for: {faulty.answered.total()}, {more} more than undisturbed; {kills * 2 * CONCURRENCY} may be in flight"
-    )
-    return [f"{more} replies paid for twice"] if more > kills * 2 * CONCURRENCY else []
+    more, most = faulty.answered.total() - whole.total(), 0 if faulty.batch else kills * 2 * CONCURRENCY
+    print(f"replies paid for: {faulty.answered.total()}, {more} more than undisturbed; {most} may be in flight")
+    return [f"{more} replies paid for twice"] if more > most else []
 
 
 def too_many(server: Server, max_calls: int) -> list[str]:
     """Requests beyond the limit."""
-    print(f"requests: {len(server.asks)} of at most {max_calls}")
-    return [f"{len(server.asks)} requests, {max_calls} allowed"] if len(server.asks) > max_calls else []
+    print(f"requests: {sent(server)} of at most {max_calls}")
+    return [f"{sent(server)} requests, {max_calls} allowed"] if sent(server) > max_calls else []
 
 
 def too_few_kinds(faulty: Faulty) -> list[str]:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -177,12 +177,14 @@ def crowd(source: Path, begin: Callable[[int, str], Asking], server: Server, vis
                 ends[kind] += 1
                 if kind == "answered":
                     seconds.append(time.monotonic() - begun)
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, HTTPException) as error:
             ends["told to wait" if QUEUE.search(str(error)) else f"an error: {error}"[:200]] += 1
 
     with serving(source, server.model) as (port, process), ThreadPoolExecutor(visitors) as pool:
         list(pool.map(visit, [port] * visitors))
         peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+        if peak is None:
+            ends["an error: the app ended"] += 1
     return Crowd(seconds=seconds, ends=ends, megabytes=int(peak[1]) / 1024 if peak else 0.0)
 
 
@@ -210,7 +212,9 @@ def main() -> int:
             figures = f"{len(came.seconds):>7} {medians[name][-1]:>8.2f} {longest:>9.2f} {came.megabytes:>5.0f}"
             print(f"{name:<8} {number + 1:>5} {figures}  {ends}", flush=True)
             problems += name == "today" and any(end.startswith("an error") for end in came.ends)
-    if "earlier" in medians:
+    if "earlier" in medians and min(medians["earlier"]) == float("inf"):
+        print("none of the earlier build's visitors was answered")
+    elif "earlier" in medians:
         ratio = statistics.median(medians["today"]) / statistics.median(medians["earlier"])
         print(f"today's median answer takes {ratio:.2f} of the earlier build's")
         problems += ratio > 1

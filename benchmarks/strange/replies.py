@@ -236,8 +236,8 @@ BODIES: tuple[tuple[str, Handler], ...] = (
 
 @cache
 def zeros(packing: str) -> bytes:
-    """About 2.5 MB that unpack to 2.5 GB of blanks."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31 if packing == "gzip" else 15)
+    """A few MB that unpack to 2.5 GB of blanks."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31 if packing == "gzip" else 15)
     block = b" " * 2**20
     return b"".join([*(packer.compress(block) for _ in range(2_400)), packer.flush()])
 

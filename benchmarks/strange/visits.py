@@ -442,7 +442,7 @@ def _hurried(one: App) -> str:
 
 def _zip(what: str, one: App) -> str:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         if what in {"bomb", "many"}:
             _fill(archive, what)
         elif what == "nested":

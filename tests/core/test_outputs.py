@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -67,9 +69,24 @@ def test_an_input_is_never_replaced(command, tmp_path, capsys, monkeypatch):
     assert (tmp_path / "IN").read_text() == "mine"
 
 
-@pytest.mark.parametrize("out", ["", ".", "-", "folder"])
+@pytest.mark.parametrize("out", ["", ".", "-", "folder", "a" * 300])
 def test_a_file_needs_a_name(out, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     assert ended("generate", "questions.jsonl", "--model", "nano", "--out", out) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_long_question_is_no_input(tmp_path, capsys):
+    question = "How wide is <region1>? " * 20
+    (tmp_path / "marked.png").write_text("old")
+    assert ended("ask", tmp_path / "photo.png", question, "--region", "1,1,9,9", "--save-marked", tmp_path / "marked.png") == 2
+    assert "photo.png" in capsys.readouterr().err
+
+
+def test_a_full_disk_behind_standard_output_is_told(tmp_path):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "spatialreasoner", "explain", "<region1> is 1.5 m wide."]
+        end = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+    assert end.returncode == 1
+    assert end.stderr == "error: cannot write to standard output: No space left on device\n"

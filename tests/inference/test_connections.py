@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from spatialreasoner.core.errors import BusyError, ConfigError
+from inference.server.server import Reply, Server
+from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError
 from spatialreasoner.inference.backends.api import ApiPolicy
 from spatialreasoner.inference.backends.connections import connect, endpoint_key, words_of
 from spatialreasoner.inference.backends.http import HttpClient
@@ -69,3 +70,11 @@ def test_a_refused_port_says_nothing_of_event_loops(monkeypatch):
     assert "event loop" not in str(failed.value)
     assert "proxy" not in str(failed.value)
     assert words_of(ValueError()) == "ValueError: ValueError"
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "http://127.0.0.1:99999/v1", "//[", "http://127.0.0.1:http/"])
+def test_a_redirect_to_an_address_that_is_none_is_told(location):
+    with Server(lambda ask: Reply(status=307, value={}, headers={"Location": location})).start() as server:
+        with pytest.raises(EndpointError, match="redirects to"):
+            asyncio.run(HttpClient("m", server.url, {}, 5.0).post("chat/completions", {"messages": []}))
+        server.stop()

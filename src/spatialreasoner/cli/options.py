@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -46,7 +47,7 @@ def _refuse_standard_output(out: Path | None) -> Path | None:
 
 
 def _refuse_no_file(out: Path | None) -> Path | None:
-    if out is not None and (not out.name or out.is_dir()):
+    if out is not None and (not out.name or os.path.isdir(out)):
         raise typer.BadParameter(f"expected the path of a file; got {str(out)!r}, a folder")
     return _refuse_standard_output(out)
 

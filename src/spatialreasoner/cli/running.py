@@ -6,12 +6,13 @@ Exit codes: 0 done; 1 failed while working; 2 invalid user input; 130 and 143 af
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import typer
 
@@ -51,7 +52,22 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
         if error.name not in _EXTRA_OF:
             raise
         _fail(f"this needs {error.name!r}, which is not installed: pip install 'spatialreasoner[{_EXTRA_OF[error.name]}]'", 2)
+    except OSError as error:
+        if error.filename is not None or not _is_closed(sys.stdout):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to be written cannot be, and Python would tell of it again
+        _fail(f"cannot write to standard output: {error.strerror}", 1)
     sys.exit(0)
+
+
+def _is_closed(file: IO[str]) -> bool:
+    """Whether nothing can be written into a file any more: it is closed, or its disk is full."""
+    try:
+        file.write(" ")
+        file.flush()
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def stop(code: int, *_: object) -> NoReturn:

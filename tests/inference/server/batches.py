@@ -63,8 +63,8 @@ class BatchServer(Server):
         at: Called with a step's name, before and after it is taken.
     """
 
-    def __init__(self, respond, *plans, at=lambda step: None):
-        super().__init__(respond)
+    def __init__(self, respond, *plans, at=lambda step: None, port=0):
+        super().__init__(respond, port)
         self.plans = list(plans) or [Plan()]
         self.files, self.made, self.executed, self.at = {}, [], Counter(), at
         self.RequestHandlerClass = BatchHandler

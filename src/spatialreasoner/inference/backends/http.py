@@ -187,9 +187,13 @@ class HttpClient:
         return BusyError(f"{self._name} did not reply within {self._timeout:g} s", kind="timeout")
 
     def _next(self, url: str, location: str) -> str:
-        target = urljoin(url, location)
-        old, new = urlsplit(url), urlsplit(target)
-        if not location or (old.scheme, old.hostname, _port(old)) != (new.scheme, new.hostname, _port(new)):
+        try:
+            target = urljoin(url, location)
+            old, new = urlsplit(url), urlsplit(target)
+            same = (old.scheme, old.hostname, _port(old)) == (new.scheme, new.hostname, _port(new))
+        except ValueError as error:
+            raise EndpointError(f"{self._name} redirects to an address that is none ({error}); check BASE_URL") from None
+        if not location or not same:
             where = f"{new.scheme}://{new.netloc.rpartition('@')[2]}" if location else "nowhere"
             raise EndpointError(
                 f"{self._name} redirects to {where[:200]}; images and questions are not sent on to another address: if it is "
