@@ -10,8 +10,10 @@ help:  ## show this
 
 setup: $(READY)  ## make .venv with everything, pinned by constraints.txt
 
+NATIVE = src/spatialreasoner/nano/native
+
 # torch first and alone: later packages find their need met and pull no second build
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt hatch_build.py $(NATIVE)/build.py $(NATIVE)/decoder.c
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch hatchling editables
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \

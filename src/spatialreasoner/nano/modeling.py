@@ -6,8 +6,9 @@ wherever the answer names it. So a region means the same in padded rows, in pack
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -22,6 +23,10 @@ from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.steps import Steps, is_plain
 from spatialreasoner.nano.vision import EncodedRegions, NanoRegionEncoder, Quiet, RegionTokens, Seen, VisionTower
 from spatialreasoner.vlm.region_tokens import latest_image, place_regions, region_numbers
+
+if TYPE_CHECKING:
+    from spatialreasoner.nano.native.writers import Writers
+    from spatialreasoner.nano.processing import NanoProcessor
 
 
 @dataclass
@@ -96,10 +101,13 @@ class NanoModel(NanoPreTrainedModel):
     def tell(
         self, tokens: Float[Tensor, "images tokens width"], regions: EncodedRegions
     ) -> tuple[Float[Tensor, "images tokens hidden"], Float[Tensor, "images regions hidden"]]:
-        """What the decoder reads of images (four neighbouring tokens as one) and of their regions."""
+        """What the decoder reads of images and of their regions."""
+        return self.tell_images(tokens), self.region_tokens(regions)
+
+    def tell_images(self, tokens: Float[Tensor, "images tokens width"]) -> Float[Tensor, "images tokens hidden"]:
+        """What the decoder reads of images: four neighbouring tokens as one."""
         side = self.config.image_size // 32
-        blocks = tokens.unflatten(1, (side, 2, side, 2)).transpose(2, 3).flatten(3).flatten(1, 2)
-        return self.image_tokens(blocks), self.region_tokens(regions)
+        return self.image_tokens(tokens.unflatten(1, (side, 2, side, 2)).transpose(2, 3).flatten(3).flatten(1, 2))
 
     def forward(
         self,
@@ -291,6 +299,18 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
             attentions=outputs.attentions,
             region_vectors=outputs.region_vectors if rows is None else region_vectors,
         )
+
+    def writers(self, processor: NanoProcessor, *, ends: Sequence[int], rows: int) -> Writers | None:
+        """What writes answers many times as fast as `generate`, or None where there is nothing of the kind.
+
+        Args:
+            processor: The model's processor.
+            ends: Tokens that end an answer.
+            rows: Most answers that one thread writes at once.
+        """
+        from spatialreasoner.nano.native.writers import Writers, can_write
+
+        return Writers(self, processor, ends=ends, rows=rows) if can_write(self) else None
 
     def prepare_inputs_for_generation(self, *args: Any, is_first_iteration: bool = False, **kwargs: Any) -> dict[str, Any]:
         """Images and masks are for the first step; what regions look like, for all others."""

@@ -7,6 +7,7 @@ import hashlib
 import math
 import re
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from PIL.Image import Image
 from torch import Tensor
-from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProcessorList
 
 from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
+from spatialreasoner.inference.backends.rows import Promised, RowWriting, fulfil
+from spatialreasoner.inference.backends.sampling import GumbelNoise
 from spatialreasoner.inference.backends.streams import Streamed
 from spatialreasoner.inference.cleaning import clean_text
 from spatialreasoner.language.thinking import before_thought
@@ -31,6 +34,7 @@ from spatialreasoner.scenes.files import read_image
 from spatialreasoner.vlm.encoding import TOKEN_KEYS, TextReader, end_ids
 from spatialreasoner.vlm.loading import load_vlm, name_of, shipped_as, source_of
 from spatialreasoner.vlm.rendering import chat_template_of, common_start, special_tokens
+from spatialreasoner.vlm.writing import Manner, WantedAnswer, Written, writers_of
 
 _DECODING: dict[str, Any] = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
 """Special tokens are written out: some say what is thinking."""
@@ -98,12 +102,14 @@ class HfPolicy:
         self._model.generation_config = GenerationConfig(  # its own settings would fill in what a call leaves open
             eos_token_id=self._ends, pad_token_id=self._processor.tokenizer.pad_token_id, do_sample=False
         )
-        self._waiting: list[tuple[_Call, asyncio.Future[Completion]]] = []
+        self._waiting: deque[tuple[Any, Promised]] = deque()
         small = not cuda and self._model.num_parameters() < SMALL_MODEL
         self._most_workers = self._threads if small else 1
         self._threads_each = 1 if small else self._threads
         self._workers: set[asyncio.Task[None]] = set()
         self._generating = self._writing = 0
+        writers = writers_of(self._model, processor, ends=self._ends, rows=batch_size)
+        self._rows = None if writers is None else RowWriting(writers, self._written, self._failure)
 
     @property
     def name(self) -> str:
@@ -142,8 +148,12 @@ class HfPolicy:
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Completion]] = [loop.create_future() for _ in range(n)]
         call = self._call(prompt)  # here, where a bad image fails its own call alone
-        calls = [replace(call, key=_key(prompt, seed, index)) for index in range(n)]
-        self._waiting += zip(calls, futures, strict=True)
+        keys = [_key(prompt, seed, index) for index in range(n)]
+        if self._rows is None:
+            self._waiting += zip((replace(call, key=key) for key in keys), futures, strict=True)
+        else:
+            wanted = self._wanted(call)
+            self._waiting += zip((replace(wanted, seed=key) for key in keys), futures, strict=True)
         while len(self._workers) < min(self._most_workers, len(self._waiting)):
             worker = loop.create_task(self._work())
             self._workers.add(worker)
@@ -183,6 +193,8 @@ class HfPolicy:
             return torch.full((ids.shape[0],), unwanted.is_set(), device=ids.device)
 
         try:
+            if self._rows is not None:
+                return [self._tell(self._rows, call, pieces, unwanted)]
             return self._generate([call], streamer=pieces, stopping_criteria=[stop])
         finally:
             pieces.end()  # of a failure, too: whoever reads must not wait for ever
@@ -191,9 +203,11 @@ class HfPolicy:
         """Generate until nobody waits; one batch at a time, beside the event loop and the other workers."""
         await asyncio.sleep(0)  # whoever is about to call joins the first batch
         while self._waiting:
+            if self._rows is not None:
+                await asyncio.to_thread(self._write_rows, self._rows, asyncio.get_running_loop())
+                continue
             share = math.ceil(len(self._waiting) / (self._most_workers - self._generating))
-            size = min(share, self.batch_size)
-            batch, self._waiting = self._waiting[:size], self._waiting[size:]
+            batch = [self._waiting.popleft() for _ in range(min(share, self.batch_size))]
             wanted = [(call, future) for call, future in batch if not future.done()]
             if wanted:
                 self._generating += 1
@@ -202,17 +216,40 @@ class HfPolicy:
                 finally:
                     self._generating -= 1
 
+    def _write_rows(self, rows: RowWriting, loop: asyncio.AbstractEventLoop) -> None:
+        with self._own_threads():
+            rows.write(self._waiting, lambda: len(self._workers), loop, self._manner())
+
+    def _tell(self, rows: RowWriting, call: _Call, pieces: AsyncTextIteratorStreamer, unwanted: threading.Event) -> Completion:
+        def goes_on(token: int) -> bool:
+            pieces.put(torch.tensor([token]))
+            return not unwanted.is_set()
+
+        pieces.put(torch.tensor([0]))  # for the prompt, which is skipped
+        with self._own_threads():
+            return rows.tell(self._wanted(call), goes_on, self._manner())
+
+    def _manner(self) -> Manner:
+        return Manner(temperature=self.temperature, most=self.max_new_tokens)
+
+    def _wanted(self, call: _Call) -> WantedAnswer:
+        text, surplus = self._reader.open_ended(call.text)
+        ids = self._reader.encode(text, special=self._reader.adds_special(text)).ids
+        return WantedAnswer(ids=ids[: len(ids) - surplus], image=call.image, seed=call.key, of=call)
+
+    def _written(self, written: Written) -> Completion:
+        wanted = written.wanted
+        return self._completion(wanted.of, written.ids, written.read, before=list(wanted.ids[-_NEAR:]))
+
     async def _serve(self, batch: Sequence[tuple[_Call, asyncio.Future[Completion]]]) -> None:
         try:
             completions = await asyncio.to_thread(self._generate, [call for call, _ in batch])
         except (RuntimeError, ValueError) as error:  # torch's and transformers' own, out of memory among them
             for _, future in batch:
-                if not future.done():
-                    future.set_exception(self._failure(error))
+                fulfil(future, self._failure(error))
             return
         for (_, future), completion in zip(batch, completions, strict=True):
-            if not future.done():
-                future.set_result(completion)
+            fulfil(future, completion)
 
     @torch.inference_mode()
     def _generate(self, calls: Sequence[_Call], **options: Any) -> list[Completion]:
@@ -324,28 +361,6 @@ def _answer(text: str, call: _Call, *, ended: bool) -> str:
 
 def _question(request: str, *, image: bool) -> dict[str, Any]:
     return {"role": "user", "content": [*([{"type": "image"}] if image else []), {"type": "text", "text": request}]}
-
-
-class GumbelNoise(LogitsProcessor):
-    """Turns the likeliest token into a sample: the argmax of ``logits / temperature + Gumbel noise`` is one.
-
-    Each row has random numbers of its own, which `generate`'s own sampling has not.
-
-    Args:
-        temperature: Of sampling, greater than 0.
-        keys: One seed per row.
-    """
-
-    def __init__(self, temperature: float, keys: Sequence[int]) -> None:
-        self.temperature = temperature
-        self._generators = [torch.Generator().manual_seed(key) for key in keys]
-
-    def __call__(
-        self, input_ids: Int[Tensor, "rows tokens"], scores: Float[Tensor, "rows vocabulary"]
-    ) -> Float[Tensor, "rows vocabulary"]:
-        """Add the noise of the next token."""
-        noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=generator) for generator in self._generators])
-        return scores.float() / self.temperature - noise.log().to(scores.device)
 
 
 @dataclass(frozen=True, kw_only=True)

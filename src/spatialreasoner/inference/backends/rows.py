@@ -1,0 +1,97 @@
+"""Calls to a model that writes many answers at once by itself (`vlm.writing`): each is handed on as soon as it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from spatialreasoner.core.types import Completion
+from spatialreasoner.vlm.writing import LendsWriters, Manner, WantedAnswer, Written
+
+Promised = asyncio.Future[Completion]
+Queued = deque[tuple[WantedAnswer, Promised]]
+
+
+@dataclass(frozen=True)
+class RowWriting:
+    """Writes what waits, in threads.
+
+    Attributes:
+        writers: The model's.
+        completion: What the model wrote as a completion.
+        failure: What is said of an error of its own.
+    """
+
+    writers: LendsWriters
+    completion: Callable[[Written], Completion]
+    failure: Callable[[Exception], Exception]
+
+    def write(self, waiting: Queued, share: Callable[[], int], loop: asyncio.AbstractEventLoop, how: Manner) -> None:
+        """Write until nobody waits.
+
+        Args:
+            waiting: Who waits; other threads take from there at the same time.
+            share: How many take from there.
+            loop: Where the answers are waited for.
+            how: How it writes.
+        """
+        taken: dict[WantedAnswer, Promised] = {}
+
+        def hand_on(wanted: WantedAnswer, result: Completion | Exception) -> None:
+            loop.call_soon_threadsafe(fulfil, taken.pop(wanted), result)
+
+        def take(most: int) -> list[WantedAnswer]:
+            begun = dict(_taken(waiting, min(most, math.ceil(len(waiting) / max(1, share())))))
+            taken.update(begun)
+            return list(begun)
+
+        ended: Exception = RuntimeError("its thread ended early")
+        try:
+            with self.writers.lent() as writer:
+                for written in writer.write(take, how):
+                    hand_on(written.wanted, written.refusal or self.completion(written))
+        except (RuntimeError, ValueError) as error:
+            ended = error
+        finally:  # whatever went wrong, nobody waits for ever
+            for wanted in tuple(taken):
+                hand_on(wanted, self.failure(ended))
+
+    def tell(self, wanted: WantedAnswer, goes_on: Callable[[int], bool], how: Manner) -> Completion:
+        """Write one answer, whose tokens are told as they come.
+
+        Args:
+            wanted: What is wanted.
+            goes_on: Called with each token; False ends the answer there.
+            how: How it writes.
+
+        Raises:
+            SceneError: If the image or a region is unusable.
+        """
+        waiting = [replace(wanted, goes_on=goes_on)]
+        with self.writers.lent() as writer:
+            (written,) = writer.write(lambda most: [waiting.pop()] if waiting else [], how)
+        if written.refusal is not None:
+            raise written.refusal
+        return self.completion(written)
+
+
+def fulfil(answer: Promised, result: Completion | Exception) -> None:
+    """Give an answer, or why there is none, to whoever still waits for it."""
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
+
+
+def _taken(waiting: Queued, most: int) -> Generator[tuple[WantedAnswer, Promised]]:
+    for _ in range(most):
+        with suppress(IndexError):  # another thread was faster
+            wanted, answer = waiting.popleft()
+            if not answer.done():
+                yield wanted, answer

@@ -1,0 +1,203 @@
+"""The library of `decoder.c` for Python: a decoder's weights in panels, and the keys and values of many rows."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from spatialreasoner.nano.native.build import LIBRARY, is_x86, source_digest
+
+_PANEL, _LANES, _BLOCK = 16, 8, 16
+"""As in `decoder.c`."""
+
+_ROOM = 12
+"""Blocks of tokens that a row has room for at first; two thirds of a usual answer's."""
+
+_Array = np.ndarray[Any, Any]
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("attend", "attended", "expand", "contract")]
+
+
+class _Decoder(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("layers", "hidden", "inner", "heads", "width", "vocabulary", "slots", "blocks")),
+        ("eps", ctypes.c_float),
+        ("layer", ctypes.POINTER(_Layer)),
+        *((name, ctypes.c_void_p) for name in ("head", "cos", "sin", "keys", "values")),
+    ]
+
+
+@cache
+def native_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
+    """The library; None where it was not built, of another source, or for another processor."""
+    if not path.is_file() or (is_x86() and torch.backends.cpu.get_cpu_capability() not in {"AVX2", "AVX512"}):
+        return None
+    try:
+        library = ctypes.CDLL(str(path))
+        library.nano_source.restype = ctypes.c_char_p
+        if library.nano_source() != source_digest().encode():
+            return None
+    except (OSError, AttributeError):  # of another system, or not ours
+        return None
+    library.nano_work.restype = ctypes.c_int64
+    return library
+
+
+def is_suited(decoder: Any) -> bool:
+    """Whether the library can read with a plain decoder (`steps.is_plain`): its precision, place and shape."""
+    config, weights = decoder.config, decoder.norm.weight
+    whole = config.hidden_size % _PANEL == 0 and config.intermediate_size % _LANES == 0
+    heads = config.num_attention_heads * config.head_dim == config.hidden_size and config.head_dim % (4 * _LANES) == 0
+    return weights.dtype == torch.float32 and weights.device.type == "cpu" and config.hidden_act == "silu" and whole and heads
+
+
+class Panels:
+    """A decoder's weights as the library takes them, with the values that they have now.
+
+    Args:
+        library: Of `native_library`.
+        decoder: A Llama of transformers; see `is_suited`.
+        head: Weights of the head.
+    """
+
+    def __init__(self, library: ctypes.CDLL, decoder: Any, head: Float[Tensor, "vocabulary hidden"]) -> None:
+        self.library, self.config, self.vocabulary = library, decoder.config, len(head)
+        self._kept: list[_Array] = []
+        self.layers = (_Layer * len(decoder.layers))(*map(self._layer, decoder.layers))
+        self.head = self._packed([head], decoder.norm)
+        self._rotary: Any = decoder.rotary_emb
+
+    def turns(self, places: int) -> tuple[_Array, _Array]:
+        """Cosines and sines of the first so many places."""
+        found = self._rotary(torch.zeros(1), torch.arange(places)[None])
+        cos, sin = (_floats(each[0, :, : each.shape[-1] // 2]) for each in found)
+        return cos, sin
+
+    def _layer(self, layer: Any) -> _Layer:
+        attention, mlp = layer.self_attn, layer.mlp
+        queries = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]
+        return _Layer(
+            self._packed(queries, layer.input_layernorm),
+            self._packed([attention.o_proj.weight]),
+            self._packed([mlp.gate_proj.weight, mlp.up_proj.weight], layer.post_attention_layernorm),
+            self._packed([mlp.down_proj.weight]),
+        )
+
+    def _packed(self, products: Sequence[Tensor], norm: Any = None) -> int:
+        """The address of products of the same rows as one, with the norm before them folded in."""
+        joined = torch.cat([each.detach() for each in products])
+        matrix = _floats(joined if norm is None else joined * norm.weight.detach())
+        rows, columns = matrix.shape
+        panels = np.empty(-(-rows // _PANEL) * _PANEL * columns, np.float32)
+        self.library.nano_pack(_at(matrix), rows, columns, _at(panels))
+        self._kept.append(panels)
+        return panels.ctypes.data
+
+
+class RowsDecoder:
+    """A decoder that reads many rows, each at its own pace, and keeps what it has read.
+
+    Nothing of a row's results depends on the other rows, not even its rounding.
+
+    Args:
+        panels: The weights.
+        slots: How many rows it keeps.
+    """
+
+    def __init__(self, panels: Panels, slots: int) -> None:
+        self._panels, self._library, self._slots = panels, panels.library, slots
+        self._hidden: int = panels.config.hidden_size
+        self._columns = -(-panels.vocabulary // _PANEL) * _PANEL
+        self._keys = self._values = np.empty((0,), np.float32)
+        self._grow(_ROOM)
+
+    def make_room(self, places: int) -> None:
+        """Let every row have room for so many tokens."""
+        blocks = -(-places // _BLOCK)
+        if blocks > self._blocks:
+            self._grow(max(blocks, self._blocks * 3 // 2))
+
+    def read(
+        self, embeds: Float[np.ndarray, "tokens hidden"], slots: Int[np.ndarray, " tokens"], places: Int[np.ndarray, " tokens"]
+    ) -> Float[np.ndarray, "tokens hidden"]:
+        """Read tokens, those of a row in their order; what the decoder makes of them, before its last norm.
+
+        Args:
+            embeds: The embedded tokens; the result is written over them.
+            slots: Whose tokens they are.
+            places: Their places in their rows; there must be room for them.
+        """
+        if embeds.shape != (len(slots), self._hidden) or len(places) != len(slots):
+            raise ValueError(f"expected {len(slots)} tokens of {self._hidden}; got {embeds.shape} and {len(places)} places")
+        if len(slots) and (slots.min() < 0 or slots.max() >= self._slots or places.min() < 0):
+            raise ValueError(f"expected slots of {self._slots}, and places from 0")
+        if len(places) and places.max() >= self._blocks * _BLOCK:
+            raise ValueError(f"expected places below {self._blocks * _BLOCK}; got {places.max()}; call make_room before")
+        chosen, where = np.ascontiguousarray(slots, np.int32), np.ascontiguousarray(places, np.int32)
+        hidden = np.ascontiguousarray(embeds, np.float32)
+        self._library.nano_read(self._at, len(hidden), _at(chosen), _at(where), _at(hidden), _at(self._work))
+        return hidden
+
+    def choose(
+        self, hidden: Float[np.ndarray, "rows hidden"], temperature: float, chance: Float[np.ndarray, " rows"]
+    ) -> Int[np.ndarray, " rows"]:
+        """The token after each hidden state: the likeliest at temperature 0, else a sample.
+
+        Args:
+            hidden: Of `read`.
+            temperature: Of sampling.
+            chance: Numbers in [0, 1) that decide the samples.
+        """
+        rows, lots = np.ascontiguousarray(hidden, np.float32), np.ascontiguousarray(chance, np.float64)
+        logits, tokens = np.empty((len(rows), self._columns), np.float32), np.empty(len(rows), np.int32)
+        self._library.nano_tell(self._at, len(rows), _at(rows), _at(logits), _at(self._work))
+        self._library.nano_choose(self._at, len(rows), _at(logits), ctypes.c_float(temperature), _at(lots), _at(tokens))
+        return tokens
+
+    def begin_as(self, slot: int, other: int, places: int) -> None:
+        """Let a row begin with the first `places` tokens that another one has read."""
+        if slot != other and places:
+            self._library.nano_copy(self._at, other, slot, places)
+
+    def _grow(self, blocks: int) -> None:
+        config = self._panels.config
+        shape = (config.num_hidden_layers, self._slots, blocks, _BLOCK * self._hidden)
+        keys, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        if self._keys.size:
+            keys[:, :, : self._blocks], values[:, :, : self._blocks] = self._keys, self._values
+        self._keys, self._values, self._blocks = keys, values, blocks
+        self._turns = self._panels.turns(blocks * _BLOCK)
+        self._decoder = _Decoder(
+            config.num_hidden_layers,
+            self._hidden,
+            config.intermediate_size,
+            config.num_attention_heads,
+            config.head_dim,
+            self._panels.vocabulary,
+            self._slots,
+            blocks,
+            config.rms_norm_eps,
+            self._panels.layers,
+            self._panels.head,
+            *(each.ctypes.data for each in (*self._turns, keys, values)),
+        )
+        self._at = ctypes.byref(self._decoder)
+        self._work = np.empty(self._library.nano_work(self._at), np.float32)
+
+
+def _floats(values: Tensor) -> _Array:
+    return np.ascontiguousarray(values.detach().numpy(), np.float32)
+
+
+def _at(values: _Array) -> ctypes.c_void_p:
+    return ctypes.c_void_p(values.ctypes.data)

@@ -1,0 +1,229 @@
+"""Many answers at once, each at its own pace: one that ends makes room for the next, and what two begin with is read once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from spatialreasoner.core.errors import SceneError
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder
+from spatialreasoner.nano.native.seeing import Glimpse, Seeing
+from spatialreasoner.vlm.writing import Manner, Take, WantedAnswer, Written
+
+if TYPE_CHECKING:
+    from spatialreasoner.nano.modeling import NanoForConditionalGeneration
+
+_REFILL = 8
+"""One of so many rows is empty before new ones are taken in: what they begin with is then read together."""
+
+
+@dataclass(eq=False)
+class _Row:
+    """An answer that is being written.
+
+    Attributes:
+        wanted: What was asked.
+        names: What was read: tokens by their numbers, images and regions by names that nothing else has.
+        sight: The image as the decoder reads it.
+        chance: Gives the numbers that decide the samples.
+        slot: Where the decoder keeps it.
+        prompt: How many of the names are the prompt's.
+        written: The answer so far.
+    """
+
+    wanted: WantedAnswer
+    names: list[int]
+    sight: Glimpse | None
+    chance: Callable[[], float]
+    slot: int = -1
+    prompt: int = 0
+    written: list[int] = field(default_factory=list[int])
+
+
+class RowsWriter:
+    """Writes answers.
+
+    An answer depends on its own request alone, to the last bit: not on what is written beside it.
+
+    Args:
+        model: The nano.
+        panels: The weights of its decoder.
+        seeing: Looks at images for it.
+        ends: Tokens that end an answer.
+        rows: Most answers that are written at once.
+    """
+
+    def __init__(
+        self,
+        model: NanoForConditionalGeneration,
+        panels: Panels,
+        seeing: Seeing,
+        *,
+        ends: Sequence[int],
+        rows: int,
+    ) -> None:
+        config = model.config
+        self._decoder, self._seeing = RowsDecoder(panels, rows), seeing
+        self._table = model.model.language_model.embed_tokens.weight.detach().numpy()
+        self._image, self._image_tokens = config.image_token_id, config.num_image_tokens
+        self._number = np.full(len(self._table), -1)
+        self._number[config.region_token_ids] = range(len(config.region_token_ids))
+        self._ends, self._how = frozenset(ends), Manner(temperature=0.0, most=1)
+        self._rows: list[_Row] = []
+        self._known: list[list[int]] = [[] for _ in range(rows)]
+        self._free = deque(range(rows))
+        self._refill = max(1, rows // _REFILL)
+
+    def write(self, take: Take, how: Manner) -> Generator[Written]:
+        """Write answers in whatever order they end, until none is wanted.
+
+        Args:
+            take: Asked for more whenever there is room for them.
+            how: How they are written.
+        """
+        self._how = how
+        try:
+            while True:
+                if len(self._free) >= self._refill or not self._rows:
+                    yield from self._begin(take(len(self._free)))
+                if not self._rows:
+                    return
+                yield from self._write_on(self._rows)
+        finally:  # of one who no longer listens, too
+            for row in list(self._rows):
+                self._let_go(row)
+
+    def _begin(self, wanted: Sequence[WantedAnswer]) -> Generator[Written]:
+        """Read what answers begin with; of several that begin alike, the first is read before the others."""
+        rows: list[_Row] = []
+        for each in wanted:
+            try:
+                rows.append(self._row(each))
+            except SceneError as error:
+                yield Written(wanted=each, refusal=error)
+        while rows:
+            wave, rows = self._wave(rows)
+            yield from self._read_first(wave)
+
+    def _row(self, wanted: WantedAnswer) -> _Row:
+        sight = self._seeing(wanted.image) if wanted.image is not None else None
+        if wanted.ids.count(self._image) != (sight is not None):
+            raise SceneError("a question cannot hold the placeholder of images; leave it out")
+        if not wanted.ids:
+            raise SceneError("expected a prompt of a token at least")
+        names = list(chain.from_iterable(self._names(token, sight) for token in wanted.ids))
+        return _Row(wanted, names, sight, Random(wanted.seed).random, prompt=len(names))
+
+    def _names(self, token: int, sight: Glimpse | None) -> Sequence[int]:
+        """A token of a prompt, the placeholder of an image as the image's tokens."""
+        if sight is not None and token == self._image:
+            return [sight.name] * self._image_tokens
+        return (self._name(token, sight),)
+
+    def _name(self, token: int, sight: Glimpse | None) -> int:
+        """A token by its number, or the region that it names; a placeholder that was written shows no image."""
+        number = self._number[token]
+        return sight.names[number] if sight is not None and 0 <= number < len(sight.names) else token
+
+    def _wave(self, rows: list[_Row]) -> tuple[list[tuple[_Row, int]], list[_Row]]:
+        """Rows to read now, each with how much of it is known already; and those that will know more once these are read."""
+        wave: list[tuple[_Row, int]] = []
+        later: list[_Row] = []
+        for row in rows:
+            slot, known = self._most_alike(row.names, self._known)
+            if self._most_alike(row.names, [each.names for each, _ in wave])[1] > known:
+                later.append(row)
+            else:
+                wave.append((row, known))
+                self._place(row, slot, known)
+        return wave, later
+
+    def _most_alike(self, names: list[int], others: Sequence[list[int]]) -> tuple[int, int]:
+        """Which other row begins most like this one, and how many tokens of it are so; the last one is always read anew."""
+        best, most = -1, 0
+        for index, other in enumerate(others):
+            if most < len(other) and names[: most + 1] == other[: most + 1]:
+                alike = _common(names, other)
+                best, most = (index, alike) if alike > most else (best, most)
+        return best, min(most, len(names) - 1)
+
+    def _place(self, row: _Row, origin: int, known: int) -> None:
+        if origin in self._free:
+            self._free.remove(origin)
+            row.slot = origin
+        else:
+            row.slot = self._free.popleft()
+        self._decoder.make_room(row.prompt)
+        if known:
+            self._decoder.begin_as(row.slot, origin, known)
+        self._known[row.slot] = []  # until it is read
+
+    def _read_first(self, wave: Sequence[tuple[_Row, int]]) -> Generator[Written]:
+        counts = [row.prompt - known for row, known in wave]
+        embeds = np.concatenate([self._embedded(row)[known:] for row, known in wave])
+        slots = np.repeat([row.slot for row, _ in wave], counts)
+        places = np.concatenate([np.arange(known, row.prompt) for row, known in wave])
+        last = self._decoder.read(embeds, slots, places)[np.cumsum(counts) - 1]
+        for row, _ in wave:
+            self._known[row.slot] = row.names
+            self._rows.append(row)
+        yield from self._choose([row for row, _ in wave], last)
+
+    def _embedded(self, row: _Row) -> Float[np.ndarray, "tokens hidden"]:
+        if row.sight is None:
+            return self._table[list(row.wanted.ids)]
+        at = row.wanted.ids.index(self._image)
+        ids = np.array([*row.wanted.ids[:at], *[self._image] * self._image_tokens, *row.wanted.ids[at + 1 :]])
+        embeds = self._table[ids]
+        embeds[at : at + self._image_tokens] = row.sight.tokens
+        for place in np.flatnonzero(self._number[ids] >= 0):
+            if place > at:  # a region is one of the image before it
+                self._name_region(embeds[place], row, ids[place])
+        return embeds
+
+    def _name_region(self, embed: Float[np.ndarray, " hidden"], row: _Row, token: int) -> None:
+        number = self._number[token]
+        if row.sight is not None and number < len(row.sight.regions):
+            embed += row.sight.regions[number]
+
+    def _write_on(self, rows: Sequence[_Row]) -> Generator[Written]:
+        """One more token of every row."""
+        rows = list(rows)
+        for row in rows:
+            row.names.append(self._name(row.written[-1], row.sight))
+        tokens = np.array([row.written[-1] for row in rows])
+        embeds = self._table[tokens]
+        for index in np.flatnonzero(self._number[tokens] >= 0):
+            self._name_region(embeds[index], rows[index], tokens[index])
+        places = np.array([len(row.names) - 1 for row in rows])
+        self._decoder.make_room(int(places.max()) + 1)
+        hidden = self._decoder.read(embeds, np.array([row.slot for row in rows]), places)
+        yield from self._choose(rows, hidden)
+
+    def _choose(self, rows: Sequence[_Row], hidden: Float[np.ndarray, "rows hidden"]) -> Generator[Written]:
+        chance = np.array([row.chance() for row in rows]) if self._how.temperature > 0 else np.zeros(len(rows))
+        for row, token in zip(rows, self._decoder.choose(hidden, self._how.temperature, chance).tolist(), strict=True):
+            row.written.append(token)
+            goes_on = row.wanted.goes_on is None or row.wanted.goes_on(token)
+            if token in self._ends or len(row.written) >= self._how.most or not goes_on:
+                self._let_go(row)
+                yield Written(wanted=row.wanted, ids=row.written, read=row.prompt)
+
+    def _let_go(self, row: _Row) -> None:
+        self._rows.remove(row)
+        self._free.append(row.slot)
+
+
+def _common(one: list[int], other: list[int]) -> int:
+    """How many tokens two rows begin with that are the same."""
+    length = min(len(one), len(other))
+    if one[:length] == other[:length]:
+        return length
+    return next(index for index in range(length) if one[index] != other[index])

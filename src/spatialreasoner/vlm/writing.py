@@ -1,0 +1,98 @@
+"""What a model may offer beside `generate`: to write many answers at once by itself, each at its own pace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WantedAnswer:
+    """An answer that somebody wants.
+
+    Attributes:
+        ids: The tokens that it continues, one placeholder for an image.
+        image: The image, with the regions that it carries (`scenes.carry`); None for text alone.
+        seed: Decides the answer's chance, where it is sampled.
+        of: Whatever the one who asks knows it by.
+        goes_on: Called with each token of the answer; False ends it there. None for one that is wanted as a whole.
+    """
+
+    ids: Sequence[int]
+    image: Image.Image | None
+    seed: int
+    of: Any = None
+    goes_on: Callable[[int], bool] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What became of it.
+
+    Attributes:
+        wanted: What was wanted.
+        ids: The tokens of the answer, with the one that ends it, unless it is cut off.
+        read: Tokens that were read before it.
+        refusal: Why there is not an answer; None where there is one.
+    """
+
+    wanted: WantedAnswer
+    ids: list[int] = field(default_factory=list[int])
+    read: int = 0
+    refusal: Exception | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How answers are written.
+
+    Attributes:
+        temperature: Of sampling; 0 takes the likeliest token each time.
+        most: Longest answer, tokens.
+    """
+
+    temperature: float
+    most: int
+
+
+Take = Callable[[int], Sequence[WantedAnswer]]
+"""Gives up to so many of those that wait now; none where nobody waits."""
+
+
+class WritesRows(Protocol):
+    """Writes answers, in one thread."""
+
+    def write(self, take: Take, how: Manner) -> Iterable[Written]:
+        """Write answers in whatever order they end, until none is wanted.
+
+        Args:
+            take: Asked for more whenever there is room for them.
+            how: How they are written.
+        """
+        ...
+
+
+class LendsWriters(Protocol):
+    """Lends writers to threads."""
+
+    def lent(self) -> AbstractContextManager[WritesRows]:
+        """A writer that nobody else has for the time being."""
+        ...
+
+
+def writers_of(model: Any, processor: Any, *, ends: Sequence[int], rows: int) -> LendsWriters | None:
+    """What a model itself offers to write answers; None where that is `generate` alone.
+
+    Args:
+        model: The model.
+        processor: Its processor.
+        ends: Tokens that end an answer.
+        rows: Most answers that one writer writes at once.
+    """
+    offer = getattr(model, "writers", None)
+    return None if offer is None else offer(processor, ends=ends, rows=rows)

@@ -1,0 +1,213 @@
+"""Answers by the library of decoder.c are those of PyTorch, and none depends on what is written beside it."""
+
+import asyncio
+import copy
+import ctypes
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from spatialreasoner.core.types import Prompt
+from spatialreasoner.inference.backends.hf import HfPolicy
+from spatialreasoner.inference.streaming import stream
+from spatialreasoner.nano.native import build, kernel, seeing
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, is_suited, native_library
+from spatialreasoner.nano.native.writers import Writers
+from spatialreasoner.nano.tokenizer import IMAGE
+from spatialreasoner.vlm.writing import Manner, WantedAnswer
+
+GREEDY, SAMPLED = Manner(temperature=0.0, most=40), Manner(temperature=0.9, most=40)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def library(tmp_path_factory):
+    """Built of the source as it is; every test fails where there is a compiler and nothing was built."""
+    made = build.build_library(tmp_path_factory.mktemp("native") / "_decoder.so")
+    if made is None:
+        pytest.skip("no C compiler")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(kernel, "LIBRARY", made)
+    native_library.cache_clear()
+    found = native_library()
+    assert found is not None
+    yield found
+    patch.undo()
+    native_library.cache_clear()
+
+
+@pytest.fixture
+def ask(nano, image):
+    """Texts of a question about an image, or about none."""
+    tokenizer = nano[1].tokenizer
+
+    def make(text, *, picture=0, seed=0, **options):
+        request = f"<|user|>{IMAGE if picture is not None else ''}{text}<|end|><|assistant|>"
+        ids = tokenizer(request, add_special_tokens=False)["input_ids"]
+        return WantedAnswer(ids=ids, image=None if picture is None else image(picture), seed=seed, **options)
+
+    return make
+
+
+def writers(nano, rows=4, model=None):
+    return Writers(model or nano[0], nano[1], ends=[nano[1].tokenizer.eos_token_id], rows=rows)
+
+
+def written(made, wanted, how=GREEDY):
+    """What becomes of each, in their order."""
+    waiting, found = deque(wanted), {}
+    with made.lent() as writer:
+        for each in writer.write(lambda most: [waiting.popleft() for _ in range(min(most, len(waiting)))], how):
+            found[id(each.wanted)] = each
+    return [found[id(each)] for each in wanted]
+
+
+def test_rows_of_any_length_are_read_as_by_the_modules(nano, library):
+    decoder, head = nano[0].model.language_model, nano[0].lm_head.weight
+    rows = RowsDecoder(Panels(library, decoder, head), 3)
+    embeds = torch.randn(3, 210, decoder.config.hidden_size, generator=torch.Generator().manual_seed(0))
+    rows.make_room(210)
+    pieces = [(0, 0, 200), (2, 0, 7), (1, 0, 1), (2, 7, 210), (1, 1, 33), (0, 200, 210)]
+    found = torch.zeros_like(embeds)
+    for first in range(0, len(pieces), 2):  # two rows at a time, each with a piece of its own
+        two = pieces[first : first + 2]
+        given = np.concatenate([embeds[slot, start:end].numpy() for slot, start, end in two])
+        slots = np.concatenate([np.full(end - start, slot) for slot, start, end in two])
+        places = np.concatenate([np.arange(start, end) for _, start, end in two])
+        read = rows.read(given, slots, places)
+        found[slots, places] = torch.from_numpy(read)
+    with torch.no_grad():
+        expected = decoder(inputs_embeds=embeds).last_hidden_state
+        told = decoder.norm(found)
+    for slot, length in ((0, 210), (1, 33), (2, 210)):
+        torch.testing.assert_close(told[slot, :length], expected[slot, :length], atol=2e-4, rtol=1e-4)
+    best = rows.choose(found[2].numpy(), 0.0, np.zeros(210))
+    torch.testing.assert_close(torch.from_numpy(best).long(), (expected[2] @ head.T).argmax(-1))
+
+
+def test_samples_are_of_the_softmax(nano, library):
+    decoder, head = nano[0].model.language_model, nano[0].lm_head.weight
+    rows = RowsDecoder(Panels(library, decoder, head), 1)
+    hidden = torch.randn(1, decoder.config.hidden_size, generator=torch.Generator().manual_seed(1))
+    chance = (np.arange(4000) + 0.5) / 4000
+    drawn = torch.from_numpy(rows.choose(hidden.expand(4000, -1).numpy(), 0.7, chance)).long()
+    shares = (decoder.norm(hidden) @ head.T / 0.7).softmax(-1)[0].detach()
+    torch.testing.assert_close(drawn.bincount(minlength=len(shares)) / 4000, shares, atol=1 / 2000, rtol=0)
+
+
+def test_exponentials_are_right_to_the_last_digits(nano, library):
+    decoder = nano[0].model.language_model
+    rows = RowsDecoder(Panels(library, decoder, torch.eye(decoder.config.hidden_size)), 1)
+    one = np.zeros((2, decoder.config.hidden_size), np.float32)
+    one[:, 0] = 1
+    assert rows.choose(one, 1e-3, np.array([0.0, 1 - 1e-9])).tolist() == [0, 0]  # all others are of no weight at all
+
+
+@pytest.mark.parametrize("how", [GREEDY, SAMPLED])
+def test_an_answer_depends_on_its_own_question_alone(nano, ask, how):
+    many = [
+        ask(f"{'Where is it? ' * (number % 3)}<region{1 + number % 2}> and <region2>", picture=number % 3, seed=number // 2)
+        for number in range(12)
+    ]
+    many += [replace(many[0], seed=9), ask("What?", picture=None, seed=1)]
+    together = written(writers(nano, rows=5), many, how)
+    alone = [written(writers(nano, rows=1), [each], how)[0] for each in many]
+    assert [each.ids for each in together] == [each.ids for each in alone]
+    assert len({tuple(each.ids) for each in together}) > (6 if how is SAMPLED else 3)
+
+
+def test_greedy_answers_are_those_of_generate(nano, ask, image):
+    texts = ["Where is <region1>?", "How far is <region2> from <region1>? Say it.", "<region3> is missing"]
+    found = written(writers(nano), [ask(text, picture=number) for number, text in enumerate(texts)])
+    prompts = [f"<|user|>{IMAGE}{text}<|end|><|assistant|>" for text in texts]
+    inputs = nano[1](images=[[image(number)] for number in range(3)], text=prompts, padding=True)
+    expected = nano[0].generate(**inputs, max_new_tokens=40, do_sample=False)[:, inputs["input_ids"].shape[1] :]
+    for each, row in zip(found, expected.tolist(), strict=True):
+        assert each.ids == row[: len(each.ids)]
+        assert each.read == len(each.wanted.ids) + nano[0].config.num_image_tokens - 1
+
+
+def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch):
+    looks = []
+    monkeypatch.setattr(
+        seeing.Seeing,
+        "_look_at",
+        lambda self, known, masks, old=seeing.Seeing._look_at: (looks.append(len(masks)), old(self, known, masks))[1],
+    )
+    tower = nano[0].model.vision_tower
+    calls = []
+    hook = tower.register_forward_hook(lambda *_: calls.append(1))
+    written(writers(nano), [ask("<region1>?"), ask("<region2>!"), ask("<region1>?", picture=1), ask("Why?")])
+    hook.remove()
+    assert len(calls) == 2
+    assert sum(looks) == 4
+
+
+def test_weights_are_those_of_the_moment(nano, ask):
+    model = copy.deepcopy(nano[0])
+    made, asked = writers(nano, model=model), [ask("Where is <region1>?")]
+    before = written(made, asked)[0].ids
+    with torch.no_grad():
+        for weights in model.model.vision_tower.parameters():
+            weights.mul_(3)
+        for weights in model.model.language_model.layers[0].parameters():
+            weights.copy_(torch.randn(weights.shape, generator=torch.Generator().manual_seed(1)))
+    after = written(made, asked)[0].ids
+    assert after != before
+    assert after == written(writers(nano, model=model), asked)[0].ids
+
+
+def test_a_question_with_a_placeholder_of_its_own_is_refused_alone(nano, ask):
+    bad, good = written(writers(nano), [ask(f"What is {IMAGE}?"), ask("What?")])
+    assert "placeholder" in str(bad.refusal)
+    assert good.refusal is None
+    assert good.ids
+
+
+def test_what_the_library_cannot_read_is_left_to_pytorch(nano, monkeypatch):
+    decoder = copy.deepcopy(nano[0].model.language_model)
+    assert is_suited(decoder)
+    assert not is_suited(decoder.bfloat16())
+    monkeypatch.setattr(kernel, "source_digest", lambda: "another")
+    native_library.cache_clear()
+    assert native_library() is None
+    assert nano[0].writers(nano[1], ends=[0], rows=1) is None
+    monkeypatch.undo()
+    native_library.cache_clear()
+
+
+def test_a_file_that_is_no_library_is_left_alone(tmp_path):
+    (tmp_path / "_decoder.so").write_bytes(b"nothing")
+    assert native_library(tmp_path / "_decoder.so") is None
+    assert native_library(tmp_path / "missing.so") is None
+
+
+def test_places_without_room_are_refused(nano, library):
+    rows = RowsDecoder(Panels(library, nano[0].model.language_model, nano[0].lm_head.weight), 1)
+    one = np.zeros((1, nano[0].config.text_config.hidden_size), np.float32)
+    for slot, place in ((0, 10**6), (1, 0), (-1, 0), (0, -1)):
+        with pytest.raises(ValueError, match="expected"):
+            rows.read(one, np.array([slot]), np.array([place]))
+    assert isinstance(library, ctypes.CDLL)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+def test_the_policy_writes_by_it_and_streams_what_it_completes(folder, tmp_path, image, temperature, monkeypatch):
+    policy = HfPolicy(folder, temperature=temperature, max_new_tokens=30, batch_size=3)
+    monkeypatch.setattr(type(policy._model), "generate", None)  # nobody asks it
+    path = tmp_path / "0.png"
+    image().save(path)
+    prompt = Prompt(image=str(path), regions=(), request="Where is it?")
+
+    async def go():
+        together = await asyncio.gather(*(policy.complete(prompt, n=3, seed=seed) for seed in range(3)))
+        alone = await policy.complete(prompt, n=1, seed=1)
+        streamed = "".join([piece async for piece in stream(policy, prompt, seed=1)])
+        return together, alone, streamed
+
+    together, alone, streamed = asyncio.run(go())
+    assert together[1][0] == alone[0]
+    assert streamed == alone[0].text
+    assert len({each.text for some in together for each in some}) == (1 if temperature == 0 else 9)
