@@ -102,6 +102,28 @@ asyncio.new_event_loop().run_until_complete(notebook())
 """
 
 
+def test_an_interrupt_as_soon_as_the_work_begins_ends_it():
+    """Wherever the waiting thread is then: often it is still starting the other."""
+    ended = []
+
+    async def work():
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    async def notebook():
+        with pytest.raises(KeyboardInterrupt):
+            run_in_new_loop(work())
+
+    loop = asyncio.new_event_loop()
+    for _ in range(20):
+        loop.run_until_complete(notebook())
+    loop.close()
+    assert ended == [True] * 20
+
+
 def test_an_interrupt_of_a_notebook_ends_the_work():
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

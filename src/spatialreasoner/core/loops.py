@@ -64,16 +64,18 @@ class _Thread(Generic[T]):
         self._work = work
         self._task: asyncio.Task[T] | None = None
         self._outcome: Future[T] = Future()
+        self._interrupted = False
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="spatialreasoner")
 
     def result(self) -> T:
-        self._thread.start()
         try:
+            self._thread.start()  # an interrupt may come before it returns, when the work has begun
             return self._outcome.result()  # not by join: interrupted, that takes the thread for ended (CPython 3.11)
         except KeyboardInterrupt:  # of the notebook: the work must not continue unseen
             self._cancel()
-            wait([self._outcome])
+            if self._thread.ident is not None:
+                wait([self._outcome])
             raise
 
     def _run(self) -> None:
@@ -84,9 +86,12 @@ class _Thread(Generic[T]):
 
     async def _main(self) -> T:
         self._task = asyncio.ensure_future(self._work)
+        if self._interrupted:
+            self._task.cancel()
         return await self._task
 
     def _cancel(self) -> None:
+        self._interrupted = True  # before the task is looked for, as `_main` sets the task before it looks for this
         task = self._task
         if task is not None:
             task.get_loop().call_soon_threadsafe(task.cancel)
