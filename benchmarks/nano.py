@@ -1,21 +1,31 @@
 """How fast the nano answers, beside what its arithmetic allows.
 
     python benchmarks/nano.py [--model nano] [--threads 2] [--rooms 32] [--batch 64]
+    python benchmarks/nano.py --against REF [--threads 1] [--rounds 1]
 
 Asks six questions about each of some synthetic rooms, with LongCoT answers, in two ways: `generate` of transformers, and
 `HfPolicy`, by which searches, predictions and the app ask. Prints answers a second, in wall and in processor time, and the
 ratio to the limit: the time that the same additions and multiplications take in large matrix products. Exits with 1 where
 `HfPolicy` stays under 40 answers a second; on a busy machine compare processor time with the limit's.
+
+With `--against` this build and that of the commit REF answer the same questions with the same weights, greedily and by samples
+at temperature 1, each in a process of its own. Prints milliseconds of processor time an answer, without loading and the first
+answers, the ratios, and how many greedy texts are the same. Exits with 1 where the greedy ratio is below 4, or fewer than
+99.5 % of the texts are the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,20 +39,26 @@ from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes import synthetic
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.scenes.measure import Measured
+from spatialreasoner.vlm.loading import source_of
 
 LIMIT = 40.0
+TARGET, SAME = 4.0, 0.995
 ROOMS = 2**42
 PER_ROOM = 6
 
 
 def main() -> int:
-    """Measure and print; 1 where the limit is missed."""
+    """Measure and print; 1 where a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="nano")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rooms", type=int, default=32)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=1, help="of either build with --against; the fastest counts")
+    parser.add_argument("--against", metavar="REF", help="a commit whose build answers the same questions")
     given = parser.parse_args()
+    if given.against:
+        return compare_builds(given)
     torch.set_num_threads(given.threads)
     policy = HfPolicy(given.model, temperature=0, max_new_tokens=400, batch_size=given.batch)
     with tempfile.TemporaryDirectory() as folder:
@@ -62,6 +78,83 @@ def main() -> int:
         rate, of_processor = len(prompts) / wall, len(prompts) / processor
         print(f"{name:9} {rate:6.1f} answers/s, {100 * rate / best:.0f} % of the limit; {of_processor:.1f} a second of a core")
     return int(len(prompts) / policy_time[0] < LIMIT)
+
+
+RUNNER = """
+import asyncio, json, sys, time
+from pathlib import Path
+import torch
+try:
+    from spatialreasoner.core.types import Prompt, Region, Rle
+    from spatialreasoner.inference.backends.hf import HfPolicy
+except ModuleNotFoundError:  # of an earlier layout
+    from spatialreasoner.models.hf import HfPolicy
+    from spatialreasoner.types import Prompt, Region, Rle
+
+def read(row):
+    regions = [Region(id=r["id"], label=r["label"], mask=Rle(**r["mask"])) for r in row["regions"]]
+    return Prompt(image=row["image"], regions=tuple(regions), request=row["request"], prefix=row["prefix"])
+
+async def ask(policy, prompts):
+    return await asyncio.gather(*(policy.complete(each, n=1, seed=0) for each in prompts))
+
+if __name__ == "__main__":
+    folder, model, batch, threads, rounds = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
+    torch.set_num_threads(threads)
+    prompts = [read(json.loads(line)) for line in (folder / "prompts.jsonl").read_text("utf-8").splitlines()]
+    found = {}
+    for name, temperature in (("greedy", 0), ("sampled", 1.0)):
+        policy = HfPolicy(model, temperature=temperature, max_new_tokens=400, batch_size=batch)
+        asyncio.run(ask(policy, prompts[-6:]))
+        taken = []
+        for _ in range(rounds):
+            begin = time.process_time()
+            answers = asyncio.run(ask(policy, prompts))
+            taken.append((time.process_time() - begin) / len(prompts))
+            del policy
+            policy = HfPolicy(model, temperature=temperature, max_new_tokens=400, batch_size=batch)
+        found[name] = {"seconds": min(taken), "texts": [each[0].text for each in answers]}
+    print(json.dumps(found))
+"""
+
+
+def compare_builds(given: argparse.Namespace) -> int:
+    """Print what this build and that of a commit take; 1 where a target is missed."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prompts = prompts_about(given.rooms, folder / "rooms")
+        rows = [json.dumps(asdict(each), default=str) + "\n" for each in prompts]
+        (folder / "prompts.jsonl").write_text("".join(rows), encoding="utf-8")
+        settings = [str(source_of(given.model)), str(given.batch), str(given.threads), str(given.rounds)]
+        new, old = measured(folder, given.against, settings)
+    same = sum(a == b for a, b in zip(new["greedy"]["texts"], old["greedy"]["texts"], strict=True)) / len(prompts)
+    print(f"{len(prompts)} questions, batches of {given.batch}, {given.threads} threads; processor time")
+    for name in ("greedy", "sampled"):
+        now, before = (1e3 * build[name]["seconds"] for build in (new, old))
+        print(f"{name}: {before:.1f} ms an answer by {given.against}, {now:.1f} ms now; ratio {before / now:.2f}")
+    print(f"{same:.1%} of the greedy texts are the same")
+    return int(old["greedy"]["seconds"] / new["greedy"]["seconds"] < TARGET or same < SAME)
+
+
+def measured(folder: Path, ref: str, settings: list[str]) -> list[dict[str, Any]]:
+    """What this build and that of a commit took and wrote."""
+    here, tree = Path(__file__).parents[1], folder / "earlier"
+    runner = folder / "runner.py"
+    runner.write_text(RUNNER, encoding="utf-8")
+    subprocess.run(["git", "-C", str(here), "worktree", "add", "--detach", str(tree), ref], check=True, capture_output=True)
+    try:
+        return [_ran(runner, source, settings) for source in (here, tree)]
+    finally:
+        subprocess.run(["git", "-C", str(here), "worktree", "remove", "--force", str(tree)], check=True, capture_output=True)
+
+
+def _ran(runner: Path, source: Path, settings: list[str]) -> dict[str, Any]:
+    environment = {**os.environ, "PYTHONPATH": str(source / "src")}
+    command = [sys.executable, str(runner), str(runner.parent), *settings]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        sys.exit(f"the build in {source} cannot answer: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def prompts_about(rooms: int, folder: Path) -> list[Prompt]:
@@ -86,8 +179,8 @@ def raw(policy: HfPolicy, prompts: Sequence[Prompt], batch: int) -> None:
     model, processor = policy._model, policy._processor
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
-        images = [[policy._picture(each)] for each in part]
-        inputs = processor(images=images, text=[policy._text(each) for each in part], padding=True)
+        calls = [policy._call(each) for each in part]
+        inputs = processor(images=[[call.image] for call in calls], text=[call.text for call in calls], padding=True)
         model.generate(**inputs, max_new_tokens=400, do_sample=False)
 
 
@@ -103,7 +196,8 @@ def work(policy: HfPolicy, example: Prompt, length: float) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     model, processor = policy._model, policy._processor
-    inputs = processor(images=[[policy._picture(example)]], text=[policy._text(example)])
+    call = policy._call(example)
+    inputs = processor(images=[[call.image]], text=[call.text])
     # With gradients, for without them torch sees by fused kernels, which the counter does not know
     with FlopCounterMode(display=False) as reading:
         model(**inputs, logits_to_keep=1)

@@ -62,7 +62,7 @@ async def generate_async(
     asked = read(questions, scenes, progress=shown)
     policy = named_policy(os.fspath(model), asked.scenes, writing) if isinstance(model, str | os.PathLike) else model
     name = os.fspath(model) if isinstance(model, str | os.PathLike) else policy.name
-    concurrency = max(GENERATE_LIMITS.concurrency, writing.batch_size)
+    concurrency = max(GENERATE_LIMITS.concurrency, writing.batch_size, getattr(policy, "at_once", 0))
     limits = limits_of(name, concurrency=concurrency, writing=writing, batch=bool(batch))
     refuse_unknown_prices(max_cost, {name: limits.price})
     with shown(f"answer {len(asked.questions)} questions with {policy.name}", len(asked.questions)) as advance:

@@ -42,6 +42,9 @@ _DECODING: dict[str, Any] = {"skip_special_tokens": False, "clean_up_tokenizatio
 _NEAR = 8
 """So many tokens before a continuation are written out with it."""
 
+ROWS = 32
+"""Fewest rows of a model that writes each at its own pace: they take little memory, and fewer leave it idle."""
+
 SMALL_MODEL = 2 * 10**7
 """Weights below which a step on a CPU is over before a second thread has joined in: threads had better work on batches of
 their own."""
@@ -61,10 +64,13 @@ class HfPolicy:
         source: `nano`, or a folder or a repository on the Hub, with or without `hf:`.
         temperature: Of sampling; 0 takes the likeliest token each time.
         max_new_tokens: Longest completion, tokens.
-        batch_size: Most completions generated at once.
+        batch_size: Most completions generated at once; `ROWS` at least by a model that writes each at its own pace.
         precision: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 on a GPU that has it, except for a
             model shipped with a package, which is small and says other words in half precision.
         enable_thinking: Whether a model that can think before it answers does so; as it was trained.
+
+    Attributes:
+        at_once: So many calls in flight keep it busy.
 
     Raises:
         ConfigError: If the model does not exist, or it could only be read by unpickling or by running its code.
@@ -108,8 +114,10 @@ class HfPolicy:
         self._threads_each = 1 if small else self._threads
         self._workers: set[asyncio.Task[None]] = set()
         self._generating = self._writing = 0
-        writers = writers_of(self._model, processor, ends=self._ends, rows=batch_size)
+        rows = max(batch_size, ROWS)
+        writers = writers_of(self._model, processor, ends=self._ends, rows=rows)
         self._rows = None if writers is None else RowWriting(writers, self._written, self._failure)
+        self.at_once = batch_size if writers is None else rows * self._most_workers
 
     @property
     def name(self) -> str:
