@@ -54,8 +54,9 @@ def serving(source: Path, model: str) -> Iterator[tuple[int, int]]:
         )  # fmt: skip
         try:
             for _ in range(1200):
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
+                with suppress(OSError, HTTPException):  # gradio opens its port once to try it, and again to serve
+                    if send(port, "GET", "/")[0] == 200:
+                        break
                 if process.poll() is not None:
                     log.seek(0)
                     raise SystemExit(f"the app of {source} did not start: {log.read().decode()[-500:]}")

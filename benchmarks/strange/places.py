@@ -116,7 +116,7 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
 
 def _full(name: str, bench: Bench) -> str:
     with small_disk(bench.folder / "disk", 8) as disk, Server(handler=healthy) as server:
-        (disk / "rest").write_bytes(b"x" * (4096 if name != "questions" else 8192))
+        (disk / "rest").write_bytes(b"x" * (8192 if name in {"questions", "ask"} else 4096))
         end = bench.spatial(*command(name, bench, disk, server.model)).expect(1, 2, says="space|full|write|disk")
         left = [
             path.name for path in disk.iterdir() if not path.name.startswith(".") and path.name != "rest" and path.is_file()

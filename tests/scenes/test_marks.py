@@ -4,6 +4,7 @@ from PIL import Image
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Region
+from spatialreasoner.scenes import marks
 from spatialreasoner.scenes.marks import draw
 from spatialreasoner.scenes.masks import encode
 
@@ -43,3 +44,27 @@ def test_a_single_pixel_at_the_corner_is_drawn() -> None:
     mask = np.zeros((10, 10), dtype=bool)
     mask[0, 0] = True
     assert draw(Image.new("RGB", (10, 10)), [region(mask)]).size == (10, 10)
+
+
+def test_large_images_are_drawn_band_by_band_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (90, 70, 3), dtype=np.uint8))
+    masks = [np.zeros((90, 70), dtype=bool) for _ in range(3)]
+    for start, mask in enumerate(masks):
+        mask[10 * start : 10 * start + 50, 5 * start : 5 * start + 40] = True
+    regions = [region(mask, f"region{number}") for number, mask in enumerate(masks, 1)]
+    whole = draw(image, regions).tobytes()
+    monkeypatch.setattr(marks, "BAND", 7)
+    assert draw(image, regions).tobytes() == whole
+
+
+def test_the_number_of_a_huge_mask_is_inside_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "MOST_MEASURED", 100)
+    mask = np.zeros((200, 300), dtype=bool)
+    mask[20:180, 150:290] = True
+    changed = np.asarray(draw(Image.new("RGB", (300, 200), (9, 9, 9)), [region(mask)])) != 9
+    white = (np.asarray(draw(Image.new("RGB", (300, 200)), [region(mask)])) == 255).all(axis=-1)
+    rows, columns = np.nonzero(white)
+    assert 60 < rows.mean() < 140
+    assert 190 < columns.mean() < 250
+    assert not changed[:, :140].any()
