@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from spatialreasoner.language.quantities import UNITS
 
@@ -106,33 +107,37 @@ def _matches(folded: str, begin: int, end: int) -> list[re.Match[str]]:
 
 
 def _check(match: re.Match[str], text: str) -> Check | None:
-    factor_end = len(match["factor"]) if "factor" in _groups(match) else 0
-    pieces = list(_pieces(match["left"][factor_end:]))
+    groups = match.groupdict()
+    checked = _checked(match["left"], groups.get("factor") or "", match["result"], match["unit"] or "")
+    if checked is None:
+        return None
+    start, end = match.start(), match.end("unit" if match["unit"] else "result")
+    return Check(text=text[start:end], span=(start, end), right=checked[0], expected=checked[1])
+
+
+@lru_cache(maxsize=1 << 10)
+def _checked(left: str, factor: str, result: str, unit_name: str) -> tuple[bool, float] | None:
+    """Whether an equality is right, and what comes out; None where it calculates nothing."""
+    pieces = list(_pieces(left[len(factor) :]))
     units = {unit for _, unit in pieces if unit is not None}
-    unit = UNITS[match["unit"]] if match["unit"] else None
-    if len(pieces) == 1 and (unit is None or units == {unit} or not units) and "factor" not in _groups(match):
+    unit = UNITS[unit_name] if unit_name else None
+    if len(pieces) == 1 and (unit is None or units == {unit} or not units) and not factor:
         return None  # "2 m is 2 m" and "Step 1 is 3" calculate nothing
-    stated, start, end = _number(match["result"]), match.start(), match.end("unit" if match["unit"] else "result")
-    factor = _factor(match["factor"]) if "factor" in _groups(match) else 1.0
+    stated, times = _number(result), _factor(factor) if factor else 1.0
     assumptions = units if unit is None else units | {unit}
-    outcomes = [factor * outcome for assumed in assumptions or {1.0} for outcome in _outcomes(pieces, assumed, unit)]
+    outcomes = [times * outcome for assumed in assumptions or {1.0} for outcome in _outcomes(pieces, assumed, unit)]
     outcomes = [outcome for outcome in outcomes if math.isfinite(outcome)]
     if not outcomes:
         return None
-    share = 0.01 if len(pieces) > 1 or factor != 1.0 else 0.02
+    share = 0.01 if len(pieces) > 1 or times != 1.0 else 0.02
     expected = min(outcomes, key=lambda outcome: abs(outcome - stated))
-    right = abs(expected - stated) <= max(share * abs(expected), 0.5001 * _last_digit(match["result"]))
-    return Check(text=text[start:end], span=(start, end), right=right, expected=expected)
+    return abs(expected - stated) <= max(share * abs(expected), 0.5001 * _last_digit(result)), expected
 
 
 def _factor(words: str) -> float:
     """The number that a share stands for: "half of ", "30 % of "."""
     share = words.strip().removesuffix(" of").strip()
     return _FACTORS[share] if share in _FACTORS else float(share.removesuffix("%").removesuffix("percent")) / 100
-
-
-def _groups(match: re.Match[str]) -> set[str]:
-    return {name for name, value in match.groupdict().items() if value}
 
 
 def _pieces(left: str) -> Iterator[tuple[float | str, float | None]]:

@@ -3,17 +3,27 @@
 An assertion is what can be verified: "the wardrobe is wider than `<region2>`", "about 2 feet apart", "at 3 o'clock".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import Literal, cast
 
-from spatialreasoner.core.types import QuantityName, Relation
+from spatialreasoner.core.types import CONVERSE, QuantityName, Relation
 from spatialreasoner.language.grammar import statements
 from spatialreasoner.language.scope import Statement
 from spatialreasoner.language.tokens import Reading
 
 StatementUnit = Literal["m", "hour", "times"] | None
+
+SYMMETRIC = frozenset({"distance", "horizontal_distance", "vertical_distance"})
+"""Quantities that are the same from either of their two regions."""
+
+POSITIVE: Mapping[str, str] = {
+    "left": "left", "right": "left", "above": "above", "below": "above", "tall": "tall", "short": "tall",
+    "wide": "wide", "thin": "wide", "big": "big", "small": "big", "behind": "behind", "front": "behind",
+}  # fmt: skip
+"""Of each relation and its converse, the one that both are stated by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +51,32 @@ class Assertion:
     hedged: bool = False
     negated: bool = False
     span: tuple[int, int]
+
+    @cached_property
+    def fact(self) -> tuple[object, ...]:
+        """What it says apart from its wording: "a is left of b" and "b is right of a" say the same."""
+        kind, regions = self.kind, self.regions
+        if kind in CONVERSE and self.unit is None and len(regions) == 2 and regions[0] > regions[1]:
+            kind, regions = CONVERSE[cast("Relation", kind)], regions[::-1]
+        elif kind in SYMMETRIC:
+            regions = tuple(sorted(regions))
+        return kind, regions, self.value, self.high, self.unit, self.negated
+
+    @cached_property
+    def stance(self) -> tuple[tuple[object, ...], float | bool] | None:
+        """What it is about, and which side it takes; None for what takes no side."""
+        regions = self.regions
+        if self.kind in CONVERSE and self.unit is None:
+            if len(regions) != 2:
+                return None
+            positive = POSITIVE[self.kind]
+            holds = (positive == self.kind) == (regions[0] <= regions[1])
+            return (positive, *sorted(regions)), holds != self.negated
+        if self.value is None or self.negated:
+            return None
+        ordered = regions if self.kind == "direction" or self.unit == "times" else tuple(sorted(regions))
+        middle = self.value if self.high is None else (self.value + self.high) / 2
+        return (self.kind, self.unit, *ordered), middle
 
 
 def extract(text: str, labels: Sequence[str] = (), others: Sequence[str] = ()) -> list[Assertion]:

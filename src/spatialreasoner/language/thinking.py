@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from spatialreasoner.language.scan import holds
+
 _TAGS = (
     r"<(?:think|thinking|thought|seed:think)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>"
     r"|<\|channel>thought\b"
@@ -41,7 +43,7 @@ def find_thought(text: str) -> Thought | None:
     >>> find_thought("<think>Wide, so"), find_thought("Yes.")
     (Thought(span=(7, 15), end=15), None)
     """
-    if not any(sign in text for sign in _SIGNS):
+    if not holds(text, _SIGNS):
         return None
     opening = _OPENING.match(text)
     closings = list(_CLOSING.finditer(text, opening.end() if opening else 0))

@@ -24,8 +24,27 @@ from spatialreasoner.rewards.names import NameMatcher
 from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, StatementVerdict, is_asked, verify
 from spatialreasoner.scenes.measure import Measured
 
-remembered: WeakKeyDictionary[Known, tuple[dict[Any, StatementVerdict], dict[Any, visual.Criteria]]] = WeakKeyDictionary()
-"""Verdicts and descriptions read last, by scene."""
+
+
+class _Remembered:
+    """What answers about the same regions of a scene said last: they say much of it again.
+
+    Attributes:
+        labels: What the regions are called.
+        others: What the scene's other regions are called.
+        verdicts: Verdicts by what was stated.
+        seen: The criteria of each description.
+    """
+
+    def __init__(self, scene: Scene, question: Question) -> None:
+        self.labels = _labels(scene, question)
+        self.others = _others(scene, question)
+        self.verdicts: dict[Any, StatementVerdict] = {}
+        self.seen: dict[str, visual.Criteria] = {}
+
+
+remembered: WeakKeyDictionary[Known, dict[tuple[Any, ...], _Remembered]] = WeakKeyDictionary()
+"""What was said last, by scene, and by regions and category."""
 
 REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
 """The four rewards, each 0..4."""
@@ -97,9 +116,10 @@ def score_response(scene: Scene | Measured | Known, question: Question, text: st
 def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Graded:
     """The fine-grained reward of a response with every statement's verdict; arguments as for `score_response`."""
     known = _known(scene)
-    labels = _labels(known.scene, question)
+    before = _before(known, question)
+    labels = before.labels
     try:
-        parsed = parse_response(text, labels=labels, others=_others(known.scene, question))
+        parsed = parse_response(text, labels=labels, others=before.others)
     except ResponseError as error:
         return Graded(reward=_refused(str(error)))
     if parsed.plain and parsed.refusal not in ("", "refusal"):
@@ -115,9 +135,9 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     unsure = claimed is None and concluded < len(text) and cannot_tell(text[concluded:])
     if concluded < len(text) and claimed is None and not unsure and not any(is_asked(question, a) for a in assertions):
         return Graded(reward=_refused("it answers another question, or none"))
-    description = _verify(known, question, [a for a in assertions if begin <= a.span[0] < end])
-    premises = _verify(known, question, [a for a in assertions if start <= a.span[0] < concluded])
-    conclusion = _verify(known, question, concluding)
+    description = _verify(known, before, question, [a for a in assertions if begin <= a.span[0] < end])
+    premises = _verify(known, before, question, [a for a in assertions if start <= a.span[0] < concluded])
+    conclusion = _verify(known, before, question, concluding)
     argument = Argument(
         text=text[start:concluded],
         premises=premises,
@@ -129,7 +149,7 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         unsure=unsure,
     )
     reward = _breakdown(
-        _seen(known, question, text[begin:end]),
+        _seen(known, before, question, text[begin:end]),
         logical.grade_reasoning(question, argument),
         spatial.spatial_reward(description),
         spatial.spatial_reward((*premises, *conclusion)),
@@ -202,42 +222,53 @@ def _belongs(part: str, name: str) -> bool:
     return part == name or part.startswith(f"{name}.")
 
 
-_MAX_REMEMBERED = 4096
-"""Verdicts and descriptions that are remembered, a scene: answers to the same questions say much of it again."""
+_MAX_QUESTIONS = 256
+"""Questions about one scene of whose answers something is remembered."""
+_MAX_VERDICTS = 512
+"""Verdicts that are remembered, a question."""
+_MAX_DESCRIPTIONS = 64
+"""Descriptions that are remembered, a question."""
 
 
-def _verify(known: Known, question: Question, assertions: Sequence[Assertion]) -> tuple[StatementVerdict, ...]:
-    return tuple([_verified(known, question, assertion) for assertion in assertions[:MAX_ASSERTIONS]])
+def _before(known: Known, question: Question) -> _Remembered:
+    """What is remembered of answers to a question, or to another one about the same regions."""
+    about = remembered.get(known)
+    if about is None:
+        about = remembered[known] = {}
+    key = (question.region_ids, question.category)
+    before = about.get(key)
+    if before is None:
+        if len(about) >= _MAX_QUESTIONS:
+            about.clear()
+        before = about[key] = _Remembered(known.scene, question)
+    return before
 
 
-def _verified(known: Known, question: Question, said: Assertion) -> StatementVerdict:
+def _verify(
+    known: Known, before: _Remembered, question: Question, assertions: Sequence[Assertion]
+) -> tuple[StatementVerdict, ...]:
+    return tuple([_verified(known, before, question, assertion) for assertion in assertions[:MAX_ASSERTIONS]])
+
+
+def _verified(known: Known, before: _Remembered, question: Question, said: Assertion) -> StatementVerdict:
     """The verdict on one statement; what the same statement earned elsewhere is not measured again."""
-    verdicts = remembered.setdefault(known, ({}, {}))[0]
-    key = (
-        question.region_ids, question.category, said.kind, said.regions, said.value, said.high, said.unit, said.hedged,
-        said.negated,
-    )  # fmt: skip
-    verdict = verdicts.get(key)
+    key = (said.kind, said.regions, said.value, said.high, said.unit, said.hedged, said.negated)
+    verdict = before.verdicts.get(key)
     if verdict is None:
-        if len(verdicts) > _MAX_REMEMBERED:
-            verdicts.clear()
-        verdict = verdicts[key] = verify(known.measured, question, said)
-    if verdict.assertion.span == said.span:
-        return verdict
-    return StatementVerdict(
-        assertion=said, score=verdict.score, weight=verdict.weight, truth=verdict.truth, reason=verdict.reason
-    )
+        if len(before.verdicts) >= _MAX_VERDICTS:
+            before.verdicts.clear()
+        verdict = before.verdicts[key] = verify(known.measured, question, said)
+    return verdict if verdict.assertion.span == said.span else verdict.of(said)
 
 
-def _seen(known: Known, question: Question, description: str) -> visual.Criteria:
+def _seen(known: Known, before: _Remembered, question: Question, description: str) -> visual.Criteria:
     """The visual criteria of a description, read once for all answers that share it."""
-    seen = remembered.setdefault(known, ({}, {}))[1]
-    key = (question.region_ids, description)
-    if key not in seen:
-        if len(seen) > _MAX_REMEMBERED:
-            seen.clear()
-        seen[key] = visual.grade_description(known, question, description)
-    return seen[key]
+    seen = before.seen.get(description)
+    if seen is None:
+        if len(before.seen) >= _MAX_DESCRIPTIONS:
+            before.seen.clear()
+        seen = before.seen[description] = visual.grade_description(known, question, description)
+    return seen
 
 
 def _breakdown(
@@ -343,7 +374,7 @@ class GeometricReward:
         except ResponseError:
             return {"logical": -1.0}
         assertions = parsed.statements
-        before = _verify(known, question, [a for a in assertions if a.span[0] < len(prefix)])
+        before = _verify(known, before, question, [a for a in assertions if a.span[0] < len(prefix)])
         said = [a for a in assertions if a.span[0] >= len(prefix)]
         claimed = read_claim(question, _after_heading(step), said, labels) if name == "conclusion" else None
         if claimed is not None and not any(is_asked(question, assertion) for assertion in said):

@@ -18,7 +18,7 @@ from spatialreasoner.rewards.known import SIZE_WORDS, Known
 MAX_DESCRIPTION_CHARACTERS = 12_000
 """Of a description, so much is read; no honest one is longer."""
 
-_MAX_REMEMBERED = 128
+_MAX_REMEMBERED = 512
 """Sentences of descriptions that are remembered, a scene: answers about the same scene say much of it again."""
 _LONGEST_REMEMBERED = 300
 """Characters of the longest sentence that is remembered."""

@@ -19,7 +19,7 @@ from itertools import chain
 from spatialreasoner.core.types import CONVERSE, Question, relation_of
 from spatialreasoner.language import quantities
 from spatialreasoner.language.arithmetic import Check
-from spatialreasoner.language.statements import Assertion
+from spatialreasoner.language.statements import POSITIVE, Assertion
 from spatialreasoner.rewards.conclusion import Claim, claim_agreement, is_right, polarity
 from spatialreasoner.rewards.spatial import EXACT, StatementVerdict, distinct, is_asked
 from spatialreasoner.rewards.visual import Criteria
@@ -30,8 +30,6 @@ UNSURE = 0.4
 """Validity of a conclusion that says it cannot tell: more than a wrong one has, less than a right one."""
 
 _STEP = re.compile(r"#{2,4}[ \t]*step \d{1,4}\b[:.]?|^[ \t]*\**step \d{1,4}\b[:.]?", re.IGNORECASE | re.MULTILINE)
-_POSITIVE = {"left": "left", "right": "left", "above": "above", "below": "above", "tall": "tall", "short": "tall",
-             "wide": "wide", "thin": "wide", "big": "big", "small": "big", "behind": "behind", "front": "behind"}  # fmt: skip
 _SIZED = {"height": "tall", "width": "wide", "camera_distance": "behind"}
 """Which relation two stated sizes decide."""
 
@@ -109,7 +107,7 @@ def contradicts(first: Assertion, second: Assertion) -> bool:
 
     Only statements about the same relation or quantity of the same regions can contradict each other.
     """
-    left, right = _stance(first), _stance(second)
+    left, right = first.stance, second.stance
     if left is None or right is None or left[0] != right[0]:
         return False
     if isinstance(left[1], bool) or isinstance(right[1], bool):
@@ -123,22 +121,6 @@ def _apart(kind: str, left: float, right: float) -> bool:
     return abs(left - right) > EXACT * max(abs(left), abs(right)) + 1e-9
 
 
-def _stance(assertion: Assertion) -> tuple[tuple[object, ...], float | bool] | None:
-    """What a statement is about, and which side it takes; None for what takes no side."""
-    regions = assertion.regions
-    if assertion.kind in CONVERSE and assertion.unit is None:
-        if len(regions) != 2:
-            return None
-        positive = _POSITIVE[assertion.kind]
-        holds = (positive == assertion.kind) == (regions[0] <= regions[1])
-        return (positive, *sorted(regions)), holds != assertion.negated
-    if assertion.value is None or assertion.negated:
-        return None
-    ordered = regions if assertion.kind == "direction" or assertion.unit == "times" else tuple(sorted(regions))
-    middle = assertion.value if assertion.high is None else (assertion.value + assertion.high) / 2
-    return (assertion.kind, assertion.unit, *ordered), middle
-
-
 def _factual(argument: Argument) -> tuple[float | None, str]:
     """Mean correctness of the distinct premises that can be verified, and the worst one's reason."""
     described = _table(verdict.assertion for verdict in argument.described)
@@ -146,7 +128,7 @@ def _factual(argument: Argument) -> tuple[float | None, str]:
     for verdict in distinct(argument.premises):
         if verdict.score is None:
             continue
-        stance = _stance(verdict.assertion)
+        stance = verdict.assertion.stance
         before = described.get(stance[0]) if stance else None
         clash = before is not None and contradicts(before, verdict.assertion)
         reason = f"{verdict.assertion.kind}: {'contradicts the description' if clash else verdict.reason}"
@@ -180,7 +162,7 @@ def contradictions(earlier: Iterable[Assertion], statements: Iterable[Assertion]
     sizes: dict[tuple[str, str], float] = {}
     found: list[str] = []
     for judged, assertion in (*((False, one) for one in earlier), *((True, one) for one in statements)):
-        stance = _stance(assertion)
+        stance = assertion.stance
         if stance is None:
             continue
         before = said.setdefault(stance[0], assertion)
@@ -197,7 +179,7 @@ def _against_sizes(assertion: Assertion, sizes: Mapping[tuple[str, str], float])
     """Whether a relation contradicts the sizes that were stated of its two regions."""
     if assertion.kind not in CONVERSE or assertion.unit is not None or len(assertion.regions) != 2:
         return False
-    positive = _POSITIVE[assertion.kind]
+    positive = POSITIVE[assertion.kind]
     first, second = (sizes.get((positive, region)) for region in assertion.regions)
     if first is None or second is None or not _apart("", first, second):
         return False
@@ -238,11 +220,11 @@ def _from_sizes(question: Question, argument: Argument) -> Iterator[bool]:
     sizes = {
         verdict.assertion.regions[0]: verdict.assertion.value
         for verdict in argument.premises
-        if _SIZED.get(verdict.assertion.kind) == _POSITIVE[relation] and verdict.assertion.unit == "m"
+        if _SIZED.get(verdict.assertion.kind) == POSITIVE[relation] and verdict.assertion.unit == "m"
     }
     first, second = sizes.get("region1"), sizes.get("region2")
     if first is not None and second is not None and first != second:
-        yield (first > second) == (_POSITIVE[relation] == relation)
+        yield (first > second) == (POSITIVE[relation] == relation)
 
 
 def _numbers(question: Question, argument: Argument) -> Iterator[float]:
@@ -266,7 +248,7 @@ def _same(question: Question, claim: Claim, value: float | None) -> bool:
 def _table(assertions: Iterator[Assertion]) -> dict[tuple[object, ...], Assertion]:
     table: dict[tuple[object, ...], Assertion] = {}
     for assertion in assertions:
-        if (stance := _stance(assertion)) is not None:
+        if (stance := assertion.stance) is not None:
             table.setdefault(stance[0], assertion)
     return table
 

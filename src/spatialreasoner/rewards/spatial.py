@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import cast
+from weakref import WeakKeyDictionary
 
 from spatialreasoner.core.types import (
     CONVERSE,
@@ -32,7 +33,7 @@ from spatialreasoner.core.types import (
     Scene,
     relation_of,
 )
-from spatialreasoner.language.statements import Assertion
+from spatialreasoner.language.statements import SYMMETRIC, Assertion
 from spatialreasoner.scenes.measure import HOURS, Measured
 from spatialreasoner.scenes.noise import margin, sigma
 
@@ -63,8 +64,6 @@ MAX_ASSERTIONS = 200
 ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distance": 1}
 """How many regions a quantity is about, where not two."""
 
-_SYMMETRIC = frozenset({"distance", "horizontal_distance", "vertical_distance"})
-
 
 @dataclass(frozen=True, kw_only=True)
 class StatementVerdict:
@@ -84,6 +83,12 @@ class StatementVerdict:
     weight: float = 1.0
     truth: float | None = None
     reason: str = ""
+
+    def of(self, assertion: Assertion) -> StatementVerdict:
+        """The verdict on the same statement in another place."""
+        return StatementVerdict(
+            assertion=assertion, score=self.score, weight=self.weight, truth=self.truth, reason=self.reason
+        )
 
     @property
     def label(self) -> str:
@@ -121,12 +126,13 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Stat
         question: Whose regions the statement names, and what makes a statement the asked one.
         assertion: The statement.
     """
-    weight = (HEDGED if assertion.hedged else 1.0) * (1.0 if is_asked(question, assertion) else AUXILIARY)
+    is_the_asked = is_asked(question, assertion)
+    weight = (HEDGED if assertion.hedged else 1.0) * (1.0 if is_the_asked else AUXILIARY)
     score, truth, reason = _judge(measured, question, assertion)
     if assertion.negated and score is not None and truth is not None:  # what cannot be is not made true by a "not"
         score = 1.0 - score
     verdict = StatementVerdict(assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
-    if score and assertion.value is not None and verdict.label == "false" and is_asked(question, assertion):
+    if score and assertion.value is not None and is_the_asked and verdict.label == "false":
         return replace(verdict, score=BEYOND * score)
     return verdict
 
@@ -142,9 +148,11 @@ def scene_regions(scene: Scene, question: Question, names: Sequence[str]) -> tup
     "region1" is `region_ids[0]`, and "other1" the first of the `other_regions`.
     """
     own = _own(question.region_ids)
-    if any(name.startswith("other") for name in names):
-        own = {**own, **{f"other{n}": region.id for n, region in enumerate(other_regions(scene, question), start=1)}}
     found = tuple([own[name] for name in names if name in own])
+    if len(found) == len(names) or not any(name.startswith("other") for name in names):
+        return found if len(found) == len(names) else None
+    known = {**own, **{f"other{n}": region.id for n, region in enumerate(other_regions(scene, question), start=1)}}
+    found = tuple([known[name] for name in names if name in known])
     return found if len(found) == len(names) else None
 
 
@@ -169,7 +177,7 @@ def _asked(category: Category, num_regions: int) -> tuple[frozenset[str], frozen
         return frozenset({relation, CONVERSE[relation]}), frozenset({own[:2], own[1::-1]})
     quantity = QUANTITY_OF[category]
     asked = own[: ARITY.get(quantity, 2)]
-    return frozenset({quantity}), frozenset({asked, asked[::-1]} if quantity in _SYMMETRIC else {asked})
+    return frozenset({quantity}), frozenset({asked, asked[::-1]} if quantity in SYMMETRIC else {asked})
 
 
 def spatial_reward(verdicts: Sequence[StatementVerdict]) -> SpatialScore:
@@ -187,20 +195,10 @@ def distinct(verdicts: Sequence[StatementVerdict]) -> list[StatementVerdict]:
     """One verdict a fact: saying the same again, also the other way round, earns nothing. The flattest wording counts."""
     best: dict[tuple[object, ...], StatementVerdict] = {}
     for verdict in verdicts:
-        key = fact(verdict.assertion)
+        key = verdict.assertion.fact
         if key not in best or best[key].weight < verdict.weight:
             best[key] = verdict
     return list(best.values())
-
-
-def fact(assertion: Assertion) -> tuple[object, ...]:
-    """What a statement says apart from its wording: "a is left of b" and "b is right of a" say the same."""
-    kind, regions = assertion.kind, assertion.regions
-    if kind in CONVERSE and assertion.unit is None and len(regions) == 2 and regions[0] > regions[1]:
-        kind, regions = CONVERSE[cast("Relation", kind)], regions[::-1]
-    elif kind in _SYMMETRIC:
-        regions = tuple(sorted(regions))
-    return kind, regions, assertion.value, assertion.high, assertion.unit, assertion.negated
 
 
 def value_score(claim: float, truth: float, *, noise: float = 0.0, high: float | None = None) -> float:
@@ -287,23 +285,51 @@ def _judge_relation(measured: Measured, assertion: Assertion, names: tuple[str, 
 
 def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
     kind = cast("QuantityName", assertion.kind)
-    measurement = measured.quantity(kind, *names)
-    truth = measurement.value
+    truth, told, certain, inside = _measured(measured, kind, names)
     if truth is None:
-        return None, None, measurement.reason or "unknown"
+        return None, None, told
     if assertion.value is None:
         return None, truth, "it states no value"
+    if kind == "direction":
+        score = hour_score(assertion.value, truth, high=assertion.high) if certain else None
+        return score, truth, f"measured: {told}"
+    if not certain:
+        return None, truth, f"too uncertain to judge (measured: {told})"
+    middle = assertion.value if assertion.high is None else (assertion.value + assertion.high) / 2
+    reason = f"measured: {told}, error {abs(middle - truth) / max(abs(truth), 1e-9):.0%}"
+    return value_score(assertion.value, truth, noise=inside, high=assertion.high), truth, reason
+
+
+_Truth = tuple[float | None, str, bool, float]
+"""A value, its words (or why there is none), whether it is certain enough to judge by, and its noise."""
+_MAX_TRUTHS = 4096
+_truths: WeakKeyDictionary[Measured, dict[tuple[str, ...], _Truth]] = WeakKeyDictionary()
+"""What was measured last, by scene."""
+
+
+def _measured(measured: Measured, kind: QuantityName, names: tuple[str, ...]) -> _Truth:
+    """What a statement of a quantity is held against; found once for all that is said of it."""
+    known = _truths.get(measured)
+    if known is None:
+        known = _truths[measured] = {}
+    key = (kind, *names)
+    truth = known.get(key)
+    if truth is None:
+        if len(known) >= _MAX_TRUTHS:
+            known.clear()
+        truth = known[key] = _truth(measured, kind, names)
+    return truth
+
+
+def _truth(measured: Measured, kind: QuantityName, names: tuple[str, ...]) -> _Truth:
+    measurement = measured.quantity(kind, *names)
+    if measurement.value is None:
+        return None, measurement.reason or "unknown", False, 0.0
     bars = measured.uncertainty.quantity(kind, *names)
     if kind == "direction":
-        reason = f"measured: {bars.told('hour')}"
-        certain = bars.value is not None and bars.half <= HOURS
-        return hour_score(assertion.value, truth, high=assertion.high) if certain else None, truth, reason
-    if not bars.certain:
-        return None, truth, f"too uncertain to judge (measured: {bars.told()})"
-    inside = 2 * math.hypot(*(sigma(measured, name) for name in names))
-    middle = assertion.value if assertion.high is None else (assertion.value + assertion.high) / 2
-    reason = f"measured: {bars.told()}, error {abs(middle - truth) / max(abs(truth), 1e-9):.0%}"
-    return value_score(assertion.value, truth, noise=inside, high=assertion.high), truth, reason
+        return measurement.value, bars.told("hour"), bars.value is not None and bars.half <= HOURS, 0.0
+    inside = 2 * math.hypot(*(sigma(measured, name) for name in names)) if bars.certain else 0.0
+    return measurement.value, bars.told(), bars.certain, inside
 
 
 def _judge_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:

@@ -149,6 +149,15 @@ def sensor_of(measured: Measured) -> Sensor:
     return Sensor(noise=NO_NOISE if exact else noise, rim=0, offset=False)
 
 
+_MAX_REMEMBERED = 4096
+"""Intervals that are remembered: answers about a scene speak of few quantities, over and over."""
+
+
+def _make_room(remembered: dict[Any, Any]) -> None:
+    if len(remembered) >= _MAX_REMEMBERED:
+        remembered.clear()
+
+
 class Uncertainty:
     """The intervals of one scene; every region is measured again once, when it is first asked for.
 
@@ -161,6 +170,8 @@ class Uncertainty:
         self._measured = measured
         self._given = sensor
         self._clouds: dict[str, list[Cloud] | None] = {}
+        self._measurements: dict[tuple[str, ...], Measurement] = {}
+        self._comparisons: dict[tuple[str, ...], Comparison] = {}
 
     @cached_property
     def sensor(self) -> Sensor:
@@ -169,6 +180,13 @@ class Uncertainty:
 
     def quantity(self, name: QuantityName, *region_ids: str) -> Measurement:
         """A quantity with its standard error and interval; without a value where `Measured` has none, or nothing repeats it."""
+        key = (name, *region_ids)
+        if key not in self._measurements:
+            _make_room(self._measurements)
+            self._measurements[key] = self._quantity(name, *region_ids)
+        return self._measurements[key]
+
+    def _quantity(self, name: QuantityName, *region_ids: str) -> Measurement:
         found = self._measured.quantity(name, *region_ids)
         if found.value is None:
             return found
@@ -186,6 +204,13 @@ class Uncertainty:
 
     def compare(self, relation: Relation, a: str, b: str) -> Comparison:
         """A comparison with the standard error and interval of its difference."""
+        key = (relation, a, b)
+        if key not in self._comparisons:
+            _make_room(self._comparisons)
+            self._comparisons[key] = self._compare(relation, a, b)
+        return self._comparisons[key]
+
+    def _compare(self, relation: Relation, a: str, b: str) -> Comparison:
         found = self._measured.compare(relation, a, b)
         depth = self._measured.scene.depth
         if found.difference is None or depth is None or not depth.metric:
