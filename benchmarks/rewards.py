@@ -30,12 +30,12 @@ from unittest.mock import patch
 
 from spatialreasoner.core import records
 from spatialreasoner.core.types import Question
-from spatialreasoner.language import grammar
+from spatialreasoner.language import arithmetic, grammar
 from spatialreasoner.pipeline.inputs import succeeds
 from spatialreasoner.pipeline.scoring import ResponseRow, RewardConfig, run_reward
 from spatialreasoner.questions.files import prompt, read_questions
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
-from spatialreasoner.rewards import GeometricReward, combine, description, grade
+from spatialreasoner.rewards import GeometricReward, description, grade, memory
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.scenes.synthetic import SyntheticConfig, write_synthetic
@@ -129,12 +129,14 @@ rows = [json.loads(line) for line in (folder / "timed.jsonl").read_text("utf-8")
 rows = [(loaded.get(asked[row["question_id"]].scene_id), asked[row["question_id"]], row["text"]) for row in rows]
 combine, grammar = first("rewards.combine"), first("language.grammar", "rewards.grammar")
 description = first("rewards.description")
+memory, arithmetic = first("rewards.memory", "rewards.combine"), first("language.arithmetic", "rewards.arithmetic")
 
 def score():
     grammar.read_sentence.cache_clear()
+    getattr(getattr(arithmetic, "evaluated", None), "cache_clear", int)()
     for name in ("parse", "parse_sentence"):  # as builds called it
         getattr(getattr(description, name, None), "cache_clear", int)()
-    for module, name in ((description, "remembered"), (description, "remembered_sentences"), (combine, "remembered")):
+    for module, name in ((description, "remembered"), (description, "remembered_sentences"), (memory, "remembered")):
         getattr(module, name, {}).clear()
     begin = time.process_time()
     for known, question, text in rows:
@@ -178,7 +180,8 @@ def score(rows: Sequence[Row]) -> None:
     grammar.read_sentence.cache_clear()
     description.parse_sentence.cache_clear()
     description.remembered_sentences.clear()
-    combine.remembered.clear()
+    arithmetic.evaluated.cache_clear()
+    memory.remembered.clear()
     for known, question, text in rows:
         grade(known, question, text)
 

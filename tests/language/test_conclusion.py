@@ -50,6 +50,17 @@ def test_own_replies_are_read():
     assert len(wrong) <= 8, wrong
 
 
+@pytest.mark.parametrize("kind", ["relations", "idioms", "numbers", "hours", "decides"])
+def test_replies_written_without_sight_of_the_rules_are_read(kind):
+    labelled = [row for row in rows("fresh_replies.jsonl") if row["kind"] == kind]
+    wrong = [
+        row["text"]
+        for row in labelled
+        if not _close(conclude(question_asked(row["category"], row["question"]), row["text"]).value, row["value"])
+    ]
+    assert len(wrong) <= 0.06 * len(labelled), wrong
+
+
 def _close(found, wanted):
     return found == wanted or (found is not None and wanted is not None and found == pytest.approx(wanted, rel=0.02))
 

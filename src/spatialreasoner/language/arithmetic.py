@@ -108,7 +108,7 @@ def _matches(folded: str, begin: int, end: int) -> list[re.Match[str]]:
 
 def _check(match: re.Match[str], text: str) -> Check | None:
     groups = match.groupdict()
-    checked = _checked(match["left"], groups.get("factor") or "", match["result"], match["unit"] or "")
+    checked = evaluated(match["left"], groups.get("factor") or "", match["result"], match["unit"] or "")
     if checked is None:
         return None
     start, end = match.start(), match.end("unit" if match["unit"] else "result")
@@ -116,7 +116,7 @@ def _check(match: re.Match[str], text: str) -> Check | None:
 
 
 @lru_cache(maxsize=1 << 10)
-def _checked(left: str, factor: str, result: str, unit_name: str) -> tuple[bool, float] | None:
+def evaluated(left: str, factor: str, result: str, unit_name: str) -> tuple[bool, float] | None:
     """Whether an equality is right, and what comes out; None where it calculates nothing."""
     pieces = list(_pieces(left[len(factor) :]))
     units = {unit for _, unit in pieces if unit is not None}

@@ -46,6 +46,8 @@ _SPLIT = rule(
     | (?:COMMA? AND|COMMA) (?=[IN ON]? {_MENTION} POSSESSIVE? [BE MAYBE NOT DIMENSION DISTANCE EQUALS ABOUT AMOUNT AT TIMES])"""
 )
 """Where a new subject may begin."""
+_ACTS = rule("REGION CLOSE? WORD")
+"""A region and a verb that says nothing of it: "while A benefits from a platform, ..."."""
 _INTRODUCTION = rule("[ON AT] [^REGION PAIR IT OTHER]* $ | [MAYBE ABOUT WORD]* $")
 _SUPPOSED = rule(f"(?:IF|BE {_MENTION}) [^COMMA]* COMMA")
 _AMONG = rule(f"[OF BETWEEN] REGION COMMA (?={_MENTION})")
@@ -233,7 +235,8 @@ def _pieces(codes: str) -> Iterator[tuple[int, int, bool]]:
         begin = supposed.end()
     for match in _SPLIT.finditer(codes, begin):
         before = codes[begin : match.start()]
-        if match.group() == CODES["BUT"] or (_VERB.search(before) and not _INTRODUCTION.match(before)):
+        conceded = begin > 0 and codes[begin - 1] == CODES["BUT"] and _ACTS.match(before)
+        if match.group() == CODES["BUT"] or conceded or (_VERB.search(before) and not _INTRODUCTION.match(before)):
             if match.start() > begin:
                 yield begin, match.start(), False
             begin = match.end()

@@ -29,7 +29,8 @@ _SAME = re.compile(
     r"|identical"
     r"|level with each other|neither (?:one |of them |of the two )?is (?:really |clearly |noticeably )?"
     r"(?:taller|shorter|wider|thinner|narrower|bigger|larger|smaller|above|below|higher|lower|in front|behind|closer|to the))\b"
-    r"|\bas (?:tall|wide|big|large|high|short|thin|small|far) as <region\d>"
+    r"|\b(?<!not )(?<!not quite )(?<!not nearly )(?<!n't )(?<!n't quite )as (?:tall|wide|big|large|high|short"
+    r"|thin|small|far) as <region\d>"
 )
 _TURNS = re.compile(
     r"(?:^|[\s(,;.])(?:however|but|wait|actually|in fact|instead|correction|scratch that|on second thought"
@@ -57,7 +58,8 @@ _CORRECT_WORDS = (
 _INDEX = re.compile(r"[\s\"'(\[<#]{0,6}(?:region |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}")
 _LETTER = re.compile(r"[\s\"'(\[]{0,4}(?:option )?\(?(?P<letter>[a-h]|[1-9])(?P<rest>[).:\]]?(?:[\s,;.\"']|$))")
 _PICKED = re.compile(
-    r"[\s\"'*]{0,6}(?:(?:it|that|this|the answer|the (?:correct )?(?:choice|one)|my (?:pick|choice|answer|guess)"
+    r"[\s\"'*]{0,6}(?:(?:without (?:a |any )?(?:doubt|question)|no doubt|undoubtedly|easily),? )?(?:(?:it|that"
+    r"|this|the answer|the (?:correct )?(?:choice|one)|my (?:pick|choice|answer|guess)"
     r"|i|i'd|i would|i'll|definitely|clearly|obviously|probably)\b"
     r"[\s:,']{0,3}(?:(?:is|'s|must be|would be|should be|has to be|say|pick|choose|go (?:with|for)|think it is"
     r"|think it's|believe it is|was)[\s:,]{1,3}){0,2})"
@@ -241,8 +243,8 @@ class _Reply:
         head = verdicts.leading(text)
         sentence = _first_sentence(text)
         stated = self.stances.of(text if head is None else sentence)
-        if head is not None and not stated and verdicts.is_polite(text):
-            stated = self.stances.of(text)
+        if head is not None and verdicts.is_polite(text):
+            stated = stated or self.stances.of(text)
             head = None if stated and stated[0] != head else head
         if head is not None:
             if place.key and (stance := self.stances.key(place.key)) is not None:
@@ -272,7 +274,9 @@ class _Reply:
         return None if word is None else _Found(value=float(word), rule="says only yes or only no")
 
     def _chosen(self, text: str, place: Place, *, first: bool) -> _Found | None:
-        """The number of the region that is chosen."""
+        """The number of the region that is chosen; a question before it, "Region 0? No, Region 1.", is not the choice."""
+        behind = _ECHO.sub("", text) if "?" in text else text
+        text = behind if "<region" in behind else text
         if (index := self._index(text)) is not None:
             return _Found(value=float(index), rule="names a region by number alone")
         if (lead := _PICKED.match(text)) is not None and lead["number"] not in text[lead.end() :]:

@@ -23,11 +23,15 @@ _FORMS = re.compile(
     r"(?= ?(?:[.,;!)](?!\d)|on the (?:clock|dial)|position|mark|$))"
     rf"|\b(?P<elided>{_HOUR})(?=,? (?:rather than|than|and not|but not|not|instead of) (?:at )?{_HOUR} ?o'? ?clock)"
     rf"|\b(?P<bare>{_HOUR}) on the (?:clock|dial)"
+    rf"|\bhand (?:would |should |will |must )?(?:be )?points?(?:ing)? (?:to|at|towards?)"
+    rf" (?:the )?(?P<hand>{_HOUR})\b(?![.:]\d| ?(?:m|cm|ft)\b)"
+    rf"|\bon (?:your|its|my|their) (?P<six>{_HOUR})\b(?= ?(?:[.,;!)](?!\d)|$))"
 )
 _WHOLE = re.compile(rf"\W{{0,6}}(?:about |around |roughly |at |approximately |~ ?){{0,2}}(?P<hour>{_HOUR})\W{{0,6}}")
 _DENIED = re.compile(
     r"(?:\bnot\b|n't\b|cannot|never|rather than|instead of|than|unlike|opposite(?: to| of| from)?|versus|excludes?|rules? out"
-    r"|neither|nor)"
+    r"|neither|nor|\b(?:reverse|converse|inverse|other way (?:a?round|about)|way back|vice versa"
+    r"|opposite direction)\b[^.!?;,]{0,24})"
     r"(?: (?:be|at|to|as far|as|round|around|all|way|exactly|quite|really|on|in|of|the|it|is|say|simply|just"
     r"|rather|so)){0,5}\W{0,3}$"
 )
@@ -46,6 +50,7 @@ _DEFINES = re.compile(
     r"(?:answer|direction of|best|correct|right answer|hour|result)|my|correct|right\b|likely|closest|it\b)))"
 )
 _GLOSS = re.compile(
+    r"\b(?:north|south|east|west) (?:is|=|being|means|as|equals|marks)(?: at)? ?$|"
     r"(?:camera|forward|ahead|behind|viewer), which is \W{0,3}$"
     r"|\b(?:camera|viewer|you|i|observer|viewing direction)\b[^.!?\n]{0,24}\b(?:looks?|faces?|facing|points?"
     r"|pointing|looking)\b(?: (?:to|towards?|at|in))?(?: the)?\W{0,3}$"

@@ -35,7 +35,8 @@ _ON_IMAGE = re.compile(r"\b(?:pixels?|of the (?:image|frame|picture|photo|view))
 
 _EXCEEDS = re.compile(
     rf"{_A}{_NOT}{_WELL} (?:exceeds?|surpass(?:es)?|beats?|tops?|outdo(?:es)?|outsizes?|outstrips?|outmeasures?|edges? out"
-    r"|win(?:s)? (?:out )?(?:over|against)|dwarfs?|towers? (?:over|above)|(?:rises?|stands?|reach(?:es)?|sticks? out|extends?"
+    r"|win(?:s)? (?:out )?(?:over|against)|comes? out (?:ahead of|on top of)|is ahead of|dwarfs?|towers? (?:over"
+    r"|above)|(?:rises?|stands?|reach(?:es)?|sticks? out|extends?"
     r"|juts? out)"
     r"(?: well| far)? (?:past|above|beyond|over|higher than|taller than)|ha(?:s|ve) (?:the|an?|some|a few|several) "
     r"[a-z ]{0,30}(?:edge|advantage|lead|upper hand|cent\w+|inch\w*|feet|met\w+)[a-z ]{0,20} (?:over|on))"
@@ -47,11 +48,24 @@ _TRAILS = re.compile(
     r"|(?:does not|doesn't|cannot|can't) (?:match|rival|reach|equal|compete with)|is no match for|loses (?:out )?to"
     r"|pales (?:next to"
     r"|beside|before|in comparison (?:to|with))|(?:is|looks|seems|appears) (?:clearly |completely )?dwarfed by"
-    r"|(?:comes|reaches|goes)(?: up)?(?: only| just| barely)?(?: up)? to (?:the )?(?:\w+ ){0,2}"
+    r"|(?:(?:doesn't|does not|barely|hardly|scarcely|only|just) (?:even )?reach(?:es)?(?: up)?(?: to)?"
+    r"|(?:comes|reaches|goes)(?: up)?(?: only| just| barely)?(?: up)? to) (?:the )?(?:\w+ ){0,2}"
     r"(?:shoulders?|waist|hips?|knees?|chest|belly|middle|ankles?|half|elbows?|neck|thighs?|seat|armrests?)(?: height)? of"
     r"|(?:could|would|can|might) (?:easily )?fit (?:inside|into|within|in)|is dominated by)"
     rf"(?: the (?:top|height|width|size) of)? {_B}"
 )
+_BEATEN = re.compile(rf"{_A} (?:has|have|had) {_B} (?:beat(?:en)?|outdone|topped)\b")
+_FITS = re.compile(
+    rf"\b(?:could|can|would|might) (?:easily |almost |probably )?fit {_A}(?: (?:twice|thrice|easily|comfortably|several times"
+    rf"|\w+ times))? (?:in|into|inside|within)(?: the (?:width|height|size|space|area) of)? {_B}"
+)
+_NOT_AS = re.compile(
+    rf"{_A} (?:(?:is|looks|seems|stands) not|isn't|doesn't (?:look|seem))(?: (?:quite|nearly|really|at all"
+    rf"|even))? as (?P<how>[a-z]+) "
+    rf"as {_B}"
+)
+_MARGIN = re.compile(r"\bby an? [a-z]{3,12} margin\b")
+"""By a wide margin: that is not a width."""
 _TAKES_MORE = re.compile(
     rf"{_A}{_WELL} (?:covers|takes up|occupies|spans|stretches over|needs|fills)(?: far| much| a lot"
     rf"| considerably)? (?P<sign>more|less)"
@@ -64,7 +78,7 @@ _AS_FAR = re.compile(
 )
 _SHARE = re.compile(
     rf"<region(?P<a>\d)>(?:[^.<;]|\.(?=\d)){{0,50}}?\b(?P<times>twice|thrice|double|(?:two|three|four|five"
-    rf"|\d{{1,2}}(?:\.\d)?) times|half|a third"
+    rf"|\d{{1,2}}(?:\.\d)?) times|half|a (?:small |tiny |mere )?fraction|a third"
     rf"|a quarter|two thirds)(?: of)?(?: the (?:height|width|size)(?: of)?| that of)? {_B}"
 )
 _NEXT_TO = re.compile(
@@ -121,13 +135,20 @@ _DEEPER = re.compile(
     r"(?: (?:back|away|in|into|to|from|toward|towards)\b[^.<;]{0,40})?(?=[.,;!]|$)"
 )
 _LOOK = re.compile(
-    r"\blook(?:ing)? (?P<where>down|up|left|right)(?:wards?)? (?:from|at) <region(?P<a>\d)> (?:to (?:see|find|reach)"
-    r"|at) <region(?P<b>\d)>"
+    r"\b(?:look|mov|go|walk|turn|step|travel|glanc)(?:e|ing)? (?:to the )?(?P<where>down|up|left"
+    r"|right)(?:wards?)? (?:from|at|of)"
+    r" <region(?P<a>\d)> (?:to (?:see|find|reach|get to|arrive at)|at) <region(?P<b>\d)>"
 )
 _LOOKS: Mapping[str, tuple[Relation, Relation]] = {
     "down": ("below", "above"), "up": ("above", "below"), "left": ("left", "right"), "right": ("right", "left"),
 }  # fmt: skip
 
+_PAST = re.compile(
+    r"\b(?:walk|go|move|get|look|see|reach|pass|step)(?:ing)? (?:past|around|over|beyond|by"
+    r"|through) <region(?P<a>\d)> (?:first )?to "
+    r"(?:reach|get to|see|find|arrive at|touch) <region(?P<b>\d)>"
+)
+"""Whoever walks past A to reach B finds A in front."""
 _HIDES = re.compile(
     rf"{_A}{_NOT} (?:partially |partly |slightly |completely |fully )?(?:occludes?|overlaps?|blocks?|hides?|obscures?"
     rf"|covers?(?! more)"
@@ -153,6 +174,12 @@ _PLACED = re.compile(
     r"|uppermost|topmost|lowest|bottommost))\b"
     r"(?! (?:of|side|part|end|hand|corner)\b(?! ?(?:of )?the (?:image|frame|picture|scene|photo|wall|room|view)\b))"
 )
+_WHERE = "foreground|background|top|bottom|upper|lower|front|back|rear"
+_LISTED = re.compile(
+    rf"(?:^|(?<=[\s*.;,(-]))(?=(?P<where>{_WHERE})\s{{0,2}}[:=]\s{{0,2}}(?:the )?<region(?P<a>\d)>)"
+    rf"|<region(?=(?P<b>\d)>\s{{0,2}}(?:[:=]\s{{0,2}}(?:the |in the )?|\((?:the |in the )?)(?P<there>{_WHERE})\b(?! of))"
+)
+"""Foreground: A; B = background."""
 _PLACES: Mapping[str, tuple[Relation, Relation]] = {
     "top": ("above", "below"), "upper": ("above", "below"), "ceiling": ("above", "below"), "highest": ("above", "below"),
     "uppermost": ("above", "below"), "topmost": ("above", "below"), "bottom": ("below", "above"), "lower": ("below", "above"),
@@ -164,6 +191,8 @@ _PLACES: Mapping[str, tuple[Relation, Relation]] = {
 }  # fmt: skip
 
 
+_LONGEST_FIRST = sorted(_PLACES, key=len, reverse=True)  # the foreground is no ground
+
 _CONCEDED = re.compile(
     r"\b(?:(?:al)?though |while |whereas |even though |yes, )?(?:it (?:is|may be|might be|would be|can be|'s)"
     r"|it's) (?:tempting|easy|natural"
@@ -173,9 +202,20 @@ _CONCEDED = re.compile(
     r"|assume|guess|believe|suppose|expect|claim|conclude|object)\b[^.;,\n]{0,120}(?:[;,]|\.(?= ?\S))(?=.{0,40}(?:\bbut\b"
     r"|\bhowever\b|\byet\b"
     r"|\bactually\b|\bin fact\b|\bin reality\b|n't\b|\bnot\b|\bwrong|\bfalse))"
-    r"|,? if not (?:more so|even )?[a-z]+(?=[.,;!)]|$)",
+    r"|,? if not (?:more so|even )?[a-z]+(?=[.,;!)]|$)"
+    r"|\b(?:despite|in spite of|notwithstanding|regardless of)\b[^.;,\n]{0,120}(?:,|(?=[.;\n]|$))",
     re.DOTALL,
 )
+_RATHER = re.compile(
+    r"\b(?:is not|isn't|'s not) (?:the )?<region\d>[;,.]? (?:but|rather|instead,?|it(?:'s| is)(?: rather)?)"
+    r" (?:the )?(?P<kept><region\d>)"
+)
+"""The bigger of the two is not A; it is B."""
+_MISCALLED = re.compile(
+    r"\bit(?: is| would be|'s|'d be) (?:a stretch|wrong|inaccurate|incorrect|misleading|an exaggeration|a mistake|an error"
+    r"|far-fetched) to (?:call|describe|label|consider|regard|term) (?P<region><region\d>)(?: as)?(?= )"
+)
+"""It would be a stretch to call A bigger: A is not bigger."""
 
 
 _ASKED = re.compile(r"\b(?:whether|if (?=<region)|wonder|asking|asked)\b[^.;,\n]*")
@@ -184,11 +224,35 @@ _ASKED = re.compile(r"\b(?:whether|if (?=<region)|wonder|asking|asked)\b[^.;,\n]
 
 def without_concessions(text: str) -> str:
     """A folded text without what it only concedes: "It is tempting to say A, ...", "as tall as B, if not taller"."""
+    if "not <region" in text or "n't <region" in text:
+        text = _RATHER.sub(r"is \g<kept>", text)
     if not holds(
-        text, ("tempt", "easy", "natural", "possible", "plausible", "understand", "might", "could", "may ", "would", "if not ")
+        text,
+        (
+            "tempt",
+            "easy",
+            "natural",
+            "possible",
+            "plausible",
+            "understand",
+            "might",
+            "could",
+            "may ",
+            "would",
+            "if not ",
+            "spite",
+            "notwithstanding",
+            "regardless",
+            "to call",
+            "to describe",
+            "to label",
+            "to consider",
+            "to regard",
+            "to term",
+        ),
     ):
         return text
-    return _CONCEDED.sub("", text).strip()
+    return _MISCALLED.sub(r"\g<region> is not", _CONCEDED.sub("", text)).strip()
 
 
 def chosen_by_idiom(relation: Relation, text: str) -> int | None:
@@ -201,6 +265,7 @@ def chosen_by_idiom(relation: Relation, text: str) -> int | None:
     >>> chosen_by_idiom("tall", "<region2> comes up only to the shoulders of <region1>.")
     1
     """
+    text = _MARGIN.sub("", text) if "margin" in text else text
     bare = _ASKED.sub("", _CALLED.sub(lambda match: f"<region{match[1] or match[2]}>", text))
     found: set[int] = set()
     for sentence in re.split(r"(?<=[.!?;])\s+|\n+", bare):
@@ -234,10 +299,13 @@ def _sizes(relation: Relation, sentence: str) -> Iterator[int]:
 
 _COMPARING: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool | None]], ...] = (
     (_EXCEEDS, lambda match: bool(match["not"])),
+    (_BEATEN, lambda match: False),
+    (_FITS, lambda match: True),
+    (_NOT_AS, lambda match: match["how"] in _LARGE if match["how"] in _SMALL | _LARGE else None),
     (_TRAILS, lambda match: True),
     (_TAKES_MORE, lambda match: match["sign"] == "less"),
     (_AS_FAR, lambda match: match["times"] in _FRACTIONS),
-    (_SHARE, lambda match: match["times"] in _FRACTIONS),
+    (_SHARE, lambda match: match["times"] in _FRACTIONS or match["times"].endswith("fraction")),
     (_NEXT_TO, lambda match: match["how"] in _SMALL if match["how"] in _SMALL | _LARGE else None),
     (_SIGN, lambda match: match["sign"] == "<"),
 )
@@ -285,16 +353,19 @@ def _depths(sentence: str) -> Iterator[tuple[int, int]]:
         yield (one, 3 - one) if match["how"] in ("closer", "nearer") else (3 - one, one)
     for match in _CAMERA.finditer(sentence):
         yield _ordered(match, swapped=match["how"].startswith("f"))
+    yield from (_ordered(match, swapped=False) for match in _PAST.finditer(sentence))
     for pattern, swapped in ((_HIDES, False), (_HIDDEN, True), (_BETWEEN, False)):
         yield from (_ordered(match, swapped=swapped) for match in pattern.finditer(sentence) if not match["not"])
 
 
 def _ends(relation: Relation, text: str) -> Iterator[int]:
     """The regions that are where is asked for, by the end of the scene at which they are."""
-    for match in _PLACED.finditer(text):
-        here = next((pair for word, pair in _PLACES.items() if word in match["where"]), None)
+    for match in (*_PLACED.finditer(text), *_LISTED.finditer(text)):
+        groups = match.groupdict()
+        where, region = groups["where"] or groups["there"], groups["a"] or groups["b"]
+        here = next((_PLACES[word] for word in _LONGEST_FIRST if word in where), None)
         if here is not None and relation in here:
-            one = int(match["a"])
+            one = int(region)
             yield one if here[0] == relation else 3 - one
 
 

@@ -49,9 +49,14 @@ _DENIED = re.compile(
     r"\b(?:not|isn't|aren't|rather than|instead of|never|nor|cannot be|can't be)(?: (?:be|the|a|about|exactly"
     r"|really|quite|as much as)){0,2} $"
 )
+_DENIED_AFTER = re.compile(
+    r" ?(?:would be|is|seems|sounds|looks|would seem) (?:far |much |way |a bit |clearly |obviously )?(?:too|not"
+    r"|wrong\b|implausible)"
+)
+"""3 m would be too little."""
 _SUPPOSED = re.compile(
     r"\b(?:would suggest|might suggest|suggests|might (?:think|look|seem|guess)|may look|seems at first|at first"
-    r"|first (?:guess|thought|idea)|wanted to say|misread|if it (?:were|was))\b[^.!?]{0,40}$"
+    r"|first (?:guess|thought|idea)|wanted to say|misread|if it (?:were|was))\b(?:(?!\b(?:but|however|yet)\b)[^.!?]){0,40}$"
 )
 _REFERENCE = re.compile(
     r"\b(?:typical(?:ly)?|standard|usual(?:ly)?|average|normal(?:ly)?|generally|common(?:ly)?|assum\w+|suppos\w+"
@@ -230,7 +235,11 @@ class _Weighed:
         self.after = text[end : end + 40]
         margin = holds(self.before, _MARGIN_WORDS) and _MARGIN_BEFORE.search(self.before)
         self.given = not (
-            margin or _MARGIN_AFTER.match(self.after) or _DENIED.search(self.before) or self.after.startswith("?")
+            margin
+            or _MARGIN_AFTER.match(self.after)
+            or _DENIED.search(self.before)
+            or self.after.startswith("?")
+            or _DENIED_AFTER.match(self.after)
         )
 
     @property

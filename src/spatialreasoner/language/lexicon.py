@@ -163,7 +163,7 @@ _WORDS: Mapping[str, str] = {
     "IMAGE": "image picture photo photograph frame scene room view foreground background",
     "BE": "is are was were be been being has have had having measures measure measuring stands stand lies lie sits sit rests"
     " hangs spans extends remains equals located positioned situated placed standing sitting lying found comes"
-    " exceeds shows occupies possesses exhibits boasts reaches rises totals must will can would should",
+    " exceeds recedes shows occupies possesses exhibits boasts reaches rises totals must will can would should",
     "FIND": "faces face find finds see sees sees notice spot spots locate",
     "NOT": "not isn't aren't wasn't weren't doesn't don't never neither cannot can't incorrect false wrong",
     "NO": "no",

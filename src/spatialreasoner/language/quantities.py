@@ -47,7 +47,7 @@ _FOLD = (
 _GAP = r"(?:[ *_$~(\]-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
 _LONG = "|".join(sorted((u for u in UNITS if len(u) > 1 and u.isalpha() and u != "in"), key=len, reverse=True))
 _UNIT = (
-    rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|o ?'? ?clock\b|m(?![\w'])|m(?=\d\d\b)|ft(?=\d{{1,2}}\b)"
+    rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|'?o ?'? ?clock\b|m(?![\w'])|m(?=\d\d\b)|ft(?=\d{{1,2}}\b)"
     r"|in\b(?! (?:the|an?|total|this|that|these|those|front|which|order|each|my|our|their|its?|terms|all|both|step|region"
     r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|met|fe|inc|cent))"
     r"|''|[\"'](?!\w))"
@@ -55,7 +55,8 @@ _UNIT = (
 _LINK = r" ?(?:-|~| to | or | and | up to |, ?(?=\d{1,6}(?:\.\d{1,9})?\])) ?(?:about )?"
 _PATTERN = re.compile(
     rf"{START}(?:(?P<low>{NUMBER}){_GAP}(?P<low_unit>{_UNIT})?\.?(?P<link>{_LINK}))?"
-    rf"(?P<value>{NUMBER})(?: ?(?:±|\+/-) ?{DIGITS})?{_GAP}+(?P<unit>{_UNIT}|'(?= ?\d{{1,2}}(?:\"|''|\b)))"
+    rf"(?P<value>{NUMBER})(?: \(\d{{1,4}}(?:\.\d{{1,3}})?\)(?= [a-z]))?(?: ?(?:±"
+    rf"|\+/-) ?{DIGITS})?{_GAP}+(?P<unit>{_UNIT}|'(?= ?\d{{1,2}}(?:\"|''|\b)))"
     rf"(?P<tail>(?:[.,]{{0,2}} (?:and )?| ?)(?:{DIGITS}|{SMALL}) ?(?:cm|centimet(?:er|re)s?|inch(?:es)?|in\b|''|\")"
     rf"|(?<=foot)[ -](?:\d|1[01]|{SMALL})\b|(?<=ft) (?:\d|1[01])\b(?! ?(?:[x%/]|by|to|m|cm|mm|km|ft|feet|foot|yards?|times)\b)"
     rf"|(?<=[fm]t|\dm)\d{{1,2}}\b|(?<=meter|metre) (?:{TENS}|\d\d)\b(?! ?(?:[x%]|m|cm|mm|centi|times))"
@@ -184,7 +185,7 @@ def _is_range(first: Quantity, last: Quantity, link: str, before: str, after: st
 def _quantity(digits: str, unit: str, span: tuple[int, int], *, tail: str | None = None) -> Quantity | None:
     """One number with its unit, or None if there is no such hour or the number is none."""
     value = number(digits)
-    if unit.startswith("o"):
+    if unit.lstrip("'").startswith("o"):
         hour = 12.0 if value == 0 else value
         return Quantity(value=hour, unit="hour", span=span) if hour in range(1, 13) else None
     metres = UNITS[unit]

@@ -59,7 +59,7 @@ _BRACKETED = re.compile(r"<region(\d)> ?\((?:the |an? )?([a-z][a-z -]{1,40}?)\)"
 _IS_REGION = re.compile(
     r"\bthe (?!(?:one|answer|taller|shorter|wider|thinner|bigger|larger|smaller|other|former|latter|object|region|higher"
     r"|lower|closer"
-    r"|first|second|height|width|two)\b)([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) is <region(\d)>"
+    r"|first|second|height|width|two)\b)([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) (?:is|being) <region(\d)>"
 )
 _THAN = re.compile(
     r"\b(?:the|an?) ([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) (?:is|are|looks?|appears?|seems?"

@@ -70,6 +70,7 @@ _SOFT = re.compile(
     r"|not (?:enough|sufficient) (?:information|context|data|detail)"
     r"|insufficient (?:information|data|context)|(?:not|isn't) (?:clear|sure|certain|determinable|visible)"
     r"|(?:not|isn't) possible(?= *(?:[.,;!]|$))"
+    r"|(?:possibly|maybe|perhaps),? (?:or )?(?:possibly|maybe|perhaps) not"
     r"|unclear|undetermined|indeterminate|undecidable|undefined"
     r"|unknown|not applicable|cannot (?:tell|say|determine|answer)|can't (?:tell|say|determine|answer)"
     r"|unable to (?:tell|say|determine|answer)"
@@ -126,7 +127,7 @@ _HINTS = (
     "insufficient", "unsure", "hard to", "difficult", "tough to", "no ", "idea", "undetermined", "indeterminate",
     "undecidable", "undefined", "unanswerable", "inconclusive", "without", "please", "can you", "kindly", "as an ai",
     "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé", "tut mir", "prefer",
-    "could you", "uncertain",
+    "could you", "uncertain", "possibly", "maybe", "perhaps",
 )  # fmt: skip
 """One of these stands in every refusal; to look for them first spares most replies the patterns."""
 _STOPS = (". ", "! ", "? ", "\n", "; ")
@@ -206,12 +207,14 @@ def _answers(folded: str, soft: re.Match[str]) -> bool:
     begin = max(folded.rfind(mark, 0, soft.start()) for mark in (*_STOPS, *_CLAUSES))
     stops = [at for mark in (*_STOPS, *_CLAUSES, ": ") if (at := folded.find(mark, soft.end())) >= 0]
     after = folded[min(stops, default=len(folded)) :]
-    before = folded[: begin + 1]
+    before = _EITHER.sub("", folded[: begin + 1])
     if _CANNOT.search(after) and not _EXPLICIT.search(after):
         return False
     return bool(_GIVES.search(after)) or _is_said(before) or _is_said(after)
 
 
+_EITHER = re.compile(r"[^.!?\n]*\b(?:could|might|may|can) be (?:either )?\w{2,12}er or \w{2,12}er\b[^.!?;\n]*")
+"""It could be bigger or smaller: that says neither."""
 _SAYS = re.compile(
     r"\d ?(?:m|cm|mm|ft|in|feet|foot|met|inch|cent|o'? ?clock|yard|:00)|\b(?:yes|no|correct|true|false"
     r"|incorrect)\b|\bis (?:\w+ ){0,3}(?:taller|shorter|wider|thinner|"

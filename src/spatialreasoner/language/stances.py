@@ -116,7 +116,8 @@ class Stances:
         denied: set[str] = set()
         for token, regions in reading.mentions.items():
             before = text[max(0, reading.starts[token] - 24) : reading.starts[token] + 1]
-            (denied if _DENIED.search(before) else kept).update(regions)
+            own = [region for region in regions if 1 <= int(region[6:]) <= self._asked.num_regions]
+            (denied if _DENIED.search(before) else kept).update(own)
         if len(kept) == 1:
             return int(kept.pop()[6:])
         if not kept and len(denied) == 1 and self._asked.num_regions == 2 and len(text) < _SHORT:

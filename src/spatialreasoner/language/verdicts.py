@@ -9,7 +9,7 @@ _ADVERB = (
     r"|quite|almost|probably|possibly|likely|apparently|then|so|oh|hmm|ok|okay|right)[, ]{1,2}){0,2}"
 )
 _YES = (
-    r"(?:yes|yeah|yep|yup|yea|aye|y(?=\W|$)|indeed|correct|true|affirmative|of course|sure|certainly|definitely"
+    r"(?:yes(?!,? or no\b)|yeah|yep|yup|yea|aye|y(?=\W|$)|indeed|correct|true|affirmative|of course|sure|certainly|definitely"
     r"|absolutely|exactly|precisely|agreed|positive|confirmed|obviously|undeniably|(?:most|very) likely|probably"
     r"|presumably|apparently|t(?=\W{0,4}$)"
     r"|(?:i )?(?:think|believe|suppose|guess|would say|'d say) so|i(?:'d| would)?(?: have to| fully)? agree|(?:it"
@@ -23,14 +23,15 @@ _YES = (
     r"|no doubt(?: about it)?|right(?= *(?:[.,!]|$))|undoubtedly|是的?|对|正确|sí\b|si\b|oui\b|ja\b|да\b)"
 )
 _NO = (
-    r"(?:no(?! (?:doubt|question|problem|worries|idea|image|answer|one|need|region|object|clear|matter|less|more"
+    r"(?:no(?!,? or yes\b)(?! (?:doubt|question|problem|worries|idea|image|answer|one|need|region|object|clear|matter|less|more"
     r"|wonder|comment|comparison|response|scale|way of|measurement|visible|such|text|information|label|reference"
     r"|other|two|person|part))|nope|nah|n(?=\W|$)|incorrect|false|wrong|untrue|negative|hardly|never|neither"
     r"|scarcely|no way"
     r"|not (?:at all|really|quite|so|exactly|true|correct|right|necessarily|the case|in the least|a chance"
     r"|even close|likely)|(?:probably|likely|certainly|definitely|absolutely|surely|clearly|of course) not"
     r"|not(?= *(?:[.,!;]|$))|(?:quite |just |exactly )?the (?:opposite|contrary|reverse|other way (?:a?round"
-    r"|about))|(?:on|to) the contrary|quite the (?:opposite|contrary|reverse)|just the opposite|by no means"
+    r"|about))(?! (?:would be|is|seems) (?:wrong|false|incorrect|untrue))|(?:on|to) the contrary|quite the"
+    r" (?:opposite|contrary|reverse)|just the opposite|by no means"
     r"|far from it|in no way|under no circumstances|anything but"
     r"|(?:it|that|this) (?:isn't|doesn't|is not|does not|is not so|is not the case|isn't (?:so|right|true"
     r"|correct|the case))(?= *(?:[.,!;]|$))|(?:i )?(?:don't|do not) (?:think|believe) (?:so|that)|i (?:doubt"
@@ -41,7 +42,7 @@ _NO = (
     r"|appear)(?: (?:like it|so|that way))?(?= *(?:[.,!;]|$))|(?:i'm |i am )?afraid not|i (?:can't"
     r"|cannot) confirm(?: (?:that|this))?(?= *[:;,.])"
     r"|(?:that|this)(?:'s| is)(?: not|n't) (?:right|so|true|correct|the case)|(?:that|this)(?:'s| is) (?:wrong"
-    r"|incorrect|false|untrue)|不|否|没有|错|non\b|nein\b|нет\b)"
+    r"|incorrect|false|untrue)|不(?:是的?|对|正确)?|否|没有|错误?的?|non\b|nein\b|нет\b)"
 )
 _LEAD = re.compile(
     rf"[\s*\"'.,:;>#({{\[\u2022-]{{0,12}}(?:(?:based on|looking at|from|judging (?:by|from)|given|in|considering"
@@ -73,8 +74,15 @@ _IT_IS = re.compile(
     r"| to (?:say|claim|state|think|assert|suggest|conclude)) (?P<said>.{4,300})",
     re.DOTALL,
 )
+_CHANCE = re.compile(
+    r"\b(?:chances?|odds|likelihood|probability|possibility) (?:that|of) (?P<said>[^.!?\n]{4,200}?) (?:is|are|seems?|looks?) "
+    r"(?:very |close to |practically |virtually |almost |near |essentially |quite |rather |fairly |extremely ){0,2}"
+    r"(?:(?P<low>nil|zero|none|low|slim|small|negligible|remote|poor|minimal|tiny|non-?existent)"
+    r"|(?P<high>high|great|good|strong|certain|excellent|overwhelming))\b"
+)
 _DENIES = re.compile(
-    r"(?:i )?(?:don't|do not|wouldn't|would not|cannot|can't) (?:think|believe|say|agree)(?: that)? (?P<said>.{4,300})",
+    r"(?:i )?(?:don't|do not|wouldn't|would not|cannot|can't) (?:think|believe|say|agree|describe|call|consider"
+    r"|regard)(?: that)? (?P<said>.{4,300})",
     re.DOTALL,
 )
 _FALSE = frozenset(
@@ -112,7 +120,11 @@ def leading(text: str) -> bool | None:
     return match["yes"] is not None
 
 
-_POLITE = re.compile(r"\W{0,4}(?:sure|certainly|of course|absolutely|great question|happy to help)(?: thing)?!")
+_POLITE = re.compile(
+    r"\W{0,4}(?:(?:sure|certainly|of course|absolutely|great question|happy to help)(?: thing)?!"
+    r"|(?:yes|sure|certainly|of course|absolutely),? i (?:can|could|will|would be (?:happy|glad)|'d be (?:happy"
+    r"|glad))\b(?! confirm))"
+)
 
 
 def is_polite(text: str) -> bool:
@@ -127,6 +139,11 @@ def trailing(text: str) -> bool | None:
 
 
 _PASSES = (
+    "chance",
+    "odds",
+    "likelihood",
+    "probability",
+    "possibility",
     "mistake",
     "error",
     "misleading",
@@ -162,6 +179,8 @@ def on_statement(sentence: str) -> tuple[str, bool] | None:
     said = _IT_IS.search(sentence) or _VERDICT_ON.match(sentence)
     if said is not None:
         return said["said"], (said["word"] in _FALSE) == bool(said["not"])
+    if (chance := _CHANCE.search(sentence)) is not None:
+        return chance["said"], chance["high"] is not None
     if (held := _HOLDS.match(sentence)) is not None:
         return held["said"], False
     denied = _DENIES.search(sentence)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
-from weakref import WeakKeyDictionary
 
 from spatialreasoner.core.errors import ResponseError
 from spatialreasoner.core.protocols import Grade
@@ -15,36 +13,14 @@ from spatialreasoner.core.types import Question, RewardBreakdown, Scene
 from spatialreasoner.language import responses
 from spatialreasoner.language.arithmetic import Check, checks
 from spatialreasoner.language.parsed import ParsedResponse, parse_response
-from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards import logical, spatial, visual
 from spatialreasoner.rewards.conclusion import cannot_tell, implied, read_claim, reference_claim
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.logical import Argument
+from spatialreasoner.rewards.memory import see, verify_all, what_was_said
 from spatialreasoner.rewards.names import NameMatcher
-from spatialreasoner.rewards.spatial import FULL, MAX_ASSERTIONS, SpatialScore, StatementVerdict, is_asked, verify
+from spatialreasoner.rewards.spatial import FULL, SpatialScore, StatementVerdict, is_asked
 from spatialreasoner.scenes.measure import Measured
-
-
-
-class _Remembered:
-    """What answers about the same regions of a scene said last: they say much of it again.
-
-    Attributes:
-        labels: What the regions are called.
-        others: What the scene's other regions are called.
-        verdicts: Verdicts by what was stated.
-        seen: The criteria of each description.
-    """
-
-    def __init__(self, scene: Scene, question: Question) -> None:
-        self.labels = _labels(scene, question)
-        self.others = _others(scene, question)
-        self.verdicts: dict[Any, StatementVerdict] = {}
-        self.seen: dict[str, visual.Criteria] = {}
-
-
-remembered: WeakKeyDictionary[Known, dict[tuple[Any, ...], _Remembered]] = WeakKeyDictionary()
-"""What was said last, by scene, and by regions and category."""
 
 REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
 """The four rewards, each 0..4."""
@@ -116,7 +92,7 @@ def score_response(scene: Scene | Measured | Known, question: Question, text: st
 def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Graded:
     """The fine-grained reward of a response with every statement's verdict; arguments as for `score_response`."""
     known = _known(scene)
-    before = _before(known, question)
+    before = what_was_said(known, question)
     labels = before.labels
     try:
         parsed = parse_response(text, labels=labels, others=before.others)
@@ -135,9 +111,9 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     unsure = claimed is None and concluded < len(text) and cannot_tell(text[concluded:])
     if concluded < len(text) and claimed is None and not unsure and not any(is_asked(question, a) for a in assertions):
         return Graded(reward=_refused("it answers another question, or none"))
-    description = _verify(known, before, question, [a for a in assertions if begin <= a.span[0] < end])
-    premises = _verify(known, before, question, [a for a in assertions if start <= a.span[0] < concluded])
-    conclusion = _verify(known, before, question, concluding)
+    description = verify_all(known, before, question, [a for a in assertions if begin <= a.span[0] < end])
+    premises = verify_all(known, before, question, [a for a in assertions if start <= a.span[0] < concluded])
+    conclusion = verify_all(known, before, question, concluding)
     argument = Argument(
         text=text[start:concluded],
         premises=premises,
@@ -149,7 +125,7 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         unsure=unsure,
     )
     reward = _breakdown(
-        _seen(known, before, question, text[begin:end]),
+        see(known, before, question, text[begin:end]),
         logical.grade_reasoning(question, argument),
         spatial.spatial_reward(description),
         spatial.spatial_reward((*premises, *conclusion)),
@@ -222,55 +198,6 @@ def _belongs(part: str, name: str) -> bool:
     return part == name or part.startswith(f"{name}.")
 
 
-_MAX_QUESTIONS = 256
-"""Questions about one scene of whose answers something is remembered."""
-_MAX_VERDICTS = 512
-"""Verdicts that are remembered, a question."""
-_MAX_DESCRIPTIONS = 64
-"""Descriptions that are remembered, a question."""
-
-
-def _before(known: Known, question: Question) -> _Remembered:
-    """What is remembered of answers to a question, or to another one about the same regions."""
-    about = remembered.get(known)
-    if about is None:
-        about = remembered[known] = {}
-    key = (question.region_ids, question.category)
-    before = about.get(key)
-    if before is None:
-        if len(about) >= _MAX_QUESTIONS:
-            about.clear()
-        before = about[key] = _Remembered(known.scene, question)
-    return before
-
-
-def _verify(
-    known: Known, before: _Remembered, question: Question, assertions: Sequence[Assertion]
-) -> tuple[StatementVerdict, ...]:
-    return tuple([_verified(known, before, question, assertion) for assertion in assertions[:MAX_ASSERTIONS]])
-
-
-def _verified(known: Known, before: _Remembered, question: Question, said: Assertion) -> StatementVerdict:
-    """The verdict on one statement; what the same statement earned elsewhere is not measured again."""
-    key = (said.kind, said.regions, said.value, said.high, said.unit, said.hedged, said.negated)
-    verdict = before.verdicts.get(key)
-    if verdict is None:
-        if len(before.verdicts) >= _MAX_VERDICTS:
-            before.verdicts.clear()
-        verdict = before.verdicts[key] = verify(known.measured, question, said)
-    return verdict if verdict.assertion.span == said.span else verdict.of(said)
-
-
-def _seen(known: Known, before: _Remembered, question: Question, description: str) -> visual.Criteria:
-    """The visual criteria of a description, read once for all answers that share it."""
-    seen = before.seen.get(description)
-    if seen is None:
-        if len(before.seen) >= _MAX_DESCRIPTIONS:
-            before.seen.clear()
-        seen = before.seen[description] = visual.grade_description(known, question, description)
-    return seen
-
-
 def _breakdown(
     seen: visual.Criteria, argued: visual.Criteria, described: SpatialScore, reasoned: SpatialScore
 ) -> RewardBreakdown:
@@ -296,14 +223,6 @@ def _refused(reason: str) -> RewardBreakdown:
     return RewardBreakdown(
         visual=0.0, spatial_description=0.0, spatial_reasoning=0.0, logical=0.0, reasons={"response": reason}
     )
-
-
-def _labels(scene: Scene, question: Question) -> tuple[str, ...]:
-    return tuple(scene.region(region_id).label for region_id in question.region_ids)
-
-
-def _others(scene: Scene, question: Question) -> tuple[str, ...]:
-    return tuple(region.label for region in spatial.other_regions(scene, question))
 
 
 def _known(scene: Scene | Measured | Known) -> Known:
@@ -368,18 +287,19 @@ class GeometricReward:
         known = self._scenes.get(question.scene_id)
         first = next(iter(responses.steps(step)), None)
         name = first.name if first is not None else "description"
-        text, labels = prefix + step, _labels(known.scene, question)
+        heard = what_was_said(known, question)
+        text, labels = prefix + step, heard.labels
         try:
-            parsed = parse_response(text, labels=labels, others=_others(known.scene, question))
+            parsed = parse_response(text, labels=labels, others=heard.others)
         except ResponseError:
             return {"logical": -1.0}
         assertions = parsed.statements
-        before = _verify(known, before, question, [a for a in assertions if a.span[0] < len(prefix)])
+        before = verify_all(known, heard, question, [a for a in assertions if a.span[0] < len(prefix)])
         said = [a for a in assertions if a.span[0] >= len(prefix)]
         claimed = read_claim(question, _after_heading(step), said, labels) if name == "conclusion" else None
         if claimed is not None and not any(is_asked(question, assertion) for assertion in said):
             said.append(implied(question, claimed, (len(prefix), len(text))))
-        new = _verify(known, question, said)
+        new = verify_all(known, heard, question, said)
         score = spatial.spatial_reward(new).value if any(verdict.score is not None for verdict in new) else None
         ratings = {"spatial": None if score is None else score / FULL}
         if name == "description" and not prefix.strip():

@@ -86,9 +86,7 @@ class StatementVerdict:
 
     def of(self, assertion: Assertion) -> StatementVerdict:
         """The verdict on the same statement in another place."""
-        return StatementVerdict(
-            assertion=assertion, score=self.score, weight=self.weight, truth=self.truth, reason=self.reason
-        )
+        return StatementVerdict(assertion=assertion, score=self.score, weight=self.weight, truth=self.truth, reason=self.reason)
 
     @property
     def label(self) -> str:

@@ -1,0 +1,91 @@
+"""What answers about the same regions of a scene said last: they say much of it again, and it is verified once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from spatialreasoner.core.types import Question, Scene
+from spatialreasoner.language.statements import Assertion
+from spatialreasoner.rewards import visual
+from spatialreasoner.rewards.known import Known
+from spatialreasoner.rewards.spatial import MAX_ASSERTIONS, StatementVerdict, other_regions, verify
+
+_MAX_QUESTIONS = 256
+"""Questions about one scene of whose answers something is remembered."""
+_MAX_VERDICTS = 512
+"""Verdicts that are remembered, a question."""
+_MAX_DESCRIPTIONS = 64
+"""Descriptions that are remembered, a question."""
+
+
+class Remembered:
+    """What answers to one question said.
+
+    Attributes:
+        labels: What the regions are called.
+        others: What the scene's other regions are called.
+        verdicts: Verdicts by what was stated.
+        seen: The criteria of each description.
+    """
+
+    def __init__(self, scene: Scene, question: Question) -> None:
+        self.labels = _labels(scene, question)
+        self.others = _others(scene, question)
+        self.verdicts: dict[Any, StatementVerdict] = {}
+        self.seen: dict[str, visual.Criteria] = {}
+
+
+remembered: WeakKeyDictionary[Known, dict[tuple[Any, ...], Remembered]] = WeakKeyDictionary()
+"""What was said last, by scene, and by regions and category."""
+
+
+def what_was_said(known: Known, question: Question) -> Remembered:
+    """What is remembered of answers to a question, or to another one about the same regions."""
+    about = remembered.get(known)
+    if about is None:
+        about = remembered[known] = {}
+    key = (question.region_ids, question.category)
+    before = about.get(key)
+    if before is None:
+        if len(about) >= _MAX_QUESTIONS:
+            about.clear()
+        before = about[key] = Remembered(known.scene, question)
+    return before
+
+
+def verify_all(
+    known: Known, before: Remembered, question: Question, assertions: Sequence[Assertion]
+) -> tuple[StatementVerdict, ...]:
+    """The verdicts on statements, in order; beyond `MAX_ASSERTIONS` none is read."""
+    return tuple([_verified(known, before, question, assertion) for assertion in assertions[:MAX_ASSERTIONS]])
+
+
+def _verified(known: Known, before: Remembered, question: Question, said: Assertion) -> StatementVerdict:
+    """The verdict on one statement; what the same statement earned elsewhere is not measured again."""
+    key = (said.kind, said.regions, said.value, said.high, said.unit, said.hedged, said.negated)
+    verdict = before.verdicts.get(key)
+    if verdict is None:
+        if len(before.verdicts) >= _MAX_VERDICTS:
+            before.verdicts.clear()
+        verdict = before.verdicts[key] = verify(known.measured, question, said)
+    return verdict if verdict.assertion.span == said.span else verdict.of(said)
+
+
+def see(known: Known, before: Remembered, question: Question, description: str) -> visual.Criteria:
+    """The visual criteria of a description, read once for all answers that share it."""
+    seen = before.seen.get(description)
+    if seen is None:
+        if len(before.seen) >= _MAX_DESCRIPTIONS:
+            before.seen.clear()
+        seen = before.seen[description] = visual.grade_description(known, question, description)
+    return seen
+
+
+def _labels(scene: Scene, question: Question) -> tuple[str, ...]:
+    return tuple(scene.region(region_id).label for region_id in question.region_ids)
+
+
+def _others(scene: Scene, question: Question) -> tuple[str, ...]:
+    return tuple(region.label for region in other_regions(scene, question))
