@@ -41,6 +41,23 @@ def test_free_answers_are_read_as_a_careful_reader_does(half, least, kind):
     assert agreed >= least * len(labelled), f"{half} {kind}: {agreed} of {len(labelled)}"
 
 
+@pytest.mark.parametrize(
+    ("category", "text", "value"),
+    [
+        ("tall_choice", "Region [5]", None),  # the question has two regions
+        ("front_predicate", "Region [0] is in the foreground and Region [1] in the background.", 1.0),
+        ("tall_predicate", "Yes or No.\n\nNo", 0.0),
+        ("tall_choice", "Region [0]? No, Region [1].", 2.0),
+        ("tall_predicate", "Yes, I can answer that: Region [0] is shorter than Region [1].", 0.0),
+        ("tall_predicate", "Yes, I can confirm that.", 1.0),
+        ("tall_predicate", "Despite Region [1] being closer to the camera, Region [0] is taller.", 1.0),
+    ],
+)
+def test_what_is_only_offered_asked_or_conceded_does_not_decide(category, text, value):
+    question = "Region [0] or Region [1]?" if category == "tall_choice" else "Is that so of Region [0] and Region [1]?"
+    assert conclude(question_asked(category, question), text).value == value
+
+
 def test_own_replies_are_read():
     wrong = [
         row["text"]
@@ -51,7 +68,7 @@ def test_own_replies_are_read():
 
 
 @pytest.mark.parametrize("kind", ["relations", "idioms", "numbers", "hours", "decides"])
-def test_replies_written_without_sight_of_the_rules_are_read(kind):
+def test_fresh_replies_are_read(kind):
     labelled = [row for row in rows("fresh_replies.jsonl") if row["kind"] == kind]
     wrong = [
         row["text"]
