@@ -46,8 +46,9 @@ test-app: $(READY)  ## run the tests of the app in a headless Chromium
 	$(BIN)/python -m pytest -q -m app tests/app tests/docs/test_search.py
 
 # lmms-eval has a venv of its own: it brings a hundred packages, and its wandb wants an older protobuf than ours
-test-integrations: .venv-integrations/.ready  ## run the tests that need lmms-eval
+test-integrations: $(READY) .venv-integrations/.ready .venv-servers/.ready  ## run the tests that need lmms-eval, vLLM, llama.cpp
 	.venv-integrations/bin/python -m pytest -q tests/evaluation/test_lmms.py
+	$(BIN)/python -m pytest -q -rs -m servers tests/inference/test_real_servers.py
 
 .venv-integrations/.ready: pyproject.toml constraints.txt
 	test -x .venv-integrations/bin/python || $(PYTHON) -m venv .venv-integrations
@@ -60,6 +61,11 @@ test-integrations: .venv-integrations/.ready  ## run the tests that need lmms-ev
 		pytest pytest-timeout hypothesis beartype
 	# lmms-eval brings the torchvision of CUDA, which breaks a CPU build of torch; without one, PIL does its work
 	.venv-integrations/bin/python -m pip uninstall --quiet --yes torchvision
+	touch $@
+
+# what cannot be installed is named there, and its tests are skipped with the reason
+.venv-servers/.ready: scripts/install_servers.py
+	$(PYTHON) scripts/install_servers.py .venv-servers
 	touch $@
 
 check: $(READY)  ## lint, format, types, layers
@@ -104,4 +110,4 @@ lock: .venv-audit/.ready  ## renew requirements.lock and release.lock: versions 
 	touch $@
 
 clean:  ## remove the venvs, the demo's output and the site
-	rm -rf .venv .venv-integrations .venv-audit demo-out site sbom.json
+	rm -rf .venv .venv-integrations .venv-servers .venv-audit demo-out site sbom.json

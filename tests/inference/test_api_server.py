@@ -1,20 +1,14 @@
 """A search through a real server: `transformers serve` with a tiny model of random weights."""
 
 import asyncio
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
 from random import Random
 
 import pytest
 
 from builders import build_scene
-from spatialreasoner.core.types import Prompt, RewardBreakdown
+from inference.server import real
+from inference.server.fair import Fair
+from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference import advice
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.endpoint import Limits
@@ -28,52 +22,11 @@ pytest.importorskip("fastapi", reason="transformers serve needs fastapi and uvic
 pytest.importorskip("uvicorn", reason="transformers serve needs fastapi and uvicorn")
 
 
-class Fair:
-    """Every stage is fair, every answer right."""
-
-    async def rate(self, question, prefix, step):
-        return {"spatial": 0.5}
-
-    async def score(self, question, text):
-        return RewardBreakdown(visual=1.0, spatial_description=1.0, spatial_reasoning=1.0, logical=1.0)
-
-    def succeeds(self, question, text):
-        return True
-
-
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory):
     """The base URL and the name of a tiny model that `transformers serve` serves."""
-    folder = build_tiny("llava", tmp_path_factory.mktemp("model") / "tiny", ["How wide is <region1>? It is 2 m wide."] * 20)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (folder.parent / "log.txt").open("w")
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder), "--device", "cpu"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(
-        command, stdout=log, stderr=log, env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    )
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/health", server, Path(log.name))
-        yield f"http://127.0.0.1:{port}/v1", str(folder)
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-        log.close()
-
-
-def wait_until_healthy(url, server, log):
-    deadline = time.monotonic() + 150
-    while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text()[-2000:]
-        try:
-            with urllib.request.urlopen(url, timeout=5) as reply:
-                assert reply.status == 200
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.5)
-    pytest.fail(f"transformers serve did not come up: {log.read_text()[-2000:]}")
+    with real.transformers_serve(build_tiny("llava", tmp_path_factory.mktemp("model") / "tiny", real.TEXTS)) as serving:
+        yield serving.url, serving.model
 
 
 def test_a_search_through_transformers_serve(endpoint, tmp_path):

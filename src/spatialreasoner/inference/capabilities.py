@@ -222,13 +222,15 @@ def _room_left(words: str) -> int | None:
 _MOST = re.compile(
     r"(?:at most|less than or equal to|<= ?|maximum (?:value )?(?:is|of|allowed)|up to|must not exceed"
     r"|exceeds? (?:the )?(?:maximum|limit)[^\d]{0,30}"
+    r"|(?:cannot|can't|must not|may not|should not) be (?:greater|larger|more|higher) than[^\d]{0,30}"
+    r"|between \d{1,4}(?:\.\d{1,4})? (?:and|to) "
     r"|range of valid \w+ (?:is|=)[^\d]{0,4}\[?\d{0,4},? ?|in the range \[?\d{1,3}, ?)[^\d]{0,12}(\d{1,8}(?:\.\d{1,4})?)"
 )
 _LEAST = re.compile(r"(?:strictly positive|greater than 0|> ?0(?!\d)|must be positive|not be 0|cannot be 0|non-zero)")
 
 
 def _limits(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilities | None:
-    """Bounds that the server names: of the reply's length, and of the temperature."""
+    """Bounds that the server names: of the reply's length, of the temperature, and of how many replies a request has."""
     words = said.words
     most = _MOST.search(words)
     for name in ("max_completion_tokens", "max_tokens"):
@@ -241,7 +243,7 @@ def _limits(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilit
             return replace(known, most_temperature=float(most.group(1)))
         if _LEAST.search(words) and known.least_temperature == 0:
             return replace(known, least_temperature=0.01)
-    return None
+    return replace(known, n=False) if most and "n" in sent and _names(said, "n") else None
 
 
 def _images(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilities | None:

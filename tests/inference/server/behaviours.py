@@ -216,6 +216,18 @@ PARAMETERS = [
         learned={"n": False},
     ),
     Behaviour(
+        name="at most as many replies as it has slots", whose="llama.cpp", n=3,
+        respond=when(lambda ask: ask.body.get("n", 1) > 2, lambda ask: bare(400, {"error": {
+            "code": 400, "message": "Field 'n': Value must be between 1 <= value <= 2, but got 3", "type": "invalid_request_error"}})),
+        learned={"n": False},
+    ),
+    Behaviour(
+        name="one reply at temperature 0", whose="vLLM", n=3, temperature=0.0,
+        respond=when(lambda ask: ask.body.get("n", 1) > 1, lambda ask: bare(400, {"error": {
+            "message": "n must be 1 when using greedy sampling, got 3.", "type": "BadRequestError", "param": None, "code": 400}})),
+        learned={"n": False},
+    ),
+    Behaviour(
         name="no prefill", whose="Messages API, newer models", prefix=True,
         respond=when(prefilled, lambda ask: bare(400, {"type": "error", "error": {
             "type": "invalid_request_error",
@@ -292,6 +304,13 @@ PARAMETERS = [
             "'max_tokens' or 'max_completion_tokens' is too large: 64000. This model's maximum context length is 64001 tokens and your "
             "request has 24235 input tokens (64000 > 64001 - 24235). None")})),
         learned={"most_tokens": 39765},
+    ),
+    Behaviour(
+        name="no longer reply than the context", whose="vLLM", max_tokens=64_000,
+        respond=when(lambda ask: ask.body.get("max_tokens", 10**6) > 4096, lambda ask: bare(400, {"error": {
+            "message": "max_tokens=64000 cannot be greater than max_model_len=4096. Please request fewer output tokens. "
+            "(parameter=max_tokens, value=64000)", "type": "BadRequestError", "param": "max_tokens", "code": 400}})),
+        learned={"most_tokens": 4096},
     ),
     Behaviour(
         name="messages and completion exceed the context", whose="OpenAI, vLLM", max_tokens=8192,
@@ -402,6 +421,21 @@ PROMPTS = [
             "code": 400, "message": "the request exceeds the available context size, try increasing it",
             "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 4096}}),
         says="available context size",
+    ),
+    Behaviour(
+        name="more tokens than the context", whose="llama.cpp", end="prompt too long", most=1,
+        respond=lambda ask: bare(400, {"error": {
+            "code": 400, "message": "request (9031 tokens) exceeds the available context size (4096 tokens), try increasing it",
+            "type": "exceed_context_size_error", "n_prompt_tokens": 9031, "n_ctx": 4096}}),
+        says="9031 tokens",
+    ),
+    Behaviour(
+        name="a prompt without room for any reply", whose="vLLM", end="prompt too long", most=1,
+        respond=lambda ask: bare(400, {"error": {
+            "message": "This model's maximum context length is 4096 tokens. However, your prompt contains at least 4097 input tokens, "
+            "which exceeds this limit even without any output tokens. Please reduce the length of the input prompt. "
+            "(parameter=input_tokens, value=4097)", "type": "BadRequestError", "param": "input_tokens", "code": 400}}),
+        says="4097 input tokens",
     ),
     Behaviour(
         name="prompt is too long", whose="Messages API", end="prompt too long", most=1,
