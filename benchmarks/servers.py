@@ -48,7 +48,9 @@ class Asking:
     def __call__(self, chat: Chat = ASKED, **settings: Any) -> Replied:
         """The reply to a chat; 8 tokens unless settings say otherwise."""
         body = {"model": self._model, "messages": chat, "max_tokens": 8, **settings}
-        return Replied(httpx.post(self._url, json={name: value for name, value in body.items() if value is not None}, timeout=600))
+        return Replied(
+            httpx.post(self._url, json={name: value for name, value in body.items() if value is not None}, timeout=600)
+        )
 
 
 class Replied:
@@ -124,12 +126,16 @@ def _seen(hue: str, count: int) -> Chat:
 def _begun(reply: Replied) -> str:
     if reply.refusal:
         return reply.refusal
-    return "continued; the reply repeats it" if reply.texts[0].startswith("It is 2") else "continued; the reply is what comes after it"
+    return (
+        "continued; the reply repeats it"
+        if reply.texts[0].startswith("It is 2")
+        else "continued; the reply is what comes after it"
+    )
 
 
 def _begun_alone(ask: Asking) -> str:
     reply, continued = ask(BEGUN, **GREEDY), ask(BEGUN, **_CONTINUED, **GREEDY)
-    if reply.read == continued.read or reply.texts[:1] and reply.texts[0].startswith("It is 2"):
+    if reply.read == continued.read or (reply.texts[:1] and reply.texts[0].startswith("It is 2")):
         return _begun(reply)
     return reply.refusal or "taken for a whole turn; the reply is another one after it"
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from inference.server.behaviours import BEHAVIOURS, ENDPOINTS, PARAMETERS, Behaviour
-from inference.server.server import ANSWER, Server
+from inference.server.server import ANSWER, Server, refuse
 from spatialreasoner.core.errors import WorkError
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.evaluation.predictions import read_predictions
@@ -144,7 +144,19 @@ def test_no_refusal_is_heard_twice(behaviour: Behaviour, serve, scene, tmp_path)
     assert len(server.asks) <= 12 + behaviour.most - 1
 
 
+def test_lessons_end(serve, scene, tmp_path):
+    """A server that refuses whatever it is sent, and names it all, is asked in a few other ways, and then no more."""
+    server = serve(lambda ask: refuse(400, f"Bad request: {', '.join(ask.body)}, role system, stream: send something else"))
+    rows, _, failed = generate(
+        server, Behaviour(name="", whose="", respond=server.respond), scene, tmp_path / "predictions.jsonl"
+    )
+    assert not any(row.pred for row in rows)
+    assert "answered none of 3" in failed
+    assert 3 < len(server.asks) < 14
+    assert len({json.dumps(sorted(ask.body)) for ask in server.asks}) > 3
+
+
 def test_the_table_is_long_enough():
-    assert len(BEHAVIOURS) >= 130
+    assert len(BEHAVIOURS) >= 170
     assert len({behaviour.name for behaviour in BEHAVIOURS}) == len(BEHAVIOURS)
     assert len(ENDPOINTS) >= 20

@@ -137,7 +137,9 @@ def test_images_are_looked_at(serving, scene, tmp_path):
     for hue in ("red", "blue"):
         path = tmp_path / f"{hue}.png"
         Image.new("RGB", (96, 96), hue).save(path)
-        (reply,), _ = asked(running, Prompt(image=str(path), regions=(), request="Which?"), [(1, 1)], temperature=0.0, max_tokens=12)
+        (reply,), _ = asked(
+            running, Prompt(image=str(path), regions=(), request="Which?"), [(1, 1)], temperature=0.0, max_tokens=12
+        )
         replies.append(texts(reply))
     assert replies[0] != replies[1]
 

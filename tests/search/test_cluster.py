@@ -1,22 +1,27 @@
 """The search on a local Ray cluster of two workers. Needs Ray; without it only the dealing is tested."""
 
+import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 
 import pytest
 
 from builders import build_scene
+from judging import Endpoint
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.inference.registry import WritingConfig
 from spatialreasoner.pipeline.inputs import succeeds
+from spatialreasoner.pipeline.workforce import Workforce, judge_limits
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.rewards import GeometricReward
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.cluster import deal, run_cluster
-from spatialreasoner.search.run import RunConfig, run_search
+from spatialreasoner.search.run import RunConfig, forecast, run_search
 from spatialreasoner.teachers import scripted
 
 FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
@@ -78,6 +83,45 @@ def test_two_workers_one_of_which_dies_write_what_one_process_writes(world, tmp_
     assert died.exists()
     assert (result.unfinished, result.stopped) == ({}, None)
     assert seen[-1] == len(questions)
+    for name in FILES:
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+
+
+@pytest.fixture
+def judge():
+    found = Endpoint()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_judges_of_two_workers_keep_to_the_journal_the_budget_and_the_forecast(judge, tmp_path):
+    """Stopped by the budget and continued, two workers send what one process sends, and none of it twice."""
+    pytest.importorskip("ray", reason="the search on a cluster needs Ray")
+    folders = [tmp_path / name for name in "xyz"]
+    scenes = {folder.name: replace(build_scene(folder, name=folder.name), depth=None) for folder in folders}
+    questions = [question for scene in scenes.values() for question in ask_about(Measured(scene), Random(1), 3)]
+    workforce = Workforce(policies=("scripted:careful",), judges=(judge.name,), scenes=scenes, writing=WritingConfig())
+    policies, reward, judges = workforce()
+    common = {"questions": questions, "scenes": scenes, "inputs": {}}
+    run_search(**common, policies=policies, reward=reward, judges=judges, config=RunConfig(), out=tmp_path / "one")
+    alone = sorted(map(json.dumps, judge.requests))
+    assert len(alone) == len(set(alone)) >= len(questions)
+
+    judge.requests.clear()
+    on_two = {**common, "workforce": workforce, "out": tmp_path / "two", "num_shards": 2}
+    stopped = run_cluster(**on_two, config=RunConfig(max_calls=24))
+    assert "max_calls" in stopped.stopped
+    first = len(judge.requests)
+    assert 0 < first < min(24, len(alone))
+    result = run_cluster(**on_two, config=RunConfig())
+    assert (result.stopped, result.unfinished) == (None, {})
+    assert sorted(map(json.dumps, judge.requests)) == alone
+    shards = json.loads((tmp_path / "two" / "timing.json").read_text())["shards"]
+    assert sum(sent["requests"] for shard in shards for sent in shard["judges"].values()) == len(alone) - first
+    most = forecast(len(questions), ["scripted:careful"], RunConfig(), [judge_limits(judge.name)]).most_calls
+    assert sum(sum(shard["requests"].values()) for shard in shards) + len(alone) <= most
     for name in FILES:
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from spatialreasoner.inference.capabilities import leaves_no_room
+from spatialreasoner.inference.lessons import leaves_no_room
 from spatialreasoner.inference.said import Said
 
 Owner = Literal["prompt", "moment", "endpoint"]
@@ -38,18 +38,21 @@ TOO_LONG = "prompt too long"
 TOO_LARGE = "image too large"
 UNREADABLE = "image refused"
 REFUSED = "request refused"
+USED_UP = "cut off"
 
 _FILTER = re.compile(
     r"content_?\s?(?:filter|policy|management|moderation)|responsibleai|flagged|moderation|inappropriate"
     r"|safety (?:system|filter|reason)"
     r"|usage polic|data_?inspection|prohibited_?content|sensitive (?:content|information|words)|violat(?:es|ing|ion)"
-    r"|blocked (?:by|due|because|for)|harmful|risk control|unsafe content|敏感|不安全|违规"
+    r"|blocked (?:by|due|because|for)|harmful|risk control|new_sensitive|unsafe content|敏感|不安全|违规"
 )
 _LENGTH = re.compile(
-    r"context_length_exceeded|context (?:length|window|size)|prompt is too long|too many (?:input )?tokens in|input is too long"
+    r"context_length_exceeded|context (?:length|window|size)|prompt (?:is )?too l(?:ong|arge)"
+    r"|too many (?:input )?tokens in|input is too long"
     r"|reduce the length|exceed_context|string_above_max|maximum (?:number of )?(?:input )?tokens|inputs? tokens"
     r"|token limit exceeded"
-    r"|prompt (?:length|contains)|exceeds the (?:available|model's) context"
+    r"|prompt (?:length|contains)|exceeds the (?:available|model's) context|context limit|n_keep|too many tokens:"
+    r"|maximum input length|input length (?:\S+ ){0,3}exceeds|exceeded (?:\S+ )?token limit|must have less than \d{1,8} tokens"
 )
 _IMAGE = re.compile(
     r"(?:could not|cannot|unable to|failed to) (?:process|decode|load|identify|parse|open) (?:the |this )?(?:input )?image"
@@ -57,32 +60,41 @@ _IMAGE = re.compile(
 )
 _BLIND = re.compile(
     r"(?:image|vision|multi-?modal)\S*(?: \S+){0,6} (?:not|n't|only|un)\b ?\S*(?:support|loaded|available|allowed|enabled)"
-    r"|(?:not|n't) (?:a )?(?:support\S* |accept\S* |multi-?modal )(?:\S+ ){0,3}(?:image|vision|multi-?modal|model)"
+    r"|(?:not|n't) (?:a )?(?:support\S* |accept\S* |multi-?modal )(?:\S+ ){0,3}(?:image|vision|multi-?modal)"
     r"|not a (?:multi-?modal|vision)|does not take images|unsupported content part type|support image input|no pictures"
-    r"|vision add-on|image_url is only supported|must be a string|mmproj"
+    r"|vision add-on|image_url is only supported|must be a string|mmproj|unknown variant '?image_url|input should be 'text'"
+    r"|text-only|at most 0 image|missing data required for image"
 )
+_WANTS_TEXT = re.compile(r"valid string|str type expected|type_error\.str|string_type")
 _MODEL = re.compile(
     r"model_not_found|model[^.]{0,80}(?:not found|does not exist|doesn't exist|not exist|is not available"
     r"|not supported on|not served)"
-    r"|no such model|unknown model|not a valid model|invalid model|deploymentnotfound|deployment[^.]{0,60}not exist|try pulling"
-    r"|no endpoints found|model_not_supported|decommissioned|has been deprecated"
+    r"|no such model|unknown model|not a valid model|unsupported model"
+    r"|model '?[\w./:-]{1,80}'? is not supported(?! (?:with|by|for))"
+    r"|invalid model|deploymentnotfound|deployment[^.]{0,60}not exist|try pulling"
+    r"|no endpoints found|model_not_supported|decommissioned|has been deprecated|model identifier is invalid"
+    r"|on-demand throughput isn't|llm provider not provided|no models? (?:is |are )?loaded"
 )
-_KEY = re.compile(r"api[ _-]?key|authenticat|unauthori[sz]ed|credential|invalid[ _]token|access token|bearer")
+_KEY = re.compile(
+    r"api[ _-]?(?:secret[ _-]?)?key|login fail|authenticat|unauthori[sz]ed|credential|invalid[ _]token|access token|bearer"
+)
 _CREDIT = re.compile(
     r"insufficient_quota|insufficient (?:balance|credit|funds)|out of credit|credit balance|billing_hard_limit"
     r"|payment required|"
-    r"quota_exceeded|more credits|prepaid|arrearage|exceeded your (?:monthly|spend)"
+    r"quota_exceeded|more credits|prepaid|arrearage|exceeded your (?:monthly|spend)|billing_not_active|account is not active"
+    r"|api usage limits|key limit exceeded"
 )
 _PER_MINUTE = re.compile(r"per[ -]?(?:minute|second|min)|retry(?:info|delay)|rpm|tpm|try again in")
 _QUOTA = re.compile(r"exceeded your current quota")
 _LOADING = re.compile(r"(?:is )?(?:currently |still )?loading|warming up|starting up|not ready|cold start|is initiali[sz]ing")
 _BUSY = re.compile(
     r"overloaded|capacity|too many requests|rate.?limit|throttl|temporarily|try again later|timed? ?out"
-    r"|service unavailable|server busy|"
+    r"|service unavailable|server (?:is )?busy|out of memory|failed during generation|enginecore|engine is dead|"
     r"resource.?exhausted|upstream|internal (?:server )?error|network_error"
 )
 _VERIFY = re.compile(
     r"must be verified|verify your organization|terms of service|data policy|privacy settings|region.{0,30}not supported"
+    r"|terms acceptance|accept the terms|location is not supported"
 )
 
 
@@ -96,7 +108,7 @@ def judge_failure(said: Said, *, key_variable: str = "OPENAI_API_KEY", waits: bo
     """
     words = f"{said.words} {' '.join(sorted(said.codes))}"
     status = said.status
-    if status in {401, 407} or (status in {400, 403} and _KEY.search(words) and not _FILTER.search(words)):
+    if status in {401, 407} or (status in {200, 400, 403} and _KEY.search(words) and not _FILTER.search(words)):
         return Failure(owner="endpoint", kind="key refused", fix=f"the key is missing or refused; set {key_variable}")
     if status == 402 or _CREDIT.search(words) or (_QUOTA.search(words) and not waits and not _PER_MINUTE.search(words)):
         return Failure(
@@ -104,7 +116,7 @@ def judge_failure(said: Said, *, key_variable: str = "OPENAI_API_KEY", waits: bo
         )
     if status != 429 and (found := _of_the_prompt(said, words)):
         return found
-    if found := _of_the_endpoint(status, words, key_variable):
+    if found := _of_the_endpoint(said, words, key_variable):
         return found
     if found := _of_the_moment(status, words):
         return found
@@ -117,6 +129,8 @@ def judge_failure(said: Said, *, key_variable: str = "OPENAI_API_KEY", waits: bo
 
 
 def _of_the_prompt(said: Said, words: str) -> Failure | None:
+    if "could not finish the message because max_tokens" in words:
+        return Failure(owner="prompt", kind=USED_UP, fix="the model used its tokens to think; raise `max_new_tokens`")
     if _FILTER.search(words) and said.status != 404:
         return Failure(owner="prompt", kind=FILTERED)
     if leaves_no_room(said) or _LENGTH.search(words):
@@ -129,15 +143,16 @@ def _of_the_prompt(said: Said, words: str) -> Failure | None:
     return None
 
 
-def _of_the_endpoint(status: int, words: str, key_variable: str) -> Failure | None:
-    if _BLIND.search(words):
+def _of_the_endpoint(said: Said, words: str, key_variable: str) -> Failure | None:
+    status, params = said.status, said.params
+    if _BLIND.search(words) or (_WANTS_TEXT.search(words) and any("content" in param for param in params)):
         return Failure(
             owner="endpoint", kind="takes no images", fix="the model does not take images; name one that can take pictures"
         )
     if status == 404 or (_MODEL.search(words) and status != 429):
         fix = "there is no such model or address; check MODEL and BASE_URL (it mostly ends with /v1)"
         return Failure(owner="endpoint", kind="no such model", fix=fix)
-    if status == 403:
+    if status == 403 and not re.search(r"rate.?limit|too many requests", words):
         fix = f"the key may not use this model; check {key_variable} and the model's name"
         return Failure(owner="endpoint", kind="not allowed", fix=fix)
     if status in {405, 410, 426, 451} or 300 <= status < 400 or _VERIFY.search(words):
@@ -154,7 +169,7 @@ def _of_the_moment(status: int, words: str) -> Failure | None:
         return Failure(owner="moment", kind="rate limit")
     if status in {408, 504, 524}:
         return Failure(owner="moment", kind="timeout")
-    if status in {409, 423, 425, 499} or status >= 500:
+    if status in {409, 423, 424, 425, 499} or status >= 500:
         return Failure(owner="moment", kind="server error")
     if _LOADING.search(words) or _BUSY.search(words):
         return Failure(owner="moment", kind="server error")

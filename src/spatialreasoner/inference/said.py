@@ -17,7 +17,8 @@ MOST_SAID_CHARACTERS = 4_000
 
 _DEPTH = 6
 _NESTED = re.compile(r"\{.{0,4000}\}", re.DOTALL)
-_TEXTS = ("message", "msg", "detail", "error", "errors", "reason", "description", "raw", "error_message")
+_TEXTS = ("message", "msg", "detail", "error", "errors", "reason", "description", "raw", "error_message",
+          "error_msg", "status_msg", "errmsg")  # fmt: skip
 _GENERIC = re.compile(r"\s*(provider returned error|bad request|error|unknown error|upstream error)\.?\s*", re.IGNORECASE)
 
 
@@ -41,8 +42,9 @@ class Said:
 
     @property
     def words(self) -> str:
-        """The message in lower case, with plain quotes and single blanks, for comparing."""
-        return " ".join(re.sub(r"[`\"\u2018\u2019\u201c\u201d\\]", "'", self.message.lower()).split())
+        """The message in lower case, with plain quotes and single blanks, thousands without commas, for comparing."""
+        plain = re.sub(r"[`\"\u2018\u2019\u201c\u201d\\]", "'", self.message.lower())
+        return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", " ".join(plain.split()))
 
 
 def read_said(status: int, text: str) -> Said:
@@ -78,6 +80,16 @@ def read_said(status: int, text: str) -> Said:
 def is_error(body: Any) -> bool:
     """Whether a reply with status 200 is an error: it has one, and no choices."""
     return isinstance(body, Mapping) and bool(body.get("error")) and not body.get("choices")
+
+
+def is_refusal(body: Any) -> bool:
+    """Whether a chat's reply with status 200 tells an error in place of choices, in whatever form."""
+    if not isinstance(body, Mapping) or body.get("choices"):
+        return False
+    return is_error(body) or isinstance(body.get("message"), str) or any(body.get(name) for name in _INSTEAD)
+
+
+_INSTEAD = ("errors", "detail", "msg", "base_resp", "error_msg", "errmsg", "error_message", "status_msg")
 
 
 class _Gathered:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from inference.server.server import ANSWER, Reply, completion, packed, refuse
+from inference.server.server import ANSWER, Reply, completion, events, packed, refuse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,6 +320,71 @@ PARAMETERS = [
         learned={"most_tokens": 8127},
     ),
     Behaviour(
+        name="the valid range", whose="DeepSeek", max_tokens=32_000,
+        respond=when(lambda ask: ask.body.get("max_tokens", 0) > 8192, lambda ask: refuse(
+            400, "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]")),
+        learned={"most_tokens": 8192},
+    ),
+    Behaviour(
+        name="64000 > 8192", whose="Messages API", max_tokens=64_000,
+        respond=when(lambda ask: ask.body.get("max_tokens", 0) > 8192, lambda ask: bare(400, {"type": "error", "error": {
+            "type": "invalid_request_error",
+            "message": "max_tokens: 64000 > 8192, which is the maximum allowed number of output tokens for m"}})),
+        learned={"most_tokens": 8192},
+    ),
+    Behaviour(
+        name="exceeds the model limit", whose="Amazon Bedrock", max_tokens=32_000,
+        respond=when(lambda ask: ask.body.get("max_tokens", 0) > 4096, lambda ask: bare(400, {"message": (
+            "The maximum tokens you requested exceeds the model limit of 4096. Try again with a maximum tokens value that is lower "
+            "than 4096.")})),
+        learned={"most_tokens": 4096},
+    ),
+    Behaviour(
+        name="input and max_tokens exceed the limit", whose="Messages API", max_tokens=20_000,
+        respond=when(lambda ask: ask.body.get("max_tokens", 0) > 14_797, lambda ask: bare(400, {"type": "error", "error": {
+            "type": "invalid_request_error", "message": "input length and `max_tokens` exceed context limit: 190000 + 20000 > 204798, "
+            "decrease input length or `max_tokens` and try again"}})),
+        learned={"most_tokens": 14797},
+    ),
+    Behaviour(
+        name="long replies must be streamed", whose="Fireworks", max_tokens=8192,
+        respond=when(lambda ask: not ask.body.get("stream"), lambda ask: refuse(
+            400, "Requests with max_tokens > 4096 must have stream=true")),
+        learned={"stream": True},
+    ),
+    Behaviour(
+        name="streams, but not with stream_options", whose="small servers", most=3,
+        respond=when(lambda ask: not ask.body.get("stream") or "stream_options" in ask.body, lambda ask: bare(422, {"detail": [
+            {"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}
+            if ask.body.get("stream") else {"loc": ["body"], "msg": "only supports stream mode"}]})),
+        learned={"stream": True, "stream_usage": False},
+    ),
+    Behaviour(
+        name="does not support thinking", whose="Ollama", effort="low",
+        respond=when(has("reasoning_effort"), lambda ask: refuse(400, '"llama3.2" does not support thinking', kind="api_error")),
+        learned={"reasoning_effort": False},
+    ),
+    Behaviour(
+        name="unexpected role", whose="Messages API",
+        respond=when(has_system, lambda ask: bare(400, {"type": "error", "error": {
+            "type": "invalid_request_error", "message": 'messages: Unexpected role "system". The Messages API accepts a top-level '
+            '`system` parameter, not "system" as an input message role.'}})),
+        learned={"system": "user"},
+    ),
+    Behaviour(
+        name="the last message must be a user message", whose="DeepSeek", prefix=True,
+        respond=when(prefilled, lambda ask: refuse(400, (
+            "The last message of deepseek-reasoner must be a user message, or an assistant message with prefix mode turned on"))),
+        learned={"prefill": False},
+    ),
+    Behaviour(
+        name="no prefill while it thinks", whose="llama.cpp", prefix=True,
+        respond=when(prefilled, lambda ask: bare(400, {"error": {
+            "code": 400, "message": "Assistant response prefill is incompatible with enable_thinking.",
+            "type": "invalid_request_error"}})),
+        learned={"prefill": False},
+    ),
+    Behaviour(
         name="efforts that are named", whose="OpenAI's gpt-5.1", effort="minimal",
         respond=when(lambda ask: ask.body.get("reasoning_effort") == "minimal", lambda ask: refuse(
             400, "Unsupported value: 'minimal' is not supported with the 'gpt-5.1' model. Supported values are: 'none', 'low', 'medium', "
@@ -444,6 +509,22 @@ PROMPTS = [
         says="210018 tokens",
     ),
     Behaviour(
+        name="could not finish", whose="OpenAI's reasoning models", end="cut off", most=1,
+        respond=lambda ask: refuse(400, "Could not finish the message because max_tokens or model output limit was reached. Please try "
+                                   "again with higher max_tokens."),
+        says="used its tokens to think",
+    ),
+    Behaviour(
+        name="n_keep", whose="LM Studio", end="prompt too long", most=1,
+        respond=lambda ask: bare(400, {"error": "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)"}), says="15028",
+    ),
+    Behaviour(
+        name="an input beyond the context", whose="SGLang", end="prompt too long", most=1,
+        respond=lambda ask: bare(400, {"object": "error", "code": 400, "message": (
+            "The input (12057 tokens) is longer than the model's context length (8192 tokens).")}),
+        says="12057 tokens",
+    ),
+    Behaviour(
         name="the image cannot be processed", whose="Messages API", end="image refused", most=1,
         respond=lambda ask: bare(400, {"type": "error", "error": {
             "type": "invalid_request_error", "message": "Could not process image"}}),
@@ -458,6 +539,15 @@ PROMPTS = [
 MOMENTS = [
     Behaviour(name="Retry-After in seconds", whose="most", respond=once(lambda ask: refuse(
         429, "slow down", headers={"Retry-After": "0.01"}))),
+    Behaviour(name="Retry-After as a date, with a page", whose="proxies", respond=once(lambda ask: raw(
+        503, "<html><h1>503 Service Unavailable</h1></html>",
+        **{"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT", "Content-Type": "text/html"}))),
+    Behaviour(name="a failed dependency", whose="text-generation-inference, SageMaker", respond=once(lambda ask: bare(424, {
+        "error": "Request failed during generation: Server error: CUDA out of memory.", "error_type": "generation"}))),
+    Behaviour(name="limit in base_resp, with status 200", whose="MiniMax", respond=once(lambda ask: bare(200, {
+        "id": "1", "choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit exceeded(RPM)"}}))),
+    Behaviour(name="an error in a stream that nobody asked for", whose="gateways", respond=once(lambda ask: raw(
+        200, 'event: error\ndata: {"error": {"message": "Overloaded", "code": 529}}\n\n', **{"Content-Type": "text/event-stream"}))),
     Behaviour(name="retry-after-ms", whose="OpenAI, Azure", respond=once(lambda ask: refuse(
         429, "slow down", headers={"retry-after-ms": "10"}))),
     Behaviour(name="try again in 7.66s", whose="OpenAI, Groq", respond=once(lambda ask: refuse(
@@ -565,6 +655,24 @@ ENDPOINTS = [
     Behaviour(name="not a multimodal model", whose="vLLM", end="stopped", most=1, says="does not take images",
         respond=lambda ask: bare(400, {"object": "error", "message": "m is not a multimodal model None", "type": "BadRequestError",
                                        "param": None, "code": 400})),
+    Behaviour(name="unknown variant `image_url`", whose="DeepSeek", end="stopped", most=1, says="does not take images",
+        respond=lambda ask: refuse(400, "Failed to deserialize the JSON body into the target type: messages[1]: unknown variant "
+                                   "`image_url`, expected `text` at line 1 column 4123")),
+    Behaviour(name="data required for image input", whose="Ollama", end="stopped", most=1, says="does not take images",
+        respond=lambda ask: refuse(500, "this model is missing data required for image input", kind="api_error")),
+    Behaviour(name="at most 0 images", whose="vLLM", end="stopped", most=1, says="does not take images", respond=lambda ask: bare(
+        400, {"object": "error", "message": "At most 0 image(s) may be provided in one prompt.", "type": "BadRequestError", "code": 400})),
+    Behaviour(name="login fail, with status 200", whose="MiniMax", end="stopped", most=1, says="set OPENAI_API_KEY",
+        respond=lambda ask: bare(200, {"base_resp": {
+            "status_code": 1004, "status_msg": "login fail: Please carry the API secret key in the Authorization field"}})),
+    Behaviour(name="code and msg, with status 200", whose="gateways", end="stopped", most=1, says="set OPENAI_API_KEY",
+        respond=lambda ask: bare(200, {"code": 401, "msg": "Invalid token", "data": None})),
+    Behaviour(name="no model is loaded", whose="LM Studio", end="stopped", most=1, says="check MODEL", respond=lambda ask: refuse(
+        400, "No models loaded. Please load a model in the developer page or use the 'lms load' command.")),
+    Behaviour(name="terms to accept", whose="Groq", end="stopped", most=1, says="requires terms acceptance", respond=lambda ask: refuse(
+        400, "The model `m` requires terms acceptance. Please have the org admin accept the terms", code="model_terms_required")),
+    Behaviour(name="not active", whose="OpenAI", end="stopped", most=1, says="not active", respond=lambda ask: refuse(
+        429, "Your account is not active, please check your billing details on our website.", code="billing_not_active")),
     Behaviour(name="content must be a string", whose="Groq's text models", end="stopped", most=1, says="does not take images",
         respond=lambda ask: refuse(400, "messages[1].content must be a string")),
     Behaviour(name="organization must be verified", whose="OpenAI", end="stopped", most=1, says="must be verified",
@@ -616,6 +724,26 @@ REPLIES = [
     Behaviour(name="20,000 choices", whose="nobody yet", most=1, respond=lambda ask: completion(ask, choices=20_000)),
     Behaviour(name="half of a surrogate pair", whose="nobody yet", most=1, respond=lambda ask: raw(
         200, json.dumps(completion(ask).value).replace("a ball.", "a ball \\ud83d."))),
+    Behaviour(name="a byte order mark", whose="small servers", most=1, respond=lambda ask: raw(
+        200, "\ufeff" + json.dumps(completion(ask).value))),
+    Behaviour(name="JSON in a text in JSON", whose="serverless gateways", most=1, respond=lambda ask: raw(
+        200, json.dumps(json.dumps(completion(ask).value)))),
+    Behaviour(name="streams unasked", whose="gateways", most=1, respond=lambda ask: Reply(
+        data=events(completion(ask).value), headers={"Content-Type": "text/event-stream"})),
+    Behaviour(name="streams unasked, and calls it JSON", whose="gateways", most=1, respond=lambda ask: Reply(
+        data=b": keep-alive\n\n" + events(completion(ask).value))),
+    Behaviour(name="a delta in place of the message", whose="gateways", most=1, respond=lambda ask: bare(200, {
+        "choices": [{"index": 0, "delta": {"role": "assistant", "content": ask.rest()}, "finish_reason": "stop"}]})),
+    Behaviour(name="role model", whose="gateways to Gemini", most=1, respond=lambda ask: completion(ask, role="model")),
+    Behaviour(name="blank lines while it works", whose="DeepSeek", most=1, respond=lambda ask: raw(
+        200, "\n\n\n" + json.dumps(completion(ask).value))),
+    Behaviour(name="logprobs, annotations, audio: null", whose="OpenAI", most=1, respond=lambda ask: completion(
+        ask, logprobs=None, annotations=[], audio=None, refusal=None, function_call=None, tool_calls=None)),
+    Behaviour(name="finish eos_token", whose="text-generation-inference", most=1, respond=lambda ask: completion(ask, finish="eos_token")),
+    Behaviour(name="one of three broke off", whose="OpenRouter", n=3, most=1, respond=lambda ask: bare(200, {"choices": [
+        {"index": 1, "finish_reason": "error", "message": {"role": "assistant", "content": "<desc"}},
+        {"index": 2, "finish_reason": "stop", "message": {"role": "assistant", "content": ask.rest()}},
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ask.rest()}}]}), learned={}),
     Behaviour(name="a packed reply", whose="most", most=1, respond=lambda ask: Reply(
         data=packed(completion(ask).value), headers={"Content-Encoding": "gzip"})),
     Behaviour(name="sends on within the host", whose="proxies", most=2, respond=lambda ask: Reply(
@@ -636,6 +764,10 @@ EMPTIES = [
     Behaviour(name="a tool call", whose="agentic models", end="empty", most=1, respond=lambda ask: completion(
         ask, "", finish="tool_calls", tool_calls=[{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}])),
     Behaviour(name="cut off", whose="all", end="cut off", most=1, respond=lambda ask: completion(ask, ANSWER[:60], finish="length")),
+    Behaviour(name="finish maxPredictedTokensReached", whose="LM Studio", end="cut off", most=1,
+              respond=lambda ask: completion(ask, ANSWER[:60], finish="maxPredictedTokensReached")),
+    Behaviour(name="finish guardrail_intervened", whose="Amazon Bedrock", end="refusal", most=1,
+              respond=lambda ask: completion(ask, "Sorry, I cannot answer.", finish="guardrail_intervened")),
     Behaviour(name="MAX_TOKENS", whose="Gemini", end="cut off", most=1,
               respond=lambda ask: completion(ask, ANSWER[:60], finish="MAX_TOKENS")),
 ]  # fmt: skip

@@ -25,12 +25,13 @@ from spatialreasoner.inference.backends.http import Answered, HttpClient, Post
 from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
 from spatialreasoner.inference.backends.scouts import Scouts
 from spatialreasoner.inference.backends.streams import Streamed
-from spatialreasoner.inference.capabilities import EFFORTS, Capabilities, learn, learned_from, with_settings
+from spatialreasoner.inference.capabilities import EFFORTS, Capabilities, learned_from, with_settings
 from spatialreasoner.inference.failures import judge_failure
+from spatialreasoner.inference.lessons import learn, suspect
 from spatialreasoner.inference.names import EndpointName, parse_name
 from spatialreasoner.inference.noticing import Noticing
 from spatialreasoner.inference.retry_after import retry_after
-from spatialreasoner.inference.said import Said, is_error, read_said
+from spatialreasoner.inference.said import Said, is_refusal, read_said
 
 R = TypeVar("R")
 
@@ -188,7 +189,8 @@ class ApiPolicy:
         self._accepted(request)
         completions = read_completions(self.name, body, n=n, prefix=prefix)
         if self._config.temperature != 0:  # what is sampled should differ
-            self.noticing.see(request.body["messages"], n=request.body.get("n", 1), seed=seed, completions=completions)
+            asked = request.body.get("n", 1) if len(body["choices"]) < request.body.get("n", 1) else len(completions)
+            self.noticing.see(request.body["messages"], n=asked, seed=seed, completions=completions)
             if self.noticing.fewer_choices:
                 self.capabilities = replace(self.capabilities, n=False)
         return completions
@@ -266,7 +268,7 @@ class ApiPolicy:
     def _read(self, answered: Answered, request: ChatRequest) -> Any:
         """The JSON of a reply that is none of an error."""
         body = parse_body(answered.text)
-        if answered.status >= 300 or is_error(body):
+        if answered.status >= 300 or is_refusal(body):
             raise self._refusal(answered, request)
         if body is None:
             start = " ".join(self._clean(answered.text[:80]).split())
@@ -281,10 +283,10 @@ class ApiPolicy:
         """What an error means for whoever asked; what can be learned from it is learned."""
         said = read_said(answered.status, answered.text)
         words = self._clean(said.message)[:300] or "it said nothing"
-        if request is not None and self._learns(said, request):
-            return AdaptedError(f"{self.name} is asked otherwise from now on: {words}")
         wait = retry_after(said, answered.headers, now=time())
         failure = judge_failure(said, key_variable=self._config.key_variable, waits=wait is not None)
+        if request is not None and self._learns(said, request, explained=failure.certain):
+            return AdaptedError(f"{self.name} is asked otherwise from now on: {words}")
         if failure.owner == "moment":
             kind = "too many requests" if failure.kind == "rate limit" else failure.kind
             return BusyError(f"{self.name}: {kind} (status {said.status}: {words})", kind=failure.kind, retry_after=wait)
@@ -297,10 +299,12 @@ class ApiPolicy:
                 return EndpointError(f"{message}; it answered none of {UNEXPLAINED} prompts")
         return PromptError(message, kind=failure.kind, final=failure.certain)
 
-    def _learns(self, said: Said, request: ChatRequest) -> bool:
+    def _learns(self, said: Said, request: ChatRequest, *, explained: bool) -> bool:
         if request.capabilities != self.capabilities:  # another refusal has taught something since this was sent
             return True
         changed = learn(self.capabilities, said, request.sent)
+        if changed is None and not explained:
+            changed = suspect(self.capabilities, said, request.sent - self._scouts.proven)
         if changed is None or changed == self.capabilities or self._lessons >= MOST_LESSONS:
             return False
         self.capabilities = changed

@@ -99,7 +99,7 @@ def build(make: Making, asking: Asking, known: Capabilities, *, n: int, seed: in
     if asking.thinking is not None and known.thinking_switch:
         body["chat_template_kwargs"] = {"enable_thinking": asking.thinking}
     if known.stream:
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        body |= {"stream": True} | ({"stream_options": {"include_usage": True}} if known.stream_usage else {})
     return ChatRequest(body=body, sent=frozenset(body) | _kinds(chat), capabilities=known)
 
 

@@ -135,6 +135,8 @@ class HttpClient:
                     if line.startswith(b"data:"):
                         text = line[5:].strip().decode("utf-8", "replace")
                         yield Answered(status=status, headers=headers, text=text)
+            if streamed and waiting.startswith(b"data:"):
+                waiting, streamed = waiting[5:].strip(), False
             if waiting.strip() and not streamed:
                 yield Answered(status=status, headers=headers, text=waiting.decode("utf-8", "replace"))
 

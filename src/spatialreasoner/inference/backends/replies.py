@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,9 +18,7 @@ MOST_REPLY_TOKENS = 10_000_000
 
 Finish = Literal["stop", "length", "refusal"]
 
-_LENGTH = frozenset(
-    {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "token_limit"}
-)
+_LENGTH = re.compile(r"length|max_?(?:output_?|predicted_?)?token|token_?limit|context_window|incomplete")
 _REFUSAL = frozenset(
     {
         "content_filter",
@@ -31,18 +30,32 @@ _REFUSAL = frozenset(
         "recitation",
         "spii",
         "content_filtered",
+        "guardrail_intervened",
+        "image_safety",
+        "model_armor",
     }
 )
 _ERRORS = frozenset(
     {"error", "network_error", "insufficient_system_resource", "server_error", "abort", "aborted", "cancelled", "timeout",
-     "malformed_function_call", "engine_overloaded", "other_error"}
+     "malformed_function_call", "malformed_response", "engine_overloaded", "engine_error", "internal_error", "failed", "unload",
+     "other_error"}
 )  # fmt: skip
 
 
 def parse_body(text: str) -> Any:
-    """The JSON of a reply, with or without a byte order mark; None where it is none."""
+    """The JSON of a reply, None where it is none.
+
+    Some servers stream to whoever did not ask for it, begin with a byte order mark, or put the JSON into a text in JSON.
+    """
+    value = _parsed(text.lstrip("\ufeff"))
+    if isinstance(value, str):
+        return _parsed(value)
+    return _assembled(text) if value is None and _EVENTS.match(text) else value
+
+
+def _parsed(text: str) -> Any:
     try:
-        return json.loads(text.removeprefix("\ufeff"), parse_int=_whole_number)
+        return json.loads(text, parse_int=_whole_number)
     except (ValueError, RecursionError):
         return None
 
@@ -50,6 +63,19 @@ def parse_body(text: str) -> Any:
 def _whole_number(digits: str) -> int | float:
     """A number of any length: one beyond what Python converts is beyond every limit, too, and costs no answer."""
     return int(digits) if len(digits) < 100 else math.inf
+
+
+_EVENTS = re.compile(r"[\s\ufeff]{0,20}(?:data|event|id|retry)?:")
+
+
+def _assembled(text: str) -> Any:
+    """The reply that a text of events comes to."""
+    reply = Assembled()
+    for line in text.splitlines():
+        if line.startswith("data:"):
+            reply.add(_parsed(line[5:]))
+    body = reply.body()
+    return body if body["choices"] or body["error"] else None
 
 
 def read_completions(name: str, body: Any, *, n: int, prefix: str) -> list[Completion]:
@@ -62,12 +88,12 @@ def read_completions(name: str, body: Any, *, n: int, prefix: str) -> list[Compl
         prefix: The beginning of the answer that was continued.
 
     Raises:
-        BusyError: If it has no choices, or the server stopped with an error while writing.
+        BusyError: If it has no choices, or the server stopped with an error while writing each of them.
     """
     choices = body.get("choices") if isinstance(body, Mapping) else None
     if not isinstance(choices, list) or not choices:
         raise BusyError(f"{name}: expected choices with messages in the reply; there are none", kind="bad reply")
-    read = [_read_choice(name, choice, prefix) for choice in choices[:n]]
+    read = list(_read_choices(name, sorted(choices, key=_index)[:n], prefix))
     spent = _usage(body.get("usage"))
     shares = [spent.written // len(read) + (index < spent.written % len(read)) for index in range(len(read))]
     return [
@@ -83,10 +109,32 @@ def read_completions(name: str, body: Any, *, n: int, prefix: str) -> list[Compl
     ]
 
 
+def _index(choice: Any) -> int:
+    """The place of a choice, which may come in any order."""
+    index = choice.get("index") if isinstance(choice, Mapping) else None
+    return index if isinstance(index, int) else 0
+
+
+def _read_choices(name: str, choices: Sequence[Any], prefix: str) -> Iterator[tuple[str, str, Finish]]:
+    """Those that were written to their end; the others were paid for in vain, and these were not."""
+    broken: BusyError | None = None
+    whole = 0
+    for choice in choices:
+        try:
+            read = _read_choice(name, choice, prefix)
+        except BusyError as error:
+            broken = broken or error
+            continue
+        whole += 1
+        yield read
+    if broken is not None and not whole:
+        raise broken
+
+
 def _read_choice(name: str, choice: Any, prefix: str) -> tuple[str, str, Finish]:
     if not isinstance(choice, Mapping):
         raise BusyError(f"{name}: expected choices with messages in the reply; there are none", kind="bad reply")
-    message = choice.get("message")
+    message = choice.get("message") or choice.get("delta")
     if message is None and isinstance(choice.get("text"), str):  # the older form, which some servers keep
         message = {"content": choice["text"]}
     if not isinstance(message, Mapping):
@@ -102,7 +150,7 @@ def _read_choice(name: str, choice: Any, prefix: str) -> tuple[str, str, Finish]
     cleaned = clean_reply(message, prefix=prefix)
     if declined is not None or reason in _REFUSAL or reason.startswith("content_filter"):
         return cleaned.text or declined or "", cleaned.thinking, "refusal"
-    return cleaned.text, cleaned.thinking, "length" if reason in _LENGTH else "stop"
+    return cleaned.text, cleaned.thinking, "length" if _LENGTH.search(reason) else "stop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +178,15 @@ def _usage(usage: Any) -> _Usage:
 def _count(usage: Mapping[str, Any], *names: str) -> int:
     for name in names:
         count = usage.get(name)
-        if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= MOST_REPLY_TOKENS:
-            return count
+        if isinstance(count, int | float) and not isinstance(count, bool) and 0 < count <= MOST_REPLY_TOKENS:
+            return int(count)
     return 0
+
+
+def _told_usage(event: Mapping[str, Any], choices: Any) -> Any:
+    """What a streamed reply took: beside its choices, in Groq's own field, or within a choice, as Moonshot has it."""
+    places = [event, event.get("x_groq"), *(choices[:1] if isinstance(choices, list) else ())]
+    return next((place["usage"] for place in places if isinstance(place, Mapping) and place.get("usage")), None)
 
 
 @dataclass(kw_only=True)
@@ -149,8 +203,8 @@ class Assembled:
         if not isinstance(event, Mapping):
             return []
         self.error = self.error or event.get("error")
-        self._usage = event.get("usage") or self._usage
         choices = event.get("choices")
+        self._usage = _told_usage(event, choices) or self._usage
         pieces: list[str] = []
         for choice in choices[:64] if isinstance(choices, list) else ():
             if isinstance(choice, Mapping):
