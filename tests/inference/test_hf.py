@@ -134,6 +134,22 @@ def test_a_stream_that_fails_says_so(policy, prompt, monkeypatch):
         asyncio.run(go())
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, TypeError, IndexError])
+def test_whatever_fails_in_a_batch_reaches_everyone_who_waits(policy, prompt, monkeypatch, kind):
+    def fail(*_, **__):
+        raise kind("no answer")
+
+    monkeypatch.setattr(LlavaForConditionalGeneration, "generate", fail)
+
+    async def go():
+        waiting = [policy.complete(prompt(index), n=1, seed=0) for index in range(3)]
+        return await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 60)
+
+    told = asyncio.run(go())
+    assert [type(error) for error in told] == [EndpointError if kind is RuntimeError else kind] * 3
+    assert all("no answer" in str(error) for error in told)
+
+
 def test_waiting_calls_are_gathered(policy, prompt, generated):
     async def run():
         await asyncio.gather(*(policy.complete(prompt(index), n=2, seed=0) for index in range(3)))

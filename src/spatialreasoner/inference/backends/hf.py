@@ -252,9 +252,10 @@ class HfPolicy:
     async def _serve(self, batch: Sequence[tuple[_Call, asyncio.Future[Completion]]]) -> None:
         try:
             completions = await asyncio.to_thread(self._generate, [call for call, _ in batch])
-        except (RuntimeError, ValueError) as error:  # torch's and transformers' own, out of memory among them
+        except Exception as error:  # noqa: BLE001  (whatever it is, nobody may wait for ever)
+            known = isinstance(error, RuntimeError | ValueError)  # torch's and transformers' own, out of memory among them
             for _, future in batch:
-                fulfil(future, self._failure(error))
+                fulfil(future, self._failure(error) if known else error)
             return
         for (_, future), completion in zip(batch, completions, strict=True):
             fulfil(future, completion)
