@@ -82,9 +82,8 @@ scenes_app = typer.Typer(no_args_is_help=True, help="Make a scenes folder: image
 def _add(group: typer.Typer, name: str, module: str, panel: str | None = None) -> None:
     """Register the function of a module; its `OPTIONS`, if it has any, are those of typer's `command`."""
     found = import_module(f"{__name__}.{module}")
-    group.command(name, rich_help_panel=panel, **{"cls": CarefulCommand, **getattr(found, "OPTIONS", {})})(
-        getattr(found, module)
-    )
+    options: dict[str, Any] = {"cls": CarefulCommand, **getattr(found, "OPTIONS", {})}
+    group.command(name, rich_help_panel=panel, **options)(getattr(found, module))
 
 
 for _name, _module in SCENES.items():
