@@ -4,6 +4,7 @@ import asyncio
 from random import Random
 
 import pytest
+from PIL import Image
 
 from builders import build_scene
 from inference.server import real
@@ -12,6 +13,7 @@ from inference.server.tiny_gguf import write_gguf
 from spatialreasoner.core.errors import EndpointError, PromptError
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
+from spatialreasoner.inference.backends.chat import data_url, plain
 from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes.measure import Measured
@@ -129,19 +131,24 @@ def test_replies_end_where_they_are_cut_off_or_by_themselves(serving, scene):
     assert other_name[0].completion_tokens == 6
 
 
-def test_images_are_looked_at(serving, scene, tmp_path):
-    from PIL import Image
-
+def test_images_are_looked_at(serving):
+    """Under the shortest prompt, one image's likeliest reply is always the same, and another image's is another."""
     _, running = serving
-    replies = []
-    for hue in ("red", "blue"):
-        path = tmp_path / f"{hue}.png"
-        Image.new("RGB", (96, 96), hue).save(path)
-        (reply,), _ = asked(
-            running, Prompt(image=str(path), regions=(), request="Which?"), [(1, 1)], temperature=0.0, max_tokens=12
-        )
-        replies.append(texts(reply))
-    assert replies[0] != replies[1]
+    policy = ApiPolicy(running.name, ApiConfig(timeout=300, max_tokens=24, temperature=0.0))
+
+    async def ask():
+        try:
+            return [texts(await policy.chat(plain(seen(hue)), n=1, seed=1)) for hue in ("red", "red", "blue")]
+        finally:
+            await policy.aclose()
+
+    one, same, other = asyncio.run(ask())
+    assert one == same != other
+
+
+def seen(hue):
+    image = {"url": data_url(Image.new("RGB", (120, 90), hue), 512)}
+    return [{"role": "user", "content": [{"type": "image_url", "image_url": image}, {"type": "text", "text": "Which?"}]}]
 
 
 def test_a_prompt_beyond_the_context_and_a_model_that_is_not_there_are_named(serving, scene):
