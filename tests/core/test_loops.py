@@ -102,6 +102,15 @@ asyncio.new_event_loop().run_until_complete(notebook())
 """
 
 
+@pytest.fixture
+def interrupts():
+    """As Python handles them: a command that ran in this process before may have taken them over."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_as_soon_as_the_work_begins_ends_it():
     """Wherever the waiting thread is then: often it is still starting the other."""
     ended = []

@@ -156,7 +156,7 @@ def test_questions_know_their_scenes(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scene_id": "moon"}, "not a scene"),
+        ({"scene_id": "moon"}, "no scene"),
         ({"region_ids": ["region9"]}, "expected regions"),
         ({"region_ids": []}, "expected regions"),
     ],

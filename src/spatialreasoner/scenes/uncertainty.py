@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
 
@@ -153,11 +153,6 @@ _MAX_REMEMBERED = 4096
 """Intervals that are remembered: answers about a scene speak of few quantities, over and over."""
 
 
-def _make_room(remembered: dict[Any, Any]) -> None:
-    if len(remembered) >= _MAX_REMEMBERED:
-        remembered.clear()
-
-
 class Uncertainty:
     """The intervals of one scene; every region is measured again once, when it is first asked for.
 
@@ -170,8 +165,8 @@ class Uncertainty:
         self._measured = measured
         self._given = sensor
         self._clouds: dict[str, list[Cloud] | None] = {}
-        self._measurements: dict[tuple[str, ...], Measurement] = {}
-        self._comparisons: dict[tuple[str, ...], Comparison] = {}
+        self._measure = lru_cache(_MAX_REMEMBERED)(self._quantity)
+        self._judge = lru_cache(_MAX_REMEMBERED)(self._compare)
 
     @cached_property
     def sensor(self) -> Sensor:
@@ -180,11 +175,7 @@ class Uncertainty:
 
     def quantity(self, name: QuantityName, *region_ids: str) -> Measurement:
         """A quantity with its standard error and interval; without a value where `Measured` has none, or nothing repeats it."""
-        key = (name, *region_ids)
-        if key not in self._measurements:
-            _make_room(self._measurements)
-            self._measurements[key] = self._quantity(name, *region_ids)
-        return self._measurements[key]
+        return self._measure(name, *region_ids)
 
     def _quantity(self, name: QuantityName, *region_ids: str) -> Measurement:
         found = self._measured.quantity(name, *region_ids)
@@ -204,11 +195,7 @@ class Uncertainty:
 
     def compare(self, relation: Relation, a: str, b: str) -> Comparison:
         """A comparison with the standard error and interval of its difference."""
-        key = (relation, a, b)
-        if key not in self._comparisons:
-            _make_room(self._comparisons)
-            self._comparisons[key] = self._compare(relation, a, b)
-        return self._comparisons[key]
+        return self._judge(relation, a, b)
 
     def _compare(self, relation: Relation, a: str, b: str) -> Comparison:
         found = self._measured.compare(relation, a, b)

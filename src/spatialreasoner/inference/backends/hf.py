@@ -162,6 +162,7 @@ class HfPolicy:
         else:
             wanted = self._wanted(call)
             self._waiting += zip((replace(wanted, seed=key) for key in keys), futures, strict=True)
+        self._workers -= {worker for worker in self._workers if worker.done()}  # one that has ended takes no more calls
         while len(self._workers) < min(self._most_workers, len(self._waiting)):
             worker = loop.create_task(self._work())
             self._workers.add(worker)
