@@ -38,8 +38,9 @@ class _Decoder(ctypes.Structure):
 
 
 @cache
-def native_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
-    """The library; None where it was not built, of another source, or for another processor."""
+def native_library(path: Path | None = None) -> ctypes.CDLL | None:
+    """The library, by default `LIBRARY`; None where it was not built, of another source, or for another processor."""
+    path = path or LIBRARY
     if not path.is_file() or (is_x86() and torch.backends.cpu.get_cpu_capability() not in {"AVX2", "AVX512"}):
         return None
     try:
@@ -71,7 +72,7 @@ class Panels:
     """
 
     def __init__(self, library: ctypes.CDLL, decoder: Any, head: Float[Tensor, "vocabulary hidden"]) -> None:
-        self.library, self.config, self.vocabulary = library, decoder.config, len(head)
+        self.native, self.config, self.vocabulary = library, decoder.config, len(head)
         self._kept: list[_Array] = []
         self.layers = (_Layer * len(decoder.layers))(*map(self._layer, decoder.layers))
         self.head = self._packed([head], decoder.norm)
@@ -99,7 +100,7 @@ class Panels:
         matrix = _floats(joined if norm is None else joined * norm.weight.detach())
         rows, columns = matrix.shape
         panels = np.empty(-(-rows // _PANEL) * _PANEL * columns, np.float32)
-        self.library.nano_pack(_at(matrix), rows, columns, _at(panels))
+        self.native.nano_pack(_at(matrix), rows, columns, _at(panels))
         self._kept.append(panels)
         return panels.ctypes.data
 
@@ -115,7 +116,7 @@ class RowsDecoder:
     """
 
     def __init__(self, panels: Panels, slots: int) -> None:
-        self._panels, self._library, self._slots = panels, panels.library, slots
+        self._panels, self._native, self._slots = panels, panels.native, slots
         self._hidden: int = panels.config.hidden_size
         self._columns = -(-panels.vocabulary // _PANEL) * _PANEL
         self._keys = self._values = np.empty((0,), np.float32)
@@ -145,7 +146,7 @@ class RowsDecoder:
             raise ValueError(f"expected places below {self._blocks * _BLOCK}; got {places.max()}; call make_room before")
         chosen, where = np.ascontiguousarray(slots, np.int32), np.ascontiguousarray(places, np.int32)
         hidden = np.ascontiguousarray(embeds, np.float32)
-        self._library.nano_read(self._at, len(hidden), _at(chosen), _at(where), _at(hidden), _at(self._work))
+        self._native.nano_read(self._at, len(hidden), _at(chosen), _at(where), _at(hidden), _at(self._work))
         return hidden
 
     def choose(
@@ -160,14 +161,14 @@ class RowsDecoder:
         """
         rows, lots = np.ascontiguousarray(hidden, np.float32), np.ascontiguousarray(chance, np.float64)
         logits, tokens = np.empty((len(rows), self._columns), np.float32), np.empty(len(rows), np.int32)
-        self._library.nano_tell(self._at, len(rows), _at(rows), _at(logits), _at(self._work))
-        self._library.nano_choose(self._at, len(rows), _at(logits), ctypes.c_float(temperature), _at(lots), _at(tokens))
+        self._native.nano_tell(self._at, len(rows), _at(rows), _at(logits), _at(self._work))
+        self._native.nano_choose(self._at, len(rows), _at(logits), ctypes.c_float(temperature), _at(lots), _at(tokens))
         return tokens
 
     def begin_as(self, slot: int, other: int, places: int) -> None:
         """Let a row begin with the first `places` tokens that another one has read."""
         if slot != other and places:
-            self._library.nano_copy(self._at, other, slot, places)
+            self._native.nano_copy(self._at, other, slot, places)
 
     def _grow(self, blocks: int) -> None:
         config = self._panels.config
@@ -192,7 +193,7 @@ class RowsDecoder:
             *(each.ctypes.data for each in (*self._turns, keys, values)),
         )
         self._at = ctypes.byref(self._decoder)
-        self._work = np.empty(self._library.nano_work(self._at), np.float32)
+        self._work = np.empty(self._native.nano_work(self._at), np.float32)
 
 
 def _floats(values: Tensor) -> _Array:
