@@ -10,6 +10,7 @@ from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards import visual
 from spatialreasoner.rewards.known import Known
+from spatialreasoner.rewards.recall import recall
 from spatialreasoner.rewards.spatial import MAX_ASSERTIONS, StatementVerdict, other_regions, verify
 
 _MAX_QUESTIONS = 256
@@ -43,16 +44,9 @@ remembered: WeakKeyDictionary[Known, dict[tuple[Any, ...], Remembered]] = WeakKe
 
 def what_was_said(known: Known, question: Question) -> Remembered:
     """What is remembered of answers to a question, or to another one about the same regions."""
-    about = remembered.get(known)
-    if about is None:
-        about = remembered[known] = {}
+    about = remembered.setdefault(known, {})
     key = (question.region_ids, question.category)
-    before = about.get(key)
-    if before is None:
-        if len(about) >= _MAX_QUESTIONS:
-            about.clear()
-        before = about[key] = Remembered(known.scene, question)
-    return before
+    return recall(about, key, _MAX_QUESTIONS, lambda: Remembered(known.scene, question))
 
 
 def verify_all(
@@ -65,22 +59,13 @@ def verify_all(
 def _verified(known: Known, before: Remembered, question: Question, said: Assertion) -> StatementVerdict:
     """The verdict on one statement; what the same statement earned elsewhere is not measured again."""
     key = (said.kind, said.regions, said.value, said.high, said.unit, said.hedged, said.negated)
-    verdict = before.verdicts.get(key)
-    if verdict is None:
-        if len(before.verdicts) >= _MAX_VERDICTS:
-            before.verdicts.clear()
-        verdict = before.verdicts[key] = verify(known.measured, question, said)
+    verdict = recall(before.verdicts, key, _MAX_VERDICTS, lambda: verify(known.measured, question, said))
     return verdict if verdict.assertion.span == said.span else verdict.of(said)
 
 
 def see(known: Known, before: Remembered, question: Question, description: str) -> visual.Criteria:
     """The visual criteria of a description, read once for all answers that share it."""
-    seen = before.seen.get(description)
-    if seen is None:
-        if len(before.seen) >= _MAX_DESCRIPTIONS:
-            before.seen.clear()
-        seen = before.seen[description] = visual.grade_description(known, question, description)
-    return seen
+    return recall(before.seen, description, _MAX_DESCRIPTIONS, lambda: visual.grade_description(known, question, description))
 
 
 def _labels(scene: Scene, question: Question) -> tuple[str, ...]:

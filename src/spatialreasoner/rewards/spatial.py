@@ -34,6 +34,7 @@ from spatialreasoner.core.types import (
     relation_of,
 )
 from spatialreasoner.language.statements import SYMMETRIC, Assertion
+from spatialreasoner.rewards.recall import recall
 from spatialreasoner.scenes.measure import HOURS, Measured
 from spatialreasoner.scenes.noise import margin, sigma
 
@@ -307,16 +308,8 @@ _truths: WeakKeyDictionary[Measured, dict[tuple[str, ...], _Truth]] = WeakKeyDic
 
 def _measured(measured: Measured, kind: QuantityName, names: tuple[str, ...]) -> _Truth:
     """What a statement of a quantity is held against; found once for all that is said of it."""
-    known = _truths.get(measured)
-    if known is None:
-        known = _truths[measured] = {}
-    key = (kind, *names)
-    truth = known.get(key)
-    if truth is None:
-        if len(known) >= _MAX_TRUTHS:
-            known.clear()
-        truth = known[key] = _truth(measured, kind, names)
-    return truth
+    known = _truths.setdefault(measured, {})
+    return recall(known, (kind, *names), _MAX_TRUTHS, lambda: _truth(measured, kind, names))
 
 
 def _truth(measured: Measured, kind: QuantityName, names: tuple[str, ...]) -> _Truth:

@@ -1,0 +1,24 @@
+"""What was found once is not found again, as long as there is room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def recall(known: dict[K, V], key: K, most: int, find: Callable[[], V]) -> V:
+    """The value of a key, found if it is not known; what is full is emptied first.
+
+    >>> known = {"a": 1, "b": 2}
+    >>> recall(known, "a", 2, lambda: 3), recall(known, "c", 2, lambda: 3), known
+    (1, 3, {'c': 3})
+    """
+    value = known.get(key)
+    if value is None:
+        if len(known) >= most:
+            known.clear()
+        value = known[key] = find()
+    return value
