@@ -166,6 +166,22 @@ def _zygote(words: list[str]) -> Zygote:
     return _ZYGOTES[heavy]
 
 
+class _Watch:
+    """Tells when a command that has just begun is to be killed: as soon as `until` is true, or once it has hung."""
+
+    def __init__(self, until: Callable[[], bool] | None) -> None:
+        self._until, self._begun, self._hung = until, time.monotonic(), False
+
+    def is_over(self) -> bool:
+        """Whether it is to be killed now."""
+        self._hung = self._hung or time.monotonic() > self._begun + PATIENCE
+        return self._hung or (self._until is not None and self._until())
+
+    def ended(self, code: int, kilobytes: int) -> tuple[int, int, float]:
+        """How it ended, the kilobytes it held, and its seconds; -SIGALRM stands for one that hung."""
+        return (-signal.SIGALRM if self._hung else code), kilobytes, time.monotonic() - self._begun
+
+
 def _forked(
     words: list[str],
     files: tuple[str, str],
@@ -177,13 +193,12 @@ def _forked(
     """How a forked command ended, the kilobytes it held, and its seconds; -SIGALRM stands for one that hung."""
     zygote = _zygote(words)
     process = zygote.start(words, files, cwd, env, before)
-    begun, hung = time.monotonic(), False
+    watch = _Watch(until)
     while (ended := zygote.ended(0.005)) is None:
-        hung = hung or time.monotonic() > begun + PATIENCE
-        if hung or (until is not None and until()):
+        if watch.is_over():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-    return (-signal.SIGALRM if hung else ended[0]), ended[1], time.monotonic() - begun
+    return watch.ended(*ended)
 
 
 def _fresh(
@@ -201,13 +216,12 @@ def _fresh(
             [*PROGRAM, *words], stdout=out if stdout is None else stdout, stderr=err, cwd=cwd, env={**os.environ, **env},
             preexec_fn=before,
         )  # fmt: skip
-        begun, hung = time.monotonic(), False
+        watch = _Watch(until)
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 process.returncode = os.waitstatus_to_exitcode(status)
-                return (-signal.SIGALRM if hung else process.returncode), usage.ru_maxrss, time.monotonic() - begun
-            hung = hung or time.monotonic() > begun + PATIENCE
-            if hung or (until is not None and until()):
+                return watch.ended(process.returncode, usage.ru_maxrss)
+            if watch.is_over():
                 process.kill()
             time.sleep(0.005)

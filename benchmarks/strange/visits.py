@@ -294,12 +294,17 @@ def _sent(one: App) -> str:
     return _closed(_pipe(one, head, (first if n == 0 else b"\0" * 2**20 for n in range(3072))))
 
 
-def _json(body: str, one: App) -> str:
-    visitor = Visitor(one).ready()
-    status, told, _ = visitor.send("POST", "/api/ask", body, {"Content-Type": "application/json"})
+def _refused(status: int, told: bytes) -> str:
+    """A refusal whose body may be JSON or plain words."""
     with suppress(ValueError):
         return refused(status, json.loads(told))
     return refused(status, told.decode(errors="replace"))
+
+
+def _json(body: str, one: App) -> str:
+    visitor = Visitor(one).ready()
+    status, told, _ = visitor.send("POST", "/api/ask", body, {"Content-Type": "application/json"})
+    return _refused(status, told)
 
 
 def _half_character(one: App) -> str:
@@ -516,9 +521,7 @@ def _endless_form(one: App) -> str:
     visitor = Visitor(one).begin()
     body = b"--x\r\nContent-Disposition: form-data; name=" + b"y" * 3_000_000
     status, told, _ = visitor.send("POST", "/api/open", body, {"Content-Type": "multipart/form-data; boundary=x"})
-    with suppress(ValueError):
-        return refused(status, json.loads(told))
-    return refused(status, told.decode(errors="replace"))
+    return _refused(status, told)
 
 
 def _hundred(one: App) -> str:
