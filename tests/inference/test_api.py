@@ -11,8 +11,9 @@ from random import Random
 import pytest
 
 from builders import build_scene
+from inference.server.fair import Fair
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError
-from spatialreasoner.core.types import Prompt, RewardBreakdown
+from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.backends.chat import messages
 from spatialreasoner.inference.endpoint import Limits
@@ -302,14 +303,8 @@ def test_wrong_names_are_refused_and_not_repeated_with_their_secrets(name):
     assert "secret" not in str(caught.value)
 
 
-class Fair:
-    """Every step is fair; an answer is right by the seed at its end."""
-
-    async def rate(self, question, prefix, step):
-        return {"spatial": 0.5}
-
-    async def score(self, question, text):
-        return RewardBreakdown(visual=1.0, spatial_description=1.0, spatial_reasoning=1.0, logical=1.0)
+class FairBySeed(Fair):
+    """An answer is right by the seed at its end."""
 
     def succeeds(self, question, text):
         return int(text.rpartition(", ")[2].rstrip(".")) % 3 == 0
@@ -331,7 +326,7 @@ def test_a_search_through_a_server_that_fails_a_third_of_the_time(serve, world, 
             questions=questions,
             scenes={scene.id: scene},
             policies=policies,
-            reward=Fair(),
+            reward=FairBySeed(),
             config=RunConfig(limits=limits, **budget),
             out=tmp_path / "out",
             inputs={},

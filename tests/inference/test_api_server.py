@@ -1,21 +1,15 @@
 """A search through a real server: `transformers serve` with a tiny model of random weights."""
 
 import asyncio
-from random import Random
 
 import pytest
 
 from builders import build_scene
 from inference.server import real
-from inference.server.fair import Fair
+from inference.server.fair import search_through
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference import advice
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
-from spatialreasoner.inference.endpoint import Limits
-from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
-from spatialreasoner.search.run import RunConfig, run_search
-from spatialreasoner.teachers import scripted
 from spatialreasoner.testing.tiny_models import build_tiny
 
 pytest.importorskip("fastapi", reason="transformers serve needs fastapi and uvicorn")
@@ -33,20 +27,8 @@ def test_a_search_through_transformers_serve(endpoint, tmp_path):
     """Random weights write no answers: every reply is counted as malformed, the other teacher finds the right path."""
     url, model = endpoint
     scene = build_scene(tmp_path / "scenes")
-    scenes = {scene.id: scene}
     served = ApiPolicy(f"api:{model}@{url}", ApiConfig(max_tokens=12, timeout=60))
-    result = run_search(
-        questions=ask_about(Measured(scene), Random(0), 2),
-        scenes=scenes,
-        policies=[served, scripted("careful", scenes)],
-        reward=Fair(),
-        config=RunConfig(samples_per_policy=1, candidates=2, limits={served.name: Limits(concurrency=2)}),
-        out=tmp_path / "out",
-        inputs={},
-    )
-    assert (result.unfinished, result.stopped) == ({}, None)
-    assert result.summary["outcomes"] == {"found": 2}
-    counts = result.summary["by_policy"][served.name]
+    counts = search_through(served, scene, tmp_path / "out", samples=1, candidates=2)
     assert counts["calls"] >= 4
     assert counts["prompt_tokens"] > 0
     assert sum(counts["failures"].values()) == counts["calls"]

@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from inference.server.fair import Fair
 from inference.server.server import ANSWER, Server, completion
-from spatialreasoner.core.types import Prompt, Question, RewardBreakdown
+from spatialreasoner.core.types import Prompt, Question
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
 from spatialreasoner.inference.backends.streams import Streamed
@@ -65,12 +66,11 @@ def test_500_mixed_replies_hold_the_answer_alone(prefix):
     assert answers > 350
 
 
-class Fair:
+class NeverRight(Fair):
+    """Half of the stages are fair, and no answer is right."""
+
     async def rate(self, question, prefix, step):
         return {"spatial": 0.5 if len(prefix) % 2 else -0.1}
-
-    async def score(self, question, text):
-        return RewardBreakdown(visual=1.0, spatial_description=1.0, spatial_reasoning=1.0, logical=1.0)
 
     def succeeds(self, question, text):
         return False
@@ -93,7 +93,7 @@ def test_trees_hold_no_thinking_no_greeting_and_no_token(monkeypatch):
             config = SearchConfig(max_model_rounds=100, stop="budget", max_expansions=9)
             for number in range(12):
                 shown = Prompt(image=str(image), regions=(), request=f"{number}: how wide?")
-                tree = await search(question, shown, policies, Fair(), config)
+                tree = await search(question, shown, policies, NeverRight(), config)
                 texts.extend(node.text for node in tree.root.walk())
         finally:
             await asyncio.gather(*(policy.aclose() for policy in policies))

@@ -1,24 +1,18 @@
 """vLLM and llama.cpp, each with a tiny model of random weights: 'make test-integrations' installs and asks them."""
 
 import asyncio
-from random import Random
 
 import pytest
 from PIL import Image
 
 from builders import build_scene
 from inference.server import real
-from inference.server.fair import Fair
+from inference.server.fair import search_through
 from inference.server.tiny_gguf import write_gguf
 from spatialreasoner.core.errors import EndpointError, PromptError
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.backends.chat import data_url, plain
-from spatialreasoner.inference.endpoint import Limits
-from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
-from spatialreasoner.search.run import RunConfig, run_search
-from spatialreasoner.teachers import scripted
 from spatialreasoner.testing.tiny_models import build_tiny
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
@@ -68,20 +62,8 @@ def texts(replies):
 def test_a_search_goes_through(serving, scene, tmp_path):
     """Random weights write no answers: every reply is counted as malformed, the other teacher finds the right path."""
     _, running = serving
-    scenes = {scene.id: scene}
     served = ApiPolicy(running.name, ApiConfig(max_tokens=12, timeout=300, prefill=True))
-    result = run_search(
-        questions=ask_about(Measured(scene), Random(0), 2),
-        scenes=scenes,
-        policies=[served, scripted("careful", scenes)],
-        reward=Fair(),
-        config=RunConfig(samples_per_policy=2, candidates=4, limits={served.name: Limits(concurrency=2)}),
-        out=tmp_path / "out",
-        inputs={},
-    )
-    assert (result.unfinished, result.stopped) == ({}, None)
-    assert result.summary["outcomes"] == {"found": 2}
-    counts = result.summary["by_policy"][served.name]
+    counts = search_through(served, scene, tmp_path / "out", samples=2, candidates=4)
     assert sum(counts["failures"].values()) == counts["calls"] > 4
     assert not {"unavailable", "request refused"} & set(counts["failures"])
     assert counts["prompt_tokens"] > 0

@@ -1,6 +1,13 @@
-"""A reward that lets every stage live, for searches whose replies are what is tested."""
+"""A reward that lets every stage live, for searches whose replies are what is tested, and a search by it."""
+
+from random import Random
 
 from spatialreasoner.core.types import RewardBreakdown
+from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.questions.generate import ask_about
+from spatialreasoner.scenes.measure import Measured
+from spatialreasoner.search.run import RunConfig, run_search
+from spatialreasoner.teachers import scripted
 
 
 class Fair:
@@ -14,3 +21,20 @@ class Fair:
 
     def succeeds(self, question, text):
         return True
+
+
+def search_through(served, scene, out, *, samples, candidates):
+    """Two questions to a server and to a simulated teacher; the server's counts, once the teacher has found both answers."""
+    scenes = {scene.id: scene}
+    result = run_search(
+        questions=ask_about(Measured(scene), Random(0), 2),
+        scenes=scenes,
+        policies=[served, scripted("careful", scenes)],
+        reward=Fair(),
+        config=RunConfig(samples_per_policy=samples, candidates=candidates, limits={served.name: Limits(concurrency=2)}),
+        out=out,
+        inputs={},
+    )
+    assert (result.unfinished, result.stopped) == ({}, None)
+    assert result.summary["outcomes"] == {"found": 2}
+    return result.summary["by_policy"][served.name]
