@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from spatialreasoner.cli.options import Key, Seed, out_file_option
-
-if TYPE_CHECKING:
-    pass
 
 
 def score(
