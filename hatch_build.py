@@ -19,7 +19,7 @@ class NativeHook(BuildHookInterface[Any]):
         """Build the library; the wheel is then for this kind of machine alone, whatever its Python."""
         made = _builder(Path(self.root)).build_library()
         if made is None:
-            self.app.display_warning("no C compiler: without the nano's library, generating takes some four times as long")
+            self.app.display_warning("no C compiler: without the nano's library, generating takes about three times as long")
             return
         build_data["artifacts"].append(f"/{NATIVE}/{made.name}")
         build_data["pure_python"] = False
