@@ -9,6 +9,7 @@ from spatialreasoner.core.errors import BusyError, EndpointError, WorkError
 from spatialreasoner.inference.backends.batch_api import BatchApi, row
 from spatialreasoner.inference.backends.http import Answered
 from spatialreasoner.inference.journal import Journal, OpenBatch
+from spatialreasoner.inference.promised import fulfil
 from spatialreasoner.inference.submitting import BatchConfig, CrowdedError, Spool, Submitter, Tell, UnsentError
 
 
@@ -205,12 +206,7 @@ class Batches:
                 self._results[key] = result
             return
         self._held.pop(key, None)
-        if waiting.done():
-            return
-        if isinstance(result, Answered):
-            waiting.set_result(result)
-        else:
-            waiting.set_exception(result)
+        fulfil(waiting, result)
 
     def _taken(self, key: str) -> Answered:
         """What was collected of an earlier batch before anybody asked for it."""

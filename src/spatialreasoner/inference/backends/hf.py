@@ -24,10 +24,11 @@ from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProc
 from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
-from spatialreasoner.inference.backends.rows import Promised, RowWriting, fulfil
+from spatialreasoner.inference.backends.rows import Promised, RowWriting
 from spatialreasoner.inference.backends.sampling import GumbelNoise
 from spatialreasoner.inference.backends.streams import Streamed
 from spatialreasoner.inference.cleaning import clean_text
+from spatialreasoner.inference.promised import fulfil
 from spatialreasoner.language.thinking import before_thought
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.files import read_image

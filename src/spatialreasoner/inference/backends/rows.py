@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from spatialreasoner.core.types import Completion
+from spatialreasoner.inference.promised import fulfil
 from spatialreasoner.vlm.writing import LendsWriters, Manner, WantedAnswer, Written
 
 Promised = asyncio.Future[Completion]
@@ -77,16 +78,6 @@ class RowWriting:
         if written.refusal is not None:
             raise written.refusal
         return self.completion(written)
-
-
-def fulfil(answer: Promised, result: Completion | Exception) -> None:
-    """Give an answer, or why there is none, to whoever still waits for it."""
-    if answer.done():
-        return
-    if isinstance(result, Exception):
-        answer.set_exception(result)
-    else:
-        answer.set_result(result)
 
 
 def _taken(waiting: Queued, most: int) -> Generator[tuple[WantedAnswer, Promised]]:
