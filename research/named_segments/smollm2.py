@@ -35,6 +35,8 @@ def convert(out: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from spatialreasoner.core.outputs import apply_umask
+
     if (out / "tokenizer.json").is_file():  # written last
         return out
     folder = installed()
@@ -47,6 +49,7 @@ def convert(out: Path) -> Path:
     model.load_state_dict(read.state_dict())
     model.generation_config = read.generation_config
     model.save_pretrained(out)
+    apply_umask(out)
     AutoTokenizer.from_pretrained(folder, gguf_file=FILE).save_pretrained(out)
     return out
 

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from spatialreasoner.core.outputs import apply_umask
 from spatialreasoner.core.progress import stage
 from spatialreasoner.core.records import write_config
 from spatialreasoner.nano.build import build_nano
@@ -350,4 +351,5 @@ def _load(folder: Path) -> NanoForConditionalGeneration:
 
 def _save(model: NanoForConditionalGeneration, processor: NanoProcessor, folder: Path) -> None:
     model.save_pretrained(folder)
+    apply_umask(folder)
     processor.save_pretrained(folder)

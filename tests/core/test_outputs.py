@@ -5,11 +5,14 @@ import stat
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from spatialreasoner import cli
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.core.records import write_jsonl
+from spatialreasoner.core.outputs import apply_umask
+from spatialreasoner.core.records import atomic_path, write_jsonl
 
 
 def ended(*arguments):
@@ -90,3 +93,29 @@ def test_a_full_disk_behind_standard_output_is_told(tmp_path):
         end = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
     assert end.returncode == 1
     assert end.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_weights_have_the_permissions_that_the_umask_gives(mask, mode, tmp_path):
+    names = ("alone.safetensors", "folder/checkpoint-1/model.safetensors", "appears.safetensors")
+    alone, deep, appears = (tmp_path / name for name in names)
+    deep.parent.mkdir(parents=True)
+    before = os.umask(mask)
+    try:
+        for path in (alone, deep):
+            save_file({"a": np.zeros(1)}, path)
+        with atomic_path(appears) as temporary:
+            save_file({"a": np.zeros(1)}, temporary)
+        apply_umask(alone)
+        apply_umask(tmp_path / "folder")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (alone, deep, appears)] == [mode] * 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.safetensors", "appears.safetensors", "folder"]
+
+
+def test_what_a_user_allowed_to_others_stays_so(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.touch(0o604)
+    apply_umask(tmp_path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604

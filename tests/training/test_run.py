@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import os
 
 import pytest
 import torch
@@ -86,6 +87,19 @@ def test_lora_saves_a_merged_model_and_the_adapter(data, fast, tmp_path):
     changed = {name for name in base if not torch.equal(base[name], merged[name])}
     assert changed
     assert all("language_model" in name and "proj" in name for name in changed)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_every_file_has_the_permissions_that_the_umask_gives(data, fast, tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        options = [*fast, "max_steps=1", "save_steps=1", "lora_r=4"]
+        train("fdpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {path.parent.name for path in files if path.suffix == ".safetensors"} >= {"out", "tiny", "adapter", "checkpoint-1"}
+    assert {str(path): oct(path.stat().st_mode & 0o777) for path in files if path.stat().st_mode & 0o777 != mode} == {}
 
 
 def test_adapters_train_on_half_precision_weights(data, fast, tmp_path):

@@ -109,6 +109,7 @@ def test_python_of_the_folder_stays_silent(tmp_path):
 def test_what_is_written_is_data_of_our_own_classes_without_the_mask_head(tmp_path, small):
     out = convert_sa2va(INTERNLM2, tmp_path / "out")
     assert {path.suffix for path in out.iterdir()} == {".json", ".safetensors", ".jinja"}
+    assert len({path.stat().st_mode for path in out.iterdir()}) == 1  # the umask's
     assert "auto_map" not in "".join(path.read_text() for path in out.glob("*.json"))
     saved = load_file(out / "model.safetensors")
     assert not any("grounding" in name or "hidden_fcs" in name for name in saved)

@@ -1,7 +1,9 @@
-"""Where an output may be written: never over an input, a device, a pipe or a folder."""
+"""Where an output may be written: never over an input, a device, a pipe or a folder; and who may read it."""
 
 from __future__ import annotations
 
+import secrets
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,6 +33,29 @@ def output_file(path: Path, inputs: Iterable[Path] = ()) -> Path:
     except OSError as error:
         name = f"{str(path)[:80]}..." if len(str(path)) > 80 else str(path)
         raise ConfigError(f"expected the path of an output; {name}: {error.strerror}") from None
+
+
+def apply_umask(path: Path) -> None:
+    """Give an output the permissions that the process's umask gives, where a library wrote it for its owner alone.
+
+    safetensors writes weights to a temporary file, whose mode is 0600 under any umask, and renames it.
+
+    Args:
+        path: A file; or a folder, for the weights in it and in its folders.
+    """
+    for file in path.rglob("*.safetensors") if path.is_dir() else [path]:
+        if stat.S_IMODE(file.stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR:
+            file.chmod(_mode_of_new(file.parent))
+
+
+def _mode_of_new(folder: Path) -> int:
+    """The mode of a file that is made in a folder: it is made, since to read the umask is to change it for all threads."""
+    made = folder / f".{secrets.token_hex(8)}.part"
+    made.touch(exist_ok=False)
+    try:
+        return stat.S_IMODE(made.stat().st_mode)
+    finally:
+        made.unlink()
 
 
 def _same(given: Path, path: Path) -> bool:

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from spatialreasoner import __version__
 from spatialreasoner.core.errors import MissingFileError, RecordError, SpatialReasonerError, WorkError
-from spatialreasoner.core.outputs import output_file
+from spatialreasoner.core.outputs import apply_umask, output_file
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -157,6 +157,7 @@ def atomic_path(path: str | Path) -> Generator[Path]:
     with writing(path.parent):
         try:
             yield temporary
+            apply_umask(temporary)
             temporary.replace(path)
         finally:
             with suppress(OSError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.outputs import apply_umask
 from spatialreasoner.testing.more_models import MORE_FAMILIES
 from spatialreasoner.testing.tiny_parts import (
     INTERNVL_TOKENS,
@@ -82,6 +83,7 @@ def build_tiny(family: str, folder: str | Path, texts: Iterable[str], **options:
     logging.disable_progress_bar()
     model, processor = make_tiny(family, texts, **options)
     model.save_pretrained(folder)
+    apply_umask(Path(folder))
     processor.save_pretrained(folder)
     return Path(folder)
 

@@ -25,6 +25,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from spatialreasoner.core import records
 from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError, MissingFileError
+from spatialreasoner.core.outputs import apply_umask
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +152,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     plain = json.dumps(_split(state, tensors))
     save_file(tensors, path, metadata={"state": plain})
+    apply_umask(path)
 
 
 def load_state(path: Path) -> dict[str, Any]:

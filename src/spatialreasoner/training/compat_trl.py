@@ -23,6 +23,7 @@ from trl.trainer.utils import get_config_model_id
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.outputs import apply_umask
 from spatialreasoner.training.checkpoints import (
     OPTIMIZER,
     SCALER,
@@ -160,7 +161,9 @@ class SafeCheckpoints(_Base):
         self.processing_class = used if self.saved_processor is None else self.saved_processor
         super()._save(output_dir, state_dict=state_dict)
         self.processing_class = used
-        (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink(missing_ok=True)
+        folder = Path(output_dir or self.args.output_dir)
+        (folder / "training_args.bin").unlink(missing_ok=True)
+        apply_umask(folder)
 
 
 class PairTrainer(SafeCheckpoints, DPOTrainer):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, MissingExtraError, SpatialReasonerError, WorkError
+from spatialreasoner.core.outputs import apply_umask
 from spatialreasoner.core.resume import hold
 from spatialreasoner.testing.names import TINY_SIZES, TinyModel, tiny_named
 from spatialreasoner.training.card import write_card
@@ -228,6 +229,7 @@ def _started(source: str, folder: Path, config: TrainSettings) -> str:
             if adds_tokens:
                 model, processor = add_region_tokens(model, processor, seed=config.seed)
             model.save_pretrained(folder)
+            apply_umask(folder)
             processor.save_pretrained(folder)
     return str(folder)
 
@@ -335,6 +337,7 @@ def _merge_anew(trainer: Trainer, out: Path, base: str, config: TrainSettings) -
     model, _ = load_vlm(parent_of(base) if config.adapter == "continue" else base, precision=stored_precision(config))
     merged: Any = PeftModel.from_pretrained(model, str(out / "adapter"))
     merged.merge_and_unload().save_pretrained(out)
+    apply_umask(out)
     cast("Any", trainer.processing_class).save_pretrained(out)
 
 

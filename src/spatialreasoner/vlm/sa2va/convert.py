@@ -13,6 +13,7 @@ from transformers.utils import logging
 from spatialreasoner.core import records
 from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.outputs import apply_umask
 from spatialreasoner.vlm.loading import refuse_pickles, telling_of
 from spatialreasoner.vlm.sa2va.folder import Sa2VASettings, TextSettings, VisionSettings, read_settings
 from spatialreasoner.vlm.sa2va.modeling import Sa2VAConfig, Sa2VAForConditionalGeneration
@@ -97,6 +98,7 @@ def convert_sa2va(source: str | Path, out: str | Path) -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     with records.writing(unfinished):
         model.save_pretrained(unfinished)
+        apply_umask(unfinished)
         processor.save_pretrained(unfinished)
         records.write_config(unfinished, "convert", made, name=CONVERSION_FILE)
         if out.is_dir():
