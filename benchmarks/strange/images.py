@@ -106,6 +106,8 @@ FILES: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
     ("a colour profile that unpacks to 1.5 GB", EITHER, "a.png", _profile_bomb),
     ("40,000 texts", EITHER, "a.png", _texts),
     ("8,000 x 8,000 of 16 bits and four channels", EITHER, "a.png", lambda: png(8_000, 8_000, depth=16, colour=6)),
+    ("7,900 x 7,900 of 16 bits of grey", READ, "a.png", lambda: png(7_900, 7_900, depth=16, colour=0)),
+    ("7,900 x 7,900 floating-point numbers", READ, "a.tif", lambda: _saved(Image.new("F", (7_900, 7_900), 0.5), "TIFF")),
     ("16 bits of grey", READ, "a.png", lambda: _saved(Image.new("I;16", (64, 48), 40_000), "PNG")),
     ("a palette with a transparent colour", READ, "a.png", lambda: _saved(Image.new("P", (64, 48)), "PNG", transparency=0)),
     ("CMYK", READ, "a.jpg", lambda: _saved(Image.new("CMYK", (64, 48)), "JPEG")),

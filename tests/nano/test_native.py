@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.inference.streaming import stream
@@ -211,3 +212,24 @@ def test_the_policy_writes_by_it_and_streams_what_it_completes(folder, tmp_path,
     assert together[1][0] == alone[0]
     assert streamed == alone[0].text
     assert len({each.text for some in together for each in some}) == (1 if temperature == 0 else 9)
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, KeyError])
+def test_whatever_fails_while_it_writes_reaches_everyone_who_waits(folder, tmp_path, image, monkeypatch, kind):
+    policy = HfPolicy(folder, temperature=0, max_new_tokens=30)
+    path = tmp_path / "0.png"
+    image().save(path)
+    prompt = Prompt(image=str(path), regions=(), request="Where is it?")
+
+    def fail(*_):
+        raise kind("no answer")
+
+    monkeypatch.setattr(RowsDecoder, "read", fail)
+
+    async def go():
+        waiting = [policy.complete(prompt, n=1, seed=seed) for seed in range(3)]
+        return await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 60)
+
+    told = asyncio.run(go())
+    assert [type(error) for error in told] == [EndpointError if kind is RuntimeError else kind] * 3
+    assert all("no answer" in str(error) for error in told)

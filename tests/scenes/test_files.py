@@ -6,6 +6,7 @@ from PIL import Image
 
 from spatialreasoner.core.errors import MissingFileError, RecordError, SceneError
 from spatialreasoner.core.types import DepthMap, Scene
+from spatialreasoner.scenes import files
 from spatialreasoner.scenes.files import check_scene, depth_png, load_scenes, read_depth, read_image, write_depth
 
 
@@ -97,3 +98,18 @@ def test_what_is_no_depth_becomes_no_measurement(tmp_path: Path, kind: str) -> N
     (tmp_path / "depth.png").write_bytes(depth_png(depth))
     found = read_depth(DepthMap(path=str(tmp_path / "depth.png"), units_per_metre=1000.0))
     assert found == pytest.approx(np.array([[np.nan] * 4, [np.nan, np.nan, 1.5, 65.534]]), nan_ok=True)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_deep_greys_are_the_same_however_many_rows_are_made_at_once(tmp_path: Path, monkeypatch, kind) -> None:
+    values = np.random.default_rng(0).normal(0, 3e4, (50, 7)).clip(0 if kind is np.uint16 else -9e4, 6e4).astype(kind)
+    if kind is np.float32:
+        values[3, :3] = np.nan, np.inf, -np.inf
+    path = tmp_path / ("deep.png" if kind is np.uint16 else "deep.tiff")
+    Image.fromarray(values).save(path)
+    once = np.asarray(read_image(path))
+    monkeypatch.setattr(files, "_BAND", 3)
+    assert np.array_equal(np.asarray(read_image(path)), once)
+    most = np.finfo(np.float32).max if kind is np.float32 else values.max()
+    known = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=most, neginf=0.0).clip(min=0.0)
+    assert np.array_equal(once[..., 0], (known / most * 255).astype(np.uint8))

@@ -87,6 +87,22 @@ def test_two_workers_one_of_which_dies_write_what_one_process_writes(world, tmp_
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
 
 
+def test_no_questions_come_to_what_they_come_to_in_one_process(world, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())  # has no use
+    scenes, _ = world
+
+    def workforce():
+        return [scripted("careful", scenes)], GeometricReward(scenes, succeeds=succeeds)
+
+    common = {"questions": [], "scenes": scenes, "config": RunConfig(), "inputs": {}}
+    policies, reward = workforce()
+    one = run_search(**common, policies=policies, reward=reward, out=tmp_path / "one")
+    two = run_cluster(**common, workforce=workforce, out=tmp_path / "two", num_shards=2)
+    assert (two.summary, two.unfinished, two.stopped) == (one.summary, {}, None)
+    for name in FILES:
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+
+
 @pytest.fixture
 def judge():
     found = Endpoint()

@@ -205,7 +205,7 @@ def _save(image: Image.Image, regions: Sequence[Region], path: Path) -> None:
 
     try:
         with records.atomic_path(path) as temporary:
-            draw(image, regions).save(temporary)
+            draw(image, regions).save(temporary, compress_level=1)  # that of a PNG: time counts for more than kilobytes
     except (WorkError, ValueError) as error:
         raise WorkError(f"the marked image cannot be written to {path}: {error}; name a .png in a folder that exists") from None
 

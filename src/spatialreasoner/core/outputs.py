@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import stat
 from collections.abc import Iterable
@@ -33,6 +34,25 @@ def output_file(path: Path, inputs: Iterable[Path] = ()) -> Path:
     except OSError as error:
         name = f"{str(path)[:80]}..." if len(str(path)) > 80 else str(path)
         raise ConfigError(f"expected the path of an output; {name}: {error.strerror}") from None
+
+
+def keep_inputs(
+    out: str | os.PathLike[str], *inputs: str | os.PathLike[str] | None, beside: Iterable[str] = (".config.json",)
+) -> None:
+    """Refuse an output that would replace what a stage reads, before anything is read.
+
+    Args:
+        out: The output.
+        inputs: The files that are read; the settings of what made one, `STEM.config.json`, are read with it.
+        beside: How the files that are written beside `out` end, after its stem.
+
+    Raises:
+        ConfigError: If it would, or it cannot be the path of a file.
+    """
+    path, read = Path(out), [Path(each) for each in inputs if each is not None]
+    read += [each.with_name(f"{each.stem}.config.json") for each in read]
+    for written in (path, *(path.with_name(f"{path.stem}{ending}") for ending in beside)):
+        output_file(written, read)
 
 
 def apply_umask(path: Path) -> None:

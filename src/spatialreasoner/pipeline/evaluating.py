@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spatialreasoner.core.loops import synchronous
+from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import ShowStage, quiet, stage
 from spatialreasoner.pipeline.result import Result
 
@@ -61,13 +62,15 @@ async def evaluate_async(
         The result; its summary is the content of `score.json`, and `details` an `Evaluation`.
 
     Raises:
-        InputError: If a file is missing, a row is not a prediction, or the judge's name is wrong.
+        InputError: If a file is missing, a row is not a prediction, the judge's name is wrong, or `out` would replace an input.
         WorkError: If a journal or the output cannot be written.
     """
     from spatialreasoner.evaluation.predictions import read_predictions
     from spatialreasoner.evaluation.score import compare, score_to_json
 
     shown = progress or quiet
+    if out is not None:
+        keep_inputs(out, predictions, against, questions, beside=())
     found, verdicts = await _scored(predictions, out, judging, questions, seed, shown)
     comparison = None
     if against is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spatialreasoner.core import records
 from spatialreasoner.core.loops import synchronous
+from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import ShowStage, quiet, say, stage
 from spatialreasoner.core.protocols import Policy
 from spatialreasoner.inference.budget import Budget, refuse_unknown_prices
@@ -55,10 +56,11 @@ async def generate_async(
         The result; its summary is that of `STEM.summary.json`.
 
     Raises:
-        InputError: If questions, scenes or the model's name are wrong.
+        InputError: If questions, scenes or the model's name are wrong, or `out` would replace an input.
         WorkError: If the model could not be asked about all questions, a budget is used up, or the output cannot be written.
     """
     writing, shown, path = writing or WritingConfig(), progress or quiet, Path(out)
+    keep_inputs(path, questions, beside=(".config.json", ".summary.json"))
     asked = read(questions, scenes, progress=shown)
     policy = named_policy(os.fspath(model), asked.scenes, writing) if isinstance(model, str | os.PathLike) else model
     name = os.fspath(model) if isinstance(model, str | os.PathLike) else policy.name

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.loops import asynchronous
+from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import ShowStage, quiet, stage
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene, Trajectory
 from spatialreasoner.pipeline import own_answers
@@ -24,6 +25,12 @@ from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
 from spatialreasoner.pipeline.workforce import JudgesConfig
 from spatialreasoner.preferences.pairs import PairsConfig, write_pairs
 from spatialreasoner.search.run import Forecast
+
+PAIR_FILES = ("pairs.jsonl", "sft.jsonl", "summary.json")
+"""What is written in any case."""
+
+GATHERED = ("answers.jsonl", "rewards.jsonl")
+"""What is written of files of answers beside that."""
 
 
 def build_pairs(
@@ -68,12 +75,14 @@ def build_pairs(
         The result; its count is that of the pairs, and `details` is the `PairsSummary`.
 
     Raises:
-        InputError: If an input is missing or broken, or no pair comes out.
+        InputError: If an input is missing or broken, no pair comes out, or a file of the folder would replace an input.
         WorkError: If judges cannot be used, or the output cannot be written.
     """
     folders, files = _paths(runs), _paths(answers)
     _check_sources(folders, files, rewards, questions, ratings, judging)
     shown, target = progress or quiet, Path(out)
+    for name in (*PAIR_FILES, *(GATHERED if files else ())):
+        keep_inputs(target / name, *files, questions, rewards, beside=())
     if folders:
         return _from_searches(folders, target, scenes, config or PairsConfig(), shown)
     settings = config or PairsConfig(candidates=sys.maxsize, min_gap=0.0 if ratings else PairsConfig.min_gap)
@@ -127,7 +136,7 @@ def _paired(
 
     with shown(f"pair the answers to {len(questions)} questions", len(questions)) as advance:
         made = write_pairs(questions, scenes, answers, score, config, out, progress=advance)
-    files = tuple(out / name for name in ("pairs.jsonl", "sft.jsonl", "summary.json"))
+    files = tuple(out / name for name in PAIR_FILES)
     return Result(stage="pairs", out=out, files=files, count=made.ranked + made.hard, summary=asdict(made), details=made)
 
 

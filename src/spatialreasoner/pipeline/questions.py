@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from spatialreasoner.core.loops import asynchronous
+from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import ShowStage, quiet, stage
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
@@ -28,9 +29,10 @@ def make_questions(
         The result; its summary has the number of questions per category.
 
     Raises:
-        InputError: If the scenes cannot be read, or no question can be asked about any of them.
+        InputError: If the scenes cannot be read, no question can be asked about any of them, or `out` would replace an input.
         WorkError: If the output cannot be written.
     """
+    keep_inputs(out, Path(scenes) / "scenes.jsonl")
     config = QuestionsConfig(scenes=os.fspath(scenes), per_scene=per_scene, seed=seed)
     with (progress or quiet)(f"ask about {config.scenes}", None) as advance:
         asked = write_questions(config, Path(out), progress=advance)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous
 from spatialreasoner.core.progress import ShowStage, quiet, stage
 from spatialreasoner.pipeline.inputs import PathLike
@@ -21,11 +22,14 @@ def report(runs: PathLike | Sequence[PathLike], *, out: PathLike = "report.html"
         progress: Shows the stage; None shows nothing.
 
     Raises:
-        InputError: If a folder is not there, a file in one is broken, or there is nothing to report.
+        InputError: If a folder is not there, a file in one is broken, there is nothing to report, or `out` is called like what
+            runs hold.
         WorkError: If the report cannot be written.
     """
     from spatialreasoner.report.report import write_report
 
+    if Path(out).suffix in {".json", ".jsonl"}:
+        raise ConfigError(f"expected a report's path, ending in .html, .md or .tex; got {os.fspath(out)!r}")
     folders = [Path(runs)] if isinstance(runs, str | os.PathLike) else [Path(run) for run in runs]
     with (progress or quiet)(f"report on {', '.join(map(str, folders))}", None):
         write_report(folders, Path(out))

@@ -10,6 +10,7 @@ from pathlib import Path
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.core.loops import asynchronous, synchronous
+from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import Advance, ShowStage, quiet, stage
 from spatialreasoner.core.types import Question
 from spatialreasoner.inference.budget import BudgetError
@@ -58,9 +59,11 @@ async def reward_async(
         The result; with judges its `details` is their agreement with geometry.
 
     Raises:
-        InputError: If an input is missing or broken, a judge's name is wrong, or the forecast is not confirmed.
+        InputError: If an input is missing or broken, a judge's name is wrong, the forecast is not confirmed, or `out` would
+            replace an input.
         WorkError: If a budget is used up, the output cannot be written, or another process writes it.
     """
+    keep_inputs(out, questions, responses, beside=(".config.json", ".agreement.json"))
     config = _config(questions, responses, scenes, judge_all=judge_all)
     if judge_all and judging is None:
         raise ConfigError("`judge_all` needs `judges`, such as api:MODEL@BASE_URL")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16
+from jaxtyping import Float, Shaped, UInt8, UInt16
 from PIL import ExifTags, Image, ImageOps
 
 from spatialreasoner.core import records
@@ -26,6 +26,9 @@ SATURATED = 65535
 
 MAX_ASPECT = 200
 """How many times longer than the other a side of an image may be: processors of models pad to squares, or cut into tiles."""
+
+_BAND = 256
+"""Rows of an image that are made grey at a time."""
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
 
@@ -49,14 +52,24 @@ def read_image(path: str | Path) -> Image.Image:
     """
     image = open_image(path)
     if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_grey(np.asarray(image, dtype=np.float64)))
-    return ImageOps.exif_transpose(image).convert("RGB")
+        image = Image.fromarray(_grey(np.asarray(image)))
+    ImageOps.exif_transpose(image, in_place=True)
+    return image if image.mode == "RGB" else image.convert("RGB")  # a copy of one of the largest would be of 250 MB
 
 
-def _grey(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+def _grey(values: Shaped[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     """Numbers of any range as greys, the largest as white; below zero and NaN are black."""
-    values = np.nan_to_num(values, nan=0.0, posinf=float(np.finfo(np.float32).max), neginf=0.0).clip(min=0.0)
-    return (values / max(1.0, values.max()) * 255).astype(np.uint8)
+    bands = [slice(top, top + _BAND) for top in range(0, len(values), _BAND)]
+    most = max(1.0, *(_positive(values[band]).max() for band in bands))
+    greys = np.empty(values.shape, dtype=np.uint8)
+    for band in bands:  # in double precision, for images of tens of millions of pixels not all at once
+        greys[band] = _positive(values[band]) / most * 255
+    return greys
+
+
+def _positive(values: Shaped[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    largest = float(np.finfo(np.float32).max)
+    return np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=largest, neginf=0.0).clip(min=0.0)
 
 
 def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:

@@ -62,7 +62,7 @@ def run_cluster(
     address: str | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> RunResult:
-    """The stage `search` on a Ray cluster.
+    """The stage `search` on a Ray cluster; without questions no cluster is needed.
 
     Args:
         questions: What to answer; ids are unique.
@@ -87,15 +87,9 @@ def run_cluster(
     judging = {name: config.judge_limits.get(name, Limits()) for name in judges}
     shards = deal(questions, scenes, replace(config, limits=limits, judge_limits=judging), out, num_shards)
     reports: list[dict[str, Any]] = []
-    with _connected(ray, address, num_shards):
-        work: Any = ray.remote(num_cpus=1, max_retries=-1)(_work)
-        waiting = {work.remote(shard, workforce): len(shard.questions) for shard in shards}
-        done = 0
-        while waiting:
-            (ready,), _ = ray.wait(list(waiting))
-            reports.append(ray.get(ready))
-            done += waiting.pop(ready)
-            progress(done)
+    if questions:
+        with _connected(ray, address, num_shards):
+            reports = _spread(ray, shards, workforce, progress)
     summary = _write(questions, policies, reward, judges, config, out, inputs, shards)
     records.write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 3), "shards": reports})
     unfinished = {name: why for report in reports for name, why in report["unfinished"].items()}
@@ -105,6 +99,20 @@ def run_cluster(
         missing += Counter(report["missing"])
     away = {name: why for report in reports for name, why in report["stopped_endpoints"].items()}
     return RunResult(summary=summary, unfinished=unfinished, stopped=stopped, missing=missing, away=away)
+
+
+def _spread(ray: Any, shards: Sequence[Shard], workforce: WorkforceMaker, progress: Callable[[int], None]) -> list[Any]:
+    """Have all shards worked on; returns what each came to, in the order in which they were done."""
+    work: Any = ray.remote(num_cpus=1, max_retries=-1)(_work)
+    waiting = {work.remote(shard, workforce): len(shard.questions) for shard in shards}
+    reports: list[Any] = []
+    done = 0
+    while waiting:
+        (ready,), _ = ray.wait(list(waiting))
+        reports.append(ray.get(ready))
+        done += waiting.pop(ready)
+        progress(done)
+    return reports
 
 
 def staff(workforce: WorkforceMaker) -> tuple[Sequence[Policy], Reward | RewardMaker, Mapping[str, Judge]]:
@@ -181,15 +189,17 @@ def _write(
 ) -> dict[str, Any]:
     """Write the outputs of all shards as one process would have; returns the summary."""
     with ExitStack() as stack:
+        every: list[Engine] = []
         engines: dict[str, Engine] = {}
         learned: dict[str, dict[str, Any]] = {}
         for shard in shards:
             journal = stack.enter_context(Journal(shard.folder / "journal.sqlite"))
             engine = Engine(shard.questions, shard.scenes, policies, reward, config, journal, judges)
+            every.append(engine)
             engines |= dict.fromkeys(shard.scenes, engine)
             for name, lessons in engine.learned().items():
                 learned[name] = learned.get(name, {}) | lessons
-        first = next(iter(engines.values()))
+        first = every[0]
         write_settings(out, first, inputs)
         lacking: set[Engine] = set()
         summary = write_outputs(out, len(questions), _rows(questions, engines, lacking), first.prices, learned)

@@ -50,16 +50,18 @@ class RowWriting:
             taken.update(begun)
             return list(begun)
 
-        ended: Exception = RuntimeError("its thread ended early")
+        ended: Exception = self.failure(RuntimeError("its thread ended early"))
         try:
             with self.writers.lent() as writer:
                 for written in writer.write(take, how):
                     hand_on(written.wanted, written.refusal or self.completion(written))
         except (RuntimeError, ValueError) as error:
+            ended = self.failure(error)
+        except Exception as error:  # noqa: BLE001  (those who wait are told what it was)
             ended = error
         finally:  # whatever went wrong, nobody waits for ever
             for wanted in tuple(taken):
-                hand_on(wanted, self.failure(ended))
+                hand_on(wanted, ended)
 
     def tell(self, wanted: WantedAnswer, goes_on: Callable[[int], bool], how: Manner) -> Completion:
         """Write one answer, whose tokens are told as they come.

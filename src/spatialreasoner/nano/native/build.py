@@ -50,7 +50,7 @@ def build_library(target: Path = LIBRARY) -> Path | None:
         run = subprocess.run([compiler, *flags, str(SOURCE), "-o", str(made), "-lm"], capture_output=True, check=False)
         if run.returncode or not made.is_file():
             return None
-        made.chmod(0o644)
+        made.chmod(made.stat().st_mode & 0o666)
         return made.replace(target)
 
 
