@@ -1,73 +1,97 @@
+"""Training in two processes: forked ones, since what they import is imported here already."""
+
 import json
 import os
-import subprocess
-import sys
+import shutil
+import socket
+import traceback
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import DistributedType, PartialState
 from safetensors.torch import load_file
+from torch.distributed.tensor import DTensor
 
+from children import begin
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.build import refuse_mixed_rows
 from spatialreasoner.training.data import read_preferences
+from spatialreasoner.training.fdpo import FDPOTrainer
 from spatialreasoner.training.run import train
 from spatialreasoner.vlm.loading import load_vlm
 from tiny import TINY
 
-TRAIN = """
-import sys
-from pathlib import Path
-from spatialreasoner.training.run import train
+FSDP = {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_RESHARD_AFTER_FORWARD": "true",
+}
+"""What `accelerate launch` makes of examples/accelerate/fsdp2.yaml."""
 
-def run(model, data, out, *overrides):
-    train("fdpo", model=model, data=Path(data), out=Path(out), overrides=overrides)
-"""
 
-ONE_RUN = TRAIN + "run(*sys.argv[1:])"
+def in_two_processes(work, folder, **environment):
+    """Run work as ranks 0 and 1 of a group, with what `torchrun` would set in their environment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = [begin(partial(as_rank, rank, port, work, folder / f"rank-{rank}.txt", environment)) for rank in range(2)]
+    ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert ended == [0, 0], "\n".join(said.read_text() for said in folder.glob("rank-*.txt"))
 
-SPREAD_RUNS = """
-# accelerate spreads on accelerators alone, and would quietly keep whole copies on a CPU: tell it that this one is one
-from accelerate.state import DistributedType, PartialState
 
-original = PartialState.__init__
+def as_rank(rank, port, work, said, environment):
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ.update(environment, MASTER_ADDR="127.0.0.1", **{name: str(value) for name, value in place.items()})
+    try:
+        work()
+        torch.distributed.barrier()
+    except BaseException:
+        said.write_text(traceback.format_exc())
+        raise
 
-def as_accelerator(self, *args, **kwargs):
-    original(self, *args, **kwargs)
-    if self.distributed_type == DistributedType.MULTI_CPU:
-        self.distributed_type = DistributedType.MULTI_XPU
 
-PartialState.__init__ = as_accelerator
+def count_spread_parameters(counts):
+    """Make trainings note the share of parameters that are spread, of the policy and of the reference, at their first step.
 
-import json, shutil
-import torch.distributed
-from torch.distributed.tensor import DTensor
-from spatialreasoner.training.fdpo import FDPOTrainer
+    accelerate spreads on accelerators alone, and would quietly keep whole copies on a CPU, so it is told that this one is one.
+    Only for a process of its own: nothing is put back.
+    """
+    start_state, compute_loss = PartialState.__init__, FDPOTrainer.compute_loss
 
-counts = []
-compute_loss = FDPOTrainer.compute_loss
+    def as_accelerator(self, *args, **kwargs):
+        start_state(self, *args, **kwargs)
+        if self.distributed_type == DistributedType.MULTI_CPU:
+            self.distributed_type = DistributedType.MULTI_XPU
 
-def spread(parameter):
-    return isinstance(parameter, DTensor) and parameter.to_local().numel() < parameter.numel()
+    def spread(parameter):
+        return isinstance(parameter, DTensor) and parameter.to_local().numel() < parameter.numel()
 
-def counted(self, *args, **kwargs):
-    if not self.state.global_step:  # later the reference keeps its outermost weights gathered
-        for model in filter(None, [self.model, self.ref_model]):
-            counts.append(sum(map(spread, model.parameters())) / len(list(model.parameters())))
-    return compute_loss(self, *args, **kwargs)
+    def counted(self, *args, **kwargs):
+        if not self.state.global_step:  # later the reference keeps its outermost weights gathered
+            for model in filter(None, [self.model, self.ref_model]):
+                counts.append(sum(map(spread, model.parameters())) / len(list(model.parameters())))
+        return compute_loss(self, *args, **kwargs)
 
-FDPOTrainer.compute_loss = counted
-model, data, out, *overrides = sys.argv[1:]
-run(model, data, out + "/whole", *overrides)
-if PartialState().is_main_process:
-    lost = shutil.ignore_patterns("checkpoint-3", "README.md", "model.safetensors")
-    shutil.copytree(out + "/whole", out + "/cut", ignore=lost)
-torch.distributed.barrier()
-run(model, data, out + "/cut", *overrides)
-run(model, data, out + "/lora", *overrides, "lora_r=4")
-run(model, data, out + "/half", *overrides, "precision=bfloat16")
-if PartialState().is_main_process:
-    Path(out, "counts.json").write_text(json.dumps(counts))
-"""
+    PartialState.__init__, FDPOTrainer.compute_loss = as_accelerator, counted
+
+
+def spread_runs(run, out, counts_file):
+    """A run over two processes, the same cut before its last step and resumed, one with adapters, one in half precision."""
+    counts = []
+    count_spread_parameters(counts)
+    run(out=out / "whole")
+    if PartialState().is_main_process:
+        lost = shutil.ignore_patterns("checkpoint-3", "README.md", "model.safetensors")
+        shutil.copytree(out / "whole", out / "cut", ignore=lost)
+    torch.distributed.barrier()
+    run(out=out / "cut")
+    run("lora_r=4", out=out / "lora")
+    run("precision=bfloat16", out=out / "half")
+    if PartialState().is_main_process:
+        counts_file.write_text(json.dumps(counts))
 
 
 def metrics(out, name="loss"):
@@ -81,18 +105,13 @@ def base(data, fast, tmp_path):
 
 
 @pytest.fixture
-def launch(base, data, tmp_path):
-    def launch(program, out, *overrides, **environment):
-        script = tmp_path / "program.py"
-        script.write_text(program)
-        done = subprocess.run(
-            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-             str(script), str(base), str(data / "pairs.jsonl"), str(out), *overrides],
-            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[:6000]
+def run(base, data):
+    """Trains with settings, into a folder."""
 
-    return launch
+    def run(*overrides, out):
+        train("fdpo", model=str(base), data=data / "pairs.jsonl", out=Path(out), overrides=overrides)
+
+    return run
 
 
 def assert_same_weights(one, other, **tolerance):
@@ -103,41 +122,34 @@ def assert_same_weights(one, other, **tolerance):
 
 
 @pytest.mark.timeout(240)
-def test_two_processes_train_as_one_with_twice_the_batch(base, data, fast, launch, tmp_path):
+def test_two_processes_train_as_one_with_twice_the_batch(run, fast, tmp_path):
     common = [*fast, "max_steps=3", "save_steps=2"]
-    train("fdpo", model=str(base), data=data / "pairs.jsonl", out=tmp_path / "one", overrides=common)
-    launch(ONE_RUN, tmp_path / "two", *common, "per_device_train_batch_size=1")
+    run(*common, out=tmp_path / "one")
+    in_two_processes(partial(run, *common, "per_device_train_batch_size=1", out=tmp_path / "two"), tmp_path)
     assert metrics(tmp_path / "two") == pytest.approx(metrics(tmp_path / "one"), abs=1e-5)
     assert (tmp_path / "two" / "checkpoint-2" / "rng_state_1.safetensors").is_file()
 
 
 @pytest.mark.timeout(240)
-def test_a_model_spread_over_two_processes_trains_as_a_whole_one(base, data, fast, launch, tmp_path):
+def test_a_model_spread_over_two_processes_trains_as_a_whole_one(run, fast, tmp_path):
     common = [*fast, "max_steps=3", "save_steps=2", "precompute_ref_log_probs=false"]
-    variants = {"whole": [], "lora": ["lora_r=4"], "half": ["precision=bfloat16"]}
-    for name, options in variants.items():
-        train("fdpo", model=str(base), data=data / "pairs.jsonl", out=tmp_path / "one" / name, overrides=[*common, *options])
-    # What `accelerate launch` makes of examples/accelerate/fsdp2.yaml
-    fsdp = {
-        "ACCELERATE_USE_FSDP": "true",
-        "FSDP_VERSION": "2",
-        "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-        "FSDP_RESHARD_AFTER_FORWARD": "true",
-    }
-    launch(TRAIN + SPREAD_RUNS, tmp_path / "two", *common, "per_device_train_batch_size=1", **fsdp)
-    counts = json.loads((tmp_path / "two" / "counts.json").read_text())
-    assert set(counts) == {1.0}  # every parameter, of the policy and of the reference
+    for name, options in {"whole": [], "lora": ["lora_r=4"], "half": ["precision=bfloat16"]}.items():
+        run(*common, *options, out=tmp_path / "one" / name)
+    two, counts_file = tmp_path / "two", tmp_path / "counts.json"
+    in_two_processes(
+        partial(spread_runs, partial(run, *common, "per_device_train_batch_size=1"), two, counts_file), tmp_path, **FSDP
+    )
+    assert set(json.loads(counts_file.read_text())) == {1.0}  # every parameter, of the policy and of the reference
     for name in ("loss", "rewards/margins", "grad_norm"):
-        for run in ("whole", "lora"):
-            one, two = metrics(tmp_path / "one" / run, name), metrics(tmp_path / "two" / run, name)
-            assert two == pytest.approx(one, abs=1e-4), (run, name)
+        for kind in ("whole", "lora"):
+            assert metrics(two / kind, name) == pytest.approx(metrics(tmp_path / "one" / kind, name), abs=1e-4), (kind, name)
     half = [metrics(tmp_path / each / "half", "rewards/margins") for each in ("one", "two")]
     assert half[1] == pytest.approx(half[0], abs=0.02)
-    for run in ("whole", "lora"):
-        assert_same_weights(tmp_path / "two" / run, tmp_path / "one" / run, atol=1e-5, rtol=1e-4)
-    assert_same_weights(tmp_path / "two" / "cut", tmp_path / "two" / "whole", atol=0, rtol=0)
-    load_vlm(tmp_path / "two" / "lora")
-    assert not [path for path in (tmp_path / "two").rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".distcp"}]
+    for kind in ("whole", "lora"):
+        assert_same_weights(two / kind, tmp_path / "one" / kind, atol=1e-5, rtol=1e-4)
+    assert_same_weights(two / "cut", two / "whole", atol=0, rtol=0)
+    load_vlm(two / "lora")
+    assert not [path for path in two.rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".distcp"}]
 
 
 def test_rows_without_images_are_not_mixed_in_where_weights_are_spread(data, tmp_path, pairs):

@@ -161,9 +161,10 @@ class SafeCheckpoints(_Base):
         self.processing_class = used if self.saved_processor is None else self.saved_processor
         super()._save(output_dir, state_dict=state_dict)
         self.processing_class = used
-        folder = Path(output_dir or self.args.output_dir)
-        (folder / "training_args.bin").unlink(missing_ok=True)
-        apply_umask(folder)
+        if self.args.should_save:  # other processes come here too, perhaps before the one that writes has made the folder
+            folder = Path(output_dir or self.args.output_dir)
+            (folder / "training_args.bin").unlink(missing_ok=True)
+            apply_umask(folder)
 
 
 class PairTrainer(SafeCheckpoints, DPOTrainer):
