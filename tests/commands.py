@@ -11,10 +11,9 @@ import tomllib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import typer
-
 from pages import ROOT
 from spatialreasoner.cli import app
+from spatialreasoner.cli.running import command_of
 from spatialreasoner.teachers import PROFILES
 from spatialreasoner.testing.names import tiny_named
 from spatialreasoner.testing.tiny_models import FAMILIES
@@ -84,7 +83,7 @@ def check_ours(words: Words) -> None:
     """Parse a command line of `spatialreasoner` by its own options."""
     if words[-1:] in (["--help"], ["--version"]):
         return
-    command: Any = typer.main.get_command(app)
+    command = command_of(app)
     context, rest = command.context_class(command, info_name="spatialreasoner"), list(words)
     while hasattr(command, "resolve_command"):
         _, rest, _ = command.make_parser(context).parse_args(rest)  # a group's own options

@@ -15,12 +15,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
-
-import typer
 
 from spatialreasoner import cli
 from spatialreasoner.core.errors import InputError, SpatialReasonerError, WorkError
@@ -103,7 +99,7 @@ def command(*arguments: object) -> Act:
 
     def act() -> str:
         out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err), patch.object(cli, "app", _built()):
+        with redirect_stdout(out), redirect_stderr(err):
             try:
                 cli.main([str(argument) for argument in arguments])
             except SystemExit as end:
@@ -113,12 +109,6 @@ def command(*arguments: object) -> Act:
         return out.getvalue()
 
     return act
-
-
-@cache
-def _built() -> Any:
-    """The command line's own parser, built once and not for each of a thousand commands."""
-    return typer.main.get_command(cli.app)
 
 
 def attempt(case: Case, folder: Path) -> Outcome:

@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import IO, Any, NoReturn
 
 import typer
@@ -36,10 +36,11 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     """
     for sent, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         signal.signal(sent, partial(stop, code))
-    as_options = partial(_as_options, _invoked(app, sys.argv[1:] if arguments is None else arguments))
+    command = command_of(app)
+    as_options = partial(_as_options, _named(command, sys.argv[1:] if arguments is None else arguments))
     wording.set(as_options)
     try:
-        app(args=arguments)
+        command(args=arguments)
     except RowsError as error:
         for reason in error.reasons:
             typer.echo(f"  {_shown(reason)}", err=True)
@@ -77,9 +78,14 @@ def stop(code: int, *_: object) -> NoReturn:
     sys.exit(code)
 
 
-def _invoked(app: Any, arguments: Sequence[str]) -> Any:
+@cache
+def command_of(app: typer.Typer) -> Any:
+    """The commands of an app, for parsing. typer makes them from annotations, which takes a while, so they are made once."""
+    return typer.main.get_command(app)
+
+
+def _named(command: Any, arguments: Sequence[str]) -> Any:
     """The command that a command line names."""
-    command: Any = typer.main.get_command(app) if isinstance(app, typer.Typer) else app
     for argument in arguments:
         command = getattr(command, "commands", {}).get(argument, command)
     return command
