@@ -49,7 +49,7 @@ BAD = [
     ("a block that is not known", asked([{"type": "video", "video": "a.mp4"}, TEXT]), "got 'video'"),
     ("a text block without a text", asked([IMAGE, {"type": "text"}]), "a text in each text block"),
     ("an image of the system", {"images": ["a.png"], "messages": [{"role": "system", "content": [IMAGE]},
-                                {"role": "user", "content": "a"}, ANSWER]}, "user's turns alone"),
+                                {"role": "user", "content": "a"}, ANSWER]}, "only in the user's turns"),
     ("nothing asked", asked([IMAGE]), "no text in it"),
     ("an image that is not there", asked("a", images=["none.png"]), "there is none"),
     ("an image elsewhere", asked("a", images=["../a.png"]), "leads out of it"),

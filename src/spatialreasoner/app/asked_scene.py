@@ -52,7 +52,7 @@ def camera_of_text(text: str) -> Intrinsics:
     """The camera of FX,FY,CX,CY.
 
     Raises:
-        ConfigError: If the text is no camera.
+        ConfigError: If the text is not a camera.
     """
     try:
         fx, fy, cx, cy = (float(part) for part in text.replace(",", " ").split())

@@ -20,21 +20,21 @@ class AppConfig:
             every name.
         masks: A SAM model of transformers that finds regions to click on, or None.
         depth: A depth model of transformers, or None.
-        field_of_view: Angle of view from left to right, degrees, of upright photos whose EXIF data tell no focal length; None
+        field_of_view: Horizontal field of view in degrees of upright photos without a focal length in their EXIF data; None
             leaves their camera unknown.
         photos: Photos with depth to show as examples: RGB-D folders, scenes folders, or folders of RGB-D folders.
-        folders: Folders of this machine out of which visitors may open captures by their path.
-        saved: Where sessions are kept that visitors save a link to; None keeps them as long as the app runs.
+        folders: Folders of this machine from which visitors may open captures by path.
+        saved: Where sessions are kept that visitors save a link to; None keeps them while the app runs.
         runs: Run folders whose trees and pairs may be browsed.
         max_new_tokens: Longest answer of a local model, tokens.
         enable_thinking: Whether models that can think before they answer do so; None as in `WritingConfig`.
         key_variable: Environment variable that holds the key of endpoints.
         max_megabytes: Largest upload, all of its files together.
-        max_pixels: Most pixels of an uploaded image.
-        max_images: Most images that one visitor may open.
-        max_sessions: Most visitors at a time; the one who was away longest is forgotten first.
-        asks_per_minute: Most questions that one visitor may ask in a minute.
-        queue: Most questions that wait at a time; more are turned away.
+        max_pixels: Maximum number of pixels per uploaded image.
+        max_images: Maximum number of images that one visitor may open.
+        max_sessions: Maximum number of visitors at a time; the one who has been away longest is forgotten first.
+        asks_per_minute: Maximum number of questions that one visitor may ask per minute.
+        queue: Maximum number of questions that wait at a time; more are turned away.
     """
 
     models: tuple[str, ...] = ("nano",)

@@ -1,4 +1,4 @@
-"""What stands before every request: for whom it is, how large it may be, and what browsers are told about the reply."""
+"""What is checked before every request: for whom it is, how large it may be, and what browsers are told about the reply."""
 
 from __future__ import annotations
 

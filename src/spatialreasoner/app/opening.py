@@ -159,7 +159,7 @@ def _known(path: Path, wanted: Wanted) -> Path:
         except InputError:
             seen = ", ".join(store.names[:4]) + (", ..." if len(store.names) > 4 else "")
             raise InputError(
-                f"{seen}: no image, and no capture of a known kind; select the kind to see what is missing, "
+                f"{seen}: neither an image nor a capture of a known kind; select the kind to see what is missing, "
                 "or open an image together with its depth"
             ) from None
     return path

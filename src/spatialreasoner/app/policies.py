@@ -15,7 +15,7 @@ from spatialreasoner.inference.streaming import stream
 from spatialreasoner.nano.shipped import NANO
 
 MAX_ANSWER_CHARACTERS = 20_000
-"""Characters of an answer; a model that goes on is stopped."""
+"""Characters of an answer; a model that continues is stopped."""
 
 UPDATE = 0.08
 """Least time between two updates of the page, seconds."""

@@ -33,7 +33,8 @@ def confirm(yes: bool, forecast: Forecast) -> bool:
     )
     if forecast.unknown_prices:
         names = ", ".join(forecast.unknown_prices)
-        typer.echo(f"not in these dollars, its price being unknown: {names}; ?price=READ/WRITTEN in a name gives it", err=True)
+        hint = "?price=READ/WRITTEN in the name gives it"
+        typer.echo(f"not included in these dollars, because the price is unknown: {names}; {hint}", err=True)
     if yes or forecast.most_cost <= COST_WITHOUT_ASKING:
         return True
     if not sys.stdin.isatty():

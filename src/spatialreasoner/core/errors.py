@@ -73,7 +73,7 @@ class WorkError(SpatialReasonerError, RuntimeError):
 
 
 class EndpointError(WorkError):
-    """A model endpoint cannot be used; the message says how to mend it."""
+    """A model endpoint cannot be used; the message says how to fix it."""
 
 
 class BusyError(EndpointError):

@@ -95,7 +95,7 @@ class Intrinsics(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class DepthMap(Record):
-    """A 16-bit PNG of depth along the optical axis; 0 is no measurement.
+    """A 16-bit PNG of depth along the optical axis; 0 means no measurement.
 
     Attributes:
         path: Where the PNG is.

@@ -125,7 +125,7 @@ def without_prediction(predictions: Sequence[Prediction], questions: str | Path)
 
     Raises:
         MissingFileError: If there is no such file.
-        RecordError: If a row is no question.
+        RecordError: If a row is not a question.
     """
     answered = {prediction.question_id for prediction in predictions}
     models = " + ".join(dict.fromkeys(prediction.model_id for prediction in predictions))

@@ -1,4 +1,4 @@
-"""What replies came to, in words: how many were no answers, why, and what to do about it."""
+"""What replies came to, in words: how many were not answers, why, and what to do about it."""
 
 from __future__ import annotations
 
@@ -97,11 +97,11 @@ def _reasons(by_policy: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def learned(name: str, lessons: Mapping[str, Any]) -> Iterator[str]:
-    """A line that says how an endpoint is asked otherwise than most, and one for each consequence."""
+    """A line that says how an endpoint is asked differently from most, and one for each consequence."""
     if not lessons:
         return
     settings = "&".join(f"{key}={_text(value)}" for key, value in lessons.items() if key != "efforts")
-    yield f"{name} is asked otherwise than most: {settings or lessons}; behind a ? in its name this holds from the start"
+    yield f"{name} needs other requests than most: {settings or lessons}; behind a ? in its name this holds from the start"
     if lessons.get("seed_param") == "none":
         yield f"{name} takes no seed: what it replied is kept, but the same seed elsewhere gives other replies"
     if lessons.get("temperature") is False:

@@ -22,8 +22,8 @@ class Budget:
     sent, and the difference given back.
 
     Attributes:
-        max_calls: Most requests sent, retries included.
-        max_tokens: Most tokens read and written.
+        max_calls: Maximum number of requests sent, retries included.
+        max_tokens: Maximum number of tokens read and written.
         max_cost: Most money, in the currency of the prices.
         calls: Requests sent.
         tokens: Tokens read and written, or set aside.

@@ -32,7 +32,7 @@ class Capabilities:
         least_temperature: Lowest temperature that it takes.
         most_temperature: Highest temperature that it takes.
         most_tokens: Longest reply that it allows, tokens; 0 where it named none.
-        most_images: Most images of a request; 0 where it named none.
+        most_images: Maximum number of images per request; 0 where it named none.
         most_side: Longest side of an image, pixels; 0 where it named none.
     """
 

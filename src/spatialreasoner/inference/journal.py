@@ -4,8 +4,8 @@ A SQLite file in write-ahead mode. Writes that wait are committed together, each
 flight cost no more than the disk can bear; a killed process loses nothing that was acknowledged. No pickle is ever read:
 values are JSON text, validated by whoever asks for them.
 
-A reply has a kind. Answers are final. What was no answer (an empty reply, a request that failed all its tries) counts for the
-round in which it happened: a process that was killed goes on in its round, and ends as if it had not been; a command that is
+A reply has a kind. Answers are final. Anything else (an empty reply, a request that failed all its tries) counts for the
+round in which it happened: a process that was killed continues in its round, and ends as if it had not been; a command that is
 given again when all is done begins a new round, and asks for what is missing.
 """
 
@@ -91,7 +91,7 @@ class Journal:
         path: The file; it and its folder are made if there are none.
 
     Raises:
-        WorkError: If it cannot be opened, is no journal, or another process holds it.
+        WorkError: If it cannot be opened, is not a journal, or another process holds it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -247,7 +247,7 @@ class Journal:
         await self._put(("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)))
 
     async def next_round(self) -> None:
-        """End the round: what was no answer in it is asked again by whoever opens the journal next."""
+        """End the round: what was not an answer in it is asked again by whoever opens the journal next."""
         await self.put_fact("round", str(self.round + 1))
 
     def spent(self) -> Iterator[tuple[str, Spent]]:
@@ -352,7 +352,7 @@ def _settle(batch: Sequence[_Write], failure: WorkError | None) -> None:
 
 
 def _advice(error: Exception) -> str:
-    """A file that is no journal is to be deleted; a disk that is full is not its fault."""
+    """A file that is not a journal is to be deleted; a disk that is full is not its fault."""
     if isinstance(error, sqlite3.OperationalError):
         return "check the folder and the disk's free space; the journal holds replies that were paid for"
     return _AFRESH

@@ -31,7 +31,7 @@ def open_tables(path: Path) -> sqlite3.Connection:
     """Open a journal's file, made if there is none.
 
     Raises:
-        sqlite3.Error: If it is no journal, or cannot be opened.
+        sqlite3.Error: If it is not a journal, or cannot be opened.
     """
     connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
     try:

@@ -316,7 +316,7 @@ def _without(known: Capabilities, name: str, words: str) -> Capabilities:
 
 
 def _names(said: Said, name: str) -> bool:
-    """Whether an error speaks of a parameter: by `param`, or in its words, where a short name must stand in quotes."""
+    """Whether an error speaks of a parameter: by `param`, or in its words, where a short name must be in quotes."""
     wanted = _ALIASES[name]
     for param in said.params:
         if _plain(param.rpartition(".")[2]) in map(_plain, wanted):

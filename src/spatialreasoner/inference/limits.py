@@ -14,14 +14,14 @@ class Limits:
     """How one policy may be used.
 
     Attributes:
-        concurrency: Most requests in flight.
-        per_minute: Most requests sent a minute, or None.
-        attempts: Most tries of one request, the first included.
+        concurrency: Maximum number of requests in flight.
+        per_minute: Maximum number of requests sent per minute, or None for no limit.
+        attempts: Maximum number of tries of one request, the first included.
         patience: Longest time that one request and its retries may take, seconds.
         timeout: Longest wait for one reply, seconds.
         backoff: Wait before the first retry, seconds; it doubles with every try up to a minute, with jitter.
         park_after: So many requests in a row that fail all their tries park the policy for the rest of the run.
-        max_tokens: Most tokens that one request can take, read and written; set aside while it is in flight.
+        max_tokens: Maximum number of tokens that one request can take, read and written; set aside while it is in flight.
         price: What its tokens cost.
     """
 
@@ -45,7 +45,7 @@ class Pace:
     """Spreads requests evenly over the minute.
 
     Args:
-        per_minute: Most requests a minute, or None.
+        per_minute: Maximum number of requests per minute, or None for no limit.
     """
 
     def __init__(self, per_minute: float | None) -> None:

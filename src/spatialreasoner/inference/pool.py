@@ -123,8 +123,8 @@ async def work_through(
     Args:
         pieces: What is worked on; taken one by one.
         work: Works on one.
-        in_flight: Most pieces at work.
-        ahead: Most pieces that may be done while an earlier one is not; None is no limit.
+        in_flight: Maximum number of pieces at work.
+        ahead: Maximum number of pieces that may be done while an earlier one is not; None means no limit.
         ending: Whether no other piece is to be begun.
     """
     numbered, given, failed = iter(enumerate(pieces)), 0, None

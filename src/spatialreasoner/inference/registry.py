@@ -27,7 +27,7 @@ class WritingConfig:
     Attributes:
         temperature: Of sampling; 0 takes the likeliest token each time.
         max_new_tokens: Longest answer, tokens.
-        batch_size: Most answers that a model in this process writes at once.
+        batch_size: Maximum number of answers that a model in this process writes at once.
         top_p: Of sampling, at endpoints.
         reasoning_effort: How long a model at an endpoint is to think, "low" or "high" say; "" leaves it to the endpoint.
         enable_thinking: Whether a model that can think before it answers does so. None leaves it to endpoints; models in this
@@ -88,7 +88,7 @@ def limits_of(name: str, *, concurrency: int, writing: WritingConfig | None = No
 
     Args:
         name: The model.
-        concurrency: Most requests in flight, unless the name says otherwise.
+        concurrency: Maximum number of requests in flight, unless the name says otherwise.
         writing: How it writes; the longest answer and the time of a request are taken from there.
         batch: Whether it is asked in batches, which cost half.
 

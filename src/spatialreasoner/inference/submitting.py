@@ -42,7 +42,7 @@ class BatchConfig:
 
     Attributes:
         quiet: A batch is submitted when so long no request has come: all that can be asked now is in it.
-        most_requests: Most requests in one batch.
+        most_requests: Maximum number of requests in one batch.
         most_bytes: Longest file of one batch.
         first_look: Wait before a batch's status is asked for; later it is a tenth of the batch's age.
         slowest_look: Longest wait between two looks.

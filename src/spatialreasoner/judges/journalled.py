@@ -17,7 +17,7 @@ from spatialreasoner.inference.journal import ANSWER, Journal, Spent
 from spatialreasoner.inference.limits import Limits
 
 FAILED = "failed grade"
-"""The kind of a judge's reply that is no grade: it is asked again by the same command."""
+"""The kind of a judge's reply that is not a grade: it is asked again by the same command."""
 
 
 class JournalledJudge(Desk[Grade]):

@@ -18,7 +18,7 @@ class Panel:
     out of that step; whole answers are scored, and right told from wrong, by the first.
 
     Args:
-        evaluators: The evaluators by name; names stand before their criteria, as in "qwen: spatial".
+        evaluators: The evaluators by name; names precede their criteria, as in "qwen: spatial".
 
     Raises:
         ConfigError: If there is none.

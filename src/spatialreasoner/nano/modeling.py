@@ -306,7 +306,7 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
         Args:
             processor: The model's processor.
             ends: Tokens that end an answer.
-            rows: Most answers that one thread writes at once.
+            rows: Maximum number of answers that one thread writes at once.
         """
         from spatialreasoner.nano.native.writers import Writers, can_write
 

@@ -92,7 +92,7 @@ async def run_generate_async(
         regions: How the model is shown regions.
         limits: How the model may be used: calls in flight, rate, retries.
         max_tokens: Longest reply that was asked for, for advice; 0 where it is unknown.
-        budget: What may be spent, over all processes that worked on the same output; None is no limit.
+        budget: What may be spent, over all processes that worked on the same output; None means no limit.
         batching: Ask in batches, through the batch API of the model's endpoint; None asks at once.
         progress: Called with the number of questions done.
         tell: Called with a line when something takes long, and for each kind of reply that is not an answer.
@@ -158,7 +158,7 @@ def _relative(image: str, out: Path) -> str:
 
 
 def _report(outcomes: Sequence[Outcome], endpoint: Endpoint, max_tokens: int, tell: Callable[[str], None]) -> None:
-    """Say what was no answer, and why.
+    """Say what was not an answer, and why.
 
     Raises:
         WorkError: If the model could not be asked about all questions.

@@ -72,10 +72,10 @@ class JudgesConfig:
 
     Attributes:
         names: Names of the models, `api:MODEL@BASE_URL`; several count as their mean.
-        concurrency: Most requests in flight to each of them.
+        concurrency: Maximum number of requests in flight to each of them.
         key_variable: Environment variable that holds the key.
-        max_calls: Most requests sent, over all processes that worked on the same output; None means no limit.
-        max_tokens: Most tokens, likewise.
+        max_calls: Maximum number of requests sent, over all processes that worked on the same output; None means no limit.
+        max_tokens: Maximum number of tokens, likewise.
         max_cost: Most money, likewise.
     """
 

@@ -33,7 +33,7 @@ def read_questions(path: Path, scenes: Mapping[str, Scene]) -> list[Question]:
     """The questions of a file, each checked against its scene.
 
     Raises:
-        RecordError: If a row is no question, repeats an id, or names a scene or region that there is not.
+        RecordError: If a row is not a question, repeats an id, or names a scene or region that there is not.
     """
     questions: dict[str, Question] = {}
     for question in records.read_jsonl(path, Question):

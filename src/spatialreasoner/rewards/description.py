@@ -140,7 +140,7 @@ def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentenc
 
 @lru_cache(maxsize=1 << 11)
 def parse_sentence(classes: str, words: tuple[str, ...]) -> DescriptionSentence:
-    """A sentence by the class of each of its words, names joined into one word; it may stand in many descriptions."""
+    """A sentence by the class of each of its words, names joined into one word; it may occur in many descriptions."""
     places = [match.start() for match in _THING.finditer(classes)]
     things = {
         place: DescribedThing(words[place], None) if classes[place] == "R" else DescribedThing(None, words[place])

@@ -50,7 +50,7 @@ def attached(image: Image.Image) -> list[Bool[np.ndarray, "h w"]]:
     """The masks that an image carries, in order; none for an ordinary image.
 
     Raises:
-        SceneError: If what it carries are no masks of its size.
+        SceneError: If what it carries are not masks of its size.
     """
     carried = image.info.get(KEY)
     if not isinstance(carried, str):

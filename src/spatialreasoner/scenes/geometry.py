@@ -128,7 +128,7 @@ def clean(
 
 
 def are_inliers(distances: Float[np.ndarray, " n"], deviations: float) -> Bool[np.ndarray, " n"]:
-    """Which points are no strays: those not too many deviations farther from their neighbours than points are on average.
+    """Which points are not strays: those not too many deviations farther from their neighbours than points are on average.
 
     As in Open3D, the point itself is among its neighbours and the deviation is that of a sample.
     """

@@ -71,7 +71,7 @@ def run_cluster(
         config: The settings; limits and budgets are those of the whole run, and divided evenly over the shards.
         out: The folder to write, on shared storage.
         inputs: Where questions and scenes came from.
-        num_shards: How many shards; each takes one CPU of the cluster. Every shard has its own journal, so a run must go on
+        num_shards: How many shards; each takes one CPU of the cluster. Every shard has its own journal, so a run must continue
             with the same number to find what it has.
         address: The cluster's address, as for `ray.init`; None starts a local one on the loopback address.
         progress: Called with the number of questions of the shards that are done.

@@ -51,8 +51,8 @@ class RunConfig:
             until there are so many or as many again have been tried.
         trees_in_flight: Questions worked on at a time.
         limits: How each policy may be used, by its name; `Limits()` for those not named.
-        max_calls: Most requests sent, over all processes that work on this folder; None means no limit.
-        max_tokens: Most tokens, likewise.
+        max_calls: Maximum number of requests sent, over all processes that work on this folder; None means no limit.
+        max_tokens: Maximum number of tokens, likewise.
         max_cost: Most money, likewise, in the currency of the prices.
         judge_limits: How each judge may be used, by its name, likewise.
         batch: Ask policies behind endpoints in batches, through the batch API: each round of all trees is one batch.

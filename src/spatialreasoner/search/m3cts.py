@@ -31,7 +31,7 @@ class SearchConfig:
         max_model_rounds: Maximum policy calls per question; each policy called in a round counts as one.
         expansion: "complete": each policy finishes the answer, which is cut at its first bad step (CoMCTS). "stage": each
             policy adds one step (the paper's figure 5); what it wrote beyond is dropped.
-        stop: "found": end when a kept path is right. "budget": go on, to gather more paths.
+        stop: "found": end when a kept path is right. "budget": continue, to gather more paths.
         ratings: "continuous": as the reward gives them. "signs": each rounded to -1, 0 or 1, the paper's scale.
         sign_margin: With "signs", a rating at most this far from 0 is 0.
         max_expansions: How often one node is expanded, each time with new samples, before the search gives it up.

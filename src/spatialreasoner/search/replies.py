@@ -33,7 +33,7 @@ def continuation(prefix: str, completion: Completion, *, whole: bool, max_stages
         prefix: The answer so far, cut between two steps.
         completion: What a policy wrote after it.
         whole: Whether the answer must be finished; otherwise only the first new step must be whole, and is returned.
-        max_stages: Most steps of the answer, prefix included.
+        max_stages: Maximum number of steps of the answer, prefix included.
 
     Raises:
         Malformed: If the completion is empty, declined or cut off, or if its sections are not those that come next.

@@ -128,7 +128,7 @@ async def run_search_async(
         policies: The models; names are unique.
         reward: Rates stages, scores answers; or makes such a reward of the judges, whose grades are then journalled too.
         config: The settings.
-        out: The folder to write; where a run of these settings was ended in it, it goes on.
+        out: The folder to write; where a run with these settings was interrupted in it, that run continues.
         inputs: Where questions and scenes came from, kept in `config.json` for the stages after this one.
         judges: The judges that the reward asks, if any, by their names.
         progress: Called at the start and whenever a question is done.

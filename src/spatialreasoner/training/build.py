@@ -197,7 +197,7 @@ def refuse_mixed_rows(rows: Dataset) -> None:
     if 0 < without < len(rows):
         raise ConfigError(
             f"{without} of {len(rows)} rows have no image: processes that hold parts of the vision tower would wait for "
-            "each other for ever. Give every row an image, leave these rows out, or train with examples/accelerate/ddp.yaml"
+            "each other forever. Give every row an image, leave these rows out, or train with examples/accelerate/ddp.yaml"
         )
 
 
@@ -246,7 +246,7 @@ def _quantization(config: TrainSettings) -> dict[str, Any]:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingExtraError(
             "quantization=4bit needs bitsandbytes, which is not installed: pip install 'spatialreasoner[qlora]'. "
-            "It is fast on CUDA alone; on a CPU it serves to try things out"
+            "It is fast only on CUDA; on a CPU, use it just to try things out"
         )
     from transformers import BitsAndBytesConfig
 

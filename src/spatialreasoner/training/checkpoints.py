@@ -159,7 +159,7 @@ def load_state(path: Path) -> dict[str, Any]:
     """Read what `save_state` wrote.
 
     Raises:
-        ConfigError: If the file is not there or is no such file.
+        ConfigError: If the file is not there or is not such a file.
     """
     try:
         tensors = load_file(path)

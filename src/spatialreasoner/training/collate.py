@@ -86,7 +86,7 @@ def assign_segments(
     [-1, 0, 0, -1]
 
     Args:
-        offsets: Where each token stands in the text, end exclusive.
+        offsets: Where each token is in the text, end exclusive.
         spans: Where each segment stands, end exclusive; an empty span owns nothing.
         markup: What becomes of tokens outside every span.
 

@@ -245,7 +245,7 @@ class GRPOSettings(TrainSettings):
         rewards: What is rewarded: `total`, a segment (`description`, `reasoning`), one of the four rewards or a part of one
             (`logical.conclusion`), or several with weights, such as `description:1,reasoning:2`.
         num_generations: Completions of each question, among which the reward is compared.
-        max_completion_length: Most tokens of a completion; longer ones are cut off.
+        max_completion_length: Maximum number of tokens per completion; longer ones are cut off.
         temperature: Of sampling.
         grpo_beta: Weight of the divergence from the model as it was; 0 keeps no copy of it.
         grpo_loss: How TRL weighs tokens and completions: `dapo`, `grpo`, `bnpo` or `dr_grpo`.

@@ -260,7 +260,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
             )
             if self._vision.reason and not self.args.precompute_ref_log_probs:
                 logger.warning(
-                    "%s does not share its vision tower with the reference: %s. Training continues, and each sees for itself.",
+                    "%s does not share its vision tower with the reference: %s. Training continues, and each runs its own.",
                     type(unwrapped(self.model)).__name__,
                     self._vision.reason,
                 )

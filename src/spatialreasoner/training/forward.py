@@ -107,7 +107,7 @@ def _token_logps(
 def padded(batch: dict[str, Any], *, pad_token_id: int, router: bool = False) -> dict[str, Any]:
     """Arguments of a forward pass with one row a response: every chosen one, then every rejected one, as in TRL.
 
-    Prompts and images stand in two rows each. Rows are padded on the right.
+    Prompts and images are in two rows each. Rows are padded on the right.
 
     Args:
         batch: What `PairCollator` packs.
@@ -148,7 +148,7 @@ def _vision_of_rows(batch: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def response_positions(lengths: list[list[int]], *, device: torch.device) -> Int[Tensor, " tokens"]:
-    """Where the responses' tokens stand in the packed sequence, in order."""
+    """Where the responses' tokens are in the packed sequence, in order."""
     spans: list[Tensor] = []
     start = 0
     for prompt, chosen, rejected in lengths:

@@ -28,7 +28,7 @@ def segment_logps(
     """Sum the log-probabilities of each segment's tokens (sums, not means: docs/papers.md 1.2).
 
     Args:
-        token_logps: Log-probability of each predicted token, nats. Whatever stands where no segment is, is ignored.
+        token_logps: Log-probability of each predicted token, nats. Values outside all segments are ignored.
         segment_ids: The segment of each predicted token (shifted like the labels), 0..num_segments-1; -1 is not a segment.
         num_segments: How many segments there are.
 

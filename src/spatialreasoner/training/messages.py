@@ -78,7 +78,7 @@ def answer_message(name: str, messages: Sequence[Message]) -> Message:
     answer = messages[0]
     converted = Message(role="assistant", content=_converted(answer))
     if any(block["type"] == "image" for block in _blocks(converted)):
-        raise RecordError(f"{name} must be text; got an image in it. A model learns to write text alone: remove the image")
+        raise RecordError(f"{name} must be text; got an image in it. A model learns to write only text: remove the image")
     if not message_text(answer).strip():
         raise RecordError(f"{name} must be one message of the assistant with text; got {str(messages)[:120]}")
     return answer
@@ -110,7 +110,7 @@ def _converted(message: Message) -> str | list[dict[str, Any]]:
     given = [{"type": "text", "text": content}] if isinstance(content, str) else content
     blocks = [made for block in given for made in _block(block)]
     if message["role"] == "system" and any(block["type"] == "image" for block in blocks):
-        raise RecordError("expected images in the user's turns alone; got one in the system's")
+        raise RecordError("expected images only in the user's turns; got one in the system's")
     return blocks
 
 

@@ -68,7 +68,7 @@ class ReferenceCache:
         key: What decides its contents (`reference_key`).
 
     Raises:
-        ConfigError: If the file was made under another key, or is no such file.
+        ConfigError: If the file was made under another key, or is not such a file.
     """
 
     def __init__(self, path: Path, key: Mapping[str, str]) -> None:

@@ -62,7 +62,7 @@ def prepared(given: Any, encoder: Encoder, *, gap_columns: Sequence[str] = (), p
         processes: How many processes prepare the rows of a dataset; None for this one alone.
 
     Raises:
-        ConfigError: If it is no dataset, or has no rows, or a column is missing.
+        ConfigError: If it is not a dataset, or has no rows, or a column is missing.
     """
     if given is None:
         return None

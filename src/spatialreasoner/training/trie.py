@@ -1,4 +1,4 @@
-"""Rows of tokens as a trie: what rows have in common from their start stands in it once.
+"""Rows of tokens as a trie: what rows have in common from their start is in it once.
 
 An image, the questions about it, their answers, and what a hard negative shares with the answer that it was made of: each
 shared prefix is one node. The packed row is the trie in depth-first order, so a node is followed by all that continues it.

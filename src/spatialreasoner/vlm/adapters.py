@@ -40,7 +40,7 @@ def adapter_folder(source: str | Path) -> Path | None:
 
 
 def base_of(source: str | Path) -> str:
-    """The model under an adapter, through others that it may lie on; of what is no adapter, itself.
+    """The model under an adapter, and under the adapters below it; a folder that is not an adapter is returned as it is.
 
     Raises:
         ConfigError: If the adapter names no base, or adapters name each other.

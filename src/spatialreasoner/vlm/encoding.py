@@ -182,8 +182,8 @@ class TextReader:
 
     def _reads_otherwise(self) -> ConfigError:
         return ConfigError(
-            f"{type(self.processor).__name__} does not read whole texts by its tokenizer, so that no token of its can be "
-            "found in the text: this family cannot be trained here"
+            f"{type(self.processor).__name__} does not read whole texts by its tokenizer, so its tokens cannot be located "
+            "in the text: this family cannot be trained here"
         )
 
     def _offsets(self, text: str, ids: Sequence[int]) -> Offsets:

@@ -1,4 +1,4 @@
-"""Where `<region1>`, `<region2>`, ... stand in a batch, and what is added to their names there: pure tensors.
+"""Where `<region1>`, `<region2>`, ... are in a batch, and what is added to their names there: pure tensors.
 
 Every model with region tokens, of whatever family, embeds a region's token as its name and a vector of the region of that
 number in the latest image before it.

@@ -2,7 +2,7 @@ r"""Conversations as a model's own chat template writes them: one rendering that
 
 A conversation is rendered once, its answer in it. What the template writes before the answer is the `head`, what it writes
 after it the `tail`. An answer is written after the `opening`, which is the beginning of every conversation that is trained:
-the template's own generation prompt, or, where that is no beginning of a whole conversation, the head. So what is continued is
+the template's own generation prompt, or, where no whole conversation begins with that, the head. So what is continued is
 what was trained, to the character:
 
 - LLaVA-1.5 writes `ASSISTANT: ` before an answer and ends its generation prompt with `ASSISTANT:`: the blank is the answer's.
@@ -117,7 +117,7 @@ class AnswerFrame:
     def _changed(self, answer: str, text: str) -> str:
         return (
             f"the chat template must keep an answer's text; it turned {answer[:60]!r} into "
-            f"{text[common_start(self.head, text) :][:60]!r}. Strip blanks around the answers, or mend the template"
+            f"{text[common_start(self.head, text) :][:60]!r}. Strip blanks around the answers, or fix the template"
         )
 
     def _mismatch(self, answer: str) -> str:
@@ -177,7 +177,7 @@ class ChatTemplate:
                 if _PROBE in rendered:
                     return turns, answer
                 raise InputError(
-                    f"the chat template must keep an answer's text; it turned one into {rendered[-60:]!r}. Mend the template"
+                    f"the chat template must keep an answer's text; it turned one into {rendered[-60:]!r}. Fix the template"
                 )
         if _BLOCKS in rendered:  # a template that knows texts alone
             return [_without_blocks(message) for message in messages], _as_text
@@ -235,7 +235,7 @@ def chat_template_of(processor: Any, *, thinking: bool = False) -> ChatTemplate:
             return owner.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting, **switches)
         except (TemplateError, TypeError, LookupError, AttributeError) as error:
             raise InputError(
-                f"the chat template cannot write this conversation: {type(error).__name__}: {str(error)[:300]}. Mend the "
+                f"the chat template cannot write this conversation: {type(error).__name__}: {str(error)[:300]}. Fix the "
                 "template, or use the one that the model came with"
             ) from error
 

@@ -92,7 +92,7 @@ def writers_of(model: Any, processor: Any, *, ends: Sequence[int], rows: int) ->
         model: The model.
         processor: Its processor.
         ends: Tokens that end an answer.
-        rows: Most answers that one writer writes at once.
+        rows: Maximum number of answers that one writer writes at once.
     """
     offer = getattr(model, "writers", None)
     return None if offer is None else offer(processor, ends=ends, rows=rows)

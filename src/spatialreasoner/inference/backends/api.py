@@ -286,7 +286,7 @@ class ApiPolicy:
         wait = retry_after(said, answered.headers, now=time())
         failure = judge_failure(said, key_variable=self._config.key_variable, waits=wait is not None)
         if request is not None and self._learns(said, request, explained=failure.certain):
-            return AdaptedError(f"{self.name} is asked otherwise from now on: {words}")
+            return AdaptedError(f"{self.name} is sent different requests from now on: {words}")
         if failure.owner == "moment":
             kind = "too many requests" if failure.kind == "rate limit" else failure.kind
             return BusyError(f"{self.name}: {kind} (status {said.status}: {words})", kind=failure.kind, retry_after=wait)

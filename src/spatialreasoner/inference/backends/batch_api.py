@@ -21,7 +21,7 @@ from spatialreasoner.inference.backends.replies import parse_body
 from spatialreasoner.inference.said import is_error
 
 MOST_REQUESTS = 50_000
-"""Most requests in a batch, by the public limits."""
+"""Maximum number of requests in a batch, by the public limits."""
 
 MOST_FILE_BYTES = 200 * 10**6
 """Longest file of a batch, by the public limits."""

@@ -194,7 +194,7 @@ class HttpClient:
             old, new = urlsplit(url), urlsplit(target)
             same = (old.scheme, old.hostname, _port(old)) == (new.scheme, new.hostname, _port(new))
         except ValueError as error:
-            raise EndpointError(f"{self._name} redirects to an address that is none ({error}); check BASE_URL") from None
+            raise EndpointError(f"{self._name} redirects to an invalid address ({error}); check BASE_URL") from None
         if not location or not same:
             where = f"{new.scheme}://{new.netloc.rpartition('@')[2]}" if location else "nowhere"
             raise EndpointError(

@@ -17,7 +17,7 @@ from spatialreasoner.scenes.finding import Found
 logger = logging.getLogger(__name__)
 
 MAX_ANNOTATION_FILES = 100_000
-"""Most files of a folder of annotations that are opened."""
+"""Maximum number of files that are opened in a folder of annotations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class AnnotatedRegions:
 
     @property
     def skipped(self) -> dict[str, tuple[str, ...]]:
-        """Drawings that are no areas (points, lines), by image."""
+        """Drawings that are not areas (points, lines), by image."""
         return {entry.image: entry.skipped for entry in self._images.values() if entry.skipped}
 
     def _read(self, kind: str) -> list[Annotated]:

@@ -193,7 +193,7 @@ class Annotated:
         size: Height and width of the image as the file has them; None where it does not tell.
         regions: What was drawn.
         bare: Whether `image` lacks the suffix (.jpg), as where one annotation file a photo is called after it.
-        skipped: Drawings that are no areas (points, lines), in words.
+        skipped: Drawings that are not areas (points, lines), in words.
     """
 
     image: str

@@ -22,7 +22,7 @@ from spatialreasoner.scenes.annotations.document import Document
 from spatialreasoner.scenes.annotations.shapes import Annotated, AnnotatedShape, Bitmap, Drawn, Mask, box
 
 MAX_UNPACKED = 2**28
-"""Most bytes of a PNG inside: more is no mask."""
+"""Maximum number of bytes of the PNG inside; a larger one is not a mask."""
 
 
 def detect(document: Document) -> bool:

@@ -16,7 +16,7 @@ _SIDEWAYS = 0.5
 """Gravity with a smaller part in the image's plane (60 degrees and more from level) makes no side of the image its bottom."""
 
 _MAX_FOOTPRINT = 32
-"""Most pixels of the image that one pixel of depth may cover in a direction."""
+"""Maximum number of pixels of the image that one pixel of depth may cover in a direction."""
 
 
 def scaled(camera: Intrinsics, old: tuple[int, int], new: tuple[int, int]) -> Intrinsics:

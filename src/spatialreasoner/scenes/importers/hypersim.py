@@ -97,7 +97,7 @@ def hdf5(store: Store, name: str, key: str) -> Shaped[np.ndarray, ...]:
     """One dataset of an HDF5 file.
 
     Raises:
-        SceneError: If it is no such file, or larger than an image can be.
+        SceneError: If it is not such a file, or larger than an image can be.
         MissingExtraError: If h5py is not installed.
     """
     try:

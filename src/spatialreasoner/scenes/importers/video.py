@@ -17,7 +17,7 @@ def frames_at(path: Path, places: Sequence[int], *, kind: str) -> Iterator[Image
 
     Raises:
         MissingExtraError: If the library that decodes video is not installed.
-        SceneError: If it is no video, or ends before a frame.
+        SceneError: If it is not a video, or ends before a frame.
     """
     try:
         import av

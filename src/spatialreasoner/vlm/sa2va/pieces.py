@@ -1,4 +1,4 @@
-"""A sentencepiece model as a tokenizer of the `tokenizers` library, which knows where tokens stand in the text.
+"""A sentencepiece model as a tokenizer of the `tokenizers` library, which knows where tokens are in the text.
 
 What sentencepiece would do with a text is built of the library's parts: the same normalization, the same merges in the order
 of their scores, bytes for what is in no piece. Where sentencepiece is installed, the two are then compared.
@@ -44,7 +44,7 @@ def tokenizer_of_pieces(path: Path, added: Mapping[int, str]) -> Tokenizer:
 
     Args:
         path: The `tokenizer.model`.
-        added: Tokens that the folder adds, by id; one may stand in the place of a piece.
+        added: Tokens that the folder adds, by id; one may replace a piece.
 
     Raises:
         ConfigError: If the file is no such model, or of a kind that cannot be built.

@@ -89,7 +89,7 @@ def _slow(said: Mapping[str, Any]) -> bool:
 
 
 def _surround(tokenizer: Tokenizer, first: str, last: str, said: Mapping[str, Any]) -> None:
-    """What stands before and after a text, as these classes have it unless the folder says otherwise."""
+    """What comes before and after a text, as these classes have it unless the folder says otherwise."""
     begins, stops = said.get("add_bos_token", True), said.get("add_eos_token", False)
     parts = [*([first] if begins else []), "$A", *([last] if stops else [])]
     known = [(name, tokenizer.token_to_id(name)) for name in dict.fromkeys([first, last])]

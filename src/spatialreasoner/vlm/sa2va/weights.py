@@ -77,7 +77,7 @@ def renamed(name: str) -> str:
 
 
 def converted(name: str, tensor: Tensor, text: TextSettings) -> Mapping[str, Tensor]:
-    """A tensor under the names of transformers; queries, keys and values that stand in one tensor become three.
+    """A tensor under the names of transformers; queries, keys and values that are in one tensor become three.
 
     Args:
         name: Its name in the folder, without a prefix.
@@ -160,7 +160,7 @@ def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _prefix(names: Iterable[str]) -> str:
-    """What stands before `mlp1.0.weight`: nothing, or names of modules that once held the model."""
+    """What comes before `mlp1.0.weight`: nothing, or names of modules that once held the model."""
     return next((name.removesuffix("mlp1.0.weight") for name in names if name.endswith("mlp1.0.weight")), "")
 
 
