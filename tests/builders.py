@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
+from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Rle, Scene
 from spatialreasoner.scenes.files import write_scenes
 from spatialreasoner.scenes.masks import encode
 
@@ -45,20 +47,35 @@ def ball_depth(ball: Ball) -> np.ndarray:
     return np.where(discriminant > 0, (b - np.sqrt(np.maximum(discriminant, 0))) / a, np.nan)
 
 
-def build_scene(folder: Path, balls: Sequence[Ball] = THREE_BALLS, *, name: str = "balls", **changes: object) -> Scene:
-    """Write a scenes folder with one scene of balls; returns the scene with resolved paths."""
+@cache
+def drawn(balls: tuple[Ball, ...]) -> tuple[bytes, bytes, tuple[Rle, ...]]:
+    """What a camera sees of balls: the image and the depth as PNG, and the mask of each ball."""
     depths = np.stack([np.nan_to_num(ball_depth(ball), nan=np.inf) for ball in balls])
     nearest, depth = depths.argmin(axis=0), depths.min(axis=0)
+    masks = [(nearest == index) & np.isfinite(depth) for index in range(len(balls))]
     image = np.full((*SIZE, 3), 220, dtype=np.uint8)
-    for index, ball in enumerate(balls):
-        image[(nearest == index) & np.isfinite(depth)] = ball.colour
-    folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(folder / f"{name}.png")
+    for ball, mask in zip(balls, masks, strict=True):
+        image[mask] = ball.colour
     units = np.where(np.isfinite(depth), np.round(np.nan_to_num(depth, posinf=0) * UNITS_PER_METRE), 0)
-    Image.fromarray(units.astype(np.uint16)).save(folder / f"{name}-depth.png")
+    return as_png(image), as_png(units.astype(np.uint16)), tuple(map(encode, masks))
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    """The bytes of a PNG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def build_scene(folder: Path, balls: Sequence[Ball] = THREE_BALLS, *, name: str = "balls", **changes: object) -> Scene:
+    """Write a scenes folder with one scene of balls; returns the scene with resolved paths."""
+    image, depth, masks = drawn(tuple(balls))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.png").write_bytes(image)
+    (folder / f"{name}-depth.png").write_bytes(depth)
     regions = tuple(
-        Region(id=f"region{k + 1}", label=ball.label, mask=encode((nearest == k) & np.isfinite(depth)))
-        for k, ball in enumerate(balls)
+        Region(id=f"region{number}", label=ball.label, mask=mask)
+        for number, (ball, mask) in enumerate(zip(balls, masks, strict=True), start=1)
     )
     fields = {
         "id": name,

@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import workshop
 from commands import check, split
 from spatialreasoner.cli import COMMANDS, SCENES, main
 from tiny import TINY
@@ -42,12 +44,18 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    workshop.run("scenes", "synthetic", "--count", 3, "--out", folder / "scenes")
+    workshop.run("questions", folder / "scenes", "--per-scene", 2, "--out", folder / "questions.jsonl")
+    return folder
+
+
 @pytest.fixture
-def made(run: Run, tmp_path: Path) -> Path:
-    """A folder with three synthetic scenes and six questions about them."""
-    assert run("scenes", "synthetic", "--count", 3, "--out", tmp_path / "scenes")[0] == 0
-    assert run("questions", tmp_path / "scenes", "--per-scene", 2, "--out", tmp_path / "questions.jsonl")[0] == 0
-    return tmp_path
+def made(made_once: Path, tmp_path: Path) -> Path:
+    """A folder with three synthetic scenes and six questions about them, to do with as a test likes."""
+    return Path(shutil.copytree(made_once, tmp_path / "made"))
 
 
 @pytest.mark.parametrize("command", LISTED, ids=" ".join)

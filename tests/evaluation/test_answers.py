@@ -178,7 +178,7 @@ def test_cost_is_linear_in_the_answer(piece, category):
         return time.process_time() - start
 
     small = max(min(cost(10_000) for _ in range(2)), 1e-3)
-    assert min(cost(100_000) for _ in range(2)) < 30 * small
+    assert any(cost(100_000) < 30 * small for _ in range(2))
 
 
 def test_judging_a_whole_benchmark_leaves_most_of_its_time_to_the_rest():

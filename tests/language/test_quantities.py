@@ -165,4 +165,4 @@ def test_cost_is_linear_in_the_text(piece):
         return time.process_time() - start
 
     small = max(min(cost(20_000) for _ in range(3)), 1e-4)
-    assert min(cost(200_000) for _ in range(3)) < 30 * small
+    assert any(cost(200_000) < 30 * small for _ in range(3))

@@ -159,7 +159,7 @@ def test_cost_is_linear_in_hostile_text(piece):
         return time.process_time() - start
 
     small = max(min(cost(10_000) for _ in range(3)), 1e-3)
-    assert min(cost(100_000) for _ in range(2)) < 30 * small  # once, a collection of garbage may fall into it
+    assert any(cost(100_000) < 30 * small for _ in range(2))  # once, a collection of garbage may fall into it
 
 
 def test_a_megabyte_is_read_in_bounded_time():

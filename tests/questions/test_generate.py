@@ -72,8 +72,9 @@ def test_regions_are_named_in_the_question_in_order(scene: Scene) -> None:
 
 def test_categories_are_balanced_over_scenes(scene: Scene) -> None:
     asked: Counter[str] = Counter()
+    measured = Measured(scene)
     for seed in range(12):
-        ask_about(Measured(scene), Random(seed), 4, asked=asked)  # type: ignore[arg-type]
+        ask_about(measured, Random(seed), 4, asked=asked)  # type: ignore[arg-type]
     assert set(asked.values()) == {2}
 
 
