@@ -16,7 +16,7 @@ from dataclasses import asdict, is_dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from spatialreasoner import __version__
 from spatialreasoner.core.errors import MissingFileError, RecordError, SpatialReasonerError, WorkError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
 R = TypeVar("R")
+
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 
 LEFT_OUT = frozenset({"region_source"})
 """Fields that are not written where they are None, so that files made before there were such fields stay as they are."""
@@ -94,13 +96,25 @@ def read_json(path: str | Path, kind: type[R]) -> R:
 
 def dumps(record: object) -> str:
     """One record as one line of JSON: keys in the order of the class, no NaN."""
-    value = asdict(record, dict_factory=_written) if is_dataclass(record) and not isinstance(record, type) else record
+    value = as_plain(record) if is_dataclass(record) else record
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _written(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The fields of a record that are written: what was added to a class later is left out where it is None."""
-    return {key: value for key, value in pairs if value is not None or key not in LEFT_OUT}
+def as_plain(value: Any) -> Any:
+    """A record as JSON has it, with those that it holds: what was added to a class later is left out where it is None.
+
+    `dataclasses.asdict` takes three times as long, as it copies each value.
+    """
+    if type(value) in _ATOMS:
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        found = {name: as_plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {name: each for name, each in found.items() if each is not None or name not in LEFT_OUT}
+    if isinstance(value, dict):
+        return {key: as_plain(each) for key, each in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(each) for each in cast("list[Any]", value)]
+    return value
 
 
 def write_jsonl(path: str | Path, records: Iterable[object]) -> int:

@@ -71,13 +71,13 @@ def parse(text: str) -> Response:
     Raises:
         ResponseError: If the text has no conclusion, or is longer than `MAX_CHARACTERS`.
     """
-    found = spans(text)
-    if "conclusion" not in found:
+    found, heading = _cut(text)
+    if heading is None:
         raise ResponseError(
             f"a response ends with '### In Conclusion' (or 'The final answer is ...') and the answer; got {text[-80:]!r}"
         )
     description, reasoning, answer = (found[name] for name in ("description", "reasoning", "conclusion"))
-    inner = _TAG.sub("", text[reasoning[0] : _reasoning_end(text, reasoning[0], answer[0])])
+    inner = _TAG.sub("", text[reasoning[0] : heading])
     return Response(
         description=text[slice(*description)].strip(),
         reasoning=inner.strip(),
@@ -96,23 +96,29 @@ def spans(text: str) -> dict[str, tuple[int, int]]:
     Raises:
         ResponseError: If the text is longer than `MAX_CHARACTERS`.
     """
+    return _cut(text)[0]
+
+
+def _cut(text: str) -> tuple[dict[str, tuple[int, int]], int | None]:
+    """The spans, and where the conclusion's heading begins, if there is one: the reasoning proper ends there."""
     if len(text) > MAX_CHARACTERS:
         raise ResponseError(f"a response has at most {MAX_CHARACTERS} characters; got {len(text)}")
     thought = find_thought(text)
     if thought is None:
-        return _spans(text)
-    after = {name: (start + thought.end, end + thought.end) for name, (start, end) in _spans(text[thought.end :]).items()}
-    return {"thinking": thought.span, **after}
+        return _cut_plain(text)
+    found, heading = _cut_plain(text[thought.end :])
+    after = {name: (start + thought.end, end + thought.end) for name, (start, end) in found.items()}
+    return {"thinking": thought.span, **after}, None if heading is None else heading + thought.end
 
 
-def _spans(text: str) -> dict[str, tuple[int, int]]:
-    """The spans of a text without thinking."""
+def _cut_plain(text: str) -> tuple[dict[str, tuple[int, int]], int | None]:
+    """The same of a text without thinking."""
     description, start = _description(text)
     found = {"description": description, "reasoning": (start, len(text))}
-    conclusion = _conclusion_start(text, start)
-    if conclusion is not None:
-        found["conclusion"] = (conclusion, len(text))
-    return found
+    conclusion = _conclusion(text, start)
+    if conclusion is None:
+        return found, None
+    return found | {"conclusion": (conclusion[1], len(text))}, conclusion[0]
 
 
 def _description(text: str) -> tuple[tuple[int, int], int]:
@@ -131,23 +137,16 @@ def _description(text: str) -> tuple[tuple[int, int], int]:
     return (start, boundary.start()), boundary.end() if begins else boundary.start()
 
 
-def _conclusion_start(text: str, start: int) -> int | None:
-    """Where the words of the last conclusion begin, or None."""
+def _conclusion(text: str, start: int) -> tuple[int, int] | None:
+    """Where the heading of the last conclusion begins, and where its words do; or None."""
     said = _CONCLUDES.search(text, start)
     if said is None:
         return None
     last = None
     for match in _CONCLUSION.finditer(text, max(start, text.rfind("\n", 0, said.start()) + 1)):
-        last = match
-    return None if last is None else last.end()
-
-
-def _reasoning_end(text: str, start: int, conclusion: int) -> int:
-    """Where the reasoning proper ends: before the conclusion's heading."""
-    for match in _CONCLUSION.finditer(text, start):
-        if match.end() == conclusion:
-            return match.start()
-    return conclusion
+        if last is None or match.end() > last.end():  # "in conclusion, the final answer is": one heading
+            last = match
+    return None if last is None else last.span()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -232,7 +232,7 @@ class Engine:
             candidates=self.config.candidates,
         )
         return {
-            "trajectories": [asdict(trajectory) for trajectory in solved.trajectories],
+            "trajectories": [records.as_plain(trajectory) for trajectory in solved.trajectories],
             "tree": tree_to_json(solved.tree),
             "counts": count(question, solved),
         }
