@@ -10,10 +10,10 @@ help:  ## show this
 
 setup: $(READY)  ## make .venv with everything, pinned by constraints.txt
 
-NATIVE = src/spatialreasoner/nano/native
+NATIVE = $(addprefix src/spatialreasoner/,core/native.py nano/native/decoder.c scenes/synthetic/native/rooms.c)
 
 # torch first and alone: later packages find their need met and pull no second build
-$(READY): pyproject.toml constraints.txt hatch_build.py $(NATIVE)/build.py $(NATIVE)/decoder.c
+$(READY): pyproject.toml constraints.txt hatch_build.py $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch hatchling editables
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \

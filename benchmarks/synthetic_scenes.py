@@ -1,18 +1,29 @@
 """How many procedural scenes a second, and how far that is from what ray casting and file writing alone would take.
 
     python benchmarks/synthetic_scenes.py [--count 1000] [--size 128] [--workers 2]
+    python benchmarks/synthetic_scenes.py --against REF [--count 200] [--size 128] [--workers 1] [--rounds 5]
 
 The limit is the time that Embree takes for the same rays on a built scene, plus the encoding of the same PNGs and masks: no
-maker of scenes that casts these rays and writes these files can be faster.
+maker of scenes that casts all these rays and writes these files can be faster, but one that leaves out rays which can meet
+nothing.
+
+With `--against` this build and that of the commit REF write the same rooms in turn, each in a process of its own, which has
+made a few before; one worker writes in that process itself, more are started anew every round. Prints milliseconds of
+processor time and of wall time a room, the best of the rounds, and their ratios, and compares all files byte by byte, but
+`config.json`, which holds the version and the commit. Exits with 1 where the ratio of processor times is below 2.5, or a file
+differs.
 """
 
 import argparse
 import io
 import os
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
@@ -21,6 +32,9 @@ from PIL import Image
 
 from spatialreasoner.scenes import masks
 from spatialreasoner.scenes.synthetic import SyntheticConfig, make_scene, render_world, sample, write_synthetic
+
+TARGET = 2.5
+"""How many times as fast as the commit that is compared with."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -69,13 +83,100 @@ def encoding_seconds(index: int, size: int) -> tuple[float, int]:
     return seconds(encode), encoded.tell() + units.tell()
 
 
+RUNNER = """
+import os, sys, time
+from pathlib import Path
+try:
+    from spatialreasoner.scenes import synthetic
+    make = synthetic.write_synthetic
+except ModuleNotFoundError:  # of an earlier layout
+    from spatialreasoner.scene import synthetic
+    make = synthetic.write_scenes
+
+def busy():
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+if __name__ == "__main__":
+    folder, count, size, workers = Path(sys.argv[1]), *map(int, sys.argv[2:])
+    for index in range(20):
+        synthetic.make_scene(1, index)
+    for line in sys.stdin:
+        config = synthetic.SyntheticConfig(count=count, seed=int(line), width=size, height=size)
+        before, begin = busy(), time.perf_counter()
+        make(config, folder / line.strip(), workers=workers)
+        print(busy() - before, time.perf_counter() - begin, flush=True)
+"""
+
+
+@contextmanager
+def build_of(source: Path, folder: Path, settings: list[str]) -> Generator[Callable[[int], tuple[float, float]]]:
+    """A build that writes rooms of one seed after the other, and tells the processor and the wall time of each."""
+    runner = folder / "runner.py"
+    runner.write_text(RUNNER, encoding="utf-8")
+    command = [sys.executable, str(runner), str(folder), *settings]
+    environment = {**os.environ, "PYTHONPATH": str(source / "src")}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        told, said = process.stdin, process.stdout
+        assert told is not None
+        assert said is not None
+
+        def write(seed: int) -> tuple[float, float]:
+            print(seed, file=told, flush=True)
+            busy, wall = said.readline().split()
+            return float(busy), float(wall)
+
+        yield write
+        told.close()
+
+
+def different(new: Path, old: Path) -> list[str]:
+    """Names of files that one folder lacks, or that differ, but those that hold the version."""
+    names = {str(each.relative_to(folder)) for folder in (new, old) for each in folder.rglob("*") if each.is_file()}
+    named = [name for name in sorted(names) if Path(name).name != "config.json"]
+    both = ((name, new / name, old / name) for name in named)
+    return [name for name, a, b in both if not (a.exists() and b.exists() and a.read_bytes() == b.read_bytes())]
+
+
+def compare_builds(given: argparse.Namespace) -> int:
+    """Print what a room takes in this build and in that of a commit; 1 where a target is missed."""
+    here = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as name:
+        new, old, tree = (Path(name) / part for part in ("new", "old", "tree"))
+        new.mkdir()
+        old.mkdir()
+        git = ["git", "-C", str(here), "worktree"]
+        subprocess.run([*git, "add", "--detach", str(tree), given.against], check=True, capture_output=True)
+        settings = [str(given.count), str(given.size), str(given.workers)]
+        try:
+            with ExitStack() as stack:
+                makers = [stack.enter_context(build_of(*each, settings)) for each in ((here, new), (tree, old))]
+                rounds = [[maker(seed) for maker in makers] for seed in range(given.rounds)]
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True, capture_output=True)
+        files = sum(each.is_file() for each in new.rglob("*"))
+        wrong = [f"{seed}/{each}" for seed in range(given.rounds) for each in different(new / str(seed), old / str(seed))]
+    print(f"{given.rounds} times {given.count} rooms of {given.size} x {given.size} pixels, {given.workers} workers, in turn")
+    ratios: list[float] = []
+    for kind, what in enumerate(("processor", "wall")):
+        now, before = (1e3 * min(each[build][kind] for each in rounds) / given.count for build in (0, 1))
+        ratios.append(before / now)
+        print(f"{what} time: {before:.2f} ms a room by {given.against}, {now:.2f} ms now; ratio {before / now:.2f}")
+    print(f"{len(wrong)} of {files} files differ {wrong[:3] or ''}")
+    return int(ratios[0] < TARGET or bool(wrong))
+
+
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5, help="of either build with --against; the fastest counts")
+    parser.add_argument("--against", metavar="REF", help="a commit whose build writes the same rooms")
     options = parser.parse_args()
+    if options.against:
+        sys.exit(compare_builds(options))
     few = min(options.count, 200)
     make_scene(0, 0)
     memory = seconds(lambda: [make_scene(0, i, width=options.size, height=options.size) for i in range(few)]) / few

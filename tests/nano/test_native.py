@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from spatialreasoner.core import native as builder
 from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.inference.streaming import stream
-from spatialreasoner.nano.native import build, kernel, seeing
+from spatialreasoner.nano.native import kernel, seeing
 from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, is_suited, native_library
 from spatialreasoner.nano.native.writers import Writers
 from spatialreasoner.nano.tokenizer import IMAGE
@@ -26,11 +27,11 @@ GREEDY, SAMPLED = Manner(temperature=0.0, most=40), Manner(temperature=0.9, most
 @pytest.fixture(scope="module", autouse=True)
 def library(tmp_path_factory):
     """Built of the source as it is; every test fails where there is a compiler and nothing was built."""
-    made = build.build_library(tmp_path_factory.mktemp("native") / "_decoder.so")
+    made = builder.build_library(builder.DECODER, tmp_path_factory.mktemp("native") / "_decoder.so")
     if made is None:
         pytest.skip("no C compiler")
     patch = pytest.MonkeyPatch()
-    patch.setattr(kernel, "LIBRARY", made)
+    patch.setattr(kernel, "open_library", lambda source, path: builder.open_library(source, path or made))
     native_library.cache_clear()
     found = native_library()
     assert found is not None
@@ -171,7 +172,7 @@ def test_what_the_library_cannot_read_is_left_to_pytorch(nano, monkeypatch):
     decoder = copy.deepcopy(nano[0].model.language_model)
     assert is_suited(decoder)
     assert not is_suited(decoder.bfloat16())
-    monkeypatch.setattr(kernel, "source_digest", lambda: "another")
+    monkeypatch.setattr(builder.CSource, "digest", lambda self: "another")
     native_library.cache_clear()
     assert native_library() is None
     assert nano[0].writers(nano[1], ends=[0], rows=1) is None

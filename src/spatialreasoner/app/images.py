@@ -17,9 +17,9 @@ from spatialreasoner.app.config import AppConfig
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes import rgbd
-from spatialreasoner.scenes.files import FORMATS, load_scenes, png, read_depth, read_image, write_depth
+from spatialreasoner.scenes.files import FORMATS, UNITS_PER_METRE, load_scenes, png, read_depth, read_image, write_depth
 from spatialreasoner.scenes.finding import RegionFinder
-from spatialreasoner.scenes.images import UNITS_PER_METRE, exif_focal
+from spatialreasoner.scenes.images import exif_focal
 from spatialreasoner.scenes.importers.write import scene_id
 from spatialreasoner.scenes.masks import decode, encode
 

@@ -24,6 +24,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 SATURATED = 65535
 """The largest number of 16 bits: cameras, simulators and data sets write it for no measurement, too far, or the sky."""
 
+UNITS_PER_METRE = 1000.0
+"""What depth is written in: millimetres."""
+
 MAX_ASPECT = 200
 """How many times longer than the other a side of an image may be: processors of models pad to squares, or cut into tiles."""
 
@@ -116,15 +119,18 @@ def stored_orientation(path: str | Path) -> int:
     return value if value in range(2, 9) else 1
 
 
-def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> None:
+def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_metre: float = UNITS_PER_METRE) -> None:
     """Write metres as a 16-bit PNG; NaN and what does not fit become 0, no measurement."""
     Path(path).write_bytes(depth_png(depth, units_per_metre=units_per_metre))
 
 
-def depth_png(depth: Float[np.ndarray, "h w"], *, units_per_metre: float = 1000.0) -> bytes:
+def depth_png(depth: Float[np.ndarray, "h w"], *, units_per_metre: float = UNITS_PER_METRE) -> bytes:
     """Metres as the bytes of a 16-bit PNG; NaN, infinities and what does not fit become 0, no measurement."""
-    units = np.round(np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0) * units_per_metre)
-    units[(units < 0) | (units >= SATURATED)] = 0
+    if not np.isfinite(depth).all():
+        depth = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0)
+    units = np.round(depth * units_per_metre)
+    if units.size and (units.min() < 0 or units.max() >= SATURATED):
+        units[(units < 0) | (units >= SATURATED)] = 0
     return png(units.astype(np.uint16))
 
 

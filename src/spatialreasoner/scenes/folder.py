@@ -22,6 +22,7 @@ from spatialreasoner.core.resume import hold
 from spatialreasoner.core.types import Scene
 
 _PACKAGE = "the version of spatialreasoner"
+_WAITING = ".unfinished"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class ScenesFolder:
         """Write the files of a scene, by their paths in the folder, then its record."""
         for name, data in files.items():
             self._write(name, data)
-        self._write(str(self._record(scene.id).relative_to(self.path)), (records.dumps(scene) + "\n").encode())
+        self._write(f"{_WAITING}/{scene.id}.json", (records.dumps(scene) + "\n").encode())
 
     def finish(self, scene_ids: Iterable[str]) -> None:
         """Join the records, in this order, to `scenes.jsonl`, and remove what is not needed any more."""
@@ -67,19 +68,26 @@ class ScenesFolder:
 
     @property
     def _waiting(self) -> Path:
-        return self.path / ".unfinished"
+        return self.path / _WAITING
 
     def _record(self, scene_id: str) -> Path:
         return self._waiting / f"{scene_id}.json"
 
     def _write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all. Not synced to the disk: that would take longer than making a small scene."""
-        target = self.path / name
-        target.parent.mkdir(exist_ok=True)
-        self._waiting.mkdir(exist_ok=True)
-        temporary = self._waiting / f"{os.getpid()}.part"
-        temporary.write_bytes(data)
-        temporary.replace(target)
+        target, temporary = f"{self.path}/{name}", f"{self.path}/{_WAITING}/{os.getpid()}.part"
+        try:
+            _place(data, temporary, target)
+        except FileNotFoundError:  # of a folder, before the first file in it
+            Path(target).parent.mkdir(exist_ok=True)
+            self._waiting.mkdir(exist_ok=True)
+            _place(data, temporary, target)
+
+
+def _place(data: bytes, temporary: str, target: str) -> None:
+    with open(temporary, "wb", buffering=0) as file:
+        file.write(data)
+    os.replace(temporary, target)
 
 
 def claim_folder(path: Path, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str] | None = None) -> ScenesFolder:

@@ -17,7 +17,7 @@ from spatialreasoner.core.digests import files_digest, tree_digest
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.core.protocols import DepthEstimator
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
-from spatialreasoner.scenes.files import depth_png, read_image
+from spatialreasoner.scenes.files import UNITS_PER_METRE, depth_png, read_image
 from spatialreasoner.scenes.finding import Found, RegionFinder
 from spatialreasoner.scenes.folder import claim_folder
 from spatialreasoner.scenes.foreground import cut_out
@@ -26,7 +26,6 @@ from spatialreasoner.scenes.masks import encode
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 """What counts as a photo."""
 
-UNITS_PER_METRE = 1000.0
 _STAGE = "scenes images"
 
 

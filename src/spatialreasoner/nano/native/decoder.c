@@ -28,8 +28,17 @@ typedef struct {
     float *keys, *values;   /* [layers, slots, blocks, heads, width, BLOCK] and [..., BLOCK, width] */
 } nano_decoder;
 
-/* Of which source this was built, for `kernel.py` to tell an old library. */
-const char *nano_source(void) { return NANO_SOURCE; }
+/* Of which source this was built, to tell an old library. */
+const char *native_source(void) { return NATIVE_SOURCE; }
+
+/* Whether the processor can run it. */
+int native_suits(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return 1;
+#endif
+}
 
 static inline vec load(const float *from) { return *(const loose *)from; }
 static inline void store(float *to, vec value) { *(loose *)to = value; }

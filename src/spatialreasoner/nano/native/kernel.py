@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from spatialreasoner.nano.native.build import LIBRARY, is_x86, source_digest
+from spatialreasoner.core.native import DECODER, open_library
 
 _PANEL, _LANES, _BLOCK = 16, 8, 16
 """As in `decoder.c`."""
@@ -39,16 +39,9 @@ class _Decoder(ctypes.Structure):
 
 @cache
 def native_library(path: Path | None = None) -> ctypes.CDLL | None:
-    """The library, by default `LIBRARY`; None where it was not built, of another source, or for another processor."""
-    path = path or LIBRARY
-    if not path.is_file() or (is_x86() and torch.backends.cpu.get_cpu_capability() not in {"AVX2", "AVX512"}):
-        return None
-    try:
-        library = ctypes.CDLL(str(path))
-        library.nano_source.restype = ctypes.c_char_p
-        if library.nano_source() != source_digest().encode():
-            return None
-    except (OSError, AttributeError):  # of another system, or not ours
+    """The library, by default the one beside its source; None where there is none for this processor (`core.native`)."""
+    library = open_library(DECODER, path)
+    if library is None:
         return None
     library.nano_work.restype = ctypes.c_int64
     return library

@@ -53,10 +53,11 @@ def mesh(things: Sequence[Thing]) -> Mesh:
 
 def _thing(thing: Thing, index: int) -> Mesh:
     shape = thing.shape
+    normals = (shape.normals / np.array(thing.size)).reshape(-1, 3) @ thing.turn.T
     return Mesh(
         vertices=thing.vertices.astype(np.float32),
         faces=shape.faces,
-        normals=unit((shape.normals / np.array(thing.size)) @ thing.turn.T).astype(np.float32),
+        normals=unit(normals).astype(np.float32).reshape(-1, 3, 3),
         curved=shape.curved,
         owner=np.full(len(shape.faces), index, dtype=np.int16),
     )

@@ -20,27 +20,27 @@ FLOOR, WALL = -1, -2
 
 # The room's sides: low and high x, low and high y (the ceiling and the floor), low and high z. Normals point inwards.
 _SIDE_OWNER = np.array([WALL, WALL, WALL, FLOOR, WALL, WALL], dtype=np.int16)
-_SIDE_NORMALS = np.array(
+SIDE_NORMALS = np.array(
     [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=np.float32
 )  # fmt: skip
 
 _OTHER_TILE, _SKIRTING_BOARD = -3, -4
 """What the floor and the walls are also made of."""
 
-_SKIRTING = 0.08
+SKIRTING = 0.08
 """Height of the skirting board, metres."""
 
-_NUDGE = 1e-4
+NUDGE = 1e-4
 """How far a ray goes on behind a surface before it may hit again, metres of depth."""
 
-_LIFT = 1e-3
+LIFT = 1e-3
 """How far above a surface the ray to the sun starts, metres, so that no face shades itself."""
 
-_CONTRAST = 0.06
+CONTRAST = 0.06
 """Pixels that differ more than this from a neighbour (linear light) are cast again with more rays."""
 
 
-_GLOSS = 0.12
+GLOSS = 0.12
 """Brightness of the sun's reflection on things."""
 
 
@@ -67,11 +67,6 @@ class Hits(NamedTuple):
     normal: Float32[np.ndarray, "n 3"]
 
 
-def render_world(world: World) -> Rendering:
-    """See a world, which must hold at least one thing."""
-    return Caster(world).render()
-
-
 class Caster:
     """Casts the rays of one world, which must hold at least one thing."""
 
@@ -81,17 +76,17 @@ class Caster:
         self._mesh = mesh(world.things)
         self._embree = self._mesh.embree()
         self._room_turn = world.room.turn.astype(np.float32)
-        self._palette = _palette(world)
+        self._palette = palette(world)
 
     def render(self) -> Rendering:
         """The image, smooth at its edges, and the exact depth and owner through every pixel's centre."""
         shape = self.world.camera.height, self.world.camera.width
         light = self._shade(self._hits, self._pixels).reshape(*shape, 3)
         rows, columns = np.nonzero(_edges(light))
-        u, v = columns[:, None] + _SUBPIXELS[:, 0], rows[:, None] + _SUBPIXELS[:, 1]
+        u, v = columns[:, None] + SUBPIXELS[:, 0], rows[:, None] + SUBPIXELS[:, 1]
         finer = self._directions(u.ravel(), v.ravel())
-        around = self._shade(self._cast(finer), finer).reshape(len(rows), -1, 3)
-        light[rows, columns] = (light[rows, columns] + around.sum(axis=1)) / (1 + len(_SUBPIXELS))
+        around = self._shade(self._cast(finer), finer).reshape(len(rows), len(SUBPIXELS), 3)
+        light[rows, columns] = (light[rows, columns] + around.sum(axis=1)) / (1 + len(SUBPIXELS))
         return Rendering(_srgb(light), self._hits.depth.reshape(shape), self._hits.owner.reshape(shape))
 
     def whole_areas(self) -> Int[np.ndarray, " things"]:
@@ -105,7 +100,7 @@ class Caster:
         while len(pixels):
             seen[owners, pixels] = True
             ahead = self._pixels[pixels]
-            reached = reached + _NUDGE
+            reached = reached + NUDGE
             found: Any = self._embree.run(ahead * reached[:, None], ahead, output=1)
             hit = found["primID"] >= 0
             pixels, reached = pixels[hit], (reached + found["tfar"])[hit]
@@ -151,7 +146,7 @@ class Caster:
         depth = np.minimum(np.minimum(x, y), z)
         axis = np.where(y <= depth, 1, np.where(x <= depth, 0, 2))
         side = 2 * axis + (np.take_along_axis(along, axis[:, None], axis=1)[:, 0] > 0)
-        return depth, _SIDE_OWNER.take(side), (_SIDE_NORMALS @ self._room_turn.T).take(side, axis=0)
+        return depth, _SIDE_OWNER.take(side), (SIDE_NORMALS @ self._room_turn.T).take(side, axis=0)
 
     def _normals(self, found: Any) -> Float32[np.ndarray, "n 3"]:
         """Normals of things where Embree found them; anything for rays that missed."""
@@ -174,14 +169,14 @@ class Caster:
         glossy = np.flatnonzero(sunlit & (hits.owner >= 0))
         half = unit(towards - unit(directions[glossy]))
         mirrored = np.einsum("nc,nc->n", hits.normal[glossy], half)
-        seen[glossy] += (_GLOSS * light.sun * np.maximum(mirrored, 0) ** 24)[:, None]
+        seen[glossy] += (GLOSS * light.sun * np.maximum(mirrored, 0) ** 24)[:, None]
         return seen
 
     def _sunlit(self, hits: Hits, facing: Float32[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         """Whether the sun reaches each hit; the walls let it through."""
         sunlit = facing > 0
         facing_hits = np.flatnonzero(sunlit)
-        start = hits.point.take(facing_hits, axis=0) + _LIFT * hits.normal.take(facing_hits, axis=0)
+        start = hits.point.take(facing_hits, axis=0) + LIFT * hits.normal.take(facing_hits, axis=0)
         towards = np.empty_like(start)
         towards[:] = self.world.light.towards
         blocked: Any = self._embree.run(start, towards, query="OCCLUDED")
@@ -192,7 +187,7 @@ class Caster:
         """The colour of the surface at each hit."""
         room, material = self.world.room, hits.owner.copy()
         walls, floor = np.flatnonzero(material == WALL), np.flatnonzero(material == FLOOR)
-        material[walls[hits.point[walls, 1] > self.world.camera.altitude - _SKIRTING]] = _SKIRTING_BOARD
+        material[walls[hits.point[walls, 1] > self.world.camera.altitude - SKIRTING]] = _SKIRTING_BOARD
         if room.pattern != "plain":
             x, _, z = (hits.point[floor] @ (room.turn / room.tile).astype(np.float32)).T
             count = np.floor(x) + np.floor(z) if room.pattern == "tiles" else np.floor(x)
@@ -200,7 +195,7 @@ class Caster:
         return self._palette.take(material, axis=0, mode="wrap")
 
 
-def _palette(world: World) -> Float32[np.ndarray, "m 3"]:
+def palette(world: World) -> Float32[np.ndarray, "m 3"]:
     """Linear colours: one a thing, then, counted from the end, those of the room."""
     room = world.room
     skirting = np.array(room.walls) * 0.85
@@ -208,7 +203,7 @@ def _palette(world: World) -> Float32[np.ndarray, "m 3"]:
     return _linear(np.array([*things, skirting, room.floor[1], room.walls, room.floor[0]]))
 
 
-_SUBPIXELS = np.array([[0.367, 0.098], [-0.269, 0.269], [-0.098, -0.367]])
+SUBPIXELS = np.array([[0.367, 0.098], [-0.269, 0.269], [-0.098, -0.367]])
 """A triangle about the centre, turned so that with the centre it tells apart four columns and four rows."""
 
 
@@ -217,8 +212,8 @@ _ANY = np.ones(3, dtype=bool)
 
 def _edges(light: Float32[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
     """Pixels that differ clearly from a neighbour."""
-    down = (np.abs(light[1:] - light[:-1]) > _CONTRAST) @ _ANY
-    right = (np.abs(light[:, 1:] - light[:, :-1]) > _CONTRAST) @ _ANY
+    down = (np.abs(light[1:] - light[:-1]) > CONTRAST) @ _ANY
+    right = (np.abs(light[:, 1:] - light[:, :-1]) > CONTRAST) @ _ANY
     edges = np.zeros(light.shape[:2], dtype=bool)
     edges[1:] |= down
     edges[:-1] |= down
@@ -233,11 +228,11 @@ def _linear(srgb: Float[np.ndarray, "*n 3"]) -> Float32[np.ndarray, "*n 3"]:
 
 
 _LEVELS = np.linspace(0, 1, 4096)
-_SRGB = np.rint(
+SRGB = np.rint(
     255 * np.where(_LEVELS <= 0.0031308, 12.92 * _LEVELS, 1.055 * _LEVELS ** (1 / 2.4) - 0.055)
 ).astype(np.uint8)  # fmt: skip
 
 
 def _srgb(light: Float32[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     """Linear light 0..1 as sRGB bytes, looked up in a table because powers are slow."""
-    return _SRGB[(np.clip(light, 0, 1) * 4095).astype(np.int16)]
+    return SRGB[(np.clip(light, 0, 1) * 4095).astype(np.int16)]

@@ -71,6 +71,33 @@ class Shape:
         return np.concatenate([part.normals for part in self.parts])
 
     @cached_property
+    def corners(self) -> list[tuple[float, float, float]]:
+        """Those of `vertices` that the hull of them all has: what bounds the thing from wherever it is seen."""
+        from scipy.spatial import ConvexHull
+
+        return [(x, y, z) for x, y, z in self.vertices[ConvexHull(self.vertices).vertices].tolist()]
+
+    @cached_property
+    def outermost(self) -> Float[np.ndarray, "4 n"]:
+        """The same as columns x, y, z, 1."""
+        return np.array([(*corner, 1.0) for corner in self.corners]).T.copy()
+
+    @cached_property
+    def footprints(self) -> Float[np.ndarray, "k 3"]:
+        """The footprints of all parts, one part after the other, as points at half the height."""
+        return np.insert(np.concatenate([part.footprint for part in self.parts]), 1, 0.0, axis=1)
+
+    @cached_property
+    def footprint_ends(self) -> Int[np.ndarray, " parts_less_one"]:
+        """Where in `footprints` the next part's begins."""
+        return np.cumsum([len(part.footprint) for part in self.parts])[:-1]
+
+    @cached_property
+    def heights(self) -> tuple[tuple[float, float], ...]:
+        """The y of each part's top and bottom."""
+        return tuple((float(part.vertices[:, 1].min()), float(part.vertices[:, 1].max())) for part in self.parts)
+
+    @cached_property
     def curved(self) -> Bool[np.ndarray, " f"]:
         """Which of `faces` have corners with different normals."""
         return np.abs(self.normals - self.normals[:, :1]).max(axis=(1, 2)) > 1e-6

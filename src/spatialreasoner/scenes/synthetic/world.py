@@ -6,6 +6,7 @@ z forward (the optical axis laid flat), metres. The floor is the plane y = camer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from jaxtyping import Float
 
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.geometry import levelling
-from spatialreasoner.scenes.synthetic.shapes import Part, Shape, shape
+from spatialreasoner.scenes.synthetic.shapes import Shape, shape
 
 COLOURS: Mapping[str, tuple[int, int, int]] = {
     "red": (205, 38, 38),
@@ -129,17 +130,22 @@ class Thing:
     @cached_property
     def bodies(self) -> tuple[Body, ...]:
         """The space that its parts take, for keeping things apart."""
-        return tuple(self._body(part) for part in self.shape.parts)
+        shape, (_, height, _), (_, middle, _) = self.shape, self.size, self.centre
+        outlines = np.split(self.place(shape.footprints)[:, [0, 2]], shape.footprint_ends)
+        return tuple(
+            Body(outline=outline, top=top * height + middle, bottom=bottom * height + middle)
+            for outline, (top, bottom) in zip(outlines, shape.heights, strict=True)
+        )
 
-    def _body(self, part: Part) -> Body:
-        flat = np.insert(part.footprint, 1, 0.0, axis=1)
-        heights = part.vertices[:, 1] * self.size[1] + self.centre[1]
-        return Body(outline=self.place(flat)[:, [0, 2]], top=float(heights.min()), bottom=float(heights.max()))
+    @cached_property
+    def reach(self) -> float:
+        """How far it goes from its middle, seen from above, metres."""
+        return math.hypot(self.size[0], self.size[2]) / 2
 
     def meets(self, other: Thing, clearance: float) -> bool:
         """Whether the two come closer than `clearance` sideways anywhere that they share a height."""
-        reach = np.hypot(self.size[0], self.size[2]) / 2 + np.hypot(other.size[0], other.size[2]) / 2 + clearance
-        if np.hypot(self.centre[0] - other.centre[0], self.centre[2] - other.centre[2]) > reach:
+        apart = math.hypot(self.centre[0] - other.centre[0], self.centre[2] - other.centre[2])
+        if apart > self.reach + other.reach + clearance:
             return False
         return any(a.meets(b, clearance) for a in self.bodies for b in other.bodies)
 

@@ -22,11 +22,11 @@ from jaxtyping import Float32, Int, UInt8
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.core.types import DepthMap, Region, Scene, SceneObject
 from spatialreasoner.scenes import masks
-from spatialreasoner.scenes.files import depth_png, png
+from spatialreasoner.scenes.files import UNITS_PER_METRE, depth_png, png
 from spatialreasoner.scenes.folder import ScenesFolder, claim_folder
-from spatialreasoner.scenes.images import UNITS_PER_METRE
+from spatialreasoner.scenes.synthetic.casting import caster_of
 from spatialreasoner.scenes.synthetic.layout import sample
-from spatialreasoner.scenes.synthetic.render import Caster, Rendering
+from spatialreasoner.scenes.synthetic.render import Rendering
 from spatialreasoner.scenes.synthetic.world import World
 
 MIN_PIXELS = 25
@@ -100,7 +100,7 @@ def make_scene(seed: int, index: int, *, width: int = 128, height: int = 128) ->
         world = sample(seed, index, attempt=attempt, width=width, height=height)
         if len(world.things) < MIN_REGIONS:
             continue
-        caster = Caster(world)
+        caster = caster_of(world)
         rendering = caster.render()
         visible = np.bincount(rendering.owner[rendering.owner >= 0], minlength=len(world.things))
         if (visible >= MIN_PIXELS).sum() >= MIN_REGIONS:
@@ -138,7 +138,7 @@ def _scene(
 def _object(world: World, index: int, region_id: str | None, visible: float) -> SceneObject:
     thing = world.things[index]
     low, high = thing.box()
-    centre, size = np.round((low + high) / 2, 6).tolist(), np.round(high - low, 6).tolist()
+    centre, size = np.round([(low + high) / 2, high - low], 6).tolist()
     return SceneObject(
         region_id=region_id,
         kind=thing.kind,

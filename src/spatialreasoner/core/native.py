@@ -1,0 +1,96 @@
+"""Builds the package's C sources into libraries beside them, with whatever C compiler there is, and opens them.
+
+    python -m spatialreasoner.core.native
+
+Installing the package does the same (`hatch_build.py`), so nothing of the package may be imported here. Without a compiler, or
+on a system that is not POSIX, there is no library, and all that it would do is done by PyTorch and numpy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+_PACKAGE = Path(__file__).parents[1]
+_FLAGS = ("-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+_X86 = ("-mavx2", "-mfma")
+"""A library is taken only where the processor has these."""
+
+
+class CSource(NamedTuple):
+    """A source, which tells by `native_source` and `native_suits` what it was built of and whether it runs here.
+
+    Attributes:
+        path: The file.
+        fused: Whether the compiler may round a product and a sum as one.
+    """
+
+    path: Path
+    fused: bool
+
+    @property
+    def library(self) -> Path:
+        """Where its library is built."""
+        return self.path.with_name(f"_{self.path.stem}.so")
+
+    def digest(self) -> str:
+        """What tells one state of the file from another."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:32]
+
+
+DECODER = CSource(_PACKAGE / "nano" / "native" / "decoder.c", fused=True)
+ROOMS = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "rooms.c", fused=False)
+C_SOURCES = (DECODER, ROOMS)
+
+
+def build_library(source: CSource, target: Path | None = None) -> Path | None:
+    """Build a library; None where that cannot be done.
+
+    Args:
+        source: What of.
+        target: Where it is written, by default beside the source; it appears there whole or not at all.
+    """
+    target = target or source.library
+    compiler = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))), None)
+    if compiler is None or os.name != "posix" or sys.byteorder != "little":
+        return None
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        made = Path(folder) / target.name
+        flags = [*_FLAGS, *(_X86 if _is_x86() else ()), f"-ffp-contract={'fast' if source.fused else 'off'}"]
+        defined = f'-DNATIVE_SOURCE="{source.digest()}"'
+        command = [compiler, *flags, defined, str(source.path), "-o", str(made), "-lm"]
+        if subprocess.run(command, capture_output=True, check=False).returncode or not made.is_file():
+            return None
+        made.chmod(0o644)
+        return made.replace(target)
+
+
+def open_library(source: CSource, path: Path | None = None) -> ctypes.CDLL | None:
+    """A library, by default the one beside its source; None where it is missing, of another source or for another processor."""
+    path = path or source.library
+    if not path.is_file():
+        return None
+    try:
+        library = ctypes.CDLL(str(path))
+        library.native_source.restype = ctypes.c_char_p
+        fits = library.native_source() == source.digest().encode() and library.native_suits()
+    except (OSError, AttributeError):  # of another system, or not ours
+        return None
+    return library if fits else None
+
+
+def _is_x86() -> bool:
+    return platform.machine().lower() in {"x86_64", "amd64"}
+
+
+if __name__ == "__main__":
+    built = [build_library(each) for each in C_SOURCES]
+    sys.exit("not all was built: is there a C compiler?" if None in built else 0)

@@ -1,0 +1,1 @@
+"""The rays of procedural rooms in C, several times as fast as by numpy and with the same bytes."""
