@@ -69,7 +69,7 @@ def build_library(source: CSource, target: Path | None = None) -> Path | None:
         command = [compiler, *flags, defined, str(source.path), "-o", str(made), "-lm"]
         if subprocess.run(command, capture_output=True, check=False).returncode or not made.is_file():
             return None
-        made.chmod(0o644)
+        made.chmod(made.stat().st_mode & 0o666)
         return made.replace(target)
 
 
