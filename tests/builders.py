@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import io
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +17,7 @@ from PIL import Image
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Rle, Scene
 from spatialreasoner.scenes.files import write_scenes
 from spatialreasoner.scenes.masks import encode
+from spatialreasoner.scenes.measure import Measured
 
 CAMERA = Intrinsics(fx=300.0, fy=300.0, cx=159.5, cy=119.5)
 SIZE = (240, 320)
@@ -88,3 +92,11 @@ def build_scene(folder: Path, balls: Sequence[Ball] = THREE_BALLS, *, name: str 
     write_scenes(folder, [Scene(**fields)])  # type: ignore[arg-type]
     depth_map = DepthMap(path=str(folder / f"{name}-depth.png"), units_per_metre=UNITS_PER_METRE)
     return Scene(**{**fields, "image": str(folder / f"{name}.png"), "depth": changes.get("depth", depth_map)})  # type: ignore[arg-type]
+
+
+@cache
+def measured_balls() -> Measured:
+    """The scene that `build_scene` writes by default, measured: that takes a second, so tests that change nothing share it."""
+    folder = Path(tempfile.mkdtemp(prefix="balls-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Measured(build_scene(folder))

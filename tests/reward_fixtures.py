@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from builders import measured_balls
 from judging import Endpoint
-from spatialreasoner.core.types import Question, Scene
+from spatialreasoner.core.types import Question
 from spatialreasoner.rewards.known import Known
-from spatialreasoner.scenes.measure import Measured
 
 
-@pytest.fixture
-def known(scene: Scene) -> Known:
-    return Known(Measured(scene))
+@pytest.fixture(scope="session")
+def known() -> Known:
+    return Known(measured_balls())
 
 
 @pytest.fixture

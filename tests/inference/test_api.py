@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from builders import build_scene
+from builders import build_scene, measured_balls
 from inference.server.fair import Fair
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError
 from spatialreasoner.core.types import Prompt
@@ -23,7 +23,6 @@ from spatialreasoner.inference.streaming import stream
 from spatialreasoner.language.responses import steps
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 from spatialreasoner.teachers import scripted
 
@@ -174,7 +173,7 @@ def key(monkeypatch):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     scene = build_scene(tmp_path_factory.mktemp("scenes"))
-    return scene, ask_about(Measured(scene), Random(1), 12)
+    return scene, ask_about(measured_balls(), Random(1), 12)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from PIL import Image
 
-from builders import build_scene
+from builders import build_scene, measured_balls
 from children import begin
 from inference.server.batches import BatchServer, Plan
 from inference.server.server import ANSWER, completion, refuse
@@ -24,7 +24,6 @@ from spatialreasoner.inference.prices import Price
 from spatialreasoner.inference.submitting import BatchConfig
 from spatialreasoner.pipeline.answering import run_generate
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 
 QUICK = {"quiet": 0.1, "first_look": 0.01, "slowest_look": 0.01, "listed_after": 0.0, "patience": 20.0}
@@ -277,7 +276,7 @@ def searched(server, scene, out, batch):
     policies = [ApiPolicy(f"api:{name}@{server.url}", ApiConfig(timeout=20, prefill=True)) for name in "ab"]
     config = RunConfig(samples_per_policy=1, candidates=3, batch=batch)
     return run_search(
-        questions=ask_about(Measured(scene), Random(1), 3), scenes={scene.id: scene}, policies=policies, reward=ByLength(),
+        questions=ask_about(measured_balls(), Random(1), 3), scenes={scene.id: scene}, policies=policies, reward=ByLength(),
         config=config, out=out, inputs={},
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from builders import build_scene
+from builders import build_scene, measured_balls
 from children import begin
 from inference.server.server import Server, completion, refuse
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError, WorkError
@@ -26,7 +26,6 @@ from spatialreasoner.inference.prices import Price, Tier, find_price
 from spatialreasoner.inference.registry import WritingConfig, limits_of
 from spatialreasoner.inference.waiting import watched
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 
 FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
@@ -68,7 +67,7 @@ def job(tmp_path, urls, **config):
     policies = [ApiPolicy(f"api:{name}@{url}", ApiConfig(prefill=True, timeout=5)) for name, url in urls.items()]
     limits = {policy.name: Limits(concurrency=2, attempts=2, backoff=0.01, park_after=3) for policy in policies}
     return {
-        "questions": ask_about(Measured(scene), Random(1), 6), "scenes": {scene.id: scene}, "policies": policies,
+        "questions": ask_about(measured_balls(), Random(1), 6), "scenes": {scene.id: scene}, "policies": policies,
         "reward": ByLength(),
         "config": RunConfig(limits=limits, trees_in_flight=3, **config), "inputs": {},
     }  # fmt: skip

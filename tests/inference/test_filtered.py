@@ -5,12 +5,11 @@ from random import Random
 
 import pytest
 
-from builders import build_scene
+from builders import build_scene, measured_balls
 from inference.server.server import Server, completion, refuse
 from spatialreasoner.cli import main
 from spatialreasoner.core import records
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def asked(tmp_path):
     line = json.loads(records.dumps(scene)) | {"image": "balls.png"}
     line["depth"] = {"path": "balls-depth.png", "units_per_metre": 5000.0}
     (tmp_path / "scenes/scenes.jsonl").write_text(json.dumps(line) + "\n")
-    questions = ask_about(Measured(scene), Random(1), 12)
+    questions = ask_about(measured_balls(), Random(1), 12)
     records.write_jsonl(tmp_path / "scenes/questions.jsonl", [json.loads(records.dumps(question)) for question in questions])
     assert len({question.text for question in questions}) == 12
     return tmp_path / "scenes/questions.jsonl", questions

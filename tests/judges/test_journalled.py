@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from builders import build_scene
+from builders import build_scene, measured_balls
 from spatialreasoner.core.protocols import Grade, GradeRequest
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.inference.budget import Budget, BudgetError, Price
@@ -13,7 +13,6 @@ from spatialreasoner.inference.journal import Journal, Spent
 from spatialreasoner.judges.journalled import JournalledJudge
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, forecast, run_search
 from spatialreasoner.teachers import scripted
 
@@ -55,7 +54,7 @@ class Judged:
 @pytest.fixture
 def job(tmp_path):
     scene = build_scene(tmp_path / "scenes")
-    questions = ask_about(Measured(scene), Random(1), 6)
+    questions = ask_about(measured_balls(), Random(1), 6)
     shown = {question.id: prompt(question, scene) for question in questions}
     return {
         "questions": questions,

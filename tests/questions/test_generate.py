@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from builders import Ball
+from builders import Ball, measured_balls
 from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.types import (
     CATEGORIES,
@@ -33,13 +33,13 @@ def folder(scene: Scene) -> Path:
     return Path(scene.image).parent
 
 
-def test_every_category_is_asked(scene: Scene) -> None:
-    questions = ask_about(Measured(scene), Random(0), 72)
+def test_every_category_is_asked() -> None:
+    questions = ask_about(measured_balls(), Random(0), 72)
     assert {question.category for question in questions} == set(CATEGORIES)
 
 
-def test_values_are_the_measured_ones(scene: Scene) -> None:
-    measured = Measured(scene)
+def test_values_are_the_measured_ones() -> None:
+    measured = measured_balls()
     for question in ask_about(measured, Random(1), 60):
         if question.category in QUANTITY_OF:
             truth = measured.quantity(QUANTITY_OF[question.category], *question.region_ids).value
@@ -50,8 +50,8 @@ def test_values_are_the_measured_ones(scene: Scene) -> None:
             assert f"{question.value:.0f}" in question.answer or f"{question.value:.2f}" in question.answer
 
 
-def test_predicates_and_choices_are_answered_by_the_relation(scene: Scene) -> None:
-    measured = Measured(scene)
+def test_predicates_and_choices_are_answered_by_the_relation() -> None:
+    measured = measured_balls()
     for question in ask_about(measured, Random(2), 90):
         relation = relation_of(question.category)
         if relation is None:
@@ -65,14 +65,14 @@ def test_predicates_and_choices_are_answered_by_the_relation(scene: Scene) -> No
             assert (false is None) == holds
 
 
-def test_regions_are_named_in_the_question_in_order(scene: Scene) -> None:
-    for question in ask_about(Measured(scene), Random(3), 90):
+def test_regions_are_named_in_the_question_in_order() -> None:
+    for question in ask_about(measured_balls(), Random(3), 90):
         assert len(set(re.findall(r"<region\d>", question.text))) == len(question.region_ids)
 
 
-def test_categories_are_balanced_over_scenes(scene: Scene) -> None:
+def test_categories_are_balanced_over_scenes() -> None:
     asked: Counter[str] = Counter()
-    measured = Measured(scene)
+    measured = measured_balls()
     for seed in range(12):
         ask_about(measured, Random(seed), 4, asked=asked)  # type: ignore[arg-type]
     assert set(asked.values()) == {2}
@@ -186,6 +186,6 @@ def test_absurd_counts_are_refused(per_scene: int) -> None:
         QuestionsConfig(scenes="x", per_scene=per_scene)
 
 
-def test_qualitative_questions_have_no_value(scene: Scene) -> None:
-    for question in ask_about(Measured(scene), Random(5), 72):
+def test_qualitative_questions_have_no_value() -> None:
+    for question in ask_about(measured_balls(), Random(5), 72):
         assert (question.value is None) == (question.category in QUALITATIVE) == question.qualitative

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from builders import THREE_BALLS, Ball
+from builders import THREE_BALLS, Ball, measured_balls
 from spatialreasoner.core.types import Question, Response, RewardBreakdown, Scene
 from spatialreasoner.language import responses
 from spatialreasoner.rewards import GeometricReward, grade, score_response
@@ -169,8 +169,9 @@ def rate(known_reward: GeometricReward, question: Question, prefix: str, step: s
     return dict(asyncio.run(known_reward.rate(question, prefix, step)))
 
 
-@pytest.fixture
-def reward(scene: Scene) -> GeometricReward:
+@pytest.fixture(scope="module")
+def reward() -> GeometricReward:
+    scene = measured_balls().scene
     return GeometricReward({scene.id: scene}, succeeds=lambda question, text: "Yes" in text)
 
 

@@ -13,6 +13,7 @@ from spatialreasoner.core.errors import ConfigError, RecordError, SceneError
 from spatialreasoner.core.types import Question, Scene, SceneObject
 from spatialreasoner.rewards import reward_function, score_response
 from spatialreasoner.rewards.functions import REWARD_PARTS, SCORES, completion_text, total_reward
+from spatialreasoner.rewards.known import Known
 from spatialreasoner.rewards.loops import easyr1_scores, ground_truth, verl_score
 
 RIGHT = (
@@ -23,8 +24,8 @@ WRONG = RIGHT.replace("left", "right").replace("Yes", "No")
 
 
 @pytest.mark.parametrize("score", [*SCORES, "logical.conclusion"])
-def test_each_reward_is_that_of_the_scorer(scene: Scene, question: Question, score: str) -> None:
-    rewards = [score_response(scene, question, text) for text in (RIGHT, WRONG)]
+def test_each_reward_is_that_of_the_scorer(scene: Scene, known: Known, question: Question, score: str) -> None:
+    rewards = [score_response(known, question, text) for text in (RIGHT, WRONG)]
     expected = [getattr(each, score) if score in SCORES else each.parts[score] for each in rewards]
     given = reward_function(score)(completions=[RIGHT, WRONG], question=[question] * 2, scene=[scene] * 2)
     assert given == expected

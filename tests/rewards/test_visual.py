@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spatialreasoner.core.types import Question, Scene, SceneObject
+from builders import measured_balls
+from spatialreasoner.core.types import Question, SceneObject
 from spatialreasoner.rewards import visual
 from spatialreasoner.rewards.known import Known
 from spatialreasoner.scenes.measure import Measured
@@ -13,9 +14,10 @@ from spatialreasoner.scenes.measure import Measured
 GOOD = "The image shows a room. <region1> is a red ball. <region2> is a blue ball on the floor."
 
 
-@pytest.fixture
-def closed(scene: Scene) -> Known:
+@pytest.fixture(scope="module")
+def closed() -> Known:
     """The balls, with everything known: what is not known is not there."""
+    scene = measured_balls().scene
     colours = ("red", "blue", "green")
     objects = tuple(
         SceneObject(

@@ -9,12 +9,11 @@ from random import Random
 
 import pytest
 
-from builders import build_scene
+from builders import build_scene, measured_balls
 from children import begin
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.inference.endpoint import Limits, reply_key
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 from spatialreasoner.teachers import scripted
 
@@ -57,7 +56,7 @@ def job(tmp_path):
     policies = [Logged(teacher, tmp_path / "requests.log", 0.0) for teacher in teachers]
     limits = {policy.name: Limits(concurrency=2) for policy in policies}
     return {
-        "questions": ask_about(Measured(scene), Random(1), 10),
+        "questions": ask_about(measured_balls(), Random(1), 10),
         "scenes": scenes,
         "policies": policies,
         "reward": LengthReward(),

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from builders import build_scene
+from builders import build_scene, measured_balls
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError
 from spatialreasoner.core.types import METRES_PER, RewardBreakdown, Trajectory
@@ -12,7 +12,6 @@ from spatialreasoner.inference.budget import Price
 from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.language import quantities
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig, forecast, run_search
 from spatialreasoner.search.tree import from_json
@@ -47,7 +46,7 @@ def world(tmp_path_factory):
     scene = build_scene(tmp_path_factory.mktemp("scenes"))
     scenes = {scene.id: scene}
     policies = [scripted(name, scenes) for name in ("careful", "shallow", "habitual")]
-    return {"questions": ask_about(Measured(scene), Random(1), 12), "scenes": scenes, "policies": policies}
+    return {"questions": ask_about(measured_balls(), Random(1), 12), "scenes": scenes, "policies": policies}
 
 
 @pytest.fixture

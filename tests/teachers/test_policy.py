@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from builders import build_scene
+from builders import build_scene, measured_balls
 from spatialreasoner.core.errors import ConfigError, EndpointError
 from spatialreasoner.core.types import CATEGORIES, CONVERSE, METRES_PER, Prompt
 from spatialreasoner.language import quantities
@@ -15,7 +15,6 @@ from spatialreasoner.language.statements import extract
 from spatialreasoner.questions import templates as wording
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.teachers import PROFILES, scripted
 from spatialreasoner.teachers.policy import ScriptedTeacher
 from spatialreasoner.teachers.requests import Request, understand
@@ -53,7 +52,7 @@ def scene(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def asked(scene):
-    questions = {question.category: question for question in ask_about(Measured(scene), Random(0), 60)}
+    questions = {question.category: question for question in ask_about(measured_balls(), Random(0), 60)}
     assert set(questions) == set(CATEGORIES)
     return list(questions.values())
 

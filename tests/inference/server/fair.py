@@ -2,10 +2,10 @@
 
 from random import Random
 
+from builders import measured_balls
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.search.run import RunConfig, run_search
 from spatialreasoner.teachers import scripted
 
@@ -27,7 +27,7 @@ def search_through(served, scene, out, *, samples, candidates):
     """Two questions to a server and to a simulated teacher; the server's counts, once the teacher has found both answers."""
     scenes = {scene.id: scene}
     result = run_search(
-        questions=ask_about(Measured(scene), Random(0), 2),
+        questions=ask_about(measured_balls(), Random(0), 2),
         scenes=scenes,
         policies=[served, scripted("careful", scenes)],
         reward=Fair(),
