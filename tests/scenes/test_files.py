@@ -53,6 +53,16 @@ def test_an_image_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
         read_image(tmp_path / "bomb.png")
 
 
+def test_a_jpeg_of_many_scans_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "p.jpg", progressive=True)
+    data = (tmp_path / "p.jpg").read_bytes()
+    scan = data.rindex(b"\xff\xda")
+    (tmp_path / "many.jpg").write_bytes(data[:scan] + data[scan:-2] * 200 + data[-2:])
+    assert read_image(tmp_path / "p.jpg").size == (64, 48)
+    with pytest.raises(SceneError, match="at most 100 scans"):
+        read_image(tmp_path / "many.jpg")
+
+
 def test_depth_must_have_16_bits(tmp_path: Path) -> None:
     Image.new("L", (4, 3)).save(tmp_path / "d.png")
     with pytest.raises(SceneError, match="16-bit"):

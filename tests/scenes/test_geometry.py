@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 
 from spatialreasoner.core.types import Intrinsics
-from spatialreasoner.scenes.geometry import Cloud, clean, level, levelling, overhead, unproject
+from spatialreasoner.scenes.geometry import NEIGHBOURS, Cloud, _are_together, clean, level, levelling, overhead, unproject
 
 CAMERA = Intrinsics(fx=100.0, fy=120.0, cx=2.0, cy=1.0)
 
@@ -149,3 +151,18 @@ def test_too_little_is_no_object(points: np.ndarray) -> None:
 
 def test_scattered_points_are_no_object() -> None:
     assert clean(np.random.default_rng(0).uniform(-50, 50, size=(200, 3))) is None
+
+
+def test_what_is_taken_to_be_one_cluster_at_a_glance_is_one() -> None:
+    rng, seen = np.random.default_rng(0), []
+    for number in range(150):
+        points = rng.uniform(0, 1, (rng.integers(10, 500), 3)) * rng.uniform(0.02, 0.6, 3)
+        points += (np.arange(len(points)) % 2)[:, None] * rng.choice([0.0, 0.19, 0.5])
+        reach = (0.18, 0.2, 0.22)[number % 3]
+        near = cdist(points, points) <= reach
+        core = near.sum(axis=0) >= NEIGHBOURS
+        one = bool(core.all()) and connected_components(near)[0] == 1
+        seen.append((_are_together(points, reach), one))
+    assert (True, False) not in seen
+    assert seen.count((True, True)) > 10
+    assert (False, False) in seen

@@ -8,8 +8,9 @@ import pytest
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes.masks import encode
 from spatialreasoner.scenes.measure import Comparison, Measured, Measurement
+from spatialreasoner.scenes.pixel_noise import NO_NOISE, Noise, pixel_noise, smoothed
 from spatialreasoner.scenes.synthetic.write import make_scene
-from spatialreasoner.scenes.uncertainty import NO_NOISE, Noise, Sensor, Uncertainty, interval, pixel_noise, sensor_of, smoothed
+from spatialreasoner.scenes.uncertainty import Sensor, Uncertainty, interval, sensor_of
 
 CAMERA = Intrinsics(fx=100.0, fy=100.0, cx=49.5, cy=49.5)
 
@@ -48,7 +49,7 @@ def test_smoothing_takes_noise_away_and_leaves_planes_and_edges():
     rows, columns = np.mgrid[:40, :40]
     truth = np.where(columns < 20, 1.0 / (0.4 + 0.004 * rows), 4.0)
     noisy = truth * (1 + 0.005 * np.random.default_rng(1).standard_normal(truth.shape))
-    found = smoothed(noisy, np.ones((40, 40), bool), Noise(near=0.005))
+    found = smoothed(noisy, np.ones((40, 40), bool), Noise(near=0.005), (rows.ravel(), columns.ravel())).reshape(40, 40)
     assert np.std(found / truth - 1) < 0.5 * 0.005
     assert np.abs(found / truth - 1).max() < 0.03
 
@@ -135,3 +136,27 @@ def test_a_given_sensor_counts():
     scene, depth = plates((30, 30, 70, 70))
     sharp = Uncertainty(Measured(scene, depth), Sensor(noise=NO_NOISE, rim=0, offset=False))
     assert sharp.quantity("width", "region1").half == 0
+
+
+def test_some_pixels_of_a_large_image_tell_what_all_of_them_do(monkeypatch):
+    """A plate and its noise, in an image ten times as large as what is measured of it."""
+    rows, columns = np.mgrid[:400, :500]
+    rng = np.random.default_rng(0)
+    depth = (2.0 + 0.1 * columns / 500) * (1 + 0.002 * rng.standard_normal(rows.shape))
+    mask = (np.abs(rows - 200) < 120) & (np.abs(columns - 250) < 150)
+    scene = Scene(
+        id="s", image="", regions=(Region(id="region1", label="plate", mask=encode(mask)),), gravity=None,
+        depth=DepthMap(path="", units_per_metre=1000.0), intrinsics=Intrinsics(fx=450, fy=450, cx=250, cy=200),
+    )  # fmt: skip
+
+    def told():
+        intervals = Measured(scene, depth).uncertainty
+        return [intervals.quantity(name, "region1") for name in ("width", "height", "camera_distance")]
+
+    whole = told()
+    monkeypatch.setattr("spatialreasoner.scenes.measure.MAX_POINTS", 7_000)
+    monkeypatch.setattr("spatialreasoner.scenes.pixel_noise.MAX_NOISE_PIXELS", 20_000)
+    for one, other in zip(whole, told(), strict=True):
+        assert other.value != one.value
+        assert other.value == pytest.approx(one.value, rel=0.02)
+        assert other.error == pytest.approx(one.error, rel=0.2)

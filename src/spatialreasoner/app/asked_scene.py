@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ def asked_scene(
     Raises:
         InputError: If it cannot be used.
     """
-    if depth is None and kind == "auto" and path.is_file() and _is_plain(path):
+    if depth is None and kind == "auto" and os.path.isfile(path) and _is_plain(path):
         return Scene(id=path.stem, image=str(path), regions=())
     from spatialreasoner.app.config import AppConfig
     from spatialreasoner.app.opening import CaptureOpener, Wanted

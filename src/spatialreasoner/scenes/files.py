@@ -30,6 +30,9 @@ UNITS_PER_METRE = 1000.0
 MAX_ASPECT = 200
 """How many times longer than the other a side of an image may be: processors of models pad to squares, or cut into tiles."""
 
+MAX_SCANS = 100
+"""Most scans of a JPEG, those of previews in it included; encoders write about ten."""
+
 _BAND = 256
 """Rows of an image that are made grey at a time."""
 
@@ -82,9 +85,11 @@ def read_depth(depth: DepthMap) -> Float[np.ndarray, "h w"]:
         MissingFileError: If the file does not exist.
         SceneError: If it is not a complete single-channel 16-bit PNG.
     """
-    values = read_depth_numbers(depth).astype(np.float32)
-    known = (values > 0) & (values < SATURATED)
-    return np.where(known, values / np.float32(depth.units_per_metre), np.float32(np.nan))
+    numbers = read_depth_numbers(depth)
+    values = numbers.astype(np.float32)
+    values /= np.float32(depth.units_per_metre)
+    values[(numbers == 0) | (numbers >= SATURATED)] = np.nan
+    return values
 
 
 def read_depth_numbers(depth: DepthMap) -> UInt16[np.ndarray, "h w"]:
@@ -100,7 +105,7 @@ def read_depth_numbers(depth: DepthMap) -> UInt16[np.ndarray, "h w"]:
             f"{depth.path}: expected a 16-bit grey PNG; got {image.format} of mode {image.mode!r}; an image of 8 bits or "
             "in colour is a preview, in which the distances are lost"
         )
-    return np.asarray(image).astype(np.uint16)
+    return np.asarray(image).astype(np.uint16, copy=False)
 
 
 def stored_orientation(path: str | Path) -> int:
@@ -179,6 +184,7 @@ def decode_image(data: bytes, where: str) -> Image.Image:
             warnings.simplefilter("ignore")  # odd metadata is not a reason to refuse an image
             image = Image.open(file, formats=FORMATS)
             _check_size(image.size, where)
+            _check_scans(image, data, where)
             image.load()
     except _UNREADABLE as error:
         if isinstance(error, SceneError):
@@ -193,6 +199,12 @@ def _check_size(size: tuple[int, int], where: str) -> None:
         raise SceneError(f"{where}: expected at most {MAX_PIXELS} pixels; {got}; scale it down")
     if max(size) > MAX_ASPECT * min(size):
         raise SceneError(f"{where}: expected no side over {MAX_ASPECT} times as long as the other; {got}; cut the image")
+
+
+def _check_scans(image: Image.Image, data: bytes, where: str) -> None:
+    """Each scan of a progressive JPEG is as much work as the whole image, however few bytes it has."""
+    if image.format in {"JPEG", "MPO"} and data.count(b"\xff\xda") > MAX_SCANS:
+        raise SceneError(f"{where}: expected a JPEG of at most {MAX_SCANS} scans; save the image anew")
 
 
 def load_scenes(folder: str | Path) -> Iterator[Scene]:

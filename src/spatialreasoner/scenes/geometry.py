@@ -158,6 +158,8 @@ def _largest_cluster(points: Float[np.ndarray, "n 3"], reach: float) -> Float[np
 
     if len(points) < NEIGHBOURS:
         return points[:0]
+    if _are_together(points, reach):
+        return points
     nearest: Any = KDTree(points).query(points, k=NEIGHBOURS, workers=1)
     distances, near = nearest
     core = distances[:, -1] <= reach
@@ -165,6 +167,35 @@ def _largest_cluster(points: Float[np.ndarray, "n 3"], reach: float) -> Float[np
         return points[:0]
     linked = core[:, None] & core[near] & (distances <= reach)
     return points[_cluster_members(points, core, linked, near, reach)]
+
+
+def _are_together(points: Float[np.ndarray, "n 3"], reach: float) -> bool:
+    """Whether all points are cores of one cluster for certain, as of most things: no neighbour needs to be looked for then.
+
+    In cubes so small that all points of two which share a face reach each other, no point may have too few others in its cube
+    and those beside it, and the cubes must hang together by their faces.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    cells = np.floor((points - points.min(axis=0)) / (0.999 * reach / math.sqrt(6))).astype(np.int64) + 1
+    spans = cells.max(axis=0) + 2
+    steps = np.array([spans[1] * spans[2], spans[2], 1])
+    keys, counts = np.unique(cells @ steps, return_counts=True)
+    rows, beside = zip(*(_follows(keys, step) for step in steps), strict=True)
+    ends = np.concatenate(rows), np.concatenate(beside)
+    around = counts + np.bincount(ends[0], counts[ends[1]], len(keys)) + np.bincount(ends[1], counts[ends[0]], len(keys))
+    if around.min() < NEIGHBOURS:
+        return False
+    links = coo_matrix((np.ones(len(ends[0]), dtype=bool), ends), shape=(len(keys),) * 2)
+    return int(connected_components(links, directed=False)[0]) == 1
+
+
+def _follows(keys: Int[np.ndarray, " n"], step: int) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """Which of the sorted keys have another one a step beyond them, and which that is."""
+    place = np.minimum(np.searchsorted(keys, keys + step), len(keys) - 1)
+    found = np.flatnonzero(keys[place] == keys + step)
+    return found, place[found]
 
 
 def _cluster_members(

@@ -25,6 +25,9 @@ from spatialreasoner.scenes.masks import box_of, decode
 if TYPE_CHECKING:
     from spatialreasoner.scenes.uncertainty import Uncertainty
 
+MAX_POINTS = 100_000
+"""Of a region with more measured pixels so many, taken at random, make its cloud."""
+
 TIE = 0.1
 """Two values closer than this share of their scale are too close to call."""
 
@@ -135,6 +138,7 @@ class Measured:
         if depth is not None:
             self.__dict__["_depth"] = depth
         self._clouds: dict[str, Cloud | str] = {}
+        self._cuts: dict[str, tuple[bool, bool]] = {}
         self._values: dict[tuple[str, ...], Measurement] = {}
         self._comparisons: dict[tuple[str, str, str], Comparison] = {}
 
@@ -171,9 +175,11 @@ class Measured:
 
     def cut(self, region_id: str) -> tuple[bool, bool]:
         """Whether the image's border may cut the region: sideways (left, right), and upright (top, bottom)."""
-        mask = decode(self.scene.region(region_id).mask)
-        x0, y0, x1, y1 = box_of(mask)
-        return x0 == 0 or x1 == mask.shape[1], y0 == 0 or y1 == mask.shape[0]
+        if region_id not in self._cuts:
+            mask = decode(self.scene.region(region_id).mask)
+            x0, y0, x1, y1 = box_of(mask)
+            self._cuts[region_id] = x0 == 0 or x1 == mask.shape[1], y0 == 0 or y1 == mask.shape[0]
+        return self._cuts[region_id]
 
     def release(self) -> None:
         """Forget the pixels: they are read again when needed. Clouds and values that were computed stay, and are small."""
@@ -197,12 +203,16 @@ class Measured:
         return depth
 
     def _lifted(self, mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "n 3"]:
-        """The measured points of a mask."""
+        """The measured points of a mask; at most about `MAX_POINTS` of them."""
         camera = self.scene.intrinsics
         assert camera is not None
         x0, y0, x1, y1 = box_of(mask)
-        depth = np.where(mask[y0:y1, x0:x1], self._depth[y0:y1, x0:x1], np.nan)
-        return unproject(depth, camera, (x0, y0))[np.isfinite(depth)]
+        kept = mask[y0:y1, x0:x1] & np.isfinite(self._depth[y0:y1, x0:x1])
+        share = MAX_POINTS / max(1, int(kept.sum()))
+        if share < 1:
+            kept &= np.random.default_rng(0).random(kept.shape, dtype=np.float32) < share
+        depth = np.where(kept, self._depth[y0:y1, x0:x1], np.nan)
+        return unproject(depth, camera, (x0, y0))[kept]
 
     def _cloud(self, region_id: str) -> Cloud | str:
         if region_id not in self._clouds:

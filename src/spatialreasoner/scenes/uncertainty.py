@@ -16,7 +16,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from spatialreasoner.core.types import Intrinsics, QuantityName, Relation
 from spatialreasoner.scenes.geometry import MIN_POINTS, NEIGHBOURS, OUTLIERS, REACH, Cloud, are_inliers, hang_together, level
 from spatialreasoner.scenes.masks import box_of, decode
 from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measured, Measurement
+from spatialreasoner.scenes.pixel_noise import NO_NOISE, Noise, pixel_noise, smoothed
 
 REPEATS = 20
 """How often a value is measured again."""
@@ -49,21 +49,6 @@ and values have longer tails than a normal distribution: `benchmarks/intervals.p
 UNSMOOTHED = 0.5
 """What smoothing leaves of the noise biases values further: so large a share of the bias that is found counts as its error."""
 
-NUM_PARTS = 4
-"""Noise is found in so many ranges of depth with equally many pixels."""
-
-MIN_BENDS = 100
-"""Fewer triples of pixels tell no noise."""
-
-SMOOTH = 2
-"""Pixels to either side that count in smoothing."""
-
-SAME = 3.0
-"""A neighbour whose depth differs by so many times the noise counts by 1 / e."""
-
-STEEP = 0.01
-"""The same for each pixel of distance, as a share of the depth: slanted planes are not edges."""
-
 OFFSET_FLOOR = 0.003
 """What a sensor can be off as a whole, metres, close to the camera (standard error)."""
 
@@ -75,21 +60,6 @@ EXACT_NOISE = 1.0
 
 _STRICTNESS = (1.1, OUTLIERS, OUTLIERS, 1.3)
 _REACHES = (0.9 * REACH, REACH, REACH, 1.1 * REACH)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Noise:
-    """The standard error of one pixel's depth, as a share of it: `near` + `growth` times the depth in metres, at least 0."""
-
-    near: float
-    growth: float = 0.0
-
-    def share(self, depth: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
-        """The standard error at some depths, as a share of them."""
-        return np.maximum(0.0, self.near + self.growth * depth)
-
-
-NO_NOISE = Noise(near=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,32 +80,6 @@ class Sensor:
     def exact(self) -> bool:
         """Whether nothing is uncertain."""
         return self.noise == NO_NOISE and self.rim == 0 and not self.offset
-
-
-def pixel_noise(depth: Float[np.ndarray, "h w"]) -> Noise:
-    """The noise of a depth map: what is left of a plane's second difference, in the middle of near and of far pixels.
-
-    >>> pixel_noise(np.full((9, 9), 2.0))
-    Noise(near=0.0, growth=0.0)
-    """
-    depths, shares = zip(*(_bends(values.astype(np.float64)) for values in (depth, depth.T)), strict=True)
-    depth, share = np.concatenate(depths), np.concatenate(shares)
-    if len(depth) < MIN_BENDS:
-        return NO_NOISE
-    parts = np.array_split(np.argsort(depth), NUM_PARTS)
-    middles = np.array([np.median(depth[part]) for part in parts])
-    errors = np.array([np.median(share[part]) for part in parts]) * 1.4826 / math.sqrt(6)
-    spread = float(middles.std())
-    growth = 0.0 if spread < 0.05 * middles.mean() else float(np.cov(middles, errors, bias=True)[0, 1]) / spread**2
-    return Noise(near=float(errors.mean() - growth * middles.mean()), growth=growth)
-
-
-def _bends(depth: Float[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Where three pixels of a row are measured: the middle one's depth, and what bends there as a share of it."""
-    inverse = 1.0 / depth
-    bent = np.abs(inverse[:, :-2] - 2 * inverse[:, 1:-1] + inverse[:, 2:]) * depth[:, 1:-1]
-    whole = np.isfinite(bent)
-    return depth[:, 1:-1][whole], bent[whole]
 
 
 def sensor_of(measured: Measured) -> Sensor:
@@ -276,16 +220,14 @@ class Pixels:
     ) -> None:
         x0, y0, x1, y1 = box_of(mask)
         rows, columns = slice(max(0, y0 - 1), y1 + 1), slice(max(0, x0 - 1), x1 + 1)
-        part = mask[rows, columns]
-        wide = ndimage.binary_dilation(part)
-        smooth = np.where(part, smoothed(depth[rows, columns], part, noise), depth[rows, columns].astype(np.float64))
-        kept = wide & np.isfinite(smooth)
+        part, near = mask[rows, columns], depth[rows, columns]
+        kept = np.asarray(ndimage.binary_dilation(part)) & np.isfinite(near)
         self._share = min(1.0, MAX_SAMPLED_PIXELS / max(1, int((kept & part).sum())))
         kept &= np.random.default_rng(0).random(part.shape) < self._share
-        narrow = ndimage.binary_erosion(part)
+        narrow = np.asarray(ndimage.binary_erosion(part))
         self._layer = np.where(narrow, -1, np.where(part, 0, 1))[kept]  # the rim at which a pixel still belongs to the mask
         v, u = np.nonzero(kept)
-        self._depth = smooth[kept]
+        self._depth = np.where(part[v, u], smoothed(near, part, noise, (v, u)), near[v, u].astype(np.float64))
         x, y = (u + columns.start - camera.cx) / camera.fx, (v + rows.start - camera.cy) / camera.fy
         self._rays = np.stack([x, y, np.ones_like(x)], axis=1)
         self._gravity = gravity
@@ -316,7 +258,8 @@ class Pixels:
     def _spread(self, points: Float[np.ndarray, "n 3"], kept: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
         """The mean distance of each kept point to its nearest neighbours, itself among them."""
         near = self._near[kept]
-        apart = sum(((axis[near] - axis[kept, None]) ** 2 for axis in points.T), np.zeros(near.shape))
+        axes = np.ascontiguousarray(points.T)
+        apart = sum(((axis[near] - axis[kept, None]) ** 2 for axis in axes), np.zeros(near.shape))
         apart[~kept[near]] = np.nan  # sorted last
         apart.partition(min(NEIGHBOURS, near.shape[1]) - 1, axis=1)
         return np.nanmean(np.sqrt(apart[:, :NEIGHBOURS]), axis=1)
@@ -330,39 +273,6 @@ class Pixels:
         inliers = points[kept][are_inliers(self._spread(points, kept), strictness)]
         cleaned = hang_together(level(inliers, self._gravity), reach)
         return None if cleaned is None else Cloud(cleaned)
-
-
-def smoothed(depth: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"], noise: Noise) -> Float[np.ndarray, "h w"]:
-    """Depth of which the noise is smoothed away: at each pixel the plane through its neighbours of the mask and of its depth.
-
-    Neighbours count less the more their depth differs in units of the noise, so that edges stay. On a plane 1 / depth is linear
-    in the pixels, so a line is fitted to that.
-    """
-    if noise == NO_NOISE:
-        return depth.astype(np.float64)
-    inverse = np.where(mask, 1.0 / depth.astype(np.float64), np.nan)
-    same = SAME * np.maximum(noise.share(depth), 1e-4)
-    sums = np.zeros((9, *depth.shape))
-    padded = np.pad(inverse, SMOOTH, constant_values=np.nan)
-    for dv, du in product(range(-SMOOTH, SMOOTH + 1), repeat=2):
-        near = padded[SMOOTH + dv : SMOOTH + dv + depth.shape[0], SMOOTH + du : SMOOTH + du + depth.shape[1]]
-        off = (near - inverse) / inverse
-        weight = np.where(np.isfinite(off), np.exp(-((off / (same + STEEP * math.hypot(dv, du))) ** 2)), 0.0)
-        value = np.where(weight > 0, near, 0.0)
-        sums += weight * np.stack(
-            [np.ones_like(value) * k for k in (1, du, dv, du * du, du * dv, dv * dv)] + [value, du * value, dv * value]
-        )
-    return 1.0 / _level_of(sums)
-
-
-def _level_of(sums: Float[np.ndarray, "9 h w"]) -> Float[np.ndarray, "h w"]:
-    """The middle of the plane a + b u + c v that fits best, by its normal equations; the mean where it is not unique."""
-    n, u, v, uu, uv, vv, s, su, sv = sums
-    with np.errstate(divide="ignore", invalid="ignore"):
-        a, b, c = uu * vv - uv * uv, uv * v - u * vv, u * uv - uu * v
-        whole = n * a + u * b + v * c
-        fitted = (a * s + b * su + c * sv) / whole
-        return np.where(whole > 1e-6 * np.maximum(n, 1) ** 3, fitted, s / n)
 
 
 def on_dial(bearing: float) -> float:

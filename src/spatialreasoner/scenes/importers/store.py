@@ -152,9 +152,9 @@ def open_store(path: str | Path) -> Store:
         RecordError: If there are more than `MAX_FILES` files.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # pathlib's own would raise where a name is too long, or holds a NUL
         return Store(path=path, names=_sorted(_walk(path)))
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MissingFileError(f"expected a capture at {path}: a folder, an archive or a file; there is none")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
