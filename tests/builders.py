@@ -95,8 +95,8 @@ def build_scene(folder: Path, balls: Sequence[Ball] = THREE_BALLS, *, name: str 
 
 
 @cache
-def measured_balls() -> Measured:
-    """The scene that `build_scene` writes by default, measured: that takes a second, so tests that change nothing share it."""
+def measured_balls(*balls: Ball) -> Measured:
+    """The scene that `build_scene` writes, measured: that takes a second, so tests that change nothing share it."""
     folder = Path(tempfile.mkdtemp(prefix="balls-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Measured(build_scene(folder))
+    return Measured(build_scene(folder, balls or THREE_BALLS))

@@ -116,31 +116,29 @@ def flipped(text: str) -> str:
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
-def test_a_mirrored_scene_swaps_left_and_right_and_mirrors_the_clock(
-    make_scene: Callable[..., Scene], question: Question, statement: str
-):
-    mirrored = [replace(ball, centre=(-ball.centre[0], *ball.centre[1:])) for ball in THREE_BALLS]
-    before = score_response(make_scene(), question, answer(steps=f"### Step 1\n{statement}"))
+def test_a_mirrored_scene_swaps_left_and_right_and_mirrors_the_clock(known: Known, question: Question, statement: str):
+    mirrored = measured_balls(*(replace(ball, centre=(-ball.centre[0], *ball.centre[1:])) for ball in THREE_BALLS))
+    before = score_response(known, question, answer(steps=f"### Step 1\n{statement}"))
     asked = replace(question, answer="No.")
     text = answer(steps=f"### Step 1\n{flipped(statement)}", conclusion="No, <region1> is to the right of <region2>.")
-    after = score_response(make_scene(mirrored), asked, text)
+    after = score_response(mirrored, asked, text)
     assert after.spatial_reasoning == pytest.approx(before.spatial_reasoning, abs=0.02)
     assert after.logical == pytest.approx(before.logical, abs=0.02)
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.5])
-def test_scaling_the_scene_scales_metres(make_scene: Callable[..., Scene], question: Question, factor: float):
+def test_scaling_the_scene_scales_metres(known: Known, question: Question, factor: float):
     def scaled(ball: Ball) -> Ball:
         x, y, z = (factor * value for value in ball.centre)
         return replace(ball, centre=(x, y, z), radius=factor * ball.radius)
 
-    small, large = Known(Measured(make_scene())), Known(Measured(make_scene([scaled(ball) for ball in THREE_BALLS])))
+    large = Known(measured_balls(*map(scaled, THREE_BALLS)))
     for quantity, words in (("width", "wide"), ("height", "tall")):
-        value = small.measured.quantity(quantity, "region1").value or 0.0
+        value = known.measured.quantity(quantity, "region1").value or 0.0
         for claim in (0.4 * value, 0.6 * value, value, 1.3 * value):
             rewards = [
-                score_response(known, question, answer(steps=f"### Step 1\n<region1> is {metres:.4f} m {words}."))
-                for known, metres in ((small, claim), (large, factor * claim))
+                score_response(seen, question, answer(steps=f"### Step 1\n<region1> is {metres:.4f} m {words}."))
+                for seen, metres in ((known, claim), (large, factor * claim))
             ]
             assert rewards[1].spatial_reasoning == pytest.approx(rewards[0].spatial_reasoning, abs=0.15)
 
