@@ -58,6 +58,13 @@ def conclusion(question: Question, answer: str, seed: int = 0) -> str | None:
     return None if altered is None else responses.parse(altered).answer
 
 
+def test_an_answer_without_any_form_is_altered_as_a_conclusion() -> None:
+    altered = alter_conclusion(WIDTH, "<region1> is 2.00 m wide.", Random(0))
+    assert altered is not None
+    assert altered.startswith("<region1> is ")
+    assert abs(float(altered.split()[2]) - 2.0) > 0.5
+
+
 def test_the_best_against_the_worst_with_the_gap_of_each_segment() -> None:
     pair = rank(WIDTH, [trajectory(0, 6, 5), trajectory(1, 7, 7), trajectory(2, 6.5, 1)], PairsConfig())
     assert pair is not None

@@ -23,8 +23,8 @@ def test_segments_in_order_without_tags_and_headings_of_the_form() -> None:
     assert str(found[2].html) == "1 m."
 
 
-def test_a_text_without_the_form_is_reasoning() -> None:
-    assert [(segment.name, str(segment.html)) for segment in segments("About 2 m.")] == [("reasoning", "About 2 m.")]
+def test_an_answer_without_any_form_is_a_conclusion() -> None:
+    assert [(segment.name, str(segment.html)) for segment in segments("About 2 m.")] == [("conclusion", "About 2 m.")]
     assert segments("") == []
 
 

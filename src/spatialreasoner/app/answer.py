@@ -54,7 +54,7 @@ def answer(name: str, text: str, numbers: Sequence[int], graded: Graded | None =
         Markup('<section class="sr-segment sr-{0}"><h3>{1}</h3><p>{2}</p></section>').format(
             piece.name, TITLES[piece.name], _body(shown, piece.start, piece.end, verdicts, numbers)
         )
-        for piece in pieces(shown)
+        for piece in pieces(shown, writing=writing)
     )
     state = Markup('<p class="sr-wait" role="status">writing …</p>') if writing else Markup("")
     return Markup('<article class="sr-answer" aria-busy="{}"><h2>{}</h2>{}{}</article>').format(

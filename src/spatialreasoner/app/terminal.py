@@ -183,7 +183,7 @@ async def _follow(policy: Policy, asked: RegionQuestion, console: Console) -> st
 
 def _show(console: Console, text: str, shown: int) -> int:
     """Print what comes after `shown`, each segment under its name and in its colour; returns what is shown then."""
-    for piece in pieces(text):
+    for piece in pieces(text, writing=True):  # a name that is printed stays
         if piece.end <= shown:
             continue
         if piece.start >= shown:

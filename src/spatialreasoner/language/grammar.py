@@ -53,7 +53,7 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
         before = spoken if _AMOUNT in sentence.codes else Spoken(spoken.context)  # only lengths look at what else was spoken of
         read = read_sentence if len(sentence.codes) <= MAX_REMEMBERED else read_sentence.__wrapped__
         said, after = read(sentence, before, terse)
-        spoken = after if after.ends or not spoken.ends else after._replace(ends=spoken.ends)
+        spoken = after if after.ends or not spoken.ends else Spoken(after.context, spoken.ends, after.asked)
         for statement in said:
             yield begin, statement
 

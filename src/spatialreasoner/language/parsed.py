@@ -20,7 +20,19 @@ from spatialreasoner.language.statements import Assertion, extract
 
 _SENTENCE = re.compile(r"[^.!?\n]{1,2000}(?:[.!?]+|\n|$)")
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+_TAG = re.compile(r"</?(?:description|reasoning)>", re.IGNORECASE)
+_HEADING = re.compile(r"[#* \t]{0,12}in conclusion[:,.* \t]{0,8}\n?\Z", re.IGNORECASE)
+_MAX_HEADING = 60
 _FORM = re.compile(r"<(?:description|reasoning)>|^#{1,4} |\bstep 1\b|step by step", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A run of text of one segment, "description", "reasoning" or "conclusion", without tags and blank ends."""
+
+    name: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +68,21 @@ class ParsedResponse:
     @cached_property
     def _spans(self) -> Mapping[str, tuple[int, int]]:
         return responses.spans(self.text)
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Its segments as people read them, in order: each character once, without the conclusion's heading, none empty."""
+        text, spans = self.text, self.segments
+        concluded = spans.get("conclusion", (len(text), len(text)))[0]
+        start = spans["reasoning"][0]
+        heading = _HEADING.search(text, max(start, concluded - _MAX_HEADING), concluded)
+        ends = {
+            "description": spans["description"],
+            "reasoning": (start, heading.start() if heading else concluded),
+            "conclusion": (concluded, len(text)),
+        }
+        cut = (_trimmed(name, text, *span) for name, span in ends.items())
+        return tuple(piece for piece in cut if piece.start < piece.end)
 
     @cached_property
     def statements(self) -> tuple[Assertion, ...]:
@@ -102,6 +129,22 @@ class ParsedResponse:
         begin, end = self.segments.get(segment, (0, 0))
         end = min(end, self.segments.get("conclusion", (end, end))[0]) if segment == "reasoning" else end
         return [statement for statement in self.statements if begin <= statement.span[0] < end]
+
+
+def _trimmed(name: str, text: str, start: int, end: int) -> Piece:
+    """A piece without the tags and the blanks at its ends."""
+    while start < end:
+        tag = _TAG.match(text, start)
+        if tag is None and not text[start].isspace():
+            break
+        start = tag.end() if tag else start + 1
+    while start < end:
+        opened = text.rfind("<", start, end)
+        tag = _TAG.fullmatch(text, opened, end) if opened >= 0 and text[end - 1] == ">" else None
+        if tag is None and not text[end - 1].isspace():
+            break
+        end = tag.start() if tag else end - 1
+    return Piece(name=name, start=start, end=end)
 
 
 def parse_response(

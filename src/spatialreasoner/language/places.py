@@ -332,8 +332,9 @@ def restated_options(folded: str, begin: int = 0) -> Options:
 def _lines(folded: str, begin: int) -> Iterator[tuple[int, int, str, str, str]]:
     """(start, end, said, form, letter) of each line that is not blank."""
     at, said_lines = begin, list[tuple[int, str, str]]()
-    for line in folded[begin : begin + 4000].split("\n"):
-        if line and not line.isspace() and (bare := without_emphasis(line)).strip():
+    head = folded[begin : begin + 4000]
+    for line, bare in zip(head.split("\n"), without_emphasis(head).split("\n"), strict=True):
+        if bare.strip():
             said_lines.append((at, line, bare))
         at += len(line) + 1
     sizes = [-1000, *[len(bare) if len(bare) < _MAX_OPTION else -1000 for _, _, bare in said_lines], -1000]
@@ -343,7 +344,7 @@ def _lines(folded: str, begin: int) -> Iterator[tuple[int, int, str, str, str]]:
         match = _OPTION.match(bare) if listed and holds(bare, _SLOT_HINTS) else None
         said = match["said"].strip() if match else ""
         letter = (match["letter"] or match["named"] or "") if match else ""
-        yield start, start + len(line), said, _form(said), letter
+        yield start, start + len(line), said, _form(said) if said else "", letter
 
 
 def _form(said: str) -> str:

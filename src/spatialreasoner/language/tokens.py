@@ -29,6 +29,8 @@ class Mention(NamedTuple):
     explicit: bool
 
 
+_mention = lru_cache(maxsize=256)(Mention)
+
 # What `quantities` found is masked by these characters, so that it is one token and offsets stay true.
 _LENGTH, _CLOCK, _REST, _IS = "\ue000", "\ue001", "\ue002", "\ue003"
 _CONTRACTED = re.compile(r"'s\b(?:(?<=\bit's)|(?<=\bthat's)|(?<=\bthere's))")
@@ -137,7 +139,7 @@ class Reading:
         """What rules look at of each token: a `Mention` of what names regions, else the word; "" where its class says all."""
         forms: list[str | Mention] = [*map(_form_of, self.words)]
         for index, regions in self.mentions.items():
-            forms[index] = Mention(regions, index in self._numbered)
+            forms[index] = _mention(regions, index in self._numbered)
         if not _BACKWARD.isdisjoint(self.codes):
             named = sorted(self.mentions)
             for match in _LOOKS_BACK.finditer(self.codes):
@@ -158,9 +160,9 @@ class Reading:
         """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped."""
         if not labels and not any(index and known[index - 1] in _JOINS_MENTION for index in self.mentions):
             return known
-        codes, begin = list(known), 0
+        codes, begin, general = list(known), 0, CODES["GENERIC"] in known
         for index in compress(count(), map(labels.__contains__, self.words)):
-            if index >= begin and not self._generic(codes, index):
+            if index >= begin and not (general and self._generic(codes, index)):
                 begin = self._match_label(codes, index, labels[self.words[index]])
         for index in self.mentions:
             if index and codes[index - 1] in _JOINS_MENTION:
@@ -256,7 +258,7 @@ def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: in
     """
     if not indices:
         return {}
-    found = [(index, _form(words[index]), _integers(words[index])) for index in indices]
+    found = [(index, *_number_of(words[index])) for index in indices]
     ranges: dict[str, tuple[int, int]] = {}
     for _, form, numbers in found:
         low, high = ranges.get(form, (1000, 0))
@@ -278,15 +280,12 @@ def _ids(numbers: tuple[int, ...], base: int) -> Regions:
 
 
 @lru_cache(maxsize=4096)
-def _form(word: str) -> str:
-    return "<" if "<" in word else "[" if _BRACKETED.search(word) else ""
-
-
-@lru_cache(maxsize=4096)
-def _integers(word: str) -> tuple[int, ...]:
+def _number_of(word: str) -> tuple[str, tuple[int, ...]]:
+    """The form in which a mention is written, and its numbers."""
+    form = "<" if "<" in word else "[" if _BRACKETED.search(word) else ""
     numbers = tuple(map(int, _INTEGER.findall(word)))
     spelled = word.split()[-1].strip("])>")  # "region one", and where somebody left out the blank "regionone"
-    return numbers or tuple(number for name, number in _INTEGERS.items() if spelled.endswith(name))[:1]
+    return form, numbers or tuple(number for name, number in _INTEGERS.items() if spelled.endswith(name))[:1]
 
 
 @lru_cache(maxsize=1024)

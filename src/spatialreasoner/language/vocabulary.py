@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -62,9 +62,18 @@ class Vocabulary:
         meant = [meaning for name in known for meaning in self.objects.get(name, ())]
         kinds = {meaning.partition(":")[0] for meaning in meant} | {ANYTHING}
         own = {form for name in heads(label) for form in (name, *plurals(name))}
-        same = {name for name, meanings in self.objects.items() if not meanings.isdisjoint(meant)}
-        above = {name for name, named in self.kinds.items() if not named.isdisjoint(kinds)}
-        return frozenset(own | same | above)
+        same = (self._names_of[meaning] for meaning in meant)
+        above = (self._names_of.get(kind, ()) for kind in kinds)
+        return frozenset(own.union(*same, *above))
+
+    @cached_property
+    def _names_of(self) -> Mapping[str, Sequence[str]]:
+        """The names of each object, and the hypernyms of each kind."""
+        found: dict[str, list[str]] = {}
+        for name, meanings in (*self.objects.items(), *self.kinds.items()):
+            for meaning in meanings:
+                found.setdefault(meaning, []).append(name)
+        return found
 
 
 def longest_names(names: Iterable[str]) -> dict[str, int]:

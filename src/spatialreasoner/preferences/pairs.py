@@ -19,7 +19,8 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, RecordError, ResponseError
 from spatialreasoner.core.resume import hold
 from spatialreasoner.core.types import PreferencePair, Question, RewardBreakdown, Scene, Trajectory
-from spatialreasoner.language import quantities, responses
+from spatialreasoner.language import quantities
+from spatialreasoner.language.parsed import parse_response
 from spatialreasoner.preferences.ratings import OwnRating, RatedAnswer
 from spatialreasoner.scenes.carry import attach, png_info
 from spatialreasoner.scenes.files import read_image
@@ -127,11 +128,13 @@ _OPPOSITE = {"first": "second", "second": "first", "former": "latter", "latter":
 def alter_conclusion(question: Question, text: str, rng: Random) -> str | None:
     """The same text with the value or the keyword of its conclusion made false, or None where there is none to alter.
 
+    An answer without any form is a conclusion.
+
     Lengths change by more than the benchmark's tolerance of 25 %, hours by two or more; of relations and choices, the regions
     change places and yes becomes no.
     """
     try:
-        start, end = responses.spans(text)["conclusion"]
+        start, end = parse_response(text).segments["conclusion"]
     except (KeyError, ResponseError):
         return None
     conclusion = text[start:end]

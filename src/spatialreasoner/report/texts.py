@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from spatialreasoner.language import responses
+from spatialreasoner.language.parsed import ParsedResponse
 from spatialreasoner.scenes.marks import MARK_COLOURS
 
 MAX_SHOWN = 6000
@@ -16,7 +17,6 @@ MAX_SHOWN = 6000
 _CHIP = re.compile(r"&lt;region(\d{1,3})&gt;")
 _HEADING = re.compile(r"^#{1,4}[ \t]*(.{1,80})$", re.MULTILINE)
 _TAG = re.compile(r"</?(?:description|reasoning)>", re.IGNORECASE)
-_OPENING = re.compile(r"[#*]{0,6}[ \t]{0,4}\**in conclusion[:,.*]{0,4}\s*$", re.IGNORECASE)
 _BLANKS = re.compile(r"\n{2,}")
 
 
@@ -43,19 +43,7 @@ def _chip(match: re.Match[str]) -> str:
 
 
 def segments(text: str) -> list[Segment]:
-    """An answer cut into its segments, tags left out; a text without the form is all reasoning."""
+    """An answer cut into its segments, tags left out; one without any form is a conclusion."""
     text = text[: responses.MAX_CHARACTERS]
-    found = responses.spans(text)
-    end = found["conclusion"][0] if "conclusion" in found else len(text)
-    pieces = {
-        "description": text[slice(*found["description"])],
-        "reasoning": _without_last_heading(text[found["reasoning"][0] : end], "conclusion" in found),
-        "conclusion": text[end:],
-    }
-    cleaned = {name: _TAG.sub("", piece).strip() for name, piece in pieces.items()}
-    return [Segment(name=name, html=rich(piece)) for name, piece in cleaned.items() if piece]
-
-
-def _without_last_heading(text: str, concluded: bool) -> str:
-    """The reasoning without the words that open the conclusion."""
-    return text[:-60] + _OPENING.sub("", text[-60:]) if concluded else text
+    said = ((piece.name, _TAG.sub("", text[piece.start : piece.end]).strip()) for piece in ParsedResponse(text=text).pieces)
+    return [Segment(name=name, html=rich(words)) for name, words in said if words]
