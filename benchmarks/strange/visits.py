@@ -600,7 +600,7 @@ def _asked(one: App, handlers: list[tuple[str, Handler]], bench: Bench) -> str:
         STARTED_HANDLER[0] = handler
         one.lowered()
         try:
-            status, told = Visitor(one).ready().ask(timeout=90)
+            status, told = Visitor(one).ready().ask(timeout=180)  # the app itself waits 120 s for an endpoint
         except (OSError, HTTPException) as error:
             raise Surprise(f"{name}: {error}") from error
         need(status == 200 and "Traceback" not in told, f"{name}: {status} {told[-100:]}")

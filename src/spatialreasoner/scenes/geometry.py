@@ -175,20 +175,19 @@ def _are_together(points: Float[np.ndarray, "n 3"], reach: float) -> bool:
     In cubes so small that all points of two which share a face reach each other, no point may have too few others in its cube
     and those beside it, and the cubes must hang together by their faces.
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     cells = np.floor((points - points.min(axis=0)) / (0.999 * reach / math.sqrt(6))).astype(np.int64) + 1
     spans = cells.max(axis=0) + 2
     steps = np.array([spans[1] * spans[2], spans[2], 1])
     keys, counts = np.unique(cells @ steps, return_counts=True)
     rows, beside = zip(*(_follows(keys, step) for step in steps), strict=True)
-    ends = np.concatenate(rows), np.concatenate(beside)
-    around = counts + np.bincount(ends[0], counts[ends[1]], len(keys)) + np.bincount(ends[1], counts[ends[0]], len(keys))
-    if around.min() < NEIGHBOURS:
+    one, other = np.concatenate([*rows, *beside]), np.concatenate([*beside, *rows])
+    if (counts + np.bincount(one, counts[other], len(keys))).min() < NEIGHBOURS:
         return False
-    links = coo_matrix((np.ones(len(ends[0]), dtype=bool), ends), shape=(len(keys),) * 2)
-    return int(connected_components(links, directed=False)[0]) == 1
+    reached = np.zeros(len(keys), dtype=bool)
+    reached[0], num_reached = True, 0
+    while num_reached < (num_reached := int(reached.sum())):
+        reached[one[reached[other]]] = True
+    return num_reached == len(keys)
 
 
 def _follows(keys: Int[np.ndarray, " n"], step: int) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:

@@ -258,11 +258,19 @@ class Pixels:
     def _spread(self, points: Float[np.ndarray, "n 3"], kept: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
         """The mean distance of each kept point to its nearest neighbours, itself among them."""
         near = self._near[kept]
-        axes = np.ascontiguousarray(points.T)
-        apart = sum(((axis[near] - axis[kept, None]) ** 2 for axis in axes), np.zeros(near.shape))
+        apart = np.zeros(near.shape)
+        for axis in np.ascontiguousarray(points.T):
+            off = axis[near]
+            off -= axis[kept, None]
+            off *= off
+            apart += off
         apart[~kept[near]] = np.nan  # sorted last
         apart.partition(min(NEIGHBOURS, near.shape[1]) - 1, axis=1)
-        return np.nanmean(np.sqrt(apart[:, :NEIGHBOURS]), axis=1)
+        lengths = np.sqrt(apart[:, :NEIGHBOURS])
+        means = lengths.mean(axis=1)
+        few = np.isnan(means)
+        means[few] = np.nanmean(lengths[few], axis=1)
+        return means
 
     def _clean(
         self, kept: Bool[np.ndarray, " n"], depth: Float[np.ndarray, " n"], strictness: float = OUTLIERS, reach: float = REACH
