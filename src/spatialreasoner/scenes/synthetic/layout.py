@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,10 @@ CUT = 0.35
 
 FARTHEST_PLACE = 5.5
 """Farthest place on the floor, metres ahead."""
+
+_CHANCES = np.cumsum((0.15, 0.4, 0.3, 0.15))
+_SHARES = (_CHANCES / _CHANCES[-1]).tolist()
+"""Of rooms with no piece of furniture, of those with at most one, and so on."""
 
 _ENDS = (np.minimum.reduce, np.maximum.reduce)
 _FEW = 16
@@ -125,7 +130,7 @@ def _labels(rng: Generator) -> Iterator[tuple[str, str]]:
     """Kinds and colours, no pair twice: some furniture, then other things."""
     colours, primitives = list(COLOURS), [kind for kind in SHAPE_KINDS if kind not in FURNITURE]
     num_things = rng.integers(THINGS[0], THINGS[1], endpoint=True)
-    num_furniture = rng.choice(4, p=(0.15, 0.4, 0.3, 0.15))
+    num_furniture = bisect_right(_SHARES, rng.random())  # as `rng.choice` of four chances draws, in a tenth of the time
     used: set[tuple[str, str]] = set()
     while len(used) < num_things:
         kinds = FURNITURE if len(used) < num_furniture else primitives

@@ -53,11 +53,12 @@ def mesh(things: Sequence[Thing]) -> Mesh:
 
 def _thing(thing: Thing, index: int) -> Mesh:
     shape = thing.shape
-    normals = (shape.normals / np.array(thing.size)).reshape(-1, 3) @ thing.turn.T
+    different, which = shape.directions
+    normals = unit((different / np.array(thing.size)) @ thing.turn.T).astype(np.float32)
     return Mesh(
         vertices=thing.vertices.astype(np.float32),
         faces=shape.faces,
-        normals=unit(normals).astype(np.float32).reshape(-1, 3, 3),
+        normals=normals.take(which, axis=0),
         curved=shape.curved,
         owner=np.full(len(shape.faces), index, dtype=np.int16),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import accumulate
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -88,14 +89,21 @@ class Shape:
         return np.insert(np.concatenate([part.footprint for part in self.parts]), 1, 0.0, axis=1)
 
     @cached_property
-    def footprint_ends(self) -> Int[np.ndarray, " parts_less_one"]:
-        """Where in `footprints` the next part's begins."""
-        return np.cumsum([len(part.footprint) for part in self.parts])[:-1]
+    def footprint_rows(self) -> tuple[slice, ...]:
+        """Where in `footprints` that of each part is."""
+        ends = list(accumulate(len(part.footprint) for part in self.parts))
+        return tuple(slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True))
 
     @cached_property
     def heights(self) -> tuple[tuple[float, float], ...]:
         """The y of each part's top and bottom."""
         return tuple((float(part.vertices[:, 1].min()), float(part.vertices[:, 1].max())) for part in self.parts)
+
+    @cached_property
+    def directions(self) -> tuple[Float[np.ndarray, "n 3"], Int[np.ndarray, "f 3"]]:
+        """The different ones of `normals`, and which of them each corner of a face has."""
+        different, which = np.unique(self.normals.reshape(-1, 3), axis=0, return_inverse=True)
+        return different, which.reshape(-1, 3)
 
     @cached_property
     def curved(self) -> Bool[np.ndarray, " f"]:

@@ -131,10 +131,10 @@ class Thing:
     def bodies(self) -> tuple[Body, ...]:
         """The space that its parts take, for keeping things apart."""
         shape, (_, height, _), (_, middle, _) = self.shape, self.size, self.centre
-        outlines = np.split(self.place(shape.footprints)[:, [0, 2]], shape.footprint_ends)
+        outlines = self.place(shape.footprints)[:, ::2]
         return tuple(
-            Body(outline=outline, top=top * height + middle, bottom=bottom * height + middle)
-            for outline, (top, bottom) in zip(outlines, shape.heights, strict=True)
+            Body(outline=outlines[rows], top=top * height + middle, bottom=bottom * height + middle)
+            for rows, (top, bottom) in zip(shape.footprint_rows, shape.heights, strict=True)
         )
 
     @cached_property

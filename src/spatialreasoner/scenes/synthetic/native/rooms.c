@@ -319,11 +319,13 @@ static void see_centres(const view *w, float *light, float *depth, int16_t *owne
     rays s = {0};
     for (int64_t first = 0; first < pixels; first += RAYS) {
         int some = pixels - first < RAYS ? (int)(pixels - first) : RAYS;
-        int column = (int)(first % r->width), row = (int)(first / r->width);
-        for (int i = 0; i < some; i++) {
-            s.x[i] = across(r, column), s.y[i] = down(r, row);
+        int32_t column = (int32_t)(first % r->width), row = (int32_t)(first / r->width), columns[RAYS], rows[RAYS];
+        for (int i = 0; i < RAYS; i++) {
+            columns[i] = column, rows[i] = row;
             if (++column == r->width) column = 0, row++;
         }
+        const double fx = r->fx, fy = r->fy, cx = r->cx, cy = r->cy;
+        for (int i = 0; i < RAYS; i++) s.x[i] = (float)((columns[i] - cx) / fx), s.y[i] = (float)((rows[i] - cy) / fy);
         look(w, &s, found);
         memcpy(light + 3 * first, found, sizeof(float) * 3 * some);
         memcpy(depth + first, s.depth, sizeof(float) * some);
@@ -344,7 +346,8 @@ static void find_edges(const room *r, const float *light, uint8_t *edge) {
             const float *here = light + 3 * column;
             int right = column + 1 < width && differ(here + 3, here, r->contrast);
             int below = row + 1 < r->height && differ(here + 3 * width, here, r->contrast);
-            edge[column] |= right | below;
+            if (!(right | below)) continue;
+            edge[column] = 1;
             if (right) edge[column + 1] = 1;
             if (below) edge[column + width] = 1;
         }
