@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.scenes import rgbd
+from spatialreasoner.scenes import foreground, rgbd
 from spatialreasoner.scenes.files import read_depth, read_image
 from spatialreasoner.scenes.finding import Found
 from spatialreasoner.scenes.foreground import at_click, cut_out, in_box
@@ -110,3 +110,16 @@ def test_only_boxes_are_cut_out():
     mask = np.ones((4, 4), dtype=bool)
     found = Found("cup", mask, "drawn")
     assert cut_out(found, np.ones((4, 4)), "none.png") is found
+
+
+def test_filters_of_some_pixels_are_those_of_all():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        height, width, step = (int(rng.integers(low, high)) for low, high in ((4, 90), (4, 90), (1, 9)))
+        depth = rng.random((height, width)).astype(np.float32)
+        image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        size = max(3, step)
+        medians = ndimage.median_filter(depth, size)[::step, ::step]
+        means = ndimage.uniform_filter(foreground._lab(image), (step, step, 1))[::step, ::step]
+        assert np.array_equal(foreground._medians(depth, size, step), medians)
+        assert np.allclose(foreground._colours(image, step), means, atol=1e-9)

@@ -181,9 +181,24 @@ def _patch(depth: _Grid, image: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndar
         depth = depth[tuple(index)]
     else:
         depth = np.ones(depth.shape)
-    depth = nd.median_filter(depth, max(3, step))[::step, ::step]
-    colour = nd.uniform_filter(_lab(image), (step, step, 1))[::step, ::step]
+    depth, colour = _medians(depth, max(3, step), step), _colours(image, step)
     return _Patch(depth=np.log(np.maximum(depth, 1e-3)), colour=colour, inside=inside[::step, ::step])
+
+
+def _medians(depth: _Grid, size: int, step: int) -> _Grid:
+    """What `ndimage.median_filter` gives at each `step`-th pixel, found for these alone."""
+    padded = np.pad(depth, (size // 2, size - 1 - size // 2), mode="symmetric")
+    bands = np.lib.stride_tricks.sliding_window_view(padded, (size, size))[::step, ::step]
+    middle = size * size // 2
+    return np.stack([np.partition(band.reshape(len(band), -1), middle, axis=1)[:, middle] for band in bands])
+
+
+def _colours(image: UInt8[np.ndarray, "h w 3"], step: int) -> Float[np.ndarray, "h w 3"]:
+    """The mean CIELAB colour around each `step`-th pixel, of a band of rows at a time: all of a large image takes gigabytes."""
+    rows = np.pad(np.arange(len(image)), (step // 2, step - 1 - step // 2), mode="symmetric")
+    bands = (rows[top : top + step] for top in range(0, len(image), step))
+    means = np.stack([_lab(image[band]).mean(axis=0) for band in bands])
+    return nd.uniform_filter1d(means, step, axis=1)[:, ::step]
 
 
 def _lab(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
