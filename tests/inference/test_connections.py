@@ -1,6 +1,10 @@
 """The key, the proxies and the certificates of this machine: told before anything is sent, and never repeated with secrets."""
 
 import asyncio
+import contextlib
+import socketserver
+import threading
+import time
 
 import pytest
 
@@ -78,3 +82,34 @@ def test_a_redirect_to_an_address_that_is_none_is_told(location):
         with pytest.raises(EndpointError, match="redirects to"):
             asyncio.run(HttpClient("m", server.url, {}, 5.0).post("chat/completions", {"messages": []}))
         server.stop()
+
+
+class Interim(socketserver.BaseRequestHandler):
+    """Says again and again that it is at work."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self.request.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+                time.sleep(0.05)
+
+
+@pytest.mark.parametrize("way", ["post", "events", "lines"])
+def test_interim_replies_without_end_are_no_reply(way):
+    """Each of them comes in time, so only the whole wait can end it."""
+
+    async def ask(client: HttpClient) -> None:
+        try:
+            if way == "post":
+                await client.post("chat", {})
+            async for _ in client.events("chat", {}) if way == "events" else client.lines("chat", 0.3):
+                pass
+        finally:
+            await client.aclose()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Interim) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = HttpClient("m", f"http://127.0.0.1:{server.server_address[1]}/v1", {}, 0.3)
+        with pytest.raises(BusyError, match=r"did not reply within 0\.3 s"):
+            asyncio.run(asyncio.wait_for(ask(client), 10))
+        server.shutdown()

@@ -17,6 +17,10 @@ from spatialreasoner.nano.shipped import NANO
 MAX_ANSWER_CHARACTERS = 20_000
 """Characters of an answer; a model that continues is stopped."""
 
+PATIENCE = 120.0
+"""Longest wait for an endpoint's whole answer, seconds: nobody looks at a still page for longer. `?timeout=` in a model's name
+sets another."""
+
 UPDATE = 0.08
 """Least time between two updates of the page, seconds."""
 
@@ -60,7 +64,10 @@ class Policies:
 
         config = self._config
         writing = WritingConfig(
-            max_new_tokens=config.max_new_tokens, enable_thinking=config.enable_thinking, key_variable=config.key_variable
+            max_new_tokens=config.max_new_tokens,
+            enable_thinking=config.enable_thinking,
+            key_variable=config.key_variable,
+            timeout=PATIENCE,
         )
         return named_policy(name, {scene.id: scene for scene in scenes}, writing)
 

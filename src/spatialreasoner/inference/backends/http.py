@@ -101,7 +101,7 @@ class HttpClient:
         """
         clock = asyncio.get_running_loop().time
         end_of_patience = clock() + timeout
-        async with self._sending("GET", path, None, _READ) as response:
+        async with self._sending("GET", path, None, _READ, timeout) as response:
             status, headers, waiting = response.status_code, _lower(response.headers), b""
             async for piece in self._unpacked(response, whole=status >= 300):
                 if clock() > end_of_patience:
@@ -121,7 +121,7 @@ class HttpClient:
             BusyError: If there was no reply, or it cannot be read.
             EndpointError: If the server sends requests on to another host.
         """
-        async with self._sending("POST", path, _json(body), _JSON) as response:
+        async with self._sending("POST", path, _json(body), _JSON, self._timeout) as response:
             status, headers = response.status_code, _lower(response.headers)
             streamed, waiting = headers.get("content-type", "").startswith("text/event-stream"), b""
             clock = asyncio.get_running_loop().time
@@ -151,7 +151,7 @@ class HttpClient:
     ) -> Answered:
         self._connected()  # which may load certificates first: no part of the wait
         try:
-            async with asyncio.timeout(timeout), self._sending(method, path, content, headers) as response:
+            async with asyncio.timeout(timeout), self._sending(method, path, content, headers, timeout) as response:
                 data = bytearray()
                 async for piece in self._unpacked(response):
                     data += piece
@@ -163,15 +163,20 @@ class HttpClient:
 
     @asynccontextmanager
     async def _sending(
-        self, method: str, path: str, content: bytes | _Form | None, headers: Mapping[str, str]
+        self, method: str, path: str, content: bytes | _Form | None, headers: Mapping[str, str], timeout: float
     ) -> AsyncGenerator[httpx2.Response]:
-        """A reply whose body is yet to be read; redirects are followed on the same host alone."""
+        """A reply whose body is yet to be read, begun in time; redirects are followed on the same host alone."""
         url = f"{self._url}/{path}"
+        end_of_patience = asyncio.get_running_loop().time() + timeout
         try:
             for _ in range(MOST_REDIRECTS + 1):
                 body = content.pieces() if isinstance(content, _Form) else content
                 request = self._connected().build_request(method, url, content=body, headers=dict(headers))
-                response = await self._connected().send(request, stream=True)
+                try:  # interim replies (102) may go on for ever, each of them in time
+                    async with asyncio.timeout_at(end_of_patience):
+                        response = await self._connected().send(request, stream=True)
+                except TimeoutError:
+                    raise self._too_late() from None
                 try:
                     if response.status_code not in {301, 302, 303, 307, 308}:
                         yield response
