@@ -16,7 +16,7 @@ from spatialreasoner.inference.streaming import stream
 
 @pytest.mark.parametrize(("setting", "seconds"), [("", 0.2), ("?timeout=0.4", 0.4)])
 def test_an_endpoint_that_says_nothing_is_not_waited_for(tmp_path, monkeypatch, setting, seconds):
-    monkeypatch.setattr(policies, "PATIENCE", 0.2)
+    monkeypatch.setattr(policies, "ENDPOINT_SECONDS", 0.2)
     scene = build_scene(tmp_path)
     shown = Prompt(request="How wide is <region1>?", image=scene.image, regions=scene.regions[:1])
 

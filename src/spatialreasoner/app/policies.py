@@ -17,7 +17,7 @@ from spatialreasoner.nano.shipped import NANO
 MAX_ANSWER_CHARACTERS = 20_000
 """Characters of an answer; a model that continues is stopped."""
 
-PATIENCE = 120.0
+ENDPOINT_SECONDS = 120.0
 """Longest wait for an endpoint's whole answer, seconds: nobody looks at a still page for longer. `?timeout=` in a model's name
 sets another."""
 
@@ -67,7 +67,7 @@ class Policies:
             max_new_tokens=config.max_new_tokens,
             enable_thinking=config.enable_thinking,
             key_variable=config.key_variable,
-            timeout=PATIENCE,
+            timeout=ENDPOINT_SECONDS,
         )
         return named_policy(name, {scene.id: scene for scene in scenes}, writing)
 
