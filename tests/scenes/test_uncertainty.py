@@ -160,3 +160,14 @@ def test_some_pixels_of_a_large_image_tell_what_all_of_them_do(monkeypatch):
         assert other.value != one.value
         assert other.value == pytest.approx(one.value, rel=0.02)
         assert other.error == pytest.approx(one.error, rel=0.2)
+
+
+def test_intervals_do_not_depend_on_what_was_asked_for_before():
+    """From the third region on all that are left are measured again together; one that cannot be is no hindrance."""
+    boxes = ((10, 10, 30, 30), (35, 10, 60, 40), (10, 50, 40, 80), (60, 60, 90, 90), (0, 95, 2, 97))
+    scene, depth = plates(*boxes, depths=(2.0, 2.2, 2.4, 1.8, 2.1))
+    ids = [region.id for region in scene.regions]
+    alone = {name: Uncertainty(Measured(scene, depth)).quantity("width", name) for name in ids}
+    together = Uncertainty(Measured(scene, depth))
+    assert {name: together.quantity("width", name) for name in reversed(ids)} == alone
+    assert [alone[name].value is None for name in ids] == [False] * 4 + [True]

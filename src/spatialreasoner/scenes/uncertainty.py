@@ -13,7 +13,9 @@ either, intervals have no width.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -25,7 +27,17 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from spatialreasoner.core.types import Intrinsics, QuantityName, Relation
-from spatialreasoner.scenes.geometry import MIN_POINTS, NEIGHBOURS, OUTLIERS, REACH, Cloud, are_inliers, hang_together, level
+from spatialreasoner.scenes.geometry import (
+    LEAF,
+    MIN_POINTS,
+    NEIGHBOURS,
+    OUTLIERS,
+    REACH,
+    Cloud,
+    are_inliers,
+    hang_together,
+    level,
+)
 from spatialreasoner.scenes.masks import box_of, decode
 from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measured, Measurement
 from spatialreasoner.scenes.pixel_noise import NO_NOISE, Noise, pixel_noise, smoothed
@@ -92,6 +104,9 @@ def sensor_of(measured: Measured) -> Sensor:
     exact = float(noise.share(middle) * middle) * measured.scene.depth.units_per_metre <= EXACT_NOISE
     return Sensor(noise=NO_NOISE if exact else noise, rim=0, offset=False)
 
+
+FEW = 2
+"""A question is about so many regions; who asks for a third is going to ask for all."""
 
 _MAX_REMEMBERED = 4096
 """Intervals that are remembered: answers about a scene speak of few quantities, over and over."""
@@ -162,8 +177,19 @@ class Uncertainty:
         None where a change leaves nothing of it more often than now and then.
         """
         if region_id not in self._clouds:
-            self._clouds[region_id] = self._repeat(region_id)
+            self._repeat_all([region_id] if len(self._clouds) < FEW else self._left(region_id))
         return self._clouds[region_id]
+
+    def _left(self, region_id: str) -> list[str]:
+        """A region, and all others that can be measured and were not yet measured again."""
+        others = (region.id for region in self._measured.scene.regions if region.id != region_id)
+        return [region_id, *(other for other in others if other not in self._clouds and self._measured.cloud(other))]
+
+    def _repeat_all(self, region_ids: Sequence[str]) -> None:
+        """Measure regions again, on as many cores as there are; each has random numbers of its own."""
+        assert self.sensor  # found before the threads ask for it
+        with ThreadPoolExecutor(min(len(region_ids), os.cpu_count() or 1)) as pool:
+            self._clouds |= dict(zip(region_ids, pool.map(self._repeat, region_ids), strict=True))
 
     @property
     def _is_exact(self) -> bool:
@@ -252,25 +278,33 @@ class Pixels:
     def _near(self) -> Int[np.ndarray, "n k"]:
         """The pixels that are nearest to each in space."""
         points = self._rays * self._depth[:, None]
-        found: Any = KDTree(points).query(points, k=min(NEAREST, len(points)), workers=1)
+        found: Any = KDTree(points, LEAF).query(points, k=min(NEAREST, len(points)), workers=1)
         return found[1]
+
+    @cached_property
+    def _buffers(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"], Bool[np.ndarray, "n k"]]:
+        """Memory for `_spread`, taken once: to take it anew for every change costs as much as all that is computed in it."""
+        shape = self._near.shape
+        return np.empty(shape), np.empty(shape), np.empty(shape, bool)
 
     def _spread(self, points: Float[np.ndarray, "n 3"], kept: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
         """The mean distance of each kept point to its nearest neighbours, itself among them."""
-        near = self._near[kept]
-        apart = np.zeros(near.shape)
+        near, (apart, off, left_out) = self._near, self._buffers
+        apart[...] = 0
         for axis in np.ascontiguousarray(points.T):
-            off = axis[near]
-            off -= axis[kept, None]
+            axis.take(near, out=off, mode="clip")
+            off -= axis[:, None]
             off *= off
             apart += off
-        apart[~kept[near]] = np.nan  # sorted last
-        apart.partition(min(NEIGHBOURS, near.shape[1]) - 1, axis=1)
-        lengths = np.sqrt(apart[:, :NEIGHBOURS])
+        np.take(~kept, near, out=left_out, mode="clip")
+        np.putmask(apart, left_out, np.nan)  # sorted last
+        nearest = min(NEIGHBOURS, near.shape[1])
+        apart.partition(nearest - 1, axis=1)
+        lengths = np.sqrt(apart[:, :nearest], out=off[:, :nearest])
         means = lengths.mean(axis=1)
-        few = np.isnan(means)
+        few = np.isnan(means) & kept
         means[few] = np.nanmean(lengths[few], axis=1)
-        return means
+        return means[kept]
 
     def _clean(
         self, kept: Bool[np.ndarray, " n"], depth: Float[np.ndarray, " n"], strictness: float = OUTLIERS, reach: float = REACH
@@ -311,5 +345,5 @@ def interval(value: float, repeats: Sequence[float]) -> tuple[float, float, floa
 def _thinned(one: Cloud, other: Cloud) -> float:
     """The direct distance of at most `MAX_CHAMFER` points of each cloud."""
     few = [cloud.points[:: 1 + len(cloud.points) // MAX_CHAMFER] for cloud in (one, other)]
-    apart: np.ndarray = cdist(few[0], few[1])
-    return float(np.concatenate([apart.min(axis=0), apart.min(axis=1)]).mean())
+    squared: np.ndarray = cdist(few[0], few[1], "sqeuclidean")
+    return float(np.sqrt(np.concatenate([squared.min(axis=0), squared.min(axis=1)])).mean())
