@@ -26,4 +26,4 @@ def demo(
     from spatialreasoner import demo as pipeline
 
     report = pipeline.run_demo(pipeline.DemoConfig(seed=seed, photos=None if photos is None else tuple(map(str, photos))), out)
-    typer.echo("\n".join((f"The report is at {report}. Go on with:", *pipeline.next_commands(out))))
+    typer.echo("\n".join((f"The report is at {report}. Continue with:", *pipeline.next_commands(out))))
