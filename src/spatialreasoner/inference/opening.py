@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
+from spatialreasoner.core.garbage import no_collection
 from spatialreasoner.core.protocols import Policy
 from spatialreasoner.core.types import Scene
 from spatialreasoner.inference.registry import WritingConfig
@@ -13,7 +12,7 @@ from spatialreasoner.inference.registry import WritingConfig
 
 def open_hf(name: str, scenes: Mapping[str, Scene], writing: WritingConfig) -> Policy:
     """A model of transformers in this process: `nano`, a folder, or `hf:REPO_OR_DIR`."""
-    with _collecting_no_garbage():
+    with no_collection():  # imports make objects by the hundred thousand and no garbage; looking for it is an eighth of a start
         from spatialreasoner.inference.backends.hf import HfPolicy
 
         return HfPolicy(
@@ -40,15 +39,3 @@ def open_api(name: str, scenes: Mapping[str, Scene], writing: WritingConfig) -> 
         prefill=writing.prefill,
     )
     return ApiPolicy(name, config)
-
-
-@contextmanager
-def _collecting_no_garbage() -> Generator[None]:
-    """Imports make objects by the hundred thousand and no garbage; looking for it is an eighth of a start."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()

@@ -5,15 +5,13 @@ A scene depends on the seed, its number and the image's size alone, so it is the
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +20,7 @@ import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
 from spatialreasoner.core.errors import ConfigError, WorkError
+from spatialreasoner.core.garbage import no_collection
 from spatialreasoner.core.types import DepthMap, Region, Scene, SceneObject
 from spatialreasoner.scenes import masks
 from spatialreasoner.scenes.files import UNITS_PER_METRE, depth_png, png
@@ -226,22 +225,10 @@ def _die_with_parent() -> None:
 
 
 def _make_chunk(config: SyntheticConfig, folder: ScenesFolder, indices: Sequence[int]) -> int:
-    with _no_collection():
+    with no_collection():  # a scene leaves no cycles behind, and looking for them takes a twentieth of the time
         for index in indices:
             scene, image, depth = make_scene(config.seed, index, width=config.width, height=config.height)
             assert scene.depth is not None
             packed = depth_png(depth, units_per_metre=UNITS_PER_METRE)
             folder.add(scene, {scene.image: png(image), scene.depth.path: packed})
     return len(indices)
-
-
-@contextmanager
-def _no_collection() -> Generator[None]:
-    """A scene leaves no cycles behind, and looking for them takes a twentieth of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
