@@ -21,7 +21,7 @@ def test_start_up_imports_nothing_heavy(statement: str) -> None:
 
 
 def test_all_names_what_is_there() -> None:
-    libraries = {source.library.stem for source in C_SOURCES}  # of C, which pkgutil takes for modules by their ending
+    libraries = {source.built.stem for source in C_SOURCES}  # of C, which pkgutil takes for modules by their ending
     for info in pkgutil.walk_packages(spatialreasoner.__path__, "spatialreasoner."):
         if info.name.rpartition(".")[2] in libraries:
             continue

@@ -30,7 +30,7 @@ def source(tmp_path):
 def test_a_library_appears_beside_its_source_and_opens(source):
     made = source()
     assert open_library(made) is None
-    assert build_library(made) == made.library == made.path.with_name("_made.so")
+    assert build_library(made) == made.built == made.path.with_name("_made.so")
     assert isinstance(open_library(made), ctypes.CDLL)
     assert [each.name for each in made.path.parent.iterdir() if each.is_dir()] == []
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from spatialreasoner.core import native as builder
+from native_fixtures import built_anew
 from spatialreasoner.core.errors import EndpointError
+from spatialreasoner.core.native import DECODER, CSource
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.inference.streaming import stream
@@ -27,17 +28,8 @@ GREEDY, SAMPLED = Manner(temperature=0.0, most=40), Manner(temperature=0.9, most
 @pytest.fixture(scope="module", autouse=True)
 def library(tmp_path_factory):
     """Built of the source as it is; every test fails where there is a compiler and nothing was built."""
-    made = builder.build_library(builder.DECODER, tmp_path_factory.mktemp("native") / "_decoder.so")
-    if made is None:
-        pytest.skip("no C compiler")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(kernel, "open_library", lambda source, path: builder.open_library(source, path or made))
-    native_library.cache_clear()
-    found = native_library()
-    assert found is not None
-    yield found
-    patch.undo()
-    native_library.cache_clear()
+    with built_anew(DECODER, tmp_path_factory.mktemp("native"), kernel, native_library) as found:
+        yield found
 
 
 @pytest.fixture
@@ -172,7 +164,7 @@ def test_what_the_library_cannot_read_is_left_to_pytorch(nano, monkeypatch):
     decoder = copy.deepcopy(nano[0].model.language_model)
     assert is_suited(decoder)
     assert not is_suited(decoder.bfloat16())
-    monkeypatch.setattr(builder.CSource, "digest", lambda self: "another")
+    monkeypatch.setattr(CSource, "digest", lambda self: "another")
     native_library.cache_clear()
     assert native_library() is None
     assert nano[0].writers(nano[1], ends=[0], rows=1) is None

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PACKAGE = Path(__file__).parents[1]
+_COMMON = Path(__file__).with_name("native.h")
 _FLAGS = ("-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 _X86 = ("-mavx2", "-mfma")
 """A library is taken only where the processor has these."""
 
 
 class CSource(NamedTuple):
-    """A source, which tells by `native_source` and `native_suits` what it was built of and whether it runs here.
+    """A source, which tells by `native_source` and `native_suits` (`native.h`) what it was built of and whether it runs here.
 
     Attributes:
         path: The file.
@@ -37,13 +38,13 @@ class CSource(NamedTuple):
     fused: bool
 
     @property
-    def library(self) -> Path:
-        """Where its library is built."""
+    def built(self) -> Path:
+        """Where its library is."""
         return self.path.with_name(f"_{self.path.stem}.so")
 
     def digest(self) -> str:
-        """What tells one state of the file from another."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:32]
+        """What tells one state of the file, and of what all include, from another."""
+        return hashlib.sha256(_COMMON.read_bytes() + self.path.read_bytes()).hexdigest()[:32]
 
 
 DECODER = CSource(_PACKAGE / "nano" / "native" / "decoder.c", fused=True)
@@ -58,7 +59,7 @@ def build_library(source: CSource, target: Path | None = None) -> Path | None:
         source: What of.
         target: Where it is written, by default beside the source; it appears there whole or not at all.
     """
-    target = target or source.library
+    target = target or source.built
     compiler = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))), None)
     if compiler is None or os.name != "posix" or sys.byteorder != "little":
         return None
@@ -75,7 +76,7 @@ def build_library(source: CSource, target: Path | None = None) -> Path | None:
 
 def open_library(source: CSource, path: Path | None = None) -> ctypes.CDLL | None:
     """A library, by default the one beside its source; None where it is missing, of another source or for another processor."""
-    path = path or source.library
+    path = path or source.built
     if not path.is_file():
         return None
     try:
@@ -92,5 +93,5 @@ def _is_x86() -> bool:
 
 
 if __name__ == "__main__":
-    built = [build_library(each) for each in C_SOURCES]
-    sys.exit("not all was built: is there a C compiler?" if None in built else 0)
+    made = [build_library(each) for each in C_SOURCES]
+    sys.exit("not all was built: is there a C compiler?" if None in made else 0)

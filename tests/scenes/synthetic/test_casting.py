@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spatialreasoner.core.native import ROOMS, build_library
+from native_fixtures import built_anew
+from spatialreasoner.core.native import ROOMS
 from spatialreasoner.scenes.synthetic import casting
 from spatialreasoner.scenes.synthetic.layout import sample
 from spatialreasoner.scenes.synthetic.native import caster
@@ -18,23 +19,8 @@ from spatialreasoner.scenes.synthetic.world import Thing
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     """Built of the source as it is."""
-    made = build_library(ROOMS, tmp_path_factory.mktemp("native") / "_rooms.so")
-    if made is None:
-        pytest.skip("no C compiler")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(caster, "open_library", lambda source: casting_library(source, made))
-    ray_library.cache_clear()
-    found = ray_library()
-    assert found is not None
-    yield found
-    patch.undo()
-    ray_library.cache_clear()
-
-
-def casting_library(source, path):
-    from spatialreasoner.core.native import open_library
-
-    return open_library(source, path)
+    with built_anew(ROOMS, tmp_path_factory.mktemp("native"), caster, ray_library) as found:
+        yield found
 
 
 def assert_alike(world, library):

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../../core/native.h"
+
 typedef float vec __attribute__((vector_size(32)));
 typedef float loose __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(32)));
@@ -27,18 +29,6 @@ typedef struct {
     const float *cos, *sin; /* [places, width / 2] */
     float *keys, *values;   /* [layers, slots, blocks, heads, width, BLOCK] and [..., BLOCK, width] */
 } nano_decoder;
-
-/* Of which source this was built, to tell an old library. */
-const char *native_source(void) { return NATIVE_SOURCE; }
-
-/* Whether the processor can run it. */
-int native_suits(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-    return 1;
-#endif
-}
 
 static inline vec load(const float *from) { return *(const loose *)from; }
 static inline void store(float *to, vec value) { *(loose *)to = value; }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../core/native.h"
+
 typedef struct {
     _Alignas(16) float origin[3];
     float near, direction[3], time, far;
@@ -76,18 +78,6 @@ typedef struct {
     int32_t part[RAYS];                /* that cannot shade where the ray ends, or -1 */
     int32_t chosen[RAYS];              /* which may meet something */
 } rays;
-
-/* Of which source this was built, to tell an old library. */
-const char *native_source(void) { return NATIVE_SOURCE; }
-
-/* Whether the processor can run it. */
-int native_suits(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-    return 1;
-#endif
-}
 
 static inline float plain(const float *a, const float *b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 

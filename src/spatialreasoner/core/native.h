@@ -1,0 +1,13 @@
+/* What every library of the package tells of itself, for `native.py`; each source includes it once. */
+
+/* Of which source this was built, to tell an old library. */
+const char *native_source(void) { return NATIVE_SOURCE; }
+
+/* Whether the processor can run it. */
+int native_suits(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return 1;
+#endif
+}
