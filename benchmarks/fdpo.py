@@ -29,7 +29,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from earlier import SOURCE, check_out, running
+
 QUESTION, IMAGE, RESPONSE = 216, 784, 250
 LIMITS = {"live": 3.0, "cached": 4.0}
 """At least so many times TRL's pairs per second, with eight questions per image."""
@@ -62,7 +63,7 @@ def main() -> None:
         return
     kinds = ["twice", "step", "run"] if args.frozen_vision else ["trl", "live", "cached"]
     with tempfile.TemporaryDirectory() as folder:
-        builds = {kind: str(ROOT / "src") for kind in kinds}
+        builds = dict.fromkeys(kinds, SOURCE)
         if args.against:
             earlier = check_out(args.against, Path(folder))
             builds |= {f"earlier {kind}": earlier for kind in ("live", "cached")}
@@ -94,17 +95,10 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def check_out(ref: str, folder: Path) -> str:
-    """The sources of an earlier build."""
-    archive = subprocess.run(["git", "-C", str(ROOT), "archive", ref, "src"], capture_output=True, check=True).stdout
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
-    return str(folder / "src")
-
-
-def run_worker(kind: str, source: str) -> dict[str, Any]:
+def run_worker(kind: str, source: Path) -> dict[str, Any]:
     """Measure one trainer in a fresh process, by the sources given."""
     command = [sys.executable, __file__, *sys.argv[1:], "--worker", kind]
-    environment = os.environ | {"PYTHONPATH": source}
+    environment = running(source)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not lines:

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from intervals import PAIRS, SIZES
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.opening import CaptureOpener, Wanted
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
@@ -32,8 +33,6 @@ from spatialreasoner.scenes.masks import encode
 from spatialreasoner.scenes.measure import Measured
 
 SMALL, LARGE = (640, 480), (4000, 3000)
-SIZES = ("width", "height", "depth", "camera_distance")
-PAIRS = ("distance", "horizontal_distance", "vertical_distance", "direction")
 RELATIONS = ("left", "above", "behind", "tall", "wide", "big")
 
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from typing import Any
 
 import torch
 
+from earlier import SOURCE, check_out, running
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.questions.files import prompt
@@ -138,20 +138,14 @@ def compare_builds(given: argparse.Namespace) -> int:
 
 def measured(folder: Path, ref: str, settings: list[str]) -> list[dict[str, Any]]:
     """What this build and that of a commit took and wrote."""
-    here, tree = Path(__file__).parents[1], folder / "earlier"
     runner = folder / "runner.py"
     runner.write_text(RUNNER, encoding="utf-8")
-    subprocess.run(["git", "-C", str(here), "worktree", "add", "--detach", str(tree), ref], check=True, capture_output=True)
-    try:
-        return [_ran(runner, source, settings) for source in (here, tree)]
-    finally:
-        subprocess.run(["git", "-C", str(here), "worktree", "remove", "--force", str(tree)], check=True, capture_output=True)
+    return [_ran(runner, source, settings) for source in (SOURCE, check_out(ref, folder / "earlier"))]
 
 
 def _ran(runner: Path, source: Path, settings: list[str]) -> dict[str, Any]:
-    environment = {**os.environ, "PYTHONPATH": str(source / "src")}
     command = [sys.executable, str(runner), str(runner.parent), *settings]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=running(source))
     if done.returncode:
         sys.exit(f"the build in {source} cannot answer: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import os
 import resource
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
+from earlier import SOURCE, check_out, running
 from spatialreasoner.core import records
 from spatialreasoner.core.types import Question
 from spatialreasoner.language import arithmetic, grammar
@@ -150,25 +150,19 @@ print(min(score() for _ in range(rounds)) / len(rows))
 
 def compare_builds(folder: Path, ref: str, rounds: int) -> None:
     """Print how many responses a second this build and that of a commit score, and the ratio, in one run."""
-    here = Path(__file__).parents[1]
     texts = [ResponseRow(question_id=question.id, text=text) for _, question, text in responses(folder)]
     records.write_jsonl(folder / "timed.jsonl", texts)
     runner = folder / "runner.py"
     runner.write_text(RUNNER, encoding="utf-8")
-    tree = folder / "earlier"
-    subprocess.run(["git", "-C", str(here), "worktree", "add", "--detach", str(tree), ref], check=True, capture_output=True)
-    try:
-        seconds: dict[str, list[float]] = {"this build": [], ref: []}
-        for _ in range(3):
-            for name, source in (("this build", here), (ref, tree)):
-                command = [sys.executable, str(runner), str(folder), str(rounds)]
-                environment = {**os.environ, "PYTHONPATH": str(source / "src")}
-                done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-                if done.returncode:
-                    sys.exit(f"{name} cannot score the responses: {done.stderr[-2000:]}")
-                seconds[name].append(float(done.stdout))
-    finally:
-        subprocess.run(["git", "-C", str(here), "worktree", "remove", "--force", str(tree)], check=True, capture_output=True)
+    builds = {"this build": SOURCE, ref: check_out(ref, folder / "earlier")}
+    seconds: dict[str, list[float]] = {name: [] for name in builds}
+    for _ in range(3):
+        for name, source in builds.items():
+            command = [sys.executable, str(runner), str(folder), str(rounds)]
+            done = subprocess.run(command, check=False, capture_output=True, text=True, env=running(source))
+            if done.returncode:
+                sys.exit(f"{name} cannot score the responses: {done.stderr[-2000:]}")
+            seconds[name].append(float(done.stdout))
     rates = {name: 1 / min(found) for name, found in seconds.items()}
     for name, rate in rates.items():
         print(f"{name}: {rate:.0f} responses a second")

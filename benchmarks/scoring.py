@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import resource
 import subprocess
@@ -23,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from earlier import SOURCE, check_out, running
 from spatialreasoner.core.types import GROUPS, QUALITATIVE, Category, Response
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of, write_predictions
 from spatialreasoner.language import responses
@@ -62,22 +62,14 @@ def main() -> int:
 
 def compare_builds(path: Path, ref: str) -> int:
     """Print how fast this build and that of a commit judge a file, and how many verdicts differ."""
-    here = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "earlier"
-        subprocess.run(["git", "-C", str(here), "worktree", "add", "--detach", str(tree), ref], check=True, capture_output=True)
-        try:
-            runs: dict[str, list[tuple[float, list[bool | None]]]] = {"this build": [], ref: []}
-            for _ in range(RUNS):
-                for name, source in (("this build", here), (ref, tree)):
-                    environment = {**os.environ, "PYTHONPATH": str(source / "src")}
-                    command = [sys.executable, "-c", RUNNER, str(path)]
-                    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-                    runs[name].append(tuple(json.loads(done.stdout)))
-        finally:
-            subprocess.run(
-                ["git", "-C", str(here), "worktree", "remove", "--force", str(tree)], check=True, capture_output=True
-            )
+        builds = {"this build": SOURCE, ref: check_out(ref, Path(folder))}
+        runs: dict[str, list[tuple[float, list[bool | None]]]] = {name: [] for name in builds}
+        for _ in range(RUNS):
+            for name, source in builds.items():
+                command = [sys.executable, "-c", RUNNER, str(path)]
+                done = subprocess.run(command, check=True, capture_output=True, text=True, env=running(source))
+                runs[name].append(tuple(json.loads(done.stdout)))
     best = {name: min(taken for taken, _ in found) for name, found in runs.items()}
     ours, theirs = (found[0][1] for found in runs.values())
     for name, taken in best.items():

@@ -30,6 +30,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from PIL import Image
 
+from earlier import SOURCE, check_out, running
 from spatialreasoner.scenes import masks
 from spatialreasoner.scenes.synthetic import SyntheticConfig, make_scene, render_world, sample, write_synthetic
 
@@ -115,8 +116,7 @@ def build_of(source: Path, folder: Path, settings: list[str]) -> Generator[Calla
     runner = folder / "runner.py"
     runner.write_text(RUNNER, encoding="utf-8")
     command = [sys.executable, str(runner), str(folder), *settings]
-    environment = {**os.environ, "PYTHONPATH": str(source / "src")}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=running(source)) as process:
         told, said = process.stdin, process.stdout
         assert told is not None
         assert said is not None
@@ -140,20 +140,15 @@ def different(new: Path, old: Path) -> list[str]:
 
 def compare_builds(given: argparse.Namespace) -> int:
     """Print what a room takes in this build and in that of a commit; 1 where a target is missed."""
-    here = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as name:
-        new, old, tree = (Path(name) / part for part in ("new", "old", "tree"))
+        new, old = (Path(name) / part for part in ("new", "old"))
         new.mkdir()
         old.mkdir()
-        git = ["git", "-C", str(here), "worktree"]
-        subprocess.run([*git, "add", "--detach", str(tree), given.against], check=True, capture_output=True)
+        earlier = check_out(given.against, Path(name) / "earlier")
         settings = [str(given.count), str(given.size), str(given.workers)]
-        try:
-            with ExitStack() as stack:
-                makers = [stack.enter_context(build_of(*each, settings)) for each in ((here, new), (tree, old))]
-                rounds = [[maker(seed) for maker in makers] for seed in range(given.rounds)]
-        finally:
-            subprocess.run([*git, "remove", "--force", str(tree)], check=True, capture_output=True)
+        with ExitStack() as stack:
+            makers = [stack.enter_context(build_of(*each, settings)) for each in ((SOURCE, new), (earlier, old))]
+            rounds = [[maker(seed) for maker in makers] for seed in range(given.rounds)]
         files = sum(each.is_file() for each in new.rglob("*"))
         wrong = [f"{seed}/{each}" for seed in range(given.rounds) for each in different(new / str(seed), old / str(seed))]
     print(f"{given.rounds} times {given.count} rooms of {given.size} x {given.size} pixels, {given.workers} workers, in turn")
