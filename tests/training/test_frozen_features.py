@@ -7,11 +7,12 @@ from datasets import Dataset
 from peft import LoraConfig
 from PIL import Image
 from safetensors.torch import load_file
+from transformers import PixtralVisionConfig, PixtralVisionModel
 
 from spatialreasoner.training import feature_store
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.feature_store import FeatureStore, input_digest, tower_digest
-from spatialreasoner.training.frozen_features import per_image
+from spatialreasoner.training.frozen_features import StoredTower, per_image
 from spatialreasoner.training.vision import TOWERS
 from tiny import FAMILIES, without_torchvision
 
@@ -68,8 +69,40 @@ def test_each_image_is_seen_once_per_run_and_nothing_changes(make, tmp_path, nam
     stored = make(name)
     seen = counted(stored)
     found = losses(stored)
-    assert len(seen) == len(files(tmp_path / "out")) >= 3  # more where the family cuts images into tiles
+    kept = len(files(tmp_path / "out"))
+    assert kept >= 3  # more where the family cuts images into tiles
+    assert len(seen) == kept + 1  # one pass over several images shows how the tower lays them out
     assert found == pytest.approx(losses(make(name, "plain", vision_cache_gib=0.0)), abs=1e-6)
+
+
+@pytest.fixture
+def pixtral():
+    """A tower that lays the patches of all images along one row, in a model that reads them."""
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "head_dim": 16}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tower = PixtralVisionModel(PixtralVisionConfig(**sizes, image_size=56, patch_size=14)).requires_grad_(False).eval()
+
+    class Model(torch.nn.Module):
+        vision_tower = tower
+
+        def forward(self, pixel_values, sizes):
+            return self.vision_tower(pixel_values, image_sizes=sizes).last_hidden_state * 1
+
+    return Model()
+
+
+def test_a_tower_that_lays_all_images_along_one_row(pixtral, tmp_path):
+    pixels = torch.randn(3, 3, 56, 42, generator=torch.Generator().manual_seed(0))
+    sizes = torch.tensor([[56, 42], [28, 42], [56, 14]])
+    plain = pixtral(pixels, sizes)
+    tower = StoredTower(pixtral.vision_tower.forward, FeatureStore(tmp_path, limit=10**6), [pixtral])
+    pixtral.vision_tower.forward = tower.forward
+    assert plain.shape == (1, 12 + 6 + 4, 32)
+    for _ in range(2):  # computed, and read back
+        torch.testing.assert_close(pixtral(pixels, sizes), plain, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(pixtral(pixels[1:], sizes[1:]), plain[:, 12:], atol=1e-6, rtol=1e-5)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 3
 
 
 def test_the_next_run_reads_what_is_on_disk(make, pairs, tmp_path):
@@ -82,7 +115,7 @@ def test_the_next_run_reads_what_is_on_disk(make, pairs, tmp_path):
     again = make("qwen2_5_vl", rows=rows)
     seen = counted(again)
     assert losses(again) == pytest.approx(found, abs=1e-6)
-    assert len(seen) == 1
+    assert len(seen) == 2  # and one pass over several, which shows how the tower lays them out
 
 
 def test_a_cached_reference_and_the_policy_share_what_is_on_disk(make, tmp_path):

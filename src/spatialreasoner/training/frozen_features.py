@@ -37,6 +37,7 @@ class StoredTower:
         self._store = store
         self._read: list[str] | None = None  # names of the outputs that are kept, once they are known
         self._shape: Any = None  # an output, whose leaves are replaced by those on file
+        self._axes: dict[str, int] | None = None  # along which images follow each other, once several came in one call
         self._pending: list[tuple[str, Any]] = []
         self._watch = _Watch()
         self._hooks = [
@@ -54,7 +55,12 @@ class StoredTower:
         if calls is None:
             return self._compute(*args, **kwargs)
         found = [self._one(call) for call in calls]
-        joined = _map(lambda *parts: torch.cat(parts), found[0], *found[1:])
+        if len(found) > 1 and self._axes is None:
+            with torch.no_grad():
+                self._axes = axes_of_images(found, self._compute(*args, **kwargs))
+        if len(found) > 1 and not self._axes:
+            return self._compute(*args, **kwargs)
+        joined = _joined(found, self._axes or {})
         if self._read is None and self._watch.active:
             self._watch.follow(leaves(joined))
         return joined
@@ -223,12 +229,40 @@ def _rebuilt(output: Any, parts: Sequence[Any]) -> Any:
     return output
 
 
-def _map(join: Callable[..., Tensor], *outputs: Any) -> Any:
-    """An output whose tensors are made of those of several of the same kind."""
+def axes_of_images(found: Sequence[Any], whole: Any) -> dict[str, int]:
+    """Along which axis of each tensor of a tower's output several images follow each other.
+
+    Most towers have an image per row; Pixtral's lays the patches of all images along one row.
+
+    Args:
+        found: The outputs for single images; tensors that are not kept are empty.
+        whole: The output for all of them.
+
+    Returns:
+        The axes by where the tensors are in the output; empty where some of them cannot be told.
+    """
+    parts = [leaves(each) for each in found]
+    axes = {name: _axis([part[name] for part in parts], each) for name, each in leaves(whole).items() if parts[0][name].numel()}
+    return {} if None in axes.values() else {name: axis for name, axis in axes.items() if axis is not None}
+
+
+def _axis(parts: Sequence[Tensor], whole: Tensor) -> int | None:
+    for axis in range(whole.dim()):
+        sizes = [[*part.shape[:axis], *part.shape[axis + 1 :]] for part in (*parts, whole)]
+        if sum(part.shape[axis] for part in parts) == whole.shape[axis] and all(size == sizes[0] for size in sizes):
+            return axis
+    return None
+
+
+def _joined(outputs: Sequence[Any], axes: Mapping[str, int], name: str = "output") -> Any:
+    """One output of several of the same kind, each tensor joined along its axis."""
     if isinstance(outputs[0], Tensor):
-        return join(*outputs)
+        return outputs[0] if len(outputs) == 1 else torch.cat([*outputs], dim=axes.get(name, 0))
     parts = [_parts(each) for each in outputs]
-    return _rebuilt(outputs[0], [_map(join, *(part for _, part in same)) for same in zip(*parts, strict=True)])
+    return _rebuilt(
+        outputs[0],
+        [_joined([part for _, part in same], axes, f"{name}.{same[0][0]}") for same in zip(*parts, strict=True)],
+    )
 
 
 def _filled(shape: Any, kept: Mapping[str, Tensor], name: str = "output") -> Any:
