@@ -13,7 +13,7 @@ from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.masks import encode, from_box
 from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.vlm.loading import load_vlm
-from spatialreasoner.vlm.region_families import region_token_ids
+from spatialreasoner.vlm.region_models import region_token_ids
 from spatialreasoner.vlm.regions import adapter_options, add_region_tokens
 
 TEXTS = ["Is <region1> left of <region2>? Yes, no. Which one is larger? The first."] * 3
@@ -26,7 +26,7 @@ def image(*boxes, seed=0, size=(40, 60)):
     return attach(Image.fromarray(pixels), regions)
 
 
-@pytest.fixture(scope="module", params=["llava", "qwen2_5_vl"])
+@pytest.fixture(scope="module", params=["llava", "qwen2_5_vl", "qwen3_vl", "internvl"])
 def family(request):
     return request.param
 
@@ -244,7 +244,7 @@ def test_more_regions_than_tokens_are_refused(trained):
 
 
 def test_other_families_and_numbers_are_refused():
-    with pytest.raises(ConfigError, match="llava, qwen2_5_vl; got a model of type 'gemma3'"):
+    with pytest.raises(ConfigError, match="llava, qwen2_5_vl, qwen3_vl, internvl; got a model of type 'gemma3'"):
         add_region_tokens(*tiny.make_tiny("gemma3", TEXTS))
     with pytest.raises(ConfigError, match=r"num_regions must be in 1\.\.64; got 0"):
         add_region_tokens(*tiny.make_tiny("llava", TEXTS, width=32), num_regions=0)
@@ -256,7 +256,12 @@ def test_masks_of_other_images_are_refused(trained):
         trained[0](**{**given, "region_masks": given["region_masks"].repeat(2, 1, 1, 1)})
 
 
-def test_adapters_leave_an_ordinary_model_alone(trained):
+def test_adapters_leave_an_ordinary_model_alone():
     assert adapter_options(tiny.make_tiny("llava", TEXTS, width=32)[0]) == {}
+
+
+def test_adapters_train_the_tokens_where_they_are_read_and_where_they_are_written(trained):
     ids = trained[0].config.region_token_ids
-    assert adapter_options(trained[0])["trainable_token_indices"] == {"embed_tokens": ids, "lm_head": ids}
+    tied = trained[0].config.model_type == "region_internvl"
+    expected = {"embed_tokens": ids} | ({} if tied else {"lm_head": ids})
+    assert adapter_options(trained[0])["trainable_token_indices"] == expected

@@ -56,7 +56,7 @@ class TrainSettings:
         precision: Arithmetic precision. `auto` is bfloat16 on a GPU that supports it, otherwise float32.
         gradient_checkpointing: Recompute activations in the backward pass: about 20% slower, far less memory.
         freeze_vision: Do not train the vision tower.
-        region_tokens: Add region tokens to a model that has none before training it (LLaVA and Qwen2.5-VL; see
+        region_tokens: Add region tokens to a model that has none before training it (LLaVA, Qwen2.5-VL, Qwen3-VL, InternVL; see
             `vlm.regions`). With adapters the region encoder and the new tokens train as well.
         lora_r: Rank of LoRA adapters on all linear layers of the language model; 0 trains all weights. The saved
             model is merged; the adapter is saved beside it.

@@ -1,27 +1,25 @@
 """Families of vision-language models with tokens for regions: configurations, models and processors of transformers.
 
-The models add to the embedding of each `<regionK>`, in prompts and answers alike, a vector of that region of the latest image
-(`vlm.region_encoder`); the processors read the regions that images carry (`scenes.carry`). The classes are registered
-with transformers when this module is imported, which `vlm.loading` does: their folders are plain safetensors, which the
-Auto classes read without remote code. `vlm.regions.add_region_tokens` makes such a model of an ordinary one.
+What they have in common is in `vlm.region_models`. The classes are registered with transformers when this module is imported,
+which `vlm.loading` does: their folders are plain safetensors, which the Auto classes read without remote code.
+`vlm.regions.add_region_tokens` makes such a model of an ordinary one.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
 from dataclasses import field
-from itertools import count, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Int
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 from transformers import (
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    InternVLModel,
+    InternVLProcessor,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaModel,
@@ -30,190 +28,15 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLModel,
     Qwen2_5_VLProcessor,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLModel,
+    Qwen3VLProcessor,
 )
-from transformers import initialization as init
-from transformers.image_utils import make_flat_list_of_images
 
-from spatialreasoner.core.errors import ConfigError, SceneError
-from spatialreasoner.scenes.carry import attached
-from spatialreasoner.vlm.region_encoder import RegionEncoder
-from spatialreasoner.vlm.region_tokens import latest_image, place_regions, region_numbers
+from spatialreasoner.vlm.region_models import RegionGenerator, RegionModel, RegionProcessor
 from spatialreasoner.vlm.registration import register
 from spatialreasoner.vlm.sa2va import modeling  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    _Mixed = Any
-else:
-    _Mixed = object
-
-_NAME = re.compile(r"<region([1-9]\d?)>")
-
-
-def region_token_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The tokens `<region1>`, `<region2>`, ... of a tokenizer, up to the first that it lacks."""
-    vocabulary: dict[str, int] = tokenizer.get_added_vocab()  # pyright: ignore - it is typed as a value of the settings
-    named = {_NAME.fullmatch(text): token for text, token in vocabulary.items()}
-    found = {int(name[1]): token for name, token in named.items() if name}
-    return [found[number] for number in takewhile(found.__contains__, count(1))]
-
-
-MASK_SIDE = 168
-"""Cells along a side of the masks that models are given; a multiple of 24, the patches along a side of LLaVA 1.5."""
-
-_VECTORS = "region_vectors"
-"""Under this name an image's features, which `generate` computes beforehand and hands about, have its regions with them, and
-the cache of keys and values those of each row, for tokens that are generated later."""
-
-
-class RegionModel(_Mixed):
-    """Mixed into the model without a head, before it: adds the vectors of regions to the embeddings of their tokens."""
-
-    image_arguments: tuple[str, ...]
-    """What `get_image_features` of the family takes beside the pixels."""
-
-    embeds_by_ids = False
-    """Whether the family's forward pass wants token ids beside embeddings, to place images by them."""
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.region_encoder = RegionEncoder(config.get_text_config().hidden_size)
-        self.post_init()
-
-    def forward(
-        self,
-        input_ids: Int[Tensor, "rows tokens"] | None = None,
-        *,
-        inputs_embeds: Float[Tensor, "rows tokens width"] | None = None,
-        pixel_values: Tensor | None = None,
-        region_masks: UInt8[Tensor, "images regions side side"] | None = None,
-        mm_encoder_outputs: dict[str, Any] | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        """As the family's own forward pass; by keywords, as the class with a head calls it.
-
-        Args:
-            input_ids: Tokens. Embeddings instead of them are taken as they are, without regions.
-            inputs_embeds: Their embeddings.
-            pixel_values: The images, as the family has them.
-            region_masks: How much of each cell of each image each region covers, 0..255.
-            mm_encoder_outputs: What `get_image_features` gave, instead of images and masks.
-            position_ids: Positions; where they begin again at 0, a conversation does.
-            past_key_values: The cache; it also keeps each row's regions.
-            kwargs: All else that the family takes.
-        """
-        given = {"position_ids": position_ids, "past_key_values": past_key_values, **kwargs}
-        if input_ids is None or inputs_embeds is not None:
-            given |= {"pixel_values": pixel_values, "mm_encoder_outputs": mm_encoder_outputs}
-            return super().forward(input_ids, inputs_embeds=inputs_embeds, **given)
-        encoded = dict(mm_encoder_outputs or {})
-        seen = encoded.pop("image", None)
-        if seen is None and pixel_values is not None:
-            how = {name: kwargs.get(name) for name in self.image_arguments}
-            seen = self.get_image_features(pixel_values, region_masks=region_masks, **how)
-        images = [] if seen is None else seen.pooler_output
-        embeddings, latest = self._embed(input_ids, images, position_ids, getattr(past_key_values, _VECTORS, None))
-        given |= {"inputs_embeds": embeddings, "mm_encoder_outputs": encoded or None}
-        output = super().forward(input_ids if self.embeds_by_ids else None, **given)
-        cache = getattr(output, "past_key_values", None)
-        if cache is not None:
-            setattr(cache, _VECTORS, latest)
-        return output
-
-    def _embed(
-        self,
-        input_ids: Int[Tensor, "rows tokens"],
-        images: Sequence[Float[Tensor, "cells width"]],
-        position_ids: Tensor | None,
-        kept: Float[Tensor, "rows regions width"] | None,
-    ) -> tuple[Float[Tensor, "rows tokens width"], Float[Tensor, "rows regions width"]]:
-        """Embeddings of tokens, images and regions; and the regions of each row's latest image."""
-        embeddings = self.get_input_embeddings()(input_ids)
-        numbers = region_numbers(input_ids, self.config.region_token_ids)
-        vectors = embeddings.new_zeros(0, self._num_regions, embeddings.shape[-1])
-        latest = torch.full_like(input_ids, -1)
-        if len(images):
-            joined = torch.cat([*images]).to(embeddings)
-            self.get_placeholder_mask(input_ids, inputs_embeds=embeddings, image_features=joined)  # checks their number
-            is_image = input_ids == self.config.image_token_id
-            embeddings = embeddings.masked_scatter(is_image[..., None], joined)
-            sizes = torch.tensor([len(each) for each in images], device=input_ids.device)
-            latest = latest_image(is_image, sizes, position_ids)
-            vectors = torch.stack([getattr(each, _VECTORS) for each in images]).to(embeddings)
-        return place_regions(embeddings, numbers, latest, vectors, kept)
-
-    def _with_regions(self, seen: Any, grids: Sequence[tuple[int, int]], masks: Tensor | None) -> Any:
-        """The output of `get_image_features`, each image's features with its regions."""
-        images: Sequence[Tensor] = seen.pooler_output
-        if masks is None:
-            masks = torch.zeros(len(images), 0, MASK_SIDE, MASK_SIDE, dtype=torch.uint8, device=images[0].device)
-        if len(masks) != len(images):
-            raise ConfigError(f"expected region_masks of each of {len(images)} images; got {len(masks)}")
-        vectors = self.region_encoder(images, grids, masks[:, : self._num_regions])
-        vectors = functional.pad(vectors, (0, 0, 0, self._num_regions - vectors.shape[1]))
-        for image, regions in zip(images, vectors, strict=True):
-            setattr(image, _VECTORS, regions)
-        return seen
-
-    @property
-    def _num_regions(self) -> int:
-        return len(self.config.region_token_ids)
-
-
-class RegionGenerator(_Mixed):
-    """Mixed into the model with its head, before it; `region_masks` go beside `pixel_values`."""
-
-    body: type[Any]
-    """The class of the model without a head."""
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.model = self.body(config)
-        self.post_init()
-
-    def prepare_inputs_for_generation(self, *args: Any, region_masks: Tensor | None = None, **kwargs: Any) -> dict[str, Any]:
-        """The family's own inputs, and the masks, which `generate` would take for a mistake if nobody named them."""
-        return {**super().prepare_inputs_for_generation(*args, **kwargs), "region_masks": region_masks}
-
-    def _init_weights(self, module: torch.nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, RegionEncoder):
-            init.zeros_(module.last.weight)
-
-
-class RegionProcessor(_Mixed):
-    """Mixed into a processor, before it: reads the regions that images carry."""
-
-    @property
-    def model_input_names(self) -> list[str]:
-        """What the model takes."""
-        return [*super().model_input_names, "region_masks"]
-
-    def _process_images(self, images: Any, **kwargs: Any) -> tuple[Any, list[str]]:
-        processed, replacements = super()._process_images(images, **kwargs)
-        flat: Any = make_flat_list_of_images(images)
-        processed["region_masks"] = self._region_masks(flat)
-        return processed, replacements
-
-    def _region_masks(self, images: Sequence[Any]) -> UInt8[np.ndarray, "images regions side side"]:
-        found = [attached(image) if isinstance(image, Image.Image) else [] for image in images]
-        most, known = max(map(len, found)), len(region_token_ids(self.tokenizer))
-        if most > known:
-            raise SceneError(
-                f"expected at most {known} regions per image, the number of this model's region tokens; got {most}"
-            )
-        masks = np.zeros((len(images), most, MASK_SIDE, MASK_SIDE), dtype=np.uint8)
-        for index, regions in enumerate(found):
-            for number, mask in enumerate(regions):
-                masks[index, number] = np.asarray(self._seen(mask).resize((MASK_SIDE, MASK_SIDE), Image.Resampling.BOX))
-        return masks
-
-    def _seen(self, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
-        """The mask of what the model sees of the image."""
-        return Image.fromarray(mask.astype(np.uint8) * 255)
 
 
 class RegionLlavaConfig(LlavaConfig):
@@ -316,6 +139,118 @@ class RegionQwen2_5_VLProcessor(RegionProcessor, Qwen2_5_VLProcessor):
     """The processor of `RegionQwen2_5_VLForConditionalGeneration`."""
 
 
+class RegionQwen3VLConfig(Qwen3VLConfig):
+    """A Qwen3-VL with tokens for regions.
+
+    Attributes:
+        region_tokens: True: regions reach the model as tokens, not as marks on the image.
+        region_token_ids: The tokens `<region1>`, `<region2>`, ...
+    """
+
+    model_type = "region_qwen3_vl"
+
+    region_tokens: bool = True
+    region_token_ids: list[int] = field(default_factory=list[int])
+
+
+class RegionQwen3VLModel(RegionModel, Qwen3VLModel):  # pyright: ignore[reportIncompatibleMethodOverride] - likewise
+    """Qwen3-VL with tokens for regions, without its head.
+
+    Its forward pass takes ids or embeddings, never both, and has to see where images are itself: their features enter several
+    layers (DeepStack).
+    """
+
+    config_class = RegionQwen3VLConfig
+    embeds_images = False
+
+    image_arguments = ("image_grid_thw",)
+
+    def get_image_features(
+        self, pixel_values: Tensor, image_grid_thw: Any = None, region_masks: Tensor | None = None, **kwargs: Any
+    ) -> Any:
+        """As `Qwen3VLModel`, each image's features with its regions."""
+        seen: Any = super().get_image_features(pixel_values, image_grid_thw, **{**kwargs, "return_dict": True})
+        grids = image_grid_thw[:, 1:] // self.visual.spatial_merge_size
+        return self._with_regions(seen, [(height, width) for height, width in grids.tolist()], region_masks)
+
+    def _positions(self, input_ids: Int[Tensor, "rows tokens"], given: dict[str, Any]) -> Tensor | None:
+        if given["position_ids"] is not None:
+            return given["position_ids"]
+        names = ("inputs_embeds", "image_grid_thw", "video_grid_thw", "attention_mask", "past_key_values", "mm_token_type_ids")
+        return self.compute_3d_position_ids(input_ids, **{name: given.get(name) for name in names})
+
+
+class RegionQwen3VLForConditionalGeneration(RegionGenerator, Qwen3VLForConditionalGeneration):
+    """Qwen3-VL with tokens for regions."""
+
+    config_class = RegionQwen3VLConfig
+    body = RegionQwen3VLModel
+
+
+class RegionQwen3VLProcessor(RegionProcessor, Qwen3VLProcessor):
+    """The processor of `RegionQwen3VLForConditionalGeneration`."""
+
+
+class RegionInternVLConfig(InternVLConfig):
+    """An InternVL with tokens for regions.
+
+    Attributes:
+        region_tokens: True: regions reach the model as tokens, not as marks on the image.
+        region_token_ids: The tokens `<region1>`, `<region2>`, ...
+    """
+
+    model_type = "region_internvl"
+
+    region_tokens: bool = True
+    region_token_ids: list[int] = field(default_factory=list[int])
+
+
+class RegionInternVLModel(RegionModel, InternVLModel):  # pyright: ignore[reportIncompatibleMethodOverride] - likewise
+    """InternVL with tokens for regions, without its head.
+
+    An image's last tile is the whole of it, in small, and the latest one before what follows: regions are of that tile, as in
+    Sa2VA.
+    """
+
+    config_class = RegionInternVLConfig
+
+    image_arguments = ("vision_feature_layer", "vision_feature_select_strategy")
+
+    def get_image_features(
+        self,
+        pixel_values: Tensor,
+        vision_feature_layer: int | list[int] | None = None,
+        vision_feature_select_strategy: str | None = None,
+        region_masks: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As `InternVLModel`, each tile's features with its regions."""
+        how = {"vision_feature_layer": vision_feature_layer, "vision_feature_select_strategy": vision_feature_select_strategy}
+        seen: Any = super().get_image_features(pixel_values, **{**kwargs, **how, "return_dict": True})
+        seen.pooler_output = list(seen.pooler_output)  # tensors that keep what they are told
+        side = math.isqrt(len(seen.pooler_output[0]))
+        return self._with_regions(seen, [(side, side)] * len(seen.pooler_output), region_masks)
+
+
+class RegionInternVLForConditionalGeneration(RegionGenerator, InternVLForConditionalGeneration):
+    """InternVL with tokens for regions."""
+
+    config_class = RegionInternVLConfig
+    body = RegionInternVLModel
+
+
+class RegionInternVLProcessor(RegionProcessor, InternVLProcessor):
+    """The processor of `RegionInternVLForConditionalGeneration`: masks are of tiles, and empty but for each image's last."""
+
+    def _process_images(self, images: Any, **kwargs: Any) -> tuple[Any, list[str]]:
+        processed, replacements = super()._process_images(images, **kwargs)
+        masks = processed["region_masks"]
+        last = np.cumsum(np.asarray(processed["num_patches"])) - 1
+        processed["region_masks"] = np.zeros((last[-1] + 1, *masks.shape[1:]), dtype=masks.dtype)
+        processed["region_masks"][last] = masks
+        return processed, replacements
+
+
 REGION_CLASSES: dict[str, tuple[type[Any], type[Any], type[Any], type[Any]]] = {
     "llava": (RegionLlavaConfig, RegionLlavaModel, RegionLlavaForConditionalGeneration, RegionLlavaProcessor),
     "qwen2_5_vl": (
@@ -324,6 +259,8 @@ REGION_CLASSES: dict[str, tuple[type[Any], type[Any], type[Any], type[Any]]] = {
         RegionQwen2_5_VLForConditionalGeneration,
         RegionQwen2_5_VLProcessor,
     ),
+    "qwen3_vl": (RegionQwen3VLConfig, RegionQwen3VLModel, RegionQwen3VLForConditionalGeneration, RegionQwen3VLProcessor),
+    "internvl": (RegionInternVLConfig, RegionInternVLModel, RegionInternVLForConditionalGeneration, RegionInternVLProcessor),
 }
 """By the model type that is extended: its configuration, model, model with a head, and processor."""
 

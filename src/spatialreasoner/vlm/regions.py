@@ -1,7 +1,7 @@
 """Region tokens for vision-language models of other people: `<region1>` embeds its name and what its region looks like.
 
-`add_region_tokens` turns an ordinary LLaVA or Qwen2.5-VL into one of `vlm.region_families`. Train it then, by SFT first:
-until then the new tokens mean little to it, and the regions' vectors are 0.
+`add_region_tokens` turns an ordinary LLaVA, Qwen2.5-VL, Qwen3-VL or InternVL into one of `vlm.region_families`. Train it then,
+by SFT first: until then the new tokens mean little to it, and the regions' vectors are 0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from spatialreasoner.scenes.carry import MAX_CARRIED_REGIONS
 from spatialreasoner.vlm.adapters import base_of
 from spatialreasoner.vlm.loading import config_of
 from spatialreasoner.vlm.region_encoder import RegionEncoder
-from spatialreasoner.vlm.region_families import REGION_CLASSES, region_token_ids
+from spatialreasoner.vlm.region_families import REGION_CLASSES
+from spatialreasoner.vlm.region_models import region_token_ids
 from spatialreasoner.vlm.sa2va import SA2VA
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def add_region_tokens(
     a model with. A new token starts as the mean of the pieces that its name was before, and every region's vector as 0.
 
     Args:
-        model: A LLaVA or a Qwen2.5-VL.
+        model: A LLaVA, Qwen2.5-VL, Qwen3-VL or InternVL.
         processor: Its processor.
         num_regions: How many regions an image may have.
         seed: Decides the weights of the region encoder.
@@ -120,7 +121,7 @@ def adapter_options(model: PreTrainedModel) -> dict[str, Any]:
     if not any(isinstance(config, family[0]) for family in REGION_CLASSES.values()):
         return {}
     ids = list(config.region_token_ids)
-    tied = config.tie_word_embeddings
+    tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight  # whatever the configuration says
     return {
         "modules_to_save": ["region_encoder"],
         "trainable_token_indices": {"embed_tokens": ids} if tied else {"embed_tokens": ids, "lm_head": ids},
