@@ -46,6 +46,8 @@ NAMES = {
     "glm46v": "GLM-4.6V",
     "glm4v_moe": "GLM-4.5V, experts",
     "aya_vision": "Aya Vision",
+    "fast_vlm": "FastVLM",
+    "lfm2_vl": "LFM2-VL",
     "Llama": "Llama (text)",
     "Qwen3": "Qwen3 (text)",
     "Qwen3Moe": "Qwen3, experts (text)",
@@ -59,8 +61,11 @@ NAMES = {
     "FalconH1": "Falcon-H1 (text)",
     "Bamba": "Bamba (text)",
 }
-ROWS = {"qwen3_5", "qwen3_5_moe", "Qwen3Next", "Lfm2", "FalconH1", "Bamba"}
+ROWS = {"qwen3_5", "qwen3_5_moe", "lfm2_vl", "Qwen3Next", "Lfm2", "FalconH1", "Bamba"}
 """Families with recurrent layers: what passes for them under a shared prefix is that they train on separate rows."""
+
+LIBRARIES = {"fast_vlm": "timm"}
+"""What a family wants whose tests were skipped, where it is not torchvision alone."""
 
 _FAMILIES, _VISION, _TINY = "training.test_families", "training.test_vision", "testing.test_tiny_models"
 _SAME = f"{_FAMILIES}::test_alpha_zero_is_the_dpo_of_trl_and_a_shared_prefix_changes_nothing"
@@ -133,7 +138,7 @@ def cell(ended: Sequence[str | None], family: str, column: str) -> str:
     if not known:
         return "–"
     if known == {"skipped"}:
-        return "torchvision"
+        return LIBRARIES.get(family, "torchvision")
     if known != {"passed"}:
         return "✗"
     return "separate rows" if column == "shared prefix" and family in ROWS else "✓"

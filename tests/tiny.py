@@ -13,8 +13,8 @@ TINY = "testing:llava,width=32,image_size=28"
 CORE = ("llava", "llava_onevision", "qwen2_5_vl", "qwen3_vl", "internvl", "idefics3", "smolvlm", "gemma3")
 """Families whose tests run by default; those of the others run with `make test-families`."""
 
-NEED_TORCHVISION = {"pixtral", "mistral3"}
-"""Families whose processor wants torchvision; without it they are refused by name."""
+NEEDS = {"pixtral": "torchvision", "mistral3": "torchvision", "lfm2_vl": "torchvision", "fast_vlm": "timm"}
+"""Families that want a library that nothing here brings; without it they are refused by name."""
 
 FAMILIES = [name if name in CORE else pytest.param(name, marks=pytest.mark.families) for name in tiny_models.FAMILIES]
 
@@ -47,9 +47,9 @@ def shares(model):
 
 
 def without_torchvision(name):
-    """Skip a family that wants torchvision where there is none."""
-    if name in NEED_TORCHVISION and importlib.util.find_spec("torchvision") is None:
-        pytest.skip(f"the processor of {name} wants torchvision")
+    """Skip a family that wants torchvision, or timm, where there is none."""
+    if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
+        pytest.skip(f"{name} wants {NEEDS[name]}")
 
 
 def make_text(name, tokenizer, *, seed):

@@ -11,6 +11,7 @@ from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_fun
 from trl import DPOConfig, DPOTrainer, SFTConfig
 
 from spatialreasoner.testing import tiny_models as tiny
+from spatialreasoner.training.batch_statistics import hold_batch_statistics
 from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.forward import padded
@@ -62,6 +63,8 @@ def fdpo(family, pairs, folder, **options):
 
 def trl(family, pairs, folder):
     policy, ref, processor = map(copy.deepcopy, family)
+    hold_batch_statistics(policy)  # TRL would have a tower like FastVLM's mix the images of a batch
+    hold_batch_statistics(ref)
     args = DPOConfig(output_dir=str(folder), activation_checkpointing=False, max_length=None, **COMMON)
     return DPOTrainer(policy, ref, args, processing_class=processor, train_dataset=Dataset.from_list(pairs))
 

@@ -82,7 +82,7 @@ def test_all_linear_layers_of_a_family_by_count(family, families):
     seeing = find_targets(model, vision=True)
     assert len(seeing.modules) > len(targets.modules)
     assert seeing.share == targets.share > 0.98
-    assert all(kind.endswith(("conv1d.weight", "gate.weight", "router.weight")) for kind in targets.left)
+    assert all(kind.endswith(("conv1d.weight", "conv.conv.weight", "gate.weight", "router.weight")) for kind in targets.left)
 
 
 MOE = {"hidden_size": 16, "intermediate_size": 24, "moe_intermediate_size": 24, "num_hidden_layers": 2, "vocab_size": 40}

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import transformers
+from safetensors.torch import save_file
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
 from spatialreasoner.testing.tiny_models import train_tokenizer
@@ -30,6 +31,17 @@ def test_families_that_would_train_wrongly_are_refused_before_they_are_loaded(fa
 def test_others_are_not():
     for family in ("llava", "qwen3_vl", "gemma4", "", None):
         refuse_family(family, pairs=True)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")
+def test_timm_is_named_with_torchvision_which_it_imports(tmp_path):
+    transformers.FastVlmConfig(text_config={"model_type": "qwen2", "hidden_size": 32}).save_pretrained(tmp_path)
+    train_tokenizer(["A red box."], vocabulary=300, extra={"image_token": "<image>"}).save_pretrained(tmp_path)
+    settings = {"processor_class": "LlavaProcessor", "image_processor": {"image_processor_type": "CLIPImageProcessor"}}
+    (tmp_path / "processor_config.json").write_text(json.dumps(settings))
+    save_file({}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(MissingExtraError, match=r"torchvision and timm, not installed here: pip install torchvision timm \("):
+        load_vlm(tmp_path)
 
 
 NEED = {"Mistral3": "PixtralProcessor", "Lfm2Vl": "Lfm2VlProcessor", "Cohere2Vision": "Cohere2VisionProcessor"}

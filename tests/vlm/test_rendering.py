@@ -13,6 +13,7 @@ from PIL import Image
 
 from chat_forms import FORMS, make_processor
 from spatialreasoner.core.errors import ConfigError, InputError
+from spatialreasoner.testing.tiny_templates import FASTVLM
 from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.vlm.encoding import TextReader
 from spatialreasoner.vlm.rendering import ChatTemplate, chat_template_of
@@ -264,6 +265,24 @@ def test_a_template_that_takes_answers_as_text_alone_beside_blocks():
 
     frame = ChatTemplate(apply).frame([{"role": "user", "content": [{"type": "text", "text": "How?"}]}])
     assert (frame.opening, frame.whole("Yes.").text) == ("U: How?|A:", "U: How?|A: Yes.")
+
+
+def test_a_template_that_knows_blocks_alone_is_given_blocks_and_loses_no_text():
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(FASTVLM)
+    turns = [{"role": "system", "content": "You help."}, {"role": "user", "content": "How tall?"}]
+    images = [turns[0], {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How tall?"}]}]
+    for asking, image in ((turns, ""), (images, "<image>")):
+        frame = ChatTemplate(lambda said, asked: template.render(messages=said, add_generation_prompt=asked)).frame(asking)
+        written = frame.whole("Yes.")
+        asked = f"<|im_start|>system\n\nYou help.<|im_end|>\n<|im_start|>user\n{image}\nHow tall?<|im_end|>\n"
+        assert written.text == asked + "<|im_start|>assistant\n\nYes.<|im_end|>\n"
+        assert written.text[: written.start] == asked + "<|im_start|>assistant"
+
+
+def test_a_template_that_leaves_answers_out_is_refused():
+    with pytest.raises(InputError, match="must keep an answer's text; it turned one into 'How tall"):
+        ChatTemplate(lambda turns, asked: "How tall?").frame([{"role": "user", "content": "How tall?"}])
 
 
 def test_a_template_of_plain_texts_reads_plain_texts():

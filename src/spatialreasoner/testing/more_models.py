@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.testing.expert_models import EXPERT_FAMILIES
 from spatialreasoner.testing.tiny_parts import Builder, Size, family_tokenizer, llama, vision
-from spatialreasoner.testing.tiny_templates import COHERE, GRANITE, MISTRAL, turns
+from spatialreasoner.testing.tiny_templates import CHATML, COHERE, FASTVLM, GRANITE, MISTRAL, turns
 from spatialreasoner.vlm.processors import image_only
 
 if TYPE_CHECKING:
@@ -217,6 +217,59 @@ def _aya_vision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proc
     return AyaVisionForConditionalGeneration(config), processor
 
 
+def _fast_vlm(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import FastVlmConfig, FastVlmForConditionalGeneration, LlavaProcessor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end="<|im_end|>", marks=("<|im_start|>",))
+    widths = [16, 16, 32, size.width, size.width]
+    side = 64 * (size.image // 28)  # a token for each 64 pixels
+    config = FastVlmConfig(
+        vision_config={
+            "model_type": "timm_wrapper", "architecture": "fastvit_mci3", "do_pooling": True, "global_pool": "avg",
+            "hidden_size": 2 * widths[-1], "num_features": 2 * widths[-1],
+            "model_args": {"inference_mode": True, "layers": [1] * 5, "embed_dims": widths},
+        },
+        text_config={**llama(tokenizer, size), "model_type": "qwen2"},
+        image_token_index=tokenizer.get_vocab()["<image>"],
+        image_seq_length=(side // 64) ** 2,
+    )  # fmt: skip
+    processor = LlavaProcessor(
+        image_processor=CLIPImageProcessorPil(
+            size={"shortest_edge": side}, crop_size={"height": side, "width": side}, image_mean=[0.0] * 3, image_std=[1.0] * 3
+        ),
+        tokenizer=tokenizer,
+        patch_size=64,
+        chat_template=FASTVLM,
+    )
+    return FastVlmForConditionalGeneration(config), processor
+
+
+def _lfm2_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Lfm2VlConfig, Lfm2VlForConditionalGeneration, Lfm2VlImageProcessor, Lfm2VlProcessor
+
+    extra = {"image_token": "<image>", "image_start_token": "<|image_start|>", "image_end_token": "<|image_end|>"}
+    extra["image_thumbnail_token"] = "<|img_thumbnail|>"
+    tiles = [f"<|img_row_{row}_col_{column}|>" for row in (1, 2) for column in (1, 2)]
+    marks = ["<|startoftext|>", "<|im_start|>", *tiles]
+    tokenizer = family_tokenizer(texts, size, extra, end="<|im_end|>", marks=marks)
+    config = Lfm2VlConfig(
+        vision_config={**vision(size), "model_type": "siglip2_vision_model", "patch_size": 14, "num_patches": 16},
+        text_config={**llama(tokenizer, size), "model_type": "lfm2", "layer_types": ["conv", "full_attention"]},
+        image_token_id=tokenizer.get_vocab()["<image>"],
+        projector_hidden_size=size.width,
+    )
+    most = (size.image // 28) ** 2
+    processor = Lfm2VlProcessor(
+        image_processor=Lfm2VlImageProcessor(
+            encoder_patch_size=14, tile_size=size.image, max_tiles=2, min_image_tokens=1, max_image_tokens=most
+        ),
+        tokenizer=tokenizer,
+        chat_template=turns("<image>", begin="<|startoftext|>", **CHATML),
+    )
+    return Lfm2VlForConditionalGeneration(config), processor
+
+
 MORE_FAMILIES: Mapping[str, Builder] = {
     "llava_next": _llava_next,
     "granite_vision": _granite_vision,
@@ -225,6 +278,8 @@ MORE_FAMILIES: Mapping[str, Builder] = {
     "pixtral": _pixtral,
     "mistral3": _mistral3,
     "aya_vision": _aya_vision,
+    "fast_vlm": _fast_vlm,
+    "lfm2_vl": _lfm2_vl,
     **EXPERT_FAMILIES,
 }
 """Makers of further families' tiny models."""

@@ -25,6 +25,13 @@ COHERE = {
     "reply": "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
     "end": "<|END_OF_TURN_TOKEN|>",
 }
+FASTVLM = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% for part in message['content'] if part['type'] == 'image' %}<image>{% endfor %}"
+    "{% for part in message['content'] if part['type'] == 'text' %}{{ '\n' + part['text'] }}{% endfor %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""It knows blocks alone: a text that is not in one is left out."""
 
 
 def turns(image: str, *, user: str, reply: str, begin: str = "", after: str = "", end: str = "") -> str:

@@ -24,6 +24,7 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.utils import use_adapter
 
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.training.batch_statistics import hold_batch_statistics
 from spatialreasoner.training.betas import betas_of
 from spatialreasoner.training.collate import Spans
 from spatialreasoner.training.compat_trl import PairTrainer, as_fdpo, processor_of
@@ -126,6 +127,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
             peft_config=peft_config,
         )
         self._shares: bool | None = None  # found out on the first rows
+        hold_batch_statistics(unwrapped(self.model))
         refuse_family(unwrapped(self.model).config.model_type, pairs=True)
         if self.aux_loss_enabled:
             refuse_silent_router(unwrapped(self.model), self.router_aux_loss_coef)

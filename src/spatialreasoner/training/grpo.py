@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from spatialreasoner.rewards.functions import RewardFunction, reward_function
+from spatialreasoner.training.batch_statistics import hold_batch_statistics
 from spatialreasoner.training.compat_trl import SafeCheckpoints
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class GrpoTrainer(SafeCheckpoints, GRPOTrainer):
         self.saved_processor = processing_class
         cast("Any", processing_class).tokenizer.padding_side = "left"  # prompts end where completions begin
         super().__init__(model, processing_class=_carrying(processing_class) if carries else processing_class, **kwargs)
+        hold_batch_statistics(self.accelerator.unwrap_model(self.model))
         if carries:
             for each in filter(None, (self.model, self.ref_model)):
                 _receive(self.accelerator.unwrap_model(each))

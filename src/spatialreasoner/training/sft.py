@@ -7,6 +7,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl.trainer.sft_trainer import SFTTrainer
 
+from spatialreasoner.training.batch_statistics import hold_batch_statistics
 from spatialreasoner.training.compat_trl import SafeCheckpoints
 from spatialreasoner.training.own_head import use_own_head
 from spatialreasoner.training.refusals import refuse_family
@@ -22,6 +23,7 @@ class SftTrainer(SafeCheckpoints, SFTTrainer):
             refuse_family(model.config.model_type, pairs=False)
         own = None if isinstance(model, str) else unwrapped(model).forward
         super().__init__(model, *args, **kwargs)
+        hold_batch_statistics(unwrapped(self.model))
         if self.aux_loss_enabled:
             refuse_silent_router(unwrapped(self.model), self.router_aux_loss_coef)
         head: Any = self.accelerator.unwrap_model(self.model).get_output_embeddings()

@@ -101,11 +101,11 @@ def _video_settings(source: str | Path) -> dict[str, Any]:
 def missing_library(source: str | Path, error: Exception) -> MissingExtraError:
     """What to say where a model needs a library that is not installed."""
     said = str(error).lower()
-    named = [name for name in LIBRARIES if name in said]
+    named = [name for name in LIBRARIES if name in said or (name == "torchvision" and "timm" in said)]  # timm imports it
     if not named:
         return MissingExtraError(f"the model {str(source)!r} needs a library that is not installed: {error}")
     hint = (
-        " (the version that belongs to the torch that is installed, from where that came from)"
+        " (the torchvision that belongs to the torch that is installed, from where that came from)"
         if "torchvision" in named
         else ""
     )

@@ -162,12 +162,16 @@ class ChatTemplate:
         )
 
     def _form(self, messages: Messages) -> tuple[Messages, Callable[[str], Mapping[str, Any]]]:
-        """The form in which the template takes turns: all in blocks, the answer alone as text, or all as text."""
+        """The form in which the template takes turns: all in blocks, the answer alone as text, or all as text.
+
+        A template that knows blocks alone leaves texts out without a word (FastVLM's, Idefics 3's).
+        """
         blocks = any(isinstance(message["content"], list | tuple) for message in messages)
-        forms = [(list(messages), _in_blocks)] if blocks else []
+        given, all_blocks = list(messages), [_with_blocks(message) for message in messages]
+        forms = [(all_blocks, _in_blocks), (given, _in_blocks), (given, _as_text)]
         problem: Exception | None = None
-        rendered = ""
-        for turns, answer in [*forms, (list(messages), _as_text)]:
+        rendered = lost = ""
+        for turns, answer in forms if blocks else [forms[2], forms[0]]:
             try:
                 rendered = self._apply([*turns, answer(_PROBE)], False)
             except (TypeError, ValueError, LookupError, TemplateError) as error:
@@ -176,9 +180,11 @@ class ChatTemplate:
             if _BLOCKS not in rendered:
                 if _PROBE in rendered:
                     return turns, answer
-                raise InputError(
-                    f"the chat template must keep an answer's text; it turned one into {rendered[-60:]!r}. Fix the template"
-                )
+                lost = lost or rendered
+        if lost:
+            raise InputError(
+                f"the chat template must keep an answer's text; it turned one into {lost[-60:]!r}. Fix the template"
+            )
         if _BLOCKS in rendered:  # a template that knows texts alone
             return [_without_blocks(message) for message in messages], _as_text
         assert problem is not None
@@ -250,6 +256,11 @@ def special_tokens(tokenizer: Any) -> list[str]:
 
 def _in_blocks(text: str) -> dict[str, Any]:
     return {"role": "assistant", "content": [{"type": "text", "text": text}]}
+
+
+def _with_blocks(message: Mapping[str, Any]) -> dict[str, Any]:
+    content = message["content"]
+    return {**message, "content": [{"type": "text", "text": content}] if isinstance(content, str) else content}
 
 
 def _as_text(text: str) -> dict[str, Any]:
