@@ -28,6 +28,7 @@ NAMES = {
     "pixtral": "Pixtral (LLaVA)",
     "mistral3": "Mistral 3",
     "granite_vision": "Granite Vision (LLaVA-NeXT)",
+    "granite4_vision": "Granite 4 Vision",
     "qwen2_vl": "Qwen2-VL",
     "qwen2_5_vl": "Qwen2.5-VL",
     "qwen3_vl": "Qwen3-VL",

@@ -11,6 +11,9 @@ from transformers.image_utils import make_flat_list_of_images
 from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.training.forward import add_token_logps, padded
+from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
+from spatialreasoner.training.sharing import tolerance
 from tiny import FAMILIES, shares, without_torchvision
 
 pytestmark = [
@@ -101,6 +104,38 @@ def test_a_trie_is_what_separate_rows_are(family, rows, tmp_path, adapters):
         apart.model.load_state_dict(shared.model.state_dict())
     assert_same(ours, loss_and_gradients(apart, rows))
     assert len(ours[0]["trie"]) < 0.75 * ours[0]["input_ids"].shape[1]
+
+
+HALVES = [pytest.param(name, marks=pytest.mark.families) for name in ("bfloat16", "float16")]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision", ["float32", *HALVES])
+def test_log_probabilities_are_those_of_the_models_own_forward_pass(family, rows, precision):
+    """With logits far apart, and by a copy of the model that nothing of ours has touched."""
+    policy, _, processor = map(copy.deepcopy, family)
+    torch.manual_seed(0)
+    torch.nn.init.normal_(policy.get_output_embeddings().weight, std=1.0)
+    policy.to(getattr(torch, precision)).eval()
+    own = copy.deepcopy(policy)
+    batch = PairCollator(Encoder(processor))(rows)
+    batch["vision"] = {
+        key: each.to(policy.dtype) if each.is_floating_point() else each for key, each in batch["vision"].items()
+    }
+    inputs = padded(batch, pad_token_id=0)
+    asked = {"logps_at": inputs.pop("logps_at"), "logps_of": inputs.pop("logps_of")}
+    logits = own(**inputs).logits.flatten(0, 1)[asked["logps_at"]]
+    plain = -torch.nn.functional.cross_entropy(logits.float(), asked["logps_of"], reduction="none")
+    assert plain.std() > 1
+    add_token_logps(policy)
+    ways = [policy(**inputs, **asked).float()]
+    if shares(policy):
+        enable_shared_prefix(policy)
+        ways.append(policy(**packed(batch, policy)).float())
+    for found in ways:
+        assert (found - plain).square().mean().sqrt() <= tolerance(plain, policy.dtype)
+        if precision == "float32":
+            torch.testing.assert_close(found, plain, atol=1e-5, rtol=1e-6)
 
 
 def test_images_of_several_rows_are_prepared_once_and_as_for_one(family, rows, monkeypatch):

@@ -107,6 +107,18 @@ def test_regions_are_seen_through_their_names_alone(trained):
     assert (given[place:] - bare[place:]).abs().amax(-1).min() > 1e-3
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_regions_are_seen_in_half_precision_as_in_full(trained, precision):
+    half = copy.deepcopy(trained[0]).to(getattr(torch, precision)), trained[1]
+    row = image(*BOXES), "Is <region1> left of <region2>?"
+    found, exact, bare = logits(half, *row), logits(trained, *row), logits(trained, image(), row[1])
+    assert found.dtype == half[0].dtype
+    last = exact[-1] - bare[-1]  # what the regions do at the end of the prompt
+    torch.testing.assert_close(found[-1].float() - bare[-1], last, atol=0.1 * last.abs().max().item(), rtol=0)
+    written = half[0].generate(**inputs(half[1], row), max_new_tokens=3, min_new_tokens=3, do_sample=False)
+    assert written.shape[1] == inputs(half[1], row)["input_ids"].shape[1] + 3
+
+
 def test_a_region_that_is_not_named_or_not_given_changes_nothing(trained):
     one = logits(trained, image(BOXES[0]), "Is <region1> left?")
     for others in (BOXES[1:], ((0, 0, 5, 5),)):

@@ -38,7 +38,7 @@ def _llava_next(texts: Iterable[str], size: Size, *, text: str = "mistral") -> t
         text_config=AutoConfig.for_model(text, **llama(tokenizer, size), **scaled),
         image_token_index=tokenizer.get_vocab()["<image>"],
         image_grid_pinpoints=pinpoints,
-        vision_feature_layer=-1,
+        vision_feature_layer=[-2, -1] if granite else -1,  # Granite's has four
     )
     processor = LlavaNextProcessor(
         image_processor=LlavaNextImageProcessorPil(
@@ -57,6 +57,46 @@ def _llava_next(texts: Iterable[str], size: Size, *, text: str = "mistral") -> t
 
 def _granite_vision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     return _llava_next(texts, size, text="granite")
+
+
+def _granite4_vision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Granite4VisionConfig, Granite4VisionForConditionalGeneration, Granite4VisionProcessor
+    from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+
+    marks = ("<|start_of_role|>", "<|end_of_role|>")
+    tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end="<|end_of_text|>", marks=marks)
+    pinpoints = [[size.image, 2 * size.image], [2 * size.image, size.image]]
+    common: dict[str, Any] = {"downsample_rate": "1/2", "vision_feature_select_strategy": "full"}
+    config = Granite4VisionConfig(
+        vision_config={  # as wide as a head of its query former
+            **vision(size), "hidden_size": max(64, size.width), "model_type": "siglip_vision_model", "image_size": size.image,
+            "patch_size": 14, "vision_use_head": False,
+        },
+        text_config={**llama(tokenizer, size), "logits_scaling": 4.0, "embedding_multiplier": 2.0},
+        image_token_index=tokenizer.get_vocab()["<image>"],
+        image_grid_pinpoints=pinpoints,
+        image_seq_length=(size.image // 28) ** 2,
+        deepstack_layer_map=[[-2, 0]],
+        spatial_target_layers=[1],
+        projector_dropout=0.0,
+        qformer_config={
+            "model_type": "blip_2_qformer", "num_hidden_layers": 1, "intermediate_size": 64, "cross_attention_frequency": 1,
+            "use_qformer_text_input": False, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+        },
+        **common,
+    )  # fmt: skip
+    processor = Granite4VisionProcessor(
+        image_processor=LlavaNextImageProcessorPil(
+            size={"shortest_edge": size.image},
+            crop_size={"height": size.image, "width": size.image},
+            image_grid_pinpoints=pinpoints,
+        ),
+        tokenizer=tokenizer,
+        patch_size=14,
+        chat_template=turns("<image>\n", **GRANITE),
+        **common,
+    )
+    return Granite4VisionForConditionalGeneration(config), processor
 
 
 def _idefics2(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -273,6 +313,7 @@ def _lfm2_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Process
 MORE_FAMILIES: Mapping[str, Builder] = {
     "llava_next": _llava_next,
     "granite_vision": _granite_vision,
+    "granite4_vision": _granite4_vision,
     "idefics2": _idefics2,
     "gemma4": _gemma4,
     "pixtral": _pixtral,

@@ -51,13 +51,14 @@ class StoredTower:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The tower's output."""
-        calls = per_image(args, {name: each for name, each in kwargs.items() if self._takes(name, each)})
+        taken = {name: each for name, each in kwargs.items() if self._takes(name, each)}
+        calls = per_image(args, taken)
         if calls is None:
             return self._compute(*args, **kwargs)
         found = [self._one(call) for call in calls]
         if len(found) > 1 and self._axes is None:
             with torch.no_grad():
-                self._axes = axes_of_images(found, self._compute(*args, **kwargs))
+                self._axes = axes_of_images(found, self._compute(*args, **taken))
         if len(found) > 1 and not self._axes:
             return self._compute(*args, **kwargs)
         joined = _joined(found, self._axes or {})
@@ -66,10 +67,15 @@ class StoredTower:
         return joined
 
     def _takes(self, name: str, value: Any) -> bool:
-        """Whether an argument is of concern to the tower: a tensor that it names, or a plain value, but for the experts'."""
+        """Whether an argument is of concern to the tower: a tensor that it names, or plain values, but for the experts'."""
         if name == "output_router_logits":
             return False
-        return name in self._names if isinstance(value, Tensor) else isinstance(value, bool | int | float | str | None)
+        if isinstance(value, Tensor):
+            return name in self._names
+        values: Sequence[object] = (
+            value if isinstance(value, list | tuple) else [value]
+        )  # such as the layers that are asked for
+        return all(isinstance(each, bool | int | float | str | None) for each in values)
 
     def _one(self, call: Call) -> Any:
         key = input_digest([*call, _autocast()])

@@ -6,7 +6,7 @@ by SFT first: until then the new tokens mean little to it, and the regions' vect
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from tokenizers import AddedToken
@@ -121,7 +121,8 @@ def adapter_options(model: PreTrainedModel) -> dict[str, Any]:
     if not any(isinstance(config, family[0]) for family in REGION_CLASSES.values()):
         return {}
     ids = list(config.region_token_ids)
-    tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight  # whatever the configuration says
+    read, written = cast("tuple[Any, Any]", (model.get_input_embeddings(), model.get_output_embeddings()))
+    tied = read.weight is written.weight  # whatever the configuration says
     return {
         "modules_to_save": ["region_encoder"],
         "trainable_token_indices": {"embed_tokens": ids} if tied else {"embed_tokens": ids, "lm_head": ids},
