@@ -196,6 +196,17 @@ FORMS: Sequence[ChatForm] = (
         name="Qwen3-VL Thinking", **_THINKING | {"prompt": "<|im_start|>assistant\n<think>\n"},
         thinks="<|im_start|>assistant\n<think>\n", learned_thinking="\n\n</think>\n\nYes.<|im_end|>\n",
     ),
+    ChatForm(
+        name="FastVLM", first="<|im_start|>system\n\nYou help.<|im_end|>\n",
+        **_CHATML | {
+            "answer": ("<|im_start|>assistant\n\n", "<|im_end|>\n"), "prompt_end": "<|im_start|>assistant",
+            "learned": "\n\nYes.<|im_end|>\n", "image": "<image>\n", "images_first": True,
+        },
+    ),
+    ChatForm(
+        name="LFM2-VL", first="{{ bos_token }}", begins="<|startoftext|>",
+        **_CHATML | {"special": ("<|im_end|>", "<|startoftext|>", "<|im_start|>")},
+    ),
     ChatForm(name="InternVL", **_CHATML | {"image": "<image>\n"}),
     ChatForm(
         name="Idefics3", first="<|begin_of_text|>", **_IDEFICS,

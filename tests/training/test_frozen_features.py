@@ -105,6 +105,27 @@ def test_a_tower_that_lays_all_images_along_one_row(pixtral, tmp_path):
     assert len(list(tmp_path.glob("*.safetensors"))) == 3
 
 
+def test_a_tower_is_told_which_layers_are_asked_for(tmp_path):
+    """As a list by families that read several of them, such as Granite Vision."""
+
+    class Model(torch.nn.Module):
+        def forward(self, pixel_values, layers):
+            return sum(self.vision_tower(pixel_values, layers=layers).values()) * 1
+
+    model, told = Model(), []
+    model.vision_tower = lambda pixel_values, layers: (
+        told.append(layers) or {f"at{each}": pixel_values + each for each in layers}
+    )
+    tower = StoredTower(
+        lambda pixel_values, layers: compute(pixel_values, layers), FeatureStore(tmp_path, limit=10**6), [model]
+    )
+    compute, model.vision_tower = model.vision_tower, tower.forward
+    pixels = torch.arange(6.0).view(2, 3)
+    for more in (0, 1, 0):
+        assert torch.equal(model(pixels + more, [1, 2]), 2 * (pixels + more) + 3)
+    assert told == [[1, 2]] * 5  # each of four images, and once several
+
+
 def test_the_next_run_reads_what_is_on_disk(make, pairs, tmp_path):
     """All but the image of the first row, on which it sees what the model reads."""
     chance = np.random.default_rng(1)

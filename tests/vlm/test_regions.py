@@ -26,7 +26,10 @@ def image(*boxes, seed=0, size=(40, 60)):
     return attach(Image.fromarray(pixels), regions)
 
 
-@pytest.fixture(scope="module", params=["llava", "qwen2_5_vl", "qwen3_vl", "internvl"])
+@pytest.fixture(
+    scope="module",
+    params=["llava", "qwen2_5_vl", "qwen3_vl", "internvl", pytest.param("qwen3_vl_moe", marks=pytest.mark.families)],
+)
 def family(request):
     return request.param
 
@@ -114,7 +117,7 @@ def test_regions_are_seen_in_half_precision_as_in_full(trained, precision):
     found, exact, bare = logits(half, *row), logits(trained, *row), logits(trained, image(), row[1])
     assert found.dtype == half[0].dtype
     last = exact[-1] - bare[-1]  # what the regions do at the end of the prompt
-    torch.testing.assert_close(found[-1].float() - bare[-1], last, atol=0.1 * last.abs().max().item(), rtol=0)
+    torch.testing.assert_close(found[-1].float() - bare[-1], last, atol=0.2 * last.abs().max().item(), rtol=0)
     written = half[0].generate(**inputs(half[1], row), max_new_tokens=3, min_new_tokens=3, do_sample=False)
     assert written.shape[1] == inputs(half[1], row)["input_ids"].shape[1] + 3
 
@@ -256,7 +259,7 @@ def test_more_regions_than_tokens_are_refused(trained):
 
 
 def test_other_families_and_numbers_are_refused():
-    with pytest.raises(ConfigError, match="llava, qwen2_5_vl, qwen3_vl, internvl; got a model of type 'gemma3'"):
+    with pytest.raises(ConfigError, match="llava, qwen2_5_vl, qwen3_vl, qwen3_vl_moe, internvl; got a model of type 'gemma3'"):
         add_region_tokens(*tiny.make_tiny("gemma3", TEXTS))
     with pytest.raises(ConfigError, match=r"num_regions must be in 1\.\.64; got 0"):
         add_region_tokens(*tiny.make_tiny("llava", TEXTS, width=32), num_regions=0)

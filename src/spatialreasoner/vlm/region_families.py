@@ -31,6 +31,9 @@ from transformers import (
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
     Qwen3VLModel,
+    Qwen3VLMoeConfig,
+    Qwen3VLMoeForConditionalGeneration,
+    Qwen3VLMoeModel,
     Qwen3VLProcessor,
 )
 
@@ -153,14 +156,13 @@ class RegionQwen3VLConfig(Qwen3VLConfig):
     region_token_ids: list[int] = field(default_factory=list[int])
 
 
-class RegionQwen3VLModel(RegionModel, Qwen3VLModel):  # pyright: ignore[reportIncompatibleMethodOverride] - likewise
-    """Qwen3-VL with tokens for regions, without its head.
+class Qwen3Regions(RegionModel):
+    """What a Qwen3-VL with tokens for regions does, with experts or without.
 
     Its forward pass takes ids or embeddings, never both, and has to see where images are itself: their features enter several
     layers (DeepStack).
     """
 
-    config_class = RegionQwen3VLConfig
     embeds_images = False
 
     image_arguments = ("image_grid_thw",)
@@ -168,7 +170,7 @@ class RegionQwen3VLModel(RegionModel, Qwen3VLModel):  # pyright: ignore[reportIn
     def get_image_features(
         self, pixel_values: Tensor, image_grid_thw: Any = None, region_masks: Tensor | None = None, **kwargs: Any
     ) -> Any:
-        """As `Qwen3VLModel`, each image's features with its regions."""
+        """As the family's own, each image's features with its regions."""
         seen: Any = super().get_image_features(pixel_values, image_grid_thw, **{**kwargs, "return_dict": True})
         grids = image_grid_thw[:, 1:] // self.visual.spatial_merge_size
         return self._with_regions(seen, [(height, width) for height, width in grids.tolist()], region_masks)
@@ -180,6 +182,12 @@ class RegionQwen3VLModel(RegionModel, Qwen3VLModel):  # pyright: ignore[reportIn
         return self.compute_3d_position_ids(input_ids, **{name: given.get(name) for name in names})
 
 
+class RegionQwen3VLModel(Qwen3Regions, Qwen3VLModel):  # pyright: ignore[reportIncompatibleMethodOverride] - likewise
+    """Qwen3-VL with tokens for regions, without its head."""
+
+    config_class = RegionQwen3VLConfig
+
+
 class RegionQwen3VLForConditionalGeneration(RegionGenerator, Qwen3VLForConditionalGeneration):
     """Qwen3-VL with tokens for regions."""
 
@@ -188,7 +196,34 @@ class RegionQwen3VLForConditionalGeneration(RegionGenerator, Qwen3VLForCondition
 
 
 class RegionQwen3VLProcessor(RegionProcessor, Qwen3VLProcessor):
-    """The processor of `RegionQwen3VLForConditionalGeneration`."""
+    """The processor of `RegionQwen3VLForConditionalGeneration`, and of that of experts."""
+
+
+class RegionQwen3VLMoeConfig(Qwen3VLMoeConfig):
+    """A Qwen3-VL of experts with tokens for regions.
+
+    Attributes:
+        region_tokens: True: regions reach the model as tokens, not as marks on the image.
+        region_token_ids: The tokens `<region1>`, `<region2>`, ...
+    """
+
+    model_type = "region_qwen3_vl_moe"
+
+    region_tokens: bool = True
+    region_token_ids: list[int] = field(default_factory=list[int])
+
+
+class RegionQwen3VLMoeModel(Qwen3Regions, Qwen3VLMoeModel):  # pyright: ignore[reportIncompatibleMethodOverride] - likewise
+    """Qwen3-VL of experts with tokens for regions, without its head."""
+
+    config_class = RegionQwen3VLMoeConfig
+
+
+class RegionQwen3VLMoeForConditionalGeneration(RegionGenerator, Qwen3VLMoeForConditionalGeneration):
+    """Qwen3-VL of experts with tokens for regions."""
+
+    config_class = RegionQwen3VLMoeConfig
+    body = RegionQwen3VLMoeModel
 
 
 class RegionInternVLConfig(InternVLConfig):
@@ -260,6 +295,12 @@ REGION_CLASSES: dict[str, tuple[type[Any], type[Any], type[Any], type[Any]]] = {
         RegionQwen2_5_VLProcessor,
     ),
     "qwen3_vl": (RegionQwen3VLConfig, RegionQwen3VLModel, RegionQwen3VLForConditionalGeneration, RegionQwen3VLProcessor),
+    "qwen3_vl_moe": (
+        RegionQwen3VLMoeConfig,
+        RegionQwen3VLMoeModel,
+        RegionQwen3VLMoeForConditionalGeneration,
+        RegionQwen3VLProcessor,
+    ),
     "internvl": (RegionInternVLConfig, RegionInternVLModel, RegionInternVLForConditionalGeneration, RegionInternVLProcessor),
 }
 """By the model type that is extended: its configuration, model, model with a head, and processor."""
