@@ -18,7 +18,9 @@ class NativeHook(BuildHookInterface[Any]):
         native = _builder(Path(self.root))
         made = [native.build_library(source) for source in native.C_SOURCES]
         if None in made:
-            self.app.display_warning("no C compiler: the nano's answers and procedural rooms take about three times as long")
+            self.app.display_warning(
+                "no C compiler: the nano's answers, procedural rooms and error bars take up to three times as long"
+            )
         for library in filter(None, made):
             build_data["artifacts"].append(f"/{library.relative_to(self.root).as_posix()}")
             build_data["pure_python"] = False

@@ -95,6 +95,7 @@ def error_bars(scene: Scene) -> float:
     """Seconds for all sizes, distances and relations of a scene's regions, with error bars."""
     begun = time.perf_counter()
     bars = Measured(scene).uncertainty
+    bars.prepare()
     ids = [region.id for region in scene.regions]
     for one in ids:
         for name in SIZES:

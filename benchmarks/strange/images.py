@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from strange.case import Bench, Case
@@ -133,6 +134,7 @@ def cases() -> Iterator[Case]:
         yield Case(kind="odd images", done=name, expected=expected, run=partial(_file, expected, file, make))
     for name, expected, make in PLACES:
         yield Case(kind="odd images", done=name, expected=expected, run=partial(_place, expected, make))
+    yield Case(kind="odd images", done="a photo of 62 million pixels with depth", expected=READ, run=_measured)
     for name, make in MASKS:
         yield Case(kind="odd images", done=f"as a mask: {name}", expected=REFUSED, run=partial(_mask, make))
 
@@ -156,6 +158,20 @@ def _file(expected: str, file: str, make: Callable[[], bytes], bench: Bench) -> 
     path = bench.folder / file
     path.write_bytes(make())
     return _held(expected, ask(bench, path))
+
+
+def _measured(bench: Bench) -> str:
+    """A thing before a wall, whose answer is checked; of about the largest image that is read."""
+    width, height = 9_000, 6_900
+    depth = np.full((height, width), 3_000, np.uint16)
+    depth[1_500:4_500, 2_500:6_500] = 1_800
+    depth += np.random.default_rng(0).integers(0, 9, depth.shape, np.uint16)
+    Image.fromarray(depth).save(bench.folder / "depth.png", compress_level=1)
+    photo = Image.new("RGB", (width, height), (90, 120, 150))
+    photo.paste((180, 60, 40), (2_500, 1_500, 6_500, 4_500))
+    photo.save(bench.folder / "a.jpg")
+    given = "--depth", bench.folder / "depth.png", "--intrinsics", "7000,7000,4499.5,3449.5"
+    return _held(READ, ask(bench, bench.folder / "a.jpg", *given, region="1500,800,7500,6000"))
 
 
 def _pipe(folder: Path) -> Path:

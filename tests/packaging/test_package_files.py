@@ -19,7 +19,11 @@ import spatialreasoner
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-LIBRARIES = {"spatialreasoner/nano/native/_decoder.so", "spatialreasoner/scenes/synthetic/native/_rooms.so"}
+LIBRARIES = {
+    "spatialreasoner/nano/native/_decoder.so",
+    "spatialreasoner/scenes/native/_nearest.so",
+    "spatialreasoner/scenes/synthetic/native/_rooms.so",
+}
 """What is compiled, where there is a compiler."""
 
 REQUIREMENTS = [

@@ -4,7 +4,7 @@ from PIL import Image
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Region
-from spatialreasoner.scenes import marks
+from spatialreasoner.scenes import files, marks
 from spatialreasoner.scenes.marks import draw
 from spatialreasoner.scenes.masks import encode
 
@@ -48,13 +48,14 @@ def test_a_single_pixel_at_the_corner_is_drawn() -> None:
 
 def test_large_images_are_drawn_band_by_band_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    image = Image.fromarray(rng.integers(0, 256, (90, 70, 3), dtype=np.uint8))
-    masks = [np.zeros((90, 70), dtype=bool) for _ in range(3)]
+    image = Image.fromarray(rng.integers(0, 256, (600, 500, 3), dtype=np.uint8))  # whose outlines are two pixels wide
+    masks = [np.zeros((600, 500), dtype=bool) for _ in range(3)]
     for start, mask in enumerate(masks):
-        mask[10 * start : 10 * start + 50, 5 * start : 5 * start + 40] = True
+        mask[100 * start : 100 * start + 400, 50 * start : 50 * start + 300] = True
+        mask &= rng.random(mask.shape) < 0.99
     regions = [region(mask, f"region{number}") for number, mask in enumerate(masks, 1)]
     whole = draw(image, regions).tobytes()
-    monkeypatch.setattr(marks, "BAND", 7)
+    monkeypatch.setattr(files, "_BAND", 7)
     assert draw(image, regions).tobytes() == whole
 
 

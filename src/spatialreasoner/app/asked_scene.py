@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from spatialreasoner.app.regions import Sight, from_mask_image, from_shape, is_numbers, shape_from_numbers
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, SceneError
 from spatialreasoner.core.types import Intrinsics, Region, Scene
-from spatialreasoner.scenes.files import read_depth, read_image
+from spatialreasoner.scenes.files import pixels_of, read_depth, read_image
 
 
 def asked_scene(
@@ -76,13 +74,12 @@ def asked_regions(texts: Sequence[str], scene: Scene, *, keep_boxes: bool = Fals
     if not texts:
         return list(scene.regions)
     image = read_image(scene.image)
-    cut = scene.depth is not None and not keep_boxes
-    sight = Sight(
-        size=(image.height, image.width),
-        depth=read_depth(scene.depth) if cut and scene.depth else None,
-        image=np.asarray(image) if cut else None,
-    )
-    return read_regions(texts, sight, cut=cut)
+    size = image.height, image.width
+    if scene.depth is None or keep_boxes:
+        return read_regions(texts, Sight(size=size))
+    pixels = pixels_of(image)
+    del image  # what is decoded takes more than the pixels, and the depth comes yet
+    return read_regions(texts, Sight(size=size, depth=read_depth(scene.depth), image=pixels), cut=True)
 
 
 def read_regions(texts: Sequence[str], sight: Sight, *, cut: bool = False) -> list[Region]:

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Record, Region, RegionSource
-from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.files import pixels_of, read_image
 from spatialreasoner.scenes.masks import box_of, decode, encode, from_box, from_polygon
 
 DRAWN_LABEL = "object"
@@ -153,12 +153,12 @@ def from_mask_image(path: str | Path, size: tuple[int, int]) -> Region:
         MissingFileError: If the file does not exist.
         SceneError: If it is not an image, has another size, or is black all over.
     """
-    image = read_image(path)
-    if (image.height, image.width) != size:
+    pixels = pixels_of(read_image(path))
+    if pixels.shape[:2] != size:
         raise SceneError(
-            f"{path}: expected a mask of the image's size, {size[1]} x {size[0]}; got {image.width} x {image.height}"
+            f"{path}: expected a mask of the image's size, {size[1]} x {size[0]}; got {pixels.shape[1]} x {pixels.shape[0]}"
         )
-    mask = np.asarray(np.asarray(image).any(axis=2))
+    mask = np.asarray(pixels.any(axis=2))
     if not mask.any():
         raise SceneError(f"{path}: expected a mask whose region is not black; the whole image is black")
     return region(mask, size)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from spatialreasoner.app.measuring import OpenImage
 from spatialreasoner.core.types import Region
-from spatialreasoner.scenes.geometry import level
+from spatialreasoner.scenes.geometry import level, lifted
 from spatialreasoner.scenes.masks import decode
 
 MAX_SPACE_POINTS = 60_000
@@ -34,7 +34,9 @@ def space(opened: OpenImage, regions: Sequence[Region]) -> bytes:
     depth = opened.depth
     assert depth is not None
     rows, columns, step = _chosen_pixels(depth)
-    points = _lifted(opened, rows, columns)
+    camera = opened.scene.intrinsics
+    assert camera is not None
+    points = level(lifted(depth, camera, rows, columns), opened.scene.gravity)
     owner = np.zeros(depth.shape, dtype=np.uint8)
     for number, region in enumerate(regions, start=1):
         owner[decode(region.mask)] = number
@@ -57,15 +59,6 @@ def _chosen_pixels(depth: Float[np.ndarray, "h w"]) -> tuple[Int[np.ndarray, " n
     rows, columns = np.nonzero(known[::step, ::step])
     sparse = count < 0.2 * depth.size
     return rows * step, columns * step, 0 if sparse else step
-
-
-def _lifted(opened: OpenImage, rows: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:
-    camera, depth = opened.scene.intrinsics, opened.depth
-    assert camera is not None
-    assert depth is not None
-    along = depth[rows, columns].astype(np.float64)
-    x, y = (columns - camera.cx) / camera.fx * along, (rows - camera.cy) / camera.fy * along
-    return level(np.stack([x, y, along], axis=1), opened.scene.gravity)
 
 
 def _about(opened: OpenImage, regions: Sequence[Region], step: int) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 
 from spatialreasoner.app.images import SPARSE
 from spatialreasoner.core.types import Intrinsics, Region
-from spatialreasoner.scenes.geometry import level, unproject
+from spatialreasoner.scenes.geometry import level, lifted
 from spatialreasoner.scenes.marks import MARK_COLOURS
 from spatialreasoner.scenes.masks import decode
 
@@ -52,12 +52,12 @@ def surfaces(
     import trimesh
 
     stride = max(1, -(-max(depth.shape) // MAX_SURFACE_SIDE))
-    points = level(unproject(depth, camera)[::stride, ::stride].reshape(-1, 3), gravity) * [1, -1, -1]
+    rows, columns = np.mgrid[0 : depth.shape[0] : stride, 0 : depth.shape[1] : stride].reshape(2, -1)
+    points = level(lifted(depth, camera, rows, columns), gravity) * [1, -1, -1]
     colours = image[::stride, ::stride].reshape(-1, 3).astype(float)
-    owner = np.full(depth.shape, -1)
+    own = np.full(len(points), -1)
     for index, region in enumerate(regions):
-        owner[decode(region.mask)] = index
-    own = owner[::stride, ::stride].reshape(-1)
+        own[decode(region.mask)[rows, columns]] = index
     faces = _faces(depth[::stride, ::stride])
     scene = trimesh.Scene()
     for index in range(-1, len(regions)):

@@ -49,7 +49,8 @@ class CSource(NamedTuple):
 
 DECODER = CSource(_PACKAGE / "nano" / "native" / "decoder.c", fused=True)
 ROOMS = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "rooms.c", fused=False)
-C_SOURCES = (DECODER, ROOMS)
+NEARBY = CSource(_PACKAGE / "scenes" / "native" / "nearest.c", fused=False)
+C_SOURCES = (DECODER, ROOMS, NEARBY)
 
 
 def build_library(source: CSource, target: Path | None = None) -> Path | None:

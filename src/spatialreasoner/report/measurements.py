@@ -115,6 +115,7 @@ def measurement_table(scene: Scene, measured: Measured | None = None) -> Measure
         SceneError: If depth and masks do not fit together.
     """
     measured = measured or Measured(scene)
+    measured.uncertainty.prepare()
     ids = [region.id for region in scene.regions]
     return MeasurementTable(
         scene=scene.id,

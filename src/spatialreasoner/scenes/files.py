@@ -34,7 +34,7 @@ MAX_SCANS = 100
 """Most scans of a JPEG, those of previews in it included; encoders write about ten."""
 
 _BAND = 256
-"""Rows of an image that are made grey at a time."""
+"""Rows of an image that are worked on at a time."""
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
 
@@ -58,14 +58,30 @@ def read_image(path: str | Path) -> Image.Image:
     """
     image = open_image(path)
     if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_grey(np.asarray(image)))
+        image = Image.fromarray(_grey(pixels_of(image)))
     ImageOps.exif_transpose(image, in_place=True)
     return image if image.mode == "RGB" else image.convert("RGB")  # a copy of one of the largest would be of 250 MB
 
 
+def pixels_of(image: Image.Image) -> Shaped[np.ndarray, "h w *channels"]:
+    """The pixels of an image, copied band by band: Pillow hands out all of them as a list of bytes and joins that."""
+    parts = (image.crop((0, band.start, image.width, band.stop)) for band in bands_of(image.height))
+    first = np.asarray(next(parts))
+    pixels = np.empty((image.height, *first.shape[1:]), dtype=first.dtype)
+    pixels[: len(first)] = first
+    for band, part in zip(bands_of(image.height)[1:], parts, strict=True):
+        pixels[band] = np.asarray(part)
+    return pixels
+
+
+def bands_of(height: int) -> list[slice]:
+    """Rows of an image in bands, for work that would take several times the memory of a large image."""
+    return [slice(top, min(height, top + _BAND)) for top in range(0, height, _BAND)]
+
+
 def _grey(values: Shaped[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     """Numbers of any range as greys, the largest as white; below zero and NaN are black."""
-    bands = [slice(top, top + _BAND) for top in range(0, len(values), _BAND)]
+    bands = bands_of(len(values))
     most = max(1.0, *(_positive(values[band]).max() for band in bands))
     greys = np.empty(values.shape, dtype=np.uint8)
     for band in bands:  # in double precision, for images of tens of millions of pixels not all at once
@@ -105,7 +121,7 @@ def read_depth_numbers(depth: DepthMap) -> UInt16[np.ndarray, "h w"]:
             f"{depth.path}: expected a 16-bit grey PNG; got {image.format} of mode {image.mode!r}; an image of 8 bits or "
             "in colour is a preview, in which the distances are lost"
         )
-    return np.asarray(image).astype(np.uint16, copy=False)
+    return pixels_of(image).astype(np.uint16, copy=False)
 
 
 def stored_orientation(path: str | Path) -> int:
@@ -131,12 +147,19 @@ def write_depth(path: str | Path, depth: Float[np.ndarray, "h w"], *, units_per_
 
 def depth_png(depth: Float[np.ndarray, "h w"], *, units_per_metre: float = UNITS_PER_METRE) -> bytes:
     """Metres as the bytes of a 16-bit PNG; NaN, infinities and what does not fit become 0, no measurement."""
+    numbers = np.empty(depth.shape, dtype=np.uint16)
+    for band in bands_of(len(depth)):
+        numbers[band] = _whole_units(depth[band], units_per_metre)
+    return png(numbers)
+
+
+def _whole_units(depth: Float[np.ndarray, "h w"], units_per_metre: float) -> Float[np.ndarray, "h w"]:
     if not np.isfinite(depth).all():
         depth = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0)
     units = np.round(depth * units_per_metre)
     if units.size and (units.min() < 0 or units.max() >= SATURATED):
         units[(units < 0) | (units >= SATURATED)] = 0
-    return png(units.astype(np.uint16))
+    return units
 
 
 def png(pixels: UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes:

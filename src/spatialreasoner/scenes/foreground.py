@@ -12,6 +12,7 @@ and a graph cut finds the smoothest mask that follows these (Boykov & Jolly 2001
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +24,14 @@ from scipy.sparse.csgraph import breadth_first_order, dijkstra, maximum_flow
 from scipy.spatial import KDTree
 
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.files import pixels_of, read_image
 from spatialreasoner.scenes.finding import Found
 from spatialreasoner.scenes.masks import box_of
 
 nd: Any = ndimage  # whose stubs know less than its functions take and give
+
+MOST_LOOKED_AT = 8_000_000
+"""Of a box with more pixels, its surroundings included, every second, third ... row and column is looked at."""
 
 SIDE = 56
 """Pixels of the longer side at which the cut is made; a box is scaled down to it."""
@@ -102,16 +106,18 @@ def in_box(
     margin_x, margin_y = max(3, int(AROUND * (x1 - x0))), max(3, int(AROUND * (y1 - y0)))
     rows = slice(max(0, y0 - margin_y), min(height, y1 + margin_y))
     columns = slice(max(0, x0 - margin_x), min(width, x1 + margin_x))
+    tall, wide = rows.stop - rows.start, columns.stop - columns.start
     whole = np.zeros(depth.shape, dtype=bool)
     whole[y0:y1, x0:x1] = True
-    step = -(-max(rows.stop - rows.start, columns.stop - columns.start) // SIDE)
-    patch = _patch(depth[rows, columns], image[rows, columns], whole[rows, columns], step)
+    every = math.ceil(math.sqrt(tall * wide / MOST_LOOKED_AT))
+    seen = slice(rows.start, rows.stop, every), slice(columns.start, columns.stop, every)
+    step = -(-max(depth[seen].shape) // SIDE)
+    patch = _patch(depth[seen], image[seen], whole[seen], step)
     if patch.inside.all() or not patch.inside.any() or _is_even(patch):
         return whole  # a box as large as the image has no surroundings
     small = _largest_parts(_cut(patch, _pull(patch)))
-    large = np.kron(small, np.ones((step, step), dtype=bool))[: rows.stop - rows.start, : columns.stop - columns.start]
     mask = np.zeros(depth.shape, dtype=bool)
-    mask[rows, columns] = large
+    mask[rows, columns] = np.kron(small, np.ones((every * step, every * step), dtype=bool))[:tall, :wide]
     mask &= whole
     return mask if mask.any() else whole
 
@@ -126,7 +132,7 @@ def cut_out(found: Found, depth: Float[np.ndarray, "h w"], image: str) -> Found:
     """
     if found.source != "box" or not found.mask.any():
         return found
-    mask = in_box(box_of(found.mask), depth, np.asarray(read_image(image)))
+    mask = in_box(box_of(found.mask), depth, pixels_of(read_image(image)))
     return found._replace(mask=mask, source="box, cut out by depth and colour")
 
 

@@ -71,6 +71,28 @@ def unproject(
     return np.stack([x, y, depth], axis=-1)
 
 
+def lifted(
+    depth: Float[np.ndarray, "h w"],
+    camera: Intrinsics,
+    rows: Int[np.ndarray, " n"],
+    columns: Int[np.ndarray, " n"],
+    corner: tuple[int, int] = (0, 0),
+) -> Float[np.ndarray, "n 3"]:
+    """`unproject` of some pixels alone: the points of all pixels of a large image take gigabytes.
+
+    Args:
+        depth: Metric depth, metres.
+        camera: Its camera, whose focal lengths are positive.
+        rows: Rows of the pixels in `depth`.
+        columns: Their columns.
+        corner: Column and row of the image at which `depth`, a part of it, begins.
+    """
+    z = depth[rows, columns]
+    x = (corner[0] + columns - camera.cx) / camera.fx * z
+    y = (corner[1] + rows - camera.cy) / camera.fy * z
+    return np.stack([x, y, z], axis=-1)
+
+
 def levelling(gravity: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:
     """The rotation that takes camera points to the levelled frame: y along gravity, z the optical axis laid flat (yaw 0).
 

@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Region
+from spatialreasoner.scenes.files import bands_of, pixels_of
 from spatialreasoner.scenes.masks import decode, require_size
 
 MARK_COLOURS: tuple[tuple[int, int, int], ...] = (
@@ -25,11 +26,8 @@ MARK_COLOURS: tuple[tuple[int, int, int], ...] = (
 """Okabe and Ito's colours, which colour-blind people can tell apart, in an order of good contrast; they repeat after eight."""
 
 
-BAND = 512
-"""Rows of an image that are drawn on at a time."""
-
-MOST_MEASURED = 16_000_000
-"""Pixels of a mask whose distances to its border are all measured, to place its number."""
+MOST_MEASURED = 4_000_000
+"""Pixels of a mask whose distances to its border are all measured, to place its number: each takes 40 bytes on the way."""
 
 
 def draw(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
@@ -42,22 +40,34 @@ def draw(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
     Raises:
         SceneError: If a mask is not of the image's size, or is empty.
     """
-    canvas = np.array(image.convert("RGB"))
-    masks = [_mask(region, image) for region in regions]
+    canvas = pixels_of(image if image.mode == "RGB" else image.convert("RGB"))
+    packed = [np.packbits(_mask(region, image), axis=1) for region in regions]
     thickness = max(1, round(min(image.size) / 240))
-    outlines = [mask & ~np.asarray(binary_erosion(mask, iterations=thickness), dtype=bool) for mask in masks]
-    for top in range(0, len(canvas), BAND):  # in full precision, for images of tens of millions of pixels not all at once
-        band = canvas[top : top + BAND].astype(np.float32)
-        for index, (mask, outline) in enumerate(zip(masks, outlines, strict=True)):
+    for band in bands_of(len(canvas)):  # in full precision, for images of tens of millions of pixels not all at once
+        colours = canvas[band].astype(np.float32)
+        for index, rows in enumerate(packed):
+            inside, edge = _inside_and_edge(rows, band, image.width, thickness)
             colour = np.asarray(MARK_COLOURS[index % len(MARK_COLOURS)], dtype=np.float32)
-            inside, edge = mask[top : top + BAND], outline[top : top + BAND]
-            band[inside] = band[inside] * 0.7 + colour * 0.3
-            band[edge] = colour
-        canvas[top : top + BAND] = band.astype(np.uint8)
+            colours[inside] = colours[inside] * 0.7 + colour * 0.3
+            colours[edge] = colour
+        canvas[band] = colours.astype(np.uint8)
     marked = Image.fromarray(canvas)
-    for index, mask in enumerate(masks):
-        _write_number(marked, index, mask)
+    del canvas
+    for index, region in enumerate(regions):
+        _write_number(marked, index, decode(region.mask))
     return marked
+
+
+def _inside_and_edge(
+    packed: UInt8[np.ndarray, "h bytes"], band: slice, width: int, thickness: int
+) -> tuple[Bool[np.ndarray, "rows w"], Bool[np.ndarray, "rows w"]]:
+    """A band of a mask of packed bits, and what of it lies so near to the mask's border; rows beside the band decide, too."""
+    around = slice(max(0, band.start - thickness), band.stop + thickness)
+    mask = np.unpackbits(packed[around], axis=1, count=width).view(bool)
+    own = slice(band.start - around.start, band.stop - around.start)
+    if not mask[own].any():
+        return mask[own], mask[own]
+    return mask[own], (mask & ~np.asarray(binary_erosion(mask, iterations=thickness), dtype=bool))[own]
 
 
 def _mask(region: Region, image: Image.Image) -> Bool[np.ndarray, "h w"]:

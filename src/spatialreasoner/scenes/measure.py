@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import QuantityName, Relation, Scene
-from spatialreasoner.scenes.files import read_depth
-from spatialreasoner.scenes.geometry import Cloud, clean, level, overhead, unproject
+from spatialreasoner.scenes.files import bands_of, read_depth
+from spatialreasoner.scenes.geometry import Cloud, clean, level, lifted, overhead
 from spatialreasoner.scenes.masks import box_of, decode
 
 if TYPE_CHECKING:
@@ -207,12 +207,15 @@ class Measured:
         camera = self.scene.intrinsics
         assert camera is not None
         x0, y0, x1, y1 = box_of(mask)
-        kept = mask[y0:y1, x0:x1] & np.isfinite(self._depth[y0:y1, x0:x1])
+        depth = self._depth[y0:y1, x0:x1]
+        kept = mask[y0:y1, x0:x1] & np.isfinite(depth)
         share = MAX_POINTS / max(1, int(kept.sum()))
         if share < 1:
-            kept &= np.random.default_rng(0).random(kept.shape, dtype=np.float32) < share
-        depth = np.where(kept, self._depth[y0:y1, x0:x1], np.nan)
-        return unproject(depth, camera, (x0, y0))[kept]
+            rng = np.random.default_rng(0)
+            for band in bands_of(len(kept)):
+                kept[band] &= rng.random(kept[band].shape, dtype=np.float32) < share
+        rows, columns = np.nonzero(kept)
+        return lifted(depth, camera, rows, columns, (x0, y0))
 
     def _cloud(self, region_id: str) -> Cloud | str:
         if region_id not in self._clouds:

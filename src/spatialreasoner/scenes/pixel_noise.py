@@ -93,12 +93,11 @@ def smoothed(
     v, u = at
     if noise == NO_NOISE:
         return depth[v, u].astype(np.float64)
-    padded = np.pad(np.where(mask, 1.0 / depth.astype(np.float64), np.nan), SMOOTH, constant_values=np.nan)
-    inverse = padded[v + SMOOTH, u + SMOOTH]
+    inverse = _inverse(depth, mask, v, u)
     same = SAME * np.maximum(noise.share(depth[v, u]), 1e-4)
     sums = np.zeros((9, len(v)))
     for dv, du in product(range(-SMOOTH, SMOOTH + 1), repeat=2):
-        near = padded[v + SMOOTH + dv, u + SMOOTH + du]
+        near = _inverse(depth, mask, v + dv, u + du)
         off = (near - inverse) / inverse
         weight = np.where(np.isfinite(off), np.exp(-((off / (same + STEEP * math.hypot(dv, du))) ** 2)), 0.0)
         value = np.where(weight > 0, near, 0.0)
@@ -106,6 +105,16 @@ def smoothed(
             [np.ones_like(value) * k for k in (1, du, dv, du * du, du * dv, dv * dv)] + [value, du * value, dv * value]
         )
     return 1.0 / _level_of(sums)
+
+
+def _inverse(
+    depth: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"], v: Int[np.ndarray, " n"], u: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """1 / depth of pixels, NaN outside of the mask: of these alone, since a map of them all is large."""
+    height, width = depth.shape
+    row, column = v.clip(0, height - 1), u.clip(0, width - 1)
+    counts = mask[row, column] & (row == v) & (column == u)
+    return np.where(counts, 1.0 / depth[row, column].astype(np.float64), np.nan)
 
 
 def _level_of(sums: Float[np.ndarray, "9 n"]) -> Float[np.ndarray, " n"]:

@@ -27,6 +27,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from spatialreasoner.core.types import Intrinsics, QuantityName, Relation
+from spatialreasoner.scenes.files import bands_of
 from spatialreasoner.scenes.geometry import (
     LEAF,
     MIN_POINTS,
@@ -40,6 +41,7 @@ from spatialreasoner.scenes.geometry import (
 )
 from spatialreasoner.scenes.masks import box_of, decode
 from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measured, Measurement
+from spatialreasoner.scenes.native.nearest import nearest_distances, nearest_library
 from spatialreasoner.scenes.pixel_noise import NO_NOISE, Noise, pixel_noise, smoothed
 
 REPEATS = 20
@@ -171,6 +173,14 @@ class Uncertainty:
         error, low, high = interval(found.difference, repeats)
         return replace(found, error=error, low=low, high=high)
 
+    def prepare(self) -> None:
+        """Measure all regions again now, on all cores: for those who are going to ask for every one."""
+        missing = [
+            each.id for each in self._measured.scene.regions if each.id not in self._clouds and self._measured.cloud(each.id)
+        ]
+        if missing and not self._is_exact:
+            self._repeat_all(missing)
+
     def clouds(self, region_id: str) -> list[Cloud] | None:
         """The clouds of a region measured again: first without a change, then `REPEATS` times with.
 
@@ -249,10 +259,13 @@ class Pixels:
         part, near = mask[rows, columns], depth[rows, columns]
         kept = np.asarray(ndimage.binary_dilation(part)) & np.isfinite(near)
         self._share = min(1.0, MAX_SAMPLED_PIXELS / max(1, int((kept & part).sum())))
-        kept &= np.random.default_rng(0).random(part.shape) < self._share
+        rng = np.random.default_rng(0)
+        for band in bands_of(len(kept)):
+            kept[band] &= rng.random(kept[band].shape) < self._share
         narrow = np.asarray(ndimage.binary_erosion(part))
-        self._layer = np.where(narrow, -1, np.where(part, 0, 1))[kept]  # the rim at which a pixel still belongs to the mask
         v, u = np.nonzero(kept)
+        # The rim at which a pixel still belongs to the mask
+        self._layer = np.where(narrow[v, u], -1, np.where(part[v, u], 0, 1))
         self._depth = np.where(part[v, u], smoothed(near, part, noise, (v, u)), near[v, u].astype(np.float64))
         x, y = (u + columns.start - camera.cx) / camera.fx, (v + rows.start - camera.cy) / camera.fy
         self._rays = np.stack([x, y, np.ones_like(x)], axis=1)
@@ -283,12 +296,27 @@ class Pixels:
 
     @cached_property
     def _buffers(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"], Bool[np.ndarray, "n k"]]:
-        """Memory for `_spread`, taken once: to take it anew for every change costs as much as all that is computed in it."""
+        """Memory for `_lengths`, taken once: to take it anew for every change costs as much as all that is computed in it."""
         shape = self._near.shape
         return np.empty(shape), np.empty(shape), np.empty(shape, bool)
 
     def _spread(self, points: Float[np.ndarray, "n 3"], kept: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
         """The mean distance of each kept point to its nearest neighbours, itself among them."""
+        wanted, library = min(NEIGHBOURS, self._near.shape[1]), nearest_library()
+        if library is None:
+            lengths = self._lengths(points, kept, wanted)
+        else:
+            lengths = nearest_distances(library, points, self._near, kept, wanted)
+        means = lengths.mean(axis=1)
+        few = np.isnan(means)
+        if few.any():
+            means[few] = np.nanmean(lengths[few], axis=1)
+        return means
+
+    def _lengths(
+        self, points: Float[np.ndarray, "n 3"], kept: Bool[np.ndarray, " n"], wanted: int
+    ) -> Float[np.ndarray, "m wanted"]:
+        """What `nearest_distances` finds, in any order."""
         near, (apart, off, left_out) = self._near, self._buffers
         apart[...] = 0
         for axis in np.ascontiguousarray(points.T):
@@ -298,13 +326,8 @@ class Pixels:
             apart += off
         np.take(~kept, near, out=left_out, mode="clip")
         np.putmask(apart, left_out, np.nan)  # sorted last
-        nearest = min(NEIGHBOURS, near.shape[1])
-        apart.partition(nearest - 1, axis=1)
-        lengths = np.sqrt(apart[:, :nearest], out=off[:, :nearest])
-        means = lengths.mean(axis=1)
-        few = np.isnan(means) & kept
-        means[few] = np.nanmean(lengths[few], axis=1)
-        return means[kept]
+        apart.partition(wanted - 1, axis=1)
+        return np.sqrt(apart[:, :wanted], out=off[:, :wanted])[kept]
 
     def _clean(
         self, kept: Bool[np.ndarray, " n"], depth: Float[np.ndarray, " n"], strictness: float = OUTLIERS, reach: float = REACH

@@ -6,6 +6,8 @@ import io
 import json
 import math
 import re
+import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,12 @@ from PIL import Image, ImageOps
 
 from spatialreasoner.core.errors import MissingExtraError, RecordError, SceneError
 from spatialreasoner.core.types import Intrinsics
-from spatialreasoner.scenes.files import SATURATED, decode_image
+from spatialreasoner.scenes.files import SATURATED, decode_image, pixels_of
 from spatialreasoner.scenes.importers.frames import Vector
 from spatialreasoner.scenes.masks import MAX_PIXELS
+
+_MAX_ARRAY_BYTES = 8 * MAX_PIXELS + 65_536
+"""Bytes of the largest array that is read, its header included."""
 
 NO_MEASUREMENT = (0, SATURATED)
 """What 16-bit depth holds where nothing was measured."""
@@ -35,7 +40,7 @@ def rgb(data: bytes, where: str) -> tuple[Image.Image, bytes | None]:
     """
     image = decode_image(data, where)
     plain = image.mode == "RGB" and image.format in {"JPEG", "PNG"} and orientation(image) == 1
-    return image.convert("RGB"), data if plain else None
+    return image if image.mode == "RGB" else image.convert("RGB"), data if plain else None
 
 
 def orientation(image: Image.Image) -> int:
@@ -65,7 +70,7 @@ def depth16(data: bytes, where: str) -> UInt16[np.ndarray, "h w"]:
             f"{where}: expected depth as a 16-bit grey PNG; got {image.format} of mode {image.mode!r}; an 8-bit image is a "
             "preview, and has lost the measured numbers"
         )
-    return np.asarray(image).astype(np.uint16)
+    return pixels_of(image).astype(np.uint16, copy=False)
 
 
 def _pgm(data: bytes, where: str) -> UInt16[np.ndarray, "h w"]:
@@ -83,15 +88,19 @@ def metres(
     values: Shaped[np.ndarray, "h w"], units_per_metre: float, *, invalid: tuple[int, ...] = NO_MEASUREMENT
 ) -> Float32[np.ndarray, "h w"]:
     """Depth in metres, NaN where the numbers mean that nothing was measured."""
-    depth = values.astype(np.float32) / np.float32(units_per_metre)
-    return np.where(np.isin(values, invalid), np.float32(np.nan), depth)
+    depth = values.astype(np.float32)
+    depth /= np.float32(units_per_metre)
+    for number in invalid:
+        depth[values == number] = np.nan
+    return depth
 
 
 def valid(depth: Shaped[np.ndarray, "h w"], *, farthest: float = 1e4) -> Float32[np.ndarray, "h w"]:
     """Float depth with NaN for everything that is not a distance: zero, negative, infinite, or beyond `farthest` metres."""
     values = depth.astype(np.float32)
     with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(values) & (values > 0) & (values < farthest), values, np.float32(np.nan))
+        values[~((values > 0) & (values < farthest))] = np.nan
+    return values
 
 
 def confident(
@@ -114,23 +123,44 @@ def grey8(data: bytes, where: str) -> Shaped[np.ndarray, "h w"]:
     image = decode_image(data, where)
     if image.mode not in {"L", "P", "1", "I", "I;16", "I;16B"}:
         raise SceneError(f"{where}: expected an image of one channel; got mode {image.mode!r}")
-    return np.asarray(image)
+    return pixels_of(image)
 
 
 def npy(data: bytes, where: str) -> Shaped[np.ndarray, ...]:
-    """The array of a .npy file, or of a .npz that holds one.
+    """The array of a .npy file, or of a .npz that holds one; its size is known from the header before memory is taken for it.
 
     Raises:
         SceneError: If it is broken, holds Python objects, or is larger than an image can be.
     """
     try:
-        loaded: Any = np.load(io.BytesIO(data), allow_pickle=False)
-        array = loaded if isinstance(loaded, np.ndarray) else loaded[loaded.files[0]]
-    except (ValueError, OSError, EOFError, KeyError, IndexError, MemoryError) as error:
+        return _array(_unpacked(data, where) if data[:2] == b"PK" else data, where)
+    except SceneError:
+        raise
+    except (ValueError, OSError, EOFError, IndexError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise SceneError(f"{where}: expected a NumPy array of numbers; {error}") from None
-    if array.size > 4 * MAX_PIXELS or array.dtype.kind not in "fiub":
-        raise SceneError(f"{where}: expected numbers, at most {4 * MAX_PIXELS}; got {array.dtype} {array.shape}")
-    return array
+
+
+def _unpacked(data: bytes, where: str) -> bytes:
+    """The first array of a .npz."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entry = archive.infolist()[0]
+        if entry.file_size > _MAX_ARRAY_BYTES:
+            raise SceneError(
+                f"{where}: expected an array of at most {MAX_PIXELS} numbers; it unpacks to {entry.file_size} bytes"
+            )
+        return archive.read(entry)
+
+
+def _array(data: bytes, where: str) -> Shaped[np.ndarray, ...]:
+    """The array of a .npy file's bytes, which it shares."""
+    file = io.BytesIO(data)
+    old = np.lib.format.read_magic(file) == (1, 0)
+    read_header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    shape, by_columns, kind = read_header(file)
+    count = math.prod(shape)
+    if count > MAX_PIXELS or kind.kind not in "fiub" or kind.itemsize > 8:
+        raise SceneError(f"{where}: expected numbers of at most 64 bits, at most {MAX_PIXELS}; got {kind} {shape}")
+    return np.frombuffer(data, kind, count, file.tell()).reshape(shape, order="F" if by_columns else "C")
 
 
 def pfm(data: bytes, where: str) -> Float32[np.ndarray, "h w"]:

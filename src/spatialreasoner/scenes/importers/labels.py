@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
+from spatialreasoner.scenes.files import pixels_of
 from spatialreasoner.scenes.finding import Found
 from spatialreasoner.scenes.foreground import in_box
 from spatialreasoner.scenes.importers.frames import Frame
@@ -68,5 +67,5 @@ class Labels:
 def _cut(one: Found, frame: Frame) -> Found:
     if one.source != "box" or not one.mask.any() or not frame.metric:
         return one
-    mask = in_box(box_of(one.mask), frame.depth, np.asarray(frame.image))
+    mask = in_box(box_of(one.mask), frame.depth, pixels_of(frame.image))
     return one._replace(mask=mask, source="box, cut out by depth and colour")

@@ -35,6 +35,10 @@ from spatialreasoner.scenes.importers.store import Store
 from spatialreasoner.scenes.masks import MAX_PIXELS
 
 _IMAGES = ("png", "jpg", "jpeg", "PNG", "JPG", "JPEG", "webp", "tif", "tiff")
+
+MAX_NUMBERS = 3 * MAX_PIXELS
+"""Numbers of all channels of an OpenEXR file together."""
+
 _CHANNELS = ("Z", "depth.Z", "Depth", "depth", "V", "Y", "R", "R.depth")
 
 
@@ -105,8 +109,8 @@ def _opener(suffix: str) -> Callable[[Store, FrameOptions], Capture]:
 
 
 def _frame(store: Store, name: str, pair: tuple[str, str], options: FrameOptions) -> Frame:
+    depth, units = read_depth_file(store, pair[1])  # first, since it takes more memory on the way
     image, encoded = decode.rgb(store.read(pair[0]), store.where(pair[0]))
-    depth, units = read_depth_file(store, pair[1])
     return Frame(
         name=name,
         image=image,
@@ -152,6 +156,12 @@ def _exr(path: Path, where: str) -> Shaped[np.ndarray, "h w"]:
         (left, top), (right, bottom) = ([int(v) for v in corner] for corner in header["dataWindow"])
         if max((x1 - x0 + 1) * (y1 - y0 + 1), (right - left + 1) * (bottom - top + 1)) > MAX_PIXELS:
             raise SceneError(f"{where}: expected at most {MAX_PIXELS} pixels; got {x1 - x0 + 1} x {y1 - y0 + 1}")
+        count = len(header["channels"])
+        if (right - left + 1) * (bottom - top + 1) * count > MAX_NUMBERS:
+            raise SceneError(
+                f"{where}: expected at most {MAX_NUMBERS} numbers in all of its channels, which are read together; got {count} "
+                f"channels of {right - left + 1} x {bottom - top + 1}; write the channel of depth into a file of its own"
+            )
         channels: dict[str, Any] = OpenEXR.File(str(path), separate_channels=True).channels()
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
         if isinstance(error, SceneError):

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
-from jaxtyping import Float
 
 from spatialreasoner.core.types import DepthMap, Region, Scene
 from spatialreasoner.scenes.files import SATURATED, depth_png
@@ -70,15 +69,10 @@ def files_of(frame: Frame, own_id: str, source: str, found: Sequence[Found] = ()
 
 def units_for(frame: Frame) -> float:
     """Units per metre in which the frame's depth fits 16 bits: the source's own, or the finest that holds it."""
-    farthest = float(np.nanmax(_known(frame.depth)))
+    farthest = float(frame.depth.max(where=np.isfinite(frame.depth), initial=0.0)) or 1.0
     if frame.units_per_metre is not None and farthest * frame.units_per_metre <= _LARGEST:
         return frame.units_per_metre
     return next((units for units in _UNITS if farthest * units <= _LARGEST), _UNITS[-1])
-
-
-def _known(depth: Float[np.ndarray, "h w"]) -> Float[np.ndarray, ...]:
-    known = depth[np.isfinite(depth)]
-    return known if known.size else np.ones(1, dtype=np.float32)
 
 
 def _packed(frame: Frame) -> bytes:

@@ -1,0 +1,1 @@
+"""What error bars look for most, the neighbours of points, in C."""

@@ -1,0 +1,48 @@
+"""The library of `nearest.c` for Python."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from spatialreasoner.core.native import NEARBY, open_library
+
+
+@cache
+def nearest_library() -> ctypes.CDLL | None:
+    """The library of `nearest.c`; None where there is none for this processor."""
+    library = open_library(NEARBY)
+    if library is not None:
+        library.nearest_distances.restype = None
+    return library
+
+
+def nearest_distances(
+    library: ctypes.CDLL,
+    points: Float64[np.ndarray, "n 3"],
+    near: Int64[np.ndarray, "n k"],
+    kept: Bool[np.ndarray, " n"],
+    nearest: int,
+) -> Float64[np.ndarray, "kept nearest"]:
+    """The distances of each kept point to those kept ones of its neighbours that are nearest, ascending.
+
+    Args:
+        library: That of `nearest_library`.
+        points: All points.
+        near: The neighbours of each, itself among them.
+        kept: Which points count.
+        nearest: How many distances are wanted; NaN stands where a point has fewer kept neighbours.
+    """
+    points, near, kept = (np.ascontiguousarray(each) for each in (points, near, kept))
+    distances = np.empty((int(kept.sum()), nearest))
+    counts = (ctypes.c_int64(count) for count in (*near.shape, nearest))
+    library.nearest_distances(*map(_at, (points, near, kept)), *counts, _at(distances))
+    return distances
+
+
+def _at(values: np.ndarray[Any, Any]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(values.ctypes.data)
