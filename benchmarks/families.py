@@ -71,6 +71,7 @@ LIBRARIES = {"fast_vlm": "timm"}
 _FAMILIES, _VISION, _TINY = "training.test_families", "training.test_vision", "testing.test_tiny_models"
 _SAME = f"{_FAMILIES}::test_alpha_zero_is_the_dpo_of_trl_and_a_shared_prefix_changes_nothing"
 _TRIE = "training.test_trie_families::test_a_trie_is_what_separate_rows_are"
+_LOGPS = "training.test_trie_families::test_log_probabilities_are_those_of_the_models_own_forward_pass"
 _STORED = "training.test_frozen_features::test_each_image_is_seen_once_per_run_and_nothing_changes"
 _FDPO = f"{_FAMILIES}::test_fdpo_is_not_dpo_and_is_the_same_with_a_shared_prefix"
 _LORA = f"{_FAMILIES}::test_lora_with_a_cached_reference_trains_and_generates"
@@ -78,7 +79,7 @@ COLUMNS = {
     "SFT": [f"{_FAMILIES}::test_sft_learns"],
     "DPO as TRL's": [_SAME],
     "fDPO": [_FDPO],
-    "shared prefix": [_SAME, _FDPO, _TRIE],
+    "shared prefix": [_SAME, _FDPO, _TRIE, _LOGPS],
     "LoRA": [_LORA],
     "cached reference": [_LORA],
     "frozen vision seen once": [f"{_VISION}::test_a_frozen_tower_runs_once_and_nothing_changes", _STORED],
@@ -125,7 +126,7 @@ def outcomes(reports: Sequence[Path]) -> dict[tuple[str, str], str]:
     }
     for case in cases.values():
         test, _, parameters = case.attrib["name"].partition("[")
-        family = re.split(r"-(?:True|False)\b|\]", parameters)[0]
+        family = re.split(r"-(?:True|False|float32|bfloat16|float16)\b|\]", parameters)[0]
         key = (f"{case.attrib['classname'].removeprefix('tests.')}::{test}", family)
         failed = any(case.find(name) is not None for name in ("failure", "error"))
         ended = "failed" if failed else "skipped" if case.find("skipped") is not None else "passed"
