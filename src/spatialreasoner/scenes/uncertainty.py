@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -41,7 +41,7 @@ from spatialreasoner.scenes.geometry import (
 )
 from spatialreasoner.scenes.masks import box_of, decode
 from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measured, Measurement
-from spatialreasoner.scenes.native.nearest import nearest_distances, nearest_library
+from spatialreasoner.scenes.native.nearest import nearest_distances, nearest_library, nearest_squares
 from spatialreasoner.scenes.pixel_noise import NO_NOISE, Noise, pixel_noise, smoothed
 
 REPEATS = 20
@@ -71,6 +71,8 @@ OFFSET_SHARE = 0.005
 
 EXACT_NOISE = 1.0
 """A rendered depth map whose noise is at most so many units of its file is exact but for rounding."""
+
+_Found = TypeVar("_Found")
 
 _STRICTNESS = (1.1, OUTLIERS, OUTLIERS, 1.3)
 _REACHES = (0.9 * REACH, REACH, REACH, 1.1 * REACH)
@@ -175,11 +177,11 @@ class Uncertainty:
 
     def prepare(self) -> None:
         """Measure all regions again now, on all cores: for those who are going to ask for every one."""
-        missing = [
-            each.id for each in self._measured.scene.regions if each.id not in self._clouds and self._measured.cloud(each.id)
-        ]
-        if missing and not self._is_exact:
-            self._repeat_all(missing)
+        depth = self._measured.scene.depth
+        wanted = [region.id for region in self._measured.scene.regions if region.id not in self._clouds]
+        if depth is not None and depth.metric and not self._is_exact:  # which reads the depth before the threads ask for it
+            clouds = _on_all_cores(self._measured.cloud, wanted)
+            self._repeat_all([region_id for region_id, cloud in zip(wanted, clouds, strict=True) if cloud is not None])
 
     def clouds(self, region_id: str) -> list[Cloud] | None:
         """The clouds of a region measured again: first without a change, then `REPEATS` times with.
@@ -198,8 +200,7 @@ class Uncertainty:
     def _repeat_all(self, region_ids: Sequence[str]) -> None:
         """Measure regions again, on as many cores as there are; each has random numbers of its own."""
         assert self.sensor  # found before the threads ask for it
-        with ThreadPoolExecutor(min(len(region_ids), os.cpu_count() or 1)) as pool:
-            self._clouds |= dict(zip(region_ids, pool.map(self._repeat, region_ids), strict=True))
+        self._clouds |= dict(zip(region_ids, _on_all_cores(self._repeat, region_ids), strict=True))
 
     @property
     def _is_exact(self) -> bool:
@@ -340,6 +341,11 @@ class Pixels:
         return None if cleaned is None else Cloud(cleaned)
 
 
+def _on_all_cores(work: Callable[[str], _Found], names: Sequence[str]) -> list[_Found]:
+    with ThreadPoolExecutor(max(1, min(len(names), os.cpu_count() or 1))) as pool:
+        return list(pool.map(work, names))
+
+
 def on_dial(bearing: float) -> float:
     """A bearing as hours on a dial: at a whole number in the middle of the half-open bin of `Cloud.clock_direction`.
 
@@ -368,5 +374,8 @@ def interval(value: float, repeats: Sequence[float]) -> tuple[float, float, floa
 def _thinned(one: Cloud, other: Cloud) -> float:
     """The direct distance of at most `MAX_CHAMFER` points of each cloud."""
     few = [cloud.points[:: 1 + len(cloud.points) // MAX_CHAMFER] for cloud in (one, other)]
+    library = nearest_library()
+    if library is not None:
+        return float(np.sqrt(nearest_squares(library, *few)).mean())
     squared: np.ndarray = cdist(few[0], few[1], "sqeuclidean")
     return float(np.sqrt(np.concatenate([squared.min(axis=0), squared.min(axis=1)])).mean())

@@ -17,7 +17,7 @@ def nearest_library() -> ctypes.CDLL | None:
     """The library of `nearest.c`; None where there is none for this processor."""
     library = open_library(NEARBY)
     if library is not None:
-        library.nearest_distances.restype = None
+        library.nearest_distances.restype = library.nearest_squares.restype = None
     return library
 
 
@@ -42,6 +42,22 @@ def nearest_distances(
     counts = (ctypes.c_int64(count) for count in (*near.shape, nearest))
     library.nearest_distances(*map(_at, (points, near, kept)), *counts, _at(distances))
     return distances
+
+
+def nearest_squares(
+    library: ctypes.CDLL, one: Float64[np.ndarray, "m 3"], other: Float64[np.ndarray, "n 3"]
+) -> Float64[np.ndarray, " both"]:
+    """The square of the distance of each point to the nearest point of the other cloud: of `other`'s points, then of `one`'s.
+
+    Args:
+        library: That of `nearest_library`.
+        one: The points of a cloud.
+        other: The points of another.
+    """
+    one, columns = np.ascontiguousarray(one), np.ascontiguousarray(other.T)
+    squares = np.empty(len(one) + len(other))
+    library.nearest_squares(_at(one), _at(columns), ctypes.c_int64(len(one)), ctypes.c_int64(len(other)), _at(squares))
+    return squares
 
 
 def _at(values: np.ndarray[Any, Any]) -> ctypes.c_void_p:
