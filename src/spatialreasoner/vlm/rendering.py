@@ -164,7 +164,8 @@ class ChatTemplate:
     def _form(self, messages: Messages) -> tuple[Messages, Callable[[str], Mapping[str, Any]]]:
         """The form in which the template takes turns: all in blocks, the answer alone as text, or all as text.
 
-        A template that knows blocks alone leaves texts out without a word (FastVLM's, Idefics 3's).
+        A template that knows blocks alone leaves texts out without a word (FastVLM's, Idefics 3's); one that writes an answer,
+        but not as it is, is refused.
         """
         blocks = any(isinstance(message["content"], list | tuple) for message in messages)
         given, all_blocks = list(messages), [_with_blocks(message) for message in messages]
@@ -180,7 +181,9 @@ class ChatTemplate:
             if _BLOCKS not in rendered:
                 if _PROBE in rendered:
                     return turns, answer
-                lost = lost or rendered
+                lost = rendered
+                if self._apply([*turns, answer(_PROBE[::-1])], False) != rendered:
+                    break
         if lost:
             raise InputError(
                 f"the chat template must keep an answer's text; it turned one into {lost[-60:]!r}. Fix the template"
