@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -108,6 +109,25 @@ def interrupts():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_an_interrupt_that_does_not_wake_the_waiting_thread_is_noticed(seconds):
+    """As one does that comes just before the waiting; it may then be seen when the work has ended, too."""
+
+    async def work():
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        await asyncio.sleep(seconds)
+
+    async def notebook():
+        with pytest.raises(KeyboardInterrupt):
+            run_in_new_loop(work())
+
+    loop, begun = asyncio.new_event_loop(), time.monotonic()
+    loop.run_until_complete(notebook())
+    loop.close()
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.usefixtures("interrupts")

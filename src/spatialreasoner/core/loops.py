@@ -7,6 +7,7 @@ import contextvars
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -57,6 +58,10 @@ def _renamed(function: Callable[P, T], name: str) -> Callable[P, T]:
     return function
 
 
+_NOTICE = 0.2
+"""Seconds after which an interrupt is noticed at the latest: one that comes as the waiting begins does not end it."""
+
+
 class _Thread(Generic[T]):
     """One coroutine in a thread with an event loop of its own."""
 
@@ -71,7 +76,9 @@ class _Thread(Generic[T]):
     def result(self) -> T:
         try:
             self._thread.start()  # an interrupt may come before it returns, when the work has begun
-            return self._outcome.result()  # not by join: interrupted, that takes the thread for ended (CPython 3.11)
+            while not self._outcome.done():  # not by join: interrupted, that takes the thread for ended (CPython 3.11)
+                wait([self._outcome], _NOTICE)
+            return self._outcome.result()
         except KeyboardInterrupt:  # of the notebook: the work must not continue unseen
             self._cancel()
             if self._thread.ident is not None:
@@ -94,4 +101,5 @@ class _Thread(Generic[T]):
         self._interrupted = True  # before the task is looked for, as `_main` sets the task before it looks for this
         task = self._task
         if task is not None:
-            task.get_loop().call_soon_threadsafe(task.cancel)
+            with suppress(RuntimeError):  # the work has just ended, and closed its loop
+                task.get_loop().call_soon_threadsafe(task.cancel)
