@@ -17,7 +17,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _PACKAGE = Path(__file__).parents[1]
 _COMMON = Path(__file__).with_name("native.h")
@@ -87,6 +90,11 @@ def open_library(source: CSource, path: Path | None = None) -> ctypes.CDLL | Non
     except (OSError, AttributeError):  # of another system, or not ours
         return None
     return library if fits else None
+
+
+def address(values: np.ndarray[Any, Any]) -> ctypes.c_void_p:
+    """Where an array's numbers are, as libraries take it; the array must be contiguous, and kept meanwhile."""
+    return ctypes.c_void_p(values.ctypes.data)
 
 
 def _is_x86() -> bool:

@@ -66,9 +66,7 @@ def unproject(
         raise ValueError(f"focal lengths must be positive; got fx={camera.fx}, fy={camera.fy}")
     left, top = corner
     rows, columns = top + np.arange(depth.shape[0])[:, None], left + np.arange(depth.shape[1])
-    x = (columns - camera.cx) / camera.fx * depth
-    y = (rows - camera.cy) / camera.fy * depth
-    return np.stack([x, y, depth], axis=-1)
+    return _points(depth, camera, rows, columns)
 
 
 def lifted(
@@ -87,10 +85,16 @@ def lifted(
         columns: Their columns.
         corner: Column and row of the image at which `depth`, a part of it, begins.
     """
-    z = depth[rows, columns]
-    x = (corner[0] + columns - camera.cx) / camera.fx * z
-    y = (corner[1] + rows - camera.cy) / camera.fy * z
-    return np.stack([x, y, z], axis=-1)
+    left, top = corner
+    return _points(depth[rows, columns], camera, top + rows, left + columns)
+
+
+def _points(
+    depth: Float[np.ndarray, "*pixels"], camera: Intrinsics, rows: Int[np.ndarray, ...], columns: Int[np.ndarray, ...]
+) -> Float[np.ndarray, "*pixels 3"]:
+    x = (columns - camera.cx) / camera.fx * depth
+    y = (rows - camera.cy) / camera.fy * depth
+    return np.stack([x, y, depth], axis=-1)
 
 
 def levelling(gravity: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:

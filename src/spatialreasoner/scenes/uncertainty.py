@@ -188,14 +188,11 @@ class Uncertainty:
 
         None where a change leaves nothing of it more often than now and then.
         """
+        if region_id not in self._clouds and len(self._clouds) >= FEW:
+            self.prepare()
         if region_id not in self._clouds:
-            self._repeat_all([region_id] if len(self._clouds) < FEW else self._left(region_id))
+            self._repeat_all([region_id])
         return self._clouds[region_id]
-
-    def _left(self, region_id: str) -> list[str]:
-        """A region, and all others that can be measured and were not yet measured again."""
-        others = (region.id for region in self._measured.scene.regions if region.id != region_id)
-        return [region_id, *(other for other in others if other not in self._clouds and self._measured.cloud(other))]
 
     def _repeat_all(self, region_ids: Sequence[str]) -> None:
         """Measure regions again, on as many cores as there are; each has random numbers of its own."""

@@ -25,27 +25,22 @@ def _llava_next(texts: Iterable[str], size: Size, *, text: str = "mistral") -> t
         LlavaNextForConditionalGeneration,
         LlavaNextProcessor,
     )
-    from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 
     granite = text == "granite"
     form, end = (GRANITE, "<|end_of_text|>") if granite else (MISTRAL, "</s>")
     marks = ("<|start_of_role|>", "<|end_of_role|>", end) if granite else ("<s>", "[INST]", "[/INST]", end)
     tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end=end, marks=marks)
-    pinpoints = [[size.image, 2 * size.image], [2 * size.image, size.image]]
+    images = _tiling(size)
     scaled: dict[str, Any] = {"logits_scaling": 8.0, "embedding_multiplier": 2.0} if granite else {"sliding_window": None}
     config = LlavaNextConfig(
         vision_config=CLIPVisionConfig(**vision(size), image_size=size.image, patch_size=14),
         text_config=AutoConfig.for_model(text, **llama(tokenizer, size), **scaled),
         image_token_index=tokenizer.get_vocab()["<image>"],
-        image_grid_pinpoints=pinpoints,
+        image_grid_pinpoints=images.image_grid_pinpoints,
         vision_feature_layer=[-2, -1] if granite else -1,  # Granite's has four
     )
     processor = LlavaNextProcessor(
-        image_processor=LlavaNextImageProcessorPil(
-            size={"shortest_edge": size.image},
-            crop_size={"height": size.image, "width": size.image},
-            image_grid_pinpoints=pinpoints,
-        ),
+        image_processor=images,
         tokenizer=tokenizer,
         patch_size=14,
         vision_feature_select_strategy="default",
@@ -55,17 +50,27 @@ def _llava_next(texts: Iterable[str], size: Size, *, text: str = "mistral") -> t
     return LlavaNextForConditionalGeneration(config), processor
 
 
+def _tiling(size: Size) -> Any:
+    """LLaVA-NeXT's image processor, for images of one tile or two."""
+    from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+
+    return LlavaNextImageProcessorPil(
+        size={"shortest_edge": size.image},
+        crop_size={"height": size.image, "width": size.image},
+        image_grid_pinpoints=[[size.image, 2 * size.image], [2 * size.image, size.image]],
+    )
+
+
 def _granite_vision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     return _llava_next(texts, size, text="granite")
 
 
 def _granite4_vision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import Granite4VisionConfig, Granite4VisionForConditionalGeneration, Granite4VisionProcessor
-    from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 
     marks = ("<|start_of_role|>", "<|end_of_role|>")
     tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end="<|end_of_text|>", marks=marks)
-    pinpoints = [[size.image, 2 * size.image], [2 * size.image, size.image]]
+    images = _tiling(size)
     common: dict[str, Any] = {"downsample_rate": "1/2", "vision_feature_select_strategy": "full"}
     config = Granite4VisionConfig(
         vision_config={  # as wide as a head of its query former
@@ -74,7 +79,7 @@ def _granite4_vision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel,
         },
         text_config={**llama(tokenizer, size), "logits_scaling": 4.0, "embedding_multiplier": 2.0},
         image_token_index=tokenizer.get_vocab()["<image>"],
-        image_grid_pinpoints=pinpoints,
+        image_grid_pinpoints=images.image_grid_pinpoints,
         image_seq_length=(size.image // 28) ** 2,
         deepstack_layer_map=[[-2, 0]],
         spatial_target_layers=[1],
@@ -86,11 +91,7 @@ def _granite4_vision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel,
         **common,
     )  # fmt: skip
     processor = Granite4VisionProcessor(
-        image_processor=LlavaNextImageProcessorPil(
-            size={"shortest_edge": size.image},
-            crop_size={"height": size.image, "width": size.image},
-            image_grid_pinpoints=pinpoints,
-        ),
+        image_processor=images,
         tokenizer=tokenizer,
         patch_size=14,
         chat_template=turns("<image>\n", **GRANITE),

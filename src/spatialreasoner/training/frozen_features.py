@@ -53,14 +53,14 @@ class StoredTower:
         """The tower's output."""
         taken = {name: each for name, each in kwargs.items() if self._takes(name, each)}
         calls = per_image(args, taken)
-        if calls is None:
+        if calls is None or (len(calls) > 1 and self._axes == {}):
             return self._compute(*args, **kwargs)
         found = [self._one(call) for call in calls]
         if len(found) > 1 and self._axes is None:
             with torch.no_grad():
                 self._axes = axes_of_images(found, self._compute(*args, **taken))
-        if len(found) > 1 and not self._axes:
-            return self._compute(*args, **kwargs)
+            if not self._axes:
+                return self._compute(*args, **kwargs)
         joined = _joined(found, self._axes or {})
         if self._read is None and self._watch.active:
             self._watch.follow(leaves(joined))
@@ -72,9 +72,7 @@ class StoredTower:
             return False
         if isinstance(value, Tensor):
             return name in self._names
-        values: Sequence[object] = (
-            value if isinstance(value, list | tuple) else [value]
-        )  # such as the layers that are asked for
+        values: Sequence[object] = value if isinstance(value, list | tuple) else [value]  # a list: of layers that are wanted
         return all(isinstance(each, bool | int | float | str | None) for each in values)
 
     def _one(self, call: Call) -> Any:

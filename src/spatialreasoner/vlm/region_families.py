@@ -8,7 +8,6 @@ which `vlm.loading` does: their folders are plain safetensors, which the Auto cl
 from __future__ import annotations
 
 import math
-from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -37,23 +36,15 @@ from transformers import (
     Qwen3VLProcessor,
 )
 
-from spatialreasoner.vlm.region_models import RegionGenerator, RegionModel, RegionProcessor
+from spatialreasoner.vlm.region_models import RegionConfig, RegionGenerator, RegionModel, RegionProcessor
 from spatialreasoner.vlm.registration import register
 from spatialreasoner.vlm.sa2va import modeling  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
 
 
-class RegionLlavaConfig(LlavaConfig):
-    """A LLaVA with tokens for regions.
-
-    Attributes:
-        region_tokens: True: regions reach the model as tokens, not as marks on the image.
-        region_token_ids: The tokens `<region1>`, `<region2>`, ...
-    """
+class RegionLlavaConfig(LlavaConfig, RegionConfig):
+    """A LLaVA with tokens for regions."""
 
     model_type = "region_llava"
-
-    region_tokens: bool = True
-    region_token_ids: list[int] = field(default_factory=list[int])
 
 
 class RegionLlavaModel(RegionModel, LlavaModel):  # pyright: ignore[reportIncompatibleMethodOverride] - called by keywords
@@ -100,35 +91,31 @@ class RegionLlavaProcessor(RegionProcessor, LlavaProcessor):
         return Image.fromarray(np.clip(np.rint(pixels[0][0]), 0, 255).astype(np.uint8))
 
 
-class RegionQwen2_5_VLConfig(Qwen2_5_VLConfig):
-    """A Qwen2.5-VL with tokens for regions.
-
-    Attributes:
-        region_tokens: True: regions reach the model as tokens, not as marks on the image.
-        region_token_ids: The tokens `<region1>`, `<region2>`, ...
-    """
+class RegionQwen2_5_VLConfig(Qwen2_5_VLConfig, RegionConfig):
+    """A Qwen2.5-VL with tokens for regions."""
 
     model_type = "region_qwen2_5_vl"
 
-    region_tokens: bool = True
-    region_token_ids: list[int] = field(default_factory=list[int])
 
-
-class RegionQwen2_5_VLModel(RegionModel, Qwen2_5_VLModel):  # pyright: ignore[reportIncompatibleMethodOverride] - likewise
-    """Qwen2.5-VL with tokens for regions, without its head."""
-
-    config_class = RegionQwen2_5_VLConfig
-    embeds_by_ids = True
+class QwenRegions(RegionModel):
+    """What every Qwen-VL with tokens for regions does: images come with the grid of their patches."""
 
     image_arguments = ("image_grid_thw",)
 
     def get_image_features(
         self, pixel_values: Tensor, image_grid_thw: Any = None, region_masks: Tensor | None = None, **kwargs: Any
     ) -> Any:
-        """As `Qwen2_5_VLModel`, each image's features with its regions."""
+        """As the family's own, each image's features with its regions."""
         seen: Any = super().get_image_features(pixel_values, image_grid_thw, **{**kwargs, "return_dict": True})
         grids = image_grid_thw[:, 1:] // self.visual.spatial_merge_size
         return self._with_regions(seen, [(height, width) for height, width in grids.tolist()], region_masks)
+
+
+class RegionQwen2_5_VLModel(QwenRegions, Qwen2_5_VLModel):  # pyright: ignore[reportIncompatibleMethodOverride] - likewise
+    """Qwen2.5-VL with tokens for regions, without its head."""
+
+    config_class = RegionQwen2_5_VLConfig
+    embeds_by_ids = True
 
 
 class RegionQwen2_5_VLForConditionalGeneration(RegionGenerator, Qwen2_5_VLForConditionalGeneration):
@@ -142,21 +129,13 @@ class RegionQwen2_5_VLProcessor(RegionProcessor, Qwen2_5_VLProcessor):
     """The processor of `RegionQwen2_5_VLForConditionalGeneration`."""
 
 
-class RegionQwen3VLConfig(Qwen3VLConfig):
-    """A Qwen3-VL with tokens for regions.
-
-    Attributes:
-        region_tokens: True: regions reach the model as tokens, not as marks on the image.
-        region_token_ids: The tokens `<region1>`, `<region2>`, ...
-    """
+class RegionQwen3VLConfig(Qwen3VLConfig, RegionConfig):
+    """A Qwen3-VL with tokens for regions."""
 
     model_type = "region_qwen3_vl"
 
-    region_tokens: bool = True
-    region_token_ids: list[int] = field(default_factory=list[int])
 
-
-class Qwen3Regions(RegionModel):
+class Qwen3Regions(QwenRegions):
     """What a Qwen3-VL with tokens for regions does, with experts or without.
 
     Its forward pass takes ids or embeddings, never both, and has to see where images are itself: their features enter several
@@ -164,16 +143,6 @@ class Qwen3Regions(RegionModel):
     """
 
     embeds_images = False
-
-    image_arguments = ("image_grid_thw",)
-
-    def get_image_features(
-        self, pixel_values: Tensor, image_grid_thw: Any = None, region_masks: Tensor | None = None, **kwargs: Any
-    ) -> Any:
-        """As the family's own, each image's features with its regions."""
-        seen: Any = super().get_image_features(pixel_values, image_grid_thw, **{**kwargs, "return_dict": True})
-        grids = image_grid_thw[:, 1:] // self.visual.spatial_merge_size
-        return self._with_regions(seen, [(height, width) for height, width in grids.tolist()], region_masks)
 
     def _positions(self, input_ids: Int[Tensor, "rows tokens"], given: dict[str, Any]) -> Tensor | None:
         if given["position_ids"] is not None:
@@ -199,18 +168,10 @@ class RegionQwen3VLProcessor(RegionProcessor, Qwen3VLProcessor):
     """The processor of `RegionQwen3VLForConditionalGeneration`, and of that of experts."""
 
 
-class RegionQwen3VLMoeConfig(Qwen3VLMoeConfig):
-    """A Qwen3-VL of experts with tokens for regions.
-
-    Attributes:
-        region_tokens: True: regions reach the model as tokens, not as marks on the image.
-        region_token_ids: The tokens `<region1>`, `<region2>`, ...
-    """
+class RegionQwen3VLMoeConfig(Qwen3VLMoeConfig, RegionConfig):
+    """A Qwen3-VL of experts with tokens for regions."""
 
     model_type = "region_qwen3_vl_moe"
-
-    region_tokens: bool = True
-    region_token_ids: list[int] = field(default_factory=list[int])
 
 
 class RegionQwen3VLMoeModel(Qwen3Regions, Qwen3VLMoeModel):  # pyright: ignore[reportIncompatibleMethodOverride] - likewise
@@ -226,18 +187,10 @@ class RegionQwen3VLMoeForConditionalGeneration(RegionGenerator, Qwen3VLMoeForCon
     body = RegionQwen3VLMoeModel
 
 
-class RegionInternVLConfig(InternVLConfig):
-    """An InternVL with tokens for regions.
-
-    Attributes:
-        region_tokens: True: regions reach the model as tokens, not as marks on the image.
-        region_token_ids: The tokens `<region1>`, `<region2>`, ...
-    """
+class RegionInternVLConfig(InternVLConfig, RegionConfig):
+    """An InternVL with tokens for regions."""
 
     model_type = "region_internvl"
-
-    region_tokens: bool = True
-    region_token_ids: list[int] = field(default_factory=list[int])
 
 
 class RegionInternVLModel(RegionModel, InternVLModel):  # pyright: ignore[reportIncompatibleMethodOverride] - likewise

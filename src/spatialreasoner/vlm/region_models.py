@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,19 @@ MASK_SIDE = 168
 _VECTORS = "region_vectors"
 """Under this name an image's features, which `generate` computes beforehand and hands about, have its regions with them, and
 the cache of keys and values those of each row, for tokens that are generated later."""
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class RegionConfig:
+    """Mixed into the configuration, after it, whose other parts are the family's.
+
+    Attributes:
+        region_tokens: True: regions reach the model as tokens, not as marks on the image.
+        region_token_ids: The tokens `<region1>`, `<region2>`, ...
+    """
+
+    region_tokens: bool = True
+    region_token_ids: list[int] = field(default_factory=list[int])
 
 
 class RegionModel(_Mixed):

@@ -258,7 +258,7 @@ def special_tokens(tokenizer: Any) -> list[str]:
 
 
 def _in_blocks(text: str) -> dict[str, Any]:
-    return {"role": "assistant", "content": [{"type": "text", "text": text}]}
+    return _with_blocks(_as_text(text))
 
 
 def _with_blocks(message: Mapping[str, Any]) -> dict[str, Any]:

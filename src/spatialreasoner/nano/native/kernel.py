@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from spatialreasoner.core.native import DECODER, open_library
+from spatialreasoner.core.native import DECODER, address, open_library
 
 _PANEL, _LANES, _BLOCK = 16, 8, 16
 """As in `decoder.c`."""
@@ -93,7 +93,7 @@ class Panels:
         matrix = _floats(joined if norm is None else joined * norm.weight.detach())
         rows, columns = matrix.shape
         panels = np.empty(-(-rows // _PANEL) * _PANEL * columns, np.float32)
-        self.native.nano_pack(_at(matrix), rows, columns, _at(panels))
+        self.native.nano_pack(address(matrix), rows, columns, address(panels))
         self._kept.append(panels)
         return panels.ctypes.data
 
@@ -139,7 +139,7 @@ class RowsDecoder:
             raise ValueError(f"expected places below {self._blocks * _BLOCK}; got {places.max()}; call make_room before")
         chosen, where = np.ascontiguousarray(slots, np.int32), np.ascontiguousarray(places, np.int32)
         hidden = np.ascontiguousarray(embeds, np.float32)
-        self._native.nano_read(self._at, len(hidden), _at(chosen), _at(where), _at(hidden), _at(self._work))
+        self._native.nano_read(self._at, len(hidden), address(chosen), address(where), address(hidden), address(self._work))
         return hidden
 
     def choose(
@@ -154,8 +154,9 @@ class RowsDecoder:
         """
         rows, lots = np.ascontiguousarray(hidden, np.float32), np.ascontiguousarray(chance, np.float64)
         logits, tokens = np.empty((len(rows), self._columns), np.float32), np.empty(len(rows), np.int32)
-        self._native.nano_tell(self._at, len(rows), _at(rows), _at(logits), _at(self._work))
-        self._native.nano_choose(self._at, len(rows), _at(logits), ctypes.c_float(temperature), _at(lots), _at(tokens))
+        self._native.nano_tell(self._at, len(rows), address(rows), address(logits), address(self._work))
+        how = ctypes.c_float(temperature), address(lots)
+        self._native.nano_choose(self._at, len(rows), address(logits), *how, address(tokens))
         return tokens
 
     def begin_as(self, slot: int, other: int, places: int) -> None:
@@ -191,7 +192,3 @@ class RowsDecoder:
 
 def _floats(values: Tensor) -> _Array:
     return np.ascontiguousarray(values.detach().numpy(), np.float32)
-
-
-def _at(values: _Array) -> ctypes.c_void_p:
-    return ctypes.c_void_p(values.ctypes.data)

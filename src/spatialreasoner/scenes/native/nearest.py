@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from spatialreasoner.core.native import NEARBY, open_library
+from spatialreasoner.core.native import NEARBY, address, open_library
 
 
 @cache
@@ -40,7 +39,7 @@ def nearest_distances(
     points, near, kept = (np.ascontiguousarray(each) for each in (points, near, kept))
     distances = np.empty((int(kept.sum()), nearest))
     counts = (ctypes.c_int64(count) for count in (*near.shape, nearest))
-    library.nearest_distances(*map(_at, (points, near, kept)), *counts, _at(distances))
+    library.nearest_distances(*map(address, (points, near, kept)), *counts, address(distances))
     return distances
 
 
@@ -56,9 +55,6 @@ def nearest_squares(
     """
     one, columns = np.ascontiguousarray(one), np.ascontiguousarray(other.T)
     squares = np.empty(len(one) + len(other))
-    library.nearest_squares(_at(one), _at(columns), ctypes.c_int64(len(one)), ctypes.c_int64(len(other)), _at(squares))
+    counts = ctypes.c_int64(len(one)), ctypes.c_int64(len(other))
+    library.nearest_squares(address(one), address(columns), *counts, address(squares))
     return squares
-
-
-def _at(values: np.ndarray[Any, Any]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(values.ctypes.data)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int, Int16, UInt8
 
-from spatialreasoner.core.native import ROOMS, open_library
+from spatialreasoner.core.native import ROOMS, address, open_library
 from spatialreasoner.scenes.synthetic import render
 from spatialreasoner.scenes.synthetic.mesh import mesh
 from spatialreasoner.scenes.synthetic.render import Rendering
@@ -107,7 +107,7 @@ class NativeCaster:
         areas = np.empty(len(self._world.things), np.int64)
         record, _kept = _room(self._world)
         native, embree, device = self._library
-        if not native.rooms_render(_at(record), embree, device, *map(_at, (light, edge, image, depth, owner, areas))):
+        if not native.rooms_render(address(record), embree, device, *map(address, (light, edge, image, depth, owner, areas))):
             raise MemoryError(f"Embree cannot take a room of {len(areas)} things")
         return Rendering(image, depth, owner), areas
 
@@ -147,7 +147,3 @@ def _room(world: World) -> tuple[_Array, list[_Array]]:
         (*size, *counts, k.fx, k.fy, k.cx, k.cy, render.SUBPIXELS.ravel(), *addresses, *places, *strengths, *limits), _ROOM
     )
     return record, kept
-
-
-def _at(values: _Array) -> ctypes.c_void_p:
-    return ctypes.c_void_p(values.ctypes.data)
