@@ -86,9 +86,10 @@ def test_only_its_own_script_and_style_may_be_used(report: Path) -> None:
 
 def test_shows_every_section(report: Path) -> None:
     text = report.read_text()
-    for section in ("results", "examples", "pairs", "training", "errors", "settings"):
+    for section in ("results", "examples", "pairs", "training", "errors", "published", "settings"):
         assert f'id="{section}"' in text
-    assert "published, on another test set" in text
+    assert "of another test set and cannot be compared with them" in text
+    assert 'class="apart published"' not in text
     assert text.count('class="segment description"') >= 2
 
 

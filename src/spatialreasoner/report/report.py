@@ -88,7 +88,7 @@ def render_report(runs: Runs, title: str) -> str:
         "pairs": summaries.pairs_overview(runs),
         "results": scored,
         "published": published(),
-        "published_beside": [row for row in published().rows if row.beside],
+        "published_beside": [row for row in published().rows if row.beside] if scored and scored.comparable else [],
         "radar": _radar(scored) if scored else None,
         "forest": _forest(scored) if scored else None,
         "steps": scored.steps() if scored else [],
