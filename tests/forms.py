@@ -109,10 +109,14 @@ def check_cluster(values: Mapping[str, Any]) -> None:
     Raises:
         AssertionError: If a key is unknown or missing, or numbers of machines do not fit together.
     """
+    _check_fields(values)
     with contextlib.suppress(ModuleNotFoundError):
         from ray.autoscaler._private.util import prepare_config, validate_config  # pyright: ignore[reportMissingImports]
 
         validate_config(prepare_config(dict(values)))
+
+
+def _check_fields(values: Mapping[str, Any]) -> None:
     assert values.keys() <= CLUSTER_KEYS, f"unknown keys: {sorted(values.keys() - CLUSTER_KEYS)}"
     provider, auth = values["provider"], values["auth"]
     assert provider["type"] in {"local", "aws", "gcp", "azure"}, f"unknown provider {provider['type']!r}"
