@@ -1,31 +1,97 @@
-"""How often the calculations in the steps of a model's answers are right: `python benchmarks/calculations.py PREDICTIONS`.
+"""How far the reasoning of a model's answers holds by itself: `python benchmarks/calculations.py PREDICTIONS`.
 
-A calculation is right if its result follows from the numbers written before it, whatever these have to do with the image.
+- A calculation is right if its result follows from the numbers written before it, whatever these have to do with the image;
+  so is a comparison ("0.57 m is more than 0.38 m").
+- A number is copied rightly if it was said before: each operand of a calculation but the factors of conversions, each number of
+  a comparison, and each number of the conclusion.
+- Yes and No are right if they are what the reference says, and they fit if they agree with the statement that follows them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from spatialreasoner.evaluation.predictions import read_predictions
+from spatialreasoner.core.errors import ResponseError
+from spatialreasoner.evaluation.answers import judge
+from spatialreasoner.evaluation.predictions import Prediction, read_predictions
 from spatialreasoner.language.arithmetic import checks
+from spatialreasoner.language.responses import parse
 
-KINDS: Mapping[str, str] = {"roots": "sqrt", "products": " × ", "conversions": " / ", "differences": " - "}
+KINDS: Mapping[str, str] = {
+    "roots": "sqrt",
+    "conversions": r"[×x] (?:100|39|3\.3) =| / ",
+    "products": " × ",
+    "differences": " - ",
+}
 """By what a calculation is told; the first that fits."""
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_COMPARISON = re.compile(rf"({_NUMBER})(?: m)? is (more|less) than ({_NUMBER})")
+_FACTORS = {"100", "39", "3.3", "0.0254", "0.3048"}
+_OPERAND = re.compile(rf"({_NUMBER})(?= [×/] )|(?<=[×/] )({_NUMBER})")
+_VERDICT = re.compile(r"(?:Yes|Indeed|That is right|Correct|No|That is not so|That is wrong)\b[,.:]? ?")
 
 
 def main(predictions: Annotated[Path, typer.Argument(help="What `spatialreasoner generate` wrote.")]) -> None:
-    """Count right calculations by kind."""
-    found = [check for prediction in read_predictions(predictions) for check in checks(prediction.pred)]
-    left = found
-    for kind, sign in KINDS.items():
-        these = [check for check in left if sign in check.text]
-        left = [check for check in left if sign not in check.text]
-        print(f"{kind}: {sum(check.right for check in these)} of {len(these)} right")
+    """Count right calculations by kind, comparisons, copies, and Yes and No."""
+    right, total = Counter[str](), Counter[str]()
+    for prediction in read_predictions(predictions):
+        for kind, holds in _findings(prediction):
+            total[kind] += 1
+            right[kind] += holds
+    for kind in (*KINDS, "comparisons", "copies", "yes and no: right", "yes and no: fit the statement"):
+        share = f", {right[kind] / total[kind]:.1%}" if total[kind] else ""
+        print(f"{kind}: {right[kind]} of {total[kind]}{share}")
+
+
+def _findings(prediction: Prediction) -> Iterator[tuple[str, bool]]:
+    text = prediction.pred
+    for check in checks(text):
+        yield next((kind for kind, sign in KINDS.items() if re.search(sign, check.text)), "differences"), check.right
+    for found in _COMPARISON.finditer(text):
+        first, relation, second = found.groups()
+        yield "comparisons", (float(first) > float(second)) == (relation == "more")
+    yield from (("copies", holds) for holds in _copies(text))
+    yield from _verdicts(prediction)
+
+
+def _copies(text: str) -> Iterator[bool]:
+    """Whether each number that should have been said before was."""
+    places = [(found.start(), found.group()) for found in _OPERAND.finditer(text) if found.group() not in _FACTORS]
+    for found in _COMPARISON.finditer(text):
+        places += [(found.start(), found.group(1)), (found.start(), found.group(3))]
+    conclusion = text.rfind("### In Conclusion")
+    if conclusion >= 0 and "o'clock" not in text[conclusion:]:
+        places += [(conclusion, number) for number in re.findall(rf"(?<![\w.]){_NUMBER}", text[conclusion:])]
+    for place, number in places:
+        yield number in re.findall(rf"(?<![\w.]){_NUMBER}", text[:place])
+
+
+def _verdicts(prediction: Prediction) -> Iterator[tuple[str, bool]]:
+    """Whether a Yes or No is what the reference says, and whether it agrees with the statement after it."""
+    if not prediction.qa_info.category.endswith("_predicate"):
+        return
+    try:
+        answer = parse(prediction.pred).answer.strip()
+    except ResponseError:
+        return
+    said = _VERDICT.match(answer)
+    if said is None:
+        return
+    word = said.group().strip(" ,.:")
+    yield "yes and no: right", bool(judge(prediction.qa_info.category, prediction.question, prediction.gt, f"{word}.").success)
+    statement = answer[said.end() :]
+    whole, alone = (
+        judge(prediction.qa_info.category, prediction.question, prediction.gt, each).success for each in (f"{word}.", statement)
+    )
+    if statement and alone is not None:
+        yield "yes and no: fit the statement", whole == alone
 
 
 if __name__ == "__main__":

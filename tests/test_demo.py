@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_what_it_suggests_next_works(made: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SystemExit, match="0"):
         cli.main([*ask, "--max-new-tokens", "4"])
     served = []
-    monkeypatch.setattr("spatialreasoner.app.serve.serve", served.append)  # it would serve for ever
+    monkeypatch.setattr(import_module("spatialreasoner.app.serve"), "serve", served.append)  # it would serve for ever
     with pytest.raises(SystemExit, match="0"):
         cli.main(app)
     assert served[0].models == (str(made / "fdpo"),)

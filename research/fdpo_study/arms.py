@@ -12,16 +12,18 @@ from research.fdpo_study import gaps
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.config import Kind
 
-PairSet = Literal["mixture", "own", "teachers", "visual", "spatial", "logical", "factor", "exact"]
-"""Which pairs: of the paper's mixture of candidates, of own samples alone, of search and teachers alone, of the mixture
-ranked by one reward alone, of own samples whose lengths are scored by factor instead of by relative error, or, on other rooms,
-of a teacher without errors against own samples."""
+PairSet = Literal["mixture", "own", "nearest", "teachers", "visual", "spatial", "logical", "factor", "exact"]
+"""Which pairs: of the paper's mixture of candidates, of own samples alone, of own answers, searched or sampled, a right one and
+the wrong one that begins most like it, of search and teachers alone, of the mixture ranked by one reward alone, of own samples
+whose lengths are scored by factor instead of by relative error, or, on other rooms, of a teacher without errors against own
+samples."""
 
 Taught = Literal["reasoned", "short", "blind"]
 """What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the image."""
 
-Answers = Literal[Taught, "chosen"]
-"""What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs."""
+Answers = Literal[Taught, "chosen", "best"]
+"""What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs, or the best right answers to the
+questions that the pairs are of."""
 
 Group = Literal["main", "control", "exact", "tuning"]
 
@@ -61,7 +63,12 @@ class Arm:
     @property
     def follows(self) -> bool:
         """Whether it learns from pairs, after the arm `sft` of the same seed, which is the reference of preference training."""
-        return self.kind != "sft" or self.answers == "chosen"
+        return self.kind != "sft" or self.answers in {"chosen", "best"}
+
+    @property
+    def prefers(self) -> bool:
+        """Whether it learns from pairs by DPO or fDPO."""
+        return self.kind in {"dpo", "fdpo"}
 
     @property
     def part(self) -> Literal["sft", "preference", "exact"]:
@@ -87,6 +94,9 @@ def _exact(kind: Kind, title: str, *settings: str) -> Arm:
 
 
 RATES, NLLS = ("1e-6", "3e-6", "1e-5", "3e-5", "1e-4"), ("0", "0.1", "1")
+
+GRPO = ("num_generations=8", "max_completion_length=200", "learning_rate=5e-5")
+"""As many samples of each question as the pairs are made of."""
 
 ALPHAS, LAMS, BETAS = (0.1, 0.2, 0.4, 0.8), (0.2, 0.4, 0.8), (0.05, 0.2, 0.3)
 """Values beside the arms' own: alpha 0.3, lambda 0.6, beta 0.1."""
@@ -129,6 +139,20 @@ ARMS: dict[str, Arm] = {
             pairs="factor",
             group="main",
         ),
+        Arm(
+            name="sft-best",
+            title="SFT, then SFT on the best of its own samples",
+            kind="sft",
+            answers="best",
+            pairs="own",
+            settings=("num_train_epochs=2", "learning_rate=1e-4"),
+            group="main",
+        ),
+        Arm(
+            name="dpo-nearest", title="DPO, right against nearest wrong own samples", kind="dpo", pairs="nearest", group="main"
+        ),
+        Arm(name="fdpo-nearest", title="fDPO on the same pairs", kind="fdpo", pairs="nearest", group="main"),
+        Arm(name="grpo", title="GRPO on the same questions", kind="grpo", pairs="own", settings=GRPO, group="main"),
         Arm(name="fdpo-teachers", title="fDPO on search and teachers alone", kind="fdpo", pairs="teachers"),
         Arm(name="fdpo-ranked", title="fDPO without hard pairs", kind="fdpo", hard=False),
         _exact("fdpo", "fDPO on exact answers against own samples, with the likelihood", "nll_weight=10"),

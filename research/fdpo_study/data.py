@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, groupby
+from itertools import chain, groupby, product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -102,18 +102,36 @@ def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
 
 
 def candidates(searched: Path, own: Path, name: PairSet, config: StudyConfig) -> Iterator[Trajectory]:
-    """The candidates of each question: of the four sources, of search and teachers, or of own samples alone."""
+    """The candidates of each question: of the four sources, of search and teachers, or of own samples alone, all or two."""
     by_question = {
         question_id: list(group)
         for question_id, group in groupby(_trajectories(own), key=lambda trajectory: trajectory.question_id)
     }
     for question_id, group in groupby(_trajectories(searched), key=lambda trajectory: trajectory.question_id):
-        taught, sampled = list(group), [t for t in by_question.get(question_id, []) if t.origin == "sample"]
+        taught, written = list(group), by_question.get(question_id, [])
+        sampled = [each for each in written if each.origin == "sample"]
         if name in {"own", "factor"}:
             yield from sampled
+        elif name == "nearest":
+            yield from nearest(written)
         else:
             count = config.per_source
             yield from chain(_from_teachers(taught, count), () if name == "teachers" else sampled[:count])
+
+
+def nearest(written: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
+    """Of a question's answers a right one and a wrong one that begin alike the longest; none where all are alike.
+
+    What both begin with teaches nothing, so such a pair is about the first wrong step.
+    """
+    right, wrong = ([each for each in written if each.success is success] for success in (True, False))
+    return max(product(right, wrong), key=_alike, default=())
+
+
+def _alike(pair: tuple[Trajectory, Trajectory]) -> int:
+    """How many characters two answers begin with that are the same."""
+    texts = pair[0].text, pair[1].text
+    return next((place for place, (one, other) in enumerate(zip(*texts, strict=False)) if one != other), min(map(len, texts)))
 
 
 def _against_own(
@@ -146,8 +164,12 @@ def _trajectories(folder: Path) -> Iterator[Trajectory]:
 
 def training_rows(arm: Arm, out: Path, run: int) -> Path:
     """What an arm learns from."""
-    if arm.kind != "sft":
+    if arm.prefers:
         return preference_rows(arm, out, run)
+    if arm.kind == "grpo":
+        return out / "data" / arm.part / "questions.jsonl"
+    if arm.answers == "best":
+        return _pairs_of(arm, out, run).with_name("sft.jsonl")
     return chosen_rows(arm, out, run) if arm.answers == "chosen" else sft_rows(arm.answers, out)
 
 

@@ -86,7 +86,7 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
 
 def _lender(arm: Arm, chosen: Sequence[Arm], run: int) -> list[str]:
     """The first of the arms that prefer among the same rooms' answers: it leaves the log-probabilities of the reference."""
-    alike = [each for each in chosen if each.kind != "sft" and each.part == arm.part]
+    alike = [each for each in chosen if each.prefers and each.part == arm.part]
     return [f"seed-{run}/{alike[0].name}"] if arm in alike[1:] else []
 
 

@@ -109,7 +109,7 @@ def _train_arm(arm: Arm, config: StudyConfig, out: Path, run: int) -> None:
     )
     settings = config.sft_settings if arm.kind == "sft" else config.preference_settings
     model = str(seed_folder / "sft") if arm.follows else source_of(config.base)
-    if arm.kind != "sft":
+    if arm.prefers:
         _lend_reference(seed_folder, folder)
     rows = data.training_rows(arm, out, run)
     train(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=(*shared, *settings, *arm.settings))
@@ -155,7 +155,7 @@ def _measure(arm: Arm | None, config: StudyConfig, out: Path, run: int, model: s
         drift=_drift(config, out, run, folder) if arm is not None and arm.follows else None,
         ends=ends(found),
         curves=found,
-        gaps={} if arm is None or arm.kind == "sft" else gap_statistics(data.preference_rows(arm, out, run)),
+        gaps=gap_statistics(data.preference_rows(arm, out, run)) if arm is not None and arm.prefers else {},
     )
     records.write_json(folder / RESULT, result)
 

@@ -1,1 +1,1 @@
-"""Pretraining of the nano from nothing: `python -m research.nano_pretraining --out DIR`."""
+"""Pretraining of the nano's base from nothing: `python -m research.nano_pretraining --out DIR`."""

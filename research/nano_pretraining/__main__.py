@@ -1,4 +1,4 @@
-"""`python -m research.nano_pretraining --out DIR` makes the nano's weights from nothing."""
+"""`python -m research.nano_pretraining --out DIR` makes the nano's base from nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Decides the first weights and the order of everything.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
 ) -> None:
-    """Make the weights of the nano from nothing."""
+    """Make the weights of the nano's base from nothing."""
     if threads:
         torch.set_num_threads(threads)
     typer.echo(pretrain(PretrainConfig(seed=seed), out))

@@ -23,14 +23,17 @@ def test_regions_speak_through_their_tokens_alone(nano, image):
     assert not torch.allclose(logits_of(nano, [here], [named])[0, -1], logits_of(nano, [there], [named])[0, -1])
 
 
-def test_swapped_regions_swap_what_their_names_mean(nano, image):
-    boxes = ((0, 0, 40, 40), (60, 30, 110, 80))
-    embeds = []
-    for order in (boxes, boxes[::-1]):
-        batch = nano[1](images=[image(boxes=order)], text=[IMAGE])
+def test_a_region_is_told_by_itself_and_as_seen_from_the_first(nano, image):
+    first, second, third = (0, 0, 40, 40), (60, 30, 110, 80), (10, 50, 50, 85)
+
+    def told(*boxes):
+        batch = nano[1](images=[image(boxes=boxes)], text=[IMAGE])
         with torch.inference_mode():
-            embeds.append(nano[0].model.tell(*nano[0].model.look(batch["pixel_values"], batch["region_masks"]))[1][0])
-    torch.testing.assert_close(embeds[0], embeds[1].flip(0))
+            return nano[0].model.tell(*nano[0].model.look(batch["pixel_values"], batch["region_masks"]))[1][0]
+
+    torch.testing.assert_close(told(first, second)[0], told(first)[0])
+    torch.testing.assert_close(told(first, second, third)[2], told(first, third)[1])
+    assert not torch.allclose(told(first, second)[1], told(third, second)[1], atol=1e-3)
 
 
 def test_rows_of_a_batch_do_not_mix(nano, image):
@@ -145,4 +148,4 @@ def test_half_precision_reads_regions_of_the_whole_image(folder, image, dtype):
     exact, half = (AutoModelForImageTextToText.from_pretrained(folder, dtype=kind).model for kind in (torch.float32, dtype))
     with torch.inference_mode():
         before, after = (model.tell(*model.look(batch["pixel_values"], batch["region_masks"]))[1] for model in (exact, half))
-    torch.testing.assert_close(after.float(), before, atol=0.02, rtol=0)  # a vector's entries are about 0.06
+    torch.testing.assert_close(after.float(), before, atol=0.03, rtol=0)  # a vector's entries are about 0.06

@@ -128,7 +128,7 @@ def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch):
     monkeypatch.setattr(
         seeing.Seeing,
         "_look_at",
-        lambda self, known, masks, old=seeing.Seeing._look_at: (looks.append(len(masks)), old(self, known, masks))[1],
+        lambda *args, old=seeing.Seeing._look_at: (looks.append(1), old(*args))[1],
     )
     tower = nano[0].model.vision_tower
     calls = []
@@ -136,7 +136,7 @@ def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch):
     written(writers(nano), [ask("<region1>?"), ask("<region2>!"), ask("<region1>?", picture=1), ask("Why?")])
     hook.remove()
     assert len(calls) == 2
-    assert sum(looks) == 4
+    assert len(looks) == 2
 
 
 def test_weights_are_those_of_the_moment(nano, ask):

@@ -97,14 +97,16 @@ def numbers(text, kind, region="region1"):
 
 
 def test_what_is_misjudged_shows_in_the_steps_and_in_the_conclusion(scene, asked):
-    """Of the answers about a width, all steps and the conclusion of one answer tell one width."""
+    """All steps and the conclusion of an answer about a width tell one width, where a teacher does not slip."""
     question = next(question for question in asked if question.category == "width_data")
-    for name in PROFILES:
+    for name, profile in PROFILES.items():
         teacher = scripted(name, {scene.id: scene})
+        same = 0
         for seed in range(20):
-            told = numbers(parse(teacher.write(prompt(question, scene), seed=seed).text).reasoning, "width")
-            answer = quantities.find_quantities(parse(teacher.write(prompt(question, scene), seed=seed).text).answer)[-1].value
-            assert told[-1] == pytest.approx(answer, abs=0.006)
+            answer = parse(teacher.write(prompt(question, scene), seed=seed).text)
+            told, said = numbers(answer.reasoning, "width")[-1], quantities.find_quantities(answer.answer)[-1].value
+            same += told == pytest.approx(said, rel=0.06)  # two digits, converted, two digits
+        assert same == 20 if profile.slip == 0 else same > 0
 
 
 def test_every_answer_can_be_verified(scene, asked):
@@ -145,7 +147,9 @@ def test_a_right_prefix_is_led_on_by_everyone(scene, asked):
     shown = replace(prompt(question, scene), prefix=given(true) + "### Step 3\nNothing speaks against it.\n</reasoning>\n")
     for name in PROFILES:
         answer = parse(shown.prefix + scripted(name, {scene.id: scene}).write(shown, seed=1).text).answer
-        assert quantities.find_quantities(answer)[-1].value == pytest.approx(true, abs=0.01)
+        assert quantities.find_quantities(answer)[-1].value == pytest.approx(
+            true, rel=0.06
+        )  # two digits, converted, two digits
 
 
 def test_the_teachers_err_where_they_are_said_to(scene, asked):

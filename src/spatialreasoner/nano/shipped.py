@@ -1,14 +1,22 @@
-"""What the package tells of its nano without importing transformers."""
+"""What the package tells of its two nanos without importing transformers."""
 
 from pathlib import Path
 
 from spatialreasoner.vlm.shipped import ShippedModel
 
-NANO = ShippedModel(
-    name="nano",
-    model_type="spatialreasoner_nano",
-    folder=Path(__file__).parent / "weights",
-    module="spatialreasoner.nano.registered",
-    remake="python -m research.nano_pretraining --out DIR",
-)
-"""The nano that ships with the package."""
+
+def _nano(name: str, folder: str, remake: str) -> ShippedModel:
+    return ShippedModel(
+        name=name,
+        model_type="spatialreasoner_nano",
+        folder=Path(__file__).parent / folder,
+        module="spatialreasoner.nano.registered",
+        remake=remake,
+    )
+
+
+NANO = _nano("nano", "weights", "python -m research.nano_method --out DIR")
+"""The nano: the base, taught to reason by this project's own method."""
+
+NANO_BASE = _nano("nano-base", "base", "python -m research.nano_pretraining --out DIR")
+"""What the nano was before: it sees, reads, calculates and answers in one sentence, and has never seen LongCoT."""

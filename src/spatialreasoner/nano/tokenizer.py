@@ -25,7 +25,7 @@ PAD, END, IMAGE = "<|pad|>", "<|end|>", "<|image|>"
 TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
 TAGS = ("<description>", "</description>", "<reasoning>", "</reasoning>")
 
-NUMBER_PIECE = r"0\.\d\d|[1-9]\.\d|\.\d\d|[1-9]\d|\d"
+NUMBER_PIECE = r"0\.00[1-9]\d|0\.0[1-9]\d|0\.\d\d|[1-9]\.\d|\.\d\d|[1-9]\d|\d"
 """Two digits of a number, or what follows them."""
 
 DECIDED = (
@@ -99,7 +99,7 @@ def leading_numbers(vocabulary: Mapping[str, int]) -> dict[int, float]:
     return dict(sorted(found.items()))
 
 
-_LEADING = re.compile(r"0\.\d\d|[1-9]\.\d|[1-9]\d")
+_LEADING = re.compile(r"0\.00[1-9]\d|0\.0[1-9]\d|0\.\d\d|[1-9]\.\d|[1-9]\d")
 _NAMES = [region_name(number) for number in range(1, NUM_REGIONS + 1)]
 
 
@@ -109,6 +109,7 @@ def _numbers() -> list[str]:
     pairs = [*map("".join, product(digits, digits))]
     return [
         *(f"0.{pair}" for pair in pairs),
+        *(f"0.{zeros}{pair}" for zeros in ("0", "00") for pair in pairs if pair[0] != "0"),
         *(f"{first}.{second}" for first, second in pairs if first != "0"),
         *(f".{pair}" for pair in pairs),
         *(pair for pair in pairs if pair[0] != "0"),

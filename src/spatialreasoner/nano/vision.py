@@ -24,8 +24,12 @@ FINE = 8
 """Side of a cell of the fine map, pixels."""
 
 ESTIMATES = ("x / z", "y / z", "log z", "log width", "log height", "log depth")
-"""What the region encoder estimates: the middle of the region's box in the levelled camera frame (x right, y down, z forward)
-and the box's extents, metres."""
+"""What the region encoder estimates: the middle of the box of what is seen of a region, in the levelled camera frame (x right,
+y down, z forward), and the box's extents, metres."""
+
+OFFSETS = ("x", "y", "mean x", "mean z", "near z", "log distance")
+"""What it estimates of a region seen from the image's first one: offsets of the boxes' middles, of the mean points and of the
+nearest points, metres, and the logarithm of the distance between the two, as SpatialRGPT-Bench measures it."""
 
 
 class Seen(NamedTuple):
@@ -48,12 +52,14 @@ class EncodedRegions(NamedTuple):
     Attributes:
         features: What they look like.
         estimates: `ESTIMATES` of each.
+        offsets: `OFFSETS` of each from the first.
         kinds: Probability of each kind.
         colours: Probability of each colour.
     """
 
     features: Float[Tensor, "images regions width"]
     estimates: Float[Tensor, "images regions 6"]
+    offsets: Float[Tensor, "images regions 6"]
     kinds: Float[Tensor, "images regions kinds"]
     colours: Float[Tensor, "images regions colours"]
 
@@ -113,6 +119,7 @@ class NanoRegionEncoder(nn.Module):
         self.look = nn.MultiheadAttention(width, config.vision_heads, batch_first=True)
         self.think = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.estimate = nn.Linear(width, len(ESTIMATES))
+        self.pair = nn.Sequential(nn.Linear(2 * width, width // 2), nn.GELU(), nn.Linear(width // 2, len(OFFSETS)))
         self.kind = nn.Linear(width, config.num_kinds)
         self.colour = nn.Linear(width, config.num_colours)
 
@@ -129,12 +136,38 @@ class NanoRegionEncoder(nn.Module):
         features = features + self.think(features)
         # What is added to the depth under the mask, which the tower knows, is small
         estimates = self.estimate(features)
+        estimates = torch.cat([estimates[..., :2], estimates[..., 2:] + depth], dim=-1)
         return EncodedRegions(
             features,
-            torch.cat([estimates[..., :2], estimates[..., 2:] + depth], dim=-1),
+            estimates,
+            self.relate(features[:, :1], estimates[:, :1], features, estimates),
             self.kind(features).softmax(-1),
             self.colour(features).softmax(-1),
         )
+
+    def relate(
+        self,
+        first: Float[Tensor, "*pairs width"],
+        first_estimates: Float[Tensor, "*pairs 6"],
+        second: Float[Tensor, "*pairs width"],
+        second_estimates: Float[Tensor, "*pairs 6"],
+    ) -> Float[Tensor, "*pairs 6"]:
+        """`OFFSETS` of second regions from first ones: what follows from the estimates of each, and what both together add."""
+        (x, y, z), size = _metres(first_estimates)
+        (to_x, to_y, to_z), to_size = _metres(second_estimates)
+        right, down, ahead = to_x - x, to_y - y, to_z - z
+        near = ahead - (to_size[2] - size[2]) / 2
+        apart = (right**2 + down**2 + ahead**2).clamp(min=0.01).log() / 2
+        found = torch.stack([right, down, right, ahead, near, apart], dim=-1)
+        together = torch.cat(torch.broadcast_tensors(first, second), dim=-1)
+        return found + self.pair(together).float()
+
+
+def _metres(estimates: Float[Tensor, "*regions 6"]) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
+    """Middle and extents, metres."""
+    across, up, log_z, *sizes = estimates.float().unbind(-1)
+    z = log_z.clamp(-3, 4).exp()
+    return (across * z, up * z, z), tuple(size.clamp(-5, 3).exp() for size in sizes)
 
 
 EMBEDDING = 0.06
@@ -153,15 +186,16 @@ class Quiet(nn.LayerNorm):
 class RegionTokens(nn.Module):
     """`EncodedRegions` to what the decoder reads at `<region1>`, `<region2>`, ...
 
-    A sum of four parts, each as loud as the others at the start, so that the decoder finds each soon: the kind, the colour,
-    the estimates, and whatever else the features hold.
+    A sum of five parts, so that the decoder finds each soon: the kind, the colour, the estimates, for all but the first region
+    where it lies seen from the first, and whatever else the features hold.
     """
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         width, hidden = config.vision_width, config.text_config.hidden_size
         self.features = nn.Sequential(nn.Linear(width, 2 * hidden), nn.GELU(), nn.Linear(2 * hidden, hidden))
-        self.estimates = nn.Linear(_READABLE * _WAVES, hidden)
+        self.estimates = nn.Linear(_READABLE * _FINE_WAVES, hidden)
+        self.offsets = nn.Linear(_RELATED * _FINE_WAVES, hidden, bias=False)
         self.kinds = nn.Linear(config.num_kinds, hidden, bias=False)
         self.colours = nn.Linear(config.num_colours, hidden, bias=False)
         for words in (self.kinds, self.colours):
@@ -170,23 +204,45 @@ class RegionTokens(nn.Module):
 
     def forward(self, regions: EncodedRegions) -> Float[Tensor, "images regions hidden"]:
         """Write down regions; the estimates as metres, as logarithms, and as waves of both."""
-        estimates = regions.estimates.float()
-        across, up, log_z = estimates[..., :3].unbind(-1)
-        sizes = estimates[..., 3:]
-        z = log_z.clamp(-3, 4).exp()
-        metres = [across * z, up * z, z, *sizes.clamp(-5, 3).exp().unbind(-1)]
-        logarithms = [log_z, *sizes.unbind(-1), sizes.sum(-1)]
-        readable = waves(torch.stack([*metres, *logarithms], dim=-1)).to(regions.features.dtype)
+        dtype = regions.features.dtype
         words = self.kinds(regions.kinds) + self.colours(regions.colours)
-        return self.norm(self.features(regions.features) + self.estimates(readable) + words)
+        told = self.features(regions.features) + self.estimates(fine_waves(_readable(regions.estimates)).to(dtype)) + words
+        related = self.offsets(fine_waves(_related(regions.estimates, regions.offsets)).to(dtype))
+        return self.norm(torch.cat([told[:, :1], told[:, 1:] + related[:, 1:]], dim=1))
 
 
-_GEOMETRY, _READABLE = 11, 11
+def _readable(estimates: Float[Tensor, "images regions 6"]) -> Float[Tensor, "images regions 11"]:
+    """Estimates as metres, and as logarithms."""
+    middle, sizes = _metres(estimates)
+    log_z, logarithms = estimates[..., 2].float(), estimates[..., 3:].float()
+    return torch.stack([*middle, *sizes, log_z, *logarithms.unbind(-1), logarithms.sum(-1)], dim=-1)
+
+
+def _related(
+    estimates: Float[Tensor, "images regions 6"], offsets: Float[Tensor, "images regions 6"]
+) -> Float[Tensor, "images regions 11"]:
+    """Offsets from the first region as metres, the bearing in right angles, and by how much larger than the first each is."""
+    right, down, mean_right, ahead, near, apart = offsets.float().unbind(-1)
+    sizes = estimates[..., 3:].float()
+    width, height, depth = (sizes - sizes[:, :1]).unbind(-1)
+    bearing = torch.atan2(mean_right, ahead) / (math.pi / 2)
+    metres = apart.clamp(-4, 3).exp()
+    return torch.stack(
+        [right, down, mean_right, ahead, near, metres, apart, bearing, width, height, width + height + depth], dim=-1
+    )
+
+
+_GEOMETRY, _READABLE, _RELATED = 11, 11, 11
 _OCTAVES = 5
 _WAVES = 2 * _OCTAVES + 1
 
 waves = partial(fourier, lowest=math.pi / 2, octaves=_OCTAVES)
 """Values beside sines and cosines of them, so that small differences are easily told."""
+
+_FINE_WAVES = 2 * (_OCTAVES + 1) + 1
+
+fine_waves = partial(fourier, lowest=math.pi / 2, octaves=_OCTAVES + 1)
+"""The same for metres that are read to the centimetre."""
 
 
 def _geometry(area: Float[Tensor, "images regions height width"]) -> Float[Tensor, "images regions 11"]:

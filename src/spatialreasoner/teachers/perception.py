@@ -8,6 +8,7 @@ from random import Random
 
 from spatialreasoner.core.types import CONVERSE, Relation
 from spatialreasoner.teachers.facts import Facts, RegionFacts
+from spatialreasoner.teachers.numbers import round_length, round_number
 from spatialreasoner.teachers.profiles import Profile
 
 _NEGATIVE = frozenset({"left", "below", "short", "thin", "small", "front"})
@@ -15,12 +16,12 @@ _NEGATIVE = frozenset({"left", "below", "short", "thin", "small", "front"})
 
 @dataclass(kw_only=True, slots=True)
 class Belief:
-    """What a teacher believes, metres, two decimals: what it writes down is what it then reckons with.
+    """What a teacher believes, metres, two digits: what it writes down is what it then reckons with.
 
     Attributes:
         sizes: Width, height and depth of each region.
         camera: Distance of each region from the camera.
-        place: Sideways and upward offset of each region's middle from the camera's axis (right and up positive).
+        middle: Offset of region 2's middle from region 1's, to the right and up, box centre to box centre.
         offset: Of region 2 from region 1: to the right, up, and away from the camera, centre to centre.
         near: Distance of each region's nearest surface along the line of sight.
         direct: Distance between the two surfaces.
@@ -30,7 +31,7 @@ class Belief:
 
     sizes: list[list[float]]
     camera: list[float]
-    place: list[list[float]]
+    middle: list[float]
     offset: list[float]
     near: list[float]
     direct: float
@@ -47,8 +48,8 @@ class Belief:
 
     @property
     def volumes(self) -> list[float]:
-        """Volume of each region's box, cubic metres, three decimals."""
-        return [round(math.prod(size), 3) for size in self.sizes]
+        """Volume of each region's box, cubic metres, by two products of which each is rounded."""
+        return [round_number(round_number(width * height) * depth) for width, height, depth in self.sizes]
 
     def believes(self, relation: Relation) -> bool:
         """Whether region 1 is held to be `relation` than region 2."""
@@ -103,14 +104,12 @@ def perceive(facts: Facts, profile: Profile, question: Random, sample: Random) -
     camera = first.camera * near / max(first.near, 0.01)
     back = (last.near - first.near) * along
     camera_back = (last.camera - first.camera) * along
-    place = [value * errors.factor(profile.noise) for value in first.middle]
-    moved = [place[k] + (last.middle[k] - first.middle[k]) * (side, up)[k] for k in range(2)]
     count = len(facts.things)
     return Belief(
         sizes=[_size(thing, errors) for thing in facts.things],
         camera=[_length(camera), _length(camera + camera_back)][:count],
-        place=[[round(value, 2) for value in xy] for xy in (place, moved)][:count],
-        offset=[round(value, 2) for value in offset],
+        middle=[round_length((b - a) * seen) for a, b, seen in zip(first.middle, last.middle, (side, up), strict=True)],
+        offset=[round_length(value) for value in offset],
         near=[_length(near), _length(near + back)][:count],
         direct=_length(facts.direct * _stretch(true, offset) * errors.factor(profile.noise)),
     )
@@ -132,4 +131,4 @@ def _stretch(true: list[float], seen: list[float]) -> float:
 
 
 def _length(metres: float) -> float:
-    return max(0.01, round(metres, 2))
+    return round_length(max(0.0, metres))

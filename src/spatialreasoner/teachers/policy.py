@@ -14,11 +14,14 @@ from spatialreasoner.core.types import Completion, Prompt, Region, Scene
 from spatialreasoner.language.responses import steps
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.teachers.facts import Facts, gather
-from spatialreasoner.teachers.perception import perceive
+from spatialreasoner.teachers.perception import Belief, perceive
 from spatialreasoner.teachers.profiles import PROFILES, Profile
 from spatialreasoner.teachers.reading import adopt
 from spatialreasoner.teachers.requests import understand
 from spatialreasoner.teachers.writer import Step, Writer
+
+EDITION = 2
+"""Of the wording: answers of another edition are not taken for this one's."""
 
 IMAGE_TOKENS = 256
 """How many tokens an image is counted as."""
@@ -59,7 +62,7 @@ class ScriptedTeacher:
 
     def __init__(self, name: str, profile: Profile, scenes: Mapping[str, Scene]) -> None:
         self.name = f"scripted:{name}"
-        self.identity = f"scripted:{name} {profile}"
+        self.identity = f"scripted:{name} {profile}, edition {EDITION}"
         self._profile = profile
         self._scenes = scenes
         self._facts = lru_cache(maxsize=4096)(self._gather)
@@ -105,6 +108,20 @@ def write_answer(prompt: Prompt, facts: Facts, profile: Profile, rng: Random, *,
     done = sum(name.startswith("step ") for name in written)
     writer = Writer(understand(prompt.request), facts, view, profile, rng, done=done)
     return _opening(writer, written) + _ending(writer, prompt.prefix, done, noticed)
+
+
+def write_believed(request: str, facts: Facts, view: Belief, profile: Profile, rng: Random) -> str:
+    """A whole answer, from what is believed.
+
+    Args:
+        request: What is asked.
+        facts: What its regions are called.
+        view: What is believed of them.
+        profile: Who writes.
+        rng: Source of this answer's choices and slips.
+    """
+    writer = Writer(understand(request), facts, view, profile, rng, done=0)
+    return _opening(writer, ()) + _ending(writer, "", 0, noticed=False)
 
 
 @lru_cache(maxsize=32)

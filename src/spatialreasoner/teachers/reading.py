@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from random import Random
@@ -9,6 +10,7 @@ from typing import cast
 
 from spatialreasoner.core.types import CONVERSE, RELATIONS, Relation
 from spatialreasoner.language.statements import Assertion, extract
+from spatialreasoner.teachers.numbers import round_length
 from spatialreasoner.teachers.perception import Belief
 from spatialreasoner.teachers.profiles import Profile
 
@@ -68,7 +70,7 @@ def _seen(view: Belief, assertion: Assertion) -> float | None:
     if assertion.kind == "distance":
         return view.direct
     axis = 0 if assertion.kind == "horizontal_distance" else 1
-    return abs(view.place[-1][axis] - view.place[0][axis])
+    return abs(view.middle[axis])
 
 
 def _believe(view: Belief, assertion: Assertion) -> None:
@@ -79,7 +81,7 @@ def _believe(view: Belief, assertion: Assertion) -> None:
     elif assertion.kind == "direction" and assertion.value is not None:
         view.said_hour = int(assertion.value)
     elif said is not None:
-        _believe_length(view, assertion, round(max(0.01, said), 2))
+        _believe_length(view, assertion, round_length(said))
 
 
 def _believe_length(view: Belief, assertion: Assertion, said: float) -> None:
@@ -92,8 +94,7 @@ def _believe_length(view: Belief, assertion: Assertion, said: float) -> None:
         view.direct = said
     else:
         axis = 0 if assertion.kind == "horizontal_distance" else 1
-        sign = 1 if view.place[-1][axis] >= view.place[0][axis] else -1
-        view.place[-1][axis] = round(view.place[0][axis] + sign * said, 2)
+        view.middle[axis] = math.copysign(said, view.middle[axis])
 
 
 def _length(assertion: Assertion) -> float | None:

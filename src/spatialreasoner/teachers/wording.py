@@ -6,7 +6,7 @@ from spatialreasoner.core.types import Relation
 
 INTRODUCTIONS = (
     "{a} is {label}.",
-    "The picture shows {a}, {label}.",
+    "The image shows {a}, {label}.",
     "{a} marks {label}.",
     "There is {label}, {a}.",
     "We see {label} at {a}.",
@@ -17,7 +17,7 @@ OTHERS = (
     "The scene also holds {label}.",
     "Elsewhere stands {label}.",
 )
-PLACES = ("Several things stand in view.", "The picture is clear enough to judge.", "The view is nearly level.", "")
+PLACES = ("Several things stand in view.", "The image is clear enough to judge.", "The view is nearly level.", "")
 
 RELATIONS_FLAT = ("{a} is {phrase} {b}.", "Here {a} is {phrase} {b}.", "As the camera sees it, {a} is {phrase} {b}.")
 RELATIONS_HEDGED = (
@@ -29,32 +29,27 @@ RELATIONS_HEDGED = (
 HEDGES = ("about ", "approximately ", "roughly ", "maybe ")
 
 SIZES: Mapping[str, tuple[str, ...]] = {
-    "width": ("{a} is {v} wide.", "The width of {a} is {v}.", "{a} has a width of {v}.", "{a} measures {v} in width."),
-    "height": ("{a} is {v} tall.", "The height of {a} is {v}.", "{a} has a height of {v}.", "{a} measures {v} in height."),
-    "depth": ("{a} is {v} deep.", "The depth of {a} is {v}.", "{a} has a depth of {v}."),
-    "camera": (
-        "{a} is {v} away from the camera.",
-        "The distance from the camera to {a} is {v}.",
-        "{a} stands {v} from the camera.",
-    ),
+    "width": ("The width of {a} is {v}.", "{a} has a width of {v}.", "From side to side, {a} measures {v}."),
+    "height": ("The height of {a} is {v}.", "{a} has a height of {v}.", "From bottom to top, {a} measures {v}."),
+    "depth": ("The depth of {a} is {v}.", "{a} has a depth of {v}.", "From front to back, {a} measures {v}."),
+    "camera": ("The distance from the camera to {a} is {v}.", "From the camera, {a} is {v} away."),
 }
+"""What is measured comes before the number, here and below: who writes word by word knows then which number is due."""
+
 APART: Mapping[str, tuple[str, ...]] = {
     "distance": (
         "The distance between {a} and {b} is {v}.",
-        "{a} and {b} are {v} apart.",
-        "{a} is {v} away from {b}.",
+        "The gap between {a} and {b} is {v}.",
         "{a} and {b} are separated by a distance of {v}.",
     ),
     "horizontal_distance": (
         "The horizontal distance between {a} and {b} is {v}.",
         "Horizontally, {a} and {b} are {v} apart.",
-        "{a} and {b} are {v} apart horizontally.",
         "{a} and {b} have a horizontal separation of {v}.",
     ),
     "vertical_distance": (
         "The vertical distance between {a} and {b} is {v}.",
         "Vertically, {a} and {b} are {v} apart.",
-        "{a} and {b} are {v} apart vertically.",
         "{a} and {b} have a vertical separation of {v}.",
     ),
     "direction": (
@@ -65,12 +60,12 @@ APART: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-OFF_AXIS = (
-    "The middle of {a} lies {v} {side} the camera's axis.",
-    "{a} has its middle {v} {side} the camera's axis.",
-    "{a} is centred {v} {side} the axis of view.",
-    "I find the middle of {a} {v} {side} the axis of view.",
+PLACED: tuple[tuple[str, ...], ...] = (
+    ("Sideways, {b} is {v} {side} {a}.", "Measured sideways, {b} lies {v} {side} {a}."),
+    ("In height, {b} is {v} {side} {a}.", "Measured upwards, {b} lies {v} {side} {a}."),
+    ("In depth, {b} is {v} {side} {a}.", "Measured in depth, {b} lies {v} {side} {a}."),
 )
+"""Where the second region is, seen from the first: sideways, in height, in depth."""
 
 RATIONALES: Mapping[str, tuple[str, ...]] = {
     "size": (
@@ -132,14 +127,14 @@ CHOICE_ENDS = (
     "{w} is {most} than {l}.",
 )
 CHECKS = (
-    "This agrees with the picture.",
+    "This agrees with the image.",
     "The result is plausible for things of this kind.",
-    "Nothing in the picture speaks against this.",
-    "Looking at the picture once more, this holds.",
+    "Nothing in the image speaks against this.",
+    "Looking at the image once more, this holds.",
 )
 CORRECTIONS = (
     "Looking again, this corrects what was said before.",
-    "The earlier figure does not fit the picture; this one does.",
+    "The earlier figure does not fit the image; this one does.",
     "On a second look the value given before is off.",
     "I correct the estimate above.",
 )

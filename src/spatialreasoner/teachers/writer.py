@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -12,6 +11,7 @@ from spatialreasoner.core.types import CONVERSE, RELATIONS, Relation, Unit
 from spatialreasoner.questions.templates import RELATION_PHRASES, UNIT_WORDS, human_length
 from spatialreasoner.teachers import wording
 from spatialreasoner.teachers.facts import Facts
+from spatialreasoner.teachers.numbers import round_number, write_number
 from spatialreasoner.teachers.perception import Belief
 from spatialreasoner.teachers.profiles import Profile
 from spatialreasoner.teachers.requests import Request
@@ -24,7 +24,7 @@ _SIZE_WORD = ("width", "height", "depth")
 _SIDES: tuple[tuple[Relation, Relation], ...] = (("right", "left"), ("above", "below"))
 _COLOURS = ("red", "blue", "green", "white", "black", "yellow", "brown")
 _SLIPS = (0.5, 0.7, 1.4, 1.6, 2.0)
-_FACTORS: Mapping[Unit, tuple[str, str]] = {"cm": ("×", "100"), "in": ("/", "0.0254"), "ft": ("/", "0.3048")}
+PER_METRE: Mapping[Unit, tuple[str, float]] = {"cm": ("100", 100.0), "in": ("39", 39.0), "ft": ("3.3", 3.3)}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -51,7 +51,6 @@ class Writer:
     def __init__(self, request: Request, facts: Facts, view: Belief, profile: Profile, rng: Random, *, done: int) -> None:
         self.request, self.facts, self.view, self.profile, self.rng = request, facts, view, profile, rng
         self.names = (A, B)[: len(facts.things)]
-        self.metric: Unit = "cm" if rng.random() < 0.15 else "m"
         self.core = 1 if request.kind in {"width", "height"} else 2
         self.slip = rng.random() < profile.slip and done <= self.core
         self.titled = rng.random() < 0.5
@@ -98,11 +97,17 @@ class Writer:
         forms = wording.RELATIONS_HEDGED if self.rng.random() < self.profile.hedge else wording.RELATIONS_FLAT
         return self._pick(forms).format(a=first, b=second, phrase=RELATION_PHRASES[relation][0])
 
-    def placed(self, k: int, axis: Literal[0, 1]) -> str:
-        """Where a region's middle lies, off the camera's axis."""
-        value = self.view.place[k][axis]
+    def placed(self, axis: Literal[0, 1]) -> str:
+        """Where the second region's middle lies, seen from the first's."""
+        value = self.view.middle[axis]
         side = (("to the right of", "to the left of"), ("above", "below"))[axis][0 if value >= 0 else 1]
-        return self._pick(wording.OFF_AXIS).format(a=self.names[k], v=self.length(abs(value)), side=side)
+        return self._pick(wording.PLACED[axis]).format(a=A, b=B, v=self.length(abs(value)), side=side)
+
+    def ahead(self) -> str:
+        """By how much the second region is farther from the camera, or nearer, than the first."""
+        value = self.view.offset[2]
+        side = "behind" if value >= 0 else "in front of"
+        return self._pick(wording.PLACED[2]).format(a=A, b=B, v=self.length(abs(value)), side=side)
 
     def introduction(self, k: int) -> str:
         """What a region shows."""
@@ -115,14 +120,13 @@ class Writer:
         return self._pick(wording.APART["direction"]).format(a=A, b=B, v=hour)
 
     def length(self, metres: float) -> str:
-        """A length as this answer writes it.
+        """A length as the steps write it.
 
-        >>> from random import Random
         >>> from types import SimpleNamespace
-        >>> Writer.length(SimpleNamespace(metric="cm"), 0.35)
-        '35 cm'
+        >>> Writer.length(SimpleNamespace(), 0.35)
+        '0.35 m'
         """
-        return f"{metres:.2f} m" if self.metric == "m" else f"{metres * 100:.0f} cm"
+        return f"{write_number(metres)} m"
 
     def _told_size(self) -> str:
         index = self.rng.randrange(len(self.names))
@@ -150,32 +154,36 @@ class Writer:
         relation = cast("Relation", self.request.kind)
         if len(self.names) < 2:
             return [Step(title="Look for the regions", body=self._told_size())], "It cannot be told from one region."
-        steps = self._located(relation)
+        steps = self.located(relation)
         holds = self.view.believes(relation) != (self.slip and relation not in self.view.said)
         believed = relation if holds else CONVERSE[relation]
-        steps.append(Step(title="Compare", body=f"{self._compared(relation, holds)} {self.relation(believed)}"))
+        steps.append(Step(title="Compare", body=f"{self.compared(relation, holds)} {self.relation(believed)}"))
         return self._checked(steps), self._relation_end(relation, holds)
 
-    def _located(self, relation: Relation) -> list[Step]:
-        """One step for each region: what of it is going to be compared."""
+    def located(self, relation: Relation) -> list[Step]:
+        """What is going to be compared: of sizes and distances from the camera, one step for each region."""
         tell: Callable[[int], str]
         if relation in SIZE_AXIS:
             axis = SIZE_AXIS[relation]
             tell = lambda k: self.size(self.names[k], _SIZE_WORD[axis], self.view.sizes[k][axis])  # noqa: E731
         elif relation in {"big", "small"}:
-            tell = self._volume_told
+            tell = self.volume
         elif relation in {"behind", "front"}:
             tell = self._nearness_told
         else:
-            tell = lambda k: self.placed(k, 0 if relation in {"left", "right"} else 1)  # noqa: E731
+            return [Step(title="Place the two", body=self.placed(0 if relation in {"left", "right"} else 1))]
         return [Step(title=f"Look at {name}", body=tell(k)) for k, name in enumerate(self.names)]
 
-    def _volume_told(self, k: int) -> str:
+    def volume(self, k: int) -> str:
+        """The sizes of a region, and the volume of its box, by two products."""
         width, height, depth = self.view.sizes[k]
-        product = f"{width:.2f} × {height:.2f} × {depth:.2f} = {self.view.volumes[k]:.3f}"
+        front = round_number(width * height)
+        factors = " ".join(
+            self.size(self.names[k], what, size) for what, size in zip(_SIZE_WORD, self.view.sizes[k], strict=True)
+        )
         return (
-            f"{self.size(self.names[k], 'width', width)} {self.size(self.names[k], 'height', height)} "
-            f"{self.size(self.names[k], 'depth', depth)} In cubic metres its box holds {product}."
+            f"{factors} Its box: {write_number(width)} × {write_number(height)} = {write_number(front)}, and "
+            f"{write_number(front)} × {write_number(depth)} = {write_number(self.view.volumes[k])} cubic metres."
         )
 
     def _nearness_told(self, k: int) -> str:
@@ -185,18 +193,18 @@ class Writer:
         which = "farther" if behind == (k == 0) else "nearer"
         return f"The nearest surface of {self.names[k]} is the {which} of the two."
 
-    def _compared(self, relation: Relation, holds: bool) -> str:
+    def compared(self, relation: Relation, holds: bool) -> str:
         """The two values side by side, where there are numbers to compare."""
         if relation in SIZE_AXIS:
-            first, second = (self.view.sizes[k][SIZE_AXIS[relation]] for k in range(2))
+            told = [self.length(self.view.sizes[k][SIZE_AXIS[relation]]) for k in range(2)]
             more = holds == (relation in {"tall", "wide"})
-            return f"{self.length(first)} is {'more' if more else 'less'} than {self.length(second)}."
-        if relation in {"big", "small"}:
-            more = holds == (relation == "big")
-            return f"{self.view.volumes[0]:.3f} is {'more' if more else 'less'} than {self.view.volumes[1]:.3f}."
-        return self._pick(
-            ("Put side by side, the positions differ.", "The two can now be compared.", "This settles the order.")
-        )
+        elif relation in {"big", "small"}:
+            told, more = [write_number(volume) for volume in self.view.volumes], holds == (relation == "big")
+        else:
+            return self._pick(("Now the two can be compared.", "This settles the order.", "This tells the order."))
+        if told[0] == told[1]:
+            return "The two are almost equal."
+        return f"{told[0]} is {'more' if more else 'less'} than {told[1]}."
 
     def _relation_end(self, relation: Relation, holds: bool) -> str:
         words = {"a": A, "b": B, "phrase": RELATION_PHRASES[relation][0], "converse": RELATION_PHRASES[CONVERSE[relation]][0]}
@@ -214,90 +222,58 @@ class Writer:
             return self._direction()
         if kind in {"width", "height"} or len(self.names) < 2:
             axis = 1 if kind == "height" else 0
-            steps, metres = self._between_edges(axis)
-            return self._converted(steps, metres, wording.SIZES[_SIZE_WORD[axis]])
+            return self._converted(self._between_edges(axis), self.view.sizes[0][axis], wording.SIZES[_SIZE_WORD[axis]])
         if kind == "distance":
-            steps, metres = self._direct()
-        else:
-            steps, metres = self._along_axis(0 if kind == "horizontal_distance" else 1)
-        return self._converted(steps, metres, wording.APART[kind])
+            return self._converted(self._direct(), self.view.direct, wording.APART[kind])
+        axis = 0 if kind == "horizontal_distance" else 1
+        metres = max(0.01, abs(self.view.middle[axis]))
+        return self._converted(self._along_axis(kind, axis, metres), metres, wording.APART[kind])
 
-    def _between_edges(self, axis: Literal[0, 1]) -> tuple[list[Step], float]:
+    def _between_edges(self, axis: Literal[0, 1]) -> list[Step]:
         what = _SIZE_WORD[axis]
-        extent = self.view.sizes[0][axis]
-        low = round(self.view.place[0][axis] - extent / 2, 2)
-        high = round(low + extent, 2)
-        extent, sum_ = self._reckon(f"{high:.2f} - {_signed(low)}", extent)
-        edges = ("left", "right") if axis == 0 else ("lower", "upper")
         return [
             Step(title=f"Place {A}", body=self.size(A, "camera", self.view.camera[0])),
-            Step(
-                title=f"Measure the {what}",
-                body=f"At that distance its {edges[0]} edge is at {low:.2f} and its {edges[1]} edge at {high:.2f} in metres, "
-                f"and {sum_}. {self.size(A, what, extent)}",
-            ),
-        ], extent
+            Step(title=f"Measure the {what}", body=self.size(A, what, self.view.sizes[0][axis])),
+        ]
 
-    def _along_axis(self, axis: Literal[0, 1]) -> tuple[list[Step], float]:
-        kind = ("horizontal_distance", "vertical_distance")[axis]
-        first, second = self.view.place[0][axis], self.view.place[1][axis]
-        metres, sum_ = self._reckon(f"{max(first, second):.2f} - {_signed(min(first, second))}", abs(second - first))
+    def _along_axis(self, kind: str, axis: Literal[0, 1], metres: float) -> list[Step]:
         return [
-            *(Step(title=f"Place {name}", body=self.placed(k, axis)) for k, name in enumerate(self.names)),
-            Step(title="Take the difference", body=f"In metres, {sum_}. {self.apart(kind, metres)}"),
-        ], metres
+            Step(title="Compare their depth", body=f"{self._order()} {self.size(A, 'camera', self.view.camera[0])}"),
+            Step(title="Place the two", body=self.placed(axis)),
+            Step(title="Take the distance", body=self.apart(kind, metres)),
+        ]
 
-    def _direct(self) -> tuple[list[Step], float]:
-        right, up, back = self.view.offset
-        squares = f"sqrt({abs(right):.2f}^2 + {abs(up):.2f}^2 + {abs(back):.2f}^2)"
-        centres, sum_ = self._reckon(squares, math.hypot(right, up, back))
-        metres = round(max(0.01, self.view.direct * (centres / max(0.01, math.hypot(right, up, back)))), 2)
-        order = self.relation("behind" if self.view.believes("behind") else "front")
-        side = self.relation("right" if self.view.believes("right") else "left")
+    def _direct(self) -> list[Step]:
         return [
-            Step(title="Compare their depth", body=f"{order} {self.size(A, 'camera', self.view.camera[0])}"),
-            Step(title="Compare their position", body=side),
-            Step(
-                title="Combine the offsets",
-                body=f"The middles differ by {abs(right):.2f} sideways, {abs(up):.2f} upwards and {abs(back):.2f} in depth, in "
-                f"metres: {sum_}. Taken from surface to surface: {self.apart('distance', metres)}",
-            ),
-        ], metres
+            Step(title="Compare their depth", body=f"{self._order()} {self.ahead()}"),
+            Step(title="Compare their position", body=self.placed(0)),
+            Step(title="Measure between the surfaces", body=self.apart("distance", self.view.direct)),
+        ]
+
+    def _order(self) -> str:
+        return self.relation("behind" if self.view.believes("behind") else "front")
 
     def _direction(self) -> tuple[list[Step], str]:
-        right, _, ahead = self.view.offset
-        angle = math.degrees(math.atan2(abs(right), ahead))
         hour = self.view.hour
         if self.slip and self.view.said_hour is None:
             hour = (12 - hour) % 12 + 1 if self.rng.random() < 0.6 else (hour + 5) % 12 + 1
-        side, depth = ("right", "left")[right < 0], ("behind", "in front of")[ahead < 0]
-        said = self.bearing(hour)
         steps = [
-            Step(title="Sideways", body=f"{B} is to the {side} of {A}. {self.apart('horizontal_distance', abs(right))}"),
-            Step(title="Forward", body=f"{B} is {depth} {A}: in depth, their middles differ by {self.length(abs(ahead))}."),
-            Step(
-                title="Find the hour",
-                body=f"That is {angle:.0f} degrees to the {side} of straight ahead. {said}",
-            ),
+            Step(title="Sideways", body=self.placed(0)),
+            Step(title="Forward", body=self.ahead()),
+            Step(title="Find the hour", body=self.bearing(hour)),
         ]
         return self._checked(steps), self.bearing(hour)
 
-    def _reckon(self, expression: str, metres: float) -> tuple[float, str]:
-        """A sum and its result, two decimals, wrong where the teacher slips."""
-        if self.slip:
-            self.slip, metres = False, metres * self._pick(_SLIPS)
-        metres = max(0.01, round(metres, 2))
-        return metres, f"{expression} = {metres:.2f}"
-
     def _converted(self, steps: list[Step], metres: float, forms: Sequence[str]) -> tuple[list[Step], str]:
-        """End with the length in a unit that people would use, with a step for its conversion."""
-        number, unit = human_length(metres, self.rng)
-        if unit != "m":
-            sign, factor = _FACTORS[unit]
-            said = f"{number:.2f} {UNIT_WORDS[unit]}"
-            steps.append(Step(title="Convert", body=f"{metres:.2f} {sign} {factor} = {number:.2f}, so this is {said}."))
-        said = f"{self._hedge()}{number:.2f} {UNIT_WORDS[unit]}"
-        return self._checked(steps), self._pick(forms).format(a=A, b=B, v=said)
+        """End with the length in a unit that people would use, with a step for its conversion; here a teacher may slip."""
+        _, unit = human_length(metres, self.rng)
+        factor, per_metre = PER_METRE.get(unit, ("", 1.0))
+        number = round_number(metres * per_metre * (self._pick(_SLIPS) if self.slip else 1.0))
+        said = f"{write_number(number)} {UNIT_WORDS[unit]}"
+        if factor:
+            worked = f"{write_number(metres)} × {factor} = {write_number(number)}"
+            steps.append(Step(title="Convert", body=f"{worked}, so this is {said}."))
+        return self._checked(steps), self._pick(forms).format(a=A, b=B, v=f"{self._hedge()}{said}")
 
     # Words
 
@@ -339,7 +315,3 @@ def _with_article(label: str) -> str:
     'an orange box'
     """
     return f"{'an' if label[:1].lower() in 'aeiou' else 'a'} {label}"
-
-
-def _signed(value: float) -> str:
-    return f"({value:.2f})" if value < 0 else f"{value:.2f}"

@@ -7,8 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from research.fdpo_study.data import nearest
 
 from research.fdpo_study import gaps
+from spatialreasoner.core.types import RewardBreakdown, Trajectory
 from spatialreasoner.training.loss import segment_betas
 
 PAIRS = [(0.0, 4.0), (1.0, 1.0), (2.0, -1.0), (0.5, 3.0)]
@@ -60,3 +62,19 @@ def test_every_rule_keeps_the_number_of_pairs_and_finite_gaps(rows: list[tuple[f
         found = rule(rows, Random(0))
         assert len(found) == len(rows)
         assert all(math.isfinite(value) for pair in found for value in pair)
+
+
+def test_the_nearest_pair_is_of_a_right_answer_and_the_wrong_one_that_begins_most_like_it() -> None:
+    unscored = RewardBreakdown(visual=None, spatial_description=None, spatial_reasoning=None, logical=None)
+
+    def answer(text: str, *, success: bool | None) -> Trajectory:
+        return Trajectory(question_id="q", index=0, text=text, policies=("own",), reward=unscored, success=success)
+
+    known = [
+        answer("a b c", success=True),
+        answer("a b d", success=None),
+        answer("a x", success=False),
+        answer("b", success=False),
+    ]
+    assert [each.text for each in nearest(known)] == ["a b c", "a x"]
+    assert nearest(known[:2]) == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock
@@ -45,12 +46,15 @@ class Glimpse(NamedTuple):
 
 @dataclass(eq=False)
 class _Known:
-    """An image that was looked at, and the regions on it, by the digests of their masks."""
+    """An image that was looked at, and the regions on it, by the digests of the first one's mask and of their own.
+
+    What is told of a region depends on the first, from where it is seen (`vision.OFFSETS`), and on no other.
+    """
 
     name: int
     seen: Seen
     tokens: Float[np.ndarray, "tokens hidden"]
-    regions: dict[bytes, tuple[int, Float[np.ndarray, " hidden"]]] = field(default_factory=dict[bytes, Any])
+    regions: dict[tuple[bytes, bytes], tuple[int, Float[np.ndarray, " hidden"]]] = field(default_factory=dict[Any, Any])
 
 
 class Seeing:
@@ -75,8 +79,10 @@ class Seeing:
         masks = attached(image)[:NUM_REGIONS]
         with self._lock:
             known = self._look(image)
-            keys = [hashlib.sha256(np.packbits(mask).tobytes()).digest() for mask in masks]
-            self._look_at(known, {key: mask for key, mask in zip(keys, masks, strict=True) if key not in known.regions})
+            digests = [hashlib.sha256(np.packbits(mask).tobytes()).digest() for mask in masks]
+            keys = [(digests[0], digest) for digest in digests]
+            if any(key not in known.regions for key in keys):
+                self._look_at(known, keys, masks)
             regions = [known.regions[key] for key in keys]
         return Glimpse(known.name, known.tokens, tuple(each for _, each in regions), tuple(name for name, _ in regions))
 
@@ -94,12 +100,12 @@ class Seeing:
         return self._known[key]
 
     @torch.inference_mode()
-    def _look_at(self, known: _Known, masks: dict[bytes, Bool[np.ndarray, "h w"]]) -> None:
-        """Look at regions that have not been looked at."""
-        if not masks:
-            return
+    def _look_at(self, known: _Known, keys: Sequence[tuple[bytes, bytes]], masks: Sequence[Bool[np.ndarray, "h w"]]) -> None:
+        """Look at all regions together; those that were looked at before keep their names."""
         side = self._model.config.image_size
-        squares = torch.from_numpy(np.stack([square_mask(mask, side) for mask in masks.values()]))
+        squares = torch.from_numpy(np.stack([square_mask(mask, side) for mask in masks]))
         told = self._model.region_tokens(self._model.vision_regions(known.seen, squares[None]))[0]
         vectors = (told * squares.flatten(1).any(-1)[:, None]).numpy()
-        known.regions |= {key: (next(self._names), vector) for key, vector in zip(masks, vectors, strict=True)}
+        for key, vector in zip(keys, vectors, strict=True):
+            if key not in known.regions:
+                known.regions[key] = next(self._names), vector

@@ -16,7 +16,7 @@ from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.nano.numpy.decoder import Decoder
 from spatialreasoner.nano.numpy.layers import Array, NamedWeights
 from spatialreasoner.nano.numpy.vision import Looks, look
-from spatialreasoner.nano.shipped import NANO
+from spatialreasoner.nano.shipped import NANO, NANO_BASE
 from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.squares import square_image, square_mask
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 def is_nano(source: str | Path) -> bool:
-    """Whether a model by name is the nano, or a folder with a nano that was trained further, in a precision NumPy has."""
-    if source == NANO.name:
+    """Whether a model by name is a nano, or a folder with one that was trained further, in a precision NumPy has."""
+    if source in {NANO.name, NANO_BASE.name}:
         return True
     folder = Path(source_of(source))
     config = config_of(folder)
@@ -41,7 +41,7 @@ class LightNano:
     """The nano, one answer at a time, the likeliest token each time.
 
     Args:
-        source: `nano`, or a folder with one.
+        source: `nano`, `nano-base`, or a folder with one.
         max_new_tokens: Longest completion, tokens.
 
     Raises:

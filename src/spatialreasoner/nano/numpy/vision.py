@@ -14,7 +14,7 @@ from spatialreasoner.nano.numpy.layers import Array, NamedWeights, gelu
 CELL = 8
 """Side of a cell of the fine map, pixels."""
 
-LOWEST, OCTAVES = math.pi / 2, 5
+LOWEST, OCTAVES, FINE_OCTAVES = math.pi / 2, 5, 6
 """The waves beside values: their lowest frequency, radians a unit, and how often it doubles."""
 
 
@@ -102,20 +102,49 @@ def _regions(
         reader[plural].linear(softmax(encoder[word].linear(features), axis=-1))
         for word, plural in (("kind", "kinds"), ("colour", "colours"))
     )
-    told = reader["features"].think(features, "0", "2") + reader["estimates"].linear(_waves(_readable(estimates))) + words
+    readable = _waves(_readable(estimates), FINE_OCTAVES)
+    told = reader["features"].think(features, "0", "2") + reader["estimates"].linear(readable) + words
+    related = _related(estimates, _relate(encoder["pair"], features, estimates))
+    told[1:] += reader["offsets"].linear(_waves(related, FINE_OCTAVES))[1:]
     return reader["norm"].norm(told) * (area.max((1, 2)) > 0)[:, None]
 
 
 def _readable(estimates: Float[Array, "regions 6"]) -> Float[Array, "regions 11"]:
     """Estimates as metres and as logarithms."""
+    _, _, log_z, *sizes = estimates.T
+    return np.stack([*_metres(estimates), log_z, *sizes, np.sum(sizes, axis=0)], axis=-1)
+
+
+def _metres(estimates: Float[Array, "regions 6"]) -> list[Float[Array, " regions"]]:
+    """Middle and extents, metres."""
     across, up, log_z, *sizes = estimates.T
     z = np.exp(log_z.clip(-3, 4))
-    metres = [across * z, up * z, z, *(np.exp(size.clip(-5, 3)) for size in sizes)]
-    return np.stack([*metres, log_z, *sizes, np.sum(sizes, axis=0)], axis=-1)
+    return [across * z, up * z, z, *(np.exp(size.clip(-5, 3)) for size in sizes)]
 
 
-def _waves(values: Float[Array, "regions values"]) -> Float[Array, "regions features"]:
-    frequencies = np.float32(LOWEST) * np.float32(2) ** np.arange(OCTAVES, dtype=np.float32)
+def _relate(
+    pair: NamedWeights, features: Float[Array, "regions width"], estimates: Float[Array, "regions 6"]
+) -> Float[Array, "regions 6"]:
+    """Offsets of each region from the first."""
+    x, y, z, _, _, depth = _metres(estimates)
+    right, down, ahead = x - x[0], y - y[0], z - z[0]
+    apart = np.log((right**2 + down**2 + ahead**2).clip(min=0.01)) / 2
+    found = np.stack([right, down, right, ahead, ahead - (depth - depth[0]) / 2, apart], axis=-1)
+    return found + pair.think(np.concatenate([np.broadcast_to(features[:1], features.shape), features], axis=-1), "0", "2")
+
+
+def _related(estimates: Float[Array, "regions 6"], offsets: Float[Array, "regions 6"]) -> Float[Array, "regions 11"]:
+    """Offsets from the first region as metres, the bearing in right angles, and by how much larger than the first each is."""
+    right, down, mean_right, ahead, near, apart = offsets.T
+    width, height, depth = (estimates[:, 3:] - estimates[:1, 3:]).T
+    bearing = np.arctan2(mean_right, ahead) / np.float32(np.pi / 2)
+    metres = np.exp(apart.clip(-4, 3))
+    volume = width + height + depth
+    return np.stack([right, down, mean_right, ahead, near, metres, apart, bearing, width, height, volume], axis=-1)
+
+
+def _waves(values: Float[Array, "regions values"], octaves: int = OCTAVES) -> Float[Array, "regions features"]:
+    frequencies = np.float32(LOWEST) * np.float32(2) ** np.arange(octaves, dtype=np.float32)
     angles = (values[..., None] * frequencies).reshape(len(values), -1)
     return np.concatenate([values, np.sin(angles), np.cos(angles)], axis=-1)
 
