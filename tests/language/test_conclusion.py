@@ -161,8 +161,8 @@ def test_hostile_text_costs_linear_time(piece, ready):
         conclude(ready, text)
         return time.process_time() - start
 
-    small = min(cost(4_000) for _ in range(2))
-    assert cost(32_000) < 8 * 3 * small + 0.2
+    bound = 8 * 3 * min(cost(4_000) for _ in range(2)) + 0.2
+    assert any(cost(32_000) < bound for _ in range(2))  # garbage may be collected in the first
 
 
 @pytest.mark.parametrize("piece", ["a", "a-", "the big "])
