@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from multiprocessing import parent_process
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import torch
 from torch import distributed, multiprocessing, nn
+
+from spatialreasoner.core.workers import end_with_parent
 
 
 def in_processes(work: Callable[..., None], count: int, *args: Any) -> None:
@@ -30,21 +30,13 @@ def in_processes(work: Callable[..., None], count: int, *args: Any) -> None:
 
 
 def _join(rank: int, work: Callable[..., None], count: int, meeting: Path, args: tuple[Any, ...]) -> None:
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # the signal that torch asks for is ignored in a shell's background
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
     distributed.init_process_group("gloo", init_method=meeting.as_uri(), rank=rank, world_size=count)
     try:
         work(rank, *args)
     finally:
         distributed.destroy_process_group()
-
-
-def _end_with_parent() -> None:
-    """Leave at once when the starting process has gone: the signal that torch asks for is ignored in a shell's background."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def average(parameters: Sequence[nn.Parameter]) -> None:

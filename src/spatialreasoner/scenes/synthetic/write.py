@@ -6,10 +6,7 @@ A scene depends on the seed, its number and the image's size alone, so it is the
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.connection
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -22,6 +19,7 @@ from jaxtyping import Float32, Int, UInt8
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.core.garbage import no_collection
 from spatialreasoner.core.types import DepthMap, Region, Scene, SceneObject
+from spatialreasoner.core.workers import end_with_parent
 from spatialreasoner.scenes import masks
 from spatialreasoner.scenes.files import UNITS_PER_METRE, depth_png, png
 from spatialreasoner.scenes.folder import ScenesFolder, claim_folder
@@ -199,7 +197,7 @@ def _spread(config: SyntheticConfig, folder: ScenesFolder, indices: Sequence[int
         return
     # Spawned, not forked: Embree's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context, initializer=_die_with_parent)
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context, initializer=end_with_parent)
     try:
         # Ctrl-C reaches workers, too, which inherit what is blocked while they start: it is this process that answers it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -209,19 +207,6 @@ def _spread(config: SyntheticConfig, folder: ScenesFolder, indices: Sequence[int
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _die_with_parent() -> None:
-    """End this worker when its parent is killed: it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _make_chunk(config: SyntheticConfig, folder: ScenesFolder, indices: Sequence[int]) -> int:
