@@ -15,7 +15,7 @@ from spatialreasoner.teachers.perception import Belief
 from spatialreasoner.teachers.policy import write_believed
 from spatialreasoner.teachers.profiles import PROFILES
 from spatialreasoner.teachers.requests import Request
-from spatialreasoner.teachers.writer import PER_METRE, A, B, Writer
+from spatialreasoner.teachers.writer import PER_METRE, A, B, Writer, convert
 
 TRUTHFUL = PROFILES["exact"]
 REQUESTS = (
@@ -57,7 +57,7 @@ def _statements(writer: Writer) -> Iterator[Callable[[], str]]:
         yield lambda: writer.bearing(view.hour)
         yield lambda: writer.relation(rng.choice([relation for relation in RELATIONS if view.believes(relation)]))
     for axis, kind in enumerate(("horizontal_distance", "vertical_distance")):
-        yield lambda axis=axis, kind=kind: writer.apart(kind, max(0.01, abs(view.middle[axis])))
+        yield lambda axis=axis, kind=kind: writer.apart(kind, abs(view.middle[axis]))
     for _ in range(3):
         yield lambda: _converted(writer)
     yield lambda: _compared(writer, rng.choice(("wide", "thin")))
@@ -118,7 +118,7 @@ def _known(writer: Writer) -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"other {what}", lambda what=what, metres=metres: writer.size(B, what, metres)
     yield "distance", lambda: writer.apart("distance", view.direct)
     for axis, kind in enumerate(("horizontal_distance", "vertical_distance")):
-        yield kind, lambda axis=axis, kind=kind: writer.apart(kind, max(0.01, abs(view.middle[axis])))
+        yield kind, lambda axis=axis, kind=kind: writer.apart(kind, abs(view.middle[axis]))
     yield "direction", lambda: writer.bearing(view.hour)
     for relation in RELATIONS:
         if view.believes(relation):
@@ -136,9 +136,8 @@ def _converted(writer: Writer) -> str:
         ]
     )
     unit = rng.choice(("cm", "in")) if metres < 1 else "ft"
-    factor, per_metre = PER_METRE[unit]
-    result = write_number(round_number(metres * per_metre))
-    return f"{said()} {write_number(metres)} × {factor} = {result}, so this is {result} {UNIT_WORDS[unit]}."
+    calculation, length = convert(metres, unit)
+    return f"{said()} {calculation}, so this is {length}."
 
 
 def _compared(writer: Writer, relation: Relation) -> str:
@@ -156,9 +155,9 @@ def calculate(rng: Random) -> str:
 def _calculation(rng: Random) -> str:
     kind = rng.random()
     if kind < 0.3:
-        factor, per_metre = rng.choice(list(PER_METRE.values()))
-        metres = round_length(_between(rng, 0.5, 9.0) if per_metre < 10 else _between(rng, 0.03, 2.5))
-        return f"{write_number(metres)} × {factor} = {write_number(round_number(metres * per_metre))}"
+        unit = rng.choice(list(PER_METRE))
+        metres = round_length(_between(rng, 0.5, 9.0) if unit == "ft" else _between(rng, 0.03, 2.5))
+        return convert(metres, unit)[0]
     if kind < 0.9:
         first, second = (round_length(_between(rng, 0.05, 2.6)) for _ in range(2))
         if rng.random() < 0.45:  # what came out of a product before
@@ -207,8 +206,8 @@ def _value(category: Category, view: Belief, rng: Random) -> str:
         return str(view.hour)
     metres = {
         "distance_data": view.direct,
-        "horizontal_distance_data": max(0.01, abs(view.middle[0])),
-        "vertical_distance_data": max(0.01, abs(view.middle[1])),
+        "horizontal_distance_data": abs(view.middle[0]),
+        "vertical_distance_data": abs(view.middle[1]),
         "width_data": view.sizes[0][0],
         "height_data": view.sizes[0][1],
     }[category]

@@ -226,7 +226,7 @@ class Writer:
         if kind == "distance":
             return self._converted(self._direct(), self.view.direct, wording.APART[kind])
         axis = 0 if kind == "horizontal_distance" else 1
-        metres = max(0.01, abs(self.view.middle[axis]))
+        metres = abs(self.view.middle[axis])
         return self._converted(self._along_axis(kind, axis, metres), metres, wording.APART[kind])
 
     def _between_edges(self, axis: Literal[0, 1]) -> list[Step]:
@@ -267,12 +267,12 @@ class Writer:
     def _converted(self, steps: list[Step], metres: float, forms: Sequence[str]) -> tuple[list[Step], str]:
         """End with the length in a unit that people would use, with a step for its conversion; here a teacher may slip."""
         _, unit = human_length(metres, self.rng)
-        factor, per_metre = PER_METRE.get(unit, ("", 1.0))
-        number = round_number(metres * per_metre * (self._pick(_SLIPS) if self.slip else 1.0))
-        said = f"{write_number(number)} {UNIT_WORDS[unit]}"
-        if factor:
-            worked = f"{write_number(metres)} × {factor} = {write_number(number)}"
+        slip = self._pick(_SLIPS) if self.slip else 1.0
+        if unit in PER_METRE:
+            worked, said = convert(metres, unit, slip=slip)
             steps.append(Step(title="Convert", body=f"{worked}, so this is {said}."))
+        else:
+            said = f"{write_number(round_number(metres * slip))} {UNIT_WORDS[unit]}"
         return self._checked(steps), self._pick(forms).format(a=A, b=B, v=f"{self._hedge()}{said}")
 
     # Words
@@ -306,6 +306,17 @@ class Writer:
 
     def _pick(self, choices: Sequence[T]) -> T:
         return self.rng.choice(choices)
+
+
+def convert(metres: float, unit: Unit, *, slip: float = 1.0) -> tuple[str, str]:
+    """A length in another unit than metres: the calculation, and what it comes to, off by a factor where somebody slips.
+
+    >>> convert(0.57, "in")
+    ('0.57 × 39 = 22', '22 inches')
+    """
+    factor, per_metre = PER_METRE[unit]
+    result = write_number(round_number(metres * per_metre * slip))
+    return f"{write_number(metres)} × {factor} = {result}", f"{result} {UNIT_WORDS[unit]}"
 
 
 def _with_article(label: str) -> str:
