@@ -1,6 +1,6 @@
 import pytest
 
-from spatialreasoner.core.progress import stage
+from spatialreasoner.core.progress import stage, stages_shown_by
 
 
 def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,3 +24,15 @@ def test_a_stage_that_fails_is_not_called_done(capsys: pytest.CaptureFixture[str
     with pytest.raises(RuntimeError, match="broke"), stage("search"):
         raise RuntimeError("it broke")
     assert "done" not in capsys.readouterr().err
+
+
+def test_stages_deep_inside_are_shown_by_another(capsys: pytest.CaptureFixture[str]) -> None:
+    with stages_shown_by(None), stage("check"):
+        pass
+    assert capsys.readouterr().err == ""
+    with stages_shown_by(None), stages_shown_by(stage), stage("check"):  # the default says nothing new
+        pass
+    assert capsys.readouterr().err == ""
+    with stage("check"):
+        pass
+    assert "check: done" in capsys.readouterr().err

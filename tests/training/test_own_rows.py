@@ -224,7 +224,7 @@ def test_a_tiny_vision_family_trains_on_llavas_rows(tmp_path, image_paths, setti
     assert logged["logps/chosen/plan"] < 0
 
 
-def test_a_rehearsal_shows_three_rows_as_tokens_in_colour_with_gaps_and_betas(tmp_path, text_model, capsys, monkeypatch):
+def test_a_dry_run_shows_three_rows_as_tokens_in_colour_with_gaps_and_betas(tmp_path, text_model, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     path = write(tmp_path, MIXED * 3)
     settings = ("segments=plan,answer", "gap_columns=p,a")

@@ -19,7 +19,7 @@ def convert(
     Examples:
         spatialreasoner convert Sa2VA-8B --out sa2va
     """
-    from spatialreasoner.vlm.sa2va.convert import convert_sa2va
+    from spatialreasoner.pipeline import convert as run
 
-    convert_sa2va(folder, out)
+    run(folder, out=out)
     typer.echo(f"The model is in {out}. The SAM 2 mask head is left out: it answers in text, and [SEG] draws no mask")

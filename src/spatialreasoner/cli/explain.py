@@ -19,12 +19,7 @@ def explain(
         spatialreasoner explain "<region1> is 1.5 m wide."
         spatialreasoner explain "No." --question "Is Region [0] in front of Region [1]?" --category front_predicate
     """
-    from spatialreasoner.core.errors import ConfigError
-    from spatialreasoner.core.types import CATEGORIES
-    from spatialreasoner.language.parsed import explain_parse
+    from spatialreasoner.pipeline import explain_text
 
-    if category and category not in CATEGORIES:
-        raise ConfigError(f"expected one of the categories {', '.join(CATEGORIES)}; got {category!r}")
     said = sys.stdin.read() if text == "-" else text
-    known = category if category else None
-    typer.echo(explain_parse(said, category=known, question=question))
+    typer.echo(explain_text(said, question=question, category=category))

@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
-from spatialreasoner.core.progress import stage
-
 
 def measure(
-    scene: Annotated[Path, typer.Argument(help="An RGB-D folder, or a scenes folder.", show_default=False)],
-    name: Annotated[str, typer.Option("--scene", help="Id of the scene, if the folder has several.")] = "",
+    folder: Annotated[Path, typer.Argument(metavar="SCENE", help="An RGB-D folder, or a scenes folder.", show_default=False)],
+    scene: Annotated[str, typer.Option("--scene", help="Id of the scene, if the folder has several.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: every value with its error and interval.")] = False,
 ) -> None:
     """Print the sizes of all regions and the distances of all pairs, with error bars. Needs no model.
@@ -24,9 +22,8 @@ def measure(
         spatialreasoner measure scenes --scene my-room --json
     """
     from spatialreasoner.core.records import dumps
+    from spatialreasoner.pipeline import measure as run
     from spatialreasoner.report import measurements
 
-    found = measurements.open_scene(scene, name)
-    with stage(f"measure {found.id}"):
-        table = measurements.measurement_table(found)
+    table = run(folder, scene=scene).details
     typer.echo(dumps(table) if as_json else measurements.terminal(table))

@@ -9,7 +9,6 @@ import typer
 
 from spatialreasoner.cli.options import out_option
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.core.progress import stage
 
 if TYPE_CHECKING:
     from spatialreasoner.scenes.importers import FrameOptions
@@ -48,25 +47,17 @@ def scenes_import(
         spatialreasoner scenes import captures/kitchen --from record3d --every 10 --limit 20 --out scenes
         spatialreasoner scenes import --kinds
     """
-    from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
-    from spatialreasoner.scenes.importers import import_scenes, importers
+    from spatialreasoner.pipeline import read_capture
 
     if kinds:
+        from spatialreasoner.scenes.importers import importers
+
         typer.echo("\n".join(f"{each.kind:<14}{each.title}\n{'':<14}{each.layout}" for each in importers()))
         return
     if path is None or out is None:
         raise ConfigError("expected the capture's path and --out DIR; --kinds lists what can be read")
-    with stage(f"import {path}") as advance:
-        done = import_scenes(
-            path,
-            kind,
-            out=out,
-            every=every,
-            limit=limit or None,
-            options=_options(intrinsics, min_confidence),
-            regions=None if regions is None else AnnotatedRegions(regions),
-            progress=advance,
-        )
+    options = _options(intrinsics, min_confidence)
+    done = read_capture(path, out=out, kind=kind, every=every, limit=limit or None, options=options, regions=regions).details
     fewer = "" if done.scenes + len(done.left_out) >= done.frames else " (--every and --limit choose; --limit 0 takes all)"
     typer.echo(f"{done.scenes} scenes of {done.frames} frames in {out}, read as {done.kind}{fewer}")
     if not done.labelled:

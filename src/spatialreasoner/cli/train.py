@@ -86,7 +86,6 @@ def train(
     """
     from spatialreasoner.pipeline import OnlineConfig, train_online
     from spatialreasoner.pipeline import train as run
-    from spatialreasoner.training.run import rehearse
 
     if online:
         if kind != "fdpo" or dry_run or eval_data is not None:
@@ -95,14 +94,14 @@ def train(
         made = train_online(data, model=model, out=out, config=how, settings_file=config, overrides=settings or [])
         typer.echo(f"The model is in {made.out}; what each round's answers earned is in {out / 'rounds.jsonl'}")
         return
-    if dry_run:
+    done = run(
+        data, kind=kind, model=model, out=out, eval_data=eval_data, config=config, overrides=settings or [], dry_run=dry_run
+    )
+    if not dry_run:
+        typer.echo(f"The model is in {out}")
+        return
+    if done.details is not None:
         from rich.console import Console
 
-        show = Console(highlight=False, soft_wrap=True).print
-        said = rehearse(
-            kind, model=model, data=data, eval_data=eval_data, config_file=config, overrides=settings or [], show=show
-        )
-        typer.echo(said)
-        return
-    run(data, kind=kind, model=model, out=out, eval_data=eval_data, config=config, overrides=settings or [])
-    typer.echo(f"The model is in {out}")
+        Console(highlight=False, soft_wrap=True).print(done.details)
+    typer.echo(done.summary["plan"])

@@ -78,17 +78,34 @@ def _lines(stream: TextIO, seconds: float) -> Generator[ShowState]:
     yield show
 
 
-@contextmanager
-def stage(name: str, total: int | None = None) -> Generator[Advance]:
-    """Show that a stage runs, and how far it is.
+def stage(name: str, total: int | None = None) -> AbstractContextManager[Advance]:
+    """Show that a stage runs, and how far it is: on standard error, or as `stages_shown_by` says.
 
     Args:
         name: What the stage does, such as "search 40 questions".
         total: The number of pieces, or None if unknown.
 
-    Yields:
-        A function to call with the number of pieces that are done.
+    Returns:
+        A context with a function to call with the number of pieces that are done.
     """
+    return _showing.get()(name, total)
+
+
+@contextmanager
+def stages_shown_by(show: ShowStage | None) -> Generator[None]:
+    """Let another show what `stage` would, as long as the context lasts; None shows nothing."""
+    if show is stage:
+        yield
+        return
+    before = _showing.set(show or quiet)
+    try:
+        yield
+    finally:
+        _showing.reset(before)
+
+
+@contextmanager
+def _on_standard_error(name: str, total: int | None) -> Generator[Advance]:
     bar, begin = _Bar(name, total), time.monotonic()
     with screen() as show:
         show(bar.drawn, lambda: f"{name} ...", False)
@@ -138,3 +155,6 @@ class _Bar:
 def quiet(name: str, total: int | None = None) -> Generator[Advance]:
     """Show nothing; takes what `stage` takes."""
     yield lambda done, note="": None
+
+
+_showing: ContextVar[ShowStage] = ContextVar("showing", default=_on_standard_error)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from spatialreasoner.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from spatialreasoner.pipeline.converting import convert, convert_async
     from spatialreasoner.pipeline.evaluating import Evaluation, evaluate, evaluate_async
+    from spatialreasoner.pipeline.explaining import explain_text, explain_text_async
     from spatialreasoner.pipeline.generating import generate, generate_async
     from spatialreasoner.pipeline.judging import judge_answer, judge_answer_async
+    from spatialreasoner.pipeline.measuring import measure, measure_async
     from spatialreasoner.pipeline.online import OnlineConfig, train_online, train_online_async
     from spatialreasoner.pipeline.pairing import build_pairs, build_pairs_async
     from spatialreasoner.pipeline.questions import make_questions, make_questions_async
@@ -43,10 +46,14 @@ __all__ = [
     "Result",
     "build_pairs",
     "build_pairs_async",
+    "convert",
+    "convert_async",
     "evaluate",
     "evaluate_async",
     "explain",
     "explain_async",
+    "explain_text",
+    "explain_text_async",
     "generate",
     "generate_async",
     "judge_answer",
@@ -56,6 +63,8 @@ __all__ = [
     "make_questions_async",
     "make_scenes",
     "make_scenes_async",
+    "measure",
+    "measure_async",
     "read_benchmark",
     "read_benchmark_async",
     "read_capture",
@@ -79,9 +88,12 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        **dict.fromkeys(("convert", "convert_async"), ".converting"),
         **dict.fromkeys(("Evaluation", "evaluate", "evaluate_async"), ".evaluating"),
+        **dict.fromkeys(("explain_text", "explain_text_async"), ".explaining"),
         **dict.fromkeys(("generate", "generate_async"), ".generating"),
         **dict.fromkeys(("judge_answer", "judge_answer_async"), ".judging"),
+        **dict.fromkeys(("measure", "measure_async"), ".measuring"),
         **dict.fromkeys(("OnlineConfig", "train_online", "train_online_async"), ".online"),
         **dict.fromkeys(("build_pairs", "build_pairs_async"), ".pairing"),
         **dict.fromkeys(("make_questions", "make_questions_async"), ".questions"),

@@ -96,7 +96,13 @@ def train_online(
         pairs = _pair(questions, scenes, answers, place / "pairs", settings, current, progress)
         seeded = [*overrides, f"seed={settings.seed + number}"]
         trained = train(
-            pairs / "pairs.jsonl", kind="fdpo", model=current, out=place / "model", config=settings_file, overrides=seeded
+            pairs / "pairs.jsonl",
+            kind="fdpo",
+            model=current,
+            out=place / "model",
+            config=settings_file,
+            overrides=seeded,
+            progress=progress,
         )
         rounds.append({"round": number, **_rewards(pairs / "rewards.jsonl"), "loss": trained.summary.get("loss")})
         records.write_jsonl(folder / "rounds.jsonl", rounds)

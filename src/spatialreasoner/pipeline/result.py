@@ -15,10 +15,12 @@ class Result:
     """What a stage wrote and how it went. It is a path, too: the next stage takes it as its input.
 
     Attributes:
-        stage: The stage: "scenes", "questions", "search", "reward", "pairs", "train", "generate", "evaluate" or "report".
+        stage: The stage: "scenes", "measure", "questions", "search", "reward", "pairs", "convert", "train", "generate",
+            "evaluate" or "report".
         out: What was written: a file, or the folder of several; None if the stage was asked to write nothing.
         files: The files written, those for people and for the next stage; journals and records of settings are not listed.
-        count: What was made: scenes, questions, scored answers, pairs, predictions, judged predictions or files.
+        count: What was made: scenes, measured regions, questions, scored answers, pairs, models, predictions, judged
+            predictions or files.
         summary: The stage's figures, as JSON values.
         details: The stage's own record of what was found, for those who want more than figures: the `Score` of evaluate,
             the `Agreement` of judges with geometry of reward; None if it has none.

@@ -106,6 +106,7 @@ def read_capture(
     every: int = 1,
     limit: int | None = 100,
     options: FrameOptions | None = None,
+    regions: PathLike | None = None,
     progress: ShowStage | None = stage,
 ) -> Result:
     """Read what a depth camera, a phone or a data set holds, as scenes.
@@ -117,21 +118,31 @@ def read_capture(
         every: Take every Nth frame.
         limit: Take at most this many frames, evenly spread; None for all.
         options: What is known beside the path.
+        regions: The file or folder of a label tool whose regions the scenes get; None takes those of the capture alone.
         progress: Shows the stage; None shows nothing.
 
     Returns:
-        The result, with the frames left out as `unfinished` and the importer's own record as `details`.
+        The result. A frame that cannot be used is no error: `summary["left_out"]` says why, by its name, and the result is
+        complete. `details` is the importer's own record.
 
     Raises:
-        InputError: If the capture is of no known kind, or none of its frames can be used.
+        InputError: If the capture is of no known kind, none of its frames can be used, or `regions` names none of them.
         MissingExtraError: If its reader needs a library that is not installed.
         WorkError: If the output cannot be written.
     """
+    from spatialreasoner.scenes.annotations.finder import AnnotatedRegions
     from spatialreasoner.scenes.importers import import_scenes
 
     with (progress or quiet)(f"import {os.fspath(path)}", None) as advance:
         done = import_scenes(
-            os.fspath(path), kind, out=os.fspath(out), every=every, limit=limit, options=options, progress=advance
+            os.fspath(path),
+            kind,
+            out=os.fspath(out),
+            every=every,
+            limit=limit,
+            options=options,
+            regions=None if regions is None else AnnotatedRegions(os.fspath(regions)),
+            progress=advance,
         )
     return _result(out, done.scenes, {"frames": done.frames, "kind": done.kind, "left_out": dict(done.left_out)}, done)
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.core.loops import asynchronous
+from spatialreasoner.core.progress import ShowStage, stage, stages_shown_by
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from spatialreasoner.training.config import Kind
 
 
@@ -24,6 +27,8 @@ def train(
     eval_data: PathLike | None = None,
     config: PathLike | None = None,
     overrides: Sequence[str] = (),
+    dry_run: bool = False,
+    progress: ShowStage | None = stage,
     **settings: Any,
 ) -> Result:
     """Train a model; called again with the same arguments, it continues from the last checkpoint.
@@ -37,28 +42,35 @@ def train(
         eval_data: Held-out rows, evaluated at each checkpoint.
         config: A YAML file of settings.
         overrides: Settings as `key=value`, over the file's.
+        dry_run: Read settings and rows, and neither load the model nor write anything.
+        progress: Shows the stages; None shows nothing.
         **settings: Settings, such as `learning_rate=1e-5`, over both; `training.config` lists them.
 
     Returns:
-        The result; its summary is the last entry of `metrics.jsonl`.
+        The result; its summary is the last entry of `metrics.jsonl`. That of a dry run has the sentence that tells what would
+        be done as `summary["plan"]`, and for pairs the first three as coloured tokens, a `rich.text.Text`, as `details`.
 
     Raises:
         InputError: If data, model or settings are wrong.
         MissingExtraError: If the training libraries are not installed.
         WorkError: If the training fails.
     """
-    from spatialreasoner.training.run import train as run_training
+    from spatialreasoner.training import run
 
     folder = Path(out)
-    run_training(
-        kind,
-        model=str(model),
-        data=Path(data),
-        out=folder,
-        eval_data=None if eval_data is None else Path(eval_data),
-        config_file=None if config is None else Path(config),
-        overrides=[*overrides, *(f"{name}={json.dumps(value)}" for name, value in settings.items())],
-    )
+    given: dict[str, Any] = {
+        "model": str(model),
+        "data": Path(data),
+        "eval_data": None if eval_data is None else Path(eval_data),
+        "config_file": None if config is None else Path(config),
+        "overrides": [*overrides, *(f"{name}={json.dumps(value)}" for name, value in settings.items())],
+    }
+    with stages_shown_by(progress):
+        if dry_run:
+            shown: list[Text] = []
+            plan = run.dry_run(kind, **given, show=shown.append)
+            return Result(stage="train", out=None, summary={"plan": plan}, details=shown[0] if shown else None)
+        run.train(kind, out=folder, **given)
     logged = _logged(folder / "metrics.jsonl")
     return Result(stage="train", out=folder, files=(folder,), count=len(logged), summary=logged[-1] if logged else {})
 

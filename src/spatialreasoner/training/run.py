@@ -137,7 +137,7 @@ def _best(kind: Kind, logged: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return min((entry for entry in logged if name in entry), key=lambda entry: sign * entry[name], default={})
 
 
-def rehearse(
+def dry_run(
     kind: Kind,
     *,
     model: str,

@@ -3,7 +3,7 @@
 import pytest
 
 from spatialreasoner.core.errors import ConfigError, MissingFileError, RecordError
-from spatialreasoner.training.run import rehearse
+from spatialreasoner.training.run import dry_run
 
 
 @pytest.mark.parametrize(
@@ -19,20 +19,20 @@ from spatialreasoner.training.run import rehearse
     ],
 )
 def test_it_tells_the_steps(data, settings, steps):
-    said = rehearse("fdpo", model="hf:no/such-model", data=data / "pairs.jsonl", overrides=settings)
+    said = dry_run("fdpo", model="hf:no/such-model", data=data / "pairs.jsonl", overrides=settings)
     assert f" on 6 rows: in one process {steps} steps of " in said
 
 
 def test_nothing_is_written(data, tmp_path):
     before = sorted(tmp_path.rglob("*"))
-    assert "and 6 rows held out" in rehearse("sft", model="tiny", data=data / "sft.jsonl", eval_data=data / "sft.jsonl")
+    assert "and 6 rows held out" in dry_run("sft", model="tiny", data=data / "sft.jsonl", eval_data=data / "sft.jsonl")
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_what_training_would_refuse_is_refused(data, tmp_path):
     with pytest.raises(ConfigError, match="unknown setting"):
-        rehearse("fdpo", model="tiny", data=data / "pairs.jsonl", overrides=["learning_rat=1"])
+        dry_run("fdpo", model="tiny", data=data / "pairs.jsonl", overrides=["learning_rat=1"])
     with pytest.raises(MissingFileError):
-        rehearse("fdpo", model="tiny", data=tmp_path / "none.jsonl")
+        dry_run("fdpo", model="tiny", data=tmp_path / "none.jsonl")
     with pytest.raises(RecordError):
-        rehearse("fdpo", model="tiny", data=data / "sft.jsonl")
+        dry_run("fdpo", model="tiny", data=data / "sft.jsonl")

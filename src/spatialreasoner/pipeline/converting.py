@@ -1,0 +1,34 @@
+"""The stage `convert`: a released Sa2VA in transformers' own classes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from spatialreasoner.core.loops import asynchronous
+from spatialreasoner.pipeline.inputs import PathLike
+from spatialreasoner.pipeline.result import Result
+
+
+def convert(folder: PathLike, *, out: PathLike) -> Result:
+    """Turn a Sa2VA, SpatialReasoner-R1's architecture, into a model that trains and serves; none of its code is run.
+
+    Args:
+        folder: The Sa2VA folder, as released.
+        out: The folder to write; called again, one that is converted is kept.
+
+    Returns:
+        The result; its path is the model's.
+
+    Raises:
+        InputError: If the folder holds no Sa2VA that can be converted, or `out` something else.
+        MissingExtraError: If its tokenizer needs protobuf, which is not installed.
+        WorkError: If the output cannot be written.
+    """
+    from spatialreasoner.vlm.sa2va.convert import convert_sa2va
+
+    made = convert_sa2va(os.fspath(folder), Path(out))
+    return Result(stage="convert", out=made, files=(made,), count=1)
+
+
+convert_async = asynchronous(convert)

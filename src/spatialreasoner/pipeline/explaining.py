@@ -1,0 +1,28 @@
+"""The stage `explain`: how a response is read."""
+
+from __future__ import annotations
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.loops import asynchronous
+from spatialreasoner.core.types import CATEGORIES
+
+
+def explain_text(text: str, *, question: str = "", category: str | None = None) -> str:
+    """How a response is read: its segments, statements and answer, each with the rule and the words.
+
+    Args:
+        text: The response.
+        question: The question that it answers.
+        category: The question's category, one of SpatialRGPT-Bench's 24; None where it is not known.
+
+    Raises:
+        ConfigError: If the category is unknown.
+    """
+    if category and category not in CATEGORIES:
+        raise ConfigError(f"expected one of the categories {', '.join(CATEGORIES)}; got {category!r}")
+    from spatialreasoner.language.parsed import explain_parse
+
+    return explain_parse(text, category=category or None, question=question)
+
+
+explain_text_async = asynchronous(explain_text)
