@@ -10,6 +10,7 @@ from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.guard import Guard
 from spatialreasoner.app.server import HEADER, Server
 from spatialreasoner.app.service import App
+from spatialreasoner.core.progress import wording
 
 testclient = pytest.importorskip("starlette.testclient")
 pytestmark = pytest.mark.filterwarnings("default")  # of the client's own dependencies
@@ -64,7 +65,7 @@ def test_what_is_wrong_is_told_in_a_sentence(served, token):
         ("/api/example", {"number": 99}, 422, "no such example"),
         ("/api/example", {"number": "1"}, 422, "a whole number"),
         ("/api/ruler", {"ends": [[1, 2]]}, 422, "two points"),
-        ("/api/path", {"path": "/etc"}, 422, "--open"),
+        ("/api/path", {"path": "/etc"}, 422, "`folders`"),
         ("/api/ask", {"question": "", "models": ["scripted:careful"]}, 422, "write a question"),
         ("/api/ask", {"question": "How?", "models": ["hf:/etc"]}, 422, "not started with"),
         ("/api/ask", {"question": "How?", "models": []}, 422, "choose a model"),
@@ -131,8 +132,20 @@ def guarded(**settings):
 def test_only_names_of_the_app_are_answered(settings, host, status):
     reply = guarded(**settings).get("/", headers={"host": host})
     assert reply.status_code == status
-    assert status == 200 or "--allowed-host" in reply.json()["error"]
+    assert status == 200 or "`allowed_hosts`" in reply.json()["error"]
     assert "access-control-allow-origin" not in reply.headers
+
+
+def test_settings_are_called_as_by_the_command_line_that_started_the_app(tmp_path):
+    before = wording.set(lambda text: text.replace("`allowed_hosts`", "--allowed-host").replace("`folders`", "--open"))
+    try:
+        app = Server(App(AppConfig(models=()), tmp_path)).asgi()
+    finally:
+        wording.reset(before)
+    client = testclient.TestClient(app, base_url="http://127.0.0.1:7860")
+    token = {HEADER: client.post("/api/begin").json()["token"]}
+    assert "a folder that --open names" in client.post("/api/path", json={"path": "/etc"}, headers=token).json()["error"]
+    assert "with --allowed-host to" in client.get("/", headers={"host": "rebound.example"}).json()["error"]
 
 
 @pytest.mark.parametrize(

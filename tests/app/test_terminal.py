@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncGenerator
 from io import StringIO
 from pathlib import Path
@@ -72,6 +73,13 @@ def test_regions_are_called_as_they_were_drawn(told):
     assert shown == ["description", "<region2> and <region11>.", "reasoning", "<region3>", "conclusion", "<region11>."]
 
 
+def test_it_answers_where_an_event_loop_runs_as_in_a_notebook(told):
+    async def cell():
+        return told(ANSWER)
+
+    assert asyncio.run(cell())[0] == ANSWER
+
+
 def test_an_answer_without_a_word_is_a_failure(told):
     with pytest.raises(WorkError, match="wrote nothing"):
         told(" ")
@@ -135,7 +143,7 @@ def test_a_capture_is_asked_about_a_box_means_the_thing_and_the_answer_is_checke
     (cut,) = asked_regions(["10,10,40,40"], scene)
     (whole,) = asked_regions(["10,10,40,40"], scene, keep_boxes=True)
     assert (cut.region_source, whole.region_source) == ("box, cut out by depth and colour", "box")
-    with pytest.raises(ConfigError, match="--frame from 0 to 1"):
+    with pytest.raises(ConfigError, match="`frame` from 0 to 1"):
         asked_scene(path, tmp_path, frame=2)
     file = StringIO()
     written = "<description>A thing.</description>\n<reasoning>Look.</reasoning>\n### In Conclusion\n<region1> is 90 m wide."

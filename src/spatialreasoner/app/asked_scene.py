@@ -43,7 +43,7 @@ def asked_scene(
     opener = CaptureOpener(AppConfig(models=(), max_megabytes=10_000, max_pixels=64_000_000))
     roll = opener.roll(path, into, Wanted(kind=kind, options=options))
     if not 0 <= frame < len(roll.names):
-        raise ConfigError(f"expected --frame from 0 to {len(roll.names) - 1}; got {frame}")
+        raise ConfigError(f"expected `frame` from 0 to {len(roll.names) - 1}; got {frame}")
     return roll.open(frame)
 
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from spatialreasoner.app.config import AppConfig
+from spatialreasoner.core.progress import wording
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -41,7 +42,7 @@ class Guard:
     """
 
     def __init__(self, inner: Any, config: AppConfig) -> None:
-        self._inner, self._config = inner, config
+        self._inner, self._config, self._word = inner, config, wording.get()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -60,7 +61,8 @@ class Guard:
         """Why a request is not for this app: a page elsewhere can have a browser send it, but not under this app's name."""
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._allows(host):
-            return f"This app is not called {host[:100]!r}; start it with --allowed-host to reach it under that name."
+            add = self._word("`allowed_hosts`")
+            return f"This app is not called {host[:100]!r}; start it with {add} to reach it under that name."
         if origin is not None and urlsplit(origin).netloc != host:
             return f"Pages of {origin[:100]!r} may not use this app."
         return None

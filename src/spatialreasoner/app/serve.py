@@ -62,6 +62,6 @@ def _listening(config: AppConfig) -> Generator[socket.socket]:
         family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
         listener = socket.create_server((config.host, config.port), family=family, backlog=128)
     except OSError as error:
-        raise ConfigError(f"the app cannot listen at {config.host}:{config.port}: {error}; choose another --port") from None
+        raise ConfigError(f"the app cannot listen at {config.host}:{config.port}: {error}; choose another `port`") from None
     with listener:
         yield listener

@@ -31,6 +31,7 @@ from spatialreasoner.app.opening import Wanted, safe_place
 from spatialreasoner.app.service import App
 from spatialreasoner.app.sessions import Session
 from spatialreasoner.core.errors import InputError, SpatialReasonerError
+from spatialreasoner.core.progress import wording
 from spatialreasoner.scenes.importers import FrameOptions
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Server:
     """
 
     def __init__(self, app: App) -> None:
-        self._app = app
+        self._app, self._word = app, wording.get()  # now: requests are answered in another context
         self._waiting = 0
 
     def asgi(self) -> Any:
@@ -141,7 +142,9 @@ class Server:
         """What went wrong, without the places where the app keeps visitors' files."""
         status = error.status_code if isinstance(error, HTTPException) else 422
         text = re.sub(
-            rf"{re.escape(str(self._app.folder))}/[^/\s]+/(?:upload|opened)[^/\s:]*/?(?:unpacked/)?", "", sentence(error)
+            rf"{re.escape(str(self._app.folder))}/[^/\s]+/(?:upload|opened)[^/\s:]*/?(?:unpacked/)?",
+            "",
+            self._word(sentence(error)),
         )
         return JSONResponse({"error": text}, status)
 
@@ -156,7 +159,7 @@ class Server:
 
     async def _frame(self, request: Request) -> Response:
         if self._app.browser is None:
-            raise HTTPException(404, "this app was started without --runs")
+            raise HTTPException(404, "this app was started without `runs`")
         make = self._app.browser.page
         page = await anyio.to_thread.run_sync(make, request.query_params.get("question", ""))
         return HTMLResponse(page, headers={"Content-Security-Policy": self._app.browser.policy})

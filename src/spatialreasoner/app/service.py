@@ -92,7 +92,7 @@ class App:
         paths = [(root / text.strip()).resolve() for root in roots]
         allowed = [path for root, path in zip(roots, paths, strict=True) if path.is_relative_to(root) and path.exists()]
         if not allowed:
-            raise InputError(f"expected a path inside {', '.join(self.config.folders) or 'a folder given by --open'}")
+            raise InputError(f"expected a path inside {', '.join(self.config.folders) or 'a folder that `folders` names'}")
         self.opener.open(session, allowed[0], wanted)
 
     def load_regions(self, session: Session, path: Path) -> None:
@@ -167,7 +167,7 @@ class App:
         """Depth in colours as a PNG, and what is bright and what is dark, metres."""
         depth = self.opened(session).depth
         if depth is None:
-            raise InputError("no depth is known for this image; start the app with --depth MODEL to estimate it")
+            raise InputError("no depth is known for this image; start the app with `depth`, a model, to estimate it")
         return views.depth_png_shown(views.thinned_depth(depth, BOARD_SIDE))
 
     def space(self, session: Session) -> bytes:
@@ -175,8 +175,8 @@ class App:
         opened = self.opened(session)
         if not opened.metric:
             raise InputError(
-                "no depth in metres, or no camera, is known for this image: open one with depth, or start the app with --depth "
-                "MODEL and --fov DEGREES to estimate them"
+                "no depth in metres, or no camera, is known for this image: open one with depth, or start the app with "
+                "`depth`, a model, and `field_of_view`, degrees, to estimate them"
             )
         return space(opened, session.state.regions)
 

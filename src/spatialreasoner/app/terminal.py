@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -17,6 +16,8 @@ from spatialreasoner.app.asking import prompt_with_regions as prepare
 from spatialreasoner.app.segments import pieces, settled
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, WorkError
+from spatialreasoner.core.loops import run_in_new_loop
+from spatialreasoner.core.progress import wording
 from spatialreasoner.core.types import Region, Scene
 from spatialreasoner.nano.shipped import NANO
 from spatialreasoner.scenes.files import read_image
@@ -110,7 +111,7 @@ def _ask(config: AskConfig, scene: Scene, heading: str, console: Console) -> str
         console.print(caution, style="yellow", soft_wrap=True)
     if told := _told_regions(shown):
         console.print(_plain(told, ""), soft_wrap=True)
-    text = asyncio.run(_follow(policy, asked, console))
+    text = run_in_new_loop(_follow(policy, asked, console))
     if scene.depth is not None:
         _tell_checked(console, scene, asked, text)
     return text
@@ -147,7 +148,7 @@ def _told_regions(regions: Sequence[Region]) -> str:
         for number, region in enumerate(regions, start=1)
         if "cut out" in (region.region_source or "")
     ]
-    return "; ".join(cut) + (" (--keep-boxes keeps all of a box)" if cut else "")
+    return "; ".join(cut) + (wording.get()(" (`keep_boxes` keeps all of a box)") if cut else "")
 
 
 def _tell_checked(console: Console, scene: Scene, asked: RegionQuestion, text: str) -> None:

@@ -18,21 +18,23 @@ def browse(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; by default only this machine can connect.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free port.", min=0, max=65535)] = 7860,
-    allowed_host: Annotated[
+    allowed_hosts: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Host name under which the app may be reached, or '*' for any. Repeat for each name."),
+        typer.Option(
+            "--allowed-host", help="Host name under which the app may be reached, or '*' for any. Repeat for each name."
+        ),
     ] = None,
     depth: Annotated[Optional[str], typer.Option(help="A depth-estimation model of transformers.")] = None,  # noqa: UP045
     masks: Annotated[Optional[str], typer.Option(help="A SAM model of transformers: regions to click on.")] = None,  # noqa: UP045
-    fov: Annotated[
+    field_of_view: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Horizontal field of view in degrees, for photos without a focal length in EXIF."),
+        typer.Option("--fov", help="Horizontal field of view in degrees, for photos without a focal length in EXIF."),
     ] = None,
     photos: Annotated[
         Optional[list[Path]],  # noqa: UP045
         typer.Option(help="RGB-D folder, scenes folder, or folder of RGB-D folders, to show as examples. Repeat for each."),
     ] = None,
-    folder: Annotated[
+    folders: Annotated[
         Optional[list[Path]],  # noqa: UP045
         typer.Option("--open", help="Folder from which visitors may open captures by their path. Repeat for each folder."),
     ] = None,
@@ -64,9 +66,9 @@ def browse(
         raise ConfigError("--share and its public tunnel were removed: set up a tunnel of your own to --port, such as ssh -R")
     serve(
         AppConfig(
-            models=_models(model), host=host, port=port, allowed_hosts=tuple(allowed_host or ()),
-            depth=depth, masks=masks, field_of_view=fov,
-            photos=tuple(map(str, photos or ())), folders=tuple(map(str, folder or ())),
+            models=_models(model), host=host, port=port, allowed_hosts=tuple(allowed_hosts or ()),
+            depth=depth, masks=masks, field_of_view=field_of_view,
+            photos=tuple(map(str, photos or ())), folders=tuple(map(str, folders or ())),
             saved=None if saved is None else str(saved), runs=tuple(map(str, runs or ())), max_new_tokens=max_new_tokens,
             enable_thinking=enable_thinking, key_variable=key_variable,
         )

@@ -23,9 +23,9 @@ def scenes_images(
             show_default=False,
         ),
     ],
-    fov: Annotated[
+    field_of_view: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Horizontal field of view in degrees, for photos without a focal length in EXIF."),
+        typer.Option("--fov", help="Horizontal field of view in degrees, for photos without a focal length in EXIF."),
     ] = None,
 ) -> None:
     """Make scenes from any photos: depth and masks from models, the camera from EXIF or a given field of view.
@@ -36,5 +36,5 @@ def scenes_images(
     """
     from spatialreasoner.pipeline import read_photos
 
-    made = read_photos(folder, out=out, depth=depth, masks=masks, field_of_view=fov)
+    made = read_photos(folder, out=out, depth=depth, masks=masks, field_of_view=field_of_view)
     typer.echo(f"{made.count} scenes in {out}")

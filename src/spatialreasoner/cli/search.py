@@ -45,8 +45,12 @@ def search(
     ] = None,
     scenes: Scenes = None,
     seed: Seed = 0,
-    rounds: Annotated[int, typer.Option(help="Maximum rounds per tree; each round calls every model once.", min=1)] = 20,
-    samples: Annotated[int, typer.Option(help="Plain samples per model and question, in addition to the tree.", min=0)] = 2,
+    max_model_rounds: Annotated[
+        int, typer.Option("--rounds", help="Maximum rounds per tree; each round calls every model once.", min=1)
+    ] = 20,
+    samples_per_policy: Annotated[
+        int, typer.Option("--samples", help="Plain samples per model and question, in addition to the tree.", min=0)
+    ] = 2,
     candidates: Annotated[int, typer.Option(help="Number of scored answers per question.", min=1)] = 8,
     temperature: Annotated[float, typer.Option(help="Sampling temperature.", min=0, max=10)] = 0.9,
     top_p: TopP = 1.0,
@@ -82,8 +86,8 @@ def search(
     from spatialreasoner.search.run import RunConfig
 
     config = RunConfig(
-        search=SearchConfig(seed=seed, max_model_rounds=rounds), samples_per_policy=samples, candidates=candidates,
-        max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost, batch=batch,
+        search=SearchConfig(seed=seed, max_model_rounds=max_model_rounds), samples_per_policy=samples_per_policy,
+        candidates=candidates, max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost, batch=batch,
     )  # fmt: skip
     writing = WritingConfig(
         temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, reasoning_effort=reasoning_effort,

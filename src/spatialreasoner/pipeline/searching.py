@@ -173,7 +173,9 @@ def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool
     refuse_unknown_prices(config.max_cost, {name: limit.price for name, limit in {**limits, **judges}.items()})
     expected = forecast(len(job.asked.questions), list(limits), config, list(judges.values()))
     if not confirm(expected):
-        raise ConfigError("nothing was sent; lower `rounds`, `samples` or the number of questions, or set `max_cost`")
+        raise ConfigError(
+            "nothing was sent; lower `max_model_rounds`, `samples_per_policy` or the number of questions, or set `max_cost`"
+        )
 
 
 @contextmanager

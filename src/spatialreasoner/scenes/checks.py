@@ -275,7 +275,7 @@ def _steps(levels: Int[np.ndarray, " n"], counts: Int[np.ndarray, " n"], units: 
             name="rotated bits",
             seen="the depth's numbers are multiples of 8: SUN RGB-D's files have each number's bits rotated by three, which "
             "reads 8 times too far",
-            fix="import the folder (scenes import --from sunrgbd), or give depth_units_per_metre 8000",
+            fix="import the folder as a capture of the kind sunrgbd, or give depth_units_per_metre 8000",
         )
     return None
 
