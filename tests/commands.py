@@ -90,7 +90,7 @@ def check_ours(words: Words) -> None:
         name, command, rest = command.resolve_command(context, rest)
         context = command.context_class(command, info_name=name, parent=context)
     context = command.make_context(context.info_name, rest, parent=context.parent)
-    for option in ("policies", "model", "models", "judges", "judge"):
+    for option in ("policies", "model", "models", "judges", "judging", "judge"):
         given = context.params.get(option)
         for model in [given] if isinstance(given, str) else given or ():
             _check_model(model)

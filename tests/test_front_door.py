@@ -12,12 +12,18 @@ import pytest
 import spatialreasoner
 
 PUBLIC = [
+    "AnswerJudgeConfig",
+    "BatchConfig",
+    "ClusterConfig",
     "FDPOConfig",
     "FDPOTrainer",
+    "OnlineConfig",
+    "PairsConfig",
     "Question",
     "Region",
     "Response",
     "Result",
+    "RewardJudgesConfig",
     "RunConfig",
     "Scene",
     "SearchConfig",
@@ -26,8 +32,14 @@ PUBLIC = [
     "__version__",
     "build_pairs",
     "build_pairs_async",
+    "convert",
+    "convert_async",
     "evaluate",
     "evaluate_async",
+    "explain",
+    "explain_async",
+    "explain_text",
+    "explain_text_async",
     "fdpo_loss",
     "generate",
     "generate_async",
@@ -39,6 +51,16 @@ PUBLIC = [
     "make_questions_async",
     "make_scenes",
     "make_scenes_async",
+    "measure",
+    "measure_async",
+    "read_benchmark",
+    "read_benchmark_async",
+    "read_capture",
+    "read_capture_async",
+    "read_photos",
+    "read_photos_async",
+    "read_rgbd",
+    "read_rgbd_async",
     "report",
     "report_async",
     "reward",
@@ -48,6 +70,8 @@ PUBLIC = [
     "search_async",
     "train",
     "train_async",
+    "train_online",
+    "train_online_async",
 ]
 
 VERBS = [name for name in PUBLIC if f"{name}_async" in PUBLIC]
@@ -83,7 +107,7 @@ def test_a_verb_takes_its_input_first_and_the_rest_by_keyword(name: str) -> None
     parameters = list(inspect.signature(verb).parameters.values())
     assert parameters == list(inspect.signature(later).parameters.values())
     by_place = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-    assert len(by_place) <= {"reward": 2, "judge_answer": 4}.get(name, 1)
+    assert len(by_place) <= {"reward": 2, "explain": 3, "judge_answer": 4}.get(name, 1)
 
 
 @pytest.mark.parametrize("first", ["spatialreasoner", "spatialreasoner.search.tree", "spatialreasoner.report.report"])

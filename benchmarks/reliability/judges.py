@@ -22,7 +22,14 @@ from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.model_judge import read_verdict
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.backends.replies import read_completions
-from spatialreasoner.judges.rewards import JUDGED_CRITERIA, ApiJudge, JudgeConfig, grade_request, parse_grade, read_completion
+from spatialreasoner.judges.rewards import (
+    JUDGED_CRITERIA,
+    ApiJudge,
+    ApiJudgeConfig,
+    grade_request,
+    parse_grade,
+    read_completion,
+)
 from spatialreasoner.questions.files import prompt
 
 
@@ -187,7 +194,7 @@ def _served(status: int, body: bytes, folder: Path) -> Act:
 
     def act() -> Grade:
         with _endpoint(status, body) as url:
-            judge = ApiJudge(f"api:judge@{url}/v1", JudgeConfig(retries=0, timeout=10))
+            judge = ApiJudge(f"api:judge@{url}/v1", ApiJudgeConfig(retries=0, timeout=10))
             return asyncio.run(judge.grade(request))
 
     return act

@@ -26,23 +26,38 @@ _ROOMS = ("report", "search")
 
 _VERBS = (
     "build_pairs",
+    "convert",
     "evaluate",
+    "explain",
+    "explain_text",
     "generate",
     "judge_answer",
     "make_questions",
     "make_scenes",
+    "measure",
+    "read_benchmark",
+    "read_capture",
+    "read_photos",
+    "read_rgbd",
     "reward",
     "train",
+    "train_online",
 )
 
 # Each public name with its module. Type checkers and editors read `__init__.pyi`; a test holds the two against each other.
 _HOMES = {
+    "AnswerJudgeConfig": "spatialreasoner.evaluation.model_judge",
+    "BatchConfig": "spatialreasoner.inference.submitting",
+    "ClusterConfig": _PIPELINE,
     "FDPOConfig": "spatialreasoner.training.fdpo",
     "FDPOTrainer": "spatialreasoner.training.fdpo",
+    "OnlineConfig": _PIPELINE,
+    "PairsConfig": "spatialreasoner.preferences.pairs",
     "Question": "spatialreasoner.core.types",
     "Region": "spatialreasoner.core.types",
     "Response": "spatialreasoner.core.types",
     "Result": _PIPELINE,
+    "RewardJudgesConfig": _PIPELINE,
     "RunConfig": "spatialreasoner.search.run",
     "Scene": "spatialreasoner.core.types",
     "SearchConfig": "spatialreasoner.search.m3cts",

@@ -2,13 +2,24 @@
 
 from spatialreasoner.core.types import Question, Region, Response, Scene
 from spatialreasoner.evaluation.answers import Verdict
+from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig
 from spatialreasoner.inference.registry import WritingConfig
+from spatialreasoner.inference.submitting import BatchConfig
 from spatialreasoner.pipeline import (
+    ClusterConfig,
+    OnlineConfig,
     Result,
+    RewardJudgesConfig,
     build_pairs,
     build_pairs_async,
+    convert,
+    convert_async,
     evaluate,
     evaluate_async,
+    explain,
+    explain_async,
+    explain_text,
+    explain_text_async,
     generate,
     generate_async,
     judge_answer,
@@ -18,6 +29,16 @@ from spatialreasoner.pipeline import (
     make_questions_async,
     make_scenes,
     make_scenes_async,
+    measure,
+    measure_async,
+    read_benchmark,
+    read_benchmark_async,
+    read_capture,
+    read_capture_async,
+    read_photos,
+    read_photos_async,
+    read_rgbd,
+    read_rgbd_async,
     report,
     report_async,
     reward,
@@ -26,7 +47,10 @@ from spatialreasoner.pipeline import (
     search_async,
     train,
     train_async,
+    train_online,
+    train_online_async,
 )
+from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.rewards.combine import score_response
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
@@ -36,12 +60,18 @@ from spatialreasoner.vlm.loading import load_vlm
 
 __version__: str
 __all__ = [
+    "AnswerJudgeConfig",
+    "BatchConfig",
+    "ClusterConfig",
     "FDPOConfig",
     "FDPOTrainer",
+    "OnlineConfig",
+    "PairsConfig",
     "Question",
     "Region",
     "Response",
     "Result",
+    "RewardJudgesConfig",
     "RunConfig",
     "Scene",
     "SearchConfig",
@@ -50,8 +80,14 @@ __all__ = [
     "__version__",
     "build_pairs",
     "build_pairs_async",
+    "convert",
+    "convert_async",
     "evaluate",
     "evaluate_async",
+    "explain",
+    "explain_async",
+    "explain_text",
+    "explain_text_async",
     "fdpo_loss",
     "generate",
     "generate_async",
@@ -63,6 +99,16 @@ __all__ = [
     "make_questions_async",
     "make_scenes",
     "make_scenes_async",
+    "measure",
+    "measure_async",
+    "read_benchmark",
+    "read_benchmark_async",
+    "read_capture",
+    "read_capture_async",
+    "read_photos",
+    "read_photos_async",
+    "read_rgbd",
+    "read_rgbd_async",
     "report",
     "report_async",
     "reward",
@@ -72,4 +118,6 @@ __all__ = [
     "search_async",
     "train",
     "train_async",
+    "train_online",
+    "train_online_async",
 ]

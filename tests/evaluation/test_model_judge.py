@@ -22,8 +22,8 @@ from spatialreasoner.evaluation.agreement import cohen_kappa, compare_with_offli
 from spatialreasoner.evaluation.model_judge import (
     MAX_JUDGED_CHARACTERS,
     UNSCORED,
+    AnswerJudgeConfig,
     Judged,
-    JudgingConfig,
     judge_answers,
     read_verdict,
     request,
@@ -91,9 +91,9 @@ def row(name: str, category: Category, pred: str, gt: str, question: str = "Of R
     return Prediction(question_id=name, image="1.png", question=question, pred=pred, gt=gt, model_id="a-model", qa_info=info)
 
 
-def config(endpoint: Endpoint, **changes: Any) -> JudgingConfig:
+def config(endpoint: Endpoint, **changes: Any) -> AnswerJudgeConfig:
     limits = Limits(**{"concurrency": 4, "attempts": 2, "backoff": 0.001, "timeout": 5.0, **changes})
-    return JudgingConfig(model=endpoint.name, limits=limits)
+    return AnswerJudgeConfig(model=endpoint.name, limits=limits)
 
 
 LENGTH = row("w", "width_data", "About 2.5 m.", "Region [0] is 2.0 meters wide.", "How wide is Region [0]?")
@@ -229,7 +229,7 @@ def test_what_is_known_is_not_asked_again(endpoint: Endpoint, tmp_path: Path):
     assert len(endpoint.requests) == 1  # what had failed
     assert judge_answers([YES, CHOICE], config(endpoint), tmp_path / "journal") == second
     assert len(endpoint.requests) == 1
-    changed = [JudgingConfig(model=endpoint.name, revision="b"), JudgingConfig(model=endpoint.name, seed=1)]
+    changed = [AnswerJudgeConfig(model=endpoint.name, revision="b"), AnswerJudgeConfig(model=endpoint.name, seed=1)]
     for other in changed:
         judge_answers([YES], other, tmp_path / "journal")
     assert len(endpoint.requests) == 3
@@ -263,7 +263,7 @@ def test_a_journal_that_cannot_be_opened_is_said(endpoint: Endpoint, tmp_path: P
 
 def test_names_of_judges(tmp_path: Path):
     with pytest.raises(ConfigError, match="api:MODEL@BASE_URL"):
-        judge_answers([YES], JudgingConfig(model="gpt-4o"), tmp_path / "journal")
+        judge_answers([YES], AnswerJudgeConfig(model="gpt-4o"), tmp_path / "journal")
 
 
 def test_kappa_by_hand():

@@ -21,7 +21,7 @@ from spatialreasoner.judges.rewards import (
     MAX_GRADED_CHARACTERS,
     PARK_AFTER,
     ApiJudge,
-    JudgeConfig,
+    ApiJudgeConfig,
     colourise,
     grade_messages,
     grade_request,
@@ -42,7 +42,7 @@ TEXT = (
 
 
 def judged(endpoint: Endpoint, scene: Scene, question: Question, text: str = TEXT, **config: Any) -> Grade:
-    judge = ApiJudge(endpoint.name, JudgeConfig(retries=2, **config))
+    judge = ApiJudge(endpoint.name, ApiJudgeConfig(retries=2, **config))
     return asyncio.run(judge.grade(grade_request(scene, question, text)))
 
 
@@ -145,7 +145,7 @@ def test_a_busy_endpoint_is_asked_again(endpoint: Endpoint, scene: Scene, questi
 
 def test_an_endpoint_that_keeps_failing_is_left_alone(endpoint: Endpoint, scene: Scene, question: Question):
     endpoint.say = lambda index: (401, {"error": {"message": "no"}}) if index != 1 else (200, "I refuse")
-    judge, asked = ApiJudge(endpoint.name, JudgeConfig(retries=0)), grade_request(scene, question, TEXT)
+    judge, asked = ApiJudge(endpoint.name, ApiJudgeConfig(retries=0)), grade_request(scene, question, TEXT)
     grades = [asyncio.run(judge.grade(asked)) for _ in range(PARK_AFTER + 4)]
     assert len(endpoint.requests) == PARK_AFTER + 2  # the second, a reply, began the count anew
     assert all(grade.failure for grade in grades)
@@ -169,7 +169,7 @@ def test_a_region_that_cannot_be_marked_is_no_reason_to_stop(endpoint: Endpoint,
 
 
 def test_nobody_listens(scene: Scene, question: Question):
-    judge = ApiJudge("api:m@http://127.0.0.1:9/v1", JudgeConfig(retries=0, timeout=2))
+    judge = ApiJudge("api:m@http://127.0.0.1:9/v1", ApiJudgeConfig(retries=0, timeout=2))
     assert "nothing listens at 127.0.0.1:9" in (asyncio.run(judge.grade(grade_request(scene, question, TEXT))).failure or "")
 
 

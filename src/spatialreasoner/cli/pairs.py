@@ -54,7 +54,7 @@ def pairs(
             help="Draw regions on the images (set-of-mark prompting), or leave the images clean for a model with region tokens."
         ),
     ] = "marks",
-    judges: Annotated[
+    judging: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--judge", help="Judge model, api:MODEL@BASE_URL, for what geometry cannot score; several are averaged."),
     ] = None,
@@ -73,7 +73,7 @@ def pairs(
         spatialreasoner pairs --questions questions.jsonl --answers a.jsonl --rating stars --out pairs
         spatialreasoner pairs --from rewards.jsonl --out pairs
     """
-    from spatialreasoner.pipeline import JudgesConfig, build_pairs
+    from spatialreasoner.pipeline import RewardJudgesConfig, build_pairs
     from spatialreasoner.preferences.pairs import PairsConfig
 
     rated = _columns(ratings or [])
@@ -82,12 +82,12 @@ def pairs(
         min_gap=(0.0 if rated else PairsConfig.min_gap) if min_gap is None else min_gap,
         hard=hard, seed=seed, regions=regions, scale=float("inf") if rated else PairsConfig.scale,
     )  # fmt: skip
-    judging = JudgesConfig(
-        names=tuple(judges), concurrency=concurrency, key_variable=key_variable, max_cost=max_cost
-    ) if judges else None  # fmt: skip
+    judges = RewardJudgesConfig(
+        names=tuple(judging), concurrency=concurrency, key_variable=key_variable, max_cost=max_cost
+    ) if judging else None  # fmt: skip
     made = build_pairs(
         runs or (), out=out, questions=questions, answers=answers or (), rewards=rewards, ratings=rated or None,
-        judging=judging, judge_all=judge_all, confirm=partial(confirm, yes), scenes=scenes, config=config,
+        judging=judges, judge_all=judge_all, confirm=partial(confirm, yes), scenes=scenes, config=config,
     ).details  # fmt: skip
     typer.echo(f"{made.ranked} ranked and {made.hard} hard pairs, {made.sft} picks for SFT in {out}")
 

@@ -25,7 +25,7 @@ def reward(
         Optional[int],  # noqa: UP045
         typer.Option(help="Print this response (its row, from 0) with its statements coloured by verdict.", min=0),
     ] = None,
-    judges: Annotated[
+    judging: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--judge", help="Judge model, api:MODEL@BASE_URL, for what geometry cannot score; several are averaged."),
     ] = None,
@@ -49,26 +49,26 @@ def reward(
         spatialreasoner reward questions.jsonl responses.jsonl --out rewards.jsonl
         spatialreasoner reward questions.jsonl responses.jsonl --explain 0
     """
-    from spatialreasoner.pipeline import JudgesConfig
+    from spatialreasoner.pipeline import RewardJudgesConfig
     from spatialreasoner.pipeline import explain as look
     from spatialreasoner.pipeline import reward as score
     from spatialreasoner.rewards.explain import print_explanation as show
 
     if out is None and explain is None:
         raise ConfigError("expected --out FILE to write the rewards, or --explain ROW to print one, or both")
-    judging = JudgesConfig(
-        names=tuple(judges), concurrency=concurrency, key_variable=key_variable,
+    judges = RewardJudgesConfig(
+        names=tuple(judging), concurrency=concurrency, key_variable=key_variable,
         max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
-    ) if judges else None  # fmt: skip
+    ) if judging else None  # fmt: skip
     if explain is not None:
-        show(*look(questions, responses, explain, scenes=scenes, judging=judging, judge_all=judge_all, embeddings=embeddings))
+        show(*look(questions, responses, explain, scenes=scenes, judging=judges, judge_all=judge_all, embeddings=embeddings))
     if out is not None:
         made = score(
             questions,
             responses,
             out=out,
             scenes=scenes,
-            judging=judging,
+            judging=judges,
             judge_all=judge_all,
             embeddings=embeddings,
             confirm=partial(confirm, yes),

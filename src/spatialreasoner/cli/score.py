@@ -47,9 +47,9 @@ def score(
 
     judging = None
     if judge is not None:
-        from spatialreasoner.evaluation.model_judge import JudgingConfig
+        from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig
 
-        judging = JudgingConfig(model=judge, revision=judge_revision, seed=seed, key_variable=key_variable)
+        judging = AnswerJudgeConfig(model=judge, revision=judge_revision, seed=seed, key_variable=key_variable)
     found = evaluate(predictions, out=out, against=against, judging=judging, questions=questions, seed=seed).details
     terminal.show_score(found.score)
     if found.agreement is not None:

@@ -10,12 +10,12 @@ from spatialreasoner.core.lazy import lazy
 
 if TYPE_CHECKING:
     from spatialreasoner.evaluation.answers import Verdict, judge
-    from spatialreasoner.evaluation.model_judge import JudgingConfig
+    from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig
     from spatialreasoner.evaluation.predictions import Prediction, read_predictions, write_predictions
     from spatialreasoner.evaluation.score import ModelComparison, Score, compare, run_score
 
 __all__ = [
-    "JudgingConfig",
+    "AnswerJudgeConfig",
     "ModelComparison",
     "Prediction",
     "Score",
@@ -31,7 +31,8 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "ModelComparison": ".score",
-        "JudgingConfig": ".model_judge",
+        "AnswerJudgeConfig": ".model_judge",
+        "JudgingConfig": ".model_judge",  # for one version
         "Prediction": ".predictions",
         "Score": ".score",
         "Verdict": ".answers",

@@ -12,7 +12,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.types import Category, Record
 from spatialreasoner.evaluation.answers import Verdict
-from spatialreasoner.evaluation.model_judge import Judged, JudgingConfig, judge_answers_async
+from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig, Judged, judge_answers_async
 from spatialreasoner.evaluation.predictions import Prediction, read_predictions
 from spatialreasoner.evaluation.score import Score, judge_all, score_predictions, score_to_json
 from spatialreasoner.language.responses import conclusion
@@ -76,7 +76,7 @@ class JudgedScore:
 
 async def run_judged_score_async(
     predictions: str | Path,
-    config: JudgingConfig,
+    config: AnswerJudgeConfig,
     out: str | Path | None = None,
     *,
     seed: int = 0,

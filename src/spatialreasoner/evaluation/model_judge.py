@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spatialreasoner.core.errors import BusyError, EndpointError, PromptError
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.progress import say
+from spatialreasoner.core.renamed import renamed
 from spatialreasoner.core.types import QUALITATIVE, Category, Completion, Prompt
 from spatialreasoner.evaluation.answers import Verdict, weigh
 from spatialreasoner.evaluation.predictions import Prediction
@@ -80,7 +81,7 @@ _FORMS: dict[_Kind, type[_Values] | type[_Mark]] = {"length": _Lengths, "hour": 
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgingConfig:
+class AnswerJudgeConfig:
     """How answers are judged by a model.
 
     Attributes:
@@ -121,7 +122,7 @@ class Judged:
 
 async def judge_answers_async(
     predictions: Sequence[Prediction],
-    config: JudgingConfig,
+    config: AnswerJudgeConfig,
     journal: Path,
     *,
     progress: Callable[[int], None] = lambda done: None,
@@ -238,7 +239,7 @@ class _Judging:
 class _JudgeModel:
     """The judging model as a `Policy` that is shown text alone; only a reply that can be read is a reply."""
 
-    def __init__(self, config: JudgingConfig, kinds: Mapping[str, _Kind]) -> None:
+    def __init__(self, config: AnswerJudgeConfig, kinds: Mapping[str, _Kind]) -> None:
         self._kinds = kinds
         self._policy = ApiPolicy(
             config.model,
@@ -282,3 +283,6 @@ class _JudgeModel:
         except ValidationError as error:
             said = error.errors(include_url=False, include_input=False)[0]["msg"]
             raise BusyError(f"{self.name}: the judgement cannot be read: {said}", kind="bad reply") from None
+
+
+__getattr__ = renamed(__name__, {"JudgingConfig": "AnswerJudgeConfig"})

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError, SceneError
 from spatialreasoner.core.protocols import Grade, GradeRequest, Judge
+from spatialreasoner.core.renamed import renamed
 from spatialreasoner.core.types import Completion, Prompt, Question, Scene
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy, adapting
 from spatialreasoner.inference.backends.chat import data_url
@@ -80,7 +81,7 @@ class _Reply(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeConfig:
+class ApiJudgeConfig:
     """How a judge is asked.
 
     Attributes:
@@ -117,8 +118,8 @@ class ApiJudge:
         MissingExtraError: If the `httpx2` package is not installed.
     """
 
-    def __init__(self, name: str, config: JudgeConfig | None = None) -> None:
-        self._config = config or JudgeConfig()
+    def __init__(self, name: str, config: ApiJudgeConfig | None = None) -> None:
+        self._config = config or ApiJudgeConfig()
         self._policy = ApiPolicy(
             name,
             ApiConfig(
@@ -363,3 +364,6 @@ def _depth_image(scene: Scene) -> str | None:
     if scene.depth is None:
         return None
     return data_url(colourise(read_depth(scene.depth)), 1024)
+
+
+__getattr__ = renamed(__name__, {"JudgeConfig": "ApiJudgeConfig"})

@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     )
     from spatialreasoner.pipeline.searching import ClusterConfig, search, search_async
     from spatialreasoner.pipeline.training import train, train_async
-    from spatialreasoner.pipeline.workforce import JudgesConfig
+    from spatialreasoner.pipeline.workforce import RewardJudgesConfig
     from spatialreasoner.scenes.files import load_scenes
 
 __all__ = [
     "ClusterConfig",
     "Evaluation",
-    "JudgesConfig",
     "OnlineConfig",
     "Result",
+    "RewardJudgesConfig",
     "build_pairs",
     "build_pairs_async",
     "convert",
@@ -117,7 +117,7 @@ __getattr__, __dir__ = lazy(
         ),
         **dict.fromkeys(("ClusterConfig", "search", "search_async"), ".searching"),
         **dict.fromkeys(("train", "train_async"), ".training"),
-        **dict.fromkeys(("JudgesConfig",), ".workforce"),
+        **dict.fromkeys(("RewardJudgesConfig", "JudgesConfig"), ".workforce"),  # the latter for one version
         "load_scenes": "spatialreasoner.scenes.files",
     },
 )

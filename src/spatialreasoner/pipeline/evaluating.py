@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from spatialreasoner.evaluation.agreement import AnswerAgreement
     from spatialreasoner.evaluation.answers import Verdict
-    from spatialreasoner.evaluation.model_judge import JudgingConfig
+    from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig
     from spatialreasoner.evaluation.score import ModelComparison, Score
     from spatialreasoner.pipeline.inputs import PathLike
 
@@ -42,7 +42,7 @@ async def evaluate_async(
     *,
     out: PathLike | None = None,
     against: PathLike | None = None,
-    judging: JudgingConfig | None = None,
+    judging: AnswerJudgeConfig | None = None,
     questions: PathLike | None = None,
     seed: int = 0,
     progress: ShowStage | None = stage,
@@ -92,7 +92,7 @@ evaluate = synchronous(evaluate_async)
 async def _scored(
     predictions: PathLike,
     out: PathLike | None,
-    judging: JudgingConfig | None,
+    judging: AnswerJudgeConfig | None,
     questions: PathLike | None,
     seed: int,
     shown: ShowStage,

@@ -12,11 +12,11 @@ from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of
 
 if TYPE_CHECKING:
     from spatialreasoner.core.types import Category
-    from spatialreasoner.evaluation.model_judge import JudgingConfig
+    from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig
 
 
 async def judge_answer_async(
-    category: Category, question: str, gt: str, pred: str, *, judging: JudgingConfig | None = None
+    category: Category, question: str, gt: str, pred: str, *, judging: AnswerJudgeConfig | None = None
 ) -> Verdict:
     """Judge one answer by the rules of SpatialRGPT-Bench.
 

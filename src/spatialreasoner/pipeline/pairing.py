@@ -22,7 +22,7 @@ from spatialreasoner.pipeline.inputs import PathLike, inputs_of, read, trajector
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.rewarding import reward
 from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
-from spatialreasoner.pipeline.workforce import JudgesConfig
+from spatialreasoner.pipeline.workforce import RewardJudgesConfig
 from spatialreasoner.preferences.pairs import PairsConfig, write_pairs
 from spatialreasoner.search.run import Forecast
 
@@ -41,7 +41,7 @@ def build_pairs(
     answers: PathLike | Sequence[PathLike] = (),
     rewards: PathLike | None = None,
     ratings: Mapping[str, str] | None = None,
-    judging: JudgesConfig | None = None,
+    judging: RewardJudgesConfig | None = None,
     judge_all: bool = False,
     embeddings: str | None = None,
     confirm: Callable[[Forecast], bool] = lambda forecast: True,
@@ -156,7 +156,7 @@ def _check_sources(
     rewards: PathLike | None,
     questions: PathLike | None,
     ratings: Mapping[str, str] | None,
-    judging: JudgesConfig | None,
+    judging: RewardJudgesConfig | None,
 ) -> None:
     if sum((bool(folders), bool(files), rewards is not None)) != 1:
         raise ConfigError("expected search folders, or `answers` with `questions`, or `rewards`: one of the three")

@@ -23,7 +23,7 @@ from spatialreasoner.pipeline import scoring
 from spatialreasoner.pipeline.inputs import PathLike, check_images
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.scoring import RewardConfig, Scorer
-from spatialreasoner.pipeline.workforce import JudgesConfig, named_embedder
+from spatialreasoner.pipeline.workforce import RewardJudgesConfig, named_embedder
 from spatialreasoner.rewards.combine import Graded
 from spatialreasoner.search.run import Forecast
 
@@ -34,7 +34,7 @@ async def reward_async(
     *,
     out: PathLike,
     scenes: PathLike | None = None,
-    judging: JudgesConfig | None = None,
+    judging: RewardJudgesConfig | None = None,
     judge_all: bool = False,
     embeddings: str | None = None,
     confirm: Callable[[Forecast], bool] = lambda forecast: True,
@@ -66,7 +66,7 @@ async def reward_async(
     keep_inputs(out, questions, responses, beside=(".config.json", ".agreement.json"))
     config = _config(questions, responses, scenes, judge_all=judge_all)
     if judge_all and judging is None:
-        raise ConfigError("`judge_all` needs `judges`, such as api:MODEL@BASE_URL")
+        raise ConfigError("`judge_all` needs `judging`, such as api:MODEL@BASE_URL")
     job = await asynchronous(_open)(config, Path(out), embeddings)
     shown = progress or quiet
     if judging is None:
@@ -86,7 +86,7 @@ async def explain_async(
     row: int,
     *,
     scenes: PathLike | None = None,
-    judging: JudgesConfig | None = None,
+    judging: RewardJudgesConfig | None = None,
     judge_all: bool = False,
     embeddings: str | None = None,
 ) -> tuple[Question, str, Graded]:
@@ -99,9 +99,9 @@ async def explain_async(
     scorer, response = scoring.open_scorer(config, named_embedder(embeddings)), scoring.read_response(config, row)
     graded = scorer.grade(response)
     if judging is not None:
-        from spatialreasoner.judges.rewards import ApiJudge, JudgeConfig, JudgePanel
+        from spatialreasoner.judges.rewards import ApiJudge, ApiJudgeConfig, JudgePanel
 
-        judges = {name: ApiJudge(name, JudgeConfig(key_variable=judging.key_variable)) for name in judging.names}
+        judges = {name: ApiJudge(name, ApiJudgeConfig(key_variable=judging.key_variable)) for name in judging.names}
         graded = await scorer.judge(response, JudgePanel(judges), always=judge_all)
     return scorer.questions[response.question_id], response.text, graded
 
@@ -138,7 +138,7 @@ def _open(config: RewardConfig, out: Path, embeddings: str | None) -> _Scoring:
     return _Scoring(config=config, scorer=scorer, total=scoring.check_responses(config, scorer), out=out)
 
 
-async def _judged(job: _Scoring, judging: JudgesConfig, confirm: Callable[[Forecast], bool], shown: ShowStage) -> Result:
+async def _judged(job: _Scoring, judging: RewardJudgesConfig, confirm: Callable[[Forecast], bool], shown: ShowStage) -> Result:
     judges, limits = judging.judges(), judging.limits()
     check_images(job.scorer.questions.values(), job.scorer.scenes, shown)
     if not confirm(_forecast(job, limits.values())):

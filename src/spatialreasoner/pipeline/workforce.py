@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.protocols import Embedder, Judge, Policy, Reward
+from spatialreasoner.core.renamed import renamed
 from spatialreasoner.core.types import Scene
 from spatialreasoner.inference.budget import Budget, refuse_unknown_prices
 from spatialreasoner.inference.limits import Limits
@@ -50,9 +51,9 @@ class Workforce:
         """The judges by name."""
         if not self.judges:
             return {}
-        from spatialreasoner.judges.rewards import ApiJudge, JudgeConfig
+        from spatialreasoner.judges.rewards import ApiJudge, ApiJudgeConfig
 
-        config = JudgeConfig(key_variable=self.writing.key_variable)
+        config = ApiJudgeConfig(key_variable=self.writing.key_variable)
         return {name: ApiJudge(name, config) for name in self.judges}
 
     def make_reward(self, judges: Mapping[str, Judge]) -> Reward:
@@ -67,7 +68,7 @@ class Workforce:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgesConfig:
+class RewardJudgesConfig:
     """Which models judge responses, and what that may cost.
 
     Attributes:
@@ -93,11 +94,11 @@ class JudgesConfig:
             ConfigError: If a name has another form, comes twice, or money is limited and no price is known.
             MissingExtraError: If what endpoints need is not installed.
         """
-        from spatialreasoner.judges.rewards import ApiJudge, JudgeConfig
+        from spatialreasoner.judges.rewards import ApiJudge, ApiJudgeConfig
 
         if len(set(self.names)) < len(self.names):
             raise ConfigError(f"expected judges of different names; got {', '.join(self.names)}")
-        config = JudgeConfig(key_variable=self.key_variable)
+        config = ApiJudgeConfig(key_variable=self.key_variable)
         judges: dict[str, Judge] = {name: ApiJudge(name, config) for name in self.names}
         refuse_unknown_prices(self.max_cost, {name: limits.price for name, limits in self.limits().items()})
         return judges
@@ -125,3 +126,6 @@ def named_embedder(source: str | None) -> Embedder | None:
     from spatialreasoner.inference.backends.embeddings import TransformersEmbedder
 
     return TransformersEmbedder(source)
+
+
+__getattr__ = renamed(__name__, {"JudgesConfig": "RewardJudgesConfig"})
