@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,11 @@ def attached(image: Image.Image) -> list[Bool[np.ndarray, "h w"]]:
             f"an image of {image.height} x {image.width} pixels carries at most {MAX_CARRIED_REGIONS} masks of that size"
         )
     return masks
+
+
+def image_digest(image: Image.Image) -> bytes:
+    """What tells an image in memory apart from others: its form, what it carries, and the SHA-256 of its pixels."""
+    return f"{image.mode}{image.size}{image.info.get(KEY, '')}".encode() + sha256(image.tobytes()).digest()
 
 
 def png_info(image: Image.Image) -> PngInfo:

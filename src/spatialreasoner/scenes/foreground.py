@@ -26,7 +26,7 @@ from scipy.spatial import KDTree
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.scenes.files import pixels_of, read_image
 from spatialreasoner.scenes.finding import Found
-from spatialreasoner.scenes.masks import box_of
+from spatialreasoner.scenes.masks import box_of, require_size
 
 nd: Any = ndimage  # whose stubs know less than its functions take and give
 
@@ -99,8 +99,7 @@ def in_box(
     """
     height, width = depth.shape
     x0, y0, x1, y1 = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
-    if image.shape[:2] != depth.shape:
-        raise SceneError(f"expected depth of the image's size {image.shape[:2]}; got {depth.shape}")
+    require_size(depth.shape, image.shape[:2], what="depth of the image's size")
     if x0 >= x1 or y0 >= y1:
         raise SceneError(f"expected a box with pixels of an image of {width} x {height}; got {box}")
     margin_x, margin_y = max(3, int(AROUND * (x1 - x0))), max(3, int(AROUND * (y1 - y0)))

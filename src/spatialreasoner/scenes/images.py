@@ -21,7 +21,7 @@ from spatialreasoner.scenes.files import UNITS_PER_METRE, depth_png, read_image
 from spatialreasoner.scenes.finding import Found, RegionFinder
 from spatialreasoner.scenes.folder import claim_folder
 from spatialreasoner.scenes.foreground import cut_out
-from spatialreasoner.scenes.masks import encode
+from spatialreasoner.scenes.masks import encode, require_size
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 """What counts as a photo."""
@@ -171,8 +171,7 @@ def _scene(
     """The scene of one photo, and its depth as a PNG."""
     width, height = read_image(path).size
     estimate, own_camera = depth.estimate(str(path))
-    if estimate.shape != (height, width):
-        raise SceneError(f"{path}: expected depth of the image's size {(height, width)}; got {estimate.shape}")
+    require_size(estimate.shape, (height, width), where=str(path), what="depth of the image's size")
     found = masks.find(str(path), (height, width))
     if depth.metric:
         found = [cut_out(region, estimate, str(path)) for region in found]

@@ -33,19 +33,23 @@ def encode(mask: Bool[np.ndarray, "h w"]) -> Rle:
     return Rle(size=(mask.shape[0], mask.shape[1]), counts=rle["counts"].decode("ascii"))
 
 
-def require_size(mask: Sequence[int], image: tuple[int, int], *, where: str) -> None:
-    """Refuse a mask of another size than its image.
+def require_size(
+    found: Sequence[int], expected: Sequence[int], *, where: str = "", what: str = "a mask of the image's size"
+) -> None:
+    """Refuse a mask, or depth, of another size than what it belongs to.
 
     Args:
-        mask: Height and width of the mask.
-        image: Height and width of the image.
-        where: Where the mask comes from, for the message.
+        found: Its height and width.
+        expected: Those that it must have.
+        where: Where it comes from, for the message.
+        what: What is expected, for the message.
 
     Raises:
         SceneError: If they differ.
     """
-    if tuple(mask) != image:
-        raise SceneError(f"{where}: expected a mask of the image's size {image}; got {tuple(mask)}")
+    if tuple(found) != tuple(expected):
+        place = f"{where}: " if where else ""
+        raise SceneError(f"{place}expected {what} {tuple(expected)}; got {tuple(found)}")
 
 
 def decode(rle: Rle) -> Bool[np.ndarray, "h w"]:

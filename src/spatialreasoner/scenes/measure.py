@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float
 
-from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import QuantityName, Relation, Scene
 from spatialreasoner.scenes.files import bands_of, read_depth
 from spatialreasoner.scenes.geometry import Cloud, clean, level, lifted, overhead
-from spatialreasoner.scenes.masks import box_of, decode
+from spatialreasoner.scenes.masks import box_of, decode, require_size
 
 if TYPE_CHECKING:
     from spatialreasoner.scenes.uncertainty import Uncertainty
@@ -135,8 +134,7 @@ class Measured:
 
     def __init__(self, scene: Scene, depth: Float[np.ndarray, "h w"] | None = None) -> None:
         self.scene = scene
-        if depth is not None:
-            self.__dict__["_depth"] = depth
+        self._depth = depth
         self._clouds: dict[str, Cloud | str] = {}
         self._cuts: dict[str, tuple[bool, bool]] = {}
         self._values: dict[tuple[str, ...], Measurement] = {}
@@ -183,23 +181,21 @@ class Measured:
 
     def release(self) -> None:
         """Forget the pixels: they are read again when needed. Clouds and values that were computed stay, and are small."""
-        self.__dict__.pop("_depth", None)
+        self._depth = None
 
     @property
     def depth(self) -> Float[np.ndarray, "h w"]:
         """Depth along the optical axis, metres; NaN where it was not measured. The scene must have some."""
+        if self._depth is None:
+            self._depth = self._read()
         return self._depth
 
-    @cached_property
-    def _depth(self) -> np.ndarray:
+    def _read(self) -> Float[np.ndarray, "h w"]:
         assert self.scene.depth is not None
         depth = read_depth(self.scene.depth)
         for region in self.scene.regions:
-            if tuple(region.mask.size) != depth.shape:
-                raise SceneError(
-                    f"scene {self.scene.id!r}: expected masks of the depth map's size {depth.shape}; "
-                    f"{region.id!r} has {tuple(region.mask.size)}"
-                )
+            where = f"scene {self.scene.id!r}, {region.id!r}"
+            require_size(region.mask.size, depth.shape, where=where, what="a mask of the depth map's size")
         return depth
 
     def _lifted(self, mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "n 3"]:
@@ -207,7 +203,7 @@ class Measured:
         camera = self.scene.intrinsics
         assert camera is not None
         x0, y0, x1, y1 = box_of(mask)
-        depth = self._depth[y0:y1, x0:x1]
+        depth = self.depth[y0:y1, x0:x1]
         kept = mask[y0:y1, x0:x1] & np.isfinite(depth)
         share = MAX_POINTS / max(1, int(kept.sum()))
         if share < 1:
@@ -271,7 +267,7 @@ class Measured:
         """Behind or in front by relative depth: the nearest fiftieth of each region decides."""
         nearest: list[float] = []
         for region_id in (a, b):
-            values = self._depth[decode(self.scene.region(region_id).mask)]
+            values = self.depth[decode(self.scene.region(region_id).mask)]
             values = values[np.isfinite(values)]
             if len(values) == 0:
                 return Comparison(reason=f"{region_id}: no measured depth")

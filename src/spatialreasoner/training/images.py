@@ -160,8 +160,7 @@ def images_key(example: Mapping[str, Any]) -> str:
         elif isinstance(image, Mapping):  # as `datasets` keeps images that are not decoded
             digest.update(hashlib.sha256(image["bytes"] or str(image["path"]).encode()).digest())
         else:
-            digest.update(f"{image.mode}{image.size}{image.info.get(carry.KEY, '')}\0".encode())
-            digest.update(hashlib.sha256(image.tobytes()).digest())
+            digest.update(carry.image_digest(image))
     return digest.hexdigest()
 
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError, WorkError
-from spatialreasoner.scenes import carry
+from spatialreasoner.scenes.carry import image_digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -51,12 +52,7 @@ def pair_digest(example: Mapping[str, Any]) -> str:
         if example.get(name) is not None:
             digest.update(json.dumps(example[name], sort_keys=True).encode() + b"\0")
     for image in example.get("images") or filter(None, [example.get("image")]):
-        if isinstance(image, str):
-            digest.update(hashlib.sha256(Path(image).read_bytes()).digest())
-        else:
-            digest.update(
-                f"{image.mode}{image.size}{image.info.get(carry.KEY, '')}".encode() + hashlib.sha256(image.tobytes()).digest()
-            )
+        digest.update(bytes.fromhex(file_digest(image)) if isinstance(image, str) else image_digest(image))
     return digest.hexdigest()
 
 

@@ -18,7 +18,7 @@ from spatialreasoner.core.errors import MissingExtraError, RecordError, SceneErr
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.files import SATURATED, decode_image, pixels_of
 from spatialreasoner.scenes.importers.frames import Vector
-from spatialreasoner.scenes.masks import MAX_PIXELS
+from spatialreasoner.scenes.masks import MAX_PIXELS, require_size
 
 _MAX_ARRAY_BYTES = 8 * MAX_PIXELS + 65_536
 """Bytes of the largest array that is read, its header included."""
@@ -113,8 +113,7 @@ def confident(
     """
     if levels is None or least <= 0:
         return depth
-    if levels.shape != depth.shape:
-        raise SceneError(f"{where}: expected confidence of the depth's size {depth.shape}; got {levels.shape}")
+    require_size(levels.shape, depth.shape, where=where, what="confidence of the depth's size")
     return np.where(levels >= least, depth, np.float32(np.nan))
 
 

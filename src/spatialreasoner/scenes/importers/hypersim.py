@@ -25,7 +25,7 @@ from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import planar
 from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, Vector, one_by_one
 from spatialreasoner.scenes.importers.store import Store
-from spatialreasoner.scenes.masks import MAX_PIXELS
+from spatialreasoner.scenes.masks import MAX_PIXELS, require_size
 
 _HALF_ANGLE = math.radians(30)
 
@@ -63,8 +63,7 @@ def _frame(store: Store, name: str, frames: Mapping[str, tuple[str, str]], optio
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
     distance = decode.valid(hdf5(store, depth_name, "dataset"))
     camera = options.intrinsics or _camera(image.width, image.height)
-    if distance.shape != (image.height, image.width):
-        raise SceneError(f"{store.where(depth_name)}: expected depth of the image's size; got {distance.shape}")
+    require_size(distance.shape, (image.height, image.width), where=store.where(depth_name), what="depth of the image's size")
     return Frame(
         name=name,
         image=image,

@@ -26,6 +26,7 @@ from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.align import scaled
 from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer
 from spatialreasoner.scenes.importers.store import Store
+from spatialreasoner.scenes.masks import require_size
 
 CAMERA = Intrinsics(fx=518.85790117450188, fy=519.46961112127485, cx=325.58244941119034, cy=253.73616633400465)
 _SURROUNDINGS = frozenset({"wall", "floor", "ceiling", "unknown", "unlabeled"})
@@ -76,8 +77,7 @@ def _frame(file: Any, place: int, names: list[str], where: str, options: FrameOp
     image = Image.fromarray(np.ascontiguousarray(np.asarray(file["images"][place]).T.astype(np.uint8)))
     measured = "rawDepths" in file
     depth = decode.valid(_plane(file["rawDepths" if measured else "depths"], place))
-    if depth.shape != (image.height, image.width):
-        raise SceneError(f"{where}: expected depth of the image's size {(image.height, image.width)}; got {depth.shape}")
+    require_size(depth.shape, (image.height, image.width), where=where, what="depth of the image's size")
     return Frame(
         name=f"{place + 1:04}",
         image=image,
