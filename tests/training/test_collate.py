@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.scenes.carry import KEY
 from spatialreasoner.testing import tiny_models as tiny
-from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator, assign_segments, tag_spans
+from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator, assign_segments
 from spatialreasoner.training.images import read_images
+from spatialreasoner.training.segments import tag_spans
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ token belong to no segment; `markup` says what becomes of them:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,11 +26,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from spatialreasoner.core.errors import InputError
-from spatialreasoner.language import responses
-from spatialreasoner.language.thinking import find_thought
 from spatialreasoner.training import images
-from spatialreasoner.training.data import SEGMENTS
 from spatialreasoner.training.messages import Message, message_text, with_image_blocks
+from spatialreasoner.training.segments import SEGMENTS, Spans, default_spans
 from spatialreasoner.training.weights import segment_weights
 from spatialreasoner.vlm.encoding import TextReader, end_ids
 from spatialreasoner.vlm.rendering import AnswerFrame, ChatTemplate, Rendered, chat_template_of
@@ -41,40 +39,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Markup = Literal["base", "drop", "segment"]
-Spans = Callable[[str], Mapping[str, tuple[int, int]]]
-
-THINKING = "thinking"
-"""The segment of what is thought before an answer, where it is named among the segments."""
-
-
-def tag_spans(segments: Sequence[str]) -> Spans:
-    """Spans of segments in tags of their own names, ``<name>...</name>``; the first of each counts.
-
-    Thinking before the answer is read as no other segment, and is one itself under the name `thinking`.
-
-    >>> tag_spans(["a", "b"])("<a>x</a><b>yz</b>")
-    {'a': (3, 4), 'b': (11, 13)}
-    >>> tag_spans(["thinking", "a"])("<think>Not <a>y</a>.</think><a>x</a>")
-    {'thinking': (7, 20), 'a': (31, 32)}
-    """
-
-    def spans(text: str) -> Mapping[str, tuple[int, int]]:
-        thought = find_thought(text)
-        found = {THINKING: thought.span} if thought else dict[str, tuple[int, int]]()
-        for name in segments:
-            start = text.find(f"<{name}>", thought.end if thought else 0)
-            end = text.find(f"</{name}>", start)
-            if 0 <= start < end:
-                found[name] = (start + len(name) + 2, end)
-        return found
-
-    return spans
-
-
-def default_spans(segments: Sequence[str]) -> Spans:
-    """How segments are found unless the caller says: the LongCoT form for its two segments, else tags."""
-    own = tuple(name for name in segments if name != THINKING)
-    return responses.spans if own == SEGMENTS else tag_spans(segments)
 
 
 def assign_segments(

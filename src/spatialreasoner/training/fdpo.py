@@ -26,7 +26,6 @@ from trl.trainer.utils import use_adapter
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.batch_statistics import hold_batch_statistics
 from spatialreasoner.training.betas import betas_of
-from spatialreasoner.training.collate import Spans
 from spatialreasoner.training.compat_trl import PairTrainer, as_fdpo, processor_of
 from spatialreasoner.training.fdpo_config import FDPOConfig as FDPOConfig
 from spatialreasoner.training.forward import add_token_logps, padded, pair_logps, pair_tokens
@@ -36,6 +35,7 @@ from spatialreasoner.training.reference import ReferenceCache, reference_key
 from spatialreasoner.training.refusals import refuse_family
 from spatialreasoner.training.router import refuse_silent_router
 from spatialreasoner.training.rows import NO_STREAMS, collator_of, is_stream, prepared
+from spatialreasoner.training.segments import Spans
 from spatialreasoner.training.sharding import spread
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
 from spatialreasoner.training.trying import TriesFirstRows, unwrapped

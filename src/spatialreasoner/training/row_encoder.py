@@ -10,10 +10,11 @@ import torch
 
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.scenes.files import read_image
-from spatialreasoner.training.collate import Encoder, Markup, Spans, Tokens, assign_segments
+from spatialreasoner.training.collate import Encoder, Markup, Tokens, assign_segments
 from spatialreasoner.training.data import SEGMENTS
 from spatialreasoner.training.images import image_token_ids, images_of, last_image
 from spatialreasoner.training.messages import message_text
+from spatialreasoner.training.segments import Spans
 from spatialreasoner.vlm.encoding import TOKEN_KEYS
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from datasets import Dataset, IterableDataset
 from trl.data_utils import extract_prompt
 
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.training.collate import Encoder, PairCollator, Spans
+from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.fdpo_config import FDPOConfig
 from spatialreasoner.training.row_encoder import RowEncoder
-from spatialreasoner.training.segments import finder
+from spatialreasoner.training.segments import Spans, finder
 
 _Rows = Dataset | IterableDataset
 

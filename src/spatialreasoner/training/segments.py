@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from spatialreasoner.core.errors import ConfigError, InputError
-
-if TYPE_CHECKING:
-    from spatialreasoner.training.collate import Spans
+from spatialreasoner.language import responses
+from spatialreasoner.language.thinking import find_thought
 
 SEGMENTS = ("description", "reasoning")
 """The segments of the LongCoT form; the conclusion belongs to the reasoning (docs/papers.md 1.3)."""
+
+THINKING = "thinking"
+"""The segment of what is thought before an answer, where it is named among the segments."""
+
+Spans = Callable[[str], Mapping[str, tuple[int, int]]]
+"""Where the segments of an answer stand, by their names: characters, end exclusive."""
 
 SegmentsBy = Literal["auto", "tags", "headings", "pattern"]
 
@@ -63,13 +68,41 @@ def finder(how: SegmentsBy, segments: Sequence[str], pattern: str = "") -> Spans
         segments: Names of the segments.
         pattern: The regular expression of `pattern`.
     """
-    from spatialreasoner.training.collate import default_spans, tag_spans
-
     if how == "headings":
         return heading_spans(segments)
     if how == "pattern":
         return pattern_spans(pattern, segments)
     return tag_spans(segments) if how == "tags" else default_spans(segments)
+
+
+def tag_spans(segments: Sequence[str]) -> Spans:
+    """Spans of segments in tags of their own names, ``<name>...</name>``; the first of each counts.
+
+    Thinking before the answer is read as no other segment, and is one itself under the name `thinking`.
+
+    >>> tag_spans(["a", "b"])("<a>x</a><b>yz</b>")
+    {'a': (3, 4), 'b': (11, 13)}
+    >>> tag_spans(["thinking", "a"])("<think>Not <a>y</a>.</think><a>x</a>")
+    {'thinking': (7, 20), 'a': (31, 32)}
+    """
+
+    def spans(text: str) -> Mapping[str, tuple[int, int]]:
+        thought = find_thought(text)
+        found = {THINKING: thought.span} if thought else dict[str, tuple[int, int]]()
+        for name in segments:
+            start = text.find(f"<{name}>", thought.end if thought else 0)
+            end = text.find(f"</{name}>", start)
+            if 0 <= start < end:
+                found[name] = (start + len(name) + 2, end)
+        return found
+
+    return spans
+
+
+def default_spans(segments: Sequence[str]) -> Spans:
+    """How segments are found unless the caller says: the LongCoT form for its two segments, else tags."""
+    own = tuple(name for name in segments if name != THINKING)
+    return responses.spans if own == SEGMENTS else tag_spans(segments)
 
 
 def heading_spans(segments: Sequence[str]) -> Spans:
