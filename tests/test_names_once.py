@@ -9,10 +9,10 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "spatialreasoner"
 
-VERBS = {"search", "reward", "pairs", "generate", "report", "score", "train", "demo", "explain"}
-"""A command and its stage share their name, as do the search of a file of questions and that of one question."""
+SAME = {"search", "train"}
+"""One work at two heights: a stage, and what it does with one question or with settings that are read."""
 
-PLUGINS = {"scenes/importers": {"IMPORTER"}, "scenes/annotations": {"read", "detect"}}
+PLUGINS = {"scenes/importers": {"IMPORTER"}, "scenes/annotations": {"read", "detect"}, "cli": {"OPTIONS"}}
 """Rooms whose modules are all alike: each has the same names, by which the room finds them."""
 
 
@@ -26,8 +26,11 @@ def defined(module: Path) -> Iterator[str]:
 
 
 def is_shared(name: str, place: str) -> bool:
-    """Whether others may define the name as well: loggers, type variables, and what plugins are found by."""
-    return name.startswith("_") or name == "logger" or len(name) == 1 or name in PLUGINS.get(str(Path(place).parent), ())
+    """Whether others may define the name as well: loggers, type variables, mains, commands, and what plugins are found by."""
+    room = Path(place).parent
+    command = str(room) == "cli" and name == Path(place).stem  # its stage has the same name
+    alike = name.startswith("_") or name in {"logger", "main"} or len(name) == 1 or name in PLUGINS.get(str(room), ())
+    return command or alike
 
 
 def test_no_public_name_is_defined_twice():
@@ -35,7 +38,7 @@ def test_no_public_name_is_defined_twice():
     for module in SOURCE.rglob("*.py"):
         place = str(module.relative_to(SOURCE))
         for name in defined(module):
-            if not (is_shared(name, place) or place.startswith("cli/") or (name in VERBS and not name[0].isupper())):
+            if not (is_shared(name, place) or name in SAME):
                 places[name].add(place)
     assert {name: sorted(found) for name, found in places.items() if len(found) > 1} == {}
 

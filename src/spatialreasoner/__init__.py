@@ -26,7 +26,7 @@ _ROOMS = ("report", "search")
 
 _VERBS = (
     "build_pairs",
-    "convert",
+    "convert_model",
     "evaluate",
     "explain",
     "explain_text",

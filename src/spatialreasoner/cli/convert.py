@@ -19,7 +19,7 @@ def convert(
     Examples:
         spatialreasoner convert Sa2VA-8B --out sa2va
     """
-    from spatialreasoner.pipeline import convert as run
+    from spatialreasoner.pipeline import convert_model as run
 
     run(folder, out=out)
     typer.echo(f"The model is in {out}. The SAM 2 mask head is left out: it answers in text, and [SEG] draws no mask")

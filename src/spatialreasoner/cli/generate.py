@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from spatialreasoner.cli.options import (
-    Batch,
+    Batched,
     Effort,
     Endpoints,
     Key,
@@ -41,7 +41,7 @@ def generate(
     timeout: Timeout = 600.0,
     batch_size: Annotated[int, typer.Option(help="Batch size of a local model.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
-    batch: Batch = False,
+    batch: Batched = False,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,

@@ -88,7 +88,7 @@ Thinking = Annotated[
     ),
 ]
 Timeout = Annotated[float, typer.Option(help="Timeout of a request to an endpoint, retries included, in seconds.", min=1)]
-Batch = Annotated[
+Batched = Annotated[
     bool,
     typer.Option(
         "--batch", help="Ask endpoints through their batch API: half the price, replies within a day; run again to resume."

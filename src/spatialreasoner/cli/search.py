@@ -10,7 +10,7 @@ import typer
 
 from spatialreasoner.cli.confirming import confirm
 from spatialreasoner.cli.options import (
-    Batch,
+    Batched,
     Effort,
     Endpoints,
     Key,
@@ -62,7 +62,7 @@ def search(
     concurrency: Annotated[int, typer.Option(help="Maximum concurrent requests per model.", min=1)] = 16,
     key_variable: Key = "OPENAI_API_KEY",
     prefill: Annotated[bool, typer.Option(help="The endpoints can continue a partial message (vLLM, SGLang).")] = False,
-    batch: Batch = False,
+    batch: Batched = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation before an expensive run.")] = False,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,

@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from spatialreasoner.core.earlier_names import earlier_names
 from spatialreasoner.core.errors import BusyError, EndpointError, PromptError
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.progress import say
-from spatialreasoner.core.renamed import renamed
 from spatialreasoner.core.types import QUALITATIVE, Category, Completion, Prompt
 from spatialreasoner.evaluation.answers import Verdict, weigh
 from spatialreasoner.evaluation.predictions import Prediction
@@ -285,4 +285,4 @@ class _JudgeModel:
             raise BusyError(f"{self.name}: the judgement cannot be read: {said}", kind="bad reply") from None
 
 
-__getattr__ = renamed(__name__, {"JudgingConfig": "AnswerJudgeConfig"})
+__getattr__ = earlier_names(__name__, {"JudgingConfig": "AnswerJudgeConfig"})

@@ -21,9 +21,9 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from spatialreasoner.core.earlier_names import earlier_names
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError, SceneError
 from spatialreasoner.core.protocols import Grade, GradeRequest, Judge
-from spatialreasoner.core.renamed import renamed
 from spatialreasoner.core.types import Completion, Prompt, Question, Scene
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy, adapting
 from spatialreasoner.inference.backends.chat import data_url
@@ -366,4 +366,4 @@ def _depth_image(scene: Scene) -> str | None:
     return data_url(colourise(read_depth(scene.depth)), 1024)
 
 
-__getattr__ = renamed(__name__, {"JudgeConfig": "ApiJudgeConfig"})
+__getattr__ = earlier_names(__name__, {"JudgeConfig": "ApiJudgeConfig"})

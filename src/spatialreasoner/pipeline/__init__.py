@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spatialreasoner.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from spatialreasoner.pipeline.converting import convert, convert_async
+    from spatialreasoner.pipeline.converting import convert_model, convert_model_async
     from spatialreasoner.pipeline.evaluating import Evaluation, evaluate, evaluate_async
     from spatialreasoner.pipeline.explaining import explain_text, explain_text_async
     from spatialreasoner.pipeline.generating import generate, generate_async
@@ -46,8 +46,8 @@ __all__ = [
     "RewardJudgesConfig",
     "build_pairs",
     "build_pairs_async",
-    "convert",
-    "convert_async",
+    "convert_model",
+    "convert_model_async",
     "evaluate",
     "evaluate_async",
     "explain",
@@ -88,7 +88,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        **dict.fromkeys(("convert", "convert_async"), ".converting"),
+        **dict.fromkeys(("convert_model", "convert_model_async"), ".converting"),
         **dict.fromkeys(("Evaluation", "evaluate", "evaluate_async"), ".evaluating"),
         **dict.fromkeys(("explain_text", "explain_text_async"), ".explaining"),
         **dict.fromkeys(("generate", "generate_async"), ".generating"),

@@ -10,7 +10,7 @@ from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
 
-def convert(folder: PathLike, *, out: PathLike) -> Result:
+def convert_model(folder: PathLike, *, out: PathLike) -> Result:
     """Turn a Sa2VA, SpatialReasoner-R1's architecture, into a model that trains and serves; none of its code is run.
 
     Args:
@@ -31,4 +31,4 @@ def convert(folder: PathLike, *, out: PathLike) -> Result:
     return Result(stage="convert", out=made, files=(made,), count=1)
 
 
-convert_async = asynchronous(convert)
+convert_model_async = asynchronous(convert_model)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from spatialreasoner.core.earlier_names import earlier_names
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.protocols import Embedder, Judge, Policy, Reward
-from spatialreasoner.core.renamed import renamed
 from spatialreasoner.core.types import Scene
 from spatialreasoner.inference.budget import Budget, refuse_unknown_prices
 from spatialreasoner.inference.limits import Limits
@@ -128,4 +128,4 @@ def named_embedder(source: str | None) -> Embedder | None:
     return TransformersEmbedder(source)
 
 
-__getattr__ = renamed(__name__, {"JudgesConfig": "RewardJudgesConfig"})
+__getattr__ = earlier_names(__name__, {"JudgesConfig": "RewardJudgesConfig"})

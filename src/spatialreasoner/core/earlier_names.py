@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+def earlier_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """What a module needs so that its earlier names can still be imported: its `__getattr__`.
 
     Args:
