@@ -51,12 +51,12 @@ def test_certificates_that_are_not_there_are_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "a.pem"))
     from spatialreasoner.inference.backends import connections
 
-    connections._certificates.cache_clear()
+    connections.certificates.cache_clear()
     try:
         with pytest.raises(ConfigError, match="SSL_CERT_FILE"):
             connect("https://127.0.0.1:9", {}, 1.0)
     finally:
-        connections._certificates.cache_clear()
+        connections.certificates.cache_clear()
 
 
 def test_a_proxy_on_the_way_is_named_without_its_password(monkeypatch):

@@ -16,6 +16,7 @@ from spatialreasoner.core.native import DECODER, CSource
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.inference.streaming import stream
+from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.native import kernel, seeing
 from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, is_suited, native_library
 from spatialreasoner.nano.native.writers import Writers
@@ -190,7 +191,7 @@ def test_places_without_room_are_refused(nano, library):
 @pytest.mark.parametrize("temperature", [0.0, 0.9])
 def test_the_policy_writes_by_it_and_streams_what_it_completes(folder, tmp_path, image, temperature, monkeypatch):
     policy = HfPolicy(folder, temperature=temperature, max_new_tokens=30, batch_size=3)
-    monkeypatch.setattr(type(policy._model), "generate", None)  # nobody asks it
+    monkeypatch.setattr(NanoForConditionalGeneration, "generate", None)  # nobody asks it
     path = tmp_path / "0.png"
     image().save(path)
     prompt = Prompt(image=str(path), regions=(), request="Where is it?")

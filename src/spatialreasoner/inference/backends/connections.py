@@ -56,7 +56,7 @@ def connect(url: str, headers: Mapping[str, str], timeout: float) -> httpx2.Asyn
             timeout=httpx.Timeout(timeout, connect=min(timeout, 60.0), pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             headers=dict(headers),
-            verify=_certificates() if url.startswith("https") else False,
+            verify=certificates() if url.startswith("https") else False,
         )
     except OSError as error:
         raise ConfigError(
@@ -74,7 +74,7 @@ _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
+def certificates() -> ssl.SSLContext:
     """What all clients check servers by; loading it takes longest of all."""
     return import_httpx().create_ssl_context()
 
