@@ -17,6 +17,7 @@ PUBLIC = [
     "ClusterConfig",
     "FDPOConfig",
     "FDPOTrainer",
+    "FrameOptions",
     "OnlineConfig",
     "PairsConfig",
     "Question",

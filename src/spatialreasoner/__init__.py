@@ -51,6 +51,7 @@ _HOMES = {
     "ClusterConfig": _PIPELINE,
     "FDPOConfig": "spatialreasoner.training.fdpo",
     "FDPOTrainer": "spatialreasoner.training.fdpo",
+    "FrameOptions": "spatialreasoner.scenes.importers.frames",
     "OnlineConfig": _PIPELINE,
     "PairsConfig": "spatialreasoner.preferences.pairs",
     "Question": "spatialreasoner.core.types",

@@ -52,6 +52,7 @@ from spatialreasoner.pipeline import (
 )
 from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.rewards.combine import score_response
+from spatialreasoner.scenes.importers.frames import FrameOptions
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
@@ -65,6 +66,7 @@ __all__ = [
     "ClusterConfig",
     "FDPOConfig",
     "FDPOTrainer",
+    "FrameOptions",
     "OnlineConfig",
     "PairsConfig",
     "Question",

@@ -1,7 +1,7 @@
 """One verb per stage, each in a module of its own: what users and the command line call.
 
 Every verb has an asynchronous one beside it whose name ends in `_async`; the others work inside a running event loop too. All
-take their input first and everything else by keyword, and return a `Result`.
+take their input first and everything else by keyword. They return a `Result`, or what they find in one answer.
 """
 
 from typing import TYPE_CHECKING
