@@ -18,9 +18,10 @@ import numpy as np
 
 from spatialreasoner.core.types import METRES_PER, QUANTITY_OF, RELATIONS, Question, relation_of
 from spatialreasoner.questions.generate import ask_about
-from spatialreasoner.scenes.measure import HOURS, TIE_TOLERANCE, Measured
+from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.synthetic.write import make_scene
 from spatialreasoner.scenes.uncertainty import on_dial
+from spatialreasoner.scenes.values import HOURS, TIE_TOLERANCE
 
 SIZES = ("width", "height", "depth", "camera_distance")
 PAIRS = ("distance", "horizontal_distance", "vertical_distance", "direction")

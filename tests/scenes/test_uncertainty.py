@@ -7,10 +7,11 @@ import pytest
 
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes.masks import encode
-from spatialreasoner.scenes.measure import Comparison, Measured, Measurement
+from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.pixel_noise import NO_NOISE, Noise, pixel_noise, smoothed
 from spatialreasoner.scenes.synthetic.write import make_scene
 from spatialreasoner.scenes.uncertainty import Sensor, Uncertainty, interval, sensor_of
+from spatialreasoner.scenes.values import Comparison, Measurement
 
 CAMERA = Intrinsics(fx=100.0, fy=100.0, cx=49.5, cy=49.5)
 

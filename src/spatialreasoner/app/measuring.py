@@ -18,8 +18,9 @@ from spatialreasoner.core.types import CONVERSE, RELATIONS, Intrinsics, Region, 
 from spatialreasoner.questions.templates import RELATION_PHRASES
 from spatialreasoner.scenes.files import read_depth, read_image
 from spatialreasoner.scenes.geometry import level
-from spatialreasoner.scenes.measure import Measured, Measurement
+from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.uncertainty import OFFSET_FLOOR, OFFSET_SHARE
+from spatialreasoner.scenes.values import Measurement
 
 MAX_KEPT_PIXELS = 40_000_000
 """Images whose pixels are kept in memory have at most so many together; the one used last always stays."""

@@ -32,8 +32,9 @@ from spatialreasoner.core.types import (
 )
 from spatialreasoner.questions import templates as wording
 from spatialreasoner.scenes.files import check_scene, load_scenes
-from spatialreasoner.scenes.measure import HOURS, TIE, Measured, Truth
+from spatialreasoner.scenes.measure import Measured, Truth
 from spatialreasoner.scenes.noise import margin
+from spatialreasoner.scenes.values import HOURS, TIE
 
 SMALLEST = 0.05
 """A shorter length is not asked for, metres: it is smaller than the noise of measured depth."""

@@ -11,8 +11,9 @@ from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.types import QuantityName, Record, Scene
 from spatialreasoner.scenes.files import load_scenes
 from spatialreasoner.scenes.geometry import overhead
-from spatialreasoner.scenes.measure import Measured, Measurement
+from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.rgbd import load
+from spatialreasoner.scenes.values import Measurement
 
 MEASURED_SIZES: tuple[QuantityName, ...] = ("width", "height", "depth", "camera_distance")
 PAIRS: tuple[QuantityName, ...] = ("distance", "horizontal_distance", "vertical_distance", "direction")

@@ -35,8 +35,9 @@ from spatialreasoner.core.types import (
 )
 from spatialreasoner.language.statements import SYMMETRIC, Assertion
 from spatialreasoner.rewards.recall import recall
-from spatialreasoner.scenes.measure import HOURS, Measured
+from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.noise import margin, sigma
+from spatialreasoner.scenes.values import HOURS
 
 FULL = 4.0
 """The largest value of a reward."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 
 from spatialreasoner.core.types import Relation
-from spatialreasoner.scenes.measure import TIE, Measured
+from spatialreasoner.scenes.measure import Measured
+from spatialreasoner.scenes.values import TIE
 
 NOISE_FLOOR = 0.005
 """Standard error of a coordinate close to the camera, metres."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -40,9 +40,12 @@ from spatialreasoner.scenes.geometry import (
     level,
 )
 from spatialreasoner.scenes.masks import box_of, decode
-from spatialreasoner.scenes.measure import COMPARED, MEASURES, Comparison, Measured, Measurement
 from spatialreasoner.scenes.native.nearest import nearest_distances, nearest_library, nearest_squares
 from spatialreasoner.scenes.pixel_noise import NO_NOISE, Noise, pixel_noise, smoothed
+from spatialreasoner.scenes.values import COMPARED, MEASURES, Comparison, Measurement
+
+if TYPE_CHECKING:
+    from spatialreasoner.scenes.measure import Measured
 
 REPEATS = 20
 """How often a value is measured again."""
