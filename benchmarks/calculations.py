@@ -22,6 +22,7 @@ from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.predictions import Prediction, read_predictions
 from spatialreasoner.language.arithmetic import checks
 from spatialreasoner.language.responses import parse
+from spatialreasoner.language.soundness import COMPARISON, copies
 
 KINDS: Mapping[str, str] = {
     "roots": "sqrt",
@@ -31,10 +32,6 @@ KINDS: Mapping[str, str] = {
 }
 """By what a calculation is told; the first that fits."""
 
-_NUMBER = r"\d+(?:\.\d+)?"
-_COMPARISON = re.compile(rf"({_NUMBER})(?: m)? is (more|less) than ({_NUMBER})")
-_FACTORS = {"100", "39", "3.3", "0.0254", "0.3048"}
-_OPERAND = re.compile(rf"({_NUMBER})(?= [×/] )|(?<=[×/] )({_NUMBER})")
 _VERDICT = re.compile(r"(?:Yes|Indeed|That is right|Correct|No|That is not so|That is wrong)\b[,.:]? ?")
 
 
@@ -54,23 +51,11 @@ def _findings(prediction: Prediction) -> Iterator[tuple[str, bool]]:
     text = prediction.pred
     for check in checks(text):
         yield next((kind for kind, sign in KINDS.items() if re.search(sign, check.text)), "differences"), check.right
-    for found in _COMPARISON.finditer(text):
+    for found in COMPARISON.finditer(text):
         first, relation, second = found.groups()
         yield "comparisons", (float(first) > float(second)) == (relation == "more")
-    yield from (("copies", holds) for holds in _copies(text))
+    yield from (("copies", holds) for holds in copies(text))
     yield from _verdicts(prediction)
-
-
-def _copies(text: str) -> Iterator[bool]:
-    """Whether each number that should have been said before was."""
-    places = [(found.start(), found.group()) for found in _OPERAND.finditer(text) if found.group() not in _FACTORS]
-    for found in _COMPARISON.finditer(text):
-        places += [(found.start(), found.group(1)), (found.start(), found.group(3))]
-    conclusion = text.rfind("### In Conclusion")
-    if conclusion >= 0 and "o'clock" not in text[conclusion:]:
-        places += [(conclusion, number) for number in re.findall(rf"(?<![\w.]){_NUMBER}", text[conclusion:])]
-    for place, number in places:
-        yield number in re.findall(rf"(?<![\w.]){_NUMBER}", text[:place])
 
 
 def _verdicts(prediction: Prediction) -> Iterator[tuple[str, bool]]:
