@@ -12,17 +12,17 @@ from research.fdpo_study import gaps
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.config import Kind
 
-PairSet = Literal["mixture", "own", "nearest", "teachers", "visual", "spatial", "logical", "factor", "exact"]
-"""Which pairs: of the paper's mixture of candidates, of own samples alone, of own answers, searched or sampled, a right one and
-the wrong one that begins most like it, of search and teachers alone, of the mixture ranked by one reward alone, of own samples
-whose lengths are scored by factor instead of by relative error, or, on other rooms, of a teacher without errors against own
-samples."""
+PairSet = Literal["mixture", "own", "sound", "nearest", "teachers", "visual", "spatial", "logical", "factor", "exact"]
+"""Which pairs: of the paper's mixture of candidates, of own samples alone, of the good ones of them (right by their own steps),
+of own answers, searched or sampled, a good one and the one that begins most like it and is not, of search and teachers alone,
+of the mixture ranked by one reward alone, of own samples whose lengths are scored by factor instead of by relative error, or,
+on other rooms, of a teacher without errors against own samples."""
 
 Taught = Literal["reasoned", "short", "blind"]
 """What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the image."""
 
 Answers = Literal[Taught, "chosen", "best"]
-"""What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs, or the best right answers to the
+"""What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs, or the best good answers to the
 questions that the pairs are of."""
 
 Group = Literal["main", "control", "exact", "tuning"]
@@ -93,7 +93,7 @@ def _exact(kind: Kind, title: str, *settings: str) -> Arm:
     return Arm(name=f"{kind}-exact", title=title, kind=kind, answers="chosen", pairs="exact", settings=settings, group="exact")
 
 
-RATES, NLLS = ("1e-6", "3e-6", "1e-5", "3e-5", "1e-4"), ("0", "0.1", "1")
+RATES, NLLS = ("1e-5", "5e-5", "2e-4"), ("0", "1", "10")
 
 GRPO = ("num_generations=8", "max_completion_length=200", "learning_rate=5e-5")
 """As many samples of each question as the pairs are made of."""
@@ -144,15 +144,19 @@ ARMS: dict[str, Arm] = {
             title="SFT, then SFT on the best of its own samples",
             kind="sft",
             answers="best",
-            pairs="own",
+            pairs="sound",
             settings=("num_train_epochs=2", "learning_rate=1e-4"),
             group="main",
         ),
         Arm(
-            name="dpo-nearest", title="DPO, right against nearest wrong own samples", kind="dpo", pairs="nearest", group="main"
+            name="dpo-nearest",
+            title="DPO, good own answers against the nearest that are not",
+            kind="dpo",
+            pairs="nearest",
+            group="main",
         ),
         Arm(name="fdpo-nearest", title="fDPO on the same pairs", kind="fdpo", pairs="nearest", group="main"),
-        Arm(name="grpo", title="GRPO on the same questions", kind="grpo", pairs="own", settings=GRPO, group="main"),
+        Arm(name="grpo", title="GRPO on the same questions", kind="grpo", pairs="own", settings=GRPO),
         Arm(name="fdpo-teachers", title="fDPO on search and teachers alone", kind="fdpo", pairs="teachers"),
         Arm(name="fdpo-ranked", title="fDPO without hard pairs", kind="fdpo", hard=False),
         _exact("fdpo", "fDPO on exact answers against own samples, with the likelihood", "nll_weight=10"),

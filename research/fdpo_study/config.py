@@ -46,14 +46,14 @@ class StudyConfig:
     sft_scenes: int = 500
     preference_scenes: int = 240
     exact_scenes: int = 1000
-    test_scenes: int = 160
+    test_scenes: int = 250
     per_scene: int = 5
-    test_per_scene: int = 6
+    test_per_scene: int = 8
     own_samples: int = 8
     per_source: int = 2
     hard: float = 0.25
     sft_settings: tuple[str, ...] = ("num_train_epochs=4", "learning_rate=3e-4", "freeze_vision=true")
-    preference_settings: tuple[str, ...] = ("num_train_epochs=1", "learning_rate=5e-5", "freeze_vision=true")
+    preference_settings: tuple[str, ...] = ("num_train_epochs=1", "learning_rate=5e-5", "nll_weight=10", "freeze_vision=true")
     max_new_tokens: int = 400
     drift_answers: int = 96
     split: Split = "test"

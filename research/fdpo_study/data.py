@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, groupby, product
+from itertools import chain, filterfalse, groupby, product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +20,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.types import Question, RewardBreakdown, Trajectory
 from spatialreasoner.evaluation.predictions import read_predictions
 from spatialreasoner.inference.registry import WritingConfig
+from spatialreasoner.language.soundness import is_sound
 from spatialreasoner.pipeline import build_pairs, search
 from spatialreasoner.pipeline.inputs import read
 from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
@@ -102,7 +103,7 @@ def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
 
 
 def candidates(searched: Path, own: Path, name: PairSet, config: StudyConfig) -> Iterator[Trajectory]:
-    """The candidates of each question: of the four sources, of search and teachers, or of own samples alone, all or two."""
+    """The candidates of each question: of the four sources, of search and teachers, or of own samples alone."""
     by_question = {
         question_id: list(group)
         for question_id, group in groupby(_trajectories(own), key=lambda trajectory: trajectory.question_id)
@@ -114,18 +115,30 @@ def candidates(searched: Path, own: Path, name: PairSet, config: StudyConfig) ->
             yield from sampled
         elif name == "nearest":
             yield from nearest(written)
+        elif name == "sound":
+            yield from (each for each in sampled if _is_good(each))
         else:
             count = config.per_source
             yield from chain(_from_teachers(taught, count), () if name == "teachers" else sampled[:count])
 
 
 def nearest(written: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
-    """Of a question's answers a right one and a wrong one that begin alike the longest; none where all are alike.
+    """Of a question's answers a good one, and of those that are not and earn less the one that begins most like it, or none.
 
     What both begin with teaches nothing, so such a pair is about the first wrong step.
     """
-    right, wrong = ([each for each in written if each.success is success] for success in (True, False))
-    return max(product(right, wrong), key=_alike, default=())
+    known = [each for each in written if each.success is not None]
+    pairs = product(filter(_is_good, known), filterfalse(_is_good, known))
+    return max(((good, bad) for good, bad in pairs if _earned(good) > _earned(bad)), key=_alike, default=())
+
+
+def _is_good(each: Trajectory) -> bool:
+    """Whether an answer is right, and not by luck: its own steps lead to it."""
+    return each.success is True and is_sound(each.text)
+
+
+def _earned(each: Trajectory) -> float:
+    return each.reward.total or 0.0
 
 
 def _alike(pair: tuple[Trajectory, Trajectory]) -> int:

@@ -64,17 +64,20 @@ def test_every_rule_keeps_the_number_of_pairs_and_finite_gaps(rows: list[tuple[f
         assert all(math.isfinite(value) for pair in found for value in pair)
 
 
-def test_the_nearest_pair_is_of_a_right_answer_and_the_wrong_one_that_begins_most_like_it() -> None:
-    unscored = RewardBreakdown(visual=None, spatial_description=None, spatial_reasoning=None, logical=None)
+def test_the_nearest_pair_is_of_a_good_answer_and_the_one_that_begins_most_like_it_and_is_not() -> None:
+    def answer(text: str, *, success: bool | None, earned: float = 1.0) -> Trajectory:
+        reward = RewardBreakdown(visual=earned, spatial_description=0.0, spatial_reasoning=0.0, logical=0.0)
+        return Trajectory(question_id="q", index=0, text=text, policies=("own",), reward=reward, success=success)
 
-    def answer(text: str, *, success: bool | None) -> Trajectory:
-        return Trajectory(question_id="q", index=0, text=text, policies=("own",), reward=unscored, success=success)
-
+    good = "0.4 m. 0.4 × 100 = 40. ### In Conclusion 40 cm"
     known = [
-        answer("a b c", success=True),
-        answer("a b d", success=None),
-        answer("a x", success=False),
-        answer("b", success=False),
+        answer(good, success=True, earned=2.0),
+        answer("0.4 m. 0.4 × 100 = 40. ### In Conclusion 43 cm", success=None),
+        answer("0.4 m. 0.4 × 100 = 41. ### In Conclusion 41 cm", success=False, earned=3.0),
+        answer("0.4 m. 0.4 × 90 = 36. ### In Conclusion 36 cm", success=False),
+        answer("0.6 m. 0.6 × 100 = 60. ### In Conclusion 60 cm", success=False),
     ]
-    assert [each.text for each in nearest(known)] == ["a b c", "a x"]
-    assert nearest(known[:2]) == ()
+    assert [each.text for each in nearest(known)] == [good, known[3].text]
+    lucky = answer("0.4 m. 0.4 × 100 = 40. ### In Conclusion 42 cm", success=True)
+    assert nearest([*known, lucky]) == (known[0], lucky)
+    assert nearest(known[:3]) == ()
