@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from research.nano_pretraining.skills import CALCULATE
 
@@ -79,6 +79,16 @@ def _part(before: str, number: str, after: str, said: set[str]) -> Part:
     return "word" if after.startswith(" o'clock") else "read"
 
 
+class Place(NamedTuple):
+    """What a row shows: a room, and the numbers of two of its regions; a room of -1 is none."""
+
+    room: int = -1
+    regions: tuple[int, int] = (0, 0)
+
+
+NOWHERE = Place()
+
+
 class Encoder:
     """Rows of text to `Reading`s.
 
@@ -89,26 +99,25 @@ class Encoder:
     def __init__(self, processor: NanoProcessor) -> None:
         self._tokenizer, self._image = processor.tokenizer, IMAGE * processor.num_image_tokens
 
-    def shown(self, room: int, regions: tuple[int, int], request: str, answer: str) -> Reading:
+    def shown(self, place: Place, request: str, answer: str) -> Reading:
         """A row about two regions of a room; all of the answer counts."""
-        return self._reading(room, regions, self._image + request, answer, WEIGHTS)
+        return self._reading(place, request, answer, WEIGHTS)
 
     def calculated(self, answer: str) -> Reading:
         """A row of calculations, without an image."""
-        return self._reading(-1, (0, 0), CALCULATE, answer, WEIGHTS)
+        return self._reading(NOWHERE, CALCULATE, answer, WEIGHTS)
 
-    def unseen(self, request: str, answer: str) -> Reading:
-        """A row about regions that are not shown: what follows from what was said counts alone."""
-        return self._reading(-1, (0, 0), request, answer, FOLLOWS)
+    def unseen(self, request: str, answer: str, place: Place = NOWHERE) -> Reading:
+        """A row about regions that are not shown, whatever is: what follows from what was said counts alone."""
+        return self._reading(place, request, answer, FOLLOWS)
 
-    def told(self, request: str, answer: str, begun: str = "") -> Reading:
+    def told(self, request: str, answer: str, begun: str = "", place: Place = NOWHERE) -> Reading:
         """A row with all that the answer needs, in its request or where it begins: the verdict counts more than all else."""
-        return self._reading(-1, (0, 0), request, answer, TOLD, given=request + begun, begun=begun)
+        return self._reading(place, request, answer, TOLD, given=request + begun, begun=begun)
 
     def _reading(
         self,
-        room: int,
-        regions: tuple[int, int],
+        place: Place,
         request: str,
         answer: str,
         counts: Mapping[Part, float],
@@ -116,7 +125,8 @@ class Encoder:
         given: str = "",
         begun: str = "",
     ) -> Reading:
-        prompt: list[int] = self._tokenizer(f"<|user|>{request}<|end|><|assistant|>{begun}")["input_ids"]
+        seen = self._image if place.room >= 0 else ""
+        prompt: list[int] = self._tokenizer(f"<|user|>{seen}{request}<|end|><|assistant|>{begun}")["input_ids"]
         encoded = self._tokenizer(f"{answer}<|end|>", return_offsets_mapping=True)
         covering: list[set[Part]] = [set() for _ in encoded["input_ids"]]
         for first, last, part in parts(answer, given):
@@ -127,7 +137,7 @@ class Encoder:
         read = ["read" in found and "read" in counts for found in covering]
         blank = len(prompt)
         return Reading(
-            room=room, regions=regions, ids=prompt + encoded["input_ids"], weights=[0.0] * blank + weights,
+            room=place.room, regions=place.regions, ids=prompt + encoded["input_ids"], weights=[0.0] * blank + weights,
             read=[False] * blank + read,
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from random import Random
 from spatialreasoner.core.types import CONVERSE, QUANTITATIVE, RELATIONS, Category, Relation
 from spatialreasoner.questions import templates
 from spatialreasoner.questions.templates import UNIT_WORDS
+from spatialreasoner.teachers import wording
 from spatialreasoner.teachers.facts import Facts
 from spatialreasoner.teachers.numbers import round_length, round_number, write_number
 from spatialreasoner.teachers.perception import Belief
@@ -79,7 +80,7 @@ def look_for(category: Category, facts: Facts, view: Belief, rng: Random) -> tup
 
 
 def comprehend(category: Category, facts: Facts, view: Belief, rng: Random, *, others: int = OTHERS) -> tuple[str, str, str]:
-    """A question, statements of which one answers it, and the answer; lengths stay in metres.
+    """A question, statements of which one answers it, and the answer; half of the lengths are converted first.
 
     Args:
         category: The question's.
@@ -94,6 +95,11 @@ def comprehend(category: Category, facts: Facts, view: Belief, rng: Random, *, o
     about = next(key for key in told if asked in {key, CONVERSE.get(key)})  # pyright: ignore[reportArgumentType]
     if category in QUANTITATIVE:
         answer = told[about]()
+        if asked != "direction" and rng.random() < 0.5:
+            calculation, length = _conversion(_metres(asked, view), rng)
+            told[about] = lambda said=answer: f"{said} {calculation}"
+            forms = wording.SIZES[asked] if asked in wording.SIZES else wording.APART[asked]
+            answer = rng.choice(forms).format(a=A, b=B, v=length)
     beside = rng.sample([key for key in told if key != about], rng.choice((0, rng.randint(min(1, others), others))))
     context = [told[key]() for key in (about, *beside)]
     rng.shuffle(context)
@@ -135,9 +141,14 @@ def _converted(writer: Writer) -> str:
             (view.direct, lambda: writer.apart("distance", view.direct)),
         ]
     )
+    return f"{said()} {_conversion(metres, rng)[0]}"
+
+
+def _conversion(metres: float, rng: Random) -> tuple[str, str]:
+    """The sentence that converts a length, and the length in the other unit."""
     unit = rng.choice(("cm", "in")) if metres < 1 else "ft"
     calculation, length = convert(metres, unit)
-    return f"{said()} {calculation}, so this is {length}."
+    return f"{calculation}, so this is {length}.", length
 
 
 def _compared(writer: Writer, relation: Relation) -> str:
@@ -204,15 +215,19 @@ def _asked_whether(relation: Relation, view: Belief, rng: Random) -> tuple[str, 
 def _value(category: Category, view: Belief, rng: Random) -> str:
     if category == "direction":
         return str(view.hour)
-    metres = {
-        "distance_data": view.direct,
-        "horizontal_distance_data": abs(view.middle[0]),
-        "vertical_distance_data": abs(view.middle[1]),
-        "width_data": view.sizes[0][0],
-        "height_data": view.sizes[0][1],
-    }[category]
-    number, unit = templates.human_length(metres, rng)
+    number, unit = templates.human_length(_metres(_asked(category), view), rng)
     return f"{write_number(round_number(number))} {UNIT_WORDS[unit]}"
+
+
+def _metres(asked: str, view: Belief) -> float:
+    """A length that is asked for."""
+    return {
+        "distance": view.direct,
+        "horizontal_distance": abs(view.middle[0]),
+        "vertical_distance": abs(view.middle[1]),
+        "width": view.sizes[0][0],
+        "height": view.sizes[0][1],
+    }[asked]
 
 
 def reason(question: str, facts: Facts, view: Belief, rng: Random) -> str:

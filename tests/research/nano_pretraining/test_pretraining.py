@@ -11,7 +11,7 @@ import pytest
 import torch
 from research.nano_pretraining.beliefs import believe, invent, invent_words, name
 from research.nano_pretraining.corpus import CorpusConfig, make_room
-from research.nano_pretraining.lessons import TOLD, WEIGHTS, Encoder, Reading, batches, parts
+from research.nano_pretraining.lessons import TOLD, WEIGHTS, Encoder, Place, Reading, batches, parts
 from research.nano_pretraining.optimizing import Optimization, Rates
 from research.nano_pretraining.pretraining import PretrainConfig, pretrain
 from research.nano_pretraining.reading import (
@@ -94,6 +94,7 @@ def test_what_is_told_answers_the_question():
         if category in QUANTITATIVE:
             (number,) = [part for part in parts(answer, told) if part[2] == "copy"]
             assert answer[number[0] : number[1]] in told
+            assert all(check.right for check in checks(told))
         else:
             relation = category.rpartition("_")[0]
             stated = [each for each in extract(told) if each.kind in {relation, CONVERSE[relation]}]
@@ -163,13 +164,21 @@ def test_parts_of_an_answer_are_told_apart():
 def test_of_what_nobody_sees_only_what_follows_counts(nano):
     encoder = Encoder(nano[1])
     text = "<region1> is 0.35 m wide. 0.35 × 39 = 14, so this is 14 inches."
-    shown, unseen = encoder.shown(0, (0, 1), "Describe.", text), encoder.unseen("Describe.", text)
+    shown, unseen = encoder.shown(Place(0, (0, 1)), "Describe.", text), encoder.unseen("Describe.", text)
     counted = {nano[1].tokenizer.decode([token]) for token, weight in zip(unseen.ids, unseen.weights, strict=True) if weight}
     assert counted == {"0.35", "39", "14"}
     assert sum(unseen.weights) == 2 * WEIGHTS["copy"] + WEIGHTS["result"] + WEIGHTS["copy"]
     assert any(shown.read)
     assert not any(unseen.read)
     assert sum(weight > 0 for weight in shown.weights) == len(nano[1].tokenizer(text + "<|end|>")["input_ids"])
+
+
+def test_what_is_told_counts_whatever_is_shown(nano):
+    encoder, told = Encoder(nano[1]), ("Is <region1> wider?", "No.", "<region1> is thinner than <region2>. ")
+    alone, elsewhere = encoder.told(*told), encoder.told(*told, Place(7, (2, 0)))
+    assert (elsewhere.room, elsewhere.regions) == (7, (2, 0))
+    assert len(elsewhere.ids) == len(alone.ids) + nano[1].num_image_tokens
+    assert [weight for weight in elsewhere.weights if weight] == [weight for weight in alone.weights if weight]
 
 
 def test_batches_are_of_one_kind_and_of_about_one_length():
