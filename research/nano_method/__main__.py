@@ -2,6 +2,7 @@
 
 Simulated teachers answer questions about some rooms, and the base learns the best answer to each, as the verified rewards rank
 them (SFT). It then answers questions about other rooms itself, eight times each, and learns the best of these in the same way.
+Answers that do not follow from their own steps are left out: a lucky conclusion teaches not to calculate.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from research.nano_pretraining.pretraining import save_half
 from spatialreasoner.cli import run
 from spatialreasoner.core import records
 from spatialreasoner.core.types import Question
+from spatialreasoner.evaluation.predictions import read_predictions
 from spatialreasoner.inference.registry import WritingConfig
+from spatialreasoner.language.soundness import is_sound
 from spatialreasoner.pipeline import build_pairs, generate, make_questions, make_scenes, train
 from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.vlm.loading import load_vlm
@@ -42,17 +45,24 @@ def ask(folder: Path, *, seed: int, rooms: int, per_room: int, count: int) -> Pa
 
 
 def best(folder: Path, asked: Path, models: Sequence[str], seeds: Sequence[int], writing: WritingConfig) -> Path:
-    """Let models answer, once per seed; returns the rows of the best answer to each question."""
+    """Let models answer, once per seed; returns the rows of the best sound answer to each question."""
     answers = [
-        generate(
+        _sound(Path(generate(
             asked, model=model, out=folder / f"{model.rpartition(':')[2].rpartition('/')[2]}-{seed}.jsonl", seed=seed,
             scenes=folder / "scenes", writing=writing,
-        )
+        )))
         for model, seed in product(models, seeds)
     ]  # fmt: skip
     config = PairsConfig(regions="tokens", hard=0.0)
     build_pairs(out=folder / "pairs", questions=asked, answers=answers, scenes=folder / "scenes", config=config)
     return folder / "pairs" / "sft.jsonl"
+
+
+def _sound(answers: Path) -> Path:
+    """The answers that hold by themselves, in a file beside."""
+    path = answers.with_name(f"sound-{answers.name}")
+    records.write_jsonl(path, (each for each in read_predictions(answers) if is_sound(each.pred)))
+    return path
 
 
 def main(

@@ -16,7 +16,7 @@ from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.nano.numpy.decoder import Decoder
 from spatialreasoner.nano.numpy.layers import Array, NamedWeights
 from spatialreasoner.nano.numpy.vision import Looks, look
-from spatialreasoner.nano.shipped import NANO, NANO_BASE
+from spatialreasoner.nano.shipped import NANO
 from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.squares import square_image, square_mask
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 def is_nano(source: str | Path) -> bool:
     """Whether a model by name is a nano, or a folder with one that was trained further, in a precision NumPy has."""
-    if source in {NANO.name, NANO_BASE.name}:
-        return True
     folder = Path(source_of(source))
     config = config_of(folder)
     is_nano = config.get("model_type") == NANO.model_type and config.get("dtype") in ("float16", "float32")
