@@ -26,11 +26,11 @@ from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.vlm.loading import load_vlm
 
 TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual", "scripted:hasty")
-TAUGHT, OWN = 910001, 910002
+TAUGHT, OWN = 910005, 910002
 """The sets of rooms: of neither the pretraining, nor the study, nor any test."""
 
 SHARED = ("per_device_train_batch_size=16", "gradient_accumulation_steps=1", "freeze_vision=true", "threads=1")
-FIRST = ("num_train_epochs=4", "learning_rate=3e-4")
+FIRST = ("num_train_epochs=1.5", "learning_rate=3e-4")
 SECOND = ("num_train_epochs=2", "learning_rate=1e-4")
 """Chosen on validation rooms."""
 
@@ -70,7 +70,7 @@ def main(
     base: Annotated[str, typer.Option(help="The base: nano-base, or the folder of another.")] = "nano-base",
 ) -> None:
     """Teach the nano's base to reason; run it again to resume."""
-    asked = ask(out / "taught", seed=TAUGHT, rooms=1000, per_room=3, count=3000)
+    asked = ask(out / "taught", seed=TAUGHT, rooms=1600, per_room=5, count=8000)
     rows = best(out / "taught", asked, TEACHERS, (1, 2), WritingConfig())
     train(rows, kind="sft", model=base, out=out / "sft", overrides=(*SHARED, *FIRST))
 
