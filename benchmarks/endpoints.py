@@ -64,7 +64,7 @@ class ByLength:
     """Rates by nothing but the text, so that trees branch and some questions find no right path."""
 
     async def rate(self, question: Question, prefix: str, step: str) -> dict[str, float]:
-        """A stage of a length that three divides is poor."""
+        """A step of a length that three divides is poor."""
         return {"spatial": 0.5 if len(step) % 3 else -0.5}
 
     async def score(self, question: Question, text: str) -> RewardBreakdown:

@@ -66,7 +66,7 @@ class Teacher:
 
 
 class Reward:
-    """Every stage is fair; one answer in four is right."""
+    """Every step is fair; one answer in four is right."""
 
     async def rate(self, question: Question, prefix: str, step: str) -> dict[str, float]:
         """The same for all."""
@@ -164,7 +164,7 @@ def _insertions(num_nodes: int) -> float:
             passed.selections.append((round_index, ucb(passed, exploration=0.5)))
         node.expansions += 1
         for number in range(4):
-            add(node, stage="step 1", text=str(number), policy="a", ratings={"spatial": rng.random()}, pruned=None)
+            add(node, step="step 1", text=str(number), policy="a", ratings={"spatial": rng.random()}, pruned=None)
         close(node, max_expansions=2)
     return num_nodes / (time.perf_counter() - begin)
 

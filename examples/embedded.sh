@@ -10,7 +10,7 @@ set -euo pipefail
 out=${1:?where to write: examples/embedded.sh OUT}
 scenes=${SCENES:-200}          # rooms to learn from
 test_scenes=${TEST_SCENES:-50} # rooms to test on, which no training sees
-per_scene=${PER_SCENE:-5}      # questions a room
+per_scene=${PER_SCENE:-5}      # questions per room
 model=${MODEL:-nano}           # what everything starts from
 sft_rate=${SFT_RATE:-1e-4}
 fdpo_rate=${FDPO_RATE:-1e-5}
@@ -21,7 +21,7 @@ tokens=${TOKENS:-400} # longest answer
 spatialreasoner scenes synthetic --count "$scenes" --seed 0 --out "$out/scenes"
 spatialreasoner questions "$out/scenes" --per-scene "$per_scene" --out "$out/questions.jsonl"
 
-# Three teachers, each with faults of its own, write in one tree a question; every stage is rated, bad ones are cut off
+# Three teachers, each with faults of its own, write in one tree per question; every step is rated, bad ones are cut off
 spatialreasoner search "$out/questions.jsonl" --out "$out/search" \
     --policy scripted:careful --policy scripted:shallow --policy scripted:habitual
 

@@ -63,7 +63,7 @@ def _responses() -> Attempt:
         assert found["description"][1] <= found["reasoning"][0] or found["description"] == (0, 0)
         assert "".join(step.text for step in steps(said)) in {said, ""}
         with suppress(ResponseError):
-            continuation("", Completion(text=said), whole=True, max_stages=20)
+            continuation("", Completion(text=said), whole=True, max_steps=20)
         try:
             response = parse(said)
             again = render(response)

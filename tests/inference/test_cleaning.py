@@ -67,7 +67,7 @@ def test_500_mixed_replies_hold_the_answer_alone(prefix):
 
 
 class NeverRight(Fair):
-    """Half of the stages are fair, and no answer is right."""
+    """Half of the steps are fair, and no answer is right."""
 
     async def rate(self, question, prefix, step):
         return {"spatial": 0.5 if len(prefix) % 2 else -0.1}

@@ -77,7 +77,7 @@ def test_a_field_that_could_not_be_read_back_is_refused() -> None:
         render(Response(description="</description>", reasoning="", answer=""))
 
 
-def test_stages_are_the_nodes_of_the_search() -> None:
+def test_steps_are_the_nodes_of_the_search() -> None:
     text = render(RESPONSE)
     cut = steps(text)
     assert [step.name for step in cut] == ["description", "rationale", "step 1", "step 2", "conclusion"]
@@ -85,7 +85,7 @@ def test_stages_are_the_nodes_of_the_search() -> None:
 
 
 @given(st.text(max_size=500))
-def test_stages_joined_are_the_text(text: str) -> None:
+def test_steps_joined_are_the_text(text: str) -> None:
     assert "".join(step.text for step in steps(text)) == (text if text.strip() or steps(text) else "")
 
 

@@ -12,10 +12,10 @@ from spatialreasoner.search.tree import Tree, add
 def grown() -> Tree:
     """Two descriptions by two policies; the first goes on to a right and a wrong conclusion, the second is pruned."""
     tree = Tree(question_id="q", outcome="found")
-    first = add(tree.root, stage="description", text="A room.", policy="one", ratings={"visual": 0.5}, pruned=None)
-    add(tree.root, stage="description", text="<b>A field.</b>", policy="two", ratings={"visual": -1.0}, pruned="below 0")
-    wrong = add(first, stage="conclusion", text="Yes.", policy="one", ratings={"logical": 1.0}, pruned=None)
-    right = add(first, stage="conclusion", text="No.", policy="two", ratings={"logical": 0.25}, pruned=None)
+    first = add(tree.root, step="description", text="A room.", policy="one", ratings={"visual": 0.5}, pruned=None)
+    add(tree.root, step="description", text="<b>A field.</b>", policy="two", ratings={"visual": -1.0}, pruned="below 0")
+    wrong = add(first, step="conclusion", text="Yes.", policy="one", ratings={"logical": 1.0}, pruned=None)
+    right = add(first, step="conclusion", text="No.", policy="two", ratings={"logical": 0.25}, pruned=None)
     wrong.success, right.success = False, True
     first.selections.append((2, 0.8125))
     return tree

@@ -173,7 +173,7 @@ def reward() -> GeometricReward:
     return GeometricReward({scene.id: scene}, succeeds=lambda question, text: "Yes" in text)
 
 
-def test_rating_stage_by_stage(reward: GeometricReward, question: Question):
+def test_rating_step_by_step(reward: GeometricReward, question: Question):
     steps = [step.text for step in responses.steps(answer())]
     assert rate(reward, question, "", steps[0]) == {"visual": 1.0}
     assert rate(reward, question, steps[0], steps[1]) == {}
@@ -191,7 +191,7 @@ def test_rating_stage_by_stage(reward: GeometricReward, question: Question):
         ("### In Conclusion\nNo, <region1> is to the right of <region2>.", {"spatial": -1.0, "logical": -1.0}),
     ],
 )
-def test_only_the_new_stage_is_rated(reward: GeometricReward, question: Question, step: str, ratings: dict[str, float]):
+def test_only_the_new_step_is_rated(reward: GeometricReward, question: Question, step: str, ratings: dict[str, float]):
     prefix = "".join(step.text for step in responses.steps(answer())[:3])
     assert rate(reward, question, prefix, step) == pytest.approx(ratings)
 
@@ -201,7 +201,7 @@ def test_a_step_taken_twice_is_rated_down(reward: GeometricReward, question: Que
     assert rate(reward, question, prefix, responses.steps(answer())[2].text)["logical"] == 0.0
 
 
-def test_hostile_stages_are_rated_without_exception(reward: GeometricReward, question: Question):
+def test_hostile_steps_are_rated_without_exception(reward: GeometricReward, question: Question):
     for text in ("", "x" * 1_000_000, "\x00", "### Step 9999999\n", "<description>", "</reasoning>" * 100):
         for prefix in ("", DESCRIPTION):
             assert all(-1 <= rating <= 1 for rating in rate(reward, question, prefix, text).values())

@@ -13,7 +13,7 @@ def run(question, prompt, policies, reward, **config):
 
 
 def names(node):
-    return [(n.stage, n.policy, n.pruned is not None) for n in node.walk()]
+    return [(n.step, n.policy, n.pruned is not None) for n in node.walk()]
 
 
 def test_a_right_answer_ends_the_search(question, prompt, fixed, reward, make_answer):
@@ -28,7 +28,7 @@ def test_a_right_answer_ends_the_search(question, prompt, fixed, reward, make_an
     assert all(n.value == 0.5 for n in tree.root.walk())
 
 
-def test_a_completion_is_cut_at_its_first_bad_stage(question, prompt, fixed, reward, make_answer):
+def test_a_completion_is_cut_at_its_first_bad_step(question, prompt, fixed, reward, make_answer):
     policy = fixed("a", make_answer("Fine.", "A bad step.", "Never rated."))
     tree = run(question, prompt, [policy], reward, max_model_rounds=1)
     assert tree.outcome == "budget"
@@ -85,9 +85,9 @@ def test_going_on_to_gather_more_paths(question, prompt, fixed, reward, make_ans
     assert [leaf.parent.text[11:15] for leaf in tree.complete_paths()] == ["One.", "Two."]
 
 
-def test_one_stage_at_a_time(question, prompt, fixed, reward, make_answer):
+def test_one_step_at_a_time(question, prompt, fixed, reward, make_answer):
     policy = fixed("a", make_answer("One.", "Two."))
-    tree = run(question, prompt, [policy], reward, expansion="stage")
+    tree = run(question, prompt, [policy], reward, expansion="step")
     assert (tree.outcome, tree.rounds) == ("found", 5)
     assert [prefix.count("###") for prefix, _, _ in policy.prompts] == [0, 0, 1, 2, 3]
     assert tree.complete_paths()[0].prefix() == make_answer("One.", "Two.")

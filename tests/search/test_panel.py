@@ -8,7 +8,7 @@ from spatialreasoner.search.m3cts import SearchConfig, search
 
 
 class Strict:
-    """Finds every stage that is rated below 1 bad."""
+    """Finds every step that is rated below 1 bad."""
 
     async def rate(self, question, prefix, step):
         return {"visual": -1.0, "logical": -1.0} if "doubtful" in step else {"visual": 1.0}

@@ -13,8 +13,8 @@ ANSWER = (
 CUTS = ["".join(step.text for step in steps(ANSWER)[:length]) for length in range(5)]
 
 
-def read(prefix, text, *, whole=True, finish="stop", max_stages=24):
-    return continuation(prefix, Completion(text=text, finish=finish), whole=whole, max_stages=max_stages)
+def read(prefix, text, *, whole=True, finish="stop", max_steps=24):
+    return continuation(prefix, Completion(text=text, finish=finish), whole=whole, max_steps=max_steps)
 
 
 @pytest.mark.parametrize("prefix", CUTS)
@@ -53,16 +53,16 @@ def test_what_must_not_enter_a_tree(prefix, text, finish, kind):
 
 def test_an_answer_of_too_many_steps():
     with pytest.raises(Malformed, match="at most 4 steps; got 5"):
-        read("", ANSWER, max_stages=4)
+        read("", ANSWER, max_steps=4)
 
 
-def test_a_first_stage_alone_may_stand_before_a_cut():
+def test_a_first_step_alone_may_come_before_a_cut():
     assert read(CUTS[2], "### Step 1\nOne.\n### Step 2\nTw", whole=False, finish="length")[0].name == "step 1"
     with pytest.raises(Malformed, match="within its first step"):
         read(CUTS[2], "### Step 1\nOn", whole=False, finish="length")
 
 
-def test_a_tag_that_closes_the_prefix_goes_with_the_new_stage():
+def test_a_tag_that_closes_the_prefix_goes_with_the_new_step():
     (conclusion,) = read(CUTS[3], "</reasoning>\n### In Conclusion\n2 m")
     assert conclusion.text == "</reasoning>\n### In Conclusion\n2 m"
     assert conclusion.name == "conclusion"

@@ -22,7 +22,7 @@ KILLS = 20
 
 
 class LengthReward:
-    """Rates by nothing but the text, so that trees branch: a stage of an odd number of characters is poor."""
+    """Rates by nothing but the text, so that trees branch: a step of an odd number of characters is poor."""
 
     async def rate(self, question, prefix, step):
         return {"spatial": 0.5 if len(step) % 3 else -0.5}

@@ -21,7 +21,7 @@ FILES = ("trajectories.jsonl", "trees.jsonl", "summary.json", "config.json")
 
 
 class ConclusionReward:
-    """Right is what the benchmark calls right; a wrong conclusion is pruned, every other stage is fair."""
+    """Right is what the benchmark calls right; a wrong conclusion is pruned, every other step is fair."""
 
     async def rate(self, question, prefix, step):
         if "In Conclusion" not in step:

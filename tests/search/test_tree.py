@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from spatialreasoner.search.tree import Node, Tree, Usage, add, backup, close, from_json, mean_rating, select, tree_to_json, ucb
 
 
-def grow(parent, reward, *, text="x", pruned=None, stage="step 1"):
-    return add(parent, stage=stage, text=text, policy="p", ratings={"r": reward}, pruned=pruned)
+def grow(parent, reward, *, text="x", pruned=None, step="step 1"):
+    return add(parent, step=step, text=text, policy="p", ratings={"r": reward}, pruned=pruned)
 
 
 def test_ucb_by_hand():
@@ -51,7 +51,7 @@ def test_a_chain_by_hand():
     assert [(n.visits, n.value) for n in (third, second, first, root)] == [(1, 0.0), (2, 0.25), (3, 0.5), (3, 0.5)]
 
 
-def test_a_pruned_stage_counts_nothing():
+def test_a_pruned_step_counts_nothing():
     root = Node()
     grow(root, 1.0)
     bad = grow(root, -1.0, pruned="rated -1.00, below 0")
@@ -98,7 +98,7 @@ def test_select_passes_over_pruned_and_closed_children():
 def test_close_climbs_while_everything_above_is_done():
     root = Node(expansions=1)
     step = grow(root, 0.5)
-    end = grow(step, 0.5, stage="conclusion")
+    end = grow(step, 0.5, step="conclusion")
     step.expansions = 1
     close(end, max_expansions=1)
     assert (end.closed, step.closed, root.closed) == (True, True, True)
@@ -107,7 +107,7 @@ def test_close_climbs_while_everything_above_is_done():
 def test_close_stops_at_a_node_that_may_be_expanded_again():
     root = Node(expansions=1)
     step = grow(root, 0.5)
-    end = grow(step, 0.5, stage="conclusion")
+    end = grow(step, 0.5, step="conclusion")
     close(end, max_expansions=2)
     assert (end.closed, step.closed, root.closed) == (True, False, False)
 
@@ -154,8 +154,8 @@ def test_json_round_trip(shape):
 def test_paths_of_a_tree():
     root = Node()
     step = grow(root, 0.5, text="Step. ")
-    end = grow(step, 0.5, text="End.", stage="conclusion")
-    grow(step, -0.5, text="Bad.", stage="conclusion", pruned="bad")
+    end = grow(step, 0.5, text="End.", step="conclusion")
+    grow(step, -0.5, text="Bad.", step="conclusion", pruned="bad")
     tree = Tree(question_id="q", root=root)
     assert tree.complete_paths() == [end]
     assert end.prefix() == "Step. End."

@@ -28,7 +28,7 @@ def pipeline(runs: Runs) -> list[tuple[int, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSummary:
-    """How the searches of a run ended: trees, how many by outcome, stages rated, stages pruned."""
+    """How the searches of a run ended: trees, how many by outcome, steps rated, steps pruned."""
 
     trees: int
     outcomes: Mapping[str, int]

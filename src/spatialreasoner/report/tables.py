@@ -26,7 +26,7 @@ def markdown(
             blocks += ["## Step by step", _steps(steps)]
     if search is not None:
         ends = ", ".join(f"{name}: {count}" for name, count in search.outcomes.items())
-        blocks += ["## Search", f"{search.trees} trees ({ends}), {search.nodes} stages, {search.pruned} of them pruned."]
+        blocks += ["## Search", f"{search.trees} trees ({ends}), {search.nodes} steps, {search.pruned} of them pruned."]
     if pairs is not None:
         blocks += ["## Pairs", _pairs(pairs)]
     return "\n\n".join(blocks) + "\n"

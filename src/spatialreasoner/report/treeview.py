@@ -1,4 +1,4 @@
-"""A search tree as one SVG: stages from left to right, one row a leaf, each node a link to its details on the page."""
+"""A search tree as one SVG: steps from left to right, one row per leaf, each node a link to its details on the page."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _box(shown: NodeView) -> str:
     node = shown.node
     state = " best" * shown.best + " cut" * (node.pruned is not None)
     mark = {True: "✓", False: "✗", None: ""}[node.success]
-    name = node.stage.capitalize() or "Question"
+    name = node.step.capitalize() or "Question"
     numbers = f"pruned, R {node.reward:+.2f}" if node.pruned else f"V {node.value:+.2f} · N {node.visits}"
     numbers = numbers.replace("-", "−")
     verdict = f'<text class="{"right" if node.success else "wrong"}" x="{BOX_WIDTH - 8}" y="29" text-anchor="end">{mark}</text>'
@@ -142,7 +142,7 @@ def _box(shown: NodeView) -> str:
         f"<title>{escape(_hint(node))}</title>"
         f'<rect class="box" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="5"/>'
         f'<rect class="p{shown.policy_style}" width="5" height="{BOX_HEIGHT}" rx="2.5"/>'
-        f'<text class="stage" x="13" y="15">{escape(name)}</text>'
+        f'<text class="step" x="13" y="15">{escape(name)}</text>'
         f'<text class="numbers" x="13" y="29">{escape(numbers)}</text>'
         f"{verdict if mark else ''}</a>"
     )

@@ -337,7 +337,7 @@ def _after_heading(step: str) -> str:
 
 
 def _described(parsed: ParsedResponse) -> str:
-    """The words of a description stage without its tags."""
+    """The words of a description without its tags."""
     begin, end = parsed.segments["description"]
     text = parsed.text
     return text[begin:end] if end > begin else text.replace("<description>", "").replace("</description>", "")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from spatialreasoner import __version__
@@ -107,7 +107,7 @@ class Engine:
         questions: What to answer.
         scenes: Their scenes by id, paths resolved.
         policies: The models; names are unique.
-        reward: Rates stages, scores answers; or makes such a reward of the judges at work.
+        reward: Rates steps, scores answers; or makes such a reward of the judges at work.
         config: The settings.
         journal: Where replies and finished questions are kept.
         judges: The judges that the reward asks, if any, by their names.
@@ -146,7 +146,7 @@ class Engine:
         self.stopped: str | None = None
         self.spent_up = False
         self.missing: Counter[str] = Counter()
-        parts = [asdict(config.search), config.samples_per_policy, config.candidates, identity(self.reward), __version__]
+        parts = [config.search.journalled(), config.samples_per_policy, config.candidates, identity(self.reward), __version__]
         models = [model.identity for model in (*self.endpoints, *self.judges.values())]
         self._settings = records.dumps([*parts, models])
 

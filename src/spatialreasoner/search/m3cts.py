@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from spatialreasoner.core.errors import ConfigError, EndpointError, PromptError
+from spatialreasoner.core.old_names import accepts_old_names, to_new_names
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.core.types import Completion, Prompt, Question
 from spatialreasoner.language.responses import ResponseStep
@@ -21,6 +23,16 @@ from spatialreasoner.search.replies import Malformed, continuation
 from spatialreasoner.search.tree import Node, Tree, Usage, add, close, mean_rating, select, ucb
 
 
+def _renewed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings under today's names, and with today's name of the expansion."""
+    found = to_new_names(values, {"max_stages": "max_steps"}, stacklevel=4)
+    if found.get("expansion") == "stage":
+        warnings.warn('expansion="stage" is now called expansion="step"', FutureWarning, stacklevel=3)
+        found["expansion"] = "step"
+    return found
+
+
+@accepts_old_names(_renewed)
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
     """What the paper leaves open, with the choices of its closest public relative, CoMCTS, as defaults (docs/papers.md 3.3).
@@ -29,27 +41,27 @@ class SearchConfig:
         exploration: Weight of the second UCB term.
         threshold: A step whose mean rating is below it is pruned.
         max_model_rounds: Maximum policy calls per question; each policy called in a round counts as one.
-        expansion: "complete": each policy finishes the answer, which is cut at its first bad step (CoMCTS). "stage": each
+        expansion: "complete": each policy finishes the answer, which is cut at its first bad step (CoMCTS). "step": each
             policy adds one step (the paper's figure 5); what it wrote beyond is dropped.
         stop: "found": end when a kept path is right. "budget": continue, to gather more paths.
         ratings: "continuous": as the reward gives them. "signs": each rounded to -1, 0 or 1, the paper's scale.
         sign_margin: With "signs", a rating at most this far from 0 is 0.
         max_expansions: How often one node is expanded, each time with new samples, before the search gives it up.
         samples: Continuations asked of each policy in one expansion.
-        max_stages: Longest answer, in steps; longer replies count as malformed.
+        max_steps: Longest answer, in steps; longer replies count as malformed.
         seed: Origin of every call's seed.
     """
 
     exploration: float = 0.5
     threshold: float = 0.0
     max_model_rounds: int = 20
-    expansion: Literal["complete", "stage"] = "complete"
+    expansion: Literal["complete", "step"] = "complete"
     stop: Literal["found", "budget"] = "found"
     ratings: Literal["continuous", "signs"] = "continuous"
     sign_margin: float = 1 / 3
     max_expansions: int = 2
     samples: int = 1
-    max_stages: int = 24
+    max_steps: int = 24
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -57,9 +69,15 @@ class SearchConfig:
             raise ConfigError(f"exploration weighs a term of UCB, so it is at least 0; got {self.exploration}")
         if not -1 <= self.threshold <= 1:
             raise ConfigError(f"threshold is compared with ratings of -1..1; got {self.threshold}")
-        for name in ("max_model_rounds", "max_expansions", "samples", "max_stages"):
+        for name in ("max_model_rounds", "max_expansions", "samples", "max_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
+
+    def journalled(self) -> dict[str, Any]:
+        """The settings by the names that they had first: by these the journal of a run knows its finished questions."""
+        names, values = {"max_steps": "max_stages"}, {"step": "stage"}
+        known = {**asdict(self), "expansion": values.get(self.expansion, self.expansion)}
+        return {names.get(name, name): value for name, value in known.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +165,7 @@ def _read(
     found: list[Candidate] = []
     for completion in reply:
         try:
-            steps = continuation(prefix, completion, whole=config.expansion == "complete", max_stages=config.max_stages)
+            steps = continuation(prefix, completion, whole=config.expansion == "complete", max_steps=config.max_steps)
         except Malformed as reason:
             usage.fail(reason.kind)
             continue
@@ -193,17 +211,17 @@ def _scaled(ratings: Mapping[str, float], config: SearchConfig) -> Mapping[str, 
 def _insert(node: Node, candidate: Candidate, question: Question, reward: Reward, config: SearchConfig) -> bool:
     """Put a rated candidate into the tree, backing up as it grows; returns whether it is a kept, right answer.
 
-    A step that already stands there word for word is not put in twice.
+    A step that is already there word for word is not put in twice.
     """
     for step, ratings in zip(candidate.steps, candidate.ratings, strict=True):
         known = next((child for child in node.children if child.text == step.text), None)
         if known is None:
             pruned = _prune_reason(ratings, config.threshold)
-            known = add(node, stage=step.name, text=step.text, policy=candidate.policy, ratings=ratings, pruned=pruned)
+            known = add(node, step=step.name, text=step.text, policy=candidate.policy, ratings=ratings, pruned=pruned)
         node = known
         if node.pruned is not None:
             return False
-    if node.stage != "conclusion":
+    if node.step != "conclusion":
         return False
     node.success = reward.succeeds(question, node.prefix())
     close(node, max_expansions=config.max_expansions)

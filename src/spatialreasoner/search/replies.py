@@ -26,14 +26,14 @@ class Malformed(ResponseError):
         self.kind = kind
 
 
-def continuation(prefix: str, completion: Completion, *, whole: bool, max_stages: int) -> list[ResponseStep]:
+def continuation(prefix: str, completion: Completion, *, whole: bool, max_steps: int) -> list[ResponseStep]:
     """The new steps that a completion adds to a prefix.
 
     Args:
         prefix: The answer so far, cut between two steps.
         completion: What a policy wrote after it.
         whole: Whether the answer must be finished; otherwise only the first new step must be whole, and is returned.
-        max_stages: Maximum number of steps of the answer, prefix included.
+        max_steps: Maximum number of steps of the answer, prefix included.
 
     Raises:
         Malformed: If the completion is empty, declined or cut off, or if its sections are not those that come next.
@@ -41,8 +41,8 @@ def continuation(prefix: str, completion: Completion, *, whole: bool, max_stages
     _check_text(prefix, completion, whole)
     before = steps(prefix) if prefix else []
     new = _new_steps(prefix, completion.text, len(before))
-    if len(before) + len(new) > max_stages:
-        raise Malformed("too long", f"expected at most {max_stages} steps; got {len(before) + len(new)}")
+    if len(before) + len(new) > max_steps:
+        raise Malformed("too long", f"expected at most {max_steps} steps; got {len(before) + len(new)}")
     if "</reasoning>" in prefix and new[0].name != "conclusion":
         raise Malformed("wrong section", f"expected the conclusion after the closed reasoning; got {new[0].name!r}")
     _check_order(before[-1].name if before else "", new if whole else new[:1])

@@ -126,7 +126,7 @@ async def run_search_async(
         questions: What to answer; ids are unique.
         scenes: Their scenes by id, paths resolved.
         policies: The models; names are unique.
-        reward: Rates stages, scores answers; or makes such a reward of the judges, whose grades are then journalled too.
+        reward: Rates steps, scores answers; or makes such a reward of the judges, whose grades are then journalled too.
         config: The settings.
         out: The folder to write; where a run with these settings was interrupted in it, that run continues.
         inputs: Where questions and scenes came from, kept in `config.json` for the stages after this one.

@@ -59,7 +59,7 @@ class _Sampler:
             reply = await policy.complete(self.prompt, n=1, seed=seed)
             count_tokens(usage, reply)
             for completion in reply[:1]:
-                continuation("", completion, whole=True, max_stages=self.config.max_stages)
+                continuation("", completion, whole=True, max_steps=self.config.max_steps)
                 return completion.text
             usage.fail("empty")
         except PromptError as reason:

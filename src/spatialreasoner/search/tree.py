@@ -7,14 +7,21 @@ A node is one step of an answer (description, rationale, one step, conclusion). 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
+
+from spatialreasoner.core.old_names import accepts_old_names, to_new_names
 
 SearchOutcome = Literal["found", "budget", "exhausted"]
 """How a search ended: a kept path is right; no model-rounds are left; nothing is left to expand."""
 
+_OLD_NAMES = {"stage": "step"}
 
+
+@accepts_old_names(partial(to_new_names, names=_OLD_NAMES))
 @dataclass(eq=False, slots=True)
 class Node:
     """One step of an answer, or the root: the question itself.
@@ -24,7 +31,7 @@ class Node:
         value: V: the mean reward of those nodes.
         parent: The step before, or None for the root.
         children: The steps that follow it, in the order found.
-        stage: Its name: "description", "rationale", "step 1", ..., "conclusion"; empty for the root.
+        step: Its name: "description", "rationale", "step 1", ..., "conclusion"; empty for the root.
         text: Its exact text; the texts from the root down are the prefix of an answer.
         policy: The policy that wrote it.
         ratings: What each criterion says of it, -1..1; criteria that say nothing are absent.
@@ -40,7 +47,7 @@ class Node:
     value: float = 0.0
     parent: Node | None = field(default=None, repr=False)
     children: list[Node] = field(default_factory=list["Node"], repr=False)
-    stage: str = ""
+    step: str = ""
     text: str = ""
     policy: str = ""
     ratings: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -50,6 +57,12 @@ class Node:
     expansions: int = 0
     closed: bool = False
     selections: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+
+    @property
+    def stage(self) -> str:
+        """The old name of `step`."""
+        warnings.warn("the attribute stage is now called step", FutureWarning, stacklevel=2)
+        return self.step
 
     @property
     def open(self) -> bool:
@@ -124,14 +137,15 @@ def backup(node: Node, rewards: Sequence[float]) -> None:
         above = above.parent
 
 
-def add(parent: Node, *, stage: str, text: str, policy: str, ratings: Mapping[str, float], pruned: str | None) -> Node:
+@accepts_old_names(partial(to_new_names, names=_OLD_NAMES))
+def add(parent: Node, *, step: str, text: str, policy: str, ratings: Mapping[str, float], pruned: str | None) -> Node:
     """Hang a rated step under a node and back it up; a pruned one is kept for the record, but counts nothing.
 
     A kept node starts with one visit, worth its own reward, so that selection can tell siblings apart before they have
     children.
     """
     reward = mean_rating(ratings)
-    node = Node(stage=stage, text=text, policy=policy, ratings=ratings, reward=reward, parent=parent, pruned=pruned)
+    node = Node(step=step, text=text, policy=policy, ratings=ratings, reward=reward, parent=parent, pruned=pruned)
     parent.children.append(node)
     if pruned is None:
         node.visits, node.value = 1, reward
@@ -152,7 +166,7 @@ def close(node: Node, *, max_expansions: int) -> None:
     above: Node | None = node
     while above is not None:
         spent = above.expansions >= max_expansions and not any(child.open for child in above.children)
-        if above.stage != "conclusion" and not spent:
+        if above.step != "conclusion" and not spent:
             return
         above.closed = True
         above = above.parent
@@ -207,10 +221,10 @@ class Tree:
 
     def complete_paths(self) -> list[Node]:
         """The kept conclusions: the last nodes of whole answers, in the order of `walk`."""
-        return [node for node in self.root.walk() if node.stage == "conclusion" and node.pruned is None]
+        return [node for node in self.root.walk() if node.step == "conclusion" and node.pruned is None]
 
 
-_STORED = ("stage", "text", "policy", "reward", "visits", "value", "pruned", "success", "expansions", "closed")
+_STORED = ("text", "policy", "reward", "visits", "value", "pruned", "success", "expansions", "closed")
 
 
 def tree_to_json(tree: Tree) -> dict[str, Any]:
@@ -226,6 +240,7 @@ def tree_to_json(tree: Tree) -> dict[str, Any]:
         "nodes": [
             {
                 "parent": None if node.parent is None else index[id(node.parent)],
+                "stage": node.step,  # the key is older than the name
                 **{name: getattr(node, name) for name in _STORED},
                 "ratings": dict(node.ratings),
                 "selections": node.selections,
@@ -242,6 +257,7 @@ def from_json(value: Mapping[str, Any]) -> Tree:
         parent = None if row["parent"] is None else nodes[row["parent"]]
         node = Node(
             parent=parent,
+            step=row["stage"],
             ratings=dict(row["ratings"]),
             selections=[(number, score) for number, score in row["selections"]],
             **{name: row[name] for name in _STORED},

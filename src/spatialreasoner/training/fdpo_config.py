@@ -9,8 +9,9 @@ from transformers.utils.import_utils import is_torch_bf16_gpu_available
 from trl.trainer.dpo_config import DPOConfig
 
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.old_names import accepts_old_names
 from spatialreasoner.training.loss_types import PER_TOKEN, LengthNormalization, check_loss
-from spatialreasoner.training.old_names import accepts_old_names
+from spatialreasoner.training.old_names import with_new_names
 from spatialreasoner.training.segments import SEGMENTS, SegmentsBy, check_finder, check_segments
 from spatialreasoner.training.weights import check_weights
 
@@ -28,7 +29,7 @@ _FIXED = {
 """TRL's options that this loss does not support; any other value is refused rather than ignored."""
 
 
-@accepts_old_names
+@accepts_old_names(with_new_names)
 @dataclass
 class FDPOConfig(DPOConfig):
     """Arguments of `FDPOTrainer`, in addition to those of `DPOConfig`; its `beta` is the mean of the segments' betas.
@@ -58,7 +59,7 @@ class FDPOConfig(DPOConfig):
         group_window: Rows of the shuffled epoch within which those that share images are put into the same batches
             (`grouping`); 0 leaves the order to TRL.
         precompute_ref_log_probs: Compute the reference's log-probabilities once before training, not in every step. Unlike
-            TRL's, ours supports images.
+            in TRL, images are supported.
         reference_cache: The file of precomputed log-probabilities; `reference.jsonl` in the output folder by default.
         vision_cache: The folder of features of images, where the vision tower is frozen; `vision` in the output folder by
             default. Nothing else needs it, so it may be removed after training.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.old_names import to_new_names
 from spatialreasoner.testing.names import TINY_SIZES, sized, tiny_named
 
 OLD_NAMES: Mapping[str, str] = {
@@ -45,15 +45,9 @@ def with_new_names(values: Mapping[str, Any], *, quiet: bool = False) -> dict[st
     Raises:
         ConfigError: If a setting is given under both of its names.
     """
-    renamed: dict[str, Any] = {}
-    for name, value in values.items():
-        new = OLD_NAMES.get(name, name)
-        if new != name:
-            if new in values:
-                raise ConfigError(f"{name} is the old name of {new}; give the setting once, as {new}")
-            if not quiet:
-                warnings.warn(f"the setting {name} is now called {new}", FutureWarning, stacklevel=3)
-        renamed[new] = _REFERENCES.get(str(value), value) if name == "reference" else value
+    renamed = to_new_names(values, OLD_NAMES, quiet=quiet, stacklevel=4)
+    if "reference" in values:
+        renamed[OLD_NAMES["reference"]] = _REFERENCES.get(str(values["reference"]), values["reference"])
     return renamed
 
 
@@ -89,18 +83,3 @@ def comparable(record: Mapping[str, Any]) -> dict[str, Any]:
     if tiny is not None:
         same["model"] = {"family": tiny.family} | {name: sizes.get(name, getattr(tiny, name)) for name in TINY_SIZES}
     return same
-
-
-_C = TypeVar("_C", bound=type)
-
-
-def accepts_old_names(kind: _C) -> _C:
-    """Let a dataclass of settings be made with old names as well; its fields have the new ones."""
-    make: Any = kind.__init__
-
-    @wraps(make)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        make(self, *args, **with_new_names(kwargs))
-
-    kind.__init__ = init
-    return kind

@@ -1,4 +1,4 @@
-"""A reward that lets every stage live, for searches whose replies are what is tested, and a search by it."""
+"""A reward that lets every step live, for searches whose replies are what is tested, and a search by it."""
 
 from random import Random
 
@@ -11,7 +11,7 @@ from spatialreasoner.teachers import scripted
 
 
 class Fair:
-    """Every stage is fair, every answer right."""
+    """Every step is fair, every answer right."""
 
     async def rate(self, question, prefix, step):
         return {"spatial": 0.5}
