@@ -143,7 +143,9 @@ QUICK = BatchConfig(quiet=0.1, first_look=0.01, slowest_look=0.01, listed_after=
 def job(server: Server, scene: Scene, questions: list[Question], max_calls: int) -> dict[str, Any]:
     """All that `run_search` needs."""
     policies = [ApiPolicy(f"api:{name}@{server.url}", ApiConfig(timeout=5.0, prefill=True)) for name in "ab"]
-    limits = {policy.name: Limits(attempts=12, backoff=0.01, concurrency=CONCURRENCY, park_after=50) for policy in policies}
+    limits = {
+        policy.name: Limits(attempts=12, backoff=0.01, concurrency=CONCURRENCY, failure_threshold=50) for policy in policies
+    }
     batch = QUICK if isinstance(server, BatchServer) else False
     config = RunConfig(limits=limits, trees_in_flight=6, max_calls=max_calls, batch=batch)
     return {

@@ -86,7 +86,7 @@ def build_tiny(folder: Path, rows: list[dict]) -> str:
 
 
 def main() -> None:
-    """Train, and print the temperatures and what the trainer logged of each segment."""
+    """Train, and print the betas and what the trainer logged of each segment."""
     from spatialreasoner.training.loss import segment_betas
 
     parser = argparse.ArgumentParser(description="fDPO of a text model with segments of one's own")
@@ -104,7 +104,7 @@ def main() -> None:
     trainer.train()
     trainer.save_model()
     for gaps in sorted({tuple(row[f"gap_{name}"] for name in SEGMENTS) for row in rows}):
-        print(f"gaps of plan and answer {gaps}: temperatures {segment_betas(torch.tensor([gaps]))[0].tolist()}")
+        print(f"gaps of plan and answer {gaps}: betas {segment_betas(torch.tensor([gaps]))[0].tolist()}")
     last = next(entry for entry in reversed(trainer.state.log_history) if "loss" in entry)
     for name in SEGMENTS:
         print(

@@ -65,7 +65,7 @@ def numbered(ask):
 def job(tmp_path, urls, **config):
     scene = build_scene(tmp_path / "scenes")
     policies = [ApiPolicy(f"api:{name}@{url}", ApiConfig(prefill=True, timeout=5)) for name, url in urls.items()]
-    limits = {policy.name: Limits(concurrency=2, attempts=2, backoff=0.01, park_after=3) for policy in policies}
+    limits = {policy.name: Limits(concurrency=2, attempts=2, backoff=0.01, failure_threshold=3) for policy in policies}
     return {
         "questions": ask_about(measured_balls(), Random(1), 6), "scenes": {scene.id: scene}, "policies": policies,
         "reward": ByLength(),

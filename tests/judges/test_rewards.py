@@ -17,9 +17,9 @@ from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.protocols import Grade
 from spatialreasoner.core.types import Completion, Question, Scene
 from spatialreasoner.judges.rewards import (
+    FAILURE_THRESHOLD,
     JUDGED_CRITERIA,
     MAX_GRADED_CHARACTERS,
-    PARK_AFTER,
     ApiJudge,
     ApiJudgeConfig,
     colourise,
@@ -146,8 +146,8 @@ def test_a_busy_endpoint_is_asked_again(endpoint: Endpoint, scene: Scene, questi
 def test_an_endpoint_that_keeps_failing_is_left_alone(endpoint: Endpoint, scene: Scene, question: Question):
     endpoint.say = lambda index: (401, {"error": {"message": "no"}}) if index != 1 else (200, "I refuse")
     judge, asked = ApiJudge(endpoint.name, ApiJudgeConfig(retries=0)), grade_request(scene, question, TEXT)
-    grades = [asyncio.run(judge.grade(asked)) for _ in range(PARK_AFTER + 4)]
-    assert len(endpoint.requests) == PARK_AFTER + 2  # the second, a reply, began the count anew
+    grades = [asyncio.run(judge.grade(asked)) for _ in range(FAILURE_THRESHOLD + 4)]
+    assert len(endpoint.requests) == FAILURE_THRESHOLD + 2  # the second, a reply, began the count anew
     assert all(grade.failure for grade in grades)
     assert "not asked any more" in (grades[-1].failure or "")
 

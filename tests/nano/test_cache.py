@@ -4,13 +4,13 @@ import torch
 from transformers import LogitsProcessorList
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from spatialreasoner.nano.cache import ROOM, RoomyCache, RoomyLayer
+from spatialreasoner.nano.cache import ROOM, PreallocatedCache, PreallocatedLayer
 from spatialreasoner.nano.tokenizer import IMAGE
 
 
 def both(*changes):
-    """Keys and values of a plain and of a roomy layer after the same changes: numbers of columns to add, or functions."""
-    layers = DynamicLayer(), RoomyLayer()
+    """Keys and values of a plain and a preallocated layer after the same changes: numbers of columns to add, or functions."""
+    layers = DynamicLayer(), PreallocatedLayer()
     for seed, change in enumerate(changes):
         for layer in layers:
             if callable(change):
@@ -24,23 +24,23 @@ def both(*changes):
     return layers
 
 
-def assert_equal(plain, roomy):
-    assert torch.equal(plain.keys, roomy.keys)
-    assert torch.equal(plain.values, roomy.values)
-    assert plain.get_seq_length() == roomy.get_seq_length()
+def assert_equal(plain, preallocated):
+    assert torch.equal(plain.keys, preallocated.keys)
+    assert torch.equal(plain.values, preallocated.values)
+    assert plain.get_seq_length() == preallocated.get_seq_length()
 
 
 def test_columns_are_added_in_place_until_the_room_is_full():
-    plain, roomy = both(5, 1, 1)
-    first = roomy.keys.data_ptr()
-    assert_equal(plain, roomy)
-    assert roomy.keys[0, 0, 0].data_ptr() == first
-    plain, roomy = both(ROOM - 1, 1, 1, 2 * ROOM, 1)
-    assert_equal(plain, roomy)
+    plain, preallocated = both(5, 1, 1)
+    first = preallocated.keys.data_ptr()
+    assert_equal(plain, preallocated)
+    assert preallocated.keys[0, 0, 0].data_ptr() == first
+    plain, preallocated = both(ROOM - 1, 1, 1, 2 * ROOM, 1)
+    assert_equal(plain, preallocated)
 
 
 def test_a_step_copies_nothing():
-    layer = RoomyLayer()
+    layer = PreallocatedLayer()
     layer.update(torch.ones(1, 1, 3, 2), torch.ones(1, 1, 3, 2))
     before = layer.keys
     layer.update(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2))
@@ -60,7 +60,7 @@ def test_rows_may_be_repeated_chosen_and_cropped_between_steps():
 
 
 def test_answers_that_ended_are_let_go_once_they_are_a_quarter():
-    cache = RoomyCache(1, ends=[9])
+    cache = PreallocatedCache(1, ends=[9])
     columns = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 2, 3, 4)
     assert cache.let_go(torch.zeros(8, 3, dtype=torch.long)) is None  # the prompts
     cache.update(columns, columns, 0)
@@ -99,7 +99,7 @@ def test_generation_takes_room_unless_it_is_given_a_cache(nano):
     asked = nano[1](text=["<|user|>Why?<|end|><|assistant|>"])
     options = {"max_new_tokens": 3, "return_dict_in_generate": True, "pad_token_id": 0}
     cache = nano[0].generate(**asked, **options).past_key_values
-    assert {type(layer) for layer in cache.layers} == {RoomyLayer}
+    assert {type(layer) for layer in cache.layers} == {PreallocatedLayer}
     own = DynamicCache()
     assert nano[0].generate(**asked, **options, past_key_values=own).past_key_values is own
     assert {type(layer) for layer in own.layers} == {DynamicLayer}

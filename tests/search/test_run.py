@@ -155,10 +155,10 @@ def test_a_policy_that_cannot_be_used_is_stopped_at_once_and_the_others_go_on(jo
 
 def test_a_policy_that_keeps_failing_is_parked(job):
     hung = Flaky(job["policies"][0], BusyError("no route", kind="connection", retry_after=0), every=1)
-    limits = {hung.name: Limits(attempts=2, park_after=3, concurrency=1)}
+    limits = {hung.name: Limits(attempts=2, failure_threshold=3, concurrency=1)}
     run_search(**{**job, "policies": [hung, *job["policies"][1:]], "config": RunConfig(limits=limits)})
     timing = json.loads((job["out"] / "timing.json").read_text())
-    assert "parked" in timing["stopped_endpoints"][hung.name]
+    assert "circuit breaker" in timing["stopped_endpoints"][hung.name]
     assert hung.asked <= 12 * 3 + 3  # what was under way when the third request failed for good
 
 

@@ -89,7 +89,7 @@ def pairs(
         runs or (), out=out, questions=questions, answers=answers or (), rewards=rewards, ratings=rated or None,
         judging=judges, judge_all=judge_all, confirm=partial(confirm, yes), scenes=scenes, config=config,
     ).details  # fmt: skip
-    typer.echo(f"{made.ranked} ranked and {made.hard} hard pairs, {made.sft} picks for SFT in {out}")
+    typer.echo(f"{made.ranked} ranked pairs, {made.hard} with hard negatives, {made.sft} SFT examples in {out}")
 
 
 def _columns(given: Sequence[str]) -> dict[str, str]:

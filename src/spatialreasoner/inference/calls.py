@@ -220,10 +220,12 @@ class Caller:
             raise self.stopped from error
 
     def _give_up(self, error: BusyError, attempts: int) -> EndpointError:
-        """Count a request that failed for good; park the policy if that keeps happening."""
+        """Count a request that failed for good; open the circuit breaker if that keeps happening."""
         self._failed_in_a_row += 1
-        if self._failed_in_a_row >= self.limits.park_after:
-            self.stopped = EndpointError(f"{self.name} is parked: {self._failed_in_a_row} requests in a row failed; {error}")
+        if self._failed_in_a_row >= self.limits.failure_threshold:
+            self.stopped = EndpointError(
+                f"the circuit breaker of {self.name} is open: {self._failed_in_a_row} requests in a row failed; {error}"
+            )
         times = f"{attempts} times" if attempts > 1 else "once"
         limit = "" if attempts >= self.limits.attempts else f", for {self.limits.patience:g} s in all"
         return UnavailableError(f"{self.name} failed {times}{limit}: {error}", kind=error.kind)
@@ -249,7 +251,7 @@ class BatchCaller(Caller):
         batches: Batches,
     ) -> None:
         super().__init__(
-            name, replace(limits, timeout=inf, patience=inf, backoff=0.1, park_after=10**9), journal, budget, learned
+            name, replace(limits, timeout=inf, patience=inf, backoff=0.1, failure_threshold=10**9), journal, budget, learned
         )
         self._batches = batches
 

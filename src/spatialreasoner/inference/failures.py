@@ -147,7 +147,7 @@ def _of_the_endpoint(said: Said, words: str, key_variable: str) -> Failure | Non
     status, params = said.status, said.params
     if _BLIND.search(words) or (_WANTS_TEXT.search(words) and any("content" in param for param in params)):
         return Failure(
-            owner="endpoint", kind="takes no images", fix="the model does not take images; name one that can take pictures"
+            owner="endpoint", kind="takes no images", fix="the model does not take images; name one that can take images"
         )
     if status == 404 or (_MODEL.search(words) and status != 429):
         fix = "there is no such model or address; check MODEL and BASE_URL (it mostly ends with /v1)"

@@ -1,14 +1,17 @@
-"""How one policy may be used: requests in flight and a minute, tries, time, tokens and their price."""
+"""How one policy may be used: requests in flight and per minute, tries, time, tokens and their price."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.old_names import accepts_old_names, to_new_names
 from spatialreasoner.inference.prices import Price
 
 
+@accepts_old_names(partial(to_new_names, names={"park_after": "failure_threshold"}))
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """How one policy may be used.
@@ -20,7 +23,8 @@ class Limits:
         patience: Longest time that one request and its retries may take, seconds.
         timeout: Longest wait for one reply, seconds.
         backoff: Wait before the first retry, seconds; it doubles with every try up to a minute, with jitter.
-        park_after: So many requests in a row that fail all their tries park the policy for the rest of the run.
+        failure_threshold: The circuit breaker: once so many requests in a row have failed all their tries, the policy is not
+            asked again in this run.
         max_tokens: Maximum number of tokens that one request can take, read and written; set aside while it is in flight.
         price: What its tokens cost.
     """
@@ -31,12 +35,12 @@ class Limits:
     patience: float = 3600.0
     timeout: float = 3600.0
     backoff: float = 1.0
-    park_after: int = 5
+    failure_threshold: int = 5
     max_tokens: int = 8192
     price: Price = field(default_factory=Price)
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "attempts", "park_after", "max_tokens", "patience", "timeout"):
+        for name in ("concurrency", "attempts", "failure_threshold", "max_tokens", "patience", "timeout"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be positive; got {getattr(self, name)}")
 

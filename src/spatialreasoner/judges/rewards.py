@@ -61,8 +61,8 @@ MOST_TOKENS = 16_384
 MOST_WAIT = 30.0
 """A judge that is asked outside of a run is waited for so long before the next try, seconds."""
 
-PARK_AFTER = 8
-"""So many requests in a row that fail for good, and the endpoint is not asked again by this process."""
+FAILURE_THRESHOLD = 8
+"""The circuit breaker: after so many requests in a row that failed for good, this process does not ask the endpoint again."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -167,8 +167,8 @@ class ApiJudge:
 
     async def grade(self, request: GradeRequest) -> Grade:
         """Grade one answer. Whatever goes wrong with the endpoint or its reply is a `Grade` with `failure`."""
-        if self._failed_in_a_row >= PARK_AFTER:
-            return Grade(failure=f"{self.name} is not asked any more: {PARK_AFTER} requests in a row failed")
+        if self._failed_in_a_row >= FAILURE_THRESHOLD:
+            return Grade(failure=f"{self.name} is not asked any more: {FAILURE_THRESHOLD} requests in a row failed")
         failure = EndpointError(f"{self.name} was not asked")
         for retry in range(self._config.retries + 1):
             try:

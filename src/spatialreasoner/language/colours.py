@@ -1,6 +1,6 @@
 """Colour words, and the colours that a region shows.
 
-People name colours by object, not by pixel: a white wardrobe in a dim cellar is grey-brown in the picture. A colour word is
+People name colours by object, not by pixel: a white wardrobe in a dim cellar is grey-brown in the image. A colour word is
 therefore scored against the share of the region's pixels that it may stand for, relative to its commonest colour, and words
 of neighbouring colours earn part of the score.
 """

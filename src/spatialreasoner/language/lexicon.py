@@ -16,7 +16,7 @@ CLASSES = (
     "FORMER",
     "LATTER",
     "CAMERA",
-    "IMAGE",  # the picture itself: "the left side of the image" relates nothing to another region
+    "IMAGE",  # the image itself: "the left side of the image" relates nothing to another region
     "AMOUNT",  # a length with its unit
     "HOUR",  # 3 o'clock
     "TIMES",  # twice, half, 1.5 times

@@ -2,7 +2,7 @@
 
 The form (paper, figure 1 and appendix B)::
 
-    <description>What the picture shows.</description>
+    <description>What the image shows.</description>
     <reasoning>### Rationale
     The plan.
     ### Let's think step by step

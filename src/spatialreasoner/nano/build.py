@@ -11,7 +11,7 @@ from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.processing import NanoProcessor
 from spatialreasoner.nano.tokenizer import END, IMAGE, NUM_REGIONS, PAD, leading_numbers, region_name, train_nano_tokenizer
-from spatialreasoner.nano.vision import EMBEDDING, waves
+from spatialreasoner.nano.vision import EMBEDDING, fourier_features
 
 
 def build_nano(
@@ -64,9 +64,9 @@ def build_nano(
 
 
 def _order_numbers(model: NanoForConditionalGeneration, numbers: Mapping[int, float]) -> None:
-    """Let the embeddings of numbers start as waves of their logarithms: near numbers are alike from the first step."""
+    """Start the embeddings of numbers as Fourier features of their logarithms: near numbers are alike from the first step."""
     values = torch.tensor(list(numbers.values()))
-    shapes = waves(values.clamp(min=0.01).log()[:, None])
+    shapes = fourier_features(values.clamp(min=0.01).log()[:, None])
     embeddings = model.lm_head.weight  # the embeddings are the same
     projected = shapes @ torch.randn(shapes.shape[1], embeddings.shape[1])
     embeddings.data[list(numbers)] = EMBEDDING * functional.layer_norm(projected, projected.shape[1:])

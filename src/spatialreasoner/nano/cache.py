@@ -20,7 +20,7 @@ ROOM = 72
 """Columns by which the room grows; not a power of two, which would put all heads in the same lines of a processor's cache."""
 
 
-class RoomyLayer(DynamicLayer):
+class PreallocatedLayer(DynamicLayer):
     """A layer of a cache; `keys` and `values` are the used part of larger tensors."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,8 +52,8 @@ def _extended(
     return room[..., :end, :], room
 
 
-class RoomyCache(DynamicCache):
-    """A cache of plain layers, all with room, for `generate` that samples or takes the likeliest token.
+class PreallocatedCache(DynamicCache):
+    """A cache of plain layers, all preallocated, for `generate` that samples or takes the likeliest token.
 
     Args:
         num_layers: Layers of the decoder.
@@ -64,7 +64,7 @@ class RoomyCache(DynamicCache):
     def __init__(self, num_layers: int, ends: Sequence[int] = (), steps: Steps | None = None) -> None:
         super().__init__()
         self.steps = steps
-        self.layers = [RoomyLayer() for _ in range(num_layers)]
+        self.layers = [PreallocatedLayer() for _ in range(num_layers)]
         self._ends = torch.tensor(list(ends))
         self._rows: Int[Tensor, " rows"] | None = None
         self._ended: Bool[Tensor, " rows"] | None = None

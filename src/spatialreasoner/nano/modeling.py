@@ -18,7 +18,7 @@ from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation.configuration_utils import GenerationMode
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
-from spatialreasoner.nano.cache import RoomyCache
+from spatialreasoner.nano.cache import PreallocatedCache
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.steps import Steps, is_plain
 from spatialreasoner.nano.vision import EncodedRegions, NanoRegionEncoder, Quiet, RegionTokens, Seen, VisionTower
@@ -138,7 +138,7 @@ class NanoModel(NanoPreTrainedModel):
             raise ValueError("expected either input_ids or inputs_embeds")
         if input_ids is not None:
             inputs_embeds, region_vectors = self._embed(input_ids, pixel_values, region_masks, region_vectors, position_ids)
-        cache = past_key_values if isinstance(past_key_values, RoomyCache) else None
+        cache = past_key_values if isinstance(past_key_values, PreallocatedCache) else None
         if cache and cache.steps and position_ids is not None and inputs_embeds is not None and inputs_embeds.shape[1] == 1:
             hidden = cache.steps(inputs_embeds, position_ids, attention_mask, cache)
             return NanoModelOutput(last_hidden_state=hidden, past_key_values=cache, region_vectors=region_vectors)
@@ -271,7 +271,7 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
             "region_vectors": region_vectors,
         }
         rows = None
-        if isinstance(past_key_values, RoomyCache) and input_ids is not None:
+        if isinstance(past_key_values, PreallocatedCache) and input_ids is not None:
             rows = past_key_values.let_go(input_ids)
         if rows is not None:
             given = {name: value if value is None or len(value) == 1 else value[rows] for name, value in given.items()}
@@ -331,7 +331,7 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
         if given is None and plain and type(model_kwargs.get("past_key_values")) is DynamicCache:
             ends, decoder = generation_config.eos_token_id, self.model.language_model
             wants_more = generation_config.output_attentions or generation_config.output_hidden_states
-            model_kwargs["past_key_values"] = RoomyCache(
+            model_kwargs["past_key_values"] = PreallocatedCache(
                 self.config.text_config.num_hidden_layers,
                 ends if isinstance(ends, list) else [] if ends is None else [ends],
                 None if wants_more or not is_plain(decoder) else Steps(decoder),

@@ -113,7 +113,7 @@ class NanoRegionEncoder(nn.Module):
         super().__init__()
         width = config.vision_width
         self.pooled = nn.Sequential(
-            nn.Linear(config.fine_width + 1 + _GEOMETRY * _WAVES, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            nn.Linear(config.fine_width + 1 + _GEOMETRY * _FOURIER, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
         self.norm = nn.LayerNorm(width)
         self.look = nn.MultiheadAttention(width, config.vision_heads, batch_first=True)
@@ -131,7 +131,7 @@ class NanoRegionEncoder(nn.Module):
         pooled = torch.einsum("nrhw,nchw->nrc", weights, seen.fine.float())
         log_depth = functional.avg_pool2d(seen.log_depth.float(), 2)[:, None]
         depth = (weights * log_depth).sum((2, 3))[..., None]
-        features = self.pooled(torch.cat([pooled, depth, waves(_geometry(area))], dim=-1).to(seen.fine.dtype))
+        features = self.pooled(torch.cat([pooled, depth, fourier_features(_geometry(area))], dim=-1).to(seen.fine.dtype))
         features = features + self.look(self.norm(features), seen.tokens, seen.tokens, need_weights=False)[0]
         features = features + self.think(features)
         # What is added to the depth under the mask, which the tower knows, is small
@@ -194,8 +194,8 @@ class RegionTokens(nn.Module):
         super().__init__()
         width, hidden = config.vision_width, config.text_config.hidden_size
         self.features = nn.Sequential(nn.Linear(width, 2 * hidden), nn.GELU(), nn.Linear(2 * hidden, hidden))
-        self.estimates = nn.Linear(_READABLE * _FINE_WAVES, hidden)
-        self.offsets = nn.Linear(_RELATED * _FINE_WAVES, hidden, bias=False)
+        self.estimates = nn.Linear(_READABLE * _FINE_FOURIER, hidden)
+        self.offsets = nn.Linear(_RELATED * _FINE_FOURIER, hidden, bias=False)
         self.kinds = nn.Linear(config.num_kinds, hidden, bias=False)
         self.colours = nn.Linear(config.num_colours, hidden, bias=False)
         for words in (self.kinds, self.colours):
@@ -203,11 +203,15 @@ class RegionTokens(nn.Module):
         self.norm = Quiet(hidden)
 
     def forward(self, regions: EncodedRegions) -> Float[Tensor, "images regions hidden"]:
-        """Write down regions; the estimates as metres, as logarithms, and as waves of both."""
+        """Write down regions; the estimates as metres, as logarithms, and as Fourier features of both."""
         dtype = regions.features.dtype
         words = self.kinds(regions.kinds) + self.colours(regions.colours)
-        told = self.features(regions.features) + self.estimates(fine_waves(_readable(regions.estimates)).to(dtype)) + words
-        related = self.offsets(fine_waves(_related(regions.estimates, regions.offsets)).to(dtype))
+        told = (
+            self.features(regions.features)
+            + self.estimates(fine_fourier_features(_readable(regions.estimates)).to(dtype))
+            + words
+        )
+        related = self.offsets(fine_fourier_features(_related(regions.estimates, regions.offsets)).to(dtype))
         return self.norm(torch.cat([told[:, :1], told[:, 1:] + related[:, 1:]], dim=1))
 
 
@@ -234,14 +238,14 @@ def _related(
 
 _GEOMETRY, _READABLE, _RELATED = 11, 11, 11
 _OCTAVES = 5
-_WAVES = 2 * _OCTAVES + 1
+_FOURIER = 2 * _OCTAVES + 1
 
-waves = partial(fourier, lowest=math.pi / 2, octaves=_OCTAVES)
+fourier_features = partial(fourier, lowest=math.pi / 2, octaves=_OCTAVES)
 """Values beside sines and cosines of them, so that small differences are easily told."""
 
-_FINE_WAVES = 2 * (_OCTAVES + 1) + 1
+_FINE_FOURIER = 2 * (_OCTAVES + 1) + 1
 
-fine_waves = partial(fourier, lowest=math.pi / 2, octaves=_OCTAVES + 1)
+fine_fourier_features = partial(fourier, lowest=math.pi / 2, octaves=_OCTAVES + 1)
 """The same for metres that are read to the centimetre."""
 
 

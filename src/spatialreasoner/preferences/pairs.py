@@ -1,7 +1,7 @@
-"""Scored trajectories in, training data out: preference pairs with a gap for each segment, and the picks for SFT.
+"""Scored trajectories in, training data out: preference pairs with a gap for each segment, and SFT examples.
 
-A ranked pair is the best and the worst of 8 scored candidates of a question (paper, section 4.1). A hard pair has the best
-answer on both sides, but for the value or keyword of one conclusion. SFT takes the best successful answer. Rows load straight
+A ranked pair is the best and the worst of 8 scored candidates of a question (paper, section 4.1). A hard negative is
+the best answer with the value or keyword of its conclusion altered. SFT takes the best successful answer. Rows load straight
 into TRL; the extra columns carry what fDPO needs.
 """
 
@@ -36,8 +36,8 @@ class PairsConfig:
     Attributes:
         candidates: How many scored answers of a question are compared (the paper: 8).
         min_gap: The least difference of total reward, 0..16, or of one's own rating, that makes a pair.
-        hard: Share of questions that get a hard pair as well (the paper: 100K beside 400K ranked).
-        seed: Seed of the hard pairs' altered conclusions.
+        hard: Share of questions that get a pair with a hard negative as well (the paper: 100K beside 400K ranked).
+        seed: Seed of the altered conclusions of hard negatives.
         regions: How the images show regions. marks: drawn, for any model. tokens: clean images that carry their regions,
             for models with region tokens.
         scale: The largest difference that there can be: of the total reward, or infinite for ratings of one's own.
@@ -169,7 +169,7 @@ def _opposite(match: re.Match[str]) -> str:
 def make_pairs(
     questions: Mapping[str, Question], trajectories: Iterable[Trajectory], score: ResponseScorer, config: PairsConfig
 ) -> Iterator[tuple[Question, Trajectory | None, list[PreferencePair]]]:
-    """For each question its pick for SFT and its pairs.
+    """For each question its SFT example and its pairs.
 
     Args:
         questions: By id.
@@ -178,20 +178,20 @@ def make_pairs(
         config: Settings.
 
     Yields:
-        The question, the best successful trajectory or None, and its ranked and hard pairs.
+        The question, the best successful trajectory or None, and its pairs, ranked and with a hard negative.
     """
     for question_id, group in groupby(trajectories, key=lambda t: t.question_id):
         question, candidates = questions[question_id], choose(group, config.candidates)
         right = [t for t in candidates if t.success]
-        pick = max(right, key=lambda t: (t.reward.total or 0.0, t.value, -t.index), default=None)
+        example = max(right, key=lambda t: (t.reward.total or 0.0, t.value, -t.index), default=None)
         rng = Random(f"pairs {config.seed} {question_id}")
-        hard = pick and rng.random() < config.hard and harden(question, pick, score, rng)
-        yield question, pick, [pair for pair in (rank(question, candidates, config), hard or None) if pair]
+        hard = example and rng.random() < config.hard and harden(question, example, score, rng)
+        yield question, example, [pair for pair in (rank(question, candidates, config), hard or None) if pair]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairsSummary:
-    """What the stage `pairs` made: questions seen, SFT rows, ranked and hard pairs, and mean gaps of the ranked pairs."""
+    """What the stage `pairs` made: questions, SFT examples, pairs ranked and with hard negatives, mean gaps of the ranked."""
 
     questions: int
     sft: int
@@ -228,10 +228,10 @@ def write_pairs(
         )
     sft, pairs = list[dict[str, Any]](), list[dict[str, Any]]()
     with records.writing(out / "images"), hold(out / ".lock", out):
-        for question, pick, found in made:
-            if pick is not None or found:
+        for question, example, found in made:
+            if example is not None or found:
                 shown = _shown(question, scenes[question.scene_id], config, out)
-                sft += [_sft_row(question, pick, shown)] if pick else []
+                sft += [_sft_row(question, example, shown)] if example else []
                 pairs += [_pair_row(question, pair, shown) for pair in found]
         records.write_jsonl(out / "sft.jsonl", sft)
         records.write_jsonl(out / "pairs.jsonl", pairs)
@@ -266,10 +266,10 @@ def _shown(question: Question, scene: Scene, config: PairsConfig, out: Path) -> 
     }
 
 
-def _sft_row(question: Question, pick: Trajectory, shown: dict[str, Any]) -> dict[str, Any]:
-    messages = [*shown["prompt"], {"role": "assistant", "content": pick.text}]
+def _sft_row(question: Question, example: Trajectory, shown: dict[str, Any]) -> dict[str, Any]:
+    messages = [*shown["prompt"], {"role": "assistant", "content": example.text}]
     shared = {key: value for key, value in shown.items() if key != "prompt"}
-    return {**shared, "messages": messages, "reward": pick.reward.total, "policies": list(pick.policies)}
+    return {**shared, "messages": messages, "reward": example.reward.total, "policies": list(example.policies)}
 
 
 def _pair_row(question: Question, pair: PreferencePair, shown: dict[str, Any]) -> dict[str, Any]:

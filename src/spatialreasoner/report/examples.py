@@ -154,7 +154,7 @@ def _pair(row: PairRow, runs: Runs, beta_settings: BetaSettings) -> PairView:
 
 
 def _side(text: str, row: PairRow, total: float | None, trajectory: Trajectory | None) -> Side:
-    """One answer of a pair; of a hard pair, whose answers differ in the conclusion alone, only that."""
+    """One answer of a pair; of a pair with a hard negative, whose answers differ in the conclusion alone, only that."""
     pieces = segments(text)
     return Side(
         segments=pieces[-1:] if row.kind == "hard" else pieces,

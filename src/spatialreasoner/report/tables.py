@@ -87,7 +87,7 @@ def _steps(steps: Sequence[ModelComparison]) -> str:
 
 
 def _pairs(pairs: PairsOverview) -> str:
-    text = f"{pairs.ranked} ranked pairs, {pairs.hard} hard pairs."
+    text = f"{pairs.ranked} ranked pairs, {pairs.hard} with hard negatives."
     if pairs.gap_description is not None and pairs.gap_reasoning is not None:
         text += f" Mean gap {pairs.gap_description:+.2f} in the description, {pairs.gap_reasoning:+.2f} in the reasoning."
     return text

@@ -15,7 +15,7 @@ CELL = 8
 """Side of a cell of the fine map, pixels."""
 
 LOWEST, OCTAVES, FINE_OCTAVES = math.pi / 2, 5, 6
-"""The waves beside values: their lowest frequency, radians a unit, and how often it doubles."""
+"""The Fourier features of values: their lowest frequency, radians per unit, and how often it doubles."""
 
 
 class Looks(NamedTuple):
@@ -93,7 +93,7 @@ def _regions(
     weights = coverage / coverage.sum((1, 2), keepdims=True).clip(min=1e-4)
     pooled = np.einsum("rhw,chw->rc", weights, seen.fine)
     depth = (weights * seen.log_depth).sum((1, 2))[:, None]
-    features = encoder["pooled"].think(np.concatenate([pooled, depth, _waves(_geometry(area))], axis=-1), "0", "2")
+    features = encoder["pooled"].think(np.concatenate([pooled, depth, _fourier_features(_geometry(area))], axis=-1), "0", "2")
     features = features + encoder["look"].look(encoder["norm"].norm(features), seen.tokens, heads)
     features = features + encoder["think"].think(encoder["think"][0].norm(features), "1", "3")
     estimates = encoder["estimate"].linear(features)
@@ -102,10 +102,10 @@ def _regions(
         reader[plural].linear(softmax(encoder[word].linear(features), axis=-1))
         for word, plural in (("kind", "kinds"), ("colour", "colours"))
     )
-    readable = _waves(_readable(estimates), FINE_OCTAVES)
+    readable = _fourier_features(_readable(estimates), FINE_OCTAVES)
     told = reader["features"].think(features, "0", "2") + reader["estimates"].linear(readable) + words
     related = _related(estimates, _relate(encoder["pair"], features, estimates))
-    told[1:] += reader["offsets"].linear(_waves(related, FINE_OCTAVES))[1:]
+    told[1:] += reader["offsets"].linear(_fourier_features(related, FINE_OCTAVES))[1:]
     return reader["norm"].norm(told) * (area.max((1, 2)) > 0)[:, None]
 
 
@@ -143,7 +143,7 @@ def _related(estimates: Float[Array, "regions 6"], offsets: Float[Array, "region
     return np.stack([right, down, mean_right, ahead, near, metres, apart, bearing, width, height, volume], axis=-1)
 
 
-def _waves(values: Float[Array, "regions values"], octaves: int = OCTAVES) -> Float[Array, "regions features"]:
+def _fourier_features(values: Float[Array, "regions values"], octaves: int = OCTAVES) -> Float[Array, "regions features"]:
     frequencies = np.float32(LOWEST) * np.float32(2) ** np.arange(octaves, dtype=np.float32)
     angles = (values[..., None] * frequencies).reshape(len(values), -1)
     return np.concatenate([values, np.sin(angles), np.cos(angles)], axis=-1)

@@ -1,0 +1,17 @@
+import pytest
+
+from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.old_names import to_new_names
+from spatialreasoner.inference.limits import Limits
+
+
+def test_an_old_name_is_accepted_with_a_warning_that_says_the_new_one_and_not_beside_it():
+    with pytest.warns(FutureWarning, match="the setting park_after is now called failure_threshold$") as warned:
+        assert Limits(park_after=2) == Limits(failure_threshold=2)
+    assert warned[0].filename == __file__
+    with pytest.raises(ConfigError, match="park_after is the old name of failure_threshold"):
+        Limits(park_after=2, failure_threshold=2)
+
+
+def test_names_keep_their_order_and_those_of_a_saved_run_warn_nobody():
+    assert list(to_new_names({"a": 1, "b": 2, "c": 3}, {"b": "z"}, quiet=True).items()) == [("a", 1), ("z", 2), ("c", 3)]
