@@ -1,6 +1,6 @@
 """The bridge to lmms-eval: any questions file becomes an external task of it, so that every model it knows can run it.
 
-`write_task` writes a folder for `--include_path`; the functions that its YAML names stand here, and score with the same offline
+`write_task` writes a folder for `--include_path`; the functions that its YAML names are here, and score with the same offline
 judge as everything else. `read_samples` turns the samples that lmms-eval logs into prediction rows for `score` and `report`.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 TASK = "spatialreasoner"
-MARKED = "The regions are drawn on the picture: <region1> carries the number 1, <region2> the number 2."
+MARKED = "The regions are drawn on the image: <region1> carries the number 1, <region2> the number 2."
 ASK = "Reason step by step. End with 'In conclusion,' and a short answer; give a length with its unit."
 
 _HERE = "spatialreasoner.evaluation.lmms"

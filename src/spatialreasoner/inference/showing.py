@@ -88,7 +88,7 @@ def boxed(prompt: Prompt, *, thousandths: bool) -> Prompt:
         told.add(number)
         return f"{match[0]} {_box(prompt.regions[number - 1], thousandths=thousandths)}"
 
-    unit = "thousandths of the picture's width and height" if thousandths else "pixels"
+    unit = "thousandths of the image's width and height" if thousandths else "pixels"
     request = f"{_NAME.sub(name, prompt.request)}\nBoxes are [left, top, right, bottom] in {unit}."
     return replace(prompt, request=request, regions=())
 
