@@ -114,7 +114,7 @@ class Faulty:
 
 
 def _in_a_batch(reply: Reply) -> Reply:
-    """What becomes of a reply in the output file of a batch: one that is no JSON, or breaks off, is an error of the server."""
+    """What becomes of a reply in the output file of a batch: one that is not JSON, or breaks off, is an error of the server."""
     whole = reply.data is None and reply.drop is None
     return Reply(status=reply.status, value=reply.value) if whole else Reply(status=500, value={"error": {"message": "broken"}})
 

@@ -87,7 +87,7 @@ COLUMNS = {
     "generates after training": [_LORA],
     "loads from its folder": [f"{_TINY}::test_a_saved_model_loads_like_any_other"],
 }
-"""The tests that stand behind each column."""
+"""The tests behind each column."""
 
 
 def main() -> None:

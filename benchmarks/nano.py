@@ -4,12 +4,12 @@
     python benchmarks/nano.py --against REF [--threads 1] [--rounds 1]
 
 Asks six questions about each of some synthetic rooms, with LongCoT answers, in two ways: `generate` of transformers, and
-`HfPolicy`, by which searches, predictions and the app ask. Prints answers a second, in wall and in processor time, and the
+`HfPolicy`, by which searches, predictions and the app ask. Prints answers per second, in wall and in processor time, and the
 ratio to the limit: the time that the same additions and multiplications take in large matrix products. Exits with 1 where
-`HfPolicy` stays under 40 answers a second; on a busy machine compare processor time with the limit's.
+`HfPolicy` stays under 40 answers per second; on a busy machine compare processor time with the limit's.
 
 With `--against` this build and that of the commit REF answer the same questions with the same weights, greedily and by samples
-at temperature 1, each in a process of its own. Prints milliseconds of processor time an answer, without loading and the first
+at temperature 1, each in a process of its own. Prints milliseconds of processor time per answer, without loading and the first
 answers, the ratios, and how many greedy texts are the same. Exits with 1 where the greedy ratio is below 4, or fewer than
 99.5 % of the texts are the same.
 """
@@ -131,7 +131,7 @@ def compare_builds(given: argparse.Namespace) -> int:
     print(f"{len(prompts)} questions, batches of {given.batch}, {given.threads} threads; processor time")
     for name in ("greedy", "sampled"):
         now, before = (1e3 * build[name]["seconds"] for build in (new, old))
-        print(f"{name}: {before:.1f} ms an answer by {given.against}, {now:.1f} ms now; ratio {before / now:.2f}")
+        print(f"{name}: {before:.1f} ms per answer by {given.against}, {now:.1f} ms now; ratio {before / now:.2f}")
     print(f"{same:.1%} of the greedy texts are the same")
     return int(old["greedy"]["seconds"] / new["greedy"]["seconds"] < TARGET or same < SAME)
 
@@ -204,7 +204,7 @@ def work(policy: HfPolicy, example: Prompt, length: float) -> float:
 
 
 def matrix_speed() -> float:
-    """The most operations a second of one core in a large matrix product."""
+    """The most operations per second of one core in a large matrix product."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     matrix = torch.randn(1024, 1024)

@@ -41,7 +41,7 @@ def seconds(run: Callable[[], object], *, times: int = 200, rounds: int = 7) -> 
 
 
 def main() -> None:
-    """Print a line for each reader: calls a second, and its cost as a multiple of the plain scan."""
+    """Print a line for each reader: calls per second, and its cost as a multiple of the plain scan."""
     floor = seconds(lambda: _FLOOR.findall(RESPONSE))
     readers: dict[str, Callable[[], object]] = {
         "plain scan": lambda: _FLOOR.findall(RESPONSE),

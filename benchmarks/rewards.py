@@ -1,9 +1,9 @@
-"""Responses scored a second on one core, as a search makes them, and memory over 100,000 rows.
+"""Responses scored per second on one core, as a search makes them, and memory over 100,000 rows.
 
     python benchmarks/rewards.py                    # all answers of searches by three simulated teachers about 24 rooms
     python benchmarks/rewards.py --rows 100000      # also run the stage over so many rows and watch its memory
 
-Every answer is another text, and each is scored once a round, in the order of the questions. Scenes are loaded beforehand, as
+Every answer is another text, and each is scored once per round, in the order of the questions. Scenes are loaded beforehand, as
 in a search; every round begins with no sentence remembered. What is timed is reading and scoring, in processor time of one
 process, the best of several rounds.
 With `--against REF` the build of an earlier commit scores the same responses in turn with this one, each in a process of its
@@ -54,7 +54,7 @@ def main() -> None:
     """Make scenes, questions and responses; time the rewards; compare with the limits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=24)
-    parser.add_argument("--per-scene", type=int, default=12, help="questions a scene")
+    parser.add_argument("--per-scene", type=int, default=12, help="questions per scene")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=0, help="rows of the memory test; 0 leaves it out")
     parser.add_argument(
@@ -91,7 +91,7 @@ def responses(folder: Path) -> list[Row]:
 
 
 def time_rewards(folder: Path, rounds: int) -> bool:
-    """Print responses a second against the limit; whether it is kept."""
+    """Print responses per second against the limit; whether it is kept."""
     rows = responses(folder)
     score(rows)  # every scene is measured once
     seconds = best(lambda: score(rows), rounds) / len(rows)
@@ -101,9 +101,9 @@ def time_rewards(folder: Path, rounds: int) -> bool:
     found = grammar.read_sentence.cache_info()
     with patch.object(grammar, "MAX_REMEMBERED", 0):
         anew = best(lambda: score(rows), 1) / len(rows)
-    print(f"sentences of a form read before: {found.hits / (found.hits + found.misses):.0%}; without: {1 / anew:.0f} a second")
+    print(f"sentences of a form read before: {found.hits / (found.hits + found.misses):.0%}; without: {1 / anew:.0f}/s")
     print(f"one response: {seconds * 1e3:.3f} ms")
-    print(f"responses a second: {1 / seconds:.0f}; limit {LIMIT}; ratio {1 / seconds / LIMIT:.2f}")
+    print(f"responses per second: {1 / seconds:.0f}; limit {LIMIT}; ratio {1 / seconds / LIMIT:.2f}")
     return 1 / seconds >= LIMIT
 
 
@@ -149,7 +149,7 @@ print(min(score() for _ in range(rounds)) / len(rows))
 
 
 def compare_builds(folder: Path, ref: str, rounds: int) -> None:
-    """Print how many responses a second this build and that of a commit score, and the ratio, in one run."""
+    """Print how many responses per second this build and that of a commit score, and the ratio, in one run."""
     texts = [ResponseRow(question_id=question.id, text=text) for _, question, text in responses(folder)]
     records.write_jsonl(folder / "timed.jsonl", texts)
     runner = folder / "runner.py"
@@ -165,7 +165,7 @@ def compare_builds(folder: Path, ref: str, rounds: int) -> None:
             seconds[name].append(float(done.stdout))
     rates = {name: 1 / min(found) for name, found in seconds.items()}
     for name, rate in rates.items():
-        print(f"{name}: {rate:.0f} responses a second")
+        print(f"{name}: {rate:.0f} responses per second")
     print(f"ratio {rates['this build'] / rates[ref]:.2f} on {len(texts)} responses")
 
 

@@ -88,7 +88,7 @@ def seconds(*arguments: str) -> tuple[float, float]:
 
 
 def predictions(rng: random.Random) -> list[Prediction]:
-    """As many predictions a group as the benchmark has questions."""
+    """As many predictions per group as the benchmark has questions."""
     rows: list[Prediction] = []
     for group, items in published().items.items():
         for _ in range(items):

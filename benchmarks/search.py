@@ -2,11 +2,11 @@
 
     python benchmarks/search.py [engine|memory|core|all]
 
-- engine: requests a second with simulated latency (log-normal, mean 200 ms) and 64 requests allowed in flight, beside the
-  ideal, which is the sum of all latencies over 64; and the engine's own CPU time a request.
+- engine: requests per second with simulated latency (log-normal, mean 200 ms) and 64 requests allowed in flight, beside the
+  ideal, which is the sum of all latencies over 64; and the engine's own CPU time per request.
 - memory: peak memory while 1,000 and while 10,000 questions are searched; flat means that the difference is the questions.
-- core: node insertions a second of the tree alone, beside treequest's StandardMCTS where it is installed
-  (`pip install treequest`; it is no dependency of this package).
+- core: node insertions per second of the tree alone, beside treequest's StandardMCTS where it is installed
+  (`pip install treequest`; it is not a dependency of this package).
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def run(num_questions: int, folder: Path, *, mean_latency: float) -> dict[str, A
 
 
 def engine() -> None:
-    """Requests a second against the ideal."""
+    """Requests per second against the ideal."""
     with tempfile.TemporaryDirectory() as folder:
         ran = run(2000, Path(folder), mean_latency=MEAN_LATENCY)
     replied = ran["replied"]
@@ -120,7 +120,7 @@ def engine() -> None:
         ("whole run, with the last trees alone", replied, ran["wall"]),
     ):
         best = sum(wait for _, wait in part) / IN_FLIGHT
-        rates = f"{len(part) / seconds:.0f} a second (ideal {len(part) / best:.0f})"
+        rates = f"{len(part) / seconds:.0f} per second (ideal {len(part) / best:.0f})"
         print(f"engine: {rates}: {best / seconds:.1%} of the ideal, {name} (limit: at least 95%)")
     print(f"engine: {1e3 * ran['cpu'] / len(replied):.2f} ms of CPU a request, simulated teacher included (limit: below 1)")
 
@@ -144,16 +144,16 @@ def peak(num_questions: int) -> None:
 
 
 def core(num_nodes: int = 2_000) -> None:
-    """Insertions a second: select, add four rated children, back up, close; the same scores for both."""
+    """Insertions per second: select, add four rated children, back up, close; the same scores for both."""
     ours = max(_insertions(num_nodes) for _ in range(3))
-    print(f"core: {ours:,.0f} node insertions a second")
+    print(f"core: {ours:,.0f} node insertions per second")
     try:
         import treequest
     except ImportError:
         print("core: treequest is not installed; no peer to compare with")
         return
     theirs = max(_insertions_of(treequest, num_nodes) for _ in range(3))
-    print(f"core: treequest StandardMCTS {theirs:,.0f} a second; ratio {ours / theirs:.1f} (limit: at least 3)")
+    print(f"core: treequest StandardMCTS {theirs:,.0f} per second; ratio {ours / theirs:.1f} (limit: at least 3)")
 
 
 def _insertions(num_nodes: int) -> float:

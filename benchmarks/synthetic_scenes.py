@@ -1,4 +1,4 @@
-"""How many procedural scenes a second, and how far that is from what ray casting and file writing alone would take.
+"""How many procedural scenes per second, and how far that is from what ray casting and file writing alone would take.
 
     python benchmarks/synthetic_scenes.py [--count 1000] [--size 128] [--workers 2]
     python benchmarks/synthetic_scenes.py --against REF [--count 200] [--size 128] [--workers 1] [--rounds 5]
@@ -156,7 +156,7 @@ def compare_builds(given: argparse.Namespace) -> int:
     for kind, what in enumerate(("processor", "wall")):
         now, before = (1e3 * min(each[build][kind] for each in rounds) / given.count for build in (0, 1))
         ratios.append(before / now)
-        print(f"{what} time: {before:.2f} ms a room by {given.against}, {now:.2f} ms now; ratio {before / now:.2f}")
+        print(f"{what} time: {before:.2f} ms per room by {given.against}, {now:.2f} ms now; ratio {before / now:.2f}")
     print(f"{len(wrong)} of {files} files differ {wrong[:3] or ''}")
     return int(ratios[0] < TARGET or bool(wrong))
 

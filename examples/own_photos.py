@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--depth", default=DEPTH, help="a depth-estimation model: a folder or a repository")
     parser.add_argument("--masks", default=MASKS, help="a SAM model, or a COCO .json of regions")
     parser.add_argument("--fov", type=float, help="field of view of photos whose EXIF data do not tell, degrees")
-    parser.add_argument("--per-scene", type=int, default=10, help="questions a photo")
+    parser.add_argument("--per-scene", type=int, default=10, help="questions per photo")
     parser.add_argument("--model", default="nano", help="nano, a folder, hf:REPO, or api:MODEL@BASE_URL")
     parser.add_argument("--max-new-tokens", type=int, default=768, help="longest answer")
     parser.add_argument("--show", type=int, default=3, help="so many answers are printed")

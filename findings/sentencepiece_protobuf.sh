@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # sentencepiece 0.2.3 brings classes for its own file format, made by protobuf 7, and does not ask for any protobuf.
 # A good guess: `pip check` finds nothing wrong, so reading a model file works with the protobuf that is installed.
-# Seen: with protobuf 6 the import of those classes raises VersionError, which is no ImportError, so code that falls back on
+# Seen: with protobuf 6 the import of those classes raises VersionError, which is not an ImportError, so code that falls back on
 # ImportError (as for an optional dependency) fails. Tokenizing itself works.
 # Exits with 0 while this is so, with another code once it is not.
 set -euo pipefail

@@ -42,7 +42,7 @@ class Block:
         language: The first word of its fence, in lower case.
         text: What is inside.
         needs: What it lacks to be run.
-        given: The things in the new folder that it begins with; None goes on in the folder of the block before it.
+        given: The things in the new folder that it begins with; None continues in the folder of the block before it.
     """
 
     where: str
@@ -88,7 +88,7 @@ def _parts(text: str, first_line: int) -> Iterator[tuple[str, int, str, str]]:
         line = first_line + (token.map[0] if token.map else 0)
         if token.type == "fence":
             yield "block", line, token.info.strip(" {}.").replace("{", " "), token.content
-        elif token.type == "code_block" and "```" in token.content:  # what stands in a tab is indented
+        elif token.type == "code_block" and "```" in token.content:  # what is in a tab is indented
             yield from _parts(token.content, line)
         elif token.type == "html_block":
             for kind, value in _MARK.findall(token.content):

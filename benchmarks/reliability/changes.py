@@ -18,7 +18,7 @@ WRONG: tuple[tuple[str, Any], ...] = (
     ("a mapping", {"a": 1}),
 )
 NUMBERS = ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 5000, "0x10", "1_000", "٣", "1.", ".5", "+1")
-"""JSON texts that are no finite JSON number."""
+"""JSON texts that are not a finite JSON number."""
 
 ESCAPES = (
     *("../outside.png", "/etc/hostname", "a/../../outside.png", "link/outside.png", "linked.png", "./../outside.png", ".."),

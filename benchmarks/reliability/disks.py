@@ -68,7 +68,7 @@ class Harm:
         self.problems += half_written(self.out)
 
     def _stopped(self, slow: int, slower: int) -> None:
-        """Go on with a slow clock, which jumps back while it works; then it is stopped."""
+        """Continue with a slow clock, which jumps back while it works; then it is stopped."""
         before = listing(self.out)
         process = self._start(slow)
         wait_for_change(process, self.out, before)

@@ -91,7 +91,7 @@ def _torn() -> Iterator[tuple[str, bytes]]:
     whole = saved(image)
     yield "PNG of its signature alone", whole[:8]
     yield "PNG without its last chunk's data", whole[: whole.find(b"IDAT") + 4]
-    yield "PNG whose pixels are no zlib", png_header(1, 1) + chunk(b"IDAT", b"not zlib at all") + chunk(b"IEND", b"")
+    yield "PNG whose pixels are not zlib", png_header(1, 1) + chunk(b"IDAT", b"not zlib at all") + chunk(b"IEND", b"")
     yield "PNG of no width", png_header(0, 5) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
     yield "PNG of depth 3", png_header(2, 2, depth=3) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
     yield "PNG of colour type 9", png_header(2, 2, colour=9) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")

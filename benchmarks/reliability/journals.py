@@ -42,7 +42,7 @@ JOURNALS: tuple[tuple[str, Damage, type[SpatialReasonerError] | Read], ...] = (
     ("pages of rubbish", _bytes(lambda data: data[:4096] + b"\xa5" * (len(data) - 4096)), WorkError),
     ("a wrong version", _bytes(lambda data: data[:18] + b"\x09\x09" + data[20:]), WorkError),
     ("a folder", _as_folder, WorkError),
-    ("values that are no JSON", _sql("UPDATE replies SET value = 'torn'"), Read()),
+    ("values that are not JSON", _sql("UPDATE replies SET value = 'torn'"), Read()),
     ("values cut in half", _sql("UPDATE replies SET value = substr(value, 1, length(value) / 2)"), Read()),
     ("values of another kind", _sql("UPDATE replies SET value = '[{\"text\": 3}]'"), Read()),
     ("empty values", _sql("UPDATE replies SET value = ''"), Read()),

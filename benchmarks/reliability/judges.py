@@ -117,7 +117,7 @@ BODIES: tuple[tuple[str, int, bytes], ...] = (
     ("content that is a list", 200, b'{"id": "1", "choices": [{"message": {"content": [7]}, "finish_reason": "stop"}]}'),
     ("tokens that are text", 200, b'{"id": "1", "choices": [], "usage": {"prompt_tokens": "many"}}'),
     ("tokens that are a list", 200, b'{"id": "1", "choices": [], "usage": []}'),
-    ("bytes that are no UTF-8", 200, b'{"id": "\xff\xfe"}'),
+    ("bytes that are not UTF-8", 200, b'{"id": "\xff\xfe"}'),
     ("100000 brackets", 200, b"[" * 100_000),
     ("two megabytes", 200, b'{"id": "' + b"a" * 2**21 + b'"}'),
     ("an error of 1 MB", 400, b'{"error": {"message": "' + b"x" * 2**20 + b'"}}'),

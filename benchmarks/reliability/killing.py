@@ -72,7 +72,7 @@ class Killing:
         self._expect(code == 0, f"in peace it ended with {code}: {said[-300:]}")
 
     def _kill_once(self) -> None:
-        """Begin it or go on; kill it, mostly while it works, sometimes while it starts."""
+        """Begin it or continue; kill it, mostly while it works, sometimes while it starts."""
         self.starts += 1
         process = self.stage.start(self.inputs, self.out)
         sent, starting = SIGNALS[self.kills % 3], self.kills % 4 == 3
@@ -189,7 +189,7 @@ def was_leaving(code: int, sent: signal.Signals, whole: Path, out: Path) -> bool
 
 
 def half_written(folder: Path) -> list[str]:
-    """The visible files of a folder that are no whole JSON or image."""
+    """The visible files of a folder that are neither whole JSON nor a whole image."""
     problems: list[str] = []
     for path in visible(folder):
         try:
@@ -208,7 +208,7 @@ _PRIVATE = (".", "checkpoint-", "journal.", "tiny", "jobs")
 
 
 def visible(folder: Path) -> list[Path]:
-    """The files of a folder that are no work in progress: neither hidden, nor journals or a study's, nor within a model."""
+    """The files of a folder that are not work in progress: neither hidden, nor journals or a study's, nor within a model."""
     found: list[Path] = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts

@@ -46,7 +46,7 @@ BROKEN: tuple[tuple[str, Damage], ...] = (
     ("blank lines alone", lambda data: b"\n \n\t\n" * 100),
     ("a byte order mark", lambda data: b"\xef\xbb\xbf" + data),
     ("UTF-16", lambda data: data.decode().encode("utf-16")),
-    ("a byte that is no UTF-8", lambda data: data.replace(b'"', b'"\xff', 3)),
+    ("a byte that is not UTF-8", lambda data: data.replace(b'"', b'"\xff', 3)),
     ("an overlong code", lambda data: data.replace(b'": "', b'": "\xc0\xaf', 1)),
     ("half a character", lambda data: data.replace(b'": "', b'": "\xe3\x81', 1)),
     ("a lone surrogate", lambda data: data.replace(b'": "', b'": "\\ud83d', 1)),

@@ -58,7 +58,7 @@ DAMAGES: tuple[tuple[str, Damage], ...] = (
     ("with text for weights", _write("model.safetensors", b"weights")),
     ("with weights cut in half", _change("model.safetensors", lambda data: data[: len(data) // 2])),
     ("with a header of 2^62 bytes", _write("model.safetensors", _LYING)),
-    ("with a header that is no JSON", _write("model.safetensors", struct.pack("<Q", 4) + b"abcd")),
+    ("with a header that is not JSON", _write("model.safetensors", struct.pack("<Q", 4) + b"abcd")),
     ("with offsets backwards", _write("model.safetensors", struct.pack("<Q", len(_BACKWARDS)) + _BACKWARDS)),
     ("with offsets beyond the file", _write("model.safetensors", struct.pack("<Q", len(_BEYOND)) + _BEYOND)),
     ("with an index that leads out of it", _index),

@@ -29,7 +29,7 @@ FILES: tuple[tuple[str, bytes], ...] = (
     ("two documents", b"num_train_epochs: 1\n---\nepochs: 2\n"),
     ("a NUL", b"num_train_epochs: \0"),
     ("control characters", b"num_train_epochs: \x07\x1b[31m"),
-    ("bytes that are no UTF-8", b"num_train_epochs: \xff\xfe\xfa"),
+    ("bytes that are not UTF-8", b"num_train_epochs: \xff\xfe\xfa"),
     ("UTF-16 without its mark", "num_train_epochs: 1".encode("utf-16-le")),
     ("an unknown key", b"learning_rat: 1e-4\n"),
     ("a key that is a number", b"3: 4\n"),

@@ -111,7 +111,7 @@ ODD: tuple[tuple[str, Make], ...] = (
     ("7 MB of statements", _times("<region1> is 1.5 m wide. ", 280_000)),
     ("100,000 regions", _times("<region1><region99999999999999999999> ", 2_700)),
     (
-        "bytes that are no text",
+        "bytes that are not text",
         lambda request: json.dumps(completion(request)).encode().replace(b"Yes", b"\xff\xfe").replace(b"No", b"\xff"),
     ),
     ("in UTF-16", lambda request: json.dumps(completion(request)).encode("utf-16")),

@@ -125,7 +125,7 @@ def respond(
     type: str = "application/json",
     **headers: str,
 ) -> None:
-    """Send a whole reply; what is no text is sent as JSON."""
+    """Send a whole reply; what is not text is sent as JSON."""
     data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(data)}", *([f"Content-Type: {type}"] if type else [])]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]

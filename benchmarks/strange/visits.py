@@ -181,7 +181,7 @@ def cases() -> Iterator[Case]:
         ("a body of 3 GB that is really sent", SAFE, _sent),
         ("100,000 brackets as JSON", SAFE, partial(_json, "[" * 100_000)),
         ("a question of 50 MB", SAFE, _long_question),
-        ("JSON that is no object", SAFE, partial(_json, "[1]")),
+        ("JSON that is not an object", SAFE, partial(_json, "[1]")),
         ("a number of 100,000 digits", SAFE, partial(_json, '{"question": ' + "9" * 100_000 + "}")),
         ("no model", SAFE, partial(_json, '{"question": "How wide is <region1>?", "models": []}')),
         ("half a character in a question", "answered, or refused with a sentence", _half_character),

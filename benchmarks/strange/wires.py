@@ -231,7 +231,7 @@ ENVIRONMENTS: tuple[tuple[str, dict[str, str], str], ...] = (
     ("a key that is not ASCII", {"OPENAI_API_KEY": "sk-plänted"}, "key|OPENAI_API_KEY"),
     ("a key of blanks", {"OPENAI_API_KEY": "   "}, "key|OPENAI_API_KEY|4 predictions"),
     ("a proxy that is not there", {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}, "proxy"),
-    ("a proxy that is no URL", {"HTTP_PROXY": "::::", "http_proxy": "::::"}, "proxy"),
+    ("a proxy that is not a URL", {"HTTP_PROXY": "::::", "http_proxy": "::::"}, "proxy"),
     ("a proxy of another protocol", {"ALL_PROXY": "socks9://127.0.0.1:9", "all_proxy": "socks9://127.0.0.1:9"}, "proxy"),
     ("a file of certificates that is not there", {"SSL_CERT_FILE": "/no/such.pem"}, "certificate|SSL_CERT_FILE|4 predictions"),
 )

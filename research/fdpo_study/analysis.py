@@ -42,7 +42,7 @@ class ArmSummary(Record):
         spread: Standard deviation of the two averages over seeds; nothing for a single one.
         unread: Share of unreadable answers.
         words: Words by segment.
-        drift: Divergence from the reference, nats an answer.
+        drift: Divergence from the reference, nats per answer.
         ends: Where the training's curves end.
         curves: The curves of the first seed.
         gaps: Of the pairs.

@@ -22,7 +22,7 @@ def study(out: Path, *, arms: str, seeds: int, quick: bool, config: Path | None,
         seeds: Trainings of each main arm; with `quick` one.
         quick: Whether it is small.
         config: A YAML file of sizes and settings, or None.
-        workers: Jobs at a time; 0 is one a core.
+        workers: Jobs at a time; 0 is one per core.
         overrides: Sizes and settings, `key=value`.
 
     Raises:

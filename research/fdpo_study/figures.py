@@ -84,7 +84,7 @@ def _divergence(result: StudyResult, path: Path) -> None:
             hollow = {"fmt": "s", "markerfacecolor": "none", "markersize": 8}
             _with_intervals(axis, [fine], side, color=COLOURS["reasoning"], label="fDPO", **hollow)
         axis.set_title(side)
-        axis.set_xlabel("KL from SFT, nats an answer")
+        axis.set_xlabel("KL from SFT, nats per answer")
         axis.set_ylabel("success, %")
         axis.grid(color="#dddddd", linewidth=0.6)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=3, frameon=False)

@@ -1,6 +1,6 @@
 """Controls of fDPO as changes of its data: what the gaps of a set of pairs would be under another rule.
 
-The trainer takes a pair's gaps as they stand in its row, so that each rule of weighting the segments is a function from the
+The trainer takes a pair's gaps as they are in its row, so that each rule of weighting the segments is a function from the
 gaps of all pairs to other gaps, and no control needs a trainer of its own.
 """
 

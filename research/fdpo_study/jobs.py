@@ -36,7 +36,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """What one core does, a second each: measured with the nano, for the forecast alone."""
+    """What one core does, each per second: measured with the nano, for the forecast alone."""
 
     start: float = 8.0
     questions: float = 20.0

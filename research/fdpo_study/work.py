@@ -175,7 +175,7 @@ FACTOR = 4.0
 
 
 def log_ratios(predictions: Sequence[Prediction], verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """The logarithm of answer over truth of lengths, at most a factor of `FACTOR` either way; hours are no lengths."""
+    """The logarithm of answer over truth of lengths, at most a factor of `FACTOR` either way; hours are not lengths."""
     limit = math.log(FACTOR)
     return {
         each.question_id: max(-limit, min(limit, math.log(verdict.pred_value / verdict.gt_value)))

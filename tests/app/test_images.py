@@ -38,7 +38,7 @@ def png_of(width, height):
         (png_of(300, 300), "expected a complete image"),
     ],
 )
-def test_uploads_that_are_no_images_are_refused(opener, tmp_path, data, said):
+def test_uploads_that_are_not_images_are_refused(opener, tmp_path, data, said):
     (tmp_path / "upload.png").write_bytes(data)
     with pytest.raises(SceneError, match=said):
         opener.open(tmp_path / "upload.png", tmp_path)

@@ -50,7 +50,7 @@ def test_more_numbers_are_an_outline():
         (",".join(["1"] * 9000), "at most 4000 corners"),
     ],
 )
-def test_numbers_that_are_no_region_say_why(text, said):
+def test_numbers_that_are_not_a_region_say_why(text, said):
     with pytest.raises(SceneError, match=said):
         from_numbers(text, SIZE)
 

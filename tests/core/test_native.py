@@ -55,7 +55,7 @@ def test_without_a_compiler_nothing_is_built(source, monkeypatch):
     assert build_library(source()) is None
 
 
-def test_a_file_that_is_no_library_is_not_taken(source, tmp_path):
+def test_a_file_that_is_not_a_library_is_not_taken(source, tmp_path):
     (tmp_path / "_other.so").write_bytes(b"nothing")
     assert open_library(source(), tmp_path / "_other.so") is None
 

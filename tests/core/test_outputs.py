@@ -36,7 +36,7 @@ def make(kind, folder):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "link to nothing"])
-def test_what_is_no_file_stays_what_it_is(kind, tmp_path, capsys):
+def test_what_is_not_a_file_stays_what_it_is(kind, tmp_path, capsys):
     path = make(kind, tmp_path)
     before = path.lstat()
     with pytest.raises(ConfigError):
@@ -80,7 +80,7 @@ def test_a_file_needs_a_name(out, tmp_path, monkeypatch, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_long_question_is_no_input(tmp_path, capsys):
+def test_a_long_question_is_not_an_input(tmp_path, capsys):
     question = "How wide is <region1>? " * 20
     (tmp_path / "marked.png").write_text("old")
     assert ended("ask", tmp_path / "photo.png", question, "--region", "1,1,9,9", "--save-marked", tmp_path / "marked.png") == 2

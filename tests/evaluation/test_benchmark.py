@@ -98,7 +98,7 @@ def test_parquet_with_images_inside(folder: Path, tmp_path: Path) -> None:
         ({"bbox": None, "rle": None}, "at least one region"),
     ],
 )
-def test_refuses_what_is_no_item(folder: Path, tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_refuses_what_is_not_an_item(folder: Path, tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(RecordError, match=message):
         convert(folder, [item(0, **change)], tmp_path / "out")
     assert not (tmp_path / "out" / "questions.jsonl").exists()

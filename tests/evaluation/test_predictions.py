@@ -45,7 +45,7 @@ def test_reads_and_writes_the_official_form_unchanged(tmp_path: Path) -> None:
         ({"qa_info": {"type": "quantitative", "category": "weight_data"}}, "category"),
     ],
 )
-def test_refuses_what_is_no_prediction(tmp_path: Path, change: dict[str, object], message: str) -> None:
+def test_refuses_what_is_not_a_prediction(tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(RecordError, match=message) as error:
         read_predictions(written(tmp_path, ROW, {**ROW, "question_id": "other", **change}))
     assert "predictions.jsonl:2" in str(error.value)

@@ -136,7 +136,7 @@ def test_missing_questions_count_as_unscored_and_are_told(tmp_path: Path) -> Non
 
 
 def test_unscored_rows_are_listed_with_their_reason_and_do_not_err() -> None:
-    """What is no length has no error: "300 pixels" once made the mean error of a group 26,038 %."""
+    """What is not a length has no error: "300 pixels" once made the mean error of a group 26,038 %."""
     said = ["1.1 m", "300 pixels", "I'm sorry, but I can't assist with that request.", "", "<think>1 m", "502 Bad Gateway"]
     rows = [row(number, "width_data", pred, "1.0 meters") for number, pred in enumerate(said)]
     result = score_predictions(rows)

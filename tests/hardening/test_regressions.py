@@ -27,7 +27,7 @@ def test_a_message_is_one_line_that_steers_no_terminal(capsys):
     assert told.isprintable()
 
 
-def test_a_path_with_a_nul_is_no_path(tmp_path):
+def test_a_path_with_a_nul_is_not_a_path(tmp_path):
     with pytest.raises(RecordError, match="is not a path"):
         inside(tmp_path, "a\0b", where="row 1")
 
@@ -76,7 +76,7 @@ def test_anchors_that_multiply_are_told_in_few_words(tmp_path):
     assert len(str(told.value)) < 1000
 
 
-def test_settings_of_a_finished_run_that_are_no_settings(tmp_path):
+def test_settings_of_a_finished_run_that_are_not_settings(tmp_path):
     from spatialreasoner.training.run import train
 
     (tmp_path / "rows.jsonl").write_text(json.dumps({"images": [], "messages": []}) + "\n")

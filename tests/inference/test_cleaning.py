@@ -158,7 +158,7 @@ def test_hostile_texts_are_cleaned_in_linear_time(piece):
 
 
 @pytest.mark.parametrize("unseen", ["\u200b\u2060", "\u202e \n", "\ufeff\u200d", "\u3164", "\u2800\u00ad"])
-def test_what_nobody_sees_is_no_answer(unseen):
+def test_what_nobody_sees_is_not_an_answer(unseen):
     assert clean_text(unseen * 50).text == ""
     assert clean_text(f"{unseen}Yes.").text.endswith("Yes.")
 

@@ -95,7 +95,7 @@ class Interim(socketserver.BaseRequestHandler):
 
 
 @pytest.mark.parametrize("way", ["post", "events", "lines"])
-def test_interim_replies_without_end_are_no_reply(way):
+def test_interim_replies_without_end_are_not_a_reply(way):
     """Each of them comes in time, so only the whole wait can end it."""
 
     async def ask(client: HttpClient) -> None:

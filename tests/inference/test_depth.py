@@ -69,7 +69,7 @@ def test_relative_depth_is_nearnessdepth_of_nearness():
     assert np.isfinite(depth_of_nearness(np.zeros((2, 2)))).all()
 
 
-def test_what_is_no_depth_model_is_refused(tmp_path):
+def test_what_is_not_a_depth_model_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot load a model"):
         TransformersDepth(str(tmp_path))
     config = transformers.ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16)

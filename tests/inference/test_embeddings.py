@@ -54,6 +54,6 @@ def test_pickles_are_refused(folder, tmp_path):
         TransformersEmbedder(str(tmp_path))
 
 
-def test_what_is_no_text_encoder_is_refused(tmp_path):
+def test_what_is_not_a_text_encoder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="sentence-embedding"):
         TransformersEmbedder(str(tmp_path))

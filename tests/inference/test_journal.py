@@ -65,7 +65,7 @@ def test_one_process_at_a_time(tmp_path):
         pass
 
 
-def test_a_file_that_is_no_journal_is_refused(tmp_path):
+def test_a_file_that_is_not_a_journal_is_refused(tmp_path):
     (tmp_path / "journal.sqlite").write_bytes(pickle.dumps({"a": 1}) * 1000)
     with pytest.raises(WorkError, match="cannot open the journal"):
         Journal(tmp_path / "journal.sqlite")

@@ -95,6 +95,6 @@ def test_senseless_settings_are_refused(change):
         MaskConfig(**change)
 
 
-def test_what_is_no_mask_model_is_refused(tmp_path):
+def test_what_is_not_a_mask_model_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="mask-generation"):
         TransformersMasks(str(tmp_path))

@@ -161,7 +161,7 @@ def test_tokens_are_told(endpoint: Endpoint, scene: Scene, question: Question):
     assert judged(endpoint, scene, question).prompt_tokens == 0
 
 
-def test_a_region_that_cannot_be_marked_is_no_reason_to_stop(endpoint: Endpoint, scene: Scene, question: Question):
+def test_a_region_that_cannot_be_marked_is_not_a_reason_to_stop(endpoint: Endpoint, scene: Scene, question: Question):
     empty = replace(scene.regions[0], mask=encode(np.zeros((240, 320), dtype=bool)))
     found = judged(endpoint, replace(scene, regions=(empty, *scene.regions[1:])), question)
     assert "cannot be shown" in (found.failure or "")

@@ -94,7 +94,7 @@ def _close(found, wanted):
         ("* Yes\n* No", "only restates the options or the question"),
     ],
 )
-def test_what_is_no_answer_is_told_with_its_reason(text, why):
+def test_what_is_not_an_answer_is_told_with_its_reason(text, why):
     found = conclude(TALLER, text)
     assert (found.value, found.unscored) == (None, why)
 

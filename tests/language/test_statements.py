@@ -190,7 +190,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize("text", UNKNOWN)
-def test_sizes_of_what_is_no_region_are_nobodys(text: str) -> None:
+def test_sizes_of_what_is_not_a_region_are_nobodys(text: str) -> None:
     assert extract(text, ["chair"]) == []
     assert extract(text, ["chair", "table"]) == []
 
@@ -207,7 +207,7 @@ def test_a_name_that_fits_both_regions_means_neither() -> None:
     assert found.regions == ("region1", "region2")
 
 
-def test_names_of_somebody_else_are_no_regions() -> None:
+def test_names_of_somebody_else_are_not_regions() -> None:
     assert extract("The table lamp is 2 m tall.", ["table"]) == []
     assert extract("The object to its left is 2 m tall.", ["table"]) == []
     (found,) = extract("The answer is clear. It is 2 m wide.", ["table"])

@@ -37,7 +37,7 @@ NANO_CONFIG = '{"model_type": "spatialreasoner_nano", "dtype": "float16"}'
 
 @pytest.fixture
 def asked(image, tmp_path):
-    """What is asked about an image that is no square, with regions of two sizes."""
+    """What is asked about an image that is not square, with regions of two sizes."""
     shown = image(boxes=((0, 0, 30, 30), (50, 40, 51, 41)))
     shown.save(tmp_path / "image.png")
     regions = tuple(Region(id=str(n), label="thing", mask=encode(mask)) for n, mask in enumerate(attached(shown)))

@@ -173,7 +173,7 @@ def test_what_the_library_cannot_read_is_left_to_pytorch(nano, monkeypatch):
     native_library.cache_clear()
 
 
-def test_a_file_that_is_no_library_is_left_alone(tmp_path):
+def test_a_file_that_is_not_a_library_is_left_alone(tmp_path):
     (tmp_path / "_decoder.so").write_bytes(b"nothing")
     assert native_library(tmp_path / "_decoder.so") is None
     assert native_library(tmp_path / "missing.so") is None

@@ -29,7 +29,7 @@ def test_the_first_two_digits_are_one_token(nano, text, tokens):
 @given(st.text(max_size=60))
 def test_any_text_survives(nano, text):
     tokenizer = nano[1].tokenizer
-    text = text.replace("<|", "")  # special tokens are no text
+    text = text.replace("<|", "")  # special tokens are not text
     decoded = tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"], clean_up_tokenization_spaces=False)
     assert decoded == text
 

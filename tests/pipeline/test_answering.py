@@ -1,4 +1,4 @@
-"""The stage `generate`: rows, order, and going on after an interruption."""
+"""The stage `generate`: rows, order, and continuing after an interruption."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_two_files_of_answers_become_rated_pairs(home: Path, tmp_path: Path) -> 
     out = own(home, tmp_path / "pairs")
     pairs, sft, rewards = (rows_of(out / f"{name}.jsonl") for name in ("pairs", "sft", "rewards"))
     asked = rows_of(home / "questions.jsonl")
-    assert len(rewards) == 2 * len(asked)  # the row that says why it is no answer is left out
+    assert len(rewards) == 2 * len(asked)  # the row that says why it is not an answer is left out
     assert {row["source"] for row in rewards} == {"a.jsonl", "b.jsonl"}
     assert pairs
     assert sft

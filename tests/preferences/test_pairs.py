@@ -85,7 +85,7 @@ def test_too_small_a_gap_makes_no_pair(answers: list[tuple[float, float]]) -> No
     assert rank(WIDTH, candidates, PairsConfig(min_gap=0.5)) is None
 
 
-def test_equal_texts_and_unscored_answers_are_no_candidates() -> None:
+def test_equal_texts_and_unscored_answers_are_not_candidates() -> None:
     same = replace(trajectory(1, 2, 2), text=trajectory(0, 6, 6).text)
     unscored = replace(
         trajectory(2, 2, 2), reward=RewardBreakdown(visual=None, spatial_description=1, spatial_reasoning=1, logical=1)

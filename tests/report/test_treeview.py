@@ -10,7 +10,7 @@ from spatialreasoner.search.tree import Tree, add
 
 
 def grown() -> Tree:
-    """Two descriptions by two policies; the first goes on to a right and a wrong conclusion, the second is pruned."""
+    """Two descriptions by two policies; the first continues to a right and a wrong conclusion, the second is pruned."""
     tree = Tree(question_id="q", outcome="found")
     first = add(tree.root, step="description", text="A room.", policy="one", ratings={"visual": 0.5}, pruned=None)
     add(tree.root, step="description", text="<b>A field.</b>", policy="two", ratings={"visual": -1.0}, pruned="below 0")

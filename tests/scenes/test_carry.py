@@ -38,7 +38,7 @@ def test_a_mask_of_another_size_is_refused():
 @pytest.mark.parametrize(
     "carried", ["[", "[1]", "{}", '[{"size": [6, 8], "counts": "~~"}]', '[{"size": [2, 2], "counts": [4]}]', "[" * 100_000]
 )
-def test_what_is_no_mask_is_refused(carried):
+def test_what_is_not_a_mask_is_refused(carried):
     image = Image.new("RGB", (8, 6))
     image.info["regions"] = carried
     with pytest.raises(SceneError, match="carries"):

@@ -112,7 +112,7 @@ def test_units_off_by_ten_are_seen_by_the_size_of_things(units: float, wanted: s
     assert problems(regions=FURNITURE) == []
 
 
-def test_a_small_part_of_one_thing_is_no_reason_to_refuse() -> None:
+def test_a_small_part_of_one_thing_is_not_a_reason_to_refuse() -> None:
     depth = room() / 1000.0
     assert misfit(depth, CAMERA, [thing("car", slice(0, 30), slice(0, 20))]) == (None, "")
     assert misfit(depth, CAMERA, [thing("gizmo", slice(0, 400), slice(0, 400))]) == (None, "")
@@ -157,7 +157,7 @@ def test_sun_s_bits_are_right_with_their_own_unit() -> None:
     assert problems(rotated(room()), units=8000) == []
 
 
-def test_the_largest_number_is_no_measurement() -> None:
+def test_the_largest_number_is_not_a_measurement() -> None:
     assert problems(spiked(room(), 65535)) == []
 
 

@@ -103,7 +103,7 @@ def test_masks_of_another_size_than_the_image_are_refused(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
-def test_what_is_no_depth_becomes_no_measurement(tmp_path: Path, kind: str) -> None:
+def test_what_is_not_depth_becomes_no_measurement(tmp_path: Path, kind: str) -> None:
     depth = np.array([[np.nan, np.inf, -np.inf, 0.0], [-1.0, 1e30, 1.5, 65.534]], dtype=kind)
     (tmp_path / "depth.png").write_bytes(depth_png(depth))
     found = read_depth(DepthMap(path=str(tmp_path / "depth.png"), units_per_metre=1000.0))

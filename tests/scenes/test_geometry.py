@@ -145,11 +145,11 @@ def test_clean_is_deterministic() -> None:
 
 
 @pytest.mark.parametrize("points", [np.empty((0, 3)), np.zeros((15, 3)), np.zeros((50, 3)), np.full((50, 3), np.nan)])
-def test_too_little_is_no_object(points: np.ndarray) -> None:
+def test_too_little_is_not_an_object(points: np.ndarray) -> None:
     assert clean(points) is None
 
 
-def test_scattered_points_are_no_object() -> None:
+def test_scattered_points_are_not_an_object() -> None:
     assert clean(np.random.default_rng(0).uniform(-50, 50, size=(200, 3))) is None
 
 

@@ -92,7 +92,7 @@ def test_what_the_border_cuts_has_no_size(make_scene: Callable[..., Scene]) -> N
     assert measured.compare("left", RED, BLUE).holds is True
 
 
-def test_a_tie_is_no_relation(make_scene: Callable[..., Scene]) -> None:
+def test_a_tie_is_not_a_relation(make_scene: Callable[..., Scene]) -> None:
     measured = Measured(make_scene([Ball("a", (-0.5, 0, 2.0), 0.3), Ball("b", (0.5, 0, 2.05), 0.31)]))
     assert measured.compare("wide", RED, BLUE).holds is None
     assert measured.compare("behind", RED, BLUE).holds is None

@@ -164,7 +164,7 @@ def test_some_pixels_of_a_large_image_tell_what_all_of_them_do(monkeypatch):
 
 
 def test_intervals_do_not_depend_on_what_was_asked_for_before():
-    """From the third region on all that are left are measured again together; one that cannot be is no hindrance."""
+    """From the third region on all that are left are measured again together; one that cannot be does not hinder."""
     boxes = ((10, 10, 30, 30), (35, 10, 60, 40), (10, 50, 40, 80), (60, 60, 90, 90), (0, 95, 2, 97))
     scene, depth = plates(*boxes, depths=(2.0, 2.2, 2.4, 1.8, 2.1))
     ids = [region.id for region in scene.regions]

@@ -175,7 +175,7 @@ def test_an_adapter_that_does_not_fit_is_refused(changes, said, copied):
         load_vlm(copied(**changes))
 
 
-def test_weights_of_other_layers_are_no_adapter_of_this_model(copied):
+def test_weights_of_other_layers_are_not_an_adapter_of_this_model(copied):
     folder = copied()
     file = folder / "adapter_model.safetensors"
     save_file({name.replace("layers.0", "layers.7"): value for name, value in load_file(file).items()}, file)

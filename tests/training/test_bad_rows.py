@@ -45,7 +45,7 @@ BAD = [
     ("a URL as OpenAI has it", asked([{"type": "image_url", "image_url": {"url": "http://example.org/a.png"}}, TEXT],
                                      images=[]), "Download it"),
     ("bytes", asked([{"type": "image_url", "image_url": "data:image/png;base64,AAAA"}, TEXT], images=[]), "Save it as a file"),
-    ("an image that is no path", asked([{"type": "image", "image": 3}, TEXT], images=[]), "to name one path"),
+    ("an image that is not a path", asked([{"type": "image", "image": 3}, TEXT], images=[]), "to name one path"),
     ("a block that is not known", asked([{"type": "video", "video": "a.mp4"}, TEXT]), "got 'video'"),
     ("a text block without a text", asked([IMAGE, {"type": "text"}]), "a text in each text block"),
     ("an image of the system", {"images": ["a.png"], "messages": [{"role": "system", "content": [IMAGE]},

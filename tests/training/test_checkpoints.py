@@ -64,7 +64,7 @@ def test_random_numbers_go_on_where_they_were(tmp_path):
     set_random_state(before)
 
 
-def test_what_is_no_state_is_refused(tmp_path):
+def test_what_is_not_a_state_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="expected a training state"):
         load_state(tmp_path / "missing.safetensors")
     (tmp_path / "torn.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")

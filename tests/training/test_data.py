@@ -63,7 +63,7 @@ def test_regions_are_kept_as_images_carry_them(write, counts):
 
 
 @pytest.mark.parametrize("regions", [[{"size": [4, 8]}], [{"size": 4, "counts": "4"}], "box"])
-def test_what_is_no_mask_is_refused(write, regions):
+def test_what_is_not_a_mask_is_refused(write, regions):
     with pytest.raises(RecordError, match="regions"):
         read_preferences(write(regions=regions))
 

@@ -188,7 +188,7 @@ def test_a_frozen_vision_tower_stays_as_it_is(data, fast, tmp_path):
     assert not any("vision_tower" in name for name in changed)
 
 
-def test_equal_gaps_are_no_fdpo(data, fast, tmp_path, pairs):
+def test_equal_gaps_are_not_fdpo(data, fast, tmp_path, pairs):
     rows = [pair | {"gap_description": 2.0, "gap_reasoning": 2.0} for pair in pairs]
     (data / "equal.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(ConfigError, match="no pair has gaps that differ"):
@@ -247,7 +247,7 @@ def test_wrong_settings_are_refused_with_a_hint(kind, override, message):
         read_config(CONFIGS[kind], None, [override])
 
 
-def test_a_file_that_is_no_mapping_is_refused(tmp_path):
+def test_a_file_that_is_not_a_mapping_is_refused(tmp_path):
     file = tmp_path / "settings.yaml"
     file.write_text("- beta\n")
     with pytest.raises(ConfigError, match="expected settings"):

@@ -265,7 +265,7 @@ def test_a_head_that_is_not_there_is_the_embedding(tmp_path):
     assert model.lm_head.weight is model.get_input_embeddings().weight
 
 
-def test_a_prefix_that_all_tensors_have_is_no_part_of_their_names(tmp_path, small):
+def test_a_prefix_that_all_tensors_have_is_not_part_of_their_names(tmp_path, small):
     prefixed = lambda tensors: {f"mllm.model.{key}": value for key, value in tensors.items()}  # noqa: E731
     model, _ = load_sa2va(copied(tmp_path / "prefixed", weights=prefixed))
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in small[0].state_dict().items())

@@ -1,7 +1,7 @@
 """Everything the package raises on purpose.
 
     SpatialReasonerError
-    ├── InputError (ValueError)            what the user gave is wrong; the command line exits with 2
+    ├── InputError (ValueError)            the input is wrong; the command line exits with 2
     │   ├── RecordError                    a JSON file or row does not have the form it must have
     │   │   └── RowsError                  several rows do not, each with its reason
     │   ├── SceneError                     an image, depth map, mask, region or camera is unusable

@@ -79,7 +79,7 @@ def _mode_of_new(folder: Path) -> int:
 
 
 def _same(given: Path, path: Path) -> bool:
-    """Whether what may be an input is this file; a question, say, is no path and may be too long for one."""
+    """Whether what may be an input is this file; a question, say, is not a path and may be too long for one."""
     try:
         return given.is_file() and given.samefile(path)
     except (OSError, ValueError):

@@ -238,7 +238,7 @@ class _Converting:
         self.questions[item.id] = _question(item, image, tuple(names))
 
     def scenes(self) -> Iterable[Scene]:
-        """One scene an image."""
+        """One scene per image."""
         source = "SpatialRGPT-Bench"
         return (
             Scene(id=_scene_id(image), image=image, regions=tuple(known.values()), source=source)

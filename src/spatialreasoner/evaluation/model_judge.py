@@ -104,7 +104,7 @@ class Judged:
     """What a model made of some predictions.
 
     Attributes:
-        verdicts: One a prediction, in their order; `UNSCORED` where the judgement failed.
+        verdicts: One per prediction, in their order; `UNSCORED` where the judgement failed.
         failures: Why judgements failed, by question id: "refused", "timeout", "server error", "rate limit", "connection",
             "bad reply", or "unusable" for an endpoint that refuses the key or fails again and again.
         judge: The model.
@@ -163,7 +163,7 @@ judge_answers = synchronous(judge_answers_async)
 
 
 def request(prediction: Prediction) -> str:
-    """What the judge is asked about a prediction; the answer stands inside a fence that it cannot forge."""
+    """What the judge is asked about a prediction; the answer is inside a fence that it cannot forge."""
     answer, fence = fenced(prediction.pred[-MAX_JUDGED_CHARACTERS:])
     return template(_PROMPTS / "judge_request.j2").render(
         kind=_kind(prediction.qa_info.category),

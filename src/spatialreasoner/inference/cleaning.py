@@ -85,7 +85,7 @@ class Cleaned:
 
     Attributes:
         text: The answer alone.
-        thinking: The thinking, from wherever it stood, its end where it is long.
+        thinking: The thinking, from wherever it was, its end where it is long.
     """
 
     text: str

@@ -1,6 +1,6 @@
 """Whose error an error is, and what to do about it.
 
-The prompt's: this question gets a refusal with the reason, the others go on. The moment's: the same request may be answered
+The prompt's: this question gets a refusal with the reason, the others continue. The moment's: the same request may be answered
 when it is sent again. The endpoint's: nothing more is sent to it, and the message says how to fix that.
 """
 

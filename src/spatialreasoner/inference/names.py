@@ -43,7 +43,7 @@ class EndpointName:
         """A setting that is a number, or None where it is not set.
 
         Raises:
-            ConfigError: If it is no positive number.
+            ConfigError: If it is not a positive number.
         """
         value = self.settings.get(name)
         if value is None or (is_setting(name) and name not in self._values()):

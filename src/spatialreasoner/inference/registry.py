@@ -67,7 +67,7 @@ def named_policy(name: str, scenes: Mapping[str, Scene], writing: WritingConfig)
     Args:
         name: The name.
         scenes: The scenes, by id, whose truth the simulated teachers perceive in their own ways.
-        writing: How models that are no teachers write.
+        writing: How models that are not teachers write.
 
     Raises:
         ConfigError: If the model does not exist.

@@ -42,7 +42,7 @@ _CONVERSION = re.compile(
 _NEXT = "(?=[^a-z]|about|appr|rough|arou)"
 _LINK = rf"(?: ?[=≈≃]|,?(?: which)? (?:{_IS}) {_NEXT}|,? (?:or|i\.e\.),? | ?\((?:or )?{_NEXT})"
 _HINT = re.compile(rf"\d(?=[ a-z\"')|²³=≈≃,]) ?(?:[a-z\"']{{1,11}})?[)|²³]{{0,4}}(?: squared)?{_LINK}")
-"""Cheap to search for: a number with what stands between both sides of an equality. Most texts have none."""
+"""Cheap to search for: a number with what is between both sides of an equality. Most texts have none."""
 
 _PIECE = re.compile(
     rf"(?P<number>{_NUMBER})(?:[ -]?(?P<unit>{_UNIT}))?"

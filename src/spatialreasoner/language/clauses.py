@@ -1,6 +1,6 @@
 """A sentence cut into clauses, each about one subject.
 
-A clause ends where a new subject begins; what stands in brackets, or behind "which", is a clause of its own about what it
+A clause ends where a new subject begins; what is in brackets, or after "which", is a clause of its own about what it
 follows.
 """
 
@@ -60,9 +60,9 @@ _FOREIGN = rule(
     rf"""[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE?
     [BE MAYBE] (?!THAT)"""
 )
-"""The start of a clause about something that is no region."""
+"""The start of a clause about something that is not a region."""
 _BEHIND = rule(f"(?:[IN ON AT TO]? [OVER SIDE FRONT] OF?|[ON TO IN]+) {_MENTION} COMMA? BE WORD $")
-"""Behind A stands something that is no region."""
+"""Behind A is something that is not a region."""
 _WITH = rule("ON REGION")
 _PART = rule("POSSESSIVE (?:[COMPARED MOST SIDE]? WORD | COMPARED BE)")
 _HAS = rule("REGION BE (?P<owned>REGION) (?=[ON TO AT WORD]{0,2} (?:IT SIDE|[OVER FRONT]))")
@@ -141,7 +141,7 @@ def _is_list(codes: str, match: re.Match[str]) -> bool:
 
 
 def clauses(sentence: Sentence, codes: str, tokens: list[int], context: Regions = ()) -> Iterator[Clause]:
-    """The clauses of a sentence, in order; what stands in brackets comes before the clause that holds it.
+    """The clauses of a sentence, in order; what is in brackets comes before the clause that holds it.
 
     Args:
         sentence: The sentence, with its codes and tokens as `joined` gives them.
@@ -204,7 +204,7 @@ def _clause(sentence: Sentence, codes: str, tokens: Sequence[int], context: Regi
 
 
 def _foreign(sentence: Sentence, token: int) -> Regions:
-    """Whom a clause speaks of that begins with a noun which is no region's."""
+    """Whom a clause speaks of that begins with a noun that is not a region's."""
     return () if sentence.word(token) in NO_THINGS else UNKNOWN
 
 

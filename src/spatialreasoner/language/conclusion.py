@@ -1,8 +1,8 @@
 r"""What a reply answers to a question, and by which rule it was found.
 
 In this order: a refusal, an error, an empty reply or thinking that never ended holds no answer. What is announced as the answer
-(`\boxed{}`, a JSON field, "Answer:", a conclusion) beats what stands in front of an explanation, and that beats what follows
-from "therefore", the last paragraph and the whole text. Restated options and the echoed question are no answer.
+(`\boxed{}`, a JSON field, "Answer:", a conclusion) beats what comes before an explanation, and that beats what follows
+from "therefore", the last paragraph and the whole text. Restated options and the echoed question are not an answer.
 """
 
 import re
@@ -163,7 +163,7 @@ class _Reply:
         return Conclusion(unscored="no answer to the question was found", convention=words)
 
     def _places(self) -> Iterator[tuple[Place, bool]]:
-        """Where the answer may stand, the likeliest first, and whether there what comes first decides."""
+        """Where the answer may be, the likeliest first, and whether there what comes first decides."""
         rest, begin = self.rest, self.begin
         for place in places.announced_places(rest, begin):
             yield place, True

@@ -60,7 +60,7 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
 
 @lru_cache(maxsize=1 << 12)
 def read_sentence(sentence: Sentence, spoken: Spoken, terse: bool) -> tuple[tuple[Statement, ...], Spoken]:
-    """What a sentence states, and what the next one is read after; the words may stand in another text with other numbers."""
+    """What a sentence states, and what the next one is read after; the words may occur in another text with other numbers."""
     memory = Memory(ends=spoken.ends, asked=spoken.asked)
     found: list[Statement] = []
     context = spoken.context

@@ -1,6 +1,6 @@
 """The hour that an answer to a question about a direction gives.
 
-An hour needs a clear form: "3 o'clock", "9:00", "clock position = 6". Lengths, counts and degrees are no hours. Hours that are
+An hour needs a clear form: "3 o'clock", "9:00", "clock position = 6". Lengths, counts and degrees are not hours. Hours that are
 denied ("not 11 o'clock"), compared with ("closer to 1 o'clock than to 3 o'clock"), supposed ("one might think it is at
 5 o'clock") or defined ("where 12 o'clock is straight ahead") are not the answer. Where there is no hour at all, words for a
 direction from the observer give one: "straight ahead", "directly to the right", "60 degrees to the left".
@@ -85,7 +85,7 @@ def hours(text: str) -> list[Quantity]:
 
 
 _ASIDE = re.compile(r"\([^()]{1,120}(?:\)|$)")
-"""What stands in brackets explains: "straight ahead (12 o'clock)", "(from there it is 8 o'clock)"."""
+"""What is in brackets explains: "straight ahead (12 o'clock)", "(from there it is 8 o'clock)"."""
 
 
 def _all(folded: str) -> Iterator[Quantity]:

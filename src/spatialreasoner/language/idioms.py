@@ -1,7 +1,7 @@
 """Comparisons in other words than "taller" or "behind": "Region 1 beats Region 2 in height", "comes up to its shoulders".
 
 They are looked for where a text states no relation outright. Each says which of two regions is the more or the less of what is
-asked for, or which stands where.
+asked for, or which is where.
 """
 
 import re
@@ -191,7 +191,7 @@ _PLACES: Mapping[str, tuple[Relation, Relation]] = {
 }  # fmt: skip
 
 
-_LONGEST_FIRST = sorted(_PLACES, key=len, reverse=True)  # the foreground is no ground
+_LONGEST_FIRST = sorted(_PLACES, key=len, reverse=True)  # the foreground is not a ground
 
 _CONCEDED = re.compile(
     r"\b(?:(?:al)?though |while |whereas |even though |yes, )?(?:it (?:is|may be|might be|would be|can be|'s)"

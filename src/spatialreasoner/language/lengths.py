@@ -323,7 +323,7 @@ def _quantity(assertion: Assertion) -> Quantity:
 
 
 def _outside(found: Sequence[Quantity], said: Sequence[Assertion]) -> list[Quantity]:
-    """The quantities that stand within none of the assertions; an answer may hold thousands of both."""
+    """The quantities that are within none of the assertions; an answer may hold thousands of both."""
     spans = sorted(assertion.span for assertion in said)
     starts = [start for start, _ in spans]
     reach = [0, *accumulate((end for _, end in spans), max)]  # how far the assertions go that begin so early

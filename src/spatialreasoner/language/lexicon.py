@@ -1,6 +1,6 @@
 """The words that carry spatial meaning, each with its class, and rules over classes.
 
-A text is read as a string with one character a token: the token's class. Rules are regular expressions over that string,
+A text is read as a string with one character per token: the token's class. Rules are regular expressions over that string,
 written with the classes' names: `rule("AMOUNT ADJECTIVE")` finds "1.5 m wide". So words stay in one table, rules stay short,
 and matching runs in C.
 """
@@ -73,7 +73,7 @@ CLASSES = (
     "ASKED",  # a question mark
     "WORD",
 )
-# Latin-1 characters: strings of them take a byte a character, and none means anything in a regular expression.
+# Latin-1 characters: strings of them take a byte per character, and none means anything in a regular expression.
 CODES: Mapping[str, str] = {name: chr(0xA1 + index) for index, name in enumerate(CLASSES)}
 
 SKIPPED = "_"
@@ -197,7 +197,7 @@ _WORDS: Mapping[str, str] = {
     "BUT": "but while whereas although though however so thus hence therefore since because then yet meaning making"
     " indicating implying whilst yes indeed correct",
 }
-# Words that stand between others and change nothing here. "side" makes "left side of" read like "left of".
+# Words that are between others and change nothing here. "side" makes "left side of" read like "left of".
 _SILENT = (
     "the a an this side hand far immediate very slightly somewhat much significantly considerably noticeably"
     " clearly directly just also even still bit lot little visibly slight only exactly total overall actual up down off"

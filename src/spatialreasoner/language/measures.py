@@ -172,7 +172,7 @@ def _by(scope: Scope, position: int) -> re.Match[str] | None:
 
 
 def _is_operand(codes: str, position: int) -> bool:
-    """Whether a length is part of a sum, or says again what stands before an equals sign."""
+    """Whether a length is part of a sum, or says again what comes before an equals sign."""
     before, after = codes[max(0, position - 3) : position], codes[position + 1 : position + 2]
     if after == _PLUS or before.endswith(_PLUS):
         return True

@@ -16,7 +16,7 @@ _COUNTS: Mapping[str, float] = {
     "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0,
 }  # fmt: skip
 
-# Every run is bounded: digits beyond these are no measurement, and converting them would cost quadratic time.
+# Every run is bounded: digits beyond these are not a measurement, and converting them would cost quadratic time.
 _POWER = r" ?(?:x|\\times|\\cdot|\*) ?10\^?\{?[+-]?\d{1,2}\}?"
 DIGITS = (
     r"(?:\d{1,3}(?:\.\d{3}){1,3},\d{1,20}|\d{1,3}(?:,\d{3}){1,3}(?:\.\d{1,20})?"

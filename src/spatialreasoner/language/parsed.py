@@ -1,4 +1,4 @@
-"""A response read once: its segments, statements, conclusion, and what of it is no answer.
+"""A response read once: its segments, statements, conclusion, and what of it is not an answer.
 
 The scorer, the four rewards, the app and the judges read this and nothing else, so they cannot disagree on what a text says.
 """
@@ -59,7 +59,7 @@ class ParsedResponse:
 
     @cached_property
     def segments(self) -> Mapping[str, tuple[int, int]]:
-        """Where "description", "reasoning" and "conclusion" stand; an answer without any form is a conclusion."""
+        """Where "description", "reasoning" and "conclusion" are; an answer without any form is a conclusion."""
         if not self.plain:
             return self._spans
         whole = (refusals.thinking_end(self.text) or 0, len(self.text))
@@ -91,13 +91,13 @@ class ParsedResponse:
 
     @cached_property
     def thinking(self) -> tuple[int, int]:
-        """Where its thinking stands; empty, (0, 0), where it shows none."""
+        """Where its thinking is; empty, (0, 0), where it shows none."""
         begin = refusals.thinking_end(self.text)
         return 0, begin if begin is not None else len(self.text)
 
     @cached_property
     def refusal(self) -> str:
-        """Why it is no answer, such as "refusal" or "thinking never ended"; empty where it may be one."""
+        """Why it is not an answer, such as "refusal" or "thinking never ended"; empty where it may be one."""
         begin = refusals.thinking_end(self.text)
         return "thinking never ended" if begin is None else refusals.why_unanswered(fold(self.text[begin:])) or ""
 
@@ -114,7 +114,7 @@ class ParsedResponse:
 
     @cached_property
     def sentences(self) -> list[tuple[int, int]]:
-        """Where each sentence stands, outside the thinking."""
+        """Where each sentence is, outside the thinking."""
         return [match.span() for match in _SENTENCE.finditer(self.text, self.thinking[1]) if match.group().strip()]
 
     @cached_property

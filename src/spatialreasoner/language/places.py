@@ -1,4 +1,4 @@
-r"""Where in a reply the answer stands: `\boxed{}`, JSON fields, "Answer:", a conclusion; and what only restates options.
+r"""Where in a reply the answer is: `\boxed{}`, JSON fields, "Answer:", a conclusion; and what only restates options.
 
 Each place is a piece of the reply with the rule that found it, the most explicit first. Every pattern is bounded, and each runs
 once over the text.
@@ -64,7 +64,7 @@ _MARK_WORDS = (
     "answer", "verdict", "result", "conclu", "selecti", "selected", "i select", "choice", "decision", "response", "reply",
     "final", "option", "in the end", "i choose", "i pick", "in summary", "sum up", "in short", "a: ",
 )  # fmt: skip
-"""One of these stands in all that announces an answer, with at most `_MARK_AHEAD` characters of the pattern in front of it."""
+"""All that announces an answer has one of these, with at most `_MARK_AHEAD` characters of the pattern in front of it."""
 _MARK_AHEAD = 32
 _SO = re.compile(
     r"(?:^|(?<=[\s(*]))(?:therefore|thus|hence|consequently|overall|so|as a result|all in all|on balance"
@@ -98,7 +98,7 @@ _OPTION = re.compile(
     r"|option (?P<named>[a-h]):? )?(?P<said>.{1,120}?)[ .,;]{0,4}$"
 )
 _MAX_OPTION = 160
-"""Characters of the longest line that may be an option, with what stands in front of it."""
+"""Characters of the longest line that may be an option, with what is in front of it."""
 _INLINE = re.compile(
     r"\(?(?<![a-z\d])(?P<letter>[a-h]|[1-9])\) ?(?P<said>[^()\n]{1,60}?)(?= ?\(?(?<![a-z\d])[a-h1-9]\) |[\n;]|$)"
 )
@@ -148,12 +148,12 @@ def drawn(folded: str, begin: int = 0, *, firmly: bool = False) -> Iterator[Plac
 
 
 def explained(folded: str, begin: int = 0, *, alone: bool = False) -> int:
-    """Where the explanation of an answer begins that stands in front of it; the text's end where none does.
+    """Where the explanation of an answer begins that comes before it; the text's end where none does.
 
     Args:
         folded: The reply.
         begin: Where it begins behind the thinking.
-        alone: Whether it is one, too, where nothing stands in front of it.
+        alone: Whether it is one, too, where nothing is in front of it.
     """
     why = _why(folded, begin)
     return why.start() if why and (alone or folded[begin : why.start()].strip(" \n*#-")) else len(folded)
@@ -297,7 +297,7 @@ class Options:
 
     Attributes:
         by_letter: What each letter or number of the list stands for.
-        spans: Where its lines stand.
+        spans: Where its lines are.
     """
 
     by_letter: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -43,7 +43,7 @@ _FOLD = (
     | dict.fromkeys(_PRIVATE, " ")
 )
 
-# Between a number and its unit stand blanks, a hyphen, markdown emphasis or LaTeX: "2-metre", "**2** m", "$2\,\text{m}$".
+# Between a number and its unit may be blanks, a hyphen, markdown emphasis or LaTeX: "2-metre", "**2** m", "$2\,\text{m}$".
 _GAP = r"(?:[ *_$~(\]-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
 _LONG = "|".join(sorted((u for u in UNITS if len(u) > 1 and u.isalpha() and u != "in"), key=len, reverse=True))
 _UNIT = (

@@ -1,4 +1,4 @@
-"""What of a reply is no answer at all: thinking, refusals, error texts, empty replies."""
+"""What of a reply is not an answer at all: thinking, refusals, error texts, empty replies."""
 
 import re
 from typing import Literal
@@ -129,7 +129,7 @@ _HINTS = (
     "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé", "tut mir", "prefer",
     "could you", "uncertain", "possibly", "maybe", "perhaps",
 )  # fmt: skip
-"""One of these stands in every refusal; to look for them first spares most replies the patterns."""
+"""Every refusal has one of these; to look for them first spares most replies the patterns."""
 _STOPS = (". ", "! ", "? ", "\n", "; ")
 _CLAUSES = (", but", " but ", ", so ", ", though", ", although", " though ", ", even though", ", yet ", ", while ")
 _CUT = re.compile(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
@@ -156,7 +156,7 @@ def without_special(text: str) -> str:
 
 
 def why_unanswered(folded: str) -> Refusal | None:
-    """Why a reply (folded, without its thinking) is no answer, or None where it may be one.
+    """Why a reply (folded, without its thinking) is not an answer, or None where it may be one.
 
     "I can't measure it exactly, but I'd say 2 m" is an answer; "Yes, I understand the question, but I can't see the image" is
     none.

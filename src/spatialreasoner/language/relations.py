@@ -9,7 +9,7 @@ from spatialreasoner.language.scope import OBJECT, Scope, Statement
 from spatialreasoner.language.tokens import Regions
 
 THAN = "(?:[THAN RELATIVE OF] (?!IT BE) (?:[THAT DIMENSION DISTANCE WORD]? [OF FROM])?)"
-"""What stands between a comparative and its object."""
+"""What is between a comparative and its object."""
 
 _MEASURE = "(?P<measure>DIMENSION|ADJECTIVE|DISTANCE)"
 _SIZE_OBJECT = f"{OBJECT} (?:POSSESSIVE DIMENSION | IN (?P<late>DIMENSION) (?:AND (?P<too>DIMENSION))?)?"
@@ -31,7 +31,7 @@ RELATION_PATTERNS: Mapping[str, re.Pattern[str]] = {
         "AS": rf"AS (?P<measure>ADJECTIVE) AS (?:THAT OF)? {OBJECT} (?!BE ADJECTIVE)",
     }.items()
 }
-"""How each kind of relation goes on from its anchor, by the anchor's class."""
+"""How each kind of relation continues from its anchor, by the anchor's class."""
 
 _WORDS: Mapping[str, Mapping[str, str]] = {CODES[name]: words for name, words in RELATION_WORDS.items()}
 _BY_DIMENSION: Mapping[str, tuple[str, str]] = {

@@ -86,7 +86,7 @@ def parse(text: str) -> Response:
 
 
 def spans(text: str) -> dict[str, tuple[int, int]]:
-    """Where each segment stands in the text, as (start, end) character offsets, end exclusive.
+    """Where each segment is in the text, as (start, end) character offsets, end exclusive.
 
     `description` and `reasoning` are the two segments of fDPO; they do not overlap. `reasoning` reaches to the end of the
     conclusion (docs/papers.md 1.3: the conclusion belongs to it), and `conclusion`, where there is one, lies inside it. Opening

@@ -16,7 +16,7 @@ def holds(text: str, words: Sequence[str]) -> bool:
 
 
 def first_at(text: str, words: Sequence[str], begin: int = 0) -> int:
-    """Where the first of some words stands from `begin` on; -1 where none does."""
+    """Where the first of some words is from `begin` on; -1 where none does."""
     return min([at for word in words if (at := text.find(word, begin)) >= 0], default=-1)
 
 

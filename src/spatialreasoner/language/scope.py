@@ -161,7 +161,7 @@ class Scope:
         return ((first, second) for first, second in product(self.subject, others) if first != second)
 
     def measured(self, kind: str, regions: Regions, at: int, begin: int, end: int) -> Statement:
-        """A statement with the quantity that stands at a position."""
+        """A statement with the quantity at a position."""
         return self.statement(kind, regions, begin, end, quantity=self.clause.tokens[at])
 
     def statement(
@@ -174,7 +174,7 @@ class Scope:
         quantity: int | None = None,
         factor: float | None = None,
     ) -> Statement:
-        """A statement in the tokens from `begin` to `end`, and the subject where no statement stands between."""
+        """A statement in the tokens from `begin` to `end`, and the subject where no statement is between."""
         start, tokens = self.clause.start, self.clause.tokens
         first = begin if start is None or start > begin or self.done > start + 1 else start
         last = max(end, 0 if start is None else start + 1) - 1

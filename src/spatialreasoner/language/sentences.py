@@ -66,7 +66,7 @@ class Sentence(NamedTuple):
         return self.mentioned(token)
 
     def mentioned(self, token: int) -> Regions:
-        """The regions that a token names; none where it names a thing that is no region."""
+        """The regions that a token names; none where it names a thing that is not a region."""
         word = self.words[token]
         return () if isinstance(word, str) else word.regions
 

@@ -83,7 +83,7 @@ def extract(text: str, labels: Sequence[str] = (), others: Sequence[str] = ()) -
     """Every spatial statement of a text about the question's regions, and the scene's others, in the order of the text.
 
     Regions are named `<region1>`, "Region [0]" (from 0), "Region 1" (from 1), by their labels, or by pronouns where it is
-    clear whom they mean. Questions, suppositions and arithmetic are no statements. Linear in the text; never raises.
+    clear whom they mean. Questions, suppositions and arithmetic are not statements. Linear in the text; never raises.
 
     Args:
         text: Any text, a whole response or a sentence of one.

@@ -78,7 +78,7 @@ class NanoProcessor(ProcessorMixin):
         placeholders = sum(each.count(IMAGE) for each in texts)
         if texts and placeholders != len(given):
             raise SceneError(f"expected a placeholder {IMAGE} for each image; got {placeholders} for {len(given)} images")
-        if len(texts) < 2 or kwargs.get("padding"):  # several of different lengths are no tensor
+        if len(texts) < 2 or kwargs.get("padding"):  # several of different lengths are not a tensor
             kwargs.setdefault("return_tensors", "pt")
         encoded: dict[str, Any] = {}
         if texts:

@@ -48,7 +48,7 @@ class Steps:
         attention_mask: Int[Tensor, "rows columns"] | None,
         cache: Cache,
     ) -> Float[Tensor, "rows 1 hidden"]:
-        """What the decoder makes of one more token a row; the cache grows by a column."""
+        """What the decoder makes of one more token per row; the cache grows by a column."""
         cos, sin = self._decoder.rotary_emb(embeds, position_ids)
         mask = _additive(attention_mask, embeds.dtype)
         hidden = embeds[:, 0]

@@ -1,7 +1,7 @@
 """The nano's tokens: whole phrases, words where there is no phrase, and numbers.
 
 Numbers are what spatial answers turn on, so the first two digits of a number are one token (`0.57`, `1.2`, `36`) and one
-prediction tells its size; further digits follow in tokens of their own. So are words that the image decides. What stands
+prediction tells its size; further digits follow in tokens of their own. So are words that the image decides. What is
 between them is one token where answers often say it, which makes an answer half as long as it is in words, and every step of
 `generate` and of training a step about what is seen. Any text survives encoding and decoding.
 """

@@ -40,7 +40,7 @@ SMALLEST = 0.05
 """A shorter length is not asked for, metres: it is smaller than the noise of measured depth."""
 
 MAX_PAIRS = 200
-"""At most so many ordered pairs of regions are tried a scene; a scene with a thousand regions must not take an hour."""
+"""At most so many ordered pairs of regions are tried per scene; a scene with a thousand regions must not take an hour."""
 
 
 class Asker:

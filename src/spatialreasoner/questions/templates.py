@@ -42,7 +42,7 @@ RELATION_PHRASES: Mapping[Relation, tuple[str, ...]] = {
     "behind": ("behind", "farther from the camera than", "further away from the viewer than"),
     "front": ("in front of", "closer to the camera than", "nearer to the viewer than"),
 }
-"""What stands between two regions; the first is the plain one, and converses use it."""
+"""What is written between two regions; the first is the plain one, and converses use it."""
 
 CHOICE_QUESTIONS = (
     "Which is {most}, {a} or {b}?",

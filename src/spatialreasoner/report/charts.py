@@ -202,7 +202,7 @@ def scatter(points: Sequence[tuple[float, float, bool]], *, title: str) -> Marku
 
 
 def histogram(series: Sequence[Bars], *, title: str, x_name: str) -> Markup:
-    """How values are spread: bars side by side, one colour a series, at most twelve bins."""
+    """How values are spread: bars side by side, one colour per series, at most twelve bins."""
     values = [value for one in series for value in one.values]
     if not values:
         return Markup("")

@@ -177,7 +177,7 @@ def _attributes(classes: str) -> Iterator[tuple[int, int]]:
 def _with_names(known: Known, tokens: list[tuple[str, str]]) -> tuple[str, list[str]]:
     """Classes and words of a sentence with every name joined into one word of class N.
 
-    Words of the image itself ("image") and colours that stand before another word ("orange") are names only where the
+    Words of the image itself ("image") and colours that come before another word ("orange") are names only where the
     scene has such a thing and no other reading.
     """
     classes: list[str] = []

@@ -85,7 +85,7 @@ def _score_table(graded: Graded) -> Any:
 
 
 def _plain(text: str) -> Any:
-    """A cell whose text is no markup and no control sequence."""
+    """A cell whose text is neither markup nor a control sequence."""
     from rich.text import Text
 
     return Text(printable(text))

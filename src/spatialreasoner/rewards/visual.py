@@ -165,7 +165,7 @@ def _relevance(known: Known, own: Mapping[str, str], sentence: DescriptionSenten
 
 
 def _continues(sentence: DescriptionSentence) -> bool:
-    """Whether a sentence goes on about what others named, as "It is white" does."""
+    """Whether a sentence continues about what others named, as "It is white" does."""
     return sentence.words[0] in {"it", "they", "both", "this", "that", "these"} and any(
         word in {"left", "right", "front", "behind", "above", "below", "tall", "wide", "taller", "wider", "larger", "smaller"}
         or word in SIZE_WORDS

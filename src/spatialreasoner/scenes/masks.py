@@ -74,7 +74,7 @@ def decode(rle: Rle) -> Bool[np.ndarray, "h w"]:
 def _runs(counts: str) -> list[int]:
     """Run lengths of COCO's compressed text.
 
-    The C decoder of pycocotools trusts its input, so untrusted text is unpacked here: 5 bits a character, bit 6 to go on,
+    The C decoder of pycocotools trusts its input, so untrusted text is unpacked here: 5 bits per character, bit 6 to continue,
     signed, and from the fourth run on as differences to the run two before.
     """
     runs: list[int] = []

@@ -37,7 +37,7 @@ def square_mask(mask: Bool[np.ndarray, "h w"], side: int) -> UInt8[np.ndarray, "
 
 
 def _shrunk(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h2 w2"]:
-    """A mask of at most `LONGEST_SIDE` pixels a side; a pixel is set where any was that it stands for."""
+    """A mask of at most `LONGEST_SIDE` pixels per side; a pixel is set where any that it represents was."""
     step = -(-max(mask.shape) // LONGEST_SIDE)
     if step == 1:
         return mask

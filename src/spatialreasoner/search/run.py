@@ -3,7 +3,7 @@
 A run writes into its folder:
 
 - `trajectories.jsonl`: every question's candidates with their rewards: the tree's whole paths, then plain samples;
-- `trees.jsonl`: one tree a line (`tree.tree_to_json`), with all that a viewer needs;
+- `trees.jsonl`: one tree per line (`tree.tree_to_json`), with all that a viewer needs;
 - `summary.json`: success by category and by policy, calls, tokens, cost, replies by kind, what endpoints taught;
 - `config.json`: the settings, the versions, and where questions and scenes are;
 - `timing.json`: how long this process took and how its endpoints fared; the only file that differs from run to run;

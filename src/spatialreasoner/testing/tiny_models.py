@@ -101,7 +101,7 @@ def _llava(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processor
     )
     square = {"height": size.image, "width": size.image}
     processor = LlavaProcessor(
-        # A square without a crop: what stands at the rim of an image is asked about as well
+        # A square without a crop: what is at the rim of an image is asked about as well
         image_processor=CLIPImageProcessorPil(size=square, crop_size=square, do_center_crop=False),
         tokenizer=tokenizer,
         patch_size=14,

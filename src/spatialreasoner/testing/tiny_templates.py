@@ -1,4 +1,4 @@
-"""Chat templates in the structure of families' own: which tokens stand where, as the released files have it."""
+"""Chat templates in the structure of families' own: which tokens are where, as the released files have it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def turns(image: str, *, user: str, reply: str, begin: str = "", after: str = ""
         image: The placeholder of an image; images come before a turn's text.
         user: What opens the user's turn.
         reply: What opens the model's turn, and is the generation prompt.
-        begin: What stands once, before all.
+        begin: What is written once, before all.
         after: What closes the user's turn.
         end: What closes the model's turn.
     """

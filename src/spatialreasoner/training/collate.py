@@ -1,6 +1,6 @@
 """Text to tokens and segments: what the trainers are fed.
 
-Pairs are packed without padding: one sequence ``prompt, chosen, rejected`` a pair, pairs one after the other, and each
+Pairs are packed without padding: one sequence ``prompt, chosen, rejected`` per pair, pairs one after the other, and each
 image once. `forward` and `shared_prefix` lay this out for the model.
 
 Segments are spans of characters. A token belongs to the segment that holds most of its characters (the earlier one on a
@@ -51,7 +51,7 @@ def assign_segments(
 
     Args:
         offsets: Where each token is in the text, end exclusive.
-        spans: Where each segment stands, end exclusive; an empty span owns nothing.
+        spans: Where each segment is, end exclusive; an empty span owns nothing.
         markup: What becomes of tokens outside every span.
 
     Returns:

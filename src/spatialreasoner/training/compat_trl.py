@@ -217,7 +217,7 @@ class PairTrainer(SafeCheckpoints, DPOTrainer):
 
 
 class _Absent(torch.nn.Module):
-    """Stands where TRL would load a second model: the trainer holds its own, or none. It is gone when training starts."""
+    """Used where TRL would load a second model: the trainer holds its own, or none. It is gone when training starts."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a training run is told: one frozen record a kind, read from YAML and ``key=value``, every unknown key refused."""
+"""What a training run is told: one frozen record per kind, read from YAML and ``key=value``, every unknown key refused."""
 
 from __future__ import annotations
 

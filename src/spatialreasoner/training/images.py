@@ -1,6 +1,6 @@
 """The images of a batch: which rows have the same ones, each prepared once, and where they are in the packed trie.
 
-Rows share their images where these and everything before the last of them agree, so that images never stand between
+Rows share their images where these and everything before the last of them agree, so that images are never between
 branches of the trie and keep the order of their placeholders.
 """
 

@@ -28,7 +28,7 @@ def router_loss(model: PreTrainedModel, gates: Gates, rows: Int[Tensor, " all_to
     """The load-balancing loss of a batch.
 
     Args:
-        model: The model, unwrapped: its configuration says how many experts a token takes.
+        model: The model, unwrapped: its configuration says how many experts are used per token.
         gates: Router logits of all tokens of the batch.
         rows: The tokens that count, each as often as rows hold it; None for each once.
     """

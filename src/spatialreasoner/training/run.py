@@ -206,7 +206,7 @@ def _resolve(model: str, rows: Dataset, out: Path, config: TrainSettings) -> str
 def _started(source: str, folder: Path, config: TrainSettings) -> str:
     """The model that training starts from, on disk where it is not the given one and new adapters name it as their base.
 
-    Region tokens are added to it where they are asked for, and an adapter is merged that others go on top of.
+    Region tokens are added to it where they are asked for, and an adapter is merged that new ones are put on top of.
     """
     from accelerate import PartialState
 

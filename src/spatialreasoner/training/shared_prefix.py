@@ -1,4 +1,4 @@
-"""Shared prefixes: a batch is one packed trie, in which an image, a question and a common start of answers stand once.
+"""Shared prefixes: a batch is one packed trie, in which an image, a question and a common start of answers occur once.
 
 A token sees what comes before it in its own rows, never their siblings, and its position is the one that it has in a row of its
 own (multimodal RoPE included), so every number equals that of separate rows. Linear layers run on the packed row; attention
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 ATTENTION = "spatialreasoner_trie"
-"""The name under which the attention is registered with transformers, with that of the attention that it stands in for."""
+"""The name under which the attention is registered with transformers, with that of the attention that it replaces."""
 
 
 def enable_shared_prefix(model: PreTrainedModel) -> None:

@@ -33,7 +33,7 @@ def load_processor(source: str | Path) -> ProcessorMixin:
 
     try:
         return AutoProcessor.from_pretrained(source, trust_remote_code=False)
-    except ValueError as error:  # image processors that only torchvision runs are no ImportError
+    except ValueError as error:  # image processors that only torchvision runs do not raise ImportError
         if "torchvision" not in str(error) or is_torchvision_available():
             raise
         raise missing_library(source, error) from error

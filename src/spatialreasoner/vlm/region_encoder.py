@@ -59,7 +59,7 @@ def pool(
     """Mean of an image's features, each weighed by how much of its cell the region covers; 0 for an empty mask.
 
     Args:
-        features: A vector a cell, row by row.
+        features: A vector per cell, row by row.
         grid: Rows and columns of cells.
         masks: How much of each of their own, finer cells the regions cover.
     """
@@ -69,7 +69,7 @@ def pool(
 
 
 class RegionEncoder(nn.Module):
-    """A vector a region, of the width of token embeddings; all of them 0 until it is trained.
+    """A vector per region, of the width of token embeddings; all of them 0 until it is trained.
 
     A small MLP over the pooled features and the geometry. Its last layer starts at zero, so a model that gets an encoder
     starts as what it was.
@@ -90,10 +90,10 @@ class RegionEncoder(nn.Module):
         grids: Sequence[tuple[int, int]],
         masks: UInt8[Tensor, "images regions side side"],
     ) -> Float[Tensor, "images regions width"]:
-        """Describe the regions of each image; an empty mask stands for no region, whose vector is 0.
+        """Describe the regions of each image; an empty mask means no region, and its vector is 0.
 
         Args:
-            images: The features of each image, a vector a cell, row by row.
+            images: The features of each image, a vector per cell, row by row.
             grids: Rows and columns of the cells of each.
             masks: How much of each of their own, finer cells the regions cover, 0..255.
         """

@@ -18,7 +18,7 @@ def fourier(values: Float[Tensor, "*batch values"], *, lowest: float, octaves: i
 
     Args:
         values: Any numbers.
-        lowest: The lowest frequency, radians a unit.
+        lowest: The lowest frequency, radians per unit.
         octaves: How many frequencies there are.
     """
     exact = values.float()

@@ -22,7 +22,7 @@ def test_ends_and_the_log_ratio_of_the_chosen() -> None:
     assert found["chosen logratio/reasoning"] == pytest.approx(3.65 / 0.05)
 
 
-def test_a_loss_that_is_no_number_is_left_out() -> None:
+def test_a_loss_that_is_not_a_number_is_left_out() -> None:
     found = curves([{"step": 1, "loss": float("nan")}, {"step": 2, "loss": 0.5}, {"loss": 0.4}])
     assert found == {"loss": [(2.0, 0.5)]}
     assert ends({}) == {}

@@ -322,7 +322,7 @@ def test_a_turned_photo_is_named_as_the_cause(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "[1]", '{"images": 1, "annotations": []}', "<annotations>", "<!DOCTYPE x><annotations/>"]
 )
-def test_what_is_no_annotation_file_is_refused(tmp_path, text):
+def test_what_is_not_an_annotation_file_is_refused(tmp_path, text):
     with pytest.raises(RecordError, match=r"a\.json"):
         AnnotatedRegions(save(tmp_path / "a.json", text))
 

@@ -90,7 +90,7 @@ def test_objects_name_their_regions_and_supporters(folder):
                 assert scene.region(thing.region_id).label == f"{thing.colour} {thing.kind}"
 
 
-def test_what_is_hardly_seen_is_no_region():
+def test_what_is_hardly_seen_is_not_a_region():
     """In small images some things show fewer than 25 pixels: known as objects, but not shown as regions."""
     scenes = [make_scene(0, index, width=64, height=64).scene for index in range(40)]
     objects = [thing for scene in scenes for thing in scene.objects]

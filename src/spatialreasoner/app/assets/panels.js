@@ -1,4 +1,4 @@
-// What stands beside the image: regions with their sizes, pairs, and the history. All text is set as text.
+// What is beside the image: regions with their sizes, pairs, and the history. All text is set as text.
 
 const SIZES = { width: "width", height: "height", depth: "depth", camera_distance: "from camera" };
 const PAIRS = { distance: "distance", horizontal_distance: "sideways", vertical_distance: "up or down", direction: "direction" };

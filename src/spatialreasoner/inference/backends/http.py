@@ -172,7 +172,7 @@ class HttpClient:
             for _ in range(MOST_REDIRECTS + 1):
                 body = content.pieces() if isinstance(content, _Form) else content
                 request = self._connected().build_request(method, url, content=body, headers=dict(headers))
-                try:  # interim replies (102) may go on for ever, each of them in time
+                try:  # interim replies (102) may continue for ever, each of them in time
                     async with asyncio.timeout_at(end_of_patience):
                         response = await self._connected().send(request, stream=True)
                 except TimeoutError:

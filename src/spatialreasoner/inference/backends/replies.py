@@ -14,7 +14,7 @@ from spatialreasoner.core.types import Completion
 from spatialreasoner.inference.cleaning import MOST_CLEANED_CHARACTERS, clean_reply, refused
 
 MOST_REPLY_TOKENS = 10_000_000
-"""More tokens than one request can take; a larger number is no count."""
+"""More tokens than one request can take; a larger number is not a count."""
 
 Finish = Literal["stop", "length", "refusal"]
 

@@ -61,7 +61,7 @@ class AnnotatedRegions:
     """Finds the regions that annotations give for a photo; a `scenes.finding.RegionFinder`.
 
     Args:
-        path: An annotation file, or a folder of files: one a photo (labelme, Supervisely, SA-1B), YOLO's text files, or masks
+        path: An annotation file, or a folder of files: one per photo (labelme, Supervisely, SA-1B), YOLO's text files, or masks
             as PNG.
         kind: One of `ANNOTATION_KINDS`; "auto" looks at the files.
         photos: The folder of the photos; names of annotated images are then also told apart by their place in it.

@@ -38,7 +38,7 @@ PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", "
 VOID = 255
 
 _WHOLE_WORDS = frozenset({"mask", "masks", "seg", "segmentation", "label", "labels", "labelids", "instance", "instances", "gt"})
-"""What stands behind a photo's name where the file is the photo's one label map."""
+"""What follows a photo's name where the file is the photo's one label map."""
 
 
 def _voc_colour(number: int) -> int:

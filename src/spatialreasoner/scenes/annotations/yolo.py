@@ -1,4 +1,4 @@
-"""YOLO: a text file a photo, each line a class and a box (4 numbers) or a polygon (6 and more), as shares of the image.
+"""YOLO: a text file per photo, each line a class and a box (4 numbers) or a polygon (6 and more), as shares of the image.
 
 https://docs.ultralytics.com/datasets/segment/. The names of classes are in `data.yaml` (or `dataset.yaml`, `classes.txt`)
 beside the labels or up to three folders above. A line of 5 numbers is a box about a middle; a thing of several parts is one

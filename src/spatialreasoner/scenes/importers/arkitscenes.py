@@ -4,7 +4,7 @@ Rule, after the data set's DATA.md and `threedod/benchmark_scripts/utils/tenFpsD
 
 - Depth: `lowres_depth` (256 x 192, the device) or `highres_depth` (1920 x 1440, a laser scanner): 16-bit PNG, millimetres,
   0 not measured. `confidence`: bytes, 0 low to 2 high, of `lowres_depth` only.
-- Camera: a `.pincam` file an image: width, height, fx, fy, cx, cy; each image folder has its own, in its own pixels.
+- Camera: a `.pincam` file per image: width, height, fx, fy, cx, cy; each image folder has its own, in its own pixels.
 - Orientation: as the sensor is built in, whichever way the iPad was held. `sky_direction` in metadata.csv is not heeded;
   the pose tells which way is down, and the frame is turned by it.
 - `lowres_wide.traj`: timestamp, rotation vector, translation, world to camera; x right, y down, z forward; world z up. Its

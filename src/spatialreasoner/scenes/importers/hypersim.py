@@ -1,4 +1,4 @@
-"""Hypersim: rendered interiors, one HDF5 file an image and quantity.
+"""Hypersim: rendered interiors, one HDF5 file per image and quantity.
 
 Rule, after Apple's ml-hypersim (README, and its issue on `depth_meters`):
 

@@ -2,7 +2,7 @@
 
 Rule, after the data set's `data_organization.md`:
 
-- `undistorted_depth_images/P_dC_Y.png`: 16 bits, 0.25 mm a unit (4000 per metre), along the optical axis, 0 not measured.
+- `undistorted_depth_images/P_dC_Y.png`: 16 bits, 0.25 mm per unit (4000 per metre), along the optical axis, 0 not measured.
 - `undistorted_color_images/P_iC_Y.jpg`: the pixels of depth map onto it.
 - `undistorted_camera_parameters/HOUSE.conf`: an `intrinsics_matrix` (nine numbers, row by row) holds for the `scan` lines
   after it. Its origin is the bottom-left of the image, so cy counts from below: here it is height - 1 - cy.

@@ -1,4 +1,4 @@
-"""ScanNet .sens: one binary file a scan, read frame by frame.
+"""ScanNet .sens: one binary file per scan, read frame by frame.
 
 Rule, after ScanNet's SensReader (`SensorData.py`, `sensorData.h`), version 4, little-endian:
 

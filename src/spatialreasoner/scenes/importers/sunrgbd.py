@@ -1,4 +1,4 @@
-"""SUN RGB-D: 10,335 images of four cameras, a folder each.
+"""SUN RGB-D: 10,335 images of four cameras, one folder per image.
 
 Rule, after the data set's toolbox (`readframe.m`, `read3dPoints.m`, `SUNRGBDtoolbox`):
 

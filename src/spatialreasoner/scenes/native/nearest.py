@@ -34,7 +34,7 @@ def nearest_distances(
         points: All points.
         near: The neighbours of each, itself among them.
         kept: Which points count.
-        nearest: How many distances are wanted; NaN stands where a point has fewer kept neighbours.
+        nearest: How many distances are wanted; NaN where a point has fewer kept neighbours.
     """
     points, near, kept = (np.ascontiguousarray(each) for each in (points, near, kept))
     distances = np.empty((int(kept.sum()), nearest))

@@ -31,7 +31,7 @@ SKIRTING = 0.08
 """Height of the skirting board, metres."""
 
 NUDGE = 1e-4
-"""How far a ray goes on behind a surface before it may hit again, metres of depth."""
+"""How far a ray continues behind a surface before it may hit again, metres of depth."""
 
 LIFT = 1e-3
 """How far above a surface the ray to the sun starts, metres, so that no face shades itself."""
@@ -92,7 +92,7 @@ class Caster:
     def whole_areas(self) -> Int[np.ndarray, " things"]:
         """How many pixels of the image each thing would cover were it alone.
 
-        Rays go on through what they hit until they have left everything behind.
+        Rays continue through what they hit until they have left everything behind.
         """
         seen = np.zeros((len(self.world.things), len(self._pixels)), dtype=bool)
         pixels = np.flatnonzero(self._hits.owner >= 0)
@@ -196,7 +196,7 @@ class Caster:
 
 
 def palette(world: World) -> Float32[np.ndarray, "m 3"]:
-    """Linear colours: one a thing, then, counted from the end, those of the room."""
+    """Linear colours: one per thing, then, counted from the end, those of the room."""
     room = world.room
     skirting = np.array(room.walls) * 0.85
     things = [thing.rgb for thing in world.things]

@@ -163,7 +163,7 @@ class Body:
     bottom: float
 
     def meets(self, other: Body, clearance: float) -> bool:
-        """Whether the two come closer than `clearance` sideways while they share a height. Contact above is no meeting."""
+        """Whether the two come closer than `clearance` sideways while they share a height. Contact above is not a meeting."""
         if self.top >= other.bottom - _CONTACT or other.top >= self.bottom - _CONTACT:
             return False
         return not (self._parts_from(other, clearance) or other._parts_from(self, clearance))

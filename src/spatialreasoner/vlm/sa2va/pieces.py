@@ -36,7 +36,7 @@ PROBES = (
     "<description>It's the <region1>; naïve café, Größe ≈ 2½ m², 深度：三米。😀\t</description>",
     " leading, double  blanks and a trailing one ",
 )
-"""Texts that stand between special tokens; on these the two must agree."""
+"""Texts between special tokens; on these the two must agree."""
 
 
 def tokenizer_of_pieces(path: Path, added: Mapping[int, str]) -> Tokenizer:
@@ -47,7 +47,7 @@ def tokenizer_of_pieces(path: Path, added: Mapping[int, str]) -> Tokenizer:
         added: Tokens that the folder adds, by id; one may replace a piece.
 
     Raises:
-        ConfigError: If the file is no such model, or of a kind that cannot be built.
+        ConfigError: If the file is not such a model, or of a kind that cannot be built.
         MissingExtraError: If protobuf is not installed.
     """
     model = read_piece_file(path)

@@ -99,7 +99,7 @@ def _nearest(length: int, side: int) -> Int[np.ndarray, " side"]:
 
 
 def statement(counts: Sequence[int]) -> str:
-    r"""What stands behind an image with regions.
+    r"""What follows an image with regions.
 
     >>> statement([2, 0])
     '\nThere are 2 part regions in the picture: region1<vp><IMG_CONTEXT><IMG_CONTEXT></vp>, region2<vp></vp>.\n'
@@ -160,9 +160,9 @@ class Sa2VAProcessor(ProcessorMixin):
         """As any processor; a text that begins with the tokenizer's first token is not given another.
 
         Args:
-            images: Images, perhaps with regions; as many as `<IMG_CONTEXT>` stand in the texts.
+            images: Images, perhaps with regions; as many as there are `<IMG_CONTEXT>` in the texts.
             text: One or several.
-            regions: Masks [h w] of the regions of each image in turn, a list an image, instead of those that images carry.
+            regions: Masks [h w] of the regions of each image in turn, a list per image, instead of those that images carry.
             kwargs: Of the tokenizer and the image processor.
 
         Returns:
@@ -170,7 +170,7 @@ class Sa2VAProcessor(ProcessorMixin):
             [tiles regions side side], all zero but for an image's last tile.
 
         Raises:
-            SceneError: If masks are not of their image's size, or there is not one list of them an image.
+            SceneError: If masks are not of their image's size, or there is not one list of them per image.
         """
         begun, texts = self.tokenizer.bos_token, [text] if isinstance(text, str) else list(text or [])
         if begun and texts and all(each.startswith(begun) for each in texts):

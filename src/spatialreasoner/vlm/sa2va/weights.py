@@ -101,7 +101,7 @@ def converted(name: str, tensor: Tensor, text: TextSettings) -> Mapping[str, Ten
 
 
 def split_groups(tensor: Tensor, text: TextSettings) -> dict[str, Tensor]:
-    """Queries, keys and values of an InternLM2, which stand group by group: a group's queries, its key, its value.
+    """Queries, keys and values of an InternLM2, which are stored group by group: a group's queries, its key, its value.
 
     Args:
         tensor: Weight [(groups (queries + 2) width) columns], or bias of as many rows.
