@@ -72,6 +72,17 @@ def test_every_command_explains_itself_by_examples_that_it_takes(run: Run, comma
         check(example)
 
 
+@pytest.mark.parametrize("group", [[], ["scenes"]], ids=["root", "scenes"])
+def test_a_group_explains_itself_by_examples_that_it_takes(run: Run, group: list[str]) -> None:
+    code, out, _ = run(*group, "--help")
+    shown = [line.strip() for line in out.partition("Examples:")[2].partition("╭")[0].splitlines() if line.strip()]
+    assert code == 0
+    assert len(shown) >= 2
+    for example in split("\n".join(shown)):
+        assert example[: len(group) + 1] == ["spatialreasoner", *group]
+        check(example)
+
+
 def test_help_shows_groups_in_the_order_of_the_pipeline(run: Run) -> None:
     out = run("--help")[1]
     shown = re.findall(r"^╭─ (.*?) ─|^│ (\S+) ", out.partition("Start here")[2], re.MULTILINE)

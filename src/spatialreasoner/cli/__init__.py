@@ -70,13 +70,24 @@ app = typer.Typer(
     name="spatialreasoner",
     cls=_InOrder,
     help="Spatial reasoning for vision-language models: verified rewards, multi-model tree search, fine-grained DPO.\n\n"
-    "The stages, in order: scenes, questions, search, pairs, train, generate, score, report. 'demo' runs them all.",
+    "The stages, in order: scenes, questions, search, pairs, train, generate, score, report. 'demo' runs them all.\n\n"
+    "Examples:\n"
+    "    spatialreasoner demo --out demo-out\n"
+    "    spatialreasoner scenes synthetic --count 20 --out scenes\n"
+    "    spatialreasoner questions scenes --out questions.jsonl\n"
+    "    spatialreasoner search questions.jsonl --policy nano --out search",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-scenes_app = typer.Typer(no_args_is_help=True, help="Make a scenes folder: images, regions, depth and cameras.")
+scenes_app = typer.Typer(
+    no_args_is_help=True,
+    help="Make a scenes folder: images, regions, depth and cameras.\n\n"
+    "Examples:\n"
+    "    spatialreasoner scenes synthetic --count 20 --out scenes\n"
+    "    spatialreasoner scenes import capture.r3d --out scenes",
+)
 
 
 def _add(group: typer.Typer, name: str, module: str, panel: str | None = None) -> None:
