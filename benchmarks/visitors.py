@@ -83,7 +83,7 @@ def send(port: int, method: str, path: str, body: Any = None, token: str = "") -
 
 
 def expect(told: tuple[int, str]) -> str:
-    """The text of a reply that is none of an error."""
+    """The text of a reply that is not an error."""
     if told[0] >= 300:
         raise RuntimeError(f"{told[0]}: {told[1][:200]}")
     return told[1]

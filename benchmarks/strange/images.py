@@ -129,7 +129,7 @@ FILES: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
 
 
 def cases() -> Iterator[Case]:
-    """Each asked about, at an endpoint; files that are none besides."""
+    """Each asked about, at an endpoint; files that are not images besides."""
     for name, expected, file, make in FILES:
         yield Case(kind="odd images", done=name, expected=expected, run=partial(_file, expected, file, make))
     for name, expected, make in PLACES:

@@ -208,7 +208,7 @@ SERVERS: tuple[tuple[str, Callable[[Bench], tuple[Server, str, dict[str, str]]],
     ("a certificate of another host", _of_another, "certificate"),
     ("a server of SSH", _raw(b"SSH-2.0-OpenSSH_9.6\r\n"), "HTTP|protocol"),
     ("a server that closes at once", _raw(b""), "closed|disconnect|without"),
-    ("gzip that is none", _garbage, "gzip|unpack|decompress|decod"),
+    ("gzip that is not gzip", _garbage, "gzip|unpack|decompress|decod"),
     ("404 for every path", _status("404 Not Found", "<h1>nginx</h1>"), "404|/v1"),
     ("403 with a page of HTML", _status("403 Forbidden", "<html>" + "x" * 99_999), "403|key|forbidden"),
     ("a status that there is not", _raw(b"HTTP/1.1 999 Whatever\r\nContent-Length: 0\r\n\r\n"), "999|HTTP|protocol|status"),
@@ -252,7 +252,7 @@ LOCATIONS = (
     ("a 307 to //host", "//localhost:{port}/v1/chat/completions"),
     ("a 307 to another host behind a user", "http://127.0.0.1@localhost:{port}/v1/chat/completions"),
     ("a 307 to a file", "file:///etc/passwd"),
-    ("a 307 to an address that is none", "http://[::1"),
+    ("a 307 to an address that is not one", "http://[::1"),
     ("a 307 to nowhere", ""),
 )
 

@@ -101,7 +101,7 @@ def test_fdpo_of_text_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     arguments = ("--out", tmp_path / "model", "--pairs", 16, "--epochs", 4)
     code, out = run_python("fdpo_text_only.py", *arguments, monkeypatch=monkeypatch, capfd=capfd)
     assert code == 0
-    assert "gaps of plan and answer (4.0, 0.0): temperatures [0.125" in out
+    assert "gaps of plan and answer (4.0, 0.0): betas [0.125" in out
     assert float(re.findall(r"loss ([\d.]+);", out)[0]) < 0.69  # ln 2 is what it starts from
     assert (tmp_path / "model/model.safetensors").is_file()
 

@@ -13,7 +13,7 @@ from spatialreasoner.report.published import published
     ("description", "reasoning", "betas"),
     [(1, 4, (0.078511, 0.121489)), (0, 0, (0.1, 0.1)), (0.4, 5.1, (0.073375, 0.126625)), (3, 1, (0.116111, 0.083889))],
 )
-def test_temperatures_of_the_papers_vectors(description: float, reasoning: float, betas: tuple[float, float]) -> None:
+def test_betas_of_the_papers_vectors(description: float, reasoning: float, betas: tuple[float, float]) -> None:
     assert BetaSettings().of(description, reasoning) == pytest.approx(betas, abs=1e-6)
 
 

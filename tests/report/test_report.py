@@ -93,7 +93,7 @@ def test_shows_every_section(report: Path) -> None:
     assert text.count('class="segment description"') >= 2
 
 
-def test_temperatures_are_those_of_the_run(report: Path) -> None:
+def test_betas_are_those_of_the_run(report: Path) -> None:
     betas = [float(value) for value in re.findall(r"<td>(0\.\d{4})</td></tr>", report.read_text())]
     assert betas
     for description, reasoning in zip(betas[::2], betas[1::2], strict=True):

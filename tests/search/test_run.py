@@ -153,7 +153,7 @@ def test_a_policy_that_cannot_be_used_is_stopped_at_once_and_the_others_go_on(jo
     assert result.summary["by_policy"][dead.name]["failures"]["unavailable"] > 12
 
 
-def test_a_policy_that_keeps_failing_is_parked(job):
+def test_a_policy_that_keeps_failing_opens_the_circuit_breaker(job):
     hung = Flaky(job["policies"][0], BusyError("no route", kind="connection", retry_after=0), every=1)
     limits = {hung.name: Limits(attempts=2, failure_threshold=3, concurrency=1)}
     run_search(**{**job, "policies": [hung, *job["policies"][1:]], "config": RunConfig(limits=limits)})

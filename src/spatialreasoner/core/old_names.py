@@ -59,6 +59,6 @@ def accepts_old_names(renew: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -
         if not isinstance(kind, type):
             return renewed  # pyright: ignore[reportReturnType] - it takes what the function takes, and more
         changed.__init__ = renewed
-        return kind
+        return changed
 
     return decorate

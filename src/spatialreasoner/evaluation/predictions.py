@@ -120,8 +120,8 @@ def without_prediction(predictions: Sequence[Prediction], questions: str | Path)
 
     Args:
         predictions: What was answered.
-        questions: A questions file of ours, or rows of the benchmark: `id`, `text_q`, `qa_info`, and the reference as `gt` or
-            as the last of the `conversations`.
+        questions: A questions file of this package, or rows of the benchmark: `id`, `text_q`, `qa_info`, and the reference as
+            `gt` or as the last of the `conversations`.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -139,7 +139,7 @@ def without_prediction(predictions: Sequence[Prediction], questions: str | Path)
 
 
 def _question_row(row: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """Id, question, reference and kind of a row, ours or the benchmark's."""
+    """Id, question, reference and kind of a row, this package's or the benchmark's."""
     info = row.get("qa_info")
     category = row.get("category") or (info.get("category") if isinstance(info, dict) else None)
     turns = row.get("conversations")

@@ -33,7 +33,7 @@ class Form(Generic[R]):
     Attributes:
         write: A reply as JSON.
         read: The reply of a JSON; raises `RecordError` for another.
-        kind: What a reply counts as: "answer", or why it is none.
+        kind: What a reply counts as: "answer", or why it is not one.
         spent: What it took; calls are counted when they are sent.
         final: Kinds that another request of the same words would not change.
     """

@@ -148,7 +148,7 @@ class ApiJudge:
         self._policy.restore(learned)
 
     async def attempt(self, request: GradeRequest) -> Grade:
-        """Ask for a grade in one request; a reply that is none is a `Grade` with `failure`.
+        """Ask for a grade in one request; a reply that is not a grade becomes a `Grade` with `failure`.
 
         Raises:
             SceneError: If the image cannot be shown, such as one with a region without a pixel.

@@ -348,7 +348,7 @@ def _lines(folded: str, begin: int) -> Iterator[tuple[int, int, str, str, str]]:
 
 
 def _form(said: str) -> str:
-    """The form of a line that is an option: its words with the one thing that varies left out; empty where it is none."""
+    """The form of a line that is an option: its words with the one thing that varies left out; empty where it is not one."""
     kinds = [match.lastgroup for match in _SLOTS.finditer(said)]
     if len(kinds) != 1 and not (len(kinds) == 2 and kinds[0] == "region" and kinds[0] == kinds[1] and " and " in said):
         return ""

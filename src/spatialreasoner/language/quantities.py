@@ -145,7 +145,7 @@ def bare_numbers(text: str) -> list[Quantity]:
 
 
 def _read(match: re.Match[str], padded: str) -> list[Quantity]:
-    """The quantities of one match: one, or two where what looked like a range is none.
+    """The quantities of one match: one, or two where what looked like a range is not one.
 
     Matches begin with the character before the number, and the text with a blank: the two cancel out at the start.
     """
@@ -183,7 +183,7 @@ def _is_range(first: Quantity, last: Quantity, link: str, before: str, after: st
 
 
 def _quantity(digits: str, unit: str, span: tuple[int, int], *, tail: str | None = None) -> Quantity | None:
-    """One number with its unit, or None if there is no such hour or the number is none."""
+    """One number with its unit, or None if there is no such hour or the number is not one."""
     value = number(digits)
     if unit.lstrip("'").startswith("o"):
         hour = 12.0 if value == 0 else value

@@ -159,7 +159,7 @@ def why_unanswered(folded: str) -> Refusal | None:
     """Why a reply (folded, without its thinking) is not an answer, or None where it may be one.
 
     "I can't measure it exactly, but I'd say 2 m" is an answer; "Yes, I understand the question, but I can't see the image" is
-    none.
+    not.
     """
     said = folded.strip(" \n\t\r*_`\"'.#>-\u3000")
     if not said:

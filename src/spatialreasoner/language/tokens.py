@@ -19,7 +19,7 @@ Regions = tuple[str, ...]
 
 
 UNKNOWN: Regions = ("unknown",)
-"""What "it" means where a text spoke last of a thing that is none of the scene's regions."""
+"""What "it" means where a text spoke last of a thing that is not one of the scene's regions."""
 
 
 class Mention(NamedTuple):

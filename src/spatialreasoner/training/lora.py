@@ -150,7 +150,7 @@ def _stacks(name: str, module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.
 
 
 def _size(module: torch.nn.Module, key: str, parameter: torch.nn.Parameter) -> int:
-    """How many weights a matrix has, or a stack of them; 0 for what is none. Those in four bits are packed."""
+    """How many weights a matrix has, or a stack of them; 0 for what is not a matrix. Those in four bits are packed."""
     if "bias" in key:
         return 0
     if isinstance(module, torch.nn.Linear):

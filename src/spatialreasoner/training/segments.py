@@ -41,7 +41,7 @@ def check_finder(how: SegmentsBy, segments: Sequence[str], pattern: str) -> None
     """Refuse a way of finding segments that cannot work.
 
     Raises:
-        ConfigError: If the pattern is missing, is none, or has no group for a segment.
+        ConfigError: If the pattern is missing, is not a regular expression, or has no group for a segment.
     """
     if bool(pattern) != (how == "pattern"):
         raise ConfigError(

@@ -145,7 +145,7 @@ def _attention_over(own: str) -> Callable[..., Any]:
 
 
 def _plain(own: str, module: torch.nn.Module) -> Callable[..., Any]:
-    """The attention that the module would run were it not for ours."""
+    """The attention that the module would run were it not for the trie's."""
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     if own != "eager":

@@ -97,7 +97,7 @@ def _later(rows: Any, *, seeing: bool, blind: bool) -> Iterator[Mapping[str, Any
 def plain_logps(
     run: Callable[..., Any], model: PreTrainedModel, batches: Sequence[dict[str, Any]], *, pad_token_id: int
 ) -> Float[Tensor, " tokens"]:
-    """Log-probability of each response token by the model's own forward pass and attention, which nothing of ours touches.
+    """Log-probability of each response token by the model's own forward pass and attention, which this package leaves alone.
 
     Args:
         run: The model's forward pass, perhaps wrapped.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
 LIBRARIES = ("torchvision", "timm", "num2words")
-"""What processors or vision towers of some families need. No extra of ours: torchvision breaks a torch of another build."""
+"""What processors or vision towers of some families need. Not an extra: torchvision breaks a torch of another build."""
 
 _VIDEO = "video_processor"
 _VIDEO_FILE = "video_preprocessor_config.json"

@@ -21,11 +21,11 @@ def betas(rows: list[tuple[float, float]]) -> torch.Tensor:
     return segment_betas(torch.tensor(rows, dtype=torch.float64))
 
 
-def test_inverse_exchanges_the_temperatures() -> None:
+def test_inverse_exchanges_the_betas() -> None:
     torch.testing.assert_close(betas(gaps.inverse(PAIRS, Random(0))), betas(PAIRS).flip(-1))
 
 
-def test_fixed_has_the_mean_temperatures_of_fdpo_in_every_pair() -> None:
+def test_fixed_has_the_mean_betas_of_fdpo_in_every_pair() -> None:
     fixed = betas(gaps.fixed(PAIRS, Random(0)))
     torch.testing.assert_close(fixed, betas(PAIRS).mean(0).expand(4, 2))
     torch.testing.assert_close(betas(gaps.fixed_opposite(PAIRS, Random(0))), fixed.flip(-1))

@@ -266,7 +266,7 @@ class ApiPolicy:
         return reply.add(body)
 
     def _read(self, answered: Answered, request: ChatRequest) -> Any:
-        """The JSON of a reply that is none of an error."""
+        """The JSON of a reply that is not an error."""
         body = parse_body(answered.text)
         if answered.status >= 300 or is_refusal(body):
             raise self._refusal(answered, request)

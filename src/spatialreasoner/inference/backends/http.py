@@ -93,7 +93,7 @@ class HttpClient:
         return await self._answered("POST", path, form, {**_READ, **form.headers()}, timeout)
 
     async def lines(self, path: str, timeout: float) -> AsyncGenerator[Answered]:
-        """Read what is at a path line by line, however long it is; what is none of a success comes whole, as one.
+        """Read what is at a path line by line, however long it is; a reply that is not a success comes whole, as one.
 
         Raises:
             BusyError: If there was no reply, a line is too long, or it cannot be read.

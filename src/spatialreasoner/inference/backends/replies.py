@@ -43,7 +43,7 @@ _ERRORS = frozenset(
 
 
 def parse_body(text: str) -> Any:
-    """The JSON of a reply, None where it is none.
+    """The JSON of a reply, None where it is not JSON.
 
     Some servers stream to whoever did not ask for it, begin with a byte order mark, or put the JSON into a text in JSON.
     """

@@ -40,6 +40,6 @@ def trusted_library() -> RayLibrary | None:
 def agrees(library: RayLibrary) -> bool:
     """Whether a library sees a room exactly as numpy does."""
     world = sample(0, _TRIAL, width=64, height=64)
-    ours, theirs = NativeCaster(world, library), Caster(world)
-    same = zip((*ours.render(), ours.whole_areas()), (*theirs.render(), theirs.whole_areas()), strict=True)
+    native, plain = NativeCaster(world, library), Caster(world)
+    same = zip((*native.render(), native.whole_areas()), (*plain.render(), plain.whole_areas()), strict=True)
     return all(np.array_equal(a, b) for a, b in same)
