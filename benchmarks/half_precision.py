@@ -67,7 +67,7 @@ def answers(model: str, precision: str, prompts: Sequence[Prompt]) -> list[str]:
 
 def verdicts(questions: Sequence[Question], texts: Sequence[str]) -> list[bool | None]:
     """What the answers are: right, wrong, or unreadable."""
-    return [judge(q.category, q.question, q.answer, text).success for q, text in zip(questions, texts, strict=True)]
+    return [judge(q.category, q.text, q.answer, text).success for q, text in zip(questions, texts, strict=True)]
 
 
 def share(hits: Iterable[bool]) -> str:
