@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from spatialreasoner.language.arithmetic import checks
 
-NUMBER = r"\d+(?:\.\d+)?"
-COMPARISON = re.compile(rf"({NUMBER})(?: m)? is (more|less) than ({NUMBER})")
+_NUMBER = r"\d+(?:\.\d+)?"
+COMPARISON = re.compile(rf"({_NUMBER})(?: m)? is (more|less) than ({_NUMBER})")
 """A length, the relation, a length: "0.57 m is more than 0.38 m"."""
 
-_WHOLE = re.compile(rf"(?<![\w.]){NUMBER}")
-_OPERAND = re.compile(rf"({NUMBER})(?= [×/] )|(?<=[×/] )({NUMBER})")
+_WHOLE = re.compile(rf"(?<![\w.]){_NUMBER}")
+_OPERAND = re.compile(rf"({_NUMBER})(?= [×/] )|(?<=[×/] )({_NUMBER})")
 _FACTORS = {"100", "39", "3.3", "0.0254", "0.3048"}
 """Of conversions: known, not said before."""
 
