@@ -43,8 +43,9 @@ PHOTOS_FOLDER = Path("../shared/data/rgbd")
 LOOK = "look"
 """Folder of the few scenes that are made first, so that there is something to see within seconds."""
 
-PREFERENCE = ("learning_rate=3e-5", "nll_weight=1")
-"""The study's rate; at 5e-6 answers hardly change. The likelihood of chosen answers would sink without its term."""
+PREFERENCE = ("learning_rate=3e-5", "nll_weight=10")
+"""At 5e-6 answers hardly change. The likelihood of chosen answers would sink without its term, which weighs what it does in the
+study (docs/nano.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
