@@ -153,17 +153,20 @@ class Memory:
         self._visible = [torch.nonzero(row)[:, 0].tolist() for row in there]
         self._rooms = [room for room, visible in enumerate(self._visible) if len(visible) > 1]
 
-    def pick(self, rng: Random) -> Seen:
-        """Two regions of a room, and what is believed of them."""
+    def pick(self, rng: Random) -> Place:
+        """Two regions of a room."""
         room = rng.choice(self._rooms)
         first, second = rng.sample(self._visible[room], 2)
+        return Place(room, (first, second))
+
+    def look(self, place: Place) -> Seen:
+        """What is believed of two regions."""
+        room, (first, second) = place
         features, estimates = self._regions[0][room].float(), self._regions[1][room]
         with torch.no_grad():
             offsets = self._encoder.relate(features[first], estimates[first], features[second], estimates[second])
         words = self._words[room]
-        return Seen(
-            Place(room, (first, second)), [words[first], words[second]], estimates[[first, second]].tolist(), offsets.tolist()
-        )
+        return Seen([words[first], words[second]], estimates[[first, second]].tolist(), offsets.tolist())
 
     def __call__(self, rows: Sequence[Reading]) -> tuple[Tensor, EncodedRegions]:
         """What is seen in the rooms of some rows, their own regions first; kept in half the space, read as float32."""
@@ -175,9 +178,8 @@ class Memory:
 
 
 class Seen(NamedTuple):
-    """Two regions of a room: where they are, kinds and colours, estimates, and the offsets of the second from the first."""
+    """Two regions of a room: kinds and colours, estimates, and the offsets of the second from the first."""
 
-    place: Place
     words: list[tuple[int, int]]
     estimates: list[list[float]]
     offsets: list[float]
@@ -214,18 +216,19 @@ def make_row(lesson: Lesson, memory: Memory, encoder: Encoder, rng: Random) -> R
     if lesson == "relations":
         category = choose_relation(rng)
         return tell(*comprehend(category, name(invent_words(rng)), invent(rng), rng, others=0), encoder, rng)
-    seen = memory.pick(rng)
-    elsewhere = seen.place if rng.random() < ELSEWHERE else NOWHERE
+    place = memory.pick(rng)
+    elsewhere = place if rng.random() < ELSEWHERE else NOWHERE
     if lesson == "steps":
         return encoder.unseen(rng.choice(REQUESTS), state(name(invent_words(rng)), invent(rng), rng), elsewhere)
     if lesson == "comprehension":
         category = choose_evenly(rng)
         return tell(*comprehend(category, name(invent_words(rng)), invent(rng), rng), encoder, rng, elsewhere)
+    seen = memory.look(place)
+    view = believe(seen.estimates, seen.offsets)
     if lesson == "statements":
-        text = state(name(seen.words), believe(seen.estimates, seen.offsets), rng)
-        return encoder.shown(seen.place, rng.choice(REQUESTS), text)
+        text = state(name(seen.words), view, rng)
+        return encoder.shown(place, rng.choice(REQUESTS), text)
     category = rng.choice(CATEGORIES) if lesson == "answers" else choose_evenly(rng)
-    place, view = seen.place, believe(seen.estimates, seen.offsets)
     if regions_of(category) == 1:
         place = Place(place.room, (place.regions[0], place.regions[0]))
     text = look_for(category, name(seen.words), view, rng) if lesson == "looking" else ask(category, view, rng)
