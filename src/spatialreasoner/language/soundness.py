@@ -37,8 +37,10 @@ def copies(text: str) -> Iterator[bool]:
     conclusion = text.rfind(_CONCLUSION)
     if conclusion >= 0 and "o'clock" not in text[conclusion:]:
         places += [(conclusion, number) for number in _WHOLE.findall(text[conclusion:])]
-    for place, number in places:
-        yield number in _WHOLE.findall(text[:place])
+    said: dict[str, int] = {}
+    for found in _WHOLE.finditer(text):
+        said.setdefault(found.group(), found.end())
+    yield from (said.get(number, len(text) + 1) <= place for place, number in places)
 
 
 def is_sound(text: str) -> bool:
