@@ -32,7 +32,7 @@ from typing import Any
 import torch
 
 from earlier import SOURCE, check_out, running
-from spatialreasoner.core.types import Prompt
+from spatialreasoner.core.types import Prompt, Question, Scene
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
@@ -152,10 +152,15 @@ def _ran(runner: Path, source: Path, settings: list[str]) -> dict[str, Any]:
 
 
 def prompts_about(rooms: int, folder: Path) -> list[Prompt]:
-    """Questions of all kinds about rooms that the nano has not seen."""
-    synthetic.write_synthetic(synthetic.SyntheticConfig(count=rooms, seed=ROOMS), folder)
+    """Questions of all kinds about rooms that the nano has not seen, as they are asked."""
+    return [prompt(question, scene) for question, scene in asked_about(rooms, folder)]
+
+
+def asked_about(rooms: int, folder: Path, *, seed: int = ROOMS) -> list[tuple[Question, Scene]]:
+    """Questions of all kinds about rooms that the nano has not seen, each with its room."""
+    synthetic.write_synthetic(synthetic.SyntheticConfig(count=rooms, seed=seed), folder)
     scenes = scene_index(folder).values()
-    return [prompt(question, scene) for scene in scenes for question in ask_about(Measured(scene), Random(0), PER_ROOM)]
+    return [(question, scene) for scene in scenes for question in ask_about(Measured(scene), Random(0), PER_ROOM)]
 
 
 def run(policy: HfPolicy, prompts: Sequence[Prompt]) -> list[Any]:
