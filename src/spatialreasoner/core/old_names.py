@@ -1,7 +1,8 @@
-"""Names that settings had in the last version. They are accepted for one version, with a warning that says the new name."""
+"""Names of the last version. They are accepted for one version, with a warning that says the new name."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -62,3 +63,20 @@ def accepts_old_names(renew: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -
         return changed
 
     return decorate
+
+
+def importable_by_old_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """What a module needs so that its classes and functions can be imported by their old names: its `__getattr__`.
+
+    Args:
+        module: The module, its `__name__`.
+        names: The old name of each with its name now.
+    """
+
+    def get(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{name} is now called {names[name]}", FutureWarning, stacklevel=2)
+        return getattr(sys.modules[module], names[name])
+
+    return get

@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spatialreasoner.core.earlier_names import earlier_names
 from spatialreasoner.core.errors import BusyError, EndpointError, PromptError
 from spatialreasoner.core.loops import synchronous
+from spatialreasoner.core.old_names import importable_by_old_names
 from spatialreasoner.core.progress import say
 from spatialreasoner.core.types import QUALITATIVE, Category, Completion, Prompt
 from spatialreasoner.evaluation.answers import Verdict, weigh
@@ -285,4 +285,4 @@ class _JudgeModel:
             raise BusyError(f"{self.name}: the judgement cannot be read: {said}", kind="bad reply") from None
 
 
-__getattr__ = earlier_names(__name__, {"JudgingConfig": "AnswerJudgeConfig"})
+__getattr__ = importable_by_old_names(__name__, {"JudgingConfig": "AnswerJudgeConfig"})

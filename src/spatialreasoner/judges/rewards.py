@@ -21,8 +21,8 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spatialreasoner.core.earlier_names import earlier_names
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError, SceneError
+from spatialreasoner.core.old_names import importable_by_old_names
 from spatialreasoner.core.protocols import Grade, GradeRequest, Judge
 from spatialreasoner.core.types import Completion, Prompt, Question, Scene
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy, adapting
@@ -366,4 +366,4 @@ def _depth_image(scene: Scene) -> str | None:
     return data_url(colourise(read_depth(scene.depth)), 1024)
 
 
-__getattr__ = earlier_names(__name__, {"JudgeConfig": "ApiJudgeConfig"})
+__getattr__ = importable_by_old_names(__name__, {"JudgeConfig": "ApiJudgeConfig"})

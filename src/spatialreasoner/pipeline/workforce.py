@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from spatialreasoner.core.earlier_names import earlier_names
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.old_names import importable_by_old_names
 from spatialreasoner.core.protocols import Embedder, Judge, Policy, Reward
 from spatialreasoner.core.types import Scene
 from spatialreasoner.inference.budget import Budget, refuse_unknown_prices
@@ -128,4 +128,4 @@ def named_embedder(source: str | None) -> Embedder | None:
     return TransformersEmbedder(source)
 
 
-__getattr__ = earlier_names(__name__, {"JudgesConfig": "RewardJudgesConfig"})
+__getattr__ = importable_by_old_names(__name__, {"JudgesConfig": "RewardJudgesConfig"})
