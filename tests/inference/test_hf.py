@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from types import SimpleNamespace
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -13,6 +14,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from transformers.tokenization_utils_tokenizers import TokenizersBackend
+from transformers.utils import PaddingStrategy
 
 from spatialreasoner.core.errors import EndpointError, MissingFileError
 from spatialreasoner.core.types import Prompt, Region
@@ -181,6 +184,31 @@ def test_a_small_model_writes_a_batch_a_thread(folder, prompt, monkeypatch, gene
         torch.set_num_threads(1)
     alone = HfPolicy(folder, temperature=0.0, max_new_tokens=12, batch_size=6)
     assert written == [asyncio.run(alone.complete(prompt(index), n=1, seed=0)) for index in range(6)]
+
+
+def test_threads_do_not_undo_how_another_pads(folder, prompt, monkeypatch):
+    torch.set_num_threads(2)
+    try:
+        policy = HfPolicy(folder, temperature=0.0, max_new_tokens=2, batch_size=4)
+        pad, undone = TokenizersBackend.set_truncation_and_padding, threading.Event()
+
+        def padding(self, padding_strategy, *args, **options):
+            pad(self, padding_strategy, *args, **options)
+            if padding_strategy == PaddingStrategy.DO_NOT_PAD:
+                undone.set()
+                time.sleep(0.01)  # whoever has more texts is later
+            else:
+                undone.clear()
+                undone.wait(0.1)
+
+        monkeypatch.setattr(TokenizersBackend, "set_truncation_and_padding", padding)
+
+        async def ask():
+            return await asyncio.gather(*(policy.complete(prompt(index), n=1, seed=0) for index in range(7)))
+
+        assert len(asyncio.run(ask())) == 7
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_seeds_and_numbers_give_other_samples_and_greedy_gives_one(policy, folder, prompt):

@@ -105,6 +105,7 @@ class HfPolicy:
         self._thinking = enable_thinking
         self._template = chat_template_of(processor, thinking=enable_thinking)
         self._reader = TextReader(processor)
+        self._reading = threading.Lock()
         self._ends = end_ids(self._template, self._processor.tokenizer, self._model.generation_config.eos_token_id)
         self._model.generation_config = GenerationConfig(  # its own settings would fill in what a call leaves open
             eos_token_id=self._ends, pad_token_id=self._processor.tokenizer.pad_token_id, do_sample=False
@@ -264,7 +265,8 @@ class HfPolicy:
 
     @torch.inference_mode()
     def _generate(self, calls: Sequence[_Call], **options: Any) -> list[Completion]:
-        inputs = self._inputs(calls).to(self._model.device, dtype=self._model.dtype)
+        with self._reading:  # a tokenizer keeps how it pads from call to call: threads would undo each other's
+            inputs = self._inputs(calls).to(self._model.device, dtype=self._model.dtype)
         config = GenerationConfig(max_new_tokens=self.max_new_tokens, do_sample=False)
         chance = [GumbelNoise(self.temperature, [call.key for call in calls])] if self.temperature > 0 else []
         processors = LogitsProcessorList(chance)
