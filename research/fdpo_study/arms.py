@@ -44,7 +44,7 @@ class Arm:
         answers: What SFT learns.
         pairs: Which pairs preference training learns from.
         rule: What becomes of the pairs' gaps.
-        hard: Whether hard pairs are among them.
+        hard: Whether hard negatives are among them.
         settings: Settings of its own, `key=value`.
         group: "main" has all the seeds, "control" three at most; "exact", the pairs of a teacher without errors, is a
             study of its own with all the seeds, and "tuning" is for choosing settings on validation rooms.
@@ -158,7 +158,7 @@ ARMS: dict[str, Arm] = {
         Arm(name="fdpo-nearest", title="fDPO on the same pairs", kind="fdpo", pairs="nearest", group="main"),
         Arm(name="grpo", title="GRPO on the same questions", kind="grpo", pairs="own", settings=GRPO),
         Arm(name="fdpo-teachers", title="fDPO on search and teachers alone", kind="fdpo", pairs="teachers"),
-        Arm(name="fdpo-ranked", title="fDPO without hard pairs", kind="fdpo", hard=False),
+        Arm(name="fdpo-ranked", title="fDPO without hard negatives", kind="fdpo", hard=False),
         _exact("fdpo", "fDPO on exact answers against own samples, with the likelihood", "nll_weight=10"),
         _exact("dpo", "DPO on the same pairs, with the likelihood", "nll_weight=10"),
         _exact("sft", "SFT, then SFT on the same exact answers"),

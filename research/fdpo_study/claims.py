@@ -36,7 +36,7 @@ COMPARISONS: Mapping[tuple[str, str], str] = {
     ("fdpo-own", "fdpo-factor"): "Lengths are better scored by factor than by relative error",
     ("fdpo-own", "fdpo"): "The mixture of candidates helps: against own samples alone",
     ("fdpo-teachers", "fdpo"): "Own samples help: the mixture against search and teachers alone",
-    ("fdpo-ranked", "fdpo"): "Hard pairs help",
+    ("fdpo-ranked", "fdpo"): "Hard negatives help",
     ("sft", "fdpo-exact"): "fDPO on exact answers against own samples improves on SFT",
     ("sft", "dpo-exact"): "DPO on exact answers against own samples improves on SFT",
     ("dpo-exact", "fdpo-exact"): "On these pairs, fDPO improves on DPO",

@@ -33,7 +33,7 @@ class StudyConfig:
         test_per_scene: Questions a room to test on.
         own_samples: Samples of each question that each seed's SFT model draws; the mixture takes `per_source` of them.
         per_source: Candidates from each of four sources: search, two teachers, own samples (the paper: 2).
-        hard: Share of questions with a hard pair beside the ranked one.
+        hard: Share of questions with a hard negative beside the ranked pair.
         sft_settings: Settings of SFT, `key=value`.
         preference_settings: Settings of DPO and fDPO alike.
         max_new_tokens: Longest answer.

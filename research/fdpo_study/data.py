@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, filterfalse, groupby, product
+from itertools import chain, groupby, product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -127,9 +127,9 @@ def nearest(written: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
 
     What both begin with teaches nothing, so such a pair is about the first wrong step.
     """
-    known = [each for each in written if each.success is not None]
-    pairs = product(filter(_is_good, known), filterfalse(_is_good, known))
-    return max(((good, bad) for good, bad in pairs if _earned(good) > _earned(bad)), key=_alike, default=())
+    judged = [(each, _is_good(each)) for each in written if each.success is not None]
+    good, others = ([each for each, is_good in judged if is_good is wanted] for wanted in (True, False))
+    return max((pair for pair in product(good, others) if _earned(pair[0]) > _earned(pair[1])), key=_alike, default=())
 
 
 def _is_good(each: Trajectory) -> bool:
