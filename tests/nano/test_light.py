@@ -177,6 +177,16 @@ def test_a_nano_with_weights_missing_is_told_of(folder, tmp_path):
         LightNano(broken)
 
 
+@pytest.mark.parametrize("load", [LightNano, loading.load_vlm])
+def test_a_nano_of_another_version_is_refused_with_the_way_out(folder, tmp_path, load):
+    older = shutil.copytree(folder, tmp_path / "older")
+    config = json.loads((older / "config.json").read_text("utf-8"))
+    assert config.pop("architecture_version") == 2
+    (older / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(ConfigError, match="train it again from the 'nano' of this installation"):
+        load(older)
+
+
 @shipped
 def test_a_question_in_the_terminal_imports_no_torch(asked):
     program = (

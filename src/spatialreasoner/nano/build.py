@@ -10,6 +10,7 @@ from torch.nn import functional
 from spatialreasoner.nano.configuration import NanoConfig
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.processing import NanoProcessor
+from spatialreasoner.nano.shipped import ARCHITECTURE_VERSION
 from spatialreasoner.nano.tokenizer import END, IMAGE, NUM_REGIONS, PAD, leading_numbers, region_name, train_nano_tokenizer
 from spatialreasoner.nano.vision import EMBEDDING, fourier_features
 
@@ -31,6 +32,7 @@ def build_nano(
     ids = tokenizer.get_vocab()
     end, pad = ids[END], ids[PAD]
     config = NanoConfig(
+        architecture_version=ARCHITECTURE_VERSION,
         text_config=LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=192,

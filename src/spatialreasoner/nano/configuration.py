@@ -13,6 +13,7 @@ class NanoConfig(PreTrainedConfig):
     """Configuration of `NanoForConditionalGeneration`.
 
     Attributes:
+        architecture_version: `shipped.ARCHITECTURE_VERSION` of those made now; 1 where a folder says nothing.
         text_config: The decoder, a Llama.
         image_size: Side of the square image, pixels; a multiple of 16.
         fine_width: Channels of the convolutions, whose cells are 8 x 8 pixels.
@@ -31,6 +32,7 @@ class NanoConfig(PreTrainedConfig):
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama")
     }
 
+    architecture_version: int = 1
     text_config: Any = None
     image_size: int = 128
     fine_width: int = 96

@@ -4,6 +4,9 @@ from pathlib import Path
 
 from spatialreasoner.vlm.shipped import ShippedModel
 
+ARCHITECTURE_VERSION = 2
+"""To be raised whenever the shapes of the weights change; 2 since the region encoder estimates distances of pairs."""
+
 
 def _nano(name: str, folder: str, remake: str) -> ShippedModel:
     return ShippedModel(
@@ -12,6 +15,7 @@ def _nano(name: str, folder: str, remake: str) -> ShippedModel:
         folder=Path(__file__).parent / folder,
         module="spatialreasoner.nano.registered",
         remake=remake,
+        architecture_version=ARCHITECTURE_VERSION,
     )
 
 

@@ -100,7 +100,8 @@ def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) 
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:
-        ConfigError: If the model does not exist, it could only be read by unpickling or by running its code, or its chat
+        ConfigError: If the model does not exist, it could only be read by unpickling or by running its code, it was trained from
+            a shipped model as another version had it (`refuse_other_version`), or its chat
             template exceeds the limits of `template_limits`.
         MissingExtraError: If its processor needs a library that is not installed.
     """
@@ -110,6 +111,7 @@ def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) 
         merged: Any = load_adapter(source, precision=precision, **options)
         return merged
     refuse_unsafe(source)
+    refuse_other_version(source)
     _know_classes(source)
     if config_of(source).get("model_type") == SA2VA:
         from spatialreasoner.vlm.sa2va.convert import load_sa2va
@@ -190,6 +192,21 @@ def shipped_as(source: str | Path) -> ShippedModel | None:
     """The model shipped with a package of whose family a folder is, perhaps trained further; or None."""
     kind = config_of(source).get("model_type")
     return next((shipped for shipped in shipped_models().values() if shipped.model_type == kind), None)
+
+
+def refuse_other_version(source: str | Path) -> None:
+    """Refuse a folder that was trained from a shipped model as another version of its package had it.
+
+    Raises:
+        ConfigError: If its `architecture_version` is not that of the model that is installed.
+    """
+    shipped, found = shipped_as(source), config_of(source).get("architecture_version", 1)
+    if shipped is not None and found != shipped.architecture_version:
+        raise ConfigError(
+            f"{source} holds a model that was trained from {shipped.name!r} as another version of the package had it "
+            f"(architecture {found}; this one has {shipped.architecture_version}); train it again from the {shipped.name!r} of "
+            "this installation, or use it with the version that made it"
+        )
 
 
 def _know_classes(source: str | Path) -> None:

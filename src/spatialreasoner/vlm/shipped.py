@@ -23,6 +23,8 @@ class ShippedModel:
         folder: Where its files are, or would be.
         module: The module whose import registers its classes with transformers.
         remake: How its weights are made, where they are not installed.
+        architecture_version: What config.json says of that name (1 where it says nothing); folders of another version have
+            other parts, and are refused.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ShippedModel:
     folder: Path
     module: str
     remake: str
+    architecture_version: int = 1
 
     def register(self) -> None:
         """Make its classes known to transformers."""

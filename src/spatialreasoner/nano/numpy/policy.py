@@ -20,7 +20,7 @@ from spatialreasoner.nano.shipped import NANO
 from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.squares import square_image, square_mask
-from spatialreasoner.vlm.loading import config_of, name_of, source_of, telling_of
+from spatialreasoner.vlm.loading import config_of, name_of, refuse_other_version, source_of, telling_of
 from spatialreasoner.vlm.rendering import ChatTemplate
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LightNano:
         max_new_tokens: Longest completion, tokens.
 
     Raises:
-        ConfigError: If the folder holds no nano.
+        ConfigError: If the folder holds no nano, or one of another architecture.
     """
 
     region_tokens = True
@@ -53,6 +53,7 @@ class LightNano:
         folder = Path(source_of(source))
         self.name = name_of(source)
         self.max_new_tokens = max_new_tokens
+        refuse_other_version(folder)
         with telling_of(folder):
             self._load(folder)
 
