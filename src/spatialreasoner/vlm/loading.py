@@ -100,9 +100,8 @@ def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) 
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:
-        ConfigError: If the model does not exist, it could only be read by unpickling or by running its code, it was trained from
-            a shipped model as another version had it (`refuse_other_version`), or its chat
-            template exceeds the limits of `template_limits`.
+        ConfigError: If the model does not exist, it could only be read by unpickling or by running its code, another version
+            of a shipped model is in it, or its chat template exceeds the limits of `template_limits`.
         MissingExtraError: If its processor needs a library that is not installed.
     """
     from transformers import AutoModelForImageTextToText
