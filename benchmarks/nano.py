@@ -39,7 +39,7 @@ from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes import synthetic
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.scenes.measure import Measured
-from spatialreasoner.vlm.loading import source_of
+from spatialreasoner.vlm.sources import source_of
 
 LIMIT = 40.0
 TARGET, SAME = 4.0, 0.995

@@ -35,7 +35,7 @@ from spatialreasoner.inference.registry import WritingConfig
 from spatialreasoner.language import responses
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.training.run import train
-from spatialreasoner.vlm.loading import source_of
+from spatialreasoner.vlm.sources import source_of
 
 SETTINGS = "study.config.json"
 RESULT = "result.json"

@@ -124,7 +124,8 @@ class NumberTable(nn.Module):
 
     def forward(self, weight: Float[Tensor, "vocabulary width"]) -> Float[Tensor, "vocabulary width"]:
         """The embeddings with the waves added."""
-        return weight.index_add(0, self.ids, self.waves @ self.shared)
+        with torch.autocast("cpu", enabled=False):  # bfloat16 would not tell 0.50 from 0.51
+            return weight.index_add(0, self.ids, self.waves @ self.shared)
 
 
 class Memory:

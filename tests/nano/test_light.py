@@ -26,6 +26,7 @@ from spatialreasoner.scenes.files import read_image, scene_index
 from spatialreasoner.scenes.masks import encode
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.vlm import loading
+from spatialreasoner.vlm.sources import source_of
 
 shipped = pytest.mark.skipif(not (WEIGHTS / "model.safetensors").is_file(), reason="the nano's weights are not here")
 
@@ -145,7 +146,7 @@ def test_a_placeholder_in_a_question_is_refused(asked):
 
 
 def test_which_models_are_nanos(folder, tmp_path):
-    assert loading.source_of("nano") == str(WEIGHTS)
+    assert source_of("nano") == str(WEIGHTS)
     assert is_nano("nano")
     assert is_nano(folder)
     assert is_nano(f"hf:{folder}")

@@ -18,9 +18,9 @@ from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
 from spatialreasoner.training.config import TrainSettings
 from spatialreasoner.training.run import train
-from spatialreasoner.vlm.adapters import adapter_folder, base_of, load_adapter
-from spatialreasoner.vlm.loading import load_vlm
-from spatialreasoner.vlm.text_models import is_text_model, load_text_model
+from spatialreasoner.vlm.adapters import adapter_folder, base_of
+from spatialreasoner.vlm.loading import load_adapter, load_text_model, load_vlm
+from spatialreasoner.vlm.text_models import is_text_model
 from tiny import TINY, make_text
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # PEFT and TRL read old names

@@ -7,7 +7,8 @@ import torch
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.checkpoints import latest_checkpoint, load_state, random_state, save_state, set_random_state
-from spatialreasoner.vlm.loading import load_vlm, refuse_pickles
+from spatialreasoner.vlm.loading import load_vlm
+from spatialreasoner.vlm.safety import refuse_pickles
 
 
 class Bomb:

@@ -5,7 +5,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
-from spatialreasoner.vlm.text_models import load_text_model
+from spatialreasoner.vlm.loading import load_text_model
 
 
 @pytest.mark.parametrize(("template", "said"), [(CHAT_TEMPLATE, None), ("{% include 'x' %}", "includes another file")])

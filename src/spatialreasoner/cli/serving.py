@@ -18,8 +18,8 @@ from transformers.cli.transformers import app
 
 from spatialreasoner.nano import registered  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
 from spatialreasoner.vlm import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
-from spatialreasoner.vlm.loading import source_of
 from spatialreasoner.vlm.rendering import chat_template_of
+from spatialreasoner.vlm.sources import source_of
 
 _OPENING = "spatialreasoner_opening"
 

@@ -23,7 +23,7 @@ from spatialreasoner.pipeline.pairing import build_pairs
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.training import train
 from spatialreasoner.preferences.pairs import PairsConfig
-from spatialreasoner.vlm.loading import source_of
+from spatialreasoner.vlm.sources import source_of
 
 
 @dataclass(frozen=True, kw_only=True)

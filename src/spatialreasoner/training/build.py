@@ -30,10 +30,10 @@ from spatialreasoner.training.row_encoder import RowEncoder
 from spatialreasoner.training.segments import finder
 from spatialreasoner.training.sft import SftTrainer
 from spatialreasoner.training.weights import parse_weights
-from spatialreasoner.vlm.adapters import load_adapter
-from spatialreasoner.vlm.loading import config_of, load_vlm
+from spatialreasoner.vlm.loading import load_adapter, load_text_model, load_vlm
 from spatialreasoner.vlm.regions import adapter_options
-from spatialreasoner.vlm.text_models import is_text_model, load_text_model
+from spatialreasoner.vlm.sources import config_of
+from spatialreasoner.vlm.text_models import is_text_model
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -36,7 +36,7 @@ from spatialreasoner.training.checkpoints import (
 )
 from spatialreasoner.training.fdpo_config import FDPOConfig
 from spatialreasoner.training.sharding import gathered_state, prepare_plugin, spread_state
-from spatialreasoner.vlm.loading import refuse_pickles
+from spatialreasoner.vlm.safety import refuse_pickles
 
 if TYPE_CHECKING:
     from torch.utils.data import Sampler

@@ -18,7 +18,7 @@ from spatialreasoner.testing.names import tiny_named
 from spatialreasoner.training.config import CONFIGS
 from spatialreasoner.training.old_names import comparable
 from spatialreasoner.vlm.adapters import base_of
-from spatialreasoner.vlm.loading import source_of
+from spatialreasoner.vlm.sources import source_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

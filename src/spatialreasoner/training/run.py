@@ -27,7 +27,8 @@ from spatialreasoner.training.messages import message_text
 from spatialreasoner.training.old_names import sizes_into_name
 from spatialreasoner.training.provenance import SETTINGS_FILE, describe_data, describe_files, is_finished
 from spatialreasoner.training.sources import LINES, local_rows
-from spatialreasoner.vlm.loading import source_of, telling_of
+from spatialreasoner.vlm.safety import telling_of
+from spatialreasoner.vlm.sources import source_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

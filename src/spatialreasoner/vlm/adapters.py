@@ -1,15 +1,14 @@
-"""Folders and repositories that hold an adapter alone (PEFT): loaded with the base model that they name."""
+"""Folders and repositories that hold an adapter alone (PEFT), to be put on the base model that they name."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner.core.errors import ConfigError, MissingExtraError
+from spatialreasoner.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -75,46 +74,19 @@ def parent_of(folder: str | Path) -> str:
     return base if Path(base).is_dir() or not (beside / "config.json").is_file() else str(beside)
 
 
-def load_adapter(
-    source: str | Path, *, precision: str, trainable: bool = False, **options: Any
-) -> tuple[PreTrainedModel | PeftModel, ProcessorMixin]:
-    """Load an adapter with its base model.
+def put_on(model: PreTrainedModel, folder: Path, *, trainable: bool) -> PreTrainedModel | PeftModel:
+    """A model with an adapter on it.
 
     Args:
-        source: Its folder, or the name of its repository on the Hub.
-        precision: As in `load_vlm`.
+        model: Its base.
+        folder: The adapter's files.
         trainable: Keep it as an adapter, to train it further; else it is merged into its base, whose weights all train.
-        options: Further arguments of the base model's `from_pretrained`.
 
     Raises:
-        ConfigError: If the base cannot be loaded, or the adapter does not fit it.
-        MissingExtraError: If PEFT is not installed.
+        ConfigError: If its weights are missing, or it cannot be merged.
     """
-    from spatialreasoner.vlm.loading import check_processor, load_vlm, refuse_pickles, telling_of
-    from spatialreasoner.vlm.text_models import is_text_model, load_text_model
-
-    if importlib.util.find_spec("peft") is None:
-        raise MissingExtraError(f"{source} is an adapter, which needs peft: pip install 'spatialreasoner[train]'")
-    base_of(source)  # adapters that name each other would be loaded for ever
-    folder = adapter_folder(source)
-    if folder is None:
-        raise ConfigError(f"expected a folder with {ADAPTER_FILE} and no model of its own; got {str(source)!r}")
-    refuse_pickles(folder)
-    base = parent_of(folder)
-    try:
-        load: Any = load_text_model if is_text_model(base) else load_vlm
-        model, processor = load(base, precision=precision, **options)
-    except ConfigError as error:
-        raise ConfigError(
-            f"{folder} is an adapter of {base!r}, which cannot be loaded: {error}. Put the base model there, or write its "
-            f"path into {ADAPTER_FILE} (base_model_name_or_path)"
-        ) from error
-    with telling_of(source):
-        adapted = _adapted(model, folder, trainable=trainable)
-        own = _processor(folder, processor)
-        if own is not processor:
-            check_processor(own, source)
-        return (adapted if trainable else _merged(adapted)), own
+    adapted = _adapted(model, folder, trainable=trainable)
+    return adapted if trainable else _merged(adapted)
 
 
 def _adapted(model: PreTrainedModel, folder: Path, *, trainable: bool) -> PeftModel:
@@ -141,7 +113,7 @@ def _merged(adapted: Any) -> PreTrainedModel:
     return merged
 
 
-def _processor(folder: Path, base: ProcessorMixin) -> ProcessorMixin:
+def processor_of(folder: Path, base: ProcessorMixin) -> ProcessorMixin:
     """The adapter's own processor, where it brings one whole: its training may have added tokens."""
     from spatialreasoner.vlm.processors import load_processor
 

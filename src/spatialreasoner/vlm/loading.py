@@ -1,92 +1,23 @@
-"""Loading released vision-language models: safetensors alone, no remote code, no pickle."""
+"""Loading models, with an image processor or a tokenizer, from folders and repositories; an adapter with its base."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+import importlib.util
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner.core import records
-from spatialreasoner.core.errors import ConfigError, SpatialReasonerError
-from spatialreasoner.vlm.adapters import ADAPTER_FILE, adapter_folder, base_of, load_adapter
-from spatialreasoner.vlm.processors import load_processor, missing_library
+from spatialreasoner.core.errors import ConfigError, MissingExtraError
+from spatialreasoner.vlm.adapters import ADAPTER_FILE, adapter_folder, base_of, parent_of, processor_of, put_on
+from spatialreasoner.vlm.processors import load_processor
 from spatialreasoner.vlm.sa2va import SA2VA
-from spatialreasoner.vlm.shipped import ShippedModel, shipped_models
-from spatialreasoner.vlm.template_limits import check_templates
+from spatialreasoner.vlm.safety import check_processor, load_with, refuse_pickles, refuse_unsafe, telling_of
+from spatialreasoner.vlm.sources import config_of, refuse_other_version, shipped_as
+from spatialreasoner.vlm.text_models import is_text_model
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, ProcessorMixin
-
-LONGEST_REASON = 500
-"""Characters of what a library says of a model that it cannot load; some list every model that they know."""
-
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-_STATES = ("optimizer.", "scheduler.", "rng_state", "scaler.")
-
-
-def source_of(name: str | Path) -> str:
-    """What transformers loads for a name on the command line: `nano` is a folder of this package, `hf:` is left out.
-
-    Raises:
-        ConfigError: If the weights of a model that should ship with a package are not installed.
-    """
-    shipped = shipped_models().get(str(name))
-    if shipped is None:
-        return str(name).removeprefix("hf:")
-    if not (shipped.folder / "model.safetensors").is_file():
-        raise ConfigError(
-            f"the weights of {shipped.name!r} are not in this installation; make them with `{shipped.remake}` in a checkout "
-            "and name that folder as the model, or name another model"
-        )
-    return str(shipped.folder)
-
-
-def name_of(source: str | Path) -> str:
-    """What a model is called in records: the name of one that ships with a package, else `hf:` and where it is from."""
-    return str(source) if str(source) in shipped_models() else f"hf:{source_of(source)}"
-
-
-def refuse_pickles(folder: str | Path) -> None:
-    """Refuse a model or checkpoint that could only be read by unpickling, which runs whatever code is inside.
-
-    Raises:
-        ConfigError: If the folder holds pickled training states, or pickled weights and no safetensors.
-    """
-    names = sorted(path.name for path in Path(folder).iterdir() if path.suffix in PICKLES)
-    states = [name for name in names if name.startswith(_STATES)]
-    weights = [name for name in names if name != "training_args.bin"]  # left by other trainers, never read
-    if states or (weights and not any(Path(folder).glob("*.safetensors"))):
-        raise ConfigError(
-            f"{folder} holds {(states or weights)[0]!r}, a pickle: reading one can run any code, so it is refused. "
-            "Convert weights to safetensors (model.save_pretrained does); resume from checkpoints of this program"
-        )
-
-
-def refuse_strays(folder: Path) -> None:
-    """Refuse weights whose index leads to other files than safetensors beside it.
-
-    Raises:
-        ConfigError: If it does.
-    """
-    for index in folder.glob("*.safetensors.index.json"):
-        weights = records.read_json(index, dict[str, Any]).get("weight_map")
-        names: list[object] = list(weights.values()) if isinstance(weights, dict) else [weights]
-        for name in names:
-            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
-                raise ConfigError(f"{index}: expected names of safetensors files of its folder; got {str(name)[:80]!r}")
-
-
-def refuse_unsafe(source: str | Path) -> None:
-    """Refuse a folder of a model that could only be read by unpickling, or whose weights lead elsewhere.
-
-    Raises:
-        ConfigError: If it is one; a repository has no files yet to look at.
-    """
-    if Path(source).is_dir():
-        refuse_pickles(source)
-        refuse_strays(Path(source))
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
 
 def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -119,93 +50,66 @@ def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) 
     return load_with(AutoModelForImageTextToText, load_processor, source, precision=precision, **options)
 
 
-def load_with(
-    auto: Any, read: Callable[[str | Path], Any], source: str | Path, *, precision: str, **options: Any
-) -> tuple[Any, Any]:
-    """Load a model, and before it what prepares its input, with a chat template that is tried.
+def load_text_model(
+    source: str | Path, *, precision: str = "float32", **options: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a causal language model and its tokenizer; safetensors alone, no remote code.
 
     Args:
-        auto: A class of transformers that finds the model's own.
-        read: Loads its processor or tokenizer.
-        source: A folder that `refuse_unsafe` let pass, or the name of a repository on the Hub.
-        precision: As in `load_vlm`.
+        source: A folder, or the name of a repository on the Hub.
+        precision: `float32`, `bfloat16`, or `auto`: as it was saved.
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:
-        ConfigError: If anything of it cannot be loaded, or a chat template exceeds the limits of `template_limits`.
-        MissingExtraError: If a library is not installed that it needs.
+        ConfigError: If the model does not exist, it could only be read by unpickling or by running its code, or its chat
+            template exceeds the limits of `template_limits`.
     """
-    import torch
-    from transformers.utils import logging
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    logging.disable_progress_bar()
-    dtype = precision if precision == "auto" else getattr(torch, precision)
-    with telling_of(source):
-        processor = read(source)
-        if shipped_as(source) is None:
-            check_processor(processor, source)
-        model = auto.from_pretrained(source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options)
-        return model, processor
+    if adapter_folder(source) is not None:
+        merged: Any = load_adapter(source, precision=precision, **options)
+        return merged
+    refuse_unsafe(source)
+    read = partial(AutoTokenizer.from_pretrained, trust_remote_code=False)
+    return load_with(AutoModelForCausalLM, read, source, precision=precision, **options)
 
 
-def check_processor(processor: Any, source: str | Path) -> None:
-    """Try the chat templates of a processor, or of a tokenizer.
+def load_adapter(
+    source: str | Path, *, precision: str, trainable: bool = False, **options: Any
+) -> tuple[PreTrainedModel | PeftModel, ProcessorMixin]:
+    """Load an adapter with its base model.
+
+    Args:
+        source: Its folder, or the name of its repository on the Hub.
+        precision: As in `load_vlm`.
+        trainable: Keep it as an adapter, to train it further; else it is merged into its base, whose weights all train.
+        options: Further arguments of the base model's `from_pretrained`.
 
     Raises:
-        ConfigError: If one exceeds the limits of `template_limits`.
+        ConfigError: If the base cannot be loaded, or the adapter does not fit it.
+        MissingExtraError: If PEFT is not installed.
     """
-    own = getattr(processor, "chat_template", None)
-    check_templates(own or getattr(getattr(processor, "tokenizer", None), "chat_template", None), source)
-
-
-@contextmanager
-def telling_of(source: str | Path) -> Generator[None]:
-    """Tell of a model that cannot be loaded, whatever the reason.
-
-    Raises:
-        ConfigError: Instead of any error that is not of this package.
-        MissingExtraError: If a library is not installed that it needs.
-    """
+    if importlib.util.find_spec("peft") is None:
+        raise MissingExtraError(f"{source} is an adapter, which needs peft: pip install 'spatialreasoner[train]'")
+    base_of(source)  # adapters that name each other would be loaded for ever
+    folder = adapter_folder(source)
+    if folder is None:
+        raise ConfigError(f"expected a folder with {ADAPTER_FILE} and no model of its own; got {str(source)!r}")
+    refuse_pickles(folder)
+    base = parent_of(folder)
     try:
-        yield
-    except SpatialReasonerError:
-        raise
-    except ImportError as error:
-        raise missing_library(source, error) from error
-    except Exception as error:  # of broken files transformers, tokenizers and safetensors raise errors of any class
-        said = " ".join(str(error).split())[:LONGEST_REASON]
-        raise ConfigError(f"cannot load a vision-language model from {str(source)!r}: {said}") from error
-
-
-def config_of(source: str | Path) -> Mapping[str, Any]:
-    """The configuration of a model's folder, or of an adapter's base; empty for a repository, and where none can be read."""
-    try:
-        folder = base_of(source) if (Path(source) / ADAPTER_FILE).is_file() else source
-        found = json.loads((Path(folder) / "config.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError, ConfigError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def shipped_as(source: str | Path) -> ShippedModel | None:
-    """The model shipped with a package of whose family a folder is, perhaps trained further; or None."""
-    kind = config_of(source).get("model_type")
-    return next((shipped for shipped in shipped_models().values() if shipped.model_type == kind), None)
-
-
-def refuse_other_version(source: str | Path) -> None:
-    """Refuse a folder that was trained from a shipped model as another version of its package had it.
-
-    Raises:
-        ConfigError: If its `architecture_version` is not that of the model that is installed.
-    """
-    shipped, found = shipped_as(source), config_of(source).get("architecture_version", 1)
-    if shipped is not None and found != shipped.architecture_version:
+        load: Any = load_text_model if is_text_model(base) else load_vlm
+        model, processor = load(base, precision=precision, **options)
+    except ConfigError as error:
         raise ConfigError(
-            f"{source} holds a model that was trained from {shipped.name!r} as another version of the package had it "
-            f"(architecture {found}; this one has {shipped.architecture_version}); train it again from the {shipped.name!r} of "
-            "this installation, or use it with the version that made it"
-        )
+            f"{folder} is an adapter of {base!r}, which cannot be loaded: {error}. Put the base model there, or write its "
+            f"path into {ADAPTER_FILE} (base_model_name_or_path)"
+        ) from error
+    with telling_of(source):
+        adapted, own = put_on(model, folder, trainable=trainable), processor_of(folder, processor)
+        if own is not processor:
+            check_processor(own, source)
+        return adapted, own
 
 
 def _know_classes(source: str | Path) -> None:

@@ -15,11 +15,11 @@ from transformers import AutoConfig
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.scenes.carry import MAX_CARRIED_REGIONS
 from spatialreasoner.vlm.adapters import base_of
-from spatialreasoner.vlm.loading import config_of
 from spatialreasoner.vlm.region_encoder import RegionEncoder
 from spatialreasoner.vlm.region_families import REGION_CLASSES
 from spatialreasoner.vlm.region_models import region_token_ids
 from spatialreasoner.vlm.sa2va import SA2VA
+from spatialreasoner.vlm.sources import config_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin

@@ -216,6 +216,13 @@ def test_near_numbers_begin_alike(nano):
     assert table.std().item() == pytest.approx(0.06, rel=0.2)
 
 
+def test_numbers_are_as_exact_where_the_processor_takes_bfloat16(nano):
+    table, weight = NumberTable(Numbers(nano[1]), 192), torch.zeros(len(nano[1].tokenizer), 192)
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = table(weight)
+    assert torch.equal(halved, table(weight))
+
+
 def test_numbers_that_were_learned_before_begin_as_they_are(nano):
     weight = torch.randn(len(nano[1].tokenizer), 192)
     assert torch.equal(NumberTable(Numbers(nano[1]), 192, settled=True)(weight), weight)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
-from spatialreasoner.vlm.loading import refuse_pickles
+from spatialreasoner.vlm.safety import refuse_pickles
 
 if TYPE_CHECKING:
     from jaxtyping import Float

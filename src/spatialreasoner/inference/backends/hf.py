@@ -33,8 +33,9 @@ from spatialreasoner.language.thinking import before_thought
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.vlm.encoding import TOKEN_KEYS, TextReader, end_ids
-from spatialreasoner.vlm.loading import load_vlm, name_of, shipped_as, source_of
+from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.rendering import chat_template_of, common_start, special_tokens
+from spatialreasoner.vlm.sources import name_of, shipped_as, source_of
 from spatialreasoner.vlm.writing import Manner, WantedAnswer, Written, writers_of
 
 _DECODING: dict[str, Any] = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
-from spatialreasoner.vlm.loading import refuse_pickles
+from spatialreasoner.vlm.safety import refuse_pickles
 
 
 def load_pipeline(task: Literal["depth-estimation", "mask-generation"], source: str, **options: Any) -> Any:

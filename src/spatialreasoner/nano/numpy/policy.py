@@ -20,8 +20,9 @@ from spatialreasoner.nano.shipped import NANO
 from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.squares import square_image, square_mask
-from spatialreasoner.vlm.loading import config_of, name_of, refuse_other_version, source_of, telling_of
 from spatialreasoner.vlm.rendering import ChatTemplate
+from spatialreasoner.vlm.safety import telling_of
+from spatialreasoner.vlm.sources import config_of, name_of, refuse_other_version, source_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -14,12 +14,12 @@ from spatialreasoner.core import records
 from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.outputs import apply_umask
-from spatialreasoner.vlm.loading import refuse_pickles, telling_of
 from spatialreasoner.vlm.sa2va.folder import Sa2VASettings, TextSettings, VisionSettings, read_settings
 from spatialreasoner.vlm.sa2va.modeling import Sa2VAConfig, Sa2VAForConditionalGeneration
 from spatialreasoner.vlm.sa2va.processing import IMAGE_TOKEN, Sa2VAProcessor, chat_template, image_processor, special_token
 from spatialreasoner.vlm.sa2va.tokens import end_tokens, first_token, read_tokenizer
 from spatialreasoner.vlm.sa2va.weights import read_weights
+from spatialreasoner.vlm.safety import refuse_pickles, telling_of
 
 MAX_ANSWER_TOKENS = 2048
 """Of an answer, as the public code has it."""

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.vlm.loading import refuse_strays
 from spatialreasoner.vlm.sa2va.folder import Sa2VASettings, TextSettings
+from spatialreasoner.vlm.safety import refuse_strays
 
 _MASK_HEAD = ("grounding_encoder.", "text_hidden_fcs.")
 """The SAM 2 head and the layers that lead to it: what draws a mask for `[SEG]`."""
