@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import re
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProc
 from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
+from spatialreasoner.inference.backends.local_calls import LocalCall, chance_of, user_turn
 from spatialreasoner.inference.backends.rows import Promised, RowWriting
 from spatialreasoner.inference.backends.sampling import GumbelNoise
 from spatialreasoner.inference.backends.streams import Streamed
@@ -159,7 +159,7 @@ class HfPolicy:
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Completion]] = [loop.create_future() for _ in range(n)]
         call = self._call(prompt)  # here, where a bad image fails its own call alone
-        keys = [_key(prompt, seed, index) for index in range(n)]
+        keys = [chance_of(prompt, seed, index) for index in range(n)]
         if self._rows is None:
             self._waiting += zip((replace(call, key=key) for key in keys), futures, strict=True)
         else:
@@ -179,7 +179,7 @@ class HfPolicy:
             EndpointError: If generation fails, for want of memory say.
             SceneError: If the image or a region is unusable.
         """
-        call = replace(self._call(prompt), key=_key(prompt, seed, 0))
+        call = replace(self._call(prompt), key=chance_of(prompt, seed, 0))
         pieces = AsyncTextIteratorStreamer(self._processor.tokenizer, skip_prompt=True, **_DECODING)
         unwanted = threading.Event()
         writing = asyncio.create_task(asyncio.to_thread(self._write, call, pieces, unwanted))
@@ -188,7 +188,7 @@ class HfPolicy:
             cleaned.add(call.thought)
             async for piece in pieces:
                 text += self._special.sub("", cleaned.add(piece))
-                ready = _answer(text, call, ended=False)
+                ready = call.answer(text, ended=False)
                 if len(ready) - len(call.tail) > shown:  # what may be the template's own is held back
                     yield ready[shown : len(ready) - len(call.tail)]
                     shown = len(ready) - len(call.tail)
@@ -200,7 +200,7 @@ class HfPolicy:
         finally:
             unwanted.set()
 
-    def _write(self, call: _Call, pieces: AsyncTextIteratorStreamer, unwanted: threading.Event) -> Sequence[Completion]:
+    def _write(self, call: LocalCall, pieces: AsyncTextIteratorStreamer, unwanted: threading.Event) -> Sequence[Completion]:
         def stop(ids: Int[Tensor, "rows tokens"], scores: Any, **_: Any) -> Tensor:
             return torch.full((ids.shape[0],), unwanted.is_set(), device=ids.device)
 
@@ -232,7 +232,9 @@ class HfPolicy:
         with self._own_threads():
             rows.write(self._waiting, lambda: len(self._workers), loop, self._manner())
 
-    def _tell(self, rows: RowWriting, call: _Call, pieces: AsyncTextIteratorStreamer, unwanted: threading.Event) -> Completion:
+    def _tell(
+        self, rows: RowWriting, call: LocalCall, pieces: AsyncTextIteratorStreamer, unwanted: threading.Event
+    ) -> Completion:
         def goes_on(token: int) -> bool:
             pieces.put(torch.tensor([token]))
             return not unwanted.is_set()
@@ -244,7 +246,7 @@ class HfPolicy:
     def _manner(self) -> Manner:
         return Manner(temperature=self.temperature, most=self.max_new_tokens)
 
-    def _wanted(self, call: _Call) -> WantedAnswer:
+    def _wanted(self, call: LocalCall) -> WantedAnswer:
         text, surplus = self._reader.open_ended(call.text)
         ids = self._reader.encode(text, special=self._reader.adds_special(text)).ids
         return WantedAnswer(ids=ids[: len(ids) - surplus], image=call.image, seed=call.key, of=call)
@@ -253,7 +255,7 @@ class HfPolicy:
         wanted = written.wanted
         return self._completion(wanted.of, written.ids, written.read, before=list(wanted.ids[-_NEAR:]))
 
-    async def _serve(self, batch: Sequence[tuple[_Call, asyncio.Future[Completion]]]) -> None:
+    async def _serve(self, batch: Sequence[tuple[LocalCall, asyncio.Future[Completion]]]) -> None:
         try:
             completions = await asyncio.to_thread(self._generate, [call for call, _ in batch])
         except Exception as error:  # noqa: BLE001  (whatever it is, nobody may wait for ever)
@@ -265,7 +267,7 @@ class HfPolicy:
             fulfil(future, completion)
 
     @torch.inference_mode()
-    def _generate(self, calls: Sequence[_Call], **options: Any) -> list[Completion]:
+    def _generate(self, calls: Sequence[LocalCall], **options: Any) -> list[Completion]:
         with self._reading:  # a tokenizer keeps how it pads from call to call: threads would undo each other's
             inputs = self._inputs(calls).to(self._model.device, dtype=self._model.dtype)
         config = GenerationConfig(max_new_tokens=self.max_new_tokens, do_sample=False)
@@ -295,7 +297,7 @@ class HfPolicy:
     def _failure(self, error: Exception) -> EndpointError:
         return EndpointError(f"{self.name} failed: {error}. If memory ran out, lower the batch size")
 
-    def _inputs(self, calls: Sequence[_Call]) -> Any:
+    def _inputs(self, calls: Sequence[LocalCall]) -> Any:
         images = [[call.image] if call.image else [] for call in calls]
         texts = [self._reader.open_ended(call.text) for call in calls]
         special = self._reader.adds_special(calls[0].text)
@@ -328,11 +330,11 @@ class HfPolicy:
         """Matches special tokens, which never belong to an answer."""
         return re.compile("|".join(map(re.escape, special_tokens(self._processor.tokenizer))) or r"(?!)")
 
-    def _call(self, prompt: Prompt) -> _Call:
+    def _call(self, prompt: Prompt) -> LocalCall:
         """What is written for a prompt, whatever its chance."""
-        frame = self._template.frame([_question(prompt.request, image=bool(prompt.image))])
+        frame = self._template.frame([user_turn(prompt.request, image=bool(prompt.image))])
         text, end = frame.continued(prompt.prefix), self._template.end(frame.tail)
-        return _Call(
+        return LocalCall(
             image=self._image(prompt),
             text=text,
             prefix=prompt.prefix,
@@ -351,7 +353,7 @@ class HfPolicy:
 
         return draw(image, prompt.regions)
 
-    def _completion(self, call: _Call, ids: list[int], prompt_tokens: int, *, before: list[int]) -> Completion:
+    def _completion(self, call: LocalCall, ids: list[int], prompt_tokens: int, *, before: list[int]) -> Completion:
         length = next((index for index, token in enumerate(ids) if token in self._ends), None)
         decode = self._processor.tokenizer.decode
         written = decode([*before, *ids[:length]], **_DECODING)  # some tokenizers leave out the first blank of a text
@@ -359,45 +361,9 @@ class HfPolicy:
         cleaned = clean_text(call.thought + written, prefix=call.prefix)
         text = self._special.sub("", cleaned.text)
         return Completion(
-            text=_answer(text, call, ended=length is not None),
+            text=call.answer(text, ended=length is not None),
             prompt_tokens=prompt_tokens,
             completion_tokens=len(ids) if length is None else length + 1,
             finish="length" if length is None else "stop",
             thinking=cleaned.thinking,
         )
-
-
-def _answer(text: str, call: _Call, *, ended: bool) -> str:
-    """What a model wrote without the blanks, or words, that its chat template puts around an answer."""
-    text = text if call.prefix else text.lstrip(" ")
-    return text.removesuffix(call.tail) if ended else text
-
-
-def _question(request: str, *, image: bool) -> dict[str, Any]:
-    return {"role": "user", "content": [*([{"type": "image"}] if image else []), {"type": "text", "text": request}]}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Call:
-    """One completion that somebody waits for.
-
-    Attributes:
-        image: What the model sees; None for text alone.
-        text: What it continues.
-        prefix: The beginning of the answer in it.
-        thought: The opening of a block of thinking at the end of the text, or "".
-        tail: What the chat template writes between an answer and its end token, most often nothing.
-        key: A number of 63 bits that decides the completion's chance.
-    """
-
-    image: Image | None
-    text: str
-    prefix: str
-    thought: str
-    tail: str
-    key: int
-
-
-def _key(prompt: Prompt, seed: int, index: int) -> int:
-    parts = (Path(prompt.image).name, prompt.request, prompt.prefix, str(seed), str(index))
-    return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,49 @@
+"""What is asked of a local model: one completion of one prompt, with the chance that is its own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+
+from spatialreasoner.core.types import Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalCall:
+    """One completion that somebody waits for.
+
+    Attributes:
+        image: What the model sees; None for text alone.
+        text: What it continues.
+        prefix: The beginning of the answer in it.
+        thought: The opening of a block of thinking at the end of the text, or "".
+        tail: What the chat template writes between an answer and its end token, most often nothing.
+        key: A number of 63 bits that decides the completion's chance.
+    """
+
+    image: Image | None
+    text: str
+    prefix: str
+    thought: str
+    tail: str
+    key: int
+
+    def answer(self, text: str, *, ended: bool) -> str:
+        """What a model wrote without the blanks, or words, that its chat template puts around an answer."""
+        text = text if self.prefix else text.lstrip(" ")
+        return text.removesuffix(self.tail) if ended else text
+
+
+def chance_of(prompt: Prompt, seed: int, index: int) -> int:
+    """The key of a completion: of the prompt, the seed and the completion's number alone, whatever else is in its batch."""
+    parts = (Path(prompt.image).name, prompt.request, prompt.prefix, str(seed), str(index))
+    return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big") >> 1
+
+
+def user_turn(request: str, *, image: bool) -> dict[str, Any]:
+    """A question as a turn of a chat, after its image if it has one."""
+    return {"role": "user", "content": [*([{"type": "image"}] if image else []), {"type": "text", "text": request}]}
