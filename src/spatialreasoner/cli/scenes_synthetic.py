@@ -13,8 +13,8 @@ def scenes_synthetic(
     out: Out,
     count: Annotated[int, typer.Option(help="Number of scenes.", min=1, max=1_000_000)] = 100,
     seed: Seed = 0,
-    width: Annotated[int, typer.Option(help="Image width in pixels.", min=32, max=4096)] = 128,
-    height: Annotated[int, typer.Option(help="Image height in pixels.", min=32, max=4096)] = 128,
+    width: Annotated[int, typer.Option(help="Image width in pixels.", min=64, max=4096)] = 128,
+    height: Annotated[int, typer.Option(help="Image height in pixels.", min=64, max=4096)] = 128,
 ) -> None:
     """Make rooms with tables and objects on them, with exact depth, masks and true sizes.
 

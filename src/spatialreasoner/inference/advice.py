@@ -19,7 +19,7 @@ _FIXES: Mapping[str, str] = {
     "image too large": "the endpoint takes no image of this size",
     "image refused": "the endpoint could not read the image",
     "request refused": "the endpoint refused the request; the message says why",
-    "unavailable": "the endpoint did not answer; run the same command again to retry",
+    "unavailable": "no reply came, or a budget ended first; run the same again to ask for them",
 }
 _NAMES: Mapping[str, str] = {
     "empty: cut off while thinking": "empty",

@@ -215,7 +215,7 @@ class Caller:
         if error.retry_after is not None and wait > self.limits.patience:
             self.failures["stopped"] += 1
             self.stopped = EndpointError(
-                f"{error}; it asks for a wait of {_long(wait)}; run the same command again after that to resume"
+                f"{error}; it asks for a wait of {_long(wait)}; run the same again after that to resume"
             )
             raise self.stopped from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -46,6 +47,22 @@ class WritingConfig:
     timeout: float = 600.0
     key_variable: str = "OPENAI_API_KEY"
     prefill: bool = False
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: If a setting is out of range.
+        """
+        if not (0 <= self.temperature < math.inf and 0 < self.top_p <= 1 and 0 < self.timeout < math.inf):
+            raise ConfigError(
+                "expected `temperature` of at least 0, `top_p` above 0 and at most 1, and `timeout` above 0 seconds; got "
+                f"{self.temperature}, {self.top_p} and {self.timeout}"
+            )
+        if self.max_new_tokens < 1 or self.batch_size < 1:
+            raise ConfigError(
+                f"expected `max_new_tokens` and `batch_size` of at least 1; got {self.max_new_tokens} and {self.batch_size}"
+            )
 
 
 Opener = Callable[[str, Mapping[str, Scene], WritingConfig], Policy]

@@ -217,9 +217,7 @@ class Submitter:
                 return await self._api.create(noted.file, noted.token)
             except BusyError as error:
                 if time.monotonic() - begun > self._config.patience:
-                    raise _UnknownEndError(
-                        f"{error}; run the same command again to check whether the batch was submitted"
-                    ) from error
+                    raise _UnknownEndError(f"{error}; run the same again to check whether the batch was submitted") from error
                 await asyncio.sleep(_wait(error, tries))
                 tries += 1
             try:
@@ -263,7 +261,7 @@ class Submitter:
                 return await ask()
             except BusyError as error:
                 if time.monotonic() - begun > self._config.patience:
-                    raise EndpointError(f"{error}; run the same command again to continue with its batches") from error
+                    raise EndpointError(f"{error}; run the same again to continue with its batches") from error
                 await asyncio.sleep(_wait(error, tries))
                 tries += 1
 

@@ -6,16 +6,18 @@ import os
 from pathlib import Path
 
 from spatialreasoner.core.loops import asynchronous
+from spatialreasoner.core.progress import ShowStage, quiet, stage
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
 
-def convert_model(folder: PathLike, *, out: PathLike) -> Result:
+def convert_model(folder: PathLike, *, out: PathLike, progress: ShowStage | None = stage) -> Result:
     """Turn a Sa2VA, SpatialReasoner-R1's architecture, into a model that trains and serves; none of its code is run.
 
     Args:
         folder: The Sa2VA folder, as released.
         out: The folder to write; called again, one that is converted is kept.
+        progress: Shows the stage; None shows nothing.
 
     Returns:
         The result; its path is the model's.
@@ -27,7 +29,8 @@ def convert_model(folder: PathLike, *, out: PathLike) -> Result:
     """
     from spatialreasoner.vlm.sa2va.convert import convert_sa2va
 
-    made = convert_sa2va(os.fspath(folder), Path(out))
+    with (progress or quiet)(f"convert {os.fspath(folder)}", None):
+        made = convert_sa2va(os.fspath(folder), Path(out))
     return Result(stage="convert", out=made, files=(made,), count=1)
 
 

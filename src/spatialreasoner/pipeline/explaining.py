@@ -1,4 +1,4 @@
-"""The stage `explain`: how a response is read."""
+"""How a response is read, in words."""
 
 from __future__ import annotations
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import get_args
 
 from spatialreasoner.core import records
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import ShowStage, quiet, say, stage
@@ -59,6 +61,8 @@ async def generate_async(
         InputError: If questions, scenes or the model's name are wrong, or `out` would replace an input.
         WorkError: If the model could not be asked about all questions, a budget is used up, or the output cannot be written.
     """
+    if regions not in get_args(Showing):
+        raise ConfigError(f"`regions` takes one of {', '.join(get_args(Showing))}; got {regions!r}")
     writing, shown, path = writing or WritingConfig(), progress or quiet, Path(out)
     keep_inputs(path, questions, beside=(".config.json", ".summary.json"))
     asked = read(questions, scenes, progress=shown)

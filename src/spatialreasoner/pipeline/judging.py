@@ -1,4 +1,4 @@
-"""The stage `judge`: one answer against its reference, by the offline rules or by a model."""
+"""One answer judged against its reference, by the offline rules or by a model; files of them are the stage `score`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import synchronous
+from spatialreasoner.core.types import CATEGORIES
 from spatialreasoner.evaluation.answers import Verdict, judge
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of
 
@@ -34,6 +36,8 @@ async def judge_answer_async(
         InputError: If the category is unknown, or the judge's name is wrong.
         WorkError: If the judging model cannot be used.
     """
+    if category not in CATEGORIES:
+        raise ConfigError(f"expected one of the categories {', '.join(CATEGORIES)}; got {category!r}")
     if judging is None:
         return judge(category, question, gt, pred)
     from spatialreasoner.evaluation.model_judge import judge_answers_async

@@ -31,6 +31,8 @@ def report(runs: PathLike | Sequence[PathLike], *, out: PathLike = "report.html"
     if Path(out).suffix in {".json", ".jsonl"}:
         raise ConfigError(f"expected a report's path, ending in .html, .md or .tex; got {os.fspath(out)!r}")
     folders = [Path(runs)] if isinstance(runs, str | os.PathLike) else [Path(run) for run in runs]
+    if not folders:
+        raise ConfigError("`runs` needs at least one folder with the outputs of stages; got none")
     with (progress or quiet)(f"report on {', '.join(map(str, folders))}", None):
         write_report(folders, Path(out))
     return Result(stage="report", out=Path(out), files=(Path(out),), count=len(folders))

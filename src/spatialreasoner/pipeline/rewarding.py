@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, WorkError
@@ -56,7 +58,8 @@ async def reward_async(
         progress: Shows the stage; None shows nothing.
 
     Returns:
-        The result; with judges its `details` is their agreement with geometry.
+        The result; its summary has the mean total reward, `mean_total`, and how many responses have none, `unscored`. With
+        judges its `details` is their agreement with geometry.
 
     Raises:
         InputError: If an input is missing or broken, a judge's name is wrong, the forecast is not confirmed, or `out` would
@@ -72,7 +75,7 @@ async def reward_async(
     if judging is None:
         with shown(job.name, job.total) as advance:
             count = await asynchronous(scoring.score_responses)(config, job.scorer, job.out, progress=advance)
-        return Result(stage="reward", out=job.out, files=(job.out,), count=count)
+        return Result(stage="reward", out=job.out, files=(job.out,), count=count, summary=_summary(job.out))
     return await _judged(job, judging, confirm, shown)
 
 
@@ -156,7 +159,14 @@ async def _judged(job: _Scoring, judging: RewardJudgesConfig, confirm: Callable[
             await journal.next_round()
     found = write_agreement(job.out)
     files = (job.out, job.out.with_name(f"{job.out.stem}.agreement.json"))
-    return Result(stage="reward", out=job.out, files=files, count=count, details=found)
+    return Result(stage="reward", out=job.out, files=files, count=count, summary=_summary(job.out), details=found)
+
+
+def _summary(out: Path) -> dict[str, float | int | None]:
+    """The mean total, and how many responses have none because a part of them is unscored."""
+    totals = [row["reward"]["total"] for row in records.read_jsonl(out, dict[str, Any])]
+    known = [total for total in totals if total is not None]
+    return {"mean_total": fmean(known) if known else None, "unscored": len(totals) - len(known)}
 
 
 async def _score(job: _Scoring, judges: Mapping[str, JournalledJudge], in_flight: int, advance: Advance) -> int:

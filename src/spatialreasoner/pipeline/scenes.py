@@ -40,11 +40,11 @@ def make_scenes(
         return _result(out, synthetic.write_synthetic(config, os.fspath(out), progress=advance))
 
 
-def read_rgbd(folders: Sequence[PathLike], *, out: PathLike, progress: ShowStage | None = stage) -> Result:
+def read_rgbd(folders: PathLike | Sequence[PathLike], *, out: PathLike, progress: ShowStage | None = stage) -> Result:
     """Read real photos with measured depth (the RGB-D folder format).
 
     Args:
-        folders: Folders with image, depth.png and scene.json.
+        folders: A folder with image, depth.png and scene.json, or several.
         out: The folder to write.
         progress: Shows the stage; None shows nothing.
 
@@ -54,7 +54,7 @@ def read_rgbd(folders: Sequence[PathLike], *, out: PathLike, progress: ShowStage
     """
     from spatialreasoner.scenes import rgbd
 
-    paths = [Path(folder) for folder in folders]
+    paths = [Path(folders)] if isinstance(folders, str | os.PathLike) else [Path(folder) for folder in folders]
     with (progress or quiet)(f"read {len(paths)} folders", len(paths)) as advance:
         return _result(out, rgbd.write_rgbd(paths, Path(out), progress=advance))
 

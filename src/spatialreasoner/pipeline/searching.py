@@ -86,11 +86,13 @@ async def search_async(
     """
     if isinstance(policies, str):
         raise ConfigError(f"`policies` takes a list of models; got {policies!r}; write policies=[{policies!r}]")
+    if not policies:
+        raise ConfigError("`policies` needs at least one model, such as nano or api:MODEL@BASE_URL; got none")
     folder = Path(out)
     asked = read(questions, scenes, progress=progress or quiet)
     workforce = Workforce(policies=tuple(policies), judges=tuple(judges), scenes=asked.scenes, writing=writing, reward=reward)
     inputs = {"questions": os.path.relpath(questions, folder), "scenes": os.path.relpath(asked.folder, folder)}
-    run = config if isinstance(config, RunConfig) else RunConfig(search=config or SearchConfig())
+    run = _run_config(config)
     job = _Search(asked=asked, workforce=workforce, config=run, out=folder, inputs=inputs)
     if cluster is None:
         found = await _here(job, concurrency, confirm, progress)
@@ -104,6 +106,19 @@ async def search_async(
 
 search = synchronous(search_async)
 """`search_async`, run to its end."""
+
+
+def _run_config(config: object) -> RunConfig:
+    """All settings of a search; those that are not given are the defaults.
+
+    Raises:
+        ConfigError: If they are of another kind.
+    """
+    if isinstance(config, RunConfig):
+        return config
+    if config is None or isinstance(config, SearchConfig):
+        return RunConfig(search=config or SearchConfig())
+    raise ConfigError(f"`config` takes a SearchConfig or a RunConfig; got {type(config).__name__}")
 
 
 async def _here(job: _Search, concurrency: int, confirm: Callable[[Forecast], bool], progress: ShowStage | None) -> RunResult:

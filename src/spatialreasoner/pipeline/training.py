@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous
 from spatialreasoner.core.progress import ShowStage, stage, stages_shown_by
 from spatialreasoner.pipeline.inputs import PathLike
@@ -56,21 +57,21 @@ def train(
         WorkError: If the training fails.
     """
     from spatialreasoner.training import run
+    from spatialreasoner.training.config import Kind
 
-    folder = Path(out)
-    given: dict[str, Any] = {
-        "model": str(model),
-        "data": Path(data),
-        "eval_data": None if eval_data is None else Path(eval_data),
-        "config_file": None if config is None else Path(config),
-        "overrides": [*overrides, *(f"{name}={json.dumps(value)}" for name, value in settings.items())],
-    }
+    if kind not in get_args(Kind):
+        raise ConfigError(f"expected `kind` to be one of {', '.join(get_args(Kind))}; got {kind!r}")
+    folder, rows = Path(out), Path(data)
+    held_out, file = None if eval_data is None else Path(eval_data), None if config is None else Path(config)
+    wanted = [*overrides, *(f"{name}={json.dumps(value)}" for name, value in settings.items())]
     with stages_shown_by(progress):
         if dry_run:
             shown: list[Text] = []
-            plan = run.dry_run(kind, **given, show=shown.append)
+            plan = run.dry_run(
+                kind, model=model, data=rows, eval_data=held_out, config_file=file, overrides=wanted, show=shown.append
+            )
             return Result(stage="train", out=None, summary={"plan": plan}, details=shown[0] if shown else None)
-        run.train(kind, out=folder, **given)
+        run.train(kind, model=model, data=rows, out=folder, eval_data=held_out, config_file=file, overrides=wanted)
     logged = _logged(folder / "metrics.jsonl")
     return Result(stage="train", out=folder, files=(folder,), count=len(logged), summary=logged[-1] if logged else {})
 

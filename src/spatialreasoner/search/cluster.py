@@ -227,7 +227,7 @@ def _connected(ray: Any, address: str | None, num_shards: int) -> Generator[None
         ray.init(address=address, log_to_driver=False, **(local if address is None else {}))
     except Exception as error:  # Ray raises a bare one where its own processes do not start in time
         what = f"no Ray cluster answered at {address}" if address else "Ray did not start on this machine"
-        raise WorkError(f"{what}: {error}; run the same command again to continue with the rest") from error
+        raise WorkError(f"{what}: {error}; run the same again to continue with the rest") from error
     try:
         yield
     finally:
