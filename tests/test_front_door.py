@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
+import networkx
 import pytest
 
 import spatialreasoner
@@ -151,6 +153,14 @@ def test_every_room_says_what_it_offers(room: str) -> None:
     assert package.__all__
     for name in package.__all__:
         assert getattr(package, name) is not None
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Inside of rooms, too, and wherever in a module the import is; those for type checkers alone do not run."""
+    graph = grimp.build_graph("spatialreasoner", exclude_type_checking_imports=True)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    circles = [sorted(group) for group in networkx.strongly_connected_components(networkx.DiGraph(imports)) if len(group) > 1]
+    assert circles == []
 
 
 def test_no_module_is_longer_than_400_lines() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -18,13 +19,13 @@ from sklearn.metrics import cohen_kappa_score
 from spatialreasoner.cli import main
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.core.types import Category
-from spatialreasoner.evaluation.agreement import cohen_kappa, compare_with_offline, run_judged_score
+from spatialreasoner.evaluation.agreement import cohen_kappa, compare_with_offline, run_judged_score_async
 from spatialreasoner.evaluation.model_judge import (
     MAX_JUDGED_CHARACTERS,
     UNSCORED,
     AnswerJudgeConfig,
     Judged,
-    judge_answers,
+    judge_answers_async,
     read_verdict,
     request,
 )
@@ -148,7 +149,7 @@ def test_each_kind_is_asked_for_what_the_official_rules_need(endpoint: Endpoint,
     replies = {LENGTH.pred: '{"reference": 2.0, "answer": 2.5}', HOUR.pred: '```json\n{"reference": 12, "answer": 1}\n```'}
     replies |= {YES.pred: '{"mark": 0}', CHOICE.pred: MARK}
     endpoint.say = lambda text: (200, next(reply for pred, reply in replies.items() if pred in text))
-    judged = judge_answers([LENGTH, HOUR, YES, CHOICE], config(endpoint), tmp_path / "journal")
+    judged = asyncio.run(judge_answers_async([LENGTH, HOUR, YES, CHOICE], config(endpoint), tmp_path / "journal"))
     assert [verdict.success for verdict in judged.verdicts] == [True, True, False, True]
     assert judged.failures == {}
     assert endpoint.keys == {f"Bearer {KEY}"}
@@ -191,7 +192,7 @@ FAILURES = [
 def test_a_failed_judgement_is_unscored_and_counted(endpoint: Endpoint, tmp_path: Path, status: int, said: Any, kind: str):
     rows = [row("first", "left_predicate", "Yes.", "Yes."), row("second", "left_predicate", "Nope.", "Yes.")]
     endpoint.say = lambda text: (status, said) if "Nope." in text else (200, MARK)
-    judged = judge_answers(rows, config(endpoint, concurrency=1), tmp_path / "journal")
+    judged = asyncio.run(judge_answers_async(rows, config(endpoint, concurrency=1), tmp_path / "journal"))
     assert [verdict.success for verdict in judged.verdicts] == [True, None]
     assert judged.failures == {"second": kind}
     assert judged.kinds == {kind: 1}
@@ -204,7 +205,7 @@ def test_a_judge_that_is_slow_is_not_waited_for(endpoint: Endpoint, tmp_path: Pa
         return 200, MARK
 
     endpoint.say = say
-    judged = judge_answers([YES], config(endpoint, timeout=0.1), tmp_path / "journal")
+    judged = asyncio.run(judge_answers_async([YES], config(endpoint, timeout=0.1), tmp_path / "journal"))
     assert judged.verdicts == [UNSCORED]
     assert judged.kinds == {"timeout": 1}
     assert len(endpoint.requests) == 2
@@ -213,25 +214,25 @@ def test_a_judge_that_is_slow_is_not_waited_for(endpoint: Endpoint, tmp_path: Pa
 def test_an_endpoint_that_keeps_failing_is_given_up(endpoint: Endpoint, tmp_path: Path):
     endpoint.say = lambda text: (500, {})
     rows = [row(str(n), "left_predicate", f"Yes {n}.", "Yes.") for n in range(30)]
-    judged = judge_answers(rows, config(endpoint, concurrency=1), tmp_path / "journal")
+    judged = asyncio.run(judge_answers_async(rows, config(endpoint, concurrency=1), tmp_path / "journal"))
     assert judged.kinds["unusable"] > judged.kinds["server error"] >= 5
     assert len(endpoint.requests) < 30
 
 
 def test_what_is_known_is_not_asked_again(endpoint: Endpoint, tmp_path: Path):
     endpoint.say = lambda text: (500, {}) if CHOICE.pred in text else (200, MARK)
-    first = judge_answers([YES, CHOICE], config(endpoint), tmp_path / "journal")
+    first = asyncio.run(judge_answers_async([YES, CHOICE], config(endpoint), tmp_path / "journal"))
     assert (first.verdicts[0].success, first.verdicts[1]) == (True, UNSCORED)
     endpoint.say = lambda text: (200, MARK)
     endpoint.requests.clear()
-    second = judge_answers([YES, CHOICE], config(endpoint), tmp_path / "journal")
+    second = asyncio.run(judge_answers_async([YES, CHOICE], config(endpoint), tmp_path / "journal"))
     assert [verdict.success for verdict in second.verdicts] == [True, True]
     assert len(endpoint.requests) == 1  # what had failed
-    assert judge_answers([YES, CHOICE], config(endpoint), tmp_path / "journal") == second
+    assert asyncio.run(judge_answers_async([YES, CHOICE], config(endpoint), tmp_path / "journal")) == second
     assert len(endpoint.requests) == 1
     changed = [AnswerJudgeConfig(model=endpoint.name, revision="b"), AnswerJudgeConfig(model=endpoint.name, seed=1)]
     for other in changed:
-        judge_answers([YES], other, tmp_path / "journal")
+        asyncio.run(judge_answers_async([YES], other, tmp_path / "journal"))
     assert len(endpoint.requests) == 3
 
 
@@ -250,20 +251,20 @@ def test_no_more_calls_in_flight_than_allowed(endpoint: Endpoint, tmp_path: Path
 
     endpoint.say = say
     rows = [row(str(n), "left_predicate", f"Yes {n}.", "Yes.") for n in range(12)]
-    judge_answers(rows, config(endpoint, concurrency=3), tmp_path / "journal")
+    asyncio.run(judge_answers_async(rows, config(endpoint, concurrency=3), tmp_path / "journal"))
     assert 1 < most <= 3
 
 
 def test_a_journal_that_cannot_be_opened_is_said(endpoint: Endpoint, tmp_path: Path):
     (tmp_path / "journal").write_text("This is no database. " * 100)
     with pytest.raises(WorkError, match="cannot open the journal"):
-        judge_answers([YES], config(endpoint), tmp_path / "journal")
+        asyncio.run(judge_answers_async([YES], config(endpoint), tmp_path / "journal"))
     assert not endpoint.requests
 
 
 def test_names_of_judges(tmp_path: Path):
     with pytest.raises(ConfigError, match="api:MODEL@BASE_URL"):
-        judge_answers([YES], AnswerJudgeConfig(model="gpt-4o"), tmp_path / "journal")
+        asyncio.run(judge_answers_async([YES], AnswerJudgeConfig(model="gpt-4o"), tmp_path / "journal"))
 
 
 def test_kappa_by_hand():
@@ -296,7 +297,7 @@ def test_disagreements_are_listed_and_failures_left_out():
 
 def test_the_score_is_the_judges(endpoint: Endpoint, tmp_path: Path):
     write_predictions(tmp_path / "predictions.jsonl", [YES])
-    result = run_judged_score(tmp_path / "predictions.jsonl", config(endpoint))
+    result = asyncio.run(run_judged_score_async(tmp_path / "predictions.jsonl", config(endpoint)))
     assert result.score.totals["qualitative"].right == 1
     assert result.score.judge == endpoint.name
 

@@ -7,6 +7,7 @@ import pytest
 
 from spatialreasoner.core.errors import WorkError
 from spatialreasoner.inference.journal import Journal, Spent
+from spatialreasoner.inference.journal_tables import MAX_ROW
 
 ONE = Spent(calls=1, prompt_tokens=10, completion_tokens=5)
 
@@ -80,6 +81,20 @@ def test_a_journal_that_cannot_be_written_says_so(tmp_path, connections):
 
     with Journal(tmp_path / "journal.sqlite") as journal, pytest.raises(WorkError, match="check the disk's free space"):
         asyncio.run(write(journal))
+
+
+def test_a_row_that_is_too_long_is_refused_alone(tmp_path):
+    async def write(journal):
+        return await asyncio.gather(
+            journal.put_question("long", "v" * (MAX_ROW + 1)), journal.put_question("short", "v"), return_exceptions=True
+        )
+
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        refused, kept = asyncio.run(write(journal))
+        assert isinstance(refused, WorkError)
+        assert f"at most {MAX_ROW} bytes" in str(refused)
+        assert kept is None
+        assert (journal.get("questions", "short"), journal.get("questions", "long")) == ("v", None)
 
 
 def test_every_commit_is_on_disk(tmp_path, connections):

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Record, Region, RegionSource
 from spatialreasoner.scenes.files import pixels_of, read_image
-from spatialreasoner.scenes.masks import box_of, decode, encode, from_box, from_polygon
+from spatialreasoner.scenes.masks import box_of, decode, encode, from_box, from_polygon, require_size
 
 DRAWN_LABEL = "object"
 """What a region is called that somebody drew: nobody said what it shows."""
@@ -154,10 +154,7 @@ def from_mask_image(path: str | Path, size: tuple[int, int]) -> Region:
         SceneError: If it is not an image, has another size, or is black all over.
     """
     pixels = pixels_of(read_image(path))
-    if pixels.shape[:2] != size:
-        raise SceneError(
-            f"{path}: expected a mask of the image's size, {size[1]} x {size[0]}; got {pixels.shape[1]} x {pixels.shape[0]}"
-        )
+    require_size(pixels.shape[:2], size, where=str(path))
     mask = np.asarray(pixels.any(axis=2))
     if not mask.any():
         raise SceneError(f"{path}: expected a mask whose region is not black; the whole image is black")

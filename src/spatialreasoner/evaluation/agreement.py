@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from spatialreasoner.core import records
-from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.types import Category, Record
 from spatialreasoner.evaluation.answers import Verdict
 from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig, Judged, judge_answers_async
@@ -104,10 +103,6 @@ async def run_judged_score_async(
     if out is not None:
         records.write_json(out, {**score_to_json(result), "agreement": asdict(found)})
     return JudgedScore(score=result, agreement=found, verdicts=judged.verdicts)
-
-
-run_judged_score = synchronous(run_judged_score_async)
-"""`run_judged_score_async`, run to its end."""
 
 
 def compare_with_offline(predictions: Sequence[Prediction], judged: Judged, offline: Sequence[Verdict]) -> AnswerAgreement:

@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spatialreasoner.core.errors import BusyError, EndpointError, PromptError
-from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.old_names import importable_by_old_names
 from spatialreasoner.core.progress import say
 from spatialreasoner.core.types import QUALITATIVE, Category, Completion, Prompt
@@ -156,10 +155,6 @@ async def judge_answers_async(
         if judged.failures:  # run the same command again to retry
             await opened.next_round()
         return judged
-
-
-judge_answers = synchronous(judge_answers_async)
-"""`judge_answers_async`, run to its end."""
 
 
 def request(prediction: Prediction) -> str:

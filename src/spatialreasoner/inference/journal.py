@@ -25,15 +25,12 @@ from typing import Any, Literal
 
 from spatialreasoner.core.errors import WorkError
 from spatialreasoner.core.resume import hold
-from spatialreasoner.inference.journal_tables import open_tables
+from spatialreasoner.inference.journal_tables import MAX_ROW, open_tables
 
 Table = Literal["replies", "questions"]
 
 ANSWER = "answer"
 """The kind of a reply that is one."""
-
-MOST_VALUE = 64 * 2**20
-"""Longest value of a row, characters: a question's row holds its tree, and no more than this."""
 
 _BEGIN = "INSERT INTO attempts (id, key, policy, tokens, round, open, batch) VALUES (?, ?, ?, ?, ?, 1, ?)"
 
@@ -316,9 +313,8 @@ class Journal:
             await loop.run_in_executor(self._thread, self._commit_one_by_one, batch, loop)
 
     def _failure(self, error: Exception) -> WorkError:
-        what = (
-            "check the disk's free space" if isinstance(error, sqlite3.Error) else "a value in it is not one that can be kept"
-        )
+        of_disk = isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.DataError)
+        what = "check the disk's free space" if of_disk else f"expected values of at most {MAX_ROW} bytes that can be kept"
         return WorkError(f"cannot write the journal {self.path}: {error}; {what}")
 
     def _commit(self, batch: Sequence[_Write]) -> None:

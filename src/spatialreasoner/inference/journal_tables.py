@@ -27,6 +27,10 @@ _ADDED = {
 """Columns that journals of earlier versions lack."""
 
 
+MAX_ROW = 64 * 2**20
+"""Longest row, bytes: a question's holds its tree."""
+
+
 def open_tables(path: Path) -> sqlite3.Connection:
     """Open a journal's file, made if there is none.
 
@@ -34,6 +38,7 @@ def open_tables(path: Path) -> sqlite3.Connection:
         sqlite3.Error: If it is not a journal, or cannot be opened.
     """
     connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ROW)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")

@@ -214,7 +214,6 @@ def unit_of(folded: str, begin: int = 0) -> str:
 
 # JSON
 
-_OBJECT = re.compile(r"[\[{]")
 ANSWER_KEYS = (
     "answer",
     "final_answer",

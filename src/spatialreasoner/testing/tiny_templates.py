@@ -5,13 +5,6 @@ from __future__ import annotations
 CHATML = {"user": "<|im_start|>user\n", "after": "<|im_end|>\n", "reply": "<|im_start|>assistant\n", "end": "<|im_end|>\n"}
 MISTRAL = {"begin": "<s>", "user": "[INST]", "after": "[/INST]", "reply": "", "end": "</s>"}
 GLM = {"begin": "[gMASK]<sop>", "user": "<|user|>\n", "reply": "<|assistant|>\n", "end": "<|end|>"}
-GEMMA = {
-    "begin": "<bos>",
-    "user": "<start_of_turn>user\n",
-    "after": "<end_of_turn>\n",
-    "reply": "<start_of_turn>model\n",
-    "end": "<end_of_turn>\n",
-}
 GRANITE = {
     "user": "<|start_of_role|>user<|end_of_role|>",
     "after": "<|end_of_text|>\n",

@@ -167,6 +167,11 @@ class SafeCheckpoints(_Base):
             apply_umask(folder)
 
 
+def count_tokens_from(trainer: Any, count: int) -> None:
+    """Let an `SFTTrainer` count the tokens it has seen from a number on."""
+    trainer._total_train_tokens = count
+
+
 class PairTrainer(SafeCheckpoints, DPOTrainer):
     """TRL's trainer without its own preparation of rows and its own references.
 
@@ -184,15 +189,19 @@ class PairTrainer(SafeCheckpoints, DPOTrainer):
     def __init__(self, model: Any, reference: Any, *, own_reference: bool, args: FDPOConfig, **kwargs: Any) -> None:
         if reference is model and reference is not None:
             raise ConfigError("`model` and `ref_model` cannot be the same object; leave ref_model out for a copy of the model")
-        without_ours = copy.copy(args)
-        without_ours.precompute_ref_log_probs = False  # TRL's own refuses images
+        its_args = copy.copy(args)
+        its_args.precompute_ref_log_probs = False  # TRL's own refuses images
         ref_model = _Absent(cast("PreTrainedModel", model).config) if own_reference else reference
-        super().__init__(model=model, ref_model=cast("Any", ref_model), args=without_ours, **kwargs)
+        super().__init__(model=model, ref_model=cast("Any", ref_model), args=its_args, **kwargs)
 
     @property
     def pad_token_id(self) -> int:
         """What fills rows."""
         return cast("int", self._tokenizer.pad_token_id)
+
+    def on_device(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """A batch where the model is."""
+        return cast("dict[str, Any]", self._prepare_inputs(dict(batch)))
 
     def train_sampler(self, dataset: Any) -> Sampler[int] | None:
         """The order of rows, or None to leave it to TRL."""

@@ -175,7 +175,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
     ) -> tuple[Any, Any, Any]:
         """The loss of an evaluation batch; where metrics are computed, also logits and ids of the padded rows."""
         with torch.no_grad(), self.compute_loss_context_manager():
-            batch = cast("dict[str, Any]", self._prepare_inputs(inputs))
+            batch = self.on_device(inputs)
             loss = self.compute_loss(model, batch).detach()
             if prediction_loss_only:
                 return loss, None, None
@@ -332,7 +332,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
 
     def _with_reference(self, dataset: Any, path: Path, key: Mapping[str, str]) -> Any:
         def compute(examples: Sequence[Mapping[str, Any]]) -> list[tuple[list[float], list[float]]]:
-            batch = cast("dict[str, Any]", self._prepare_inputs(self.data_collator(list(examples))))
+            batch = self.on_device(self.data_collator(list(examples)))
             chosen, rejected = self._reference_logps(batch)
             return list(zip(chosen.tolist(), rejected.tolist(), strict=True))
 

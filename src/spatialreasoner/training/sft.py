@@ -8,7 +8,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trl.trainer.sft_trainer import SFTTrainer
 
 from spatialreasoner.training.batch_statistics import hold_batch_statistics
-from spatialreasoner.training.compat_trl import SafeCheckpoints
+from spatialreasoner.training.compat_trl import SafeCheckpoints, count_tokens_from
 from spatialreasoner.training.own_head import use_own_head
 from spatialreasoner.training.refusals import refuse_family
 from spatialreasoner.training.router import refuse_silent_router
@@ -44,4 +44,4 @@ class _CountTokensOn(TrainerCallback):
         """Put the count back."""
         counts = [entry["num_tokens"] for entry in state.log_history if "num_tokens" in entry]
         if counts:
-            self._trainer._total_train_tokens = int(counts[-1])
+            count_tokens_from(self._trainer, int(counts[-1]))

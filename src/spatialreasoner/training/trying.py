@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import is_peft_model
@@ -57,7 +57,7 @@ class TriesFirstRows(_Base):
             model.train(was_training)
 
     def _collated(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return cast("dict[str, Any]", self._prepare_inputs(self.data_collator(list(examples))))
+        return self.on_device(self.data_collator(list(examples)))
 
     def _try_head(self, reason: str) -> None:
         if self._everywhere(not reason):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spatialreasoner.core.errors import ConfigError, SceneError
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.types import Rle
 from spatialreasoner.inference.backends.pipelines import load_pipeline
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.finding import Found
-from spatialreasoner.scenes.masks import decode, encode
+from spatialreasoner.scenes.masks import decode, encode, require_size
 
 if TYPE_CHECKING:
     from jaxtyping import Bool
@@ -79,8 +79,7 @@ class TransformersMasks:
             SceneError: If the image is unreadable or has another size.
         """
         photo = read_image(image)
-        if (photo.height, photo.width) != size:
-            raise SceneError(f"{image}: expected an image of {size}; got {(photo.height, photo.width)}")
+        require_size((photo.height, photo.width), size, where=str(image), what="an image of")
         found = self._pipeline(
             photo,
             points_per_crop=self._config.points,

@@ -7,7 +7,7 @@ z forward (the optical axis laid flat), metres. The floor is the plane y = camer
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -240,10 +240,3 @@ class World:
     room: Room
     light: Light
     things: tuple[Thing, ...]
-
-    def supporters(self, index: int) -> Iterator[int]:
-        """The things below thing `index`, from the one it stands on downwards."""
-        below = self.things[index].supported_by
-        while below is not None:
-            yield below
-            below = self.things[below].supported_by
