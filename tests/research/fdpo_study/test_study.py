@@ -31,7 +31,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
     processor.save_pretrained(base)
     return StudyConfig(
         base=str(base), sft_scenes=1, preference_scenes=2, exact_scenes=2, test_scenes=1, per_scene=2, test_per_scene=2,
-        own_samples=2, max_new_tokens=4, drift_answers=2,
+        own_samples=2, max_new_tokens=4, drift_answers=2, sft_settings=("num_train_epochs=1", "freeze_vision=true"),
     )  # fmt: skip
 
 
