@@ -12,10 +12,10 @@ from spatialreasoner.core.types import Prompt, Region
 from spatialreasoner.inference.capabilities import Capabilities
 
 INSTRUCTIONS = """\
-You answer questions about where things are in a picture and how large they are. Regions are marked on the picture with \
+You answer questions about where things are in an image and how large they are. Regions are marked on the image with \
 numbers: <region1> is number 1, <region2> is number 2. Always call them <region1> and <region2>. Write in exactly this form:
 
-<description>What the picture shows, as far as it matters for the question.</description>
+<description>What the image shows, as far as it matters for the question.</description>
 <reasoning>### Rationale
 How you are going to answer, in a sentence or two.
 ### Let's think step by step
