@@ -8,8 +8,8 @@ maker of scenes that casts all these rays and writes these files can be faster, 
 nothing.
 
 With `--against` this build and that of the commit REF write the same rooms in turn, each in a process of its own, which has
-made a few before; one worker writes in that process itself, more are started anew every round. Prints milliseconds of
-processor time and of wall time a room, the best of the rounds, and their ratios, and compares all files byte by byte, but
+made a few before; one worker writes in that process itself, more are started again every round. Prints milliseconds of
+processor time and of wall time per room, the best of the rounds, and their ratios, and compares all files byte by byte, but
 `config.json`, which holds the version and the commit. Exits with 1 where the ratio of processor times is below 2.5, or a file
 differs.
 """

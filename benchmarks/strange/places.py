@@ -25,7 +25,7 @@ def cases() -> Iterator[Case]:
             yield Case(
                 kind="file modes",
                 done=f"{command} with umask {mask:03o}",
-                expected=f"files of mode {most:o}, folders likewise",
+                expected=f"files and folders of mode {most:o}",
                 run=partial(_umask, command, mask, most),
             )
     for command in ("questions", "generate", "search", "pairs", "train", "report", "ask"):

@@ -29,14 +29,14 @@ class StudyConfig:
         preference_scenes: Other rooms, of the preference pairs.
         exact_scenes: Further rooms, on which a teacher without errors answers, where an arm learns from it.
         test_scenes: Further rooms, which no training sees.
-        per_scene: Questions a room to learn from.
-        test_per_scene: Questions a room to test on.
+        per_scene: Questions per training room.
+        test_per_scene: Questions per test room.
         own_samples: Samples of each question that each seed's SFT model draws; the mixture takes `per_source` of them.
         per_source: Candidates from each of four sources: search, two teachers, own samples (the paper: 2).
         hard: Share of questions with a hard negative beside the ranked pair.
         sft_settings: Settings of SFT, `key=value`.
         preference_settings: Settings of DPO and fDPO alike.
-        max_new_tokens: Longest answer.
+        max_new_tokens: Maximum length of an answer in tokens.
         drift_answers: Sampled answers to test questions by which the divergence from the reference is measured.
         split: Whether the rooms to test on are the test's, or those of the validation set, on which settings are chosen.
         seed: Decides rooms, questions and teachers' answers.

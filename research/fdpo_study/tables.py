@@ -1,4 +1,4 @@
-"""A study in Markdown: claim by claim, the paper's number beside ours with its interval."""
+"""A study in Markdown: claim by claim, the paper's number beside the measured one with its interval."""
 
 from __future__ import annotations
 

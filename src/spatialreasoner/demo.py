@@ -56,10 +56,10 @@ class DemoConfig:
         seed: Seed of everything.
         base: The model that it starts from, one with region tokens.
         scenes: Synthetic scenes to learn from.
-        per_scene: Questions a scene.
+        per_scene: Questions per scene.
         test_scenes: Synthetic scenes that no training stage sees.
         photos: RGB-D folders of real photos; None takes those in `../shared/data/rgbd`, if any.
-        max_new_tokens: Longest answer of the model.
+        max_new_tokens: Maximum length of an answer in tokens.
     """
 
     seed: int = 0

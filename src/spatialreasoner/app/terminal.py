@@ -132,7 +132,7 @@ def _policy(config: AskConfig) -> Policy:
 
 
 def caution_about(policy: Policy, image: str) -> str | None:
-    """What to tell of a model that may be out of its depth with an image: any but a synthetic room, for the nano."""
+    """A caution about a model that may be out of its depth with an image: any but a synthetic room, for the nano."""
     if getattr(policy, "model_type", None) != NANO.model_type or _ROOM.fullmatch(Path(image).stem):
         return None
     return (

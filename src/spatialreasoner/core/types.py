@@ -68,7 +68,7 @@ class Region(Record):
         id: Its name in the scene.
         label: What it shows.
         mask: Its pixels.
-        region_source: Where the mask comes from; None where that is not known, and then not written.
+        region_source: Where the mask comes from; None if unknown, and then not written.
     """
 
     id: str
@@ -147,9 +147,9 @@ class Scene(Record):
         id: Unique name.
         image: Path of the image: relative in files, resolved against the folder of the file once loaded.
         regions: Named areas; their masks have the size of the image.
-        intrinsics: The camera, or None where unknown.
-        depth: Depth, or None where unknown.
-        gravity: Direction in which things fall, in the camera frame (x right, y down, z forward), or None where unknown.
+        intrinsics: The camera, or None if unknown.
+        depth: Depth, or None if unknown.
+        gravity: Direction in which things fall, in the camera frame (x right, y down, z forward), or None if unknown.
         objects: Known truth of every object, or None for real images.
         source: Where the image comes from.
     """

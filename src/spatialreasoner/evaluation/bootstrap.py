@@ -53,7 +53,7 @@ def share_intervals(
         seed: Seed of the resampling.
 
     Returns:
-        One interval a group, 0..1; None for a group without items.
+        One interval per group, 0..1; None for a group without items.
     """
     weights = resample_weights(len(items), seed=seed).astype(float)
     totals, hits = weights @ items, weights @ right

@@ -85,11 +85,11 @@ class AnswerJudgeConfig:
     """How answers are judged by a model.
 
     Attributes:
-        model: `api:MODEL@BASE_URL`. Name a dated version where there is one: what an alias stands for changes.
-        revision: The weights' revision, where known: part of what identifies a judgement.
+        model: `api:MODEL@BASE_URL`. Use a dated version if there is one: the model behind an alias changes.
+        revision: Revision of the weights, if known; part of what identifies a judgement.
         seed: Sent with every request, and part of what identifies a judgement.
-        key_variable: Environment variable that holds the key.
-        limits: Calls in flight, rate, retries.
+        key_variable: Environment variable that holds the API key.
+        limits: Concurrent requests, rate, retries.
     """
 
     model: str

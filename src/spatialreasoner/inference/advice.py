@@ -64,7 +64,7 @@ def search_lines(
         by_policy: Counts of each policy, as in `summary.json`.
         lessons: What endpoints taught, by their names.
         missing: Replies that trees had to do without, by policy.
-        away: Why policies could not be asked any more, by their name.
+        away: Why policies could no longer be called, by their name.
         max_tokens: Longest reply that was asked for.
     """
     for name, counts in by_policy.items():

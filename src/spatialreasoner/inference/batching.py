@@ -90,7 +90,7 @@ class Batches:
 
         Raises:
             BusyError: If it has no answer, and asking again may help.
-            EndpointError: If there are no batches any more.
+            EndpointError: If batches can no longer be used.
         """
         if key in self._results:
             return self._taken(key)
@@ -191,7 +191,7 @@ class Batches:
             for key in submitted.attempts:
                 self._attempts.pop(key, None)
             held = [key for key in submitted.attempts if self._held.pop(key, None) is not None]
-            if isinstance(error, CrowdedError) and held:  # of an earlier process: they are gathered anew
+            if isinstance(error, CrowdedError) and held:  # of an earlier process: they are gathered again
                 raise BusyError(str(error), kind="rate limit") from error
             raise
         if not isinstance(missing, BusyError) and len(results) < len(submitted.attempts):

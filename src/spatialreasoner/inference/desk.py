@@ -93,7 +93,7 @@ class Desk(Generic[R]):
 
     @property
     def stopped(self) -> EndpointError | None:
-        """Why it is not asked any more, or None."""
+        """Why it is no longer called, or None."""
         return self._caller.stopped
 
     @property
@@ -150,7 +150,7 @@ class Desk(Generic[R]):
 
         Raises:
             PromptError: If the model does not answer this prompt; it is not asked a second time.
-            EndpointError: If it cannot be used (any more).
+            EndpointError: If it cannot be used, or no longer.
             BudgetError: If the request would go beyond a budget.
         """
         tokens = self._caller.reserved(shares)[0]

@@ -48,7 +48,7 @@ class Endpoint(Desk[Sequence[Completion]]):
 
         Raises:
             PromptError: If the policy does not answer this prompt; it is not asked a second time.
-            EndpointError: If the policy cannot be used (any more).
+            EndpointError: If the policy cannot be used, or no longer.
             BudgetError: If the request would go beyond a budget.
         """
         shown = prompt_key(self.identity, prompt)

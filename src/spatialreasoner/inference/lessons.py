@@ -19,7 +19,7 @@ LEAST_SIDE = 256
 """Images are not shrunk below this, pixels: small regions would vanish."""
 
 LEAST_ROOM = 64
-"""An answer needs at least so many tokens; where the context has no room for them, the prompt is too long."""
+"""Minimum number of tokens that an answer needs; if the context has no room for them, the prompt is too long."""
 
 PROTOTYPE_SIDE = 1024
 """The side that a first refusal of an image's size is halved from where none was set."""

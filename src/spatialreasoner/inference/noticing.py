@@ -10,7 +10,7 @@ from typing import Any
 from spatialreasoner.core.types import Completion
 
 ENOUGH = 4
-"""So many replies to other seeds, all equal to the first, are not an accident."""
+"""This many replies to other seeds, all equal to the first, are not an accident."""
 
 MOST_REMEMBERED = 512
 """Prompts whose first reply is remembered."""

@@ -118,7 +118,7 @@ async def work_through(
     """Work on many pieces, so many at a time, and give what came of them in their order.
 
     Where one fails, no other is begun, those at work are waited for, since what they asked is paid for, and then its error
-    is raised. `ending` ends the work likewise, without an error.
+    is raised. `ending` ends the work in the same way, without an error.
 
     Args:
         pieces: What is worked on; taken one by one.

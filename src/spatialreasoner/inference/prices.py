@@ -18,7 +18,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Tier:
-    """What tokens cost in requests that read more than so many.
+    """The price of tokens in requests with more prompt tokens than a threshold.
 
     Attributes:
         above: Tokens read, beyond which the whole request costs this.
@@ -52,7 +52,7 @@ class Price:
     known: bool = True
 
     def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
-        """Money for one request of so many tokens; `cached_tokens` are among those read.
+        """The cost of one request; `cached_tokens` are among the prompt tokens.
 
         >>> gemini = Price(prompt=1.25, completion=10.0, tiers=(Tier(above=200_000, prompt=2.5, completion=15.0),))
         >>> gemini.cost(100_000, 1_000), gemini.cost(300_000, 1_000)
@@ -64,7 +64,7 @@ class Price:
         return ((prompt_tokens - cached) * at.prompt + cached * each + completion_tokens * at.completion) / MILLION
 
     def most(self, tokens: int) -> float:
-        """The most that one request of so many tokens can cost."""
+        """The maximum cost of one request of `tokens` tokens."""
         at = self._at(tokens)
         return tokens * max(at.prompt, at.completion) / MILLION
 

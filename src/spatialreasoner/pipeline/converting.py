@@ -11,17 +11,17 @@ from spatialreasoner.pipeline.result import Result
 
 
 def convert_model(folder: PathLike, *, out: PathLike) -> Result:
-    """Turn a Sa2VA, SpatialReasoner-R1's architecture, into a model that trains and serves; none of its code is run.
+    """Convert a Sa2VA model (the architecture of SpatialReasoner-R1) for training and serving; none of its code is run.
 
     Args:
-        folder: The Sa2VA folder, as released.
-        out: The folder to write; called again, one that is converted is kept.
+        folder: The folder of the released Sa2VA model.
+        out: The folder to write; if it holds this model already converted, it is kept.
 
     Returns:
         The result; its path is the model's.
 
     Raises:
-        InputError: If the folder holds no Sa2VA that can be converted, or `out` something else.
+        InputError: If the folder holds no Sa2VA model that can be converted, or `out` holds something else.
         MissingExtraError: If its tokenizer needs protobuf, which is not installed.
         WorkError: If the output cannot be written.
     """

@@ -133,7 +133,7 @@ async def run_reward_async(
 ) -> int:
     """Score every response of a file; writes `out`, whole or not at all, and `OUT.config.json` beside it.
 
-    All rows are checked before the first is scored. Called again, it continues where it stopped. Memory does not grow
+    All rows are checked before the first is scored. Call it again to resume. Memory does not grow
     with the number of rows. The same inputs give the same bytes.
 
     Args:

@@ -34,13 +34,13 @@ class PairsConfig:
     """Settings of the stage `pairs`.
 
     Attributes:
-        candidates: How many scored answers of a question are compared (the paper: 8).
-        min_gap: The least difference of total reward, 0..16, or of one's own rating, that makes a pair.
+        candidates: Number of scored answers to compare per question (the paper: 8).
+        min_gap: Minimum difference in total reward (0..16), or in your own rating, within a pair.
         hard: Share of questions that get a pair with a hard negative as well (the paper: 100K beside 400K ranked).
         seed: Seed of the altered conclusions of hard negatives.
-        regions: How the images show regions. marks: drawn, for any model. tokens: clean images that carry their regions,
-            for models with region tokens.
-        scale: The largest difference that there can be: of the total reward, or infinite for ratings of one's own.
+        regions: How regions are shown. marks: drawn on the images (set-of-mark prompting), for any model. tokens: clean images
+            with their regions as metadata, for models with region tokens.
+        scale: The largest possible difference: in total reward, or infinite for your own ratings.
     """
 
     candidates: int = 8

@@ -40,7 +40,7 @@ SMALLEST = 0.05
 """A shorter length is not asked for, metres: it is smaller than the noise of measured depth."""
 
 MAX_PAIRS = 200
-"""At most so many ordered pairs of regions are tried per scene; a scene with a thousand regions must not take an hour."""
+"""Maximum number of ordered region pairs tried per scene; a scene with a thousand regions must not take an hour."""
 
 
 class Asker:
@@ -157,7 +157,7 @@ def ask_about(measured: Measured, rng: Random, count: int, *, asked: Counter[Cat
     Args:
         measured: The scene.
         rng: Source of all choices.
-        count: How many; fewer come back where the scene cannot tell so many.
+        count: Number of questions; fewer are returned if the scene does not allow as many.
         asked: How often each category was asked in other scenes; updated.
 
     Returns:

@@ -147,7 +147,7 @@ def _legend(curves: Sequence[Curve], left: float, y: float) -> list[str]:
 
 
 def _ticks(low: float, high: float, *, intervals: int = 4) -> list[float]:
-    """Round numbers from below the lowest value to above the highest, about so many intervals apart.
+    """Round numbers from below the lowest value to above the highest, with about `intervals` intervals.
 
     >>> _ticks(0.12, 0.71)
     [0.0, 0.2, 0.4, 0.6, 0.8]

@@ -15,7 +15,7 @@ from spatialreasoner.report.treeview import TreeView, view
 from spatialreasoner.training.old_names import with_new_names
 
 MAX_EXAMPLES, MAX_EXAMPLE_BYTES = 60, 5_000_000
-"""A page holds at most so many examples, of about so many bytes in all; the rest of the page stays below 3 MB."""
+"""Maximum number of examples on a page, and of their bytes in all; the rest of the page stays below 3 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)

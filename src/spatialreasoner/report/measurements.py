@@ -19,7 +19,7 @@ MEASURED_SIZES: tuple[QuantityName, ...] = ("width", "height", "depth", "camera_
 PAIRS: tuple[QuantityName, ...] = ("distance", "horizontal_distance", "vertical_distance", "direction")
 
 MAX_MEASURED_REGIONS = 30
-"""Pairs are measured of the first so many regions: thirty have 435."""
+"""Pairs are measured of the first regions only, at most this many: thirty have 435 pairs."""
 
 _HEADS = {"camera_distance": "from camera", "horizontal_distance": "sideways", "vertical_distance": "up or down"}
 

@@ -45,7 +45,7 @@ class Published(Record):
     rows: tuple[PublishedRow, ...]
 
     def covers(self, counts: Mapping[str, int]) -> bool:
-        """Whether results with so many questions per group are of the same benchmark, and may be compared."""
+        """Whether results with these numbers of questions per group are of the same benchmark, and may be compared."""
         return dict(counts) == dict(self.items)
 
 

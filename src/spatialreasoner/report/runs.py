@@ -115,7 +115,7 @@ class StageRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The log of a training run: its label and one mapping a logged step."""
+    """The log of a training run: its label and one mapping per logged step."""
 
     label: str
     entries: Sequence[Mapping[str, Any]]

@@ -81,7 +81,7 @@ def score_response(scene: Scene | Measured | Known, question: Question, text: st
         scene: The question's scene, paths resolved. A `Scene` is loaded, and kept for the next call while its files do not
             change; a `Measured` or `Known` is used as it is.
         question: What the response answers; `<region1>` in the text is `question.region_ids[0]`.
-        text: The response. No text raises: one that cannot be read scores low.
+        text: The response. No text raises an error: one that cannot be read scores low.
 
     Raises:
         SceneError: If the scene's depth or image is unusable.

@@ -19,7 +19,7 @@ MAX_DESCRIPTION_CHARACTERS = 12_000
 """Of a description, so much is read; no honest one is longer."""
 
 _MAX_REMEMBERED = 512
-"""Sentences of descriptions that are remembered, a scene: answers about the same scene say much of it again."""
+"""Maximum number of cached description sentences per scene: answers about the same scene repeat many of them."""
 _LONGEST_REMEMBERED = 300
 """Characters of the longest sentence that is remembered."""
 

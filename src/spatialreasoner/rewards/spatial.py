@@ -61,7 +61,7 @@ BEYOND = 0.5
 """What is left of r of an asked value that is wrong by the benchmark: guessing must not earn more than saying nothing."""
 
 MAX_ASSERTIONS = 200
-"""At most so many distinct statements of one segment are verified; a text that repeats itself without end must not cost."""
+"""Maximum number of distinct statements verified per segment, so that a text that repeats itself endlessly costs little."""
 
 ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distance": 1}
 """How many regions a quantity is about, where not two."""
@@ -192,7 +192,7 @@ def spatial_reward(verdicts: Sequence[StatementVerdict]) -> SpatialScore:
 
 
 def distinct(verdicts: Sequence[StatementVerdict]) -> list[StatementVerdict]:
-    """One verdict a fact: saying the same again, also the other way round, earns nothing. The flattest wording counts."""
+    """One verdict per fact: saying the same again, also the other way round, earns nothing. The flattest wording counts."""
     best: dict[tuple[object, ...], StatementVerdict] = {}
     for verdict in verdicts:
         key = verdict.assertion.fact

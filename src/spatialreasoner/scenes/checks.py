@@ -33,7 +33,7 @@ FARTHEST_MEDIAN, NEAREST_MEDIAN = 300.0, 0.02
 """Metres beyond which no depth camera, lidar or stereo pair has half of its pixels."""
 
 _SAMPLE = 1_000_000
-"""About so many pixels of a larger depth map are looked at where a share or a median is enough."""
+"""About this many pixels of a larger depth map are read where a share or a median is enough."""
 
 _SENTINELS = (1023, 2047, 4095, 8191, 16383, 32767)
 
@@ -239,7 +239,7 @@ def _numbers(raw: UInt16[np.ndarray, "h w"], units: float) -> Iterator[Problem]:
         yield Problem(
             name="byte order",
             seen="neighbouring pixels of the depth have nothing in common, and would with their bytes swapped",
-            fix="write the PNG anew with the bytes swapped (a PNG's 16 bits are big-endian)",
+            fix="write the PNG again with the bytes swapped (a PNG's 16 bits are big-endian)",
         )
     elif 500 <= units <= 2000 and levels[0] <= 655 and levels[-1] >= 64_225:
         yield Problem(

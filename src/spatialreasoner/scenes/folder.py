@@ -57,7 +57,7 @@ class ScenesFolder:
         self._write(f"{_WAITING}/{scene.id}.json", (records.dumps(scene) + "\n").encode())
 
     def finish(self, scene_ids: Iterable[str]) -> None:
-        """Join the records, in this order, to `scenes.jsonl`, and remove what is not needed any more."""
+        """Join the records, in this order, to `scenes.jsonl`, and remove what is no longer needed."""
         if not self.complete:
             with records.atomic_write(self.path / "scenes.jsonl") as file:
                 for scene_id in scene_ids:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spatialreasoner.scenes.uncertainty import Uncertainty
 
 MAX_POINTS = 100_000
-"""Of a region with more measured pixels so many, taken at random, make its cloud."""
+"""Maximum number of points of a region's cloud; of more measured pixels a random sample is taken."""
 
 
 class Measured:

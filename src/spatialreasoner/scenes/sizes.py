@@ -33,7 +33,7 @@ _LONGEST: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 
 _SAMPLE = 20_000
-"""About so many pixels of a region are enough for the median of its depth."""
+"""About this many pixels of a region are enough for the median of its depth."""
 
 _PLURAL = re.compile(r"(?<=[a-z])(es|s)$")
 

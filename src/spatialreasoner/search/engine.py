@@ -47,14 +47,14 @@ class RunConfig:
     Attributes:
         search: How each tree grows.
         samples_per_policy: Plain samples per policy and question, in addition to the tree (the paper: 2).
-        candidates: Where paths and samples make fewer different whole answers, more samples are drawn, each policy in turn,
-            until there are so many or as many again have been tried.
+        candidates: Number of different complete answers per question. Where paths and samples give fewer, more samples are
+            drawn, one policy after another, up to twice the number that is missing.
         trees_in_flight: Questions worked on at a time.
-        limits: How each policy may be used, by its name; `Limits()` for those not named.
+        limits: Limits of each policy, by its name; `Limits()` for those not named.
         max_calls: Maximum number of requests sent, over all processes that work on this folder; None means no limit.
-        max_tokens: Maximum number of tokens, likewise.
-        max_cost: Most money, likewise, in the currency of the prices.
-        judge_limits: How each judge may be used, by its name, likewise.
+        max_tokens: Maximum number of tokens, counted in the same way.
+        max_cost: Maximum cost, counted in the same way, in the currency of the prices.
+        judge_limits: Limits of each judge, by its name; `Limits()` for those not named.
         batch: Ask policies behind endpoints in batches, through the batch API: each round of all trees is one batch.
     """
 
@@ -77,7 +77,7 @@ class RunConfig:
 
 @dataclass(kw_only=True)
 class Progress:
-    """Where a run stands, for displays.
+    """The progress of a run, for displays.
 
     Attributes:
         questions: Questions in all.
@@ -182,7 +182,7 @@ class Engine:
         except (EndpointError, InputError) as error:
             self.progress.unfinished[question.id] = str(error)
             if all(endpoint.stopped is not None for endpoint in self.endpoints):
-                self.stopped = f"no policy can be used any more; the last said: {error}"
+                self.stopped = f"no policy can be used any longer; the last error: {error}"
         if self.stopped is not None:
             self.pool.end()
         self.report(self.progress)

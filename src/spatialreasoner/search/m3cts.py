@@ -42,14 +42,14 @@ class SearchConfig:
         threshold: A step whose mean rating is below it is pruned.
         max_model_rounds: Maximum policy calls per question; each policy called in a round counts as one.
         expansion: "complete": each policy finishes the answer, which is cut at its first bad step (CoMCTS). "step": each
-            policy adds one step (the paper's figure 5); what it wrote beyond is dropped.
+            policy adds one step (the paper's figure 5); anything it wrote after that is dropped.
         stop: "found": end when a kept path is right. "budget": continue, to gather more paths.
         ratings: "continuous": as the reward gives them. "signs": each rounded to -1, 0 or 1, the paper's scale.
         sign_margin: With "signs", a rating at most this far from 0 is 0.
-        max_expansions: How often one node is expanded, each time with new samples, before the search gives it up.
-        samples: Continuations asked of each policy in one expansion.
-        max_steps: Longest answer, in steps; longer replies count as malformed.
-        seed: Origin of every call's seed.
+        max_expansions: Maximum expansions per node, each with new samples.
+        samples: Continuations requested from each policy per expansion.
+        max_steps: Maximum length of an answer in steps; longer replies count as malformed.
+        seed: Seed from which every call's seed is derived.
     """
 
     exploration: float = 0.5
@@ -74,7 +74,7 @@ class SearchConfig:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
 
     def journalled(self) -> dict[str, Any]:
-        """The settings by the names that they had first: by these the journal of a run knows its finished questions."""
+        """The settings under their original names, by which a run's journal recognizes its finished questions."""
         names, values = {"max_steps": "max_stages"}, {"step": "stage"}
         known = {**asdict(self), "expansion": values.get(self.expansion, self.expansion)}
         return {names.get(name, name): value for name, value in known.items()}

@@ -39,7 +39,7 @@ class Forecast:
 
     Attributes:
         least_calls: Requests if every first round finds a right answer.
-        most_calls: Requests if none is found and every sample must be drawn anew.
+        most_calls: Requests if none is found and every sample must be drawn again.
         most_tokens: Tokens then, by the limits' largest request.
         most_cost: Money then.
         unknown_prices: Policies whose tokens are not in it, because nobody knows their price.
@@ -83,9 +83,10 @@ class RunResult:
     Attributes:
         summary: The content of `summary.json`.
         unfinished: Why questions are not done, by their id; the same command tries them again.
-        stopped: What ended the run early (a budget, or that no policy can be used any more), or None.
-        missing: How many replies trees had to do without, by policy; the same command asks for them and grows these anew.
-        away: Why policies could not be asked any more, by their name.
+        stopped: What ended the run early (a budget, or that no policy can be used any longer), or None.
+        missing: How many replies trees had to do without, by policy; the same command requests them and grows these trees
+            again.
+        away: Why policies could no longer be called, by their name.
         noticed: What the policies' replies show that their endpoints do not say, a line each.
     """
 

@@ -9,7 +9,7 @@ class Profile:
     """One teacher's error model. Probabilities are per opportunity; noise is the deviation of the logarithm of a length.
 
     Errors of perception are mostly systematic: of their variance, the share `persistence` belongs to the question and comes
-    back in every sample, as a model that misreads an image misreads it again; the rest is drawn anew a sample.
+    back in every sample, as a model that misreads an image misreads it again; the rest is drawn again for each sample.
 
     Attributes:
         noise: Of widths, heights, extents and sideways and vertical offsets.

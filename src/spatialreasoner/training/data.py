@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 MOST_LISTED = 1000
-"""So many bad rows are listed; those beyond are counted."""
+"""Maximum number of bad rows listed; the rest are counted."""
 
 
 class MaskRow(TypedDict):

@@ -94,7 +94,7 @@ def _working(out: Path) -> Generator[None]:
         with records.writing(out), hold(out / ".lock", out) if first else nullcontext():
             yield
     except Exception as error:
-        # how the libraries in Rust that save weights and tokenizers tell of a full disk
+        # how the libraries in Rust that save weights and tokenizers report a full disk
         if isinstance(error, SpatialReasonerError) or "(os error " not in str(error):
             raise
         raise WorkError(f"cannot write to {out}: {error}; check the folder and the disk's free space") from error

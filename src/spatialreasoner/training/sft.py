@@ -35,7 +35,7 @@ class SftTrainer(SafeCheckpoints, SFTTrainer):
 
 
 class _CountTokensOn(TrainerCallback):
-    """Continues the count of tokens seen from the checkpoint's history; TRL begins it anew whenever training is resumed."""
+    """Continues the count of tokens seen from the checkpoint's history; TRL restarts it whenever training is resumed."""
 
     def __init__(self, trainer: Any) -> None:
         self._trainer = trainer

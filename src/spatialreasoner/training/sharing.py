@@ -41,7 +41,7 @@ ATTENTION_LAYERS = {"full_attention", "sliding_attention", "moe"}
 """Kinds of layers, by the names that configurations give them, that read other tokens by a mask alone, or none."""
 
 PROBED = 64
-"""So many rows are looked through for those that are tried."""
+"""Number of rows among which those to try are chosen."""
 
 
 def cannot_share(model: PreTrainedModel) -> str:
@@ -181,7 +181,7 @@ def disagreement(
 def tolerance(logps: Float[Tensor, " tokens"], precision: torch.dtype) -> float:
     """How far log-probabilities may differ by rounding, root mean square, nats.
 
-    Hidden states are rounded once an operation in half precision, which is the whole of its error; in float32 it is the order
+    Hidden states are rounded once per operation in half precision, which is the whole of its error; in float32 it is the order
     of long sums that counts.
     """
     steps = 16 if precision in (torch.bfloat16, torch.float16) else 512

@@ -92,17 +92,17 @@ def refuse_unsafe(source: str | Path) -> None:
 def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Load a vision-language model and its processor.
 
-    A Sa2VA as it was released is converted in memory, and an adapter is merged into the base that it names.
+    A released Sa2VA model is converted in memory, and an adapter is merged into the base that it names.
 
     Args:
         source: A folder, or the name of a repository on the Hub.
-        precision: `float32`, `bfloat16`, or `auto`: as it was saved.
+        precision: `float32`, `bfloat16`, or `auto`: as saved.
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:
-        ConfigError: If the model does not exist, it could only be read by unpickling or by running its code, it was trained from
-            a shipped model as another version had it (`refuse_other_version`), or its chat
-            template exceeds the limits of `template_limits`.
+        ConfigError: If the model does not exist, it could only be read by unpickling or by running its code, it was trained
+            from another version's shipped model (`refuse_other_version`), or its chat template exceeds the limits of
+            `template_limits`.
         MissingExtraError: If its processor needs a library that is not installed.
     """
     from transformers import AutoModelForImageTextToText
@@ -161,7 +161,7 @@ def check_processor(processor: Any, source: str | Path) -> None:
 
 @contextmanager
 def telling_of(source: str | Path) -> Generator[None]:
-    """Tell of a model that cannot be loaded, whatever the reason.
+    """Report a model that cannot be loaded, whatever the reason.
 
     Raises:
         ConfigError: Instead of any error that is not of this package.

@@ -34,7 +34,7 @@ _TRIAL = Path(__file__).with_name("template_trial.py")
 def check_templates(templates: str | Mapping[str, str] | None, source: str | Path) -> None:
     """Try a model's chat templates with limits on time, memory and length.
 
-    A template that raises an error of its own (it may not like the conversation) passes: whoever renders it tells of it.
+    A template that raises an error of its own (it may not like the conversation) passes: whoever renders it reports it.
 
     Args:
         templates: The template, or several by name, as processors and tokenizers hold them.

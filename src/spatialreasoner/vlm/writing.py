@@ -61,7 +61,7 @@ class Manner:
 
 
 Take = Callable[[int], Sequence[WantedAnswer]]
-"""Gives up to so many of those that wait now; none where nobody waits."""
+"""Returns up to the given number of waiting answers; none if nobody waits."""
 
 
 class WritesRows(Protocol):

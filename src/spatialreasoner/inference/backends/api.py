@@ -36,10 +36,10 @@ from spatialreasoner.inference.said import Said, is_refusal, read_said
 R = TypeVar("R")
 
 UNEXPLAINED = 3
-"""So many requests refused without a reason, and none answered: the endpoint is at fault, not the prompts."""
+"""After this many requests refused without a reason, and none answered, the endpoint is at fault, not the prompts."""
 
 MOST_LESSONS = 16
-"""An endpoint has so many things to refuse that another lesson is a fault of its own."""
+"""Maximum number of adaptations to an endpoint's refusals; a further one is an error of the endpoint."""
 
 _PATH = "chat/completions"
 _SECRET = re.compile(r"\b(?:sk|key|hf|gsk|xai)[-_][A-Za-z0-9_\-*]{8,200}|\bBearer [^\s\"']{8,400}", re.IGNORECASE)
@@ -317,10 +317,10 @@ class ApiPolicy:
 
 
 async def adapting(attempt: Callable[[], Awaitable[R]]) -> R:
-    """The reply to a request that is put otherwise as often as the endpoint teaches something.
+    """The reply to a request that is rephrased each time the endpoint's refusal says how.
 
     Raises:
-        EndpointError: As `attempt` does, but no `AdaptedError` before so many lessons.
+        EndpointError: As `attempt` does, but `AdaptedError` only after `MOST_LESSONS` tries.
     """
     for _ in range(MOST_LESSONS):
         try:

@@ -24,7 +24,7 @@ MOST_REQUESTS = 50_000
 """Maximum number of requests in a batch, by the public limits."""
 
 MOST_FILE_BYTES = 200 * 10**6
-"""Longest file of a batch, by the public limits."""
+"""Maximum size of a batch's file, by the public limits."""
 
 MOST_PAGES = 100
 """Pages of a list of batches that are looked through for a lost one: ten thousand batches."""
@@ -48,7 +48,7 @@ _ENDS: Mapping[str, Ended] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """A batch as the server tells of it.
+    """A batch as the server describes it.
 
     Attributes:
         id: Its id.

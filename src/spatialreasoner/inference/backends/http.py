@@ -209,7 +209,7 @@ class HttpClient:
         return target
 
     async def _unpacked(self, response: httpx2.Response, *, whole: bool = True) -> AsyncIterator[bytes]:
-        """The body, piece by piece, unpacked here: a small reply may hold gigabytes. Not `whole`: so long may a line be."""
+        """The body, piece by piece, unpacked here: a small reply may hold gigabytes. Unless `whole`, the limit is per line."""
         packed = response.headers.get("content-encoding", "identity").lower().strip()
         if packed not in {"identity", "", "gzip", "x-gzip", "deflate"}:
             raise BusyError(f"{self._name}: the reply is encoded as {packed[:20]!r}; gzip was requested", kind="bad reply")
@@ -249,7 +249,7 @@ class _Form:
         self._type = f"multipart/form-data; boundary={boundary}"
 
     def headers(self) -> dict[str, str]:
-        """What tells of the form."""
+        """The headers that describe the form."""
         length = len(self._begin) + self._file.stat().st_size + len(self._end)
         return {"Content-Type": self._type, "Content-Length": str(length)}
 

@@ -72,7 +72,7 @@ class Panels:
         self._rotary: Any = decoder.rotary_emb
 
     def turns(self, places: int) -> tuple[_Array, _Array]:
-        """Cosines and sines of the first so many places."""
+        """Cosines and sines of the first `places` positions."""
         found = self._rotary(torch.zeros(1), torch.arange(places)[None])
         cos, sin = (_floats(each[0, :, : each.shape[-1] // 2]) for each in found)
         return cos, sin
@@ -116,7 +116,7 @@ class RowsDecoder:
         self._grow(_ROOM)
 
     def make_room(self, places: int) -> None:
-        """Let every row have room for so many tokens."""
+        """Let every row have room for `places` tokens."""
         blocks = -(-places // _BLOCK)
         if blocks > self._blocks:
             self._grow(max(blocks, self._blocks * 3 // 2))

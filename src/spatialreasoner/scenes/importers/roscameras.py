@@ -20,7 +20,7 @@ _STREAM = re.compile(r"(/device_\d+/sensor_\d+/\w+_\d+)/.*")
 
 @dataclass(frozen=True, kw_only=True)
 class Cameras:
-    """What a bag tells of its cameras.
+    """What a bag says about its cameras.
 
     Attributes:
         cameras: Camera and its (height, width), by the topic without its last part.

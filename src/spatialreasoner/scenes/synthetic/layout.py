@@ -43,7 +43,7 @@ _SHARES = (_CHANCES / _CHANCES[-1]).tolist()
 
 _ENDS = (np.minimum.reduce, np.maximum.reduce)
 _FEW = 16
-"""So many corners are projected one by one as fast as by numpy."""
+"""Up to this many corners are projected one by one as fast as by numpy."""
 
 _TRIES = 14
 """Places tried for one thing before it is left out."""

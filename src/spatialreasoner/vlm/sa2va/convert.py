@@ -72,7 +72,7 @@ def load_sa2va(
 
 
 def convert_sa2va(source: str | Path, out: str | Path) -> Path:
-    """Write a Sa2VA folder anew, as safetensors of transformers' own classes with a processor that takes regions.
+    """Rewrite a Sa2VA folder as safetensors of transformers' own classes with a processor that takes regions.
 
     The folder appears under its name when it is whole. What was written before is not written again.
 
