@@ -86,7 +86,7 @@ def comprehend(category: Category, facts: Facts, view: Belief, rng: Random, *, o
         category: The question's.
         facts: What the regions are.
         view: What is known of them.
-        rng: Decides.
+        rng: Source of all random choices.
         others: Most statements beside the one that answers; half of the questions have none.
     """
     writer, asked = _writer(facts, view, rng), _asked(category)

@@ -46,14 +46,14 @@ class Disagreement(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerAgreement(Record):
-    """A judging model beside the offline rules.
+    """The agreement of a judging model with the offline rules.
 
     Attributes:
         judge: The model.
         items: Answers that both judged: all but those whose judgement by the model failed.
         observed: Share of them with the same outcome of right, wrong and unscored; None without items.
         kappa: Cohen's kappa over the three outcomes; None where both always say the same one, so that chance explains all.
-        failures: How many judgements of the model failed, by kind.
+        failures: Number of failed judgements, by kind.
         disagreements: The answers with different outcomes.
     """
 

@@ -70,7 +70,7 @@ class BenchmarkConfig:
 
     Attributes:
         source: The official JSON or Parquet file, or a folder that holds one.
-        images: The folder that the file's image paths start from; the file's own folder where empty.
+        images: The folder that the file's image paths are relative to; empty for the file's own folder.
     """
 
     source: str

@@ -50,7 +50,7 @@ def write_task(
         scenes: Their scenes by id, paths resolved.
         out: The folder, for lmms-eval's `--include_path`.
         regions: "marks", "boxes" or "boxes-1000"; models from elsewhere lack our region tokens.
-        max_new_tokens: Longest answer; a chain of thought needs many.
+        max_new_tokens: Maximum length of an answer in tokens; a chain of thought needs many.
         progress: Called with the number of questions written.
 
     Raises:

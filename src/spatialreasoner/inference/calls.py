@@ -50,7 +50,7 @@ class Caller:
 
     Args:
         name: What to call it in errors, budgets and the journal.
-        limits: How it may be used.
+        limits: Its limits.
         journal: Where requests are noted before they are sent.
         budget: What all models together may spend.
         learned: Tells what the model's endpoint has taught so far; kept in the journal.

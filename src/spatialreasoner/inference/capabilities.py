@@ -31,7 +31,7 @@ class Capabilities:
         efforts: The efforts of reasoning that it named; empty where it named none.
         least_temperature: Lowest temperature that it takes.
         most_temperature: Highest temperature that it takes.
-        most_tokens: Longest reply that it allows, tokens; 0 where it named none.
+        most_tokens: Maximum length of a reply that it allows, tokens; 0 where it named none.
         most_images: Maximum number of images per request; 0 where it named none.
         most_side: Longest side of an image, pixels; 0 where it named none.
     """

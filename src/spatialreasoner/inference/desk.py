@@ -55,7 +55,7 @@ class Desk(Generic[R]):
         form: How its replies are kept.
         journal: Where they are kept.
         budget: What all models together may spend.
-        limits: How this one may be used.
+        limits: Its limits.
         batches: Its batches, where it is asked in batches.
     """
 
@@ -87,7 +87,7 @@ class Desk(Generic[R]):
         return getattr(self._model, "learned", {})
 
     def noticed(self) -> Iterator[str]:
-        """What its replies show that its endpoint does not say, a line each."""
+        """What its replies show that its endpoint does not say, one per line."""
         noticing: Noticing | None = getattr(self._model, "noticing", None)
         return noticing.lines(self.name) if noticing is not None else iter(())
 

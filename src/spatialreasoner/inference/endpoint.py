@@ -32,7 +32,7 @@ class Endpoint(Desk[Sequence[Completion]]):
             request. Its `aclose`, where it has one, closes its connections when the run ends.
         journal: Where replies are kept.
         budget: What all policies together may spend.
-        limits: How this one may be used.
+        limits: Its limits.
         batches: Its batches, where it is asked in batches.
     """
 

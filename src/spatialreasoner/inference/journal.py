@@ -304,7 +304,7 @@ class Journal:
         finally:
             _settle(
                 [*batch, *self._waiting],
-                WorkError(f"the journal {self.path} was not written; running the same command again continues"),
+                WorkError(f"the journal {self.path} was not written; run the same command again to resume"),
             )
 
     async def _commit_batch(self, batch: Sequence[_Write]) -> None:

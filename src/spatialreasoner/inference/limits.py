@@ -17,7 +17,7 @@ class Limits:
     """The limits of one policy.
 
     Attributes:
-        concurrency: Maximum number of requests in flight.
+        concurrency: Maximum concurrent requests.
         per_minute: Maximum number of requests sent per minute, or None for no limit.
         attempts: Maximum number of tries of one request, the first included.
         patience: Timeout of a request, retries included, in seconds.

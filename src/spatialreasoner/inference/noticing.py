@@ -29,7 +29,7 @@ class Noticing:
         Args:
             chat: What was asked, whatever the seed.
             n: Replies that were asked for.
-            seed: Of sampling.
+            seed: Sampling seed.
             completions: Those that came.
         """
         texts = [completion.text for completion in completions if completion.text.strip()]
@@ -53,7 +53,7 @@ class Noticing:
         return self._fewer > 0
 
     def lines(self, name: str) -> Iterator[str]:
-        """What was noticed, a line each.
+        """What was noticed, one per line.
 
         Args:
             name: The model.

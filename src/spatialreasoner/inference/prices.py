@@ -21,10 +21,10 @@ class Tier:
     """The price of tokens in requests with more prompt tokens than a threshold.
 
     Attributes:
-        above: Tokens read, beyond which the whole request costs this.
-        prompt: Money per million tokens read.
-        completion: Money per million tokens written.
-        cached: Money per million tokens read from the server's cache; None is as much as others.
+        above: Prompt tokens above which this price applies to the whole request.
+        prompt: Price per million prompt tokens.
+        completion: Price per million completion tokens.
+        cached: Price per million prompt tokens from the server's cache; None for the price of other prompt tokens.
     """
 
     above: int
@@ -35,14 +35,14 @@ class Tier:
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What a policy's tokens cost, money per million of them.
+    """The price of a policy's tokens, per million.
 
     Attributes:
-        prompt: Tokens read.
-        completion: Tokens written, thinking among them.
-        cached: Tokens read from the server's cache; None is as much as others.
-        tiers: Higher prices of long requests, the shortest first.
-        known: False where nobody knows the price: money is not counted then, and no limit of it can be kept.
+        prompt: Price of prompt tokens.
+        completion: Price of completion tokens, thinking included.
+        cached: Price of prompt tokens from the server's cache; None for the price of other prompt tokens.
+        tiers: Higher prices of long requests, by increasing length.
+        known: False if the price is unknown: cost is not counted then, and no cost limit can be enforced.
     """
 
     prompt: float = 0.0

@@ -46,7 +46,7 @@ class Criterion:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardAgreement:
-    """A judge beside geometry.
+    """The agreement of a judge with geometry.
 
     Attributes:
         responses: Rows of the file.

@@ -62,4 +62,4 @@ class Panel:
 def _refuse_if_all_failed(given: Sequence[Mapping[str, float] | BaseException]) -> None:
     failures = [rated for rated in given if isinstance(rated, EndpointError)]
     if len(failures) == len(given):
-        raise EndpointError(f"no evaluator could rate the step; the first said: {failures[0]}")
+        raise EndpointError(f"no evaluator could rate the step; the first error: {failures[0]}")

@@ -82,14 +82,14 @@ class _Reply(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ApiJudgeConfig:
-    """How a judge is asked.
+    """Settings of requests to a judge.
 
     Attributes:
-        timeout: Longest wait for a reply, seconds.
-        retries: How often a request that failed for a passing reason (busy, no connection) is sent again.
-        max_tokens: Longest reply, tokens.
-        max_side: A larger image is shrunk to this, pixels.
-        key_variable: Environment variable that holds the key.
+        timeout: Timeout of a request, in seconds.
+        retries: Maximum number of retries of a request that failed for a transient reason (busy, no connection).
+        max_tokens: Maximum length of a reply in tokens.
+        max_side: Maximum side of an image, pixels; larger ones are shrunk.
+        key_variable: Environment variable that holds the API key.
     """
 
     timeout: float = 120.0
@@ -272,7 +272,7 @@ def grade_messages(request: GradeRequest, max_side: int = 1024) -> list[dict[str
 
     Args:
         request: What is graded.
-        max_side: Larger images are shrunk to this, pixels.
+        max_side: Maximum side of an image, pixels; larger ones are shrunk.
     """
     text, fence = fenced(request.text[:MAX_GRADED_CHARACTERS])
     asked = {

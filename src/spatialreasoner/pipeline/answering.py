@@ -88,10 +88,10 @@ async def run_generate_async(
         policy: The model.
         out: The predictions file; beside it `<stem>.config.json` keeps the settings and `<stem>.summary.json` what the replies
             came to.
-        seed: Origin of every call's seed.
+        seed: Seed from which every call's seed is derived.
         regions: How the model is shown regions.
-        limits: How the model may be used: calls in flight, rate, retries.
-        max_tokens: Longest reply that was asked for, for advice; 0 where it is unknown.
+        limits: Limits of the model: concurrent requests, rate, retries.
+        max_tokens: Maximum reply length that was requested, for advice; 0 where it is unknown.
         budget: What may be spent, over all processes that worked on the same output; None means no limit.
         batching: Ask in batches, through the batch API of the model's endpoint; None asks at once.
         progress: Called with the number of questions done.

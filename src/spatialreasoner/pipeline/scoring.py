@@ -75,9 +75,8 @@ class RewardConfig:
     Attributes:
         questions: The questions file.
         responses: The responses file, rows of `ResponseRow`.
-        scenes: The scenes folder; None to find it by the questions file.
-        judge_all: Whether a judge is asked about every response, to compare it with geometry, not only where something is
-            left unscored.
+        scenes: The scenes folder; None uses the path stored with the questions.
+        judge_all: Judge every response, to compare the judge with geometry, not only those that geometry leaves unscored.
     """
 
     questions: str
@@ -144,7 +143,7 @@ async def run_reward_async(
         judge: Who scores what geometry cannot; None leaves it unscored.
         embedder: Tells whether two names mean the same thing where the table of names cannot.
         in_flight: Responses that the judge is asked about at a time.
-        progress: Told how many responses are scored.
+        progress: Called with the number of responses scored.
 
     Returns:
         How many responses were scored.

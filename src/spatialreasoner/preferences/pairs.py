@@ -36,7 +36,7 @@ class PairsConfig:
     Attributes:
         candidates: Number of scored answers to compare per question (the paper: 8).
         min_gap: Minimum difference in total reward (0..16), or in your own rating, within a pair.
-        hard: Share of questions that get a pair with a hard negative as well (the paper: 100K beside 400K ranked).
+        hard: Share of questions with an additional pair with a hard negative (the paper: 100K in addition to 400K ranked).
         seed: Seed of the altered conclusions of hard negatives.
         regions: How regions are shown. marks: drawn on the images (set-of-mark prompting), for any model. tokens: clean images
             with their regions as metadata, for models with region tokens.

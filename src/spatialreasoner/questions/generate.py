@@ -156,7 +156,7 @@ def ask_about(measured: Measured, rng: Random, count: int, *, asked: Counter[Cat
 
     Args:
         measured: The scene.
-        rng: Source of all choices.
+        rng: Source of all random choices.
         count: Number of questions; fewer are returned if the scene does not allow as many.
         asked: How often each category was asked in other scenes; updated.
 
@@ -185,7 +185,7 @@ class QuestionsConfig:
     Attributes:
         scenes: The scenes folder, as given.
         per_scene: Number of questions per scene.
-        seed: Seed of all choices; a scene's questions depend on it, on the scene and on the scenes before.
+        seed: Seed of every random choice; a scene's questions depend on it, on the scene and on the scenes before.
     """
 
     scenes: str

@@ -42,20 +42,20 @@ BATCHED_TREES = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """How many questions are searched, how, and what it may cost.
+    """Settings of a search: its trees, samples, candidates and budgets.
 
     Attributes:
-        search: How each tree grows.
+        search: Settings of each tree.
         samples_per_policy: Plain samples per policy and question, in addition to the tree (the paper: 2).
         candidates: Number of different complete answers per question. Where paths and samples give fewer, more samples are
             drawn, one policy after another, up to twice the number that is missing.
-        trees_in_flight: Questions worked on at a time.
+        trees_in_flight: Maximum number of questions searched concurrently.
         limits: Limits of each policy, by its name; `Limits()` for those not named.
         max_calls: Maximum number of requests sent, over all processes that work on this folder; None means no limit.
         max_tokens: Maximum number of tokens, counted in the same way.
         max_cost: Maximum cost, counted in the same way, in the currency of the prices.
         judge_limits: Limits of each judge, by its name; `Limits()` for those not named.
-        batch: Ask policies behind endpoints in batches, through the batch API: each round of all trees is one batch.
+        batch: Send requests to endpoints through their batch API: each round of all trees is one batch.
     """
 
     search: SearchConfig = field(default_factory=SearchConfig)

@@ -35,15 +35,15 @@ def _renewed(values: Mapping[str, Any]) -> dict[str, Any]:
 @accepts_old_names(_renewed)
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """What the paper leaves open, with the choices of its closest public relative, CoMCTS, as defaults (docs/papers.md 3.3).
+    """Settings of a search tree; what the paper leaves open has the defaults of CoMCTS, its closest relative (papers.md 3.3).
 
     Attributes:
         exploration: Weight of the second UCB term.
-        threshold: A step whose mean rating is below it is pruned.
+        threshold: Minimum mean rating of a step; steps below it are pruned.
         max_model_rounds: Maximum policy calls per question; each policy called in a round counts as one.
         expansion: "complete": each policy finishes the answer, which is cut at its first bad step (CoMCTS). "step": each
             policy adds one step (the paper's figure 5); anything it wrote after that is dropped.
-        stop: "found": end when a kept path is right. "budget": continue, to gather more paths.
+        stop: "found": stop when a kept path is right. "budget": continue, to collect more paths.
         ratings: "continuous": as the reward gives them. "signs": each rounded to -1, 0 or 1, the paper's scale.
         sign_margin: With "signs", a rating at most this far from 0 is 0.
         max_expansions: Maximum expansions per node, each with new samples.
@@ -66,9 +66,9 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         if self.exploration < 0:
-            raise ConfigError(f"exploration weighs a term of UCB, so it is at least 0; got {self.exploration}")
+            raise ConfigError(f"exploration must be at least 0; got {self.exploration}")
         if not -1 <= self.threshold <= 1:
-            raise ConfigError(f"threshold is compared with ratings of -1..1; got {self.threshold}")
+            raise ConfigError(f"threshold must be in -1..1, the range of ratings; got {self.threshold}")
         for name in ("max_model_rounds", "max_expansions", "samples", "max_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
@@ -140,7 +140,7 @@ async def expand(tree: Tree, node: Node, prompt: Prompt, policies: Sequence[Poli
     tree.model_rounds += len(policies)
     usable = [reply if isinstance(reply, EndpointError) else _raised(reply) for reply in replies]
     if all(isinstance(reply, EndpointError) and not isinstance(reply, PromptError) for reply in usable):
-        raise EndpointError(f"no policy could continue question {tree.question_id!r}; the first said: {usable[0]}")
+        raise EndpointError(f"no policy could continue question {tree.question_id!r}; the first error: {usable[0]}")
     return [
         candidate
         for policy, reply in zip(policies, usable, strict=True)

@@ -33,7 +33,7 @@ def adopt(view: Belief, prefix: str, profile: Profile, rng: Random) -> bool:
         view: What the teacher sees; changed.
         prefix: The answer so far.
         profile: How often something that does not fit is noticed, and then not taken over.
-        rng: Source of chance.
+        rng: Source of all random choices.
 
     Returns:
         Whether something was noticed, so that it should be corrected.

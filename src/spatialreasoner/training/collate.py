@@ -99,7 +99,7 @@ class Encoder:
         segments: Names of the segments.
         spans: Finds the segments in an answer.
         markup: What becomes of tokens that no segment owns.
-        max_length: Longest prompt and answer together, tokens. None: no limit.
+        max_length: Maximum length of prompt and answer together, in tokens. None: no limit.
         enable_thinking: Whether the model is to think before it answers, as rows then have it.
     """
 

@@ -49,7 +49,7 @@ def add_token_logps(model: PreTrainedModel) -> None:
     try:
         head = head_of(model, original)
     except ConfigError as error:
-        logger.warning("%s. Training continues by its whole forward pass, which takes more memory", error)
+        logger.warning("%s. Training continues with its full forward pass, which takes more memory", error)
         head = None
     taught.logps_by_whole_forward = head is None
 

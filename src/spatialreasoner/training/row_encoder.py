@@ -40,7 +40,7 @@ class RowEncoder(Encoder):
         segments: Names of the segments.
         spans: Finds the segments in an answer.
         markup: What becomes of tokens that no segment owns.
-        max_length: Longest prompt and answer together, tokens. None: no limit.
+        max_length: Maximum length of prompt and answer together, in tokens. None: no limit.
         enable_thinking: As in `Encoder`.
         truncates: Cut what is longer at its end, as TRL does, but never inside an image; otherwise it is refused.
     """

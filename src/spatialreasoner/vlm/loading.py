@@ -203,7 +203,7 @@ def refuse_other_version(source: str | Path) -> None:
     shipped, found = shipped_as(source), config_of(source).get("architecture_version", 1)
     if shipped is not None and found != shipped.architecture_version:
         raise ConfigError(
-            f"{source} holds a model that was trained from {shipped.name!r} as another version of the package had it "
+            f"{source} holds a model that was trained from the {shipped.name!r} of another version of the package "
             f"(architecture {found}; this one has {shipped.architecture_version}); train it again from the {shipped.name!r} of "
             "this installation, or use it with the version that made it"
         )

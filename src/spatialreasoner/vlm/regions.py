@@ -47,8 +47,8 @@ def add_region_tokens(
     Args:
         model: A LLaVA, Qwen2.5-VL, Qwen3-VL or InternVL.
         processor: Its processor.
-        num_regions: How many regions an image may have.
-        seed: Decides the weights of the region encoder.
+        num_regions: Maximum number of regions per image.
+        seed: Seed of the weights of the region encoder.
 
     Returns:
         The model and the processor; as they were, if the model already has region tokens.

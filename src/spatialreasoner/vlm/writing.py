@@ -18,7 +18,7 @@ class WantedAnswer:
     Attributes:
         ids: The tokens that it continues, one placeholder for an image.
         image: The image, with the regions that it carries (`scenes.carry`); None for text alone.
-        seed: Decides the answer's chance, where it is sampled.
+        seed: Sampling seed of the answer.
         of: Whatever the one who asks knows it by.
         goes_on: Called with each token of the answer; False ends it there. None for one that is wanted as a whole.
     """
@@ -49,11 +49,11 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True)
 class Manner:
-    """How answers are written.
+    """How answers are generated.
 
     Attributes:
-        temperature: Of sampling; 0 takes the likeliest token each time.
-        most: Longest answer, tokens.
+        temperature: Sampling temperature; 0 is greedy.
+        most: Maximum length of an answer in tokens.
     """
 
     temperature: float

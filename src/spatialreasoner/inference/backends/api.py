@@ -47,21 +47,20 @@ _SECRET = re.compile(r"\b(?:sk|key|hf|gsk|xai)[-_][A-Za-z0-9_\-*]{8,200}|\bBeare
 
 @dataclass(frozen=True, kw_only=True)
 class ApiConfig:
-    """How an endpoint's model is asked; settings in its name go first.
+    """Settings of requests to an endpoint; settings in the model's name take precedence.
 
     Attributes:
-        temperature: Of sampling; None leaves it to the endpoint.
-        top_p: Of sampling; 1 is not sent.
-        max_tokens: Longest reply, thinking included, tokens.
-        reasoning_effort: How long the model is to think: "none", "minimal", "low", "medium", "high"; "" leaves it to the
-            endpoint.
-        enable_thinking: Whether the chat template opens a block of thinking; None leaves it to the endpoint.
-        timeout: Longest wait for a reply, seconds.
-        prefill: Continue a prefix as the beginning of the model's own message (vLLM and SGLang can), instead of asking in
-            words for a continuation; where it is refused, it is asked in words.
-        key_variable: Environment variable that holds the key.
-        max_side: A larger image is shrunk to this, pixels.
-        revision: The weights' revision, where known: part of what identifies a reply.
+        temperature: Sampling temperature; None leaves it to the endpoint.
+        top_p: Nucleus sampling (top-p); 1 is not sent.
+        max_tokens: Maximum length of a reply in tokens, thinking included.
+        reasoning_effort: Reasoning effort: "none", "minimal", "low", "medium" or "high"; "" leaves it to the endpoint.
+        enable_thinking: Whether the chat template turns thinking on; None leaves it to the endpoint.
+        timeout: Timeout of a request, in seconds.
+        prefill: Send a prefix as a partial message of the model to continue (vLLM and SGLang can), instead of asking for a
+            continuation in the prompt, which is the fallback where this is refused.
+        key_variable: Environment variable that holds the API key.
+        max_side: Maximum side of an image, pixels; larger ones are shrunk.
+        revision: Revision of the weights, if known; part of what identifies a reply.
     """
 
     temperature: float | None = 0.9
@@ -148,7 +147,7 @@ class ApiPolicy:
         Args:
             prompt: What is asked.
             n: Replies that are asked for.
-            seed: Of sampling.
+            seed: Sampling seed.
             post: Sends the request in another way than at once.
 
         Raises:
@@ -167,7 +166,7 @@ class ApiPolicy:
         Args:
             make: Makes the chat.
             n: Replies that are asked for.
-            seed: Of sampling.
+            seed: Sampling seed.
             prefix: What the answer begins with.
             post: Sends the request in another way than at once; none waits then for another to be accepted first.
 

@@ -43,9 +43,9 @@ class Asking:
 
     Attributes:
         model: Its name at the endpoint.
-        max_tokens: Longest reply, tokens.
-        temperature: Of sampling; None leaves it to the endpoint.
-        top_p: Of sampling; 1 is not sent.
+        max_tokens: Maximum length of a reply in tokens.
+        temperature: Sampling temperature; None leaves it to the endpoint.
+        top_p: Nucleus sampling (top-p); 1 is not sent.
         reasoning_effort: "low", "high" and so on; "" leaves it to the endpoint.
         thinking: Whether the chat template opens a block of thinking; None leaves it to the template.
         prefill: Whether a prefix may be the beginning of the model's own message.
@@ -83,7 +83,7 @@ def build(make: Making, asking: Asking, known: Capabilities, *, n: int, seed: in
         asking: How the model is to write.
         known: What is known of the endpoint.
         n: Replies; more than one only where `known.n`.
-        seed: Of sampling.
+        seed: Sampling seed.
         side: Longest side of images, unless the endpoint takes less, pixels.
     """
     chat = make(min(side, known.most_side or side), asking.prefill and known.prefill)

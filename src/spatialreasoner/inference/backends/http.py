@@ -50,7 +50,7 @@ class HttpClient:
         name: What to call the endpoint in errors.
         url: The base URL.
         headers: Sent with every request, the key among them; to no other host.
-        timeout: Longest wait for one reply, from first to last byte, seconds.
+        timeout: Timeout of a request until the last byte of its reply, in seconds.
 
     Raises:
         ConfigError: If a proxy or a file of certificates in the environment cannot be used.

@@ -16,7 +16,7 @@ class GumbelNoise(LogitsProcessor):
     Each row has random numbers of its own, which `generate`'s own sampling has not.
 
     Args:
-        temperature: Of sampling, greater than 0.
+        temperature: Sampling temperature, greater than 0.
         keys: One seed per row.
     """
 

@@ -149,7 +149,7 @@ class RowsDecoder:
 
         Args:
             hidden: Of `read`.
-            temperature: Of sampling.
+            temperature: Sampling temperature.
             chance: Numbers in [0, 1) that decide the samples.
         """
         rows, lots = np.ascontiguousarray(hidden, np.float32), np.ascontiguousarray(chance, np.float64)

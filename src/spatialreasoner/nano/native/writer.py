@@ -57,7 +57,7 @@ class RowsWriter:
         panels: The weights of its decoder.
         seeing: Looks at images for it.
         ends: Tokens that end an answer.
-        rows: Most answers that are written at once.
+        rows: Maximum number of answers that are written at once.
     """
 
     def __init__(

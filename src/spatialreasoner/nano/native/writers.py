@@ -24,7 +24,7 @@ class Writers:
         model: The nano.
         processor: Its processor.
         ends: Tokens that end an answer.
-        rows: Most answers that one of them writes at once.
+        rows: Maximum number of answers that one of them writes at once.
     """
 
     def __init__(

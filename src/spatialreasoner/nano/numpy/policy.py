@@ -40,7 +40,7 @@ class LightNano:
 
     Args:
         source: `nano`, `nano-base`, or a folder with one.
-        max_new_tokens: Longest completion, tokens.
+        max_new_tokens: Maximum length of a completion in tokens.
 
     Raises:
         ConfigError: If the folder holds no nano, or one of another architecture.
