@@ -249,7 +249,7 @@ def grey(path: Path) -> Path:
 
 
 def drift_questions(config: StudyConfig, out: Path) -> list[Question]:
-    """The test questions whose sampled answers tell the divergence: the first ones of all rooms in turn."""
+    """The test questions from whose sampled answers the divergence is estimated: the first ones of all rooms in turn."""
     questions = list(records.read_jsonl(out / "data" / "test" / "questions.jsonl", Question))
     rank = {question.id: place % config.test_per_scene for place, question in enumerate(questions)}
     return sorted(questions, key=lambda question: rank[question.id])[: config.drift_answers]

@@ -1,4 +1,4 @@
-"""What a study has to do, as jobs that wait for one another; a job is told by its name alone."""
+"""The jobs of a study and their dependencies; a job is identified by its name alone."""
 
 from __future__ import annotations
 

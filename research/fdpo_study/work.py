@@ -1,6 +1,6 @@
 """One job of a study, in a process of its own: `python -m research.fdpo_study.work OUT NAME`.
 
-A job continues where it stopped, as its stages do. It ends by itself when the process that started it is gone.
+A job continues where it stopped, as its stages do. It exits when the process that started it is gone.
 """
 
 from __future__ import annotations

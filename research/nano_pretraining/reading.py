@@ -62,8 +62,7 @@ class Numbers:
 
     Args:
         processor: Whose tokens.
-        left_out: Tokens that no lesson has. They are not held against the others: whoever comes to use them later need not
-            undo what they were pushed away by.
+        left_out: Tokens that no lesson has. They are masked in the loss, so that fine-tuning on them need not undo anything.
     """
 
     def __init__(self, processor: NanoProcessor, left_out: Collection[int] = ()) -> None:
@@ -100,7 +99,7 @@ LOG_PERIODS = tuple(0.02 * 2**octave for octave in range(9))
 class NumberTable(nn.Module):
     """Embeddings of numbers: what each learns for itself, and what all learn of waves of their values and logarithms.
 
-    A parametrization of the embeddings, in and out; once training is over it is folded into them.
+    A parametrization of the embeddings, in and out; after training it is folded into them.
 
     Args:
         numbers: Which tokens are numbers.

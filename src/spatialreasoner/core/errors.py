@@ -99,7 +99,7 @@ class AdaptedError(BusyError):
 
 
 class PromptError(EndpointError):
-    """An endpoint cannot answer this prompt, whoever else may be answered.
+    """An endpoint cannot answer this prompt; others may be answered.
 
     Args:
         message: What the endpoint said.

@@ -46,7 +46,7 @@ class CSource(NamedTuple):
         return self.path.with_name(f"_{self.path.stem}.so")
 
     def digest(self) -> str:
-        """What tells one state of the file, and of what all include, from another."""
+        """A digest of the file and of the header that all include."""
         return hashlib.sha256(_COMMON.read_bytes() + self.path.read_bytes()).hexdigest()[:32]
 
 

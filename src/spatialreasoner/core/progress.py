@@ -93,7 +93,7 @@ def stage(name: str, total: int | None = None) -> AbstractContextManager[Advance
 
 @contextmanager
 def stages_shown_by(show: ShowStage | None) -> Generator[None]:
-    """Let another show what `stage` would, as long as the context lasts; None shows nothing."""
+    """Let a caller's own display show the stages within the block; None shows nothing."""
     if show is stage:
         yield
         return

@@ -234,7 +234,7 @@ class Completion(Record):
         text: The continuation, without the prefix.
         prompt_tokens: Tokens read, 0 where unknown.
         completion_tokens: Tokens written, thinking among them, 0 where unknown.
-        finish: "stop" if the model ended by itself, "length" if it was cut off, "refusal" if it declined.
+        finish: "stop" if the model ended its reply, "length" if it was cut off, "refusal" if it declined.
         cached_tokens: Of the tokens read, those that the server had in its cache.
         thinking: What the model thought before it wrote, where it tells; never a part of the text.
     """
@@ -339,7 +339,7 @@ class PreferencePair(Record):
         rejected: The dispreferred answer.
         gap_description: Description score of chosen minus rejected; None is unscored.
         gap_reasoning: Reasoning score of chosen minus rejected; None is unscored.
-        reward_chosen: Total reward of the chosen answer, 0..16; or a rating of one's own, on any scale.
+        reward_chosen: Total reward of the chosen answer, 0..16; or your own rating, on any scale.
         reward_rejected: The same of the rejected answer.
         kind: "ranked" for best against worst, "hard" where the conclusion alone differs.
         more_gaps: Gaps of further segments, by their names.

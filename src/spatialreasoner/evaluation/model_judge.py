@@ -1,7 +1,7 @@
 """A model as judge of answers: the second opinion beside the offline rules, never needed for a score.
 
-As in the official script of SpatialRGPT-Bench (docs/papers.md 4.3), the model reads and we decide: of lengths and hours it
-extracts both values, and the official bounds are applied here; of relations and choices it marks the agreement. That script
+As in the official script of SpatialRGPT-Bench (docs/papers.md 4.3), the model reads and this code decides: of lengths and hours
+it extracts both values, and the official bounds are applied here; of relations and choices it marks the agreement. That script
 gives an answer whose judgement fails the mark of the answer before it; here such an answer is unscored, and counted.
 """
 
@@ -101,7 +101,7 @@ class AnswerJudgeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What a model made of some predictions.
+    """A model's judgements of some predictions.
 
     Attributes:
         verdicts: One per prediction, in their order; `UNSCORED` where the judgement failed.

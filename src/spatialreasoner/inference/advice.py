@@ -1,4 +1,4 @@
-"""What replies came to, in words: how many were not answers, why, and what to do about it."""
+"""The outcome of replies, in words: how many were not answers, why, and what to do about it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def search_lines(
     *,
     max_tokens: int,
 ) -> Iterator[str]:
-    """What a search came to for its policies.
+    """The outcome of a search for its policies.
 
     Args:
         by_policy: Counts of each policy, as in `summary.json`.

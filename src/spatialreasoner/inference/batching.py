@@ -20,7 +20,7 @@ class Batches:
         api: The endpoint's batch API.
         journal: Where batches are noted before they are submitted.
         name: The model, as in the journal.
-        tell: Called with a line when a batch is submitted, gets on, and ends.
+        tell: Called with a line when a batch is submitted, makes progress, and ends.
         busy: Whether somebody else is at work whose result will lead to more requests soon.
         config: How requests are gathered.
     """
@@ -50,7 +50,7 @@ class Batches:
         self._refused: EndpointError | None = None
 
     async def open(self) -> None:
-        """Find the batches of earlier processes; what goes wrong with that is told to whoever asks."""
+        """Find the batches of earlier processes; an error in doing so is raised to those who ask."""
         for left in Spool.leftovers(self._journal.path):
             left.unlink(missing_ok=True)
         try:
@@ -136,7 +136,7 @@ class Batches:
             self._begin(self._run(spool), spool.requests)
 
     def _begin(self, work: Awaitable[None], requests: Mapping[str, int]) -> None:
-        """Do something for requests, who are told if it fails."""
+        """Do something for requests; an error is passed to them."""
         task = asyncio.ensure_future(self._told(work, requests))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)

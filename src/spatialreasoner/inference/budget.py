@@ -1,4 +1,4 @@
-"""Hard stops: calls, tokens and money, each checked before a request is sent."""
+"""Hard limits of calls, tokens and cost, each checked before a request is sent."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class UnavailableError(EndpointError):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer(Generic[R]):
-    """What a request came to: its reply, and the number under which it was journalled."""
+    """The result of a request: its reply, and the number under which it was journalled."""
 
     reply: R
     attempt: int

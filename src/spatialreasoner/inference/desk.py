@@ -83,7 +83,7 @@ class Desk(Generic[R]):
 
     @property
     def learned(self) -> Mapping[str, Any]:
-        """What the endpoint taught of how it is to be asked."""
+        """What was learned about how to send requests to the endpoint."""
         return getattr(self._model, "learned", {})
 
     def noticed(self) -> Iterator[str]:

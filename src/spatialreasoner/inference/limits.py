@@ -1,4 +1,4 @@
-"""How one policy may be used: requests in flight and per minute, tries, time, tokens and their price."""
+"""The limits of one policy: requests in flight and per minute, tries, time, tokens and their price."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What hosted models cost: by the size of each request, under the names that gateways give them, less for cached input.
 
-The prices are those that the package `genai-prices` ships. A model that it does not know has no price, which is told before
+The prices are those that the package `genai-prices` ships. A model that it does not know has no price, which is reported before
 anything is sent; `price=1.25/10` in an endpoint's settings gives one by hand.
 """
 
@@ -88,7 +88,7 @@ def _halved(price: Price | Tier) -> dict[str, Any]:
 
 
 UNKNOWN_PRICE = Price(known=False)
-"""The price of a model that nobody knows."""
+"""The price of a model without a known one."""
 
 
 def find_price(model: str, url: str = "") -> Price:
@@ -117,7 +117,7 @@ def find_price(model: str, url: str = "") -> Price:
 
 
 def given_price(text: str) -> Price:
-    """A price given by hand: money per million tokens read and written, and read from the cache where that is cheaper.
+    """A price given by hand: per million prompt and completion tokens, and prompt tokens from the cache if these are cheaper.
 
     >>> given_price("1.25/10"), given_price("1.25/10/0.125").cached
     (Price(prompt=1.25, completion=10.0, cached=None, tiers=(), known=True), 0.125)

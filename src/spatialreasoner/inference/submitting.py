@@ -2,8 +2,8 @@
 
 A file is uploaded, which costs nothing; then the batch, its file and all its requests are noted in the journal, and only then
 it is submitted, with a token of its own; then its id is noted. A process that dies in between is followed by one that looks for
-the token, or the file, in the server's list of batches. So a batch that was submitted is collected, whoever submitted it, and
-one that was not is gathered again.
+the token, or the file, in the server's list of batches. So a batch that was submitted is collected, whichever process submitted
+it, and one that was not is gathered again.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Submitter:
         api: The endpoint's batch API.
         journal: Where batches are noted before they are submitted.
         name: The model, as in the journal.
-        tell: Called with a line when a batch is submitted, gets on, and ends.
+        tell: Called with a line when a batch is submitted, makes progress, and ends.
         config: How patiently.
     """
 

@@ -55,7 +55,7 @@ class Panel:
         return await self._first.score(question, text)
 
     def succeeds(self, question: Question, text: str) -> bool | None:
-        """The first evaluator's word."""
+        """The first evaluator's verdict."""
         return self._first.succeeds(question, text)
 
 

@@ -140,7 +140,7 @@ class ApiJudge:
 
     @property
     def learned(self) -> Mapping[str, Any]:
-        """What the endpoint taught of how it is to be asked."""
+        """What was learned about how to send requests to the endpoint."""
         return self._policy.learned
 
     def restore(self, learned: Any) -> None:
@@ -205,7 +205,7 @@ class JudgePanel:
         self.identity = "; ".join(getattr(judge, "identity", name) for name, judge in judges.items())
 
     async def grade(self, request: GradeRequest) -> Grade:
-        """Ask all of them at once; a reason tells whose it is."""
+        """Ask all of them at once; each reason names its judge."""
         grades = dict(
             zip(self._judges, await asyncio.gather(*(judge.grade(request) for judge in self._judges.values())), strict=True)
         )

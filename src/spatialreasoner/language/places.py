@@ -13,7 +13,7 @@ from typing import NamedTuple
 from spatialreasoner.language.scan import first_at, holds, word_starts
 
 MAX_PLACES = 3
-"""Of each kind of place, so many are tried, the last first."""
+"""Maximum number of places tried of each kind, the last first."""
 
 
 class Place(NamedTuple):

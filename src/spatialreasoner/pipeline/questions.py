@@ -1,4 +1,4 @@
-"""The stage `questions`: what can be asked of scenes, with the truth from geometry."""
+"""The stage `questions`: questions about scenes, with true answers from geometry."""
 
 from __future__ import annotations
 

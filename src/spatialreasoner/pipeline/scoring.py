@@ -40,7 +40,7 @@ _ABSENT = "\0"
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseRow(Record):
-    """One answer to score; rows of predictions are such, and what else a row holds is kept.
+    """One answer to score, such as a row of predictions; other columns are kept.
 
     Attributes:
         question_id: The question it answers.
@@ -63,7 +63,7 @@ class ResponseRow(Record):
 
     @property
     def kept(self) -> dict[str, Any]:
-        """What else the row holds."""
+        """The other columns of the row."""
         own = {each.name for each in fields(self)}
         return {name: value for name, value in vars(self).items() if name not in own}
 

@@ -167,7 +167,7 @@ def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool
     """Refuse a search whose cost cannot be limited, or whose forecast the caller does not confirm.
 
     Raises:
-        ConfigError: If money is limited and a price unknown, or the forecast is not confirmed.
+        ConfigError: If the cost is limited and a price unknown, or the forecast is not confirmed.
     """
     limits, judges = config.limits, config.judge_limits
     refuse_unknown_prices(config.max_cost, {name: limit.price for name, limit in {**limits, **judges}.items()})
@@ -180,7 +180,7 @@ def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool
 
 @contextmanager
 def _shown(total: int, progress: ShowStage | None) -> Generator[Show]:
-    """The display of a search; another's progress is told how many questions are done."""
+    """The display of a search; a caller's own display is given the number of questions done."""
     if progress is stage:
         with display() as show:
             yield show

@@ -111,7 +111,7 @@ def _gap(better: float | None, worse: float | None) -> float | None:
 
 
 def _more_gaps(better: RewardBreakdown, worse: RewardBreakdown) -> dict[str, float | None]:
-    """Gaps of segments that only ratings of one's own have."""
+    """Gaps of segments that only your own ratings have."""
     if not (isinstance(better, OwnRating) and isinstance(worse, OwnRating)):
         return {}
     names = [name for name in {**better.segments, **worse.segments} if name not in ("description", "reasoning")]

@@ -1,4 +1,4 @@
-"""Questions of the 24 categories of SpatialRGPT-Bench, with the truth from geometry.
+"""Questions of the 24 categories of SpatialRGPT-Bench, with true answers from geometry.
 
 No question is better than a wrong one. A question is asked only where the data can tell the answer, where the truth is neither
 within 10 % of a tie (or of the edge between two hours) nor inside the noise of depth (no answer could be verified), where its
@@ -198,7 +198,7 @@ class QuestionsConfig:
 
 
 def generate_questions(scenes: Iterable[Scene], config: QuestionsConfig) -> Iterator[Question]:
-    """Ask about every scene in turn, balanced over the categories; scenes are read and forgotten one at a time."""
+    """Ask about every scene in turn, balanced over the categories; only one scene is in memory at a time."""
     asked: Counter[Category] = Counter()
     for scene in scenes:
         check_scene(scene)

@@ -151,7 +151,7 @@ def _notes(scene: Scene) -> Iterable[str]:
 
 
 def terminal(found: MeasurementTable) -> str:
-    """The table as text: sizes, then pairs, then what could not be told and why."""
+    """The table as text: sizes, then pairs, then what could not be measured and why."""
     names = {region.id: region for region in found.regions}
     regions = [
         [_called(names[row[0].regions[0]]), *(cell.told for cell in row)] for row in _lines(found.sizes, len(MEASURED_SIZES))

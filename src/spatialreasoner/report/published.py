@@ -1,4 +1,4 @@
-"""The published results of SpatialRGPT-Bench, to show beside our own: paper, Table 1 (`published.json`)."""
+"""The published results of SpatialRGPT-Bench, to show beside a run's own: paper, Table 1 (`published.json`)."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def _read_questions(path: Path, run_dir: Path, runs: Runs) -> None:
 
 
 def _read_stage(path: Path, run_dir: Path, runs: Runs) -> None:
-    """A stage's settings; model folders have a `config.json` of another kind, which is passed over."""
+    """A stage's settings; model folders have a `config.json` of another kind, which is ignored."""
     value = records.read_json(path, object)
     if isinstance(value, dict) and isinstance(value.get("stage"), str) and isinstance(value.get("config"), dict):
         runs.stages.append(

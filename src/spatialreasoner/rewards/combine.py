@@ -43,7 +43,7 @@ class Opinion:
 
 @dataclass(frozen=True, kw_only=True)
 class Graded:
-    """A reward and what it rests on.
+    """A reward and what it is based on.
 
     Attributes:
         reward: The fine-grained reward.
@@ -63,7 +63,7 @@ class Graded:
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Who scored each of the four rewards, "geometry" or "judge"; what nobody scored is absent."""
+        """Who scored each of the four rewards, "geometry" or "judge"; those that were not scored are absent."""
         scored = (name for name in REWARDS if getattr(self.reward, name) is not None)
         return {name: "judge" if name in self.judged else "geometry" for name in scored}
 

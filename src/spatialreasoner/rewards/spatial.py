@@ -69,7 +69,7 @@ ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distanc
 
 @dataclass(frozen=True, kw_only=True)
 class StatementVerdict:
-    """What became of one statement.
+    """The outcome of one statement.
 
     Attributes:
         assertion: The statement.
@@ -233,7 +233,7 @@ def within_tolerance(category: Category, claim: float, truth: float, *, high: fl
 
 
 def hour_score(claim: float, truth: float, *, high: float | None = None) -> float:
-    """Correctness of an hour: 1 at the true hour, falling by a third an hour around the clock to 0 at a quarter turn.
+    """Correctness of an hour: 1 at the true hour, falling by a third per hour around the clock to 0 at a quarter turn.
 
     >>> hour_score(12, 12), round(hour_score(1, 12), 3), hour_score(6, 12)
     (1.0, 0.667, 0.0)

@@ -120,7 +120,7 @@ def _attribute_score(known: Known, region_id: str, word: str) -> float | None:
 
 
 def _completeness(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
-    """How much of the question's regions is told: 1 for each by a fitting name, half for a bare tag or "object"."""
+    """How well the question's regions are named: 1 for each by a fitting name, half for a bare tag or "object"."""
     mentioned = {thing.region for sentence in sentences for thing in sentence.things}
     called = {pair for sentence in sentences for pair in sentence.calls}
     named = {thing.name for sentence in sentences for thing in sentence.things if thing.name} - {n for _, n in called}

@@ -1,9 +1,9 @@
-"""Checks that see nonsense before anything is measured.
+"""Checks that detect wrong data before anything is measured.
 
 Cameras of another image, units off by a thousand, numbers that are not depth: each check says what it saw, the likely
 cause, and the fix.
 
-A problem that cannot but give wrong lengths is refused; one that is merely odd is told. Whoever knows better names the
+A problem that makes lengths wrong is refused; one that is merely odd is reported. A user who knows better names the
 check in the `accept` of scene.json.
 """
 

@@ -1,4 +1,4 @@
-"""Making a scenes folder so that it can be killed at any moment and gone on with by the same command.
+"""Making a scenes folder that can be interrupted at any moment and resumed by the same command.
 
 The files of a scene get their names only when they are complete, and its record last; the records wait in a hidden folder
 until all are there, then become `scenes.jsonl`.

@@ -43,7 +43,7 @@ def misfit(
 ) -> tuple[float | None, str]:
     """By which factor named things come out too large (above 1) or too small (below 1).
 
-    Only an error of several times is told: each named thing must be off on the same side, by a factor of 1.6 at least and
+    Only an error of a large factor is reported: each named thing must be off on the same side, by a factor of 1.6 at least and
     one of them by 2.5. A single thing counts only where it is too large.
 
     Args:

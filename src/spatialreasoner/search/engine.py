@@ -200,12 +200,12 @@ class Engine:
         self.missing += missing(row["counts"])
 
     async def end(self) -> None:
-        """End the round, unless a budget ended it before its time: what could not be had is asked for by the same command."""
+        """End the round, unless a budget ended it before its time: the same command requests the missing replies again."""
         if not self.spent_up and (self.missing or self.progress.unfinished):
             await self.journal.next_round()
 
     def learned(self) -> dict[str, dict[str, Any]]:
-        """What endpoints taught of how they are to be asked, those of judges too, by their names."""
+        """What was learned about how to send requests to endpoints, those of judges included, by their names."""
         named = {endpoint.name: endpoint.learned for endpoint in self.endpoints}
         named |= {judge.name: judge.learned for judge in self.judges.values()}
         return {name: dict(learned) for name, learned in named.items() if learned}

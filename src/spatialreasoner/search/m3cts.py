@@ -238,7 +238,7 @@ def _prune_reason(ratings: Mapping[str, float], threshold: float) -> str | None:
 
 
 def _record_selection(node: Node, round_index: int, config: SearchConfig) -> None:
-    """Note on each node of the selected path its UCB value now, for whoever looks at the tree later."""
+    """Record the current UCB value of each node on the selected path, for those who look at the tree later."""
     for passed in node.path():
         passed.selections.append((round_index, ucb(passed, exploration=config.exploration)))
 

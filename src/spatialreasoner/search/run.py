@@ -53,7 +53,7 @@ class Forecast:
 
 
 def forecast(num_questions: int, policies: Sequence[str], config: RunConfig, judges: Sequence[Limits] = ()) -> Forecast:
-    """What a run of these policies can take, and of judges who may be asked about every whole answer.
+    """The forecast of a run of these policies, and of judges that may be asked about every complete answer.
 
     >>> forecast(10, ["a", "b"], RunConfig(candidates=0)).most_calls  # 20 model-rounds, 2 samples of each policy
     240
@@ -98,7 +98,7 @@ class RunResult:
     noticed: tuple[str, ...] = ()
 
     def lines(self, max_tokens: int) -> Iterator[str]:
-        """What the run came to for its policies, a line for all that is not as it should be.
+        """The outcome of the run for its policies: one line for each thing that went wrong.
 
         Args:
             max_tokens: Maximum reply length that was requested.

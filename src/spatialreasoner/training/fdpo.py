@@ -142,7 +142,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The mean loss of a batch of pairs; second, where asked for, an empty mapping: no logits are ever built."""
+        """The mean loss of a batch of pairs; with `return_outputs` also an empty mapping, since no logits are computed."""
         vision = self._shared_vision()
         with contextlib.nullcontext() if "ref_chosen_logps" in inputs else vision.step():
             policy, router = self._policy_logps(model, inputs)
@@ -198,7 +198,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
         return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
 
     def train_sampler(self, dataset: Any) -> GroupedSampler | None:
-        """TRL's own, unless rows share images, or prompts, and a batch has room for several: then they are brought together."""
+        """TRL's sampler, unless rows share images or prompts and a batch holds several rows: then those are put together."""
         batch = self.args.train_batch_size * self.args.world_size
         groups = self.args.group_window and batch > 1 and self.args.train_sampling_strategy == "random"
         if groups and isinstance(dataset, Dataset):

@@ -1,6 +1,6 @@
 """A frozen vision tower that runs once per image and run, its features read back from disk after that.
 
-A call of the tower is taken apart into its images, each of which is computed by itself, so that its features are the same
+A call of the tower is taken apart into its images, each of which is computed separately, so that its features are the same
 bits whatever batch it is in. Only those of the tower's outputs are kept that the model reads, which the first call shows: a
 LLaVA asks for all hidden states of its tower and reads one of them.
 """

@@ -203,7 +203,7 @@ def image_token_ids(processor: Any) -> set[int]:
 
 
 def first_image(prompt: Tokens, ids: set[int]) -> int:
-    """The first token of an image in a prompt; 0 where no token tells."""
+    """The first token of an image in a prompt; 0 if there are no image tokens."""
     places = _of_images(prompt, ids)
     return int(places[0]) if len(places) else 0
 

@@ -45,7 +45,7 @@ def train(
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> None:
-    """Train a model; started again with the same arguments, continue from the last checkpoint.
+    """Train a model. Call it again with the same arguments to resume from the last checkpoint.
 
     Args:
         kind: `sft`, `dpo`, `fdpo` or `grpo`.
@@ -147,7 +147,7 @@ def dry_run(
     overrides: Sequence[str] = (),
     show: Callable[[Text], None] | None = None,
 ) -> str:
-    """What `train` would do by its settings and rows, in a sentence: no model is loaded, nothing is written.
+    """A sentence that describes what `train` would do with these settings and rows; loads no model and writes nothing.
 
     Args:
         kind: `sft`, `dpo` or `fdpo`.

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on the chosen answers: TRL's trainer with our tokens and our checkpoints."""
+"""Supervised fine-tuning on the chosen answers: TRL's trainer with this package's tokens and checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an architecture may share prefixes: told by its structure, then tried out.
+"""Whether an architecture can share prefixes: decided by its structure, then by a trial.
 
 A recurrent layer (linear attention, convolution, state space) carries a state from each token to the next in the packed row,
 so a response would read its siblings. Structure tells which models have them; the others are tried:
@@ -45,7 +45,7 @@ PROBED = 64
 
 
 def cannot_share(model: PreTrainedModel) -> str:
-    """Why a model's structure keeps it from sharing prefixes; empty where nothing does.
+    """Why a model's structure prevents sharing prefixes; empty if nothing does.
 
     Args:
         model: The model, unwrapped.
@@ -155,7 +155,7 @@ def disagreement(
     *,
     precision: torch.dtype,
 ) -> str:
-    """What goes wrong when a model shares prefixes; empty where nothing does.
+    """What goes wrong when a model shares prefixes; empty if nothing does.
 
     Args:
         run: The model's forward pass, perhaps wrapped.

@@ -2,7 +2,7 @@
 
 A tower that does not train gives both the same features, so the second asking for them in a step is given the first one's.
 The same holds for the projector behind it. With a `FeatureStore` the tower's features are read back from disk in later steps.
-Nothing else changes hands: each model continues with the features by itself.
+Nothing else changes hands: each model continues with the features on its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PROJECTORS = ("multi_modal_projector", "connector")
 
 
 class SharedVision:
-    """Parts of two models that see alike, and what they have seen in this step.
+    """Parts of two models with the same vision weights, and their features of this step.
 
     Args:
         policy: The model that trains, without wrappers.
@@ -67,7 +67,7 @@ class SharedVision:
 
     @contextlib.contextmanager
     def step(self) -> Generator[None]:
-        """Within it, what a part is asked twice it computes once."""
+        """Within it, a part computes repeated inputs only once."""
         self._seen = {name: [] for name in self.parts}
         try:
             yield

@@ -44,7 +44,7 @@ def source_of(name: str | Path) -> str:
 
 
 def name_of(source: str | Path) -> str:
-    """What a model is called in records: the name of one that ships with a package, else `hf:` and where it is from."""
+    """A model's name in records: the name of one that ships with a package, else `hf:` and its source."""
     return str(source) if str(source) in shipped_models() else f"hf:{source_of(source)}"
 
 
@@ -123,7 +123,7 @@ def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) 
 def load_with(
     auto: Any, read: Callable[[str | Path], Any], source: str | Path, *, precision: str, **options: Any
 ) -> tuple[Any, Any]:
-    """Load a model, and before it what prepares its input, with a chat template that is tried.
+    """Load a model and, before it, its processor, whose chat template is checked.
 
     Args:
         auto: A class of transformers that finds the model's own.
@@ -195,7 +195,7 @@ def shipped_as(source: str | Path) -> ShippedModel | None:
 
 
 def refuse_other_version(source: str | Path) -> None:
-    """Refuse a folder that was trained from a shipped model as another version of its package had it.
+    """Refuse a folder that was trained from another version of a shipped model.
 
     Raises:
         ConfigError: If its `architecture_version` is not that of the model that is installed.

@@ -1,4 +1,4 @@
-"""Region tokens for vision-language models of other people: `<region1>` embeds its name and what its region looks like.
+"""Region tokens for other vision-language models: `<region1>` embeds its name and what its region looks like.
 
 `add_region_tokens` turns an ordinary LLaVA, Qwen2.5-VL, Qwen3-VL or InternVL into one of `vlm.region_families`. Train it then,
 by SFT first: until then the new tokens mean little to it, and the regions' vectors are 0.

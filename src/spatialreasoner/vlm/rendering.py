@@ -34,7 +34,7 @@ _BLOCKS = "{'type': "
 """How a template that does not know blocks writes them."""
 
 _SWITCHES = ("enable_thinking", "thinking")
-"""The variables by which templates are told whether a model thinks."""
+"""The variables that turn thinking on or off in chat templates."""
 
 _CHANNEL = re.compile(r"<\|channel\|>\s*final")
 """Says in gpt-oss's form that what follows is not thinking."""

@@ -1,4 +1,4 @@
-"""A model's chat template is a program by a stranger: it is tried in a process of its own, with limits, before it is used.
+"""A model's chat template is untrusted code: it is tried in a separate process, with limits, before it is used.
 
 transformers renders templates in Jinja's sandbox, which keeps them from the machine, but not from rendering for ever or
 filling memory. A trial of two short conversations shows both, and says what else no rendering could do, such as

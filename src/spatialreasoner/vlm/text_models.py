@@ -1,4 +1,4 @@
-"""Models that read text alone: told apart from vision-language models by their configuration, and loaded with a tokenizer."""
+"""Text-only models: distinguished from vision-language models by their configuration, and loaded with a tokenizer."""
 
 from __future__ import annotations
 

@@ -279,7 +279,7 @@ class ApiPolicy:
         self._unexplained = 0
 
     def _refusal(self, answered: Answered, request: ChatRequest | None) -> EndpointError:
-        """What an error means for whoever asked; what can be learned from it is learned."""
+        """The error to raise for a failed reply; adapts to what the endpoint's refusal says."""
         said = read_said(answered.status, answered.text)
         words = self._clean(said.message)[:300] or "it said nothing"
         wait = retry_after(said, answered.headers, now=time())

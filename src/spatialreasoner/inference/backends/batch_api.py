@@ -1,4 +1,4 @@
-"""The batch API of OpenAI-compatible endpoints: a file of requests is uploaded, worked off within a day, and read back.
+"""The batch API of OpenAI-compatible endpoints: a file of requests is uploaded, processed within a day, and read back.
 
 As its public description says: a JSON line per request (`custom_id`, `method`, `url`, `body`), uploaded to `files` for the
 purpose "batch"; `batches` takes the file's id and gives a batch, whose status is asked for until it ends. Requests that were
@@ -72,7 +72,7 @@ class Batch:
 
     @property
     def ended(self) -> Ended | None:
-        """How it ended, or None while it is worked on."""
+        """How it ended, or None while it is in progress."""
         return _ENDS.get(self.status)
 
 
@@ -103,7 +103,7 @@ class BatchApi:
         return _id(self._name, self._read(answered, "it has no batch API; leave out `batch`"))
 
     async def create(self, file: str, token: str) -> Batch:
-        """Have a file of requests worked off.
+        """Submit an uploaded file of requests as a batch.
 
         Args:
             file: The file's id.
@@ -121,7 +121,7 @@ class BatchApi:
         return self._batch(self._read(answered, "it has no batch API; leave out `batch`"))
 
     async def get(self, batch: str) -> Batch:
-        """How far a batch is.
+        """The status of a batch.
 
         Raises:
             NoBatchError: If the server does not know it.

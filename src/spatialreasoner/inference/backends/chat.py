@@ -39,7 +39,7 @@ Making = Callable[[int, bool], Chat]
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """How a model is to write.
+    """How a model should generate.
 
     Attributes:
         model: Its name at the endpoint.

@@ -206,11 +206,11 @@ class HfPolicy:
                 return [self._tell(self._rows, call, pieces, unwanted)]
             return self._generate([call], streamer=pieces, stopping_criteria=[stop])
         finally:
-            pieces.end()  # of a failure, too: whoever reads must not wait for ever
+            pieces.end()  # of a failure, too: the reader must not wait for ever
 
     async def _work(self) -> None:
-        """Generate until nobody waits; one batch at a time, beside the event loop and the other workers."""
-        await asyncio.sleep(0)  # whoever is about to call joins the first batch
+        """Generate until no call is waiting; one batch at a time, beside the event loop and the other workers."""
+        await asyncio.sleep(0)  # calls that are about to start join the first batch
         while self._waiting:
             if self._rows is not None:
                 await asyncio.to_thread(self._write_rows, self._rows, asyncio.get_running_loop())
@@ -253,7 +253,7 @@ class HfPolicy:
     async def _serve(self, batch: Sequence[tuple[_Call, asyncio.Future[Completion]]]) -> None:
         try:
             completions = await asyncio.to_thread(self._generate, [call for call, _ in batch])
-        except Exception as error:  # noqa: BLE001  (whatever it is, nobody may wait for ever)
+        except Exception as error:  # noqa: BLE001  (whatever it is, no call may wait for ever)
             known = isinstance(error, RuntimeError | ValueError)  # torch's and transformers' own, out of memory among them
             for _, future in batch:
                 fulfil(future, self._failure(error) if known else error)

@@ -1,4 +1,4 @@
-"""One request to a server that nobody trusts: bounded in bytes and time, kept on its host, failures in their own words."""
+"""One request to an untrusted server: bounded in bytes and time, kept on its host, failures in their own words."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class HttpClient:
     def __init__(self, name: str, url: str, headers: Mapping[str, str], timeout: float) -> None:
         self._name, self._url, self._headers, self._timeout = name, url.rstrip("/"), dict(headers), timeout
         self._httpx = import_httpx()
-        connect(self._url, self._headers, self._timeout)  # what is wrong with this machine is told before anything is sent
+        connect(self._url, self._headers, self._timeout)  # what is wrong with this machine is reported before anything is sent
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 

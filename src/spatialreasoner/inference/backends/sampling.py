@@ -1,4 +1,4 @@
-"""Sampling inside `generate` of transformers, each row by a chance of its own."""
+"""Sampling inside `generate` of transformers, each row with its own random numbers."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Writers:
 
     @contextmanager
     def lent(self) -> Generator[RowsWriter]:
-        """A writer that nobody else has for the time being."""
+        """A writer for exclusive use until it is given back."""
         with self._lock:
             self._renew()
             seeing = self._seeing

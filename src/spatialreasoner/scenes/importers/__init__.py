@@ -1,6 +1,6 @@
 """Any RGB-D capture as scenes: one module per format, each with its rule and the source of that rule.
 
-    import_scenes("kitchen.r3d", out="scenes")              the kind is told by the files
+    import_scenes("kitchen.r3d", out="scenes")              the kind is detected from the files
     import_scenes("scene0000_00", kind="scannet", out="scenes", limit=20)
 
 A reader yields frames (`frames.Frame`); `align.settle` puts depth on the image's grid and turns the image upright; `checks`

@@ -33,7 +33,7 @@ CONVERSION_FILE = "conversion.json"
 def load_sa2va(
     source: str | Path, *, precision: str = "auto", **options: Any
 ) -> tuple[Sa2VAForConditionalGeneration, Sa2VAProcessor]:
-    """Load a Sa2VA folder as it was released.
+    """Load a released Sa2VA folder.
 
     Args:
         source: The folder.

@@ -53,7 +53,7 @@ _PATTERNS = {"plain": 0, "planks": 1, "tiles": 2}
 
 
 class RayLibrary(NamedTuple):
-    """What casts rays: our library, the functions of Embree's that it calls, and Embree's device."""
+    """What casts rays: this package's library, the functions of Embree that it calls, and Embree's device."""
 
     native: ctypes.CDLL
     embree: Any
