@@ -97,7 +97,7 @@ def time_rewards(folder: Path, rounds: int) -> bool:
     seconds = best(lambda: score(rows), rounds) / len(rows)
     characters = sum(len(text) for _, _, text in rows) / len(rows)
     share = len(rows) / len({question.id for _, question, _ in rows})
-    print(f"{len(rows)} distinct responses of {characters:.0f} characters, {share:.1f} a question")
+    print(f"{len(rows)} distinct responses of {characters:.0f} characters, {share:.1f} per question")
     found = grammar.read_sentence.cache_info()
     with patch.object(grammar, "MAX_REMEMBERED", 0):
         anew = best(lambda: score(rows), 1) / len(rows)

@@ -52,7 +52,7 @@ class RunResult(Record):
         unread: Share of the answers that could not be read.
         ratios: Of each length that was asked for and could be read, the logarithm of answer over truth.
         words: Mean words of the greedy answers, by segment.
-        drift: Divergence from the reference (`drift.divergence`), or None where there is no reference.
+        drift: Divergence from the reference (`drift.divergence`), or None if there is no reference.
         ends: Where the training's curves end (`curves.ends`).
         curves: The training's curves.
         gaps: Of the pairs: how many, mean gaps, mean weight of the reasoning.

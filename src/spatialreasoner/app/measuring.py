@@ -52,7 +52,7 @@ class OpenImage:
 
     @cached_property
     def depth(self) -> Float[np.ndarray, "h w"] | None:
-        """Its depth; None where none is known."""
+        """Its depth; None if none is known."""
         return None if self.scene.depth is None else read_depth(self.scene.depth)
 
     @cached_property

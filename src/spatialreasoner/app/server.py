@@ -248,7 +248,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 async def _sent(request: Request) -> dict[str, Any]:
-    """The JSON object that a request holds; empty where it holds none."""
+    """The JSON object that a request holds; empty if it holds none."""
     if request.method != "POST":
         return {}
     body = await request.body()

@@ -52,7 +52,7 @@ def space(opened: OpenImage, regions: Sequence[Region]) -> bytes:
 
 
 def _chosen_pixels(depth: Float[np.ndarray, "h w"]) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], int]:
-    """Measured pixels, at most `MAX_SPACE_POINTS`, and how far apart they are: 0 where they are single points anyway."""
+    """Measured pixels, at most `MAX_SPACE_POINTS`, and how far apart they are: 0 if they are single points anyway."""
     known = np.isfinite(depth)
     count = int(known.sum())
     step = max(1, math.ceil(math.sqrt(count / MAX_SPACE_POINTS)))

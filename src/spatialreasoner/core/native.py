@@ -57,7 +57,7 @@ C_SOURCES = (DECODER, ROOMS, NEARBY)
 
 
 def build_library(source: CSource, target: Path | None = None) -> Path | None:
-    """Build a library; None where that cannot be done.
+    """Build a library; None if that cannot be done.
 
     Args:
         source: What of.
@@ -79,7 +79,7 @@ def build_library(source: CSource, target: Path | None = None) -> Path | None:
 
 
 def open_library(source: CSource, path: Path | None = None) -> ctypes.CDLL | None:
-    """A library, by default the one beside its source; None where it is missing, of another source or for another processor."""
+    """A library, by default the one beside its source; None if it is missing, of another source or for another processor."""
     path = path or source.built
     if not path.is_file():
         return None

@@ -69,7 +69,7 @@ class Reward(Protocol):
         ...
 
     def succeeds(self, question: Question, text: str) -> bool | None:
-        """Whether the conclusion of `text` agrees with the reference; None where it cannot be told."""
+        """Whether the conclusion of `text` agrees with the reference; None if it cannot be told."""
         ...
 
 

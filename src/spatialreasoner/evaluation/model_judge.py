@@ -49,7 +49,7 @@ class _Reply(BaseModel):
 
 
 class _Values(_Reply):
-    """What both texts say; None where one does not."""
+    """What both texts say; None if one does not."""
 
     reference: float | None
     answer: float | None

@@ -77,7 +77,7 @@ class Batches:
         return key in self._held
 
     def attempt(self, key: str) -> int | None:
-        """The number of a request in the journal; None where it was not submitted."""
+        """The number of a request in the journal; None if it was not submitted."""
         return self._attempts.get(key)
 
     async def post(self, key: str, tokens: int, body: Mapping[str, object]) -> Answered:
@@ -169,7 +169,7 @@ class Batches:
             return
 
     async def _fits(self, spool: Spool) -> bool:
-        """Submit a batch and collect it; False where more would be queued then than the account may."""
+        """Submit a batch and collect it; False if more would be queued then than the account may."""
         submitted = await self._submitter.submit(spool)
         self._attempts |= submitted.attempts
         self._submitted += 1

@@ -84,7 +84,7 @@ class Caller:
         return len(self._since)
 
     def longest_wait(self) -> float:
-        """Seconds since the oldest request in flight was sent; 0 where there is none."""
+        """Seconds since the oldest request in flight was sent; 0 if there is none."""
         return time.monotonic() - min(self._since.values()) if self._since else 0.0
 
     async def call(
@@ -302,7 +302,7 @@ async def keep_lessons(journal: Journal, name: str, learned: Mapping[str, Any]) 
 
 
 def kept_lessons(journal: Journal, name: str) -> Any:
-    """What an endpoint taught an earlier process; None where there is nothing that can be read."""
+    """What an endpoint taught an earlier process; None if there is nothing that can be read."""
     import json
 
     try:

@@ -128,7 +128,7 @@ def clean_text(text: str, *, prefix: str = "") -> Cleaned:
 
 
 def refused(message: Mapping[str, Any]) -> str | None:
-    """The words of a refusal in a message, or None where it is not one."""
+    """The words of a refusal in a message, or None if it is not one."""
     said = message.get("refusal")
     if isinstance(said, str) and said.strip():
         return said.strip()[:300]

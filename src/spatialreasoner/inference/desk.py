@@ -112,11 +112,11 @@ class Desk(Generic[R]):
         return self._caller.in_flight
 
     def longest_wait(self) -> float:
-        """Seconds since the oldest request in flight was sent; 0 where there is none."""
+        """Seconds since the oldest request in flight was sent; 0 if there is none."""
         return self._caller.longest_wait()
 
     def known(self, key: str, shown: str) -> R | None:
-        """What the journal holds of a request, or None where it must be sent.
+        """What the journal holds of a request, or None if it must be sent.
 
         Args:
             key: The request's key.

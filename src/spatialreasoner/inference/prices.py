@@ -167,7 +167,7 @@ def _price(found: Any) -> Price:
 
 
 def _tiers(price: Any) -> dict[int, float]:
-    """Prices by the tokens from which on they hold, the first from 0; empty where there is none."""
+    """Prices by the tokens from which on they hold, the first from 0; empty if there is none."""
     if price is None:
         return {}
     base = getattr(price, "base", None)

@@ -157,7 +157,7 @@ class Submitter:
         return replace(noted, id=batch.id)
 
     async def take_over(self, found: OpenBatch) -> OpenBatch | None:
-        """A batch of an earlier process, with its id; None where it never reached the server.
+        """A batch of an earlier process, with its id; None if it never reached the server.
 
         Raises:
             EndpointError: If that cannot be known.

@@ -26,7 +26,7 @@ class Criterion:
     """One criterion as geometry and the judge score it.
 
     Attributes:
-        both: Responses that both score; the numbers below are about these, and None where there are too few.
+        both: Responses that both score; the numbers below are about these, and None if there are too few.
         geometry_only: Responses that only geometry scores.
         judge_only: Responses that only the judge scores.
         neither: Responses that neither scores.

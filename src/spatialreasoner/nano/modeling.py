@@ -301,7 +301,7 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
         )
 
     def writers(self, processor: NanoProcessor, *, ends: Sequence[int], rows: int) -> Writers | None:
-        """What writes answers many times as fast as `generate`, or None where there is nothing of the kind.
+        """What writes answers many times as fast as `generate`, or None if there is nothing of the kind.
 
         Args:
             processor: The model's processor.

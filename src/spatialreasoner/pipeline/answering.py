@@ -42,9 +42,9 @@ class Outcome:
     """The outcome of one question.
 
     Attributes:
-        text: The answer, empty where there is none.
+        text: The answer, empty if there is none.
         kind: "answer", "cut off", or why there is not an answer, in a few words.
-        why: Why there is not an answer, in the endpoint's words; None where there is one.
+        why: Why there is not an answer, in the endpoint's words; None if there is one.
         final: Whether the same command has no reason to ask again.
         read: Tokens read.
         written: Tokens written.
@@ -91,7 +91,7 @@ async def run_generate_async(
         seed: Seed from which every call's seed is derived.
         regions: How the model is shown regions.
         limits: Limits of the model: concurrent requests, rate, retries.
-        max_tokens: Maximum reply length that was requested, for advice; 0 where it is unknown.
+        max_tokens: Maximum reply length that was requested, for advice; 0 if it is unknown.
         budget: What may be spent, over all processes that worked on the same output; None means no limit.
         batching: Ask in batches, through the batch API of the model's endpoint; None asks at once.
         progress: Called with the number of questions done.

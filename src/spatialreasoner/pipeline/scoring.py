@@ -312,14 +312,14 @@ def _scenes(config: RewardConfig) -> Path:
 
 
 def _identity(model: object) -> str | None:
-    """All that decides what a model says: its `identity`, or its name, or its class; None where there is none."""
+    """All that decides what a model says: its `identity`, or its name, or its class; None if there is none."""
     if model is None:
         return None
     return getattr(model, "identity", None) or getattr(model, "name", None) or type(model).__qualname__
 
 
 def _beside(graded: Graded) -> dict[str, Any]:
-    """What geometry and the judge say, each alone; `judge` is None where it was not asked."""
+    """What geometry and the judge say, each alone; `judge` is None if it was not asked."""
     opinion = graded.opinion or Opinion(geometry=graded.reward, judge=graded.reward)
     judge = None if graded.opinion is None else {**_alone(opinion.judge), "failure": opinion.failure}
     return {"geometry": _alone(opinion.geometry), "judge": judge}

@@ -69,7 +69,7 @@ def choose(trajectories: Iterable[Trajectory], count: int) -> list[Trajectory]:
 
 
 def rank(question: Question, candidates: Sequence[Trajectory], config: PairsConfig) -> PreferencePair | None:
-    """The best against the worst candidate, or None where their rewards differ by less than the minimum gap."""
+    """The best against the worst candidate, or None if their rewards differ by less than the minimum gap."""
     if len(candidates) < 2:
         return None
     best = max(candidates, key=lambda t: (t.reward.total or 0.0, t.success is True, -t.index))
@@ -81,7 +81,7 @@ def rank(question: Question, candidates: Sequence[Trajectory], config: PairsConf
 
 
 def harden(question: Question, best: Trajectory, score: ResponseScorer, rng: Random) -> PreferencePair | None:
-    """The best answer against itself with a false conclusion, or None where the change does not lower the reward."""
+    """The best answer against itself with a false conclusion, or None if the change does not lower the reward."""
     altered = alter_conclusion(question, best.text, rng)
     if altered is None or altered == best.text:
         return None
@@ -126,7 +126,7 @@ _OPPOSITE = {"first": "second", "second": "first", "former": "latter", "latter":
 
 
 def alter_conclusion(question: Question, text: str, rng: Random) -> str | None:
-    """The same text with the value or the keyword of its conclusion made false, or None where there is none to alter.
+    """The same text with the value or the keyword of its conclusion made false, or None if there is none to alter.
 
     An answer without any form is a conclusion.
 

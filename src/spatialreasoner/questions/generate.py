@@ -72,7 +72,7 @@ class Asker:
         return (regions for regions in tuples if self._can_tell(category, regions))
 
     def ask(self, category: Category, rng: Random, taken: set[tuple[str, ...]]) -> Question | None:
-        """A question of this category about regions that are not in `taken`, or None where there is none."""
+        """A question of this category about regions that are not in `taken`, or None if there is none."""
         for regions in self.candidates(category, rng):
             if regions not in taken:
                 taken.add(regions)

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One model's shares by category, 0..1, with the ends of their intervals; None where there are no items."""
+    """One model's shares by category, 0..1, with the ends of their intervals; None if there are no items."""
 
     label: str
     values: Sequence[float | None]

@@ -25,7 +25,7 @@ class Side:
     Attributes:
         segments: Its coloured pieces.
         total: Its total reward, 0..16, or None.
-        reward: Its reward in parts; None where it is not known (altered conclusions were never candidates).
+        reward: Its reward in parts; None if it is not known (altered conclusions were never candidates).
         policies: Who wrote it.
     """
 

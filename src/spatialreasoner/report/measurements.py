@@ -32,7 +32,7 @@ class MeasurementRow(Record):
         quantity: What was measured.
         regions: Ids of the regions; a direction is that of the second, seen from the first.
         unit: "m", or "hour" for directions.
-        value: The value; None where it cannot be told.
+        value: The value; None if it cannot be told.
         error: Its standard error.
         low: Lower end of the interval of 95 %.
         high: Upper end.
@@ -88,7 +88,7 @@ def open_scene(path: Path, scene_id: str = "") -> Scene:
 
     Args:
         path: The folder.
-        scene_id: Which of several scenes; may be empty where there is one.
+        scene_id: Which of several scenes; may be empty if there is one.
 
     Raises:
         ConfigError: If the folder holds several scenes and none of that id.

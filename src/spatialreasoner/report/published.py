@@ -19,7 +19,7 @@ class PublishedRow(Record):
         model: Its name.
         judge: The model that judged its answers; numbers of different judges are not strictly comparable.
         beside: Whether reports show it beside their own models, and not only in the full table.
-        percent: Success by group and total, percent; None where the model declined to answer.
+        percent: Success by group and total, percent; None if the model declined to answer.
     """
 
     model: str

@@ -51,7 +51,7 @@ class Graded:
         reasoning: Those of reasoning and conclusion.
         calculations: The calculations and unit conversions of reasoning and conclusion.
         judged: Which of the four rewards a judge scored, because geometry could not.
-        opinion: Both ways beside one another; None where no judge was asked.
+        opinion: Both ways beside one another; None if no judge was asked.
     """
 
     reward: RewardBreakdown
@@ -245,7 +245,7 @@ def _load(scene: Scene, versions: tuple[tuple[int, int] | None, ...]) -> Known:
 
 
 def _version(path: str) -> tuple[int, int] | None:
-    """What changes when a file does: time and size; None where there is none."""
+    """What changes when a file does: time and size; None if there is none."""
     try:
         state = os.stat(path)
     except OSError:
@@ -258,7 +258,7 @@ class GeometricReward:
 
     Args:
         scenes: The scenes by id, paths resolved.
-        succeeds: Whether the conclusion of a text agrees with a question's reference; None where it cannot be told.
+        succeeds: Whether the conclusion of a text agrees with a question's reference; None if it cannot be told.
         grader: Who scores what geometry cannot; None leaves it unscored.
         naming: What things may be called; None for the curated table alone.
         kept: How many scenes stay loaded at once.
@@ -327,7 +327,7 @@ class GeometricReward:
         return graded.reward
 
     def succeeds(self, question: Question, text: str) -> bool | None:
-        """Whether the conclusion agrees with the reference; None where it cannot be told."""
+        """Whether the conclusion agrees with the reference; None if it cannot be told."""
         return self._succeeds(question, text)
 
 

@@ -127,7 +127,7 @@ def _class_of(word: str) -> str:
 
 
 def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentence]) -> DescriptionSentence | None:
-    """A sentence, kept in `before` unless it is long; None where it has no words."""
+    """A sentence, kept in `before` unless it is long; None if it has no words."""
     tokens = [_token(match.group()) for match in _TOKEN.finditer(text)]
     if not tokens:
         return None

@@ -73,10 +73,10 @@ class StatementVerdict:
 
     Attributes:
         assertion: The statement.
-        score: r, its correctness 0..1; None where the data cannot tell.
+        score: r, its correctness 0..1; None if the data cannot tell.
         weight: W_u * W_c.
         truth: The truth in the claim's terms: the value in its unit, or for a relation the measured difference, positive
-            where the relation holds (metres; cubic metres for big and small). None where unknown.
+            where the relation holds (metres; cubic metres for big and small). None if unknown.
         reason: Why it is unscored, or what the truth is, in words.
     """
 
@@ -110,7 +110,7 @@ class SpatialScore:
     """The depth-guided reward of one segment.
 
     Attributes:
-        value: 0..4; None where there are statements and none of them could be verified.
+        value: 0..4; None if there are statements and none of them could be verified.
         reason: Why it is neutral or unscored, else empty.
     """
 

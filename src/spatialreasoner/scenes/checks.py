@@ -46,7 +46,7 @@ class Problem:
         name: The check, one of `NAMES`.
         seen: What was seen, with numbers, and the likely cause.
         fix: What to do.
-        wrong: True where every length would be wrong; False where it is only odd.
+        wrong: True where every length would be wrong; False if it is only odd.
     """
 
     name: str
@@ -93,7 +93,7 @@ def examine(
 
     Args:
         size: Height and width of the image.
-        depth: Metres, NaN where not measured; None where it has no scale.
+        depth: Metres, NaN where not measured; None if it has no scale.
         intrinsics: The camera, pixels of that image.
         gravity: The direction in which things fall, or None.
         raw: The whole numbers from which the depth was made, or None.

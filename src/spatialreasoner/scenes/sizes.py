@@ -52,7 +52,7 @@ def misfit(
         regions: Labels and masks.
 
     Returns:
-        The factor, or None where all is well or nothing is known; and examples in words.
+        The factor, or None if all is well or nothing is known; and examples in words.
     """
     seen = [(label, size, _range(label)) for label, mask in regions if (size := _longest(depth, camera, mask)) is not None]
     known = [(label, size, low, high) for label, size, limits in seen if limits for low, high in [limits]]
@@ -80,7 +80,7 @@ def _range(label: str) -> tuple[float, float] | None:
 
 
 def _longest(depth: Float[np.ndarray, "h w"], camera: Intrinsics, mask: Bool[np.ndarray, "h w"]) -> float | None:
-    """The longer side of a mask at its median depth, metres; None where it is not measured."""
+    """The longer side of a mask at its median depth, metres; None if it is not measured."""
     x0, y0, x1, y1 = box_of(mask)
     step = max(1, int(np.sqrt((x1 - x0) * (y1 - y0) / _SAMPLE)))
     inner, values = mask[y0:y1:step, x0:x1:step], depth[y0:y1:step, x0:x1:step]

@@ -189,7 +189,7 @@ class Uncertainty:
     def clouds(self, region_id: str) -> list[Cloud] | None:
         """The clouds of a region measured again: first without a change, then `REPEATS` times with.
 
-        None where a change leaves nothing of it more often than now and then.
+        None if a change leaves nothing of it more often than now and then.
         """
         if region_id not in self._clouds and len(self._clouds) >= FEW:
             self.prepare()

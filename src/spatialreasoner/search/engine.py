@@ -211,7 +211,7 @@ class Engine:
         return {name: dict(learned) for name, learned in named.items() if learned}
 
     def _known(self, key: str) -> Row | None:
-        """The row of a key, or None where there is none that can be read, or it lacks replies since an earlier round."""
+        """The row of a key, or None if there is none that can be read, or it lacks replies since an earlier round."""
         kept = self.journal.question(key)
         try:
             row = json.loads(kept.value) if kept is not None else None

@@ -81,7 +81,7 @@ class Totals:
             self.unanswered[counted["question"]] = reasons
 
     def summary(self) -> dict[str, Any]:
-        """The content of `summary.json`; shares are None where there is nothing to share."""
+        """The content of `summary.json`; shares are None if there is nothing to share."""
         policies = {name: self._policy(name) for name in self.policies}
         cost = sum(policy["cost"] for policy in policies.values())
         tokens = sum(policy["prompt_tokens"] + policy["completion_tokens"] for policy in policies.values())

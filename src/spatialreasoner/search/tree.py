@@ -35,7 +35,7 @@ class Node:
         text: Its exact text; the texts from the root down are the prefix of an answer.
         policy: The policy that wrote it.
         ratings: What each criterion says of it, -1..1; criteria that say nothing are absent.
-        reward: R: the mean of `ratings`; 0 where no criterion says anything.
+        reward: R: the mean of `ratings`; 0 if no criterion says anything.
         pruned: Why the search does not continue from here, or None for a kept node.
         success: Whether a conclusion agrees with the reference; None elsewhere and where it cannot be told.
         expansions: How many times the policies were asked to continue it.

@@ -195,7 +195,7 @@ def _cat(parts: Sequence[Tensor]) -> Tensor:
 
 
 def image_token_ids(processor: Any) -> set[int]:
-    """The ids that stand for parts of images; empty where the processor does not say."""
+    """The ids that stand for parts of images; empty if the processor does not say."""
     named = [getattr(processor, name, None) for name in ("image_token_id", "image_token_ids", "image_ids", "video_token_id")]
     return {
         each for found in named for each in (found if isinstance(found, list | tuple) else [found]) if isinstance(each, int)

@@ -36,8 +36,8 @@ class SharedVision:
         limit: Bytes that they may take there.
 
     Attributes:
-        parts: Names of the parts that are shared; empty where none can be.
-        reason: Why the tower is not shared though it is frozen; empty where it is, or where it trains.
+        parts: Names of the parts that are shared; empty if none can be.
+        reason: Why the tower is not shared though it is frozen; empty if it is, or where it trains.
     """
 
     def __init__(self, policy: Any, reference: Any, *, folder: Path | None = None, limit: int = 0) -> None:

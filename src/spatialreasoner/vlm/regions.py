@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def has_region_tokens(source: str) -> bool:
-    """Whether a folder or repository holds a model with region tokens, or an adapter of one; False where nothing can tell."""
+    """Whether a folder or repository holds a model with region tokens, or an adapter of one; False if nothing can tell."""
     source = base_of(source)
     if config_of(source).get("model_type") == SA2VA:
         return True

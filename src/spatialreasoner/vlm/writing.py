@@ -38,7 +38,7 @@ class Written:
         wanted: What was wanted.
         ids: The tokens of the answer, with the one that ends it, unless it is cut off.
         read: Tokens that were read before it.
-        refusal: Why there is not an answer; None where there is one.
+        refusal: Why there is not an answer; None if there is one.
     """
 
     wanted: WantedAnswer

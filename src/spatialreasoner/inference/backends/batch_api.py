@@ -53,7 +53,7 @@ class Batch:
     Attributes:
         id: Its id.
         status: Its status in the server's word, lower case: "validating", "in_progress", "finalizing", "cancelling" and so on.
-        total: Requests in it; 0 where the server does not tell.
+        total: Requests in it; 0 if the server does not tell.
         completed: Requests that were answered so far.
         failed: Requests that were not.
         files: The ids of the output file and the error file, those that there are.

@@ -43,7 +43,7 @@ _ERRORS = frozenset(
 
 
 def parse_body(text: str) -> Any:
-    """The JSON of a reply, None where it is not JSON.
+    """The JSON of a reply, None if it is not JSON.
 
     Some servers stream without being asked to, begin with a byte order mark, or put the JSON into a text in JSON.
     """
@@ -161,7 +161,7 @@ class _Usage:
 
 
 def _usage(usage: Any) -> _Usage:
-    """What a request took; 0 where the reply does not tell."""
+    """What a request took; 0 if the reply does not tell."""
     if not isinstance(usage, Mapping):
         return _Usage()
     read = _count(usage, "prompt_tokens", "input_tokens")

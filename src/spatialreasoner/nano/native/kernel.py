@@ -39,7 +39,7 @@ class _Decoder(ctypes.Structure):
 
 @cache
 def native_library(path: Path | None = None) -> ctypes.CDLL | None:
-    """The library, by default the one beside its source; None where there is none for this processor (`core.native`)."""
+    """The library, by default the one beside its source; None if there is none for this processor (`core.native`)."""
     library = open_library(DECODER, path)
     if library is None:
         return None

@@ -43,7 +43,7 @@ class Cameras:
         return self.cameras.get(_place(topic))
 
     def between(self, colour: str, depth: str) -> tuple[Pose | None, str]:
-        """The depth camera in the colour camera's frame, None where they are one; and what should be told."""
+        """The depth camera in the colour camera's frame, None if they are one; and what should be told."""
         if _place(colour) in self.poses and _place(depth) in self.poses:
             return self.poses[_place(colour)] @ np.linalg.inv(self.poses[_place(depth)]), ""
         frames = self.frames.get(_place(colour), ""), self.frames.get(_place(depth), "")

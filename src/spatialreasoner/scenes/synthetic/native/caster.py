@@ -62,7 +62,7 @@ class RayLibrary(NamedTuple):
 
 @cache
 def ray_library() -> RayLibrary | None:
-    """The library of `rooms.c`; None where there is none for this processor, or Embree's cannot be called."""
+    """The library of `rooms.c`; None if there is none for this processor, or Embree's cannot be called."""
     native = open_library(ROOMS)
     if native is None:
         return None
