@@ -1,7 +1,7 @@
 """Responses scored per second on one core, as a search makes them, and memory over 100,000 rows.
 
     python benchmarks/rewards.py                    # all answers of searches by three simulated teachers about 24 rooms
-    python benchmarks/rewards.py --rows 100000      # also run the stage over so many rows and watch its memory
+    python benchmarks/rewards.py --rows 100000      # also run the stage over this many rows and watch its memory
 
 Every answer is another text, and each is scored once per round, in the order of the questions. Scenes are loaded beforehand, as
 in a search; every round begins with no sentence remembered. What is timed is reading and scoring, in processor time of one
