@@ -45,7 +45,7 @@ test-app: $(READY)  ## run the tests of the app in a headless Chromium
 		|| { echo 'install chromium, then run this again' >&2; exit 1; }
 	$(BIN)/python -m pytest -q -m app tests/app tests/docs/test_search.py
 
-# lmms-eval has a venv of its own: it brings a hundred packages, and its wandb wants an older protobuf than ours
+# lmms-eval has a venv of its own: it brings a hundred packages, and its wandb needs an older protobuf than this project
 test-integrations: $(READY) .venv-integrations/.ready .venv-servers/.ready  ## run the tests that need lmms-eval, vLLM, llama.cpp
 	.venv-integrations/bin/python -m pytest -q tests/evaluation/test_lmms.py
 	$(BIN)/python -m pytest -q -rs -m servers tests/inference/test_real_servers.py

@@ -169,7 +169,7 @@ def search_in_child(work: Callable[[], dict[str, Any]], out: Path) -> int:
 
 
 def serve(options: argparse.Namespace, seconds: float, port: int = 0) -> tuple[Server, Faulty]:
-    """A server that fails so often and takes up to so long."""
+    """A server with a given share of failures and a given maximum latency."""
     faulty = Faulty(options.faults, seconds, batch=options.batch)
     server = BatchServer(faulty, port=port) if options.batch else Server(faulty, port=port)
     return server.start(), faulty

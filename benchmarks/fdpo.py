@@ -33,11 +33,11 @@ from earlier import SOURCE, check_out, running
 
 QUESTION, IMAGE, RESPONSE = 216, 784, 250
 LIMITS = {"live": 3.0, "cached": 4.0}
-"""At least so many times TRL's pairs per second, with eight questions per image."""
+"""Minimum ratio to TRL's pairs per second, with eight questions per image."""
 SINGLE_LIMITS = {"live": 1.6, "cached": 2.2}
 """The same with one question per image."""
 OF_BOUND, OF_MEMORY, OF_EARLIER, OF_EARLIER_SINGLE = 0.9, 0.6, 1.7, 0.97
-"""At least this share of the bound, at most this of TRL's memory, at least so many times the earlier build."""
+"""Minimum share of the bound, maximum share of TRL's memory, minimum ratio to the earlier build."""
 SHAPES: dict[str, dict[str, Any]] = {
     "60m": {
         "text": {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 12, "num_attention_heads": 8,
@@ -255,7 +255,7 @@ WORDS = [
 
 
 def pairs(processor: Any, *, count: int, questions: int) -> list[dict[str, Any]]:
-    """Pairs of exactly the stated lengths, so many of each image."""
+    """Pairs of exactly the stated lengths, a given number per image."""
     import numpy as np
     from PIL import Image
 

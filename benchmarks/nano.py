@@ -73,10 +73,10 @@ def main() -> int:
     print(
         f"{len(prompts)} answers of {sum(lengths) / len(lengths):.0f} tokens, batches of {given.batch}, {given.threads} threads"
     )
-    print(f"limit: {flops / 1e9:.2f} GFLOP an answer at {speed / 1e9:.0f} GFLOP/s a core: {best:.0f} answers/s")
+    print(f"limit: {flops / 1e9:.2f} GFLOP per answer at {speed / 1e9:.0f} GFLOP/s per core: {best:.0f} answers/s")
     for name, (wall, processor) in (("HfPolicy", policy_time), ("generate", raw_time)):
         rate, of_processor = len(prompts) / wall, len(prompts) / processor
-        print(f"{name:9} {rate:6.1f} answers/s, {100 * rate / best:.0f} % of the limit; {of_processor:.1f} a second of a core")
+        print(f"{name:9} {rate:6.1f} answers/s, {100 * rate / best:.0f} % of the limit; {of_processor:.1f} per core-second")
     return int(len(prompts) / policy_time[0] < LIMIT)
 
 

@@ -53,7 +53,7 @@ def main() -> None:
     print(f"a response of {len(RESPONSE)} characters")
     for name, run in readers.items():
         cost = seconds(run)
-        print(f"{name:28} {1 / cost:10,.0f} a second {cost * 1e6:8.0f} us {cost / floor:6.1f} x the plain scan")
+        print(f"{name:28} {1 / cost:10,.0f} per second {cost * 1e6:8.0f} us {cost / floor:6.1f} x the plain scan")
 
 
 if __name__ == "__main__":

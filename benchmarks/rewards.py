@@ -1,7 +1,7 @@
 """Responses scored per second on one core, as a search makes them, and memory over 100,000 rows.
 
     python benchmarks/rewards.py                    # all answers of searches by three simulated teachers about 24 rooms
-    python benchmarks/rewards.py --rows 100000      # also run the stage over so many rows and watch its memory
+    python benchmarks/rewards.py --rows 100000      # also run the stage over this many rows and watch its memory
 
 Every answer is another text, and each is scored once per round, in the order of the questions. Scenes are loaded beforehand, as
 in a search; every round begins with no sentence remembered. What is timed is reading and scoring, in processor time of one
@@ -97,7 +97,7 @@ def time_rewards(folder: Path, rounds: int) -> bool:
     seconds = best(lambda: score(rows), rounds) / len(rows)
     characters = sum(len(text) for _, _, text in rows) / len(rows)
     share = len(rows) / len({question.id for _, question, _ in rows})
-    print(f"{len(rows)} distinct responses of {characters:.0f} characters, {share:.1f} a question")
+    print(f"{len(rows)} distinct responses of {characters:.0f} characters, {share:.1f} per question")
     found = grammar.read_sentence.cache_info()
     with patch.object(grammar, "MAX_REMEMBERED", 0):
         anew = best(lambda: score(rows), 1) / len(rows)

@@ -82,7 +82,7 @@ class Reward:
 
 
 def run(num_questions: int, folder: Path, *, mean_latency: float) -> dict[str, Any]:
-    """One run of so many questions; its wall time, CPU time, and when each request was replied to after what wait."""
+    """One run of a number of questions; its wall time, CPU time, and when each request was replied to after what wait."""
     image = folder / "image.png"
     Image.new("RGB", (64, 64)).save(image)
     region = Region(id="region1", label="box", mask=encode(from_box((8, 8, 40, 40), (64, 64))))

@@ -8,8 +8,8 @@ maker of scenes that casts all these rays and writes these files can be faster, 
 nothing.
 
 With `--against` this build and that of the commit REF write the same rooms in turn, each in a process of its own, which has
-made a few before; one worker writes in that process itself, more are started anew every round. Prints milliseconds of
-processor time and of wall time a room, the best of the rounds, and their ratios, and compares all files byte by byte, but
+made a few before; one worker writes in that process itself, more are started again every round. Prints milliseconds of
+processor time and of wall time per room, the best of the rounds, and their ratios, and compares all files byte by byte, but
 `config.json`, which holds the version and the commit. Exits with 1 where the ratio of processor times is below 2.5, or a file
 differs.
 """
@@ -188,8 +188,8 @@ def main() -> None:
     print(f"made in memory, 1 process:   {1 / memory:7.1f} scenes/s ({1e3 * memory:.1f} ms each)")
     print(f"written, {options.workers} processes:      {1 / written:7.1f} scenes/s, their start included")
     print(f"  were the cores its own:    {options.workers / busy:7.1f} scenes/s ({1e3 * busy:.1f} ms of processor time each)")
-    print(f"Embree's rays alone:         {1 / rays:7.1f} scenes/s a process ({2 * options.size**2 / rays / 1e6:.1f} M rays/s)")
-    print(f"PNG and masks alone:         {1 / encoding:7.1f} scenes/s a process ({size / 1e3:.1f} kB a scene)")
+    print(f"Embree's rays alone:         {1 / rays:7.1f} scenes/s per process ({2 * options.size**2 / rays / 1e6:.1f} M/s)")
+    print(f"PNG and masks alone:         {1 / encoding:7.1f} scenes/s per process ({size / 1e3:.1f} kB per scene)")
     print(f"limit, {options.workers} processes:        {1 / limit:7.1f} scenes/s; written / limit = {limit / written:.2f}")
     print(f"target 100 scenes/s: {1 / written / 100:.2f} of it")
 

@@ -1,6 +1,6 @@
 """The images of `method.md`: a real search, a real pair and a real reward, drawn by what the app and the report draw with.
 
-`python docs/figures.py [FOLDER]` makes them anew in `docs/images`; the same version of the project makes the same files. The
+`python docs/figures.py [FOLDER]` makes them again in `docs/images`; the same version of the project makes the same files. The
 stages' own files go into FOLDER, where another call finds them again.
 """
 

@@ -22,7 +22,7 @@ CONSTRAINTS = Path(__file__).parent.parent / "constraints.txt"
 def main() -> int:
     """Audit what the command line names; the exit code tells the outcome."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--constraints", type=Path, default=CONSTRAINTS, help="pinned versions, name==version a line")
+    parser.add_argument("--constraints", type=Path, default=CONSTRAINTS, help="pinned versions, one name==version per line")
     path = parser.parse_args().constraints
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(path), "--no-deps", "--disable-pip"]
     ran = subprocess.run(

@@ -280,7 +280,7 @@ def on_the_sdist(interpreter: Path, source: Path, folder: Path, outcome: Outcome
 
 
 def _unpacked(source: Path, folder: Path, *, whole: bool) -> Path:
-    """The sdist's folder, anew; without the package's source unless whole, so that what runs is what was installed."""
+    """The sdist's folder; without the package's source unless whole, so that what runs is what was installed."""
     shutil.rmtree(folder, ignore_errors=True)
     with tarfile.open(source) as archive:
         archive.extractall(folder, filter="data")

@@ -1,6 +1,6 @@
 """What documentation pages and examples work on, made small: scenes, questions, answers, pairs, models and photos.
 
-Each thing is made once a session, by the project's own stages, and copied to where it is needed.
+Each thing is made once per session, by the project's own stages, and copied to where it is needed.
 """
 
 from __future__ import annotations

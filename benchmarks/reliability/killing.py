@@ -197,8 +197,8 @@ def half_written(folder: Path) -> list[str]:
                 text = path.read_text("utf-8")
                 [json.loads(line) for line in (text.splitlines() if path.suffix == ".jsonl" else [text])]
             elif path.suffix == ".png":
-                with Image.open(path) as picture:
-                    picture.load()
+                with Image.open(path) as image:
+                    image.load()
         except (ValueError, OSError) as error:
             problems.append(f"{path.relative_to(folder)} is half written: {error}")
     return problems

@@ -25,7 +25,7 @@ def cases() -> Iterator[Case]:
             yield Case(
                 kind="file modes",
                 done=f"{command} with umask {mask:03o}",
-                expected=f"files of mode {most:o}, folders likewise",
+                expected=f"files and folders of mode {most:o}",
                 run=partial(_umask, command, mask, most),
             )
     for command in ("questions", "generate", "search", "pairs", "train", "report", "ask"):
@@ -105,7 +105,7 @@ def _umask(name: str, mask: int, most: int, bench: Bench) -> str:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
-    """A disk of its own, of so many kilobytes; where nothing may be mounted, one without any."""
+    """A disk of its own, of the given number of kilobytes."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder], check=True)
     try:

@@ -14,7 +14,7 @@ from PIL import Image
 from strange.case import Bench, Case, need
 from strange.server import Server, healthy
 
-REFUSED = "refused with what differs, or done anew: never the old results as if nothing had happened"
+REFUSED = "refused with what differs, or done again: never the old results as if nothing had happened"
 
 
 def cases() -> Iterator[Case]:
@@ -76,11 +76,11 @@ def _model(change: Callable[[Path], object], bench: Bench) -> str:
 
 
 def _noticed(bench: Bench, command: list[object], out: Path, before: int) -> str:
-    """Exit 2 with what differs, or an output that is written anew."""
+    """Exit 2 with what differs, or an output that is written again."""
     end = bench.spatial(*command).expect(0, 1, 2)
     anew = out.exists() and out.stat().st_mtime_ns != before
     need(end.code != 0 or anew, f"exit 0 and the old results: {end.err.strip()[-100:]}")
-    return f"exit {end.code}: {end.error[:110]}" if end.code else "done anew"
+    return f"exit {end.code}: {end.error[:110]}" if end.code else "done again"
 
 
 def _repaint(copy: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from strange.case import Bench, Case, need
 
 SAME = "the weights of a training that nobody killed"
-WHOLE = "the newest whole checkpoint is used, and said; " + SAME
+WHOLE = "the newest complete checkpoint is used, and said; " + SAME
 
 
 def cases() -> Iterator[Case]:

@@ -52,7 +52,7 @@ class App:
         return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # pyright: ignore[reportOptionalSubscript]
 
     def lowered(self) -> None:
-        """Let the most memory count anew from now on, where the system can."""
+        """Reset the peak of memory, where the system can."""
         with suppress(OSError):
             Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 

@@ -56,8 +56,8 @@ def _interim(connection: socket.socket, request: Request) -> None:
 
 
 DELAYS: tuple[tuple[str, Handler], ...] = (
-    ("a byte three times a second", _drip),
-    ("a chunk of a blank three times a second", _drip_chunks),
+    ("one byte three times per second", _drip),
+    ("one chunk of a blank three times per second", _drip_chunks),
     ("nothing at all after the request", _silent),
     ("half a reply, then nothing", _half),
     ("interim replies and nothing else", _interim),

@@ -49,7 +49,7 @@ class Zygote:
         return self._pipe.recv()
 
     def ended(self, seconds: float) -> tuple[int, int] | None:
-        """Its exit code and the most memory that it held, kilobytes, if it ends within so long."""
+        """Its exit code and the most memory that it held, kilobytes, if it ends in time."""
         return self._pipe.recv() if self._pipe.poll(seconds) else None
 
 

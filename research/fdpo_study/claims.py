@@ -63,7 +63,7 @@ class Printed:
 
 
 def printed(first: str, second: str, column: str) -> Printed | None:
-    """The paper's difference of two arms in a column of its Table 1, percent points; None where it has none."""
+    """The paper's difference of two arms in a column of its Table 1, percent points; None if it has none."""
     if first not in MODELS or second not in MODELS:
         return None
     rows = {row.model: row.percent for row in published().rows}

@@ -21,25 +21,25 @@ Split = Literal["test", "validation"]
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """Sizes and settings; the arms and the seeds are chosen apart, and may grow in a study that has begun.
+    """Sizes and settings of a study; arms and seeds are chosen separately, and can be added to a running study.
 
     Attributes:
         base: The model that everything starts from.
-        sft_scenes: Rooms that SFT learns from.
-        preference_scenes: Other rooms, of the preference pairs.
-        exact_scenes: Further rooms, on which a teacher without errors answers, where an arm learns from it.
-        test_scenes: Further rooms, which no training sees.
-        per_scene: Questions a room to learn from.
-        test_per_scene: Questions a room to test on.
-        own_samples: Samples of each question that each seed's SFT model draws; the mixture takes `per_source` of them.
+        sft_scenes: Number of rooms of the SFT data.
+        preference_scenes: Number of rooms of the preference pairs, different ones.
+        exact_scenes: Number of further rooms, for the answers of a teacher without errors.
+        test_scenes: Number of held-out rooms.
+        per_scene: Questions per training room.
+        test_per_scene: Questions per test room.
+        own_samples: Samples per question of each seed's SFT model; the mixture takes `per_source` of them.
         per_source: Candidates from each of four sources: search, two teachers, own samples (the paper: 2).
-        hard: Share of questions with a hard negative beside the ranked pair.
+        hard: Share of questions with a hard negative in addition to the ranked pair.
         sft_settings: Settings of SFT, `key=value`.
-        preference_settings: Settings of DPO and fDPO alike.
-        max_new_tokens: Longest answer.
-        drift_answers: Sampled answers to test questions by which the divergence from the reference is measured.
-        split: Whether the rooms to test on are the test's, or those of the validation set, on which settings are chosen.
-        seed: Decides rooms, questions and teachers' answers.
+        preference_settings: Settings of both DPO and fDPO.
+        max_new_tokens: Maximum length of an answer in tokens.
+        drift_answers: Number of sampled answers to test questions from which the KL divergence from the reference is estimated.
+        split: Whether to test on the rooms of the test set or on those of the validation set, on which settings are chosen.
+        seed: Seed of rooms, questions and teachers' answers.
     """
 
     base: str = "nano-base"

@@ -22,7 +22,7 @@ Curve = list[tuple[float, float]]
 
 
 def curves(entries: Sequence[Mapping[str, Any]], *, points: int = POINTS) -> dict[str, Curve]:
-    """Each logged value as at most so many points (middle of the steps, mean value); values that are not there are left out."""
+    """Each logged value as at most `points` points (middle of the steps, mean value); missing values are left out."""
     found = {name: _thinned(_logged(entries, name), points) for name in CURVES}
     return {name: curve for name, curve in found.items() if curve}
 

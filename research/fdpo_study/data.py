@@ -60,7 +60,7 @@ def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
     """Let a seed's SFT model answer the questions of a part, sampling: several times, or once beside the exact teacher."""
     folder, model = out / "data" / part, str(out / f"seed-{run}" / "sft")
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
-    if part == "exact":  # a search would ask the model twice a question
+    if part == "exact":  # a search would ask the model twice per question
         questions = list(records.read_jsonl(folder / "questions.jsonl", Question))
         answer(model, questions, folder / "scenes", out / f"seed-{run}" / OWN, writing)
         return
@@ -93,7 +93,7 @@ def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
         found = _against_own(folder / "search", out / f"seed-{run}" / OWN, questions, score)
     else:
         found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
-    if name == "factor":  # what was stored has no statements to score anew
+    if name == "factor":  # what was stored has no statements to score again
         found = (replace(each, reward=score(questions[each.question_id], each.text)) for each in found)
     elif aspect is not None:
         found = (replace(each, reward=keep(aspect, each.reward)) for each in found)
@@ -249,7 +249,7 @@ def grey(path: Path) -> Path:
 
 
 def drift_questions(config: StudyConfig, out: Path) -> list[Question]:
-    """The test questions whose sampled answers tell the divergence: the first ones of all rooms in turn."""
+    """The test questions from whose sampled answers the divergence is estimated: the first ones of all rooms in turn."""
     questions = list(records.read_jsonl(out / "data" / "test" / "questions.jsonl", Question))
     rank = {question.id: place % config.test_per_scene for place, question in enumerate(questions)}
     return sorted(questions, key=lambda question: rank[question.id])[: config.drift_answers]

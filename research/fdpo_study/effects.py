@@ -28,7 +28,7 @@ LENGTHS = tuple(name for name, categories in COLUMNS.items() if all(each.endswit
 """The columns whose answers are lengths."""
 
 RATES = tuple(name for name in COLUMNS if name != "all lengths")
-"""The columns of which success is told."""
+"""The columns for which success is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What a study has to do, as jobs that wait for one another; a job is told by its name alone."""
+"""The jobs of a study and their dependencies; a job is identified by its name alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Job:
         name: Its name, which is also its folder in the study.
         task: What is done.
         what: The part of the data, the arm or the set of pairs.
-        run: The seed of the trainings; 0 where it has none.
+        run: The seed of the trainings; 0 if it has none.
         needs: Names of the jobs that come before it.
         seconds: About how long it takes on one core of a machine of 2026.
     """

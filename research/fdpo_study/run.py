@@ -41,7 +41,7 @@ def run(
         arms: What is compared.
         seeds: Trainings of each main arm.
         workers: Jobs at a time; 0 for as many as there are cores.
-        tell: Is told the forecast.
+        tell: Called with the forecast.
 
     Raises:
         ConfigError: If the folder holds a study of other sizes or settings.

@@ -1,4 +1,4 @@
-"""A study in Markdown: claim by claim, the paper's number beside ours with its interval."""
+"""A study in Markdown: claim by claim, the paper's number beside the measured one with its interval."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ BEGIN, END = "<!-- study: begin -->", "<!-- study: end -->"
 
 
 def between_markers(text: str, tables: str) -> str | None:
-    r"""A text with the tables between its two markers, or None where it has none.
+    r"""A text with the tables between its two markers, or None if it has none.
 
     >>> between_markers(f"a {BEGIN} old {END} b", "new")
     'a <!-- study: begin -->\n\nnew\n<!-- study: end --> b'

@@ -1,6 +1,6 @@
 """One job of a study, in a process of its own: `python -m research.fdpo_study.work OUT NAME`.
 
-A job continues where it stopped, as its stages do. It ends by itself when the process that started it is gone.
+A job continues where it stopped, as its stages do. It exits when the process that started it is gone.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RunResult(Record):
         unread: Share of the answers that could not be read.
         ratios: Of each length that was asked for and could be read, the logarithm of answer over truth.
         words: Mean words of the greedy answers, by segment.
-        drift: Divergence from the reference (`drift.divergence`), or None where there is no reference.
+        drift: Divergence from the reference (`drift.divergence`), or None if there is no reference.
         ends: Where the training's curves end (`curves.ends`).
         curves: The training's curves.
         gaps: Of the pairs: how many, mean gaps, mean weight of the reasoning.

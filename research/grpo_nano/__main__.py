@@ -1,9 +1,9 @@
 """`python -m research.grpo_nano --out DIR`: GRPO of the nano with the verified reward, some seeds, with intervals.
 
-Rooms to train on and unseen ones are made by seed. For each seed `train grpo` takes so many steps from the shipped weights.
-Before and after, the model answers the questions about unseen rooms, sampled at the temperature of training and again greedily;
-the same random numbers are drawn for the same question, so that answers are paired. Intervals are bootstrapped over rooms. Each
-part is kept in the folder, and the same command continues.
+Rooms to train on and unseen ones are made by seed. For each seed `train grpo` takes the given number of steps from the shipped
+weights. Before and after, the model answers the questions about unseen rooms, sampled at the temperature of training and again
+greedily; the same random numbers are drawn for the same question, so that answers are paired. Intervals are bootstrapped over
+rooms. Each part is kept in the folder, and the same command continues.
 """
 
 from __future__ import annotations

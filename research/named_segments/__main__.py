@@ -81,7 +81,7 @@ def prefer(model: Path, out: Path, rows: Sequence[Mapping[str, Any]], reference:
 
 
 def measure(folder: Path, held: Sequence[Problem], file: Path) -> Measured:
-    """What a model does on the problems; the file keeps it, and the weights are not needed any more."""
+    """What a model does on the problems; the file keeps it, and the weights are no longer needed."""
     if not file.is_file():
         model, tokenizer = _load(folder).eval(), _tokenizer(folder)
         texts = greedy(model, tokenizer, held)

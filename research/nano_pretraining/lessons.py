@@ -146,7 +146,7 @@ _POOL = 600
 
 
 def batches(rows: Iterator[Reading], tokens: int, rng: Random) -> Iterator[list[Reading]]:
-    """Batches of about so many tokens, of rows that all have an image or all have none, without end."""
+    """Batches of about `tokens` tokens, of rows that all have an image or all have none, without end."""
     while True:
         pool = sorted((next(rows) for _ in range(_POOL)), key=lambda row: (row.room >= 0, len(row.ids)))
         groups: list[list[Reading]] = [[]]

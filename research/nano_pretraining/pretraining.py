@@ -1,13 +1,15 @@
 """Make the nano's base from nothing: `python -m research.nano_pretraining --out DIR`.
 
-Three stages, because a model this small does not learn to see from next-token loss alone:
+Three phases, because a model this small does not learn to see from next-token loss alone:
 
 1. see: the vision tower and the region encoder learn depth, kind, colour, place, size and pairs directly;
-2. read: the decoder learns to say what the vision part, now fixed, believes, to copy numbers, and to calculate;
-3. understand: it learns whether the relation that is stated is the one that is asked for, alone first, then among all the rest.
+2. read: the decoder learns to say what the vision part, now frozen, believes, to copy numbers, and to calculate;
+3. understand: it learns whether the stated relation is the one asked for, first alone, then together with all other lessons.
 
-The result has never seen an answer in the LongCoT form: that is for fine-tuning to teach. Each stage leaves a checkpoint and is
-not done again when the command is given again.
+The lessons of the last two and their shares form a curriculum (`reading.ReadConfig`).
+
+The result has never seen an answer in the LongCoT form: that is for fine-tuning to teach. Each phase writes a checkpoint and is
+not repeated when the command is run again.
 """
 
 from __future__ import annotations
@@ -44,15 +46,15 @@ TEXTS = 4000
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """What the base's weights are made with.
+    """Settings of the base's pretraining.
 
     Attributes:
         seed: Decides the first weights and the order of everything; the rooms are always those of `corpus.SEED`.
         corpus: The rooms.
-        see: Stage 1.
-        read: Stage 2.
-        understand: Stage 3.
-        processes: That train together, each with rooms of its own; another number gives other weights.
+        see: Phase 1: optimization of the vision part.
+        read: Phase 2: the curriculum of reading.
+        understand: Phase 3: the curriculum of understanding.
+        processes: Number of processes that train together, each with rooms of its own; another number gives other weights.
     """
 
     seed: int = 0
@@ -80,7 +82,7 @@ def texts(count: int = TEXTS) -> Iterator[tuple[str, str]]:
 
 
 def pretrain(config: PretrainConfig, out: Path) -> Path:
-    """Make the rooms and go through the stages; what is there already is not done again.
+    """Make the rooms and run the phases; finished ones are not repeated.
 
     Returns:
         The folder of the finished model, `OUT/nano-base`, in half precision.
@@ -95,7 +97,7 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
 
 
 def _learn(rank: int, config: PretrainConfig, out: Path) -> None:
-    """All stages, each process with rooms of its own; the first one saves."""
+    """All phases, each process with rooms of its own; the first one saves."""
     torch.manual_seed(config.seed)
     corpus = Corpus(*(part[rank :: config.processes] for part in read_corpus(out / "corpus")))
     model, processor = _load(out / "start")

@@ -1,4 +1,4 @@
-"""Several processes that train one model, a core each: on a CPU that is faster than one process with as many threads."""
+"""Several processes that train one model, one core each: on a CPU that is faster than one process with as many threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spatialreasoner.core.workers import end_with_parent
 
 
 def in_processes(work: Callable[..., None], count: int, *args: Any) -> None:
-    """Call `work(rank, *args)` in so many processes, which may `average`; with one, in this process.
+    """Call `work(rank, *args)` in `count` processes, which may `average`; with one, in this process.
 
     Args:
         work: A function of a module, since it is sent to other processes.

@@ -1,4 +1,4 @@
-"""Stage 2, read: the decoder learns to say what the vision part, now fixed, believes; to copy, to calculate, and to compare."""
+"""Phase 2, read: the decoder learns to say what the frozen vision part believes; to copy, to calculate, and to compare."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ SHARES: Mapping[Lesson, float] = {
     "looking": 0.23,
     "answers": 0.03,
 }
-"""How many rows are of which lesson: statements about what is seen; the same about rooms that nobody has seen, of which only
-what follows counts; calculations; questions that the statements beside them answer; what must be known to answer a question, by
-what is seen; and short answers, few: whoever learns to answer learns it after this."""
+"""The mixture: the share of rows of each lesson. Statements about what is seen; the same about rooms that nobody has seen, of
+which only what follows counts; calculations; questions that the statements beside them answer; what must be known to answer a
+question, by what is seen; and short answers, few: whoever learns to answer learns it after this."""
 
 RELATIONS_FIRST: Mapping[Lesson, float] = {"relations": 0.95, "statements": 0.05}
-"""Whether the relation that is stated is the one that is asked for is not found in the mixture of lessons, however long: either
-may be turned round, and only both together tell. Alone, with one statement per question, it is found within 150 steps, and is
-kept."""
+"""The mixture of the curriculum's first steps. Whether the relation that is stated is the one that is asked for is not learned
+in the full mixture of lessons, however long: either may be turned round, and only both together decide. Alone, with one
+statement per question, it is learned within 150 steps, and is kept."""
 
 ELSEWHERE = 0.6
 """How many of the rows about rooms that nobody has seen show another room: there what was said counts, and a number that is
@@ -62,8 +62,7 @@ class Numbers:
 
     Args:
         processor: Whose tokens.
-        left_out: Tokens that no lesson has. They are not held against the others: whoever comes to use them later need not
-            undo what they were pushed away by.
+        left_out: Tokens that no lesson has. They are masked in the loss, so that fine-tuning on them need not undo anything.
     """
 
     def __init__(self, processor: NanoProcessor, left_out: Collection[int] = ()) -> None:
@@ -100,7 +99,7 @@ LOG_PERIODS = tuple(0.02 * 2**octave for octave in range(9))
 class NumberTable(nn.Module):
     """Embeddings of numbers: what each learns for itself, and what all learn of waves of their values and logarithms.
 
-    A parametrization of the embeddings, in and out; once training is over it is folded into them.
+    A parametrization of the embeddings, in and out; after training it is folded into them.
 
     Args:
         numbers: Which tokens are numbers.
@@ -188,13 +187,13 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ReadConfig:
-    """What the decoder reads.
+    """The curriculum of the decoder: which lessons it reads, in which shares, and when.
 
     Attributes:
         rates: Optimization.
-        shares: How many rows are of which lesson.
-        first: The same, for the first steps.
-        first_steps: How many these are.
+        shares: The mixture: the share of rows of each lesson.
+        first: The mixture of the first steps.
+        first_steps: Number of these steps.
     """
 
     rates: Rates = field(default_factory=lambda: Rates(steps=2700, batch=3000, rate=1.2e-3))
@@ -204,7 +203,7 @@ class ReadConfig:
 
 
 def make_rows(memory: Memory, encoder: Encoder, shares: Mapping[Lesson, float], rng: Random) -> Iterator[Reading]:
-    """Rows of all lessons, without end."""
+    """An endless stream of rows, whose lessons are drawn by their shares."""
     while True:
         (lesson,) = rng.choices(list(shares), list(shares.values()))
         yield make_row(lesson, memory, encoder, rng)
@@ -301,7 +300,7 @@ def read(
     checkpoint: Path | None = None,
     stage: Literal["read", "understand"] = "read",
 ) -> None:
-    """Stages 2 and 3; the vision part as it is."""
+    """Phases 2 and 3; the vision part is frozen."""
     for module in (model.model.vision_tower, model.model.vision_regions):
         module.requires_grad_(False)
     memory, encoder = Memory(model, corpus, processor), Encoder(processor)

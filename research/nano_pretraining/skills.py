@@ -31,13 +31,13 @@ STATEMENTS, CALCULATIONS = 9, 6
 """How many there are in a row."""
 
 OTHERS = 5
-"""At most so many statements that do not answer a question stand beside the one that does."""
+"""Maximum number of statements that do not answer a question beside the one that does."""
 
 _SIZES = ("width", "height", "depth")
 
 
 def state(facts: Facts, view: Belief, rng: Random) -> str:
-    """Statements about two regions in random order, in one line or a line each: read off, converted, multiplied, compared."""
+    """Statements about two regions in random order, in one line or one per line: read off, converted, multiplied, compared."""
     told = list(_statements(_writer(facts, view, rng)))
     return rng.choice((" ", "\n")).join(tell() for tell in rng.sample(told, STATEMENTS))
 
@@ -86,7 +86,7 @@ def comprehend(category: Category, facts: Facts, view: Belief, rng: Random, *, o
         category: The question's.
         facts: What the regions are.
         view: What is known of them.
-        rng: Decides.
+        rng: Source of all random choices.
         others: Most statements beside the one that answers; half of the questions have none.
     """
     writer, asked = _writer(facts, view, rng), _asked(category)

@@ -50,16 +50,16 @@ study (docs/nano.md)."""
 
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig:
-    """How large the demo is.
+    """Settings of the demo.
 
     Attributes:
-        seed: Seed of everything.
+        seed: Seed of every random choice.
         base: The model that it starts from, one with region tokens.
-        scenes: Synthetic scenes to learn from.
-        per_scene: Questions a scene.
-        test_scenes: Synthetic scenes that no training stage sees.
+        scenes: Number of synthetic scenes to train on.
+        per_scene: Questions per scene.
+        test_scenes: Number of synthetic scenes held out for testing.
         photos: RGB-D folders of real photos; None takes those in `../shared/data/rgbd`, if any.
-        max_new_tokens: Longest answer of the model.
+        max_new_tokens: Maximum length of an answer in tokens.
     """
 
     seed: int = 0

@@ -39,7 +39,7 @@ def test_regions_are_added_changed_named_and_removed_and_each_step_can_be_undone
     first, second = visitor.state.regions
     assert (second.label, first.region_source, int(decode(first.mask).sum())) == ("a <b> chair", "box", 130 * 220)
     wish(app, visitor, "paint", number=1, shape={"tool": "brush", "points": [[20, 200], [60, 200]], "width": 20})
-    assert visitor.state.drawn[0].shape is None  # it has no corners any more
+    assert visitor.state.drawn[0].shape is None  # it no longer has corners
     wish(app, visitor, "paint", number=1, erase=True, shape={"tool": "brush", "points": [[100, 240]], "width": 40})
     wish(app, visitor, "remove", number=2)
     assert len(visitor.state.drawn) == 1

@@ -1,4 +1,4 @@
-"""The documentation site, built once a session."""
+"""The documentation site, built once per session."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 QUOTES = re.findall(r"^```text\nerror: (.+)\n```$", (ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
 LEAST = 10
-"""So many fixed characters make a template a message, and not a mere frame around another one's."""
+"""Minimum number of fixed characters of a message; a template with fewer is a mere frame around another one's."""
 
 
 def template(node):

@@ -97,18 +97,18 @@ def test_a_large_region_is_measured_from_few_arrays(measured: Measured) -> None:
 def test_marks_are_drawn_in_little_memory(image, region: Region, monkeypatch) -> None:
     monkeypatch.setattr(marks, "MOST_MEASURED", 20_000)
     many = [region] * 8
-    picture = Image.fromarray(image)
-    assert _peak(lambda: draw(picture, many)) < 17
+    opened = Image.fromarray(image)
+    assert _peak(lambda: draw(opened, many)) < 17
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "I;16", "F", "1"])
 def test_pixels_are_copied_band_by_band_as_all_at_once(mode: str, monkeypatch) -> None:
     made = Image.effect_noise((70, 50), 90)
-    picture = Image.fromarray(np.asarray(made).astype(np.uint16) * 200) if mode == "I;16" else made.convert(mode)
+    opened = Image.fromarray(np.asarray(made).astype(np.uint16) * 200) if mode == "I;16" else made.convert(mode)
     monkeypatch.setattr(files, "_BAND", 7)
-    copied = pixels_of(picture)
-    assert copied.dtype == np.asarray(picture).dtype
-    assert np.array_equal(copied, np.asarray(picture))
+    copied = pixels_of(opened)
+    assert copied.dtype == np.asarray(opened).dtype
+    assert np.array_equal(copied, np.asarray(opened))
 
 
 def test_depth_is_written_and_read_in_little_memory(depth, monkeypatch) -> None:

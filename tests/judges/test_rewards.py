@@ -147,9 +147,9 @@ def test_an_endpoint_that_keeps_failing_is_left_alone(endpoint: Endpoint, scene:
     endpoint.say = lambda index: (401, {"error": {"message": "no"}}) if index != 1 else (200, "I refuse")
     judge, asked = ApiJudge(endpoint.name, ApiJudgeConfig(retries=0)), grade_request(scene, question, TEXT)
     grades = [asyncio.run(judge.grade(asked)) for _ in range(FAILURE_THRESHOLD + 4)]
-    assert len(endpoint.requests) == FAILURE_THRESHOLD + 2  # the second, a reply, began the count anew
+    assert len(endpoint.requests) == FAILURE_THRESHOLD + 2  # the second, a reply, restarted the count
     assert all(grade.failure for grade in grades)
-    assert "not asked any more" in (grades[-1].failure or "")
+    assert "no longer called" in (grades[-1].failure or "")
 
 
 def test_tokens_are_told(endpoint: Endpoint, scene: Scene, question: Question):

@@ -38,10 +38,12 @@ def ask(nano, image):
     """Texts of a question about an image, or about none."""
     tokenizer = nano[1].tokenizer
 
-    def make(text, *, picture=0, seed=0, **options):
-        request = f"<|user|>{IMAGE if picture is not None else ''}{text}<|end|><|assistant|>"
+    draw = image
+
+    def make(text, *, image=0, seed=0, **options):
+        request = f"<|user|>{IMAGE if image is not None else ''}{text}<|end|><|assistant|>"
         ids = tokenizer(request, add_special_tokens=False)["input_ids"]
-        return WantedAnswer(ids=ids, image=None if picture is None else image(picture), seed=seed, **options)
+        return WantedAnswer(ids=ids, image=None if image is None else draw(image), seed=seed, **options)
 
     return make
 
@@ -103,10 +105,10 @@ def test_exponentials_are_right_to_the_last_digits(nano, library):
 @pytest.mark.parametrize("how", [GREEDY, SAMPLED])
 def test_an_answer_depends_on_its_own_question_alone(nano, ask, how):
     many = [
-        ask(f"{'Where is it? ' * (number % 3)}<region{1 + number % 2}> and <region2>", picture=number % 3, seed=number // 2)
+        ask(f"{'Where is it? ' * (number % 3)}<region{1 + number % 2}> and <region2>", image=number % 3, seed=number // 2)
         for number in range(12)
     ]
-    many += [replace(many[0], seed=9), ask("What?", picture=None, seed=1)]
+    many += [replace(many[0], seed=9), ask("What?", image=None, seed=1)]
     together = written(writers(nano, rows=5), many, how)
     alone = [written(writers(nano, rows=1), [each], how)[0] for each in many]
     assert [each.ids for each in together] == [each.ids for each in alone]
@@ -115,7 +117,7 @@ def test_an_answer_depends_on_its_own_question_alone(nano, ask, how):
 
 def test_greedy_answers_are_those_of_generate(nano, ask, image):
     texts = ["Where is <region1>?", "How far is <region2> from <region1>? Say it.", "<region3> is missing"]
-    found = written(writers(nano), [ask(text, picture=number) for number, text in enumerate(texts)])
+    found = written(writers(nano), [ask(text, image=number) for number, text in enumerate(texts)])
     prompts = [f"<|user|>{IMAGE}{text}<|end|><|assistant|>" for text in texts]
     inputs = nano[1](images=[[image(number)] for number in range(3)], text=prompts, padding=True)
     expected = nano[0].generate(**inputs, max_new_tokens=40, do_sample=False)[:, inputs["input_ids"].shape[1] :]
@@ -134,7 +136,7 @@ def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch):
     tower = nano[0].model.vision_tower
     calls = []
     hook = tower.register_forward_hook(lambda *_: calls.append(1))
-    written(writers(nano), [ask("<region1>?"), ask("<region2>!"), ask("<region1>?", picture=1), ask("Why?")])
+    written(writers(nano), [ask("<region1>?"), ask("<region2>!"), ask("<region1>?", image=1), ask("Why?")])
     hook.remove()
     assert len(calls) == 2
     assert len(looks) == 2

@@ -15,7 +15,7 @@ from spatialreasoner.pipeline.answering import run_generate
 
 
 class Teller:
-    """A model that answers with the question and the seed, and fails for good after so many calls."""
+    """A model that answers with the question and the seed, and fails for good after a number of calls."""
 
     name = "teller"
 

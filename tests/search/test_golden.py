@@ -1,7 +1,7 @@
 """Whole searches with recorded replies and ratings, replayed through the public API and compared with the recorded trees.
 
 A case holds the settings, what each policy wrote each time it was asked, and how each step is rated, by its text. To record a
-case anew after a change that is meant to change trees: `python tests/search/test_golden.py`.
+case again after a change that is meant to change trees: `python tests/search/test_golden.py`.
 """
 
 import asyncio

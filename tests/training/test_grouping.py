@@ -11,7 +11,7 @@ from spatialreasoner.training.grouping import GroupedSampler, adjacent, arrange,
 
 
 def keys_of(*counts):
-    """Keys of images with so many rows each, all of different prompts."""
+    """Keys of images with the given numbers of rows, all of different prompts."""
     return [(f"image{image}", f"{image}-{row}") for image, count in enumerate(counts) for row in range(count)]
 
 

@@ -154,7 +154,7 @@ def answers_know_their_regions(folder, data, monkeypatch):
     assert policy.region_tokens
     model, processor = load_vlm(folder)
     torch.nn.init.normal_(model.model.region_encoder.last.weight)
-    caller = next(each for each in type(processor).__mro__ if "__call__" in vars(each))  # a class without videos is made anew
+    caller = next(each for each in type(processor).__mro__ if "__call__" in vars(each))  # a class without videos is made for it
     process, read = caller.__call__, []
     monkeypatch.setattr(caller, "__call__", lambda *a, **k: read.append(process(*a, **k)) or read[-1])
     path = next(iter(sorted(data.glob("*.png"))))

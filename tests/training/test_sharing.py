@@ -199,7 +199,7 @@ def test_a_head_that_hidden_states_do_not_tell_is_found_on_the_first_rows(precis
     with caplog.at_level(logging.WARNING):
         trainer = trainer_of(odd, rows, tokenizer, tmp_path)
         shared = trainer.compute_loss(trainer.model, trainer.data_collator(rows))
-    assert "computes its logits in a way of its own: log-probabilities differ by up to" in caplog.text
+    assert "computes its logits in its own way: log-probabilities differ by up to" in caplog.text
     assert trainer.shares_prefix is True
     batch = trainer.data_collator(rows)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Whose picture each token's region is of."""
+"""Whose image each token's region is of."""
 
 import math
 
@@ -16,7 +16,7 @@ def test_fourier_features_by_hand():
     torch.testing.assert_close(features[7:], torch.tensor([0.0, -1, 1, 1, 1, 1]), atol=1e-5, rtol=0)
 
 
-def test_pictures_are_counted_anew_in_each_conversation():
+def test_images_are_counted_from_scratch_in_each_conversation():
     row = torch.tensor([[0, 1, 1, 0, 0, 0, 1, 0]]).bool()
     sizes = torch.tensor([2, 1])
     assert latest_image(row, sizes).tolist() == [[-1, 0, 0, 0, 0, 0, 1, 1]]
@@ -34,7 +34,7 @@ def test_with_several_axes_a_conversation_begins_where_all_are_zero():
 
 @settings(max_examples=60)
 @given(st.lists(st.lists(st.integers(0, 3), max_size=4), min_size=1, max_size=4))
-def test_packing_changes_no_tokens_picture(conversations):
+def test_packing_changes_no_tokens_image(conversations):
     """Conversations in rows of their own, and one after the other in one row; a number is the size of an image, 0 is text."""
     rows = [[0] + [kind for size in row for kind in [0, *[1] * size]] for row in conversations]
     sizes = torch.tensor([size for row in conversations for size in row if size], dtype=torch.long)
@@ -42,9 +42,7 @@ def test_packing_changes_no_tokens_picture(conversations):
     apart = latest_image(torch.tensor([row + [0] * (width - len(row)) for row in rows]).bool(), sizes)
     positions = torch.tensor([[index for row in rows for index in range(len(row))]])
     packed = latest_image(torch.tensor([[token for row in rows for token in row]]).bool(), sizes, positions)
-    assert packed[0].tolist() == [
-        picture for found, row in zip(apart.tolist(), rows, strict=True) for picture in found[: len(row)]
-    ]
+    assert packed[0].tolist() == [image for found, row in zip(apart.tolist(), rows, strict=True) for image in found[: len(row)]]
 
 
 def test_vectors_are_added_where_their_regions_are_named():
@@ -52,7 +50,7 @@ def test_vectors_are_added_where_their_regions_are_named():
     numbers = torch.tensor([[-1, 0, 1, 7, 1], [1, -1, 0, 1, -1]])
     latest = torch.tensor([[0, 0, 1, 1, -1], [-1, -1, 0, 0, 0]])
     added, last = place_regions(torch.zeros(2, 5, 1), numbers, latest, vectors, vectors + 10)
-    # <region8> is not there; where there is no picture yet, the row's own of before is meant
+    # <region8> is not there; where there is no image yet, the row's own of before is meant
     assert added[..., 0].tolist() == [[0, 1, 4, 0, 12], [14, 0, 1, 2, 0]]
     assert last[..., 0].tolist() == [[11, 12], [1, 2]]
     added, last = place_regions(torch.zeros(2, 5, 1), numbers, latest, vectors)

@@ -291,7 +291,7 @@ def test_a_template_of_plain_texts_reads_plain_texts():
     )
     frame = template.frame([{"role": "user", "content": [{"type": "text", "text": "How?"}]}])
     assert frame.whole("Yes.").text == "user: How?\nassistant: Yes.\n"
-    with pytest.raises(InputError, match="no place for an image"):
+    with pytest.raises(InputError, match="turns of plain text only, not images"):
         template.frame([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How?"}]}])
 
 

@@ -38,7 +38,7 @@ class RegionQuestion:
 
     Attributes:
         prompt: What the model is shown; its `<region1>` is the first of `numbers`.
-        category: What is asked for, None where that is not clear.
+        category: What is asked for, None if that is not clear.
         numbers: The numbers, from 1, of the drawn regions that the prompt holds, in order.
     """
 
@@ -106,7 +106,7 @@ def named_regions(text: str) -> list[int]:
 
 
 def category_of(request: str, regions: int) -> Category | None:
-    """The category of a question in people's own words, None where it is none of the 24.
+    """The category of a question in people's own words, None if it is none of the 24.
 
     >>> category_of("Which of <region1> and <region2> is taller?", 2), category_of("What is this?", 1)
     ('tall_choice', None)
@@ -126,7 +126,7 @@ def category_of(request: str, regions: int) -> Category | None:
 
 
 def check_answer(scene: Scene, asked: RegionQuestion, text: str) -> Graded | None:
-    """Hold an answer against the depth of the scene; None where nothing can be checked.
+    """Hold an answer against the depth of the scene; None if nothing can be checked.
 
     Args:
         scene: The scene; the asked regions need not be among its own.

@@ -15,26 +15,26 @@ class AppConfig:
         models: Names of the models that may be asked; visitors choose among them and can name no other. None are needed to
             measure.
         host: Address to listen on; by default only this machine can connect.
-        port: Port to listen at; 0 takes any that is free.
-        allowed_hosts: Names, without ports, under which browsers may reach the app, beside those of this machine; "*" allows
-            every name.
+        port: Port to listen on; 0 picks a free port.
+        allowed_hosts: Host names, without ports, under which the app may be reached, in addition to those of this machine; "*"
+            allows every name.
         masks: A SAM model of transformers that finds regions to click on, or None.
         depth: A depth model of transformers, or None.
         field_of_view: Horizontal field of view in degrees of upright photos without a focal length in their EXIF data; None
             leaves their camera unknown.
         photos: Photos with depth to show as examples: RGB-D folders, scenes folders, or folders of RGB-D folders.
         folders: Folders of this machine from which visitors may open captures by path.
-        saved: Where sessions are kept that visitors save a link to; None keeps them while the app runs.
-        runs: Run folders whose trees and pairs may be browsed.
-        max_new_tokens: Longest answer of a local model, tokens.
-        enable_thinking: Whether models that can think before they answer do so; None as in `WritingConfig`.
-        key_variable: Environment variable that holds the key of endpoints.
-        max_megabytes: Largest upload, all of its files together.
+        saved: Folder for saved sessions; by default they last as long as the app runs.
+        runs: Run folders whose search trees and preference pairs can be browsed.
+        max_new_tokens: Maximum length of a local model's answer in tokens.
+        enable_thinking: Let models think before they answer, if they can; None as in `WritingConfig`.
+        key_variable: Environment variable that holds the API key of endpoints.
+        max_megabytes: Maximum size of an upload, all of its files together.
         max_pixels: Maximum number of pixels per uploaded image.
         max_images: Maximum number of images that one visitor may open.
-        max_sessions: Maximum number of visitors at a time; the one who has been away longest is forgotten first.
+        max_sessions: Maximum number of visitors at a time; the one inactive for longest is dropped first.
         asks_per_minute: Maximum number of questions that one visitor may ask per minute.
-        queue: Maximum number of questions that wait at a time; more are turned away.
+        queue: Maximum number of waiting questions; further ones are refused.
     """
 
     models: tuple[str, ...] = ("nano",)

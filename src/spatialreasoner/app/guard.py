@@ -97,7 +97,7 @@ def _is_address(name: str) -> bool:
 
 
 def _bounded(receive: Any, most: int) -> Any:
-    """Receive at most so many bytes: a length need not be told."""
+    """Receive at most `most` bytes: a request need not give its length."""
     seen = 0
 
     async def bounded() -> Any:

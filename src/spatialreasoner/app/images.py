@@ -166,7 +166,7 @@ def two_regions(scene: Scene) -> tuple[Region, ...]:
 
 
 def shown_jpeg(path: str, side: int) -> bytes:
-    """An image as a page shows it: upright, its longer side at most so many pixels."""
+    """An image as a page shows it: upright, its longer side at most `side` pixels."""
     image = read_image(path)
     image.thumbnail((side, side), reducing_gap=2.0)
     file = io.BytesIO()

@@ -23,7 +23,7 @@ from spatialreasoner.scenes.uncertainty import OFFSET_FLOOR, OFFSET_SHARE
 from spatialreasoner.scenes.values import Measurement
 
 MAX_KEPT_PIXELS = 40_000_000
-"""Images whose pixels are kept in memory have at most so many together; the one used last always stays."""
+"""Maximum number of pixels of all images kept in memory; the one used last always stays."""
 
 NEAR = 0.01
 """A point without depth takes that of the nearest measured pixel, up to this share of the image's longer side away."""
@@ -52,7 +52,7 @@ class OpenImage:
 
     @cached_property
     def depth(self) -> Float[np.ndarray, "h w"] | None:
-        """Its depth; None where none is known."""
+        """Its depth; None if none is known."""
         return None if self.scene.depth is None else read_depth(self.scene.depth)
 
     @cached_property

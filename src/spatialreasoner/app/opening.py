@@ -151,7 +151,7 @@ def _only_file(path: Path, store: Store) -> Path:
 
 
 def _known(path: Path, wanted: Wanted) -> Path:
-    """The path of a capture whose kind its files tell, where nobody told it."""
+    """The path of a capture, whose kind is detected from its files if it was not given."""
     if wanted.kind == "auto":
         store = open_store(path)
         try:

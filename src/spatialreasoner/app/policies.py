@@ -18,7 +18,7 @@ MAX_ANSWER_CHARACTERS = 20_000
 """Characters of an answer; a model that continues is stopped."""
 
 ENDPOINT_SECONDS = 120.0
-"""Longest wait for an endpoint's whole answer, seconds: nobody looks at a still page for longer. `?timeout=` in a model's name
+"""Timeout of an endpoint's complete answer, in seconds: visitors do not wait longer. `?timeout=` in a model's name
 sets another."""
 
 UPDATE = 0.08

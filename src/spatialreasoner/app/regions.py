@@ -63,8 +63,8 @@ class Sight:
     Attributes:
         size: Height and width of the image, pixels.
         detected: Masks that were found before, and can be clicked on.
-        depth: Depth, metres or without scale, NaN where it was not measured; None where none is known.
-        image: The image, sRGB; None where nothing is to be cut out.
+        depth: Depth, metres or without scale, NaN where it was not measured; None if none is known.
+        image: The image, sRGB; None if nothing is to be cut out.
     """
 
     size: tuple[int, int]

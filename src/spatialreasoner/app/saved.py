@@ -1,4 +1,4 @@
-"""Sessions that a visitor saved: their image, regions and answers in a folder of their own, found by a name nobody guesses."""
+"""Sessions that a visitor saved: their image, regions and answers in a folder of their own, found by an unguessable name."""
 
 from __future__ import annotations
 

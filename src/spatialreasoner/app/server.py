@@ -1,4 +1,4 @@
-"""The app's address book: every request, the function that answers it, and how errors are told.
+"""The app's address book: every request, the function that answers it, and how errors are reported.
 
 A page holds the token of its session and sends it in a header of its own, which no other site's page can; without it nothing
 of a visitor has an address. What changes or measures something runs in a thread, one request of a visitor at a time.
@@ -216,7 +216,7 @@ class Server:
         if self._waiting >= self._app.config.queue:
             raise HTTPException(503, f"{self._waiting} questions are waiting already; try again in a minute")
         written = self._app.ask(session, str(sent.get("question", "")), list(dict.fromkeys(models)))
-        first = await anext(written)  # what cannot be asked is told with a status of its own
+        first = await anext(written)  # what cannot be asked is reported with its own status
 
         async def lines() -> AsyncGenerator[str]:
             self._waiting += 1
@@ -248,7 +248,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 async def _sent(request: Request) -> dict[str, Any]:
-    """The JSON object that a request holds; empty where it holds none."""
+    """The JSON object that a request holds; empty if it holds none."""
     if request.method != "POST":
         return {}
     body = await request.body()

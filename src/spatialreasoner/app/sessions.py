@@ -34,7 +34,7 @@ class DrawnRegion:
 
     Attributes:
         region: The region; its id is new whenever its mask is, so that what was measured of it can be kept by its id.
-        shape: The box or outline by whose corners it can still be changed; None where brush or eraser were at it.
+        shape: The box or outline by whose corners it can still be changed; None if brush or eraser were at it.
     """
 
     region: Region
@@ -62,7 +62,7 @@ class State:
 
     Attributes:
         said: What the visitor did to come here, for the history.
-        scene: The open image, its detected masks as regions; None where there is none.
+        scene: The open image, its detected masks as regions; None if there is none.
         drawn: The regions that were drawn, in the order of their numbers.
         draft: A region that was cut out and waits to be used, changed or dropped.
         roll: The capture that the image is one of.

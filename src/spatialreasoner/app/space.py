@@ -23,7 +23,7 @@ MAX_SPACE_POINTS = 60_000
 def space(opened: OpenImage, regions: Sequence[Region]) -> bytes:
     """The points of an image with depth, for the browser.
 
-    A number of 4 bytes (little-endian), so many bytes of JSON, blanks up to a multiple of 4, then for all points in turn:
+    A 4-byte number N (little-endian), N bytes of JSON, blanks up to a multiple of 4, then for all points in turn:
     float32 x, y, z (right, down, forward in the levelled frame, metres), uint16 column and row, and 4 bytes red, green, blue
     and the number of the region (0 for none).
 
@@ -52,7 +52,7 @@ def space(opened: OpenImage, regions: Sequence[Region]) -> bytes:
 
 
 def _chosen_pixels(depth: Float[np.ndarray, "h w"]) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], int]:
-    """Measured pixels, at most `MAX_SPACE_POINTS`, and how far apart they are: 0 where they are single points anyway."""
+    """Measured pixels, at most `MAX_SPACE_POINTS`, and how far apart they are: 0 if they are single points anyway."""
     known = np.isfinite(depth)
     count = int(known.sum())
     step = max(1, math.ceil(math.sqrt(count / MAX_SPACE_POINTS)))

@@ -45,16 +45,16 @@ class AskConfig:
         image: An image, an RGB-D folder, a scenes folder, or any capture that can be imported.
         question: The question; `<region1>` is the first of `regions`.
         regions: Each a box `x0,y0,x1,y1`, a polygon `x,y x,y x,y`, or a mask image.
-        depth: The depth of the image, where that is a file of its own.
-        intrinsics: The camera, FX,FY,CX,CY in pixels, where the files hold none.
+        depth: The depth of the image, if it is a separate file.
+        intrinsics: The camera, FX,FY,CX,CY in pixels, if the files do not include it.
         kind: Kind of capture, or "auto".
         frame: Which image to use if there are several, from 0.
-        keep_boxes: Whether a box means all that is in it, rather than the thing that depth and colour tell apart.
+        keep_boxes: Use everything inside a box, not only the object cut out by depth and colour.
         model: The model's name.
-        save_marked: Where to write the image with its numbered marks; nowhere if None.
-        max_new_tokens: Longest answer of a local model, tokens.
-        enable_thinking: Whether a model that can think before it answers does so; None as in `WritingConfig`.
-        key_variable: Environment variable that holds the key of endpoints.
+        save_marked: Path to which the image with its numbered marks is written, or None.
+        max_new_tokens: Maximum length of a local model's answer in tokens.
+        enable_thinking: Let a model think before it answers, if it can; None as in `WritingConfig`.
+        key_variable: Environment variable that holds the API key of endpoints.
     """
 
     image: str
@@ -132,7 +132,7 @@ def _policy(config: AskConfig) -> Policy:
 
 
 def caution_about(policy: Policy, image: str) -> str | None:
-    """What to tell of a model that may be out of its depth with an image: any but a synthetic room, for the nano."""
+    """A caution about a model that may be out of its depth with an image: any but a synthetic room, for the nano."""
     if getattr(policy, "model_type", None) != NANO.model_type or _ROOM.fullmatch(Path(image).stem):
         return None
     return (

@@ -108,7 +108,7 @@ def depth_png_shown(depth: Float[np.ndarray, "h w"]) -> tuple[bytes, float, floa
 
 
 def thinned_depth(depth: Float[np.ndarray, "h w"], side: int) -> Float[np.ndarray, "h2 w2"]:
-    """Depth with fewer pixels, the longer side at most so many: of each block the nearest: no point of a lidar is lost."""
+    """Depth thinned to at most `side` pixels: the nearest of each block, so that no point of a lidar is lost."""
     step = -(-max(depth.shape) // side)
     if step == 1 or np.isfinite(depth).mean() >= SPARSE:
         return depth[::step, ::step]

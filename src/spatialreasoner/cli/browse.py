@@ -63,7 +63,7 @@ def browse(
     from spatialreasoner.app.serve import serve
 
     if share:
-        raise ConfigError("--share and its public tunnel were removed: set up a tunnel of your own to --port, such as ssh -R")
+        raise ConfigError("--share and its public tunnel were removed: set up your own tunnel to --port, such as ssh -R")
     serve(
         AppConfig(
             models=_models(model), host=host, port=port, allowed_hosts=tuple(allowed_hosts or ()),

@@ -11,10 +11,10 @@ from spatialreasoner.cli.options import Out
 
 
 def convert(
-    folder: Annotated[Path, typer.Argument(help="A Sa2VA folder, as released.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder of a released Sa2VA model.", show_default=False)],
     out: Out,
 ) -> None:
-    """Turn a Sa2VA, SpatialReasoner-R1's architecture, into a model that trains and serves; none of its code is run.
+    """Convert a Sa2VA model (the architecture of SpatialReasoner-R1) for training and serving; none of its code is run.
 
     Examples:
         spatialreasoner convert Sa2VA-8B --out sa2va

@@ -82,7 +82,7 @@ def _show_agreement(found: RewardAgreement) -> None:
     from spatialreasoner.judges.agreement import print_agreement
 
     typer.echo(
-        f"{found.asked} of {found.responses} responses were judged; {found.unscored} have no total, being unscored in part"
+        f"{found.asked} of {found.responses} responses were judged; {found.unscored} have no total, because a part is unscored"
     )
     if found.asked:
         print_agreement(found)

@@ -56,13 +56,13 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         if error.filename is not None or not _is_closed(sys.stdout):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to be written cannot be, and Python would tell of it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to be written cannot be, and Python would report it again
         _fail(f"cannot write to standard output: {error.strerror}", 1)
     sys.exit(0)
 
 
 def _is_closed(file: IO[str]) -> bool:
-    """Whether nothing can be written into a file any more: it is closed, or its disk is full."""
+    """Whether a file can no longer be written: it is closed, or its disk is full."""
     try:
         file.write(" ")
         file.flush()
@@ -74,7 +74,7 @@ def _is_closed(file: IO[str]) -> bool:
 def stop(code: int, *_: object) -> NoReturn:
     """End by SystemExit, so that `finally` blocks run and files are closed; a signal handler once `code` is bound."""
     typer.echo("Interrupted. Run the same command again to resume", err=True)
-    logging.getLogger("asyncio").disabled = True  # it would tell of the task that this is raised in, with a traceback
+    logging.getLogger("asyncio").disabled = True  # it would report the task that this is raised in, with a traceback
     sys.exit(code)
 
 

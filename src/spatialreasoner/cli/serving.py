@@ -1,8 +1,8 @@
 """`transformers serve` for models with region tokens: `python -m spatialreasoner.cli.serving MODEL --port 8000`.
 
-MODEL is `nano` or a folder. The rest, options too, is the server of transformers, which finds our classes once they are
-imported. Clients send regions inside of the image, as `scenes.carry.png_info` writes them into a PNG. What a model is given to
-continue is what it was trained to continue (`vlm.rendering`); it thinks where a request's `chat_template_kwargs` say
+MODEL is `nano` or a folder. The rest, options too, is the server of transformers, which finds this package's classes once they
+are imported. Clients send regions inside of the image, as `scenes.carry.png_info` writes them into a PNG. What a model is given
+to continue is what it was trained to continue (`vlm.rendering`); it thinks where a request's `chat_template_kwargs` say
 `{"enable_thinking": true}`, or `--reasoning on` says so for all.
 """
 

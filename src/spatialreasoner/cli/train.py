@@ -92,7 +92,7 @@ def train(
             raise ConfigError("--online is for fdpo and excludes --dry-run and --eval-data: its pairs are made during the run")
         how = OnlineConfig(rounds=rounds, samples=samples, temperature=temperature, max_new_tokens=max_new_tokens)
         made = train_online(data, model=model, out=out, config=how, settings_file=config, overrides=settings or [])
-        typer.echo(f"The model is in {made.out}; what each round's answers earned is in {out / 'rounds.jsonl'}")
+        typer.echo(f"The model is in {made.out}; the mean rewards of all rounds are in {out / 'rounds.jsonl'}")
         return
     done = run(
         data, kind=kind, model=model, out=out, eval_data=eval_data, config=config, overrides=settings or [], dry_run=dry_run

@@ -82,7 +82,7 @@ class BusyError(EndpointError):
     Args:
         message: What happened.
         kind: The class of the failure, for counts: "rate limit", "timeout", "server error", "connection", "bad reply".
-        retry_after: Seconds to wait as the endpoint says, or None where it says nothing.
+        retry_after: Seconds to wait as the endpoint says, or None if it says nothing.
     """
 
     def __init__(self, message: str, *, kind: str, retry_after: float | None = None) -> None:
@@ -99,7 +99,7 @@ class AdaptedError(BusyError):
 
 
 class PromptError(EndpointError):
-    """An endpoint cannot answer this prompt, whoever else may be answered.
+    """An endpoint cannot answer this prompt; others may be answered.
 
     Args:
         message: What the endpoint said.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_collection() -> Generator[None]:
-    """Look for no cycles of objects meanwhile; whether they were looked for before is kept."""
+    """Turn the garbage collector off within the block; its previous state is restored afterwards."""
     collecting = gc.isenabled()
     gc.disable()
     try:

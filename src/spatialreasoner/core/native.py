@@ -46,7 +46,7 @@ class CSource(NamedTuple):
         return self.path.with_name(f"_{self.path.stem}.so")
 
     def digest(self) -> str:
-        """What tells one state of the file, and of what all include, from another."""
+        """A digest of the file and of the header that all include."""
         return hashlib.sha256(_COMMON.read_bytes() + self.path.read_bytes()).hexdigest()[:32]
 
 
@@ -57,7 +57,7 @@ C_SOURCES = (DECODER, ROOMS, NEARBY)
 
 
 def build_library(source: CSource, target: Path | None = None) -> Path | None:
-    """Build a library; None where that cannot be done.
+    """Build a library; None if that cannot be done.
 
     Args:
         source: What of.
@@ -79,7 +79,7 @@ def build_library(source: CSource, target: Path | None = None) -> Path | None:
 
 
 def open_library(source: CSource, path: Path | None = None) -> ctypes.CDLL | None:
-    """A library, by default the one beside its source; None where it is missing, of another source or for another processor."""
+    """A library, by default the one beside its source; None if it is missing, of another source or for another processor."""
     path = path or source.built
     if not path.is_file():
         return None

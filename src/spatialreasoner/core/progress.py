@@ -28,7 +28,7 @@ ShowState = Callable[[Callable[[], "RenderableType"], Callable[[], str], bool], 
 """Shows the present state: as something to draw in a terminal, as a line for a log, and whether it is the last."""
 
 LINE_SECONDS = 10.0
-"""A log should have few lines: at most one in so many seconds, besides the first and the last."""
+"""Minimum interval between two lines of a log, seconds, which keeps it short; the first and the last are always written."""
 
 
 wording: ContextVar[Callable[[str], str]] = ContextVar("wording", default=str)
@@ -93,7 +93,7 @@ def stage(name: str, total: int | None = None) -> AbstractContextManager[Advance
 
 @contextmanager
 def stages_shown_by(show: ShowStage | None) -> Generator[None]:
-    """Let another show what `stage` would, as long as the context lasts; None shows nothing."""
+    """Let a caller's own display show the stages within the block; None shows nothing."""
     if show is stage:
         yield
         return

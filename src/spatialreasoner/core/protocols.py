@@ -1,4 +1,4 @@
-"""The seams to the outside, on one page.
+"""The interfaces to the outside, in one module.
 
 Models are asynchronous because teachers are remote and many trees are in flight at once; a local model gathers the calls
 that wait into batches of its own.
@@ -22,7 +22,7 @@ class Policy(Protocol):
 
     @property
     def name(self) -> str:
-        """How it is called on the command line and in records, such as `scripted:careful`."""
+        """Its name on the command line and in records, such as `scripted:careful`."""
         ...
 
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
@@ -69,7 +69,7 @@ class Reward(Protocol):
         ...
 
     def succeeds(self, question: Question, text: str) -> bool | None:
-        """Whether the conclusion of `text` agrees with the reference; None where it cannot be told."""
+        """Whether the conclusion of `text` agrees with the reference; None if it cannot be told."""
         ...
 
 

@@ -16,7 +16,7 @@ from spatialreasoner.core.records import writing
 
 @contextmanager
 def hold(lock: Path, work: Path) -> Generator[None]:
-    """Keep other processes from a piece of work; the system lifts the lock however this one ends.
+    """Hold a file lock on a piece of work; the system releases it however this process ends.
 
     Args:
         lock: The lock's file; it stays, and is empty.

@@ -68,7 +68,7 @@ class Region(Record):
         id: Its name in the scene.
         label: What it shows.
         mask: Its pixels.
-        region_source: Where the mask comes from; None where that is not known, and then not written.
+        region_source: Where the mask comes from; None if unknown, and then not written.
     """
 
     id: str
@@ -100,7 +100,7 @@ class DepthMap(Record):
     Attributes:
         path: Where the PNG is.
         units_per_metre: What one metre is in the PNG.
-        metric: False where the depth orders pixels but has no scale (relative depth models).
+        metric: False if the depth orders pixels but has no scale (relative depth models).
     """
 
     path: str
@@ -147,9 +147,9 @@ class Scene(Record):
         id: Unique name.
         image: Path of the image: relative in files, resolved against the folder of the file once loaded.
         regions: Named areas; their masks have the size of the image.
-        intrinsics: The camera, or None where unknown.
-        depth: Depth, or None where unknown.
-        gravity: Direction in which things fall, in the camera frame (x right, y down, z forward), or None where unknown.
+        intrinsics: The camera, or None if unknown.
+        depth: Depth, or None if unknown.
+        gravity: Direction in which things fall, in the camera frame (x right, y down, z forward), or None if unknown.
         objects: Known truth of every object, or None for real images.
         source: Where the image comes from.
     """
@@ -214,7 +214,7 @@ class Prompt(Record):
     """All that a model is shown.
 
     Attributes:
-        image: Path of the unmarked image; empty where only text is shown.
+        image: Path of the unmarked image; empty if only text is shown.
         regions: The question's own regions: `regions[0]` is `<region1>` in `request`.
         request: The question's text.
         prefix: The part of the answer that is already written; the model continues it. Empty at the start.
@@ -232,9 +232,9 @@ class Completion(Record):
 
     Attributes:
         text: The continuation, without the prefix.
-        prompt_tokens: Tokens read, 0 where unknown.
-        completion_tokens: Tokens written, thinking among them, 0 where unknown.
-        finish: "stop" if the model ended by itself, "length" if it was cut off, "refusal" if it declined.
+        prompt_tokens: Tokens read, 0 if unknown.
+        completion_tokens: Tokens written, thinking among them, 0 if unknown.
+        finish: "stop" if the model ended its reply, "length" if it was cut off, "refusal" if it declined.
         cached_tokens: Of the tokens read, those that the server had in its cache.
         thinking: What the model thought before it wrote, where it tells; never a part of the text.
     """
@@ -312,7 +312,7 @@ class Trajectory(Record):
         text: The whole answer in the LongCoT form.
         policies: Name of the policy that wrote each node, root to leaf; one name for a plain sample.
         reward: The fine-grained reward.
-        success: Whether the conclusion agrees with the reference; None where it cannot be told.
+        success: Whether the conclusion agrees with the reference; None if it cannot be told.
         origin: "search" for a path of the tree, "sample" for a plain sample of one policy.
         visits: Visits of the leaf; 0 for a sample.
         value: Value of the leaf, -1..1; 0 for a sample.
@@ -339,7 +339,7 @@ class PreferencePair(Record):
         rejected: The dispreferred answer.
         gap_description: Description score of chosen minus rejected; None is unscored.
         gap_reasoning: Reasoning score of chosen minus rejected; None is unscored.
-        reward_chosen: Total reward of the chosen answer, 0..16; or a rating of one's own, on any scale.
+        reward_chosen: Total reward of the chosen answer, 0..16; or your own rating, on any scale.
         reward_rejected: The same of the rejected answer.
         kind: "ranked" for best against worst, "hard" where the conclusion alone differs.
         more_gaps: Gaps of further segments, by their names.

@@ -45,14 +45,14 @@ class Disagreement(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerAgreement(Record):
-    """A judging model beside the offline rules.
+    """The agreement of a judging model with the offline rules.
 
     Attributes:
         judge: The model.
         items: Answers that both judged: all but those whose judgement by the model failed.
         observed: Share of them with the same outcome of right, wrong and unscored; None without items.
-        kappa: Cohen's kappa over the three outcomes; None where both always say the same one, so that chance explains all.
-        failures: How many judgements of the model failed, by kind.
+        kappa: Cohen's kappa over the three outcomes; None if both always say the same one, so that chance explains all.
+        failures: Number of failed judgements, by kind.
         disagreements: The answers with different outcomes.
     """
 
@@ -135,7 +135,7 @@ def outcome(verdict: Verdict) -> AnswerOutcome:
 
 
 def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Agreement beyond chance, (p_o - p_e) / (1 - p_e) (Cohen 1960); None where p_e is 1 or there are no pairs.
+    """Agreement beyond chance, (p_o - p_e) / (1 - p_e) (Cohen 1960); None if p_e is 1 or there are no pairs.
 
     >>> cohen_kappa([("right", "right"), ("right", "wrong"), ("wrong", "wrong"), ("wrong", "wrong")])
     0.5

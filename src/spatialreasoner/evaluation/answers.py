@@ -22,17 +22,17 @@ _SLACK = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What an answer is worth.
+    """The verdict on an answer.
 
     Attributes:
-        success: Right or wrong by the official rules; None = unscored, because answer or reference could not be read.
+        success: Right or wrong by the official rules; None if unscored, because answer or reference could not be read.
         error: |pred - gt| / (gt + 1e-4) of lengths, degrees of directions; None for qualitative kinds and where unscored.
         gt_value: What the reference says: metres; an hour; 1 yes or 0 no; the number of the chosen region, from 1.
-        pred_value: What the answer says, likewise.
-        reason: Why it is unscored; empty where it is not.
+        pred_value: What the answer says, in the same units.
+        reason: Why it is unscored; empty if it is scored.
         rule: How the answer was found in the text, in words.
         convention: How the answer counts regions, in words.
-        clashes: Whether the answer contradicts itself, as a "no" before a statement that says yes; the "no" counts.
+        clashes: Whether the answer contradicts itself, such as a "no" before a statement that says yes; the "no" counts.
     """
 
     success: bool | None

@@ -28,7 +28,7 @@ MAX_BENCHMARK_BYTES = 256 * 2**20
 """A larger JSON file is refused; the official one has 5 MB."""
 
 _LENIENT: dict[str, Any] = {"extra": "ignore", "allow_inf_nan": False}
-"""Other releases of the file may carry more columns; they are passed over."""
+"""Other releases of the file may have more columns; they are ignored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class BenchmarkConfig:
 
     Attributes:
         source: The official JSON or Parquet file, or a folder that holds one.
-        images: The folder that the file's image paths start from; the file's own folder where empty.
+        images: The folder that the file's image paths are relative to; empty for the file's own folder.
     """
 
     source: str
@@ -290,7 +290,7 @@ def _question(item: Item, image: str, region_ids: tuple[str, ...]) -> Question:
 
 
 def with_region_tags(text: str) -> str:
-    """A text of the benchmark with regions named our way.
+    """A text of the benchmark with regions named as in this package.
 
     >>> with_region_tags("Is Region [0] wider than Region [1]?")
     'Is <region1> wider than <region2>?'

@@ -53,7 +53,7 @@ def share_intervals(
         seed: Seed of the resampling.
 
     Returns:
-        One interval a group, 0..1; None for a group without items.
+        One interval per group, 0..1; None for a group without items.
     """
     weights = resample_weights(len(items), seed=seed).astype(float)
     totals, hits = weights @ items, weights @ right
@@ -90,7 +90,7 @@ def wilson(share: float, n: int) -> Interval:
 
 
 def difference_interval(difference: Float[np.ndarray, " c"], items: Float[np.ndarray, " c"], *, seed: int) -> Interval | None:
-    """Percentile interval of a mean paired difference, resampling clusters; None where nothing varies."""
+    """Percentile interval of a mean paired difference, resampling clusters; None if nothing varies."""
     if len(items) == 0 or np.ptp(difference / items) == 0:
         return None
     weights = resample_weights(len(items), seed=seed).astype(float)

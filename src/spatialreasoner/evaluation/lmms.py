@@ -49,8 +49,8 @@ def write_task(
         questions: What to ask.
         scenes: Their scenes by id, paths resolved.
         out: The folder, for lmms-eval's `--include_path`.
-        regions: "marks", "boxes" or "boxes-1000"; models from elsewhere lack our region tokens.
-        max_new_tokens: Longest answer; a chain of thought needs many.
+        regions: "marks", "boxes" or "boxes-1000"; other models lack this package's region tokens.
+        max_new_tokens: Maximum length of an answer in tokens; a chain of thought needs many.
         progress: Called with the number of questions written.
 
     Raises:

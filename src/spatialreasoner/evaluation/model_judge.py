@@ -1,7 +1,7 @@
 """A model as judge of answers: the second opinion beside the offline rules, never needed for a score.
 
-As in the official script of SpatialRGPT-Bench (docs/papers.md 4.3), the model reads and we decide: of lengths and hours it
-extracts both values, and the official bounds are applied here; of relations and choices it marks the agreement. That script
+As in the official script of SpatialRGPT-Bench (docs/papers.md 4.3), the model reads and this code decides: of lengths and hours
+it extracts both values, and the official bounds are applied here; of relations and choices it marks the agreement. That script
 gives an answer whose judgement fails the mark of the answer before it; here such an answer is unscored, and counted.
 """
 
@@ -48,7 +48,7 @@ class _Reply(BaseModel):
 
 
 class _Values(_Reply):
-    """What both texts say; None where one does not."""
+    """What both texts say; None if one does not."""
 
     reference: float | None
     answer: float | None
@@ -84,11 +84,11 @@ class AnswerJudgeConfig:
     """How answers are judged by a model.
 
     Attributes:
-        model: `api:MODEL@BASE_URL`. Name a dated version where there is one: what an alias stands for changes.
-        revision: The weights' revision, where known: part of what identifies a judgement.
+        model: `api:MODEL@BASE_URL`. Use a dated version if there is one: the model behind an alias changes.
+        revision: Revision of the weights, if known; part of what identifies a judgement.
         seed: Sent with every request, and part of what identifies a judgement.
-        key_variable: Environment variable that holds the key.
-        limits: Calls in flight, rate, retries.
+        key_variable: Environment variable that holds the API key.
+        limits: Concurrent requests, rate, retries.
     """
 
     model: str
@@ -100,7 +100,7 @@ class AnswerJudgeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What a model made of some predictions.
+    """A model's judgements of some predictions.
 
     Attributes:
         verdicts: One per prediction, in their order; `UNSCORED` where the judgement failed.

@@ -41,7 +41,7 @@ class Tally(Record):
         right: Answers judged right.
         unscored: Answers that could not be judged; they count as wrong.
         interval: 95 % interval of `rate`, resampling images; None without items.
-        error: Mean relative error of the lengths, or mean error of the hours in degrees, over judged answers; None where no
+        error: Mean relative error of the lengths, or mean error of the hours in degrees, over judged answers; None if no
             answer was judged and for qualitative groups.
         median_error: Median of the same.
     """
@@ -204,7 +204,7 @@ class Difference(Record):
         gained: Right in the second, wrong in the first.
         lost: Right in the first, wrong in the second.
         difference: Share right in the second minus share right in the first, -1..1; None without items.
-        interval: 95 % interval of `difference`, resampling images; None where nothing varies.
+        interval: 95 % interval of `difference`, resampling images; None if nothing varies.
         p_value: Exact McNemar test of "no difference". It takes questions for independent; the interval does not.
     """
 

@@ -1,4 +1,4 @@
-"""Calling models: names, endpoints with their limits and habits, budgets, the journal, and the backends."""
+"""Calling models: names, endpoints with their limits and capabilities, budgets, the journal, and the backends."""
 
 from typing import TYPE_CHECKING
 

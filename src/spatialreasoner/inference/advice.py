@@ -1,4 +1,4 @@
-"""What replies came to, in words: how many were not answers, why, and what to do about it."""
+"""The outcome of replies, in words: how many were not answers, why, and what to do about it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def told(name: str, kinds: Mapping[str, int], total: int, *, max_tokens: int) ->
         name: The model.
         kinds: Replies by kind; "answer" is left out.
         total: All replies.
-        max_tokens: Longest reply that was asked for.
+        max_tokens: Maximum reply length that was requested.
     """
     for kind, count in sorted(kinds.items(), key=lambda pair: -pair[1]):
         if kind != "answer" and kind in _FIXES and count:
@@ -58,14 +58,14 @@ def search_lines(
     *,
     max_tokens: int,
 ) -> Iterator[str]:
-    """What a search came to for its policies.
+    """The outcome of a search for its policies.
 
     Args:
         by_policy: Counts of each policy, as in `summary.json`.
         lessons: What endpoints taught, by their names.
         missing: Replies that trees had to do without, by policy.
-        away: Why policies could not be asked any more, by their name.
-        max_tokens: Longest reply that was asked for.
+        away: Why policies could no longer be called, by their name.
+        max_tokens: Maximum reply length that was requested.
     """
     for name, counts in by_policy.items():
         kinds = {kind: count for kind, count in counts["failures"].items() if kind != "unavailable"}

@@ -20,7 +20,7 @@ class Batches:
         api: The endpoint's batch API.
         journal: Where batches are noted before they are submitted.
         name: The model, as in the journal.
-        tell: Called with a line when a batch is submitted, gets on, and ends.
+        tell: Called with a line when a batch is submitted, makes progress, and ends.
         busy: Whether somebody else is at work whose result will lead to more requests soon.
         config: How requests are gathered.
     """
@@ -50,7 +50,7 @@ class Batches:
         self._refused: EndpointError | None = None
 
     async def open(self) -> None:
-        """Find the batches of earlier processes; what goes wrong with that is told to whoever asks."""
+        """Find the batches of earlier processes; an error in doing so is raised to those who ask."""
         for left in Spool.leftovers(self._journal.path):
             left.unlink(missing_ok=True)
         try:
@@ -77,7 +77,7 @@ class Batches:
         return key in self._held
 
     def attempt(self, key: str) -> int | None:
-        """The number of a request in the journal; None where it was not submitted."""
+        """The number of a request in the journal; None if it was not submitted."""
         return self._attempts.get(key)
 
     async def post(self, key: str, tokens: int, body: Mapping[str, object]) -> Answered:
@@ -90,7 +90,7 @@ class Batches:
 
         Raises:
             BusyError: If it has no answer, and asking again may help.
-            EndpointError: If there are no batches any more.
+            EndpointError: If batches can no longer be used.
         """
         if key in self._results:
             return self._taken(key)
@@ -136,7 +136,7 @@ class Batches:
             self._begin(self._run(spool), spool.requests)
 
     def _begin(self, work: Awaitable[None], requests: Mapping[str, int]) -> None:
-        """Do something for requests, who are told if it fails."""
+        """Do something for requests; an error is passed to them."""
         task = asyncio.ensure_future(self._told(work, requests))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
@@ -169,7 +169,7 @@ class Batches:
             return
 
     async def _fits(self, spool: Spool) -> bool:
-        """Submit a batch and collect it; False where more would be queued then than the account may."""
+        """Submit a batch and collect it; False if more would be queued then than the account may."""
         submitted = await self._submitter.submit(spool)
         self._attempts |= submitted.attempts
         self._submitted += 1
@@ -191,7 +191,7 @@ class Batches:
             for key in submitted.attempts:
                 self._attempts.pop(key, None)
             held = [key for key in submitted.attempts if self._held.pop(key, None) is not None]
-            if isinstance(error, CrowdedError) and held:  # of an earlier process: they are gathered anew
+            if isinstance(error, CrowdedError) and held:  # of an earlier process: they are gathered again
                 raise BusyError(str(error), kind="rate limit") from error
             raise
         if not isinstance(missing, BusyError) and len(results) < len(submitted.attempts):

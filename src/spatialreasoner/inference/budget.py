@@ -1,4 +1,4 @@
-"""Hard stops: calls, tokens and money, each checked before a request is sent."""
+"""Hard limits of calls, tokens and cost, each checked before a request is sent."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class BudgetError(WorkError):
 
 @dataclass(kw_only=True)
 class Budget:
-    """What may be spent in all, and what is spent; None means no limit.
+    """The limits of what may be spent in total, and what has been spent; None means no limit.
 
-    Tokens and money of a request are known only when its reply is there, so the most it can take is set aside when it is
-    sent, and the difference given back.
+    The tokens and cost of a request are known only once its reply is there, so the maximum is reserved when it is sent, and the
+    difference is released afterwards.
 
     Attributes:
         max_calls: Maximum number of requests sent, retries included.
         max_tokens: Maximum number of tokens read and written.
-        max_cost: Most money, in the currency of the prices.
+        max_cost: Maximum cost, in the currency of the prices.
         calls: Requests sent.
-        tokens: Tokens read and written, or set aside.
-        cost: Money spent, or set aside.
+        tokens: Tokens read and written, or reserved.
+        cost: Cost incurred, or reserved.
     """
 
     max_calls: int | None = None
@@ -44,10 +44,10 @@ class Budget:
                 raise ConfigError(f"`{name}` must be positive; got {limit}")
 
     def reserve(self, tokens: int, cost: float) -> None:
-        """Set aside the most that one request can take.
+        """Reserve the maximum that one request can take.
 
         Raises:
-            BudgetError: If that goes beyond a limit; nothing is set aside then, and the request must not be sent.
+            BudgetError: If that would exceed a limit; nothing is reserved then, and the request must not be sent.
         """
         wanted = {"calls": self.calls + 1, "tokens": self.tokens + tokens, "cost": self.cost + cost}
         for name, amount in wanted.items():
@@ -57,13 +57,13 @@ class Budget:
         self.calls, self.tokens, self.cost = self.calls + 1, self.tokens + tokens, self.cost + cost
 
     def settle(self, tokens: int, cost: float, *, reserved: tuple[int, float]) -> None:
-        """Replace what was set aside for a request by what it took (nothing for one that failed)."""
+        """Replace the reservation of a request by what it took (nothing for one that failed)."""
         self.tokens += tokens - reserved[0]
         self.cost += cost - reserved[1]
 
 
 def charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -> None:
-    """Count what earlier processes spent by the same journal; a request without an end counts as the most it can take."""
+    """Count what earlier processes spent according to the same journal; an unfinished request counts as its maximum."""
     for _, spent in journal.spent():
         budget.calls += spent.calls
         budget.tokens += spent.prompt_tokens + spent.completion_tokens
@@ -74,10 +74,10 @@ def charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -
 
 
 def refuse_unknown_prices(max_cost: float | None, prices: Mapping[str, Price]) -> None:
-    """Refuse a limit of money that cannot be kept.
+    """Refuse a cost limit that cannot be enforced.
 
     Raises:
-        ConfigError: If money is limited and the price of a policy is unknown.
+        ConfigError: If the cost is limited and the price of a policy is unknown.
     """
     unknown = [name for name, price in prices.items() if not price.known]
     if max_cost is not None and unknown:

@@ -39,7 +39,7 @@ class UnavailableError(EndpointError):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer(Generic[R]):
-    """What a request came to: its reply, and the number under which it was journalled."""
+    """The result of a request: its reply, and the number under which it was journalled."""
 
     reply: R
     attempt: int
@@ -50,7 +50,7 @@ class Caller:
 
     Args:
         name: What to call it in errors, budgets and the journal.
-        limits: How it may be used.
+        limits: Its limits.
         journal: Where requests are noted before they are sent.
         budget: What all models together may spend.
         learned: Tells what the model's endpoint has taught so far; kept in the journal.
@@ -84,7 +84,7 @@ class Caller:
         return len(self._since)
 
     def longest_wait(self) -> float:
-        """Seconds since the oldest request in flight was sent; 0 where there is none."""
+        """Seconds since the oldest request in flight was sent; 0 if there is none."""
         return time.monotonic() - min(self._since.values()) if self._since else 0.0
 
     async def call(
@@ -101,7 +101,7 @@ class Caller:
         Raises:
             PromptError: If this prompt is not answered.
             UnavailableError: If the request failed all its tries.
-            EndpointError: If nothing can be asked any more.
+            EndpointError: If the endpoint can no longer be used.
             BudgetError: If the request would go beyond a budget.
         """
         clock = asyncio.get_running_loop().time
@@ -156,7 +156,7 @@ class Caller:
         return Answer(reply=reply, attempt=attempt)
 
     def reserved(self, shares: int) -> tuple[int, float]:
-        """The most tokens and money that a request for so many replies can take."""
+        """The maximum tokens and cost of a request for `shares` replies."""
         return self.limits.max_tokens * shares, shares * self.limits.price.most(self.limits.max_tokens)
 
     def _settle(self, spent: Spent, reserved: tuple[int, float]) -> None:
@@ -211,7 +211,7 @@ class Caller:
         return min(60.0, self.limits.backoff * 2 ** min(attempt - 1, 12)) * self._jitter.uniform(0.5, 1.0)
 
     def _stop_if_too_long(self, error: BusyError, wait: float) -> None:
-        """An endpoint that is to be asked again after all patience has ended is not asked any more."""
+        """An endpoint that asks to wait for longer than the timeout allows is no longer called."""
         if error.retry_after is not None and wait > self.limits.patience:
             self.failures["stopped"] += 1
             self.stopped = EndpointError(
@@ -302,7 +302,7 @@ async def keep_lessons(journal: Journal, name: str, learned: Mapping[str, Any]) 
 
 
 def kept_lessons(journal: Journal, name: str) -> Any:
-    """What an endpoint taught an earlier process; None where there is nothing that can be read."""
+    """What an endpoint taught an earlier process; None if there is nothing that can be read."""
     import json
 
     try:

@@ -28,12 +28,12 @@ class Capabilities:
         thinking_switch: Whether `chat_template_kwargs` may switch thinking on or off.
         stream: Whether replies must be streamed.
         stream_usage: Whether a streamed reply may be asked to tell its tokens.
-        efforts: The efforts of reasoning that it named; empty where it named none.
+        efforts: The efforts of reasoning that it named; empty if it named none.
         least_temperature: Lowest temperature that it takes.
         most_temperature: Highest temperature that it takes.
-        most_tokens: Longest reply that it allows, tokens; 0 where it named none.
-        most_images: Maximum number of images per request; 0 where it named none.
-        most_side: Longest side of an image, pixels; 0 where it named none.
+        most_tokens: Maximum length of a reply that it allows, tokens; 0 if it named none.
+        most_images: Maximum number of images per request; 0 if it named none.
+        most_side: Longest side of an image, pixels; 0 if it named none.
     """
 
     max_tokens_param: Literal["max_tokens", "max_completion_tokens", "none"] = "max_tokens"

@@ -76,7 +76,7 @@ _CHATTER = re.compile(
     re.IGNORECASE,
 )
 _MOST_PREAMBLE = 1_500
-"""What comes before an answer in its form is a preamble up to so many characters; more is an answer of another form."""
+"""Maximum length of a preamble in characters; with more in front of it, the text is an answer of another form."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ def clean_text(text: str, *, prefix: str = "") -> Cleaned:
 
 
 def refused(message: Mapping[str, Any]) -> str | None:
-    """The words of a refusal in a message, or None where it is not one."""
+    """The words of a refusal in a message, or None if it is not one."""
     said = message.get("refusal")
     if isinstance(said, str) and said.strip():
         return said.strip()[:300]

@@ -55,7 +55,7 @@ class Desk(Generic[R]):
         form: How its replies are kept.
         journal: Where they are kept.
         budget: What all models together may spend.
-        limits: How this one may be used.
+        limits: Its limits.
         batches: Its batches, where it is asked in batches.
     """
 
@@ -83,17 +83,17 @@ class Desk(Generic[R]):
 
     @property
     def learned(self) -> Mapping[str, Any]:
-        """What the endpoint taught of how it is to be asked."""
+        """What was learned about how to send requests to the endpoint."""
         return getattr(self._model, "learned", {})
 
     def noticed(self) -> Iterator[str]:
-        """What its replies show that its endpoint does not say, a line each."""
+        """What its replies show that its endpoint does not say, one per line."""
         noticing: Noticing | None = getattr(self._model, "noticing", None)
         return noticing.lines(self.name) if noticing is not None else iter(())
 
     @property
     def stopped(self) -> EndpointError | None:
-        """Why it is not asked any more, or None."""
+        """Why it is no longer called, or None."""
         return self._caller.stopped
 
     @property
@@ -112,11 +112,11 @@ class Desk(Generic[R]):
         return self._caller.in_flight
 
     def longest_wait(self) -> float:
-        """Seconds since the oldest request in flight was sent; 0 where there is none."""
+        """Seconds since the oldest request in flight was sent; 0 if there is none."""
         return self._caller.longest_wait()
 
     def known(self, key: str, shown: str) -> R | None:
-        """What the journal holds of a request, or None where it must be sent.
+        """What the journal holds of a request, or None if it must be sent.
 
         Args:
             key: The request's key.
@@ -150,7 +150,7 @@ class Desk(Generic[R]):
 
         Raises:
             PromptError: If the model does not answer this prompt; it is not asked a second time.
-            EndpointError: If it cannot be used (any more).
+            EndpointError: If it cannot be used, or no longer.
             BudgetError: If the request would go beyond a budget.
         """
         tokens = self._caller.reserved(shares)[0]

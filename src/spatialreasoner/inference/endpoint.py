@@ -32,7 +32,7 @@ class Endpoint(Desk[Sequence[Completion]]):
             request. Its `aclose`, where it has one, closes its connections when the run ends.
         journal: Where replies are kept.
         budget: What all policies together may spend.
-        limits: How this one may be used.
+        limits: Its limits.
         batches: Its batches, where it is asked in batches.
     """
 
@@ -48,7 +48,7 @@ class Endpoint(Desk[Sequence[Completion]]):
 
         Raises:
             PromptError: If the policy does not answer this prompt; it is not asked a second time.
-            EndpointError: If the policy cannot be used (any more).
+            EndpointError: If the policy cannot be used, or no longer.
             BudgetError: If the request would go beyond a budget.
         """
         shown = prompt_key(self.identity, prompt)

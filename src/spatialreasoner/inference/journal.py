@@ -2,7 +2,7 @@
 
 A SQLite file in write-ahead mode. Writes that wait are committed together, each commit one fsync, so a thousand calls in
 flight cost no more than the disk can bear; a killed process loses nothing that was acknowledged. No pickle is ever read:
-values are JSON text, validated by whoever asks for them.
+values are JSON text, validated by their readers.
 
 A reply has a kind. Answers are final. Anything else (an empty reply, a request that failed all its tries) counts for the
 round in which it happened: a process that was killed continues in its round, and ends as if it had not been; a command that is
@@ -244,11 +244,11 @@ class Journal:
         await self._put(("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)))
 
     async def next_round(self) -> None:
-        """End the round: what was not an answer in it is asked again by whoever opens the journal next."""
+        """End the round: requests without an answer are repeated by the next process that opens the journal."""
         await self.put_fact("round", str(self.round + 1))
 
     def spent(self) -> Iterator[tuple[str, Spent]]:
-        """What all requests so far took, policy by policy; of those that nobody knows the end of, the most that they can."""
+        """What all requests so far took, policy by policy; requests with an unknown end count as their maximum."""
         sums: dict[str, list[int]] = {}
         with self._reading():
             rows = self._reader.execute(
@@ -291,7 +291,7 @@ class Journal:
         await write.done
 
     async def _commit_all(self) -> None:
-        """Commit what waits, and what has come to wait meanwhile, until nothing does. Whatever happens, everyone is told."""
+        """Commit what waits, and what is added meanwhile, until nothing does; every caller gets a result or an error."""
         batch: list[_Write] = []
         try:
             while self._waiting:
@@ -301,7 +301,7 @@ class Journal:
         finally:
             _settle(
                 [*batch, *self._waiting],
-                WorkError(f"the journal {self.path} was not written; running the same command again continues"),
+                WorkError(f"the journal {self.path} was not written; run the same command again to resume"),
             )
 
     async def _commit_batch(self, batch: Sequence[_Write]) -> None:

@@ -19,7 +19,7 @@ LEAST_SIDE = 256
 """Images are not shrunk below this, pixels: small regions would vanish."""
 
 LEAST_ROOM = 64
-"""An answer needs at least so many tokens; where the context has no room for them, the prompt is too long."""
+"""Minimum number of tokens that an answer needs; if the context has no room for them, the prompt is too long."""
 
 PROTOTYPE_SIDE = 1024
 """The side that a first refusal of an image's size is halved from where none was set."""
@@ -34,7 +34,7 @@ def learn(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilitie
         sent: The names of what was sent: keys of the request, and "system", "prefill", "images".
 
     Returns:
-        The capabilities to continue with, or None where it teaches nothing that could be changed.
+        The capabilities to continue with, or None if it teaches nothing that could be changed.
     """
     if said.status in {401, 402, 403, 429}:
         return None
@@ -54,7 +54,7 @@ def suspect(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilit
         sent: As in `learn`, without what the endpoint has accepted before.
 
     Returns:
-        The capabilities to continue with, or None where it names nothing that was sent.
+        The capabilities to continue with, or None if it names nothing that was sent.
     """
     words = said.words
     if re.search(r"\b(?:non-)?stream", words) and "model" in sent and "stream" not in sent:

@@ -1,4 +1,4 @@
-"""How one policy may be used: requests in flight and per minute, tries, time, tokens and their price."""
+"""The limits of one policy: requests in flight and per minute, tries, time, tokens and their price."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from spatialreasoner.inference.prices import Price
 @accepts_old_names(partial(to_new_names, names={"park_after": "failure_threshold"}))
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How one policy may be used.
+    """The limits of one policy.
 
     Attributes:
-        concurrency: Maximum number of requests in flight.
+        concurrency: Maximum concurrent requests.
         per_minute: Maximum number of requests sent per minute, or None for no limit.
         attempts: Maximum number of tries of one request, the first included.
-        patience: Longest time that one request and its retries may take, seconds.
-        timeout: Longest wait for one reply, seconds.
+        patience: Timeout of a request, retries included, in seconds.
+        timeout: Timeout of one try, in seconds.
         backoff: Wait before the first retry, seconds; it doubles with every try up to a minute, with jitter.
-        failure_threshold: The circuit breaker: once so many requests in a row have failed all their tries, the policy is not
-            asked again in this run.
-        max_tokens: Maximum number of tokens that one request can take, read and written; set aside while it is in flight.
-        price: What its tokens cost.
+        failure_threshold: The circuit breaker: after this many requests in a row have failed all their tries, the policy is not
+            called again in this run.
+        max_tokens: Maximum number of tokens that one request can take, read and written; reserved while it is in flight.
+        price: The price of its tokens.
     """
 
     concurrency: int = 16

@@ -40,7 +40,7 @@ class EndpointName:
         return {name: value for name, value in self.settings.items() if is_setting(name) and name not in self._values()}
 
     def number(self, name: str) -> float | None:
-        """A setting that is a number, or None where it is not set.
+        """A setting that is a number, or None if it is not set.
 
         Raises:
             ConfigError: If it is not a positive number.

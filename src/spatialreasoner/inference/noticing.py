@@ -10,7 +10,7 @@ from typing import Any
 from spatialreasoner.core.types import Completion
 
 ENOUGH = 4
-"""So many replies to other seeds, all equal to the first, are not an accident."""
+"""This many replies to other seeds, all equal to the first, are not an accident."""
 
 MOST_REMEMBERED = 512
 """Prompts whose first reply is remembered."""
@@ -29,7 +29,7 @@ class Noticing:
         Args:
             chat: What was asked, whatever the seed.
             n: Replies that were asked for.
-            seed: Of sampling.
+            seed: Sampling seed.
             completions: Those that came.
         """
         texts = [completion.text for completion in completions if completion.text.strip()]
@@ -53,7 +53,7 @@ class Noticing:
         return self._fewer > 0
 
     def lines(self, name: str) -> Iterator[str]:
-        """What was noticed, a line each.
+        """What was noticed, one per line.
 
         Args:
             name: The model.

@@ -80,7 +80,7 @@ class Pool:
         """Find the batches of earlier processes, and charge what these spent.
 
         Raises:
-            ConfigError: If money is limited and a price unknown.
+            ConfigError: If the cost is limited and a price unknown.
         """
         prices = {desk.name: desk.limits.price for desk in self._desks}
         refuse_unknown_prices(self.budget.max_cost, prices)
@@ -115,10 +115,10 @@ async def work_through(
     ahead: int | None = None,
     ending: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[R]:
-    """Work on many pieces, so many at a time, and give what came of them in their order.
+    """Work on many pieces, a limited number at a time; returns their results in order.
 
     Where one fails, no other is begun, those at work are waited for, since what they asked is paid for, and then its error
-    is raised. `ending` ends the work likewise, without an error.
+    is raised. `ending` ends the work in the same way, without an error.
 
     Args:
         pieces: What is worked on; taken one by one.

@@ -1,6 +1,6 @@
 """What hosted models cost: by the size of each request, under the names that gateways give them, less for cached input.
 
-The prices are those that the package `genai-prices` ships. A model that it does not know has no price, which is told before
+The prices are those that the package `genai-prices` ships. A model that it does not know has no price, which is reported before
 anything is sent; `price=1.25/10` in an endpoint's settings gives one by hand.
 """
 
@@ -18,13 +18,13 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Tier:
-    """What tokens cost in requests that read more than so many.
+    """The price of tokens in requests with more prompt tokens than a threshold.
 
     Attributes:
-        above: Tokens read, beyond which the whole request costs this.
-        prompt: Money per million tokens read.
-        completion: Money per million tokens written.
-        cached: Money per million tokens read from the server's cache; None is as much as others.
+        above: Prompt tokens above which this price applies to the whole request.
+        prompt: Price per million prompt tokens.
+        completion: Price per million completion tokens.
+        cached: Price per million prompt tokens from the server's cache; None for the price of other prompt tokens.
     """
 
     above: int
@@ -35,14 +35,14 @@ class Tier:
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What a policy's tokens cost, money per million of them.
+    """The price of a policy's tokens, per million.
 
     Attributes:
-        prompt: Tokens read.
-        completion: Tokens written, thinking among them.
-        cached: Tokens read from the server's cache; None is as much as others.
-        tiers: Higher prices of long requests, the shortest first.
-        known: False where nobody knows the price: money is not counted then, and no limit of it can be kept.
+        prompt: Price of prompt tokens.
+        completion: Price of completion tokens, thinking included.
+        cached: Price of prompt tokens from the server's cache; None for the price of other prompt tokens.
+        tiers: Higher prices of long requests, by increasing length.
+        known: False if the price is unknown: cost is not counted then, and no cost limit can be enforced.
     """
 
     prompt: float = 0.0
@@ -52,7 +52,7 @@ class Price:
     known: bool = True
 
     def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
-        """Money for one request of so many tokens; `cached_tokens` are among those read.
+        """The cost of one request; `cached_tokens` are among the prompt tokens.
 
         >>> gemini = Price(prompt=1.25, completion=10.0, tiers=(Tier(above=200_000, prompt=2.5, completion=15.0),))
         >>> gemini.cost(100_000, 1_000), gemini.cost(300_000, 1_000)
@@ -64,7 +64,7 @@ class Price:
         return ((prompt_tokens - cached) * at.prompt + cached * each + completion_tokens * at.completion) / MILLION
 
     def most(self, tokens: int) -> float:
-        """The most that one request of so many tokens can cost."""
+        """The maximum cost of one request of `tokens` tokens."""
         at = self._at(tokens)
         return tokens * max(at.prompt, at.completion) / MILLION
 
@@ -88,7 +88,7 @@ def _halved(price: Price | Tier) -> dict[str, Any]:
 
 
 UNKNOWN_PRICE = Price(known=False)
-"""The price of a model that nobody knows."""
+"""The price of a model without a known one."""
 
 
 def find_price(model: str, url: str = "") -> Price:
@@ -117,7 +117,7 @@ def find_price(model: str, url: str = "") -> Price:
 
 
 def given_price(text: str) -> Price:
-    """A price given by hand: money per million tokens read and written, and read from the cache where that is cheaper.
+    """A price given by hand: per million prompt and completion tokens, and prompt tokens from the cache if these are cheaper.
 
     >>> given_price("1.25/10"), given_price("1.25/10/0.125").cached
     (Price(prompt=1.25, completion=10.0, cached=None, tiers=(), known=True), 0.125)
@@ -167,7 +167,7 @@ def _price(found: Any) -> Price:
 
 
 def _tiers(price: Any) -> dict[int, float]:
-    """Prices by the tokens from which on they hold, the first from 0; empty where there is none."""
+    """Prices by the tokens from which on they hold, the first from 0; empty if there is none."""
     if price is None:
         return {}
     base = getattr(price, "base", None)

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def fulfil(answer: asyncio.Future[T], result: T | Exception) -> None:
-    """Give an answer, or why there is none, to whoever still waits for it."""
+    """Give an answer, or the error, to the caller if it still waits."""
     if answer.done():
         return
     if isinstance(result, Exception):

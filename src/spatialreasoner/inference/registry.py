@@ -23,19 +23,19 @@ FORMS = "nano, a folder, hf:REPO_OR_DIR, api:MODEL@BASE_URL, or scripted:NAME"
 
 @dataclass(frozen=True, kw_only=True)
 class WritingConfig:
-    """How a model writes.
+    """How a model generates.
 
     Attributes:
-        temperature: Of sampling; 0 takes the likeliest token each time.
-        max_new_tokens: Longest answer, tokens.
-        batch_size: Maximum number of answers that a model in this process writes at once.
-        top_p: Of sampling, at endpoints.
-        reasoning_effort: How long a model at an endpoint is to think, "low" or "high" say; "" leaves it to the endpoint.
-        enable_thinking: Whether a model that can think before it answers does so. None leaves it to endpoints; models in this
-            process then do not.
-        timeout: Longest time that one request to an endpoint and its retries may take, seconds.
-        key_variable: Environment variable that holds the key of endpoints.
-        prefill: Whether endpoints can continue a message that the model has begun (vLLM and SGLang can).
+        temperature: Sampling temperature; 0 is greedy.
+        max_new_tokens: Maximum length of an answer in tokens, thinking included.
+        batch_size: Batch size of a model in this process.
+        top_p: Nucleus sampling (top-p) at endpoints; 1 samples from all tokens.
+        reasoning_effort: Reasoning effort of a model at an endpoint, such as "low" or "high"; "" leaves it to the endpoint.
+        enable_thinking: Let a model think before it answers, if it can. None lets endpoints decide; models in this process then
+            do not think.
+        timeout: Timeout of a request to an endpoint, retries included, in seconds.
+        key_variable: Environment variable that holds the API key of endpoints.
+        prefill: Whether endpoints can continue a partial message (vLLM and SGLang can).
     """
 
     temperature: float = 0.0
@@ -101,12 +101,12 @@ PROMPT_TOKENS = 8192
 
 
 def limits_of(name: str, *, concurrency: int, writing: WritingConfig | None = None, batch: bool = False) -> Limits:
-    """How a model by name may be used: its requests in flight, their time and tokens, and the price of these where it is known.
+    """The limits of a model, by its name: concurrent requests, their timeout and tokens, and the price of tokens if known.
 
     Args:
         name: The model.
         concurrency: Maximum number of requests in flight, unless the name says otherwise.
-        writing: How it writes; the longest answer and the time of a request are taken from there.
+        writing: How it generates; gives the maximum length of an answer and the timeout of a request.
         batch: Whether it is asked in batches, which cost half.
 
     Raises:

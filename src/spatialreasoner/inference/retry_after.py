@@ -46,7 +46,7 @@ _KEYS = ("retrydelay", "retry_after", "retry-after", "retryafter", "retry_after_
 
 
 def retry_after(said: Said, headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds to wait, or None where the server says nothing of it.
+    """Seconds to wait, or None if the server says nothing of it.
 
     Args:
         said: The error; its words and its body are searched.

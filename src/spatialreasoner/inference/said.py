@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_SAID_CHARACTERS = 4_000
-"""Of a server's words, so many are read."""
+"""Maximum number of characters read of a server's message."""
 
 _DEPTH = 6
 _NESTED = re.compile(r"\{.{0,4000}\}", re.DOTALL)
@@ -31,7 +31,7 @@ class Said:
         message: All its words, one after the other.
         params: The names that the error points at, such as "temperature" or "messages[0].role".
         codes: The codes and types that it gives, in lower case.
-        body: The reply as it was parsed, for whoever looks for more in it.
+        body: The parsed reply, for further details.
     """
 
     status: int

@@ -2,8 +2,8 @@
 
 A file is uploaded, which costs nothing; then the batch, its file and all its requests are noted in the journal, and only then
 it is submitted, with a token of its own; then its id is noted. A process that dies in between is followed by one that looks for
-the token, or the file, in the server's list of batches. So a batch that was submitted is collected, whoever submitted it, and
-one that was not is gathered anew.
+the token, or the file, in the server's list of batches. So a batch that was submitted is collected, whichever process submitted
+it, and one that was not is gathered again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 _Results = dict[str, Answered | EndpointError]
 
 _GONE_AFTER = 48 * 3600.0
-"""A batch that the server knows no more so long after it was submitted, seconds, has no replies to be collected."""
+"""Seconds after its submission from which on a batch that the server no longer knows has no replies to collect."""
 
 _TELL_EVERY = 30.0
 """Seconds between two lines about a batch whose status is the same."""
@@ -38,16 +38,16 @@ _CROWDED = frozenset({"token_limit_exceeded", "enqueued_token_limit_exceeded", "
 
 @dataclass(frozen=True, kw_only=True)
 class BatchConfig:
-    """How requests are gathered into batches and looked after; times in seconds.
+    """How requests are collected into batches, and how often the status of batches is checked.
 
     Attributes:
-        quiet: A batch is submitted when so long no request has come: all that can be asked now is in it.
+        quiet: Submit a batch after this many seconds without a new request.
         most_requests: Maximum number of requests in one batch.
-        most_bytes: Longest file of one batch.
-        first_look: Wait before a batch's status is asked for; later it is a tenth of the batch's age.
-        slowest_look: Longest wait between two looks.
-        patience: So long, what is asked about a batch may fail before the endpoint is left alone.
-        listed_after: So long after its submission a batch may be missing in the server's list.
+        most_bytes: Maximum size of the file of one batch, bytes.
+        first_look: Time until the first status check, seconds; later intervals are a tenth of the batch's age.
+        slowest_look: Maximum interval between status checks, seconds.
+        patience: Give up on the endpoint after status requests have failed for this long, seconds.
+        listed_after: Time after submission during which the server may not list the batch yet, seconds.
     """
 
     quiet: float = 2.0
@@ -60,7 +60,7 @@ class BatchConfig:
 
 
 def batch_config(batch: bool | BatchConfig) -> BatchConfig | None:
-    """How requests are gathered: False is not at all."""
+    """The settings of batches; None if requests are not sent in batches."""
     return batch if isinstance(batch, BatchConfig) else BatchConfig() if batch else None
 
 
@@ -126,7 +126,7 @@ class Submitter:
         api: The endpoint's batch API.
         journal: Where batches are noted before they are submitted.
         name: The model, as in the journal.
-        tell: Called with a line when a batch is submitted, gets on, and ends.
+        tell: Called with a line when a batch is submitted, makes progress, and ends.
         config: How patiently.
     """
 
@@ -157,7 +157,7 @@ class Submitter:
         return replace(noted, id=batch.id)
 
     async def take_over(self, found: OpenBatch) -> OpenBatch | None:
-        """A batch of an earlier process, with its id; None where it never reached the server.
+        """A batch of an earlier process, with its id; None if it never reached the server.
 
         Raises:
             EndpointError: If that cannot be known.

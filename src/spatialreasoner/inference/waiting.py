@@ -31,7 +31,7 @@ class Waiting(Protocol):
 async def watched(
     waiting: Sequence[Waiting], tell: Callable[[str], None], *, patience: float = PATIENCE
 ) -> AsyncGenerator[None]:
-    """Tell what is waited for while the block works.
+    """Report what is waited for while the block runs.
 
     Args:
         waiting: Who has requests in flight.

@@ -26,10 +26,10 @@ class Criterion:
     """One criterion as geometry and the judge score it.
 
     Attributes:
-        both: Responses that both score; the numbers below are about these, and None where there are too few.
+        both: Responses that both score; the numbers below are about these, and None if there are too few.
         geometry_only: Responses that only geometry scores.
         judge_only: Responses that only the judge scores.
-        neither: Responses that nobody scores.
+        neither: Responses that neither scores.
         mean_difference: Mean of judge minus geometry, in points of the criterion.
         mean_distance: Mean of the absolute difference.
         spearman: Spearman's rank correlation; None also where one of them always says the same.
@@ -46,7 +46,7 @@ class Criterion:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardAgreement:
-    """A judge beside geometry.
+    """The agreement of a judge with geometry.
 
     Attributes:
         responses: Rows of the file.

@@ -31,7 +31,7 @@ class JournalledJudge(Desk[Grade]):
             it has one, sends one request and raises what goes wrong; else its `grade` does the retrying.
         journal: Where grades are kept.
         budget: What all models of the run may spend together.
-        limits: How it may be used.
+        limits: Its limits.
     """
 
     def __init__(self, judge: Judge, *, journal: Journal, budget: Budget, limits: Limits | None = None) -> None:

@@ -55,11 +55,11 @@ class Panel:
         return await self._first.score(question, text)
 
     def succeeds(self, question: Question, text: str) -> bool | None:
-        """The first evaluator's word."""
+        """The first evaluator's verdict."""
         return self._first.succeeds(question, text)
 
 
 def _refuse_if_all_failed(given: Sequence[Mapping[str, float] | BaseException]) -> None:
     failures = [rated for rated in given if isinstance(rated, EndpointError)]
     if len(failures) == len(given):
-        raise EndpointError(f"no evaluator could rate the step; the first said: {failures[0]}")
+        raise EndpointError(f"no evaluator could rate the step; the first error: {failures[0]}")

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 JUDGED_CRITERIA: Mapping[str, str] = {
     "visual.existence": "description: the objects it mentions are really there and are what it calls them",
-    "visual.attributes": "description: colours, sizes and shapes match the picture",
+    "visual.attributes": "description: colours, sizes and shapes match the image",
     "visual.completeness": "description: it describes everything that the question needs",
     "visual.appropriateness": "description: it keeps to the topic, with nothing superfluous",
     "spatial_description": "description: its statements about places, sizes and distances are right; hedged ones count 0.8",
     "spatial_reasoning": "reasoning: its statements about places, sizes and distances are right; hedged ones count 0.8",
-    "logical.factual": "reasoning: its premises agree with the picture, the depth and the description",
+    "logical.factual": "reasoning: its premises agree with the image, the depth and the description",
     "logical.coherence": "reasoning: each step follows, and none contradicts another",
     "logical.rules": "reasoning: arithmetic, unit conversions and spatial rules are right",
     "logical.conclusion": "reasoning: the final answer follows from the steps and agrees with the reference, if there is one",
@@ -62,7 +62,7 @@ MOST_WAIT = 30.0
 """A judge that is asked outside of a run is waited for so long before the next try, seconds."""
 
 FAILURE_THRESHOLD = 8
-"""The circuit breaker: after so many requests in a row that failed for good, this process does not ask the endpoint again."""
+"""The circuit breaker: after this many failed requests in a row, this process does not call the endpoint again."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -82,14 +82,14 @@ class _Reply(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ApiJudgeConfig:
-    """How a judge is asked.
+    """Settings of requests to a judge.
 
     Attributes:
-        timeout: Longest wait for a reply, seconds.
-        retries: How often a request that failed for a passing reason (busy, no connection) is sent again.
-        max_tokens: Longest reply, tokens.
-        max_side: A larger image is shrunk to this, pixels.
-        key_variable: Environment variable that holds the key.
+        timeout: Timeout of a request, in seconds.
+        retries: Maximum number of retries of a request that failed for a transient reason (busy, no connection).
+        max_tokens: Maximum length of a reply in tokens.
+        max_side: Maximum side of an image, pixels; larger ones are shrunk.
+        key_variable: Environment variable that holds the API key.
     """
 
     timeout: float = 120.0
@@ -140,7 +140,7 @@ class ApiJudge:
 
     @property
     def learned(self) -> Mapping[str, Any]:
-        """What the endpoint taught of how it is to be asked."""
+        """What was learned about how to send requests to the endpoint."""
         return self._policy.learned
 
     def restore(self, learned: Any) -> None:
@@ -168,7 +168,7 @@ class ApiJudge:
     async def grade(self, request: GradeRequest) -> Grade:
         """Grade one answer. Whatever goes wrong with the endpoint or its reply is a `Grade` with `failure`."""
         if self._failed_in_a_row >= FAILURE_THRESHOLD:
-            return Grade(failure=f"{self.name} is not asked any more: {FAILURE_THRESHOLD} requests in a row failed")
+            return Grade(failure=f"{self.name} is no longer called: {FAILURE_THRESHOLD} requests in a row failed")
         failure = EndpointError(f"{self.name} was not asked")
         for retry in range(self._config.retries + 1):
             try:
@@ -205,7 +205,7 @@ class JudgePanel:
         self.identity = "; ".join(getattr(judge, "identity", name) for name, judge in judges.items())
 
     async def grade(self, request: GradeRequest) -> Grade:
-        """Ask all of them at once; a reason tells whose it is."""
+        """Ask all of them at once; each reason names its judge."""
         grades = dict(
             zip(self._judges, await asyncio.gather(*(judge.grade(request) for judge in self._judges.values())), strict=True)
         )
@@ -272,7 +272,7 @@ def grade_messages(request: GradeRequest, max_side: int = 1024) -> list[dict[str
 
     Args:
         request: What is graded.
-        max_side: Larger images are shrunk to this, pixels.
+        max_side: Maximum side of an image, pixels; larger ones are shrunk.
     """
     text, fence = fenced(request.text[:MAX_GRADED_CHARACTERS])
     asked = {

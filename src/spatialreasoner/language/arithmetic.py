@@ -117,7 +117,7 @@ def _check(match: re.Match[str], text: str) -> Check | None:
 
 @lru_cache(maxsize=1 << 10)
 def evaluated(left: str, factor: str, result: str, unit_name: str) -> tuple[bool, float] | None:
-    """Whether an equality is right, and what comes out; None where it calculates nothing."""
+    """Whether an equality is right, and what comes out; None if it calculates nothing."""
     pieces = list(_pieces(left[len(factor) :]))
     units = {unit for _, unit in pieces if unit is not None}
     unit = UNITS[unit_name] if unit_name else None
@@ -141,7 +141,7 @@ def _factor(words: str) -> float:
 
 
 def _pieces(left: str) -> Iterator[tuple[float | str, float | None]]:
-    """Numbers with their unit in metres (None where there is none), and signs."""
+    """Numbers with their unit in metres (None if there is none), and signs."""
     for match in _PIECE.finditer(left):
         if match["number"]:
             yield _number(match["number"]), UNITS[match["unit"]] if match["unit"] else None

@@ -75,7 +75,7 @@ class Clause:
     """Part of a sentence about one subject.
 
     Attributes:
-        codes: One character a token: its class.
+        codes: One character per token: its class.
         tokens: Index of each token in the sentence.
         context: What the text spoke of just before.
         subject: The regions it speaks of, from its own words or else the context.

@@ -76,12 +76,12 @@ class Conclusion:
     """What a reply answers.
 
     Attributes:
-        value: Metres; an hour; 1 yes or 0 no; the number of the chosen region, from 1; None where nothing is answered.
+        value: Metres; an hour; 1 yes or 0 no; the number of the chosen region, from 1; None if nothing is answered.
         low: The lower end where a range is given.
         high: The upper end where a range is given; `value` is its middle.
         rule: How the answer was found, in words.
         span: The piece of the reply that holds it, (start, end) characters.
-        unscored: Why there is no answer; empty where there is one.
+        unscored: Why there is no answer; empty if there is one.
         clashes: Whether the answer contradicts itself: a "no" before a statement that says yes.
         convention: How the reply counts regions, in words.
     """
@@ -136,7 +136,7 @@ class _Reply:
         self.strict = asked.relation is None and lengths.is_measured_otherwise(self.rest[begin:])
 
     def unit(self) -> str:
-        """The unit that a label gives bare numbers; empty where none does."""
+        """The unit that a label gives bare numbers; empty if none does."""
         if self._unit is None:
             self._unit = places.unit_of(self.folded, self.begin)
         return self._unit
@@ -378,7 +378,7 @@ def _without_question(asked: Asked, rest: str, begin: int) -> str:
 
 
 def conclude_plainly(asked: Asked, text: str) -> float | None:
-    """The value of a short sentence that gives one length or hour, or begins with yes or no; None where it takes `conclude`.
+    """The value of a short sentence that gives one length or hour, or begins with yes or no; None if it takes `conclude`.
 
     Most references are such sentences, and this takes a tenth of the time.
     """

@@ -256,7 +256,7 @@ def without_concessions(text: str) -> str:
 
 
 def chosen_by_idiom(relation: Relation, text: str) -> int | None:
-    """The number of the region of which a relation holds, by such words; None where none are said, or both ways.
+    """The number of the region of which a relation holds, by such words; None if none are said, or both ways.
 
     Args:
         relation: The asked relation, between two regions.
@@ -309,7 +309,7 @@ _COMPARING: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool | None]]
     (_NEXT_TO, lambda match: match["how"] in _SMALL if match["how"] in _SMALL | _LARGE else None),
     (_SIGN, lambda match: match["sign"] == "<"),
 )
-"""Patterns that compare two regions, and whether the second is the greater one; None where they do not."""
+"""Patterns that compare two regions, and whether the second is the greater one; None if they do not."""
 
 
 def _unequal(sentence: str, dimension: str) -> Iterator[tuple[int, int]]:

@@ -147,7 +147,7 @@ def bare_length(text: str, unit: str, *, whole: bool) -> Quantity | None:
 
     Args:
         text: A folded text.
-        unit: The unit that a label or a key gives; empty where none does.
+        unit: The unit that a label or a key gives; empty if none does.
         whole: Whether the text is all of the answer, so that a number alone is the answer, too.
     """
     match = _BARE.fullmatch(text) if whole or unit else None

@@ -313,7 +313,7 @@ def ratio(scope: Scope, position: int) -> Iterator[Statement]:
 
 
 def _ratio_kind(scope: Scope, match: re.Match[str]) -> str | None:
-    """The dimension of a ratio, or None where it has none that can be measured."""
+    """The dimension of a ratio, or None if it has none that can be measured."""
     if match["compared"]:
         return _TALLER.get(scope.word(match.start("compared")))
     if match["same"]:

@@ -41,7 +41,7 @@ class ParsedResponse:
 
     Attributes:
         text: The response.
-        question: Category and text of what it answers; None where that is unknown.
+        question: Category and text of what it answers; None if that is unknown.
         labels: What the question's regions are called, in order.
         others: What the scene's other regions are called.
     """
@@ -97,7 +97,7 @@ class ParsedResponse:
 
     @cached_property
     def refusal(self) -> str:
-        """Why it is not an answer, such as "refusal" or "thinking never ended"; empty where it may be one."""
+        """Why it is not an answer, such as "refusal" or "thinking never ended"; empty if it may be one."""
         begin = refusals.thinking_end(self.text)
         return "thinking never ended" if begin is None else refusals.why_unanswered(fold(self.text[begin:])) or ""
 
@@ -119,7 +119,7 @@ class ParsedResponse:
 
     @cached_property
     def conclusion(self) -> Conclusion | None:
-        """What it answers to its question and how that was found; None where no question is known."""
+        """What it answers to its question and how that was found; None if no question is known."""
         if self.question is None:
             return None
         return conclude(question_asked(*self.question), self.text)
@@ -159,7 +159,7 @@ def parse_response(
 
     Args:
         text: The response.
-        category: What its question asks; None where that is unknown.
+        category: What its question asks; None if that is unknown.
         question: The question's text.
         labels: What the question's regions are called, in order.
         others: What the scene's other regions are called.

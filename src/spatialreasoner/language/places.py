@@ -13,7 +13,7 @@ from typing import NamedTuple
 from spatialreasoner.language.scan import first_at, holds, word_starts
 
 MAX_PLACES = 3
-"""Of each kind of place, so many are tried, the last first."""
+"""Maximum number of places tried of each kind, the last first."""
 
 
 class Place(NamedTuple):
@@ -24,7 +24,7 @@ class Place(NamedTuple):
         rule: How it was found, in words.
         span: Its place in the reply, (start, end) characters, end exclusive.
         explicit: Whether it is announced as the answer, so that one without any answer in it means that there is none.
-        unit: The unit that a label or a key gives a bare number, "cm" of "Distance (cm): 125"; empty where none does.
+        unit: The unit that a label or a key gives a bare number, "cm" of "Distance (cm): 125"; empty if none does.
         key: The JSON key of the value, where it comes from one.
     """
 
@@ -347,7 +347,7 @@ def _lines(folded: str, begin: int) -> Iterator[tuple[int, int, str, str, str]]:
 
 
 def _form(said: str) -> str:
-    """The form of a line that is an option: its words with the one thing that varies left out; empty where it is not one."""
+    """The form of a line that is an option: its words with the one thing that varies left out; empty if it is not one."""
     kinds = [match.lastgroup for match in _SLOTS.finditer(said)]
     if len(kinds) != 1 and not (len(kinds) == 2 and kinds[0] == "region" and kinds[0] == kinds[1] and " and " in said):
         return ""

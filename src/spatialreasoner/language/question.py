@@ -114,7 +114,7 @@ class Asked:
         category: One of the benchmark's 24.
         relation: The relation asked for; None for quantities.
         choice: Whether it asks which of two.
-        labels: What the question calls its regions, in order; empty where it has no labels.
+        labels: What the question calls its regions, in order; empty if it has no labels.
         regions: Its regions in the roles of the question: "is the first left of the second".
         text: The question, folded, for finding it again in answers.
     """

@@ -136,7 +136,7 @@ _CUT = re.compile(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
 
 
 def thinking_end(text: str) -> int | None:
-    """Where the answer begins behind the thinking: 0 without any thinking, None where it never ended.
+    """Where the answer begins behind the thinking: 0 without any thinking, None if it never ended.
 
     >>> thinking_end("<think>No.</think>Yes."), thinking_end("No.</think>Yes."), thinking_end("<think>No.")
     (18, 11, None)
@@ -156,7 +156,7 @@ def without_special(text: str) -> str:
 
 
 def why_unanswered(folded: str) -> Refusal | None:
-    """Why a reply (folded, without its thinking) is not an answer, or None where it may be one.
+    """Why a reply (folded, without its thinking) is not an answer, or None if it may be one.
 
     "I can't measure it exactly, but I'd say 2 m" is an answer; "Yes, I understand the question, but I can't see the image" is
     not.

@@ -23,7 +23,7 @@ def build_nano(
     Args:
         requests: What its tokenizer takes words from.
         answers: What it takes phrases from.
-        seed: Decides the weights.
+        seed: Seed of the weights.
     """
     from transformers import LlamaConfig
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil

@@ -78,7 +78,7 @@ class PreallocatedCache(DynamicCache):
             input_ids: This step's tokens, of all rows that the batch began with.
 
         Returns:
-            The rows that are kept; None where all are.
+            The rows that are kept; None if all are.
         """
         if not len(self._ends) or input_ids.shape[1] != 1 or not self.get_seq_length():
             return self._rows

@@ -13,7 +13,7 @@ class NanoConfig(PreTrainedConfig):
     """Configuration of `NanoForConditionalGeneration`.
 
     Attributes:
-        architecture_version: `shipped.ARCHITECTURE_VERSION` of those made now; 1 where a folder says nothing.
+        architecture_version: `shipped.ARCHITECTURE_VERSION` for new models; 1 if a folder does not say.
         text_config: The decoder, a Llama.
         image_size: Side of the square image, pixels; a multiple of 16.
         fine_width: Channels of the convolutions, whose cells are 8 x 8 pixels.

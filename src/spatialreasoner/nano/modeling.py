@@ -260,7 +260,7 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
             past_key_values: As there.
             inputs_embeds: As there.
             labels: What to predict; -100 is left out of the loss.
-            logits_to_keep: Logits of so many last tokens alone; 0 for all.
+            logits_to_keep: Compute logits only for this many last tokens; 0 for all.
             num_items_in_batch: Tokens that the loss is a mean over, where a batch is made of several.
             kwargs: Further arguments of the decoder.
         """
@@ -301,7 +301,7 @@ class NanoForConditionalGeneration(NanoPreTrainedModel, GenerationMixin):
         )
 
     def writers(self, processor: NanoProcessor, *, ends: Sequence[int], rows: int) -> Writers | None:
-        """What writes answers many times as fast as `generate`, or None where there is nothing of the kind.
+        """What writes answers many times as fast as `generate`, or None if there is nothing of the kind.
 
         Args:
             processor: The model's processor.

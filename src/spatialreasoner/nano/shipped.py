@@ -1,4 +1,4 @@
-"""What the package tells of its two nanos without importing transformers."""
+"""What the package says about its two nanos without importing transformers."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Single steps of `generate` in few and large products.
 
-A step of a decoder this small is over before Python has walked through its modules. So a step is written out here: queries,
-keys and values are one product, and gate and up another, with the norm before them folded into their weights.
+A step of a decoder this small takes less time than Python needs to walk through its modules. So a step is written out here:
+queries, keys and values are one product, and gate and up another, with the norm before them folded into their weights.
 """
 
 from __future__ import annotations

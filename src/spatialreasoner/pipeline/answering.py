@@ -39,12 +39,12 @@ UNAVAILABLE = "unavailable"
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one question.
+    """The outcome of one question.
 
     Attributes:
-        text: The answer, empty where there is none.
+        text: The answer, empty if there is none.
         kind: "answer", "cut off", or why there is not an answer, in a few words.
-        why: Why there is not an answer, in the endpoint's words; None where there is one.
+        why: Why there is not an answer, in the endpoint's words; None if there is one.
         final: Whether the same command has no reason to ask again.
         read: Tokens read.
         written: Tokens written.
@@ -88,10 +88,10 @@ async def run_generate_async(
         policy: The model.
         out: The predictions file; beside it `<stem>.config.json` keeps the settings and `<stem>.summary.json` what the replies
             came to.
-        seed: Origin of every call's seed.
+        seed: Seed from which every call's seed is derived.
         regions: How the model is shown regions.
-        limits: How the model may be used: calls in flight, rate, retries.
-        max_tokens: Longest reply that was asked for, for advice; 0 where it is unknown.
+        limits: Limits of the model: concurrent requests, rate, retries.
+        max_tokens: Maximum reply length that was requested, for advice; 0 if it is unknown.
         budget: What may be spent, over all processes that worked on the same output; None means no limit.
         batching: Ask in batches, through the batch API of the model's endpoint; None asks at once.
         progress: Called with the number of questions done.
@@ -101,7 +101,7 @@ async def run_generate_async(
         The number of predictions.
 
     Raises:
-        ConfigError: If region tokens are asked of a model that has none, batches of one that has no endpoint, or money is
+        ConfigError: If region tokens are asked of a model that has none, batches of one that has no endpoint, or the cost is
             limited and the model's price unknown.
         WorkError: If the model could not be asked about all questions, a budget is used up, or the output cannot be written.
     """
@@ -127,7 +127,7 @@ run_generate = synchronous(run_generate_async)
 
 
 def summary(questions: Sequence[Question], outcomes: Sequence[Outcome], endpoint: Endpoint) -> dict[str, Any]:
-    """What the replies came to, by kind, what they took, and what the endpoint taught."""
+    """The replies by kind, what they took, and what the endpoint taught."""
     read, written = sum(outcome.read for outcome in outcomes), sum(outcome.written for outcome in outcomes)
     price = endpoint.limits.price
     cost = sum(price.cost(outcome.read, outcome.written, outcome.cached) for outcome in outcomes)
@@ -195,7 +195,7 @@ class _Answering:
         self.spent_up: str | None = None
 
     async def answer(self) -> list[Outcome]:
-        """What became of the questions, in their order."""
+        """The outcomes of the questions, in their order."""
         in_flight = BATCHED_QUESTIONS if self._endpoint.batches is not None else 2 * self._endpoint.limits.concurrency
         async with self._pool as pool:
             each = pool.each(self._questions, self._answer, in_flight=in_flight)
@@ -228,7 +228,7 @@ class _Answering:
 
 
 def read_outcome(replies: Sequence[Completion]) -> Outcome:
-    """What a reply comes to: its text, or why it has none.
+    """The result of a reply: its text, or why it has none.
 
     >>> read_outcome([Completion(text="", finish="length", thinking="Hm.")]).why
     'empty: cut off while thinking'

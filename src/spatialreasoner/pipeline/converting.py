@@ -12,11 +12,11 @@ from spatialreasoner.pipeline.result import Result
 
 
 def convert_model(folder: PathLike, *, out: PathLike, progress: ShowStage | None = stage) -> Result:
-    """Turn a Sa2VA, SpatialReasoner-R1's architecture, into a model that trains and serves; none of its code is run.
+    """Convert a Sa2VA model (the architecture of SpatialReasoner-R1) for training and serving; none of its code is run.
 
     Args:
-        folder: The Sa2VA folder, as released.
-        out: The folder to write; called again, one that is converted is kept.
+        folder: The folder of the released Sa2VA model.
+        out: The folder to write; if it holds this model already converted, it is kept.
         progress: Shows the stage; None shows nothing.
 
     Returns:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What predictions are worth.
+    """The scores of a predictions file.
 
     Attributes:
-        score: The score.
+        score: The score by the official rules.
         agreement: How far the offline rules agree with the judging model; None without one.
         comparison: This model against another, question by question; None if none was given.
     """
@@ -53,10 +53,10 @@ async def evaluate_async(
         predictions: The predictions file.
         out: The `score.json` to write; None writes nothing.
         against: Another model's predictions, to compare question by question.
-        judging: A model that judges the answers; None is the offline rules.
+        judging: A model that judges the answers; None uses the offline rules.
         questions: All questions, for the offline rules; those without a prediction count as unscored.
         seed: Seed of the resampling behind the intervals.
-        progress: Shows the stage; None shows nothing.
+        progress: Displays the progress; None displays nothing.
 
     Returns:
         The result; its summary is the content of `score.json`, and `details` an `Evaluation`.

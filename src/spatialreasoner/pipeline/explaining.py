@@ -8,12 +8,12 @@ from spatialreasoner.core.types import CATEGORIES
 
 
 def explain_text(text: str, *, question: str = "", category: str | None = None) -> str:
-    """How a response is read: its segments, statements and answer, each with the rule and the words.
+    """Show how a response is read: its segments, statements and answer, each with the rule and the words.
 
     Args:
         text: The response.
         question: The question that it answers.
-        category: The question's category, one of SpatialRGPT-Bench's 24; None where it is not known.
+        category: The question's category, one of SpatialRGPT-Bench's 24; None if unknown.
 
     Raises:
         ConfigError: If the category is unknown.

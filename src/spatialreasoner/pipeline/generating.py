@@ -36,23 +36,23 @@ async def generate_async(
     max_cost: float | None = None,
     progress: ShowStage | None = stage,
 ) -> Result:
-    """Let a model answer a questions file; writes rows of SpatialRGPT-Bench's own form.
+    """Answer a questions file with a model; writes rows in SpatialRGPT-Bench's format.
 
-    Called again, it continues where it was: replies are kept in a hidden journal beside `out`.
+    Call it again to resume: replies are kept in a hidden journal beside `out`.
 
     Args:
         questions: The questions file.
         model: The model: a name, a folder, or a policy object.
         out: The predictions file to write.
         scenes: The scenes folder, if the path stored with the questions is out of date.
-        seed: Origin of every call's seed.
-        regions: How the model is shown regions; "own" is its own way.
-        writing: How a model given by name writes; None is greedy.
+        seed: Seed from which every call's seed is derived.
+        regions: How regions are shown to the model; "own" is the model's own format.
+        writing: How a model given by name generates; None is greedy.
         batch: Ask through the batch API of the model's endpoint: half the price, replies within a day.
-        max_calls: Most requests sent, over all processes that worked on the same output; None means no limit.
-        max_tokens: Most tokens, likewise.
-        max_cost: Most money, likewise.
-        progress: Shows the stage; None shows nothing.
+        max_calls: Maximum number of requests sent, over all processes that worked on the same output; None means no limit.
+        max_tokens: Maximum number of tokens, counted in the same way.
+        max_cost: Maximum cost, counted in the same way, in the currency of the prices.
+        progress: Displays the progress; None displays nothing.
 
     Returns:
         The result; its summary is that of `STEM.summary.json`.

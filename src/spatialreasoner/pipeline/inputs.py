@@ -52,7 +52,7 @@ def check_images(questions: Iterable[Question], scenes: Mapping[str, Scene], pro
 
 
 def succeeds(question: Question, text: str) -> bool | None:
-    """Whether an answer is right by the rules of SpatialRGPT-Bench; None where it cannot be read."""
+    """Whether an answer is right by the rules of SpatialRGPT-Bench; None if it cannot be read."""
     return judge(question.category, question.text, question.answer, text).success
 
 

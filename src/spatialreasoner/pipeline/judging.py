@@ -27,7 +27,7 @@ async def judge_answer_async(
         question: Its text.
         gt: The reference answer.
         pred: The answer.
-        judging: A model that reads both answers; None is the offline rules. Its judgement is not kept.
+        judging: A model that compares both answers; None uses the offline rules. Its judgement is not stored.
 
     Returns:
         The verdict; `success` is None if the answer cannot be read.

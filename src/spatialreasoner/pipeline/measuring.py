@@ -15,8 +15,8 @@ def measure(folder: PathLike, *, scene: str = "", progress: ShowStage | None = s
 
     Args:
         folder: An RGB-D folder, or a scenes folder.
-        scene: Which scene of a scenes folder, by its id; may be empty where there is one.
-        progress: Shows the stage; None shows nothing.
+        scene: Id of the scene; may be empty if the folder holds only one.
+        progress: Displays the progress; None displays nothing.
 
     Returns:
         The result; its count is that of the regions, and `details` is a `report.measurements.MeasurementTable`: metres, and

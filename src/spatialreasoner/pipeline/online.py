@@ -28,16 +28,16 @@ from spatialreasoner.vlm.sources import source_of
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineConfig:
-    """How online training goes.
+    """Settings of online training.
 
     Attributes:
-        rounds: Rounds of sampling and training.
-        samples: Answers sampled of each question in a round.
-        temperature: Of sampling.
-        max_new_tokens: Longest answer, tokens.
-        batch_size: Answers written at once.
-        min_gap: The least difference of total reward (0..16) that makes a pair.
-        seed: Origin of all chance.
+        rounds: Number of rounds of sampling and training.
+        samples: Answers sampled per question in each round.
+        temperature: Sampling temperature.
+        max_new_tokens: Maximum length of an answer in tokens.
+        batch_size: Answers generated at once.
+        min_gap: Minimum difference in total reward (0..16) within a pair.
+        seed: Seed of every random choice.
     """
 
     rounds: int = 3
@@ -67,17 +67,17 @@ def train_online(
     overrides: Sequence[str] = (),
     progress: ShowStage | None = stage,
 ) -> Result:
-    """Train a model by fDPO on pairs of its own answers, in rounds; called again, it continues where it was.
+    """Train a model by fDPO on pairs of its own answers, in rounds. Call it again to resume.
 
     Args:
         questions: The questions file.
-        model: What the first round starts from: `nano`, a folder, or `hf:REPO_OR_DIR`.
-        out: The folder of the rounds, with `rounds.jsonl`: a line per round with the mean reward of what was sampled in it.
+        model: The model that the first round starts from: `nano`, a folder, or `hf:REPO_OR_DIR`.
+        out: The folder of the rounds, with `rounds.jsonl`: one line per round with the mean reward of its samples.
         scenes: The scenes folder, if the path stored with the questions is out of date.
-        config: How it goes; None is the defaults.
+        config: The settings; None uses the defaults.
         settings_file: A YAML file of settings of each training, or None.
-        overrides: Settings of each training as `key=value`, over the file's.
-        progress: Shows the stages; None shows nothing.
+        overrides: Settings of each training as `key=value`; they override the file.
+        progress: Displays the progress; None displays nothing.
 
     Returns:
         The result: `out` is the folder of the last round's model, its count that of the rounds, its summary that of the last.

@@ -1,4 +1,4 @@
-"""Answers of one's own on their way to pairs: files of rows become one file of candidates, and rated rows become answers."""
+"""Your own answers on their way to pairs: files of rows become one file of candidates, and rated rows become answers."""
 
 from __future__ import annotations
 

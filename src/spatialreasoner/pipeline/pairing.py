@@ -52,24 +52,25 @@ def build_pairs(
     """Pair scored answers: of search folders, of files of answers, or of a file of rewards.
 
     Give one of `runs`, `answers` and `rewards`. Answers are gathered in `answers.jsonl` and rated in `rewards.jsonl`, both in
-    the folder written; called again after an interruption, rating continues where it stopped.
+    the output folder. Call it again after an interruption to resume rating.
 
     Args:
         runs: Search folders.
         out: The folder to write: `pairs.jsonl`, `sft.jsonl`, the images that they name, `summary.json`.
-        questions: The questions file that the answers are to; of rewards, where the record beside them does not say.
+        questions: The questions file that the answers belong to; needed with rewards only if the record beside them does not
+            name it.
         answers: Files of answers, any number of them per question: rows with `question_id` and `text` or `pred`, such as
-            predictions. What else a row holds is kept.
+            predictions. Other columns are kept.
         rewards: A file that the stage `reward` wrote, or rows of its form.
-        ratings: Columns of the answers' rows with ratings of one's own, by segment, that of the whole answer as `total`; None
-            to have answers rated by geometry. Pairs rated so have no hard negatives.
-        judging: Who judges what geometry cannot; None is geometry alone.
+        ratings: Columns of the answers with your own ratings, by segment; `total` is the rating of the whole answer. None
+            scores answers by geometry. Pairs with your own ratings have no hard negatives.
+        judging: The judges for what geometry cannot score; None uses geometry alone.
         judge_all: Judge every answer.
-        embeddings: A sentence-embedding model, for names that the table of names does not know.
-        confirm: Shown the forecast before anything is sent to judges; nothing is sent if it returns False.
+        embeddings: A sentence-embedding model, for names missing from the vocabulary.
+        confirm: Called with the forecast before anything is sent to judges; nothing is sent if it returns False.
         scenes: The scenes folder, if the path stored with the questions is out of date.
-        config: What makes a pair; None is the paper's for searches, and all candidates for answers.
-        progress: Shows the stage; None shows nothing.
+        config: The settings; None uses the paper's for searches, and all candidates for answers.
+        progress: Displays the progress; None displays nothing.
 
     Returns:
         The result; its count is that of the pairs, and `details` is the `PairsSummary`.

@@ -1,4 +1,4 @@
-"""The stage `questions`: what can be asked of scenes, with the truth from geometry."""
+"""The stage `questions`: questions about scenes, with true answers from geometry."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def make_questions(
         scenes: The scenes folder.
         out: The questions file to write.
         per_scene: Questions per scene.
-        seed: Seed of all choices.
-        progress: Shows the stage; None shows nothing.
+        seed: Seed of every random choice.
+        progress: Displays the progress; None displays nothing.
 
     Returns:
         The result; its summary has the number of questions per category.

@@ -14,16 +14,16 @@ from spatialreasoner.pipeline.result import Result
 
 
 def report(runs: PathLike | Sequence[PathLike], *, out: PathLike = "report.html", progress: ShowStage | None = stage) -> Result:
-    """Write the report of run folders.
+    """Write a report on run folders.
 
     Args:
-        runs: The folder, or several of them, with the outputs of stages, directly or a few folders down.
+        runs: One or several folders with the outputs of stages, directly or a few folders down.
         out: The file to write: .html to be read offline, .md for Markdown, .tex for the table of results.
-        progress: Shows the stage; None shows nothing.
+        progress: Displays the progress; None displays nothing.
 
     Raises:
-        InputError: If a folder is not there, a file in one is broken, there is nothing to report, or `out` is called like what
-            runs hold.
+        InputError: If a folder is not there, a file in one is broken, there is nothing to report, or `out` has the name of a
+            file that runs hold.
         WorkError: If the report cannot be written.
     """
     from spatialreasoner.report.report import write_report

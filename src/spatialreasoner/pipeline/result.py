@@ -12,7 +12,7 @@ from spatialreasoner.core.errors import WorkError
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a stage wrote and how it went. It is a path, too: the next stage takes it as its input.
+    """What a stage wrote and how it went. It can be used as a path: the next stage takes it as its input.
 
     Attributes:
         stage: The stage: "scenes", "measure", "questions", "search", "reward", "pairs", "convert", "train", "generate",
@@ -22,7 +22,7 @@ class Result:
         count: What was made: scenes, measured regions, questions, scored answers, pairs, models, predictions, judged
             predictions or files.
         summary: The stage's figures, as JSON values.
-        details: The stage's own record of what was found, for those who want more than figures: the `Score` of evaluate,
+        details: The stage's full record of its results: the `Score` of evaluate,
             the `Agreement` of judges with geometry of reward; None if it has none.
         unfinished: Why questions are not finished, by their id; the same call tries them again.
         stopped: What ended the stage early, such as a budget; None if nothing did.

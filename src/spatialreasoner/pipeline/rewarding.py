@@ -44,18 +44,18 @@ async def reward_async(
 ) -> Result:
     """Score a file of responses by geometry, and by judges where geometry cannot tell or to compare the two.
 
-    Grades are kept in a hidden journal beside `out`: none is paid for twice, whatever ends a process.
+    Grades are kept in a hidden journal beside `out`: none is paid for twice, even if the process is interrupted.
 
     Args:
         questions: The questions file.
         responses: JSON lines of `question_id` and `text`.
         out: The file to write, one row per response; with judges also `STEM.agreement.json`.
         scenes: The scenes folder, if the path stored with the questions is out of date.
-        judging: Who judges; None is geometry alone.
+        judging: The judges; None uses geometry alone.
         judge_all: Judge every response, not only where geometry leaves something unscored.
-        embeddings: A sentence-embedding model, for names that the table of names does not know.
-        confirm: Shown the forecast before anything is sent; nothing is sent if it returns False.
-        progress: Shows the stage; None shows nothing.
+        embeddings: A sentence-embedding model, for names missing from the vocabulary.
+        confirm: Called with the forecast before anything is sent; nothing is sent if it returns False.
+        progress: Displays the progress; None displays nothing.
 
     Returns:
         The result; its summary has the mean total reward, `mean_total`, and how many responses have none, `unscored`. With
@@ -93,7 +93,7 @@ async def explain_async(
     judge_all: bool = False,
     embeddings: str | None = None,
 ) -> tuple[Question, str, Graded]:
-    """Score one response, its row counted from 0; with its question and text.
+    """Score one response of a file; returns it with its question and text. The row counts from 0.
 
     Raises:
         InputError: If an input is missing or broken, or there is no such row.

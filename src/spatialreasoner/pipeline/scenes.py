@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 def make_scenes(
     *, out: PathLike, count: int = 100, seed: int = 0, width: int = 128, height: int = 128, progress: ShowStage | None = stage
 ) -> Result:
-    """Make synthetic rooms with tables and things on them, with exact depth, masks and true sizes.
+    """Make synthetic rooms with tables and objects on them, with exact depth, masks and true sizes.
 
     Args:
         out: The folder to write: new, empty, or begun with the same settings.
         count: Number of scenes.
-        seed: Seed of all choices; the same seed gives the same bytes.
+        seed: Seed of every random choice; the same seed gives the same bytes.
         width: Width of the images, pixels.
         height: Height of the images, pixels.
-        progress: Shows the stage; None shows nothing.
+        progress: Displays the progress; None displays nothing.
 
     Raises:
         ConfigError: If a setting is out of range, or the folder holds something else.
@@ -46,7 +46,7 @@ def read_rgbd(folders: PathLike | Sequence[PathLike], *, out: PathLike, progress
     Args:
         folders: A folder with image, depth.png and scene.json, or several.
         out: The folder to write.
-        progress: Shows the stage; None shows nothing.
+        progress: Displays the progress; None displays nothing.
 
     Raises:
         InputError: If a folder is unusable, or two have the same name.
@@ -72,11 +72,11 @@ def read_photos(
 
     Args:
         folder: The photos.
-        out: The folder to write; called again, it continues with the photos that are missing.
+        out: The folder to write; call it again to resume with the remaining photos.
         depth: A depth-estimation model of transformers: a folder or a repository.
         masks: A SAM model of transformers, or the file or folder of a label tool.
         field_of_view: Horizontal field of view in degrees, for photos without a focal length in EXIF.
-        progress: Shows the stage; None shows nothing.
+        progress: Displays the progress; None displays nothing.
 
     Raises:
         InputError: If there are no photos, one is unreadable or has no known camera, or `out` holds something else.
@@ -109,24 +109,24 @@ def read_capture(
     regions: PathLike | None = None,
     progress: ShowStage | None = stage,
 ) -> Result:
-    """Read what a depth camera, a phone or a data set holds, as scenes.
+    """Read the files of a depth camera, a phone or a data set as scenes.
 
     Args:
         path: The capture: a folder, an archive or a file.
         out: The folder to write: new, empty, or begun by the same call.
-        kind: The kind of capture; "auto" tells by the files.
+        kind: The kind of capture; "auto" detects it from the files.
         every: Take every Nth frame.
         limit: Take at most this many frames, evenly spread; None for all.
-        options: What is known beside the path.
-        regions: The file or folder of a label tool whose regions the scenes get; None takes those of the capture alone.
-        progress: Shows the stage; None shows nothing.
+        options: Further options, such as the camera.
+        regions: A label tool's file or folder with regions for the scenes; None uses only those of the capture.
+        progress: Displays the progress; None displays nothing.
 
     Returns:
-        The result. A frame that cannot be used is no error: `summary["left_out"]` says why, by its name, and the result is
-        complete. `details` is the importer's own record.
+        The result. A frame that cannot be used is not an error: `summary["left_out"]` gives the reason, by the frame's name,
+        and the result is complete. `details` is the importer's own record.
 
     Raises:
-        InputError: If the capture is of no known kind, none of its frames can be used, or `regions` names none of them.
+        InputError: If the kind of capture is unknown, none of its frames can be used, or `regions` names none of them.
         MissingExtraError: If its reader needs a library that is not installed.
         WorkError: If the output cannot be written.
     """
@@ -154,7 +154,7 @@ def read_benchmark(source: PathLike, *, out: PathLike, images: PathLike = "", pr
         source: Its .json, .parquet, or folder.
         out: The folder to write; the questions are in its `questions.jsonl`.
         images: The folder of its images, if they are not beside the file.
-        progress: Shows the stage; None shows nothing.
+        progress: Displays the progress; None displays nothing.
 
     Raises:
         InputError: If the file or an image is missing, or a row is not an item of the benchmark.

@@ -40,7 +40,7 @@ _ABSENT = "\0"
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseRow(Record):
-    """One answer to score; rows of predictions are such, and what else a row holds is kept.
+    """One answer to score, such as a row of predictions; other columns are kept.
 
     Attributes:
         question_id: The question it answers.
@@ -63,7 +63,7 @@ class ResponseRow(Record):
 
     @property
     def kept(self) -> dict[str, Any]:
-        """What else the row holds."""
+        """The other columns of the row."""
         own = {each.name for each in fields(self)}
         return {name: value for name, value in vars(self).items() if name not in own}
 
@@ -75,9 +75,8 @@ class RewardConfig:
     Attributes:
         questions: The questions file.
         responses: The responses file, rows of `ResponseRow`.
-        scenes: The scenes folder; None to find it by the questions file.
-        judge_all: Whether a judge is asked about every response, to compare it with geometry, not only where something is
-            left unscored.
+        scenes: The scenes folder; None uses the path stored with the questions.
+        judge_all: Judge every response, to compare the judge with geometry, not only those that geometry leaves unscored.
     """
 
     questions: str
@@ -133,7 +132,7 @@ async def run_reward_async(
 ) -> int:
     """Score every response of a file; writes `out`, whole or not at all, and `OUT.config.json` beside it.
 
-    All rows are checked before the first is scored. Called again, it continues where it stopped. Memory does not grow
+    All rows are checked before the first is scored. Call it again to resume. Memory does not grow
     with the number of rows. The same inputs give the same bytes.
 
     Args:
@@ -144,7 +143,7 @@ async def run_reward_async(
         judge: Who scores what geometry cannot; None leaves it unscored.
         embedder: Tells whether two names mean the same thing where the table of names cannot.
         in_flight: Responses that the judge is asked about at a time.
-        progress: Told how many responses are scored.
+        progress: Called with the number of responses scored.
 
     Returns:
         How many responses were scored.
@@ -313,14 +312,14 @@ def _scenes(config: RewardConfig) -> Path:
 
 
 def _identity(model: object) -> str | None:
-    """All that decides what a model says: its `identity`, or its name, or its class; None where there is none."""
+    """All that decides what a model says: its `identity`, or its name, or its class; None if there is none."""
     if model is None:
         return None
     return getattr(model, "identity", None) or getattr(model, "name", None) or type(model).__qualname__
 
 
 def _beside(graded: Graded) -> dict[str, Any]:
-    """What geometry and the judge say, each alone; `judge` is None where it was not asked."""
+    """What geometry and the judge say, each alone; `judge` is None if it was not asked."""
     opinion = graded.opinion or Opinion(geometry=graded.reward, judge=graded.reward)
     judge = None if graded.opinion is None else {**_alone(opinion.judge), "failure": opinion.failure}
     return {"geometry": _alone(opinion.geometry), "judge": judge}

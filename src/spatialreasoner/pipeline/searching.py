@@ -22,12 +22,12 @@ from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import Forecast, RunConfig, RunResult, forecast, run_search_async
 
 WRITING = WritingConfig(temperature=0.9)
-"""How policies write unless told otherwise: candidates must differ."""
+"""Default of how policies generate: candidates must differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterConfig:
-    """Where a search runs when not in this process: shards on the Ray cluster of an address, or on a local one."""
+    """Settings of a search on Ray: its shards run on the cluster at an address, or on a local one."""
 
     shards: int
     address: str | None = None
@@ -61,21 +61,21 @@ async def search_async(
 ) -> Result:
     """Search a questions file with several models: one tree per question, every candidate scored.
 
-    Called again, it continues where it was; replies are kept in a journal and never paid for twice.
+    Call it again to resume; replies are kept in a journal and never paid for twice.
 
     Args:
         questions: The questions file.
-        policies: The models that write, by name or as objects.
+        policies: The policy models, by name or as objects.
         out: The folder to write: `trajectories.jsonl`, `trees.jsonl`, `summary.json`.
-        judges: Models, `api:MODEL@BASE_URL`, that grade what geometry cannot; each is one evaluator of the panel.
-        reward: What rates steps and scores answers; None is geometry with the judges.
+        judges: Judge models, `api:MODEL@BASE_URL`, for what geometry cannot score; each is one evaluator of the panel.
+        reward: Rates steps and scores answers; None uses geometry with the judges.
         scenes: The scenes folder, if the path stored with the questions is out of date.
-        config: How trees grow (`SearchConfig`), or that with samples, candidates and budgets (`RunConfig`).
-        writing: How policies given by name write.
-        concurrency: Maximum requests in flight to each model.
-        cluster: Where to run; None is this process.
-        confirm: Shown the forecast before anything is sent; nothing is sent if it returns False.
-        progress: Shows the stage; None shows nothing.
+        config: Settings of the trees (`SearchConfig`), or of the whole run with samples, candidates and budgets (`RunConfig`).
+        writing: How policies given by name generate.
+        concurrency: Maximum concurrent requests per model.
+        cluster: Settings of a run on Ray; None runs in this process.
+        confirm: Called with the forecast before anything is sent; nothing is sent if it returns False.
+        progress: Displays the progress; None displays nothing.
 
     Returns:
         The result; `details` is the `RunResult`.
@@ -166,7 +166,7 @@ async def _on_cluster(
 
 
 def _limited(job: _Search, models: Sequence[Policy], concurrency: int) -> RunConfig:
-    """The settings with how each model may be used; what the caller says of a model counts more."""
+    """The settings with the limits of each model; limits that the caller gives take precedence."""
     writing, batch = job.workforce.writing, bool(job.config.batch)
     limits = {
         model.name: limits_of(
@@ -179,10 +179,10 @@ def _limited(job: _Search, models: Sequence[Policy], concurrency: int) -> RunCon
 
 
 def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool]) -> None:
-    """Refuse what cannot be limited, and what the caller does not want.
+    """Refuse a search whose cost cannot be limited, or whose forecast the caller does not confirm.
 
     Raises:
-        ConfigError: If money is limited and a price unknown, or the forecast is not confirmed.
+        ConfigError: If the cost is limited and a price unknown, or the forecast is not confirmed.
     """
     limits, judges = config.limits, config.judge_limits
     refuse_unknown_prices(config.max_cost, {name: limit.price for name, limit in {**limits, **judges}.items()})
@@ -195,7 +195,7 @@ def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool
 
 @contextmanager
 def _shown(total: int, progress: ShowStage | None) -> Generator[Show]:
-    """The display of a search; another's progress is told how many questions are done."""
+    """The display of a search; a caller's own display is given the number of questions done."""
     if progress is stage:
         with display() as show:
             yield show

@@ -32,24 +32,24 @@ def train(
     progress: ShowStage | None = stage,
     **settings: Any,
 ) -> Result:
-    """Train a model; called again with the same arguments, it continues from the last checkpoint.
+    """Train a model. Call it again with the same arguments to resume from the last checkpoint.
 
     Args:
-        data: Rows that the stage `pairs` wrote: `sft.jsonl` for SFT, `pairs.jsonl` for DPO and fDPO; for GRPO questions, whose
-            scenes are found.
+        data: Rows that the stage `pairs` wrote: `sft.jsonl` for SFT, `pairs.jsonl` for DPO and fDPO; for GRPO a questions file,
+            whose scenes are found.
         kind: "sft", "dpo", "fdpo" or "grpo".
-        model: `nano`, a folder, `hf:REPO_OR_DIR`, or `testing:FAMILY`, a tiny model of random weights.
+        model: `nano`, a folder, `hf:REPO_OR_DIR`, or `testing:FAMILY`, a tiny model with random weights.
         out: The folder of the model, its settings, metrics and checkpoints.
         eval_data: Held-out rows, evaluated at each checkpoint.
         config: A YAML file of settings.
-        overrides: Settings as `key=value`, over the file's.
-        dry_run: Read settings and rows, and neither load the model nor write anything.
-        progress: Shows the stages; None shows nothing.
-        **settings: Settings, such as `learning_rate=1e-5`, over both; `training.config` lists them.
+        overrides: Settings as `key=value`; they override the file.
+        dry_run: Only check settings and rows: neither load the model nor write anything.
+        progress: Displays the progress; None displays nothing.
+        **settings: Settings, such as `learning_rate=1e-5`; they override both. `training.config` lists them.
 
     Returns:
-        The result; its summary is the last entry of `metrics.jsonl`. That of a dry run has the sentence that tells what would
-        be done as `summary["plan"]`, and for pairs the first three as coloured tokens, a `rich.text.Text`, as `details`.
+        The result; its summary is the last entry of `metrics.jsonl`. After a dry run `summary["plan"]` describes what would be
+        done, and for pairs `details` shows the first three as coloured tokens, a `rich.text.Text`.
 
     Raises:
         InputError: If data, model or settings are wrong.

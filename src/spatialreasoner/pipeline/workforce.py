@@ -23,14 +23,14 @@ KEPT_SCENES = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Workforce:
-    """The models and the reward of a search, by name: made anew in each process of a cluster.
+    """The models and the reward of a search, by name; each process of a cluster makes its own.
 
     Attributes:
-        policies: The models that write, by name or as objects.
+        policies: The policy models, by name or as objects.
         judges: Names of the models that grade what geometry cannot; each is one evaluator of the panel.
         scenes: The scenes by id.
-        writing: How models that are given by name write.
-        reward: What rates and scores instead of geometry and judges; None for these.
+        writing: How models given by name generate.
+        reward: The reward to use instead of geometry and judges; None for those.
     """
 
     policies: tuple[str | Policy, ...]
@@ -44,7 +44,7 @@ class Workforce:
         return self.make_policies(), self.reward or self.make_reward, self.make_judges()
 
     def make_policies(self) -> list[Policy]:
-        """The models that write."""
+        """The policy models."""
         return [named_policy(p, self.scenes, self.writing) if isinstance(p, str) else p for p in self.policies]
 
     def make_judges(self) -> dict[str, Judge]:
@@ -69,15 +69,15 @@ class Workforce:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardJudgesConfig:
-    """Which models judge responses, and what that may cost.
+    """The models that judge responses, and the limits of what that may cost.
 
     Attributes:
-        names: Names of the models, `api:MODEL@BASE_URL`; several count as their mean.
-        concurrency: Maximum number of requests in flight to each of them.
-        key_variable: Environment variable that holds the key.
+        names: Names of the models, `api:MODEL@BASE_URL`; the scores of several are averaged.
+        concurrency: Maximum concurrent requests per judge.
+        key_variable: Environment variable that holds the API key.
         max_calls: Maximum number of requests sent, over all processes that worked on the same output; None means no limit.
-        max_tokens: Maximum number of tokens, likewise.
-        max_cost: Most money, likewise.
+        max_tokens: Maximum number of tokens, counted in the same way.
+        max_cost: Maximum cost, counted in the same way, in the currency of the prices.
     """
 
     names: tuple[str, ...]
@@ -91,7 +91,7 @@ class RewardJudgesConfig:
         """The judges by name.
 
         Raises:
-            ConfigError: If a name has another form, comes twice, or money is limited and no price is known.
+            ConfigError: If a name has another form or is repeated, or if the cost is limited and a price is unknown.
             MissingExtraError: If what endpoints need is not installed.
         """
         from spatialreasoner.judges.rewards import ApiJudge, ApiJudgeConfig
@@ -104,16 +104,16 @@ class RewardJudgesConfig:
         return judges
 
     def limits(self) -> dict[str, Limits]:
-        """How each judge may be used, by its name."""
+        """The limits of each judge, by its name."""
         return {name: judge_limits(name, concurrency=self.concurrency) for name in self.names}
 
     def budget(self) -> Budget:
-        """What may be spent."""
+        """The limits of what may be spent."""
         return Budget(max_calls=self.max_calls, max_tokens=self.max_tokens, max_cost=self.max_cost)
 
 
 def judge_limits(name: str, *, concurrency: int = 16) -> Limits:
-    """How a judge by name may be used: its requests in flight, the most tokens of one, and their price where it is known."""
+    """The limits of a judge, by its name: concurrent requests, maximum tokens of one, and their price if known."""
     from spatialreasoner.judges.rewards import MOST_TOKENS
 
     return replace(limits_of(name, concurrency=concurrency), max_tokens=MOST_TOKENS)

@@ -34,13 +34,13 @@ class PairsConfig:
     """Settings of the stage `pairs`.
 
     Attributes:
-        candidates: How many scored answers of a question are compared (the paper: 8).
-        min_gap: The least difference of total reward, 0..16, or of one's own rating, that makes a pair.
-        hard: Share of questions that get a pair with a hard negative as well (the paper: 100K beside 400K ranked).
+        candidates: Number of scored answers to compare per question (the paper: 8).
+        min_gap: Minimum difference in total reward (0..16), or in your own rating, within a pair.
+        hard: Share of questions with an additional pair with a hard negative (the paper: 100K in addition to 400K ranked).
         seed: Seed of the altered conclusions of hard negatives.
-        regions: How the images show regions. marks: drawn, for any model. tokens: clean images that carry their regions,
-            for models with region tokens.
-        scale: The largest difference that there can be: of the total reward, or infinite for ratings of one's own.
+        regions: How regions are shown. marks: drawn on the images (set-of-mark prompting), for any model. tokens: clean images
+            with their regions as metadata, for models with region tokens.
+        scale: The largest possible difference: in total reward, or infinite for your own ratings.
     """
 
     candidates: int = 8
@@ -69,7 +69,7 @@ def choose(trajectories: Iterable[Trajectory], count: int) -> list[Trajectory]:
 
 
 def rank(question: Question, candidates: Sequence[Trajectory], config: PairsConfig) -> PreferencePair | None:
-    """The best against the worst candidate, or None where their rewards differ by less than the minimum gap."""
+    """The best against the worst candidate, or None if their rewards differ by less than the minimum gap."""
     if len(candidates) < 2:
         return None
     best = max(candidates, key=lambda t: (t.reward.total or 0.0, t.success is True, -t.index))
@@ -81,7 +81,7 @@ def rank(question: Question, candidates: Sequence[Trajectory], config: PairsConf
 
 
 def harden(question: Question, best: Trajectory, score: ResponseScorer, rng: Random) -> PreferencePair | None:
-    """The best answer against itself with a false conclusion, or None where the change does not lower the reward."""
+    """The best answer against itself with a false conclusion, or None if the change does not lower the reward."""
     altered = alter_conclusion(question, best.text, rng)
     if altered is None or altered == best.text:
         return None
@@ -111,7 +111,7 @@ def _gap(better: float | None, worse: float | None) -> float | None:
 
 
 def _more_gaps(better: RewardBreakdown, worse: RewardBreakdown) -> dict[str, float | None]:
-    """Gaps of segments that only ratings of one's own have."""
+    """Gaps of segments that only your own ratings have."""
     if not (isinstance(better, OwnRating) and isinstance(worse, OwnRating)):
         return {}
     names = [name for name in {**better.segments, **worse.segments} if name not in ("description", "reasoning")]
@@ -126,7 +126,7 @@ _OPPOSITE = {"first": "second", "second": "first", "former": "latter", "latter":
 
 
 def alter_conclusion(question: Question, text: str, rng: Random) -> str | None:
-    """The same text with the value or the keyword of its conclusion made false, or None where there is none to alter.
+    """The same text with the value or the keyword of its conclusion made false, or None if there is none to alter.
 
     An answer without any form is a conclusion.
 

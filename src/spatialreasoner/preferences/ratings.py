@@ -1,4 +1,4 @@
-"""Ratings of one's own in the place of rewards: a number for an answer, or one for each of its segments."""
+"""Your own ratings in place of rewards: a number for an answer, or one for each of its segments."""
 
 from __future__ import annotations
 

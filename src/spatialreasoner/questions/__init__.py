@@ -1,4 +1,4 @@
-"""Questions of the 24 categories of SpatialRGPT-Bench, with the truth that geometry tells."""
+"""Questions of the 24 categories of SpatialRGPT-Bench, with true answers from geometry."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Questions of the 24 categories of SpatialRGPT-Bench, with the truth from geometry.
+"""Questions of the 24 categories of SpatialRGPT-Bench, with true answers from geometry.
 
 No question is better than a wrong one. A question is asked only where the data can tell the answer, where the truth is neither
 within 10 % of a tie (or of the edge between two hours) nor inside the noise of depth (no answer could be verified), where its
@@ -40,7 +40,7 @@ SMALLEST = 0.05
 """A shorter length is not asked for, metres: it is smaller than the noise of measured depth."""
 
 MAX_PAIRS = 200
-"""At most so many ordered pairs of regions are tried per scene; a scene with a thousand regions must not take an hour."""
+"""Maximum number of ordered region pairs tried per scene; a scene with a thousand regions must not take an hour."""
 
 
 class Asker:
@@ -72,7 +72,7 @@ class Asker:
         return (regions for regions in tuples if self._can_tell(category, regions))
 
     def ask(self, category: Category, rng: Random, taken: set[tuple[str, ...]]) -> Question | None:
-        """A question of this category about regions that are not in `taken`, or None where there is none."""
+        """A question of this category about regions that are not in `taken`, or None if there is none."""
         for regions in self.candidates(category, rng):
             if regions not in taken:
                 taken.add(regions)
@@ -156,8 +156,8 @@ def ask_about(measured: Measured, rng: Random, count: int, *, asked: Counter[Cat
 
     Args:
         measured: The scene.
-        rng: Source of all choices.
-        count: How many; fewer come back where the scene cannot tell so many.
+        rng: Source of all random choices.
+        count: Number of questions; fewer are returned if the scene does not allow as many.
         asked: How often each category was asked in other scenes; updated.
 
     Returns:
@@ -185,7 +185,7 @@ class QuestionsConfig:
     Attributes:
         scenes: The scenes folder, as given.
         per_scene: Number of questions per scene.
-        seed: Seed of all choices; a scene's questions depend on it, on the scene and on the scenes before.
+        seed: Seed of every random choice; a scene's questions depend on it, on the scene and on the scenes before.
     """
 
     scenes: str
@@ -198,7 +198,7 @@ class QuestionsConfig:
 
 
 def generate_questions(scenes: Iterable[Scene], config: QuestionsConfig) -> Iterator[Question]:
-    """Ask about every scene in turn, balanced over the categories; scenes are read and forgotten one at a time."""
+    """Ask about every scene in turn, balanced over the categories; only one scene is in memory at a time."""
     asked: Counter[Category] = Counter()
     for scene in scenes:
         check_scene(scene)

@@ -16,7 +16,7 @@ MAX_CHANGES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class AnsweredQuestion:
-    """What a model concludes, and whether that is right; None where it cannot be told."""
+    """What a model concludes, and whether that is right; None if it cannot be told."""
 
     label: str
     said: str

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One model's shares by category, 0..1, with the ends of their intervals; None where there are no items."""
+    """One model's shares by category, 0..1, with the ends of their intervals; None if there are no items."""
 
     label: str
     values: Sequence[float | None]
@@ -147,7 +147,7 @@ def _legend(curves: Sequence[Curve], left: float, y: float) -> list[str]:
 
 
 def _ticks(low: float, high: float, *, intervals: int = 4) -> list[float]:
-    """Round numbers from below the lowest value to above the highest, about so many intervals apart.
+    """Round numbers from below the lowest value to above the highest, with about `intervals` intervals.
 
     >>> _ticks(0.12, 0.71)
     [0.0, 0.2, 0.4, 0.6, 0.8]

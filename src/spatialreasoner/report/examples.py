@@ -15,7 +15,7 @@ from spatialreasoner.report.treeview import TreeView, view
 from spatialreasoner.training.old_names import with_new_names
 
 MAX_EXAMPLES, MAX_EXAMPLE_BYTES = 60, 5_000_000
-"""A page holds at most so many examples, of about so many bytes in all; the rest of the page stays below 3 MB."""
+"""Maximum number of examples on a page, and of their bytes in all; the rest of the page stays below 3 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Side:
     Attributes:
         segments: Its coloured pieces.
         total: Its total reward, 0..16, or None.
-        reward: Its reward in parts; None where it is not known (altered conclusions were never candidates).
+        reward: Its reward in parts; None if it is not known (altered conclusions were never candidates).
         policies: Who wrote it.
     """
 

@@ -1,4 +1,4 @@
-"""Images for a page: regions drawn on them, of a fit size, inside the page itself as data URIs."""
+"""Images for a page: regions drawn on them, of a suitable size, inside the page itself as data URIs."""
 
 from __future__ import annotations
 

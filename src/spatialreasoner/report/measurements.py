@@ -19,7 +19,7 @@ MEASURED_SIZES: tuple[QuantityName, ...] = ("width", "height", "depth", "camera_
 PAIRS: tuple[QuantityName, ...] = ("distance", "horizontal_distance", "vertical_distance", "direction")
 
 MAX_MEASURED_REGIONS = 30
-"""Pairs are measured of the first so many regions: thirty have 435."""
+"""Pairs are measured of the first regions only, at most this many: thirty have 435 pairs."""
 
 _HEADS = {"camera_distance": "from camera", "horizontal_distance": "sideways", "vertical_distance": "up or down"}
 
@@ -32,7 +32,7 @@ class MeasurementRow(Record):
         quantity: What was measured.
         regions: Ids of the regions; a direction is that of the second, seen from the first.
         unit: "m", or "hour" for directions.
-        value: The value; None where it cannot be told.
+        value: The value; None if it cannot be told.
         error: Its standard error.
         low: Lower end of the interval of 95 %.
         high: Upper end.
@@ -88,7 +88,7 @@ def open_scene(path: Path, scene_id: str = "") -> Scene:
 
     Args:
         path: The folder.
-        scene_id: Which of several scenes; may be empty where there is one.
+        scene_id: Which of several scenes; may be empty if there is one.
 
     Raises:
         ConfigError: If the folder holds several scenes and none of that id.
@@ -151,7 +151,7 @@ def _notes(scene: Scene) -> Iterable[str]:
 
 
 def terminal(found: MeasurementTable) -> str:
-    """The table as text: sizes, then pairs, then what could not be told and why."""
+    """The table as text: sizes, then pairs, then what could not be measured and why."""
     names = {region.id: region for region in found.regions}
     regions = [
         [_called(names[row[0].regions[0]]), *(cell.told for cell in row)] for row in _lines(found.sizes, len(MEASURED_SIZES))

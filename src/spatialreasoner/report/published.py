@@ -1,4 +1,4 @@
-"""The published results of SpatialRGPT-Bench, to show beside our own: paper, Table 1 (`published.json`)."""
+"""The published results of SpatialRGPT-Bench, to show beside a run's own: paper, Table 1 (`published.json`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PublishedRow(Record):
         model: Its name.
         judge: The model that judged its answers; numbers of different judges are not strictly comparable.
         beside: Whether reports show it beside their own models, and not only in the full table.
-        percent: Success by group and total, percent; None where the model declined to answer.
+        percent: Success by group and total, percent; None if the model declined to answer.
     """
 
     model: str
@@ -45,7 +45,7 @@ class Published(Record):
     rows: tuple[PublishedRow, ...]
 
     def covers(self, counts: Mapping[str, int]) -> bool:
-        """Whether results with so many questions per group are of the same benchmark, and may be compared."""
+        """Whether results with these numbers of questions per group are of the same benchmark, and may be compared."""
         return dict(counts) == dict(self.items)
 
 

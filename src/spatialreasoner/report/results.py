@@ -79,7 +79,7 @@ class Results:
 
 
 def results(predictions: Mapping[str, Sequence[Prediction]]) -> Results | None:
-    """Judge and score every model's predictions; None where there are none."""
+    """Judge and score every model's predictions; None if there are none."""
     if not predictions:
         return None
     judged = {label: list(zip(rows, judge_all(rows), strict=True)) for label, rows in predictions.items()}

@@ -115,7 +115,7 @@ class StageRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The log of a training run: its label and one mapping a logged step."""
+    """The log of a training run: its label and one mapping per logged step."""
 
     label: str
     entries: Sequence[Mapping[str, Any]]
@@ -200,7 +200,7 @@ def _read_questions(path: Path, run_dir: Path, runs: Runs) -> None:
 
 
 def _read_stage(path: Path, run_dir: Path, runs: Runs) -> None:
-    """A stage's settings; model folders have a `config.json` of another kind, which is passed over."""
+    """A stage's settings; model folders have a `config.json` of another kind, which is ignored."""
     value = records.read_json(path, object)
     if isinstance(value, dict) and isinstance(value.get("stage"), str) and isinstance(value.get("config"), dict):
         runs.stages.append(

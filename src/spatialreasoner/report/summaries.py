@@ -37,7 +37,7 @@ class SearchSummary:
 
 
 def search_overview(runs: Runs) -> SearchSummary | None:
-    """The searches in a few numbers; None where there were none."""
+    """The searches in a few numbers; None if there were none."""
     if not runs.trees:
         return None
     nodes = [node for tree in runs.trees.values() for node in tree.root.walk() if node.parent is not None]
@@ -57,7 +57,7 @@ class Teacher:
         name: The policy, or "search, several policies".
         answers: Answers scored.
         right: Share that agrees with the reference, of those that can be told, 0..1, or None.
-        rewards: Mean of each of the four rewards, 0..4, and of the total, 0..16; None where none is scored.
+        rewards: Mean of each of the four rewards, 0..4, and of the total, 0..16; None if none is scored.
     """
 
     name: str
@@ -112,7 +112,7 @@ class PairsOverview:
 
 
 def pairs_overview(runs: Runs) -> PairsOverview | None:
-    """The pairs in a few numbers; None where there are none."""
+    """The pairs in a few numbers; None if there are none."""
     if not runs.pairs:
         return None
     ranked = [row for row in runs.pairs if row.kind == "ranked"]

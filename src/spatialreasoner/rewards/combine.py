@@ -43,7 +43,7 @@ class Opinion:
 
 @dataclass(frozen=True, kw_only=True)
 class Graded:
-    """A reward and what it rests on.
+    """A reward and what it is based on.
 
     Attributes:
         reward: The fine-grained reward.
@@ -51,7 +51,7 @@ class Graded:
         reasoning: Those of reasoning and conclusion.
         calculations: The calculations and unit conversions of reasoning and conclusion.
         judged: Which of the four rewards a judge scored, because geometry could not.
-        opinion: Both ways beside one another; None where no judge was asked.
+        opinion: Both ways beside one another; None if no judge was asked.
     """
 
     reward: RewardBreakdown
@@ -63,7 +63,7 @@ class Graded:
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Who scored each of the four rewards, "geometry" or "judge"; what nobody scored is absent."""
+        """Who scored each of the four rewards, "geometry" or "judge"; those that were not scored are absent."""
         scored = (name for name in REWARDS if getattr(self.reward, name) is not None)
         return {name: "judge" if name in self.judged else "geometry" for name in scored}
 
@@ -81,7 +81,7 @@ def score_response(scene: Scene | Measured | Known, question: Question, text: st
         scene: The question's scene, paths resolved. A `Scene` is loaded, and kept for the next call while its files do not
             change; a `Measured` or `Known` is used as it is.
         question: What the response answers; `<region1>` in the text is `question.region_ids[0]`.
-        text: The response. No text raises: one that cannot be read scores low.
+        text: The response. No text raises an error: one that cannot be read scores low.
 
     Raises:
         SceneError: If the scene's depth or image is unusable.
@@ -245,7 +245,7 @@ def _load(scene: Scene, versions: tuple[tuple[int, int] | None, ...]) -> Known:
 
 
 def _version(path: str) -> tuple[int, int] | None:
-    """What changes when a file does: time and size; None where there is none."""
+    """What changes when a file does: time and size; None if there is none."""
     try:
         state = os.stat(path)
     except OSError:
@@ -258,7 +258,7 @@ class GeometricReward:
 
     Args:
         scenes: The scenes by id, paths resolved.
-        succeeds: Whether the conclusion of a text agrees with a question's reference; None where it cannot be told.
+        succeeds: Whether the conclusion of a text agrees with a question's reference; None if it cannot be told.
         grader: Who scores what geometry cannot; None leaves it unscored.
         naming: What things may be called; None for the curated table alone.
         kept: How many scenes stay loaded at once.
@@ -327,7 +327,7 @@ class GeometricReward:
         return graded.reward
 
     def succeeds(self, question: Question, text: str) -> bool | None:
-        """Whether the conclusion agrees with the reference; None where it cannot be told."""
+        """Whether the conclusion agrees with the reference; None if it cannot be told."""
         return self._succeeds(question, text)
 
 

@@ -40,7 +40,7 @@ class Claim:
 
 
 def read_claim(question: Question, text: str, assertions: Sequence[Assertion], labels: Sequence[str] = ()) -> Claim | None:
-    """Read what an answer to the question claims; None where it claims nothing, or two things at once.
+    """Read what an answer to the question claims; None if it claims nothing, or two things at once.
 
     Args:
         question: What is answered.
@@ -80,7 +80,7 @@ def _by_reader(question: Question, text: str) -> Claim | None:
 
 
 def reference_claim(question: Question, labels: tuple[str, ...] = ()) -> Claim | None:
-    """The true answer as a claim; None where the question has no readable one."""
+    """The true answer as a claim; None if the question has no readable one."""
     if not question.qualitative:
         value = reference_metres(question)
         return None if value is None else Claim(value=value)

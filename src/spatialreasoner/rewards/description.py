@@ -19,7 +19,7 @@ MAX_DESCRIPTION_CHARACTERS = 12_000
 """Of a description, so much is read; no honest one is longer."""
 
 _MAX_REMEMBERED = 512
-"""Sentences of descriptions that are remembered, a scene: answers about the same scene say much of it again."""
+"""Maximum number of cached description sentences per scene: answers about the same scene repeat many of them."""
 _LONGEST_REMEMBERED = 300
 """Characters of the longest sentence that is remembered."""
 
@@ -127,7 +127,7 @@ def _class_of(word: str) -> str:
 
 
 def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentence]) -> DescriptionSentence | None:
-    """A sentence, kept in `before` unless it is long; None where it has no words."""
+    """A sentence, kept in `before` unless it is long; None if it has no words."""
     tokens = [_token(match.group()) for match in _TOKEN.finditer(text)]
     if not tokens:
         return None

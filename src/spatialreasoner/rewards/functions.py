@@ -21,7 +21,7 @@ from spatialreasoner.rewards.combine import REWARDS, score_response
 from spatialreasoner.scenes.files import scene_index
 
 RewardFunction = Callable[..., Any]
-"""A reward function of TRL: a list of rewards, None where one is unscored; awaitable where it was asked to be."""
+"""A reward function of TRL: a list of rewards, None if one is unscored; awaitable where it was asked to be."""
 
 SCORES = ("total", "description", "reasoning", *REWARDS)
 """What a reward function may give: the total (0..16), a segment (0..8), or one of the four rewards (0..4)."""
@@ -43,7 +43,7 @@ def reward_function(score: str = "total", *, scenes: str | None = None, asynchro
 
     Args:
         score: One of `SCORES` or of `REWARD_PARTS`.
-        scenes: A folder of scenes, in which questions find theirs; None where the data have a column `scene`.
+        scenes: A folder of scenes, in which questions find theirs; None if the data have a column `scene`.
         asynchronous: Whether it is awaited, as TRL does with several at a time; it then works in a thread.
 
     Returns:

@@ -95,7 +95,7 @@ class Known:
         return any(self.naming.alike(label, name) for label in self._labels)
 
     def reach(self, word: str) -> int:
-        """The number of words of the longest name that may begin with a word, 0 where none does."""
+        """The number of words of the longest name that may begin with a word, 0 if none does."""
         reach, own = self.vocabulary.reach.get(word, 0), self._own_reach.get(word, 0)
         found = own if own > reach else reach
         return found if self.naming.embedder is None else max(found, UNKNOWN_REACH)
@@ -122,7 +122,7 @@ class Known:
         return tuple(region_id for region_id in self.names if self.fits(region_id, name)) if found is None else found
 
     def has(self, name: str) -> bool | None:
-        """Whether there is a thing of that name; None where that is unknown, or the name would fit anything."""
+        """Whether there is a thing of that name; None if that is unknown, or the name would fit anything."""
         if name not in self._has:
             self._has[name] = self._has_any(name)
         return self._has[name]
@@ -137,7 +137,7 @@ class Known:
     def colour_score(self, region_id: str, word: str) -> float | None:
         """How well a colour word fits a region, 0..1: by its known colour, its label, or the pixels under its mask.
 
-        None where it has no pixel, and its label names no colour.
+        None if it has no pixel, and its label names no colour.
         """
         key = (region_id, word)
         if key not in self._colour_scores:
@@ -145,7 +145,7 @@ class Known:
         return self._colour_scores[key]
 
     def size_score(self, region_id: str, word: str) -> float | None:
-        """How well a size word fits a region among the scene's regions, 0..1; None where sizes are unknown.
+        """How well a size word fits a region among the scene's regions, 0..1; None if sizes are unknown.
 
         Such words are vague: they are right down to half of the median region ("large"), and wrong from a quarter on.
         """

@@ -44,7 +44,7 @@ class Argument:
         concluding: The statements of the conclusion, with their verdicts.
         described: The statements of the description, with their verdicts.
         calculations: Calculations and conversions of reasoning and conclusion.
-        claim: What the conclusion claims, or None where there is no conclusion that answers the question.
+        claim: What the conclusion claims, or None if there is no conclusion that answers the question.
         reference: The true answer, where there is one.
         unsure: Whether the conclusion only says that it cannot tell.
     """
@@ -89,7 +89,7 @@ def rate(question: Question, argument: Argument, step: str, *, concludes: bool) 
         concludes: Whether the step is the conclusion.
 
     Returns:
-        The mean of what could be scored; None where nothing could.
+        The mean of what could be scored; None if nothing could.
     """
     clashes = contradictions((v.assertion for v in argument.premises), [v.assertion for v in argument.concluding])
     scores = [clashes.count("") / len(clashes)] if clashes else []
@@ -203,7 +203,7 @@ def _conclusion(question: Question, argument: Argument) -> tuple[float, str]:
 
 
 def _support(question: Question, argument: Argument, claim: Claim) -> float:
-    """1 where the steps say what the conclusion claims, 0 where they say otherwise or nothing."""
+    """1 where the steps say what the conclusion claims, 0 if they say otherwise or nothing."""
     if claim.holds is not None:
         asked = [v.assertion for v in argument.premises if is_asked(question, v.assertion) and v.assertion.value is None]
         said = [polarity(question, assertion) for assertion in asked] or list(_from_sizes(question, argument))

@@ -14,11 +14,11 @@ from spatialreasoner.rewards.recall import recall
 from spatialreasoner.rewards.spatial import MAX_ASSERTIONS, StatementVerdict, other_regions, verify
 
 _MAX_QUESTIONS = 256
-"""Questions about one scene of whose answers something is remembered."""
+"""Maximum number of questions about one scene whose answers are cached."""
 _MAX_VERDICTS = 512
-"""Verdicts that are remembered, a question."""
+"""Maximum number of cached verdicts per question."""
 _MAX_DESCRIPTIONS = 64
-"""Descriptions that are remembered, a question."""
+"""Maximum number of cached descriptions per question."""
 
 
 class Remembered:

@@ -78,7 +78,7 @@ class NameMatcher:
 
 
 def _without_common(first: str, second: str) -> tuple[str, str]:
-    """Two names without what both begin with; empty where that is all of one, for the end of a compound says what it is.
+    """Two names without what both begin with; empty if that is all of one, for the end of a compound says what it is.
 
     >>> _without_common("water cooler", "water bottle"), _without_common("curtain", "curtain rod")
     (('cooler', 'bottle'), ('', 'rod'))

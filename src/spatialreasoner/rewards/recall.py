@@ -1,4 +1,4 @@
-"""What was found once is not found again, as long as there is room for it."""
+"""A cache of limited size for computed values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 def recall(known: dict[K, V], key: K, most: int, find: Callable[[], V]) -> V:
-    """The value of a key, found if it is not known; what is full is emptied first.
+    """The cached value of a key, computed if it is missing; a full cache is emptied first.
 
     >>> known = {"a": 1, "b": 2}
     >>> recall(known, "a", 2, lambda: 3), recall(known, "c", 2, lambda: 3), known

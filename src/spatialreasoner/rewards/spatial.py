@@ -61,7 +61,7 @@ BEYOND = 0.5
 """What is left of r of an asked value that is wrong by the benchmark: guessing must not earn more than saying nothing."""
 
 MAX_ASSERTIONS = 200
-"""At most so many distinct statements of one segment are verified; a text that repeats itself without end must not cost."""
+"""Maximum number of distinct statements verified per segment, so that a text that repeats itself endlessly costs little."""
 
 ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distance": 1}
 """How many regions a quantity is about, where not two."""
@@ -69,14 +69,14 @@ ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distanc
 
 @dataclass(frozen=True, kw_only=True)
 class StatementVerdict:
-    """What became of one statement.
+    """The outcome of one statement.
 
     Attributes:
         assertion: The statement.
-        score: r, its correctness 0..1; None where the data cannot tell.
+        score: r, its correctness 0..1; None if the data cannot tell.
         weight: W_u * W_c.
         truth: The truth in the claim's terms: the value in its unit, or for a relation the measured difference, positive
-            where the relation holds (metres; cubic metres for big and small). None where unknown.
+            where the relation holds (metres; cubic metres for big and small). None if unknown.
         reason: Why it is unscored, or what the truth is, in words.
     """
 
@@ -110,7 +110,7 @@ class SpatialScore:
     """The depth-guided reward of one segment.
 
     Attributes:
-        value: 0..4; None where there are statements and none of them could be verified.
+        value: 0..4; None if there are statements and none of them could be verified.
         reason: Why it is neutral or unscored, else empty.
     """
 
@@ -192,7 +192,7 @@ def spatial_reward(verdicts: Sequence[StatementVerdict]) -> SpatialScore:
 
 
 def distinct(verdicts: Sequence[StatementVerdict]) -> list[StatementVerdict]:
-    """One verdict a fact: saying the same again, also the other way round, earns nothing. The flattest wording counts."""
+    """One verdict per fact: saying the same again, also the other way round, earns nothing. The flattest wording counts."""
     best: dict[tuple[object, ...], StatementVerdict] = {}
     for verdict in verdicts:
         key = verdict.assertion.fact
@@ -233,7 +233,7 @@ def within_tolerance(category: Category, claim: float, truth: float, *, high: fl
 
 
 def hour_score(claim: float, truth: float, *, high: float | None = None) -> float:
-    """Correctness of an hour: 1 at the true hour, falling by a third an hour around the clock to 0 at a quarter turn.
+    """Correctness of an hour: 1 at the true hour, falling by a third per hour around the clock to 0 at a quarter turn.
 
     >>> hour_score(12, 12), round(hour_score(1, 12), 3), hour_score(6, 12)
     (1.0, 0.667, 0.0)

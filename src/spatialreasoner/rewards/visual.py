@@ -29,7 +29,7 @@ class Criteria:
     """The criteria of one reward.
 
     Attributes:
-        parts: Score of each criterion, 0..1; None where nothing in the text bears on it.
+        parts: Score of each criterion, 0..1; None if nothing in the text bears on it.
         reasons: Why a criterion is unscored or lost points.
     """
 
@@ -76,7 +76,7 @@ def grade_description(known: Known, question: Question, description: str) -> Cri
 
 
 def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
-    """Share of the distinct things mentioned that are there; what is not. 0 where nothing identifiable is mentioned."""
+    """Share of the distinct things mentioned that are there; what is not. 0 if nothing identifiable is mentioned."""
     found: dict[tuple[str, ...], bool] = {}
     called = {region for sentence in sentences for region, _ in sentence.calls}
     for sentence in sentences:
@@ -92,7 +92,7 @@ def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[Descrip
 
 
 def _is_there(known: Known, own: Mapping[str, str], thing: DescribedThing) -> bool | None:
-    """Whether a thing is in the scene; None where that is unknown or says nothing."""
+    """Whether a thing is in the scene; None if that is unknown or says nothing."""
     if thing.region is not None:
         return thing.region in own
     return known.has(thing.name or "")
@@ -101,7 +101,7 @@ def _is_there(known: Known, own: Mapping[str, str], thing: DescribedThing) -> bo
 def _attributes(
     known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]
 ) -> tuple[float | None, list[str]]:
-    """Mean fit of the distinct colours and sizes; which do not fit. None where there are none to check."""
+    """Mean fit of the distinct colours and sizes; which do not fit. None if there are none to check."""
     scores: dict[tuple[str, str], float] = {}
     for sentence in sentences:
         for thing, word in sentence.attributes:
@@ -120,7 +120,7 @@ def _attribute_score(known: Known, region_id: str, word: str) -> float | None:
 
 
 def _completeness(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
-    """How much of the question's regions is told: 1 for each by a fitting name, half for a bare tag or "object"."""
+    """How well the question's regions are named: 1 for each by a fitting name, half for a bare tag or "object"."""
     mentioned = {thing.region for sentence in sentences for thing in sentence.things}
     called = {pair for sentence in sentences for pair in sentence.calls}
     named = {thing.name for sentence in sentences for thing in sentence.things if thing.name} - {n for _, n in called}

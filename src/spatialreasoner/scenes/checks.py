@@ -1,9 +1,9 @@
-"""Checks that see nonsense before anything is measured.
+"""Checks that detect wrong data before anything is measured.
 
 Cameras of another image, units off by a thousand, numbers that are not depth: each check says what it saw, the likely
 cause, and the fix.
 
-A problem that cannot but give wrong lengths is refused; one that is merely odd is told. Whoever knows better names the
+A problem that makes lengths wrong is refused; one that is merely odd is reported. A user who knows better names the
 check in the `accept` of scene.json.
 """
 
@@ -33,7 +33,7 @@ FARTHEST_MEDIAN, NEAREST_MEDIAN = 300.0, 0.02
 """Metres beyond which no depth camera, lidar or stereo pair has half of its pixels."""
 
 _SAMPLE = 1_000_000
-"""About so many pixels of a larger depth map are looked at where a share or a median is enough."""
+"""About this many pixels of a larger depth map are read where a share or a median is enough."""
 
 _SENTINELS = (1023, 2047, 4095, 8191, 16383, 32767)
 
@@ -46,7 +46,7 @@ class Problem:
         name: The check, one of `NAMES`.
         seen: What was seen, with numbers, and the likely cause.
         fix: What to do.
-        wrong: True where every length would be wrong; False where it is only odd.
+        wrong: True where every length would be wrong; False if it is only odd.
     """
 
     name: str
@@ -93,7 +93,7 @@ def examine(
 
     Args:
         size: Height and width of the image.
-        depth: Metres, NaN where not measured; None where it has no scale.
+        depth: Metres, NaN where not measured; None if it has no scale.
         intrinsics: The camera, pixels of that image.
         gravity: The direction in which things fall, or None.
         raw: The whole numbers from which the depth was made, or None.
@@ -239,7 +239,7 @@ def _numbers(raw: UInt16[np.ndarray, "h w"], units: float) -> Iterator[Problem]:
         yield Problem(
             name="byte order",
             seen="neighbouring pixels of the depth have nothing in common, and would with their bytes swapped",
-            fix="write the PNG anew with the bytes swapped (a PNG's 16 bits are big-endian)",
+            fix="write the PNG again with the bytes swapped (a PNG's 16 bits are big-endian)",
         )
     elif 500 <= units <= 2000 and levels[0] <= 655 and levels[-1] >= 64_225:
         yield Problem(

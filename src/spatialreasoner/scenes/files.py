@@ -221,13 +221,13 @@ def _check_size(size: tuple[int, int], where: str) -> None:
     if size[0] * size[1] > MAX_PIXELS:
         raise SceneError(f"{where}: expected at most {MAX_PIXELS} pixels; {got}; scale it down")
     if max(size) > MAX_ASPECT * min(size):
-        raise SceneError(f"{where}: expected no side over {MAX_ASPECT} times as long as the other; {got}; cut the image")
+        raise SceneError(f"{where}: expected no side over {MAX_ASPECT} times as long as the other; {got}; crop the image")
 
 
 def _check_scans(image: Image.Image, data: bytes, where: str) -> None:
     """Each scan of a progressive JPEG is as much work as the whole image, however few bytes it has."""
     if image.format in {"JPEG", "MPO"} and data.count(b"\xff\xda") > MAX_SCANS:
-        raise SceneError(f"{where}: expected a JPEG of at most {MAX_SCANS} scans; save the image anew")
+        raise SceneError(f"{where}: expected a JPEG of at most {MAX_SCANS} scans; save the image again")
 
 
 def load_scenes(folder: str | Path) -> Iterator[Scene]:

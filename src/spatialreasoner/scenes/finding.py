@@ -17,7 +17,7 @@ class Found(NamedTuple):
     Attributes:
         label: What it shows.
         mask: [h, w], its pixels.
-        source: Where the mask comes from; None where that is not known.
+        source: Where the mask comes from; None if that is not known.
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""Making a scenes folder so that it can be killed at any moment and gone on with by the same command.
+"""Making a scenes folder that can be interrupted at any moment and resumed by the same command.
 
 The files of a scene get their names only when they are complete, and its record last; the records wait in a hidden folder
 until all are there, then become `scenes.jsonl`.
@@ -57,7 +57,7 @@ class ScenesFolder:
         self._write(f"{_WAITING}/{scene.id}.json", (records.dumps(scene) + "\n").encode())
 
     def finish(self, scene_ids: Iterable[str]) -> None:
-        """Join the records, in this order, to `scenes.jsonl`, and remove what is not needed any more."""
+        """Join the records, in this order, to `scenes.jsonl`, and remove what is no longer needed."""
         if not self.complete:
             with records.atomic_write(self.path / "scenes.jsonl") as file:
                 for scene_id in scene_ids:

@@ -37,10 +37,10 @@ class ImagesConfig:
         folder: The photos.
         depth: Name of the depth model, for the record.
         masks: Name of the mask model or annotation file, for the record.
-        field_of_view: Angle that an image turned upright sees from its left side to its right, degrees, for photos whose EXIF
-            does not tell; None where all do.
-        max_regions: Most regions of one scene; the largest are kept.
-        min_share: Smallest share of the image that a region covers.
+        field_of_view: Horizontal field of view of an upright image in degrees, for photos without a focal length in EXIF; None
+            if all have one.
+        max_regions: Maximum number of regions per scene; the largest are kept.
+        min_share: Minimum share of the image that a region covers.
 
     Raises:
         ConfigError: If a number is out of its range.
@@ -57,7 +57,7 @@ class ImagesConfig:
         if self.field_of_view is not None and not 1 <= self.field_of_view <= 170:
             raise ConfigError(f"the field of view is an angle from 1 to 170 degrees; got {self.field_of_view}")
         if not 1 <= self.max_regions <= 1000:
-            raise ConfigError(f"the most regions of a scene must be 1 to 1000; got {self.max_regions}")
+            raise ConfigError(f"max_regions must be 1 to 1000; got {self.max_regions}")
         if not 0 <= self.min_share < 1:
             raise ConfigError(f"the smallest share of a region must be from 0 to below 1; got {self.min_share}")
 

@@ -17,7 +17,7 @@ MAX_CORNERS = 100_000
 """A polygon with more corners is refused; the finest of label tools have a few thousand."""
 
 FAR_OUTSIDE = 20
-"""A corner farther outside than so many times the image's longer side is not a slip of the hand."""
+"""A corner farther outside than this many times the image's longer side is not a slip of the hand."""
 
 
 def encode(mask: Bool[np.ndarray, "h w"]) -> Rle:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spatialreasoner.scenes.uncertainty import Uncertainty
 
 MAX_POINTS = 100_000
-"""Of a region with more measured pixels so many, taken at random, make its cloud."""
+"""Maximum number of points of a region's cloud; of more measured pixels a random sample is taken."""
 
 
 class Measured:
@@ -50,7 +50,7 @@ class Measured:
         self._comparisons: dict[tuple[str, str, str], Comparison] = {}
 
     def cloud(self, region_id: str) -> Cloud | None:
-        """The cleaned cloud of a region, or None where there is none; `why` then tells the reason."""
+        """The cleaned cloud of a region, or None if there is none; `why` then tells the reason."""
         found = self._cloud(region_id)
         return None if isinstance(found, str) else found
 

@@ -1,4 +1,4 @@
-"""The noise of depth: within what difference a relation of two regions cannot be told.
+"""The noise of depth: below which difference a relation of two regions is undecided.
 
 Each coordinate of a region is taken to have the standard error sigma(z) = 5 mm + 0.5 % of its distance z from the camera, which
 is what structured light, lidar and a good stereo rig reach. A difference of two coordinates is inside the noise within two
@@ -36,7 +36,7 @@ def sigma(measured: Measured, region_id: str) -> float:
 
 
 def margin(measured: Measured, relation: Relation, region_ids: tuple[str, ...], scale: float) -> float:
-    """Within what difference a relation cannot be told: two standard errors, for sizes at least a tie.
+    """The difference below which a relation is undecided: two standard errors, for sizes at least a tie.
 
     Args:
         measured: The scene.

@@ -69,7 +69,7 @@ def _turned(image: str, orientation: int, size: tuple[int, int], shape: tuple[in
     fits = " The depth has the size of the upright image." if upright and orientation > 4 else ""
     return (
         f"expected an image without an EXIF orientation; {image} has orientation {orientation}: viewers turn its {stored} "
-        f"pixels, and nothing turns the depth, the camera and the regions with them.{fits} Write the pixels anew without the "
+        f"pixels, and nothing turns the depth, the camera and the regions with them.{fits} Save the pixels again without the "
         "tag, in the orientation of the depth (Pillow: Image.open(...).convert('RGB').save(...) keeps the stored one, "
         "ImageOps.exif_transpose the upright one); if depth, intrinsics and regions are those of the upright image, say "
         '"accept": ["orientation"] in scene.json'

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 NUM_PARTS = 4
-"""Noise is found in so many ranges of depth with equally many pixels."""
+"""Number of depth ranges, with equally many pixels, in which noise is estimated."""
 
 MAX_NOISE_PIXELS = 1_000_000
-"""In a larger depth map evenly spaced rows and columns with so many pixels each tell the noise."""
+"""In a larger depth map, noise is estimated from evenly spaced rows and columns of about this many pixels each."""
 
 MIN_BENDS = 100
 """Fewer triples of pixels tell no noise."""
@@ -25,7 +25,7 @@ SMOOTH = 2
 """Pixels to either side that count in smoothing."""
 
 SAME = 3.0
-"""A neighbour whose depth differs by so many times the noise counts by 1 / e."""
+"""A neighbour whose depth differs by this many times the noise has the weight 1 / e."""
 
 STEEP = 0.01
 """The same for each pixel of distance, as a share of the depth: slanted planes are not edges."""

@@ -33,7 +33,7 @@ _LONGEST: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 
 _SAMPLE = 20_000
-"""About so many pixels of a region are enough for the median of its depth."""
+"""About this many pixels of a region are enough for the median of its depth."""
 
 _PLURAL = re.compile(r"(?<=[a-z])(es|s)$")
 
@@ -43,7 +43,7 @@ def misfit(
 ) -> tuple[float | None, str]:
     """By which factor named things come out too large (above 1) or too small (below 1).
 
-    Only an error of several times is told: each named thing must be off on the same side, by a factor of 1.6 at least and
+    Only an error of a large factor is reported: each named thing must be off on the same side, by a factor of 1.6 at least and
     one of them by 2.5. A single thing counts only where it is too large.
 
     Args:
@@ -52,7 +52,7 @@ def misfit(
         regions: Labels and masks.
 
     Returns:
-        The factor, or None where all is well or nothing is known; and examples in words.
+        The factor, or None if all is well or nothing is known; and examples in words.
     """
     seen = [(label, size, _range(label)) for label, mask in regions if (size := _longest(depth, camera, mask)) is not None]
     known = [(label, size, low, high) for label, size, limits in seen if limits for low, high in [limits]]
@@ -80,7 +80,7 @@ def _range(label: str) -> tuple[float, float] | None:
 
 
 def _longest(depth: Float[np.ndarray, "h w"], camera: Intrinsics, mask: Bool[np.ndarray, "h w"]) -> float | None:
-    """The longer side of a mask at its median depth, metres; None where it is not measured."""
+    """The longer side of a mask at its median depth, metres; None if it is not measured."""
     x0, y0, x1, y1 = box_of(mask)
     step = max(1, int(np.sqrt((x1 - x0) * (y1 - y0) / _SAMPLE)))
     inner, values = mask[y0:y1:step, x0:x1:step], depth[y0:y1:step, x0:x1:step]

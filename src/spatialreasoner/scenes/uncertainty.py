@@ -51,10 +51,10 @@ REPEATS = 20
 """How often a value is measured again."""
 
 MAX_SAMPLED_PIXELS = 6000
-"""Of a larger region only so many pixels are measured again, and as many without a change to compare with."""
+"""Maximum number of a region's pixels that are measured again, and as many without a change to compare with."""
 
 NEAREST = 24
-"""Of so many nearest pixels of a pixel, found once, the nearest that are left after a change are its neighbours."""
+"""Number of nearest pixels found once per pixel; the nearest of them that are left after a change are its neighbours."""
 
 MAX_CHAMFER = 250
 """Points of a cloud that count for the direct distance when it is measured again."""
@@ -73,7 +73,7 @@ OFFSET_SHARE = 0.005
 """The same as a share of the distance."""
 
 EXACT_NOISE = 1.0
-"""A rendered depth map whose noise is at most so many units of its file is exact but for rounding."""
+"""A rendered depth map whose noise is at most this many units of its file is exact but for rounding."""
 
 _Found = TypeVar("_Found")
 
@@ -113,7 +113,7 @@ def sensor_of(measured: Measured) -> Sensor:
 
 
 FEW = 2
-"""A question is about so many regions; who asks for a third is going to ask for all."""
+"""A question is about at most this many regions; a caller that needs a third one will need all."""
 
 _MAX_REMEMBERED = 4096
 """Intervals that are remembered: answers about a scene speak of few quantities, over and over."""
@@ -189,7 +189,7 @@ class Uncertainty:
     def clouds(self, region_id: str) -> list[Cloud] | None:
         """The clouds of a region measured again: first without a change, then `REPEATS` times with.
 
-        None where a change leaves nothing of it more often than now and then.
+        None if a change leaves nothing of it more often than now and then.
         """
         if region_id not in self._clouds and len(self._clouds) >= FEW:
             self.prepare()
@@ -244,7 +244,7 @@ class Pixels:
         depth: The scene's depth, metres.
         camera: Its camera.
         gravity: Its gravity.
-        noise: The noise of its depth, which is smoothed away before it is added anew.
+        noise: The noise of its depth, which is smoothed away before it is added again.
     """
 
     def __init__(
@@ -297,7 +297,7 @@ class Pixels:
 
     @cached_property
     def _buffers(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"], Bool[np.ndarray, "n k"]]:
-        """Memory for `_lengths`, taken once: to take it anew for every change costs as much as all that is computed in it."""
+        """Memory for `_lengths`, allocated once: allocating it for every change costs as much as what is computed in it."""
         shape = self._near.shape
         return np.empty(shape), np.empty(shape), np.empty(shape, bool)
 

@@ -28,7 +28,7 @@ class Measurement:
     Attributes:
         value: The value.
         reason: Why there is none.
-        error: Standard error, same unit (hours for directions); None where it was not asked for (`scenes.uncertainty`).
+        error: Standard error, same unit (hours for directions); None if it was not asked for (`scenes.uncertainty`).
         low: Lower end of the interval that holds the true value 95 times in 100.
         high: Upper end.
     """
@@ -41,7 +41,7 @@ class Measurement:
 
     @property
     def half(self) -> float:
-        """How far the interval reaches from the value; 0 where it was not asked for."""
+        """How far the interval reaches from the value; 0 if it was not asked for."""
         if self.value is None or self.low is None or self.high is None:
             return 0.0
         return max(self.high - self.value, self.value - self.low)
@@ -71,11 +71,11 @@ class Comparison:
 
     Attributes:
         difference: Positive where the relation holds, negative where its converse does; metres, cubic metres for big and
-            small; None where the data cannot tell.
+            small; None if the data cannot tell.
         scale: What a tie is measured against, same unit: the larger of the two compared values, for places also of the two
             sizes along that axis.
         reason: Why there is no difference.
-        error: Standard error of the difference; None where it was not asked for (`scenes.uncertainty`).
+        error: Standard error of the difference; None if it was not asked for (`scenes.uncertainty`).
         low: Lower end of the interval that holds the true difference 95 times in 100.
         high: Upper end.
     """
@@ -96,7 +96,7 @@ class Comparison:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the relation holds; None where the data cannot tell or it is a tie within 10 %."""
+        """Whether the relation holds; None if the data cannot tell or it is a tie within 10 %."""
         if self.difference is None or abs(self.difference) <= TIE * self.scale:
             return None
         return self.difference > 0

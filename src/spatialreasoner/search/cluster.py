@@ -102,7 +102,7 @@ def run_cluster(
 
 
 def _spread(ray: Any, shards: Sequence[Shard], workforce: WorkforceMaker, progress: Callable[[int], None]) -> list[Any]:
-    """Have all shards worked on; returns what each came to, in the order in which they were done."""
+    """Run all shards; returns their results, in the order in which they finished."""
     work: Any = ray.remote(num_cpus=1, max_retries=-1)(_work)
     waiting = {work.remote(shard, workforce): len(shard.questions) for shard in shards}
     reports: list[Any] = []

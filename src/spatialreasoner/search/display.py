@@ -54,7 +54,7 @@ def line(progress: Progress, seconds: float) -> list[str]:
 
 
 def _spent(budget: Budget, right: int) -> list[str]:
-    """Calls, tokens and money, each beside its limit; requests in flight count with their maximum."""
+    """Calls, tokens and cost, each beside its limit; requests in flight count with their maximum."""
     parts = [f"{budget.calls:,}{_of(budget.max_calls)} calls", f"{budget.tokens:,}{_of(budget.max_tokens)} tokens"]
     if budget.cost or budget.max_cost is not None:
         each = f", {budget.cost / right:.4f} per correct trajectory" if right else ""

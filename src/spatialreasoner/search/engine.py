@@ -42,20 +42,20 @@ BATCHED_TREES = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """How many questions are searched, how, and what it may cost.
+    """Settings of a search: its trees, samples, candidates and budgets.
 
     Attributes:
-        search: How each tree grows.
+        search: Settings of each tree.
         samples_per_policy: Plain samples per policy and question, in addition to the tree (the paper: 2).
-        candidates: Where paths and samples make fewer different whole answers, more samples are drawn, each policy in turn,
-            until there are so many or as many again have been tried.
-        trees_in_flight: Questions worked on at a time.
-        limits: How each policy may be used, by its name; `Limits()` for those not named.
+        candidates: Number of different complete answers per question. Where paths and samples give fewer, more samples are
+            drawn, one policy after another, up to twice the number that is missing.
+        trees_in_flight: Maximum number of questions searched concurrently.
+        limits: Limits of each policy, by its name; `Limits()` for those not named.
         max_calls: Maximum number of requests sent, over all processes that work on this folder; None means no limit.
-        max_tokens: Maximum number of tokens, likewise.
-        max_cost: Most money, likewise, in the currency of the prices.
-        judge_limits: How each judge may be used, by its name, likewise.
-        batch: Ask policies behind endpoints in batches, through the batch API: each round of all trees is one batch.
+        max_tokens: Maximum number of tokens, counted in the same way.
+        max_cost: Maximum cost, counted in the same way, in the currency of the prices.
+        judge_limits: Limits of each judge, by its name; `Limits()` for those not named.
+        batch: Send requests to endpoints through their batch API: each round of all trees is one batch.
     """
 
     search: SearchConfig = field(default_factory=SearchConfig)
@@ -77,7 +77,7 @@ class RunConfig:
 
 @dataclass(kw_only=True)
 class Progress:
-    """Where a run stands, for displays.
+    """The progress of a run, for displays.
 
     Attributes:
         questions: Questions in all.
@@ -182,7 +182,7 @@ class Engine:
         except (EndpointError, InputError) as error:
             self.progress.unfinished[question.id] = str(error)
             if all(endpoint.stopped is not None for endpoint in self.endpoints):
-                self.stopped = f"no policy can be used any more; the last said: {error}"
+                self.stopped = f"no policy can be used any longer; the last error: {error}"
         if self.stopped is not None:
             self.pool.end()
         self.report(self.progress)
@@ -200,18 +200,18 @@ class Engine:
         self.missing += missing(row["counts"])
 
     async def end(self) -> None:
-        """End the round, unless a budget ended it before its time: what could not be had is asked for by the same command."""
+        """End the round, unless a budget ended it before its time: the same command requests the missing replies again."""
         if not self.spent_up and (self.missing or self.progress.unfinished):
             await self.journal.next_round()
 
     def learned(self) -> dict[str, dict[str, Any]]:
-        """What endpoints taught of how they are to be asked, those of judges too, by their names."""
+        """What was learned about how to send requests to endpoints, those of judges included, by their names."""
         named = {endpoint.name: endpoint.learned for endpoint in self.endpoints}
         named |= {judge.name: judge.learned for judge in self.judges.values()}
         return {name: dict(learned) for name, learned in named.items() if learned}
 
     def _known(self, key: str) -> Row | None:
-        """The row of a key, or None where there is none that can be read, or it lacks replies since an earlier round."""
+        """The row of a key, or None if there is none that can be read, or it lacks replies since an earlier round."""
         kept = self.journal.question(key)
         try:
             row = json.loads(kept.value) if kept is not None else None

@@ -35,21 +35,21 @@ def _renewed(values: Mapping[str, Any]) -> dict[str, Any]:
 @accepts_old_names(_renewed)
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """What the paper leaves open, with the choices of its closest public relative, CoMCTS, as defaults (docs/papers.md 3.3).
+    """Settings of a search tree; what the paper leaves open has the defaults of CoMCTS, its closest relative (papers.md 3.3).
 
     Attributes:
         exploration: Weight of the second UCB term.
-        threshold: A step whose mean rating is below it is pruned.
+        threshold: Minimum mean rating of a step; steps below it are pruned.
         max_model_rounds: Maximum policy calls per question; each policy called in a round counts as one.
         expansion: "complete": each policy finishes the answer, which is cut at its first bad step (CoMCTS). "step": each
-            policy adds one step (the paper's figure 5); what it wrote beyond is dropped.
-        stop: "found": end when a kept path is right. "budget": continue, to gather more paths.
+            policy adds one step (the paper's figure 5); anything it wrote after that is dropped.
+        stop: "found": stop when a kept path is right. "budget": continue, to collect more paths.
         ratings: "continuous": as the reward gives them. "signs": each rounded to -1, 0 or 1, the paper's scale.
         sign_margin: With "signs", a rating at most this far from 0 is 0.
-        max_expansions: How often one node is expanded, each time with new samples, before the search gives it up.
-        samples: Continuations asked of each policy in one expansion.
-        max_steps: Longest answer, in steps; longer replies count as malformed.
-        seed: Origin of every call's seed.
+        max_expansions: Maximum expansions per node, each with new samples.
+        samples: Continuations requested from each policy per expansion.
+        max_steps: Maximum length of an answer in steps; longer replies count as malformed.
+        seed: Seed from which every call's seed is derived.
     """
 
     exploration: float = 0.5
@@ -66,15 +66,15 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         if self.exploration < 0:
-            raise ConfigError(f"exploration weighs a term of UCB, so it is at least 0; got {self.exploration}")
+            raise ConfigError(f"exploration must be at least 0; got {self.exploration}")
         if not -1 <= self.threshold <= 1:
-            raise ConfigError(f"threshold is compared with ratings of -1..1; got {self.threshold}")
+            raise ConfigError(f"threshold must be in -1..1, the range of ratings; got {self.threshold}")
         for name in ("max_model_rounds", "max_expansions", "samples", "max_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
 
     def journalled(self) -> dict[str, Any]:
-        """The settings by the names that they had first: by these the journal of a run knows its finished questions."""
+        """The settings under their original names, by which a run's journal recognizes its finished questions."""
         names, values = {"max_steps": "max_stages"}, {"step": "stage"}
         known = {**asdict(self), "expansion": values.get(self.expansion, self.expansion)}
         return {names.get(name, name): value for name, value in known.items()}
@@ -140,7 +140,7 @@ async def expand(tree: Tree, node: Node, prompt: Prompt, policies: Sequence[Poli
     tree.model_rounds += len(policies)
     usable = [reply if isinstance(reply, EndpointError) else _raised(reply) for reply in replies]
     if all(isinstance(reply, EndpointError) and not isinstance(reply, PromptError) for reply in usable):
-        raise EndpointError(f"no policy could continue question {tree.question_id!r}; the first said: {usable[0]}")
+        raise EndpointError(f"no policy could continue question {tree.question_id!r}; the first error: {usable[0]}")
     return [
         candidate
         for policy, reply in zip(policies, usable, strict=True)
@@ -238,7 +238,7 @@ def _prune_reason(ratings: Mapping[str, float], threshold: float) -> str | None:
 
 
 def _record_selection(node: Node, round_index: int, config: SearchConfig) -> None:
-    """Note on each node of the selected path its UCB value now, for whoever looks at the tree later."""
+    """Record the current UCB value of each node on the selected path, for those who look at the tree later."""
     for passed in node.path():
         passed.selections.append((round_index, ucb(passed, exploration=config.exploration)))
 

@@ -35,14 +35,14 @@ __all__ = ["Forecast", "Progress", "RewardMaker", "RunConfig", "RunResult", "for
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a run can take, before anything is sent; retries and what the journal holds already are not counted.
+    """The forecast of a run, before anything is sent; retries and replies already in the journal are not counted.
 
     Attributes:
-        least_calls: Requests if every first round finds a right answer.
-        most_calls: Requests if none is found and every sample must be drawn anew.
-        most_tokens: Tokens then, by the limits' largest request.
-        most_cost: Money then.
-        unknown_prices: Policies whose tokens are not in it, because nobody knows their price.
+        least_calls: Minimum number of requests: every first round finds a right answer.
+        most_calls: Maximum number of requests: none is found, and every sample must be drawn again.
+        most_tokens: Maximum number of tokens, by the limit of a request.
+        most_cost: Maximum cost.
+        unknown_prices: Policies whose cost is not included because their price is unknown.
     """
 
     least_calls: int
@@ -53,7 +53,7 @@ class Forecast:
 
 
 def forecast(num_questions: int, policies: Sequence[str], config: RunConfig, judges: Sequence[Limits] = ()) -> Forecast:
-    """What a run of these policies can take, and of judges who may be asked about every whole answer.
+    """The forecast of a run of these policies, and of judges that may be asked about every complete answer.
 
     >>> forecast(10, ["a", "b"], RunConfig(candidates=0)).most_calls  # 20 model-rounds, 2 samples of each policy
     240
@@ -78,15 +78,16 @@ def _most_cost(limits: Limits) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
         summary: The content of `summary.json`.
         unfinished: Why questions are not done, by their id; the same command tries them again.
-        stopped: What ended the run early (a budget, or that no policy can be used any more), or None.
-        missing: How many replies trees had to do without, by policy; the same command asks for them and grows these anew.
-        away: Why policies could not be asked any more, by their name.
-        noticed: What the policies' replies show that their endpoints do not say, a line each.
+        stopped: What ended the run early (a budget, or that no policy can be used any longer), or None.
+        missing: Number of replies missing from trees, by policy; the same command requests them and grows these trees
+            again.
+        away: Why policies could no longer be called, by their name.
+        noticed: What the policies' replies show that their endpoints do not say, one per line.
     """
 
     summary: Mapping[str, Any]
@@ -97,10 +98,10 @@ class RunResult:
     noticed: tuple[str, ...] = ()
 
     def lines(self, max_tokens: int) -> Iterator[str]:
-        """What the run came to for its policies, a line for all that is not as it should be.
+        """The outcome of the run for its policies: one line for each thing that went wrong.
 
         Args:
-            max_tokens: Longest reply that was asked for.
+            max_tokens: Maximum reply length that was requested.
         """
         policies, learned = self.summary["by_policy"], self.summary["learned"]
         yield from advice.search_lines(policies, learned, self.missing, self.away, max_tokens=max_tokens)

@@ -81,7 +81,7 @@ async def solve(
     samples_per_policy: int,
     candidates: int,
 ) -> Solved:
-    """Search a question, sample it beside, and score what came of both.
+    """Search a question, draw plain samples, and score the answers of both.
 
     Args:
         question: The question.
@@ -110,7 +110,7 @@ async def solve(
 
 
 async def _top_up(sampler: _Sampler, policies: Sequence[Policy], paths: set[str], candidates: int, *, first: int) -> None:
-    """Draw what is missing, each policy in turn, in at most two goes; samples are numbered from `first`."""
+    """Draw what is missing, each policy in turn, in at most two rounds; samples are numbered from `first`."""
     asked = 0
     for _ in range(2):
         missing = candidates - len(paths | sampler.drawn.keys())

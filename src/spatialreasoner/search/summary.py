@@ -1,4 +1,4 @@
-"""What a run came to: counts of one question, and their sums over all."""
+"""The results of a run: counts of one question, and their sums over all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COUNTS = ("calls", "prompt_tokens", "completion_tokens", "cached_tokens", "kept
 
 
 def count(question: Question, solved: Solved) -> dict[str, Any]:
-    """What one question came to, as plain JSON."""
+    """The result of one question, as plain JSON."""
     tree, trajectories = solved.tree, solved.trajectories
     return {
         "question": question.id,
@@ -67,7 +67,7 @@ class Totals:
     unanswered: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict[str, dict[str, dict[str, int]]])
 
     def add(self, counted: Mapping[str, Any]) -> None:
-        """Add what one question came to."""
+        """Add the result of one question."""
         found = counted["outcome"] == "found"
         self.outcomes[counted["outcome"]] += 1
         self.sums.update({name: counted[name] for name in ("rounds", "model_rounds", "trajectories", "right", "paths")})
@@ -81,7 +81,7 @@ class Totals:
             self.unanswered[counted["question"]] = reasons
 
     def summary(self) -> dict[str, Any]:
-        """The content of `summary.json`; shares are None where there is nothing to share."""
+        """The content of `summary.json`; shares are None if there is nothing to share."""
         policies = {name: self._policy(name) for name in self.policies}
         cost = sum(policy["cost"] for policy in policies.values())
         tokens = sum(policy["prompt_tokens"] + policy["completion_tokens"] for policy in policies.values())
@@ -134,7 +134,7 @@ def _cost(price: Price, counts: Mapping[str, int]) -> float:
 
 
 def missing(counted: Mapping[str, Any]) -> Counter[str]:
-    """How many replies a question had to do without, by policy, because they could not be had."""
+    """Number of replies missing for a question, by policy, because requests failed."""
     lacking = {name: usage["failures"].get("unavailable", 0) for name, usage in counted["policies"].items()}
     return Counter({name: count for name, count in lacking.items() if count})
 

@@ -35,7 +35,7 @@ class Node:
         text: Its exact text; the texts from the root down are the prefix of an answer.
         policy: The policy that wrote it.
         ratings: What each criterion says of it, -1..1; criteria that say nothing are absent.
-        reward: R: the mean of `ratings`; 0 where no criterion says anything.
+        reward: R: the mean of `ratings`; 0 if no criterion says anything.
         pruned: Why the search does not continue from here, or None for a kept node.
         success: Whether a conclusion agrees with the reference; None elsewhere and where it cannot be told.
         expansions: How many times the policies were asked to continue it.
@@ -109,7 +109,7 @@ def ucb(node: Node, *, exploration: float) -> float:
 def select(root: Node, *, exploration: float) -> Node:
     """Walk down from the root by the highest UCB, the first of equals, to a node without open children.
 
-    Pruned and closed children are passed over, so a node whose children are all done is itself what comes back.
+    Pruned and closed children are skipped, so a node whose children are all done is itself returned.
     """
     node = root
     while candidates := [child for child in node.children if child.open]:
@@ -118,7 +118,7 @@ def select(root: Node, *, exploration: float) -> Node:
 
 
 def backup(node: Node, rewards: Sequence[float]) -> None:
-    """Tell a node and all above it of its new kept children (docs/papers.md 3.2).
+    """Update a node and its ancestors with its new kept children (docs/papers.md 3.2).
 
     `V(s) <- (N(s) V(s) + sum of R(c)) / (N(s) + n)` and `N(s) <- N(s) + n`, for s from `node` up to the root.
 
@@ -139,7 +139,7 @@ def backup(node: Node, rewards: Sequence[float]) -> None:
 
 @accepts_old_names(partial(to_new_names, names=_OLD_NAMES))
 def add(parent: Node, *, step: str, text: str, policy: str, ratings: Mapping[str, float], pruned: str | None) -> Node:
-    """Hang a rated step under a node and back it up; a pruned one is kept for the record, but counts nothing.
+    """Add a rated step under a node and back it up; a pruned one is kept for the record, but counts nothing.
 
     A kept node starts with one visit, worth its own reward, so that selection can tell siblings apart before they have
     children.
@@ -191,7 +191,7 @@ class Usage:
     cached_tokens: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON; what few servers tell is left out where nothing is told."""
+        """As plain JSON; what only some servers report is left out if it is missing."""
         return {name: value for name, value in vars(self).items() if value or name != "cached_tokens"}
 
     def fail(self, kind: str) -> None:

@@ -47,7 +47,7 @@ _ANY = (0.5, 0.6, 0.5)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegionFacts:
-    """One region as it is: its words, and lengths in metres (None where the data cannot tell).
+    """One region as it is: its words, and lengths in metres (None if the data cannot tell).
 
     Attributes:
         label: What the scene calls it.

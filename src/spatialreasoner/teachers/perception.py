@@ -26,7 +26,7 @@ class Belief:
         near: Distance of each region's nearest surface along the line of sight.
         direct: Distance between the two surfaces.
         said: Relations of region 1 to region 2 that were stated before, and whether they hold; they override the numbers.
-        said_hour: The hour that was stated before, likewise.
+        said_hour: The hour that was stated before; it overrides the numbers, too.
     """
 
     sizes: list[list[float]]

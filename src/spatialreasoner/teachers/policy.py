@@ -1,4 +1,4 @@
-"""The seam: a simulated teacher as a `Policy`."""
+"""A simulated teacher as a `Policy`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ class Profile:
     """One teacher's error model. Probabilities are per opportunity; noise is the deviation of the logarithm of a length.
 
     Errors of perception are mostly systematic: of their variance, the share `persistence` belongs to the question and comes
-    back in every sample, as a model that misreads an image misreads it again; the rest is drawn anew a sample.
+    back in every sample, as a model that misreads an image misreads it again; the rest is drawn again for each sample.
 
     Attributes:
         noise: Of widths, heights, extents and sideways and vertical offsets.
@@ -41,7 +41,7 @@ class Profile:
 
 
 PROFILES: Mapping[str, Profile] = {
-    # Never errs; for whoever needs answers that are true.
+    # Never errs; for data that need true answers.
     "exact": Profile(noise=0.0, depth_noise=0.0, omit=0.1, hedge=0.08, miscolour=0.0),
     # Moderate unbiased noise, flat statements; notices what does not fit.
     "careful": Profile(noise=0.18, depth_noise=0.2, depth_flip=0.05, side_flip=0.02, slip=0.05, notice=0.8),

@@ -33,7 +33,7 @@ def adopt(view: Belief, prefix: str, profile: Profile, rng: Random) -> bool:
         view: What the teacher sees; changed.
         prefix: The answer so far.
         profile: How often something that does not fit is noticed, and then not taken over.
-        rng: Source of chance.
+        rng: Source of all random choices.
 
     Returns:
         Whether something was noticed, so that it should be corrected.
@@ -98,7 +98,7 @@ def _believe_length(view: Belief, assertion: Assertion, said: float) -> None:
 
 
 def _length(assertion: Assertion) -> float | None:
-    """The stated metres, the middle of a range, or None where no length is stated."""
+    """The stated metres, the middle of a range, or None if no length is stated."""
     if assertion.unit != "m" or assertion.value is None or assertion.negated:
         return None
     return assertion.value if assertion.high is None else (assertion.value + assertion.high) / 2

@@ -43,7 +43,7 @@ class Writer:
         facts: The truth; only words are taken from it.
         view: What the teacher believes; a slip in the steps changes what the conclusion says, not the view.
         profile: How it writes.
-        rng: Source of all choices.
+        rng: Source of all random choices.
         done: Number of steps that the prefix holds; where the deciding one, of index `core`, is among them, it is too late for
             a slip of one's own.
     """

@@ -51,11 +51,11 @@ def make_tiny(
     Args:
         family: One of `FAMILIES`.
         texts: What its tokenizer is trained on.
-        seed: Decides the weights.
+        seed: Seed of the weights.
         width: Size of hidden states of the language model and of the vision tower; a multiple of 32.
         layers: How many layers the language model has.
         image_size: Side of the square that images are resized to, or whose area they may have; a multiple of 28.
-        vocabulary: At most so many tokens beside the special ones; 256 are the bytes.
+        vocabulary: Maximum number of tokens beside the special ones; 256 are the bytes.
 
     Raises:
         ConfigError: If there is no such family.

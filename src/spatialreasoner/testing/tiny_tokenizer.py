@@ -29,7 +29,7 @@ def train_tokenizer(
 
     Args:
         texts: What it is trained on.
-        vocabulary: At most so many tokens beside the special ones; 256 are the bytes.
+        vocabulary: Maximum number of tokens beside the special ones; 256 are the bytes.
         extra: Further special tokens by the attribute under which processors look them up, such as `image_token`.
         end: The token that ends an answer; may be one of `extra`.
     """

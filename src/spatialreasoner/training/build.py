@@ -240,7 +240,7 @@ def stored_precision(config: TrainSettings) -> str:
 
 
 def _quantization(config: TrainSettings) -> dict[str, Any]:
-    """What `load` is told of four-bit weights: the language model's alone, so that images are seen as before."""
+    """The arguments of `load` for four-bit weights: those of the language model only, so that images are seen as before."""
     if config.quantization == "none":
         return {}
     if importlib.util.find_spec("bitsandbytes") is None:

@@ -35,7 +35,7 @@ def write_card(
         data: Name, digest and number of rows of the data.
         config: The settings.
         metrics: The last values logged.
-        best: What was logged of held-out rows where their loss was least; empty where there were none.
+        best: What was logged of held-out rows where their loss was least; empty if there were none.
     """
     versions = records.versions()
     lines = [

@@ -39,7 +39,7 @@ DIGESTS = "digests.json"
 
 
 def latest_checkpoint(folder: str | Path) -> Path | None:
-    """The newest whole checkpoint of a run, or None; a damaged one is passed over with a warning that says what is wrong.
+    """The newest complete checkpoint of a run, or None; a damaged one is skipped with a warning that says what is wrong.
 
     A file of a checkpoint's name is renamed.
     """
@@ -48,7 +48,7 @@ def latest_checkpoint(folder: str | Path) -> Path | None:
         damage = damage_of(path)
         if damage is None:
             return path
-        logger.warning("%s is not used: %s; training continues from the newest whole checkpoint before it", path, damage)
+        logger.warning("%s is not used: %s; training continues from the newest complete checkpoint before it", path, damage)
         if not path.is_dir():  # a file where the next checkpoint of that step is to be written
             with suppress(FileNotFoundError):  # another process of this training was first
                 path.replace(path.with_name(f"{path.name}.not-a-folder"))

@@ -107,7 +107,7 @@ def _check_segments(segments: Sequence[str], without: Mapping[str, int], count: 
             )
         if 0 < without[name] < count:
             logger.warning(
-                "%d of %d pairs have an answer without the segment %r; their segments weigh the same, as in DPO",
+                "%d of %d pairs have an answer without the segment %r; their segments have equal betas, as in DPO",
                 without[name],
                 count,
                 name,

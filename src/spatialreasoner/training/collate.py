@@ -6,7 +6,7 @@ image once. `forward` and `shared_prefix` lay this out for the model.
 Segments are spans of characters. A token belongs to the segment that holds most of its characters (the earlier one on a
 tie), even where the rest of it is a tag, so that no character of a segment goes without; it is found through the
 tokenizer's offsets, never by tokenizing segments apart. Tags, whatever else lies between segments, and the end-of-turn
-token belong to no segment; `markup` says what becomes of them:
+token belong to no segment; `markup` says how they count:
 
 - ``base``: they take part with the base beta, so that alpha = 0 is DPO of the whole response (the default);
 - ``drop``: they take no part (the paper's formula to the letter);
@@ -52,7 +52,7 @@ def assign_segments(
     Args:
         offsets: Where each token is in the text, end exclusive.
         spans: Where each segment is, end exclusive; an empty span owns nothing.
-        markup: What becomes of tokens outside every span.
+        markup: How tokens outside every span count.
 
     Returns:
         Index into `spans`; for a token outside: -1 (drop), `len(spans)` (base), or its neighbour's (segment).
@@ -98,8 +98,8 @@ class Encoder:
         processor: The model's processor, or the tokenizer of a text model.
         segments: Names of the segments.
         spans: Finds the segments in an answer.
-        markup: What becomes of tokens that no segment owns.
-        max_length: Longest prompt and answer together, tokens. None: no limit.
+        markup: How tokens outside every segment count.
+        max_length: Maximum length of prompt and answer together, in tokens. None: no limit.
         enable_thinking: Whether the model is to think before it answers, as rows then have it.
     """
 

@@ -177,7 +177,7 @@ class PairTrainer(SafeCheckpoints, DPOTrainer):
 
     Args:
         model: A model, or where to load one from.
-        reference: The reference, or None where there is none to hold; ignored unless `own_reference`.
+        reference: The reference, or None if there is none to hold; ignored unless `own_reference`.
         own_reference: Whether the reference is `reference`; otherwise TRL makes one (of a model by name, or the model without
             its adapter).
         args: The options.

@@ -1,4 +1,4 @@
-"""What a training run is told: one frozen record per kind, read from YAML and ``key=value``, every unknown key refused."""
+"""Settings of a training run: one frozen record per kind, read from YAML and ``key=value``; unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _POSITIVE = (
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """Settings that every kind of training has; the defaults are the paper's for SFT (docs/papers.md 1.4).
+    """Settings common to all kinds of training; the defaults are the paper's for SFT (docs/papers.md 1.4).
 
     Attributes:
         num_train_epochs: Passes over the data.
@@ -47,12 +47,12 @@ class TrainSettings:
         learning_rate: Peak learning rate of AdamW.
         weight_decay: Weight decay of AdamW.
         warmup_ratio: Share of the steps over which the learning rate rises.
-        lr_scheduler_type: How the learning rate falls afterwards.
+        lr_scheduler_type: Learning-rate schedule after the warm-up.
         max_grad_norm: Maximum gradient norm; larger gradients are scaled down to it.
         max_length: Maximum length of prompt and answer together, in tokens, image tokens included. Longer examples are
             refused, never cut. 0 for no limit.
-        enable_thinking: The answers begin with thinking, which is learned with them, and the model is asked to think. Otherwise
-            its chat template is told that it does not think.
+        enable_thinking: The answers begin with thinking, which is trained as well, and the chat template turns thinking on.
+            Otherwise the chat template turns it off.
         precision: Arithmetic precision. `auto` is bfloat16 on a GPU that supports it, otherwise float32.
         gradient_checkpointing: Recompute activations in the backward pass: about 20% slower, far less memory.
         freeze_vision: Do not train the vision tower.
@@ -63,19 +63,20 @@ class TrainSettings:
         lora_alpha: Scale of the adapters.
         lora_dropout: Dropout of the adapters.
         lora_vision: Put adapters on the linear layers of vision tower and projector as well.
-        lora_experts: Put adapters on experts that are kept as one parameter, as most mixtures of experts have them; not
-            possible with `lora_dropout`, nor in four bits. How much of the model adapters reach is said before the first step.
+        lora_experts: Put adapters on experts that are stored as one parameter, as in most mixture-of-experts models; not
+            possible with `lora_dropout` or 4-bit weights. The share of weights covered by adapters is logged before the first
+            step.
         adapter: How to train a model that is an adapter: `merge` it into its base, all of which then trains (or new
             adapters do, with `lora_r`), or `continue` training it, with its frozen start as the reference.
-        router_aux_loss_coef: Weight of the load-balancing loss of a mixture of experts; none for the model's own weight, as its
-            configuration has it.
+        router_aux_loss_coef: Weight of the load-balancing loss of a mixture-of-experts model; none for the weight in the
+            model's configuration.
         quantization: `4bit` keeps the frozen weights of the language model in four bits under the adapters (QLoRA; needs
             bitsandbytes). The saved model is the base in full precision with the adapters merged.
         save_steps: Optimizer steps between two checkpoints.
         save_total_limit: Number of checkpoints to keep.
-        trust_pickles: Let DeepSpeed write its checkpoints as pickles, as it does, and resume from them. Anyone who can write
-            to the output folder can then run code. Everything else is saved without pickles.
-        seed: Decides the order of the data and all other randomness.
+        trust_pickles: Let DeepSpeed write its checkpoints, which are pickles, and resume from them. Anyone who can write to the
+            output folder can then run code. Everything else is saved without pickles.
+        seed: Seed of the data order and of all other randomness.
         threads: CPU threads; 0 for torch's default.
         push_to_hub: Repository on the Hub, `owner/name`, to upload the finished folder to; empty for none.
         report_to: Where to send metrics in addition to `metrics.jsonl`.
@@ -144,27 +145,28 @@ class DPOSettings(TrainSettings):
         segments: Names of the segments, such as `plan,answer`.
         gap_columns: Columns of the segments' gaps, in their order; empty for `gap_<segment>`.
         segments_by: How segments are found in an answer: `tags` or `headings` of their names, or a `pattern`; `auto` is the
-            LongCoT form for description and reasoning, otherwise tags. Columns `chosen_spans` and `rejected_spans` come first.
+            LongCoT form for description and reasoning, otherwise tags. Columns `chosen_spans` and `rejected_spans` take
+            precedence.
         segment_pattern: The regular expression of `segments_by=pattern`, with a group `(?P<segment>...)` for each segment.
-        text_prompts: What becomes of a prompt and answers that are text: turns of a `chat`, or `plain` text, which is read
-            without a chat template.
-        truncation_mode: What becomes of pairs longer than `max_length`: `refuse` them, or `keep_start` and cut the rest, but
+        text_prompts: How to handle prompts and answers given as plain strings: as turns of a `chat`, or as `plain` text without
+            a chat template.
+        truncation_mode: How to handle pairs longer than `max_length`: `refuse` them, or `keep_start` and cut the rest, but
             never inside an image.
         beta: DPO's beta (not in the paper; 0.1 is usual).
-        loss_type: Which function of the weighted margin is minimized: `sigmoid` (DPO), `robust`, `hinge`, `ipo`, or `simpo`,
+        loss_type: Function of the weighted margin to minimize: `sigmoid` (DPO), `robust`, `hinge`, `ipo`, or `simpo`,
             which has no reference.
         label_smoothing: Expected share of pairs whose sides are swapped, for sigmoid, robust and simpo.
         length_normalization: Divide log-probabilities by the tokens of the `answer` or of each `segment`, or not (`none`).
             `auto` is `answer` for ipo and simpo, otherwise `none`.
-        simpo_gamma: The margin that SimPO asks for.
+        simpo_gamma: SimPO's target margin (gamma).
         markup: How tags and the end of turn count: `base`, `drop` or `segment` (see `collate`).
         nll_weight: Weight of the chosen answer's negative log-likelihood, against likelihood displacement.
         shared_prefix: Compute each shared prefix of a batch once: an image, a prompt, the common start of answers.
-        group_window: Rows of the shuffled epoch within which those that share images are put into the same batches; 0 leaves
-            them as they were shuffled.
+        group_window: Window of the shuffled epoch, in rows, within which rows that share images are put into the same batches;
+            0 keeps the shuffled order.
         precompute_ref_log_probs: Compute the reference's log-probabilities once before training, not in every step.
-        vision_cache_gib: Maximum size of the folder `vision`, which keeps features of images where the vision tower is frozen;
-            0 for none.
+        vision_cache_gib: Maximum size of the folder `vision`, a cache of image features used if the vision tower is frozen; 0
+            turns it off.
     """
 
     per_device_train_batch_size: int = 1
@@ -242,14 +244,14 @@ class GRPOSettings(TrainSettings):
     """Settings of GRPO with the verified reward.
 
     Attributes:
-        rewards: What is rewarded: `total`, a segment (`description`, `reasoning`), one of the four rewards or a part of one
+        rewards: Rewards to maximize: `total`, a segment (`description`, `reasoning`), one of the four rewards or a part of one
             (`logical.conclusion`), or several with weights, such as `description:1,reasoning:2`.
-        num_generations: Completions of each question, among which the reward is compared.
+        num_generations: Completions per question, whose rewards are compared with each other.
         max_completion_length: Maximum number of tokens per completion; longer ones are cut off.
-        temperature: Of sampling.
-        grpo_beta: Weight of the divergence from the model as it was; 0 keeps no copy of it.
-        grpo_loss: How TRL weighs tokens and completions: `dapo`, `grpo`, `bnpo` or `dr_grpo`.
-        regions: How images show regions. auto: region tokens for models that have them, else marks.
+        temperature: Sampling temperature.
+        grpo_beta: KL coefficient (TRL's `beta`); 0 loads no reference model.
+        grpo_loss: TRL's loss type, which decides how tokens and completions are weighted: `dapo`, `grpo`, `bnpo` or `dr_grpo`.
+        regions: How regions are shown to the model. auto: region tokens for models that have them, otherwise marks.
     """
 
     per_device_train_batch_size: int = 8

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 MOST_LISTED = 1000
-"""So many bad rows are listed; those beyond are counted."""
+"""Maximum number of bad rows listed; the rest are counted."""
 
 
 class MaskRow(TypedDict):
@@ -80,7 +80,7 @@ def read_preferences(
     Args:
         path: The JSON-lines file.
         segments: Names of the segments; a row may hold `gap_<segment>`, the reward of chosen minus rejected. A gap that is
-            absent or null leaves the pair unscored: its segments weigh the same.
+            absent or null leaves the pair unscored: its segments have equal betas.
         gap_columns: The gaps' columns under other names, in the order of the segments; empty for `gap_<segment>`.
         plain: Leave prompt and answers that are text as text, to be read without a chat template.
 

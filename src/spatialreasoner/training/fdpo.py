@@ -52,27 +52,27 @@ logger = logging.getLogger(__name__)
 class FDPOTrainer(TriesFirstRows, PairTrainer):
     """Fine-grained DPO of a vision-language model.
 
-    Takes what `DPOTrainer` takes, in its order and with its defaults; options that it has no place for are refused by name.
-    Rows are conversations or plain text, with images or without, of a dataset or a stream; a prompt that is not given is what
-    both answers begin with. Reward gaps are in the columns `gap_<segment>`; a gap that is absent or None leaves a pair
-    unscored, and its segments weigh the same: without gaps this is DPO. Without `ref_model` the reference is the model as it
-    is given, its adapter off.
+    Takes the arguments of `DPOTrainer`, in the same order and with the same defaults; options that it does not support are
+    refused by name. Rows are conversations or plain text, with or without images, from a dataset or a stream; without a prompt,
+    the common beginning of both answers is the prompt. Reward gaps are in the columns `gap_<segment>`; a pair with an absent
+    gap, or None, is unscored, and its segments have equal betas: without gaps this is DPO. Without `ref_model` the reference is
+    the given model, with its adapter disabled.
 
     Args:
-        model: A model, or where to load one from.
-        ref_model: The reference; None for the model as it is now.
+        model: A model, or the folder or repository to load it from.
+        ref_model: The reference; None for the initial model.
         args: The options, `FDPOConfig` or TRL's `DPOConfig`; None for the defaults.
-        data_collator: A `PairCollator`, or None to have one made by the options.
+        data_collator: A `PairCollator`; None makes one from the options.
         train_dataset: The pairs.
-        eval_dataset: Pairs that are not trained on, or several sets of them by name.
-        processing_class: The model's processor, or tokenizer; by default loaded from where the model is from.
-        compute_metrics: Given logits and token ids of evaluated pairs, every chosen row before every rejected one; costs a
-            forward pass more.
+        eval_dataset: Held-out pairs, or several sets of them by name.
+        processing_class: The model's processor or tokenizer; by default loaded from where the model comes from.
+        compute_metrics: Called with logits and token ids of the evaluated pairs, all chosen rows before all rejected ones;
+            costs an additional forward pass.
         callbacks: Callbacks of the training loop.
-        optimizers: The optimizer and its schedule; None for those of the options.
-        quantization_config: How to quantize a model that is loaded by name.
+        optimizers: The optimizer and its schedule; None makes them from the options.
+        quantization_config: Quantization of a model that is loaded by name.
         peft_config: The adapter to train.
-        spans: Finds the segments in a response; by default as the options say.
+        spans: Finds the segments in a response; by default as set in the options.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The mean loss of a batch of pairs; second, where asked for, an empty mapping: no logits are ever built."""
+        """The mean loss of a batch of pairs; with `return_outputs` also an empty mapping, since no logits are computed."""
         vision = self._shared_vision()
         with contextlib.nullcontext() if "ref_chosen_logps" in inputs else vision.step():
             policy, router = self._policy_logps(model, inputs)
@@ -198,7 +198,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
         return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
 
     def train_sampler(self, dataset: Any) -> GroupedSampler | None:
-        """TRL's own, unless rows share images, or prompts, and a batch has room for several: then they are brought together."""
+        """TRL's sampler, unless rows share images or prompts and a batch holds several rows: then those are put together."""
         batch = self.args.train_batch_size * self.args.world_size
         groups = self.args.group_window and batch > 1 and self.args.train_sampling_strategy == "random"
         if groups and isinstance(dataset, Dataset):

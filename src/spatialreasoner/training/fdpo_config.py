@@ -35,39 +35,40 @@ class FDPOConfig(DPOConfig):
     """Arguments of `FDPOTrainer`, in addition to those of `DPOConfig`; its `beta` is the mean of the segments' betas.
 
     Attributes:
-        loss: "fdpo", or "dpo" for the same path with the base beta throughout.
+        loss: "fdpo", or "dpo" for the same code path with the base beta for every segment.
         fdpo_alpha: The share of beta by which a segment's beta may rise or fall, 0..1 (paper: 0.3).
         fdpo_lambda: Sensitivity to the reward gaps (paper: 0.6 on scores of 0..8).
-        loss_type: Which function of the weighted margin is minimized: "sigmoid" (DPO), "robust", "hinge", "ipo", or "simpo",
+        loss_type: Function of the weighted margin to minimize: "sigmoid" (DPO), "robust", "hinge", "ipo", or "simpo",
             which has no reference (`loss.fdpo_loss` has the formulas).
-        label_smoothing: The share of pairs whose sides are thought to be exchanged (sigmoid, robust, simpo).
+        label_smoothing: Expected share of pairs whose sides are swapped (sigmoid, robust, simpo).
         length_normalization: Divide log-probabilities by the tokens of the "answer" or of each "segment", or not ("none").
             "auto" is "answer" for ipo and simpo, as in TRL, otherwise "none".
-        simpo_gamma: The margin that SimPO asks for.
+        simpo_gamma: SimPO's target margin (gamma).
         segments: Names of the segments; the dataset's columns `gap_<segment>` are their reward gaps.
-        segment_weights: Weight of each segment, by its name: betas in proportion to them take the place of the gaps. The
-            dataset's columns `weight_<segment>` do so pair by pair, and come first.
+        segment_weights: Weight of each segment, by its name. Weights replace the gaps, and betas are proportional to them. The
+            dataset's columns `weight_<segment>` set them per pair, and take precedence.
         gap_columns: Columns of the gaps under other names, in the order of the segments; empty for `gap_<segment>`.
         segments_by: How segments are found in an answer: "tags" of their names, "headings" of their names, or a "pattern";
             "auto" is the LongCoT form for description and reasoning, otherwise tags. Columns `chosen_spans` and
-            `rejected_spans` of a row come first.
+            `rejected_spans` of a row take precedence.
         segment_pattern: The regular expression of `segments_by="pattern"`, with a group `(?P<segment>...)` for each segment.
         markup: How tokens outside of every segment count: tags and end of turn (see `collate`).
         nll_weight: Weight of the chosen response's mean negative log-likelihood per token, against likelihood displacement.
         shared_prefix: Compute each shared prefix of a batch (an image, a prompt, the common start of answers) once. An
             architecture that cannot do this falls back to two rows per pair, with a warning.
-        group_window: Rows of the shuffled epoch within which those that share images are put into the same batches
+        group_window: Window of the shuffled epoch, in rows, within which rows that share images are put into the same batches
             (`grouping`); 0 leaves the order to TRL.
         precompute_ref_log_probs: Compute the reference's log-probabilities once before training, not in every step. Unlike
             in TRL, images are supported.
         reference_cache: The file of precomputed log-probabilities; `reference.jsonl` in the output folder by default.
-        vision_cache: The folder of features of images, where the vision tower is frozen; `vision` in the output folder by
-            default. Nothing else needs it, so it may be removed after training.
-        vision_cache_gib: Its maximum size in GiB; features beyond it are computed in every step. 0 keeps none.
+        vision_cache: The folder of cached image features, used if the vision tower is frozen; `vision` in the output folder by
+            default. It can be deleted after training.
+        vision_cache_gib: Maximum size of that folder in GiB; features beyond it are computed in every step. 0 turns the cache
+            off.
         max_length: Maximum length of prompt and answer together, in tokens. None: no limit.
-        truncation_mode: What becomes of a longer pair: "refuse" it, or "keep_start" and cut the rest, as TRL does, but never
+        truncation_mode: How to handle longer pairs: "refuse" them, or "keep_start" and cut the rest, as TRL does, but never
             inside an image.
-        bf16: Arithmetic in bfloat16; None for TRL's default, on, but not where it would be refused.
+        bf16: Compute in bfloat16; None for TRL's default (on), except on devices that do not support it.
         remove_unused_columns: Must stay False: the collator reads the gaps.
     """
 
@@ -97,7 +98,7 @@ class FDPOConfig(DPOConfig):
         """Check the options.
 
         Raises:
-            ConfigError: If one is out of range, or an option of TRL is set that this loss has no place for.
+            ConfigError: If one is out of range, or an option of TRL is set that this loss does not support.
         """
         if self.bf16 is None and not (self.use_cpu or is_torch_bf16_gpu_available()):
             self.bf16 = False
@@ -105,10 +106,10 @@ class FDPOConfig(DPOConfig):
         self.check()
 
     def check(self) -> None:
-        """Refuse options that are out of range, or that this loss has no place for.
+        """Refuse options that are out of range or that this loss does not support.
 
         Raises:
-            ConfigError: If there is one.
+            ConfigError: If there is such an option.
         """
         for name, value in _FIXED.items():
             if getattr(self, name) != value:

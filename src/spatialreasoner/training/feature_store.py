@@ -42,7 +42,7 @@ class FeatureStore:
         self._room = limit - sum(path.stat().st_size for path in folder.glob("[!.]*.safetensors"))
 
     def get(self, key: str, names: Sequence[str], device: torch.device) -> dict[str, Tensor] | None:
-        """The tensors of these names under a key; None where they are not there, or the file is damaged."""
+        """The tensors of these names under a key; None if they are not there, or the file is damaged."""
         try:
             found = load_file(self._path(key), device=str(device))
         except (OSError, SafetensorError):

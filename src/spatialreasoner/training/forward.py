@@ -49,7 +49,7 @@ def add_token_logps(model: PreTrainedModel) -> None:
     try:
         head = head_of(model, original)
     except ConfigError as error:
-        logger.warning("%s. Training continues by its whole forward pass, which takes more memory", error)
+        logger.warning("%s. Training continues with its full forward pass, which takes more memory", error)
         head = None
     taught.logps_by_whole_forward = head is None
 
@@ -105,7 +105,7 @@ def _token_logps(
 
 
 def padded(batch: dict[str, Any], *, pad_token_id: int, router: bool = False) -> dict[str, Any]:
-    """Arguments of a forward pass with one row a response: every chosen one, then every rejected one, as in TRL.
+    """Arguments of a forward pass with one row per response: every chosen one, then every rejected one, as in TRL.
 
     Prompts and images are in two rows each. Rows are padded on the right.
 

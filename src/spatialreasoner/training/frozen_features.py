@@ -1,6 +1,6 @@
 """A frozen vision tower that runs once per image and run, its features read back from disk after that.
 
-A call of the tower is taken apart into its images, each of which is computed by itself, so that its features are the same
+A call of the tower is taken apart into its images, each of which is computed separately, so that its features are the same
 bits whatever batch it is in. Only those of the tower's outputs are kept that the model reads, which the first call shows: a
 LLaVA asks for all hidden states of its tower and reads one of them.
 """
@@ -167,7 +167,7 @@ def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
 
 
 def per_image(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Call] | None:
-    """A call of a tower as one call per image; None where it cannot be told which argument is of which image.
+    """A call of a tower as one call per image; None if it cannot be told which argument is of which image.
 
     Args:
         args: Arguments by place: the images first, along their first axis; or all their patches, and `grid_thw` says
@@ -243,7 +243,7 @@ def axes_of_images(found: Sequence[Any], whole: Any) -> dict[str, int]:
         whole: The output for all of them.
 
     Returns:
-        The axes by where the tensors are in the output; empty where some of them cannot be told.
+        The axes by where the tensors are in the output; empty if some of them cannot be told.
     """
     parts = [leaves(each) for each in found]
     axes = {name: _axis([part[name] for part in parts], each) for name, each in leaves(whole).items() if parts[0][name].numel()}

@@ -26,7 +26,7 @@ RowKey = tuple[str, str]
 
 
 def row_keys(dataset: Dataset) -> list[RowKey]:
-    """The key of each row; images are told apart by path or by their bytes, without decoding them."""
+    """The key of each row; images are distinguished by path or by their bytes, without decoding them."""
     columns = [name for name in ("images", "image", "regions", "prompt") if name in dataset.column_names]
     tables: Any = dataset.select_columns(columns).with_format("arrow").iter(batch_size=64)
     return [_key(row) for table in tables for row in table.to_pylist()]

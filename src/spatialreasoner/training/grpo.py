@@ -1,4 +1,4 @@
-"""GRPO of vision-language models by TRL's trainer, with the verified reward, our checkpoints, and images that carry regions.
+"""GRPO of vision-language models by TRL's trainer: verified reward, checkpoints without pickle, images that carry regions.
 
 TRL's trainer hands a model those tensors of an image that it knows by name, and drops others: a model with region tokens would
 write its answers with regions and learn from them without. `image_sizes` is one that it hands on, a row per image; models with

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Head = Callable[[Float[Tensor, "tokens width"]], Float[Tensor, "tokens vocabulary"]]
 
 PROBED_ROWS = 4
-"""So many random hidden states decide whether a head is the output layer alone."""
+"""Number of random hidden states that decide whether a head is the output layer alone."""
 
 
 def head_of(model: PreTrainedModel, forward: Callable[..., Any]) -> Head:

@@ -195,7 +195,7 @@ def _cat(parts: Sequence[Tensor]) -> Tensor:
 
 
 def image_token_ids(processor: Any) -> set[int]:
-    """The ids that stand for parts of images; empty where the processor does not say."""
+    """The ids that stand for parts of images; empty if the processor does not say."""
     named = [getattr(processor, name, None) for name in ("image_token_id", "image_token_ids", "image_ids", "video_token_id")]
     return {
         each for found in named for each in (found if isinstance(found, list | tuple) else [found]) if isinstance(each, int)
@@ -203,7 +203,7 @@ def image_token_ids(processor: Any) -> set[int]:
 
 
 def first_image(prompt: Tokens, ids: set[int]) -> int:
-    """The first token of an image in a prompt; 0 where no token tells."""
+    """The first token of an image in a prompt; 0 if there are no image tokens."""
     places = _of_images(prompt, ids)
     return int(places[0]) if len(places) else 0
 

@@ -55,7 +55,7 @@ class Targets:
 
     @property
     def share(self) -> float:
-        """The share of the language model's matrix weights that adapters reach, 0..1."""
+        """The share of the language model's matrix weights covered by adapters, 0..1."""
         return self.reached / self.matrices if self.matrices else 0.0
 
 
@@ -93,7 +93,7 @@ def find_targets(model: PreTrainedModel, *, vision: bool = False, experts: bool 
 
 
 def say_share(targets: Targets) -> None:
-    """Tell, before training starts, how much of the language model adapters reach; a warning where it is not nearly all."""
+    """Log before training which share of the language model's weights adapters cover; a warning if it is far from all."""
     said = f"LoRA adapters reach {100 * targets.share:.1f} % of the language model's matrix weights"
     if targets.share >= NEARLY_ALL:
         logger.info("%s: %d linear layers, %d parameters", said, len(targets.modules), len(targets.parameters))

@@ -139,10 +139,10 @@ def fdpo_loss(
         ref_chosen: Log-probability of the chosen response's segments under the reference, nats.
         ref_rejected: The same of the rejected response.
         betas: Beta of each segment.
-        loss_type: Which function of the weighted margin.
-        label_smoothing: The share of pairs whose sides are thought to be exchanged, 0 to below 0.5; only `sigmoid`, `robust`
-            and `simpo` have a place for it.
-        gamma: The margin that SimPO asks for.
+        loss_type: The function of the weighted margin.
+        label_smoothing: Expected share of pairs whose sides are swapped, 0 to below 0.5; only `sigmoid`, `robust` and `simpo`
+            support it.
+        gamma: SimPO's target margin.
     """
     margins = (policy_chosen - ref_chosen) - (policy_rejected - ref_rejected)
     total = (betas * margins).sum(-1)

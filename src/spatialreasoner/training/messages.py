@@ -45,7 +45,7 @@ def place_images(messages: Sequence[Message], images: Sequence[str]) -> tuple[li
         images: Paths of the row, for places that name no image of their own.
 
     Returns:
-        The turns, of which blocks name no images any more; and the image of each place.
+        The turns, whose blocks no longer name images; and the image of each place.
 
     Raises:
         RecordError: If a block is not known, an image is a URL or bytes, or there are more or fewer images than places.

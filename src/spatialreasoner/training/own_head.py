@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PROBED_STATES = 8
-"""So many random hidden states tell whether TRL's head is the model's."""
+"""Number of random hidden states that decide whether TRL's head is the model's."""
 
 BLOCK = 2**25
 """Logits held at once."""

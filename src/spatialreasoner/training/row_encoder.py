@@ -26,7 +26,7 @@ _SpansOf = Mapping[str, tuple[int, int]]
 
 
 class RowEncoder(Encoder):
-    """An `Encoder` that also takes plain text, spans of the data, and cuts where it is told to.
+    """An `Encoder` that also takes plain text and the spans of the data, and truncates if the options say so.
 
     Plain text (`prompt`, `chosen` and `rejected` are strings) is read as TRL reads its standard rows: without a chat template;
     the end token follows an answer that lacks it; prompt and answer are tokenized together and parted where they differ from
@@ -39,8 +39,8 @@ class RowEncoder(Encoder):
         processor: The model's processor, or the tokenizer of a text model; a fast one, which knows offsets.
         segments: Names of the segments.
         spans: Finds the segments in an answer.
-        markup: What becomes of tokens that no segment owns.
-        max_length: Longest prompt and answer together, tokens. None: no limit.
+        markup: How tokens outside every segment count.
+        max_length: Maximum length of prompt and answer together, in tokens. None: no limit.
         enable_thinking: As in `Encoder`.
         truncates: Cut what is longer at its end, as TRL does, but never inside an image; otherwise it is refused.
     """

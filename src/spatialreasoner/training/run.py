@@ -46,7 +46,7 @@ def train(
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> None:
-    """Train a model; started again with the same arguments, continue from the last checkpoint.
+    """Train a model. Call it again with the same arguments to resume from the last checkpoint.
 
     Args:
         kind: `sft`, `dpo`, `fdpo` or `grpo`.
@@ -95,7 +95,7 @@ def _working(out: Path) -> Generator[None]:
         with records.writing(out), hold(out / ".lock", out) if first else nullcontext():
             yield
     except Exception as error:
-        # how the libraries in Rust that save weights and tokenizers tell of a full disk
+        # how the libraries in Rust that save weights and tokenizers report a full disk
         if isinstance(error, SpatialReasonerError) or "(os error " not in str(error):
             raise
         raise WorkError(f"cannot write to {out}: {error}; check the folder and the disk's free space") from error
@@ -148,7 +148,7 @@ def dry_run(
     overrides: Sequence[str] = (),
     show: Callable[[Text], None] | None = None,
 ) -> str:
-    """What `train` would do by its settings and rows, in a sentence: no model is loaded, nothing is written.
+    """A sentence that describes what `train` would do with these settings and rows; loads no model and writes nothing.
 
     Args:
         kind: `sft`, `dpo` or `fdpo`.

@@ -1,4 +1,4 @@
-"""How segments are found in an answer: by tags, by headings, or by a regular expression of one's own."""
+"""How segments are found in an answer: by tags, by headings, or by your own regular expression."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _names(value: Any) -> Any:
 
 
 def in_brief(value: object) -> str:
-    """A value in few words: one that anchors multiply is as large as they like, and a number may have too many digits."""
+    """A value, shortened: YAML anchors can make it arbitrarily large, and a number may have too many digits."""
     shown = reprlib.Repr()
     shown.maxlevel = 2
     try:
@@ -86,7 +86,7 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-3 as text, which nobody means."""
+    """A number such as 1e-3, which YAML 1.1 reads as text, or the value as it is."""
     if isinstance(value, str):
         try:
             return float(value)

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on the chosen answers: TRL's trainer with our tokens and our checkpoints."""
+"""Supervised fine-tuning on the chosen answers: TRL's trainer with this package's tokens and checkpoints."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SftTrainer(SafeCheckpoints, SFTTrainer):
 
 
 class _CountTokensOn(TrainerCallback):
-    """Continues the count of tokens seen from the checkpoint's history; TRL begins it anew whenever training is resumed."""
+    """Continues the count of tokens seen from the checkpoint's history; TRL restarts it whenever training is resumed."""
 
     def __init__(self, trainer: Any) -> None:
         self._trainer = trainer

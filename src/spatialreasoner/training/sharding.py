@@ -1,4 +1,4 @@
-"""Models whose weights are spread over processes (FSDP2): what accelerate is told, and states gathered and spread again."""
+"""Models whose weights are sharded over processes (FSDP2): accelerate's settings, and states gathered and sharded again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def prepare_plugin(model: Any, accelerator: Accelerator) -> None:
-    """Tell accelerate what to spread of a model, to gather it whole when it is saved, and to leave its outputs as they are.
+    """Make accelerate shard the right layers, gather the whole model on saving, and leave its outputs unchanged.
 
     Families name layers that not every model of theirs has (LLaVA those of CLIP's text tower); accelerate stops at the first
     that it does not find.
@@ -37,7 +37,7 @@ def prepare_plugin(model: Any, accelerator: Accelerator) -> None:
 
 
 def spread(model: Any, accelerator: Accelerator) -> Any:
-    """A model that does not train, spread layer by layer as the one that does."""
+    """A model that does not train, sharded layer by layer like the one that does."""
     from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 
     prepare_plugin(model, accelerator)

@@ -1,4 +1,4 @@
-"""Whether an architecture may share prefixes: told by its structure, then tried out.
+"""Whether an architecture can share prefixes: decided by its structure, then by a trial.
 
 A recurrent layer (linear attention, convolution, state space) carries a state from each token to the next in the packed row,
 so a response would read its siblings. Structure tells which models have them; the others are tried:
@@ -41,11 +41,11 @@ ATTENTION_LAYERS = {"full_attention", "sliding_attention", "moe"}
 """Kinds of layers, by the names that configurations give them, that read other tokens by a mask alone, or none."""
 
 PROBED = 64
-"""So many rows are looked through for those that are tried."""
+"""Number of rows among which those to try are chosen."""
 
 
 def cannot_share(model: PreTrainedModel) -> str:
-    """Why a model's structure keeps it from sharing prefixes; empty where nothing does.
+    """Why a model's structure prevents sharing prefixes; empty if nothing does.
 
     Args:
         model: The model, unwrapped.
@@ -155,7 +155,7 @@ def disagreement(
     *,
     precision: torch.dtype,
 ) -> str:
-    """What goes wrong when a model shares prefixes; empty where nothing does.
+    """What goes wrong when a model shares prefixes; empty if nothing does.
 
     Args:
         run: The model's forward pass, perhaps wrapped.
@@ -181,7 +181,7 @@ def disagreement(
 def tolerance(logps: Float[Tensor, " tokens"], precision: torch.dtype) -> float:
     """How far log-probabilities may differ by rounding, root mean square, nats.
 
-    Hidden states are rounded once an operation in half precision, which is the whole of its error; in float32 it is the order
+    Hidden states are rounded once per operation in half precision, which is the whole of its error; in float32 it is the order
     of long sums that counts.
     """
     steps = 16 if precision in (torch.bfloat16, torch.float16) else 512

@@ -65,7 +65,7 @@ class TriesFirstRows(_Base):
         for each in filter(None, (self.model, self.ref_model)):
             use_whole_forward(unwrapped(each))
         logger.warning(
-            "%s computes its logits in a way of its own: %s. Training continues by its whole forward pass, correct, but with "
+            "%s computes its logits in its own way: %s. Training continues with its full forward pass, correct, but with "
             "the logits of prompts in memory too.",
             type(unwrapped(self.model)).__name__,
             reason or "so it is in another process",

@@ -2,7 +2,7 @@
 
 A tower that does not train gives both the same features, so the second asking for them in a step is given the first one's.
 The same holds for the projector behind it. With a `FeatureStore` the tower's features are read back from disk in later steps.
-Nothing else changes hands: each model continues with the features by itself.
+Nothing else changes hands: each model continues with the features on its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PROJECTORS = ("multi_modal_projector", "connector")
 
 
 class SharedVision:
-    """Parts of two models that see alike, and what they have seen in this step.
+    """Parts of two models with the same vision weights, and their features of this step.
 
     Args:
         policy: The model that trains, without wrappers.
@@ -36,8 +36,8 @@ class SharedVision:
         limit: Bytes that they may take there.
 
     Attributes:
-        parts: Names of the parts that are shared; empty where none can be.
-        reason: Why the tower is not shared though it is frozen; empty where it is, or where it trains.
+        parts: Names of the parts that are shared; empty if none can be.
+        reason: Why the tower is not shared though it is frozen; empty if it is, or where it trains.
     """
 
     def __init__(self, policy: Any, reference: Any, *, folder: Path | None = None, limit: int = 0) -> None:
@@ -67,7 +67,7 @@ class SharedVision:
 
     @contextlib.contextmanager
     def step(self) -> Generator[None]:
-        """Within it, what a part is asked twice it computes once."""
+        """Within it, a part computes repeated inputs only once."""
         self._seen = {name: [] for name in self.parts}
         try:
             yield

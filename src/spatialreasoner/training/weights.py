@@ -1,4 +1,4 @@
-"""Weights of segments that are given, by hand for all pairs or as columns of each: they take the place of the gaps."""
+"""Weights of segments, given by hand for all pairs or as columns of each; they replace the gaps."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def parse_weights(text: str) -> dict[str, float] | None:
 
 
 def check_weights(weights: Mapping[str, float], segments: Sequence[str]) -> None:
-    """Refuse weights of which no betas can be made.
+    """Refuse weights from which no betas can be computed.
 
     Raises:
         ConfigError: If a segment has no weight, a weight no segment, or they are negative, not finite or all 0.

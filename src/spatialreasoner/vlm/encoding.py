@@ -26,7 +26,7 @@ TOKEN_KEYS = ("token_type_ids", "mm_token_type_ids")
 Offsets = list[tuple[int, int]]
 
 _NEAR = 8
-"""So many tokens before one can decide how it is written: blanks, and characters of several tokens."""
+"""Number of preceding tokens that can decide how a token is written: blanks, and characters of several tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)

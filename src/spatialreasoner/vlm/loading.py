@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 def load_vlm(source: str | Path, *, precision: str = "float32", **options: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Load a vision-language model and its processor.
 
-    A Sa2VA as it was released is converted in memory, and an adapter is merged into the base that it names.
+    A released Sa2VA model is converted in memory, and an adapter is merged into the base that it names.
 
     Args:
         source: A folder, or the name of a repository on the Hub.
-        precision: `float32`, `bfloat16`, or `auto`: as it was saved.
+        precision: `float32`, `bfloat16`, or `auto`: as saved.
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:
@@ -57,7 +57,7 @@ def load_text_model(
 
     Args:
         source: A folder, or the name of a repository on the Hub.
-        precision: `float32`, `bfloat16`, or `auto`: as it was saved.
+        precision: `float32`, `bfloat16`, or `auto`: as saved.
         options: Further arguments of the model's `from_pretrained`.
 
     Raises:

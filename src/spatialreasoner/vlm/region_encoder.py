@@ -1,4 +1,4 @@
-"""What a model is told of a region beside its name: one vector, pooled from the image's own features and the mask's geometry.
+"""What a model reads of a region besides its name: one vector, pooled from the image's features and the mask's geometry.
 
 Pure tensors; `vlm.regions` puts them into models of transformers.
 """

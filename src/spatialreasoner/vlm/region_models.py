@@ -184,7 +184,7 @@ class RegionGenerator(_Mixed):
         self.post_init()
 
     def prepare_inputs_for_generation(self, *args: Any, region_masks: Tensor | None = None, **kwargs: Any) -> dict[str, Any]:
-        """The family's own inputs, and the masks, which `generate` would take for a mistake if nobody named them."""
+        """The family's own inputs, and the masks, which `generate` would otherwise refuse as unknown arguments."""
         return {**super().prepare_inputs_for_generation(*args, **kwargs), "region_masks": region_masks}
 
     def _init_weights(self, module: torch.nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Region tokens for vision-language models of other people: `<region1>` embeds its name and what its region looks like.
+"""Region tokens for other vision-language models: `<region1>` embeds its name and what its region looks like.
 
 `add_region_tokens` turns an ordinary LLaVA, Qwen2.5-VL, Qwen3-VL or InternVL into one of `vlm.region_families`. Train it then,
 by SFT first: until then the new tokens mean little to it, and the regions' vectors are 0.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def has_region_tokens(source: str) -> bool:
-    """Whether a folder or repository holds a model with region tokens, or an adapter of one; False where nothing can tell."""
+    """Whether a folder or repository holds a model with region tokens, or an adapter of one; False if nothing can tell."""
     source = base_of(source)
     if config_of(source).get("model_type") == SA2VA:
         return True
@@ -47,8 +47,8 @@ def add_region_tokens(
     Args:
         model: A LLaVA, Qwen2.5-VL, Qwen3-VL or InternVL.
         processor: Its processor.
-        num_regions: How many regions an image may have.
-        seed: Decides the weights of the region encoder.
+        num_regions: Maximum number of regions per image.
+        seed: Seed of the weights of the region encoder.
 
     Returns:
         The model and the processor; as they were, if the model already has region tokens.

@@ -34,7 +34,7 @@ _BLOCKS = "{'type': "
 """How a template that does not know blocks writes them."""
 
 _SWITCHES = ("enable_thinking", "thinking")
-"""The variables by which templates are told whether a model thinks."""
+"""The variables that turn thinking on or off in chat templates."""
 
 _CHANNEL = re.compile(r"<\|channel\|>\s*final")
 """Says in gpt-oss's form that what follows is not thinking."""
@@ -276,7 +276,7 @@ def _without_blocks(message: Mapping[str, Any]) -> dict[str, Any]:
         return dict(message)
     if any(block["type"] != "text" for block in content):
         raise InputError(
-            "the chat template knows turns of plain text alone, and has no place for an image. Use the template of the model's "
+            "the chat template supports turns of plain text only, not images. Use the template of the model's "
             "vision-language release"
         )
     return {**message, "content": "".join(block["text"] for block in content)}

@@ -64,7 +64,7 @@ def refuse_unsafe(source: str | Path) -> None:
 def load_with(
     auto: Any, read: Callable[[str | Path], Any], source: str | Path, *, precision: str, **options: Any
 ) -> tuple[Any, Any]:
-    """Load a model, and before it what prepares its input, with a chat template that is tried.
+    """Load a model and, before it, its processor, whose chat template is checked.
 
     Args:
         auto: A class of transformers that finds the model's own.
@@ -102,7 +102,7 @@ def check_processor(processor: Any, source: str | Path) -> None:
 
 @contextmanager
 def telling_of(source: str | Path) -> Generator[None]:
-    """Tell of a model that cannot be loaded, whatever the reason.
+    """Report a model that cannot be loaded, whatever the reason.
 
     Raises:
         ConfigError: Instead of any error that is not of this package.

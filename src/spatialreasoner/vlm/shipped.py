@@ -18,7 +18,7 @@ class ShippedModel:
     """A model that comes with a package.
 
     Attributes:
-        name: How it is called on the command line.
+        name: Its name on the command line.
         model_type: Its family, as transformers calls it.
         folder: Where its files are, or would be.
         module: The module whose import registers its classes with transformers.

@@ -30,7 +30,7 @@ def source_of(name: str | Path) -> str:
 
 
 def name_of(source: str | Path) -> str:
-    """What a model is called in records: the name of one that ships with a package, else `hf:` and where it is from."""
+    """A model's name in records: the name of one that ships with a package, else `hf:` and its source."""
     return str(source) if str(source) in shipped_models() else f"hf:{source_of(source)}"
 
 
@@ -51,7 +51,7 @@ def shipped_as(source: str | Path) -> ShippedModel | None:
 
 
 def refuse_other_version(source: str | Path) -> None:
-    """Refuse a folder that was trained from a shipped model as another version of its package had it.
+    """Refuse a folder that was trained from another version of a shipped model.
 
     Raises:
         ConfigError: If its `architecture_version` is not that of the model that is installed.
@@ -59,7 +59,7 @@ def refuse_other_version(source: str | Path) -> None:
     shipped, found = shipped_as(source), config_of(source).get("architecture_version", 1)
     if shipped is not None and found != shipped.architecture_version:
         raise ConfigError(
-            f"{source} holds a model that was trained from {shipped.name!r} as another version of the package had it "
+            f"{source} holds a model that was trained from the {shipped.name!r} of another version of the package "
             f"(architecture {found}; this one has {shipped.architecture_version}); train it again from the {shipped.name!r} of "
             "this installation, or use it with the version that made it"
         )

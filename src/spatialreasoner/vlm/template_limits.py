@@ -1,4 +1,4 @@
-"""A model's chat template is a program by a stranger: it is tried in a process of its own, with limits, before it is used.
+"""A model's chat template is untrusted code: it is tried in a separate process, with limits, before it is used.
 
 transformers renders templates in Jinja's sandbox, which keeps them from the machine, but not from rendering for ever or
 filling memory. A trial of two short conversations shows both, and says what else no rendering could do, such as
@@ -34,7 +34,7 @@ _TRIAL = Path(__file__).with_name("template_trial.py")
 def check_templates(templates: str | Mapping[str, str] | None, source: str | Path) -> None:
     """Try a model's chat templates with limits on time, memory and length.
 
-    A template that raises an error of its own (it may not like the conversation) passes: whoever renders it tells of it.
+    A template that raises an error of its own (it may not like the conversation) passes: whoever renders it reports it.
 
     Args:
         templates: The template, or several by name, as processors and tokenizers hold them.

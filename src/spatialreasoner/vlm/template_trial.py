@@ -36,7 +36,7 @@ class _Generation(jinja2.ext.Extension):
 
 
 def problem_of(template: str, longest: int) -> str | None:
-    """What is wrong with a template; None where nothing is, or nothing that a trial can tell.
+    """What is wrong with a template; None if nothing is, or nothing that a trial can tell.
 
     Args:
         template: Its text.

@@ -1,4 +1,4 @@
-"""Models that read text alone, told apart from vision-language models by their configuration."""
+"""Text-only models, distinguished from vision-language models by their configuration."""
 
 from __future__ import annotations
 

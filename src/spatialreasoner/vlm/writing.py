@@ -1,4 +1,4 @@
-"""What a model may offer beside `generate`: to write many answers at once by itself, each at its own pace."""
+"""What a model may offer beside `generate`: its own batching, which writes many answers at once, each at its own pace."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WantedAnswer:
-    """An answer that somebody wants.
+    """A requested answer.
 
     Attributes:
         ids: The tokens that it continues, one placeholder for an image.
         image: The image, with the regions that it carries (`scenes.carry`); None for text alone.
-        seed: Decides the answer's chance, where it is sampled.
+        seed: Sampling seed of the answer.
         of: Whatever the one who asks knows it by.
         goes_on: Called with each token of the answer; False ends it there. None for one that is wanted as a whole.
     """
@@ -32,13 +32,13 @@ class WantedAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What became of it.
+    """The outcome of an answer.
 
     Attributes:
         wanted: What was wanted.
         ids: The tokens of the answer, with the one that ends it, unless it is cut off.
         read: Tokens that were read before it.
-        refusal: Why there is not an answer; None where there is one.
+        refusal: Why there is not an answer; None if there is one.
     """
 
     wanted: WantedAnswer
@@ -49,11 +49,11 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True)
 class Manner:
-    """How answers are written.
+    """How answers are generated.
 
     Attributes:
-        temperature: Of sampling; 0 takes the likeliest token each time.
-        most: Longest answer, tokens.
+        temperature: Sampling temperature; 0 is greedy.
+        most: Maximum length of an answer in tokens.
     """
 
     temperature: float
@@ -61,14 +61,14 @@ class Manner:
 
 
 Take = Callable[[int], Sequence[WantedAnswer]]
-"""Gives up to so many of those that wait now; none where nobody waits."""
+"""Returns up to the given number of waiting answers; none if there are none."""
 
 
 class WritesRows(Protocol):
     """Writes answers, in one thread."""
 
     def write(self, take: Take, how: Manner) -> Iterable[Written]:
-        """Write answers in whatever order they end, until none is wanted.
+        """Write answers in whatever order they end, until none is requested.
 
         Args:
             take: Asked for more whenever there is room for them.
@@ -81,12 +81,12 @@ class LendsWriters(Protocol):
     """Lends writers to threads."""
 
     def lent(self) -> AbstractContextManager[WritesRows]:
-        """A writer that nobody else has for the time being."""
+        """A writer for exclusive use until it is given back."""
         ...
 
 
 def writers_of(model: Any, processor: Any, *, ends: Sequence[int], rows: int) -> LendsWriters | None:
-    """What a model itself offers to write answers; None where that is `generate` alone.
+    """A model's own way to write answers; None if it only has `generate`.
 
     Args:
         model: The model.

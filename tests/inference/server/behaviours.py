@@ -2,7 +2,7 @@
 """How servers behave: the answers of today's endpoints, as they are quoted in their documentation and in reports about them.
 
 Each behaviour is played by `server.Server`. `end` is what must become of a question: "answer", or the kind of a refusal, or
-"stopped" where the endpoint must not be asked any more. `most` is how many requests one question may take.
+"stopped" where the endpoint must no longer be called. `most` is how many requests one question may take.
 """
 
 import json
@@ -27,7 +27,7 @@ class Behaviour:
         prefix: Whether a prefix is to be continued as the model's own message.
         effort: The effort of reasoning that is asked for.
         temperature: The temperature that is asked for.
-        top_p: Likewise.
+        top_p: The nucleus probability that is asked for.
         max_tokens: Longest reply that is asked for.
         timeout: Seconds that a request may take; few where the server stalls, else more than a busy machine needs.
         learned: What must have been learned.

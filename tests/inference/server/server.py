@@ -50,7 +50,7 @@ class Ask:
 
 @dataclass(kw_only=True)
 class Reply:
-    """What goes back: a status, JSON or bytes, headers; `drop` hangs up after so many bytes, `delay` waits before."""
+    """What goes back: a status, JSON or bytes, headers; `drop` hangs up after that many bytes, `delay` waits before."""
 
     status: int = 200
     value: Any = None

@@ -25,7 +25,7 @@ CATEGORIES: tuple[Category, ...] = ("left_predicate", "big_predicate", "width_da
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """A study whose trainings are made up: an arm is right on the first so many of 20 rooms, and two seeds agree."""
+    """A study whose trainings are made up: an arm is right on the first of 20 rooms, by its share, and two seeds agree."""
     out = tmp_path / "study"
     begin(StudyConfig(base="made-up"), out)
     questions = [

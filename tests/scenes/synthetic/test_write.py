@@ -143,7 +143,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
     finished = [path.stem for path in out.glob(".unfinished/*.json")]
     before = {name: (out / f"images/{name}.png").stat().st_mtime_ns for name in finished}
     write_synthetic(CONFIG, out, workers=1)
-    shutil.copyfile(folder / "config.json", out / "config.json")  # names the commit, which another process sees anew
+    shutil.copyfile(folder / "config.json", out / "config.json")  # names the commit, which another process reads again
     assert contents(out) == contents(folder)
     assert before == {name: (out / f"images/{name}.png").stat().st_mtime_ns for name in finished}
 

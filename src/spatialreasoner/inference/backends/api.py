@@ -36,10 +36,10 @@ from spatialreasoner.inference.said import Said, is_refusal, read_said
 R = TypeVar("R")
 
 UNEXPLAINED = 3
-"""So many requests refused without a reason, and none answered: the endpoint is at fault, not the prompts."""
+"""After this many requests refused without a reason, and none answered, the endpoint is at fault, not the prompts."""
 
 MOST_LESSONS = 16
-"""An endpoint has so many things to refuse that another lesson is a fault of its own."""
+"""Maximum number of adaptations to an endpoint's refusals; a further one is an error of the endpoint."""
 
 _PATH = "chat/completions"
 _SECRET = re.compile(r"\b(?:sk|key|hf|gsk|xai)[-_][A-Za-z0-9_\-*]{8,200}|\bBearer [^\s\"']{8,400}", re.IGNORECASE)
@@ -47,21 +47,20 @@ _SECRET = re.compile(r"\b(?:sk|key|hf|gsk|xai)[-_][A-Za-z0-9_\-*]{8,200}|\bBeare
 
 @dataclass(frozen=True, kw_only=True)
 class ApiConfig:
-    """How an endpoint's model is asked; settings in its name go first.
+    """Settings of requests to an endpoint; settings in the model's name take precedence.
 
     Attributes:
-        temperature: Of sampling; None leaves it to the endpoint.
-        top_p: Of sampling; 1 is not sent.
-        max_tokens: Longest reply, thinking included, tokens.
-        reasoning_effort: How long the model is to think: "none", "minimal", "low", "medium", "high"; "" leaves it to the
-            endpoint.
-        enable_thinking: Whether the chat template opens a block of thinking; None leaves it to the endpoint.
-        timeout: Longest wait for a reply, seconds.
-        prefill: Continue a prefix as the beginning of the model's own message (vLLM and SGLang can), instead of asking in
-            words for a continuation; where it is refused, it is asked in words.
-        key_variable: Environment variable that holds the key.
-        max_side: A larger image is shrunk to this, pixels.
-        revision: The weights' revision, where known: part of what identifies a reply.
+        temperature: Sampling temperature; None leaves it to the endpoint.
+        top_p: Nucleus sampling (top-p); 1 is not sent.
+        max_tokens: Maximum length of a reply in tokens, thinking included.
+        reasoning_effort: Reasoning effort: "none", "minimal", "low", "medium" or "high"; "" leaves it to the endpoint.
+        enable_thinking: Whether the chat template turns thinking on; None leaves it to the endpoint.
+        timeout: Timeout of a request, in seconds.
+        prefill: Send a prefix as a partial message of the model to continue (vLLM and SGLang can), instead of asking for a
+            continuation in the prompt, which is the fallback where this is refused.
+        key_variable: Environment variable that holds the API key.
+        max_side: Maximum side of an image, pixels; larger ones are shrunk.
+        revision: Revision of the weights, if known; part of what identifies a reply.
     """
 
     temperature: float | None = 0.9
@@ -148,7 +147,7 @@ class ApiPolicy:
         Args:
             prompt: What is asked.
             n: Replies that are asked for.
-            seed: Of sampling.
+            seed: Sampling seed.
             post: Sends the request in another way than at once.
 
         Raises:
@@ -167,7 +166,7 @@ class ApiPolicy:
         Args:
             make: Makes the chat.
             n: Replies that are asked for.
-            seed: Of sampling.
+            seed: Sampling seed.
             prefix: What the answer begins with.
             post: Sends the request in another way than at once; none waits then for another to be accepted first.
 
@@ -280,7 +279,7 @@ class ApiPolicy:
         self._unexplained = 0
 
     def _refusal(self, answered: Answered, request: ChatRequest | None) -> EndpointError:
-        """What an error means for whoever asked; what can be learned from it is learned."""
+        """The error to raise for a failed reply; adapts to what the endpoint's refusal says."""
         said = read_said(answered.status, answered.text)
         words = self._clean(said.message)[:300] or "it said nothing"
         wait = retry_after(said, answered.headers, now=time())
@@ -317,10 +316,10 @@ class ApiPolicy:
 
 
 async def adapting(attempt: Callable[[], Awaitable[R]]) -> R:
-    """The reply to a request that is put otherwise as often as the endpoint teaches something.
+    """The reply to a request that is rephrased each time the endpoint's refusal says how.
 
     Raises:
-        EndpointError: As `attempt` does, but no `AdaptedError` before so many lessons.
+        EndpointError: As `attempt` does, but `AdaptedError` only after `MOST_LESSONS` tries.
     """
     for _ in range(MOST_LESSONS):
         try:

@@ -1,4 +1,4 @@
-"""The batch API of OpenAI-compatible endpoints: a file of requests is uploaded, worked off within a day, and read back.
+"""The batch API of OpenAI-compatible endpoints: a file of requests is uploaded, processed within a day, and read back.
 
 As its public description says: a JSON line per request (`custom_id`, `method`, `url`, `body`), uploaded to `files` for the
 purpose "batch"; `batches` takes the file's id and gives a batch, whose status is asked for until it ends. Requests that were
@@ -24,7 +24,7 @@ MOST_REQUESTS = 50_000
 """Maximum number of requests in a batch, by the public limits."""
 
 MOST_FILE_BYTES = 200 * 10**6
-"""Longest file of a batch, by the public limits."""
+"""Maximum size of a batch's file, by the public limits."""
 
 MOST_PAGES = 100
 """Pages of a list of batches that are looked through for a lost one: ten thousand batches."""
@@ -48,12 +48,12 @@ _ENDS: Mapping[str, Ended] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """A batch as the server tells of it.
+    """A batch as the server describes it.
 
     Attributes:
         id: Its id.
         status: Its status in the server's word, lower case: "validating", "in_progress", "finalizing", "cancelling" and so on.
-        total: Requests in it; 0 where the server does not tell.
+        total: Requests in it; 0 if the server does not tell.
         completed: Requests that were answered so far.
         failed: Requests that were not.
         files: The ids of the output file and the error file, those that there are.
@@ -72,7 +72,7 @@ class Batch:
 
     @property
     def ended(self) -> Ended | None:
-        """How it ended, or None while it is worked on."""
+        """How it ended, or None while it is in progress."""
         return _ENDS.get(self.status)
 
 
@@ -103,7 +103,7 @@ class BatchApi:
         return _id(self._name, self._read(answered, "it has no batch API; leave out `batch`"))
 
     async def create(self, file: str, token: str) -> Batch:
-        """Have a file of requests worked off.
+        """Submit an uploaded file of requests as a batch.
 
         Args:
             file: The file's id.
@@ -121,7 +121,7 @@ class BatchApi:
         return self._batch(self._read(answered, "it has no batch API; leave out `batch`"))
 
     async def get(self, batch: str) -> Batch:
-        """How far a batch is.
+        """The status of a batch.
 
         Raises:
             NoBatchError: If the server does not know it.

@@ -12,10 +12,10 @@ from spatialreasoner.core.types import Prompt, Region
 from spatialreasoner.inference.capabilities import Capabilities
 
 INSTRUCTIONS = """\
-You answer questions about where things are in a picture and how large they are. Regions are marked on the picture with \
+You answer questions about where things are in an image and how large they are. Regions are marked on the image with \
 numbers: <region1> is number 1, <region2> is number 2. Always call them <region1> and <region2>. Write in exactly this form:
 
-<description>What the picture shows, as far as it matters for the question.</description>
+<description>What the image shows, as far as it matters for the question.</description>
 <reasoning>### Rationale
 How you are going to answer, in a sentence or two.
 ### Let's think step by step
@@ -39,13 +39,13 @@ Making = Callable[[int, bool], Chat]
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """How a model is to write.
+    """How a model should generate.
 
     Attributes:
         model: Its name at the endpoint.
-        max_tokens: Longest reply, tokens.
-        temperature: Of sampling; None leaves it to the endpoint.
-        top_p: Of sampling; 1 is not sent.
+        max_tokens: Maximum length of a reply in tokens.
+        temperature: Sampling temperature; None leaves it to the endpoint.
+        top_p: Nucleus sampling (top-p); 1 is not sent.
         reasoning_effort: "low", "high" and so on; "" leaves it to the endpoint.
         thinking: Whether the chat template opens a block of thinking; None leaves it to the template.
         prefill: Whether a prefix may be the beginning of the model's own message.
@@ -83,7 +83,7 @@ def build(make: Making, asking: Asking, known: Capabilities, *, n: int, seed: in
         asking: How the model is to write.
         known: What is known of the endpoint.
         n: Replies; more than one only where `known.n`.
-        seed: Of sampling.
+        seed: Sampling seed.
         side: Longest side of images, unless the endpoint takes less, pixels.
     """
     chat = make(min(side, known.most_side or side), asking.prefill and known.prefill)

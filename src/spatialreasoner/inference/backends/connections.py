@@ -117,7 +117,7 @@ _ASIDES = frozenset({"no running event loop"})
 
 
 def words_of(error: BaseException) -> str:
-    """What an error and what it was caused by say; the classes' names where they say nothing."""
+    """The messages of an error and of its causes; the classes' names where they have none."""
     said: list[str] = []
     seen: BaseException | None = error
     while seen is not None and len(said) < 4:

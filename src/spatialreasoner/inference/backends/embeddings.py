@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 MAX_TOKENS = 64
-"""Of a text, so many tokens are read: it is the name of a thing."""
+"""Maximum number of tokens read of a text: it is the name of a thing."""
 
 
 class TransformersEmbedder:

@@ -42,37 +42,35 @@ _DECODING: dict[str, Any] = {"skip_special_tokens": False, "clean_up_tokenizatio
 """Special tokens are written out: some say what is thinking."""
 
 _NEAR = 8
-"""So many tokens before a continuation are written out with it."""
+"""Number of tokens before a continuation that are decoded with it."""
 
 ROWS = 32
 """Fewest rows of a model that writes each at its own pace: they take little memory, and fewer leave it idle."""
 
 SMALL_MODEL = 2 * 10**7
-"""Weights below which a step on a CPU is over before a second thread has joined in: threads had better work on batches of
-their own."""
+"""Weights below which a step on a CPU is too short for a second thread: threads should work on batches of their own."""
 
 
 class HfPolicy:
     """A vision-language model in this process.
 
-    Regions are drawn on the image as numbered marks; where the model's configuration says `region_tokens`, the image
-    carries them instead, for the processor to find. Prompts are rendered as training renders them (`vlm.rendering`), and what
-    the model writes is cleaned as replies of endpoints are. Of the model's generation_config.json only the ends of an answer
-    count: no penalty and no beam of it comes between the settings and the answer. Sampling takes its chance from the prompt,
-    the seed and the number of the completion alone: a call gives the same completions whatever else is in its batch (but for
-    rounding, which padding can move).
+    Regions are drawn on the image as numbered marks; if the model's configuration has `region_tokens`, the image carries them
+    as metadata for the processor instead. Prompts are rendered as in training (`vlm.rendering`), and completions are cleaned as
+    replies of endpoints are. Only the end tokens of the model's generation_config.json are used, none of its penalties or
+    beams. Sampling depends only on the prompt, the seed and the number of the completion: a call gives the same completions
+    whatever else is in its batch (but for rounding, which padding can change).
 
     Args:
         source: `nano`, or a folder or a repository on the Hub, with or without `hf:`.
-        temperature: Of sampling; 0 takes the likeliest token each time.
-        max_new_tokens: Longest completion, tokens.
-        batch_size: Most completions generated at once; `ROWS` at least by a model that writes each at its own pace.
-        precision: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 on a GPU that has it, except for a
-            model shipped with a package, which is small and says other words in half precision.
-        enable_thinking: Whether a model that can think before it answers does so; as it was trained.
+        temperature: Sampling temperature; 0 is greedy.
+        max_new_tokens: Maximum length of a completion in tokens.
+        batch_size: Maximum batch size; at least `ROWS` for a model that writes each answer at its own pace.
+        precision: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 on a GPU that supports it, except for a model shipped
+            with a package, which is small and gives other answers in half precision.
+        enable_thinking: Let a model think before it answers, if it can; use the setting that it was trained with.
 
     Attributes:
-        at_once: So many calls in flight keep it busy.
+        at_once: Number of concurrent calls that keep it busy.
 
     Raises:
         ConfigError: If the model does not exist, or it could only be read by unpickling or by running its code.
@@ -131,7 +129,7 @@ class HfPolicy:
     def identity(self) -> str:
         """All that decides an answer beside the prompt: weights, processor, templates and settings.
 
-        A checkpoint that is trained anew in the same folder is another model, whose answers no journal knows.
+        A checkpoint that is trained again in the same folder is another model, whose answers no journal has.
         """
         commit = getattr(self._model.config, "_commit_hash", None)
         weights = folder_digest(self._source) if Path(self._source).is_dir() else commit
@@ -209,11 +207,11 @@ class HfPolicy:
                 return [self._tell(self._rows, call, pieces, unwanted)]
             return self._generate([call], streamer=pieces, stopping_criteria=[stop])
         finally:
-            pieces.end()  # of a failure, too: whoever reads must not wait for ever
+            pieces.end()  # of a failure, too: the reader must not wait for ever
 
     async def _work(self) -> None:
-        """Generate until nobody waits; one batch at a time, beside the event loop and the other workers."""
-        await asyncio.sleep(0)  # whoever is about to call joins the first batch
+        """Generate until no call is waiting; one batch at a time, beside the event loop and the other workers."""
+        await asyncio.sleep(0)  # calls that are about to start join the first batch
         while self._waiting:
             if self._rows is not None:
                 await asyncio.to_thread(self._write_rows, self._rows, asyncio.get_running_loop())
@@ -258,7 +256,7 @@ class HfPolicy:
     async def _serve(self, batch: Sequence[tuple[LocalCall, asyncio.Future[Completion]]]) -> None:
         try:
             completions = await asyncio.to_thread(self._generate, [call for call, _ in batch])
-        except Exception as error:  # noqa: BLE001  (whatever it is, nobody may wait for ever)
+        except Exception as error:  # noqa: BLE001  (whatever it is, no call may wait for ever)
             known = isinstance(error, RuntimeError | ValueError)  # torch's and transformers' own, out of memory among them
             for _, future in batch:
                 fulfil(future, self._failure(error) if known else error)

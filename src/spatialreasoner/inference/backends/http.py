@@ -1,4 +1,4 @@
-"""One request to a server that nobody trusts: bounded in bytes and time, kept on its host, failures in their own words."""
+"""One request to an untrusted server: bounded in bytes and time, kept on its host, failures in their own words."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class HttpClient:
         name: What to call the endpoint in errors.
         url: The base URL.
         headers: Sent with every request, the key among them; to no other host.
-        timeout: Longest wait for one reply, from first to last byte, seconds.
+        timeout: Timeout of a request until the last byte of its reply, in seconds.
 
     Raises:
         ConfigError: If a proxy or a file of certificates in the environment cannot be used.
@@ -60,7 +60,7 @@ class HttpClient:
     def __init__(self, name: str, url: str, headers: Mapping[str, str], timeout: float) -> None:
         self._name, self._url, self._headers, self._timeout = name, url.rstrip("/"), dict(headers), timeout
         self._httpx = import_httpx()
-        connect(self._url, self._headers, self._timeout)  # what is wrong with this machine is told before anything is sent
+        connect(self._url, self._headers, self._timeout)  # what is wrong with this machine is reported before anything is sent
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -209,7 +209,7 @@ class HttpClient:
         return target
 
     async def _unpacked(self, response: httpx2.Response, *, whole: bool = True) -> AsyncIterator[bytes]:
-        """The body, piece by piece, unpacked here: a small reply may hold gigabytes. Not `whole`: so long may a line be."""
+        """The body, piece by piece, unpacked here: a small reply may hold gigabytes. Unless `whole`, the limit is per line."""
         packed = response.headers.get("content-encoding", "identity").lower().strip()
         if packed not in {"identity", "", "gzip", "x-gzip", "deflate"}:
             raise BusyError(f"{self._name}: the reply is encoded as {packed[:20]!r}; gzip was requested", kind="bad reply")
@@ -249,7 +249,7 @@ class _Form:
         self._type = f"multipart/form-data; boundary={boundary}"
 
     def headers(self) -> dict[str, str]:
-        """What tells of the form."""
+        """The headers that describe the form."""
         length = len(self._begin) + self._file.stat().st_size + len(self._end)
         return {"Content-Type": self._type, "Content-Length": str(length)}
 

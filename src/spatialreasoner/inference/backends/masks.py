@@ -28,10 +28,10 @@ MAX_OVERLAP = 0.7
 
 @dataclass(frozen=True, kw_only=True)
 class MaskConfig:
-    """How masks are looked for.
+    """How masks are found.
 
     Attributes:
-        points: Points a side of the grid at which the model is asked for a mask.
+        points: Points per side of the grid at which the model is asked for a mask.
         least_quality: Masks whose overlap with the truth the model itself expects to be lower are dropped, 0..1.
         least_stability: Masks that change more than this when the model's threshold moves are dropped, 0..1.
 

@@ -43,9 +43,9 @@ _ERRORS = frozenset(
 
 
 def parse_body(text: str) -> Any:
-    """The JSON of a reply, None where it is not JSON.
+    """The JSON of a reply, None if it is not JSON.
 
-    Some servers stream to whoever did not ask for it, begin with a byte order mark, or put the JSON into a text in JSON.
+    Some servers stream without being asked to, begin with a byte order mark, or put the JSON into a text in JSON.
     """
     value = _parsed(text.lstrip("\ufeff"))
     if isinstance(value, str):
@@ -69,7 +69,7 @@ _EVENTS = re.compile(r"[\s\ufeff]{0,20}(?:data|event|id|retry)?:")
 
 
 def _assembled(text: str) -> Any:
-    """The reply that a text of events comes to."""
+    """The reply that a text of events adds up to."""
     reply = Assembled()
     for line in text.splitlines():
         if line.startswith("data:"):
@@ -161,7 +161,7 @@ class _Usage:
 
 
 def _usage(usage: Any) -> _Usage:
-    """What a request took; 0 where the reply does not tell."""
+    """What a request took; 0 if the reply does not tell."""
     if not isinstance(usage, Mapping):
         return _Usage()
     read = _count(usage, "prompt_tokens", "input_tokens")

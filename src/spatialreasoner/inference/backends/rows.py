@@ -1,4 +1,4 @@
-"""Calls to a model that writes many answers at once by itself (`vlm.writing`): each is handed on as soon as it ends."""
+"""Calls to a model that does its own batching (`vlm.writing`): each answer is passed on as soon as it ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RowWriting:
     failure: Callable[[Exception], Exception]
 
     def write(self, waiting: Queued, share: Callable[[], int], loop: asyncio.AbstractEventLoop, how: Manner) -> None:
-        """Write until nobody waits.
+        """Write until no call is waiting.
 
         Args:
             waiting: Who waits; other threads take from there at the same time.
@@ -57,14 +57,14 @@ class RowWriting:
                     hand_on(written.wanted, written.refusal or self.completion(written))
         except (RuntimeError, ValueError) as error:
             ended = self.failure(error)
-        except Exception as error:  # noqa: BLE001  (those who wait are told what it was)
+        except Exception as error:  # noqa: BLE001  (it is raised in the waiting calls)
             ended = error
-        finally:  # whatever went wrong, nobody waits for ever
+        finally:  # whatever went wrong, no call waits for ever
             for wanted in tuple(taken):
                 hand_on(wanted, ended)
 
     def tell(self, wanted: WantedAnswer, goes_on: Callable[[int], bool], how: Manner) -> Completion:
-        """Write one answer, whose tokens are told as they come.
+        """Write one answer, whose tokens are passed on as they come.
 
         Args:
             wanted: What is wanted.

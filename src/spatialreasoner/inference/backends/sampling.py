@@ -1,4 +1,4 @@
-"""Sampling inside `generate` of transformers, each row by a chance of its own."""
+"""Sampling inside `generate` of transformers, each row with its own random numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class GumbelNoise(LogitsProcessor):
     Each row has random numbers of its own, which `generate`'s own sampling has not.
 
     Args:
-        temperature: Of sampling, greater than 0.
+        temperature: Sampling temperature, greater than 0.
         keys: One seed per row.
     """
 

@@ -15,10 +15,10 @@ _MAYBE = re.compile(
 """What may become a tag, a token or a fence."""
 
 _GREETING = 200
-"""A greeting is over after so many characters."""
+"""A greeting has at most this many characters."""
 
 _LONG = 6_000
-"""Beyond so many characters, text without brackets is passed on as it comes."""
+"""Beyond this many characters, text without brackets is passed on as it comes."""
 
 
 class Streamed:

@@ -39,7 +39,7 @@ class _Decoder(ctypes.Structure):
 
 @cache
 def native_library(path: Path | None = None) -> ctypes.CDLL | None:
-    """The library, by default the one beside its source; None where there is none for this processor (`core.native`)."""
+    """The library, by default the one beside its source; None if there is none for this processor (`core.native`)."""
     library = open_library(DECODER, path)
     if library is None:
         return None
@@ -72,7 +72,7 @@ class Panels:
         self._rotary: Any = decoder.rotary_emb
 
     def turns(self, places: int) -> tuple[_Array, _Array]:
-        """Cosines and sines of the first so many places."""
+        """Cosines and sines of the first `places` positions."""
         found = self._rotary(torch.zeros(1), torch.arange(places)[None])
         cos, sin = (_floats(each[0, :, : each.shape[-1] // 2]) for each in found)
         return cos, sin
@@ -116,7 +116,7 @@ class RowsDecoder:
         self._grow(_ROOM)
 
     def make_room(self, places: int) -> None:
-        """Let every row have room for so many tokens."""
+        """Let every row have room for `places` tokens."""
         blocks = -(-places // _BLOCK)
         if blocks > self._blocks:
             self._grow(max(blocks, self._blocks * 3 // 2))
@@ -149,7 +149,7 @@ class RowsDecoder:
 
         Args:
             hidden: Of `read`.
-            temperature: Of sampling.
+            temperature: Sampling temperature.
             chance: Numbers in [0, 1) that decide the samples.
         """
         rows, lots = np.ascontiguousarray(hidden, np.float32), np.ascontiguousarray(chance, np.float64)

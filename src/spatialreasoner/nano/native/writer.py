@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 
 _REFILL = 8
-"""One of so many rows is empty before new ones are taken in: what they begin with is then read together."""
+"""New rows are taken in once one of this many is empty, so that their prompts are read together."""
 
 
 @dataclass(eq=False)
@@ -57,7 +57,7 @@ class RowsWriter:
         panels: The weights of its decoder.
         seeing: Looks at images for it.
         ends: Tokens that end an answer.
-        rows: Most answers that are written at once.
+        rows: Maximum number of answers that are written at once.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class RowsWriter:
         return wave, later
 
     def _most_alike(self, names: list[int], others: Sequence[list[int]]) -> tuple[int, int]:
-        """Which other row begins most like this one, and how many tokens of it are so; the last one is always read anew."""
+        """The row whose prefix in common with this one is longest, and its length; the last token is always read again."""
         best, most = -1, 0
         for index, other in enumerate(others):
             if most < len(other) and names[: most + 1] == other[: most + 1]:

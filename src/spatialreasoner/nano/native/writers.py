@@ -24,7 +24,7 @@ class Writers:
         model: The nano.
         processor: Its processor.
         ends: Tokens that end an answer.
-        rows: Most answers that one of them writes at once.
+        rows: Maximum number of answers that one of them writes at once.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Writers:
 
     @contextmanager
     def lent(self) -> Generator[RowsWriter]:
-        """A writer that nobody else has for the time being."""
+        """A writer for exclusive use until it is given back."""
         with self._lock:
             self._renew()
             seeing = self._seeing

@@ -41,7 +41,7 @@ class LightNano:
 
     Args:
         source: `nano`, `nano-base`, or a folder with one.
-        max_new_tokens: Longest completion, tokens.
+        max_new_tokens: Maximum length of a completion in tokens.
 
     Raises:
         ConfigError: If the folder holds no nano, or one of another architecture.
@@ -76,7 +76,7 @@ class LightNano:
         self._model = NamedWeights(weights, "model")
         side: int = self._config["image_size"]
         unseen = self._look(np.zeros((3, side, side), np.float32), np.zeros((1, side, side), np.uint8))
-        self._decoder()(unseen.tokens)  # here, where what is missing or of another shape is told of as such
+        self._decoder()(unseen.tokens)  # here, where missing weights and wrong shapes are reported as such
 
     async def complete(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
         """Write the continuation of `prompt.prefix`, `n` times the same.

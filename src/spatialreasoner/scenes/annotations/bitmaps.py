@@ -44,7 +44,7 @@ def opaque(image: Image.Image) -> Bool[np.ndarray, "h w"]:
 
 
 def alpha_of(image: Image.Image) -> Bool[np.ndarray, "h w"] | None:
-    """Which pixels are more than half opaque; None where opacity tells nothing, being none or the same everywhere."""
+    """Which pixels are more than half opaque; None if opacity tells nothing, being none or the same everywhere."""
     if image.mode not in {"RGBA", "LA", "PA"} and "transparency" not in image.info:
         return None
     alpha = np.asarray(image.convert("RGBA"))[:, :, 3]

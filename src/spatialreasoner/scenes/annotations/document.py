@@ -48,7 +48,7 @@ class Document:
 
     @cached_property
     def json(self) -> Any:
-        """The JSON value of the file, or None where it is not JSON."""
+        """The JSON value of the file, or None if it is not JSON."""
         try:
             return json.loads(self.data)
         except (ValueError, RecursionError):

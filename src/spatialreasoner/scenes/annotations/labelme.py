@@ -1,4 +1,4 @@
-"""labelme: one JSON a photo, or a folder of them.
+"""labelme: one JSON file per photo, or a folder of them.
 
 https://github.com/wkentaro/labelme: polygons, rectangles of two opposite corners, turned rectangles of four, circles of a
 middle and a point of the rim, and masks as a PNG inside of a box whose ends belong to it. Shapes of one label and one

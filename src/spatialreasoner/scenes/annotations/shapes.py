@@ -190,7 +190,7 @@ class Annotated:
 
     Attributes:
         image: The image's name as the file has it, with the folders it names.
-        size: Height and width of the image as the file has them; None where it does not tell.
+        size: Height and width of the image as the file has them; None if it does not tell.
         regions: What was drawn.
         bare: Whether `image` lacks the suffix (.jpg), as where there is one annotation file per photo, called after it.
         skipped: Drawings that are not areas (points, lines), in words.

@@ -1,4 +1,4 @@
-"""Supervisely: one JSON a photo (`NAME.jpg.json`), or a project's folder of them.
+"""Supervisely: one JSON file per photo (`NAME.jpg.json`), or a project's folder of them.
 
 https://docs.supervisely.com/data-organization/00_ann_format_navi: polygons with holes (`exterior`, `interior`), rectangles,
 bitmaps as base64 of a zlib-packed PNG at an `origin`, and alpha masks of the same form. Points of a polygon or rectangle are

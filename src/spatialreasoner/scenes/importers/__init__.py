@@ -1,6 +1,6 @@
 """Any RGB-D capture as scenes: one module per format, each with its rule and the source of that rule.
 
-    import_scenes("kitchen.r3d", out="scenes")              the kind is told by the files
+    import_scenes("kitchen.r3d", out="scenes")              the kind is detected from the files
     import_scenes("scene0000_00", kind="scannet", out="scenes", limit=20)
 
 A reader yields frames (`frames.Frame`); `align.settle` puts depth on the image's grid and turns the image upright; `checks`
@@ -146,8 +146,8 @@ def open_capture(path: str | Path, kind: str = "auto", options: FrameOptions | N
 
     Args:
         path: The folder, archive or file.
-        kind: One of `KINDS`, or "auto" to tell by the files.
-        options: What is known beside the path.
+        kind: One of `KINDS`, or "auto" to detect it from the files.
+        options: Further options, such as the camera.
 
     Raises:
         MissingFileError: If there is nothing at the path.
@@ -183,9 +183,9 @@ def read_frames(
     Args:
         path: The folder, archive or file.
         kind: One of `KINDS`, or "auto".
-        every: Take each so-manieth frame.
-        limit: Take at most so many, evenly spread.
-        options: What is known beside the path.
+        every: Take every Nth frame.
+        limit: Take at most this many frames, evenly spread.
+        options: Further options, such as the camera.
 
     Raises:
         InputError: If the capture or one of these frames cannot be used; see `open_capture`.
@@ -222,11 +222,11 @@ def import_scenes(
 
     Args:
         path: The folder, archive or file.
-        kind: One of `KINDS`, or "auto" to tell by the files.
+        kind: One of `KINDS`, or "auto" to detect it from the files.
         out: The scenes folder: new, empty, or begun by the same call.
-        every: Take each so-manieth frame.
-        limit: Take at most so many, evenly spread; None for all.
-        options: What is known beside the path.
+        every: Take every Nth frame.
+        limit: Take at most this many frames, evenly spread; None for all.
+        options: Further options, such as the camera.
         regions: The regions that a label tool gives, beside those of the capture; boxes are cut out by depth and colour.
         progress: Called with the number of frames done.
 
@@ -264,7 +264,7 @@ def import_scenes(
 
 
 def chosen(count: int, every: int, limit: int | None) -> Sequence[int]:
-    """Places of the frames to take: each so-manieth, and of those at most `limit`, evenly spread from first to last.
+    """Indices of the frames to take: every Nth (`every`), and of those at most `limit`, evenly spread from first to last.
 
     >>> chosen(10, 2, 3)
     [0, 4, 8]

@@ -73,7 +73,7 @@ def _frame(store: Store, name: str, file: str, options: FrameOptions) -> Frame:
 
 
 def _depth_of(data: bytes, where: str) -> tuple[dict[str, str], bytes]:
-    """What the photo tells of its depth, and the depth's own image file."""
+    """What the photo says about its depth, and the depth's own image file."""
     packets = xmp.of_jpeg(data, where)
     dynamic = [found for packet in packets for found in xmp.groups(packet, _DYNAMIC, where)]
     items = [found for packet in packets for found in xmp.groups(packet, _ITEM, where)]

@@ -256,7 +256,7 @@ def gravity(rotation: Shaped[np.ndarray, "3 3"], down: Vector, *, opengl: bool =
         opengl: Whether that camera frame is x right, y up, z backward, as ARKit's and Blender's, not y down, z forward.
 
     Returns:
-        None where the rotation is not one (a lost track is written as -inf or zeros).
+        None if the rotation is not one (a lost track is written as -inf or zeros).
     """
     rotation = np.asarray(rotation, dtype=float)
     if not np.isfinite(rotation).all() or not np.allclose(rotation @ rotation.T, np.eye(3), atol=0.02):

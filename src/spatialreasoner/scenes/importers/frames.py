@@ -28,14 +28,14 @@ class Frame:
         image: The pixels, RGB, in the orientation in which `intrinsics` counts them.
         depth: Metres along the optical axis, NaN where not measured; on its own grid, which may differ from the image's.
         intrinsics: The image's camera, pixels of `image`.
-        depth_camera: The depth's camera, pixels of `depth`; None where the depth covers the image's own field of view.
-        depth_pose: The depth camera in the image camera's frame, so that p_image = depth_pose @ p_depth, metres; None where
+        depth_camera: The depth's camera, pixels of `depth`; None if the depth covers the image's own field of view.
+        depth_pose: The depth camera in the image camera's frame, so that p_image = depth_pose @ p_depth, metres; None if
             the two are at one place.
         gravity: The direction in which things fall, image camera frame (x right, y down, z forward), or None.
         regions: Labels and masks [h, w] of the image that the capture comes with.
-        encoded: The bytes of a JPEG or PNG that holds exactly `image`, to be copied; None to write the pixels anew.
+        encoded: The bytes of a JPEG or PNG that holds exactly `image`, to be copied; None to encode the pixels again.
         units_per_metre: The depth's own unit where it was stored as whole numbers, so that it is written without rounding.
-        metric: False where the depth orders pixels but has no scale.
+        metric: False if the depth orders pixels but has no scale.
         note: What should be told beside the source: assumptions, what was left out.
     """
 
@@ -60,11 +60,11 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameOptions:
-    """What a person may say beside the path.
+    """Options for reading a capture.
 
     Attributes:
-        intrinsics: The image's camera, where the capture does not hold it or the person knows better.
-        min_confidence: Depth of a lower confidence (0 low, 1 medium, 2 high) is left out, where the capture tells.
+        intrinsics: The image's camera, if the capture does not include it, or to replace it.
+        min_confidence: Minimum depth confidence to keep, if the capture has it: 0 low, 1 medium, 2 high.
     """
 
     intrinsics: Intrinsics | None = None

@@ -21,7 +21,7 @@ class Labels:
     """The annotations of a capture's frames.
 
     Attributes:
-        regions: The annotations; None where there are none.
+        regions: The annotations; None if there are none.
         names: What the annotations call the frame of each place that they know.
     """
 

@@ -5,7 +5,7 @@ Rule, after Polycam's own polyform (README and `core/capture_folder.py`):
 - `keyframes/images/T.jpg` with `keyframes/cameras/T.json`, or, where the app optimised the poses, `corrected_images`
   (undistorted) with `corrected_cameras`, which are to be used instead.
 - Depth: `keyframes/depth/T.png`, 256 x 192, 16 bits, millimetres, 0 not measured; beyond 5 m a guess.
-- `keyframes/confidence/T.png`: 0 low, 127 medium, 255 high (other scales of three levels are told apart by thirds).
+- `keyframes/confidence/T.png`: 0 low, 127 medium, 255 high (other scales of three levels are split by thirds).
 - Camera: fx, fy, cx, cy in pixels of `width` x `height` of the same JSON, which is the image's size.
 - t_00 ... t_23: camera to world, row by row; ARKit's axes, camera y up and z backward, world y up.
 - Orientation: as the sensor is built in; frames are turned by their pose.

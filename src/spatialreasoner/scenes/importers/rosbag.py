@@ -6,9 +6,9 @@ Rule, after sensor_msgs, REP 118 and librealsense's recorder:
   of the same optical frame, if there is one, else a topic of colour images. Frames are paired by the nearest time within 50
   ms.
 - Camera: the `camera_info` beside each image topic, in pixels of its width x height; K, or P of a rectified topic. Lens
-  distortion is not removed, and is told.
+  distortion is not removed, and is reported.
 - Cameras of different frames: the pose between them is in `/tf_static`; where it is not, they are taken to be at one place,
-  and that is told.
+  and that is reported.
 - RealSense (`/device_0/sensor_S/Depth_0/image/data`): units of `option/Depth_Units/value`; `tf/N` of a stream is the pose
   that takes points of the reference stream to it: p_stream = R p_reference + t. Recordings of librealsense before 2.57 are
   ROS 1 with its own message types; later ones are .db3 with compressed images, and cameras and poses as text, R column by

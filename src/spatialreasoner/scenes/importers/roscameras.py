@@ -20,7 +20,7 @@ _STREAM = re.compile(r"(/device_\d+/sensor_\d+/\w+_\d+)/.*")
 
 @dataclass(frozen=True, kw_only=True)
 class Cameras:
-    """What a bag tells of its cameras.
+    """What a bag says about its cameras.
 
     Attributes:
         cameras: Camera and its (height, width), by the topic without its last part.
@@ -43,7 +43,7 @@ class Cameras:
         return self.cameras.get(_place(topic))
 
     def between(self, colour: str, depth: str) -> tuple[Pose | None, str]:
-        """The depth camera in the colour camera's frame, None where they are one; and what should be told."""
+        """The depth camera in the colour camera's frame, None if they are one; and what should be reported."""
         if _place(colour) in self.poses and _place(depth) in self.poses:
             return self.poses[_place(colour)] @ np.linalg.inv(self.poses[_place(depth)]), ""
         frames = self.frames.get(_place(colour), ""), self.frames.get(_place(depth), "")
@@ -55,7 +55,7 @@ class Cameras:
         return np.linalg.inv(roots[0][1]) @ roots[1][1], ""
 
     def distortion(self, topic: str) -> str:
-        """What should be told of the colour lens."""
+        """What should be reported about the colour lens."""
         largest = self.distortions.get(_place(topic), 0.0)
         return f"lens distortion (up to {largest:.2g}) is not removed" if largest > 0.05 and "rect" not in topic else ""
 

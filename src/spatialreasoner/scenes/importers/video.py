@@ -13,7 +13,7 @@ from spatialreasoner.scenes.masks import MAX_PIXELS
 
 
 def frames_at(path: Path, places: Sequence[int], *, kind: str) -> Iterator[Image.Image]:
-    """Frames of a video by their places from 0, ascending, as the sensor took them: a rotation tag is not heeded.
+    """Frames of a video by their places from 0, ascending, as the sensor took them: a rotation tag is ignored.
 
     Raises:
         MissingExtraError: If the library that decodes video is not installed.

@@ -1,4 +1,4 @@
-"""XMP, in which phones tell what an auxiliary image means: packets out of JPEG and HEIF files, and fields out of packets.
+"""XMP, in which phones describe what an auxiliary image means: packets out of JPEG and HEIF files, and fields out of packets.
 
 JPEG keeps a packet in an APP1 segment, and a larger one in numbered pieces beside it (Adobe's "extended XMP", XMP
 specification part 3). HEIF keeps each packet whole, anywhere in the file.

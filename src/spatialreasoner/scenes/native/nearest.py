@@ -13,7 +13,7 @@ from spatialreasoner.core.native import NEARBY, address, open_library
 
 @cache
 def nearest_library() -> ctypes.CDLL | None:
-    """The library of `nearest.c`; None where there is none for this processor."""
+    """The library of `nearest.c`; None if there is none for this processor."""
     library = open_library(NEARBY)
     if library is not None:
         library.nearest_distances.restype = library.nearest_squares.restype = None

@@ -43,7 +43,7 @@ _SHARES = (_CHANCES / _CHANCES[-1]).tolist()
 
 _ENDS = (np.minimum.reduce, np.maximum.reduce)
 _FEW = 16
-"""So many corners are projected one by one as fast as by numpy."""
+"""Up to this many corners are projected one by one as fast as by numpy."""
 
 _TRIES = 14
 """Places tried for one thing before it is left out."""
@@ -184,7 +184,7 @@ class _Furnishing:
         )
 
     def _size(self, kind: str, below: int | None) -> tuple[float, float, float] | None:
-        """Log-uniform sizes; on a supporter no wider than its top, or None where even the smallest is too wide."""
+        """Log-uniform sizes; on a supporter no wider than its top, or None if even the smallest is too wide."""
         top = np.inf if below is None else 0.9 * min(self.things[below].size[0], self.things[below].size[2])
         most = (top, 1.5 * top, top)
         drawn: list[float] = []
@@ -257,7 +257,7 @@ class _Furnishing:
         return True
 
     def _view(self, thing: Thing) -> _View | None:
-        """Its box in the image, or None where it shows badly.
+        """Its box in the image, or None if it shows badly.
 
         It shows badly if it is too near, too small or too large in the image, cut by the border, or hides behind another
         or hides it.

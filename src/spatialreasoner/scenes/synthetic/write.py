@@ -42,11 +42,11 @@ _CHUNK = 8
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticConfig:
-    """What a folder of procedural scenes is made from.
+    """Settings of a folder of procedural scenes.
 
     Attributes:
         count: Number of scenes.
-        seed: Scene i depends on the seed, on i and on the image's size, and on nothing else.
+        seed: Seed; scene i depends only on it, on i and on the image size.
         width: Image width in pixels.
         height: Image height in pixels.
 

@@ -33,7 +33,7 @@ CONVERSION_FILE = "conversion.json"
 def load_sa2va(
     source: str | Path, *, precision: str = "auto", **options: Any
 ) -> tuple[Sa2VAForConditionalGeneration, Sa2VAProcessor]:
-    """Load a Sa2VA folder as it was released.
+    """Load a released Sa2VA folder.
 
     Args:
         source: The folder.
@@ -72,7 +72,7 @@ def load_sa2va(
 
 
 def convert_sa2va(source: str | Path, out: str | Path) -> Path:
-    """Write a Sa2VA folder anew, as safetensors of transformers' own classes with a processor that takes regions.
+    """Rewrite a Sa2VA folder as safetensors of transformers' own classes with a processor that takes regions.
 
     The folder appears under its name when it is whole. What was written before is not written again.
 

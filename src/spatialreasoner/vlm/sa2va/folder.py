@@ -1,4 +1,4 @@
-"""What a Sa2VA folder says of itself, checked before anything is built by it."""
+"""The configuration of a Sa2VA folder, checked before anything is built from it."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Sa2VAForConditionalGeneration(InternVLForConditionalGeneration):
         self.post_init()
 
     def prepare_inputs_for_generation(self, *args: Any, region_masks: Tensor | None = None, **kwargs: Any) -> dict[str, Any]:
-        """InternVL's inputs, and the masks, which `generate` would take for a mistake if nobody named them."""
+        """InternVL's inputs, and the masks, which `generate` would otherwise refuse as unknown arguments."""
         parent: Any = super()
         return {**parent.prepare_inputs_for_generation(*args, **kwargs), "region_masks": region_masks}
 

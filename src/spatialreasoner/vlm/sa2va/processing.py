@@ -162,7 +162,7 @@ class Sa2VAProcessor(ProcessorMixin):
         Args:
             images: Images, perhaps with regions; as many as there are `<IMG_CONTEXT>` in the texts.
             text: One or several.
-            regions: Masks [h w] of the regions of each image in turn, a list per image, instead of those that images carry.
+            regions: Masks [h w] of the regions of each image in turn, one list per image, instead of those that images carry.
             kwargs: Of the tokenizer and the image processor.
 
         Returns:

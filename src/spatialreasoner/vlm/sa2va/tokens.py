@@ -54,7 +54,7 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def first_token(tokenizer: PreTrainedTokenizerFast) -> str:
-    """What the tokenizer puts before a text; empty where it puts nothing there."""
+    """What the tokenizer puts before a text; empty if it puts nothing there."""
     ids: list[int] = tokenizer("")["input_ids"]  # pyright: ignore[reportAssignmentType] - of one text it is a list
     return str(tokenizer.convert_ids_to_tokens(ids[0])) if ids else ""
 

@@ -85,7 +85,7 @@ def converted(name: str, tensor: Tensor, text: TextSettings) -> Mapping[str, Ten
         text: The language model.
 
     Returns:
-        What it becomes; nothing of the mask head, nor of what is computed anew.
+        The converted tensors, without those of the mask head and those that are computed when the model is loaded.
 
     Raises:
         ConfigError: If a Sa2VA has no such tensor.

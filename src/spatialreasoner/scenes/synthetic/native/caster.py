@@ -53,7 +53,7 @@ _PATTERNS = {"plain": 0, "planks": 1, "tiles": 2}
 
 
 class RayLibrary(NamedTuple):
-    """What casts rays: our library, the functions of Embree's that it calls, and Embree's device."""
+    """What casts rays: this package's library, the functions of Embree that it calls, and Embree's device."""
 
     native: ctypes.CDLL
     embree: Any
@@ -62,7 +62,7 @@ class RayLibrary(NamedTuple):
 
 @cache
 def ray_library() -> RayLibrary | None:
-    """The library of `rooms.c`; None where there is none for this processor, or Embree's cannot be called."""
+    """The library of `rooms.c`; None if there is none for this processor, or Embree's cannot be called."""
     native = open_library(ROOMS)
     if native is None:
         return None
