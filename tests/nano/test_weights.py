@@ -1,15 +1,18 @@
 """The weights that ship with the package."""
 
 import asyncio
+import subprocess
+import sys
 from dataclasses import replace
 from random import Random
 
 import pytest
 
+from pages import ROOT, blocks
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.language import quantities, responses
-from spatialreasoner.nano import WEIGHTS
+from spatialreasoner.nano import NANO, NANO_BASE, WEIGHTS
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes import synthetic
@@ -39,6 +42,13 @@ def test_they_are_small_and_told_about():
     assert files["model.safetensors"] <= 12_000_000
     assert {"README.md", "config.json", "generation_config.json", "tokenizer.json"} <= files.keys()
     assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl"))]
+
+
+@pytest.mark.parametrize("page", [NANO.folder / "README.md", NANO_BASE.folder / "README.md", ROOT / "docs" / "nano.md"])
+def test_what_a_page_says_of_transformers_works_in_a_process_of_its_own(page):
+    (block,) = (each for each in blocks(page) if "from_pretrained" in each.text)
+    end = "import torch; model.generate(input_ids=torch.tensor([[1]]), max_new_tokens=2)"
+    subprocess.run([sys.executable, "-c", f"{block.text}\n{end}"], check=True)
 
 
 @pytest.fixture(scope="module")

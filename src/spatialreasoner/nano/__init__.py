@@ -1,8 +1,9 @@
 """The nano: a small vision-language model with region tokens that ships with the package and runs on any CPU; and its base.
 
-Taking one of its classes from here registers them with the Auto classes of transformers; `WEIGHTS` is the folder to load from.
+Taking a class or `WEIGHTS`, the folder to load from, from here registers the classes with the Auto classes of transformers.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.nano.shipped import NANO, NANO_BASE
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from spatialreasoner.nano.modeling import NanoForConditionalGeneration, NanoModel
     from spatialreasoner.nano.processing import NanoProcessor
 
-WEIGHTS = NANO.folder
-"""The folder of the nano; that of its base is `NANO_BASE.folder`."""
+    WEIGHTS: Path
+    """The folder of the nano; that of its base is `NANO_BASE.folder`."""
 
 __all__ = ["NANO", "NANO_BASE", "WEIGHTS", "NanoConfig", "NanoForConditionalGeneration", "NanoModel", "NanoProcessor"]
 
@@ -24,4 +25,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from spatialreasoner.nano import registered
 
-    return getattr(registered, name)
+    return NANO.folder if name == "WEIGHTS" else getattr(registered, name)
