@@ -9,9 +9,12 @@ from spatialreasoner.language.scan import holds
 
 _TAGS = (
     r"<(?:think|thinking|thought|seed:think)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>"
-    r"|<\|channel>thought\b"
+    r"|<\|channel>thought\b|<\|channel\|>analysis<\|message\|>"
 )
-_ENDS = r"</(?:think|thinking|thought|seed:think)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>"
+_ENDS = (
+    r"</(?:think|thinking|thought|seed:think)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>"
+    r"|(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>"
+)
 _OPENING = re.compile(rf"\s*(?:{_TAGS})", re.IGNORECASE)
 _CLOSING = re.compile(_ENDS, re.IGNORECASE)
 _NOTHING = re.compile(rf"(?:{_TAGS})\s*(?:(?:{_ENDS})\s*)?\Z", re.IGNORECASE)

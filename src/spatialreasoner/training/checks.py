@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +32,9 @@ _TOKENS = ("image_token", "video_token", "boi_token", "eoi_token")
 Betas = Callable[[Sequence[float]], Sequence[float]]
 """The betas of a pair by its gaps, NaN for a gap that is unscored."""
 
+ROWS_PER_WORKER = 1000
+"""Fewer rows are checked before a process has started."""
+
 _STYLES = ("cyan", "yellow", "green", "magenta", "blue")
 
 
@@ -47,21 +52,49 @@ def check_rows(kind: Kind, encoder: Encoder, rows: Dataset, *, name: str = "the 
         InputError: If rows cannot be trained on; all bad ones are listed, each with its number and reason.
         ConfigError: If a segment has no tokens in any pair, or no gaps differ where fDPO needs them to.
     """
-    answers = ("completion",) if kind == "sft" else ("chosen", "rejected")
-    problems: dict[int, InputError] = {}
     without = Counter[str]()
-    with progress.stage(f"check {len(rows)} rows as the model reads them", len(rows)) as advance:
-        for number, row in enumerate(rows, start=1):
-            try:
-                without.update(_missing_segments(encoder, _encoded(encoder, cast("Mapping[str, Any]", row), answers)[1:]))
-            except InputError as error:
-                problems[number] = error
-            advance(number)
+    problems = problems_of(kind, encoder, cast("Sequence[Mapping[str, Any]]", rows), without)
     refuse_rows(name, len(rows), problems)
     if kind != "sft":
         _check_segments(encoder.segments, without, len(rows), needed=kind == "fdpo" or weighed)
     if kind == "fdpo" and not weighed:
         check_gaps(encoder.segments, rows)
+
+
+def problems_of(
+    kind: Kind, encoder: Encoder, rows: Sequence[Mapping[str, Any]], without: Counter[str] | None = None
+) -> dict[int, InputError]:
+    """What the model's template, processor and tokenizer have against rows, by their number, from 1.
+
+    Args:
+        kind: The kind of training.
+        encoder: Turns rows into tokens.
+        rows: The rows; many are checked by several processes.
+        without: Counts the rows in which each segment has no tokens.
+    """
+    from torch.utils.data import DataLoader
+
+    answers = ("completion",) if kind == "sft" else ("chosen", "rejected")
+    problems: dict[int, InputError] = {}
+    workers = min(os.cpu_count() or 1, len(rows) // ROWS_PER_WORKER)
+    check = partial(_checked, encoder, answers)
+    found = DataLoader(cast("Any", rows), batch_size=None, num_workers=workers, collate_fn=cast("Any", check))
+    with progress.stage(f"check {len(rows)} rows as the model reads them", len(rows)) as advance:
+        for number, (missing, problem) in enumerate(found, start=1):
+            if problem is not None:
+                problems[number] = problem
+            elif without is not None:
+                without.update(missing)
+            advance(number)
+    return problems
+
+
+def _checked(encoder: Encoder, answers: Sequence[str], row: Mapping[str, Any]) -> tuple[list[str], InputError | None]:
+    """The segments that the row does not have, and what is wrong with it."""
+    try:
+        return _missing_segments(encoder, _encoded(encoder, row, answers)[1:]), None
+    except InputError as error:
+        return [], error
 
 
 def _encoded(encoder: Encoder, row: Mapping[str, Any], answers: Sequence[str]) -> Sequence[Tokens]:

@@ -7,10 +7,11 @@ Both are JSON lines whose `images` are paths relative to the file. The columns a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, cast
 
 from pydantic import ConfigDict
 from typing_extensions import TypedDict
@@ -20,6 +21,7 @@ from spatialreasoner.core.errors import InputError, RecordError, RowsError
 from spatialreasoner.core.types import Rle
 from spatialreasoner.scenes import carry
 from spatialreasoner.scenes.files import open_image
+from spatialreasoner.training.held_images import image_bytes, is_data_url, keep_image
 from spatialreasoner.training.messages import Message, answer_message, check_path, message_text, place_images, with_image_blocks
 from spatialreasoner.training.row_forms import conversation_form, preference_form
 from spatialreasoner.training.segments import SEGMENTS as SEGMENTS
@@ -28,6 +30,9 @@ from spatialreasoner.training.weights import segment_weights
 if TYPE_CHECKING:
     from datasets import Dataset
 
+
+Also = Callable[[Sequence[Mapping[str, Any]]], Mapping[int, InputError]]
+"""What is wrong with rows that are well-formed, by their place from 1."""
 
 MOST_LISTED = 1000
 """Maximum number of bad rows listed; the rest are counted."""
@@ -73,7 +78,13 @@ class PlainRow(TypedDict):
 
 
 def read_preferences(
-    path: str | Path, *, segments: Sequence[str] = SEGMENTS, gap_columns: Sequence[str] = (), plain: bool = False
+    path: str | Path,
+    *,
+    segments: Sequence[str] = SEGMENTS,
+    gap_columns: Sequence[str] = (),
+    plain: bool = False,
+    images: Path | None = None,
+    also: Also | None = None,
 ) -> Dataset:
     """Read preference pairs; the forms of other programs (`row_forms`) are converted.
 
@@ -83,6 +94,8 @@ def read_preferences(
             absent or null leaves the pair unscored: its segments have equal betas.
         gap_columns: The gaps' columns under other names, in the order of the segments; empty for `gap_<segment>`.
         plain: Leave prompt and answers that are text as text, to be read without a chat template.
+        images: The folder for images that rows hold themselves, as bytes; None refuses such rows.
+        also: What else is wrong with rows; asked where some are bad already, so that all bad ones are named at once.
 
     Returns:
         Columns `question_id`, `images` (absolute paths), `regions` (of the first image, as `scenes.carry` writes them),
@@ -94,11 +107,12 @@ def read_preferences(
         RecordError: If a row is not a preference pair.
     """
     named = dict(zip(gap_columns, segments, strict=True)) if gap_columns else {}
+    place = _Place(Path(path), images)
 
     def check(number: int, row: _DataRow) -> _DataRow:
-        return _preference(path, number, {_gap_name(key, named): value for key, value in row.items()}, segments)
+        return _preference(place, number, {_gap_name(key, named): value for key, value in row.items()}, segments)
 
-    rows = _rows(path, PlainRow if plain else PreferenceRow, check, partial(preference_form, plain=plain))
+    rows = _rows(path, PlainRow if plain else PreferenceRow, check, partial(preference_form, plain=plain), also)
     missing = [column for column in named if not any(f"gap_{named[column]}" in row["given"] for row in rows)]
     if missing:
         raise RecordError(f"{path}: expected the gap of the segment {named[missing[0]]!r} in the column {missing[0]!r}")
@@ -108,8 +122,13 @@ def read_preferences(
     return _dataset([{**dict.fromkeys(some), **row} for row in rows])  # the first row's columns are everyone's
 
 
-def read_sft(path: str | Path) -> Dataset:
+def read_sft(path: str | Path, *, images: Path | None = None, also: Also | None = None) -> Dataset:
     """Read conversations.
+
+    Args:
+        path: The JSON-lines file.
+        images: As in `read_preferences`.
+        also: As in `read_preferences`.
 
     Returns:
         Columns `images` (absolute paths), `regions` (of the first image), `prompt`, `completion`.
@@ -118,7 +137,8 @@ def read_sft(path: str | Path) -> Dataset:
         MissingFileError: If the file or an image is not there.
         RecordError: If a row is not a conversation that ends with the assistant's answer.
     """
-    return _dataset(_rows(path, SftRow, lambda _, row: _conversation(path, row), conversation_form))
+    place = _Place(Path(path), images)
+    return _dataset(_rows(path, SftRow, lambda _, row: _conversation(place, row), conversation_form, also))
 
 
 def messages_of(row: Mapping[str, Any]) -> Iterator[Message]:
@@ -132,6 +152,15 @@ def messages_of(row: Mapping[str, Any]) -> Iterator[Message]:
 
 
 _DataRow = dict[str, Any]
+
+
+class _Place(NamedTuple):
+    """Where rows are, and where their images go that they hold themselves."""
+
+    rows: Path
+    images: Path | None
+
+
 _SPANS = ("chosen_spans", "rejected_spans")
 
 
@@ -157,21 +186,29 @@ def refuse_rows(path: str | Path, count: int, problems: Mapping[int, InputError]
 
 
 def _rows(
-    path: str | Path, kind: Any, check: Callable[[int, _DataRow], _DataRow], form: Callable[[_DataRow], _DataRow]
+    path: str | Path,
+    kind: Any,
+    check: Callable[[int, _DataRow], _DataRow],
+    form: Callable[[_DataRow], _DataRow],
+    also: Also | None,
 ) -> list[_DataRow]:
     """Every row, converted and checked; all bad ones are refused together."""
     found: list[_DataRow] = []
+    numbers: list[int] = []
     problems: dict[int, InputError] = {}
     number = 0
     with progress.stage(f"check the rows of {Path(path).name}") as advance:
         for number, (_, line) in enumerate(records.read_lines(records.require_file(path)), start=1):
             try:
                 found.append(check(number, _parsed(line, kind, form)))
+                numbers.append(number)
             except InputError as error:
                 problems[number] = error
             advance(number)
     if not number:
         raise RecordError(f"{path}: expected one {kind.__name__} per line; the file is empty")
+    if problems and found and also is not None:
+        problems |= {numbers[place - 1]: error for place, error in also(_alike(found)).items()}
     refuse_rows(path, number, problems)
     return found
 
@@ -190,15 +227,15 @@ def _gap_name(column: str, named: Mapping[str, str]) -> str:
     return f"gap_{named[column]}" if column in named else column
 
 
-def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Sequence[str]) -> dict[str, Any]:
+def _preference(place: _Place, number: int, row: dict[str, Any], segments: Sequence[str]) -> dict[str, Any]:
     gaps = {f"gap_{segment}": row.get(f"gap_{segment}") for segment in segments}
     unknown = sorted(key for key in row if key.startswith("gap_") and key not in gaps)
     if unknown:
         raise RecordError(f"{unknown[0]!r} is not a segment's gap; the segments are {', '.join(segments)}")
     for key, gap in gaps.items():
-        if gap is not None and (isinstance(gap, bool) or not isinstance(gap, int | float)):
-            raise RecordError(f"{key} must be a number or null; got {gap!r}")
-    asked = _plain(path, row) if isinstance(row["prompt"], str) else _asked(path, row)
+        if gap is not None and (isinstance(gap, bool) or not isinstance(gap, int | float) or not math.isfinite(gap)):
+            raise RecordError(f"{key} must be a finite number or null; got {gap!r}")
+    asked = _plain(place, row) if isinstance(row["prompt"], str) else _asked(place, row)
     return {
         "given": row.keys(),
         "question_id": row.get("question_id") or str(number),
@@ -209,22 +246,22 @@ def _preference(path: str | Path, number: int, row: dict[str, Any], segments: Se
     }
 
 
-def _asked(path: str | Path, row: _DataRow) -> _DataRow:
+def _asked(place: _Place, row: _DataRow) -> _DataRow:
     """Prompt and answers of a conversation."""
     chosen, rejected = (answer_message(name, row[name]) for name in ("chosen", "rejected"))
     _refuse_equal(message_text(chosen), message_text(rejected))
-    prompt, images = _prompt(path, row["prompt"], row.get("images", ()))
+    prompt, images = _prompt(place, row["prompt"], row.get("images", ()))
     return {"images": images, "regions": _regions(row), "prompt": prompt, "chosen": [chosen], "rejected": [rejected]}
 
 
-def _plain(path: str | Path, row: _DataRow) -> _DataRow:
+def _plain(place: _Place, row: _DataRow) -> _DataRow:
     """Prompt and answers of plain text."""
     empty = next((name for name in ("prompt", "chosen", "rejected") if not row[name].strip()), None)
     if empty is not None:
         raise RecordError(f"{empty} must be text; got nothing but blanks")
     _refuse_equal(row["chosen"], row["rejected"])
     texts = {name: row[name] for name in ("prompt", "chosen", "rejected")}
-    return {"images": _images(path, row.get("images", ())), "regions": _regions(row), **texts}
+    return {"images": _images(place, row.get("images", ())), "regions": _regions(row), **texts}
 
 
 def _refuse_equal(chosen: str, rejected: str) -> None:
@@ -242,9 +279,9 @@ def _spans(key: str, given: Any, segments: Sequence[str]) -> dict[str, list[int]
     return {name: spans.get(name) for name in segments}
 
 
-def _conversation(path: str | Path, row: _DataRow) -> _DataRow:
+def _conversation(place: _Place, row: _DataRow) -> _DataRow:
     messages: list[Message] = row["messages"]
-    prompt, images = _prompt(path, messages[:-1], row.get("images", ()))
+    prompt, images = _prompt(place, messages[:-1], row.get("images", ()))
     return {
         "images": images,
         "regions": _regions(row),
@@ -253,21 +290,30 @@ def _conversation(path: str | Path, row: _DataRow) -> _DataRow:
     }
 
 
-def _prompt(path: str | Path, messages: list[Message], names: Sequence[str]) -> tuple[list[Message], list[str]]:
+def _prompt(place: _Place, messages: list[Message], names: Sequence[str]) -> tuple[list[Message], list[str]]:
     if not messages or messages[-1]["role"] != "user":
         raise RecordError(f"the prompt must end with a message of the user; got {str(messages)[:120]}")
     placed, images = place_images(messages, names)
     if not any(message_text(message).strip() for message in placed if message["role"] == "user"):
         raise RecordError("the prompt must ask something; got no text in it")
-    return placed, _images(path, images)
+    return placed, _images(place, images)
 
 
-def _images(path: str | Path, names: Iterable[str]) -> list[str]:
-    folder = Path(path).resolve().parent
-    paths = [records.require_file(records.inside(folder, check_path(name), where="images")) for name in names]
+def _images(place: _Place, names: Iterable[str]) -> list[str]:
+    paths = [_image(place, name) for name in names]
     for image in paths:
         _check_image(image, image.stat().st_mtime_ns)
     return [str(image) for image in paths]
+
+
+def _image(place: _Place, name: str) -> Path:
+    if is_data_url(name):
+        if place.images is None:
+            raise RecordError("expected the path of an image; got its bytes in a data: URL. Save it as a file, and name that")
+        return keep_image(image_bytes(name), place.images.resolve())
+    folder, path = place.rows.resolve().parent, Path(check_path(name))
+    named = str(path.relative_to(folder)) if path.is_absolute() and path.is_relative_to(folder) else str(path)
+    return records.require_file(records.inside(folder, named, where="images"))
 
 
 @lru_cache(maxsize=2**17)  # many rows ask about one image
@@ -286,9 +332,14 @@ def _regions(row: Mapping[str, Any]) -> str:
 def _dataset(rows: list[_DataRow]) -> Dataset:
     from datasets import Dataset
 
+    return Dataset.from_list(_alike(rows))
+
+
+def _alike(rows: list[_DataRow]) -> list[_DataRow]:
+    """The rows, their texts as blocks if those of one are: Arrow wants one type per column."""
     if any(not isinstance(message["content"], str) for row in rows for message in messages_of(row)):
-        for row in rows:  # Arrow wants one type per column
+        for row in rows:
             with_image_blocks(row["prompt"], len(row["images"]))
             for name in ("chosen", "rejected", "completion"):
                 with_image_blocks(row.get(name, ()), 0)
-    return Dataset.from_list(rows)
+    return rows

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from typing_extensions import TypedDict
 
@@ -48,7 +50,7 @@ def place_images(messages: Sequence[Message], images: Sequence[str]) -> tuple[li
         The turns, whose blocks no longer name images; and the image of each place.
 
     Raises:
-        RecordError: If a block is not known, an image is a URL or bytes, or there are more or fewer images than places.
+        RecordError: If a block is not known, or there are more or fewer images than places.
     """
     converted = [Message(role=message["role"], content=_converted(message)) for message in messages]
     places = [block for message in converted for block in _blocks(message) if block["type"] == "image"]
@@ -148,13 +150,13 @@ def _source(block: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_path(name: str) -> str:
-    """The path, if it is one.
+    """The path, if it is one; of a `file:` URL its own.
 
     Raises:
-        RecordError: If it is a URL: nothing is fetched while training; or bytes in a `data:` URL.
+        RecordError: If it is a URL of another host: nothing is fetched while training.
     """
-    if name.lower().startswith("data:"):
-        raise RecordError("expected the path of an image; got its bytes in a data: URL. Save it as a file, and name that")
+    if name.lower().startswith("file://"):
+        name = url2pathname(urlsplit(name).path)
     if _URL.match(name) and not re.match(r"[A-Za-z]:[\\/]", name):
         raise RecordError(f"expected the path of an image; got the URL {name[:80]!r}. Download it, and name the file")
     return name

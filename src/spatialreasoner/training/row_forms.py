@@ -69,9 +69,22 @@ def _with_images(row: _Row) -> dict[str, Any]:
             found.pop(name, None)
         elif name == "image" and "images" not in found:
             found["images"] = found.pop("image")
-    if isinstance(found.get("images"), str):
-        found["images"] = [found["images"]]
+    images = found.get("images")
+    if isinstance(images, str | Mapping):
+        images = [images]
+    if isinstance(images, list):
+        found["images"] = [_named(image) for image in cast("list[Any]", images)]
     return found
+
+
+def _named(image: Any) -> Any:
+    """An image by its path or its `data:` URL; `datasets` writes both the path and the bytes, one of which may be null."""
+    if not isinstance(image, Mapping):
+        return image
+    given = cast("_Row", image)
+    if isinstance(given.get("bytes"), str):
+        return f"data:image/png;base64,{given['bytes']}"
+    return given.get("path") or image
 
 
 def _with_system(row: dict[str, Any], turns: str) -> dict[str, Any]:

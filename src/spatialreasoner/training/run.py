@@ -7,21 +7,22 @@ import math
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import ConfigError, MissingExtraError, SpatialReasonerError, WorkError
+from spatialreasoner.core.errors import ConfigError, InputError, MissingExtraError, SpatialReasonerError, WorkError
 from spatialreasoner.core.outputs import apply_umask
 from spatialreasoner.core.resume import hold
 from spatialreasoner.testing.names import TINY_SIZES, TinyModel, tiny_named
 from spatialreasoner.training.card import write_card
-from spatialreasoner.training.checks import check_gaps, preview
+from spatialreasoner.training.checks import check_gaps, preview, problems_of
 from spatialreasoner.training.config import CONFIGS, DPOSettings, FDPOSettings, GRPOSettings, Kind, TrainSettings, read_config
-from spatialreasoner.training.data import messages_of, read_preferences, read_sft
+from spatialreasoner.training.data import Also, messages_of, read_preferences, read_sft
 from spatialreasoner.training.grpo_data import read_grpo
 from spatialreasoner.training.messages import message_text
 from spatialreasoner.training.old_names import sizes_into_name
@@ -74,8 +75,9 @@ def train(
         record["eval_data"] = describe_data(eval_data)
     is_finished(out, kind, record)  # another run is refused before rows and images are read
     require_extra()
-    rows = read_rows(config, data)
-    held_out = None if eval_data is None else read_rows(config, eval_data)
+    also = partial(_as_read, kind, config, model)
+    rows = read_rows(config, data, images=out / "data" / "images", also=also)
+    held_out = None if eval_data is None else read_rows(config, eval_data, images=out / "data" / "images", also=also)
     record |= describe_files(model, rows, held_out)
     if is_finished(out, kind, record):
         return
@@ -170,8 +172,11 @@ def dry_run(
     if tiny_named(model) is None:
         source_of(model)
     with tempfile.TemporaryDirectory() as folder:
-        rows = read_rows(config, _local(data, Path(folder)))
-        held_out = "" if eval_data is None else f" and {len(read_rows(config, _local(eval_data, Path(folder))))} rows held out"
+        place = Path(folder)
+        rows = read_rows(config, _local(data, place), images=place)
+        held_out = ""
+        if eval_data is not None:
+            held_out = f" and {len(read_rows(config, _local(eval_data, place), images=place))} rows held out"
         if isinstance(config, FDPOSettings) and not config.segment_weights:
             check_gaps(config.segments, rows)
         if show is not None and isinstance(config, DPOSettings):
@@ -235,7 +240,7 @@ def _started(source: str, folder: Path, config: TrainSettings) -> str:
     return str(folder)
 
 
-def _build_tiny(tiny: TinyModel, rows: Dataset, out: Path, seed: int) -> str:
+def _build_tiny(tiny: TinyModel, rows: Iterable[Any], out: Path, seed: int) -> str:
     """Build the tiny model; its tokenizer is trained on the rows."""
     from accelerate import PartialState
 
@@ -245,20 +250,47 @@ def _build_tiny(tiny: TinyModel, rows: Dataset, out: Path, seed: int) -> str:
     sizes = {name: getattr(tiny, name) for name in TINY_SIZES}
     with PartialState().main_process_first():
         if not (folder / "processor_config.json").is_file():  # saved last
-            texts = (message_text(message) for row in rows.to_list() for message in messages_of(row))
+            texts = (message_text(message) for row in rows for message in messages_of(row))
             build_tiny(tiny.family, folder, texts, seed=seed, **sizes)
     return str(folder)
 
 
-def read_rows(config: TrainSettings, data: Path) -> Dataset:
-    """Read the rows of a file by the settings."""
+def read_rows(config: TrainSettings, data: Path, *, images: Path, also: Also | None = None) -> Dataset:
+    """Read the rows of a file by the settings.
+
+    Args:
+        config: The settings.
+        data: The file.
+        images: The folder for images that rows hold as bytes.
+        also: What else is wrong with rows, where some are bad already.
+    """
     if isinstance(config, GRPOSettings):
         return read_grpo(data)
     if not isinstance(config, DPOSettings):
-        return read_sft(data)
+        return read_sft(data, images=images, also=also)
+    plain = config.text_prompts == "plain"
     return read_preferences(
-        data, segments=config.segments, gap_columns=config.gap_columns, plain=config.text_prompts == "plain"
+        data, segments=config.segments, gap_columns=config.gap_columns, plain=plain, images=images, also=also
     )
+
+
+def _as_read(kind: Kind, config: TrainSettings, model: str, rows: Sequence[Mapping[str, Any]]) -> Mapping[int, InputError]:
+    """What the model's own processor has against rows; nothing if it cannot be loaded, which is reported later."""
+    from spatialreasoner.training.build import encoder_of
+
+    with tempfile.TemporaryDirectory() as folder, suppress(InputError, MissingExtraError):
+        return problems_of(kind, encoder_of(config, _processor(model, rows, Path(folder), config.seed)), rows)
+    return {}
+
+
+def _processor(model: str, rows: Iterable[Any], folder: Path, seed: int) -> Any:
+    """A model's processor alone; that of a tiny model is made in the folder."""
+    from spatialreasoner.vlm.processors import load_processor
+
+    tiny = tiny_named(model)
+    source = source_of(model) if tiny is None else _build_tiny(tiny, rows, folder, seed)
+    with telling_of(source):
+        return load_processor(source)
 
 
 def _local(data: Path, folder: Path) -> Path:
@@ -278,12 +310,8 @@ def _shown(config: DPOSettings, model: str, rows: Dataset, folder: Path) -> Text
 
     from spatialreasoner.training.build import encoder_of
     from spatialreasoner.training.loss import segment_betas
-    from spatialreasoner.vlm.processors import load_processor
 
-    tiny = tiny_named(model)
-    source = source_of(model) if tiny is None else _build_tiny(tiny, rows, folder, config.seed)
-    with telling_of(source):
-        processor = load_processor(source)
+    processor = _processor(model, rows, folder, config.seed)
     alpha, lam = (config.fdpo_alpha, config.fdpo_lambda) if isinstance(config, FDPOSettings) else (0.0, 0.0)
 
     def betas(gaps: Sequence[float]) -> list[float]:

@@ -53,7 +53,7 @@ def check_finder(how: SegmentsBy, segments: Sequence[str], pattern: str) -> None
         groups = re.compile(pattern, re.DOTALL).groupindex
     except (re.error, RecursionError, OverflowError) as error:
         raise ConfigError(f"segment_pattern is not a regular expression: {error}; got {pattern[:80]!r}") from None
-    missing = [name for name in segments if name not in groups]
+    missing = [name for name in segments if name not in groups and name != THINKING]
     if missing:
         raise ConfigError(
             f"expected a group (?P<{missing[0]}>...) in segment_pattern; its groups are {', '.join(groups) or 'none'}"
@@ -87,16 +87,21 @@ def tag_spans(segments: Sequence[str]) -> Spans:
     """
 
     def spans(text: str) -> Mapping[str, tuple[int, int]]:
-        thought = find_thought(text)
-        found = {THINKING: thought.span} if thought else dict[str, tuple[int, int]]()
+        found, begin = _thought(text)
         for name in segments:
-            start = text.find(f"<{name}>", thought.end if thought else 0)
+            start = text.find(f"<{name}>", begin)
             end = text.find(f"</{name}>", start)
             if 0 <= start < end:
                 found[name] = (start + len(name) + 2, end)
         return found
 
     return spans
+
+
+def _thought(text: str) -> tuple[dict[str, tuple[int, int]], int]:
+    """Where an answer's thinking is, if it has any, as a segment; and where what is said after it begins."""
+    thought = find_thought(text)
+    return ({}, 0) if thought is None else ({THINKING: thought.span}, thought.end)
 
 
 def default_spans(segments: Sequence[str]) -> Spans:
@@ -109,7 +114,7 @@ def heading_spans(segments: Sequence[str]) -> Spans:
     r"""Spans of segments that begin after headings of their names, and end where the next one of them begins.
 
     A heading is the name at the start of a line, in any case, marked by `#`, by asterisks, or by a colon after it. Of several
-    with one name the first counts.
+    with one name the first counts. Thinking before the answer is read as by `tag_spans`.
 
     >>> text = "### Plan\nAdd both.\n**Answer:** 7"
     >>> {name: text[slice(*span)] for name, span in heading_spans(["plan", "answer"])(text).items()}
@@ -124,8 +129,8 @@ def heading_spans(segments: Sequence[str]) -> Spans:
     known = {name.lower().replace("_", " "): name for name in segments}
 
     def spans(text: str) -> Mapping[str, tuple[int, int]]:
-        found: dict[str, tuple[int, int]] = {}
-        matches = list(heading.finditer(text))
+        found, begin = _thought(text)
+        matches = list(heading.finditer(text, begin))
         ends = [*(each.start() for each in matches), len(text)][1:]
         for match, after in zip(matches, ends, strict=True):
             said = next(group for group in match.groups() if group is not None)
@@ -137,7 +142,9 @@ def heading_spans(segments: Sequence[str]) -> Spans:
 
 
 def pattern_spans(pattern: str, segments: Sequence[str]) -> Spans:
-    r"""Spans of the named groups of a regular expression that is searched for in the whole answer; a dot matches line ends.
+    r"""Spans of the named groups of a regular expression that is searched for in the answer; a dot matches line ends.
+
+    Thinking before the answer is not searched, and is itself the segment `thinking`, unless the expression has a group for it.
 
     >>> text = "Add both. So: 7"
     >>> pattern_spans(r"(?P<plan>.*?)\s*So: (?P<answer>.*)", ["plan", "answer"])(text)
@@ -148,13 +155,17 @@ def pattern_spans(pattern: str, segments: Sequence[str]) -> Spans:
     compiled = regex.compile(pattern, regex.DOTALL)
 
     def spans(text: str) -> Mapping[str, tuple[int, int]]:
+        found, begin = ({}, 0) if THINKING in compiled.groupindex else _thought(text)
         try:
-            match = compiled.search(text, timeout=_SECONDS)
+            match = compiled.search(text[begin:], timeout=_SECONDS)
         except TimeoutError:
             raise InputError(
                 f"segment_pattern took more than {_SECONDS:g} s over an answer of {len(text)} characters; write it without "
                 "repetitions inside repetitions"
             ) from None
-        return {} if match is None else {name: match.span(name) for name in segments if match.start(name) >= 0}
+        if match is None:
+            return found
+        named = [name for name in segments if name in compiled.groupindex and match.start(name) >= 0]
+        return found | {name: (begin + match.start(name), begin + match.end(name)) for name in named}
 
     return spans

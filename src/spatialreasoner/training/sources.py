@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, MissingFileError
+from spatialreasoner.training.held_images import keep_image
 
 LINES = (".jsonl", ".json", ".ndjson")
 _BUILDERS = {".parquet": "parquet", ".csv": "csv", ".arrow": "arrow"}
@@ -97,9 +98,4 @@ def _as_files(value: Any, folder: Path) -> Any:
         return value
     given = cast("Mapping[str, Any]", value)
     data: bytes = given["bytes"] if given["bytes"] is not None else records.require_file(str(given.get("path"))).read_bytes()
-    name = f"images/{hashlib.sha256(data).hexdigest()[:32]}.png"
-    target = folder / name
-    if not target.exists():
-        with records.atomic_path(target) as temporary:
-            temporary.write_bytes(data)
-    return name
+    return f"images/{keep_image(data, folder / 'images').name}"
