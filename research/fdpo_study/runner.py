@@ -123,7 +123,7 @@ def _ending(board: Board) -> Generator[None]:
 def _bar(board: Board) -> Generator[Callable[[], None]]:
     """The work done, with the jobs at work and the time left."""
     began, first = time.monotonic(), set(board.done)
-    with progress.stage("study", round(sum(job.seconds for job in board.jobs))) as advance:
+    with progress.progress_bar("study", round(sum(job.seconds for job in board.jobs))) as advance:
 
         def show() -> None:
             ended = board.done | board.failed

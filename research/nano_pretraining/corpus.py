@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int8, UInt8
 
 from spatialreasoner.core import records
-from spatialreasoner.core.progress import stage
+from spatialreasoner.core.progress import progress_bar
 from spatialreasoner.scenes.geometry import Cloud
 from spatialreasoner.scenes.masks import decode
 from spatialreasoner.scenes.measure import Measured
@@ -108,7 +108,7 @@ def write_corpus(config: CorpusConfig, folder: Path, *, workers: int = 2) -> Non
     """Make the rooms in chunks, several processes at a time; chunks that are there already stay."""
     folder.mkdir(parents=True, exist_ok=True)
     starts = [start for start in range(0, config.rooms, _CHUNK) if not _chunk(folder, start).is_file()]
-    with stage("render rooms to pretrain on", len(starts) * _CHUNK) as advance, ProcessPoolExecutor(workers) as pool:
+    with progress_bar("render rooms to pretrain on", len(starts) * _CHUNK) as advance, ProcessPoolExecutor(workers) as pool:
         for done, future in enumerate(as_completed(pool.submit(_write_chunk, config, folder, start) for start in starts), 1):
             future.result()
             advance(done * _CHUNK)

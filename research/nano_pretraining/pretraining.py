@@ -31,7 +31,7 @@ from research.nano_pretraining.skills import REQUESTS, ask, look_for, reason, re
 from transformers import PreTrainedModel, ProcessorMixin
 
 from spatialreasoner.core.outputs import apply_umask
-from spatialreasoner.core.progress import stage
+from spatialreasoner.core.progress import progress_bar
 from spatialreasoner.core.records import write_config
 from spatialreasoner.core.types import CATEGORIES
 from spatialreasoner.nano.build import build_nano
@@ -112,7 +112,7 @@ def _learn(rank: int, config: PretrainConfig, out: Path) -> None:
                 model, _ = _load(out / name)
                 continue
             rates = config.see if name == "see" else reading[name].rates
-            with stage(f"learn to {name}", rates.steps) if rank == 0 else nullcontext(_silent) as advance:
+            with progress_bar(f"learn to {name}", rates.steps) if rank == 0 else nullcontext(_silent) as advance:
                 how: dict[str, Any] = {"seed": config.seed + rank, "log": log, "advance": advance}
                 kept = out / f"{name}.safetensors"
                 if name == "see":

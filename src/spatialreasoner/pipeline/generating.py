@@ -8,7 +8,7 @@ from pathlib import Path
 from spatialreasoner.core import records
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.outputs import keep_inputs
-from spatialreasoner.core.progress import ShowStage, quiet, say, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet, say
 from spatialreasoner.core.protocols import Policy
 from spatialreasoner.inference.budget import Budget, refuse_unknown_prices
 from spatialreasoner.inference.registry import WritingConfig, limits_of, named_policy
@@ -32,7 +32,7 @@ async def generate_async(
     max_calls: int | None = None,
     max_tokens: int | None = None,
     max_cost: float | None = None,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Let a model answer a questions file; writes rows of SpatialRGPT-Bench's own form.
 

@@ -15,7 +15,7 @@ from typing import Any
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous
-from spatialreasoner.core.progress import ShowStage, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar
 from spatialreasoner.inference.registry import WritingConfig, named_policy
 from spatialreasoner.pipeline.generating import generate
 from spatialreasoner.pipeline.inputs import PathLike, read
@@ -65,7 +65,7 @@ def train_online(
     config: OnlineConfig | None = None,
     settings_file: PathLike | None = None,
     overrides: Sequence[str] = (),
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Train a model by fDPO on pairs of its own answers, in rounds; called again, it continues where it was.
 
@@ -136,7 +136,7 @@ def _sample(
     place: Path,
     config: OnlineConfig,
     number: int,
-    progress: ShowStage | None,
+    progress: ShowProgress | None,
 ) -> list[Path]:
     """Files of answers, one per sample; those that are there are kept."""
     files = [place / f"answers-{index}.jsonl" for index in range(1, config.samples + 1)]
@@ -159,7 +159,7 @@ def _pair(
     place: Path,
     config: OnlineConfig,
     model: str,
-    progress: ShowStage | None,
+    progress: ShowProgress | None,
 ) -> Path:
     """The folder with the pairs, and with the rewards of all answers."""
     if not (place / "summary.json").is_file():

@@ -15,7 +15,7 @@ from pathlib import Path
 from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.loops import asynchronous
 from spatialreasoner.core.outputs import keep_inputs
-from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene, Trajectory
 from spatialreasoner.pipeline import own_answers
 from spatialreasoner.pipeline.inputs import PathLike, inputs_of, read, trajectories_of
@@ -47,7 +47,7 @@ def build_pairs(
     confirm: Callable[[Forecast], bool] = lambda forecast: True,
     scenes: PathLike | None = None,
     config: PairsConfig | None = None,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Pair scored answers: of search folders, of files of answers, or of a file of rewards.
 
@@ -111,7 +111,7 @@ build_pairs_async = asynchronous(build_pairs)
 
 
 def _from_searches(
-    folders: Sequence[Path], out: Path, scenes: PathLike | None, config: PairsConfig, shown: ShowStage
+    folders: Sequence[Path], out: Path, scenes: PathLike | None, config: PairsConfig, shown: ShowProgress
 ) -> Result:
     asked = [read(*inputs_of(run, None if scenes is None else Path(scenes)), progress=shown) for run in folders]
     questions = {question.id: question for each in asked for question in each.questions}
@@ -127,7 +127,7 @@ def _paired(
     answers: Iterable[Trajectory],
     config: PairsConfig,
     out: Path,
-    shown: ShowStage,
+    shown: ShowProgress,
 ) -> Result:
     scorer = Scorer(list(questions.values()), scenes)
 

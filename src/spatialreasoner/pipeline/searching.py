@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous, synchronous
-from spatialreasoner.core.progress import ShowStage, quiet, say, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet, say
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.inference.budget import refuse_unknown_prices
 from spatialreasoner.inference.registry import WritingConfig, limits_of
@@ -57,7 +57,7 @@ async def search_async(
     concurrency: int = 16,
     cluster: ClusterConfig | None = None,
     confirm: Callable[[Forecast], bool] = lambda forecast: True,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Search a questions file with several models: one tree per question, every candidate scored.
 
@@ -106,7 +106,9 @@ search = synchronous(search_async)
 """`search_async`, run to its end."""
 
 
-async def _here(job: _Search, concurrency: int, confirm: Callable[[Forecast], bool], progress: ShowStage | None) -> RunResult:
+async def _here(
+    job: _Search, concurrency: int, confirm: Callable[[Forecast], bool], progress: ShowProgress | None
+) -> RunResult:
     models, reward, judges = job.workforce()
     config = _limited(job, models, concurrency)
     _confirm(job, config, confirm)
@@ -129,7 +131,7 @@ async def _on_cluster(
     cluster: ClusterConfig,
     concurrency: int,
     confirm: Callable[[Forecast], bool],
-    progress: ShowStage | None,
+    progress: ShowProgress | None,
 ) -> RunResult:
     from spatialreasoner.search.cluster import run_cluster
 
@@ -179,9 +181,9 @@ def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool
 
 
 @contextmanager
-def _shown(total: int, progress: ShowStage | None) -> Generator[Show]:
+def _shown(total: int, progress: ShowProgress | None) -> Generator[Show]:
     """The display of a search; another's progress is told how many questions are done."""
-    if progress is stage:
+    if progress is progress_bar:
         with display() as show:
             yield show
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.core.loops import asynchronous
-from spatialreasoner.core.progress import ShowStage, stage, stages_shown_by
+from spatialreasoner.core.progress import ShowProgress, progress_bar, progress_shown_by
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
@@ -28,7 +28,7 @@ def train(
     config: PathLike | None = None,
     overrides: Sequence[str] = (),
     dry_run: bool = False,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
     **settings: Any,
 ) -> Result:
     """Train a model; called again with the same arguments, it continues from the last checkpoint.
@@ -65,7 +65,7 @@ def train(
         "config_file": None if config is None else Path(config),
         "overrides": [*overrides, *(f"{name}={json.dumps(value)}" for name, value in settings.items())],
     }
-    with stages_shown_by(progress):
+    with progress_shown_by(progress):
         if dry_run:
             shown: list[Text] = []
             plan = run.dry_run(kind, **given, show=shown.append)

@@ -50,7 +50,7 @@ def check_rows(kind: Kind, encoder: Encoder, rows: Dataset, *, name: str = "the 
     answers = ("completion",) if kind == "sft" else ("chosen", "rejected")
     problems: dict[int, InputError] = {}
     without = Counter[str]()
-    with progress.stage(f"check {len(rows)} rows as the model reads them", len(rows)) as advance:
+    with progress.progress_bar(f"check {len(rows)} rows as the model reads them", len(rows)) as advance:
         for number, row in enumerate(rows, start=1):
             try:
                 without.update(_missing_segments(encoder, _encoded(encoder, cast("Mapping[str, Any]", row), answers)[1:]))
