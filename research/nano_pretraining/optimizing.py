@@ -1,4 +1,4 @@
-"""How the stages are optimized."""
+"""How the phases are optimized."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spatialreasoner.core import records
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """A stage's optimization.
+    """A phase's optimization.
 
     Attributes:
         steps: Optimizer steps.
@@ -37,7 +37,7 @@ FLOOR = 0.02
 
 
 class Optimization:
-    """A stage's optimization, which leaves a checkpoint now and then and continues from it.
+    """A phase's optimization, which leaves a checkpoint now and then and continues from it.
 
     AdamW for what may learn, vectors without decay; warm-up over a thirtieth of the steps, then cosine to `FLOOR`.
 

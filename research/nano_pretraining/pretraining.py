@@ -1,12 +1,12 @@
 """Make the nano's base from nothing: `python -m research.nano_pretraining --out DIR`.
 
-Three stages, because a model this small does not learn to see from next-token loss alone:
+Three phases, because a model this small does not learn to see from next-token loss alone:
 
 1. see: the vision tower and the region encoder learn depth, kind, colour, place, size and pairs directly;
 2. read: the decoder learns to say what the vision part, now fixed, believes, to copy numbers, and to calculate;
 3. understand: it learns whether the relation that is stated is the one that is asked for, alone first, then among all the rest.
 
-The result has never seen an answer in the LongCoT form: that is for fine-tuning to teach. Each stage leaves a checkpoint and is
+The result has never seen an answer in the LongCoT form: that is for fine-tuning to teach. Each phase leaves a checkpoint and is
 not done again when the command is given again.
 """
 
@@ -49,9 +49,9 @@ class PretrainConfig:
     Attributes:
         seed: Decides the first weights and the order of everything; the rooms are always those of `corpus.SEED`.
         corpus: The rooms.
-        see: Stage 1.
-        read: Stage 2.
-        understand: Stage 3.
+        see: Phase 1.
+        read: Phase 2.
+        understand: Phase 3.
         processes: That train together, each with rooms of its own; another number gives other weights.
     """
 
@@ -80,7 +80,7 @@ def texts(count: int = TEXTS) -> Iterator[tuple[str, str]]:
 
 
 def pretrain(config: PretrainConfig, out: Path) -> Path:
-    """Make the rooms and go through the stages; what is there already is not done again.
+    """Make the rooms and go through the phases; what is there already is not done again.
 
     Returns:
         The folder of the finished model, `OUT/nano-base`, in half precision.
@@ -95,16 +95,16 @@ def pretrain(config: PretrainConfig, out: Path) -> Path:
 
 
 def _learn(rank: int, config: PretrainConfig, out: Path) -> None:
-    """All stages, each process with rooms of its own; the first one saves."""
+    """All phases, each process with rooms of its own; the first one saves."""
     torch.manual_seed(config.seed)
     corpus = Corpus(*(part[rank :: config.processes] for part in read_corpus(out / "corpus")))
     model, processor = _load(out / "start")
     writing = model.generation_config
     with (out / "metrics.jsonl").open("a", buffering=1, encoding="utf-8") if rank == 0 else nullcontext() as metrics:
 
-        def log(stage: str, step: int, values: Mapping[str, Any]) -> None:
+        def log(phase: str, step: int, values: Mapping[str, Any]) -> None:
             if metrics is not None:
-                metrics.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")
+                metrics.write(json.dumps({"stage": phase, "step": step, **values}) + "\n")
 
         reading: dict[Literal["read", "understand"], ReadConfig] = {"read": config.read, "understand": config.understand}
         for name in ("see", *reading):
@@ -118,7 +118,7 @@ def _learn(rank: int, config: PretrainConfig, out: Path) -> None:
                 if name == "see":
                     see(model.train(), processor, corpus, rates, checkpoint=kept, **how)
                 else:
-                    read(model.train(), processor, corpus, reading[name], checkpoint=kept, stage=name, **how)
+                    read(model.train(), processor, corpus, reading[name], checkpoint=kept, phase=name, **how)
             if rank == 0:
                 _save(model, processor, out / name)
                 kept.unlink(missing_ok=True)

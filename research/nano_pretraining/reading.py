@@ -1,4 +1,4 @@
-"""Stage 2, read: the decoder learns to say what the vision part, now fixed, believes; to copy, to calculate, and to compare."""
+"""Phase 2, read: the decoder learns to say what the vision part, now fixed, believes; to copy, to calculate, and to compare."""
 
 from __future__ import annotations
 
@@ -298,26 +298,26 @@ def read(
     log: Any,
     advance: Advance,
     checkpoint: Path | None = None,
-    stage: Literal["read", "understand"] = "read",
+    phase: Literal["read", "understand"] = "read",
 ) -> None:
-    """Stages 2 and 3; the vision part as it is."""
+    """Phases 2 and 3; the vision part as it is."""
     for module in (model.model.vision_tower, model.model.vision_regions):
         module.requires_grad_(False)
     memory, encoder = Memory(model, corpus, processor), Encoder(processor)
     numbers = Numbers(processor, unsaid(encoder))
     embeddings = model.get_input_embeddings()
-    table = NumberTable(numbers, model.config.text_config.hidden_size, settled=stage == "understand")
+    table = NumberTable(numbers, model.config.text_config.hidden_size, settled=phase == "understand")
     parametrize.register_parametrization(embeddings, "weight", table)
     optimization = Optimization(model, config.rates, checkpoint)
     for number, steps in optimization.stretches():
-        rng = Random(f"{stage} {seed} {number}")
+        rng = Random(f"{phase} {seed} {number}")
         shares = config.first if steps.start < config.first_steps else config.shares
         feed = batches(make_rows(memory, encoder, shares, rng), config.rates.batch, rng)
         for step, rows in zip(steps, feed, strict=False):
             with autocast(), parametrize.cached():
                 loss = read_loss(model, rows, memory, numbers)
                 optimization.step(loss)
-            log(stage, step, {"loss": loss.item()})
+            log(phase, step, {"loss": loss.item()})
             advance(step + 1)
     parametrize.remove_parametrizations(embeddings, "weight", leave_parametrized=True)
     model.tie_weights()

@@ -1,4 +1,4 @@
-"""Stage 1, see: the vision tower and the region encoder learn depth, kind, colour, place, size, and pairs directly."""
+"""Phase 1, see: the vision tower and the region encoder learn depth, kind, colour, place, size, and pairs directly."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def see(
     advance: Advance,
     checkpoint: Path | None = None,
 ) -> None:
-    """Stage 1."""
+    """Phase 1."""
     both = nn.ModuleList([model.model.vision_tower, model.model.vision_regions]).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimization = Optimization(both, rates, checkpoint)
     for number, steps in optimization.stretches():

@@ -57,7 +57,7 @@ class DemoConfig:
         base: The model that it starts from, one with region tokens.
         scenes: Synthetic scenes to learn from.
         per_scene: Questions a scene.
-        test_scenes: Synthetic scenes that no training stage sees.
+        test_scenes: Synthetic scenes that no training sees.
         photos: RGB-D folders of real photos; None takes those in `../shared/data/rgbd`, if any.
         max_new_tokens: Longest answer of the model.
     """

@@ -239,9 +239,9 @@ def test_the_whole_way_ends_with_a_model_that_loads(tmp_path):
     assert (folder / "model.safetensors").read_bytes() == first
 
 
-def test_a_stage_that_was_interrupted_ends_as_it_would_have(tmp_path, monkeypatch):
+def test_a_phase_that_was_interrupted_ends_as_it_would_have(tmp_path, monkeypatch):
     monkeypatch.setattr(optimizing, "STRETCH", 4)
-    rates, checkpoint = Rates(steps=10, batch=1, rate=0.1), tmp_path / "stage.safetensors"
+    rates, checkpoint = Rates(steps=10, batch=1, rate=0.1), tmp_path / "phase.safetensors"
 
     def learn(*, until: int = 99, checkpoint=None) -> list[float]:
         torch.manual_seed(0)
