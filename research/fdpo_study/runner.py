@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).parents[2]
 PAUSE = 0.2
 
 
-def forecast(jobs: Sequence[Job], out: Path, workers: int) -> float:
+def forecast_seconds(jobs: Sequence[Job], out: Path, workers: int) -> float:
     """About how long the jobs that are not done will take, seconds: no less than the longest chain of them."""
     left = [job for job in jobs if not marker(out, job).exists()]
     ends: dict[str, float] = {}

@@ -25,8 +25,8 @@ from research.nano_pretraining.beliefs import invent, invent_words, name
 from research.nano_pretraining.corpus import Corpus, CorpusConfig, read_corpus, write_corpus
 from research.nano_pretraining.optimizing import Rates
 from research.nano_pretraining.processes import in_processes, wait_for_all
-from research.nano_pretraining.reading import RELATIONS_FIRST, ReadConfig, read
-from research.nano_pretraining.seeing import see
+from research.nano_pretraining.reading import RELATIONS_FIRST, ReadConfig, learn_to_read
+from research.nano_pretraining.seeing import learn_to_see
 from research.nano_pretraining.skills import REQUESTS, ask, look_for, reason, regions_of, state
 from transformers import PreTrainedModel, ProcessorMixin
 
@@ -116,9 +116,9 @@ def _learn(rank: int, config: PretrainConfig, out: Path) -> None:
                 how: dict[str, Any] = {"seed": config.seed + rank, "log": log, "advance": advance}
                 kept = out / f"{name}.safetensors"
                 if name == "see":
-                    see(model.train(), processor, corpus, rates, checkpoint=kept, **how)
+                    learn_to_see(model.train(), processor, corpus, rates, checkpoint=kept, **how)
                 else:
-                    read(model.train(), processor, corpus, reading[name], checkpoint=kept, phase=name, **how)
+                    learn_to_read(model.train(), processor, corpus, reading[name], checkpoint=kept, phase=name, **how)
             if rank == 0:
                 _save(model, processor, out / name)
                 kept.unlink(missing_ok=True)

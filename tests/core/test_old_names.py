@@ -27,6 +27,8 @@ def test_names_keep_their_order_and_those_of_a_saved_run_warn_nobody():
         ("evaluation", "JudgingConfig", "AnswerJudgeConfig"),
         ("evaluation.model_judge", "JudgingConfig", "AnswerJudgeConfig"),
         ("judges.rewards", "JudgeConfig", "ApiJudgeConfig"),
+        ("training", "train", "run_training"),
+        ("training.run", "train", "run_training"),
         ("core.progress", "stage", "progress_bar"),
         ("core.progress", "ShowStage", "ShowProgress"),
         ("core.progress", "stages_shown_by", "progress_shown_by"),

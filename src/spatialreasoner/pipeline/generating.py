@@ -15,7 +15,7 @@ from spatialreasoner.inference.registry import WritingConfig, limits_of, named_p
 from spatialreasoner.inference.showing import Showing
 from spatialreasoner.inference.submitting import BatchConfig, batch_config
 from spatialreasoner.pipeline.answering import GENERATE_LIMITS, run_generate_async
-from spatialreasoner.pipeline.inputs import PathLike, read
+from spatialreasoner.pipeline.inputs import PathLike, read_inputs
 from spatialreasoner.pipeline.result import Result
 
 
@@ -61,7 +61,7 @@ async def generate_async(
     """
     writing, shown, path = writing or WritingConfig(), progress or quiet, Path(out)
     keep_inputs(path, questions, beside=(".config.json", ".summary.json"))
-    asked = read(questions, scenes, progress=shown)
+    asked = read_inputs(questions, scenes, progress=shown)
     policy = named_policy(os.fspath(model), asked.scenes, writing) if isinstance(model, str | os.PathLike) else model
     name = os.fspath(model) if isinstance(model, str | os.PathLike) else policy.name
     concurrency = max(GENERATE_LIMITS.concurrency, writing.batch_size, getattr(policy, "at_once", 0))

@@ -28,7 +28,9 @@ class QuestionsInScenes:
     folder: Path
 
 
-def read(questions: PathLike, scenes: PathLike | None = None, *, progress: ShowProgress = progress_bar) -> QuestionsInScenes:
+def read_inputs(
+    questions: PathLike, scenes: PathLike | None = None, *, progress: ShowProgress = progress_bar
+) -> QuestionsInScenes:
     """Read a questions file and its scenes, from the folder given or from where the file says they are.
 
     Raises:

@@ -18,7 +18,7 @@ from spatialreasoner.core.loops import asynchronous
 from spatialreasoner.core.progress import ShowProgress, progress_bar
 from spatialreasoner.inference.registry import WritingConfig, named_policy
 from spatialreasoner.pipeline.generating import generate
-from spatialreasoner.pipeline.inputs import PathLike, read
+from spatialreasoner.pipeline.inputs import PathLike, read_inputs
 from spatialreasoner.pipeline.pairing import build_pairs
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.training import train
@@ -145,7 +145,7 @@ def _sample(
         writing = WritingConfig(
             temperature=config.temperature, max_new_tokens=config.max_new_tokens, batch_size=config.batch_size
         )
-        policy = named_policy(model, read(questions, scenes).scenes, writing)  # loaded once for all samples
+        policy = named_policy(model, read_inputs(questions, scenes).scenes, writing)  # loaded once for all samples
         for file in missing:
             seed = (config.seed * 1000 + number) * 1000 + files.index(file)
             generate(questions, model=policy, out=file, scenes=scenes, seed=seed, writing=writing, progress=progress)

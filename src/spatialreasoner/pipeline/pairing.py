@@ -18,7 +18,7 @@ from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene, Trajectory
 from spatialreasoner.pipeline import own_answers
-from spatialreasoner.pipeline.inputs import PathLike, inputs_of, read, trajectories_of
+from spatialreasoner.pipeline.inputs import PathLike, inputs_of, read_inputs, trajectories_of
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.rewarding import reward
 from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
@@ -91,9 +91,9 @@ def build_pairs(
     if rewards is not None:
         path = Path(rewards)
         known = (questions, None) if questions is not None else own_answers.questions_of(path)
-        asked = read(known[0], known[1] if scenes is None else scenes, progress=shown)
+        asked = read_inputs(known[0], known[1] if scenes is None else scenes, progress=shown)
     else:
-        asked = read(_required(questions), scenes, progress=shown)
+        asked = read_inputs(_required(questions), scenes, progress=shown)
         path = target / "answers.jsonl"
         own_answers.gather_answers(files, {question.id for question in asked.questions}, path)
         if not ratings:
@@ -113,7 +113,7 @@ build_pairs_async = asynchronous(build_pairs)
 def _from_searches(
     folders: Sequence[Path], out: Path, scenes: PathLike | None, config: PairsConfig, shown: ShowProgress
 ) -> Result:
-    asked = [read(*inputs_of(run, None if scenes is None else Path(scenes)), progress=shown) for run in folders]
+    asked = [read_inputs(*inputs_of(run, None if scenes is None else Path(scenes)), progress=shown) for run in folders]
     questions = {question.id: question for each in asked for question in each.questions}
     if len(questions) < sum(len(each.questions) for each in asked):
         raise RecordError("expected search folders of different questions; two of them share a question's id")

@@ -14,7 +14,7 @@ from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet, say
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.inference.budget import refuse_unknown_prices
 from spatialreasoner.inference.registry import WritingConfig, limits_of
-from spatialreasoner.pipeline.inputs import PathLike, QuestionsInScenes, read
+from spatialreasoner.pipeline.inputs import PathLike, QuestionsInScenes, read_inputs
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.workforce import Workforce, judge_limits
 from spatialreasoner.search.display import Show, display
@@ -87,7 +87,7 @@ async def search_async(
     if isinstance(policies, str):
         raise ConfigError(f"`policies` takes a list of models; got {policies!r}; write policies=[{policies!r}]")
     folder = Path(out)
-    asked = read(questions, scenes, progress=progress or quiet)
+    asked = read_inputs(questions, scenes, progress=progress or quiet)
     workforce = Workforce(policies=tuple(policies), judges=tuple(judges), scenes=asked.scenes, writing=writing, reward=reward)
     inputs = {"questions": os.path.relpath(questions, folder), "scenes": os.path.relpath(asked.folder, folder)}
     run = config if isinstance(config, RunConfig) else RunConfig(search=config or SearchConfig())

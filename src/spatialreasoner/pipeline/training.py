@@ -70,7 +70,7 @@ def train(
             shown: list[Text] = []
             plan = run.dry_run(kind, **given, show=shown.append)
             return Result(stage="train", out=None, summary={"plan": plan}, details=shown[0] if shown else None)
-        run.train(kind, out=folder, **given)
+        run.run_training(kind, out=folder, **given)
     logged = _logged(folder / "metrics.jsonl")
     return Result(stage="train", out=folder, files=(folder,), count=len(logged), summary=logged[-1] if logged else {})
 

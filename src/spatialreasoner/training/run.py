@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, MissingExtraError, SpatialReasonerError, WorkError
+from spatialreasoner.core.old_names import importable_by_old_names
 from spatialreasoner.core.outputs import apply_umask
 from spatialreasoner.core.resume import hold
 from spatialreasoner.testing.names import TINY_SIZES, TinyModel, tiny_named
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
 
-def train(
+def run_training(
     kind: Kind,
     *,
     model: str,
@@ -366,3 +367,6 @@ def _push(out: Path, repository: str) -> None:
             f"the model is complete in {out}, but could not be uploaded to {repository!r}: {error}. "
             "Log in with `hf auth login`, or upload the folder with `hf upload`"
         ) from error
+
+
+__getattr__ = importable_by_old_names(__name__, {"train": "run_training"})
