@@ -26,7 +26,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.types import Question, Scene, Trajectory
 from spatialreasoner.inference.registry import WritingConfig
 from spatialreasoner.pipeline import build_pairs, search
-from spatialreasoner.pipeline.inputs import read
+from spatialreasoner.pipeline.inputs import read_inputs
 from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.report import treeview
@@ -90,7 +90,7 @@ def example(folder: Path) -> Example:
 
 def read_example(folder: Path) -> Example:
     """The example of a folder in which the stages are done."""
-    asked = read(folder / "questions.jsonl")
+    asked = read_inputs(folder / "questions.jsonl")
     rows: list[dict[str, Any]] = list(records.read_jsonl(folder / "pairs" / "pairs.jsonl", dict[str, Any]))
     row, question_id = rows[SHOWN], rows[SHOWN]["question_id"]
     question = next(question for question in asked.questions if question.id == question_id)

@@ -1,4 +1,4 @@
-"""A public name means one thing: no two modules define the same one."""
+"""A public name means one thing: no two modules define the same one, of the package or of the research beside it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1] / "src" / "spatialreasoner"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "spatialreasoner"
 
-SAME = {"search", "train"}
-"""One work at two heights: a stage, and what it does with one question or with settings that are read."""
+SAME = {"search"}
+"""One work at two heights: a stage, and what it does with one question."""
 
 PLUGINS = {"scenes/importers": {"IMPORTER"}, "scenes/annotations": {"read", "detect"}, "cli": {"OPTIONS"}}
 """Rooms whose modules are all alike: each has the same names, by which the room finds them."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """All modules: a module's place, in the package or, with that folder before it, in `research`."""
+    for root, begin in ((SOURCE, SOURCE), (ROOT / "research", ROOT)):
+        for module in root.rglob("*.py"):
+            yield str(module.relative_to(begin)), module
 
 
 def defined(module: Path) -> Iterator[str]:
@@ -26,26 +34,25 @@ def defined(module: Path) -> Iterator[str]:
 
 
 def is_shared(name: str, place: str) -> bool:
-    """Whether others may define the name as well: loggers, type variables, mains, commands, and what plugins are found by."""
+    """Whether others may define the name as well: loggers, mains, commands, and what plugins are found by."""
     room = Path(place).parent
     command = str(room) == "cli" and name == Path(place).stem  # its stage has the same name
-    alike = name.startswith("_") or name in {"logger", "main"} or len(name) == 1 or name in PLUGINS.get(str(room), ())
-    return command or alike
+    return command or name.startswith("_") or name in {"logger", "main"} or name in PLUGINS.get(str(room), ())
 
 
 def test_no_public_name_is_defined_twice():
     places: dict[str, set[str]] = defaultdict(set)
-    for module in SOURCE.rglob("*.py"):
-        place = str(module.relative_to(SOURCE))
+    for place, module in modules():
         for name in defined(module):
             if not (is_shared(name, place) or name in SAME):
                 places[name].add(place)
+    assert len({place for found in places.values() for place in found if place.startswith("research/")}) > 20
     assert {name: sorted(found) for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_names_do_not_differ_by_their_case_alone():
     classes: dict[str, set[str]] = defaultdict(set)
-    for module in SOURCE.rglob("*.py"):
+    for _, module in modules():
         for name in defined(module):
             if name[0].isupper() and not name.isupper():
                 classes[name.lower()].add(name)

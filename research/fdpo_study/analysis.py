@@ -15,7 +15,7 @@ from jaxtyping import Float
 from research.fdpo_study.arms import ARMS
 from research.fdpo_study.claims import COMPARISONS
 from research.fdpo_study.effects import LENGTHS, Estimate, QuestionSet, estimate, matched
-from research.fdpo_study.work import FACTOR, RESULT, RunResult
+from research.fdpo_study.work import FACTOR, RESULT, TrainingResult
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import MissingFileError
@@ -30,7 +30,7 @@ BASE_TITLE = "the model as it ships"
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSummary(Record):
-    """An arm over its seeds; `rates` are shares, all else means over seeds (`RunResult`).
+    """An arm over its seeds; `rates` are shares, all else means over seeds (`TrainingResult`).
 
     Attributes:
         title: What it is.
@@ -64,7 +64,7 @@ class ArmSummary(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison(Record):
+class ArmComparison(Record):
     """Two arms, paired by question and seed.
 
     Attributes:
@@ -101,8 +101,8 @@ class StudyResult(Record):
     questions: int
     rooms: int
     arms: Mapping[str, ArmSummary]
-    comparisons: tuple[Comparison, ...]
-    matched: Comparison | None = field(default=None)
+    comparisons: tuple[ArmComparison, ...]
+    matched: ArmComparison | None = field(default=None)
 
 
 def analyse(out: Path) -> StudyResult:
@@ -130,11 +130,11 @@ def analyse(out: Path) -> StudyResult:
     )
 
 
-def read_results(out: Path) -> dict[str, list[RunResult]]:
+def read_results(out: Path) -> dict[str, list[TrainingResult]]:
     """The results there are by arm, base first, then in the order of the arms; each by seed."""
     paths = [out / "base" / RESULT, *sorted(out.glob(f"seed-*/*/{RESULT}"))]
     order = ["base", *ARMS]
-    results = [records.read_json(path, RunResult) for path in paths if path.is_file()]
+    results = [records.read_json(path, TrainingResult) for path in paths if path.is_file()]
     results.sort(key=lambda result: (order.index(result.arm), result.run))
     return {name: list(group) for name, group in groupby(results, key=lambda result: result.arm)}
 
@@ -142,7 +142,7 @@ def read_results(out: Path) -> dict[str, list[RunResult]]:
 class _Measured(NamedTuple):
     """An arm's trainings, one per seed, and what each test question measured of them [seeds questions]."""
 
-    results: Sequence[RunResult]
+    results: Sequence[TrainingResult]
     right: Float[np.ndarray, "seeds questions"]
     ratios: Float[np.ndarray, "seeds questions"]
     errors: Float[np.ndarray, "seeds questions"]
@@ -155,7 +155,7 @@ class _Measured(NamedTuple):
         return _Measured([self.results[row] for row in rows], *(values[rows] for values in self[1:]))
 
 
-def _measured(results: Sequence[RunResult], test: QuestionSet) -> _Measured:
+def _measured(results: Sequence[TrainingResult], test: QuestionSet) -> _Measured:
     """A length that could not be read is as far off as counts, and neither too large nor too small."""
     unread = math.log(FACTOR)
     right = [[float(result.right[question_id]) for question_id in test.ids] for result in results]
@@ -175,10 +175,10 @@ def _shared(arms: Mapping[str, _Measured], *names: str) -> list[int]:
     return sorted(set[int].intersection(*sets))
 
 
-def _compare(first: str, second: str, arms: Mapping[str, _Measured], test: QuestionSet) -> Comparison:
+def _compare(first: str, second: str, arms: Mapping[str, _Measured], test: QuestionSet) -> ArmComparison:
     seeds = _shared(arms, first, second)
     before, after = (arms[name].of(seeds) for name in (first, second))
-    return Comparison(
+    return ArmComparison(
         first=first,
         second=second,
         seeds=len(seeds),
@@ -189,7 +189,7 @@ def _compare(first: str, second: str, arms: Mapping[str, _Measured], test: Quest
     )
 
 
-def _matched(arms: Mapping[str, _Measured], test: QuestionSet) -> Comparison | None:
+def _matched(arms: Mapping[str, _Measured], test: QuestionSet) -> ArmComparison | None:
     """The arm fDPO against DPO at the beta at which it strays as far from the reference as fDPO does."""
     sweep = [name for name in SWEEP if name in arms]
     if "fdpo" not in arms or len(sweep) < 2:
@@ -202,7 +202,7 @@ def _matched(arms: Mapping[str, _Measured], test: QuestionSet) -> Comparison | N
     before = sum(share * arms[name].of(seeds).right for name, share in mix)
     effects = estimate(arms["fdpo"].of(seeds).right - before, test)
     words = " + ".join(f"{share:.2f} {name}" for name, share in mix)
-    return Comparison(first=words, second="fdpo", seeds=len(seeds), effects=effects)
+    return ArmComparison(first=words, second="fdpo", seeds=len(seeds), effects=effects)
 
 
 def _summarise(name: str, arm: _Measured, test: QuestionSet) -> ArmSummary:

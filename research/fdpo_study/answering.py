@@ -37,7 +37,7 @@ class Blind:
         return await self._policy.complete(replace(prompt, image=self._image, regions=()), n=n, seed=seed)
 
 
-def answer(
+def answer_questions(
     model: str, questions: Sequence[Question], scenes: Path, out: Path, writing: WritingConfig, *, blind: Path | None = None
 ) -> None:
     """Let a model answer questions; continues where it stopped.

@@ -93,7 +93,7 @@ def _exact(kind: Kind, title: str, *settings: str) -> Arm:
     return Arm(name=f"{kind}-exact", title=title, kind=kind, answers="chosen", pairs="exact", settings=settings, group="exact")
 
 
-RATES, NLLS = ("1e-5", "5e-5", "2e-4"), ("0", "1", "10")
+_RATES, _NLLS = ("1e-5", "5e-5", "2e-4"), ("0", "1", "10")
 
 GRPO = ("num_generations=8", "max_completion_length=200", "learning_rate=5e-5")
 """As many samples of each question as the pairs are made of."""
@@ -162,8 +162,8 @@ ARMS: dict[str, Arm] = {
         _exact("fdpo", "fDPO on exact answers against own samples, with the likelihood", "nll_weight=10"),
         _exact("dpo", "DPO on the same pairs, with the likelihood", "nll_weight=10"),
         _exact("sft", "SFT, then SFT on the same exact answers"),
-        *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in RATES),
-        *(_tuning(f"nll-{weight}", f"weight of the likelihood {weight}", f"nll_weight={weight}") for weight in NLLS),
+        *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in _RATES),
+        *(_tuning(f"nll-{weight}", f"weight of the likelihood {weight}", f"nll_weight={weight}") for weight in _NLLS),
         _tuning("beta-0.03", "beta 0.03", "beta=0.03"),
         _tuning("beta-0.3", "beta 0.3", "beta=0.3"),
         _tuning("frozen", "vision part frozen", "freeze_vision=true"),
@@ -174,12 +174,12 @@ ARMS: dict[str, Arm] = {
 
 MAIN = ("sft", "dpo", "fdpo")
 """The paper's own arms."""
-QUICK = (*MAIN, "fdpo-inverse", "dpo-beta-0.3")
+QUICK_ARMS = (*MAIN, "fdpo-inverse", "dpo-beta-0.3")
 CONTROL_SEEDS = 3
 """Seeds of the controls."""
 
 
-def choose(names: Sequence[str]) -> list[Arm]:
+def choose_arms(names: Sequence[str]) -> list[Arm]:
     """Arms by name or by group, in their order, with SFT, which the others start from; none named are main ones and controls.
 
     Raises:

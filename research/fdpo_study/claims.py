@@ -83,7 +83,7 @@ def _columns(table: Mapping[float, Sequence[float]]) -> Mapping[float, Mapping[s
     return {value: dict(zip(_TABLES, percent, strict=True)) for value, percent in table.items()}
 
 
-ALPHA = _columns(
+SUCCESS_BY_ALPHA = _columns(
     {
         0.1: (53.38, 52.46, 65.09, 51.88, 56.39, 91.58),
         0.2: (56.76, 55.74, 67.92, 57.89, 57.14, 92.23),
@@ -93,7 +93,7 @@ ALPHA = _columns(
 )
 """Success of fDPO 4B by alpha, percent (paper, Table 3)."""
 
-LAM = _columns(
+SUCCESS_BY_LAMBDA = _columns(
     {
         0.2: (54.05, 53.27, 65.09, 53.38, 56.39, 91.58),
         0.4: (57.38, 57.37, 68.86, 60.15, 57.14, 91.58),
@@ -107,7 +107,7 @@ LAM = _columns(
 def mean_quantitative(percent: Mapping[str, float]) -> float:
     """The six quantitative groups of the paper's tables as one number, each weighing as many questions as it has.
 
-    >>> round(mean_quantitative(ALPHA[0.3]), 1)  # the 4B row of Table 1 prints 66.76
+    >>> round(mean_quantitative(SUCCESS_BY_ALPHA[0.3]), 1)  # the 4B row of Table 1 prints 66.76
     66.8
     """
     items = published().items

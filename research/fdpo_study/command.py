@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from research.fdpo_study.config import QUICK, StudyConfig
-from research.fdpo_study.run import TABLES, fill, run
+from research.fdpo_study.config import QUICK_SIZES, StudyConfig
+from research.fdpo_study.run import TABLES, fill, run_study
 
 from research.fdpo_study import arms as known
 from spatialreasoner.core.errors import ConfigError
@@ -31,12 +31,14 @@ def study(out: Path, *, arms: str, seeds: int, quick: bool, config: Path | None,
     """
     import typer
 
-    names = [name.strip() for name in arms.split(",") if name.strip()] or (list(known.QUICK) if quick else [])
-    chosen = known.choose(names)
+    names = [name.strip() for name in arms.split(",") if name.strip()] or (list(known.QUICK_ARMS) if quick else [])
+    chosen = known.choose_arms(names)
     if quick and config is not None:
         raise ConfigError("--quick is a set of sizes; give either it or --config")
-    settings = read_config(StudyConfig, config, [*(QUICK if quick else ()), *overrides])
-    run(settings, out, arms=chosen, seeds=1 if quick else seeds, workers=workers, tell=lambda line: typer.echo(line, err=True))
+    settings = read_config(StudyConfig, config, [*(QUICK_SIZES if quick else ()), *overrides])
+    run_study(
+        settings, out, arms=chosen, seeds=1 if quick else seeds, workers=workers, tell=lambda line: typer.echo(line, err=True)
+    )
     note = "\nThis was --quick: few rooms, one seed. Its intervals do not know how trainings differ." if quick else ""
     return f"The tables are in {out / TABLES}{note}"
 

@@ -7,10 +7,10 @@ from typing import Literal
 
 from spatialreasoner.core.errors import ConfigError
 
-TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
+SEARCHING_TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual")
 """Who searches together: as many as the paper shows (its figure 5)."""
 
-EXACT = "scripted:exact"
+EXACT_TEACHER = "scripted:exact"
 """The teacher without errors, whose answers are preferred to own samples in the arms of the group "exact"."""
 
 SAMPLED = ("scripted:careful", "scripted:habitual")
@@ -75,10 +75,10 @@ class StudyConfig:
             raise ConfigError(f"own_samples must be at least per_source, {self.per_source}; got {self.own_samples}")
 
 
-QUICK = ("sft_scenes=100", "preference_scenes=100", "test_scenes=60", "drift_answers=48", "own_samples=2")
+QUICK_SIZES = ("sft_scenes=100", "preference_scenes=100", "test_scenes=60", "drift_answers=48", "own_samples=2")
 """The sizes of a study in a quarter of an hour: enough to see that all works, too little to tell arms apart."""
 
-ROOMS = 2**41
+_FIRST_ROOM_SEED = 2**41
 """Where the seeds of the study's rooms begin: far from those that the nano was pretrained on."""
 
 _ORDER = ("sft", "preference", "validation", "test", "exact")
@@ -89,4 +89,4 @@ def rooms(config: StudyConfig, part: str) -> tuple[int, int, int]:
     name = config.split if part == "test" else part
     scenes: int = getattr(config, f"{part}_scenes")
     per_scene = config.test_per_scene if part == "test" else config.per_scene
-    return ROOMS + len(_ORDER) * config.seed + _ORDER.index(name), scenes, per_scene
+    return _FIRST_ROOM_SEED + len(_ORDER) * config.seed + _ORDER.index(name), scenes, per_scene

@@ -16,18 +16,18 @@ CURVES = (
     "betas/description",
     "betas/reasoning",
 )
-POINTS = 20
+_POINTS = 20
 
-Curve = list[tuple[float, float]]
+TrainingCurve = list[tuple[float, float]]
 
 
-def curves(entries: Sequence[Mapping[str, Any]], *, points: int = POINTS) -> dict[str, Curve]:
+def curves(entries: Sequence[Mapping[str, Any]], *, points: int = _POINTS) -> dict[str, TrainingCurve]:
     """Each logged value as at most `points` points (middle of the steps, mean value); missing values are left out."""
     found = {name: _thinned(_logged(entries, name), points) for name in CURVES}
     return {name: curve for name, curve in found.items() if curve}
 
 
-def _logged(entries: Sequence[Mapping[str, Any]], name: str) -> Curve:
+def _logged(entries: Sequence[Mapping[str, Any]], name: str) -> TrainingCurve:
     pairs = ((entry.get("step"), entry.get(name)) for entry in entries)
     return [
         (float(step), float(value))
@@ -36,7 +36,7 @@ def _logged(entries: Sequence[Mapping[str, Any]], name: str) -> Curve:
     ]
 
 
-def _thinned(curve: Curve, points: int) -> Curve:
+def _thinned(curve: TrainingCurve, points: int) -> TrainingCurve:
     """Means of neighbours.
 
     >>> _thinned([(1, 1.0), (2, 3.0), (3, 5.0), (4, 5.0)], 2)
@@ -47,7 +47,7 @@ def _thinned(curve: Curve, points: int) -> Curve:
     return [(_mean([x for x, _ in part]), _mean([y for _, y in part])) for part in parts]
 
 
-def ends(found: Mapping[str, Curve]) -> dict[str, float]:
+def ends(found: Mapping[str, TrainingCurve]) -> dict[str, float]:
     """The last fifth of each curve, its mean; and the chosen answers' log-ratio to the reference, nats, by segment.
 
     The log-ratio is the chosen answers' implicit reward divided by the mean beta: negative means that training made

@@ -10,9 +10,9 @@ from random import Random
 from typing import Any
 
 from PIL import Image
-from research.fdpo_study.answering import ROOM_FOR_CALLS, answer
+from research.fdpo_study.answering import ROOM_FOR_CALLS, answer_questions
 from research.fdpo_study.arms import Arm, PairSet, Taught, part_of
-from research.fdpo_study.config import EXACT, SAMPLED, TEACHERS, StudyConfig, rooms
+from research.fdpo_study.config import EXACT_TEACHER, SAMPLED, SEARCHING_TEACHERS, StudyConfig, rooms
 from research.fdpo_study.gaps import Gap
 from research.fdpo_study.rescoring import ASPECTS, by_factor, keep
 
@@ -22,7 +22,7 @@ from spatialreasoner.evaluation.predictions import read_predictions
 from spatialreasoner.inference.registry import WritingConfig
 from spatialreasoner.language.soundness import is_sound
 from spatialreasoner.pipeline import build_pairs, search
-from spatialreasoner.pipeline.inputs import read
+from spatialreasoner.pipeline.inputs import read_inputs
 from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
 from spatialreasoner.preferences.pairs import PairsConfig, write_pairs
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
@@ -30,8 +30,8 @@ from spatialreasoner.scenes import synthetic
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 
-GREY = (127, 127, 127)
-OWN = "own-exact.jsonl"
+_GREY = (127, 127, 127)
+_OWN_EXACT = "own-exact.jsonl"
 """A seed's own answers to the questions that the exact teacher answers."""
 
 
@@ -45,10 +45,10 @@ def make_part(config: StudyConfig, part: str, out: Path) -> None:
     if part == "test":
         return
     if part == "exact":
-        teachers, growth, samples = (EXACT,), SearchConfig(seed=config.seed, max_model_rounds=1), 1
+        teachers, growth, samples = (EXACT_TEACHER,), SearchConfig(seed=config.seed, max_model_rounds=1), 1
     else:
-        teachers, samples = TEACHERS, config.per_source
-        growth = SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(TEACHERS))
+        teachers, samples = SEARCHING_TEACHERS, config.per_source
+        growth = SearchConfig(seed=config.seed, stop="budget", max_model_rounds=2 * len(SEARCHING_TEACHERS))
     run = RunConfig(search=growth, samples_per_policy=samples, candidates=0)
     search(questions, policies=teachers, out=folder / "search", config=run, scenes=folder / "scenes", writing=WritingConfig())
     if part == "sft":
@@ -62,7 +62,7 @@ def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
     if part == "exact":  # a search would ask the model twice per question
         questions = list(records.read_jsonl(folder / "questions.jsonl", Question))
-        answer(model, questions, folder / "scenes", out / f"seed-{run}" / OWN, writing)
+        answer_questions(model, questions, folder / "scenes", out / f"seed-{run}" / _OWN_EXACT, writing)
         return
     growth = SearchConfig(seed=run, max_model_rounds=1)
     search(
@@ -76,10 +76,10 @@ def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
     )
 
 
-def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
+def pair_candidates(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
     """Pair the candidates of a seed: those of the set's sources, as the set's reward ranks them."""
     folder = out / "data" / part_of(name)
-    asked = read(folder / "questions.jsonl", folder / "scenes")
+    asked = read_inputs(folder / "questions.jsonl", folder / "scenes")
     questions = {question.id: question for question in asked.questions}
     scorer, aspect = Scorer(asked.questions, asked.scenes), ASPECTS.get(name)
 
@@ -90,7 +90,7 @@ def make_pairs(config: StudyConfig, out: Path, run: int, name: PairSet) -> None:
         return graded.reward if aspect is None else keep(aspect, graded.reward)
 
     if name == "exact":
-        found = _against_own(folder / "search", out / f"seed-{run}" / OWN, questions, score)
+        found = _against_own(folder / "search", out / f"seed-{run}" / _OWN_EXACT, questions, score)
     else:
         found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
     if name == "factor":  # what was stored has no statements to score again
@@ -244,7 +244,7 @@ def grey(path: Path) -> Path:
     """An image that shows nothing; returns its path."""
     if not path.is_file():
         with records.atomic_path(path) as temporary:  # several seeds may draw it at once
-            Image.new("RGB", (128, 128), GREY).save(temporary, format="PNG")
+            Image.new("RGB", (128, 128), _GREY).save(temporary, format="PNG")
     return path
 
 

@@ -13,7 +13,7 @@ from spatialreasoner.evaluation.predictions import Prediction
 from spatialreasoner.scenes import carry
 
 BATCH = 16
-COLUMNS = ("description", "reasoning", "markup")
+_PARTS = ("description", "reasoning", "markup")
 
 
 def divergence(policy: str, ref: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -30,7 +30,7 @@ def divergence(policy: str, ref: str, rows: Sequence[Mapping[str, Any]]) -> dict
     """
     ratios = _logps(policy, rows) - _logps(ref, rows)
     total = ratios.sum(axis=1)
-    means = dict(zip(COLUMNS, ratios.mean(axis=0).tolist(), strict=True))
+    means = dict(zip(_PARTS, ratios.mean(axis=0).tolist(), strict=True))
     return {**means, "total": float(total.mean()), "error": float(total.std(ddof=1) / np.sqrt(len(total)))}
 
 
@@ -71,5 +71,5 @@ def _batches(source: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[li
     with torch.inference_mode():
         for start in range(0, len(rows), BATCH):
             batch = collate(rows[start : start + BATCH])
-            chosen, _ = pair_logps(loaded(**padded(batch, pad_token_id=pad)), batch, len(COLUMNS))
+            chosen, _ = pair_logps(loaded(**padded(batch, pad_token_id=pad)), batch, len(_PARTS))
             yield chosen.tolist()

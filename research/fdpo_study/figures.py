@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIDES = ("qualitative", "quantitative")
-COLOURS = {"description": "#1b7f79", "reasoning": "#b4532a", "all": "#3b4a6b"}
+_COLOURS = {"description": "#1b7f79", "reasoning": "#b4532a", "all": "#3b4a6b"}
 
 
-def draw(result: StudyResult, folder: Path) -> None:
+def draw_figures(result: StudyResult, folder: Path) -> None:
     """Draw what there is to draw: arms, divergence, learning curves."""
     import matplotlib as mpl
 
@@ -61,7 +61,7 @@ def _arms(result: StudyResult, path: Path) -> None:
 
 
 def _dot(axis: Axes, place: float, rate: Estimate) -> None:
-    axis.errorbar(100 * rate.value, place, xerr=_reach([rate]), fmt="o", markersize=4, color=COLOURS["all"], elinewidth=1)
+    axis.errorbar(100 * rate.value, place, xerr=_reach([rate]), fmt="o", markersize=4, color=_COLOURS["all"], elinewidth=1)
 
 
 def _reach(rates: Sequence[Estimate]) -> list[list[float]]:
@@ -78,11 +78,11 @@ def _divergence(result: StudyResult, path: Path) -> None:
         measured = {name: arm for name, arm in result.arms.items() if "total" in arm.drift and side in arm.rates}
         others = [measured[name] for name in measured if name not in (*SWEEP, "fdpo")]
         sweep = sorted((measured[name] for name in SWEEP if name in measured), key=_strayed)
-        axis.plot(*_points(others, side), "o", markersize=3, color=COLOURS["all"], label="other arms")
-        _with_intervals(axis, sweep, side, fmt="o-", color=COLOURS["description"], label="DPO at several betas")
+        axis.plot(*_points(others, side), "o", markersize=3, color=_COLOURS["all"], label="other arms")
+        _with_intervals(axis, sweep, side, fmt="o-", color=_COLOURS["description"], label="DPO at several betas")
         if fine := measured.get("fdpo"):
             hollow = {"fmt": "s", "markerfacecolor": "none", "markersize": 8}
-            _with_intervals(axis, [fine], side, color=COLOURS["reasoning"], label="fDPO", **hollow)
+            _with_intervals(axis, [fine], side, color=_COLOURS["reasoning"], label="fDPO", **hollow)
         axis.set_title(side)
         axis.set_xlabel("KL from SFT, nats per answer")
         axis.set_ylabel("success, %")
@@ -121,7 +121,7 @@ def _curves(result: StudyResult, path: Path) -> None:
             axis = axes[row][column]
             for segment in ("description", "reasoning"):
                 curve = result.arms[name].curves.get(f"{key}/{segment}", ())
-                axis.plot([x for x, _ in curve], [y for _, y in curve], color=COLOURS[segment], label=segment)
+                axis.plot([x for x, _ in curve], [y for _, y in curve], color=_COLOURS[segment], label=segment)
             axis.axhline(0, color="#bbbbbb", linewidth=0.6)
             axis.set_title(name if row == 0 else "")
             axis.set_ylabel(title if column == 0 else "")

@@ -15,7 +15,7 @@ Gap = tuple[float, float]
 
 Rule = Callable[[Sequence[Gap], Random], list[Gap]]
 
-LAM = 0.6
+_LAM = 0.6
 """The sensitivity to gaps (the paper's) at which `fixed` has the mean weight of fDPO."""
 
 
@@ -54,8 +54,8 @@ def reasoning_only(gaps: Sequence[Gap], rng: Random) -> list[Gap]:
 
 def fixed(gaps: Sequence[Gap], rng: Random) -> list[Gap]:
     """The same gaps in every pair: the reasoning's weight is the mean of what fDPO gives it; unequal, and not adaptive."""
-    mean = sum(1 / (1 + math.exp(LAM * (description - reasoning))) for description, reasoning in gaps) / len(gaps)
-    return [(0.0, math.log(mean / (1 - mean)) / LAM)] * len(gaps)
+    mean = sum(1 / (1 + math.exp(_LAM * (description - reasoning))) for description, reasoning in gaps) / len(gaps)
+    return [(0.0, math.log(mean / (1 - mean)) / _LAM)] * len(gaps)
 
 
 def fixed_opposite(gaps: Sequence[Gap], rng: Random) -> list[Gap]:

@@ -35,7 +35,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class _Pace:
     """What one core does, each per second: measured with the nano, for the forecast alone."""
 
     start: float = 8.0
@@ -45,7 +45,7 @@ class Pace:
     pairs: float = 8.0
 
 
-PACE = Pace()
+PACE = _Pace()
 
 
 def plan(config: StudyConfig, arms: Sequence[Arm], seeds: int) -> list[Job]:

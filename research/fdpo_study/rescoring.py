@@ -19,7 +19,7 @@ Aspect = Literal["visual", "spatial", "logical"]
 ASPECTS: Mapping[PairSet, Aspect] = {"visual": "visual", "spatial": "spatial", "logical": "logical"}
 """The sets of pairs that one reward alone ranks."""
 
-EXACT, WRONG = math.log(1 + spatial.EXACT), math.log(2.0)
+_EXACT, _WRONG = math.log(1 + spatial.EXACT), math.log(2.0)
 """By factor, a length is right within 1.1 of the truth, and earns nothing from twice or half of it on."""
 
 
@@ -72,4 +72,4 @@ def factor_score(claim: float, truth: float) -> float:
     [1.0, 0.786, 0.786, 0.0, 0.0]
     """
     off = abs(math.log(claim / truth))
-    return min(1.0, max(0.0, (WRONG - off) / (WRONG - EXACT)))
+    return min(1.0, max(0.0, (_WRONG - off) / (_WRONG - _EXACT)))

@@ -10,11 +10,11 @@ from pathlib import Path
 from research.fdpo_study.analysis import StudyResult, analyse
 from research.fdpo_study.arms import MAIN, Arm
 from research.fdpo_study.config import StudyConfig
-from research.fdpo_study.figures import draw
+from research.fdpo_study.figures import draw_figures
 from research.fdpo_study.jobs import plan
-from research.fdpo_study.runner import forecast, run_jobs
-from research.fdpo_study.tables import BEGIN, END, between_markers, markdown
-from research.fdpo_study.work import SETTINGS, read_config
+from research.fdpo_study.runner import forecast_seconds, run_jobs
+from research.fdpo_study.tables import TABLES_BEGIN, TABLES_END, between_markers, study_markdown
+from research.fdpo_study.work import SETTINGS, read_study_config
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, InputError
@@ -24,7 +24,7 @@ from spatialreasoner.report.report import write_report
 RESULTS, TABLES, FIGURES, REPORT = "study.json", "study.md", "figures", "report.html"
 
 
-def run(
+def run_study(
     config: StudyConfig,
     out: Path,
     *,
@@ -52,7 +52,7 @@ def run(
     jobs = plan(config, arms, seeds)
     tell(
         f"{len(jobs)} jobs on {workers} cores, {len(arms)} arms, {seeds} seeds: "
-        f"about {forecast(jobs, out, workers) / 60:.0f} min on quiet cores"
+        f"about {forecast_seconds(jobs, out, workers) / 60:.0f} min on quiet cores"
     )
     with records.writing(out), hold(out / ".lock", out):
         run_jobs(jobs, out, seeds, workers)
@@ -68,7 +68,7 @@ def begin(config: StudyConfig, out: Path) -> None:
     if not (out / SETTINGS).is_file():
         records.write_config(out, "study", config, name=SETTINGS)
         return
-    kept, given = asdict(read_config(out)), asdict(config)
+    kept, given = asdict(read_study_config(out)), asdict(config)
     changed = sorted(name for name in given if kept[name] != given[name])
     if changed:
         raise ConfigError(f"{out} holds another study, which differs in {', '.join(changed)}; give another --out")
@@ -77,10 +77,10 @@ def begin(config: StudyConfig, out: Path) -> None:
 def write(out: Path) -> StudyResult:
     """Estimate from the results there are; write `study.json`, `study.md`, the figures, and a report of the first seed."""
     result = analyse(out)
-    records.write_config(out, "study", {"settings": asdict(read_config(out)), "result": asdict(result)}, name=RESULTS)
-    draw(result, out / FIGURES)
+    records.write_config(out, "study", {"settings": asdict(read_study_config(out)), "result": asdict(result)}, name=RESULTS)
+    draw_figures(result, out / FIGURES)
     with records.atomic_write(out / TABLES) as file:
-        file.write("# Study\n\n" + markdown(result, made_by=made_by(out, result)))
+        file.write("# Study\n\n" + study_markdown(result, made_by=made_by(out, result)))
         file.write(f"\n[Answers of the first seed's models, image by image]({REPORT})\n")
     folders = [out / "base", *(out / "seed-0" / name for name in (*MAIN, "fdpo-exact", "pairs/mixture")), out / "data" / "test"]
     write_report([folder for folder in folders if folder.is_dir()], out / REPORT, title="SpatialReasoner study, first seed")
@@ -89,7 +89,7 @@ def write(out: Path) -> StudyResult:
 
 def made_by(out: Path, result: StudyResult) -> str:
     """What was run, in a sentence or two."""
-    config = read_config(out)
+    config = read_study_config(out)
     most = max((arm.seeds for arm in result.arms.values()), default=0)
     questions = config.preference_scenes * config.per_scene
     return (
@@ -107,10 +107,10 @@ def fill(out: Path, docs: Path) -> None:
     """
     result = analyse(out)
     folder = docs.parent / "images" / "study"
-    tables = markdown(result, made_by=made_by(out, result), figures="images/study")
+    tables = study_markdown(result, made_by=made_by(out, result), figures="images/study")
     text = between_markers(records.require_file(docs).read_text("utf-8"), tables)
     if text is None:
-        raise InputError(f"{docs}: expected the lines {BEGIN!r} and {END!r}, between which tables are written")
-    draw(result, folder)
+        raise InputError(f"{docs}: expected the lines {TABLES_BEGIN!r} and {TABLES_END!r}, between which tables are written")
+    draw_figures(result, folder)
     with records.atomic_write(docs) as file:
         file.write(text)

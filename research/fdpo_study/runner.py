@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).parents[2]
 PAUSE = 0.2
 
 
-def forecast(jobs: Sequence[Job], out: Path, workers: int) -> float:
+def forecast_seconds(jobs: Sequence[Job], out: Path, workers: int) -> float:
     """About how long the jobs that are not done will take, seconds: no less than the longest chain of them."""
     left = [job for job in jobs if not marker(out, job).exists()]
     ends: dict[str, float] = {}
@@ -123,7 +123,7 @@ def _ending(board: Board) -> Generator[None]:
 def _bar(board: Board) -> Generator[Callable[[], None]]:
     """The work done, with the jobs at work and the time left."""
     began, first = time.monotonic(), set(board.done)
-    with progress.stage("study", round(sum(job.seconds for job in board.jobs))) as advance:
+    with progress.progress_bar("study", round(sum(job.seconds for job in board.jobs))) as advance:
 
         def show() -> None:
             ended = board.done | board.failed

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from research.fdpo_study.analysis import ArmSummary, StudyResult
 from research.fdpo_study.arms import ALPHAS, LAMS
-from research.fdpo_study.claims import ALPHA, COMPARISONS, LAM, mean_quantitative, printed
+from research.fdpo_study.claims import COMPARISONS, SUCCESS_BY_ALPHA, SUCCESS_BY_LAMBDA, mean_quantitative, printed
 from research.fdpo_study.effects import LENGTHS, Estimate
 from research.fdpo_study.work import FACTOR
 
@@ -16,7 +16,7 @@ HOLDS = {"above": "holds", "below": "the opposite holds", "open": "not shown"}
 """What an interval says of the claim that the second arm is better."""
 
 
-def markdown(result: StudyResult, *, made_by: str, figures: str = "figures") -> str:
+def study_markdown(result: StudyResult, *, made_by: str, figures: str = "figures") -> str:
     """All tables of a study.
 
     Args:
@@ -135,7 +135,7 @@ def _scores(found: Mapping[str, Estimate], sign: str = "") -> Iterator[str]:
 
 def _curves(result: StudyResult) -> Iterator[str]:
     """Success by alpha and by lambda."""
-    for name, values, default, paper in (("alpha", ALPHAS, 0.3, ALPHA), ("lam", LAMS, 0.6, LAM)):
+    for name, values, default, paper in (("alpha", ALPHAS, 0.3, SUCCESS_BY_ALPHA), ("lam", LAMS, 0.6, SUCCESS_BY_LAMBDA)):
         arms = {value: f"fdpo-{name}-{value:g}" for value in values} | {default: "fdpo"}
         if name == "alpha":
             arms[0.0] = "dpo"
@@ -209,15 +209,15 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-BEGIN, END = "<!-- study: begin -->", "<!-- study: end -->"
+TABLES_BEGIN, TABLES_END = "<!-- study: begin -->", "<!-- study: end -->"
 
 
 def between_markers(text: str, tables: str) -> str | None:
     r"""A text with the tables between its two markers, or None if it has none.
 
-    >>> between_markers(f"a {BEGIN} old {END} b", "new")
+    >>> between_markers(f"a {TABLES_BEGIN} old {TABLES_END} b", "new")
     'a <!-- study: begin -->\n\nnew\n<!-- study: end --> b'
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{tables}\n{END}{after}" if begin and end else None
+    before, begin, rest = text.partition(TABLES_BEGIN)
+    _, end, after = rest.partition(TABLES_END)
+    return f"{before}{TABLES_BEGIN}\n\n{tables}\n{TABLES_END}{after}" if begin and end else None

@@ -17,10 +17,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
 
-from research.fdpo_study.answering import answer
+from research.fdpo_study.answering import answer_questions
 from research.fdpo_study.arms import ARMS, Arm, PairSet
 from research.fdpo_study.config import StudyConfig
-from research.fdpo_study.curves import Curve, curves, ends
+from research.fdpo_study.curves import TrainingCurve, curves, ends
 from research.fdpo_study.drift import divergence, rows_of
 from research.fdpo_study.jobs import Job, marker, plan
 
@@ -34,7 +34,7 @@ from spatialreasoner.evaluation.score import judge_all
 from spatialreasoner.inference.registry import WritingConfig
 from spatialreasoner.language import responses
 from spatialreasoner.scenes.files import scene_index
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from spatialreasoner.vlm.sources import source_of
 
 SETTINGS = "study.config.json"
@@ -42,7 +42,7 @@ RESULT = "result.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunResult(Record):
+class TrainingResult(Record):
     """What came of one training, or of the base model.
 
     Attributes:
@@ -70,7 +70,7 @@ class RunResult(Record):
     gaps: Mapping[str, float]
 
 
-def read_config(out: Path) -> StudyConfig:
+def read_study_config(out: Path) -> StudyConfig:
     """The settings that a study was begun with.
 
     Raises:
@@ -88,7 +88,7 @@ def do(job: Job, config: StudyConfig, out: Path) -> None:
     elif job.task == "own":
         data.sample_own(config, out, job.run, job.what)
     elif job.task == "pairs":
-        data.make_pairs(config, out, job.run, cast("PairSet", job.what))
+        data.pair_candidates(config, out, job.run, cast("PairSet", job.what))
     elif job.task == "base":
         _measure(None, config, out, 0, source_of(config.base))
     else:
@@ -112,7 +112,7 @@ def _train_arm(arm: Arm, config: StudyConfig, out: Path, run: int) -> None:
     if arm.prefers:
         _lend_reference(seed_folder, folder)
     rows = data.training_rows(arm, out, run)
-    train(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=(*shared, *settings, *arm.settings))
+    run_training(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=(*shared, *settings, *arm.settings))
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     _measure(arm, config, out, run, str(folder))
@@ -139,13 +139,13 @@ def _measure(arm: Arm | None, config: StudyConfig, out: Path, run: int, model: s
     questions = list(records.read_jsonl(test / "questions.jsonl", Question))
     blind = data.grey(folder / "grey.png") if arm is not None and arm.answers == "blind" else None
     writing = WritingConfig(max_new_tokens=config.max_new_tokens, batch_size=32)
-    answer(model, questions, test / "scenes", folder / "predictions.jsonl", writing, blind=blind)
+    answer_questions(model, questions, test / "scenes", folder / "predictions.jsonl", writing, blind=blind)
     predictions = read_predictions(folder / "predictions.jsonl")
     verdicts = judge_all(predictions)
-    found: dict[str, Curve] = {}
+    found: dict[str, TrainingCurve] = {}
     if arm is not None:
         found = curves(list(records.read_jsonl(folder / "metrics.jsonl", dict[str, Any])))
-    result = RunResult(
+    result = TrainingResult(
         arm="base" if arm is None else arm.name,
         run=run,
         right={p.question_id: v.success is True for p, v in zip(predictions, verdicts, strict=True)},
@@ -164,7 +164,7 @@ def _drift(config: StudyConfig, out: Path, run: int, folder: Path) -> Mapping[st
     scenes = out / "data" / "test" / "scenes"
     questions = data.drift_questions(config, out)
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
-    answer(str(folder), questions, scenes, folder / "sampled.jsonl", writing)
+    answer_questions(str(folder), questions, scenes, folder / "sampled.jsonl", writing)
     index = scene_index(scenes)
     rows = rows_of(read_predictions(folder / "sampled.jsonl"), {each.id: each for each in questions}, index)
     return divergence(str(folder), str(out / f"seed-{run}" / "sft"), rows) if len(rows) > 1 else None
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str]) -> None:
     """Do the job of a name in the study of a folder."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     out, name, seeds = Path(arguments[0]), arguments[1], int(arguments[2])
-    config = read_config(out)
+    config = read_study_config(out)
     job = next((job for job in plan(config, list(ARMS.values()), seeds) if job.name == name), None)
     if job is None:
         raise ConfigError(f"expected a job of the study; got {name!r}")

@@ -35,7 +35,7 @@ Rewards = dict[str, dict[str, float | None]]
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
 
 
-def study(out: Path, *, seeds: int, steps: int, rooms: int, unseen: int, settings: Mapping[str, object]) -> str:
+def _study(out: Path, *, seeds: int, steps: int, rooms: int, unseen: int, settings: Mapping[str, object]) -> str:
     """Train and measure what is not there yet; the table, as Markdown."""
     training, testing = _questions(out / "rooms", rooms, seed=11), _questions(out / "unseen", unseen, seed=4398046511104)
     before = {how: _measure("nano", testing, out / f"before-{how}.json", how) for how in TEMPERATURES}
@@ -45,11 +45,11 @@ def study(out: Path, *, seeds: int, steps: int, rooms: int, unseen: int, setting
         train(training, kind="grpo", model="nano", out=folder, max_steps=steps, seed=seed, **settings)
         for how, found in after.items():
             found.append(_measure(str(folder), testing, out / f"after-{seed}-{how}.json", how))
-            _say(table(testing, before, after))
-    return table(testing, before, after)
+            _say(_table(testing, before, after))
+    return _table(testing, before, after)
 
 
-def table(testing: Path, before: Mapping[str, Rewards], after: Mapping[str, Sequence[Rewards]]) -> str:
+def _table(testing: Path, before: Mapping[str, Rewards], after: Mapping[str, Sequence[Rewards]]) -> str:
     """Mean rewards before and after, the difference with its 95 % interval, and that of each seed alone."""
     rooms = {question.id: question.scene_id for question in _read(testing)[0]}
     lines = [
@@ -121,7 +121,7 @@ def main(
         "per_device_train_batch_size": 16, "gradient_accumulation_steps": 2, "num_generations": 8,
         "max_completion_length": 200, "temperature": TEMPERATURES["sampled"],
     }  # fmt: skip
-    typer.echo(study(out, seeds=seeds, steps=steps, rooms=rooms, unseen=unseen, settings=settings))
+    typer.echo(_study(out, seeds=seeds, steps=steps, rooms=rooms, unseen=unseen, settings=settings))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import torch
 import typer
 from datasets import Dataset
 from research.named_segments import smollm2
-from research.named_segments.task import SEGMENTS, Kind, Problem, pairs, problems, score
+from research.named_segments.task import NAMED_SEGMENTS, PairKind, WordProblem, pairs, problems, score
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
@@ -27,36 +27,36 @@ from spatialreasoner.core import records
 from spatialreasoner.evaluation.bootstrap import difference_interval
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 
-Measured = list[dict[str, float]]
+_Measured = list[dict[str, float]]
 """What was found of each test problem: `plan` and `answer` right (0 or 1), `plan margin` and `answer margin` in nats."""
 
-KINDS: Mapping[Kind, float] = {"both": 0.25, "answer": 0.25, "conflict": 0.5}
+_KINDS: Mapping[PairKind, float] = {"both": 0.25, "answer": 0.25, "conflict": 0.5}
 """The share of each kind of pair: in half of them the chosen answer has the worse plan."""
 
-METRICS = ("plan", "answer", "plan margin", "answer margin")
+_METRICS = ("plan", "answer", "plan margin", "answer margin")
 
 TRAINED_LAYERS = 10
 """The last layers train, the others stay as they are: half of the arithmetic."""
 
 
-def study(out: Path, *, seeds: int, alpha: float, sizes: Mapping[str, int]) -> str:
+def _study(out: Path, *, seeds: int, alpha: float, sizes: Mapping[str, int]) -> str:
     """Train and measure what is not there yet; the table, as Markdown."""
     torch.set_num_threads(1)
-    start = teach(smollm2.convert(out / "smollm2"), out / "sft", problems(sizes["taught"], seed=1))
+    start = teach(smollm2.convert_smollm2(out / "smollm2"), out / "sft", problems(sizes["taught"], seed=1))
     held = problems(sizes["tested"], seed=2)
-    found: dict[str, list[Measured]] = {"SFT": [measure(start, held, out / "sft.json")], "DPO": [], "fDPO": []}
+    found: dict[str, list[_Measured]] = {"SFT": [_measure(start, held, out / "sft.json")], "DPO": [], "fDPO": []}
     for seed in range(seeds):
         for name, share in (("DPO", 0.0), ("fDPO", alpha)):
             file = out / f"{name}-{seed}.json"
             if not file.is_file():
-                rows, reference = pairs(sizes["pairs"], 100 + seed, KINDS), out / f"reference-{seed}.jsonl"
+                rows, reference = pairs(sizes["pairs"], 100 + seed, _KINDS), out / f"reference-{seed}.jsonl"
                 prefer(start, out / f"{name}-{seed}", rows, reference, alpha=share, seed=seed)
-            found[name].append(measure(out / f"{name}-{seed}", held, file))
-            typer.echo(table(found), err=True)
-    return table(found)
+            found[name].append(_measure(out / f"{name}-{seed}", held, file))
+            typer.echo(_table(found), err=True)
+    return _table(found)
 
 
-def teach(model: Path, out: Path, examples: Sequence[Problem]) -> Path:
+def teach(model: Path, out: Path, examples: Sequence[WordProblem]) -> Path:
     """Teach the form by right answers."""
     if not (out / "model.safetensors").is_file():
         rows = [{"prompt": each.prompt, "completion": _said(each.say())} for each in examples]
@@ -70,7 +70,7 @@ def teach(model: Path, out: Path, examples: Sequence[Problem]) -> Path:
 def prefer(model: Path, out: Path, rows: Sequence[Mapping[str, Any]], reference: Path, *, alpha: float, seed: int) -> None:
     """Train by preferences; alpha 0 is DPO."""
     options = FDPOConfig(
-        **_options(out, seed=seed), segments=list(SEGMENTS), fdpo_alpha=alpha, learning_rate=1e-4,
+        **_options(out, seed=seed), segments=list(NAMED_SEGMENTS), fdpo_alpha=alpha, learning_rate=1e-4,
         precompute_ref_log_probs=True, reference_cache=str(reference),
     )  # fmt: skip
     trainer = FDPOTrainer(
@@ -80,7 +80,7 @@ def prefer(model: Path, out: Path, rows: Sequence[Mapping[str, Any]], reference:
     trainer.save_model(str(out))
 
 
-def measure(folder: Path, held: Sequence[Problem], file: Path) -> Measured:
+def _measure(folder: Path, held: Sequence[WordProblem], file: Path) -> _Measured:
     """What a model does on the problems; the file keeps it, and the weights are no longer needed."""
     if not file.is_file():
         model, tokenizer = _load(folder).eval(), _tokenizer(folder)
@@ -94,12 +94,12 @@ def measure(folder: Path, held: Sequence[Problem], file: Path) -> Measured:
     return json.loads(file.read_text("utf-8"))
 
 
-def _right(problem: Problem, text: str) -> dict[str, float]:
+def _right(problem: WordProblem, text: str) -> dict[str, float]:
     return {name: float(points > 0) for name, points in score(problem, text).items()}
 
 
 @torch.inference_mode()
-def greedy(model: Any, tokenizer: Any, held: Sequence[Problem], *, batch: int = 16) -> list[str]:
+def greedy(model: Any, tokenizer: Any, held: Sequence[WordProblem], *, batch: int = 16) -> list[str]:
     """The likeliest answer to each problem."""
     found: list[str] = []
     for some in (held[start : start + batch] for start in range(0, len(held), batch)):
@@ -111,7 +111,7 @@ def greedy(model: Any, tokenizer: Any, held: Sequence[Problem], *, batch: int = 
 
 
 @torch.inference_mode()
-def margins(model: Any, tokenizer: Any, held: Sequence[Problem], *, batch: int = 8) -> list[dict[str, float]]:
+def margins(model: Any, tokenizer: Any, held: Sequence[WordProblem], *, batch: int = 8) -> list[dict[str, float]]:
     """Nats of the right plan over the wrong one; and of the right result over the wrong one, after the right plan."""
     found: list[dict[str, float]] = []
     for some in (held[start : start + batch] for start in range(0, len(held), batch)):
@@ -122,7 +122,7 @@ def margins(model: Any, tokenizer: Any, held: Sequence[Problem], *, batch: int =
     return found
 
 
-def _sides(tokenizer: Any, problem: Problem) -> list[tuple[str, str]]:
+def _sides(tokenizer: Any, problem: WordProblem) -> list[tuple[str, str]]:
     """What comes before, and what is weighed: the right and the wrong plan, then the right and the wrong result."""
     start = tokenizer.apply_chat_template(problem.prompt, add_generation_prompt=True, tokenize=False) + "<plan>"
     planned = f"{start}{problem.plan}</plan><answer>"
@@ -141,17 +141,17 @@ def _logps(model: Any, tokenizer: Any, sides: Sequence[tuple[str, str]]) -> list
     return found
 
 
-def table(found: Mapping[str, Sequence[Measured]]) -> str:
+def _table(found: Mapping[str, Sequence[_Measured]]) -> str:
     """Means over problems and seeds, and the differences of DPO, fDPO with their 95 % intervals."""
-    lines = ["| | " + " | ".join(METRICS) + " |", "|---|" + "---:|" * len(METRICS)]
+    lines = ["| | " + " | ".join(_METRICS) + " |", "|---|" + "---:|" * len(_METRICS)]
     for name, runs in found.items():
         if runs:
-            lines.append(_line(name, (f"{_means(runs, metric).mean():.2f}" for metric in METRICS)))
+            lines.append(_line(name, (f"{_means(runs, metric).mean():.2f}" for metric in _METRICS)))
     for one, other in (("DPO", "SFT"), ("fDPO", "SFT"), ("fDPO", "DPO")):
         count = min(len(found[one]), len(found[other])) if other != "SFT" else len(found[one])
         if count:
             cells = (
-                _difference(found[one][:count], found[other][: count if other != "SFT" else 1], metric) for metric in METRICS
+                _difference(found[one][:count], found[other][: count if other != "SFT" else 1], metric) for metric in _METRICS
             )
             lines.append(_line(f"{one} − {other}", cells))
     return "\n".join(lines)
@@ -161,12 +161,12 @@ def _line(name: str, cells: Iterator[str]) -> str:
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def _means(runs: Sequence[Measured], metric: str) -> np.ndarray:
+def _means(runs: Sequence[_Measured], metric: str) -> np.ndarray:
     """Of each problem, over the seeds."""
     return np.array([[problem[metric] for problem in run] for run in runs]).mean(0)
 
 
-def _difference(ones: Sequence[Measured], others: Sequence[Measured], metric: str) -> str:
+def _difference(ones: Sequence[_Measured], others: Sequence[_Measured], metric: str) -> str:
     difference = _means(ones, metric) - _means(others, metric)
     found = difference_interval(difference, np.ones(len(difference)), seed=0)
     return f"{difference.mean():+.2f}" + ("" if found is None else f" ({found.low:+.2f} to {found.high:+.2f})")
@@ -209,7 +209,7 @@ def main(
 ) -> None:
     """Show what DPO and fDPO do on a task with two named segments and gaps that are known."""
     sizes = {"taught": taught, "pairs": trained, "tested": tested}
-    typer.echo(study(out, seeds=seeds, alpha=alpha, sizes=sizes))
+    typer.echo(_study(out, seeds=seeds, alpha=alpha, sizes=sizes))
 
 
 if __name__ == "__main__":

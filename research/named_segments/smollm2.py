@@ -20,7 +20,7 @@ def installed() -> Path | None:
     return folder if (folder / FILE).is_file() else None
 
 
-def convert(out: Path) -> Path:
+def convert_smollm2(out: Path) -> Path:
     """Write the model as safetensors, its weights in half precision, which holds all that four bits do; once.
 
     Args:
@@ -55,4 +55,4 @@ def convert(out: Path) -> Path:
 
 
 if __name__ == "__main__":
-    print(convert(Path(sys.argv[1])))  # noqa: T201
+    print(convert_smollm2(Path(sys.argv[1])))  # noqa: T201

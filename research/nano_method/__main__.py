@@ -25,7 +25,7 @@ from spatialreasoner.pipeline import build_pairs, generate, make_questions, make
 from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.vlm.loading import load_vlm
 
-TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual", "scripted:hasty")
+_TEACHERS = ("scripted:careful", "scripted:shallow", "scripted:habitual", "scripted:hasty")
 TAUGHT, OWN = 910005, 910002
 """The sets of rooms: of neither the pretraining, nor the study, nor any test."""
 
@@ -35,7 +35,7 @@ SECOND = ("num_train_epochs=2", "learning_rate=1e-4")
 """Chosen on validation rooms."""
 
 
-def ask(folder: Path, *, seed: int, rooms: int, per_room: int, count: int) -> Path:
+def _ask(folder: Path, *, seed: int, rooms: int, per_room: int, count: int) -> Path:
     """Make rooms and ask about them; returns the file of the first questions."""
     scenes = make_scenes(out=folder / "scenes", count=rooms, seed=seed)
     questions = make_questions(scenes, out=folder / "questions.jsonl", per_scene=per_room)
@@ -70,11 +70,11 @@ def main(
     base: Annotated[str, typer.Option(help="The base: nano-base, or the folder of another.")] = "nano-base",
 ) -> None:
     """Teach the nano's base to reason; run it again to resume."""
-    asked = ask(out / "taught", seed=TAUGHT, rooms=1600, per_room=5, count=8000)
-    rows = best(out / "taught", asked, TEACHERS, (1, 2), WritingConfig())
+    asked = _ask(out / "taught", seed=TAUGHT, rooms=1600, per_room=5, count=8000)
+    rows = best(out / "taught", asked, _TEACHERS, (1, 2), WritingConfig())
     train(rows, kind="sft", model=base, out=out / "sft", overrides=(*SHARED, *FIRST))
 
-    asked = ask(out / "own", seed=OWN, rooms=900, per_room=4, count=1200)
+    asked = _ask(out / "own", seed=OWN, rooms=900, per_room=4, count=1200)
     rows = best(out / "own", asked, [str(out / "sft")], range(1, 9), WritingConfig(temperature=1.0, batch_size=64))
     train(rows, kind="sft", model=str(out / "sft"), out=out / "best", overrides=(*SHARED, *SECOND))
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int8, UInt8
 
 from spatialreasoner.core import records
-from spatialreasoner.core.progress import stage
+from spatialreasoner.core.progress import progress_bar
 from spatialreasoner.scenes.geometry import Cloud
 from spatialreasoner.scenes.masks import decode
 from spatialreasoner.scenes.measure import Measured
@@ -26,7 +26,7 @@ from spatialreasoner.scenes.synthetic.shapes import SHAPE_KINDS
 SEED = 2**40
 """The set of rooms that pretraining sees; tests of the nano use another."""
 
-MAX_REGIONS = 9
+_MAX_REGIONS = 9
 GRID = 32
 """Cells of the dense depth target along a side."""
 
@@ -56,23 +56,23 @@ def make_room(index: int, *, seed: int = SEED) -> Corpus:
     """Room `index` of a set."""
     made = make_scene(seed, index)
     measured = Measured(made.scene, made.depth)
-    clouds = [measured.cloud(region.id) for region in made.scene.regions[:MAX_REGIONS]]
+    clouds = [measured.cloud(region.id) for region in made.scene.regions[:_MAX_REGIONS]]
     owner, words = _named(made)
     return Corpus(made.image, _grid(np.log(made.depth)), owner, words, *_measured(clouds))
 
 
 def _named(made: Made) -> tuple[np.ndarray, np.ndarray]:
-    owner, words = np.zeros(made.depth.shape, np.uint8), np.full((MAX_REGIONS, 2), -1, np.int8)
+    owner, words = np.zeros(made.depth.shape, np.uint8), np.full((_MAX_REGIONS, 2), -1, np.int8)
     known = {thing.region_id: thing for thing in made.scene.objects or ()}
-    for number, region in enumerate(made.scene.regions[:MAX_REGIONS]):
+    for number, region in enumerate(made.scene.regions[:_MAX_REGIONS]):
         owner[decode(region.mask)] = number + 1
         words[number] = SHAPE_KINDS.index(known[region.id].kind), list(COLOURS).index(known[region.id].colour)
     return owner, words
 
 
 def _measured(clouds: list[Cloud | None]) -> tuple[np.ndarray, np.ndarray]:
-    seen = np.full((MAX_REGIONS, 9), np.nan, np.float32)
-    apart = np.full((MAX_REGIONS, MAX_REGIONS), np.nan, np.float32)
+    seen = np.full((_MAX_REGIONS, 9), np.nan, np.float32)
+    apart = np.full((_MAX_REGIONS, _MAX_REGIONS), np.nan, np.float32)
     for number, cloud in enumerate(clouds):
         if cloud is None:
             continue
@@ -108,7 +108,7 @@ def write_corpus(config: CorpusConfig, folder: Path, *, workers: int = 2) -> Non
     """Make the rooms in chunks, several processes at a time; chunks that are there already stay."""
     folder.mkdir(parents=True, exist_ok=True)
     starts = [start for start in range(0, config.rooms, _CHUNK) if not _chunk(folder, start).is_file()]
-    with stage("render rooms to pretrain on", len(starts) * _CHUNK) as advance, ProcessPoolExecutor(workers) as pool:
+    with progress_bar("render rooms to pretrain on", len(starts) * _CHUNK) as advance, ProcessPoolExecutor(workers) as pool:
         for done, future in enumerate(as_completed(pool.submit(_write_chunk, config, folder, start) for start in starts), 1):
             future.result()
             advance(done * _CHUNK)

@@ -32,14 +32,14 @@ class Rates:
     rate: float
 
 
-FLOOR = 0.02
+_FLOOR = 0.02
 """The last learning rate, as a share of the peak."""
 
 
 class Optimization:
     """The optimization of a phase, which writes checkpoints and resumes from the last one.
 
-    AdamW for what may learn, vectors without decay; warm-up over a thirtieth of the steps, then cosine to `FLOOR`.
+    AdamW for what may learn, vectors without decay; warm-up over a thirtieth of the steps, then cosine to `_FLOOR`.
 
     Args:
         model: What learns.
@@ -83,7 +83,7 @@ class Optimization:
         if step < warmup:
             return (step + 1) / warmup
         share = (step - warmup) / max(1, self._rates.steps - warmup)
-        return FLOOR + (1 - FLOOR) / 2 * (1 + math.cos(math.pi * share))
+        return _FLOOR + (1 - _FLOOR) / 2 * (1 + math.cos(math.pi * share))
 
     def _keep(self, file: Path) -> None:
         tensors = {name: each.detach().contiguous() for name, each in self._learning.items()}

@@ -27,13 +27,13 @@ from research.nano_pretraining.beliefs import invent, invent_words, name
 from research.nano_pretraining.corpus import Corpus, CorpusConfig, read_corpus, write_corpus
 from research.nano_pretraining.optimizing import Rates
 from research.nano_pretraining.processes import in_processes, wait_for_all
-from research.nano_pretraining.reading import RELATIONS_FIRST, ReadConfig, read
-from research.nano_pretraining.seeing import see
+from research.nano_pretraining.reading import RELATIONS_FIRST, ReadConfig, learn_to_read
+from research.nano_pretraining.seeing import learn_to_see
 from research.nano_pretraining.skills import REQUESTS, ask, look_for, reason, regions_of, state
 from transformers import PreTrainedModel, ProcessorMixin
 
 from spatialreasoner.core.outputs import apply_umask
-from spatialreasoner.core.progress import stage
+from spatialreasoner.core.progress import progress_bar
 from spatialreasoner.core.records import write_config
 from spatialreasoner.core.types import CATEGORIES
 from spatialreasoner.nano.build import build_nano
@@ -104,9 +104,9 @@ def _learn(rank: int, config: PretrainConfig, out: Path) -> None:
     writing = model.generation_config
     with (out / "metrics.jsonl").open("a", buffering=1, encoding="utf-8") if rank == 0 else nullcontext() as metrics:
 
-        def log(stage: str, step: int, values: Mapping[str, Any]) -> None:
+        def log(phase: str, step: int, values: Mapping[str, Any]) -> None:
             if metrics is not None:
-                metrics.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")
+                metrics.write(json.dumps({"stage": phase, "step": step, **values}) + "\n")
 
         reading: dict[Literal["read", "understand"], ReadConfig] = {"read": config.read, "understand": config.understand}
         for name in ("see", *reading):
@@ -114,13 +114,13 @@ def _learn(rank: int, config: PretrainConfig, out: Path) -> None:
                 model, _ = _load(out / name)
                 continue
             rates = config.see if name == "see" else reading[name].rates
-            with stage(f"learn to {name}", rates.steps) if rank == 0 else nullcontext(_silent) as advance:
+            with progress_bar(f"learn to {name}", rates.steps) if rank == 0 else nullcontext(_silent) as advance:
                 how: dict[str, Any] = {"seed": config.seed + rank, "log": log, "advance": advance}
                 kept = out / f"{name}.safetensors"
                 if name == "see":
-                    see(model.train(), processor, corpus, rates, checkpoint=kept, **how)
+                    learn_to_see(model.train(), processor, corpus, rates, checkpoint=kept, **how)
                 else:
-                    read(model.train(), processor, corpus, reading[name], checkpoint=kept, stage=name, **how)
+                    learn_to_read(model.train(), processor, corpus, reading[name], checkpoint=kept, phase=name, **how)
             if rank == 0:
                 _save(model, processor, out / name)
                 kept.unlink(missing_ok=True)

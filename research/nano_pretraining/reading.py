@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from research.nano_pretraining.beliefs import believe, invent, invent_words, name
 from research.nano_pretraining.corpus import Corpus
-from research.nano_pretraining.lessons import NOWHERE, Encoder, Place, Reading, batches
+from research.nano_pretraining.lessons import NOWHERE, LessonEncoder, LessonRow, ShownRegions, batches
 from research.nano_pretraining.optimizing import Optimization, Rates, autocast
 from research.nano_pretraining.seeing import images
 from research.nano_pretraining.skills import REQUESTS, ask, calculate, comprehend, look_for, reason, regions_of, state
@@ -53,7 +53,7 @@ ELSEWHERE = 0.6
 """How many of the rows about rooms that nobody has seen show another room: there what was said counts, and a number that is
 read from the image again is wrong. Without them half of the lengths in conclusions were."""
 
-VISIBLE = 24
+_VISIBLE = 24
 """Pixels of a region that texts are about."""
 
 
@@ -70,7 +70,7 @@ class Numbers:
         self.ids, self.values = torch.tensor(list(numbers)), torch.tensor(list(numbers.values()))
         self.place = torch.full((len(processor.tokenizer),), -1)
         self.place[self.ids] = torch.arange(len(self.ids))
-        distances = (self.values[None] - self.values[:, None]) / (NEAR_SHARE * self.values[:, None] + NEAR)
+        distances = (self.values[None] - self.values[:, None]) / (_NEAR_SHARE * self.values[:, None] + _NEAR)
         self.nearness = torch.softmax(-0.5 * distances**2, dim=-1)
         self.left_out = torch.tensor(sorted(left_out), dtype=torch.long)
 
@@ -88,7 +88,7 @@ class Numbers:
 UNSAID = -30.0
 """Logit of a token that is left out."""
 
-NEAR_SHARE, NEAR = 0.02, 0.006
+_NEAR_SHARE, _NEAR = 0.02, 0.006
 """How far a number may be off and still count as nearly right: this share of it and these metres."""
 
 PERIODS = tuple(0.1 * 2**octave for octave in range(11))
@@ -127,7 +127,7 @@ class NumberTable(nn.Module):
             return weight.index_add(0, self.ids, self.waves @ self.shared)
 
 
-class Memory:
+class SeenRooms:
     """What the vision part, fixed for now, sees in every room.
 
     Args:
@@ -145,7 +145,7 @@ class Memory:
                 values, masks = images(corpus, np.arange(start, min(start + 125, len(corpus.image))), processor)
                 seen, found = model.model.look(values, masks)
                 tokens.append(seen.bfloat16())
-                there = masks.flatten(2).sum(-1) >= VISIBLE
+                there = masks.flatten(2).sum(-1) >= _VISIBLE
                 regions.append((found.features.bfloat16(), found.estimates.float(), found.kinds, found.colours, there))
         self._tokens = torch.cat(tokens)
         *self._regions, there = (torch.cat(part) for part in zip(*regions, strict=True))
@@ -153,22 +153,22 @@ class Memory:
         self._visible = [torch.nonzero(row)[:, 0].tolist() for row in there]
         self._rooms = [room for room, visible in enumerate(self._visible) if len(visible) > 1]
 
-    def pick(self, rng: Random) -> Place:
+    def pick(self, rng: Random) -> ShownRegions:
         """Two regions of a room."""
         room = rng.choice(self._rooms)
         first, second = rng.sample(self._visible[room], 2)
-        return Place(room, (first, second))
+        return ShownRegions(room, (first, second))
 
-    def look(self, place: Place) -> Seen:
+    def look(self, place: ShownRegions) -> SeenPair:
         """What is believed of two regions."""
         room, (first, second) = place
         features, estimates = self._regions[0][room].float(), self._regions[1][room]
         with torch.no_grad():
             offsets = self._encoder.relate(features[first], estimates[first], features[second], estimates[second])
         words = self._words[room]
-        return Seen([words[first], words[second]], estimates[[first, second]].tolist(), offsets.tolist())
+        return SeenPair([words[first], words[second]], estimates[[first, second]].tolist(), offsets.tolist())
 
-    def __call__(self, rows: Sequence[Reading]) -> tuple[Tensor, EncodedRegions]:
+    def __call__(self, rows: Sequence[LessonRow]) -> tuple[Tensor, EncodedRegions]:
         """What is seen in the rooms of some rows, their own regions first; kept in half the space, read as float32."""
         rooms, numbers = torch.tensor([row.room for row in rows]), torch.tensor([row.regions for row in rows])
         features, estimates, kinds, colours = (part[rooms[:, None], numbers].float() for part in self._regions)
@@ -177,7 +177,7 @@ class Memory:
         return self._tokens[rooms].float(), EncodedRegions(features, estimates, offsets, kinds, colours)
 
 
-class Seen(NamedTuple):
+class SeenPair(NamedTuple):
     """Two regions of a room: kinds and colours, estimates, and the offsets of the second from the first."""
 
     words: list[tuple[int, int]]
@@ -202,14 +202,14 @@ class ReadConfig:
     first_steps: int = 0
 
 
-def make_rows(memory: Memory, encoder: Encoder, shares: Mapping[Lesson, float], rng: Random) -> Iterator[Reading]:
+def make_rows(memory: SeenRooms, encoder: LessonEncoder, shares: Mapping[Lesson, float], rng: Random) -> Iterator[LessonRow]:
     """An endless stream of rows, whose lessons are drawn by their shares."""
     while True:
         (lesson,) = rng.choices(list(shares), list(shares.values()))
         yield make_row(lesson, memory, encoder, rng)
 
 
-def make_row(lesson: Lesson, memory: Memory, encoder: Encoder, rng: Random) -> Reading:
+def make_row(lesson: Lesson, memory: SeenRooms, encoder: LessonEncoder, rng: Random) -> LessonRow:
     """One row of a lesson."""
     if lesson == "calculations":
         return encoder.calculated(calculate(rng))
@@ -230,7 +230,7 @@ def make_row(lesson: Lesson, memory: Memory, encoder: Encoder, rng: Random) -> R
         return encoder.shown(place, rng.choice(REQUESTS), text)
     category = rng.choice(CATEGORIES) if lesson == "answers" else choose_evenly(rng)
     if regions_of(category) == 1:
-        place = Place(place.room, (place.regions[0], place.regions[0]))
+        place = ShownRegions(place.room, (place.regions[0], place.regions[0]))
     text = look_for(category, name(seen.words), view, rng) if lesson == "looking" else ask(category, view, rng)
     return encoder.shown(place, *text)
 
@@ -246,7 +246,9 @@ def choose_relation(rng: Random) -> Category:
     return rng.choice([category for category in QUALITATIVE if category.startswith(f"{relation}_")])
 
 
-def tell(question: str, told: str, answer: str, encoder: Encoder, rng: Random, place: Place = NOWHERE) -> Reading:
+def tell(
+    question: str, told: str, answer: str, encoder: LessonEncoder, rng: Random, place: ShownRegions = NOWHERE
+) -> LessonRow:
     """A question with what answers it before it, after it, or where the answer begins."""
     order = rng.random()
     if order < 0.5:
@@ -254,7 +256,7 @@ def tell(question: str, told: str, answer: str, encoder: Encoder, rng: Random, p
     return encoder.told(f"{question} {told}" if order < 0.8 else f"{told} {question}", answer, place=place)
 
 
-def unsaid(encoder: Encoder, count: int = 1500) -> set[int]:
+def unsaid(encoder: LessonEncoder, count: int = 1500) -> set[int]:
     """Tokens of whole answers in the LongCoT form that no lesson has."""
     rng = Random("unsaid")
     said, reasoned = set[int](), set[int]()
@@ -269,7 +271,7 @@ def unsaid(encoder: Encoder, count: int = 1500) -> set[int]:
 
 
 def read_loss(
-    model: NanoForConditionalGeneration, rows: Sequence[Reading], memory: Memory, numbers: Numbers
+    model: NanoForConditionalGeneration, rows: Sequence[LessonRow], memory: SeenRooms, numbers: Numbers
 ) -> Float[Tensor, ""]:
     """The weighted mean loss of answers, given what is seen; all rows have an image, or none has."""
     ids, weights, read = (
@@ -288,7 +290,7 @@ def read_loss(
     return weighted.sum() / weights.sum()
 
 
-def read(
+def learn_to_read(
     model: NanoForConditionalGeneration,
     processor: NanoProcessor,
     corpus: Corpus,
@@ -298,26 +300,26 @@ def read(
     log: Any,
     advance: Advance,
     checkpoint: Path | None = None,
-    stage: Literal["read", "understand"] = "read",
+    phase: Literal["read", "understand"] = "read",
 ) -> None:
     """Phases 2 and 3; the vision part is frozen."""
     for module in (model.model.vision_tower, model.model.vision_regions):
         module.requires_grad_(False)
-    memory, encoder = Memory(model, corpus, processor), Encoder(processor)
+    memory, encoder = SeenRooms(model, corpus, processor), LessonEncoder(processor)
     numbers = Numbers(processor, unsaid(encoder))
     embeddings = model.get_input_embeddings()
-    table = NumberTable(numbers, model.config.text_config.hidden_size, settled=stage == "understand")
+    table = NumberTable(numbers, model.config.text_config.hidden_size, settled=phase == "understand")
     parametrize.register_parametrization(embeddings, "weight", table)
     optimization = Optimization(model, config.rates, checkpoint)
     for number, steps in optimization.stretches():
-        rng = Random(f"{stage} {seed} {number}")
+        rng = Random(f"{phase} {seed} {number}")
         shares = config.first if steps.start < config.first_steps else config.shares
         feed = batches(make_rows(memory, encoder, shares, rng), config.rates.batch, rng)
         for step, rows in zip(steps, feed, strict=False):
             with autocast(), parametrize.cached():
                 loss = read_loss(model, rows, memory, numbers)
                 optimization.step(loss)
-            log(stage, step, {"loss": loss.item()})
+            log(phase, step, {"loss": loss.item()})
             advance(step + 1)
     parametrize.remove_parametrizations(embeddings, "weight", leave_parametrized=True)
     model.tie_weights()

@@ -19,9 +19,9 @@ from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.processing import NanoProcessor
 from spatialreasoner.nano.vision import EncodedRegions, Seen
 
-WEIGHTS: Mapping[str, float] = {"depth": 2.0, "place": 1.0, "size": 1.0, "pair": 1.5, "kind": 0.3, "colour": 0.3}
+_LOSS_WEIGHTS: Mapping[str, float] = {"depth": 2.0, "place": 1.0, "size": 1.0, "pair": 1.5, "kind": 0.3, "colour": 0.3}
 
-VISIBLE = 16
+_VISIBLE = 16
 """Pixels of a region that is learned from."""
 
 CLOSE, SHARE = 0.05, 0.2
@@ -40,14 +40,14 @@ def images(corpus: Corpus, rooms: np.ndarray, processor: NanoProcessor) -> tuple
     return (values - mean) / std, (owner[:, None] == numbers[:, None, None]).to(torch.uint8)
 
 
-class Targets(NamedTuple):
+class RegionTargets(NamedTuple):
     """What `EncodedRegions` should hold: estimates of each region, and offsets of each (second axis) from each (first axis)."""
 
     estimates: Float[Tensor, "images regions 6"]
     offsets: Float[Tensor, "images regions regions 6"]
 
 
-def targets(corpus: Corpus, rooms: np.ndarray, *, flip: bool) -> Targets:
+def targets(corpus: Corpus, rooms: np.ndarray, *, flip: bool) -> RegionTargets:
     """The targets of some rooms, or of their mirror images."""
     low, high, mean = torch.from_numpy(corpus.seen[rooms]).clone().unflatten(-1, (3, 3)).unbind(-2)
     if flip:
@@ -58,10 +58,10 @@ def targets(corpus: Corpus, rooms: np.ndarray, *, flip: bool) -> Targets:
     estimates = torch.cat([middle[..., :2] / middle[..., 2:], middle[..., 2:].log(), size.log()], dim=-1)
     of = [middle[..., 0], middle[..., 1], mean[..., 0], mean[..., 2], low[..., 2]]
     apart = torch.from_numpy(corpus.apart[rooms]).clamp(min=0.01).log()
-    return Targets(estimates, torch.stack([*(each[:, None] - each[:, :, None] for each in of), apart], dim=-1))
+    return RegionTargets(estimates, torch.stack([*(each[:, None] - each[:, :, None] for each in of), apart], dim=-1))
 
 
-def look(model: NanoForConditionalGeneration, values: Tensor, masks: Tensor) -> tuple[Seen, EncodedRegions, Tensor]:
+def _look(model: NanoForConditionalGeneration, values: Tensor, masks: Tensor) -> tuple[Seen, EncodedRegions, Tensor]:
     """What the vision part makes of images: the map, the regions, and the offsets of all pairs."""
     encoder = model.model.vision_regions
     seen = model.model.vision_tower(values)
@@ -79,8 +79,8 @@ def see_loss(
     depth, words = torch.from_numpy(corpus.depth[rooms]).float(), torch.from_numpy(corpus.words[rooms]).long()
     if flip:
         values, masks, depth = values.flip(-1), masks.flip(-1), depth.flip(-1)
-    seen, regions, pairs = look(model, values, masks)
-    there = (words[..., 0] >= 0) & (masks.flatten(2).sum(-1) >= VISIBLE) & ~wanted.estimates.isnan().any(-1)
+    seen, regions, pairs = _look(model, values, masks)
+    there = (words[..., 0] >= 0) & (masks.flatten(2).sum(-1) >= _VISIBLE) & ~wanted.estimates.isnan().any(-1)
     errors = functional.smooth_l1_loss(regions.estimates.float()[there], wanted.estimates[there], beta=0.1, reduction="none")
     errors = errors.mean(0) / 0.1
     features = regions.features[there]
@@ -106,7 +106,7 @@ def _pair_loss(
     return functional.smooth_l1_loss(found / unit, wanted / unit, beta=0.5)
 
 
-def see(
+def learn_to_see(
     model: NanoForConditionalGeneration,
     processor: NanoProcessor,
     corpus: Corpus,
@@ -127,6 +127,6 @@ def see(
             rooms = np.sort(np.fromiter(order, int, rates.batch))
             with autocast():
                 losses = see_loss(model, corpus, rooms, processor, flip=bool(rng.integers(2)))
-            optimization.step(sum((weight * losses[name] for name, weight in WEIGHTS.items()), torch.zeros(())))
+            optimization.step(sum((weight * losses[name] for name, weight in _LOSS_WEIGHTS.items()), torch.zeros(())))
             log("see", step, {name: value.item() for name, value in losses.items()})
             advance(step + 1)

@@ -30,7 +30,7 @@ LOOK_FOR = "What must be known to answer this?"
 STATEMENTS, CALCULATIONS = 9, 6
 """How many there are in a row."""
 
-OTHERS = 5
+_OTHERS = 5
 """Maximum number of statements that do not answer a question beside the one that does."""
 
 _SIZES = ("width", "height", "depth")
@@ -79,7 +79,7 @@ def look_for(category: Category, facts: Facts, view: Belief, rng: Random) -> tup
     return f"{LOOK_FOR} {question}", known
 
 
-def comprehend(category: Category, facts: Facts, view: Belief, rng: Random, *, others: int = OTHERS) -> tuple[str, str, str]:
+def comprehend(category: Category, facts: Facts, view: Belief, rng: Random, *, others: int = _OTHERS) -> tuple[str, str, str]:
     """A question, statements of which one answers it, and the answer; half of the lengths are converted first.
 
     Args:

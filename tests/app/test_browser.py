@@ -109,7 +109,7 @@ def outside(sent, address):
 
 def measured(page):
     page.wait_for_selector("#sr-measure[aria-busy=false]")
-    until(page, "document.querySelector('#sr-stage img').naturalWidth > 0")
+    until(page, "document.querySelector('#sr-board img').naturalWidth > 0")
 
 
 def regions(page, count):
@@ -261,10 +261,10 @@ def test_depth_under_the_cursor_zoom_and_rulers(visit):
     assert page.locator(".sr-sheet").bounding_box()["width"] > 2 * wide
     tool(page, "Move")
     left = page.locator(".sr-sheet").bounding_box()["x"]
-    stage = page.locator("#sr-stage").bounding_box()
-    page.mouse.move(stage["x"] + 200, stage["y"] + 200)
+    board = page.locator("#sr-board").bounding_box()
+    page.mouse.move(board["x"] + 200, board["y"] + 200)
     page.mouse.down()
-    page.mouse.move(stage["x"] + 260, stage["y"] + 200)
+    page.mouse.move(board["x"] + 260, board["y"] + 200)
     page.mouse.up()
     assert page.locator(".sr-sheet").bounding_box()["x"] == pytest.approx(left + 60, abs=3)
     page.get_by_role("button", name="Fit").click()
@@ -445,7 +445,7 @@ def test_everything_can_be_done_by_keyboard(visit):
     page = visit()
     clear(page)
     whole_boxes(page)
-    page.locator("#sr-stage").focus()
+    page.locator("#sr-board").focus()
     for key in ("ArrowLeft", "ArrowUp"):
         for _ in range(8):
             page.keyboard.press(key)
@@ -466,7 +466,7 @@ def test_everything_can_be_done_by_keyboard(visit):
     page.locator("#sr-tab-measure").focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("#sr-asking").is_visible()
-    page.locator("#sr-stage").focus()
+    page.locator("#sr-board").focus()
     page.keyboard.press("r")
     assert page.locator("button[data-tool=ruler]").get_attribute("aria-pressed") == "true"
 

@@ -27,6 +27,11 @@ def test_names_keep_their_order_and_those_of_a_saved_run_warn_nobody():
         ("evaluation", "JudgingConfig", "AnswerJudgeConfig"),
         ("evaluation.model_judge", "JudgingConfig", "AnswerJudgeConfig"),
         ("judges.rewards", "JudgeConfig", "ApiJudgeConfig"),
+        ("training", "train", "run_training"),
+        ("training.run", "train", "run_training"),
+        ("core.progress", "stage", "progress_bar"),
+        ("core.progress", "ShowStage", "ShowProgress"),
+        ("core.progress", "stages_shown_by", "progress_shown_by"),
     ],
 )
 def test_an_old_name_of_a_class_is_accepted_with_a_warning_that_says_the_new_one(module, old, new):

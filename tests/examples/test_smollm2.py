@@ -28,7 +28,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return made
     if smollm2.installed() is None:
         pytest.skip(f"SmolLM2 is not installed: make setup, or {smollm2.HINT}")
-    return smollm2.convert(tmp_path_factory.mktemp("model"))
+    return smollm2.convert_smollm2(tmp_path_factory.mktemp("model"))
 
 
 def test_the_readmes_five_lines_train_it(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,12 +77,12 @@ def test_anchors_that_multiply_are_told_in_few_words(tmp_path):
 
 
 def test_settings_of_a_finished_run_that_are_not_settings(tmp_path):
-    from spatialreasoner.training.run import train
+    from spatialreasoner.training.run import run_training
 
     (tmp_path / "rows.jsonl").write_text(json.dumps({"images": [], "messages": []}) + "\n")
     (tmp_path / "training.json").write_text("[" * 10_000)
     with pytest.raises(RecordError, match=r"training\.json"):
-        train("sft", model="tiny", data=tmp_path / "rows.jsonl", out=tmp_path)
+        run_training("sft", model="tiny", data=tmp_path / "rows.jsonl", out=tmp_path)
 
 
 def test_of_an_answer_without_end_the_end_is_read():

@@ -18,7 +18,7 @@ from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.data import read_preferences
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.forward import add_token_logps, padded
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
 from spatialreasoner.vlm.loading import load_vlm
 
@@ -155,7 +155,7 @@ def test_adapters_train_the_decoder_alone_and_merge(folder, data, tmp_path):
         "max_steps=3",
         "lora_r=4",
     )
-    train("fdpo", model=str(folder), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+    run_training("fdpo", model=str(folder), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
     base, (merged, processor) = load_vlm(folder)[0], load_vlm(tmp_path / "out")
     moved = changed(base, merged)
     assert moved

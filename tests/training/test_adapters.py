@@ -17,7 +17,7 @@ from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
 from spatialreasoner.training.config import TrainSettings
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from spatialreasoner.vlm.adapters import adapter_folder, base_of
 from spatialreasoner.vlm.loading import load_adapter, load_text_model, load_vlm
 from spatialreasoner.vlm.text_models import is_text_model
@@ -39,7 +39,7 @@ def tuned(tmp_path_factory, _pairs):
     ]
     (folder / "sft.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     options = ["max_steps=3", "learning_rate=1e-2", "lora_r=4", "lora_alpha=8", "threads=1"]
-    train("sft", model=TINY, data=folder / "sft.jsonl", out=folder / "run", overrides=options)
+    run_training("sft", model=TINY, data=folder / "sft.jsonl", out=folder / "run", overrides=options)
     return folder / "run"
 
 
@@ -69,7 +69,7 @@ def test_an_adapter_folder_is_the_merged_model(tuned, image_paths):
 def test_training_on_an_adapter_is_training_on_the_merged_model(kind, tuned, data, fast, tmp_path):
     rows = data / ("sft.jsonl" if kind == "sft" else "pairs.jsonl")
     for name, model in (("adapter", tuned / "adapter"), ("merged", tuned)):
-        train(kind, model=str(model), data=rows, out=tmp_path / name, overrides=[*fast, "max_steps=2"])
+        run_training(kind, model=str(model), data=rows, out=tmp_path / name, overrides=[*fast, "max_steps=2"])
     expected, start = weights(tmp_path / "merged"), weights(tuned)
     found = weights(tmp_path / "adapter")
     assert any(not torch.equal(value, start[name]) for name, value in found.items())
@@ -80,7 +80,7 @@ def test_training_on_an_adapter_is_training_on_the_merged_model(kind, tuned, dat
 def test_new_adapters_on_an_adapter_name_the_merged_start_as_their_base(tuned, data, fast, tmp_path):
     out = tmp_path / "out"
     options = [*fast, "max_steps=2", "lora_r=4"]
-    train("fdpo", model=f"hf:{tuned / 'adapter'}", data=data / "pairs.jsonl", out=out, overrides=options)
+    run_training("fdpo", model=f"hf:{tuned / 'adapter'}", data=data / "pairs.jsonl", out=out, overrides=options)
     assert base_of(out / "adapter") == str(out / "start")
     for name, value in weights(tuned).items():
         torch.testing.assert_close(weights(out / "start")[name], value, msg=name)
@@ -93,7 +93,7 @@ def test_new_adapters_on_an_adapter_name_the_merged_start_as_their_base(tuned, d
 @pytest.mark.parametrize("kind", ["dpo", "fdpo"])
 def test_an_adapter_trained_further_starts_at_its_reference(kind, cached, tuned, data, fast, tmp_path):
     options = [*fast, "max_steps=2", "adapter=continue", f"precompute_ref_log_probs={cached}"]
-    train(kind, model=str(tuned / "adapter"), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+    run_training(kind, model=str(tuned / "adapter"), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
     first = json.loads((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()[0])
     assert first["rewards/margins"] == pytest.approx(0.0, abs=1e-5)
     assert first["loss"] == pytest.approx(0.6931, abs=1e-4)
@@ -109,7 +109,7 @@ def test_an_adapter_trained_further_starts_at_its_reference(kind, cached, tuned,
 def test_a_continued_adapter_resumes_to_the_same_bytes(tuned, data, fast, tmp_path, cut_before_saving):
     def run(out):
         options = [*fast, "max_steps=3", "save_steps=1", "adapter=continue", "precompute_ref_log_probs=false"]
-        train("fdpo", model=str(tuned / "adapter"), data=data / "pairs.jsonl", out=out, overrides=options)
+        run_training("fdpo", model=str(tuned / "adapter"), data=data / "pairs.jsonl", out=out, overrides=options)
 
     run(tmp_path / "whole")
     with cut_before_saving():
@@ -122,14 +122,14 @@ def test_a_continued_adapter_resumes_to_the_same_bytes(tuned, data, fast, tmp_pa
 
 def test_sft_goes_on_with_an_adapter(tuned, data, fast, tmp_path):
     options = [*fast, "max_steps=2", "adapter=continue"]
-    train("sft", model=str(tuned / "adapter"), data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
+    run_training("sft", model=str(tuned / "adapter"), data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
     before, after = (load_file(each / "adapter" / "adapter_model.safetensors") for each in (tuned, tmp_path / "out"))
     assert any(not torch.equal(before[name], value) for name, value in after.items())
 
 
 def test_continue_wants_an_adapter_and_no_rank(tuned, data, tmp_path):
     with pytest.raises(ConfigError, match="adapter=continue needs a model that is an adapter"):
-        train("sft", model=str(tuned), data=data / "sft.jsonl", out=tmp_path / "out", overrides=["adapter=continue"])
+        run_training("sft", model=str(tuned), data=data / "sft.jsonl", out=tmp_path / "out", overrides=["adapter=continue"])
     with pytest.raises(ConfigError, match="leave lora_r out"):
         TrainSettings(adapter="continue", lora_r=4)
 
@@ -158,7 +158,7 @@ def test_a_base_beside_the_adapter_is_found(tuned, copied):
 def test_a_missing_base_is_said_with_what_to_do(copied, data, tmp_path):
     folder = copied(base_model_name_or_path="/nowhere/base")
     with pytest.raises(ConfigError, match=r"is an adapter of '/nowhere/base', which cannot be loaded.*base_model_name_or_path"):
-        train("dpo", model=str(folder), data=data / "pairs.jsonl", out=tmp_path / "out")
+        run_training("dpo", model=str(folder), data=data / "pairs.jsonl", out=tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -237,5 +237,7 @@ def test_an_adapter_of_a_text_model_trains_as_well(tmp_path, texts, fast):
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for _ in range(2)))
     for name, more in (("merged", []), ("further", ["adapter=continue"])):
         options = [*fast, "max_steps=1", *more]
-        train("dpo", model=str(tmp_path / "adapter"), data=tmp_path / "pairs.jsonl", out=tmp_path / name, overrides=options)
+        run_training(
+            "dpo", model=str(tmp_path / "adapter"), data=tmp_path / "pairs.jsonl", out=tmp_path / name, overrides=options
+        )
         assert (tmp_path / name / "model.safetensors").is_file()

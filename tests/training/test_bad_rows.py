@@ -1,15 +1,18 @@
 """Bad rows are all found before the first step, by number and with the reason; rows of other programs are converted."""
 
+import base64
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from datasets import Dataset
 
 from spatialreasoner.cli import main
-from spatialreasoner.core.errors import RecordError
+from spatialreasoner.core.errors import InputError, RecordError
 from spatialreasoner.testing import tiny_models as tiny
-from spatialreasoner.training.checks import check_rows
+from spatialreasoner.training import checks
+from spatialreasoner.training.checks import check_rows, problems_of
 from spatialreasoner.training.collate import Encoder
 from spatialreasoner.training.data import read_preferences, read_sft
 
@@ -44,7 +47,7 @@ BAD = [
     ("a URL", asked([IMAGE, TEXT], images=["https://example.org/a.png"]), "Download it"),
     ("a URL as OpenAI has it", asked([{"type": "image_url", "image_url": {"url": "http://example.org/a.png"}}, TEXT],
                                      images=[]), "Download it"),
-    ("bytes", asked([{"type": "image_url", "image_url": "data:image/png;base64,AAAA"}, TEXT], images=[]), "Save it as a file"),
+    ("bytes", asked([{"type": "image_url", "image_url": "data:image/png;base64,AAAA"}, TEXT], images=[]), "a complete image"),
     ("an image that is not a path", asked([{"type": "image", "image": 3}, TEXT], images=[]), "to name one path"),
     ("a block that is not known", asked([{"type": "video", "video": "a.mp4"}, TEXT]), "got 'video'"),
     ("a text block without a text", asked([IMAGE, {"type": "text"}]), "a text in each text block"),
@@ -110,6 +113,54 @@ def test_common_forms_become_one(folder, content, images):
     assert found["images"] == [str(folder / "a.png")]
     blocks = [{key: value for key, value in block.items() if value is not None} for block in found["prompt"][0]["content"]]
     assert blocks == [IMAGE, TEXT]
+
+
+@pytest.mark.parametrize("form", ["a data: URL", "an OpenAI block", "bytes", "a path beside null bytes", "a file: URL"])
+def test_images_that_rows_hold_are_kept_as_files(folder, form):
+    encoded = base64.b64encode((folder / "a.png").read_bytes()).decode()
+    url = f"data:image/png;base64,{encoded}"
+    row = {
+        "a data: URL": asked([IMAGE, TEXT], images=[url]),
+        "an OpenAI block": asked([{"type": "image_url", "image_url": {"url": url}}, TEXT], images=[]),
+        "bytes": asked([IMAGE, TEXT], images=[{"bytes": encoded, "path": None}]),
+        "a path beside null bytes": asked([IMAGE, TEXT], images=[{"bytes": None, "path": "a.png"}]),
+        "a file: URL": asked([{"type": "image", "image": (folder / "a.png").as_uri()}, TEXT], images=[]),
+    }[form]
+    found = read_sft(write(folder, [row, row]), images=folder / "kept")
+    assert {Path(path).read_bytes() for images in found["images"] for path in images} == {(folder / "a.png").read_bytes()}
+    assert len(list((folder / "kept").glob("*"))) == (encoded in json.dumps(row))
+
+
+@pytest.mark.parametrize("url", ["data:image/png;base64,?!", "data:image/png,abc", "data:image/png;base64,aGVsbG8="])
+def test_bytes_that_are_not_an_image_are_refused(folder, url):
+    with pytest.raises(InputError, match="row 1: "):
+        read_sft(write(folder, [asked([IMAGE, TEXT], images=[url])]), images=folder / "kept")
+
+
+def test_rows_that_are_bad_in_their_form_are_named_with_those_that_the_model_refuses(folder, capsys):
+    long = asked([IMAGE, {"type": "text", "text": "How tall? " * 900}])
+    path = write(folder, [asked([IMAGE, TEXT]), "{not JSON\n", asked([IMAGE, TEXT]), long, asked([TEXT])])
+    arguments = ["--model", "testing:llava", "--data", str(path), "--out", str(folder / "out"), "max_length=500"]
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "sft", *arguments])
+    told = capsys.readouterr().err
+    assert "3 of 5 rows cannot be trained on" in told
+    assert [line.split(":")[0].strip() for line in told.splitlines() if line.strip().startswith("row ")] == [
+        "row 2",
+        "row 4",
+        "row 5",
+    ]
+
+
+def test_several_processes_find_what_one_finds(pairs, monkeypatch):
+    encoder = Encoder(tiny.make_tiny("llava", ["How tall? 1 m"])[1], max_length=900)
+    rows = [dict(pair) for pair in pairs * 10]
+    rows[7] = rows[7] | {"chosen": [{"role": "assistant", "content": "It stands. " * 400}]}
+    alone = problems_of("dpo", encoder, rows)
+    monkeypatch.setattr(checks, "ROWS_PER_WORKER", 5)
+    together = problems_of("dpo", encoder, rows)
+    assert list(alone) == [8]
+    assert {number: str(error) for number, error in together.items()} == {8: str(alone[8])}
 
 
 def test_images_stand_where_their_places_are(folder, image_paths):

@@ -5,7 +5,7 @@ import resource
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from spatialreasoner.training.callbacks import MetricsFile, ShowProgress
+from spatialreasoner.training.callbacks import MetricsFile, ReportProgress
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_line_that_does_not_fit_leaves_nothing(told, tmp_path):
 
 def test_progress_is_told_in_lines_where_there_is_no_terminal(told, capsys):
     tell, state = told
-    shown = ShowProgress("train fdpo")
+    shown = ReportProgress("train fdpo")
     tell(shown, "train_begin")
     for state.global_step in range(1, 5):
         tell(shown, "step_end")

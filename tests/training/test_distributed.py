@@ -19,7 +19,7 @@ from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.build import refuse_mixed_rows
 from spatialreasoner.training.data import read_preferences
 from spatialreasoner.training.fdpo import FDPOTrainer
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from spatialreasoner.vlm.loading import load_vlm
 from tiny import TINY
 
@@ -100,7 +100,7 @@ def metrics(out, name="loss"):
 
 @pytest.fixture
 def base(data, fast, tmp_path):
-    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=[*fast, "max_steps=1"])
+    run_training("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=[*fast, "max_steps=1"])
     return tmp_path / "base"
 
 
@@ -109,7 +109,7 @@ def run(base, data):
     """Trains with settings, into a folder."""
 
     def run(*overrides, out):
-        train("fdpo", model=str(base), data=data / "pairs.jsonl", out=Path(out), overrides=overrides)
+        run_training("fdpo", model=str(base), data=data / "pairs.jsonl", out=Path(out), overrides=overrides)
 
     return run
 

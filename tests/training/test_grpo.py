@@ -17,7 +17,7 @@ from spatialreasoner.training.checkpoints import CheckpointDigests
 from spatialreasoner.training.config import GRPOSettings, read_config
 from spatialreasoner.training.grpo import GrpoTrainer, reward_functions
 from spatialreasoner.training.grpo_data import read_grpo, with_regions_shown
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from spatialreasoner.vlm.loading import load_vlm
 from tiny import TINY
 
@@ -99,7 +99,7 @@ def test_a_model_with_region_tokens_sees_them_while_it_learns(shown, arguments):
 def test_a_tiny_model_trains_from_the_command_and_resumes_to_the_same_bytes(questions, tmp_path, monkeypatch):
     def start(out):
         overrides = [*FAST, "max_steps=2", "save_steps=1", "rewards=description:1,reasoning:2"]
-        train("grpo", model=TINY, data=questions, out=tmp_path / out, overrides=overrides)
+        run_training("grpo", model=TINY, data=questions, out=tmp_path / out, overrides=overrides)
         return tmp_path / out
 
     whole = start("whole")
@@ -143,7 +143,7 @@ def test_rewards_are_named_with_weights():
 
 def test_tokens_need_a_model_that_has_them(questions, tmp_path):
     with pytest.raises(ConfigError, match="region tokens"):
-        train("grpo", model=TINY, data=questions, out=tmp_path / "out", overrides=[*FAST, "regions=tokens"])
+        run_training("grpo", model=TINY, data=questions, out=tmp_path / "out", overrides=[*FAST, "regions=tokens"])
 
 
 def test_questions_without_scenes_are_refused(tmp_path):

@@ -7,7 +7,7 @@ from spatialreasoner.testing.names import TinyModel, tiny_named
 from spatialreasoner.training.config import CONFIGS, FDPOSettings, read_config
 from spatialreasoner.training.fdpo import FDPOConfig
 from spatialreasoner.training.old_names import OLD_NAMES, sizes_into_name
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from tiny import TINY
 
 OLD_VALUES = {"reference": "live", "schedule": "linear", "warmup": 0.1, "alpha": 0.2, "lam": 0.2}
@@ -44,7 +44,9 @@ def test_the_trainers_arguments_take_old_names(tmp_path):
 
 def test_a_run_saved_under_old_names_is_the_same_run(data, fast, tmp_path):
     def run(*overrides):
-        train("fdpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=[*fast, "max_steps=1", *overrides])
+        run_training(
+            "fdpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=[*fast, "max_steps=1", *overrides]
+        )
 
     run()
     path = tmp_path / "out" / "training.json"

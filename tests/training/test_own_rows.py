@@ -131,6 +131,17 @@ def test_files_and_folders_of_datasets_are_rows_too(tmp_path, image_paths):
         local_rows("nobody/nothing", tmp_path)
 
 
+@pytest.mark.parametrize("how", ["tags", "headings", "pattern"])
+def test_what_thinking_quotes_is_not_a_segment_of_the_answer(how):
+    said = "<plan>{}</plan>\n<answer>{}</answer>" if how == "tags" else "Plan: {}\nAnswer: {}"
+    pattern = r"Plan: (?P<plan>.*?)\nAnswer: (?P<answer>.*)" if how == "pattern" else ""
+    text = f"<think>{said.format('quoted', 'too')}</think>\n\n{said.format('Add both.', '7')}"
+    for segments in (["plan", "answer"], ["thinking", "plan", "answer"]):
+        found = finder(how, segments, pattern)(text)
+        assert {name: text[slice(*found[name])] for name in ("plan", "answer")} == {"plan": "Add both.", "answer": "7"}
+    assert text[slice(*found["thinking"])] == said.format("quoted", "too")
+
+
 def test_headings_of_every_kind(tmp_path):
     text = "Well.\n## Plan\nAdd both.\n\n**Final Answer**: 7\nSo it is."
     found = heading_spans(["plan", "final_answer"])(text)

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
 from spatialreasoner.testing.tiny_models import train_tokenizer
 from spatialreasoner.training.refusals import UNTRAINABLE, UNTRAINABLE_BY_PAIRS, refuse_family
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from spatialreasoner.vlm.loading import load_vlm
 
 
@@ -24,7 +24,7 @@ def test_families_that_would_train_wrongly_are_refused_before_they_are_loaded(fa
     (tmp_path / "model" / "config.json").write_text(json.dumps({"model_type": family}))
     rows = data / ("sft.jsonl" if kind == "sft" else "pairs.jsonl")
     with pytest.raises(ConfigError, match=rf"models of type {family} cannot be trained by .*: it"):
-        train(kind, model=str(tmp_path / "model"), data=rows, out=tmp_path / "out")
+        run_training(kind, model=str(tmp_path / "model"), data=rows, out=tmp_path / "out")
     assert not (tmp_path / "out" / "training.json").exists()
 
 

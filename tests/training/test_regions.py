@@ -20,7 +20,7 @@ from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator
 from spatialreasoner.training.forward import add_token_logps, padded
 from spatialreasoner.training.reference import pair_digest
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.regions import add_region_tokens
@@ -124,7 +124,7 @@ OTHERS = [TINY.replace("llava", name) for name in ("qwen2_5_vl", "qwen3_vl", "qw
 def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, tmp_path, monkeypatch, model):
     options = [*fast, "max_steps=3", "lora_r=4", "region_tokens=true", "gradient_checkpointing=true"]
     out = tmp_path / "sft"
-    train("sft", model=model, data=region_data / "sft.jsonl", out=out, overrides=options)
+    run_training("sft", model=model, data=region_data / "sft.jsonl", out=out, overrides=options)
     base, merged = load_vlm(out / "start")[0].state_dict(), load_vlm(out)[0].state_dict()
     ids = load_vlm(out)[0].config.region_token_ids
     changed = {name for name in base if not torch.equal(base[name], merged[name])}
@@ -138,7 +138,7 @@ def test_adapters_train_the_encoder_and_the_tokens_and_merge(region_data, fast, 
         assert set(moved.tolist()) <= set(ids)
     # The later stages take the tokens from the model
     later = [*fast, "max_steps=2", "lora_r=4", "learning_rate=1e-2"]
-    train("fdpo", model=str(out), data=region_data / "pairs.jsonl", out=tmp_path / "fdpo", overrides=later)
+    run_training("fdpo", model=str(out), data=region_data / "pairs.jsonl", out=tmp_path / "fdpo", overrides=later)
     trained, _ = load_vlm(tmp_path / "fdpo")
     assert not (tmp_path / "fdpo" / "start").exists()
     assert not torch.equal(trained.model.region_encoder.last.weight, merged["model.region_encoder.last.weight"])
@@ -173,13 +173,13 @@ def answers_know_their_regions(folder, data, monkeypatch):
 def test_a_resumed_run_ends_with_the_same_bytes(region_data, fast, tmp_path):
     options = [*fast, "region_tokens=true", "save_steps=2", "max_steps=4"]
     for name in ("whole", "cut"):
-        train("fdpo", model=TINY, data=region_data / "pairs.jsonl", out=tmp_path / name, overrides=options)
+        run_training("fdpo", model=TINY, data=region_data / "pairs.jsonl", out=tmp_path / name, overrides=options)
     weights = (tmp_path / "whole" / "model.safetensors").read_bytes()
     for path in (tmp_path / "cut").glob("checkpoint-4/*"):
         path.unlink()  # as if it had been killed at step 3
     for name in ("README.md", "model.safetensors"):
         (tmp_path / "cut" / name).unlink()
-    train("fdpo", model=TINY, data=region_data / "pairs.jsonl", out=tmp_path / "cut", overrides=options)
+    run_training("fdpo", model=TINY, data=region_data / "pairs.jsonl", out=tmp_path / "cut", overrides=options)
     assert (tmp_path / "cut" / "model.safetensors").read_bytes() == weights
 
 

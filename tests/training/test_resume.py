@@ -7,7 +7,7 @@ from PIL import Image
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.checkpoints import damage_of, latest_checkpoint
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from tiny import TINY
 
 SAME = ("model.safetensors", "metrics.jsonl", "training.json", "README.md")
@@ -16,7 +16,7 @@ SAME = ("model.safetensors", "metrics.jsonl", "training.json", "README.md")
 @pytest.fixture
 def start(data, fast, tmp_path):
     def start(out, *overrides, model=TINY):
-        train("sft", model=model, data=data / "sft.jsonl", out=tmp_path / out, overrides=[*fast, *overrides])
+        run_training("sft", model=model, data=data / "sft.jsonl", out=tmp_path / out, overrides=[*fast, *overrides])
         return tmp_path / out
 
     return start

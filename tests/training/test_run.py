@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from spatialreasoner.core.errors import ConfigError, MissingExtraError, RecordError, WorkError
 from spatialreasoner.training import callbacks
 from spatialreasoner.training.config import CONFIGS, FDPOSettings, TrainSettings, read_config
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from spatialreasoner.vlm.loading import load_vlm
 from tiny import TINY
 
@@ -19,12 +19,14 @@ def metrics(out):
 
 
 def test_sft_then_dpo_then_fdpo(data, fast, tmp_path):
-    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*fast, "num_train_epochs=4"])
+    run_training("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*fast, "num_train_epochs=4"])
     history = [entry["loss"] for entry in metrics(tmp_path / "sft") if "loss" in entry]
     assert history[-1] < 0.8 * history[0]
     for kind in ("dpo", "fdpo"):
         out = tmp_path / kind
-        train(kind, model=f"hf:{tmp_path / 'sft'}", data=data / "pairs.jsonl", out=out, overrides=[*fast, "num_train_epochs=2"])
+        run_training(
+            kind, model=f"hf:{tmp_path / 'sft'}", data=data / "pairs.jsonl", out=out, overrides=[*fast, "num_train_epochs=2"]
+        )
         model, processor = load_vlm(out)
         assert type(model).__name__ == "LlavaForConditionalGeneration"
         assert metrics(out)[-1]["step"] == 6
@@ -44,7 +46,7 @@ def test_sft_then_dpo_then_fdpo(data, fast, tmp_path):
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, fast, tmp_path, monkeypatch, adapters):
     def run(out):
         options = [*fast, *adapters, "num_train_epochs=3", "save_steps=2"]
-        train("fdpo", model=TINY, data=data / "pairs.jsonl", out=out, overrides=options)
+        run_training("fdpo", model=TINY, data=data / "pairs.jsonl", out=out, overrides=options)
 
     run(tmp_path / "whole")
     last = callbacks.MetricsFile.on_log
@@ -66,7 +68,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, fast, tmp_path,
 
 def test_a_finished_run_is_left_alone_and_another_is_refused(data, fast, tmp_path):
     def run(*overrides):
-        train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, *overrides])
+        run_training("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, *overrides])
 
     run("max_steps=1")
     before = (tmp_path / "out" / "model.safetensors").stat().st_mtime_ns
@@ -78,10 +80,10 @@ def test_a_finished_run_is_left_alone_and_another_is_refused(data, fast, tmp_pat
 
 def test_lora_saves_a_merged_model_and_the_adapter(data, fast, tmp_path):
     options = [*fast, "max_steps=3"]
-    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
+    run_training("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
     out = tmp_path / "lora"
     lora = [*options, "lora_r=4", "lora_alpha=8"]
-    train("fdpo", model=str(tmp_path / "base"), data=data / "pairs.jsonl", out=out, overrides=lora)
+    run_training("fdpo", model=str(tmp_path / "base"), data=data / "pairs.jsonl", out=out, overrides=lora)
     assert (out / "adapter" / "adapter_model.safetensors").is_file()
     base, merged = load_vlm(tmp_path / "base")[0].state_dict(), load_vlm(out)[0].state_dict()
     changed = {name for name in base if not torch.equal(base[name], merged[name])}
@@ -94,7 +96,7 @@ def test_every_file_has_the_permissions_that_the_umask_gives(data, fast, tmp_pat
     before = os.umask(mask)
     try:
         options = [*fast, "max_steps=1", "save_steps=1", "lora_r=4"]
-        train("fdpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+        run_training("fdpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
     finally:
         os.umask(before)
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
@@ -104,7 +106,7 @@ def test_every_file_has_the_permissions_that_the_umask_gives(data, fast, tmp_pat
 
 def test_adapters_train_on_half_precision_weights(data, fast, tmp_path):
     options = [*fast, "max_steps=3", "precision=bfloat16", "lora_r=4"]
-    train("dpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+    run_training("dpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
     assert load_file(tmp_path / "out" / "model.safetensors").popitem()[1].dtype == torch.bfloat16
     adapter = load_file(tmp_path / "out" / "adapter" / "adapter_model.safetensors")
     assert adapter.popitem()[1].dtype == torch.float32
@@ -114,7 +116,7 @@ def test_held_out_rows_are_measured_and_the_card_names_the_best(data, fast, tmp_
     for kind in ("sft", "fdpo"):
         rows = data / ("sft.jsonl" if kind == "sft" else "pairs.jsonl")
         out = tmp_path / kind
-        train(kind, model=TINY, data=rows, eval_data=rows, out=out, overrides=[*fast, "max_steps=3", "save_steps=1"])
+        run_training(kind, model=TINY, data=rows, eval_data=rows, out=out, overrides=[*fast, "max_steps=3", "save_steps=1"])
         measured = [entry for entry in metrics(out) if "eval_loss" in entry]
         assert [entry["step"] for entry in measured] == [1, 2, 3]
         best = min(measured, key=lambda entry: entry["eval_loss"])
@@ -143,11 +145,11 @@ def dequantized(folder, out):
 @pytest.mark.parametrize("precompute", [False, True])
 def test_four_bits_train_as_what_they_stand_for(data, fast, tmp_path, precompute):
     options = [*fast, "max_steps=3"]
-    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
+    run_training("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=options)
     lora = [*options, "lora_r=4", "lora_alpha=8", f"precompute_ref_log_probs={precompute}"]
 
     def run(model, name, *more):
-        train("fdpo", model=str(model), data=data / "pairs.jsonl", out=tmp_path / name, overrides=[*lora, *more])
+        run_training("fdpo", model=str(model), data=data / "pairs.jsonl", out=tmp_path / name, overrides=[*lora, *more])
         return load_file(tmp_path / name / "adapter" / "adapter_model.safetensors")
 
     run(dequantized(tmp_path / "base", tmp_path / "rounded"), "whole")
@@ -166,22 +168,22 @@ def test_four_bits_without_their_library_are_said_by_name(data, fast, tmp_path, 
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, find=importlib.util.find_spec: None if name == "bitsandbytes" else find(name)
     )
-    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=[*fast, "max_steps=1"])
+    run_training("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "base", overrides=[*fast, "max_steps=1"])
     options = [*fast, "lora_r=4", "quantization=4bit"]
     with pytest.raises(MissingExtraError, match=r"needs bitsandbytes.*spatialreasoner\[qlora\]"):
-        train("fdpo", model=str(tmp_path / "base"), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+        run_training("fdpo", model=str(tmp_path / "base"), data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
 
 
 def test_an_upload_that_fails_leaves_the_model_whole(data, fast, tmp_path):
     options = [*fast, "max_steps=1", "push_to_hub=nobody/nothing"]
     with pytest.raises(WorkError, match=r"the model is complete in .* could not be uploaded to 'nobody/nothing'"):
-        train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
+        run_training("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
     load_vlm(tmp_path / "out")
 
 
 def test_a_frozen_vision_tower_stays_as_it_is(data, fast, tmp_path):
     options = [*fast, "max_steps=2", "freeze_vision=true"]
-    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
+    run_training("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=options)
     before, after = load_vlm(tmp_path / "out" / "tiny")[0].state_dict(), load_vlm(tmp_path / "out")[0].state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
@@ -192,7 +194,7 @@ def test_equal_gaps_are_not_fdpo(data, fast, tmp_path, pairs):
     rows = [pair | {"gap_description": 2.0, "gap_reasoning": 2.0} for pair in pairs]
     (data / "equal.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(ConfigError, match="no pair has gaps that differ"):
-        train("fdpo", model=TINY, data=data / "equal.jsonl", out=tmp_path / "out", overrides=fast)
+        run_training("fdpo", model=TINY, data=data / "equal.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 def test_a_segment_that_no_answer_has_is_refused(data, fast, tmp_path, pairs):
@@ -201,18 +203,18 @@ def test_a_segment_that_no_answer_has_is_refused(data, fast, tmp_path, pairs):
             pair[side][0]["content"] = f"{side} without a boundary"
     (data / "plain.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
     with pytest.raises(ConfigError, match="segment 'description' has no tokens in any of 3 pairs"):
-        train("fdpo", model=TINY, data=data / "plain.jsonl", out=tmp_path / "out", overrides=fast)
+        run_training("fdpo", model=TINY, data=data / "plain.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 def test_a_file_of_the_other_kind_is_refused(data, fast, tmp_path):
     with pytest.raises(RecordError, match="'messages' is missing"):
-        train("sft", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=fast)
+        run_training("sft", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 @pytest.mark.parametrize("model", ["hf:/nowhere/at/all", "no-such-owner/no-such-model"])
 def test_a_model_that_is_not_there_is_the_users_error(data, fast, tmp_path, model):
     with pytest.raises(ConfigError, match="cannot load a vision-language model"):
-        train("sft", model=model, data=data / "sft.jsonl", out=tmp_path / "out", overrides=fast)
+        run_training("sft", model=model, data=data / "sft.jsonl", out=tmp_path / "out", overrides=fast)
 
 
 def test_settings_come_from_defaults_file_and_overrides_in_that_order(tmp_path):
@@ -255,7 +257,7 @@ def test_a_file_that_is_not_a_mapping_is_refused(tmp_path):
 
 
 def test_saved_weights_are_named_as_transformers_names_them(data, fast, tmp_path):
-    train("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, "max_steps=1"])
+    run_training("sft", model=TINY, data=data / "sft.jsonl", out=tmp_path / "out", overrides=[*fast, "max_steps=1"])
     names = set(load_file(tmp_path / "out" / "model.safetensors"))
     assert names == set(load_file(tmp_path / "out" / "tiny" / "model.safetensors"))
 
@@ -263,7 +265,7 @@ def test_saved_weights_are_named_as_transformers_names_them(data, fast, tmp_path
 def test_a_merged_save_is_what_servers_read(data, fast, tmp_path):
     """The files and keys that vLLM's loader asks for, which cannot run here."""
     options = [*fast, "max_steps=1", "lora_r=4"]
-    train("fdpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
+    run_training("fdpo", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=options)
     out = tmp_path / "out"
     config = json.loads((out / "config.json").read_text())
     assert config["architectures"] == ["LlavaForConditionalGeneration"]

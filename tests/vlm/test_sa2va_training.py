@@ -20,7 +20,7 @@ from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.masks import encode, from_box
 from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.forward import add_token_logps, padded
-from spatialreasoner.training.run import train
+from spatialreasoner.training.run import run_training
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.regions import has_region_tokens
@@ -106,10 +106,12 @@ def with_regions(folder, row):
 def test_sft_then_fdpo_then_answers(released, data, tmp_path):
     converted = convert_sa2va(released, tmp_path / "converted")
     before = load_file(converted / "model.safetensors")
-    train("sft", model=str(converted), data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*FAST, "num_train_epochs=3"])
+    run_training(
+        "sft", model=str(converted), data=data / "sft.jsonl", out=tmp_path / "sft", overrides=[*FAST, "num_train_epochs=3"]
+    )
     assert losses(tmp_path / "sft")[-1] < 0.8 * losses(tmp_path / "sft")[0]
     options = [*FAST, "num_train_epochs=2", "freeze_vision=true"]
-    train("fdpo", model=str(tmp_path / "sft"), data=data / "pairs.jsonl", out=tmp_path / "fdpo", overrides=options)
+    run_training("fdpo", model=str(tmp_path / "sft"), data=data / "pairs.jsonl", out=tmp_path / "fdpo", overrides=options)
     after, between = (load_file(tmp_path / name / "model.safetensors") for name in ("fdpo", "sft"))
     changed = {name.split(".")[1] for name, value in after.items() if not torch.equal(value, between[name])}
     assert changed == {"language_model", "multi_modal_projector", "weight"}  # "lm_head.weight" among them
@@ -125,7 +127,7 @@ def test_adapters_train_on_a_folder_as_it_was_released(released, data, tmp_path)
     assert has_region_tokens(str(released))
     out = tmp_path / "lora"
     options = [*FAST, "max_steps=2", "lora_r=2", "region_tokens=true"]
-    train("fdpo", model=str(released), data=data / "pairs.jsonl", out=out, overrides=options)
+    run_training("fdpo", model=str(released), data=data / "pairs.jsonl", out=out, overrides=options)
     adapted = load_file(out / "adapter" / "adapter_model.safetensors")
     assert adapted
     assert all("language_model" in name for name in adapted)

@@ -11,11 +11,11 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
-def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
+def run_in_new_loop(work: Coroutine[Any, Any, _T]) -> _T:
     """Run a coroutine to its end and return its result.
 
     Where an event loop runs already, as in Jupyter, the work gets a thread with a loop of its own, since a running loop
@@ -33,27 +33,27 @@ def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
     return _Thread(work).result()
 
 
-def synchronous(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+def synchronous(function: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
     """The same function for synchronous code, run to its end as by `run_in_new_loop`."""
 
     @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         return run_in_new_loop(function(*args, **kwargs))
 
     return _renamed(call, function.__name__.removesuffix("_async"))
 
 
-def asynchronous(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+def asynchronous(function: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
     """The same function beside an event loop: it computes in a thread, so the loop stays free, and cannot be cancelled."""
 
     @wraps(function)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         return await asyncio.to_thread(function, *args, **kwargs)
 
     return _renamed(call, f"{function.__name__}_async")
 
 
-def _renamed(function: Callable[P, T], name: str) -> Callable[P, T]:
+def _renamed(function: Callable[_P, _T], name: str) -> Callable[_P, _T]:
     function.__name__ = function.__qualname__ = name
     return function
 
@@ -62,18 +62,18 @@ _NOTICE = 0.2
 """Seconds after which an interrupt is noticed at the latest: one that comes as the waiting begins does not end it."""
 
 
-class _Thread(Generic[T]):
+class _Thread(Generic[_T]):
     """One coroutine in a thread with an event loop of its own."""
 
-    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, _T]) -> None:
         self._work = work
-        self._task: asyncio.Task[T] | None = None
-        self._outcome: Future[T] = Future()
+        self._task: asyncio.Task[_T] | None = None
+        self._outcome: Future[_T] = Future()
         self._interrupted = False
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="spatialreasoner")
 
-    def result(self) -> T:
+    def result(self) -> _T:
         try:
             self._thread.start()  # an interrupt may come before it returns, when the work has begun
             while not self._outcome.done():  # not by join: interrupted, that takes the thread for ended (CPython 3.11)
@@ -91,7 +91,7 @@ class _Thread(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self._outcome.set_exception(error)
 
-    async def _main(self) -> T:
+    async def _main(self) -> _T:
         self._task = asyncio.ensure_future(self._work)
         if self._interrupted:
             self._task.cancel()

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from spatialreasoner.core.old_names import importable_by_old_names
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -21,8 +23,8 @@ class Advance(Protocol):
         ...
 
 
-ShowStage = Callable[[str, int | None], AbstractContextManager[Advance]]
-"""Shows the progress of a stage: given its name and the number of pieces, as `stage` below, which is the default."""
+ShowProgress = Callable[[str, int | None], AbstractContextManager[Advance]]
+"""Shows the progress of some work: given its name and the number of pieces, as `progress_bar` below, which is the default."""
 
 ShowState = Callable[[Callable[[], "RenderableType"], Callable[[], str], bool], None]
 """Shows the present state: as something to draw in a terminal, as a line for a log, and whether it is the last."""
@@ -36,7 +38,7 @@ wording: ContextVar[Callable[[str], str]] = ContextVar("wording", default=str)
 
 
 def say(line: str) -> None:
-    """Print a line beside the progress of a stage."""
+    """Print a line beside the progress of some work."""
     print(wording.get()(line), file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -78,11 +80,11 @@ def _lines(stream: TextIO, seconds: float) -> Generator[ShowState]:
     yield show
 
 
-def stage(name: str, total: int | None = None) -> AbstractContextManager[Advance]:
-    """Show that a stage runs, and how far it is: on standard error, or as `stages_shown_by` says.
+def progress_bar(name: str, total: int | None = None) -> AbstractContextManager[Advance]:
+    """Show that work goes on, and how far it is: on standard error, or as `progress_shown_by` says.
 
     Args:
-        name: What the stage does, such as "search 40 questions".
+        name: What is done, such as "search 40 questions".
         total: The number of pieces, or None if unknown.
 
     Returns:
@@ -92,9 +94,9 @@ def stage(name: str, total: int | None = None) -> AbstractContextManager[Advance
 
 
 @contextmanager
-def stages_shown_by(show: ShowStage | None) -> Generator[None]:
+def progress_shown_by(show: ShowProgress | None) -> Generator[None]:
     """Let a caller's own display show the stages within the block; None shows nothing."""
-    if show is stage:
+    if show is progress_bar:
         yield
         return
     before = _showing.set(show or quiet)
@@ -153,8 +155,12 @@ class _Bar:
 
 @contextmanager
 def quiet(name: str, total: int | None = None) -> Generator[Advance]:
-    """Show nothing; takes what `stage` takes."""
+    """Show nothing; takes what `progress_bar` takes."""
     yield lambda done, note="": None
 
 
-_showing: ContextVar[ShowStage] = ContextVar("showing", default=_on_standard_error)
+_showing: ContextVar[ShowProgress] = ContextVar("showing", default=_on_standard_error)
+
+__getattr__ = importable_by_old_names(
+    __name__, {"stage": "progress_bar", "ShowStage": "ShowProgress", "stages_shown_by": "progress_shown_by"}
+)

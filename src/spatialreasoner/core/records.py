@@ -25,7 +25,7 @@ from spatialreasoner.core.outputs import apply_umask, output_file
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
@@ -36,7 +36,7 @@ MAX_LINE_BYTES = 16 * 2**20
 """A longer line is refused: no record comes near it, and one line must not fill the memory."""
 
 
-def read_jsonl(path: str | Path, kind: type[R]) -> Iterator[R]:
+def read_jsonl(path: str | Path, kind: type[_R]) -> Iterator[_R]:
     """Read the records of a JSON-lines file, one at a time.
 
     Args:
@@ -51,7 +51,7 @@ def read_jsonl(path: str | Path, kind: type[R]) -> Iterator[R]:
         yield record
 
 
-def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
+def read_numbered(path: str | Path, kind: type[_R]) -> Iterator[tuple[int, _R]]:
     """The same, each record with the number of its line, from 1."""
     path = require_file(path)
     number = 0
@@ -61,7 +61,7 @@ def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
         raise RecordError(f"{path}: expected one {kind.__name__} per line; the file is empty")
 
 
-def parse_record(text: str | bytes, kind: type[R], *, where: str) -> R:
+def parse_record(text: str | bytes, kind: type[_R], *, where: str) -> _R:
     """Read one record from JSON.
 
     Args:
@@ -81,7 +81,7 @@ def parse_record(text: str | bytes, kind: type[R], *, where: str) -> R:
         raise RecordError(f"{where}: not a {name}: {_first_problem(error)}") from None
 
 
-def read_json(path: str | Path, kind: type[R]) -> R:
+def read_json(path: str | Path, kind: type[_R]) -> _R:
     """Read a JSON file that holds one record.
 
     Raises:
@@ -270,7 +270,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 @cache
-def _adapter(kind: type[R]) -> TypeAdapter[R]:
+def _adapter(kind: type[_R]) -> TypeAdapter[_R]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

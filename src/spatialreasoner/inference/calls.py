@@ -18,7 +18,7 @@ from spatialreasoner.inference.budget import Budget
 from spatialreasoner.inference.journal import Journal, Spent
 from spatialreasoner.inference.limits import Limits, Pace
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 MOST_LESSONS_PER_CALL = 20
 """So often one request may be put otherwise; more refusals than that teach nothing."""
@@ -38,10 +38,10 @@ class UnavailableError(EndpointError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer(Generic[R]):
+class Answer(Generic[_R]):
     """The result of a request: its reply, and the number under which it was journalled."""
 
-    reply: R
+    reply: _R
     attempt: int
 
 
@@ -88,8 +88,8 @@ class Caller:
         return time.monotonic() - min(self._since.values()) if self._since else 0.0
 
     async def call(
-        self, key: str, ask: Callable[[], Awaitable[R]], used: Callable[[R], Spent], *, shares: int = 1
-    ) -> Answer[R]:
+        self, key: str, ask: Callable[[], Awaitable[_R]], used: Callable[[_R], Spent], *, shares: int = 1
+    ) -> Answer[_R]:
         """Ask, and ask again where that may help.
 
         Args:
@@ -134,8 +134,8 @@ class Caller:
         return self._journal.tried(key)
 
     async def _send(
-        self, key: str, ask: Callable[[], Awaitable[R]], used: Callable[[R], Spent], shares: int, give_up: float | None
-    ) -> Answer[R]:
+        self, key: str, ask: Callable[[], Awaitable[_R]], used: Callable[[_R], Spent], shares: int, give_up: float | None
+    ) -> Answer[_R]:
         """One request, within the limits and the budget, noted on disk before it is sent."""
         async with self._boarding:
             self._raise_if_stopped()
@@ -259,8 +259,8 @@ class BatchCaller(Caller):
         return max(0, super()._tried(key) - self._batches.holds(key))
 
     async def _send(
-        self, key: str, ask: Callable[[], Awaitable[R]], used: Callable[[R], Spent], shares: int, give_up: float | None
-    ) -> Answer[R]:
+        self, key: str, ask: Callable[[], Awaitable[_R]], used: Callable[[_R], Spent], shares: int, give_up: float | None
+    ) -> Answer[_R]:
         self._raise_if_stopped()
         reserved, held = self.reserved(shares), self._batches.holds(key)
         if not held:  # else it counted when the run began

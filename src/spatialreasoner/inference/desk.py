@@ -21,13 +21,13 @@ from spatialreasoner.inference.journal import Journal, Kept, Spent, encoded
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.noticing import Noticing
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 NOTHING = Spent(calls=0, prompt_tokens=0, completion_tokens=0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form(Generic[R]):
+class Form(Generic[_R]):
     """How the replies of a kind of model are kept.
 
     Attributes:
@@ -38,14 +38,14 @@ class Form(Generic[R]):
         final: Kinds that another request of the same words would not change.
     """
 
-    write: Callable[[R], str]
-    read: Callable[[str], R]
-    kind: Callable[[R], str]
-    spent: Callable[[R], Spent]
+    write: Callable[[_R], str]
+    read: Callable[[str], _R]
+    kind: Callable[[_R], str]
+    spent: Callable[[_R], Spent]
     final: frozenset[str]
 
 
-class Desk(Generic[R]):
+class Desk(Generic[_R]):
     """Asks one model.
 
     Args:
@@ -63,7 +63,7 @@ class Desk(Generic[R]):
         self,
         name: str,
         model: object,
-        form: Form[R],
+        form: Form[_R],
         *,
         journal: Journal,
         budget: Budget,
@@ -115,7 +115,7 @@ class Desk(Generic[R]):
         """Seconds since the oldest request in flight was sent; 0 if there is none."""
         return self._caller.longest_wait()
 
-    def known(self, key: str, shown: str) -> R | None:
+    def known(self, key: str, shown: str) -> _R | None:
         """What the journal holds of a request, or None if it must be sent.
 
         Args:
@@ -139,7 +139,7 @@ class Desk(Generic[R]):
             self.failures["unreadable journal row"] += 1
             return None
 
-    async def ask(self, key: str, shown: str, send: Callable[[Post | None], Awaitable[R]], *, shares: int = 1) -> R:
+    async def ask(self, key: str, shown: str, send: Callable[[Post | None], Awaitable[_R]], *, shares: int = 1) -> _R:
         """Send a request that the journal does not know, and keep what comes of it.
 
         Args:

@@ -24,9 +24,9 @@ from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.submitting import BatchConfig
 from spatialreasoner.inference.waiting import watched
 
-T = TypeVar("T")
-R = TypeVar("R")
-D = TypeVar("D", bound=Desk[Any])
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+_D = TypeVar("_D", bound=Desk[Any])
 
 
 class Pool:
@@ -58,7 +58,7 @@ class Pool:
             Endpoint(policy, journal=self.journal, budget=self.budget, limits=limits, batches=self._batches(policy))
         )
 
-    def add(self, desk: D) -> D:
+    def add(self, desk: _D) -> _D:
         """A model whose desk was made with this pool's journal and budget."""
         self._desks.append(desk)
         return desk
@@ -98,7 +98,7 @@ class Pool:
         await self._watching.__aexit__(kind, error, trace)
         await asyncio.gather(*(desk.aclose() for desk in self._desks))
 
-    def each(self, pieces: Iterable[T], work: Callable[[T], Awaitable[R]], *, in_flight: int) -> AsyncGenerator[R]:
+    def each(self, pieces: Iterable[_T], work: Callable[[_T], Awaitable[_R]], *, in_flight: int) -> AsyncGenerator[_R]:
         """Work on many pieces, as `work_through` does, until `end`."""
         return work_through(pieces, work, in_flight=in_flight, ending=lambda: self._ending)
 
@@ -108,13 +108,13 @@ class Pool:
 
 
 async def work_through(
-    pieces: Iterable[T],
-    work: Callable[[T], Awaitable[R]],
+    pieces: Iterable[_T],
+    work: Callable[[_T], Awaitable[_R]],
     *,
     in_flight: int,
     ahead: int | None = None,
     ending: Callable[[], bool] = lambda: False,
-) -> AsyncGenerator[R]:
+) -> AsyncGenerator[_R]:
     """Work on many pieces, a limited number at a time; returns their results in order.
 
     Where one fails, no other is begun, those at work are waited for, since what they asked is paid for, and then its error
@@ -128,9 +128,9 @@ async def work_through(
         ending: Whether no other piece is to be begun.
     """
     numbered, given, failed = iter(enumerate(pieces)), 0, None
-    ended: asyncio.Queue[asyncio.Task[R]] = asyncio.Queue()
-    at_work: dict[asyncio.Task[R], int] = {}
-    done: dict[int, R] = {}
+    ended: asyncio.Queue[asyncio.Task[_R]] = asyncio.Queue()
+    at_work: dict[asyncio.Task[_R], int] = {}
+    done: dict[int, _R] = {}
     most_held = inf if ahead is None else in_flight + ahead
     try:
         while True:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-def fulfil(answer: asyncio.Future[T], result: T | Exception) -> None:
+def fulfil(answer: asyncio.Future[_T], result: _T | Exception) -> None:
     """Give an answer, or the error, to the caller if it still waits."""
     if answer.done():
         return

@@ -22,7 +22,7 @@ from spatialreasoner.inference.backends.batch_api import MOST_FILE_BYTES, MOST_R
 from spatialreasoner.inference.backends.http import Answered
 from spatialreasoner.inference.journal import Journal, OpenBatch
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 Tell = Callable[[str], None]
 _Results = dict[str, Answered | EndpointError]
@@ -249,7 +249,7 @@ class Submitter:
                 results[key] = result
         return results
 
-    async def _patiently(self, ask: Callable[[], Awaitable[R]]) -> R:
+    async def _patiently(self, ask: Callable[[], Awaitable[_R]]) -> _R:
         """What comes of a request about batches, which may fail for a while.
 
         Raises:

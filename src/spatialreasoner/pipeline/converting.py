@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from spatialreasoner.core.loops import asynchronous
-from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
 
-def convert_model(folder: PathLike, *, out: PathLike, progress: ShowStage | None = stage) -> Result:
+def convert_model(folder: PathLike, *, out: PathLike, progress: ShowProgress | None = progress_bar) -> Result:
     """Convert a Sa2VA model (the architecture of SpatialReasoner-R1) for training and serving; none of its code is run.
 
     Args:

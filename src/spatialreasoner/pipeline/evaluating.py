@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.outputs import keep_inputs
-from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.pipeline.result import Result
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def evaluate_async(
     judging: AnswerJudgeConfig | None = None,
     questions: PathLike | None = None,
     seed: int = 0,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Score a predictions file.
 
@@ -95,7 +95,7 @@ async def _scored(
     judging: AnswerJudgeConfig | None,
     questions: PathLike | None,
     seed: int,
-    shown: ShowStage,
+    shown: ShowProgress,
 ) -> tuple[Evaluation, Sequence[Verdict] | None]:
     """The score, and the verdicts of the judging model if there is one."""
     from spatialreasoner.evaluation.score import run_score

@@ -10,14 +10,14 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.outputs import keep_inputs
-from spatialreasoner.core.progress import ShowStage, quiet, say, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet, say
 from spatialreasoner.core.protocols import Policy
 from spatialreasoner.inference.budget import Budget, refuse_unknown_prices
 from spatialreasoner.inference.registry import WritingConfig, limits_of, named_policy
 from spatialreasoner.inference.showing import Showing
 from spatialreasoner.inference.submitting import BatchConfig, batch_config
 from spatialreasoner.pipeline.answering import GENERATE_LIMITS, run_generate_async
-from spatialreasoner.pipeline.inputs import PathLike, read
+from spatialreasoner.pipeline.inputs import PathLike, read_inputs
 from spatialreasoner.pipeline.result import Result
 
 
@@ -34,7 +34,7 @@ async def generate_async(
     max_calls: int | None = None,
     max_tokens: int | None = None,
     max_cost: float | None = None,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Answer a questions file with a model; writes rows in SpatialRGPT-Bench's format.
 
@@ -65,7 +65,7 @@ async def generate_async(
         raise ConfigError(f"`regions` takes one of {', '.join(get_args(Showing))}; got {regions!r}")
     writing, shown, path = writing or WritingConfig(), progress or quiet, Path(out)
     keep_inputs(path, questions, beside=(".config.json", ".summary.json"))
-    asked = read(questions, scenes, progress=shown)
+    asked = read_inputs(questions, scenes, progress=shown)
     policy = named_policy(os.fspath(model), asked.scenes, writing) if isinstance(model, str | os.PathLike) else model
     name = os.fspath(model) if isinstance(model, str | os.PathLike) else policy.name
     concurrency = max(GENERATE_LIMITS.concurrency, writing.batch_size, getattr(policy, "at_once", 0))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import RecordError
-from spatialreasoner.core.progress import ShowStage, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar
 from spatialreasoner.core.types import Question, Scene, Trajectory
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.questions.files import read_questions, scenes_folder
@@ -28,7 +28,9 @@ class QuestionsInScenes:
     folder: Path
 
 
-def read(questions: PathLike, scenes: PathLike | None = None, *, progress: ShowStage = stage) -> QuestionsInScenes:
+def read_inputs(
+    questions: PathLike, scenes: PathLike | None = None, *, progress: ShowProgress = progress_bar
+) -> QuestionsInScenes:
     """Read a questions file and its scenes, from the folder given or from where the file says they are.
 
     Raises:
@@ -42,7 +44,7 @@ def read(questions: PathLike, scenes: PathLike | None = None, *, progress: ShowS
     return asked
 
 
-def check_images(questions: Iterable[Question], scenes: Mapping[str, Scene], progress: ShowStage = stage) -> None:
+def check_images(questions: Iterable[Question], scenes: Mapping[str, Scene], progress: ShowProgress = progress_bar) -> None:
     """Refuse images that cannot be used, before anything is paid for."""
     used = sorted({question.scene_id for question in questions})
     with progress(f"check {len(used)} images", len(used)) as advance:

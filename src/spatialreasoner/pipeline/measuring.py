@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from spatialreasoner.core.loops import asynchronous
-from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
 
-def measure(folder: PathLike, *, scene: str = "", progress: ShowStage | None = stage) -> Result:
+def measure(folder: PathLike, *, scene: str = "", progress: ShowProgress | None = progress_bar) -> Result:
     """Measure every region of a scene and every pair of regions; needs no model and writes nothing.
 
     Args:

@@ -15,10 +15,10 @@ from typing import Any
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous
-from spatialreasoner.core.progress import ShowStage, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar
 from spatialreasoner.inference.registry import WritingConfig, named_policy
 from spatialreasoner.pipeline.generating import generate
-from spatialreasoner.pipeline.inputs import PathLike, read
+from spatialreasoner.pipeline.inputs import PathLike, read_inputs
 from spatialreasoner.pipeline.pairing import build_pairs
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.training import train
@@ -65,7 +65,7 @@ def train_online(
     config: OnlineConfig | None = None,
     settings_file: PathLike | None = None,
     overrides: Sequence[str] = (),
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Train a model by fDPO on pairs of its own answers, in rounds. Call it again to resume.
 
@@ -136,7 +136,7 @@ def _sample(
     place: Path,
     config: OnlineConfig,
     number: int,
-    progress: ShowStage | None,
+    progress: ShowProgress | None,
 ) -> list[Path]:
     """Files of answers, one per sample; those that are there are kept."""
     files = [place / f"answers-{index}.jsonl" for index in range(1, config.samples + 1)]
@@ -145,7 +145,7 @@ def _sample(
         writing = WritingConfig(
             temperature=config.temperature, max_new_tokens=config.max_new_tokens, batch_size=config.batch_size
         )
-        policy = named_policy(model, read(questions, scenes).scenes, writing)  # loaded once for all samples
+        policy = named_policy(model, read_inputs(questions, scenes).scenes, writing)  # loaded once for all samples
         for file in missing:
             seed = (config.seed * 1000 + number) * 1000 + files.index(file)
             generate(questions, model=policy, out=file, scenes=scenes, seed=seed, writing=writing, progress=progress)
@@ -159,7 +159,7 @@ def _pair(
     place: Path,
     config: OnlineConfig,
     model: str,
-    progress: ShowStage | None,
+    progress: ShowProgress | None,
 ) -> Path:
     """The folder with the pairs, and with the rewards of all answers."""
     if not (place / "summary.json").is_file():

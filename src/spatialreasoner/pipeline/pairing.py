@@ -15,10 +15,10 @@ from pathlib import Path
 from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.loops import asynchronous
 from spatialreasoner.core.outputs import keep_inputs
-from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene, Trajectory
 from spatialreasoner.pipeline import own_answers
-from spatialreasoner.pipeline.inputs import PathLike, inputs_of, read, trajectories_of
+from spatialreasoner.pipeline.inputs import PathLike, inputs_of, read_inputs, trajectories_of
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.rewarding import reward
 from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
@@ -47,7 +47,7 @@ def build_pairs(
     confirm: Callable[[Forecast], bool] = lambda forecast: True,
     scenes: PathLike | None = None,
     config: PairsConfig | None = None,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Pair scored answers: of search folders, of files of answers, or of a file of rewards.
 
@@ -92,9 +92,9 @@ def build_pairs(
     if rewards is not None:
         path = Path(rewards)
         known = (questions, None) if questions is not None else own_answers.questions_of(path)
-        asked = read(known[0], known[1] if scenes is None else scenes, progress=shown)
+        asked = read_inputs(known[0], known[1] if scenes is None else scenes, progress=shown)
     else:
-        asked = read(_required(questions), scenes, progress=shown)
+        asked = read_inputs(_required(questions), scenes, progress=shown)
         path = target / "answers.jsonl"
         own_answers.gather_answers(files, {question.id for question in asked.questions}, path)
         if not ratings:
@@ -112,9 +112,9 @@ build_pairs_async = asynchronous(build_pairs)
 
 
 def _from_searches(
-    folders: Sequence[Path], out: Path, scenes: PathLike | None, config: PairsConfig, shown: ShowStage
+    folders: Sequence[Path], out: Path, scenes: PathLike | None, config: PairsConfig, shown: ShowProgress
 ) -> Result:
-    asked = [read(*inputs_of(run, None if scenes is None else Path(scenes)), progress=shown) for run in folders]
+    asked = [read_inputs(*inputs_of(run, None if scenes is None else Path(scenes)), progress=shown) for run in folders]
     questions = {question.id: question for each in asked for question in each.questions}
     if len(questions) < sum(len(each.questions) for each in asked):
         raise RecordError("expected search folders of different questions; two of them share a question's id")
@@ -128,7 +128,7 @@ def _paired(
     answers: Iterable[Trajectory],
     config: PairsConfig,
     out: Path,
-    shown: ShowStage,
+    shown: ShowProgress,
 ) -> Result:
     scorer = Scorer(list(questions.values()), scenes)
 

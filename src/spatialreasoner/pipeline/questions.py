@@ -7,14 +7,14 @@ from pathlib import Path
 
 from spatialreasoner.core.loops import asynchronous
 from spatialreasoner.core.outputs import keep_inputs
-from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 
 
 def make_questions(
-    scenes: PathLike, *, out: PathLike, per_scene: int = 5, seed: int = 0, progress: ShowStage | None = stage
+    scenes: PathLike, *, out: PathLike, per_scene: int = 5, seed: int = 0, progress: ShowProgress | None = progress_bar
 ) -> Result:
     """Ask questions of the 24 categories of SpatialRGPT-Bench about the scenes of a folder.
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous
-from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
 
-def report(runs: PathLike | Sequence[PathLike], *, out: PathLike = "report.html", progress: ShowStage | None = stage) -> Result:
+def report(
+    runs: PathLike | Sequence[PathLike], *, out: PathLike = "report.html", progress: ShowProgress | None = progress_bar
+) -> Result:
     """Write a report on run folders.
 
     Args:

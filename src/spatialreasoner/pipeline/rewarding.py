@@ -13,7 +13,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.core.loops import asynchronous, synchronous
 from spatialreasoner.core.outputs import keep_inputs
-from spatialreasoner.core.progress import Advance, ShowStage, quiet, stage
+from spatialreasoner.core.progress import Advance, ShowProgress, progress_bar, quiet
 from spatialreasoner.core.types import Question
 from spatialreasoner.inference.budget import BudgetError
 from spatialreasoner.inference.journal import Journal
@@ -40,7 +40,7 @@ async def reward_async(
     judge_all: bool = False,
     embeddings: str | None = None,
     confirm: Callable[[Forecast], bool] = lambda forecast: True,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Score a file of responses by geometry, and by judges where geometry cannot tell or to compare the two.
 
@@ -141,7 +141,9 @@ def _open(config: RewardConfig, out: Path, embeddings: str | None) -> _Scoring:
     return _Scoring(config=config, scorer=scorer, total=scoring.check_responses(config, scorer), out=out)
 
 
-async def _judged(job: _Scoring, judging: RewardJudgesConfig, confirm: Callable[[Forecast], bool], shown: ShowStage) -> Result:
+async def _judged(
+    job: _Scoring, judging: RewardJudgesConfig, confirm: Callable[[Forecast], bool], shown: ShowProgress
+) -> Result:
     judges, limits = judging.judges(), judging.limits()
     check_images(job.scorer.questions.values(), job.scorer.scenes, shown)
     if not confirm(_forecast(job, limits.values())):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spatialreasoner.core.loops import asynchronous
-from spatialreasoner.core.progress import ShowStage, quiet, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def make_scenes(
-    *, out: PathLike, count: int = 100, seed: int = 0, width: int = 128, height: int = 128, progress: ShowStage | None = stage
+    *,
+    out: PathLike,
+    count: int = 100,
+    seed: int = 0,
+    width: int = 128,
+    height: int = 128,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Make synthetic rooms with tables and objects on them, with exact depth, masks and true sizes.
 
@@ -40,7 +46,7 @@ def make_scenes(
         return _result(out, synthetic.write_synthetic(config, os.fspath(out), progress=advance))
 
 
-def read_rgbd(folders: PathLike | Sequence[PathLike], *, out: PathLike, progress: ShowStage | None = stage) -> Result:
+def read_rgbd(folders: PathLike | Sequence[PathLike], *, out: PathLike, progress: ShowProgress | None = progress_bar) -> Result:
     """Read real photos with measured depth (the RGB-D folder format).
 
     Args:
@@ -66,7 +72,7 @@ def read_photos(
     depth: str,
     masks: str,
     field_of_view: float | None = None,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Make scenes from any photos: depth and masks from models, the camera from EXIF or a given field of view.
 
@@ -107,7 +113,7 @@ def read_capture(
     limit: int | None = 100,
     options: FrameOptions | None = None,
     regions: PathLike | None = None,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Read the files of a depth camera, a phone or a data set as scenes.
 
@@ -147,7 +153,9 @@ def read_capture(
     return _result(out, done.scenes, {"frames": done.frames, "kind": done.kind, "left_out": dict(done.left_out)}, done)
 
 
-def read_benchmark(source: PathLike, *, out: PathLike, images: PathLike = "", progress: ShowStage | None = stage) -> Result:
+def read_benchmark(
+    source: PathLike, *, out: PathLike, images: PathLike = "", progress: ShowProgress | None = progress_bar
+) -> Result:
     """Read SpatialRGPT-Bench from official files: scenes, and questions to generate and score on.
 
     Args:

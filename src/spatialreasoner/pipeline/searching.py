@@ -10,11 +10,11 @@ from pathlib import Path
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous, synchronous
-from spatialreasoner.core.progress import ShowStage, quiet, say, stage
+from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet, say
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.inference.budget import refuse_unknown_prices
 from spatialreasoner.inference.registry import WritingConfig, limits_of
-from spatialreasoner.pipeline.inputs import PathLike, QuestionsInScenes, read
+from spatialreasoner.pipeline.inputs import PathLike, QuestionsInScenes, read_inputs
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.workforce import Workforce, judge_limits
 from spatialreasoner.search.display import Show, display
@@ -57,7 +57,7 @@ async def search_async(
     concurrency: int = 16,
     cluster: ClusterConfig | None = None,
     confirm: Callable[[Forecast], bool] = lambda forecast: True,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Search a questions file with several models: one tree per question, every candidate scored.
 
@@ -89,7 +89,7 @@ async def search_async(
     if not policies:
         raise ConfigError("`policies` needs at least one model, such as nano or api:MODEL@BASE_URL; got none")
     folder = Path(out)
-    asked = read(questions, scenes, progress=progress or quiet)
+    asked = read_inputs(questions, scenes, progress=progress or quiet)
     workforce = Workforce(policies=tuple(policies), judges=tuple(judges), scenes=asked.scenes, writing=writing, reward=reward)
     inputs = {"questions": os.path.relpath(questions, folder), "scenes": os.path.relpath(asked.folder, folder)}
     run = _run_config(config)
@@ -121,7 +121,9 @@ def _run_config(config: object) -> RunConfig:
     raise ConfigError(f"`config` takes a SearchConfig or a RunConfig; got {type(config).__name__}")
 
 
-async def _here(job: _Search, concurrency: int, confirm: Callable[[Forecast], bool], progress: ShowStage | None) -> RunResult:
+async def _here(
+    job: _Search, concurrency: int, confirm: Callable[[Forecast], bool], progress: ShowProgress | None
+) -> RunResult:
     models, reward, judges = job.workforce()
     config = _limited(job, models, concurrency)
     _confirm(job, config, confirm)
@@ -144,7 +146,7 @@ async def _on_cluster(
     cluster: ClusterConfig,
     concurrency: int,
     confirm: Callable[[Forecast], bool],
-    progress: ShowStage | None,
+    progress: ShowProgress | None,
 ) -> RunResult:
     from spatialreasoner.search.cluster import run_cluster
 
@@ -194,9 +196,9 @@ def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool
 
 
 @contextmanager
-def _shown(total: int, progress: ShowStage | None) -> Generator[Show]:
+def _shown(total: int, progress: ShowProgress | None) -> Generator[Show]:
     """The display of a search; a caller's own display is given the number of questions done."""
-    if progress is stage:
+    if progress is progress_bar:
         with display() as show:
             yield show
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous
-from spatialreasoner.core.progress import ShowStage, stage, stages_shown_by
+from spatialreasoner.core.progress import ShowProgress, progress_bar, progress_shown_by
 from spatialreasoner.pipeline.inputs import PathLike
 from spatialreasoner.pipeline.result import Result
 
@@ -29,7 +29,7 @@ def train(
     config: PathLike | None = None,
     overrides: Sequence[str] = (),
     dry_run: bool = False,
-    progress: ShowStage | None = stage,
+    progress: ShowProgress | None = progress_bar,
     **settings: Any,
 ) -> Result:
     """Train a model. Call it again with the same arguments to resume from the last checkpoint.
@@ -64,14 +64,14 @@ def train(
     folder, rows = Path(out), Path(data)
     held_out, file = None if eval_data is None else Path(eval_data), None if config is None else Path(config)
     wanted = [*overrides, *(f"{name}={json.dumps(value)}" for name, value in settings.items())]
-    with stages_shown_by(progress):
+    with progress_shown_by(progress):
         if dry_run:
             shown: list[Text] = []
             plan = run.dry_run(
                 kind, model=model, data=rows, eval_data=held_out, config_file=file, overrides=wanted, show=shown.append
             )
             return Result(stage="train", out=None, summary={"plan": plan}, details=shown[0] if shown else None)
-        run.train(kind, model=model, data=rows, out=folder, eval_data=held_out, config_file=file, overrides=wanted)
+        run.run_training(kind, model=model, data=rows, out=folder, eval_data=held_out, config_file=file, overrides=wanted)
     logged = _logged(folder / "metrics.jsonl")
     return Result(stage="train", out=folder, files=(folder,), count=len(logged), summary=logged[-1] if logged else {})
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-K = TypeVar("K")
-V = TypeVar("V")
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
-def recall(known: dict[K, V], key: K, most: int, find: Callable[[], V]) -> V:
+def recall(known: dict[_K, _V], key: _K, most: int, find: Callable[[], _V]) -> _V:
     """The cached value of a key, computed if it is missing; a full cache is emptied first.
 
     >>> known = {"a": 1, "b": 2}

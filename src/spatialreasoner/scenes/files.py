@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8, UInt16
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import RecordError, SceneError
@@ -136,7 +136,7 @@ def stored_orientation(path: str | Path) -> int:
         with Image.open(path, formats=FORMATS) as image:  # its header alone is read
             value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _UNREADABLE as error:
-        raise SceneError(f"{path}: expected a complete image that Pillow can read; {error}") from None
+        raise _unreadable(path, error) from None
     return value if value in range(2, 9) else 1
 
 
@@ -212,8 +212,14 @@ def decode_image(data: bytes, where: str) -> Image.Image:
     except _UNREADABLE as error:
         if isinstance(error, SceneError):
             raise
-        raise SceneError(f"{where}: expected a complete image that Pillow can read; {error}") from None
+        raise _unreadable(where, error) from None
     return image
+
+
+def _unreadable(where: object, error: Exception) -> SceneError:
+    # the words of the first kind name an object in memory
+    why = f"it is none of {', '.join(FORMATS)}" if isinstance(error, UnidentifiedImageError) else error
+    return SceneError(f"{where}: expected a complete image that Pillow can read; {why}")
 
 
 def _check_size(size: tuple[int, int], where: str) -> None:

@@ -16,7 +16,7 @@ from spatialreasoner.teachers.perception import Belief
 from spatialreasoner.teachers.profiles import Profile
 from spatialreasoner.teachers.requests import Request
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 A, B = "<region1>", "<region2>"
 SIZE_AXIS: Mapping[str, int] = {"wide": 0, "thin": 0, "tall": 1, "short": 1}
@@ -304,7 +304,7 @@ class Writer:
     def _hedge(self) -> str:
         return self._pick(wording.HEDGES) if self.rng.random() < self.profile.hedge else ""
 
-    def _pick(self, choices: Sequence[T]) -> T:
+    def _pick(self, choices: Sequence[_T]) -> _T:
         return self.rng.choice(choices)
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from spatialreasoner.training.config import read_config
     from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
     from spatialreasoner.training.loss import fdpo_loss, segment_betas, segment_logps
-    from spatialreasoner.training.run import train
+    from spatialreasoner.training.run import run_training
 
-__all__ = ["FDPOConfig", "FDPOTrainer", "fdpo_loss", "read_config", "segment_betas", "segment_logps", "train"]
+__all__ = ["FDPOConfig", "FDPOTrainer", "fdpo_loss", "read_config", "run_training", "segment_betas", "segment_logps"]
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -23,8 +23,9 @@ __getattr__, __dir__ = lazy(
         "FDPOTrainer": ".fdpo",
         "fdpo_loss": ".loss",
         "read_config": ".config",
+        "run_training": ".run",
         "segment_betas": ".loss",
         "segment_logps": ".loss",
-        "train": ".run",
+        "train": ".run",  # for one version
     },
 )

@@ -16,7 +16,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.sft_config import SFTConfig
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
-from spatialreasoner.training.callbacks import MetricsFile, ShowProgress
+from spatialreasoner.training.callbacks import MetricsFile, ReportProgress
 from spatialreasoner.training.checkpoints import CheckpointDigests, StopAtTheLimit
 from spatialreasoner.training.checks import check_rows, write_preview
 from spatialreasoner.training.collate import Encoder, SftCollator
@@ -151,7 +151,7 @@ def _build_grpo(
 
 
 def _callbacks(kind: Kind, out: Path) -> list[TrainerCallback]:
-    return [MetricsFile(out / "metrics.jsonl"), ShowProgress(f"train {kind}"), CheckpointDigests(), StopAtTheLimit()]
+    return [MetricsFile(out / "metrics.jsonl"), ReportProgress(f"train {kind}"), CheckpointDigests(), StopAtTheLimit()]
 
 
 def _for(processor: Any, rows: Dataset) -> Dataset:

@@ -12,7 +12,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from spatialreasoner.core import records
-from spatialreasoner.core.progress import Advance, stage
+from spatialreasoner.core.progress import Advance, progress_bar
 
 _TIMED = ("runtime", "per_second", "step_time")
 _SUMMARY = "train_loss"  # of the last entry: transformers averages it over the steps since the last resume
@@ -50,8 +50,8 @@ def _append(path: Path, line: str) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
-class ShowProgress(TrainerCallback):
-    """Shows steps done and the loss on standard error, as `core.progress.stage` does."""
+class ReportProgress(TrainerCallback):
+    """Shows steps done and the loss on standard error, as `core.progress.progress_bar` does."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -61,7 +61,7 @@ class ShowProgress(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Begin with the steps of a checkpoint."""
         if state.is_world_process_zero:
-            self._advance = self._shown.enter_context(stage(self._title, state.max_steps))
+            self._advance = self._shown.enter_context(progress_bar(self._title, state.max_steps))
             self._advance(state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

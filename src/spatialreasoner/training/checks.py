@@ -79,7 +79,7 @@ def problems_of(
     workers = min(os.cpu_count() or 1, len(rows) // ROWS_PER_WORKER)
     check = partial(_checked, encoder, answers)
     found = DataLoader(cast("Any", rows), batch_size=None, num_workers=workers, collate_fn=cast("Any", check))
-    with progress.stage(f"check {len(rows)} rows as the model reads them", len(rows)) as advance:
+    with progress.progress_bar(f"check {len(rows)} rows as the model reads them", len(rows)) as advance:
         for number, (missing, problem) in enumerate(found, start=1):
             if problem is not None:
                 problems[number] = problem

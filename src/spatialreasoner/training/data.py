@@ -197,7 +197,7 @@ def _rows(
     numbers: list[int] = []
     problems: dict[int, InputError] = {}
     number = 0
-    with progress.stage(f"check the rows of {Path(path).name}") as advance:
+    with progress.progress_bar(f"check the rows of {Path(path).name}") as advance:
         for number, (_, line) in enumerate(records.read_lines(records.require_file(path)), start=1):
             try:
                 found.append(check(number, _parsed(line, kind, form)))

@@ -41,7 +41,7 @@ def read_grpo(path: str | Path) -> Dataset:
     if not questions:
         raise RecordError(f"{path}: expected one question per line; the file is empty")
     used = sorted({question.scene_id for question in questions})
-    with progress.stage(f"check {len(used)} scenes", len(used)) as advance:
+    with progress.progress_bar(f"check {len(used)} scenes", len(used)) as advance:
         for done, name in enumerate(used, start=1):
             check_scene(scenes[name])
             advance(done)

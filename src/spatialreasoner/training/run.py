@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, InputError, MissingExtraError, SpatialReasonerError, WorkError
+from spatialreasoner.core.old_names import importable_by_old_names
 from spatialreasoner.core.outputs import apply_umask
 from spatialreasoner.core.resume import hold
 from spatialreasoner.testing.names import TINY_SIZES, TinyModel, tiny_named
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
 
-def train(
+def run_training(
     kind: Kind,
     *,
     model: str,
@@ -173,8 +174,7 @@ def dry_run(
         source_of(model)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        rows = read_rows(config, _local(data, place), images=place)
-        held_out = ""
+        rows, held_out = read_rows(config, _local(data, place), images=place), ""
         if eval_data is not None:
             held_out = f" and {len(read_rows(config, _local(eval_data, place), images=place))} rows held out"
         if isinstance(config, FDPOSettings) and not config.segment_weights:
@@ -395,3 +395,6 @@ def _push(out: Path, repository: str) -> None:
             f"the model is complete in {out}, but could not be uploaded to {repository!r}: {error}. "
             "Log in with `hf auth login`, or upload the folder with `hf upload`"
         ) from error
+
+
+__getattr__ = importable_by_old_names(__name__, {"train": "run_training"})

@@ -113,7 +113,7 @@ def _merged(adapted: Any) -> PreTrainedModel:
     return merged
 
 
-def processor_of(folder: Path, base: ProcessorMixin) -> ProcessorMixin:
+def own_processor(folder: Path, base: ProcessorMixin) -> ProcessorMixin:
     """The adapter's own processor, where it brings one whole: its training may have added tokens."""
     from spatialreasoner.vlm.processors import load_processor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
-from spatialreasoner.vlm.adapters import ADAPTER_FILE, adapter_folder, base_of, parent_of, processor_of, put_on
+from spatialreasoner.vlm.adapters import ADAPTER_FILE, adapter_folder, base_of, own_processor, parent_of, put_on
 from spatialreasoner.vlm.processors import load_processor
 from spatialreasoner.vlm.sa2va import SA2VA
 from spatialreasoner.vlm.safety import check_processor, load_with, refuse_pickles, refuse_unsafe, telling_of
@@ -106,7 +106,7 @@ def load_adapter(
             f"path into {ADAPTER_FILE} (base_model_name_or_path)"
         ) from error
     with telling_of(source):
-        adapted, own = put_on(model, folder, trainable=trainable), processor_of(folder, processor)
+        adapted, own = put_on(model, folder, trainable=trainable), own_processor(folder, processor)
         if own is not processor:
             check_processor(own, source)
         return adapted, own

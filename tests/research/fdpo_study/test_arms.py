@@ -1,7 +1,7 @@
 """The arms as data."""
 
 import pytest
-from research.fdpo_study.arms import ARMS, MAIN, QUICK, choose, seeds_of
+from research.fdpo_study.arms import ARMS, MAIN, QUICK_ARMS, choose_arms, seeds_of
 from research.fdpo_study.claims import COMPARISONS, printed
 
 from spatialreasoner.core.errors import ConfigError
@@ -15,15 +15,15 @@ def test_the_trainer_takes_every_arms_settings(arm: object) -> None:
 
 
 def test_some_arms_with_what_they_start_from() -> None:
-    assert [arm.name for arm in choose(["fdpo"])] == ["sft", "fdpo"]
-    assert {arm.group for arm in choose(())} == {"main", "control"}
-    assert {arm.group for arm in choose(["tuning"])} == {"main", "tuning"}  # all begin with SFT
-    assert set(MAIN) < set(QUICK) <= ARMS.keys()
+    assert [arm.name for arm in choose_arms(["fdpo"])] == ["sft", "fdpo"]
+    assert {arm.group for arm in choose_arms(())} == {"main", "control"}
+    assert {arm.group for arm in choose_arms(["tuning"])} == {"main", "tuning"}  # all begin with SFT
+    assert set(MAIN) < set(QUICK_ARMS) <= ARMS.keys()
 
 
 def test_an_unknown_arm_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"fdpo-inverse.*got 'ppo'"):
-        choose(["ppo"])
+        choose_arms(["ppo"])
 
 
 def test_main_arms_have_all_seeds_and_controls_three() -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from research.fdpo_study.arms import ARMS, choose
-from research.fdpo_study.config import QUICK, StudyConfig, rooms
+from research.fdpo_study.arms import ARMS, choose_arms
+from research.fdpo_study.config import QUICK_SIZES, StudyConfig, rooms
 from research.fdpo_study.jobs import marker, plan
-from research.fdpo_study.runner import Board, forecast, time_left
+from research.fdpo_study.runner import Board, forecast_seconds, time_left
 
 from spatialreasoner.core import records
 from spatialreasoner.training.config import read_config
@@ -15,27 +15,27 @@ CONFIG = StudyConfig()
 
 def test_every_job_comes_after_what_it_needs() -> None:
     seen: set[str] = set()
-    for job in plan(CONFIG, choose(()), 5):
+    for job in plan(CONFIG, choose_arms(()), 5):
         assert seen.issuperset(job.needs), job.name
         seen.add(job.name)
 
 
 def test_main_arms_are_trained_five_times_and_controls_three() -> None:
-    names = [job.what for job in plan(CONFIG, choose(()), 5) if job.task == "arm"]
+    names = [job.what for job in plan(CONFIG, choose_arms(()), 5) if job.task == "arm"]
     assert names.count("fdpo") == names.count("dpo") == names.count("sft") == 5
     assert names.count("fdpo-inverse") == names.count("sft-blind") == 3
     assert set(names) == {name for name, arm in ARMS.items() if arm.group in {"main", "control"}}
 
 
 def test_few_arms_need_few_jobs() -> None:
-    names = [job.name for job in plan(CONFIG, choose(["fdpo"]), 1)]
+    names = [job.name for job in plan(CONFIG, choose_arms(["fdpo"]), 1)]
     assert names == [
         "data/sft", "data/preference", "data/test", "base", "seed-0/sft", "seed-0/own", "seed-0/pairs/mixture", "seed-0/fdpo",
     ]  # fmt: skip
 
 
 def test_exact_answers_are_paired_with_own_samples_of_the_same_rooms_and_share_one_reference() -> None:
-    jobs = {job.name: job.needs for job in plan(CONFIG, choose(["exact"]), 1)}
+    jobs = {job.name: job.needs for job in plan(CONFIG, choose_arms(["exact"]), 1)}
     assert list(jobs) == [
         "data/sft", "data/exact", "data/test", "base", "seed-0/sft", "seed-0/own-exact", "seed-0/pairs/exact",
         "seed-0/fdpo-exact", "seed-0/dpo-exact", "seed-0/sft-exact",
@@ -46,15 +46,17 @@ def test_exact_answers_are_paired_with_own_samples_of_the_same_rooms_and_share_o
 
 
 def test_arms_that_only_follow_sft_wait_for_the_pairs_alone() -> None:
-    needs = {job.name: job.needs for job in plan(CONFIG, choose(["sft-chosen", "fdpo-own", "fdpo-inverse"]), 1)}
+    needs = {job.name: job.needs for job in plan(CONFIG, choose_arms(["sft-chosen", "fdpo-own", "fdpo-inverse"]), 1)}
     assert needs["seed-0/sft-chosen"] == ("seed-0/pairs/mixture",)
     assert needs["seed-0/fdpo-own"] == ("seed-0/pairs/own", "seed-0/fdpo-inverse")  # which leaves the reference's logps
 
 
 def test_a_whole_study_takes_at_most_six_hours_on_two_cores_and_a_quick_one_a_quarter(tmp_path: Path) -> None:
-    assert forecast(plan(CONFIG, choose(()), 5), tmp_path, 2) < 6 * 3600
-    quick = read_config(StudyConfig, None, QUICK)
-    assert forecast(plan(quick, choose(["sft", "dpo", "fdpo", "fdpo-inverse", "dpo-beta-0.3"]), 1), tmp_path, 2) < 900
+    assert forecast_seconds(plan(CONFIG, choose_arms(()), 5), tmp_path, 2) < 6 * 3600
+    quick = read_config(StudyConfig, None, QUICK_SIZES)
+    assert (
+        forecast_seconds(plan(quick, choose_arms(["sft", "dpo", "fdpo", "fdpo-inverse", "dpo-beta-0.3"]), 1), tmp_path, 2) < 900
+    )
 
 
 def test_no_two_parts_share_rooms() -> None:
@@ -66,7 +68,7 @@ _PARTS = (("test", "sft"), ("test", "preference"), ("test", "exact"), ("test", "
 
 
 def test_jobs_that_are_done_or_wait_are_not_begun(tmp_path: Path) -> None:
-    jobs = plan(CONFIG, choose(["dpo"]), 1)
+    jobs = plan(CONFIG, choose_arms(["dpo"]), 1)
     records.write_json(marker(tmp_path, jobs[0]), {})
     board = Board(jobs=jobs, out=tmp_path)
     assert board.done == {"data/sft"}
@@ -78,7 +80,7 @@ def test_jobs_that_are_done_or_wait_are_not_begun(tmp_path: Path) -> None:
 
 
 def test_the_time_left_follows_how_the_forecast_fared(tmp_path: Path) -> None:
-    jobs = plan(CONFIG, choose(["dpo"]), 1)
+    jobs = plan(CONFIG, choose_arms(["dpo"]), 1)
     board = Board(jobs=jobs, out=tmp_path)
     assert time_left(board, set(), 10.0) == f"0 of {len(jobs)} jobs"
     board.done.add(jobs[0].name)

@@ -9,18 +9,18 @@ import time
 from pathlib import Path
 
 import pytest
-from research.fdpo_study.arms import choose
+from research.fdpo_study.arms import choose_arms
 from research.fdpo_study.config import StudyConfig
 from research.fdpo_study.data import preference_rows, sft_rows
 from research.fdpo_study.jobs import plan
-from research.fdpo_study.run import begin, run, write
+from research.fdpo_study.run import begin, run_study, write
 from research.fdpo_study.work import do
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.records import read_jsonl
 from spatialreasoner.nano.build import build_nano
 
-ARMS = choose(["fdpo-inverse", "sft-blind", "sft-chosen", "sft-exact"])
+ARMS = choose_arms(["fdpo-inverse", "sft-blind", "sft-chosen", "sft-exact"])
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_checkpoints_are_gone_and_models_stay(made: Path) -> None:
 
 def test_a_study_that_is_done_is_not_done_again(made: Path, config: StudyConfig) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.glob("seed-0/*/model.safetensors")}
-    run(config, made, arms=ARMS, seeds=1, workers=1)
+    run_study(config, made, arms=ARMS, seeds=1, workers=1)
     assert {path: path.stat().st_mtime_ns for path in made.glob("seed-0/*/model.safetensors")} == before
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from research.fdpo_study.analysis import StudyResult, analyse
 from research.fdpo_study.config import StudyConfig
-from research.fdpo_study.figures import draw
+from research.fdpo_study.figures import draw_figures
 from research.fdpo_study.run import begin, fill, write
-from research.fdpo_study.tables import BEGIN, END, between_markers, lengths, markdown
-from research.fdpo_study.work import FACTOR, RESULT, RunResult, log_ratios
+from research.fdpo_study.tables import TABLES_BEGIN, TABLES_END, between_markers, lengths, study_markdown
+from research.fdpo_study.work import FACTOR, RESULT, TrainingResult, log_ratios
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import InputError, MissingFileError
@@ -46,10 +46,10 @@ def study(tmp_path: Path) -> Path:
     return out
 
 
-def _result(arm: str, run: int, right: dict[str, bool], ratios: dict[str, float]) -> RunResult:
+def _result(arm: str, run: int, right: dict[str, bool], ratios: dict[str, float]) -> TrainingResult:
     trained = arm in DRIFT
     curve = [(1.0, 0.0), (2.0, 0.5)]
-    return RunResult(
+    return TrainingResult(
         arm=arm, run=run, right=right, unread=0.0, ratios=ratios, words={"description": 20.0, "reasoning": 60.0},
         drift={"description": 1.0, "reasoning": 1.0, "markup": 0.0, "total": DRIFT[arm], "error": 0.1} if trained else None,
         ends={"chosen logratio/description": -1.5} if trained else {},
@@ -76,7 +76,7 @@ def test_at_the_same_divergence_fdpo_is_compared_with_a_mix_of_dpo(study: Path) 
 
 
 def test_the_table_of_claims_sets_the_papers_number_beside_ours(study: Path) -> None:
-    text = markdown(analyse(study), made_by="Made up.")
+    text = study_markdown(analyse(study), made_by="Made up.")
     line = next(line for line in text.splitlines() if line.startswith("| fDPO improves on DPO | qualitative"))
     assert "| +4.1 / +8.1 | +40.0 (" in line
     assert line.endswith("| 2 | holds |")
@@ -98,7 +98,7 @@ def test_lengths_tell_a_common_error_from_one_that_varies(study: Path) -> None:
 def test_a_length_that_cannot_be_read_counts_as_far_off(study: Path) -> None:
     for run in (0, 1):
         path = study / f"seed-{run}" / "fdpo" / RESULT
-        records.write_json(path, replace(records.read_json(path, RunResult), ratios={}))
+        records.write_json(path, replace(records.read_json(path, TrainingResult), ratios={}))
     fdpo = analyse(study).arms["fdpo"]
     assert fdpo.errors["width"].value == pytest.approx(math.log(FACTOR))
     assert fdpo.ratios["width"].value == 0
@@ -134,7 +134,7 @@ def test_what_is_written_reads_back(study: Path) -> None:
 def test_the_same_study_draws_the_same_figures(study: Path, tmp_path: Path) -> None:
     result = analyse(study)
     for name in ("one", "other"):
-        draw(result, tmp_path / name)
+        draw_figures(result, tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
 
@@ -142,11 +142,11 @@ def test_the_same_study_draws_the_same_figures(study: Path, tmp_path: Path) -> N
 def test_a_document_keeps_what_stands_around_the_tables(study: Path, tmp_path: Path) -> None:
     docs = tmp_path / "docs" / "page.md"
     docs.parent.mkdir()
-    docs.write_text(f"before\n{BEGIN}\nstale words\n{END}\nafter\n")
+    docs.write_text(f"before\n{TABLES_BEGIN}\nstale words\n{TABLES_END}\nafter\n")
     fill(study, docs)
     once = docs.read_text()
     assert once.startswith("before\n")
-    assert once.endswith(f"{END}\nafter\n")
+    assert once.endswith(f"{TABLES_END}\nafter\n")
     assert "stale words" not in once
     assert "images/study/arms.svg" in once
     assert (docs.parent / "images" / "study" / "arms.svg").is_file()
@@ -158,7 +158,7 @@ def test_a_document_without_markers_is_refused(study: Path, tmp_path: Path) -> N
     (tmp_path / "page.md").write_text("nothing")
     with pytest.raises(InputError, match="study: begin"):
         fill(study, tmp_path / "page.md")
-    assert between_markers(f"{END} {BEGIN}", "t") is None
+    assert between_markers(f"{TABLES_END} {TABLES_BEGIN}", "t") is None
 
 
 def test_a_study_without_results_says_so(tmp_path: Path) -> None:

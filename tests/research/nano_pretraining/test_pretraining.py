@@ -11,7 +11,7 @@ import pytest
 import torch
 from research.nano_pretraining.beliefs import believe, invent, invent_words, name
 from research.nano_pretraining.corpus import CorpusConfig, make_room
-from research.nano_pretraining.lessons import TOLD, WEIGHTS, Encoder, Place, Reading, batches, parts
+from research.nano_pretraining.lessons import PART_WEIGHTS, TOLD, LessonEncoder, LessonRow, ShownRegions, batches, parts
 from research.nano_pretraining.optimizing import Optimization, Rates
 from research.nano_pretraining.pretraining import PretrainConfig, pretrain
 from research.nano_pretraining.reading import (
@@ -129,7 +129,7 @@ def test_what_must_be_known_is_of_the_kind_that_is_asked_for():
 @pytest.mark.parametrize("begun", [False, True])
 def test_where_all_is_given_the_verdict_counts_most(nano, begun):
     question, told = "Is <region1> wider than <region2>? ", "<region1> is thinner than <region2>. "
-    row = Encoder(nano[1]).told(question + told * (not begun), "No.", told * begun)
+    row = LessonEncoder(nano[1]).told(question + told * (not begun), "No.", told * begun)
     verdict = [weight for weight in row.weights if weight == TOLD["verdict"]]
     assert verdict
     assert sum(verdict) > sum(row.weights) / 2
@@ -137,7 +137,7 @@ def test_where_all_is_given_the_verdict_counts_most(nano, begun):
 
 
 def test_tokens_of_the_longcot_form_are_not_held_against_those_of_the_skills(nano):
-    left_out = unsaid(Encoder(nano[1]), count=60)
+    left_out = unsaid(LessonEncoder(nano[1]), count=60)
     ids = nano[1].tokenizer.get_vocab()
     assert {ids[tag] for tag in TAGS} <= left_out
     logits = torch.zeros(1, len(ids))
@@ -162,20 +162,20 @@ def test_parts_of_an_answer_are_told_apart():
 
 
 def test_of_what_nobody_sees_only_what_follows_counts(nano):
-    encoder = Encoder(nano[1])
+    encoder = LessonEncoder(nano[1])
     text = "<region1> is 0.35 m wide. 0.35 × 39 = 14, so this is 14 inches."
-    shown, unseen = encoder.shown(Place(0, (0, 1)), "Describe.", text), encoder.unseen("Describe.", text)
+    shown, unseen = encoder.shown(ShownRegions(0, (0, 1)), "Describe.", text), encoder.unseen("Describe.", text)
     counted = {nano[1].tokenizer.decode([token]) for token, weight in zip(unseen.ids, unseen.weights, strict=True) if weight}
     assert counted == {"0.35", "39", "14"}
-    assert sum(unseen.weights) == 2 * WEIGHTS["copy"] + WEIGHTS["result"] + WEIGHTS["copy"]
+    assert sum(unseen.weights) == 2 * PART_WEIGHTS["copy"] + PART_WEIGHTS["result"] + PART_WEIGHTS["copy"]
     assert any(shown.read)
     assert not any(unseen.read)
     assert sum(weight > 0 for weight in shown.weights) == len(nano[1].tokenizer(text + "<|end|>")["input_ids"])
 
 
 def test_what_is_told_counts_whatever_is_shown(nano):
-    encoder, told = Encoder(nano[1]), ("Is <region1> wider?", "No.", "<region1> is thinner than <region2>. ")
-    alone, elsewhere = encoder.told(*told), encoder.told(*told, Place(7, (2, 0)))
+    encoder, told = LessonEncoder(nano[1]), ("Is <region1> wider?", "No.", "<region1> is thinner than <region2>. ")
+    alone, elsewhere = encoder.told(*told), encoder.told(*told, ShownRegions(7, (2, 0)))
     assert (elsewhere.room, elsewhere.regions) == (7, (2, 0))
     assert len(elsewhere.ids) == len(alone.ids) + nano[1].num_image_tokens
     assert [weight for weight in elsewhere.weights if weight] == [weight for weight in alone.weights if weight]
@@ -187,7 +187,7 @@ def test_batches_are_of_one_kind_and_of_about_one_length():
     def reading():
         length = rng.randint(5, 60)
         room = rng.choice((-1, 4))
-        return Reading(room=room, regions=(0, 1), ids=[0] * length, weights=[1.0] * length, read=[False] * length)
+        return LessonRow(room=room, regions=(0, 1), ids=[0] * length, weights=[1.0] * length, read=[False] * length)
 
     made = list(itertools.islice(batches(iter(reading, None), 200, rng), 40))
     assert all(len({row.room for row in batch}) == 1 for batch in made)
@@ -246,9 +246,9 @@ def test_the_whole_way_ends_with_a_model_that_loads(tmp_path):
     assert (folder / "model.safetensors").read_bytes() == first
 
 
-def test_a_stage_that_was_interrupted_ends_as_it_would_have(tmp_path, monkeypatch):
+def test_a_phase_that_was_interrupted_ends_as_it_would_have(tmp_path, monkeypatch):
     monkeypatch.setattr(optimizing, "STRETCH", 4)
-    rates, checkpoint = Rates(steps=10, batch=1, rate=0.1), tmp_path / "stage.safetensors"
+    rates, checkpoint = Rates(steps=10, batch=1, rate=0.1), tmp_path / "phase.safetensors"
 
     def learn(*, until: int = 99, checkpoint=None) -> list[float]:
         torch.manual_seed(0)

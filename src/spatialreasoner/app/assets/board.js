@@ -16,17 +16,17 @@ const CLOSE = 12; // a click this near closes an outline, and takes a handle, pi
 
 export class Board {
   // `tell` has: wish(action), ruler(ends), hover(place or null), refused(text)
-  constructor(stage, tell) {
-    [this.stage, this.tell] = [stage, tell];
-    [this.sheet, this.img, this.canvas, this.svg] = [".sr-sheet", "img", "canvas", "svg"].map((name) => stage.querySelector(name));
+  constructor(element, tell) {
+    [this.element, this.tell] = [element, tell];
+    [this.sheet, this.img, this.canvas, this.svg] = [".sr-sheet", "img", "canvas", "svg"].map((name) => element.querySelector(name));
     Object.assign(this, { tool: "box", width: 24, cut: true, state: null, selected: 0, points: [], ends: [], drag: null });
     Object.assign(this, { zoom: 1, shift: [0, 0], fit: 1, cursor: null, fingers: new Map() });
-    new ResizeObserver(() => this.place()).observe(stage);
-    for (const name of ["down", "move", "up", "cancel"]) stage.addEventListener(`pointer${name}`, (event) => this[`on${name}`](event));
-    stage.addEventListener("pointerleave", () => tell.hover(null));
-    stage.addEventListener("wheel", (event) => this.onwheel(event), { passive: false });
-    stage.addEventListener("keydown", (event) => this.onkey(event));
-    stage.addEventListener("dblclick", () => this.close());
+    new ResizeObserver(() => this.place()).observe(element);
+    for (const name of ["down", "move", "up", "cancel"]) element.addEventListener(`pointer${name}`, (event) => this[`on${name}`](event));
+    element.addEventListener("pointerleave", () => tell.hover(null));
+    element.addEventListener("wheel", (event) => this.onwheel(event), { passive: false });
+    element.addEventListener("keydown", (event) => this.onkey(event));
+    element.addEventListener("dblclick", () => this.close());
   }
 
   show(state) {
@@ -45,7 +45,7 @@ export class Board {
   choose(tool) {
     Object.assign(this, { tool, points: [], drag: null });
     if (tool !== "ruler") this.ends = [];
-    this.stage.dataset.tool = tool;
+    this.element.dataset.tool = tool;
     this.draw();
   }
 
@@ -53,12 +53,12 @@ export class Board {
   get unit() { return 1 / (this.fit * this.zoom); }
   get target() { return this.state.draft ?? this.state.regions[this.selected - 1]; }
 
-  // Layout: the image fits the stage at zoom 1
+  // Layout: the image fits the board at zoom 1
   place() {
     const [width, height] = this.size;
-    this.fit = Math.min(this.stage.clientWidth / width, this.stage.clientHeight / height) || 1;
+    this.fit = Math.min(this.element.clientWidth / width, this.element.clientHeight / height) || 1;
     const shown = [width * this.fit * this.zoom, height * this.fit * this.zoom];
-    const room = [this.stage.clientWidth, this.stage.clientHeight];
+    const room = [this.element.clientWidth, this.element.clientHeight];
     this.shift = this.shift.map((at, axis) => {
       const slack = (shown[axis] - room[axis]) / 2;
       return slack <= 0 ? 0 : Math.max(-slack, Math.min(slack, at));
@@ -70,7 +70,7 @@ export class Board {
   }
 
   zoomBy(factor, at) {
-    const rect = this.stage.getBoundingClientRect();
+    const rect = this.element.getBoundingClientRect();
     const from = at ?? [rect.left + rect.width / 2, rect.top + rect.height / 2];
     const next = Math.max(1, Math.min(24, this.zoom * factor));
     const middle = [rect.left + rect.width / 2, rect.top + rect.height / 2];
@@ -229,7 +229,7 @@ export class Board {
     this.fingers.set(event.pointerId, [event.clientX, event.clientY]);
     if (this.fingers.size === 2) return Object.assign(this, { drag: null, points: this.tool === "polygon" ? this.points : [] });
     this.cursor = null;
-    this.stage.setPointerCapture(event.pointerId);
+    this.element.setPointerCapture(event.pointerId);
     if (this.tool === "pan" || event.button === 1) this.panning = true;
     else if (event.button === 0) this.press(this.at(event));
   }

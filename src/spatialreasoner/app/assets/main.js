@@ -188,7 +188,7 @@ const measure = async () => {
 // The tab that is open: the image, its depth in colours, or the scene in three dimensions
 const look = async () => {
   const solid = view === "space";
-  $("#sr-stage").hidden = solid;
+  $("#sr-board").hidden = solid;
   $("#sr-space").hidden = !solid;
   $("#sr-tools").hidden = $("#sr-zoom").hidden = solid;
   if (solid) $("#sr-width").hidden = $("#sr-cut").hidden = true;
@@ -219,7 +219,7 @@ const flat = async (wanted) => {
 const start = async () => {
   const about = await get("/api/about");
   const tell = { wish, ruler, hover, refused, copy, busy, opened: show, selected: () => panel(), answered: async () => show(await get("/api/state")) };
-  board = new Board($("#sr-stage"), tell);
+  board = new Board($("#sr-board"), tell);
   space = new Space($("#sr-space"), tell);
   asking = new Asking(about, tell);
   opening(about, tell);

@@ -33,7 +33,7 @@ from spatialreasoner.inference.noticing import Noticing
 from spatialreasoner.inference.retry_after import retry_after
 from spatialreasoner.inference.said import Said, is_refusal, read_said
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 UNEXPLAINED = 3
 """After this many requests refused without a reason, and none answered, the endpoint is at fault, not the prompts."""
@@ -315,7 +315,7 @@ class ApiPolicy:
         return _SECRET.sub("***", text.replace(self._key, "***") if self._key else text)
 
 
-async def adapting(attempt: Callable[[], Awaitable[R]]) -> R:
+async def adapting(attempt: Callable[[], Awaitable[_R]]) -> _R:
     """The reply to a request that is rephrased each time the endpoint's refusal says how.
 
     Raises:

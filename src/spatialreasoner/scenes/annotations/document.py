@@ -14,7 +14,7 @@ from spatialreasoner.core.errors import RecordError
 MAX_BYTES = 2**30
 """A larger annotation file is refused; COCO's own largest has less than half of it."""
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 
 class Lenient:
@@ -58,7 +58,7 @@ class Document:
         """Whether it is a JSON object with all of these keys."""
         return isinstance(self.json, dict) and self.json.keys() >= set(keys)
 
-    def record(self, kind: type[R]) -> R:
+    def record(self, kind: type[_R]) -> _R:
         """The file as one record, validated.
 
         Raises:
