@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from datasets import Dataset
+from peft import LoraConfig, PeftModel, get_peft_model
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -16,6 +17,7 @@ from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.testing.tiny_models import CHAT_TEMPLATE, train_tokenizer
+from spatialreasoner.training import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.config import TrainSettings
 from spatialreasoner.training.run import run_training
 from spatialreasoner.vlm.adapters import adapter_folder, base_of
@@ -198,6 +200,16 @@ def test_a_template_that_an_adapter_brings_is_tried(tuned, copied):
     (folder / "chat_template.jinja").write_text("{% include 'x' %}")
     with pytest.raises(ConfigError, match="includes another file"):
         load_vlm(folder)
+
+
+def test_an_adapter_that_was_loaded_to_answer_alone_cannot_train(tuned, pairs, tmp_path):
+    base, processor = load_vlm(tuned / "tiny")
+    frozen = PeftModel.from_pretrained(base, str(tuned / "adapter"))
+    with pytest.raises(ConfigError, match="load an adapter with is_trainable=True"):
+        FDPOTrainer(
+            frozen, args=FDPOConfig(output_dir=str(tmp_path), report_to="none"),
+            train_dataset=Dataset.from_list(pairs), processing_class=processor,
+        )  # fmt: skip
 
 
 def test_pickled_adapters_are_refused(copied):

@@ -44,6 +44,19 @@ def test_timm_is_named_with_torchvision_which_it_imports(tmp_path):
         load_vlm(tmp_path)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("torchvision") is not None, reason="torchvision is installed")
+def test_a_class_that_reads_its_video_half_at_once_is_told_of_in_the_same_way(tmp_path):
+    transformers.MiniCPMV4_6Config().save_pretrained(tmp_path)
+    tokens = {f"{name}_token": f"<{name}>" for name in ("image", "video", "start_image", "end_image")}
+    train_tokenizer(["A red box."], vocabulary=300, extra=tokens).save_pretrained(tmp_path)
+    kinds = {
+        f"{kind}_processor": {f"{kind}_processor_type": f"MiniCPMV4_6{kind.title()}Processor"} for kind in ("image", "video")
+    }
+    (tmp_path / "processor_config.json").write_text(json.dumps({"processor_class": "MiniCPMV4_6Processor", **kinds}))
+    with pytest.raises(MissingExtraError, match="needs torchvision, not installed here"):
+        load_vlm(tmp_path)
+
+
 NEED = {"Mistral3": "PixtralProcessor", "Lfm2Vl": "Lfm2VlProcessor", "Cohere2Vision": "Cohere2VisionProcessor"}
 
 

@@ -68,5 +68,5 @@ def test_a_library_that_is_missing_is_said_by_name(monkeypatch, tmp_path):
         raise ImportError("Package `num2words` is required; pip install num2words")
 
     monkeypatch.setattr("transformers.AutoProcessor.from_pretrained", needs)
-    with pytest.raises(MissingExtraError, match="pip install num2words"):
+    with pytest.raises(MissingExtraError, match=r"needs num2words, .*: pip install 'spatialreasoner\[smolvlm\]'"):
         processors.load_processor(tmp_path)

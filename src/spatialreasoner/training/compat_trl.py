@@ -193,6 +193,11 @@ class PairTrainer(SafeCheckpoints, DPOTrainer):
         its_args.precompute_ref_log_probs = False  # TRL's own refuses images
         ref_model = _Absent(cast("PreTrainedModel", model).config) if own_reference else reference
         super().__init__(model=model, ref_model=cast("Any", ref_model), args=its_args, **kwargs)
+        if not any(parameter.requires_grad for parameter in cast("torch.nn.Module", self.model).parameters()):
+            raise ConfigError(
+                "no weight of the model trains, so nothing can be learned; load an adapter with is_trainable=True "
+                "(PeftModel.from_pretrained), or give peft_config"
+            )
 
     @property
     def pad_token_id(self) -> int:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
 LIBRARIES = ("torchvision", "timm", "num2words")
-"""What processors or vision towers of some families need. Not an extra: torchvision breaks a torch of another build."""
+"""What processors or vision towers of some families need. Only the last is an extra, `smolvlm`: torchvision, which timm needs,
+breaks a torch of another build."""
 
 _VIDEO = "video_processor"
 _VIDEO_FILE = "video_preprocessor_config.json"
@@ -38,6 +39,7 @@ def load_processor(source: str | Path) -> ProcessorMixin:
             raise
         raise missing_library(source, error) from error
     except ImportError as error:
+        missing = error
         known: Any = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(source, trust_remote_code=False)), None)
         if known is None or _VIDEO not in known.get_attributes() or is_torchvision_available():
             raise missing_library(source, error) from error
@@ -45,6 +47,10 @@ def load_processor(source: str | Path) -> ProcessorMixin:
         return image_only(known, _video_settings(source)).from_pretrained(source)
     except ImportError as error:
         raise missing_library(source, error) from error
+    except AttributeError as error:  # of a class that reads its video half as soon as it is made, MiniCPM-V's
+        if _VIDEO not in str(error):
+            raise
+        raise missing_library(source, missing) from error
 
 
 def image_only(processor: type[ProcessorMixin], settings: Mapping[str, Any]) -> Any:
@@ -109,6 +115,7 @@ def missing_library(source: str | Path, error: Exception) -> MissingExtraError:
         if "torchvision" in named
         else ""
     )
+    wanted = " ".join("'spatialreasoner[smolvlm]'" if name == "num2words" else name for name in named)
     return MissingExtraError(
-        f"the model {str(source)!r} needs {' and '.join(named)}, not installed here: pip install {' '.join(named)}{hint}"
+        f"the model {str(source)!r} needs {' and '.join(named)}, not installed here: pip install {wanted}{hint}"
     )
