@@ -12,6 +12,7 @@ from spatialreasoner import cli
 from spatialreasoner.core.errors import MissingExtraError
 from spatialreasoner.demo import DemoConfig, next_commands, run_demo
 from spatialreasoner.nano.build import build_nano
+from spatialreasoner.report.study import study_figures
 
 TEXTS = [
     "<description>A red box.</description>\n<reasoning>### Rationale\nIt is 0.57 m.</reasoning>\n### In Conclusion\nYes."
@@ -57,6 +58,13 @@ def test_the_report_shows_every_model_and_how_it_learned(made: Path) -> None:
         assert f">{model}<" in page
     for part in ("Search tree", "margin by segment", "success rate by category"):
         assert part in page
+
+
+def test_the_report_shows_the_study_as_the_studys(made: Path) -> None:
+    page = (made / "report.html").read_text()
+    assert "Measured by the study, not by this run" in page
+    for row in (*study_figures().models, *study_figures().differences):
+        assert f"<th>{row.title}</th><td>{row.seeds}</td>" in page
 
 
 def test_the_same_command_again_repeats_nothing(made: Path, small: DemoConfig) -> None:

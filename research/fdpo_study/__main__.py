@@ -22,7 +22,9 @@ def main(
     workers: Annotated[int, typer.Option(help="Jobs that run at the same time; 0: one per core.", min=0)] = 0,
     docs: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Train nothing: write the tables between the markers of this document.", show_default=False),
+        typer.Option(
+            help="Train nothing: write the tables into this document, and what the demo shows of them.", show_default=False
+        ),
     ] = None,
     settings: Annotated[
         Optional[list[str]],  # noqa: UP045

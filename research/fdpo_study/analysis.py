@@ -25,7 +25,7 @@ from spatialreasoner.rewards.spatial import value_score
 SWEEP = ("dpo-beta-0.05", "dpo", "dpo-beta-0.2", "dpo-beta-0.3")
 """DPO by its beta, 0.1 among them."""
 
-BASE_TITLE = "the model as it ships"
+BASE_TITLE = "the base as it ships"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from research.fdpo_study.config import QUICK_SIZES, StudyConfig
-from research.fdpo_study.run import TABLES, fill, run_study
+from research.fdpo_study.run import TABLES, fill, made_by, run_study
+from research.fdpo_study.shipped import SHIPPED, main_figures, ship_figures
 
 from research.fdpo_study import arms as known
 from spatialreasoner.core.errors import ConfigError
@@ -44,10 +45,11 @@ def study(out: Path, *, arms: str, seeds: int, quick: bool, config: Path | None,
 
 
 def write_docs(out: Path, docs: Path) -> str:
-    """Write a study's tables into a document; returns what to say.
+    """Write a study's tables into a document, and its main figures into the package; returns what to say.
 
     Raises:
         InputError: If there is no study, or no such document with markers.
     """
-    fill(out, docs)
-    return f"The tables of {out} are in {docs}"
+    result = fill(out, docs)
+    ship_figures(main_figures(result, made_by(out, result)))
+    return f"The tables of {out} are in {docs}, its main figures in {SHIPPED}"

@@ -99,8 +99,8 @@ def made_by(out: Path, result: StudyResult) -> str:
     )
 
 
-def fill(out: Path, docs: Path) -> None:
-    """Write the study's tables between the markers of a document, its figures beside it.
+def fill(out: Path, docs: Path) -> StudyResult:
+    """Write the study's tables between the markers of a document, its figures beside it; returns what they are of.
 
     Raises:
         InputError: If the document is not there, or has no markers.
@@ -114,3 +114,4 @@ def fill(out: Path, docs: Path) -> None:
     draw_figures(result, folder)
     with records.atomic_write(docs) as file:
         file.write(text)
+    return result

@@ -28,6 +28,7 @@ from spatialreasoner.report.images import MarkedImage, marked
 from spatialreasoner.report.published import published
 from spatialreasoner.report.results import Results, results
 from spatialreasoner.report.runs import Runs, Training, find_runs
+from spatialreasoner.report.study import study_figures
 from spatialreasoner.report.texts import rich
 from spatialreasoner.rewards.combine import REWARDS
 
@@ -92,6 +93,7 @@ def render_report(runs: Runs, title: str) -> str:
         "radar": _radar(scored) if scored else None,
         "forest": _forest(scored) if scored else None,
         "steps": scored.steps() if scored else [],
+        "study": study_figures() if any(run.stage == "demo" for run in runs.stages) else None,
         "scatters": _scatters(scored) if scored else [],
         "changes": changes(scored, images.of) if scored else [],
         "errors": _worst(scored, images) if scored else [],

@@ -9,6 +9,7 @@ from research.fdpo_study.analysis import StudyResult, analyse
 from research.fdpo_study.config import StudyConfig
 from research.fdpo_study.figures import draw_figures
 from research.fdpo_study.run import begin, fill, write
+from research.fdpo_study.shipped import main_figures, ship_figures
 from research.fdpo_study.tables import TABLES_BEGIN, TABLES_END, between_markers, lengths, study_markdown
 from research.fdpo_study.work import FACTOR, RESULT, TrainingResult, log_ratios
 
@@ -17,6 +18,7 @@ from spatialreasoner.core.errors import InputError, MissingFileError
 from spatialreasoner.core.types import Category, Question
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of
 from spatialreasoner.evaluation.score import judge_all
+from spatialreasoner.report.study import StudyFigures, study_figures
 
 SHARES = {"base": 0.2, "sft": 0.5, "dpo": 0.5, "fdpo": 0.9, "dpo-beta-0.3": 0.4}
 DRIFT = {"dpo": 2.0, "fdpo": 3.0, "dpo-beta-0.3": 4.0}
@@ -152,6 +154,27 @@ def test_a_document_keeps_what_stands_around_the_tables(study: Path, tmp_path: P
     assert (docs.parent / "images" / "study" / "arms.svg").is_file()
     fill(study, docs)
     assert docs.read_text() == once
+
+
+def test_the_demos_report_shows_the_same_figures(study: Path, tmp_path: Path) -> None:
+    result = analyse(study)
+    ship_figures(main_figures(result, "What was trained."), tmp_path / "study.json")
+    found = records.read_json(tmp_path / "study.json", StudyFigures)
+    assert (found.questions, found.rooms) == (result.questions, result.rooms)
+    assert [row.title for row in found.models] == [result.arms[name].title for name in ("base", "sft")]
+    shown, measured = found.models[1].quantitative, result.arms["sft"].rates["quantitative"]
+    assert [shown.value, shown.low, shown.high] == pytest.approx(
+        [100 * measured.value, 100 * measured.low, 100 * measured.high], abs=1e-4
+    )
+    assert [row.title for row in found.differences] == ["SFT on answers that the search found improves the base model"]
+
+
+def test_what_ships_is_what_the_page_says() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reproduction.md").read_text()
+    for row in study_figures().models:
+        line = next(line for line in page.splitlines() if f"| {row.title} | {row.seeds} |" in line)
+        for each in (row.qualitative, row.quantitative):
+            assert f"{each.value:.1f} ({each.low:.1f}–{each.high:.1f})" in line
 
 
 def test_a_document_without_markers_is_refused(study: Path, tmp_path: Path) -> None:
