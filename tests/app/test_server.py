@@ -66,13 +66,15 @@ def test_what_is_wrong_is_told_in_a_sentence(served, token):
         ("/api/example", {"number": "1"}, 422, "a whole number"),
         ("/api/ruler", {"ends": [[1, 2]]}, 422, "two points"),
         ("/api/path", {"path": "/etc"}, 422, "`folders`"),
+        ("/api/path", {"path": "a\0b"}, 422, "a NUL"),
+        ("/api/ask", {"question": "How \ud800?", "models": ["scripted:careful"]}, 400, "expected JSON"),
         ("/api/ask", {"question": "", "models": ["scripted:careful"]}, 422, "write a question"),
         ("/api/ask", {"question": "How?", "models": ["hf:/etc"]}, 422, "not started with"),
         ("/api/ask", {"question": "How?", "models": []}, 422, "choose a model"),
         ("/api/ask", {"question": "How?", "models": 5}, 422, "choose a model"),
     ]
     for path, sent, status, said in cases:
-        refused = served.post(path, json=sent, headers=token)
+        refused = served.post(path, content=json.dumps(sent), headers={**token, "Content-Type": "application/json"})
         assert refused.status_code == status, path
         assert said.lower() in refused.json()["error"].lower(), path
 

@@ -11,7 +11,7 @@ import pytest
 from inference.server.server import Reply, Server
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError
 from spatialreasoner.inference.backends.api import ApiPolicy
-from spatialreasoner.inference.backends.connections import connect, endpoint_key, words_of
+from spatialreasoner.inference.backends.connections import connect, endpoint_key, failed_connection, words_of
 from spatialreasoner.inference.backends.http import HttpClient
 
 NAME = "api:m@http://127.0.0.1:9/v1"
@@ -64,6 +64,15 @@ def test_a_proxy_on_the_way_is_named_without_its_password(monkeypatch):
     with pytest.raises(BusyError, match=r"through the proxy 127\.0\.0\.1:9 .* NO_PROXY") as failed:
         asyncio.run(HttpClient("m", "http://192.0.2.1/v1", {}, 1.0).get("models"))
     assert "planted" not in str(failed.value)
+
+
+def test_a_server_that_hangs_up_at_once_is_told_of_as_such():
+    class ConnectError(Exception):
+        """As httpx2 raises it: without a word."""
+
+    said = failed_connection("https://127.0.0.1:9/v1", ConnectError())
+    assert "hung up during the TLS handshake" in said
+    assert "is its certificate valid" in said
 
 
 def test_a_refused_port_says_nothing_of_event_loops(monkeypatch):

@@ -32,7 +32,10 @@ def server(asked):
     def respond(ask):
         said = ask.body["messages"][-1]["content"][-1]["text"]
         if any(text in said for text in filtered):
-            return refuse(400, "The response was filtered due to the prompt triggering our policy.", code="content_filter")
+            words = (
+                "The response was filtered due to the prompt triggering our policy. \ud800"  # half of a pair, as some cut texts
+            )
+            return refuse(400, words, code="content_filter")
         return completion(ask, f"{ask.rest()} {ask.body['seed']}")
 
     started = Server(respond).start()

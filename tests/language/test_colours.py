@@ -19,6 +19,12 @@ def test_plain_colours_go_by_their_names(rgb: tuple[int, int, int], name: str):
     assert colours.colour_score(name, shares) == 1.0
 
 
+def test_many_pixels_are_told_apart_as_few_are():
+    few = np.random.default_rng(0).integers(0, 255, (1000, 3), dtype=np.uint8)
+    assert colours.shares(np.tile(few, (600, 1))) == pytest.approx(colours.shares(few))
+    assert set(colours.shares(few[:0]).values()) == {0.0}
+
+
 def test_a_word_scores_by_the_share_that_fits_and_neighbours_earn_a_part():
     seen = {"white": 0.5, "grey": 0.5}
     assert colours.colour_score("white", seen) == 1.0

@@ -1,12 +1,15 @@
 """What the verbs refuse before anything is done, in the words of Python: which argument, what was expected and what came."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.inference.registry import WritingConfig
 from spatialreasoner.pipeline import generate, judge_answer, read_rgbd, report, reward, search, train
+from spatialreasoner.scenes.files import load_scenes
 
 
 def test_a_kind_of_training_that_is_unknown_is_refused(tmp_path: Path) -> None:
@@ -40,6 +43,24 @@ def test_regions_that_nothing_shows_are_refused(run_dir: Path, tmp_path: Path) -
             regions="blah",
             progress=None,  # type: ignore[arg-type]
         )
+
+
+def test_questions_and_regions_have_bounds(run_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(run_dir / "scenes", tmp_path / "scenes")
+    first, *_ = (run_dir / "questions.jsonl").read_text().splitlines()
+    long = json.loads(first) | {"text": "How wide is <region1>? " * 1000}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(long) + "\n")
+    with pytest.raises(RecordError, match="at most 20000 characters, as each is sent whole"):
+        generate(
+            tmp_path / "questions.jsonl", model="scripted:careful", out=tmp_path / "p.jsonl", scenes=tmp_path / "scenes",
+            progress=None,
+        )  # fmt: skip
+    path = tmp_path / "scenes" / "scenes.jsonl"
+    scene = json.loads(path.read_text().splitlines()[0])
+    regions = [scene["regions"][0] | {"id": f"region{number}"} for number in range(1, 1002)]
+    path.write_text(json.dumps(scene | {"regions": regions}) + "\n")
+    with pytest.raises(RecordError, match="at most 1000 regions; got 1001"):
+        list(load_scenes(tmp_path / "scenes"))
 
 
 def test_an_unknown_category_has_no_verdict() -> None:

@@ -5,6 +5,7 @@ from random import Random
 from typing import Literal
 
 import pytest
+from PIL import Image
 
 from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.types import Question, Response, RewardBreakdown, Scene, Trajectory
@@ -194,6 +195,16 @@ def test_images_are_marked_or_carry_their_regions(scene: Scene, tmp_path: Path) 
         else:
             assert attached(shown) == []
             assert shown.tobytes() != read_image(scene.image).tobytes()
+
+
+def test_an_image_that_has_changed_is_drawn_again(scene: Scene, tmp_path: Path) -> None:
+    answers = [trajectory(0, 7, 7), trajectory(1, 6, 1)]
+    write(scene, tmp_path / "out", answers, "tokens")
+    other = tmp_path / "other.png"
+    Image.new("RGB", read_image(scene.image).size, (9, 8, 7)).save(other)
+    write(replace(scene, image=str(other)), tmp_path / "out", answers, "tokens")
+    row = json.loads((tmp_path / "out" / "pairs.jsonl").read_text().splitlines()[0])
+    assert read_image(tmp_path / "out" / row["images"][0]).tobytes() == read_image(other).tobytes()
 
 
 def test_the_same_input_writes_the_same_bytes(scene: Scene, tmp_path: Path) -> None:

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from spatialreasoner.core.errors import ConfigError
-from spatialreasoner.training.checkpoints import latest_checkpoint, load_state, random_state, save_state, set_random_state
+from spatialreasoner.training.checkpoints import (
+    damage_of,
+    latest_checkpoint,
+    load_state,
+    random_state,
+    save_state,
+    set_random_state,
+)
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.safety import refuse_pickles
 
@@ -88,6 +95,13 @@ def test_pickled_states_are_refused_beside_safe_weights(tmp_path):
     (tmp_path / "optimizer.pt").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ConfigError, match=r"'optimizer.pt', a pickle"):
         refuse_pickles(tmp_path)
+
+
+@pytest.mark.parametrize("digests", ["null", "5", "true", '"abc"', '["a"]', "{}", "[" * 200_000])
+def test_digests_of_another_form_are_damage(tmp_path, digests):
+    (tmp_path / "digests.json").write_text(digests)
+    (tmp_path / "trainer_state.json").write_text("{}")
+    assert damage_of(tmp_path).startswith("digests.json cannot be read")
 
 
 def test_the_latest_checkpoint_is_the_last_whole_one(tmp_path):

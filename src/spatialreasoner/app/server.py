@@ -254,6 +254,7 @@ async def _sent(request: Request) -> dict[str, Any]:
     body = await request.body()
     try:
         found = json.loads(body or b"{}")
+        json.dumps(found, ensure_ascii=False).encode()  # halves of surrogate pairs could be neither kept nor sent back
     except (ValueError, RecursionError):
         raise HTTPException(400, "expected JSON; got something else") from None
     if not isinstance(found, dict):

@@ -88,6 +88,8 @@ class App:
 
     def open_path(self, session: Session, text: str, wanted: Wanted) -> None:
         """Open what is at a path of this machine, inside of a folder that may be opened."""
+        if "\0" in text:
+            raise InputError("expected a path; got one with a NUL in it")
         roots = [Path(folder).resolve() for folder in self.config.folders]
         paths = [(root / text.strip()).resolve() for root in roots]
         allowed = [path for root, path in zip(roots, paths, strict=True) if path.is_relative_to(root) and path.exists()]

@@ -117,7 +117,7 @@ def clean_text(text: str, *, prefix: str = "") -> Cleaned:
     >>> clean_text("<think>It is wide, so").text
     ''
     """
-    text, thinking = _without_thinking(_readable(text[:MOST_CLEANED_CHARACTERS]))
+    text, thinking = _without_thinking(readable(text[:MOST_CLEANED_CHARACTERS]))
     text = _without_tokens(text, thought=bool(thinking))
     text = _SOLUTION.sub("", text)
     text = _FENCE.sub("", text)
@@ -131,11 +131,11 @@ def refused(message: Mapping[str, Any]) -> str | None:
     """The words of a refusal in a message, or None if it is not one."""
     said = message.get("refusal")
     if isinstance(said, str) and said.strip():
-        return said.strip()[:300]
+        return readable(said.strip()[:300])
     content = message.get("content")
     for part in content[:64] if isinstance(content, list) else ():
         if isinstance(part, Mapping) and part.get("type") == "refusal":
-            return str(part.get("refusal") or part.get("text") or "refused")[:300]
+            return readable(str(part.get("refusal") or part.get("text") or "refused")[:300])
     return None
 
 
@@ -161,7 +161,7 @@ def _shows(text: str) -> bool:
     return any(not mark.isspace() and mark not in _UNSEEN and unicodedata.category(mark) not in {"Cf", "Cc"} for mark in text)
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """Text that every file can hold: halves of surrogate pairs joined or replaced, no control characters."""
     if not text.isascii():
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

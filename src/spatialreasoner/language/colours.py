@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 BASIC = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown", "white", "grey", "black")
 """The colours into which pixels are sorted."""
@@ -83,12 +83,24 @@ _NEAR_MOST = 0.4
 """The most that neighbouring colours earn together."""
 
 
+_AT_ONCE = 2**18
+"""Pixels that are told apart at once: a hundred bytes each for a while."""
+
+
 def shares(pixels: UInt8[np.ndarray, "n 3"]) -> dict[str, float]:
     """The share of each basic colour among sRGB pixels; they add up to 1.
 
     >>> shares(np.array([[250, 5, 5], [250, 250, 250]], dtype=np.uint8))["white"]
     0.5
     """
+    counts = np.zeros(len(BASIC), dtype=np.int64)
+    for begin in range(0, len(pixels), _AT_ONCE):
+        counts += np.bincount(_named(pixels[begin : begin + _AT_ONCE]), minlength=len(BASIC))
+    return {name: float(share) for name, share in zip(BASIC, counts / max(len(pixels), 1), strict=True)}
+
+
+def _named(pixels: UInt8[np.ndarray, "n 3"]) -> Int[np.ndarray, " n"]:
+    """The number of each pixel's basic colour."""
     rgb = pixels.astype(np.float64) / 255
     value = rgb.max(axis=1)
     chroma = value - rgb.min(axis=1)
@@ -108,8 +120,7 @@ def shares(pixels: UInt8[np.ndarray, "n 3"]) -> dict[str, float]:
     names[colourless & (value > 0.72)] = BASIC.index("white")
     names[colourless & (value <= 0.72)] = BASIC.index("grey")
     names[value < 0.2] = BASIC.index("black")
-    counts = np.bincount(names, minlength=len(BASIC)) / max(len(names), 1)
-    return {name: float(share) for name, share in zip(BASIC, counts, strict=True)}
+    return names
 
 
 def colour_score(word: str, seen: Mapping[str, float]) -> float:

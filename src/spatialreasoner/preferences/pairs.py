@@ -226,11 +226,11 @@ def write_pairs(
             f"no pair came out of {len(made)} questions: no two candidates differ by {config.min_gap} in total reward; "
             "search with more policies, add answers of another model, or lower `min_gap`"
         )
-    sft, pairs = list[dict[str, Any]](), list[dict[str, Any]]()
+    sft, pairs, drawn = list[dict[str, Any]](), list[dict[str, Any]](), set[str]()
     with records.writing(out / "images"), hold(out / ".lock", out):
         for question, example, found in made:
             if example is not None or found:
-                shown = _shown(question, scenes[question.scene_id], config, out)
+                shown = _shown(question, scenes[question.scene_id], config, out, drawn)
                 sft += [_sft_row(question, example, shown)] if example else []
                 pairs += [_pair_row(question, pair, shown) for pair in found]
         records.write_jsonl(out / "sft.jsonl", sft)
@@ -249,11 +249,12 @@ def _known(trajectories: Iterable[Trajectory], questions: Mapping[str, Question]
         yield trajectory
 
 
-def _shown(question: Question, scene: Scene, config: PairsConfig, out: Path) -> dict[str, Any]:
-    """The columns that both kinds of row share; writes the image where it is not there yet."""
+def _shown(question: Question, scene: Scene, config: PairsConfig, out: Path, drawn: set[str]) -> dict[str, Any]:
+    """The columns that both kinds of row share; draws the image unless that is done: an earlier run's may be of another."""
     regions = [scene.region(region_id) for region_id in question.region_ids]
     name = f"images/{scene.id}-{'-'.join([*question.region_ids, config.regions])}.png"
-    if not (out / name).exists():
+    if name not in drawn:
+        drawn.add(name)
         shown = (draw if config.regions == "marks" else attach)(read_image(scene.image), regions)
         with records.atomic_path(out / name) as temporary:
             shown.save(temporary, format="PNG", pnginfo=png_info(shown))

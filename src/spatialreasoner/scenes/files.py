@@ -21,6 +21,9 @@ from spatialreasoner.scenes.masks import MAX_PIXELS, require_size
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """Formats that are read (MPO, of two-lensed cameras, as JPEG). Pillow knows more, some of which start other programs."""
 
+MAX_REGIONS = 1000
+"""Most regions of a scene."""
+
 SATURATED = 65535
 """The largest number of 16 bits: cameras, simulators and data sets write it for no measurement, too far, or the sky."""
 
@@ -258,6 +261,8 @@ def load_scenes(folder: str | Path) -> Iterator[Scene]:
 def _check_ids(scene: Scene, where: str) -> None:
     """Later stages call files after scenes and their regions."""
     names = [region.id for region in scene.regions]
+    if len(names) > MAX_REGIONS:
+        raise RecordError(f"{where}: expected at most {MAX_REGIONS} regions; got {len(names)}: every pair of them is measured")
     if len(set(names)) < len(names):
         raise RecordError(f"{where}: expected every region's id once; {Counter(names).most_common(1)[0][0]!r} comes twice")
     for name in (scene.id, *names):

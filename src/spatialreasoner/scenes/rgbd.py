@@ -25,15 +25,13 @@ from spatialreasoner.core.errors import InputError, RecordError, SceneError
 from spatialreasoner.core.resume import hold
 from spatialreasoner.core.types import DepthMap, Intrinsics, Record, Region, RegionSource, Rle, Scene
 from spatialreasoner.scenes import checks
-from spatialreasoner.scenes.files import resolve, write_scenes
+from spatialreasoner.scenes.files import MAX_REGIONS, resolve, write_scenes
 from spatialreasoner.scenes.finding import Found
 from spatialreasoner.scenes.foreground import cut_out
 from spatialreasoner.scenes.images import exif_focal
 from spatialreasoner.scenes.masks import decode, encode, from_box, from_polygon, require_size
 from spatialreasoner.scenes.pairing import View, view_of
 from spatialreasoner.scenes.sizes import is_known
-
-MAX_REGIONS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,12 +63,14 @@ def damage_of(checkpoint: Path) -> str | None:
     """
     try:
         digests = json.loads((checkpoint / DIGESTS).read_text("utf-8"))
+        if not isinstance(digests, dict) or not digests:
+            return f"{DIGESTS} cannot be read: expected the digest of each file by its name"
         return next(
             (f"{name} is not as it was written" for name in digests if digests[name] != _digest(checkpoint / name)), None
         )
     except FileNotFoundError:
         return _unreadable(checkpoint)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return f"{DIGESTS} cannot be read: {error}"
 
 

@@ -26,6 +26,7 @@ from spatialreasoner.inference.backends.replies import Assembled, parse_body, re
 from spatialreasoner.inference.backends.scouts import Scouts
 from spatialreasoner.inference.backends.streams import Streamed
 from spatialreasoner.inference.capabilities import EFFORTS, Capabilities, learned_from, with_settings
+from spatialreasoner.inference.cleaning import readable
 from spatialreasoner.inference.failures import judge_failure
 from spatialreasoner.inference.lessons import learn, suspect
 from spatialreasoner.inference.names import EndpointName, parse_name
@@ -311,8 +312,8 @@ class ApiPolicy:
         return True
 
     def _clean(self, text: str) -> str:
-        """A message without secrets."""
-        return _SECRET.sub("***", text.replace(self._key, "***") if self._key else text)
+        """A message without secrets, that every file can hold."""
+        return readable(_SECRET.sub("***", text.replace(self._key, "***") if self._key else text))
 
 
 async def adapting(attempt: Callable[[], Awaitable[_R]]) -> _R:

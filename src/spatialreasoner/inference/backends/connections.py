@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from functools import cache
@@ -90,6 +91,8 @@ def proxy(url: str) -> str:
 def failed_connection(url: str, error: Exception) -> str:
     """What went wrong with a connection, in its own words, and what to look at."""
     words, address, between = words_of(error), urlsplit(url).netloc.rpartition("@")[2], proxy(url)
+    if set(re.findall(r"\w+", words)) == {"ConnectError"} and url.startswith("https:"):  # nothing but its class
+        words = "it hung up during the TLS handshake"
     if between:
         return (
             f"cannot be reached through the proxy {between} ({words}); the environment names it (HTTP_PROXY, HTTPS_PROXY, "
@@ -101,6 +104,8 @@ def failed_connection(url: str, error: Exception) -> str:
 def _advice(words: str, address: str) -> str:
     if any(part in words for part in ("SSL", "TLS", "CERTIFICATE", "certificate")):
         return f"the TLS handshake with {address} failed; is its certificate valid, and BASE_URL rightly http:// or https://?"
+    if "unreachable" in words:
+        return f"there is no way to {address} from this network; check BASE_URL, and the network"
     if any(part in words for part in ("Name or service", "nodename", "name resolution", "No address", "getaddrinfo")):
         return f"the host name of {address} is unknown; check BASE_URL, and the network"
     if "refused" in words or "All connection attempts failed" in words:

@@ -12,6 +12,7 @@ from spatialreasoner.scenes.annotations import coco, cvat, label_studio, labelme
 from spatialreasoner.scenes.annotations.document import Document
 from spatialreasoner.scenes.annotations.names import Matches, Names
 from spatialreasoner.scenes.annotations.shapes import Annotated
+from spatialreasoner.scenes.files import MAX_REGIONS
 from spatialreasoner.scenes.finding import Found
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,8 @@ class AnnotatedRegions:
             raise SceneError(
                 f"{where}: expected annotations of the image's size {size}; got {entry.size}{_turned(entry, size)}"
             )
+        if len(entry.regions) > MAX_REGIONS:
+            raise SceneError(f"{where}: expected at most {MAX_REGIONS} regions of an image; got {len(entry.regions)}")
         try:
             return [Found(region.label, region.mask(size), "box" if region.is_box else "drawn") for region in entry.regions]
         except SceneError as error:
