@@ -18,8 +18,15 @@ FINE = {
 }
 
 REFUSED = {
-    "nested ranges": ("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}", "did not finish"),
-    "one huge range": ("{% for a in range(10000000) %}{% endfor %}", "asks for too much"),
+    "nested ranges": ("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}", "in loops"),
+    "one huge range": ("{% for a in range(10000000) %}{% endfor %}", "in loops"),
+    "a loop over what it made": (
+        "{% for a in range(99999) | list %}{% for b in range(99999) | list %}{% endfor %}{% endfor %}",
+        "did not",
+    ),
+    "a branch that is not reached": ("{% if false %}{{ 'a' * 600000000 }}{% endif %}", "multiplies by 600000000"),
+    "a branch of long talks": ("{% if messages | length > 9 %}{{ 'a' * 10 ** 10 }}{% endif %}", "multiplies by 10000000000"),
+    "a power": ("{% if messages | length > 9 %}{{ 7 ** 99999 }}{% endif %}", "to the power 99999"),
     "memory": ("{% set a = 'x' * 99999 %}{{ (a * 99999) | length }}", "asks for too much"),
     "length": ("{% for a in range(2000) %}{{ 'x' * 1000 }}{% endfor %}", "more than 1000000 characters"),
     "attributes": ("{{ messages.__class__.__mro__ }}", "may not"),

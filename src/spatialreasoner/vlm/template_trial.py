@@ -21,6 +21,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _INCLUDING = (jinja2.nodes.Include, jinja2.nodes.Import, jinja2.nodes.FromImport, jinja2.nodes.Extends)
 
+MOST_EXPONENT = 64
+
 QUESTION = "Which is wider?"
 
 
@@ -51,6 +53,8 @@ def problem_of(template: str, longest: int) -> str | None:
         tree = environment.parse(template)
         if any(tree.find(kind) for kind in _INCLUDING):
             return "includes another file, which chat templates cannot do"
+        if (problem := _too_much(tree, longest)) is not None:
+            return problem
         for content in (QUESTION, [{"type": "image"}, {"type": "text", "text": QUESTION}]):
             if (problem := _tried(environment.from_string(template), content, longest)) is not None:
                 return problem
@@ -59,6 +63,37 @@ def problem_of(template: str, longest: int) -> str | None:
     except (MemoryError, OverflowError, RecursionError) as error:
         return f"asks for too much: {type(error).__name__}: {str(error)[:200]}"
     return None
+
+
+def _too_much(tree: Any, longest: int) -> str | None:
+    """What a template asks for by constants alone, in branches that no short conversation reaches, too."""
+    for product in tree.find_all(jinja2.nodes.Mul):
+        sides = [_constant(side) for side in (product.left, product.right)]
+        times = max((abs(side) for side in sides if isinstance(side, int)), default=0)
+        if times * max((len(side) for side in sides if isinstance(side, str | list | tuple)), default=1) > longest:
+            return f"multiplies by {times}, to more than {longest}"
+    for power in tree.find_all(jinja2.nodes.Pow):
+        if isinstance(exponent := _constant(power.right), int) and exponent > MOST_EXPONENT:
+            return f"raises to the power {exponent}; expected at most {MOST_EXPONENT}"
+    return f"counts further than {longest} in loops" if _rounds(tree) > longest else None
+
+
+def _constant(node: Any) -> Any:
+    with contextlib.suppress(jinja2.nodes.Impossible):
+        return node.as_const()
+    return None
+
+
+def _rounds(node: Any) -> int:
+    """How often the innermost of nested loops over constant ranges would run."""
+    own = 1
+    if (
+        isinstance(node, jinja2.nodes.For)
+        and isinstance(node.iter, jinja2.nodes.Call)
+        and getattr(node.iter.node, "name", "") == "range"
+    ):
+        own = max([abs(end) for end in map(_constant, node.iter.args) if isinstance(end, int)], default=1)
+    return max(own, 1) * max(map(_rounds, node.iter_child_nodes()), default=1)
 
 
 def _tried(template: jinja2.Template, content: Any, longest: int) -> str | None:
