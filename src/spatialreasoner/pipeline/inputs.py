@@ -15,7 +15,7 @@ from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.questions.files import read_questions, scenes_folder
 from spatialreasoner.scenes.files import check_scene, scene_index
 
-MAX_QUESTION = 20_000
+_LONGEST_QUESTION = 20_000
 """Longest question of a file, characters."""
 
 PathLike = str | os.PathLike[str]
@@ -43,10 +43,10 @@ def read_inputs(
     folder = records.require_folder(os.fspath(scenes)) if scenes is not None else scenes_folder(path)
     index = scene_index(folder)
     asked = QuestionsInScenes(questions=read_questions(path, index), scenes=index, folder=folder)
-    long = next((question for question in asked.questions if len(question.text) > MAX_QUESTION), None)
+    long = next((question for question in asked.questions if len(question.text) > _LONGEST_QUESTION), None)
     if long is not None:
         raise RecordError(
-            f"{path}: expected questions of at most {MAX_QUESTION} characters, as each is sent whole; {long.id!r} has "
+            f"{path}: expected questions of at most {_LONGEST_QUESTION} characters, as each is sent whole; {long.id!r} has "
             f"{len(long.text)}"
         )
     check_images(asked.questions, index, progress)
