@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from spatialreasoner.core.types import GROUPS, Category, Question
 from spatialreasoner.report.examples import BetaSettings, varied
 from spatialreasoner.report.published import published
+from spatialreasoner.training.loss import segment_betas
 
 
 @pytest.mark.parametrize(
@@ -15,6 +17,13 @@ from spatialreasoner.report.published import published
 )
 def test_betas_of_the_papers_vectors(description: float, reasoning: float, betas: tuple[float, float]) -> None:
     assert BetaSettings().of(description, reasoning) == pytest.approx(betas, abs=1e-6)
+
+
+def test_betas_are_those_that_training_gives() -> None:
+    gaps = [(description / 2, reasoning / 2) for description in range(-8, 9) for reasoning in range(-8, 9)]
+    settings = BetaSettings(beta=0.2, fdpo_alpha=0.7, fdpo_lambda=1.3)
+    trained = segment_betas(torch.tensor(gaps, dtype=torch.float64), beta=0.2, alpha=0.7, lam=1.3)
+    assert [settings.of(*pair) for pair in gaps] == [pytest.approx(row) for row in trained.tolist()]
 
 
 def test_an_unscored_pair_has_none() -> None:
