@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous
-from spatialreasoner.core.types import CATEGORIES
+from spatialreasoner.core.types import CATEGORIES, Category
+
+
+def require_category(name: str) -> Category:
+    """The name, if it is one of SpatialRGPT-Bench's 24 categories.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if name not in CATEGORIES:
+        raise ConfigError(f"expected one of the categories {', '.join(CATEGORIES)}; got {name!r}")
+    return name
 
 
 def explain_text(text: str, *, question: str = "", category: str | None = None) -> str:
@@ -18,11 +29,10 @@ def explain_text(text: str, *, question: str = "", category: str | None = None) 
     Raises:
         ConfigError: If the category is unknown.
     """
-    if category and category not in CATEGORIES:
-        raise ConfigError(f"expected one of the categories {', '.join(CATEGORIES)}; got {category!r}")
+    known = require_category(category) if category else None
     from spatialreasoner.language.parsed import explain_parse
 
-    return explain_parse(text, category=category or None, question=question)
+    return explain_parse(text, category=known, question=question)
 
 
 explain_text_async = asynchronous(explain_text)

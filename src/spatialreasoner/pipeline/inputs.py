@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,11 @@ _LONGEST_QUESTION = 20_000
 
 PathLike = str | os.PathLike[str]
 """A file or folder; the `Result` of an earlier stage is one, too."""
+
+
+def paths_of(given: PathLike | Sequence[PathLike]) -> list[Path]:
+    """One path, or several, as a list."""
+    return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(each) for each in given]
 
 
 @dataclass(frozen=True, kw_only=True)

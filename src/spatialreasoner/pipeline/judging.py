@@ -6,11 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import synchronous
-from spatialreasoner.core.types import CATEGORIES
 from spatialreasoner.evaluation.answers import Verdict, judge
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of
+from spatialreasoner.pipeline.explaining import require_category
 
 if TYPE_CHECKING:
     from spatialreasoner.core.types import Category
@@ -36,8 +35,7 @@ async def judge_answer_async(
         InputError: If the category is unknown, or the judge's name is wrong.
         WorkError: If the judging model cannot be used.
     """
-    if category not in CATEGORIES:
-        raise ConfigError(f"expected one of the categories {', '.join(CATEGORIES)}; got {category!r}")
+    require_category(category)
     if judging is None:
         return judge(category, question, gt, pred)
     from spatialreasoner.evaluation.model_judge import judge_answers_async

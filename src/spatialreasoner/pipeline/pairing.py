@@ -5,7 +5,6 @@ Answers are those of searches, or anyone's: from files of answers, which are rat
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -18,7 +17,7 @@ from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene, Trajectory
 from spatialreasoner.pipeline import own_answers
-from spatialreasoner.pipeline.inputs import PathLike, inputs_of, read_inputs, trajectories_of
+from spatialreasoner.pipeline.inputs import PathLike, inputs_of, paths_of, read_inputs, trajectories_of
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.rewarding import reward
 from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
@@ -79,7 +78,7 @@ def build_pairs(
         InputError: If an input is missing or broken, no pair comes out, or a file of the folder would replace an input.
         WorkError: If judges cannot be used, or the output cannot be written.
     """
-    folders, files = _paths(runs), _paths(answers)
+    folders, files = paths_of(runs), paths_of(answers)
     _check_sources(folders, files, rewards, questions, ratings, judging)
     shown, target = progress or quiet, Path(out)
     for name in (*PAIR_FILES, *(GATHERED if files else ())):
@@ -139,10 +138,6 @@ def _paired(
         made = write_pairs(questions, scenes, answers, score, config, out, progress=advance)
     files = tuple(out / name for name in PAIR_FILES)
     return Result(stage="pairs", out=out, files=files, count=made.ranked + made.hard, summary=asdict(made), details=made)
-
-
-def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
-    return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(each) for each in given]
 
 
 def _required(questions: PathLike | None) -> PathLike:

@@ -9,7 +9,7 @@ from pathlib import Path
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import asynchronous
 from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
-from spatialreasoner.pipeline.inputs import PathLike
+from spatialreasoner.pipeline.inputs import PathLike, paths_of
 from spatialreasoner.pipeline.result import Result
 
 
@@ -32,7 +32,7 @@ def report(
 
     if Path(out).suffix in {".json", ".jsonl"}:
         raise ConfigError(f"expected a report's path, ending in .html, .md or .tex; got {os.fspath(out)!r}")
-    folders = [Path(runs)] if isinstance(runs, str | os.PathLike) else [Path(run) for run in runs]
+    folders = paths_of(runs)
     if not folders:
         raise ConfigError("`runs` needs at least one folder with the outputs of stages; got none")
     with (progress or quiet)(f"report on {', '.join(map(str, folders))}", None):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spatialreasoner.core.loops import asynchronous
 from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
-from spatialreasoner.pipeline.inputs import PathLike
+from spatialreasoner.pipeline.inputs import PathLike, paths_of
 from spatialreasoner.pipeline.result import Result
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def read_rgbd(folders: PathLike | Sequence[PathLike], *, out: PathLike, progress
     """
     from spatialreasoner.scenes import rgbd
 
-    paths = [Path(folders)] if isinstance(folders, str | os.PathLike) else [Path(folder) for folder in folders]
+    paths = paths_of(folders)
     with (progress or quiet)(f"read {len(paths)} folders", len(paths)) as advance:
         return _result(out, rgbd.write_rgbd(paths, Path(out), progress=advance))
 
