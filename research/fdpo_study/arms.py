@@ -95,8 +95,11 @@ def _exact(kind: Kind, title: str, *settings: str) -> Arm:
 
 _RATES, _NLLS = ("1e-5", "5e-5", "2e-4"), ("0", "1", "10")
 
-GRPO = ("num_generations=8", "max_completion_length=200", "learning_rate=5e-5")
-"""As many samples of each question as the pairs are made of."""
+GRPO = (
+    *("num_train_epochs=1", "learning_rate=5e-5", "warmup_ratio=0", "freeze_vision=true"),
+    *("num_generations=8", "per_device_train_batch_size=32", "max_completion_length=200"),
+)
+"""As many samples of each question as the pairs are made of, and the settings of `research.grpo_nano`."""
 
 ALPHAS, LAMS, BETAS = (0.1, 0.2, 0.4, 0.8), (0.2, 0.4, 0.8), (0.05, 0.2, 0.3)
 """Values beside the arms' own: alpha 0.3, lambda 0.6, beta 0.1."""

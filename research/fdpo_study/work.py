@@ -96,6 +96,12 @@ def do(job: Job, config: StudyConfig, out: Path) -> None:
     records.write_json(marker(out, job), {"seconds": round(time.monotonic() - began, 1)})
 
 
+def arm_settings(arm: Arm, config: StudyConfig) -> tuple[str, ...]:
+    """What an arm is trained with, `key=value`: the study's settings of its kind, then its own; GRPO brings all of its own."""
+    of_the_study = {"sft": config.sft_settings, "grpo": ()}.get(arm.kind, config.preference_settings)
+    return (*of_the_study, *arm.settings)
+
+
 def _train_arm(arm: Arm, config: StudyConfig, out: Path, run: int) -> None:
     seed_folder = out / f"seed-{run}"
     folder = seed_folder / arm.name
@@ -107,12 +113,12 @@ def _train_arm(arm: Arm, config: StudyConfig, out: Path, run: int) -> None:
         "save_steps=200",
         "save_total_limit=1",
     )
-    settings = config.sft_settings if arm.kind == "sft" else config.preference_settings
     model = str(seed_folder / "sft") if arm.follows else source_of(config.base)
     if arm.prefers:
         _lend_reference(seed_folder, folder)
     rows = data.training_rows(arm, out, run)
-    run_training(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=(*shared, *settings, *arm.settings))
+    overrides = (*shared, *arm_settings(arm, config))
+    run_training(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=overrides)
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     _measure(arm, config, out, run, str(folder))

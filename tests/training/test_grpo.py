@@ -124,6 +124,19 @@ def test_a_tiny_model_trains_from_the_command_and_resumes_to_the_same_bytes(ques
         assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("switch", [None, "enable_thinking", "thinking"])
+def test_a_template_is_given_its_own_switch_for_thinking_and_no_other(switch, families, questions, tmp_path, caplog):
+    for part in families("llava"):
+        part.save_pretrained(tmp_path / "base")
+    template = tmp_path / "base" / "chat_template.jinja"
+    written = template.read_text()
+    if switch is not None:
+        refuses = f"{{%- if {switch} is not defined or {switch} %}}{{{{ raise_exception('it thinks') }}}}{{% endif -%}}"
+        template.write_text(refuses + written)
+    run_training("grpo", model=str(tmp_path / "base"), data=questions, out=tmp_path / "out", overrides=[*FAST, "max_steps=1"])
+    assert "processor_kwargs" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "wrong",
     ["num_generations=3", "num_generations=1", "temperature=0", "max_completion_length=0", "grpo_beta=-1", "rewards="],

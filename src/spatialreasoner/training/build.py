@@ -32,6 +32,7 @@ from spatialreasoner.training.sft import SftTrainer
 from spatialreasoner.training.weights import parse_weights
 from spatialreasoner.vlm.loading import load_adapter, load_text_model, load_vlm
 from spatialreasoner.vlm.regions import adapter_options
+from spatialreasoner.vlm.rendering import thinking_switches
 from spatialreasoner.vlm.sources import config_of
 from spatialreasoner.vlm.text_models import is_text_model
 
@@ -142,7 +143,7 @@ def _build_grpo(
             temperature=config.temperature,
             beta=config.grpo_beta,
             loss_type=config.grpo_loss,
-            chat_template_kwargs={"enable_thinking": config.enable_thinking},
+            chat_template_kwargs=thinking_switches(processor, thinking=config.enable_thinking),
             **arguments,
         ),
     )

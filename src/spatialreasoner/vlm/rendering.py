@@ -236,10 +236,9 @@ def chat_template_of(processor: Any, *, thinking: bool = False) -> ChatTemplate:
             "model's own into chat_template.jinja beside its configuration"
         )
 
-    written = str(owner.chat_template)
+    switches = thinking_switches(owner, thinking=thinking)
 
     def apply(messages: Messages, prompting: bool) -> str:
-        switches = {name: thinking for name in _SWITCHES if re.search(rf"(?<![.\w'\"]){name}(?![\w'\"])", written)}
         try:
             return owner.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting, **switches)
         except (TemplateError, TypeError, LookupError, AttributeError) as error:
@@ -249,6 +248,17 @@ def chat_template_of(processor: Any, *, thinking: bool = False) -> ChatTemplate:
             ) from error
 
     return ChatTemplate(apply, special=special_tokens(tokenizer), thinking=thinking)
+
+
+def thinking_switches(owner: Any, *, thinking: bool) -> dict[str, bool]:
+    """The variables of a chat template that turn thinking on or off, with their value: templates that have none take none.
+
+    Args:
+        owner: The processor or tokenizer whose `chat_template` is asked.
+        thinking: Whether to think.
+    """
+    written = str(owner.chat_template)
+    return {name: thinking for name in _SWITCHES if re.search(rf"(?<![.\w'\"]){name}(?![\w'\"])", written)}
 
 
 def special_tokens(tokenizer: Any) -> list[str]:

@@ -3,6 +3,8 @@
 import pytest
 from research.fdpo_study.arms import ARMS, MAIN, QUICK_ARMS, choose_arms, seeds_of
 from research.fdpo_study.claims import COMPARISONS, printed
+from research.fdpo_study.config import StudyConfig
+from research.fdpo_study.work import arm_settings
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.config import CONFIGS, read_config
@@ -11,7 +13,7 @@ from spatialreasoner.training.config import CONFIGS, read_config
 @pytest.mark.parametrize("arm", ARMS.values(), ids=lambda arm: arm.name)
 def test_the_trainer_takes_every_arms_settings(arm: object) -> None:
     assert isinstance(arm, type(ARMS["sft"]))
-    read_config(CONFIGS[arm.kind], None, arm.settings)
+    read_config(CONFIGS[arm.kind], None, arm_settings(arm, StudyConfig()))
 
 
 def test_some_arms_with_what_they_start_from() -> None:
