@@ -18,6 +18,7 @@ TALLER = question_asked("tall_predicate", "Is Region [0] taller than Region [1]?
 WHICH = question_asked("tall_choice", "Who is taller, Region [0] or Region [1]?")
 WIDE = question_asked("width_data", "How wide is Region [0]?")
 WHERE = question_asked("direction", "If you are at Region [0], where will you find Region [1]?")
+READY = (TALLER, WHICH, WIDE, WHERE)
 
 
 def rows(name):
@@ -76,6 +77,28 @@ def test_fresh_replies_are_read(kind):
         if not _close(conclude(question_asked(row["category"], row["question"]), row["text"]).value, row["value"])
     ]
     assert len(wrong) <= 0.06 * len(labelled), wrong
+
+
+@pytest.mark.parametrize("kind", ["relations", "numbers", "hours", "decides", "indices"])
+def test_replies_of_a_stranger_are_read(kind):
+    labelled = [row for row in rows("stranger_replies.jsonl") if row["kind"] == kind]
+    wrong = [
+        row["text"]
+        for row in labelled
+        if not _close(conclude(question_asked(row["category"], row["question"]), row["text"]).value, row["value"])
+    ]
+    assert len(wrong) <= 0.02 * len(labelled), wrong
+
+
+def test_no_refusal_of_a_stranger_is_scored_whatever_is_asked():
+    refusals = [row["text"] for row in rows("stranger_replies.jsonl") if row["kind"] == "refusals"]
+    assert len(refusals) >= 120
+    scored = [(text, ready.category) for text in refusals for ready in READY if conclude(ready, text).value is not None]
+    assert not scored
+
+
+def test_a_digit_that_is_no_region_of_the_question_is_no_answer():
+    assert conclude(question_asked("left_choice", "Who is more to the left, Region [0] or Region [1]?"), "9").value is None
 
 
 def _close(found, wanted):

@@ -12,7 +12,15 @@ from spatialreasoner.rewards.known import KnownScenes
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.scenes.synthetic import SyntheticConfig, write_synthetic
 
-UNSURE = ("I cannot tell.", "I'm sorry, but I can't determine that from the image.", "It is impossible to say.")
+UNSURE = (
+    "I cannot tell.", "I'm sorry, but I can't determine that from the image.", "It is impossible to say.", "Unsure.",
+    "Undecided.",
+    "It is not possible to say which of <region1> and <region2> is lower.",
+)  # fmt: skip
+EMPTY = (
+    "", " \n", "<description></description>\n<reasoning></reasoning>", "### Description\n\n### In Conclusion\n",
+    "### Rationale\n### Let's think step by step\n### Step 1\n### In Conclusion\n",
+)  # fmt: skip
 OFF_TOPIC = ("The weather is nice today.", "There is a carpet near the window.", "42 is the answer to everything.")
 TELLS = "<description>In a room there are <region1> and, beside other things, what else the image shows.</description>"
 
@@ -104,7 +112,8 @@ def test_answers_rank_as_they_should(asked, form):
         assert right > max(unsure), case
         assert min(unsure) >= wrong, case
         assert right > max(off), case
-        assert right > total(known, question, ""), case
+        assert [total(known, question, text) for text in EMPTY] == [0.0] * len(EMPTY), case
+        assert right > 0, case
         assert max(off) <= 1.6, case
     assert seen == set(CATEGORIES)
 

@@ -129,6 +129,7 @@ _PLURAL = frozenset(("are", "were", "have", "stand", "lie", "sit", "both"))
 _LIST_STARTS = (
     *(CODES[name] for name in ("BETWEEN", "EQUALS", "COMMA", "BUT", "THAT")),
     CODES["DIMENSION"] + CODES["OF"],
+    CODES["WHETHER"] + CODES["OF"],
 )
 
 

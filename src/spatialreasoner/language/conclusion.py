@@ -26,9 +26,10 @@ _SAME = re.compile(
     r"\b(?:(?:same|equal|identical|similar|comparable|matching) (?:horizontal |vertical )?(?:heights?|widths?|sizes?"
     r"|levels?|depths?"
     r"|distances?|positions?|dimensions?|elevations?)|equally (?:tall|wide|big|large|high|far|close|near|thin|short|small)"
-    r"|identical"
+    r"|identical|equal in (?:height|width|size|depth|level|breadth|volume)"
     r"|level with each other|neither (?:one |of them |of the two )?is (?:really |clearly |noticeably )?"
-    r"(?:taller|shorter|wider|thinner|narrower|bigger|larger|smaller|above|below|higher|lower|in front|behind|closer|to the))\b"
+    r"(?:taller|shorter|wider|thinner|narrower|bigger|larger|smaller|above|below|higher|lower|in front|behind|closer"
+    r"|to the))\b"
     r"|\b(?<!not )(?<!not quite )(?<!not nearly )(?<!n't )(?<!n't quite )as (?:tall|wide|big|large|high|short"
     r"|thin|small|far) as <region\d>"
 )
@@ -45,17 +46,11 @@ _CORRECTS = re.compile(
     r"|sorry),? (?:no|yes)|no,? wait)\b[\s,:.]{0,4}"
 )
 _CORRECT_WORDS = (
-    "wait",
-    "correction",
-    "scratch that",
-    "second thought",
-    "let me correct",
-    "misread",
-    "was wrong",
-    "actually",
-    "sorry",
+    "wait", "correction", "scratch that", "second thought", "let me correct", "misread", "was wrong", "actually", "sorry",
+)  # fmt: skip
+_INDEX = re.compile(
+    r"[\s\"'(\[<#]{0,6}(?:region:? |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}"
 )
-_INDEX = re.compile(r"[\s\"'(\[<#]{0,6}(?:region |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}")
 _LETTER = re.compile(r"[\s\"'(\[]{0,4}(?:option )?\(?(?P<letter>[a-h]|[1-9])(?P<rest>[).:\]]?(?:[\s,;.\"']|$))")
 _PICKED = re.compile(
     r"[\s\"'*]{0,6}(?:(?:without (?:a |any )?(?:doubt|question)|no doubt|undoubtedly|easily),? )?(?:(?:it|that"
@@ -65,7 +60,7 @@ _PICKED = re.compile(
     r"|think it's|believe it is|was)[\s:,]{1,3}){0,2})"
     r"<region(?P<number>\d)>(?=\s*(?:[.,;!]|$|because|since|as\b|by\b|it is))"
 )
-_REGION = re.compile(r"<region(\d)>")
+_REGION = re.compile(r"<region(\d+)>")
 _STOP = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$)|\n")
 _PARAGRAPH = re.compile(r"\n\s{0,8}\n")
 _ECHO = re.compile(r"[^.!?\n]{0,300}\?")
@@ -136,9 +131,9 @@ class _Reply:
         self.strict = asked.relation is None and lengths.is_measured_otherwise(self.rest[begin:])
 
     def unit(self) -> str:
-        """The unit that a label gives bare numbers; empty if none does."""
+        """The unit that a label or the question gives bare numbers; empty if none does."""
         if self._unit is None:
-            self._unit = places.unit_of(self.folded, self.begin)
+            self._unit = places.unit_of(self.folded, self.begin) or self.asked.unit
         return self._unit
 
     def conclusion(self) -> Conclusion:
@@ -206,7 +201,7 @@ class _Reply:
 
     def _read(self, place: Place, *, first: bool) -> _Found | None:
         text = self._without_letter(place.text.lstrip())
-        if (key := place.key) and self.asked.relation and not self.asked.choice and not self._fits(key):
+        if (key := place.key) and not self.asked.choice and not self._fits(key):
             return None
         normal = self.asked.normal(text, self.convention)
         if self.asked.category == "direction":
@@ -217,7 +212,9 @@ class _Reply:
         return self._chosen(normal, place, first=first) if self.asked.choice else self._agreed(normal, place, first=first)
 
     def _fits(self, key: str) -> bool:
-        """Whether a JSON key is about the asked relation."""
+        """Whether a JSON key is about what is asked."""
+        if self.asked.relation is None:
+            return places.key_measures(key, self.asked.category)
         return key in places.ANSWER_KEYS or self.stances.key(key) is not None
 
     def _without_letter(self, text: str) -> str:

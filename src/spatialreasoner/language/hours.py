@@ -17,7 +17,8 @@ _FORMS = re.compile(
     rf"(?<![\d.:])(?P<time>0?\d|1[0-2]):[0-5]\d(?!\d|:)|(?P<cjk>\d{{1,2}}) ?(?:点|點)"
     rf"|\b(?:clock|hour|direction|dial)(?:[ _-]?(?:face|position|direction|hour|dial|number|value)){{0,2}}\b[\"'* ]{{0,4}}"
     rf"(?:of (?:the )?<region\d> )?"
-    rf"(?:is|of|=|:|->|at|number|the|[\"'* ]){{1,4}} ?[\"']?(?P<named>{_HOUR})\b(?![.:]\d| ?(?:m|cm|ft|feet|met|deg|°|%|o ?'))"
+    rf"(?:is|of|=|:|->|at|number|the|[\"'* ]){{1,4}} ?[\"']?(?P<named>{_HOUR})\b(?![.:]\d| ?(?:m|cm|ft|feet|met|deg|°|%"
+    rf"|o ?'))"
     rf"|\b(?:at|around|about|near|roughly|towards?|past) (?:(?:about|around|roughly|the|your|its"
     rf"|my) ){{0,2}}(?P<dial>{_HOUR})\b"
     r"(?= ?(?:[.,;!)](?!\d)|on the (?:clock|dial)|position|mark|$))"
@@ -38,15 +39,17 @@ _DENIED = re.compile(
 _SUPPOSED = re.compile(
     r"\b(?:(?:might|may|could|(?<!\bi )would) (?:think|guess|say|assume|suppose|expect)|wanted to say"
     r"|first thought|at first|first idea"
-    r"|convention|reference|suggests?|looks like it (?:is|was))\b[^.!?\n]{0,40}$"
+    r"|convention|reference|suggests?|looks like it (?:is|was))\b(?:(?!\b(?:but|however|yet)\b)[^.!?\n]){0,40}$"
 )
+_AT_FIRST = re.compile(r" ?(?:position |direction )?(?:at first|initially|on first)\b")
 _FRAME = re.compile(
     r"\b(?:tak(?:e|ing)|us(?:e|ing)|with|where|if|when|assum(?:e|ing)|defin(?:e|ing)|let|have"
     r"|consider(?:ing)?)\b[^.;!?\n]{0,24}$"
 )
 _DEFINES = re.compile(
     r" ?(?:position|direction)?(?:\)|\"|')? ?(?:\([^)]{0,20}\) ?)?(?:=|(?:is|being|as|means?|would be|marks"
-    r"|denotes|points?|represents?|stands for)\b(?! (?:where|the "
+    r"|denotes|point(?:s|ing)?|represents?|stands for|facing|corresponds? to)\b(?! (?:where(?! (?:the |a )?(?:camera"
+    r"|viewer|observer|photographer|lens)\b)|better|best|more|the "
     r"(?:answer|direction of|best|correct|right answer|hour|result)|my|correct|right\b|likely|closest|it\b)))"
 )
 _GLOSS = re.compile(
@@ -63,11 +66,13 @@ _AHEAD = re.compile(
     r"|\bahead of you\b|\bstraight on\b|\baway from the (?:camera|viewer)\b|\balong the viewing direction\b"
 )
 _BEHIND = re.compile(
-    r"\b(?:directly|straight|right|exactly) (?:behind|backwards?)\b|\bbehind (?:you|me|us)\b|\btowards? the (?:camera|viewer)\b"
+    r"\b(?:directly|straight|right|exactly) (?:behind|backwards?)\b|\bbehind (?:you|me|us)\b|\btowards? the (?:camera"
+    r"|viewer)\b"
 )
 _SIDE = re.compile(
     r"\b(?:directly|straight|exactly|immediately|due) (?:to|on|at) (?:the|your|its|my) (?P<side>left|right)\b"
-    r"|\b(?:directly|exactly|straight|due) (?P<short>left|right)\b|\bto your (?:immediate |direct )?(?P<yours>left|right)\b"
+    r"|\b(?:directly|exactly|straight|due) (?P<short>left|right)\b|\bto your (?:immediate |direct )?(?P<yours>left"
+    r"|right)\b|\bto the (?P<of>left|right) of (?:you|me)\b"
 )
 _OBLIQUE = re.compile(r"\b(?:left|right)\b(?! (?:in front|ahead|behind))")
 _DEGREES = re.compile(rf"(?P<angle>\d{{1,3}}(?:\.\d{{1,3}})?|{SMALL})[ -]?(?:°|degrees?|deg\b)")
@@ -80,16 +85,20 @@ def hours(text: str) -> list[Quantity]:
     folded = fold(text)
     found = sorted(_all(folded), key=lambda hour: hour.span)
     given = [hour for hour in found if _is_given(folded, hour)]
+    if len(given) > 1:
+        given = [hour for hour in given if not _NEAR.search(folded, max(0, hour.span[0] - 24), hour.span[0])] or given
     asides = [match.span() for match in _ASIDE.finditer(folded)] if len(given) > 1 else []
     return [hour for hour in given if not any(a < hour.span[0] < b for a, b in asides)] or given
 
 
+_NEAR = re.compile(r"\b(?:closer|nearer|close|near) to (?:the )?$")
+"""2 o'clock, closer to 3 o'clock than to 12 o'clock."""
 _ASIDE = re.compile(r"\([^()]{1,120}(?:\)|$)")
 """What is in brackets explains: "straight ahead (12 o'clock)", "(from there it is 8 o'clock)"."""
 
 
 def _all(folded: str) -> Iterator[Quantity]:
-    clock = [quantity for quantity in find_quantities(folded) if quantity.unit == "hour"]
+    clock = [quantity for quantity in find_quantities(folded) if quantity.unit == "hour" and not _is_minutes(folded, quantity)]
     taken = [quantity.span for quantity in clock]
     yield from clock
     for match in _FORMS.finditer(folded):
@@ -97,6 +106,12 @@ def _all(folded: str) -> Iterator[Quantity]:
         hour = number(said.lstrip("0") or "12")
         if 1 <= hour <= 12 and not any(begin < match.end() and match.start() < end for begin, end in taken):
             yield Quantity(value=hour, unit="hour", span=match.span())
+
+
+def _is_minutes(folded: str, quantity: Quantity) -> bool:
+    """Whether it is the end of a time: "2:10 o'clock"."""
+    begin = quantity.span[0]
+    return folded[begin - 1 : begin] == ":" and folded[begin - 2 : begin - 1].isdigit()
 
 
 def hour_alone(text: str) -> float | None:
@@ -109,11 +124,11 @@ def _is_given(folded: str, hour: Quantity) -> bool:
     begin, end = hour.span
     before = folded[max(0, begin - 60) : begin]
     after = folded[end : end + 60]
-    if _SUPPOSED.search(before) or after.startswith("?"):
+    if _SUPPOSED.search(before) or after.startswith("?") or _AT_FIRST.match(after):
         return False
     if _DENIED.search(before):
         return False
-    if _DEFINES.match(after) and not after.lstrip().startswith(("is where", "= region")):
+    if _DEFINES.match(after) and not after.lstrip().startswith("= region"):
         return False
     if _GLOSS.search(before):
         return False
@@ -143,6 +158,8 @@ def _turned(folded: str, turn: re.Match[str]) -> float | None:
     """The hour after a turn by some degrees to one side."""
     angle = number(turn["angle"])
     sides = [match.lastgroup for match in _TURN.finditer(folded)]
+    if not sides and angle in (0, 180, 360):
+        return 6.0 if angle == 180 else 12.0
     if not sides or len(set(sides)) > 1 or angle > 360:
         return None
     angle = angle if sides[0] == "right" else -angle

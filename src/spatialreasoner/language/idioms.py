@@ -45,12 +45,15 @@ _EXCEEDS = re.compile(
 _TRAILS = re.compile(
     rf"{_A}{_WELL} (?:falls? short of|comes? nowhere near|is nowhere near|(?:does not|doesn't) (?:come close|measure up"
     rf"|reach up) to"
-    r"|(?:does not|doesn't|cannot|can't) (?:match|rival|reach|equal|compete with)|is no match for|loses (?:out )?to"
+    r"|(?:does not|doesn't|cannot|can't|fails to) (?:match|rival|reach|equal|compete with)|is no match for|loses (?:out )?to"
     r"|pales (?:next to"
     r"|beside|before|in comparison (?:to|with))|(?:is|looks|seems|appears) (?:clearly |completely )?dwarfed by"
     r"|(?:(?:doesn't|does not|barely|hardly|scarcely|only|just) (?:even )?reach(?:es)?(?: up)?(?: to)?"
     r"|(?:comes|reaches|goes)(?: up)?(?: only| just| barely)?(?: up)? to) (?:the )?(?:\w+ ){0,2}"
     r"(?:shoulders?|waist|hips?|knees?|chest|belly|middle|ankles?|half|elbows?|neck|thighs?|seat|armrests?)(?: height)? of"
+    r"|(?:only |just |barely )?(?:reaches|comes|goes|stands) (?:only |just |about |roughly "
+    r"|barely ){0,2}(?:half ?-?way|midway|part ?way)"
+    r" (?:up|to)(?: the side of)?"
     r"|(?:could|would|can|might) (?:easily )?fit (?:inside|into|within|in)|is dominated by)"
     rf"(?: the (?:top|height|width|size) of)? {_B}"
 )
@@ -60,7 +63,8 @@ _FITS = re.compile(
     rf"|\w+ times))? (?:in|into|inside|within)(?: the (?:width|height|size|space|area) of)? {_B}"
 )
 _NOT_AS = re.compile(
-    rf"{_A} (?:(?:is|looks|seems|stands) not|isn't|doesn't (?:look|seem))(?: (?:quite|nearly|really|at all"
+    rf"{_A} (?:(?:is|looks|seems|stands) not|isn't|(?:doesn't|does not) (?:look|seem|stand|reach|rise|extend|spread"
+    rf"|stretch))(?: (?:quite|nearly|really|at all"
     rf"|even))? as (?P<how>[a-z]+) "
     rf"as {_B}"
 )
@@ -85,6 +89,10 @@ _NEXT_TO = re.compile(
     rf"(?:compared (?:to|with)|next to|beside|relative to|in comparison (?:to|with)|against) {_B},? {_A} (?:is|looks|seems"
     rf"|appears)"
     r"(?: (?:really|very|quite|rather|just|simply|almost|downright))? (?P<how>[a-z]+)"
+)
+_BESIDE = re.compile(
+    rf"{_A} (?:is|looks|seems|appears)(?: (?:really|very|quite|rather|just|simply|almost|downright))? (?P<how>[a-z]+)"
+    rf" (?:compared (?:to|with)|next to|beside|relative to|in comparison (?:to|with)|against) {_B}"
 )
 _FRACTIONS = ("half", "a third", "a quarter", "two thirds")
 _SMALL = frozenset((
@@ -114,7 +122,7 @@ _OPPOSITE = re.compile(
     r"|really) )?(?P<one>[a-z]+)\b[^<]{0,40}<region(?P<b>\d)>"
     r"(?:,? [a-z ]{1,20},)? (?:is|looks|appears|seems) (?:(?:very|quite|rather|fairly|really) )?(?P<other>[a-z]+)\b"
 )
-_SIGN = re.compile(r"<region(?P<a>\d)>[^<>.;\n]{0,30} (?P<sign>[<>]) [^<>.;\n]{0,30}<region(?P<b>\d)>")
+_SIGN = re.compile(r"<region(?P<a>\d)>[^<>.;\n]{0,30}?(?P<sign>[<>]) ?[^<>.;\n]{0,30}<region(?P<b>\d)>")
 _ORDER = re.compile(
     r"\b(?:from )?(?P<from>left|right|top|bottom|front|back|near(?:est)?|close(?:st)?|far(?:thest)?) to (?P<to>left|right"
     r"|top|bottom|front|back"
@@ -152,7 +160,8 @@ _PAST = re.compile(
 _HIDES = re.compile(
     rf"{_A}{_NOT} (?:partially |partly |slightly |completely |fully )?(?:occludes?|overlaps?|blocks?|hides?|obscures?"
     rf"|covers?(?! more)"
-    rf"|obstructs?|is blocking|is hiding|is covering|is occluding)(?: part of| parts of| some of| the view of| a part of)* {_B}"
+    rf"|obstructs?|is blocking|is hiding|is covering|is occluding)(?: part of| parts of| some of| the view of"
+    rf"| a part of)* {_B}"
 )
 _HIDDEN = re.compile(
     rf"{_A}{_NOT} (?:is |seems |appears )?(?:being )?(?:partially |partly |slightly |mostly |completely )?(?:occluded"
@@ -169,7 +178,8 @@ _PLACED = re.compile(
     r"|found|seen"
     r"|mounted|the (?:one|object|region|item)|that(?:'s| is)|clearly|right|here|visible) ){0,4}(?P<where>(?:on|at|near"
     r"|towards?|in|to) "
-    r"(?:the )?(?:very |far )?(?:top|bottom|upper (?:part|half|edge|shelf)|lower (?:part|half|edge|shelf)|ceiling|floor|ground"
+    r"(?:the )?(?:very |far )?(?:top|bottom|upper (?:part|half|edge|shelf)|lower (?:part|half|edge|shelf)|ceiling"
+    r"|floor|ground"
     r"|left|right|foreground|background|front|back|rear)|(?:up|down)(?= (?:on|at|in|near|there|by)\b)|(?:the )?(?:highest"
     r"|uppermost|topmost|lowest|bottommost))\b"
     r"(?! (?:of|side|part|end|hand|corner)\b(?! ?(?:of )?the (?:image|frame|picture|scene|photo|wall|room|view)\b))"
@@ -307,6 +317,7 @@ _COMPARING: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool | None]]
     (_AS_FAR, lambda match: match["times"] in _FRACTIONS),
     (_SHARE, lambda match: match["times"] in _FRACTIONS or match["times"].endswith("fraction")),
     (_NEXT_TO, lambda match: match["how"] in _SMALL if match["how"] in _SMALL | _LARGE else None),
+    (_BESIDE, lambda match: match["how"] in _SMALL if match["how"] in _SMALL | _LARGE else None),
     (_SIGN, lambda match: match["sign"] == "<"),
 )
 """Patterns that compare two regions, and whether the second is the greater one; None if they do not."""

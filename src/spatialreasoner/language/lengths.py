@@ -44,7 +44,10 @@ _BOUND = re.compile(
     r"|no closer than|"
     r"minimum of|maximum of|limit of)(?: about)? $"
 )
-_A_LITTLE = re.compile(r"\b(?:just|little|slightly|bit|somewhat|well|barely) (?:under|over|more than|less than|below|above) $")
+_A_LITTLE = re.compile(
+    r"\b(?:just|little|slightly|bit|somewhat|well|barely) (?:under|over|more than|less than|below"
+    r"|above) $"
+)
 _DENIED = re.compile(
     r"\b(?:not|isn't|aren't|rather than|instead of|never|nor|cannot be|can't be)(?: (?:be|the|a|about|exactly"
     r"|really|quite|as much as)){0,2} $"
@@ -68,7 +71,7 @@ _REFERENCE = re.compile(
 _EACH = re.compile(
     r" ?(?:(?:long|wide|tall|high|deep|in (?:width|height|length)) )?(?:each|apiece|per \w+)\b"
     r"|[ -](?:\w+ )?(?:door|table|chair|car|lane|tile|step|dishwasher|ruler|man|person|ceiling)s?\b"
-    r"|[ a-z]{0,12}\b(?:(?:above|off) (?:the )?(?:ground|floor)|from head to toe|diagonal(?:ly)?|as (?:a "
+    r"|[ a-z]{0,24}\b(?:(?:above|off) (?:the )?(?:ground|floor)|from head to toe|diagonal(?:ly)?|as (?:a "
     r"|the )?(?:reference|scale|guide)|for (?:scale|reference))\b"
 )
 _DIMENSIONS = {
@@ -81,7 +84,8 @@ _OTHER = re.compile(
     r"|high\b|in width|in height)"
 )
 _OTHER_BEFORE = re.compile(
-    r"\b(?:length|depth|diameter|thickness|width|height)s?(?: of| is|:|=)?(?: (?:about|around|approximately|roughly|is))?[ ~]*$"
+    r"\b(?:length|depth|diameter|thickness|width|height)s?(?: of| is|:|=)?(?: (?:about|around|approximately|roughly"
+    r"|is))?[ ~]*$"
 )
 _ANSWERS = re.compile(
     r"\b(?:so|thus|therefore|hence|i\.e\.|that is|gives?|makes?(?: it| that)?|comes? to|leaves?|i'd (?:say"
@@ -314,7 +318,7 @@ def _held(assertion: Assertion, weighed: Sequence[_Weighed]) -> _Weighed | None:
         begin, end = one.quantity.span
         inside = assertion.span[0] <= begin + 1 and end <= assertion.span[1] + 1
         if inside and assertion.value is not None and abs(one.quantity.value - assertion.value) < 1e-9:
-            return one if one.given and not (one.supposed or one.reference) else None
+            return one if one.given and not (one.supposed or (one.reference and len(weighed) > 1)) else None
     return None
 
 

@@ -114,7 +114,8 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
         "farther down": "below", "taller": "tall", "shorter": "short", "wider": "wide", "broader": "wide", "thicker": "wide",
         "narrower": "thin", "thinner": "thin", "slimmer": "thin", "skinnier": "thin", "slenderer": "thin",
         "more slender": "thin", "more narrow": "thin", "bigger": "big",
-        "larger": "big", "bulkier": "big", "smaller": "small", "tinier": "small",
+        "larger": "big", "bulkier": "big", "more massive": "big", "more voluminous": "big",
+        "smaller": "small", "tinier": "small",
     },
     "MOST": {
         "highest": "above", "uppermost": "above", "topmost": "above", "lowest": "below", "tallest": "tall",
@@ -224,7 +225,8 @@ _PHRASES: Mapping[str, str] = {
     "WHETHER": "could fit; can fit; would fit; might fit; could slide; can slide; "
     "to see if; see if; check if; check whether; find out if; know if; determine if; tell if; verify if; "
     "verify that; judge if; "
-    "nothing suggests; nothing indicates; rather than; instead of",
+    "nothing suggests; nothing indicates; no evidence; no indication; no sign; no reason to; "
+    "no proof; rather than; instead of",
     "OF": "of where",
     "FROM": "from where; standing where; stand where; stood where; sitting where",
     "MAYBE": "i assume; we assume; we can assume; i would assume; i'd say; i would say; i'd guess; i'd put; i imagine; "

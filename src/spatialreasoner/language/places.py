@@ -4,6 +4,7 @@ Each place is a piece of the reply with the rule that found it, the most explici
 once over the text.
 """
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,13 +57,14 @@ _MARKED = re.compile(
     r"(?: to (?:your|the|this) question| to this| for (?:region|the)[^:.\n]{0,30}| options?)?"
     r"[\"'*_ )]{0,4}(?::|=|->|=>|\bis\b(?! (?:determined|based|found|given|not (?:given|clear))\b)|\bwould be\b"
     r"|→)[\s\"'*_:]{0,6}(?:therefore |thus |clearly |then )?"
-    r"|\b(?:in conclusion|to conclude|i (?:conclude|choose|pick|select)(?: that)?|in summary|to sum up|in the end(?=[,:])"
+    r"|\b(?:in conclusion|to conclude|i(?:'d| would|'ll| will)? (?:conclude|choose|pick|select)(?: that)?|in summary"
+    r"|to sum up|in the end(?=[,:])"
     r"|in short)\b[\s:,.*#]{0,8}"
     r"|(?:^|\n)[#*\s>]{0,8}(?:in |final )?(?:conclusion|answer|verdict)\b[\s:*#.]{0,8}(?=\n|\S)|^a: (?=\S)|\na: (?=\S)",
 )
 _MARK_WORDS = (
-    "answer", "verdict", "result", "conclu", "selecti", "selected", "i select", "choice", "decision", "response", "reply",
-    "final", "option", "in the end", "i choose", "i pick", "in summary", "sum up", "in short", "a: ",
+    "answer", "verdict", "result", "conclu", "selecti", "selected", "select", "choice", "decision", "response", "reply",
+    "final", "option", "in the end", "choose", "pick", "in summary", "sum up", "in short", "a: ",
 )  # fmt: skip
 """All that announces an answer has one of these, with at most `_MARK_AHEAD` characters of the pattern in front of it."""
 _MARK_AHEAD = 32
@@ -193,7 +195,7 @@ def _boxed(folded: str, begin: int) -> Iterator[Place]:
 _UNIT_WORD = (
     r"(?:meters?|metres?|centimeters?|centimetres?|millimeters?|millimetres?|feet|foot|inches|inch|yards?|cm|mm|km|ft|in|m)"
 )
-_IN_UNIT = re.compile(rf"(?:\bunits?\W{{1,6}}|\[|\(|\bin |,? ?measured in )(?P<unit>{_UNIT_WORD})\b")
+_IN_UNIT = re.compile(rf"(?:\bunits?\W{{1,6}}|[\[(](?:in )?|\bin |,? ?measured in )(?P<unit>{_UNIT_WORD})\b")
 _LABELLED = re.compile(
     r"(?:distance|width|height|length|answer|value|size|depth|separation|gap|estimate|result"
     rf"|dimension)[a-z _]{{0,30}}[(\[, _]{{1,3}}(?:in )?(?P<unit>{_UNIT_WORD})[)\]]? ?(?:is |:|=|\u2248|~)"
@@ -238,10 +240,22 @@ _KEY_UNIT = re.compile(
 )
 
 
+_KEY_KIND = re.compile(
+    r"(?P<width>width|breadth)|(?P<height>height(?![_ ]diff)|tall)|(?P<depth>depth)|(?P<horizontal>horizontal)"
+    r"|(?P<vertical>vertical)|(?P<distance>distance|gap|separation)|(?P<direction>direction|clock|hour)"
+)
+
+
+def key_measures(key: str, category: str) -> bool:
+    """Whether a JSON key may hold the quantity of a category: "width_m" does not hold a height."""
+    named, kind = _KEY_KIND.search(key), category.partition("_")[0]
+    return named is None or named.lastgroup == kind or (named.lastgroup == "distance" and kind in ("horizontal", "vertical"))
+
+
 def _fields(folded: str, begin: int) -> Iterator[Place]:
     """The values of JSON fields that may be the answer; those called "answer" first, those of talk never."""
     opened = folded.find("{", begin)
-    if opened < 0 or folded.find('"', opened) < 0:
+    if opened < 0 or folded.find(":", opened) < 0:
         return
     found = _json(folded, opened)
     if found is None:
@@ -265,8 +279,24 @@ def _json(folded: str, opened: int) -> tuple[object, int] | None:
     try:
         value, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
-        return None
+        return _literal(text, opened)
     return value, opened + end
+
+
+_LITERAL = re.compile(r"\{[^{}]{1,2000}\}")
+_CONSTANTS = re.compile(r"\b(true|false|none)\b")
+
+
+def _literal(text: str, opened: int) -> tuple[object, int] | None:
+    """A dictionary as Python writes it: {'answer': 'Region 1'}."""
+    match = _LITERAL.match(text)
+    if match is None or "'" not in match.group():
+        return None
+    try:
+        value = ast.literal_eval(_CONSTANTS.sub(lambda word: word.group().capitalize(), match.group()))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return (value, opened + match.end()) if isinstance(value, dict) else None  # type: ignore[return-value]
 
 
 def _leaves(value: object, key: str, unit: str, depth: int = 0) -> Iterator[tuple[str, str, str]]:

@@ -44,12 +44,13 @@ _FOLD = (
 )
 
 # Between a number and its unit may be blanks, a hyphen, markdown emphasis or LaTeX: "2-metre", "**2** m", "$2\,\text{m}$".
-_GAP = r"(?:[ *_$~(\]-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
+_GAP = r"(?:[ *_$~({\]-]|\\[,;: )]|\\?(?:text|mathrm|,)\{ ?){0,4}"
 _LONG = "|".join(sorted((u for u in UNITS if len(u) > 1 and u.isalpha() and u != "in"), key=len, reverse=True))
 _UNIT = (
     rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|'?o ?'? ?clock\b|m(?![\w'])|m(?=\d\d\b)|ft(?=\d{{1,2}}\b)"
     r"|in\b(?! (?:the|an?|total|this|that|these|those|front|which|order|each|my|our|their|its?|terms|all|both|step|region"
-    r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|met|fe|inc|cent))"
+    r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|met|fe"
+    r"|inc|cent))"
     r"|''|[\"'](?!\w))"
 )
 _LINK = r" ?(?:-|~| to | or | and | up to |, ?(?=\d{1,6}(?:\.\d{1,9})?\])) ?(?:about )?"
@@ -58,8 +59,10 @@ _PATTERN = re.compile(
     rf"(?P<value>{NUMBER})(?: \(\d{{1,4}}(?:\.\d{{1,3}})?\)(?= [a-z]))?(?: ?(?:±"
     rf"|\+/-) ?{DIGITS})?{_GAP}+(?P<unit>{_UNIT}|'(?= ?\d{{1,2}}(?:\"|''|\b)))"
     rf"(?P<tail>(?:[.,]{{0,2}} (?:and )?| ?)(?:{DIGITS}|{SMALL}) ?(?:cm|centimet(?:er|re)s?|inch(?:es)?|in\b|''|\")"
-    rf"|(?<=foot)[ -](?:\d|1[01]|{SMALL})\b|(?<=ft) (?:\d|1[01])\b(?! ?(?:[x%/]|by|to|m|cm|mm|km|ft|feet|foot|yards?|times)\b)"
-    rf"|(?<=[fm]t|\dm)\d{{1,2}}\b|(?<=meter|metre) (?:{TENS}|\d\d)\b(?! ?(?:[x%]|m|cm|mm|centi|times))"
+    rf"|(?<=foot)[ -](?:\d|1[01]|{SMALL})\b|(?<=ft) (?:\d|1[01])\b(?! ?(?:[x%/]|by|to|m|cm|mm|km|ft|feet|foot|yards?"
+    rf"|times)\b)"
+    rf"|(?<=[fm]t|\dm)\d{{1,2}}\b|(?<= m) \d\d(?= (?:tall|high|wide|apart|away)\b|\W{{0,4}}$)|(?<=meter"
+    rf"|metre) (?:{TENS}|\d\d)\b(?! ?(?:[x%]|m|cm|mm|centi|times))"
     r"| and a (?:half|quarter))?"
 )
 _BARE = re.compile(rf"{START}(?<![<\[#])(?P<value>(?>{DIGITS}|(?:{WORDS})\b))(?![\w\]>]|\.\d)")

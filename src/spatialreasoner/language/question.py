@@ -29,18 +29,24 @@ _SPELLED: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four"
 _MENTION = re.compile(
     r"[\[<romab](?<![a-z\d][romab])(?:(?:(?<=[\[<])"
     + _NOUN
-    + r"|(?<!\w[romab])(?:(?<=r)egions?|(?<=o)bjects?|(?<=m)(?:asks?|arks?)|(?<=a)reas?"
+    + r"|(?<!\w[romab])(?:(?<=r)eg(?:ions?|\.)|(?<=o)bjects?|(?<=m)(?:asks?|arks?)|(?<=a)reas?"
     rf"|(?<=b)oxe?s?))[\"'* ]{{0,3}}[ _-]?(?:(?:labell?ed|numbered|marked|tagged|number|no\.?|index|id"
     r"|with (?:the )?(?:index|label|number|id))(?: as)? ?)?"
-    rf"(?:(?P<open>[\[(<#\"'{{]{{1,2}})(?P<inside>\d{{1,2}})[\])>\"'}}]{{0,2}}|[{{ ]?(?P<plain>\d{{1,2}})(?!\d"
+    rf"(?:(?P<open>[\[(<#\"'{{]{{1,2}}) ?(?P<inside>\d{{1,2}}){_UNIT}(?: ?[\])>\"'}}]{{1,2}})?"
+    rf"|[{{ ]?(?P<plain>\d{{1,2}})(?!\d"
     rf"|\.\d){_UNIT}|(?P<spelled>zero|one|two|three|four)\b(?! of))"
-    rf"(?P<more>(?:,? ?(?:and|&|or)|,) ?[\[(]?(?P<second>\d{{1,2}})[\])]?(?![\w.]|[-/]\d){_UNIT})?[\]>]{{0,2}}"
-    r"|(?<=\[)(?<![\w\])]\[)(?P<bare>\d)\](?![(\d])|(?<=r)[ _]?(?P<short>\d)(?![a-z\d.]))"
+    rf"(?P<more>(?:,? ?(?:and|&|or)|,) ?[\[(]?(?P<second>\d{{1,2}})[\])]?(?![\w.]|[-/]\d){_UNIT})?[\]>]{{0,2}}(?! ?region)"
+    r"|(?<=\[)(?<![\w\])]\[)(?P<bare>\d)\](?![(\d])|(?<=r)[ _]?\[?(?P<short>\d)\]?(?![a-z\d.]))"
 )
 _ORDINAL = re.compile(
     r"\b(?:the )?(?:(?P<first>first|1st)|(?P<second>second|2nd)) (?:one|region|object|item|area"
     r"|(?:one )?of the (?:two|pair)(?: regions| objects)?)\b"
 )
+_ORDINAL_ALONE = re.compile(
+    r"(?:(?<=^)|(?<=[.,;:!(] )|(?<=and )|(?<=but )|(?<=than )|(?<=while ))the (?:(?P<first>first|1st)|(?P<second>second|2nd))"
+    r"(?= (?:is|appears|looks|seems|stands|has)\b(?! (?:that|to|how|what|whether|about)\b)| ?[.,;!)]| ?$)"
+)
+"""The first, without a noun."""
 _ORDINAL_WORDS = ("first", "1st", "second", "2nd")
 _NOT_WORDS = ("not ", "rather than", "instead of")
 _NOT_OTHER = re.compile(
@@ -51,7 +57,8 @@ _LETTER = re.compile(rf"\b(?P<noun>{_NOUN}) \(?(?P<letter>[a-d])\)?(?![a-z'])")
 _NAME = r"(?:the|an?) ([a-z][a-z -]{1,40}?)"
 _NAMED = re.compile(rf"{_NAME} ?,? ?\(? ?(?:which is |i\.e\. |labell?ed |marked )?<region(\d)>")
 _CALLED = re.compile(
-    r"<region(\d)>\W{0,4}(?:(?:is|shows|contains|depicts|highlights|represents|refers to|encompasses|covers|being|as)\W{0,3})?"
+    r"<region(\d)>\W{0,4}(?:(?:is|shows|contains|depicts|highlights|represents|refers to|encompasses|covers|being"
+    r"|as)\W{0,3})?"
     r"(?:a|an|the) ([a-z][a-z-]{1,20}(?: (?!and\b|is\b|in\b|on\b|at\b|of\b|with\b|to\b|that\b|which\b|has\b"
     r"|are\b|appears\b|from\b)[a-z][a-z-]{1,20}){0,2})"
 )
@@ -77,6 +84,10 @@ _PAIR = re.compile(
     rf"|below)) {_NAME}(?:[,?.:]|$)"
 )
 _ALONE = re.compile(r"(?:of|is|wide|tall|high) (?:the|an?) ([a-z][a-z -]{1,40}?)(?:[,?.:]|$| is\b)")
+_IN_UNIT = re.compile(
+    r"(?:\bin |\()(met(?:er|re)s|centimet(?:er|re)s|millimet(?:er|re)s|feet|inches|yards|cm|mm|km|ft|m)\b(?! (?:tall"
+    r"|wide|away))"
+)
 _VERB = re.compile(r"^(?:is|does|do|can you confirm if|could you confirm if|are|would you say) ")
 
 
@@ -117,6 +128,7 @@ class Asked:
         labels: What the question calls its regions, in order; empty if it has no labels.
         regions: Its regions in the roles of the question: "is the first left of the second".
         text: The question, folded, for finding it again in answers.
+        unit: The unit in which it asks for a length, such as "cm"; empty if it names none.
     """
 
     def __init__(self, category: Category, question: str) -> None:
@@ -126,6 +138,8 @@ class Asked:
         self.choice = form == "choice"
         self.text = fold(question)[:2000].strip()
         self._letters = {m["letter"] for m in _LETTER.finditer(self.text)} >= {"a", "b"}
+        unit = _IN_UNIT.search(self.text) if self.relation is None else None
+        self.unit: str = unit[1] if unit else ""
         asked = _numbers(self._digits(self.text))
         # "How tall is Region [1]?" asks about the second of two; only two numbers from 1 on count from 1 in brackets
         self._bases = {
@@ -146,7 +160,9 @@ class Asked:
             within = [number for number in found if number <= self.num_regions]
             if 0 in within:
                 bases[form] = 0
-            elif within and max(within) >= self.num_regions + bases[form] and self.num_regions > 1:
+            elif self.num_regions == 1:
+                bases[form] = 1 if form != "[" and set(found) == {1} else bases[form]  # "Region 1", of a single one
+            elif within and max(within) >= self.num_regions + bases[form]:
                 bases[form] = 1
         return Convention(bases=bases, count=self.num_regions)
 
@@ -176,6 +192,8 @@ class Asked:
         text = _MENTION.sub(named, self._digits(folded))
         if holds(text, _ORDINAL_WORDS):
             text = _ORDINAL.sub(lambda match: "<region1>" if match["first"] else "<region2>", text)
+            if "<region" not in text or "than <region" in text:
+                text = _ORDINAL_ALONE.sub(lambda match: "<region1>" if match["first"] else "<region2>", text)
         if holds(text, _NOT_WORDS):
             text = _NOT_OTHER.sub(lambda match: match["kept"] or match["but"], text)
         return text
@@ -254,7 +272,7 @@ def _numbers_of(mention: str) -> tuple[str, tuple[int, ...]]:
     match = cast("re.Match[str]", _MENTION.match(mention))
     digits = match["inside"] or match["plain"] or match["bare"] or match["short"]
     if not digits:
-        return "", ()
+        return "", (_SPELLED[match["spelled"]],)
     form = "[" if match["bare"] else "" if match["short"] else _form(match)
     return form, (int(digits), int(match["second"])) if match["second"] else (int(digits),)
 
@@ -263,7 +281,8 @@ def _form(match: re.Match[str]) -> str:
     opened = match["open"] or ""
     if "[" in opened:
         return "["
-    return "<" if match.group().startswith("<") or "<" in opened else ""
+    said = match.group()
+    return "<" if "<" in opened or (said.startswith("<") and " " not in said) else ""
 
 
 def _labels(normal: str) -> list[str]:

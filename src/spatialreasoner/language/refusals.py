@@ -25,7 +25,7 @@ _ERROR = re.compile(
     r"|cuda (?:out of memory|error)|out of memory|rate limit|too many requests|internal server error|service unavailable"
     r"|(?:image|picture|photo|file)s? (?:not found|unavailable|missing|could not)|bad gateway|gateway time-?out"
     r"|connection (?:error|refused|reset|timed out|aborted)|invalid (?:image"
-    r"|request|api)|no response"
+    r"|request|api)|no (?:response|output|answer|text|content|result|prediction)s?\b"
     r"|(?:null|none|nan|n/?a|undefined|unknown|nil)\W{0,6}$|\{ ?[\"']error[\"'])",
     re.IGNORECASE,
 )
@@ -34,15 +34,21 @@ _BRIEF = 40
 _ERROR_WORDS = (
     "error", "exception", "traceback", "4", "5", "failed to", "request", "timed out", "refused", "reset", "overloaded",
     "unavailable", "not found", "missing", "could not", "cuda", "out of memory", "rate limit", "gateway", "connection",
-    "invalid", "no response",
+    "invalid", "no ",
 )  # fmt: skip
 _NULL_WORDS = ("null", "none", '""', "n/a", "unknown")
 _CODE = re.compile(
-    r"[45]\d\d[: ]{1,3}(?:client|server|bad|un|for|not|too|internal|service|gate|request|pay|method|time|conflict|error)", re.I
+    r"[45]\d\d[: ]{1,3}(?:client|server|bad|un|for|not|too|internal|service|gate|request|pay|method|time|conflict"
+    r"|error)",
+    re.I,
 )
-_NULL = re.compile(r"\{[^{}]{0,60}: ?(?:null|none|\"\"|\"n/?a\"|\"unknown\")\s*\}|\W{0,30}(?:null|none)\W{0,30}", re.IGNORECASE)
+_NULL = re.compile(
+    r"\{[^{}]{0,60}: ?(?:null|none|\"\"|\"n/?a\"|\"unknown\")\s*\}|\W{0,30}(?:null"
+    r"|none)\W{0,30}",
+    re.IGNORECASE,
+)
 _CAN = (
-    r"(?:(?:can|could|do|will|am|are)(?: ?not|n't)|cannot|won't|unable to|not able to|incapable of|no way (?:of|to)"
+    r"(?:(?:can|could|do|will|am|are)(?: ?not|n?'t)|cannot|won't|unable to|not able to|incapable of|no way (?:of|to)"
     r"|do(?:es)?(?: not|n't) have the (?:ability|capability)(?: to)?|not (?:possible|feasible)(?: for me)? to)"
 )
 _ADVERB = (
@@ -51,8 +57,10 @@ _ADVERB = (
     r"|comfortable)){0,3}"
 )
 _ACT = (
-    r"(?:assist|help(?! but)|comply|answer|respond|tell|say|see|view|look at|access|open|process|analy[sz]e|determine|identify"
-    r"|compare|comparing|comparison|estimate|measure|judge|decide|provide|give|fulfill|engage|discuss|make out|do (?:that|this)"
+    r"(?:assist|help(?! but)|comply|answer|respond|tell|say|see|view|look at|access|open|process|analy[sz]e|determine"
+    r"|identify"
+    r"|compare|comparing|comparison|estimate|measure|judge|decide|provide|give|fulfill|engage|discuss|make out"
+    r"|do (?:that|this)"
     r"|any (?:estimate|answer|measurement)|an? (?:\w+ ){0,3}(?:answer|estimate|comparison|measurement|direction"
     r"|assessment|number|value|width|height|distance)"
     r"|inferr?|describe|display|load|find (?:the|any) (?:image|region)|assess|evaluate|speculate|guess|know"
@@ -65,13 +73,21 @@ _CANNOT = re.compile(
 _SOFT = re.compile(
     r"\b(?:(?:cannot|can't|could not|couldn't)(?: \w+)? be (?:determined|established|measured|known|told"
     r"|inferred|estimated|answered|decided|seen|compared|assessed|verified|reliably \w+)"
-    r"|(?:im|not )possible to (?:\w+ )?(?:determine|tell|say|know|judge|measure|estimate|answer|give|be sure)|impossible to"
+    r"|(?:im|not |n't )possible to (?:\w+ )?(?:determine|tell|say|know|judge|measure|estimate|answer|give|be sure)"
+    r"|impossible to"
     r"|(?:hard|difficult|tough) to (?:tell|say|determine|judge|know)|(?:i )?(?:do not|don't) know|no idea"
     r"|not (?:enough|sufficient) (?:information|context|data|detail)"
+    r"|(?:does|do|did)(?: not|n't) (?:\w+ )?(?:provide|give|contain|offer|show|have|include|reveal|hold) (?:\w+ )?(?:enough"
+    r"|sufficient|adequate|the necessary) (?:\w+ )?(?:information|context|data|details?|cues)"
     r"|insufficient (?:information|data|context)|(?:not|isn't) (?:clear|sure|certain|determinable|visible)"
     r"|(?:not|isn't) possible(?= *(?:[.,;!]|$))"
     r"|(?:possibly|maybe|perhaps),? (?:or )?(?:possibly|maybe|perhaps) not"
-    r"|unclear|undetermined|indeterminate|undecidable|undefined"
+    r"|\bno (?:means|method|basis|ability|capability|capacity) (?:of|to|for)\b|neither (?:\w+ ){0,3}(?:is"
+    r"|are) (?:\w+ )?(?:visible"
+    r"|shown|present|marked|highlighted|identifiable)"
+    r"|(?:information|data|measurements?|answer|details?|image|depth)(?: \w+)? (?:is|are)(?: not|n't) (?:available"
+    r"|provided|known|given)"
+    r"|unclear|unsure|undecided|uncertain(?!t)|undetermined|indeterminate|undecidable|undefined"
     r"|unknown|not applicable|cannot (?:tell|say|determine|answer)|can't (?:tell|say|determine|answer)"
     r"|unable to (?:tell|say|determine|answer)"
     r"|no (?:\w+ ){0,3}(?:comparison|estimate|measurement|answer|determination|judg[e]?ment|conclusion|assessment) (?:can"
@@ -101,8 +117,13 @@ _HARD = re.compile(
         r"once you(?:'ve| have)? (?:attach|upload|share|send|provide|re)",
         r"no access to (?:the|any|your|an) (?:image|picture|photo|visual)",
         r"need (?:to see )?the (?:image|picture|photo)\b",
-        *(rf"{we} sorry\b[^.!?]{{0,60}}\b(?:can't|cannot|unable|not able|won't|but i)\b" for we in ("i'?m", "i am", "we are")),
-        r"sorry,? (?:but )?i\b",
+        *(
+            rf"{we} sorry\b[^.!?]{{0,60}}\b(?:can't|cannot|unable|not able|won't"
+            rf"|but i)\b"
+            for we in ("i'?m", "i am", "we are")
+        ),
+        r"sorry,? (?:but )?(?:no[,.;!]? )?i\b",
+        r"sorry[.;!] {1,2}i (?:can't|cannot|won't|am (?:not|unable)|must|do(?: not|n't))\b",
         r"i apologi[sz]e\b[^.!?]{0,60}\b(?:can't|cannot|unable|not able)\b",
         r"no (?:regions|markings|boxes|objects) (?:are|were|is) (?:\w+ )?(?:highlighted|marked|shown|visible|drawn|indicated"
         r"|labell?ed)",
@@ -127,7 +148,7 @@ _HINTS = (
     "insufficient", "unsure", "hard to", "difficult", "tough to", "no ", "idea", "undetermined", "indeterminate",
     "undecidable", "undefined", "unanswerable", "inconclusive", "without", "please", "can you", "kindly", "as an ai",
     "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé", "tut mir", "prefer",
-    "could you", "uncertain", "possibly", "maybe", "perhaps",
+    "could you", "uncertain", "undecided", "possibly", "maybe", "perhaps",
 )  # fmt: skip
 """Every refusal has one of these; to look for them first spares most replies the patterns."""
 _STOPS = (". ", "! ", "? ", "\n", "; ")

@@ -42,6 +42,13 @@ _REASONING = re.compile(
 _DESCRIPTION = re.compile(
     r"\s{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:image )?description\*{0,2}[:.]?\*{0,2}[ \t]{0,8}\n?", re.IGNORECASE
 )
+_FORM = re.compile(
+    r"</?(?:description|reasoning)>"
+    r"|^[ \t#*]{0,8}(?:(?:image )?description|rationale|reasoning|let['’]s think step by step|step \d{1,4}|in conclusion)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MAX_FORM = 600
+"""Characters of the longest text that may be nothing but headings."""
 _STAGE = re.compile(
     r"(?:<reasoning>\s{0,8})?#{2,4}[ \t]{0,8}(?P<name>rationale|step (?P<number>\d{1,4})|in conclusion)\b[:.]?[ \t]{0,8}",
     re.IGNORECASE,
@@ -63,6 +70,15 @@ def render(response: Response) -> str:
         f"<reasoning>{response.reasoning.strip()}</reasoning>\n"
         f"### In Conclusion\n{response.answer.strip()}"
     )
+
+
+def is_bare_form(text: str) -> bool:
+    """Whether a text is nothing but the tags and headings of the form.
+
+    >>> is_bare_form("<description></description><reasoning>### Step 1</reasoning>"), is_bare_form("### Step 1 No.")
+    (True, False)
+    """
+    return len(text) <= _MAX_FORM and not any(map(str.isalnum, _FORM.sub("", text)))
 
 
 def parse(text: str) -> Response:

@@ -31,6 +31,13 @@ _STEMS: Mapping[Relation, str] = {
 _MORE: Mapping[str, str] = {"height": "tall", "width": "wide", "camera_distance": "behind", "big": "big"}
 
 
+_ELIDED = re.compile(
+    r"<region([12])>(?: (?:clearly|actually|really|certainly|definitely|obviously|indeed))? (?:is|does)(?=\s?(?:[.;!]|$))"
+)
+"""Region 1 looks taller, but region 2 is."""
+_OPENS = re.compile(r"(?:^|[.;!,:]|\b(?:but|yet|however|instead|rather|it is|actually|in fact))\s?$")
+
+
 class Stances:
     """The statements of texts about one question; each text is tokenised once.
 
@@ -55,11 +62,26 @@ class Stances:
             text: A folded text in canonical names.
             aliased: Whether regions are also meant by what the text calls them: "<region1> is a cat. The cat is taller."
         """
+        if (elided := self._elided(text)) is not None:
+            return [elided]
         wanted = (self._relation, CONVERSE[self._relation])
         said = [one for a in self._said(text, aliased=aliased)[1] if (one := _as_relation(a)).kind in wanted]
         if not said and self._relation in ("tall", "short") and not _POSITION.search(text):
             said = [_as_height(a) for a in self._said(text, aliased=aliased)[1] if a.kind in ("above", "below")]
         return [a for a in said if not a.hedged] or said
+
+    def _elided(self, text: str) -> Assertion | None:
+        """What a closing "<region1> is." states: the relation of which the text spoke just before."""
+        closing = [match for match in _ELIDED.finditer(text) if _OPENS.search(text, max(0, match.start() - 24), match.start())]
+        if not closing:
+            return None
+        match, asked, converse = closing[-1], _STEMS[self._relation], _STEMS[CONVERSE[self._relation]]
+        words = re.findall(rf"\b(?:({asked})|{converse})", text[: match.start()])
+        if not words and "<region" in text[: match.start()]:
+            return None
+        regions = (f"region{match[1]}", f"region{3 - int(match[1])}")
+        kind = self._relation if not words or words[-1] else CONVERSE[self._relation]
+        return Assertion(kind=kind, regions=regions, span=match.span())
 
     def states_anything(self, text: str) -> bool:
         """Whether a text states any relation or quantity, so that a region that it names is not yet a choice."""

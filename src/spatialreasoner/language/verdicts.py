@@ -8,24 +8,32 @@ _ADVERB = (
     r"(?:(?:i think|i believe|i'd say|i would say|my answer is|clearly|obviously|actually|in fact|well|most|very"
     r"|quite|almost|probably|possibly|likely|apparently|then|so|oh|hmm|ok|okay|right)[, ]{1,2}){0,2}"
 )
+_SURELY = r"(?:certainly|definitely|clearly|really|surely|simply|just|obviously|absolutely|sure|indeed)"
 _YES = (
     r"(?:yes(?!,? or no\b)|yeah|yep|yup|yea|aye|y(?=\W|$)|indeed|correct|true|affirmative|of course|sure|certainly|definitely"
     r"|absolutely|exactly|precisely|agreed|positive|confirmed|obviously|undeniably|(?:most|very) likely|probably"
     r"|presumably|apparently|t(?=\W{0,4}$)"
     r"|(?:i )?(?:think|believe|suppose|guess|would say|'d say) so|i(?:'d| would)?(?: have to| fully)? agree|(?:it"
     r"|that) (?:seems|appears"
-    r"|looks) (?:so|that way|like it)|so it (?:seems|appears|is|does)|(?:it )?(?:looks|seems"
-    r"|sounds) like it(?= *(?:[.,!;]|$))|it (?:does|is|is so|certainly is|certainly does|sure is"
-    r"|sure does)(?= *(?:[.,!;]|$))|(?:that|this)(?:'s| is) (?:right|so|true|correct|the case)"
+    r"|looks|would (?:seem|appear)) (?:so|that way|like it)|so it (?:seems|appears|is|does|would seem)"
+    r"|i can (?:indeed )?confirm"
+    r"(?: (?:that|this|it))?(?= *(?:[.,;:!]|$))|(?:it )?(?:looks|seems"
+    r"|sounds) like it(?= *(?:[.,!;]|$))|it (?:(?:most )?"
+    + _SURELY
+    + r" )?(?:does|is)(?: so)?(?= *(?:[.,!;]|$))|(?:that|this)(?:'s| is) (?:right|so|true|correct|the case)"
     r"|that (?:is|statement is) (?:a )?(?:correct|true)|by all means|(?:without|beyond) (?:a |any |all )?"
     r"(?:doubt|question|hesitation)|you bet|for sure|hands down|very much so|most definitely|no question(?: about it)?"
-    r"|(?:i'm |i am )?(?:fairly |quite |pretty |very |reasonably |rather )?(?:sure|certain|confident)(?: that)? it (?:is|does)"
+    r"|(?:i'm |i am )?(?:fairly |quite |pretty |very |reasonably |rather )?(?:sure|certain"
+    r"|confident)(?: that)? it (?:is|does)"
     r"|no doubt(?: about it)?|right(?= *(?:[.,!]|$))|undoubtedly|是的?|对|正确|sí\b|si\b|oui\b|ja\b|да\b)"
 )
 _NO = (
-    r"(?:no(?!,? or yes\b)(?! (?:doubt|question|problem|worries|idea|image|answer|one|need|region|object|clear|matter|less|more"
-    r"|wonder|comment|comparison|response|scale|way of|measurement|visible|such|text|information|label|reference"
-    r"|other|two|person|part))|nope|nah|n(?=\W|$)|incorrect|false|wrong|untrue|negative|hardly|never|neither"
+    r"(?:no(?!,? or yes\b)(?! (?:doubt|question|problem|worries|idea|image|answer|one|need|region|object|clear|matter"
+    r"|less|more"
+    r"|wonder|comment|comparison|response|scale|way of|way to|means|method|basis|output|measurement|visible|such|text"
+    r"|information|label|reference"
+    r"|other|two|person|part))|nope|nah|n(?=\W|$)|incorrect|false|wrong|untrue|negative|hardly|never"
+    r"|neither(?! [^.!?]{0,40}\b(?:visible|shown|present|marked|highlighted|depicted|identifiable|clear)\b)"
     r"|scarcely|no way"
     r"|not (?:at all|really|quite|so|exactly|true|correct|right|necessarily|the case|in the least|a chance"
     r"|even close|likely)|(?:probably|likely|certainly|definitely|absolutely|surely|clearly|of course) not"
@@ -33,7 +41,9 @@ _NO = (
     r"|about))(?! (?:would be|is|seems) (?:wrong|false|incorrect|untrue))|(?:on|to) the contrary|quite the"
     r" (?:opposite|contrary|reverse)|just the opposite|by no means"
     r"|far from it|in no way|under no circumstances|anything but"
-    r"|(?:it|that|this) (?:isn't|doesn't|is not|does not|is not so|is not the case|isn't (?:so|right|true"
+    r"|(?:it|that|this) (?:(?:most )?"
+    + _SURELY
+    + r" )?(?:isn't|doesn't|is not|does not|is not so|is not the case|isn't (?:so|right|true"
     r"|correct|the case))(?= *(?:[.,!;]|$))|(?:i )?(?:don't|do not) (?:think|believe) (?:so|that)|i (?:doubt"
     r"|disagree)|i(?:'d| would)? (?:have to |must |strongly |respectfully )?disagree|doubtful|(?:i )?(?:don't"
     r"|do not) (?:think|believe|suppose)(?: that)? (?:it|this|that) (?:is|does)|not on your life|no chance|(?:most |very "
@@ -51,7 +61,8 @@ _LEAD = re.compile(
     rf"(?:(?P<no>{_NO})|(?P<yes>{_YES}))(?![\w'-])"
 )
 _TRAIL = re.compile(
-    r"(?:[:,;\u2192>-]|\bbut) {0,3}[\"'*]{0,3}(?:(?P<no>no|false|nope|incorrect|not true)|(?P<yes>yes|true"
+    r"(?:[:,;\u2192>-]|\bbut|\bi(?:'d| would|'ll| will)? (?:say|guess|answer|go with"
+    r"|lean towards?)) {0,3}[\"'*]{0,3}(?:(?P<no>no|false|nope|incorrect|not true)|(?P<yes>yes|true"
     r"|correct))[\"'*]{0,3}[.!]?\W{0,4}$|\bis (?:in the )?(?:(?P<affirmative>affirmative)"
     r"|(?P<negative>negative))\b"
 )
@@ -64,7 +75,8 @@ _HOLDS = re.compile(
 _VERDICT_ON = re.compile(
     r"(?P<said>[^\n]{4,300}?)[\"')\]]{0,3} {0,2}(?:is|:|->|=|would be|seems|must be|was) ?(?:therefore |thus "
     r"|clearly |simply |actually |just )?(?P<not>not |n't )?(?P<word>true|false|correct|incorrect|wrong|untrue"
-    r"|inaccurate|accurate|mistaken|right|supported|justified|borne out|warranted|defensible|unsupported|unfounded|unwarranted)"
+    r"|inaccurate|accurate|mistaken|right|supported|justified|borne out|warranted|defensible|unsupported|unfounded"
+    r"|unwarranted)"
     r"(?: (?:by|in|from) [a-z ]{1,40})?[.!]?\W{0,4}$"
 )
 _IT_IS = re.compile(
@@ -82,7 +94,7 @@ _CHANCE = re.compile(
 )
 _DENIES = re.compile(
     r"(?:i )?(?:don't|do not|wouldn't|would not|cannot|can't) (?:think|believe|say|agree|describe|call|consider"
-    r"|regard)(?: that)? (?P<said>.{4,300})",
+    r"|regard)(?: that)? (?P<said>[^;]{4,300})",
     re.DOTALL,
 )
 _FALSE = frozenset(
@@ -106,7 +118,14 @@ _FALSE = frozenset(
 )
 _WORD_YES = re.compile(rf"\b{_YES}(?![\w'])")
 _WORD_NO = re.compile(rf"\b{_NO}(?![\w'])")
-_NOT = re.compile(r"\bnot\b|n't\b")
+_NOT = re.compile(
+    r"\W{0,4}(?:(?:no|well|actually|sorry|hmm|then|so)[, ]{1,2})?(?:(?:it|that|this|they|these|the (?:first|former)) )?"
+    rf"(?:(?:most )?{_SURELY} )?"
+    rf"(?:(?:is|are|does|do|did|was|has|have|would|should|could|can|seems?|appears?|looks?)(?: {_SURELY})?(?:n't| not)|not)"
+    r"(?: (?!(?:available|possible|visible|clear|sure|provided|shown|given|enough|able|included|attached|known|told)\b)"
+    r"[a-z]{1,12}){0,4}\W{0,4}"
+)
+"""What a short denial is: "it really is not so"."""
 
 
 def leading(text: str) -> bool | None:
@@ -189,8 +208,9 @@ def on_statement(sentence: str) -> tuple[str, bool] | None:
 
 def anywhere(text: str) -> bool | None:
     """Yes or no, where a text says only one of them."""
+    text = text.replace("yes or no", "")
     yes = _WORD_YES.search(text)
     no = _WORD_NO.search(text) or (
-        _NOT.search(text) if len(text) < 40 and "<region" not in text and " i " not in f" {text}" else None
+        _NOT.fullmatch(text) if len(text) < 40 and "<region" not in text and " i " not in f" {text}" else None
     )
     return None if bool(yes) == bool(no) else bool(yes)

@@ -98,6 +98,8 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         parsed = parse_response(text, labels=labels, others=before.others)
     except ResponseError as error:
         return Graded(reward=_refused(str(error)))
+    if responses.is_bare_form(text):
+        return Graded(reward=_refused("no answer: empty"))
     if parsed.plain and parsed.refusal not in ("", "refusal"):
         return Graded(reward=_refused(f"no answer: {parsed.refusal}"))
     assertions = parsed.statements
