@@ -13,7 +13,7 @@ import pytest
 
 from builders import build_scene, measured_balls
 from children import begin
-from inference.server.server import Server, completion, refuse
+from inference.server.server import Reply, Server, completion, refuse
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError, WorkError
 from spatialreasoner.core.types import Completion, Prompt, RewardBreakdown
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
@@ -330,3 +330,71 @@ def test_prices_are_those_of_the_request_s_size_and_of_cached_input():
     assert Price(prompt=1, tiers=(Tier(above=10, prompt=2, completion=0),)).most(5) == pytest.approx(5e-6)
     with pytest.raises(ConfigError, match=r"price=1\.25/10"):
         refuse_unknown_prices(1.0, {"api:own@http://x/v1": find_price("own-model", "http://x/v1")})
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_on_the_same_host_counts_as_a_request(status, serve, tmp_path):
+    """Each request is sent on once, so ten calls make five replies; over several processes, too."""
+
+    def respond(ask):
+        return numbered(ask) if ask.again % 2 else Reply(status=status, value={}, headers={"Location": "/v1/chat/completions"})
+
+    server = serve(respond)
+    work = job(tmp_path, {"a": server.url}, max_calls=10)
+    for _ in range(3):
+        result = run_search(**work, out=tmp_path / "out")
+        assert "max_calls" in result.stopped
+    assert len(server.asks) == 10
+    with Journal(tmp_path / "out" / "journal.sqlite") as journal:
+        assert sum(spent.calls for _, spent in journal.spent()) == 10
+
+
+def killed_while_away(work, out, away):
+    """Search in a process that is killed once the policy that is away was given up."""
+    child = begin(lambda: run_search(**work, out=out))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not away():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("kills", [1, 3])
+def test_a_policy_that_was_away_when_the_run_was_killed_is_asked_once_it_is_back(kills, serve, tmp_path):
+    """Killed while one policy is away; with it back, one run more ends with the bytes of a healthy one, and nothing is left."""
+    back = []
+    first = serve(lambda ask: (time.sleep(0.02), numbered(ask))[1])
+    second = serve(lambda ask: numbered(ask) if back else refuse(500, "asleep"))
+    work = job(tmp_path, {"a": first.url, "b": second.url})
+    for _ in range(kills):
+        seen = len(second.asks)
+        killed_while_away(work, tmp_path / "out", lambda seen=seen: len(second.asks) > seen + 2)
+    back.append(True)
+    whole = run_search(**work, out=tmp_path / "out")
+    assert (whole.missing, whole.away, whole.unfinished) == ({}, {}, {})
+    run_search(**work, out=tmp_path / "healthy")
+    for file in FILES:
+        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "healthy" / file).read_bytes(), file
+    sent = len(first.asks) + len(second.asks)
+    run_search(**work, out=tmp_path / "out")
+    assert len(first.asks) + len(second.asks) == sent
+
+
+def test_what_failed_for_good_is_asked_again_in_the_same_run_while_the_policy_answers(serve, tmp_path):
+    """One request fails all its tries, others do not: the run that meets this ends as if it had not."""
+
+    def respond(ask):
+        fails = server.unlucky in (None, ask.body["seed"]) and ask.again < 2
+        if fails:
+            server.unlucky = ask.body["seed"]
+        return refuse(500, "oops") if fails else numbered(ask)
+
+    server = serve(respond)
+    server.unlucky = None
+    work = job(tmp_path, {"a": server.url})
+    result = run_search(**work, out=tmp_path / "out")
+    assert (result.missing, result.unfinished) == ({}, {})
+    run_search(**work, out=tmp_path / "healthy")
+    for file in FILES:
+        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "healthy" / file).read_bytes(), file

@@ -7,10 +7,12 @@ import pytest
 from builders import build_scene, measured_balls
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError
+from spatialreasoner.core.protocols import Grade, GradeRequest
 from spatialreasoner.core.types import METRES_PER, RewardBreakdown, Trajectory
 from spatialreasoner.inference.budget import Price
 from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.language import quantities
+from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig, forecast, run_search
@@ -200,3 +202,46 @@ def test_a_question_whose_image_is_gone_is_given_up_and_the_others_are_done(job,
     assert list(result.unfinished) == [questions[3].id]
     assert "gone.png" in result.unfinished[questions[3].id]
     assert result.summary["questions"] == 3
+
+
+class Judged(ConclusionReward):
+    """Scores by what a judge says."""
+
+    def __init__(self, judge, scenes):
+        self.judge, self.scenes = judge, scenes
+
+    async def score(self, question, text):
+        shown = prompt(question, self.scenes[question.scene_id])
+        grade = await self.judge.grade(GradeRequest(prompt=shown, text=text))
+        return RewardBreakdown(visual=grade.scores.get("fair"), spatial_description=2.0, spatial_reasoning=1.0, logical=1.0)
+
+
+class Grader:
+    """A judge who may be away."""
+
+    name = "j"
+
+    def __init__(self, *, away):
+        self.away, self.asked = away, 0
+
+    async def grade(self, request):
+        self.asked += 1
+        if self.away:
+            raise EndpointError("the key was refused")
+        return Grade(scores={"fair": 4.0})
+
+
+def test_trees_that_lacked_a_judge_are_told_and_grown_again_by_the_same_command(job):
+    def run(judge, out):
+        reward = lambda judges: Judged(judges["j"], job["scenes"])  # noqa: E731
+        return run_search(**{**job, "reward": reward, "out": out}, judges={"j": judge})
+
+    broken = run(Grader(away=True), job["out"])
+    assert broken.missing["judge j"] > 0
+    assert any("judge j was away" in line and "key was refused" in line for line in broken.lines(100))
+    judge = Grader(away=False)
+    whole = run(judge, job["out"])
+    assert (whole.missing, whole.away) == ({}, {})
+    assert judge.asked > 0
+    run(Grader(away=False), job["out"].with_name("healthy"))
+    assert files(job["out"]) == files(job["out"].with_name("healthy"))

@@ -201,13 +201,19 @@ class _Judging:
 
     async def judge(self, predictions: Sequence[Prediction]) -> Judged:
         async with self._pool as pool:
-            each = pool.each(predictions, self._judge, in_flight=2 * self._endpoint.limits.concurrency)
-            found = [verdict async for verdict in each]
+            found = await self._judge_all(predictions)
+            while await pool.can_fill({self._endpoint.name: sum(isinstance(kind, str) for kind in found)}):
+                self._done = 0
+                found = await self._judge_all(predictions)
         verdicts = [verdict if isinstance(verdict, Verdict) else UNSCORED for verdict in found]
         failures = {
             prediction.question_id: kind for prediction, kind in zip(predictions, found, strict=True) if isinstance(kind, str)
         }
         return Judged(verdicts=verdicts, failures=failures, judge=self._endpoint.name)
+
+    async def _judge_all(self, predictions: Sequence[Prediction]) -> list[Verdict | str]:
+        each = self._pool.each(predictions, self._judge, in_flight=2 * self._endpoint.limits.concurrency)
+        return [verdict async for verdict in each]
 
     async def _judge(self, prediction: Prediction) -> Verdict | str:
         verdict = await self._ask(prediction)

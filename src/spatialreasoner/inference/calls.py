@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -15,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from spatialreasoner.core.errors import AdaptedError, BusyError, EndpointError, PromptError
 from spatialreasoner.inference.batching import Batches
 from spatialreasoner.inference.budget import Budget
+from spatialreasoner.inference.counting import counting
 from spatialreasoner.inference.journal import Journal, Spent
 from spatialreasoner.inference.limits import Limits, Pace
 
@@ -77,6 +79,11 @@ class Caller:
         self._jitter = Random()
         self._failed_in_a_row = 0
         self._since: dict[int, float] = {}
+
+    @property
+    def answers(self) -> bool:
+        """Whether the model can be asked and, as far as is known, replies: its last request did not fail all its tries."""
+        return self.stopped is None and self._failed_in_a_row == 0
 
     @property
     def in_flight(self) -> int:
@@ -146,7 +153,8 @@ class Caller:
                 attempt = await self._journal.begin(key, self.name, reserved[0])
                 try:
                     async with self._sending(attempt, give_up):
-                        reply = await ask()
+                        with counting(partial(self._count_another, key)):
+                            reply = await ask()
                 except BaseException:
                     self._journal.fail(attempt)
                     raise
@@ -154,6 +162,17 @@ class Caller:
             finally:
                 self._settle(spent, reserved)
         return Answer(reply=reply, attempt=attempt)
+
+    async def _count_another(self, key: str) -> None:
+        """Count a further request of the same try, after a redirect say; it takes no tokens beside those that are reserved.
+
+        Raises:
+            BudgetError: If it would go beyond a budget.
+        """
+        self._budget.reserve(0, 0.0)
+        self.calls += 1
+        # under another key: how often the request itself was tried is counted by its own
+        self._journal.fail(await self._journal.begin(f"{key} sent on", self.name, 0))
 
     def reserved(self, shares: int) -> tuple[int, float]:
         """The maximum tokens and cost of a request for `shares` replies."""

@@ -97,6 +97,11 @@ class Desk(Generic[_R]):
         return self._caller.stopped
 
     @property
+    def answers(self) -> bool:
+        """Whether it can be called, and replied to its last request."""
+        return self._caller.answers
+
+    @property
     def failures(self) -> Counter[str]:
         """Failed requests of this process, by kind."""
         return self._caller.failures

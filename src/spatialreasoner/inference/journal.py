@@ -104,11 +104,7 @@ class Journal:
             self._reader = self._opened.enter_context(closing(open_tables(path)))
             self.round = int(self.fact("round") or 0)
             self._next_attempt = self._reader.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM attempts").fetchone()[0]
-            begun = self._reader.execute(
-                "SELECT key, COUNT(*) FROM attempts WHERE round = ? AND key NOT IN (SELECT key FROM replies) GROUP BY key",
-                (self.round,),
-            )
-            self._begun: Counter[str] = Counter(dict(begun.fetchall()))
+            self._begun = self._tried_in_vain()
         except (sqlite3.DatabaseError, ValueError) as error:
             self._opened.close()
             raise WorkError(f"cannot open the journal {path}: {error}; {_advice(error)}") from error
@@ -242,6 +238,45 @@ class Journal:
     async def put_fact(self, name: str, value: str) -> None:
         """Write what is known of the run; returns when it is on disk."""
         await self._put(("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)))
+
+    def grounds(self) -> dict[str, dict[str, str]]:
+        """What the outputs rest on: digests of parts by the name of the thing."""
+        found: dict[str, dict[str, str]] = {}
+        with self._reading():
+            for name, part, digest in self._reader.execute("SELECT name, part, digest FROM grounds"):
+                found.setdefault(name, {})[part] = digest
+        return found
+
+    def has_replies(self) -> bool:
+        """Whether anything came of what was asked."""
+        return self._row("SELECT 1 FROM replies WHERE kind <> 'unavailable' LIMIT 1", ()) is not None
+
+    async def add_grounds(self, grounds: Mapping[str, Mapping[str, str]]) -> None:
+        """Write what the outputs rest on; returns when it is on disk."""
+        rows = [(name, part, digest) for name, parts in grounds.items() for part, digest in parts.items()]
+        if rows:
+            await self._put(*(("INSERT OR REPLACE INTO grounds VALUES (?, ?, ?)", row) for row in rows))
+
+    async def forget_unavailable(self) -> None:
+        """Forget requests that failed all their tries, so that they may be sent again, as often as new ones; they still count.
+
+        What else is no answer, such as an empty reply, came and was paid for: it holds for its round.
+        """
+        of_this_round = "round = ? AND key IN (SELECT key FROM replies WHERE kind = 'unavailable' AND round = ?)"
+        await self._put(
+            (f"UPDATE attempts SET round = -1 - round WHERE {of_this_round}", (self.round, self.round)),
+            ("DELETE FROM replies WHERE kind = 'unavailable' AND round = ?", (self.round,)),
+        )
+        with self._reading():
+            self._begun = self._tried_in_vain()
+
+    def _tried_in_vain(self) -> Counter[str]:
+        """How often requests that have no reply were sent in this round."""
+        found = self._reader.execute(
+            "SELECT key, COUNT(*) FROM attempts WHERE round = ? AND key NOT IN (SELECT key FROM replies) GROUP BY key",
+            (self.round,),
+        )
+        return Counter(dict(found.fetchall()))
 
     async def next_round(self) -> None:
         """End the round: requests without an answer are repeated by the next process that opens the journal."""

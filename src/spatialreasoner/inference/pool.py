@@ -2,13 +2,13 @@
 
 Search, generate, judging and reward each open a pool, put their models into it, and give it their questions, predictions or
 responses. What earlier processes spent is charged when the work begins, batches that they submitted are found then, and
-connections are closed when it ends.
+connections are closed when it ends. What a model did not reply while it was away is asked for once it answers again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from math import inf
 from types import TracebackType
 from typing import Any, TypeVar
@@ -51,6 +51,7 @@ class Pool:
         self._batching = batching
         self._desks: list[Desk[Any]] = []
         self._ending = False
+        self._lacked = inf
 
     def endpoint(self, policy: Policy, limits: Limits) -> Endpoint:
         """A policy at work in this pool."""
@@ -105,6 +106,21 @@ class Pool:
     def end(self) -> None:
         """Begin no more pieces."""
         self._ending = True
+
+    async def can_fill(self, lacking: Mapping[str, int]) -> bool:
+        """Whether to work once more on the pieces that lack replies: a model that was away answers again.
+
+        What failed is forgotten then, so that it is asked for. Each time, less must be lacking than the time before.
+
+        Args:
+            lacking: Number of replies that pieces had to do without, by model; those of earlier processes included.
+        """
+        total = sum(lacking.values())
+        if total >= self._lacked or not any(desk.answers and lacking.get(desk.name) for desk in self._desks):
+            return False
+        self._lacked, self._ending = total, False
+        await self.journal.forget_unavailable()
+        return True
 
 
 async def work_through(

@@ -11,6 +11,7 @@ from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import EndpointError, SceneError
 from spatialreasoner.core.protocols import Grade, GradeRequest, Judge
 from spatialreasoner.inference.budget import Budget
+from spatialreasoner.inference.counting import note_lacking
 from spatialreasoner.inference.desk import Desk, Form, Post
 from spatialreasoner.inference.endpoint import identity
 from spatialreasoner.inference.journal import ANSWER, Journal, Spent
@@ -50,6 +51,7 @@ class JournalledJudge(Desk[Grade]):
             known = self.known(key, key)
             grade = known if known is not None else await self.ask(key, key, lambda post: self._sent(request, post))
         except EndpointError as error:
+            note_lacking(self.name)
             grade = Grade(failure=str(error))
         if grade.failure is not None:
             self.failures[FAILED] += 1

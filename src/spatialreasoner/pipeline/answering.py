@@ -21,6 +21,7 @@ from spatialreasoner.inference import advice
 from spatialreasoner.inference.backends.replies import ended
 from spatialreasoner.inference.budget import Budget, BudgetError
 from spatialreasoner.inference.endpoint import FINAL, Endpoint, identity
+from spatialreasoner.inference.grounds import asked_grounds, model_grounds, stand_on
 from spatialreasoner.inference.journal import ANSWER, Journal
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.pool import Pool
@@ -78,9 +79,10 @@ async def run_generate_async(
     """Answer every question once and write the predictions.
 
     Each reply is on disk, in a hidden journal beside `out`, before it is used: after any interruption the same call continues
-    where it was, and ends with the same bytes. A reply counts for one model, image, question and seed; what has changed
-    since is asked again. The file is written whatever happens: a row without an answer says why, counts as unscored, and is
-    asked for again by the same call, unless the endpoint refused the question itself.
+    where it was, and ends with the same bytes. A reply counts for one model, image, question and seed. If a model's files or
+    settings, an image or a question are not what they were, the call is refused, as all would be paid for again. The file is
+    written whatever happens: a row without an answer says why, counts as unscored, and is asked for again by the same call,
+    unless the endpoint refused the question itself.
 
     Args:
         questions: What to answer; ids are unique.
@@ -101,11 +103,13 @@ async def run_generate_async(
         The number of predictions.
 
     Raises:
-        ConfigError: If region tokens are asked of a model that has none, batches of one that has no endpoint, or the cost is
-            limited and the model's price unknown.
+        ConfigError: If region tokens are asked of a model that has none, batches of one that has no endpoint, the cost is
+            limited and the model's price unknown, or the output rests on other inputs of the same names.
         WorkError: If the model could not be asked about all questions, a budget is used up, or the output cannot be written.
     """
     with showing(policy, regions) as shown, Journal(out.with_name(f".{out.stem}.journal")) as journal:
+        asked = asked_grounds(questions, scenes, truth=getattr(policy, "knows_scenes", False))
+        await stand_on(journal, model_grounds([policy]) | asked, out)
         pool = Pool(journal, budget or Budget(), batching=batching, tell=tell)
         endpoint = pool.endpoint(shown, limits)
         if batching is not None and endpoint.batches is None:
@@ -198,11 +202,16 @@ class _Answering:
         """The outcomes of the questions, in their order."""
         in_flight = BATCHED_QUESTIONS if self._endpoint.batches is not None else 2 * self._endpoint.limits.concurrency
         async with self._pool as pool:
-            each = pool.each(self._questions, self._answer, in_flight=in_flight)
-            outcomes = [outcome async for outcome in each]
+            outcomes = await self._answer_all(in_flight)
+            while self.spent_up is None and await pool.can_fill({self._endpoint.name: _unavailable(outcomes)}):
+                self._done = 0
+                outcomes = await self._answer_all(in_flight)
         why = self.spent_up or str(self._endpoint.stopped)
         left = len(self._questions) - len(outcomes)
         return outcomes + [Outcome(kind=UNAVAILABLE, why=why, final=False)] * left
+
+    async def _answer_all(self, in_flight: int) -> list[Outcome]:
+        return [outcome async for outcome in self._pool.each(self._questions, self._answer, in_flight=in_flight)]
 
     async def _answer(self, question: Question) -> Outcome:
         outcome = await self._ask(question)
@@ -225,6 +234,10 @@ class _Answering:
             self.spent_up = str(error)
             return Outcome(kind=UNAVAILABLE, why=str(error), final=False)
         return read_outcome(replies)
+
+
+def _unavailable(outcomes: Sequence[Outcome]) -> int:
+    return sum(outcome.kind == UNAVAILABLE for outcome in outcomes)
 
 
 def read_outcome(replies: Sequence[Completion]) -> Outcome:

@@ -16,6 +16,7 @@ from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import Advance, ShowProgress, progress_bar, quiet
 from spatialreasoner.core.types import Question
 from spatialreasoner.inference.budget import BudgetError
+from spatialreasoner.inference.grounds import asked_grounds, stand_on
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.pool import Pool
@@ -149,6 +150,7 @@ async def _judged(
     if not confirm(_forecast(job, limits.values())):
         raise ConfigError("nothing was sent; score fewer responses, or set `max_cost`")
     with records.writing(job.out.parent), Journal(job.out.with_name(f".{job.out.stem}.judge.journal")) as journal:
+        await stand_on(journal, asked_grounds(job.scorer.questions.values(), job.scorer.scenes, truth=True), job.out)
         pool = Pool(journal, judging.budget())
         at_work = {
             name: pool.add(JournalledJudge(judge, journal=journal, budget=pool.budget, limits=limits[name]))
@@ -157,6 +159,10 @@ async def _judged(
         with shown(job.name, job.total) as advance:
             async with pool:
                 count = await _score(job, at_work, 2 * judging.concurrency, advance)
+                while (lacking := _failed_grades(job.out)) and await pool.can_fill(
+                    dict.fromkeys((judge.name for judge in at_work.values()), lacking)
+                ):
+                    count = await _score(job, at_work, 2 * judging.concurrency, advance)
         if any(judge.failures for judge in at_work.values()):  # the same call asks again
             await journal.next_round()
     found = write_agreement(job.out)
@@ -169,6 +175,11 @@ def _summary(out: Path) -> dict[str, float | int | None]:
     totals = [row["reward"]["total"] for row in records.read_jsonl(out, dict[str, Any])]
     known = [total for total in totals if total is not None]
     return {"mean_total": fmean(known) if known else None, "unscored": len(totals) - len(known)}
+
+
+def _failed_grades(out: Path) -> int:
+    """How many rows lack a grade because a judge failed."""
+    return sum((row.get("judge") or {}).get("failure") is not None for row in records.read_jsonl(out, dict[str, Any]))
 
 
 async def _score(job: _Scoring, judges: Mapping[str, JournalledJudge], in_flight: int, advance: Advance) -> int:

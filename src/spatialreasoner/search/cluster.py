@@ -173,8 +173,13 @@ def _work(shard: Shard, workforce: WorkforceMaker) -> dict[str, Any]:
     policies, reward, judges = staff(workforce)
     with Journal(shard.folder / "journal.sqlite") as journal:
         engine = Engine(shard.questions, shard.scenes, policies, reward, shard.config, journal, judges)
-        run_in_new_loop(engine.work())
+        run_in_new_loop(_stand_and_work(engine, shard.folder))
     return fared(engine) | {"missing": dict(engine.missing)}
+
+
+async def _stand_and_work(engine: Engine, folder: Path) -> None:
+    await engine.stand(folder)
+    await engine.work()
 
 
 def _write(

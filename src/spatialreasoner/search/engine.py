@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from spatialreasoner import __version__
@@ -17,7 +18,9 @@ from spatialreasoner.core.progress import say
 from spatialreasoner.core.protocols import Judge, Policy, Reward
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.inference.budget import Budget, BudgetError, refuse_unknown_prices
+from spatialreasoner.inference.counting import lacking
 from spatialreasoner.inference.endpoint import Endpoint, identity
+from spatialreasoner.inference.grounds import asked_grounds, model_grounds, stand_on
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.pool import Pool
@@ -142,10 +145,13 @@ class Engine:
         self.reward = cast("Reward", reward) if hasattr(reward, "rate") else cast("RewardMaker", reward)(self.judges)
         self.prices = {endpoint.name: endpoint.limits.price for endpoint in self.endpoints}
         refuse_unknown_prices(config.max_cost, self.prices | {name: judge.limits.price for name, judge in self.judges.items()})
+        self._models = model_grounds(policies)
         self.progress = Progress(questions=len(questions), budget=budget, endpoints=self.endpoints)
         self.stopped: str | None = None
         self.spent_up = False
-        self.missing: Counter[str] = Counter()
+        self._lacking: dict[str, Counter[str]] = {}
+        self._counted: dict[str, tuple[int, int, int]] = {}
+        self._filling = False
         parts = [config.search.journalled(), config.samples_per_policy, config.candidates, identity(self.reward), __version__]
         models = [model.identity for model in (*self.endpoints, *self.judges.values())]
         self._settings = records.dumps([*parts, models])
@@ -158,14 +164,37 @@ class Engine:
         limits = self.config.judge_limits.get(name)
         return self.pool.add(JournalledJudge(judge, journal=self.journal, budget=self.pool.budget, limits=limits))
 
+    @property
+    def missing(self) -> Counter[str]:
+        """Number of replies that finished trees had to do without, by policy, or by judge."""
+        return sum(self._lacking.values(), Counter[str]())
+
+    async def stand(self, out: Path) -> None:
+        """Refuse to continue in a folder whose models, scenes or questions of the same names are not what they were.
+
+        Raises:
+            ConfigError: If one is another.
+        """
+        await stand_on(self.journal, self._models | asked_grounds(self.questions, self.scenes, truth=True), out)
+
     async def work(self) -> None:
-        """Finish every question that is not done, many at a time."""
-        trees = self.config.trees_in_flight
+        """Finish every question that is not done; trees that lack replies of a policy that answers again grow anew."""
         self.report(self.progress)
         async with self.pool as pool:
-            each = pool.each(self.questions, self._work_on, in_flight=max(trees, BATCHED_TREES) if self.config.batch else trees)
-            async for _ in each:
-                pass
+            await self._work_on_all(pool)
+            while not self.spent_up and await pool.can_fill(self._lacked()):
+                self._filling, self.stopped = True, None
+                await self._work_on_all(pool)
+
+    async def _work_on_all(self, pool: Pool) -> None:
+        trees = self.config.trees_in_flight
+        each = pool.each(self.questions, self._work_on, in_flight=max(trees, BATCHED_TREES) if self.config.batch else trees)
+        async for _ in each:
+            pass
+
+    def _lacked(self) -> Counter[str]:
+        """Number of replies that are missing, by policy; a question that is not finished lacks one of each."""
+        return self.missing + Counter({name: len(self.progress.unfinished) for name in self._names()})
 
     def row(self, question: Question) -> Row | None:
         """All that is kept of a question, or None if it is not finished."""
@@ -190,14 +219,22 @@ class Engine:
     async def _finish(self, question: Question) -> None:
         key = self._key(question)
         row = self._known(key)
-        if row is None:
+        if row is None or (self._filling and missing(row["counts"])):
             row = await self._solve(question)
             await self.journal.put_question(key, records.dumps(row))
-        self.progress.finished += 1
-        self.progress.found += row["counts"]["outcome"] == "found"
-        self.progress.trajectories += row["counts"]["trajectories"]
-        self.progress.right += row["counts"]["right"]
-        self.missing += missing(row["counts"])
+        self._count(question, row["counts"])
+
+    def _count(self, question: Question, counts: Mapping[str, Any]) -> None:
+        """Count a finished question, perhaps in place of an earlier tree of it."""
+        before = self._counted.get(question.id)
+        found, trajectories, right = before or (0, 0, 0)
+        now = int(counts["outcome"] == "found"), counts["trajectories"], counts["right"]
+        self.progress.finished += before is None
+        self.progress.found += now[0] - found
+        self.progress.trajectories += now[1] - trajectories
+        self.progress.right += now[2] - right
+        self.progress.unfinished.pop(question.id, None)
+        self._counted[question.id], self._lacking[question.id] = now, missing(counts)
 
     async def end(self) -> None:
         """End the round, unless a budget ended it before its time: the same command requests the missing replies again."""
@@ -209,6 +246,11 @@ class Engine:
         named = {endpoint.name: endpoint.learned for endpoint in self.endpoints}
         named |= {judge.name: judge.learned for judge in self.judges.values()}
         return {name: dict(learned) for name, learned in named.items() if learned}
+
+    def away(self) -> dict[str, str]:
+        """Why policies and judges can no longer be called, by their names."""
+        desks = (*self.endpoints, *self.judges.values())
+        return {desk.name: str(desk.stopped) for desk in desks if desk.stopped is not None}
 
     def _known(self, key: str) -> Row | None:
         """The row of a key, or None if there is none that can be read, or it lacks replies since an earlier round."""
@@ -222,19 +264,20 @@ class Engine:
         return row if kept.current or not missing(row["counts"]) else None
 
     async def _solve(self, question: Question) -> Row:
-        solved = await solve(
-            question,
-            show(question, self.scenes[question.scene_id]),
-            self.endpoints,
-            self.reward,
-            self.config.search,
-            samples_per_policy=self.config.samples_per_policy,
-            candidates=self.config.candidates,
-        )
+        with lacking() as judges:
+            solved = await solve(
+                question,
+                show(question, self.scenes[question.scene_id]),
+                self.endpoints,
+                self.reward,
+                self.config.search,
+                samples_per_policy=self.config.samples_per_policy,
+                candidates=self.config.candidates,
+            )
         return {
             "trajectories": [records.as_plain(trajectory) for trajectory in solved.trajectories],
             "tree": tree_to_json(solved.tree),
-            "counts": count(question, solved),
+            "counts": count(question, solved) | ({"judges": dict(judges)} if judges else {}),
         }
 
     def _key(self, question: Question) -> str:

@@ -84,9 +84,9 @@ class RunResult:
         summary: The content of `summary.json`.
         unfinished: Why questions are not done, by their id; the same command tries them again.
         stopped: What ended the run early (a budget, or that no policy can be used any longer), or None.
-        missing: Number of replies missing from trees, by policy; the same command requests them and grows these trees
+        missing: Number of replies missing from trees, by policy or judge; the same command requests them and grows these trees
             again.
-        away: Why policies could no longer be called, by their name.
+        away: Why policies and judges could no longer be called, by their name.
         noticed: What the policies' replies show that their endpoints do not say, one per line.
     """
 
@@ -135,7 +135,7 @@ async def run_search_async(
         progress: Called at the start and whenever a question is done.
 
     Raises:
-        ConfigError: If policies share a name, or there is none.
+        ConfigError: If policies share a name, or there is none, or the folder rests on other inputs of the same names.
         WorkError: If the folder cannot be written, or another process works in it.
     """
     started = time.monotonic()
@@ -143,6 +143,7 @@ async def run_search_async(
         for torn in out.glob(".*.part*"):  # what a process that was killed while it wrote left behind
             torn.unlink()
         engine = Engine(questions, scenes, policies, reward, config, journal, judges, progress)
+        await engine.stand(out)
         write_settings(out, engine, inputs)
         await engine.work()
         rows = (row for row in map(engine.row, questions) if row is not None)
@@ -154,7 +155,7 @@ async def run_search_async(
         unfinished=engine.progress.unfinished,
         stopped=engine.stopped,
         missing=engine.missing,
-        away={endpoint.name: str(endpoint.stopped) for endpoint in engine.endpoints if endpoint.stopped is not None},
+        away=engine.away(),
         noticed=tuple(line for endpoint in engine.endpoints for line in endpoint.noticed()),
     )
 
@@ -199,7 +200,7 @@ def fared(engine: Engine) -> dict[str, Any]:
         "judges": {
             judge.identity: {"requests": judge.calls, "failures": dict(judge.failures)} for judge in engine.judges.values()
         },
-        "stopped_endpoints": {e.name: str(e.stopped) for e in engine.endpoints if e.stopped is not None},
+        "stopped_endpoints": engine.away(),
         "stopped": engine.stopped,
         "unfinished": engine.progress.unfinished,
     }

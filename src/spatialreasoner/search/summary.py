@@ -134,8 +134,9 @@ def _cost(price: Price, counts: Mapping[str, int]) -> float:
 
 
 def missing(counted: Mapping[str, Any]) -> Counter[str]:
-    """Number of replies missing for a question, by policy, because requests failed."""
+    """Number of replies missing for a question, by policy or judge, because requests failed."""
     lacking = {name: usage["failures"].get("unavailable", 0) for name, usage in counted["policies"].items()}
+    lacking |= counted.get("judges", {})
     return Counter({name: count for name, count in lacking.items() if count})
 
 

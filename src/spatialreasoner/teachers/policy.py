@@ -58,7 +58,12 @@ class ScriptedTeacher:
         name: The profile's name.
         profile: Its error model.
         scenes: The scenes by the path of their image.
+
+    Attributes:
+        knows_scenes: That its answers depend on a scene's geometry, and not on what is shown alone.
     """
+
+    knows_scenes = True
 
     def __init__(self, name: str, profile: Profile, scenes: Mapping[str, Scene]) -> None:
         self.name = f"scripted:{name}"

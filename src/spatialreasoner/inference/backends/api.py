@@ -111,6 +111,7 @@ class ApiPolicy:
         if self._config.enable_thinking is None:
             del settings["enable_thinking"]  # journals of earlier versions know no such setting
         self.identity = f"{self.name} prompt {version} {settings}"
+        self.depends = {"prompt": version} | {key: str(value) for key, value in settings.items()}
         self._key = endpoint_key(self._config.key_variable)
         headers = {"Authorization": f"Bearer {self._key}", "api-key": self._key} if self._key else {}
         self._client = HttpClient(self.name, parsed.url, headers, self._config.timeout)

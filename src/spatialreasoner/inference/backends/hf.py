@@ -28,6 +28,7 @@ from spatialreasoner.inference.backends.rows import Promised, RowWriting
 from spatialreasoner.inference.backends.sampling import GumbelNoise
 from spatialreasoner.inference.backends.streams import Streamed
 from spatialreasoner.inference.cleaning import clean_text
+from spatialreasoner.inference.grounds import files_depended_on
 from spatialreasoner.inference.promised import fulfil
 from spatialreasoner.language.thinking import before_thought
 from spatialreasoner.scenes.carry import attach
@@ -136,6 +137,20 @@ class HfPolicy:
         dtype = str(self._model.dtype).removeprefix("torch.")
         thinking = " thinking" if self._thinking else ""
         return f"{self.name} {weights} {dtype} temperature {self.temperature} at most {self.max_new_tokens} tokens{thinking}"
+
+    @cached_property
+    def depends(self) -> dict[str, str]:
+        """The same part by part."""
+        folder = Path(self._source).is_dir()
+        files = (
+            files_depended_on(self._source) if folder else {"commit": str(getattr(self._model.config, "_commit_hash", None))}
+        )
+        return files | {
+            "precision": str(self._model.dtype).removeprefix("torch."),
+            "temperature": str(self.temperature),
+            "max_new_tokens": str(self.max_new_tokens),
+            "enable_thinking": str(self._thinking),
+        }
 
     @property
     def model_type(self) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from spatialreasoner.core.errors import BusyError, EndpointError
 from spatialreasoner.inference.backends.connections import connect, failed_connection, import_httpx, words_of
+from spatialreasoner.inference.counting import count_another
 
 if TYPE_CHECKING:
     import httpx2
@@ -169,7 +170,9 @@ class HttpClient:
         url = f"{self._url}/{path}"
         end_of_patience = asyncio.get_running_loop().time() + timeout
         try:
-            for _ in range(MOST_REDIRECTS + 1):
+            for redirects in range(MOST_REDIRECTS + 1):
+                if redirects:
+                    await count_another()
                 body = content.pieces() if isinstance(content, _Form) else content
                 request = self._connected().build_request(method, url, content=body, headers=dict(headers))
                 try:  # interim replies (102) may continue for ever, each of them in time
