@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from spatialreasoner.testing.tiny_templates import FASTVLM
 from spatialreasoner.training.collate import Encoder, SftCollator
 from spatialreasoner.vlm.encoding import TextReader
 from spatialreasoner.vlm.rendering import ChatTemplate, chat_template_of
+from spatialreasoner.vlm.template_limits import check_templates
 
 LONG = "<description>A red box.</description>\n<reasoning>It is tall.</reasoning>\n### In Conclusion\nYes, 1.5 m."
 THOUGHT = "<think>\nI write <description>x</description> later.\n</think>\n\n" + LONG
@@ -313,3 +315,34 @@ def test_a_template_that_fails_on_a_conversation_is_told_without_a_traceback(tem
 
     with pytest.raises(InputError, match="cannot write this conversation"):
         chat_template_of(Owner()).frame([{"role": "user", "content": "How tall?"}])
+
+
+class Owner:
+    """A tokenizer with a template that passes its trial and never ends on one text."""
+
+    chat_template = (
+        "{% if 'twirl' in messages[0].content %}{% for a in messages[0].content %}{% for b in messages[0].content %}"
+        "{% for c in messages[0].content %}{% endfor %}{% endfor %}{% endfor %}{% endif %}{{ messages[0].content }}"
+    )
+    all_special_tokens = ()
+
+    def apply_chat_template(self, messages, *, tokenize, add_generation_prompt):
+        return ImmutableSandboxedEnvironment().from_string(self.chat_template).render(messages=messages)
+
+
+def test_a_template_that_does_not_end_on_a_conversation_is_stopped_in_any_thread(monkeypatch):
+    monkeypatch.setattr("spatialreasoner.vlm.rendering.RENDERING_SECONDS", 0.3)
+    check_templates(Owner.chat_template, "a model")
+    template = chat_template_of(Owner())
+    with ThreadPoolExecutor(2) as pool:
+        texts = ("twirl " * 1000, "twirl " * 999)
+        for failed in [pool.submit(template._apply, [{"role": "user", "content": text}], True) for text in texts]:
+            with pytest.raises(InputError, match=r"did not finish this conversation in 0\.3 s"):
+                failed.result(60)
+    assert template._apply([{"role": "user", "content": "all is well"}], True) == "all is well"
+
+
+def test_a_template_that_writes_without_end_is_told(monkeypatch):
+    monkeypatch.setattr("spatialreasoner.vlm.rendering.MOST_RENDERED", 1000)
+    with pytest.raises(InputError, match="made 1001 characters"):
+        chat_template_of(Owner())._apply([{"role": "user", "content": "x" * 1001}], True)

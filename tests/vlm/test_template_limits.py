@@ -33,6 +33,16 @@ REFUSED = {
     "include": ("{% include 'other.jinja' %}", "includes another file"),
     "import": ("{% from 'other.jinja' import x %}", "includes another file"),
     "recursion": ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "asks for too much"),
+    "text by text": (
+        "{% for a in messages[0].content %}{% for b in messages[0].content %}{% endfor %}{% endfor %}",
+        "did not finish",
+    ),
+    "the length times itself": ("{{ messages[0].content * (messages[0].content | length) }}", "characters of a long|too much"),
+    "turns by turns by turns by turns": (
+        "{% for a in messages %}{% for b in messages %}{% for c in messages %}{% for d in messages %}{% for e in messages %}"
+        "{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
+        "did not finish",
+    ),
     "no template": ("{% for %}", "is not a Jinja template"),
     "itself too long": (" " * 1_000_001, "expected at most 1000000"),
 }

@@ -20,6 +20,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from spatialreasoner.core.deadlines import DeadlineError, deadline
 from spatialreasoner.core.errors import ConfigError, InputError
 from spatialreasoner.language.thinking import before_thought, closes_thought, find_thought
 
@@ -35,6 +36,12 @@ _BLOCKS = "{'type': "
 
 _SWITCHES = ("enable_thinking", "thinking")
 """The variables that turn thinking on or off in chat templates."""
+
+RENDERING_SECONDS = 30.0
+"""Longest time in which a template may render one conversation; those of public models take a millisecond."""
+
+MOST_RENDERED = 50_000_000
+"""Longest text that a template may make of one conversation, characters: more than a row of data may hold."""
 
 _CHANNEL = re.compile(r"<\|channel\|>\s*final")
 """Says in gpt-oss's form that what follows is not thinking."""
@@ -240,12 +247,23 @@ def chat_template_of(processor: Any, *, thinking: bool = False) -> ChatTemplate:
 
     def apply(messages: Messages, prompting: bool) -> str:
         try:
-            return owner.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting, **switches)
+            with deadline(RENDERING_SECONDS):
+                text = owner.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting, **switches)
+        except DeadlineError:
+            raise InputError(
+                f"the chat template did not finish this conversation in {RENDERING_SECONDS:g} s. Fix the template, or use the "
+                "one that the model came with"
+            ) from None
         except (TemplateError, TypeError, LookupError, AttributeError) as error:
             raise InputError(
                 f"the chat template cannot write this conversation: {type(error).__name__}: {str(error)[:300]}. Fix the "
                 "template, or use the one that the model came with"
             ) from error
+        if len(text) > MOST_RENDERED:
+            raise InputError(
+                f"the chat template made {len(text)} characters of a conversation; expected at most {MOST_RENDERED}"
+            )
+        return text
 
     return ChatTemplate(apply, special=special_tokens(tokenizer), thinking=thinking)
 

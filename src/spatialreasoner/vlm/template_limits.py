@@ -1,8 +1,8 @@
 """A model's chat template is untrusted code: it is tried in a separate process, with limits, before it is used.
 
 transformers renders templates in Jinja's sandbox, which keeps them from the machine, but not from rendering for ever or
-filling memory. A trial of two short conversations shows both, and says what else no rendering could do, such as
-including another file.
+filling memory. A trial of short and long conversations shows both, and says what else no rendering could do, such as
+including another file. A template that does well there and not later is stopped by a deadline (`vlm.rendering`).
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def _try(template: str) -> None:
             command, input=json.dumps(template), capture_output=True, text=True, timeout=WALL_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        raise ConfigError(f"did not finish two short conversations in {WALL_SECONDS} s") from None
+        raise ConfigError(f"did not finish a few conversations in {WALL_SECONDS} s") from None
     if tried.returncode < 0:  # ended by a signal: the limit on processor time sends one
-        raise ConfigError(f"did not finish two short conversations in {CPU_SECONDS} s of processor time")
+        raise ConfigError(f"did not finish a few conversations in {CPU_SECONDS} s of processor time")
     if not tried.stdout.strip():
         raise ConfigError(f"could not be tried: {tried.stderr.strip()[-300:]}")
     if (problem := json.loads(tried.stdout)) is not None:

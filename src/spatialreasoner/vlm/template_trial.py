@@ -1,4 +1,4 @@
-"""Renders the chat template on standard input in two short conversations, with limits, and prints what is wrong with it.
+"""Renders the chat template on standard input in two short conversations and two long ones, with limits; prints what is wrong.
 
 Run as a program by `template_limits`; it imports nothing of this package, since it has to start fast. The environment is
 the one that transformers documents for chat templates: an immutable sandbox with `raise_exception`, `strftime_now`, `tojson`,
@@ -24,6 +24,12 @@ _INCLUDING = (jinja2.nodes.Include, jinja2.nodes.Import, jinja2.nodes.FromImport
 MOST_EXPONENT = 64
 
 QUESTION = "Which is wider?"
+
+LONG_QUESTION = QUESTION * 1300
+"""About as long as a question of a file may be."""
+
+TURNS = 32
+"""Questions of a long conversation."""
 
 
 class _Generation(jinja2.ext.Extension):
@@ -55,9 +61,11 @@ def problem_of(template: str, longest: int) -> str | None:
             return "includes another file, which chat templates cannot do"
         if (problem := _too_much(tree, longest)) is not None:
             return problem
-        for content in (QUESTION, [{"type": "image"}, {"type": "text", "text": QUESTION}]):
-            if (problem := _tried(environment.from_string(template), content, longest)) is not None:
-                return problem
+        compiled = environment.from_string(template)
+        for turns, text in ((1, QUESTION), (TURNS, LONG_QUESTION)):
+            for content in (text, [{"type": "image"}, {"type": "text", "text": text}]):
+                if (problem := _tried(compiled, content, turns, longest)) is not None:
+                    return problem
     except jinja2.TemplateSyntaxError as error:
         return f"is not a Jinja template: {error.message} (line {error.lineno})"
     except (MemoryError, OverflowError, RecursionError) as error:
@@ -96,15 +104,17 @@ def _rounds(node: Any) -> int:
     return max(own, 1) * max(map(_rounds, node.iter_child_nodes()), default=1)
 
 
-def _tried(template: jinja2.Template, content: Any, longest: int) -> str | None:
+def _tried(template: jinja2.Template, content: Any, turns: int, longest: int) -> str | None:
     messages = [{"role": "user", "content": content}]
+    for _ in range(1, turns):
+        messages += [{"role": "assistant", "content": QUESTION}, {"role": "user", "content": QUESTION}]
     made = 0
     with contextlib.suppress(jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError):
         try:
             for piece in template.generate(messages=messages, add_generation_prompt=True, bos_token="", eos_token=""):
                 made += len(piece)
                 if made > longest:
-                    return f"makes more than {longest} characters of a short conversation"
+                    return f"makes more than {longest} characters of a {'short' if turns == 1 else 'long'} conversation"
         except SecurityError as error:
             return f"reaches for what a template may not: {str(error)[:200]}"
     return None
