@@ -158,3 +158,24 @@ def test_pages_of_other_sites_cannot_use_it(served, token, origin):
     assert refused.status_code == 403
     assert "may not use this app" in refused.json()["error"]
     assert served.get("/api/about", headers={"origin": "http://127.0.0.1:7860"}).status_code == 200
+
+
+def test_what_cannot_be_shown_leaves_the_visit_as_it_was(served, token, monkeypatch):
+    before = served.get("/api/state", headers=token).json()
+    monkeypatch.setattr("spatialreasoner.app.images._shrunk", lambda size: (2048, 10))  # as an opener might make it
+    file = io.BytesIO()
+    Image.new("RGB", (4000, 30)).save(file, "PNG")
+    refused = served.post("/api/open", files={"file": ("a.png", file.getvalue())}, headers=token)
+    assert refused.status_code == 422
+    assert "200 times" in refused.json()["error"]
+    assert served.get("/api/state", headers=token).json() == before
+    assert served.get("/api/image", headers=token).status_code == 200
+
+
+@pytest.mark.parametrize("size", [(20_000, 100), (100, 20_000)])
+def test_an_image_as_thin_as_may_be_is_shown(size, served, token):
+    file = io.BytesIO()
+    Image.new("RGB", size).save(file, "PNG")
+    assert served.post("/api/open", files={"file": ("a.png", file.getvalue())}, headers=token).status_code == 200
+    for path in ("state", "image", "measures"):
+        assert served.get(f"/api/{path}", headers=token).status_code == 200, path

@@ -1,6 +1,8 @@
 """A training that was killed anywhere ends as one that was not; what is damaged or has changed is told."""
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -49,6 +51,23 @@ def test_of_damaged_checkpoints_the_newest_whole_one_is_used_and_said(start, tmp
     assert f"{name} is not as it was written" in caplog.text
     start("cut", "max_steps=4", "save_steps=1", "save_total_limit=3")
     for made in ("model.safetensors", "metrics.jsonl"):
+        assert (out / made).read_bytes() == (whole / made).read_bytes(), made
+
+
+@pytest.mark.parametrize("name", ["scheduler.json", "model.safetensors", "trainer_state.json", "digests.json"])
+@pytest.mark.parametrize("kind", ["a folder", "a pipe"])
+def test_what_is_no_file_in_a_checkpoint_is_said_and_out_of_the_way(start, tmp_path, kind, name, caplog):
+    whole = start("whole", "max_steps=2", "save_steps=1")
+    out = tmp_path / "cut"
+    shutil.copytree(whole, out)
+    for made in ("README.md", "model.safetensors", "metrics.jsonl"):
+        (out / made).unlink()
+    (out / "checkpoint-2" / name).unlink()
+    (Path.mkdir if kind == "a folder" else os.mkfifo)(out / "checkpoint-2" / name)
+    start("cut", "max_steps=2", "save_steps=1")
+    assert f"{name} is not a file" in caplog.text
+    assert (out / "checkpoint-2.not-a-checkpoint").is_dir()
+    for made in ("model.safetensors", "metrics.jsonl", f"checkpoint-2/{name}"):
         assert (out / made).read_bytes() == (whole / made).read_bytes(), made
 
 

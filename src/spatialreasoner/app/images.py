@@ -42,6 +42,16 @@ MAX_DETECTED = 60
 """Detected masks that are kept, the largest."""
 
 
+def _shrunk(size: tuple[int, int]) -> tuple[int, int]:
+    """A size whose longer side is at most `MAX_UPLOAD_SIDE`; the shorter is rounded up, for a thin image must not get thinner.
+
+    >>> _shrunk((20000, 100))
+    (2048, 11)
+    """
+    scale = min(1.0, MAX_UPLOAD_SIDE / max(size))
+    return math.ceil(size[0] * scale), math.ceil(size[1] * scale)
+
+
 class ImageOpener:
     """Makes scenes of uploaded images, with the models that the app was started with.
 
@@ -69,7 +79,8 @@ class ImageOpener:
         """
         self._check_size(path)
         image = read_image(path).copy()
-        image.thumbnail((MAX_UPLOAD_SIDE, MAX_UPLOAD_SIDE))
+        if image.size != (size := _shrunk(image.size)):
+            image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
         name = scene_id(path.stem, "")
         kept = folder / f"{name}.png"
         kept.write_bytes(png(np.asarray(image)))

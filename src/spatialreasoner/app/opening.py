@@ -15,7 +15,7 @@ from spatialreasoner.app.sessions import DrawnRegion, Roll, Session
 from spatialreasoner.core.errors import InputError, SceneError
 from spatialreasoner.core.types import Scene
 from spatialreasoner.scenes import rgbd
-from spatialreasoner.scenes.files import load_scenes
+from spatialreasoner.scenes.files import check_scene, load_scenes
 from spatialreasoner.scenes.importers import FrameOptions, find_kind, open_capture, read_frame
 from spatialreasoner.scenes.importers.frames import Capture
 from spatialreasoner.scenes.importers.store import Store, open_store
@@ -77,6 +77,7 @@ class CaptureOpener:
         if roll is None or not 0 <= place < len(roll.names):
             raise InputError("there is no such image in what is open")
         scene = roll.open(place)
+        check_scene(scene)
         session.show(scene, drawn_of(scene), said=f"open {roll.names[place]}", roll=replace(roll, place=place))
 
     def _show_first(self, session: Session, roll: Roll) -> None:
@@ -84,6 +85,7 @@ class CaptureOpener:
         for place in range(min(TRIED_FRAMES, len(roll.names))):
             try:
                 scene = roll.open(place)
+                check_scene(scene)  # else nothing could be done in this visit until it is undone
             except SceneError as error:
                 first = first or error
                 continue

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,9 @@ SHARDED = "sharded.safetensors"
 """Weights and optimizer of a model that was spread over processes, gathered; any number of them may continue from it."""
 
 
+_FILES = (".json", ".jsonl", ".safetensors", ".jinja", ".txt", ".model")
+"""How names of a checkpoint's files end; a folder has no such name."""
+
 DIGESTS = "digests.json"
 """Beside the files of a checkpoint: the SHA-256 of each. Written last, so a checkpoint that has it is whole."""
 
@@ -41,7 +46,8 @@ DIGESTS = "digests.json"
 def latest_checkpoint(folder: str | Path) -> Path | None:
     """The newest complete checkpoint of a run, or None; a damaged one is skipped with a warning that says what is wrong.
 
-    A file of a checkpoint's name is renamed.
+    What the next checkpoint of that step could not replace is renamed: a file of a checkpoint's name, a checkpoint that has a
+    folder, a pipe or a device where it should have a file.
     """
     found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rpartition("-")[2].isdecimal()]
     for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
@@ -49,10 +55,23 @@ def latest_checkpoint(folder: str | Path) -> Path | None:
         if damage is None:
             return path
         logger.warning("%s is not used: %s; training continues from the newest complete checkpoint before it", path, damage)
-        if not path.is_dir():  # a file where the next checkpoint of that step is to be written
+        if _in_the_way(path):
             with suppress(FileNotFoundError):  # another process of this training was first
-                path.replace(path.with_name(f"{path.name}.not-a-folder"))
+                path.replace(_free(path.with_name(f"{path.name}.not-a-checkpoint")))
     return None
+
+
+def _in_the_way(checkpoint: Path) -> bool:
+    """Whether the trainer could not write the next checkpoint of that step here."""
+    if not checkpoint.is_dir():
+        return True
+    return _no_file_among(checkpoint) is not None
+
+
+def _free(path: Path) -> Path:
+    """The path, or the first one like it with a number where nothing is."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return path if not os.path.lexists(path) else next(each for each in numbered if not os.path.lexists(each))
 
 
 def damage_of(checkpoint: Path) -> str | None:
@@ -61,6 +80,8 @@ def damage_of(checkpoint: Path) -> str | None:
     A checkpoint without digests (of an earlier version, or of a process that was killed before it wrote them) is whole once its
     trainer state, the trainer's last file, is there, and every JSON and safetensors file can be opened.
     """
+    if (problem := _no_file_among(checkpoint)) is not None:
+        return problem
     try:
         digests = json.loads((checkpoint / DIGESTS).read_text("utf-8"))
         if not isinstance(digests, dict) or not digests:
@@ -72,6 +93,12 @@ def damage_of(checkpoint: Path) -> str | None:
         return _unreadable(checkpoint)
     except (OSError, ValueError, RecursionError) as error:
         return f"{DIGESTS} cannot be read: {error}"
+
+
+def _no_file_among(checkpoint: Path) -> str | None:
+    """What is there in place of a file, and could not be read or not end: folders, pipes, devices."""
+    found = (path for path in checkpoint.rglob("*") if path.suffix in _FILES and path.exists() and not path.is_file())
+    return next((f"{path.name} is not a file" for path in found), None)
 
 
 def _digest(path: Path) -> str | None:
