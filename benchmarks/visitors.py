@@ -1,11 +1,12 @@
 """Forty visitors of the app at once, on two cores: what each of them sees, and how long an answer takes.
 
-    python benchmarks/visitors.py [--visitors 40] [--questions 3] [--earlier CHECKOUT] [--rounds 2]
+    python benchmarks/visitors.py [--visitors 40] [--questions 3] [--against REF] [--rounds 2]
 
 Each visitor begins a visit, chooses an example, draws a box, and asks, all at the same time. The model is an endpoint on this
 machine that answers after 0.2 s, so that what is measured is the app. None may see an error but a queue that tells it is one.
-With `--earlier`, a checkout of a build whose app was made with gradio (48cd62f), both are visited in turn, with the same
-endpoint, and the medians are compared. Exits with 1 where a visitor saw an error, or an answer takes longer than before.
+With `--against`, a commit whose app was made with gradio (48cd62f; in a venv that has gradio 6 beside this package), both are
+visited in turn, with the same endpoint, and the medians are compared. Exits with 1 where a visitor saw an error, or an answer
+takes longer than before.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+from earlier import SOURCE, check_out
 from strange.server import Request, Server, healthy
 
 QUESTION = "How wide is <region1>?"
@@ -194,12 +196,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visitors", type=int, default=40)
     parser.add_argument("--questions", type=int, default=3, help="questions of each visitor")
-    parser.add_argument("--earlier", type=Path, help="a checkout of a build whose app was made with gradio")
+    parser.add_argument("--against", metavar="REF", help="a commit whose app was made with gradio")
     parser.add_argument("--rounds", type=int, default=2, help="how often each app is visited")
     options = parser.parse_args()
-    apps = {"today": (Path(__file__).parents[1], today)}
-    if options.earlier is not None:
-        apps["earlier"] = (options.earlier.resolve(), earlier)
+    with tempfile.TemporaryDirectory(prefix="visitors-") as folder:
+        apps = {"today": (SOURCE.parent, today)}
+        if options.against is not None:
+            apps["earlier"] = (check_out(options.against, Path(folder)).parent, earlier)
+        return int(compared(apps, options) > 0)
+
+
+def compared(apps: dict[str, tuple[Path, Callable[[int, str], Asking]]], options: argparse.Namespace) -> int:
+    """Let them come to each app in turn; prints what they saw, and returns how many problems there were."""
     medians: dict[str, list[float]] = {name: [] for name in apps}
     problems = 0
     print(f"{'build':<8} {'round':>5} {'answers':>7} {'median s':>8} {'longest s':>9} {'MB':>5}  how visits ended")
@@ -219,7 +227,7 @@ def main() -> int:
         ratio = statistics.median(medians["today"]) / statistics.median(medians["earlier"])
         print(f"today's median answer takes {ratio:.2f} of the earlier build's")
         problems += ratio > 1
-    return int(problems > 0)
+    return problems
 
 
 if __name__ == "__main__":

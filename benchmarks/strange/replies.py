@@ -260,13 +260,13 @@ def replying(make: Make) -> Handler:
 def cases() -> Iterator[Case]:
     """Each reply to one question of four of `generate`."""
     for name, make in GOOD:
-        yield Case(kind="hostile replies", done=name, expected=TAKEN, run=partial(_taken, replying(make)))
+        yield Case(kind="hostile replies", done=name, expected=TAKEN, run=partial(taken, replying(make)))
     for name, make in BAD:
-        yield Case(kind="hostile replies", done=name, expected=TOLD, run=partial(_told, replying(make)))
+        yield Case(kind="hostile replies", done=name, expected=TOLD, run=partial(told, replying(make)))
     for name, make in ODD:
-        yield Case(kind="hostile replies", done=name, expected=ENDS, run=partial(_ends, replying(make)))
+        yield Case(kind="hostile replies", done=name, expected=ENDS, run=partial(ends, replying(make)))
     for name, handler in BODIES:
-        yield Case(kind="endless bodies", done=name, expected=TOLD, run=partial(_told, handler))
+        yield Case(kind="endless bodies", done=name, expected=TOLD, run=partial(told, handler))
 
 
 def generate(bench: Bench, server: Server, timeout: int = 6) -> Ended:
@@ -286,14 +286,16 @@ def answers(path: Path) -> dict[str, str]:
     return {row["question"]: row["pred"] for row in found}
 
 
-def _taken(handler: Handler, bench: Bench) -> str:
+def taken(handler: Handler, bench: Bench) -> str:
+    """One question of four is answered so; the answer must be taken."""
     with Server(handler=once(handler)) as server:
         generate(bench, server, 60).expect(0)
     need(rows(bench) == answers(bench.inputs / "healthy.jsonl"), "other answers than a decent server's")
     return "4 of 4 answers"
 
 
-def _told(handler: Handler, bench: Bench) -> str:
+def told(handler: Handler, bench: Bench) -> str:
+    """One question of four is answered so; that it has no answer must be told, and the same command must ask it alone."""
     with Server(handler=once(handler)) as server:
         first = generate(bench, server).expect(0, 1, says="1 of 4|empty|refus|malformed|not finished|no answer")
     before = others(bench) if first.code == 0 else None
@@ -305,7 +307,8 @@ def _told(handler: Handler, bench: Bench) -> str:
     return f"exit {first.code}: {first.error[:90]}"
 
 
-def _ends(handler: Handler, bench: Bench) -> str:
+def ends(handler: Handler, bench: Bench) -> str:
+    """One question of four is answered so; the others must be kept."""
     with Server(handler=once(handler)) as server:
         first = generate(bench, server).expect(0, 1)
         need("\x1b[2J" not in first.out + first.err, "a command for terminals was printed")

@@ -13,6 +13,8 @@ from spatialreasoner.core.errors import BusyError, ConfigError, EndpointError
 from spatialreasoner.inference.backends.api import ApiPolicy
 from spatialreasoner.inference.backends.connections import connect, endpoint_key, failed_connection, words_of
 from spatialreasoner.inference.backends.http import HttpClient
+from spatialreasoner.inference.failures import judge_failure
+from spatialreasoner.inference.said import read_said
 
 NAME = "api:m@http://127.0.0.1:9/v1"
 
@@ -122,3 +124,30 @@ def test_interim_replies_without_end_are_not_a_reply(way):
         with pytest.raises(BusyError, match=r"did not reply within 0\.3 s"):
             asyncio.run(asyncio.wait_for(ask(client), 10))
         server.shutdown()
+
+
+def test_cookies_are_not_sent_back():
+    cookies = []
+
+    def respond(ask):
+        cookies.append(ask.headers.get("cookie"))
+        return Reply(value={"choices": []}, headers={"Set-Cookie": "who=you; Path=/"})
+
+    with Server(respond).start() as server:
+        client = HttpClient("m", server.url, {}, 5.0)
+
+        async def twice():
+            for _ in range(2):
+                await client.post("chat/completions", {"messages": []})
+            await client.aclose()
+
+        asyncio.run(twice())
+        server.stop()
+    assert cookies == [None, None]
+
+
+def test_a_proxy_that_wants_a_password_is_not_taken_for_a_key():
+    failure = judge_failure(read_said(407, "<h1>Proxy Authentication Required</h1>"))
+    assert failure.owner == "endpoint"
+    assert "HTTP_PROXY" in failure.fix
+    assert "OPENAI_API_KEY" not in failure.fix

@@ -108,7 +108,10 @@ def judge_failure(said: Said, *, key_variable: str = "OPENAI_API_KEY", waits: bo
     """
     words = f"{said.words} {' '.join(sorted(said.codes))}"
     status = said.status
-    if status in {401, 407} or (status in {200, 400, 403} and _KEY.search(words) and not _FILTER.search(words)):
+    if status == 407:
+        fix = "the proxy between wants a name and password; the environment names it (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY)"
+        return Failure(owner="endpoint", kind="proxy refused", fix=f"{fix}: write http://NAME:PASSWORD@HOST:PORT there")
+    if status == 401 or (status in {200, 400, 403} and _KEY.search(words) and not _FILTER.search(words)):
         return Failure(owner="endpoint", kind="key refused", fix=f"the key is missing or refused; set {key_variable}")
     if status == 402 or _CREDIT.search(words) or (_QUOTA.search(words) and not waits and not _PER_MINUTE.search(words)):
         return Failure(

@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # pyright: ignore[reportAttributeAccessIssue]
@@ -57,6 +58,7 @@ def connect(url: str, headers: Mapping[str, str], timeout: float) -> httpx2.Asyn
             timeout=httpx.Timeout(timeout, connect=min(timeout, 60.0), pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             headers=dict(headers),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept: a server is not to know who asks
             verify=certificates() if url.startswith("https") else False,
         )
     except OSError as error:
