@@ -20,14 +20,14 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 
-from strange import budgets, images, places, replies, second_wires, stale, trainings, visits, wires
+from strange import budgets, images, places, replies, second_images, second_wires, stale, trainings, visits, wires
 from strange.case import MEGABYTES, Bench, Case, Surprise
 from strange.server import Server, healthy
 
 
 def every_case() -> Iterator[Case]:
     """All cases, kind by kind."""
-    for module in (replies, wires, second_wires, budgets, stale, images, visits, trainings, places):
+    for module in (replies, wires, second_wires, budgets, stale, images, second_images, visits, trainings, places):
         yield from module.cases()
 
 

@@ -26,47 +26,50 @@ def png(width: int, height: int, *, depth: int = 8, colour: int = 2, extra: byte
     line = 1 + (width * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] + 7) // 8
     pixels = zlib.compress(b"\0" * line * height) if data is None else data
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _part(b"IHDR", header) + extra + _part(b"IDAT", pixels) + _part(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + extra + part(b"IDAT", pixels) + part(b"IEND", b"")
 
 
-def _part(name: bytes, data: bytes) -> bytes:
+def part(name: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG."""
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The file of an image."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
-def _zeros(megabytes: int) -> bytes:
+def zeros(megabytes: int) -> bytes:
+    """So many megabytes of zeros, packed."""
     packer = zlib.compressobj(9)
     return b"".join([*(packer.compress(b"\0" * 2**20) for _ in range(megabytes)), packer.flush()])
 
 
 def _text_bomb() -> bytes:
-    return png(64, 48, extra=_part(b"zTXt", b"note\0\0" + _zeros(1500)))
+    return png(64, 48, extra=part(b"zTXt", b"note\0\0" + zeros(1500)))
 
 
 def _profile_bomb() -> bytes:
-    return png(64, 48, extra=_part(b"iCCP", b"icc\0\0" + _zeros(1500)))
+    return png(64, 48, extra=part(b"iCCP", b"icc\0\0" + zeros(1500)))
 
 
 def _texts() -> bytes:
-    return png(64, 48, extra=_part(b"tEXt", b"note\0" + b"x" * 900) * 40_000)
+    return png(64, 48, extra=part(b"tEXt", b"note\0" + b"x" * 900) * 40_000)
 
 
 def _pixels_bomb() -> bytes:
-    return png(64, 48, data=_zeros(1500))
+    return png(64, 48, data=zeros(1500))
 
 
 def _frames() -> bytes:
     first, rest = Image.new("P", (64, 48)), [Image.new("P", (64, 48), number % 200) for number in range(1, 3000)]
-    return _saved(first, "GIF", save_all=True, append_images=rest)
+    return saved(first, "GIF", save_all=True, append_images=rest)
 
 
 def _gif_screen() -> bytes:
-    data = bytearray(_saved(Image.new("P", (64, 48)), "GIF"))
+    data = bytearray(saved(Image.new("P", (64, 48)), "GIF"))
     data[6:10] = struct.pack("<HH", 65535, 65535)
     return bytes(data)
 
@@ -77,18 +80,18 @@ def _bmp_header() -> bytes:
 
 def _exif_bomb() -> bytes:
     exif = b"Exif\0\0II*\0\x08\0\0\0" + b"\xff\xff" + b"\x0f\x01\x02\0\xff\xff\xff\x7f\x08\0\0\0" * 4000
-    data = _saved(Image.new("RGB", (64, 48)), "JPEG")
+    data = saved(Image.new("RGB", (64, 48)), "JPEG")
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
 
 
 def _progressive() -> bytes:
-    data = _saved(Image.new("RGB", (7900, 7900)), "JPEG", progressive=True)
+    data = saved(Image.new("RGB", (7900, 7900)), "JPEG", progressive=True)
     scan = data.rindex(b"\xff\xda")
     return data[:scan] + data[scan:-2] * 200 + data[-2:]
 
 
 def _jpeg_header() -> bytes:
-    data = bytearray(_saved(Image.new("RGB", (64, 48)), "JPEG"))
+    data = bytearray(saved(Image.new("RGB", (64, 48)), "JPEG"))
     place = data.index(b"\xff\xc0") + 5
     data[place : place + 4] = struct.pack(">HH", 65500, 65500)
     return bytes(data)
@@ -108,18 +111,18 @@ FILES: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
     ("40,000 texts", EITHER, "a.png", _texts),
     ("8,000 x 8,000 of 16 bits and four channels", EITHER, "a.png", lambda: png(8_000, 8_000, depth=16, colour=6)),
     ("7,900 x 7,900 of 16 bits of grey", READ, "a.png", lambda: png(7_900, 7_900, depth=16, colour=0)),
-    ("7,900 x 7,900 floating-point numbers", READ, "a.tif", lambda: _saved(Image.new("F", (7_900, 7_900), 0.5), "TIFF")),
-    ("16 bits of grey", READ, "a.png", lambda: _saved(Image.new("I;16", (64, 48), 40_000), "PNG")),
-    ("a palette with a transparent colour", READ, "a.png", lambda: _saved(Image.new("P", (64, 48)), "PNG", transparency=0)),
-    ("CMYK", READ, "a.jpg", lambda: _saved(Image.new("CMYK", (64, 48)), "JPEG")),
-    ("half a JPEG", EITHER, "a.jpg", lambda: _saved(Image.effect_noise((400, 300), 90), "JPEG")[:9000]),
+    ("7,900 x 7,900 floating-point numbers", READ, "a.tif", lambda: saved(Image.new("F", (7_900, 7_900), 0.5), "TIFF")),
+    ("16 bits of grey", READ, "a.png", lambda: saved(Image.new("I;16", (64, 48), 40_000), "PNG")),
+    ("a palette with a transparent colour", READ, "a.png", lambda: saved(Image.new("P", (64, 48)), "PNG", transparency=0)),
+    ("CMYK", READ, "a.jpg", lambda: saved(Image.new("CMYK", (64, 48)), "JPEG")),
+    ("half a JPEG", EITHER, "a.jpg", lambda: saved(Image.effect_noise((400, 300), 90), "JPEG")[:9000]),
     ("a JPEG whose header says 65,500 x 65,500", REFUSED, "a.jpg", _jpeg_header),
     ("a JPEG of 200 scans of 62 million pixels", EITHER, "a.jpg", _progressive),
     ("EXIF that points everywhere", EITHER, "a.jpg", _exif_bomb),
     ("a GIF of 3,000 frames", EITHER, "a.gif", _frames),
     ("a GIF whose screen is 65,535 x 65,535", EITHER, "a.gif", _gif_screen),
     ("a BMP of minus two billion lines", REFUSED, "a.bmp", _bmp_header),
-    ("a WebP of 16,383 x 3,000", EITHER, "a.webp", lambda: _saved(Image.new("RGB", (16_383, 3_000)), "WEBP")),
+    ("a WebP of 16,383 x 3,000", EITHER, "a.webp", lambda: saved(Image.new("RGB", (16_383, 3_000)), "WEBP")),
     ("an SVG", REFUSED, "a.png", lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'),
     ("a PDF", REFUSED, "a.png", lambda: b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n"),
     ("PostScript", REFUSED, "a.png", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 48\n(x) run\n"),
@@ -131,7 +134,7 @@ FILES: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
 def cases() -> Iterator[Case]:
     """Each asked about, at an endpoint; files that are not images besides."""
     for name, expected, file, make in FILES:
-        yield Case(kind="odd images", done=name, expected=expected, run=partial(_file, expected, file, make))
+        yield Case(kind="odd images", done=name, expected=expected, run=partial(ask_file, expected, file, make))
     for name, expected, make in PLACES:
         yield Case(kind="odd images", done=name, expected=expected, run=partial(_place, expected, make))
     yield Case(kind="odd images", done="a photo of 62 million pixels with depth", expected=READ, run=_measured)
@@ -154,7 +157,8 @@ def _held(expected: str, came: str) -> str:
     return came
 
 
-def _file(expected: str, file: str, make: Callable[[], bytes], bench: Bench) -> str:
+def ask_file(expected: str, file: str, make: Callable[[], bytes], bench: Bench) -> str:
+    """What came of a question about a file of these bytes."""
     path = bench.folder / file
     path.write_bytes(make())
     return _held(expected, ask(bench, path))
@@ -214,7 +218,7 @@ def _place(expected: str, make: Callable[[Path], Path], bench: Bench) -> str:
 
 MASKS: tuple[tuple[str, Callable[[], bytes]], ...] = (
     ("100,000 x 100,000 in the header", lambda: png(100_000, 100_000, data=b"")),
-    ("a text that unpacks to 1.5 GB, of another size", lambda: png(65, 49, extra=_part(b"zTXt", b"note\0\0" + _zeros(1500)))),
+    ("a text that unpacks to 1.5 GB, of another size", lambda: png(65, 49, extra=part(b"zTXt", b"note\0\0" + zeros(1500)))),
     ("a GIF whose screen is 65,535 x 65,535", _gif_screen),
 )
 

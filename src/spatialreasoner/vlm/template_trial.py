@@ -28,7 +28,7 @@ QUESTION = "Which is wider?"
 LONG_QUESTION = QUESTION * 1300
 """About as long as a question of a file may be."""
 
-TURNS = 32
+_TURNS = 32
 """Questions of a long conversation."""
 
 
@@ -62,7 +62,7 @@ def problem_of(template: str, longest: int) -> str | None:
         if (problem := _too_much(tree, longest)) is not None:
             return problem
         compiled = environment.from_string(template)
-        for turns, text in ((1, QUESTION), (TURNS, LONG_QUESTION)):
+        for turns, text in ((1, QUESTION), (_TURNS, LONG_QUESTION)):
             for content in (text, [{"type": "image"}, {"type": "text", "text": text}]):
                 if (problem := _tried(compiled, content, turns, longest)) is not None:
                     return problem
