@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from spatialreasoner.language import hours, lengths, places, refusals, verdicts
+from spatialreasoner.language.comparing import without_clefts
 from spatialreasoner.language.idioms import without_concessions
 from spatialreasoner.language.places import Options, Place
 from spatialreasoner.language.quantities import find_quantities, fold
@@ -18,6 +19,7 @@ from spatialreasoner.language.question import Asked, Convention
 from spatialreasoner.language.responses import MAX_CHARACTERS
 from spatialreasoner.language.scan import holds
 from spatialreasoner.language.stances import Stances
+from spatialreasoner.language.verdicts import without_offer
 
 _SHORT = 200
 """In a longer text a yes or a no somewhere in it is hardly the answer."""
@@ -208,7 +210,7 @@ class _Reply:
             return self._hour(place, normal, first=first)
         if self.asked.relation is None:
             return self._length(place, normal, first=first)
-        normal = without_concessions(normal)
+        normal = without_clefts(without_offer(without_concessions(normal)))
         return self._chosen(normal, place, first=first) if self.asked.choice else self._agreed(normal, place, first=first)
 
     def _fits(self, key: str) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from spatialreasoner.core.types import CONVERSE, Relation
+from spatialreasoner.language import comparing
 from spatialreasoner.language.scan import holds
 
 _CALLED = re.compile(
@@ -107,7 +108,8 @@ _LARGE = frozenset((
 ))  # fmt: skip
 _ADVANTAGE = re.compile(
     rf"{_A}{_WELL} (?:has|holds|takes|wins|enjoys) (?:the )?(?:(?P<plus>height|width|size)[ -]advantage"
-    r"|(?:contest|comparison|prize|edge)\b)|"
+    r"|(?:contest|comparison|prize|edge)\b)|<region(?P<wins>\d)> (?:clearly |easily )?(?:comes out (?:ahead|on top|first)"
+    r"|wins(?: out)?|leads|is ahead|prevails)\b(?! (?:of|over|against))|"
     r"\b(?:advantage|edge)\b[^.<]{0,20} (?:goes to|belongs to|is with|lies with) <region(?P<owner>\d)>"
 )
 
@@ -118,9 +120,10 @@ _HAS = re.compile(
 )
 _LESSER = frozenset(("smaller", "lesser", "lower", "shorter", "narrower"))
 _OPPOSITE = re.compile(
-    r"<region(?P<a>\d)> (?:is|looks|appears|seems) (?:(?:very|quite|rather|fairly"
+    r"<region(?P<a>\d)> (?:is|looks|appears|seems) (?:an? |the )?(?:(?:very|quite|rather|fairly"
     r"|really) )?(?P<one>[a-z]+)\b[^<]{0,40}<region(?P<b>\d)>"
-    r"(?:,? [a-z ]{1,20},)? (?:is|looks|appears|seems) (?:(?:very|quite|rather|fairly|really) )?(?P<other>[a-z]+)\b"
+    r"(?:,? [a-z ]{1,20},)? (?:is|looks|appears|seems) (?:an? |the )?(?:(?:very|quite|rather"
+    r"|fairly|really) )?(?P<other>[a-z]+)\b"
 )
 _SIGN = re.compile(r"<region(?P<a>\d)>[^<>.;\n]{0,30}?(?P<sign>[<>]) ?[^<>.;\n]{0,30}<region(?P<b>\d)>")
 _ORDER = re.compile(
@@ -145,7 +148,8 @@ _DEEPER = re.compile(
 _LOOK = re.compile(
     r"\b(?:look|mov|go|walk|turn|step|travel|glanc)(?:e|ing)? (?:to the )?(?P<where>down|up|left"
     r"|right)(?:wards?)? (?:from|at|of)"
-    r" <region(?P<a>\d)> (?:to (?:see|find|reach|get to|arrive at)|at) <region(?P<b>\d)>"
+    r" <region(?P<a>\d)>(?: (?:to (?:see|find|reach|get to|arrive at)|at)"
+    r"|,? (?:and )?you(?:'ll| will| would| can)? (?:see|find|reach|get to|come to|arrive at|encounter)) <region(?P<b>\d)>"
 )
 _LOOKS: Mapping[str, tuple[Relation, Relation]] = {
     "down": ("below", "above"), "up": ("above", "below"), "left": ("left", "right"), "right": ("right", "left"),
@@ -277,6 +281,7 @@ def chosen_by_idiom(relation: Relation, text: str) -> int | None:
     """
     text = _MARGIN.sub("", text) if "margin" in text else text
     bare = _ASKED.sub("", _CALLED.sub(lambda match: f"<region{match[1] or match[2]}>", text))
+    bare = comparing.with_short_names(bare)
     found: set[int] = set()
     for sentence in re.split(r"(?<=[.!?;])\s+|\n+", bare):
         found.update(_sizes(relation, sentence) if relation in _MORE else _positions(relation, sentence))
@@ -288,6 +293,10 @@ def chosen_by_idiom(relation: Relation, text: str) -> int | None:
 def _opposites(relation: Relation, text: str) -> Iterator[int]:
     """The regions of which a relation holds, where one is called large and the other small: "A is wide, B is narrow"."""
     for match in _OPPOSITE.finditer(text):
+        words = {match["one"], match["other"]}
+        dimension = _MORE[relation][0]
+        if any(words & named for other, named in comparing.WORDS_OF.items() if other != dimension):
+            continue
         if (
             {match["one"] in _LARGE, match["other"] in _LARGE}
             == {match["one"] in _SMALL, match["other"] in _SMALL}
@@ -319,6 +328,7 @@ _COMPARING: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool | None]]
     (_NEXT_TO, lambda match: match["how"] in _SMALL if match["how"] in _SMALL | _LARGE else None),
     (_BESIDE, lambda match: match["how"] in _SMALL if match["how"] in _SMALL | _LARGE else None),
     (_SIGN, lambda match: match["sign"] == "<"),
+    *comparing.COMPARING,
 )
 """Patterns that compare two regions, and whether the second is the greater one; None if they do not."""
 
@@ -331,7 +341,7 @@ def _unequal(sentence: str, dimension: str) -> Iterator[tuple[int, int]]:
                 yield _ordered(match, swapped=swapped)
     for match in _ADVANTAGE.finditer(sentence):
         if match["plus"] in (None, dimension):
-            one = int(match["a"] or match["owner"])
+            one = int(match["a"] or match["owner"] or match["wins"])
             yield one, 3 - one
     for match in _HAS.finditer(sentence):
         one = int(match["a"])
@@ -344,6 +354,9 @@ def _positions(relation: Relation, sentence: str) -> Iterator[int]:
         begin, end = _order_of(match["from"]), _order_of(match["to"])
         if CONVERSE[begin] == end and relation in (begin, end):
             yield int(match["a"] if relation == begin else match["b"])
+    for one, start in comparing.first_from(sentence):
+        if relation in (here := _order_of(start), CONVERSE[here]):
+            yield one if relation == here else 3 - one
     for match in _LOOK.finditer(sentence):
         if relation in (pair := _LOOKS[match["where"]]):
             yield int(match["b"] if relation == pair[0] else match["a"])
@@ -364,6 +377,7 @@ def _depths(sentence: str) -> Iterator[tuple[int, int]]:
         yield (one, 3 - one) if match["how"] in ("closer", "nearer") else (3 - one, one)
     for match in _CAMERA.finditer(sentence):
         yield _ordered(match, swapped=match["how"].startswith("f"))
+    yield from comparing.depths(sentence)
     yield from (_ordered(match, swapped=False) for match in _PAST.finditer(sentence))
     for pattern, swapped in ((_HIDES, False), (_HIDDEN, True), (_BETWEEN, False)):
         yield from (_ordered(match, swapped=swapped) for match in pattern.finditer(sentence) if not match["not"])

@@ -114,7 +114,7 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
         "farther down": "below", "taller": "tall", "shorter": "short", "wider": "wide", "broader": "wide", "thicker": "wide",
         "narrower": "thin", "thinner": "thin", "slimmer": "thin", "skinnier": "thin", "slenderer": "thin",
         "more slender": "thin", "more narrow": "thin", "bigger": "big",
-        "larger": "big", "bulkier": "big", "more massive": "big", "more voluminous": "big",
+        "larger": "big", "bulkier": "big", "more massive": "big", "more voluminous": "big", "more compact": "small",
         "smaller": "small", "tinier": "small",
     },
     "MOST": {

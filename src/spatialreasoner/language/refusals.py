@@ -63,7 +63,8 @@ _ACT = (
     r"|do (?:that|this)"
     r"|any (?:estimate|answer|measurement)|an? (?:\w+ ){0,3}(?:answer|estimate|comparison|measurement|direction"
     r"|assessment|number|value|width|height|distance)"
-    r"|inferr?|describe|display|load|find (?:the|any) (?:image|region)|assess|evaluate|speculate|guess|know"
+    r"|inferr?|describe|display|load|(?:find|locate|spot) (?:the |any |either )?(?:image|regions?|objects?)|assess"
+    r"|evaluate|speculate|guess|know"
     r"|continue|be of help)"
 )
 _CANNOT = re.compile(
@@ -79,7 +80,8 @@ _SOFT = re.compile(
     r"|not (?:enough|sufficient) (?:information|context|data|detail)"
     r"|(?:does|do|did)(?: not|n't) (?:\w+ )?(?:provide|give|contain|offer|show|have|include|reveal|hold) (?:\w+ )?(?:enough"
     r"|sufficient|adequate|the necessary) (?:\w+ )?(?:information|context|data|details?|cues)"
-    r"|insufficient (?:information|data|context)|(?:not|isn't) (?:clear|sure|certain|determinable|visible)"
+    r"|insufficient (?:information|data|context)|(?:not|isn't) (?:clear|sure|certain|determinable|visible"
+    r"|present(?= in)|shown in|depicted)"
     r"|(?:not|isn't) possible(?= *(?:[.,;!]|$))"
     r"|(?:possibly|maybe|perhaps),? (?:or )?(?:possibly|maybe|perhaps) not"
     r"|\bno (?:means|method|basis|ability|capability|capacity) (?:of|to|for)\b|neither (?:\w+ ){0,3}(?:is"
@@ -114,6 +116,7 @@ _HARD = re.compile(
             rf"|picture|photo|attachment)"
             for lacks in ("does not", "doesn't", "did not", "didn't", "do not", "don't")
         ),
+        r"there (?:is|are) no (?:regions?|objects?|boxes|markings|labels|image|picture)\b",
         r"once you(?:'ve| have)? (?:attach|upload|share|send|provide|re)",
         r"no access to (?:the|any|your|an) (?:image|picture|photo|visual)",
         r"need (?:to see )?the (?:image|picture|photo)\b",

@@ -41,6 +41,7 @@ _BY_DIMENSION: Mapping[str, tuple[str, str]] = {
 }
 _UPWARD = frozenset(("tall", "wide", "big", "above"))
 _EXTENTS = codes_of("DIMENSION", "DISTANCE")
+_DISTANCE_COMMA = CODES["DISTANCE"] + CODES["COMMA"]
 _COMPARATIVES = codes_of("COMPARED", "MORE", "LESS")
 _ALONE = rule("[ONE OF PAIR IN BETWEEN AND COMMA PLUS EQUALS RELATIVE AS BUT FROM] | $")
 _DEFINITE = rule("[ONE WORD]{0,2} (?:(?P<named>BE REGION)|[COMMA OF IN]|$)")
@@ -110,6 +111,8 @@ def _measure(scope: Scope, match: re.Match[str]) -> int | None:
     before = scope.nearest(match.start(), _EXTENTS)
     if before is None and (owned := _OF_AMOUNT.search(scope.codes, 0, match.start())):
         return owned.start("dimension")
+    if before is not None and scope.codes.startswith(_DISTANCE_COMMA, before) and CODES["CAMERA"] not in scope.codes:
+        return None  # "because of the distance, Region 1 is larger" compares sizes
     return before
 
 

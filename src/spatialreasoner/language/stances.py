@@ -21,7 +21,7 @@ _SIZES: Mapping[str, tuple[str, bool]] = {
     "behind": ("camera_distance", True), "front": ("camera_distance", False),
 }  # fmt: skip
 _BETWEEN = re.compile(r"<region(\d)>(?P<words>[^<\n]{0,80}?)(?=<region|\n|$)")
-_FOR = re.compile(r"(?P<words>[^<\n;]{1,60}?)(?: (?:for|in) (?:the \w{1,12} of )?| ?\()<region(\d)>")
+_FOR = re.compile(r"(?P<words>[^<\n;]{1,60}?)(?: (?:for|in|of) (?:the \w{1,12} (?:of|in) )?| ?\()<region(\d)>")
 """Where a length may come before its region: "2 m for A"."""
 _STEMS: Mapping[Relation, str] = {
     "left": "left", "right": "right", "above": "above|over|higher", "below": "below|under|lower", "tall": "tall",

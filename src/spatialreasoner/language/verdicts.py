@@ -30,7 +30,8 @@ _YES = (
 _NO = (
     r"(?:no(?!,? or yes\b)(?! (?:doubt|question|problem|worries|idea|image|answer|one|need|region|object|clear|matter"
     r"|less|more"
-    r"|wonder|comment|comparison|response|scale|way of|way to|means|method|basis|output|measurement|visible|such|text"
+    r"|wonder|comment|comparison|response|scale|data|result|content|prediction|<region|way of|way to|means|method"
+    r"|basis|output|measurement|visible|such|text"
     r"|information|label|reference"
     r"|other|two|person|part))|nope|nah|n(?=\W|$)|incorrect|false|wrong|untrue|negative|hardly|never"
     r"|neither(?! [^.!?]{0,40}\b(?:visible|shown|present|marked|highlighted|depicted|identifiable|clear)\b)"
@@ -63,7 +64,10 @@ _LEAD = re.compile(
 _TRAIL = re.compile(
     r"(?:[:,;\u2192>-]|\bbut|\bi(?:'d| would|'ll| will)? (?:say|guess|answer|go with"
     r"|lean towards?)) {0,3}[\"'*]{0,3}(?:(?P<no>no|false|nope|incorrect|not true)|(?P<yes>yes|true"
-    r"|correct))[\"'*]{0,3}[.!]?\W{0,4}$|\bis (?:in the )?(?:(?P<affirmative>affirmative)"
+    r"|correct))[\"'*]{0,3}[.!]?\W{0,4}$"
+    r"|[,;] (?:but |in fact |actually )?it (?:really |actually )?(?:(?P<isnt>isn't|is not|doesn't|does not)|(?:is"
+    r"|does))[.!]?\W{0,4}$"
+    r"|\bis (?:in the )?(?:(?P<affirmative>affirmative)"
     r"|(?P<negative>negative))\b"
 )
 _CONCEDES = re.compile(r"\W{0,6}(?:true|granted|sure|admittedly|right)\b[^.!?]{0,200}\bbut\b")
@@ -146,6 +150,21 @@ _POLITE = re.compile(
 )
 
 
+_OFFERS = re.compile(
+    r"\W{0,4}(?:(?:yes|sure|certainly|of course|absolutely)[,!.:]? )?(?:i(?:'d| would| will|'ll| can| could|'m|"
+    r" am)? (?:be )?(?:happy|glad|love|help|assist|try)\b|let me (?:help|take a look|have a look|see"
+    r"|check)\b)[^.!?\n]{0,80}(?:[.!:]+|$)\s*"
+)
+
+
+def without_offer(text: str) -> str:
+    """A folded text without the offer to help that it begins with: "Sure, I can help with that!"."""
+    return _OFFERS.sub("", text, count=1) if text[:60].lstrip().startswith(_OFFER_WORDS) else text
+
+
+_OFFER_WORDS = ("sure", "certainly", "of course", "absolutely", "yes", "i", "let me")
+
+
 def is_polite(text: str) -> bool:
     """Whether a folded text begins with a yes to the request, not to the question: "Sure! Region 1 is wider"."""
     return _POLITE.match(text[:40]) is not None
@@ -154,7 +173,7 @@ def is_polite(text: str) -> bool:
 def trailing(text: str) -> bool | None:
     """Yes or no, where a folded text ends with it behind a colon, a comma or a dash."""
     match = _TRAIL.search(text[-120:])
-    return None if match is None else bool(match["yes"] or match["affirmative"])
+    return None if match is None else not (match["no"] or match["negative"] or match["isnt"])
 
 
 _PASSES = (
