@@ -73,6 +73,12 @@ _DEPTH = re.compile(
     r"<region(?P<a>\d)> (?:has|shows) (?:the |an? )?(?:\w+ly )?(?P<how>greater|larger|higher|bigger|smaller|lower|lesser) "
     r"(?:depth|z)\b(?: values?)?"
 )
+_NEARNESS = re.compile(
+    r"<region(?P<a>\d)> (?:is|stands|sits|lies|appears)(?: (?:located|positioned|placed|right|very|quite|rather"
+    r"|much)){0,2} (?:"
+    r"(?P<near>(?:close|near|next)(?: to)?(?: the)? (?:camera|viewer|observer|us))|in the distance|far (?:away|off)"
+    r"|far from (?:the )?(?:camera|viewer|observer|us))\b"
+)
 _FIRST = re.compile(
     r"\b(?:bump into|reach|meet|encounter|hit|run into|get to|arrive at|pass) (?:the )?<region(?P<a>\d)> (?:first|before)\b"
 )
@@ -84,6 +90,9 @@ def depths(sentence: str) -> list[tuple[int, int]]:
     for match in _DEPTH.finditer(sentence):
         one = int(match["a"])
         found.append((one, 3 - one) if match["how"] in ("smaller", "lower", "lesser") else (3 - one, one))
+    for match in _NEARNESS.finditer(sentence):
+        one = int(match["a"])
+        found.append((one, 3 - one) if match["near"] else (3 - one, one))
     found += [(one, 3 - one) for match in _FIRST.finditer(sentence) if (one := int(match["a"]))]
     return found
 

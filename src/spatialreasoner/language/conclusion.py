@@ -28,7 +28,7 @@ _SAME = re.compile(
     r"\b(?:(?:same|equal|identical|similar|comparable|matching) (?:horizontal |vertical )?(?:heights?|widths?|sizes?"
     r"|levels?|depths?"
     r"|distances?|positions?|dimensions?|elevations?)|equally (?:tall|wide|big|large|high|far|close|near|thin|short|small)"
-    r"|identical|equal in (?:height|width|size|depth|level|breadth|volume)"
+    r"|identical|no \w{0,12} ?differences? (?:in|between)|equal in (?:height|width|size|depth|level|breadth|volume)"
     r"|level with each other|neither (?:one |of them |of the two )?is (?:really |clearly |noticeably )?"
     r"(?:taller|shorter|wider|thinner|narrower|bigger|larger|smaller|above|below|higher|lower|in front|behind|closer"
     r"|to the))\b"
@@ -50,6 +50,7 @@ _CORRECTS = re.compile(
 _CORRECT_WORDS = (
     "wait", "correction", "scratch that", "second thought", "let me correct", "misread", "was wrong", "actually", "sorry",
 )  # fmt: skip
+_ASKS_BACK = re.compile(r"\W{0,4}(?:what|which|who|where|how|could you|can you|do you|did you)\b[^?]{0,200}\?\W{0,4}")
 _INDEX = re.compile(
     r"[\s\"'(\[<#]{0,6}(?:region:? |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}"
 )
@@ -141,7 +142,7 @@ class _Reply:
     def conclusion(self) -> Conclusion:
         """The first place that holds an answer."""
         words = self.convention.words
-        if not self.rest[self.begin :].strip(" \n*#:\"'>-."):
+        if not self.rest[self.begin :].strip(" \n*#:\"'>-.") or _ASKS_BACK.fullmatch(self.rest, self.begin):
             return Conclusion(unscored="only restates the options or the question", convention=words)
         for place, first in self._places():
             found = self._read(place, first=first)

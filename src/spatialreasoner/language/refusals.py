@@ -89,7 +89,8 @@ _SOFT = re.compile(
     r"|shown|present|marked|highlighted|identifiable)"
     r"|(?:information|data|measurements?|answer|details?|image|depth)(?: \w+)? (?:is|are)(?: not|n't) (?:available"
     r"|provided|known|given)"
-    r"|unclear|unsure|undecided|uncertain(?!t)|undetermined|indeterminate|undecidable|undefined"
+    r"|something went wrong|error(?: has)? occurred|unclear|unsure|undecided|uncertain(?!t)|undetermined|indeterminate"
+    r"|undecidable|undefined"
     r"|unknown|not applicable|cannot (?:tell|say|determine|answer)|can't (?:tell|say|determine|answer)"
     r"|unable to (?:tell|say|determine|answer)"
     r"|no (?:\w+ ){0,3}(?:comparison|estimate|measurement|answer|determination|judg[e]?ment|conclusion|assessment) (?:can"
@@ -151,7 +152,7 @@ _HINTS = (
     "insufficient", "unsure", "hard to", "difficult", "tough to", "no ", "idea", "undetermined", "indeterminate",
     "undecidable", "undefined", "unanswerable", "inconclusive", "without", "please", "can you", "kindly", "as an ai",
     "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé", "tut mir", "prefer",
-    "could you", "uncertain", "undecided", "possibly", "maybe", "perhaps",
+    "could you", "uncertain", "undecided", "went wrong", "occurred", "possibly", "maybe", "perhaps",
 )  # fmt: skip
 """Every refusal has one of these; to look for them first spares most replies the patterns."""
 _STOPS = (". ", "! ", "? ", "\n", "; ")
