@@ -62,7 +62,7 @@ def test_a_file_that_is_not_a_library_is_not_taken(source, tmp_path):
 
 def test_every_source_of_the_package_is_listed():
     package = Path(native.__file__).parents[1]
-    assert sorted(package.rglob("*.c")) == sorted(each.path for each in C_SOURCES)
+    assert sorted(package.rglob("*.c")) == sorted({each.path for each in C_SOURCES})
 
 
 def test_the_builder_needs_nothing_but_the_standard_library():

@@ -12,13 +12,13 @@ import torch
 
 from native_fixtures import built_anew
 from spatialreasoner.core.errors import EndpointError
-from spatialreasoner.core.native import DECODER, CSource
+from spatialreasoner.core.native import C_SOURCES, DECODER, WIDE_DECODER, CSource
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.inference.streaming import stream
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.native import kernel, seeing
-from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, is_suited, native_library
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, Words, is_suited, native_library
 from spatialreasoner.nano.native.writers import Writers
 from spatialreasoner.nano.tokenizer import IMAGE
 from spatialreasoner.vlm.writing import Manner, WantedAnswer
@@ -26,10 +26,12 @@ from spatialreasoner.vlm.writing import Manner, WantedAnswer
 GREEDY, SAMPLED = Manner(temperature=0.0, most=40), Manner(temperature=0.9, most=40)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def library(tmp_path_factory):
+@pytest.fixture(scope="module", autouse=True, params=[DECODER, WIDE_DECODER], ids=["narrow", "wide"])
+def library(request, tmp_path_factory):
     """Built of the source as it is; every test fails where there is a compiler and nothing was built."""
-    with built_anew(DECODER, tmp_path_factory.mktemp("native"), kernel, native_library) as found:
+    if request.param is WIDE_DECODER and WIDE_DECODER not in C_SOURCES:
+        pytest.skip("vectors of 512 bits are of other processors")
+    with built_anew(request.param, tmp_path_factory.mktemp("native"), kernel, native_library) as found:
         yield found
 
 
@@ -126,6 +128,16 @@ def test_greedy_answers_are_those_of_generate(nano, ask, image):
         assert each.read == len(each.wanted.ids) + nano[0].config.num_image_tokens - 1
 
 
+@pytest.mark.parametrize("how", [GREEDY, SAMPLED])
+def test_an_answer_that_is_cut_off_begins_as_the_whole_one(nano, ask, how):
+    many = [ask(f"<region{1 + seed}>?", image=seed, seed=seed) for seed in range(3)]
+    whole = written(writers(nano), many, how)
+    for most in (1, 2, 17):
+        assert [each.ids for each in written(writers(nano), many, replace(how, most=most))] == [
+            each.ids[:most] for each in whole
+        ]
+
+
 def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch):
     looks = []
     monkeypatch.setattr(
@@ -187,6 +199,9 @@ def test_places_without_room_are_refused(nano, library):
     for slot, place in ((0, 10**6), (1, 0), (-1, 0), (0, -1)):
         with pytest.raises(ValueError, match="expected"):
             rows.read(one, np.array([slot]), np.array([place]))
+    words = Words(nano[0].lm_head.weight.detach().numpy(), [], [])
+    with pytest.raises(ValueError, match="expected places below"):
+        rows.write(words, np.zeros(1, int), np.array([190]), np.zeros(1, int), [one[:0]], 0.0, np.zeros((3, 1)))
     assert isinstance(library, ctypes.CDLL)
 
 

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 LIBRARIES = {
     "spatialreasoner/nano/native/_decoder.so",
+    "spatialreasoner/nano/native/_decoder_wide.so",
     "spatialreasoner/scenes/native/_nearest.so",
     "spatialreasoner/scenes/synthetic/native/_rooms.so",
 }

@@ -26,6 +26,7 @@ _PACKAGE = Path(__file__).parents[1]
 _COMMON = Path(__file__).with_name("native.h")
 _FLAGS = ("-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 _X86 = ("-mavx2", "-mfma")
+_X86_WIDE = (*_X86, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl")
 """A library is taken only where the processor has these."""
 
 
@@ -35,15 +36,17 @@ class CSource(NamedTuple):
     Attributes:
         path: The file.
         fused: Whether the compiler may round a product and a sum as one.
+        wide: Whether the library is for processors with vectors of 512 bits, which not all have.
     """
 
     path: Path
     fused: bool
+    wide: bool = False
 
     @property
     def built(self) -> Path:
         """Where its library is."""
-        return self.path.with_name(f"_{self.path.stem}.so")
+        return self.path.with_name(f"_{self.path.stem}{'_wide' if self.wide else ''}.so")
 
     def digest(self) -> str:
         """A digest of the file and of the header that all include."""
@@ -51,9 +54,17 @@ class CSource(NamedTuple):
 
 
 DECODER = CSource(_PACKAGE / "nano" / "native" / "decoder.c", fused=True)
+WIDE_DECODER = DECODER._replace(wide=True)
 ROOMS = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "rooms.c", fused=False)
 NEARBY = CSource(_PACKAGE / "scenes" / "native" / "nearest.c", fused=False)
-C_SOURCES = (DECODER, ROOMS, NEARBY)
+
+
+def _is_x86() -> bool:
+    return platform.machine().lower() in {"x86_64", "amd64"}
+
+
+C_SOURCES = (DECODER, ROOMS, NEARBY, *([WIDE_DECODER] if _is_x86() else []))
+"""What is built on this kind of machine."""
 
 
 def build_library(source: CSource, target: Path | None = None) -> Path | None:
@@ -69,7 +80,11 @@ def build_library(source: CSource, target: Path | None = None) -> Path | None:
         return None
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         made = Path(folder) / target.name
-        flags = [*_FLAGS, *(_X86 if _is_x86() else ()), f"-ffp-contract={'fast' if source.fused else 'off'}"]
+        flags = [
+            *_FLAGS,
+            *((_X86_WIDE if source.wide else _X86) if _is_x86() else ()),
+            f"-ffp-contract={'fast' if source.fused else 'off'}",
+        ]
         defined = f'-DNATIVE_SOURCE="{source.digest()}"'
         command = [compiler, *flags, defined, str(source.path), "-o", str(made), "-lm"]
         if subprocess.run(command, capture_output=True, check=False).returncode or not made.is_file():
@@ -95,10 +110,6 @@ def open_library(source: CSource, path: Path | None = None) -> ctypes.CDLL | Non
 def address(values: np.ndarray[Any, Any]) -> ctypes.c_void_p:
     """Where an array's numbers are, as libraries take it; the array must be contiguous, and kept meanwhile."""
     return ctypes.c_void_p(values.ctypes.data)
-
-
-def _is_x86() -> bool:
-    return platform.machine().lower() in {"x86_64", "amd64"}
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from spatialreasoner.core.native import DECODER, address, open_library
+from spatialreasoner.core.native import DECODER, WIDE_DECODER, address, open_library
 
-_PANEL, _LANES, _BLOCK = 16, 8, 16
-"""As in `decoder.c`."""
+_BLOCK, _WIDEST, _LINE = 16, 32, 64
+"""As in `decoder.c`: tokens of a block, rows of the widest panels, and where arrays begin, bytes."""
 
 _ROOM = 12
 """Blocks of tokens that a row has room for at first; two thirds of a usual answer's."""
@@ -39,8 +39,8 @@ class _Decoder(ctypes.Structure):
 
 @cache
 def native_library(path: Path | None = None) -> ctypes.CDLL | None:
-    """The library, by default the one beside its source; None if there is none for this processor (`core.native`)."""
-    library = open_library(DECODER, path)
+    """The library, by default the widest for this processor beside its source; None if there is none (`core.native`)."""
+    library = next(filter(None, (open_library(each, path) for each in (WIDE_DECODER, DECODER))), None)
     if library is None:
         return None
     library.nano_work.restype = ctypes.c_int64
@@ -50,9 +50,31 @@ def native_library(path: Path | None = None) -> ctypes.CDLL | None:
 def is_suited(decoder: Any) -> bool:
     """Whether the library can read with a plain decoder (`steps.is_plain`): its precision, place and shape."""
     config, weights = decoder.config, decoder.norm.weight
-    whole = config.hidden_size % _PANEL == 0 and config.intermediate_size % _LANES == 0
-    heads = config.num_attention_heads * config.head_dim == config.hidden_size and config.head_dim % (4 * _LANES) == 0
+    whole = config.hidden_size % _WIDEST == 0 and config.intermediate_size % (_WIDEST // 2) == 0
+    heads = config.num_attention_heads * config.head_dim == config.hidden_size and config.head_dim % _WIDEST == 0
     return weights.dtype == torch.float32 and weights.device.type == "cpu" and config.hidden_act == "silu" and whole and heads
+
+
+class _Words(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("table", "number", "ends")]
+
+
+class Words:
+    """What a decoder reads and writes: what each token is read as, the region that it names, and whether it ends an answer.
+
+    Args:
+        table: Embeddings of the tokens.
+        regions: Tokens that name the first, the second, ... region of an image.
+        ends: Tokens that end an answer.
+    """
+
+    def __init__(self, table: Float[np.ndarray, "vocabulary hidden"], regions: Sequence[int], ends: Sequence[int]) -> None:
+        self.table = np.ascontiguousarray(table, np.float32)
+        self.number = np.full(len(table), -1, np.int32)
+        self.number[list(regions)] = range(len(regions))
+        self._ends = np.zeros(len(table), np.uint8)
+        self._ends[list(ends)] = 1
+        self.at = ctypes.byref(_Words(*(each.ctypes.data for each in (self.table, self.number, self._ends))))
 
 
 class Panels:
@@ -66,6 +88,7 @@ class Panels:
 
     def __init__(self, library: ctypes.CDLL, decoder: Any, head: Float[Tensor, "vocabulary hidden"]) -> None:
         self.native, self.config, self.vocabulary = library, decoder.config, len(head)
+        self.width: int = library.nano_panel()
         self._kept: list[_Array] = []
         self.layers = (_Layer * len(decoder.layers))(*map(self._layer, decoder.layers))
         self.head = self._packed([head], decoder.norm)
@@ -83,16 +106,21 @@ class Panels:
         return _Layer(
             self._packed(queries, layer.input_layernorm),
             self._packed([attention.o_proj.weight]),
-            self._packed([mlp.gate_proj.weight, mlp.up_proj.weight], layer.post_attention_layernorm),
+            self._packed([self._paired(mlp.gate_proj.weight, mlp.up_proj.weight)], layer.post_attention_layernorm),
             self._packed([mlp.down_proj.weight]),
         )
+
+    def _paired(self, *two: Tensor) -> Tensor:
+        """Rows of a gate and of what it lets pass, in turn by half a panel."""
+        halves = (each.detach().unflatten(0, (-1, self.width // 2)) for each in two)
+        return torch.stack([*halves], dim=1).flatten(0, 2)
 
     def _packed(self, products: Sequence[Tensor], norm: Any = None) -> int:
         """The address of products of the same rows as one, with the norm before them folded in."""
         joined = torch.cat([each.detach() for each in products])
         matrix = _floats(joined if norm is None else joined * norm.weight.detach())
         rows, columns = matrix.shape
-        panels = np.empty(-(-rows // _PANEL) * _PANEL * columns, np.float32)
+        panels = _empty(-(-rows // self.width) * self.width * columns)
         self.native.nano_pack(address(matrix), rows, columns, address(panels))
         self._kept.append(panels)
         return panels.ctypes.data
@@ -111,7 +139,7 @@ class RowsDecoder:
     def __init__(self, panels: Panels, slots: int) -> None:
         self._panels, self._native, self._slots = panels, panels.native, slots
         self._hidden: int = panels.config.hidden_size
-        self._columns = -(-panels.vocabulary // _PANEL) * _PANEL
+        self._columns = -(-panels.vocabulary // panels.width) * panels.width
         self._keys = self._values = np.empty((0,), np.float32)
         self._grow(_ROOM)
 
@@ -127,18 +155,15 @@ class RowsDecoder:
         """Read tokens, those of a row in their order; what the decoder makes of them, before its last norm.
 
         Args:
-            embeds: The embedded tokens; the result is written over them.
+            embeds: The embedded tokens; they are left as they are.
             slots: Whose tokens they are.
             places: Their places in their rows; there must be room for them.
         """
         if embeds.shape != (len(slots), self._hidden) or len(places) != len(slots):
             raise ValueError(f"expected {len(slots)} tokens of {self._hidden}; got {embeds.shape} and {len(places)} places")
-        if len(slots) and (slots.min() < 0 or slots.max() >= self._slots or places.min() < 0):
-            raise ValueError(f"expected slots of {self._slots}, and places from 0")
-        if len(places) and places.max() >= self._blocks * _BLOCK:
-            raise ValueError(f"expected places below {self._blocks * _BLOCK}; got {places.max()}; call make_room before")
+        self._check(slots, places, 1)
         chosen, where = np.ascontiguousarray(slots, np.int32), np.ascontiguousarray(places, np.int32)
-        hidden = np.ascontiguousarray(embeds, np.float32)
+        hidden = _lined(embeds)
         self._native.nano_read(self._at, len(hidden), address(chosen), address(where), address(hidden), address(self._work))
         return hidden
 
@@ -152,12 +177,52 @@ class RowsDecoder:
             temperature: Sampling temperature.
             chance: Numbers in [0, 1) that decide the samples.
         """
-        rows, lots = np.ascontiguousarray(hidden, np.float32), np.ascontiguousarray(chance, np.float64)
-        logits, tokens = np.empty((len(rows), self._columns), np.float32), np.empty(len(rows), np.int32)
+        rows, lots = _lined(hidden), np.ascontiguousarray(chance, np.float64)
+        logits, tokens = _empty((len(rows), self._columns)), np.empty(len(rows), np.int32)
         self._native.nano_tell(self._at, len(rows), address(rows), address(logits), address(self._work))
         how = ctypes.c_float(temperature), address(lots)
         self._native.nano_choose(self._at, len(rows), address(logits), *how, address(tokens))
         return tokens
+
+    def write(
+        self,
+        words: Words,
+        slots: Int[np.ndarray, " rows"],
+        places: Int[np.ndarray, " rows"],
+        tokens: Int[np.ndarray, " rows"],
+        regions: Sequence[Float[np.ndarray, "regions hidden"]],
+        temperature: float,
+        chance: Float[np.ndarray, "steps rows"],
+    ) -> Int[np.ndarray, "written rows"]:
+        """Write on, until one of the rows ends its answer: a token of each per step.
+
+        Args:
+            words: What tokens are read as, and which of them end an answer.
+            slots: Whose rows they are.
+            places: The places of `tokens` in their rows; there must be room for as many more as there are steps.
+            tokens: The tokens before, which have not been read.
+            regions: What is added to the names of regions in each row.
+            temperature: Sampling temperature.
+            chance: Numbers in [0, 1) that decide the samples, for as many steps as are wanted at most.
+        """
+        steps, rows = chance.shape
+        self._check(slots, places, steps)
+        chosen, where, before = (np.array(each, np.int32) for each in (slots, places, tokens))
+        kept = [np.ascontiguousarray(each, np.float32) for each in regions]
+        told = (ctypes.c_void_p * rows)(*(each.ctypes.data for each in kept))
+        counts = np.array([len(each) for each in kept], np.int32)
+        lots, written = np.ascontiguousarray(chance, np.float64), np.empty((steps, rows), np.int32)
+        rooms = _empty((rows, self._hidden)), _empty((rows, self._columns)), written, self._work
+        how = *map(address, (chosen, where, before)), told, address(counts), ctypes.c_float(temperature), address(lots)
+        done: int = self._native.nano_write(self._at, words.at, rows, steps, *how, *map(address, rooms))
+        return written[:done]
+
+    def _check(self, slots: Int[np.ndarray, " tokens"], places: Int[np.ndarray, " tokens"], steps: int) -> None:
+        if len(slots) and (slots.min() < 0 or slots.max() >= self._slots or places.min() < 0):
+            raise ValueError(f"expected slots of {self._slots}, and places from 0")
+        if len(places) and places.max() + steps > self._blocks * _BLOCK:
+            last = places.max() + steps - 1
+            raise ValueError(f"expected places below {self._blocks * _BLOCK}; got {last}; call make_room before")
 
     def begin_as(self, slot: int, other: int, places: int) -> None:
         """Let a row begin with the first `places` tokens that another one has read."""
@@ -167,7 +232,7 @@ class RowsDecoder:
     def _grow(self, blocks: int) -> None:
         config = self._panels.config
         shape = (config.num_hidden_layers, self._slots, blocks, _BLOCK * self._hidden)
-        keys, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        keys, values = _empty(shape), _empty(shape)
         if self._keys.size:
             keys[:, :, : self._blocks], values[:, :, : self._blocks] = self._keys, self._values
         self._keys, self._values, self._blocks = keys, values, blocks
@@ -187,7 +252,22 @@ class RowsDecoder:
             *(each.ctypes.data for each in (*self._turns, keys, values)),
         )
         self._at = ctypes.byref(self._decoder)
-        self._work = np.empty(self._native.nano_work(self._at), np.float32)
+        self._work = _empty(self._native.nano_work(self._at))
+
+
+def _empty(shape: int | tuple[int, ...]) -> _Array:
+    """Room for numbers, which begins where a line of the processor's cache does."""
+    size = int(np.prod(shape))
+    room = np.empty(size + _LINE // 4, np.float32)
+    start = -room.ctypes.data % _LINE // 4
+    return room[start : start + size].reshape(shape)
+
+
+def _lined(values: _Array) -> _Array:
+    """A copy, which begins where a line of the processor's cache does."""
+    copied = _empty(values.shape)
+    copied[...] = values
+    return copied
 
 
 def _floats(values: Tensor) -> _Array:

@@ -40,7 +40,7 @@ class Glimpse(NamedTuple):
 
     name: int
     tokens: Float[np.ndarray, "tokens hidden"]
-    regions: tuple[Float[np.ndarray, " hidden"], ...]
+    regions: Float[np.ndarray, "regions hidden"]
     names: tuple[int, ...]
 
 
@@ -84,7 +84,8 @@ class Seeing:
             if any(key not in known.regions for key in keys):
                 self._look_at(known, keys, masks)
             regions = [known.regions[key] for key in keys]
-        return Glimpse(known.name, known.tokens, tuple(each for _, each in regions), tuple(name for name, _ in regions))
+        told = np.array([each for _, each in regions], np.float32).reshape(len(regions), known.tokens.shape[-1])
+        return Glimpse(known.name, known.tokens, told, tuple(name for name, _ in regions))
 
     @torch.inference_mode()
     def _look(self, image: Image.Image) -> _Known:

@@ -13,15 +13,19 @@ import numpy as np
 from jaxtyping import Float
 
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.nano.native.kernel import Panels, RowsDecoder
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, Words
 from spatialreasoner.nano.native.seeing import Glimpse, Seeing
 from spatialreasoner.vlm.writing import Manner, Take, WantedAnswer, Written
 
 if TYPE_CHECKING:
     from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 
-_REFILL = 8
-"""New rows are taken in once one of this many is empty, so that their prompts are read together."""
+AT_ONCE = 24
+"""Most answers that are written side by side. What more of them have read no longer fits into the cache that a processor's
+cores share, and is read from memory at every step; with fewer, the weights are read more often per token."""
+
+_STRIDE = 16
+"""Most tokens that are written before an answer that has its full length, or is not wanted any more, is looked for."""
 
 
 @dataclass(eq=False)
@@ -32,7 +36,8 @@ class _Row:
         wanted: What was asked.
         names: What was read: tokens by their numbers, images and regions by names that nothing else has.
         sight: The image as the decoder reads it.
-        chance: Gives the numbers that decide the samples.
+        random: Gives the numbers that decide the samples, one per token.
+        lots: Those of them that are not used yet.
         slot: Where the decoder keeps it.
         prompt: How many of the names are the prompt's.
         written: The answer so far.
@@ -41,7 +46,8 @@ class _Row:
     wanted: WantedAnswer
     names: list[int]
     sight: Glimpse | None
-    chance: Callable[[], float]
+    random: Callable[[], float]
+    lots: list[float] = field(default_factory=list[float])
     slot: int = -1
     prompt: int = 0
     written: list[int] = field(default_factory=list[int])
@@ -57,7 +63,7 @@ class RowsWriter:
         panels: The weights of its decoder.
         seeing: Looks at images for it.
         ends: Tokens that end an answer.
-        rows: Maximum number of answers that are written at once.
+        rows: How many answers it remembers; it writes at most `AT_ONCE` of them at once.
     """
 
     def __init__(
@@ -71,15 +77,16 @@ class RowsWriter:
     ) -> None:
         config = model.config
         self._decoder, self._seeing = RowsDecoder(panels, rows), seeing
-        self._table = model.model.language_model.embed_tokens.weight.detach().numpy()
+        table = model.model.language_model.embed_tokens.weight.detach().numpy()
+        self._words = Words(table, config.region_token_ids, ends)
+        self._table, self._number = self._words.table, self._words.number.tolist()
+        self._no_regions = np.empty((0, self._table.shape[1]), np.float32)
         self._image, self._image_tokens = config.image_token_id, config.num_image_tokens
-        self._number = np.full(len(self._table), -1)
-        self._number[config.region_token_ids] = range(len(config.region_token_ids))
         self._ends, self._how = frozenset(ends), Manner(temperature=0.0, most=1)
         self._rows: list[_Row] = []
         self._known: list[list[int]] = [[] for _ in range(rows)]
         self._free = deque(range(rows))
-        self._refill = max(1, rows // _REFILL)
+        self._most = min(rows, AT_ONCE)
 
     def write(self, take: Take, how: Manner) -> Generator[Written]:
         """Write answers in whatever order they end, until none is wanted.
@@ -91,8 +98,8 @@ class RowsWriter:
         self._how = how
         try:
             while True:
-                if len(self._free) >= self._refill or not self._rows:
-                    yield from self._begin(take(len(self._free)))
+                if len(self._rows) < self._most:
+                    yield from self._begin(take(self._most - len(self._rows)))
                 if not self._rows:
                     return
                 yield from self._write_on(self._rows)
@@ -183,34 +190,46 @@ class RowsWriter:
         ids = np.array([*row.wanted.ids[:at], *[self._image] * self._image_tokens, *row.wanted.ids[at + 1 :]])
         embeds = self._table[ids]
         embeds[at : at + self._image_tokens] = row.sight.tokens
-        for place in np.flatnonzero(self._number[ids] >= 0):
-            if place > at:  # a region is one of the image before it
-                self._name_region(embeds[place], row, ids[place])
+        for place, token in enumerate(ids.tolist()):
+            if place > at and 0 <= self._number[token] < len(row.sight.regions):  # a region is one of the image before it
+                embeds[place] += row.sight.regions[self._number[token]]
         return embeds
 
-    def _name_region(self, embed: Float[np.ndarray, " hidden"], row: _Row, token: int) -> None:
-        number = self._number[token]
-        if row.sight is not None and number < len(row.sight.regions):
-            embed += row.sight.regions[number]
-
     def _write_on(self, rows: Sequence[_Row]) -> Generator[Written]:
-        """One more token of every row."""
+        """More tokens of every row: until one of them ends, or may."""
         rows = list(rows)
+        steps = min(_STRIDE, *(self._how.most - len(row.written) for row in rows))
+        if any(row.wanted.goes_on for row in rows):
+            steps = 1
+        places = np.array([row.prompt + len(row.written) - 1 for row in rows])
+        self._decoder.make_room(int(places.max()) + steps)
+        told = [self._no_regions if row.sight is None else row.sight.regions for row in rows]
+        before, slots = np.array([row.written[-1] for row in rows]), np.array([row.slot for row in rows])
+        temperature, chance = self._how.temperature, self._chance(rows, steps)
+        written = self._decoder.write(self._words, slots, places, before, told, temperature, chance).T.tolist()
+        for row, tokens in zip(rows, written, strict=True):
+            row.names.extend(self._name(token, row.sight) for token in (row.written[-1], *tokens[:-1]))
+            del row.lots[: len(tokens)]
+            row.written += tokens
+        yield from self._ended(rows)
+
+    def _chance(self, rows: Sequence[_Row], steps: int) -> Float[np.ndarray, "steps rows"]:
+        if self._how.temperature <= 0:
+            return np.zeros((steps, len(rows)))
         for row in rows:
-            row.names.append(self._name(row.written[-1], row.sight))
-        tokens = np.array([row.written[-1] for row in rows])
-        embeds = self._table[tokens]
-        for index in np.flatnonzero(self._number[tokens] >= 0):
-            self._name_region(embeds[index], rows[index], tokens[index])
-        places = np.array([len(row.names) - 1 for row in rows])
-        self._decoder.make_room(int(places.max()) + 1)
-        hidden = self._decoder.read(embeds, np.array([row.slot for row in rows]), places)
-        yield from self._choose(rows, hidden)
+            row.lots += [row.random() for _ in range(steps - len(row.lots))]
+        return np.array([row.lots[:steps] for row in rows]).T
 
     def _choose(self, rows: Sequence[_Row], hidden: Float[np.ndarray, "rows hidden"]) -> Generator[Written]:
-        chance = np.array([row.chance() for row in rows]) if self._how.temperature > 0 else np.zeros(len(rows))
+        (chance,) = self._chance(rows, 1)
         for row, token in zip(rows, self._decoder.choose(hidden, self._how.temperature, chance).tolist(), strict=True):
+            del row.lots[:1]
             row.written.append(token)
+        yield from self._ended(rows)
+
+    def _ended(self, rows: Sequence[_Row]) -> Generator[Written]:
+        for row in rows:
+            token = row.written[-1]
             goes_on = row.wanted.goes_on is None or row.wanted.goes_on(token)
             if token in self._ends or len(row.written) >= self._how.most or not goes_on:
                 self._let_go(row)
