@@ -1,3 +1,4 @@
+import re
 from html.parser import HTMLParser
 
 from hypothesis import given
@@ -63,7 +64,14 @@ def test_relations_say_which_way_and_by_how_much():
     graded = Graded(
         reward=BLANK, reasoning=(StatementVerdict(assertion=said, score=0.0, truth=-0.31, reason="measured: -0.31 m"),)
     )
-    assert "the other way round, by 0.31 m" in str(checked(graded, (1, 2)))
+    rows = str(checked(graded, (1, 2)))
+    assert "the other way round, by 0.31 m" in rows
+    assert re.search(r">1</span> to the left of <span[^>]*>2</span></td>", rows)  # a claim reads as one
+    said = Assertion(kind="distance", regions=("region1", "region2"), value=1.09728, unit="m", span=(0, 3))
+    told = StatementVerdict(assertion=said, score=1.0, truth=1.1, reason="measured: 1.10 m")
+    assert re.search(
+        r">1</span> to <span[^>]*>2</span> distance 1.097 m</td>", str(checked(Graded(reward=BLANK, reasoning=(told,)), (1, 2)))
+    )
 
 
 def test_a_region_that_was_not_asked_about_is_none():

@@ -281,12 +281,29 @@ def test_depth_under_the_cursor_zoom_and_rulers(visit):
     for x, y in ((0.45, 0.55), (0.6, 0.6)):
         page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
     playwright.expect(page.locator("#sr-ruler")).to_contain_text("Ruler: ")
+    settled(page)
+    seen = canvas.evaluate(DRAWN)[1]
+    page.get_by_role("button", name="zoom in").click()
+    until(page, f"seen => ({DRAWN})(document.querySelector('#sr-space'))[1] !== seen", seen)
     seen = canvas.evaluate(DRAWN)[1]
     canvas.focus()
     for key in ("ArrowLeft", "ArrowUp", "+"):
         page.keyboard.press(key)
         until(page, f"seen => ({DRAWN})(document.querySelector('#sr-space'))[1] !== seen", seen)
         seen = canvas.evaluate(DRAWN)[1]
+    in_space = page.locator("#sr-ruler").inner_text()
+    tab(page, "Image")  # what was measured in space is drawn in the image, too
+    assert page.locator("#sr-board .sr-ruler").count() == 1
+    assert page.locator("#sr-ruler").inner_text() == in_space
+    assert "bright is near" not in page.locator("#sr-cursor").inner_text()
+    tool(page, "Box")  # and both go together
+    assert page.locator("#sr-board .sr-ruler").count() == 0
+    assert page.locator("#sr-ruler").inner_text() == ""
+    assert page.get_by_label("cut the thing out of the box").is_visible()
+    tab(page, "3D")
+    assert not page.get_by_label("cut the thing out of the box").is_visible()
+    tab(page, "Depth")
+    assert page.get_by_label("cut the thing out of the box").is_visible()
 
 
 DRAWN = """(canvas) => {
@@ -472,7 +489,7 @@ def test_everything_can_be_done_by_keyboard(visit):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-def test_the_image_is_seen_whole_and_nothing_sticks_out(visit, width, height):
+def test_the_image_is_seen_whole_and_nothing_sticks_out(visit, tmp_path, width, height):
     page = visit(width=width, height=height)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     box = page.locator(".sr-sheet").bounding_box()
@@ -480,13 +497,60 @@ def test_the_image_is_seen_whole_and_nothing_sticks_out(visit, width, height):
     assert box["x"] + box["width"] <= width
     assert box["y"] + box["height"] <= height
     assert min(box["width"], box["height"]) > 250
-    clear(page)
-    whole_boxes(page)
-    drag(page, (0.2, 0.2), (0.7, 0.7))
-    regions(page, 1)
     for name in ("Depth", "3D", "Ask", "History", "Measure"):
         tab(page, name)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+    tab(page, "Image")
+    page.locator("#sr-export summary").click()
+    sticks_out(page, "#sr-export button", width)
+    page.locator("#sr-export summary").click()
+    upload(page, captures.record3d(tmp_path))
+    playwright.expect(page.locator("#sr-source")).to_contain_text("Record3D")
+    settled(page)
+    whole_boxes(page)
+    for number, left in ((1, 20), (1, 0), (2, 20)):
+        page.get_by_label("Region in pixels").fill(f"{left},20,{60 * number},200")
+        page.get_by_role("button", name="Add region").click()
+        regions(page, number)
+        if left and number == 1:
+            clear(page)
+    why = page.locator("#sr-measure .sr-notes li", has_text="border")
+    playwright.expect(why.locator(".sr-chip")).to_have_text("1")
+    playwright.expect(why).to_contain_text("width")
+    assert all(chip.bounding_box()["width"] < 40 for chip in page.locator("#sr-pairs .sr-chip").all())
+    for step in range(12):  # more than the list of steps shows at once
+        page.get_by_label("name of region 1").fill(f"name {step}")
+        page.get_by_label("name of region 1").press("Enter")
+        settled(page)
+    measured(page)
+    assert "±" in page.locator("#sr-sizes").inner_text()
+    for table in ("#sr-sizes", "#sr-pairs"):  # no column has to be scrolled to
+        assert page.evaluate(
+            """(table) => {
+          const { scrollWidth, parentElement } = document.querySelector(table);
+          return scrollWidth <= parentElement.clientWidth;
+        }""",
+            table,
+        )
+    source = "document.querySelector('#sr-source')"
+    assert width > 800 or page.evaluate(f"{source}.scrollHeight <= {source}.clientHeight + 1")
+    tab(page, "History")
+    seen = [page.locator(f"#sr-history {name}").bounding_box() for name in (".sr-steps", "[aria-current]")]
+    assert seen[0]["y"] - 1 <= seen[1]["y"] <= seen[0]["y"] + seen[0]["height"] - seen[1]["height"] + 1
+    ask(page)
+    if width > 800:
+        assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight"), "columns scroll, and not the page"
+    page.locator("#sr-open").click()
+    sticks_out(page, "#sr-opening input", width)
+
+
+def sticks_out(page, selector, width):
+    """Nothing that can be seen of these lies outside of the window."""
+    for each in page.locator(selector).all():
+        if each.is_visible():
+            box = each.bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
 
 
 @pytest.mark.parametrize("dark", [False, True])

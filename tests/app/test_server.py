@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.app.guard import Guard
-from spatialreasoner.app.server import HEADER, Server
+from spatialreasoner.app.server import HEADER, Server, sentence
 from spatialreasoner.app.service import App
 from spatialreasoner.core.progress import wording
 
@@ -77,6 +77,13 @@ def test_what_is_wrong_is_told_in_a_sentence(served, token):
         refused = served.post(path, content=json.dumps(sent), headers={**token, "Content-Type": "application/json"})
         assert refused.status_code == status, path
         assert said.lower() in refused.json()["error"].lower(), path
+
+
+def test_a_sentence_begins_with_a_capital_and_a_file_keeps_its_name():
+    told = [
+        sentence(ValueError(text)) for text in ("expected depth; got none", "bad.txt: no image", "a_depth.png lacks an image")
+    ]
+    assert told == ["Expected depth; got none", "bad.txt: no image", "a_depth.png lacks an image"]
 
 
 def test_files_are_opened_and_their_names_lead_nowhere(served, token):

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from spatialreasoner.app.segments import pieces, settled
 from spatialreasoner.core.types import RELATIONS
+from spatialreasoner.questions.templates import RELATION_PHRASES
 from spatialreasoner.rewards.combine import REWARDS, Graded
 from spatialreasoner.rewards.spatial import StatementVerdict
 from spatialreasoner.scenes.marks import MARK_COLOURS
@@ -117,7 +118,7 @@ def _truth(verdict: StatementVerdict) -> str:
         return verdict.reason or "unknown"
     if said.kind in RELATIONS and said.unit != "times":
         unit = "m³" if said.kind in {"big", "small"} else "m"
-        way = f"so by {truth:.2f} {unit}" if truth > 0 else f"the other way round, by {-truth:.2f} {unit}"
+        way = f"yes, by {truth:.2f} {unit}" if truth > 0 else f"the other way round, by {-truth:.2f} {unit}"
         return f"{way}: {verdict.reason.partition(' (')[0]}" if verdict.score is None else way
     told = verdict.reason.partition("measured: ")[2].partition(", error ")[0].rstrip(")") or f"{truth:.2f} m"
     return f"{told}: too uncertain to judge" if verdict.score is None and said.value is not None else told
@@ -171,11 +172,15 @@ def _underlined(html: Markup, said: Sequence[StatementVerdict]) -> Markup:
 def _claim(verdict: StatementVerdict, numbers: Sequence[int]) -> Markup:
     """What a statement claims, in short, with the numbers of its regions."""
     said = verdict.assertion
-    kind = ("not " if said.negated else "") + said.kind.replace("_", " ")
-    number = "" if said.value is None else f"{said.value:g}" if said.high is None else f"{said.value:g} to {said.high:g}"
+    denied = "not " if said.negated else ""
+    number = "" if said.value is None else f"{said.value:.4g}" if said.high is None else f"{said.value:.4g} to {said.high:.4g}"
     unit = {"hour": "o’clock", "times": "times", "m": "m", None: ""}[said.unit] if number else ""
-    chips = Markup(" ").join(_named(name, numbers) for name in said.regions)
-    return Markup("{} {} {} {}").format(chips, kind, number, unit)
+    chips = [_named(name, numbers) for name in said.regions]
+    if said.kind in RELATIONS and len(chips) == 2:
+        much = Markup(", {} {}" if unit == "times" else " by {} {}").format(number, unit) if number else ""
+        return Markup("{} {}{} {}{}").format(chips[0], denied, RELATION_PHRASES[said.kind][0], chips[1], much)
+    kind = denied + said.kind.replace("_", " ")
+    return Markup("{} {} {} {}").format(Markup(" to ").join(chips), kind, number, unit)
 
 
 def _named(name: str, numbers: Sequence[int]) -> Markup:

@@ -237,9 +237,9 @@ class Server:
 
 
 def sentence(error: BaseException) -> str:
-    """What went wrong, beginning with a capital."""
+    """What went wrong, beginning with a capital unless that is a file's name."""
     text = str(error.detail) if isinstance(error, HTTPException) else str(error)
-    return text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:] if re.match(r"[a-z]+ ", text) else text
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

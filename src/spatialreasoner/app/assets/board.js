@@ -12,10 +12,11 @@ export const TOOLS = {
   pan: ["Move", "H", "drag the image; scroll or pinch to zoom"],
 };
 const AT_ONCE = new Set(["select", "polygon", "click", "ruler"]); // Enter presses and releases at once
+const DRAFT = "#ff2ec4"; // what was cut out and is not used yet: a colour of no region, and rare in photos
 const CLOSE = 12; // a click this near closes an outline, and takes a handle, pixels of the screen
 
 export class Board {
-  // `tell` has: wish(action), ruler(ends), hover(place or null), refused(text)
+  // `tell` has: wish(action), ruler(ends), unruled(), hover(place or null), refused(text)
   constructor(element, tell) {
     [this.element, this.tell] = [element, tell];
     [this.sheet, this.img, this.canvas, this.svg] = [".sr-sheet", "img", "canvas", "svg"].map((name) => element.querySelector(name));
@@ -44,7 +45,7 @@ export class Board {
 
   choose(tool) {
     Object.assign(this, { tool, points: [], drag: null });
-    if (tool !== "ruler") this.ends = [];
+    if (tool !== "ruler") this.unrule();
     this.element.dataset.tool = tool;
     this.draw();
   }
@@ -95,7 +96,7 @@ export class Board {
     const context = this.canvas.getContext("2d");
     const image = context.createImageData(width, height);
     for (const { region, filled } of this.shown) {
-      const tint = region.number ? colour(region.number) : "#ffffff";
+      const tint = region.number ? colour(region.number) : DRAFT;
       const [red, green, blue] = [1, 3, 5].map((start) => parseInt(tint.slice(start, start + 2), 16));
       for (let i = 0; i < filled.length; i++) {
         if (!filled[i]) continue;
@@ -292,8 +293,19 @@ export class Board {
     if (AT_ONCE.has(this.tool) && !this.drag?.to) this.release(this.cursor);
   }
 
+  ruled(ends) {
+    this.ends = ends;
+    this.draw();
+  }
+
+  unrule() {
+    if (this.ends.length) this.tell.unruled();
+    this.ends = [];
+  }
+
   forget() {
-    Object.assign(this, { points: [], drag: null, ends: [], cursor: null, selected: 0 });
+    this.unrule();
+    Object.assign(this, { points: [], drag: null, cursor: null, selected: 0 });
     this.draw();
   }
 }

@@ -3,7 +3,7 @@ import { begin, blob, bytes, get, post } from "./api.js";
 import { Asking } from "./ask.js";
 import { Board, TOOLS } from "./board.js";
 import { exporting, opening } from "./opening.js";
-import { historyPanel, make, measurePanel, tabs } from "./panels.js";
+import { historyPanel, latest, make, measurePanel, tabs } from "./panels.js";
 import { Space } from "./space.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -46,11 +46,17 @@ const copy = async (text, field) => {
 const change = (path, sent) => busy(state?.image?.name ?? "", async () => show(await post(path, sent)));
 const wish = (sent) => change("/api/edit", sent);
 
+// One ruler, whether its ends were picked in the image or in space: its line is drawn in both
 const ruler = (ends) => busy(state.image.name, async () => {
   const { told, points } = await post("/api/ruler", { ends });
   $("#sr-ruler").textContent = `Ruler: ${told}`;
   space.measured(points);
+  board.ruled(ends);
 });
+const unruled = () => {
+  $("#sr-ruler").textContent = "";
+  space.measured(null);
+};
 
 // Depth at a place: of sparse depth the nearest point that was measured
 const depthAt = ([x, y]) => {
@@ -111,6 +117,7 @@ const shortcuts = ({ chosen, width }) => document.addEventListener("keydown", (e
 });
 
 const zoom = (how) => {
+  if (view === "space") return space.zoom({ in: 1.4, out: 1 / 1.4, fit: 0 }[how]);
   if (how === "fit") Object.assign(board, { zoom: 1, shift: [0, 0] });
   board.zoomBy({ in: 1.4, out: 1 / 1.4, fit: 1 }[how]);
 };
@@ -128,7 +135,6 @@ const show = (next) => {
   $("#sr-redo").disabled = state.at === state.history.length - 1;
   $("#sr-draft").hidden = !state.draft;
   $("[data-draft=whole]").hidden = state.draft?.shape?.tool !== "box";
-  $("#sr-cut").hidden = board.tool !== "box" || !state.image?.depth;
   $("#sr-name").textContent = state.image?.name ?? "";
   frames();
   about();
@@ -190,15 +196,16 @@ const look = async () => {
   const solid = view === "space";
   $("#sr-board").hidden = solid;
   $("#sr-space").hidden = !solid;
-  $("#sr-tools").hidden = $("#sr-zoom").hidden = solid;
-  if (solid) $("#sr-width").hidden = $("#sr-cut").hidden = true;
+  $("#sr-tools").hidden = solid;
+  $("#sr-width").hidden = solid || !["brush", "erase"].includes(board.tool);
+  $("#sr-cut").hidden = solid || board.tool !== "box" || !state.image?.depth;
   $("#sr-hint").textContent = solid ? "Drag or arrow keys turn it, scrolling or + and − come nearer; click two points for their distance." : TOOLS[board.tool][2];
   if (!state.image) return;
   const [wanted, where] = [`${view} ${state.image.stamp}`, solid ? "space" : "image"];
   if (shown[where] === wanted) return;
   shown[where] = wanted;
   try {
-    if (solid) space.open(await bytes("/api/space"));
+    if (solid) space.open(await bytes("/api/space"), state.image.stamp);
     else await flat(wanted);
     if (!solid) board.place();
   } catch (error) {
@@ -218,17 +225,18 @@ const flat = async (wanted) => {
 
 const start = async () => {
   const about = await get("/api/about");
-  const tell = { wish, ruler, hover, refused, copy, busy, opened: show, selected: () => panel(), answered: async () => show(await get("/api/state")) };
+  const tell = { wish, ruler, unruled, hover, refused, copy, busy, opened: show, selected: () => panel(), answered: async () => show(await get("/api/state")) };
   board = new Board($("#sr-board"), tell);
   space = new Space($("#sr-space"), tell);
   asking = new Asking(about, tell);
   opening(about, tell);
   exporting(tell);
   const kit = tools();
-  tabs($("#sr-left .sr-tabs"), (tab) => { view = tab.dataset.view; refused(""); look(); });
+  tabs($("#sr-left .sr-tabs"), (tab) => { view = tab.dataset.view; refused(""); $("#sr-cursor").textContent = ""; look(); });
   tabs($("#sr-right .sr-tabs"), (tab) => {
     const panels = { measure: "#sr-measure", ask: "#sr-asking", history: "#sr-history", browse: "#sr-browse" };
     for (const [name, selector] of Object.entries(panels)) $(selector).hidden = name !== tab.dataset.panel;
+    if (tab.dataset.panel === "history") latest($("#sr-history"));
   });
   $("#sr-undo").addEventListener("click", () => change("/api/step", { by: -1 }));
   $("#sr-redo").addEventListener("click", () => change("/api/step", { by: 1 }));

@@ -18,7 +18,13 @@ export const chip = (number) => make("span", { class: `sr-chip sr-c${(number - 1
 const head = (first, names, last = []) =>
   make("thead", {}, make("tr", {}, ...[first, ...Object.values(names), ...last].map((name) => make("th", { scope: "col" }, name))));
 
-const value = (cell) => make("td", { class: cell?.told === "-" ? "sr-soft" : null }, cell ? cell.told.replace("-", "–") : "…");
+// A value and its error are two lines where a table is narrow, and never parted elsewhere
+const value = (cell) => {
+  if (!cell) return make("td", {}, "…");
+  if (cell.told === "-") return make("td", { class: "sr-soft" }, "–");
+  const [told, error] = cell.told.split(" ± ");
+  return make("td", {}, make("span", {}, told), ...(error ? [" ", make("span", {}, `± ${error}`)] : []));
+};
 
 // `tell` has: wish(action), select(number)
 export const measurePanel = (panel, state, measured, selected, tell) => {
@@ -63,11 +69,25 @@ const pairTable = (state, cells, measured) => {
   return make("div", { class: "sr-scroll", role: "region", tabindex: "0", "aria-label": "pairs" }, table);
 };
 
+// What is not known of the scene, and why values are missing: each reason once, with the regions and quantities that it is about
 const notes = ({ notes: known, cells }) => {
-  const missing = [...new Set(cells.map((cell) => cell.reason && `${cell.regions.join(", ")}: ${cell.reason.replace(/^drawn\d+: /, "")}`).filter(Boolean))];
-  const lines = [...known.map((note) => `Note: ${note}`), ...missing.map((reason) => `– ${reason}`)];
-  if (!lines.length) return null;
-  return make("ul", { class: "sr-notes" }, ...lines.map((line) => make("li", {}, line)));
+  const [missing, numbers] = [new Map(), new Map()];
+  const split = (reason) => reason.match(/^(?:(drawn\d+): )?(.*)$/s).slice(1); // a reason of a pair names the one region that it is about
+  const lacking = cells.filter((cell) => cell.reason);
+  for (const { regions, reason } of lacking.filter((cell) => cell.regions.length === 1)) numbers.set(split(reason)[0], regions);
+  for (const { quantity, regions, reason } of lacking) {
+    const [own, why] = split(reason);
+    const about = (own && numbers.get(own)) ?? regions;
+    const key = `${about}: ${why}`;
+    if (!missing.has(key)) missing.set(key, { about, why, names: new Set() });
+    missing.get(key).names.add({ ...SIZES, ...PAIRS }[quantity] ?? quantity);
+  }
+  if (!known.length && !missing.size) return null;
+  return make("ul", { class: "sr-notes" },
+    ...known.map((note) => make("li", {}, `Note: ${note}`)),
+    ...[...missing.values()].map(({ about, why, names }) => make("li", {},
+      ...about.flatMap((number, place) => (place ? [" and ", chip(number)] : [chip(number)])),
+      names.size < Object.keys(SIZES).length ? ` ${[...names].join(", ")}: ${why}` : `: ${why}`)));
 };
 
 const asText = (panel) => [...panel.querySelectorAll("tr")].map((row) =>
@@ -86,7 +106,11 @@ export const historyPanel = (panel, state, tell) => {
     make("h2", {}, "Steps"), make("ol", { class: "sr-steps" }, ...steps),
     make("h2", {}, "Answers"), ...(answers.length ? answers : [make("p", { class: "sr-soft" }, "Nothing was asked yet.")]),
   );
+  latest(panel);
 };
+
+// The current step in view; while the panel is hidden nothing can be scrolled
+export const latest = (panel) => panel.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
 
 export const tabs = (list, show) => {
   const all = () => [...list.querySelectorAll("[role=tab]:not([hidden])")];

@@ -36,7 +36,8 @@ export class Space {
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
-  open(buffer) {
+  // `stamp` tells the image: the view stays as it was turned while only its regions change
+  open(buffer, stamp) {
     this.scene = read(buffer);
     const { points, count } = this.scene;
     const along = [0, 1, 2].map((axis) => Float32Array.from({ length: count }, (_, i) => points[3 * i + axis]).sort());
@@ -45,12 +46,13 @@ export class Space {
     this.radius = Math.hypot(...between.map(([low, high]) => high - low)) / 2 || 1;
     this.low = between.map(([low]) => low);
     this.high = between.map(([, high]) => high);
-    Object.assign(this, { look: { ...START }, ends: [], line: null });
+    if (stamp !== this.stamp) Object.assign(this, { stamp, look: { ...START } });
+    this.ends = [];
     this.show();
   }
 
   close() {
-    Object.assign(this, { scene: null, line: null, ends: [] });
+    Object.assign(this, { scene: null, stamp: null, line: null, ends: [] });
     this.show();
   }
 
@@ -68,6 +70,12 @@ export class Space {
     this.look.elevation = Math.max(-1.5, Math.min(1.5, this.look.elevation + elevation));
     this.look.nearer = Math.max(0.3, Math.min(12, this.look.nearer * nearer));
     this.show();
+  }
+
+  // Nearer or farther by a factor; 0 is the first view again
+  zoom(factor) {
+    if (!factor) this.look = { ...START };
+    this.turn(0, 0, factor || 1);
   }
 
   // Where a point is on the canvas, and how far away: the scene's y is down and its z forward
