@@ -56,6 +56,8 @@ def test_a_plain_room_has_no_problem() -> None:
         ((520, 520, 239.5, 319.5), (480, 640), "swapped axes", "swap fx with fy"),
         ((520, 520, -30, 200), (480, 640), "principal point", "subtract what was cut off"),
         ((3000, 3000, 2016, 1512), (480, 640), "other resolution", "by 0.158"),
+        ((1000, 1000, 640, 360), (480, 640), "other resolution", "subtract what was cut off"),  # of 1280 x 720
+        ((500, 500, 321.3, 238.9), (720, 1280), "other resolution", "subtract what was cut off"),  # of 640 x 480
         ((4.2, 4.2, 319.5, 239.5), (480, 640), "focal length", "not millimetres"),
         ((520, 1400, 319.5, 239.5), (480, 640), "pixel shape", "stretched"),
     ],
@@ -181,6 +183,15 @@ def test_exif_of_another_focal_length_is_told() -> None:
     found = problems(exif_focal=1600.0)
     assert names(found) == ["exif focal"]
     assert "1600" in found[0].seen
+
+
+def test_floats_that_are_no_metres_are_told_by_themselves() -> None:
+    found = examine(size=SIZE, depth=room().astype(np.float32), intrinsics=CAMERA, units_per_metre=None)
+    assert names(found) == ["units"]
+    assert found[0].fix.startswith("divide them by 1000")
+    with pytest.raises(SceneError, match=r"frame 'a': .* divide them by 1000") as error:
+        refuse(found, where="frame 'a'", accept=None)
+    assert "scene.json" not in str(error.value)  # there is none to accept it in
 
 
 def test_what_is_accepted_is_not_refused(caplog: pytest.LogCaptureFixture) -> None:

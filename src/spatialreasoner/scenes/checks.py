@@ -35,6 +35,13 @@ FARTHEST_MEDIAN, NEAREST_MEDIAN = 300.0, 0.02
 _SAMPLE = 1_000_000
 """About this many pixels of a larger depth map are read where a share or a median is enough."""
 
+_USUAL = (
+    (320, 240), (424, 240), (480, 270), (512, 424), (640, 360), (640, 480), (848, 480), (960, 540), (960, 720), (1024, 768),
+    (1280, 720), (1280, 960), (1280, 1024), (1296, 968), (1440, 1080), (1920, 1080), (1920, 1440), (2048, 1536), (2560, 1440),
+    (3840, 2160), (4032, 3024),
+)  # fmt: skip
+"""Width and height of the images that cameras give."""
+
 _SENTINELS = (1023, 2047, 4095, 8191, 16383, 32767)
 
 
@@ -58,23 +65,25 @@ class Problem:
         return f"{self.seen}; {self.fix}"
 
 
-def refuse(problems: Iterable[Problem], *, where: str, accept: Collection[str] = ()) -> None:
+def refuse(problems: Iterable[Problem], *, where: str, accept: Collection[str] | None = ()) -> None:
     """Log what is odd, and raise what is wrong.
 
     Args:
         problems: What the checks saw.
         where: What to call the scene.
-        accept: Checks whose verdict the user has overruled.
+        accept: Checks whose verdict the user has overruled; None where there is no scene.json in which to do so.
 
     Raises:
         SceneError: For the first problem that is wrong and not accepted.
     """
     for problem in problems:
-        if problem.wrong and problem.name not in accept:
+        if problem.wrong and accept is None:
+            raise SceneError(f"{where}: {problem}")
+        if problem.wrong and problem.name not in (accept or ()):
             raise SceneError(
                 f'{where}: {problem} (if it is right as it is, say so: "accept": ["{problem.name}"] in scene.json)'
             )
-        if problem.name not in accept:
+        if problem.name not in (accept or ()):
             logger.warning("%s: %s", where, problem)
 
 
@@ -85,7 +94,7 @@ def examine(
     intrinsics: Intrinsics,
     gravity: tuple[float, float, float] | None = None,
     raw: UInt16[np.ndarray, "h w"] | None = None,
-    units_per_metre: float = 1000.0,
+    units_per_metre: float | None = 1000.0,
     exif_focal: float | None = None,
     regions: Iterable[tuple[str, Bool[np.ndarray, "h w"]]] = (),
 ) -> list[Problem]:
@@ -97,17 +106,17 @@ def examine(
         intrinsics: The camera, pixels of that image.
         gravity: The direction in which things fall, or None.
         raw: The whole numbers from which the depth was made, or None.
-        units_per_metre: How many of them are a metre.
+        units_per_metre: How many of them are a metre; None if the depth was stored in metres.
         exif_focal: The focal length that the image's EXIF data tell, pixels, or None.
         regions: Labels and masks, to compare with how large such things are.
     """
     found = list(_camera(size, intrinsics))
     if raw is not None and raw.any():
-        found += _numbers(raw, units_per_metre)
+        found += _numbers(raw, units_per_metre or 1.0)
     if depth is not None and np.isfinite(depth).any():
         found += _distances(depth, units_per_metre)
         if not any(problem.wrong for problem in found):
-            found += _sizes(depth, intrinsics, regions, units_per_metre)
+            found += _sizes(depth, intrinsics, regions, units_per_metre or 1.0)
     return [*found, *_exif(intrinsics, exif_focal), *_gravity(gravity)]
 
 
@@ -137,6 +146,15 @@ def _camera(size: tuple[int, int], camera: Intrinsics) -> Iterator[Problem]:
             "of another resolution",
             fix=f"multiply fx, fy, cx and cy by {factor:.4g}",
         )
+    elif not (0.75 < across < 1.3 and 0.75 < down < 1.3) and (other := _usual_size(camera)) not in {None, (height, width)}:
+        assert other is not None
+        yield Problem(
+            name="other resolution",
+            seen=f"the principal point ({camera.cx:g}, {camera.cy:g}) is the middle of an image of {other[1]} x {other[0]} "
+            f"pixels, a usual size; this one has {width} x {height}, another shape: it was cut or stretched, or the intrinsics "
+            "are another camera's",
+            fix="give the intrinsics of this very image: scale them as it was resized, and subtract what was cut off",
+        )
     elif not (0 <= camera.cx <= width and 0 <= camera.cy <= height):
         yield Problem(
             name="principal point",
@@ -146,6 +164,16 @@ def _camera(size: tuple[int, int], camera: Intrinsics) -> Iterator[Problem]:
         )
     else:
         yield from _focal(size, camera)
+
+
+def _usual_size(camera: Intrinsics) -> tuple[int, int] | None:
+    """Height and width of a usual image whose middle is the principal point, to within 1.2 %; None if there is none."""
+    for width, height in _USUAL:
+        for size in ((height, width), (width, height)):
+            off = abs(camera.cx + 0.5 - size[1] / 2) / max(1.0, 0.012 * size[1])
+            if max(off, abs(camera.cy + 0.5 - size[0] / 2) / max(1.0, 0.012 * size[0])) <= 1:
+                return size
+    return None
 
 
 def _is_turned(size: tuple[int, int], camera: Intrinsics) -> bool:
@@ -185,9 +213,16 @@ def _exif(camera: Intrinsics, exif_focal: float | None) -> Iterator[Problem]:
         )
 
 
-def _distances(depth: Float[np.ndarray, "h w"], units: float) -> Iterator[Problem]:
+def _distances(depth: Float[np.ndarray, "h w"], units: float | None) -> Iterator[Problem]:
     median = float(np.median(depth[np.isfinite(depth)][:: max(1, depth.size // _SAMPLE)]))
-    if median > FARTHEST_MEDIAN or median < NEAREST_MEDIAN:
+    told = "" if units is None else f" with {units:g} units per metre"
+    if units is None and median > FARTHEST_MEDIAN:
+        yield Problem(
+            name="units",
+            seen=f"half of the depth is beyond {median:,.4g} m: the file's numbers are not metres, most often millimetres",
+            fix=f"divide them by 1000: the median were {median / 1000:.3g} m",
+        )
+    elif units is not None and (median > FARTHEST_MEDIAN or median < NEAREST_MEDIAN):
         wanted = units * 1000 if median > FARTHEST_MEDIAN else units / 1000
         yield Problem(
             name="units",
@@ -198,7 +233,7 @@ def _distances(depth: Float[np.ndarray, "h w"], units: float) -> Iterator[Proble
     elif not 0.12 < median < 100:
         yield Problem(
             name="near and far",
-            seen=f"the depth has a median of {median:.3g} m with {units:g} units per metre",
+            seen=f"the depth has a median of {median:.3g} m{told}",
             fix="check the unit: most depth cameras write 1000 per metre, TUM 5000, KITTI 256, Matterport3D 4000",
             wrong=False,
         )

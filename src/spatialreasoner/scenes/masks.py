@@ -128,7 +128,10 @@ def from_box(box: Sequence[float], size: tuple[int, int]) -> Bool[np.ndarray, "h
         SceneError: If it is not four finite numbers with x0 < x1 and y0 < y1.
     """
     if len(box) != 4 or not np.isfinite(box).all() or box[0] >= box[2] or box[1] >= box[3]:
-        raise SceneError(f"a box is [x0, y0, x1, y1] with x0 < x1 and y0 < y1, pixels; got {list(box)}")
+        raise SceneError(
+            f"a box is [x0, y0, x1, y1] with x0 < x1 and y0 < y1, pixels; got {list(box)}; COCO's [x, y, width, "
+            "height] is [x, y, x + width, y + height]"
+        )
     x0, y0, x1, y1 = np.clip(np.round(box), 0, [size[1], size[0]] * 2).astype(int)
     mask = np.zeros(size, dtype=bool)
     mask[y0:y1, x0:x1] = True

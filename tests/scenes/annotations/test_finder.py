@@ -196,6 +196,13 @@ def test_yolo_takes_names_from_the_nearest_yaml(tmp_path, line, source):
     assert only(path, photo=tmp_path / "set" / "images" / "train" / "photo.jpg") == ("cup", BLOCK, 6, source)
 
 
+def test_yolo_s_poses_are_boxes_and_not_outlines_of_their_points(tmp_path):
+    (tmp_path / "data.yaml").write_text("kpt_shape: [3, 2]\nnames: [person]\n")
+    (tmp_path / "a.txt").write_text("0 0.5 0.5 0.25 0.5 0.4 0.4 0.6 0.4 0.5 0.6\n")
+    [found] = AnnotatedRegions(tmp_path, kind="yolo").find("a.jpg", (120, 160))
+    assert (found.label, int(found.mask.sum()), found.source) == ("person", 40 * 60, "box")
+
+
 def test_yolo_in_pixels_is_refused(tmp_path):
     save(tmp_path / "photo.txt", "0 2 1 5 1 5 3\n")
     with pytest.raises(SceneError, match="are these pixels"):

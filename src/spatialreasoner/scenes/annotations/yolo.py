@@ -2,7 +2,8 @@
 
 https://docs.ultralytics.com/datasets/segment/. The names of classes are in `data.yaml` (or `dataset.yaml`, `classes.txt`)
 beside the labels or up to three folders above. A line of 5 numbers is a box about a middle; a thing of several parts is one
-polygon whose parts a line of no width joins, as ultralytics writes it.
+polygon whose parts a line of no width joins, as ultralytics writes it. Where `data.yaml` has `kpt_shape`, lines are those of
+poses: a box, and points that have no area.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from spatialreasoner.scenes.annotations.shapes import Annotated, Drawn, Polygon
 _YAMLS = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 _LISTS = ("classes.txt", "obj.names", "labels.txt")
 _LEVELS = 3
+
+_OF_A_BOX = 5
+"""Words of a line that are class and box; those of a pose that follow are points, and no outline."""
 
 
 def label_files(folder: Path) -> list[Path]:
@@ -46,9 +50,10 @@ def read(path: Path, root: Path) -> Annotated:
     Raises:
         RecordError: If a line has another form, or a class has no name in the file of names.
     """
-    names = class_names(path.parent)
+    names, poses = class_names(path.parent), _has_poses(path.parent)
     lines = Document(path).data.decode("utf-8", errors="replace").splitlines()
-    regions = [_drawn(line.split(), names, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = [(number, line.split()) for number, line in enumerate(lines, start=1) if line.strip()]
+    regions = [_drawn(words[:_OF_A_BOX] if poses else words, names, f"{path}:{number}") for number, words in rows]
     relative = path.relative_to(root).with_suffix("")
     parts = [part for part in relative.parts if part != "labels"]
     return Annotated(image="/".join(parts), size=None, regions=tuple(regions), bare=True)
@@ -60,24 +65,39 @@ def class_names(folder: Path) -> dict[int, str]:
     Raises:
         RecordError: If the file is broken.
     """
-    for place in [folder, *folder.absolute().parents[:_LEVELS]]:
-        for name in _YAMLS:
-            if (place / name).is_file():
-                return _of_yaml(place / name)
-        for name in _LISTS:
-            if (place / name).is_file():
-                lines = Document(place / name).data.decode("utf-8").splitlines()
-                return {number: line.strip() for number, line in enumerate(lines) if line.strip()}
-    return {}
+    path = _nearest(folder, (*_YAMLS, *_LISTS))
+    if path is None:
+        return {}
+    if path.name in _YAMLS:
+        return _of_yaml(path)
+    lines = Document(path).data.decode("utf-8").splitlines()
+    return {number: line.strip() for number, line in enumerate(lines) if line.strip()}
+
+
+def _nearest(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """The first of some files in a folder or up to three above it."""
+    places = [folder, *folder.absolute().parents[:_LEVELS]]
+    return next((place / name for place in places for name in names if (place / name).is_file()), None)
+
+
+def _has_poses(folder: Path) -> bool:
+    path = _nearest(folder, _YAMLS)
+    return path is not None and "kpt_shape" in (_values(path) or {})
+
+
+def _values(path: Path) -> Any:
+    try:
+        return yaml.safe_load(Document(path).data)
+    except yaml.YAMLError as error:
+        raise RecordError(f"{path}: expected YAML; {error}") from None
 
 
 def _of_yaml(path: Path) -> dict[int, str]:
     try:
-        value: Any = yaml.safe_load(Document(path).data)
-        names = value["names"]
+        names = _values(path)["names"]
         pairs = names.items() if isinstance(names, dict) else enumerate(names)
         return {int(number): str(name) for number, name in pairs}
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{path}: expected the names of the classes under `names`, a list or numbered; {error}") from None
 
 

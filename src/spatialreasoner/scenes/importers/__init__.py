@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -81,6 +81,9 @@ _READERS = {
 KINDS: tuple[str, ...] = tuple(_READERS)
 """The values of `kind` beside "auto", in the order in which "auto" tries them: the most specific layout first."""
 
+
+_FEW = 5
+"""Maximum number of further captures that a warning names."""
 
 _BROKEN = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, OSError, RuntimeError, SyntaxError,
@@ -165,9 +168,27 @@ def open_capture(path: str | Path, kind: str = "auto", options: FrameOptions | N
             raise InputError(f"{path}: expected {reader.title}: {reader.layout}; these files are not there")
     with _whole(part.where()):
         capture = reader.open(part, options or FrameOptions())
+    if others := _others(reader, store, part):
+        logger.warning(
+            "%s holds several captures: %s is read; %s %s not: import each by its own folder",
+            path, part.prefix.rstrip("/"), ", ".join(others), "is" if len(others) == 1 else "are",
+        )  # fmt: skip
     if not capture.names:
         raise InputError(f"{path}: expected {reader.title} with image and depth of a frame: {reader.layout}; no frame has both")
     return reader, capture
+
+
+def _others(reader: Importer, store: Store, part: Store) -> list[str]:
+    """Folders of further captures of the same kind beside the one that was found, at most a few."""
+    found: list[str] = []
+    while part.prefix and len(found) < _FEW:
+        store = replace(store, names=tuple(name for name in store.names if not name.startswith(part.prefix)))
+        other = reader.find(store)
+        if other is None or not other.prefix:
+            break
+        part = other
+        found.append(part.prefix.rstrip("/"))
+    return found
 
 
 def read_frames(
@@ -364,7 +385,9 @@ def _ready(frame: Frame) -> Frame:
             depth=frame.depth if frame.metric else None,
             intrinsics=frame.intrinsics,
             gravity=frame.gravity,
+            units_per_metre=frame.units_per_metre,
         ),
         where=f"frame {frame.name!r}",
+        accept=None,
     )
     return frame

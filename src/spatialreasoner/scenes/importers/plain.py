@@ -2,18 +2,19 @@
 
 Rule:
 
-- Depth and image have the same name (`kitchen.exr`, `kitchen.png`), or the depth's has `_depth`, `-depth` or `.depth` more,
-  or they are of the same name in `depth/` and `rgb/`, `image/`, `images/` or `color/`. A path of one depth file takes the
-  image beside it.
+- Depth and image have the same name (`kitchen.exr`, `kitchen.png`), or the depth's has the word "depth" more, or in place of
+  "rgb", "color", "image" or "img", in the file's name or in a folder's: `a_depth.png` with `a.png` or `a_color.jpg`,
+  `depth_7.png` with `rgb_7.png`, `depth/7.png` with `images/7.png`, in capitals or not. A path of one file takes the other
+  beside it.
 - OpenEXR (.exr): the channel Z, depth, V, Y or R (in that order), metres along the optical axis; a data window smaller than
   the display window is put in its place; 0, infinity and 1e10 (what Blender and others write for nothing) are not measured.
   Half floats hold 65504 at most.
 - NumPy (.npy, .npz of one array): float metres [h, w] or [h, w, 1]; whole numbers are millimetres. PFM: float metres, rows
   from the bottom up.
-- PNG: 16 bits, millimetres; 0 and 65535 not measured.
-- Camera: `NAME.json`, `camera.json` or `intrinsics.json` (fx, fy, cx, cy, or a matrix; perhaps width and height), or
-  `NAME.txt`, `intrinsics.txt`, `K.txt`, `camera.txt` (nine numbers row by row, or fx fy cx cy), or `intrinsics`. Without
-  one the frame is refused.
+- PNG, and TIFF of whole numbers: 16 bits, millimetres; 0 and 65535 not measured. TIFF of floats: metres.
+- Camera: `NAME.json`, `camera.json`, `intrinsics.json` or `metadata.json` (fx, fy, cx, cy, or a matrix; perhaps width and
+  height, as Record3D's export of images has), or `NAME.txt`, `intrinsics.txt`, `K.txt`, `camera.txt` (nine numbers row by
+  row, or fx fy cx cy), `K.npy` or `intrinsics.npy`, or `intrinsics`. Without one the frame is refused.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from jaxtyping import Float32, Shaped
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Intrinsics
+from spatialreasoner.scenes.files import decode_image
 from spatialreasoner.scenes.importers import decode
 from spatialreasoner.scenes.importers.frames import Capture, Frame, FrameOptions, Importer, one_by_one
 from spatialreasoner.scenes.importers.recorded import camera_of
@@ -38,6 +40,9 @@ _IMAGES = ("png", "jpg", "jpeg", "PNG", "JPG", "JPEG", "webp", "tif", "tiff")
 
 MAX_NUMBERS = 3 * MAX_PIXELS
 """Numbers of all channels of an OpenEXR file together."""
+
+_WORDS = ("image", "rgb", "color", "colour", "img", "images")
+"""What stands in an image's name where a depth file's has "depth"."""
 
 _CHANNELS = ("Z", "depth.Z", "Depth", "depth", "V", "Y", "R", "R.depth")
 
@@ -64,10 +69,12 @@ def _beside(store: Store) -> Store:
 
 def _pairs(store: Store, suffix: str) -> dict[str, tuple[str, str]]:
     """Image and depth of each frame, by its name."""
-    ends = {"npy": r"(?:npy|npz)"}.get(suffix, suffix)
+    ends = {"npy": r"(?:npy|npz)", "png": r"(?:png|PNG|tiff?)"}.get(suffix, suffix)
+    images = {stem.lower(): stem for end in reversed(_IMAGES) for stem in store.find(rf"(.*)\.{end}")}
     pairs: dict[str, tuple[str, str]] = {}
     for stem, depth in store.find(rf"(.*)\.{ends}").items():
-        for bare in _names(stem, needs_mark=suffix == "png"):
+        for name in _names(stem.lower(), needs_mark=suffix == "png"):
+            bare = images.get(name, "")
             image = next((f"{bare}.{end}" for end in _IMAGES if store.has(f"{bare}.{end}") and f"{bare}.{end}" != depth), None)
             if image is not None:
                 pairs[bare] = (image, depth)
@@ -76,7 +83,7 @@ def _pairs(store: Store, suffix: str) -> dict[str, tuple[str, str]]:
 
 
 def _names(stem: str, *, needs_mark: bool) -> list[str]:
-    """What the image of a depth file may be called, without its suffix."""
+    """What the image of a depth file may be called, in small letters and without its suffix, the likeliest first."""
     unmarked = re.sub(r"[_.-]?depth(?=$|/)|depth[_.-](?=[^/]*$)", "", stem)
     found = [] if needs_mark else [stem]
     folder, slash, name = stem.rpartition("/")
@@ -86,8 +93,11 @@ def _names(stem: str, *, needs_mark: bool) -> list[str]:
     for end in ("", "_rgb", "-rgb", ".rgb", "_color", "_image"):
         if unmarked != stem:
             found.append(unmarked.rstrip("_.-") + end)
-    if name == "depth":
-        found += [f"{folder}{slash}{kind}" for kind in ("image", "rgb", "color", "colour")]
+    for word in re.finditer(r"(?<![a-z])depths?(?![a-z])", stem):
+        before, after = stem[: word.start()], stem[word.end() :]
+        found += [f"{before}{kind}{after}" for kind in _WORDS]
+        if "/" not in after:  # sync_depth_7 with rgb_7
+            found += [f"{folder}{slash}{kind}{after}" for kind in _WORDS]
     return found
 
 
@@ -96,7 +106,7 @@ def _opener(suffix: str) -> Callable[[Store, FrameOptions], Capture]:
         around = _beside(store)
         pairs = _pairs(around, suffix)
         if around is not store and not store.path.is_dir():
-            pairs = {name: pair for name, pair in pairs.items() if pair[1] == store.path.name}
+            pairs = {name: pair for name, pair in pairs.items() if store.path.name in pair}
         names = list(pairs)
         return Capture(
             title=store.title,
@@ -134,7 +144,9 @@ def read_depth_file(store: Store, name: str) -> tuple[Float32[np.ndarray, "h w"]
     data = store.read(name)
     if name.lower().endswith(".pfm"):
         return decode.valid(decode.pfm(data, where)), None
-    if name.lower().endswith(".png"):
+    if name.lower().endswith((".tif", ".tiff")) and (image := decode_image(data, where)).mode == "F":
+        return decode.valid(np.asarray(image)), None
+    if name.lower().endswith((".png", ".tif", ".tiff")):
         return decode.metres(decode.depth16(data, where), 1000), 1000.0
     values = np.squeeze(decode.npy(data, where))
     if values.ndim != 2:
@@ -184,13 +196,17 @@ def _camera(store: Store, name: str, size: tuple[int, int]) -> Intrinsics:
     folders = [f"{folder}{slash}", "", f"{folder.rpartition('/')[0]}/".lstrip("/")]
     for each in (
         f"{name}.json",
-        *(f"{f}{n}.json" for f in folders for n in ("camera", "intrinsics", "intrinsic", "camera_intrinsics")),
+        *(f"{f}{n}.json" for f in folders for n in ("camera", "intrinsics", "intrinsic", "camera_intrinsics", "metadata")),
     ):
         if store.has(each):
             return camera_of(decode.json_object(store.read(each), store.where(each)), size, store.where(each))
     for each in (f"{name}.txt", *(f"{f}{n}.txt" for f in folders for n in ("intrinsics", "intrinsic", "K", "camera"))):
         if store.has(each):
             return _from_text(store.text(each), store.where(each))
+    for each in (f"{f}{n}.npy" for f in folders for n in ("K", "intrinsics", "intrinsic", "camera")):
+        if store.has(each):
+            numbers = " ".join(str(float(value)) for value in np.ravel(decode.npy(store.read(each), store.where(each)))[:17])
+            return _from_text(numbers, store.where(each))
     raise SceneError(
         f"{store.where(name)}: expected its camera: intrinsics.json with fx, fy, cx, cy (pixels of the image), K.txt, or "
         "`intrinsics` (fx, fy, cx, cy); there is none"
@@ -217,4 +233,4 @@ def _importer(suffix: str, title: str) -> Importer:
 EXR = _importer("exr", "images with OpenEXR depth")
 NPY = _importer("npy", "images with NumPy depth")
 PFM = _importer("pfm", "images with PFM depth")
-PNG = _importer("png", "images with 16-bit PNG depth")
+PNG = _importer("png", "images with 16-bit PNG or TIFF depth")

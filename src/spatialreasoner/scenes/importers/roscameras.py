@@ -51,7 +51,8 @@ class Cameras:
             return None, ""
         roots = [self._to_root(frame) for frame in frames]
         if roots[0][0] != roots[1][0]:
-            return None, f"the bag does not tell the pose between {frames[0]} and {frames[1]}: taken to be at one place"
+            names = frames[0] or "the colour camera", frames[1] or "the depth camera, which has no camera_info"
+            return None, f"the bag does not tell the pose between {names[0]} and {names[1]}: taken to be at one place"
         return np.linalg.inv(roots[0][1]) @ roots[1][1], ""
 
     def distortion(self, topic: str) -> str:

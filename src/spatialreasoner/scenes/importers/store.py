@@ -27,6 +27,9 @@ MAX_FILES = 2_000_000
 
 _MAX_DEPTH = 8
 
+_PACKED = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+"""Archives in which a file cannot be reached without unpacking what is before it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
@@ -73,9 +76,10 @@ class Store:
         return {match[1]: name for name in self.local_names if (match := wanted.fullmatch(name))}
 
     def rooted(self, *patterns: str) -> Store | None:
-        """The shallowest part of the store in which every pattern matches some file, or None."""
+        """The shallowest part of the store in which every pattern matches some file, the first by name, or None."""
         first = re.compile(f"(|.*?/)(?:{patterns[0]})")
-        roots = sorted({match[1] for name in self.local_names if (match := first.fullmatch(name))}, key=len)
+        found = {match[1] for name in self.local_names if (match := first.fullmatch(name))}
+        roots = sorted(found, key=lambda root: (root.count("/"), natural(root)))
         for root in roots:
             part = replace(self, prefix=self.prefix + root)
             if all(any(re.fullmatch(pattern, name) for name in part.local_names) for pattern in patterns):
@@ -156,6 +160,8 @@ def open_store(path: str | Path) -> Store:
         return Store(path=path, names=_sorted(_walk(path)))
     if not os.path.isfile(path):
         raise MissingFileError(f"expected a capture at {path}: a folder, an archive or a file; there is none")
+    if path.name.lower().endswith(_PACKED):
+        raise RecordError(f"{path}: expected a folder, a zip archive or a capture's own file; unpack this archive first")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return Store(path=path, names=_sorted({e.filename: None for e in archive.infolist() if not e.is_dir()}))

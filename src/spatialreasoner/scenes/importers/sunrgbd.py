@@ -83,7 +83,7 @@ def unrotated(values: UInt16[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
 def _only(store: Store, folder: str, pattern: str) -> str:
     names = list(store.find(f"({folder}{pattern})"))
     if len(names) != 1:
-        raise SceneError(f"{store.where(folder)}: expected one file {pattern}; got {len(names)}")
+        raise SceneError(f"{store.where(folder)}: expected one file in {pattern.partition('/')[0]}/; got {len(names)}")
     return names[0]
 
 
