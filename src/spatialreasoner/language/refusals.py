@@ -72,7 +72,8 @@ _CANNOT = re.compile(
     r"|\bdecline to\b"
 )
 _SOFT = re.compile(
-    r"\b(?:(?:cannot|can't|could not|couldn't)(?: \w+)? be (?:determined|established|measured|known|told"
+    r"\b(?:(?:cannot|can't|could not|couldn't)(?: \w+)? be (?:determined|computed|recovered|made out|made|judged"
+    r"|derived|established|measured|known|told"
     r"|inferred|estimated|answered|decided|seen|compared|assessed|verified|reliably \w+)"
     r"|(?:im|not |n't )possible to (?:\w+ )?(?:determine|tell|say|know|judge|measure|estimate|answer|give|be sure)"
     r"|impossible to"
@@ -89,7 +90,8 @@ _SOFT = re.compile(
     r"|shown|present|marked|highlighted|identifiable)"
     r"|(?:information|data|measurements?|answer|details?|image|depth)(?: \w+)? (?:is|are)(?: not|n't) (?:available"
     r"|provided|known|given)"
-    r"|something went wrong|error(?: has)? occurred|unclear|unsure|undecided|uncertain(?!t)|undetermined|indeterminate"
+    r"|\bi (?:can't|cannot)(?= *(?:[.!]|$))|something went wrong|error(?: has)? occurred|unclear|unsure|undecided"
+    r"|uncertain(?!t)|undetermined|indeterminate"
     r"|undecidable|undefined"
     r"|unknown|not applicable|cannot (?:tell|say|determine|answer)|can't (?:tell|say|determine|answer)"
     r"|unable to (?:tell|say|determine|answer)"
@@ -244,7 +246,10 @@ _SAYS = re.compile(
     r"\d ?(?:m|cm|mm|ft|in|feet|foot|met|inch|cent|o'? ?clock|yard|:00)|\b(?:yes|no|correct|true|false"
     r"|incorrect)\b|\bis (?:\w+ ){0,3}(?:taller|shorter|wider|thinner|"
     r"narrower|bigger|larger|smaller|higher|lower|closer|nearer|further|farther|behind|above|below"
-    r"|to the (?:left|right)|in front|on the (?:left|right)|left|right)\b|region"
+    r"|to the (?:left|right)|in front|on the (?:left|right)|left|right)\b"
+    r"|(?:^|[.:;] ?)\W*(?:the answer is |it(?:'s| is) |probably |maybe |perhaps "
+    r"|likely )?(?:the )?regions? ?[\[<(#]?\d(?>[\])>]?)(?! (?:is|are|can|cannot"
+    r"|has|does)\b)"
 )
 
 

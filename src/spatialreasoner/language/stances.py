@@ -15,7 +15,10 @@ from spatialreasoner.language.tokens import Reading
 _SHORT = 200
 """In a longer text a region that is denied does not choose the other."""
 _DENIED = re.compile(r"(?:not|rather than|instead of|than|unlike|over|compared to|compared with)(?: the)? {0,2}$")
-_ORDINAL = re.compile(r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>second|latter|2nd))\b")
+_ORDINAL = re.compile(
+    r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>second|latter|2nd))\b"
+    r"(?=\W{0,3}(?:one|regions?|objects?|items?|of|is|has|as|in|because|since|it|that)\b|\W*(?:[.,;:!)]|$))"
+)
 _SIZES: Mapping[str, tuple[str, bool]] = {
     "tall": ("height", True), "short": ("height", False), "wide": ("width", True), "thin": ("width", False),
     "behind": ("camera_distance", True), "front": ("camera_distance", False),

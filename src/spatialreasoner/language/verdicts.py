@@ -12,7 +12,7 @@ _SURELY = r"(?:certainly|definitely|clearly|really|surely|simply|just|obviously|
 _YES = (
     r"(?:yes(?!,? or no\b)|yeah|yep|yup|yea|aye|y(?=\W|$)|indeed|correct|true|affirmative|of course|sure|certainly|definitely"
     r"|absolutely|exactly|precisely|agreed|positive|confirmed|obviously|undeniably|(?:most|very) likely|probably"
-    r"|presumably|apparently|t(?=\W{0,4}$)"
+    r"|presumably|apparently|(?<!')t(?=\W{0,4}$)"
     r"|(?:i )?(?:think|believe|suppose|guess|would say|'d say) so|i(?:'d| would)?(?: have to| fully)? agree|(?:it"
     r"|that) (?:seems|appears"
     r"|looks|would (?:seem|appear)) (?:so|that way|like it)|so it (?:seems|appears|is|does|would seem)"
@@ -48,7 +48,7 @@ _NO = (
     r"|correct|the case))(?= *(?:[.,!;]|$))|(?:i )?(?:don't|do not) (?:think|believe) (?:so|that)|i (?:doubt"
     r"|disagree)|i(?:'d| would)? (?:have to |must |strongly |respectfully )?disagree|doubtful|(?:i )?(?:don't"
     r"|do not) (?:think|believe|suppose)(?: that)? (?:it|this|that) (?:is|does)|not on your life|no chance|(?:most |very "
-    r"|highly )?unlikely|f(?=\W{0,4}$)|i (?:wouldn't|would not) (?:say"
+    r"|highly )?unlikely|(?<!')f(?=\W{0,4}$)|i (?:wouldn't|would not) (?:say"
     r"|think) (?:so|that)|nothing could be further|(?:it )?(?:doesn't|does not|didn't) (?:look|seem"
     r"|appear)(?: (?:like it|so|that way|to be|to))?(?= *(?:[.,!;]|$))|(?:i'm |i am )?afraid not|i (?:can't"
     r"|cannot) confirm(?: (?:that|this))?(?= *[:;,.])"
