@@ -137,6 +137,7 @@ def test_what_is_not_an_answer_is_told_with_its_reason(text, why):
         (WIDE, '{"width_in": 10}', 0.254),
         (WIDE, "300 pixels", None),
         (WIDE, "Region [0] is approximately 1", None),
+        (WIDE, "The door is 2 m tall.", None),
         (WIDE, "1.2 m, plus or minus 20 cm", 1.2),
         (WHERE, "5 o'clock, not 11 o'clock.", 5),
         (WHERE, "Where 12 o'clock is straight ahead, it is at 2 o'clock.", 2),

@@ -16,6 +16,7 @@ UNSURE = (
     "I cannot tell.", "I'm sorry, but I can't determine that from the image.", "It is impossible to say.", "Unsure.",
     "Undecided.",
     "It is not possible to say which of <region1> and <region2> is lower.",
+    "Maybe.", "It depends on the viewpoint.", "There isn't enough information to answer that.", "No, I can't help with that.",
 )  # fmt: skip
 EMPTY = (
     "", " \n", "<description></description>\n<reasoning></reasoning>", "### Description\n\n### In Conclusion\n",
@@ -140,3 +141,25 @@ def test_a_conclusion_that_contradicts_its_own_yes_or_no_has_no_validity(asked):
             checked += 1
             assert reward.parts["logical.conclusion"] == 0
     assert checked > 10
+
+
+@pytest.mark.parametrize("kind", ["_predicate", "_choice", "width_data", "direction"])
+def test_an_announced_answer_that_contradicts_the_statement_beside_it_ranks_below_unsure(asked, kind):
+    checked = 0
+    for known, question in asked:
+        if not question.category.endswith(kind):
+            continue
+        checked += 1
+        true, false = sentence(question, right=True), terse(question, right=False)
+        text = f"{true.removeprefix('Yes, ').removeprefix('No, ')} Answer: {false}"
+        assert total(known, question, text) <= total(known, question, "I cannot tell."), (question.text, text)
+        assert total(known, question, text) < total(known, question, f"{true} Answer: {terse(question, right=True)}")
+    assert checked > 5
+
+
+def test_a_true_statement_does_not_save_a_wrong_yes_or_no(asked):
+    for known, question in asked:
+        if question.category.endswith("_predicate"):
+            right = sentence(question, right=True)
+            swapped = "No" + right[3:] if right.startswith("Yes") else "Yes" + right[2:]
+            assert total(known, question, swapped) <= total(known, question, "I cannot tell."), (question.text, swapped)

@@ -83,6 +83,7 @@ _OTHER = re.compile(
     r" ?(?:\([wdlh]\)|long\b|deep\b|thick\b|in (?:length|depth|diameter)|of (?:length|depth)|wide\b|tall\b"
     r"|high\b|in width|in height)"
 )
+_LONG = re.compile(r" ?(?:long\b|in length|of length)")
 _OTHER_BEFORE = re.compile(
     r"\b(?:length|depth|diameter|thickness|width|height)s?(?: of| is|:|=)?(?: (?:about|around|approximately|roughly"
     r"|is))?[ ~]*$"
@@ -208,7 +209,8 @@ def _loose(
     if not own and len(weighed) == 1:
         own = pool
     dimension = "distance" if kind.endswith("distance") else kind
-    own = [w for w in own if w.measures(dimension)] or [w for w in own if not w.measures_other] or own
+    measured = [w for w in own if w.measures(dimension)] or [w for w in own if not w.measures_other]
+    own = measured or [w for w in own if _LONG.match(w.after)]  # of what is wide, its length may be meant
     if first and (heads := [w for w in own if w.leads]):
         return Length(quantity=heads[0].quantity, rule="the text begins with it")
     if not own or heads_only:

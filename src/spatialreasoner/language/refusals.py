@@ -75,10 +75,11 @@ _SOFT = re.compile(
     r"\b(?:(?:cannot|can't|could not|couldn't)(?: \w+)? be (?:determined|computed|recovered|made out|made|judged"
     r"|derived|established|measured|known|told"
     r"|inferred|estimated|answered|decided|seen|compared|assessed|verified|reliably \w+)"
-    r"|(?:im|not |n't )possible to (?:\w+ )?(?:determine|tell|say|know|judge|measure|estimate|answer|give|be sure)"
+    r"|(?:im|not |\w{2,6}n't )possible to (?:\w+ )?(?:determine|tell|say|know|judge|measure|estimate|answer|give|be sure)"
     r"|impossible to"
     r"|(?:hard|difficult|tough) to (?:tell|say|determine|judge|know)|(?:i )?(?:do not|don't) know|no idea"
-    r"|not (?:enough|sufficient) (?:information|context|data|detail)"
+    r"|(?:not|\w{2,6}n't) (?:\w+ )?(?:enough|sufficient) (?:information|context|data|detail)"
+    r"|it depends\b(?![^.!?\n]*\bbut\b)|need (?:\w+ )?more (?:information|context|details?|data)\b"
     r"|(?:does|do|did)(?: not|n't) (?:\w+ )?(?:provide|give|contain|offer|show|have|include|reveal|hold) (?:\w+ )?(?:enough"
     r"|sufficient|adequate|the necessary) (?:\w+ )?(?:information|context|data|details?|cues)"
     r"|insufficient (?:information|data|context)|(?:not|isn't) (?:clear|sure|certain|determinable|visible"
@@ -154,7 +155,7 @@ _HINTS = (
     "insufficient", "unsure", "hard to", "difficult", "tough to", "no ", "idea", "undetermined", "indeterminate",
     "undecidable", "undefined", "unanswerable", "inconclusive", "without", "please", "can you", "kindly", "as an ai",
     "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé", "tut mir", "prefer",
-    "could you", "uncertain", "undecided", "went wrong", "occurred", "possibly", "maybe", "perhaps",
+    "could you", "uncertain", "undecided", "depends", "went wrong", "occurred", "possibly", "maybe", "perhaps",
 )  # fmt: skip
 """Every refusal has one of these; to look for them first spares most replies the patterns."""
 _STOPS = (". ", "! ", "? ", "\n", "; ")
@@ -191,6 +192,8 @@ def why_unanswered(folded: str) -> Refusal | None:
     said = folded.strip(" \n\t\r*_`\"'.#>-\u3000")
     if not said:
         return "empty"
+    if said in ("maybe", "perhaps", "possibly"):
+        return "refusal"
     head = folded[:300]
     error = _ERROR.match(head) if len(folded) < _BRIEF or holds(head, _ERROR_WORDS) else None
     if error and not (re.match(r"\W{0,8}[45]\d\d", head) and not _CODE.search(head[:40])):

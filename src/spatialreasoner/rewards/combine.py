@@ -107,10 +107,10 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     start = parsed.segments["reasoning"][0]
     concluded = parsed.segments.get("conclusion", (len(text), len(text)))[0]
     concluding = [assertion for assertion in assertions if assertion.span[0] >= concluded]
-    claimed = read_claim(question, text[concluded:], concluding, labels) if concluded < len(text) else None
-    if claimed is not None and not any(is_asked(question, assertion) for assertion in concluding):
+    unsure = concluded < len(text) and cannot_tell(text[concluded:])
+    claimed = read_claim(question, text[concluded:], concluding, labels) if concluded < len(text) and not unsure else None
+    if claimed is not None and (claimed.clashes or not any(is_asked(question, assertion) for assertion in concluding)):
         concluding.append(implied(question, claimed, (concluded, len(text))))
-    unsure = claimed is None and concluded < len(text) and cannot_tell(text[concluded:])
     if concluded < len(text) and claimed is None and not unsure and not any(is_asked(question, a) for a in assertions):
         return Graded(reward=_refused("it answers another question, or none"))
     description = verify_all(known, before, question, [a for a in assertions if begin <= a.span[0] < end])

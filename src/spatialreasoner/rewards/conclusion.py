@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from spatialreasoner.core.types import METRES_PER, QUANTITY_OF, Question, relation_of
 from spatialreasoner.language.parsed import ParsedResponse
 from spatialreasoner.language.quantities import fold
 from spatialreasoner.language.question import question_asked
-from spatialreasoner.language.refusals import is_unsure
+from spatialreasoner.language.refusals import why_unanswered
+from spatialreasoner.language.scan import holds
 from spatialreasoner.language.statements import Assertion, extract
 from spatialreasoner.language.verdicts import leading
 from spatialreasoner.rewards.spatial import ARITY, hour_score, is_asked, reference_metres, value_score, within_tolerance
 
 MAX_CONCLUSION_CHARACTERS = 2000
 """Of a conclusion, so much is read; an answer is one sentence."""
-
-MAX_UNSURE = 300
-"""A longer answer that says somewhere that something cannot be told may still answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +51,27 @@ def read_claim(question: Question, text: str, assertions: Sequence[Assertion], l
     if question.qualitative:
         return _relation_claim(question, text, asked, labels)
     stated = [assertion for assertion in asked if assertion.value is not None and not assertion.negated]
+    if stated and _announces(text) and (found := _by_reader(question, text)) is not None and found.value is not None:
+        apart = not any(
+            min(a.value or 0.0, a.high or a.value or 0.0) <= found.value <= max(a.value or 0.0, a.high or 0.0) for a in stated
+        )
+        return replace(found, clashes=apart)
     if stated:
         return Claim(value=stated[-1].value, high=stated[-1].high)
     return _by_reader(question, text)
 
 
 def cannot_tell(text: str) -> bool:
-    """Whether an answer only says that it cannot tell."""
-    text = text[:MAX_CONCLUSION_CHARACTERS]
-    return ParsedResponse(text=text).refusal == "refusal" or (len(text) < MAX_UNSURE and is_unsure(fold(text)))
+    """Whether an answer only says that it cannot tell, by the rules by which the scorer takes it for a refusal."""
+    return len(text) <= MAX_CONCLUSION_CHARACTERS and why_unanswered(fold(text)) == "refusal"
+
+
+_ANNOUNCED = ("answer", "Answer", "ANSWER", "verdict", "Verdict", "\\boxed")
+
+
+def _announces(text: str) -> bool:
+    """Whether something in an answer is announced as the answer, and so decides whatever is stated beside it."""
+    return holds(text, _ANNOUNCED)
 
 
 def _by_reader(question: Question, text: str) -> Claim | None:
@@ -128,6 +138,8 @@ def _relation_claim(question: Question, text: str, asked: list[Assertion], label
     said = {polarity(question, assertion) for assertion in asked}
     if question.category.endswith("_predicate") and (verdict := leading(fold(text))) is not None:
         return Claim(holds=verdict, clashes=bool(said) and said != {verdict})
+    if said and _announces(text) and (found := _by_reader(question, text)) is not None and found.holds is not None:
+        return replace(found, clashes=said != {found.holds})
     if said:
         return Claim(holds=said.pop()) if len(said) == 1 else None
     found = _by_reader(question, text)
