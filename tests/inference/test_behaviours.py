@@ -157,6 +157,6 @@ def test_lessons_end(serve, scene, tmp_path):
 
 
 def test_the_table_is_long_enough():
-    assert len(BEHAVIOURS) >= 170
+    assert len(BEHAVIOURS) >= 190
     assert len({behaviour.name for behaviour in BEHAVIOURS}) == len(BEHAVIOURS)
     assert len(ENDPOINTS) >= 20

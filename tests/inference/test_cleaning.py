@@ -23,13 +23,23 @@ BLOCKS = (
     "<|begin_of_thought|>{t}<|end_of_thought|>{a}", "◁think▷{t}◁/think▷{a}", "<thought>{t}</thought>{a}",
     "<|channel|>analysis<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>{a}",
     "<think>{t}</think><|begin_of_box|>{a}<|end_of_box|>", "<|channel>thought\n{t}<channel|>{a}", "<think>{t}", "{t}</think>",
+    "analysisZq {t}assistantfinal{a}", "analysis\n{t}\n\nassistantcommentary zqto\n\nassistantfinal\n\n{a}", "analysisZq {t}",
+    "<|channel|>commentary?<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>{a}",
+    "<|START_THINKING|>{t}<|END_THINKING|><|START_RESPONSE|>{a}<|END_RESPONSE|>", "<|inner_prefix|>{t}<|inner_suffix|>{a}",
+    '<details type="reasoning" done="true">\n<summary>zqsummary</summary>\n{t}\n</details>\n{a}',
+    "<think>{t}</think>\n\n<response>\n{a}\n</response>", "{a}\n\nUser: zqturn\nAssistant: {t}", "{a}\n### Human: zqturn",
+    "```\n{a}\n```\n\nzqchat: is that all?", "{a}\n\nLet me know if zqyou need more!",
+    "<tool_call>\n{{zqlook}}\n</tool_call>{a}",
 )  # fmt: skip
 ENDS = (
     "", "", "<|im_end|>", "<|im_end|>\n<|im_start|>user\nzqturn", "</s>", "<|eot_id|>", "<end_of_turn>",
-    "<｜end▁of▁sentence｜>", "<|endoftext|>zqturn", "<|return|>", "<eos>", "\n```", "<|im_end|><|im_end|>",
+    "<｜end▁of▁sentence｜>", "<|end▁of▁sentence|>", "[|endofturn|]", "<seed:eos>", "[e~[", "<|assistant_end|>",
+    "<|endoftext|>zqturn", "<|return|>", "<eos>", "\n```", "<|im_end|><|im_end|>",
 )  # fmt: skip
 STARTS = ("", "", "<|im_start|>assistant\n", "<s>", "```\n", "<|start_header_id|>assistant<|end_header_id|>\n\n")
-TOKEN = re.compile(r"<\|.*?\|>|<｜.*?｜>|</?s>|<eos>|<end_of_turn>|\[/?(?:INST|THINK)\]|</?think|◁|```")
+TOKEN = re.compile(
+    r"<\|.*?\|>|<｜.*?｜>|</?s>|<eos>|<end_of_turn>|\[/?(?:INST|THINK)\]|</?think|◁|```|assistantfinal|\[\||\[e~|<seed|</?response"
+)
 
 
 def mixed(rng, rest):
@@ -116,8 +126,23 @@ def test_trees_hold_no_thinking_no_greeting_and_no_token(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "prose",
+    ["Okay, so I need to look. " + 90 * "It may be 3 m, not 2. ", "The form is <description>...</description>\n<reasoning>..."],
+)
+def test_thinking_without_a_mark_is_told_by_the_form_that_follows(prose):
+    """However long it is, and though it quotes the form: the last answer in the whole form is the answer."""
+    assert clean_text(f"{prose}{THOUGHT}\n\n{ANSWER}").text == ANSWER
+
+
+@pytest.mark.parametrize(
     ("text", "kept"),
     [
+        ("### In Conclusion\nIf you would measure it: 2 m.\nUser: no", "### In Conclusion\nIf you would measure it: 2 m."),
+        (
+            "<description>Marks:\nHuman: 1.8 m\nUser: a man</description>",
+            "<description>Marks:\nHuman: 1.8 m\nUser: a man</description>",
+        ),
+        ("analysis\nof the image: 2 m", "analysis\nof the image: 2 m"),
         ("Yes. The box is left.", "Yes. The box is left."),
         ("Certainly the left one. It is wide.", "Certainly the left one. It is wide."),
         ("Okay", "Okay"),

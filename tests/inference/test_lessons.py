@@ -8,6 +8,7 @@ from inference.server.refusals import REFUSALS
 from spatialreasoner.inference.capabilities import Capabilities
 from spatialreasoner.inference.failures import judge_failure
 from spatialreasoner.inference.lessons import learn, suspect
+from spatialreasoner.inference.retry_after import retry_after
 from spatialreasoner.inference.said import read_said
 
 SENT = {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "n", "reasoning_effort", "system", "images"}
@@ -16,7 +17,7 @@ ALSO = {"": set(), "prefill": {"prefill", "continue_final_message"}, "stream": {
 
 def made_of(said, known, sent):
     """The lesson in a refusal, or whose it is."""
-    failure = judge_failure(said)
+    failure = judge_failure(said, waits=retry_after(said, {}, now=0.0) is not None)
     changed = learn(known, said, sent)
     if changed is None and not failure.certain:
         changed = suspect(known, said, sent)

@@ -60,10 +60,16 @@ class Capabilities:
         return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
 
     def effort(self, wanted: str) -> str:
-        """The effort of reasoning to send: the wanted one, or the nearest below that the endpoint knows."""
+        """The effort of reasoning to send: the wanted one, or the nearest below that the endpoint knows; "" for its own.
+
+        >>> Capabilities(efforts=("low", "high")).effort("medium"), Capabilities(efforts=("none",)).effort("high")
+        ('low', '')
+        """
         if not self.efforts or wanted in self.efforts:
             return wanted
         known = [effort for effort in EFFORTS if effort in self.efforts]
+        if known == ["none"]:  # all that it names beside its own is not to think, which was not asked for
+            return ""
         below = [effort for effort in known if EFFORTS.index(effort) < EFFORTS.index(wanted)]
         return below[-1] if below else known[0]
 

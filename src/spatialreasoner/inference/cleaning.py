@@ -38,32 +38,55 @@ _BLOCK = re.compile(
     r"|<\|begin_of_thought\|>(?P<d>.*?)(?:<\|end_of_thought\|>|\Z)"
     r"|<\|channel\|>(?:analysis|commentary)[^<]{0,80}<\|message\|>(?P<e>.*?)(?:<\|(?:end|return|call)\|>|(?=<\|start\|>)|\Z)"
     r"|<\|channel>\s?thought(?P<f>.*?)(?:<channel\|>|\Z)"
-    r"|<unused94>thought(?P<g>.*?)(?:<unused95>|\Z)",
+    r"|<unused94>thought(?P<g>.*?)(?:<unused95>|\Z)"
+    r"|<\|START_THINKING\|>(?P<h>.*?)(?:<\|END_THINKING\|>|\Z)"
+    r"|<\|inner_prefix\|>(?P<i>.*?)(?:<\|inner_suffix\|>|\Z)"
+    r"|<details\b[^<>]{0,80}\breasoning\b[^<>]{0,80}>(?P<j>.*?)(?:</details>|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
 _CLOSING = re.compile(rf"</(?:{_TAGS})\s*>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<channel\|>", re.IGNORECASE)
-_SOLUTION = re.compile(r"<\|(?:begin|end)_of_(?:solution|box)\|>|</?answer>|</?final_answer>", re.IGNORECASE)
+_SOLUTION = re.compile(
+    r"<\|(?:begin|end)_of_(?:solution|box)\|>|<(?:final_)?answer>|<response>|\s{0,9}</(?:answer|final_answer|response)>"
+    r"|<(?P<call>tool_call|function_call)>.*?(?:</(?P=call)>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+_BARE_CHANNEL = re.compile(r"\A\s*(?:assistant)?(?:analysis|commentary)(?=[A-Z<\s])|\A(?=\s{0,9}assistantfinal)")
+_BARE_FINAL = re.compile(r"assistant\s?final(?![a-z])")
+"""Channels whose special tokens were dropped when the text was decoded: `analysis...assistantfinal...`."""
+
 _HARMONY = re.compile(r"(?:<\|start\|>\s?assistant)?<\|channel\|>\s?final[^<]{0,80}<\|message\|>", re.IGNORECASE)
 _OPENING = re.compile(
     r"\A\s*(?:<\|(?:im_start|start_header_id|start|header_start)\|>\s{0,2}assistant(?:\s{0,2}<\|(?:end_header_id|header_end|message)\|>)?"
     r"|<start_of_turn>\s?model|<\|assistant\|>|<\|start_of_role\|>assistant<\|end_of_role\|>|\[/INST\]|ASSISTANT:|Assistant:|<s>|<bos>)\s*"
 )
 _END = re.compile(
-    r"<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|eot|return|end_of_turn|eos|im_start|start_header_id|user|observation)\|>"
+    r"<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|eot|return|end_of_turn|eos|im_start|start_header_id|user|observation|assistant_end|end▁of▁sentence)\|>"
     r"|<end_of_turn>|<start_of_turn>|</s>|<eos>|<end_of_utterance>|<\|end_of_sentence\|>|<｜end▁of▁sentence｜>|<｜User｜>|<EOS_TOKEN>"
-    r"|<turn\|>|\[INST\]|\[/INST\]"
+    r"|<turn\|>|\[INST\]|\[/INST\]|\[\|endofturn\|\]|<seed:eos>|\[e~\["
 )
 _ENDS = re.compile(rf"\A(?:\s{{0,20}}(?:{_END.pattern}))+\s*")
 _TOKEN = re.compile(
-    r"<\|[\w:.\-/]{1,40}\|>|<｜[^<>｜]{1,40}｜>|</?s>|<(?:bos|eos|pad|unk|mask)>|\[(?:/?INST|/?SYS|BOS|EOS|PAD)\]|<</?SYS>>|<unused\d{1,4}>"
+    r"<\|[\w:.\-/▁]{1,40}\|>|\[\|\w{1,20}\|\]|<seed:\w{1,20}>|\]~b\](?:ai)?\n?|</?(?:ref|box|quad)>|<｜[^<>｜]{1,40}｜>|</?s>|<(?:bos|eos|pad|unk|mask)>|\[(?:/?INST|/?SYS|BOS|EOS|PAD)\]|<</?SYS>>|<unused\d{1,4}>"
     r"|<\|?(?:image|image_pad|img|vision_start|vision_end)\|?>|<0x[0-9A-F]{2}>"
 )
 _FENCE = re.compile(r"\A\s{0,20}```[a-zA-Z]{0,10}(?:\n|\s{0,20}\Z)|\n```\s{0,20}\Z")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
+_CONCLUDED = re.compile(r"^### In Conclusion\b.{0,9}\n*(?=\S)", re.MULTILINE | re.IGNORECASE)
+_TURN = re.compile(r"\n(?:User|Human|USER|### (?:Human|User|Instruction)):")
+_FAREWELL = re.compile(
+    r"\n```|\n\s{0,9}(?:(?:please )?let me know|feel free|(?:i )?hope (?:this|that)|if you (?:have|need|want|would|'d)"
+    r"|is there anything|would you like)\b[^\n#<>]{0,200}\s{0,20}\Z",
+    re.IGNORECASE,
+)
+"""What may follow a conclusion in its place: the end of a fence and all after it, or a line to the reader."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff]")
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")
 """Letters that are drawn as blanks: fillers of Hangul, the empty braille pattern, the place of an object."""
 
 _FORM = re.compile(r"<description>", re.IGNORECASE)
+_WHOLE_FORM = re.compile(r"<description>(?:(?!</?description>).)*</description>\s{0,80}<reasoning>", re.IGNORECASE | re.DOTALL)
+"""The beginning of an answer in the form that was asked for; thinking may speak of its tags, and quote them."""
+
 _NEXT = re.compile(
     r"</description>|<reasoning>|</reasoning>|^### (?:Rationale|Let's think|Step \d|In Conclusion)",
     re.MULTILINE | re.IGNORECASE,
@@ -120,10 +143,13 @@ def clean_text(text: str, *, prefix: str = "") -> Cleaned:
     text, thinking = _without_thinking(readable(text[:MOST_CLEANED_CHARACTERS]))
     text = _without_tokens(text, thought=bool(thinking))
     text = _SOLUTION.sub("", text)
+    text = _ended_by(_TURN, text)
     text = _FENCE.sub("", text)
+    text, thinking = _without_bare_channels(text, thinking)
     text = text.lstrip() if thinking else text
     text = _without_prefix(text, prefix)
     text = _without_preamble(text, continued=bool(prefix))
+    text = _ended_by(_FAREWELL, text)
     return Cleaned(text=text if _shows(text) else "", thinking=thinking[-KEPT_THINKING:])
 
 
@@ -200,6 +226,17 @@ def _without_tokens(text: str, *, thought: bool) -> str:
     return _TOKEN.sub("", text[: end.start()].rstrip() if end else text)
 
 
+def _without_bare_channels(text: str, thinking: str) -> tuple[str, str]:
+    begun = _BARE_CHANNEL.match(text)
+    if begun is None:
+        return text, thinking
+    final = max(_BARE_FINAL.finditer(text), key=re.Match.start, default=None)
+    if final is not None:
+        return text[final.end() :].lstrip(), text[begun.end() : final.start()].strip() or thinking
+    glued = text[begun.end() : begun.end() + 1].isupper()  # else it is a heading
+    return ("", text[begun.end() :]) if glued else (text, thinking)
+
+
 def _without_prefix(text: str, prefix: str) -> str:
     """What comes after a prefix that the reply repeats."""
     begun = prefix.strip()
@@ -207,7 +244,17 @@ def _without_prefix(text: str, prefix: str) -> str:
     return text[at + len(begun) :].lstrip("\n") if at >= 0 else text
 
 
+def _ended_by(pattern: re.Pattern[str], text: str) -> str:
+    """The text up to what follows its conclusion and does not belong to it."""
+    concluded = _CONCLUDED.search(text)
+    end = pattern.search(text, concluded.end()) if concluded else None
+    return text[: end.start()].rstrip() if end else text
+
+
 def _without_preamble(text: str, *, continued: bool) -> str:
+    begun = None if continued else list(_WHOLE_FORM.finditer(text))
+    if begun:
+        return text[begun[-1].start() :]
     form = (_NEXT if continued else _FORM).search(text, 0, _MOST_PREAMBLE)
     if form is None:
         chatter = _CHATTER.match(text)

@@ -44,7 +44,7 @@ _FILTER = re.compile(
     r"content_?\s?(?:filter|policy|management|moderation)|responsibleai|flagged|moderation|inappropriate"
     r"|safety (?:system|filter|reason)"
     r"|usage polic|data_?inspection|prohibited_?content|sensitive (?:content|information|words)|violat(?:es|ing|ion)"
-    r"|blocked (?:by|due|because|for)|harmful|risk control|new_sensitive|unsafe content|敏感|不安全|违规"
+    r"|blocked (?:by|due|because|for)|harmful|risk control|content exists risk|new_sensitive|unsafe content|敏感|不安全|违规"
 )
 _LENGTH = re.compile(
     r"context_length_exceeded|context (?:length|window|size)|prompt (?:is )?too l(?:ong|arge)"
@@ -53,17 +53,29 @@ _LENGTH = re.compile(
     r"|token limit exceeded"
     r"|prompt (?:length|contains)|exceeds the (?:available|model's) context|context limit|n_keep|too many tokens:"
     r"|maximum input length|input length (?:\S+ ){0,3}exceeds|exceeded (?:\S+ )?token limit|must have less than \d{1,8} tokens"
+    r"|longer than the (?:maximum )?model(?:'s)? (?:maximum |context )?length|range of input length|too large to process"
+    r"|prompt 超长"
 )
+_MORE_THAN_A_MINUTES = re.compile(
+    r"request (?:body )?too large for .{1,300}(?:requested|max size:) \d|tokens must be reduced|tokens_limit_reached"
+)
+"""One request takes more tokens than a limit per minute allows: no wait makes it fit, whatever the status."""
+
 _IMAGE = re.compile(
     r"(?:could not|cannot|unable to|failed to) (?:process|decode|load|identify|parse|open) (?:the |this )?(?:input )?image"
-    r"|invalid (?:base64 )?image|image_parse_error|unsupported image|image (?:is )?(?:invalid|corrupt)"
+    r"|invalid (?:base64 )?image|image_parse_error|(?:unsupported|unrecognized) image|image (?:is )?(?:invalid|corrupt)"
+    r"|image(?: \S+){0,8} (?:could not|cannot|can't|failed to) be (?:loaded|read|decoded|opened|processed)"
+    r"|image format \S{1,40} (?:is )?not supported|image\S*(?: \S+){0,8} (?:has an invalid format|too small)|any valid image"
+    r"|image: unknown format|image length and width|base64 encoded image|loading multimodal data"
+    r"|failed to apply \w{0,60}processor"
 )
 _BLIND = re.compile(
     r"(?:image|vision|multi-?modal)\S*(?: \S+){0,6} (?:not|n't|only|un)\b ?\S*(?:support|loaded|available|allowed|enabled)"
     r"|(?:not|n't) (?:a )?(?:support\S* |accept\S* |multi-?modal )(?:\S+ ){0,3}(?:image|vision|multi-?modal)"
     r"|not a (?:multi-?modal|vision)|does not take images|unsupported content part type|support image input|no pictures"
     r"|vision add-on|image_url is only supported|must be a string|mmproj|unknown variant '?image_url|input should be 'text'"
-    r"|text-only|at most 0 image|missing data required for image"
+    r"|text-only|at most 0 image|missing data required for image|invalid type: sequence, expected a string"
+    r"|content type is not (?:currently )?supported"
 )
 _WANTS_TEXT = re.compile(r"valid string|str type expected|type_error\.str|string_type")
 _MODEL = re.compile(
@@ -73,28 +85,34 @@ _MODEL = re.compile(
     r"|model '?[\w./:-]{1,80}'? is not supported(?! (?:with|by|for))"
     r"|invalid model|deploymentnotfound|deployment[^.]{0,60}not exist|try pulling"
     r"|no endpoints found|model_not_supported|decommissioned|has been deprecated|model identifier is invalid"
-    r"|on-demand throughput isn't|llm provider not provided|no models? (?:is |are )?loaded"
+    r"|on-demand throughput isn't|llm provider not provided|no models? (?:is |are )?loaded|not supported by (?:any )?provider"
+    r"|operationnotsupported|not a chat model|api version not supported|model_not_available"
+    r"|(?:unavailable|malformed publisher) model|unable to access (?:\S+ )?model|模型不存在"
 )
 _KEY = re.compile(
     r"api[ _-]?(?:secret[ _-]?)?key|login fail|authenticat|unauthori[sz]ed|credential|invalid[ _]token|access token|bearer"
 )
 _CREDIT = re.compile(
-    r"insufficient_quota|insufficient (?:balance|credit|funds)|out of credit|credit balance|billing_hard_limit"
-    r"|payment required|"
-    r"quota_exceeded|more credits|prepaid|arrearage|exceeded your (?:monthly|spend)|billing_not_active|account is not active"
-    r"|api usage limits|key limit exceeded"
+    r"insufficient_quota|insufficient (?:balance|credit|funds)|balance is insufficient|out of credit|any credits|credit balance"
+    r"|billing_hard_limit|billing hard limit|payment required|insufficient_user_quota|credit_limit"
+    r"|more credits|prepaid|arrearage|exceeded your (?:monthly|spend)|billing_not_active|account is not active"
+    r"|api usage limits|key limit exceeded|spend(?:ing)? limit|budget_exceeded|budget has been exceeded"
+    r"|(?:daily|weekly|monthly) (?:usage limit|free allocation)|requestsperday|permodelperday|\blimit:? 0(?![\d.])"
+    r"|setlimitexceeded|(?:account|organization)\b(?: \S+){0,2} (?:is|has been) (?:suspended|disabled|deactivated)"
+    r"|余额不足|额度不足|额度已用尽"
 )
 _PER_MINUTE = re.compile(r"per[ -]?(?:minute|second|min)|retry(?:info|delay)|rpm|tpm|try again in")
-_QUOTA = re.compile(r"exceeded your current quota")
+_QUOTA = re.compile(r"exceeded your current quota|quota_exceeded")
 _LOADING = re.compile(r"(?:is )?(?:currently |still )?loading|warming up|starting up|not ready|cold start|is initiali[sz]ing")
 _BUSY = re.compile(
     r"overloaded|capacity|too many requests|rate.?limit|throttl|temporarily|try again later|timed? ?out"
     r"|service unavailable|server (?:is )?busy|out of memory|failed during generation|enginecore|engine is dead|"
-    r"resource.?exhausted|upstream|internal (?:server )?error|network_error"
+    r"resource.?exhausted|upstream|internal (?:server )?error|network_error|queue is full|limit reached|unknown error"
+    r"|has crashed|unloaded|failed to load model|operation cancell?ed"
 )
 _VERIFY = re.compile(
     r"must be verified|verify your organization|terms of service|data policy|privacy settings|region.{0,30}not supported"
-    r"|terms acceptance|accept the terms|location is not supported"
+    r"|terms acceptance|accept the terms|location is not supported|requires a subscription|can handle the requested parameters"
 )
 
 
@@ -117,6 +135,9 @@ def judge_failure(said: Said, *, key_variable: str = "OPENAI_API_KEY", waits: bo
         return Failure(
             owner="endpoint", kind="no credit", fix="the quota is used up or there is no credit left; raise it, top it up"
         )
+    if _MORE_THAN_A_MINUTES.search(words):
+        fix = "one request takes more tokens than the account's limit; lower `max_new_tokens`, or raise the limit"
+        return Failure(owner="prompt", kind=TOO_LONG, fix=fix)
     if status != 429 and (found := _of_the_prompt(said, words)):
         return found
     if found := _of_the_endpoint(said, words, key_variable):
@@ -152,7 +173,7 @@ def _of_the_endpoint(said: Said, words: str, key_variable: str) -> Failure | Non
         return Failure(
             owner="endpoint", kind="takes no images", fix="the model does not take images; name one that can take images"
         )
-    if status == 404 or (_MODEL.search(words) and status != 429):
+    if (status == 404 and not _VERIFY.search(words)) or (_MODEL.search(words) and status not in {404, 429}):
         fix = "there is no such model or address; check MODEL and BASE_URL (it mostly ends with /v1)"
         return Failure(owner="endpoint", kind="no such model", fix=fix)
     if status == 403 and not re.search(r"rate.?limit|too many requests", words):

@@ -36,7 +36,7 @@ def learn(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilitie
     Returns:
         The capabilities to continue with, or None if it teaches nothing that could be changed.
     """
-    if said.status in {401, 402, 403, 429}:
+    if said.status in {401, 402, 403, 429} or leaves_no_room(said):
         return None
     for rule in (_streaming, _roles, _prefix, _room, _limits, _images, _effort, _dropped):
         changed = rule(known, said, sent)
@@ -124,22 +124,28 @@ def _prefix(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilit
 
 def _room(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilities | None:
     """A context that is too short for prompt and reply together has room for a shorter reply."""
-    room = _room_left(said.words)
+    room = _room_left(said.words) or _half_of_it(said.words)
     if room is None or room < LEAST_ROOM or 0 < known.most_tokens <= room:
         return None
     return replace(known, most_tokens=room)
 
 
 _CONTEXT = re.compile(
-    r"(?:maximum )?context (?:length|window)(?: of| is|:)* [('?]?(\d{2,8})|must be <= ?(\d{2,8})"
+    r"(?:maximum )?context (?:length|window)(?: of| is| only|:)* [('?]?(\d{2,8})|must be <= ?(\d{2,8})"
     r"|max_total_tokens[^\d]{1,20}(\d{2,8})"
 )
 _READ = re.compile(
     r"\((\d{1,8}) (?:tokens )?(?:in|of|from) (?:the |your )?(?:messages|prompt|text|input)|has (\d{1,8}) input tokens"
     r"|(\d{1,8}) `?inputs`? tokens|given: (\d{1,8}) |prompt contains (?:at least )?(\d{1,8})"
-    r"|(\d{1,8}) tokens from the input|input tokens \((\d{1,8})\)"
+    r"|(\d{1,8}) tokens from the input|input tokens \((\d{1,8})\)|you passed (\d{1,8}) input tokens"
 )
 _SUM = re.compile(r"(\d{1,8}) \+ \d{1,8} > (\d{2,8})")
+
+
+def _half_of_it(words: str) -> int | None:
+    """Half of the context, where the server weighed the reply alone: it did not count the prompt's tokens."""
+    found = re.search(r"input characters and requested (\d{1,8}) output tokens\b.{0,60}context length is only (\d{2,8})", words)
+    return int(found.group(2)) // 2 if found and 2 * int(found.group(1)) > int(found.group(2)) else None
 
 
 def _room_left(words: str) -> int | None:
@@ -159,7 +165,7 @@ _MOST = re.compile(
     r"|(?:above|over|beyond) the (?:limit|maximum) of"
     r"|(?:cannot|can't|must not|may not|should not) be (?:greater|larger|more|higher) than[^\d]{0,30}"
     rf"|range of valid \w+ (?:is|=)|\d{{1,8}} > ?)[^\d]{{0,12}}{_NUMBER}"
-    rf"|(?:between |[\[(]|from )\d{{1,4}}(?:\.\d{{1,4}})? ?(?:and|to|,|~|\(inclusive\) to) ?{_NUMBER}"
+    rf"|(?:between |[\[(]|from |range: )\d{{1,4}}(?:\.\d{{1,4}})? ?(?:and|to|,|~|\.\.|\(inclusive\) to) ?{_NUMBER}"
 )
 _OF_REPLIES = re.compile(r"max(?:imum)?[ _]?(?:output|new|completion)?[ _]?tokens")
 _LEAST = re.compile(r"(?:strictly positive|greater than 0|> ?0(?!\d)|must be positive|not be 0|cannot be 0|non-zero)")
@@ -186,7 +192,9 @@ def _most(words: str) -> float | None:
     if found is None:
         return None
     most = float(found.group(1) or found.group(2))
-    return most - 1 if words.startswith("(exclusive)", found.end() + 1) else most
+    if words.startswith("(exclusive)", found.end() + 1):
+        most -= 1 if most.is_integer() else 0.0001
+    return most
 
 
 def _speaks_of_length(said: Said) -> bool:
@@ -198,26 +206,28 @@ def _images(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilit
         return None
     words = said.words
     count = re.search(
-        r"at most (\d{1,3}) image|maximum (?:number )?of (\d{1,3}) images|(?:supports?|only) (?:only )?(\d{1,3}|one) image",
+        r"at most (\d{1,3}) image|maximum (?:number )?of (\d{1,3}) images|(?:supports?|only) (?:only )?(\d{1,3}|one) image"
+        r"|you set '?image'?=(\d{1,3})",
         words,
     )
     if count:
         number = next(group for group in count.groups() if group)
         most = 1 if number == "one" else int(number)
         return replace(known, most_images=most) if most and (not known.most_images or most < known.most_images) else None
-    if re.search(r"context|token", words):
+    if re.search(r"context|token", words) or (said.status != 413 and not _TOO_LARGE.search(words)):
         return None
-    if said.status != 413 and not re.search(
-        r"(?:image|payload|request|body|content|pixels|resolution|dimension)\S*(?: \S+){0,6}"
-        r" (?:too (?:large|big|high|many pixels)|exceeds?"
-        r"|larger than|over the limit)|max bytes per",
-        words,
-    ):
+    if said.status >= 500 and not re.search(r"image|pixel|resolution|dimension", words):  # a queue is full, not a picture large
         return None
     side = re.search(r"(\d{3,5}) ?(?:px|pixels)|(\d{3,5}) ?x ?\d{3,5}", words)
     told = min(int(next(group for group in side.groups() if group)), known.most_side or 10**6) if side else 0
     new = told if told and told != known.most_side and told < (known.most_side or PROTOTYPE_SIDE) else _halved(known.most_side)
     return replace(known, most_side=new) if new >= LEAST_SIDE else None
+
+
+_TOO_LARGE = re.compile(
+    r"(?:image|payload|request(?!s)|body|content|pixels|resolution|dimension)\S*(?: (?!rate|time|queue|quota)\S+){0,6}"
+    r" (?:too (?:large|big|high|many pixels)|exceeds?|larger than|over the limit)|max bytes per"
+)
 
 
 def _halved(side: int) -> int:
@@ -275,6 +285,9 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
 
 def _dropped(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilities | None:
     """A parameter that is refused by name is renamed or left out; of two that exclude one another, the second."""
+    if "can handle the requested parameters" in said.words:  # a gateway that does not say which
+        named = (name for name in _SPARE if name in sent)
+        return next((_without(known, name, "") for name in named), None)
     if not (_REFUSED.search(said.words) or said.codes & _UNSUPPORTED):
         return None
     return _first_named(known, said, sent)
@@ -291,6 +304,9 @@ def _first_named(known: Capabilities, said: Said, sent: Collection[str]) -> Capa
             return changed
     return None
 
+
+_SPARE = ("seed", "n", "reasoning_effort", "chat_template_kwargs", "top_p", "temperature")
+"""What can be left out, that which the fewest endpoints take first."""
 
 _UNSUPPORTED = frozenset(
     {"unsupported_parameter", "unsupported_value", "unknown_parameter", "extra_forbidden", "unrecognized_keys"}

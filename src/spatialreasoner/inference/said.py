@@ -15,7 +15,7 @@ from typing import Any
 MOST_SAID_CHARACTERS = 4_000
 """Maximum number of characters read of a server's message."""
 
-_DEPTH = 6
+_DEPTH = 8
 _NESTED = re.compile(r"\{.{0,4000}\}", re.DOTALL)
 _TEXTS = ("message", "msg", "detail", "error", "errors", "reason", "description", "raw", "error_message",
           "error_msg", "status_msg", "errmsg")  # fmt: skip
@@ -63,7 +63,7 @@ def read_said(status: int, text: str) -> Said:
             messages.add(value)
         elif key in {"param", "parameter", "field", "loc"} and isinstance(value, str) and value:
             params.add(value)
-        elif key in {"code", "type", "status"} and isinstance(value, str | int) and not isinstance(value, bool):
+        elif key in {"code", "type", "status", "quotaId"} and isinstance(value, str | int) and not isinstance(value, bool):
             codes.add(str(value).lower()[:80])
     if not messages.texts and isinstance(body, str):
         messages.add(body)

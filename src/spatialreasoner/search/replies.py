@@ -16,9 +16,9 @@ class Malformed(ResponseError):
     """A reply that must not enter a tree.
 
     Attributes:
-        kind: "empty" (also "empty: cut off" and "empty: cut off while thinking"), "refusal", "truncated", "too long",
-            "no section" (text before the next heading, or none), "wrong section" (a heading out of order), "blank section" or
-            "unparsable".
+        kind: "empty" (also "empty: cut off", "empty: cut off while thinking", "empty: only thinking"), "refusal", "truncated",
+            "too long", "no section" (text before the next heading, or none), "wrong section" (a heading out of order),
+            "blank section" or "unparsable".
     """
 
     def __init__(self, kind: str, detail: str) -> None:

@@ -411,6 +411,34 @@ PARAMETERS = [
             refuse(400, "System role not supported") if has_system(ask) else completion(ask)),
     ),
     Behaviour(
+        name="parameters that it does not name", whose="OpenRouter",
+        respond=when(has("seed"), lambda ask: bare(404, {"error": {
+            "message": "No endpoints found that can handle the requested parameters.", "code": 404}})),
+        learned={"seed_param": "none"},
+    ),
+    Behaviour(
+        name="no effort beside its own", whose="Qwen at Groq", effort="high",
+        respond=when(lambda ask: "reasoning_effort" in ask.body, lambda ask: refuse(
+            400, "`reasoning_effort` must be one of `none` or `default`")),
+        learned={"efforts": ["none"]},
+    ),
+    Behaviour(
+        name="input tokens that were passed", whose="vLLM", max_tokens=8192,
+        respond=when(lambda ask: ask.body["max_tokens"] > 4192, lambda ask: bare(400, {"error": {
+            "message": f"You passed 4000 input tokens and requested {ask.body['max_tokens']} output tokens. However, the model's context "
+            "length is only 8192 tokens, resulting in a maximum input length of 0 tokens. Please reduce the length of the input prompt. "
+            "(parameter=input_tokens, value=4000)", "type": "BadRequestError", "param": "input_tokens", "code": 400}})),
+        learned={"most_tokens": 4191},
+    ),
+    Behaviour(
+        name="an image beyond the encoder's cache", whose="vLLM", most=3,
+        respond=when(lambda ask: ask.side > 300, lambda ask: bare(400, {"error": {
+            "message": "The decoder prompt contains a(n) image item with length 6042, which exceeds the pre-allocated encoder cache size "
+            "4800. Please reduce the input size or increase the encoder cache size by setting --limit-mm-per-prompt at startup.",
+            "type": "BadRequestError", "param": None, "code": 400}})),
+        learned={"most_side": 256},
+    ),
+    Behaviour(
         name="the image is too large", whose="Messages API",
         respond=when(lambda ask: ask.side > 300, lambda ask: bare(400, {"type": "error", "error": {
             "type": "invalid_request_error", "message": (
@@ -531,6 +559,30 @@ PROMPTS = [
         says="Could not process image",
     ),
     Behaviour(
+        name="more tokens than a minute's, whatever the wait", whose="OpenAI", end="prompt too long", most=1,
+        respond=lambda ask: refuse(
+            429, "Request too large for m in organization org-1 on tokens per min (TPM): Limit 30000, Requested 42000. The input or output "
+            "tokens must be reduced in order to run successfully.", code="rate_limit_exceeded", kind="tokens"),
+        says="lower `max_new_tokens`",
+    ),
+    Behaviour(
+        name="a context without room for any reply", whose="text-generation-inference, Together", end="prompt too long", most=1,
+        respond=lambda ask: refuse(
+            422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. Given: 80125 `inputs` tokens and 1024 "
+            "`max_new_tokens`", param="max_tokens"),
+        says="80125", learned={},
+    ),
+    Behaviour(
+        name="a risk that exists", whose="DeepSeek", end="content filter", most=1,
+        respond=lambda ask: refuse(400, "Content Exists Risk"), says="Content Exists Risk",
+    ),
+    Behaviour(
+        name="an image of no known format, as a fault of the server", whose="Mistral", end="image refused", most=1,
+        respond=lambda ask: bare(500, {"object": "error", "type": "invalid_request_error", "code": "3310", "message": (
+            "Image data:image/png;base64,iVBO has an invalid format.Allowed formats are JPEG,PNG,WEBP,GIF.")}),
+        says="invalid format",
+    ),
+    Behaviour(
         name="an image that is never small enough", whose="nginx", end="image too large", most=4,
         respond=lambda ask: raw(413, "<html>413 Request Entity Too Large</html>"), says="most_side",
     ),
@@ -587,6 +639,15 @@ MOMENTS = [
     Behaviour(name="524", whose="Cloudflare", respond=once(lambda ask: raw(524, "error code: 524"))),
     Behaviour(name="request timeout", whose="proxies", respond=once(lambda ask: raw(408, ""))),
     Behaviour(name="too early", whose="proxies", respond=once(lambda ask: raw(425, ""))),
+    Behaviour(name="a queue is full", whose="Ollama", learned={}, respond=once(lambda ask: refuse(
+        503, "server busy, please try again.  maximum pending requests exceeded", kind="api_error"))),
+    Behaviour(name="requests per minute, as a quota", whose="Cerebras", respond=once(lambda ask: bare(429, {
+        "message": "Requests per minute limit exceeded - too many requests sent.", "type": "too_many_requests_error",
+        "param": "quota", "code": "request_quota_exceeded"}))),
+    Behaviour(name="crashed, with status 400", whose="LM Studio", respond=once(lambda ask: bare(400, {
+        "error": "The model has crashed without additional information. (Exit code: 18446744072635812000)"}))),
+    Behaviour(name="aborted, with status 400", whose="SGLang", respond=once(lambda ask: bare(400, {
+        "object": "error", "message": "The request is aborted because of the queue is full", "type": "AbortError", "code": 400}))),
     Behaviour(name="throttled", whose="Amazon Bedrock", respond=once(lambda ask: bare(429, {
         "message": "Too many tokens, please wait before trying again."}))),
     Behaviour(name="no choices", whose="many", respond=once(lambda ask: bare(200, {"id": "1", "choices": [], "usage": None}))),
@@ -662,6 +723,19 @@ ENDPOINTS = [
         respond=lambda ask: refuse(500, "this model is missing data required for image input", kind="api_error")),
     Behaviour(name="at most 0 images", whose="vLLM", end="stopped", most=1, says="does not take images", respond=lambda ask: bare(
         400, {"object": "error", "message": "At most 0 image(s) may be provided in one prompt.", "type": "BadRequestError", "code": 400})),
+    Behaviour(name="a web page, with status 200", whose="web interfaces, sign-in pages", end="stopped", most=1, says="a web page",
+        respond=lambda ask: raw(200, "<!DOCTYPE html><html><head><title>Sign in</title></head></html>", **{"Content-Type": "text/html"})),
+    Behaviour(name="a data policy", whose="OpenRouter", end="stopped", most=1, says="check BASE_URL and the account",
+        respond=lambda ask: bare(404, {"error": {"message": "No endpoints found matching your data policy", "code": 404}})),
+    Behaviour(name="a limit of 0", whose="Gemini's free tier", end="stopped", most=1, says="quota is used up", respond=lambda ask: bare(
+        429, [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": (
+            "You exceeded your current quota. * Quota exceeded for metric: free_tier_requests, limit: 0\nPlease retry in 24.07s."),
+            "details": [{"@type": GOOGLE + "RetryInfo", "retryDelay": "24s"}]}}])),
+    Behaviour(name="a quota of a day", whose="Gemini's free tier", end="stopped", most=1, says="quota is used up",
+        respond=lambda ask: bare(429, [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": (
+            "You exceeded your current quota. * Quota exceeded for metric: free_tier_requests, limit: 50\nPlease retry in 24.07s."),
+            "details": [{"@type": GOOGLE + "QuotaFailure", "violations": [{"quotaId": "GenerateRequestsPerDayPerProject-FreeTier"}]},
+                        {"@type": GOOGLE + "RetryInfo", "retryDelay": "24s"}]}}])),
     Behaviour(name="login fail, with status 200", whose="MiniMax", end="stopped", most=1, says="set OPENAI_API_KEY",
         respond=lambda ask: bare(200, {"base_resp": {
             "status_code": 1004, "status_msg": "login fail: Please carry the API secret key in the Authorization field"}})),
@@ -760,6 +834,12 @@ EMPTIES = [
     Behaviour(name="cut off before it wrote", whose="Gemini", end="empty: cut off", most=1,
               respond=lambda ask: bare(200, {"choices": [{"index": 0, "finish_reason": "length", "message": {"role": "assistant"}}]})),
     Behaviour(name="nothing at all", whose="many", end="empty", most=1, respond=lambda ask: completion(ask, "")),
+    Behaviour(name="nothing but thinking", whose="Ollama, vLLM with another model's parser", end="empty: only thinking", most=1,
+              respond=lambda ask: completion(ask, "", reasoning=THINKING)),
+    Behaviour(name="no choices, though they were paid for", whose="gateways to Gemini", end="empty", most=1, respond=lambda ask: bare(
+        200, {"id": "1", "choices": [], "usage": {"prompt_tokens": 4241, "completion_tokens": 0, "total_tokens": 4241}})),
+    Behaviour(name="a tool call in the text", whose="agentic models without a parser", end="empty", most=1,
+              respond=lambda ask: completion(ask, '<tool_call>\n{"name": "look", "arguments": {}}\n</tool_call>')),
     Behaviour(name="an empty list of parts", whose="gateways", end="empty", most=1, respond=lambda ask: completion(ask, [])),
     Behaviour(name="a tool call", whose="agentic models", end="empty", most=1, respond=lambda ask: completion(
         ask, "", finish="tool_calls", tool_calls=[{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}])),

@@ -43,6 +43,7 @@ MOST_LESSONS = 16
 """Maximum number of adaptations to an endpoint's refusals; a further one is an error of the endpoint."""
 
 _PATH = "chat/completions"
+_PAGE = re.compile(r"\s{0,99}<(?:!doctype html|html)\b", re.IGNORECASE)
 _SECRET = re.compile(r"\b(?:sk|key|hf|gsk|xai)[-_][A-Za-z0-9_\-*]{8,200}|\bBearer [^\s\"']{8,400}", re.IGNORECASE)
 
 
@@ -273,6 +274,9 @@ class ApiPolicy:
             raise self._refusal(answered, request)
         if body is None:
             start = " ".join(self._clean(answered.text[:80]).split())
+            if _PAGE.match(answered.text) and not self._scouts.proven:
+                advice = "check BASE_URL (it mostly ends with /v1), and whether one must sign in first"
+                raise EndpointError(f"{self.name} answers with a web page in place of JSON; {advice} (status 200: {start!r})")
             raise BusyError(f"{self.name}: the reply cannot be read: expected JSON; got {start!r}", kind="bad reply")
         return body
 

@@ -94,8 +94,8 @@ def build(make: Making, asking: Asking, known: Capabilities, *, n: int, seed: in
         body["n"] = n
     if chat[-1]["role"] == "assistant":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
-    if asking.reasoning_effort and known.reasoning_effort:
-        body["reasoning_effort"] = known.effort(asking.reasoning_effort)
+    if asking.reasoning_effort and known.reasoning_effort and (effort := known.effort(asking.reasoning_effort)):
+        body["reasoning_effort"] = effort
     if asking.thinking is not None and known.thinking_switch:
         body["chat_template_kwargs"] = {"enable_thinking": asking.thinking}
     if known.stream:

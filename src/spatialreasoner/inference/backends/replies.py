@@ -91,10 +91,12 @@ def read_completions(name: str, body: Any, *, n: int, prefix: str) -> list[Compl
         BusyError: If it has no choices, or the server stopped with an error while writing each of them.
     """
     choices = body.get("choices") if isinstance(body, Mapping) else None
+    spent = _usage(body.get("usage")) if isinstance(body, Mapping) else _Usage()
+    if choices == [] and spent.read + spent.written:  # paid for: gateways leave out what a model only thought
+        choices = [{"message": {}}]
     if not isinstance(choices, list) or not choices:
         raise BusyError(f"{name}: expected choices with messages in the reply; there are none", kind="bad reply")
     read = list(_read_choices(name, sorted(choices, key=_index)[:n], prefix))
-    spent = _usage(body.get("usage"))
     shares = [spent.written // len(read) + (index < spent.written % len(read)) for index in range(len(read))]
     return [
         Completion(
@@ -134,7 +136,7 @@ def _read_choices(name: str, choices: Sequence[Any], prefix: str) -> Iterator[tu
 def _read_choice(name: str, choice: Any, prefix: str) -> tuple[str, str, Finish]:
     if not isinstance(choice, Mapping):
         raise BusyError(f"{name}: expected choices with messages in the reply; there are none", kind="bad reply")
-    message = choice.get("message") or choice.get("delta")
+    message = choice["message"] if choice.get("message") == {} else choice.get("message") or choice.get("delta")
     if message is None and isinstance(choice.get("text"), str):  # the older form, which some servers keep
         message = {"content": choice["text"]}
     if not isinstance(message, Mapping):
@@ -251,4 +253,4 @@ def ended(completions: Sequence[Completion]) -> str:
         return "cut off"
     if any(completion.finish == "length" for completion in completions):
         return "empty: cut off while thinking" if any(completion.thinking for completion in completions) else "empty: cut off"
-    return "empty"
+    return "empty: only thinking" if any(completion.thinking for completion in completions) else "empty"

@@ -14,6 +14,9 @@ _MAYBE = re.compile(
 )
 """What may become a tag, a token or a fence."""
 
+_CHANNELS = re.compile(r"(?:\A|[\n>])\s{0,9}(?:assistant)?(?:analysis|commentary)(?=[A-Z<\s]|\Z)")
+"""What begins so may be thinking, whose end is one word."""
+
 _GREETING = 200
 """A greeting has at most this many characters."""
 
@@ -38,10 +41,13 @@ class Streamed:
         if len(self._raw) > _LONG and self._shown and not any(bracket in self._raw[-_GREETING:] for bracket in "<[◁`"):
             return self._show(self._shown + piece)
         maybe = _MAYBE.search(self._raw)
-        text = clean_text(self._raw[: maybe.start()] if maybe else self._raw, prefix=self._prefix).text
+        certain = self._raw[: maybe.start()] if maybe else self._raw
+        if not self._shown and _CHANNELS.search(certain, 0, 80) and "assistantfinal" not in certain:
+            return ""
+        text = clean_text(certain, prefix=self._prefix).text
         if not self._shown and len(text) < _GREETING and text.lstrip()[:1] not in {"<", "#"}:
             return ""  # it may be a greeting, which is seen when the answer begins
-        return self._show(text)
+        return self._show(text.rstrip())  # what ends an answer may follow blank lines
 
     def end(self) -> str:
         """What is left when the reply is whole."""
