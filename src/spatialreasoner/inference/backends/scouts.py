@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.inference.backends.chat import ChatRequest
 
 
@@ -19,6 +20,7 @@ class Scouts:
     def __init__(self) -> None:
         self.proven: frozenset[str] = frozenset()
         self._lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+        self._stopped: list[EndpointError] = []
 
     def prove(self, sent: frozenset[str]) -> None:
         """Note what has been accepted."""
@@ -31,15 +33,25 @@ class Scouts:
 
         Args:
             make: Makes the request as it is to be put now; what others learned meanwhile changes it.
+
+        Raises:
+            EndpointError: If the one that was waited for heard that the endpoint cannot be used; it holds for those who waited.
         """
-        request = make()
+        request, before = make(), len(self._stopped)
         if request.sent <= self.proven:
             yield request
             return
         async with self._locked():
+            if len(self._stopped) > before:
+                raise self._stopped[-1]
             request = make()
             if not request.sent <= self.proven:
-                yield request
+                try:
+                    yield request
+                except EndpointError as error:
+                    if type(error) is EndpointError:  # neither of the moment, nor of the prompt, nor of how it was put
+                        self._stopped.append(error)
+                    raise
                 return
         yield request
 
