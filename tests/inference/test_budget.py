@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,25 @@ def test_what_is_set_aside_counts_until_it_is_settled():
     budget.settle(200, 0.0, reserved=(600, 0.0))
     budget.reserve(600, 0.0)
     assert (budget.calls, budget.tokens) == (2, 800)
+
+
+def test_a_request_waits_for_what_others_have_set_aside_and_may_not_take():
+    """Twelve requests of at most 0.1 each, which take 0.01 each, fit into 0.25, a few at a time."""
+    budget = Budget(max_cost=0.25)
+
+    async def request(cost=0.01):
+        await budget.hold(100, 0.1)
+        await asyncio.sleep(0)
+        budget.settle(10, cost, reserved=(100, 0.1))
+
+    async def all_of_them():
+        await asyncio.gather(*(request() for _ in range(12)))
+        assert (budget.calls, budget.tokens) == (12, 120)
+        assert budget.cost == pytest.approx(0.12)
+        results = await asyncio.gather(request(0.1), request(), return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), BudgetError]
+
+    asyncio.run(asyncio.wait_for(all_of_them(), 10))
 
 
 @pytest.mark.parametrize("limit", ["max_calls", "max_tokens", "max_cost"])

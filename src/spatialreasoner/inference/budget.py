@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ class Budget:
     """The limits of what may be spent in total, and what has been spent; None means no limit.
 
     The tokens and cost of a request are known only once its reply is there, so the maximum is reserved when it is sent, and the
-    difference is released afterwards.
+    difference is released afterwards; a request that only what is reserved leaves no room for waits until it is released.
 
     Attributes:
         max_calls: Maximum number of requests sent, retries included.
@@ -36,6 +37,8 @@ class Budget:
     calls: int = 0
     tokens: int = 0
     cost: float = field(default=0.0)
+    _held: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]], repr=False)
+    _waiting: list[asyncio.Future[None]] = field(default_factory=list[asyncio.Future[None]], repr=False)
 
     def __post_init__(self) -> None:
         for name in ("max_calls", "max_tokens", "max_cost"):
@@ -56,10 +59,44 @@ class Budget:
                 raise BudgetError(f"the next request could need {amount:.6g} {name} in all; `max_{name}` allows {limit:.6g}")
         self.calls, self.tokens, self.cost = self.calls + 1, self.tokens + tokens, self.cost + cost
 
+    async def hold(self, tokens: int, cost: float) -> None:
+        """Reserve the maximum that one request can take, as soon as requests in flight have left room for it.
+
+        Raises:
+            BudgetError: If it would exceed a limit though all that is in flight took nothing; it must not be sent.
+        """
+        while True:
+            try:
+                self.reserve(tokens, cost)
+            except BudgetError:
+                if not self._may_fit(tokens, cost):
+                    raise
+                turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._waiting.append(turn)
+                await turn
+            else:
+                self._held.append((tokens, cost))
+                return
+
+    def _may_fit(self, tokens: int, cost: float) -> bool:
+        """Whether a request fits once those in flight have ended, at best."""
+        if not self._held or (self.max_calls is not None and self.calls >= self.max_calls):
+            return False
+        least_tokens = self.tokens - sum(held for held, _ in self._held)
+        least_cost = self.cost - sum(held for _, held in self._held)
+        enough_tokens = self.max_tokens is None or least_tokens + tokens <= self.max_tokens
+        return enough_tokens and (self.max_cost is None or least_cost + cost <= self.max_cost)
+
     def settle(self, tokens: int, cost: float, *, reserved: tuple[int, float]) -> None:
         """Replace the reservation of a request by what it took (nothing for one that failed)."""
         self.tokens += tokens - reserved[0]
         self.cost += cost - reserved[1]
+        if reserved in self._held:
+            self._held.remove(reserved)
+        waiting, self._waiting = self._waiting, []
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
 
 
 def charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -> None:

@@ -147,9 +147,10 @@ class Caller:
         async with self._boarding:
             self._raise_if_stopped()
             reserved = self.reserved(shares)
-            self._budget.reserve(*reserved)
+            await self._budget.hold(*reserved)
             spent = Spent(calls=0, prompt_tokens=0, completion_tokens=0)
             try:
+                self._raise_if_stopped()
                 attempt = await self._journal.begin(key, self.name, reserved[0])
                 try:
                     async with self._sending(attempt, give_up):

@@ -128,6 +128,8 @@ def _written(path: Path, name: str, settings: object) -> str:
     if not isinstance(settings, dict) or not {"model", "url"} <= settings.keys():
         raise RecordError(f"{path}: expected {name[:40]!r} to have at least a model and a url")
     texts = {str(key): _text(value) for key, value in settings.items()}
+    if isinstance(thinking := settings.get("thinking"), bool):  # as YAML reads on and off
+        texts["thinking"] = "on" if thinking else "off"
     model, url = texts.pop("model"), texts.pop("url")
     return str(
         parse_name(f"api:{model}@{url}{'?' if texts else ''}{'&'.join(f'{key}={quote(text)}' for key, text in texts.items())}")
