@@ -16,6 +16,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from transformers.cli.transformers import app
 
+from spatialreasoner.core.progress import say
 from spatialreasoner.nano import registered  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
 from spatialreasoner.vlm import region_families  # pyright: ignore[reportUnusedImport]  # noqa: F401 - registers its classes
 from spatialreasoner.vlm.rendering import chat_template_of
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str]) -> None:
         arguments: Those of `transformers serve`, the model first.
     """
     model = [source_of(each) for each in arguments[:1]]
+    for asked, source in zip(arguments, model, strict=False):
+        if asked != source and not asked.startswith("-"):  # the server refuses other names than the one it was given
+            say(f"requests name the model {source}: spatialreasoner generate ... --model api:{source}@http://HOST:PORT/v1")
     open_as_trained()
     app(["serve", *model, *arguments[1:]])
 

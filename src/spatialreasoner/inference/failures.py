@@ -87,7 +87,7 @@ _MODEL = re.compile(
     r"|no endpoints found|model_not_supported|decommissioned|has been deprecated|model identifier is invalid"
     r"|on-demand throughput isn't|llm provider not provided|no models? (?:is |are )?loaded|not supported by (?:any )?provider"
     r"|operationnotsupported|not a chat model|api version not supported|model_not_available"
-    r"|(?:unavailable|malformed publisher) model|unable to access (?:\S+ )?model|模型不存在"
+    r"|(?:unavailable|malformed publisher) model|unable to access (?:\S+ )?model|server is pinned to|模型不存在"
 )
 _KEY = re.compile(
     r"api[ _-]?(?:secret[ _-]?)?key|login fail|authenticat|unauthori[sz]ed|credential|invalid[ _]token|access token|bearer"

@@ -696,6 +696,8 @@ ENDPOINTS = [
             "headers": {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999999000"}}}})),
     Behaviour(name="no such model", whose="vLLM", end="stopped", most=1, says="check MODEL", respond=lambda ask: bare(404, {
         "object": "error", "message": "The model `m` does not exist.", "type": "NotFoundError", "param": "model", "code": 404})),
+    Behaviour(name="pinned to another", whose="transformers serve", end="stopped", most=1, says="pinned to '/models/m'",
+        respond=lambda ask: bare(400, {"detail": "Server is pinned to '/models/m'; requested 'm'."})),
     Behaviour(name="try pulling it", whose="Ollama", end="stopped", most=1, says="try pulling it first", respond=lambda ask: refuse(
         404, 'model "m" not found, try pulling it first', kind="api_error")),
     Behaviour(name="not a valid model ID", whose="OpenRouter", end="stopped", most=1, says="check MODEL",
