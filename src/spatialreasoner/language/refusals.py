@@ -79,10 +79,14 @@ _SOFT = re.compile(
     r"|impossible to"
     r"|(?:hard|difficult|tough) to (?:tell|say|determine|judge|know)|(?:i )?(?:do not|don't) know|no idea"
     r"|(?:not|\w{2,6}n't) (?:\w+ )?(?:enough|sufficient) (?:information|context|data|detail)"
+    r"|no (?:information|knowledge|data|details?) (?:about|on|regarding)\b|(?:is|are) (?:out of (?:the )?(?:frame|view"
+    r"|picture|shot)"
+    r"|outside (?:of )?the (?:frame|image|picture))\b"
     r"|it depends\b(?![^.!?\n]*\bbut\b)|need (?:\w+ )?more (?:information|context|details?|data)\b"
     r"|(?:does|do|did)(?: not|n't) (?:\w+ )?(?:provide|give|contain|offer|show|have|include|reveal|hold) (?:\w+ )?(?:enough"
     r"|sufficient|adequate|the necessary) (?:\w+ )?(?:information|context|data|details?|cues)"
-    r"|insufficient (?:information|data|context)|(?:not|isn't) (?:clear|sure|certain|determinable|visible"
+    r"|insufficient (?:information|data|context)|(?:not|isn't) (?:\w+ly |quite |too |so |100% )?(?:clear|sure|certain"
+    r"|determinable|visible"
     r"|present(?= in)|shown in|depicted)"
     r"|(?:not|isn't) possible(?= *(?:[.,;!]|$))"
     r"|(?:possibly|maybe|perhaps),? (?:or )?(?:possibly|maybe|perhaps) not"
@@ -155,7 +159,8 @@ _HINTS = (
     "insufficient", "unsure", "hard to", "difficult", "tough to", "no ", "idea", "undetermined", "indeterminate",
     "undecidable", "undefined", "unanswerable", "inconclusive", "without", "please", "can you", "kindly", "as an ai",
     "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé", "tut mir", "prefer",
-    "could you", "uncertain", "undecided", "depends", "went wrong", "occurred", "possibly", "maybe", "perhaps",
+    "could you", "uncertain", "undecided", "depends", "out of", "outside", "went wrong", "occurred",
+    "possibly", "maybe", "perhaps",
 )  # fmt: skip
 """Every refusal has one of these; to look for them first spares most replies the patterns."""
 _STOPS = (". ", "! ", "? ", "\n", "; ")
