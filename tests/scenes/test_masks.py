@@ -61,3 +61,10 @@ def test_no_box_is_refused(box: tuple[float, ...]) -> None:
 
 def test_the_box_of_nothing_is_empty() -> None:
     assert masks.box_of(np.zeros((3, 3), dtype=bool)) == (0, 0, 0, 0)
+
+
+def test_layers_count_steps_from_the_rim_both_ways() -> None:
+    square = np.zeros((9, 9), dtype=bool)
+    square[2:7, 2:7] = True
+    assert masks.rim_layers(square, 2)[4].tolist() == [2, 1, 0, -1, -2, -1, 0, 1, 2]
+    assert masks.rim_layers(square, 1)[4].tolist() == [2, 1, 0, -1, -1, -1, 0, 1, 2]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
+from spatialreasoner.scenes.foreground import in_box
 from spatialreasoner.scenes.masks import encode
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.pixel_noise import NO_NOISE, Noise, pixel_noise, smoothed
@@ -172,3 +173,24 @@ def test_intervals_do_not_depend_on_what_was_asked_for_before():
     together = Uncertainty(Measured(scene, depth))
     assert {name: together.quantity("width", name) for name in reversed(ids)} == alone
     assert [alone[name].value is None for name in ids] == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("pad", [3, 9, 17])
+def test_what_was_cut_out_is_less_certain_than_what_was_drawn(pad):
+    """The cut is made on a coarse grid, so its rim can be off by a cell of it, and the interval must hold that."""
+    rng, truth = np.random.default_rng(pad), (200 / 500 * 1.5, 140 / 500 * 1.5)
+    depth = np.full((400, 400), 3.0) + rng.normal(0, 0.003, (400, 400))
+    image = np.full((400, 400, 3), (30, 150, 60), np.uint8)
+    depth[120:260, 90:290] -= 1.5
+    image[120:260, 90:290] = (220, 30, 30)
+    mask = in_box((90 - pad, 120 - pad, 290 + pad, 260 + pad), depth, image)
+    found = []
+    for source in ("drawn", "box, cut out by depth and colour"):
+        region = Region(id="region1", label="plate", mask=encode(mask), region_source=source)
+        camera, where = Intrinsics(fx=500.0, fy=500.0, cx=199.5, cy=199.5), DepthMap(path="none.png", units_per_metre=1000.0)
+        scene = Scene(id="plate", image="none.png", regions=(region,), intrinsics=camera, depth=where)
+        bars = Uncertainty(Measured(scene, depth))
+        found.append([bars.quantity(name, "region1") for name in ("width", "height")])
+    for drawn, cut, true in zip(*found, truth, strict=True):
+        assert cut.low <= true <= cut.high
+        assert 1.3 * drawn.half < cut.half < 0.15 * true

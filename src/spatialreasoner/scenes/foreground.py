@@ -121,6 +121,12 @@ def in_box(
     return mask if mask.any() else whole
 
 
+def cut_slack(mask: Bool[np.ndarray, "h w"]) -> int:
+    """Pixels by which the rim of a mask that was cut out can be off: a cell of the grid on which the cut is made."""
+    x0, y0, x1, y1 = box_of(mask)
+    return max(1, math.ceil((1 + 2 * AROUND) * max(x1 - x0, y1 - y0) / SIDE))
+
+
 def cut_out(found: Found, depth: Float[np.ndarray, "h w"], image: str) -> Found:
     """A region that is a plain box, as the thing in it; any other as it is.
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int8
 from pycocotools import mask as coco
+from scipy import ndimage
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Rle
@@ -144,3 +145,17 @@ def box_of(mask: Bool[np.ndarray, "h w"]) -> tuple[int, int, int, int]:
         return (0, 0, 0, 0)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def rim_layers(mask: Bool[np.ndarray, "h w"], reach: int) -> Int8[np.ndarray, "h w"]:
+    """How far outside of a mask each pixel is, in steps to neighbours: 0 at its rim, 1 beside it, `reach` + 1 far away.
+
+    Farther in it is below 0, down to -`reach`.
+    """
+    layer = np.where(mask, np.int8(0), np.int8(reach + 1))
+    inner = outer = mask
+    for _ in range(reach):
+        inner, outer = np.asarray(ndimage.binary_erosion(inner)), np.asarray(ndimage.binary_dilation(outer))
+        layer -= inner
+        layer -= outer & ~mask
+    return layer

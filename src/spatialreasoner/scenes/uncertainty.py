@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import ndimage
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
@@ -39,7 +38,7 @@ from spatialreasoner.scenes.geometry import (
     hang_together,
     level,
 )
-from spatialreasoner.scenes.masks import box_of, decode
+from spatialreasoner.scenes.masks import box_of, decode, rim_layers
 from spatialreasoner.scenes.native.nearest import nearest_distances, nearest_library, nearest_squares
 from spatialreasoner.scenes.pixel_noise import NO_NOISE, Noise, pixel_noise, smoothed
 from spatialreasoner.scenes.values import COMPARED, MEASURES, Comparison, Measurement
@@ -231,9 +230,13 @@ class Uncertainty:
     def _pixels(self, region_id: str) -> Pixels:
         scene = self._measured.scene
         assert scene.intrinsics is not None
-        return Pixels(
-            decode(scene.region(region_id).mask), self._measured.depth, scene.intrinsics, scene.gravity, self.sensor.noise
-        )
+        region = scene.region(region_id)
+        mask, rim = decode(region.mask), self.sensor.rim
+        if rim and (region.region_source or "").endswith("cut out by depth and colour"):
+            from spatialreasoner.scenes.foreground import cut_slack
+
+            rim = cut_slack(mask)
+        return Pixels(mask, self._measured.depth, scene.intrinsics, scene.gravity, self.sensor.noise, rim)
 
 
 class Pixels:
@@ -245,6 +248,7 @@ class Pixels:
         camera: Its camera.
         gravity: Its gravity.
         noise: The noise of its depth, which is smoothed away before it is added again.
+        rim: Pixels by which its rim can be off.
     """
 
     def __init__(
@@ -254,19 +258,25 @@ class Pixels:
         camera: Intrinsics,
         gravity: tuple[float, float, float] | None,
         noise: Noise,
+        rim: int = 1,
     ) -> None:
         x0, y0, x1, y1 = box_of(mask)
-        rows, columns = slice(max(0, y0 - 1), y1 + 1), slice(max(0, x0 - 1), x1 + 1)
+        cell = max(1, rim // 2)  # a wide rim moves in coarse steps, which takes neither time nor memory
+        steps = max(1, math.ceil(rim / cell))
+        self._rim = steps if rim else 0
+        rows, columns = slice(max(0, y0 - cell * steps), y1 + cell * steps), slice(max(0, x0 - cell * steps), x1 + cell * steps)
         part, near = mask[rows, columns], depth[rows, columns]
-        kept = np.asarray(ndimage.binary_dilation(part)) & np.isfinite(near)
+        layers = rim_layers(part[::cell, ::cell], steps)
+        around = (layers <= steps).repeat(cell, axis=0).repeat(cell, axis=1)[: part.shape[0], : part.shape[1]]
+        kept = (around | part) & np.isfinite(near)
         self._share = min(1.0, MAX_SAMPLED_PIXELS / max(1, int((kept & part).sum())))
         rng = np.random.default_rng(0)
         for band in bands_of(len(kept)):
             kept[band] &= rng.random(kept[band].shape) < self._share
-        narrow = np.asarray(ndimage.binary_erosion(part))
         v, u = np.nonzero(kept)
         # The rim at which a pixel still belongs to the mask
-        self._layer = np.where(narrow[v, u], -1, np.where(part[v, u], 0, 1))
+        layer = layers[v // cell, u // cell]
+        self._layer = np.where(part[v, u], np.minimum(layer, 0), np.clip(layer, 1, steps))
         self._depth = np.where(part[v, u], smoothed(near, part, noise, (v, u)), near[v, u].astype(np.float64))
         x, y = (u + columns.start - camera.cx) / camera.fx, (v + rows.start - camera.cy) / camera.fy
         self._rays = np.stack([x, y, np.ones_like(x)], axis=1)
@@ -280,7 +290,7 @@ class Pixels:
         """The cloud under changes that cannot be excluded, or None if they leave nothing."""
         noise = sensor.noise.share(self._depth) * math.sqrt(self._share) * rng.standard_normal(len(self._depth))
         depth = self._depth * (1 + noise)
-        rim, step = rng.integers(-sensor.rim, sensor.rim + 1), rng.standard_normal()
+        rim, step = rng.integers(-self._rim, self._rim + 1), rng.standard_normal()
         strictness, reach = rng.choice(_STRICTNESS), rng.choice(_REACHES)
         if not sensor.offset:
             return self._clean(self._layer <= rim, depth, strictness, reach)
