@@ -1,7 +1,7 @@
 """How fast the nano answers, beside what its arithmetic allows.
 
     python benchmarks/nano.py [--model nano] [--threads 2] [--rooms 32] [--batch 64]
-    python benchmarks/nano.py --against REF [--threads 1] [--rounds 1]
+    python benchmarks/nano.py --against REF [--weights REF] [--threads 1] [--rounds 1]
 
 Asks six questions about each of some synthetic rooms, with LongCoT answers, in two ways: `generate` of transformers, and
 `HfPolicy`, by which searches, predictions and the app ask. Prints answers per second, in wall and in processor time, and the
@@ -9,9 +9,10 @@ ratio to the limit: the time that the same additions and multiplications take in
 `HfPolicy` stays under 40 answers per second; on a busy machine compare processor time with the limit's.
 
 With `--against` this build and that of the commit REF answer the same questions with the same weights, greedily and by samples
-at temperature 1, each in a process of its own. Prints milliseconds of processor time per answer, without loading and the first
-answers, the ratios, and how many greedy texts are the same. Exits with 1 where the greedy ratio is below 4, or fewer than
-99.5 % of the texts are the same.
+at temperature 1, in turn, each in a process of its own. Prints milliseconds of processor time per answer, without loading and
+the first answers, the best of the rounds, the ratios, and how many greedy texts are the same. Builds before the present weights
+cannot load them: `--weights` takes those of a commit, which this build reads with zeros for what it has more. Exits with 1
+where the greedy ratio is below 4, or fewer than 99.5 % of the texts are the same.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -31,7 +33,7 @@ from typing import Any
 
 import torch
 
-from earlier import SOURCE, check_out, running
+from earlier import SOURCE, check_out, nano_of, running
 from spatialreasoner.core.types import Prompt, Question, Scene
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.questions.files import prompt
@@ -56,6 +58,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=1, help="of either build with --against; the fastest counts")
     parser.add_argument("--against", metavar="REF", help="a commit whose build answers the same questions")
+    parser.add_argument("--weights", metavar="REF", help="a commit whose nano answers, in place of --model; with --against")
     given = parser.parse_args()
     if given.against:
         return compare_builds(given)
@@ -99,23 +102,19 @@ async def ask(policy, prompts):
     return await asyncio.gather(*(policy.complete(each, n=1, seed=0) for each in prompts))
 
 if __name__ == "__main__":
-    folder, model, batch, threads, rounds = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
+    folder, model, batch, threads = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
     torch.set_num_threads(threads)
     prompts = [read(json.loads(line)) for line in (folder / "prompts.jsonl").read_text("utf-8").splitlines()]
-    found = {}
-    for name, temperature in (("greedy", 0), ("sampled", 1.0)):
-        policy = HfPolicy(model, temperature=temperature, max_new_tokens=400, batch_size=batch)
+    for line in sys.stdin:
+        policy = HfPolicy(model, temperature=float(line), max_new_tokens=400, batch_size=batch)
         asyncio.run(ask(policy, prompts[-6:]))
-        taken = []
-        for _ in range(rounds):
-            begin = time.process_time()
-            answers = asyncio.run(ask(policy, prompts))
-            taken.append((time.process_time() - begin) / len(prompts))
-            del policy
-            policy = HfPolicy(model, temperature=temperature, max_new_tokens=400, batch_size=batch)
-        found[name] = {"seconds": min(taken), "texts": [each[0].text for each in answers]}
-    print(json.dumps(found))
+        begin = time.process_time()
+        answers = asyncio.run(ask(policy, prompts))
+        taken = (time.process_time() - begin) / len(prompts)
+        print(json.dumps({"seconds": taken, "texts": [each[0].text for each in answers]}), flush=True)
 """
+MANNERS = {"greedy": 0, "sampled": 1}
+"""Temperatures that are compared."""
 
 
 def compare_builds(given: argparse.Namespace) -> int:
@@ -125,30 +124,47 @@ def compare_builds(given: argparse.Namespace) -> int:
         prompts = prompts_about(given.rooms, folder / "rooms")
         rows = [json.dumps(asdict(each), default=str) + "\n" for each in prompts]
         (folder / "prompts.jsonl").write_text("".join(rows), encoding="utf-8")
-        settings = [str(source_of(given.model)), str(given.batch), str(given.threads), str(given.rounds)]
-        new, old = measured(folder, given.against, settings)
-    same = sum(a == b for a, b in zip(new["greedy"]["texts"], old["greedy"]["texts"], strict=True)) / len(prompts)
-    print(f"{len(prompts)} questions, batches of {given.batch}, {given.threads} threads; processor time")
-    for name in ("greedy", "sampled"):
-        now, before = (1e3 * build[name]["seconds"] for build in (new, old))
-        print(f"{name}: {before:.1f} ms per answer by {given.against}, {now:.1f} ms now; ratio {before / now:.2f}")
+        (folder / "runner.py").write_text(RUNNER, encoding="utf-8")
+        models = nano_of(given.weights, folder / "weights") if given.weights else [source_of(given.model)] * 2
+        builds = [(SOURCE, models[1]), (check_out(given.against, folder / "earlier"), models[0])]
+        with ExitStack() as stack:
+            asked = [stack.enter_context(answering(folder, *build, given.batch, given.threads)) for build in builds]
+            found = {
+                manner: [[ask(temperature) for ask in asked] for _ in range(given.rounds)]
+                for manner, temperature in MANNERS.items()
+            }
+    new, old = found["greedy"][0]
+    same = sum(a == b for a, b in zip(new["texts"], old["texts"], strict=True)) / len(prompts)
+    print(f"{len(prompts)} questions, batches of {given.batch}, {given.threads} threads, {given.rounds} rounds; processor time")
+    ratios: dict[str, float] = {}
+    for manner, rounds in found.items():
+        now, before = (1e3 * min(each[build]["seconds"] for each in rounds) for build in (0, 1))
+        ratios[manner] = before / now
+        print(f"{manner}: {before:.1f} ms per answer by {given.against}, {now:.1f} ms now; ratio {before / now:.2f}")
     print(f"{same:.1%} of the greedy texts are the same")
-    return int(old["greedy"]["seconds"] / new["greedy"]["seconds"] < TARGET or same < SAME)
+    return int(ratios["greedy"] < TARGET or same < SAME)
 
 
-def measured(folder: Path, ref: str, settings: list[str]) -> list[dict[str, Any]]:
-    """What this build and that of a commit took and wrote."""
-    runner = folder / "runner.py"
-    runner.write_text(RUNNER, encoding="utf-8")
-    return [_ran(runner, source, settings) for source in (SOURCE, check_out(ref, folder / "earlier"))]
+@contextmanager
+def answering(
+    folder: Path, source: Path, model: Path | str, batch: int, threads: int
+) -> Generator[Callable[[float], dict[str, Any]]]:
+    """A build that answers all questions at one temperature after the other, and tells its processor time and the texts."""
+    command = [sys.executable, str(folder / "runner.py"), str(folder), str(model), str(batch), str(threads)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=running(source)) as process:
+        told, said = process.stdin, process.stdout
+        assert told is not None
+        assert said is not None
 
+        def answer(temperature: float) -> dict[str, Any]:
+            print(temperature, file=told, flush=True)
+            line = next((each for each in said if each.startswith("{")), None)
+            if line is None:
+                sys.exit(f"the build in {source} cannot answer")
+            return json.loads(line)
 
-def _ran(runner: Path, source: Path, settings: list[str]) -> dict[str, Any]:
-    command = [sys.executable, str(runner), str(runner.parent), *settings]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=running(source))
-    if done.returncode:
-        sys.exit(f"the build in {source} cannot answer: {done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+        yield answer
+        told.close()
 
 
 def prompts_about(rooms: int, folder: Path) -> list[Prompt]:

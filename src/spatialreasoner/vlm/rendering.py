@@ -159,8 +159,8 @@ class ChatTemplate:
         Raises:
             InputError: If the template leaves answers out.
         """
-        turns, answer = self._form(messages)
-        head, _, tail = self._apply([*turns, answer(_PROBE)], False).rpartition(_PROBE)
+        turns, answer, rendered = self._form(messages)
+        head, _, tail = rendered.rpartition(_PROBE)
         return AnswerFrame(
             head=head,
             tail=tail,
@@ -168,8 +168,10 @@ class ChatTemplate:
             _whole=lambda text: self._apply([*turns, answer(text)], False),
         )
 
-    def _form(self, messages: Messages) -> tuple[Messages, Callable[[str], Mapping[str, Any]]]:
-        """The form in which the template takes turns: all in blocks, the answer alone as text, or all as text.
+    def _form(self, messages: Messages) -> tuple[Messages, Callable[[str], Mapping[str, Any]], str]:
+        """The form in which the template takes turns, and what it writes of them with `_PROBE` as the answer.
+
+        The form is all in blocks, the answer alone as text, or all as text.
 
         A template that knows blocks alone leaves texts out without a word (FastVLM's, Idefics 3's); one that writes an answer,
         but not as it is, is refused.
@@ -187,7 +189,7 @@ class ChatTemplate:
                 continue
             if _BLOCKS not in rendered:
                 if _PROBE in rendered:
-                    return turns, answer
+                    return turns, answer, rendered
                 lost = rendered
                 if self._apply([*turns, answer(_PROBE[::-1])], False) != rendered:
                     break
@@ -196,7 +198,8 @@ class ChatTemplate:
                 f"the chat template must keep an answer's text; it turned one into {lost[-60:]!r}. Fix the template"
             )
         if _BLOCKS in rendered:  # a template that knows texts alone
-            return [_without_blocks(message) for message in messages], _as_text
+            texts = [_without_blocks(message) for message in messages]
+            return texts, _as_text, self._apply([*texts, _as_text(_PROBE)], False)
         assert problem is not None
         raise problem
 
