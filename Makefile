@@ -46,8 +46,9 @@ test-app: $(READY)  ## run the tests of the app in a headless Chromium
 	$(BIN)/python -m pytest -q -m app tests/app tests/docs/test_search.py
 
 # lmms-eval has a venv of its own: it brings a hundred packages, and its wandb needs an older protobuf than this project
-test-integrations: $(READY) .venv-integrations/.ready .venv-servers/.ready  ## run the tests that need lmms-eval, vLLM, llama.cpp
+test-integrations: $(READY) .venv-integrations/.ready .venv-verifiers/.ready .venv-servers/.ready  ## run the tests that need lmms-eval, verifiers, vLLM, llama.cpp
 	.venv-integrations/bin/python -m pytest -q tests/evaluation/test_lmms.py
+	.venv-verifiers/bin/python -m pytest -q --noconftest tests/training/test_environment.py
 	$(BIN)/python -m pytest -q -rs -m servers tests/inference/test_real_servers.py
 
 .venv-integrations/.ready: pyproject.toml constraints.txt
@@ -61,6 +62,14 @@ test-integrations: $(READY) .venv-integrations/.ready .venv-servers/.ready  ## r
 		pytest pytest-timeout hypothesis beartype
 	# lmms-eval brings the torchvision of CUDA, which breaks a CPU build of torch; without one, PIL does its work
 	.venv-integrations/bin/python -m pip uninstall --quiet --yes torchvision
+	touch $@
+
+# verifiers brings a hundred packages, but no torch; its tests need none
+.venv-verifiers/.ready: pyproject.toml constraints.txt
+	test -x .venv-verifiers/bin/python || $(PYTHON) -m venv .venv-verifiers
+	.venv-verifiers/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt hatchling editables
+	.venv-verifiers/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--no-build-isolation --editable . verifiers==0.3.1 pytest pytest-timeout hypothesis beartype
 	touch $@
 
 # what cannot be installed is named there, and its tests are skipped with the reason
@@ -110,4 +119,4 @@ lock: .venv-audit/.ready  ## renew requirements.lock and release.lock: versions 
 	touch $@
 
 clean:  ## remove the venvs, the demo's output and the site
-	rm -rf .venv .venv-integrations .venv-servers .venv-audit demo-out site sbom.json
+	rm -rf .venv .venv-integrations .venv-servers .venv-verifiers .venv-audit demo-out site sbom.json

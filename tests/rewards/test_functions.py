@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import math
 
 import pytest
 
@@ -106,6 +107,19 @@ def test_what_cannot_be_verified_is_none(make_scene, question: Question) -> None
     assert total_reward([RIGHT], [question], [scene]) == [None]
 
 
+def test_of_several_functions_none_counts_an_answer_that_one_cannot_verify(
+    make_scene, scene: Scene, question: Question
+) -> None:
+    blind = make_scene(depth=None, objects=None, intrinsics=None)
+    given = {"completions": [RIGHT, RIGHT], "question": [question] * 2, "scene": [scene, blind]}
+    assert reward_function("spatial_reasoning")(**given)[1] is None
+    alone, beside = reward_function("visual"), reward_function("visual", beside=["visual", "spatial_reasoning"])
+    assert alone(**given)[1] is not None
+    assert beside(**given) == [alone(**given)[0], None]
+    with pytest.raises(ConfigError, match="beauty"):
+        reward_function("visual", beside=["beauty"])
+
+
 def test_the_parts_are_those_of_the_scorer(scene: Scene, question: Question) -> None:
     assert set(score_response(scene, question, RIGHT).parts) == set(REWARD_PARTS)
 
@@ -144,3 +158,12 @@ def test_loops_without_a_word_for_unscored_take_the_mean_of_what_is_verified(mak
     else:
         with pytest.raises(SceneError, match="no reward"):
             verl_score("rooms", RIGHT, ground_truth(question, scene))
+
+
+def test_verl_finds_every_name_in_every_answer(make_scene, scene: Scene, question: Question) -> None:
+    blind = make_scene(depth=None, objects=None, intrinsics=None)
+    verified = {name for name in SCORES if getattr(score_response(blind, question, RIGHT), name) is not None}
+    assert 0 < len(verified) < len(SCORES)
+    found = [verl_score("rooms", RIGHT, ground_truth(question, each)) for each in (scene, blind)]
+    assert [set(each) for each in found] == [{"score", *SCORES}] * 2
+    assert {name for name in SCORES if not math.isnan(found[1][name])} == verified

@@ -14,8 +14,10 @@ from accelerate.state import DistributedType, PartialState
 from safetensors.torch import load_file
 from torch.distributed.tensor import DTensor
 
+from builders import build_scene
 from children import begin
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.training.build import refuse_mixed_rows
 from spatialreasoner.training.data import read_preferences
 from spatialreasoner.training.fdpo import FDPOTrainer
@@ -128,6 +130,31 @@ def test_two_processes_train_as_one_with_twice_the_batch(run, fast, tmp_path):
     in_two_processes(partial(run, *common, "per_device_train_batch_size=1", out=tmp_path / "two"), tmp_path)
     assert metrics(tmp_path / "two") == pytest.approx(metrics(tmp_path / "one"), abs=1e-5)
     assert (tmp_path / "two" / "checkpoint-2" / "rng_state_1.safetensors").is_file()
+
+
+def rewarded_runs(questions, out):
+    """GRPO in two processes: a whole run, and one that was cut before its last step and resumed."""
+    settings = [
+        "per_device_train_batch_size=2", "gradient_accumulation_steps=1", "num_generations=2", "max_completion_length=6",
+        "learning_rate=1e-3", "threads=1", "max_steps=2", "save_steps=1", "lora_r=2", "rewards=description:1,reasoning:2",
+    ]  # fmt: skip
+    run_training("grpo", model=TINY, data=questions, out=out / "whole", overrides=settings)
+    if PartialState().is_main_process:
+        shutil.copytree(out / "whole", out / "cut", ignore=shutil.ignore_patterns("checkpoint-2", "README.md", "adapter"))
+        (out / "cut" / "model.safetensors").unlink()
+    torch.distributed.barrier()
+    run_training("grpo", model=TINY, data=questions, out=out / "cut", overrides=settings)
+
+
+@pytest.mark.timeout(240)
+def test_two_processes_sample_and_are_rewarded_together_and_resume_to_the_same_bytes(tmp_path):
+    build_scene(tmp_path / "rooms")
+    questions = tmp_path / "rooms" / "questions.jsonl"
+    write_questions(QuestionsConfig(scenes=str(tmp_path / "rooms"), per_scene=4), questions)
+    in_two_processes(partial(rewarded_runs, questions, tmp_path), tmp_path)
+    assert len(metrics(tmp_path / "whole", "rewards/reasoning_reward/mean")) == 2
+    assert (tmp_path / "whole" / "checkpoint-1" / "rng_state_1.safetensors").is_file()
+    assert_same_weights(tmp_path / "cut", tmp_path / "whole", atol=0, rtol=0)
 
 
 @pytest.mark.timeout(240)

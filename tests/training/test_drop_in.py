@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
 from spatialreasoner.core.errors import ConfigError, InputError
+from spatialreasoner.testing import tiny_models
 from spatialreasoner.training.collate import PairCollator
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.images import image_token_ids, last_image
@@ -179,6 +180,16 @@ def test_options_may_be_left_out(folder, tmp_path, monkeypatch):
     trainer = FDPOTrainer(folder, train_dataset=Dataset.from_list(standard()))
     assert trainer.args.output_dir.endswith("-FDPO")
     assert type(trainer.ref_model).__name__ == "LlamaForCausalLM"
+
+
+def test_a_vision_family_is_found_by_its_name(tmp_path, image_paths):
+    """Its processor is not given; without torchvision, transformers alone would refuse it for videos that nobody has."""
+    folder = str(tiny_models.build_tiny("qwen2_5_vl", tmp_path / "model", ["What is 3 plus 4?"], width=32, image_size=28))
+    rows = Dataset.from_list([{**row, "images": [str(image_paths[0])]} for row in conversational()])
+    args = FDPOConfig(str(tmp_path / "out"), use_cpu=True, bf16=False, report_to="none", max_steps=1, disable_tqdm=True)
+    trainer = FDPOTrainer(folder, args=args, train_dataset=rows)
+    trainer.train()
+    assert type(trainer.processing_class).__name__ == "Qwen2_5_VLProcessor"
 
 
 def test_a_stream_is_as_fast_as_a_dataset_and_warns_of_nothing(make, caplog):

@@ -9,6 +9,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from builders import build_scene
 from spatialreasoner.core.errors import ConfigError, MissingFileError, RecordError
+from spatialreasoner.core.types import Question
 from spatialreasoner.nano import WEIGHTS
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.rewards import reward_function
@@ -152,6 +153,17 @@ def test_rewards_are_named_with_weights():
     assert weights == [1.0, 0.5]
     with pytest.raises(ConfigError, match="beauty"):
         reward_functions("beauty")
+
+
+def test_an_answer_that_lacks_one_of_several_rewards_is_left_out(make_scene):
+    blind = make_scene(depth=None, objects=None, intrinsics=None)
+    question = Question(
+        id="q", scene_id="balls", category="left_predicate", text="Is <region1> to the left of <region2>?",
+        region_ids=("region1", "region2"), answer="Yes, <region1> is to the left of <region2>.",
+    )  # fmt: skip
+    said = "<region1> is a ball.\nYes, <region1> is to the left of <region2>."
+    alone, together = reward_functions("visual")[0], reward_functions("visual,spatial_reasoning")[0]
+    assert [each([said], [question], [blind])[0] is None for each in (*alone, *together)] == [False, True, True]
 
 
 def test_tokens_need_a_model_that_has_them(questions, tmp_path):

@@ -33,6 +33,7 @@ FORMS = {
     "a question": {"question": ASKED, **SIDES},
     "one message for an answer": {"prompt": [USER], "chosen": turn(GOOD), "rejected": turn(BAD)},
     "implicit prompt": {"chosen": [USER, turn(GOOD)], "rejected": [USER, turn(BAD)]},
+    "UltraFeedback": {"prompt": ASKED, "chosen": [USER, turn(GOOD)], "rejected": [USER, turn(BAD)]},
     "LLaVA": {"conversations": [{"from": "human", "value": ASKED}], **SIDES},
     "ShareGPT": {
         "conversations": [{"from": "human", "value": ASKED}],
@@ -40,6 +41,7 @@ FORMS = {
         "rejected": {"from": "gpt", "value": BAD},
     },
     "ms-swift": {"messages": [USER, turn(GOOD)], "rejected_response": BAD},
+    "ms-swift, two conversations": {"messages": [USER, turn(GOOD)], "rejected_messages": [USER, turn(BAD)]},
 }
 
 
@@ -53,6 +55,15 @@ def write(folder, rows, name="rows.jsonl"):
 def test_forms_of_other_programs_become_one(tmp_path, form):
     expected = read_preferences(write(tmp_path, [NATIVE]))[0]
     assert read_preferences(write(tmp_path, [FORMS[form]]))[0] == expected
+
+
+def test_answers_with_images_of_their_own_are_refused(tmp_path, image_paths):
+    for number in range(2):
+        shutil.copy(image_paths[number], tmp_path / f"{number}.png")
+    row = FORMS["ms-swift, two conversations"] | {"images": ["0.png"], "rejected_images": ["0.png"]}
+    assert read_preferences(write(tmp_path, [row]))[0]["images"] == [str(tmp_path / "0.png")]
+    with pytest.raises(RecordError, match="one set of images for both answers"):
+        read_preferences(write(tmp_path, [row | {"rejected_images": ["1.png"]}]))
 
 
 def test_a_system_column_is_the_first_turn(tmp_path):

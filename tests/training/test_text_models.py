@@ -94,9 +94,10 @@ def test_at_alpha_zero_it_trains_as_trl_does(folder, rows, tmp_path, precompute,
         ({"loss_type": ["robust"], "label_smoothing": 0.1}, {"loss_type": ["robust"], "label_smoothing": 0.1}),
         ({"loss_type": ["hinge"]}, {"loss_type": "hinge"}),
         ({"loss_type": ["ipo"]}, {"loss_type": "ipo"}),
+        ({"loss_type": ["sigmoid_norm"], "beta": 2.0}, {"loss_type": "sigmoid_norm", "beta": 2.0}),
         ({"loss_type": ["sigmoid_norm"], "beta": 2.0}, {"length_normalization": "answer", "beta": 2.0}),
     ],
-    ids=["robust", "hinge", "ipo", "per token"],
+    ids=["robust", "hinge", "ipo", "sigmoid_norm", "per token"],
 )
 def test_other_losses_at_alpha_zero_train_as_trls_do(folder, rows, tmp_path, theirs, ours):
     from trl import DPOConfig, DPOTrainer

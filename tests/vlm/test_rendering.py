@@ -297,6 +297,17 @@ def test_a_template_of_plain_texts_reads_plain_texts():
         template.frame([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How?"}]}])
 
 
+def test_a_template_that_joins_strings_is_given_strings():
+    def apply(turns, asked):
+        return "".join(turn["role"] + ": " + turn["content"] + "\n" for turn in turns) + "assistant: " * asked
+
+    template = ChatTemplate(apply)
+    for content in ("How?", [{"type": "text", "text": "How?"}]):
+        assert template.frame([{"role": "user", "content": content}]).whole("Yes.").text == "user: How?\nassistant: Yes.\n"
+    with pytest.raises(TypeError):
+        template.frame([{"role": "user", "content": [{"type": "image"}]}])
+
+
 @pytest.mark.parametrize(
     "template",
     ["{{ messages[0]['content'][1]['text'] ~ nothing.there }}", "{{ 1 + 'a' }}", "{{ raise_exception('no images') }}"],

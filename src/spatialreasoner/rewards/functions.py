@@ -35,7 +35,9 @@ REWARD_PARTS = (
 _R = TypeVar("_R", Question, Scene)
 
 
-def reward_function(score: str = "total", *, scenes: str | None = None, asynchronous: bool = False) -> RewardFunction:
+def reward_function(
+    score: str = "total", *, beside: Sequence[str] = (), scenes: str | None = None, asynchronous: bool = False
+) -> RewardFunction:
     """Make a reward function.
 
     >>> reward_function("reasoning").__name__
@@ -43,6 +45,8 @@ def reward_function(score: str = "total", *, scenes: str | None = None, asynchro
 
     Args:
         score: One of `SCORES` or of `REWARD_PARTS`.
+        beside: Scores of further functions of the same training. Where one of them cannot be verified, this one is None as
+            well: TRL leaves out what all functions leave out, but adds up weights and would count a single None as 0.
         scenes: A folder of scenes, in which questions find theirs; None if the data have a column `scene`.
         asynchronous: Whether it is awaited, as TRL does with several at a time; it then works in a thread.
 
@@ -54,8 +58,9 @@ def reward_function(score: str = "total", *, scenes: str | None = None, asynchro
     Raises:
         ConfigError: If there is no such score.
     """
-    if score not in SCORES + REWARD_PARTS:
-        raise ConfigError(f"expected one of the rewards {', '.join(SCORES + REWARD_PARTS)}; got {score!r}")
+    unknown = [name for name in (score, *beside) if name not in SCORES + REWARD_PARTS]
+    if unknown:
+        raise ConfigError(f"expected one of the rewards {', '.join(SCORES + REWARD_PARTS)}; got {unknown[0]!r}")
 
     def verified(
         completions: Sequence[Any],
@@ -73,7 +78,8 @@ def reward_function(score: str = "total", *, scenes: str | None = None, asynchro
         rewards = [verify_completion(*each) for each in zip(completions, question, given, strict=True)]
         if log_metric is not None:
             _log(rewards, score, log_metric)
-        return [score_of(reward, score) for reward in rewards]
+        known = [all(score_of(reward, name) is not None for name in beside) for reward in rewards]
+        return [score_of(reward, score) if whole else None for reward, whole in zip(rewards, known, strict=True)]
 
     @wraps(verified)
     async def awaited(*args: Any, **kwargs: Any) -> list[float | None]:

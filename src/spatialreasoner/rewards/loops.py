@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,13 +37,15 @@ def verl_score(
         extra_info: Not looked at.
 
     Returns:
-        `score`, the total reward as a share of its greatest value (0..1), and each score that is verified by its own name.
+        `score`, the total reward as a share of its greatest value (0..1), and each of `SCORES` by its name. What is not
+        verified is NaN: verl looks for the same names in every answer of a batch, and wants numbers.
 
     Raises:
         RecordError: If the ground truth is something else.
         SceneError: If nothing can be verified in the scene.
     """
-    return {"score": (found := _scores(solution_str, ground_truth)).pop("overall"), **found}
+    found = _scores(solution_str, ground_truth)
+    return {"score": found["overall"], **{name: found.get(name, math.nan) for name in SCORES}}
 
 
 def easyr1_scores(reward_inputs: Sequence[Mapping[str, Any]], **_: Any) -> list[dict[str, float]]:

@@ -36,6 +36,7 @@ from spatialreasoner.training.checkpoints import (
 )
 from spatialreasoner.training.fdpo_config import FDPOConfig
 from spatialreasoner.training.sharding import gathered_state, prepare_plugin, spread_state
+from spatialreasoner.vlm.processors import load_processor
 from spatialreasoner.vlm.safety import refuse_pickles
 
 if TYPE_CHECKING:
@@ -76,11 +77,16 @@ def as_fdpo(args: DPOConfig | None, model: Any) -> FDPOConfig:
 
 
 def processor_of(model: Any, args: FDPOConfig) -> Any:
-    """The processor or tokenizer from where a model is from."""
-    if not isinstance(model, str):
-        return AutoProcessor.from_pretrained(get_config_model_id(model.config), trust_remote_code=args.trust_remote_code)
+    """The processor or tokenizer from where a model is from; without torchvision, one that reads images alone."""
     given: Mapping[str, Any] = cast("Any", args.model_init_kwargs) or {}
-    return AutoProcessor.from_pretrained(model, revision=given.get("revision"), trust_remote_code=args.trust_remote_code)
+    source = model if isinstance(model, str) else get_config_model_id(model.config)
+    revision = given.get("revision") if isinstance(model, str) else None
+    try:
+        return AutoProcessor.from_pretrained(source, revision=revision, trust_remote_code=args.trust_remote_code)
+    except (ImportError, ValueError):
+        if revision is not None or args.trust_remote_code:
+            raise
+        return load_processor(source)
 
 
 class SafeCheckpoints(_Base):

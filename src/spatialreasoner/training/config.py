@@ -153,11 +153,11 @@ class DPOSettings(TrainSettings):
         truncation_mode: How to handle pairs longer than `max_length`: `refuse` them, or `keep_start` and cut the rest, but
             never inside an image.
         beta: DPO's beta (not in the paper; 0.1 is usual).
-        loss_type: Function of the weighted margin to minimize: `sigmoid` (DPO), `robust`, `hinge`, `ipo`, or `simpo`,
-            which has no reference.
-        label_smoothing: Expected share of pairs whose sides are swapped, for sigmoid, robust and simpo.
+        loss_type: Function of the weighted margin to minimize: `sigmoid` (DPO), `sigmoid_norm` (per token), `robust`,
+            `hinge`, `ipo`, or `simpo`, which has no reference.
+        label_smoothing: Expected share of pairs whose sides are swapped, for sigmoid, sigmoid_norm, robust and simpo.
         length_normalization: Divide log-probabilities by the tokens of the `answer` or of each `segment`, or not (`none`).
-            `auto` is `answer` for ipo and simpo, otherwise `none`.
+            `auto` is `answer` for sigmoid_norm, ipo and simpo, otherwise `none`.
         simpo_gamma: SimPO's target margin (gamma).
         markup: How tags and the end of turn count: `base`, `drop` or `segment` (see `collate`).
         nll_weight: Weight of the chosen answer's negative log-likelihood, against likelihood displacement.

@@ -38,11 +38,11 @@ class FDPOConfig(DPOConfig):
         loss: "fdpo", or "dpo" for the same code path with the base beta for every segment.
         fdpo_alpha: The share of beta by which a segment's beta may rise or fall, 0..1 (paper: 0.3).
         fdpo_lambda: Sensitivity to the reward gaps (paper: 0.6 on scores of 0..8).
-        loss_type: Function of the weighted margin to minimize: "sigmoid" (DPO), "robust", "hinge", "ipo", or "simpo",
-            which has no reference (`loss.fdpo_loss` has the formulas).
-        label_smoothing: Expected share of pairs whose sides are swapped (sigmoid, robust, simpo).
+        loss_type: Function of the weighted margin to minimize: "sigmoid" (DPO), "sigmoid_norm" (per token), "robust",
+            "hinge", "ipo", or "simpo", which has no reference (`loss.fdpo_loss` has the formulas).
+        label_smoothing: Expected share of pairs whose sides are swapped (sigmoid, sigmoid_norm, robust, simpo).
         length_normalization: Divide log-probabilities by the tokens of the "answer" or of each "segment", or not ("none").
-            "auto" is "answer" for ipo and simpo, as in TRL, otherwise "none".
+            "auto" is "answer" for sigmoid_norm, ipo and simpo, as in TRL, otherwise "none".
         simpo_gamma: SimPO's target margin (gamma).
         segments: Names of the segments; the dataset's columns `gap_<segment>` are their reward gaps.
         segment_weights: Weight of each segment, by its name. Weights replace the gaps, and betas are proportional to them. The

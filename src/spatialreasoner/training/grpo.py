@@ -45,7 +45,7 @@ class GrpoTrainer(SafeCheckpoints, GRPOTrainer):
 
 
 def reward_functions(spec: str) -> tuple[list[RewardFunction], list[float]]:
-    """The reward functions that settings name, and their weights.
+    """The reward functions that settings name, and their weights; an answer that lacks one of the scores is left out.
 
     >>> [f.__name__ for f in reward_functions("description:1,reasoning:2")[0]]
     ['description_reward', 'reasoning_reward']
@@ -60,7 +60,7 @@ def reward_functions(spec: str) -> tuple[list[RewardFunction], list[float]]:
 
     named: Sequence[str] = [piece if ":" in piece else f"{piece}:1" for piece in spec.split(",")]
     weights = parse_weights(",".join(named)) or {}
-    return [reward_function(name) for name in weights], list(weights.values())
+    return [reward_function(name, beside=tuple(weights)) for name in weights], list(weights.values())
 
 
 def _carrying(processor: ProcessorMixin) -> ProcessorMixin:

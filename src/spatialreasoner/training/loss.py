@@ -120,6 +120,7 @@ def fdpo_loss(
     With ``z = sum_s beta_s F_s``, ``e`` the label smoothing and ``beta`` the mean of the betas:
 
     - `sigmoid`: ``-(1 - e) log sigmoid(z) - e log sigmoid(-z)`` (DPO, arXiv:2305.18290; e: cDPO, Mitchell 2023);
+    - `sigmoid_norm`: the same of log-probabilities per token (`per_token`), as in TRL;
     - `robust`: ``(-(1 - e) log sigmoid(z) + e log sigmoid(-z)) / (1 - 2 e)`` (arXiv:2403.00409, equation 12);
     - `hinge`: ``max(0, 1 - z)`` (SLiC, arXiv:2305.10425, with the log-ratio of RSO, arXiv:2309.06657);
     - `ipo`: ``((z - 1/2) / beta)^2``, which is ``(F - 1 / (2 beta))^2`` where all betas are equal (arXiv:2310.12036,
@@ -140,8 +141,8 @@ def fdpo_loss(
         ref_rejected: The same of the rejected response.
         betas: Beta of each segment.
         loss_type: The function of the weighted margin.
-        label_smoothing: Expected share of pairs whose sides are swapped, 0 to below 0.5; only `sigmoid`, `robust` and `simpo`
-            support it.
+        label_smoothing: Expected share of pairs whose sides are swapped, 0 to below 0.5; only `sigmoid`, `sigmoid_norm`,
+            `robust` and `simpo` support it.
         gamma: SimPO's target margin.
     """
     margins = (policy_chosen - ref_chosen) - (policy_rejected - ref_rejected)

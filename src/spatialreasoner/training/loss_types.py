@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from spatialreasoner.core.errors import ConfigError
 
-LossType = Literal["sigmoid", "robust", "hinge", "ipo", "simpo"]
+LossType = Literal["sigmoid", "sigmoid_norm", "robust", "hinge", "ipo", "simpo"]
 """The losses of the weighted margin; all but `simpo` are TRL's of the same names."""
 
 LengthNormalization = Literal["none", "answer", "segment"]
@@ -15,7 +15,7 @@ LengthNormalization = Literal["none", "answer", "segment"]
 
 LOSS_TYPES: tuple[LossType, ...] = get_args(LossType)
 
-PER_TOKEN: frozenset[str] = frozenset({"ipo", "simpo"})
+PER_TOKEN: frozenset[str] = frozenset({"sigmoid_norm", "ipo", "simpo"})
 """Losses that are defined on log-probabilities per token of the answer."""
 
 

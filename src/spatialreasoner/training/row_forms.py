@@ -1,7 +1,8 @@
 """The forms in which other programs keep their rows, brought to `prompt`, `chosen`, `rejected` or `messages`, and `images`.
 
-Known are TRL's (plain text, one message or a conversation for an answer, a prompt that is not given), LLaVA's and ShareGPT's
-`conversations` of `from` and `value`, ms-swift's `messages` with `rejected_response`, and `question` in the place of `prompt`.
+Known are TRL's (plain text, one message or a conversation for an answer, a prompt that is not given, or given as text beside
+whole conversations, as UltraFeedback has it), LLaVA's and ShareGPT's `conversations` of `from` and `value`, ms-swift's
+`messages` with `rejected_response` or `rejected_messages`, and `question` in the place of `prompt`.
 `messages` are Qwen's blocks or text; `training.messages` reads those.
 """
 
@@ -25,26 +26,42 @@ def preference_form(row: _Row, *, plain: bool = False) -> dict[str, Any]:
         plain: Leave prompt and answers that are text as text, instead of making a user's and an assistant's turn of them.
 
     Raises:
-        RecordError: If the two answers do not begin with the same prompt.
+        RecordError: If the two answers do not begin with the same prompt, or have images of their own.
     """
     found = _with_images(row)
-    if "prompt" not in found and isinstance(found.get("question"), str):
-        found["prompt"] = found.pop("question")
-    if "prompt" not in found and isinstance(found.get("conversations"), list):
-        found["prompt"] = _turns(found.pop("conversations"))
-    if "prompt" not in found and isinstance(found.get("messages"), list) and "rejected_response" in found:
-        messages = found.pop("messages")
-        found |= {"prompt": messages[:-1], "chosen": messages[-1:], "rejected": found.pop("rejected_response")}
+    other = _with_images({"images": row.get("rejected_images")}).get("images")
+    if other and other != found.get("images"):
+        raise RecordError(
+            f"expected one set of images for both answers; got rejected_images={str(other)[:80]}. Remove the row: the answers of "
+            "a pair share its prompt"
+        )
+    _bring_prompt(found)
     if plain and all(isinstance(found.get(name), str) for name in ("prompt", *_SIDES)):
         return found
     for name in _SIDES:
         if name in found:
             found[name] = _answer(found[name])
-    if "prompt" not in found and all(isinstance(found.get(name), list) for name in _SIDES):
+    whole = "prompt" not in found or (isinstance(found["prompt"], str) and any(_asks(found.get(name)) for name in _SIDES))
+    if whole and all(isinstance(found.get(name), list) for name in _SIDES):
         found |= _parted(found["chosen"], found["rejected"])
     if isinstance(found.get("prompt"), str):
         found["prompt"] = [{"role": "user", "content": found["prompt"]}]
     return _with_system(found, "prompt")
+
+
+def _bring_prompt(found: dict[str, Any]) -> None:
+    """Give the prompt and the answers the names that they have in TRL."""
+    if "prompt" in found:
+        return
+    if isinstance(found.get("question"), str):
+        found["prompt"] = found.pop("question")
+    elif isinstance(found.get("conversations"), list):
+        found["prompt"] = _turns(found.pop("conversations"))
+    elif isinstance(found.get("messages"), list) and "rejected_response" in found:
+        messages = found.pop("messages")
+        found |= {"prompt": messages[:-1], "chosen": messages[-1:], "rejected": found.pop("rejected_response")}
+    elif isinstance(found.get("messages"), list) and "rejected_messages" in found:
+        found |= {"chosen": found.pop("messages"), "rejected": found.pop("rejected_messages")}
 
 
 def conversation_form(row: _Row) -> dict[str, Any]:
@@ -114,6 +131,11 @@ def _answer(given: Any) -> Any:
     if isinstance(given, Mapping):
         return [_turn(given)]
     return _turns(cast("list[Any]", given)) if isinstance(given, list) else given
+
+
+def _asks(answer: Any) -> bool:
+    """Whether what should be an answer is a whole conversation."""
+    return isinstance(answer, list) and len(cast("list[Any]", answer)) > 1
 
 
 def _parted(chosen: list[Any], rejected: list[Any]) -> dict[str, Any]:

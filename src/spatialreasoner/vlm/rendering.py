@@ -173,12 +173,15 @@ class ChatTemplate:
 
         The form is all in blocks, the answer alone as text, or all as text.
 
+        Templates of text models often join strings, and fail on blocks (Qwen2.5's, SmolLM2's).
         A template that knows blocks alone leaves texts out without a word (FastVLM's, Idefics 3's); one that writes an answer,
         but not as it is, is refused.
         """
         blocks = any(isinstance(message["content"], list | tuple) for message in messages)
         given, all_blocks = list(messages), [_with_blocks(message) for message in messages]
         forms = [(all_blocks, _in_blocks), (given, _in_blocks), (given, _as_text)]
+        if not any(block["type"] != "text" for message in all_blocks for block in message["content"]):
+            forms.append(([_without_blocks(message) for message in messages], _as_text))
         problem: Exception | None = None
         rendered = lost = ""
         for turns, answer in forms if blocks else [forms[2], forms[0]]:
