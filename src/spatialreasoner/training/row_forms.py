@@ -32,8 +32,8 @@ def preference_form(row: _Row, *, plain: bool = False) -> dict[str, Any]:
     other = _with_images({"images": row.get("rejected_images")}).get("images")
     if other and other != found.get("images"):
         raise RecordError(
-            f"expected one set of images for both answers; got rejected_images={str(other)[:80]}. Remove the row: the answers of "
-            "a pair share its prompt"
+            f"expected one set of images for both answers; got rejected_images={str(other)[:80]}. Remove the row: both answers "
+            "of a pair continue one prompt"
         )
     _bring_prompt(found)
     if plain and all(isinstance(found.get(name), str) for name in ("prompt", *_SIDES)):
