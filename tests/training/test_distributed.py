@@ -17,6 +17,8 @@ from torch.distributed.tensor import DTensor
 from builders import build_scene
 from children import begin
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.nano import WEIGHTS
+from spatialreasoner.pipeline import OnlineConfig, train_online
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.training.build import refuse_mixed_rows
 from spatialreasoner.training.data import read_preferences
@@ -155,6 +157,24 @@ def test_two_processes_sample_and_are_rewarded_together_and_resume_to_the_same_b
     assert len(metrics(tmp_path / "whole", "rewards/reasoning_reward/mean")) == 2
     assert (tmp_path / "whole" / "checkpoint-1" / "rng_state_1.safetensors").is_file()
     assert_same_weights(tmp_path / "cut", tmp_path / "whole", atol=0, rtol=0)
+
+
+@pytest.mark.skipif(not (WEIGHTS / "model.safetensors").is_file(), reason="the nano's weights are not installed")
+@pytest.mark.timeout(240)
+def test_two_processes_train_on_the_answers_that_one_samples(tmp_path):
+    build_scene(tmp_path / "rooms")
+    questions = tmp_path / "rooms" / "questions.jsonl"
+    write_questions(QuestionsConfig(scenes=str(tmp_path / "rooms"), per_scene=2), questions)
+    settings = ("learning_rate=1e-4", "max_steps=1", "threads=1", "gradient_accumulation_steps=1")
+    config = OnlineConfig(rounds=1, samples=2, max_new_tokens=160, min_gap=0.01)
+    start = partial(
+        train_online, questions, model="nano", out=tmp_path / "out", config=config, overrides=settings, progress=None
+    )
+    in_two_processes(start, tmp_path)
+    (row,) = (json.loads(line) for line in (tmp_path / "out" / "rounds.jsonl").read_text().splitlines())
+    assert row["answers"] == 4
+    assert len(metrics(tmp_path / "out" / "round-1" / "model")) == 1
+    load_vlm(tmp_path / "out" / "round-1" / "model")
 
 
 @pytest.mark.timeout(240)

@@ -1,14 +1,17 @@
 """Online fDPO: in rounds a model samples answers, geometry rates them, they become pairs, and the model trains on them.
 
 Rewards are verified, so no judge is asked. A round's folder holds what its stages wrote: `answers-K.jsonl`, `pairs/` and
-`model/`.
+`model/`. Several processes (`torchrun`) train together; one of them samples.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,9 @@ from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.training import train
 from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.vlm.sources import source_of
+
+_WAIT = timedelta(days=7)
+"""How long processes wait for the one that samples; torch's own limit of minutes is for a step of training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +98,9 @@ def train_online(
     current, rounds = model, list[dict[str, Any]]()
     for number in range(1, settings.rounds + 1):
         place = folder / f"round-{number}"
-        answers = _sample(questions, scenes, current, place, settings, number, progress)
-        pairs = _pair(questions, scenes, answers, place / "pairs", settings, current, progress)
+        with _main_process_first():
+            answers = _sample(questions, scenes, current, place, settings, number, progress)
+            pairs = _pair(questions, scenes, answers, place / "pairs", settings, current, progress)
         seeded = [*overrides, f"seed={settings.seed + number}"]
         trained = train(
             pairs / "pairs.jsonl",
@@ -113,6 +120,19 @@ def train_online(
 
 
 train_online_async = asynchronous(train_online)
+
+
+@contextmanager
+def _main_process_first() -> Generator[None]:
+    """Of several processes one samples and pairs, while the others wait; then they find what it wrote."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    import torch
+    from accelerate import PartialState
+
+    with PartialState(cpu=not torch.accelerator.is_available(), timeout=_WAIT).main_process_first():
+        yield
 
 
 def _claim(folder: Path, record: dict[str, Any]) -> None:
