@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -35,12 +36,11 @@ def load_environment(questions: str | Path, *, images: str | Path | None = None,
         SceneError: If an image or a depth map is unusable.
     """
     try:
-        import verifiers
+        library: Any = importlib.import_module("verifiers")
     except ImportError as error:
         raise MissingExtraError(
             "the environment needs verifiers, which is not installed: pip install verifiers==0.3.1"
         ) from error
-    library = cast("Any", verifiers)
     rows = read_grpo(questions)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(images or temporary)
