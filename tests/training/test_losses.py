@@ -60,6 +60,7 @@ def trl_simpo(chosen: Tensor, rejected: Tensor, *, beta: float, smoothing: float
     return CPOTrainer.cpo_loss(cast("CPOTrainer", trainer), chosen, rejected)[0].item()
 
 
+@pytest.mark.filterwarnings("ignore:.*'trl.experimental'")
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_equal_betas_are_the_simpo_of_trl(smoothing):
     generator = torch.Generator().manual_seed(0)
