@@ -20,14 +20,29 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 
-from strange import budgets, images, places, replies, second_images, second_wires, stale, trainings, visits, wires
+from strange import (
+    budgets,
+    images,
+    large,
+    places,
+    replies,
+    second_images,
+    second_places,
+    second_visits,
+    second_wires,
+    stale,
+    trainings,
+    visits,
+    wires,
+)
 from strange.case import MEGABYTES, Bench, Case, Surprise
 from strange.server import Server, healthy
 
 
 def every_case() -> Iterator[Case]:
     """All cases, kind by kind."""
-    for module in (replies, wires, second_wires, budgets, stale, images, second_images, visits, trainings, places):
+    first = (replies, wires, budgets, stale, images, visits, trainings, places)
+    for module in (*first, second_wires, second_images, second_visits, second_places, large):
         yield from module.cases()
 
 

@@ -135,10 +135,10 @@ class Visitor:
         self.token = told["token"]
         return self
 
-    def upload(self, *files: tuple[str, bytes], fields: int = 0) -> tuple[int, Any]:
+    def upload(self, *files: tuple[str, bytes], fields: int = 0, kind: str = "image") -> tuple[int, Any]:
         """Open files."""
         mark = secrets.token_hex(8)
-        parts = [*(("as", b"image"), ("kind", b"auto"), ("intrinsics", b"")), *((f"f{n}", b"x") for n in range(fields))]
+        parts = [*(("as", kind.encode()), ("kind", b"auto"), ("intrinsics", b"")), *((f"f{n}", b"x") for n in range(fields))]
         body = b"".join(
             f'--{mark}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n'.encode() + v + b"\r\n" for n, v in parts
         )
@@ -217,13 +217,14 @@ def cases() -> Iterator[Case]:
         ("a session that is asked by 30 at once", "answers, or a told queue", _thirty),
     )
     for name, expected, act in plain:
-        yield Case(kind="the app", done=name, expected=expected, run=partial(_visit, act))
+        yield Case(kind="the app", done=name, expected=expected, run=partial(visit, act))
     yield Case(kind="the app", done="all odd images are opened", expected="opened, or refused with a sentence", run=_all_images)
     yield Case(kind="the app", done="all hostile replies", expected="an answer or a sentence", run=_all_replies)
     yield Case(kind="the app", done="all bodies without end", expected="an answer or a sentence", run=_all_bodies)
 
 
-def _visit(act: Callable[[App], str], bench: Bench) -> str:
+def visit(act: Callable[[App], str], bench: Bench) -> str:
+    """What came of something that is done to the app; afterwards the next visitor must be answered."""
     one = app()
     came = act(one)
     STARTED_HANDLER[0] = healthy
@@ -244,7 +245,7 @@ def refused(status: int, told: Any) -> str:
     return f"{status}: {text[:90]}"
 
 
-def _pipe(one: App, head: str, blocks: Iterator[bytes], timeout: float = 20) -> bytes:
+def pipe(one: App, head: str, blocks: Iterator[bytes], timeout: float = 20) -> bytes:
     """Send a request by hand as far as it is taken; what came back."""
     with socket.create_connection(("127.0.0.1", one.port), timeout=timeout) as connection:
         connection.sendall(head.encode())
@@ -258,40 +259,44 @@ def _pipe(one: App, head: str, blocks: Iterator[bytes], timeout: float = 20) -> 
         return reply
 
 
-def _post(one: App, path: str, *headers: str, token: str = "") -> str:
+def post_head(one: App, path: str, *headers: str, token: str = "") -> str:
+    """The head of a request of JSON."""
     lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{one.port}", f"X-Session: {token}", "Content-Type: application/json"]
     return "\r\n".join([*lines, *headers, "", ""])
 
 
-def _status(reply: bytes) -> int:
+def status_of(reply: bytes) -> int:
+    """The status of a reply; 0 where there was none."""
     found = re.match(rb"HTTP/1.1 (\d+)", reply)
     return int(found[1]) if found else 0
 
 
 def _closed(reply: bytes) -> str:
-    status = _status(reply)
+    status = status_of(reply)
     need(status == 0 or 400 <= status < 500, f"{status}: {reply[-100:]!r}")
     return str(status or "closed")
 
 
 def _announced(one: App) -> str:
     token = Visitor(one).begin().token
-    return _closed(_pipe(one, _post(one, "/api/ask", "Content-Length: 107374182400", token=token), iter([b"{"])))
+    return _closed(pipe(one, post_head(one, "/api/ask", "Content-Length: 107374182400", token=token), iter([b"{"])))
 
 
 def _chunked(one: App) -> str:
     token = Visitor(one).begin().token
     piece = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
-    return _closed(_pipe(one, _post(one, "/api/ask", "Transfer-Encoding: chunked", token=token), (piece for _ in range(3000))))
+    return _closed(
+        pipe(one, post_head(one, "/api/ask", "Transfer-Encoding: chunked", token=token), (piece for _ in range(3000)))
+    )
 
 
 def _sent(one: App) -> str:
     token = Visitor(one).begin().token
-    head = _post(one, "/api/open", f"Content-Length: {3 * 2**30}", token=token).replace(
+    head = post_head(one, "/api/open", f"Content-Length: {3 * 2**30}", token=token).replace(
         "application/json", "multipart/form-data; boundary=x"
     )
     first = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
-    return _closed(_pipe(one, head, (first if n == 0 else b"\0" * 2**20 for n in range(3072))))
+    return _closed(pipe(one, head, (first if n == 0 else b"\0" * 2**20 for n in range(3072))))
 
 
 def _refused(status: int, told: bytes) -> str:
@@ -332,7 +337,7 @@ def _host(headers: dict[str, str], one: App) -> str:
 
 def _raw_hosts(one: App) -> str:
     heads = ("GET / HTTP/1.1\r\nHost: evil.example\r\nHost: 127.0.0.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET /\r\n\r\n")
-    return ", ".join(_closed(_pipe(one, head, iter(()), timeout=5)) for head in heads)
+    return ", ".join(_closed(pipe(one, head, iter(()), timeout=5)) for head in heads)
 
 
 ADDRESSES = (
@@ -399,11 +404,11 @@ def _websocket(one: App) -> str:
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
     )
     replies = [
-        _pipe(one, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{one.port}\r\n{head}\r\n\r\n", iter(()), timeout=5)
+        pipe(one, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{one.port}\r\n{head}\r\n\r\n", iter(()), timeout=5)
         for path in ("/api/state", "/ws")
     ]
-    need(all(_status(reply) != 101 for reply in replies), "upgraded")
-    return str([_status(reply) for reply in replies])
+    need(all(status_of(reply) != 101 for reply in replies), "upgraded")
+    return str([status_of(reply) for reply in replies])
 
 
 def _held(one: App, count: int, head: str) -> str:
@@ -422,17 +427,17 @@ def _slow_heads(one: App) -> str:
 
 
 def _slow_bodies(one: App) -> str:
-    return _held(one, 40, _post(one, "/api/open", "Content-Length: 99999", token=Visitor(one).begin().token) + "{")
+    return _held(one, 40, post_head(one, "/api/open", "Content-Length: 99999", token=Visitor(one).begin().token) + "{")
 
 
 def _reads_nothing(one: App) -> str:
     visitor = Visitor(one).ready()
     body = json.dumps({"question": "How wide is <region1>?", "models": [one.server.model]})
-    return _held(one, 10, _post(one, "/api/ask", f"Content-Length: {len(body)}", token=visitor.token) + body)
+    return _held(one, 10, post_head(one, "/api/ask", f"Content-Length: {len(body)}", token=visitor.token) + body)
 
 
 def _headers(one: App) -> str:
-    return _closed(_pipe(one, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", (b"y" * 2**20 for _ in range(10)), timeout=5))
+    return _closed(pipe(one, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", (b"y" * 2**20 for _ in range(10)), timeout=5))
 
 
 def _hurried(one: App) -> str:
@@ -584,15 +589,15 @@ def _all_images(bench: Bench) -> str:
             opened += status == 200
         return f"{opened} opened, {len(FILES) - opened} refused"
 
-    return _visit(act, bench)
+    return visit(act, bench)
 
 
 def _all_replies(bench: Bench) -> str:
-    return _visit(lambda one: _asked(one, [(name, replying(make)) for name, make in REPLIES], bench), bench)
+    return visit(lambda one: _asked(one, [(name, replying(make)) for name, make in REPLIES], bench), bench)
 
 
 def _all_bodies(bench: Bench) -> str:
-    return _visit(lambda one: _asked(one, list(BODIES), bench), bench)
+    return visit(lambda one: _asked(one, list(BODIES), bench), bench)
 
 
 def _asked(one: App, handlers: list[tuple[str, Handler]], bench: Bench) -> str:

@@ -1,6 +1,7 @@
 """What bad inputs and kills once broke, at the places where it was mended."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -95,6 +96,32 @@ def test_of_an_answer_without_end_the_end_is_read():
 def test_an_index_of_weights_that_leads_elsewhere_is_refused(name, tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"lm_head.weight": name}}))
     with pytest.raises(ConfigError, match="safetensors files of its folder"):
+        load_vlm(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        (
+            {"metadata": {}, "weight_map": {"a": "model-00002-of-00002.safetensors"}},
+            "model-00002-of-00002.safetensors is not there",
+        ),
+        ({"metadata": {}, "weight_map": {}}, "the file of each weight"),
+        ({"weight_map": {"a": "model-00001-of-00002.safetensors"}}, "expected `metadata`"),
+    ],
+)
+def test_an_index_whose_shards_are_not_there_says_which(index, said, tmp_path):
+    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"")
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ConfigError, match=said):
+        load_vlm(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "chat_template.jinja"])
+@pytest.mark.timeout(60)
+def test_a_pipe_in_the_place_of_a_models_file_is_refused(name, tmp_path):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ConfigError, match=f"{name}', which is no file but a pipe"):
         load_vlm(tmp_path)
 
 

@@ -1,3 +1,5 @@
+import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,15 @@ from PIL import Image
 from spatialreasoner.core.errors import MissingFileError, RecordError, SceneError
 from spatialreasoner.core.types import DepthMap, Scene
 from spatialreasoner.scenes import files
-from spatialreasoner.scenes.files import check_scene, depth_png, load_scenes, read_depth, read_image, write_depth
+from spatialreasoner.scenes.files import (
+    check_scene,
+    depth_png,
+    load_scenes,
+    read_depth,
+    read_image,
+    stored_orientation,
+    write_depth,
+)
 
 
 def test_depth_survives_the_disk(tmp_path: Path) -> None:
@@ -51,6 +61,28 @@ def test_an_image_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
     with pytest.raises(SceneError, match="pixels"):
         read_image(tmp_path / "bomb.png")
+
+
+def test_a_jpeg_of_more_exif_than_cameras_write_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(data, "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", 65_535) + b"Exif\0\0" + b"x" * 65_527
+    photo = tmp_path / "a.jpg"
+    for count in (2, 65):
+        photo.write_bytes(data.getvalue()[:2] + segment * count + data.getvalue()[2:])
+        for read in (read_image, stored_orientation):
+            if count == 65:
+                with pytest.raises(SceneError, match="bytes of EXIF"):
+                    read(photo)
+            else:
+                read(photo)
+
+
+def test_a_file_that_is_larger_than_any_image_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(SceneError, match="at most 700000000 bytes"):
+        read_image(tmp_path / "a.png")
 
 
 def test_a_jpeg_of_many_scans_is_refused(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """A training that was killed anywhere ends as one that was not; what is damaged or has changed is told."""
 
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.checkpoints import damage_of, latest_checkpoint
@@ -69,6 +73,55 @@ def test_what_is_no_file_in_a_checkpoint_is_said_and_out_of_the_way(start, tmp_p
     assert (out / "checkpoint-2.not-a-checkpoint").is_dir()
     for made in ("model.safetensors", "metrics.jsonl", f"checkpoint-2/{name}"):
         assert (out / made).read_bytes() == (whole / made).read_bytes(), made
+
+
+def vouch(checkpoint):
+    """Write the digests of the files as they are: they were written so."""
+    files = [path for path in checkpoint.iterdir() if path.name != "digests.json"]
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (checkpoint / "digests.json").write_text(json.dumps(digests))
+
+
+def altered(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+LIES = {
+    "a step far ahead": lambda folder: altered(folder / "trainer_state.json", global_step=10**9),
+    "a step in words": lambda folder: altered(folder / "trainer_state.json", global_step="two"),
+    "a schedule of no keys": lambda folder: (folder / "scheduler.json").write_text("{}"),
+    "a schedule that is a list": lambda folder: (folder / "scheduler.json").write_text("[1]"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_checkpoint_that_contradicts_itself_is_passed_over(start, tmp_path, lie, caplog):
+    whole = start("whole", "max_steps=2", "save_steps=1")
+    out = tmp_path / "cut"
+    shutil.copytree(whole, out)
+    for made in ("README.md", "model.safetensors", "metrics.jsonl"):
+        (out / made).unlink()
+    LIES[lie](out / "checkpoint-2")
+    vouch(out / "checkpoint-2")
+    start("cut", "max_steps=2", "save_steps=1")
+    assert "checkpoint-2 is not used" in caplog.text
+    for made in ("model.safetensors", "metrics.jsonl"):
+        assert (out / made).read_bytes() == (whole / made).read_bytes(), made
+
+
+def test_an_optimizer_of_other_shapes_is_refused_before_it_is_used(start, tmp_path):
+    out = start("out", "max_steps=3", "save_steps=1")
+    for made in ("README.md", "model.safetensors", "metrics.jsonl"):
+        (out / made).unlink()
+    shutil.rmtree(out / "checkpoint-3", ignore_errors=True)
+    path = out / "checkpoint-2" / "optimizer.safetensors"
+    with safe_open(path, framework="pt") as file:
+        kept = file.metadata()
+    cut = {name: value[..., :1].clone() if value.ndim else value for name, value in load_file(path).items()}
+    save_file(cut, path, kept)
+    vouch(out / "checkpoint-2")
+    with pytest.raises(ConfigError, match=r"states of another training: ValueError: exp_avg of shape.*checkpoint before it"):
+        start("out", "max_steps=3", "save_steps=1")
 
 
 def test_a_checkpoint_without_digests_is_whole_if_all_of_it_can_be_read(start):

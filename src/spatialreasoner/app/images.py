@@ -17,7 +17,16 @@ from spatialreasoner.app.config import AppConfig
 from spatialreasoner.core.errors import ConfigError, InputError, SceneError
 from spatialreasoner.core.types import DepthMap, Intrinsics, Region, Scene
 from spatialreasoner.scenes import rgbd
-from spatialreasoner.scenes.files import FORMATS, UNITS_PER_METRE, load_scenes, png, read_depth, read_image, write_depth
+from spatialreasoner.scenes.files import (
+    FORMATS,
+    UNITS_PER_METRE,
+    check_exif,
+    load_scenes,
+    png,
+    read_depth,
+    read_image,
+    write_depth,
+)
 from spatialreasoner.scenes.finding import RegionFinder
 from spatialreasoner.scenes.images import exif_focal
 from spatialreasoner.scenes.importers.write import scene_id
@@ -93,8 +102,11 @@ class ImageOpener:
         if path.stat().st_size > most * 1_000_000:
             raise SceneError(f"the file has {path.stat().st_size / 1e6:.1f} MB; at most {most} MB can be opened here")
         try:
-            with Image.open(path, formats=FORMATS) as header:
-                width, height = header.size
+            with path.open("rb") as file:
+                check_exif(file, "this file")
+                width, height = Image.open(file, formats=FORMATS).size
+        except SceneError:
+            raise
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             raise SceneError("this file is not an image that can be read; try a JPEG, PNG or WebP") from None
         if width * height > self._config.max_pixels:

@@ -6,6 +6,7 @@ so a file with the right name is a complete file.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import secrets
@@ -254,19 +255,23 @@ def inside(folder: Path, name: str, *, where: str) -> Path:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, each with its number, from 1.
+    """Lines that are not blank, each with its number, from 1; a byte order mark before the first is none of it.
 
     Raises:
-        RecordError: If a line is longer than `MAX_LINE_BYTES`.
+        RecordError: If a line is longer than `MAX_LINE_BYTES`, or the file cannot be read.
     """
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
-            if len(line) > MAX_LINE_BYTES:
-                raise RecordError(f"{path}:{number}: expected a line of at most {MAX_LINE_BYTES} bytes; it is longer")
-            if line.strip():
-                yield number, line
+    try:
+        with path.open("rb") as file:
+            number = 0
+            while line := file.readline(MAX_LINE_BYTES + 1):
+                number += 1
+                if len(line) > MAX_LINE_BYTES:
+                    raise RecordError(f"{path}:{number}: expected a line of at most {MAX_LINE_BYTES} bytes; it is longer")
+                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise RecordError(f"{path}: expected a file that can be read; {error.strerror or error}") from error
 
 
 @cache

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8, UInt16
@@ -35,6 +36,12 @@ MAX_ASPECT = 200
 
 MAX_SCANS = 100
 """Most scans of a JPEG, those of previews in it included; encoders write about ten."""
+
+MAX_EXIF = 4 * 2**20
+"""Most bytes of EXIF in a JPEG: Pillow joins its segments, each of 64 kB, in a time that grows with their number's square."""
+
+MAX_FILE = 700_000_000
+"""Largest file of an image that is read, bytes: no image of `MAX_PIXELS` pixels needs more."""
 
 _BAND = 256
 """Rows of an image that are worked on at a time."""
@@ -136,7 +143,9 @@ def stored_orientation(path: str | Path) -> int:
     """
     path = records.require_file(path)
     try:
-        with Image.open(path, formats=FORMATS) as image:  # its header alone is read
+        with path.open("rb") as file:
+            check_exif(file, str(path))
+            image = Image.open(file, formats=FORMATS)  # its header alone is read
             value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from None
@@ -191,6 +200,8 @@ def open_image(path: str | Path) -> Image.Image:
             times as long as the other.
     """
     path = records.require_file(path)
+    if (size := path.stat().st_size) > MAX_FILE:
+        raise SceneError(f"{path}: expected an image file of at most {MAX_FILE} bytes; it has {size}")
     return decode_image(path.read_bytes(), str(path))
 
 
@@ -208,6 +219,7 @@ def decode_image(data: bytes, where: str) -> Image.Image:
     try:
         with io.BytesIO(data) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is not a reason to refuse an image
+            check_exif(file, where)
             image = Image.open(file, formats=FORMATS)
             _check_size(image.size, where)
             _check_scans(image, data, where)
@@ -237,6 +249,24 @@ def _check_scans(image: Image.Image, data: bytes, where: str) -> None:
     """Each scan of a progressive JPEG is as much work as the whole image, however few bytes it has."""
     if image.format in {"JPEG", "MPO"} and data.count(b"\xff\xda") > MAX_SCANS:
         raise SceneError(f"{where}: expected a JPEG of at most {MAX_SCANS} scans; save the image again")
+
+
+def check_exif(file: IO[bytes], where: str) -> None:
+    """Refuse a JPEG with more EXIF than any camera writes, before Pillow opens it; the file is then at its beginning.
+
+    Raises:
+        SceneError: If it has more than `MAX_EXIF` bytes.
+    """
+    place, total = 2, 0
+    if file.read(2) == b"\xff\xd8":
+        while len(head := file.read(10)) == 10 and head[0] == 0xFF and head[1] != 0xDA:
+            length = int.from_bytes(head[2:4], "big")
+            total += length if head[1] == 0xE1 and head[4:8] == b"Exif" else 0
+            place += 2 + max(2, length)
+            file.seek(place)
+    file.seek(0)
+    if total > MAX_EXIF:
+        raise SceneError(f"{where}: expected at most {MAX_EXIF} bytes of EXIF; it has {total}; save the image again")
 
 
 def load_scenes(folder: str | Path) -> Iterator[Scene]:

@@ -10,8 +10,8 @@ import json
 import logging
 import os
 import random
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from spatialreasoner.core import records
 from spatialreasoner.core.digests import file_digest
-from spatialreasoner.core.errors import ConfigError, MissingFileError
+from spatialreasoner.core.errors import ConfigError, MissingFileError, SpatialReasonerError
 from spatialreasoner.core.outputs import apply_umask
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def _free(path: Path) -> Path:
 
 
 def damage_of(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint, or None: files that differ from their digests, are missing, or cannot be read.
+    """What is wrong with a checkpoint, or None: files that differ from their digests, are missing, cannot be read, or disagree.
 
     A checkpoint without digests (of an earlier version, or of a process that was killed before it wrote them) is whole once its
     trainer state, the trainer's last file, is there, and every JSON and safetensors file can be opened.
@@ -86,13 +86,28 @@ def damage_of(checkpoint: Path) -> str | None:
         digests = json.loads((checkpoint / DIGESTS).read_text("utf-8"))
         if not isinstance(digests, dict) or not digests:
             return f"{DIGESTS} cannot be read: expected the digest of each file by its name"
-        return next(
-            (f"{name} is not as it was written" for name in digests if digests[name] != _digest(checkpoint / name)), None
-        )
+        changed = [name for name in digests if digests[name] != _digest(checkpoint / name)]
+        return f"{changed[0]} is not as it was written" if changed else _contradiction(checkpoint)
     except FileNotFoundError:
-        return _unreadable(checkpoint)
+        return _unreadable(checkpoint) or _contradiction(checkpoint)
     except (OSError, ValueError, RecursionError) as error:
         return f"{DIGESTS} cannot be read: {error}"
+
+
+def _contradiction(checkpoint: Path) -> str | None:
+    """What a checkpoint says of itself that cannot be: its step is not that of its name, or its schedule counts no steps."""
+    step = checkpoint.name.rpartition("-")[2]
+    for name, key, right in (
+        ("trainer_state.json", "global_step", int(step) if step.isdecimal() else None),
+        (SCHEDULE, "last_epoch", None),
+    ):
+        if not (checkpoint / name).is_file():
+            continue
+        told = json.loads((checkpoint / name).read_text("utf-8"))
+        value = told.get(key) if isinstance(told, dict) else None
+        if not isinstance(value, int) or right not in {None, value}:
+            return f"{name} says {key} {value!r}; expected {'a whole number' if right is None else right}"
+    return None
 
 
 def _no_file_among(checkpoint: Path) -> str | None:
@@ -150,6 +165,42 @@ class StopAtTheLimit(TrainerCallback):
         """
         if 0 < state.max_steps <= state.global_step:
             raise AtTheLimit
+
+
+_OF_WEIGHTS = frozenset({"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"})
+"""States of optimizers that have the shape of their weight."""
+
+
+def check_shapes(optimizer: Any, state: Mapping[str, Any]) -> None:
+    """Refuse states of other weights than an optimizer's: kernels that trust their shapes would write beyond them.
+
+    Raises:
+        ValueError: If one has another shape than its weight.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    numbers = [number for group in state["param_groups"] for number in group["params"]]
+    for number, weight in zip(numbers, weights, strict=True):
+        for name, value in state["state"].get(number, {}).items():
+            if name in _OF_WEIGHTS and value.shape != weight.shape:
+                raise ValueError(f"{name} of shape {tuple(value.shape)} for a weight of shape {tuple(weight.shape)}")
+
+
+@contextmanager
+def fitting(checkpoint: str | Path) -> Generator[None]:
+    """Report states in a checkpoint that are not those of this training.
+
+    Raises:
+        ConfigError: Instead of what reading them raises.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if isinstance(error, SpatialReasonerError):
+            raise
+        raise ConfigError(
+            f"{checkpoint} holds states of another training: {type(error).__name__}: {error}. Remove that folder to continue "
+            "from the checkpoint before it"
+        ) from error
 
 
 def random_state() -> dict[str, Any]:

@@ -29,6 +29,8 @@ from spatialreasoner.training.checkpoints import (
     SCALER,
     SCHEDULE,
     SHARDED,
+    check_shapes,
+    fitting,
     load_state,
     random_state,
     save_state,
@@ -131,11 +133,14 @@ class SafeCheckpoints(_Base):
             super()._load_optimizer_and_scheduler(checkpoint)
             return
         refuse_pickles(checkpoint)
-        if self.is_fsdp_enabled:
-            spread_state(self.model, self.optimizer, load_state(Path(checkpoint) / SHARDED))
-        else:
-            self.optimizer.load_state_dict(load_state(Path(checkpoint) / OPTIMIZER))
-        self.lr_scheduler.load_state_dict(json.loads((Path(checkpoint) / SCHEDULE).read_text()))
+        with fitting(checkpoint):
+            if self.is_fsdp_enabled:
+                spread_state(self.model, self.optimizer, load_state(Path(checkpoint) / SHARDED))
+            else:
+                state = load_state(Path(checkpoint) / OPTIMIZER)
+                check_shapes(self.optimizer, state)
+                self.optimizer.load_state_dict(state)
+            self.lr_scheduler.load_state_dict(json.loads((Path(checkpoint) / SCHEDULE).read_text()))
 
     def _save_scaler(self, output_dir: str) -> None:
         if self.args.should_save and getattr(self.accelerator, "scaler", None) is not None:

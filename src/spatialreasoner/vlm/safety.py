@@ -24,8 +24,12 @@ def refuse_pickles(folder: str | Path) -> None:
     """Refuse a model or checkpoint that could only be read by unpickling, which runs whatever code is inside.
 
     Raises:
-        ConfigError: If the folder holds pickled training states, or pickled weights and no safetensors.
+        ConfigError: If the folder holds pickled training states, or pickled weights and no safetensors; or a pipe or a device,
+            whose reading may never end.
     """
+    others = sorted(path.name for path in Path(folder).iterdir() if path.exists() and not path.is_file() and not path.is_dir())
+    if others:
+        raise ConfigError(f"{folder} holds {others[0]!r}, which is no file but a pipe or a device; copy the model again")
     names = sorted(path.name for path in Path(folder).iterdir() if path.suffix in PICKLES)
     states = [name for name in names if name.startswith(_STATES)]
     weights = [name for name in names if name != "training_args.bin"]  # left by other trainers, never read
@@ -37,17 +41,25 @@ def refuse_pickles(folder: str | Path) -> None:
 
 
 def refuse_strays(folder: Path) -> None:
-    """Refuse weights whose index leads to other files than safetensors beside it.
+    """Refuse weights whose index leads to other files than safetensors beside it, or to some that are not there.
 
     Raises:
         ConfigError: If it does.
     """
     for index in folder.glob("*.safetensors.index.json"):
-        weights = records.read_json(index, dict[str, Any]).get("weight_map")
+        listed = records.read_json(index, dict[str, Any])
+        weights = listed.get("weight_map")
         names: list[object] = list(weights.values()) if isinstance(weights, dict) else [weights]
         for name in names:
             if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
                 raise ConfigError(f"{index}: expected names of safetensors files of its folder; got {str(name)[:80]!r}")
+        if (folder / index.name.removesuffix(".index.json")).exists():  # which is read instead
+            continue
+        absent = sorted({str(name) for name in names if not (folder / str(name)).is_file()})
+        if absent:
+            raise ConfigError(f"{index}: expected all files of its weights; {absent[0]} is not there; copy the folder again")
+        if not names or not isinstance(listed.get("metadata"), dict):
+            raise ConfigError(f"{index}: expected `metadata`, and in `weight_map` the file of each weight; copy it again")
 
 
 def refuse_unsafe(source: str | Path) -> None:

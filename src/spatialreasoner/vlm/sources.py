@@ -38,7 +38,8 @@ def config_of(source: str | Path) -> Mapping[str, Any]:
     """The configuration of a model's folder, or of an adapter's base; empty for a repository, and where none can be read."""
     try:
         folder = base_of(source) if (Path(source) / ADAPTER_FILE).is_file() else source
-        found = json.loads((Path(folder) / "config.json").read_text("utf-8"))
+        path = Path(folder) / "config.json"
+        found = json.loads(path.read_text("utf-8")) if path.is_file() else {}  # reading a pipe would not end
     except (OSError, ValueError, RecursionError, ConfigError):
         return {}
     return found if isinstance(found, dict) else {}
