@@ -1,11 +1,13 @@
 import io
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from builders import build_scene
 from spatialreasoner.core.errors import MissingFileError, RecordError, SceneError
 from spatialreasoner.core.types import DepthMap, Scene
 from spatialreasoner.scenes import files
@@ -155,3 +157,16 @@ def test_deep_greys_are_the_same_however_many_rows_are_made_at_once(tmp_path: Pa
     most = np.finfo(np.float32).max if kind is np.float32 else values.max()
     known = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=most, neginf=0.0).clip(min=0.0)
     assert np.array_equal(once[..., 0], (known / most * 255).astype(np.uint8))
+
+
+def test_a_label_is_a_name_and_not_a_book(tmp_path: Path) -> None:
+    scene = build_scene(tmp_path)
+    for length in (1000, 1001):
+        regions = (replace(scene.regions[0], label="x" * length), *scene.regions[1:])
+        name = Path(scene.image).name
+        files.write_scenes(tmp_path, [replace(scene, image=name, depth=None, regions=regions)])
+        if length == 1000:
+            assert next(iter(load_scenes(tmp_path))).regions[0].label == "x" * length
+        else:
+            with pytest.raises(RecordError, match="at most 1000 characters; got 1001"):
+                list(load_scenes(tmp_path))

@@ -25,6 +25,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_REGIONS = 1000
 """Most regions of a scene."""
 
+MAX_LABEL = 1000
+"""Longest label of a region, characters: it becomes part of questions and of what models are sent."""
+
 SATURATED = 65535
 """The largest number of 16 bits: cameras, simulators and data sets write it for no measurement, too far, or the sky."""
 
@@ -295,9 +298,21 @@ def _check_ids(scene: Scene, where: str) -> None:
         raise RecordError(f"{where}: expected at most {MAX_REGIONS} regions; got {len(names)}: every pair of them is measured")
     if len(set(names)) < len(names):
         raise RecordError(f"{where}: expected every region's id once; {Counter(names).most_common(1)[0][0]!r} comes twice")
+    for region in scene.regions:
+        check_label(region.label, f"{where}, {region.id[:200]!r}")
     for name in (scene.id, *names):
         if _NAME.fullmatch(name) is None or name in {".", ".."}:
             raise RecordError(f"{where}: expected ids that can be part of a file's name, without slashes; got {name[:200]!r}")
+
+
+def check_label(label: str, where: str) -> None:
+    """Refuse a label that is no name.
+
+    Raises:
+        RecordError: If it has more than `MAX_LABEL` characters.
+    """
+    if len(label) > MAX_LABEL:
+        raise RecordError(f"{where}: expected a label of at most {MAX_LABEL} characters; got {len(label)}")
 
 
 def scene_index(folder: str | Path) -> dict[str, Scene]:

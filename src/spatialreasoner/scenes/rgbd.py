@@ -25,7 +25,7 @@ from spatialreasoner.core.errors import InputError, RecordError, SceneError
 from spatialreasoner.core.resume import hold
 from spatialreasoner.core.types import DepthMap, Intrinsics, Record, Region, RegionSource, Rle, Scene
 from spatialreasoner.scenes import checks
-from spatialreasoner.scenes.files import MAX_REGIONS, resolve, write_scenes
+from spatialreasoner.scenes.files import MAX_REGIONS, check_label, resolve, write_scenes
 from spatialreasoner.scenes.finding import Found
 from spatialreasoner.scenes.foreground import cut_out
 from spatialreasoner.scenes.images import exif_focal
@@ -126,6 +126,7 @@ def _region(entry: RegionEntry, number: int, view: View, image: str, where: str)
         raise RecordError(f"{place}: expected exactly one of polygon, box and rle")
     if not entry.label.strip():
         raise RecordError(f"{place}: expected a label, the name of what it shows; it is empty")
+    check_label(entry.label, f"{where}: region {number}")
     try:
         mask = _mask_of(entry, size)
     except SceneError as error:

@@ -89,7 +89,7 @@ def damage_of(checkpoint: Path) -> str | None:
         changed = [name for name in digests if digests[name] != _digest(checkpoint / name)]
         return f"{changed[0]} is not as it was written" if changed else _contradiction(checkpoint)
     except FileNotFoundError:
-        return _unreadable(checkpoint) or _contradiction(checkpoint)
+        return _unreadable(checkpoint)
     except (OSError, ValueError, RecursionError) as error:
         return f"{DIGESTS} cannot be read: {error}"
 
