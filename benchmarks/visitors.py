@@ -25,7 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -36,6 +36,9 @@ from strange.server import Request, Server, healthy
 
 QUESTION = "How wide is <region1>?"
 QUEUE = re.compile(r"wait|queue|busy|minute|many", re.IGNORECASE)
+READY = 20
+"""An app that answers so often in a row is ready."""
+
 Asking = Callable[[], str]
 """Asks once; what was shown."""
 
@@ -55,10 +58,14 @@ def serving(source: Path, model: str) -> Iterator[tuple[int, int]]:
             env={**os.environ, "PYTHONPATH": str(source / "src"), "OMP_NUM_THREADS": "1"}, stdout=log, stderr=log, cwd=source,
         )  # fmt: skip
         try:
+            answered = 0
             for _ in range(1200):
-                with suppress(OSError, HTTPException):  # gradio opens its port once to try it, and again to serve
-                    if send(port, "GET", "/")[0] == 200:
-                        break
+                try:
+                    answered = answered + 1 if send(port, "GET", "/")[0] == 200 else 0
+                except (OSError, HTTPException):  # gradio opens its port once to try it, and again to serve
+                    answered = 0
+                if answered == READY:
+                    break
                 if process.poll() is not None:
                     log.seek(0)
                     raise SystemExit(f"the app of {source} did not start: {log.read().decode()[-500:]}")
