@@ -25,7 +25,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_REGIONS = 1000
 """Most regions of a scene."""
 
-MAX_LABEL = 1000
+LONGEST_LABEL = 1000
 """Longest label of a region, characters: it becomes part of questions and of what models are sent."""
 
 SATURATED = 65535
@@ -309,10 +309,10 @@ def check_label(label: str, where: str) -> None:
     """Refuse a label that is no name.
 
     Raises:
-        RecordError: If it has more than `MAX_LABEL` characters.
+        RecordError: If it has more than `LONGEST_LABEL` characters.
     """
-    if len(label) > MAX_LABEL:
-        raise RecordError(f"{where}: expected a label of at most {MAX_LABEL} characters; got {len(label)}")
+    if len(label) > LONGEST_LABEL:
+        raise RecordError(f"{where}: expected a label of at most {LONGEST_LABEL} characters; got {len(label)}")
 
 
 def scene_index(folder: str | Path) -> dict[str, Scene]:
