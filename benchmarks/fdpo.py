@@ -274,7 +274,7 @@ def pairs(processor: Any, *, count: int, questions: int) -> list[dict[str, Any]]
         sides = {}
         for side in ("chosen", "rejected"):
             description = f"<description>{text(60)}</description>\n<reasoning>"
-            have = len(tokenizer(description + "</reasoning><|end|>", add_special_tokens=False)["input_ids"])
+            have = len(tokenizer(description + "</reasoning><|im_end|>\n", add_special_tokens=False)["input_ids"])
             sides[side] = [{"role": "assistant", "content": f"{description}{text(RESPONSE - have)}</reasoning>"}]
         rows.append(
             {

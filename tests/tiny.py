@@ -1,11 +1,13 @@
 """The tiny models that tests of training start from."""
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 import torch
 import transformers
 
+from chat_forms import FORMS, make_tokenizer
 from spatialreasoner.testing import tiny_models
 
 TINY = "testing:llava,width=32,image_size=28"
@@ -37,6 +39,14 @@ TEXT = {
 }
 """Text models of the table, and their own settings."""
 
+_FORMS = {
+    "Llama": "Llama 3", "Qwen3": "Qwen3", "Gemma2": "Gemma 3", "Gemma3Text": "Gemma 3", "Granite": "Granite",
+    "Cohere2": "Cohere2", "GptOss": "gpt-oss", "Qwen3Moe": "Qwen3", "Qwen3Next": "Qwen3-VL", "Lfm2": "LFM2-VL",
+    "FalconH1": "Qwen3-VL", "Bamba": "Llama 3",
+}  # fmt: skip
+"""How they write conversations, by the names in `chat_forms`. Qwen3-Next and Falcon-H1 write turns as Qwen3-VL does; Bamba has
+Llama 3's tokenizer, and no template of its own."""
+
 RECURRENT = {"qwen3_5", "qwen3_5_moe", "lfm2_vl", "qwen3_next", "lfm2", "falcon_h1", "bamba"}
 """Types of models that cannot share prefixes, by their structure."""
 
@@ -50,6 +60,14 @@ def without_torchvision(name):
     """Skip a family that wants torchvision, or timm, where there is none."""
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"{name} wants {NEEDS[name]}")
+
+
+def text_tokenizer(name):
+    """The tokenizer of a text model, which writes conversations in its family's form."""
+    form = next(form for form in FORMS if form.name == _FORMS[name])
+    tokenizer = make_tokenizer(replace(form, image=None))
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(0)  # padding that is no end
+    return tokenizer
 
 
 def make_text(name, tokenizer, *, seed):

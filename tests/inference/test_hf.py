@@ -223,7 +223,7 @@ def test_seeds_and_numbers_give_other_samples_and_greedy_gives_one(policy, folde
 def test_a_prefix_is_continued_not_repeated(policy, prompt, shown):
     prefix = "<description>A red"
     completion = asyncio.run(policy.complete(prompt(prefix=prefix), n=1, seed=0))[0]
-    assert shown.texts[0].endswith("<|assistant|>" + prefix)
+    assert shown.texts[0].endswith("ASSISTANT: " + prefix)
     assert not completion.text.startswith("<description>A red")
 
 
@@ -254,7 +254,7 @@ def test_a_prompt_without_an_image_is_answered_beside_others(policy, prompt, sho
         return await asyncio.gather(*(policy.complete(each, n=1, seed=0) for each in prompts))
 
     assert asyncio.run(run(bare)) == asyncio.run(run(prompt(), bare))[1:]
-    assert shown.texts[0] == "<|user|>What is a box?<|end|><|assistant|>"
+    assert shown.texts[0] == "USER: What is a box? ASSISTANT:"
 
 
 def test_a_bad_image_fails_its_own_call_alone(policy, prompt):

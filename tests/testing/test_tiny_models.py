@@ -44,7 +44,8 @@ def test_a_saved_model_loads_like_any_other(family, tmp_path):
     folder = tiny.build_tiny(family, tmp_path, TEXTS, width=32)
     model, processor = load_vlm(folder)
     assert type(model) is type(made)
-    assert processor.tokenizer.eos_token_id == model.generation_config.eos_token_id
+    ends = model.generation_config.eos_token_id  # a template may end answers by another token as well
+    assert processor.tokenizer.eos_token_id in (ends if isinstance(ends, list) else [ends])
     for name, value in made.state_dict().items():
         assert torch.equal(model.state_dict()[name], value), name
 

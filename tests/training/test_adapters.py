@@ -58,7 +58,7 @@ def test_an_adapter_folder_is_the_merged_model(tuned, image_paths):
     for name, value in merged.state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], value, msg=name)
     assert all(parameter.requires_grad for parameter in model.parameters())
-    assert processor.tokenizer.eos_token == "<|end|>"
+    assert processor.tokenizer.eos_token == "</s>"
     prompt = Prompt(image=image_paths[0], regions=(), request="Is it tall?", prefix="")
     texts = [
         asyncio.run(HfPolicy(f"hf:{each}", temperature=0.0, max_new_tokens=12).complete(prompt, n=1, seed=0))[0].text

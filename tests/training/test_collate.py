@@ -32,16 +32,16 @@ def test_segments_are_cut_to_the_token(processor, pairs):
     assert reasoning.lstrip(">").startswith("### Rationale\nIt is as tall")
     assert reasoning.endswith("### In Conclusion\n1.5 m")
     outside = owned(encoder, chosen, -1)
-    assert outside.startswith("<description>")
-    assert outside.endswith("<|end|>")
+    assert outside.startswith(" <description>")  # LLaVA writes a blank before an answer, and after it
+    assert outside.endswith(" </s>")
 
 
 def test_no_token_is_lost_and_prompts_own_none(processor, pairs):
     encoder = Encoder(processor)
     prompt, chosen, _ = encoder(pairs[:1], ("chosen", "rejected"))[0][0]
-    assert processor.tokenizer.decode(chosen.ids) == pairs[0]["chosen"][0]["content"] + "<|end|>"
+    assert processor.tokenizer.decode(chosen.ids) == f" {pairs[0]['chosen'][0]['content']} </s>"
     assert (prompt.segments == -1).all()
-    assert processor.tokenizer.decode(prompt.ids).endswith("How tall is <region1>?<|end|><|assistant|>")
+    assert processor.tokenizer.decode(prompt.ids).endswith("How tall is <region1>? ASSISTANT:")
     assert (chosen.segments >= 0).all()
 
 
@@ -123,7 +123,7 @@ def test_long_pairs_are_refused_by_name_never_cut(processor, pairs):
 
 def test_a_template_that_changes_answers_is_refused(processor, pairs, monkeypatch):
     monkeypatch.setattr(
-        processor, "chat_template", processor.chat_template.replace("part['text'] }}", "part['text'] | upper }}")
+        processor, "chat_template", processor.chat_template.replace("{{ text }}", "{{ text | upper }}")
     )
     with pytest.raises(InputError, match="chat template must keep"):
         PairCollator(Encoder(processor))(pairs)
@@ -134,5 +134,5 @@ def test_sft_learns_the_answer_alone(processor, pairs):
     batch = SftCollator(Encoder(processor))(rows)
     for row, pair in enumerate(pairs):
         learned = batch["input_ids"][row][batch["labels"][row] != -100]
-        assert processor.tokenizer.decode(learned) == pair["chosen"][0]["content"] + "<|end|>"
+        assert processor.tokenizer.decode(learned) == f" {pair['chosen'][0]['content']} </s>"
     assert torch.equal(batch["attention_mask"].bool(), batch["input_ids"] != processor.tokenizer.pad_token_id)

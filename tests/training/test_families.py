@@ -6,7 +6,6 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig
-from PIL import Image
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 from trl import DPOConfig, DPOTrainer, SFTConfig
 
@@ -15,23 +14,27 @@ from spatialreasoner.training.batch_statistics import hold_batch_statistics
 from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.forward import padded
+from spatialreasoner.training.images import read_images
 from spatialreasoner.training.lora import find_targets
+from spatialreasoner.training.messages import with_image_blocks
 from spatialreasoner.training.sft import SftTrainer
-from tiny import FAMILIES, TEXT, make_text, shares, without_torchvision
+from spatialreasoner.vlm.encoding import TextReader
+from spatialreasoner.vlm.rendering import chat_template_of
+from tiny import FAMILIES, TEXT, make_text, shares, text_tokenizer, without_torchvision
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning"),  # TRL reads old names
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # GLM's processor
 ]
 
+SIDES = ("chosen", "rejected")
 COMMON = {"per_device_train_batch_size": 3, "bf16": False, "use_cpu": True, "report_to": "none"}
 
 
 @pytest.fixture(scope="module", params=[*FAMILIES, *(pytest.param(name, marks=pytest.mark.families) for name in TEXT)])
 def family(request, texts):
     if request.param in TEXT:
-        tokenizer = tiny.train_tokenizer(texts, vocabulary=300)
-        tokenizer.chat_template = tiny.CHAT_TEMPLATE
+        tokenizer = text_tokenizer(request.param)
         return *(make_text(request.param, tokenizer, seed=seed) for seed in (1, 2)), tokenizer
     without_torchvision(request.param)
     policy, processor = tiny.make_tiny(request.param, texts, seed=1)
@@ -59,6 +62,23 @@ def fdpo(family, pairs, folder, **options):
     policy, ref, processor = map(copy.deepcopy, family)
     args = FDPOConfig(output_dir=str(folder), activation_checkpointing=False, **COMMON, **options)
     return FDPOTrainer(policy, args=args, processing_class=processor, train_dataset=Dataset.from_list(pairs), ref_model=ref)
+
+
+def rendered(processor, pair):
+    """A pair as text: TRL tokenizes prompt and answer apart, and adds no end where the template writes none."""
+    template, reader, asked = chat_template_of(processor), TextReader(processor), copy.deepcopy(pair["prompt"])
+    with_image_blocks(asked, len(pair["images"]))
+    frame = template.frame(asked)
+    begun = processor.tokenizer.bos_token if reader.adds_special(frame.opening) else None
+    end = processor.tokenizer.eos_token if template.end(frame.tail) is None else ""
+    found = {side: frame.whole(pair[side][0]["content"]).text[len(frame.opening) :] + end for side in SIDES}
+    return {**pair, **found, "prompt": (begun or "") + frame.opening, "images": read_images(pair)}
+
+
+def numbered(tokenizer, pair):
+    """A pair as token ids, as TRL's trainer of text models keeps it."""
+    (parts,), _ = Encoder(tokenizer)([pair], SIDES)
+    return dict(zip(("prompt_ids", "chosen_ids", "rejected_ids"), (part.ids.tolist() for part in parts), strict=True))
 
 
 def trl(family, pairs, folder):
@@ -110,11 +130,10 @@ def test_alpha_zero_is_the_dpo_of_trl_and_a_shared_prefix_changes_nothing(family
     if text is not family[0].config and text.model_type in TRL_OTHERWISE:
         theirs = own(family, pairs)
     elif text is family[0].config:
-        reference = trl(family, [{key: pair[key] for key in ("prompt", "chosen", "rejected")} for pair in pairs], tmp_path)
-        theirs = loss_and_gradients(reference, [reference.train_dataset[index] for index in range(len(pairs))])
+        reference = trl(family, [{key: pair[key] for key in ("prompt", *SIDES)} for pair in pairs], tmp_path)
+        theirs = loss_and_gradients(reference, [numbered(family[2], pair) for pair in pairs])
     else:
-        opened = [{**pair, "images": [Image.open(path) for path in pair["images"]]} for pair in copy.deepcopy(pairs)]
-        theirs = loss_and_gradients(trl(family, pairs, tmp_path), opened)
+        theirs = loss_and_gradients(trl(family, pairs, tmp_path), [rendered(family[2], pair) for pair in pairs])
     shared = fdpo(family, pairs, tmp_path, fdpo_alpha=0.0)
     assert_same(loss_and_gradients(shared, pairs), theirs)
     assert shared.shares_prefix is shares(shared.model)

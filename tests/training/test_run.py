@@ -31,7 +31,7 @@ def test_sft_then_dpo_then_fdpo(data, fast, tmp_path):
         assert type(model).__name__ == "LlavaForConditionalGeneration"
         assert metrics(out)[-1]["step"] == 6
         assert metrics(out)[-1]["rewards/margins"] > 0
-        assert processor.tokenizer.eos_token == "<|end|>"
+        assert processor.tokenizer.eos_token == "</s>"
         settings = json.loads((out / "training.json").read_text())
         assert settings["stage"] == f"train {kind}"
         assert settings["config"]["data"]["rows"] == 6
@@ -281,7 +281,7 @@ def test_a_merged_save_is_what_servers_read(data, fast, tmp_path):
     tokenizer = json.loads((out / "tokenizer_config.json").read_text())
     _, processor = load_vlm(out)
     assert generation["eos_token_id"] == processor.tokenizer.eos_token_id
-    assert tokenizer["eos_token"] == "<|end|>"
+    assert tokenizer["eos_token"] == "</s>"
     assert json.loads((out / "processor_config.json").read_text())["processor_class"] == "LlavaProcessor"
     assert "message" in (out / "chat_template.jinja").read_text()
     assert (out / "tokenizer.json").is_file()

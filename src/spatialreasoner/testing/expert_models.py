@@ -16,7 +16,7 @@ from spatialreasoner.testing.tiny_parts import (
     qwen_ids,
     qwen_tokens,
 )
-from spatialreasoner.testing.tiny_templates import CHATML, GLM, turns
+from spatialreasoner.testing.tiny_templates import CHATML, GLM, HARMONY, QWEN2_VL, QWEN3_5, Form, turns
 from spatialreasoner.vlm.processors import image_only
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ LINEAR = {
 _IM = ("<|im_start|>", "<|im_end|>")
 
 
-def _qwen(texts: Iterable[str], size: Size) -> tuple[PreTrainedTokenizerFast, ProcessorMixin]:
+def _qwen(texts: Iterable[str], size: Size, form: Form) -> tuple[PreTrainedTokenizerFast, ProcessorMixin]:
     """The tokenizer and the processor of Qwen 3 and later."""
     from transformers import Qwen3VLProcessor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -53,7 +53,7 @@ def _qwen(texts: Iterable[str], size: Size) -> tuple[PreTrainedTokenizerFast, Pr
     processor = image_only(Qwen3VLProcessor, {"video_processor_type": "Qwen3VLVideoProcessor"})(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2, patch_size=14),
         tokenizer=tokenizer,
-        chat_template=turns("<|vision_start|><|image_pad|><|vision_end|>", **CHATML),
+        chat_template=turns("<|vision_start|><|image_pad|><|vision_end|>", **form),
     )
     return tokenizer, processor
 
@@ -78,7 +78,7 @@ def _qwen_text(tokenizer: PreTrainedTokenizerFast, size: Size, **more: Any) -> d
 
 def _qwen_fields(texts: Iterable[str], size: Size, *, deepstack: bool, **more: Any) -> tuple[dict[str, Any], ProcessorMixin]:
     """The fields of configurations that Qwen 3 and later share, and the processor."""
-    tokenizer, processor = _qwen(texts, size)
+    tokenizer, processor = _qwen(texts, size, CHATML if deepstack else QWEN3_5)
     text, sight = _qwen_text(tokenizer, size, **more), _qwen_vision(size, deepstack=deepstack)
     return {"text_config": text, "vision_config": sight, **qwen_ids(tokenizer)}, processor
 
@@ -117,17 +117,20 @@ def _qwen2_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proces
     processor = image_only(Qwen2VLProcessor, {"video_processor_type": "Qwen2VLVideoProcessor"})(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2),
         tokenizer=tokenizer,
-        chat_template=turns("<|vision_start|><|image_pad|><|vision_end|>", **CHATML),
+        chat_template=turns("<|vision_start|><|image_pad|><|vision_end|>", **QWEN2_VL),
     )
     return Qwen2VLForConditionalGeneration(config), processor
 
 
-def _internvl_over(texts: Iterable[str], size: Size, text: str, **more: Any) -> tuple[PreTrainedModel, ProcessorMixin]:
+def _internvl_over(
+    texts: Iterable[str], size: Size, text: str, *, form: Form = CHATML, end: str = "<|im_end|>", **more: Any
+) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import AutoConfig
 
-    tokenizer = family_tokenizer(texts, size, INTERNVL_TOKENS, end="<|im_end|>", marks=_IM)
+    marks = ("<|start|>", "<|message|>", "<|channel|>", "<|end|>") if form is HARMONY else _IM
+    tokenizer = family_tokenizer(texts, size, INTERNVL_TOKENS, end=end, marks=marks)
     fields = {**llama(tokenizer, size), "head_dim": size.width // size.heads, **more}
-    return internvl(tokenizer, size, AutoConfig.for_model(text, **fields), turns("<IMG_CONTEXT>\n", **CHATML))
+    return internvl(tokenizer, size, AutoConfig.for_model(text, **fields), turns("<IMG_CONTEXT>\n", **form))
 
 
 def _internvl_moe(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -137,7 +140,15 @@ def _internvl_moe(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Pr
 def _internvl_gpt_oss(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     rope = {"rope_type": "default", "rope_theta": 1e4}
     return _internvl_over(
-        texts, size, "gpt_oss", num_local_experts=4, num_experts_per_tok=2, sliding_window=32, rope_parameters=rope
+        texts,
+        size,
+        "gpt_oss",
+        form=HARMONY,
+        end="<|return|>",
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        sliding_window=32,
+        rope_parameters=rope,
     )
 
 
@@ -147,9 +158,15 @@ def _glm(texts: Iterable[str], size: Size, kind: str) -> tuple[PreTrainedTokeniz
     from transformers.models.glm4v.image_processing_pil_glm4v import Glm4vImageProcessorPil
     from transformers.models.glm46v.image_processing_pil_glm46v import Glm46VImageProcessorPil
 
-    marks = ["[gMASK]", "<sop>", *(f"<|{part}_of_{what}|>" for what in ("image", "video") for part in ("begin", "end"))]
+    marks = [
+        "[gMASK]",
+        "<sop>",
+        "<|user|>",
+        "<|assistant|>",
+        *(f"<|{part}_of_{what}|>" for what in ("image", "video") for part in ("begin", "end")),
+    ]
     extra = {"image_token": "<|image|>", "video_token": "<|video|>"}
-    tokenizer = family_tokenizer(texts, size, extra, end="<|end|>", marks=marks)
+    tokenizer = family_tokenizer(texts, size, extra, end="<|endoftext|>", marks=marks)
     ids = tokenizer.get_vocab()
     newer = kind == "glm46v"
     reader: Any = Glm46VImageProcessorPil if newer else Glm4vImageProcessorPil

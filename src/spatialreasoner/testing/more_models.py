@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.testing.expert_models import EXPERT_FAMILIES
 from spatialreasoner.testing.tiny_parts import Builder, Size, family_tokenizer, llama, vision
-from spatialreasoner.testing.tiny_templates import CHATML, COHERE, FASTVLM, GRANITE, MISTRAL, turns
+from spatialreasoner.testing.tiny_templates import (
+    CHATML,
+    COHERE,
+    FASTVLM,
+    GEMMA4,
+    GRANITE,
+    GRANITE_VISION,
+    IDEFICS2,
+    LLAVA_MISTRAL,
+    MISTRAL,
+    turns,
+)
 from spatialreasoner.vlm.processors import image_only
 
 if TYPE_CHECKING:
@@ -27,9 +38,8 @@ def _llava_next(texts: Iterable[str], size: Size, *, text: str = "mistral") -> t
     )
 
     granite = text == "granite"
-    form, end = (GRANITE, "<|end_of_text|>") if granite else (MISTRAL, "</s>")
-    marks = ("<|start_of_role|>", "<|end_of_role|>", end) if granite else ("<s>", "[INST]", "[/INST]", end)
-    tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end=end, marks=marks)
+    form, end, begin = (GRANITE_VISION, "<|end_of_text|>", "") if granite else (LLAVA_MISTRAL, "</s>", "<s>")
+    tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end=end, begin=begin)
     images = _tiling(size)
     scaled: dict[str, Any] = {"logits_scaling": 8.0, "embedding_multiplier": 2.0} if granite else {"sliding_window": None}
     config = LlavaNextConfig(
@@ -105,7 +115,7 @@ def _idefics2(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proces
     from transformers.models.idefics2.image_processing_pil_idefics2 import Idefics2ImageProcessorPil
 
     extra = {"image_token": "<image>", "image_boundary_token": "<fake_token_around_image>"}
-    tokenizer = family_tokenizer(texts, size, extra, end="<end_of_utterance>")
+    tokenizer = family_tokenizer(texts, size, extra, end="</s>", marks=["<end_of_utterance>"], begin="<s>")
     latents = (size.image // 28) ** 2
     processor = Idefics2Processor(
         image_processor=Idefics2ImageProcessorPil(
@@ -113,9 +123,7 @@ def _idefics2(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proces
         ),
         tokenizer=tokenizer,
         image_seq_len=latents,
-        chat_template=turns(
-            "<image>", user="User:", after="<end_of_utterance>\n", reply="Assistant:", end="<end_of_utterance>\n"
-        ),
+        chat_template=turns("<image>", **IDEFICS2),
     )
     config = Idefics2Config(
         vision_config={**vision(size), "image_size": size.image, "patch_size": 14},
@@ -139,7 +147,7 @@ def _gemma4(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processo
 
     extra = {"image_token": "<|image|>", "boi_token": "<|image>", "eoi_token": "<image|>"}
     extra |= {"audio_token": "<|audio|>", "boa_token": "<|audio>", "eoa_token": "<audio|>"}
-    marks = ("<bos>", "<|turn>", "<turn|>", "<|video|>")
+    marks = ("<bos>", "<|turn>", "<turn|>", "<|channel>", "<channel|>", "<|video|>")
     tokenizer = family_tokenizer(texts, size, extra, end="<turn|>", marks=marks)
     heads: dict[str, Any] = {"head_dim": size.width // size.heads, "global_head_dim": size.width // size.heads}
     config = Gemma4Config(
@@ -173,9 +181,7 @@ def _gemma4(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processo
         tokenizer=tokenizer,
         video_processor=None,
         image_seq_length=tokens,
-        chat_template=turns(
-            "<|image|>", begin="<bos>", user="<|turn>user\n", after="<turn|>\n", reply="<|turn>model\n", end="<turn|>\n"
-        ),
+        chat_template=turns("<|image|>", **GEMMA4),
     )
     return Gemma4ForConditionalGeneration(config), processor
 

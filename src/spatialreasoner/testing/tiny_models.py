@@ -19,21 +19,24 @@ from spatialreasoner.testing.tiny_parts import (
     INTERNVL_TOKENS,
     Builder,
     Size,
+    family_tokenizer,
     internvl,
     llama,
     mrope,
     qwen_ids,
     qwen_tokens,
-    short_template,
     tokenizer_of,
     vision,
 )
+from spatialreasoner.testing.tiny_templates import CHATML, GEMMA3, IDEFICS3, LLAVA, ONEVISION, QWEN2_VL, SMOLVLM, Form, turns
 from spatialreasoner.testing.tiny_tokenizer import CHAT_TEMPLATE as CHAT_TEMPLATE
 from spatialreasoner.testing.tiny_tokenizer import train_tokenizer as train_tokenizer
+from spatialreasoner.vlm.encoding import end_ids
 from spatialreasoner.vlm.processors import image_only
+from spatialreasoner.vlm.rendering import chat_template_of
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, ProcessorMixin
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
 
 
 def make_tiny(
@@ -67,7 +70,8 @@ def make_tiny(
         torch.manual_seed(seed)
         model, processor = FAMILIES[family](texts, size)
     tokenizer = tokenizer_of(processor)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    ends = end_ids(chat_template_of(processor), tokenizer, None)  # those of a template that ends answers by another token, too
+    model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model, processor
 
@@ -92,7 +96,7 @@ def _llava(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processor
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra={"image_token": "<image>"})
+    tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end="</s>", begin="<s>")
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**vision(size), image_size=size.image, patch_size=14),
         text_config=LlamaConfig(**llama(tokenizer, size)),
@@ -107,7 +111,7 @@ def _llava(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processor
         patch_size=14,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=short_template("<image>"),
+        chat_template=turns("<image>\n", **LLAVA),
     )
     return LlavaForConditionalGeneration(config), processor
 
@@ -116,7 +120,7 @@ def _qwen2_5_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proc
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=qwen_tokens())
+    tokenizer = family_tokenizer(texts, size, qwen_tokens(), end="<|im_end|>", marks=["<|im_start|>"])
     config = Qwen2_5_VLConfig(
         text_config={**llama(tokenizer, size), "rope_parameters": mrope(size)},
         vision_config={
@@ -133,7 +137,7 @@ def _qwen2_5_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proc
     processor = image_only(Qwen2_5_VLProcessor, {"video_processor_type": "Qwen2VLVideoProcessor"})(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2),
         tokenizer=tokenizer,
-        chat_template=short_template("<|vision_start|><|image_pad|><|vision_end|>"),
+        chat_template=turns("<|vision_start|><|image_pad|><|vision_end|>", **QWEN2_VL),
     )
     return Qwen2_5_VLForConditionalGeneration(config), processor
 
@@ -142,7 +146,7 @@ def _qwen3_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proces
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLProcessor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=qwen_tokens())
+    tokenizer = family_tokenizer(texts, size, qwen_tokens(), end="<|im_end|>", marks=["<|im_start|>"])
     config = Qwen3VLConfig(
         text_config={
             **llama(tokenizer, size),
@@ -164,7 +168,7 @@ def _qwen3_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proces
     processor = image_only(Qwen3VLProcessor, {"video_processor_type": "Qwen3VLVideoProcessor"})(
         image_processor=Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=size.image**2, patch_size=14),
         tokenizer=tokenizer,
-        chat_template=short_template("<|vision_start|><|image_pad|><|vision_end|>"),
+        chat_template=turns("<|vision_start|><|image_pad|><|vision_end|>", **CHATML),
     )
     return Qwen3VLForConditionalGeneration(config), processor
 
@@ -180,7 +184,7 @@ def _llava_onevision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel,
     from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 
     extra = {"image_token": "<image>", "video_token": "<video>"}
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=extra)
+    tokenizer = family_tokenizer(texts, size, extra, end="<|im_end|>", marks=["<|im_start|>"])
     pinpoints = [[size.image, size.image], [size.image, 2 * size.image], [2 * size.image, size.image]]
     config = LlavaOnevisionConfig(
         vision_config=SiglipVisionConfig(**vision(size), image_size=size.image, patch_size=14, vision_use_head=False),
@@ -196,7 +200,7 @@ def _llava_onevision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel,
         tokenizer=tokenizer,
         num_image_tokens=(size.image // 14) ** 2,
         vision_feature_select_strategy="full",
-        chat_template=short_template("<image>"),
+        chat_template=turns("<image>", **ONEVISION),
     )
     return LlavaOnevisionForConditionalGeneration(config), processor
 
@@ -204,8 +208,8 @@ def _llava_onevision(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel,
 def _internvl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import Qwen2Config
 
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=INTERNVL_TOKENS)
-    return internvl(tokenizer, size, Qwen2Config(**llama(tokenizer, size)), short_template("<IMG_CONTEXT>"))
+    tokenizer = family_tokenizer(texts, size, INTERNVL_TOKENS, end="<|im_end|>", marks=["<|im_start|>"])
+    return internvl(tokenizer, size, Qwen2Config(**llama(tokenizer, size)), turns("<IMG_CONTEXT>\n", **CHATML))
 
 
 def _idefics_tokens() -> dict[str, str]:
@@ -218,18 +222,25 @@ def _idefics_tokens() -> dict[str, str]:
     }
 
 
-def _idefics3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
-    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor, LlamaConfig
+def _idefics_processor(tokenizer: PreTrainedTokenizerFast, size: Size, form: Form) -> ProcessorMixin:
+    from transformers import Idefics3Processor
     from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=_idefics_tokens())
     edge = {"longest_edge": size.image}
-    processor = Idefics3Processor(
+    return Idefics3Processor(
         image_processor=Idefics3ImageProcessorPil(size={"longest_edge": 2 * size.image}, max_image_size=edge),
         tokenizer=tokenizer,
         image_seq_len=(size.image // 28) ** 2,
-        chat_template=short_template("<image>"),
+        chat_template=turns("<image>", **form),
     )
+
+
+def _idefics3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, ProcessorMixin]:
+    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, LlamaConfig
+
+    begin = "<|begin_of_text|>"
+    tokenizer = family_tokenizer(texts, size, _idefics_tokens(), end="<|end_of_text|>", begin=begin)
+    processor = _idefics_processor(tokenizer, size, IDEFICS3)
     config = Idefics3Config(
         vision_config={**vision(size), "image_size": size.image, "patch_size": 14},
         text_config=LlamaConfig(**llama(tokenizer, size)),
@@ -243,8 +254,8 @@ def _smolvlm(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Process
     from transformers import LlamaConfig, SmolVLMConfig, SmolVLMForConditionalGeneration
 
     # SmolVLM reads images as Idefics 3 does; its own processor is made for videos and needs num2words for them
-    _, processor = _idefics3(texts, size)
-    tokenizer = tokenizer_of(processor)
+    tokenizer = family_tokenizer(texts, size, _idefics_tokens(), end="<end_of_utterance>", marks=["<|im_start|>"])
+    processor = _idefics_processor(tokenizer, size, SMOLVLM)
     config = SmolVLMConfig(
         vision_config={**vision(size), "image_size": size.image, "patch_size": 14},
         text_config=LlamaConfig(**llama(tokenizer, size)),
@@ -259,7 +270,8 @@ def _gemma3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processo
     from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 
     extra = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, extra=extra)
+    marks = ("<start_of_turn>", "<end_of_turn>")
+    tokenizer = family_tokenizer(texts, size, extra, end="<eos>", marks=marks, begin="<bos>")
     patches = (size.image // 28) ** 2
     config = Gemma3Config(
         text_config={
@@ -279,7 +291,7 @@ def _gemma3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processo
         image_processor=Gemma3ImageProcessorPil(size={"height": size.image, "width": size.image}),
         tokenizer=tokenizer,
         image_seq_length=patches,
-        chat_template=short_template("<start_of_image>"),
+        chat_template=turns("<start_of_image>", **GEMMA3),
     )
     model = Gemma3ForConditionalGeneration(config)
     # transformers starts it at zero, where the norm before it makes gradients a thousandfold of any trained model's

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spatialreasoner.testing.tiny_tokenizer import CHAT_TEMPLATE, train_tokenizer
+from spatialreasoner.testing.tiny_tokenizer import train_tokenizer
 from spatialreasoner.vlm.processors import image_only
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ class Size:
 
 Builder = Callable[[Iterable[str], Size], "tuple[PreTrainedModel, ProcessorMixin]"]
 """Makes a family's tiny model and its processor; its tokenizer is trained on the texts."""
-
-
-def short_template(image: str) -> str:
-    """The chat template of tiny models, with a family's own placeholder of an image."""
-    return CHAT_TEMPLATE.replace("IMAGE", image)
 
 
 def tokenizer_of(processor: ProcessorMixin) -> PreTrainedTokenizerFast:
@@ -93,11 +88,11 @@ def mrope(size: Size) -> dict[str, Any]:
 
 
 def family_tokenizer(
-    texts: Iterable[str], size: Size, extra: Mapping[str, str], *, end: str, marks: Iterable[str] = ()
+    texts: Iterable[str], size: Size, extra: Mapping[str, str], *, end: str, marks: Iterable[str] = (), begin: str = ""
 ) -> PreTrainedTokenizerFast:
     """A tokenizer with a family's special tokens; `marks` are those of its template."""
     named = {f"mark_{number}_token": mark for number, mark in enumerate(marks)}
-    return train_tokenizer(texts, vocabulary=size.vocabulary, extra={**extra, **named}, end=end)
+    return train_tokenizer(texts, vocabulary=size.vocabulary, extra={**extra, **named}, end=end, begin=begin)
 
 
 INTERNVL_TOKENS = {

@@ -23,7 +23,7 @@ _TURNS = ("<|system|>", "<|user|>", "<|assistant|>")
 
 
 def train_tokenizer(
-    texts: Iterable[str], *, vocabulary: int, extra: Mapping[str, str] | None = None, end: str = _END
+    texts: Iterable[str], *, vocabulary: int, extra: Mapping[str, str] | None = None, end: str = _END, begin: str = ""
 ) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer trained on `texts`: any text survives encoding and decoding.
 
@@ -32,8 +32,9 @@ def train_tokenizer(
         vocabulary: Maximum number of tokens beside the special ones; 256 are the bytes.
         extra: Further special tokens by the attribute under which processors look them up, such as `image_token`.
         end: The token that ends an answer; may be one of `extra`.
+        begin: The token that it puts before every text; none if empty.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     extra = dict(extra or {})
@@ -43,7 +44,7 @@ def train_tokenizer(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
-    special = list(dict.fromkeys([_PAD, end, *_TURNS, *extra.values()]))
+    special = list(dict.fromkeys([_PAD, end, *filter(None, [begin]), *_TURNS, *extra.values()]))
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary + len(special),
         special_tokens=special,
@@ -51,6 +52,12 @@ def train_tokenizer(
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    if begin:
+        known = [(begin, tokenizer.token_to_id(begin))]
+        tokenizer.post_processor = processors.TemplateProcessing(  # pyright: ignore[reportAttributeAccessIssue]
+            single=f"{begin} $A", pair=f"{begin} $A $B", special_tokens=known
+        )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=_PAD, eos_token=end, padding_side="left", extra_special_tokens=extra
-    )
+        tokenizer_object=tokenizer, pad_token=_PAD, eos_token=end, bos_token=begin or None, padding_side="left",
+        extra_special_tokens=extra,
+    )  # fmt: skip
