@@ -122,9 +122,7 @@ def test_long_pairs_are_refused_by_name_never_cut(processor, pairs):
 
 
 def test_a_template_that_changes_answers_is_refused(processor, pairs, monkeypatch):
-    monkeypatch.setattr(
-        processor, "chat_template", processor.chat_template.replace("{{ text }}", "{{ text | upper }}")
-    )
+    monkeypatch.setattr(processor, "chat_template", processor.chat_template.replace("{{ text }}", "{{ text | upper }}"))
     with pytest.raises(InputError, match="chat template must keep"):
         PairCollator(Encoder(processor))(pairs)
 

@@ -32,6 +32,16 @@ FULL = {  # layers, parameters; the classes' own default shapes are those of rel
 }
 
 
+OLDER = {
+    "vocab_size": 50, "hidden_size": 32, "n_embd": 32, "d_model": 32, "num_layers": 2, "n_layer": 2, "n_layers": 2,
+    "num_hidden_layers": 2, "num_attention_heads": 4, "n_head": 4, "n_heads": 4, "num_heads": 4, "dim_head": 8,
+    "num_key_value_heads": 2, "intermediate_size": 64, "ffn_dim": 64, "dim_ff": 64, "dff": 64, "word_embed_proj_dim": 32,
+    "num_local_experts": 4, "attention_types": [[["global", "local"], 1]], "pad_token_id": 0, "bos_token_id": 1,
+    "eos_token_id": 2,
+}  # fmt: skip
+"""A small size, under the names of all."""
+
+
 def on_meta(name):
     kind = getattr(transformers, f"{name}ForConditionalGeneration", None) or getattr(transformers, f"{name}ForCausalLM")
     with torch.device("meta"):
@@ -44,6 +54,22 @@ def test_full_size_models_are_reached_all_but_whole(name):
     assert (len(targets.modules), len(targets.parameters)) == FULL[name]
     assert targets.share > 0.999
     assert all(kind.endswith(("conv1d.weight", "gate.weight", "router.weight")) for kind in targets.left)
+
+
+@pytest.mark.parametrize(
+    "name", ["GPT2", "GPTBigCode", "GPTNeo", "OpenAIGPT", "CTRL", "CpmAnt", "Phimoe", "Mpt", "Bloom", "OPT"]
+)
+def test_older_models_are_reached_whatever_their_layers_are(name, recwarn):
+    kinds = [f"{name}{end}" for end in ("ForCausalLM", "LMHeadModel")]
+    kind = next(getattr(transformers, each) for each in kinds if hasattr(transformers, each))
+    model = kind(getattr(transformers, f"{name}Config")(**OLDER))
+    settings = TrainSettings(lora_r=2, lora_dropout=0.0)
+    targets, adapted = find_targets(model), get_peft_model(model, lora_config(settings, model))
+    assert targets.share > 0.98
+    assert not [warning for warning in recwarn if "fan_in_fan_out" in str(warning.message)]
+    merged = adapted.merge_and_unload()
+    ids = torch.tensor([[5, 6, 7]])
+    assert merged(input_ids=ids).logits.shape[:2] == ids.shape
 
 
 def test_the_experts_of_the_largest_are_nearly_all_of_it(caplog):

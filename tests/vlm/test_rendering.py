@@ -98,10 +98,10 @@ def test_what_is_continued_begins_what_is_trained(form, thinking, processors):
     frame = template.frame([question(form)])
     stages = [LONG[: LONG.index(cut)] for cut in ("<reasoning>", "### In")]
     for prefix in [""] if answer == THOUGHT else ["", *stages]:
-        text, surplus = reader.open_ended(frame.continued(prefix))
-        (seen,) = reader.see([text], [row(form)["images"]]).texts
-        read = reader.encode(seen, special=reader.adds_special(text)).ids
-        ids = read[: len(read) - surplus]
+        opened = reader.open_ended(frame.continued(prefix), frame.follows(prefix))
+        (seen,) = reader.see([opened.text], [row(form)["images"]]).texts
+        read = reader.encode(seen, special=reader.adds_special(opened.text)).ids
+        ids = read[: len(read) - opened.surplus]
         assert ids == (prompt + learned)[: len(ids)]
         assert len(ids) >= len(prompt)
     assert frame.continued("") == frame.opening
@@ -129,18 +129,18 @@ def test_thinking_is_a_segment_of_its_own_and_no_other(name, processors):
     assert decoded(processor, answer.ids[answer.segments == 0]).startswith("A red box.")
 
 
-def test_thinking_that_the_template_would_leave_out_is_kept(processors):
+def test_thinking_that_the_template_would_leave_out_is_kept_where_it_is_asked_for(processors):
     form = FORMS[NAMES.index("DeepSeek-R1")]
-    for thinking, opened in ((False, "<|Assistant|>"), (True, "<|Assistant|><think>")):
-        prompt, learned = trained(form, processors[form.name], THOUGHT, enable_thinking=thinking)
-        assert decoded(processors[form.name], prompt).endswith(opened)
-        assert decoded(processors[form.name], prompt + learned).endswith(f"<|Assistant|>{THOUGHT}<|eos|>")
+    prompt, learned = trained(form, processors[form.name], THOUGHT, enable_thinking=True)
+    assert decoded(processors[form.name], prompt).endswith("<|Assistant|><think>")
+    assert decoded(processors[form.name], prompt + learned).endswith(f"<|Assistant|>{THOUGHT}<|eos|>")
 
 
 @pytest.mark.parametrize(
     ("name", "answer", "thinking", "reason"),
     [
         ("Qwen3.5", THOUGHT, False, "enable_thinking is off"),
+        ("DeepSeek-R1", THOUGHT, False, "enable_thinking is off"),
         ("DeepSeek-R1", LONG, True, "enable_thinking is on"),
     ],
 )

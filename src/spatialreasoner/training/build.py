@@ -301,6 +301,7 @@ def lora_config(config: TrainSettings, model: PreTrainedModel) -> LoraConfig | N
         lora_dropout=config.lora_dropout,
         target_modules=targets.modules,
         target_parameters=targets.parameters or None,
+        fan_in_fan_out=targets.transposed,
         **adapter_options(model),
     )
 

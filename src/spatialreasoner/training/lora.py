@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from spatialreasoner.training.vision import PROJECTORS, TOWERS
 
@@ -40,6 +41,7 @@ class Targets:
 
     Attributes:
         modules: Names of linear layers, in the model.
+        transposed: Whether these layers are GPT-2's, whose weights are stored the other way round.
         parameters: Names of parameters: those that hold the weights of all experts of a layer, and beside experts those of
             layers that PEFT would take for experts.
         reached: Matrix weights of the language model that adapters reach.
@@ -48,6 +50,7 @@ class Targets:
     """
 
     modules: list[str]
+    transposed: bool
     parameters: list[str]
     reached: int
     matrices: int
@@ -85,6 +88,7 @@ def find_targets(model: PreTrainedModel, *, vision: bool = False, experts: bool 
     seeing = [name for name, module in _seeing(model) if _takes_adapter(name, module, model)] if vision else []
     return Targets(
         modules=[*linear, *seeing],
+        transposed=any(isinstance(model.get_submodule(name), Conv1D) for name in linear),
         parameters=stacks,
         reached=reached,
         matrices=matrices,
@@ -126,7 +130,7 @@ def _sees(name: str) -> bool:
 
 
 def _takes_adapter(name: str, module: torch.nn.Module, model: PreTrainedModel) -> bool:
-    if not isinstance(module, torch.nn.Linear):
+    if not isinstance(module, torch.nn.Linear | Conv1D):
         return False
     owner = model.get_submodule(name.rpartition(".")[0])
     if isinstance(owner, torch.nn.MultiheadAttention):  # reads its weights past any adapter

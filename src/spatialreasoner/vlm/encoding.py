@@ -63,6 +63,21 @@ class SeenTexts:
     vision: dict[str, Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A text that is to be continued, as it is given to a model.
+
+    Attributes:
+        text: What is read, perhaps with more behind it.
+        surplus: How many of its last tokens are left out.
+        owed: The end of the text that these tokens hold: what is written has to begin with it.
+    """
+
+    text: str
+    surplus: int
+    owed: str
+
+
 def end_ids(template: ChatTemplate, tokenizer: Any, own: int | list[int] | None) -> list[int]:
     """The tokens that end an answer: a model's own, the tokenizer's, and what the chat template writes after one.
 
@@ -157,19 +172,36 @@ class TextReader:
         offsets: Offsets = found["offset_mapping"][: len(ids)] if fast else self._offsets(text, ids)
         return Encoded(ids=list(ids), offsets=offsets)
 
-    def open_ended(self, text: str) -> tuple[str, int]:
-        r"""A text to continue, and how many of its last tokens to leave out, so that the others begin any longer text's.
+    def open_ended(self, text: str, follows: Sequence[str] = ()) -> Opened:
+        r"""A text to continue, without the tokens at its end that any longer text would read otherwise.
 
         Some tokenizers read blanks at the end of a text as one token and those before a word as several: GPT-2's reads `\n\n`
-        so. Where that is the case, a letter is put behind the text, and its token left out.
+        so. Where that is the case, a letter is put behind the text, and its token left out. Others read the last characters
+        and what follows as one token, such as `:<`: then these characters are owed.
+
+        Args:
+            text: The text.
+            follows: What may follow it; of other continuations nothing is owed.
         """
-        longer = text + ("<" if text[-1:].isalnum() else "a")
-        read = self.encode(longer, special=False)
+        for each in follows:
+            merged = self._parted(text, each)
+            if merged is not None and merged.owed:
+                return merged
+        longer = "<" if text[-1:].isalnum() else "a"
+        opened = self._parted(text, longer)
+        if opened is None or opened.owed:
+            return Opened(text=text, surplus=0, owed="")
+        read = self.encode(opened.text, special=False).ids
+        same = read[: len(read) - opened.surplus] == self.encode(text, special=False).ids
+        return Opened(text=text, surplus=0, owed="") if same else opened
+
+    def _parted(self, text: str, follows: str) -> Opened | None:
+        """A text with what follows, whose tokens are surplus from the first on that holds any of it."""
+        read = self.encode(text + follows, special=False)
         first = read.first_after(len(text))
-        parted = first < len(read.ids) and read.offsets[first][0] >= len(text)
-        if not parted or read.ids[:first] == self.encode(text, special=False).ids:
-            return text, 0
-        return longer, len(read.ids) - first
+        if first == len(read.ids):
+            return None
+        return Opened(text=text + follows, surplus=len(read.ids) - first, owed=text[read.offsets[first][0] :])
 
     def check(self, seen: Sequence[int], read: Encoded) -> None:
         """Refuse a processor whose tokens of a text are not those of its tokenizer.

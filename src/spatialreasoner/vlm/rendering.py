@@ -72,11 +72,13 @@ class AnswerFrame:
         head: All before the answer.
         tail: All after it: the end of its turn.
         opening: What a model continues that has written nothing yet; see the module.
+        thinking: Whether the model is to think before it answers.
     """
 
     head: str
     tail: str
     opening: str
+    thinking: bool
     _whole: Callable[[str], str]
 
     def whole(self, answer: str) -> Rendered:
@@ -96,6 +98,12 @@ class AnswerFrame:
         A prefix is the answer's own, blanks at its end included; templates that strip answers would lose them.
         """
         return self.head + prefix if prefix else self.opening
+
+    def follows(self, prefix: str) -> tuple[str, ...]:
+        """What may follow what is continued: how answers, and the parts of them, begin."""
+        if prefix:
+            return ("<", "#") if prefix.endswith("\n") else ("<", "#", "\n")
+        return ((self.head[len(self.opening) :] if self.head.startswith(self.opening) else "") + "<",)
 
     def _placed(self, answer: str) -> tuple[str, str, int]:
         """The whole conversation, the answer in it, and where that begins."""
@@ -118,6 +126,8 @@ class AnswerFrame:
         begin, end = len(before_thought(text[: common_start(self.head, text)])), len(text) - len(self.tail)
         if said and said in text[begin:end]:
             return text, text[begin:end], begin
+        if not self.thinking:
+            raise InputError(self._mismatch(answer))
         before, kept = before_thought(self.head), answer.strip()  # the template keeps no thinking, as for turns long past
         return before + kept + self.tail, kept, len(before)
 
@@ -165,6 +175,7 @@ class ChatTemplate:
             head=head,
             tail=tail,
             opening=self._opening(head, self._apply(turns, True)),
+            thinking=self.thinking,
             _whole=lambda text: self._apply([*turns, answer(text)], False),
         )
 

@@ -24,6 +24,7 @@ from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.inference.backends.local_calls import LocalCall, chance_of, user_turn
+from spatialreasoner.inference.backends.owed import OwedText
 from spatialreasoner.inference.backends.rows import Promised, RowWriting
 from spatialreasoner.inference.backends.sampling import GumbelNoise
 from spatialreasoner.inference.backends.streams import Streamed
@@ -33,7 +34,7 @@ from spatialreasoner.inference.promised import fulfil
 from spatialreasoner.language.thinking import before_thought
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.files import read_image
-from spatialreasoner.vlm.encoding import TOKEN_KEYS, TextReader, end_ids
+from spatialreasoner.vlm.encoding import TOKEN_KEYS, Opened, TextReader, end_ids
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.rendering import chat_template_of, common_start, special_tokens
 from spatialreasoner.vlm.sources import name_of, shipped_as, source_of
@@ -198,9 +199,12 @@ class HfPolicy:
         writing = asyncio.create_task(asyncio.to_thread(self._write, call, pieces, unwanted))
         cleaned, text, shown = Streamed(prompt.prefix), "", 0
         try:
+            owed = "" if self._rows is not None else (await asyncio.to_thread(self._opened, [call]))[0].owed
             cleaned.add(call.thought)
             async for piece in pieces:
-                text += self._special.sub("", cleaned.add(piece))
+                again = common_start(piece, owed)
+                owed = owed[again:] if again == len(piece) else ""
+                text += self._special.sub("", cleaned.add(piece[again:]))
                 ready = call.answer(text, ended=False)
                 if len(ready) - len(call.tail) > shown:  # what may be the template's own is held back
                     yield ready[shown : len(ready) - len(call.tail)]
@@ -260,9 +264,9 @@ class HfPolicy:
         return Manner(temperature=self.temperature, most=self.max_new_tokens)
 
     def _wanted(self, call: LocalCall) -> WantedAnswer:
-        text, surplus = self._reader.open_ended(call.text)
-        ids = self._reader.encode(text, special=self._reader.adds_special(text)).ids
-        return WantedAnswer(ids=ids[: len(ids) - surplus], image=call.image, seed=call.key, of=call)
+        opened = self._reader.open_ended(call.text)
+        ids = self._reader.encode(opened.text, special=self._reader.adds_special(opened.text)).ids
+        return WantedAnswer(ids=ids[: len(ids) - opened.surplus], image=call.image, seed=call.key, of=call)
 
     def _written(self, written: Written) -> Completion:
         wanted = written.wanted
@@ -281,19 +285,27 @@ class HfPolicy:
 
     @torch.inference_mode()
     def _generate(self, calls: Sequence[LocalCall], **options: Any) -> list[Completion]:
-        with self._reading:  # a tokenizer keeps how it pads from call to call: threads would undo each other's
-            inputs = self._inputs(calls).to(self._model.device, dtype=self._model.dtype)
+        opened = self._opened(calls)
+        with self._reading:
+            inputs = self._inputs(calls, opened).to(self._model.device, dtype=self._model.dtype)
         config = GenerationConfig(max_new_tokens=self.max_new_tokens, do_sample=False)
         chance = [GumbelNoise(self.temperature, [call.key for call in calls])] if self.temperature > 0 else []
-        processors = LogitsProcessorList(chance)
+        owing = (
+            [OwedText([each.owed for each in opened], self._processor.tokenizer)] if any(each.owed for each in opened) else []
+        )
+        processors = LogitsProcessorList([*owing, *chance])
         with self._own_threads():
             texts = self._model.generate(**inputs, generation_config=config, logits_processor=processors, **options)
         length = inputs["input_ids"].shape[1]
         read = inputs["attention_mask"].sum(1).tolist()
         return [
-            self._completion(call, row[length:], count, before=row[length - min(count, _NEAR) : length])
-            for call, row, count in zip(calls, texts.tolist(), read, strict=True)
+            self._completion(call, row[length:], count, before=row[length - min(count, _NEAR) : length], owed=each.owed)
+            for call, each, row, count in zip(calls, opened, texts.tolist(), read, strict=True)
         ]
+
+    def _opened(self, calls: Sequence[LocalCall]) -> list[Opened]:
+        with self._reading:  # a tokenizer keeps how it pads from call to call: threads would undo each other's
+            return [self._reader.open_ended(call.text, call.follows) for call in calls]
 
     @contextmanager
     def _own_threads(self) -> Generator[None]:
@@ -310,19 +322,18 @@ class HfPolicy:
     def _failure(self, error: Exception) -> EndpointError:
         return EndpointError(f"{self.name} failed: {error}. If memory ran out, lower the batch size")
 
-    def _inputs(self, calls: Sequence[LocalCall]) -> Any:
+    def _inputs(self, calls: Sequence[LocalCall], opened: Sequence[Opened]) -> Any:
         images = [[call.image] if call.image else [] for call in calls]
-        texts = [self._reader.open_ended(call.text) for call in calls]
         special = self._reader.adds_special(calls[0].text)
         inputs = self._processor(
             images=images if any(images) else None,
-            text=[text for text, _ in texts],
+            text=[each.text for each in opened],
             padding=True,
             return_tensors="pt",
             add_special_tokens=special,
         )
         appended = self._reader.appended if special else 0  # the tokenizer's own end, after which nothing is left to write
-        surplus = [count + appended for _, count in texts]
+        surplus = [each.surplus + appended for each in opened]
         if any(surplus):
             for key in {"input_ids", "attention_mask", *TOKEN_KEYS} & set(inputs):
                 rows = [row.roll(count) for row, count in zip(inputs[key], surplus, strict=True)]
@@ -350,6 +361,7 @@ class HfPolicy:
         return LocalCall(
             image=self._image(prompt),
             text=text,
+            follows=frame.follows(prompt.prefix),
             prefix=prompt.prefix,
             thought="" if prompt.prefix else text[len(before_thought(text)) :],
             tail=frame.tail if end is None else frame.tail.partition(end)[0],
@@ -366,11 +378,14 @@ class HfPolicy:
 
         return draw(image, prompt.regions)
 
-    def _completion(self, call: LocalCall, ids: list[int], prompt_tokens: int, *, before: list[int]) -> Completion:
+    def _completion(
+        self, call: LocalCall, ids: list[int], prompt_tokens: int, *, before: list[int], owed: str = ""
+    ) -> Completion:
         length = next((index for index, token in enumerate(ids) if token in self._ends), None)
         decode = self._processor.tokenizer.decode
         written = decode([*before, *ids[:length]], **_DECODING)  # some tokenizers leave out the first blank of a text
         written = written[common_start(written, decode(before, **_DECODING)) :]
+        written = written[common_start(written, owed) :]
         cleaned = clean_text(call.thought + written, prefix=call.prefix)
         text = self._special.sub("", cleaned.text)
         return Completion(

@@ -19,6 +19,7 @@ class LocalCall:
     Attributes:
         image: What the model sees; None for text alone.
         text: What it continues.
+        follows: What may follow it (see `vlm.rendering.AnswerFrame`).
         prefix: The beginning of the answer in it.
         thought: The opening of a block of thinking at the end of the text, or "".
         tail: What the chat template writes between an answer and its end token, most often nothing.
@@ -27,6 +28,7 @@ class LocalCall:
 
     image: Image | None
     text: str
+    follows: tuple[str, ...]
     prefix: str
     thought: str
     tail: str
