@@ -117,15 +117,18 @@ def test_a_server_answers_like_our_policy_and_sees_the_regions(endpoint, world):
     trained = HfPolicy("nano", temperature=0, max_new_tokens=16)  # one that has learned nothing says the same of anything
     client = openai.OpenAI(base_url=endpoint, api_key="none", timeout=120)
 
-    def served(image):
+    def served(image, model=str(WEIGHTS)):
         buffer = io.BytesIO()
         image.save(buffer, "PNG", pnginfo=png_info(image))
         url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
         content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": shown.request}]
         reply = client.chat.completions.create(
-            model=str(WEIGHTS), messages=[{"role": "user", "content": content}], max_tokens=16, temperature=0
+            model=model, messages=[{"role": "user", "content": content}], max_tokens=16, temperature=0
         )
         return reply.choices[0].message.content
 
     assert served(carrier(shown)) == answer(trained, shown)
+    assert served(carrier(shown), "nano") == answer(trained, shown)  # as it was named when the server was started
+    with pytest.raises(openai.BadRequestError, match="400"):
+        served(carrier(shown), "another")
     assert answer(trained, shown) != served(read_image(shown.image))

@@ -212,6 +212,19 @@ def test_an_adapter_that_was_loaded_to_answer_alone_cannot_train(tuned, pairs, t
         )  # fmt: skip
 
 
+def test_a_trainer_that_is_given_an_adapters_folder_trains_the_merged_model(tuned, pairs, tmp_path):
+    args = FDPOConfig(output_dir=str(tmp_path), report_to="none", use_cpu=True, bf16=False, activation_checkpointing=False)
+    trainer = FDPOTrainer(str(tuned / "adapter"), args=args, train_dataset=Dataset.from_list(pairs))
+    merged, _ = load_vlm(tuned)
+    for name, value in merged.state_dict().items():
+        torch.testing.assert_close(trainer.model.state_dict()[name], value, msg=name)
+    loss = trainer.compute_loss(trainer.model, trainer.data_collator(pairs))
+    assert loss.item() == pytest.approx(0.6931, abs=1e-3)
+    assert all(parameter.requires_grad for parameter in trainer.model.parameters())
+    with pytest.raises(ConfigError, match="not quantized"):
+        FDPOTrainer(str(tuned / "adapter"), args=args, train_dataset=Dataset.from_list(pairs), quantization_config=object())
+
+
 def test_pickled_adapters_are_refused(copied):
     folder = copied()
     os.replace(folder / "adapter_model.safetensors", folder / "adapter_model.bin")

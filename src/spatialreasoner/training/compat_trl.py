@@ -38,6 +38,8 @@ from spatialreasoner.training.checkpoints import (
 )
 from spatialreasoner.training.fdpo_config import FDPOConfig
 from spatialreasoner.training.sharding import gathered_state, prepare_plugin, spread_state
+from spatialreasoner.vlm.adapters import adapter_folder
+from spatialreasoner.vlm.loading import load_adapter
 from spatialreasoner.vlm.processors import load_processor
 from spatialreasoner.vlm.safety import refuse_pickles
 
@@ -89,6 +91,26 @@ def processor_of(model: Any, args: FDPOConfig) -> Any:
         if revision is not None or args.trust_remote_code:
             raise
         return load_processor(source)
+
+
+def merged_adapter(model: Any, args: FDPOConfig, quantization: Any) -> tuple[Any, Any]:
+    """What a name of an adapter's folder stands for: its base with the adapter merged into it, and the processor.
+
+    Args:
+        model: A model, or its name; whatever is not an adapter's is left to TRL.
+        args: The options.
+        quantization: Quantization of a model that is loaded by name.
+
+    Raises:
+        ConfigError: If the adapter cannot be loaded, or its base is to be quantized.
+    """
+    if not isinstance(model, str) or adapter_folder(model) is None:
+        return model, None
+    if quantization is not None:
+        raise ConfigError(f"{model} is an adapter, which is merged into its base; that needs weights that are not quantized")
+    given: dict[str, Any] = dict(cast("Any", args.model_init_kwargs) or {})
+    precision = str(given.pop("dtype", None) or "float32").removeprefix("torch.")
+    return cast("tuple[Any, Any]", load_adapter(model, precision=precision, **given))
 
 
 class SafeCheckpoints(_Base):

@@ -26,7 +26,7 @@ from trl.trainer.utils import use_adapter
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.batch_statistics import hold_batch_statistics
 from spatialreasoner.training.betas import betas_of
-from spatialreasoner.training.compat_trl import PairTrainer, as_fdpo, processor_of
+from spatialreasoner.training.compat_trl import PairTrainer, as_fdpo, merged_adapter, processor_of
 from spatialreasoner.training.fdpo_config import FDPOConfig as FDPOConfig
 from spatialreasoner.training.forward import add_token_logps, padded, pair_logps, pair_tokens
 from spatialreasoner.training.grouping import GroupedSampler, adjacent, row_keys, share
@@ -59,7 +59,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
     the given model, with its adapter disabled.
 
     Args:
-        model: A model, or the folder or repository to load it from.
+        model: A model, or the folder or repository to load it from; an adapter there is merged into its base.
         ref_model: The reference; None for the initial model.
         args: The options, `FDPOConfig` or TRL's `DPOConfig`; None for the defaults.
         data_collator: A `PairCollator`; None makes one from the options.
@@ -99,8 +99,9 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
             raise ConfigError("`train_dataset` is required: a datasets.Dataset or IterableDataset of pairs")
         if options.precompute_ref_log_probs and (is_stream(train_dataset) or is_stream(eval_dataset)):
             raise ConfigError(NO_STREAMS)
+        model, its_processor = merged_adapter(model, options, quantization_config)
         if processing_class is None:
-            processing_class = processor_of(model, options)
+            processing_class = processor_of(model, options) if its_processor is None else its_processor
         collator = collator_of(data_collator, processing_class, options, spans)
         reference: Any = None
         own_reference = not (isinstance(model, str) or peft_config or is_peft_model(model))
