@@ -59,6 +59,11 @@ BAD = [
     ("a file that is not an image", asked("a", images=["bad.png"]), "expected a complete image"),
     ("an image that ends too soon", asked("a", images=["short.png"]), "expected a complete image"),
     ("a mask without run lengths", asked("a") | {"regions": [{"size": [4, 8]}]}, "regions"),
+    ("a mask of another image", asked("a") | {"regions": [{"size": [4, 8], "counts": [32]}]}, "of the image's size (60, 90)"),
+    ("runs that do not add up", asked("a") | {"regions": [{"size": [60, 90], "counts": [7]}]}, "they add up to 7"),
+    ("a mask of no size", asked("a") | {"regions": [{"size": [0, 90], "counts": [0]}]}, "both at least 1"),
+    ("runs of another code", asked("a") | {"regions": [{"size": [60, 90], "counts": "zzz é"}]}, "compressed run lengths"),
+    ("more masks than an image carries", asked("a") | {"regions": [{"size": [60, 90], "counts": [5400]}] * 65}, "at most 64"),
 ]  # fmt: skip
 
 

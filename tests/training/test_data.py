@@ -55,7 +55,8 @@ def test_preferences_are_read_with_whole_paths_and_gaps(write, tmp_path):
 
 
 @pytest.mark.parametrize("counts", [[12, 4, 16], encode(np.arange(32).reshape(8, 4).T // 4 == 3).counts])
-def test_regions_are_kept_as_images_carry_them(write, counts):
+def test_regions_are_kept_as_images_carry_them(write, counts, tmp_path):
+    Image.new("RGB", (8, 4)).save(tmp_path / "images" / "a.png")
     row = read_preferences(write(regions=[{"label": "box", "size": [4, 8], "counts": counts}]))[0]
     image = Image.new("RGB", (8, 4))
     image.info[KEY] = row["regions"]

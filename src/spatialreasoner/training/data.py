@@ -20,7 +20,8 @@ from spatialreasoner.core import progress, records
 from spatialreasoner.core.errors import InputError, RecordError, RowsError
 from spatialreasoner.core.types import Rle
 from spatialreasoner.scenes import carry
-from spatialreasoner.scenes.files import open_image
+from spatialreasoner.scenes.files import open_image, stored_orientation
+from spatialreasoner.scenes.masks import decode, require_size
 from spatialreasoner.training.held_images import image_bytes, is_data_url, keep_image
 from spatialreasoner.training.messages import Message, answer_message, check_path, message_text, place_images, with_image_blocks
 from spatialreasoner.training.row_forms import conversation_form, preference_form
@@ -36,6 +37,10 @@ Also = Callable[[Sequence[Mapping[str, Any]]], Mapping[int, InputError]]
 
 MOST_LISTED = 1000
 """Maximum number of bad rows listed; the rest are counted."""
+
+
+_TURNED = 4
+"""Orientations of EXIF beyond this one swap height and width."""
 
 
 class MaskRow(TypedDict):
@@ -251,7 +256,8 @@ def _asked(place: _Place, row: _DataRow) -> _DataRow:
     chosen, rejected = (answer_message(name, row[name]) for name in ("chosen", "rejected"))
     _refuse_equal(message_text(chosen), message_text(rejected))
     prompt, images = _prompt(place, row["prompt"], row.get("images", ()))
-    return {"images": images, "regions": _regions(row), "prompt": prompt, "chosen": [chosen], "rejected": [rejected]}
+    regions = _regions(row, images)
+    return {"images": images, "regions": regions, "prompt": prompt, "chosen": [chosen], "rejected": [rejected]}
 
 
 def _plain(place: _Place, row: _DataRow) -> _DataRow:
@@ -261,7 +267,8 @@ def _plain(place: _Place, row: _DataRow) -> _DataRow:
         raise RecordError(f"{empty} must be text; got nothing but blanks")
     _refuse_equal(row["chosen"], row["rejected"])
     texts = {name: row[name] for name in ("prompt", "chosen", "rejected")}
-    return {"images": _images(place, row.get("images", ())), "regions": _regions(row), **texts}
+    images = _images(place, row.get("images", ()))
+    return {"images": images, "regions": _regions(row, images), **texts}
 
 
 def _refuse_equal(chosen: str, rejected: str) -> None:
@@ -284,7 +291,7 @@ def _conversation(place: _Place, row: _DataRow) -> _DataRow:
     prompt, images = _prompt(place, messages[:-1], row.get("images", ()))
     return {
         "images": images,
-        "regions": _regions(row),
+        "regions": _regions(row, images),
         "prompt": prompt,
         "completion": [answer_message("the last message", messages[-1:])],
     }
@@ -317,15 +324,35 @@ def _image(place: _Place, name: str) -> Path:
 
 
 @lru_cache(maxsize=2**17)  # many rows ask about one image
-def _check_image(path: Path, changed: int) -> None:
-    """Find now, not on the way, what is not an image or ends too soon; `changed` tells versions of a file apart."""
+def _check_image(path: Path, changed: int) -> tuple[int, int]:
+    """Find now, not on the way, what is not an image or ends too soon; `changed` tells versions of a file apart.
+
+    Returns:
+        Height and width, as a viewer shows it.
+    """
     del changed
-    open_image(path)
+    width, height = open_image(path).size
+    return (width, height) if stored_orientation(path) > _TURNED else (height, width)
 
 
-def _regions(row: Mapping[str, Any]) -> str:
-    """The row's regions as an image carries them: one type of column, whatever the run lengths are written as."""
-    masks = [Rle(size=mask["size"], counts=mask["counts"]) for mask in row.get("regions", ())]
+def _regions(row: Mapping[str, Any], images: Sequence[str]) -> str:
+    """The row's regions as an image carries them: one type of column, whatever the run lengths are written as.
+
+    Raises:
+        RecordError: If they are not masks of the first image.
+    """
+    masks: list[Rle] = []
+    for number, mask in enumerate(row.get("regions", ()), start=1):
+        try:
+            rle = Rle(size=mask["size"], counts=mask["counts"])
+            decode(rle)
+            if images:
+                require_size(rle.size, _check_image(Path(images[0]), Path(images[0]).stat().st_mtime_ns))
+        except ValueError as error:
+            raise RecordError(f"regions, mask {number}: {error}") from error
+        masks.append(rle)
+    if len(masks) > carry.MAX_CARRIED_REGIONS:
+        raise RecordError(f"regions: expected at most {carry.MAX_CARRIED_REGIONS} masks; got {len(masks)}")
     return carry.as_text(masks) if masks else ""
 
 
