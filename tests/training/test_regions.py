@@ -211,7 +211,7 @@ def said(model, batch):
 
 def test_a_tiny_model_learns_which_region_is_larger_which_it_cannot_without_masks():
     random = Random(0)
-    model, processor = add_region_tokens(*tiny.make_tiny("llava", [LARGER], width=64, image_size=28), num_regions=2)
+    model, processor = add_region_tokens(*tiny.make_tiny("internvl", [LARGER], width=64, image_size=28), num_regions=2)
     with torch.no_grad():
         for parameter in (*model.model.language_model.parameters(), model.lm_head.weight):
             parameter *= 5 if parameter.ndim == 2 else 1  # they start at a size for widths of thousands

@@ -96,7 +96,7 @@ def _llava(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processor
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end="</s>", begin="<s>")
+    tokenizer = family_tokenizer(texts, size, {"image_token": "<image>"}, end="</s>", begin="<s>", words=_LLAVA_WORDS)
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**vision(size), image_size=size.image, patch_size=14),
         text_config=LlamaConfig(**llama(tokenizer, size)),
@@ -239,7 +239,7 @@ def _idefics3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proces
     from transformers import Idefics3Config, Idefics3ForConditionalGeneration, LlamaConfig
 
     begin = "<|begin_of_text|>"
-    tokenizer = family_tokenizer(texts, size, _idefics_tokens(), end="<|end_of_text|>", begin=begin)
+    tokenizer = family_tokenizer(texts, size, _idefics_tokens(), end="<|end_of_text|>", begin=begin, words=_IDEFICS_WORDS)
     processor = _idefics_processor(tokenizer, size, IDEFICS3)
     config = Idefics3Config(
         vision_config={**vision(size), "image_size": size.image, "patch_size": 14},
@@ -254,7 +254,9 @@ def _smolvlm(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Process
     from transformers import LlamaConfig, SmolVLMConfig, SmolVLMForConditionalGeneration
 
     # SmolVLM reads images as Idefics 3 does; its own processor is made for videos and needs num2words for them
-    tokenizer = family_tokenizer(texts, size, _idefics_tokens(), end="<end_of_utterance>", marks=["<|im_start|>"])
+    tokenizer = family_tokenizer(
+        texts, size, _idefics_tokens(), end="<end_of_utterance>", marks=["<|im_start|>"], words=_IDEFICS_WORDS
+    )
     processor = _idefics_processor(tokenizer, size, SMOLVLM)
     config = SmolVLMConfig(
         vision_config={**vision(size), "image_size": size.image, "patch_size": 14},
@@ -271,7 +273,7 @@ def _gemma3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processo
 
     extra = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
     marks = ("<start_of_turn>", "<end_of_turn>")
-    tokenizer = family_tokenizer(texts, size, extra, end="<eos>", marks=marks, begin="<bos>")
+    tokenizer = family_tokenizer(texts, size, extra, end="<eos>", marks=marks, begin="<bos>", words="user\nmodel\n")
     patches = (size.image // 28) ** 2
     config = Gemma3Config(
         text_config={
@@ -298,6 +300,9 @@ def _gemma3(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Processo
     torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.02)
     return model, processor
 
+
+_LLAVA_WORDS, _IDEFICS_WORDS = "USER: ASSISTANT: ", "User: Assistant: "
+"""What these templates write in words."""
 
 FAMILIES: Mapping[str, Builder] = {
     "llava": _llava,

@@ -88,11 +88,30 @@ def mrope(size: Size) -> dict[str, Any]:
 
 
 def family_tokenizer(
-    texts: Iterable[str], size: Size, extra: Mapping[str, str], *, end: str, marks: Iterable[str] = (), begin: str = ""
+    texts: Iterable[str],
+    size: Size,
+    extra: Mapping[str, str],
+    *,
+    end: str,
+    marks: Iterable[str] = (),
+    begin: str = "",
+    words: str = "user\nassistant\n",
 ) -> PreTrainedTokenizerFast:
-    """A tokenizer with a family's special tokens; `marks` are those of its template."""
+    """A tokenizer with a family's special tokens.
+
+    Args:
+        texts: What it is trained on.
+        size: How many tokens it has.
+        extra: The family's special tokens, by the attributes under which they are looked up.
+        end: The token that ends an answer.
+        marks: The special tokens of its template.
+        begin: The token that it puts before every text; none if empty.
+        words: What its template writes in words, of which a released tokenizer makes few tokens.
+    """
     named = {f"mark_{number}_token": mark for number, mark in enumerate(marks)}
-    return train_tokenizer(texts, vocabulary=size.vocabulary, extra={**extra, **named}, end=end, begin=begin)
+    known = list(texts)
+    known += [words] * max(2, len(known) // 2)
+    return train_tokenizer(known, vocabulary=size.vocabulary, extra={**extra, **named}, end=end, begin=begin)
 
 
 INTERNVL_TOKENS = {
