@@ -60,7 +60,7 @@ def answer_to(names: Mapping[str, str]) -> None:
         body["model"] = names.get(str(body.get("model")), body.get("model"))
         return resolve(self, body)
 
-    BaseHandler._resolve_model = resolve_named
+    BaseHandler._resolve_model = resolve_named  # pyright: ignore[reportPrivateUsage]
 
 
 def _opening_as_trained(apply: Any) -> Any:

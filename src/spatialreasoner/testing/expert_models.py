@@ -22,7 +22,7 @@ from spatialreasoner.vlm.processors import image_only
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin
 
-EXPERTS = {
+EXPERTS: Mapping[str, Any] = {
     "num_experts": 4,
     "num_experts_per_tok": 2,
     "moe_intermediate_size": 32,

@@ -20,10 +20,10 @@ CHATML: Form = {
     "reply": "<|im_start|>assistant\n",
     "end": "<|im_end|>\n",
 }
-QWEN2_VL = CHATML | {  # a conversation without a turn of the system's gets one
+QWEN2_VL: Form = CHATML | {  # a conversation without a turn of the system's gets one
     "begin": "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou help.<|im_end|>\n{% endif %}",
 }
-QWEN3_5 = CHATML | {  # a block of thinking before each answer, empty where there was none
+QWEN3_5: Form = CHATML | {  # a block of thinking before each answer, empty where there was none
     "answer": _THOUGHT,
     "prompt": "<|im_start|>assistant\n" + _SWITCH.format(on="<think>\n", off="<think>\n\n</think>\n\n"),
 }
@@ -58,8 +58,8 @@ IDEFICS2: Form = {
     "end": "<end_of_utterance>\n",
     "prompt": "Assistant:",
 }
-IDEFICS3 = IDEFICS2 | {"begin": "<|begin_of_text|>"}
-SMOLVLM = IDEFICS2 | {"begin": "<|im_start|>"}
+IDEFICS3: Form = IDEFICS2 | {"begin": "<|begin_of_text|>"}
+SMOLVLM: Form = IDEFICS2 | {"begin": "<|im_start|>"}
 GEMMA3: Form = {
     "begin": "{{ bos_token }}",
     "user": f"<start_of_turn>{_ROLE}\n",
