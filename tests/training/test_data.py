@@ -49,7 +49,7 @@ def test_preferences_are_read_with_whole_paths_and_gaps(write, tmp_path):
     assert row["prompt"] == [USER]
     assert row["chosen"] == assistant("1 m")
     assert (row["gap_description"], row["gap_reasoning"]) == (1.0, None)
-    assert row["regions"] == ""
+    assert row["regions"] == read_preferences(write(regions=None))[0]["regions"] == ""
     names = {"question_id", "images", "regions", "prompt", "chosen", "rejected", "gap_description", "gap_reasoning"}
     assert set(row) == names
 
@@ -73,6 +73,7 @@ def test_what_is_not_a_mask_is_refused(write, regions):
     ("changes", "error", "message"),
     [
         ({"chosen": assistant("2 m")}, RecordError, "row 1: chosen and rejected are the same"),
+        ({"chosen": assistant(" 2 m\n")}, RecordError, "row 1: chosen and rejected are the same"),
         ({"chosen": [USER]}, RecordError, "chosen must be one message of the assistant"),
         ({"chosen": assistant("  ")}, RecordError, "chosen must be one message of the assistant with text"),
         ({"prompt": assistant("hm")}, RecordError, "the prompt must end with a message of the user"),

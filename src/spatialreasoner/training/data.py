@@ -272,7 +272,7 @@ def _plain(place: _Place, row: _DataRow) -> _DataRow:
 
 
 def _refuse_equal(chosen: str, rejected: str) -> None:
-    if chosen == rejected:
+    if chosen.strip() == rejected.strip():  # blanks around an answer are lost in many chat templates
         raise RecordError("chosen and rejected are the same text, so nothing can be learned; remove the row")
 
 

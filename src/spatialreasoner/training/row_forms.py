@@ -79,7 +79,7 @@ def conversation_form(row: _Row) -> dict[str, Any]:
 
 def _with_images(row: _Row) -> dict[str, Any]:
     """The row with `images`; a single `image`, as LLaVA has it, is one of them."""
-    found = dict(row)
+    found = {name: value for name, value in row.items() if name != "regions" or value is not None}
     for name in ("images", "image"):
         images = found.get(name)
         if images is None:
