@@ -14,6 +14,7 @@ from spatialreasoner.inference.streaming import stream
 from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training.collate import Encoder
 from spatialreasoner.vlm.encoding import TextReader
+from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.rendering import chat_template_of
 
 ANSWER = "<description>A red box.</description>\n<reasoning>It is tall.</reasoning>\n### In Conclusion\nYes, 1.5 m."
@@ -31,6 +32,11 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def processor(folder):
+    return load_vlm(folder)[1]
+
+
+@pytest.fixture(scope="module")
 def policies(folder):
     return [HfPolicy(folder, max_new_tokens=12, temperature=temperature) for temperature in (0.0, 1.0)]
 
@@ -42,8 +48,7 @@ def asked(tmp_path):
 
 
 @pytest.mark.parametrize("prefix", ["", ANSWER[: ANSWER.index("</reasoning>")]], ids=["an opening", "a step before its tag"])
-def test_what_is_continued_begins_what_is_trained(policies, prefix):
-    processor = policies[0]._processor
+def test_what_is_continued_begins_what_is_trained(processor, prefix):
     row = {"prompt": [USER], "completion": [{"role": "assistant", "content": ANSWER}], "images": []}
     (parts,), _ = Encoder(processor)([row], ("completion",))
     trained = [token for part in parts for token in part.ids.tolist()]
@@ -57,12 +62,12 @@ def test_what_is_continued_begins_what_is_trained(policies, prefix):
     assert len(processor.tokenizer.decode(trained[len(ids)])) > 1
 
 
-def test_what_is_owed_is_written_first_and_not_shown(policies, asked, monkeypatch):
+def test_what_is_owed_is_written_first_and_not_shown(policies, processor, asked, monkeypatch):
     generate, written = LlavaForConditionalGeneration.generate, []
 
     def heard(self, **inputs):
         found = generate(self, **inputs)
-        written.extend(policies[0]._processor.tokenizer.batch_decode(found[:, inputs["input_ids"].shape[1] :]))
+        written.extend(processor.tokenizer.batch_decode(found[:, inputs["input_ids"].shape[1] :]))
         return found
 
     async def streamed(policy):
@@ -76,8 +81,8 @@ def test_what_is_owed_is_written_first_and_not_shown(policies, asked, monkeypatc
     assert not whole.text.startswith(":")
 
 
-def test_rows_are_free_when_they_have_written_what_they_owe(policies):
-    tokenizer = policies[0]._processor.tokenizer
+def test_rows_are_free_when_they_have_written_what_they_owe(processor):
+    tokenizer = processor.tokenizer
     scores = torch.zeros(3, len(tokenizer))
     owing = OwedText([":", "", "::"], tokenizer)
     first, colon = owing(torch.zeros(3, 4, dtype=torch.long), scores), tokenizer.convert_tokens_to_ids(":")

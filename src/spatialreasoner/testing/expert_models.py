@@ -16,7 +16,7 @@ from spatialreasoner.testing.tiny_parts import (
     qwen_ids,
     qwen_tokens,
 )
-from spatialreasoner.testing.tiny_templates import CHATML, GLM, HARMONY, QWEN2_VL, QWEN3_5, Form, turns
+from spatialreasoner.testing.tiny_templates import CHATML, GLM, HARMONY, QWEN2_VL, QWEN3_5, TurnForm, turns
 from spatialreasoner.vlm.processors import image_only
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ LINEAR = {
 _IM = ("<|im_start|>", "<|im_end|>")
 
 
-def _qwen(texts: Iterable[str], size: Size, form: Form) -> tuple[PreTrainedTokenizerFast, ProcessorMixin]:
+def _qwen(texts: Iterable[str], size: Size, form: TurnForm) -> tuple[PreTrainedTokenizerFast, ProcessorMixin]:
     """The tokenizer and the processor of Qwen 3 and later."""
     from transformers import Qwen3VLProcessor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -123,7 +123,7 @@ def _qwen2_vl(texts: Iterable[str], size: Size) -> tuple[PreTrainedModel, Proces
 
 
 def _internvl_over(
-    texts: Iterable[str], size: Size, text: str, *, form: Form = CHATML, end: str = "<|im_end|>", **more: Any
+    texts: Iterable[str], size: Size, text: str, *, form: TurnForm = CHATML, end: str = "<|im_end|>", **more: Any
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
     from transformers import AutoConfig
 

@@ -28,7 +28,17 @@ from spatialreasoner.testing.tiny_parts import (
     tokenizer_of,
     vision,
 )
-from spatialreasoner.testing.tiny_templates import CHATML, GEMMA3, IDEFICS3, LLAVA, ONEVISION, QWEN2_VL, SMOLVLM, Form, turns
+from spatialreasoner.testing.tiny_templates import (
+    CHATML,
+    GEMMA3,
+    IDEFICS3,
+    LLAVA,
+    ONEVISION,
+    QWEN2_VL,
+    SMOLVLM,
+    TurnForm,
+    turns,
+)
 from spatialreasoner.testing.tiny_tokenizer import CHAT_TEMPLATE as CHAT_TEMPLATE
 from spatialreasoner.testing.tiny_tokenizer import train_tokenizer as train_tokenizer
 from spatialreasoner.vlm.encoding import end_ids
@@ -222,7 +232,7 @@ def _idefics_tokens() -> dict[str, str]:
     }
 
 
-def _idefics_processor(tokenizer: PreTrainedTokenizerFast, size: Size, form: Form) -> ProcessorMixin:
+def _idefics_processor(tokenizer: PreTrainedTokenizerFast, size: Size, form: TurnForm) -> ProcessorMixin:
     from transformers import Idefics3Processor
     from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 

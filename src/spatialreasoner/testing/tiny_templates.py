@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-Form = dict[str, Any]
+TurnForm = dict[str, Any]
 """Arguments of `turns`."""
 
 _THOUGHT = (
@@ -14,27 +14,27 @@ _THOUGHT = (
 _ROLE = "{{ message['role'] }}"
 _SWITCH = "{{% if enable_thinking is defined and enable_thinking %}}{on}{{% else %}}{off}{{% endif %}}"
 
-CHATML: Form = {
+CHATML: TurnForm = {
     "user": f"<|im_start|>{_ROLE}\n",
     "after": "<|im_end|>\n",
     "reply": "<|im_start|>assistant\n",
     "end": "<|im_end|>\n",
 }
-QWEN2_VL: Form = CHATML | {  # a conversation without a turn of the system's gets one
+QWEN2_VL: TurnForm = CHATML | {  # a conversation without a turn of the system's gets one
     "begin": "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou help.<|im_end|>\n{% endif %}",
 }
-QWEN3_5: Form = CHATML | {  # a block of thinking before each answer, empty where there was none
+QWEN3_5: TurnForm = CHATML | {  # a block of thinking before each answer, empty where there was none
     "answer": _THOUGHT,
     "prompt": "<|im_start|>assistant\n" + _SWITCH.format(on="<think>\n", off="<think>\n\n</think>\n\n"),
 }
-ONEVISION: Form = {
+ONEVISION: TurnForm = {
     "user": f"<|im_start|>{_ROLE} ",
     "after": "<|im_end|>",
     "reply": "<|im_start|>assistant \n",
     "end": "<|im_end|>",
     "prompt": "<|im_start|>assistant\n",
 }
-LLAVA: Form = {  # no end after an answer: the tokenizer's own is appended
+LLAVA: TurnForm = {  # no end after an answer: the tokenizer's own is appended
     "user": "{% if message['role'] == 'user' %}USER: {% endif %}",
     "after": " ",
     "reply": "ASSISTANT: ",
@@ -42,7 +42,7 @@ LLAVA: Form = {  # no end after an answer: the tokenizer's own is appended
     "prompt": "ASSISTANT:",
     "images_first": True,
 }
-LLAVA_MISTRAL: Form = {
+LLAVA_MISTRAL: TurnForm = {
     "user": "[INST] ",
     "after": " [/INST]",
     "reply": " ",
@@ -50,17 +50,17 @@ LLAVA_MISTRAL: Form = {
     "prompt": "",
     "images_first": True,
 }
-MISTRAL: Form = {"begin": "<s>", "user": "[INST]", "after": "[/INST]", "reply": "", "end": "</s>"}
-IDEFICS2: Form = {
+MISTRAL: TurnForm = {"begin": "<s>", "user": "[INST]", "after": "[/INST]", "reply": "", "end": "</s>"}
+IDEFICS2: TurnForm = {
     "user": "{{ message['role'] | capitalize }}:{% if message['content'][0]['type'] != 'image' %} {% endif %}",
     "after": "<end_of_utterance>\n",
     "reply": "Assistant: ",
     "end": "<end_of_utterance>\n",
     "prompt": "Assistant:",
 }
-IDEFICS3: Form = IDEFICS2 | {"begin": "<|begin_of_text|>"}
-SMOLVLM: Form = IDEFICS2 | {"begin": "<|im_start|>"}
-GEMMA3: Form = {
+IDEFICS3: TurnForm = IDEFICS2 | {"begin": "<|begin_of_text|>"}
+SMOLVLM: TurnForm = IDEFICS2 | {"begin": "<|im_start|>"}
+GEMMA3: TurnForm = {
     "begin": "{{ bos_token }}",
     "user": f"<start_of_turn>{_ROLE}\n",
     "after": "<end_of_turn>\n",
@@ -68,7 +68,7 @@ GEMMA3: Form = {
     "end": "<end_of_turn>\n",
     "text": "{{ text | trim }}",
 }
-GEMMA4: Form = {
+GEMMA4: TurnForm = {
     "begin": "<bos>",
     "user": f"<|turn>{_ROLE}\n",
     "after": "<turn|>\n",
@@ -77,28 +77,28 @@ GEMMA4: Form = {
     "prompt": "<|turn>model\n" + _SWITCH.format(on="", off="<|channel>thought\n<channel|>"),
     "text": "{{ text | trim }}",
 }
-GLM: Form = {"begin": "[gMASK]<sop>", "user": f"<|{_ROLE}|>\n", "reply": "<|assistant|>\n"}
-GRANITE_VISION: Form = {
+GLM: TurnForm = {"begin": "[gMASK]<sop>", "user": f"<|{_ROLE}|>\n", "reply": "<|assistant|>\n"}
+GRANITE_VISION: TurnForm = {
     "begin": "{% if messages[0]['role'] != 'system' %}<|system|>\nA chat.\n{% endif %}",
     "user": f"<|{_ROLE}|>\n",
     "after": "\n",
     "reply": "<|assistant|>\n",
     "end": "<|end_of_text|>",
 }
-GRANITE: Form = {
+GRANITE: TurnForm = {
     "user": f"<|start_of_role|>{_ROLE}<|end_of_role|>",
     "after": "<|end_of_text|>\n",
     "reply": "<|start_of_role|>assistant<|end_of_role|>",
     "end": "<|end_of_text|>\n",
 }
-COHERE: Form = {
+COHERE: TurnForm = {
     "begin": "<BOS_TOKEN>",
     "user": "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>",
     "after": "<|END_OF_TURN_TOKEN|>",
     "reply": "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
     "end": "<|END_OF_TURN_TOKEN|>",
 }
-HARMONY: Form = {
+HARMONY: TurnForm = {
     "user": f"<|start|>{_ROLE}<|message|>",
     "after": "<|end|>",
     "reply": "<|start|>assistant<|channel|>final<|message|>",
