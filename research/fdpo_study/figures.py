@@ -27,7 +27,7 @@ def draw_figures(result: StudyResult, folder: Path) -> None:
         {"svg.hashsalt": "study", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "backend": "svg"}
     ):
         _arms(result, folder / "arms.svg")
-        if any("total" in arm.drift for arm in result.arms.values()):
+        if result.matched is not None:
             _divergence(result, folder / "divergence.svg")
         if any(arm.gaps for arm in result.arms.values()):
             _curves(result, folder / "curves.svg")
