@@ -167,8 +167,11 @@ def test_never_raises_on_any_strings(category, question, gt, pred):
     judge(category, question, gt, pred)
 
 
-@pytest.mark.parametrize("piece", ["<reasoning>", "9", "\x00\x1f", "therefore ", "Region [0] 2 m ", "yes no not ", "\n\n#"])
-@pytest.mark.parametrize("category", ["left_predicate", "tall_choice", "width_data"])
+@pytest.mark.parametrize(
+    "piece",
+    ["<reasoning>", "9", "\x00\x1f", "therefore ", "Region [0] 2 m ", "Region [0] is 2 m wide. ", "yes no not ", "\n\n#"],
+)
+@pytest.mark.parametrize("category", ["left_predicate", "tall_choice", "width_data", "distance_data"])
 def test_cost_is_linear_in_the_answer(piece, category):
     def cost(size):
         start = time.process_time()

@@ -6,7 +6,7 @@ where a label or a key gives its unit.
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -204,7 +204,8 @@ def _loose(
     kind: str, weighed: Sequence["_Weighed"], others: Sequence[Assertion], *, first: bool, heads_only: bool
 ) -> Length | None:
     """The length of no statement that is the likeliest answer."""
-    pool = [w for w in weighed if w.given and not w.supposed and _outside([w.quantity], others)]
+    unstated = {each.span for each in _outside([w.quantity for w in weighed], others)}
+    pool = [w for w in weighed if w.quantity.span in unstated and w.given and not w.supposed]
     own = [w for w in pool if not (w.bound or w.reference)] or [w for w in pool if not w.reference]
     if not own and len(weighed) == 1:
         own = pool
@@ -306,7 +307,8 @@ def _stated(
     own = [a for a in said if a.unit == "m" and a.kind == kind and not a.negated and set(a.regions) <= set(asked.regions)]
     if named_in is not None:
         own = [a for a in own if "<region" in named_in[max(0, a.span[0] - 40) : a.span[1]]]
-    held = [(a, w) for a in own if (w := _held(a, weighed)) is not None]
+    begins = [w.quantity.span[0] for w in weighed]  # in the order of the text
+    held = [(a, w) for a in own if (w := _held(a, weighed, begins)) is not None]
     held = [(a, w) for a, w in held if not w.bound] or held if len(weighed) == 1 else [(a, w) for a, w in held if not w.bound]
     if kind.endswith("distance"):
         held = [(a, w) for a, w in held if not _FROM_CAMERA.search(w.before)] or held
@@ -314,11 +316,11 @@ def _stated(
     return [_quantity(a) for a in unhedged or [a for a, _ in held]]
 
 
-def _held(assertion: Assertion, weighed: Sequence[_Weighed]) -> _Weighed | None:
+def _held(assertion: Assertion, weighed: Sequence[_Weighed], begins: Sequence[int]) -> _Weighed | None:
     """The length of a statement, where it is given: no margin of another, and no other thing's."""
-    for one in weighed:
-        begin, end = one.quantity.span
-        inside = assertion.span[0] <= begin + 1 and end <= assertion.span[1] + 1
+    first, last = assertion.span
+    for one in weighed[bisect_left(begins, first - 1) : bisect_right(begins, last)]:
+        inside = one.quantity.span[1] <= last + 1
         if inside and assertion.value is not None and abs(one.quantity.value - assertion.value) < 1e-9:
             return one if one.given and not (one.supposed or (one.reference and len(weighed) > 1)) else None
     return None
