@@ -145,12 +145,12 @@ STUDY: tuple[str, ...] = (
 FINE: tuple[tuple[str, bytes], ...] = (
     ("an empty file", b""),
     ("a remark alone", b"# nothing yet\n"),
-    ("a byte order mark", b"\xef\xbb\xbfepochs: 3\n"),
+    ("a byte order mark", b"\xef\xbb\xbfnum_train_epochs: 3\n"),
     ("line ends of Windows", b"num_train_epochs: 3\r\nseed: 1\r\n"),
     ("UTF-16", "num_train_epochs: 3".encode("utf-16")),
     ("an anchor", b"num_train_epochs: &a 3\nseed: *a\n"),
     ("a number by point and power", b"learning_rate: 1e-4\n"),
-    ("a key twice", b"num_train_epochs: 1\nepochs: 2\n"),
+    ("a key twice", b"num_train_epochs: 1\nnum_train_epochs: 2\n"),
 )
 
 
