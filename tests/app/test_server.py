@@ -186,3 +186,16 @@ def test_an_image_as_thin_as_may_be_is_shown(size, served, token):
     assert served.post("/api/open", files={"file": ("a.png", file.getvalue())}, headers=token).status_code == 200
     for path in ("state", "image", "measures"):
         assert served.get(f"/api/{path}", headers=token).status_code == 200, path
+
+
+def test_an_image_of_a_folder_may_have_as_many_pixels_as_any_other(served, token):
+    image, depth = io.BytesIO(), io.BytesIO()
+    Image.new("L", (6000, 4100)).save(image, "PNG")
+    Image.new("I;16", (6000, 4100), 2000).save(depth, "PNG")
+    camera = {"fx": 5000.0, "fy": 5000.0, "cx": 2999.5, "cy": 2049.5}
+    scene = {"image": "image.png", "depth": "depth.png", "depth_units_per_metre": 1000, "intrinsics": camera, "regions": []}
+    files = {"image.png": image.getvalue(), "depth.png": depth.getvalue(), "scene.json": json.dumps(scene)}
+    before = served.get("/api/state", headers=token).json()
+    refused = served.post("/api/open", files=[("file", (f"photo/{name}", data)) for name, data in files.items()], headers=token)
+    assert (refused.status_code, "6000 x 4100 pixels; at most 24 million" in refused.json()["error"]) == (422, True)
+    assert served.get("/api/state", headers=token).json() == before

@@ -86,7 +86,7 @@ class ImageOpener:
         Raises:
             SceneError: If it is not an image, or larger than allowed.
         """
-        self._check_size(path)
+        self.check_size(path)
         image = read_image(path).copy()
         if image.size != (size := _shrunk(image.size)):
             image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -96,8 +96,12 @@ class ImageOpener:
         bare = Scene(id=name, image=str(kept), regions=self._detected(kept, image), source="uploaded")
         return bare if self._depth is None else self._measured(bare, path, self._depth)
 
-    def _check_size(self, path: Path) -> None:
-        """Refuse what is too large by its bytes and its header alone."""
+    def check_size(self, path: Path) -> None:
+        """Refuse what is too large by its bytes and its header alone.
+
+        Raises:
+            SceneError: If it is, or it is not an image.
+        """
         most = self._config.max_megabytes
         if path.stat().st_size > most * 1_000_000:
             raise SceneError(f"the file has {path.stat().st_size / 1e6:.1f} MB; at most {most} MB can be opened here")

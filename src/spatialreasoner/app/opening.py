@@ -76,16 +76,14 @@ class CaptureOpener:
         roll = session.state.roll
         if roll is None or not 0 <= place < len(roll.names):
             raise InputError("there is no such image in what is open")
-        scene = roll.open(place)
-        check_scene(scene)
+        scene = self._checked(roll.open(place))
         session.show(scene, drawn_of(scene), said=f"open {roll.names[place]}", roll=replace(roll, place=place))
 
     def _show_first(self, session: Session, roll: Roll) -> None:
         first: SceneError | None = None
         for place in range(min(TRIED_FRAMES, len(roll.names))):
             try:
-                scene = roll.open(place)
-                check_scene(scene)  # else nothing could be done in this visit until it is undone
+                scene = self._checked(roll.open(place))
             except SceneError as error:
                 first = first or error
                 continue
@@ -93,6 +91,16 @@ class CaptureOpener:
             session.show(scene, drawn_of(scene), roll=several and replace(several, place=place))
             return
         raise first or InputError("there is no image in it")
+
+    def _checked(self, scene: Scene) -> Scene:
+        """A scene that can be shown; with another nothing could be done in a visit until it is undone.
+
+        Raises:
+            InputError: If it cannot be read, or its image has more pixels than an upload may.
+        """
+        self._images.check_size(Path(scene.image))
+        check_scene(scene)
+        return scene
 
     def roll(self, path: Path, into: Path, wanted: Wanted) -> Roll:
         """The images at a path.
