@@ -95,12 +95,12 @@ def _kept(answers: Path, keep: Callable[[Prediction], bool]) -> Path:
     return path
 
 
-def holds(answer: Prediction) -> bool:
+def follows_its_steps(answer: Prediction) -> bool:
     """Whether an answer follows from its own steps, whatever these have to do with the image."""
     return is_sound(answer.pred)
 
 
-def holds_and_is_right(answer: Prediction) -> bool:
+def follows_and_is_right(answer: Prediction) -> bool:
     """Whether an answer follows from its own steps, comparisons too, and is right, also by what stands behind its Yes or No."""
     compared = all((float(a) > float(b)) == (said == "more") and a != b for a, said, b in COMPARISON.findall(answer.pred))
     told = (answer.pred, *_STATEMENT.findall(answer.pred))
@@ -114,15 +114,15 @@ def main(
 ) -> None:
     """Teach the nano's base to reason; run it again to resume."""
     asked = _ask(out / "taught", seed=TAUGHT, rooms=1600, per_room=5, count=8000)
-    rows = best(out / "taught", asked, _TEACHERS, (1, 2), keep=holds, writing=WritingConfig())
+    rows = best(out / "taught", asked, _TEACHERS, (1, 2), keep=follows_its_steps, writing=WritingConfig())
     train(rows, kind="sft", model=base, out=out / "sft", overrides=(*SHARED, *FIRST))
 
     asked = _ask(out / "own", seed=OWN, rooms=900, per_room=4, count=1200)
-    rows = best(out / "own", asked, [str(out / "sft")], range(1, 9), keep=holds, writing=_SAMPLING)
+    rows = best(out / "own", asked, [str(out / "sft")], range(1, 9), keep=follows_its_steps, writing=_SAMPLING)
     train(rows, kind="sft", model=str(out / "sft"), out=out / "best", overrides=(*SHARED, *OWN_BEST))
 
     asked = _ask(out / "again", seed=AGAIN, rooms=700, per_room=6, count=1800, confused=1000)
-    rows = best(out / "again", asked, [str(out / "best")], range(1, 9), keep=holds_and_is_right, writing=_SAMPLING)
+    rows = best(out / "again", asked, [str(out / "best")], range(1, 9), keep=follows_and_is_right, writing=_SAMPLING)
     train(rows, kind="sft", model=str(out / "best"), out=out / "again" / "best", overrides=(*SHARED, *OWN_BEST))
 
     save_half(*load_vlm(out / "again" / "best"), out / "nano")

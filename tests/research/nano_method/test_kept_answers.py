@@ -1,7 +1,7 @@
 """Which of its own answers the nano learns."""
 
 import pytest
-from research.nano_method.__main__ import holds, holds_and_is_right
+from research.nano_method.__main__ import follows_and_is_right, follows_its_steps
 
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo
 
@@ -36,7 +36,7 @@ def test_an_answer_is_kept_for_what_stands_behind_its_yes(concluded, kept):
         "question": "Is <region1> wider than <region2>?",
         "gt": "Yes, <region1> is wider than <region2>.",
     }
-    assert holds_and_is_right(answer(STEPS + concluded, **asked)) is kept
+    assert follows_and_is_right(answer(STEPS + concluded, **asked)) is kept
 
 
 def test_a_comparison_of_a_number_with_itself_does_not_hold():
@@ -46,5 +46,5 @@ def test_a_comparison_of_a_number_with_itself_does_not_hold():
         "gt": "Yes, <region1> is wider than <region2>.",
     }
     said = answer(STEPS.replace("0.38", "0.57") + "Yes, <region1> is wider than <region2>.", **asked)
-    assert holds(said)
-    assert not holds_and_is_right(said)
+    assert follows_its_steps(said)
+    assert not follows_and_is_right(said)
