@@ -290,6 +290,24 @@ def seven_scenes(folder: Path) -> Path:
     )
 
 
+def bop(folder: Path) -> Path:
+    """Two images of a BOP scene, with another depth_scale each."""
+    place = folder / "000048"
+    depth = depth_map(48, 64)
+    cameras = {
+        str(number): {"cam_K": [60.0, 0.0, 31.0, 0.0, 61.0, 23.0, 0.0, 0.0, 1.0], "depth_scale": scale}
+        for number, scale in ((1, 1.0), (12, 0.1))
+    }
+    return write(
+        place,
+        {
+            "scene_camera.json": json.dumps(cameras),
+            "rgb/000001.png": encoded(image(48, 64)), "depth/000001.png": grey(depth),
+            "rgb/000012.png": encoded(image(48, 64)), "depth/000012.png": grey(depth * 10),
+        },
+    )  # fmt: skip
+
+
 def hypersim(folder: Path) -> Path:
     """One frame of Hypersim: distances along the rays, of a wall that is 2 m away along the axis."""
     import h5py
@@ -618,7 +636,7 @@ def rosbag(folder: Path) -> Path:
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "record3d": record3d, "polycam": polycam, "stray": stray, "arkitscenes": arkitscenes, "scannet": scannet,
-    "scannet-sens": scannet_sens, "sunrgbd": sunrgbd, "nyu": nyu, "7scenes": seven_scenes, "hypersim": hypersim,
+    "scannet-sens": scannet_sens, "sunrgbd": sunrgbd, "nyu": nyu, "7scenes": seven_scenes, "bop": bop, "hypersim": hypersim,
     "matterport3d": matterport3d, "replica": replica, "vkitti": vkitti, "kitti": kitti, "diode": diode,
     "middlebury": middlebury, "tum": tum, "realsense": realsense, "rosbag": rosbag,
     "iphone": iphone, "android": android, "exr": exr, "npy": npy, "pfm": pfm, "png": png,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captures import MAKERS, depth_map, kitti_raw, metres, nyu, polycam, record3d
-from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, SceneError
+from captures import MAKERS, bop, depth_map, kitti_raw, metres, nyu, polycam, record3d
+from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, RecordError, SceneError
 from spatialreasoner.core.types import Intrinsics
 from spatialreasoner.scenes.importers import KINDS, Frame, FrameOptions, find_kind, importers, open_capture, read_frames
 from spatialreasoner.scenes.importers.store import open_store
@@ -59,6 +59,7 @@ def test_frames_are_of_one_grid(kind: str, tmp_path: Path) -> None:
     [
         ("arkitscenes", None, None),
         ("7scenes", None, (48, 64)),
+        ("bop", (60.0, 61.0, 31.0, 23.0), (48, 64)),
         ("tum", (105.0, 105.0, 63.5, 47.5), (96, 128)),
         ("realsense", (110.0, 111.0, 64.5, 47.0), (96, 128)),
         ("sunrgbd", (103.7, 103.9, 65.1, 50.7), (96, 128)),
@@ -77,6 +78,17 @@ def test_depth_and_camera_of_the_image_s_own_grid(kind, camera, depth, tmp_path:
         np.testing.assert_allclose(frame.depth, metres(depth_map(*depth)), rtol=1e-6)
     if camera is not None:
         assert camera_of(frame) == pytest.approx(camera)
+
+
+def test_depth_of_bop_is_scaled_by_each_image_s_own_factor(tmp_path: Path) -> None:
+    place = bop(tmp_path)
+    both = list(read_frames(place))
+    for frame in both:
+        np.testing.assert_allclose(frame.depth, metres(depth_map(48, 64)), rtol=1e-6)
+    assert [frame.units_per_metre for frame in both] == [1000, 10000]
+    (place / "scene_camera.json").write_text('{"1": {"cam_K": [60, 0, 31, 0, 61, 23, 0, 0, 1]}}')
+    with pytest.raises(RecordError, match="depth_scale"):
+        next(read_frames(place))
 
 
 @pytest.mark.parametrize(

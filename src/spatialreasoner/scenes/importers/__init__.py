@@ -60,6 +60,7 @@ _READERS = {
     "sunrgbd": "sunrgbd.IMPORTER",
     "nyu": "nyu.IMPORTER",
     "7scenes": "seven_scenes.IMPORTER",
+    "bop": "bop.IMPORTER",
     "hypersim": "hypersim.IMPORTER",
     "matterport3d": "matterport3d.IMPORTER",
     "replica": "replica.IMPORTER",

@@ -115,7 +115,7 @@ def camera_of(entry: Mapping[str, Any], size: tuple[int, int], where: str) -> In
     entry = next((entry[key] for key in ("intrinsics", "intrinsic", "camera") if isinstance(entry.get(key), Mapping)), entry)
     k = next((entry[key] for key in ("intrinsic_matrix", "camera_matrix", "K") if key in entry), None)
     if k is not None:
-        camera = _from_matrix(k, where)
+        camera = from_matrix(k, where)
     else:
         camera = decode.intrinsics(
             entry.get("fx"), entry.get("fy"), entry.get("cx", entry.get("ppx")), entry.get("cy", entry.get("ppy")), where=where
@@ -126,7 +126,7 @@ def camera_of(entry: Mapping[str, Any], size: tuple[int, int], where: str) -> In
     return camera
 
 
-def _from_matrix(k: Any, where: str) -> Intrinsics:
+def from_matrix(k: Any, where: str) -> Intrinsics:
     """A camera of nine numbers in either order: the last row (0, 0, 1) tells which."""
     try:
         matrix = np.asarray(k, dtype=float).reshape(3, 3)
