@@ -102,7 +102,7 @@ def loss_and_gradients(trainer):
 def assert_same(ours, theirs):
     (loss, gradients), (expected, others) = loss_and_gradients(ours), loss_and_gradients(theirs)
     assert loss == pytest.approx(expected, abs=1e-5)
-    assert abs(loss - 0.6931) > 1e-3
+    assert abs(loss - 0.6931) > 1e-4  # the policy is not the reference
     assert gradients.keys() == others.keys()
     for name, gradient in others.items():
         torch.testing.assert_close(gradients[name], gradient, atol=1e-5, rtol=1e-4, msg=name)

@@ -43,8 +43,7 @@ _DESCRIPTION = re.compile(
     r"\s{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:image )?description\*{0,2}[:.]?\*{0,2}[ \t]{0,8}\n?", re.IGNORECASE
 )
 _FORM = re.compile(
-    r"</?(?:description|reasoning)>"
-    r"|^[ \t#*]{0,8}(?:(?:image )?description|rationale|reasoning|let['’]s think step by step|step \d{1,4}|in conclusion)\b",
+    r"^[ \t#*]{0,8}(?:(?:image )?description|rationale|reasoning|let['’]s think step by step|step \d{1,4}|in conclusion)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _MAX_FORM = 600
@@ -78,7 +77,7 @@ def is_bare_form(text: str) -> bool:
     >>> is_bare_form("<description></description><reasoning>### Step 1</reasoning>"), is_bare_form("### Step 1 No.")
     (True, False)
     """
-    return len(text) <= _MAX_FORM and not any(map(str.isalnum, _FORM.sub("", text)))
+    return len(text) <= _MAX_FORM and not any(map(str.isalnum, _FORM.sub("", _TAG.sub("\n", text))))
 
 
 def parse(text: str) -> Response:

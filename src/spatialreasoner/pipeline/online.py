@@ -7,9 +7,7 @@ Rewards are verified, so no judge is asked. A round's folder holds what its stag
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +24,7 @@ from spatialreasoner.pipeline.pairing import build_pairs
 from spatialreasoner.pipeline.result import Result
 from spatialreasoner.pipeline.training import train
 from spatialreasoner.preferences.pairs import PairsConfig
+from spatialreasoner.training.processes import main_process_first
 from spatialreasoner.vlm.sources import source_of
 
 _WAIT = timedelta(days=7)
@@ -98,7 +97,7 @@ def train_online(
     current, rounds = model, list[dict[str, Any]]()
     for number in range(1, settings.rounds + 1):
         place = folder / f"round-{number}"
-        with _main_process_first():
+        with main_process_first(_WAIT):
             answers = _sample(questions, scenes, current, place, settings, number, progress)
             pairs = _pair(questions, scenes, answers, place / "pairs", settings, current, progress)
         seeded = [*overrides, f"seed={settings.seed + number}"]
@@ -120,19 +119,6 @@ def train_online(
 
 
 train_online_async = asynchronous(train_online)
-
-
-@contextmanager
-def _main_process_first() -> Generator[None]:
-    """Of several processes one samples and pairs, while the others wait; then they find what it wrote."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield
-        return
-    import torch
-    from accelerate import PartialState
-
-    with PartialState(cpu=not torch.accelerator.is_available(), timeout=_WAIT).main_process_first():
-        yield
 
 
 def _claim(folder: Path, record: dict[str, Any]) -> None:

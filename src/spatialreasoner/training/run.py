@@ -27,6 +27,7 @@ from spatialreasoner.training.data import Also, messages_of, read_preferences, r
 from spatialreasoner.training.grpo_data import read_grpo
 from spatialreasoner.training.messages import message_text
 from spatialreasoner.training.old_names import sizes_into_name
+from spatialreasoner.training.processes import main_process_first
 from spatialreasoner.training.provenance import SETTINGS_FILE, describe_data, describe_files, is_finished
 from spatialreasoner.training.sources import LINES, local_rows
 from spatialreasoner.vlm.safety import telling_of
@@ -214,8 +215,6 @@ def _started(source: str, folder: Path, config: TrainSettings) -> str:
 
     Region tokens are added to it where they are asked for, and an adapter is merged that new ones are put on top of.
     """
-    from accelerate import PartialState
-
     from spatialreasoner.vlm.adapters import adapter_folder
     from spatialreasoner.vlm.loading import load_vlm
     from spatialreasoner.vlm.regions import add_region_tokens, has_region_tokens
@@ -229,7 +228,7 @@ def _started(source: str, folder: Path, config: TrainSettings) -> str:
         )
     if not adds_tokens and not (is_adapter and config.lora_r):
         return source
-    with PartialState().main_process_first():
+    with main_process_first():
         if not (folder / "processor_config.json").is_file():  # saved last
             model, processor = load_vlm(source, precision="auto")
             if adds_tokens:
@@ -242,13 +241,11 @@ def _started(source: str, folder: Path, config: TrainSettings) -> str:
 
 def _build_tiny(tiny: TinyModel, rows: Iterable[Any], out: Path, seed: int) -> str:
     """Build the tiny model; its tokenizer is trained on the rows."""
-    from accelerate import PartialState
-
     from spatialreasoner.testing.tiny_models import build_tiny
 
     folder = out / "tiny"
     sizes = {name: getattr(tiny, name) for name in TINY_SIZES}
-    with PartialState().main_process_first():
+    with main_process_first():
         if not (folder / "processor_config.json").is_file():  # saved last
             texts = (message_text(message) for row in rows for message in messages_of(row))
             build_tiny(tiny.family, folder, texts, seed=seed, **sizes)
@@ -298,9 +295,7 @@ def _local(data: Path, folder: Path) -> Path:
     if data.is_file() and data.suffix in LINES:
         return data
     require_extra()
-    from accelerate import PartialState
-
-    with PartialState().main_process_first():
+    with main_process_first():
         return local_rows(data, folder)
 
 
