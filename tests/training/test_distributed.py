@@ -48,7 +48,7 @@ def in_two_processes(work, folder, **environment):
 
 def as_rank(rank, port, work, said, environment):
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
-    PartialState._reset_state()  # of the tests before, in the process that this one is a fork of: a single process
+    vars(PartialState()).clear()  # the state that processes share with what they are forks of: one process, in the tests before
     os.environ.update(environment, MASTER_ADDR="127.0.0.1", **{name: str(value) for name, value in place.items()})
     try:
         work()
