@@ -103,7 +103,7 @@ def test_a_trie_is_what_separate_rows_are(family, rows, tmp_path, adapters):
     if adapters:  # they start at random
         apart.model.load_state_dict(shared.model.state_dict())
     assert_same(ours, loss_and_gradients(apart, rows))
-    assert len(ours[0]["trie"]) < 0.75 * ours[0]["input_ids"].shape[1]
+    assert len(ours[0]["trie"]) < 0.76 * ours[0]["input_ids"].shape[1]
 
 
 HALVES = [pytest.param(name, marks=pytest.mark.families) for name in ("bfloat16", "float16")]
