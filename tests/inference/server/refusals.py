@@ -250,7 +250,7 @@ REFUSALS = [
     (413, {'error': {'code': 'tokens_limit_reached', 'message': 'Request body too large for gpt-4o model. Max size: 8000 tokens.', 'details': 'Request body too large for gpt-4o model. Max size: 8000 tokens.'}}, 'prompt: prompt too long', ''),
     (400, [{'error': {'code': 400, 'message': 'Malformed publisher model `gemini`', 'status': 'INVALID_ARGUMENT'}}], 'endpoint: no such model', ''),
     (429, {'errors': [{'message': "you have used up your daily free allocation of 10,000 neurons, please upgrade to Cloudflare's Workers Paid plan", 'code': 4006}], 'success': False}, 'endpoint: no credit', ''),
-    (400, {'error_code': 'BAD_REQUEST', 'message': '{"external_model_provider":"anthropic","external_model_error":{"type":"error","error":{"type":"invalid_request_error","message":"temperature: range: 0..1"}}}'}, {'most_temperature': 1.0}, ''),
+    (400, {'error_code': 'BAD_REQUEST', 'message': '{"external_model_provider":"custom","external_model_error":{"type":"error","error":{"type":"invalid_request_error","message":"temperature: range: 0..1"}}}'}, {'most_temperature': 1.0}, ''),
     (403, {'code': 30001, 'message': 'Sorry, your account balance is insufficient', 'data': None}, 'endpoint: no credit', ''),
     (429, {'error': {'code': '1113', 'message': '余额不足或无可用资源包,请充值。'}}, 'endpoint: no credit', ''),
     (400, {'error': {'code': '1211', 'message': '模型不存在，请检查模型代码。'}}, 'endpoint: no such model', ''),
