@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -201,10 +202,10 @@ class _Judging:
 
     async def judge(self, predictions: Sequence[Prediction]) -> Judged:
         async with self._pool as pool:
-            found = await self._judge_all(predictions)
-            while await pool.can_fill({self._endpoint.name: sum(isinstance(kind, str) for kind in found)}):
-                self._done = 0
-                found = await self._judge_all(predictions)
+            found = await pool.filled(
+                partial(self._judge_all, predictions),
+                lambda found: {self._endpoint.name: sum(isinstance(kind, str) for kind in found)},
+            )
         verdicts = [verdict if isinstance(verdict, Verdict) else UNSCORED for verdict in found]
         failures = {
             prediction.question_id: kind for prediction, kind in zip(predictions, found, strict=True) if isinstance(kind, str)
@@ -212,6 +213,7 @@ class _Judging:
         return Judged(verdicts=verdicts, failures=failures, judge=self._endpoint.name)
 
     async def _judge_all(self, predictions: Sequence[Prediction]) -> list[Verdict | str]:
+        self._done = 0
         each = self._pool.each(predictions, self._judge, in_flight=2 * self._endpoint.limits.concurrency)
         return [verdict async for verdict in each]
 

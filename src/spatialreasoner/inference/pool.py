@@ -107,13 +107,22 @@ class Pool:
         """Begin no more pieces."""
         self._ending = True
 
-    async def can_fill(self, lacking: Mapping[str, int]) -> bool:
-        """Whether to work once more on the pieces that lack replies: a model that was away answers again.
-
-        What failed is forgotten then, so that it is asked for. Each time, less must be lacking than the time before.
+    async def filled(self, work: Callable[[], Awaitable[_R]], lacking: Callable[[_R], Mapping[str, int]]) -> _R:
+        """What the work gives; it is done once more whenever it lacks replies of a model that answers again.
 
         Args:
-            lacking: Number of replies that pieces had to do without, by model; those of earlier processes included.
+            work: Works on all pieces.
+            lacking: Number of replies that its pieces had to do without, by model; those of earlier processes included.
+        """
+        found = await work()
+        while await self._can_fill(lacking(found)):
+            found = await work()
+        return found
+
+    async def _can_fill(self, lacking: Mapping[str, int]) -> bool:
+        """Whether a model that was away answers again; what failed is forgotten then, so that it is asked for.
+
+        Each time, less must be lacking than the time before.
         """
         total = sum(lacking.values())
         if total >= self._lacked or not any(desk.answers and lacking.get(desk.name) for desk in self._desks):

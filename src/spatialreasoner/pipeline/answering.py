@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,16 +203,19 @@ class _Answering:
         """The outcomes of the questions, in their order."""
         in_flight = BATCHED_QUESTIONS if self._endpoint.batches is not None else 2 * self._endpoint.limits.concurrency
         async with self._pool as pool:
-            outcomes = await self._answer_all(in_flight)
-            while self.spent_up is None and await pool.can_fill({self._endpoint.name: _unavailable(outcomes)}):
-                self._done = 0
-                outcomes = await self._answer_all(in_flight)
+            outcomes = await pool.filled(partial(self._answer_all, in_flight), self._lacking)
         why = self.spent_up or str(self._endpoint.stopped)
         left = len(self._questions) - len(outcomes)
         return outcomes + [Outcome(kind=UNAVAILABLE, why=why, final=False)] * left
 
     async def _answer_all(self, in_flight: int) -> list[Outcome]:
+        self._done = 0
         return [outcome async for outcome in self._pool.each(self._questions, self._answer, in_flight=in_flight)]
+
+    def _lacking(self, outcomes: Sequence[Outcome]) -> dict[str, int]:
+        """Number of replies that may still come, by model: none once a budget is used up."""
+        missing = sum(outcome.kind == UNAVAILABLE for outcome in outcomes)
+        return {self._endpoint.name: missing if self.spent_up is None else 0}
 
     async def _answer(self, question: Question) -> Outcome:
         outcome = await self._ask(question)
@@ -234,10 +238,6 @@ class _Answering:
             self.spent_up = str(error)
             return Outcome(kind=UNAVAILABLE, why=str(error), final=False)
         return read_outcome(replies)
-
-
-def _unavailable(outcomes: Sequence[Outcome]) -> int:
-    return sum(outcome.kind == UNAVAILABLE for outcome in outcomes)
 
 
 def read_outcome(replies: Sequence[Completion]) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -158,11 +159,10 @@ async def _judged(
         }
         with shown(job.name, job.total) as advance:
             async with pool:
-                count = await _score(job, at_work, 2 * judging.concurrency, advance)
-                while (lacking := _failed_grades(job.out)) and await pool.can_fill(
-                    dict.fromkeys((judge.name for judge in at_work.values()), lacking)
-                ):
-                    count = await _score(job, at_work, 2 * judging.concurrency, advance)
+                count = await pool.filled(
+                    partial(_score, job, at_work, 2 * judging.concurrency, advance),
+                    lambda _: dict.fromkeys((judge.name for judge in at_work.values()), _failed_grades(job.out)),
+                )
         if any(judge.failures for judge in at_work.values()):  # the same call asks again
             await journal.next_round()
     found = write_agreement(job.out)

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -181,16 +182,14 @@ class Engine:
         """Finish every question that is not done; trees that lack replies of a policy that answers again grow anew."""
         self.report(self.progress)
         async with self.pool as pool:
-            await self._work_on_all(pool)
-            while not self.spent_up and await pool.can_fill(self._lacked()):
-                self._filling, self.stopped = True, None
-                await self._work_on_all(pool)
+            await pool.filled(partial(self._work_on_all, pool), lambda _: {} if self.spent_up else self._lacked())
 
     async def _work_on_all(self, pool: Pool) -> None:
-        trees = self.config.trees_in_flight
+        trees, self.stopped = self.config.trees_in_flight, None
         each = pool.each(self.questions, self._work_on, in_flight=max(trees, BATCHED_TREES) if self.config.batch else trees)
         async for _ in each:
             pass
+        self._filling = True  # whatever is worked on after this lacked replies
 
     def _lacked(self) -> Counter[str]:
         """Number of replies that are missing, by policy; a question that is not finished lacks one of each."""
