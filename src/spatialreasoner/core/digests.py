@@ -27,7 +27,7 @@ def file_digest(path: str | Path) -> str:
         raise MissingFileError(f"expected a file at {path}; {getattr(error, 'strerror', None) or error}") from None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2**17)  # a run asks about many images, each at its start and with each question about it
 def _digest(path: str, size: int, changed: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

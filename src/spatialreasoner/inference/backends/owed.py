@@ -7,7 +7,7 @@ that colon alone, so its prompt ends before the colon, and the first tokens that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ class OwedText(LogitsProcessor):
 
     def __init__(self, owed: Sequence[str], tokenizer: Any) -> None:
         self._rest = list(owed)
-        self._tokenizer = tokenizer
+        self._texts = _added_texts(tokenizer, len(tokenizer))
         self._begun = False
 
     def __call__(
@@ -48,11 +48,12 @@ class OwedText(LogitsProcessor):
                 scores[row] = scores[row].masked_fill(~allowed, -torch.inf)
         return scores
 
-    @cached_property
-    def _texts(self) -> list[str]:
-        """What each token adds to a text."""
-        near: list[int] = self._tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
-        rows = [[*near, token] for token in range(len(self._tokenizer))]
-        options: dict[str, Any] = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
-        before = self._tokenizer.decode(near, **options)
-        return [text[len(before) :] for text in self._tokenizer.batch_decode(rows, **options)]
+
+@lru_cache(maxsize=2)  # batches follow each other, and it decodes the whole vocabulary
+def _added_texts(tokenizer: Any, size: int) -> list[str]:
+    """What each of the tokens of a tokenizer adds to a text."""
+    near: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
+    rows = [[*near, token] for token in range(size)]
+    options: dict[str, Any] = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+    before = tokenizer.decode(near, **options)
+    return [text[len(before) :] for text in tokenizer.batch_decode(rows, **options)]
