@@ -31,6 +31,9 @@ RegionSource = Literal["drawn", "model", "box", "box, cut out by depth and colou
 """Where a region's mask comes from: outlines or pixels that a person drew, a mask model, all of a box (which holds more than
 the thing), or what depth and colour tell apart in a box or around a click."""
 
+CUT_OUT: frozenset[RegionSource] = frozenset({"box, cut out by depth and colour", "click, cut out by depth and colour"})
+"""Masks that depth and colour tell apart."""
+
 Unit = Literal["m", "cm", "in", "ft", "hour"]
 
 METRES_PER: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "in": 0.0254, "ft": 0.3048}

@@ -137,6 +137,11 @@ def read_depth_numbers(depth: DepthMap) -> UInt16[np.ndarray, "h w"]:
     return pixels_of(image).astype(np.uint16, copy=False)
 
 
+def lies_on_its_side(orientation: int) -> bool:
+    """Whether an EXIF orientation swaps height and width of the stored pixels."""
+    return orientation > 4
+
+
 def stored_orientation(path: str | Path) -> int:
     """The EXIF orientation by which a viewer turns an image: 1 as it is, 2 to 8 turned or mirrored.
 

@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt16
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import DepthMap
-from spatialreasoner.scenes.files import SATURATED, read_depth_numbers, read_image, stored_orientation
+from spatialreasoner.scenes.files import SATURATED, lies_on_its_side, read_depth_numbers, read_image, stored_orientation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +64,9 @@ def view_of(image: str, depth: DepthMap, *, where: str, accept: Collection[str] 
 
 
 def _turned(image: str, orientation: int, size: tuple[int, int], shape: tuple[int, ...]) -> str:
-    stored = f"{size[1]} x {size[0]}" if orientation < 5 else f"{size[0]} x {size[1]}"
+    stored = f"{size[0]} x {size[1]}" if lies_on_its_side(orientation) else f"{size[1]} x {size[0]}"
     upright = shape == size and shape != size[::-1]
-    fits = " The depth has the size of the upright image." if upright and orientation > 4 else ""
+    fits = " The depth has the size of the upright image." if upright and lies_on_its_side(orientation) else ""
     return (
         f"expected an image without an EXIF orientation; {image} has orientation {orientation}: viewers turn its {stored} "
         f"pixels, and nothing turns the depth, the camera and the regions with them.{fits} Save the pixels again without the "

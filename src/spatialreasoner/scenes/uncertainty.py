@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
-from spatialreasoner.core.types import Intrinsics, QuantityName, Relation
+from spatialreasoner.core.types import CUT_OUT, Intrinsics, QuantityName, Relation
 from spatialreasoner.scenes.files import bands_of
 from spatialreasoner.scenes.geometry import (
     LEAF,
@@ -232,7 +232,7 @@ class Uncertainty:
         assert scene.intrinsics is not None
         region = scene.region(region_id)
         mask, rim = decode(region.mask), self.sensor.rim
-        if rim and (region.region_source or "").endswith("cut out by depth and colour"):
+        if rim and region.region_source in CUT_OUT:
             from spatialreasoner.scenes.foreground import cut_slack
 
             rim = cut_slack(mask)

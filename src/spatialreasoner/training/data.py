@@ -20,7 +20,7 @@ from spatialreasoner.core import progress, records
 from spatialreasoner.core.errors import InputError, RecordError, RowsError
 from spatialreasoner.core.types import Rle
 from spatialreasoner.scenes import carry
-from spatialreasoner.scenes.files import open_image, stored_orientation
+from spatialreasoner.scenes.files import lies_on_its_side, open_image, stored_orientation
 from spatialreasoner.scenes.masks import decode, require_size
 from spatialreasoner.training.held_images import image_bytes, is_data_url, keep_image
 from spatialreasoner.training.messages import Message, answer_message, check_path, message_text, place_images, with_image_blocks
@@ -37,10 +37,6 @@ Also = Callable[[Sequence[Mapping[str, Any]]], Mapping[int, InputError]]
 
 MOST_LISTED = 1000
 """Maximum number of bad rows listed; the rest are counted."""
-
-
-_TURNED = 4
-"""Orientations of EXIF beyond this one swap height and width."""
 
 
 class MaskRow(TypedDict):
@@ -332,7 +328,7 @@ def _check_image(path: Path, changed: int) -> tuple[int, int]:
     """
     del changed
     width, height = open_image(path).size
-    return (width, height) if stored_orientation(path) > _TURNED else (height, width)
+    return (width, height) if lies_on_its_side(stored_orientation(path)) else (height, width)
 
 
 def _regions(row: Mapping[str, Any], images: Sequence[str]) -> str:

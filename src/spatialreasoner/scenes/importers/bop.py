@@ -45,11 +45,8 @@ def _frame(store: Store, name: str, image_name: str, depth_name: str, cameras: d
     where, about = f"{store.where(_CAMERAS)}, image {int(name)}", cameras.get(str(int(name)))
     if not isinstance(about, dict):
         raise RecordError(f"{where}: expected its camera, an object with cam_K and depth_scale; there is none")
-    scale = about.get("depth_scale")
-    if not isinstance(scale, int | float) or not 1e-6 <= scale <= 1e6:
-        raise RecordError(f"{where}: expected depth_scale to be a positive number; got {scale!r}")
+    units = 1000 / decode.depth_scale(about.get("depth_scale"), where)
     image, encoded = decode.rgb(store.read(image_name), store.where(image_name))
-    units = 1000 / scale
     return Frame(
         name=name,
         image=image,

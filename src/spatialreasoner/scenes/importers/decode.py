@@ -232,6 +232,17 @@ def intrinsics(fx: object, fy: object, cx: object, cy: object, *, where: str) ->
         raise RecordError(f"{where}: expected the focal lengths and centre of a camera, pixels; {error}") from None
 
 
+def depth_scale(value: object, where: str) -> float:
+    """A factor between the numbers of depth and a length, as some formats tell it.
+
+    Raises:
+        RecordError: If it cannot be one.
+    """
+    if not isinstance(value, int | float) or not 1e-6 <= value <= 1e6:
+        raise RecordError(f"{where}: expected depth_scale to be a positive number; got {value!r}")
+    return float(value)
+
+
 def json_object(text: str | bytes, where: str) -> dict[str, Any]:
     """A JSON object.
 

@@ -28,7 +28,7 @@ from PIL import ExifTags, Image
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Intrinsics
-from spatialreasoner.scenes.files import decode_image
+from spatialreasoner.scenes.files import decode_image, lies_on_its_side
 from spatialreasoner.scenes.images import focal_of_exif
 from spatialreasoner.scenes.importers import decode, heif, xmp
 from spatialreasoner.scenes.importers.align import moved, scaled, turned, turned_camera
@@ -76,7 +76,7 @@ def _of_heic(data: bytes, name: str, where: str, options: FrameOptions) -> Frame
     orientation = _orientation(exif)
     if not heif.depth_is_turned(data):
         depth = np.ascontiguousarray(moved(depth, orientation))
-    size = (image.width, image.height) if orientation > 4 else (image.height, image.width)
+    size = (image.width, image.height) if lies_on_its_side(orientation) else (image.height, image.width)
     camera = _camera(told, size, where)
     return Frame(
         name=name,

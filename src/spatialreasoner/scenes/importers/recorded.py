@@ -137,10 +137,8 @@ def from_matrix(k: Any, where: str) -> Intrinsics:
 
 
 def _units(camera: dict[str, Any], where: str) -> float:
-    scale = camera.get("depth_scale", camera.get("depth_units_per_metre", 1000.0))
-    if not isinstance(scale, int | float) or not 1e-6 <= scale <= 1e6:
-        raise RecordError(f"{where}: expected depth_scale to be a positive number; got {scale!r}")
-    return float(scale) if scale >= 1 else float(round(1 / scale, 6))
+    scale = decode.depth_scale(camera.get("depth_scale", camera.get("depth_units_per_metre", 1000.0)), where)
+    return scale if scale >= 1 else round(1 / scale, 6)
 
 
 IMPORTER = Importer(
