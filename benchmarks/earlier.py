@@ -6,6 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +57,31 @@ def nano_of(ref: str, folder: Path) -> tuple[Path, Path]:
     config = json.loads((now / "config.json").read_text("utf-8"))
     (now / "config.json").write_text(json.dumps({**config, "architecture_version": NANO.architecture_version}), "utf-8")
     return before, now
+
+
+@contextmanager
+def conversing(source: Path, *command: object) -> Generator[Callable[[object], Iterator[str]]]:
+    """A process of a build that is told one line after the other.
+
+    Args:
+        source: Sources of the build.
+        command: A program in Python and its arguments.
+
+    Yields:
+        A function that tells a line, and gives the lines that the process says from then on; it waits for each.
+    """
+    given = [sys.executable, *map(str, command)]
+    with subprocess.Popen(given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=running(source)) as process:
+        told, said = process.stdin, process.stdout
+        assert told is not None
+        assert said is not None
+
+        def tell(line: object) -> Iterator[str]:
+            print(line, file=told, flush=True)
+            return said
+
+        yield tell
+        told.close()
 
 
 def running(source: Path) -> dict[str, str]:

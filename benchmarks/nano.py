@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,7 +32,7 @@ from typing import Any
 
 import torch
 
-from earlier import SOURCE, check_out, nano_of, running
+from earlier import SOURCE, check_out, conversing, nano_of
 from spatialreasoner.core.types import Prompt, Question, Scene
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.questions.files import prompt
@@ -150,21 +149,15 @@ def answering(
     folder: Path, source: Path, model: Path | str, batch: int, threads: int
 ) -> Generator[Callable[[float], dict[str, Any]]]:
     """A build that answers all questions at one temperature after the other, and tells its processor time and the texts."""
-    command = [sys.executable, str(folder / "runner.py"), str(folder), str(model), str(batch), str(threads)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=running(source)) as process:
-        told, said = process.stdin, process.stdout
-        assert told is not None
-        assert said is not None
+    with conversing(source, folder / "runner.py", folder, model, batch, threads) as tell:
 
         def answer(temperature: float) -> dict[str, Any]:
-            print(temperature, file=told, flush=True)
-            line = next((each for each in said if each.startswith("{")), None)
+            line = next((each for each in tell(temperature) if each.startswith("{")), None)
             if line is None:
                 sys.exit(f"the build in {source} cannot answer")
             return json.loads(line)
 
         yield answer
-        told.close()
 
 
 def prompts_about(rooms: int, folder: Path) -> list[Prompt]:

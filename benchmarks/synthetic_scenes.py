@@ -17,7 +17,6 @@ differs.
 import argparse
 import io
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +29,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from PIL import Image
 
-from earlier import SOURCE, check_out, running
+from earlier import SOURCE, check_out, conversing
 from spatialreasoner.scenes import masks
 from spatialreasoner.scenes.synthetic import SyntheticConfig, make_scene, render_world, sample, write_synthetic
 
@@ -115,19 +114,13 @@ def build_of(source: Path, folder: Path, settings: list[str]) -> Generator[Calla
     """A build that writes rooms of one seed after the other, and tells the processor and the wall time of each."""
     runner = folder / "runner.py"
     runner.write_text(RUNNER, encoding="utf-8")
-    command = [sys.executable, str(runner), str(folder), *settings]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=running(source)) as process:
-        told, said = process.stdin, process.stdout
-        assert told is not None
-        assert said is not None
+    with conversing(source, runner, folder, *settings) as tell:
 
         def write(seed: int) -> tuple[float, float]:
-            print(seed, file=told, flush=True)
-            busy, wall = said.readline().split()
+            busy, wall = next(tell(seed)).split()
             return float(busy), float(wall)
 
         yield write
-        told.close()
 
 
 def different(new: Path, old: Path) -> list[str]:

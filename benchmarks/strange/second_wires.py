@@ -17,7 +17,7 @@ from strange.replies import ENDS, TAKEN, TOLD, Make, answers, generate, replying
 from strange.replies import ends as ends_well
 from strange.replies import taken as taken_whole
 from strange.replies import told as told_once
-from strange.server import Handler, Request, Server, completion, healthy, read, respond
+from strange.server import Handler, Request, Server, completion, healthy, moved, read, respond
 
 
 def _body(request: Request) -> bytes:
@@ -216,14 +216,8 @@ def _cookies(bench: Bench) -> str:
 
 
 def _sent_on(bench: Bench) -> str:
-    def move(connection: socket.socket, request: Request) -> None:
-        if "/new/" in request.line:
-            respond(connection, completion(request))
-        else:
-            respond(connection, b"", status="307 Temporary Redirect", Location="/new/v1/chat/completions")
-
     out = bench.folder / "out.jsonl"
-    with Server(handler=move) as server:
+    with Server(handler=partial(moved, "307 Temporary Redirect")) as server:
         for _ in range(3):
             command = ("generate", bench.questions, "--model", server.model, "--max-calls", 6, "--out", out)
             bench.spatial(*command).expect(1, says="max_calls|max-calls|budget")

@@ -170,6 +170,14 @@ def healthy(connection: socket.socket, request: Request) -> None:
         respond(connection, completion(request))
 
 
+def moved(status: str, connection: socket.socket, request: Request) -> None:
+    """Send a request on to another place of the same host, with a status; there it is answered."""
+    if "/new/" in request.line:
+        respond(connection, completion(request))
+    else:
+        respond(connection, b"", status=status, Location="/new/v1/chat/completions")
+
+
 def chunk(connection: socket.socket, data: bytes) -> None:
     """Send one chunk of a chunked body."""
     connection.sendall(f"{len(data):x}\r\n".encode() + data + b"\r\n")

@@ -13,7 +13,7 @@ from functools import partial
 
 from strange.case import Bench, Case, Ended, need
 from strange.replies import answers, generate, once, rows
-from strange.server import Handler, Request, Server, begin, chunk, completion, healthy, respond
+from strange.server import Handler, Request, Server, begin, chunk, healthy, moved, respond
 
 SLOW = "told after the 6 s of --timeout and little more; the other three are kept; the same command asks for the fourth"
 WORDS = "exit 1 or 2 with the cause in words of its own, and what to do"
@@ -279,13 +279,7 @@ def _circle(bench: Bench) -> str:
 
 
 def _moved(bench: Bench) -> str:
-    def move(connection: socket.socket, request: Request) -> None:
-        if "/new/" in request.line:
-            respond(connection, completion(request))
-        else:
-            respond(connection, b"", status="308 Permanent Redirect", Location="/new/v1/chat/completions")
-
-    with Server(handler=move) as server:
+    with Server(handler=partial(moved, "308 Permanent Redirect")) as server:
         generate(bench, server).expect(0)
     need(rows(bench) == answers(bench.inputs / "healthy.jsonl"), "other answers than a decent server's")
     return "4 of 4 answers"

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from builders import build_scene, measured_balls
+from inference.server.fair import Fair
 from spatialreasoner.core.errors import ConfigError, EndpointError
-from spatialreasoner.core.types import Completion, RewardBreakdown
+from spatialreasoner.core.types import Completion
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.grounds import files_depended_on
 from spatialreasoner.pipeline.answering import run_generate
@@ -34,19 +35,6 @@ class Model:
         if self.broken:
             raise EndpointError("the model does not load")
         return [Completion(text=f"{prompt.request} {seed}")] * n
-
-
-class Fair:
-    """A reward that finds all fair and right."""
-
-    async def rate(self, question, prefix, step):
-        return {"spatial": 0.5}
-
-    async def score(self, question, text):
-        return RewardBreakdown(visual=1.0, spatial_description=1.0, spatial_reasoning=1.0, logical=1.0)
-
-    def succeeds(self, question, text):
-        return True
 
 
 @pytest.fixture
