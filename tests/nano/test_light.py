@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
+from functools import reduce
 from random import Random
 
 import numpy as np
 import pytest
 import torch
 
-from spatialreasoner.core.errors import ConfigError, RecordError, SceneError
+from spatialreasoner.core.errors import ConfigError, InputError, RecordError, SceneError
 from spatialreasoner.core.types import Prompt, Region
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.nano import WEIGHTS
@@ -25,7 +27,7 @@ from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image, scene_index
 from spatialreasoner.scenes.masks import encode
 from spatialreasoner.scenes.measure import Measured
-from spatialreasoner.vlm import loading
+from spatialreasoner.vlm import loading, rendering
 from spatialreasoner.vlm.sources import source_of
 
 shipped = pytest.mark.skipif(not (WEIGHTS / "model.safetensors").is_file(), reason="the nano's weights are not here")
@@ -169,13 +171,55 @@ def test_a_broken_folder_is_told_of(folder, tmp_path, spoilt):
         LightNano(broken)
 
 
-def test_a_nano_with_weights_missing_is_told_of(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("file", "keys", "value", "said"),
+    [
+        ("config.json", ("text_config", "num_hidden_layers"), 7, "num_hidden_layers 7; the weights have 6"),
+        ("config.json", ("text_config", "num_hidden_layers"), 10**12, "num_hidden_layers"),
+        ("config.json", ("text_config", "head_dim"), 2**40, "num_attention_heads times head_dim"),
+        ("config.json", ("image_size",), 2**20, "image_size 1048576; the weights have 128"),
+        ("processor_config.json", ("image_processor", "size", "height"), 2**20, "height 1048576; the weights have 128"),
+        ("processor_config.json", ("image_processor", "size", "width"), 64, "width 64"),
+        ("processor_config.json", ("num_image_tokens",), 10**12, "num_image_tokens 1000000000000; the weights have 16"),
+    ],
+)
+def test_a_nano_of_other_sizes_than_its_weights_is_refused_at_once(folder, tmp_path, file, keys, value, said):
     broken = shutil.copytree(folder, tmp_path / "broken")
-    config = json.loads((broken / "config.json").read_text("utf-8"))
-    config["text_config"]["num_hidden_layers"] += 1
-    (broken / "config.json").write_text(json.dumps(config), "utf-8")
-    with pytest.raises(ConfigError, match=r"layers\.6"):
+    settings = json.loads((broken / file).read_text("utf-8"))
+    reduce(lambda part, key: part[key], keys[:-1], settings)[keys[-1]] = value
+    (broken / file).write_text(json.dumps(settings), "utf-8")
+    with pytest.raises(ConfigError, match=said):
         LightNano(broken)
+
+
+@pytest.mark.parametrize("load", [LightNano, loading.load_vlm])
+def test_another_template_of_a_nano_is_tried_as_that_of_any_model(folder, tmp_path, load):
+    other = shutil.copytree(folder, tmp_path / "other")
+    template = (other / "chat_template.jinja").read_text("utf-8")
+    (other / "chat_template.jinja").write_text("{# another #}" + template, "utf-8")
+    load(other)
+    (other / "chat_template.jinja").write_text("{% include 'x' %}" + template, "utf-8")
+    with pytest.raises(ConfigError, match="includes another file"):
+        load(other)
+
+
+def test_a_template_that_goes_on_for_ever_is_stopped_later_too(folder, tmp_path, monkeypatch, asked):
+    """The trial's conversations do not say what makes it go on."""
+    other = shutil.copytree(folder, tmp_path / "other")
+    template = (other / "chat_template.jinja").read_text("utf-8")
+    forever = "{% if 'apart' in messages[0]['content'][1]['text'] %}{% for a in range(n) %}{% for b in range(n) %}{% endfor %}"
+    (other / "chat_template.jinja").write_text("{% set n = 99999 %}" + forever + "{% endfor %}{% endif %}" + template, "utf-8")
+    monkeypatch.setattr(rendering, "RENDERING_SECONDS", 0.3)
+    with pytest.raises(InputError, match="did not finish this conversation"):
+        asyncio.run(LightNano(other).complete(asked, n=1, seed=0))
+
+
+def test_a_pipe_among_a_nanos_files_is_not_waited_for(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    (other / "tokenizer.json").unlink()
+    os.mkfifo(other / "tokenizer.json")
+    with pytest.raises(ConfigError, match="a pipe or a device"):
+        LightNano(other)
 
 
 @pytest.mark.parametrize("load", [LightNano, loading.load_vlm])

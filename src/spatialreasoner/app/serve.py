@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
+import signal
 import socket
+import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
+from typing import NoReturn
 
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
+
+ENDING = 2.0
+"""Longest that the end waits for requests at work, seconds."""
+
+REMOVALS = 20
+"""How often it is tried to remove visitors' files."""
 
 
 def serve(config: AppConfig) -> None:
@@ -21,9 +33,25 @@ def serve(config: AppConfig) -> None:
         InputError: If a model, a folder or the port cannot be used.
         MissingExtraError: If what serves the app, or what a model needs, is not installed.
     """
-    with running(config) as url:
-        print(f"The app is at {url} (Ctrl-C ends it)", flush=True)  # noqa: T201 - what the command is for
-        threading.Event().wait()  # for a signal: `main` turns both into SystemExit
+    try:
+        with ExitStack() as ending, running(config) as url:
+            print(f"The app is at {url} (Ctrl-C ends it)", flush=True)  # noqa: T201 - what the command is for
+            try:
+                threading.Event().wait()  # for a signal: `main` turns both into SystemExit
+            finally:
+                for sent in (signal.SIGINT, signal.SIGTERM):  # the end removes visitors' files, and is soon over
+                    ending.callback(signal.signal, sent, signal.signal(sent, signal.SIG_IGN))
+    except SystemExit as ended:
+        if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+            _leave(ended.code)
+        raise
+
+
+def _leave(code: object) -> NoReturn:
+    """End the process without waiting for threads, as the interpreter would: one may measure an image, or wait for a model."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 @contextmanager
@@ -41,7 +69,7 @@ def running(config: AppConfig) -> Generator[str]:
     from spatialreasoner.app.server import Server
     from spatialreasoner.app.service import App
 
-    with TemporaryDirectory(prefix="spatialreasoner-app-") as folder, _listening(config) as listener:
+    with _folder() as folder, _listening(config) as listener:
         server = uvicorn.Server(
             uvicorn.Config(Server(App(config, Path(folder))).asgi(), log_level="warning", lifespan="off", access_log=False)
         )
@@ -51,8 +79,33 @@ def running(config: AppConfig) -> Generator[str]:
         try:
             yield f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         finally:
-            server.should_exit = server.force_exit = True
-            thread.join(timeout=10)
+            with _unsaid("uvicorn.error"):  # it would report each answer that ends here, with a traceback
+                server.should_exit = server.force_exit = True
+                thread.join(ENDING)
+
+
+@contextmanager
+def _unsaid(logger: str) -> Generator[None]:
+    """Nothing is logged under this name meanwhile."""
+    log = logging.getLogger(logger)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+@contextmanager
+def _folder() -> Generator[str]:
+    """A folder for visitors' files, which is gone afterwards, even if a thread still wrote into it when it was removed."""
+    folder = mkdtemp(prefix="spatialreasoner-app-")
+    try:
+        yield folder
+    finally:
+        for _ in range(REMOVALS):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not Path(folder).exists():
+                break
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from functools import cache, partial
 from typing import IO, Any, NoReturn
@@ -18,6 +19,9 @@ import typer
 
 from spatialreasoner.core.errors import InputError, MissingExtraError, RowsError, SpatialReasonerError
 from spatialreasoner.core.progress import wording
+
+AS_ONE = 1.0
+"""Seconds within which signals count as one: keys are pressed twice."""
 
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "transformers", "trl", "peft", "datasets", "accelerate"), "train"),
@@ -72,10 +76,21 @@ def _is_closed(file: IO[str]) -> bool:
 
 
 def stop(code: int, *_: object) -> NoReturn:
-    """End by SystemExit, so that `finally` blocks run and files are closed; a signal handler once `code` is bound."""
+    """End by SystemExit, so that `finally` blocks run and files are closed; a signal handler once `code` is bound.
+
+    Another signal does not interrupt them if it comes at once, and ends the process where it is if it comes later: what is on
+    the disk is then as after SIGKILL, whole.
+    """
+    for sent in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sent, partial(_hurry, code, time.monotonic()))
     typer.echo("Interrupted. Run the same command again to resume", err=True)
     logging.getLogger("asyncio").disabled = True  # it would report the task that this is raised in, with a traceback
     sys.exit(code)
+
+
+def _hurry(code: int, since: float, *_: object) -> None:
+    if time.monotonic() - since > AS_ONE:
+        os._exit(code)
 
 
 @cache

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.vlm.declared import within_weights
+from spatialreasoner.vlm.hub import file_of_hub
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -32,9 +34,9 @@ def adapter_folder(source: str | Path) -> Path | None:
     if folder.is_dir():
         alone = (folder / ADAPTER_FILE).is_file() and not any(folder.glob("model*.safetensors"))
         return folder if alone else None
-    if (found := _of_hub(source, ADAPTER_FILE)) is None or _of_hub(source, "config.json") is not None:
+    if (found := file_of_hub(source, ADAPTER_FILE)) is None or file_of_hub(source, "config.json") is not None:
         return None
-    _of_hub(source, ADAPTER_WEIGHTS)
+    file_of_hub(source, ADAPTER_WEIGHTS)
     return found.parent
 
 
@@ -94,7 +96,7 @@ def _adapted(model: PreTrainedModel, folder: Path, *, trainable: bool) -> PeftMo
 
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ConfigError(f"{folder} has {ADAPTER_FILE}, but not the weights: expected {ADAPTER_WEIGHTS}")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), within_weights(folder, adapter=True):
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)  # PEFT reads old names
         # it would train, or answer, as if the adapter were not there
         warnings.filterwarnings("error", message="Found missing adapter keys")
@@ -126,16 +128,3 @@ def own_processor(folder: Path, base: ProcessorMixin) -> ProcessorMixin:
         return load_processor(folder)
     except (OSError, ValueError):  # what only the base's configuration tells
         return base
-
-
-def _of_hub(source: str | Path, name: str) -> Path | None:
-    from transformers.utils.hub import cached_file
-
-    try:
-        found = cached_file(
-            str(source), name, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
-            _raise_exceptions_for_gated_repo=False,
-        )  # fmt: skip
-    except (OSError, ValueError):
-        return None
-    return None if found is None else Path(found)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import MissingExtraError
+from spatialreasoner.vlm.declared import refuse_layers
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
@@ -26,12 +27,14 @@ def load_processor(source: str | Path) -> ProcessorMixin:
 
     Raises:
         OSError: If the model does not exist.
+        ConfigError: If its configuration declares more layers than its weights can have.
         MissingExtraError: If the processor needs another library that is not installed.
     """
     from transformers import AutoConfig, AutoProcessor
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
     from transformers.utils.import_utils import is_torchvision_available
 
+    refuse_layers(source)  # processors look at the configuration, too
     try:
         return AutoProcessor.from_pretrained(source, trust_remote_code=False)
     except ValueError as error:  # image processors that only torchvision runs do not raise ImportError

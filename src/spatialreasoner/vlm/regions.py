@@ -15,6 +15,7 @@ from transformers import AutoConfig
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.scenes.carry import MAX_CARRIED_REGIONS
 from spatialreasoner.vlm.adapters import base_of
+from spatialreasoner.vlm.declared import refuse_layers
 from spatialreasoner.vlm.region_encoder import RegionEncoder
 from spatialreasoner.vlm.region_families import REGION_CLASSES
 from spatialreasoner.vlm.region_models import region_token_ids
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
 
 
 def has_region_tokens(source: str) -> bool:
-    """Whether a folder or repository holds a model with region tokens, or an adapter of one; False if nothing can tell."""
+    """Whether a folder or repository holds a model with region tokens, or an adapter of one; False if nothing can tell.
+
+    Raises:
+        ConfigError: If its configuration declares more layers than its weights can have.
+    """
     source = base_of(source)
     if config_of(source).get("model_type") == SA2VA:
         return True
+    refuse_layers(source)
     try:
         return bool(getattr(AutoConfig.from_pretrained(source, trust_remote_code=False), "region_tokens", False))
     except (OSError, ValueError, KeyError):

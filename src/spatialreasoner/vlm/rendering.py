@@ -263,9 +263,18 @@ def chat_template_of(processor: Any, *, thinking: bool = False) -> ChatTemplate:
     switches = thinking_switches(owner, thinking=thinking)
 
     def apply(messages: Messages, prompting: bool) -> str:
+        return owner.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting, **switches)
+
+    return ChatTemplate(bounded(apply), special=special_tokens(tokenizer), thinking=thinking)
+
+
+def bounded(apply: Apply) -> Apply:
+    """The same chat template, which raises InputError where it fails, or takes too long or makes too much of a conversation."""
+
+    def limited(messages: Messages, prompting: bool) -> str:
         try:
             with deadline(RENDERING_SECONDS):
-                text = owner.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting, **switches)
+                text = apply(messages, prompting)
         except DeadlineError:
             raise InputError(
                 f"the chat template did not finish this conversation in {RENDERING_SECONDS:g} s. Fix the template, or use the "
@@ -282,7 +291,7 @@ def chat_template_of(processor: Any, *, thinking: bool = False) -> ChatTemplate:
             )
         return text
 
-    return ChatTemplate(apply, special=special_tokens(tokenizer), thinking=thinking)
+    return limited
 
 
 def thinking_switches(owner: Any, *, thinking: bool) -> dict[str, bool]:

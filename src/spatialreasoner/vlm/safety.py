@@ -9,8 +9,9 @@ from typing import Any
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, SpatialReasonerError
+from spatialreasoner.vlm.declared import within_weights
 from spatialreasoner.vlm.processors import missing_library
-from spatialreasoner.vlm.sources import shipped_as
+from spatialreasoner.vlm.sources import shipped_template
 from spatialreasoner.vlm.template_limits import check_templates
 
 LONGEST_REASON = 500
@@ -94,22 +95,23 @@ def load_with(
 
     logging.disable_progress_bar()
     dtype = precision if precision == "auto" else getattr(torch, precision)
-    with telling_of(source):
+    with telling_of(source), within_weights(source):
         processor = read(source)
-        if shipped_as(source) is None:
-            check_processor(processor, source)
+        check_processor(processor, source)
         model = auto.from_pretrained(source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options)
         return model, processor
 
 
 def check_processor(processor: Any, source: str | Path) -> None:
-    """Try the chat templates of a processor, or of a tokenizer.
+    """Try the chat templates of a processor, or of a tokenizer; that of a shipped model is known.
 
     Raises:
         ConfigError: If one exceeds the limits of `template_limits`.
     """
     own = getattr(processor, "chat_template", None)
-    check_templates(own or getattr(getattr(processor, "tokenizer", None), "chat_template", None), source)
+    templates = own or getattr(getattr(processor, "tokenizer", None), "chat_template", None)
+    if templates != shipped_template(source):
+        check_templates(templates, source)
 
 
 @contextmanager

@@ -51,6 +51,13 @@ def shipped_as(source: str | Path) -> ShippedModel | None:
     return next((shipped for shipped in shipped_models().values() if shipped.model_type == kind), None)
 
 
+def shipped_template(source: str | Path) -> str | None:
+    """The chat template of the shipped model of whose family a folder is; None if it is of none, or its files are absent."""
+    shipped = shipped_as(source)
+    path = None if shipped is None else shipped.folder / "chat_template.jinja"
+    return path.read_text("utf-8") if path is not None and path.is_file() else None
+
+
 def refuse_other_version(source: str | Path) -> None:
     """Refuse a folder that was trained from another version of a shipped model.
 

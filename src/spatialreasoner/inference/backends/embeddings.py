@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
+from spatialreasoner.vlm.declared import within_weights
 from spatialreasoner.vlm.safety import refuse_pickles
 
 if TYPE_CHECKING:
@@ -68,8 +69,11 @@ def _load(source: str) -> tuple[Any, Any]:
     if Path(source).is_dir():
         refuse_pickles(source)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model = AutoModel.from_pretrained(source, use_safetensors=True, trust_remote_code=False)
+        with within_weights(source):
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            model = AutoModel.from_pretrained(source, use_safetensors=True, trust_remote_code=False)
+    except ConfigError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"cannot load a sentence-embedding model from {source!r}: {str(error)[:500]}") from error
     if tokenizer.pad_token is None or getattr(model.config, "hidden_size", None) is None:

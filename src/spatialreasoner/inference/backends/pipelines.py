@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
+from spatialreasoner.vlm.declared import within_weights
 from spatialreasoner.vlm.safety import refuse_pickles
 
 
@@ -33,6 +34,9 @@ def load_pipeline(task: Literal["depth-estimation", "mask-generation"], source: 
     if Path(source).is_dir():
         refuse_pickles(source)
     try:
-        return pipeline(task, model=source, trust_remote_code=False, model_kwargs={"use_safetensors": True}, **options)
+        with within_weights(source):
+            return pipeline(task, model=source, trust_remote_code=False, model_kwargs={"use_safetensors": True}, **options)
+    except ConfigError:
+        raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ConfigError(f"cannot load a model for {task} from {source!r}: {str(error)[:500]}") from error

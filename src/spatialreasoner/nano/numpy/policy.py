@@ -15,14 +15,16 @@ from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.nano.numpy.decoder import Decoder
 from spatialreasoner.nano.numpy.layers import Array, NamedWeights
+from spatialreasoner.nano.numpy.sizes import refuse_other_sizes
 from spatialreasoner.nano.numpy.vision import Looks, look
 from spatialreasoner.nano.shipped import NANO
 from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.scenes.squares import square_image, square_mask
-from spatialreasoner.vlm.rendering import ChatTemplate
-from spatialreasoner.vlm.safety import telling_of
-from spatialreasoner.vlm.sources import config_of, name_of, refuse_other_version, source_of
+from spatialreasoner.vlm.rendering import ChatTemplate, bounded
+from spatialreasoner.vlm.safety import refuse_unsafe, telling_of
+from spatialreasoner.vlm.sources import config_of, name_of, refuse_other_version, shipped_template, source_of
+from spatialreasoner.vlm.template_limits import check_templates
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -44,7 +46,7 @@ class LightNano:
         max_new_tokens: Maximum length of a completion in tokens.
 
     Raises:
-        ConfigError: If the folder holds no nano, or one of another architecture.
+        ConfigError: If the folder holds no nano, one of another architecture, or settings that are not those of its weights.
     """
 
     region_tokens = True
@@ -54,12 +56,12 @@ class LightNano:
         folder = Path(source_of(source))
         self.name = name_of(source)
         self.max_new_tokens = max_new_tokens
+        refuse_unsafe(folder)
         refuse_other_version(folder)
         with telling_of(folder):
             self._load(folder)
 
     def _load(self, folder: Path) -> None:
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
@@ -69,11 +71,10 @@ class LightNano:
         ends: int | list[int] = records.read_json(folder / "generation_config.json", dict[str, Any])["eos_token_id"]
         self._ends = {ends} if isinstance(ends, int) else set(ends)
         self._tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        template = (folder / "chat_template.jinja").read_text("utf-8")
-        written = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
-        self._template = ChatTemplate(lambda turns, asked: written.render(messages=turns, add_generation_prompt=asked))
+        self._template = _template_of(folder)
         weights = {name: values.astype(np.float32) for name, values in load_file(folder / "model.safetensors").items()}
         self._model = NamedWeights(weights, "model")
+        refuse_other_sizes(self._model, self._config, self._processing)
         side: int = self._config["image_size"]
         unseen = self._look(np.zeros((3, side, side), np.float32), np.zeros((1, side, side), np.uint8))
         self._decoder()(unseen.tokens)  # here, where missing weights and wrong shapes are reported as such
@@ -156,3 +157,14 @@ class LightNano:
         pixels = (pixels - np.float32(known["image_mean"])) / np.float32(known["image_std"])
         masks = [square_mask(mask, side) for mask in attached(image)[: len(self._config["region_token_ids"])]]
         return pixels.transpose(2, 0, 1), np.stack(masks) if masks else np.zeros((1, side, side), np.uint8)
+
+
+def _template_of(folder: Path) -> ChatTemplate:
+    """The folder's chat template; one that is not the nano's own is untrusted code."""
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    template = (folder / "chat_template.jinja").read_text("utf-8")
+    if template != shipped_template(folder):
+        check_templates(template, folder)
+    written = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
+    return ChatTemplate(bounded(lambda turns, asked: written.render(messages=turns, add_generation_prompt=asked)))
