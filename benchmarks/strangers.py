@@ -31,6 +31,12 @@ from strange import (
     second_visits,
     second_wires,
     stale,
+    third_answers,
+    third_models,
+    third_places,
+    third_trainings,
+    third_visits,
+    third_wires,
     trainings,
     visits,
     wires,
@@ -42,7 +48,9 @@ from strange.server import Server, healthy
 def every_case() -> Iterator[Case]:
     """All cases, kind by kind."""
     first = (replies, wires, budgets, stale, images, visits, trainings, places)
-    for module in (*first, second_wires, second_images, second_visits, second_places, large):
+    second = (second_wires, second_images, second_visits, second_places, large)
+    third = (third_models, third_answers, third_wires, third_places, third_trainings, third_visits)
+    for module in (*first, *second, *third):
         yield from module.cases()
 
 

@@ -5,8 +5,9 @@
 Each visitor begins a visit, chooses an example, draws a box, and asks, all at the same time. The model is an endpoint on this
 machine that answers after 0.2 s, so that what is measured is the app. None may see an error but a queue that tells it is one.
 With `--against`, a commit whose app was made with gradio (48cd62f; in a venv that has gradio 6 beside this package), both are
-visited in turn, with the same endpoint, and the medians are compared. Exits with 1 where a visitor saw an error, or an answer
-takes longer than before.
+visited in turn, with the same endpoint, and the medians are compared. Whom the earlier build turns away does not slow down its
+answers to the others; so fewer visitors come after that, until it answers all. Exits with 1 where a visitor saw an error, or
+an answer took longer than before when both builds answered everyone.
 """
 
 from __future__ import annotations
@@ -210,31 +211,48 @@ def main() -> int:
         apps = {"today": (SOURCE.parent, today)}
         if options.against is not None:
             apps["earlier"] = (check_out(options.against, Path(folder)).parent, earlier)
-        return int(compared(apps, options) > 0)
+        titles = f"{'build':<8} {'visitors':>8} {'round':>5} {'answers':>7} {'median s':>8} {'longest s':>9} {'MB':>5}"
+        print(f"{titles}  how visits ended")
+        visitors = options.visitors
+        while True:
+            crowds = came(apps, visitors, options)
+            problems = sum(any(end.startswith("an error") for end in each.ends) for each in crowds["today"])
+            if "earlier" not in crowds:
+                return int(problems > 0)
+            served = min(len(each.seconds) for each in crowds["earlier"]) // options.questions
+            slower = told(crowds)
+            if served == visitors or visitors == 1:
+                return int(problems > 0 or slower)
+            print(f"the earlier build answered only {served} of them: fewer are let in now, until it answers all")
+            visitors = max(1, min(served or visitors // 2, visitors - 1))
 
 
-def compared(apps: dict[str, tuple[Path, Callable[[int, str], Asking]]], options: argparse.Namespace) -> int:
-    """Let them come to each app in turn; prints what they saw, and returns how many problems there were."""
-    medians: dict[str, list[float]] = {name: [] for name in apps}
-    problems = 0
-    print(f"{'build':<8} {'round':>5} {'answers':>7} {'median s':>8} {'longest s':>9} {'MB':>5}  how visits ended")
+def came(
+    apps: dict[str, tuple[Path, Callable[[int, str], Asking]]], visitors: int, options: argparse.Namespace
+) -> dict[str, list[Crowd]]:
+    """Let them come to each app in turn; prints what they saw."""
+    crowds: dict[str, list[Crowd]] = {name: [] for name in apps}
     for number in range(options.rounds):
         for name, (source, begin) in apps.items():
             with Server(handler=slowly) as server:
-                came = crowd(source, begin, server, options.visitors, options.questions)
-            medians[name].append(came.median if came.seconds else float("inf"))
-            longest = max(came.seconds, default=float("inf"))
-            ends = ", ".join(f"{count} {end}" for end, count in came.ends.most_common(4))
-            figures = f"{len(came.seconds):>7} {medians[name][-1]:>8.2f} {longest:>9.2f} {came.megabytes:>5.0f}"
-            print(f"{name:<8} {number + 1:>5} {figures}  {ends}", flush=True)
-            problems += name == "today" and any(end.startswith("an error") for end in came.ends)
-    if "earlier" in medians and min(medians["earlier"]) == float("inf"):
-        print("none of the earlier build's visitors was answered")
-    elif "earlier" in medians:
-        ratio = statistics.median(medians["today"]) / statistics.median(medians["earlier"])
-        print(f"today's median answer takes {ratio:.2f} of the earlier build's")
-        problems += ratio > 1
-    return problems
+                seen = crowd(source, begin, server, visitors, options.questions)
+            crowds[name].append(seen)
+            ends = ", ".join(f"{count} {end}" for end, count in seen.ends.most_common(4))
+            times = (f"{seen.median:>8.2f} {max(seen.seconds):>9.2f}") if seen.seconds else f"{'none':>8} {'none':>9}"
+            figures = f"{len(seen.seconds):>7} {times} {seen.megabytes:>5.0f}"
+            print(f"{name:<8} {visitors:>8} {number + 1:>5} {figures}  {ends}", flush=True)
+    return crowds
+
+
+def told(crowds: dict[str, list[Crowd]]) -> bool:
+    """Whether an answer takes longer than before, in the middle of all that were given; prints by how much."""
+    today, before = ([second for each in crowds[name] for second in each.seconds] for name in ("today", "earlier"))
+    if not today or not before:
+        print("a build answered nobody, so there is nothing to compare")
+        return not today
+    ratio = statistics.median(today) / statistics.median(before)
+    print(f"today's median answer takes {ratio:.2f} of the earlier build's: {len(today)} answers, {len(before)} of the earlier")
+    return ratio > 1
 
 
 if __name__ == "__main__":

@@ -47,20 +47,15 @@ LIMITS: tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...] = (
 )
 
 
-def train(bench: Bench, out: Path, *settings: str) -> list[object]:
+def train(
+    bench: Bench, out: Path, *settings: str, kind: str = "sft", model: Path | None = None, data: Path | None = None
+) -> list[object]:
     """The command of a training."""
-    return [
-        "train",
-        "sft",
-        "--model",
-        bench.inputs / "model",
-        "--data",
-        bench.inputs / "pairs" / "sft.jsonl",
-        "--out",
-        out,
-        "threads=1",
-        *settings,
-    ]
+    pairs = bench.inputs / "pairs"
+    if data is None:
+        data = bench.questions if kind == "grpo" else pairs / ("sft.jsonl" if kind == "sft" else "pairs.jsonl")
+    model = bench.inputs / "model" if model is None else model
+    return ["train", kind, "--model", model, "--data", data, "--out", out, "threads=1", *settings]
 
 
 def _limit(settings: tuple[str, ...], points: tuple[int, ...], bench: Bench) -> str:

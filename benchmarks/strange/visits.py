@@ -39,11 +39,13 @@ class App:
         port: Where it listens.
         server: The endpoint; its handler may be changed.
         process: The app.
+        log: What it says.
     """
 
     port: int
     server: Server
     process: subprocess.Popen[bytes]
+    log: Path
 
     @property
     def megabytes(self) -> float:
@@ -65,6 +67,7 @@ class App:
 def start(*more: str, server: Server) -> App:
     """Start the app, and wait until it tells its address."""
     log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - as long as the app
+    _LOGS.append(log)
     process = subprocess.Popen(
         [*PROGRAM, "app", "--model", server.model, "--port", "0", *more],
         stdout=log,
@@ -74,7 +77,7 @@ def start(*more: str, server: Server) -> App:
     for _ in range(1200):
         said = Path(log.name).read_text()
         if found := re.search(r"http://[^:/]+:(\d+)", said.replace(server.url, "")):
-            return App(port=int(found[1]), server=server, process=process)
+            return App(port=int(found[1]), server=server, process=process, log=Path(log.name))
         if process.poll() is not None:
             break
         time.sleep(0.05)
@@ -82,6 +85,7 @@ def start(*more: str, server: Server) -> App:
 
 
 STARTED: list[App] = []
+_LOGS: list[Any] = []
 _STACK = ExitStack()
 
 
