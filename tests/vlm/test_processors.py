@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,10 +7,11 @@ import torch
 from PIL import Image
 from transformers.utils.import_utils import is_torchvision_available
 
-from spatialreasoner.core.errors import MissingExtraError
+from spatialreasoner.core.errors import ConfigError, MissingExtraError
 from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.vlm import processors
 from spatialreasoner.vlm.loading import load_vlm
+from spatialreasoner.vlm.processors import refuse_large_images
 
 TEXTS = ["The red box is 12.5 m from the chair."] * 3
 WITH_VIDEO = {
@@ -70,3 +72,29 @@ def test_a_library_that_is_missing_is_said_by_name(monkeypatch, tmp_path):
     monkeypatch.setattr("transformers.AutoProcessor.from_pretrained", needs)
     with pytest.raises(MissingExtraError, match=r"needs num2words, .*: pip install 'spatialreasoner\[smolvlm\]'"):
         processors.load_processor(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"size": {"shortest_edge": 5 * 10**8, "longest_edge": 10**9}}, "size has shortest_edge 500,000,000"),
+        ({"size": {"shortest_edge": 2_000}}, "size has shortest_edge 2,000; expected at most 1,024"),
+        ({"size": {"height": 60_000, "width": 60_000}}, "size has height 60,000; expected at most 4,096"),
+        ({"crop_size": {"height": 224, "width": 10**7}}, "crop_size has width 10,000,000"),
+        ({"min_pixels": 10**9}, "min_pixels has min_pixels 1,000,000,000"),
+        ({"size": {"shortest_edge": 65_536, "longest_edge": 16_777_216}}, None),
+        ({"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}, None),
+        ({"size": {"longest_edge": 1_456}, "min_pixels": None, "max_pixels": 12_845_056}, None),
+    ],
+)
+def test_processors_that_make_images_large_are_refused(settings, said):
+    images = SimpleNamespace(to_dict=lambda: settings)
+    if said is None:
+        refuse_large_images(SimpleNamespace(image_processor=images), "m")
+    else:
+        with pytest.raises(ConfigError, match=said):
+            refuse_large_images(SimpleNamespace(image_processor=images), "m")
+
+
+def test_a_text_models_tokenizer_makes_no_images():
+    refuse_large_images(object(), "m")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import MissingExtraError
+from spatialreasoner.core.errors import ConfigError, MissingExtraError
 from spatialreasoner.vlm.declared import refuse_layers
 
 if TYPE_CHECKING:
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 LIBRARIES = ("torchvision", "timm", "num2words")
 """What processors or vision towers of some families need. Only the last is an extra, `smolvlm`: torchvision, which timm needs,
 breaks a torch of another build."""
+
+LONGEST_SIDE, SHORTEST_SIDE, FEWEST_PIXELS = 4096, 1024, 2**24
+"""The most that an image processor may ask for: a side; the shorter side, whose image may be 200 times as long; and pixels of
+the smallest image."""
+
+PIXELS = 100_000
+"""A `longest_edge` beyond it counts pixels of the whole image, as in Qwen's processors, and so does `shortest_edge`."""
 
 _VIDEO = "video_processor"
 _VIDEO_FILE = "video_preprocessor_config.json"
@@ -105,6 +113,38 @@ def _video_settings(source: str | Path) -> dict[str, Any]:
         if settings := content if name == _VIDEO_FILE else content.get(_VIDEO, {}):
             return settings
     return {}
+
+
+def refuse_large_images(processor: Any, source: str | Path) -> None:
+    """Refuse settings by which an image of any size would be made large.
+
+    Args:
+        processor: The model's processor; one without an image processor passes.
+        source: What to call the model in an error.
+
+    Raises:
+        ConfigError: If they are such.
+    """
+    images = getattr(processor, "image_processor", None)
+    settings = {} if images is None else images.to_dict()
+    for name in ("size", "crop_size", "pad_size", "min_pixels", "min_image_size"):
+        sizes = settings.get(name)
+        for side, value in (sizes if isinstance(sizes, Mapping) else {name: sizes}).items():
+            if isinstance(value, int | float) and value > (most := _most(side, sizes)):
+                raise ConfigError(
+                    f"the image processor of {str(source)!r} makes images large: {name} has {side} {value:,}; expected at most "
+                    f"{most:,}. Compare it with the one that the model's authors publish"
+                )
+
+
+def _most(side: str, sizes: Any) -> int | float:
+    """The most that a setting may be: a side in pixels, or, where both are numbers of pixels, the fewest of an image."""
+    if side in ("height", "width"):
+        return LONGEST_SIDE
+    if side == "shortest_edge":
+        longest = sizes.get("longest_edge")
+        return FEWEST_PIXELS if isinstance(longest, int) and longest > PIXELS else SHORTEST_SIDE
+    return FEWEST_PIXELS if side == "min_pixels" else math.inf
 
 
 def missing_library(source: str | Path, error: Exception) -> MissingExtraError:

@@ -10,7 +10,7 @@ from typing import Any
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError, SpatialReasonerError
 from spatialreasoner.vlm.declared import within_weights
-from spatialreasoner.vlm.processors import missing_library
+from spatialreasoner.vlm.processors import missing_library, refuse_large_images
 from spatialreasoner.vlm.sources import shipped_template
 from spatialreasoner.vlm.template_limits import check_templates
 
@@ -103,11 +103,12 @@ def load_with(
 
 
 def check_processor(processor: Any, source: str | Path) -> None:
-    """Try the chat templates of a processor, or of a tokenizer; that of a shipped model is known.
+    """Look at the sizes of images, and try the chat templates of a processor, or of a tokenizer; a shipped model's is known.
 
     Raises:
-        ConfigError: If one exceeds the limits of `template_limits`.
+        ConfigError: If one exceeds the limits of `template_limits`, or images are made large.
     """
+    refuse_large_images(processor, source)
     own = getattr(processor, "chat_template", None)
     templates = own or getattr(getattr(processor, "tokenizer", None), "chat_template", None)
     if templates != shipped_template(source):

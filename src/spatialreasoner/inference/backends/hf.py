@@ -25,7 +25,7 @@ from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.inference.backends.local_calls import LocalCall, chance_of, user_turn
 from spatialreasoner.inference.backends.owed import OwedText
-from spatialreasoner.inference.backends.rows import Promised, RowWriting
+from spatialreasoner.inference.backends.rows import FAILURES, Promised, RowWriting
 from spatialreasoner.inference.backends.sampling import GumbelNoise
 from spatialreasoner.inference.backends.streams import Streamed
 from spatialreasoner.inference.cleaning import clean_text
@@ -37,6 +37,7 @@ from spatialreasoner.scenes.files import read_image
 from spatialreasoner.vlm.encoding import TOKEN_KEYS, Opened, TextReader, end_ids
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.rendering import chat_template_of, common_start, special_tokens
+from spatialreasoner.vlm.safety import LONGEST_REASON
 from spatialreasoner.vlm.sources import name_of, shipped_as, source_of
 from spatialreasoner.vlm.writing import Manner, WantedAnswer, Written, writers_of
 
@@ -212,7 +213,7 @@ class HfPolicy:
             (completion,) = await writing
             if completion.text[shown:]:
                 yield completion.text[shown:]
-        except (RuntimeError, ValueError) as error:
+        except FAILURES as error:
             raise self._failure(error) from None
         finally:
             unwanted.set()
@@ -276,7 +277,7 @@ class HfPolicy:
         try:
             completions = await asyncio.to_thread(self._generate, [call for call, _ in batch])
         except Exception as error:  # noqa: BLE001  (whatever it is, no call may wait for ever)
-            known = isinstance(error, RuntimeError | ValueError)  # torch's and transformers' own, out of memory among them
+            known = isinstance(error, FAILURES)
             for _, future in batch:
                 fulfil(future, self._failure(error) if known else error)
             return
@@ -320,7 +321,8 @@ class HfPolicy:
                 torch.set_num_threads(self._threads)
 
     def _failure(self, error: Exception) -> EndpointError:
-        return EndpointError(f"{self.name} failed: {error}. If memory ran out, lower the batch size")
+        said = " ".join(str(error).split())[:LONGEST_REASON] or "no reason given"
+        return EndpointError(f"{self.name} failed: {type(error).__name__}: {said}. If memory ran out, lower the batch size")
 
     def _inputs(self, calls: Sequence[LocalCall], opened: Sequence[Opened]) -> Any:
         images = [[call.image] if call.image else [] for call in calls]

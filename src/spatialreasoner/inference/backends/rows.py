@@ -14,6 +14,10 @@ from spatialreasoner.inference.promised import fulfil
 from spatialreasoner.vlm.writing import LendsWriters, Manner, WantedAnswer, Written
 
 Promised = asyncio.Future[Completion]
+FAILURES = (RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, MemoryError)
+"""What libraries raise where memory runs out, or a folder's settings do not fit its weights; whoever made it, not this program,
+has to mend it."""
+
 Queued = deque[tuple[WantedAnswer, Promised]]
 
 
@@ -55,7 +59,7 @@ class RowWriting:
             with self.writers.lent() as writer:
                 for written in writer.write(take, how):
                     hand_on(written.wanted, written.refusal or self.completion(written))
-        except (RuntimeError, ValueError) as error:
+        except FAILURES as error:
             ended = self.failure(error)
         except Exception as error:  # noqa: BLE001  (it is raised in the waiting calls)
             ended = error
