@@ -146,3 +146,37 @@ def test_a_later_signal_ends_any_command_at_once():
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=WITHIN)
     assert (process.returncode, said) == (130, "Interrupted. Run the same command again to resume\n")
+
+
+ENDING = """
+import os, time, typer
+from spatialreasoner.cli import running
+
+app = typer.Typer()
+
+class Slow:
+    def __del__(self, write=os.write, sleep=time.sleep):  # as the interpreter ends
+        write(1, b"ending\\n")
+        sleep(1)
+
+slow = Slow()
+
+@app.command()
+def stay():
+    print("begun", flush=True)
+    time.sleep(60)
+
+running.run(app, [])
+"""
+
+
+def test_a_signal_while_the_interpreter_ends_changes_nothing():
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "ending\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=WITHIN)
+    assert process.returncode == 130

@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import NoReturn
 
 from spatialreasoner.app.config import AppConfig
 from spatialreasoner.core.errors import ConfigError, MissingExtraError
@@ -27,7 +26,7 @@ REMOVALS = 20
 
 
 def serve(config: AppConfig) -> None:
-    """Serve the app until it is interrupted.
+    """Serve the app until it is interrupted; by SystemExit, the process ends here.
 
     Raises:
         InputError: If a model, a folder or the port cannot be used.
@@ -41,17 +40,10 @@ def serve(config: AppConfig) -> None:
             finally:
                 for sent in (signal.SIGINT, signal.SIGTERM):  # the end removes visitors' files, and is soon over
                     ending.callback(signal.signal, sent, signal.signal(sent, signal.SIG_IGN))
-    except SystemExit as ended:
-        if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-            _leave(ended.code)
-        raise
-
-
-def _leave(code: object) -> NoReturn:
-    """End the process without waiting for threads, as the interpreter would: one may measure an image, or wait for a model."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 1)
+    except SystemExit as ended:  # the interpreter would wait for threads: one may measure an image, or wait for a model
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 1)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 failed while working; 2 invalid user input; 130 and 143 af
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
@@ -83,6 +84,7 @@ def stop(code: int, *_: object) -> NoReturn:
     """
     for sent in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sent, partial(_hurry, code, time.monotonic()))
+    atexit.register(_ignore)  # while the interpreter ends, another one would end the process by the signal, without the code
     typer.echo("Interrupted. Run the same command again to resume", err=True)
     logging.getLogger("asyncio").disabled = True  # it would report the task that this is raised in, with a traceback
     sys.exit(code)
@@ -91,6 +93,11 @@ def stop(code: int, *_: object) -> NoReturn:
 def _hurry(code: int, since: float, *_: object) -> None:
     if time.monotonic() - since > AS_ONE:
         os._exit(code)
+
+
+def _ignore() -> None:
+    for sent in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sent, signal.SIG_IGN)
 
 
 @cache
