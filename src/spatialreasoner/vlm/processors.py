@@ -19,7 +19,7 @@ LIBRARIES = ("torchvision", "timm", "num2words")
 """What processors or vision towers of some families need. Only the last is an extra, `smolvlm`: torchvision, which timm needs,
 breaks a torch of another build."""
 
-LONGEST_SIDE, SHORTEST_SIDE, FEWEST_PIXELS = 4096, 1024, 2**24
+MOST_SIDE, MOST_SHORTER_SIDE, FEWEST_PIXELS = 4096, 1024, 2**24
 """The most that an image processor may ask for: a side; the shorter side, whose image may be 200 times as long; and pixels of
 the smallest image."""
 
@@ -140,10 +140,10 @@ def refuse_large_images(processor: Any, source: str | Path) -> None:
 def _most(side: str, sizes: Any) -> int | float:
     """The most that a setting may be: a side in pixels, or, where both are numbers of pixels, the fewest of an image."""
     if side in ("height", "width"):
-        return LONGEST_SIDE
+        return MOST_SIDE
     if side == "shortest_edge":
         longest = sizes.get("longest_edge")
-        return FEWEST_PIXELS if isinstance(longest, int) and longest > PIXELS else SHORTEST_SIDE
+        return FEWEST_PIXELS if isinstance(longest, int) and longest > PIXELS else MOST_SHORTER_SIDE
     return FEWEST_PIXELS if side == "min_pixels" else math.inf
 
 
