@@ -1,8 +1,10 @@
 """Rows of other programs train from the command line: their forms, their segments, and what is shown before training."""
 
+import base64
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from datasets import Dataset, Image
@@ -40,6 +42,12 @@ FORMS = {
         "chosen": {"from": "gpt", "value": GOOD},
         "rejected": {"from": "gpt", "value": BAD},
     },
+    "a query": {"query": ASKED, "response": GOOD, "rejected_response": BAD},
+    "Alpaca": {"instruction": "What is", "input": "3 plus 4?", **SIDES},
+    "argilla": {"instruction": ASKED, "chosen_response": GOOD, "rejected_response": BAD},
+    "argilla's orca pairs": {"system": "", "input": ASKED, **SIDES},
+    "HH-RLHF": {side: f"\n\nHuman: {ASKED}\n\nAssistant: {text}" for side, text in SIDES.items()},
+    "axolotl": {"messages": [USER], "chosen": turn(GOOD), "rejected": turn(BAD)},
     "ms-swift": {"messages": [USER, turn(GOOD)], "rejected_response": BAD},
     "ms-swift, two conversations": {"messages": [USER, turn(GOOD)], "rejected_messages": [USER, turn(BAD)]},
 }
@@ -54,7 +62,47 @@ def write(folder, rows, name="rows.jsonl"):
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_of_other_programs_become_one(tmp_path, form):
     expected = read_preferences(write(tmp_path, [NATIVE]))[0]
+    if form == "Alpaca":
+        expected["prompt"][0]["content"] = "What is\n3 plus 4?"
     assert read_preferences(write(tmp_path, [FORMS[form]]))[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"prompt": ASKED, "completion": GOOD, "label": True}, "no chosen and no rejected among the keys prompt, completion"),
+        ({"prompt": ASKED, "response_1": GOOD, "response_2": BAD, "preference_strength": 2}, "have to be made into pairs"),
+        (SIDES, "text_prompts=plain"),
+        ({"image_path": "a.png", "question": ASKED, **SIDES}, "Rename the column"),
+        ({"video": "a.mp4", "question": ASKED, **SIDES}, "no model is shown"),
+    ],
+)
+def test_rows_that_would_lose_something_or_are_no_pairs_are_refused_with_words(tmp_path, row, message):
+    with pytest.raises(RecordError, match=message):
+        read_preferences(write(tmp_path, [row]))
+
+
+def test_texts_without_a_prompt_begin_with_it(tmp_path):
+    row = {side: f"{ASKED} {text}" for side, text in SIDES.items()}
+    found = read_preferences(write(tmp_path, [row]), plain=True)[0]
+    assert all(found["prompt"] + found[side] == row[side] for side in SIDES)
+
+
+def test_a_file_may_be_one_json_list(tmp_path):
+    rows = [FORMS["text"], FORMS["a question"]]
+    path = tmp_path / "rows.json"
+    path.write_text("\ufeff" + json.dumps(rows, indent=2), "utf-8")
+    assert len(read_preferences(path)) == 2
+    for text in ("[", "[{}", "[{} {}]", json.dumps(rows) + "x", "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(RecordError, match="one JSON list of rows"):
+            read_preferences(path)
+    path.write_text("[]")
+    with pytest.raises(RecordError, match="the file is empty"):
+        read_preferences(path)
+    path.write_text(json.dumps([rows[0], {"prompt": 3}]))
+    with pytest.raises(RecordError, match="row 2"):
+        read_preferences(path)
 
 
 def test_answers_with_images_of_their_own_are_refused(tmp_path, image_paths):
@@ -140,6 +188,29 @@ def test_files_and_folders_of_datasets_are_rows_too(tmp_path, image_paths):
             local_rows(source, tmp_path)
     with pytest.raises(InputError, match="nobody/nothing"):
         local_rows("nobody/nothing", tmp_path)
+
+
+def test_images_are_found_wherever_a_table_has_them(tmp_path, image_paths):
+    shutil.copy(image_paths[0], tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    asked = {"question": ASKED, **SIDES, "more": b"\x00"}  # bytes that are no image's are not rows of JSON either
+    block = [{"type": "image", "image": {"bytes": data, "path": None}, "text": None}, {"type": "text", "text": ASKED}]
+    tables = {
+        "bytes": asked | {"image": data},
+        "several": asked | {"images": [data, data], "question": f"<image><image>{ASKED}"},
+        "a path": asked | {"image": "a.png"},
+        "blocks": {"prompt": [{"role": "user", "content": block}], **SIDES},
+    }
+    for name, row in tables.items():
+        Dataset.from_list([row]).to_parquet(tmp_path / "rows.parquet")
+        found = read_preferences(local_rows(tmp_path / "rows.parquet", tmp_path / "out"))[0]
+        assert {Path(path).read_bytes() for path in found["images"]} == {data}, name
+    Dataset.from_list([asked | {"image": "../a.png"}]).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(RecordError, match="leads out of it"):
+        local_rows(tmp_path / "rows.parquet", tmp_path / "out")
+    encoded = base64.b64encode(data).decode()
+    read = read_preferences(write(tmp_path, [{"image": encoded, "question": ASKED, **SIDES}]), images=tmp_path / "held")
+    assert Path(read[0]["images"][0]).read_bytes() == data
 
 
 @pytest.mark.parametrize("how", ["tags", "headings", "pattern"])
@@ -259,6 +330,15 @@ def test_a_dry_run_shows_three_rows_as_tokens_in_colour_with_gaps_and_betas(tmp_
     assert "\x1b[36m" in said
     assert "in one process 1 steps" in plain
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_shows_the_betas_of_weights(tmp_path, text_model, capsys):
+    path = write(tmp_path, [MIXED[0], MIXED[1] | {"weight_plan": 1, "weight_answer": 0}])
+    settings = ("segments=plan,answer", "gap_columns=p,a", "segment_weights=plan:1,answer:3")
+    assert train(path, tmp_path / "out", *settings, model=text_model, flags=["--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "betas: plan 0.05, answer 0.15" in said
+    assert "betas: plan 0.2, answer 0.0" in said
 
 
 def test_answers_without_segments_train_with_dpo_and_are_refused_by_fdpo(tmp_path, text_model, capsys):

@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 _TOKENS = ("image_token", "video_token", "boi_token", "eoi_token")
 """Under these names processors and tokenizers keep what marks an image in a text."""
 
-Betas = Callable[[Sequence[float]], Sequence[float]]
-"""The betas of a pair by its gaps, NaN for a gap that is unscored."""
+Betas = Callable[[Mapping[str, Any], Sequence[float]], Sequence[float]]
+"""The betas of a pair by its row, which may have weights, and its gaps, NaN for a gap that is unscored."""
 
 ROWS_PER_WORKER = 1000
 """Fewer rows are checked before a process has started."""
@@ -188,7 +188,7 @@ def preview(encoder: Encoder, rows: Dataset, *, count: int = 3, betas: Betas | N
         encoder: Turns pairs into tokens.
         rows: What `read_preferences` gave.
         count: How many pairs are shown.
-        betas: The beta of each segment of a pair by its gaps, to be shown as well.
+        betas: The beta of each segment of a pair, to be shown as well.
     """
     from rich.text import Text
 
@@ -209,7 +209,7 @@ def _pair(encoder: Encoder, example: Mapping[str, Any], betas: Betas | None) -> 
     text = Text(f"{example.get('question_id', '')}: {len(prompt.ids)} tokens of prompt; ")
     text.append(f"gaps: {_listed(encoder, gaps)}")
     if betas is not None:
-        found = betas([float("nan") if gap is None or _missing_segments(encoder, sides) else gap for gap in gaps])
+        found = betas(example, [float("nan") if gap is None or _missing_segments(encoder, sides) else gap for gap in gaps])
         text.append(f"; betas: {_listed(encoder, [round(beta, 4) for beta in found])}")
     text.append("\n")
     for name, side in zip(("chosen", "rejected"), sides, strict=True):

@@ -27,7 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from spatialreasoner.core.errors import InputError
 from spatialreasoner.training import images
-from spatialreasoner.training.messages import Message, message_text, with_image_blocks
+from spatialreasoner.training.messages import Message, answer_message, message_text, refuse_unread, with_image_blocks
 from spatialreasoner.training.segments import SEGMENTS, Spans, default_spans
 from spatialreasoner.training.weights import segment_weights
 from spatialreasoner.vlm.encoding import TextReader, end_ids
@@ -146,8 +146,8 @@ class Encoder:
             For each example its prompt and its answers; and what the processor made of all images.
 
         Raises:
-            InputError: If prompt and answer are longer than `max_length` (nothing is ever cut), or the chat template
-                changes an answer's text.
+            InputError: If prompt and answer are longer than `max_length` (nothing is ever cut), the chat template changes an
+                answer's text, or an answer is not one turn of text.
         """
         images_shown = [images.read_images(example) for example in examples]
         conversations = [
@@ -164,6 +164,7 @@ class Encoder:
 
     def _render(self, example: Mapping[str, Any], count: int, answers: Sequence[str]) -> tuple[AnswerFrame, list[Rendered]]:
         """What the template writes around an example's answers, and the conversation with each of them."""
+        refuse_unread(example)
         messages = [Message(role=message["role"], content=message["content"]) for message in example["prompt"]]
         if self._reader.sees:
             with_image_blocks(messages, count)
@@ -173,7 +174,7 @@ class Encoder:
         else:
             messages = [Message(role=message["role"], content=message_text(message)) for message in messages]
         frame = self._template.frame(messages)
-        texts = [message_text(example[name][0]) for name in answers]
+        texts = [message_text(answer_message(name, example[name])) for name in answers]
         self._check_ends(frame, texts)
         return frame, [frame.whole(text) for text in texts]
 

@@ -26,6 +26,7 @@ from spatialreasoner.training.held_images import image_bytes, is_data_url, keep_
 from spatialreasoner.training.messages import Message, answer_message, check_path, message_text, place_images, with_image_blocks
 from spatialreasoner.training.row_forms import conversation_form, preference_form
 from spatialreasoner.training.segments import SEGMENTS as SEGMENTS
+from spatialreasoner.training.sources import row_lines
 from spatialreasoner.training.weights import segment_weights
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def read_preferences(
     """Read preference pairs; the forms of other programs (`row_forms`) are converted.
 
     Args:
-        path: The JSON-lines file.
+        path: The file, JSON lines or one JSON list.
         segments: Names of the segments; a row may hold `gap_<segment>`, the reward of chosen minus rejected. A gap that is
             absent or null leaves the pair unscored: its segments have equal betas.
         gap_columns: The gaps' columns under other names, in the order of the segments; empty for `gap_<segment>`.
@@ -127,7 +128,7 @@ def read_sft(path: str | Path, *, images: Path | None = None, also: Also | None 
     """Read conversations.
 
     Args:
-        path: The JSON-lines file.
+        path: The file, JSON lines or one JSON list.
         images: As in `read_preferences`.
         also: As in `read_preferences`.
 
@@ -199,7 +200,7 @@ def _rows(
     problems: dict[int, InputError] = {}
     number = 0
     with progress.progress_bar(f"check the rows of {Path(path).name}") as advance:
-        for number, (_, line) in enumerate(records.read_lines(records.require_file(path)), start=1):
+        for number, line in enumerate(row_lines(Path(path)), start=1):
             try:
                 found.append(check(number, _parsed(line, kind, form)))
                 numbers.append(number)

@@ -32,7 +32,7 @@ from spatialreasoner.training.forward import add_token_logps, padded, pair_logps
 from spatialreasoner.training.grouping import GroupedSampler, adjacent, row_keys, share
 from spatialreasoner.training.loss import LossType, fdpo_loss, per_token
 from spatialreasoner.training.reference import ReferenceCache, reference_key
-from spatialreasoner.training.refusals import refuse_family
+from spatialreasoner.training.refusals import refuse_family, refuse_virtual_tokens
 from spatialreasoner.training.router import refuse_silent_router
 from spatialreasoner.training.rows import NO_STREAMS, collator_of, is_stream, prepared
 from spatialreasoner.training.segments import Spans
@@ -99,6 +99,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
             raise ConfigError("`train_dataset` is required: a datasets.Dataset or IterableDataset of pairs")
         if options.precompute_ref_log_probs and (is_stream(train_dataset) or is_stream(eval_dataset)):
             raise ConfigError(NO_STREAMS)
+        refuse_virtual_tokens(model, peft_config)
         model, its_processor = merged_adapter(model, options, quantization_config)
         if processing_class is None:
             processing_class = processor_of(model, options) if its_processor is None else its_processor
@@ -128,6 +129,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
             peft_config=peft_config,
         )
         self._shares: bool | None = None  # found out on the first rows
+        self._keeps_reference = ref_model is not None  # the caller holds it anyway, and may evaluate pairs that are new
         hold_batch_statistics(unwrapped(self.model))
         refuse_family(unwrapped(self.model).config.model_type, pairs=True)
         if self.aux_loss_enabled:
@@ -168,7 +170,8 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
         if router is not None:
             loss = loss + self.router_aux_loss_coef * router
             self.log_means({"aux_loss": router.detach()[None]})
-        self._record(policy, [betas * (of_policy.detach() - of_ref) for of_policy, of_ref in (chosen, rejected)], betas)
+        logged = (chosen, rejected) if self.args.reference_free else zip(policy, ref, strict=True)  # as TRL does
+        self._record(policy, [betas * (of_policy.detach() - of_ref) for of_policy, of_ref in logged], betas)
         return (loss, {}) if return_outputs else loss
 
     def prediction_step(
@@ -301,7 +304,7 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
         return use_adapter(wrapped, adapter_name="ref" if "ref" in wrapped.peft_config else None)
 
     def _cache_reference(self) -> None:
-        """Compute, or read, the reference's log-probabilities of every pair, and let go of the reference model.
+        """Compute, or read, the reference's log-probabilities of every pair, and let go of a reference that was not given.
 
         Raises:
             ConfigError: If the model is spread over devices, where it cannot run before training has set it up.
@@ -329,7 +332,8 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
             }
         elif self.eval_dataset is not None:
             self.eval_dataset = self._with_reference(self.eval_dataset, path.with_stem(f"{path.stem}-eval"), key)
-        self.ref_model = None
+        if not self._keeps_reference:
+            self.ref_model = None
 
     def _with_reference(self, dataset: Any, path: Path, key: Mapping[str, str]) -> Any:
         def compute(examples: Sequence[Mapping[str, Any]]) -> list[tuple[list[float], list[float]]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -19,6 +19,17 @@ PLACEHOLDER = "<image>"
 """What LLaVA's files write in a text where an image belongs."""
 
 _SOURCES = ("image", "image_url", "path", "url")
+_UNREAD = {
+    "tools": "rows are rendered without tools. Remove the column",
+    "chat_template_kwargs": "rows are rendered without it; thinking has the setting enable_thinking. Remove the column",
+}
+_UNREAD_OF_TURNS = {
+    "tool_calls": "calls of tools are not rendered. Write the call into the content as the model's template would",
+    "function_call": "calls of functions are not rendered. Write the call into the content as the model's template would",
+    "reasoning_content": "thinking belongs into the content, as the model's template writes it, with enable_thinking=true",
+    "thinking": "thinking belongs into the content, as the model's template writes it, with enable_thinking=true",
+}
+"""What templates read of a turn beside its content, and is not kept here."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -27,6 +38,32 @@ class Message(TypedDict):
 
     role: Literal["system", "user", "assistant"]
     content: str | list[dict[str, Any]]
+
+
+def refuse_unread(row: Mapping[str, Any]) -> None:
+    """Refuse what a chat template would read of a row or its turns but is not kept here: it would be left out without a word.
+
+    Raises:
+        RecordError: If there is any.
+    """
+    for name, why in _UNREAD.items():
+        if not _is_empty(row.get(name)):
+            raise RecordError(f"the column {name!r} cannot be used: {why}")
+    lists = [value if isinstance(value, list) else [value] for value in row.values() if isinstance(value, list | Mapping)]
+    turns = [turn for each in lists for turn in cast("list[Any]", each)]
+    for turn in turns:
+        if isinstance(turn, Mapping) and "role" in turn:
+            said = cast("Mapping[str, Any]", turn)
+            name = next((name for name in _UNREAD_OF_TURNS if said.get(name)), None)
+            if name is not None:
+                raise RecordError(f"a turn of the {said['role']} has {name!r}: {_UNREAD_OF_TURNS[name]}")
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether nothing is said: null, nothing but nulls, or the JSON of an empty list or mapping."""
+    if isinstance(value, Mapping):
+        return all(each is None for each in cast("Mapping[str, Any]", value).values())
+    return not value or (isinstance(value, str) and value.strip() in ("[]", "{}", "null"))
 
 
 def message_text(message: Message) -> str:

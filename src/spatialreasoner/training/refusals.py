@@ -39,3 +39,22 @@ def refuse_family(model_type: Any, *, pairs: bool) -> None:
         raise ConfigError(
             f"models of type {model_type} cannot be trained by {kind}: {reason}. docs/training.md lists those that can"
         )
+
+
+def refuse_virtual_tokens(model: Any, peft_config: Any) -> None:
+    """Refuse adapters that put tokens of their own before a row: log-probabilities would be read at the wrong places.
+
+    Args:
+        model: The model, or its name.
+        peft_config: The adapter to train, or None.
+
+    Raises:
+        ConfigError: If the adapter, or one that the model has, is such a one.
+    """
+    configs = [peft_config, *getattr(model, "peft_config", {}).values()]
+    for config in configs:
+        if getattr(config, "is_prompt_learning", False) and config.peft_type != "PREFIX_TUNING":
+            raise ConfigError(
+                f"{type(config).__name__} puts virtual tokens before each row, which FDPOTrainer cannot do. Train another "
+                "adapter, such as LoraConfig"
+            )

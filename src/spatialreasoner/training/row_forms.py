@@ -2,20 +2,31 @@
 
 Known are TRL's (plain text, one message or a conversation for an answer, a prompt that is not given, or given as text beside
 whole conversations, as UltraFeedback has it), LLaVA's and ShareGPT's `conversations` of `from` and `value`, ms-swift's
-`messages` with `rejected_response` or `rejected_messages`, and `question` in the place of `prompt`.
-`messages` are Qwen's blocks or text; `training.messages` reads those.
+`messages` with `rejected_response` or `rejected_messages`, HH-RLHF's texts of turns, Alpaca's `instruction` and `input`, and
+`question` or `query` in the place of `prompt`. `messages` are Qwen's blocks or text; `training.messages` reads those.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from spatialreasoner.core.errors import RecordError
+from spatialreasoner.training.messages import refuse_unread
 
 _Row = Mapping[str, Any]
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 _SIDES = ("chosen", "rejected")
+_ASKS = ("question", "query", "instruction", "input")
+"""Columns that hold the prompt's text where there is no `prompt`; Alpaca has an `input` beside its `instruction`."""
+_PATHS = ("image_path", "image_paths", "img_path", "img")
+_UNSEEN = ("video", "videos", "audio", "audios", *_PATHS)
+"""Columns that show something, and are not read."""
+_HH = re.compile(r"\n\n(Human|Assistant):")
+"""How HH-RLHF begins each turn of a conversation that is one text."""
+_BASE64 = re.compile(r"(?:iVBORw0KGgo|/9j/|UklGR|R0lGOD)[A-Za-z0-9+/\s]{200,}={0,2}\s*")
+"""A PNG, JPEG, WebP or GIF in base64, without `data:` before it."""
 
 
 def preference_form(row: _Row, *, plain: bool = False) -> dict[str, Any]:
@@ -26,8 +37,10 @@ def preference_form(row: _Row, *, plain: bool = False) -> dict[str, Any]:
         plain: Leave prompt and answers that are text as text, instead of making a user's and an assistant's turn of them.
 
     Raises:
-        RecordError: If the two answers do not begin with the same prompt, or have images of their own.
+        RecordError: If the row is no pair, the two answers do not begin with the same prompt or have images of their own, or
+            something cannot be read, such as calls of tools.
     """
+    refuse_unread(row)
     found = _with_images(row)
     other = _with_images({"images": row.get("rejected_images")}).get("images")
     if other and other != found.get("images"):
@@ -36,6 +49,9 @@ def preference_form(row: _Row, *, plain: bool = False) -> dict[str, Any]:
             "of a pair continue one prompt"
         )
     _bring_prompt(found)
+    _require_pair(found, row)
+    if "prompt" not in found and all(isinstance(found[name], str) for name in _SIDES):
+        found |= _parted_text(found["chosen"], found["rejected"], plain=plain)
     if plain and all(isinstance(found.get(name), str) for name in ("prompt", *_SIDES)):
         return found
     for name in _SIDES:
@@ -51,10 +67,15 @@ def preference_form(row: _Row, *, plain: bool = False) -> dict[str, Any]:
 
 def _bring_prompt(found: dict[str, Any]) -> None:
     """Give the prompt and the answers the names that they have in TRL."""
+    if "chosen_response" in found and "rejected_response" in found:
+        found |= {side: found.pop(f"{side}_response") for side in _SIDES}
     if "prompt" in found:
         return
-    if isinstance(found.get("question"), str):
-        found["prompt"] = found.pop("question")
+    asked = [found.pop(name) for name in _ASKS if isinstance(found.get(name), str) and found[name].strip()]
+    if asked:
+        found["prompt"] = "\n".join(asked)
+        if "rejected_response" in found and "response" in found:
+            found |= {"chosen": found.pop("response"), "rejected": found.pop("rejected_response")}
     elif isinstance(found.get("conversations"), list):
         found["prompt"] = _turns(found.pop("conversations"))
     elif isinstance(found.get("messages"), list) and "rejected_response" in found:
@@ -62,10 +83,41 @@ def _bring_prompt(found: dict[str, Any]) -> None:
         found |= {"prompt": messages[:-1], "chosen": messages[-1:], "rejected": found.pop("rejected_response")}
     elif isinstance(found.get("messages"), list) and "rejected_messages" in found:
         found |= {"chosen": found.pop("messages"), "rejected": found.pop("rejected_messages")}
+    elif isinstance(found.get("messages"), list) and all(name in found for name in _SIDES):
+        found["prompt"] = found.pop("messages")
+
+
+def _require_pair(found: _Row, row: _Row) -> None:
+    missing = [name for name in _SIDES if found.get(name) is None]
+    if missing:
+        raise RecordError(
+            f"expected a pair, an answer that is chosen and one that is rejected; got no {' and no '.join(missing)} among the "
+            f"keys {', '.join(row)}. Single answers with a label, a rating or a rank have to be made into pairs first"
+        )
+
+
+def _parted_text(chosen: str, rejected: str, *, plain: bool) -> dict[str, Any]:
+    """Prompt and answers of two texts that begin alike: as texts, or in HH-RLHF's form as turns."""
+    if plain:
+        from trl.data_utils import extract_prompt
+
+        return dict(extract_prompt({"chosen": chosen, "rejected": rejected}))
+    if not all(_HH.match(text) for text in (chosen, rejected)):
+        raise RecordError(
+            "the key 'prompt' is missing, and the answers are text. Add the prompt, or set text_prompts=plain, which takes "
+            "what both texts begin with as the prompt"
+        )
+    return _parted(_hh_turns(chosen), _hh_turns(rejected))
+
+
+def _hh_turns(text: str) -> list[dict[str, str]]:
+    pieces = _HH.split(text)[1:]
+    return [{"role": _ROLES[who.lower()], "content": said.strip()} for who, said in zip(pieces[::2], pieces[1::2], strict=True)]
 
 
 def conversation_form(row: _Row) -> dict[str, Any]:
-    """A row for SFT of any known form in that of `data.SftRow`."""
+    """A row for SFT of any known form in that of `data.SftRow`; what cannot be read is refused with a `RecordError`."""
+    refuse_unread(row)
     found = _with_images(row)
     if "messages" not in found and isinstance(found.get("conversations"), list):
         found["messages"] = _turns(found.pop("conversations"))
@@ -79,6 +131,7 @@ def conversation_form(row: _Row) -> dict[str, Any]:
 
 def _with_images(row: _Row) -> dict[str, Any]:
     """The row with `images`; a single `image`, as LLaVA has it, is one of them."""
+    _refuse_unseen(row)
     found = {name: value for name, value in row.items() if name != "regions" or value is not None}
     for name in ("images", "image"):
         images = found.get(name)
@@ -94,8 +147,19 @@ def _with_images(row: _Row) -> dict[str, Any]:
     return found
 
 
+def _refuse_unseen(row: _Row) -> None:
+    """Refuse rows that would be trained on without what they show."""
+    shown = next((name for name in _UNSEEN if row.get(name)), None)
+    if shown in _PATHS and not row.get("image") and not row.get("images"):
+        raise RecordError(f"expected images in the column image or images; got them in {shown!r}. Rename the column")
+    if shown is not None and shown not in _PATHS:
+        raise RecordError(f"expected rows of text and images; got {shown!r}, which no model is shown here. Remove the row")
+
+
 def _named(image: Any) -> Any:
     """An image by its path or its `data:` URL; `datasets` writes both the path and the bytes, one of which may be null."""
+    if isinstance(image, str) and _BASE64.fullmatch(image):
+        return f"data:image/png;base64,{image}"
     if not isinstance(image, Mapping):
         return image
     given = cast("_Row", image)

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from datasets import Dataset, IterableDataset
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from trl.data_utils import extract_prompt
 
-from spatialreasoner.core.errors import ConfigError
+from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.fdpo_config import FDPOConfig
+from spatialreasoner.training.messages import refuse_unread
 from spatialreasoner.training.row_encoder import RowEncoder
 from spatialreasoner.training.segments import Spans, finder
 
@@ -29,12 +31,14 @@ def collator_of(given: Any, processor: Any, args: FDPOConfig, spans: Spans | Non
     """The collator that was given, or one by the options.
 
     Raises:
-        ConfigError: If it is another's: batches are laid out for one forward pass per pair.
+        ConfigError: If it is another's: batches are laid out for one forward pass per pair. Or if the processor is none.
     """
     if isinstance(given, PairCollator):
         return given
     if given is not None:
         raise ConfigError(f"data_collator must be a PairCollator, or None; got {type(given).__name__}")
+    if not isinstance(processor, PreTrainedTokenizerBase | ProcessorMixin):
+        raise ConfigError(f"processing_class must be a tokenizer or a processor; got {type(processor).__name__}")
     return PairCollator(
         RowEncoder(
             processor,
@@ -62,7 +66,8 @@ def prepared(given: Any, encoder: Encoder, *, gap_columns: Sequence[str] = (), p
         processes: How many processes prepare the rows of a dataset; None for this one alone.
 
     Raises:
-        ConfigError: If it is not a dataset, or has no rows, or a column is missing.
+        ConfigError: If it is not a dataset, or has no rows, or a column is missing, or its first row has what cannot be
+            rendered, such as calls of tools; the encoder looks at the others.
     """
     if given is None:
         return None
@@ -80,6 +85,8 @@ def prepared(given: Any, encoder: Encoder, *, gap_columns: Sequence[str] = (), p
         rows = rows.map(extract_prompt, **options)
     if isinstance(encoder, RowEncoder) and encoder.truncates and not {"image", "images"} & first.keys():
         rows = rows.filter(encoder.leaves_answers, **options)
+        if next(iter(cast("Iterable[Any]", rows)), None) is None:
+            raise ConfigError(f"max_length={encoder.limit} leaves no token of an answer in any pair; raise it")
     return rows
 
 
@@ -97,11 +104,10 @@ def _first(rows: _Rows) -> Mapping[str, Any]:
     missing = [name for name in ("chosen", "rejected") if name not in first]
     if missing:
         raise ConfigError(f"expected the columns chosen and rejected, and perhaps prompt; got {', '.join(first)}")
-    unread = [name for name in ("tools", "chat_template_kwargs") if first.get(name)]
-    if unread:
-        raise ConfigError(
-            f"the column {unread[0]!r} cannot be used by FDPOTrainer, which renders rows without it. Remove the column"
-        )
+    try:
+        refuse_unread(first)
+    except RecordError as error:
+        raise ConfigError(str(error)) from None
     return first
 
 

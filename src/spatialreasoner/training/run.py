@@ -30,6 +30,7 @@ from spatialreasoner.training.old_names import sizes_into_name
 from spatialreasoner.training.processes import main_process_first
 from spatialreasoner.training.provenance import SETTINGS_FILE, describe_data, describe_files, is_finished
 from spatialreasoner.training.sources import LINES, local_rows
+from spatialreasoner.training.weights import parse_weights, segment_weights
 from spatialreasoner.vlm.safety import telling_of
 from spatialreasoner.vlm.sources import source_of
 
@@ -304,13 +305,16 @@ def _shown(config: DPOSettings, model: str, rows: Dataset, folder: Path) -> Text
     import torch
 
     from spatialreasoner.training.build import encoder_of
-    from spatialreasoner.training.loss import segment_betas
+    from spatialreasoner.training.loss import segment_betas, weighted_betas
 
     processor = _processor(model, rows, folder, config.seed)
-    alpha, lam = (config.fdpo_alpha, config.fdpo_lambda) if isinstance(config, FDPOSettings) else (0.0, 0.0)
+    fine = config if isinstance(config, FDPOSettings) else None
+    alpha, lam = (fine.fdpo_alpha, fine.fdpo_lambda) if fine else (0.0, 0.0)
 
-    def betas(gaps: Sequence[float]) -> list[float]:
-        return segment_betas(torch.tensor([list(gaps)]), beta=config.beta, alpha=alpha, lam=lam)[0].tolist()
+    def betas(row: Mapping[str, Any], gaps: Sequence[float]) -> list[float]:
+        found = segment_betas(torch.tensor([list(gaps)]), beta=config.beta, alpha=alpha, lam=lam)
+        weights = segment_weights(row, config.segments, parse_weights(fine.segment_weights)) if fine else None
+        return (weighted_betas(found, torch.tensor([weights]), beta=config.beta) if weights else found)[0].tolist()
 
     return preview(encoder_of(config, processor), rows, betas=betas)
 
