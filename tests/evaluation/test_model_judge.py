@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
@@ -19,6 +21,7 @@ from sklearn.metrics import cohen_kappa_score
 from spatialreasoner.cli import main
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.core.types import Category
+from spatialreasoner.evaluation import model_judge
 from spatialreasoner.evaluation.agreement import cohen_kappa, compare_with_offline, run_judged_score_async
 from spatialreasoner.evaluation.model_judge import (
     MAX_JUDGED_CHARACTERS,
@@ -32,6 +35,7 @@ from spatialreasoner.evaluation.model_judge import (
 from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of, write_predictions
 from spatialreasoner.evaluation.score import judge_all
 from spatialreasoner.inference.endpoint import Limits
+from spatialreasoner.inference.journal import Journal
 from spatialreasoner.report.terminal import show_agreement
 
 KEY = "sk-planted-1234567890abcdef"
@@ -234,6 +238,70 @@ def test_what_is_known_is_not_asked_again(endpoint: Endpoint, tmp_path: Path):
     for other in changed:
         asyncio.run(judge_answers_async([YES], other, tmp_path / "journal"))
     assert len(endpoint.requests) == 3
+
+
+def test_other_questions_are_refused_and_other_answers_judged_anew(endpoint: Endpoint, tmp_path: Path):
+    """What a judgement rests on must be what it was; an answer that changed is another one, and the others stay paid for."""
+    asyncio.run(judge_answers_async([YES, CHOICE], config(endpoint), tmp_path / "journal"))
+    other = replace(YES, question="Is Region [0] right of Region [1]?"), replace(YES, gt="Yes.")
+    for changed, part in zip(other, ("text", "reference"), strict=True):
+        with pytest.raises(ConfigError, match=rf"question y \({part}\).*keep these predictions in another file"):
+            asyncio.run(judge_answers_async([changed, CHOICE], config(endpoint), tmp_path / "journal"))
+    assert len(endpoint.requests) == 2
+    endpoint.say = lambda text: (200, '{"mark": 0}')
+    judged = asyncio.run(judge_answers_async([replace(YES, pred="Not so."), CHOICE], config(endpoint), tmp_path / "journal"))
+    assert [verdict.success for verdict in judged.verdicts] == [False, True]
+    assert len(endpoint.requests) == 3
+
+
+def test_another_prompt_of_the_judge_is_refused(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asyncio.run(judge_answers_async([YES], config(endpoint), tmp_path / "journal"))
+    prompts = tmp_path / "prompts"
+    shutil.copytree(model_judge._PROMPTS, prompts)
+    (prompts / "judge_system.j2").write_text("Be kind.")
+    monkeypatch.setattr(model_judge, "_PROMPTS", prompts)
+    with pytest.raises(ConfigError, match=r"judge api:judge-2024-11-20@\S+ \(prompts\)"):
+        asyncio.run(judge_answers_async([YES], config(endpoint), tmp_path / "journal"))
+    assert len(endpoint.requests) == 1
+
+
+def test_a_judge_that_thinks_until_its_tokens_end_is_paid_for_once_a_command(endpoint: Endpoint, tmp_path: Path):
+    message = {"role": "assistant", "content": None, "reasoning_content": "Hm."}
+    usage = {"prompt_tokens": 100, "completion_tokens": 1500}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "length"}], "usage": usage}
+    endpoint.say = lambda text: (200, json.dumps(body).encode())
+    for asked in (1, 2):
+        judged = asyncio.run(judge_answers_async([YES], config(endpoint), tmp_path / "journal"))
+        assert judged.kinds == {"cut off": 1}
+        assert len(endpoint.requests) == asked
+    with Journal(tmp_path / "journal") as journal:
+        ((_, spent),) = journal.spent()
+    assert (spent.calls, spent.prompt_tokens, spent.completion_tokens) == (2, 200, 3000)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_calls_of_the_judge_hold_to_the_call(endpoint: Endpoint, tmp_path: Path, most: int):
+    rows = [row(str(n), "left_predicate", f"Yes {n}.", "Yes.") for n in range(6)]
+    limited = replace(config(endpoint), max_calls=most)
+    for _ in range(2):
+        with pytest.raises(WorkError, match=r"max_calls.*what was judged is kept"):
+            asyncio.run(judge_answers_async(rows, limited, tmp_path / "journal"))
+        assert len(endpoint.requests) == most
+    judged = asyncio.run(judge_answers_async(rows, config(endpoint), tmp_path / "journal"))
+    assert (len(endpoint.requests), judged.failures) == (6, {})
+
+
+def test_the_cost_of_a_judge_is_limited_by_its_price_or_not_at_all(endpoint: Endpoint, tmp_path: Path):
+    usage = {"prompt_tokens": 1000, "completion_tokens": 20}
+    choice = {"index": 0, "message": {"role": "assistant", "content": MARK}, "finish_reason": "stop"}
+    endpoint.say = lambda text: (200, json.dumps({"choices": [choice], "usage": usage}).encode())
+    rows = [row(str(n), "left_predicate", f"Yes {n}.", "Yes.") for n in range(6)]
+    with pytest.raises(ConfigError, match="max_cost` needs every model's price"):
+        asyncio.run(judge_answers_async(rows, AnswerJudgeConfig(model=endpoint.name, max_cost=1.0), tmp_path / "journal"))
+    priced = AnswerJudgeConfig(model=f"{endpoint.name}?price=1/10&concurrency=1", max_cost=0.166)
+    with pytest.raises(WorkError, match="max_cost"):  # one takes at most 0.16384, and each took 0.0012
+        asyncio.run(judge_answers_async(rows, priced, tmp_path / "journal"))
+    assert len(endpoint.requests) == 2
 
 
 def test_no_more_calls_in_flight_than_allowed(endpoint: Endpoint, tmp_path: Path):

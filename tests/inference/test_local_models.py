@@ -8,12 +8,14 @@ import shutil
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from PIL import Image
 
 from chat_forms import FORMS, build_model
 from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.inference.registry import WritingConfig, named_policy
+from spatialreasoner.vlm.loading import load_vlm
 
 FORM = next(form for form in FORMS if form.name == "Qwen3.5")
 
@@ -65,15 +67,61 @@ def test_every_file_that_decides_an_answer_is_in_the_journals_key(folder, tmp_pa
     before = HfPolicy(folder).identity.split()[1:]
     changed = shutil.copytree(folder, tmp_path / "changed")
     assert HfPolicy(changed).identity.split()[1:] == before
-    path = changed / name
-    if name == "model.safetensors":
+    add_byte(changed / name)
+    assert HfPolicy(changed).identity.split()[1:] != before
+
+
+def add_byte(path):
+    """Another file of the same meaning."""
+    if path.suffix == ".safetensors":
         from safetensors.torch import load_file, save_file
 
         weights = load_file(path)
         save_file({key: value + 1 for key, value in weights.items()}, path, metadata={"format": "pt"})
     else:
         path.write_text(path.read_text("utf-8") + "\n", "utf-8")
-    assert HfPolicy(changed).identity.split()[1:] != before
+
+
+@pytest.mark.parametrize(
+    "name", ["additional_chat_templates/tool_use.jinja", "tokenizer.model.v3", "qwen.tiktoken", "vocab.bpe"]
+)
+def test_a_file_that_is_new_is_in_the_journals_key(folder, tmp_path, name):
+    changed = shutil.copytree(folder, tmp_path / "changed")
+    before = HfPolicy(changed)
+    known = before.identity, before.depends
+    (changed / name).parent.mkdir(exist_ok=True)
+    (changed / name).write_text("{{ messages }}", "utf-8")
+    after = HfPolicy(changed)
+    assert after.identity != known[0]
+    assert after.depends["files"] != known[1]["files"]
+
+
+@pytest.fixture(scope="module")
+def tuned(folder, tmp_path_factory):
+    """A base, and beside it an adapter that lies on it."""
+    base = shutil.copytree(folder, tmp_path_factory.mktemp("tuned") / "base")
+    model, _ = load_vlm(base)
+    get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(base.parent / "adapter")
+    return base.parent
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize(
+    "name",
+    ["base/model.safetensors", "base/config.json", "base/chat_template.jinja", "base/tokenizer.json",
+     "base/processor_config.json", "base/generation_config.json", "adapter/adapter_model.safetensors",
+     "adapter/adapter_config.json"],
+)  # fmt: skip
+def test_an_adapters_base_is_in_the_journals_key(tuned, tmp_path, name):
+    """An answer is decided by both; a base that was trained again in its folder is another one."""
+    changed = shutil.copytree(tuned, tmp_path / "changed")
+    before = HfPolicy(changed / "adapter")
+    known = before.identity, before.depends
+    add_byte(changed / name)
+    after = HfPolicy(changed / "adapter")
+    assert after.identity != known[0]
+    part = "base base" if name.startswith("base") else name.removeprefix("adapter/")
+    assert {key for key, value in after.depends.items() if known[1].get(key) != value} == {part}
 
 
 def test_thinking_is_in_the_key_and_opens_a_block(folder, prompt):

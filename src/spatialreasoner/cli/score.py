@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from spatialreasoner.cli.options import Key, Seed, out_file_option
+from spatialreasoner.cli.confirming import confirm
+from spatialreasoner.cli.options import Key, MaxCalls, MaxCost, MaxTokens, Seed, out_file_option
 
 
 def score(
@@ -33,6 +35,10 @@ def score(
             show_default=False,
         ),
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation before expensive judging.")] = False,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
     seed: Seed = 0,
 ) -> None:
     """Score predictions by the rules of SpatialRGPT-Bench, offline or with a judge model, with confidence intervals.
@@ -49,8 +55,13 @@ def score(
     if judge is not None:
         from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig
 
-        judging = AnswerJudgeConfig(model=judge, revision=judge_revision, seed=seed, key_variable=key_variable)
-    found = evaluate(predictions, out=out, against=against, judging=judging, questions=questions, seed=seed).details
+        judging = AnswerJudgeConfig(
+            model=judge, revision=judge_revision, seed=seed, key_variable=key_variable,
+            max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost,
+        )  # fmt: skip
+    found = evaluate(
+        predictions, out=out, against=against, judging=judging, questions=questions, seed=seed, confirm=partial(confirm, yes)
+    ).details
     terminal.show_score(found.score)
     if found.agreement is not None:
         terminal.show_agreement(found.agreement)

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from spatialreasoner.core.errors import MissingFileError
 
-MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.gguf")
+MODEL_FILES = (
+    "*.safetensors", "*.json", "*.jinja", "additional_chat_templates/*.jinja", "*.model", "*.model.v*", "*.txt", "*.gguf",
+    "*.tiktoken", "*.bpe", "*.spm",
+)  # fmt: skip
 """Files of a model's folder that decide what it says: weights, settings, templates, vocabularies."""
 
 
@@ -34,7 +37,7 @@ def _digest(path: str, size: int, changed: int) -> str:
 
 
 def folder_digest(folder: str | Path, patterns: tuple[str, ...] = MODEL_FILES) -> str:
-    """One SHA-256 over the names and bytes of the files of a folder (not of those inside its folders) that match a pattern."""
+    """One SHA-256 over the names and bytes of the files of a folder that match a pattern."""
     return files_digest(sorted({path for pattern in patterns for path in Path(folder).glob(pattern) if path.is_file()}))
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spatialreasoner.core.errors import BusyError, EndpointError, PromptError
+from spatialreasoner.core.errors import EndpointError, PromptError, WorkError
 from spatialreasoner.core.old_names import importable_by_old_names
 from spatialreasoner.core.progress import say
 from spatialreasoner.core.types import QUALITATIVE, Category, Completion, Prompt
@@ -25,18 +25,22 @@ from spatialreasoner.evaluation.answers import Verdict, weigh
 from spatialreasoner.evaluation.predictions import Prediction
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy, adapting
 from spatialreasoner.inference.backends.chat import plain
-from spatialreasoner.inference.budget import Budget
+from spatialreasoner.inference.budget import Budget, BudgetError, refuse_unknown_prices
 from spatialreasoner.inference.calls import UnavailableError
-from spatialreasoner.inference.endpoint import Endpoint, Limits
+from spatialreasoner.inference.cleaning import KEPT_THINKING
+from spatialreasoner.inference.endpoint import Endpoint
+from spatialreasoner.inference.grounds import Grounds, digest_of, judge_grounds, stand_on
 from spatialreasoner.inference.journal import Journal
+from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.pool import Pool
-from spatialreasoner.judges.rewards import fenced, template
+from spatialreasoner.inference.registry import WritingConfig, limits_of
+from spatialreasoner.judges.rewards import MOST_TOKENS, fenced, template
 
 MAX_JUDGED_CHARACTERS = 20_000
 """Of an answer, so much of its end is shown to the judge: that is where it concludes."""
 
-JUDGE_LIMITS = Limits(concurrency=8, attempts=4, timeout=120.0, patience=600.0)
-"""How a judge is asked unless told otherwise."""
+LONGEST_JUDGEMENT = 1500
+"""Longest reply of a judge, thinking included, unless its name says otherwise; without thinking, it takes about twenty."""
 
 UNSCORED = Verdict(success=None, error=None, gt_value=None, pred_value=None)
 
@@ -89,14 +93,42 @@ class AnswerJudgeConfig:
         revision: Revision of the weights, if known; part of what identifies a judgement.
         seed: Sent with every request, and part of what identifies a judgement.
         key_variable: Environment variable that holds the API key.
-        limits: Concurrent requests, rate, retries.
+        limits: Concurrent requests, rate, retries; None uses those of its name, with the price of its tokens if known.
+        max_calls: Maximum number of requests sent, over all processes that judged the same predictions; None means no limit.
+        max_tokens: Maximum number of tokens, counted in the same way.
+        max_cost: Maximum cost, counted in the same way, in the currency of the prices.
     """
 
     model: str
     revision: str = ""
     seed: int = 0
     key_variable: str = "OPENAI_API_KEY"
-    limits: Limits = JUDGE_LIMITS
+    limits: Limits | None = None
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+
+    def limited(self) -> Limits:
+        """The limits of the judge.
+
+        Raises:
+            ConfigError: If the cost is limited and the price is unknown.
+            MissingExtraError: If what endpoints need is not installed.
+        """
+        limits = self.limits or _limits(self.model)
+        refuse_unknown_prices(self.max_cost, {self.model: limits.price})
+        return limits
+
+    def budget(self) -> Budget:
+        """The limits of what may be spent."""
+        return Budget(max_calls=self.max_calls, max_tokens=self.max_tokens, max_cost=self.max_cost)
+
+
+def _limits(model: str) -> Limits:
+    """The limits of a judge, by its name."""
+    name = model if model.startswith("api:") else f"api:{model}"
+    limits = limits_of(name, concurrency=8, writing=WritingConfig(max_new_tokens=LONGEST_JUDGEMENT))
+    return replace(limits, attempts=4, max_tokens=max(MOST_TOKENS, limits.max_tokens))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +138,8 @@ class Judged:
     Attributes:
         verdicts: One per prediction, in their order; `UNSCORED` where the judgement failed.
         failures: Why judgements failed, by question id: "refused", "timeout", "server error", "rate limit", "connection",
-            "bad reply", or "unusable" for an endpoint that refuses the key or fails again and again.
+            "bad reply", "cut off" for one that used up its tokens, or "unusable" for an endpoint that refuses the key or fails
+            again and again.
         judge: The model.
     """
 
@@ -131,7 +164,8 @@ async def judge_answers_async(
     """Let a model judge predictions.
 
     A judgement is on disk before it is used, and counts for one model, prompt, seed and row: what is known is not asked again.
-    A failed one is not kept, except a refusal.
+    A failed one is asked for again by the next call, except a refusal. If a question, its reference or the judge's prompt is
+    another one than when these predictions were judged before, the call is refused, as all would be paid for again.
 
     Args:
         predictions: What is judged; question ids are unique.
@@ -141,21 +175,38 @@ async def judge_answers_async(
         tell: Called with a line when something takes long.
 
     Raises:
-        ConfigError: If the model's name has another form than `api:MODEL@BASE_URL`.
+        ConfigError: If the model's name has another form than `api:MODEL@BASE_URL`, the cost is limited and its price unknown,
+            or the journal rests on other questions.
         MissingExtraError: If the `httpx2` package is not installed.
-        WorkError: If the journal cannot be opened or written.
+        WorkError: If a budget is used up, or the journal cannot be opened or written.
     """
     requests = {prediction.question_id: request(prediction) for prediction in predictions}
     kinds: dict[str, _Kind] = {
         requests[prediction.question_id]: _kind(prediction.qa_info.category) for prediction in predictions
     }
-    model = _JudgeModel(config, kinds)
+    model, limits = _JudgeModel(config, kinds), config.limited()
     with Journal(journal) as opened:
-        pool = Pool(opened, Budget(), tell=tell)
-        judged = await _Judging(pool, pool.endpoint(model, config.limits), config.seed, requests, progress).judge(predictions)
+        await stand_on(opened, _grounds(model, predictions), journal, apart="keep these predictions in another file")
+        pool = Pool(opened, config.budget(), tell=tell)
+        try:
+            judged = await _Judging(pool, pool.endpoint(model, limits), config.seed, requests, progress).judge(predictions)
+        except BudgetError as error:
+            raise WorkError(f"{error}; what was judged is kept: run the same again with a larger limit to resume") from error
         if judged.failures:  # run the same command again to retry
             await opened.next_round()
         return judged
+
+
+def _grounds(model: _JudgeModel, predictions: Sequence[Prediction]) -> Grounds:
+    """What judgements rest on; answers may change, and are judged anew then."""
+    asked = {
+        f"question {row.question_id}": {
+            "text": digest_of([row.question, row.qa_info.category]),
+            "reference": digest_of(row.gt),
+        }
+        for row in predictions
+    }
+    return judge_grounds({model.named: model}) | asked
 
 
 def request(prediction: Prediction) -> str:
@@ -230,17 +281,18 @@ class _Judging:
         shown = Prompt(image="", regions=(), request=self._requests[prediction.question_id])
         try:
             completion, *_ = await self._endpoint.complete(shown, n=1, seed=self._seed)
+        except EndpointError as error:
+            return error.kind if isinstance(error, UnavailableError | PromptError) else "unusable"
+        try:
             if completion.finish == "refusal":
                 return "refused"
             return read_verdict(prediction.qa_info.category, completion.text)
-        except EndpointError as error:
-            return error.kind if isinstance(error, UnavailableError | PromptError) else "unusable"
-        except ValueError:  # a journal that was tampered with
-            return "bad reply"
+        except ValueError:
+            return "cut off" if completion.finish == "length" else "bad reply"
 
 
 class _JudgeModel:
-    """The judging model as a `Policy` that is shown text alone; only a reply that can be read is a reply."""
+    """The judging model as a `Policy` that is shown text alone; what cannot be read of its replies is put beside them."""
 
     def __init__(self, config: AnswerJudgeConfig, kinds: Mapping[str, _Kind]) -> None:
         self._kinds = kinds
@@ -248,16 +300,18 @@ class _JudgeModel:
             config.model,
             ApiConfig(
                 temperature=0.0,
-                max_tokens=200,
-                timeout=config.limits.timeout,
+                max_tokens=LONGEST_JUDGEMENT,
+                timeout=120.0 if config.limits is None else config.limits.timeout,
                 key_variable=config.key_variable,
                 revision=config.revision,
             ),
         )
         self._system = template(_PROMPTS / "judge_system.j2").render()
-        prompts = b"".join(path.read_bytes() for path in sorted(_PROMPTS.glob("*.j2")))
+        prompts = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_PROMPTS.glob("*.j2")))).hexdigest()
         self.name = self._policy.name
-        self.identity = f"judge of answers {self.name} {config.revision!r} prompt {hashlib.sha256(prompts).hexdigest()[:12]}"
+        self.named = f"{self.name} {config.revision}".strip()
+        self.depends = {"prompts": prompts[:16]}
+        self.identity = f"judge of answers {self.name} {config.revision!r} prompt {prompts[:12]}"
 
     @property
     def learned(self) -> Mapping[str, Any]:
@@ -272,20 +326,20 @@ class _JudgeModel:
     async def attempt(self, prompt: Prompt, *, n: int, seed: int) -> Sequence[Completion]:
         chat = [{"role": "system", "content": self._system}, {"role": "user", "content": prompt.request}]
         completions = await self._policy.chat(plain(chat), n=n, seed=seed)
-        for completion in completions:
-            if completion.finish != "refusal":
-                self._check(completion.text, self._kinds[prompt.request])
-        return completions
+        return [self._readable(completion, self._kinds[prompt.request]) for completion in completions]
 
     async def aclose(self) -> None:
         await self._policy.aclose()
 
-    def _check(self, text: str, kind: _Kind) -> None:
+    def _readable(self, completion: Completion, kind: _Kind) -> Completion:
+        """A reply that is no judgement was paid for, but it is not an answer: the same command asks again."""
+        if completion.finish == "refusal":
+            return completion
         try:
-            _FORMS[kind].model_validate_json(text)
-        except ValidationError as error:
-            said = error.errors(include_url=False, include_input=False)[0]["msg"]
-            raise BusyError(f"{self.name}: the judgement cannot be read: {said}", kind="bad reply") from None
+            _FORMS[kind].model_validate_json(completion.text)
+        except ValidationError:
+            return replace(completion, text="", thinking=f"{completion.thinking}\n{completion.text}".strip()[-KEPT_THINKING:])
+        return completion
 
 
 __getattr__ = importable_by_old_names(__name__, {"JudgingConfig": "AnswerJudgeConfig"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from spatialreasoner.core.errors import ConfigError, WorkError
@@ -78,6 +78,10 @@ class Budget:
                 self._held.append((tokens, cost))
                 return
 
+    def expect(self, tokens: int, cost: float) -> None:
+        """Await the end of a request of an earlier process, whose reservation was counted when the run began."""
+        self._held.append((tokens, cost))
+
     def _may_fit(self, tokens: int, cost: float) -> bool:
         """Whether a request fits once those in flight have ended, at best."""
         if not self._held or (self.max_calls is not None and self.calls >= self.max_calls):
@@ -99,14 +103,23 @@ class Budget:
                 turn.set_result(None)
 
 
-def charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price]) -> None:
-    """Count what earlier processes spent according to the same journal; an unfinished request counts as its maximum."""
+def charge_past(budget: Budget, journal: Journal, prices: Mapping[str, Price], batched: Collection[str] = frozenset()) -> None:
+    """Count what earlier processes spent according to the same journal; an unfinished request counts as its maximum.
+
+    Args:
+        budget: What may be spent.
+        journal: Where that is kept.
+        prices: The price of each policy's tokens, in batches for those of `batched`.
+        batched: Policies that are asked in batches now; what they were asked at once cost twice as much, and the other way.
+    """
     for _, spent in journal.spent():
         budget.calls += spent.calls
         budget.tokens += spent.prompt_tokens + spent.completion_tokens
     if any(price.prompt or price.completion for price in prices.values()):
-        for policy, read, written, cached in journal.usages():
+        for policy, read, written, cached, in_batch in journal.usages():
             price = prices.get(policy, UNKNOWN_PRICE)
+            if bool(in_batch) != (policy in batched):
+                price = price.in_batches() if in_batch else price.at_once()
             budget.cost += price.cost(read, written, cached) if read else price.most(written)
 
 

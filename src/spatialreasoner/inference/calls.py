@@ -7,14 +7,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from math import inf
 from random import Random
 from typing import Any, Generic, TypeVar
 
 from spatialreasoner.core.errors import AdaptedError, BusyError, EndpointError, PromptError
-from spatialreasoner.inference.batching import Batches
+from spatialreasoner.inference.backends.http import Post
 from spatialreasoner.inference.budget import Budget
 from spatialreasoner.inference.counting import counting
 from spatialreasoner.inference.journal import Journal, Spent
@@ -45,6 +44,25 @@ class Answer(Generic[_R]):
 
     reply: _R
     attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[_R]):
+    """A request to a model.
+
+    Attributes:
+        key: The request's key in the journal.
+        send: Sends one request, in the way that it is given, or at once.
+        used: What a reply took.
+        shares: Replies asked for at once; each can take the limits' most tokens.
+        untried: Whether the endpoint has not accepted a request of this form yet.
+    """
+
+    key: str
+    send: Callable[[Post | None], Awaitable[_R]]
+    used: Callable[[_R], Spent]
+    shares: int = 1
+    untried: Callable[[], bool] = lambda: False
 
 
 class Caller:
@@ -94,16 +112,8 @@ class Caller:
         """Seconds since the oldest request in flight was sent; 0 if there is none."""
         return time.monotonic() - min(self._since.values()) if self._since else 0.0
 
-    async def call(
-        self, key: str, ask: Callable[[], Awaitable[_R]], used: Callable[[_R], Spent], *, shares: int = 1
-    ) -> Answer[_R]:
+    async def call(self, call: Call[_R]) -> Answer[_R]:
         """Ask, and ask again where that may help.
-
-        Args:
-            key: The request's key in the journal.
-            ask: Sends one request.
-            used: What a reply took.
-            shares: Replies asked for at once; each can take the limits' most tokens.
 
         Raises:
             PromptError: If this prompt is not answered.
@@ -113,11 +123,11 @@ class Caller:
         """
         clock = asyncio.get_running_loop().time
         give_up: float | None = None
-        attempt, lessons = min(self._tried(key), self.limits.attempts - 1), 0
+        attempt, lessons = min(self._tried(call.key), self.limits.attempts - 1), 0
         while True:
             attempt += 1
             try:
-                answer = await self._send(key, ask, used, shares, give_up)
+                answer = await self._send(call, give_up)
             except AdaptedError as error:
                 lessons += 1
                 attempt -= 1
@@ -140,26 +150,24 @@ class Caller:
         """How often earlier processes sent the request in vain."""
         return self._journal.tried(key)
 
-    async def _send(
-        self, key: str, ask: Callable[[], Awaitable[_R]], used: Callable[[_R], Spent], shares: int, give_up: float | None
-    ) -> Answer[_R]:
+    async def _send(self, call: Call[_R], give_up: float | None) -> Answer[_R]:
         """One request, within the limits and the budget, noted on disk before it is sent."""
         async with self._boarding:
             self._raise_if_stopped()
-            reserved = self.reserved(shares)
+            reserved = self.reserved(call.shares)
             await self._budget.hold(*reserved)
             spent = Spent(calls=0, prompt_tokens=0, completion_tokens=0)
             try:
                 self._raise_if_stopped()
-                attempt = await self._journal.begin(key, self.name, reserved[0])
+                attempt = await self._journal.begin(call.key, self.name, reserved[0])
                 try:
                     async with self._sending(attempt, give_up):
-                        with counting(partial(self._count_another, key)):
-                            reply = await ask()
+                        with counting(partial(self._count_another, call.key)):
+                            reply = await call.send(None)
                 except BaseException:
                     self._journal.fail(attempt)
                     raise
-                spent = used(reply)
+                spent = call.used(reply)
             finally:
                 self._settle(spent, reserved)
         return Answer(reply=reply, attempt=attempt)
@@ -249,65 +257,6 @@ class Caller:
         times = f"{attempts} times" if attempts > 1 else "once"
         limit = "" if attempts >= self.limits.attempts else f", for {self.limits.patience:g} s in all"
         return UnavailableError(f"{self.name} failed {times}{limit}: {error}", kind=error.kind)
-
-
-class BatchCaller(Caller):
-    """Sends the requests of one model in batches.
-
-    Budgets hold as for others. A request is noted in the journal when its batch is submitted, all of a batch at once; one whose
-    batch was not accepted was not sent. Time is the server's.
-
-    Args:
-        batches: The model's batches.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        limits: Limits,
-        journal: Journal,
-        budget: Budget,
-        learned: Callable[[], Mapping[str, Any]],
-        batches: Batches,
-    ) -> None:
-        super().__init__(
-            name, replace(limits, timeout=inf, patience=inf, backoff=0.1, failure_threshold=10**9), journal, budget, learned
-        )
-        self._batches = batches
-
-    def _tried(self, key: str) -> int:
-        return max(0, super()._tried(key) - self._batches.holds(key))
-
-    async def _send(
-        self, key: str, ask: Callable[[], Awaitable[_R]], used: Callable[[_R], Spent], shares: int, give_up: float | None
-    ) -> Answer[_R]:
-        self._raise_if_stopped()
-        reserved, held = self.reserved(shares), self._batches.holds(key)
-        if not held:  # else it counted when the run began
-            self._budget.reserve(*reserved)
-        spent = Spent(calls=0, prompt_tokens=0, completion_tokens=0)
-        try:
-            reply = await ask()
-            spent = used(reply)
-        except EndpointError as error:
-            raise self._failed(key, error, held) from error
-        finally:
-            self._settle(spent, reserved)
-            sent = self._batches.attempt(key) is not None
-            self.calls += sent
-            self._budget.calls -= not sent
-        attempt = self._batches.attempt(key)
-        assert attempt is not None, "what was answered was submitted"
-        return Answer(reply=reply, attempt=attempt)
-
-    def _failed(self, key: str, error: EndpointError, held: bool) -> EndpointError:
-        attempt = self._batches.attempt(key)
-        if attempt is not None:
-            self._journal.fail(attempt)
-        if held and isinstance(error, PromptError) and not error.final:  # it was put otherwise than it would be now
-            return BusyError(str(error), kind=error.kind)
-        self._count(error)
-        return error
 
 
 def _long(seconds: float) -> str:

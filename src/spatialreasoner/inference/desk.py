@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import EndpointError, PromptError, RecordError
 from spatialreasoner.inference.backends.http import Post
+from spatialreasoner.inference.batch_calls import BatchCaller
 from spatialreasoner.inference.batching import Batches
 from spatialreasoner.inference.budget import Budget
-from spatialreasoner.inference.calls import BatchCaller, Caller, UnavailableError, kept_lessons
+from spatialreasoner.inference.calls import Call, Caller, UnavailableError, kept_lessons
 from spatialreasoner.inference.journal import Journal, Kept, Spent, encoded
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.noticing import Noticing
@@ -78,7 +78,7 @@ class Desk(Generic[_R]):
         if batches is None:
             self._caller = Caller(name, limits, journal, budget, lambda: self.learned)
         else:
-            self._caller = BatchCaller(name, limits, journal, budget, lambda: self.learned, batches)
+            self._caller = BatchCaller(name, limits, journal, budget, lambda: self.learned, batches, model)
         self._refused = journal.refused(name)
 
     @property
@@ -144,7 +144,15 @@ class Desk(Generic[_R]):
             self.failures["unreadable journal row"] += 1
             return None
 
-    async def ask(self, key: str, shown: str, send: Callable[[Post | None], Awaitable[_R]], *, shares: int = 1) -> _R:
+    async def ask(
+        self,
+        key: str,
+        shown: str,
+        send: Callable[[Post | None], Awaitable[_R]],
+        *,
+        shares: int = 1,
+        untried: Callable[[], bool] = lambda: False,
+    ) -> _R:
         """Send a request that the journal does not know, and keep what comes of it.
 
         Args:
@@ -152,16 +160,16 @@ class Desk(Generic[_R]):
             shown: The key of what the model is shown.
             send: Sends one request, in the way that it is given, or in its own.
             shares: Replies asked for at once.
+            untried: Whether the endpoint has not accepted a request of this form yet.
 
         Raises:
             PromptError: If the model does not answer this prompt; it is not asked a second time.
             EndpointError: If it cannot be used, or no longer.
             BudgetError: If the request would go beyond a budget.
         """
-        tokens = self._caller.reserved(shares)[0]
-        post = None if self.batches is None else partial(self.batches.post, key, tokens)
+        call = Call(key=key, send=send, used=self._form.spent, shares=shares, untried=untried)
         try:
-            answer = await self._caller.call(key, lambda: send(post), self._form.spent, shares=shares)
+            answer = await self._caller.call(call)
         except PromptError as error:
             await self._keep_refusal(shown, error)
             raise

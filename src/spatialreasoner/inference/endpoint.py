@@ -59,7 +59,13 @@ class Endpoint(Desk[Sequence[Completion]]):
         if n > 1 and getattr(self._policy, "most_choices", None) == 1:
             singles = await asyncio.gather(*(self.complete(prompt, n=1, seed=seed + index) for index in range(n)))
             return [completion for single in singles for completion in single]
-        return await self.ask(key, shown, lambda post: self._sent(prompt, n, seed, post), shares=n)
+        return await self.ask(
+            key, shown, lambda post: self._sent(prompt, n, seed, post), shares=n, untried=lambda: self._untried(prompt, n)
+        )
+
+    def _untried(self, prompt: Prompt, n: int) -> bool:
+        untried: Callable[..., bool] | None = getattr(self._policy, "untried", None)
+        return untried is not None and untried(prompt, n=n)
 
     async def _sent(self, prompt: Prompt, n: int, seed: int, post: Post | None) -> Sequence[Completion]:
         """One request, where the policy can send one; else it may send several in its own way."""

@@ -66,7 +66,8 @@ _IMAGE = re.compile(
     r"|invalid (?:base64 )?image|image_parse_error|(?:unsupported|unrecognized) image|image (?:is )?(?:invalid|corrupt)"
     r"|image(?: \S+){0,8} (?:could not|cannot|can't|failed to) be (?:loaded|read|decoded|opened|processed)"
     r"|image format \S{1,40} (?:is )?not supported|image\S*(?: \S+){0,8} (?:has an invalid format|too small)|any valid image"
-    r"|image: unknown format|image length and width|base64 encoded image|loading multimodal data"
+    r"|image: unknown format|image length and width|base64 encoded image|loading multimodal data|illegal base64"
+    r"|image is not valid|unsupported mime type: image"
     r"|failed to apply \w{0,60}processor"
 )
 _BLIND = re.compile(
@@ -75,7 +76,7 @@ _BLIND = re.compile(
     r"|not a (?:multi-?modal|vision)|does not take images|unsupported content part type|support image input|no pictures"
     r"|vision add-on|image_url is only supported|must be a string|mmproj|unknown variant '?image_url|input should be 'text'"
     r"|text-only|at most 0 image|missing data required for image|invalid type: sequence, expected a string"
-    r"|content type is not (?:currently )?supported"
+    r"|content type is not (?:currently )?supported|expected a string, but got an array"
 )
 _WANTS_TEXT = re.compile(r"valid string|str type expected|type_error\.str|string_type")
 _MODEL = re.compile(
@@ -97,18 +98,19 @@ _CREDIT = re.compile(
     r"|billing_hard_limit|billing hard limit|payment required|insufficient_user_quota|credit_limit"
     r"|more credits|prepaid|arrearage|exceeded your (?:monthly|spend)|billing_not_active|account is not active"
     r"|api usage limits|key limit exceeded|spend(?:ing)? limit|budget_exceeded|budget has been exceeded"
-    r"|(?:daily|weekly|monthly) (?:usage limit|free allocation)|requestsperday|permodelperday|\blimit:? 0(?![\d.])"
-    r"|setlimitexceeded|(?:account|organization)\b(?: \S+){0,2} (?:is|has been) (?:suspended|disabled|deactivated)"
+    r"|(?:session|hourly|daily|weekly|monthly) (?:usage limit|free allocation)|requestsperday|permodelperday"
+    r"|\blimit:? 0(?![\d.])"
+    r"|setlimitexceeded|(?:account|organization)\b(?: \S+){0,2} (?:is|has been) (?:suspended|disabled|deactivated|restricted)"
     r"|余额不足|额度不足|额度已用尽"
 )
 _PER_MINUTE = re.compile(r"per[ -]?(?:minute|second|min)|retry(?:info|delay)|rpm|tpm|try again in")
-_QUOTA = re.compile(r"exceeded your current quota|quota_exceeded")
+_QUOTA = re.compile(r"exceeded your current quota|quota_exceeded|too many (?:tokens|requests) per day")
 _LOADING = re.compile(r"(?:is )?(?:currently |still )?loading|warming up|starting up|not ready|cold start|is initiali[sz]ing")
 _BUSY = re.compile(
     r"overloaded|capacity|too many requests|rate.?limit|throttl|temporarily|try again later|timed? ?out"
     r"|service unavailable|server (?:is )?busy|out of memory|failed during generation|enginecore|engine is dead|"
     r"resource.?exhausted|upstream|internal (?:server )?error|network_error|queue is full|limit reached|unknown error"
-    r"|has crashed|unloaded|failed to load model|operation cancell?ed"
+    r"|has crashed|unloaded|failed to load model|operation cancell?ed|output_parse_failed"
 )
 _VERIFY = re.compile(
     r"must be verified|verify your organization|terms of service|data policy|privacy settings|region.{0,30}not supported"

@@ -31,10 +31,20 @@ def model_grounds(models: Iterable[object]) -> Grounds:
     return {f"model {_name(model)}": dict(getattr(model, "depends", {"identity": identity(model)})) for model in models}
 
 
+def judge_grounds(judges: Mapping[str, object]) -> Grounds:
+    """What judges grade by, by their names, in the same way."""
+    return {f"judge {name}": dict(getattr(judge, "depends", {"identity": identity(judge)})) for name, judge in judges.items()}
+
+
+def digest_of(value: object) -> str:
+    """A part of the grounds: a digest of a value that JSON can hold."""
+    return hashlib.sha256(records.dumps(value).encode()).hexdigest()[:16]
+
+
 def files_depended_on(folder: str | Path) -> dict[str, str]:
     """The files of a model's folder that decide what it says, as parts."""
     files = sorted({path for pattern in MODEL_FILES for path in Path(folder).glob(pattern) if path.is_file()})
-    return {"files": _digest([path.name for path in files]), **{path.name: file_digest(path)[:16] for path in files}}
+    return {"files": digest_of([path.name for path in files]), **{path.name: file_digest(path)[:16] for path in files}}
 
 
 def asked_grounds(questions: Iterable[Question], scenes: Mapping[str, Scene], *, truth: bool) -> Grounds:
@@ -47,9 +57,9 @@ def asked_grounds(questions: Iterable[Question], scenes: Mapping[str, Scene], *,
     """
     found: Grounds = {}
     for question in questions:
-        parts = {"text": _digest([question.text, question.region_ids])}
+        parts = {"text": digest_of([question.text, question.region_ids])}
         if truth:
-            parts["answer"] = _digest([question.category, question.answer, question.value, question.unit])
+            parts["answer"] = digest_of([question.category, question.answer, question.value, question.unit])
         found[f"question {question.id}"] = parts
         name = f"scene {question.scene_id}"
         if name not in found:
@@ -57,13 +67,14 @@ def asked_grounds(questions: Iterable[Question], scenes: Mapping[str, Scene], *,
     return found
 
 
-async def stand_on(journal: Journal, grounds: Grounds, out: Path) -> None:
+async def stand_on(journal: Journal, grounds: Grounds, out: Path, *, apart: str = "give another `out`") -> None:
     """Refuse to continue a run whose things are not what they were; else keep those that are new.
 
     Args:
         journal: The run's.
         grounds: What it rests on now.
         out: Its output, for the error.
+        apart: How to keep the two apart, for the error.
 
     Raises:
         ConfigError: If a thing is another one than before; nothing was asked then.
@@ -75,8 +86,8 @@ async def stand_on(journal: Journal, grounds: Grounds, out: Path) -> None:
         named = [f"{name} ({', '.join(parts)})" for name, parts in list(differing.items())[:_NAMED]]
         more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
         raise ConfigError(
-            f"{out} rests on other inputs than these; different now: {'; '.join(named)}{more}. Put back what was there, give "
-            f"another `out`, or remove {journal.path} to ask everything anew"
+            f"{out} rests on other inputs than these; different now: {'; '.join(named)}{more}. Put back what was there, "
+            f"{apart}, or remove {journal.path} to ask everything anew"
         )
     await journal.add_grounds({name: parts for name, parts in grounds.items() if known.get(name) != parts})
 
@@ -89,11 +100,11 @@ def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 def _scene(scene: Scene, *, truth: bool) -> dict[str, str]:
     seen = [[region.id, region.label, region.mask.size, region.mask.counts] for region in scene.regions]
-    parts = {"regions": _digest(seen)} | _file("image", scene.image)
+    parts = {"regions": digest_of(seen)} | _file("image", scene.image)
     if truth:
         known = [asdict(each) if each is not None else None for each in (scene.intrinsics, *(scene.objects or ()))]
         depth = scene.depth
-        parts["geometry"] = _digest([known, scene.gravity, depth and [depth.units_per_metre, depth.metric]])
+        parts["geometry"] = digest_of([known, scene.gravity, depth and [depth.units_per_metre, depth.metric]])
         parts |= _file("depth", depth.path) if depth is not None else {}
     return parts
 
@@ -103,10 +114,6 @@ def _file(part: str, path: str) -> dict[str, str]:
         return {part: file_digest(path)[:16]}
     except MissingFileError:
         return {}
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(records.dumps(value).encode()).hexdigest()[:16]
 
 
 def _name(model: object) -> str:

@@ -34,6 +34,12 @@ ANSWER = "answer"
 
 _BEGIN = "INSERT INTO attempts (id, key, policy, tokens, round, open, batch) VALUES (?, ?, ?, ?, ?, 1, ?)"
 
+_COUNTED = ("calls", "prompt_tokens", "completion_tokens", "cached_tokens")
+_REPLY = (  # what an earlier reply to the same request took was spent, too
+    "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, "
+    f"kind = excluded.kind, round = excluded.round, {', '.join(f'{name} = {name} + excluded.{name}' for name in _COUNTED)}"
+)
+
 _AFRESH = "delete it to start afresh, replies are then asked again"
 
 
@@ -208,20 +214,9 @@ class Journal:
         self, key: str, value: str, *, policy: str, spent: Spent, kind: str = ANSWER, attempt: int | None = None
     ) -> None:
         """Write one reply, and that its request has ended; returns when it is on disk."""
-        row = (
-            key,
-            policy,
-            spent.calls,
-            spent.prompt_tokens,
-            spent.completion_tokens,
-            value,
-            kind,
-            spent.cached_tokens,
-            self.round,
-        )
-        statements: list[tuple[str, tuple[str | int | float, ...]]] = [
-            ("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        ]
+        taken = spent.calls, spent.prompt_tokens, spent.completion_tokens
+        row = (key, policy, *taken, value, kind, spent.cached_tokens, self.round)
+        statements: list[tuple[str, tuple[str | int | float, ...]]] = [(_REPLY, row)]
         if attempt is not None:
             statements.append(("UPDATE attempts SET open = 0 WHERE id = ?", (attempt,)))
         await self._put(*statements)
@@ -262,19 +257,22 @@ class Journal:
 
         What else is no answer, such as an empty reply, came and was paid for: it holds for its round.
         """
-        of_this_round = "round = ? AND key IN (SELECT key FROM replies WHERE kind = 'unavailable' AND round = ?)"
+        unavailable = "kind = 'unavailable' AND round = ?"
+        of_this_round = f"round = ? AND key IN (SELECT key FROM replies WHERE {unavailable})"
         await self._put(
             (f"UPDATE attempts SET round = -1 - round WHERE {of_this_round}", (self.round, self.round)),
-            ("DELETE FROM replies WHERE kind = 'unavailable' AND round = ?", (self.round,)),
+            (f"DELETE FROM replies WHERE {unavailable} AND prompt_tokens + completion_tokens = 0", (self.round,)),
+            (f"UPDATE replies SET round = -1 WHERE {unavailable}", (self.round,)),
         )
         with self._reading():
             self._begun = self._tried_in_vain()
 
     def _tried_in_vain(self) -> Counter[str]:
-        """How often requests that have no reply were sent in this round."""
+        """How often requests that have no reply of this round were sent in it."""
         found = self._reader.execute(
-            "SELECT key, COUNT(*) FROM attempts WHERE round = ? AND key NOT IN (SELECT key FROM replies) GROUP BY key",
-            (self.round,),
+            "SELECT key, COUNT(*) FROM attempts WHERE round = ? "
+            "AND key NOT IN (SELECT key FROM replies WHERE round = ?) GROUP BY key",
+            (self.round, self.round),
         )
         return Counter(dict(found.fetchall()))
 
@@ -297,12 +295,14 @@ class Journal:
         for policy, (calls, read, written, cached) in sums.items():
             yield policy, Spent(calls=calls, prompt_tokens=read, completion_tokens=written, cached_tokens=cached)
 
-    def usages(self) -> Iterator[tuple[str, int, int, int]]:
-        """Policy, tokens read, written, and read from a cache, of each request that took any, those without an end included."""
+    def usages(self) -> Iterator[tuple[str, int, int, int, int]]:
+        """Policy, tokens read, written, and from a cache, and whether in a batch, of each request that took any or is open."""
+        last = "SELECT key, batch, MAX(id) FROM attempts GROUP BY key"
         with self._reading():
             yield from self._reader.execute(
-                "SELECT policy, prompt_tokens, completion_tokens, cached_tokens FROM replies "
-                "WHERE prompt_tokens + completion_tokens > 0 UNION ALL SELECT policy, 0, tokens, 0 FROM attempts WHERE open = 1"
+                "SELECT policy, prompt_tokens, completion_tokens, cached_tokens, COALESCE(batch, '') <> '' FROM replies "
+                f"LEFT JOIN ({last}) AS last ON last.key = replies.key WHERE prompt_tokens + completion_tokens > 0 "
+                "UNION ALL SELECT policy, 0, tokens, 0, batch <> '' FROM attempts WHERE open = 1"
             )
 
     def _row(self, statement: str, values: tuple[str, ...]) -> Any:

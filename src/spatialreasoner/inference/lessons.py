@@ -59,6 +59,8 @@ def suspect(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilit
     words = said.words
     if re.search(r"\b(?:non-)?stream", words) and "model" in sent and "stream" not in sent:
         return replace(known, stream=True)
+    if "reasoning_effort" in sent and re.fullmatch(r"request contains an invalid argument\.?", words):  # Gemini's, of "none"
+        return replace(known, reasoning_effort=False)
     if "prefill" in sent and re.search(r"assistant|(?:last|final) message|\bend with", words):
         return replace(known, prefill=False)
     if "system" in sent and re.search(r"\brole\b|\bsystem\b|(?:first message|start with).{0,20} user", words):
@@ -113,7 +115,7 @@ def _prefix(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilit
     if "prefill" not in sent:
         return None
     refused = re.search(
-        r"prefill|continue_final_message|add_generation_prompt|(?:end|ends) with a user message"
+        r"prefill|continue_final_message|add_generation_prompt|reasoning_content|(?:end|ends) with a user message"
         r"|last message (?:of \S{1,60} )?(?:must|should|cannot)|final turn (?:is|must|should)"
         r"|last (?:message )?role|final (?:message )?.{0,20}assistant|roles must alternate",
         said.words,
@@ -227,6 +229,7 @@ def _images(known: Capabilities, said: Said, sent: Collection[str]) -> Capabilit
 _TOO_LARGE = re.compile(
     r"(?:image|payload|request(?!s)|body|content|pixels|resolution|dimension)\S*(?: (?!rate|time|queue|quota)\S+){0,6}"
     r" (?:too (?:large|big|high|many pixels)|exceeds?|larger than|over the limit)|max bytes per"
+    r"|image size must be (?:less|smaller) than"
 )
 
 
@@ -268,11 +271,14 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
         "number of completions",
         "number of choices",
         "num_choices",
+        "n_cmpl",
     ),
     "reasoning_effort": (
         "reasoning_effort",
         "reasoningeffort",
         "reasoning.effort",
+        "effort parameter",
+        "think value",
         "thinking_level",
         "thinkinglevel",
         "thinking",
@@ -342,12 +348,8 @@ def _names(said: Said, name: str) -> bool:
 
 def _mentions(words: str, alias: str) -> bool:
     if len(alias) == 1:
-        return (
-            re.search(
-                rf"'{alias}'|\b{alias} ?(?:=|>|must|should|is |can|greater)|(?:parameter|range of|value of) {alias}\b", words
-            )
-            is not None
-        )
+        said = rf"'{alias}'|\b{alias} ?(?:=|>|must|should|is |can|greater|: invalid)|(?:parameter|range of|value of) {alias}\b"
+        return re.search(said, words) is not None
     return re.search(rf"(?<![a-z_]){re.escape(alias)}(?![a-z_])", words) is not None
 
 

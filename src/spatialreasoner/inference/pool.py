@@ -88,7 +88,8 @@ class Pool:
         for desk in self._desks:
             if desk.batches is not None:
                 await desk.batches.open()
-        charge_past(self.budget, self.journal, prices)
+        batched = {desk.name for desk in self._desks if desk.batches is not None}
+        charge_past(self.budget, self.journal, prices, batched)
         self._watching = watched(self._desks, self.tell)
         await self._watching.__aenter__()
         return self

@@ -74,17 +74,24 @@ class Price:
         >>> Price(prompt=2.5, completion=10.0).in_batches()
         Price(prompt=1.25, completion=5.0, cached=None, tiers=(), known=True)
         """
-        tiers = tuple(replace(tier, **_halved(tier)) for tier in self.tiers)
-        return replace(self, **_halved(self), tiers=tiers)
+        return self._times(0.5)
+
+    def at_once(self) -> Price:
+        """The price outside of batches of a model whose price in batches this is."""
+        return self._times(2)
+
+    def _times(self, factor: float) -> Price:
+        tiers = tuple(replace(tier, **_scaled(tier, factor)) for tier in self.tiers)
+        return replace(self, **_scaled(self, factor), tiers=tiers)
 
     def _at(self, prompt_tokens: int) -> Tier | Price:
         reached = [tier for tier in self.tiers if prompt_tokens > tier.above]
         return reached[-1] if reached else self
 
 
-def _halved(price: Price | Tier) -> dict[str, Any]:
-    cached = None if price.cached is None else price.cached / 2
-    return {"prompt": price.prompt / 2, "completion": price.completion / 2, "cached": cached}
+def _scaled(price: Price | Tier, factor: float) -> dict[str, Any]:
+    cached = None if price.cached is None else price.cached * factor
+    return {"prompt": price.prompt * factor, "completion": price.completion * factor, "cached": cached}
 
 
 UNKNOWN_PRICE = Price(known=False)

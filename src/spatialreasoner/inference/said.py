@@ -43,7 +43,8 @@ class Said:
     @property
     def words(self) -> str:
         """The message in lower case, with plain quotes and single blanks, thousands without commas, for comparing."""
-        plain = re.sub(r"[`\"\u2018\u2019\u201c\u201d\\]", "'", self.message.lower())
+        text = re.sub(r"\\+[nrt]", " ", self.message.lower())  # of a text inside of a text
+        plain = re.sub(r"[`\"\u2018\u2019\u201c\u201d\\]", "'", text)
         return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", " ".join(plain.split()))
 
 

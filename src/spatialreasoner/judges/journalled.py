@@ -11,7 +11,7 @@ from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import EndpointError, SceneError
 from spatialreasoner.core.protocols import Grade, GradeRequest, Judge
 from spatialreasoner.inference.budget import Budget
-from spatialreasoner.inference.counting import note_lacking
+from spatialreasoner.inference.counting import note_lacking, note_used
 from spatialreasoner.inference.desk import Desk, Form, Post
 from spatialreasoner.inference.endpoint import identity
 from spatialreasoner.inference.journal import ANSWER, Journal, Spent
@@ -19,6 +19,8 @@ from spatialreasoner.inference.limits import Limits
 
 FAILED = "failed grade"
 """The kind of a judge's reply that is not a grade: it is asked again by the same command."""
+
+_TAKEN = ("prompt_tokens", "completion_tokens", "cached_tokens")
 
 
 class JournalledJudge(Desk[Grade]):
@@ -53,6 +55,8 @@ class JournalledJudge(Desk[Grade]):
         except EndpointError as error:
             note_lacking(self.name)
             grade = Grade(failure=str(error))
+        else:
+            note_used(self.name, key, {name: getattr(grade, name) for name in _TAKEN})
         if grade.failure is not None:
             self.failures[FAILED] += 1
         return grade

@@ -139,6 +139,11 @@ class ApiJudge:
         return f"{self.name} prompts {_prompts()} at most {self._config.max_side} pixels, {self._config.max_tokens} tokens"
 
     @property
+    def depends(self) -> dict[str, str]:
+        """The same part by part."""
+        return {"prompts": _prompts(), "max_side": str(self._config.max_side), "max_tokens": str(self._config.max_tokens)}
+
+    @property
     def learned(self) -> Mapping[str, Any]:
         """What was learned about how to send requests to the endpoint."""
         return self._policy.learned

@@ -7,19 +7,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet
 from spatialreasoner.pipeline.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from spatialreasoner.evaluation.agreement import AnswerAgreement
     from spatialreasoner.evaluation.answers import Verdict
     from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig
     from spatialreasoner.evaluation.score import ModelComparison, Score
     from spatialreasoner.pipeline.inputs import PathLike
+    from spatialreasoner.search.run import Forecast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ async def evaluate_async(
     judging: AnswerJudgeConfig | None = None,
     questions: PathLike | None = None,
     seed: int = 0,
+    confirm: Callable[[Forecast], bool] = lambda forecast: True,
     progress: ShowProgress | None = progress_bar,
 ) -> Result:
     """Score a predictions file.
@@ -56,14 +59,16 @@ async def evaluate_async(
         judging: A model that judges the answers; None uses the offline rules.
         questions: All questions, for the offline rules; those without a prediction count as unscored.
         seed: Seed of the resampling behind the intervals.
+        confirm: Called with the forecast of the judging before anything is sent; nothing is sent if it returns False.
         progress: Displays the progress; None displays nothing.
 
     Returns:
         The result; its summary is the content of `score.json`, and `details` an `Evaluation`.
 
     Raises:
-        InputError: If a file is missing, a row is not a prediction, the judge's name is wrong, or `out` would replace an input.
-        WorkError: If a journal or the output cannot be written.
+        InputError: If a file is missing, a row is not a prediction, the judge's name is wrong, its cost is limited and its
+            price unknown, the forecast is not confirmed, or `out` would replace an input.
+        WorkError: If a budget is used up, or a journal or the output cannot be written.
     """
     from spatialreasoner.evaluation.predictions import read_predictions
     from spatialreasoner.evaluation.score import compare, score_to_json
@@ -71,6 +76,8 @@ async def evaluate_async(
     shown = progress or quiet
     if out is not None:
         keep_inputs(out, predictions, against, questions, beside=())
+    if judging is not None and not confirm(_forecast([predictions, *([] if against is None else [against])], judging)):
+        raise ConfigError("nothing was sent; judge fewer predictions, or set `max_cost`")
     found, verdicts = await _scored(predictions, out, judging, questions, seed, shown)
     comparison = None
     if against is not None:
@@ -87,6 +94,22 @@ async def evaluate_async(
 
 evaluate = synchronous(evaluate_async)
 """`evaluate_async`, run to its end."""
+
+
+def _forecast(files: Sequence[PathLike], judging: AnswerJudgeConfig) -> Forecast:
+    """What judging can take, if nothing is in the journals."""
+    from spatialreasoner.evaluation.predictions import read_predictions
+    from spatialreasoner.search.run import Forecast
+
+    limits = judging.limited()
+    calls = sum(row.unanswered is None for file in files for row in read_predictions(os.fspath(file)))
+    return Forecast(
+        least_calls=calls,
+        most_calls=calls,
+        most_tokens=calls * limits.max_tokens,
+        most_cost=calls * limits.price.most(limits.max_tokens),
+        unknown_prices=() if limits.price.known else (judging.model,),
+    )
 
 
 async def _scored(

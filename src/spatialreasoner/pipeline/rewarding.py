@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from spatialreasoner.core.outputs import keep_inputs
 from spatialreasoner.core.progress import Advance, ShowProgress, progress_bar, quiet
 from spatialreasoner.core.types import Question
 from spatialreasoner.inference.budget import BudgetError
-from spatialreasoner.inference.grounds import asked_grounds, stand_on
+from spatialreasoner.inference.grounds import asked_grounds, judge_grounds, stand_on
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.pool import Pool
@@ -148,10 +148,11 @@ async def _judged(
 ) -> Result:
     judges, limits = judging.judges(), judging.limits()
     check_images(job.scorer.questions.values(), job.scorer.scenes, shown)
-    if not confirm(_forecast(job, limits.values())):
+    if not confirm(_forecast(job, limits)):
         raise ConfigError("nothing was sent; score fewer responses, or set `max_cost`")
     with records.writing(job.out.parent), Journal(job.out.with_name(f".{job.out.stem}.judge.journal")) as journal:
-        await stand_on(journal, asked_grounds(job.scorer.questions.values(), job.scorer.scenes, truth=True), job.out)
+        asked = asked_grounds(job.scorer.questions.values(), job.scorer.scenes, truth=True)
+        await stand_on(journal, judge_grounds(judges) | asked, job.out)
         pool = Pool(journal, judging.budget())
         at_work = {
             name: pool.add(JournalledJudge(judge, journal=journal, budget=pool.budget, limits=limits[name]))
@@ -194,12 +195,13 @@ async def _score(job: _Scoring, judges: Mapping[str, JournalledJudge], in_flight
         raise WorkError(f"{error}; what was judged is kept: run the same again with a larger limit to resume") from error
 
 
-def _forecast(job: _Scoring, judges: Iterable[Limits]) -> Forecast:
+def _forecast(job: _Scoring, judges: Mapping[str, Limits]) -> Forecast:
     """What judging can take, if nothing is in the journal and, unless all is judged, geometry can tell nothing."""
-    limits = list(judges)
+    limits = list(judges.values())
     return Forecast(
         least_calls=job.total * len(limits) if job.config.judge_all else 0,
         most_calls=job.total * len(limits),
         most_tokens=job.total * sum(limit.max_tokens for limit in limits),
         most_cost=job.total * sum(limit.price.most(limit.max_tokens) for limit in limits),
+        unknown_prices=tuple(name for name, limit in judges.items() if not limit.price.known),
     )

@@ -189,6 +189,8 @@ def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool
     limits, judges = config.limits, config.judge_limits
     refuse_unknown_prices(config.max_cost, {name: limit.price for name, limit in {**limits, **judges}.items()})
     expected = forecast(len(job.asked.questions), list(limits), config, list(judges.values()))
+    unknown = tuple(name for name, limit in judges.items() if not limit.price.known)
+    expected = replace(expected, unknown_prices=(*expected.unknown_prices, *unknown))
     if not confirm(expected):
         raise ConfigError(
             "nothing was sent; lower `max_model_rounds`, `samples_per_policy` or the number of questions, or set `max_cost`"

@@ -116,7 +116,8 @@ def judge_limits(name: str, *, concurrency: int = 16) -> Limits:
     """The limits of a judge, by its name: concurrent requests, maximum tokens of one, and their price if known."""
     from spatialreasoner.judges.rewards import MOST_TOKENS
 
-    return replace(limits_of(name, concurrency=concurrency), max_tokens=MOST_TOKENS)
+    limits = limits_of(name, concurrency=concurrency)
+    return replace(limits, max_tokens=max(MOST_TOKENS, limits.max_tokens))
 
 
 def named_embedder(source: str | None) -> Embedder | None:

@@ -98,7 +98,8 @@ def run_cluster(
     for report in reports:
         missing += Counter(report["missing"])
     away = {name: why for report in reports for name, why in report["stopped_endpoints"].items()}
-    return RunResult(summary=summary, unfinished=unfinished, stopped=stopped, missing=missing, away=away)
+    noticed = tuple(dict.fromkeys(line for report in reports for line in report["noticed"]))
+    return RunResult(summary=summary, unfinished=unfinished, stopped=stopped, missing=missing, away=away, noticed=noticed)
 
 
 def _spread(ray: Any, shards: Sequence[Shard], workforce: WorkforceMaker, progress: Callable[[int], None]) -> list[Any]:
@@ -174,7 +175,7 @@ def _work(shard: Shard, workforce: WorkforceMaker) -> dict[str, Any]:
     with Journal(shard.folder / "journal.sqlite") as journal:
         engine = Engine(shard.questions, shard.scenes, policies, reward, shard.config, journal, judges)
         run_in_new_loop(_stand_and_work(engine, shard.folder))
-    return fared(engine) | {"missing": dict(engine.missing)}
+    return fared(engine) | {"missing": dict(engine.missing), "noticed": engine.noticed()}
 
 
 async def _stand_and_work(engine: Engine, folder: Path) -> None:

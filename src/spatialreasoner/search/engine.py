@@ -19,9 +19,9 @@ from spatialreasoner.core.progress import say
 from spatialreasoner.core.protocols import Judge, Policy, Reward
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.inference.budget import Budget, BudgetError, refuse_unknown_prices
-from spatialreasoner.inference.counting import lacking
+from spatialreasoner.inference.counting import Tally, tallying
 from spatialreasoner.inference.endpoint import Endpoint, identity
-from spatialreasoner.inference.grounds import asked_grounds, model_grounds, stand_on
+from spatialreasoner.inference.grounds import asked_grounds, judge_grounds, model_grounds, stand_on
 from spatialreasoner.inference.journal import Journal
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.pool import Pool
@@ -146,7 +146,8 @@ class Engine:
         self.reward = cast("Reward", reward) if hasattr(reward, "rate") else cast("RewardMaker", reward)(self.judges)
         self.prices = {endpoint.name: endpoint.limits.price for endpoint in self.endpoints}
         refuse_unknown_prices(config.max_cost, self.prices | {name: judge.limits.price for name, judge in self.judges.items()})
-        self._models = model_grounds(policies)
+        self.prices |= {judge.name: judge.limits.price for judge in self.judges.values()}
+        self._models = model_grounds(policies) | judge_grounds(judges or {})
         self.progress = Progress(questions=len(questions), budget=budget, endpoints=self.endpoints)
         self.stopped: str | None = None
         self.spent_up = False
@@ -246,6 +247,10 @@ class Engine:
         named |= {judge.name: judge.learned for judge in self.judges.values()}
         return {name: dict(learned) for name, learned in named.items() if learned}
 
+    def noticed(self) -> list[str]:
+        """What the policies' replies show that their endpoints do not say, one per line."""
+        return [line for endpoint in self.endpoints for line in endpoint.noticed()]
+
     def away(self) -> dict[str, str]:
         """Why policies and judges can no longer be called, by their names."""
         desks = (*self.endpoints, *self.judges.values())
@@ -263,7 +268,7 @@ class Engine:
         return row if kept.current or not missing(row["counts"]) else None
 
     async def _solve(self, question: Question) -> Row:
-        with lacking() as judges:
+        with tallying() as judges:
             solved = await solve(
                 question,
                 show(question, self.scenes[question.scene_id]),
@@ -276,13 +281,19 @@ class Engine:
         return {
             "trajectories": [records.as_plain(trajectory) for trajectory in solved.trajectories],
             "tree": tree_to_json(solved.tree),
-            "counts": count(question, solved) | ({"judges": dict(judges)} if judges else {}),
+            "counts": count(question, solved) | _judging(judges),
         }
 
     def _key(self, question: Question) -> str:
         """The journal's key of a finished question: a digest of all that decides its rows."""
         image = file_digest(self.scenes[question.scene_id].image)
         return hashlib.sha256(f"{self._settings}\n{image}\n{records.dumps(question)}".encode()).hexdigest()
+
+
+def _judging(judges: Tally) -> dict[str, Any]:
+    """The counts of judges, where any was asked: replies that are missing, and what the others took."""
+    found = {"judges": dict(judges.lacking), "judging": judges.counts()}
+    return {name: counts for name, counts in found.items() if counts}
 
 
 def _check(policies: Sequence[Policy], config: RunConfig) -> None:

@@ -156,7 +156,7 @@ async def run_search_async(
         stopped=engine.stopped,
         missing=engine.missing,
         away=engine.away(),
-        noticed=tuple(line for endpoint in engine.endpoints for line in endpoint.noticed()),
+        noticed=tuple(engine.noticed()),
     )
 
 

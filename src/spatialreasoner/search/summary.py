@@ -64,6 +64,7 @@ class Totals:
     categories: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     policies: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     failures: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    judges: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     unanswered: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict[str, dict[str, dict[str, int]]])
 
     def add(self, counted: Mapping[str, Any]) -> None:
@@ -76,6 +77,8 @@ class Totals:
         for name, usage in counted["policies"].items():
             self.policies.setdefault(name, Counter()).update({key: usage[key] for key in _COUNTS})
             self.failures.setdefault(name, Counter()).update(usage["failures"])
+        for name, usage in counted.get("judging", {}).items():
+            self.judges.setdefault(name, Counter()).update(usage)
         if not counted["trajectories"] and "question" in counted:
             reasons = {name: dict(sorted(usage["failures"].items())) for name, usage in counted["policies"].items()}
             self.unanswered[counted["question"]] = reasons
@@ -83,8 +86,10 @@ class Totals:
     def summary(self) -> dict[str, Any]:
         """The content of `summary.json`; shares are None if there is nothing to share."""
         policies = {name: self._policy(name) for name in self.policies}
-        cost = sum(policy["cost"] for policy in policies.values())
-        tokens = sum(policy["prompt_tokens"] + policy["completion_tokens"] for policy in policies.values())
+        judges = {name: self._judge(name) for name in sorted(self.judges)}
+        paid = [*policies.values(), *judges.values()]
+        cost = sum(each["cost"] for each in paid)
+        tokens = sum(each["prompt_tokens"] + each["completion_tokens"] for each in paid)
         return {
             "questions": self.sums["questions"],
             "found": self.sums["found"],
@@ -99,7 +104,7 @@ class Totals:
                 sum(policy["pruned"] for policy in policies.values()),
                 sum(policy["pruned"] + policy["kept"] for policy in policies.values()),
             ),
-            "calls": sum(policy["calls"] for policy in policies.values()),
+            "calls": sum(each["calls"] for each in paid),
             "tokens": tokens,
             "cost": round(cost, 6),
             "cost_per_right_trajectory": None if not self.sums["right"] else round(cost / self.sums["right"], 6),
@@ -112,8 +117,13 @@ class Totals:
                 if name in self.categories
             },
             "by_policy": policies,
+            **({"by_judge": judges} if judges else {}),
             "unanswered": self.unanswered,
         }
+
+    def _judge(self, name: str) -> dict[str, Any]:
+        counts = {key: self.judges[name][key] for key in _COUNTS[:4]}
+        return {**counts, "cost": round(_cost(self.prices.get(name, Price()), counts), 6)}
 
     def _policy(self, name: str) -> dict[str, Any]:
         counts = {key: self.policies[name][key] for key in _COUNTS}

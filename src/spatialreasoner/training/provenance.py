@@ -17,7 +17,7 @@ from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.testing.names import tiny_named
 from spatialreasoner.training.config import CONFIGS
 from spatialreasoner.training.old_names import comparable
-from spatialreasoner.vlm.adapters import base_of
+from spatialreasoner.vlm.adapters import layers_of
 from spatialreasoner.vlm.sources import source_of
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def describe_files(model: str, *rows: Dataset | None) -> dict[str, Any]:
 
 
 def _folders(source: str) -> list[Path]:
-    """The folders that a model is read from: its own, and the base of an adapter."""
-    return [Path(each) for each in dict.fromkeys((source, base_of(source))) if Path(each).is_dir()]
+    """The folders that a model is read from: its own, and what lies below an adapter."""
+    return [Path(each) for each in layers_of(source) if Path(each).is_dir()]
 
 
 def _images_digest(paths: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.vlm.declared import within_weights
 from spatialreasoner.vlm.hub import file_of_hub
@@ -46,12 +47,35 @@ def base_of(source: str | Path) -> str:
     Raises:
         ConfigError: If the adapter names no base, or adapters name each other.
     """
+    return layers_of(source)[-1]
+
+
+def layers_of(source: str | Path) -> list[str]:
+    """All that a model is read from: an adapter, the adapters below it, and the model under them; else the model alone.
+
+    Raises:
+        ConfigError: If an adapter names no base, or adapters name each other.
+    """
+    layers = [str(source)]
     for _ in range(MOST_ADAPTERS):
-        folder = adapter_folder(source)
+        folder = adapter_folder(layers[-1])
         if folder is None:
-            return str(source)
-        source = parent_of(folder)
-    raise ConfigError(f"expected at most {MOST_ADAPTERS} adapters on each other; got more, down to {str(source)!r}")
+            return layers
+        layers.append(parent_of(folder))
+    raise ConfigError(f"expected at most {MOST_ADAPTERS} adapters on each other; got more, down to {layers[-1]!r}")
+
+
+def layer_digest(layer: str, commit: str | None) -> str:
+    """What one of `layers_of` holds: a digest of a folder's files, or the commit of a repository.
+
+    Args:
+        layer: The folder or repository.
+        commit: That of the model under all adapters, where it was read from a repository.
+    """
+    if Path(layer).is_dir():
+        return folder_digest(layer)
+    snapshot = adapter_folder(layer)
+    return str(commit) if snapshot is None else snapshot.name
 
 
 def parent_of(folder: str | Path) -> str:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from spatialreasoner.core.errors import AdaptedError, BusyError, ConfigError, EndpointError, PromptError
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.inference.backends.batch_api import BatchApi
-from spatialreasoner.inference.backends.chat import CONTINUE, INSTRUCTIONS, Asking, ChatRequest, Making, build, making
+from spatialreasoner.inference.backends.chat import CONTINUE, INSTRUCTIONS, Asking, ChatRequest, Making, build, making, unseen
 from spatialreasoner.inference.backends.connections import endpoint_key
 from spatialreasoner.inference.backends.http import Answered, HttpClient, Post
 from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
@@ -119,6 +119,20 @@ class ApiPolicy:
         self._scouts = Scouts()
         self.noticing = Noticing()
         self._lessons = self._unexplained = 0
+        self._accepted_before = frozenset[str]()
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """The names of what the endpoint has accepted: keys of requests, and "system", "prefill", "images"."""
+        return self._scouts.proven | self._accepted_before
+
+    def accept(self, names: frozenset[str]) -> None:
+        """Take over what the endpoint accepted from an earlier process."""
+        self._accepted_before = names
+
+    def untried(self, prompt: Prompt, *, n: int) -> bool:
+        """Whether a request in a batch would hold something that the endpoint has not accepted yet."""
+        return not self._request(unseen(prompt), n, 0, whole=True).sent <= self.accepted
 
     @property
     def learned(self) -> Mapping[str, Any]:

@@ -166,6 +166,11 @@ def making(prompt: Prompt) -> Making:
     return lambda side, prefill: messages(prompt, marked_url(prompt.image, prompt.regions, side), prefill=prefill)
 
 
+def unseen(prompt: Prompt) -> Making:
+    """Makes a chat of the same form whose image is left blank: drawing one takes long."""
+    return lambda side, prefill: messages(prompt, "", prefill=prefill)
+
+
 def messages(prompt: Prompt, image: str, *, prefill: bool) -> Chat:
     """The chat that asks for a continuation: instructions, image and request, and the prefix in one of two ways.
 

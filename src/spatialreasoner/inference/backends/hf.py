@@ -20,7 +20,6 @@ from PIL.Image import Image
 from torch import Tensor
 from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProcessorList
 
-from spatialreasoner.core.digests import folder_digest
 from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.inference.backends.local_calls import LocalCall, chance_of, user_turn
@@ -34,6 +33,7 @@ from spatialreasoner.inference.promised import fulfil
 from spatialreasoner.language.thinking import before_thought
 from spatialreasoner.scenes.carry import attach
 from spatialreasoner.scenes.files import read_image
+from spatialreasoner.vlm.adapters import layer_digest, layers_of
 from spatialreasoner.vlm.encoding import TOKEN_KEYS, Opened, TextReader, end_ids
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.rendering import chat_template_of, common_start, special_tokens
@@ -134,8 +134,7 @@ class HfPolicy:
 
         A checkpoint that is trained again in the same folder is another model, whose answers no journal has.
         """
-        commit = getattr(self._model.config, "_commit_hash", None)
-        weights = folder_digest(self._source) if Path(self._source).is_dir() else commit
+        weights = "+".join(self._digest(layer) for layer in layers_of(self._source))
         dtype = str(self._model.dtype).removeprefix("torch.")
         thinking = " thinking" if self._thinking else ""
         return f"{self.name} {weights} {dtype} temperature {self.temperature} at most {self.max_new_tokens} tokens{thinking}"
@@ -143,16 +142,21 @@ class HfPolicy:
     @cached_property
     def depends(self) -> dict[str, str]:
         """The same part by part."""
-        folder = Path(self._source).is_dir()
-        files = (
-            files_depended_on(self._source) if folder else {"commit": str(getattr(self._model.config, "_commit_hash", None))}
+        own, *below = layers_of(self._source)
+        files = files_depended_on(own) if Path(own).is_dir() else {"commit": self._digest(own)}
+        return (
+            files
+            | {f"base {Path(layer).name}": self._digest(layer)[:16] for layer in below}
+            | {
+                "precision": str(self._model.dtype).removeprefix("torch."),
+                "temperature": str(self.temperature),
+                "max_new_tokens": str(self.max_new_tokens),
+                "enable_thinking": str(self._thinking),
+            }
         )
-        return files | {
-            "precision": str(self._model.dtype).removeprefix("torch."),
-            "temperature": str(self.temperature),
-            "max_new_tokens": str(self.max_new_tokens),
-            "enable_thinking": str(self._thinking),
-        }
+
+    def _digest(self, layer: str) -> str:
+        return layer_digest(layer, getattr(self._model.config, "_commit_hash", None))
 
     @property
     def model_type(self) -> str:
