@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,6 @@ from sklearn.metrics import cohen_kappa_score
 from spatialreasoner.cli import main
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.core.types import Category
-from spatialreasoner.evaluation import model_judge
 from spatialreasoner.evaluation.agreement import cohen_kappa, compare_with_offline, run_judged_score_async
 from spatialreasoner.evaluation.model_judge import (
     MAX_JUDGED_CHARACTERS,
@@ -254,12 +252,10 @@ def test_other_questions_are_refused_and_other_answers_judged_anew(endpoint: End
     assert len(endpoint.requests) == 3
 
 
-def test_another_prompt_of_the_judge_is_refused(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_another_prompt_of_the_judge_is_refused(endpoint: Endpoint, tmp_path: Path):
     asyncio.run(judge_answers_async([YES], config(endpoint), tmp_path / "journal"))
-    prompts = tmp_path / "prompts"
-    shutil.copytree(model_judge._PROMPTS, prompts)
-    (prompts / "judge_system.j2").write_text("Be kind.")
-    monkeypatch.setattr(model_judge, "_PROMPTS", prompts)
+    with Journal(tmp_path / "journal") as journal:  # as another version of the package would have left it
+        asyncio.run(journal.add_grounds({f"judge {endpoint.name}": {"prompts": "0123456789abcdef"}}))
     with pytest.raises(ConfigError, match=r"judge api:judge-2024-11-20@\S+ \(prompts\)"):
         asyncio.run(judge_answers_async([YES], config(endpoint), tmp_path / "journal"))
     assert len(endpoint.requests) == 1

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from builders import build_scene, measured_balls
+from spatialreasoner.core.errors import PromptError
 from spatialreasoner.core.protocols import Grade, GradeRequest
 from spatialreasoner.core.types import RewardBreakdown
 from spatialreasoner.inference.budget import Budget, BudgetError, Price
@@ -116,3 +117,43 @@ def test_a_judge_s_tokens_count(job, tmp_path):
         with pytest.raises(BudgetError, match="max_tokens"):
             asyncio.run(judge.grade(GradeRequest(prompt=shown, text="c")))
         assert dict(journal.spent())[judge.identity] == Spent(calls=2, prompt_tokens=1800, completion_tokens=200)
+
+
+class Filtered(Counting):
+    """Declines every answer of an even length, as an endpoint's filter does, and fails on every tenth."""
+
+    async def grade(self, request):
+        if len(request.text) % 10 and len(request.text) % 2 == 0:
+            self.asked += 1
+            raise PromptError("counting: content filter (status 400)", kind="content filter")
+        return await super().grade(request)
+
+
+def test_what_a_judge_took_and_why_it_failed_is_in_the_summary_and_told(job):
+    """A prompt that was refused is not missing: the same command has nothing to ask for."""
+    judge = job["judges"]["counting"] = Filtered()
+    result = run_search(**job)
+    told = result.summary["by_judge"]["judge counting"]
+    assert told["requests"] == judge.asked == told["calls"] + told["failures"]["content filter"]
+    assert told["failures"].keys() == {"content filter", "the judge refused"}
+    assert result.missing == {}
+    lines = [line for line in result.lines(100) if line.startswith("judge counting")]
+    assert [line.rpartition(": ")[2] for line in lines] == ["content filter", "the judge refused"]
+    assert all(f"of {judge.asked} grades failed" in line for line in lines)
+    asked, bytes_before = judge.asked, (job["out"] / "summary.json").read_bytes()
+    again = run_search(**job)
+    assert (judge.asked, (job["out"] / "summary.json").read_bytes()) == (asked, bytes_before)
+    assert not any("same command" in line for line in again.lines(100))
+
+
+def test_the_cost_of_a_search_holds_its_judges(job):
+    class Costly(Counting):
+        async def grade(self, request):
+            return Grade(scores={"visual": 0.5}, prompt_tokens=900, completion_tokens=100)
+
+    job["judges"] = {"counting": Costly()}
+    job["config"] = RunConfig(judge_limits={"counting": Limits(price=Price(prompt=1.0, completion=2.0))})
+    summary = run_search(**job).summary
+    told = summary["by_judge"]["judge counting"]
+    assert told["cost"] == summary["cost"] == pytest.approx(told["calls"] * 0.0011)
+    assert summary["calls"] == told["calls"] + sum(policy["calls"] for policy in summary["by_policy"].values())

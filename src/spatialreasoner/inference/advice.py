@@ -80,6 +80,21 @@ def search_lines(
         yield f"{name} was away: trees had to do without {count} of its replies{why}; the same command asks for them"
 
 
+def judge_lines(by_judge: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A line for every reason for which a judge gave no grade.
+
+    >>> list(judge_lines({"judge m": {"requests": 12, "failures": {"content filter": 2}}}))
+    ['judge m: 2 of 12 grades failed, which leaves these answers unscored where geometry cannot tell: content filter']
+    """
+    for name, counts in by_judge.items():
+        for why, count in sorted(counts["failures"].items(), key=lambda pair: -pair[1]):
+            grades = "grade" if counts["requests"] == 1 else "grades"
+            yield (
+                f"{name}: {count} of {counts['requests']} {grades} failed, which leaves these answers unscored where geometry "
+                f"cannot tell: {why}"
+            )
+
+
 def unanswered_lines(unanswered: Mapping[str, Mapping[str, Mapping[str, int]]], total: int) -> Iterator[str]:
     """A line that names questions without an answer, the first few of them, and why each has none.
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from spatialreasoner.core.errors import BusyError, EndpointError, PromptError
 from spatialreasoner.inference.batching import Batches
 from spatialreasoner.inference.budget import Budget
-from spatialreasoner.inference.calls import Answer, Call, Caller
+from spatialreasoner.inference.calls import Answer, Caller, PlannedCall
 from spatialreasoner.inference.journal import Journal, Spent, encoded
 from spatialreasoner.inference.limits import Limits
 
@@ -69,7 +69,7 @@ class BatchCaller(Caller):
         """Seconds since the oldest of them was sent; 0 if there is none."""
         return self._alone.longest_wait()
 
-    async def call(self, call: Call[_R]) -> Answer[_R]:
+    async def call(self, call: PlannedCall[_R]) -> Answer[_R]:
         """Ask, and ask again where that may help.
 
         Raises:
@@ -84,10 +84,10 @@ class BatchCaller(Caller):
                     return await self._try(call)
         return await super().call(call)
 
-    def _is_trial(self, call: Call[_R]) -> bool:
+    def _is_trial(self, call: PlannedCall[_R]) -> bool:
         return self._trials_left > 0 and self.stopped is None and not self._batches.holds(call.key) and call.untried()
 
-    async def _try(self, call: Call[_R]) -> Answer[_R]:
+    async def _try(self, call: PlannedCall[_R]) -> Answer[_R]:
         self._trials_left -= 1
         answer = await self._at_once(call) if self._alone.answers else None
         if answer is None:
@@ -99,7 +99,7 @@ class BatchCaller(Caller):
             await self._journal.put_fact(_fact(self.name), encoded(sorted(accepted)))
         return answer
 
-    async def _at_once(self, call: Call[_R]) -> Answer[_R] | None:
+    async def _at_once(self, call: PlannedCall[_R]) -> Answer[_R] | None:
         """The answer to a request that is sent at once; None if the endpoint does not answer so."""
         try:
             return await self._alone.call(call)
@@ -114,7 +114,7 @@ class BatchCaller(Caller):
     def _tried(self, key: str) -> int:
         return max(0, super()._tried(key) - self._batches.holds(key))
 
-    async def _send(self, call: Call[_R], give_up: float | None) -> Answer[_R]:
+    async def _send(self, call: PlannedCall[_R], give_up: float | None) -> Answer[_R]:
         self._raise_if_stopped()
         key, reserved, held = call.key, self.reserved(call.shares), self._batches.holds(call.key)
         if held:  # it was counted when the run began

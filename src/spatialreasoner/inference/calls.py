@@ -47,7 +47,7 @@ class Answer(Generic[_R]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call(Generic[_R]):
+class PlannedCall(Generic[_R]):
     """A request to a model.
 
     Attributes:
@@ -112,7 +112,7 @@ class Caller:
         """Seconds since the oldest request in flight was sent; 0 if there is none."""
         return time.monotonic() - min(self._since.values()) if self._since else 0.0
 
-    async def call(self, call: Call[_R]) -> Answer[_R]:
+    async def call(self, call: PlannedCall[_R]) -> Answer[_R]:
         """Ask, and ask again where that may help.
 
         Raises:
@@ -150,7 +150,7 @@ class Caller:
         """How often earlier processes sent the request in vain."""
         return self._journal.tried(key)
 
-    async def _send(self, call: Call[_R], give_up: float | None) -> Answer[_R]:
+    async def _send(self, call: PlannedCall[_R], give_up: float | None) -> Answer[_R]:
         """One request, within the limits and the budget, noted on disk before it is sent."""
         async with self._boarding:
             self._raise_if_stopped()

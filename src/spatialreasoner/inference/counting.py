@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 Count = Callable[[], Awaitable[None]]
 """Counts one more request; raises if that would go beyond a budget, and then it must not be sent."""
@@ -36,32 +37,37 @@ async def count_another() -> None:
 
 
 @dataclass(frozen=True)
-class Tally:
+class ReplyTally:
     """What some work took of models that it knows nothing of, such as the judges behind a reward.
 
     Attributes:
         lacking: Number of replies that it had to do without, by model.
         used: What each reply took that it used, by model and the request's key: one that is used twice was paid for once.
+        failed: Why requests have no reply that it could use, by model and key, beside those of `lacking`.
     """
 
     lacking: Counter[str] = field(default_factory=Counter[str])
     used: dict[str, dict[str, Mapping[str, int]]] = field(default_factory=dict[str, dict[str, Mapping[str, int]]])
+    failed: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """The replies that were used, and what they took in all, by model."""
-        return {
-            model: {"calls": len(taken), **sum((Counter(one) for one in taken.values()), Counter[str]())}
-            for model, taken in self.used.items()
-        }
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """Requests, replies, what these took in all, and failures by reason, by model."""
+        return {model: self._count(model) for model in dict.fromkeys((*self.used, *self.failed))}
+
+    def _count(self, model: str) -> dict[str, Any]:
+        used, failed = self.used.get(model, {}), self.failed.get(model, {})
+        taken = sum((Counter(one) for one in used.values()), Counter[str]())
+        requests, failures = len(used.keys() | failed.keys()), dict(sorted(Counter(failed.values()).items()))
+        return {"requests": requests, "calls": len(used), **taken, "failures": failures}
 
 
-_TALLY: ContextVar[Tally | None] = ContextVar("tally", default=None)
+_TALLY: ContextVar[ReplyTally | None] = ContextVar("tally", default=None)
 
 
 @contextmanager
-def tallying() -> Generator[Tally]:
+def tallying() -> Generator[ReplyTally]:
     """What the work of this block took, as `note_lacking` and `note_used` tell."""
-    tally = Tally()
+    tally = ReplyTally()
     token = _TALLY.set(tally)
     try:
         yield tally
@@ -77,7 +83,14 @@ def note_lacking(model: str) -> None:
 
 
 def note_used(model: str, key: str, taken: Mapping[str, int]) -> None:
-    """Note that the work uses a reply of a model, and what it took, by the names of counts."""
+    """Note that the work has a reply of a model, and what it took, by the names of counts."""
     tally = _TALLY.get()
     if tally is not None:
         tally.used.setdefault(model, {})[key] = taken
+
+
+def note_failed(model: str, key: str, why: str) -> None:
+    """Note that a request to a model came to nothing, for a reason that asking again would not mend."""
+    tally = _TALLY.get()
+    if tally is not None:
+        tally.failed.setdefault(model, {})[key] = why

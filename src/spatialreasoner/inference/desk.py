@@ -16,7 +16,7 @@ from spatialreasoner.inference.backends.http import Post
 from spatialreasoner.inference.batch_calls import BatchCaller
 from spatialreasoner.inference.batching import Batches
 from spatialreasoner.inference.budget import Budget
-from spatialreasoner.inference.calls import Call, Caller, UnavailableError, kept_lessons
+from spatialreasoner.inference.calls import Caller, PlannedCall, UnavailableError, kept_lessons
 from spatialreasoner.inference.journal import Journal, Kept, Spent, encoded
 from spatialreasoner.inference.limits import Limits
 from spatialreasoner.inference.noticing import Noticing
@@ -167,7 +167,7 @@ class Desk(Generic[_R]):
             EndpointError: If it cannot be used, or no longer.
             BudgetError: If the request would go beyond a budget.
         """
-        call = Call(key=key, send=send, used=self._form.spent, shares=shares, untried=untried)
+        call = PlannedCall(key=key, send=send, used=self._form.spent, shares=shares, untried=untried)
         try:
             answer = await self._caller.call(call)
         except PromptError as error:

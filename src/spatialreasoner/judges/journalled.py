@@ -8,10 +8,10 @@ from dataclasses import asdict
 
 from spatialreasoner.core import records
 from spatialreasoner.core.digests import file_digest
-from spatialreasoner.core.errors import EndpointError, SceneError
+from spatialreasoner.core.errors import EndpointError, PromptError, SceneError
 from spatialreasoner.core.protocols import Grade, GradeRequest, Judge
 from spatialreasoner.inference.budget import Budget
-from spatialreasoner.inference.counting import note_lacking, note_used
+from spatialreasoner.inference.counting import note_failed, note_lacking, note_used
 from spatialreasoner.inference.desk import Desk, Form, Post
 from spatialreasoner.inference.endpoint import identity
 from spatialreasoner.inference.journal import ANSWER, Journal, Spent
@@ -19,6 +19,9 @@ from spatialreasoner.inference.limits import Limits
 
 FAILED = "failed grade"
 """The kind of a judge's reply that is not a grade: it is asked again by the same command."""
+
+_TOLD = 120
+"""Of a judge's failure, so much is counted as its kind."""
 
 _TAKEN = ("prompt_tokens", "completion_tokens", "cached_tokens")
 
@@ -52,11 +55,16 @@ class JournalledJudge(Desk[Grade]):
         try:
             known = self.known(key, key)
             grade = known if known is not None else await self.ask(key, key, lambda post: self._sent(request, post))
+        except PromptError as error:
+            note_failed(self.name, key, error.kind)
+            grade = Grade(failure=str(error))
         except EndpointError as error:
             note_lacking(self.name)
             grade = Grade(failure=str(error))
         else:
             note_used(self.name, key, {name: getattr(grade, name) for name in _TAKEN})
+            if grade.failure is not None:
+                note_failed(self.name, key, grade.failure[:_TOLD])
         if grade.failure is not None:
             self.failures[FAILED] += 1
         return grade

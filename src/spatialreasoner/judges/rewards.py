@@ -244,7 +244,8 @@ def _grade_in(completion: Completion) -> Grade:
     if completion.finish == "refusal":
         return Grade(failure="the judge refused")
     if not completion.text.strip():
-        cut = ": it used all its tokens to think" if completion.finish == "length" else ""
+        more = "it used all its tokens to think; ?max_new_tokens=4000 behind its name gives more"
+        cut = f": {more}" if completion.finish == "length" else ""
         return Grade(failure=f"the judge's reply is empty{cut}")
     return parse_grade(completion.text)
 

@@ -19,7 +19,7 @@ from spatialreasoner.core.progress import say
 from spatialreasoner.core.protocols import Judge, Policy, Reward
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.inference.budget import Budget, BudgetError, refuse_unknown_prices
-from spatialreasoner.inference.counting import Tally, tallying
+from spatialreasoner.inference.counting import ReplyTally, tallying
 from spatialreasoner.inference.endpoint import Endpoint, identity
 from spatialreasoner.inference.grounds import asked_grounds, judge_grounds, model_grounds, stand_on
 from spatialreasoner.inference.journal import Journal
@@ -290,7 +290,7 @@ class Engine:
         return hashlib.sha256(f"{self._settings}\n{image}\n{records.dumps(question)}".encode()).hexdigest()
 
 
-def _judging(judges: Tally) -> dict[str, Any]:
+def _judging(judges: ReplyTally) -> dict[str, Any]:
     """The counts of judges, where any was asked: replies that are missing, and what the others took."""
     found = {"judges": dict(judges.lacking), "judging": judges.counts()}
     return {name: counts for name, counts in found.items() if counts}

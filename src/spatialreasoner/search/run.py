@@ -105,6 +105,7 @@ class RunResult:
         """
         policies, learned = self.summary["by_policy"], self.summary["learned"]
         yield from advice.search_lines(policies, learned, self.missing, self.away, max_tokens=max_tokens)
+        yield from advice.judge_lines(self.summary.get("by_judge", {}))
         yield from self.noticed
         yield from advice.unanswered_lines(self.summary["unanswered"], self.summary["questions"])
 

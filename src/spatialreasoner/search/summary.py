@@ -78,7 +78,8 @@ class Totals:
             self.policies.setdefault(name, Counter()).update({key: usage[key] for key in _COUNTS})
             self.failures.setdefault(name, Counter()).update(usage["failures"])
         for name, usage in counted.get("judging", {}).items():
-            self.judges.setdefault(name, Counter()).update(usage)
+            self.judges.setdefault(name, Counter()).update({key: n for key, n in usage.items() if key != "failures"})
+            self.failures.setdefault(name, Counter()).update(usage["failures"])
         if not counted["trajectories"] and "question" in counted:
             reasons = {name: dict(sorted(usage["failures"].items())) for name, usage in counted["policies"].items()}
             self.unanswered[counted["question"]] = reasons
@@ -122,8 +123,9 @@ class Totals:
         }
 
     def _judge(self, name: str) -> dict[str, Any]:
-        counts = {key: self.judges[name][key] for key in _COUNTS[:4]}
-        return {**counts, "cost": round(_cost(self.prices.get(name, Price()), counts), 6)}
+        counts = {key: self.judges[name][key] for key in ("requests", *_COUNTS[:4])}
+        cost = round(_cost(self.prices.get(name, Price()), counts), 6)
+        return {**counts, "cost": cost, "failures": dict(sorted(self.failures[name].items()))}
 
     def _policy(self, name: str) -> dict[str, Any]:
         counts = {key: self.policies[name][key] for key in _COUNTS}

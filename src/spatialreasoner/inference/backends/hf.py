@@ -144,16 +144,13 @@ class HfPolicy:
         """The same part by part."""
         own, *below = layers_of(self._source)
         files = files_depended_on(own) if Path(own).is_dir() else {"commit": self._digest(own)}
-        return (
-            files
-            | {f"base {Path(layer).name}": self._digest(layer)[:16] for layer in below}
-            | {
-                "precision": str(self._model.dtype).removeprefix("torch."),
-                "temperature": str(self.temperature),
-                "max_new_tokens": str(self.max_new_tokens),
-                "enable_thinking": str(self._thinking),
-            }
-        )
+        files |= {f"base {Path(layer).name}": self._digest(layer)[:16] for layer in below}
+        return files | {
+            "precision": str(self._model.dtype).removeprefix("torch."),
+            "temperature": str(self.temperature),
+            "max_new_tokens": str(self.max_new_tokens),
+            "enable_thinking": str(self._thinking),
+        }
 
     def _digest(self, layer: str) -> str:
         return layer_digest(layer, getattr(self._model.config, "_commit_hash", None))
