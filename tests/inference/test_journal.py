@@ -55,6 +55,46 @@ def test_waiting_writes_are_committed_together(tmp_path, connections):
     assert kinds["COMMIT"] <= 3
 
 
+def test_writes_that_come_one_after_the_other_share_commits(tmp_path, connections):
+    """A write a millisecond, as from sixty requests in flight: a commit costs as much as ten rows."""
+
+    async def write(journal, number):
+        await asyncio.sleep(number / 1000)
+        await journal.put_question(f"k{number}", "v")
+
+    async def write_all(journal):
+        await asyncio.gather(*(write(journal, number) for number in range(300)))
+
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        _, statements = connections[1]
+        statements.clear()
+        asyncio.run(write_all(journal))
+        kinds = Counter(statement.split()[0].upper() for statement in statements)
+    assert kinds["INSERT"] == 300
+    assert kinds["COMMIT"] <= 75
+
+
+def test_what_a_reply_took_counts_beside_the_one_it_replaces(tmp_path):
+    """An empty reply that is asked for again by the same command was paid for, too."""
+    empty, answer = (
+        Spent(calls=0, prompt_tokens=10, completion_tokens=1024),
+        Spent(calls=0, prompt_tokens=10, completion_tokens=5),
+    )
+
+    async def ask(journal, spent, kind):
+        await journal.put_reply("k", kind, policy="a", spent=spent, kind=kind, attempt=await journal.begin("k", "a", 2000))
+
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        asyncio.run(ask(journal, empty, "empty: cut off"))
+        asyncio.run(journal.next_round())
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        asyncio.run(ask(journal, Spent(calls=0, prompt_tokens=0, completion_tokens=0), "unavailable"))
+        asyncio.run(journal.forget_unavailable())
+        asyncio.run(ask(journal, answer, "answer"))
+        assert journal.reply("k").value == "answer"
+        assert dict(journal.spent()) == {"a": Spent(calls=3, prompt_tokens=20, completion_tokens=1029)}
+
+
 def test_one_process_at_a_time(tmp_path):
     with (
         Journal(tmp_path / "journal.sqlite"),

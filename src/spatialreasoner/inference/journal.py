@@ -1,7 +1,7 @@
 """The journal of a run: requests are on disk before they are sent, replies before they are used, finished questions once.
 
 A SQLite file in write-ahead mode. Writes that wait are committed together, each commit one fsync, so a thousand calls in
-flight cost no more than the disk can bear; a killed process loses nothing that was acknowledged. No pickle is ever read:
+flight cost no more than the disk and a core can bear; a killed process loses nothing that was acknowledged. No pickle is ever read:
 values are JSON text, validated by their readers.
 
 A reply has a kind. Answers are final. Anything else (an empty reply, a request that failed all its tries) counts for the
@@ -33,6 +33,9 @@ ANSWER = "answer"
 """The kind of a reply that is one."""
 
 _BEGIN = "INSERT INTO attempts (id, key, policy, tokens, round, open, batch) VALUES (?, ?, ?, ?, ?, 1, ?)"
+
+_GAP = 0.005
+"""Seconds between two commits at least: one costs as much as ten rows, and what is written meanwhile goes into the next."""
 
 _COUNTED = ("calls", "prompt_tokens", "completion_tokens", "cached_tokens")
 _REPLY = (  # what an earlier reply to the same request took was spent, too
@@ -101,6 +104,7 @@ class Journal:
         self.path = path
         self._waiting: list[_Write] = []
         self._committing: asyncio.Task[None] | None = None
+        self._committed = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._opened = ExitStack()
         try:
@@ -330,8 +334,10 @@ class Journal:
         batch: list[_Write] = []
         try:
             while self._waiting:
+                await asyncio.sleep(max(0.0, self._committed + _GAP - time.monotonic()))
                 batch, self._waiting = self._waiting, []
                 await self._commit_batch(batch)
+                self._committed = time.monotonic()
                 _settle(batch, None)
         finally:
             _settle(
