@@ -1,8 +1,8 @@
 """The journal of a run: requests are on disk before they are sent, replies before they are used, finished questions once.
 
 A SQLite file in write-ahead mode. Writes that wait are committed together, each commit one fsync, so a thousand calls in
-flight cost no more than the disk and a core can bear; a killed process loses nothing that was acknowledged. No pickle is ever read:
-values are JSON text, validated by their readers.
+flight cost no more than the disk and a core can bear; a killed process loses nothing that was acknowledged. No pickle is ever
+read: values are JSON text, validated by their readers.
 
 A reply has a kind. Answers are final. Anything else (an empty reply, a request that failed all its tries) counts for the
 round in which it happened: a process that was killed continues in its round, and ends as if it had not been; a command that is
