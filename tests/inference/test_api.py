@@ -123,6 +123,9 @@ class Handler(BaseHTTPRequestHandler):
     def answer_cut(self, body):
         self.reply(200, self.completion(body, self.rest(body)[:60], finish="length"))
 
+    def answer_parrot(self, body):
+        self.reply(200, self.completion(body, f"My key is {self.headers['Authorization']}."))
+
     def answer_401(self, body):
         self.reply(401, {"error": {"message": f"Incorrect API key provided: {KEY}. Header was Bearer {KEY}"}})
 
@@ -204,6 +207,14 @@ def test_what_is_sent_and_what_comes_back(serve, shown):
     user = body["messages"][1]["content"]
     assert user[0]["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
     assert user[1]["text"] == shown.request
+
+
+@pytest.mark.parametrize(("key", "told"), [(KEY, "***"), ("none", "none")])
+def test_an_answer_that_repeats_the_key_does_not_keep_it(serve, shown, monkeypatch, key, told):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    policy = ApiPolicy(f"api:m@{serve(lambda number: 'parrot').url}")
+    (reply,) = complete(policy, shown, n=1)
+    assert reply.text == f"My key is Bearer {told}."
 
 
 def streamed(policy, shown):

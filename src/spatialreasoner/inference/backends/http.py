@@ -26,6 +26,9 @@ MOST_BYTES = 8 * 2**20
 
 MOST_REDIRECTS = 3
 
+SECRET_LENGTH = 16
+"""A key of so many characters is one, and kept out of what an endpoint replies; "none" or "EMPTY" is a word."""
+
 _READ = {"Accept": "application/json, text/event-stream", "Accept-Encoding": "gzip"}
 _JSON = {"Content-Type": "application/json", **_READ}
 _PIECE = 2**20
@@ -156,9 +159,10 @@ class HttpClient:
                 data = bytearray()
                 async for piece in self._unpacked(response):
                     data += piece
-                return Answered(
-                    status=response.status_code, headers=_lower(response.headers), text=data.decode("utf-8", "replace")
-                )
+                text = data.decode("utf-8", "replace")
+                if len(key := self._headers.get("api-key", "")) >= SECRET_LENGTH:  # answers are kept, and published
+                    text = text.replace(key, "***")
+                return Answered(status=response.status_code, headers=_lower(response.headers), text=text)
         except TimeoutError:
             raise self._too_late() from None
 
