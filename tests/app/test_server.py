@@ -103,6 +103,10 @@ def test_files_are_opened_and_their_names_lead_nowhere(served, token):
 def test_what_is_too_large_is_refused_before_it_is_read(served, token):
     assert served.post("/api/open", files={"file": ("a.bin", b"\0" * 1_100_000)}, headers=token).status_code == 413
     assert served.post("/api/edit", content=b" " * 2_100_000, headers=token).status_code == 413
+    announced = {**token, "Content-Length": "2100000"}
+    assert served.post("/api/edit", content=b"{}", headers=announced).status_code == 413
+    unannounced = iter([b" " * 1_000_000] * 3)
+    assert served.post("/api/edit", content=unannounced, headers=token).status_code == 413
 
 
 def test_browsers_are_told_to_run_and_show_only_what_is_ours(served, token):
@@ -110,7 +114,10 @@ def test_browsers_are_told_to_run_and_show_only_what_is_ours(served, token):
         headers = served.get(path).headers
         assert "script-src 'self'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
+        assert "frame-ancestors 'self'" in headers["content-security-policy"]
+        assert headers["x-frame-options"] == "SAMEORIGIN"
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
 
 
 def guarded(**settings):
