@@ -234,6 +234,13 @@ def streamed(policy, shown):
     return pieces, None
 
 
+def test_what_comes_after_the_end_of_a_stream_is_not_read(serve, shown, monkeypatch):
+    more = 'data: {"choices": [{"index": 0, "delta": {"content": "MORE"}}]}\n\n'
+    monkeypatch.setattr(Handler, "answer_None", lambda self, body: self.answer_stream(body, f"data: [DONE]\n\n{more}"))
+    pieces, error = streamed(ApiPolicy(f"api:m@{serve().url}"), shown)
+    assert (error, "".join(pieces)) == (None, f"{ANSWER} I am sure, 5.")
+
+
 def test_an_answer_is_read_while_it_is_written(serve, shown):
     pieces, error = streamed(ApiPolicy(f"api:m@{serve().url}"), shown)
     assert len(pieces) > 5

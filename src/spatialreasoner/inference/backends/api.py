@@ -21,7 +21,7 @@ from spatialreasoner.core.types import Completion, Prompt
 from spatialreasoner.inference.backends.batch_api import BatchApi
 from spatialreasoner.inference.backends.chat import CONTINUE, INSTRUCTIONS, Asking, ChatRequest, Making, build, making, unseen
 from spatialreasoner.inference.backends.connections import endpoint_key
-from spatialreasoner.inference.backends.http import Answered, HttpClient, Post
+from spatialreasoner.inference.backends.http import STREAM_END, Answered, HttpClient, Post
 from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
 from spatialreasoner.inference.backends.scouts import Scouts
 from spatialreasoner.inference.backends.streams import Streamed
@@ -272,7 +272,7 @@ class ApiPolicy:
 
     def _taken(self, request: ChatRequest, reply: Assembled, event: Answered) -> list[str]:
         """The new text in an event of a stream."""
-        if event.status >= 300 or event.text == "[DONE]":
+        if event.status >= 300 or event.text == STREAM_END:
             return [] if event.status < 300 else self._read(event, request)
         body = parse_body(event.text)
         if isinstance(body, Mapping) and isinstance(body.get("choices"), list) and body["choices"]:

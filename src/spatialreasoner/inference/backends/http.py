@@ -26,6 +26,9 @@ MOST_BYTES = 8 * 2**20
 
 MOST_REDIRECTS = 3
 
+STREAM_END = "[DONE]"
+"""The last event of a stream."""
+
 SECRET_LENGTH = 16
 """A key of so many characters is one, and kept out of what an endpoint replies; "none" or "EMPTY" is a word."""
 
@@ -139,6 +142,8 @@ class HttpClient:
                     if line.startswith(b"data:"):
                         text = line[5:].strip().decode("utf-8", "replace")
                         yield Answered(status=status, headers=headers, text=text)
+                        if text == STREAM_END:  # what comes after it belongs to nothing that was asked
+                            return
             if streamed and waiting.startswith(b"data:"):
                 waiting, streamed = waiting[5:].strip(), False
             if waiting.strip() and not streamed:
