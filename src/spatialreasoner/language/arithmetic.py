@@ -61,7 +61,7 @@ _FACTORS = {
     "a quarter": 0.25,
     "one quarter": 0.25,
 }
-_FOLD = str.maketrans("×–—−∗’′″”\u00a0", "x---*''\"\" ")
+_PLAIN = tuple(zip("×–—−∗’′″”\u00a0", "x---*''\"\" ", strict=True))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +87,9 @@ def checks(text: str) -> list[Check]:
     >>> [(check.text, check.right) for check in checks("So 75 + 20 = 95 cm, and 2 m is 7.6 ft.")]
     [('75 + 20 = 95 cm', True), ('2 m is 7.6 ft', False)]
     """
-    folded = text if text.isascii() else text.translate(_FOLD)
+    folded = text
+    for mark, plain in () if text.isascii() else _PLAIN:
+        folded = folded.replace(mark, plain)
     found = [match for begin, end in _lines(folded) for match in _matches(folded, begin, end)]
     return [check for match in found if (check := _check(match, text)) is not None]
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
-from spatialreasoner.language.lexicon import CODES, SKIPPED, rule
+from spatialreasoner.language.lexicon import CODES, SKIPPED, codes_of, rule
 from spatialreasoner.language.sentences import MENTIONS, Sentence
 from spatialreasoner.language.tokens import NO_THINGS, UNKNOWN, Mention, Regions
 
 _MENTION = "[REGION PAIR IT OTHER FORMER LATTER]"
-_END = rule("[STOP ASKED LINE BULLET] $")
+_ENDS = codes_of("STOP", "ASKED", "LINE", "BULLET")
 _BOUND = rule("(?:[NOT NO] BE?)? (?:OVER|[MORE LESS] THAN) (?=[AMOUNT TIMES])")
 """More than 2 m limits the length as about 2 m does."""
 _DENIAL = rule("NOT (?=[COMMA STOP EQUALS])")
@@ -27,6 +27,8 @@ _EMPTY = rule(
     "| IT [BE MAYBE] (?=REGION THAT) | (?<=REGION) THAT (?=BE)"
 )
 """Tokens that say nothing: brackets around a bare name, and the "it" of "it is clear that"."""
+_MAY_BE_EMPTY = codes_of("OPEN", "CLOSE", "PAIR", "IT", "OTHER", "BETWEEN", "THAT")
+_LIMITED = codes_of("AMOUNT", "TIMES")
 _BARE_ASIDE = rule(
     "(?<=[REGION COMPARED CLOSER FARTHER DIMENSION POSSESSIVE]) OPEN ABOUT? AMOUNT (?:TO? RELATIVE TO? ABOUT? AMOUNT)? CLOSE"
 )
@@ -98,13 +100,16 @@ def joined(sentence: Sentence) -> tuple[Sentence, str, list[int]]:
     "The chair (Region 1)" is made one mention, and "Region 1 and Region 2" too.
     """
     tokens = [token for token, code in enumerate(sentence.codes) if code != SKIPPED]
-    codes = _DENIAL.sub(CODES["NO"], sentence.codes.replace(SKIPPED, ""))
-    codes = _END.sub("", _BOUND.sub(lambda match: CODES["ABOUT"] * len(match.group()), codes))
+    codes = _plainer(sentence.codes.replace(SKIPPED, ""))
     del tokens[len(codes) :]
     if CODES["REGION"] not in codes:
         return sentence, codes, tokens
-    drop = {index for match in _EMPTY.finditer(codes) for index in range(*match.span())}
-    drop.update(index for match in _BARE_ASIDE.finditer(codes) for index in (match.start(), match.end() - 1))
+    drop = set[int]()
+    if not _MAY_BE_EMPTY.isdisjoint(codes):
+        drop.update(index for match in _EMPTY.finditer(codes) for index in range(*match.span()))
+        drop.update(index for match in _BARE_ASIDE.finditer(codes) for index in (match.start(), match.end() - 1))
+    if codes.count(CODES["REGION"]) < 2:
+        return (sentence, *_without(codes, tokens, drop))
     for match in _APPOSED.finditer(codes):
         if _is_same(sentence, tokens[match.start()], tokens[match.end()], opened=CODES["OPEN"] in match.group()):
             drop.update(range(*match.span()))
@@ -117,6 +122,16 @@ def joined(sentence: Sentence) -> tuple[Sentence, str, list[int]]:
             words[members[0]] = Mention(regions, sentence.is_explicit(members[0]))
             drop.update(range(match.start() + 1, match.end()))
     return (sentence._replace(words=tuple(words)) if drop else sentence, *_without(codes, tokens, drop))
+
+
+def _plainer(codes: str) -> str:
+    """The classes of a sentence without its end, where "no," denies the question and "more than" limits a number."""
+    held = frozenset(codes)
+    if CODES["NOT"] in held:
+        codes = _DENIAL.sub(CODES["NO"], codes)
+    if not held.isdisjoint(_LIMITED):
+        codes = _BOUND.sub(lambda match: CODES["ABOUT"] * len(match.group()), codes)
+    return codes[:-1] if codes[-1:] in _ENDS else codes
 
 
 def _is_same(sentence: Sentence, first: int, second: int, *, opened: bool) -> bool:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from spatialreasoner.language import hours, lengths, places, refusals, verdicts
 from spatialreasoner.language.comparing import without_clefts
 from spatialreasoner.language.idioms import without_concessions
-from spatialreasoner.language.places import Options, Place
+from spatialreasoner.language.options import Options, blanked, restated_options
+from spatialreasoner.language.places import Place
 from spatialreasoner.language.quantities import find_quantities, fold
 from spatialreasoner.language.question import Asked, Convention
 from spatialreasoner.language.responses import MAX_CHARACTERS
@@ -125,8 +126,8 @@ class _Reply:
         self.asked, self.begin = asked, begin
         self.stances = Stances(asked)
         self.convention: Convention = asked.convention(folded[begin:])
-        self.options: Options = places.restated_options(folded, begin)
-        rest = places.blanked(folded, self.options.spans)
+        self.options: Options = restated_options(folded, begin)
+        rest = blanked(folded, self.options.spans)
         self.rest = _without_question(asked, rest, begin)
         self.folded = folded
         self._unit: str | None = None
@@ -144,7 +145,11 @@ class _Reply:
         words = self.convention.words
         if not self.rest[self.begin :].strip(" \n*#:\"'>-.") or _ASKS_BACK.fullmatch(self.rest, self.begin):
             return Conclusion(unscored="only restates the options or the question", convention=words)
+        tried = set[tuple[object, ...]]()
         for place, first in self._places():
+            if (same := (*place[:2], *place[3:], first)) in tried:
+                continue  # a reply of one paragraph is its first, its last, and the whole of it
+            tried.add(same)
             found = self._read(place, first=first)
             if found is not None:
                 return Conclusion(
@@ -373,7 +378,7 @@ def _without_question(asked: Asked, rest: str, begin: int) -> str:
     """A reply without the question where it is echoed."""
     question = asked.text
     if len(question) > 8 and (at := rest.find(question, begin)) >= 0:
-        return places.blanked(rest, [(at, at + len(question))])
+        return blanked(rest, [(at, at + len(question))])
     return rest
 
 

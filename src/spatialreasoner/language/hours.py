@@ -11,22 +11,23 @@ from collections.abc import Iterator
 
 from spatialreasoner.language.numbers import SMALL, number
 from spatialreasoner.language.quantities import Quantity, find_quantities, fold
+from spatialreasoner.language.scan import Hinted
 
 _HOUR = r"(?:1[0-2]|0?[1-9]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
 _FORMS = re.compile(
     rf"(?<![\d.:])(?P<time>0?\d|1[0-2]):[0-5]\d(?!\d|:)|(?P<cjk>\d{{1,2}}) ?(?:点|點)"
-    rf"|\b(?:clock|hour|direction|dial)(?:[ _-]?(?:face|position|direction|hour|dial|number|value)){{0,2}}\b[\"'* ]{{0,4}}"
+    rf"|\b(?:(?:clock|hour|direction|dial)(?:[ _-]?(?:face|position|direction|hour|dial|number|value)){{0,2}}\b[\"'* ]{{0,4}}"
     rf"(?:of (?:the )?<region\d> )?"
     rf"(?:is|of|=|:|->|at|number|the|[\"'* ]){{1,4}} ?[\"']?(?P<named>{_HOUR})\b(?![.:]\d| ?(?:m|cm|ft|feet|met|deg|°|%"
     rf"|o ?'))"
-    rf"|\b(?:at|around|about|near|roughly|towards?|past) (?:(?:about|around|roughly|the|your|its"
+    rf"|(?:at|around|about|near|roughly|towards?|past) (?:(?:about|around|roughly|the|your|its"
     rf"|my) ){{0,2}}(?P<dial>{_HOUR})\b"
     r"(?= ?(?:[.,;!)](?!\d)|on the (?:clock|dial)|position|mark|$))"
-    rf"|\b(?P<elided>{_HOUR})(?=,? (?:rather than|than|and not|but not|not|instead of) (?:at )?{_HOUR} ?o'? ?clock)"
-    rf"|\b(?P<bare>{_HOUR}) on the (?:clock|dial)"
-    rf"|\bhand (?:would |should |will |must )?(?:be )?points?(?:ing)? (?:to|at|towards?)"
+    rf"|(?P<elided>{_HOUR})(?=,? (?:rather than|than|and not|but not|not|instead of) (?:at )?{_HOUR} ?o'? ?clock)"
+    rf"|(?P<bare>{_HOUR}) on the (?:clock|dial)"
+    rf"|hand (?:would |should |will |must )?(?:be )?points?(?:ing)? (?:to|at|towards?)"
     rf" (?:the )?(?P<hand>{_HOUR})\b(?![.:]\d| ?(?:m|cm|ft)\b)"
-    rf"|\bon (?:your|its|my|their) (?P<six>{_HOUR})\b(?= ?(?:[.,;!)](?!\d)|$))"
+    rf"|on (?:your|its|my|their) (?P<six>{_HOUR})\b(?= ?(?:[.,;!)](?!\d)|$)))"
 )
 _WHOLE = re.compile(rf"\W{{0,6}}(?:about |around |roughly |at |approximately |~ ?){{0,2}}(?P<hour>{_HOUR})\W{{0,6}}")
 _DENIED = re.compile(
@@ -61,18 +62,25 @@ _GLOSS = re.compile(
 _FRAMED = re.compile(r"[^.;!?\n]{0,12}\b(?:forward|ahead|as|for)\b")
 
 _SIDES = {"right": 3.0, "left": 9.0}
-_AHEAD = re.compile(
+_AHEAD = Hinted(
     r"\b(?:straight|directly|right|dead|exactly) (?:ahead|in front|forward)\b|\bin front of (?:you|me|us)\b"
-    r"|\bahead of you\b|\bstraight on\b|\baway from the (?:camera|viewer)\b|\balong the viewing direction\b"
+    r"|\bahead of you\b|\bstraight on\b|\baway from the (?:camera|viewer)\b|\balong the viewing direction\b",
+    "straight ahead",
+    "directly right dead exactly / front forward",
+    "front / you me us",
+    "away along / camera viewer direction",
 )
-_BEHIND = re.compile(
+_BEHIND = Hinted(
     r"\b(?:directly|straight|right|exactly) (?:behind|backwards?)\b|\bbehind (?:you|me|us)\b|\btowards? the (?:camera"
-    r"|viewer)\b"
+    r"|viewer)\b",
+    "behind backward backwards / directly straight right exactly you me us",
+    "toward towards / camera viewer",
 )
-_SIDE = re.compile(
+_SIDE = Hinted(
     r"\b(?:directly|straight|exactly|immediately|due) (?:to|on|at) (?:the|your|its|my) (?P<side>left|right)\b"
     r"|\b(?:directly|exactly|straight|due) (?P<short>left|right)\b|\bto your (?:immediate |direct )?(?P<yours>left"
-    r"|right)\b|\bto the (?P<of>left|right) of (?:you|me)\b"
+    r"|right)\b|\bto the (?P<of>left|right) of (?:you|me)\b",
+    "left right / directly straight exactly immediately due your you me",
 )
 _OBLIQUE = re.compile(r"\b(?:left|right)\b(?! (?:in front|ahead|behind))")
 _DEGREES = re.compile(rf"(?P<angle>\d{{1,3}}(?:\.\d{{1,3}})?|{SMALL})[ -]?(?:°|degrees?|deg\b)")
@@ -142,7 +150,7 @@ def worded_direction(text: str) -> float | None:
     [12.0, 10, None]
     """
     folded = fold(text)
-    if turn := _DEGREES.search(folded):
+    if ("deg" in folded or "°" in folded) and (turn := _DEGREES.search(folded)):
         return _turned(folded, turn)
     ahead, behind, side = _AHEAD.search(folded), _BEHIND.search(folded), _SIDE.search(folded)
     if (ahead and behind) or (side and (ahead or behind)):

@@ -74,10 +74,19 @@ _EACH = re.compile(
     r"|[ a-z]{0,24}\b(?:(?:above|off) (?:the )?(?:ground|floor)|from head to toe|diagonal(?:ly)?|as (?:a "
     r"|the )?(?:reference|scale|guide)|for (?:scale|reference))\b"
 )
-_DIMENSIONS = {
+_DIMENSION_WORDS = {
     "width": (r"width|wide|breadth|broad|across|horizontal", r"\(w\)|w\b|wide|across|in width|broad|of width"),
     "height": (r"height|tall|high|vertical", r"\(h\)|h\b|tall|high|in height|of height"),
     "distance": (r"distance|apart|gap|separat\w+|spac\w+", r"apart|away|between|from|distant|of (?:space|separation)"),
+}
+_DIMENSIONS = {
+    name: (
+        re.compile(
+            rf"\b(?:{before})s?\b(?: of| is|:|=| at| comes to| would be)*(?: (?:about|around|approximately|roughly))?[ ~]*$"
+        ),
+        re.compile(rf" ?(?:{after})(?![a-z])"),
+    )
+    for name, (before, after) in _DIMENSION_WORDS.items()
 }
 _OTHER = re.compile(
     r" ?(?:\([wdlh]\)|long\b|deep\b|thick\b|in (?:length|depth|diameter)|of (?:length|depth)|wide\b|tall\b"
@@ -283,16 +292,7 @@ class _Weighed:
     def measures(self, dimension: str) -> bool:
         """Whether the words at the length say that it is a width, a height or a distance."""
         words = _DIMENSIONS.get(dimension)
-        if words is None:
-            return False
-        return bool(
-            re.match(rf" ?(?:{words[1]})(?![a-z])", self.after)
-            or re.search(
-                rf"\b(?:{words[0]})s?\b(?: of| is|:|=| at| comes to| would be)*(?: (?:about|around|approximately"
-                r"|roughly))?[ ~]*$",
-                self.before,
-            )
-        )
+        return words is not None and bool(words[1].match(self.after) or words[0].search(self.before))
 
 
 _FROM_CAMERA = re.compile(r"\b(?:camera|viewer|observer|photographer)\b[^<]{0,40}$")

@@ -44,8 +44,8 @@ NUMBER = rf"(?>{DIGITS}|(?:{_PART}|{WORDS})\b)"
 _BEFORE = r"[ \n\t\r(\[{\"'~=$*+/<>:;,|\\_&-]"
 START = (
     rf"{_BEFORE}"
-    r"(?=[\d.½¼¾⅓⅔]|an? (?:hal|hun|doz|cou|qua|thi|fou|fif|met|foo|yar|inc|cen|mil|kil|eig|ten)|half|qua|one|poi"
-    r"|t(?:hi|hr|w[oe]|en)|f(?:i[fv]|o[ru])|six|sev|e(?:ig|le)|nine|zero)(?<![a-z\d]-)"
+    r"(?=[\d½¼¾⅓⅔]|\.\d|an? (?:hal|hun|doz|cou|qua|thi|fou|fif|met|foo|yar|inc|cen|mil|kil|eig|ten)|half|quart|one|point"
+    r"|t(?:hir|hre|w[oe]|en)|f(?:i[fv]|o(?:ur|rt))|six|seven|eigh|elev|nine|zero)(?<![a-z\d]-)"
 )
 
 

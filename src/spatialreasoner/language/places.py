@@ -1,4 +1,4 @@
-r"""Where in a reply the answer is: `\boxed{}`, JSON fields, "Answer:", a conclusion; and what only restates options.
+r"""Where in a reply the answer is: `\boxed{}`, JSON fields, "Answer:", a conclusion.
 
 Each place is a piece of the reply with the rule that found it, the most explicit first. Every pattern is bounded, and each runs
 once over the text.
@@ -7,11 +7,10 @@ once over the text.
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from spatialreasoner.language.scan import first_at, holds, word_starts
+from spatialreasoner.language.scan import Hinted, first_at, word_starts
 
 MAX_PLACES = 3
 """Maximum number of places tried of each kind, the last first."""
@@ -51,7 +50,7 @@ _NAMES = (
     r"|final (?:estimate"
     r"|value|result|decision|verdict|choice))"
 )
-_MARKED = re.compile(
+_MARKED = Hinted(
     r"(?:^|(?<=[\s(>*_#\".,;:]))(?:the |my |so the |so my |our )?(?:final |correct |short |best |right "
     rf"|overall )?{_NAMES}\b(?! (?:region|the|a|an|which|each)\b)"
     r"(?: to (?:your|the|this) question| to this| for (?:region|the)[^:.\n]{0,30}| options?)?"
@@ -61,6 +60,9 @@ _MARKED = re.compile(
     r"|to sum up|in the end(?=[,:])"
     r"|in short)\b[\s:,.*#]{0,8}"
     r"|(?:^|\n)[#*\s>]{0,8}(?:in |final )?(?:conclusion|answer|verdict)\b[\s:*#.]{0,8}(?=\n|\S)|^a: (?=\S)|\na: (?=\S)",
+    "answer answers verdict result conclusion conclude selection selected select choice decision response reply final option"
+    " end choose pick summary sum short",
+    pieces=("a: ",),
 )
 _MARK_WORDS = (
     "answer", "verdict", "result", "conclu", "selecti", "selected", "select", "choice", "decision", "response", "reply",
@@ -68,23 +70,22 @@ _MARK_WORDS = (
 )  # fmt: skip
 """All that announces an answer has one of these, with at most `_MARK_AHEAD` characters of the pattern in front of it."""
 _MARK_AHEAD = 32
-_SO = re.compile(
+_SO = Hinted(
     r"(?:^|(?<=[\s(*]))(?:therefore|thus|hence|consequently|overall|so|as a result|all in all|on balance"
-    r"|this means(?: that)?|which means(?: that)?)\b[\s,:*]{1,6}"
+    r"|this means(?: that)?|which means(?: that)?)\b[\s,:*]{1,6}",
+    "therefore thus hence consequently overall so result all balance means",
 )
-_SO_WORDS = (
-    "so", "thus", "hence", "therefore", "consequently", "overall", "as a result", "all in all", "balance", "this m", "which m",
-)  # fmt: skip
-_FIRMLY = re.compile(r"(?:^|(?<=[.!?\n*] )|(?<=[\n*]))(?:therefore|thus|hence|consequently|so)\b[\s,:*]{1,6}")
-_WHY = re.compile(
+_FIRMLY = Hinted(
+    r"(?:^|(?<=[.!?\n*] )|(?<=[\n*]))(?:therefore|thus|hence|consequently|so)\b[\s,:*]{1,6}",
+    "therefore thus hence consequently so",
+)
+_WHY = Hinted(
     r"(?:^|\n)[\s#>*\d.-]{0,10}(?:explanation|reasoning|rationale|justification|analysis|why|here'?s (?:why|how"
     r"|my|the reasoning|a breakdown)|here is (?:why|how)|note|notes|confidence|"
-    r"how i (?:determined|arrived|got|estimated|made)|this is because|because|the reason(?:ing|s)?)\b"
+    r"how i (?:determined|arrived|got|estimated|made)|this is because|because|the reason(?:ing|s)?)\b",
+    "explanation reasoning rationale justification analysis why heres note notes confidence how because reason reasons",
+    "here / s is",
 )
-_WHY_WORDS = (
-    "expla", "reason", "rationale", "justif", "analysis", "why", "here's", "heres", "here is", "note", "confidence", "how i ",
-    "because",
-)  # fmt: skip
 _BREAK = re.compile(r"\n\s{0,8}\n|\n(?=[ >]{0,4}#)|</(?:reasoning|answer|description)>")
 _STEPS = re.compile(
     r"<(?:description|reasoning)>|# ?(?:description|rationale|step)\b|step by step|1(?<![^\n]1)\.[, ]|"
@@ -95,28 +96,6 @@ _STEPS = re.compile(
         r"first(?:(?<![^\n]first) |(?:ly)?,)",
     )
 )
-_OPTION = re.compile(
-    r"[ >]{0,6}(?:[-*\u2022]{1,3} {0,4})?(?:\(?(?P<letter>[a-h]|[1-9])[).:](?: |(?=[a-z<\[*]))"
-    r"|option (?P<named>[a-h]):? )?(?P<said>.{1,120}?)[ .,;]{0,4}$"
-)
-_MAX_OPTION = 160
-"""Characters of the longest line that may be an option, with what is in front of it."""
-_INLINE = re.compile(
-    r"\(?(?<![a-z\d])(?P<letter>[a-h]|[1-9])\) ?(?P<said>[^()\n]{1,60}?)(?= ?\(?(?<![a-z\d])[a-h1-9]\) |[\n;]|$)"
-)
-_SLOTS = re.compile(
-    r"(?P<region><?(?:region|object|mask)[ _]?[\[(<]?(?:\d{1,2}|[a-d])[\])>]?>?)|(?P<word>\b(?:yes|no|true|false"
-    r"|both(?: regions)?|neither(?: region)?|same|equal|cannot be determined)\b)"
-    r"|(?P<hour>\b\d{1,2} ?o'? ?clock)|(?P<number>\b\d{1,4}(?:\.\d{1,4})? ?(?:m|cm|mm|km|ft|in|feet|foot"
-    r"|inch(?:es)?|met(?:er|re)s?|centimet(?:er|re)s|pixels|px|yards?)\b)"
-)
-
-
-_MAX_SLOT = 60
-"""Characters by which two options of a list may differ, at most."""
-_SLOT_HINTS = (
-    *"0123456789", "yes", "no", "true", "false", "both", "neither", "same", "equal", "cannot be", "region", "object", "mask",
-)  # fmt: skip
 
 
 def without_emphasis(text: str) -> str:
@@ -135,16 +114,14 @@ def announced_places(folded: str, begin: int = 0) -> Iterator[Place]:
     """
     yield from _boxed(folded, begin)
     yield from _fields(folded, begin)
-    at = first_at(folded, _MARK_WORDS, begin)
-    marks = list(_MARKED.finditer(folded, max(begin, at - _MARK_AHEAD))) if at >= 0 else []
+    at = first_at(folded, _MARK_WORDS, begin) if _MARKED.may_match(folded) else -1
+    marks = list(_MARKED.pattern.finditer(folded, max(begin, at - _MARK_AHEAD))) if at >= 0 else []
     for mark in marks[: -MAX_PLACES - 1 : -1]:
         yield _behind(folded, mark, f"behind {mark.group().strip()!r}", explicit=True)
 
 
 def drawn(folded: str, begin: int = 0, *, firmly: bool = False) -> Iterator[Place]:
     """The pieces behind "therefore" and its like, the last first; of them only those that begin a sentence where `firmly`."""
-    if not holds(folded, _SO_WORDS):
-        return
     for mark in list((_FIRMLY if firmly else _SO).finditer(folded, begin))[: -MAX_PLACES - 1 : -1]:
         yield _behind(folded, mark, f"behind {mark.group().strip()!r}", explicit=False)
 
@@ -157,13 +134,8 @@ def explained(folded: str, begin: int = 0, *, alone: bool = False) -> int:
         begin: Where it begins behind the thinking.
         alone: Whether it is one, too, where nothing is in front of it.
     """
-    why = _why(folded, begin)
+    why = _WHY.search(folded, begin)
     return why.start() if why and (alone or folded[begin : why.start()].strip(" \n*#-")) else len(folded)
-
-
-def _why(folded: str, begin: int) -> re.Match[str] | None:
-    """What first announces an explanation."""
-    return _WHY.search(folded, begin) if holds(folded, _WHY_WORDS) else None
 
 
 def in_steps(folded: str, begin: int = 0) -> bool:
@@ -176,7 +148,7 @@ def _behind(folded: str, mark: re.Match[str], rule: str, *, explicit: bool) -> P
     while start < len(folded) and folded[start] in ' \n\t*#:"':
         start += 1
     stop = _BREAK.search(folded, start)
-    why = _why(folded, start)
+    why = _WHY.search(folded, start)
     end = min((found.start() for found in (stop, why) if found), default=len(folded))
     return Place(text=without_emphasis(folded[start:end]), rule=rule, span=(start, end), explicit=explicit)
 
@@ -200,6 +172,7 @@ _LABELLED = re.compile(
     r"(?:distance|width|height|length|answer|value|size|depth|separation|gap|estimate|result"
     rf"|dimension)[a-z _]{{0,30}}[(\[, _]{{1,3}}(?:in )?(?P<unit>{_UNIT_WORD})[)\]]? ?(?:is |:|=|\u2248|~)"
 )
+_UNIT_IS = re.compile(rf"\bunits?\b[\s:=\"']{{1,6}}(?P<unit>{_UNIT_WORD})\b")
 
 
 def _stated_unit(before: str) -> str:
@@ -210,7 +183,7 @@ def _stated_unit(before: str) -> str:
 def unit_of(folded: str, begin: int = 0) -> str:
     """The unit that a label gives the numbers of a short reply: "Distance (cm): 125", "**Unit:** inches"."""
     plain_text = without_emphasis(folded[begin : begin + 400])
-    labelled = _LABELLED.search(plain_text) or re.search(rf"\bunits?\b[\s:=\"']{{1,6}}(?P<unit>{_UNIT_WORD})\b", plain_text)
+    labelled = _LABELLED.search(plain_text) or ("unit" in plain_text and _UNIT_IS.search(plain_text))
     return labelled["unit"] if labelled else ""
 
 
@@ -315,80 +288,3 @@ def _leaves(value: object, key: str, unit: str, depth: int = 0) -> Iterator[tupl
     elif isinstance(value, (int, float, str)):
         given = _KEY_UNIT.search(key)
         yield key, str(value), given[1] if given else unit
-
-
-# Options
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    """A list of possible answers that a reply restates.
-
-    Attributes:
-        by_letter: What each letter or number of the list stands for.
-        spans: Where its lines are.
-    """
-
-    by_letter: Mapping[str, str] = field(default_factory=dict[str, str])
-    spans: Sequence[tuple[int, int]] = ()
-
-
-def restated_options(folded: str, begin: int = 0) -> Options:
-    """The options that a reply restates: two or more lines in a row that differ in nothing but the region, word or value."""
-    if "\n" not in folded and ") " not in folded:
-        return Options()
-    lines = list(_lines(folded, begin))
-    letters: dict[str, str] = {}
-    spans: list[tuple[int, int]] = []
-    run: list[tuple[int, int, str, str, str]] = []
-    for line in [*lines, (0, 0, "", "", "")]:
-        _start, _end, said, form, _letter = line
-        if run and (form != run[-1][3] or not form or any(said == other[2] for other in run)):
-            if len(run) > 1:
-                spans += [(start, end) for start, end, _, _, _ in run]
-                letters |= {letter: text for _, _, text, _, letter in run if letter}
-            run = []
-        if form:
-            run.append(line)
-    if not letters and folded.count(")", begin, begin + 600) > 1:
-        inline = [match for match in _INLINE.finditer(folded[begin : begin + 600]) if _form(match["said"])]
-        if len(inline) > 1 and len({_form(match["said"]) for match in inline}) == 1:
-            letters = {match["letter"]: match["said"].strip() for match in inline}
-            spans += [(begin + match.start(), begin + match.end()) for match in inline[:2]]
-    return Options(by_letter=letters, spans=spans)
-
-
-def _lines(folded: str, begin: int) -> Iterator[tuple[int, int, str, str, str]]:
-    """(start, end, said, form, letter) of each line that is not blank."""
-    at, said_lines = begin, list[tuple[int, str, str]]()
-    head = folded[begin : begin + 4000]
-    for line, bare in zip(head.split("\n"), without_emphasis(head).split("\n"), strict=True):
-        if bare.strip():
-            said_lines.append((at, line, bare))
-        at += len(line) + 1
-    sizes = [-1000, *[len(bare) if len(bare) < _MAX_OPTION else -1000 for _, _, bare in said_lines], -1000]
-    for number, (start, line, bare) in enumerate(said_lines, start=1):
-        size = sizes[number]  # options come in runs, and differ by a word
-        listed = size > 0 and (abs(size - sizes[number - 1]) < _MAX_SLOT or abs(size - sizes[number + 1]) < _MAX_SLOT)
-        match = _OPTION.match(bare) if listed and holds(bare, _SLOT_HINTS) else None
-        said = match["said"].strip() if match else ""
-        letter = (match["letter"] or match["named"] or "") if match else ""
-        yield start, start + len(line), said, _form(said) if said else "", letter
-
-
-def _form(said: str) -> str:
-    """The form of a line that is an option: its words with the one thing that varies left out; empty if it is not one."""
-    kinds = [match.lastgroup for match in _SLOTS.finditer(said)]
-    if len(kinds) != 1 and not (len(kinds) == 2 and kinds[0] == "region" and kinds[0] == kinds[1] and " and " in said):
-        return ""
-    form = _SLOTS.sub("#", said).strip()
-    if kinds[0] == "number" and form != "#":
-        return ""  # "Region: 2 m tall" measures something
-    return f"{'' if kinds[0] in ('region', 'word') else kinds[0]}{form}"
-
-
-def blanked(folded: str, spans: Sequence[tuple[int, int]]) -> str:
-    """A text with some of its parts replaced by blanks; line ends stay."""
-    for begin, end in spans:
-        folded = folded[:begin] + re.sub(r"[^\n]", " ", folded[begin:end]) + folded[end:]
-    return folded

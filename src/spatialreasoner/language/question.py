@@ -48,7 +48,7 @@ _ORDINAL_ALONE = re.compile(
 )
 """The first, without a noun."""
 _ORDINAL_WORDS = ("first", "1st", "second", "2nd")
-_NOT_WORDS = ("not ", "rather than", "instead of")
+_NOT_WORDS = ("not <region", "not the <region", "rather than", "instead of")
 _NOT_OTHER = re.compile(
     r"(?P<kept><region\d>),? (?:and not|not|rather than|instead of) (?:the )?<region\d>,?"
     r"|\bnot (?:the )?<region\d>,? but (?:rather |the )?(?P<but><region\d>)"

@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from spatialreasoner.language.scan import holds, word_starts
+from spatialreasoner.language.scan import Hinted, holds, word_starts
 
 Refusal = Literal["empty", "error", "refusal", "thinking never ended"]
 """Why a reply holds no answer."""
@@ -67,11 +67,16 @@ _ACT = (
     r"|evaluate|speculate|guess|know"
     r"|continue|be of help)"
 )
-_CANNOT = re.compile(
+_CANNOT = Hinted(
     rf"\b{_CAN}{_ADVERB} {_ACT}\b|\bi {_CAN} {_ACT}\b|\bi must decline\b|\bi(?:'d| would) (?:rather|prefer) not\b"
-    r"|\bdecline to\b"
+    r"|\bdecline to\b",
+    "not t cannot donot willnot amnot arenot couldnot unable incapable way / assist help comply answer respond tell say see"
+    " view look access open process analyse analyze determine identify compare comparing comparison estimate measure judge"
+    " decide provide give fulfill engage discuss make do measurement direction assessment number value width height distance"
+    " infer inferr describe display load find locate spot assess evaluate speculate guess know continue",
+    "decline rather prefer",
 )
-_SOFT = re.compile(
+_SOFT = Hinted(
     r"\b(?:(?:cannot|can't|could not|couldn't)(?: \w+)? be (?:determined|computed|recovered|made out|made|judged"
     r"|derived|established|measured|known|told"
     r"|inferred|estimated|answered|decided|seen|compared|assessed|verified|reliably \w+)"
@@ -103,10 +108,20 @@ _SOFT = re.compile(
     r"|no (?:\w+ ){0,3}(?:comparison|estimate|measurement|answer|determination|judg[e]?ment|conclusion|assessment) (?:can"
     r"|could|is"
     r"|was)\b|not determinable|unanswerable|inconclusive|there is no way (?:of|to)|no way of|without (?:more|further"
-    r"|additional) (?:information|context))\b"
+    r"|additional) (?:information|context))\b",
+    "cannot can could couldn / be",
+    "possible impossible hard difficult tough know idea enough sufficient adequate necessary insufficient means method basis"
+    " ability capability capacity neither available provided known given went occurred unclear unsure undecided uncertain"
+    " undetermined indeterminate undecidable undefined unknown applicable determinable unanswerable inconclusive way without"
+    " depends need outside out possibly maybe perhaps",
+    "information knowledge data detail details / no",
+    "clear sure certain visible present shown depicted / not t",
+    "i / cannot t",
+    "tell say determine answer / cannot can unable",
+    "comparison estimate measurement answer determination judgment judgement judgment conclusion assessment / no",
 )
 _ASKS = ("please", "could you", "can you", "kindly")
-_HARD = re.compile(
+_HARD = Hinted(
     word_starts(
         r"as an? (?:ai|artificial|language|text|large)\b[^.!?]{0,80}\b(?:can|could|do|am|will)(?: ?not|n't)\b",
         r"cannot\b(?= (?:see|view) (?:the|any|an|your) (?:image|picture|photo))",
@@ -144,7 +159,14 @@ _HARD = re.compile(
             for cannot in ("unable to", "not able to", r"can(?:not|'t|not)")
         ),
     )
-    + r"|抱歉|对不起|無法|无法|不能(?:回答|协助|提供|帮)|lo siento|je suis désolé|tut mir leid|es tut mir"
+    + r"|抱歉|对不起|無法|无法|不能(?:回答|协助|提供|帮)|lo siento|je suis désolé|tut mir leid|es tut mir",
+    "ai artificial language text large / as",
+    "cannot no once need sorry apologise apologize",
+    "upload attach share provide send resend include supply reupload reattach reshare reprovide reresend reinclude resupply",
+    "image picture photo attachment / not t / did didn was wasn is isn has hasn",
+    "contain include have come see / not t",
+    "see view access open load / unable not can cannot",
+    pieces=("lo siento", "tut mir"),
 )
 _GIVES = re.compile(
     r"\b(?:but|however|still|though|although|nevertheless|nonetheless|that said|even so|if i (?:had|were)"
@@ -154,15 +176,6 @@ _GIVES = re.compile(
     r"|i believe|therefore|perhaps|about|around)\b"
 )
 _LIST_END = re.compile(r"\n\s{0,6}\d{1,2}\.\s*$")
-_HINTS = (
-    "n't", "not", "unable", "incapable", "sorry", "apolog", "decline", "impossible", "unknown", "unclear",
-    "insufficient", "unsure", "hard to", "difficult", "tough to", "no ", "idea", "undetermined", "indeterminate",
-    "undecidable", "undefined", "unanswerable", "inconclusive", "without", "please", "can you", "kindly", "as an ai",
-    "as a ", "need", "抱歉", "对不起", "無法", "无法", "不能", "lo siento", "désolé", "tut mir", "prefer",
-    "could you", "uncertain", "undecided", "depends", "out of", "outside", "went wrong", "occurred",
-    "possibly", "maybe", "perhaps",
-)  # fmt: skip
-"""Every refusal has one of these; to look for them first spares most replies the patterns."""
 _STOPS = (". ", "! ", "? ", "\n", "; ")
 _CLAUSES = (", but", " but ", ", so ", ", though", ", although", " though ", ", even though", ", yet ", ", while ")
 _CUT = re.compile(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
@@ -205,8 +218,6 @@ def why_unanswered(folded: str) -> Refusal | None:
         return "error"
     if holds(head, _NULL_WORDS) and _NULL.fullmatch(folded.strip()):
         return "empty"
-    if not holds(folded, _HINTS):
-        return None
     hard = _HARD.search(folded)
     if hard and not _answers_after(folded, hard.end()):
         return "refusal"
@@ -242,7 +253,8 @@ def _answers(folded: str, soft: re.Match[str]) -> bool:
     begin = max(folded.rfind(mark, 0, soft.start()) for mark in (*_STOPS, *_CLAUSES))
     stops = [at for mark in (*_STOPS, *_CLAUSES, ": ") if (at := folded.find(mark, soft.end())) >= 0]
     after = folded[min(stops, default=len(folded)) :]
-    before = _EITHER.sub("", folded[: begin + 1])
+    before = folded[: begin + 1]
+    before = _EITHER.sub("", before) if "er or " in before else before
     if _CANNOT.search(after) and not _EXPLICIT.search(after):
         return False
     return bool(_GIVES.search(after)) or _is_said(before) or _is_said(after)

@@ -4,7 +4,13 @@ A search for a pattern that begins with a set of characters runs in C from one o
 or with a look-behind tries every place of the text. So patterns here begin with a word's first letter and look behind it then.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+_WORD = re.compile("[a-z]+")
+_MAX_REMEMBERED = 4_000
+"""Characters of the longest text whose words are remembered: many rules ask for those of one text."""
 
 
 def holds(text: str, words: Sequence[str]) -> bool:
@@ -30,3 +36,78 @@ def word_starts(*alternatives: str) -> str:
     for alternative in alternatives:
         rests.setdefault(alternative[0], []).append(alternative[1:])
     return "|".join(rf"{letter}(?<!\w{letter})(?:{'|'.join(rest)})" for letter, rest in rests.items())
+
+
+def _one_of(letters: set[str]) -> str:
+    """A pattern of one of some characters; of none where one is empty, so that anything may follow."""
+    return "" if "" in letters else f"[{re.escape(''.join(sorted(letters)))}]"
+
+
+def plain_word(marked: Sequence[str]) -> str:
+    """A pattern of words that differ by their third letter from all that is more than a word: most words do, and need no more.
+
+    Args:
+        marked: The beginnings of what is more than a word.
+    """
+    follows: dict[str, dict[str, set[str]]] = {}
+    for begin in marked:
+        follows.setdefault(begin[0], {}).setdefault(begin[1:2], set()).add(begin[2:3])
+    free = "".join(sorted(set("abcdefghijklmnopqrstuvwxyz") - set(follows)))
+    words = [f"[{free}]"]
+    for letter, seconds in follows.items():
+        begins = (re.escape(second) + _one_of(thirds) for second, thirds in seconds.items())
+        words.append(f"{letter}(?!{'|'.join(begins)})")
+    return f"(?:{'|'.join(words)})[a-z]{{0,39}}(?:'t\\b)?"
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a folded text, each a run of plain letters: "can't" is "can" and "t"."""
+    return _words(text) if len(text) <= _MAX_REMEMBERED else _words.__wrapped__(text)
+
+
+@lru_cache(maxsize=32)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text))
+
+
+class Hinted:
+    """A pattern for folded texts that is looked for only where a text holds the words without which it matches nothing.
+
+    Args:
+        pattern: The pattern.
+        hints: What a match holds: at least one of these. Each is a list of words, of which a match holds one; or several
+            lists, with a slash between, of each of which it holds one. Words are whole: what may be part of a longer one
+            is no hint. A text with letters of other scripts is always searched.
+        pieces: Of these pieces of text a match holds one where it holds none of the hints.
+
+    Attributes:
+        pattern: The pattern, compiled.
+    """
+
+    def __init__(self, pattern: str, *hints: str, pieces: Sequence[str] = ()) -> None:
+        self.pattern = re.compile(pattern)
+        self._pieces = pieces
+        self._hints = [[frozenset(words.split()) for words in hint.split("/")] for hint in hints]
+
+    def may_match(self, text: str) -> bool:
+        """Whether a text holds the words of one of the hints, or one of the pieces."""
+        words = words_of(text)
+        for hint in self._hints:
+            for one in hint:
+                if words.isdisjoint(one):
+                    break
+            else:
+                return True
+        return not text.isascii() or holds(text, self._pieces)
+
+    def search(self, text: str, begin: int = 0) -> re.Match[str] | None:
+        """The first match in a text from `begin` on."""
+        return self.pattern.search(text, begin) if self.may_match(text) else None
+
+    def finditer(self, text: str, begin: int = 0) -> Iterator[re.Match[str]]:
+        """The matches in a text from `begin` on."""
+        return self.pattern.finditer(text, begin) if self.may_match(text) else iter(())
+
+    def sub(self, replacement: str, text: str) -> str:
+        """A text with each match replaced."""
+        return self.pattern.sub(replacement, text) if self.may_match(text) else text

@@ -29,7 +29,7 @@ LOGICAL_CRITERIA = ("factual", "coherence", "rules", "conclusion")
 UNSURE = 0.4
 """Validity of a conclusion that says it cannot tell: more than a wrong one has, less than a right one."""
 
-_STEP = re.compile(r"#{2,4}[ \t]*step \d{1,4}\b[:.]?|^[ \t]*\**step \d{1,4}\b[:.]?", re.IGNORECASE | re.MULTILINE)
+_STEP = re.compile(r"#{2,4}[ \t]*step \d{1,4}\b[:.]?|\n[ \t]*\**step \d{1,4}\b[:.]?", re.IGNORECASE)
 _SIZED = {"height": "tall", "width": "wide", "camera_distance": "behind"}
 """Which relation two stated sizes decide."""
 
@@ -142,7 +142,7 @@ def _factual(argument: Argument) -> tuple[float | None, str]:
 def _coherence(argument: Argument) -> tuple[float | None, str]:
     """Share of the statements without a contradiction, times the share of the steps that are not said twice."""
     clashes = contradictions((), [verdict.assertion for verdict in (*argument.premises, *argument.concluding)])
-    steps = [step.split() for step in _STEP.split(argument.text)[1:]]
+    steps = [step.split() for step in _STEP.split(f"\n{argument.text}")[1:]]
     repeated = len(steps) - len({tuple(step) for step in steps})
     if len(clashes) < 2 and not steps:
         return None, ""  # one statement alone has nothing to be coherent with

@@ -1,0 +1,107 @@
+"""What spares a text the rules that cannot match it: it changes no result."""
+
+import itertools
+import json
+import pkgutil
+import random
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spatialreasoner import language
+from spatialreasoner.language import options, places
+from spatialreasoner.language.conclusion import conclude
+from spatialreasoner.language.lexicon import PHRASES
+from spatialreasoner.language.options import restated_options
+from spatialreasoner.language.question import question_asked
+from spatialreasoner.language.scan import Hinted, words_of
+from spatialreasoner.language.tokens import Reading
+
+DATA = Path(__file__).parents[1] / "data"
+FILES = ("answers", "replies", "fresh_replies", "stranger_replies", *(f"free_answers/{half}" for half in ("dev", "unseen")))
+MODULES = [import_module(f"{language.__name__}.{found.name}") for found in pkgutil.iter_modules(language.__path__)]
+HINTED = {
+    f"{module.__name__} {name}": held for module in MODULES for name, held in vars(module).items() if isinstance(held, Hinted)
+}
+
+
+def asked_and_said():
+    """Questions with replies, and with replies made of sentences of others and words of the rules."""
+    rows = [json.loads(line) for name in FILES for line in (DATA / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    said = [(question_asked(row["category"], row["question"]), row.get("pred") or row.get("text") or "") for row in rows]
+    rng = random.Random(0)
+    pieces = sorted({piece for _, text in said for piece in text.replace("\n", ". ").split(". ")})
+    mixed = [
+        (asked, rng.choice((". ", "\n", ", ", "\n\n- ")).join(rng.sample(pieces, rng.randint(2, 5)))) for asked, _ in said[::3]
+    ]
+    return [*said[::2], *mixed]
+
+
+def concluded(rows):
+    return [conclude(asked, text) for asked, text in rows]
+
+
+def test_looking_for_words_first_changes_no_result(monkeypatch):
+    rows = asked_and_said()
+    found = concluded(rows)
+    monkeypatch.setattr(Hinted, "may_match", lambda self, text: True)
+    for module in MODULES:
+        if hasattr(module, "holds"):
+            monkeypatch.setattr(module, "holds", lambda text, words: True)
+    monkeypatch.setattr(places, "first_at", lambda text, words, begin=0: begin)
+    for (_, text), before, after in zip(rows, found, concluded(rows), strict=True):
+        assert before == after, text
+
+
+@pytest.mark.parametrize("name", HINTED)
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@given(data=st.data())
+def test_all_that_a_pattern_matches_holds_one_of_its_hints(name, data):
+    hinted = HINTED[name]
+    text = data.draw(st.from_regex(hinted.pattern, alphabet=st.characters(max_codepoint=126)))
+    assert hinted.may_match(text)
+    assert hinted.search(text) is not None
+
+
+VARIES = (
+    *("yes", "no", "true", "false", "both", "neither", "same", "equal", "<region1>", "[0]", "region_0>", "both regions"),
+    *("neither region", "cannot be determined", "region a", "region [1]", "mask 2", "the object b", "subregion 1", "1 meter"),
+    *("2 metres", "3 metre", "3m", "4 cm", "5 ft", "6 in", "7 feet", "8 foot", "9 inch", "10 inches", "2 yards", "1 yard"),
+    *("3 centimeters", "4 centimetres", "5 pixels", "6 px", "7 km", "8 mm", "3 o'clock", "4 oclock", "5 clock"),
+)
+AROUND = (("", ""), ("a) ", ""), ("- ", "."), ("it is ", ""), ("region ", "b"), ("the ", " and so"), ("", " is"), ("**", "!"))
+
+
+def test_no_option_is_passed_over(monkeypatch):
+    texts = [
+        f"{before}{one}{after}\n{before.replace('a', 'b')}{other}{after}"
+        for one, other in itertools.product(VARIES, VARIES)
+        for before, after in AROUND
+    ]
+    found = list(map(restated_options, texts))
+    monkeypatch.setattr(options, "holds", lambda text, words: True)
+    assert found == list(map(restated_options, texts))
+    assert sum(bool(each.spans) for each in found) > 1000
+
+
+def test_words_are_runs_of_plain_letters():
+    assert words_of("it can't, e.g. <region1>: x2é") == {"it", "can", "t", "e", "g", "region", "x"}
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_a_phrase_is_one_token_wherever_it_stands(phrase):
+    assert f" {phrase}" in Reading(f"so {phrase} so").words
+    assert Reading(phrase).words[0] == phrase
+
+
+@pytest.mark.parametrize("mention", ["region1", "region one", "object 2", "mask [1]", "mark 1", "areas 1 and 2", "<region1>"])
+def test_a_mention_is_one_token(mention):
+    assert Reading(f"{mention} is").words == [mention, " is"]
+
+
+@pytest.mark.parametrize("factor", ["twice", "thrice", "half", "a third", "1.5 times", "three times", "triple", "two thirds"])
+def test_a_factor_is_one_token(factor):
+    assert Reading(f"It is {factor} as wide").words == ["it", " is", f" {factor}", " as", " wide"]
