@@ -4,6 +4,7 @@ import itertools
 import json
 import pkgutil
 import random
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from spatialreasoner.language.conclusion import conclude
 from spatialreasoner.language.lexicon import PHRASES
 from spatialreasoner.language.options import restated_options
 from spatialreasoner.language.question import question_asked
-from spatialreasoner.language.scan import Hinted, words_of
+from spatialreasoner.language.scan import Hinted, lazily, words_of
 from spatialreasoner.language.tokens import Reading
 
 DATA = Path(__file__).parents[1] / "data"
@@ -61,7 +62,7 @@ def test_looking_for_words_first_changes_no_result(monkeypatch):
 @given(data=st.data())
 def test_all_that_a_pattern_matches_holds_one_of_its_hints(name, data):
     hinted = HINTED[name]
-    text = data.draw(st.from_regex(hinted.pattern, alphabet=st.characters(max_codepoint=126)))
+    text = data.draw(st.from_regex(hinted.pattern.pattern, alphabet=st.characters(max_codepoint=126)))
     assert hinted.may_match(text)
     assert hinted.search(text) is not None
 
@@ -85,6 +86,19 @@ def test_no_option_is_passed_over(monkeypatch):
     monkeypatch.setattr(options, "holds", lambda text, words: True)
     assert found == list(map(restated_options, texts))
     assert sum(bool(each.spans) for each in found) > 1000
+
+
+def test_a_pattern_is_compiled_when_it_is_used():
+    broken = lazily("(")
+    with pytest.raises(re.error):
+        broken.search("")
+    assert lazily("A(?P<b>.)", re.IGNORECASE).fullmatch("ax")["b"] == "x"
+
+
+def test_every_pattern_compiles():
+    lazy = [held for module in MODULES for held in vars(module).values() if type(held) is type(lazily(""))]
+    assert len(lazy) > 200
+    assert all(held.groups >= 0 for held in lazy)
 
 
 def test_words_are_runs_of_plain_letters():

@@ -20,6 +20,10 @@ _SLACK = 1e-6
 """Relative; a bound that is met exactly in one unit must be met in every other."""
 
 
+_SHORT = 300
+"""Characters of the longest answer whose reading is remembered: short ones repeat, to the same few questions."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The verdict on an answer.
@@ -59,7 +63,8 @@ def judge(category: Category, question: str, gt: str, pred: str) -> Verdict:
     """
     ready = question_asked(category, question)
     truth = _truth(ready, gt)
-    found = cast("Conclusion", ParsedResponse(text=pred, question=(category, question)).conclusion)
+    read = _read if len(pred) <= _SHORT else _read.__wrapped__
+    found = read(category, question, pred)
     if truth is None or found.value is None:
         reason = found.unscored or "the reference cannot be read"
         return Verdict(success=None, error=None, gt_value=truth, pred_value=found.value, reason=reason, rule=found.rule)
@@ -95,6 +100,12 @@ def _compare(category: Category, truth: float, answer: float) -> tuple[bool, flo
     slack = _SLACK * truth
     success = (1 - TOLERANCE) * truth - slack <= answer <= (1 + TOLERANCE) * truth + slack
     return success, abs(answer - truth) / (truth + 1e-4)
+
+
+@lru_cache(maxsize=4096)
+def _read(category: Category, question: str, pred: str) -> Conclusion:
+    """What an answer says."""
+    return cast("Conclusion", ParsedResponse(text=pred, question=(category, question)).conclusion)
 
 
 @lru_cache(maxsize=4096)

@@ -3,17 +3,17 @@
 import re
 from collections.abc import Callable
 
-from spatialreasoner.language.scan import holds
+from spatialreasoner.language.scan import holds, lazily
 
 _A, _B = r"<region(?P<a>\d)>(?:'s)?", r"(?:that of |those of |the \w+ of )?<region(?P<b>\d)>"
 _WORD = r"(?!(?:than|is|are|was|and|or|the|an?|to|from|by|with|that|as|of|over|past|in|at|on)\b)[a-z-]{1,20} "
-_IN = re.compile(
+_IN = lazily(
     rf"\b(?:the|an?) (?:{_WORD}){{1,4}}(?:(?:shown |seen |highlighted |marked )?(?:in|inside|within|by)"
     r"|labell?ed(?: as)?|marked(?: as)?|which is|that is) <region(?P<region>\d)>"
 )
-_APPOSED = re.compile(r"<region(?P<region>\d)>, (?:being )?(?:an?|the|his|her|its) [a-z][a-z -]{1,40}(?:,|(?=[;.]|$))")
-_NAMED = re.compile(rf"\b(?:the|an?) (?:{_WORD}){{0,3}}[a-z-]{{1,20}}, <region(?P<region>\d)>(?:,|(?=[.;]|$))")
-_CLEFT = re.compile(
+_APPOSED = lazily(r"<region(?P<region>\d)>, (?:being )?(?:an?|the|his|her|its) [a-z][a-z -]{1,40}(?:,|(?=[;.]|$))")
+_NAMED = lazily(rf"\b(?:the|an?) (?:{_WORD}){{0,3}}[a-z-]{{1,20}}, <region(?P<region>\d)>(?:,|(?=[.;]|$))")
+_CLEFT = lazily(
     rf"\bit(?:'s| is) (?:(?:the |an? )?(?:{_WORD}){{0,4}})?\(?<region(?P<region>\d)>\)?,? (?:that|which|who) "
     r"(?P<said>[^.;<]{1,40}?)(?:,? (?:and )?(?:not|rather than|instead of) [^.;<]{0,40}\(?<region\d>\)?)?(?=[.;]|$)"
 )
@@ -33,20 +33,20 @@ def without_clefts(text: str) -> str:
     return _CLEFT.sub(r"<region\g<region>> \g<said>", text)
 
 
-_PASSIVE = re.compile(
+_PASSIVE = lazily(
     rf"{_A} (?:is|gets|has been|looks)(?: (?:clearly|easily|slightly|far|completely))? (?:overshadowed|outclassed|outdone"
     rf"|outsized|outranked|beaten|exceeded|surpassed|topped|overtopped|eclipsed|outmatched)(?: in [a-z]{{4,8}})? by {_B}"
 )
-_OUTDOES = re.compile(rf"{_A}(?: \w+ly)? (?:outspans|outclasses|overshadows|eclipses|overtops|outreaches|outranks) {_B}")
-_HIGH_TO = re.compile(
+_OUTDOES = lazily(rf"{_A}(?: \w+ly)? (?:outspans|outclasses|overshadows|eclipses|overtops|outreaches|outranks) {_B}")
+_HIGH_TO = lazily(
     rf"{_A} (?:is )?(?:only |just |barely |about )?(?:knee|waist|chest|shoulder|hip|ankle)[- ](?:high|deep|height)"
     rf" (?:to|compared (?:to|with)|next to|on|beside) {_B}"
 )
-_REACHES = re.compile(
+_REACHES = lazily(
     rf"{_A}(?: \w+ly)? (?:extends|spans|stretches|reaches|spreads|goes|rises)(?: much| far| a bit| slightly| a little)? "
     rf"(?:further|farther|wider|longer|more|higher)(?: (?:out|across|sideways|horizontally|vertically|up|upwards))? than {_B}"
 )
-_PUTS = re.compile(
+_PUTS = lazily(
     r"\b(?:put|place|fit|squeeze|stuff|pack) (?:several|two|three|many|a few|multiple|dozens|lots|more than one)"
     rf"(?: copies| pieces)? ?(?:of )?(?:the )?{_A}s? (?:into|in|inside|within) {_B}"
 )
@@ -66,20 +66,20 @@ WORDS_OF = {
 }
 """What adjectives measure, where it is one dimension."""
 
-_BEYOND = re.compile(
+_BEYOND = lazily(
     rf"{_A} (?:is|lies|sits|stands|appears|hangs)(?: located| positioned| placed)?(?: just| right| well| far)? beyond {_B}"
 )
-_DEPTH = re.compile(
+_DEPTH = lazily(
     r"<region(?P<a>\d)> (?:has|shows) (?:the |an? )?(?:\w+ly )?(?P<how>greater|larger|higher|bigger|smaller|lower|lesser) "
     r"(?:depth|z)\b(?: values?)?"
 )
-_NEARNESS = re.compile(
+_NEARNESS = lazily(
     r"<region(?P<a>\d)> (?:is|stands|sits|lies|appears)(?: (?:located|positioned|placed|right|very|quite|rather"
     r"|much)){0,2} (?:"
     r"(?P<near>(?:close|near|next)(?: to)?(?: the)? (?:camera|viewer|observer|us))|in the distance|far (?:away|off)"
     r"|far from (?:the )?(?:camera|viewer|observer|us))\b"
 )
-_FIRST = re.compile(
+_FIRST = lazily(
     r"\b(?:bump into|reach|meet|encounter|hit|run into|get to|arrive at|pass) (?:the )?<region(?P<a>\d)> (?:first|before)\b"
 )
 
@@ -97,7 +97,7 @@ def depths(sentence: str) -> list[tuple[int, int]]:
     return found
 
 
-_COMES_FIRST = re.compile(
+_COMES_FIRST = lazily(
     r"<region(?P<a>\d)> (?:comes|is|appears|is seen|is met)(?: up)? first (?:when |if |in |on )?(?:you |one |we )?"
     r"(?:go|going|read|reading|look|looking|scan|scanning|mov|moving|order)?(?:e|ing)? ?(?:from )?"
     r"(?P<from>left|right|top|bottom) to (?:right|left|bottom|top)\b"

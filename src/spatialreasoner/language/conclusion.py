@@ -18,14 +18,14 @@ from spatialreasoner.language.places import Place
 from spatialreasoner.language.quantities import find_quantities, fold
 from spatialreasoner.language.question import Asked, Convention
 from spatialreasoner.language.responses import MAX_CHARACTERS
-from spatialreasoner.language.scan import holds
+from spatialreasoner.language.scan import holds, lazily
 from spatialreasoner.language.stances import Stances
 from spatialreasoner.language.verdicts import without_offer
 
 _SHORT = 200
 """In a longer text a yes or a no somewhere in it is hardly the answer."""
 _MAX_SENTENCES = 40
-_SAME = re.compile(
+_SAME = lazily(
     r"\b(?:(?:same|equal|identical|similar|comparable|matching) (?:horizontal |vertical )?(?:heights?|widths?|sizes?"
     r"|levels?|depths?"
     r"|distances?|positions?|dimensions?|elevations?)|equally (?:tall|wide|big|large|high|far|close|near|thin|short|small)"
@@ -36,7 +36,7 @@ _SAME = re.compile(
     r"|\b(?<!not )(?<!not quite )(?<!not nearly )(?<!n't )(?<!n't quite )as (?:tall|wide|big|large|high|short"
     r"|thin|small|far) as <region\d>"
 )
-_TURNS = re.compile(
+_TURNS = lazily(
     r"(?:^|[\s(,;.])(?:however|but|wait|actually|in fact|instead|correction|scratch that|on second thought"
     r"|although|though|while|whereas|despite|on balance|that leaves|i choose|at first|yet|no(?=[,:]))\b"
 )
@@ -44,19 +44,17 @@ _TURN_WORDS = (
     "however", "but", "wait", "actually", "in fact", "instead", "correction", "scratch that", "on second thought", "although",
     "though", "while", "whereas", "yet", "despite", "on balance", "that leaves", "i choose", "at first", "no,", "no:",
 )  # fmt: skip
-_CORRECTS = re.compile(
+_CORRECTS = lazily(
     r"\b(?:wait|correction|scratch that|on second thought|let me correct|i misread|i was wrong|(?:actually"
     r"|sorry),? (?:no|yes)|no,? wait)\b[\s,:.]{0,4}"
 )
 _CORRECT_WORDS = (
     "wait", "correction", "scratch that", "second thought", "let me correct", "misread", "was wrong", "actually", "sorry",
 )  # fmt: skip
-_ASKS_BACK = re.compile(r"\W{0,4}(?:what|which|who|where|how|could you|can you|do you|did you)\b[^?]{0,200}\?\W{0,4}")
-_INDEX = re.compile(
-    r"[\s\"'(\[<#]{0,6}(?:region:? |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}"
-)
-_LETTER = re.compile(r"[\s\"'(\[]{0,4}(?:option )?\(?(?P<letter>[a-h]|[1-9])(?P<rest>[).:\]]?(?:[\s,;.\"']|$))")
-_PICKED = re.compile(
+_ASKS_BACK = lazily(r"\W{0,4}(?:what|which|who|where|how|could you|can you|do you|did you)\b[^?]{0,200}\?\W{0,4}")
+_INDEX = lazily(r"[\s\"'(\[<#]{0,6}(?:region:? |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}")
+_LETTER = lazily(r"[\s\"'(\[]{0,4}(?:option )?\(?(?P<letter>[a-h]|[1-9])(?P<rest>[).:\]]?(?:[\s,;.\"']|$))")
+_PICKED = lazily(
     r"[\s\"'*]{0,6}(?:(?:without (?:a |any )?(?:doubt|question)|no doubt|undoubtedly|easily),? )?(?:(?:it|that"
     r"|this|the answer|the (?:correct )?(?:choice|one)|my (?:pick|choice|answer|guess)"
     r"|i|i'd|i would|i'll|definitely|clearly|obviously|probably)\b"
@@ -64,10 +62,10 @@ _PICKED = re.compile(
     r"|think it's|believe it is|was)[\s:,]{1,3}){0,2})"
     r"<region(?P<number>\d)>(?=\s*(?:[.,;!]|$|because|since|as\b|by\b|it is))"
 )
-_REGION = re.compile(r"<region(\d+)>")
-_STOP = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$)|\n")
-_PARAGRAPH = re.compile(r"\n\s{0,8}\n")
-_ECHO = re.compile(r"[^.!?\n]{0,300}\?")
+_REGION = lazily(r"<region(\d+)>")
+_STOP = lazily(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$)|\n")
+_PARAGRAPH = lazily(r"\n\s{0,8}\n")
+_ECHO = lazily(r"[^.!?\n]{0,300}\?")
 
 
 @dataclass(frozen=True, kw_only=True)

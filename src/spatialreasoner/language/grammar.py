@@ -4,7 +4,6 @@ An anchor is a word that names a relation, or a number. From there a rule reads 
 own words first, then from the clause's subject, then from the question's other region.
 """
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from spatialreasoner.language.clauses import clauses, joined
 from spatialreasoner.language.lexicon import CODES, rule
 from spatialreasoner.language.measures import asked, direction, length, ratio
 from spatialreasoner.language.relations import RELATION_PATTERNS, relation
+from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.scope import Memory, Scope, Statement
 from spatialreasoner.language.sentences import Sentence, sentences
 from spatialreasoner.language.tokens import UNKNOWN, Reading, Regions
@@ -23,7 +23,7 @@ MAX_REMEMBERED = 60
 _AMOUNT = CODES["AMOUNT"]
 _RULES = {_AMOUNT: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | dict.fromkeys(RELATION_PATTERNS, relation)
 _ASKS = rule("(?:WHETHER|(?<=WORD) IF) (?! [^COMMA]* EQUALS ABOUT? AMOUNT)")
-_ANCHOR = re.compile(f"[{''.join(_RULES)}]")
+_ANCHOR = lazily(f"[{''.join(_RULES)}]")
 
 
 class Spoken(NamedTuple):

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from spatialreasoner.language.numbers import SMALL, number
 from spatialreasoner.language.quantities import Quantity, find_quantities, fold
-from spatialreasoner.language.scan import Hinted
+from spatialreasoner.language.scan import Hinted, lazily
 
 _HOUR = r"(?:1[0-2]|0?[1-9]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
-_FORMS = re.compile(
+_FORMS = lazily(
     rf"(?<![\d.:])(?P<time>0?\d|1[0-2]):[0-5]\d(?!\d|:)|(?P<cjk>\d{{1,2}}) ?(?:点|點)"
     rf"|\b(?:(?:clock|hour|direction|dial)(?:[ _-]?(?:face|position|direction|hour|dial|number|value)){{0,2}}\b[\"'* ]{{0,4}}"
     rf"(?:of (?:the )?<region\d> )?"
@@ -29,37 +29,37 @@ _FORMS = re.compile(
     rf" (?:the )?(?P<hand>{_HOUR})\b(?![.:]\d| ?(?:m|cm|ft)\b)"
     rf"|on (?:your|its|my|their) (?P<six>{_HOUR})\b(?= ?(?:[.,;!)](?!\d)|$)))"
 )
-_WHOLE = re.compile(rf"\W{{0,6}}(?:about |around |roughly |at |approximately |~ ?){{0,2}}(?P<hour>{_HOUR})\W{{0,6}}")
-_DENIED = re.compile(
+_WHOLE = lazily(rf"\W{{0,6}}(?:about |around |roughly |at |approximately |~ ?){{0,2}}(?P<hour>{_HOUR})\W{{0,6}}")
+_DENIED = lazily(
     r"(?:\bnot\b|n't\b|cannot|never|rather than|instead of|than|unlike|opposite(?: to| of| from)?|versus|excludes?|rules? out"
     r"|neither|nor|\b(?:reverse|converse|inverse|other way (?:a?round|about)|way back|vice versa"
     r"|opposite direction)\b[^.!?;,]{0,24})"
     r"(?: (?:be|at|to|as far|as|round|around|all|way|exactly|quite|really|on|in|of|the|it|is|say|simply|just"
     r"|rather|so)){0,5}\W{0,3}$"
 )
-_SUPPOSED = re.compile(
+_SUPPOSED = lazily(
     r"\b(?:(?:might|may|could|(?<!\bi )would) (?:think|guess|say|assume|suppose|expect)|wanted to say"
     r"|first thought|at first|first idea"
     r"|convention|reference|suggests?|looks like it (?:is|was))\b(?:(?!\b(?:but|however|yet)\b)[^.!?\n]){0,40}$"
 )
-_AT_FIRST = re.compile(r" ?(?:position |direction )?(?:at first|initially|on first)\b")
-_FRAME = re.compile(
+_AT_FIRST = lazily(r" ?(?:position |direction )?(?:at first|initially|on first)\b")
+_FRAME = lazily(
     r"\b(?:tak(?:e|ing)|us(?:e|ing)|with|where|if|when|assum(?:e|ing)|defin(?:e|ing)|let|have"
     r"|consider(?:ing)?)\b[^.;!?\n]{0,24}$"
 )
-_DEFINES = re.compile(
+_DEFINES = lazily(
     r" ?(?:position|direction)?(?:\)|\"|')? ?(?:\([^)]{0,20}\) ?)?(?:=|(?:is|being|as|means?|would be|marks"
     r"|denotes|point(?:s|ing)?|represents?|stands for|facing|corresponds? to)\b(?! (?:where(?! (?:the |a )?(?:camera"
     r"|viewer|observer|photographer|lens)\b)|better|best|more|the "
     r"(?:answer|direction of|best|correct|right answer|hour|result)|my|correct|right\b|likely|closest|it\b)))"
 )
-_GLOSS = re.compile(
+_GLOSS = lazily(
     r"\b(?:north|south|east|west) (?:is|=|being|means|as|equals|marks)(?: at)? ?$|"
     r"(?:camera|forward|ahead|behind|viewer), which is \W{0,3}$"
     r"|\b(?:camera|viewer|you|i|observer|viewing direction)\b[^.!?\n]{0,24}\b(?:looks?|faces?|facing|points?"
     r"|pointing|looking)\b(?: (?:to|towards?|at|in))?(?: the)?\W{0,3}$"
 )
-_FRAMED = re.compile(r"[^.;!?\n]{0,12}\b(?:forward|ahead|as|for)\b")
+_FRAMED = lazily(r"[^.;!?\n]{0,12}\b(?:forward|ahead|as|for)\b")
 
 _SIDES = {"right": 3.0, "left": 9.0}
 _AHEAD = Hinted(
@@ -82,10 +82,10 @@ _SIDE = Hinted(
     r"|right)\b|\bto the (?P<of>left|right) of (?:you|me)\b",
     "left right / directly straight exactly immediately due your you me",
 )
-_OBLIQUE = re.compile(r"\b(?:left|right)\b(?! (?:in front|ahead|behind))")
-_DEGREES = re.compile(rf"(?P<angle>\d{{1,3}}(?:\.\d{{1,3}})?|{SMALL})[ -]?(?:°|degrees?|deg\b)")
-_TURN = re.compile(r"\b(?P<left>left|counter-?clockwise|anti-?clockwise)\b|\b(?P<right>right|clockwise)\b")
-_BACK = re.compile(r"\b(?:behind|backwards?|rear)\b")
+_OBLIQUE = lazily(r"\b(?:left|right)\b(?! (?:in front|ahead|behind))")
+_DEGREES = lazily(rf"(?P<angle>\d{{1,3}}(?:\.\d{{1,3}})?|{SMALL})[ -]?(?:°|degrees?|deg\b)")
+_TURN = lazily(r"\b(?P<left>left|counter-?clockwise|anti-?clockwise)\b|\b(?P<right>right|clockwise)\b")
+_BACK = lazily(r"\b(?:behind|backwards?|rear)\b")
 
 
 def hours(text: str) -> list[Quantity]:
@@ -99,9 +99,9 @@ def hours(text: str) -> list[Quantity]:
     return [hour for hour in given if not any(a < hour.span[0] < b for a, b in asides)] or given
 
 
-_NEAR = re.compile(r"\b(?:closer|nearer|close|near) to (?:the )?$")
+_NEAR = lazily(r"\b(?:closer|nearer|close|near) to (?:the )?$")
 """2 o'clock, closer to 3 o'clock than to 12 o'clock."""
-_ASIDE = re.compile(r"\([^()]{1,120}(?:\)|$)")
+_ASIDE = lazily(r"\([^()]{1,120}(?:\)|$)")
 """What is in brackets explains: "straight ahead (12 o'clock)", "(from there it is 8 o'clock)"."""
 
 

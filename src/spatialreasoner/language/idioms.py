@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from spatialreasoner.core.types import CONVERSE, Relation
 from spatialreasoner.language import comparing
-from spatialreasoner.language.scan import holds
+from spatialreasoner.language.scan import holds, lazily
 
-_CALLED = re.compile(
+_CALLED = lazily(
     r"(?:the |an? )?(?:(?!(?:than|is|are|was|and|or|the|an?|to|from|by|with|that|as|of|over"
     r"|past)\b)[a-z-]{1,20} ){1,4}?\(<region(\d)>\)?|<region(\d)> ?\((?![^()]*<region)[^()]{1,60}\)"
 )
@@ -28,13 +28,13 @@ _MORE: Mapping[str, tuple[str, int]] = {
     "small": ("size", -1),
 }  # fmt: skip
 _DIMENSIONS: Mapping[str, re.Pattern[str]] = {
-    "height": re.compile(r"\bheight|\btall|\bvertical|\bstature|\bhigh\b"),
-    "width": re.compile(r"\bwidth|\bwide|\bhorizontal|\bbreadth|\bbroad|\bacross\b|\bside to side"),
-    "size": re.compile(r"\bsize|\bbig|\blarge|\bvolume|\bbulk"),
+    "height": lazily(r"\bheight|\btall|\bvertical|\bstature|\bhigh\b"),
+    "width": lazily(r"\bwidth|\bwide|\bhorizontal|\bbreadth|\bbroad|\bacross\b|\bside to side"),
+    "size": lazily(r"\bsize|\bbig|\blarge|\bvolume|\bbulk"),
 }
-_ON_IMAGE = re.compile(r"\b(?:pixels?|of the (?:image|frame|picture|photo|view))\b")
+_ON_IMAGE = lazily(r"\b(?:pixels?|of the (?:image|frame|picture|photo|view))\b")
 
-_EXCEEDS = re.compile(
+_EXCEEDS = lazily(
     rf"{_A}{_NOT}{_WELL} (?:exceeds?|surpass(?:es)?|beats?|tops?|outdo(?:es)?|outsizes?|outstrips?|outmeasures?|edges? out"
     r"|win(?:s)? (?:out )?(?:over|against)|comes? out (?:ahead of|on top of)|is ahead of|dwarfs?|towers? (?:over"
     r"|above)|(?:rises?|stands?|reach(?:es)?|sticks? out|extends?"
@@ -43,7 +43,7 @@ _EXCEEDS = re.compile(
     r"[a-z ]{0,30}(?:edge|advantage|lead|upper hand|cent\w+|inch\w*|feet|met\w+)[a-z ]{0,20} (?:over|on))"
     rf"(?: the (?:top|head|height|width|size) of)? {_B}"
 )
-_TRAILS = re.compile(
+_TRAILS = lazily(
     rf"{_A}{_WELL} (?:falls? short of|comes? nowhere near|is nowhere near|(?:does not|doesn't) (?:come close|measure up"
     rf"|reach up) to"
     r"|(?:does not|doesn't|cannot|can't|fails to) (?:match|rival|reach|equal|compete with)|is no match for|loses (?:out )?to"
@@ -58,40 +58,40 @@ _TRAILS = re.compile(
     r"|(?:could|would|can|might) (?:easily )?fit (?:inside|into|within|in)|is dominated by)"
     rf"(?: the (?:top|height|width|size) of)? {_B}"
 )
-_BEATEN = re.compile(rf"{_A} (?:has|have|had) {_B} (?:beat(?:en)?|outdone|topped)\b")
-_FITS = re.compile(
+_BEATEN = lazily(rf"{_A} (?:has|have|had) {_B} (?:beat(?:en)?|outdone|topped)\b")
+_FITS = lazily(
     rf"\b(?:could|can|would|might) (?:easily |almost |probably )?fit {_A}(?: (?:twice|thrice|easily|comfortably|several times"
     rf"|\w+ times))? (?:in|into|inside|within)(?: the (?:width|height|size|space|area) of)? {_B}"
 )
-_NOT_AS = re.compile(
+_NOT_AS = lazily(
     rf"{_A} (?:(?:is|looks|seems|stands) not|isn't|(?:doesn't|does not) (?:look|seem|stand|reach|rise|extend|spread"
     rf"|stretch))(?: (?:quite|nearly|really|at all"
     rf"|even))? as (?P<how>[a-z]+) "
     rf"as {_B}"
 )
-_MARGIN = re.compile(r"\bby an? [a-z]{3,12} margin\b")
+_MARGIN = lazily(r"\bby an? [a-z]{3,12} margin\b")
 """By a wide margin: that is not a width."""
-_TAKES_MORE = re.compile(
+_TAKES_MORE = lazily(
     rf"{_A}{_WELL} (?:covers|takes up|occupies|spans|stretches over|needs|fills)(?: far| much| a lot"
     rf"| considerably)? (?P<sign>more|less)"
     rf" [^.<]{{0,40}}than {_B}"
 )
-_AS_FAR = re.compile(
+_AS_FAR = lazily(
     rf"{_A}{_WELL} (?:extends|spans|stretches|reaches|is|measures)(?: about| roughly| nearly| almost| at least| only)* "
     rf"(?P<times>twice|thrice|three times|double|(?:two|four|five|\d{{1,2}}) times|half|a third|a quarter) (?:as|of)? ?"
     rf"(?:far|much|long|big|far across|wide|tall|high)?[^.<]{{0,30}} (?:as|that of|of) {_B}"
 )
-_SHARE = re.compile(
+_SHARE = lazily(
     rf"<region(?P<a>\d)>(?:[^.<;]|\.(?=\d)){{0,50}}?\b(?P<times>twice|thrice|double|(?:two|three|four|five"
     rf"|\d{{1,2}}(?:\.\d)?) times|half|a (?:small |tiny |mere )?fraction|a third"
     rf"|a quarter|two thirds)(?: of)?(?: the (?:height|width|size)(?: of)?| that of)? {_B}"
 )
-_NEXT_TO = re.compile(
+_NEXT_TO = lazily(
     rf"(?:compared (?:to|with)|next to|beside|relative to|in comparison (?:to|with)|against) {_B},? {_A} (?:is|looks|seems"
     rf"|appears)"
     r"(?: (?:really|very|quite|rather|just|simply|almost|downright))? (?P<how>[a-z]+)"
 )
-_BESIDE = re.compile(
+_BESIDE = lazily(
     rf"{_A} (?:is|looks|seems|appears)(?: (?:really|very|quite|rather|just|simply|almost|downright))? (?P<how>[a-z]+)"
     rf" (?:compared (?:to|with)|next to|beside|relative to|in comparison (?:to|with)|against) {_B}"
 )
@@ -106,27 +106,27 @@ _LARGE = frozenset((
     "vast", "immense", "tall", "high", "wide", "broad", "towering",
     "colossal",
 ))  # fmt: skip
-_ADVANTAGE = re.compile(
+_ADVANTAGE = lazily(
     rf"{_A}{_WELL} (?:has|holds|takes|wins|enjoys) (?:the )?(?:(?P<plus>height|width|size)[ -]advantage"
     r"|(?:contest|comparison|prize|edge)\b)|<region(?P<wins>\d)> (?:clearly |easily )?(?:comes out (?:ahead|on top|first)"
     r"|wins(?: out)?|leads|is ahead|prevails)\b(?! (?:of|over|against))|"
     r"\b(?:advantage|edge)\b[^.<]{0,20} (?:goes to|belongs to|is with|lies with) <region(?P<owner>\d)>"
 )
 
-_HAS = re.compile(
+_HAS = lazily(
     r"<region(?P<a>\d)> (?:has|shows|possesses) (?:the|a) (?P<how>bigger|larger|greater|higher|wider|smaller|lesser|lower"
     r"|shorter"
     r"|narrower) (?:size|height|width|volume|breadth|stature)\b"
 )
 _LESSER = frozenset(("smaller", "lesser", "lower", "shorter", "narrower"))
-_OPPOSITE = re.compile(
+_OPPOSITE = lazily(
     r"<region(?P<a>\d)> (?:is|looks|appears|seems) (?:an? |the )?(?:(?:very|quite|rather|fairly"
     r"|really) )?(?P<one>[a-z]+)\b[^<]{0,40}<region(?P<b>\d)>"
     r"(?:,? [a-z ]{1,20},)? (?:is|looks|appears|seems) (?:an? |the )?(?:(?:very|quite|rather"
     r"|fairly|really) )?(?P<other>[a-z]+)\b"
 )
-_SIGN = re.compile(r"<region(?P<a>\d)>[^<>.;\n]{0,30}?(?P<sign>[<>]) ?[^<>.;\n]{0,30}<region(?P<b>\d)>")
-_ORDER = re.compile(
+_SIGN = lazily(r"<region(?P<a>\d)>[^<>.;\n]{0,30}?(?P<sign>[<>]) ?[^<>.;\n]{0,30}<region(?P<b>\d)>")
+_ORDER = lazily(
     r"\b(?:from )?(?P<from>left|right|top|bottom|front|back|near(?:est)?|close(?:st)?|far(?:thest)?) to (?P<to>left|right"
     r"|top|bottom|front|back"
     r"|near(?:est)?|close(?:st)?|far(?:thest)?)\b[^<\n]{0,60}<region(?P<a>\d)>[^<\n]{0,40}<region(?P<b>\d)>"
@@ -135,17 +135,17 @@ _ORDERS: Mapping[str, Relation] = {
     "left": "left", "right": "right", "top": "above", "bottom": "below", "front": "front", "back": "behind", "near": "front",
     "clos": "front", "far": "behind",
 }  # fmt: skip
-_CAMERA = re.compile(
+_CAMERA = lazily(
     r"\b(?:camera|viewer|observer|photographer|viewpoint) (?:is|stands|seems|appears)(?: to be)?(?: much| slightly| a bit)? "
     r"(?P<how>closer|nearer|farther|further)(?: away)? (?:to|from) <region(?P<a>\d)> than (?:it is )?(?:to "
     r"|from )?<region(?P<b>\d)>"
 )
 
-_DEEPER = re.compile(
+_DEEPER = lazily(
     r"<region(?P<a>\d)> (?:is|sits|stands|lies|appears)[^.<;]{0,40}\b(?P<how>deeper|further|farther|closer|nearer)\b"
     r"(?: (?:back|away|in|into|to|from|toward|towards)\b[^.<;]{0,40})?(?=[.,;!]|$)"
 )
-_LOOK = re.compile(
+_LOOK = lazily(
     r"\b(?:look|mov|go|walk|turn|step|travel|glanc)(?:e|ing)? (?:to the )?(?P<where>down|up|left"
     r"|right)(?:wards?)? (?:from|at|of)"
     r" <region(?P<a>\d)>(?: (?:to (?:see|find|reach|get to|arrive at)|at)"
@@ -155,29 +155,29 @@ _LOOKS: Mapping[str, tuple[Relation, Relation]] = {
     "down": ("below", "above"), "up": ("above", "below"), "left": ("left", "right"), "right": ("right", "left"),
 }  # fmt: skip
 
-_PAST = re.compile(
+_PAST = lazily(
     r"\b(?:walk|go|move|get|look|see|reach|pass|step)(?:ing)? (?:past|around|over|beyond|by"
     r"|through) <region(?P<a>\d)> (?:first )?to "
     r"(?:reach|get to|see|find|arrive at|touch) <region(?P<b>\d)>"
 )
 """Whoever walks past A to reach B finds A in front."""
-_HIDES = re.compile(
+_HIDES = lazily(
     rf"{_A}{_NOT} (?:partially |partly |slightly |completely |fully )?(?:occludes?|overlaps?|blocks?|hides?|obscures?"
     rf"|covers?(?! more)"
     rf"|obstructs?|is blocking|is hiding|is covering|is occluding)(?: part of| parts of| some of| the view of"
     rf"| a part of)* {_B}"
 )
-_HIDDEN = re.compile(
+_HIDDEN = lazily(
     rf"{_A}{_NOT} (?:is |seems |appears )?(?:being )?(?:partially |partly |slightly |mostly |completely )?(?:occluded"
     rf"|hidden|blocked"
     rf"|obscured|covered|obstructed|overlapped) (?:from view )?(?:by|behind) {_B}"
 )
-_BETWEEN = re.compile(
+_BETWEEN = lazily(
     rf"{_A}{_NOT} (?:is |stands |sits |lies |located |positioned )*(?:in )?between (?:the )?(?:camera|viewer|observer"
     rf"|photographer"
     rf"|us|me|lens)(?:'s position)? and (?:the )?{_B}"
 )
-_PLACED = re.compile(
+_PLACED = lazily(
     r"<region(?P<a>\d)>,? (?:(?:is|are|sits|stands|lies|appears|hangs|rests|seems|to be|located|positioned|placed|situated"
     r"|found|seen"
     r"|mounted|the (?:one|object|region|item)|that(?:'s| is)|clearly|right|here|visible) ){0,4}(?P<where>(?:on|at|near"
@@ -189,7 +189,7 @@ _PLACED = re.compile(
     r"(?! (?:of|side|part|end|hand|corner)\b(?! ?(?:of )?the (?:image|frame|picture|scene|photo|wall|room|view)\b))"
 )
 _WHERE = "foreground|background|top|bottom|upper|lower|front|back|rear"
-_LISTED = re.compile(
+_LISTED = lazily(
     rf"(?:^|(?<=[\s*.;,(-]))(?=(?P<where>{_WHERE})\s{{0,2}}[:=]\s{{0,2}}(?:the )?<region(?P<a>\d)>)"
     rf"|<region(?=(?P<b>\d)>\s{{0,2}}(?:[:=]\s{{0,2}}(?:the |in the )?|\((?:the |in the )?)(?P<there>{_WHERE})\b(?! of))"
 )
@@ -207,7 +207,7 @@ _PLACES: Mapping[str, tuple[Relation, Relation]] = {
 
 _LONGEST_FIRST = sorted(_PLACES, key=len, reverse=True)  # the foreground is not a ground
 
-_CONCEDED = re.compile(
+_CONCEDED = lazily(
     r"\b(?:(?:al)?though |while |whereas |even though |yes, )?(?:it (?:is|may be|might be|would be|can be|'s)"
     r"|it's) (?:tempting|easy|natural"
     r"|possible|plausible|understandable) to (?:say|think|believe|assume|guess|conclude|claim|see)\b[^.;,\n]{0,120}[.;,]"
@@ -220,19 +220,19 @@ _CONCEDED = re.compile(
     r"|\b(?:despite|in spite of|notwithstanding|regardless of)\b[^.;,\n]{0,120}(?:,|(?=[.;\n]|$))",
     re.DOTALL,
 )
-_RATHER = re.compile(
+_RATHER = lazily(
     r"\b(?:is not|isn't|'s not) (?:the )?<region\d>[;,.]? (?:but|rather|instead,?|it(?:'s| is)(?: rather)?)"
     r" (?:the )?(?P<kept><region\d>)"
 )
 """The bigger of the two is not A; it is B."""
-_MISCALLED = re.compile(
+_MISCALLED = lazily(
     r"\bit(?: is| would be|'s|'d be) (?:a stretch|wrong|inaccurate|incorrect|misleading|an exaggeration|a mistake|an error"
     r"|far-fetched) to (?:call|describe|label|consider|regard|term) (?P<region><region\d>)(?: as)?(?= )"
 )
 """It would be a stretch to call A bigger: A is not bigger."""
 
 
-_ASKED = re.compile(r"\b(?:whether|if (?=<region)|wonder|asking|asked)\b[^.;,\n]*")
+_ASKED = lazily(r"\b(?:whether|if (?=<region)|wonder|asking|asked)\b[^.;,\n]*")
 """What is asked or supposed is not stated."""
 
 

@@ -16,12 +16,12 @@ from spatialreasoner.core.types import QUANTITY_OF, Category
 from spatialreasoner.language.numbers import DIGITS, WORDS, number
 from spatialreasoner.language.quantities import UNITS, Quantity, find_quantities
 from spatialreasoner.language.question import Asked
-from spatialreasoner.language.scan import holds
+from spatialreasoner.language.scan import holds, lazily
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.language.tokens import UNKNOWN
 
 _ABOUT = r"(?: (?:about|around|roughly|approximately|up to|as much as|an? (?:few|further)|some|half|perhaps|maybe)){0,2}"
-_MARGIN_BEFORE = re.compile(
+_MARGIN_BEFORE = lazily(
     r"(?:±|\+/-|\+-|\bplus or minus|\bplus/minus|\bgive or take|\bto within|\bwithin|\bvary(?:ing)? by"
     rf"|\bdiffer by|\boff by|\bout by|\bmargin\b[^.!?]{{0,30}}"
     rf"|\berror\b[^.!?]{{0,24}}|\btolerance\b[^.!?]{{0,20}}|\buncertain(?:ty)?\b[^.!?]{{0,20}}|\baccura(?:cy"
@@ -34,41 +34,41 @@ _MARGIN_WORDS = (
     "toleranc", "uncertain", "accura", "precis", "better than", "deviat",
 )  # fmt: skip
 _MARGIN_HINTS = (*_MARGIN_WORDS, "direction", "either way")
-_MARGIN_AFTER = re.compile(
+_MARGIN_AFTER = lazily(
     r" ?(?:margin|of error|error|tolerance|accuracy|uncertainty|in (?:either|each|both) direction|either way"
     r"|or so of|deviation)"
 )
-_BOUND = re.compile(
+_BOUND = lazily(
     r"\b(?:(?:less|more|fewer|greater|shorter|longer|smaller|larger|closer|farther|further|nearer|no more"
     r"|no less|not more|not less) than|at least|at most|up to|under|over|below|above|beyond|exceed\w*"
     r"|no closer than|"
     r"minimum of|maximum of|limit of)(?: about)? $"
 )
-_A_LITTLE = re.compile(
+_A_LITTLE = lazily(
     r"\b(?:just|little|slightly|bit|somewhat|well|barely) (?:under|over|more than|less than|below"
     r"|above) $"
 )
-_DENIED = re.compile(
+_DENIED = lazily(
     r"\b(?:not|isn't|aren't|rather than|instead of|never|nor|cannot be|can't be)(?: (?:be|the|a|about|exactly"
     r"|really|quite|as much as)){0,2} $"
 )
-_DENIED_AFTER = re.compile(
+_DENIED_AFTER = lazily(
     r" ?(?:would be|is|seems|sounds|looks|would seem) (?:far |much |way |a bit |clearly |obviously )?(?:too|not"
     r"|wrong\b|implausible)"
 )
 """3 m would be too little."""
-_SUPPOSED = re.compile(
+_SUPPOSED = lazily(
     r"\b(?:would suggest|might suggest|suggests|might (?:think|look|seem|guess)|may look|seems at first|at first"
     r"|first (?:guess|thought|idea)|wanted to say|misread|if it (?:were|was))\b(?:(?!\b(?:but|however|yet)\b)[^.!?]){0,40}$"
 )
-_REFERENCE = re.compile(
+_REFERENCE = lazily(
     r"\b(?:typical(?:ly)?|standard|usual(?:ly)?|average|normal(?:ly)?|generally|common(?:ly)?|assum\w+|suppos\w+"
     r"|reference|known|compar\w+ (?:to|with)|because|since|given|as wide as|as tall as|"
     r"next to it|beside it|adjacent|neighbou?ring|nearby|scale|let's (?:say|take|assume)|let us (?:say|take"
     r"|assume)|taking|if (?:a|an|the|we|each)|one \w+ is|each|with a (?:standard|typical|ceiling)|legal"
     r"|regulation|mounted at)\b[^.!?;]{0,70}$"
 )
-_EACH = re.compile(
+_EACH = lazily(
     r" ?(?:(?:long|wide|tall|high|deep|in (?:width|height|length)) )?(?:each|apiece|per \w+)\b"
     r"|[ -](?:\w+ )?(?:door|table|chair|car|lane|tile|step|dishwasher|ruler|man|person|ceiling)s?\b"
     r"|[ a-z]{0,24}\b(?:(?:above|off) (?:the )?(?:ground|floor)|from head to toe|diagonal(?:ly)?|as (?:a "
@@ -81,47 +81,47 @@ _DIMENSION_WORDS = {
 }
 _DIMENSIONS = {
     name: (
-        re.compile(
+        lazily(
             rf"\b(?:{before})s?\b(?: of| is|:|=| at| comes to| would be)*(?: (?:about|around|approximately|roughly))?[ ~]*$"
         ),
-        re.compile(rf" ?(?:{after})(?![a-z])"),
+        lazily(rf" ?(?:{after})(?![a-z])"),
     )
     for name, (before, after) in _DIMENSION_WORDS.items()
 }
-_OTHER = re.compile(
+_OTHER = lazily(
     r" ?(?:\([wdlh]\)|long\b|deep\b|thick\b|in (?:length|depth|diameter)|of (?:length|depth)|wide\b|tall\b"
     r"|high\b|in width|in height)"
 )
-_LONG = re.compile(r" ?(?:long\b|in length|of length)")
-_OTHER_BEFORE = re.compile(
+_LONG = lazily(r" ?(?:long\b|in length|of length)")
+_OTHER_BEFORE = lazily(
     r"\b(?:length|depth|diameter|thickness|width|height)s?(?: of| is|:|=)?(?: (?:about|around|approximately|roughly"
     r"|is))?[ ~]*$"
 )
-_ANSWERS = re.compile(
+_ANSWERS = lazily(
     r"\b(?:so|thus|therefore|hence|i\.e\.|that is|gives?|makes?(?: it| that)?|comes? to|leaves?|i'd (?:say"
     r"|go for|guess|put)|i would (?:say|guess|estimate)|estimate|my (?:best )?guess|call it|actually|equals"
     r"|result\w*|which is|=|≈|"
     r"(?:must|should|would|will|could) be|answer|be(?:ing)? (?:about|around|roughly|approximately))\b[^.!?;]{0,60}$|[=≈] ?$"
 )
-_CONVERTED = re.compile(
+_CONVERTED = lazily(
     r"(?:correspond(?:s|ing)? to|translat(?:es?|ing) (?:in)?to|equivalent to|equals?|convert(?:s|ed)? to|amounts? to"
     r"|real[- ](?:world|life)"
     r"|in reality|≈|=)[^.!?;=]{0,40}$"
 )
 """In front of what a measure in pixels comes to."""
-_STOP = re.compile(
+_STOP = lazily(
     r"(?<=[.!?])(?<!approx\.)(?<!i\.e\.)(?<!e\.g\.)(?<! ft\.)(?<! in\.)(?<! cm\.)(?<! mm\.)(?<! ca\.)(?=\s|$)|\n|(?<=;)"
 )
-_PIXELS = re.compile(
+_PIXELS = lazily(
     r"\d ?(?:px\b|pixels?\b|units?\b|(?:%|percent\b|per cent\b)(?= of (?:the |its )?(?:image|frame|picture|photo|total"
     r"|height|width)))"
 )
 _NUMBER = rf"(?>{DIGITS}|(?:{WORDS})\b)"
-_BARE = re.compile(
+_BARE = lazily(
     rf"[\s\"'(\[{{=:~≈-]{{0,8}}(?:(?:about|around|approximately|roughly|approx\.?|circa|is|it is"
     rf"|it's) ){{0,2}}(?P<value>{_NUMBER})[\s\"')\]}}.]{{0,6}}"
 )
-_LABELLED = re.compile(rf"(?:^|[:=\s\[\](]) ?(?P<value>{_NUMBER})(?=[\s\"')\]}}.,;]{{0,6}}$|\s*\n)")
+_LABELLED = lazily(rf"(?:^|[:=\s\[\](]) ?(?P<value>{_NUMBER})(?=[\s\"')\]}}.,;]{{0,6}}$|\s*\n)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -295,9 +295,9 @@ class _Weighed:
         return words is not None and bool(words[1].match(self.after) or words[0].search(self.before))
 
 
-_FROM_CAMERA = re.compile(r"\b(?:camera|viewer|observer|photographer)\b[^<]{0,40}$")
+_FROM_CAMERA = lazily(r"\b(?:camera|viewer|observer|photographer)\b[^<]{0,40}$")
 _ALONG = ("horizontal_distance", "vertical_distance")
-_AXIS = re.compile(r"\bhorizontal|\bvertical|\blateral|\bsideways")
+_AXIS = lazily(r"\bhorizontal|\bvertical|\blateral|\bsideways")
 
 
 def _stated(

@@ -8,6 +8,8 @@ and matching runs in C.
 import re
 from collections.abc import Mapping, Sequence
 
+from spatialreasoner.language.scan import lazily
+
 CLASSES = (
     "REGION",  # one region, or several that are listed: "Region 1 and Region 2"
     "PAIR",  # they, both, the two
@@ -79,7 +81,7 @@ CODES: Mapping[str, str] = {name: chr(0xA1 + index) for index, name in enumerate
 SKIPPED = "_"
 """The class of tokens that change nothing."""
 
-_NAMES = re.compile(r"[A-Z]{2,}")
+_NAMES = lazily(r"[A-Z]{2,}")
 
 
 def codes_of(*names: str) -> frozenset[str]:
@@ -89,7 +91,7 @@ def codes_of(*names: str) -> frozenset[str]:
 
 def rule(pattern: str) -> re.Pattern[str]:
     """Compile a regular expression over classes; blanks in it mean nothing."""
-    return re.compile("".join(_NAMES.sub(lambda match: CODES[match.group()], pattern).split()))
+    return lazily("".join(_NAMES.sub(lambda match: CODES[match.group()], pattern).split()))
 
 
 RELATION_WORDS: Mapping[str, Mapping[str, str]] = {

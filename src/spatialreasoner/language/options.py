@@ -6,18 +6,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from spatialreasoner.language.places import without_emphasis
-from spatialreasoner.language.scan import holds
+from spatialreasoner.language.scan import holds, lazily
 
-_OPTION = re.compile(
+_OPTION = lazily(
     r"[ >]{0,6}(?:[-*\u2022]{1,3} {0,4})?(?:\(?(?P<letter>[a-h]|[1-9])[).:](?: |(?=[a-z<\[*]))"
     r"|option (?P<named>[a-h]):? )?(?P<said>.{1,120}?)[ .,;]{0,4}$"
 )
 _MAX_OPTION = 160
 """Characters of the longest line that may be an option, with what is in front of it."""
-_INLINE = re.compile(
-    r"\(?(?<![a-z\d])(?P<letter>[a-h]|[1-9])\) ?(?P<said>[^()\n]{1,60}?)(?= ?\(?(?<![a-z\d])[a-h1-9]\) |[\n;]|$)"
-)
-_SLOTS = re.compile(
+_INLINE = lazily(r"\(?(?<![a-z\d])(?P<letter>[a-h]|[1-9])\) ?(?P<said>[^()\n]{1,60}?)(?= ?\(?(?<![a-z\d])[a-h1-9]\) |[\n;]|$)")
+_SLOTS = lazily(
     r"(?P<region><?(?:region|object|mask)[ _]?[\[(<]?(?:\d{1,2}|[a-d])[\])>]?>?)|(?P<word>\b(?:yes|no|true|false"
     r"|both(?: regions)?|neither(?: region)?|same|equal|cannot be determined)\b)"
     r"|(?P<hour>\b\d{1,2} ?o'? ?clock)|(?P<number>\b\d{1,4}(?:\.\d{1,4})? ?(?:m|cm|mm|km|ft|in|feet|foot"

@@ -16,14 +16,15 @@ from spatialreasoner.language import refusals, responses
 from spatialreasoner.language.conclusion import Conclusion, conclude
 from spatialreasoner.language.quantities import fold
 from spatialreasoner.language.question import question_asked
+from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.statements import Assertion, extract
 
-_SENTENCE = re.compile(r"[^.!?\n]{1,2000}(?:[.!?]+|\n|$)")
-_CJK = r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]"  # compiled when first used: sets of so many characters take long
-_TAG = re.compile(r"</?(?:description|reasoning)>", re.IGNORECASE)
-_HEADING = re.compile(r"[#* \t]{0,12}in conclusion[:,.* \t]{0,8}\n?\Z", re.IGNORECASE)
+_SENTENCE = lazily(r"[^.!?\n]{1,2000}(?:[.!?]+|\n|$)")
+_CJK = lazily(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+_TAG = lazily(r"</?(?:description|reasoning)>", re.IGNORECASE)
+_HEADING = lazily(r"[#* \t]{0,12}in conclusion[:,.* \t]{0,8}\n?\Z", re.IGNORECASE)
 _MAX_HEADING = 60
-_FORM = re.compile(r"<(?:description|reasoning)>|^#{1,4} |\bstep 1\b|step by step", re.IGNORECASE | re.MULTILINE)
+_FORM = lazily(r"<(?:description|reasoning)>|^#{1,4} |\bstep 1\b|step by step", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,7 @@ class ParsedResponse:
     def language(self) -> str:
         """The language: "en", or "other" where most letters are of another script."""
         head = self.text[:2000]
-        return "other" if 2 * len(re.findall(_CJK, head)) > len(head.split()) + 2 else "en"
+        return "other" if 2 * len(_CJK.findall(head)) > len(head.split()) + 2 else "en"
 
     @cached_property
     def sentences(self) -> list[tuple[int, int]]:

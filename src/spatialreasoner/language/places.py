@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from spatialreasoner.language.scan import Hinted, first_at, word_starts
+from spatialreasoner.language.scan import Hinted, first_at, lazily, word_starts
 
 MAX_PLACES = 3
 """Maximum number of places tried of each kind, the last first."""
@@ -36,11 +36,11 @@ class Place(NamedTuple):
     key: str = ""
 
 
-_EMPHASIS = re.compile(
+_EMPHASIS = lazily(
     r"\*(?:\*{0,2}(?! )|(?<! \*)\*{0,2})|_(?:(?<!\w_)_?(?=\w)|(?<=\w_)_?(?!\w))|``{0,2}|\\(?:[()\[\]]|(?:text"
     r"|mathrm|textbf|mathbf)(?=\{))|\$\$?"
 )
-_BOXED = re.compile(
+_BOXED = lazily(
     r"\\boxed ?\{(?P<said>(?:[^{}]|\{[^{}]{0,80}\}){0,200})\}|<answer>(?P<tag>.{0,400}?)(?:</answer>|$)"
     r"|\\scalar ?\{(?P<scalar>[^{}]{1,20})\}(?:\s{0,3}\\distance_unit ?\{(?P<unit>[^{}]{1,20})\})?",
     re.DOTALL,
@@ -86,8 +86,8 @@ _WHY = Hinted(
     "explanation reasoning rationale justification analysis why heres note notes confidence how because reason reasons",
     "here / s is",
 )
-_BREAK = re.compile(r"\n\s{0,8}\n|\n(?=[ >]{0,4}#)|</(?:reasoning|answer|description)>")
-_STEPS = re.compile(
+_BREAK = lazily(r"\n\s{0,8}\n|\n(?=[ >]{0,4}#)|</(?:reasoning|answer|description)>")
+_STEPS = lazily(
     r"<(?:description|reasoning)>|# ?(?:description|rationale|step)\b|step by step|1(?<![^\n]1)\.[, ]|"
     + word_starts(
         r"step(?: 1|-by-step)\b",
@@ -167,12 +167,12 @@ def _boxed(folded: str, begin: int) -> Iterator[Place]:
 _UNIT_WORD = (
     r"(?:meters?|metres?|centimeters?|centimetres?|millimeters?|millimetres?|feet|foot|inches|inch|yards?|cm|mm|km|ft|in|m)"
 )
-_IN_UNIT = re.compile(rf"(?:\bunits?\W{{1,6}}|[\[(](?:in )?|\bin |,? ?measured in )(?P<unit>{_UNIT_WORD})\b")
-_LABELLED = re.compile(
+_IN_UNIT = lazily(rf"(?:\bunits?\W{{1,6}}|[\[(](?:in )?|\bin |,? ?measured in )(?P<unit>{_UNIT_WORD})\b")
+_LABELLED = lazily(
     r"(?:distance|width|height|length|answer|value|size|depth|separation|gap|estimate|result"
     rf"|dimension)[a-z _]{{0,30}}[(\[, _]{{1,3}}(?:in )?(?P<unit>{_UNIT_WORD})[)\]]? ?(?:is |:|=|\u2248|~)"
 )
-_UNIT_IS = re.compile(rf"\bunits?\b[\s:=\"']{{1,6}}(?P<unit>{_UNIT_WORD})\b")
+_UNIT_IS = lazily(rf"\bunits?\b[\s:=\"']{{1,6}}(?P<unit>{_UNIT_WORD})\b")
 
 
 def _stated_unit(before: str) -> str:
@@ -203,17 +203,17 @@ ANSWER_KEYS = (
     "value",
     "estimate",
 )
-_TALK = re.compile(
+_TALK = lazily(
     r"reason|explan|thought|think|analysis|comment|description|rationale|label|bbox|box|confidence|unit|coord"
     r"|from|to|id$|question|image|note|name|type|mask"
 )
-_KEY_UNIT = re.compile(
+_KEY_UNIT = lazily(
     r"(?:^|[_ (])(meters?|metres?|centimeters?|centimetres?|millimeters?|millimetres?|feet|foot|inches|inch|cm"
     r"|mm|km|ft|in|m)\)?$"
 )
 
 
-_KEY_KIND = re.compile(
+_KEY_KIND = lazily(
     r"(?P<width>width|breadth)|(?P<height>height(?![_ ]diff)|tall)|(?P<depth>depth)|(?P<horizontal>horizontal)"
     r"|(?P<vertical>vertical)|(?P<distance>distance|gap|separation)|(?P<direction>direction|clock|hour)"
 )
@@ -256,8 +256,8 @@ def _json(folded: str, opened: int) -> tuple[object, int] | None:
     return value, opened + end
 
 
-_LITERAL = re.compile(r"\{[^{}]{1,2000}\}")
-_CONSTANTS = re.compile(r"\b(true|false|none)\b")
+_LITERAL = lazily(r"\{[^{}]{1,2000}\}")
+_CONSTANTS = lazily(r"\b(true|false|none)\b")
 
 
 def _literal(text: str, opened: int) -> tuple[object, int] | None:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from spatialreasoner.language.numbers import DIGITS, NUMBER, PARTS, SMALL, START, TENS, WORDS, number
+from spatialreasoner.language.scan import lazily
 
 _SPELLINGS: Mapping[float, str] = {
     1.0: "m meter meters metre metres mtr mtrs mts",
@@ -38,7 +39,7 @@ _TYPOGRAPHY = {
 _PRIVATE = range(0xE000, 0xE004)
 """Characters that mean nothing, and that readers of tokens put in the place of what was found here."""
 _MARKS = (*_TYPOGRAPHY.items(), *((chr(mark), " ") for mark in _PRIVATE))
-_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_FOREIGN = lazily(r"[^\x00-\x7f]+")
 _LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
 # Between a number and its unit may be blanks, a hyphen, markdown emphasis or LaTeX: "2-metre", "**2** m", "$2\,\text{m}$".
@@ -52,7 +53,7 @@ _UNIT = (
     r"|''|[\"'](?!\w))"
 )
 _LINK = r" ?(?:-|~| to | or | and | up to |, ?(?=\d{1,6}(?:\.\d{1,9})?\])) ?(?:about )?"
-_PATTERN = re.compile(
+_PATTERN = lazily(
     rf"{START}(?:(?P<low>{NUMBER}){_GAP}(?P<low_unit>{_UNIT})?\.?(?P<link>{_LINK}))?"
     rf"(?P<value>{NUMBER})(?: \(\d{{1,4}}(?:\.\d{{1,3}})?\)(?= [a-z]))?(?: ?(?:±"
     rf"|\+/-) ?{DIGITS})?{_GAP}+(?P<unit>{_UNIT}|'(?= ?\d{{1,2}}(?:\"|''|\b)))"
@@ -63,8 +64,8 @@ _PATTERN = re.compile(
     rf"|metre) (?:{TENS}|\d\d)\b(?! ?(?:[x%]|m|cm|mm|centi|times))"
     r"| and a (?:half|quarter))?"
 )
-_BARE = rf"{START}(?<![<\[#])(?P<value>(?>{DIGITS}|(?:{WORDS})\b))(?![\w\]>]|\.\d)"
-_NOT_BARE = re.compile(r"(?:regions?|objects?|steps?|marks?|masks?|numbers?|no\.) ?[\[<(#]?$")
+_BARE = lazily(rf"{START}(?<![<\[#])(?P<value>(?>{DIGITS}|(?:{WORDS})\b))(?![\w\]>]|\.\d)")
+_NOT_BARE = lazily(r"(?:regions?|objects?|steps?|marks?|masks?|numbers?|no\.) ?[\[<(#]?$")
 
 
 class Quantity(NamedTuple):
@@ -111,16 +112,16 @@ def find_quantities(text: str) -> list[Quantity]:
     return list(find(text))
 
 
-_CJK_UNIT = re.compile(r"\d ?(?:米|厘米|公分|毫米|公里|英尺|英寸)")
+_CJK_UNIT = lazily(r"\d ?(?:米|厘米|公分|毫米|公里|英尺|英寸)")
 _CJK_UNITS = {"厘米": "cm", "公分": "cm", "毫米": "mm", "公里": "km", "英尺": "ft", "英寸": "in", "米": "m"}
-_CJK = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"  # compiled when first used, as few texts hold such
+_CJK = lazily(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 
 
 def _in_latin(text: str) -> str:
     """A text of the same length with Chinese units in Latin letters, and blanks for the other Chinese characters."""
     for name, unit in _CJK_UNITS.items():
         text = text.replace(name, unit)
-    return re.sub(_CJK, " ", text)
+    return _CJK.sub(" ", text)
 
 
 _MAX_REMEMBERED = 4_000
@@ -144,7 +145,7 @@ def bare_numbers(text: str) -> list[Quantity]:
     padded = " " + fold(text)
     return [
         Quantity(value=number(match["value"]), unit=None, span=(match.start(), match.end() - 1))
-        for match in re.finditer(_BARE, padded)
+        for match in _BARE.finditer(padded)
         if not _NOT_BARE.search(padded, max(0, match.start() - 12), match.start() + 1)
     ]
 

@@ -16,7 +16,7 @@ from typing import cast
 from spatialreasoner.core.types import QUALITATIVE, Category
 from spatialreasoner.language.lexicon import RELATION_WORDS
 from spatialreasoner.language.quantities import fold
-from spatialreasoner.language.scan import holds
+from spatialreasoner.language.scan import holds, lazily
 from spatialreasoner.language.statements import Assertion, read_statements
 from spatialreasoner.language.tokens import Reading
 
@@ -26,7 +26,7 @@ _UNIT = (
 )
 _SPELLED: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
 # The set in front lets a search skip to the few places where a mention may begin.
-_MENTION = re.compile(
+_MENTION = lazily(
     r"[\[<romab](?<![a-z\d][romab])(?:(?:(?<=[\[<])"
     + _NOUN
     + r"|(?<!\w[romab])(?:(?<=r)eg(?:ions?|\.)|(?<=o)bjects?|(?<=m)(?:asks?|arks?)|(?<=a)reas?"
@@ -38,37 +38,37 @@ _MENTION = re.compile(
     rf"(?P<more>(?:,? ?(?:and|&|or)|,) ?[\[(]?(?P<second>\d{{1,2}})[\])]?(?![\w.]|[-/]\d){_UNIT})?[\]>]{{0,2}}(?! ?region)"
     r"|(?<=\[)(?<![\w\])]\[)(?P<bare>\d)\](?![(\d])|(?<=r)[ _]?\[?(?P<short>\d)\]?(?![a-z\d.]))"
 )
-_ORDINAL = re.compile(
+_ORDINAL = lazily(
     r"\b(?:the )?(?:(?P<first>first|1st)|(?P<second>second|2nd)) (?:one|region|object|item|area"
     r"|(?:one )?of the (?:two|pair)(?: regions| objects)?)\b"
 )
-_ORDINAL_ALONE = re.compile(
+_ORDINAL_ALONE = lazily(
     r"(?:(?<=^)|(?<=[.,;:!(] )|(?<=and )|(?<=but )|(?<=than )|(?<=while ))the (?:(?P<first>first|1st)|(?P<second>second|2nd))"
     r"(?= (?:is|appears|looks|seems|stands|has)\b(?! (?:that|to|how|what|whether|about)\b)| ?[.,;!)]| ?$)"
 )
 """The first, without a noun."""
 _ORDINAL_WORDS = ("first", "1st", "second", "2nd")
 _NOT_WORDS = ("not <region", "not the <region", "rather than", "instead of")
-_NOT_OTHER = re.compile(
+_NOT_OTHER = lazily(
     r"(?P<kept><region\d>),? (?:and not|not|rather than|instead of) (?:the )?<region\d>,?"
     r"|\bnot (?:the )?<region\d>,? but (?:rather |the )?(?P<but><region\d>)"
 )
-_LETTER = re.compile(rf"\b(?P<noun>{_NOUN}) \(?(?P<letter>[a-d])\)?(?![a-z'])")
+_LETTER = lazily(rf"\b(?P<noun>{_NOUN}) \(?(?P<letter>[a-d])\)?(?![a-z'])")
 _NAME = r"(?:the|an?) ([a-z][a-z -]{1,40}?)"
-_NAMED = re.compile(rf"{_NAME} ?,? ?\(? ?(?:which is |i\.e\. |labell?ed |marked )?<region(\d)>")
-_CALLED = re.compile(
+_NAMED = lazily(rf"{_NAME} ?,? ?\(? ?(?:which is |i\.e\. |labell?ed |marked )?<region(\d)>")
+_CALLED = lazily(
     r"<region(\d)>\W{0,4}(?:(?:is|shows|contains|depicts|highlights|represents|refers to|encompasses|covers|being"
     r"|as)\W{0,3})?"
     r"(?:a|an|the) ([a-z][a-z-]{1,20}(?: (?!and\b|is\b|in\b|on\b|at\b|of\b|with\b|to\b|that\b|which\b|has\b"
     r"|are\b|appears\b|from\b)[a-z][a-z-]{1,20}){0,2})"
 )
-_BRACKETED = re.compile(r"<region(\d)> ?\((?:the |an? )?([a-z][a-z -]{1,40}?)\)")
-_IS_REGION = re.compile(
+_BRACKETED = lazily(r"<region(\d)> ?\((?:the |an? )?([a-z][a-z -]{1,40}?)\)")
+_IS_REGION = lazily(
     r"\bthe (?!(?:one|answer|taller|shorter|wider|thinner|bigger|larger|smaller|other|former|latter|object|region|higher"
     r"|lower|closer"
     r"|first|second|height|width|two)\b)([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) (?:is|being) <region(\d)>"
 )
-_THAN = re.compile(
+_THAN = lazily(
     r"\b(?:the|an?) ([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) (?:is|are|looks?|appears?|seems?"
     r"|stands?)\b[^.<]{0,40}\bthan (?:the|an?) "
     r"([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?)(?=[.,;!]|$)"
@@ -78,17 +78,17 @@ _PREDICATES = {
     *("more", "less", "further", "farther", "closer", "nearer"),
     *RELATION_WORDS["COMPARED"],
 }
-_PAIR = re.compile(
+_PAIR = lazily(
     rf"{_NAME},? (?:and|or|than|from|(?:to the )?(?:left|right) of|behind|above|below|in front of"
     r"|(?:taller|shorter|wider|thinner|bigger|larger|smaller|higher|lower) than|(?:positioned|located) (?:above"
     rf"|below)) {_NAME}(?:[,?.:]|$)"
 )
-_ALONE = re.compile(r"(?:of|is|wide|tall|high) (?:the|an?) ([a-z][a-z -]{1,40}?)(?:[,?.:]|$| is\b)")
-_IN_UNIT = re.compile(
+_ALONE = lazily(r"(?:of|is|wide|tall|high) (?:the|an?) ([a-z][a-z -]{1,40}?)(?:[,?.:]|$| is\b)")
+_IN_UNIT = lazily(
     r"(?:\bin |\()(met(?:er|re)s|centimet(?:er|re)s|millimet(?:er|re)s|feet|inches|yards|cm|mm|km|ft|m)\b(?! (?:tall"
     r"|wide|away))"
 )
-_VERB = re.compile(r"^(?:is|does|do|can you confirm if|could you confirm if|are|would you say) ")
+_VERB = lazily(r"^(?:is|does|do|can you confirm if|could you confirm if|are|would you say) ")
 
 
 @dataclass(frozen=True, kw_only=True)

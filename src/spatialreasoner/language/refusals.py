@@ -3,20 +3,20 @@
 import re
 from typing import Literal
 
-from spatialreasoner.language.scan import Hinted, holds, word_starts
+from spatialreasoner.language.scan import Hinted, holds, lazily, word_starts
 
 Refusal = Literal["empty", "error", "refusal", "thinking never ended"]
 """Why a reply holds no answer."""
 
-_THINKING = re.compile(
+_THINKING = lazily(
     r"<(?P<close>/)?(?:think|thinking|thought|thoughts|scratchpad|reflection)>"
     r"|◁(?P<shut>/)?think▷|<\|(?:begin|(?P<end>end))_of_thought\|>",
     re.IGNORECASE,
 )
-_SPECIAL = re.compile(
+_SPECIAL = lazily(
     r"<\|[a-z_]{1,30}\|>|</?s>|<(?:bos|eos|pad|end_of_turn|start_of_turn)>|<\uff5c[^>]{1,40}\uff5c>", re.IGNORECASE
 )
-_ERROR = re.compile(
+_ERROR = lazily(
     r"[\s\[({\"'`*]{0,8}(?:error\b(?!s? (?:of|is|margin|bars?|<))|traceback \(most recent"
     r"|(?:[a-z_]+\.)+[a-z]*(?:error|exception)\b"
     r"|[a-z]+(?:error|exception)\b ?[:(]|exception\b:|(?:http(?:/\d(?:\.\d)?)? ?)?(?:error )?[45]\d\d[: ]{1,3}[a-z]"
@@ -37,12 +37,12 @@ _ERROR_WORDS = (
     "invalid", "no ",
 )  # fmt: skip
 _NULL_WORDS = ("null", "none", '""', "n/a", "unknown")
-_CODE = re.compile(
+_CODE = lazily(
     r"[45]\d\d[: ]{1,3}(?:client|server|bad|un|for|not|too|internal|service|gate|request|pay|method|time|conflict"
     r"|error)",
     re.I,
 )
-_NULL = re.compile(
+_NULL = lazily(
     r"\{[^{}]{0,60}: ?(?:null|none|\"\"|\"n/?a\"|\"unknown\")\s*\}|\W{0,30}(?:null"
     r"|none)\W{0,30}",
     re.IGNORECASE,
@@ -168,17 +168,17 @@ _HARD = Hinted(
     "see view access open load / unable not can cannot",
     pieces=("lo siento", "tut mir"),
 )
-_GIVES = re.compile(
+_GIVES = lazily(
     r"\b(?:but|however|still|though|although|nevertheless|nonetheless|that said|even so|if i (?:had|were)"
     r"|best (?:guess|estimate)|(?:rough|approximate|visual|educated) (?:estimate|guess)"
     r"|estimate[ds]?|estimating|estimation|approximat\w+|assum\w+|roughly|appears?|seems?|likely|probably"
     r"|based on|answer ?:|final answer|in conclusion|it looks|i(?:'d| would) (?:say|guess|estimate)|i think"
     r"|i believe|therefore|perhaps|about|around)\b"
 )
-_LIST_END = re.compile(r"\n\s{0,6}\d{1,2}\.\s*$")
+_LIST_END = lazily(r"\n\s{0,6}\d{1,2}\.\s*$")
 _STOPS = (". ", "! ", "? ", "\n", "; ")
 _CLAUSES = (", but", " but ", ", so ", ", though", ", although", " though ", ", even though", ", yet ", ", while ")
-_CUT = re.compile(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
+_CUT = lazily(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
 
 
 def thinking_end(text: str) -> int | None:
@@ -237,7 +237,7 @@ def is_cut_off(text: str) -> bool:
     return len(text) > 120 and (_CUT.search(text[-40:]) is None or _LIST_END.search(text[-12:]) is not None)
 
 
-_EXPLICIT = re.compile(
+_EXPLICIT = lazily(
     r"\banswer\W{0,6}(?:is\b|:)|\bconclusion\b|\\boxed|<answer>|\bbest (?:guess|estimate)\b|\bi(?:'d"
     r"| would) (?:say|guess|estimate|go for)\b"
 )
@@ -260,9 +260,9 @@ def _answers(folded: str, soft: re.Match[str]) -> bool:
     return bool(_GIVES.search(after)) or _is_said(before) or _is_said(after)
 
 
-_EITHER = re.compile(r"[^.!?\n]*\b(?:could|might|may|can) be (?:either )?\w{2,12}er or \w{2,12}er\b[^.!?;\n]*")
+_EITHER = lazily(r"[^.!?\n]*\b(?:could|might|may|can) be (?:either )?\w{2,12}er or \w{2,12}er\b[^.!?;\n]*")
 """It could be bigger or smaller: that says neither."""
-_SAYS = re.compile(
+_SAYS = lazily(
     r"\d ?(?:m|cm|mm|ft|in|feet|foot|met|inch|cent|o'? ?clock|yard|:00)|\b(?:yes|no|correct|true|false"
     r"|incorrect)\b|\bis (?:\w+ ){0,3}(?:taller|shorter|wider|thinner|"
     r"narrower|bigger|larger|smaller|higher|lower|closer|nearer|further|farther|behind|above|below"

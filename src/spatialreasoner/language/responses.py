@@ -20,35 +20,34 @@ from dataclasses import dataclass
 
 from spatialreasoner.core.errors import ResponseError
 from spatialreasoner.core.types import Response
+from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.thinking import find_thought
 
 MAX_CHARACTERS = 100_000
 """Longer texts are refused by `parse`: no model answer is that long, and readers downstream stay fast."""
 
-_TAG = re.compile(r"</?(?:description|reasoning)>", re.IGNORECASE)
-_CONCLUSION = re.compile(
+_TAG = lazily(r"</?(?:description|reasoning)>", re.IGNORECASE)
+_CONCLUSION = lazily(
     r"^[ \t]{0,8}#{0,4}[ \t]{0,8}\*{0,2}in conclusion\b\*{0,2}[:,.]?\*{0,2}[ \t]{0,8}\n?"
     r"|\bin conclusion[:,][ \t]{0,8}|(?=\bthe final answer is\b)",
     re.IGNORECASE | re.MULTILINE,
 )
-_CONCLUDES = re.compile(r"[cCfF](?i:(?<=in c)onclusion|(?<=the f)inal answer)")
+_CONCLUDES = lazily(r"[cCfF](?i:(?<=in c)onclusion|(?<=the f)inal answer)")
 """Every conclusion holds these words; searching for them first spares most texts the whole pattern. It begins with a set of
 rare characters, which a search skips to."""
-_REASONING = re.compile(
+_REASONING = lazily(
     r"^[ \t]{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:rationales?|reasoning|let['’]s think step by step|step 1)\b"
     r"|\blet['’]s think step by step\b|^[ \t]{0,8}\*{0,2}step 1\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_DESCRIPTION = re.compile(
-    r"\s{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:image )?description\*{0,2}[:.]?\*{0,2}[ \t]{0,8}\n?", re.IGNORECASE
-)
-_FORM = re.compile(
+_DESCRIPTION = lazily(r"\s{0,8}#{1,4}[ \t]{0,8}\*{0,2}(?:image )?description\*{0,2}[:.]?\*{0,2}[ \t]{0,8}\n?", re.IGNORECASE)
+_FORM = lazily(
     r"^[ \t#*]{0,8}(?:(?:image )?description|rationale|reasoning|let['’]s think step by step|step \d{1,4}|in conclusion)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _MAX_FORM = 600
 """Characters of the longest text that may be nothing but headings."""
-_STAGE = re.compile(
+_STAGE = lazily(
     r"(?:<reasoning>\s{0,8})?#{2,4}[ \t]{0,8}(?P<name>rationale|step (?P<number>\d{1,4})|in conclusion)\b[:.]?[ \t]{0,8}",
     re.IGNORECASE,
 )

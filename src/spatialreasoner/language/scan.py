@@ -7,10 +7,28 @@ or with a look-behind tries every place of the text. So patterns here begin with
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import cast
 
 _WORD = re.compile("[a-z]+")
 _MAX_REMEMBERED = 4_000
 """Characters of the longest text whose words are remembered: many rules ask for those of one text."""
+
+
+def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """A pattern that is compiled when it is first used: all of them take as long to compile as a hundred answers to read."""
+    return cast("re.Pattern[str]", _Lazy(pattern, flags))
+
+
+class _Lazy:
+    """What stands for a compiled pattern, and has its methods and attributes from when one is first asked for."""
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._source, self._flags = pattern, flags
+
+    def __getattr__(self, name: str) -> object:
+        found: object = getattr(re.compile(self._source, self._flags), name)
+        setattr(self, name, found)
+        return found
 
 
 def holds(text: str, words: Sequence[str]) -> bool:
@@ -85,14 +103,15 @@ class Hinted:
     """
 
     def __init__(self, pattern: str, *hints: str, pieces: Sequence[str] = ()) -> None:
-        self.pattern = re.compile(pattern)
+        self.pattern = lazily(pattern)
         self._pieces = pieces
         self._hints = [[frozenset(words.split()) for words in hint.split("/")] for hint in hints]
+        self._first = frozenset().union(*(hint[0] for hint in self._hints))
 
     def may_match(self, text: str) -> bool:
         """Whether a text holds the words of one of the hints, or one of the pieces."""
         words = words_of(text)
-        for hint in self._hints:
+        for hint in () if words.isdisjoint(self._first) else self._hints:
             for one in hint:
                 if words.isdisjoint(one):
                     break

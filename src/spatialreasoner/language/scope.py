@@ -8,6 +8,7 @@ from itertools import product
 from spatialreasoner.language import quantities
 from spatialreasoner.language.clauses import Clause
 from spatialreasoner.language.lexicon import CODES, DIMENSION_WORDS, FACTORS, codes_of, rule
+from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.sentences import MENTIONS, Sentence
 from spatialreasoner.language.tokens import Regions
 
@@ -19,7 +20,7 @@ _AND_AMOUNT = _AMOUNT + CODES["AND"]
 _ARITHMETIC = codes_of("NUMBER", "AMOUNT", "PLUS", "EQUALS", "ABOUT")
 _NEGATED = rule("NOT|NOR")
 _ABOUT_RELATION = rule("(?<!NOT) ABOUT (?![ABOUT AMOUNT TIMES])")
-_TIMES_SIGN = re.compile(r"-?(?:times|fold|x)$")
+_TIMES_SIGN = lazily(r"-?(?:times|fold|x)$")
 _DIMENSIONS = {word: name for table in DIMENSION_WORDS.values() for word, name in table.items()}
 
 

@@ -9,13 +9,14 @@ from spatialreasoner.core.types import CONVERSE, Relation
 from spatialreasoner.language.idioms import chosen_by_idiom
 from spatialreasoner.language.quantities import find_quantities
 from spatialreasoner.language.question import Asked
+from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.language.tokens import Reading
 
 _SHORT = 200
 """In a longer text a region that is denied does not choose the other."""
-_DENIED = re.compile(r"(?:not|rather than|instead of|than|unlike|over|compared to|compared with)(?: the)? {0,2}$")
-_ORDINAL = re.compile(
+_DENIED = lazily(r"(?:not|rather than|instead of|than|unlike|over|compared to|compared with)(?: the)? {0,2}$")
+_ORDINAL = lazily(
     r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>second|latter|2nd))\b"
     r"(?=\W{0,3}(?:one|regions?|objects?|items?|of|is|has|as|in|because|since|it|that)\b|\W*(?:[.,;:!)]|$))"
 )
@@ -23,8 +24,8 @@ _SIZES: Mapping[str, tuple[str, bool]] = {
     "tall": ("height", True), "short": ("height", False), "wide": ("width", True), "thin": ("width", False),
     "behind": ("camera_distance", True), "front": ("camera_distance", False),
 }  # fmt: skip
-_BETWEEN = re.compile(r"<region(\d)>(?P<words>[^<\n]{0,80}?)(?=<region|\n|$)")
-_FOR = re.compile(r"(?P<words>[^<\n;]{1,60}?)(?: (?:for|in|of) (?:the \w{1,12} (?:of|in) )?| ?\()<region(\d)>")
+_BETWEEN = lazily(r"<region(\d)>(?P<words>[^<\n]{0,80}?)(?=<region|\n|$)")
+_FOR = lazily(r"(?P<words>[^<\n;]{1,60}?)(?: (?:for|in|of) (?:the \w{1,12} (?:of|in) )?| ?\()<region(\d)>")
 """Where a length may come before its region: "2 m for A"."""
 _STEMS: Mapping[Relation, str] = {
     "left": "left", "right": "right", "above": "above|over|higher", "below": "below|under|lower", "tall": "tall",
@@ -34,11 +35,11 @@ _STEMS: Mapping[Relation, str] = {
 _MORE: Mapping[str, str] = {"height": "tall", "width": "wide", "camera_distance": "behind", "big": "big"}
 
 
-_ELIDED = re.compile(
+_ELIDED = lazily(
     r"<region([12])>(?: (?:clearly|actually|really|certainly|definitely|obviously|indeed))? (?:is|does)(?=\s?(?:[.;!]|$))"
 )
 """Region 1 looks taller, but region 2 is."""
-_OPENS = re.compile(r"(?:^|[.;!,:]|\b(?:but|yet|however|instead|rather|it is|actually|in fact))\s?$")
+_OPENS = lazily(r"(?:^|[.;!,:]|\b(?:but|yet|however|instead|rather|it is|actually|in fact))\s?$")
 
 
 class Stances:
@@ -160,7 +161,7 @@ class Stances:
         return False if re.search(_STEMS[CONVERSE[self._relation]], words) else None
 
 
-_POSITION = re.compile(r"\b(?:above|below|under|over|beneath|up|down|position|level|placed|located|on top)\b")
+_POSITION = lazily(r"\b(?:above|below|under|over|beneath|up|down|position|level|placed|located|on top)\b")
 """Words that make "higher" and "lower" speak of where something is."""
 
 

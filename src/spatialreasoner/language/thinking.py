@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from spatialreasoner.language.scan import holds
+from spatialreasoner.language.scan import holds, lazily
 
 _TAGS = (
     r"<(?:think|thinking|thought|seed:think)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>"
@@ -15,9 +15,9 @@ _ENDS = (
     r"</(?:think|thinking|thought|seed:think)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>"
     r"|(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>"
 )
-_OPENING = re.compile(rf"\s*(?:{_TAGS})", re.IGNORECASE)
-_CLOSING = re.compile(_ENDS, re.IGNORECASE)
-_NOTHING = re.compile(rf"(?:{_TAGS})\s*(?:(?:{_ENDS})\s*)?\Z", re.IGNORECASE)
+_OPENING = lazily(rf"\s*(?:{_TAGS})", re.IGNORECASE)
+_CLOSING = lazily(_ENDS, re.IGNORECASE)
+_NOTHING = lazily(rf"(?:{_TAGS})\s*(?:(?:{_ENDS})\s*)?\Z", re.IGNORECASE)
 _SIGNS = ("think>", "Think>", "THINK>", "THINK]", "think▷", "thinking>", "Thinking>", "THINKING|>", "thought", "channel")
 """Every tag holds one of these; most texts hold none, and are spared the patterns."""
 

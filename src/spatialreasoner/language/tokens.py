@@ -13,7 +13,7 @@ from typing import NamedTuple
 from spatialreasoner.language import quantities
 from spatialreasoner.language.lexicon import CODES, LEXICON, PHRASES, SKIPPED, codes_of, rule
 from spatialreasoner.language.quantities import Quantity
-from spatialreasoner.language.scan import plain_word
+from spatialreasoner.language.scan import lazily, plain_word
 
 Regions = tuple[str, ...]
 """Names of regions: "region1" for the question's first, "other1" for the first of the scene's others."""
@@ -34,7 +34,7 @@ _mention = lru_cache(maxsize=256)(Mention)
 
 # What `quantities` found is masked by these characters, so that it is one token and offsets stay true.
 _LENGTH, _CLOCK, _REST, _IS = "\ue000", "\ue001", "\ue002", "\ue003"
-_CONTRACTED = re.compile(r"'s\b(?:(?<=\bit's)|(?<=\bthat's)|(?<=\bthere's))")
+_CONTRACTED = lazily(r"'s\b(?:(?<=\bit's)|(?<=\bthat's)|(?<=\bthere's))")
 """An "is" that looks like a genitive."""
 _REGION = (
     r"\[?<?(?:regions?|objects?|masks?|marks?|areas?)[ _]?"
@@ -97,9 +97,9 @@ _KINDS: Mapping[str, str] = {
     "MARK": r"'s\b|(?s:.)",
 }
 # The blank before a token belongs to it. It is taken for good: a word must not be tried again without it.
-_TOKEN = re.compile(rf" ?+(?:{plain_word(_MARKED)}|{'|'.join(_KINDS.values())})| ")
-_KIND = re.compile(rf" ?+(?:{'|'.join(f'(?P<{name}>{pattern})' for name, pattern in _KINDS.items())})")
-_INTEGER = re.compile(r"\d{1,3}")
+_TOKEN = lazily(rf" ?+(?:{plain_word(_MARKED)}|{'|'.join(_KINDS.values())})| ")
+_KIND = lazily(rf" ?+(?:{'|'.join(f'(?P<{name}>{pattern})' for name, pattern in _KINDS.items())})")
+_INTEGER = lazily(r"\d{1,3}")
 _INTEGERS: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
 
 _DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
@@ -109,7 +109,7 @@ _BEFORE_NOUNS = _ATTRIBUTES | codes_of("OTHER")  # the classes of determiners, a
 _JOINS_MENTION = _BEFORE_NOUNS | codes_of("OPEN", "COMMA")
 _COMPARING = [[code] for code in codes_of("COMPARED", "MOST", "CLOSER", "FARTHER")]
 _PLACED = [[code] for code in codes_of("TO", "ON", "OVER", "FRONT")]
-_BRACKETED = re.compile(r"\[\d")
+_BRACKETED = lazily(r"\[\d")
 _PAIRS = ("both", "the two", "these two", "of the two", "of these two", "of the pair")
 _TWO = frozenset((*_PAIRS, *(f" {phrase}" for phrase in _PAIRS)))
 _QUANTITIES = rule("[AMOUNT HOUR]")

@@ -2,7 +2,7 @@
 
 import re
 
-from spatialreasoner.language.scan import holds
+from spatialreasoner.language.scan import holds, lazily
 
 _ADVERB = (
     r"(?:(?:i think|i believe|i'd say|i would say|my answer is|clearly|obviously|actually|in fact|well|most|very"
@@ -55,13 +55,13 @@ _NO = (
     r"|(?:that|this)(?:'s| is)(?: not|n't) (?:right|so|true|correct|the case)|(?:that|this)(?:'s| is) (?:wrong"
     r"|incorrect|false|untrue)|不(?:是的?|对|正确)?|否|没有|错误?的?|non\b|nein\b|нет\b)"
 )
-_LEAD = re.compile(
+_LEAD = lazily(
     rf"[\s*\"'.,:;>#({{\[\u2022-]{{0,12}}(?:(?:based on|looking at|from|judging (?:by|from)|given|in|considering"
     rf"|according to|seen from) (?:the|this|what|where|your)[^.!?\n]{{0,60}}?[,:] ?|visually,? |answer: ?|a: ?"
     rf"|\d\. ?)?[\"'*]{{0,3}}{_ADVERB}[\"'*]{{0,3}}"
     rf"(?:(?P<no>{_NO})|(?P<yes>{_YES}))(?![\w'-])"
 )
-_TRAIL = re.compile(
+_TRAIL = lazily(
     r"(?:[:,;\u2192>-]|\bbut|\bi(?:'d| would|'ll| will)? (?:say|guess|answer|go with"
     r"|lean towards?)) {0,3}[\"'*]{0,3}(?:(?P<no>no|false|nope|incorrect|not true)|(?P<yes>yes|true"
     r"|correct))[\"'*]{0,3}[.!]?\W{0,4}$"
@@ -70,33 +70,33 @@ _TRAIL = re.compile(
     r"|\bis (?:in the )?(?:(?P<affirmative>affirmative)"
     r"|(?P<negative>negative))\b"
 )
-_CONCEDES = re.compile(r"\W{0,6}(?:true|granted|sure|admittedly|right)\b[^.!?]{0,200}\bbut\b")
-_HOLDS = re.compile(
+_CONCEDES = lazily(r"\W{0,6}(?:true|granted|sure|admittedly|right)\b[^.!?]{0,200}\bbut\b")
+_HOLDS = lazily(
     r"(?P<said>[^\n]{4,300}?)[\"')\]]{0,3}(?:,? but (?:it|that|this)(?: (?:really|actually"
     r"|in fact))?)? (?P<not>isn't|is not|doesn't|does not|don't|cannot|fails to|'s not)(?: (?:hold|stand|apply"
     r"|match|fit))?(?: (?:the case|so|true))?(?: (?:up|here|water))?[.!]?\W{0,4}$"
 )
-_VERDICT_ON = re.compile(
+_VERDICT_ON = lazily(
     r"(?P<said>[^\n]{4,300}?)[\"')\]]{0,3} {0,2}(?:is|:|->|=|would be|seems|must be|was) ?(?:therefore |thus "
     r"|clearly |simply |actually |just )?(?P<not>not |n't )?(?P<word>true|false|correct|incorrect|wrong|untrue"
     r"|inaccurate|accurate|mistaken|right|supported|justified|borne out|warranted|defensible|unsupported|unfounded"
     r"|unwarranted)"
     r"(?: (?:by|in|from) [a-z ]{1,40})?[.!]?\W{0,4}$"
 )
-_IT_IS = re.compile(
+_IT_IS = lazily(
     r"(?:it|that)(?:'s| is| would be) ?(?P<not>not )?(?:really )?(?P<word>true|false|correct|incorrect|wrong"
     r"|untrue|accurate|inaccurate|a mistake|an error|misleading|a stretch|an exaggeration|untenable)"
     r"(?: (?:to (?:say|claim|state|think|assert|suggest|conclude))? that"
     r"| to (?:say|claim|state|think|assert|suggest|conclude)) (?P<said>.{4,300})",
     re.DOTALL,
 )
-_CHANCE = re.compile(
+_CHANCE = lazily(
     r"\b(?:chances?|odds|likelihood|probability|possibility) (?:that|of) (?P<said>[^.!?\n]{4,200}?) (?:is|are|seems?|looks?) "
     r"(?:very |close to |practically |virtually |almost |near |essentially |quite |rather |fairly |extremely ){0,2}"
     r"(?:(?P<low>nil|zero|none|low|slim|small|negligible|remote|poor|minimal|tiny|non-?existent)"
     r"|(?P<high>high|great|good|strong|certain|excellent|overwhelming))\b"
 )
-_DENIES = re.compile(
+_DENIES = lazily(
     r"(?:i )?(?:don't|do not|wouldn't|would not|cannot|can't) (?:think|believe|say|agree|describe|call|consider"
     r"|regard)(?: that)? (?P<said>[^;]{4,300})",
     re.DOTALL,
@@ -120,9 +120,9 @@ _FALSE = frozenset(
         "mistaken",
     )
 )
-_WORD_YES = re.compile(rf"\b{_YES}(?![\w'])")
-_WORD_NO = re.compile(rf"\b{_NO}(?![\w'])")
-_NOT = re.compile(
+_WORD_YES = lazily(rf"\b{_YES}(?![\w'])")
+_WORD_NO = lazily(rf"\b{_NO}(?![\w'])")
+_NOT = lazily(
     r"\W{0,4}(?:(?:no|well|actually|sorry|hmm|then|so)[, ]{1,2})?(?:(?:it|that|this|they|these|the (?:first|former)) )?"
     rf"(?:(?:most )?{_SURELY} )?"
     rf"(?:(?:is|are|does|do|did|was|has|have|would|should|could|can|seems?|appears?|looks?)(?: {_SURELY})?(?:n't| not)|not)"
@@ -143,14 +143,14 @@ def leading(text: str) -> bool | None:
     return match["yes"] is not None
 
 
-_POLITE = re.compile(
+_POLITE = lazily(
     r"\W{0,4}(?:(?:sure|certainly|of course|absolutely|great question|happy to help)(?: thing)?!"
     r"|(?:yes|sure|certainly|of course|absolutely),? i (?:can|could|will|would be (?:happy|glad)|'d be (?:happy"
     r"|glad))\b(?! confirm))"
 )
 
 
-_OFFERS = re.compile(
+_OFFERS = lazily(
     r"\W{0,4}(?:(?:yes|sure|certainly|of course|absolutely)[,!.:]? )?(?:i(?:'d| would| will|'ll| can| could|'m|"
     r" am)? (?:be )?(?:happy|glad|love|help|assist|try)\b|let me (?:help|take a look|have a look|see"
     r"|check)\b)[^.!?\n]{0,80}(?:[.!:]+|$)\s*"
