@@ -18,7 +18,7 @@ from spatialreasoner.language.conclusion import conclude
 from spatialreasoner.language.lexicon import PHRASES
 from spatialreasoner.language.options import restated_options
 from spatialreasoner.language.question import question_asked
-from spatialreasoner.language.scan import Hinted, lazily, words_of
+from spatialreasoner.language.scan import Hinted, lazily, plain_words
 from spatialreasoner.language.tokens import Reading
 
 DATA = Path(__file__).parents[1] / "data"
@@ -102,7 +102,7 @@ def test_every_pattern_compiles():
 
 
 def test_words_are_runs_of_plain_letters():
-    assert words_of("it can't, e.g. <region1>: x2é") == {"it", "can", "t", "e", "g", "region", "x"}
+    assert plain_words("it can't, e.g. <region1>: x2é") == {"it", "can", "t", "e", "g", "region", "x"}
 
 
 @pytest.mark.parametrize("phrase", PHRASES)

@@ -78,7 +78,7 @@ def plain_word(marked: Sequence[str]) -> str:
     return f"(?:{'|'.join(words)})[a-z]{{0,39}}(?:'t\\b)?"
 
 
-def words_of(text: str) -> frozenset[str]:
+def plain_words(text: str) -> frozenset[str]:
     """The words of a folded text, each a run of plain letters: "can't" is "can" and "t"."""
     return _words(text) if len(text) <= _MAX_REMEMBERED else _words.__wrapped__(text)
 
@@ -110,7 +110,7 @@ class Hinted:
 
     def may_match(self, text: str) -> bool:
         """Whether a text holds the words of one of the hints, or one of the pieces."""
-        words = words_of(text)
+        words = plain_words(text)
         for hint in () if words.isdisjoint(self._first) else self._hints:
             for one in hint:
                 if words.isdisjoint(one):
