@@ -8,6 +8,7 @@ import pytest
 
 from inference.server.fair import Fair
 from inference.server.server import ANSWER, Server, completion
+from spatialreasoner.core.errors import BusyError
 from spatialreasoner.core.types import Prompt, Question
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
@@ -21,6 +22,7 @@ GREETINGS = ("", "", "Sure! Here is my answer:\n\n", "Okay, zqgreeting, let me l
 BLOCKS = (
     "{a}", "{a}", "<think>{t}</think>\n\n{a}", "<thinking>\n{t}\n</thinking>{a}", "{t}</think>\n{a}", "[THINK]{t}[/THINK]{a}",
     "<|begin_of_thought|>{t}<|end_of_thought|>{a}", "◁think▷{t}◁/think▷{a}", "<thought>{t}</thought>{a}",
+    "<think:opensource>{t}</think:opensource>\n{a}", "{t}</think:opensource>{a}", "{a}\n\n---\n*Note: zqmeasured by eye.*",
     "<|channel|>analysis<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>{a}",
     "<think>{t}</think><|begin_of_box|>{a}<|end_of_box|>", "<|channel>thought\n{t}<channel|>{a}", "<think>{t}", "{t}</think>",
     "analysisZq {t}assistantfinal{a}", "analysis\n{t}\n\nassistantcommentary zqto\n\nassistantfinal\n\n{a}", "analysisZq {t}",
@@ -203,13 +205,32 @@ def test_a_stream_shows_what_belongs_to_the_answer_alone():
     for _ in range(100):
         message = mixed(rng, ANSWER)
         content = message["content"]
-        if not isinstance(content, str) or (f"{THOUGHT}</think>" in content and "<think>" not in content):
+        if not isinstance(content, str) or (f"{THOUGHT}</think" in content and "<think" not in content):
             continue  # what begins within its thinking is seen to only when that ends
         streamed, shown = Streamed(""), []
         for start in range(0, len(message["content"]), 7):
             shown.append(streamed.add(message["content"][start : start + 7]))
         shown.append(streamed.end())
         assert "".join(shown) == clean_text(message["content"]).text
+
+
+def replied(choice, **usage):
+    body = {"choices": [{"index": 0, "message": {"content": "Half"}, **choice}], "usage": usage}
+    return read_completions("m", body, n=1, prefix="")[0]
+
+
+def test_thinking_that_is_listed_nowhere_is_in_the_total():
+    """Gemini's, also where the tokens ended with it and nothing was written."""
+    for told in ({}, {"completion_tokens": 0}, {"completion_tokens": 5}):
+        spent = replied({}, prompt_tokens=100, total_tokens=900, **told)
+        assert (spent.prompt_tokens, spent.completion_tokens) == (100, 800)
+
+
+def test_a_reason_in_an_object_is_read():
+    """As SGLang tells why it ended."""
+    with pytest.raises(BusyError, match="stopped with an error"):
+        replied({"finish_reason": {"type": "abort", "message": "The request was aborted"}})
+    assert replied({"finish_reason": {"type": "length", "length": 5}}).finish == "length"
 
 
 def test_a_stream_of_many_small_pieces_is_put_together_in_linear_time():

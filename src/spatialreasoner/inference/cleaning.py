@@ -30,9 +30,11 @@ _FIELDS = (
     "thinking_blocks",
 )
 _TEXT_PARTS = frozenset({"text", "output_text", "input_text", ""})
-_TAGS = r"think|thinking|thought|thoughts|seed:think|analysis|reflection|scratchpad|inner_monologue|antThinking"
+_TAGS = (
+    r"(?:think|thinking|thought|thoughts|seed:think|analysis|reflection|scratchpad|inner_monologue|antThinking)(?::\w{1,20})?"
+)
 _BLOCK = re.compile(
-    rf"<(?P<tag>{_TAGS})\b[^<>]{{0,80}}>(?P<a>.*?)(?:</(?P=tag)\s*>|\Z)"
+    rf"<(?P<tag>{_TAGS})\b(?!:)[^<>]{{0,80}}>(?P<a>.*?)(?:</(?P=tag)\s*>|\Z)"
     r"|\[THINK\](?P<b>.*?)(?:\[/THINK\]|\Z)"
     r"|◁think▷(?P<c>.*?)(?:◁/think▷|\Z)"
     r"|<\|begin_of_thought\|>(?P<d>.*?)(?:<\|end_of_thought\|>|\Z)"
@@ -73,11 +75,12 @@ _FENCE = re.compile(r"\A\s{0,20}```[a-zA-Z]{0,10}(?:\n|\s{0,20}\Z)|\n```\s{0,20}
 _CONCLUDED = re.compile(r"^### In Conclusion\b.{0,9}\n*(?=\S)", re.MULTILINE | re.IGNORECASE)
 _TURN = re.compile(r"\n(?:User|Human|USER|### (?:Human|User|Instruction)):")
 _FAREWELL = re.compile(
-    r"\n```|\n\s{0,9}(?:(?:please )?let me know|feel free|(?:i )?hope (?:this|that)|if you (?:have|need|want|would|'d)"
+    r"\n```|\n\s{0,9}(?:-{3,80}|\*{3,80}|_{3,80})\s{0,9}(?:\n|\Z)"
+    r"|\n\s{0,9}(?:(?:please )?let me know|feel free|(?:i )?hope (?:this|that)|if you (?:have|need|want|would|'d)"
     r"|is there anything|would you like)\b[^\n#<>]{0,200}\s{0,20}\Z",
     re.IGNORECASE,
 )
-"""What may follow a conclusion in its place: the end of a fence and all after it, or a line to the reader."""
+"""What may follow a conclusion in its place: the end of a fence or a rule and all after it, or a line to the reader."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff]")
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")

@@ -108,9 +108,9 @@ _QUOTA = re.compile(r"exceeded your current quota|quota_exceeded|too many (?:tok
 _LOADING = re.compile(r"(?:is )?(?:currently |still )?loading|warming up|starting up|not ready|cold start|is initiali[sz]ing")
 _BUSY = re.compile(
     r"overloaded|capacity|too many requests|rate.?limit|throttl|temporarily|try again later|timed? ?out"
-    r"|service unavailable|server (?:is )?busy|out of memory|failed during generation|enginecore|engine is dead|"
-    r"resource.?exhausted|upstream|internal (?:server )?error|network_error|queue is full|limit reached|unknown error"
-    r"|has crashed|unloaded|failed to load model|operation cancell?ed|output_parse_failed"
+    r"|service unavailable|(?:server|system) (?:is )?busy|server_error|out of memory|failed during generation|enginecore"
+    r"|engine is dead|resource.?exhausted|upstream|internal (?:server )?error|network_error|queue is full|limit reached"
+    r"|unknown error|has crashed|unloaded|failed to load model|operation cancell?ed|output_parse_failed"
 )
 _VERIFY = re.compile(
     r"must be verified|verify your organization|terms of service|data policy|privacy settings|region.{0,30}not supported"

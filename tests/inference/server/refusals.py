@@ -337,4 +337,6 @@ REFUSALS = [
     (429, {'error': {'message': 'litellm.RateLimitError: No deployments available for selected model, Try again in 5 seconds. Passed model=g. pre-call-checks=False', 'type': 'None', 'param': 'None', 'code': '429'}}, 'moment: rate limit', ''),
     (400, {'error': {'message': "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: OpenAIException - This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.", 'type': None, 'code': '400'}}, 'prompt: prompt too long', ''),
     (401, {'error': {'message': 'Authentication Error, Invalid proxy server token passed. key=abc, not found in db. Create key via `/key/generate` call.', 'type': 'token_not_found_in_db', 'param': 'key', 'code': '401'}}, 'endpoint: key refused', ''),
+    (200, {'object': 'response', 'status': 'failed', 'error': {'code': 'server_error', 'message': 'The model failed to generate a response.'}}, 'moment: server error', ''),
+    (200, {'code': 50001, 'msg': 'system busy'}, 'moment: server error', ''),
 ]  # fmt: skip

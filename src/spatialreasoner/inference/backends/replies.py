@@ -141,7 +141,8 @@ def _read_choice(name: str, choice: Any, prefix: str) -> tuple[str, str, Finish]
         message = {"content": choice["text"]}
     if not isinstance(message, Mapping):
         raise BusyError(f"{name}: expected choices with messages in the reply; there are none", kind="bad reply")
-    reason = str(choice.get("finish_reason") or choice.get("finishReason") or "stop").lower()
+    told = choice.get("finish_reason") or choice.get("finishReason") or "stop"
+    reason = str(told.get("type") if isinstance(told, Mapping) else told).lower()
     if reason in _ERRORS or choice.get("error"):
         said = choice.get("error") or message.get("error") or reason
         said = said.get("message", reason) if isinstance(said, Mapping) else said
@@ -172,7 +173,7 @@ def _usage(usage: Any) -> _Usage:
     details = usage.get("prompt_tokens_details")
     cached = _count(details if isinstance(details, Mapping) else {}, "cached_tokens")
     cached = cached or _count(usage, "prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens")
-    if written and total > read + written:  # Gemini bills thinking that it lists nowhere but in the total
+    if read and total > read + written:  # Gemini bills thinking that it lists nowhere but in the total
         written = total - read
     return _Usage(read=read, written=written, cached=min(cached, read))
 
