@@ -1,5 +1,6 @@
 """Before thousands of requests go into a batch, one of each form is tried: what it teaches holds for the batch."""
 
+import json
 import os
 import signal
 
@@ -128,3 +129,30 @@ def test_a_batch_that_expired_without_any_file_is_asked_again(server, scene, tmp
     rows, failed = generate(server, scene, tmp_path)
     assert (failed, [row.pred for row in rows]) == (None, [ANSWER] * 6)
     assert [len(batch.rows) for batch in server.made] == [5, 5]
+
+
+def test_what_else_a_file_of_results_holds_costs_no_answer(server, scene, tmp_path):  # noqa: F811
+    """Errors of requests that are answered too, lines twice, of strangers, cut off, and no JSON at all."""
+
+    def at(name):
+        batch = server.made[-1] if server.made else None
+        if name != "before read" or batch.output is None or batch.error:
+            return
+        rows = server.files[batch.output].splitlines(keepends=True)
+        keys = [row["custom_id"] for row in batch.rows]
+        odd = [{"custom_id": key, "response": None, "error": {"code": "server_error", "message": "oops"}} for key in keys[:2]]
+        odd += [
+            {"custom_id": keys[2], "response": {"status_code": 200, "body": None}, "error": None},
+            {"custom_id": 7},
+            [],
+            None,
+        ]
+        odd += [{"custom_id": "a stranger's", "response": {"status_code": 200, "body": {"choices": []}}}]
+        before = "".join(json.dumps(each) + "\n" for each in odd).encode() + b'{"custom_id": "cut\nno JSON\n\n'
+        server.files[batch.output] = before + b"".join(rows) + b"".join(rows)
+
+    server.at = at
+    budget = Budget(max_calls=6)
+    rows, failed = generate(server, scene, tmp_path, budget=budget)
+    assert (failed, [row.pred for row in rows]) == (None, [ANSWER] * 6)
+    assert (len(server.made), budget.calls, set(server.executed.values())) == (1, 6, {1})
