@@ -174,11 +174,14 @@ def test_the_folder_stays_within_its_bound(make, tmp_path):
     assert len(seen) > 3
 
 
-def test_a_damaged_file_is_made_anew(make, tmp_path):
+@pytest.mark.parametrize("damage", [lambda held: held[:50], lambda held: held[:-40] + bytes(40)], ids=["cut", "zeros"])
+def test_a_damaged_file_is_made_anew(make, tmp_path, damage):
     found = losses(make("llava"))
-    for file in files(tmp_path / "out"):
-        file.write_bytes(file.read_bytes()[:50])
+    whole = {file: file.read_bytes() for file in files(tmp_path / "out")}
+    for file, held in whole.items():
+        file.write_bytes(damage(held))
     assert losses(make("llava")) == pytest.approx(found, abs=1e-6)
+    assert {file: file.read_bytes() for file in files(tmp_path / "out")} == whole
 
 
 def test_another_tower_has_a_folder_of_its_own(families):

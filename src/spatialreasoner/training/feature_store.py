@@ -11,19 +11,22 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from spatialreasoner.core.errors import WorkError
 from spatialreasoner.core.records import atomic_path
 
 logger = logging.getLogger(__name__)
+
+_CHECKSUM = "crc32"
 
 RESERVE = 2**30
 """Bytes of the disk that are left free."""
@@ -42,29 +45,49 @@ class FeatureStore:
         self._room = limit - sum(path.stat().st_size for path in folder.glob("[!.]*.safetensors"))
 
     def get(self, key: str, names: Sequence[str], device: torch.device) -> dict[str, Tensor] | None:
-        """The tensors of these names under a key; None if they are not there, or the file is damaged."""
+        """The tensors of these names under a key; None if they are not there. A damaged file is removed."""
+        path = self._path(key)
         try:
-            found = load_file(self._path(key), device=str(device))
-        except (OSError, SafetensorError):
+            with safe_open(path, framework="pt") as file:
+                found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, a file is no mapping
+                whole = (file.metadata() or {}).get(_CHECKSUM) == _checksum(found)
+        except SafetensorError:
+            found, whole = dict[str, Tensor](), False
+        except OSError:
             return None
-        return found if found.keys() == set(names) else None
+        if not whole:
+            self._remove(path)
+        elif found.keys() == set(names):
+            return {name: each.to(device) for name, each in found.items()}
+        return None
 
     def put(self, key: str, tensors: Mapping[str, Tensor]) -> None:
         """Keep tensors under a key, unless there is no room for them."""
-        size = sum(each.nbytes for each in tensors.values())
-        if size > self._room or self._path(key).exists():
+        if sum(each.nbytes for each in tensors.values()) > self._room or self._path(key).exists():
+            return
+        held = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
+        file = save(held, metadata={_CHECKSUM: _checksum(held)})
+        if len(file) > self._room:
             return
         try:
             with atomic_path(self._path(key)) as path:
-                if shutil.disk_usage(self.folder).free < RESERVE + size:
+                if shutil.disk_usage(self.folder).free < RESERVE + len(file):
                     raise WorkError(f"less than {RESERVE // 2**30} GiB of the disk would be left")
-                save_file({name: each.detach().cpu().contiguous() for name, each in tensors.items()}, path)
-            self._room -= size
-        except (OSError, SafetensorError, WorkError) as error:
+                path.write_bytes(file)
+            self._room -= len(file)
+        except (OSError, WorkError) as error:
             self._stop(str(error))
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
+
+    def _remove(self, path: Path) -> None:
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except OSError:
+            return
+        self._room += size
 
     def _stop(self, reason: str) -> None:
         self._room = 0
@@ -73,6 +96,14 @@ class FeatureStore:
             self.folder,
             reason,
         )
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Of names and bytes: a file that a crash left with the right size and other content would be read as features."""
+    found = 0
+    for name in sorted(tensors):
+        found = zlib.crc32(_bytes(tensors[name]), zlib.crc32(name.encode(), found))
+    return str(found)
 
 
 def tower_digest(tower: torch.nn.Module) -> str:
