@@ -160,11 +160,12 @@ def call(port: int, visit: str, number: int, data: list[Any], event: Any = None)
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
-    """What the visitors of one app saw: seconds of the answers, how the visits ended, and the app's memory."""
+    """What the visitors of one app saw: seconds of the answers, how the visits ended, the app's memory and processor time."""
 
     seconds: list[float]
     ends: Counter[str]
     megabytes: float
+    work: float
 
     @property
     def median(self) -> float:
@@ -192,11 +193,19 @@ def crowd(source: Path, begin: Callable[[int, str], Asking], server: Server, vis
             ends["told to wait" if QUEUE.search(str(error)) else f"an error: {error}"[:200]] += 1
 
     with serving(source, server.model) as (port, process), ThreadPoolExecutor(visitors) as pool:
+        before = processor_seconds(process)
         list(pool.map(visit, [port] * visitors))
+        work = processor_seconds(process) - before
         peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
         if peak is None:
             ends["an error: the app ended"] += 1
-    return Crowd(seconds=seconds, ends=ends, megabytes=int(peak[1]) / 1024 if peak else 0.0)
+    return Crowd(seconds=seconds, ends=ends, megabytes=int(peak[1]) / 1024 if peak else 0.0, work=work)
+
+
+def processor_seconds(process: int) -> float:
+    """Processor time that a process has used, which does not depend on what else the machine does."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:
@@ -211,7 +220,9 @@ def main() -> int:
         apps = {"today": (SOURCE.parent, today)}
         if options.against is not None:
             apps["earlier"] = (check_out(options.against, Path(folder)).parent, earlier)
-        titles = f"{'build':<8} {'visitors':>8} {'round':>5} {'answers':>7} {'median s':>8} {'longest s':>9} {'MB':>5}"
+        titles = (
+            f"{'build':<8} {'visitors':>8} {'round':>5} {'answers':>7} {'median s':>8} {'longest s':>9} {'work s':>6} {'MB':>5}"
+        )
         print(f"{titles}  how visits ended")
         visitors = options.visitors
         while True:
@@ -239,7 +250,7 @@ def came(
             crowds[name].append(seen)
             ends = ", ".join(f"{count} {end}" for end, count in seen.ends.most_common(4))
             times = (f"{seen.median:>8.2f} {max(seen.seconds):>9.2f}") if seen.seconds else f"{'none':>8} {'none':>9}"
-            figures = f"{len(seen.seconds):>7} {times} {seen.megabytes:>5.0f}"
+            figures = f"{len(seen.seconds):>7} {times} {seen.work:>6.2f} {seen.megabytes:>5.0f}"
             print(f"{name:<8} {visitors:>8} {number + 1:>5} {figures}  {ends}", flush=True)
     return crowds
 
@@ -252,6 +263,8 @@ def told(crowds: dict[str, list[Crowd]]) -> bool:
         return not today
     ratio = statistics.median(today) / statistics.median(before)
     print(f"today's median answer takes {ratio:.2f} of the earlier build's: {len(today)} answers, {len(before)} of the earlier")
+    spent = [sum(each.work for each in crowds[name]) / len(given) for name, given in (("today", today), ("earlier", before))]
+    print(f"processor time for an answer: {spent[0]:.3f} s, the earlier build {spent[1]:.3f} s")
     return ratio > 1
 
 

@@ -261,7 +261,7 @@ def _faults() -> list[Handler]:
         error("503 Service Unavailable", Retry_After="Thu, 01 Jan 1970 00:00:00 GMT"), error("429 Too Many Requests"),
         lambda c, r: c.close(), cut, late,
         lambda c, r: respond(c, b""), lambda c, r: respond(c, "<html>busy</html>"), lambda c, r: respond(c, "{"),
-        lambda c, r: respond(c, completion(r, choices=[])), lambda c, r: respond(c, completion(r, "")),
+        lambda c, r: respond(c, completion(r, choices=[], usage=None)),  # what is empty and was paid for is the model's own
         lambda c, r: respond(c, {"error": {"message": "overloaded", "type": "overloaded_error"}}),
         lambda c, r: respond(c, b"\x1f\x8bnot gzip", Content_Encoding="gzip"),
         lambda c, r: c.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
