@@ -97,6 +97,7 @@ def arguments() -> argparse.Namespace:
 
 def run_worker(kind: str, source: Path) -> dict[str, Any]:
     """Measure one trainer in a fresh process, by the sources given."""
+    print(f"measure {kind} ...", file=sys.stderr, flush=True)
     command = [sys.executable, __file__, *sys.argv[1:], "--worker", kind]
     environment = running(source)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
