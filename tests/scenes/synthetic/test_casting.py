@@ -37,6 +37,12 @@ def test_random_rooms_are_seen_alike(library, width, height):
         assert_alike(sample(3, index, width=width, height=height), library)
 
 
+@pytest.mark.parametrize(("seed", "index"), [(0, 521), (0, 628), (1, 383)])
+def test_gloss_is_the_same_where_the_processor_has_powers_of_its_own(library, seed, index):
+    """In these rooms numpy's power, on a processor with AVX-512, made one pixel another than libm's."""
+    assert_alike(sample(seed, index, width=128, height=128), library)
+
+
 @pytest.mark.parametrize("kind", SHAPE_KINDS)
 def test_things_at_the_lens_and_behind_others_are_seen_alike(library, kind):
     """Things that the sampler would never put there: around the camera, cut by the border, hiding each other whole."""

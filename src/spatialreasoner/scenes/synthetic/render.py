@@ -140,7 +140,7 @@ class Caster:
     ) -> tuple[Float32[np.ndarray, " n"], Int16[np.ndarray, " n"], Float32[np.ndarray, "n 3"]]:
         """Depth, owner and normal where rays from the camera leave the room; four times as fast as Embree, being a box."""
         low, high = (np.array(corner, dtype=np.float32) for corner in (self.world.room.low, self.world.room.high))
-        along = directions @ self._room_turn
+        along = _times(directions, self._room_turn)
         with np.errstate(divide="ignore"):
             x, y, z = (np.abs(np.where(along[:, k] > 0, high[k], low[k]) / along[:, k]) for k in range(3))
         depth = np.minimum(np.minimum(x, y), z)
@@ -162,14 +162,14 @@ class Caster:
         """Linear light that comes from each hit: a sun with shadows, a glow from above, a slight gloss on things."""
         light = self.world.light
         towards = np.array(light.towards, dtype=np.float32)
-        facing = hits.normal @ towards
+        facing = _times(hits.normal, towards)
         sunlit = self._sunlit(hits, facing)
         bright = light.sun * facing * sunlit + light.glow * (0.8 - 0.2 * hits.normal[:, 1])
         seen = self._albedo(hits) * bright[:, None]
         glossy = np.flatnonzero(sunlit & (hits.owner >= 0))
         half = unit(towards - unit(directions[glossy]))
         mirrored = np.einsum("nc,nc->n", hits.normal[glossy], half)
-        seen[glossy] += (GLOSS * light.sun * np.maximum(mirrored, 0) ** 24)[:, None]
+        seen[glossy] += (GLOSS * light.sun * _sharp(np.maximum(mirrored, 0)))[:, None]
         return seen
 
     def _sunlit(self, hits: Hits, facing: Float32[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
@@ -189,10 +189,24 @@ class Caster:
         walls, floor = np.flatnonzero(material == WALL), np.flatnonzero(material == FLOOR)
         material[walls[hits.point[walls, 1] > self.world.camera.altitude - SKIRTING]] = _SKIRTING_BOARD
         if room.pattern != "plain":
-            x, _, z = (hits.point[floor] @ (room.turn / room.tile).astype(np.float32)).T
+            x, _, z = _times(hits.point[floor], (room.turn / room.tile).astype(np.float32)).T
             count = np.floor(x) + np.floor(z) if room.pattern == "tiles" else np.floor(x)
             material[floor[count.astype(np.int64) % 2 == 1]] = _OTHER_TILE
         return self._palette.take(material, axis=0, mode="wrap")
+
+
+def _times(vectors: Float32[np.ndarray, "n 3"], by: Float32[np.ndarray, "3 *m"]) -> Float32[np.ndarray, "n *m"]:
+    """`vectors @ by`, one product after the other: libraries of matrices round the sums otherwise on some processors."""
+    x, y, z = vectors.T
+    return np.multiply.outer(x, by[0]) + np.multiply.outer(y, by[1]) + np.multiply.outer(z, by[2])
+
+
+def _sharp(cosine: Float32[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:
+    """The 24th power by products alone: numpy's own power rounds otherwise on processors with AVX-512 than on others."""
+    third = cosine * cosine * cosine
+    sixth = third * third
+    twelfth = sixth * sixth
+    return twelfth * twelfth
 
 
 def palette(world: World) -> Float32[np.ndarray, "m 3"]:

@@ -1,9 +1,8 @@
 /* What `render.Caster` computes with numpy, ray by ray: the same operations of float32 in the same order, so the same bytes.
 
    Embree meets the things, by the functions that `caster.py` finds in its library. A ray that passes by the outlines of
-   all parts of things is not sent: their outlines in the image, or across the rays of the sun. Sums of three products are
-   fused where numpy's library of matrices fuses them, and must not be fused elsewhere (-ffp-contract=off): `caster.py` takes
-   this library only where both give the same. No function checks its arguments. */
+   all parts of things is not sent: their outlines in the image, or across the rays of the sun. Sums of products must not be
+   fused (-ffp-contract=off): `casting.py` takes this library only where both give the same. No function checks its arguments. */
 
 #include <math.h>
 #include <stdint.h>
@@ -168,7 +167,7 @@ static void leave(const room *r, rays *s) {
     for (int axis = 0; axis < 3; axis++) {
         const float a = r->turn[axis], b = r->turn[3 + axis], c = r->turn[6 + axis], high = r->high[axis], low = r->low[axis];
         for (int i = 0; i < RAYS; i++) {
-            float to = fmaf(s->direction[2][i], c, fmaf(s->direction[1][i], b, s->direction[0][i] * a));
+            float to = s->direction[0][i] * a + s->direction[1][i] * b + s->direction[2][i] * c;
             along[axis][i] = to;
             reach[axis][i] = fabsf((to > 0 ? high : low) / to);
         }
@@ -262,8 +261,9 @@ static float shine(const room *r, const rays *s, int i) {
     unit(half);
     for (int axis = 0; axis < 3; axis++) half[axis] = r->towards[axis] - half[axis];
     unit(half);
-    float mirrored = plain(normal, half);
-    return r->gloss * powf(mirrored > 0 ? mirrored : 0, 24.0f);
+    float mirrored = plain(normal, half), cosine = mirrored > 0 ? mirrored : 0;
+    float third = cosine * cosine * cosine, sixth = third * third, twelfth = sixth * sixth;
+    return r->gloss * (twelfth * twelfth);
 }
 
 /* What the ends of rays are made of: a row of the palette, counted from the end where it is below 0. */
@@ -276,8 +276,8 @@ static void choose_materials(const room *r, const rays *s, int32_t *material) {
     }
     if (!r->patterned) return;
     for (int i = 0; i < RAYS; i++) {
-        float across = floorf(fmaf(s->point[2][i], c, fmaf(s->point[1][i], b, s->point[0][i] * a)));
-        float along = floorf(fmaf(s->point[2][i], f, fmaf(s->point[1][i], e, s->point[0][i] * d)));
+        float across = floorf(s->point[0][i] * a + s->point[1][i] * b + s->point[2][i] * c);
+        float along = floorf(s->point[0][i] * d + s->point[1][i] * e + s->point[2][i] * f);
         int32_t other = (int32_t)(across + (both ? along : 0.0f)) & 1;
         material[i] = (material[i] == -1) & other ? -3 : material[i];
     }
