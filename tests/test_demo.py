@@ -1,4 +1,4 @@
-"""The whole method at its smallest: every stage for real, on a nano that has learned nothing."""
+"""The whole method at its smallest: every stage for real, on a few questions."""
 
 import json
 import shlex
@@ -10,21 +10,13 @@ import pytest
 
 from spatialreasoner import cli
 from spatialreasoner.core.errors import MissingExtraError
-from spatialreasoner.demo import DemoConfig, next_commands, run_demo
-from spatialreasoner.nano.build import build_nano
+from spatialreasoner.demo import TEACHERS, DemoConfig, next_commands, run_demo
 from spatialreasoner.report.study import study_figures
-
-TEXTS = [
-    "<description>A red box.</description>\n<reasoning>### Rationale\nIt is 0.57 m.</reasoning>\n### In Conclusion\nYes."
-] * 3
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> DemoConfig:
-    base = tmp_path_factory.mktemp("base")
-    for part in build_nano(TEXTS[:1], TEXTS):
-        part.save_pretrained(base)
-    return DemoConfig(base=str(base), scenes=3, per_scene=2, test_scenes=1, photos=(), max_new_tokens=4)
+def small() -> DemoConfig:
+    return DemoConfig(scenes=3, per_scene=2, test_scenes=1, photos=(), max_new_tokens=16)
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +37,10 @@ def test_every_stage_left_its_files(made: Path, small: DemoConfig) -> None:
     assert items == {small.test_scenes * small.per_scene}
 
 
-def test_the_model_searched_beside_the_teachers_and_regions_are_tokens(made: Path, small: DemoConfig) -> None:
+def test_the_teachers_searched_and_regions_are_tokens(made: Path) -> None:
     summary = json.loads((made / "train" / "search" / "summary.json").read_text())
-    assert summary["by_policy"][f"hf:{small.base}"]["calls"] > 0
+    assert summary["by_policy"].keys() == set(TEACHERS)
+    assert all(policy["calls"] > 0 for policy in summary["by_policy"].values())
     row = json.loads((made / "pairs" / "pairs.jsonl").read_text().splitlines()[0])
     assert len(row["regions"]) in {1, 2}
 

@@ -195,7 +195,7 @@ class Caster:
         return self._palette.take(material, axis=0, mode="wrap")
 
 
-def _times(vectors: Float32[np.ndarray, "n 3"], by: Float32[np.ndarray, "3 *m"]) -> Float32[np.ndarray, "n *m"]:
+def _times(vectors: Float32[np.ndarray, "n 3"], by: Float32[np.ndarray, "3 ..."]) -> Float32[np.ndarray, "n ..."]:
     """`vectors @ by`, one product after the other: libraries of matrices round the sums otherwise on some processors."""
     x, y, z = vectors.T
     return np.multiply.outer(x, by[0]) + np.multiply.outer(y, by[1]) + np.multiply.outer(z, by[2])
