@@ -211,11 +211,14 @@ _CONCEDED = lazily(
     r"\b(?:(?:al)?though |while |whereas |even though |yes, )?(?:it (?:is|may be|might be|would be|can be|'s)"
     r"|it's) (?:tempting|easy|natural"
     r"|possible|plausible|understandable) to (?:say|think|believe|assume|guess|conclude|claim|see)\b[^.;,\n]{0,120}[.;,]"
-    r"|\b(?:one|you|i|we|some|someone|people|many) (?:might|could|may|would) (?:initially |first |be tempted to "
+    r"|\b(?:one|you|i(?! would say (?:yes|no)\b)|we|some|someone|people|many) (?:might|could|may|would) (?:initially |first |be tempted to "
     r"|well )?(?:argue|think|say"
     r"|assume|guess|believe|suppose|expect|claim|conclude|object)\b[^.;,\n]{0,120}(?:[;,]|\.(?= ?\S))(?=.{0,40}(?:\bbut\b"
     r"|\bhowever\b|\byet\b"
     r"|\bactually\b|\bin fact\b|\bin reality\b|n't\b|\bnot\b|\bwrong|\bfalse))"
+    r"|\b(?:(?:al)?though|while) (?:i|we|one) (?:can(?:not|'t)|could(?: not|n't)|am (?:not|unable)|do(?: not|n't))\b[^.;,\n]{0,120},"
+    r"|\byou (?:cannot|can't) miss it\b[:;,.]?|\bit (?:cannot|can't) be (?:denied|disputed|doubted)(?: that)?|\bi (?:cannot|can't)"
+    r" agree(?=:):|\bi (?:cannot|can't) see any reason to doubt(?: that)?"
     r"|,? if not (?:more so|even )?[a-z]+(?=[.,;!)]|$)"
     r"|\b(?:despite|in spite of|notwithstanding|regardless of)\b[^.;,\n]{0,120}(?:,|(?=[.;\n]|$))",
     re.DOTALL,
@@ -255,6 +258,18 @@ def without_concessions(text: str) -> str:
             "would",
             "if not ",
             "spite",
+            "though i",
+            "while i",
+            "though we",
+            "while we",
+            "though one",
+            "while one",
+            "miss it",
+            "be denied",
+            "be disputed",
+            "be doubted",
+            "to doubt",
+            "agree:",
             "notwithstanding",
             "regardless",
             "to call",

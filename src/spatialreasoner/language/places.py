@@ -205,7 +205,8 @@ ANSWER_KEYS = (
 )
 _TALK = lazily(
     r"reason|explan|thought|think|analysis|comment|description|rationale|label|bbox|box|confidence|unit|coord"
-    r"|from|to|id$|question|image|note|name|type|mask"
+    r"|from|to|id$|question|image|note|name|type|mask|need|requir|example"
+    r"|error|detail|status|missing|regions$|options"
 )
 _KEY_UNIT = lazily(
     r"(?:^|[_ (])(meters?|metres?|centimeters?|centimetres?|millimeters?|millimetres?|feet|foot|inches|inch|cm"

@@ -3,6 +3,7 @@
 import re
 from typing import Literal
 
+from spatialreasoner.language.idle import fields_answer, is_all_idle, without_idle
 from spatialreasoner.language.scan import Hinted, holds, lazily, word_starts
 
 Refusal = Literal["empty", "error", "refusal", "thinking never ended"]
@@ -54,10 +55,10 @@ _CAN = (
 _ADVERB = (
     r"(?: (?:be able to|currently|really|directly|actually|possibly|help but|in good conscience|reliably"
     r"|accurately|precisely|confidently|definitively|provide|give|make|offer|yet|go on to|able to"
-    r"|comfortable)){0,3}"
+    r"|comfortable|just|simply)){0,3}"
 )
 _ACT = (
-    r"(?:assist|help(?! but)|comply|answer|respond|tell|say|see|view|look at|access|open|process|analy[sz]e|determine"
+    r"(?:assist|help(?! but)|comply|answer|respond|tell|say|see(?! any reason)|perceive|view|look at|access|open|process|analy[sz]e|determine"
     r"|identify"
     r"|compare|comparing|comparison|estimate|measure|judge|decide|provide|give|fulfill|engage|discuss|make out"
     r"|do (?:that|this)"
@@ -65,23 +66,28 @@ _ACT = (
     r"|assessment|number|value|width|height|distance)"
     r"|inferr?|describe|display|load|(?:find|locate|spot) (?:the |any |either )?(?:image|regions?|objects?)|assess"
     r"|evaluate|speculate|guess|know"
-    r"|continue|be of help)"
+    r"|continue|be of help|conclude|verify|establish|calculate|compute|derive|convert|infer|choose|pick|specify|quantify|gauge"
+    r"|discern|narrow|confirm(?! (?:that|this|it)?\W|,)|(?:get|obtain|produce|arrive at|come up with) an?"
+    r"|confirm that (?:region|the ))"
 )
 _CANNOT = Hinted(
     rf"\b{_CAN}{_ADVERB} {_ACT}\b|\bi {_CAN} {_ACT}\b|\bi must decline\b|\bi(?:'d| would) (?:rather|prefer) not\b"
-    r"|\bdecline to\b",
+    r"|\bdecline to\b|\bneither confirm nor deny\b|\bsomething (?:that )?i (?:don't|do not|won't|avoid|can't|cannot)\b",
     "not t cannot donot willnot amnot arenot couldnot unable incapable way / assist help comply answer respond tell say see"
-    " view look access open process analyse analyze determine identify compare comparing comparison estimate measure judge"
+    " view perceive look access open process analyse analyze determine identify compare comparing comparison estimate measure judge"
     " decide provide give fulfill engage discuss make do measurement direction assessment number value width height distance"
-    " infer inferr describe display load find locate spot assess evaluate speculate guess know continue",
-    "decline rather prefer",
+    " infer inferr describe display load find locate spot assess evaluate speculate guess know continue conclude verify establish calculate compute"
+    " derive convert infer choose pick specify quantify gauge discern narrow confirm get obtain produce arrive come",
+    "decline rather prefer neither something",
 )
 _SOFT = Hinted(
     r"\b(?:(?:cannot|can't|could not|couldn't)(?: \w+)? be (?:determined|computed|recovered|made out|made|judged"
     r"|derived|established|measured|known|told"
-    r"|inferred|estimated|answered|decided|seen|compared|assessed|verified|reliably \w+)"
+    r"|inferred|estimated|answered|decided|seen|compared|assessed|verified|identified|given|calculated|quantified|confirmed"
+    r"|ascertained|gauged|concluded|deduced|resolved|specified|distinguished|read|provided|obtained|worked out|extracted"
+    r"|settled|discerned|evaluated|picked|chosen|guessed|converted|said (?:with|for)|reliably \w+)"
     r"|(?:im|not |\w{2,6}n't )possible to (?:\w+ )?(?:determine|tell|say|know|judge|measure|estimate|answer|give|be sure)"
-    r"|impossible to"
+    r"|impossible to(?! be (?:sure|certain|precise|exact))"
     r"|(?:hard|difficult|tough) to (?:tell|say|determine|judge|know)|(?:i )?(?:do not|don't) know|no idea"
     r"|(?:not|\w{2,6}n't) (?:\w+ )?(?:enough|sufficient) (?:information|context|data|detail)"
     r"|no (?:information|knowledge|data|details?) (?:about|on|regarding)\b|(?:is|are) (?:out of (?:the )?(?:frame|view"
@@ -91,25 +97,42 @@ _SOFT = Hinted(
     r"|(?:does|do|did)(?: not|n't) (?:\w+ )?(?:provide|give|contain|offer|show|have|include|reveal|hold) (?:\w+ )?(?:enough"
     r"|sufficient|adequate|the necessary) (?:\w+ )?(?:information|context|data|details?|cues)"
     r"|insufficient (?:information|data|context)|(?:not|isn't) (?:\w+ly |quite |too |so |100% )?(?:clear|sure|certain"
-    r"|determinable|visible"
+    r"|determinable|visible(?! (?:since|because|as)\b)"
     r"|present(?= in)|shown in|depicted)"
     r"|(?:not|isn't) possible(?= *(?:[.,;!]|$))"
     r"|(?:possibly|maybe|perhaps),? (?:or )?(?:possibly|maybe|perhaps) not"
     r"|\bno (?:means|method|basis|ability|capability|capacity) (?:of|to|for)\b|neither (?:\w+ ){0,3}(?:is"
-    r"|are) (?:\w+ )?(?:visible"
+    r"|are|was|were|can be|could be|has been) (?:\w+ )?(?:visible|found|located|identified|seen|determined"
     r"|shown|present|marked|highlighted|identifiable)"
     r"|(?:information|data|measurements?|answer|details?|image|depth)(?: \w+)? (?:is|are)(?: not|n't) (?:available"
     r"|provided|known|given)"
     r"|\bi (?:can't|cannot)(?= *(?:[.!]|$))|something went wrong|error(?: has)? occurred|unclear|unsure|undecided"
     r"|uncertain(?!t)|undetermined|indeterminate"
     r"|undecidable|undefined"
-    r"|unknown|not applicable|cannot (?:tell|say|determine|answer)|can't (?:tell|say|determine|answer)"
+    r"|unknown|n/a|ambiguous|anyone's guess|too \w+ (?:for me )?to (?:tell|see|say|judge|compare|measure|estimate|make|determine|identify)"
+    r"|(?:nothing|no (?:\w+ )?(?:evidence|indication|cue|sign|reference|scale)) to (?:decide|tell|determine|judge|say|estimate"
+    r"|compare|measure)|but not (?:from|with|based on|in) (?:this|the|an?) (?:\w+ )?(?:picture|image|photo|angle|view)"
+    r"|but i (?:do not|don't|can't|cannot|haven't|couldn't)(?= *(?:[.!;]|$))"
+    r"|(?:height|width|distance|size|position|direction|length|depth)\b[^.;,\n]{0,40} (?:is|are|was)(?: not|n't) (?:given|known"
+    r"|stated|specified|available|provided|mentioned|indicated|measurable)"
+    r"|regions? ?\S{0,4} (?:is|was|are|were)(?: not|n't) (?:\w+ )?(?:in the (?:image|picture|photo|scene)|marked|labell?ed|found"
+    r"|shown|highlighted|annotated|indicated|drawn|present)"
+    r"|only (?:one |a single )?regions? ?\S{0,4} (?:is|was) (?:\w+ )?(?:marked|visible|labell?ed|shown|highlighted|annotated)"
+    r"|regions? ?\S{0,4} not found|(?:found|see|spot|detect|detected|locate) (?:no|neither|zero) (?:\w+ )?regions?"
+    r"|not applicable|cannot (?:tell|say|determine|answer)|can't (?:tell|say|determine|answer)"
     r"|unable to (?:tell|say|determine|answer)"
     r"|no (?:\w+ ){0,3}(?:comparison|estimate|measurement|answer|determination|judg[e]?ment|conclusion|assessment) (?:can"
     r"|could|is"
     r"|was)\b|not determinable|unanswerable|inconclusive|there is no way (?:of|to)|no way of|without (?:more|further"
     r"|additional) (?:information|context))\b",
     "cannot can could couldn / be",
+    "n / a",
+    "height width distance size position direction length depth / not t",
+    "found region regions / not no only marked visible labelled labeled shown highlighted annotated neither zero isn t",
+    "ambiguous guess something blurry dark small far low nothing evidence indication cue",
+    "too / to",
+    "picture image photo angle view single / not",
+    "but / i",
     "possible impossible hard difficult tough know idea enough sufficient adequate necessary insufficient means method basis"
     " ability capability capacity neither available provided known given went occurred unclear unsure undecided uncertain"
     " undetermined indeterminate undecidable undefined unknown applicable determinable unanswerable inconclusive way without"
@@ -140,6 +163,10 @@ _HARD = Hinted(
             for lacks in ("does not", "doesn't", "did not", "didn't", "do not", "don't")
         ),
         r"there (?:is|are) no (?:regions?|objects?|boxes|markings|labels|image|picture)\b",
+        r"there (?:isn't|aren't|is not|are not) (?:any|an?) (?:\w+ )?(?:regions?|boxes|markings|labels?|image|picture)\b",
+        r"neither yes nor no\b",
+        r"yes and no(?=\W*(?:$|\n|[.,;!]))",
+        *(rf"{maybe} yes,? (?:or |and )?(?:possibly|maybe|perhaps) no\b" for maybe in ("possibly", "maybe", "perhaps")),
         r"once you(?:'ve| have)? (?:attach|upload|share|send|provide|re)",
         r"no access to (?:the|any|your|an) (?:image|picture|photo|visual)",
         r"need (?:to see )?the (?:image|picture|photo)\b",
@@ -155,13 +182,15 @@ _HARD = Hinted(
         r"|labell?ed)",
         *(
             rf"{cannot} (?:\w+ )?(?:see|view|access|open|load) (?:the|any"
-            r"|your|an|that|this|one)\b(?: (?:image|picture|photo|attachment|file)s?|\W)"
+            r"|your|an|that|this|one)\b(?: (?:image|picture|photo|attachment|file|region|object|marking)s?|[.,;!?]|$)"
             for cannot in ("unable to", "not able to", r"can(?:not|'t|not)")
         ),
     )
     + r"|抱歉|对不起|無法|无法|不能(?:回答|协助|提供|帮)|lo siento|je suis désolé|tut mir leid|es tut mir",
     "ai artificial language text large / as",
     "cannot no once need sorry apologise apologize",
+    "there / t not",
+    "yes / no",
     "upload attach share provide send resend include supply reupload reattach reshare reprovide reresend reinclude resupply",
     "image picture photo attachment / not t / did didn was wasn is isn has hasn",
     "contain include have come see / not t",
@@ -177,7 +206,10 @@ _GIVES = lazily(
 )
 _LIST_END = lazily(r"\n\s{0,6}\d{1,2}\.\s*$")
 _STOPS = (". ", "! ", "? ", "\n", "; ")
-_CLAUSES = (", but", " but ", ", so ", ", though", ", although", " though ", ", even though", ", yet ", ", while ")
+_CLAUSES = (
+    ", but", " but ", ", so ", ", though", ", although", " though ", ", even though", ", yet ", ", while ", " (", ", maybe",
+    ", perhaps", ", roughly", ", about", ", around", ", approx", ", probably", ", region", ", i'd ", ", since ", ", because ", ", as ",
+)  # fmt: skip
 _CUT = lazily(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
 
 
@@ -207,6 +239,7 @@ def why_unanswered(folded: str) -> Refusal | None:
     "I can't measure it exactly, but I'd say 2 m" is an answer; "Yes, I understand the question, but I can't see the image" is
     not.
     """
+    folded = folded.replace("*", "")
     said = folded.strip(" \n\t\r*_`\"'.#>-\u3000")
     if not said:
         return "empty"
@@ -218,6 +251,11 @@ def why_unanswered(folded: str) -> Refusal | None:
         return "error"
     if holds(head, _NULL_WORDS) and _NULL.fullmatch(folded.strip()):
         return "empty"
+    if "{" in head and (answers := fields_answer(folded)) is not None:
+        return None if answers else "empty"
+    folded = _CAVEAT.sub("", folded) if "precise" in folded or "specific" in folded or "exact" in folded else folded
+    if is_all_idle(folded):
+        return "refusal"
     hard = _HARD.search(folded)
     if hard and not _answers_after(folded, hard.end()):
         return "refusal"
@@ -238,8 +276,8 @@ def is_cut_off(text: str) -> bool:
 
 
 _EXPLICIT = lazily(
-    r"\banswer\W{0,6}(?:is\b|:)|\bconclusion\b|\\boxed|<answer>|\bbest (?:guess|estimate)\b|\bi(?:'d"
-    r"| would) (?:say|guess|estimate|go for)\b"
+    r"\b(?<!no )answer\W{0,6}(?:is\b|:)|\bconclusion\b|\\boxed|<answer>|\bbest (?:guess|estimate)\b|\bi(?:'d"
+    r"| would) (?:say|guess|estimate|go for)\b|\bcan only (?:estimate|guess|approximate)\b"
 )
 
 
@@ -257,19 +295,31 @@ def _answers(folded: str, soft: re.Match[str]) -> bool:
     before = _EITHER.sub("", before) if "er or " in before else before
     if _CANNOT.search(after) and not _EXPLICIT.search(after):
         return False
-    return bool(_GIVES.search(after)) or _is_said(before) or _is_said(after)
+    if _FINAL.search(folded) and not _EXPLICIT.search(folded):
+        return False
+    before, after = without_idle(before, wavers=True), without_idle(after, wavers=True)
+    return bool(_GIVES.search(after) and _TOLD.search(after)) or _is_said(before) or _is_said(after)
+
+
+_CAVEAT = lazily(
+    r"(?:(?:i'm |i am )?sorry,? (?:that |but )?|i apologi[sz]e (?:that |but )?)?\b(?:i|they|this) (?:cannot|can't|am unable to|could not)"
+    r" be (?:any )?(?:more )?(?:completely |very |fully )?(?:precise|specific|exact)(?: than this)?\b"
+)
+"""That one cannot be more precise withholds nothing."""
+_FINAL = lazily(r"\b(?:i(?:'d| would) (?:rather|prefer) not|no answer is possible|i (?:won't|will not) (?:guess|answer|give)\b)")
+_TOLD = lazily(r"\d|\b(?:yes|no|one|two|three|a (?:foot|met\w+)|\w{3,}er|left|right|front|behind|above|below|same|equal\w*)\b")
 
 
 _EITHER = lazily(r"[^.!?\n]*\b(?:could|might|may|can) be (?:either )?\w{2,12}er or \w{2,12}er\b[^.!?;\n]*")
 """It could be bigger or smaller: that says neither."""
 _SAYS = lazily(
-    r"\d ?(?:m|cm|mm|ft|in|feet|foot|met|inch|cent|o'? ?clock|yard|:00)|\b(?:yes|no|correct|true|false"
+    r"\d ?(?:m|cm|mm|ft|in|feet|foot|met|inch|cent|o'? ?clock|yard|:00)|\b(?:yes|no(?=\W*(?:$|[.,;:!\n]|it |they |region))|correct|true|false"
     r"|incorrect)\b|\bis (?:\w+ ){0,3}(?:taller|shorter|wider|thinner|"
     r"narrower|bigger|larger|smaller|higher|lower|closer|nearer|further|farther|behind|above|below"
     r"|to the (?:left|right)|in front|on the (?:left|right)|left|right)\b"
     r"|(?:^|[.:;] ?)\W*(?:the answer is |it(?:'s| is) |probably |maybe |perhaps "
-    r"|likely )?(?:the )?regions? ?[\[<(#]?\d(?>[\])>]?)(?! (?:is|are|can|cannot"
-    r"|has|does)\b)"
+    r"|likely )?(?:the )?regions? ?[\[<(#]?\d(?>[\])>]?)(?!'s|\?| (?:is|are|can|cannot"
+    r"|has|does|isn't|might|may|could|would|and|or|vs)\b)"
 )
 
 
