@@ -19,7 +19,7 @@ from spatialreasoner.language.quantities import find_quantities, fold
 from spatialreasoner.language.question import Asked, Convention
 from spatialreasoner.language.responses import MAX_CHARACTERS
 from spatialreasoner.language.scan import holds, lazily
-from spatialreasoner.language.stances import Stances
+from spatialreasoner.language.stances import Stances, may_choose
 from spatialreasoner.language.verdicts import without_offer
 
 _SHORT = 200
@@ -295,7 +295,7 @@ class _Reply:
             return _Found(value=float(winner[6:]), rule="compares two sizes")
         if (winner := self.stances.by_idiom(text)) is not None:
             return _Found(value=float(winner[6:]), rule="compares in other words")
-        named = place.explicit or not self.stances.states_anything(text)
+        named = place.explicit or (may_choose(text) and not self.stances.states_anything(text))
         if named and place.rule != "in the first paragraph" and (one := self.stances.named(text)) is not None:
             return _Found(value=float(one), rule="names one region")
         if related := self.stances.related(text, aliased=True):

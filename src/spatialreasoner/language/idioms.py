@@ -211,18 +211,27 @@ _CONCEDED = lazily(
     r"\b(?:(?:al)?though |while |whereas |even though |yes, )?(?:it (?:is|may be|might be|would be|can be|'s)"
     r"|it's) (?:tempting|easy|natural"
     r"|possible|plausible|understandable) to (?:say|think|believe|assume|guess|conclude|claim|see)\b[^.;,\n]{0,120}[.;,]"
-    r"|\b(?:one|you|i(?! would say (?:yes|no)\b)|we|some|someone|people|many) (?:might|could|may|would) (?:initially |first |be tempted to "
+    r"|\b(?:one|you|i(?! would say (?:yes|no)\b)|we|some|someone|people|many) (?:might|could|may|would) (?:initially "
+    r"|first |be tempted to "
     r"|well )?(?:argue|think|say"
     r"|assume|guess|believe|suppose|expect|claim|conclude|object)\b[^.;,\n]{0,120}(?:[;,]|\.(?= ?\S))(?=.{0,40}(?:\bbut\b"
     r"|\bhowever\b|\byet\b"
     r"|\bactually\b|\bin fact\b|\bin reality\b|n't\b|\bnot\b|\bwrong|\bfalse))"
-    r"|\b(?:(?:al)?though|while) (?:i|we|one) (?:can(?:not|'t)|could(?: not|n't)|am (?:not|unable)|do(?: not|n't))\b[^.;,\n]{0,120},"
-    r"|\byou (?:cannot|can't) miss it\b[:;,.]?|\bit (?:cannot|can't) be (?:denied|disputed|doubted)(?: that)?|\bi (?:cannot|can't)"
+    r"|\b(?:(?:al)?though|while) (?:i|we|one) (?:can(?:not|'t)|could(?: not|n't)|am (?:not|unable)|do(?: not"
+    r"|n't))\b[^.;,\n]{0,120},"
+    r"|\byou (?:cannot|can't) miss it\b[:;,.]?|\bit (?:cannot|can't) be (?:denied|disputed|doubted)(?: that)?"
+    r"|\bi (?:cannot|can't)"
     r" agree(?=:):|\bi (?:cannot|can't) see any reason to doubt(?: that)?"
     r"|,? if not (?:more so|even )?[a-z]+(?=[.,;!)]|$)"
     r"|\b(?:despite|in spite of|notwithstanding|regardless of)\b[^.;,\n]{0,120}(?:,|(?=[.;\n]|$))",
     re.DOTALL,
 )
+_CONCEDING = (
+    "tempt", "easy", "natural", "possible", "plausible", "understand", "might", "could", "may ", "would", "if not ",
+    "spite", "though i", "while i", "though we", "while we", "though one", "while one", "miss it", "be denied",
+    "be disputed", "be doubted", "to doubt", "agree:", "notwithstanding", "regardless", "to call", "to describe",
+    "to label", "to consider", "to regard", "to term",
+)  # fmt: skip
 _RATHER = lazily(
     r"\b(?:is not|isn't|'s not) (?:the )?<region\d>[;,.]? (?:but|rather|instead,?|it(?:'s| is)(?: rather)?)"
     r" (?:the )?(?P<kept><region\d>)"
@@ -243,43 +252,7 @@ def without_concessions(text: str) -> str:
     """A folded text without what it only concedes: "It is tempting to say A, ...", "as tall as B, if not taller"."""
     if "not <region" in text or "n't <region" in text:
         text = _RATHER.sub(r"is \g<kept>", text)
-    if not holds(
-        text,
-        (
-            "tempt",
-            "easy",
-            "natural",
-            "possible",
-            "plausible",
-            "understand",
-            "might",
-            "could",
-            "may ",
-            "would",
-            "if not ",
-            "spite",
-            "though i",
-            "while i",
-            "though we",
-            "while we",
-            "though one",
-            "while one",
-            "miss it",
-            "be denied",
-            "be disputed",
-            "be doubted",
-            "to doubt",
-            "agree:",
-            "notwithstanding",
-            "regardless",
-            "to call",
-            "to describe",
-            "to label",
-            "to consider",
-            "to regard",
-            "to term",
-        ),
-    ):
+    if not holds(text, _CONCEDING):
         return text
     return _MISCALLED.sub(r"\g<region> is not", _CONCEDED.sub("", text)).strip()
 

@@ -25,7 +25,7 @@ _MARGIN_BEFORE = lazily(
     r"(?:±|\+/-|\+-|\bplus or minus|\bplus/minus|\bgive or take|\bto within|\bwithin|\bvary(?:ing)? by"
     rf"|\bdiffer by|\boff by|\bout by|\bmargin\b[^.!?]{{0,30}}"
     rf"|\berror\b[^.!?]{{0,24}}|\btolerance\b[^.!?]{{0,20}}|\buncertain(?:ty)?\b[^.!?]{{0,20}}|\baccura(?:cy"
-    rf"|te)\b[^.!?]{{0,20}}|\bprecis(?:e|ion)\b[^.!?]{{0,20}}|\bbetter than|\bplus|\bminus"
+    rf"|te)\b[^.!?]{{0,20}}|\bprecise\b[^.!?,:;]{{0,20}}|\bprecision\b[^.!?;]{{0,20}}|\bbetter than|\bplus|\bminus"
     rf"|\bdeviat\w+\b[^.!?]{{0,20}})"
     rf"{_ABOUT}[ (~]{{0,3}}$"
 )

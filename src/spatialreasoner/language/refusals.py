@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from spatialreasoner.language.idle import fields_answer, is_all_idle, without_idle
+from spatialreasoner.language.idle import fields_answer, is_all_idle, is_of_own, without_idle
 from spatialreasoner.language.scan import Hinted, holds, lazily, word_starts
 
 Refusal = Literal["empty", "error", "refusal", "thinking never ended"]
@@ -58,7 +58,8 @@ _ADVERB = (
     r"|comfortable|just|simply)){0,3}"
 )
 _ACT = (
-    r"(?:assist|help(?! but)|comply|answer|respond|tell|say|see(?! any reason)|perceive|view|look at|access|open|process|analy[sz]e|determine"
+    r"(?:assist|help(?! but)|comply|answer|respond|tell|say|see(?! any reason| how)|perceive|view|look at|access|open"
+    r"|process|analy[sz]e|determine"
     r"|identify"
     r"|compare|comparing|comparison|estimate|measure|judge|decide|provide|give|fulfill|engage|discuss|make out"
     r"|do (?:that|this)"
@@ -71,21 +72,33 @@ _ACT = (
     r"|confirm that (?:region|the ))"
 )
 _CANNOT = Hinted(
-    rf"\b{_CAN}{_ADVERB} {_ACT}\b|\bi {_CAN} {_ACT}\b|\bi must decline\b|\bi(?:'d| would) (?:rather|prefer) not\b"
-    r"|\bdecline to\b|\bneither confirm nor deny\b|\bsomething (?:that )?i (?:don't|do not|won't|avoid|can't|cannot)\b",
+    rf"\b{_CAN}{_ADVERB} {_ACT}\b|\bi (?:still |really |simply |just |also )?(?:cannot|can't|couldn't|could not|won't"
+    rf"|will not|am unable to)(?= [a-z])"
+    r"(?! (?:be|help but|imagine|see (?:any reason|how)|wait|agree|deny|stress|emphasi[sz]e|rule out|confirm|miss)\b)"
+    r"|\bi must decline\b|\bi(?:'d| would) (?:rather|prefer) (?:not|give no\w*)\b"
+    r"|\bdecline to\b|\b(?:refrain|abstain|hesitate)\b|\b(?:is|are)(?: not|n't) (?:something|anything) (?:that )?i (?:can"
+    r"|could|do|am)\b"
+    r"|\bi(?:'d| would) (?:only |just )?be guessing\b|\bi (?:don't|do not) (?:do|give|feel|offer|compare|want to)\b"
+    r"|\b(?:leaves?|left) (?:it|that|this) (?:open|at that)\b|\bi lack\b|\bwhich i (?:do not|don't|cannot|can't)\b"
+    r"|\bneither confirm nor deny\b|\bsomething (?:that )?i (?:don't|do not|won't|avoid|can't|cannot)\b",
     "not t cannot donot willnot amnot arenot couldnot unable incapable way / assist help comply answer respond tell say see"
-    " view perceive look access open process analyse analyze determine identify compare comparing comparison estimate measure judge"
+    " view perceive look access open process analyse analyze determine identify compare comparing comparison estimate"
+    " measure judge"
     " decide provide give fulfill engage discuss make do measurement direction assessment number value width height distance"
-    " infer inferr describe display load find locate spot assess evaluate speculate guess know continue conclude verify establish calculate compute"
+    " infer inferr describe display load find locate spot assess evaluate speculate guess know continue conclude verify"
+    " establish calculate compute"
     " derive convert infer choose pick specify quantify gauge discern narrow confirm get obtain produce arrive come",
-    "decline rather prefer neither something",
+    "decline rather prefer neither something refrain abstain hesitate guessing open lack",
+    "not t / something anything",
+    "at / that",
+    "i / cannot can couldn could won will unable don do",
 )
 _SOFT = Hinted(
     r"\b(?:(?:cannot|can't|could not|couldn't)(?: \w+)? be (?:determined|computed|recovered|made out|made|judged"
     r"|derived|established|measured|known|told"
     r"|inferred|estimated|answered|decided|seen|compared|assessed|verified|identified|given|calculated|quantified|confirmed"
     r"|ascertained|gauged|concluded|deduced|resolved|specified|distinguished|read|provided|obtained|worked out|extracted"
-    r"|settled|discerned|evaluated|picked|chosen|guessed|converted|said (?:with|for)|reliably \w+)"
+    r"|settled|discerned|evaluated|picked|chosen|guessed|converted|checked|tested|said (?:with|for)|reliably \w+)"
     r"|(?:im|not |\w{2,6}n't )possible to (?:\w+ )?(?:determine|tell|say|know|judge|measure|estimate|answer|give|be sure)"
     r"|impossible to(?! be (?:sure|certain|precise|exact))"
     r"|(?:hard|difficult|tough) to (?:tell|say|determine|judge|know)|(?:i )?(?:do not|don't) know|no idea"
@@ -109,21 +122,34 @@ _SOFT = Hinted(
     r"|\bi (?:can't|cannot)(?= *(?:[.!]|$))|something went wrong|error(?: has)? occurred|unclear|unsure|undecided"
     r"|uncertain(?!t)|undetermined|indeterminate"
     r"|undecidable|undefined"
-    r"|unknown|n/a|ambiguous|anyone's guess|too \w+ (?:for me )?to (?:tell|see|say|judge|compare|measure|estimate|make|determine|identify)"
+    r"|unknown|n/a|no telling|(?:neither answer|either answer|both answers)\b|may or may not|(?:coin (?:flip|toss)"
+    r"|guess is as good)"
+    r"|beyond (?:what i can|my)|would be (?:arbitrary|speculative|a (?:pure |mere |wild )?guess)|(?:does|do)(?: not"
+    r"|n't) (?:say|reveal|tell)"
+    r"|may not be\b|no (?:\w+ )?regions? shown|contains? no (?:object|pixels?)|no (?:unique|clear|reliable"
+    r"|definite) (?:answer|statement|verdict|number)|not (?:been )?possible to"
+    r"|makes? (?:\w+ ){0,4}(?:impossible|unreliable)|too close to call"
+    r"|regions?(?: [a-h]\b| ?[^\sa-z]{0,4}) (?:has been |is |was |lies )?(?:cropped out|outside|out of (?:view|the image)"
+    r"|empty)|ambiguous"
+    r"|anyone's guess|too \w+ (?:for me )?to (?:tell|see|say|judge|compare|measure|estimate|make|determine|identify)"
     r"|(?:nothing|no (?:\w+ )?(?:evidence|indication|cue|sign|reference|scale)) to (?:decide|tell|determine|judge|say|estimate"
     r"|compare|measure)|but not (?:from|with|based on|in) (?:this|the|an?) (?:\w+ )?(?:picture|image|photo|angle|view)"
     r"|but i (?:do not|don't|can't|cannot|haven't|couldn't)(?= *(?:[.!;]|$))"
     r"|(?:height|width|distance|size|position|direction|length|depth)\b[^.;,\n]{0,40} (?:is|are|was)(?: not|n't) (?:given|known"
     r"|stated|specified|available|provided|mentioned|indicated|measurable)"
-    r"|regions? ?\S{0,4} (?:is|was|are|were)(?: not|n't) (?:\w+ )?(?:in the (?:image|picture|photo|scene)|marked|labell?ed|found"
+    r"|regions?(?: [a-h]\b| ?[^\sa-z]{0,4}) (?:is|was|are|were)(?: not|n't) (?:\w+ )?(?:in the (?:image|picture|photo"
+    r"|scene)|marked"
+    r"|labell?ed|found"
     r"|shown|highlighted|annotated|indicated|drawn|present)"
-    r"|only (?:one |a single )?regions? ?\S{0,4} (?:is|was) (?:\w+ )?(?:marked|visible|labell?ed|shown|highlighted|annotated)"
-    r"|regions? ?\S{0,4} not found|(?:found|see|spot|detect|detected|locate) (?:no|neither|zero) (?:\w+ )?regions?"
+    r"|only (?:one |a single )?regions?(?: [a-h]\b| ?[^\sa-z]{0,4}) (?:is|was) (?:\w+ )?(?:marked|visible|labell?ed|shown"
+    r"|highlighted|annotated)"
+    r"|regions?(?: [a-h]\b| ?[^\sa-z]{0,4}) not found|(?:found|see|spot|detect|detected|locate) (?:no|neither"
+    r"|zero) (?:\w+ )?regions?"
     r"|not applicable|cannot (?:tell|say|determine|answer)|can't (?:tell|say|determine|answer)"
     r"|unable to (?:tell|say|determine|answer)"
     r"|no (?:\w+ ){0,3}(?:comparison|estimate|measurement|answer|determination|judg[e]?ment|conclusion|assessment) (?:can"
     r"|could|is"
-    r"|was)\b|not determinable|unanswerable|inconclusive|there is no way (?:of|to)|no way of|without (?:more|further"
+    r"|was)\b|not determinable|unanswerable|inconclusive|no way (?:of|to)|without (?:more|further"
     r"|additional) (?:information|context))\b",
     "cannot can could couldn / be",
     "n / a",
@@ -132,6 +158,16 @@ _SOFT = Hinted(
     "ambiguous guess something blurry dark small far low nothing evidence indication cue",
     "too / to",
     "picture image photo angle view single / not",
+    "telling arbitrary speculative coin beyond",
+    "answer answers / neither either both no",
+    "contain contains sign reference scale / no",
+    "may / not",
+    "guess / good would",
+    "say reveal tell / not t",
+    "statement verdict number / no",
+    "make makes / impossible unreliable",
+    "close / too",
+    "cropped outside out empty",
     "but / i",
     "possible impossible hard difficult tough know idea enough sufficient adequate necessary insufficient means method basis"
     " ability capability capacity neither available provided known given went occurred unclear unsure undecided uncertain"
@@ -208,7 +244,8 @@ _LIST_END = lazily(r"\n\s{0,6}\d{1,2}\.\s*$")
 _STOPS = (". ", "! ", "? ", "\n", "; ")
 _CLAUSES = (
     ", but", " but ", ", so ", ", though", ", although", " though ", ", even though", ", yet ", ", while ", " (", ", maybe",
-    ", perhaps", ", roughly", ", about", ", around", ", approx", ", probably", ", region", ", i'd ", ", since ", ", because ", ", as ",
+    ", perhaps", ", roughly", ", about", ", around", ", approx", ", probably", ", region", ", i'd ", ", since ", ","
+    " because ", ", as ", ", and i ", ", it ", ", they ",
 )  # fmt: skip
 _CUT = lazily(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
 
@@ -298,22 +335,29 @@ def _answers(folded: str, soft: re.Match[str]) -> bool:
     if _FINAL.search(folded) and not _EXPLICIT.search(folded):
         return False
     before, after = without_idle(before, wavers=True), without_idle(after, wavers=True)
-    return bool(_GIVES.search(after) and _TOLD.search(after)) or _is_said(before) or _is_said(after)
+    if _is_said(after) or (_GIVES.search(after) and _TOLD.search(after)):
+        return True
+    return any(_is_said(piece) and is_of_own(piece) for piece in before.split("\n"))
 
 
 _CAVEAT = lazily(
-    r"(?:(?:i'm |i am )?sorry,? (?:that |but )?|i apologi[sz]e (?:that |but )?)?\b(?:i|they|this) (?:cannot|can't|am unable to|could not)"
+    r"(?:(?:i'm |i am )?sorry,? (?:that |but )?|i apologi[sz]e (?:that |but )?)?\b(?:i|they|this) (?:cannot|can't"
+    r"|am unable to|could not)"
     r" be (?:any )?(?:more )?(?:completely |very |fully )?(?:precise|specific|exact)(?: than this)?\b"
 )
 """That one cannot be more precise withholds nothing."""
-_FINAL = lazily(r"\b(?:i(?:'d| would) (?:rather|prefer) not|no answer is possible|i (?:won't|will not) (?:guess|answer|give)\b)")
+_FINAL = lazily(
+    r"\b(?:i(?:'d| would) (?:rather|prefer) (?:not|give none)|i leave (?:it|that) (?:open|at that)|no answer is possible"
+    r"|i (?:won't|will not) (?:guess|answer|give)\b)"
+)
 _TOLD = lazily(r"\d|\b(?:yes|no|one|two|three|a (?:foot|met\w+)|\w{3,}er|left|right|front|behind|above|below|same|equal\w*)\b")
 
 
 _EITHER = lazily(r"[^.!?\n]*\b(?:could|might|may|can) be (?:either )?\w{2,12}er or \w{2,12}er\b[^.!?;\n]*")
 """It could be bigger or smaller: that says neither."""
 _SAYS = lazily(
-    r"\d ?(?:m|cm|mm|ft|in|feet|foot|met|inch|cent|o'? ?clock|yard|:00)|\b(?:yes|no(?=\W*(?:$|[.,;:!\n]|it |they |region))|correct|true|false"
+    r"\d ?(?:m|cm|mm|ft|in|feet|foot|met|inch|cent|o'? ?clock|yard|:00)|\b(?:yes|no(?=\W*(?:$|[.,;:!\n]|it |they "
+    r"|region))|correct|true|false"
     r"|incorrect)\b|\bis (?:\w+ ){0,3}(?:taller|shorter|wider|thinner|"
     r"narrower|bigger|larger|smaller|higher|lower|closer|nearer|further|farther|behind|above|below"
     r"|to the (?:left|right)|in front|on the (?:left|right)|left|right)\b"

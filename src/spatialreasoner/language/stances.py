@@ -41,6 +41,21 @@ _ELIDED = lazily(
 """Region 1 looks taller, but region 2 is."""
 _OPENS = lazily(r"(?:^|[.;!,:]|\b(?:but|yet|however|instead|rather|it is|actually|in fact))\s?$")
 
+_FEW = 4
+"""Words of an answer that may be nothing but what it calls a region."""
+_MAY_NAME = lazily(
+    r"<region\d>(?:\W*$| ?[(\[]| it is\b)|\w{2,}e(?:r|st)\b|\b(?:more|most|less|least|first|second|former|latter|pick"
+    r"|choose|chosen|answer|choice|win)"
+    r"|^[^a-z<]{0,9}(?:[a-z']{1,20} ){0,4}<region\d>(?=\W*(?:$|[,.;!:]|because|since|as |due|by |not|and not|over|rather"
+    r"|instead))"
+)
+"""What a sentence holds that chooses the one region that it names: "the mask of region 1 is empty" chooses none."""
+
+
+def may_choose(text: str) -> bool:
+    """Whether a text that names one region may choose it by that."""
+    return len(text.split()) <= _FEW or _MAY_NAME.search(text) is not None
+
 
 class Stances:
     """The statements of texts about one question; each text is tokenised once.
