@@ -97,6 +97,59 @@ def test_no_refusal_of_a_stranger_is_scored_whatever_is_asked():
     assert not scored
 
 
+def test_a_refusal_is_not_scored_by_the_question_it_answers():
+    refusals = [row for row in rows("refusals.jsonl") if row["kind"] == "refusals"]
+    assert len(refusals) >= 570
+    scored = [
+        row["text"]
+        for row in refusals
+        if conclude(question_asked(row["category"], row["question"]), row["text"]).value is not None
+    ]
+    assert not scored
+
+
+def test_a_refusal_is_hardly_scored_whatever_is_asked():
+    refusals = [row["text"] for row in rows("refusals.jsonl") if row["kind"] == "refusals"]
+    scored = {text for text in refusals for ready in READY if conclude(ready, text).value is not None}
+    assert len(scored) <= 1, scored
+
+
+def test_an_answer_with_a_caveat_is_read():
+    labelled = [row for row in rows("refusals.jsonl") if row["kind"] == "look-alikes"]
+    assert len(labelled) >= 240
+    wrong = [
+        row["text"]
+        for row in labelled
+        if not _close(conclude(question_asked(row["category"], row["question"]), row["text"]).value, row["value"])
+    ]
+    assert len(wrong) <= 5, wrong
+
+
+@pytest.mark.parametrize(
+    ("category", "text", "value"),
+    [
+        ("distance_data", "I'd need a reference, e.g. a 30 cm ruler.", None),
+        ("distance_data", "If you tell me that the door is 2.1 m high, I can calculate it.", None),
+        ("distance_data", "Doors are usually 2 m high, but I can't say how far apart these two are.", None),
+        ("distance_data", "Cars are usually 1.8 m wide, so I'd say 1.8 m.", 1.8),
+        ("distance_data", "It could be 2 meters, it could be 20 meters. I can't tell.", None),
+        ("distance_data", '{"distance": null, "reason": "no reference, e.g. a 2 m door"}', None),
+        ("distance_data", '{"distance": 0.45, "confidence": "low, cannot see all of it"}', 0.45),
+        ("distance_data", "Approximately 10 inches. I apologize that I can't be more precise.", 0.254),
+        ("tall_predicate", "Yes, I see the regions, but I can't tell which is taller.", None),
+        ("tall_predicate", "**Yes.** I cannot give exact heights, though.", 1.0),
+        ("tall_predicate", "Although I cannot see the base, Region [0] is taller.", 1.0),
+        ("tall_predicate", "Yes and no.", None),
+        ("tall_choice", "The mask of Region [0] is empty.", None),
+        ("tall_choice", "Only Region [0] is marked.", None),
+        ("tall_choice", "Although I cannot see the base of Region [1], Region [1] is taller.", 2.0),
+    ],
+)
+def test_what_withholds_an_answer_is_told_from_a_caveat(category, text, value):
+    question = "Between Region [0] and Region [1]?" if category != "tall_predicate" else "Is Region [0] taller than Region [1]?"
+    assert _close(conclude(question_asked(category, question), text).value, value)
+
+
 def test_a_digit_that_is_no_region_of_the_question_is_no_answer():
     assert conclude(question_asked("left_choice", "Who is more to the left, Region [0] or Region [1]?"), "9").value is None
 

@@ -61,7 +61,8 @@ _IDLE = lazily(
     r"|thermometer)\b[^;]{0,60}\b(?:shows?|reads?|says?)\b"
     r"|^\W*(?:place|put|ask me|attach)\b|\berrors (?:of|stay|are)\b|^\W*(?:an? |the )?ruler\b|\b(?:could"
     r"|can) only (?!estimate|guess|approximate|go\b|say)|\bonly if\b"
-    r"|\b(?:replies|answers|numbers|figures|values) (?:such as|like)\b|\bin the (?:morning|afternoon|evening)\b"
+    r"|\b(?:replies|answers|numbers|figures|values|positions|directions) (?:such as|like)\b|\bin the (?:morning|afternoon"
+    r"|evening)\b"
     r"|\bfor regions? ?\S{1,4} to be\b"
     r"|\bscale ambiguity\b|\bdividing\b|\bjust attach\b|^\W*what (?:does|do|is|exactly)\b[^?]{0,200}\?|\bdepth data\b"
     r"|\bbefore i (?:compare|answer)\b"
@@ -85,11 +86,12 @@ _SUPPOSED = lazily(
 _POLITE = lazily(r"\W*(?:certainly|sure|of course|no problem|absolutely|gladly|okay|ok|great|but|so|also)?\W*")
 
 
-def without_idle(folded: str, *, wavers: bool = False) -> str:
+def without_idle(folded: str, *, wavers: bool = False, general: bool = False) -> str:
     """A folded text without what answers nothing.
 
     Args:
         folded: The text.
+        general: Whether what is so of all things is left out where something is asked for: "doors are usually 2 m high".
         wavers: Whether what is only possible or supposed is left out, too: "it could be 2 m or 20 m".
 
     >>> without_idle("i'd need to know more, e.g. that the door is 2 m high. it is red.")
@@ -99,7 +101,10 @@ def without_idle(folded: str, *, wavers: bool = False) -> str:
         return folded
     folded = folded.replace("e.g.", "for example")
     pieces = [piece for piece in _PIECE.split(folded) if piece and piece.strip()]
-    kept = [_CLAUSE.sub(" ", piece).strip() for piece in pieces if not _is_idle(piece, wavers=wavers)]
+    told = [piece for piece in pieces if not _is_idle(piece, wavers=wavers)]
+    if general and len(told) < len(pieces):
+        told = [piece for piece in told if not _GENERAL.search(piece) or _OWN.search(piece)]
+    kept = [_CLAUSE.sub(" ", piece).strip() for piece in told]
     return "\n".join(kept)
 
 
@@ -159,7 +164,7 @@ def is_all_idle(folded: str) -> bool:
     """Whether nothing is left of a text without what answers nothing, but a polite word."""
     if len(folded) > _LONGEST or _WANTS.search(folded) is None:
         return False
-    rest = without_idle(folded)
+    rest = without_idle(folded, general=True)
     return _POLITE.fullmatch(rest) is not None or _CONTENT.search(rest) is None
 
 

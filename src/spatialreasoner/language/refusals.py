@@ -74,7 +74,8 @@ _ACT = (
 _CANNOT = Hinted(
     rf"\b{_CAN}{_ADVERB} {_ACT}\b|\bi (?:still |really |simply |just |also )?(?:cannot|can't|couldn't|could not|won't"
     rf"|will not|am unable to)(?= [a-z])"
-    r"(?! (?:be|help but|imagine|see (?:any reason|how)|wait|agree|deny|stress|emphasi[sz]e|rule out|confirm|miss)\b)"
+    r"(?! (?:be (?:more|any|fully|completely|100|too|exact|precise|specific|very|wrong)|help but|imagine"
+    r"|see (?:any reason|how)|wait|agree|deny|stress|emphasi[sz]e|rule out|confirm|miss)\b)"
     r"|\bi must decline\b|\bi(?:'d| would) (?:rather|prefer) (?:not|give no\w*)\b"
     r"|\bdecline to\b|\b(?:refrain|abstain|hesitate)\b|\b(?:is|are)(?: not|n't) (?:something|anything) (?:that )?i (?:can"
     r"|could|do|am)\b"
@@ -101,7 +102,8 @@ _SOFT = Hinted(
     r"|settled|discerned|evaluated|picked|chosen|guessed|converted|checked|tested|said (?:with|for)|reliably \w+)"
     r"|(?:im|not |\w{2,6}n't )possible to (?:\w+ )?(?:determine|tell|say|know|judge|measure|estimate|answer|give|be sure)"
     r"|impossible to(?! be (?:sure|certain|precise|exact))"
-    r"|(?:hard|difficult|tough) to (?:tell|say|determine|judge|know)|(?:i )?(?:do not|don't) know|no idea"
+    r"|(?:hard|difficult|tough|challenging|tricky) to (?:tell|say|determine|judge|know|assess|compare)|(?:i )?(?:do not"
+    r"|don't) know|no idea"
     r"|(?:not|\w{2,6}n't) (?:\w+ )?(?:enough|sufficient) (?:information|context|data|detail)"
     r"|no (?:information|knowledge|data|details?) (?:about|on|regarding)\b|(?:is|are) (?:out of (?:the )?(?:frame|view"
     r"|picture|shot)"
@@ -109,6 +111,13 @@ _SOFT = Hinted(
     r"|it depends\b(?![^.!?\n]*\bbut\b)|need (?:\w+ )?more (?:information|context|details?|data)\b"
     r"|(?:does|do|did)(?: not|n't) (?:\w+ )?(?:provide|give|contain|offer|show|have|include|reveal|hold) (?:\w+ )?(?:enough"
     r"|sufficient|adequate|the necessary) (?:\w+ )?(?:information|context|data|details?|cues)"
+    r"|(?:does|do|did)(?: not|n't) (?:provide|give|offer|show|have|allow|permit|contain) an? (?:clear|reliable|good|full"
+    r"|sufficient"
+    r"|definite)\b|(?:regions?|boxes|labels|markers|markings|objects?)\b[^.;\n]{0,24} (?:is|are|was|were)(?: not"
+    r"|n't) (?:\w+ )?(?:marked"
+    r"|highlighted|labell?ed|annotated|visible(?! (?:since|because|as)\b)|specified|shown|defined|indicated)|which (?:is"
+    r"|are)(?: not|n't) (?:given"
+    r"|known|shown|provided)"
     r"|insufficient (?:information|data|context)|(?:not|isn't) (?:\w+ly |quite |too |so |100% )?(?:clear|sure|certain"
     r"|determinable|visible(?! (?:since|because|as)\b)"
     r"|present(?= in)|shown in|depicted)"
@@ -152,6 +161,8 @@ _SOFT = Hinted(
     r"|was)\b|not determinable|unanswerable|inconclusive|no way (?:of|to)|without (?:more|further"
     r"|additional) (?:information|context))\b",
     "cannot can could couldn / be",
+    "provide give offer show have allow permit contain / not t",
+    "region regions boxes labels markers markings object objects which / not t",
     "n / a",
     "height width distance size position direction length depth / not t",
     "found region regions / not no only marked visible labelled labeled shown highlighted annotated neither zero isn t",
@@ -169,7 +180,8 @@ _SOFT = Hinted(
     "close / too",
     "cropped outside out empty",
     "but / i",
-    "possible impossible hard difficult tough know idea enough sufficient adequate necessary insufficient means method basis"
+    "possible impossible hard difficult tough challenging tricky know idea enough sufficient adequate necessary"
+    " insufficient means method basis"
     " ability capability capacity neither available provided known given went occurred unclear unsure undecided uncertain"
     " undetermined indeterminate undecidable undefined unknown applicable determinable unanswerable inconclusive way without"
     " depends need outside out possibly maybe perhaps",
@@ -237,7 +249,7 @@ _GIVES = lazily(
     r"\b(?:but|however|still|though|although|nevertheless|nonetheless|that said|even so|if i (?:had|were)"
     r"|best (?:guess|estimate)|(?:rough|approximate|visual|educated) (?:estimate|guess)"
     r"|estimate[ds]?|estimating|estimation|approximat\w+|assum\w+|roughly|appears?|seems?|likely|probably"
-    r"|based on|answer ?:|final answer|in conclusion|it looks|i(?:'d| would) (?:say|guess|estimate)|i think"
+    r"|based on|answer ?:|final answer|in conclusion|it looks|i(?:'d| would) (?:say|guess|estimate|pick|choose|go)|i think"
     r"|i believe|therefore|perhaps|about|around)\b"
 )
 _LIST_END = lazily(r"\n\s{0,6}\d{1,2}\.\s*$")
@@ -314,7 +326,7 @@ def is_cut_off(text: str) -> bool:
 
 _EXPLICIT = lazily(
     r"\b(?<!no )answer\W{0,6}(?:is\b|:)|\bconclusion\b|\\boxed|<answer>|\bbest (?:guess|estimate)\b|\bi(?:'d"
-    r"| would) (?:say|guess|estimate|go for)\b|\bcan only (?:estimate|guess|approximate)\b"
+    r"| would) (?:say|guess|estimate|go (?:for|with)|pick|choose)\b|\bcan only (?:estimate|guess|approximate)\b"
 )
 
 
@@ -358,12 +370,13 @@ _EITHER = lazily(r"[^.!?\n]*\b(?:could|might|may|can) be (?:either )?\w{2,12}er 
 _SAYS = lazily(
     r"\d ?(?:m|cm|mm|ft|in|feet|foot|met|inch|cent|o'? ?clock|yard|:00)|\b(?:yes|no(?=\W*(?:$|[.,;:!\n]|it |they "
     r"|region))|correct|true|false"
-    r"|incorrect)\b|\bis (?:\w+ ){0,3}(?:taller|shorter|wider|thinner|"
+    r"|incorrect)\b|\bhas (?:more|less|the (?:greater|larger|smaller))\b"
+    r"|\b(?:is|(?:appears|seems|looks)(?: to be)?) (?:\w+ ){0,3}(?:taller|shorter|wider|thinner|"
     r"narrower|bigger|larger|smaller|higher|lower|closer|nearer|further|farther|behind|above|below"
     r"|to the (?:left|right)|in front|on the (?:left|right)|left|right)\b"
     r"|(?:^|[.:;] ?)\W*(?:the answer is |it(?:'s| is) |probably |maybe |perhaps "
-    r"|likely )?(?:the )?regions? ?[\[<(#]?\d(?>[\])>]?)(?!'s|\?| (?:is|are|can|cannot"
-    r"|has|does|isn't|might|may|could|would|and|or|vs)\b)"
+    r"|likely )?(?:the )?regions? ?[\[<(#]?\d(?>[\])>]?)(?=\W*(?:$|[.,;:!\n)]|because|since|as\b|by\b|wins?\b"
+    r"|(?:\w+ly )?(?:is|does)\W*(?:$|[.;!])))"
 )
 
 
