@@ -134,7 +134,7 @@ def test_an_answer_with_a_caveat_is_read():
         ("distance_data", "Cars are usually 1.8 m wide, so I'd say 1.8 m.", 1.8),
         ("distance_data", "It could be 2 meters, it could be 20 meters. I can't tell.", None),
         ("distance_data", '{"distance": null, "reason": "no reference, e.g. a 2 m door"}', None),
-        ("distance_data", '{"distance": 0.45, "confidence": "low, cannot see all of it"}', 0.45),
+        ("distance_data", '{"distance": 0.45, "unit": "m", "confidence": "low, cannot see all of it"}', 0.45),
         ("distance_data", "Approximately 10 inches. I apologize that I can't be more precise.", 0.254),
         ("tall_predicate", "Yes, I see the regions, but I can't tell which is taller.", None),
         ("tall_predicate", "**Yes.** I cannot give exact heights, though.", 1.0),

@@ -22,7 +22,14 @@ from spatialreasoner.language.scan import Hinted, lazily, plain_words
 from spatialreasoner.language.tokens import Reading
 
 DATA = Path(__file__).parents[1] / "data"
-FILES = ("answers", "replies", "fresh_replies", "stranger_replies", *(f"free_answers/{half}" for half in ("dev", "unseen")))
+FILES = (
+    "answers",
+    "replies",
+    "fresh_replies",
+    "stranger_replies",
+    "refusals",
+    *(f"free_answers/{half}" for half in ("dev", "unseen")),
+)
 MODULES = [import_module(f"{language.__name__}.{found.name}") for found in pkgutil.iter_modules(language.__path__)]
 HINTED = {
     f"{module.__name__} {name}": held for module in MODULES for name, held in vars(module).items() if isinstance(held, Hinted)

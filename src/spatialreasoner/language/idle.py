@@ -86,26 +86,23 @@ _SUPPOSED = lazily(
 _POLITE = lazily(r"\W*(?:certainly|sure|of course|no problem|absolutely|gladly|okay|ok|great|but|so|also)?\W*")
 
 
-def without_idle(folded: str, *, wavers: bool = False, general: bool = False) -> str:
+def without_idle(folded: str, *, wavers: bool = False) -> str:
     """A folded text without what answers nothing.
 
     Args:
         folded: The text.
-        general: Whether what is so of all things is left out where something is asked for: "doors are usually 2 m high".
-        wavers: Whether what is only possible or supposed is left out, too: "it could be 2 m or 20 m".
+        wavers: Whether what is only possible or supposed, or so of all things, is left out, too: "it could be 2 m or 20 m".
 
     >>> without_idle("i'd need to know more, e.g. that the door is 2 m high. it is red.")
     'it is red.'
     """
-    if len(folded) > _LONGEST:
-        return folded
-    folded = folded.replace("e.g.", "for example")
-    pieces = [piece for piece in _PIECE.split(folded) if piece and piece.strip()]
-    told = [piece for piece in pieces if not _is_idle(piece, wavers=wavers)]
-    if general and len(told) < len(pieces):
-        told = [piece for piece in told if not _GENERAL.search(piece) or _OWN.search(piece)]
-    kept = [_CLAUSE.sub(" ", piece).strip() for piece in told]
-    return "\n".join(kept)
+    kept = (_CLAUSE.sub(" ", piece).strip() for piece in _pieces(folded) if not _is_idle(piece, wavers=wavers))
+    return folded if len(folded) > _LONGEST else "\n".join(kept)
+
+
+def _pieces(folded: str) -> list[str]:
+    """The sentences of a text, and the halves of those that turn: "..., but ..."."""
+    return [piece for piece in _PIECE.split(folded.replace("e.g.", "for example")) if piece and piece.strip()]
 
 
 def _is_idle(piece: str, *, wavers: bool) -> bool:
@@ -164,8 +161,16 @@ def is_all_idle(folded: str) -> bool:
     """Whether nothing is left of a text without what answers nothing, but a polite word."""
     if len(folded) > _LONGEST or _WANTS.search(folded) is None:
         return False
-    rest = without_idle(folded, general=True)
-    return _POLITE.fullmatch(rest) is not None or _CONTENT.search(rest) is None
+    asks = False
+    for piece in _pieces(folded):
+        if _is_idle(piece, wavers=False):
+            asks = True
+        elif not (_GENERAL.search(piece) and not _OWN.search(piece)):
+            rest = _CLAUSE.sub(" ", piece)
+            if _CONTENT.search(rest) and not _POLITE.fullmatch(rest):
+                return False
+            asks = asks or rest != piece
+    return asks
 
 
 _NOTHING = frozenset(
