@@ -52,7 +52,8 @@ _IDLE = lazily(
     r"|\bi(?:'d| would)? (?:suggest|recommend|advise)\b|^\W*(?:use|try|consider|get|measure) an?\b"
     r"|\byou(?:'d| would|'ll)? (?:have to|could|can|may|should|might) (?:measure|use|try|also)\b|\bsome(?:one"
     r"|body) (?:with|who)\b"
-    r"|^\W*(?:also,? )?(?:is|are|do|does|did|which|what|who|how|in (?:met\w+|feet|inches))\b[^?]{0,200}\?"
+    r"|^\W*(?:also,? )?(?:is|are|do|does|did|(?:could|can|would) you|which|what|who|how|in (?:met\w+|feet"
+    r"|inches))\b[^?]{0,200}\?"
     r"|\bwould (?:just |only |merely |simply )?be (?:\w+ )?(?:misleading|guess\w*|made up|specul\w+|dishonest|arbitrary"
     r"|invented"
     r"|unreliable|irresponsible|wrong)\b|\bcan't just say\b|\bsaying [\"'\d]"
@@ -76,9 +77,9 @@ _GENERAL = lazily(
 _OFFER = lazily(
     r"\bi(?:'ll| will| can| could) (?:then |also )?(?:calculate|compute|convert|estimate|determine|work (?:it |that )?out"
     r"|tell|help|compare"
-    r"|answer)\b[^:]{0,200}$"
+    r"|answer)\b(?:[^:\d]|(?<=[\[<(])\d|(?<=region )\d){0,200}$"
 )
-_WAVERS = lazily("|".join(_HEDGED))
+_WAVERS = lazily("|".join(_HEDGED) + r"|\b(?:may|might|could) (?:\w+ )?(?:appear|look|seem)\b")
 _SUPPOSED = lazily(
     r"\bif\b[^;\n]{0,120}\bif\b|\bdepend(?:s|ing)? on\b|\bif (?:it|this|that)(?:'s| is)\b|\b(?:if|suppose"
     r"|assuming)\b[^;\n]{0,120}\b(?:would|might|could)\b"
@@ -108,7 +109,7 @@ def _pieces(folded: str) -> list[str]:
 def _is_idle(piece: str, *, wavers: bool) -> bool:
     if _IDLE.search(piece) and not _no_need(piece):
         return True
-    if _OFFER.search(piece) and not _OWN.search(piece):
+    if _OFFER.search(piece) and not _OWN.search(piece.replace("estimate", "")):
         return True
     if wavers and _GENERAL.search(piece) and not _OWN.search(piece):
         return True
@@ -120,12 +121,13 @@ _ATTRIBUTED = lazily(
     r"|almost|nearly|at least|some"
     r"|it\b|they|this|that\b|these|my\b|i\b|i'|its?\b|(?:height|width|distance|depth|regions?)\b|estimated?|both|one\b|\w+:"
     r"|(?:the|an?) (?:\w+ )?(?:distance|height|width|gap|space|separation|two|both|regions?|estimate|answer|direction|value)\b"
-    r"|the \w+ (?:is|are|looks?|appears?|seems?|has|measures)\b)|\bregions? ?\S{1,4} (?:is|are|has|looks|appears|seems"
+    r"|the (?!camera|photographer|viewer)\w+ (?:is|are|looks?|appears?|seems?|has|measures)\b)|\bregions? ?\S{1,4} (?:is"
+    r"|are|has|looks|appears|seems"
     r"|measures|lies)\b"
 )
 _LENGTH = lazily(r"\d")
 _YES = lazily(
-    r"^\W*(?:yes|no|sure|absolutely|certainly)\b(?=[, ]+[a-z])(?![^.;]{0,200}(?:\w{3,}er\b|\bis\b|\bdoes\b|n't\b|left"
+    r"^\W*(?:yes|no|sure|absolutely|certainly)\b(?=[, ]+[a-z])(?![^.;]{0,200}(?:\w{3,}er\b|\bso\b|\bis\b|\bdoes\b|n't\b|left"
     r"|right|behind|front))"
 )
 

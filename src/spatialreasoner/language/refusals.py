@@ -131,7 +131,10 @@ _SOFT = Hinted(
     r"|\bi (?:can't|cannot)(?= *(?:[.!]|$))|something went wrong|error(?: has)? occurred|unclear|unsure|undecided"
     r"|uncertain(?!t)|undetermined|indeterminate"
     r"|undecidable|undefined"
-    r"|unknown|n/a|no telling|(?:neither answer|either answer|both answers)\b|may or may not|(?:coin (?:flip|toss)"
+    r"|(?:not|\w{2,6}n't) (?:(?:confident|certain|sure|clear|sharp) )?enough to|there (?:is|are) none\b|(?:have"
+    r"|having) (?:trouble|difficult(?:y|ies))"
+    r"|no (?:height|width|distance|direction|number|value|position) can\b|unknown|n/a|no telling|(?:neither answer"
+    r"|either answer|both answers)\b|may or may not|(?:coin (?:flip|toss)"
     r"|guess is as good)"
     r"|beyond (?:what i can|my)|would be (?:arbitrary|speculative|a (?:pure |mere |wild )?guess)|(?:does|do)(?: not"
     r"|n't) (?:say|reveal|tell)"
@@ -161,6 +164,9 @@ _SOFT = Hinted(
     r"|was)\b|not determinable|unanswerable|inconclusive|no way (?:of|to)|without (?:more|further"
     r"|additional) (?:information|context))\b",
     "cannot can could couldn / be",
+    "none having",
+    "have / trouble difficulty difficulties difficult",
+    "height width distance direction number value position / no",
     "provide give offer show have allow permit contain / not t",
     "region regions boxes labels markers markings object objects which / not t",
     "n / a",
@@ -325,7 +331,7 @@ def is_cut_off(text: str) -> bool:
 
 
 _EXPLICIT = lazily(
-    r"\b(?<!no )answer\W{0,6}(?:is\b|:)|\bconclusion\b|\\boxed|<answer>|\bbest (?:guess|estimate)\b|\bi(?:'d"
+    r"\b(?<!no )answer\W{0,6}(?:is\b|:)|\bconclusion\b|\\boxed|<answer>|\b(?:best|my) (?:guess|estimate)\b|\bi(?:'d"
     r"| would) (?:say|guess|estimate|go (?:for|with)|pick|choose)\b|\bcan only (?:estimate|guess|approximate)\b"
 )
 
@@ -374,7 +380,8 @@ _SAYS = lazily(
     r"|\b(?:is|(?:appears|seems|looks)(?: to be)?) (?:\w+ ){0,3}(?:taller|shorter|wider|thinner|"
     r"narrower|bigger|larger|smaller|higher|lower|closer|nearer|further|farther|behind|above|below"
     r"|to the (?:left|right)|in front|on the (?:left|right)|left|right)\b"
-    r"|(?:^|[.:;] ?)\W*(?:the answer is |it(?:'s| is) |probably |maybe |perhaps "
+    r"|(?:^|[.:;] ?)\W*(?:the answer is |my (?:guess|pick|choice|answer) (?:is|would be) |it(?:'s| is) |probably |maybe "
+    r"|perhaps "
     r"|likely )?(?:the )?regions? ?[\[<(#]?\d(?>[\])>]?)(?=\W*(?:$|[.,;:!\n)]|because|since|as\b|by\b|wins?\b"
     r"|(?:\w+ly )?(?:is|does)\W*(?:$|[.;!])))"
 )

@@ -37,7 +37,8 @@ _NO = (
     r"|determined|found|located"
     r"|seen|told|known)\b)"
     r"|scarcely|no way"
-    r"|not (?:at all|really|quite|so|exactly|true|correct|right|necessarily|the case|in the least|a chance"
+    r"|not (?:at all|as far as i can (?:see|tell)|really|quite|so|exactly|true|correct|right|necessarily|the case"
+    r"|in the least|a chance"
     r"|even close|likely)|(?:probably|likely|certainly|definitely|absolutely|surely|clearly|of course) not"
     r"|not(?= *(?:[.,!;]|$))|(?:quite |just |exactly )?the (?:opposite|contrary|reverse|other way (?:a?round"
     r"|about))(?! (?:would be|is|seems) (?:wrong|false|incorrect|untrue))|(?:on|to) the contrary|quite the"
@@ -99,7 +100,7 @@ _CHANCE = lazily(
 )
 _DENIES = lazily(
     r"(?:i )?(?:don't|do not|wouldn't|would not|cannot|can't) (?:think|believe|say|agree|describe|call|consider"
-    r"|regard)(?: that)? (?P<said>[^;]{4,300})",
+    r"|regard)(?: that)?(?! (?:how|which|what|where|who|by|if|whether|exactly|for)\b) (?P<said>[^;]{4,300})",
     re.DOTALL,
 )
 _FALSE = frozenset(
