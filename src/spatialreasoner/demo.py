@@ -47,7 +47,7 @@ SFT = ("num_train_epochs=3", "learning_rate=1e-3", "freeze_vision=true", "per_de
 """Three times the study's rate (docs/reproduction.md), for a tenth of its steps."""
 
 PREFERENCE = (
-    *("num_train_epochs=0.5", "learning_rate=3e-5", "nll_weight=10"),
+    *("num_train_epochs=0.33", "learning_rate=3e-5", "nll_weight=10"),
     *("freeze_vision=true", "per_device_train_batch_size=8"),
 )
 """At 5e-6 answers hardly change. The likelihood of chosen answers would sink without its term, which weighs what it does in the
@@ -70,7 +70,7 @@ class DemoConfig:
 
     seed: int = 0
     base: str = "nano-base"
-    scenes: int = 100
+    scenes: int = 150
     per_scene: int = 6
     test_scenes: int = 60
     photos: tuple[str, ...] | None = None
