@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -63,3 +64,8 @@ class Pace:
         now = asyncio.get_running_loop().time()
         start, self._next = max(now, self._next), max(now, self._next) + self._gap
         await asyncio.sleep(start - now)
+
+
+def unpriced(limits: Mapping[str, Limits]) -> tuple[str, ...]:
+    """The names of those whose cost cannot be told, for the price of their tokens is unknown."""
+    return tuple(name for name, limit in limits.items() if not limit.price.known)

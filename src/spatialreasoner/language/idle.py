@@ -144,18 +144,14 @@ def _no_need(piece: str) -> bool:
     return re.search(r"\b(?:no|not|n't)\b[^;]{0,30}\b(?:need|require|necessary)", piece) is not None
 
 
-_WANTS = Hinted(
-    r"\b(?:need|needs|needed|require|requires|required|please|kindly|clarify|suggest|recommend|misleading|guessing|if|unless"
-    r"|assuming|suppose|whether|which|mean|means|taking|use|someone|example|between|reads|shows"
-    r"|made|such|saying|clock|laser|lidar|tape|sensor|stereo|something|usually|typically|average|standard|range|generally"
-    r"|place|put|ask|attach|errors|ruler|only|dividing|what|how|before|who"
-    r"|replies|answers|numbers|figures|values|morning|afternoon|evening|for|ambiguity)\b",
-    "need needs needed require requires required please kindly clarify suggest recommend misleading guessing if unless assuming"
-    " suppose whether which mean means taking use someone example between reads shows made such"
-    " saying clock laser lidar tape sensor stereo something usually typically average standard range generally place"
-    " put ask attach errors ruler only dividing what how before who replies answers numbers figures values morning afternoon"
-    " evening for ambiguity",
+_WANTING = (
+    "need needs needed require requires required please kindly clarify suggest recommend misleading guessing if "
+    "unless assuming suppose whether which mean means taking use someone example between reads shows made such saying "
+    "clock laser lidar tape sensor stereo something usually typically average standard range generally place put ask "
+    "attach errors ruler only dividing what how before who replies answers numbers figures values morning afternoon "
+    "evening for ambiguity"
 )
+_WANTS = Hinted(rf"\b(?:{'|'.join(_WANTING.split())})\b", _WANTING)
 _CONTENT = lazily(r"[a-z\d]")
 
 

@@ -99,6 +99,7 @@ evaluate = synchronous(evaluate_async)
 def _forecast(files: Sequence[PathLike], judging: AnswerJudgeConfig) -> Forecast:
     """What judging can take, if nothing is in the journals."""
     from spatialreasoner.evaluation.predictions import read_predictions
+    from spatialreasoner.inference.limits import unpriced
     from spatialreasoner.search.run import Forecast
 
     limits = judging.limited()
@@ -108,7 +109,7 @@ def _forecast(files: Sequence[PathLike], judging: AnswerJudgeConfig) -> Forecast
         most_calls=calls,
         most_tokens=calls * limits.max_tokens,
         most_cost=calls * limits.price.most(limits.max_tokens),
-        unknown_prices=() if limits.price.known else (judging.model,),
+        unknown_prices=unpriced({judging.model: limits}),
     )
 
 

@@ -19,7 +19,7 @@ from spatialreasoner.core.types import Question
 from spatialreasoner.inference.budget import BudgetError
 from spatialreasoner.inference.grounds import asked_grounds, judge_grounds, stand_on
 from spatialreasoner.inference.journal import Journal
-from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.limits import Limits, unpriced
 from spatialreasoner.inference.pool import Pool
 from spatialreasoner.judges.agreement import write_agreement
 from spatialreasoner.judges.journalled import JournalledJudge
@@ -203,5 +203,5 @@ def _forecast(job: _Scoring, judges: Mapping[str, Limits]) -> Forecast:
         most_calls=job.total * len(limits),
         most_tokens=job.total * sum(limit.max_tokens for limit in limits),
         most_cost=job.total * sum(limit.price.most(limit.max_tokens) for limit in limits),
-        unknown_prices=tuple(name for name, limit in judges.items() if not limit.price.known),
+        unknown_prices=unpriced(judges),
     )

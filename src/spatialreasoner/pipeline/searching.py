@@ -13,6 +13,7 @@ from spatialreasoner.core.loops import asynchronous, synchronous
 from spatialreasoner.core.progress import ShowProgress, progress_bar, quiet, say
 from spatialreasoner.core.protocols import Policy, Reward
 from spatialreasoner.inference.budget import refuse_unknown_prices
+from spatialreasoner.inference.limits import unpriced
 from spatialreasoner.inference.registry import WritingConfig, limits_of
 from spatialreasoner.pipeline.inputs import PathLike, QuestionsInScenes, read_inputs
 from spatialreasoner.pipeline.result import Result
@@ -189,8 +190,7 @@ def _confirm(job: _Search, config: RunConfig, confirm: Callable[[Forecast], bool
     limits, judges = config.limits, config.judge_limits
     refuse_unknown_prices(config.max_cost, {name: limit.price for name, limit in {**limits, **judges}.items()})
     expected = forecast(len(job.asked.questions), list(limits), config, list(judges.values()))
-    unknown = tuple(name for name, limit in judges.items() if not limit.price.known)
-    expected = replace(expected, unknown_prices=(*expected.unknown_prices, *unknown))
+    expected = replace(expected, unknown_prices=(*expected.unknown_prices, *unpriced(judges)))
     if not confirm(expected):
         raise ConfigError(
             "nothing was sent; lower `max_model_rounds`, `samples_per_policy` or the number of questions, or set `max_cost`"

@@ -25,7 +25,7 @@ from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.inference import advice
 from spatialreasoner.inference.endpoint import identity
 from spatialreasoner.inference.journal import Journal
-from spatialreasoner.inference.limits import Limits
+from spatialreasoner.inference.limits import Limits, unpriced
 from spatialreasoner.inference.prices import Price
 from spatialreasoner.search.engine import Engine, Progress, RewardMaker, Row, RunConfig
 from spatialreasoner.search.summary import Totals
@@ -68,7 +68,7 @@ def forecast(num_questions: int, policies: Sequence[str], config: RunConfig, jud
         most_calls=num_questions * (config.search.max_model_rounds + sampling + 2 * config.candidates) + len(asked) * replies,
         most_tokens=replies * (max(limit.max_tokens for limit in limits) + sum(judge.max_tokens for judge in asked)),
         most_cost=replies * (max(map(_most_cost, limits)) + sum(map(_most_cost, asked))),
-        unknown_prices=tuple(name for name, limit in zip(policies, limits, strict=True) if not limit.price.known),
+        unknown_prices=unpriced(dict(zip(policies, limits, strict=True))),
     )
 
 
