@@ -95,3 +95,12 @@ def tiny_llama(folder, texts, *, width=32, layers=2, heads=4, key_heads=2):
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+def other_llama(folder):
+    """A reference that is not the policy of a folder, so that losses are not ln 2."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.5)
+    return model

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from strange.case import Bench, Case, Ended, need
+from strange.case import SMALL_SEARCH, Bench, Case, Ended, need
 from strange.replies import answers
 from strange.server import Handler, Request, Server, completion, healthy, respond
 
@@ -72,22 +72,8 @@ def _command(command: str, bench: Bench, *models: str) -> list[object]:
     if command == "generate":
         return ["generate", bench.questions, "--model", models[0], "--timeout", "6", "--out", bench.folder / "out.jsonl"]
     policies = [part for model in models for part in ("--policy", model)]
-    return [
-        "search",
-        bench.questions,
-        *policies,
-        "--timeout",
-        "6",
-        "--rounds",
-        "3",
-        "--samples",
-        "1",
-        "--candidates",
-        "2",
-        "--yes",
-        "--out",
-        bench.folder / "out",
-    ]
+    limits = "--timeout", "6", "--rounds", "3"
+    return ["search", bench.questions, *policies, *limits, *SMALL_SEARCH, "--out", bench.folder / "out"]
 
 
 def _killed(command: str, handler: Handler, bench: Bench) -> str:

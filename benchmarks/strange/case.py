@@ -154,6 +154,9 @@ class Bench:
             self.peaks[name] = megabytes, self.case
 
 
+SMALL_SEARCH = ("--samples", 1, "--candidates", 2, "--yes")
+"""Options of a search that asks for as little as one can."""
+
 PROGRAM = [sys.executable, "-m", "spatialreasoner"]
 _ZYGOTES: dict[bool, Zygote] = {}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from strange.case import MEGABYTES, Bench, Case, need
+from strange.case import MEGABYTES, SMALL_SEARCH, Bench, Case, need
 from strange.server import Request, Server, completion, respond
 from strange.visits import Visitor, refused, start
 
@@ -88,19 +88,7 @@ def _generate(bench: Bench, photo: Path, server: Server) -> str:
 
 
 def _search(bench: Bench, photo: Path, server: Server) -> str:
-    options = (
-        "--policy",
-        server.model,
-        "--rounds",
-        2,
-        "--samples",
-        1,
-        "--candidates",
-        2,
-        "--yes",
-        "--out",
-        bench.folder / "out",
-    )
+    options = "--policy", server.model, "--rounds", 2, *SMALL_SEARCH, "--out", bench.folder / "out"
     return f"{bench.spatial('search', _questions(bench, photo), *options).expect(0).megabytes:.0f} MB"
 
 

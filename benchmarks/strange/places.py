@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from strange.case import Bench, Case, need
+from strange.case import SMALL_SEARCH, Bench, Case, need
 from strange.server import Server, healthy
 
 PLAIN = "exit 1 or 2 with one message; nothing visible is left"
@@ -51,19 +51,7 @@ def command(name: str, bench: Bench, out: Path, model: str = "scripted:careful")
         "scenes": ["scenes", "synthetic", "--count", 1, "--out", out / "scenes"],
         "questions": ["questions", inputs / "scenes", "--out", out / "questions.jsonl"],
         "generate": ["generate", bench.questions, "--model", model, "--out", out / "out.jsonl"],
-        "search": [
-            "search",
-            bench.questions,
-            "--policy",
-            model,
-            "--samples",
-            1,
-            "--candidates",
-            2,
-            "--yes",
-            "--out",
-            out / "search",
-        ],
+        "search": ["search", bench.questions, "--policy", model, *SMALL_SEARCH, "--out", out / "search"],
         "pairs": ["pairs", inputs / "search", "--scenes", inputs / "scenes", "--out", out / "pairs"],
         "train": [
             "train",

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from strange.case import MEGABYTES, Bench, Case, need
+from strange.case import MEGABYTES, SMALL_SEARCH, Bench, Case, need
 from strange.images import png
 from strange.places import COMMANDS, PLAIN, command, small_disk
 from strange.server import Request, Server, completion, healthy, respond
@@ -197,18 +197,6 @@ def _choices(bench: Bench) -> str:
         respond(connection, {**body, "choices": body["choices"] * 20_000})
 
     with Server(handler=many) as server:
-        given = (
-            "--policy",
-            server.model,
-            "--rounds",
-            2,
-            "--samples",
-            1,
-            "--candidates",
-            2,
-            "--yes",
-            "--out",
-            bench.folder / "out",
-        )
-        end = bench.spatial("search", bench.questions, *given).expect(0, within=60)
+        given = "--policy", server.model, "--rounds", 2, *SMALL_SEARCH
+        end = bench.spatial("search", bench.questions, *given, "--out", bench.folder / "out").expect(0, within=60)
     return f"{end.megabytes:.0f} MB"

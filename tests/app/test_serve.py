@@ -134,11 +134,17 @@ running.run(app, [])
 """
 
 
-def test_a_later_signal_ends_any_command_at_once():
+def begun(program):
+    """A process of a program that has said "begun"."""
     process = subprocess.Popen(
-        [sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def test_a_later_signal_ends_any_command_at_once():
+    process = begun(STUBBORN)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
     time.sleep(1.5)
@@ -171,10 +177,7 @@ running.run(app, [])
 
 
 def test_a_signal_while_the_interpreter_ends_changes_nothing():
-    process = subprocess.Popen(
-        [sys.executable, "-c", ENDING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stdout.readline() == "begun\n"
+    process = begun(ENDING)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "ending\n"
     process.send_signal(signal.SIGINT)

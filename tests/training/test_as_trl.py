@@ -11,7 +11,7 @@ from trl import DPOConfig, DPOTrainer
 
 from spatialreasoner.core.errors import ConfigError, InputError, RecordError
 from spatialreasoner.training.fdpo import FDPOTrainer
-from tiny import tiny_llama
+from tiny import other_llama, tiny_llama
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
 
@@ -57,14 +57,6 @@ def make(folder, tmp_path):
     return make
 
 
-def other(folder):
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(1.5)
-    return model
-
-
 def logged(trainer):
     trainer.train()
     names = ("loss", "rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "grad_norm")
@@ -75,7 +67,7 @@ def logged(trainer):
     "options", [{}, {"loss_type": "ipo"}, {"loss_type": "sigmoid_norm"}, {"loss_type": "robust", "label_smoothing": 0.2}]
 )
 def test_rewards_are_logged_as_in_trl(make, folder, options):
-    ours, theirs = (logged(make(each, options=options, ref_model=other(folder))) for each in BOTH)
+    ours, theirs = (logged(make(each, options=options, ref_model=other_llama(folder))) for each in BOTH)
     torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), atol=1e-3, rtol=1e-3)
 
 
@@ -92,7 +84,7 @@ def test_adapters_and_their_references_are_trls(make, folder, kind):
         if kind == "a trained adapter":
             given = {"model": adapted()}
         elif kind == "a configuration and a reference":
-            given["ref_model"] = other(folder)
+            given["ref_model"] = other_llama(folder)
         found.append(logged(make(each, **given)))
     torch.testing.assert_close(*map(torch.tensor, found), atol=1e-3, rtol=1e-3)
 
@@ -100,7 +92,7 @@ def test_adapters_and_their_references_are_trls(make, folder, kind):
 def test_new_pairs_are_evaluated_against_a_given_reference_that_was_precomputed(make, folder):
     found = []
     for each in BOTH:
-        trainer = make(each, options={"precompute_ref_log_probs": True}, ref_model=other(folder))
+        trainer = make(each, options={"precompute_ref_log_probs": True}, ref_model=other_llama(folder))
         trainer.train()
         metrics = trainer.evaluate(Dataset.from_list(ROWS[:2]))
         found.append([metrics["eval_loss"], metrics["eval_rewards/margins"]])

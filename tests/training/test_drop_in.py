@@ -17,7 +17,7 @@ from spatialreasoner.training.collate import PairCollator
 from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
 from spatialreasoner.training.images import image_token_ids, last_image
 from spatialreasoner.training.row_encoder import RowEncoder
-from tiny import tiny_llama
+from tiny import other_llama, tiny_llama
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
 
@@ -82,15 +82,6 @@ def make(folder, tmp_path):
     return make
 
 
-def other(folder):
-    """A reference that is not the policy, so that losses are not ln 2."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(1.5)
-    return model
-
-
 def loss_and_gradients(trainer):
     batch = next(iter(trainer.get_train_dataloader()))
     trainer.model.train()
@@ -120,7 +111,7 @@ def test_it_takes_what_trls_takes_in_its_order_and_with_its_defaults():
 @pytest.mark.parametrize("form", FORMS)
 def test_text_rows_of_every_form_are_trls(make, folder, form, streams):
     given = {"rows": FORMS[form], "streams": streams}
-    ours, theirs = (make(each, ref_model=other(folder), **given) for each in (FDPOTrainer, DPOTrainer))
+    ours, theirs = (make(each, ref_model=other_llama(folder), **given) for each in (FDPOTrainer, DPOTrainer))
     assert_same(ours, theirs)
     assert ours.shares_prefix is True
 
@@ -128,7 +119,7 @@ def test_text_rows_of_every_form_are_trls(make, folder, form, streams):
 @pytest.mark.parametrize("form", FORMS)
 def test_cut_rows_are_trls(make, folder, form):
     given = {"rows": FORMS[form], "max_length": 20, "truncation_mode": "keep_start"}
-    ours, theirs = (make(each, ref_model=other(folder), **given) for each in (FDPOTrainer, DPOTrainer))
+    ours, theirs = (make(each, ref_model=other_llama(folder), **given) for each in (FDPOTrainer, DPOTrainer))
     batch = next(iter(ours.get_train_dataloader()))
     assert batch["lengths"][:, [0, 2]].sum(1).max() <= 20
     assert len(batch["lengths"]) == len(theirs.train_dataset)
@@ -143,7 +134,8 @@ def test_a_begin_token_and_an_end_token_are_added_to_plain_text_as_in_trl(make, 
     assert len(begun("x")["input_ids"]) == len(ids) + 1
     rows = [standard()[0], {**standard()[1], "chosen": f" 11.{tokenizer.eos_token}"}]
     ours, theirs = (
-        make(each, rows, ref_model=other(folder), processing_class=copy.deepcopy(begun)) for each in (FDPOTrainer, DPOTrainer)
+        make(each, rows, ref_model=other_llama(folder), processing_class=copy.deepcopy(begun))
+        for each in (FDPOTrainer, DPOTrainer)
     )
     lengths = next(iter(ours.get_train_dataloader()))["lengths"]
     expected = {(len(row["prompt_ids"]), len(row["chosen_ids"]), len(row["rejected_ids"])) for row in theirs.train_dataset}
