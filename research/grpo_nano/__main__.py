@@ -111,14 +111,15 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the study; the same command continues it.", show_default=False)],
     seeds: Annotated[int, typer.Option(help="Trainings.", min=1)] = 3,
     steps: Annotated[int, typer.Option(help="Optimizer steps of each.", min=1)] = 60,
-    rooms: Annotated[int, typer.Option(help="Rooms to train on, four questions about each.", min=1)] = 60,
-    unseen: Annotated[int, typer.Option(help="Unseen rooms, four questions about each.", min=1)] = 60,
+    questions: Annotated[int, typer.Option(help="Questions per step, eight completions each; an even number.", min=2)] = 8,
+    rooms: Annotated[int, typer.Option(help="Rooms to train on, four questions about each.", min=1)] = 120,
+    unseen: Annotated[int, typer.Option(help="Unseen rooms, four questions about each.", min=1)] = 120,
     learning_rate: Annotated[float, typer.Option(help="Of AdamW.")] = 5e-5,
 ) -> None:
     """Measure what GRPO with the verified reward is worth on the embedded model."""
     settings = {
         "learning_rate": learning_rate, "warmup_ratio": 0.0, "freeze_vision": True, "threads": 1,
-        "per_device_train_batch_size": 16, "gradient_accumulation_steps": 2, "num_generations": 8,
+        "per_device_train_batch_size": 16, "gradient_accumulation_steps": questions // 2, "num_generations": 8,
         "max_completion_length": 200, "temperature": TEMPERATURES["sampled"],
     }  # fmt: skip
     typer.echo(_study(out, seeds=seeds, steps=steps, rooms=rooms, unseen=unseen, settings=settings))
