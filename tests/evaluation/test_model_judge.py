@@ -34,6 +34,7 @@ from spatialreasoner.evaluation.predictions import Prediction, QaInfo, type_of, 
 from spatialreasoner.evaluation.score import judge_all
 from spatialreasoner.inference.endpoint import Limits
 from spatialreasoner.inference.journal import Journal
+from spatialreasoner.pipeline import evaluate
 from spatialreasoner.report.terminal import show_agreement
 
 KEY = "sk-planted-1234567890abcdef"
@@ -364,6 +365,15 @@ def test_the_score_is_the_judges(endpoint: Endpoint, tmp_path: Path):
     result = asyncio.run(run_judged_score_async(tmp_path / "predictions.jsonl", config(endpoint)))
     assert result.score.totals["qualitative"].right == 1
     assert result.score.judge == endpoint.name
+
+
+def test_questions_without_a_prediction_count_as_unscored_for_a_judge_too(endpoint: Endpoint, tmp_path: Path):
+    write_predictions(tmp_path / "predictions.jsonl", [YES])
+    asked = [{"id": name, "text": "Is it wide?", "answer": "No.", "category": "wide_predicate"} for name in ("y", "unasked")]
+    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(one) + "\n" for one in asked))
+    judged = evaluate(tmp_path / "predictions.jsonl", judging=config(endpoint), questions=tmp_path / "questions.jsonl").details
+    assert (judged.score.items, judged.score.missing, judged.agreement.items) == (2, 1, 1)
+    assert [(one.question_id, one.reason) for one in judged.score.unscored] == [("unasked", "no prediction")]
 
 
 def test_the_command_line_tells_the_agreement_and_no_key(endpoint: Endpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]):

@@ -76,3 +76,15 @@ def test_a_finished_file_costs_no_calls_and_another_seed_does(scene: Scene, tmp_
     run_generate(questions, scenes, again, out)
     run_generate(questions, scenes, other, out, seed=1)
     assert (again.calls, other.calls) == (0, 3)
+
+
+def test_answers_by_another_model_are_not_replaced_without_a_word(scene: Scene, tmp_path: Path) -> None:
+    questions, scenes, out = ask(scene, 2), {scene.id: scene}, tmp_path / "predictions.jsonl"
+    said: list[str] = []
+    first, other, again = Teller(), Teller(), Teller()
+    other.name = "another"
+    for model in (first, other):
+        run_generate(questions, scenes, model, out, tell=said.append)
+    assert said == [f"{out} holds answers by teller, now replaced; the same command with that model restores them, unasked"]
+    run_generate(questions, scenes, again, out, tell=said.append)
+    assert (again.calls, read_predictions(out)[0].model_id) == (0, "teller")

@@ -11,8 +11,8 @@ from typing import Literal
 from spatialreasoner.core import records
 from spatialreasoner.core.types import Category, Record
 from spatialreasoner.evaluation.answers import Verdict
-from spatialreasoner.evaluation.model_judge import AnswerJudgeConfig, Judged, judge_answers_async
-from spatialreasoner.evaluation.predictions import Prediction, read_predictions
+from spatialreasoner.evaluation.model_judge import UNSCORED, AnswerJudgeConfig, Judged, judge_answers_async
+from spatialreasoner.evaluation.predictions import Prediction, read_predictions, without_prediction
 from spatialreasoner.evaluation.score import Score, judge_all, score_predictions, score_to_json
 from spatialreasoner.language.responses import conclusion
 
@@ -78,6 +78,7 @@ async def run_judged_score_async(
     config: AnswerJudgeConfig,
     out: str | Path | None = None,
     *,
+    questions: str | Path | None = None,
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> JudgedScore:
@@ -87,6 +88,7 @@ async def run_judged_score_async(
         predictions: The predictions file.
         config: The model and how it is asked.
         out: Where `score.json` is written, if anywhere; it has the score's fields and `compare_with_offline`.
+        questions: All questions; those without a prediction count as unscored. None takes the predictions for all.
         seed: Seed of the resampling behind the intervals.
         progress: Called with the number of predictions judged.
 
@@ -98,7 +100,9 @@ async def run_judged_score_async(
     path = Path(predictions)
     rows = read_predictions(path)
     judged = await judge_answers_async(rows, config, path.with_name(f".{path.stem}.judge.journal"), progress=progress)
-    result = replace(score_predictions(rows, judged.verdicts, seed=seed), judge=judged.judge)
+    absent = [] if questions is None else without_prediction(rows, questions)
+    verdicts = [*judged.verdicts, *[UNSCORED] * len(absent)]
+    result = replace(score_predictions([*rows, *absent], verdicts, seed=seed), judge=judged.judge)
     found = compare_with_offline(rows, judged, judge_all(rows))
     if out is not None:
         records.write_json(out, {**score_to_json(result), "agreement": asdict(found)})

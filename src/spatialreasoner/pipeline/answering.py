@@ -6,13 +6,14 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import ConfigError, EndpointError, PromptError, WorkError
+from spatialreasoner.core.errors import ConfigError, EndpointError, InputError, PromptError, WorkError
 from spatialreasoner.core.loops import synchronous
 from spatialreasoner.core.progress import say
 from spatialreasoner.core.protocols import Policy
@@ -115,6 +116,7 @@ async def run_generate_async(
         endpoint = pool.endpoint(shown, limits)
         if batching is not None and endpoint.batches is None:
             raise ConfigError(f"`batch` needs a model behind an endpoint, api:MODEL@BASE_URL; got {policy.name}")
+        _tell_replaced(out, policy.name, tell)
         answering = _Answering(pool, endpoint, questions, scenes, seed, progress)
         outcomes = await answering.answer()
         count = write_predictions(out, _rows(questions, scenes, outcomes, out, policy.name))
@@ -155,6 +157,14 @@ def _rows(
     for question, outcome in zip(questions, outcomes, strict=True):
         image = _relative(scenes[question.scene_id].image, out)
         yield prediction(question, outcome.text, image=image, model_id=model_id, unanswered=outcome.why)
+
+
+def _tell_replaced(out: Path, model_id: str, tell: Callable[[str], None]) -> None:
+    """Say that another model's answers make way."""
+    with suppress(InputError):  # there is no such file, or it holds something else
+        before = next(records.read_jsonl(out, dict[str, Any])).get("model_id")
+        if before not in (None, model_id):
+            tell(f"{out} holds answers by {before}, now replaced; the same command with that model restores them, unasked")
 
 
 def _relative(image: str, out: Path) -> str:

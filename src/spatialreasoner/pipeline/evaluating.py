@@ -57,7 +57,7 @@ async def evaluate_async(
         out: The `score.json` to write; None writes nothing.
         against: Another model's predictions, to compare question by question.
         judging: A model that judges the answers; None uses the offline rules.
-        questions: All questions, for the offline rules; those without a prediction count as unscored.
+        questions: All questions; those without a prediction count as unscored.
         seed: Seed of the resampling behind the intervals.
         confirm: Called with the forecast of the judging before anything is sent; nothing is sent if it returns False.
         progress: Displays the progress; None displays nothing.
@@ -124,13 +124,12 @@ async def _scored(
     """The score, and the verdicts of the judging model if there is one."""
     from spatialreasoner.evaluation.score import run_score
 
-    path, written = os.fspath(predictions), None if out is None else os.fspath(out)
+    path = os.fspath(predictions)
+    written, asked = (None if each is None else os.fspath(each) for each in (out, questions))
     if judging is None:
-        return Evaluation(
-            score=run_score(path, written, questions=None if questions is None else os.fspath(questions), seed=seed)
-        ), None
+        return Evaluation(score=run_score(path, written, questions=asked, seed=seed)), None
     from spatialreasoner.evaluation.agreement import run_judged_score_async
 
     with shown(f"judge {path}", None) as advance:
-        judged = await run_judged_score_async(path, judging, written, seed=seed, progress=advance)
+        judged = await run_judged_score_async(path, judging, written, questions=asked, seed=seed, progress=advance)
     return Evaluation(score=judged.score, agreement=judged.agreement), judged.verdicts
