@@ -19,7 +19,7 @@ class NativeHook(BuildHookInterface[Any]):
         made = [native.build_library(source) for source in native.C_SOURCES]
         if None in made:
             self.app.display_warning(
-                "no C compiler: the nano's answers, procedural rooms and error bars take up to three times as long"
+                "no C compiler: the nano's answers, procedural rooms, error bars and reading take up to three times as long"
             )
         for library in filter(None, made):
             build_data["artifacts"].append(f"/{library.relative_to(self.root).as_posix()}")

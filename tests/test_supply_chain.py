@@ -57,6 +57,7 @@ def test_the_wheel_holds_the_package_alone(wheel):
 def test_the_wheel_holds_no_pickle_and_fits_a_mail(wheel):
     binary = [name for name in wheel.namelist() if name.endswith((".bin", ".pt", ".pth", ".pkl", ".npy", ".so"))]
     built = {
+        "spatialreasoner/language/native/_patterns.so",
         "spatialreasoner/nano/native/_decoder.so",
         "spatialreasoner/nano/native/_decoder_wide.so",
         "spatialreasoner/scenes/native/_nearest.so",

@@ -20,6 +20,7 @@ import spatialreasoner
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 LIBRARIES = {
+    "spatialreasoner/language/native/_patterns.so",
     "spatialreasoner/nano/native/_decoder.so",
     "spatialreasoner/nano/native/_decoder_wide.so",
     "spatialreasoner/scenes/native/_nearest.so",

@@ -15,8 +15,11 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ _FLAGS = ("-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-shared
 _X86 = ("-mavx2", "-mfma")
 _X86_WIDE = (*_X86, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl")
 """A library is taken only where the processor has these."""
+_MODULE = ("-ldl", *(["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []))
 
 
 class CSource(NamedTuple):
@@ -37,11 +41,13 @@ class CSource(NamedTuple):
         path: The file.
         fused: Whether the compiler may round a product and a sum as one.
         wide: Whether the library is for processors with vectors of 512 bits, which not all have.
+        module: Whether the library is a module of Python, which runs on every processor and tells its source as `SOURCE`.
     """
 
     path: Path
     fused: bool
     wide: bool = False
+    module: bool = False
 
     @property
     def built(self) -> Path:
@@ -57,13 +63,14 @@ DECODER = CSource(_PACKAGE / "nano" / "native" / "decoder.c", fused=True)
 WIDE_DECODER = DECODER._replace(wide=True)
 ROOMS = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "rooms.c", fused=False)
 NEARBY = CSource(_PACKAGE / "scenes" / "native" / "nearest.c", fused=False)
+PATTERNS = CSource(_PACKAGE / "language" / "native" / "patterns.c", fused=False, module=True)
 
 
 def _is_x86() -> bool:
     return platform.machine().lower() in {"x86_64", "amd64"}
 
 
-C_SOURCES = (DECODER, ROOMS, NEARBY, *([WIDE_DECODER] if _is_x86() else []))
+C_SOURCES = (DECODER, ROOMS, NEARBY, PATTERNS, *([WIDE_DECODER] if _is_x86() else []))
 """What is built on this kind of machine."""
 
 
@@ -82,11 +89,12 @@ def build_library(source: CSource, target: Path | None = None) -> Path | None:
         made = Path(folder) / target.name
         flags = [
             *_FLAGS,
-            *((_X86_WIDE if source.wide else _X86) if _is_x86() else ()),
+            *((_X86_WIDE if source.wide else _X86) if _is_x86() and not source.module else ()),
             f"-ffp-contract={'fast' if source.fused else 'off'}",
+            *([f"-I{sysconfig.get_path('include')}"] if source.module else []),
         ]
         defined = f'-DNATIVE_SOURCE="{source.digest()}"'
-        command = [compiler, *flags, defined, str(source.path), "-o", str(made), "-lm"]
+        command = [compiler, *flags, defined, str(source.path), "-o", str(made), "-lm", *(_MODULE if source.module else ())]
         if subprocess.run(command, capture_output=True, check=False).returncode or not made.is_file():
             return None
         made.chmod(made.stat().st_mode & 0o666)
@@ -105,6 +113,19 @@ def open_library(source: CSource, path: Path | None = None) -> ctypes.CDLL | Non
     except (OSError, AttributeError):  # of another system, or not ours
         return None
     return library if fits else None
+
+
+def open_module(source: CSource, path: Path | None = None) -> ModuleType | None:
+    """A module of Python, by default the one beside its source; None if it is missing, of another source or cannot run here."""
+    spec = spec_from_file_location(f"_{source.path.stem}", path or source.built)
+    assert spec is not None
+    assert spec.loader is not None
+    try:
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except ImportError:
+        return None
+    return module if source.digest() == module.SOURCE else None
 
 
 def address(values: np.ndarray[Any, Any]) -> ctypes.c_void_p:

@@ -15,8 +15,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import methodcaller
 
 from spatialreasoner.language.quantities import UNITS
+from spatialreasoner.language.scan import lazily
 
 MAX_TERMS = 12
 """Operands of one calculation that are read; every pattern is bounded, so the cost is linear in the text."""
@@ -32,19 +34,19 @@ _IS = "is|equals|gives|makes|is equal to|is equivalent to|corresponds to|convert
 _EQUALS = rf"(?: ?(?:=|≈|≃) ?|,?(?: which)? (?:{_IS}) ){_ABOUT}"
 _RESULT = rf"(?P<result>-?{_NUMBER})(?:[ -]?(?P<unit>{_UNIT}))?(?!\w|[.,]\d| ?[-+*/x·÷] ?\d)"
 _SHARE = r"half(?: of)? |twice |double |(?:a|one) (?:third|quarter) of |\d{1,3}(?:\.\d{1,4})? ?(?:%|percent) of "
-_CALCULATION = re.compile(
+_CALCULATION = lazily(
     rf"(?<![\w.,])(?P<left>(?P<factor>{_SHARE})?{_TERM}(?:{_OPERATOR}{_TERM}){{0,{MAX_TERMS - 1}}})"
     rf"{_EQUALS}(?={_RESULT})"  # the result stays unread: in "a = b = c" it is the next left side
 )
-_CONVERSION = re.compile(
+_CONVERSION = lazily(
     rf"(?<![\w.,])(?P<left>{_NUMBER}[ -]?{_UNIT})(?: ?\((?:or |= ?|≈ ?)?|,? (?:or|i\.e\.),? ){_ABOUT}(?={_RESULT})"
 )
 _NEXT = "(?=[^a-z]|about|appr|rough|arou)"
 _LINK = rf"(?: ?[=≈≃]|,?(?: which)? (?:{_IS}) {_NEXT}|,? (?:or|i\.e\.),? | ?\((?:or )?{_NEXT})"
-_HINT = re.compile(rf"\d(?=[ a-z\"')|²³=≈≃,]) ?(?:[a-z\"']{{1,11}})?[)|²³]{{0,4}}(?: squared)?{_LINK}")
+_HINT = lazily(rf"\d(?=[ a-z\"')|²³=≈≃,]) ?(?:[a-z\"']{{1,11}})?[)|²³]{{0,4}}(?: squared)?{_LINK}")
 """Cheap to search for: a number with what is between both sides of an equality. Most texts have none."""
 
-_PIECE = re.compile(
+_PIECE = lazily(
     rf"(?P<number>{_NUMBER})(?:[ -]?(?P<unit>{_UNIT}))?"
     r"|(?P<sign>plus|minus|times|divided by|multiplied by|squared|sqrt|\^ ?[23]|[-+*/x·÷()|√²³])"
 )
@@ -105,7 +107,7 @@ def _lines(folded: str) -> Iterator[tuple[int, int]]:
 
 def _matches(folded: str, begin: int, end: int) -> list[re.Match[str]]:
     found = [*_CALCULATION.finditer(folded, begin, end), *_CONVERSION.finditer(folded, begin, end)]
-    return sorted(found, key=re.Match.start)
+    return sorted(found, key=methodcaller("start"))
 
 
 def _check(match: re.Match[str], text: str) -> Check | None:

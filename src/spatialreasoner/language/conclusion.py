@@ -5,7 +5,6 @@ In this order: a refusal, an error, an empty reply or thinking that never ended 
 from "therefore", the last paragraph and the whole text. Restated options and the echoed question are not an answer.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -64,6 +63,7 @@ _PICKED = lazily(
 )
 _REGION = lazily(r"<region(\d+)>")
 _STOP = lazily(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$)|\n")
+_BETWEEN = lazily(r"(?<=[.!?])\s+|\n+")
 _PARAGRAPH = lazily(r"\n\s{0,8}\n")
 _ECHO = lazily(r"[^.!?\n]{0,300}\?")
 
@@ -369,7 +369,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _sentences(text: str) -> list[str]:
-    return re.split(r"(?<=[.!?])\s+|\n+", text, maxsplit=_MAX_SENTENCES)[:_MAX_SENTENCES]
+    return _BETWEEN.split(text, maxsplit=_MAX_SENTENCES)[:_MAX_SENTENCES]
 
 
 def _without_question(asked: Asked, rest: str, begin: int) -> str:

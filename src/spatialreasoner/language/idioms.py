@@ -32,6 +32,7 @@ _DIMENSIONS: Mapping[str, re.Pattern[str]] = {
     "width": lazily(r"\bwidth|\bwide|\bhorizontal|\bbreadth|\bbroad|\bacross\b|\bside to side"),
     "size": lazily(r"\bsize|\bbig|\blarge|\bvolume|\bbulk"),
 }
+_SENTENCE_ENDS = lazily(r"(?<=[.!?;])\s+|\n+")
 _ON_IMAGE = lazily(r"\b(?:pixels?|of the (?:image|frame|picture|photo|view))\b")
 
 _EXCEEDS = lazily(
@@ -271,7 +272,7 @@ def chosen_by_idiom(relation: Relation, text: str) -> int | None:
     bare = _ASKED.sub("", _CALLED.sub(lambda match: f"<region{match[1] or match[2]}>", text))
     bare = comparing.with_short_names(bare)
     found: set[int] = set()
-    for sentence in re.split(r"(?<=[.!?;])\s+|\n+", bare):
+    for sentence in _SENTENCE_ENDS.split(bare):
         found.update(_sizes(relation, sentence) if relation in _MORE else _positions(relation, sentence))
     if not found:
         found.update(_ends(relation, bare) if relation not in _MORE else _opposites(relation, bare))

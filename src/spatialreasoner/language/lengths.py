@@ -5,7 +5,6 @@ that are denied or only supposed, and numbers without a unit are not it. A bare 
 where a label or a key gives its unit.
 """
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,6 +111,8 @@ _CONVERTED = lazily(
 _STOP = lazily(
     r"(?<=[.!?])(?<!approx\.)(?<!i\.e\.)(?<!e\.g\.)(?<! ft\.)(?<! in\.)(?<! cm\.)(?<! mm\.)(?<! ca\.)(?=\s|$)|\n|(?<=;)"
 )
+_BETWEEN = lazily(r"[,;:] ")
+_CALCULATES = lazily(r" ?[-+x*/=] ?[\d(]")
 _PIXELS = lazily(
     r"\d ?(?:px\b|pixels?\b|units?\b|(?:%|percent\b|per cent\b)(?= of (?:the |its )?(?:image|frame|picture|photo|total"
     r"|height|width)))"
@@ -229,15 +230,12 @@ def _loose(
     return Length(quantity=_last([w.quantity for w in answers]), rule="the last length that is given")
 
 
+_AHEAD = lazily(r"[\W_]*(?:(?:approximately|about|around|roughly|approx|nearly|almost|it is|it's|a good|some) ?[\W_]*){0,3}")
+
+
 def stands_first(text: str, quantity: Quantity) -> bool:
     """Whether a text begins with a quantity, but for such words as "about"."""
-    return (
-        re.fullmatch(
-            r"[\W_]*(?:(?:approximately|about|around|roughly|approx|nearly|almost|it is|it's|a good|some) ?[\W_]*){0,3}",
-            text[: quantity.span[0]],
-        )
-        is not None
-    )
+    return _AHEAD.fullmatch(text, 0, quantity.span[0]) is not None
 
 
 class _Weighed:
@@ -271,7 +269,7 @@ class _Weighed:
     @property
     def reference(self) -> bool:
         """Whether it is the length of something else that serves as a scale."""
-        clause = re.split(r"[,;:] ", self.before)[-1]
+        clause = _BETWEEN.split(self.before)[-1]
         return bool((_REFERENCE.search(clause) and not _ANSWERS.search(clause)) or _EACH.match(self.after))
 
     @property
@@ -282,7 +280,7 @@ class _Weighed:
     @property
     def leads(self) -> bool:
         """Whether the text begins with it, and not with a calculation."""
-        return stands_first(self.text, self.quantity) and not re.match(r" ?[-+x*/=] ?[\d(]", self.after)
+        return stands_first(self.text, self.quantity) and not _CALCULATES.match(self.after)
 
     @property
     def measures_other(self) -> bool:

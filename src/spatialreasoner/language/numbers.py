@@ -4,9 +4,10 @@ Reads "1,234.5", "1.234,5", "1 250 mm", "2 1/2", "2½", "7.6 x 10^-1", "two and 
 of a", "point five". Every repetition in the patterns is bounded, so searching for them is linear in the text.
 """
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
+
+from spatialreasoner.language.scan import lazily
 
 FRACTIONS: Mapping[str, float] = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3}
 PARTS: Mapping[str, float] = {
@@ -49,6 +50,10 @@ START = (
 )
 
 
+_DECIMAL_COMMA = lazily(r"\d{1,3},\d{1,2}|\d{1,3}(?:\.\d{3})+,\d+")
+_POWER_OF_TEN = lazily(r" ?(?:x|\\times|\\cdot|\*) ?10\^?\{?([+-]?\d+)\}?")
+
+
 @lru_cache(maxsize=4096)
 def number(text: str) -> float:
     """The value of a number in digits or words.
@@ -70,9 +75,9 @@ def _digits(text: str) -> float:
     if slash:
         count, _, dividend = whole.rpartition(" ")
         return float(count or 0) + float(dividend) / (float(divisor) or 1.0)
-    if re.fullmatch(r"\d{1,3},\d{1,2}|\d{1,3}(?:\.\d{3})+,\d+", text):
+    if _DECIMAL_COMMA.fullmatch(text):
         return float(text.replace(".", "").replace(",", "."))  # "1,5 m" and "1.234,5 cm": a decimal comma
-    power = re.sub(r" ?(?:x|\\times|\\cdot|\*) ?10\^?\{?([+-]?\d+)\}?", r"e\1", text.replace(",", ""))
+    power = _POWER_OF_TEN.sub(lambda match: f"e{match[1]}", text.replace(",", ""))
     return float(power.replace(" ", ""))
 
 

@@ -1,6 +1,5 @@
 """Lists of possible answers that a reply restates: they are not its answer, but tell what a letter of them stands for."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -36,6 +35,9 @@ _SLOT_WORDS = frozenset((
 """The words of `_SLOTS`, whole."""
 _THINGS = ("region", "object", "mask")
 """They may be a part of a longer word."""
+
+
+_FILLED = lazily(r"[^\n]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,5 +137,5 @@ def _form(said: str) -> str:
 def blanked(folded: str, spans: Sequence[tuple[int, int]]) -> str:
     """A text with some of its parts replaced by blanks; line ends stay."""
     for begin, end in spans:
-        folded = folded[:begin] + re.sub(r"[^\n]", " ", folded[begin:end]) + folded[end:]
+        folded = folded[:begin] + _FILLED.sub(" ", folded[begin:end]) + folded[end:]
     return folded

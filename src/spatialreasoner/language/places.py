@@ -40,6 +40,7 @@ _EMPHASIS = lazily(
     r"\*(?:\*{0,2}(?! )|(?<! \*)\*{0,2})|_(?:(?<!\w_)_?(?=\w)|(?<=\w_)_?(?!\w))|``{0,2}|\\(?:[()\[\]]|(?:text"
     r"|mathrm|textbf|mathbf)(?=\{))|\$\$?"
 )
+_LATEX = lazily(r"[{}]|\\(?:text|mathrm)")
 _BOXED = lazily(
     r"\\boxed ?\{(?P<said>(?:[^{}]|\{[^{}]{0,80}\}){0,200})\}|<answer>(?P<tag>.{0,400}?)(?:</answer>|$)"
     r"|\\scalar ?\{(?P<scalar>[^{}]{1,20})\}(?:\s{0,3}\\distance_unit ?\{(?P<unit>[^{}]{1,20})\})?",
@@ -159,7 +160,7 @@ def _boxed(folded: str, begin: int) -> Iterator[Place]:
     found = list(_BOXED.finditer(folded, begin))
     for match in found[: -MAX_PLACES - 1 : -1]:
         said = next(value for value in match.group("said", "tag", "scalar") if value is not None)
-        inner = re.sub(r"[{}]|\\(?:text|mathrm)", " ", without_emphasis(said)).strip()
+        inner = _LATEX.sub(" ", without_emphasis(said)).strip()
         unit = match["unit"] or _stated_unit(folded[max(0, match.start() - 80) : match.start()])
         yield Place(text=inner, rule="boxed", span=match.span(), explicit=True, unit=unit)
 

@@ -37,7 +37,7 @@ _TYPOGRAPHY = {
     "×": "x", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "≈": "~", "∼": "~",
 }  # fmt: skip
 _PRIVATE = range(0xE000, 0xE004)
-"""Characters that mean nothing, and that readers of tokens put in the place of what was found here."""
+"""Characters that mean nothing."""
 _MARKS = (*_TYPOGRAPHY.items(), *((chr(mark), " ") for mark in _PRIVATE))
 _FOREIGN = lazily(r"[^\x00-\x7f]+")
 _LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
@@ -199,13 +199,16 @@ def _quantity(digits: str, unit: str, span: tuple[int, int], *, tail: str | None
     return Quantity(value=value * metres + (more if more < metres else 0.0), unit="m", span=span)
 
 
+_COUNT = lazily(rf"{DIGITS}|{SMALL}")
+
+
 def _tail(tail: str, metres: float) -> float:
     """Metres of what follows a length: "5 feet 11 inches", "a foot and a half", "1m80", "one meter eighty"."""
     words = tail.strip(" .,-").removeprefix("and ").strip()
     part = words.rpartition(" ")[2]
     if part in PARTS:
         return PARTS[part] * metres
-    match = re.match(rf"{DIGITS}|{SMALL}", words)
+    match = _COUNT.match(words)
     unit = words[match.end() :].strip() if match else ""
     implied = "cm" if metres == 1.0 else "in"
     return number(match.group()) * UNITS[unit or implied] if match else 0.0

@@ -6,8 +6,10 @@ or with a look-behind tries every place of the text. So patterns here begin with
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import cast
+
+from spatialreasoner.language.native.engine import compile_pattern
 
 _WORD = re.compile("[a-z]+")
 _MAX_REMEMBERED = 4_000
@@ -23,10 +25,14 @@ class _Lazy:
     """What stands for a compiled pattern, and has its methods and attributes from when one is first asked for."""
 
     def __init__(self, pattern: str, flags: int) -> None:
-        self._source, self._flags = pattern, flags
+        self.pattern, self.flags = pattern, flags
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return compile_pattern(self.pattern, self.flags)
 
     def __getattr__(self, name: str) -> object:
-        found: object = getattr(re.compile(self._source, self._flags), name)
+        found: object = getattr(self._compiled, name)
         setattr(self, name, found)
         return found
 

@@ -5,17 +5,17 @@ Neither has to do with the image: an answer may be sound and wrong, or right by 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from spatialreasoner.language.arithmetic import checks
+from spatialreasoner.language.scan import lazily
 
 _NUMBER = r"\d+(?:\.\d+)?"
-COMPARISON = re.compile(rf"({_NUMBER})(?: m)? is (more|less) than ({_NUMBER})")
+COMPARISON = lazily(rf"({_NUMBER})(?: m)? is (more|less) than ({_NUMBER})")
 """A length, the relation, a length: "0.57 m is more than 0.38 m"."""
 
-_WHOLE = re.compile(rf"(?<![\w.]){_NUMBER}")
-_OPERAND = re.compile(rf"({_NUMBER})(?= [×/] )|(?<=[×/] )({_NUMBER})")
+_WHOLE = lazily(rf"(?<![\w.]){_NUMBER}")
+_OPERAND = lazily(rf"({_NUMBER})(?= [×/] )|(?<=[×/] )({_NUMBER})")
 _FACTORS = {"100", "39", "3.3", "0.0254", "0.3048"}
 """Of conversions: known, not said before."""
 

@@ -6,13 +6,13 @@ names, appositions and attributes. No sentence needs its neighbours, so their or
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from spatialreasoner.language import colours
+from spatialreasoner.language.scan import lazily
 from spatialreasoner.rewards.known import SIZE_WORDS, Known
 
 MAX_DESCRIPTION_CHARACTERS = 12_000
@@ -23,12 +23,12 @@ _MAX_REMEMBERED = 512
 _LONGEST_REMEMBERED = 300
 """Characters of the longest sentence that is remembered."""
 
-_TOKEN = re.compile(
+_TOKEN = lazily(
     r" ?+(?:<regions? ?(?P<tag>\d{1,4})>|\bregions? ?\[(?P<index>\d{1,4})\]|\b(?:region|mask) ?\(?(?P<number>\d{1,4})\b"
     r"|(?P<word>[a-z]{1,40}(?:[-'][a-z]{1,40}){0,3})|(?P<mark>[,():])"
     r"|(?P<digits>\d{1,20}(?:[.,]\d{1,20}){0,3}))"
 )
-_END = re.compile(r"[.!?;](?=[\s<]|$)|\n")
+_END = lazily(r"[.!?;](?=[\s<]|$)|\n")
 
 _CLASSES: Mapping[str, str] = {
     "C": "is are was were be being appears appear looks look seems seem represents shows depicts contains displays",
@@ -51,12 +51,12 @@ _CLASSES: Mapping[str, str] = {
 }
 _CLASS_OF = {word: name for name, words in _CLASSES.items() for word in words.split()}
 
-_THING = re.compile("[NR]")
-_APPOSITION = re.compile(
+_THING = lazily("[NR]")
+_APPOSITION = lazily(
     r"R\)?(?:,?W?C(?:TC)?I?D?|[,(:]D|[(:])[ASX&,]{0,5}(?P<name>N)|(?P<first>N)(?:\(|,?I{1,3}D?|)(?=(?P<region>R))"
 )
-_BEFORE = re.compile(r"(?P<words>[AS](?:[ASX,&]{0,4}?[AS])?)X{0,2}(?P<thing>[NR])")
-_AFTER = re.compile(r"(?P<thing>[NR])\)?(?:,?W?C(?:TC)?(?P<words>[ASX,&D]{1,7})(?!N)|(?:H|C)D?(?P<hue>[ASX&]{1,4})K)")
+_BEFORE = lazily(r"(?P<words>[AS](?:[ASX,&]{0,4}?[AS])?)X{0,2}(?P<thing>[NR])")
+_AFTER = lazily(r"(?P<thing>[NR])\)?(?:,?W?C(?:TC)?(?P<words>[ASX,&D]{1,7})(?!N)|(?:H|C)D?(?P<hue>[ASX&]{1,4})K)")
 
 
 class DescribedThing(NamedTuple):

@@ -19,6 +19,7 @@ from itertools import chain
 from spatialreasoner.core.types import CONVERSE, Question, relation_of
 from spatialreasoner.language import quantities
 from spatialreasoner.language.arithmetic import Check
+from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.statements import POSITIVE, Assertion
 from spatialreasoner.rewards.conclusion import Claim, claim_agreement, is_right, polarity
 from spatialreasoner.rewards.spatial import EXACT, StatementVerdict, distinct, is_asked
@@ -29,7 +30,7 @@ LOGICAL_CRITERIA = ("factual", "coherence", "rules", "conclusion")
 UNSURE = 0.4
 """Validity of a conclusion that says it cannot tell: more than a wrong one has, less than a right one."""
 
-_STEP = re.compile(r"#{2,4}[ \t]*step \d{1,4}\b[:.]?|\n[ \t]*\**step \d{1,4}\b[:.]?", re.IGNORECASE)
+_STEP = lazily(r"#{2,4}[ \t]*step \d{1,4}\b[:.]?|\n[ \t]*\**step \d{1,4}\b[:.]?", re.IGNORECASE)
 _SIZED = {"height": "tall", "width": "wide", "camera_distance": "behind"}
 """Which relation two stated sizes decide."""
 

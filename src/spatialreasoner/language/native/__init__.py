@@ -1,0 +1,1 @@
+"""The engine that patterns run on, with its part in C."""

@@ -1,0 +1,435 @@
+/* Regular expressions by the just-in-time compiler of PCRE2, for `engine.py`: patterns and matches with the methods of Python's.
+
+   Only ASCII is searched here. Any other text, and whatever PCRE2 gives up on, goes to the same pattern of Python's own, which
+   `slow` makes when it is first needed. PCRE2 is opened while running, so that nothing of it is needed to build this. */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* PCRE2, as much of it as is used, by its own names without the width of a character */
+
+typedef struct code code;
+typedef struct matched matched;
+
+enum { NOTEMPTY_ATSTART = 0x8, NO_UTF_CHECK = 0x40000000, JIT_COMPLETE = 0x1, NEWLINE_LF = 2, ERROR_NOMATCH = -1 };
+static const uint32_t ANCHORS[] = {0, 0x80000000u, 0x80000000u | 0x20000000u};
+static const size_t UNSET = ~(size_t)0;
+
+static code *(*compile)(const uint8_t *, size_t, uint32_t, int *, size_t *, void *);
+static int (*jit_compile)(code *, uint32_t);
+static int (*jit_match)(const code *, const uint8_t *, size_t, size_t, uint32_t, matched *, void *);
+static matched *(*match_data_create_from_pattern)(const code *, void *);
+static size_t *(*get_ovector_pointer)(matched *);
+static void (*code_free)(code *);
+static void (*match_data_free)(matched *);
+static void *(*compile_context_create)(void *);
+static int (*set_newline)(void *, uint32_t);
+static void *context; /* in which a line feed alone ends a line */
+
+static int open_pcre2(void) {
+    static const char *files[] = {"libpcre2-8.so.0", "libpcre2-8.0.dylib", "/opt/homebrew/lib/libpcre2-8.0.dylib"};
+    void *library = NULL;
+    for (size_t i = 0; i < sizeof files / sizeof *files && !library; i++) library = dlopen(files[i], RTLD_NOW | RTLD_LOCAL);
+    if (!library) return 0;
+#define FIND(name)                                                      \
+    *(void **)&name = dlsym(library, "pcre2_" #name "_8"); \
+    if (!name) return 0
+    FIND(compile);
+    FIND(jit_compile);
+    FIND(jit_match);
+    FIND(match_data_create_from_pattern);
+    FIND(get_ovector_pointer);
+    FIND(code_free);
+    FIND(match_data_free);
+    FIND(compile_context_create);
+    FIND(set_newline);
+    context = compile_context_create(NULL);
+    return context && set_newline(context, NEWLINE_LF) == 0;
+}
+
+/* Patterns and matches */
+
+enum how { SEARCH, MATCH, FULLMATCH };
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *source, *groupindex, *slow; /* as PCRE2 writes it; number of each named group; what makes the pattern of Python */
+    uint32_t flags;
+    int groups;
+    code *codes[3]; /* by how they match, each made when first used */
+    matched *found;
+    const size_t *places;
+} Pattern;
+
+typedef struct {
+    PyObject_VAR_HEAD
+    PyObject *string;
+    Pattern *re;
+    Py_ssize_t places[1]; /* begin and end of the match and of each group; -1 where a group takes no part */
+} Match;
+
+typedef struct {
+    const uint8_t *text;
+    Py_ssize_t begin, end;
+} Subject;
+
+static PyTypeObject *PatternType, *MatchType;
+
+static code *code_for(Pattern *self, enum how how) {
+    if (self->codes[how]) return self->codes[how];
+    int error = 0;
+    size_t at;
+    Py_ssize_t length;
+    const char *source = PyUnicode_AsUTF8AndSize(self->source, &length);
+    code *made = source ? compile((const uint8_t *)source, length, self->flags | ANCHORS[how], &error, &at, context) : NULL;
+    if (made && jit_compile(made, JIT_COMPLETE)) {
+        code_free(made);
+        made = NULL;
+    }
+    if (made && !self->found) {
+        self->found = match_data_create_from_pattern(made, NULL);
+        self->places = get_ovector_pointer(self->found);
+    }
+    if (!made && !PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "PCRE2 cannot compile %R: error %d", self->source, error);
+    return self->codes[how] = made;
+}
+
+/* 1 where there is a match, 0 where there is none, -1 where PCRE2 gave up. */
+static int find(Pattern *self, enum how how, const Subject *in, Py_ssize_t from, uint32_t options) {
+    code *code = code_for(self, how);
+    if (!code) {
+        PyErr_Clear();
+        return -1;
+    }
+    int count = jit_match(code, in->text, in->end, from, options | NO_UTF_CHECK, self->found, NULL);
+    return count > 0 ? 1 : count == ERROR_NOMATCH ? 0 : -1;
+}
+
+/* The text and the place that a method is given; 0 where they are not for PCRE2. */
+static int subject_of(PyObject *const *given, Py_ssize_t count, Subject *in) {
+    Py_ssize_t length;
+    if (count < 1 || count > 3) return 0;
+    in->text = (const uint8_t *)PyUnicode_AsUTF8AndSize(given[0], &length);
+    if (!in->text || length != PyUnicode_GetLength(given[0])) {
+        PyErr_Clear();
+        return 0;
+    }
+    in->begin = count > 1 ? PyLong_AsSsize_t(given[1]) : 0;
+    in->end = count > 2 ? PyLong_AsSsize_t(given[2]) : length;
+    if (PyErr_Occurred()) {
+        PyErr_Clear();
+        return 0;
+    }
+    if (in->begin < 0) in->begin = 0;
+    if (in->end > length) in->end = length;
+    return in->begin <= in->end;
+}
+
+static PyObject *slowly(Pattern *self, const char *name, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
+    PyObject *pattern = PyObject_CallNoArgs(self->slow), *method = NULL, *arguments = NULL, *named = NULL, *result = NULL;
+    if (pattern) method = PyObject_GetAttrString(pattern, name);
+    if (method) arguments = PyTuple_New(count);
+    if (arguments) named = PyDict_New();
+    if (named) {
+        for (Py_ssize_t i = 0; i < count; i++) PyTuple_SetItem(arguments, i, Py_NewRef(given[i]));
+        for (Py_ssize_t i = 0; keywords && i < PyTuple_Size(keywords); i++)
+            PyDict_SetItem(named, PyTuple_GetItem(keywords, i), given[count + i]);
+        result = PyObject_Call(method, arguments, named);
+    }
+    Py_XDECREF(pattern);
+    Py_XDECREF(method);
+    Py_XDECREF(arguments);
+    Py_XDECREF(named);
+    return result;
+}
+
+static PyObject *match_of(Pattern *self, PyObject *text) {
+    Py_ssize_t count = 2 * (self->groups + 1);
+    Match *match = PyObject_NewVar(Match, MatchType, count);
+    if (!match) return NULL;
+    match->string = Py_NewRef(text);
+    match->re = (Pattern *)Py_NewRef((PyObject *)self);
+    for (Py_ssize_t i = 0; i < count; i++) match->places[i] = self->places[i] == UNSET ? -1 : (Py_ssize_t)self->places[i];
+    return (PyObject *)match;
+}
+
+static PyObject *once(Pattern *self, enum how how, const char *name, PyObject *const *given, Py_ssize_t count) {
+    Subject in;
+    int found = subject_of(given, count, &in) ? find(self, how, &in, in.begin, 0) : -1;
+    if (found < 0) return slowly(self, name, given, count, NULL);
+    return found ? match_of(self, given[0]) : Py_NewRef(Py_None);
+}
+
+static PyObject *pattern_search(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    return once((Pattern *)self, SEARCH, "search", given, count);
+}
+
+static PyObject *pattern_match(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    return once((Pattern *)self, MATCH, "match", given, count);
+}
+
+static PyObject *pattern_fullmatch(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    return once((Pattern *)self, FULLMATCH, "fullmatch", given, count);
+}
+
+/* What a list holds of each match. */
+typedef PyObject *(*Taken)(Pattern *, PyObject *text);
+
+static PyObject *words_of(Pattern *self, PyObject *text) {
+    return PyUnicode_Substring(text, self->places[0], self->places[1]);
+}
+
+/* All matches in order: each is looked for where the last one ends, and after an empty one it is not empty there, too. NULL
+   without an error where PCRE2 gave up. */
+static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Taken taken) {
+    Subject in;
+    PyObject *list = subject_of(given, count, &in) ? PyList_New(0) : NULL;
+    uint32_t options = 0;
+    for (Py_ssize_t at = in.begin; list && at <= in.end; at = self->places[1]) {
+        int found = find(self, SEARCH, &in, at, options);
+        if (found == 0) break;
+        options = self->places[0] == self->places[1] ? NOTEMPTY_ATSTART : 0;
+        PyObject *one = found > 0 ? taken(self, given[0]) : NULL;
+        if (!one || PyList_Append(list, one) < 0) Py_CLEAR(list);
+        Py_XDECREF(one);
+    }
+    return list;
+}
+
+static PyObject *pattern_findall(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    PyObject *found = ((Pattern *)self)->groups ? NULL : all((Pattern *)self, given, count, words_of);
+    return found || PyErr_Occurred() ? found : slowly((Pattern *)self, "findall", given, count, NULL);
+}
+
+static PyObject *pattern_finditer(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    PyObject *found = all((Pattern *)self, given, count, match_of);
+    if (!found) return PyErr_Occurred() ? NULL : slowly((Pattern *)self, "finditer", given, count, NULL);
+    PyObject *each = PyObject_GetIter(found);
+    Py_DECREF(found);
+    return each;
+}
+
+/* A text cut at its matches; of what is `between`, a text or a function of a match, one comes in the place of each. */
+static PyObject *cut(PyObject *text, PyObject *found, PyObject *between) {
+    PyObject *parts = PyList_New(0);
+    Py_ssize_t last = 0, count = PyList_Size(found);
+    for (Py_ssize_t i = 0; parts && i <= count; i++) {
+        Match *match = i < count ? (Match *)PyList_GetItem(found, i) : NULL;
+        PyObject *before = PyUnicode_Substring(text, last, match ? match->places[0] : PY_SSIZE_T_MAX), *instead = NULL;
+        if (match && between)
+            instead = PyUnicode_Check(between) ? Py_NewRef(between) : PyObject_CallFunctionObjArgs(between, match, NULL);
+        last = match ? match->places[1] : last;
+        if (!before || PyList_Append(parts, before) < 0 || (match && between && (!instead || PyList_Append(parts, instead) < 0)))
+            Py_CLEAR(parts);
+        Py_XDECREF(before);
+        Py_XDECREF(instead);
+    }
+    return parts;
+}
+
+static PyObject *pattern_split(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
+    Pattern *pattern = (Pattern *)self;
+    PyObject *found = count == 1 && !keywords && !pattern->groups ? all(pattern, given, 1, match_of) : NULL;
+    if (!found) return PyErr_Occurred() ? NULL : slowly(pattern, "split", given, count, keywords);
+    PyObject *parts = cut(given[0], found, NULL);
+    Py_DECREF(found);
+    return parts;
+}
+
+static PyObject *pattern_sub(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
+    Pattern *pattern = (Pattern *)self;
+    PyObject *found = count == 2 ? all(pattern, given + 1, 1, match_of) : NULL;
+    if (found && !PyList_Size(found)) {
+        Py_DECREF(found);
+        return Py_NewRef(given[1]);
+    }
+    int refers = found && PyUnicode_Check(given[0]) && PyUnicode_FindChar(given[0], '\\', 0, PY_SSIZE_T_MAX, 1) >= 0;
+    if (!found || keywords || refers) { /* where there is something to replace, how is for Python to say */
+        Py_XDECREF(found);
+        return PyErr_Occurred() ? NULL : slowly(pattern, "sub", given, count, keywords);
+    }
+    PyObject *parts = cut(given[1], found, given[0]), *nothing = PyUnicode_FromString("");
+    PyObject *whole = parts && nothing ? PyUnicode_Join(nothing, parts) : NULL;
+    Py_XDECREF(parts);
+    Py_XDECREF(nothing);
+    Py_DECREF(found);
+    return whole;
+}
+
+static PyObject *pattern_groupindex(PyObject *self, void *unused) { return Py_NewRef(((Pattern *)self)->groupindex); }
+
+static void pattern_free(PyObject *self) {
+    Pattern *pattern = (Pattern *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    for (int i = 0; i < 3; i++)
+        if (pattern->codes[i]) code_free(pattern->codes[i]);
+    if (pattern->found) match_data_free(pattern->found);
+    Py_XDECREF(pattern->source);
+    Py_XDECREF(pattern->groupindex);
+    Py_XDECREF(pattern->slow);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+/* The number of a group by number or name; -1 with an error where there is none. */
+static Py_ssize_t number_of(Match *self, PyObject *group) {
+    PyObject *number = PyLong_Check(group) ? group : PyDict_GetItemWithError(self->re->groupindex, group);
+    Py_ssize_t found = number ? PyLong_AsSsize_t(number) : -1;
+    if (found >= 0 && found <= self->re->groups) return found;
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_IndexError, "no such group");
+    return -1;
+}
+
+static PyObject *group_of(Match *self, Py_ssize_t number, PyObject *otherwise) {
+    Py_ssize_t begin = self->places[2 * number];
+    return begin < 0 ? Py_NewRef(otherwise) : PyUnicode_Substring(self->string, begin, self->places[2 * number + 1]);
+}
+
+static PyObject *match_item(PyObject *self, PyObject *group) {
+    Py_ssize_t number = number_of((Match *)self, group);
+    return number < 0 ? NULL : group_of((Match *)self, number, Py_None);
+}
+
+static PyObject *match_group(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    if (count == 0) return group_of((Match *)self, 0, Py_None);
+    if (count == 1) return match_item(self, given[0]);
+    PyObject *found = PyTuple_New(count);
+    for (Py_ssize_t i = 0; found && i < count; i++) {
+        PyObject *one = match_item(self, given[i]);
+        if (!one || PyTuple_SetItem(found, i, one) < 0) Py_CLEAR(found);
+    }
+    return found;
+}
+
+static PyObject *match_groups(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    int groups = ((Match *)self)->re->groups;
+    PyObject *found = PyTuple_New(groups);
+    for (int i = 0; found && i < groups; i++) {
+        PyObject *one = group_of((Match *)self, i + 1, count ? given[0] : Py_None);
+        if (!one || PyTuple_SetItem(found, i, one) < 0) Py_CLEAR(found);
+    }
+    return found;
+}
+
+static PyObject *match_groupdict(PyObject *self, PyObject *unused) {
+    PyObject *found = PyDict_New(), *name, *number;
+    Py_ssize_t at = 0;
+    while (found && PyDict_Next(((Match *)self)->re->groupindex, &at, &name, &number)) {
+        PyObject *one = group_of((Match *)self, PyLong_AsSsize_t(number), Py_None);
+        if (!one || PyDict_SetItem(found, name, one) < 0) Py_CLEAR(found);
+        Py_XDECREF(one);
+    }
+    return found;
+}
+
+/* Begin, end, or both, of a group. */
+static PyObject *place(PyObject *self, PyObject *const *given, Py_ssize_t count, int which) {
+    Py_ssize_t number = count ? number_of((Match *)self, given[0]) : 0;
+    if (number < 0) return NULL;
+    const Py_ssize_t *places = ((Match *)self)->places + 2 * number;
+    if (which < 2) return PyLong_FromSsize_t(places[which]);
+    PyObject *span = PyTuple_New(2);
+    for (int i = 0; span && i < 2; i++) PyTuple_SetItem(span, i, PyLong_FromSsize_t(places[i]));
+    return span;
+}
+
+static PyObject *match_start(PyObject *self, PyObject *const *given, Py_ssize_t count) { return place(self, given, count, 0); }
+static PyObject *match_end(PyObject *self, PyObject *const *given, Py_ssize_t count) { return place(self, given, count, 1); }
+static PyObject *match_span(PyObject *self, PyObject *const *given, Py_ssize_t count) { return place(self, given, count, 2); }
+
+/* The name of the last group that takes part; groups within groups, where it would be the outer one, are not told apart. */
+static PyObject *match_lastgroup(PyObject *self, void *unused) {
+    Match *match = (Match *)self;
+    PyObject *name, *number;
+    Py_ssize_t at = 0, last = match->re->groups;
+    while (last > 0 && match->places[2 * last] < 0) last--;
+    while (PyDict_Next(match->re->groupindex, &at, &name, &number))
+        if (PyLong_AsSsize_t(number) == last) return Py_NewRef(name);
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *match_re(PyObject *self, void *unused) { return Py_NewRef((PyObject *)((Match *)self)->re); }
+static PyObject *match_string(PyObject *self, void *unused) { return Py_NewRef(((Match *)self)->string); }
+
+static void match_free(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    Py_DECREF(((Match *)self)->string);
+    Py_DECREF((PyObject *)((Match *)self)->re);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+/* The module */
+
+#define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL
+#define NAMED(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL | METH_KEYWORDS, NULL
+
+static PyMethodDef pattern_methods[] = {
+    {"search", FAST(pattern_search)},     {"match", FAST(pattern_match)},       {"fullmatch", FAST(pattern_fullmatch)},
+    {"findall", FAST(pattern_findall)},   {"finditer", FAST(pattern_finditer)}, {"split", NAMED(pattern_split)},
+    {"sub", NAMED(pattern_sub)},          {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef pattern_values[] = {{"groupindex", pattern_groupindex, NULL, NULL, NULL}, {NULL}};
+static PyType_Slot pattern_slots[] = {
+    {Py_tp_dealloc, pattern_free}, {Py_tp_methods, pattern_methods}, {Py_tp_getset, pattern_values}, {0, NULL},
+};
+static PyType_Spec pattern_spec = {
+    "_patterns.Pattern", sizeof(Pattern), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, pattern_slots,
+};
+
+static PyMethodDef match_methods[] = {
+    {"group", FAST(match_group)}, {"groups", FAST(match_groups)}, {"groupdict", match_groupdict, METH_NOARGS, NULL},
+    {"start", FAST(match_start)}, {"end", FAST(match_end)},       {"span", FAST(match_span)},
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef match_values[] = {
+    {"re", match_re, NULL, NULL, NULL},
+    {"string", match_string, NULL, NULL, NULL},
+    {"lastgroup", match_lastgroup, NULL, NULL, NULL},
+    {NULL},
+};
+static PyType_Slot match_slots[] = {
+    {Py_tp_dealloc, match_free}, {Py_tp_methods, match_methods},      {Py_tp_getset, match_values},
+    {Py_mp_subscript, match_item}, {0, NULL},
+};
+static PyType_Spec match_spec = {
+    "_patterns.Match", offsetof(Match, places), sizeof(Py_ssize_t), Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    match_slots,
+};
+
+/* A pattern: its source and flags as PCRE2 has them, its number of groups, their names, and what makes the pattern of Python. */
+static PyObject *patterns_compile(PyObject *module, PyObject *given) {
+    PyObject *source, *groupindex, *slow;
+    unsigned int flags;
+    int groups;
+    if (!PyArg_ParseTuple(given, "UIiO!O", &source, &flags, &groups, &PyDict_Type, &groupindex, &slow)) return NULL;
+    Pattern *pattern = PyObject_New(Pattern, PatternType);
+    if (!pattern) return NULL;
+    memset((char *)pattern + sizeof(PyObject), 0, sizeof(Pattern) - sizeof(PyObject));
+    pattern->source = Py_NewRef(source);
+    pattern->groupindex = Py_NewRef(groupindex);
+    pattern->slow = Py_NewRef(slow);
+    pattern->flags = flags;
+    pattern->groups = groups;
+    return (PyObject *)pattern;
+}
+
+static PyMethodDef functions[] = {{"compile", patterns_compile, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_patterns", NULL, -1, functions, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__patterns(void) {
+    if (!open_pcre2()) {
+        PyErr_SetString(PyExc_ImportError, "PCRE2 is not installed, or without its just-in-time compiler");
+        return NULL;
+    }
+    PyObject *module = PyModule_Create(&definition);
+    PatternType = (PyTypeObject *)PyType_FromSpec(&pattern_spec);
+    MatchType = (PyTypeObject *)PyType_FromSpec(&match_spec);
+    if (!module || !PatternType || !MatchType || PyModule_AddStringConstant(module, "SOURCE", NATIVE_SOURCE) < 0) return NULL;
+    return module;
+}

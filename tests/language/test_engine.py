@@ -1,0 +1,170 @@
+"""Patterns by PCRE2 find what those of `re` find, in every text."""
+
+import json
+import pkgutil
+import random
+import re
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spatialreasoner import language, rewards
+from spatialreasoner.core.native import PATTERNS, build_library, open_module
+from spatialreasoner.language.native import engine
+from spatialreasoner.language.native.engine import compile_pattern
+from spatialreasoner.language.quantities import fold
+from spatialreasoner.language.scan import Hinted, lazily
+from spatialreasoner.language.tokens import Reading
+
+DATA = Path(__file__).parents[1] / "data"
+ODD = (
+    "",
+    "\n",
+    "a\n",
+    " \x1c\x1d\x1e\x1f\x0b\x0c\r",
+    "caf\u00e9 2\u00bd m",
+    "\u212a \u017f \u0130",
+    "\ud800 1 m",
+    "\x00\x01\x02",
+    "a" * 5000,
+)
+
+
+def patterns():
+    """The patterns of the reader and of the rewards, as (source, flags)."""
+    modules = [
+        import_module(f"{package.__name__}.{found.name}")
+        for package in (language, rewards)
+        for found in pkgutil.iter_modules(package.__path__)
+    ]
+    held = [held for module in modules for held in vars(module).values()]
+    held = [each.pattern if isinstance(each, Hinted) else each for each in held]
+    return sorted({(each.pattern, int(each.flags)) for each in held if type(each) is type(lazily(""))})
+
+
+def texts():
+    """Replies, as they are, folded and as classes of their words; and what no model says."""
+    rows = [
+        json.loads(line)
+        for name in ("replies", "assertions")
+        for line in (DATA / f"{name}.jsonl").read_text("utf-8").splitlines()
+    ]
+    said = [row["text"] for row in random.Random(0).sample(rows, 60)]
+    return [*ODD, *said, *map(fold, said[:30]), *(Reading(text).codes for text in said), "\n".join(said)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def native(tmp_path_factory):
+    """The module as its source is now."""
+    made = build_library(PATTERNS, tmp_path_factory.mktemp("native") / PATTERNS.built.name)
+    module = open_module(PATTERNS, made) if made else None
+    if module is None:
+        pytest.skip("no C compiler, or no PCRE2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "pattern_module", lambda: module)
+        yield module
+
+
+def told(match):
+    if match is None:
+        return None
+    groups = range(len(match.groups()) + 1)
+    return [(match.span(group), match[group], match.start(group), match.end(group)) for group in groups], match.groupdict()
+
+
+@pytest.fixture(scope="module")
+def compared():
+    return texts()
+
+
+@pytest.mark.parametrize(("source", "flags"), patterns())
+def test_every_pattern_finds_the_same(source, flags, compared, native):
+    one, other = compile_pattern(source, flags), re.compile(source, flags)
+    assert type(one).__module__ == "_patterns"
+    for text in compared:
+        assert list(map(told, one.finditer(text))) == list(map(told, other.finditer(text))), text
+        assert told(one.match(text)) == told(other.match(text))
+        assert told(one.fullmatch(text)) == told(other.fullmatch(text))
+        assert told(one.search(text, 3, 40)) == told(other.search(text, 3, 40))
+
+
+WRITTEN = (
+    *(r"x*", r"(?:a|b(?P<last>c))*$", r"(?<=a)b|(?<!\w)c", r"\s+|\S\Z", r"[\s,\u2022\]]+", r"^.$", r"(?>a+)b?+", r"(?i:A)(b)?"),
+    *(
+        r"\b\w+\b",
+        r"(?P<a>a)|(?P<b>b)(?=\Z)",
+        r"(?s:.)\n?",
+        r"",
+        r"\u2022|\[",
+        r"[]a]+",
+        r"[^]a\\]",
+        r"\\Z|\\\\",
+        r"(a)(b)?(c)?",
+    ),
+)
+
+
+@pytest.mark.parametrize("flags", [0, re.IGNORECASE, re.MULTILINE, re.DOTALL | re.IGNORECASE])
+@pytest.mark.parametrize("source", WRITTEN)
+@given(
+    text=st.text(st.sampled_from("aAbBcxZ \n\x1c,.[]\\\u2022\u00e9"), max_size=12),
+    begin=st.integers(-2, 14),
+    end=st.integers(-2, 14),
+)
+def test_methods_do_the_same(source, flags, text, begin, end):
+    one, other = compile_pattern(source, flags), re.compile(source, flags)
+    for name in ("search", "match", "fullmatch"):
+        assert told(getattr(one, name)(text, begin, end)) == told(getattr(other, name)(text, begin, end))
+    assert list(map(told, one.finditer(text, begin))) == list(map(told, other.finditer(text, begin)))
+    assert one.findall(text) == other.findall(text)
+    assert one.split(text) == other.split(text)
+    assert one.split(text, maxsplit=1) == other.split(text, maxsplit=1)
+    for instead in ("-", "", r"<\g<0>>", lambda match: match[0] * 2):
+        assert one.sub(instead, text) == other.sub(instead, text)
+        assert one.sub(instead, text, count=1) == other.sub(instead, text, count=1)
+
+
+def test_a_match_tells_what_it_is_of():
+    match = compile_pattern("(?P<a>a)|(?P<b>b)").search("xb")
+    assert (match.lastgroup, match.string, match.re.groupindex) == ("b", "xb", {"a": 1, "b": 2})
+    assert match.group("a", "b", 0) == (None, "b", "b")
+    assert match.groups("") == ("", "b")
+    for group in ("c", 3, -1):
+        with pytest.raises(IndexError, match="no such group"):
+            match.group(group)
+
+
+def test_what_pcre2_gives_up_on_is_left_to_re():
+    deep, text = "(?:(a)|b|(c))*?d", "ab" * 50_000  # beyond the stack of its machine code
+    assert compile_pattern(deep).search(text) is None
+    assert compile_pattern(deep).search(text + "d").span() == (0, 100_001)
+
+
+def test_errors_are_those_of_re():
+    with pytest.raises(re.error):
+        compile_pattern("(").search("")
+    with pytest.raises(TypeError):
+        compile_pattern("a").search(1)
+    with pytest.raises(TypeError):
+        compile_pattern("a").search()
+    with pytest.raises(ZeroDivisionError):
+        compile_pattern("a").sub(lambda match: 1 / 0, "ba")
+    with pytest.raises(ValueError, match="within a set"):
+        compile_pattern(r"[\S]")
+
+
+def test_without_the_library_patterns_are_those_of_re(monkeypatch):
+    monkeypatch.setattr(engine, "pattern_module", lambda: None)
+    assert isinstance(compile_pattern("a"), re.Pattern)
+
+
+def test_a_module_that_is_missing_or_of_another_source_is_not_taken(tmp_path, native):
+    assert open_module(PATTERNS, tmp_path / "_patterns.so") is None
+    (tmp_path / "_patterns.so").write_bytes(b"nothing")
+    assert open_module(PATTERNS, tmp_path / "_patterns.so") is None
+    other = SimpleNamespace(path=PATTERNS.path, digest=lambda: "another")
+    assert open_module(other, Path(native.__file__)) is None
