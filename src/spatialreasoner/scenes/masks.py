@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int8
 from pycocotools import mask as coco
-from scipy import ndimage
 
 from spatialreasoner.core.errors import SceneError
 from spatialreasoner.core.types import Rle
@@ -152,6 +151,8 @@ def rim_layers(mask: Bool[np.ndarray, "h w"], reach: int) -> Int8[np.ndarray, "h
 
     Farther in it is below 0, down to -`reach`.
     """
+    from scipy import ndimage  # now: it takes longer than this package to import, and workers that make rooms need none
+
     layer = np.where(mask, np.int8(0), np.int8(reach + 1))
     inner = outer = mask
     for _ in range(reach):

@@ -6,10 +6,13 @@ A part is the convex hull of a handful of points: closed, and simple to keep apa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import accumulate
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -48,11 +51,13 @@ class Shape:
         parts: The convex bodies it is made of.
         mass_centre: Its centre of mass, all parts being of one material.
         carries: Whether things stay on the upper face of its first part.
+        hull: Those of `vertices` that the hull of them all has.
     """
 
     parts: tuple[Part, ...]
     mass_centre: Float[np.ndarray, " 3"]
     carries: bool
+    hull: tuple[int, ...]
 
     @cached_property
     def vertices(self) -> Float[np.ndarray, "n 3"]:
@@ -73,10 +78,8 @@ class Shape:
 
     @cached_property
     def corners(self) -> list[tuple[float, float, float]]:
-        """Those of `vertices` that the hull of them all has: what bounds the thing from wherever it is seen."""
-        from scipy.spatial import ConvexHull
-
-        return [(x, y, z) for x, y, z in self.vertices[ConvexHull(self.vertices).vertices].tolist()]
+        """The corners of its hull: what bounds the thing from wherever it is seen."""
+        return [(x, y, z) for x, y, z in self.vertices[list(self.hull)].tolist()]
 
     @cached_property
     def outermost(self) -> Float[np.ndarray, "4 n"]:
@@ -118,33 +121,49 @@ def shape(kind: str) -> Shape:
     Raises:
         KeyError: If the kind is unknown.
     """
-    hulls = [_hull(points) for points in _POINTS[kind]()]
+    found = _hulls()[kind]
+    hulls = [_hull(points, **each) for points, each in zip(part_points(kind), found["parts"], strict=True)]
     volumes = np.array([volume for _, _, volume in hulls])
     centres = np.array([centre for _, centre, _ in hulls])
     return Shape(
         parts=tuple(part for part, _, _ in hulls),
         mass_centre=(volumes[:, None] * centres).sum(axis=0) / volumes.sum(),
         carries=kind in CARRIERS,
+        hull=tuple(found["hull"]),
     )
 
 
-def _hull(points: Points) -> tuple[Part, Float[np.ndarray, " 3"], float]:
-    """The convex hull of points, its centre of mass and its volume."""
-    from scipy.spatial import ConvexHull
+def part_points(kind: str) -> list[Points]:
+    """The corners of each part of a kind.
 
-    hull = ConvexHull(points)
-    flipped = np.linalg.det(points[hull.simplices] - points.mean(axis=0)) < 0
-    faces = np.where(flipped[:, None], hull.simplices[:, ::-1], hull.simplices)
-    wedges = np.linalg.det(points[faces] - points.mean(axis=0)) / 6  # volume from the middle to each face
-    centroids = (points[faces].sum(axis=1) + points.mean(axis=0)) / 4
+    Raises:
+        KeyError: If the kind is unknown.
+    """
+    return _POINTS[kind]()
+
+
+@cache
+def _hulls() -> dict[str, Any]:
+    """The convex hulls of all kinds, as `scripts/convex_hulls.py` found them.
+
+    In a file, for Qhull comes with scipy, which takes longer to import than a hundred rooms to make; and another release of it
+    might list faces in another order.
+    """
+    return json.loads(Path(__file__).with_name("hulls.json").read_text("utf-8"))
+
+
+def _hull(points: Points, faces: list[list[int]], outline: list[int]) -> tuple[Part, Float[np.ndarray, " 3"], float]:
+    """A convex part, its centre of mass and its volume, from its triangles and its outline seen from above."""
+    triangles = np.array(faces)
+    wedges = np.linalg.det(points[triangles] - points.mean(axis=0)) / 6  # volume from the middle to each face
+    centroids = (points[triangles].sum(axis=1) + points.mean(axis=0)) / 4
     centre = (wedges[:, None] * centroids).sum(axis=0) / wedges.sum()
-    outline = points[:, [0, 2]]
     return (
         Part(
             vertices=points,
-            faces=faces,
-            normals=_corner_normals(points, faces),
-            footprint=outline[ConvexHull(outline).vertices],
+            faces=triangles,
+            normals=_corner_normals(points, triangles),
+            footprint=points[:, [0, 2]][outline],
         ),
         centre,
         float(wedges.sum()),

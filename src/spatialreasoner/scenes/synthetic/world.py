@@ -110,7 +110,7 @@ class Thing:
     @cached_property
     def turn(self) -> Float[np.ndarray, "3 3"]:
         """The rotation by its yaw."""
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         return np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
 
     def place(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
@@ -164,7 +164,7 @@ class Body:
 
     def meets(self, other: Body, clearance: float) -> bool:
         """Whether the two come closer than `clearance` sideways while they share a height. Contact above is not a meeting."""
-        if self.top >= other.bottom - _CONTACT or other.top >= self.bottom - _CONTACT:
+        if self.top >= other.bottom - CONTACT or other.top >= self.bottom - CONTACT:
             return False
         return not (self._parts_from(other, clearance) or other._parts_from(self, clearance))
 
@@ -185,7 +185,7 @@ class Body:
         return bool(self.outside(other.outline).min(axis=0).max() >= clearance)
 
 
-_CONTACT = 1e-9
+CONTACT = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
