@@ -61,6 +61,8 @@ def test_the_wheel_holds_no_pickle_and_fits_a_mail(wheel):
         "spatialreasoner/nano/native/_decoder.so",
         "spatialreasoner/nano/native/_decoder_wide.so",
         "spatialreasoner/scenes/native/_nearest.so",
+        "spatialreasoner/scenes/native/_png.so",
+        "spatialreasoner/scenes/synthetic/native/_furnish.so",
         "spatialreasoner/scenes/synthetic/native/_rooms.so",
     }
     assert set(binary) <= built  # from the sources beside them

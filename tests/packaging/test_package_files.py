@@ -24,6 +24,8 @@ LIBRARIES = {
     "spatialreasoner/nano/native/_decoder.so",
     "spatialreasoner/nano/native/_decoder_wide.so",
     "spatialreasoner/scenes/native/_nearest.so",
+    "spatialreasoner/scenes/native/_png.so",
+    "spatialreasoner/scenes/synthetic/native/_furnish.so",
     "spatialreasoner/scenes/synthetic/native/_rooms.so",
 }
 """What is compiled, where there is a compiler."""

@@ -16,6 +16,12 @@ def test_decode_undoes_encode(mask: np.ndarray) -> None:
     assert (masks.decode(masks.encode(mask)) == mask).all()
 
 
+def test_the_masks_of_several_owners_are_those_of_each() -> None:
+    owner = np.random.default_rng(0).integers(-2, 4, (30, 21), np.int16)
+    owner[owner == 3] = -1  # an owner of nothing
+    assert masks.encode_owned(owner, [0, 3, 2]) == [masks.encode(owner == each) for each in (0, 3, 2)]
+
+
 @given(any_mask)
 def test_plain_run_lengths_are_read_too(mask: np.ndarray) -> None:
     flat = mask.T.ravel()

@@ -63,6 +63,7 @@ DECODER = CSource(_PACKAGE / "nano" / "native" / "decoder.c", fused=True)
 WIDE_DECODER = DECODER._replace(wide=True)
 ROOMS = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "rooms.c", fused=False)
 FURNISHING = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "furnish.c", fused=False)
+PNG_LINES = CSource(_PACKAGE / "scenes" / "native" / "png.c", fused=False)
 NEARBY = CSource(_PACKAGE / "scenes" / "native" / "nearest.c", fused=False)
 PATTERNS = CSource(_PACKAGE / "language" / "native" / "patterns.c", fused=False, module=True)
 
@@ -71,7 +72,7 @@ def _is_x86() -> bool:
     return platform.machine().lower() in {"x86_64", "amd64"}
 
 
-C_SOURCES = (DECODER, ROOMS, FURNISHING, NEARBY, PATTERNS, *([WIDE_DECODER] if _is_x86() else []))
+C_SOURCES = (DECODER, ROOMS, FURNISHING, PNG_LINES, NEARBY, PATTERNS, *([WIDE_DECODER] if _is_x86() else []))
 """What is built on this kind of machine."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int8
+from jaxtyping import Bool, Int, Int8, UInt8
 from pycocotools import mask as coco
 
 from spatialreasoner.core.errors import SceneError
@@ -29,8 +29,19 @@ def encode(mask: Bool[np.ndarray, "h w"]) -> Rle:
     x0, y0, x1, y1 = box_of(mask)
     columns = np.zeros(mask.shape, dtype=np.uint8, order="F")
     columns[y0:y1, x0:x1] = mask[y0:y1, x0:x1]  # reordering all of a large image takes ten times as long
+    return _encoded(columns)
+
+
+def encode_owned(owner: Int[np.ndarray, "h w"], owners: Sequence[int]) -> list[Rle]:
+    """What `encode` makes of the pixels of each owner, in half the time: the image is put in order once for all."""
+    columns = np.ascontiguousarray(owner.T)
+    return [_encoded((columns == each).view(np.uint8).T) for each in owners]
+
+
+def _encoded(columns: UInt8[np.ndarray, "h w"]) -> Rle:
+    """Of a mask in the order of columns, as pycocotools wants it."""
     rle: Any = coco.encode(columns)
-    return Rle(size=(mask.shape[0], mask.shape[1]), counts=rle["counts"].decode("ascii"))
+    return Rle(size=(columns.shape[0], columns.shape[1]), counts=rle["counts"].decode("ascii"))
 
 
 def require_size(

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy.spatial import ConvexHull
 
-from spatialreasoner.scenes.synthetic.shapes import FURNITURE, SHAPE_KINDS, shape
+from spatialreasoner.scenes.synthetic.shapes import FURNITURE, SHAPE_KINDS, part_points, shape
 
 
 @pytest.mark.parametrize("kind", SHAPE_KINDS)
@@ -25,6 +26,20 @@ def test_every_part_is_closed_and_its_normals_point_outwards(kind):
         assert (np.einsum("fc,fkc->fk", outward, part.normals) > 0).all()
         assert (np.einsum("fc,fc->f", outward, corners[:, 0] - part.vertices.mean(axis=0)) > 0).all()
         np.testing.assert_allclose(np.linalg.norm(part.normals, axis=2), 1)
+
+
+@pytest.mark.parametrize("kind", SHAPE_KINDS)
+def test_the_hulls_in_the_file_are_those_of_the_parts(kind):
+    """Whoever changes a kind of thing must find its hulls anew: `python scripts/convex_hulls.py`."""
+    form, points = shape(kind), part_points(kind)
+    whole = ConvexHull(np.concatenate(points))
+    assert set(form.hull) == set(whole.vertices.tolist())
+    for part, corners in zip(form.parts, points, strict=True):
+        hull, outline = ConvexHull(corners), ConvexHull(corners[:, [0, 2]])
+        a, b, c = (corners[part.faces[:, k]] - corners.mean(axis=0) for k in range(3))
+        np.testing.assert_allclose(np.einsum("fc,fc->f", a, np.cross(b, c)).sum() / 6, hull.volume)
+        assert set(part.faces.ravel().tolist()) == set(hull.vertices.tolist())
+        assert part.footprint.tolist() == corners[outline.vertices][:, [0, 2]].tolist()
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ CUT = 0.35
 CUT_CHANCE = 0.12
 """How many of the things that are in the way of nothing may be cut."""
 
-NEAREST = 0.6
+NEAREST_AHEAD = 0.6
 """Nearest that a thing comes to the camera, metres ahead."""
 
 STACKED = 0.65
@@ -49,17 +49,17 @@ FARTHEST_PLACE = 5.5
 """Farthest place on the floor, metres ahead."""
 
 _CHANCES = np.cumsum((0.15, 0.4, 0.3, 0.15))
-SHARES = (_CHANCES / _CHANCES[-1]).tolist()
+FURNITURE_SHARES = (_CHANCES / _CHANCES[-1]).tolist()
 """Of rooms with no piece of furniture, of those with at most one, and so on."""
 
 _ENDS = (np.minimum.reduce, np.maximum.reduce)
 _FEW = 16
 """Up to this many corners are projected one by one as fast as by numpy."""
 
-TRIES = 14
+PLACE_TRIES = 14
 """Places tried for one thing before it is left out."""
 
-SIZES: Mapping[str, tuple[tuple[float, float], tuple[float, float] | float, tuple[float, float] | float]] = {
+KIND_SIZES: Mapping[str, tuple[tuple[float, float], tuple[float, float] | float, tuple[float, float] | float]] = {
     # Width, height and depth: lowest and highest, metres, or a share of the width.
     "box": ((0.15, 1.0), (0.12, 1.0), (0.15, 0.9)),
     "ball": ((0.15, 0.7), 1.0, 1.0),
@@ -80,7 +80,7 @@ def _labels(rng: Generator) -> Iterator[tuple[str, str]]:
     """Kinds and colours, no pair twice: some furniture, then other things."""
     colours, primitives = list(COLOURS), [kind for kind in SHAPE_KINDS if kind not in FURNITURE]
     num_things = rng.integers(THINGS[0], THINGS[1], endpoint=True)
-    num_furniture = bisect_right(SHARES, rng.random())  # as `rng.choice` of four chances draws, in a tenth of the time
+    num_furniture = bisect_right(FURNITURE_SHARES, rng.random())  # as `rng.choice` of four draws, in a tenth of the time
     used: set[tuple[str, str]] = set()
     while len(used) < num_things:
         kinds = FURNITURE if len(used) < num_furniture else primitives
@@ -119,7 +119,7 @@ class _Furnishing:
     def add(self, kind: str, colour: str) -> None:
         """Put a thing in the first place that will do; leave it out if none does."""
         rgb = self._shade(colour)
-        for _ in range(TRIES):
+        for _ in range(PLACE_TRIES):
             thing = self._propose(kind, colour, rgb)
             if thing is None:
                 continue
@@ -154,7 +154,7 @@ class _Furnishing:
         top = np.inf if below is None else 0.9 * min(self.things[below].size[0], self.things[below].size[2])
         most = (top, 1.5 * top, top)
         drawn: list[float] = []
-        for limit, bound in zip(SIZES[kind], most, strict=True):
+        for limit, bound in zip(KIND_SIZES[kind], most, strict=True):
             low, high = limit if isinstance(limit, tuple) else (limit * drawn[0],) * 2
             if low > bound:
                 return None
@@ -227,7 +227,7 @@ class _Furnishing:
         or hides it.
         """
         (x0, y0, nearest), (x1, y1, farthest) = self._seen_box(thing)
-        if nearest < NEAREST:
+        if nearest < NEAREST_AHEAD:
             return None
         view = _View(x0, y0, x1, y1, (nearest + farthest) / 2)
         shown = view.overlap(_View(0.0, 0.0, float(self.camera.width), float(self.camera.height), 0.0))

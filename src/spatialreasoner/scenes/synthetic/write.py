@@ -125,7 +125,10 @@ def _scene(
     return Scene(
         id=name,
         image=f"images/{name}.png",
-        regions=tuple(Region(id=ids[i], label=world.things[i].label, mask=masks.encode(rendering.owner == i)) for i in shown),
+        regions=tuple(
+            Region(id=ids[i], label=world.things[i].label, mask=mask)
+            for i, mask in zip(shown, masks.encode_owned(rendering.owner, shown), strict=True)
+        ),
         intrinsics=world.camera.intrinsics,
         depth=DepthMap(path=f"depth/{name}.png", units_per_metre=UNITS_PER_METRE),
         gravity=world.camera.gravity,

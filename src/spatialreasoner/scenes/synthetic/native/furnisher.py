@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -17,7 +16,7 @@ from spatialreasoner.scenes.synthetic.world import COLOURS, CONTACT, Camera, Roo
 
 _Array = np.ndarray[Any, Any]
 
-_KINDS = (*(kind for kind in SHAPE_KINDS if kind not in FURNITURE), *FURNITURE)
+FURNISHED_KINDS = (*(kind for kind in SHAPE_KINDS if kind not in FURNITURE), *FURNITURE)
 _COLOURS = tuple(COLOURS)
 
 # As in `furnish.c`, whose structs these are.
@@ -59,11 +58,9 @@ def furnish_library() -> Furnish | None:
     native = open_library(FURNISHING)
     if native is None:
         return None
-    rules, kinds, colours, _kept = tables = _tables()
-    given = address(rules), address(kinds), address(colours)
+    given = [address(each) for each in _tables()[:3]]
 
     def furnish(rng: Generator, camera: Camera, room: Room) -> tuple[Thing, ...]:
-        assert tables  # is what `given` points to
         place, things = _place(camera, room), np.empty(furnishing.THINGS[1] + 1, _THING)
         count = native.furnish(*given, address(place), rng.bit_generator.ctypes.bit_generator, address(things))
         return tuple(_thing(*each) for each in things[:count].tolist())
@@ -74,7 +71,7 @@ def furnish_library() -> Furnish | None:
 def _thing(kind: int, colour: int, below: int, _: int, *rest: Any) -> Thing:
     rgb, centre, size, yaw = rest
     return Thing(
-        kind=_KINDS[kind],
+        kind=FURNISHED_KINDS[kind],
         colour=_COLOURS[colour],
         rgb=tuple(rgb),
         centre=tuple(centre),
@@ -99,25 +96,26 @@ def _place(camera: Camera, room: Room) -> _Array:
     )
 
 
+@cache  # so that what is pointed to stays where it is
 def _tables() -> tuple[_Array, _Array, _Array, list[_Array]]:
     """Rules, kinds and colours as the library takes them, and the arrays that they point to."""
     rules = np.array(
         (
             *furnishing.THINGS,
-            *(furnishing.TRIES, len(_KINDS) - len(FURNITURE), len(FURNITURE), len(_COLOURS)),
-            furnishing.SHARES,
+            *(furnishing.PLACE_TRIES, len(FURNISHED_KINDS) - len(FURNITURE), len(FURNITURE), len(_COLOURS)),
+            furnishing.FURNITURE_SHARES,
             *(furnishing.CLEARANCE, furnishing.STEADY, *furnishing.AREA, furnishing.HIDDEN, furnishing.CUT),
-            *(furnishing.CUT_CHANCE, furnishing.NEAREST, furnishing.STACKED, CONTACT),
+            *(furnishing.CUT_CHANCE, furnishing.NEAREST_AHEAD, furnishing.STACKED, CONTACT),
         ),
         _RULES,
     )
-    made = [_kind(name) for name in _KINDS]
+    made = [_kind(name) for name in FURNISHED_KINDS]
     kinds = np.array([record for record, _ in made], _KIND)
     return rules, kinds, np.array(list(COLOURS.values()), np.float64), [each for _, kept in made for each in kept]
 
 
 def _kind(name: str) -> tuple[tuple[Any, ...], list[_Array]]:
-    form, sizes = shape(name), furnishing.SIZES[name]
+    form, sizes = shape(name), furnishing.KIND_SIZES[name]
     ends = [each if isinstance(each, tuple) else (each, each) for each in sizes]
     kept = [
         np.array(form.corners, np.float64),
