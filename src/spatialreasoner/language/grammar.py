@@ -6,14 +6,13 @@ own words first, then from the clause's subject, then from the question's other 
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from spatialreasoner.language.clauses import clauses, joined
-from spatialreasoner.language.lexicon import CODES, rule
+from spatialreasoner.language.lexicon import CODES, codes_of, rule
 from spatialreasoner.language.measures import asked, direction, length, ratio
 from spatialreasoner.language.relations import RELATION_PATTERNS, relation
 from spatialreasoner.language.scan import lazily
-from spatialreasoner.language.scope import Memory, Scope, Statement
+from spatialreasoner.language.scope import Memory, Scope, Spoken, Statement
 from spatialreasoner.language.sentences import Sentence, sentences
 from spatialreasoner.language.tokens import UNKNOWN, Reading, Regions
 
@@ -23,21 +22,8 @@ MAX_REMEMBERED = 60
 _AMOUNT = CODES["AMOUNT"]
 _RULES = {_AMOUNT: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | dict.fromkeys(RELATION_PATTERNS, relation)
 _ASKS = rule("(?:WHETHER|(?<=WORD) IF) (?! [^COMMA]* EQUALS ABOUT? AMOUNT)")
+_REFERRING = codes_of("IT", "PAIR", "OTHER")
 _ANCHOR = lazily(f"[{''.join(_RULES)}]")
-
-
-class Spoken(NamedTuple):
-    """What a sentence is read after.
-
-    Attributes:
-        context: The regions spoken of last, which "it" and "they" mean.
-        ends: The two regions of the last distance.
-        asked: The quantity that the last sentence asks for, and of which regions.
-    """
-
-    context: Regions = ()
-    ends: Regions = ()
-    asked: tuple[str, Regions] = ("", ())
 
 
 def statements(reading: Reading, context: Regions = (), *, terse: bool = False) -> Iterator[tuple[int, Statement]]:
@@ -50,26 +36,43 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
     """
     spoken = Spoken(context)
     for begin, sentence in sentences(reading):
-        before = spoken if _AMOUNT in sentence.codes else Spoken(spoken.context)  # only lengths look at what else was spoken of
         read = read_sentence if len(sentence.codes) <= MAX_REMEMBERED else read_sentence.__wrapped__
-        said, after = read(sentence, before, terse)
-        spoken = after if after.ends or not spoken.ends else Spoken(after.context, spoken.ends, after.asked)
+        found = read(sentence, None, terse)
+        if found is None:
+            found = read(sentence, spoken if _AMOUNT in sentence.codes else Spoken(spoken.context), terse)  # as lengths look at
+        said, after = found
+        spoken = Spoken(after.context or spoken.context, after.ends or spoken.ends, after.asked)
         for statement in said:
             yield begin, statement
 
 
 @lru_cache(maxsize=1 << 12)
-def read_sentence(sentence: Sentence, spoken: Spoken, terse: bool) -> tuple[tuple[Statement, ...], Spoken]:
-    """What a sentence states, and what the next one is read after; the words may occur in another text with other numbers."""
-    memory = Memory(ends=spoken.ends, asked=spoken.asked)
+def read_sentence(sentence: Sentence, spoken: Spoken | None, terse: bool) -> tuple[tuple[Statement, ...], Spoken] | None:
+    """What a sentence states, and what the next one is read after; the words may occur in another text with other numbers.
+
+    Args:
+        sentence: The sentence.
+        spoken: What is said before it; None where that is not told, as most sentences speak for themselves.
+        terse: Whether it answers a question.
+
+    Returns:
+        Statements, and what of what is said before the sentence itself says; None where it has to be told what is said before.
+    """
+    memory = Memory(spoken)
     found: list[Statement] = []
-    context = spoken.context
+    context = spoken.context if spoken else ()
     sentence, codes, tokens = joined(sentence)
+    if spoken is None and not _REFERRING.isdisjoint(codes):
+        return None
     for clause in clauses(sentence, codes, tokens, context):
         context = clause.subject or context
         if _ANCHOR.search(clause.codes):
+            if spoken is None and not clause.subject:
+                return None  # it may go on about what was spoken of
             found += _read(Scope(sentence, clause, memory, terse=terse))
         memory.clauses.append(clause)
+    if spoken is None and memory.looks_back:
+        return None
     found = [statement for statement in found if UNKNOWN[0] not in statement.regions]
     return tuple(found), Spoken(context, memory.ends, asked(sentence, memory.clauses) if memory.clauses else ("", ()))
 

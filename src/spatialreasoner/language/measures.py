@@ -131,7 +131,7 @@ def _implied(scope: Scope, position: int, owner: Regions | None) -> tuple[str, R
     if (verb := _VERB.search(codes, max(0, position - 3), position)) and scope.word(verb.start()) in _VERBS:
         return _VERBS[scope.word(verb.start())], scope.subject
     if _ANSWERS.fullmatch(codes, 0, position):
-        return asked(scope.sentence, scope.memory.clauses) if scope.memory.clauses else scope.memory.asked
+        return asked(scope.sentence, scope.memory.clauses) if scope.memory.clauses else scope.memory.before().asked
     return "", ()
 
 
@@ -286,7 +286,8 @@ def _ends(scope: Scope, match: re.Match[str]) -> Regions:
     if _CAMERA in scope.codes:
         return named or scope.subject[:1]
     if not named:
-        return scope.memory.ends or scope.subject[:1] or (scope.sentence.pair() if _PLAIN.match(scope.codes) else ())
+        ends = scope.memory.ends or scope.memory.before().ends
+        return ends or scope.subject[:1] or (scope.sentence.pair() if _PLAIN.match(scope.codes) else ())
     return tuple(dict.fromkeys(scope.subject + named))[:2]
 
 

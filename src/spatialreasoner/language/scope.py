@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
+from typing import NamedTuple
 
 from spatialreasoner.language import quantities
 from spatialreasoner.language.clauses import Clause
@@ -49,14 +50,29 @@ class Statement:
     last: int
 
 
+class Spoken(NamedTuple):
+    """What a sentence is read after.
+
+    Attributes:
+        context: The regions spoken of last, which "it" and "they" mean.
+        ends: The two regions of the last distance.
+        asked: The quantity that the last sentence asks for, and of which regions.
+    """
+
+    context: Regions = ()
+    ends: Regions = ()
+    asked: tuple[str, Regions] = ("", ())
+
+
 @dataclass(slots=True)
 class Memory:
     """What a sentence has said so far.
 
     Attributes:
+        spoken: What was said before it; None where that is not told.
+        looks_back: Whether what was said before it was looked at.
         clauses: Its clauses that are read already.
-        ends: The two regions of the last distance, also of sentences before.
-        asked: The quantity that the sentence before asks for, and of which regions.
+        ends: The two regions of its last distance.
         dimension: The last dimension that had a length.
         measured: The regions whose it was.
         compared: The regions that the last ratio compared with.
@@ -64,14 +80,20 @@ class Memory:
         side: The last "on the left" without an object: which side, of whom, and the statement that it may become.
     """
 
+    spoken: Spoken | None = None
+    looks_back: bool = False
     clauses: list[Clause] = field(default_factory=list[Clause])
     ends: Regions = ()
-    asked: tuple[str, Regions] = ("", ())
     dimension: str = ""
     measured: Regions = ()
     compared: Regions = ()
     related: tuple[Regions, Regions] = ((), ())
     side: tuple[str, Regions, Statement] | None = None
+
+    def before(self) -> Spoken:
+        """What was said before the sentence, for a rule that looks at it."""
+        self.looks_back = True
+        return self.spoken or Spoken()
 
 
 class Scope:
