@@ -17,7 +17,7 @@ from spatialreasoner.core.native import PATTERNS, build_library, open_module
 from spatialreasoner.language.native import engine
 from spatialreasoner.language.native.engine import compile_pattern
 from spatialreasoner.language.quantities import fold
-from spatialreasoner.language.scan import Hinted, lazily
+from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.tokens import Reading
 
 DATA = Path(__file__).parents[1] / "data"
@@ -42,7 +42,6 @@ def patterns():
         for found in pkgutil.iter_modules(package.__path__)
     ]
     held = [held for module in modules for held in vars(module).values()]
-    held = [each.pattern if isinstance(each, Hinted) else each for each in held]
     return sorted({(each.pattern, int(each.flags)) for each in held if type(each) is type(lazily(""))})
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from spatialreasoner.language.numbers import SMALL, number
 from spatialreasoner.language.quantities import Quantity, find_quantities, fold
-from spatialreasoner.language.scan import Hinted, lazily
+from spatialreasoner.language.scan import lazily
 
 _HOUR = r"(?:1[0-2]|0?[1-9]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
 _FORMS = lazily(
@@ -62,25 +62,18 @@ _GLOSS = lazily(
 _FRAMED = lazily(r"[^.;!?\n]{0,12}\b(?:forward|ahead|as|for)\b")
 
 _SIDES = {"right": 3.0, "left": 9.0}
-_AHEAD = Hinted(
+_AHEAD = lazily(
     r"\b(?:straight|directly|right|dead|exactly) (?:ahead|in front|forward)\b|\bin front of (?:you|me|us)\b"
-    r"|\bahead of you\b|\bstraight on\b|\baway from the (?:camera|viewer)\b|\balong the viewing direction\b",
-    "straight ahead",
-    "directly right dead exactly / front forward",
-    "front / you me us",
-    "away along / camera viewer direction",
+    r"|\bahead of you\b|\bstraight on\b|\baway from the (?:camera|viewer)\b|\balong the viewing direction\b"
 )
-_BEHIND = Hinted(
+_BEHIND = lazily(
     r"\b(?:directly|straight|right|exactly) (?:behind|backwards?)\b|\bbehind (?:you|me|us)\b|\btowards? the (?:camera"
-    r"|viewer)\b",
-    "behind backward backwards / directly straight right exactly you me us",
-    "toward towards / camera viewer",
+    r"|viewer)\b"
 )
-_SIDE = Hinted(
+_SIDE = lazily(
     r"\b(?:directly|straight|exactly|immediately|due) (?:to|on|at) (?:the|your|its|my) (?P<side>left|right)\b"
     r"|\b(?:directly|exactly|straight|due) (?P<short>left|right)\b|\bto your (?:immediate |direct )?(?P<yours>left"
-    r"|right)\b|\bto the (?P<of>left|right) of (?:you|me)\b",
-    "left right / directly straight exactly immediately due your you me",
+    r"|right)\b|\bto the (?P<of>left|right) of (?:you|me)\b"
 )
 _OBLIQUE = lazily(r"\b(?:left|right)\b(?! (?:in front|ahead|behind))")
 _DEGREES = lazily(rf"(?P<angle>\d{{1,3}}(?:\.\d{{1,3}})?|{SMALL})[ -]?(?:°|degrees?|deg\b)")

@@ -6,7 +6,7 @@
 import json
 import re
 
-from spatialreasoner.language.scan import Hinted, lazily
+from spatialreasoner.language.scan import lazily
 
 _LONGEST = 2_000
 """Characters of the longest text that is looked through; few answers without an answer are longer."""
@@ -151,7 +151,7 @@ _WANTING = (
     "attach errors ruler only dividing what how before who replies answers numbers figures values morning afternoon "
     "evening for ambiguity"
 )
-_WANTS = Hinted(rf"\b(?:{'|'.join(_WANTING.split())})\b", _WANTING)
+_WANTS = lazily(rf"\b(?:{'|'.join(_WANTING.split())})\b")
 _CONTENT = lazily(r"[a-z\d]")
 
 

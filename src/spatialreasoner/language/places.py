@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from spatialreasoner.language.scan import Hinted, first_at, lazily, word_starts
+from spatialreasoner.language.scan import lazily, word_starts
 
 MAX_PLACES = 3
 """Maximum number of places tried of each kind, the last first."""
@@ -51,7 +51,7 @@ _NAMES = (
     r"|final (?:estimate"
     r"|value|result|decision|verdict|choice))"
 )
-_MARKED = Hinted(
+_MARKED = lazily(
     r"(?:^|(?<=[\s(>*_#\".,;:]))(?:the |my |so the |so my |our )?(?:final |correct |short |best |right "
     rf"|overall )?{_NAMES}\b(?! (?:region|the|a|an|which|each)\b)"
     r"(?: to (?:your|the|this) question| to this| for (?:region|the)[^:.\n]{0,30}| options?)?"
@@ -60,32 +60,17 @@ _MARKED = Hinted(
     r"|\b(?:in conclusion|to conclude|i(?:'d| would|'ll| will)? (?:conclude|choose|pick|select)(?: that)?|in summary"
     r"|to sum up|in the end(?=[,:])"
     r"|in short)\b[\s:,.*#]{0,8}"
-    r"|(?:^|\n)[#*\s>]{0,8}(?:in |final )?(?:conclusion|answer|verdict)\b[\s:*#.]{0,8}(?=\n|\S)|^a: (?=\S)|\na: (?=\S)",
-    "answer answers verdict result conclusion conclude selection selected select choice decision response reply final option"
-    " end choose pick summary sum short",
-    pieces=("a: ",),
+    r"|(?:^|\n)[#*\s>]{0,8}(?:in |final )?(?:conclusion|answer|verdict)\b[\s:*#.]{0,8}(?=\n|\S)|^a: (?=\S)|\na: (?=\S)"
 )
-_MARK_WORDS = (
-    "answer", "verdict", "result", "conclu", "selecti", "selected", "select", "choice", "decision", "response", "reply",
-    "final", "option", "in the end", "choose", "pick", "in summary", "sum up", "in short", "a: ",
-)  # fmt: skip
-"""All that announces an answer has one of these, with at most `_MARK_AHEAD` characters of the pattern in front of it."""
-_MARK_AHEAD = 32
-_SO = Hinted(
+_SO = lazily(
     r"(?:^|(?<=[\s(*]))(?:therefore|thus|hence|consequently|overall|so|as a result|all in all|on balance"
-    r"|this means(?: that)?|which means(?: that)?)\b[\s,:*]{1,6}",
-    "therefore thus hence consequently overall so result all balance means",
+    r"|this means(?: that)?|which means(?: that)?)\b[\s,:*]{1,6}"
 )
-_FIRMLY = Hinted(
-    r"(?:^|(?<=[.!?\n*] )|(?<=[\n*]))(?:therefore|thus|hence|consequently|so)\b[\s,:*]{1,6}",
-    "therefore thus hence consequently so",
-)
-_WHY = Hinted(
+_FIRMLY = lazily(r"(?:^|(?<=[.!?\n*] )|(?<=[\n*]))(?:therefore|thus|hence|consequently|so)\b[\s,:*]{1,6}")
+_WHY = lazily(
     r"(?:^|\n)[\s#>*\d.-]{0,10}(?:explanation|reasoning|rationale|justification|analysis|why|here'?s (?:why|how"
     r"|my|the reasoning|a breakdown)|here is (?:why|how)|note|notes|confidence|"
-    r"how i (?:determined|arrived|got|estimated|made)|this is because|because|the reason(?:ing|s)?)\b",
-    "explanation reasoning rationale justification analysis why heres note notes confidence how because reason reasons",
-    "here / s is",
+    r"how i (?:determined|arrived|got|estimated|made)|this is because|because|the reason(?:ing|s)?)\b"
 )
 _BREAK = lazily(r"\n\s{0,8}\n|\n(?=[ >]{0,4}#)|</(?:reasoning|answer|description)>")
 _STEPS = lazily(
@@ -115,9 +100,7 @@ def announced_places(folded: str, begin: int = 0) -> Iterator[Place]:
     """
     yield from _boxed(folded, begin)
     yield from _fields(folded, begin)
-    at = first_at(folded, _MARK_WORDS, begin) if _MARKED.may_match(folded) else -1
-    marks = list(_MARKED.pattern.finditer(folded, max(begin, at - _MARK_AHEAD))) if at >= 0 else []
-    for mark in marks[: -MAX_PLACES - 1 : -1]:
+    for mark in list(_MARKED.finditer(folded, begin))[: -MAX_PLACES - 1 : -1]:
         yield _behind(folded, mark, f"behind {mark.group().strip()!r}", explicit=True)
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Literal
 
 from spatialreasoner.language.idle import fields_answer, is_all_idle, is_of_own, without_idle
-from spatialreasoner.language.scan import Hinted, holds, lazily, word_starts
+from spatialreasoner.language.scan import lazily, word_starts
 
 Refusal = Literal["empty", "error", "refusal", "thinking never ended"]
 """Why a reply holds no answer."""
@@ -30,14 +30,6 @@ _ERROR = lazily(
     r"|(?:null|none|nan|n/?a|undefined|unknown|nil)\W{0,6}$|\{ ?[\"']error[\"'])",
     re.IGNORECASE,
 )
-_BRIEF = 40
-"""Characters of the longest text that may be a word for "nothing", such as "n/a"."""
-_ERROR_WORDS = (
-    "error", "exception", "traceback", "4", "5", "failed to", "request", "timed out", "refused", "reset", "overloaded",
-    "unavailable", "not found", "missing", "could not", "cuda", "out of memory", "rate limit", "gateway", "connection",
-    "invalid", "no ",
-)  # fmt: skip
-_NULL_WORDS = ("null", "none", '""', "n/a", "unknown")
 _CODE = lazily(
     r"[45]\d\d[: ]{1,3}(?:client|server|bad|un|for|not|too|internal|service|gate|request|pay|method|time|conflict"
     r"|error)",
@@ -71,7 +63,7 @@ _ACT = (
     r"|discern|narrow|confirm(?! (?:that|this|it)?\W|,)|(?:get|obtain|produce|arrive at|come up with) an?"
     r"|confirm that (?:region|the ))"
 )
-_CANNOT = Hinted(
+_CANNOT = lazily(
     rf"\b{_CAN}{_ADVERB} {_ACT}\b|\bi (?:still |really |simply |just |also )?(?:cannot|can't|couldn't|could not|won't"
     rf"|will not|am unable to)(?= [a-z])"
     r"(?! (?:be (?:more|any|fully|completely|100|too|exact|precise|specific|very|wrong)|help but|imagine"
@@ -81,20 +73,9 @@ _CANNOT = Hinted(
     r"|could|do|am)\b"
     r"|\bi(?:'d| would) (?:only |just )?be guessing\b|\bi (?:don't|do not) (?:do|give|feel|offer|compare|want to)\b"
     r"|\b(?:leaves?|left) (?:it|that|this) (?:open|at that)\b|\bi lack\b|\bwhich i (?:do not|don't|cannot|can't)\b"
-    r"|\bneither confirm nor deny\b|\bsomething (?:that )?i (?:don't|do not|won't|avoid|can't|cannot)\b",
-    "not t cannot donot willnot amnot arenot couldnot unable incapable way / assist help comply answer respond tell say see"
-    " view perceive look access open process analyse analyze determine identify compare comparing comparison estimate"
-    " measure judge"
-    " decide provide give fulfill engage discuss make do measurement direction assessment number value width height distance"
-    " infer inferr describe display load find locate spot assess evaluate speculate guess know continue conclude verify"
-    " establish calculate compute"
-    " derive convert infer choose pick specify quantify gauge discern narrow confirm get obtain produce arrive come",
-    "decline rather prefer neither something refrain abstain hesitate guessing open lack",
-    "not t / something anything",
-    "at / that",
-    "i / cannot can couldn could won will unable don do",
+    r"|\bneither confirm nor deny\b|\bsomething (?:that )?i (?:don't|do not|won't|avoid|can't|cannot)\b"
 )
-_SOFT = Hinted(
+_SOFT = lazily(
     r"\b(?:(?:cannot|can't|could not|couldn't)(?: \w+)? be (?:determined|computed|recovered|made out|made|judged"
     r"|derived|established|measured|known|told"
     r"|inferred|estimated|answered|decided|seen|compared|assessed|verified|identified|given|calculated|quantified|confirmed"
@@ -162,43 +143,10 @@ _SOFT = Hinted(
     r"|no (?:\w+ ){0,3}(?:comparison|estimate|measurement|answer|determination|judg[e]?ment|conclusion|assessment) (?:can"
     r"|could|is"
     r"|was)\b|not determinable|unanswerable|inconclusive|no way (?:of|to)|without (?:more|further"
-    r"|additional) (?:information|context))\b",
-    "cannot can could couldn / be",
-    "none having",
-    "have / trouble difficulty difficulties difficult",
-    "height width distance direction number value position / no",
-    "provide give offer show have allow permit contain / not t",
-    "region regions boxes labels markers markings object objects which / not t",
-    "n / a",
-    "height width distance size position direction length depth / not t",
-    "found region regions / not no only marked visible labelled labeled shown highlighted annotated neither zero isn t",
-    "ambiguous guess something blurry dark small far low nothing evidence indication cue",
-    "too / to",
-    "picture image photo angle view single / not",
-    "telling arbitrary speculative coin beyond",
-    "answer answers / neither either both no",
-    "contain contains sign reference scale / no",
-    "may / not",
-    "guess / good would",
-    "say reveal tell / not t",
-    "statement verdict number / no",
-    "make makes / impossible unreliable",
-    "close / too",
-    "cropped outside out empty",
-    "but / i",
-    "possible impossible hard difficult tough challenging tricky know idea enough sufficient adequate necessary"
-    " insufficient means method basis"
-    " ability capability capacity neither available provided known given went occurred unclear unsure undecided uncertain"
-    " undetermined indeterminate undecidable undefined unknown applicable determinable unanswerable inconclusive way without"
-    " depends need outside out possibly maybe perhaps",
-    "information knowledge data detail details / no",
-    "clear sure certain visible present shown depicted / not t",
-    "i / cannot t",
-    "tell say determine answer / cannot can unable",
-    "comparison estimate measurement answer determination judgment judgement judgment conclusion assessment / no",
+    r"|additional) (?:information|context))\b"
 )
 _ASKS = ("please", "could you", "can you", "kindly")
-_HARD = Hinted(
+_HARD = lazily(
     word_starts(
         r"as an? (?:ai|artificial|language|text|large)\b[^.!?]{0,80}\b(?:can|could|do|am|will)(?: ?not|n't)\b",
         r"cannot\b(?= (?:see|view) (?:the|any|an|your) (?:image|picture|photo))",
@@ -240,16 +188,7 @@ _HARD = Hinted(
             for cannot in ("unable to", "not able to", r"can(?:not|'t|not)")
         ),
     )
-    + r"|抱歉|对不起|無法|无法|不能(?:回答|协助|提供|帮)|lo siento|je suis désolé|tut mir leid|es tut mir",
-    "ai artificial language text large / as",
-    "cannot no once need sorry apologise apologize",
-    "there / t not",
-    "yes / no",
-    "upload attach share provide send resend include supply reupload reattach reshare reprovide reresend reinclude resupply",
-    "image picture photo attachment / not t / did didn was wasn is isn has hasn",
-    "contain include have come see / not t",
-    "see view access open load / unable not can cannot",
-    pieces=("lo siento", "tut mir"),
+    + r"|抱歉|对不起|無法|无法|不能(?:回答|协助|提供|帮)|lo siento|je suis désolé|tut mir leid|es tut mir"
 )
 _GIVES = lazily(
     r"\b(?:but|however|still|though|although|nevertheless|nonetheless|that said|even so|if i (?:had|were)"
@@ -301,10 +240,10 @@ def why_unanswered(folded: str) -> Refusal | None:
     if said in ("maybe", "perhaps", "possibly"):
         return "refusal"
     head = folded[:300]
-    error = _ERROR.match(head) if len(folded) < _BRIEF or holds(head, _ERROR_WORDS) else None
+    error = _ERROR.match(head)
     if error and not (re.match(r"\W{0,8}[45]\d\d", head) and not _CODE.search(head[:40])):
         return "error"
-    if holds(head, _NULL_WORDS) and _NULL.fullmatch(folded.strip()):
+    if _NULL.fullmatch(folded.strip()):
         return "empty"
     if "{" in head and (answers := fields_answer(folded)) is not None:
         return None if answers else "empty"

@@ -5,15 +5,11 @@ or with a look-behind tries every place of the text. So patterns here begin with
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
+from functools import cached_property
 from typing import cast
 
 from spatialreasoner.language.native.engine import compile_pattern
-
-_WORD = re.compile("[a-z]+")
-_MAX_REMEMBERED = 4_000
-"""Characters of the longest text whose words are remembered: many rules ask for those of one text."""
 
 
 def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
@@ -43,11 +39,6 @@ def holds(text: str, words: Sequence[str]) -> bool:
         if word in text:
             return True
     return False
-
-
-def first_at(text: str, words: Sequence[str], begin: int = 0) -> int:
-    """Where the first of some words is from `begin` on; -1 where none does."""
-    return min([at for word in words if (at := text.find(word, begin)) >= 0], default=-1)
 
 
 def word_starts(*alternatives: str) -> str:
@@ -82,57 +73,3 @@ def plain_word(marked: Sequence[str]) -> str:
         begins = (re.escape(second) + _one_of(thirds) for second, thirds in seconds.items())
         words.append(f"{letter}(?!{'|'.join(begins)})")
     return f"(?:{'|'.join(words)})[a-z]{{0,39}}(?:'t\\b)?"
-
-
-def plain_words(text: str) -> frozenset[str]:
-    """The words of a folded text, each a run of plain letters: "can't" is "can" and "t"."""
-    return _words(text) if len(text) <= _MAX_REMEMBERED else _words.__wrapped__(text)
-
-
-@lru_cache(maxsize=32)
-def _words(text: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(text))
-
-
-class Hinted:
-    """A pattern for folded texts that is looked for only where a text holds the words without which it matches nothing.
-
-    Args:
-        pattern: The pattern.
-        hints: What a match holds: at least one of these. Each is a list of words, of which a match holds one; or several
-            lists, with a slash between, of each of which it holds one. Words are whole: what may be part of a longer one
-            is no hint. A text with letters of other scripts is always searched.
-        pieces: Of these pieces of text a match holds one where it holds none of the hints.
-
-    Attributes:
-        pattern: The pattern, compiled.
-    """
-
-    def __init__(self, pattern: str, *hints: str, pieces: Sequence[str] = ()) -> None:
-        self.pattern = lazily(pattern)
-        self._pieces = pieces
-        self._hints = [[frozenset(words.split()) for words in hint.split("/")] for hint in hints]
-        self._first = frozenset().union(*(hint[0] for hint in self._hints))
-
-    def may_match(self, text: str) -> bool:
-        """Whether a text holds the words of one of the hints, or one of the pieces."""
-        words = plain_words(text)
-        for hint in () if words.isdisjoint(self._first) else self._hints:
-            for one in hint:
-                if words.isdisjoint(one):
-                    break
-            else:
-                return True
-        return not text.isascii() or holds(text, self._pieces)
-
-    def search(self, text: str, begin: int = 0) -> re.Match[str] | None:
-        """The first match in a text from `begin` on."""
-        return self.pattern.search(text, begin) if self.may_match(text) else None
-
-    def finditer(self, text: str, begin: int = 0) -> Iterator[re.Match[str]]:
-        """The matches in a text from `begin` on."""
-        return self.pattern.finditer(text, begin) if self.may_match(text) else iter(())
-
-    def sub(self, replacement: str, text: str) -> str:
-        """A text with each match replaced."""
-        return self.pattern.sub(replacement, text) if self.may_match(text) else text
