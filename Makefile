@@ -45,7 +45,7 @@ test-app: $(READY)  ## run the tests of the app in a headless Chromium
 		|| { echo 'install chromium, then run this again' >&2; exit 1; }
 	$(BIN)/python -m pytest -q -m app tests/app tests/docs/test_search.py
 
-# lmms-eval has a venv of its own: it brings a hundred packages, and its wandb needs an older protobuf than this project
+# lmms-eval has a venv of its own: it brings a hundred packages, and its wandb and it need older releases of protobuf and av than this project
 test-integrations: $(READY) .venv-integrations/.ready .venv-verifiers/.ready .venv-servers/.ready  ## run the tests that need lmms-eval, verifiers, vLLM, llama.cpp
 	.venv-integrations/bin/python -m pytest -q tests/evaluation/test_lmms.py
 	.venv-verifiers/bin/python -m pytest -q --noconftest tests/training/test_environment.py
@@ -53,7 +53,7 @@ test-integrations: $(READY) .venv-integrations/.ready .venv-verifiers/.ready .ve
 
 .venv-integrations/.ready: pyproject.toml constraints.txt
 	test -x .venv-integrations/bin/python || $(PYTHON) -m venv .venv-integrations
-	grep -v '^protobuf==' constraints.txt > .venv-integrations/constraints.txt
+	grep -vE '^(av|protobuf)==' constraints.txt > .venv-integrations/constraints.txt
 	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint .venv-integrations/constraints.txt torch hatchling editables
 	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
