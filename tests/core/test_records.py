@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 from contextlib import suppress
@@ -52,6 +53,17 @@ def test_broken_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(RecordError):
         list(records.read_jsonl(path, Question))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b'[{"a": 1},\n', "JSON list.*line of its own"), (gzip.compress(b"{}"), "gunzip")],
+    ids=["list", "gzip"],
+)
+def test_lists_and_compressed_files_are_told_apart_from_broken_rows(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(content)
+    with pytest.raises(RecordError, match=message):
+        list(records.read_jsonl(tmp_path / "rows.jsonl", dict))
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,14 @@ from spatialreasoner.core.errors import ConfigError, RecordError
 from spatialreasoner.core.types import Question, Trajectory
 from spatialreasoner.evaluation.predictions import prediction, write_predictions
 from spatialreasoner.pipeline import build_pairs, reward
+from spatialreasoner.pipeline.own_answers import gather_answers
 from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.questions.files import read_questions
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
 from spatialreasoner.rewards import score_response
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.teachers import scripted
+from spatialreasoner.training.data import read_preferences
 
 PLAIN = PairsConfig(hard=0.0, candidates=99)
 
@@ -153,9 +155,72 @@ def test_ratings_of_ones_own_on_any_scale(home: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "stars" / "rewards.jsonl").exists()
     columns = {"total": "stars", "plan": "plan", "reasoning": "why"}
     parts = rows_of(Path(build_pairs(out=tmp_path / "parts", ratings=columns, **given)) / "pairs.jsonl")
-    assert {(row["gap_plan"], row["gap_reasoning"], row["gap_description"]) for row in parts} == {(0.2, -0.2, None)}
-    with pytest.raises(RecordError, match=r"rows.jsonl:1: .*column 'moons'|answers.jsonl:1: .*column 'moons'"):
-        build_pairs(out=tmp_path / "no", ratings={"total": "moons"}, **given)
+    assert {(row["gap_plan"], row["gap_reasoning"]) for row in parts} == {(0.2, -0.2)}
+    assert all("gap_description" not in row for row in parts)  # nobody has rated such a segment
+
+
+def test_a_wrong_rating_is_told_by_its_own_file_line_and_column(home: Path, tmp_path: Path) -> None:
+    asked = rows_of(home / "questions.jsonl")[0]["id"]
+    records.write_jsonl(tmp_path / "good.jsonl", [{"question_id": asked, "text": "x", "stars": 1}])
+    for stars, message in (
+        ({"moons": 1}, "a rating in the column 'stars'"),
+        ({"stars": "1"}, "a number, or null, as the rating in 'stars'; got '1'"),
+        ({"stars": {"plan": True}}, r"a number, or null, as the rating in 'stars\.plan'; got True"),
+    ):
+        records.write_jsonl(tmp_path / "bad.jsonl", [{"question_id": asked, "text": "y"} | stars])
+        answers = [tmp_path / "good.jsonl", tmp_path / "bad.jsonl"]
+        with pytest.raises(RecordError, match=rf"{tmp_path.name}/bad\.jsonl:1: expected {message}"):
+            own(home, tmp_path / "out", answers=answers, ratings={"total": "stars"})
+
+
+def test_pairs_rated_by_segments_of_other_names_are_trained_on(home: Path, tmp_path: Path) -> None:
+    rows = [
+        {"question_id": q["id"], "text": f"<plan>Look {n}</plan><answer>{n}</answer>", "p": n, "a": -2 * n}
+        for q in rows_of(home / "questions.jsonl")
+        for n in (1, 2)
+    ]
+    records.write_jsonl(tmp_path / "rows.jsonl", rows)
+    out = own(home, tmp_path / "o", answers=tmp_path / "rows.jsonl", ratings={"plan": "p", "answer": "a"}, config=None)
+    found = read_preferences(out / "pairs.jsonl", segments=("plan", "answer"))
+    assert set(zip(found["gap_plan"], found["gap_answer"], strict=True)) == {(-1.0, 2.0)}
+    older = [row | {"gap_description": None} for row in rows_of(out / "pairs.jsonl")]  # a null is no gap of another segment
+    records.write_jsonl(out / "older.jsonl", older)
+    assert read_preferences(out / "older.jsonl", segments=("plan", "answer"))["gap_plan"] == found["gap_plan"]
+    records.write_jsonl(out / "other.jsonl", [row | {"gap_reason": 1.0} for row in older])
+    with pytest.raises(RecordError, match="cannot be trained on"):
+        read_preferences(out / "other.jsonl", segments=("plan", "answer"))
+
+
+def test_among_equal_rewards_right_answers_are_chosen_wrong_ones_rejected_and_the_first_of_each(
+    home: Path, tmp_path: Path
+) -> None:
+    rows = [
+        {"question_id": q["id"], "text": text, "stars": stars, "success": right}
+        for q in rows_of(home / "questions.jsonl")
+        for text, stars, right in (
+            ("a", 4, False), ("b", 4, True), ("c", 4, True), ("d", 2, True), ("e", 2, False), ("f", 2, False),
+            ("g", None, True),
+        )
+    ]  # fmt: skip
+    records.write_jsonl(tmp_path / "rows.jsonl", rows)
+    out = own(home, tmp_path / "o", answers=tmp_path / "rows.jsonl", ratings={"total": "stars"}, config=None)
+    assert {(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in rows_of(out / "pairs.jsonl")} == {
+        ("b", "e")
+    }
+    assert {row["messages"][-1]["content"] for row in rows_of(out / "sft.jsonl")} == {"b"}
+    records.write_jsonl(tmp_path / "equal.jsonl", [row | {"stars": 3} for row in rows])
+    with pytest.raises(RecordError, match="no two candidates have different ratings"):
+        own(home, tmp_path / "p", answers=tmp_path / "equal.jsonl", ratings={"total": "stars"}, config=None)
+
+
+@pytest.mark.parametrize("without", [{"pred": None}, {"text": None}, {"text": None, "pred": None}, {}, {"pred": ""}])
+def test_rows_that_say_why_they_have_no_answer_are_left_out(home: Path, tmp_path: Path, without: dict) -> None:
+    asked = rows_of(home / "questions.jsonl")[0]["id"]
+    answers = [{"question_id": asked, "text": None, "pred": text} for text in ("Yes.", "No.")]
+    records.write_jsonl(tmp_path / "rows.jsonl", [{"question_id": asked, **without, "unanswered": "timeout"}, *answers])
+    count = gather_answers([tmp_path / "rows.jsonl"], {asked}, tmp_path / "all.jsonl")
+    assert count == 2
+    assert [row["text"] for row in rows_of(tmp_path / "all.jsonl")] == ["Yes.", "No."]
 
 
 def test_a_rating_may_be_an_object_of_segments(home: Path, tmp_path: Path) -> None:

@@ -37,6 +37,9 @@ MAX_LINE_BYTES = 16 * 2**20
 """A longer line is refused: no record comes near it, and one line must not fill the memory."""
 
 
+_GZIP = b"\x1f\x8b"
+
+
 def read_jsonl(path: str | Path, kind: type[_R]) -> Iterator[_R]:
     """Read the records of a JSON-lines file, one at a time.
 
@@ -57,6 +60,11 @@ def read_numbered(path: str | Path, kind: type[_R]) -> Iterator[tuple[int, _R]]:
     path = require_file(path)
     number = 0
     for number, line in read_lines(path):
+        if number == 1 and line.lstrip().startswith(b"["):
+            raise RecordError(
+                f"{path}: expected JSON lines, each an object; the file begins as a JSON list. Write each of its elements on a "
+                "line of its own (jq -c '.[]')"
+            )
         yield number, parse_record(line, kind, where=f"{path}:{number}")
     if number == 0:
         raise RecordError(f"{path}: expected one {kind.__name__} per line; the file is empty")
@@ -267,6 +275,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 number += 1
                 if len(line) > MAX_LINE_BYTES:
                     raise RecordError(f"{path}:{number}: expected a line of at most {MAX_LINE_BYTES} bytes; it is longer")
+                if number == 1 and line.startswith(_GZIP):
+                    raise RecordError(f"{path}: expected text; the file is compressed with gzip. Unpack it first (gunzip)")
                 line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 if line.strip():
                     yield number, line

@@ -22,7 +22,9 @@ _SCORED = ("reward", "sources", "parts", "reasons", "assertions", "calculations"
 """What the stage `reward` says of an answer: too much to be kept beside a pair."""
 
 
-def gather_answers(answers: Sequence[PathLike], questions: Collection[str], out: Path) -> int:
+def gather_answers(
+    answers: Sequence[PathLike], questions: Collection[str], out: Path, ratings: Mapping[str, str] | None = None
+) -> int:
     """Write the rows of several files of answers as one, each with the name of its file as `source`, unless it has one.
 
     Rows that say why they are not answers (`unanswered`) are left out.
@@ -31,12 +33,14 @@ def gather_answers(answers: Sequence[PathLike], questions: Collection[str], out:
         answers: Files of rows with `question_id` and `text` or `pred`.
         questions: The ids of all questions.
         out: The file to write.
+        ratings: The columns in which each answer must have its ratings (`ratings.read_rating`); None if it needs none.
 
     Returns:
         How many rows were written.
 
     Raises:
-        InputError: If a file is missing, or a row is not an answer to one of the questions; the message names its line.
+        InputError: If a file is missing, or a row is not an answer to one of the questions, or lacks a rating; the message
+            names its line.
     """
     names = Counter(Path(file).name for file in answers)
     rows: list[dict[str, Any]] = []
@@ -46,6 +50,8 @@ def gather_answers(answers: Sequence[PathLike], questions: Collection[str], out:
         for line, row in records.read_numbered(path, ResponseRow):
             _check(row, questions, f"{path}:{line}")
             if row.kept.get("unanswered") is None:
+                if ratings:
+                    read_rating(row.kept, ratings, where=f"{path}:{line}")
                 rows.append({"question_id": row.question_id, "text": row.text, **{"source": source, **row.kept}})
     if not rows:
         raise RecordError(f"no answers in {', '.join(map(str, answers))}: every row says why it has none")

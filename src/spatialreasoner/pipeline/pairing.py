@@ -95,7 +95,7 @@ def build_pairs(
     else:
         asked = read_inputs(_required(questions), scenes, progress=shown)
         path = target / "answers.jsonl"
-        own_answers.gather_answers(files, {question.id for question in asked.questions}, path)
+        own_answers.gather_answers(files, {question.id for question in asked.questions}, path, ratings)
         if not ratings:
             rewarded = reward(
                 _required(questions), path, out=target / "rewards.jsonl", scenes=scenes, judging=judging, judge_all=judge_all,

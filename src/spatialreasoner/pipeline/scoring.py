@@ -12,7 +12,9 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator
 
 from spatialreasoner import __version__
 from spatialreasoner.core import records
@@ -36,6 +38,8 @@ IN_FLIGHT = 16
 
 
 _ABSENT = "\0"
+_Text = Annotated[str, BeforeValidator(lambda given: _ABSENT if given is None else given)]
+"""Text, or null where another column holds it, or says why there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,22 +48,24 @@ class ResponseRow(Record):
 
     Attributes:
         question_id: The question it answers.
-        text: The answer.
+        text: The answer; empty where `unanswered` says why there is none.
         pred: The answer, where predictions have it.
         index: Its number among the question's answers; by default counted from 0 in the order of the file.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "allow", "allow_inf_nan": False}
     question_id: str
-    text: str = _ABSENT
+    text: _Text = _ABSENT
     pred: str | None = None
     index: int | None = None
 
     def __post_init__(self) -> None:
         if self.text == _ABSENT:
-            if self.pred is None:
-                raise ValueError("expected the answer as `text` or `pred`; the row has neither")
-            object.__setattr__(self, "text", self.pred)
+            if self.pred is None and self.kept.get("unanswered") is None:
+                raise ValueError(
+                    "expected the answer as `text` or `pred`, or why there is none as `unanswered`; the row has none"
+                )
+            object.__setattr__(self, "text", self.pred or "")
 
     @property
     def kept(self) -> dict[str, Any]:

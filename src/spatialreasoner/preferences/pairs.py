@@ -223,8 +223,10 @@ def write_pairs(
         progress(len(made))
     if not any(found for _, _, found in made):
         raise RecordError(
-            f"no pair came out of {len(made)} questions: no two candidates differ by {config.min_gap} in total reward; "
-            "search with more policies, add answers of another model, or lower `min_gap`"
+            f"no pair came out of {len(made)} questions: no two candidates "
+            + (f"differ by {config.min_gap} in total reward; " if config.min_gap else "have different ratings; ")
+            + "search with more policies, or add answers of another model"
+            + (", or lower `min_gap`" if config.min_gap else "")
         )
     sft, pairs, drawn = list[dict[str, Any]](), list[dict[str, Any]](), set[str]()
     with records.writing(out / "images"), hold(out / ".lock", out):
@@ -274,12 +276,12 @@ def _sft_row(question: Question, example: Trajectory, shown: dict[str, Any]) -> 
 
 
 def _pair_row(question: Question, pair: PreferencePair, shown: dict[str, Any]) -> dict[str, Any]:
+    ours = {"description": pair.gap_description, "reasoning": pair.gap_reasoning}  # not of ratings of other segments
     return {
         **shown,
         "chosen": [{"role": "assistant", "content": pair.chosen}],
         "rejected": [{"role": "assistant", "content": pair.rejected}],
-        "gap_description": pair.gap_description,
-        "gap_reasoning": pair.gap_reasoning,
+        **{f"gap_{name}": gap for name, gap in ours.items() if gap is not None or not pair.more_gaps},
         **{f"gap_{name}": gap for name, gap in pair.more_gaps.items()},
         "reward_chosen": pair.reward_chosen,
         "reward_rejected": pair.reward_rejected,
@@ -292,7 +294,7 @@ def _summarise(seen: int, sft: list[dict[str, Any]], pairs: list[dict[str, Any]]
     ranked = [pair for pair in pairs if pair["kind"] == "ranked"]
 
     def mean(key: str) -> float | None:
-        gaps = [pair[key] for pair in ranked if pair[key] is not None]
+        gaps = [pair[key] for pair in ranked if pair.get(key) is not None]
         return round(sum(gaps) / len(gaps), 4) if gaps else None
 
     return PairsSummary(

@@ -71,7 +71,7 @@ def read_rating(row: Mapping[str, Any], columns: Mapping[str, str], *, where: st
         RecordError: If a column is missing, or does not hold a number.
     """
     values = {name: _value(row, column, where) for name, column in columns.items()}
-    whole = values.get(_TOTAL)
+    whole, inner = values.get(_TOTAL), ""
     if isinstance(whole, Mapping):
         found = cast("Mapping[str, Any]", whole)
         if set(_REWARDS) <= found.keys():
@@ -82,8 +82,9 @@ def read_rating(row: Mapping[str, Any], columns: Mapping[str, str], *, where: st
                 spatial_reasoning=spatial_reasoning,
                 logical=logical,
             )
+        inner = f"{columns[_TOTAL]}."
         values = {**found, **{name: value for name, value in values.items() if name != _TOTAL}}
-    numbers = {name: _number(value, name, where) for name, value in values.items()}
+    numbers = {name: _number(value, columns.get(name, f"{inner}{name}"), where) for name, value in values.items()}
     segments = {name: number for name, number in numbers.items() if name != _TOTAL}
     return OwnRating(overall=numbers[_TOTAL] if _TOTAL in numbers else _sum(segments), segments=segments)
 
@@ -94,11 +95,11 @@ def _value(row: Mapping[str, Any], column: str, where: str) -> Any:
     return row[column]
 
 
-def _number(value: Any, name: str, where: str) -> float | None:
+def _number(value: Any, column: str, where: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise RecordError(f"{where}: expected a number as the rating {name!r}, or null; got {str(value)[:80]!r}")
+        raise RecordError(f"{where}: expected a number, or null, as the rating in {column!r}; got {value!r:.80}")
     return float(value)
 
 

@@ -49,8 +49,8 @@ class TrainSettings:
         warmup_ratio: Share of the steps over which the learning rate rises.
         lr_scheduler_type: Learning-rate schedule after the warm-up.
         max_grad_norm: Maximum gradient norm; larger gradients are scaled down to it.
-        max_length: Maximum length of prompt and answer together, in tokens, image tokens included. Longer examples are
-            refused, never cut. 0 for no limit.
+        max_length: Maximum length of prompt and answer together, in tokens, image tokens included; longer
+            examples are refused, or cut (see `truncation_mode`). 0 for no limit.
         enable_thinking: The answers begin with thinking, which is trained as well, and the chat template turns thinking on.
             Otherwise the chat template turns it off.
         precision: Arithmetic precision. `auto` is bfloat16 on a GPU that supports it, otherwise float32.

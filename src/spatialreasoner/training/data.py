@@ -231,7 +231,7 @@ def _gap_name(column: str, named: Mapping[str, str]) -> str:
 
 def _preference(place: _Place, number: int, row: dict[str, Any], segments: Sequence[str]) -> dict[str, Any]:
     gaps = {f"gap_{segment}": row.get(f"gap_{segment}") for segment in segments}
-    unknown = sorted(key for key in row if key.startswith("gap_") and key not in gaps)
+    unknown = sorted(key for key in row if key.startswith("gap_") and key not in gaps and row[key] is not None)
     if unknown:
         raise RecordError(f"{unknown[0]!r} is not a segment's gap; the segments are {', '.join(segments)}")
     for key, gap in gaps.items():
