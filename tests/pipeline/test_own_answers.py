@@ -209,7 +209,7 @@ def test_among_equal_rewards_right_answers_are_chosen_wrong_ones_rejected_and_th
     }
     assert {row["messages"][-1]["content"] for row in rows_of(out / "sft.jsonl")} == {"b"}
     records.write_jsonl(tmp_path / "equal.jsonl", [row | {"stars": 3} for row in rows])
-    with pytest.raises(RecordError, match="no two candidates have different ratings"):
+    with pytest.raises(RecordError, match="no two different answers to a question have different ratings"):
         own(home, tmp_path / "p", answers=tmp_path / "equal.jsonl", ratings={"total": "stars"}, config=None)
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from datasets import Dataset, Image
 from transformers import AutoTokenizer, LlamaForCausalLM
@@ -14,6 +15,8 @@ from spatialreasoner.cli import main
 from spatialreasoner.core.errors import ConfigError, InputError, MissingFileError, RecordError
 from spatialreasoner.training.config import CONFIGS, read_config
 from spatialreasoner.training.data import read_preferences, read_sft
+from spatialreasoner.training.row_encoder import RowEncoder
+from spatialreasoner.training.rows import prepared
 from spatialreasoner.training.segments import finder, heading_spans, pattern_spans
 from spatialreasoner.training.sources import local_rows
 from tiny import TINY, tiny_llama
@@ -213,6 +216,38 @@ def test_images_are_found_wherever_a_table_has_them(tmp_path, image_paths):
     assert Path(read[0]["images"][0]).read_bytes() == data
 
 
+def test_a_small_image_in_base64_is_no_path(tmp_path):
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "small.png")
+    encoded = base64.b64encode((tmp_path / "small.png").read_bytes()).decode()
+    assert len(encoded) < 200
+    read = read_preferences(write(tmp_path, [{"image": encoded, "question": ASKED, **SIDES}]), images=tmp_path / "held")
+    assert Path(read[0]["images"][0]).read_bytes() == (tmp_path / "small.png").read_bytes()
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_columns_that_are_named_count_though_others_have_the_segments_names(tmp_path, streams, text_model):
+    row = NATIVE | {"p": 1.0, "a": 2.0, "gap_plan": 8.0, "gap_answer": 9.0}
+    for columns, expected in (
+        (("p", "a"), (1.0, 2.0)),
+        (("gap_answer", "gap_plan"), (9.0, 8.0)),
+        (("gap_plan", "a"), (8.0, 2.0)),
+    ):
+        found = read_preferences(write(tmp_path, [row]), segments=("plan", "answer"), gap_columns=columns)[0]
+        assert (found["gap_plan"], found["gap_answer"]) == expected
+        data = Dataset.from_list([row])
+        encoder = RowEncoder(AutoTokenizer.from_pretrained(text_model), segments=("plan", "answer"))
+        first = next(iter(prepared(data.to_iterable_dataset() if streams else data, encoder, gap_columns=columns)))
+        assert (first["gap_plan"], first["gap_answer"]) == expected
+
+
+def test_gaps_of_other_segments_and_of_no_column_say_what_to_name(tmp_path):
+    path = write(tmp_path, [NATIVE | {"gap_plan": 1.0, "gap_answer": 2.0, "p": 1.0}])
+    with pytest.raises(RecordError, match=r"Name yours \(segments=plan,answer\), or remove the column"):
+        read_preferences(path)
+    with pytest.raises(RecordError, match=r"in the column 'a'; got the columns .*chosen.*p.*gap_columns"):
+        read_preferences(path, segments=("plan", "answer"), gap_columns=("p", "a"))
+
+
 @pytest.mark.parametrize("how", ["tags", "headings", "pattern"])
 def test_what_thinking_quotes_is_not_a_segment_of_the_answer(how):
     said = "<plan>{}</plan>\n<answer>{}</answer>" if how == "tags" else "Plan: {}\nAnswer: {}"
@@ -339,6 +374,34 @@ def test_a_dry_run_shows_the_betas_of_weights(tmp_path, text_model, capsys):
     said = capsys.readouterr().out
     assert "betas: plan 0.05, answer 0.15" in said
     assert "betas: plan 0.2, answer 0.0" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("segments=plan,anser", "gap_columns=p,a"), "segment 'anser' has no tokens in any of 2 pairs"),
+        (("segments=plan,answer", "gap_columns=p,a", "max_length=9"), "truncation_mode=keep_start"),
+    ],
+)
+def test_a_dry_run_refuses_what_training_would_refuse_as_the_model_reads_it(tmp_path, text_model, capsys, settings, message):
+    path = write(tmp_path, MIXED)
+    said = []
+    for flags in ((), ("--dry-run",)):
+        assert train(path, tmp_path / "out", *settings, model=text_model, flags=list(flags)) == 2
+        said.append(capsys.readouterr().err)
+    assert all(message in each for each in said)
+    assert (
+        train(
+            path,
+            tmp_path / "o",
+            *settings[:1],
+            "segments=plan,answer",
+            "gap_columns=p,a",
+            model=text_model,
+            flags=["--dry-run"],
+        )
+        == 0
+    )
 
 
 def test_answers_without_segments_train_with_dpo_and_are_refused_by_fdpo(tmp_path, text_model, capsys):

@@ -222,11 +222,14 @@ def write_pairs(
         made.append(each)
         progress(len(made))
     if not any(found for _, _, found in made):
+        if not config.min_gap:
+            raise RecordError(
+                f"no pair came out of {len(made)} questions: no two different answers to a question have different ratings; "
+                "add answers of another model, or ratings on a finer scale"
+            )
         raise RecordError(
-            f"no pair came out of {len(made)} questions: no two candidates "
-            + (f"differ by {config.min_gap} in total reward; " if config.min_gap else "have different ratings; ")
-            + "search with more policies, or add answers of another model"
-            + (", or lower `min_gap`" if config.min_gap else "")
+            f"no pair came out of {len(made)} questions: no two candidates differ by {config.min_gap} in total reward; "
+            "search with more policies, add answers of another model, or lower `min_gap`"
         )
     sft, pairs, drawn = list[dict[str, Any]](), list[dict[str, Any]](), set[str]()
     with records.writing(out / "images"), hold(out / ".lock", out):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from spatialreasoner.training.config import DPOSettings, FDPOSettings
 from spatialreasoner.training.loss import segment_betas, weighted_betas
+from spatialreasoner.training.weights import parse_weights, segment_weights
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -30,3 +32,18 @@ def betas_of(batch: Mapping[str, Tensor | Any], args: FDPOConfig) -> Float[Tenso
         betas = weighted_betas(betas, batch["weights"], beta=args.beta)
     base = betas.new_full((len(betas), int(args.markup == "base")), args.beta)
     return torch.cat([betas, base], dim=1)
+
+
+def betas_of_row(config: DPOSettings, row: Mapping[str, Any], gaps: Sequence[float]) -> list[float]:
+    """The beta of each segment of one pair.
+
+    Args:
+        config: The settings; plain DPO's are the same for all segments.
+        row: The pair, which may have weights of its own.
+        gaps: Its gaps, NaN for one that is unscored.
+    """
+    if not isinstance(config, FDPOSettings):
+        return [config.beta] * len(gaps)
+    found = segment_betas(torch.tensor([list(gaps)]), beta=config.beta, alpha=config.fdpo_alpha, lam=config.fdpo_lambda)
+    weights = segment_weights(row, config.segments, parse_weights(config.segment_weights))
+    return (weighted_betas(found, torch.tensor([weights]), beta=config.beta) if weights else found)[0].tolist()

@@ -83,9 +83,7 @@ def build_trainer(
     encoder = encoder_of(config, processor)
     ends = encoder.ends(model.generation_config.eos_token_id)
     model.generation_config.eos_token_id = ends[0] if len(ends) == 1 else ends  # also what is learned here, for any server
-    check_rows(kind, encoder, rows, weighed=bool(getattr(config, "segment_weights", "")))
-    if eval_rows is not None:
-        check_rows("sft" if kind == "sft" else "dpo", encoder, eval_rows, name="the held-out data")
+    check_data(kind, config, encoder, rows, eval_rows)
     if kind != "sft" and PartialState().is_main_process:
         write_preview(out / "preview.html", encoder, rows)
     common: dict[str, Any] = {
@@ -173,6 +171,13 @@ def encoder_of(config: TrainSettings, processor: ProcessorMixin | PreTrainedToke
         truncates=config.truncation_mode == "keep_start",
         enable_thinking=config.enable_thinking,
     )
+
+
+def check_data(kind: Kind, config: TrainSettings, encoder: Encoder, rows: Dataset, held_out: Dataset | None) -> None:
+    """Refuse rows that cannot be trained on, as the model will read them (`checks.check_rows`)."""
+    check_rows(kind, encoder, rows, weighed=bool(getattr(config, "segment_weights", "")))
+    if held_out is not None:
+        check_rows("sft" if kind == "sft" else "dpo", encoder, held_out, name="the held-out data")
 
 
 def _check_spread(trainer: Trainer, config: TrainSettings, rows: Dataset) -> None:

@@ -19,7 +19,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -103,6 +103,9 @@ class Encoder:
         enable_thinking: Whether the model is to think before it answers, as rows then have it.
     """
 
+    _instead: ClassVar[str] = ""
+    """What else can be done with rows that are too long."""
+
     def __init__(
         self,
         processor: ProcessorMixin | PreTrainedTokenizerBase,
@@ -146,7 +149,7 @@ class Encoder:
             For each example its prompt and its answers; and what the processor made of all images.
 
         Raises:
-            InputError: If prompt and answer are longer than `max_length` (nothing is ever cut), the chat template changes an
+            InputError: If prompt and answer are longer than `max_length` (nothing is cut), the chat template changes an
                 answer's text, or an answer is not one turn of text.
         """
         images_shown = [images.read_images(example) for example in examples]
@@ -249,8 +252,8 @@ class Encoder:
         if self.max_length is not None and prompt + max(answers) > self.max_length:
             raise InputError(
                 f"pair {example.get('question_id', '?')!r}: the prompt has {prompt} tokens with its images, the longest "
-                f"answer {max(answers)}; max_length is {self.max_length} and nothing is ever cut. Raise max_length, "
-                "use smaller images, or remove the pair"
+                f"answer {max(answers)}; max_length is {self.max_length} and nothing is cut. Raise max_length, "
+                f"{self._instead}use smaller images, or remove the pair"
             )
 
 

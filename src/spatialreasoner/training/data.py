@@ -111,13 +111,20 @@ def read_preferences(
     named = dict(zip(gap_columns, segments, strict=True)) if gap_columns else {}
     place = _Place(Path(path), images)
 
+    replaced = {f"gap_{segment}" for segment in named.values()} - named.keys()  # another column has been named for them
+
     def check(number: int, row: _DataRow) -> _DataRow:
-        return _preference(place, number, {_gap_name(key, named): value for key, value in row.items()}, segments)
+        given = {_gap_name(key, named): value for key, value in row.items() if key not in replaced}
+        return _preference(place, number, given, segments)
 
     rows = _rows(path, PlainRow if plain else PreferenceRow, check, partial(preference_form, plain=plain), also)
     missing = [column for column in named if not any(f"gap_{named[column]}" in row["given"] for row in rows)]
     if missing:
-        raise RecordError(f"{path}: expected the gap of the segment {named[missing[0]]!r} in the column {missing[0]!r}")
+        given = list(dict.fromkeys(_column(key, named) for row in rows for key in row["given"]))
+        raise RecordError(
+            f"{path}: expected the gap of the segment {named[missing[0]]!r} in the column {missing[0]!r}; got the columns "
+            f"{', '.join(given)}. Name the columns of the gaps in gap_columns, in the order of segments"
+        )
     rows = [{key: value for key, value in row.items() if key != "given"} for row in rows]
     columns = (*(f"weight_{segment}" for segment in segments), *_SPANS)
     some = [key for key in columns if any(key in row for row in rows)]
@@ -225,6 +232,11 @@ def _parsed(line: bytes, kind: Any, form: Callable[[_DataRow], _DataRow]) -> _Da
     return records.parse_record(converted, kind, where="its JSON")
 
 
+def _column(key: str, named: Mapping[str, str]) -> str:
+    """The column that became a key of a row."""
+    return next((column for column in named if _gap_name(column, named) == key), key)
+
+
 def _gap_name(column: str, named: Mapping[str, str]) -> str:
     return f"gap_{named[column]}" if column in named else column
 
@@ -233,7 +245,10 @@ def _preference(place: _Place, number: int, row: dict[str, Any], segments: Seque
     gaps = {f"gap_{segment}": row.get(f"gap_{segment}") for segment in segments}
     unknown = sorted(key for key in row if key.startswith("gap_") and key not in gaps and row[key] is not None)
     if unknown:
-        raise RecordError(f"{unknown[0]!r} is not a segment's gap; the segments are {', '.join(segments)}")
+        raise RecordError(
+            f"{unknown[0]!r} is not a segment's gap; the segments are {', '.join(segments)}. Name yours "
+            f"(segments={','.join(key.removeprefix('gap_') for key in row if key.startswith('gap_'))}), or remove the column"
+        )
     for key, gap in gaps.items():
         if gap is not None and (isinstance(gap, bool) or not isinstance(gap, int | float) or not math.isfinite(gap)):
             raise RecordError(f"{key} must be a finite number or null; got {gap!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -44,6 +44,8 @@ class RowEncoder(Encoder):
         enable_thinking: As in `Encoder`.
         truncates: Cut what is longer at its end, as TRL does, but never inside an image; otherwise it is refused.
     """
+
+    _instead: ClassVar[str] = "cut pairs (truncation_mode=keep_start), "
 
     def __init__(
         self,

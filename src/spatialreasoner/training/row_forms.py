@@ -25,7 +25,7 @@ _UNSEEN = ("video", "videos", "audio", "audios", *_PATHS)
 """Columns that show something, and are not read."""
 _HH = re.compile(r"\n\n(Human|Assistant):")
 """How HH-RLHF begins each turn of a conversation that is one text."""
-_BASE64 = re.compile(r"(?:iVBORw0KGgo|/9j/|UklGR|R0lGOD)[A-Za-z0-9+/\s]{200,}={0,2}\s*")
+_BASE64 = re.compile(r"(?:iVBORw0KGgo|/9j/|UklGR|R0lGOD)[A-Za-z0-9+/\s]{40,}={0,2}\s*")
 """A PNG, JPEG, WebP or GIF in base64, without `data:` before it."""
 
 

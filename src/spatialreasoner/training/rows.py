@@ -112,10 +112,16 @@ def _first(rows: _Rows) -> Mapping[str, Any]:
 
 
 def _with_gaps(rows: _Rows, first: Mapping[str, Any], segments: Sequence[str], gap_columns: Sequence[str]) -> _Rows:
-    """The rows with their gaps' columns under the names of the segments."""
-    for segment, column in zip(segments, gap_columns, strict=bool(gap_columns)):
-        if column in first and column != f"gap_{segment}":
-            rows = rows.rename_column(column, f"gap_{segment}")
-        elif f"gap_{segment}" not in first:
-            raise ConfigError(f"expected the gap of the segment {segment!r} in the column {column!r}; got {', '.join(first)}")
-    return rows
+    """The rows with their gaps' columns under the names of the segments; what has such a name otherwise is left out."""
+    named = {column: f"gap_{segment}" for segment, column in zip(segments, gap_columns, strict=bool(gap_columns))}
+    for column, name in named.items():
+        if not {column, name} & first.keys():
+            wanted = name.removeprefix("gap_")
+            raise ConfigError(f"expected the gap of the segment {wanted!r} in the column {column!r}; got {', '.join(first)}")
+    named = {column: name for column, name in named.items() if column in first and column != name}
+    stale = (set(named.values()) & first.keys()) - named.keys()
+    rows = rows.remove_columns(sorted(stale)) if stale else rows
+    if not named:
+        return rows
+    between = {column: f"{name}, renamed" for column, name in named.items()}  # streams cannot make columns change places
+    return rows.rename_columns(between).rename_columns({f"{name}, renamed": name for name in named.values()})

@@ -30,7 +30,6 @@ from spatialreasoner.training.old_names import sizes_into_name
 from spatialreasoner.training.processes import main_process_first
 from spatialreasoner.training.provenance import SETTINGS_FILE, describe_data, describe_files, is_finished
 from spatialreasoner.training.sources import LINES, local_rows
-from spatialreasoner.training.weights import parse_weights, segment_weights
 from spatialreasoner.vlm.safety import telling_of
 from spatialreasoner.vlm.sources import source_of
 
@@ -176,13 +175,13 @@ def dry_run(
         source_of(model)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        rows, held_out = read_rows(config, _local(data, place), images=place), ""
-        if eval_data is not None:
-            held_out = f" and {len(read_rows(config, _local(eval_data, place), images=place))} rows held out"
+        rows = read_rows(config, _local(data, place), images=place)
+        others = None if eval_data is None else read_rows(config, _local(eval_data, place), images=place)
         if isinstance(config, FDPOSettings) and not config.segment_weights:
             check_gaps(config.segments, rows)
-        if show is not None and isinstance(config, DPOSettings):
-            show(_shown(config, model, rows, Path(folder)))
+        if show is not None and kind != "grpo":
+            _look(kind, config, _processor(model, rows, place, config.seed), rows, others, show)
+    held_out = "" if others is None else f" and {len(others)} rows held out"
     batch_size, accumulation = config.per_device_train_batch_size, config.gradient_accumulation_steps
     repeats = getattr(config, "num_generations", 1)
     batches = math.ceil(len(rows) * repeats / batch_size)
@@ -300,23 +299,17 @@ def _local(data: Path, folder: Path) -> Path:
         return local_rows(data, folder)
 
 
-def _shown(config: DPOSettings, model: str, rows: Dataset, folder: Path) -> Text:
-    """The first pairs with their betas, as the trainer would see them."""
-    import torch
+def _look(
+    kind: Kind, config: TrainSettings, processor: Any, rows: Dataset, held_out: Dataset | None, show: Callable[[Text], None]
+) -> None:
+    """Read all rows as the trainer would, and show the first pairs with their betas."""
+    from spatialreasoner.training.betas import betas_of_row
+    from spatialreasoner.training.build import check_data, encoder_of
 
-    from spatialreasoner.training.build import encoder_of
-    from spatialreasoner.training.loss import segment_betas, weighted_betas
-
-    processor = _processor(model, rows, folder, config.seed)
-    fine = config if isinstance(config, FDPOSettings) else None
-    alpha, lam = (fine.fdpo_alpha, fine.fdpo_lambda) if fine else (0.0, 0.0)
-
-    def betas(row: Mapping[str, Any], gaps: Sequence[float]) -> list[float]:
-        found = segment_betas(torch.tensor([list(gaps)]), beta=config.beta, alpha=alpha, lam=lam)
-        weights = segment_weights(row, config.segments, parse_weights(fine.segment_weights)) if fine else None
-        return (weighted_betas(found, torch.tensor([weights]), beta=config.beta) if weights else found)[0].tolist()
-
-    return preview(encoder_of(config, processor), rows, betas=betas)
+    encoder = encoder_of(config, processor)
+    check_data(kind, config, encoder, rows, held_out)
+    if isinstance(config, DPOSettings):
+        show(preview(encoder, rows, betas=partial(betas_of_row, config)))
 
 
 def _fit(trainer: Trainer, out: Path) -> None:
