@@ -12,6 +12,7 @@ from torch import Tensor
 from spatialreasoner.core.errors import ConfigError, InputError, RecordError
 from spatialreasoner.training.config import FDPOSettings, read_config
 from spatialreasoner.training.data import read_preferences
+from spatialreasoner.training.fdpo_config import FDPOConfig
 from spatialreasoner.training.loss import fdpo_loss, per_token, weighted_betas
 from spatialreasoner.training.weights import parse_weights, segment_weights
 
@@ -113,6 +114,20 @@ def test_settings_of_weights_that_cannot_be_read_are_refused(wrong):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError):
         read_config(FDPOSettings, None, [wrong])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"length_normalization": "x"}, {"markup": "x"}, {"loss": "x"}, {"segments_by": "x"}, {"beta": math.inf},
+        {"fdpo_lambda": math.inf}, {"nll_weight": math.inf}, {"segments": "plan,answer"},
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
+def test_arguments_in_python_are_checked_as_settings_are(wrong, tmp_path):
+    (name,) = wrong
+    with pytest.raises(ConfigError, match=f"expected .*{name}"):
+        FDPOConfig(output_dir=str(tmp_path), use_cpu=True, **wrong)
 
 
 def test_weights_come_from_columns(data):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Literal, get_args
 
 from transformers.utils.import_utils import is_torch_bf16_gpu_available
 from trl.trainer.dpo_config import DPOConfig
@@ -14,6 +15,11 @@ from spatialreasoner.training.loss_types import PER_TOKEN, LengthNormalization, 
 from spatialreasoner.training.old_names import with_new_names
 from spatialreasoner.training.segments import SEGMENTS, SegmentsBy, check_finder, check_segments
 from spatialreasoner.training.weights import check_weights
+
+_Loss = Literal["fdpo", "dpo"]
+_Division = Literal["auto", "none", "answer", "segment"]
+_Markup = Literal["base", "drop", "segment"]
+_CHOICES = {"loss": _Loss, "length_normalization": _Division, "segments_by": SegmentsBy, "markup": _Markup}
 
 _FIXED = {
     "loss_weights": None,
@@ -72,17 +78,17 @@ class FDPOConfig(DPOConfig):
         remove_unused_columns: Must stay False: the collator reads the gaps.
     """
 
-    loss: Literal["fdpo", "dpo"] = "fdpo"
+    loss: _Loss = "fdpo"
     fdpo_alpha: float = 0.3
     fdpo_lambda: float = 0.6
-    length_normalization: Literal["auto", "none", "answer", "segment"] = "auto"
+    length_normalization: _Division = "auto"
     simpo_gamma: float = 0.5
     segments: list[str] = field(default_factory=lambda: list(SEGMENTS))
     segment_weights: dict[str, float] | None = None
     gap_columns: list[str] = field(default_factory=list[str])
     segments_by: SegmentsBy = "auto"
     segment_pattern: str = ""
-    markup: Literal["base", "drop", "segment"] = "base"
+    markup: _Markup = "base"
     nll_weight: float = 0.0
     shared_prefix: bool = True
     group_window: int = 2**16
@@ -114,9 +120,13 @@ class FDPOConfig(DPOConfig):
         for name, value in _FIXED.items():
             if getattr(self, name) != value:
                 raise ConfigError(f"{name} must stay {value!r} with FDPOTrainer; got {getattr(self, name)!r}")
-        if not (self.beta > 0 and 0 <= self.fdpo_alpha <= 1 and self.fdpo_lambda >= 0 and self.nll_weight >= 0):
+        for name, kind in _CHOICES.items():
+            if getattr(self, name) not in get_args(kind):
+                raise ConfigError(f"expected {name} to be one of {', '.join(get_args(kind))}; got {getattr(self, name)!r}")
+        finite = all(map(math.isfinite, (self.beta, self.fdpo_lambda, self.nll_weight)))
+        if not (finite and self.beta > 0 and 0 <= self.fdpo_alpha <= 1 and self.fdpo_lambda >= 0 and self.nll_weight >= 0):
             raise ConfigError(
-                "expected beta > 0, fdpo_alpha in 0..1, fdpo_lambda >= 0 and nll_weight >= 0; got "
+                "expected beta > 0, fdpo_alpha in 0..1, fdpo_lambda >= 0 and nll_weight >= 0, all finite; got "
                 f"beta={self.beta}, fdpo_alpha={self.fdpo_alpha}, fdpo_lambda={self.fdpo_lambda}, nll_weight={self.nll_weight}"
             )
         if not 0 <= self.vision_cache_gib < float("inf"):

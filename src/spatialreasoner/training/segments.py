@@ -31,6 +31,8 @@ def check_segments(segments: Sequence[str], gap_columns: Sequence[str]) -> None:
     Raises:
         ConfigError: If there are any.
     """
+    if isinstance(segments, str):
+        raise ConfigError(f"expected a list of the segments' names; got the text {segments!r}. Write {segments.split(',')}")
     if not segments or len(set(segments)) < len(segments):
         raise ConfigError(f"expected at least one segment, each named once; got {list(segments)}")
     if gap_columns and len(set(gap_columns)) != len(segments):
