@@ -108,7 +108,7 @@ _DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
 _NOUNS = codes_of("WORD", "IMAGE", "ADJECTIVE")
 _ATTRIBUTES = _NOUNS | {SKIPPED}
 _BEFORE_NOUNS = _ATTRIBUTES | codes_of("OTHER")  # the classes of determiners, and of what may follow one
-_JOINS_MENTION = _BEFORE_NOUNS | codes_of("OPEN", "COMMA")
+_QUALIFIED = rule("[WORD IMAGE ADJECTIVE OTHER OPEN COMMA] _{0,6} REGION")
 _COMPARING = [[code] for code in codes_of("COMPARED", "MOST", "CLOSER", "FARTHER")]
 _PLACED = [[code] for code in codes_of("TO", "ON", "OVER", "FRONT")]
 _BRACKETED = lazily(r"\[\d")
@@ -183,15 +183,17 @@ class Reading:
 
     def _with_nouns(self, known: str, labels: Mapping[str, Sequence[tuple[tuple[str, ...], Regions]]]) -> str:
         """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped."""
-        if not labels and not any(index and known[index - 1] in _JOINS_MENTION for index in self.mentions):
+        if labels:
+            codes, begin, general = list(known), 0, CODES["GENERIC"] in known
+            for index in compress(count(), map(labels.__contains__, self.words)):
+                if index >= begin and not (general and self._generic(codes, index)):
+                    begin = self._match_label(codes, index, labels[self.words[index]])
+            known = "".join(codes)
+        if _QUALIFIED.search(known) is None:
             return known
-        codes, begin, general = list(known), 0, CODES["GENERIC"] in known
-        for index in compress(count(), map(labels.__contains__, self.words)):
-            if index >= begin and not (general and self._generic(codes, index)):
-                begin = self._match_label(codes, index, labels[self.words[index]])
-        for index in self.mentions:
-            if index and codes[index - 1] in _JOINS_MENTION:
-                self._absorb_adjectives(codes, index)
+        codes = list(known)
+        for match in _QUALIFIED.finditer(known):
+            self._absorb_adjectives(codes, match.end() - 1)
         return "".join(codes)
 
     def _match_label(self, codes: list[str], index: int, ways: Sequence[tuple[tuple[str, ...], Regions]]) -> int:

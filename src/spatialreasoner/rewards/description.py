@@ -6,6 +6,7 @@ names, appositions and attributes. No sentence needs its neighbours, so their or
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,11 +24,13 @@ _MAX_REMEMBERED = 512
 _LONGEST_REMEMBERED = 300
 """Characters of the longest sentence that is remembered."""
 
-_TOKEN = lazily(
+_KIND = (
     r" ?+(?:<regions? ?(?P<tag>\d{1,4})>|\bregions? ?\[(?P<index>\d{1,4})\]|\b(?:region|mask) ?\(?(?P<number>\d{1,4})\b"
     r"|(?P<word>[a-z]{1,40}(?:[-'][a-z]{1,40}){0,3})|(?P<mark>[,():])"
     r"|(?P<digits>\d{1,20}(?:[.,]\d{1,20}){0,3}))"
 )
+_TOKEN_KIND = lazily(_KIND)
+_TOKEN = lazily(re.sub(r"\?P<\w+>", "?:", _KIND))
 _END = lazily(r"[.!?;](?=[\s<]|$)|\n")
 
 _CLASSES: Mapping[str, str] = {
@@ -108,7 +111,7 @@ def read_description(known: Known, text: str) -> list[DescriptionSentence]:
 @lru_cache(maxsize=1 << 13)
 def _token(word: str) -> tuple[str, str]:
     """Class and word of a token."""
-    match = _TOKEN.match(word)
+    match = _TOKEN_KIND.match(word)
     assert match is not None
     kind, word = match.lastgroup, match[match.lastgroup or 0]
     if kind == "word":
@@ -128,7 +131,7 @@ def _class_of(word: str) -> str:
 
 def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentence]) -> DescriptionSentence | None:
     """A sentence, kept in `before` unless it is long; None if it has no words."""
-    tokens = [_token(match.group()) for match in _TOKEN.finditer(text)]
+    tokens = [*map(_token, _TOKEN.findall(text))]
     if not tokens:
         return None
     classes, words = _with_names(known, tokens)

@@ -88,7 +88,11 @@ class StatementVerdict:
 
     def of(self, assertion: Assertion) -> StatementVerdict:
         """The verdict on the same statement in another place."""
-        return StatementVerdict(assertion=assertion, score=self.score, weight=self.weight, truth=self.truth, reason=self.reason)
+        same = self.assertion  # but for its place: what it says need not be found out again
+        vars(assertion).update(fact=same.fact, stance=same.stance)
+        verdict = object.__new__(StatementVerdict)
+        vars(verdict).update(vars(self), assertion=assertion)
+        return verdict
 
     @property
     def label(self) -> str:
