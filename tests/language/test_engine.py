@@ -31,6 +31,7 @@ ODD = (
     "\ud800 1 m",
     "\x00\x01\x02",
     "a" * 5000,
+    "\u0663 \u2003 \U0001d465_x \u00e9\u0301\u0130 \u4e2d\u6587 3 \u7c73, 2\u00b0 \u2019s \u2026\x85",
 )
 
 
@@ -103,6 +104,9 @@ WRITTEN = (
         r"[^]a\\]",
         r"\\Z|\\\\",
         r"(a)(b)?(c)?",
+        r"\B.|\W\d\D",
+        r"[\W_]+|[^\w\s]\S",
+        r"[\d.]+\b",
     ),
 )
 
@@ -110,7 +114,7 @@ WRITTEN = (
 @pytest.mark.parametrize("flags", [0, re.IGNORECASE, re.MULTILINE, re.DOTALL | re.IGNORECASE])
 @pytest.mark.parametrize("source", WRITTEN)
 @given(
-    text=st.text(st.sampled_from("aAbBcxZ \n\x1c,.[]\\\u2022\u00e9"), max_size=12),
+    text=st.text(st.sampled_from("aAbBcxZ_3 \n\x1c,.[]\\\u2022\u00e9\u0663\u2003\U0001d465\u0301"), max_size=12),
     begin=st.integers(-2, 14),
     end=st.integers(-2, 14),
 )

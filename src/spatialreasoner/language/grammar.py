@@ -38,10 +38,13 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
     for begin, sentence in sentences(reading):
         read = read_sentence if len(sentence.codes) <= MAX_REMEMBERED else read_sentence.__wrapped__
         found = read(sentence, None, terse)
-        if found is None:
-            found = read(sentence, spoken if _AMOUNT in sentence.codes else Spoken(spoken.context), terse)  # as lengths look at
+        if found is None:  # only lengths look at what else was spoken of
+            found = read(sentence, spoken if _AMOUNT in sentence.codes else Spoken(spoken.context), terse)
+        assert found is not None
         said, after = found
-        spoken = Spoken(after.context or spoken.context, after.ends or spoken.ends, after.asked)
+        if not after.context or (spoken.ends and not after.ends):
+            after = Spoken(after.context or spoken.context, after.ends or spoken.ends, after.asked)
+        spoken = after
         for statement in said:
             yield begin, statement
 

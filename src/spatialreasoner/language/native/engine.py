@@ -2,14 +2,15 @@ r"""Patterns by the just-in-time compiler of PCRE2: they find what `re` finds, i
 
 That is where the library is installed, as on most systems, and `patterns.c` is built; elsewhere patterns are those of `re`.
 
-Only ASCII is searched by PCRE2, so that `\w`, `\b` and letters of either case mean the same to both; any other text is left to
-`re`. What both write differently is rewritten: `\Z` as `\z`, `\u2022` as `\x{2022}`, and `\s`, which holds four separators more
-in `re`, as a set.
+What both write differently is rewritten: `\Z` as `\z`, `\u2022` as `\x{2022}`, and `\s`, which holds more blanks in `re`. For
+texts that are not ASCII, `\w`, `\d` and `\b` are, too: Unicode says then what a letter is. Where case is ignored, those texts
+are left to `re`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache, partial
 from types import ModuleType
 from typing import cast
@@ -21,7 +22,18 @@ _FLAGS = {re.IGNORECASE: 0x8, re.MULTILINE: 0x400, re.DOTALL: 0x20}
 _PIECE = re.compile(r"\\(?:u[0-9a-f]{4}|.)|\[\^?\]?(?:[^\]\\]|\\.)*\]|\((?:\?P<\w+>|(?!\?))", re.DOTALL)
 _ESCAPED = re.compile(r"\\(?:u[0-9a-f]{4}|.)", re.DOTALL)
 _SPACES = r"\s\x1c-\x1f"
-_WRITTEN = {r"\Z": r"\z", r"\s": f"[{_SPACES}]", r"\S": f"[^{_SPACES}]"}
+_WIDE_SPACES = rf"{_SPACES}\x85\p{{Z}}"
+_WIDE_WORD = r"\p{L}\p{N}_"
+_SETS: Mapping[bool, Mapping[str, str]] = {
+    False: {r"\s": _SPACES},
+    True: {r"\s": _WIDE_SPACES, r"\w": _WIDE_WORD, r"\d": r"\p{Nd}"},
+}
+"""What is written within a set instead of an escape, for texts of ASCII and for others; of its opposite there is none."""
+_EDGES = {
+    r"\Z": r"\z",
+    r"\b": f"(?:(?<=[{_WIDE_WORD}])(?![{_WIDE_WORD}])|(?<![{_WIDE_WORD}])(?=[{_WIDE_WORD}]))",
+    r"\B": f"(?:(?<=[{_WIDE_WORD}])(?=[{_WIDE_WORD}])|(?<![{_WIDE_WORD}])(?![{_WIDE_WORD}]))",
+}
 
 
 @cache
@@ -40,31 +52,43 @@ def compile_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
     native = pattern_module()
     if native is None:
         return re.compile(source, flags)
-    rewritten, names = _rewritten(source)
+    names = [name[4:-1] for name in _PIECE.findall(source) if name[0] == "("]
     numbers = {name: number for number, name in enumerate(names, start=1) if name}
     options = _UTF | sum(option for flag, option in _FLAGS.items() if flags & flag)
-    return cast("re.Pattern[str]", native.compile(rewritten, options, len(names), numbers, partial(re.compile, source, flags)))
+    cased = not flags & re.IGNORECASE and "(?i" not in source
+    slow, wide = partial(re.compile, source, flags), partial(_written, source, wide=True, cased=cased)
+    return cast("re.Pattern[str]", native.compile(_written(source), options, wide, slow, len(names), numbers))
 
 
-def _rewritten(source: str) -> tuple[str, list[str]]:
-    """A pattern as PCRE2 writes it, and the name of each of its groups, "" for one without."""
-    names: list[str] = []
+def _written(source: str, *, wide: bool = False, cased: bool = True) -> str:
+    """A pattern as PCRE2 writes it.
+
+    Args:
+        source: As `re` writes it.
+        wide: Whether it is for texts that are not ASCII.
+        cased: Whether upper and lower case differ.
+
+    Raises:
+        ValueError: If it cannot be written.
+    """
+    if wide and not cased:
+        raise ValueError("cases of letters beyond ASCII are not the same to PCRE2 and to re")
+    sets = _SETS[wide]
+
+    def within_set(match: re.Match[str]) -> str:
+        written = match.group()
+        if written.lower() in sets and written not in sets:
+            raise ValueError(f"{written} within a set cannot be written for PCRE2: write the set otherwise")
+        return rf"\x{{{written[2:]}}}" if written[1] == "u" else sets.get(written, written)
 
     def piece(match: re.Match[str]) -> str:
         written = match.group()
-        if written[0] == "(":
-            names.append(written[4:-1])
-        elif written[0] == "[":
-            return _ESCAPED.sub(_within_set, written)
-        elif written[1] == "u":
-            return _within_set(match)
-        return _WRITTEN.get(written, written)
+        if written[0] != "\\":
+            return _ESCAPED.sub(within_set, written) if written[0] == "[" else written
+        if written in _EDGES and (wide or written == r"\Z"):
+            return _EDGES[written]
+        if written.lower() in sets:
+            return f"[{'' if written in sets else '^'}{sets[written.lower()]}]"
+        return within_set(match)
 
-    return _PIECE.sub(piece, source), names
-
-
-def _within_set(match: re.Match[str]) -> str:
-    written = match.group()
-    if written == r"\S":
-        raise ValueError(r"\S within a set is not rewritten for PCRE2: write the set otherwise")
-    return _SPACES if written == r"\s" else rf"\x{{{written[2:]}}}" if written[1] == "u" else written
+    return _PIECE.sub(piece, source)

@@ -1,7 +1,8 @@
 /* Regular expressions by the just-in-time compiler of PCRE2, for `engine.py`: patterns and matches with the methods of Python's.
 
-   Only ASCII is searched here. Any other text, and whatever PCRE2 gives up on, goes to the same pattern of Python's own, which
-   `slow` makes when it is first needed. PCRE2 is opened while running, so that nothing of it is needed to build this. */
+   A pattern has two forms: one for texts of ASCII, and one for all others, in which letters and blanks of every script count.
+   What cannot be written so, and whatever PCRE2 gives up on, goes to the same pattern of Python's own, which `slow` makes when it
+   is first needed. PCRE2 is opened while running, so that nothing of it is needed to build this. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -58,10 +59,11 @@ enum how { SEARCH, MATCH, FULLMATCH };
 
 typedef struct {
     PyObject_HEAD
-    PyObject *source, *groupindex, *slow; /* as PCRE2 writes it; number of each named group; what makes the pattern of Python */
+    PyObject *source, *wide, *slow; /* as PCRE2 writes it for ASCII; what writes it for other texts; what makes it in Python */
+    PyObject *groupindex;           /* the number of each named group */
     uint32_t flags;
     int groups;
-    code *codes[3]; /* by how they match, each made when first used */
+    code *codes[2][3]; /* by form and by how they match, each made when first used */
     matched *found;
     const size_t *places;
 } Pattern;
@@ -73,20 +75,54 @@ typedef struct {
     Py_ssize_t places[1]; /* begin and end of the match and of each group; -1 where a group takes no part */
 } Match;
 
+/* Of the last text that is not ASCII: the byte at which each character begins, and the character that begins at a byte. */
+static struct {
+    PyObject *text;
+    Py_ssize_t *bytes, *characters;
+} wide;
+
+/* What is searched, in bytes. */
 typedef struct {
+    PyObject *string;
     const uint8_t *text;
-    Py_ssize_t begin, end;
+    Py_ssize_t size, begin, end;
+    int is_wide;
 } Subject;
 
 static PyTypeObject *PatternType, *MatchType;
 
-static code *code_for(Pattern *self, enum how how) {
-    if (self->codes[how]) return self->codes[how];
+static int widen(const Subject *in) {
+    if (wide.text == in->string) return 1;
+    Py_CLEAR(wide.text);
+    PyMem_Free(wide.bytes);
+    PyMem_Free(wide.characters);
+    wide.bytes = PyMem_Malloc((PyUnicode_GetLength(in->string) + 1) * sizeof *wide.bytes);
+    wide.characters = PyMem_Malloc((in->size + 1) * sizeof *wide.characters);
+    if (!wide.bytes || !wide.characters) return 0;
+    Py_ssize_t character = 0;
+    for (Py_ssize_t i = 0; i <= in->size; i++)
+        if (i == in->size || (in->text[i] & 0xC0) != 0x80) {
+            wide.bytes[character] = i;
+            wide.characters[i] = character++;
+        }
+    wide.text = Py_NewRef(in->string);
+    return 1;
+}
+
+/* The character at a byte of what is searched. */
+static Py_ssize_t place_of(const Subject *in, size_t at) {
+    return at == UNSET ? -1 : in->is_wide ? wide.characters[at] : (Py_ssize_t)at;
+}
+
+static code *code_for(Pattern *self, int is_wide, enum how how) {
+    if (self->codes[is_wide][how]) return self->codes[is_wide][how];
     int error = 0;
     size_t at;
     Py_ssize_t length;
-    const char *source = PyUnicode_AsUTF8AndSize(self->source, &length);
+    PyObject *written = is_wide ? PyObject_CallNoArgs(self->wide) : Py_NewRef(self->source);
+    const char *source = written ? PyUnicode_AsUTF8AndSize(written, &length) : NULL;
     code *made = source ? compile((const uint8_t *)source, length, self->flags | ANCHORS[how], &error, &at, context) : NULL;
+    Py_XDECREF(written);
     if (made && jit_compile(made, JIT_COMPLETE)) {
         code_free(made);
         made = NULL;
@@ -96,13 +132,13 @@ static code *code_for(Pattern *self, enum how how) {
         self->places = get_ovector_pointer(self->found);
     }
     if (!made && !PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "PCRE2 cannot compile %R: error %d", self->source, error);
-    return self->codes[how] = made;
+    return self->codes[is_wide][how] = made;
 }
 
 /* 1 where there is a match, 0 where there is none, -1 where PCRE2 gave up. */
 static int find(Pattern *self, enum how how, const Subject *in, Py_ssize_t from, uint32_t options) {
-    code *code = code_for(self, how);
-    if (!code) {
+    code *code = code_for(self, in->is_wide, how);
+    if (!code || (in->is_wide && !widen(in))) { /* the code may be made here, by Python, which may search another text */
         PyErr_Clear();
         return -1;
     }
@@ -115,10 +151,14 @@ static int subject_of(PyObject *const *given, Py_ssize_t count, Subject *in) {
     Py_ssize_t length;
     if (count < 1 || count > 3) return 0;
     in->text = (const uint8_t *)PyUnicode_AsUTF8AndSize(given[0], &length);
-    if (!in->text || length != PyUnicode_GetLength(given[0])) {
+    if (!in->text) {
         PyErr_Clear();
         return 0;
     }
+    in->string = given[0];
+    in->size = length;
+    length = PyUnicode_GetLength(given[0]);
+    in->is_wide = length != in->size;
     in->begin = count > 1 ? PyLong_AsSsize_t(given[1]) : 0;
     in->end = count > 2 ? PyLong_AsSsize_t(given[2]) : length;
     if (PyErr_Occurred()) {
@@ -127,7 +167,12 @@ static int subject_of(PyObject *const *given, Py_ssize_t count, Subject *in) {
     }
     if (in->begin < 0) in->begin = 0;
     if (in->end > length) in->end = length;
-    return in->begin <= in->end;
+    if (in->begin > in->end) return 0;
+    if (!in->is_wide) return 1;
+    if (!widen(in)) return 0;
+    in->begin = wide.bytes[in->begin];
+    in->end = wide.bytes[in->end];
+    return 1;
 }
 
 static PyObject *slowly(Pattern *self, const char *name, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
@@ -148,13 +193,13 @@ static PyObject *slowly(Pattern *self, const char *name, PyObject *const *given,
     return result;
 }
 
-static PyObject *match_of(Pattern *self, PyObject *text) {
+static PyObject *match_of(Pattern *self, PyObject *text, const Subject *in) {
     Py_ssize_t count = 2 * (self->groups + 1);
     Match *match = PyObject_NewVar(Match, MatchType, count);
     if (!match) return NULL;
     match->string = Py_NewRef(text);
     match->re = (Pattern *)Py_NewRef((PyObject *)self);
-    for (Py_ssize_t i = 0; i < count; i++) match->places[i] = self->places[i] == UNSET ? -1 : (Py_ssize_t)self->places[i];
+    for (Py_ssize_t i = 0; i < count; i++) match->places[i] = place_of(in, self->places[i]);
     return (PyObject *)match;
 }
 
@@ -162,7 +207,7 @@ static PyObject *once(Pattern *self, enum how how, const char *name, PyObject *c
     Subject in;
     int found = subject_of(given, count, &in) ? find(self, how, &in, in.begin, 0) : -1;
     if (found < 0) return slowly(self, name, given, count, NULL);
-    return found ? match_of(self, given[0]) : Py_NewRef(Py_None);
+    return found ? match_of(self, given[0], &in) : Py_NewRef(Py_None);
 }
 
 static PyObject *pattern_search(PyObject *self, PyObject *const *given, Py_ssize_t count) {
@@ -178,24 +223,30 @@ static PyObject *pattern_fullmatch(PyObject *self, PyObject *const *given, Py_ss
 }
 
 /* What a list holds of each match. */
-typedef PyObject *(*Taken)(Pattern *, PyObject *text);
+typedef PyObject *(*Taken)(Pattern *, PyObject *text, const Subject *);
 
-static PyObject *words_of(Pattern *self, PyObject *text) {
-    return PyUnicode_Substring(text, self->places[0], self->places[1]);
+static PyObject *words_of(Pattern *self, PyObject *text, const Subject *in) {
+    return PyUnicode_Substring(text, place_of(in, self->places[0]), place_of(in, self->places[1]));
 }
 
 /* All matches in order: each is looked for where the last one ends, and after an empty one it is not empty there, too. NULL
    without an error where PCRE2 gave up. */
 static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Taken taken) {
     Subject in;
-    PyObject *list = subject_of(given, count, &in) ? PyList_New(0) : NULL;
+    if (!subject_of(given, count, &in)) return NULL;
+    PyObject *list = PyList_New(0);
     uint32_t options = 0;
-    for (Py_ssize_t at = in.begin; list && at <= in.end; at = self->places[1]) {
+    Py_ssize_t at = in.begin;
+    while (list && at <= in.end) {
         int found = find(self, SEARCH, &in, at, options);
         if (found == 0) break;
-        options = self->places[0] == self->places[1] ? NOTEMPTY_ATSTART : 0;
-        PyObject *one = found > 0 ? taken(self, given[0]) : NULL;
-        if (!one || PyList_Append(list, one) < 0) Py_CLEAR(list);
+        PyObject *one = found > 0 ? taken(self, given[0], &in) : NULL;
+        if (!one || PyList_Append(list, one) < 0) {
+            Py_CLEAR(list);
+        } else {
+            at = self->places[1];
+            options = (Py_ssize_t)self->places[0] == at ? NOTEMPTY_ATSTART : 0;
+        }
         Py_XDECREF(one);
     }
     return list;
@@ -266,12 +317,13 @@ static PyObject *pattern_groupindex(PyObject *self, void *unused) { return Py_Ne
 static void pattern_free(PyObject *self) {
     Pattern *pattern = (Pattern *)self;
     PyTypeObject *type = Py_TYPE(self);
-    for (int i = 0; i < 3; i++)
-        if (pattern->codes[i]) code_free(pattern->codes[i]);
+    for (int i = 0; i < 6; i++)
+        if (pattern->codes[i / 3][i % 3]) code_free(pattern->codes[i / 3][i % 3]);
     if (pattern->found) match_data_free(pattern->found);
     Py_XDECREF(pattern->source);
-    Py_XDECREF(pattern->groupindex);
+    Py_XDECREF(pattern->wide);
     Py_XDECREF(pattern->slow);
+    Py_XDECREF(pattern->groupindex);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -402,18 +454,19 @@ static PyType_Spec match_spec = {
     match_slots,
 };
 
-/* A pattern: its source and flags as PCRE2 has them, its number of groups, their names, and what makes the pattern of Python. */
+/* A pattern: its source and flags as PCRE2 has them, what writes its other form, what makes it in Python, and its groups. */
 static PyObject *patterns_compile(PyObject *module, PyObject *given) {
-    PyObject *source, *groupindex, *slow;
+    PyObject *source, *wide_source, *slow, *groupindex;
     unsigned int flags;
     int groups;
-    if (!PyArg_ParseTuple(given, "UIiO!O", &source, &flags, &groups, &PyDict_Type, &groupindex, &slow)) return NULL;
+    if (!PyArg_ParseTuple(given, "UIOOiO!", &source, &flags, &wide_source, &slow, &groups, &PyDict_Type, &groupindex)) return NULL;
     Pattern *pattern = PyObject_New(Pattern, PatternType);
     if (!pattern) return NULL;
     memset((char *)pattern + sizeof(PyObject), 0, sizeof(Pattern) - sizeof(PyObject));
     pattern->source = Py_NewRef(source);
-    pattern->groupindex = Py_NewRef(groupindex);
+    pattern->wide = Py_NewRef(wide_source);
     pattern->slow = Py_NewRef(slow);
+    pattern->groupindex = Py_NewRef(groupindex);
     pattern->flags = flags;
     pattern->groups = groups;
     return (PyObject *)pattern;
