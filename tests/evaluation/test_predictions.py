@@ -79,6 +79,13 @@ def test_questions_without_a_prediction_are_found_in_both_forms(tmp_path: Path) 
         ("ours", "Yes.", "", NO_PREDICTION),
         ("theirs", "It is 2 meters.", "", NO_PREDICTION),
     ]
+    for rows in ([ours, theirs, both], [{**row, "qa_info": repr(row.get("qa_info", ""))} for row in (theirs, both)]):
+        questions.write_text(json.dumps(rows, indent=1))
+        found = without_prediction(answered, questions)
+        assert [row.question_id for row in found] == [row["id"] for row in rows if row is not both and "id" in row]
+    questions.write_text('["not a row"]')
+    with pytest.raises(RecordError, match="row 1: expected an object; got str"):
+        without_prediction(answered, questions)
     questions.write_text(json.dumps({**ours, "category": "weight_data"}) + "\n")
     with pytest.raises(RecordError, match="row 1: expected a question with id, text, answer and category"):
         without_prediction(answered, questions)

@@ -80,6 +80,18 @@ def test_fresh_replies_are_read(kind):
 
 
 @pytest.mark.parametrize("kind", ["relations", "numbers", "hours", "decides", "indices"])
+def test_fresh_replies_of_every_kind_are_read(kind):
+    labelled = [row for row in rows("fresh_kinds.jsonl") if row["kind"] == kind]
+    assert len(labelled) >= 60
+    wrong = [
+        row["text"]
+        for row in labelled
+        if not _close(conclude(question_asked(row["category"], row["question"]), row["text"]).value, row["value"])
+    ]
+    assert len(wrong) <= 2, wrong
+
+
+@pytest.mark.parametrize("kind", ["relations", "numbers", "hours", "decides", "indices"])
 def test_replies_of_a_stranger_are_read(kind):
     labelled = [row for row in rows("stranger_replies.jsonl") if row["kind"] == kind]
     wrong = [
@@ -99,7 +111,7 @@ def test_no_refusal_of_a_stranger_is_scored_whatever_is_asked():
 
 def test_a_refusal_is_not_scored_by_the_question_it_answers():
     refusals = [row for row in rows("refusals.jsonl") if row["kind"] == "refusals"]
-    assert len(refusals) >= 570
+    assert len(refusals) >= 910
     scored = [
         row["text"]
         for row in refusals
@@ -111,12 +123,12 @@ def test_a_refusal_is_not_scored_by_the_question_it_answers():
 def test_a_refusal_is_hardly_scored_whatever_is_asked():
     refusals = [row["text"] for row in rows("refusals.jsonl") if row["kind"] == "refusals"]
     scored = {text for text in refusals for ready in READY if conclude(ready, text).value is not None}
-    assert len(scored) <= 1, scored
+    assert len(scored) <= 2, scored
 
 
 def test_an_answer_with_a_caveat_is_read():
     labelled = [row for row in rows("refusals.jsonl") if row["kind"] == "look-alikes"]
-    assert len(labelled) >= 240
+    assert len(labelled) >= 530
     wrong = [
         row["text"]
         for row in labelled
@@ -136,6 +148,14 @@ def test_an_answer_with_a_caveat_is_read():
         ("distance_data", '{"distance": null, "reason": "no reference, e.g. a 2 m door"}', None),
         ("distance_data", '{"distance": 0.45, "unit": "m", "confidence": "low, cannot see all of it"}', 0.45),
         ("distance_data", "Approximately 10 inches. I apologize that I can't be more precise.", 0.254),
+        ("distance_data", "Hard to tell. 2.2 m?", 2.2),
+        ("distance_data", "429", None),
+        ("width_data", "The room is 5 m long.", None),
+        ("tall_predicate", '{"answer": false, "reason": "no image"}', None),
+        ("tall_predicate", "It is impossible for Region [0] to be taller than Region [1].", 0.0),
+        ("tall_choice", "It is impossible for Region [0] to be taller than Region [1].", 2.0),
+        ("tall_choice", "The taller of Region [0] and Region [1] is Region [1].", 2.0),
+        ("above_predicate", "A fox jumps over the lazy dog.", None),
         ("tall_predicate", "Yes, I see the regions, but I can't tell which is taller.", None),
         ("tall_predicate", "**Yes.** I cannot give exact heights, though.", 1.0),
         ("tall_predicate", "Although I cannot see the base, Region [0] is taller.", 1.0),

@@ -22,7 +22,8 @@ EMPTY = (
     "", " \n", "<description></description>\n<reasoning></reasoning>", "### Description\n\n### In Conclusion\n",
     "### Rationale\n### Let's think step by step\n### Step 1\n### In Conclusion\n",
 )  # fmt: skip
-OFF_TOPIC = ("The weather is nice today.", "There is a carpet near the window.", "42 is the answer to everything.")
+OFF_TOPIC = ("The weather is nice today.", "There is a carpet near the window.", "42 is the answer to everything.",
+             "A fox jumps over the lazy dog.", "Birds fly higher than trees.", "She ran behind the house.")  # fmt: skip
 TELLS = "<description>In a room there are <region1> and, beside other things, what else the image shows.</description>"
 
 

@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import cast
 
 from spatialreasoner.core.types import QUALITATIVE, Category
-from spatialreasoner.language.conclusion import Conclusion, conclude, conclude_plainly
+from spatialreasoner.language.conclusion import Conclusion, conclude
 from spatialreasoner.language.parsed import ParsedResponse
 from spatialreasoner.language.question import Asked, question_asked
+from spatialreasoner.language.terse import conclude_plainly
 
 TOLERANCE = 0.25
 """A length is right within this share of the truth, ends included."""

@@ -6,7 +6,6 @@ Its `Region [0]`, `Region [1]` become `<region1>`, `<region2>`; masks come from 
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
@@ -17,15 +16,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from spatialreasoner.core import records
-from spatialreasoner.core.errors import MissingExtraError, MissingFileError, RecordError, SceneError
+from spatialreasoner.core.errors import MissingFileError, RecordError, SceneError
 from spatialreasoner.core.types import Question, Region, Rle, Scene
 from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.predictions import QaInfo
+from spatialreasoner.evaluation.release import release_rows, structured
 from spatialreasoner.scenes.files import write_scenes
 from spatialreasoner.scenes.masks import decode, encode, from_box, require_size
-
-MAX_BENCHMARK_BYTES = 256 * 2**20
-"""A larger JSON file is refused; the official one has 5 MB."""
 
 _LENIENT: dict[str, Any] = {"extra": "ignore", "allow_inf_nan": False}
 """Other releases of the file may have more columns; they are ignored."""
@@ -125,77 +122,18 @@ def _source(path: Path) -> Path:
 
 
 def _items(source: Path) -> Iterator[Item]:
-    rows = _parquet_rows(source) if source.suffix == ".parquet" else _json_rows(source)
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(release_rows(source), start=1):
         yield _item(row, where=f"{source}: item {number}")
 
 
 def _item(row: Any, *, where: str) -> Item:
     if isinstance(row, dict):
-        try:
-            row = {key: _structure(value) if key in _NESTED else value for key, value in row.items()}
-        except (ValueError, RecursionError) as error:
-            raise RecordError(f"{where}: {error}") from None
+        row = structured(row, where=where)
         row = {**row, "rle": row.get("rle") or (), "bbox": row.get("bbox") or ()}
         image_bytes = row.pop("image_bytes", None)
         item = records.parse_record(json.dumps(row), Item, where=where)
         return replace(item, image_bytes=image_bytes) if isinstance(image_bytes, bytes) else item
     raise RecordError(f"{where}: expected an object; got {type(row).__name__}")
-
-
-def _json_rows(source: Path) -> Iterator[Any]:
-    """Rows of a JSON array, or of JSON lines."""
-    if source.stat().st_size > MAX_BENCHMARK_BYTES:
-        raise RecordError(f"{source}: expected at most {MAX_BENCHMARK_BYTES} bytes; got {source.stat().st_size}")
-    try:
-        text = source.read_text("utf-8")
-        if text.lstrip().startswith("["):
-            yield from json.loads(text)
-        else:
-            yield from (json.loads(line) for line in text.splitlines() if line.strip())
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{source}: expected a JSON array or one JSON object per line; {error}") from None
-
-
-def _parquet_rows(source: Path) -> Iterator[Any]:
-    """Rows of the Parquet form, whose images are inside."""
-    try:
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            "reading the Parquet form needs pyarrow: pip install 'spatialreasoner[train]', or use the JSON file"
-        ) from None
-    try:
-        for batch in parquet.ParquetFile(source).iter_batches(batch_size=32):
-            for row in batch.to_pylist():
-                image = row.pop("image", None)
-                yield {**row, "image_bytes": image["bytes"] if isinstance(image, dict) else None}
-    except (ValueError, OSError, RecursionError) as error:  # Arrow's own errors are of the first two kinds
-        raise RecordError(f"{source}: expected a Parquet file with JSON in its nested columns; {error}") from None
-
-
-_NESTED = ("image_info", "qa_info", "conversations", "bbox", "rle")
-_MAX_LITERAL = 2**20
-
-
-def _structure(value: object) -> object:
-    """A nested column that was written as text, JSON or a Python literal, as the official release writes them.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    if not (isinstance(value, str) and value[:1] in {"{", "["} and value[-1:] in {"}", "]"}):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        pass
-    if len(value) > _MAX_LITERAL:
-        raise ValueError(f"expected at most {_MAX_LITERAL} characters in a nested column; got {len(value)}")
-    try:
-        return ast.literal_eval(value)
-    except (SyntaxError, MemoryError, TypeError) as error:
-        raise ValueError(f"expected JSON or a Python literal in a nested column; got {value[:60]!r} ({error})") from None
 
 
 def _place_image(item: Item, folder: Path, out: Path) -> str:

@@ -1,14 +1,15 @@
 """Prediction rows exactly as the official evaluation script of SpatialRGPT-Bench reads and writes them (docs/papers.md 4.2)."""
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.types import CATEGORIES, QUALITATIVE, Category, Question, Record
+from spatialreasoner.evaluation.release import release_rows, structured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +121,8 @@ def without_prediction(predictions: Sequence[Prediction], questions: str | Path)
 
     Args:
         predictions: What was answered.
-        questions: A questions file of this package, or rows of the benchmark: `id`, `text_q`, `qa_info`, and the reference as
-            `gt` or as the last of the `conversations`.
+        questions: A questions file of this package, or the benchmark's release as JSON lines, a JSON array or Parquet: rows
+            with `id`, `text_q`, `qa_info`, and the reference as `gt` or as the last of the `conversations`.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -129,7 +130,7 @@ def without_prediction(predictions: Sequence[Prediction], questions: str | Path)
     """
     answered = {prediction.question_id for prediction in predictions}
     models = " + ".join(dict.fromkeys(prediction.model_id for prediction in predictions))
-    rows = enumerate(records.read_jsonl(questions, dict[str, Any]), start=1)
+    rows = enumerate(_question_rows(records.require_file(questions)), start=1)
     asked = [_question_row(row, where=f"{questions}: row {number}") for number, row in rows]
     return [
         Prediction(pred="", model_id=models, image="", unanswered=NO_PREDICTION, **row)
@@ -138,8 +139,18 @@ def without_prediction(predictions: Sequence[Prediction], questions: str | Path)
     ]
 
 
-def _question_row(row: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+def _question_rows(path: Path) -> Iterable[Any]:
+    """The rows of JSON lines, or of a JSON array or a Parquet file as the benchmark is released."""
+    with path.open("rb") as file:
+        array = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    return release_rows(path) if array or path.suffix == ".parquet" else records.read_jsonl(path, dict[str, Any])
+
+
+def _question_row(row: Any, *, where: str) -> dict[str, Any]:
     """Id, question, reference and kind of a row, this package's or the benchmark's."""
+    if not isinstance(row, dict):
+        raise RecordError(f"{where}: expected an object; got {type(row).__name__}")
+    row = structured(cast("dict[str, Any]", row), where=where)
     info = row.get("qa_info")
     category = row.get("category") or (info.get("category") if isinstance(info, dict) else None)
     turns = row.get("conversations")

@@ -19,6 +19,12 @@ _CLEFT = lazily(
 )
 
 
+_OF_BOTH = lazily(
+    r"\b(?P<one>\w{2,}(?:er|est)(?: (?:one|region|object))?) (?:of|between|among) <region\d> (?:and|or) <region\d>"
+    r"(?=,? (?:is|would|must|seems|appears)\b)"
+)
+
+
 def with_short_names(text: str) -> str:
     """A folded text in canonical names in which a region is just its name: "the bus in <region1>", "<region2>, a sofa, is"."""
     text = _APPOSED.sub(r"<region\g<region>>", text) if ">, " in text else text
@@ -27,7 +33,9 @@ def with_short_names(text: str) -> str:
 
 
 def without_clefts(text: str) -> str:
-    """A folded text in which "it is A that is bigger, not B" is "A is bigger"."""
+    """A folded text in which "it is A that is bigger, not B" is "A is bigger", and "the bigger of A and B" that of the two."""
+    if "> and <" in text or "> or <" in text:
+        text = _OF_BOTH.sub(r"\g<one> of the two", text)
     if not holds(text, ("it's ", "it is ")):
         return text
     return _CLEFT.sub(r"<region\g<region>> \g<said>", text)

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from spatialreasoner.language import hours, lengths, places, refusals, verdicts
+from spatialreasoner.language.asserting import declines
 from spatialreasoner.language.comparing import without_clefts
 from spatialreasoner.language.idioms import without_concessions
 from spatialreasoner.language.options import Options, blanked, restated_options
 from spatialreasoner.language.places import Place
-from spatialreasoner.language.quantities import find_quantities, fold
+from spatialreasoner.language.quantities import fold
 from spatialreasoner.language.question import Asked, Convention
 from spatialreasoner.language.responses import MAX_CHARACTERS
 from spatialreasoner.language.scan import holds, lazily
-from spatialreasoner.language.stances import Stances, may_choose
+from spatialreasoner.language.stances import Stances, may_choose, speaks_of_others
 from spatialreasoner.language.verdicts import without_offer
 
 _SHORT = 200
@@ -62,6 +63,7 @@ _PICKED = lazily(
     r"<region(?P<number>\d)>(?=\s*(?:[.,;!]|$|because|since|as\b|by\b|it is))"
 )
 _REGION = lazily(r"<region(\d+)>")
+_LAST = lazily(r"[.:;!\n]\s*<region(?P<number>[12])>[.!]?\s*$")
 _STOP = lazily(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$)|\n")
 _BETWEEN = lazily(r"(?<=[.!?])\s+|\n+")
 _PARAGRAPH = lazily(r"\n\s{0,8}\n")
@@ -101,8 +103,10 @@ def conclude(asked: Asked, text: str) -> Conclusion:
     if begin is None:
         return Conclusion(unscored="thinking never ended")
     folded = fold(text)
-    if why := refusals.why_unanswered(folded[begin:]):
+    why, said = refusals.heard(folded[begin:], choice=asked.choice)
+    if why is not None:
         return Conclusion(unscored=why)
+    folded = folded[:begin] + said
     found = _Reply(asked, folded, begin).conclusion()
     return replace(found, span=(found.span[0] + cut, found.span[1] + cut)) if cut else found
 
@@ -203,7 +207,7 @@ class _Reply:
 
     def _is_final(self, place: Place) -> bool:
         """Whether an announced answer tells that there is none."""
-        return refusals.is_unsure(place.text) or (self.asked.relation is None and lengths.is_measured_otherwise(place.text))
+        return declines(place.text) or (self.asked.relation is None and lengths.is_measured_otherwise(place.text))
 
     def _read(self, place: Place, *, first: bool) -> _Found | None:
         text = self._without_letter(place.text.lstrip())
@@ -246,6 +250,7 @@ class _Reply:
         head = verdicts.leading(text)
         sentence = _first_sentence(text)
         stated = self.stances.of(text if head is None else sentence)
+        stated = [] if stated and head is None and self._is_of_others(text) else stated
         if head is not None and verdicts.is_polite(text):
             stated = stated or self.stances.of(text)
             head = None if stated and stated[0] != head else head
@@ -261,6 +266,12 @@ class _Reply:
         last = verdicts.trailing(text)
         return None if last is None else _Found(value=float(last), rule="ends with yes or no")
 
+    def _is_of_others(self, text: str) -> bool:
+        """Whether neither a text nor all of the reply speaks of the regions: "A fox jumps over the dog"."""
+        if self.asked.labels or not speaks_of_others(text):
+            return False
+        return speaks_of_others(self.asked.normal(self.rest[self.begin :], self.convention))
+
     def _agreed_by_comparing(self, text: str) -> _Found | None:
         """By sizes, other words, names of the regions, or a yes or no somewhere."""
         if (winner := self.stances.by_size(text)) is not None:
@@ -273,7 +284,7 @@ class _Reply:
             return _Found(value=0.0, rule="says that they are equal")
         if said := self.stances.of(text, aliased=True):
             return _Found(value=float(said[-1]), rule="states the relation of what it calls the regions")
-        word = verdicts.anywhere(_ECHO.sub("", text)) if len(text) <= _SHORT and not refusals.is_unsure(text) else None
+        word = verdicts.anywhere(_ECHO.sub("", text)) if len(text) <= _SHORT and not declines(text) else None
         return None if word is None else _Found(value=float(word), rule="says only yes or only no")
 
     def _chosen(self, text: str, place: Place, *, first: bool) -> _Found | None:
@@ -300,7 +311,8 @@ class _Reply:
             return _Found(value=float(one), rule="names one region")
         if related := self.stances.related(text, aliased=True):
             return _Found(value=self.stances.winner(related[-1]), rule="states the relation of what it calls the regions")
-        return None
+        last = _LAST.search(text)
+        return None if last is None else _Found(value=float(last["number"]), rule="ends with nothing but a region")
 
     def _index(self, text: str) -> int | None:
         """The region that an answer means which is nothing but a number or a letter."""
@@ -378,21 +390,3 @@ def _without_question(asked: Asked, rest: str, begin: int) -> str:
     if len(question) > 8 and (at := rest.find(question, begin)) >= 0:
         return blanked(rest, [(at, at + len(question))])
     return rest
-
-
-def conclude_plainly(asked: Asked, text: str) -> float | None:
-    """The value of a short sentence that gives one length or hour, or begins with yes or no; None if it takes `conclude`.
-
-    Most references are such sentences, and this takes a tenth of the time.
-    """
-    folded = fold(text)
-    if len(folded) > _SHORT or "\n" in folded:
-        return None
-    if asked.relation is not None:
-        head = None if asked.choice else verdicts.leading(folded)
-        return None if head is None else float(head)
-    found = find_quantities(folded)
-    unit = "hour" if asked.category == "direction" else "m"
-    if len(found) != 1 or found[0].unit != unit or lengths.is_measured_otherwise(folded) or refusals.is_unsure(folded):
-        return None
-    return found[0].middle

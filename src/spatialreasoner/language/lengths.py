@@ -102,6 +102,11 @@ _ANSWERS = lazily(
     r"|result\w*|which is|=|≈|"
     r"(?:must|should|would|will|could) be|answer|be(?:ing)? (?:about|around|roughly|approximately))\b[^.!?;]{0,60}$|[=≈] ?$"
 )
+_SETTING = lazily(
+    r"^\W*(?:the|this|that) (?:\w+ )?(?:room|scene|image|picture|photo|hall|camera)(?: itself)?"
+    r" (?:is|was|has|measures|seems|looks|appears)\b[^<]*$"
+)
+"""What gives a length of the surroundings: "The room is 5 m long"."""
 _CONVERTED = lazily(
     r"(?:correspond(?:s|ing)? to|translat(?:es?|ing) (?:in)?to|equivalent to|equals?|convert(?:s|ed)? to|amounts? to"
     r"|real[- ](?:world|life)"
@@ -215,11 +220,12 @@ def _loose(
 ) -> Length | None:
     """The length of no statement that is the likeliest answer."""
     unstated = {each.span for each in _outside([w.quantity for w in weighed], others)}
+    dimension = "distance" if kind.endswith("distance") else kind
     pool = [w for w in weighed if w.quantity.span in unstated and w.given and not w.supposed]
+    pool = [w for w in pool if w.measures(dimension) or not _SETTING.search(w.before)]
     own = [w for w in pool if not (w.bound or w.reference)] or [w for w in pool if not w.reference]
     if not own and len(weighed) == 1:
         own = pool
-    dimension = "distance" if kind.endswith("distance") else kind
     measured = [w for w in own if w.measures(dimension)] or [w for w in own if not w.measures_other]
     own = measured or [w for w in own if _LONG.match(w.after)]  # of what is wide, its length may be meant
     if first and (heads := [w for w in own if w.leads]):

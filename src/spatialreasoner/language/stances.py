@@ -17,8 +17,8 @@ _SHORT = 200
 """In a longer text a region that is denied does not choose the other."""
 _DENIED = lazily(r"(?:not|rather than|instead of|than|unlike|over|compared to|compared with)(?: the)? {0,2}$")
 _ORDINAL = lazily(
-    r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>second|latter|2nd))\b"
-    r"(?=\W{0,3}(?:one|regions?|objects?|items?|of|is|has|as|in|because|since|it|that)\b|\W*(?:[.,;:!)]|$))"
+    r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>second|latter|2nd))\b(?=\W{0,3}(?:one|regions?|objects?|items?"
+    r"|of|is|has|as|in|because|since|it|that)\b|\W*(?:[.,;:!)]|$))"
 )
 _SIZES: Mapping[str, tuple[str, bool]] = {
     "tall": ("height", True), "short": ("height", False), "wide": ("width", True), "thin": ("width", False),
@@ -45,9 +45,8 @@ _FEW = 4
 """Words of an answer that may be nothing but what it calls a region."""
 _MAY_NAME = lazily(
     r"<region\d>(?:\W*$| ?[(\[]| it is\b)|\w{2,}e(?:r|st)\b|\b(?:more|most|less|least|first|second|former|latter|pick"
-    r"|choose|chosen|answer|choice|win)"
-    r"|^[^a-z<]{0,9}(?:[a-z']{1,20} ){0,4}<region\d>(?=\W*(?:$|[,.;!:]|because|since|as |due|by |not|and not|over|rather"
-    r"|instead))"
+    r"|choose|chosen|answer|choice|win)|^[^a-z<]{0,9}(?:[a-z']{1,20} ){0,4}<region\d>(?=\W*(?:$|[,.;!:]|because|since|as "
+    r"|due|by |not|and not|over|rather|instead))"
 )
 """What a sentence holds that chooses the one region that it names: "the mask of region 1 is empty" chooses none."""
 
@@ -55,6 +54,21 @@ _MAY_NAME = lazily(
 def may_choose(text: str) -> bool:
     """Whether a text that names one region may choose it by that."""
     return len(text.split()) <= _FEW or _MAY_NAME.search(text) is not None
+
+
+_OTHERS = lazily(
+    r"\W*(?:(?:an?|the|some|my|his|her|our|many|most|every) (?!\w{2,}(?:er|st)\b)[a-z]|(?:he|she|we|people)\b)"
+    r"|[^<\n]{0,60}\bthan (?!its?\b|th(?:e (?:other|second|first|latter|former)|at|is|em|ose)\b|<region|one\b|both\b"
+    r"|before\b|expected|average|\d)[a-z]"
+)
+_REFERS = lazily(
+    r"<region|\b(?:its?|it's|they|them|both|one|two|others?|former|latter|first|second|objects?|regions?|this|that)\b"
+)
+
+
+def speaks_of_others(text: str) -> bool:
+    """Whether a text begins with things that it names and that are not the regions: "A fox jumps over the dog"."""
+    return _OTHERS.match(text) is not None and _REFERS.search(text) is None
 
 
 class Stances:

@@ -13,6 +13,7 @@ _YES = (
     r"(?:yes(?!,? or no\b)|yeah|yep|yup|yea|aye|y(?=\W|$)|indeed|correct|true|affirmative|of course|sure|certainly|definitely"
     r"|absolutely|exactly|precisely|agreed|positive|confirmed|obviously|undeniably|(?:most|very) likely|probably"
     r"|presumably|apparently|(?<!')t(?=\W{0,4}$)"
+    r"|i (?:don't|do not) doubt (?:it|that)"
     r"|(?:i )?(?:think|believe|suppose|guess|would say|'d say) so|i(?:'d| would)?(?: have to| fully)? agree|(?:it"
     r"|that) (?:seems|appears"
     r"|looks|would (?:seem|appear)) (?:so|that way|like it)|so it (?:seems|appears|is|does|would seem)"
@@ -22,10 +23,11 @@ _YES = (
     + _SURELY
     + r" )?(?:does|is)(?: so)?(?= *(?:[.,!;]|$))|(?:that|this)(?:'s| is) (?:right|so|true|correct|the case)"
     r"|that (?:is|statement is) (?:a )?(?:correct|true)|by all means|(?:without|beyond) (?:a |any |all )?"
-    r"(?:doubt|question|hesitation)|you bet|for sure|hands down|very much so|most definitely|no question(?: about it)?"
+    r"(?:doubt|question|hesitation)(?!,? no\b)|you bet"
+    r"|for sure|hands down|very much so|most definitely|no question(?: about it)?"
     r"|(?:i'm |i am )?(?:fairly |quite |pretty |very |reasonably |rather )?(?:sure|certain"
     r"|confident)(?: that)? it (?:is|does)"
-    r"|no doubt(?: about it)?|right(?= *(?:[.,!]|$))|undoubtedly|是的?|对|正确|sí\b|si\b|oui\b|ja\b|да\b)"
+    r"|no doubt(?: about it)?|(?<!the )right(?= *(?:[.,!]|$))|undoubtedly|是的?|对|正确|sí\b|si\b|oui\b|ja\b|да\b)"
 )
 _NO = (
     r"(?:no(?!,? or yes\b)(?=\s*(?:$|[^\w\s'\[]|<region)|\n| (?:it|its|it's|they|they're|this|that|the|these|both"
@@ -51,7 +53,8 @@ _NO = (
     r"|disagree)|i(?:'d| would)? (?:have to |must |strongly |respectfully )?disagree|doubtful|(?:i )?(?:don't"
     r"|do not) (?:think|believe|suppose)(?: that)? (?:it|this|that) (?:is|does)|not on your life|no chance|(?:most |very "
     r"|highly )?unlikely|(?<!')f(?=\W{0,4}$)|i (?:wouldn't|would not) (?:say"
-    r"|think) (?:so|that)|nothing could be further|(?:it )?(?:doesn't|does not|didn't) (?:look|seem"
+    r"|think) (?:so|that)|(?:nothing could|couldn't) be further"
+    r"|(?:it )?(?:doesn't|does not|didn't) (?:look|seem"
     r"|appear)(?: (?:like it|so|that way|to be|to))?(?= *(?:[.,!;]|$))|(?:i'm |i am )?afraid not|i (?:can't"
     r"|cannot) confirm(?: (?:that|this))?(?= *[:;,.])"
     r"|(?:that|this)(?:'s| is)(?: not|n't) (?:right|so|true|correct|the case)|(?:that|this)(?:'s| is) (?:wrong"

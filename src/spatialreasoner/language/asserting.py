@@ -1,0 +1,345 @@
+"""What a reply that somewhere withholds, asks or supposes still asserts.
+
+Ways to decline are endless, and ways to answer are few. So where any clause of a reply says that something cannot be done,
+known or seen, or asks for more, the burden is turned round: only what is asserted of what is asked counts. A clause is one of
+
+- declining: "I can't tell", "there is no scale", "it depends on the room";
+- asking: a question, or what the reader is to do ("please upload it", "you could measure it");
+- supposing: a condition, a purpose, what is assumed ("if the door were 2 m", "to know whether it is");
+- general: what holds of all such things, or an example ("doors are usually 2 m high");
+- asserting: all else.
+
+Only asserting clauses are read on; the others are blanked, and a length or an hour must be tied to the question (`tying`). A
+yes or no that opens a reply which withholds all of it is mere politeness: "Yes, of course! Please send me the picture."
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from spatialreasoner.language import declining
+from spatialreasoner.language.scan import lazily
+from spatialreasoner.language.tying import ANNOUNCES, OWN, is_tied, measured, measures
+
+_STOP = lazily(r"(?<=[a-z\d)\]\"'*%][.!?])[)\"'*]*\s+|(?<=[!?])\s*|\n+|(?<=[:;])\s+")
+_CUT = lazily(
+    r",\s+|\s(?=(?:but|yet|though|although|however|while|only that|so i'd)\b)|\s-\s|\s?\((?=[a-z~\d])|\)|;\s*|(?<=\w)\.\s+"
+    r"|…\s*|\.\.\.\s*"
+)
+_ABBREVIATED = lazily(r"\b(e\.g|i\.e|approx|ca|vs|cf)\.,?")
+_NOT_COMPARING = (
+    "however either neither whether rather together another other over under per order user number paper later never "
+    "answer corner center after meter centimeter ruler consider cover enter remember rest interest request suggest best "
+    "test latest honest guest"
+)
+_COMPARES = lazily(
+    rf"\b(?!(?:{'|'.join(_NOT_COMPARING.split())})\b)\w{{2,}}(?:er|est)\b|\b(?:more|less|wins?|first|second|former|latter"
+    rf"|opposite"
+    r"|in front|behind|above|below|over|under|left|right|same|equal\w*|as (?:tall|wide|big|high)|towers|dwarfs)\b"
+)
+_REGION = lazily(r"\bregions? ?[\[<(#]?\d[\])>]?")
+_NAMES = lazily(
+    r"\W*(?:(?:but|so|then|it's|it|is|was|probably|likely|maybe|perhaps|possibly|say|the|answer|that|i|i'd|go|with|for"
+    r"|think|rather|clearly|must|be|actually|instead|would|choice|pick|my|and|final|correct|taller"
+    r"|one)\W+)*regions? ?\S{1,3}\W*(?:\w+ly )?(?:is|does|has|wins|it is|i think|then|i'd say|probably|though|instead)?\W*"
+)
+"""A clause that does nothing but choose a region."""
+_AFFIRMS = lazily(
+    r"\W*(?:sorry|oh|well|hmm|ok|okay)?\W*(?:but )?(?:yes|no|sure(?: thing)?|certainly|absolutely|of course|gladly|yeah"
+    r"|yep|right|you're right|true|correct|definitely|indeed|false|neither)\W*(?:of course|sure|certainly)?\W*"
+)
+_POLITE = lazily(
+    r"\W*(?:and )?(?:i (?:can|do|see|did|understand|found|have|could|notice)\b(?!n't)|(?:that|it|this)(?:'s| is) (?:a |an "
+    r"|possible)|there (?:is|are)\b|you\b|(?:both|all|the (?:image|picture|photo|two))\b.{0,60}\b(?:visible|there|marked"
+    r"|shown|loaded|present|load))"
+)
+_TURNS = lazily(r"\W*(?:but|yet|however|though|although|so|still|instead|even so)\b")
+_JOINS = lazily(r"\W*(?:but|yet|however|though|although|so|and|even|then|still|even so)\b[\s,]*")
+_CONCEDES = lazily(r"\W*(?:even )?(?:though|although|while|even if)\b")
+_NOR = lazily(r"\W*(?:nor|and|or) (?:that|whether|if|do|does|can|is)\b")
+_IT = lazily(r"\W*(?:(?:but|yet|so|still|and|even|though)\W+)*(?:it|its)\b")
+_REACHES_ON = lazily(r"\b(?:whether|if (?:it|region|they|that)|need|want|requir\w+)\b")
+"""Words of a declining clause that also governs what follows it in its sentence."""
+_SORRY = lazily(r"sorry|apolog|afraid")
+_OF_REGION = lazily(r"region ?\S{1,4} $")
+_PASSIVE = lazily(r"\w+(?:n't| not)? be (?:\w+ly )?\w+(?:ed|en|wn|id|rd|ld|de|ad|ut)\b|un|not|in")
+_LONG = 40
+"""Characters of the longest "yes, of course"."""
+_SHORT = 6
+"""Words of the longest question that is a number with a question mark: "About 2 m, maybe?"."""
+ANSWERS = lazily(
+    r"\d|\b(?:yes|no|not|n't|true|false|correct|incorrect|right|left|front|behind|above|below|under|over|same|equal\w*|so"
+    r"|one|two|three|foot|feet|regions?|opposite|ahead|\w{3,}er|more|less|half|doubt|disagree|agree|it|does|is)\b"
+)
+"""What anything that answers holds one of."""
+_DENY = lazily(
+    r"\bi (?:can't|cannot) deny that |\bthere(?:'s| is) no denying that |\bit (?:can't|cannot) be denied that "
+    r"|\bi (?:can't|cannot|don't) see how (?:anyone|anybody|one) (?:can|could) (?:doubt|deny) that "
+)
+_IMPOSSIBLE = lazily(r"\b((?:it is|it's) (?:simply |quite )?impossible for )(regions? ?\S{1,3}) to be(?= )")
+
+
+def plainly(folded: str) -> str:
+    """A folded text in which denied denials are plain: "I can't deny that", "it is impossible for Region [0] to be"."""
+    if "deny" in folded or "doubt" in folded or "denie" in folded:
+        folded = _DENY.sub(lambda match: " " * len(match[0]), folded)
+    if "impossible for" in folded:
+        folded = _IMPOSSIBLE.sub(lambda match: f"{' ' * len(match[1])}{match[2]} isn't", folded)
+    return folded
+
+
+def withholds_flatly(folded: str) -> bool:
+    """Whether a text ends with withholding the answer itself."""
+    found = list(declining.FLATLY.finditer(folded))
+    return bool(found) and not declining.TAKES_BACK.search(folded, found[-1].end())
+
+
+def declines(folded: str) -> bool:
+    """Whether words say that something cannot be told, done or seen."""
+    return declining.DECLINES.search(folded) is not None and declining.OPINION.search(folded) is None
+
+
+class _Clause:
+    """A clause of a sentence.
+
+    Attributes:
+        start: Where it begins.
+        end: Where it ends, with what parts it from the next.
+        text: What it says.
+        asked: Whether its sentence is a question.
+        refused: What in front of it declines, (start, end), where it answers behind that: "without a scale I'd say 2 m".
+        declines: Whether it declines.
+        asks: Whether it asks for something.
+        closes: Whether its sentence only repeats the question, or asks whether the answer is right.
+        own: Whether it says something in the first person.
+        compares: Whether it holds a word that compares.
+        supposes: Whether it supposes something.
+        conditional: Whether it is a condition.
+        hard: Whether what it declines or asks leaves nothing to be answered, rather than only how exact that is.
+    """
+
+    def __init__(self, start: int, end: int, text: str, asked: bool, held: set["re.Pattern[str]"]) -> None:
+        self.start, self.end, self.text, self.asked, self._held = start, end, text, asked, held
+        self.refused: tuple[int, int] | None = None
+        found = _denial(text) if declining.DECLINES in held else None
+        own = found and self.finds(OWN, found.end())
+        if own and not declining.DECLINES.search(text, own.end()):
+            self.refused, found = (start, start + own.start()), None
+            self.start, self.text = self.refused[1], text[own.start() :]
+            text = self.text
+        self.own = self.finds(OWN) is not None
+        self.compares = _COMPARES.search(text) is not None
+        self.supposes = self.finds(declining.SUPPOSES) is not None
+        self.conditional = self.supposes and declining.CONDITION.match(text) is not None
+        hidden = not self.compares and self.finds(declining.VIEW) is not None
+        self.declines = found is not None or hidden or (not self.own and self.finds(declining.WAVERS) is not None)
+        self.asks = asked or self.finds(declining.ASKS) is not None
+        echo = asked and self.compares and "region" in text and " you" not in text
+        self.closes = asked and (echo or declining.CLOSES.search(text) is not None)
+        exact = found is None or (declining.EXACT.search(text) is not None and declining.HARD.search(text) is None)
+        self.hard = (self.declines and not exact) or (self.asks and not asked) or (asked and not echo and " you" in text)
+
+    def finds(self, pattern: "re.Pattern[str]", begin: int = 0) -> "re.Match[str] | None":
+        """The first match of a pattern, which is not looked for where its sentence has none."""
+        return pattern.search(self.text, begin) if pattern in self._held else None
+
+    def measured(self) -> bool:
+        """Whether it holds a length or an hour."""
+        return measured(self.text) is not None  # remembered there
+
+
+class _Plain(_Clause):
+    """A sentence that only asserts, and measures nothing."""
+
+    declines = asks = closes = hard = own = supposes = conditional = False
+
+    def __init__(self, start: int, end: int, text: str) -> None:
+        self.start, self.end, self.text, self.asked, self.refused = start, end, text, False, None
+
+
+def _denial(text: str) -> "re.Match[str] | None":
+    """What of a clause declines, but not of a region: "Region [0] can't compete with Region [1]"."""
+    found = declining.DECLINES.search(text)
+    if found is None or declining.OPINION.search(text):
+        return None
+    if found.group().startswith("can") and _OF_REGION.search(text, 0, found.start()):
+        return found if _PASSIVE.match(text, found.start()) else None
+    return found
+
+
+def asserted(folded: str, *, choice: bool = False) -> str | None:
+    """A folded text with blanks in the place of all that asserts nothing; None where nothing in it declines or asks.
+
+    Args:
+        folded: The text.
+        choice: Whether the question asks which region, so that a region that is only named might be taken for the answer.
+    """
+    absent = _absent_in(folded, _WITHHOLDING)
+    if len(absent) == len(_WITHHOLDING) and "?" not in folded:
+        return None
+    absent |= _absent_in(folded, _SUPPORTING)
+    held = [pattern for pattern in _SIEVED if pattern not in absent]
+    folded = _ABBREVIATED.sub(lambda match: match[1].ljust(len(match[0])), folded)
+    sizes = measures(folded)
+    sentences = [
+        _clauses(folded, begin, end, held, whole=not choice and not any(begin <= at < end for at in sizes))
+        for begin, end in _spans(_STOP, folded, 0, len(folded))
+    ]
+    every = [clause for sentence in sentences for clause in sentence]
+    if not any(map(_withholds, every)):
+        return None
+    judge = _Judge(every, choice=choice, announced=ANNOUNCES.search(folded) is not None)
+    for sentence in sentences:
+        judge.judge(sentence, last=sentence is sentences[-1])
+    return judge.blanked()
+
+
+_WITHHOLDING = (declining.DECLINES, declining.WAVERS, declining.VIEW, declining.ASKS)
+_SUPPORTING = (declining.APPARENT, declining.TALKS, declining.SUPPOSES, OWN)
+_SIEVED = frozenset((*_WITHHOLDING, *_SUPPORTING))
+_LOOSELY = {declining.ASKS: declining.MAY_ASK, declining.SUPPOSES: declining.MAY_SUPPOSE}
+"""For patterns that look at how a clause begins, one that finds them anywhere."""
+
+
+def _absent_in(text: str, patterns: Iterable["re.Pattern[str]"]) -> set["re.Pattern[str]"]:
+    """Those of some patterns that no clause of a text can match: most texts withhold nothing, and need not be cut up."""
+    return {pattern for pattern in patterns if _LOOSELY.get(pattern, pattern).search(text) is None}
+
+
+def _withholds(clause: _Clause) -> bool:
+    return clause.declines or clause.refused is not None or (clause.asks and not clause.closes)
+
+
+class _Judge:
+    """Tells which clauses of a reply assert something."""
+
+    def __init__(self, every: Sequence[_Clause], *, choice: bool, announced: bool) -> None:
+        self._choice, self._announced = choice, announced
+        self._hard = any(clause.hard for clause in every)
+        self._alternatives = sum(clause.conditional for clause in every) > 1
+        self._head = True  # nothing but polite words so far
+        self._judged: list[tuple[_Clause, bool]] = []
+
+    def judge(self, sentence: Sequence[_Clause], *, last: bool) -> None:
+        """Judge the clauses of the next sentence."""
+        if isinstance(sentence[0], _Plain):
+            self._judged.append((sentence[0], False))
+            self._head = False
+            return
+        conditional = any(clause.conditional for clause in sentence)
+        asked = sentence[0].asked
+        whole = " ".join(clause.text.strip() for clause in sentence) if conditional or asked else ""
+        supposed = conditional and declining.HYPOTHETICAL.search(whole) is not None
+        guess = last and asked and len(whole.split()) <= _SHORT and measured(whole) is not None and is_tied(whole)
+        compares = self._head and any(map(_states, sentence))
+        contrast = governed = False
+        before: _Clause | None = None
+        for at, clause in enumerate(sentence):
+            after = sentence[at + 1] if at + 1 < len(sentence) else None
+            governed = governed and not _TURNS.match(clause.text)
+            idle = clause.declines or (clause.asks and not guess) or governed or clause.supposes
+            idle = idle or (not clause.own and (supposed or clause.finds(declining.APPARENT) is not None))
+            idle = idle or (conditional and self._is_alternative(clause)) or _is_said_by_the_way(clause, before, after)
+            idle = idle or (self._choice and _only_mentions(clause, before, after))
+            idle = idle or (self._head and not contrast and not compares and self._is_polite(clause, after))
+            idle = idle or (clause.measured() and not is_tied(clause.text, announced=self._announced))
+            self._judged.append((clause, idle))
+            contrast = contrast or (clause.declines and _SORRY.search(clause.text) is None)
+            reaches = clause.declines and _REACHES_ON.search(clause.text) is not None
+            governed = governed or reaches or (clause.asks and not clause.asked)
+            self._head = self._head and (idle or _AFFIRMS.fullmatch(clause.text) is not None)
+            before = clause
+        self._head = self._head and not sentence[-1].text.strip(" \n*>#.")
+
+    def _is_alternative(self, clause: _Clause) -> bool:
+        """Whether one of several cases is told, or what a condition makes true: "if it is a mug, 10 cm; if a barrel, 1 m"."""
+        if clause.own:
+            return False
+        return _VERDICT.match(clause.text) is not None or (self._alternatives and clause.measured())
+
+    def _is_polite(self, clause: _Clause, after: _Clause | None) -> bool:
+        """Whether a yes or no only opens a reply that withholds or talks about itself."""
+        if not _AFFIRMS.fullmatch(clause.text):
+            return False
+        refuses = after is not None and (bool(_POLITE.match(after.text)) or (after.declines and after.text.startswith("i")))
+        return self._hard or refuses
+
+    def blanked(self) -> str:
+        """The text without what asserts nothing; a region to which "it" refers back stays."""
+        following = [*self._judged[1:], None]
+        kept = list[str]()
+        reached, idle_before = 0, False
+        for (clause, idle), behind in zip(self._judged, following, strict=True):
+            begin, end = clause.start, clause.end
+            kept.append(" " * (begin - reached))  # what in front of it declines
+            reached = end
+            if idle:
+                named = list(_REGION.finditer(clause.text))
+                if behind and not behind[1] and len(named) == 1 and _IT.match(behind[0].text):
+                    first, last = named[0].span()
+                    kept.append(" " * first + clause.text[first:last] + " " * (end - begin - last))
+                else:
+                    kept.append(" " * (end - begin))
+            else:
+                joins = _JOINS.match(clause.text) if idle_before else None
+                text = clause.text.replace("?", ".") if clause.asked else clause.text  # "about 2 m?" gives 2 m
+                kept.append(" " * joins.end() + text[joins.end() :] if joins else text)
+            idle_before = idle
+        return "".join(kept)
+
+
+_VERDICT = lazily(r"\W*(?:then )?(?:yes|no)\b")
+
+
+def _states(clause: _Clause) -> bool:
+    """Whether a clause compares, and neither declines nor asks."""
+    if clause.declines or clause.asks or not clause.compares:
+        return False
+    return _NOR.match(clause.text) is None and _AFFIRMS.fullmatch(clause.text) is None
+
+
+def _is_said_by_the_way(clause: _Clause, before: _Clause | None, after: _Clause | None) -> bool:
+    """Whether a clause tells what one sees, goes on with what was declined, or concedes before one that declines."""
+    talks = clause.finds(declining.TALKS) is not None and not (clause.own or clause.compares)
+    goes_on = before is not None and before.declines and _NOR.match(clause.text) is not None
+    concedes = after is not None and after.declines and _CONCEDES.match(clause.text) is not None
+    return (talks and not clause.measured()) or goes_on or concedes
+
+
+def _only_mentions(clause: _Clause, before: _Clause | None, after: _Clause | None) -> bool:
+    """Whether a clause names one region without choosing it."""
+    if clause.own or clause.compares or len(_REGION.findall(clause.text)) != 1 or clause.measured():
+        return False
+    apposed = before is not None and before.declines and after is not None and clause.text.rstrip().endswith(",")
+    return (apposed and not _TURNS.match(clause.text)) or _NAMES.fullmatch(clause.text) is None
+
+
+def _spans(pattern: "re.Pattern[str]", text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """The pieces between the matches of a pattern, each with the match behind it."""
+    for match in pattern.finditer(text, begin, end):
+        if match.end() > begin:
+            yield begin, match.end()
+            begin = match.end()
+    if end > begin:
+        yield begin, end
+
+
+def _clauses(folded: str, begin: int, end: int, held: Iterable["re.Pattern[str]"], *, whole: bool) -> list[_Clause]:
+    """The clauses of a sentence; one that only asserts, and measures nothing, is left in one piece.
+
+    Args:
+        folded: A text.
+        begin: Where the sentence begins.
+        end: Where it ends.
+        held: The patterns that the text holds, of those that need not be looked for where they are not.
+        whole: Whether it may be left in one piece.
+    """
+    text = folded[begin:end]
+    asked = text.rstrip(" \n*\"')").endswith("?")
+    found = {pattern for pattern in held if _LOOSELY.get(pattern, pattern).search(text)}
+    if whole and not (asked or found) and len(text) > _LONG:
+        return [_Plain(begin, end, text)]
+    clauses = [_Clause(first, last, folded[first:last], asked, found) for first, last in _spans(_CUT, folded, begin, end)]
+    if len(clauses) > 1 and declining.WAVERS in found and declining.WAVERS.search(text):
+        for clause in clauses:
+            clause.declines = clause.declines or not clause.own
+    return clauses

@@ -1,0 +1,68 @@
+"""Which clauses of a reply that withholds still assert something."""
+
+import pytest
+
+from spatialreasoner.language.asserting import asserted, declines
+from spatialreasoner.language.tying import is_tied
+
+
+def kept(text, **options):
+    said = asserted(text, **options)
+    return None if said is None else " ".join(said.split())
+
+
+def test_a_reply_that_withholds_nothing_is_left_alone():
+    assert asserted("region [0] is not taller than region [1], because it is a cup.") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("i can't be exact, but they are about 2 m apart.", "they are about 2 m apart."),
+        ("i can't measure it. a door is usually 2 m high.", ""),
+        ("without a scale i'd say 2 m.", "i'd say 2 m."),
+        ("if the table were 2 m long, the gap would be 1 m. please tell me.", ""),
+        ("hard to tell. 2.2 m?", "2.2 m."),
+        ("yes, of course! just send me the picture.", ""),
+        ("yes. i can't give exact heights, though.", "yes."),
+        ("region [0] could be taller or shorter.", ""),
+        ("i can't see region [1] well, but it is on the left.", "region [1] it is on the left."),
+        ("i can't say whether it is 2 m, 3 m or more.", ""),
+    ],
+)
+def test_only_what_is_asserted_stays(text, said):
+    assert kept(text) == said
+
+
+def test_a_region_that_is_only_named_is_no_choice():
+    assert kept("i can see region [0]. i can't see the other one.", choice=True) == ""
+    assert kept("hard to tell. region [1].", choice=True) == "region [1]."
+
+
+def test_what_stays_keeps_its_place():
+    text = "i can't be exact, but 2 m."
+    assert asserted(text).index("2 m") == text.index("2 m")
+
+
+@pytest.mark.parametrize("clause", ["about 2 m", "they are 2 m apart", "the gap is 2 m", "i'd put it at 2 m", "= 2 m"])
+def test_a_length_is_tied_to_what_is_asked(clause):
+    assert is_tied(clause)
+
+
+@pytest.mark.parametrize("clause", ["a 30 cm ruler", "doors are 2 m high", "e.g 2 m", "the sign reads 2 m", "given a 2 m door"])
+def test_the_length_of_something_else_is_not(clause):
+    assert not is_tied(clause)
+
+
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("i can't tell", True),
+        ("there is no scale", True),
+        ("region [0] can't be taller", False),
+        ("i don't think so", False),
+        ("by no means", False),
+    ],
+)
+def test_denials_that_answer_are_told_from_refusals(text, denied):
+    assert declines(text) is denied
