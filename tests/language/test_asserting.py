@@ -24,7 +24,7 @@ def test_a_reply_that_withholds_nothing_is_left_alone():
         ("if the table were 2 m long, the gap would be 1 m. please tell me.", ""),
         ("hard to tell. 2.2 m?", "2.2 m."),
         ("yes, of course! just send me the picture.", ""),
-        ("yes. i can't give exact heights, though.", "yes."),
+        ("yes. i can't give exact heights.", "yes."),
         ("region [0] could be taller or shorter.", ""),
         ("i can't see region [1] well, but it is on the left.", "region [1] it is on the left."),
         ("i can't say whether it is 2 m, 3 m or more.", ""),

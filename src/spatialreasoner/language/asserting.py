@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from spatialreasoner.language import declining
 from spatialreasoner.language.scan import lazily
-from spatialreasoner.language.tying import ANNOUNCES, OWN, is_tied, measured, measures
+from spatialreasoner.language.tying import ANNOUNCES, FIRST_PERSON, is_tied, measured, measures
 
 _STOP = lazily(r"(?<=[a-z\d)\]\"'*%][.!?])[)\"'*]*\s+|(?<=[!?])\s*|\n+|(?<=[:;])\s+")
 _CUT = lazily(
@@ -121,12 +121,12 @@ class _Clause:
         self.start, self.end, self.text, self.asked, self._held = start, end, text, asked, held
         self.refused: tuple[int, int] | None = None
         found = _denial(text) if declining.DECLINES in held else None
-        own = found and self.finds(OWN, found.end())
+        own = found and self.finds(FIRST_PERSON, found.end())
         if own and not declining.DECLINES.search(text, own.end()):
             self.refused, found = (start, start + own.start()), None
             self.start, self.text = self.refused[1], text[own.start() :]
             text = self.text
-        self.own = self.finds(OWN) is not None
+        self.own = self.finds(FIRST_PERSON) is not None
         self.compares = _COMPARES.search(text) is not None
         self.supposes = self.finds(declining.SUPPOSES) is not None
         self.conditional = self.supposes and declining.CONDITION.match(text) is not None
@@ -135,7 +135,9 @@ class _Clause:
         self.asks = asked or self.finds(declining.ASKS) is not None
         echo = asked and self.compares and "region" in text and " you" not in text
         self.closes = asked and (echo or declining.CLOSES.search(text) is not None)
-        exact = found is None or (declining.EXACT.search(text) is not None and declining.HARD.search(text) is None)
+        exact = found is None or (
+            declining.ONLY_EXACTNESS.search(text) is not None and declining.ALL_OF_IT.search(text) is None
+        )
         self.hard = (self.declines and not exact) or (self.asks and not asked) or (asked and not echo and " you" in text)
 
     def finds(self, pattern: "re.Pattern[str]", begin: int = 0) -> "re.Match[str] | None":
@@ -194,7 +196,7 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
 
 
 _WITHHOLDING = (declining.DECLINES, declining.WAVERS, declining.VIEW, declining.ASKS)
-_SUPPORTING = (declining.APPARENT, declining.TALKS, declining.SUPPOSES, OWN)
+_SUPPORTING = (declining.APPARENT, declining.TALKS, declining.SUPPOSES, FIRST_PERSON)
 _SIEVED = frozenset((*_WITHHOLDING, *_SUPPORTING))
 _LOOSELY = {declining.ASKS: declining.MAY_ASK, declining.SUPPOSES: declining.MAY_SUPPOSE}
 """For patterns that look at how a clause begins, one that finds them anywhere."""

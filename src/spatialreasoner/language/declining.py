@@ -200,11 +200,11 @@ FLATLY = lazily(
 )
 """The answer itself is withheld, whatever was said before."""
 TAKES_BACK = lazily(r"\b(?:but|however|still|my|yes|no)\b|\d")
-EXACT = lazily(
+ONLY_EXACTNESS = lazily(
     r"exact|precis|accura|certain|\bsure\b|100|how much|measure|number|figure|dimension|guarantee|verify|swear|height"
     r"|width|size|edge|depth|scale|(?:the|its|their) (?:top|base|bottom|feet|ground|full)|full|complet|entire|well\b"
     r"|quotes?|confiden|zoom|expert|clear|obvious|detail|further"
 )
 """Words of a clause that only says how exact an answer is."""
-HARD = lazily(r"compar|relative|help|assist|answer|\b(?:load|image|picture|photo|mark)|guess")
+ALL_OF_IT = lazily(r"compar|relative|help|assist|answer|\b(?:load|image|picture|photo|mark)|guess")
 """Words of one that withholds all of it."""

@@ -9,7 +9,7 @@ import re
 from spatialreasoner.language.quantities import find_quantities
 from spatialreasoner.language.scan import lazily
 
-OWN = lazily(
+FIRST_PERSON = lazily(
     r"\b(?:i(?:'d| would|'ll| will|'m| am| can| could)?(?: only| just| still| have to| rather| probably)* (?:say(?= |,"
     r"|:)(?<!could i say)(?<!can i say)(?<!could say)(?<!can say)|guess\w*|estimate\w*|go (?:for|with)|put (?:it|the|its)"
     r"|think|believe|reckon|bet|lean|pick|choose|offer|settle|inclined|call (?:it|this|that))|^\W*call it"
@@ -109,7 +109,7 @@ def is_tied(clause: str, *, announced: bool = False) -> bool:
     if span is None:
         return True
     before = clause[: span[0]]
-    own = OWN.search(clause) is not None
+    own = FIRST_PERSON.search(clause) is not None
     if _ELSEWHERE.search(clause) and not own:
         return False
     said = _SAID_OF.search(before) is not None
