@@ -127,7 +127,7 @@ def test_the_parts_are_those_of_the_scorer(scene: Scene, question: Question) -> 
 def test_unknown_scores_and_missing_columns_are_refused(question: Question) -> None:
     with pytest.raises(ConfigError, match=r"logical\.conclusion"):
         reward_function("beauty")
-    with pytest.raises(ConfigError, match="a question and a scene"):
+    with pytest.raises(ConfigError, match=r"a question and a scene for each of 1 .*got 1 and 0"):
         total_reward([RIGHT], [question])
     with pytest.raises(RecordError, match="the column 'question'"):
         total_reward([RIGHT], ['{"id": 7}'], ["somewhere"])

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
+from spatialreasoner.core.errors import InputError
 from spatialreasoner.core.types import Prompt, Region
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.scenes.carry import KEY, as_text, attach, png_info
@@ -19,6 +20,7 @@ from spatialreasoner.scenes.masks import encode, from_box
 from spatialreasoner.testing import tiny_models as tiny
 from spatialreasoner.training.collate import Encoder, PairCollator, SftCollator
 from spatialreasoner.training.forward import add_token_logps, padded
+from spatialreasoner.training.images import images_key
 from spatialreasoner.training.reference import pair_digest
 from spatialreasoner.training.run import run_training
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
@@ -99,6 +101,20 @@ def test_a_column_of_regions_serves_images_that_carry_none(ready, carried):
     assert torch.equal(collator([row])["vision"]["region_masks"], expected)
     assert collator([row | {"regions": ""}])["vision"]["region_masks"].shape[1] == 0
     assert len({pair_digest(each) for each in (row, row | {"regions": ""}, carried[0])}) == 3
+
+
+def test_regions_are_read_as_rows_of_pairs_hold_them(ready, carried):
+    bare = carried[0]["images"][-1].copy()
+    bare.info.pop(KEY, None)
+    masks = [region.mask for region in regions(*bare.size)]
+    text = carried[0] | {"images": [bare], "regions": as_text(masks)}
+    listed = text | {"regions": [{"label": "a box", "size": list(mask.size), "counts": mask.counts} for mask in masks]}
+    assert pair_digest(listed) == pair_digest(text)
+    assert images_key(listed) == images_key(text) != images_key(text | {"regions": None})
+    one, other = (ready[1]([row])["vision"]["region_masks"] for row in (listed, text))
+    assert torch.equal(one, other)
+    with pytest.raises(InputError, match="regions as masks"):
+        images_key(text | {"regions": [{"box": [0, 0, 1, 1]}]})
 
 
 def test_trl_hands_the_regions_on(ready, carried):

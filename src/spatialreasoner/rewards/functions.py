@@ -70,10 +70,11 @@ def reward_function(
         **_: Any,
     ) -> list[float | None]:
         given = [scenes] * len(completions) if scene is None else scene
-        if not len(completions) == len(question) == len(given) or None in given:
+        known_scenes = sum(each is not None for each in given)
+        if not len(completions) == len(question) == len(given) == known_scenes:
             raise ConfigError(
                 f"expected a question and a scene for each of {len(completions)} completions, from the columns `question` and "
-                f"`scene`; got {len(question)} and {len(given)}. Name a folder as `scenes`, or add the column"
+                f"`scene`; got {len(question)} and {known_scenes}. Name a folder as `scenes`, or add the column"
             )
         rewards = [verify_completion(*each) for each in zip(completions, question, given, strict=True)]
         if log_metric is not None:

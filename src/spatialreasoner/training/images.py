@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from spatialreasoner.core.errors import InputError
+from spatialreasoner.core.types import Rle
 from spatialreasoner.scenes import carry
 from spatialreasoner.scenes.files import read_image
 from spatialreasoner.training.trie import Trie, TrieRow, grow
@@ -137,10 +138,27 @@ def read_images(example: Mapping[str, Any]) -> list[Image]:
     if isinstance(example["prompt"], str):
         raise InputError("expected conversations, lists of messages with a role and content; got a prompt of plain text")
     found = [read_image(image) if isinstance(image, str) else image for image in images_of(example)]
-    return [_carrier(found[0], example.get("regions")), *found[1:]] if found else []
+    return [_carrier(found[0], regions_of(example)), *found[1:]] if found else []
 
 
-def _carrier(image: Image, regions: str | None) -> Image:
+def regions_of(example: Mapping[str, Any]) -> str:
+    """The regions of a row's first image as an image carries them; empty for none.
+
+    `data.read_preferences` gives them so; files of rows that `datasets` reads by itself hold a list of masks.
+
+    Raises:
+        InputError: If they are neither.
+    """
+    given = example.get("regions") or ""
+    if isinstance(given, str):
+        return given
+    try:
+        return carry.as_text(Rle(size=tuple(mask["size"]), counts=mask["counts"]) for mask in given)
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"expected regions as masks of `size` and `counts`, as 'pairs' writes them; got {error!r}") from None
+
+
+def _carrier(image: Image, regions: str) -> Image:
     if not regions or carry.KEY in image.info:
         return image
     carrier = image.copy()
@@ -153,7 +171,7 @@ def images_key(example: Mapping[str, Any]) -> str:
     images = images_of(example)
     if not images:
         return ""
-    digest = hashlib.sha256((example.get("regions") or "").encode())
+    digest = hashlib.sha256(regions_of(example).encode())
     for image in images:
         if isinstance(image, str):
             digest.update(b"path" + image.encode() + b"\0")
