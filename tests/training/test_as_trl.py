@@ -6,11 +6,13 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PromptTuningConfig, TaskType, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig, DPOTrainer
 
 from spatialreasoner.core.errors import ConfigError, InputError, RecordError
-from spatialreasoner.training.fdpo import FDPOTrainer
+from spatialreasoner.training.collate import PairCollator
+from spatialreasoner.training.fdpo import FDPOConfig, FDPOTrainer
+from spatialreasoner.training.row_encoder import RowEncoder
 from tiny import other_llama, tiny_llama
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # TRL reads old names
@@ -148,3 +150,36 @@ def test_a_file_of_rows_is_read_as_strictly(tmp_path):
     records.write_jsonl(tmp_path / "rows.jsonl", [CHAT[0] | {"chosen": CALL}])
     with pytest.raises(RecordError, match="'tool_calls'"):
         read_preferences(tmp_path / "rows.jsonl")
+
+
+def scored(**gaps):
+    tagged = {side: f"<plan>Add.</plan><answer>{answer}</answer>" for side, answer in (("chosen", 7), ("rejected", 8))}
+    return [{"prompt": row["prompt"], **tagged, **gaps} for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("rows", "segments", "message"),
+    [
+        (scored(gap_plann=1.0, gap_answer=2.0), ["plan", "answer"], "gap_plann are not used: the segments are plan, answer"),
+        (scored(gap_plan=1.0, gap_reply=2.0), ["plan", "reply"], "none of the first 3 pairs with gaps has the segment 'reply'"),
+        (scored(gap_plan=1.0, gap_answer=2.0, gap_reply=None), ["plan", "answer"], None),
+        (scored(), ["plan", "reply"], None),
+    ],
+)
+def test_gaps_that_cannot_count_are_told_before_training(folder, tmp_path, caplog, rows, segments, message):
+    args = FDPOConfig(str(tmp_path), use_cpu=True, report_to="none", segments=segments, max_steps=1)
+    for data in (Dataset.from_list(rows), Dataset.from_list(rows).to_iterable_dataset()):
+        caplog.clear()
+        FDPOTrainer(folder, None, args, None, data)
+        said = [record.getMessage() for record in caplog.records if record.name == "spatialreasoner.training.rows"]
+        assert len(said) == (message is not None)
+        assert message is None or message in said[0]
+
+
+@pytest.mark.parametrize("wrong", ["2", True, float("inf"), [1.0]])
+def test_gaps_that_are_no_finite_numbers_are_refused(folder, wrong):
+    collator = PairCollator(RowEncoder(AutoTokenizer.from_pretrained(folder), segments=["plan", "answer"]))
+    row = scored(gap_plan=1.0, gap_answer=float("nan"))[0]
+    assert collator([row])["gaps"].isnan().tolist() == [[False, True]]
+    with pytest.raises(InputError, match="gap_plan must be a finite number or None"):
+        collator([row | {"gap_plan": wrong}])

@@ -16,10 +16,11 @@ token belong to no segment; `markup` says how they count:
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, SupportsFloat
 
 import torch
 from torch import Tensor
@@ -301,9 +302,18 @@ class PairCollator:
 
     def _gaps(self, example: Mapping[str, Any], pair: Sequence[Tokens]) -> list[float]:
         names = self.encoder.segments
-        gaps = [example.get(f"gap_{name}") for name in names]
+        gaps = [_gap(name, example.get(f"gap_{name}")) for name in names]
         complete = all((answer.segments == index).any() for answer in pair[1:] for index in range(len(names)))
-        return [float("nan") if gap is None or not complete else gap for gap in gaps]
+        return gaps if complete else [float("nan")] * len(gaps)
+
+
+def _gap(segment: str, given: Any) -> float:
+    """A segment's gap; NaN for none."""
+    if given is None:
+        return float("nan")
+    if isinstance(given, bool | str) or not isinstance(given, SupportsFloat) or math.isinf(given):
+        raise InputError(f"gap_{segment} must be a finite number or None; got {given!r}")
+    return float(given)
 
 
 class SftCollator:

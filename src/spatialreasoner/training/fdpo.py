@@ -34,7 +34,7 @@ from spatialreasoner.training.loss import LossType, fdpo_loss, per_token
 from spatialreasoner.training.reference import ReferenceCache, reference_key
 from spatialreasoner.training.refusals import refuse_family, refuse_virtual_tokens
 from spatialreasoner.training.router import refuse_silent_router
-from spatialreasoner.training.rows import NO_STREAMS, collator_of, is_stream, prepared
+from spatialreasoner.training.rows import NO_STREAMS, collator_of, is_stream, prepared, say_what_gaps_miss
 from spatialreasoner.training.segments import Spans
 from spatialreasoner.training.sharding import spread
 from spatialreasoner.training.shared_prefix import enable_shared_prefix, packed
@@ -128,6 +128,8 @@ class FDPOTrainer(TriesFirstRows, PairTrainer):
             quantization_config=quantization_config,
             peft_config=peft_config,
         )
+        if options.loss == "fdpo" and self.is_world_process_zero():
+            say_what_gaps_miss(self.train_dataset, collator.encoder)
         self._shares: bool | None = None  # found out on the first rows
         self._keeps_reference = ref_model is not None  # the caller holds it anyway, and may evaluate pairs that are new
         hold_batch_statistics(unwrapped(self.model))

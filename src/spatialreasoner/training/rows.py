@@ -5,21 +5,27 @@ _Rows are conversations or plain text, with a prompt or with one that both answe
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from datasets import Dataset, IterableDataset
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from trl.data_utils import extract_prompt
 
-from spatialreasoner.core.errors import ConfigError, RecordError
+from spatialreasoner.core.errors import ConfigError, InputError, RecordError
 from spatialreasoner.training.collate import Encoder, PairCollator
 from spatialreasoner.training.fdpo_config import FDPOConfig
 from spatialreasoner.training.messages import refuse_unread
 from spatialreasoner.training.row_encoder import RowEncoder
 from spatialreasoner.training.segments import Spans, finder
 
+logger = logging.getLogger(__name__)
+
 _Rows = Dataset | IterableDataset
+_LOOKED_AT = 16
+"""Rows that are looked at before training."""
 
 NO_STREAMS = (
     "precompute_ref_log_probs is not supported with IterableDataset: rows of a stream cannot be found again by number; "
@@ -88,6 +94,35 @@ def prepared(given: Any, encoder: Encoder, *, gap_columns: Sequence[str] = (), p
         if next(iter(cast("Iterable[Any]", rows)), None) is None:
             raise ConfigError(f"max_length={encoder.limit} leaves no token of an answer in any pair; raise it")
     return rows
+
+
+def say_what_gaps_miss(rows: Any, encoder: Encoder) -> None:
+    """Warn where gaps cannot count: those of no segment, and those of answers in which a segment is not found.
+
+    Args:
+        rows: The rows, prepared; the first ones are looked at.
+        encoder: Turns rows into tokens.
+    """
+    first = list(islice(cast("Iterable[Mapping[str, Any]]", rows), _LOOKED_AT))
+    names = [f"gap_{name}" for name in encoder.segments]
+    others = sorted({key for row in first for key in row if key.startswith("gap_") and row[key] is not None} - set(names))
+    if others:
+        logger.warning("the columns %s are not used: the segments are %s", ", ".join(others), ", ".join(encoder.segments))
+    scored = [row for row in first if any(row.get(name) is not None for name in names)]
+    if not scored:
+        return
+    try:
+        sides = [each for row in scored for each in encoder([row], ("chosen", "rejected"))[0][0][1:]]
+    except (InputError, ValueError, TypeError, LookupError):  # told by its row when it is trained on
+        return
+    for index, name in enumerate(encoder.segments):
+        if not any((side.segments == index).any() for side in sides):
+            logger.warning(
+                "none of the first %d pairs with gaps has the segment %r in an answer, so they are trained as in DPO: look at "
+                "`segments`, `segments_by` and `spans`",
+                len(scored),
+                name,
+            )
 
 
 def is_stream(given: Any) -> bool:
