@@ -36,7 +36,7 @@ BAD = [
     ("an answer of the user", {"images": [], "messages": [{"role": "user", "content": "a"}] * 2}, "of the assistant"),
     ("no question", {"images": [], "messages": [ANSWER]}, "end with a message of the user"),
     ("no turns", {"images": [], "messages": []}, "end with a message of the user"),
-    ("no messages", {"images": []}, "'messages' is missing"),
+    ("no messages", {"images": []}, "expected a conversation that ends with the answer"),
     ("a role that is not known", asked("a") | {"messages": [{"role": "human", "content": "a"}]}, "role"),
     ("content that is a number", asked(3), "content"),
     ("fewer images than places", asked([IMAGE, IMAGE, TEXT]), "got 1 images for 2 places"),
@@ -197,3 +197,10 @@ def test_preference_rows_are_converted_too(folder):
     sides = {name: [{"role": "assistant", "content": text}] for name, text in (("chosen", "1 m"), ("rejected", "2 m"))}
     path = write(folder, [{"prompt": [{"role": "user", "content": [{"type": "image", "image": "a.png"}, TEXT]}], **sides}])
     assert read_preferences(path)[0]["images"] == [str(folder / "a.png")]
+
+
+def test_a_pair_given_to_sft_is_told_where_it_belongs(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "Is it wide?", "chosen": "Yes.", "rejected": "No."}\n')
+    with pytest.raises(RecordError, match=r"expected a conversation .*got the keys prompt, chosen, rejected\. It is a pair"):
+        read_sft(path)

@@ -26,7 +26,7 @@ LORA = LoraConfig(r=4, target_modules=r".*(language_model|text_model).*\.(q|v)_p
 
 @pytest.fixture
 def make(families, pairs, tmp_path):
-    def make(name, folder="out", *, adapter=True, rows=None, **options):
+    def make(name, folder="out", *, adapter=True, rows=None, ref_model=None, **options):
         model, processor = families(name)
         for parameter_name, parameter in model.named_parameters():
             parameter.requires_grad = not any(part in parameter_name for part in TOWERS)
@@ -38,7 +38,7 @@ def make(families, pairs, tmp_path):
         data = Dataset.from_list(rows or pairs)
         torch.manual_seed(0)
         return FDPOTrainer(
-            model, args=args, processing_class=processor, train_dataset=data, peft_config=LORA if adapter else None
+            model, ref_model, args=args, processing_class=processor, train_dataset=data, peft_config=LORA if adapter else None
         )
 
     return make
@@ -146,6 +146,36 @@ def test_a_cached_reference_and_the_policy_share_what_is_on_disk(make, tmp_path)
     assert losses(cached) == pytest.approx(live, abs=1e-5)
     assert not seen  # the pass of the reference, before it was counted, saw all of them
     assert len(files(tmp_path / "out")) == 3
+
+
+def test_a_cached_reference_that_is_given_shares_what_is_on_disk(make, families, tmp_path):
+    """It computes in another way than the policy, which tells LLaVA's tower that nothing is cached."""
+    cached = make("llava", adapter=False, precompute_ref_log_probs=True, ref_model=families("llava")[0].requires_grad_(False))
+    seen = counted(cached)
+    losses(cached)
+    assert not seen
+    assert len(files(tmp_path / "out")) == 3
+
+
+@pytest.mark.parametrize("name", ["use_cache", "output_router_logits"])
+def test_what_concerns_the_language_model_alone_makes_no_other_features(tmp_path, name):
+    calls = []
+
+    class Model(torch.nn.Module):
+        def forward(self, pixels, **options):
+            return self.tower(pixels, **options) * 1
+
+    def compute(pixels, **options):
+        calls.append(options)
+        return pixels + 1
+
+    model, pixels = Model(), torch.ones(1, 2)
+    model.tower = StoredTower(compute, FeatureStore(tmp_path, limit=10**6), [model]).forward
+    for options in ({}, {name: False}, {name: True}):
+        assert torch.equal(model(pixels, **options), pixels + 1)
+    assert calls == [{}]
+    model(pixels, layers=[1])
+    assert calls == [{}, {"layers": [1]}]
 
 
 def test_only_what_the_model_reads_is_kept(make, tmp_path):

@@ -207,7 +207,7 @@ def test_a_segment_that_no_answer_has_is_refused(data, fast, tmp_path, pairs):
 
 
 def test_a_file_of_the_other_kind_is_refused(data, fast, tmp_path):
-    with pytest.raises(RecordError, match="'messages' is missing"):
+    with pytest.raises(RecordError, match="expected a conversation"):
         run_training("sft", model=TINY, data=data / "pairs.jsonl", out=tmp_path / "out", overrides=fast)
 
 

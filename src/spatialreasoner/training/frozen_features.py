@@ -21,6 +21,9 @@ from spatialreasoner.training.feature_store import FeatureStore, input_digest
 Call = tuple[list[Any], dict[str, Any]]
 """Arguments of the tower, by place and by name."""
 
+_OF_THE_LANGUAGE_MODEL = frozenset({"use_cache", "output_router_logits", "logits_to_keep", "num_items_in_batch"})
+"""Arguments that some families hand on to their tower, which has no use for them: features do not depend on them."""
+
 
 class StoredTower:
     """Stands in for the forward pass of a frozen tower.
@@ -67,8 +70,8 @@ class StoredTower:
         return joined
 
     def _takes(self, name: str, value: Any) -> bool:
-        """Whether an argument is of concern to the tower: a tensor that it names, or plain values, but for the experts'."""
-        if name == "output_router_logits":
+        """Whether an argument is of concern to the tower: a tensor that it names, or plain values not of the language model."""
+        if name in _OF_THE_LANGUAGE_MODEL and name not in self._names:
             return False
         if isinstance(value, Tensor):
             return name in self._names

@@ -126,6 +126,12 @@ def conversation_form(row: _Row) -> dict[str, Any]:
         turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         answer = _answer(found.pop("completion"))
         found["messages"] = [*turns, *answer] if isinstance(turns, list) and isinstance(answer, list) else turns
+    if "messages" not in found:
+        pair = " It is a pair, which train dpo and train fdpo read." if all(name in row for name in _SIDES) else ""
+        raise RecordError(
+            "expected a conversation that ends with the answer in `messages`, `conversations`, or `prompt` and `completion`; "
+            f"got the keys {', '.join(row)}.{pair}"
+        )
     return _with_system(found, "messages")
 
 
