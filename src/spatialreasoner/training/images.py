@@ -138,10 +138,10 @@ def read_images(example: Mapping[str, Any]) -> list[Image]:
     if isinstance(example["prompt"], str):
         raise InputError("expected conversations, lists of messages with a role and content; got a prompt of plain text")
     found = [read_image(image) if isinstance(image, str) else image for image in images_of(example)]
-    return [_carrier(found[0], regions_of(example)), *found[1:]] if found else []
+    return [_carrier(found[0], carried_regions(example)), *found[1:]] if found else []
 
 
-def regions_of(example: Mapping[str, Any]) -> str:
+def carried_regions(example: Mapping[str, Any]) -> str:
     """The regions of a row's first image as an image carries them; empty for none.
 
     `data.read_preferences` gives them so; files of rows that `datasets` reads by itself hold a list of masks.
@@ -171,7 +171,7 @@ def images_key(example: Mapping[str, Any]) -> str:
     images = images_of(example)
     if not images:
         return ""
-    digest = hashlib.sha256(regions_of(example).encode())
+    digest = hashlib.sha256(carried_regions(example).encode())
     for image in images:
         if isinstance(image, str):
             digest.update(b"path" + image.encode() + b"\0")

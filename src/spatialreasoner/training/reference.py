@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError, WorkError
 from spatialreasoner.scenes.carry import image_digest
-from spatialreasoner.training.images import regions_of
+from spatialreasoner.training.images import carried_regions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -46,7 +46,7 @@ def reference_key(
 
 def pair_digest(example: Mapping[str, Any]) -> str:
     """Digest of a pair's texts, images and regions."""
-    digest = hashlib.sha256(regions_of(example).encode())
+    digest = hashlib.sha256(carried_regions(example).encode())
     for name in ("prompt", "chosen", "rejected"):
         digest.update(json.dumps(example[name], sort_keys=True).encode() + b"\0")
     for name in ("chosen_spans", "rejected_spans"):
