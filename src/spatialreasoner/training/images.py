@@ -153,8 +153,8 @@ def carried_regions(example: Mapping[str, Any]) -> str:
     if isinstance(given, str):
         return given
     try:
-        return carry.as_text(Rle(size=tuple(mask["size"]), counts=mask["counts"]) for mask in given)
-    except (ValueError, TypeError, KeyError) as error:
+        return carry.as_text([Rle(size=(mask["size"][0], mask["size"][1]), counts=mask["counts"]) for mask in given])
+    except (ValueError, TypeError, LookupError) as error:
         raise InputError(f"expected regions as masks of `size` and `counts`, as 'pairs' writes them; got {error!r}") from None
 
 
