@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,11 +12,14 @@ from research.fdpo_study import gaps
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.training.config import Kind
 
-PairSet = Literal["mixture", "own", "sound", "nearest", "teachers", "visual", "spatial", "logical", "factor", "exact"]
+PairSet = Literal[
+    "mixture", "own", "sound", "nearest", "teachers", "visual", "spatial", "logical", "factor", "exact", "numbers",
+]  # fmt: skip
 """Which pairs: of the paper's mixture of candidates, of own samples alone, of the good ones of them (right by their own steps),
 of own answers, searched or sampled, a good one and the one that begins most like it and is not, of search and teachers alone,
 of the mixture ranked by one reward alone, of own samples whose lengths are scored by factor instead of by relative error, or,
-on other rooms, of a teacher without errors against own samples."""
+on other rooms, of a teacher without errors against own samples, or, to questions that are mostly about quantities, of the good
+own answer that is closest to the truth and one that is less close and begins like it."""
 
 Taught = Literal["reasoned", "short", "blind"]
 """What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the image."""
@@ -25,12 +28,18 @@ Answers = Literal[Taught, "chosen", "best"]
 """What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs, or the best good answers to the
 questions that the pairs are of."""
 
-Group = Literal["main", "control", "exact", "tuning"]
+Group = Literal["main", "control", "exact", "numbers", "tuning"]
+
+Part = Literal["preference", "exact", "numbers"]
+"""Rooms whose questions each seed's SFT model answers."""
+
+OWN: Mapping[Part, str] = {"preference": "own", "exact": "own-exact", "numbers": "own-numbers"}
+"""Where a seed's own answers to the questions of a part are."""
 
 
-def part_of(pairs: PairSet) -> Literal["preference", "exact"]:
+def part_of(pairs: PairSet) -> Part:
     """The rooms that a set of pairs is of."""
-    return "exact" if pairs == "exact" else "preference"
+    return pairs if pairs in ("exact", "numbers") else "preference"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +55,9 @@ class Arm:
         rule: What becomes of the pairs' gaps.
         hard: Whether hard negatives are among them.
         settings: Settings of its own, `key=value`.
-        group: "main" has all the seeds, "control" three at most; "exact", the pairs of a teacher without errors, is a
-            study of its own with all the seeds, and "tuning" is for choosing settings on validation rooms.
+        group: "main" has all the seeds, "control" three at most; "exact", the pairs of a teacher without errors, and
+            "numbers", own answers to questions about quantities, have all the seeds and are run when they are named, and
+            "tuning" is for choosing settings on validation rooms.
     """
 
     name: str
@@ -71,7 +81,7 @@ class Arm:
         return self.kind in {"dpo", "fdpo"}
 
     @property
-    def part(self) -> Literal["sft", "preference", "exact"]:
+    def part(self) -> Literal["sft"] | Part:
         """The rooms that it learns from."""
         return part_of(self.pairs) if self.follows else "sft"
 
@@ -86,6 +96,12 @@ def _setting(kind: Kind, name: str, value: float, title: str, setting: str) -> A
 
 def _tuning(name: str, title: str, *settings: str) -> Arm:
     return Arm(name=f"tune-{name}", title=f"fDPO, {title}", kind="fdpo", settings=settings, group="tuning")
+
+
+def _numbers(kind: Kind, title: str, *settings: str) -> Arm:
+    return Arm(
+        name=f"{kind}-numbers", title=title, kind=kind, answers="best", pairs="numbers", settings=settings, group="numbers"
+    )
 
 
 def _exact(kind: Kind, title: str, *settings: str) -> Arm:
@@ -165,6 +181,9 @@ ARMS: dict[str, Arm] = {
         _exact("fdpo", "fDPO on exact answers against own samples, with the likelihood", "nll_weight=10"),
         _exact("dpo", "DPO on the same pairs, with the likelihood", "nll_weight=10"),
         _exact("sft", "SFT, then SFT on the same exact answers"),
+        _numbers("sft", "SFT, then SFT on the closest of its own samples", "num_train_epochs=2", "learning_rate=2e-4"),
+        _numbers("dpo", "DPO, close own answers against less close ones", "learning_rate=2e-4"),
+        _numbers("fdpo", "fDPO on the same pairs", "learning_rate=2e-4"),
         *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in _RATES),
         *(_tuning(f"nll-{weight}", f"weight of the likelihood {weight}", f"nll_weight={weight}") for weight in _NLLS),
         _tuning("beta-0.03", "beta 0.03", "beta=0.03"),

@@ -28,6 +28,7 @@ class StudyConfig:
         sft_scenes: Number of rooms of the SFT data.
         preference_scenes: Number of rooms of the preference pairs, different ones.
         exact_scenes: Number of further rooms, for the answers of a teacher without errors.
+        number_scenes: Number of further rooms, about which mostly quantities are asked.
         test_scenes: Number of held-out rooms.
         per_scene: Questions per training room.
         test_per_scene: Questions per test room.
@@ -46,6 +47,7 @@ class StudyConfig:
     sft_scenes: int = 500
     preference_scenes: int = 240
     exact_scenes: int = 1000
+    number_scenes: int = 200
     test_scenes: int = 250
     per_scene: int = 5
     test_per_scene: int = 8
@@ -65,7 +67,7 @@ class StudyConfig:
         Raises:
             ConfigError: If a size is out of range.
         """
-        scenes = ("sft_scenes", "preference_scenes", "exact_scenes", "test_scenes")
+        scenes = ("sft_scenes", "preference_scenes", "exact_scenes", "number_scenes", "test_scenes")
         for name in (*scenes, "per_scene", "test_per_scene", "per_source", "max_new_tokens", "drift_answers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
@@ -81,12 +83,15 @@ QUICK_SIZES = ("sft_scenes=100", "preference_scenes=100", "test_scenes=60", "dri
 _FIRST_ROOM_SEED = 2**41
 """Where the seeds of the study's rooms begin: far from those that the nano was pretrained on."""
 
-_ORDER = ("sft", "preference", "validation", "test", "exact")
+_ORDER = ("sft", "preference", "validation", "test", "exact", "numbers")
+
+NUMBERS_PER_SCENE, RELATIONS_PER_SCENE = 6, 2
+"""Questions of a room of the part "numbers": about one of each quantity, and some others, that relations are not unlearned."""
 
 
 def rooms(config: StudyConfig, part: str) -> tuple[int, int, int]:
     """The seed of a part's rooms, how many there are, and the questions of each; parts share no room."""
     name = config.split if part == "test" else part
-    scenes: int = getattr(config, f"{part}_scenes")
-    per_scene = config.test_per_scene if part == "test" else config.per_scene
+    scenes: int = config.number_scenes if part == "numbers" else getattr(config, f"{part}_scenes")
+    per_scene = {"test": config.test_per_scene, "numbers": NUMBERS_PER_SCENE + RELATIONS_PER_SCENE}.get(part, config.per_scene)
     return _FIRST_ROOM_SEED + len(_ORDER) * config.seed + _ORDER.index(name), scenes, per_scene

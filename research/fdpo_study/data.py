@@ -11,13 +11,20 @@ from typing import Any
 
 from PIL import Image
 from research.fdpo_study.answering import ROOM_FOR_CALLS, answer_questions
-from research.fdpo_study.arms import Arm, PairSet, Taught, part_of
-from research.fdpo_study.config import EXACT_TEACHER, SAMPLED, SEARCHING_TEACHERS, StudyConfig, rooms
+from research.fdpo_study.arms import OWN, Arm, PairSet, Part, Taught, part_of
+from research.fdpo_study.config import (
+    EXACT_TEACHER,
+    RELATIONS_PER_SCENE,
+    SAMPLED,
+    SEARCHING_TEACHERS,
+    StudyConfig,
+    rooms,
+)
 from research.fdpo_study.gaps import Gap
 from research.fdpo_study.rescoring import ASPECTS, by_factor, keep
 
 from spatialreasoner.core import records
-from spatialreasoner.core.types import Question, RewardBreakdown, Trajectory
+from spatialreasoner.core.types import CATEGORIES, Question, RewardBreakdown, Trajectory
 from spatialreasoner.evaluation.predictions import read_predictions
 from spatialreasoner.inference.registry import WritingConfig
 from spatialreasoner.language.soundness import is_sound
@@ -31,8 +38,6 @@ from spatialreasoner.search.m3cts import SearchConfig
 from spatialreasoner.search.run import RunConfig
 
 _GREY = (127, 127, 127)
-_OWN_EXACT = "own-exact.jsonl"
-"""A seed's own answers to the questions that the exact teacher answers."""
 
 
 def make_part(config: StudyConfig, part: str, out: Path) -> None:
@@ -41,8 +46,11 @@ def make_part(config: StudyConfig, part: str, out: Path) -> None:
     folder = out / "data" / part
     synthetic.write_synthetic(synthetic.SyntheticConfig(count=scenes, seed=seed), folder / "scenes")
     questions = folder / "questions.jsonl"
-    write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=per_scene, seed=seed), questions)
-    if part == "test":
+    asked = len(CATEGORIES) if part == "numbers" else per_scene
+    write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=asked, seed=seed), questions)
+    if part == "numbers":
+        records.write_jsonl(questions, mostly_quantities(list(records.read_jsonl(questions, Question))))
+    if part in {"test", "numbers"}:  # no teacher answers
         return
     if part == "exact":
         teachers, growth, samples = (EXACT_TEACHER,), SearchConfig(seed=config.seed, max_model_rounds=1), 1
@@ -56,19 +64,29 @@ def make_part(config: StudyConfig, part: str, out: Path) -> None:
         build_pairs(folder / "search", out=folder / "pairs", config=pairs, scenes=folder / "scenes")
 
 
-def sample_own(config: StudyConfig, out: Path, run: int, part: str) -> None:
+def mostly_quantities(questions: Sequence[Question]) -> list[Question]:
+    """Of each room's questions those about quantities, and then a few about relations."""
+    taken: list[Question] = []
+    for _, group in groupby(questions, key=lambda question: question.scene_id):
+        of_the_room = list(group)
+        taken += [question for question in of_the_room if not question.qualitative]
+        taken += [question for question in of_the_room if question.qualitative][:RELATIONS_PER_SCENE]
+    return taken
+
+
+def sample_own(config: StudyConfig, out: Path, run: int, part: Part) -> None:
     """Let a seed's SFT model answer the questions of a part, sampling: several times, or once beside the exact teacher."""
     folder, model = out / "data" / part, str(out / f"seed-{run}" / "sft")
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
     if part == "exact":  # a search would ask the model twice per question
         questions = list(records.read_jsonl(folder / "questions.jsonl", Question))
-        answer_questions(model, questions, folder / "scenes", out / f"seed-{run}" / _OWN_EXACT, writing)
+        answer_questions(model, questions, folder / "scenes", out / f"seed-{run}" / f"{OWN[part]}.jsonl", writing)
         return
     growth = SearchConfig(seed=run, max_model_rounds=1)
     search(
         folder / "questions.jsonl",
         policies=[model],
-        out=out / f"seed-{run}" / "own",
+        out=out / f"seed-{run}" / OWN[part],
         config=RunConfig(search=growth, samples_per_policy=config.own_samples, candidates=0),
         scenes=folder / "scenes",
         writing=writing,
@@ -90,15 +108,18 @@ def pair_candidates(config: StudyConfig, out: Path, run: int, name: PairSet) -> 
         return graded.reward if aspect is None else keep(aspect, graded.reward)
 
     if name == "exact":
-        found = _against_own(folder / "search", out / f"seed-{run}" / _OWN_EXACT, questions, score)
+        found = _against_own(folder / "search", out / f"seed-{run}" / f"{OWN['exact']}.jsonl", questions, score)
+    elif name == "numbers":
+        written = groupby(_trajectories(out / f"seed-{run}" / OWN["numbers"]), key=lambda trajectory: trajectory.question_id)
+        found = chain.from_iterable(closest(list(group)) for _, group in written)
     else:
         found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
     if name == "factor":  # what was stored has no statements to score again
         found = (replace(each, reward=score(questions[each.question_id], each.text)) for each in found)
     elif aspect is not None:
         found = (replace(each, reward=keep(aspect, each.reward)) for each in found)
-    hard = 0.0 if name == "exact" else config.hard
-    pairing = PairsConfig(candidates=4 * config.per_source, hard=hard, seed=config.seed, regions="tokens")
+    hard, min_gap = (config.hard, 0.5) if part_of(name) == "preference" else (0.0, 0.5 if name == "exact" else 0.0)
+    pairing = PairsConfig(candidates=4 * config.per_source, min_gap=min_gap, hard=hard, seed=config.seed, regions="tokens")
     write_pairs(questions, asked.scenes, found, score, pairing, out / f"seed-{run}" / "pairs" / name)
 
 
@@ -130,6 +151,30 @@ def nearest(written: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
     judged = [(each, _is_good(each)) for each in written if each.success is not None]
     good, others = ([each for each, is_good in judged if is_good is wanted] for wanted in (True, False))
     return max((pair for pair in product(good, others) if _earned(pair[0]) > _earned(pair[1])), key=_alike, default=())
+
+
+def closest(written: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
+    """Of a question's samples the good one that is closest to the truth, and a less close one that begins like it, or none.
+
+    The other is less close by `LESS_CLOSE` and earns less; of all such ones it begins most like the first. What is asked may be
+    right in both: a length is, within a quarter of the truth, and closer is better all the same.
+    """
+    sampled = [each for each in written if each.origin == "sample" and each.reward.total is not None]
+    best = max(filter(_is_good, sampled), key=_closeness, default=None)
+    if best is None:
+        return ()
+    others = [each for each in sampled if _closeness(each) < _closeness(best) - LESS_CLOSE and _earned(each) < _earned(best)]
+    other = max(others, key=lambda each: _alike((best, each)), default=None)
+    return () if other is None else (best, other)
+
+
+LESS_CLOSE = 0.5
+"""Of the two spatial rewards, 0 to 8 together."""
+
+
+def _closeness(each: Trajectory) -> float:
+    """What the statements of an answer earn, 0 to 8: each by how far it is off."""
+    return (each.reward.spatial_description or 0.0) + (each.reward.spatial_reasoning or 0.0)
 
 
 def _is_good(each: Trajectory) -> bool:

@@ -1,16 +1,21 @@
-"""Controls of fDPO as changes of its data."""
+"""Controls of fDPO as changes of its data, and which of its own answers a model is shown as pairs."""
 
 import math
+from collections import Counter
+from itertools import groupby
+from pathlib import Path
 from random import Random
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from research.fdpo_study.data import nearest
+from research.fdpo_study.config import StudyConfig
+from research.fdpo_study.data import closest, make_part, nearest
 
 from research.fdpo_study import gaps
-from spatialreasoner.core.types import RewardBreakdown, Trajectory
+from spatialreasoner.core.records import read_jsonl
+from spatialreasoner.core.types import Question, RewardBreakdown, Trajectory
 from spatialreasoner.training.loss import segment_betas
 
 PAIRS = [(0.0, 4.0), (1.0, 1.0), (2.0, -1.0), (0.5, 3.0)]
@@ -81,3 +86,34 @@ def test_the_nearest_pair_is_of_a_good_answer_and_the_one_that_begins_most_like_
     lucky = answer("0.4 m. 0.4 × 100 = 40. ### In Conclusion 42 cm", success=True)
     assert nearest([*known, lucky]) == (known[0], lucky)
     assert nearest(known[:3]) == ()
+
+
+def test_the_closest_pair_is_of_the_good_answer_that_is_least_off_and_a_less_close_one_that_begins_like_it() -> None:
+    def answer(text: str, *, success: bool, near: float, total: float = 0.0) -> Trajectory:
+        reward = RewardBreakdown(visual=total, spatial_description=1.0, spatial_reasoning=near, logical=0.0)
+        return Trajectory(
+            question_id="q", index=0, text=text, policies=("own",), reward=reward, success=success, origin="sample"
+        )
+
+    best = answer("0.40 m. ### In Conclusion 0.40 m", success=True, near=3.0)
+    right = answer("0.45 m. ### In Conclusion 0.45 m", success=True, near=2.4)
+    known = [
+        answer("0.41 m. ### In Conclusion 0.41 m", success=True, near=2.9),  # as close
+        answer("It is 0.90 m wide. ### In Conclusion 0.90 m", success=False, near=0.0),
+        best,
+        right,  # right, but less close: what is asked holds in both
+        answer("0.40 m. ### In Conclusion 0.43 m", success=True, near=3.5),  # not by its own steps
+        answer("0.40 m. ### In Conclusion 0.80 m", success=False, near=0.0, total=4.0),  # earns more, by what is not asked
+    ]
+    assert closest(known) == (best, right)
+    assert closest(known[:3]) == (best, known[1])
+    assert closest(known[1:2]) == closest([best]) == ()
+
+
+def test_questions_mostly_about_quantities_ask_for_each_once_in_a_room(tmp_path: Path) -> None:
+    make_part(StudyConfig(number_scenes=3), "numbers", tmp_path)
+    found = list(read_jsonl(tmp_path / "data" / "numbers" / "questions.jsonl", Question))
+    rooms = [list(group) for _, group in groupby(found, key=lambda question: question.scene_id)]
+    assert [Counter(question.qualitative for question in room)[True] for room in rooms] == [2, 2, 2]
+    assert all(len({question.category for question in room if not question.qualitative}) >= 5 for room in rooms)
+    assert not (tmp_path / "data" / "numbers" / "search").exists()

@@ -45,6 +45,17 @@ def test_exact_answers_are_paired_with_own_samples_of_the_same_rooms_and_share_o
     assert jobs["seed-0/dpo-exact"] == ("seed-0/pairs/exact", "seed-0/fdpo-exact")
 
 
+def test_answers_about_quantities_are_sampled_of_rooms_of_their_own_and_all_arms_learn_from_one_set_of_pairs() -> None:
+    jobs = {job.name: job.needs for job in plan(CONFIG, choose_arms(["numbers"]), 1)}
+    assert list(jobs) == [
+        "data/sft", "data/numbers", "data/test", "base", "seed-0/sft", "seed-0/own-numbers", "seed-0/pairs/numbers",
+        "seed-0/sft-numbers", "seed-0/dpo-numbers", "seed-0/fdpo-numbers",
+    ]  # fmt: skip
+    assert jobs["seed-0/own-numbers"] == ("seed-0/sft", "data/numbers")
+    assert jobs["seed-0/sft-numbers"] == jobs["seed-0/dpo-numbers"] == ("seed-0/pairs/numbers",)
+    assert jobs["seed-0/fdpo-numbers"] == ("seed-0/pairs/numbers", "seed-0/dpo-numbers")
+
+
 def test_arms_that_only_follow_sft_wait_for_the_pairs_alone() -> None:
     needs = {job.name: job.needs for job in plan(CONFIG, choose_arms(["sft-chosen", "fdpo-own", "fdpo-inverse"]), 1)}
     assert needs["seed-0/sft-chosen"] == ("seed-0/pairs/mixture",)
@@ -64,7 +75,7 @@ def test_no_two_parts_share_rooms() -> None:
     assert len(set(seeds)) == len(seeds)
 
 
-_PARTS = (("test", "sft"), ("test", "preference"), ("test", "exact"), ("test", "test"), ("validation", "test"))
+_PARTS = (*(("test", part) for part in ("sft", "preference", "exact", "numbers", "test")), ("validation", "test"))
 
 
 def test_jobs_that_are_done_or_wait_are_not_begun(tmp_path: Path) -> None:
