@@ -30,14 +30,14 @@ questions that the pairs are of."""
 
 Group = Literal["main", "control", "exact", "numbers", "tuning"]
 
-Part = Literal["preference", "exact", "numbers"]
+AnsweredRooms = Literal["preference", "exact", "numbers"]
 """Rooms whose questions each seed's SFT model answers."""
 
-OWN: Mapping[Part, str] = {"preference": "own", "exact": "own-exact", "numbers": "own-numbers"}
+OWN_ANSWERS: Mapping[AnsweredRooms, str] = {"preference": "own", "exact": "own-exact", "numbers": "own-numbers"}
 """Where a seed's own answers to the questions of a part are."""
 
 
-def part_of(pairs: PairSet) -> Part:
+def part_of(pairs: PairSet) -> AnsweredRooms:
     """The rooms that a set of pairs is of."""
     return pairs if pairs in ("exact", "numbers") else "preference"
 
@@ -81,7 +81,7 @@ class Arm:
         return self.kind in {"dpo", "fdpo"}
 
     @property
-    def part(self) -> Literal["sft"] | Part:
+    def part(self) -> Literal["sft"] | AnsweredRooms:
         """The rooms that it learns from."""
         return part_of(self.pairs) if self.follows else "sft"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 from research.fdpo_study.answering import ROOM_FOR_CALLS, answer_questions
-from research.fdpo_study.arms import OWN, Arm, PairSet, Part, Taught, part_of
+from research.fdpo_study.arms import OWN_ANSWERS, AnsweredRooms, Arm, PairSet, Taught, part_of
 from research.fdpo_study.config import (
     EXACT_TEACHER,
     RELATIONS_PER_SCENE,
@@ -74,19 +74,19 @@ def mostly_quantities(questions: Sequence[Question]) -> list[Question]:
     return taken
 
 
-def sample_own(config: StudyConfig, out: Path, run: int, part: Part) -> None:
+def sample_own(config: StudyConfig, out: Path, run: int, part: AnsweredRooms) -> None:
     """Let a seed's SFT model answer the questions of a part, sampling: several times, or once beside the exact teacher."""
     folder, model = out / "data" / part, str(out / f"seed-{run}" / "sft")
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
     if part == "exact":  # a search would ask the model twice per question
         questions = list(records.read_jsonl(folder / "questions.jsonl", Question))
-        answer_questions(model, questions, folder / "scenes", out / f"seed-{run}" / f"{OWN[part]}.jsonl", writing)
+        answer_questions(model, questions, folder / "scenes", out / f"seed-{run}" / f"{OWN_ANSWERS[part]}.jsonl", writing)
         return
     growth = SearchConfig(seed=run, max_model_rounds=1)
     search(
         folder / "questions.jsonl",
         policies=[model],
-        out=out / f"seed-{run}" / OWN[part],
+        out=out / f"seed-{run}" / OWN_ANSWERS[part],
         config=RunConfig(search=growth, samples_per_policy=config.own_samples, candidates=0),
         scenes=folder / "scenes",
         writing=writing,
@@ -108,9 +108,11 @@ def pair_candidates(config: StudyConfig, out: Path, run: int, name: PairSet) -> 
         return graded.reward if aspect is None else keep(aspect, graded.reward)
 
     if name == "exact":
-        found = _against_own(folder / "search", out / f"seed-{run}" / f"{OWN['exact']}.jsonl", questions, score)
+        found = _against_own(folder / "search", out / f"seed-{run}" / f"{OWN_ANSWERS['exact']}.jsonl", questions, score)
     elif name == "numbers":
-        written = groupby(_trajectories(out / f"seed-{run}" / OWN["numbers"]), key=lambda trajectory: trajectory.question_id)
+        written = groupby(
+            _trajectories(out / f"seed-{run}" / OWN_ANSWERS["numbers"]), key=lambda trajectory: trajectory.question_id
+        )
         found = chain.from_iterable(closest(list(group)) for _, group in written)
     else:
         found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from research.fdpo_study.arms import OWN, Arm, seeds_of
+from research.fdpo_study.arms import OWN_ANSWERS, Arm, seeds_of
 from research.fdpo_study.config import StudyConfig, rooms
 
 Task = Literal["data", "base", "arm", "own", "pairs"]
@@ -55,7 +55,7 @@ def plan(config: StudyConfig, arms: Sequence[Arm], seeds: int) -> list[Job]:
 
 def _data(config: StudyConfig, arms: Sequence[Arm]) -> Iterator[Job]:
     learned = {arm.part for arm in arms}
-    for part in (*(each for each in ("sft", *OWN) if each in learned), "test"):
+    for part in (*(each for each in ("sft", *OWN_ANSWERS) if each in learned), "test"):
         _, scenes, per_scene = rooms(config, part)
         yield Job(name=f"data/{part}", task="data", what=part, seconds=scenes * per_scene / PACE.questions)
     yield Job(name="base", task="base", needs=("data/test",), seconds=_answering(config))
@@ -66,7 +66,7 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
     for arm in chosen:
         if not arm.follows:
             yield _arm(config, arm, run, needs=("data/sft", "data/test"))
-    for part, own in OWN.items():
+    for part, own in OWN_ANSWERS.items():
         sets = dict.fromkeys(arm.pairs for arm in chosen if arm.part == part)
         _, scenes, per_scene = rooms(config, part)
         samples = 1 if part == "exact" else 1 + config.own_samples

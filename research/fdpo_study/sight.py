@@ -26,7 +26,7 @@ from spatialreasoner.vlm.sources import source_of
 _BATCH = 32
 
 
-def told(category: Category, belief: Belief) -> float:
+def believed_length(category: Category, belief: Belief) -> float:
     """What a belief says of a question that asks for a length, metres."""
     lengths: Mapping[str, float] = {
         "width_data": belief.sizes[0][0],
@@ -67,7 +67,9 @@ def main(
     loaded, processor = load_vlm(source_of(model), precision="float32")
     right: dict[str, list[bool]] = {}
     for question, belief in zip(lengths, beliefs(loaded.eval(), processor, lengths, asked.scenes), strict=True):
-        verdict = judge(question.category, question.text, question.answer, f"{told(question.category, belief):.3g} meters.")
+        verdict = judge(
+            question.category, question.text, question.answer, f"{believed_length(question.category, belief):.3g} meters."
+        )
         right.setdefault(question.category, []).append(verdict.success is True)
     for category, each in right.items():
         typer.echo(f"{category}: {sum(each)} of {len(each)}, {sum(each) / len(each):.1%}")

@@ -18,7 +18,7 @@ from statistics import fmean
 from typing import Any, cast
 
 from research.fdpo_study.answering import answer_questions
-from research.fdpo_study.arms import ARMS, Arm, PairSet, Part
+from research.fdpo_study.arms import ARMS, AnsweredRooms, Arm, PairSet
 from research.fdpo_study.config import StudyConfig
 from research.fdpo_study.curves import TrainingCurve, curves, ends
 from research.fdpo_study.drift import divergence, rows_of
@@ -86,7 +86,7 @@ def do(job: Job, config: StudyConfig, out: Path) -> None:
     if job.task == "data":
         data.make_part(config, job.what, out)
     elif job.task == "own":
-        data.sample_own(config, out, job.run, cast("Part", job.what))
+        data.sample_own(config, out, job.run, cast("AnsweredRooms", job.what))
     elif job.task == "pairs":
         data.pair_candidates(config, out, job.run, cast("PairSet", job.what))
     elif job.task == "base":
