@@ -151,7 +151,7 @@ def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch):
     written(writers(nano), [ask("<region1>?"), ask("<region2>!"), ask("<region1>?", image=1), ask("Why?")])
     hook.remove()
     assert len(calls) == 2
-    assert len(looks) == 2
+    assert len(looks) == 2 * 2  # each of the two regions of either image
 
 
 def test_weights_are_those_of_the_moment(nano, ask):

@@ -32,7 +32,7 @@ from spatialreasoner.inference.grounds import files_depended_on
 from spatialreasoner.inference.promised import fulfil
 from spatialreasoner.language.thinking import before_thought
 from spatialreasoner.scenes.carry import attach
-from spatialreasoner.scenes.files import read_image
+from spatialreasoner.scenes.last_image import LastImage
 from spatialreasoner.vlm.adapters import layer_digest, layers_of
 from spatialreasoner.vlm.encoding import TOKEN_KEYS, Opened, TextReader, end_ids
 from spatialreasoner.vlm.loading import load_vlm
@@ -107,7 +107,7 @@ class HfPolicy:
         self._thinking = enable_thinking
         self._template = chat_template_of(processor, thinking=enable_thinking)
         self._reader = TextReader(processor)
-        self._reading = threading.Lock()
+        self._reading, self._images = threading.Lock(), LastImage()
         self._ends = end_ids(self._template, self._processor.tokenizer, self._model.generation_config.eos_token_id)
         self._model.generation_config = GenerationConfig(  # its own settings would fill in what a call leaves open
             eos_token_id=self._ends, pad_token_id=self._processor.tokenizer.pad_token_id, do_sample=False
@@ -374,7 +374,7 @@ class HfPolicy:
     def _image(self, prompt: Prompt) -> Image | None:
         if not prompt.image:
             return None
-        image = read_image(prompt.image)
+        image = self._images.read(prompt.image)
         if self.region_tokens:
             return attach(image, prompt.regions)
         from spatialreasoner.scenes.marks import draw

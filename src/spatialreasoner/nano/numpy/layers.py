@@ -71,16 +71,28 @@ class NamedWeights:
         """Two linear layers of those names with GELU between them."""
         return self[second].linear(gelu(self[first].linear(values)))
 
+    def keep(
+        self, context: Float[Array, "keys width"], heads: int
+    ) -> tuple[Float[Array, "heads keys head"], Float[Array, "heads keys head"]]:
+        """Keys and values of `nn.MultiheadAttention`."""
+        kernels, biases = np.split(self("in_proj_weight"), 3)[1:], np.split(self("in_proj_bias"), 3)[1:]
+        keys, values = (_by_head(context @ kernel.T + bias, heads) for kernel, bias in zip(kernels, biases, strict=True))
+        return keys, values
+
     def look(
-        self, values: Float[Array, "queries width"], context: Float[Array, "keys width"], heads: int
+        self,
+        values: Float[Array, "queries width"],
+        context: tuple[Float[Array, "heads keys head"], Float[Array, "heads keys head"]],
     ) -> Float[Array, "queries width"]:
-        """`nn.MultiheadAttention`."""
-        kernels = np.split(self("in_proj_weight"), 3)
-        biases = np.split(self("in_proj_bias"), 3)
-        inputs = (values, context, context)
-        parts = [x @ kernel.T + bias for x, kernel, bias in zip(inputs, kernels, biases, strict=True)]
-        queries, keys, found = (part.reshape(len(part), heads, -1).swapaxes(0, 1) for part in parts)
+        """`nn.MultiheadAttention` to what was kept."""
+        keys, found = context
+        width = values.shape[-1]
+        queries = _by_head(values @ self("in_proj_weight")[:width].T + self("in_proj_bias")[:width], len(keys))
         return self["out_proj"].linear(attend(queries, keys, found).swapaxes(0, 1).reshape(len(values), -1))
+
+
+def _by_head(values: Float[Array, "tokens width"], heads: int) -> Float[Array, "heads tokens head"]:
+    return values.reshape(len(values), heads, -1).swapaxes(0, 1)
 
 
 def attend(
