@@ -62,7 +62,8 @@ def restated_options(folded: str, begin: int = 0) -> Options:
     spans: list[tuple[int, int]] = []
     run: list[_Line] = []
     last, before = "", ""
-    for line, after in zip(lines, (*lines[1:], lines[-1]), strict=True):
+    lines = lines if sum(bool(line.said) for line in lines) > 1 else []
+    for line, after in zip(lines, (*lines[1:], *lines[-1:]), strict=True):
         alike = line.said and (_may_vary(before, line.said) or _may_vary(line.said, after.said))
         form, before = _form(line.said) if alike else "", line.said
         if run and (form != last or not form or any(line.said == other.said for other in run)):

@@ -238,10 +238,10 @@ class Asked:
         return both if len(both) > 1 and all(both) and len(set(both)) == len(both) else []
 
     def _roles(self, normal: str) -> tuple[str, ...]:
-        reading = Reading(normal.replace("?", "."), self.labels)
-        for assertion in read_statements(reading, terse=True):
-            if assertion.kind == self.relation and not self.choice and len(assertion.regions) == 2:
-                return assertion.regions
+        if self.relation is not None and not self.choice:
+            for assertion in read_statements(Reading(normal.replace("?", "."), self.labels), terse=True):
+                if assertion.kind == self.relation and len(assertion.regions) == 2:
+                    return assertion.regions
         mentions = Reading(normal, self.labels).mentions
         named = tuple(dict.fromkeys(region for _, regions in sorted(mentions.items()) for region in regions))
         return named or ("region1", "region2")
