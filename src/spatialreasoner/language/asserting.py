@@ -233,12 +233,15 @@ class _Judge:
         supposed = conditional and declining.HYPOTHETICAL.search(whole) is not None
         guess = last and asked and len(whole.split()) <= _SHORT and measured(whole) is not None and is_tied(whole)
         compares = self._head and any(map(_states, sentence))
-        contrast = governed = False
+        contrast = governed = aside = False
         before: _Clause | None = None
         for at, clause in enumerate(sentence):
             after = sentence[at + 1] if at + 1 < len(sentence) else None
             governed = governed and not _TURNS.match(clause.text)
-            idle = clause.declines or (clause.asks and not guess) or governed or clause.supposes
+            opens = before is not None and before.text.rstrip().endswith("(")
+            example = aside and not opens and not clause.own and clause.measured()  # "(focal length of, say, 50 mm)"
+            aside = (aside or opens) and not clause.text.rstrip().endswith(")")
+            idle = clause.declines or (clause.asks and not guess) or governed or clause.supposes or example
             idle = idle or (not clause.own and (supposed or clause.finds(declining.APPARENT) is not None))
             idle = idle or (conditional and self._is_alternative(clause)) or _is_said_by_the_way(clause, before, after)
             idle = idle or (self._choice and _only_mentions(clause, before, after))

@@ -24,7 +24,7 @@ _GENERAL = lazily(
     r"|an? \w+ of)|e\.g|such as|anything from|anywhere|somewhere between|like [\"'h]|can (?:be|grow|reach)|works well"
     r"|formula|x tan)\b"
 )
-_ELSEWHERE = lazily(r"\b(?:anything|anywhere|reads?|says|timestamp|wall clock|watch|sign)\b")
+_ELSEWHERE = lazily(r"\b(?:anything|anywhere|reads?|says|timestamp|wall clock|watch|sign|focal length|lens|sensor)\b")
 _REFERS = lazily(
     r"\W*(?:(?:and|but|or|so|then|even|only)[, ]+)*(?:given|giving|assuming|taking|using|with|considering|based (?:up)?on"
     r"|compared (?:to|with)|judging|since|because|as (?:the|it|there|a|i)\b|for|in a)\b"
