@@ -56,7 +56,7 @@ NODE = {
         ("trees.jsonl", {"nodes": []}, "one root"),
         ("trajectories.jsonl", {"question_id": "q"}, "is missing"),
         ("pairs.jsonl", {"question_id": "q", "chosen": "text"}, "chosen"),
-        ("metrics.jsonl", ["a", "list"], "row"),
+        ("metrics.jsonl", ["a", "list"], "each an object"),
         ("config.json", None, None),
     ],
 )
