@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import ThreadpoolController, threadpool_info
 
 from native_fixtures import built_anew
 from spatialreasoner.core.errors import EndpointError
@@ -152,6 +153,20 @@ def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch):
     hook.remove()
     assert len(calls) == 2
     assert len(looks) == 2 * 2  # each of the two regions of either image
+
+
+def test_numpy_looks_with_one_thread(nano, ask, monkeypatch):
+    """With more, an answer took twice the processor time: numpy's threads waited for each other, and held up PyTorch's."""
+    threads: list[int] = []
+
+    def look(self, *args, old=seeing.Seeing._look_at):
+        threads.extend(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
+        return old(self, *args)
+
+    monkeypatch.setattr(seeing.Seeing, "_look_at", look)
+    with ThreadpoolController().select(user_api="blas").limit(limits=2):
+        written(writers(nano), [ask("<region1>?")])
+    assert set(threads) == {1}
 
 
 def test_weights_are_those_of_the_moment(nano, ask):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from PIL import Image
+from threadpoolctl import ThreadpoolController
 from torch.nn import functional
 
 from spatialreasoner.nano.numpy.layers import NamedWeights
@@ -82,6 +83,8 @@ class Seeing:
         self._weights = NamedWeights({f"model.{name}": each for name, each in weights.items()}, "model")
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._names, self._lock = count(2**32), Lock()
+        # of matrices as small as a region's, numpy's threads would do little but wait for each other, and hold up torch's
+        self._numpy = ThreadpoolController().select(user_api="blas")
 
     def __call__(self, image: Image.Image) -> Glimpse:
         """Look at an image and at the regions that it carries (`scenes.carry`).
@@ -90,7 +93,7 @@ class Seeing:
             SceneError: If it carries something else than masks.
         """
         masks = attached(image)[:NUM_REGIONS]
-        with self._lock:
+        with self._lock, self._numpy.limit(limits=1):
             known = self._look(image)
             digests = [hashlib.sha256(np.packbits(mask).tobytes()).digest() for mask in masks]
             regions = [self._tell(known, digests[0], *each) for each in zip(digests, masks, strict=True)]
