@@ -8,7 +8,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 
-MOST = 9
+MOST = 8
 """Places that look: laws of one inner function against a slow oracle, and what is kept in memory, which nothing tells."""
 
 

@@ -141,11 +141,7 @@ def test_an_answer_that_is_cut_off_begins_as_the_whole_one(nano, ask, how):
 
 def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch):
     looks = []
-    monkeypatch.setattr(
-        seeing.Seeing,
-        "_look_at",
-        lambda *args, old=seeing.Seeing._look_at: (looks.append(1), old(*args))[1],
-    )
+    monkeypatch.setattr(seeing, "look_regions", lambda *args, old=seeing.look_regions: (looks.append(1), old(*args))[1])
     tower = nano[0].model.vision_tower
     calls = []
     hook = tower.register_forward_hook(lambda *_: calls.append(1))
@@ -159,11 +155,11 @@ def test_numpy_looks_with_one_thread(nano, ask, monkeypatch):
     """With more, an answer took twice the processor time: numpy's threads waited for each other, and held up PyTorch's."""
     threads: list[int] = []
 
-    def look(self, *args, old=seeing.Seeing._look_at):
+    def look(*args, old=seeing.look_regions):
         threads.extend(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
-        return old(self, *args)
+        return old(*args)
 
-    monkeypatch.setattr(seeing.Seeing, "_look_at", look)
+    monkeypatch.setattr(seeing, "look_regions", look)
     with ThreadpoolController().select(user_api="blas").limit(limits=2):
         written(writers(nano), [ask("<region1>?")])
     assert set(threads) == {1}
