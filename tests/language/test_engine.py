@@ -1,10 +1,8 @@
 """Patterns by PCRE2 find what those of `re` find, in every text."""
 
 import json
-import pkgutil
 import random
 import re
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reader_patterns import lazy_patterns, modules_of
 from spatialreasoner import language, rewards
 from spatialreasoner.core.native import PATTERNS, build_library, open_module
 from spatialreasoner.language.native import engine
 from spatialreasoner.language.native.engine import compile_pattern
 from spatialreasoner.language.quantities import fold
-from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.tokens import Reading
 
 DATA = Path(__file__).parents[1] / "data"
@@ -37,13 +35,8 @@ ODD = (
 
 def patterns():
     """The patterns of the reader and of the rewards, as (source, flags)."""
-    modules = [
-        import_module(f"{package.__name__}.{found.name}")
-        for package in (language, rewards)
-        for found in pkgutil.iter_modules(package.__path__)
-    ]
-    held = [held for module in modules for held in vars(module).values()]
-    return sorted({(each.pattern, int(each.flags)) for each in held if type(each) is type(lazily(""))})
+    held = lazy_patterns([*modules_of(language), *modules_of(rewards)])
+    return sorted({(each.pattern, int(each.flags)) for each in held})
 
 
 def texts():

@@ -2,14 +2,13 @@
 
 import itertools
 import json
-import pkgutil
 import random
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from reader_patterns import lazy_patterns, modules_of
 from spatialreasoner import language
 from spatialreasoner.language import options
 from spatialreasoner.language.conclusion import conclude
@@ -28,7 +27,7 @@ FILES = (
     "refusals",
     *(f"free_answers/{half}" for half in ("dev", "unseen")),
 )
-MODULES = [import_module(f"{language.__name__}.{found.name}") for found in pkgutil.iter_modules(language.__path__)]
+MODULES = modules_of(language)
 
 
 def asked_and_said():
@@ -86,7 +85,7 @@ def test_a_pattern_is_compiled_when_it_is_used():
 
 
 def test_every_pattern_compiles():
-    lazy = [held for module in MODULES for held in vars(module).values() if type(held) is type(lazily(""))]
+    lazy = list(lazy_patterns(MODULES))
     assert len(lazy) > 200
     assert all(re.compile(held.pattern, held.flags) for held in lazy)
 

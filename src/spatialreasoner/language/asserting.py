@@ -175,11 +175,10 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
         folded: The text.
         choice: Whether the question asks which region, so that a region that is only named might be taken for the answer.
     """
-    absent = _absent_in(folded, _WITHHOLDING)
-    if len(absent) == len(_WITHHOLDING) and "?" not in folded:
+    held = _held_in(folded, _WITHHOLDING)
+    if not held and "?" not in folded:
         return None
-    absent |= _absent_in(folded, _SUPPORTING)
-    held = [pattern for pattern in _SIEVED if pattern not in absent]
+    held |= _held_in(folded, _SUPPORTING)
     folded = _ABBREVIATED.sub(lambda match: match[1].ljust(len(match[0])), folded)
     sizes = measures(folded)
     sentences = [
@@ -197,14 +196,13 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
 
 _WITHHOLDING = (declining.DECLINES, declining.WAVERS, declining.VIEW, declining.ASKS)
 _SUPPORTING = (declining.APPARENT, declining.TALKS, declining.SUPPOSES, FIRST_PERSON)
-_SIEVED = frozenset((*_WITHHOLDING, *_SUPPORTING))
 _LOOSELY = {declining.ASKS: declining.MAY_ASK, declining.SUPPOSES: declining.MAY_SUPPOSE}
 """For patterns that look at how a clause begins, one that finds them anywhere."""
 
 
-def _absent_in(text: str, patterns: Iterable["re.Pattern[str]"]) -> set["re.Pattern[str]"]:
-    """Those of some patterns that no clause of a text can match: most texts withhold nothing, and need not be cut up."""
-    return {pattern for pattern in patterns if _LOOSELY.get(pattern, pattern).search(text) is None}
+def _held_in(text: str, patterns: Iterable["re.Pattern[str]"]) -> set["re.Pattern[str]"]:
+    """Those of some patterns that a clause of a text may match: most texts withhold nothing, and need not be cut up."""
+    return {pattern for pattern in patterns if _LOOSELY.get(pattern, pattern).search(text)}
 
 
 def _withholds(clause: _Clause) -> bool:
@@ -340,7 +338,7 @@ def _clauses(folded: str, begin: int, end: int, held: Iterable["re.Pattern[str]"
     """
     text = folded[begin:end]
     asked = text.rstrip(" \n*\"')").endswith("?")
-    found = {pattern for pattern in held if _LOOSELY.get(pattern, pattern).search(text)}
+    found = _held_in(text, held)
     if whole and not (asked or found) and len(text) > _LONG:
         return [_Plain(begin, end, text)]
     clauses = [_Clause(first, last, folded[first:last], asked, found) for first, last in _spans(_CUT, folded, begin, end)]

@@ -79,8 +79,8 @@ class Seeing:
         self._model, self._processor = model, processor
         self._heads, self._side = model.config.vision_heads, model.config.image_size
         parts = (("vision_regions", model.vision_regions), ("region_tokens", model.region_tokens))
-        weights = {f"{part}.{name}": each.numpy() for part, module in parts for name, each in module.state_dict().items()}
-        self._weights = NamedWeights({f"model.{name}": each for name, each in weights.items()}, "model")
+        weights = ((f"model.{part}.{name}", each) for part, module in parts for name, each in module.state_dict().items())
+        self._weights = NamedWeights({name: each.numpy() for name, each in weights}, "model")
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._names, self._lock = count(2**32), Lock()
         # of matrices as small as a region's, numpy's threads would do little but wait for each other, and hold up torch's
