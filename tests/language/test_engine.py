@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripts import beginnings
 
 from reader_patterns import lazy_patterns, modules_of
 from spatialreasoner import language, rewards
@@ -122,6 +123,33 @@ def test_methods_do_the_same(source, flags, text, begin, end):
     for instead in ("-", "", r"<\g<0>>", lambda match: match[0] * 2):
         assert one.sub(instead, text) == other.sub(instead, text)
         assert one.sub(instead, text, count=1) == other.sub(instead, text, count=1)
+
+
+def test_it_is_known_with_what_long_patterns_begin():
+    assert json.loads(engine.BEGINNINGS.read_text("utf-8")) == beginnings.looks(), "run scripts/beginnings.py"
+    assert len(beginnings.looks()) > 10
+
+
+@pytest.mark.parametrize(
+    ("source", "begins"),
+    [
+        (r"\b(?:not|never)\b", {("not", True), ("neve", True)}),
+        (r"n't|\bno(?!w)", {("n't", False), ("no", True)}),
+        (r"(?:the )?[ab]ox", {("the ", False), ("aox", False), ("box", False)}),
+        (r"so{1,2}n?", {("so", False), ("soo", False), ("son", False), ("soon", False)}),
+        (r"(?<=x)a\w+|(?P<n>b)(?i:c)", {("a", False), ("b", False)}),
+        (r"\s*yes", {("", False), ("yes", False)}),
+    ],
+)
+def test_beginnings_are_those_of_every_match(source, begins):
+    assert beginnings.beginnings(source) == begins
+
+
+def test_a_long_pattern_is_searched_where_it_may_begin(native, monkeypatch):
+    monkeypatch.setattr(engine, "_SLOW", 0)
+    monkeypatch.setattr(engine, "_beginnings", lambda: {engine.pattern_key(r"\bab|cd"): r"(?=\bab|xx)"})
+    assert compile_pattern(r"\bab|cd").findall("ab cd xab") == ["ab"]  # what is told is believed
+    assert compile_pattern(r"\bab|ce").findall("ab ce xab") == ["ab", "ce"]
 
 
 def test_a_match_tells_what_it_is_of():

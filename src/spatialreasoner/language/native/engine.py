@@ -9,18 +9,27 @@ are left to `re`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from functools import cache, partial
+from hashlib import blake2b
+from pathlib import Path
 from types import ModuleType
 from typing import cast
 
 from spatialreasoner.core.native import PATTERNS, open_module
 
+BEGINNINGS = Path(__file__).with_name("beginnings.json")
+"""What to look for before a slow pattern, by its key, as `scripts/beginnings.py` writes it."""
 _UTF = 0x80000
 _FLAGS = {re.IGNORECASE: 0x8, re.MULTILINE: 0x400, re.DOTALL: 0x20}
+_SLOW = 400
+"""Characters of the shortest pattern that may be in `BEGINNINGS`."""
 _PIECE = re.compile(r"\\(?:u[0-9a-f]{4}|.)|\[\^?\]?(?:[^\]\\]|\\.)*\]|\((?:\?P<\w+>|(?!\?))", re.DOTALL)
 _ESCAPED = re.compile(r"\\(?:u[0-9a-f]{4}|.)", re.DOTALL)
+_DIFFERS = re.compile(r"\\[sSuZ]")
+"""What is written differently for PCRE2, for texts of ASCII."""
 _SPACES = r"\s\x1c-\x1f"
 _WIDE_SPACES = rf"{_SPACES}\x85\p{{Z}}"
 _WIDE_WORD = r"\p{L}\p{N}_"
@@ -42,6 +51,16 @@ def pattern_module() -> ModuleType | None:
     return open_module(PATTERNS)
 
 
+def pattern_key(source: str) -> str:
+    """By what a pattern is known in `BEGINNINGS`; one that was changed is not."""
+    return blake2b(source.encode(), digest_size=8).hexdigest()
+
+
+@cache
+def _beginnings() -> Mapping[str, str]:
+    return cast("Mapping[str, str]", json.loads(BEGINNINGS.read_text("utf-8")))
+
+
 def compile_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
     """What has the methods of a compiled pattern: one of `re`, or what finds the same in less time.
 
@@ -52,12 +71,19 @@ def compile_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
     native = pattern_module()
     if native is None:
         return re.compile(source, flags)
-    names = [name[4:-1] for name in _PIECE.findall(source) if name[0] == "("]
+    names = [name[4:-1] for name in _PIECE.findall(source) if name[0] == "("] if _may_have_groups(source) else []
     numbers = {name: number for number, name in enumerate(names, start=1) if name}
     options = _UTF | sum(option for flag, option in _FLAGS.items() if flags & flag)
     cased = not flags & re.IGNORECASE and "(?i" not in source
-    slow, wide = partial(re.compile, source, flags), partial(_written, source, wide=True, cased=cased)
-    return cast("re.Pattern[str]", native.compile(_written(source), options, wide, slow, len(names), numbers))
+    look = "" if flags or len(source) < _SLOW else _beginnings().get(pattern_key(source), "")
+    searched = f"{look}(?:{source})" if look else source
+    slow, wide = partial(re.compile, source, flags), partial(_written, searched, wide=True, cased=cased)
+    return cast("re.Pattern[str]", native.compile(_written(searched), options, wide, slow, len(names), numbers))
+
+
+def _may_have_groups(source: str) -> bool:
+    """Whether a pattern may have groups with a number: most have none, and need not be cut into pieces."""
+    return "(?P<" in source or source.count("(") != source.count("(?")
 
 
 def _written(source: str, *, wide: bool = False, cased: bool = True) -> str:
@@ -73,6 +99,8 @@ def _written(source: str, *, wide: bool = False, cased: bool = True) -> str:
     """
     if wide and not cased:
         raise ValueError("cases of letters beyond ASCII are not the same to PCRE2 and to re")
+    if not wide and _DIFFERS.search(source) is None:
+        return source
     sets = _SETS[wide]
 
     def within_set(match: re.Match[str]) -> str:
