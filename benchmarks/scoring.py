@@ -7,7 +7,8 @@ Answers are whole chains of thought of the simulated teachers' length, no two al
 the best of five runs beside the limit, in wall and in processor time; on a busy machine only the second means something, so it
 decides: exits with 1 where the limit is missed.
 With `--against` both builds judge the same file in turn, each run in a process of its own, in processor time with the import of
-the reader; printed are the ratio of the best runs, and how many verdicts differ.
+the reader, which is compiled to bytecode as in an installed package; printed are the ratio of the best runs, and how many
+verdicts differ.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def compare_builds(path: Path, ref: str) -> int:
         for _ in range(RUNS):
             for name, source in builds.items():
                 command = [sys.executable, "-c", RUNNER, str(path)]
-                done = subprocess.run(command, check=True, capture_output=True, text=True, env=running(source))
+                done = subprocess.run(command, check=True, capture_output=True, text=True, env=installed(source, Path(folder)))
                 runs[name].append(tuple(json.loads(done.stdout)))
     best = {name: min(taken for taken, _ in found) for name, found in runs.items()}
     ours, theirs = (found[0][1] for found in runs.values())
@@ -77,6 +78,12 @@ def compare_builds(path: Path, ref: str) -> int:
     differ = sum(one != other for one, other in zip(ours, theirs, strict=True))
     print(f"{best[ref] / best['this build']:.2f} times as fast; {differ} verdicts differ")
     return 0
+
+
+def installed(source: Path, folder: Path) -> dict[str, str]:
+    """The environment of a process that runs the build of some sources, with bytecode, written in the first run."""
+    kept = {name: value for name, value in running(source).items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
 
 
 def seconds(*arguments: str) -> tuple[float, float]:
