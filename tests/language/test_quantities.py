@@ -166,3 +166,9 @@ def test_cost_is_linear_in_the_text(piece):
 
     small = max(min(cost(20_000) for _ in range(3)), 1e-4)
     assert any(cost(200_000) < 30 * small for _ in range(3))
+
+
+def test_letters_and_digits_in_a_face_of_mathematics_are_plain():
+    said = "\U0001d465 is \U0001d7cf.\U0001d7d3 \U0001d426, \U0001f600"
+    assert fold(said) == "x is 1.5 m, \U0001f600"
+    assert [(found.value, found.span) for found in find_quantities(said)] == [(1.5, (5, 10))]

@@ -6,11 +6,9 @@ yes or no, the same choice. What cannot be read is unscored, not wrong; `score` 
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
 
 from spatialreasoner.core.types import QUALITATIVE, Category
 from spatialreasoner.language.conclusion import Conclusion, conclude
-from spatialreasoner.language.parsed import ParsedResponse
 from spatialreasoner.language.question import Asked, question_asked
 from spatialreasoner.language.terse import conclude_plainly
 
@@ -64,8 +62,7 @@ def judge(category: Category, question: str, gt: str, pred: str) -> Verdict:
     """
     ready = question_asked(category, question)
     truth = _truth(ready, gt)
-    read = _read if len(pred) <= _SHORT else _read.__wrapped__
-    found = read(category, question, pred)
+    found = _read(ready, pred) if len(pred) <= _SHORT else conclude(ready, pred)
     if truth is None or found.value is None:
         reason = found.unscored or "the reference cannot be read"
         return Verdict(success=None, error=None, gt_value=truth, pred_value=found.value, reason=reason, rule=found.rule)
@@ -103,10 +100,7 @@ def _compare(category: Category, truth: float, answer: float) -> tuple[bool, flo
     return success, abs(answer - truth) / (truth + 1e-4)
 
 
-@lru_cache(maxsize=4096)
-def _read(category: Category, question: str, pred: str) -> Conclusion:
-    """What an answer says."""
-    return cast("Conclusion", ParsedResponse(text=pred, question=(category, question)).conclusion)
+_read = lru_cache(maxsize=4096)(conclude)
 
 
 @lru_cache(maxsize=4096)

@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import RecordError
+from spatialreasoner.core.garbage import no_collection
 from spatialreasoner.core.types import GROUPS, QUALITATIVE, QUANTITATIVE, Category, Record
 from spatialreasoner.evaluation.bootstrap import Interval, cluster_sums, difference_interval, mcnemar, share_intervals
 from spatialreasoner.evaluation.predictions import NO_PREDICTION, Prediction, cluster_name, read_predictions, without_prediction
@@ -118,9 +119,10 @@ class Score(Record):
 
 def judge_all(predictions: Sequence[Prediction]) -> list[Verdict]:
     """Judge each prediction offline."""
-    from spatialreasoner.evaluation.answers import judge
+    with no_collection():  # looking for garbage, of which there is none, would be a twentieth of the time
+        from spatialreasoner.evaluation.answers import judge
 
-    return [judge(p.qa_info.category, p.question, p.gt, p.pred) for p in predictions]
+        return [judge(p.qa_info.category, p.question, p.gt, p.pred) for p in predictions]
 
 
 def score_predictions(predictions: Sequence[Prediction], verdicts: Sequence[Verdict] | None = None, *, seed: int = 0) -> Score:

@@ -14,6 +14,7 @@ yes or no that opens a reply which withholds all of it is mere politeness: "Yes,
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from spatialreasoner.language import declining
@@ -89,8 +90,10 @@ def plainly(folded: str) -> str:
 
 def withholds_flatly(folded: str) -> bool:
     """Whether a text ends with withholding the answer itself."""
-    found = list(declining.FLATLY.finditer(folded))
-    return bool(found) and not declining.TAKES_BACK.search(folded, found[-1].end())
+    if declining.FLATLY.search(folded) is None:
+        return False
+    *_, last = declining.FLATLY.finditer(folded)
+    return declining.TAKES_BACK.search(folded, last.end()) is None
 
 
 def declines(folded: str) -> bool:
@@ -98,64 +101,70 @@ def declines(folded: str) -> bool:
     return declining.DECLINES.search(folded) is not None and declining.OPINION.search(folded) is None
 
 
+_Patterns = Sequence["re.Pattern[str]"]
+_Sought = tuple["re.Pattern[str]", "re.Pattern[str]"]
+
+
 class _Clause:
-    """A clause of a sentence.
+    """A clause of a sentence, or sentences in a row that only assert and measure nothing: those are left in one piece.
 
     Attributes:
         start: Where it begins.
         end: Where it ends, with what parts it from the next.
         text: What it says.
         asked: Whether its sentence is a question.
+        whole: Whether it is sentences left in one piece.
         refused: What in front of it declines, (start, end), where it answers behind that: "without a scale I'd say 2 m".
         declines: Whether it declines.
         asks: Whether it asks for something.
         closes: Whether its sentence only repeats the question, or asks whether the answer is right.
         own: Whether it says something in the first person.
-        compares: Whether it holds a word that compares.
         supposes: Whether it supposes something.
         conditional: Whether it is a condition.
         hard: Whether what it declines or asks leaves nothing to be answered, rather than only how exact that is.
     """
 
-    def __init__(self, start: int, end: int, text: str, asked: bool, held: set["re.Pattern[str]"]) -> None:
-        self.start, self.end, self.text, self.asked, self._held = start, end, text, asked, held
-        self.refused: tuple[int, int] | None = None
-        found = _denial(text) if declining.DECLINES in held else None
+    refused: tuple[int, int] | None = None
+    declines = asks = closes = own = supposes = conditional = hard = False
+
+    def __init__(self, start: int, end: int, text: str, asked: bool, found: _Patterns, *, whole: bool = False) -> None:
+        self.start, self.end, self.text, self.asked, self.whole, self._found = start, end, text, asked, whole, found
+        if found or asked:  # else it holds no word by which it could be anything but an assertion
+            self._look(text)
+
+    def _look(self, text: str) -> None:
+        """Find out what it does but assert."""
+        found = _denial(text) if declining.DECLINES in self._found else None
         own = found and self.finds(FIRST_PERSON, found.end())
         if own and not declining.DECLINES.search(text, own.end()):
-            self.refused, found = (start, start + own.start()), None
+            self.refused, found = (self.start, self.start + own.start()), None
             self.start, self.text = self.refused[1], text[own.start() :]
             text = self.text
         self.own = self.finds(FIRST_PERSON) is not None
-        self.compares = _COMPARES.search(text) is not None
         self.supposes = self.finds(declining.SUPPOSES) is not None
         self.conditional = self.supposes and declining.CONDITION.match(text) is not None
-        hidden = not self.compares and self.finds(declining.VIEW) is not None
+        hidden = self.finds(declining.VIEW) is not None and not self.compares
         self.declines = found is not None or hidden or (not self.own and self.finds(declining.WAVERS) is not None)
-        self.asks = asked or self.finds(declining.ASKS) is not None
-        echo = asked and self.compares and "region" in text and " you" not in text
-        self.closes = asked and (echo or declining.CLOSES.search(text) is not None)
+        self.asks = self.asked or self.finds(declining.ASKS) is not None
+        echo = self.asked and "region" in text and " you" not in text and self.compares
+        self.closes = self.asked and (echo or declining.CLOSES.search(text) is not None)
         exact = found is None or (
             declining.ONLY_EXACTNESS.search(text) is not None and declining.ALL_OF_IT.search(text) is None
         )
-        self.hard = (self.declines and not exact) or (self.asks and not asked) or (asked and not echo and " you" in text)
+        self.hard = (self.declines and not exact) or (not echo and " you" in text if self.asked else self.asks)
 
     def finds(self, pattern: "re.Pattern[str]", begin: int = 0) -> "re.Match[str] | None":
         """The first match of a pattern, which is not looked for where its sentence has none."""
-        return pattern.search(self.text, begin) if pattern in self._held else None
+        return pattern.search(self.text, begin) if pattern in self._found else None
+
+    @property
+    def compares(self) -> bool:
+        """Whether it holds a word that compares."""
+        return _COMPARES.search(self.text) is not None
 
     def measured(self) -> bool:
         """Whether it holds a length or an hour."""
         return measured(self.text) is not None  # remembered there
-
-
-class _Plain(_Clause):
-    """A sentence that only asserts, and measures nothing."""
-
-    declines = asks = closes = hard = own = supposes = conditional = False
-
-    def __init__(self, start: int, end: int, text: str) -> None:
-        self.start, self.end, self.text, self.asked, self.refused = start, end, text, False, None
 
 
 def _denial(text: str) -> "re.Match[str] | None":
@@ -178,13 +187,9 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
     held = _held_in(folded, _WITHHOLDING)
     if not held and "?" not in folded:
         return None
-    held |= _held_in(folded, _SUPPORTING)
+    held += _held_in(folded, _SUPPORTING)
     folded = _ABBREVIATED.sub(lambda match: match[1].ljust(len(match[0])), folded)
-    sizes = measures(folded)
-    sentences = [
-        _clauses(folded, begin, end, held, whole=not choice and not any(begin <= at < end for at in sizes))
-        for begin, end in _spans(_STOP, folded, 0, len(folded))
-    ]
+    sentences = list(_sentences(folded, held, choice=choice))
     every = [clause for sentence in sentences for clause in sentence]
     if not any(map(_withholds, every)):
         return None
@@ -194,15 +199,76 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
     return judge.blanked()
 
 
-_WITHHOLDING = (declining.DECLINES, declining.WAVERS, declining.VIEW, declining.ASKS)
-_SUPPORTING = (declining.APPARENT, declining.TALKS, declining.SUPPOSES, FIRST_PERSON)
-_LOOSELY = {declining.ASKS: declining.MAY_ASK, declining.SUPPOSES: declining.MAY_SUPPOSE}
-"""For patterns that look at how a clause begins, one that finds them anywhere."""
+def _sentences(folded: str, held: Sequence[_Sought], *, choice: bool) -> Iterator[list[_Clause]]:
+    """The clauses of each sentence; sentences in a row that only assert, and measure nothing, are left in one piece.
+
+    Args:
+        folded: A text.
+        held: The patterns that its clauses may match.
+        choice: Whether every sentence is cut up.
+    """
+    sizes = sorted(measures(folded))
+    spans = list(_spans(_STOP, folded, 0, len(folded)))
+    whole: int | None = None  # where a run of sentences begins that are left in one piece
+    for (begin, end), found in zip(spans, _found_in(folded, spans, held), strict=True):
+        asked = _asks(folded, begin, end)
+        size = bisect_left(sizes, begin)
+        if not (choice or asked or found) and end - begin > _LONG and (size == len(sizes) or sizes[size] >= end):
+            whole = begin if whole is None else whole
+            continue
+        if whole is not None:
+            yield [_Clause(whole, begin, folded[whole:begin], False, found=(), whole=True)]
+            whole = None
+        clauses = [_Clause(first, last, folded[first:last], asked, found) for first, last in _spans(_CUT, folded, begin, end)]
+        if len(clauses) > 1 and declining.WAVERS in found:
+            for clause in clauses:
+                clause.declines = clause.declines or not clause.own
+        yield clauses
+    if whole is not None:
+        yield [_Clause(whole, len(folded), folded[whole:], False, found=(), whole=True)]
 
 
-def _held_in(text: str, patterns: Iterable["re.Pattern[str]"]) -> set["re.Pattern[str]"]:
+def _asks(folded: str, begin: int, end: int) -> bool:
+    """Whether a sentence is a question."""
+    asks = folded.rfind("?", begin, end)
+    return asks >= 0 and not folded[asks + 1 : end].strip(" \n*\"')")
+
+
+_WITHHOLDING = (
+    (declining.DECLINES, declining.DECLINES),
+    (declining.WAVERS, declining.WAVERS),
+    (declining.VIEW, declining.VIEW),
+    (declining.ASKS, declining.MAY_ASK),
+)
+_SUPPORTING = (
+    (declining.APPARENT, declining.APPARENT),
+    (declining.TALKS, declining.TALKS),
+    (declining.SUPPOSES, declining.MAY_SUPPOSE),
+    (FIRST_PERSON, FIRST_PERSON),
+)
+"""Patterns for a clause, each with one that finds it anywhere: some look at how a clause begins."""
+
+
+def _held_in(text: str, patterns: Iterable[_Sought]) -> list[_Sought]:
     """Those of some patterns that a clause of a text may match: most texts withhold nothing, and need not be cut up."""
-    return {pattern for pattern in patterns if _LOOSELY.get(pattern, pattern).search(text)}
+    return [sought for sought in patterns if sought[1].search(text)]
+
+
+def _found_in(text: str, spans: Sequence[tuple[int, int]], held: Iterable[_Sought]) -> Sequence[_Patterns]:
+    """For each sentence the patterns that its clauses may match: a sentence is searched where the text has a match."""
+    begins = [begin for begin, _ in spans]
+    found: list[list[re.Pattern[str]]] = [[] for _ in spans]
+    for own, anywhere in held:
+        searched: Iterable[int] = range(len(spans))
+        if own is not FIRST_PERSON:  # which looks at how a sentence begins
+            matches = [match.span() for match in anywhere.finditer(text)]
+            searched = {
+                at for first, last in matches for at in range(bisect_right(begins, first) - 1, bisect_left(begins, last))
+            }
+        for at in searched:
+            if anywhere.search(text[slice(*spans[at])]):
+                found[at].append(own)
+    return found
 
 
 def _withholds(clause: _Clause) -> bool:
@@ -221,7 +287,7 @@ class _Judge:
 
     def judge(self, sentence: Sequence[_Clause], *, last: bool) -> None:
         """Judge the clauses of the next sentence."""
-        if isinstance(sentence[0], _Plain):
+        if sentence[0].whole:
             self._judged.append((sentence[0], False))
             self._head = False
             return
@@ -232,11 +298,12 @@ class _Judge:
         guess = last and asked and len(whole.split()) <= _SHORT and measured(whole) is not None and is_tied(whole)
         compares = self._head and any(map(_states, sentence))
         contrast = governed = aside = False
+        brackets = any("(" in clause.text for clause in sentence)
         before: _Clause | None = None
         for at, clause in enumerate(sentence):
             after = sentence[at + 1] if at + 1 < len(sentence) else None
             governed = governed and not _TURNS.match(clause.text)
-            opens = before is not None and before.text.rstrip().endswith("(")
+            opens = brackets and before is not None and before.text.rstrip().endswith("(")
             example = aside and not opens and not clause.own and clause.measured()  # "(focal length of, say, 50 mm)"
             aside = (aside or opens) and not clause.text.rstrip().endswith(")")
             idle = clause.declines or (clause.asks and not guess) or governed or clause.supposes or example
@@ -324,25 +391,3 @@ def _spans(pattern: "re.Pattern[str]", text: str, begin: int, end: int) -> Itera
             begin = match.end()
     if end > begin:
         yield begin, end
-
-
-def _clauses(folded: str, begin: int, end: int, held: Iterable["re.Pattern[str]"], *, whole: bool) -> list[_Clause]:
-    """The clauses of a sentence; one that only asserts, and measures nothing, is left in one piece.
-
-    Args:
-        folded: A text.
-        begin: Where the sentence begins.
-        end: Where it ends.
-        held: The patterns that the text holds, of those that need not be looked for where they are not.
-        whole: Whether it may be left in one piece.
-    """
-    text = folded[begin:end]
-    asked = text.rstrip(" \n*\"')").endswith("?")
-    found = _held_in(text, held)
-    if whole and not (asked or found) and len(text) > _LONG:
-        return [_Plain(begin, end, text)]
-    clauses = [_Clause(first, last, folded[first:last], asked, found) for first, last in _spans(_CUT, folded, begin, end)]
-    if len(clauses) > 1 and declining.WAVERS in found and declining.WAVERS.search(text):
-        for clause in clauses:
-            clause.declines = clause.declines or not clause.own
-    return clauses

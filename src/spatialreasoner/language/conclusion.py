@@ -18,7 +18,7 @@ from spatialreasoner.language.places import Place
 from spatialreasoner.language.quantities import fold
 from spatialreasoner.language.question import Asked, Convention
 from spatialreasoner.language.responses import MAX_CHARACTERS
-from spatialreasoner.language.scan import holds, lazily
+from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.stances import Stances, may_choose, speaks_of_others
 from spatialreasoner.language.verdicts import without_offer
 
@@ -40,17 +40,10 @@ _TURNS = lazily(
     r"(?:^|[\s(,;.])(?:however|but|wait|actually|in fact|instead|correction|scratch that|on second thought"
     r"|although|though|while|whereas|despite|on balance|that leaves|i choose|at first|yet|no(?=[,:]))\b"
 )
-_TURN_WORDS = (
-    "however", "but", "wait", "actually", "in fact", "instead", "correction", "scratch that", "on second thought", "although",
-    "though", "while", "whereas", "yet", "despite", "on balance", "that leaves", "i choose", "at first", "no,", "no:",
-)  # fmt: skip
 _CORRECTS = lazily(
     r"\b(?:wait|correction|scratch that|on second thought|let me correct|i misread|i was wrong|(?:actually"
     r"|sorry),? (?:no|yes)|no,? wait)\b[\s,:.]{0,4}"
 )
-_CORRECT_WORDS = (
-    "wait", "correction", "scratch that", "second thought", "let me correct", "misread", "was wrong", "actually", "sorry",
-)  # fmt: skip
 _ASKS_BACK = lazily(r"\W{0,4}(?:what|which|who|where|how|could you|can you|do you|did you)\b[^?]{0,200}\?\W{0,4}")
 _INDEX = lazily(r"[\s\"'(\[<#]{0,6}(?:region:? |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}")
 _LETTER = lazily(r"[\s\"'(\[]{0,4}(?:option )?\(?(?P<letter>[a-h]|[1-9])(?P<rest>[).:\]]?(?:[\s,;.\"']|$))")
@@ -70,7 +63,7 @@ _PARAGRAPH = lazily(r"\n\s{0,8}\n")
 _ECHO = lazily(r"[^.!?\n]{0,300}\?")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)  # not frozen: that would double the cost of making one
 class Conclusion:
     """What a reply answers.
 
@@ -179,7 +172,7 @@ class _Reply:
             firm = list(places.drawn(rest[:end], begin, firmly=True))
             if firm and verdicts.leading(first.text) is None:
                 yield from ((place, False) for place in firm)
-            yield first, not (holds(first.text, _TURN_WORDS) and _TURNS.search(first.text))
+            yield first, _TURNS.search(first.text) is None
         if not (self.options.spans and end < len(rest)):  # of a restated list only an announced answer counts
             for place in places.drawn(rest, begin):
                 yield place, False
@@ -237,7 +230,7 @@ class _Reply:
 
     def _agreed(self, text: str, place: Place, *, first: bool) -> _Found | None:
         """1 for yes, 0 for no."""
-        corrected = list(_CORRECTS.finditer(text)) if holds(text, _CORRECT_WORDS) else []
+        corrected = list(_CORRECTS.finditer(text))
         if corrected and (found := self._agreed_in(text[corrected[-1].end() :], place, first=first)) is not None:
             return found
         return self._agreed_in(text, place, first=first)

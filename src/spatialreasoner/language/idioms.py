@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from spatialreasoner.core.types import CONVERSE, Relation
 from spatialreasoner.language import comparing
-from spatialreasoner.language.scan import holds, lazily
+from spatialreasoner.language.scan import lazily, words_in
 
 _CALLED = lazily(
     r"(?:the |an? )?(?:(?!(?:than|is|are|was|and|or|the|an?|to|from|by|with|that|as|of|over"
@@ -227,7 +227,7 @@ _CONCEDED = lazily(
     r"|\b(?:despite|in spite of|notwithstanding|regardless of)\b[^.;,\n]{0,120}(?:,|(?=[.;\n]|$))",
     re.DOTALL,
 )
-_CONCEDING = (
+_CONCEDING = words_in(
     "tempt", "easy", "natural", "possible", "plausible", "understand", "might", "could", "may ", "would", "if not ",
     "spite", "though i", "while i", "though we", "while we", "though one", "while one", "miss it", "be denied",
     "be disputed", "be doubted", "to doubt", "agree:", "notwithstanding", "regardless", "to call", "to describe",
@@ -253,7 +253,7 @@ def without_concessions(text: str) -> str:
     """A folded text without what it only concedes: "It is tempting to say A, ...", "as tall as B, if not taller"."""
     if "not <region" in text or "n't <region" in text:
         text = _RATHER.sub(r"is \g<kept>", text)
-    if not holds(text, _CONCEDING):
+    if _CONCEDING.search(text) is None:
         return text
     return _MISCALLED.sub(r"\g<region> is not", _CONCEDED.sub("", text)).strip()
 

@@ -15,7 +15,7 @@ from spatialreasoner.core.types import QUANTITY_OF, Category
 from spatialreasoner.language.numbers import DIGITS, WORDS, number
 from spatialreasoner.language.quantities import UNITS, Quantity, find_quantities
 from spatialreasoner.language.question import Asked
-from spatialreasoner.language.scan import holds, lazily
+from spatialreasoner.language.scan import lazily, words_in
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.language.tokens import UNKNOWN
 
@@ -32,7 +32,7 @@ _MARGIN_WORDS = (
     "±", "+/-", "+-", "plus", "minus", "give or take", "within", "vary", "differ by", "off by", "out by", "margin", "error",
     "toleranc", "uncertain", "accura", "precis", "better than", "deviat",
 )  # fmt: skip
-_MARGIN_HINTS = (*_MARGIN_WORDS, "direction", "either way")
+_MARGIN_HINTS = words_in(*_MARGIN_WORDS, "direction", "either way")
 _MARGIN_AFTER = lazily(
     r" ?(?:margin|of error|error|tolerance|accuracy|uncertainty|in (?:either|each|both) direction|either way"
     r"|or so of|deviation)"
@@ -140,7 +140,7 @@ class Length:
 
 def without_margins(text: str) -> str:
     """A folded text in which blanks take the place of how far a length may be off: "plus or minus 10 cm"."""
-    if not holds(text, _MARGIN_HINTS):
+    if _MARGIN_HINTS.search(text) is None:
         return text
     for quantity in find_quantities(text):
         begin, end = quantity.span
@@ -253,7 +253,7 @@ class _Weighed:
         starts = [match.end() for match in _STOP.finditer(text, max(0, begin - 160), begin)]
         self.before = text[starts[-1] if starts else max(0, begin - 160) : begin]
         self.after = text[end : end + 40]
-        margin = holds(self.before, _MARGIN_WORDS) and _MARGIN_BEFORE.search(self.before)
+        margin = _MARGIN_BEFORE.search(self.before)
         self.given = not (
             margin
             or _MARGIN_AFTER.match(self.after)

@@ -1,7 +1,9 @@
 """Lists of possible answers that a reply restates: they are not its answer, but tell what a letter of them stands for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from spatialreasoner.language.places import without_emphasis
@@ -24,9 +26,10 @@ _SLOTS = lazily(
 
 _MAX_SLOT = 60
 """Characters by which two options of a list may differ, at most."""
-_SLOT_HINTS = (
-    *"0123456789", "yes", "no", "true", "false", "both", "neither", "same", "equal", "cannot be", "region", "object", "mask",
-)  # fmt: skip
+_SLOT_HINTS = r"[\d]|yes|no|true|false|both|neither|same|equal|cannot be|region|object|mask"
+_HINTS = lazily(_SLOT_HINTS)
+_MAY_BE_OPTION = lazily(rf"^(?=[^\n]{{1,{_MAX_OPTION - 1}}}$)[^\n]*?(?:{_SLOT_HINTS})[^\n]*$", re.MULTILINE)
+"""A line that may be an option holds a part of what varies between them."""
 _SLOT_WORDS = frozenset((
     "yes", "no", "true", "false", "both", "neither", "same", "equal", "cannot", "be", "determined", "clock", "oclock",
     "m", "cm", "mm", "km", "ft", "in", "feet", "foot", "inch", "inches", "meter", "metre", "meters", "metres", "centimeters",
@@ -56,13 +59,27 @@ class Options:
 def restated_options(folded: str, begin: int = 0) -> Options:
     """The options that a reply restates: two or more lines in a row that differ in nothing but the region, word or value."""
     if "\n" not in folded and ") " not in folded:
-        return Options()
-    lines = [*_lines(folded, begin), _Line(0, 0, "", "")]
+        return _NONE
+    listed = _listed(folded, begin)
+    if not listed.by_letter and folded.count(")", begin, begin + 600) > 1:
+        inline = [match for match in _INLINE.finditer(folded[begin : begin + 600]) if _form(match["said"])]
+        if len(inline) > 1 and len({_form(match["said"]) for match in inline}) == 1:
+            letters = {match["letter"]: match["said"].strip() for match in inline}
+            spans = [(begin + match.start(), begin + match.end()) for match in inline[:2]]
+            return Options(by_letter=letters, spans=[*listed.spans, *spans])
+    return listed
+
+
+def _listed(folded: str, begin: int) -> Options:
+    """The options that are lines."""
+    lines = _lines(folded, begin)
+    if not lines:
+        return _NONE
+    lines.append(_Line(0, 0, "", ""))
     letters: dict[str, str] = {}
     spans: list[tuple[int, int]] = []
     run: list[_Line] = []
     last, before = "", ""
-    lines = lines if sum(bool(line.said) for line in lines) > 1 else []
     for line, after in zip(lines, (*lines[1:], *lines[-1:]), strict=True):
         alike = line.said and (_may_vary(before, line.said) or _may_vary(line.said, after.said))
         form, before = _form(line.said) if alike else "", line.said
@@ -74,12 +91,10 @@ def restated_options(folded: str, begin: int = 0) -> Options:
         if form:
             run.append(line)
         last = form
-    if not letters and folded.count(")", begin, begin + 600) > 1:
-        inline = [match for match in _INLINE.finditer(folded[begin : begin + 600]) if _form(match["said"])]
-        if len(inline) > 1 and len({_form(match["said"]) for match in inline}) == 1:
-            letters = {match["letter"]: match["said"].strip() for match in inline}
-            spans += [(begin + match.start(), begin + match.end()) for match in inline[:2]]
-    return Options(by_letter=letters, spans=spans)
+    return Options(by_letter=letters, spans=spans) if spans else _NONE
+
+
+_NONE = Options()
 
 
 class _Line(NamedTuple):
@@ -91,22 +106,43 @@ class _Line(NamedTuple):
     letter: str
 
 
-def _lines(folded: str, begin: int) -> Iterator[_Line]:
-    """The lines that are not blank."""
-    at, said_lines = begin, list[tuple[int, str, str]]()
+def _lines(folded: str, begin: int) -> list[_Line]:
+    """The lines that are not blank; none where no two in a row are options of one list."""
     head = folded[begin : begin + 4000]
-    for line, bare in zip(head.split("\n"), without_emphasis(head).split("\n"), strict=True):
+    plain = without_emphasis(head)
+    if not _holds_list(plain):
+        return []
+    at, found = begin, list[tuple[int, int, str]]()
+    for line, bare in zip(head.split("\n"), plain.split("\n"), strict=True):
         if bare.strip():
-            said_lines.append((at, line, bare))
+            found.append((at, at + len(line), bare))
         at += len(line) + 1
-    sizes = [-1000, *[len(bare) if len(bare) < _MAX_OPTION else -1000 for _, _, bare in said_lines], -1000]
-    for number, (start, line, bare) in enumerate(said_lines, start=1):
-        size = sizes[number]  # options come in runs, and differ by a word
-        listed = size > 0 and (abs(size - sizes[number - 1]) < _MAX_SLOT or abs(size - sizes[number + 1]) < _MAX_SLOT)
-        match = _OPTION.match(bare) if listed and holds(bare, _SLOT_HINTS) else None
-        said = match["said"].strip() if match else ""
-        letter = (match["letter"] or match["named"] or "") if match else ""
-        yield _Line(start, start + len(line), said, letter)
+    sizes = [-1000, *[len(bare) if len(bare) < _MAX_OPTION else -1000 for _, _, bare in found], -1000]
+    near = [abs(size - following) < _MAX_SLOT for size, following in pairwise(sizes)]  # options differ by a word
+    return [
+        _Line(start, end, *(_said(bare) if size > 0 and (near[at] or near[at + 1]) else ("", "")))
+        for at, ((start, end, bare), size) in enumerate(zip(found, sizes[1:], strict=False))
+    ]
+
+
+def _holds_list(plain: str) -> bool:
+    """Whether two lines in a row of a text are the same but for the one thing that varies."""
+    before, reached = "", 0
+    for match in _MAY_BE_OPTION.finditer(plain):
+        begin, end = match.span()
+        line = plain[begin:end]
+        if before and abs(len(line) - len(before)) < _MAX_SLOT and not plain[reached:begin].strip():
+            one, other = _said(before)[0], _said(line)[0]
+            if one != other and _may_vary(one, other) and (form := _form(one)) and form == _form(other):
+                return True
+        before, reached = line, end
+    return False
+
+
+def _said(line: str) -> tuple[str, str]:
+    """What a line says that may be an option, and the letter of that; nothing where it is none."""
+    match = _OPTION.match(line) if _HINTS.search(line) else None
+    return (match["said"].strip(), match["letter"] or match["named"] or "") if match else ("", "")
 
 
 def _may_vary(one: str, other: str) -> bool:

@@ -6,11 +6,12 @@ in the text.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
-from spatialreasoner.language.numbers import DIGITS, NUMBER, PARTS, SMALL, START, TENS, WORDS, number
+from spatialreasoner.language.numbers import BEGINS, DIGITS, NUMBER, PARTS, SMALL, START, TENS, WORDS, number
 from spatialreasoner.language.scan import lazily
 
 _SPELLINGS: Mapping[float, str] = {
@@ -36,6 +37,8 @@ _TYPOGRAPHY = {
     "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-",
     "×": "x", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "≈": "~", "∼": "~",
 }  # fmt: skip
+_FACES = "\U0001d400"
+"""The first letter of those that mathematics sets in a face of their own."""
 _PRIVATE = range(0xE000, 0xE004)
 """Characters that mean nothing."""
 _MARKS = (*_TYPOGRAPHY.items(), *((chr(mark), " ") for mark in _PRIVATE))
@@ -64,6 +67,7 @@ _PATTERN = lazily(
     rf"|metre) (?:{TENS}|\d\d)\b(?! ?(?:[x%]|m|cm|mm|centi|times))"
     r"| and a (?:half|quarter))?"
 )
+_BEGINS = lazily(BEGINS)
 _BARE = lazily(rf"{START}(?<![<\[#])(?P<value>(?>{DIGITS}|(?:{WORDS})\b))(?![\w\]>]|\.\d)")
 _NOT_BARE = lazily(r"(?:regions?|objects?|steps?|marks?|masks?|numbers?|no\.) ?[\[<(#]?$")
 
@@ -93,9 +97,18 @@ class Quantity(NamedTuple):
         return (self.value + self.high) / 2
 
 
+@cache
+def _faces() -> Mapping[int, str]:
+    """The plain form of Latin letters and digits in a face of their own, such as an italic x."""
+    plain = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(ord(_FACES), ord(_FACES) + 0x400)}
+    return {code: form for code, form in plain.items() if form.isascii()}
+
+
 def fold(text: str) -> str:
     """Lower-case ASCII letters and plain quotes, dashes and blanks, character for character: offsets stay true."""
     if not text.isascii():
+        if max(text) >= _FACES:
+            text = text.translate(_faces())
         for mark, plain in _MARKS:  # a table for `translate` takes ten times as long
             text = text.replace(mark, plain)
     lowered = text.lower()
@@ -108,8 +121,11 @@ def find_quantities(text: str) -> list[Quantity]:
     >>> [(q.value, q.unit) for q in find_quantities("It is three quarters of a metre wide, at 4 o'clock.")]
     [(0.75, 'm'), (4.0, 'hour')]
     """
+    folded = fold(text)
+    if _BEGINS.search(folded) is None:
+        return []
     find = _found if len(text) <= _MAX_REMEMBERED else _found.__wrapped__
-    return list(find(text))
+    return list(find(folded))
 
 
 _CJK_UNIT = lazily(r"\d ?(?:米|厘米|公分|毫米|公里|英尺|英寸)")
@@ -129,11 +145,14 @@ _MAX_REMEMBERED = 4_000
 
 
 @lru_cache(maxsize=64)
-def _found(text: str) -> tuple[Quantity, ...]:
-    padded = " " + fold(text)
-    if not text.isascii() and _CJK_UNIT.search(padded):
+def _found(folded: str) -> tuple[Quantity, ...]:
+    padded = " " + folded
+    if not folded.isascii() and _CJK_UNIT.search(padded):
         padded = _in_latin(padded)
-    return tuple([quantity for match in _PATTERN.finditer(padded) for quantity in _read(match, padded)])
+    found: list[Quantity] = []
+    for match in _PATTERN.finditer(padded):
+        found += _read(match, padded)
+    return tuple(found)
 
 
 def bare_numbers(text: str) -> list[Quantity]:
@@ -155,11 +174,12 @@ def _read(match: re.Match[str], padded: str) -> list[Quantity]:
 
     Matches begin with the character before the number, and the text with a blank: the two cancel out at the start.
     """
-    low, low_unit, link, value, unit, tail = match.group("low", "low_unit", "link", "value", "unit", "tail")
-    span = match.start(), match.end() - 1
-    if unit in ('"', "'") and padded[match.start()] == unit:
+    low, low_unit, link, value, unit, tail = match.groups()  # low, low_unit, link, value, unit, tail
+    begin, end = match.span()
+    span = begin, end - 1
+    if unit in ('"', "'") and padded[begin] == unit:
         return []  # a quoted number, as in JSON
-    last = _quantity(value, unit, (match.start("value") - 1, span[1]), tail=tail)
+    last = _quantity(value, unit, span if low is None else (match.start("value") - 1, span[1]), tail)
     if last is None or low is None:
         return [] if last is None else [last]
     if not low_unit and _NOT_BARE.search(padded, max(0, span[0] - 12), span[0] + 1):
@@ -188,15 +208,15 @@ def _is_range(first: Quantity, last: Quantity, link: str, before: str, after: st
     return first.value < last.value * (0.95 if link.startswith("or") else 1)
 
 
-def _quantity(digits: str, unit: str, span: tuple[int, int], *, tail: str | None = None) -> Quantity | None:
+def _quantity(digits: str, unit: str, span: tuple[int, int], tail: str | None = None) -> Quantity | None:
     """One number with its unit, or None if there is no such hour or the number is not one."""
     value = number(digits)
-    if unit.lstrip("'").startswith("o"):
+    metres = UNITS.get(unit)
+    if metres is None:  # o'clock
         hour = 12.0 if value == 0 else value
         return Quantity(value=hour, unit="hour", span=span) if hour in range(1, 13) else None
-    metres = UNITS[unit]
     more = _tail(tail, metres) if tail and value.is_integer() else 0.0  # "three quarters of a meter, 75 cm" says it twice
-    return Quantity(value=value * metres + (more if more < metres else 0.0), unit="m", span=span)
+    return Quantity(value * metres + (more if more < metres else 0.0), "m", span)
 
 
 _COUNT = lazily(rf"{DIGITS}|{SMALL}")

@@ -6,7 +6,7 @@ of the question and of the whole answer.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import takewhile
@@ -91,7 +91,7 @@ _IN_UNIT = lazily(
 _VERB = lazily(r"^(?:is|does|do|can you confirm if|could you confirm if|are|would you say) ")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)  # not frozen: that would double the cost of making one
 class Convention:
     """Which number means the question's first region, by the form in which it is written.
 
@@ -140,7 +140,8 @@ class Asked:
         self._letters = {m["letter"] for m in _LETTER.finditer(self.text)} >= {"a", "b"}
         unit = _IN_UNIT.search(self.text) if self.relation is None else None
         self.unit: str = unit[1] if unit else ""
-        asked = _numbers(self._digits(self.text))
+        self._conventions: dict[Collection[str], Convention] = {}
+        asked = _numbers(set(map(_WHOLE, _MENTION.finditer(self._digits(self.text)))))
         # "How tall is Region [1]?" asks about the second of two; only two numbers from 1 on count from 1 in brackets
         self._bases = {
             form: 0 if min(found) == 0 or (form == "[" and set(found) == {1}) else 1 for form, found in asked.items()
@@ -155,8 +156,18 @@ class Asked:
 
     def convention(self, folded: str) -> Convention:
         """How a whole answer, folded, counts regions: as the question does, unless its own numbers tell otherwise."""
+        mentions = frozenset(map(_WHOLE, _MENTION.finditer(self._digits(folded))))
+        if (known := self._conventions.get(mentions)) is not None:  # most answers to a question mention the same regions
+            return known
+        if len(self._conventions) >= _MAX_CONVENTIONS:
+            self._conventions.clear()
+        convention = self._conventions[mentions] = self._counted(mentions)
+        return convention
+
+    def _counted(self, mentions: Collection[str]) -> Convention:
+        """How an answer with some mentions of regions counts them."""
         bases = {"[": self._bases.get("[", 0), "<": self._bases.get("<", 1), "": self._bases.get("", self._base)}
-        for form, found in _numbers(self._digits(folded)).items():
+        for form, found in _numbers(mentions).items():
             within = [number for number in found if number <= self.num_regions]
             if 0 in within:
                 bases[form] = 0
@@ -253,10 +264,10 @@ def question_asked(category: Category, question: str) -> Asked:
     return Asked(category, question)
 
 
-def _numbers(folded: str) -> dict[str, list[int]]:
+def _numbers(mentions: Collection[str]) -> dict[str, list[int]]:
     """The numbers by which regions are called, by form."""
     found: dict[str, list[int]] = {}
-    for mention in set(map(_WHOLE, _MENTION.finditer(folded))):
+    for mention in mentions:
         form, numbers = _numbers_of(mention)
         if numbers:
             found.setdefault(form, []).extend(numbers)
@@ -264,6 +275,8 @@ def _numbers(folded: str) -> dict[str, list[int]]:
 
 
 _WHOLE = methodcaller("group")
+_MAX_CONVENTIONS = 16
+"""Maximum number of ways to mention regions that a question remembers."""
 
 
 @lru_cache(maxsize=4096)

@@ -28,20 +28,17 @@ _ERROR = lazily(
     r"|(?:image|picture|photo|file)s? (?:not found|unavailable|missing|could not)|bad gateway|gateway time-?out"
     r"|connection (?:error|refused|reset|timed out|aborted)|invalid (?:image"
     r"|request|api)|no (?:response|output|answer|text|content|result|prediction)s?\b"
-    r"|(?:null|none|nan|n/?a|undefined|unknown|nil)\W{0,6}$|\{ ?[\"']error[\"'])",
-    re.IGNORECASE,
+    r"|(?:null|none|nan|n/?a|undefined|unknown|nil)\W{0,6}$|\{ ?[\"']error[\"'])"
 )
 _CODE = lazily(
     r"[45]\d\d[: ]{1,3}(?:client|server|bad|un|for|not|too|internal|service|gate|request|pay|method|time|conflict"
-    r"|error)",
-    re.I,
+    r"|error)"
 )
 _HTTP = lazily(r"(?:http |error |status |code |http error )?(?:40[0134589]|413|415|422|429|50[0-4]|529)")
 """A reply that is nothing but the number of an error; as a length it would be in no unit that a question uses."""
 _NULL = lazily(
     r"\{[^{},]{0,60}: ?(?:null|none|\"\"|\"n/?a\"|\"unknown\")\s*\}|\W{0,30}(?:null"
-    r"|none)\W{0,30}",
-    re.IGNORECASE,
+    r"|none)\W{0,30}"
 )
 _LIST_END = lazily(r"\n\s{0,6}\d{1,2}\.\s*$")
 _CUT = lazily(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")

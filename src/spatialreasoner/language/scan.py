@@ -41,6 +41,15 @@ def holds(text: str, words: Sequence[str]) -> bool:
     return False
 
 
+class _Words(_Lazy):
+    """A pattern of any of some words, by which a text is spared an expensive rule."""
+
+
+def words_in(*words: str) -> re.Pattern[str]:
+    """A pattern that finds any of some words, as a part of a longer one, too: sooner than `holds` where they are many."""
+    return cast("re.Pattern[str]", _Words("|".join(map(re.escape, words)), 0))
+
+
 def word_starts(*alternatives: str) -> str:
     r"""A pattern of alternatives that begin a word; each begins with a plain letter.
 
