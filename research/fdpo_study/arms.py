@@ -14,12 +14,13 @@ from spatialreasoner.training.config import Kind
 
 PairSet = Literal[
     "mixture", "own", "sound", "nearest", "teachers", "visual", "spatial", "logical", "factor", "exact", "numbers",
+    "second",
 ]  # fmt: skip
 """Which pairs: of the paper's mixture of candidates, of own samples alone, of the good ones of them (right by their own steps),
 of own answers, searched or sampled, a good one and the one that begins most like it and is not, of search and teachers alone,
 of the mixture ranked by one reward alone, of own samples whose lengths are scored by factor instead of by relative error, or,
 on other rooms, of a teacher without errors against own samples, or, to questions that are mostly about quantities, of the good
-own answer that is closest to the truth and one that is less close and begins like it."""
+own answer that is closest to the truth and one that is less close and begins like it; or what is decisive in a second round."""
 
 Taught = Literal["reasoned", "short", "blind"]
 """What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the image."""
@@ -30,16 +31,26 @@ questions that the pairs are of."""
 
 Group = Literal["main", "control", "exact", "numbers", "tuning"]
 
-AnsweredRooms = Literal["preference", "exact", "numbers"]
-"""Rooms whose questions each seed's SFT model answers."""
+AnsweredRooms = Literal["preference", "exact", "numbers", "second"]
+"""Rooms whose questions each seed's own models answer."""
 
-OWN_ANSWERS: Mapping[AnsweredRooms, str] = {"preference": "own", "exact": "own-exact", "numbers": "own-numbers"}
+OWN_ANSWERS: Mapping[AnsweredRooms, str] = {
+    "preference": "own",
+    "exact": "own-exact",
+    "numbers": "own-numbers",
+    "second": "own-second",
+}
 """Where a seed's own answers to the questions of a part are."""
 
 
 def part_of(pairs: PairSet) -> AnsweredRooms:
     """The rooms that a set of pairs is of."""
-    return pairs if pairs in ("exact", "numbers") else "preference"
+    return pairs if pairs in ("exact", "numbers", "second") else "preference"
+
+
+def learner(part: str) -> str:
+    """The arm whose model answers the questions of a part, and learns from its own answers, itself the reference."""
+    return "dpo-numbers" if part == "second" else "sft"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +83,18 @@ class Arm:
 
     @property
     def follows(self) -> bool:
-        """Whether it learns from pairs, after the arm `sft` of the same seed, which is the reference of preference training."""
+        """Whether it learns after an arm of the same seed, `start`, which is the reference of preference training."""
         return self.kind != "sft" or self.answers in {"chosen", "best"}
 
     @property
     def prefers(self) -> bool:
         """Whether it learns from pairs by DPO or fDPO."""
         return self.kind in {"dpo", "fdpo"}
+
+    @property
+    def start(self) -> str | None:
+        """The arm of the same seed that it begins as; None for the base model."""
+        return learner(self.part) if self.follows else None
 
     @property
     def part(self) -> Literal["sft"] | AnsweredRooms:
@@ -98,10 +114,8 @@ def _tuning(name: str, title: str, *settings: str) -> Arm:
     return Arm(name=f"tune-{name}", title=f"fDPO, {title}", kind="fdpo", settings=settings, group="tuning")
 
 
-def _numbers(kind: Kind, title: str, *settings: str) -> Arm:
-    return Arm(
-        name=f"{kind}-numbers", title=title, kind=kind, answers="best", pairs="numbers", settings=settings, group="numbers"
-    )
+def _numbers(kind: Kind, title: str, *settings: str, pairs: Literal["numbers", "second"] = "numbers") -> Arm:
+    return Arm(name=f"{kind}-{pairs}", title=title, kind=kind, answers="best", pairs=pairs, settings=settings, group="numbers")
 
 
 def _exact(kind: Kind, title: str, *settings: str) -> Arm:
@@ -184,6 +198,8 @@ ARMS: dict[str, Arm] = {
         _numbers("sft", "SFT, then SFT on the closest of its own samples", "num_train_epochs=2", "learning_rate=2e-4"),
         _numbers("dpo", "DPO, close own answers against less close ones", "learning_rate=2e-4"),
         _numbers("fdpo", "fDPO on the same pairs", "learning_rate=2e-4"),
+        _numbers("dpo", "DPO once more, on own answers of dpo-numbers", "learning_rate=1e-4", pairs="second"),
+        _numbers("fdpo", "fDPO on these pairs, from dpo-numbers", "learning_rate=1e-4", pairs="second"),
         *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in _RATES),
         *(_tuning(f"nll-{weight}", f"weight of the likelihood {weight}", f"nll_weight={weight}") for weight in _NLLS),
         _tuning("beta-0.03", "beta 0.03", "beta=0.03"),
@@ -202,7 +218,7 @@ CONTROL_SEEDS = 3
 
 
 def choose_arms(names: Sequence[str]) -> list[Arm]:
-    """Arms by name or by group, in their order, with SFT, which the others start from; none named are main ones and controls.
+    """Arms by name or by group, in their order, with those that they start from; none named are main ones and controls.
 
     Raises:
         ConfigError: If there is no such arm.
@@ -210,7 +226,10 @@ def choose_arms(names: Sequence[str]) -> list[Arm]:
     wanted = set(names) or {"main", "control"}
     if unknown := sorted(wanted - ARMS.keys() - set(get_args(Group))):
         raise ConfigError(f"expected arms among {', '.join((*get_args(Group), *ARMS))}; got {unknown[0]!r}")
-    return [arm for arm in ARMS.values() if {arm.name, arm.group} & wanted or arm.name == "sft"]
+    chosen = {arm.name for arm in ARMS.values() if {arm.name, arm.group} & wanted} | {"sft"}
+    while earlier := {start for name in chosen if (start := ARMS[name].start)} - chosen:
+        chosen |= earlier
+    return [arm for arm in ARMS.values() if arm.name in chosen]
 
 
 def seeds_of(arm: Arm, seeds: int) -> range:

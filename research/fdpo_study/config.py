@@ -28,7 +28,7 @@ class StudyConfig:
         sft_scenes: Number of rooms of the SFT data.
         preference_scenes: Number of rooms of the preference pairs, different ones.
         exact_scenes: Number of further rooms, for the answers of a teacher without errors.
-        number_scenes: Number of further rooms, about which mostly quantities are asked.
+        number_scenes: Number of further rooms, about which mostly quantities are asked; as many again for a second round.
         test_scenes: Number of held-out rooms.
         per_scene: Questions per training room.
         test_per_scene: Questions per test room.
@@ -83,15 +83,18 @@ QUICK_SIZES = ("sft_scenes=100", "preference_scenes=100", "test_scenes=60", "dri
 _FIRST_ROOM_SEED = 2**41
 """Where the seeds of the study's rooms begin: far from those that the nano was pretrained on."""
 
-_ORDER = ("sft", "preference", "validation", "test", "exact", "numbers")
+_ORDER = ("sft", "preference", "validation", "test", "exact", "numbers", "second")
 
-NUMBERS_PER_SCENE, RELATIONS_PER_SCENE = 6, 2
-"""Questions of a room of the part "numbers": about one of each quantity, and some others, that relations are not unlearned."""
+NUMBERS_PER_SCENE = 6
+RELATIONS_PER_SCENE = {"numbers": 2, "second": 3}
+"""Questions of a room of these parts: about one of each quantity, and some others, that relations are not unlearned."""
 
 
 def rooms(config: StudyConfig, part: str) -> tuple[int, int, int]:
     """The seed of a part's rooms, how many there are, and the questions of each; parts share no room."""
     name = config.split if part == "test" else part
-    scenes: int = config.number_scenes if part == "numbers" else getattr(config, f"{part}_scenes")
-    per_scene = {"test": config.test_per_scene, "numbers": NUMBERS_PER_SCENE + RELATIONS_PER_SCENE}.get(part, config.per_scene)
+    if part in RELATIONS_PER_SCENE:
+        scenes, per_scene = config.number_scenes, NUMBERS_PER_SCENE + RELATIONS_PER_SCENE[part]
+    else:
+        scenes, per_scene = getattr(config, f"{part}_scenes"), config.test_per_scene if part == "test" else config.per_scene
     return _FIRST_ROOM_SEED + len(_ORDER) * config.seed + _ORDER.index(name), scenes, per_scene

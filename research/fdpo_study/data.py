@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, groupby, product
+from itertools import chain, groupby
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from PIL import Image
 from research.fdpo_study.answering import ROOM_FOR_CALLS, answer_questions
-from research.fdpo_study.arms import OWN_ANSWERS, AnsweredRooms, Arm, PairSet, Taught, part_of
+from research.fdpo_study.arms import OWN_ANSWERS, AnsweredRooms, Arm, PairSet, Taught, learner, part_of
 from research.fdpo_study.config import (
     EXACT_TEACHER,
     RELATIONS_PER_SCENE,
@@ -21,13 +21,13 @@ from research.fdpo_study.config import (
     rooms,
 )
 from research.fdpo_study.gaps import Gap
+from research.fdpo_study.pairing import closest, decisive, is_right_and_sound, nearest
 from research.fdpo_study.rescoring import ASPECTS, by_factor, keep
 
 from spatialreasoner.core import records
 from spatialreasoner.core.types import CATEGORIES, Question, RewardBreakdown, Trajectory
 from spatialreasoner.evaluation.predictions import read_predictions
 from spatialreasoner.inference.registry import WritingConfig
-from spatialreasoner.language.soundness import is_sound
 from spatialreasoner.pipeline import build_pairs, search
 from spatialreasoner.pipeline.inputs import read_inputs
 from spatialreasoner.pipeline.scoring import ResponseRow, Scorer
@@ -46,11 +46,12 @@ def make_part(config: StudyConfig, part: str, out: Path) -> None:
     folder = out / "data" / part
     synthetic.write_synthetic(synthetic.SyntheticConfig(count=scenes, seed=seed), folder / "scenes")
     questions = folder / "questions.jsonl"
-    asked = len(CATEGORIES) if part == "numbers" else per_scene
+    relations = RELATIONS_PER_SCENE.get(part)
+    asked = per_scene if relations is None else len(CATEGORIES)
     write_questions(QuestionsConfig(scenes=str(folder / "scenes"), per_scene=asked, seed=seed), questions)
-    if part == "numbers":
-        records.write_jsonl(questions, mostly_quantities(list(records.read_jsonl(questions, Question))))
-    if part in {"test", "numbers"}:  # no teacher answers
+    if relations is not None:
+        records.write_jsonl(questions, mostly_quantities(list(records.read_jsonl(questions, Question)), relations))
+    if part == "test" or relations is not None:  # no teacher answers
         return
     if part == "exact":
         teachers, growth, samples = (EXACT_TEACHER,), SearchConfig(seed=config.seed, max_model_rounds=1), 1
@@ -64,19 +65,19 @@ def make_part(config: StudyConfig, part: str, out: Path) -> None:
         build_pairs(folder / "search", out=folder / "pairs", config=pairs, scenes=folder / "scenes")
 
 
-def mostly_quantities(questions: Sequence[Question]) -> list[Question]:
+def mostly_quantities(questions: Sequence[Question], relations: int) -> list[Question]:
     """Of each room's questions those about quantities, and then a few about relations."""
     taken: list[Question] = []
     for _, group in groupby(questions, key=lambda question: question.scene_id):
         of_the_room = list(group)
         taken += [question for question in of_the_room if not question.qualitative]
-        taken += [question for question in of_the_room if question.qualitative][:RELATIONS_PER_SCENE]
+        taken += [question for question in of_the_room if question.qualitative][:relations]
     return taken
 
 
 def sample_own(config: StudyConfig, out: Path, run: int, part: AnsweredRooms) -> None:
-    """Let a seed's SFT model answer the questions of a part, sampling: several times, or once beside the exact teacher."""
-    folder, model = out / "data" / part, str(out / f"seed-{run}" / "sft")
+    """Let a seed's model answer the questions of a part, sampling: several times, or once beside the exact teacher."""
+    folder, model = out / "data" / part, str(out / f"seed-{run}" / learner(part))
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
     if part == "exact":  # a search would ask the model twice per question
         questions = list(records.read_jsonl(folder / "questions.jsonl", Question))
@@ -109,11 +110,12 @@ def pair_candidates(config: StudyConfig, out: Path, run: int, name: PairSet) -> 
 
     if name == "exact":
         found = _against_own(folder / "search", out / f"seed-{run}" / f"{OWN_ANSWERS['exact']}.jsonl", questions, score)
-    elif name == "numbers":
-        written = groupby(
-            _trajectories(out / f"seed-{run}" / OWN_ANSWERS["numbers"]), key=lambda trajectory: trajectory.question_id
-        )
-        found = chain.from_iterable(closest(list(group)) for _, group in written)
+    elif name in ("numbers", "second"):
+        written = groupby(_trajectories(out / f"seed-{run}" / OWN_ANSWERS[name]), key=lambda trajectory: trajectory.question_id)
+        if name == "numbers":
+            found = chain.from_iterable(closest(list(group), is_right_and_sound) for _, group in written)
+        else:
+            found = chain.from_iterable(decisive(questions[question_id], list(group)) for question_id, group in written)
     else:
         found = candidates(folder / "search", out / f"seed-{run}" / "own", name, config)
     if name == "factor":  # what was stored has no statements to score again
@@ -139,59 +141,10 @@ def candidates(searched: Path, own: Path, name: PairSet, config: StudyConfig) ->
         elif name == "nearest":
             yield from nearest(written)
         elif name == "sound":
-            yield from (each for each in sampled if _is_good(each))
+            yield from (each for each in sampled if is_right_and_sound(each))
         else:
             count = config.per_source
             yield from chain(_from_teachers(taught, count), () if name == "teachers" else sampled[:count])
-
-
-def nearest(written: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
-    """Of a question's answers a good one, and of those that are not and earn less the one that begins most like it, or none.
-
-    What both begin with teaches nothing, so such a pair is about the first wrong step.
-    """
-    judged = [(each, _is_good(each)) for each in written if each.success is not None]
-    good, others = ([each for each, is_good in judged if is_good is wanted] for wanted in (True, False))
-    return max((pair for pair in product(good, others) if _earned(pair[0]) > _earned(pair[1])), key=_alike, default=())
-
-
-def closest(written: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
-    """Of a question's samples the good one that is closest to the truth, and a less close one that begins like it, or none.
-
-    The other is less close by `LESS_CLOSE` and earns less; of all such ones it begins most like the first. What is asked may be
-    right in both: a length is, within a quarter of the truth, and closer is better all the same.
-    """
-    sampled = [each for each in written if each.origin == "sample" and each.reward.total is not None]
-    best = max(filter(_is_good, sampled), key=_closeness, default=None)
-    if best is None:
-        return ()
-    others = [each for each in sampled if _closeness(each) < _closeness(best) - LESS_CLOSE and _earned(each) < _earned(best)]
-    other = max(others, key=lambda each: _alike((best, each)), default=None)
-    return () if other is None else (best, other)
-
-
-LESS_CLOSE = 0.5
-"""Of the two spatial rewards, 0 to 8 together."""
-
-
-def _closeness(each: Trajectory) -> float:
-    """What the statements of an answer earn, 0 to 8: each by how far it is off."""
-    return (each.reward.spatial_description or 0.0) + (each.reward.spatial_reasoning or 0.0)
-
-
-def _is_good(each: Trajectory) -> bool:
-    """Whether an answer is right, and not by luck: its own steps lead to it."""
-    return each.success is True and is_sound(each.text)
-
-
-def _earned(each: Trajectory) -> float:
-    return each.reward.total or 0.0
-
-
-def _alike(pair: tuple[Trajectory, Trajectory]) -> int:
-    """How many characters two answers begin with that are the same."""
-    texts = pair[0].text, pair[1].text
-    return next((place for place, (one, other) in enumerate(zip(*texts, strict=False)) if one != other), min(map(len, texts)))
 
 
 def _against_own(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from research.fdpo_study.arms import OWN_ANSWERS, Arm, seeds_of
+from research.fdpo_study.arms import OWN_ANSWERS, Arm, learner, seeds_of
 from research.fdpo_study.config import StudyConfig, rooms
 
 Task = Literal["data", "base", "arm", "own", "pairs"]
@@ -67,12 +67,13 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
         if not arm.follows:
             yield _arm(config, arm, run, needs=("data/sft", "data/test"))
     for part, own in OWN_ANSWERS.items():
-        sets = dict.fromkeys(arm.pairs for arm in chosen if arm.part == part)
+        learning = [arm for arm in chosen if arm.part == part]
+        sets = dict.fromkeys(arm.pairs for arm in learning)
         _, scenes, per_scene = rooms(config, part)
         samples = 1 if part == "exact" else 1 + config.own_samples
         if sets:
             yield Job(
-                name=f"seed-{run}/{own}", task="own", what=part, run=run, needs=(f"seed-{run}/sft", f"data/{part}"),
+                name=f"seed-{run}/{own}", task="own", what=part, run=run, needs=(f"seed-{run}/{learner(part)}", f"data/{part}"),
                 seconds=scenes * per_scene * samples / PACE.answers,
             )  # fmt: skip
         for name in sets:
@@ -80,14 +81,13 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
                 name=f"seed-{run}/pairs/{name}", task="pairs", what=name, run=run, needs=(f"seed-{run}/{own}",),
                 seconds=PACE.start + scenes * per_scene / 100,
             )  # fmt: skip
-    for arm in chosen:
-        if arm.follows:
-            yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *_lender(arm, chosen, run)))
+        for arm in learning:
+            yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *_lender(arm, learning, run)))
 
 
-def _lender(arm: Arm, chosen: Sequence[Arm], run: int) -> list[str]:
+def _lender(arm: Arm, learning: Sequence[Arm], run: int) -> list[str]:
     """The first of the arms that prefer among the same rooms' answers: it leaves the log-probabilities of the reference."""
-    alike = [each for each in chosen if each.prefers and each.part == arm.part]
+    alike = [each for each in learning if each.prefers]
     return [f"seed-{run}/{alike[0].name}"] if arm in alike[1:] else []
 
 

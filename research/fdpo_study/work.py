@@ -113,9 +113,9 @@ def _train_arm(arm: Arm, config: StudyConfig, out: Path, run: int) -> None:
         "save_steps=200",
         "save_total_limit=1",
     )
-    model = str(seed_folder / "sft") if arm.follows else source_of(config.base)
+    model = source_of(config.base) if arm.start is None else str(seed_folder / arm.start)
     if arm.prefers:
-        _lend_reference(seed_folder, folder)
+        _lend_reference(seed_folder, arm)
     rows = data.training_rows(arm, out, run)
     overrides = (*shared, *arm_settings(arm, config))
     run_training(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=overrides)
@@ -128,11 +128,13 @@ REFERENCE = "reference.jsonl"
 """Where a training keeps the log-probabilities of its reference."""
 
 
-def _lend_reference(seed_folder: Path, folder: Path) -> None:
+def _lend_reference(seed_folder: Path, arm: Arm) -> None:
     """Hand on what another arm of the seed computed of the same reference; what it lacks is computed and appended."""
+    folder = seed_folder / arm.name
     if (folder / REFERENCE).exists():
         return
-    done = [path for path in sorted(seed_folder.glob(f"*/{REFERENCE}")) if (path.parent / RESULT).exists()]
+    alike = [seed_folder / other.name / REFERENCE for other in ARMS.values() if other.prefers and other.start == arm.start]
+    done = [path for path in sorted(alike) if path.exists() and (path.parent / RESULT).exists()]
     if done:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(max(done, key=lambda path: path.stat().st_size), folder / REFERENCE)

@@ -8,22 +8,21 @@ lucky conclusion teaches not to calculate. So are, the second time, those that a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from research.nano_method.holding import holds
 from research.nano_pretraining.pretraining import save_half
 
 from spatialreasoner.cli import run
 from spatialreasoner.core import records
 from spatialreasoner.core.types import Question
-from spatialreasoner.evaluation.answers import judge
 from spatialreasoner.evaluation.predictions import Prediction, read_predictions
 from spatialreasoner.inference.registry import WritingConfig
-from spatialreasoner.language.soundness import COMPARISON, is_sound
+from spatialreasoner.language.soundness import is_sound
 from spatialreasoner.pipeline import build_pairs, generate, make_questions, make_scenes, train
 from spatialreasoner.preferences.pairs import PairsConfig
 from spatialreasoner.vlm.loading import load_vlm
@@ -41,7 +40,6 @@ OWN_BEST = ("num_train_epochs=2", "learning_rate=1e-4")
 """Chosen on validation rooms."""
 
 _SAMPLING = WritingConfig(temperature=1.0, batch_size=64)
-_STATEMENT = re.compile(r"### In Conclusion\s+(?:(?:Yes|No)\b[,.]?)?\s*(.*)", re.DOTALL)
 
 
 def _ask(folder: Path, *, seed: int, rooms: int, per_room: int, count: int, confused: int = 0) -> Path:
@@ -102,10 +100,7 @@ def follows_its_steps(answer: Prediction) -> bool:
 
 def follows_and_is_right(answer: Prediction) -> bool:
     """Whether an answer follows from its own steps, comparisons too, and is right, also by what stands behind its Yes or No."""
-    compared = all((float(a) > float(b)) == (said == "more") and a != b for a, said, b in COMPARISON.findall(answer.pred))
-    told = (answer.pred, *_STATEMENT.findall(answer.pred))
-    right = all(judge(answer.qa_info.category, answer.question, answer.gt, text).success for text in told)
-    return compared and right and is_sound(answer.pred)
+    return holds(answer.qa_info.category, answer.question, answer.gt, answer.pred)
 
 
 def main(

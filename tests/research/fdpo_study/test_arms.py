@@ -18,6 +18,7 @@ def test_the_trainer_takes_every_arms_settings(arm: object) -> None:
 
 def test_some_arms_with_what_they_start_from() -> None:
     assert [arm.name for arm in choose_arms(["fdpo"])] == ["sft", "fdpo"]
+    assert [arm.name for arm in choose_arms(["fdpo-second"])] == ["sft", "dpo-numbers", "fdpo-second"]
     assert {arm.group for arm in choose_arms(())} == {"main", "control"}
     assert {arm.group for arm in choose_arms(["tuning"])} == {"main", "tuning"}  # all begin with SFT
     assert set(MAIN) < set(QUICK_ARMS) <= ARMS.keys()

@@ -46,7 +46,7 @@ def test_exact_answers_are_paired_with_own_samples_of_the_same_rooms_and_share_o
 
 
 def test_answers_about_quantities_are_sampled_of_rooms_of_their_own_and_all_arms_learn_from_one_set_of_pairs() -> None:
-    jobs = {job.name: job.needs for job in plan(CONFIG, choose_arms(["numbers"]), 1)}
+    jobs = {job.name: job.needs for job in plan(CONFIG, choose_arms(["sft-numbers", "dpo-numbers", "fdpo-numbers"]), 1)}
     assert list(jobs) == [
         "data/sft", "data/numbers", "data/test", "base", "seed-0/sft", "seed-0/own-numbers", "seed-0/pairs/numbers",
         "seed-0/sft-numbers", "seed-0/dpo-numbers", "seed-0/fdpo-numbers",
@@ -54,6 +54,15 @@ def test_answers_about_quantities_are_sampled_of_rooms_of_their_own_and_all_arms
     assert jobs["seed-0/own-numbers"] == ("seed-0/sft", "data/numbers")
     assert jobs["seed-0/sft-numbers"] == jobs["seed-0/dpo-numbers"] == ("seed-0/pairs/numbers",)
     assert jobs["seed-0/fdpo-numbers"] == ("seed-0/pairs/numbers", "seed-0/dpo-numbers")
+
+
+def test_a_second_round_begins_with_the_answers_of_the_first_ones_model() -> None:
+    jobs = {job.name: job.needs for job in plan(CONFIG, choose_arms(["dpo-second"]), 1)}
+    assert list(jobs) == [
+        "data/sft", "data/numbers", "data/second", "data/test", "base", "seed-0/sft", "seed-0/own-numbers",
+        "seed-0/pairs/numbers", "seed-0/dpo-numbers", "seed-0/own-second", "seed-0/pairs/second", "seed-0/dpo-second",
+    ]  # fmt: skip
+    assert jobs["seed-0/own-second"] == ("seed-0/dpo-numbers", "data/second")
 
 
 def test_arms_that_only_follow_sft_wait_for_the_pairs_alone() -> None:
