@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 
-from research.nano_method.holding import holds
+from research.nano_method.wholly import wholly_right
 
 from spatialreasoner.core.types import Question, Trajectory
 from spatialreasoner.language.soundness import is_sound
@@ -46,7 +46,7 @@ def decisive(question: Question, written: Sequence[Trajectory]) -> tuple[Traject
 
     def is_good(each: Trajectory) -> bool:
         argued = (each.reward.logical or 0.0) >= ARGUED
-        return argued and holds(question.category, question.text, question.answer, each.text)
+        return argued and wholly_right(question.category, question.text, question.answer, each.text)
 
     if not question.qualitative:
         return closest(written, is_good)

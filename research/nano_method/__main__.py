@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from research.nano_method.holding import holds
+from research.nano_method.wholly import wholly_right
 from research.nano_pretraining.pretraining import save_half
 
 from spatialreasoner.cli import run
@@ -100,7 +100,7 @@ def follows_its_steps(answer: Prediction) -> bool:
 
 def follows_and_is_right(answer: Prediction) -> bool:
     """Whether an answer follows from its own steps, comparisons too, and is right, also by what stands behind its Yes or No."""
-    return holds(answer.qa_info.category, answer.question, answer.gt, answer.pred)
+    return wholly_right(answer.qa_info.category, answer.question, answer.gt, answer.pred)
 
 
 def main(

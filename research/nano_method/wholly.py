@@ -11,7 +11,7 @@ from spatialreasoner.language.soundness import COMPARISON, is_sound
 _STATEMENT = re.compile(r"### In Conclusion\s+(?:(?:Yes|No)\b[,.]?)?\s*(.*)", re.DOTALL)
 
 
-def holds(category: Category, question: str, truth: str, text: str) -> bool:
+def wholly_right(category: Category, question: str, truth: str, text: str) -> bool:
     """Whether an answer follows from its own steps, comparisons too, and is right, also by what stands behind its Yes or No.
 
     Args:
