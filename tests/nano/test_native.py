@@ -68,7 +68,8 @@ def test_rows_of_any_length_are_read_as_by_the_modules(nano, library):
     decoder, head = nano[0].model.language_model, nano[0].lm_head.weight
     rows = RowsDecoder(Panels(library, decoder, head), 3)
     embeds = torch.randn(3, 210, decoder.config.hidden_size, generator=torch.Generator().manual_seed(0))
-    rows.make_room(210)
+    for slot in range(3):
+        rows.make_room(slot, 210)
     pieces = [(0, 0, 200), (2, 0, 7), (1, 0, 1), (2, 7, 210), (1, 1, 33), (0, 200, 210)]
     found = torch.zeros_like(embeds)
     for first in range(0, len(pieces), 2):  # two rows at a time, each with a piece of its own
@@ -103,6 +104,29 @@ def test_exponentials_are_right_to_the_last_digits(nano, library):
     one = np.zeros((2, decoder.config.hidden_size), np.float32)
     one[:, 0] = 1
     assert rows.choose(one, 1e-3, np.array([0.0, 1 - 1e-9])).tolist() == [0, 0]  # all others are of no weight at all
+
+
+def test_rows_that_begin_alike_share_memory_until_they_differ(nano, library):
+    decoder, head = nano[0].model.language_model, nano[0].lm_head.weight
+    panels = Panels(library, decoder, head)
+    embeds = torch.randn(2, 60, decoder.config.hidden_size, generator=torch.Generator().manual_seed(2)).numpy()
+    rows, apart = RowsDecoder(panels, 3), RowsDecoder(panels, 3)
+
+    def read(decoder, slot, given, start):
+        decoder.make_room(slot, start + len(given))
+        return decoder.read(given, np.full(len(given), slot), np.arange(start, start + len(given)))
+
+    first, second = (read(apart, slot, embeds[slot], 0) for slot in (0, 1))
+    mixed = read(apart, 2, np.concatenate([embeds[0, :37], embeds[1, 37:]]), 0)
+    np.testing.assert_array_equal(read(rows, 0, embeds[0], 0), first)
+    rows.begin_as(1, 0, 37)
+    np.testing.assert_array_equal(read(rows, 1, embeds[1, 37:], 37), mixed[37:])
+    rows.begin_as(2, 0, 50)
+    rows.begin_as(0, 0, 5)  # as itself: what others hold is left to them
+    read(rows, 0, embeds[1, 5:], 5)
+    np.testing.assert_array_equal(read(rows, 2, embeds[0, 50:], 50), first[50:])
+    rows.begin_as(0, 0, 0)
+    np.testing.assert_array_equal(read(rows, 0, embeds[1], 0), second)
 
 
 @pytest.mark.parametrize("how", [GREEDY, SAMPLED])
@@ -211,6 +235,7 @@ def test_places_without_room_are_refused(nano, library):
         with pytest.raises(ValueError, match="expected"):
             rows.read(one, np.array([slot]), np.array([place]))
     words = Words(nano[0].lm_head.weight.detach().numpy(), [], [])
+    rows.make_room(0, 192)
     with pytest.raises(ValueError, match="expected places below"):
         rows.write(words, np.zeros(1, int), np.array([190]), np.zeros(1, int), [one[:0]], 0.0, np.zeros((3, 1)))
     assert isinstance(library, ctypes.CDLL)

@@ -42,12 +42,14 @@ class CSource(NamedTuple):
         fused: Whether the compiler may round a product and a sum as one.
         wide: Whether the library is for processors with vectors of 512 bits, which not all have.
         module: Whether the library is a module of Python, which runs on every processor and tells its source as `SOURCE`.
+        parts: Headers beside the file that it includes.
     """
 
     path: Path
     fused: bool
     wide: bool = False
     module: bool = False
+    parts: tuple[str, ...] = ()
 
     @property
     def built(self) -> Path:
@@ -55,11 +57,12 @@ class CSource(NamedTuple):
         return self.path.with_name(f"_{self.path.stem}{'_wide' if self.wide else ''}.so")
 
     def digest(self) -> str:
-        """A digest of the file and of the header that all include."""
-        return hashlib.sha256(_COMMON.read_bytes() + self.path.read_bytes()).hexdigest()[:32]
+        """A digest of the file, of its own headers and of the one that all include."""
+        files = (_COMMON, *(self.path.with_name(each) for each in self.parts), self.path)
+        return hashlib.sha256(b"".join(each.read_bytes() for each in files)).hexdigest()[:32]
 
 
-DECODER = CSource(_PACKAGE / "nano" / "native" / "decoder.c", fused=True)
+DECODER = CSource(_PACKAGE / "nano" / "native" / "decoder.c", fused=True, parts=("panels.h", "attention.h"))
 WIDE_DECODER = DECODER._replace(wide=True)
 ROOMS = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "rooms.c", fused=False)
 FURNISHING = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "furnish.c", fused=False)

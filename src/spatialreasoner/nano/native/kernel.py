@@ -14,12 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from spatialreasoner.core.native import DECODER, WIDE_DECODER, address, open_library
+from spatialreasoner.nano.native.blocks import BLOCK, Blocks
+from spatialreasoner.nano.native.rooms import lined, lined_empty
 
-_BLOCK, _WIDEST, _LINE = 16, 32, 64
-"""As in `decoder.c`: tokens of a block, rows of the widest panels, and where arrays begin, bytes."""
-
-_ROOM = 12
-"""Blocks of tokens that a row has room for at first; two thirds of a usual answer's."""
+_WIDEST = 32
+"""Rows of the widest panels, as in `panels.h`."""
 
 _Array = np.ndarray[Any, Any]
 
@@ -30,10 +29,10 @@ class _Layer(ctypes.Structure):
 
 class _Decoder(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int32) for name in ("layers", "hidden", "inner", "heads", "width", "vocabulary", "slots", "blocks")),
+        *((name, ctypes.c_int32) for name in ("layers", "hidden", "inner", "heads", "width", "vocabulary", "most")),
         ("eps", ctypes.c_float),
         ("layer", ctypes.POINTER(_Layer)),
-        *((name, ctypes.c_void_p) for name in ("head", "cos", "sin", "keys", "values")),
+        *((name, ctypes.c_void_p) for name in ("head", "cos", "sin", "blocks")),
     ]
 
 
@@ -120,7 +119,7 @@ class Panels:
         joined = torch.cat([each.detach() for each in products])
         matrix = _floats(joined if norm is None else joined * norm.weight.detach())
         rows, columns = matrix.shape
-        panels = _empty(-(-rows // self.width) * self.width * columns)
+        panels = lined_empty(-(-rows // self.width) * self.width * columns)
         self.native.nano_pack(address(matrix), rows, columns, address(panels))
         self._kept.append(panels)
         return panels.ctypes.data
@@ -138,16 +137,16 @@ class RowsDecoder:
 
     def __init__(self, panels: Panels, slots: int) -> None:
         self._panels, self._native, self._slots = panels, panels.native, slots
-        self._hidden: int = panels.config.hidden_size
+        config = panels.config
+        self._hidden: int = config.hidden_size
         self._columns = -(-panels.vocabulary // panels.width) * panels.width
-        self._keys = self._values = np.empty((0,), np.float32)
-        self._grow(_ROOM)
+        self._blocks = Blocks(slots, 2 * config.num_hidden_layers * self._hidden * BLOCK)
+        self._prepare()
 
-    def make_room(self, places: int) -> None:
-        """Let every row have room for `places` tokens."""
-        blocks = -(-places // _BLOCK)
-        if blocks > self._blocks:
-            self._grow(max(blocks, self._blocks * 3 // 2))
+    def make_room(self, slot: int, places: int) -> None:
+        """Let a row have room for `places` tokens."""
+        if places > self._blocks.rooms[slot] and self._blocks.extend(slot, places):
+            self._prepare()
 
     def read(
         self, embeds: Float[np.ndarray, "tokens hidden"], slots: Int[np.ndarray, " tokens"], places: Int[np.ndarray, " tokens"]
@@ -163,7 +162,7 @@ class RowsDecoder:
             raise ValueError(f"expected {len(slots)} tokens of {self._hidden}; got {embeds.shape} and {len(places)} places")
         self._check(slots, places, 1)
         chosen, where = np.ascontiguousarray(slots, np.int32), np.ascontiguousarray(places, np.int32)
-        hidden = _lined(embeds)
+        hidden = lined(embeds)
         self._native.nano_read(self._at, len(hidden), address(chosen), address(where), address(hidden), address(self._work))
         return hidden
 
@@ -177,8 +176,8 @@ class RowsDecoder:
             temperature: Sampling temperature.
             chance: Numbers in [0, 1) that decide the samples.
         """
-        rows, lots = _lined(hidden), np.ascontiguousarray(chance, np.float64)
-        logits, tokens = _empty((len(rows), self._columns)), np.empty(len(rows), np.int32)
+        rows, lots = lined(hidden), np.ascontiguousarray(chance, np.float64)
+        logits, tokens = lined_empty((len(rows), self._columns)), np.empty(len(rows), np.int32)
         self._native.nano_tell(self._at, len(rows), address(rows), address(logits), address(self._work))
         how = ctypes.c_float(temperature), address(lots)
         self._native.nano_choose(self._at, len(rows), address(logits), *how, address(tokens))
@@ -212,7 +211,7 @@ class RowsDecoder:
         told = (ctypes.c_void_p * rows)(*(each.ctypes.data for each in kept))
         counts = np.array([len(each) for each in kept], np.int32)
         lots, written = np.ascontiguousarray(chance, np.float64), np.empty((steps, rows), np.int32)
-        rooms = _empty((rows, self._hidden)), _empty((rows, self._columns)), written, self._work
+        rooms = lined_empty((rows, self._hidden)), lined_empty((rows, self._columns)), written, self._work
         how = *map(address, (chosen, where, before)), told, address(counts), ctypes.c_float(temperature), address(lots)
         done: int = self._native.nano_write(self._at, words.at, rows, steps, *how, *map(address, rooms))
         return written[:done]
@@ -220,23 +219,19 @@ class RowsDecoder:
     def _check(self, slots: Int[np.ndarray, " tokens"], places: Int[np.ndarray, " tokens"], steps: int) -> None:
         if len(slots) and (slots.min() < 0 or slots.max() >= self._slots or places.min() < 0):
             raise ValueError(f"expected slots of {self._slots}, and places from 0")
-        if len(places) and places.max() + steps > self._blocks * _BLOCK:
-            last = places.max() + steps - 1
-            raise ValueError(f"expected places below {self._blocks * _BLOCK}; got {last}; call make_room before")
+        spare = self._blocks.rooms[slots] - places - steps
+        if len(spare) and spare.min() < 0:
+            room, place = self._blocks.rooms[slots[spare.argmin()]], places[spare.argmin()] + steps - 1
+            raise ValueError(f"expected places below {room}; got {place}; call make_room before")
 
     def begin_as(self, slot: int, other: int, places: int) -> None:
-        """Let a row begin with the first `places` tokens that another one has read."""
-        if slot != other and places:
-            self._native.nano_copy(self._at, other, slot, places)
+        """Let a row hold the first `places` tokens that another one, or itself, has read, and nothing else."""
+        self._blocks.begin_as(slot, other, places)
 
-    def _grow(self, blocks: int) -> None:
-        config = self._panels.config
-        shape = (config.num_hidden_layers, self._slots, blocks, _BLOCK * self._hidden)
-        keys, values = _empty(shape), _empty(shape)
-        if self._keys.size:
-            keys[:, :, : self._blocks], values[:, :, : self._blocks] = self._keys, self._values
-        self._keys, self._values, self._blocks = keys, values, blocks
-        self._turns = self._panels.turns(blocks * _BLOCK)
+    def _prepare(self) -> None:
+        """Take what there is room for into account."""
+        config, most = self._panels.config, self._blocks.table.shape[1]
+        self._turns = self._panels.turns(most * BLOCK)
         self._decoder = _Decoder(
             config.num_hidden_layers,
             self._hidden,
@@ -244,30 +239,14 @@ class RowsDecoder:
             config.num_attention_heads,
             config.head_dim,
             self._panels.vocabulary,
-            self._slots,
-            blocks,
+            most,
             config.rms_norm_eps,
             self._panels.layers,
             self._panels.head,
-            *(each.ctypes.data for each in (*self._turns, keys, values)),
+            *(each.ctypes.data for each in (*self._turns, self._blocks.table)),
         )
         self._at = ctypes.byref(self._decoder)
-        self._work = _empty(self._native.nano_work(self._at))
-
-
-def _empty(shape: int | tuple[int, ...]) -> _Array:
-    """Room for numbers, which begins where a line of the processor's cache does."""
-    size = int(np.prod(shape))
-    room = np.empty(size + _LINE // 4, np.float32)
-    start = -room.ctypes.data % _LINE // 4
-    return room[start : start + size].reshape(shape)
-
-
-def _lined(values: _Array) -> _Array:
-    """A copy, which begins where a line of the processor's cache does."""
-    copied = _empty(values.shape)
-    copied[...] = values
-    return copied
+        self._work = lined_empty(self._native.nano_work(self._at))
 
 
 def _floats(values: Tensor) -> _Array:

@@ -167,9 +167,8 @@ class RowsWriter:
             row.slot = origin
         else:
             row.slot = self._free.popleft()
-        self._decoder.make_room(row.prompt)
-        if known:
-            self._decoder.begin_as(row.slot, origin, known)
+        self._decoder.begin_as(row.slot, max(origin, 0), known)
+        self._decoder.make_room(row.slot, row.prompt)
         self._known[row.slot] = []  # until it is read
 
     def _read_first(self, wave: Sequence[tuple[_Row, int]]) -> Generator[Written]:
@@ -202,7 +201,8 @@ class RowsWriter:
         if any(row.wanted.goes_on for row in rows):
             steps = 1
         places = np.array([row.prompt + len(row.written) - 1 for row in rows])
-        self._decoder.make_room(int(places.max()) + steps)
+        for row, place in zip(rows, places.tolist(), strict=True):
+            self._decoder.make_room(row.slot, place + steps)
         told = [self._no_regions if row.sight is None else row.sight.regions for row in rows]
         before, slots = np.array([row.written[-1] for row in rows]), np.array([row.slot for row in rows])
         temperature, chance = self._how.temperature, self._chance(rows, steps)

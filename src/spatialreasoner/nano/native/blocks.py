@@ -1,0 +1,88 @@
+"""What rows have read, in blocks of tokens: rows that begin alike have whole blocks in common, and nothing is copied when one grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from spatialreasoner.nano.native.rooms import lined_zeros
+
+BLOCK = 16
+"""Tokens of a block, as in `attention.h`."""
+
+_MOST = 12
+"""Blocks that rows may have at first; two thirds of what the longest answers take."""
+
+_CHUNK = 32
+"""Blocks that memory is taken for at once."""
+
+
+class Blocks:
+    """The blocks of some rows.
+
+    Args:
+        rows: How many rows.
+        size: Numbers that a block holds.
+
+    Attributes:
+        table: The addresses of each row's blocks.
+        rooms: For how many tokens each row has room.
+    """
+
+    def __init__(self, rows: int, size: int) -> None:
+        self.table = np.zeros((rows, _MOST), np.uint64)
+        self.rooms = np.zeros(rows, np.int64)
+        self._size = size
+        self._rows: list[list[int]] = [[] for _ in range(rows)]
+        self._all: list[np.ndarray[Any, Any]] = []
+        self._holders: list[int] = []
+        self._free: list[int] = []
+
+    def extend(self, row: int, places: int) -> bool:
+        """Let a row have room for `places` tokens at least; returns whether there is another table now."""
+        missing = -(-places // BLOCK) - len(self._rows[row])
+        table = self.table
+        self._hold(row, [self._take() for _ in range(missing)])
+        return self.table is not table
+
+    def begin_as(self, row: int, other: int, places: int) -> None:
+        """Let a row hold the first `places` tokens of another one, or of itself, and nothing else."""
+        whole, rest = divmod(places, BLOCK)
+        begin = self._rows[other][:whole]
+        for each in begin:
+            self._holders[each] += 1
+        if rest:
+            begin.append(self._own(self._rows[other][whole]))
+        for each in self._rows[row]:
+            self._holders[each] -= 1
+            if not self._holders[each]:
+                self._free.append(each)
+        self._rows[row].clear()
+        self._hold(row, begin)
+
+    def _own(self, block: int) -> int:
+        """A block that begins as another one."""
+        copied = self._take()
+        self._all[copied][...] = self._all[block]
+        return copied
+
+    def _hold(self, row: int, blocks: Sequence[int]) -> None:
+        start, end = len(self._rows[row]), len(self._rows[row]) + len(blocks)
+        if end > self.table.shape[1]:
+            self.table = np.pad(self.table, ((0, 0), (0, max(end, self.table.shape[1] * 3 // 2) - self.table.shape[1])))
+        self._rows[row] += blocks
+        self.rooms[row] = end * BLOCK
+        self.table[row, start:end] = [self._all[each].ctypes.data for each in blocks]
+
+    def _take(self) -> int:
+        """A block that nobody holds, now held by one; of numbers, for what is not read yet is multiplied by 0."""
+        if not self._free:
+            first = len(self._all)
+            self._all += [*lined_zeros((_CHUNK, self._size))]
+            self._holders += [0] * _CHUNK
+            self._free += range(first + _CHUNK - 1, first - 1, -1)
+        block = self._free.pop()
+        self._holders[block] = 1
+        return block

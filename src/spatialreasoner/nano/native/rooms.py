@@ -1,0 +1,34 @@
+"""Arrays that begin where a line of the processor's cache does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_LINE = 64
+"""Bytes."""
+
+_Array = np.ndarray[Any, Any]
+
+
+def lined(values: _Array) -> _Array:
+    """A copy of float32."""
+    copied = lined_empty(values.shape)
+    copied[...] = values
+    return copied
+
+
+def lined_empty(shape: int | tuple[int, ...]) -> _Array:
+    """Room for float32."""
+    return _from_line(np.empty(int(np.prod(shape)) + _LINE // 4, np.float32), shape)
+
+
+def lined_zeros(shape: int | tuple[int, ...]) -> _Array:
+    """Zeros of float32."""
+    return _from_line(np.zeros(int(np.prod(shape)) + _LINE // 4, np.float32), shape)
+
+
+def _from_line(room: _Array, shape: int | tuple[int, ...]) -> _Array:
+    start = -room.ctypes.data % _LINE // 4
+    return room[start : start + int(np.prod(shape))].reshape(shape)
