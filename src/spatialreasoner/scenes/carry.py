@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -53,21 +54,42 @@ def attached(image: Image.Image) -> list[Bool[np.ndarray, "h w"]]:
     Raises:
         SceneError: If what it carries are not masks of its size.
     """
-    carried = image.info.get(KEY)
-    if not isinstance(carried, str):
+    masks = carried(image)
+    try:
+        return [decode(rle) for rle in masks]
+    except (ValueError, TypeError) as error:
+        raise _not_masks(image.info[KEY], error) from error
+
+
+def carried(image: Image.Image) -> list[Rle]:
+    """The run lengths of the masks that an image carries, in order; none for an ordinary image.
+
+    Raises:
+        SceneError: If what it carries are not run lengths, or not of its size; whether they add up is for `decode` to tell.
+    """
+    text = image.info.get(KEY)
+    if not isinstance(text, str):
         return []
     try:
-        found: Any = json.loads(carried)
+        found: Any = json.loads(text)
         masks = [
-            decode(Rle(size=(row["size"][0], row["size"][1]), counts=row["counts"])) for row in found[: MAX_CARRIED_REGIONS + 1]
+            Rle(size=(row["size"][0], row["size"][1]), counts=_counts(row["counts"])) for row in found[: MAX_CARRIED_REGIONS + 1]
         ]
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-        raise SceneError(f"an image carries {carried[:60]!r}, which are not run lengths of masks: {error}") from error
-    if len(masks) > MAX_CARRIED_REGIONS or any(mask.shape != (image.height, image.width) for mask in masks):
+        raise _not_masks(text, error) from error
+    if len(masks) > MAX_CARRIED_REGIONS or any(mask.size != (image.height, image.width) for mask in masks):
         raise SceneError(
             f"an image of {image.height} x {image.width} pixels carries at most {MAX_CARRIED_REGIONS} masks of that size"
         )
     return masks
+
+
+def _not_masks(text: str, error: Exception) -> SceneError:
+    return SceneError(f"an image carries {text[:60]!r}, which are not run lengths of masks: {error}")
+
+
+def _counts(found: Any) -> str | tuple[int, ...]:
+    return found if isinstance(found, str) else tuple(map(index, found))
 
 
 def image_digest(image: Image.Image) -> bytes:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 GREY = (127, 127, 127)
@@ -21,6 +24,19 @@ def square_image(image: Image.Image) -> Image.Image:
     square = Image.new("RGB", (side, side), GREY)
     square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return square
+
+
+def square_pixels(image: Image.Image, side: int, known: Mapping[str, Any]) -> Float[np.ndarray, "3 side side"]:
+    """The image on the square, resized and normalised.
+
+    Args:
+        image: An image in RGB.
+        side: Side of the square, pixels.
+        known: Settings of an image processor of transformers: `resample`, `rescale_factor`, `image_mean`, `image_std`.
+    """
+    small = square_image(image).resize((side, side), known["resample"])
+    pixels = np.asarray(small, np.float32) * np.float32(known["rescale_factor"])
+    return ((pixels - np.float32(known["image_mean"])) / np.float32(known["image_std"])).transpose(2, 0, 1)
 
 
 def square_mask(mask: Bool[np.ndarray, "h w"], side: int) -> UInt8[np.ndarray, "side side"]:

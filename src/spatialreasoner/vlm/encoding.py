@@ -102,6 +102,7 @@ class TextReader:
     def __init__(self, processor: Any) -> None:
         self.processor = processor
         self.tokenizer: Any = getattr(processor, "tokenizer", processor)
+        self._last: tuple[tuple[str, bool] | None, Encoded] = None, Encoded(ids=[], offsets=[])
 
     @property
     def sees(self) -> bool:
@@ -165,6 +166,14 @@ class TextReader:
             text: The text, the tokens of images written out.
             special: Whether the tokenizer's first token comes before it.
         """
+        known, found = self._last  # a text is read several times in turn, to find where it can be continued
+        if known == (text, special):
+            return found
+        found = self._encode(text, special=special)
+        self._last = (text, special), found
+        return found
+
+    def _encode(self, text: str, *, special: bool) -> Encoded:
         fast = bool(getattr(self.tokenizer, "is_fast", False))
         found = self.tokenizer(text, add_special_tokens=special, **({"return_offsets_mapping": True} if fast else {}))
         ids: list[int] = found["input_ids"]

@@ -16,6 +16,7 @@ from PIL import Image
 from threadpoolctl import ThreadpoolController
 from torch.nn import functional
 
+from spatialreasoner.core.types import Rle
 from spatialreasoner.nano.numpy.layers import NamedWeights
 from spatialreasoner.nano.numpy.vision import (
     SeenImage,
@@ -26,8 +27,9 @@ from spatialreasoner.nano.numpy.vision import (
     tell_others,
 )
 from spatialreasoner.nano.tokenizer import NUM_REGIONS
-from spatialreasoner.scenes.carry import attached
-from spatialreasoner.scenes.squares import square_image, square_mask
+from spatialreasoner.scenes.carry import carried
+from spatialreasoner.scenes.masks import decode
+from spatialreasoner.scenes.squares import square_mask, square_pixels
 
 if TYPE_CHECKING:
     from spatialreasoner.nano.modeling import NanoModel
@@ -55,7 +57,7 @@ class Glimpse(NamedTuple):
 
 @dataclass(eq=False)
 class _Known:
-    """An image that was looked at, and the regions on it, by the digests of their masks.
+    """An image that was looked at, and the regions on it, by their masks.
 
     What is told of a region depends on the first, from where it is seen (`vision.OFFSETS`), and on no other.
     """
@@ -63,8 +65,8 @@ class _Known:
     name: int
     seen: SeenImage
     tokens: Float[np.ndarray, "tokens hidden"]
-    regions: dict[bytes, SeenRegions] = field(default_factory=dict[Any, Any])
-    told: dict[tuple[bytes, bytes], tuple[int, Float[np.ndarray, " hidden"]]] = field(default_factory=dict[Any, Any])
+    regions: dict[Rle, SeenRegions] = field(default_factory=dict[Any, Any])
+    told: dict[tuple[Rle, Rle], tuple[int, Float[np.ndarray, " hidden"]]] = field(default_factory=dict[Any, Any])
 
 
 class Seeing:
@@ -81,6 +83,8 @@ class Seeing:
         parts = (("vision_regions", model.vision_regions), ("region_tokens", model.region_tokens))
         weights = ((f"model.{part}.{name}", each) for part, module in parts for name, each in module.state_dict().items())
         self._weights = NamedWeights({name: each.numpy() for name, each in weights}, "model")
+        self._pixels = vars(processor.image_processor)
+        self._last: tuple[object, bytes] = None, b""
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._names, self._lock = count(2**32), Lock()
         # of matrices as small as a region's, numpy's threads would do little but wait for each other, and hold up torch's
@@ -92,33 +96,35 @@ class Seeing:
         Raises:
             SceneError: If it carries something else than masks.
         """
-        masks = attached(image)[:NUM_REGIONS]
+        masks = carried(image)[:NUM_REGIONS]
         with self._lock, self._numpy.limit(limits=1):
             known = self._look(image)
-            digests = [hashlib.sha256(np.packbits(mask).tobytes()).digest() for mask in masks]
-            regions = [self._tell(known, digests[0], *each) for each in zip(digests, masks, strict=True)]
+            regions = [self._tell(known, masks[0], mask) for mask in masks]
         told = np.array([each for _, each in regions], np.float32).reshape(len(regions), known.tokens.shape[-1])
         return Glimpse(known.name, known.tokens, told, tuple(name for name, _ in regions))
 
-    def _tell(
-        self, known: _Known, first: bytes, digest: bytes, mask: Bool[np.ndarray, "h w"]
-    ) -> tuple[int, Float[np.ndarray, " hidden"]]:
+    def _tell(self, known: _Known, first: Rle, mask: Rle) -> tuple[int, Float[np.ndarray, " hidden"]]:
         """A region's name, and what is told of it; the first one has been looked at before."""
-        if digest not in known.regions:
-            known.regions[digest] = self._look_at(known, mask)
-        if (first, digest) not in known.told:
-            origin, region = known.regions[first], known.regions[digest]
-            told = tell_first(self._weights, region) if first == digest else tell_others(self._weights, origin, region)
-            known.told[first, digest] = next(self._names), told[0]
-        return known.told[first, digest]
+        if mask not in known.regions:
+            known.regions[mask] = self._look_at(known, decode(mask))
+        if (first, mask) not in known.told:
+            origin, region = known.regions[first], known.regions[mask]
+            told = tell_first(self._weights, region) if first == mask else tell_others(self._weights, origin, region)
+            known.told[first, mask] = next(self._names), told[0]
+        return known.told[first, mask]
 
     @torch.inference_mode()
     def _look(self, image: Image.Image) -> _Known:
-        plain = image.convert("RGB")
-        key = hashlib.sha256(repr(plain.size).encode() + plain.tobytes()).digest()
+        plain = image if image.mode == "RGB" else image.convert("RGB")
+        last = plain.size, plain.tobytes()
+        if last == self._last[0]:  # as of most questions; a digest takes longer
+            key = self._last[1]
+        else:
+            key = hashlib.sha256(repr(plain.size).encode() + last[1]).digest()
+            self._last = last, key
         if key not in self._known:
-            pixels = self._processor.image_processor([square_image(plain)], return_tensors="pt")["pixel_values"]
-            fine, tokens, log_depth = self._model.vision_tower(pixels)
+            pixels = square_pixels(plain, self._side, self._pixels)
+            fine, tokens, log_depth = self._model.vision_tower(torch.from_numpy(pixels[None]))
             cells = functional.avg_pool2d(log_depth[:, None], 2)[0, 0].numpy()
             seen = look_around(self._weights, fine[0].numpy(), tokens[0].numpy(), cells, self._heads)
             self._known[key] = _Known(next(self._names), seen, self._model.tell_images(tokens)[0].numpy())

@@ -81,6 +81,7 @@ class RowsWriter:
         self._words = Words(table, config.region_token_ids, ends)
         self._table, self._number = self._words.table, self._words.number.tolist()
         self._no_regions = np.empty((0, self._table.shape[1]), np.float32)
+        self._region_tokens: list[int] = config.region_token_ids
         self._image, self._image_tokens = config.image_token_id, config.num_image_tokens
         self._ends, self._how = frozenset(ends), Manner(temperature=0.0, most=1)
         self._rows: list[_Row] = []
@@ -125,19 +126,20 @@ class RowsWriter:
             raise SceneError("a question cannot hold the placeholder of images; leave it out")
         if not wanted.ids:
             raise SceneError("expected a prompt of a token at least")
-        names = list(chain.from_iterable(self._names(token, sight) for token in wanted.ids))
+        name = self._naming(sight)
+        names = list(chain.from_iterable(self._seen(sight, token) or (name(token),) for token in wanted.ids))
         return _Row(wanted, names, sight, Random(wanted.seed).random, prompt=len(names))
 
-    def _names(self, token: int, sight: Glimpse | None) -> Sequence[int]:
-        """A token of a prompt, the placeholder of an image as the image's tokens."""
-        if sight is not None and token == self._image:
-            return [sight.name] * self._image_tokens
-        return (self._name(token, sight),)
+    def _seen(self, sight: Glimpse | None, token: int) -> Sequence[int]:
+        """The image's tokens for its placeholder in a prompt."""
+        return [sight.name] * self._image_tokens if sight is not None and token == self._image else ()
 
-    def _name(self, token: int, sight: Glimpse | None) -> int:
-        """A token by its number, or the region that it names; a placeholder that was written shows no image."""
-        number = self._number[token]
-        return sight.names[number] if sight is not None and 0 <= number < len(sight.names) else token
+    def _naming(self, sight: Glimpse | None) -> Callable[[int], int]:
+        """Gives a token its number, or the name of the region that it names; a placeholder that was written shows no image."""
+        if sight is None:
+            return int
+        named = dict(zip(self._region_tokens, sight.names, strict=False))
+        return lambda token: named.get(token, token)
 
     def _wave(self, rows: list[_Row]) -> tuple[list[tuple[_Row, int]], list[_Row]]:
         """Rows to read now, each with how much of it is known already; and those that will know more once these are read."""
@@ -208,7 +210,7 @@ class RowsWriter:
         temperature, chance = self._how.temperature, self._chance(rows, steps)
         written = self._decoder.write(self._words, slots, places, before, told, temperature, chance).T.tolist()
         for row, tokens in zip(rows, written, strict=True):
-            row.names.extend(self._name(token, row.sight) for token in (row.written[-1], *tokens[:-1]))
+            row.names += map(self._naming(row.sight), (row.written[-1], *tokens[:-1]))
             del row.lots[: len(tokens)]
             row.written += tokens
         yield from self._ended(rows)

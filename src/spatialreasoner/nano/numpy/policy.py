@@ -20,7 +20,7 @@ from spatialreasoner.nano.numpy.vision import Looks, look
 from spatialreasoner.nano.shipped import NANO
 from spatialreasoner.scenes.carry import attach, attached
 from spatialreasoner.scenes.files import read_image
-from spatialreasoner.scenes.squares import square_image, square_mask
+from spatialreasoner.scenes.squares import square_mask, square_pixels
 from spatialreasoner.vlm.rendering import ChatTemplate, bounded
 from spatialreasoner.vlm.safety import refuse_unsafe, telling_of
 from spatialreasoner.vlm.sources import config_of, name_of, refuse_other_version, shipped_template, source_of
@@ -152,11 +152,9 @@ class LightNano:
         known: dict[str, Any] = self._processing["image_processor"]
         side: int = known["size"]["height"]
         image = attach(read_image(prompt.image), prompt.regions)
-        small = square_image(image).resize((side, side), known["resample"])
-        pixels = np.asarray(small, np.float32) * np.float32(known["rescale_factor"])
-        pixels = (pixels - np.float32(known["image_mean"])) / np.float32(known["image_std"])
         masks = [square_mask(mask, side) for mask in attached(image)[: len(self._config["region_token_ids"])]]
-        return pixels.transpose(2, 0, 1), np.stack(masks) if masks else np.zeros((1, side, side), np.uint8)
+        pixels = square_pixels(image, side, known)
+        return pixels, np.stack(masks) if masks else np.zeros((1, side, side), np.uint8)
 
 
 def _template_of(folder: Path) -> ChatTemplate:
