@@ -38,11 +38,15 @@ static void turn(float *vector, const float *cos, const float *sin, int32_t head
         }
 }
 
-/* Keep a token's key and value at its place. */
-static void keep(int32_t heads, int32_t width, const float *key, const float *value, float *block, int32_t place) {
+/* Keep a token's key and value at its place. Keys of a block are in many lines of memory, so the next token's are fetched meanwhile. */
+static void keep(
+    int32_t heads, int32_t width, const float *key, const float *value, float *block, const float *next, int32_t place) {
     float *values = block + (int64_t)heads * width * BLOCK;
     const int32_t within = place % BLOCK;
-    for (int32_t i = 0; i < heads * width; i++) block[(int64_t)i * BLOCK + within] = key[i];
+    for (int32_t i = 0; i < heads * width; i++) {
+        __builtin_prefetch(next + (int64_t)i * BLOCK, 1, 2);
+        block[(int64_t)i * BLOCK + within] = key[i];
+    }
     for (int32_t head = 0; head < heads; head++)
         memcpy(values + ((int64_t)head * BLOCK + within) * width, value + head * width, sizeof(float) * width);
 }
@@ -58,13 +62,14 @@ static void look(
     float *found) {
     const int64_t wide = (int64_t)d->heads * d->width, offset = 2 * layer * wide * BLOCK;
     float *const *rows[STRETCH];
+    for (int32_t token = 0; token < some; token++) rows[token] = d->blocks + (int64_t)slots[token] * d->most;
     for (int32_t token = 0; token < some; token++) {
-        const int32_t place = places[token];
+        const int32_t place = places[token], after = token + 1 < some ? token + 1 : token;
         float *query = three + token * 3 * wide;
         const float *cos = d->cos + (int64_t)place * d->width / 2, *sin = d->sin + (int64_t)place * d->width / 2;
-        rows[token] = d->blocks + (int64_t)slots[token] * d->most;
         turn(query, cos, sin, 2 * d->heads, d->width);
-        keep(d->heads, d->width, query + wide, query + 2 * wide, rows[token][place / BLOCK] + offset, place);
+        keep(d->heads, d->width, query + wide, query + 2 * wide, rows[token][place / BLOCK] + offset,
+             rows[after][places[after] / BLOCK] + offset, place);
     }
     for (int32_t first = 0; first < some; first += WAVE) {
         const nano_gaze gaze = {d->heads, d->width, offset, three + first * 3 * wide, rows + first, places + first};
@@ -183,3 +188,5 @@ int32_t nano_write(
     }
     return steps;
 }
+
+#include "seeing.h"

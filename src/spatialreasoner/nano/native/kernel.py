@@ -42,7 +42,7 @@ def native_library(path: Path | None = None) -> ctypes.CDLL | None:
     library = next(filter(None, (open_library(each, path) for each in (WIDE_DECODER, DECODER))), None)
     if library is None:
         return None
-    library.nano_work.restype = ctypes.c_int64
+    library.nano_work.restype = library.nano_see_work.restype = ctypes.c_int64
     return library
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from threadpoolctl import ThreadpoolController
 from torch.nn import functional
 
 from spatialreasoner.core.types import Rle
-from spatialreasoner.nano.numpy.layers import NamedWeights
+from spatialreasoner.nano.native.tower import NativeTower, can_see
+from spatialreasoner.nano.numpy.layers import NamedWeights, split_heads
 from spatialreasoner.nano.numpy.vision import (
+    CELL,
     SeenImage,
     SeenRegions,
     look_around,
@@ -75,14 +78,16 @@ class Seeing:
     Args:
         model: The nano without its head.
         processor: Its processor.
+        library: Of `kernel.native_library`.
     """
 
-    def __init__(self, model: NanoModel, processor: NanoProcessor) -> None:
+    def __init__(self, model: NanoModel, processor: NanoProcessor, library: ctypes.CDLL) -> None:
         self._model, self._processor = model, processor
         self._heads, self._side = model.config.vision_heads, model.config.image_size
-        parts = (("vision_regions", model.vision_regions), ("region_tokens", model.region_tokens))
-        weights = ((f"model.{part}.{name}", each) for part, module in parts for name, each in module.state_dict().items())
+        parts = ("vision_tower", "vision_regions", "image_tokens", "region_tokens")
+        weights = ((f"model.{part}.{name}", each) for part in parts for name, each in model.get_submodule(part).state_dict().items())
         self._weights = NamedWeights({name: each.numpy() for name, each in weights}, "model")
+        self._tower = NativeTower(library, self._weights, model.config) if can_see(model) else None
         self._pixels = vars(processor.image_processor)
         self._last: tuple[object, bytes] = None, b""
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
@@ -124,14 +129,26 @@ class Seeing:
             self._last = last, key
         if key not in self._known:
             pixels = square_pixels(plain, self._side, self._pixels)
-            fine, tokens, log_depth = self._model.vision_tower(torch.from_numpy(pixels[None]))
-            cells = functional.avg_pool2d(log_depth[:, None], 2)[0, 0].numpy()
-            seen = look_around(self._weights, fine[0].numpy(), tokens[0].numpy(), cells, self._heads)
-            self._known[key] = _Known(next(self._names), seen, self._model.tell_images(tokens)[0].numpy())
+            self._known[key] = _Known(next(self._names), *(self._see_by_torch if self._tower is None else self._see)(pixels))
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return self._known[key]
+
+    def _see(self, pixels: Float[np.ndarray, "3 side side"]) -> tuple[SeenImage, Float[np.ndarray, "tokens hidden"]]:
+        assert self._tower is not None
+        found = self._tower(pixels)
+        depth, cells = self._weights["vision_tower"]["depth"], self._side // CELL
+        log_depth = found.fine @ depth("weight")[:, :, 0, 0].mean(0) + depth("bias").mean()  # of the four depths of each cell
+        keys, values = np.split(found.around, 2, axis=1)
+        context = split_heads(keys, self._heads), split_heads(values, self._heads)
+        return SeenImage(found.fine.T.reshape(-1, cells, cells), context, log_depth.reshape(cells, cells)), found.told
+
+    def _see_by_torch(self, pixels: Float[np.ndarray, "3 side side"]) -> tuple[SeenImage, Float[np.ndarray, "tokens hidden"]]:
+        fine, tokens, log_depth = self._model.vision_tower(torch.from_numpy(pixels[None]))
+        cells = functional.avg_pool2d(log_depth[:, None], 2)[0, 0].numpy()
+        seen = look_around(self._weights, fine[0].numpy(), tokens[0].numpy(), cells, self._heads)
+        return seen, self._model.tell_images(tokens)[0].numpy()
 
     def _look_at(self, known: _Known, mask: Bool[np.ndarray, "h w"]) -> SeenRegions:
         """Look at a region, alone: beside others its sums might be rounded otherwise.

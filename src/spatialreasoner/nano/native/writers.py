@@ -55,7 +55,7 @@ class Writers:
             library = native_library()
             assert library is not None
             self._panels = Panels(library, self._model.model.language_model, self._model.lm_head.weight)
-            self._seeing, self._idle, self._weights = Seeing(self._model.model, self._processor), [], weights
+            self._seeing, self._idle, self._weights = Seeing(self._model.model, self._processor, library), [], weights
 
     def _made(self) -> RowsWriter:
         return RowsWriter(self._model, self._panels, self._seeing, ends=self._ends, rows=self.rows)

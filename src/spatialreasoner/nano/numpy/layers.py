@@ -76,7 +76,7 @@ class NamedWeights:
     ) -> tuple[Float[Array, "heads keys head"], Float[Array, "heads keys head"]]:
         """Keys and values of `nn.MultiheadAttention`."""
         kernels, biases = np.split(self("in_proj_weight"), 3)[1:], np.split(self("in_proj_bias"), 3)[1:]
-        keys, values = (_by_head(context @ kernel.T + bias, heads) for kernel, bias in zip(kernels, biases, strict=True))
+        keys, values = (split_heads(context @ kernel.T + bias, heads) for kernel, bias in zip(kernels, biases, strict=True))
         return keys, values
 
     def look(
@@ -87,11 +87,12 @@ class NamedWeights:
         """`nn.MultiheadAttention` to what was kept."""
         keys, found = context
         width = values.shape[-1]
-        queries = _by_head(values @ self("in_proj_weight")[:width].T + self("in_proj_bias")[:width], len(keys))
+        queries = split_heads(values @ self("in_proj_weight")[:width].T + self("in_proj_bias")[:width], len(keys))
         return self["out_proj"].linear(attend(queries, keys, found).swapaxes(0, 1).reshape(len(values), -1))
 
 
-def _by_head(values: Float[Array, "tokens width"], heads: int) -> Float[Array, "heads tokens head"]:
+def split_heads(values: Float[Array, "tokens width"], heads: int) -> Float[Array, "heads tokens head"]:
+    """Tokens as each head of an attention has them."""
     return values.reshape(len(values), heads, -1).swapaxes(0, 1)
 
 
