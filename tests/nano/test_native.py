@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import ctypes
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import replace
 
 import numpy as np
@@ -18,9 +18,12 @@ from spatialreasoner.core.types import Prompt
 from spatialreasoner.inference.backends.hf import HfPolicy
 from spatialreasoner.inference.streaming import stream
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
-from spatialreasoner.nano.native import kernel, seeing
+from spatialreasoner.nano.native import eyes, kernel
+from spatialreasoner.nano.native.eyes import NativeEyes, TorchEyes
 from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, Words, is_suited, native_library
+from spatialreasoner.nano.native.tower import can_see
 from spatialreasoner.nano.native.writers import Writers
+from spatialreasoner.nano.numpy.layers import NamedWeights
 from spatialreasoner.nano.tokenizer import IMAGE
 from spatialreasoner.vlm.writing import Manner, WantedAnswer
 
@@ -163,27 +166,54 @@ def test_an_answer_that_is_cut_off_begins_as_the_whole_one(nano, ask, how):
         ]
 
 
-def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch):
-    looks = []
-    monkeypatch.setattr(seeing, "look_regions", lambda *args, old=seeing.look_regions: (looks.append(1), old(*args))[1])
-    tower = nano[0].model.vision_tower
-    calls = []
-    hook = tower.register_forward_hook(lambda *_: calls.append(1))
+@pytest.mark.parametrize("kind", [NativeEyes, TorchEyes])
+def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch, kind):
+    monkeypatch.setattr(eyes, "can_see", lambda model: kind is NativeEyes)
+    looks: list[str] = []
+    for name, old in (("see", kind.see), ("look", kind.look)):
+        monkeypatch.setattr(kind, name, lambda *args, name=name, old=old: (looks.append(name), old(*args))[1])
     written(writers(nano), [ask("<region1>?"), ask("<region2>!"), ask("<region1>?", image=1), ask("Why?")])
-    hook.remove()
-    assert len(calls) == 2
-    assert len(looks) == 2 * 2  # each of the two regions of either image
+    assert looks.count("see") == 2
+    assert looks.count("look") == 2 * 2  # each of the two regions of either image
+
+
+def test_the_library_sees_what_pytorch_does(nano, library):
+    model, side = nano[0].model, nano[0].config.image_size
+    weights = NamedWeights({f"model.{name}": each.detach().numpy() for name, each in model.state_dict().items()}, "model")
+    ours, theirs = NativeEyes(model, weights, library), TorchEyes(model, weights)
+    pixels = torch.randn(3, side, side, generator=torch.Generator().manual_seed(3)).numpy()
+    masks = np.zeros((4, side, side), np.uint8)
+    masks[0, 20:50, 30:71] = masks[1, 60:61, side - 9 :] = masks[2, side - 30 :, :40] = 1  # and one that is empty
+    (seen, told), (expected_seen, expected) = ours.see(pixels), theirs.see(pixels)
+    np.testing.assert_allclose(told, expected, atol=1e-4)
+    looks = [(ours.look(seen, mask), theirs.look(expected_seen, mask)) for mask in masks]
+    for first in (None, looks[0]):
+        for look in looks:
+            names = (each.name(first and first[index], look[index]) for index, each in enumerate((ours, theirs)))
+            np.testing.assert_allclose(*names, atol=1e-3)  # sines of fifty times the metres are among them
+    assert not ours.name(None, looks[3][0]).any()
+
+
+def test_a_vision_part_of_another_kind_is_left_to_pytorch(nano, ask):
+    model = copy.deepcopy(nano[0])
+    assert can_see(model.model)
+    before = written(writers(nano, model=model), [ask("<region1>?")])[0].ids
+    model.model.vision_tower.fuse = torch.nn.Sequential(OrderedDict(inner=model.model.vision_tower.fuse, no=torch.nn.Tanh()))
+    assert not can_see(model.model)
+    assert not can_see(copy.deepcopy(nano[0].model).bfloat16())
+    assert written(writers(nano, model=model), [ask("<region1>?")])[0].ids != before
 
 
 def test_numpy_looks_with_one_thread(nano, ask, monkeypatch):
     """With more, an answer took twice the processor time: numpy's threads waited for each other, and held up PyTorch's."""
     threads: list[int] = []
 
-    def look(*args, old=seeing.look_regions):
+    def look(*args, old=eyes.look_regions):
         threads.extend(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
         return old(*args)
 
-    monkeypatch.setattr(seeing, "look_regions", look)
+    monkeypatch.setattr(eyes, "look_regions", look)
+    monkeypatch.setattr(eyes, "can_see", lambda model: False)
     with ThreadpoolController().select(user_api="blas").limit(limits=2):
         written(writers(nano), [ask("<region1>?")])
     assert set(threads) == {1}

@@ -62,7 +62,9 @@ class CSource(NamedTuple):
         return hashlib.sha256(b"".join(each.read_bytes() for each in files)).hexdigest()[:32]
 
 
-DECODER = CSource(_PACKAGE / "nano" / "native" / "decoder.c", fused=True, parts=("panels.h", "attention.h", "seeing.h"))
+DECODER = CSource(
+    _PACKAGE / "nano" / "native" / "decoder.c", fused=True, parts=("panels.h", "attention.h", "seeing.h", "regions.h")
+)
 WIDE_DECODER = DECODER._replace(wide=True)
 ROOMS = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "rooms.c", fused=False)
 FURNISHING = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "furnish.c", fused=False)

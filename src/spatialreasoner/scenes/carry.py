@@ -73,7 +73,8 @@ def carried(image: Image.Image) -> list[Rle]:
     try:
         found: Any = json.loads(text)
         masks = [
-            Rle(size=(row["size"][0], row["size"][1]), counts=_counts(row["counts"])) for row in found[: MAX_CARRIED_REGIONS + 1]
+            Rle(size=(row["size"][0], row["size"][1]), counts=_counts(row["counts"]))
+            for row in found[: MAX_CARRIED_REGIONS + 1]
         ]
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise _not_masks(text, error) from error

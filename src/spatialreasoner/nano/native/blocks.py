@@ -1,4 +1,4 @@
-"""What rows have read, in blocks of tokens: rows that begin alike have whole blocks in common, and nothing is copied when one grows."""
+"""What rows have read, in blocks of tokens: rows that begin alike have whole blocks in common, and none is copied to grow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from spatialreasoner.nano.native.rooms import lined_zeros
 
-BLOCK = 16
+ROW_BLOCK = 16
 """Tokens of a block, as in `attention.h`."""
 
 _MOST = 12
@@ -42,14 +42,14 @@ class Blocks:
 
     def extend(self, row: int, places: int) -> bool:
         """Let a row have room for `places` tokens at least; returns whether there is another table now."""
-        missing = -(-places // BLOCK) - len(self._rows[row])
+        missing = -(-places // ROW_BLOCK) - len(self._rows[row])
         table = self.table
         self._hold(row, [self._take() for _ in range(missing)])
         return self.table is not table
 
     def begin_as(self, row: int, other: int, places: int) -> None:
         """Let a row hold the first `places` tokens of another one, or of itself, and nothing else."""
-        whole, rest = divmod(places, BLOCK)
+        whole, rest = divmod(places, ROW_BLOCK)
         begin = self._rows[other][:whole]
         for each in begin:
             self._holders[each] += 1
@@ -73,7 +73,7 @@ class Blocks:
         if end > self.table.shape[1]:
             self.table = np.pad(self.table, ((0, 0), (0, max(end, self.table.shape[1] * 3 // 2) - self.table.shape[1])))
         self._rows[row] += blocks
-        self.rooms[row] = end * BLOCK
+        self.rooms[row] = end * ROW_BLOCK
         self.table[row, start:end] = [self._all[each].ctypes.data for each in blocks]
 
     def _take(self) -> int:

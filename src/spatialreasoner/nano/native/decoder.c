@@ -190,3 +190,5 @@ int32_t nano_write(
 }
 
 #include "seeing.h"
+
+#include "regions.h"

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from spatialreasoner.core.native import DECODER, WIDE_DECODER, address, open_library
-from spatialreasoner.nano.native.blocks import BLOCK, Blocks
+from spatialreasoner.nano.native.blocks import ROW_BLOCK, Blocks
 from spatialreasoner.nano.native.rooms import lined, lined_empty
 
 _WIDEST = 32
@@ -42,7 +42,7 @@ def native_library(path: Path | None = None) -> ctypes.CDLL | None:
     library = next(filter(None, (open_library(each, path) for each in (WIDE_DECODER, DECODER))), None)
     if library is None:
         return None
-    library.nano_work.restype = library.nano_see_work.restype = ctypes.c_int64
+    library.nano_work.restype = library.nano_see_work.restype = library.nano_look_work.restype = ctypes.c_int64
     return library
 
 
@@ -140,7 +140,7 @@ class RowsDecoder:
         config = panels.config
         self._hidden: int = config.hidden_size
         self._columns = -(-panels.vocabulary // panels.width) * panels.width
-        self._blocks = Blocks(slots, 2 * config.num_hidden_layers * self._hidden * BLOCK)
+        self._blocks = Blocks(slots, 2 * config.num_hidden_layers * self._hidden * ROW_BLOCK)
         self._prepare()
 
     def make_room(self, slot: int, places: int) -> None:
@@ -231,7 +231,7 @@ class RowsDecoder:
     def _prepare(self) -> None:
         """Take what there is room for into account."""
         config, most = self._panels.config, self._blocks.table.shape[1]
-        self._turns = self._panels.turns(most * BLOCK)
+        self._turns = self._panels.turns(most * ROW_BLOCK)
         self._decoder = _Decoder(
             config.num_hidden_layers,
             self._hidden,

@@ -19,7 +19,7 @@ typedef struct {
 
 typedef struct {
     int32_t side, heads, sights; /* pixels of the image's side; layers of the transformer */
-    nano_linear stem, cells, patches, context, around, join;
+    nano_linear stem, cells, patches, context, around, join, depth;
     nano_residual narrow[2], wide[3], fuse;
     const nano_sight *sight;
     const float *position, *norm[2], *quiet[2]; /* positions [tokens, width]; weights and biases of norms */
@@ -169,9 +169,10 @@ int64_t nano_see_work(const nano_tower *t) {
            (int64_t)WAVE * t->heads * tokens;
 }
 
-/* See an image [3, side, side]: the fine map [cells, cells, width], keys and values of its tokens for who looks around among them, and
-   what the decoder reads of it. */
-void nano_see(const nano_tower *t, const float *pixels, float *fine, float *around, float *told, float *work) {
+/* See an image [3, side, side]: the fine map [cells, cells, width], and logarithms of the depths of its cells; keys and values of its
+   tokens, for who looks around among them; and what the decoder reads of it. */
+void nano_see(
+    const nano_tower *t, const float *pixels, float *fine, float *depth, float *around, float *told, float *work) {
     int32_t side = t->side / 4;
     const int32_t half = t->cells.depth / 4, width = t->patches.columns;
     float *map = work, *rows = map + (int64_t)side * side * t->stem.columns, *rest = rows + (int64_t)side * side * t->stem.columns;
@@ -208,4 +209,6 @@ void nano_see(const nano_tower *t, const float *pixels, float *fine, float *arou
             for (int32_t i = 0; i < 4 * half; i += LANES) store(to + i, load(to + i) + load(from + i));
         }
     refine(&t->fuse, fine, 2 * side, 2 * half, rows);
+    linear(&t->depth, PLAIN, fine, 4 * count, rows);
+    for (int32_t cell = 0; cell < 4 * count; cell++) depth[cell] = rows[cell * t->depth.columns];
 }

@@ -11,24 +11,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from PIL import Image
-from threadpoolctl import ThreadpoolController
-from torch.nn import functional
 
 from spatialreasoner.core.types import Rle
-from spatialreasoner.nano.native.tower import NativeTower, can_see
-from spatialreasoner.nano.numpy.layers import NamedWeights, split_heads
-from spatialreasoner.nano.numpy.vision import (
-    CELL,
-    SeenImage,
-    SeenRegions,
-    look_around,
-    look_regions,
-    tell_first,
-    tell_others,
-)
+from spatialreasoner.nano.native.eyes import eyes_of
 from spatialreasoner.nano.tokenizer import NUM_REGIONS
 from spatialreasoner.scenes.carry import carried
 from spatialreasoner.scenes.masks import decode
@@ -66,9 +53,9 @@ class _Known:
     """
 
     name: int
-    seen: SeenImage
+    seen: Any
     tokens: Float[np.ndarray, "tokens hidden"]
-    regions: dict[Rle, SeenRegions] = field(default_factory=dict[Any, Any])
+    regions: dict[Rle, Any] = field(default_factory=dict[Any, Any])
     told: dict[tuple[Rle, Rle], tuple[int, Float[np.ndarray, " hidden"]]] = field(default_factory=dict[Any, Any])
 
 
@@ -82,18 +69,11 @@ class Seeing:
     """
 
     def __init__(self, model: NanoModel, processor: NanoProcessor, library: ctypes.CDLL) -> None:
-        self._model, self._processor = model, processor
-        self._heads, self._side = model.config.vision_heads, model.config.image_size
-        parts = ("vision_tower", "vision_regions", "image_tokens", "region_tokens")
-        weights = ((f"model.{part}.{name}", each) for part in parts for name, each in model.get_submodule(part).state_dict().items())
-        self._weights = NamedWeights({name: each.numpy() for name, each in weights}, "model")
-        self._tower = NativeTower(library, self._weights, model.config) if can_see(model) else None
+        self._eyes, self._side = eyes_of(model, library), model.config.image_size
         self._pixels = vars(processor.image_processor)
         self._last: tuple[object, bytes] = None, b""
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._names, self._lock = count(2**32), Lock()
-        # of matrices as small as a region's, numpy's threads would do little but wait for each other, and hold up torch's
-        self._numpy = ThreadpoolController().select(user_api="blas")
 
     def __call__(self, image: Image.Image) -> Glimpse:
         """Look at an image and at the regions that it carries (`scenes.carry`).
@@ -102,7 +82,7 @@ class Seeing:
             SceneError: If it carries something else than masks.
         """
         masks = carried(image)[:NUM_REGIONS]
-        with self._lock, self._numpy.limit(limits=1):
+        with self._lock:
             known = self._look(image)
             regions = [self._tell(known, masks[0], mask) for mask in masks]
         told = np.array([each for _, each in regions], np.float32).reshape(len(regions), known.tokens.shape[-1])
@@ -111,14 +91,12 @@ class Seeing:
     def _tell(self, known: _Known, first: Rle, mask: Rle) -> tuple[int, Float[np.ndarray, " hidden"]]:
         """A region's name, and what is told of it; the first one has been looked at before."""
         if mask not in known.regions:
-            known.regions[mask] = self._look_at(known, decode(mask))
+            known.regions[mask] = self._eyes.look(known.seen, square_mask(decode(mask), self._side))
         if (first, mask) not in known.told:
-            origin, region = known.regions[first], known.regions[mask]
-            told = tell_first(self._weights, region) if first == mask else tell_others(self._weights, origin, region)
-            known.told[first, mask] = next(self._names), told[0]
+            told = self._eyes.name(None if first == mask else known.regions[first], known.regions[mask])
+            known.told[first, mask] = next(self._names), told
         return known.told[first, mask]
 
-    @torch.inference_mode()
     def _look(self, image: Image.Image) -> _Known:
         plain = image if image.mode == "RGB" else image.convert("RGB")
         last = plain.size, plain.tobytes()
@@ -129,30 +107,8 @@ class Seeing:
             self._last = last, key
         if key not in self._known:
             pixels = square_pixels(plain, self._side, self._pixels)
-            self._known[key] = _Known(next(self._names), *(self._see_by_torch if self._tower is None else self._see)(pixels))
+            self._known[key] = _Known(next(self._names), *self._eyes.see(pixels))
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return self._known[key]
-
-    def _see(self, pixels: Float[np.ndarray, "3 side side"]) -> tuple[SeenImage, Float[np.ndarray, "tokens hidden"]]:
-        assert self._tower is not None
-        found = self._tower(pixels)
-        depth, cells = self._weights["vision_tower"]["depth"], self._side // CELL
-        log_depth = found.fine @ depth("weight")[:, :, 0, 0].mean(0) + depth("bias").mean()  # of the four depths of each cell
-        keys, values = np.split(found.around, 2, axis=1)
-        context = split_heads(keys, self._heads), split_heads(values, self._heads)
-        return SeenImage(found.fine.T.reshape(-1, cells, cells), context, log_depth.reshape(cells, cells)), found.told
-
-    def _see_by_torch(self, pixels: Float[np.ndarray, "3 side side"]) -> tuple[SeenImage, Float[np.ndarray, "tokens hidden"]]:
-        fine, tokens, log_depth = self._model.vision_tower(torch.from_numpy(pixels[None]))
-        cells = functional.avg_pool2d(log_depth[:, None], 2)[0, 0].numpy()
-        seen = look_around(self._weights, fine[0].numpy(), tokens[0].numpy(), cells, self._heads)
-        return seen, self._model.tell_images(tokens)[0].numpy()
-
-    def _look_at(self, known: _Known, mask: Bool[np.ndarray, "h w"]) -> SeenRegions:
-        """Look at a region, alone: beside others its sums might be rounded otherwise.
-
-        By numpy, in a quarter of the time that PyTorch takes to begin as many small operations.
-        """
-        return look_regions(self._weights, known.seen, square_mask(mask, self._side)[None])

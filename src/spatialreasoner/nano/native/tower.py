@@ -1,4 +1,4 @@
-"""The vision part of the library: the nano's tower, with its weights in panels."""
+"""The vision part of the library, with its weights in panels: the nano's tower, and who looks at regions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from spatialreasoner.core.native import address
 from spatialreasoner.nano.native.rooms import lined, lined_empty
 from spatialreasoner.nano.numpy.layers import NamedWeights
-from spatialreasoner.nano.vision import Quiet, Residual, VisionTower
+from spatialreasoner.nano.vision import NanoRegionEncoder, Quiet, RegionTokens, Residual, VisionTower
 
 if TYPE_CHECKING:
     from spatialreasoner.nano.configuration import NanoConfig
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 _WIDEST, _WIDE_VECTOR, _BLOCK = 32, 16, 16
 """As in `panels.h`, for the widest processors: rows of a panel, numbers of a vector; and tokens of a block (`attention.h`)."""
 
-_TILES = np.array(
-    [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
-)
+_TILES = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 """What Winograd's F(4 x 4, 3 x 3) makes of kernels."""
+
+_MEASURES = 16
+"""Room for what is measured of a region."""
 
 _PARTS = {
     VisionTower,
+    NanoRegionEncoder,
+    RegionTokens,
     Residual,
     Quiet,
     nn.Sequential,
@@ -41,11 +44,12 @@ _PARTS = {
     nn.ModuleList,
     nn.MultiheadAttention,
     nn.Linear,
+    nn.GELU,
     NonDynamicallyQuantizableLinear,
     nn.LayerNorm,
     nn.Dropout,
 }
-"""What the tower is made of; with anything else, such as adapters, it is another function."""
+"""What the vision part is made of; with anything else, such as adapters, it is another function."""
 
 _Array = np.ndarray[Any, Any]
 
@@ -65,7 +69,7 @@ class _Sight(ctypes.Structure):
 class _Tower(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("side", "heads", "sights")),
-        *((name, _Linear) for name in ("stem", "cells", "patches", "context", "around", "join")),
+        *((name, _Linear) for name in ("stem", "cells", "patches", "context", "around", "join", "depth")),
         ("narrow", _Residual * 2),
         ("wide", _Residual * 3),
         ("fuse", _Residual),
@@ -76,23 +80,27 @@ class _Tower(ctypes.Structure):
     ]
 
 
-class Sight(NamedTuple):
+class SightedImage(NamedTuple):
     """What the tower sees of an image.
 
     Attributes:
         fine: The fine map.
+        depth: Logarithm of the depth in metres at each of its cells.
         around: Keys and values of its tokens, for what looks around among them.
         told: What the decoder reads of it.
     """
 
     fine: Float[np.ndarray, "cells width"]
+    depth: Float[np.ndarray, " cells"]
     around: Float[np.ndarray, "tokens two*width"]
     told: Float[np.ndarray, "tokens hidden"]
 
 
 def can_see(model: NanoModel) -> bool:
-    """Whether the library can see with a model's tower: its parts, their places and their shapes."""
-    config, parts = model.config, [*model.vision_tower.modules(), model.vision_regions.look, *model.image_tokens.modules()]
+    """Whether the library can see as a model does: its parts, their places and their shapes."""
+    config = model.config
+    seeing = (model.vision_tower, model.vision_regions, model.image_tokens, model.region_tokens)
+    kinds = {type(part) for each in seeing for part in each.modules()}
     wide = (config.vision_width, config.vision_width // config.vision_heads, config.fine_width, config.text_config.hidden_size)
     side, tokens = config.image_size, (config.image_size // 16) ** 2
     return (
@@ -100,59 +108,17 @@ def can_see(model: NanoModel) -> bool:
         and config.fine_width // 2 % _WIDE_VECTOR == 0
         and tokens % _BLOCK == 0
         and config.vision_width % config.vision_heads == 0
-        and {type(part) for part in parts} <= _PARTS
+        and kinds <= _PARTS
         and {(each.dtype, each.device.type) for each in model.parameters()} == {(torch.float32, "cpu")}
     )
 
 
-class NativeTower:
-    """Sees images; one thread at a time.
+class _Packed:
+    """Linear layers as the library takes them."""
 
-    Args:
-        library: Of `kernel.native_library`.
-        model: The nano's weights under `model`.
-        config: Its shape; see `can_see`.
-    """
-
-    def __init__(self, library: ctypes.CDLL, model: NamedWeights, config: NanoConfig) -> None:
+    def __init__(self, library: ctypes.CDLL) -> None:
         self._native, self._kept = library, list[_Array]()
         self._panel: int = library.nano_panel()
-        tower, around, join = model["vision_tower"], model["vision_regions"]["look"], model["image_tokens"]
-        layers = [self._sight(tower["transformer"]["layers"][index]) for index in range(config.vision_layers)]
-        parts = [
-            self._linear(tower["stem"][0]("weight").reshape(config.fine_width // 2, -1), tower["stem"][0]("bias")),
-            self._linear(_by_cell(tower["cells"][0]("weight")), tower["cells"][0]("bias")),
-            self._linear(_by_cell(tower["patches"]("weight")), tower["patches"]("bias")),
-            self._linear(_spread(tower["context"]("weight")), np.tile(tower["context"]("bias"), 4)),
-            self._linear(around("in_proj_weight")[config.vision_width :], around("in_proj_bias")[config.vision_width :]),
-            self._linear(join[0]("weight"), join[0]("bias")),
-        ]
-        residuals = [*(tower["stem"][index] for index in (1, 2)), *(tower["cells"][index] for index in (1, 2, 3)), tower["fuse"]]
-        narrow, wide, fuse = (each := [*map(self._residual, residuals)])[:2], each[2:5], each[5]
-        norms = [(ctypes.c_void_p * 2)(*map(self._keep, map(part, ("weight", "bias")))) for part in (tower["transformer"]["norm"], join[1])]
-        self._tower = _Tower(
-            config.image_size,
-            config.vision_heads,
-            config.vision_layers,
-            *parts,
-            (_Residual * 2)(*narrow),
-            (_Residual * 3)(*wide),
-            fuse,
-            (_Sight * len(layers))(*layers),
-            self._keep(tower("position")),
-            *norms,
-        )
-        self._at = ctypes.byref(self._tower)
-        self._work = lined_empty(library.nano_see_work(self._at))
-        cells, tokens = (config.image_size // 8) ** 2, (config.image_size // 16) ** 2
-        hidden = config.text_config.hidden_size
-        self._shapes = (cells, config.fine_width), (tokens, 2 * config.vision_width), (tokens // 4, hidden)
-
-    def __call__(self, pixels: Float[np.ndarray, "3 side side"]) -> Sight:
-        """See an image."""
-        given, found = lined(pixels), Sight(*map(lined_empty, self._shapes))
-        self._native.nano_see(self._at, address(given), *map(address, found), address(self._work))
-        return found
 
     def _linear(self, weight: _Array, bias: _Array, norm: NamedWeights | None = None) -> _Linear:
         """A linear layer, with the norm before it folded in."""
@@ -171,9 +137,63 @@ class NativeTower:
         self._kept.append(panels)
         return _Linear(panels.ctypes.data, self._keep(np.pad(bias, (0, columns - rows))), depth, columns)
 
+    def _norm(self, part: NamedWeights) -> Any:
+        return (ctypes.c_void_p * 2)(*(self._keep(part(name)) for name in ("weight", "bias")))
+
     def _keep(self, values: _Array) -> int:
         self._kept.append(lined(values))
         return self._kept[-1].ctypes.data
+
+
+class NativeTower(_Packed):
+    """Sees images; one thread at a time.
+
+    Args:
+        library: Of `kernel.native_library`.
+        model: The nano's weights under `model`.
+        config: Its shape; see `can_see`.
+    """
+
+    def __init__(self, library: ctypes.CDLL, model: NamedWeights, config: NanoConfig) -> None:
+        super().__init__(library)
+        tower, around, join = model["vision_tower"], model["vision_regions"]["look"], model["image_tokens"]
+        layers = [self._sight(tower["transformer"]["layers"][index]) for index in range(config.vision_layers)]
+        parts = [
+            self._linear(tower["stem"][0]("weight").reshape(config.fine_width // 2, -1), tower["stem"][0]("bias")),
+            self._linear(_by_cell(tower["cells"][0]("weight")), tower["cells"][0]("bias")),
+            self._linear(_by_cell(tower["patches"]("weight")), tower["patches"]("bias")),
+            self._linear(_spread(tower["context"]("weight")), np.tile(tower["context"]("bias"), 4)),
+            self._linear(around("in_proj_weight")[config.vision_width :], around("in_proj_bias")[config.vision_width :]),
+            self._linear(join[0]("weight"), join[0]("bias")),
+            self._linear(tower["depth"]("weight").reshape(4, -1).mean(0)[None], tower["depth"]("bias").mean()[None]),
+        ]
+        narrow, wide, fuse = (
+            [self._residual(each) for each in some]
+            for some in ([tower["stem"][1], tower["stem"][2]], [tower["cells"][index] for index in (1, 2, 3)], [tower["fuse"]])
+        )
+        self._tower = _Tower(
+            config.image_size,
+            config.vision_heads,
+            config.vision_layers,
+            *parts,
+            (_Residual * 2)(*narrow),
+            (_Residual * 3)(*wide),
+            *fuse,
+            (_Sight * len(layers))(*layers),
+            self._keep(tower("position")),
+            *map(self._norm, (tower["transformer"]["norm"], join[1])),
+        )
+        self._at = ctypes.byref(self._tower)
+        self._work = lined_empty(library.nano_see_work(self._at))
+        cells, tokens = (config.image_size // 8) ** 2, (config.image_size // 16) ** 2
+        hidden = config.text_config.hidden_size
+        self._shapes = (cells, config.fine_width), (cells,), (tokens, 2 * config.vision_width), (tokens // 4, hidden)
+
+    def __call__(self, pixels: Float[np.ndarray, "3 side side"]) -> SightedImage:
+        """See an image."""
+        given, found = lined(pixels), SightedImage(*map(lined_empty, self._shapes))
+        self._native.nano_see(self._at, address(given), *map(address, found), address(self._work))
+        return found
 
     def _residual(self, part: NamedWeights) -> _Residual:
         return _Residual(
@@ -189,6 +209,88 @@ class NativeTower:
             self._linear(layer["linear1"]("weight"), layer["linear1"]("bias"), layer["norm2"]),
             self._linear(layer["linear2"]("weight"), layer["linear2"]("bias")),
         )
+
+
+class _Reader(ctypes.Structure):
+    _fields_ = [
+        ("pooled", _Linear * 2),
+        *((name, _Linear) for name in ("query", "found")),
+        ("think", _Linear * 2),
+        *((name, _Linear) for name in ("judge", "words")),
+        ("features", _Linear * 2),
+        ("estimates", _Linear),
+        ("pair", _Linear * 2),
+        ("offsets", _Linear),
+        ("quiet", ctypes.c_void_p * 2),
+        *((name, ctypes.c_int32) for name in ("side", "heads")),
+    ]
+
+
+class LookedAt:
+    """A region that was looked at.
+
+    Attributes:
+        shown: Whether there is any of it.
+    """
+
+    def __init__(self, width: int, hidden: int, *, shown: bool) -> None:
+        self.shown = shown
+        self._found = [lined_empty(size) for size in (width, _MEASURES, hidden)]
+        self._region = (ctypes.c_void_p * 3)(*(each.ctypes.data for each in self._found))
+        self.at = ctypes.byref(self._region)
+
+
+class NativeReader(_Packed):
+    """Looks at regions of images that were seen; one thread at a time.
+
+    Args:
+        library: Of `kernel.native_library`.
+        model: The nano's weights under `model`.
+        config: Its shape; see `can_see`.
+    """
+
+    def __init__(self, library: ctypes.CDLL, model: NamedWeights, config: NanoConfig) -> None:
+        super().__init__(library)
+        encoder, reader, width = model["vision_regions"], model["region_tokens"], config.vision_width
+        look, (judged, words) = encoder["look"], (("estimate", "kind", "colour"), ("kinds", "colours"))
+        self._sizes = width, config.text_config.hidden_size
+        kernels, biases = ([encoder[part](name) for part in judged] for name in ("weight", "bias"))
+        self._reader = _Reader(
+            self._two(encoder["pooled"], "0", "2"),
+            self._linear(look("in_proj_weight")[:width], look("in_proj_bias")[:width], encoder["norm"]),
+            self._layer(look["out_proj"]),
+            (_Linear * 2)(self._layer(encoder["think"][1], encoder["think"][0]), self._layer(encoder["think"][3])),
+            self._linear(np.concatenate(kernels), np.concatenate(biases)),
+            self._linear(np.concatenate([reader[part]("weight") for part in words], axis=1), np.zeros(self._sizes[1])),
+            self._two(reader["features"], "0", "2"),
+            self._layer(reader["estimates"]),
+            self._two(encoder["pair"], "0", "2"),
+            self._linear(reader["offsets"]("weight"), np.zeros(self._sizes[1])),
+            self._norm(reader["norm"]),
+            config.image_size,
+            config.vision_heads,
+        )
+        self._at = ctypes.byref(self._reader)
+        self._work = lined_empty(library.nano_look_work(self._at))
+
+    def look(self, sight: SightedImage, mask: UInt8[np.ndarray, "side side"]) -> LookedAt:
+        """Look at a region."""
+        given, look = np.ascontiguousarray(mask), LookedAt(*self._sizes, shown=bool(mask.any()))
+        seen = (sight.fine, sight.around, sight.depth, given)
+        self._native.nano_look(self._at, *map(address, seen), look.at, address(self._work))
+        return look
+
+    def name(self, first: LookedAt | None, look: LookedAt) -> Float[np.ndarray, " hidden"]:
+        """What the decoder reads at a region's name, seen from the first region; None for that one itself."""
+        told = lined_empty(self._sizes[1])
+        self._native.nano_name(self._at, first and first.at, look.at, address(told), address(self._work))
+        return told if look.shown else np.zeros_like(told)
+
+    def _layer(self, part: NamedWeights, norm: NamedWeights | None = None) -> _Linear:
+        return self._linear(part("weight"), part("bias"), norm)
+
+    def _two(self, part: NamedWeights, *names: str) -> Any:
+        return (_Linear * 2)(*(self._layer(part[name]) for name in names))
 
 
 def _in_tiles(kernel: Float[np.ndarray, "out into 3 3"]) -> Float[np.ndarray, "36 out into"]:
