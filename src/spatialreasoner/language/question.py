@@ -254,7 +254,7 @@ class Asked:
                 if assertion.kind == self.relation and len(assertion.regions) == 2:
                     return assertion.regions
         mentions = Reading(normal, self.labels).mentions
-        named = tuple(dict.fromkeys(region for _, regions in sorted(mentions.items()) for region in regions))
+        named = tuple(dict.fromkeys(region for _, mention in sorted(mentions.items()) for region in mention.regions))
         return named or ("region1", "region2")
 
 

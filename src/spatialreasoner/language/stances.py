@@ -169,9 +169,9 @@ class Stances:
         reading = self._said(text)[0]
         kept: set[str] = set()
         denied: set[str] = set()
-        for token, regions in reading.mentions.items():
+        for token, mention in reading.mentions.items():
             before = text[max(0, reading.starts[token] - 24) : reading.starts[token] + 1]
-            own = [region for region in regions if 1 <= int(region[6:]) <= self._asked.num_regions]
+            own = [region for region in mention.regions if 1 <= int(region[6:]) <= self._asked.num_regions]
             (denied if _DENIED.search(before) else kept).update(own)
         if len(kept) == 1:
             return int(kept.pop()[6:])

@@ -5,8 +5,8 @@ One pass tokenises the text; everything behind it works on classes (see `lexicon
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate, compress, count
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from spatialreasoner.language import quantities
 from spatialreasoner.language.lexicon import CODES, LEXICON, PHRASES, SKIPPED, codes_of, rule
 from spatialreasoner.language.quantities import Quantity
 from spatialreasoner.language.scan import lazily, plain_word
+from spatialreasoner.language.words import WordTable
 
 Regions = tuple[str, ...]
 """Names of regions: "region1" for the question's first, "other1" for the first of the scene's others."""
@@ -31,6 +32,8 @@ class Mention(NamedTuple):
 
 
 _mention = lru_cache(maxsize=256)(Mention)
+_Way = tuple[tuple[str, ...], Mention]
+"""The words that a name goes on with behind its first, and whom it means."""
 
 # What `quantities` found is masked by these characters, so that it is one token and offsets stay true.
 # They are of ASCII, which is searched fastest; a text that holds them itself has another control character there.
@@ -109,8 +112,11 @@ _NOUNS = codes_of("WORD", "IMAGE", "ADJECTIVE")
 _ATTRIBUTES = _NOUNS | {SKIPPED}
 _BEFORE_NOUNS = _ATTRIBUTES | codes_of("OTHER")  # the classes of determiners, and of what may follow one
 _QUALIFIED = rule("[WORD IMAGE ADJECTIVE OTHER OPEN COMMA] _{0,6} REGION")
-_COMPARING = [[code] for code in codes_of("COMPARED", "MOST", "CLOSER", "FARTHER")]
-_PLACED = [[code] for code in codes_of("TO", "ON", "OVER", "FRONT")]
+_COMPARING = codes_of("COMPARED", "MOST", "CLOSER", "FARTHER")
+_PLACED = codes_of("TO", "ON", "OVER", "FRONT")
+_APPOSING = codes_of("OPEN", "COMMA")
+_APPOSED_ENDS = ([CODES["COMMA"]], [CODES["STOP"]])
+_REGION_CODE, _WORD_CODE = CODES["REGION"], CODES["WORD"]
 _BRACKETED = lazily(r"\[\d")
 _PAIRS = ("both", "the two", "these two", "of the two", "of these two", "of the pair")
 _TWO = frozenset((*_PAIRS, *(f" {phrase}" for phrase in _PAIRS)))
@@ -132,7 +138,9 @@ class Reading:
     Attributes:
         words: The tokens; joined, they are the folded text.
         amounts: Quantity of each AMOUNT and HOUR token.
-        mentions: Regions of each REGION token.
+        mentions: Meaning of each REGION token.
+        starts: Where each token begins, and the last ends.
+        forms: What rules look at of each token: a `Mention` of what names regions, else the word; "" where its class says all.
         count: How many regions the question has, as far as can be seen.
         codes: Class of each token, one character each.
     """
@@ -140,94 +148,89 @@ class Reading:
     def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1, others: Sequence[str] = ()) -> None:
         folded = quantities.fold(text)
         found = quantities.find_quantities(folded)
-        self.words: list[str] = _TOKEN.findall(_mask(folded, found))
-        self.starts = list(accumulate(map(len, self.words), initial=0))
-        codes = "".join(map(_CLASS_OF.__getitem__, self.words))
+        words, sizes, classes, forms = _WORDS.read(_mask(folded, found))
+        codes = "".join(classes)
+        self.words: list[str] = words
+        self.starts = list(accumulate(sizes, initial=0))
         self.amounts = dict(zip([match.start() for match in _QUANTITIES.finditer(codes)], found, strict=False)) if found else {}
-        self.mentions = _numbered(self.words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
-        self._numbered = set(self.mentions)
+        self.mentions = _numbered(words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
         self.codes = self._with_nouns(codes, _ways(tuple(labels), tuple(others)) if labels or others else {})
         self.count = len(labels) or self._count()
+        self.forms: list[str | Mention] = forms
+        for index, mention in self.mentions.items():
+            forms[index] = mention
+        if not _BACKWARD.isdisjoint(self.codes):
+            self._look_back()
 
     def _count(self) -> int:
         """How many regions the text names."""
-        numbers = [int(region[6:]) for regions in self.mentions.values() for region in regions if region.startswith("region")]
-        most = max(numbers, default=0)
+        named = (region for mention in self.mentions.values() for region in mention.regions)
+        most = max((int(region[6:]) for region in named if region.startswith("region")), default=0)
         return 2 if most == 1 and not _TWO.isdisjoint(self.words) else most
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Characters from one token to another, both included, without the blank before the first."""
         return self.starts[first] + self.words[first].startswith(" "), self.starts[last + 1]
 
-    @cached_property
-    def forms(self) -> list[str | Mention]:
-        """What rules look at of each token: a `Mention` of what names regions, else the word; "" where its class says all."""
-        forms: list[str | Mention] = [*map(_FORM_OF.__getitem__, self.words)]
-        for index, regions in self.mentions.items():
-            forms[index] = _mention(regions, index in self._numbered)
-        if not _BACKWARD.isdisjoint(self.codes):
-            named = sorted(self.mentions)
-            for match in _LOOKS_BACK.finditer(self.codes):
-                two = self._two_before(match.start(), named)
-                forms[match.start()] = Mention(two[match.group() == CODES["LATTER"] :][:1], explicit=False)
-        return forms
+    def _look_back(self) -> None:
+        """Say of "the former" and "the latter" whom they mean."""
+        named = sorted(self.mentions)
+        for match in _LOOKS_BACK.finditer(self.codes):
+            two = self._two_before(match.start(), named)
+            self.forms[match.start()] = Mention(two[match.group() == CODES["LATTER"] :][:1], explicit=False)
 
     def _two_before(self, token: int, mentions: Sequence[int]) -> Regions:
         """The two regions that a text named last before a token, in the order in which it named them."""
         end = bisect_left(mentions, token)
         last = mentions[max(0, end - 4) : end]
-        named = tuple(dict.fromkeys(region for index in last for region in self.mentions[index]))
+        named = tuple(dict.fromkeys(region for index in last for region in self.mentions[index].regions))
         if len(named) > 1:
             return named[-2:]
         return ("region1", "region2") if self.count == 2 else ()
 
-    def _with_nouns(self, known: str, labels: Mapping[str, Sequence[tuple[tuple[str, ...], Regions]]]) -> str:
+    def _with_nouns(self, known: str, labels: Mapping[str, Sequence[_Way]]) -> str:
         """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped."""
+        codes = [*known]
         if labels:
-            codes, begin, general = list(known), 0, CODES["GENERIC"] in known
+            begin, general = 0, CODES["GENERIC"] in known
             for index in compress(count(), map(labels.__contains__, self.words)):
                 if index >= begin and not (general and self._generic(codes, index)):
                     begin = self._match_label(codes, index, labels[self.words[index]])
             known = "".join(codes)
-        if _QUALIFIED.search(known) is None:
-            return known
-        codes = list(known)
-        for match in _QUALIFIED.finditer(known):
-            self._absorb_adjectives(codes, match.end() - 1)
-        return "".join(codes)
+        places = [match.end() - 1 for match in _QUALIFIED.finditer(known)]
+        for place in places:
+            self._absorb_adjectives(codes, place)
+        return "".join(codes) if places else known
 
-    def _match_label(self, codes: list[str], index: int, ways: Sequence[tuple[tuple[str, ...], Regions]]) -> int:
+    def _match_label(self, codes: list[str], index: int, ways: Sequence[_Way]) -> int:
         """Make the longest label that begins at a token a mention; returns where it ends."""
-        for rest, regions in ways:
+        for rest, mention in ways:
             end = index + 1 + len(rest)
-            if tuple(word.strip() for word in self.words[index + 1 : end]) == rest and not self._is_other(codes, index, end):
-                codes[index:end] = [CODES["REGION"], *SKIPPED * len(rest)]
-                self.mentions[index] = regions
+            follows = not rest or tuple([word.strip() for word in self.words[index + 1 : end]]) == rest
+            if follows and not self._is_other(codes, index, end):
+                codes[index:end] = [_REGION_CODE, *SKIPPED * len(rest)] if rest else _REGION_CODE
+                self.mentions[index] = mention
                 return end
         return index
 
-    def _is_other(self, codes: list[str], index: int, end: int) -> bool:
+    def _is_other(self, codes: Sequence[str], index: int, end: int) -> bool:
         """Whether a name means somebody else: "another chair", "the larger appliance", "the object behind", "table lamp"."""
-        before, after = codes[index - 1 : index], codes[end : end + 1]
-        if self.words[index - 1 : index] == [" another"] or before in _COMPARING:
+        if index and (self.words[index - 1] == " another" or codes[index - 1] in _COMPARING):
             return True
+        after = codes[end] if end < len(codes) else ""
         if after in _PLACED and self.words[index].strip() in _ANY:
             return True
-        return after == [CODES["WORD"]] and _is_compound(self.words[index].strip(), self.words[end].strip())
+        return after == _WORD_CODE and _is_compound(self.words[index].strip(), self.words[end].strip())
 
-    def _generic(self, codes: list[str], index: int) -> bool:
+    def _generic(self, codes: Sequence[str], index: int) -> bool:
         """Whether "a typical chair" or "a chair is usually" speaks of chairs in general."""
         return CODES["GENERIC"] in codes[max(0, index - 3) : index + 7]
 
     def _absorb_adjectives(self, codes: list[str], index: int) -> None:
         """Skip the words of "the old wooden (chair)" before the mention that they belong to."""
         first = index - 1
-        apposed = first >= 0 and codes[first] in (CODES["OPEN"], CODES["COMMA"])
-        if (
-            apposed
-            and codes[first] == CODES["COMMA"]
-            and codes[index + 1 : index + 2] not in ([CODES["COMMA"]], [CODES["STOP"]])
-        ):
+        apposed = first >= 0 and codes[first] in _APPOSING
+        if apposed and codes[first] == CODES["COMMA"] and codes[index + 1 : index + 2] not in _APPOSED_ENDS:
             return
         for position in range(first - apposed, max(-1, first - 6), -1):
             if codes[position] not in _BEFORE_NOUNS:
@@ -248,24 +251,6 @@ NO_THINGS = frozenset(_TALK.split())
 _SILENT = codes_of("WORD", "NUMBER", "AMOUNT", "HOUR", "COMMA") | {SKIPPED}
 
 
-class _Table(dict[str, str]):
-    """What a function of tokens gave last; to look into a dictionary takes half the time of a call to a cache."""
-
-    def __init__(self, find: Callable[[str], str]) -> None:
-        super().__init__()
-        self._find = find
-
-    def __missing__(self, word: str) -> str:
-        if len(self) >= _MAX_TOKENS:
-            self.clear()
-        found = self[word] = self._find(word)
-        return found
-
-
-_MAX_TOKENS = 1 << 14
-"""Maximum number of tokens whose class is remembered."""
-
-
 def _class(word: str) -> str:
     """The class of a token."""
     code = LEXICON.get(word.strip(" "))
@@ -276,13 +261,13 @@ def _class(word: str) -> str:
     return CODES.get(kind or "", SKIPPED)
 
 
-def _form(word: str) -> str:
-    """A token without the blank before it; nothing where rules do not look at the word itself."""
-    bare = word.strip()
-    return "" if _CLASS_OF[word] in _SILENT and bare not in NO_THINGS else bare
+def _known(word: str) -> tuple[str, int, str, str]:
+    """A token, its length, its class, and its form: the word without a blank, nothing where rules look at its class alone."""
+    bare, code = word.strip(), _class(word)
+    return word, len(word), code, "" if code in _SILENT and bare not in NO_THINGS else bare
 
 
-_CLASS_OF, _FORM_OF = _Table(_class), _Table(_form)
+_WORDS = WordTable(_TOKEN, _known, 4)
 
 
 def _mask(folded: str, found: Sequence[Quantity]) -> str:
@@ -297,16 +282,22 @@ def _mask(folded: str, found: Sequence[Quantity]) -> str:
     return _CONTRACTED.sub(_IS + _REST, masked) if "'s" in masked else masked
 
 
-def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: int) -> dict[int, Regions]:
-    """Regions of each mention by number.
+def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: int) -> dict[int, Mention]:
+    """The meaning of each mention by number.
 
     "Region [0]" counts from 0 and "<region1>" from 1; "Region 1" counts from `base`. Whoever writes a 0 counts from 0, and
     whoever writes a number past the last region counts from 1.
     """
     if not indices:
         return {}
-    said = [(index, words[index]) for index in indices]
-    found = {word: _number_of(word) for _, word in said}  # texts name the same regions again and again
+    meant = _meanings(frozenset([words[index] for index in indices]), base, count)
+    return {index: meant[words[index]] for index in indices}
+
+
+@lru_cache(maxsize=4096)
+def _meanings(said: frozenset[str], base: int, count: int) -> Mapping[str, Mention]:
+    """What each of a text's mentions by number means, beside the others."""
+    found = {word: _number_of(word) for word in said}
     ranges: dict[str, tuple[int, int]] = {}
     for form, numbers in found.values():
         low, high = ranges.get(form, (1000, 0))
@@ -315,8 +306,7 @@ def _numbered(words: Sequence[str], indices: Sequence[int], base: int, count: in
     for form, (low, high) in ranges.items():
         start = base if form == "" else _STARTS[form]
         bases[form] = 0 if low == 0 else 1 if count and high >= count + start else start
-    meant = {word: _ids(numbers, bases[form]) for word, (form, numbers) in found.items()}
-    return {index: meant[word] for index, word in said}
+    return {word: _mention(_ids(numbers, bases[form]), True) for word, (form, numbers) in found.items()}
 
 
 _STARTS: Mapping[str, int] = {"[": 0, "<": 1}
@@ -338,18 +328,18 @@ def _number_of(word: str) -> tuple[str, tuple[int, ...]]:
 
 
 @lru_cache(maxsize=1024)
-def _ways(labels: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[str, list[tuple[tuple[str, ...], Regions]]]:
+def _ways(labels: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[str, list[_Way]]:
     """Each way to name a region by its label, by first word, the longest first: the whole label, or its last word alone.
 
     A name that fits two regions names neither; one that fits a region of the question means none of the others.
     """
     names = _kinds(labels) | _named(others, "other") | _named(labels, "region")
-    ways: dict[str, list[tuple[tuple[str, ...], Regions]]] = {}
+    ways: dict[str, list[_Way]] = {}
     for name in sorted(names, key=len, reverse=True):
         if LEXICON.get(name[0], CODES["WORD"]) in _NOUNS or (len(name) == len(labels) == 1 and name[0] in _ANY):
             for first in (name[0], " " + name[0]):
-                ways.setdefault(first, []).append((name[1:], names[name]))
-    return {first: kept for first, named in ways.items() if (kept := [way for way in named if way[1]])}
+                ways.setdefault(first, []).append((name[1:], _mention(names[name], False)))
+    return {first: kept for first, named in ways.items() if (kept := [way for way in named if way[1].regions])}
 
 
 _ANY = frozenset(("object", "item"))

@@ -193,7 +193,7 @@ static PyObject *slowly(Pattern *self, const char *name, PyObject *const *given,
     return result;
 }
 
-static PyObject *match_of(Pattern *self, PyObject *text, const Subject *in) {
+static PyObject *match_of(Pattern *self, PyObject *text, const Subject *in, void *unused) {
     Py_ssize_t count = 2 * (self->groups + 1);
     Match *match = PyObject_NewVar(Match, MatchType, count);
     if (!match) return NULL;
@@ -207,7 +207,7 @@ static PyObject *once(Pattern *self, enum how how, const char *name, PyObject *c
     Subject in;
     int found = subject_of(given, count, &in) ? find(self, how, &in, in.begin, 0) : -1;
     if (found < 0) return slowly(self, name, given, count, NULL);
-    return found ? match_of(self, given[0], &in) : Py_NewRef(Py_None);
+    return found ? match_of(self, given[0], &in, NULL) : Py_NewRef(Py_None);
 }
 
 static PyObject *pattern_search(PyObject *self, PyObject *const *given, Py_ssize_t count) {
@@ -222,16 +222,16 @@ static PyObject *pattern_fullmatch(PyObject *self, PyObject *const *given, Py_ss
     return once((Pattern *)self, FULLMATCH, "fullmatch", given, count);
 }
 
-/* What a list holds of each match. */
-typedef PyObject *(*Taken)(Pattern *, PyObject *text, const Subject *);
+/* What a list holds of each match, which begins and ends at these bytes. */
+typedef PyObject *(*Taken)(Pattern *, PyObject *text, const Subject *, void *with);
 
-static PyObject *words_of(Pattern *self, PyObject *text, const Subject *in) {
+static PyObject *words_of(Pattern *self, PyObject *text, const Subject *in, void *unused) {
     return PyUnicode_Substring(text, place_of(in, self->places[0]), place_of(in, self->places[1]));
 }
 
 /* All matches in order: each is looked for where the last one ends, and after an empty one it is not empty there, too. NULL
    without an error where PCRE2 gave up. */
-static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Taken taken) {
+static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Taken taken, void *with) {
     Subject in;
     if (!subject_of(given, count, &in)) return NULL;
     PyObject *list = PyList_New(0);
@@ -240,25 +240,24 @@ static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Ta
     while (list && at <= in.end) {
         int found = find(self, SEARCH, &in, at, options);
         if (found == 0) break;
-        PyObject *one = found > 0 ? taken(self, given[0], &in) : NULL;
-        if (!one || PyList_Append(list, one) < 0) {
-            Py_CLEAR(list);
-        } else {
+        if (found > 0) { /* now: what is taken may be made by Python, which may search with this pattern */
             at = self->places[1];
             options = (Py_ssize_t)self->places[0] == at ? NOTEMPTY_ATSTART : 0;
         }
+        PyObject *one = found > 0 ? taken(self, given[0], &in, with) : NULL;
+        if (!one || PyList_Append(list, one) < 0) Py_CLEAR(list);
         Py_XDECREF(one);
     }
     return list;
 }
 
 static PyObject *pattern_findall(PyObject *self, PyObject *const *given, Py_ssize_t count) {
-    PyObject *found = ((Pattern *)self)->groups ? NULL : all((Pattern *)self, given, count, words_of);
+    PyObject *found = ((Pattern *)self)->groups ? NULL : all((Pattern *)self, given, count, words_of, NULL);
     return found || PyErr_Occurred() ? found : slowly((Pattern *)self, "findall", given, count, NULL);
 }
 
 static PyObject *pattern_finditer(PyObject *self, PyObject *const *given, Py_ssize_t count) {
-    PyObject *found = all((Pattern *)self, given, count, match_of);
+    PyObject *found = all((Pattern *)self, given, count, match_of, NULL);
     if (!found) return PyErr_Occurred() ? NULL : slowly((Pattern *)self, "finditer", given, count, NULL);
     PyObject *each = PyObject_GetIter(found);
     Py_DECREF(found);
@@ -285,7 +284,7 @@ static PyObject *cut(PyObject *text, PyObject *found, PyObject *between) {
 
 static PyObject *pattern_split(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
     Pattern *pattern = (Pattern *)self;
-    PyObject *found = count == 1 && !keywords && !pattern->groups ? all(pattern, given, 1, match_of) : NULL;
+    PyObject *found = count == 1 && !keywords && !pattern->groups ? all(pattern, given, 1, match_of, NULL) : NULL;
     if (!found) return PyErr_Occurred() ? NULL : slowly(pattern, "split", given, count, keywords);
     PyObject *parts = cut(given[0], found, NULL);
     Py_DECREF(found);
@@ -294,7 +293,7 @@ static PyObject *pattern_split(PyObject *self, PyObject *const *given, Py_ssize_
 
 static PyObject *pattern_sub(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
     Pattern *pattern = (Pattern *)self;
-    PyObject *found = count == 2 ? all(pattern, given + 1, 1, match_of) : NULL;
+    PyObject *found = count == 2 ? all(pattern, given + 1, 1, match_of, NULL) : NULL;
     if (found && !PyList_Size(found)) {
         Py_DECREF(found);
         return Py_NewRef(given[1]);
@@ -310,6 +309,105 @@ static PyObject *pattern_sub(PyObject *self, PyObject *const *given, Py_ssize_t 
     Py_XDECREF(nothing);
     Py_DECREF(found);
     return whole;
+}
+
+/* Tables of words: what is known of each word, found by Python once, and looked up by its bytes without making a text of it */
+
+enum { SLOTS = 1 << 14, MOST_WORDS = SLOTS / 2 };
+
+typedef struct {
+    PyObject *word, *row; /* a row has one value for each column */
+    const char *bytes;    /* of the word */
+    Py_ssize_t size;
+    uint32_t hash;
+} Entry;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *find; /* makes the row of a word */
+    Py_ssize_t columns, words;
+    Entry *slots;
+} Table;
+
+static PyTypeObject *TableType;
+
+static void table_clear(Table *self) {
+    for (int i = 0; i < SLOTS; i++) {
+        PyObject *word = self->slots[i].word, *row = self->slots[i].row;
+        self->slots[i].word = self->slots[i].row = NULL;
+        Py_XDECREF(word);
+        Py_XDECREF(row);
+    }
+    self->words = 0;
+}
+
+/* The slot of a word, or the free one where it belongs: some are free always. */
+static Entry *slot_of(Table *self, const char *bytes, Py_ssize_t size, uint32_t hash) {
+    uint32_t at = hash;
+    for (;; at++) {
+        Entry *entry = self->slots + (at & (SLOTS - 1));
+        if (!entry->word) return entry;
+        if (entry->hash == hash && entry->size == size && !memcmp(entry->bytes, bytes, size)) return entry;
+    }
+}
+
+/* The row of the word that was matched. */
+static PyObject *row_of(Pattern *pattern, PyObject *text, const Subject *in, void *with) {
+    Table *self = with;
+    const char *bytes = (const char *)in->text + pattern->places[0];
+    Py_ssize_t size = pattern->places[1] - pattern->places[0];
+    uint32_t hash = 2166136261u; /* FNV-1a, mixed, as the lowest bits alone tell the slot */
+    for (Py_ssize_t i = 0; i < size; i++) hash = (hash ^ (uint8_t)bytes[i]) * 16777619u;
+    hash ^= hash >> 15;
+    Entry *entry = slot_of(self, bytes, size, hash);
+    if (entry->word) return Py_NewRef(entry->row);
+    PyObject *word = PyUnicode_FromStringAndSize(bytes, size);
+    PyObject *row = word ? PyObject_CallFunctionObjArgs(self->find, word, NULL) : NULL;
+    if (row && (!PyTuple_Check(row) || PyTuple_Size(row) != self->columns)) {
+        PyErr_Format(PyExc_ValueError, "expected a tuple with a value for each of %zd columns; got %R", self->columns, row);
+        Py_CLEAR(row);
+    }
+    if (row) {
+        if (self->words >= MOST_WORDS) table_clear(self);
+        entry = slot_of(self, bytes, size, hash); /* again: Python may have looked up words meanwhile */
+        if (!entry->word) {
+            self->words++;
+            *entry = (Entry){Py_NewRef(word), Py_NewRef(row), PyUnicode_AsUTF8AndSize(word, NULL), size, hash};
+        }
+    }
+    Py_XDECREF(word);
+    return row;
+}
+
+/* Of the words that a pattern finds: a list for each column of a table. */
+static PyObject *pattern_columns(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    if (count != 2 || !PyObject_TypeCheck(given[1], TableType)) {
+        PyErr_SetString(PyExc_TypeError, "expected a text and a table");
+        return NULL;
+    }
+    Table *table = (Table *)given[1];
+    PyObject *rows = all((Pattern *)self, given, 1, row_of, table);
+    if (!rows) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    Py_ssize_t size = PyList_Size(rows);
+    PyObject *lists = PyTuple_New(table->columns);
+    for (Py_ssize_t column = 0; lists && column < table->columns; column++) {
+        PyObject *list = PyList_New(size);
+        for (Py_ssize_t i = 0; list && i < size; i++)
+            PyList_SetItem(list, i, Py_NewRef(PyTuple_GetItem(PyList_GetItem(rows, i), column)));
+        if (!list || PyTuple_SetItem(lists, column, list) < 0) Py_CLEAR(lists);
+    }
+    Py_DECREF(rows);
+    return lists;
+}
+
+static void table_free(PyObject *self) {
+    Table *table = (Table *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    if (table->slots) table_clear(table);
+    PyMem_Free(table->slots);
+    Py_XDECREF(table->find);
+    PyObject_Free(self);
+    Py_DECREF(type);
 }
 
 static PyObject *pattern_groupindex(PyObject *self, void *unused) { return Py_NewRef(((Pattern *)self)->groupindex); }
@@ -424,7 +522,7 @@ static void match_free(PyObject *self) {
 static PyMethodDef pattern_methods[] = {
     {"search", FAST(pattern_search)},     {"match", FAST(pattern_match)},       {"fullmatch", FAST(pattern_fullmatch)},
     {"findall", FAST(pattern_findall)},   {"finditer", FAST(pattern_finditer)}, {"split", NAMED(pattern_split)},
-    {"sub", NAMED(pattern_sub)},          {NULL, NULL, 0, NULL},
+    {"sub", NAMED(pattern_sub)},          {"columns", FAST(pattern_columns)},   {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef pattern_values[] = {{"groupindex", pattern_groupindex, NULL, NULL, NULL}, {NULL}};
 static PyType_Slot pattern_slots[] = {
@@ -454,6 +552,27 @@ static PyType_Spec match_spec = {
     match_slots,
 };
 
+static PyType_Slot table_slots[] = {{Py_tp_dealloc, table_free}, {0, NULL}};
+static PyType_Spec table_spec = {
+    "_patterns.Table", sizeof(Table), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, table_slots,
+};
+
+/* A table: what makes the row of a word, and how many values a row has. */
+static PyObject *patterns_table(PyObject *module, PyObject *given) {
+    PyObject *find;
+    Py_ssize_t columns;
+    if (!PyArg_ParseTuple(given, "On", &find, &columns)) return NULL;
+    Table *table = PyObject_New(Table, TableType);
+    if (!table) return NULL;
+    table->find = Py_NewRef(find);
+    table->columns = columns;
+    table->words = 0;
+    table->slots = PyMem_Calloc(SLOTS, sizeof *table->slots);
+    if (table->slots) return (PyObject *)table;
+    Py_DECREF((PyObject *)table);
+    return PyErr_NoMemory();
+}
+
 /* A pattern: its source and flags as PCRE2 has them, what writes its other form, what makes it in Python, and its groups. */
 static PyObject *patterns_compile(PyObject *module, PyObject *given) {
     PyObject *source, *wide_source, *slow, *groupindex;
@@ -472,7 +591,9 @@ static PyObject *patterns_compile(PyObject *module, PyObject *given) {
     return (PyObject *)pattern;
 }
 
-static PyMethodDef functions[] = {{"compile", patterns_compile, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+static PyMethodDef functions[] = {
+    {"compile", patterns_compile, METH_VARARGS, NULL}, {"table", patterns_table, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL},
+};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_patterns", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__patterns(void) {
@@ -483,6 +604,7 @@ PyMODINIT_FUNC PyInit__patterns(void) {
     PyObject *module = PyModule_Create(&definition);
     PatternType = (PyTypeObject *)PyType_FromSpec(&pattern_spec);
     MatchType = (PyTypeObject *)PyType_FromSpec(&match_spec);
-    if (!module || !PatternType || !MatchType || PyModule_AddStringConstant(module, "SOURCE", NATIVE_SOURCE) < 0) return NULL;
-    return module;
+    TableType = (PyTypeObject *)PyType_FromSpec(&table_spec);
+    if (!module || !PatternType || !MatchType || !TableType) return NULL;
+    return PyModule_AddStringConstant(module, "SOURCE", NATIVE_SOURCE) < 0 ? NULL : module;
 }
