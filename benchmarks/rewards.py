@@ -132,7 +132,9 @@ description = first("rewards.description")
 memory, arithmetic = first("rewards.memory", "rewards.combine"), first("language.arithmetic", "rewards.arithmetic")
 
 def score():
-    grammar.read_sentence.cache_clear()
+    for forms in getattr(grammar, "remembered_forms", ()):
+        forms.clear()
+    getattr(grammar.read_sentence, "cache_clear", int)()
     getattr(getattr(arithmetic, "evaluated", None), "cache_clear", int)()
     for name in ("parse", "parse_sentence"):  # as builds called it
         getattr(getattr(description, name, None), "cache_clear", int)()
@@ -171,7 +173,8 @@ def compare_builds(folder: Path, ref: str, rounds: int) -> None:
 
 def score(rows: Sequence[Row]) -> None:
     """Score every row, with nothing remembered at the start."""
-    grammar.read_sentence.cache_clear()
+    for forms in grammar.remembered_forms:
+        forms.clear()
     description.parse_sentence.cache_clear()
     description.remembered_sentences.clear()
     arithmetic.evaluated.cache_clear()

@@ -227,7 +227,7 @@ def test_another_region_is_compared_with_neither_of_the_two_where_none_is_named(
 
 
 def test_a_form_read_before_gives_each_text_its_own_numbers_and_places() -> None:
-    grammar.read_sentence.cache_clear()
+    grammar.remembered_forms[0].clear()
     texts = ["<region1> is 1.5 m wide.", "Well: <region1> is 22.25 cm wide."]
     for text, value in zip(texts, (1.5, 0.2225), strict=True):
         (found,) = extract(text)

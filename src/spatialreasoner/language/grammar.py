@@ -5,7 +5,6 @@ own words first, then from the clause's subject, then from the question's other 
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from spatialreasoner.language.clauses import clauses, joined
 from spatialreasoner.language.lexicon import CODES, codes_of, rule
@@ -13,17 +12,61 @@ from spatialreasoner.language.measures import asked, direction, length, ratio
 from spatialreasoner.language.relations import RELATION_PATTERNS, relation
 from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.scope import Memory, Scope, Spoken, Statement
-from spatialreasoner.language.sentences import Sentence, sentences
+from spatialreasoner.language.sentences import Sentence, SentenceForm, sentences
 from spatialreasoner.language.tokens import UNKNOWN, Reading, Regions
 
 MAX_REMEMBERED = 60
 """Tokens of the longest sentence whose reading is remembered; what people write is shorter."""
+
+_MAX_FORMS = 1 << 12
+"""Maximum number of sentences that are remembered."""
+
+_Told = tuple[tuple[Statement, ...], Spoken]
+"""What a sentence states, and what the next one is read after."""
 
 _AMOUNT = CODES["AMOUNT"]
 _RULES = {_AMOUNT: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | dict.fromkeys(RELATION_PATTERNS, relation)
 _ASKS = rule("(?:WHETHER|(?<=WORD) IF) (?! [^COMMA]* EQUALS ABOUT? AMOUNT)")
 _REFERRING = codes_of("IT", "PAIR", "OTHER")
 _ANCHOR = lazily(f"[{''.join(_RULES)}]")
+
+
+class _Said(dict[Spoken, _Told]):
+    """What a sentence states and what the next one is read after, by what was spoken of before it."""
+
+    def __init__(self, sentence: Sentence, terse: bool) -> None:
+        super().__init__()
+        self._sentence, self._terse = sentence, terse
+
+    def __missing__(self, spoken: Spoken) -> _Told:
+        if len(self) >= _MAX_FORMS:
+            self.clear()
+        told = self[spoken] = _told(self._sentence, spoken, self._terse)
+        return told
+
+
+class _Forms(dict[SentenceForm, "_Told | _Said"]):
+    """What sentences state by their form: at once where they speak for themselves, else by what was spoken of before them.
+
+    The words of a form may occur in another text with other numbers. A dictionary is looked up in half the time of a cache.
+    """
+
+    def __init__(self, *, terse: bool) -> None:
+        super().__init__()
+        self._terse = terse
+
+    def __missing__(self, form: SentenceForm) -> _Told | _Said:
+        if len(self) >= _MAX_FORMS:
+            self.clear()
+        sentence = Sentence(*form)
+        told = read_sentence(sentence, None, self._terse) or _Said(sentence, self._terse)
+        if len(sentence.codes) <= MAX_REMEMBERED:
+            self[form] = told
+        return told
+
+
+remembered_forms = _Forms(terse=False), _Forms(terse=True)
+"""The sentences read last, for texts that answer no question and for those that do."""
 
 
 def statements(reading: Reading, context: Regions = (), *, terse: bool = False) -> Iterator[tuple[int, Statement]]:
@@ -35,13 +78,12 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
         terse: Whether the text answers a question, so that "On the right." relates to the question's other region.
     """
     spoken = Spoken(context)
-    for begin, sentence in sentences(reading):
-        read = read_sentence if len(sentence.codes) <= MAX_REMEMBERED else read_sentence.__wrapped__
-        found = read(sentence, None, terse)
-        if found is None:  # only lengths look at what else was spoken of
-            found = read(sentence, spoken if _AMOUNT in sentence.codes else Spoken(spoken.context), terse)
-        assert found is not None
-        said, after = found
+    forms = remembered_forms[terse]
+    for begin, form in sentences(reading):
+        told = forms[form]
+        if isinstance(told, _Said):  # only lengths look at what else was spoken of
+            told = told[spoken if _AMOUNT in form[1] else Spoken(spoken.context)]
+        said, after = told
         if not after.context or (spoken.ends and not after.ends):
             after = Spoken(after.context or spoken.context, after.ends or spoken.ends, after.asked)
         spoken = after
@@ -49,9 +91,8 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
             yield begin, statement
 
 
-@lru_cache(maxsize=1 << 12)
-def read_sentence(sentence: Sentence, spoken: Spoken | None, terse: bool) -> tuple[tuple[Statement, ...], Spoken] | None:
-    """What a sentence states, and what the next one is read after; the words may occur in another text with other numbers.
+def read_sentence(sentence: Sentence, spoken: Spoken | None, terse: bool) -> _Told | None:
+    """What a sentence states, and what the next one is read after.
 
     Args:
         sentence: The sentence.
@@ -78,6 +119,12 @@ def read_sentence(sentence: Sentence, spoken: Spoken | None, terse: bool) -> tup
         return None
     found = [statement for statement in found if UNKNOWN[0] not in statement.regions]
     return tuple(found), Spoken(context, memory.ends, asked(sentence, memory.clauses) if memory.clauses else ("", ()))
+
+
+def _told(sentence: Sentence, spoken: Spoken, terse: bool) -> _Told:
+    told = read_sentence(sentence, spoken, terse)
+    assert told is not None
+    return told
 
 
 def _read(scope: Scope) -> Iterator[Statement]:

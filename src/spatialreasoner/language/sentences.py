@@ -4,7 +4,6 @@ What a sentence says of which region depends neither on its numbers nor on its n
 one reading serves all sentences of the same form: see `grammar.read_sentence`.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from spatialreasoner.language.lexicon import CODES, codes_of, rule
@@ -15,7 +14,7 @@ MENTIONS = codes_of("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER")
 
 _MAX_TOKENS = 250
 """A longer sentence is cut: rules may look back to its start, and the whole must stay linear in the text."""
-_SENTENCE = rule(f"(?P<words>[^STOP ASKED LINE BULLET]{{1,{_MAX_TOKENS}}}) [STOP ASKED LINE BULLET]?")
+_SENTENCE = rule(f"([^STOP ASKED LINE BULLET]{{1,{_MAX_TOKENS}}}) [STOP ASKED LINE BULLET]?")
 _SAYS = rule("[REGION PAIR IT OTHER FORMER LATTER AMOUNT HOUR TIMES SIDE OVER FRONT COMPARED MOST CLOSER FARTHER MORE LESS]")
 
 
@@ -79,11 +78,17 @@ class Sentence(NamedTuple):
 _INTRODUCES = rule("WORD _* BE")
 
 
-def sentences(reading: Reading) -> Iterator[tuple[int, Sentence]]:
+SentenceForm = tuple[tuple[str | Mention, ...], str, int]
+"""The attributes of a sentence: many are looked up by them, and few are new."""
+
+
+def sentences(reading: Reading) -> list[tuple[int, SentenceForm]]:
     """The sentences of a text that may say something of a region, or whom "it" means, each with its first token's number."""
-    codes, words = reading.codes, reading.forms
+    codes, words, num_regions = reading.codes, reading.forms, reading.count
     refers = CODES["IT"] in codes
+    found: list[tuple[int, SentenceForm]] = []
     for match in _SENTENCE.finditer(codes):
-        begin, end = match.span("words")
+        begin, end = match.span(1)
         if _SAYS.search(codes, begin, end) or (refers and _INTRODUCES.search(codes, begin, end)):
-            yield begin, Sentence(tuple(words[begin:end]), match.group(), reading.count)
+            found.append((begin, (tuple(words[begin:end]), match[0], num_regions)))
+    return found

@@ -170,7 +170,8 @@ class Reading:
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Characters from one token to another, both included, without the blank before the first."""
-        return self.starts[first] + self.words[first].startswith(" "), self.starts[last + 1]
+        starts = self.starts
+        return starts[first] + (self.words[first][0] == " "), starts[last + 1]
 
     def _look_back(self) -> None:
         """Say of "the former" and "the latter" whom they mean."""
