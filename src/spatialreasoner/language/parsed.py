@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from spatialreasoner.core.errors import ResponseError
+from spatialreasoner.core.kept import kept
 from spatialreasoner.core.types import Category
 from spatialreasoner.language import refusals, responses
 from spatialreasoner.language.conclusion import Conclusion, conclude
@@ -52,13 +52,13 @@ class ParsedResponse:
     labels: Sequence[str] = field(default=(), repr=False)
     others: Sequence[str] = field(default=(), repr=False)
 
-    @cached_property
+    @kept
     def plain(self) -> bool:
         """Whether it has no form at all: no tags, headings or steps."""
         spans = self._spans
         return "conclusion" not in spans and spans["description"] == (0, 0) and _FORM.search(self.text) is None
 
-    @cached_property
+    @kept
     def segments(self) -> Mapping[str, tuple[int, int]]:
         """Where "description", "reasoning" and "conclusion" are; an answer without any form is a conclusion."""
         if not self.plain:
@@ -66,11 +66,11 @@ class ParsedResponse:
         whole = (refusals.thinking_end(self.text) or 0, len(self.text))
         return {"description": (0, 0), "reasoning": whole, "conclusion": whole}
 
-    @cached_property
+    @kept
     def _spans(self) -> Mapping[str, tuple[int, int]]:
         return responses.spans(self.text)
 
-    @cached_property
+    @kept
     def pieces(self) -> tuple[Piece, ...]:
         """Its segments as people read them, in order: each character once, without the conclusion's heading, none empty."""
         text, spans = self.text, self.segments
@@ -85,18 +85,18 @@ class ParsedResponse:
         cut = (_trimmed(name, text, *span) for name, span in ends.items())
         return tuple(piece for piece in cut if piece.start < piece.end)
 
-    @cached_property
+    @kept
     def statements(self) -> tuple[Assertion, ...]:
         """Its spatial statements, in order, each with its span."""
         return tuple(extract(self.text, self.labels, self.others))
 
-    @cached_property
+    @kept
     def thinking(self) -> tuple[int, int]:
         """Where its thinking is; empty, (0, 0), where it shows none."""
         begin = refusals.thinking_end(self.text)
         return 0, begin if begin is not None else len(self.text)
 
-    @cached_property
+    @kept
     def refusal(self) -> str:
         """Why it is not an answer, such as "refusal" or "thinking never ended"; empty if it may be one."""
         begin = refusals.thinking_end(self.text)
@@ -113,12 +113,12 @@ class ParsedResponse:
         head = self.text[:2000]
         return "other" if 2 * len(_CJK.findall(head)) > len(head.split()) + 2 else "en"
 
-    @cached_property
+    @kept
     def sentences(self) -> list[tuple[int, int]]:
         """Where each sentence is, outside the thinking."""
         return [match.span() for match in _SENTENCE.finditer(self.text, self.thinking[1]) if match.group().strip()]
 
-    @cached_property
+    @kept
     def conclusion(self) -> Conclusion | None:
         """What it answers to its question and how that was found; None if no question is known."""
         if self.question is None:

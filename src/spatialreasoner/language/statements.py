@@ -5,10 +5,10 @@ An assertion is what can be verified: "the wardrobe is wider than `<region2>`", 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from operator import attrgetter
 from typing import Literal, cast
 
+from spatialreasoner.core.kept import kept
 from spatialreasoner.core.types import CONVERSE, QuantityName, Relation
 from spatialreasoner.language.grammar import statements
 from spatialreasoner.language.scope import Statement
@@ -52,7 +52,7 @@ class Assertion:
     negated: bool = False
     span: tuple[int, int]
 
-    @cached_property
+    @kept
     def fact(self) -> tuple[object, ...]:
         """What it says apart from its wording: "a is left of b" and "b is right of a" say the same."""
         kind, regions = self.kind, self.regions
@@ -62,7 +62,7 @@ class Assertion:
             regions = tuple(sorted(regions))
         return kind, regions, self.value, self.high, self.unit, self.negated
 
-    @cached_property
+    @kept
     def stance(self) -> tuple[tuple[object, ...], float | bool] | None:
         """What it is about, and which side it takes; None for what takes no side."""
         regions = self.regions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,7 +20,7 @@ from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.rewards.logical import Argument
 from spatialreasoner.rewards.memory import see, verify_all, what_was_said
 from spatialreasoner.rewards.names import NameMatcher
-from spatialreasoner.rewards.spatial import FULL, SpatialScore, StatementVerdict, is_asked
+from spatialreasoner.rewards.spatial import FULL, SpatialScore, StatementVerdict, any_asked
 from spatialreasoner.scenes.measure import Measured
 
 REWARDS = ("visual", "spatial_description", "spatial_reasoning", "logical")
@@ -102,19 +103,23 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         return Graded(reward=_refused("no answer: empty"))
     if parsed.plain and parsed.refusal not in ("", "refusal"):
         return Graded(reward=_refused(f"no answer: {parsed.refusal}"))
-    assertions = parsed.statements
-    begin, end = parsed.segments["description"]
-    start = parsed.segments["reasoning"][0]
-    concluded = parsed.segments.get("conclusion", (len(text), len(text)))[0]
-    concluding = [assertion for assertion in assertions if assertion.span[0] >= concluded]
-    unsure = concluded < len(text) and cannot_tell(text[concluded:])
-    claimed = read_claim(question, text[concluded:], concluding, labels) if concluded < len(text) and not unsure else None
-    if claimed is not None and (claimed.clashes or not any(is_asked(question, assertion) for assertion in concluding)):
+    assertions, spans = parsed.statements, parsed.segments
+    begin, end = spans["description"]
+    start = spans["reasoning"][0]
+    concluded = spans["conclusion"][0] if "conclusion" in spans else len(text)
+    places = [assertion.span[0] for assertion in assertions]  # in order
+    concluding = list(assertions[bisect_left(places, concluded) :])
+    answer = text[concluded:]
+    unsure = concluded < len(text) and cannot_tell(answer)
+    claimed = read_claim(question, answer, concluding, labels) if concluded < len(text) and not unsure else None
+    if claimed is not None and (claimed.clashes or not any_asked(question, concluding)):
         concluding.append(implied(question, claimed, (concluded, len(text))))
-    if concluded < len(text) and claimed is None and not unsure and not any(is_asked(question, a) for a in assertions):
+    if concluded < len(text) and claimed is None and not unsure and not any_asked(question, assertions):
         return Graded(reward=_refused("it answers another question, or none"))
-    description = verify_all(known, before, question, [a for a in assertions if begin <= a.span[0] < end])
-    premises = verify_all(known, before, question, [a for a in assertions if start <= a.span[0] < concluded])
+    said = assertions[bisect_left(places, begin) : bisect_left(places, end)]
+    argued = assertions[bisect_left(places, start) : bisect_left(places, concluded)]
+    description = verify_all(known, before, question, said)
+    premises = verify_all(known, before, question, argued)
     conclusion = verify_all(known, before, question, concluding)
     argument = Argument(
         text=text[start:concluded],
@@ -200,13 +205,19 @@ def _belongs(part: str, name: str) -> bool:
     return part == name or part.startswith(f"{name}.")
 
 
+_VISUAL = {name: f"visual.{name}" for name in visual.VISUAL_CRITERIA}
+_LOGICAL = {name: f"logical.{name}" for name in logical.LOGICAL_CRITERIA}
+
+
 def _breakdown(
     seen: visual.Criteria, argued: visual.Criteria, described: SpatialScore, reasoned: SpatialScore
 ) -> RewardBreakdown:
-    parts = {f"visual.{name}": part for name, part in seen.parts.items()}
-    parts |= {f"logical.{name}": part for name, part in argued.parts.items()}
-    reasons = {f"visual.{name}": reason for name, reason in seen.reasons.items()}
-    reasons |= {f"logical.{name}": reason for name, reason in argued.reasons.items()}
+    parts = {_VISUAL[name]: part for name, part in seen.parts.items()}
+    reasons = {_VISUAL[name]: reason for name, reason in seen.reasons.items()}
+    for name, part in argued.parts.items():
+        parts[_LOGICAL[name]] = part
+    for name, reason in argued.reasons.items():
+        reasons[_LOGICAL[name]] = reason
     for name, score in (("spatial_description", described), ("spatial_reasoning", reasoned)):
         if score.reason:
             reasons[name] = score.reason
@@ -299,7 +310,7 @@ class GeometricReward:
         before = verify_all(known, heard, question, [a for a in assertions if a.span[0] < len(prefix)])
         said = [a for a in assertions if a.span[0] >= len(prefix)]
         claimed = read_claim(question, _after_heading(step), said, labels) if name == "conclusion" else None
-        if claimed is not None and not any(is_asked(question, assertion) for assertion in said):
+        if claimed is not None and not any_asked(question, said):
             said.append(implied(question, claimed, (len(prefix), len(text))))
         new = verify_all(known, heard, question, said)
         score = spatial.spatial_reward(new).value if any(verdict.score is not None for verdict in new) else None

@@ -125,31 +125,40 @@ def _apart(kind: str, left: float, right: float) -> bool:
 def _factual(argument: Argument) -> tuple[float | None, str]:
     """Mean correctness of the distinct premises that can be verified, and the worst one's reason."""
     described = _table(verdict.assertion for verdict in argument.described)
-    scores: list[tuple[float, str]] = []
+    scores: list[float] = []
+    reasons: list[tuple[str, str]] = []
     for verdict in distinct(argument.premises):
-        if verdict.score is None:
+        score, said = verdict.score, verdict.assertion
+        if score is None:
             continue
-        stance = verdict.assertion.stance
-        before = described.get(stance[0]) if stance else None
-        clash = before is not None and contradicts(before, verdict.assertion)
-        reason = f"{verdict.assertion.kind}: {'contradicts the description' if clash else verdict.reason}"
-        scores.append((verdict.score * (0.5 if clash else 1.0), reason))
+        before = described.get(said.stance[0]) if described and said.stance else None
+        clash = before is not None and contradicts(before, said)
+        scores.append(score * 0.5 if clash else score)
+        reasons.append((said.kind, "contradicts the description" if clash else verdict.reason))
     if not scores:
         return None, ""
     worst = min(scores)
-    return sum(score for score, _ in scores) / len(scores), worst[1] if worst[0] < 1 else ""
+    why = min(f"{kind}: {reason}" for score, (kind, reason) in zip(scores, reasons, strict=True) if score == worst)
+    return sum(scores) / len(scores), why if worst < 1 else ""
 
 
 def _coherence(argument: Argument) -> tuple[float | None, str]:
     """Share of the statements without a contradiction, times the share of the steps that are not said twice."""
     clashes = contradictions((), [verdict.assertion for verdict in (*argument.premises, *argument.concluding)])
-    steps = [step.split() for step in _STEP.split(f"\n{argument.text}")[1:]]
-    repeated = len(steps) - len({tuple(step) for step in steps})
+    steps = _STEP.split(f"\n{argument.text}")[1:]
+    repeated = _repeated(steps) if len(steps) > 1 else 0
     if len(clashes) < 2 and not steps:
         return None, ""  # one statement alone has nothing to be coherent with
     coherent = clashes.count("") / len(clashes) if clashes else 1.0
     share = coherent * (1 - repeated / len(steps) if steps else 1.0)
     return share, next(filter(None, clashes), "") or (f"{repeated} steps repeat others" if repeated else "")
+
+
+def _repeated(steps: Sequence[str]) -> int:
+    """How many of some steps say word for word what others do; most differ by their first words."""
+    if len({tuple(step.split(None, 2)[:2]) for step in steps}) == len(steps):
+        return 0
+    return len(steps) - len({tuple(step.split()) for step in steps})
 
 
 def contradictions(earlier: Iterable[Assertion], statements: Iterable[Assertion]) -> list[str]:
@@ -167,10 +176,10 @@ def contradictions(earlier: Iterable[Assertion], statements: Iterable[Assertion]
         if stance is None:
             continue
         before = said.setdefault(stance[0], assertion)
-        clash = (before is not assertion and contradicts(before, assertion)) or _against_sizes(assertion, sizes)
+        clash = (before is not assertion and contradicts(before, assertion)) or (sizes and _against_sizes(assertion, sizes))
         if judged:
-            regions = ", ".join(assertion.regions)
-            found.append(f"{assertion.kind} of {regions} contradicts an earlier statement" if clash else "")
+            told = f"{assertion.kind} of {', '.join(assertion.regions)} contradicts an earlier statement" if clash else ""
+            found.append(told)
         if assertion.kind in _SIZED and assertion.unit == "m" and assertion.value is not None and len(assertion.regions) == 1:
             sizes[_SIZED[assertion.kind], assertion.regions[0]] = assertion.value
     return found

@@ -52,15 +52,21 @@ def what_was_said(known: Known, question: Question) -> Remembered:
 def verify_all(
     known: Known, before: Remembered, question: Question, assertions: Sequence[Assertion]
 ) -> tuple[StatementVerdict, ...]:
-    """The verdicts on statements, in order; beyond `MAX_ASSERTIONS` none is read."""
-    return tuple([_verified(known, before, question, assertion) for assertion in assertions[:MAX_ASSERTIONS]])
+    """The verdicts on statements, in order; beyond `MAX_ASSERTIONS` none is read.
 
-
-def _verified(known: Known, before: Remembered, question: Question, said: Assertion) -> StatementVerdict:
-    """The verdict on one statement; what the same statement earned elsewhere is not measured again."""
-    key = (said.kind, said.regions, said.value, said.high, said.unit, said.hedged, said.negated)
-    verdict = recall(before.verdicts, key, _MAX_VERDICTS, lambda: verify(known.measured, question, said))
-    return verdict if verdict.assertion.span == said.span else verdict.of(said)
+    What the same statement earned elsewhere is not measured again.
+    """
+    verdicts = before.verdicts
+    found: list[StatementVerdict] = []
+    for said in assertions[:MAX_ASSERTIONS]:
+        key = (said.kind, said.regions, said.value, said.high, said.unit, said.hedged, said.negated)
+        verdict = verdicts.get(key)
+        if verdict is None:
+            if len(verdicts) >= _MAX_VERDICTS:
+                verdicts.clear()
+            verdict = verdicts[key] = verify(known.measured, question, said)
+        found.append(verdict if verdict.assertion.span == said.span else verdict.of(said))
+    return tuple(found)
 
 
 def see(known: Known, before: Remembered, question: Question, description: str) -> visual.Criteria:

@@ -14,11 +14,10 @@ the benchmark's tolerance (`scenes.uncertainty`), is unscored, neither true nor 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import cast
-from weakref import WeakKeyDictionary
 
 from spatialreasoner.core.types import (
     CONVERSE,
@@ -88,11 +87,9 @@ class StatementVerdict:
 
     def of(self, assertion: Assertion) -> StatementVerdict:
         """The verdict on the same statement in another place."""
-        same = self.assertion  # but for its place: what it says need not be found out again
-        vars(assertion).update(fact=same.fact, stance=same.stance)
-        verdict = object.__new__(StatementVerdict)
-        vars(verdict).update(vars(self), assertion=assertion)
-        return verdict
+        same, fields = self.assertion, vars(assertion)  # but for its place: what it says need not be found out again
+        fields["fact"], fields["stance"] = same.fact, same.stance
+        return _verdict(assertion, self.score, self.weight, self.truth, self.reason)
 
     @property
     def label(self) -> str:
@@ -107,6 +104,14 @@ class StatementVerdict:
             category: Category = "direction" if said.kind == "direction" else "width_data"
             return "true" if within_tolerance(category, said.value, self.truth, high=said.high) != said.negated else "false"
         return "true" if self.score >= 0.8 else "false" if self.score <= 0.2 else "partial"
+
+
+def _verdict(assertion: Assertion, score: float | None, weight: float, truth: float | None, reason: str) -> StatementVerdict:
+    made = object.__new__(StatementVerdict)  # to fill a frozen one by its class takes four times as long
+    fields = vars(made)
+    fields["assertion"], fields["score"], fields["weight"] = assertion, score, weight
+    fields["truth"], fields["reason"] = truth, reason
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +140,7 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Stat
     score, truth, reason = _judge(measured, question, assertion)
     if assertion.negated and score is not None and truth is not None:  # what cannot be is not made true by a "not"
         score = 1.0 - score
-    verdict = StatementVerdict(assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
+    verdict = _verdict(assertion, score, weight, truth, reason)
     if score and assertion.value is not None and is_the_asked and verdict.label == "false":
         return replace(verdict, score=BEYOND * score)
     return verdict
@@ -151,25 +156,34 @@ def scene_regions(scene: Scene, question: Question, names: Sequence[str]) -> tup
 
     "region1" is `region_ids[0]`, and "other1" the first of the `other_regions`.
     """
-    own = _own(question.region_ids)
-    found = tuple([own[name] for name in names if name in own])
-    if len(found) == len(names) or not any(name.startswith("other") for name in names):
-        return found if len(found) == len(names) else None
-    known = {**own, **{f"other{n}": region.id for n, region in enumerate(other_regions(scene, question), start=1)}}
-    found = tuple([known[name] for name in names if name in known])
-    return found if len(found) == len(names) else None
+    found = _own_regions(question.region_ids, tuple(names))
+    if found is not None or not any(name.startswith("other") for name in names):
+        return found
+    known = {f"other{n}": region.id for n, region in enumerate(other_regions(scene, question), start=1)}
+    known |= {f"region{n}": region_id for n, region_id in enumerate(question.region_ids, start=1)}
+    meant = tuple([known[name] for name in names if name in known])
+    return meant if len(meant) == len(names) else None
 
 
-@lru_cache
-def _own(region_ids: tuple[str, ...]) -> Mapping[str, str]:
-    """The scene's region of each name that a question gives its own."""
-    return {f"region{number}": region_id for number, region_id in enumerate(region_ids, start=1)}
+@lru_cache(maxsize=4096)
+def _own_regions(region_ids: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The scene's regions of names that a question gives its own; None if one is none of them."""
+    own = {f"region{number}": region_id for number, region_id in enumerate(region_ids, start=1)}
+    return tuple([own[name] for name in names]) if own.keys() >= set(names) else None
 
 
 def is_asked(question: Question, assertion: Assertion) -> bool:
     """Whether the statement is about the very relation or quantity that the question asks for (W_c = 1)."""
     kinds, regions = _asked(question.category, len(question.region_ids))
     return assertion.kind in kinds and assertion.regions in regions and (assertion.unit != "times" or len(kinds) > 1)
+
+
+def any_asked(question: Question, assertions: Iterable[Assertion]) -> bool:
+    """Whether one of some statements is about what the question asks for."""
+    for assertion in assertions:  # noqa: SIM110  (a generator within `any` takes three times as long)
+        if is_asked(question, assertion):
+            return True
+    return False
 
 
 @lru_cache
@@ -186,10 +200,9 @@ def _asked(category: Category, num_regions: int) -> tuple[frozenset[str], frozen
 
 def spatial_reward(verdicts: Sequence[StatementVerdict]) -> SpatialScore:
     """R_sp of one segment: 4/n times the sum of W_u W_c r over its distinct, verifiable statements."""
-    scored = [verdict for verdict in distinct(verdicts) if verdict.score is not None]
-    if scored:
-        total = math.fsum(verdict.weight * cast("float", verdict.score) for verdict in scored)
-        return SpatialScore(value=FULL * total / len(scored))
+    scores = [verdict.weight * verdict.score for verdict in distinct(verdicts) if verdict.score is not None]
+    if scores:
+        return SpatialScore(value=FULL * math.fsum(scores) / len(scores))
     if not verdicts:
         return SpatialScore(value=NEUTRAL, reason="no spatial statement: neutral")
     return SpatialScore(value=None, reason=f"none of {len(verdicts)} statements could be verified: {verdicts[0].reason}")
@@ -199,9 +212,9 @@ def distinct(verdicts: Sequence[StatementVerdict]) -> list[StatementVerdict]:
     """One verdict per fact: saying the same again, also the other way round, earns nothing. The flattest wording counts."""
     best: dict[tuple[object, ...], StatementVerdict] = {}
     for verdict in verdicts:
-        key = verdict.assertion.fact
-        if key not in best or best[key].weight < verdict.weight:
-            best[key] = verdict
+        fact = verdict.assertion.fact
+        if best.setdefault(fact, verdict).weight < verdict.weight:
+            best[fact] = verdict
     return list(best.values())
 
 
@@ -268,23 +281,40 @@ def _judge(measured: Measured, question: Question, assertion: Assertion) -> _Out
 
 
 def _judge_relation(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
-    relation = cast("Relation", assertion.kind)
-    comparison = measured.compare(relation, names[0], names[1])
-    difference = comparison.difference
-    if difference is None:
-        return None, None, comparison.reason or "unknown"
-    inside = margin(measured, relation, names, comparison.scale)
-    unit = "m³" if relation in {"big", "small"} else "m"
-    reason = f"measured: {difference:+.2f} {unit}, noise {inside:.2f} {unit}"
-    if abs(difference) <= inside:
-        return None, difference, f"inside the noise ({reason})"
-    bars = measured.uncertainty.compare(relation, names[0], names[1])
-    if not bars.certain:
-        return None, difference, f"inside the error bars ({reason})"
+    difference, inside, unsure, reason = _compared(measured, cast("Relation", assertion.kind), names)
+    if difference is None or unsure:
+        return None, difference, reason
     score = 1.0 if difference > 0 else 0.0
     if assertion.value is not None and score:
         score = value_score(assertion.value, difference, noise=inside, high=assertion.high)
     return score, difference, reason
+
+
+_Difference = tuple[float | None, float, bool, str]
+"""A measured difference, its noise, whether it is too uncertain to judge by, and in words what it is, or why there is none."""
+_MAX_MEASURED = 4096
+"""What is remembered of a scene, at most."""
+
+
+def _compared(measured: Measured, relation: Relation, names: tuple[str, ...]) -> _Difference:
+    """What a statement of a relation is held against; found once for all that is said of it."""
+    return recall(measured.found, (relation, *names), _MAX_MEASURED, lambda: _difference(measured, relation, names))
+
+
+def _difference(measured: Measured, relation: Relation, names: tuple[str, ...]) -> _Difference:
+    comparison = measured.compare(relation, names[0], names[1])
+    difference = comparison.difference
+    if difference is None:
+        return None, 0.0, True, comparison.reason or "unknown"
+    inside = margin(measured, relation, names, comparison.scale)
+    unit = "m³" if relation in {"big", "small"} else "m"
+    reason = f"measured: {difference:+.2f} {unit}, noise {inside:.2f} {unit}"
+    if abs(difference) <= inside:
+        return difference, inside, True, f"inside the noise ({reason})"
+    bars = measured.uncertainty.compare(relation, names[0], names[1])
+    if not bars.certain:
+        return difference, inside, True, f"inside the error bars ({reason})"
+    return difference, inside, False, reason
 
 
 def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
@@ -306,15 +336,11 @@ def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, 
 
 _Truth = tuple[float | None, str, bool, float]
 """A value, its words (or why there is none), whether it is certain enough to judge by, and its noise."""
-_MAX_TRUTHS = 4096
-_truths: WeakKeyDictionary[Measured, dict[tuple[str, ...], _Truth]] = WeakKeyDictionary()
-"""What was measured last, by scene."""
 
 
 def _measured(measured: Measured, kind: QuantityName, names: tuple[str, ...]) -> _Truth:
     """What a statement of a quantity is held against; found once for all that is said of it."""
-    known = _truths.setdefault(measured, {})
-    return recall(known, (kind, *names), _MAX_TRUTHS, lambda: _truth(measured, kind, names))
+    return recall(measured.found, (kind, *names), _MAX_MEASURED, lambda: _truth(measured, kind, names))
 
 
 def _truth(measured: Measured, kind: QuantityName, names: tuple[str, ...]) -> _Truth:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -41,6 +41,9 @@ class Measured:
     of_pixels = True
     """Whether clouds are lifted from pixels, whose masks and depths can be off."""
 
+    found: dict[tuple[str, ...], Any]
+    """What others worked out of its values, by a key of theirs; forgotten with it."""
+
     def __init__(self, scene: Scene, depth: Float[np.ndarray, "h w"] | None = None) -> None:
         self.scene = scene
         self._depth = depth
@@ -48,6 +51,7 @@ class Measured:
         self._cuts: dict[str, tuple[bool, bool]] = {}
         self._values: dict[tuple[str, ...], Measurement] = {}
         self._comparisons: dict[tuple[str, str, str], Comparison] = {}
+        self.found = {}
 
     def cloud(self, region_id: str) -> Cloud | None:
         """The cleaned cloud of a region, or None if there is none; `why` then tells the reason."""
