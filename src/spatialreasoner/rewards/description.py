@@ -7,13 +7,14 @@ names, appositions and attributes. No sentence needs its neighbours, so their or
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from spatialreasoner.language import colours
 from spatialreasoner.language.scan import lazily
+from spatialreasoner.language.words import WordTable
 from spatialreasoner.rewards.known import SIZE_WORDS, Known
 
 MAX_DESCRIPTION_CHARACTERS = 12_000
@@ -55,6 +56,7 @@ _CLASSES: Mapping[str, str] = {
 _CLASS_OF = {word: name for name, words in _CLASSES.items() for word in words.split()}
 
 _THING = lazily("[NR]")
+_MAY_BEGIN = lazily("[XGAS]")
 _APPOSITION = lazily(
     r"R\)?(?:,?W?C(?:TC)?I?D?|[,(:]D|[(:])[ASX&,]{0,5}(?P<name>N)|(?P<first>N)(?:\(|,?I{1,3}D?|)(?=(?P<region>R))"
 )
@@ -101,14 +103,16 @@ def read_description(known: Known, text: str) -> list[DescriptionSentence]:
     before = remembered_sentences.setdefault(known, {})
     if len(before) > _MAX_REMEMBERED:
         before.clear()
-    said = (
-        before.get(part) or _read_sentence(known, part, before)
-        for part in _END.split(text[:MAX_DESCRIPTION_CHARACTERS].lower())
-    )
-    return [sentence for sentence in said if sentence is not None]
+    found: list[DescriptionSentence] = []
+    for part in _END.split(text[:MAX_DESCRIPTION_CHARACTERS].lower()):
+        sentence = before.get(part)
+        if sentence is None and part:
+            sentence = _read_sentence(known, part, before)
+        if sentence is not None:
+            found.append(sentence)
+    return found
 
 
-@lru_cache(maxsize=1 << 13)
 def _token(word: str) -> tuple[str, str]:
     """Class and word of a token."""
     match = _TOKEN_KIND.match(word)
@@ -123,6 +127,9 @@ def _token(word: str) -> tuple[str, str]:
     return "R", f"region{int(word) + (kind == 'index')}"
 
 
+_TOKENS = WordTable(_TOKEN, _token, 2)
+
+
 def _class_of(word: str) -> str:
     if word in colours.COLOUR_WORDS:
         return "A"
@@ -131,10 +138,10 @@ def _class_of(word: str) -> str:
 
 def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentence]) -> DescriptionSentence | None:
     """A sentence, kept in `before` unless it is long; None if it has no words."""
-    tokens = [*map(_token, _TOKEN.findall(text))]
-    if not tokens:
+    kinds, said = _TOKENS.read(text)
+    if not kinds:
         return None
-    classes, words = _with_names(known, tokens)
+    classes, words = _with_names(known, kinds, said)
     sentence = parse_sentence(classes, tuple(words))
     if len(text) <= _LONGEST_REMEMBERED:
         before[text] = sentence
@@ -145,22 +152,26 @@ def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentenc
 def parse_sentence(classes: str, words: tuple[str, ...]) -> DescriptionSentence:
     """A sentence by the class of each of its words, names joined into one word; it may occur in many descriptions."""
     places = [match.start() for match in _THING.finditer(classes)]
-    things = {
-        place: DescribedThing(words[place], None) if classes[place] == "R" else DescribedThing(None, words[place])
-        for place in places
-    }
+    things = {place: _THINGS[classes[place]](words[place]) for place in places}
     called: dict[int, int] = {}
-    for match in _APPOSITION.finditer(classes):
+    for match in _APPOSITION.finditer(classes) if "R" in classes and "N" in classes else ():
         pair = (match.start(), match.start("name")) if match["name"] else (match.start("region"), match.start("first"))
         called[pair[1]] = pair[0]
-    attributes = [(things[called.get(place, place)], words[at]) for place, at in _attributes(classes) if classes[at] in "AS"]
+    attributes = _attributes(classes) if "A" in classes or "S" in classes else ()
     return DescriptionSentence(
         words=words,
         things=tuple(things.values()),
-        calls=tuple((words[region], words[name]) for name, region in called.items()),
-        attributes=tuple(attributes),
+        calls=tuple([(words[region], words[name]) for name, region in called.items()]),
+        attributes=tuple([(things[called.get(place, place)], words[at]) for place, at in attributes if classes[at] in "AS"]),
         sets_scene="G" in classes,
     )
+
+
+_THINGS: Mapping[str, Callable[[str], DescribedThing]] = {
+    "R": lru_cache(lambda word: DescribedThing(word, None)),
+    "N": lru_cache(1 << 10)(lambda word: DescribedThing(None, word)),
+}
+"""What a word of a class mentions."""
 
 
 def _attributes(classes: str) -> Iterator[tuple[int, int]]:
@@ -177,48 +188,46 @@ def _attributes(classes: str) -> Iterator[tuple[int, int]]:
                 yield match.start("thing"), at
 
 
-def _with_names(known: Known, tokens: list[tuple[str, str]]) -> tuple[str, list[str]]:
+def _with_names(known: Known, kinds: Sequence[str], said: Sequence[str]) -> tuple[str, list[str]]:
     """Classes and words of a sentence with every name joined into one word of class N.
 
     Words of the image itself ("image") and colours that come before another word ("orange") are names only where the
     scene has such a thing and no other reading.
     """
-    classes: list[str] = []
-    words: list[str] = []
-    place = 0
-    while place < len(tokens):
-        name, word = tokens[place]
-        reach = known.reach(word) if name in "XGAS" else 0  # no name begins with a preposition or a verb
-        for length in range(min(reach, len(tokens) - place), 0, -1) if reach else ():
-            joined = " ".join(pair[1] for pair in tokens[place : place + length]) if length > 1 else word
-            if _is_name(known, joined, tokens, place, length):
-                name, word = "N", joined
-                place += length - 1
+    classes, words, done = "", list[str](), 0
+    for match in _MAY_BEGIN.finditer("".join(kinds)):  # no name begins with a preposition or a verb
+        place = match.start()
+        reach = known.reach(said[place]) if place >= done else 0
+        for length in range(min(reach, len(kinds) - place), 0, -1):
+            joined = " ".join(said[place : place + length]) if length > 1 else said[place]
+            if _is_name(known, joined, kinds, place, length):
+                classes += "".join(kinds[done:place]) + "N"
+                words += said[done:place]
+                words.append(joined)
+                done = place + length
                 break
-        classes.append(name)
-        words.append(word)
-        place += 1
-    return "".join(classes), words
+    return classes + "".join(kinds[done:]), [*words, *said[done:]]
 
 
-def _is_name(known: Known, joined: str, tokens: list[tuple[str, str]], place: int, length: int) -> bool:
+def _is_name(known: Known, joined: str, kinds: Sequence[str], place: int, length: int) -> bool:
     if known.is_name(joined):
-        return length > 1 or _may_be_noun(known, tokens[place][0], joined, tokens, place)
-    return known.naming.embedder is not None and _is_noun(tokens, place, length) and known.resembles(joined)
+        return length > 1 or _may_be_noun(known, joined, kinds, place)
+    return known.naming.embedder is not None and _is_noun(kinds, place, length) and known.resembles(joined)
 
 
-def _is_noun(tokens: list[tuple[str, str]], place: int, length: int) -> bool:
+def _is_noun(kinds: Sequence[str], place: int, length: int) -> bool:
     """Whether unknown words end a phrase that begins with an article, as a noun does and "wooden" in "is wooden" does not."""
     end = place + length
-    if any(name != "X" for name, _ in tokens[place:end]) or (end < len(tokens) and tokens[end][0] == "X"):
+    if any(kind != "X" for kind in kinds[place:end]) or (end < len(kinds) and kinds[end] == "X"):
         return False
-    while place and tokens[place - 1][0] in "XAS":
+    while place and kinds[place - 1] in "XAS":
         place -= 1
-    return place > 0 and tokens[place - 1][0] == "D"
+    return place > 0 and kinds[place - 1] == "D"
 
 
-def _may_be_noun(known: Known, name: str, word: str, tokens: list[tuple[str, str]], place: int) -> bool:
-    if name == "X":
+def _may_be_noun(known: Known, word: str, kinds: Sequence[str], place: int) -> bool:
+    kind = kinds[place]
+    if kind == "X":
         return True
-    follows = tokens[place + 1][0] if place + 1 < len(tokens) else "."
-    return word in known.terms and (name == "G" or (name == "A" and follows not in "XASN"))
+    follows = kinds[place + 1] if place + 1 < len(kinds) else "."
+    return word in known.terms and (kind == "G" or (kind == "A" and follows not in "XASN"))

@@ -80,13 +80,16 @@ def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[Descrip
     found: dict[tuple[str, ...], bool] = {}
     called = {region for sentence in sentences for region, _ in sentence.calls}
     for sentence in sentences:
-        named = {name for _, name in sentence.calls}
+        named = [name for _, name in sentence.calls]
         for region, name in sentence.calls:
             found[region, name] = region in own and known.fits(own[region], name)
         for thing in sentence.things:
+            region, name = thing
+            if name in named or region in called:
+                continue
             there = _is_there(known, own, thing)
-            if there is not None and thing.name not in named and thing.region not in called:
-                found[(thing.region or thing.name or "",)] = there
+            if there is not None:
+                found[(region or name or "",)] = there
     wrong = [" = ".join(key) for key, there in found.items() if not there]
     return (sum(found.values()) / len(found) if found else 0.0), wrong
 
@@ -107,8 +110,8 @@ def _attributes(
         for thing, word in sentence.attributes:
             region_id = own.get(thing.region or "")
             regions = known.regions(thing.name or "") if region_id is None else (region_id,)
-            fits = [_attribute_score(known, region, word) for region in regions]
-            score = max((fit for fit in fits if fit is not None), default=None)
+            fits = [fit for region in regions if (fit := _attribute_score(known, region, word)) is not None]
+            score = max(fits) if fits else None
             if score is not None:
                 scores[thing.region or thing.name or "", word] = score
     misfits = [f"{word} {thing}" for (thing, word), score in scores.items() if score < 0.5]
@@ -121,21 +124,30 @@ def _attribute_score(known: Known, region_id: str, word: str) -> float | None:
 
 def _completeness(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
     """How well the question's regions are named: 1 for each by a fitting name, half for a bare tag or "object"."""
-    mentioned = {thing.region for sentence in sentences for thing in sentence.things}
+    things = {thing for sentence in sentences for thing in sentence.things}
     called = {pair for sentence in sentences for pair in sentence.calls}
-    named = {thing.name for sentence in sentences for thing in sentence.things if thing.name} - {n for _, n in called}
+    calls = [name for _, name in called]
+    named = [name for _, name in things if name and name not in calls]
+    mentioned = [region for region, _ in things if region]
     told: dict[str, float] = {}
     for region, region_id in own.items():
         names = [name for other, name in called if other == region]
-        if names and not any(known.fits(region_id, name) for name in names):
+        fitting = [name for name in names if known.fits(region_id, name)]
+        if names and not fitting:
             told[region] = 0.0  # what is called something else is not told
             continue
-        fitting = [name for name in named if known.fits(region_id, name)]
-        fitting += [name for other, name in called if other == region and known.fits(region_id, name)]
-        special = any(ANYTHING not in known.vocabulary.kinds.get(name, ()) for name in fitting)
-        told[region] = 1.0 if special else 0.5 if fitting or region in mentioned else 0.0
+        fitting += [name for name in named if known.fits(region_id, name)]
+        told[region] = _told_by(known, fitting) if fitting else 0.5 if region in mentioned else 0.0
     missing = [region for region, share in told.items() if share < 1.0]
     return sum(told.values()) / max(len(told), 1), missing
+
+
+def _told_by(known: Known, names: Sequence[str]) -> float:
+    """1 where one of some names is more than a word for anything, else half."""
+    for name in names:
+        if ANYTHING not in known.vocabulary.kinds.get(name, ()):
+            return 1.0
+    return 0.5
 
 
 def _appropriateness(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
@@ -153,11 +165,9 @@ def _appropriateness(known: Known, own: Mapping[str, str], sentences: Sequence[D
 
 def _relevance(known: Known, own: Mapping[str, str], sentence: DescriptionSentence) -> float:
     """1 for a sentence about the scene's things, half for one about its surroundings or about nothing named, else 0."""
-    if any(thing.region in own for thing in sentence.things):
-        return 1.0
-    there = [name for thing in sentence.things if (name := thing.name) and _is_there(known, own, thing)]
-    if there:
-        return 1.0
+    for thing in sentence.things:
+        if thing.region in own or (thing.name and _is_there(known, own, thing)):
+            return 1.0
     around = any(known.vocabulary.is_background(thing.name or "") for thing in sentence.things)
     if sentence.sets_scene:
         return 1.0 if around else 0.5
