@@ -7,7 +7,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate, compress, count
 from typing import NamedTuple
 
 from spatialreasoner.language import quantities
@@ -148,13 +147,13 @@ class Reading:
     def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1, others: Sequence[str] = ()) -> None:
         folded = quantities.fold(text)
         found = quantities.find_quantities(folded)
-        words, sizes, classes, forms = _WORDS.read(_mask(folded, found))
-        codes = "".join(classes)
+        called = _ways(tuple(labels), tuple(others)) if labels or others else {}
+        words, starts, codes, forms, naming = _WORDS.read(_mask(folded, found), called)
         self.words: list[str] = words
-        self.starts = list(accumulate(sizes, initial=0))
+        self.starts: Sequence[int] = starts
         self.amounts = dict(zip([match.start() for match in _QUANTITIES.finditer(codes)], found, strict=False)) if found else {}
         self.mentions = _numbered(words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
-        self.codes = self._with_nouns(codes, _ways(tuple(labels), tuple(others)) if labels or others else {})
+        self.codes = self._with_nouns(codes, naming, called)
         self.count = len(labels) or self._count()
         self.forms: list[str | Mention] = forms
         for index, mention in self.mentions.items():
@@ -189,12 +188,18 @@ class Reading:
             return named[-2:]
         return ("region1", "region2") if self.count == 2 else ()
 
-    def _with_nouns(self, known: str, labels: Mapping[str, Sequence[_Way]]) -> str:
-        """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped."""
+    def _with_nouns(self, known: str, naming: Sequence[int], labels: Mapping[str, Sequence[_Way]]) -> str:
+        """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped.
+
+        Args:
+            known: Codes.
+            naming: The tokens with which a label may begin.
+            labels: How labels go on, by their first token.
+        """
         codes = [*known]
-        if labels:
+        if naming:
             begin, general = 0, CODES["GENERIC"] in known
-            for index in compress(count(), map(labels.__contains__, self.words)):
+            for index in naming:
                 if index >= begin and not (general and self._generic(codes, index)):
                     begin = self._match_label(codes, index, labels[self.words[index]])
             known = "".join(codes)
@@ -268,7 +273,7 @@ def _known(word: str) -> tuple[str, int, str, str]:
     return word, len(word), code, "" if code in _SILENT and bare not in NO_THINGS else bare
 
 
-_WORDS = WordTable(_TOKEN, _known, 4)
+_WORDS = WordTable(_TOKEN, _known, ("list", "sums", "text", "list"))
 
 
 def _mask(folded: str, found: Sequence[Quantity]) -> str:

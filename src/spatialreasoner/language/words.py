@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from itertools import accumulate
+from typing import Any, Literal
 
 from spatialreasoner.language.native.engine import pattern_module
 
 MAX_WORDS = 1 << 13
 """Maximum number of words that a table remembers."""
+
+ColumnKind = Literal["list", "text", "sums"]
+"""How the values of a column are put together: as a list, as one text of ASCII characters, or as the sums before each word."""
 
 
 class WordTable:
@@ -20,35 +25,52 @@ class WordTable:
 
     Args:
         pattern: What finds the words; it has no groups.
-        find: The values of a word, one for each column.
-        columns: How many columns there are.
+        find: The values of a word, one for each column; the first one is what words are called.
+        columns: How the values of each column are put together.
     """
 
-    def __init__(self, pattern: re.Pattern[str], find: Callable[[str], tuple[Any, ...]], columns: int) -> None:
+    def __init__(
+        self, pattern: re.Pattern[str], find: Callable[[str], tuple[Any, ...]], columns: tuple[ColumnKind, ...]
+    ) -> None:
         self._pattern, self._find, self._columns = pattern, find, columns
         self._rows: dict[str, tuple[Any, ...]] = {}
 
-    def read(self, text: str) -> Sequence[list[Any]]:
-        """The columns of a text, each a list of its own.
+    def read(self, text: str, wanted: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """The columns of a text, and the numbers of the words whose first value is wanted, as a list.
 
-        >>> WordTable(re.compile("[a-z]+"), lambda word: (word, len(word)), 2).read("it is wide")
-        (['it', 'is', 'wide'], [2, 2, 4])
+        The sums of a column are one more than the words: the last is the sum of all.
+
+        >>> table = WordTable(re.compile("[a-z]+"), lambda word: (word, word[0], len(word)), ("list", "text", "sums"))
+        >>> words, letters, sums, found = table.read("it is wide", {"is": True})
+        >>> words, letters, list(sums), found
+        (['it', 'is', 'wide'], 'iiw', [0, 2, 4, 8], [1])
         """
-        return self._natively(text) or self._plainly(text)
+        wanted = _NONE if wanted is None else wanted
+        return self._natively(text, wanted) or self._plainly(text, wanted)
 
     @cached_property
-    def _natively(self) -> Callable[[str], Sequence[list[Any]] | None]:
+    def _natively(self) -> Callable[[str, Mapping[str, Any]], Sequence[Any] | None]:
         """The columns by `native/patterns.c`; None where that is not built, or gives up on a text."""
         module = pattern_module()
         cut: Callable[..., Any] | None = getattr(self._pattern, "columns", None)
         if module is None or cut is None:
-            return lambda text: None
-        table = module.table(self._find, self._columns)
-        return lambda text: cut(text, table)
+            return lambda text, wanted: None
+        table, sums = module.table(self._find, self._columns), [at for at, how in enumerate(self._columns) if how == "sums"]
 
-    def _plainly(self, text: str) -> Sequence[list[Any]]:
+        def read(text: str, wanted: Mapping[str, Any]) -> Sequence[Any] | None:
+            found = cut(text, table, wanted)
+            if found and sums:
+                found = [*found]
+                for at in sums:
+                    found[at] = memoryview(found[at]).cast("q")
+            return found
+
+        return read
+
+    def _plainly(self, text: str, wanted: Mapping[str, Any]) -> Sequence[Any]:
         rows = [self._row(word) for word in self._pattern.findall(text)]
-        return tuple([row[column] for row in rows] for column in range(self._columns))
+        columns = [_joined([row[at] for row in rows], how) for at, how in enumerate(self._columns)]
+        return [*columns, [number for number, row in enumerate(rows) if row[0] in wanted]]
 
     def _row(self, word: str) -> tuple[Any, ...]:
         row = self._rows.get(word)
@@ -57,3 +79,12 @@ class WordTable:
                 self._rows.clear()
             row = self._rows[word] = self._find(word)
         return row
+
+
+_NONE: Mapping[str, Any] = {}
+
+
+def _joined(values: list[Any], how: ColumnKind) -> Sequence[Any]:
+    if how == "text":
+        return "".join(values)
+    return memoryview(array("q", accumulate(values, initial=0))) if how == "sums" else values

@@ -113,21 +113,21 @@ def read_description(known: Known, text: str) -> list[DescriptionSentence]:
     return found
 
 
-def _token(word: str) -> tuple[str, str]:
-    """Class and word of a token."""
-    match = _TOKEN_KIND.match(word)
+def _token(token: str) -> tuple[str, str]:
+    """Word and class of a token."""
+    match = _TOKEN_KIND.match(token)
     assert match is not None
     kind, word = match.lastgroup, match[match.lastgroup or 0]
     if kind == "word":
-        return _class_of(word), word
+        return word, _class_of(word)
     if kind == "mark":
         return word, word
     if kind == "digits":
-        return "9", word
-    return "R", f"region{int(word) + (kind == 'index')}"
+        return word, "9"
+    return f"region{int(word) + (kind == 'index')}", "R"
 
 
-_TOKENS = WordTable(_TOKEN, _token, 2)
+_TOKENS = WordTable(_TOKEN, _token, ("list", "text"))
 
 
 def _class_of(word: str) -> str:
@@ -138,7 +138,7 @@ def _class_of(word: str) -> str:
 
 def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentence]) -> DescriptionSentence | None:
     """A sentence, kept in `before` unless it is long; None if it has no words."""
-    kinds, said = _TOKENS.read(text)
+    said, kinds, _ = _TOKENS.read(text)
     if not kinds:
         return None
     classes, words = _with_names(known, kinds, said)
@@ -188,34 +188,34 @@ def _attributes(classes: str) -> Iterator[tuple[int, int]]:
                 yield match.start("thing"), at
 
 
-def _with_names(known: Known, kinds: Sequence[str], said: Sequence[str]) -> tuple[str, list[str]]:
+def _with_names(known: Known, kinds: str, said: Sequence[str]) -> tuple[str, list[str]]:
     """Classes and words of a sentence with every name joined into one word of class N.
 
     Words of the image itself ("image") and colours that come before another word ("orange") are names only where the
     scene has such a thing and no other reading.
     """
     classes, words, done = "", list[str](), 0
-    for match in _MAY_BEGIN.finditer("".join(kinds)):  # no name begins with a preposition or a verb
+    for match in _MAY_BEGIN.finditer(kinds):  # no name begins with a preposition or a verb
         place = match.start()
         reach = known.reach(said[place]) if place >= done else 0
         for length in range(min(reach, len(kinds) - place), 0, -1):
             joined = " ".join(said[place : place + length]) if length > 1 else said[place]
             if _is_name(known, joined, kinds, place, length):
-                classes += "".join(kinds[done:place]) + "N"
+                classes += kinds[done:place] + "N"
                 words += said[done:place]
                 words.append(joined)
                 done = place + length
                 break
-    return classes + "".join(kinds[done:]), [*words, *said[done:]]
+    return classes + kinds[done:], [*words, *said[done:]]
 
 
-def _is_name(known: Known, joined: str, kinds: Sequence[str], place: int, length: int) -> bool:
+def _is_name(known: Known, joined: str, kinds: str, place: int, length: int) -> bool:
     if known.is_name(joined):
         return length > 1 or _may_be_noun(known, joined, kinds, place)
     return known.naming.embedder is not None and _is_noun(kinds, place, length) and known.resembles(joined)
 
 
-def _is_noun(kinds: Sequence[str], place: int, length: int) -> bool:
+def _is_noun(kinds: str, place: int, length: int) -> bool:
     """Whether unknown words end a phrase that begins with an article, as a noun does and "wooden" in "is wooden" does not."""
     end = place + length
     if any(kind != "X" for kind in kinds[place:end]) or (end < len(kinds) and kinds[end] == "X"):
@@ -225,7 +225,7 @@ def _is_noun(kinds: Sequence[str], place: int, length: int) -> bool:
     return place > 0 and kinds[place - 1] == "D"
 
 
-def _may_be_noun(known: Known, word: str, kinds: Sequence[str], place: int) -> bool:
+def _may_be_noun(known: Known, word: str, kinds: str, place: int) -> bool:
     kind = kinds[place]
     if kind == "X":
         return True

@@ -324,8 +324,8 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *find; /* makes the row of a word */
-    Py_ssize_t columns, words;
+    PyObject *find, *columns; /* makes the row of a word; how each column is put together */
+    Py_ssize_t words;
     Entry *slots;
 } Table;
 
@@ -363,8 +363,8 @@ static PyObject *row_of(Pattern *pattern, PyObject *text, const Subject *in, voi
     if (entry->word) return Py_NewRef(entry->row);
     PyObject *word = PyUnicode_FromStringAndSize(bytes, size);
     PyObject *row = word ? PyObject_CallFunctionObjArgs(self->find, word, NULL) : NULL;
-    if (row && (!PyTuple_Check(row) || PyTuple_Size(row) != self->columns)) {
-        PyErr_Format(PyExc_ValueError, "expected a tuple with a value for each of %zd columns; got %R", self->columns, row);
+    if (row && (!PyTuple_Check(row) || PyTuple_Size(row) != PyTuple_Size(self->columns))) {
+        PyErr_Format(PyExc_ValueError, "expected a tuple with a value for each of %R; got %R", self->columns, row);
         Py_CLEAR(row);
     }
     if (row) {
@@ -379,25 +379,63 @@ static PyObject *row_of(Pattern *pattern, PyObject *text, const Subject *in, voi
     return row;
 }
 
-/* Of the words that a pattern finds: a list for each column of a table. */
+/* One column of some rows, as a list, as one text of its ASCII characters, or as the sums of its numbers before each row. */
+static PyObject *column_of(PyObject *rows, Py_ssize_t column, const char *how) {
+    Py_ssize_t size = PyList_Size(rows);
+    if (!strcmp(how, "list")) {
+        PyObject *list = PyList_New(size);
+        for (Py_ssize_t i = 0; list && i < size; i++)
+            PyList_SetItem(list, i, Py_NewRef(PyTuple_GetItem(PyList_GetItem(rows, i), column)));
+        return list;
+    }
+    int is_text = !strcmp(how, "text");
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, is_text ? size : (size + 1) * (Py_ssize_t)sizeof(int64_t));
+    char *characters = bytes ? PyBytes_AsString(bytes) : NULL;
+    int64_t *sums = (int64_t *)characters, sum = 0;
+    for (Py_ssize_t i = 0; characters && i < size; i++) {
+        PyObject *value = PyTuple_GetItem(PyList_GetItem(rows, i), column);
+        const char *character = is_text ? PyUnicode_AsUTF8AndSize(value, NULL) : "";
+        if (!character) break;
+        if (is_text) {
+            characters[i] = character[0];
+        } else {
+            sums[i] = sum;
+            sum += PyLong_AsLong(value);
+        }
+    }
+    if (sums && !is_text) sums[size] = sum;
+    PyObject *text = bytes && is_text && !PyErr_Occurred() ? PyUnicode_DecodeASCII(characters, size, NULL) : NULL;
+    if (is_text || PyErr_Occurred()) Py_CLEAR(bytes);
+    return is_text ? text : bytes;
+}
+
+/* Of the words that a pattern finds: each column of a table, and which of the words are among some that are wanted. */
 static PyObject *pattern_columns(PyObject *self, PyObject *const *given, Py_ssize_t count) {
-    if (count != 2 || !PyObject_TypeCheck(given[1], TableType)) {
-        PyErr_SetString(PyExc_TypeError, "expected a text and a table");
+    if (count != 3 || !PyObject_TypeCheck(given[1], TableType) || !PyDict_Check(given[2])) {
+        PyErr_SetString(PyExc_TypeError, "expected a text, a table, and a dictionary of wanted words");
         return NULL;
     }
     Table *table = (Table *)given[1];
     PyObject *rows = all((Pattern *)self, given, 1, row_of, table);
     if (!rows) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    Py_ssize_t size = PyList_Size(rows);
-    PyObject *lists = PyTuple_New(table->columns);
-    for (Py_ssize_t column = 0; lists && column < table->columns; column++) {
-        PyObject *list = PyList_New(size);
-        for (Py_ssize_t i = 0; list && i < size; i++)
-            PyList_SetItem(list, i, Py_NewRef(PyTuple_GetItem(PyList_GetItem(rows, i), column)));
-        if (!list || PyTuple_SetItem(lists, column, list) < 0) Py_CLEAR(lists);
+    Py_ssize_t size = PyTuple_Size(table->columns);
+    PyObject *found = PyTuple_New(size + 1), *wanted = PyList_New(0);
+    for (Py_ssize_t column = 0; found && column < size; column++) {
+        const char *how = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(table->columns, column), NULL);
+        PyObject *one = how ? column_of(rows, column, how) : NULL;
+        if (!one || PyTuple_SetItem(found, column, one) < 0) Py_CLEAR(found);
     }
+    Py_ssize_t words = PyDict_Size(given[2]) ? PyList_Size(rows) : 0;
+    for (Py_ssize_t i = 0; wanted && i < words; i++)
+        if (PyDict_GetItemWithError(given[2], PyTuple_GetItem(PyList_GetItem(rows, i), 0))) {
+            PyObject *number = PyLong_FromSsize_t(i);
+            if (!number || PyList_Append(wanted, number) < 0) Py_CLEAR(wanted);
+            Py_XDECREF(number);
+        }
     Py_DECREF(rows);
-    return lists;
+    if (!found || !wanted || PyErr_Occurred() || PyTuple_SetItem(found, size, Py_NewRef(wanted)) < 0) Py_CLEAR(found);
+    Py_XDECREF(wanted);
+    return found;
 }
 
 static void table_free(PyObject *self) {
@@ -406,6 +444,7 @@ static void table_free(PyObject *self) {
     if (table->slots) table_clear(table);
     PyMem_Free(table->slots);
     Py_XDECREF(table->find);
+    Py_XDECREF(table->columns);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -557,15 +596,14 @@ static PyType_Spec table_spec = {
     "_patterns.Table", sizeof(Table), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, table_slots,
 };
 
-/* A table: what makes the row of a word, and how many values a row has. */
+/* A table: what makes the row of a word, and of each column whether it is a "list", a "text" or "sums". */
 static PyObject *patterns_table(PyObject *module, PyObject *given) {
-    PyObject *find;
-    Py_ssize_t columns;
-    if (!PyArg_ParseTuple(given, "On", &find, &columns)) return NULL;
+    PyObject *find, *columns;
+    if (!PyArg_ParseTuple(given, "OO!", &find, &PyTuple_Type, &columns)) return NULL;
     Table *table = PyObject_New(Table, TableType);
     if (!table) return NULL;
     table->find = Py_NewRef(find);
-    table->columns = columns;
+    table->columns = Py_NewRef(columns);
     table->words = 0;
     table->slots = PyMem_Calloc(SLOTS, sizeof *table->slots);
     if (table->slots) return (PyObject *)table;
