@@ -273,7 +273,7 @@ def _known(word: str) -> tuple[str, int, str, str]:
     return word, len(word), code, "" if code in _SILENT and bare not in NO_THINGS else bare
 
 
-_WORDS = WordTable(_TOKEN, _known, ("list", "sums", "text", "list"))
+_WORDS = WordTable(_TOKEN, _known, ("list", "sums", "text", "list"), _MARKED)
 
 
 def _mask(folded: str, found: Sequence[Quantity]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, product
+from string import ascii_lowercase
 from typing import Any, Literal
 
 from spatialreasoner.language.native.engine import pattern_module
@@ -27,12 +28,18 @@ class WordTable:
         pattern: What finds the words; it has no groups.
         find: The values of a word, one for each column; the first one is what words are called.
         columns: How the values of each column are put together.
+        marked: With what words begin that may be more than letters. A run of at most 40 letters a-z, and a blank before it,
+            that begins otherwise, and that neither "'" nor "-" follows, the pattern must take as a word.
     """
 
     def __init__(
-        self, pattern: re.Pattern[str], find: Callable[[str], tuple[Any, ...]], columns: tuple[ColumnKind, ...]
+        self,
+        pattern: re.Pattern[str],
+        find: Callable[[str], tuple[Any, ...]],
+        columns: tuple[ColumnKind, ...],
+        marked: Sequence[str],
     ) -> None:
-        self._pattern, self._find, self._columns = pattern, find, columns
+        self._pattern, self._find, self._columns, self._marked = pattern, find, columns, marked
         self._rows: dict[str, tuple[Any, ...]] = {}
 
     def read(self, text: str, wanted: Mapping[str, Any] | None = None) -> Sequence[Any]:
@@ -40,7 +47,7 @@ class WordTable:
 
         The sums of a column are one more than the words: the last is the sum of all.
 
-        >>> table = WordTable(re.compile("[a-z]+"), lambda word: (word, word[0], len(word)), ("list", "text", "sums"))
+        >>> table = WordTable(re.compile("[a-z]+"), lambda word: (word, word[0], len(word)), ("list", "text", "sums"), ())
         >>> words, letters, sums, found = table.read("it is wide", {"is": True})
         >>> words, letters, list(sums), found
         (['it', 'is', 'wide'], 'iiw', [0, 2, 4, 8], [1])
@@ -55,7 +62,8 @@ class WordTable:
         cut: Callable[..., Any] | None = getattr(self._pattern, "columns", None)
         if module is None or cut is None:
             return lambda text, wanted: None
-        table, sums = module.table(self._find, self._columns), [at for at, how in enumerate(self._columns) if how == "sums"]
+        table = module.table(self._find, self._columns, tuple(_beginnings(self._marked)))
+        sums = [at for at, how in enumerate(self._columns) if how == "sums"]
 
         def read(text: str, wanted: Mapping[str, Any]) -> Sequence[Any] | None:
             found = cut(text, table, wanted)
@@ -82,6 +90,13 @@ class WordTable:
 
 
 _NONE: Mapping[str, Any] = {}
+_LETTERS = f" {ascii_lowercase}"
+
+
+def _beginnings(marked: Sequence[str]) -> Iterator[str]:
+    """All that texts of three characters, blanks or letters a-z, may be that begin like what is marked."""
+    for begin in marked:
+        yield from map("".join, product(*(begin[at : at + 1] or _LETTERS for at in range(3))))
 
 
 def _joined(values: list[Any], how: ColumnKind) -> Sequence[Any]:

@@ -127,7 +127,7 @@ def _token(token: str) -> tuple[str, str]:
     return f"region{int(word) + (kind == 'index')}", "R"
 
 
-_TOKENS = WordTable(_TOKEN, _token, ("list", "text"))
+_TOKENS = WordTable(_TOKEN, _token, ("list", "text"), ("region", "mask"))
 
 
 def _class_of(word: str) -> str:

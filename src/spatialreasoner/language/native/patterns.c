@@ -193,7 +193,7 @@ static PyObject *slowly(Pattern *self, const char *name, PyObject *const *given,
     return result;
 }
 
-static PyObject *match_of(Pattern *self, PyObject *text, const Subject *in, void *unused) {
+static PyObject *match_of(Pattern *self, PyObject *text, const Subject *in) {
     Py_ssize_t count = 2 * (self->groups + 1);
     Match *match = PyObject_NewVar(Match, MatchType, count);
     if (!match) return NULL;
@@ -207,7 +207,7 @@ static PyObject *once(Pattern *self, enum how how, const char *name, PyObject *c
     Subject in;
     int found = subject_of(given, count, &in) ? find(self, how, &in, in.begin, 0) : -1;
     if (found < 0) return slowly(self, name, given, count, NULL);
-    return found ? match_of(self, given[0], &in, NULL) : Py_NewRef(Py_None);
+    return found ? match_of(self, given[0], &in) : Py_NewRef(Py_None);
 }
 
 static PyObject *pattern_search(PyObject *self, PyObject *const *given, Py_ssize_t count) {
@@ -222,16 +222,16 @@ static PyObject *pattern_fullmatch(PyObject *self, PyObject *const *given, Py_ss
     return once((Pattern *)self, FULLMATCH, "fullmatch", given, count);
 }
 
-/* What a list holds of each match, which begins and ends at these bytes. */
-typedef PyObject *(*Taken)(Pattern *, PyObject *text, const Subject *, void *with);
+/* What a list holds of each match. */
+typedef PyObject *(*Taken)(Pattern *, PyObject *text, const Subject *);
 
-static PyObject *words_of(Pattern *self, PyObject *text, const Subject *in, void *unused) {
+static PyObject *words_of(Pattern *self, PyObject *text, const Subject *in) {
     return PyUnicode_Substring(text, place_of(in, self->places[0]), place_of(in, self->places[1]));
 }
 
 /* All matches in order: each is looked for where the last one ends, and after an empty one it is not empty there, too. NULL
    without an error where PCRE2 gave up. */
-static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Taken taken, void *with) {
+static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Taken taken) {
     Subject in;
     if (!subject_of(given, count, &in)) return NULL;
     PyObject *list = PyList_New(0);
@@ -240,24 +240,25 @@ static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Ta
     while (list && at <= in.end) {
         int found = find(self, SEARCH, &in, at, options);
         if (found == 0) break;
-        if (found > 0) { /* now: what is taken may be made by Python, which may search with this pattern */
+        PyObject *one = found > 0 ? taken(self, given[0], &in) : NULL;
+        if (!one || PyList_Append(list, one) < 0) {
+            Py_CLEAR(list);
+        } else {
             at = self->places[1];
             options = (Py_ssize_t)self->places[0] == at ? NOTEMPTY_ATSTART : 0;
         }
-        PyObject *one = found > 0 ? taken(self, given[0], &in, with) : NULL;
-        if (!one || PyList_Append(list, one) < 0) Py_CLEAR(list);
         Py_XDECREF(one);
     }
     return list;
 }
 
 static PyObject *pattern_findall(PyObject *self, PyObject *const *given, Py_ssize_t count) {
-    PyObject *found = ((Pattern *)self)->groups ? NULL : all((Pattern *)self, given, count, words_of, NULL);
+    PyObject *found = ((Pattern *)self)->groups ? NULL : all((Pattern *)self, given, count, words_of);
     return found || PyErr_Occurred() ? found : slowly((Pattern *)self, "findall", given, count, NULL);
 }
 
 static PyObject *pattern_finditer(PyObject *self, PyObject *const *given, Py_ssize_t count) {
-    PyObject *found = all((Pattern *)self, given, count, match_of, NULL);
+    PyObject *found = all((Pattern *)self, given, count, match_of);
     if (!found) return PyErr_Occurred() ? NULL : slowly((Pattern *)self, "finditer", given, count, NULL);
     PyObject *each = PyObject_GetIter(found);
     Py_DECREF(found);
@@ -284,7 +285,7 @@ static PyObject *cut(PyObject *text, PyObject *found, PyObject *between) {
 
 static PyObject *pattern_split(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
     Pattern *pattern = (Pattern *)self;
-    PyObject *found = count == 1 && !keywords && !pattern->groups ? all(pattern, given, 1, match_of, NULL) : NULL;
+    PyObject *found = count == 1 && !keywords && !pattern->groups ? all(pattern, given, 1, match_of) : NULL;
     if (!found) return PyErr_Occurred() ? NULL : slowly(pattern, "split", given, count, keywords);
     PyObject *parts = cut(given[0], found, NULL);
     Py_DECREF(found);
@@ -293,7 +294,7 @@ static PyObject *pattern_split(PyObject *self, PyObject *const *given, Py_ssize_
 
 static PyObject *pattern_sub(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
     Pattern *pattern = (Pattern *)self;
-    PyObject *found = count == 2 ? all(pattern, given + 1, 1, match_of, NULL) : NULL;
+    PyObject *found = count == 2 ? all(pattern, given + 1, 1, match_of) : NULL;
     if (found && !PyList_Size(found)) {
         Py_DECREF(found);
         return Py_NewRef(given[1]);
@@ -313,7 +314,7 @@ static PyObject *pattern_sub(PyObject *self, PyObject *const *given, Py_ssize_t 
 
 /* Tables of words: what is known of each word, found by Python once, and looked up by its bytes without making a text of it */
 
-enum { SLOTS = 1 << 14, MOST_WORDS = SLOTS / 2 };
+enum { SLOTS = 1 << 14, MOST_WORDS = SLOTS / 2, LETTERS = 27, LONGEST_WORD = 40 };
 
 typedef struct {
     PyObject *word, *row; /* a row has one value for each column */
@@ -327,6 +328,7 @@ typedef struct {
     PyObject *find, *columns; /* makes the row of a word; how each column is put together */
     Py_ssize_t words;
     Entry *slots;
+    uint32_t marked[LETTERS][LETTERS]; /* by the first two characters: the third ones with which a word may be more than letters */
 } Table;
 
 static PyTypeObject *TableType;
@@ -351,11 +353,8 @@ static Entry *slot_of(Table *self, const char *bytes, Py_ssize_t size, uint32_t 
     }
 }
 
-/* The row of the word that was matched. */
-static PyObject *row_of(Pattern *pattern, PyObject *text, const Subject *in, void *with) {
-    Table *self = with;
-    const char *bytes = (const char *)in->text + pattern->places[0];
-    Py_ssize_t size = pattern->places[1] - pattern->places[0];
+/* The row of a word, a new reference. */
+static PyObject *row_of(Table *self, const char *bytes, Py_ssize_t size) {
     uint32_t hash = 2166136261u; /* FNV-1a, mixed, as the lowest bits alone tell the slot */
     for (Py_ssize_t i = 0; i < size; i++) hash = (hash ^ (uint8_t)bytes[i]) * 16777619u;
     hash ^= hash >> 15;
@@ -377,6 +376,41 @@ static PyObject *row_of(Pattern *pattern, PyObject *text, const Subject *in, voi
     }
     Py_XDECREF(word);
     return row;
+}
+
+/* The number of a blank or a letter; -1 of anything else. */
+static int letter(uint8_t character) {
+    return character == ' ' ? 0 : character >= 'a' && character <= 'z' ? character - 'a' + 1 : -1;
+}
+
+/* Where a word ends that is letters and no more, whatever the pattern: most are, and need not be looked for. 0 if it may be more. */
+static Py_ssize_t plain_end(const Table *self, const Subject *in, Py_ssize_t at) {
+    Py_ssize_t begin = at + (in->text[at] == ' '), end = begin;
+    if (begin + 3 > in->end) return 0;
+    int first = letter(in->text[begin]), second = letter(in->text[begin + 1]), third = letter(in->text[begin + 2]);
+    if (first < 1 || second < 0 || third < 0 || self->marked[first][second] >> third & 1) return 0;
+    while (end < in->end && letter(in->text[end]) > 0) end++;
+    int ends = end - begin <= LONGEST_WORD && (end == in->end || (in->text[end] != '\'' && in->text[end] != '-'));
+    return ends ? end : 0;
+}
+
+/* The rows of the words that a pattern finds; NULL without an error where PCRE2 gave up, or found an empty word. */
+static PyObject *rows_of(Pattern *pattern, Table *table, PyObject *const *given) {
+    Subject in;
+    if (!subject_of(given, 1, &in)) return NULL;
+    PyObject *rows = PyList_New(0);
+    Py_ssize_t at = 0;
+    while (rows && at < in.end) {
+        Py_ssize_t begin = at, end = plain_end(table, &in, at);
+        int found = end ? 1 : find(pattern, SEARCH, &in, at, 0);
+        if (found == 0) break;
+        if (!end && found > 0) begin = pattern->places[0], end = pattern->places[1];
+        PyObject *row = begin < end ? row_of(table, (const char *)in.text + begin, end - begin) : NULL;
+        if (!row || PyList_Append(rows, row) < 0) Py_CLEAR(rows);
+        Py_XDECREF(row);
+        at = end;
+    }
+    return rows;
 }
 
 /* One column of some rows, as a list, as one text of its ASCII characters, or as the sums of its numbers before each row. */
@@ -416,7 +450,7 @@ static PyObject *pattern_columns(PyObject *self, PyObject *const *given, Py_ssiz
         return NULL;
     }
     Table *table = (Table *)given[1];
-    PyObject *rows = all((Pattern *)self, given, 1, row_of, table);
+    PyObject *rows = rows_of((Pattern *)self, table, given);
     if (!rows) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     Py_ssize_t size = PyTuple_Size(table->columns);
     PyObject *found = PyTuple_New(size + 1), *wanted = PyList_New(0);
@@ -596,19 +630,28 @@ static PyType_Spec table_spec = {
     "_patterns.Table", sizeof(Table), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, table_slots,
 };
 
-/* A table: what makes the row of a word, and of each column whether it is a "list", a "text" or "sums". */
+/* A table: what makes the row of a word, of each column whether it is a "list", a "text" or "sums", and with what words begin that
+   may be more than letters. */
 static PyObject *patterns_table(PyObject *module, PyObject *given) {
-    PyObject *find, *columns;
-    if (!PyArg_ParseTuple(given, "OO!", &find, &PyTuple_Type, &columns)) return NULL;
+    PyObject *find, *columns, *marked;
+    if (!PyArg_ParseTuple(given, "OO!O!", &find, &PyTuple_Type, &columns, &PyTuple_Type, &marked)) return NULL;
     Table *table = PyObject_New(Table, TableType);
     if (!table) return NULL;
     table->find = Py_NewRef(find);
     table->columns = Py_NewRef(columns);
     table->words = 0;
+    memset(table->marked, 0, sizeof table->marked);
     table->slots = PyMem_Calloc(SLOTS, sizeof *table->slots);
-    if (table->slots) return (PyObject *)table;
+    if (!table->slots) PyErr_NoMemory();
+    for (Py_ssize_t i = 0; !PyErr_Occurred() && i < PyTuple_Size(marked); i++) {
+        Py_ssize_t size;
+        const char *begin = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(marked, i), &size);
+        int first = begin && size > 2 ? letter(begin[0]) : -1, second = first < 0 ? -1 : letter(begin[1]);
+        if (second >= 0 && letter(begin[2]) >= 0) table->marked[first][second] |= 1u << letter(begin[2]);
+    }
+    if (!PyErr_Occurred()) return (PyObject *)table;
     Py_DECREF((PyObject *)table);
-    return PyErr_NoMemory();
+    return NULL;
 }
 
 /* A pattern: its source and flags as PCRE2 has them, what writes its other form, what makes it in Python, and its groups. */
