@@ -111,8 +111,8 @@ def _matches(folded: str, begin: int, end: int) -> list[re.Match[str]]:
 
 
 def _check(match: re.Match[str], text: str) -> Check | None:
-    groups = match.groupdict()
-    checked = evaluated(match["left"], groups.get("factor") or "", match["result"], match["unit"] or "")
+    factor = match["factor"] if "factor" in match.re.groupindex else None  # a conversion has none
+    checked = evaluated(match["left"], factor or "", match["result"], match["unit"] or "")
     if checked is None:
         return None
     start, end = match.start(), match.end("unit" if match["unit"] else "result")

@@ -137,7 +137,9 @@ def _cut_plain(text: str) -> tuple[dict[str, tuple[int, int]], int | None]:
 
 def _description(text: str) -> tuple[tuple[int, int], int]:
     """The description's span, and where the reasoning begins."""
-    tags = {match.group().lower(): match for match in reversed(list(_TAG.finditer(text)))}
+    tags: dict[str, re.Match[str]] = {}
+    for match in _TAG.finditer(text):
+        tags.setdefault(match[0].lower(), match)
     opened, closed = tags.get("<description>"), tags.get("</description>")
     begins = tags.get("<reasoning>")
     if opened and closed and opened.end() <= closed.start():

@@ -18,7 +18,7 @@ _ENDS = (
 _OPENING = lazily(rf"\s*(?:{_TAGS})", re.IGNORECASE)
 _CLOSING = lazily(_ENDS, re.IGNORECASE)
 _NOTHING = lazily(rf"(?:{_TAGS})\s*(?:(?:{_ENDS})\s*)?\Z", re.IGNORECASE)
-_SIGNS = ("think>", "Think>", "THINK>", "THINK]", "think▷", "thinking>", "Thinking>", "THINKING|>", "thought", "channel")
+_SIGNS = ("hink>", "hinking>", "THINK>", "THINK]", "THINKING|>", "think▷", "thought", "channel")
 """Every tag holds one of these; most texts hold none, and are spared the patterns."""
 
 

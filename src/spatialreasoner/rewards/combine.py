@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from spatialreasoner.core.errors import ResponseError
+from spatialreasoner.core.filled import filled
 from spatialreasoner.core.protocols import Grade
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene
 from spatialreasoner.language import responses
@@ -117,16 +118,17 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
     if concluded < len(text) and claimed is None and not unsure and not any_asked(question, assertions):
         return Graded(reward=_refused("it answers another question, or none"))
     said = assertions[bisect_left(places, begin) : bisect_left(places, end)]
-    argued = assertions[bisect_left(places, start) : bisect_left(places, concluded)]
+    reasoned = assertions[bisect_left(places, start) : bisect_left(places, concluded)]
     description = verify_all(known, before, question, said)
-    premises = verify_all(known, before, question, argued)
+    premises = verify_all(known, before, question, reasoned)
     conclusion = verify_all(known, before, question, concluding)
+    argued, calculations = (*premises, *conclusion), checks(text[start:])
     argument = Argument(
         text=text[start:concluded],
         premises=premises,
         concluding=conclusion,
         described=description,
-        calculations=checks(text[start:]),
+        calculations=calculations,
         claim=claimed,
         reference=reference_claim(question, labels),
         unsure=unsure,
@@ -135,10 +137,17 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         see(known, before, question, text[begin:end]),
         logical.grade_reasoning(question, argument),
         spatial.spatial_reward(description),
-        spatial.spatial_reward((*premises, *conclusion)),
+        spatial.spatial_reward(argued),
     )
-    calculations = tuple(argument.calculations)
-    return Graded(reward=reward, description=description, reasoning=(*premises, *conclusion), calculations=calculations)
+    return filled(
+        Graded,
+        reward=reward,
+        description=description,
+        reasoning=argued,
+        calculations=tuple(calculations),
+        judged=frozenset(),
+        opinion=None,
+    )
 
 
 Grader = Callable[[Scene, Question, str], Awaitable[Grade]]
@@ -221,7 +230,8 @@ def _breakdown(
     for name, score in (("spatial_description", described), ("spatial_reasoning", reasoned)):
         if score.reason:
             reasons[name] = score.reason
-    return RewardBreakdown(
+    return filled(
+        RewardBreakdown,
         visual=seen.value,
         spatial_description=described.value,
         spatial_reasoning=reasoned.value,

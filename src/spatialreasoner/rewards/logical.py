@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from spatialreasoner.core.filled import filled
 from spatialreasoner.core.types import CONVERSE, Question, relation_of
 from spatialreasoner.language import quantities
 from spatialreasoner.language.arithmetic import Check
@@ -35,7 +36,7 @@ _SIZED = {"height": "tall", "width": "wide", "camera_distance": "behind"}
 """Which relation two stated sizes decide."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)  # not frozen: that would triple the cost of making one
 class Argument:
     """A reasoning as the criteria see it.
 
@@ -76,7 +77,7 @@ def grade_reasoning(question: Question, argument: Argument) -> Criteria:
         "rules": f"{wrong[0].text!r} should be {wrong[0].expected:.4g}" if wrong else "",
         "conclusion": why,
     }
-    return Criteria(parts=parts, reasons={name: text for name, text in complaints.items() if text})
+    return filled(Criteria, parts=parts, reasons={name: text for name, text in complaints.items() if text})
 
 
 def rate(question: Question, argument: Argument, step: str, *, concludes: bool) -> float | None:
@@ -124,22 +125,32 @@ def _apart(kind: str, left: float, right: float) -> bool:
 
 def _factual(argument: Argument) -> tuple[float | None, str]:
     """Mean correctness of the distinct premises that can be verified, and the worst one's reason."""
-    described = _table(verdict.assertion for verdict in argument.described)
-    scores: list[float] = []
-    reasons: list[tuple[str, str]] = []
-    for verdict in distinct(argument.premises):
-        score, said = verdict.score, verdict.assertion
-        if score is None:
-            continue
-        before = described.get(said.stance[0]) if described and said.stance else None
-        clash = before is not None and contradicts(before, said)
-        scores.append(score * 0.5 if clash else score)
-        reasons.append((said.kind, "contradicts the description" if clash else verdict.reason))
-    if not scores:
+    described = _table(argument.described)
+    judged = [
+        (verdict.score * 0.5, verdict, True)
+        if described and _clashes(described, verdict.assertion)
+        else (verdict.score, verdict, False)
+        for verdict in distinct(argument.premises)
+        if verdict.score is not None
+    ]
+    if not judged:
         return None, ""
+    scores = [score for score, _, _ in judged]
     worst = min(scores)
-    why = min(f"{kind}: {reason}" for score, (kind, reason) in zip(scores, reasons, strict=True) if score == worst)
-    return sum(scores) / len(scores), why if worst < 1 else ""
+    if worst >= 1:
+        return sum(scores) / len(scores), ""
+    reasons = [
+        f"{verdict.assertion.kind}: {'contradicts the description' if clash else verdict.reason}"
+        for score, verdict, clash in judged
+        if score == worst
+    ]
+    return sum(scores) / len(scores), min(reasons)
+
+
+def _clashes(described: Mapping[tuple[object, ...], Assertion], said: Assertion) -> bool:
+    """Whether a statement contradicts what the description says of the same."""
+    before = described.get(said.stance[0]) if said.stance else None
+    return before is not None and contradicts(before, said)
 
 
 def _coherence(argument: Argument) -> tuple[float | None, str]:
@@ -171,17 +182,18 @@ def contradictions(earlier: Iterable[Assertion], statements: Iterable[Assertion]
     said: dict[tuple[object, ...], Assertion] = {}
     sizes: dict[tuple[str, str], float] = {}
     found: list[str] = []
-    for judged, assertion in (*((False, one) for one in earlier), *((True, one) for one in statements)):
-        stance = assertion.stance
-        if stance is None:
-            continue
-        before = said.setdefault(stance[0], assertion)
-        clash = (before is not assertion and contradicts(before, assertion)) or (sizes and _against_sizes(assertion, sizes))
-        if judged:
-            told = f"{assertion.kind} of {', '.join(assertion.regions)} contradicts an earlier statement" if clash else ""
-            found.append(told)
-        if assertion.kind in _SIZED and assertion.unit == "m" and assertion.value is not None and len(assertion.regions) == 1:
-            sizes[_SIZED[assertion.kind], assertion.regions[0]] = assertion.value
+    for group in (earlier, statements):
+        found.clear()
+        for assertion in group:
+            stance = assertion.stance
+            if stance is None:
+                continue
+            before = said.setdefault(stance[0], assertion)
+            clash = (before is not assertion and contradicts(before, assertion)) or (sizes and _against_sizes(assertion, sizes))
+            regions, kind = assertion.regions, assertion.kind
+            found.append(f"{kind} of {', '.join(regions)} contradicts an earlier statement" if clash else "")
+            if kind in _SIZED and assertion.unit == "m" and assertion.value is not None and len(regions) == 1:
+                sizes[_SIZED[kind], regions[0]] = assertion.value
     return found
 
 
@@ -255,9 +267,11 @@ def _same(question: Question, claim: Claim, value: float | None) -> bool:
     return claim.value * 0.98 - 0.005 <= value <= high * 1.02 + 0.005
 
 
-def _table(assertions: Iterator[Assertion]) -> dict[tuple[object, ...], Assertion]:
+def _table(verdicts: Sequence[StatementVerdict]) -> dict[tuple[object, ...], Assertion]:
+    """The first statement on each side that is taken."""
     table: dict[tuple[object, ...], Assertion] = {}
-    for assertion in assertions:
+    for verdict in verdicts:
+        assertion = verdict.assertion
         if (stance := assertion.stance) is not None:
             table.setdefault(stance[0], assertion)
     return table

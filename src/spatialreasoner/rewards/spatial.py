@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import cast
 
+from spatialreasoner.core.filled import filled
 from spatialreasoner.core.types import (
     CONVERSE,
     METRES_PER,
@@ -202,7 +203,7 @@ def spatial_reward(verdicts: Sequence[StatementVerdict]) -> SpatialScore:
     """R_sp of one segment: 4/n times the sum of W_u W_c r over its distinct, verifiable statements."""
     scores = [verdict.weight * verdict.score for verdict in distinct(verdicts) if verdict.score is not None]
     if scores:
-        return SpatialScore(value=FULL * math.fsum(scores) / len(scores))
+        return filled(SpatialScore, value=FULL * math.fsum(scores) / len(scores), reason="")
     if not verdicts:
         return SpatialScore(value=NEUTRAL, reason="no spatial statement: neutral")
     return SpatialScore(value=None, reason=f"none of {len(verdicts)} statements could be verified: {verdicts[0].reason}")
@@ -231,9 +232,11 @@ def value_score(claim: float, truth: float, *, noise: float = 0.0, high: float |
     >>> round(value_score(2.2, 2.0), 3), round(value_score(1.1, 2.0), 3), value_score(4.0, 2.0)
     (1.0, 0.611, 0.0)
     """
-    middle, half = (claim, 0.0) if high is None else ((claim + high) / 2, abs(high - claim) / 2)
-    error = max(abs(middle - truth), half) / max(abs(truth), noise, 1e-9)
-    return min(1.0, max(0.0, (1.0 - error) / (1.0 - EXACT)) if error > EXACT + 1e-9 else 1.0)
+    error = abs(claim - truth) if high is None else max(abs((claim + high) / 2 - truth), abs(high - claim) / 2)
+    error /= max(abs(truth), noise, 1e-9)
+    if error <= EXACT + 1e-9:
+        return 1.0
+    return 0.0 if error >= 1.0 else min(1.0, (1.0 - error) / (1.0 - EXACT))
 
 
 def within_tolerance(category: Category, claim: float, truth: float, *, high: float | None = None) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from spatialreasoner.core.filled import filled
 from spatialreasoner.core.types import Question
 from spatialreasoner.language import colours
 from spatialreasoner.language.vocabulary import ANYTHING
@@ -72,7 +73,7 @@ def grade_description(known: Known, question: Question, description: str) -> Cri
         "appropriateness": f"superfluous: {off_topic[0][:80]!r}" if off_topic else "",
     }
     reasons = {name: text for name, text in complaints.items() if text}
-    return Criteria(parts=parts, reasons=reasons)
+    return filled(Criteria, parts=parts, reasons=reasons)
 
 
 def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
