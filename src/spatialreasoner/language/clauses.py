@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import compress
 
 from spatialreasoner.language.lexicon import CODES, SKIPPED, codes_of, rule
+from spatialreasoner.language.looks import NO_THINGS, PLURAL_WORDS, THINGS_OWN
 from spatialreasoner.language.sentences import MENTIONS, Sentence
-from spatialreasoner.language.tokens import NO_THINGS, UNKNOWN, Mention, Regions
+from spatialreasoner.language.tokens import UNKNOWN, Mention, Regions
 
 _MENTION = "[REGION PAIR IT OTHER FORMER LATTER]"
 _ENDS = codes_of("STOP", "ASKED", "LINE", "BULLET")
@@ -116,7 +117,7 @@ def joined(sentence: Sentence) -> tuple[Sentence, str, list[int]]:
     codes, tokens = _without(codes, tokens, drop)
     drop, words = set[int](), [*sentence.words]
     for match in _LISTED.finditer(codes):
-        if _is_list(codes, match) or sentence.word(tokens[min(match.end(), len(tokens) - 1)]) in _PLURAL:
+        if _is_list(codes, match) or sentence.word(tokens[min(match.end(), len(tokens) - 1)]) in PLURAL_WORDS:
             members = [tokens[index] for index in range(*match.span()) if codes[index] == CODES["REGION"]]
             regions = tuple(dict.fromkeys(region for member in members for region in sentence.mentioned(member)))
             words[members[0]] = Mention(regions, sentence.is_explicit(members[0]))
@@ -141,7 +142,6 @@ def _is_same(sentence: Sentence, first: int, second: int, *, opened: bool) -> bo
     return opened and not sentence.is_explicit(first) and sentence.is_explicit(second)
 
 
-_PLURAL = frozenset(("are", "were", "have", "stand", "lie", "sit", "both"))
 _LIST_STARTS = (
     *(CODES[name] for name in ("BETWEEN", "EQUALS", "COMMA", "BUT", "THAT")),
     CODES["DIMENSION"] + CODES["OF"],
@@ -228,7 +228,7 @@ def _foreign(sentence: Sentence, token: int) -> Regions:
 def _is_part(sentence: Sentence, codes: str, tokens: Sequence[int], position: int) -> bool:
     """Whether only a part of the mention is spoken of: "its leaves", "Region 1's leg"."""
     if codes.startswith(CODES["WORD"], position + 1):
-        return sentence.word(tokens[position]) in ("its", "their")
+        return sentence.word(tokens[position]) in THINGS_OWN
     return _PART.match(codes, position + 1) is not None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from spatialreasoner.language.clauses import Clause
 from spatialreasoner.language.lexicon import CODES, COMPARATIVES, RELATION_WORDS, codes_of, rule
+from spatialreasoner.language.looks import VERB_DIMENSIONS
 from spatialreasoner.language.relations import THAN, compared_regions
 from spatialreasoner.language.scope import OBJECT, Memory, Scope, Statement, meant
 from spatialreasoner.language.sentences import Sentence
@@ -53,9 +54,6 @@ _RATIO = rule(
 _BESIDE = rule(f"(?: {OBJECT} | (?:COMPARED ONE?|[MORE LESS] ADJECTIVE) ) COMMA? AT? [ABOUT MAYBE]? $ | ^[ON AT] IT? ABOUT? $")
 _VERSUS = rule("AMOUNT TO? RELATIVE TO? ABOUT? AMOUNT")
 _VERB = rule("BE AT? ABOUT{0,2} $")
-_VERBS: Mapping[str, str] = {"stands": "height", "rises": "height", "reaches": "height", "spans": "width",
-    "comes": "height", "tops out": "height",
-}  # fmt: skip
 _ANSWERS = rule("(?:[MAYBE WORD AND COMMA] (?!BE))* [IT THAT]? [MAYBE ABOUT BE EQUALS]*")
 _ASKED_SIZE = rule(
     rf"""WHETHER (?P<adjective>ADJECTIVE) BE? {OBJECT} | (?P<dimension>DIMENSION) OF {OBJECT.replace("object", "owner")}
@@ -128,8 +126,8 @@ def _implied(scope: Scope, position: int, owner: Regions | None) -> tuple[str, R
         return _compared(scope), scope.subject if position == versus.start() else scope.memory.related[1]
     if beside := _BESIDE.search(codes, max(0, position - 5), position):
         return _compared(scope), scope.object(beside) or scope.subject
-    if (verb := _VERB.search(codes, max(0, position - 3), position)) and scope.word(verb.start()) in _VERBS:
-        return _VERBS[scope.word(verb.start())], scope.subject
+    if (verb := _VERB.search(codes, max(0, position - 3), position)) and scope.word(verb.start()) in VERB_DIMENSIONS:
+        return VERB_DIMENSIONS[scope.word(verb.start())], scope.subject
     if _ANSWERS.fullmatch(codes, 0, position):
         return asked(scope.sentence, scope.memory.clauses) if scope.memory.clauses else scope.memory.before().asked
     return "", ()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from spatialreasoner.language import quantities
 from spatialreasoner.language.lexicon import CODES, LEXICON, PHRASES, SKIPPED, codes_of, rule
+from spatialreasoner.language.looks import form_of
 from spatialreasoner.language.quantities import Quantity
 from spatialreasoner.language.scan import lazily, plain_word
 from spatialreasoner.language.words import WordTable
@@ -248,15 +249,6 @@ class Reading:
                 return
 
 
-_TALK = (
-    "the i we you that this here let first next answer result question task problem step goal reasoning estimate estimation"
-    " value number calculation figure conclusion scale unit reference guess measurement colour color shape surface"
-)
-NO_THINGS = frozenset(_TALK.split())
-"""Words that may begin a clause, and "it" behind it means what it meant before."""
-_SILENT = codes_of("WORD", "NUMBER", "AMOUNT", "HOUR", "COMMA") | {SKIPPED}
-
-
 def _class(word: str) -> str:
     """The class of a token."""
     code = LEXICON.get(word.strip(" "))
@@ -268,9 +260,9 @@ def _class(word: str) -> str:
 
 
 def _known(word: str) -> tuple[str, int, str, str]:
-    """A token, its length, its class, and its form: the word without a blank, nothing where rules look at its class alone."""
+    """A token, its length, its class, and what rules look at of it."""
     bare, code = word.strip(), _class(word)
-    return word, len(word), code, "" if code in _SILENT and bare not in NO_THINGS else bare
+    return word, len(word), code, form_of(bare, code)
 
 
 _WORDS = WordTable(_TOKEN, _known, ("list", "sums", "text", "list"), _MARKED)
