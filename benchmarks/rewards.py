@@ -136,7 +136,7 @@ def score():
         forms.clear()
     getattr(grammar.read_sentence, "cache_clear", int)()
     getattr(getattr(arithmetic, "evaluated", None), "cache_clear", int)()
-    for name in ("parse", "parse_sentence"):  # as builds called it
+    for name in ("parse", "parse_sentence", "sentence_shape"):  # as builds called it
         getattr(getattr(description, name, None), "cache_clear", int)()
     for module, name in ((description, "remembered"), (description, "remembered_sentences"), (memory, "remembered")):
         getattr(module, name, {}).clear()
@@ -175,7 +175,7 @@ def score(rows: Sequence[Row]) -> None:
     """Score every row, with nothing remembered at the start."""
     for forms in grammar.remembered_forms:
         forms.clear()
-    description.parse_sentence.cache_clear()
+    description.sentence_shape.cache_clear()
     description.remembered_sentences.clear()
     arithmetic.evaluated.cache_clear()
     memory.remembered.clear()

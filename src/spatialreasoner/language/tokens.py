@@ -115,7 +115,7 @@ _QUALIFIED = rule("[WORD IMAGE ADJECTIVE OTHER OPEN COMMA] _{0,6} REGION")
 _COMPARING = codes_of("COMPARED", "MOST", "CLOSER", "FARTHER")
 _PLACED = codes_of("TO", "ON", "OVER", "FRONT")
 _APPOSING = codes_of("OPEN", "COMMA")
-_APPOSED_ENDS = ([CODES["COMMA"]], [CODES["STOP"]])
+_APPOSED_ENDS = codes_of("COMMA", "STOP")
 _REGION_CODE, _WORD_CODE = CODES["REGION"], CODES["WORD"]
 _BRACKETED = lazily(r"\[\d")
 _PAIRS = ("both", "the two", "these two", "of the two", "of these two", "of the pair")
@@ -197,17 +197,21 @@ class Reading:
             naming: The tokens with which a label may begin.
             labels: How labels go on, by their first token.
         """
-        codes = [*known]
         if naming:
-            begin, general = 0, CODES["GENERIC"] in known
+            codes, begin, general = [*known], 0, CODES["GENERIC"] in known
             for index in naming:
                 if index >= begin and not (general and self._generic(codes, index)):
                     begin = self._match_label(codes, index, labels[self.words[index]])
             known = "".join(codes)
-        places = [match.end() - 1 for match in _QUALIFIED.finditer(known)]
-        for place in places:
-            self._absorb_adjectives(codes, place)
-        return "".join(codes) if places else known
+        parts: list[str] = []
+        last = 0
+        for match in _QUALIFIED.finditer(known):
+            end = match.end() - 1
+            begin = self._adjectives(known, end)
+            if begin < end:
+                parts += known[last:begin], SKIPPED * (end - begin)
+                last = end
+        return "".join(parts) + known[last:] if parts else known
 
     def _match_label(self, codes: list[str], index: int, ways: Sequence[_Way]) -> int:
         """Make the longest label that begins at a token a mention; returns where it ends."""
@@ -233,20 +237,20 @@ class Reading:
         """Whether "a typical chair" or "a chair is usually" speaks of chairs in general."""
         return CODES["GENERIC"] in codes[max(0, index - 3) : index + 7]
 
-    def _absorb_adjectives(self, codes: list[str], index: int) -> None:
-        """Skip the words of "the old wooden (chair)" before the mention that they belong to."""
+    def _adjectives(self, codes: str, index: int) -> int:
+        """Where the words of "the old wooden (chair)" begin behind "the", before the mention that they belong to."""
         first = index - 1
         apposed = first >= 0 and codes[first] in _APPOSING
         if apposed and codes[first] == CODES["COMMA"] and codes[index + 1 : index + 2] not in _APPOSED_ENDS:
-            return
+            return index
         for position in range(first - apposed, max(-1, first - 6), -1):
             if codes[position] not in _BEFORE_NOUNS:
-                return
+                return index
             if self.words[position].strip() in _DETERMINERS:
-                codes[position + 1 : index] = SKIPPED * (index - position - 1)
-                return
+                return position + 1
             if codes[position] not in _ATTRIBUTES:
-                return
+                return index
+        return index
 
 
 def _class(word: str) -> str:

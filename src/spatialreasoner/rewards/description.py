@@ -142,29 +142,46 @@ def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentenc
     if not kinds:
         return None
     classes, words = _with_names(known, kinds, said)
-    sentence = parse_sentence(classes, tuple(words))
+    sentence = _sentence(classes, words)
     if len(text) <= _LONGEST_REMEMBERED:
         before[text] = sentence
     return sentence
 
 
-@lru_cache(maxsize=1 << 11)
-def parse_sentence(classes: str, words: tuple[str, ...]) -> DescriptionSentence:
-    """A sentence by the class of each of its words, names joined into one word; it may occur in many descriptions."""
-    places = [match.start() for match in _THING.finditer(classes)]
-    things = {place: _THINGS[classes[place]](words[place]) for place in places}
-    called: dict[int, int] = {}
-    for match in _APPOSITION.finditer(classes) if "R" in classes and "N" in classes else ():
-        pair = (match.start(), match.start("name")) if match["name"] else (match.start("region"), match.start("first"))
-        called[pair[1]] = pair[0]
-    attributes = _attributes(classes) if "A" in classes or "S" in classes else ()
+def _sentence(classes: str, words: Sequence[str]) -> DescriptionSentence:
+    """A sentence by the class of each of its words, names joined into one word."""
+    places, calls, attributes = sentence_shape(classes)
+    things = [_THINGS[classes[place]](words[place]) for place in places]
     return DescriptionSentence(
-        words=words,
-        things=tuple(things.values()),
-        calls=tuple([(words[region], words[name]) for name, region in called.items()]),
-        attributes=tuple([(things[called.get(place, place)], words[at]) for place, at in attributes if classes[at] in "AS"]),
+        words=tuple(words),
+        things=tuple(things),
+        calls=tuple([(words[region], words[name]) for region, name in calls]),
+        attributes=tuple([(things[thing], words[at]) for thing, at in attributes]),
         sets_scene="G" in classes,
     )
+
+
+_Pairs = tuple[tuple[int, int], ...]
+
+
+@lru_cache(maxsize=1 << 11)
+def sentence_shape(classes: str) -> tuple[tuple[int, ...], _Pairs, _Pairs]:
+    """Where a sentence mentions things, says of which region what it is, and of which thing which attribute it has.
+
+    Args:
+        classes: The class of each of its words; other words of the same classes may make another sentence.
+
+    Returns:
+        The words of things; pairs of words, a region and its name; pairs of the number of a thing and an attribute's word.
+    """
+    places = tuple([match.start() for match in _THING.finditer(classes)])
+    called: dict[int, int] = {}
+    for match in _APPOSITION.finditer(classes):
+        pair = (match.start(), match.start("name")) if match["name"] else (match.start("region"), match.start("first"))
+        called[pair[1]] = pair[0]
+    given = [(called.get(place, place), at) for place, at in _attributes(classes) if classes[at] in "AS"]
+    calls = tuple([(region, name) for name, region in called.items()])
+    return places, calls, tuple([(places.index(place), at) for place, at in given])
 
 
 _THINGS: Mapping[str, Callable[[str], DescribedThing]] = {
