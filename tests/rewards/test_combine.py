@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +34,15 @@ def test_a_perfect_response(known: Known, question: Question):
     reward = score_response(known, question, answer(DESCRIPTION + " <region1> is to the left of <region2>."))
     assert (reward.visual, reward.spatial_description, reward.spatial_reasoning, reward.logical) == (4.0, 4.0, 4.0, 4.0)
     assert reward.total == 16.0
+
+
+def test_grading_leaves_no_garbage(known: Known, question: Question):
+    texts = [answer(steps=f"### Step 1\n<region1> is {n / 8} m wide. 2 x {n} m = {2 * n} m.") for n in range(1, 60)]
+    grade(known, question, answer())
+    gc.collect()
+    for text in (*texts, *(text.lower() for text in texts), "", "No.", "a" * 200_000):
+        grade(known, question, text)
+    assert gc.collect() == 0, "expected nothing that refers to itself: it stays in memory until it is looked for"
 
 
 def test_a_scene_a_measured_scene_and_a_known_scene_score_the_same(scene: Scene, known: Known, question: Question):

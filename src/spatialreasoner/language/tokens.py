@@ -149,7 +149,7 @@ class Reading:
         folded = quantities.fold(text)
         found = quantities.find_quantities(folded)
         called = _ways(tuple(labels), tuple(others)) if labels or others else {}
-        words, starts, codes, forms, naming = _WORDS.read(_mask(folded, found), called)
+        words, starts, codes, forms, naming = TEXT_WORDS.read(_mask(folded, found), called)
         self.words: list[str] = words
         self.starts: Sequence[int] = starts
         self.amounts = dict(zip([match.start() for match in _QUANTITIES.finditer(codes)], found, strict=False)) if found else {}
@@ -269,7 +269,8 @@ def _known(word: str) -> tuple[str, int, str, str]:
     return word, len(word), code, form_of(bare, code)
 
 
-_WORDS = WordTable(_TOKEN, _known, ("list", "sums", "text", "list"), _MARKED)
+TEXT_WORDS = WordTable(_TOKEN, _known, ("list", "sums", "text", "list"), _MARKED)
+"""The words of a text, where each begins, their classes, and what rules look at of each."""
 
 
 def _mask(folded: str, found: Sequence[Quantity]) -> str:

@@ -39,7 +39,7 @@ class WordTable:
         columns: tuple[ColumnKind, ...],
         marked: Sequence[str],
     ) -> None:
-        self._pattern, self._find, self._columns, self._marked = pattern, find, columns, marked
+        self.pattern, self.find, self.columns, self.marked = pattern, find, columns, marked
         self._rows: dict[str, tuple[Any, ...]] = {}
 
     def read(self, text: str, wanted: Mapping[str, Any] | None = None) -> Sequence[Any]:
@@ -59,11 +59,11 @@ class WordTable:
     def _natively(self) -> Callable[[str, Mapping[str, Any]], Sequence[Any] | None]:
         """The columns by `native/patterns.c`; None where that is not built, or gives up on a text."""
         module = pattern_module()
-        cut: Callable[..., Any] | None = getattr(self._pattern, "columns", None)
+        cut: Callable[..., Any] | None = getattr(self.pattern, "columns", None)
         if module is None or cut is None:
             return lambda text, wanted: None
-        table = module.table(self._find, self._columns, tuple(_beginnings(self._marked)))
-        sums = [at for at, how in enumerate(self._columns) if how == "sums"]
+        table = module.table(self.find, self.columns, tuple(_beginnings(self.marked)))
+        sums = [at for at, how in enumerate(self.columns) if how == "sums"]
 
         def read(text: str, wanted: Mapping[str, Any]) -> Sequence[Any] | None:
             found = cut(text, table, wanted)
@@ -76,8 +76,8 @@ class WordTable:
         return read
 
     def _plainly(self, text: str, wanted: Mapping[str, Any]) -> Sequence[Any]:
-        rows = [self._row(word) for word in self._pattern.findall(text)]
-        columns = [_joined([row[at] for row in rows], how) for at, how in enumerate(self._columns)]
+        rows = [self._row(word) for word in self.pattern.findall(text)]
+        columns = [_joined([row[at] for row in rows], how) for at, how in enumerate(self.columns)]
         return [*columns, [number for number, row in enumerate(rows) if row[0] in wanted]]
 
     def _row(self, word: str) -> tuple[Any, ...]:
@@ -85,7 +85,7 @@ class WordTable:
         if row is None:
             if len(self._rows) >= MAX_WORDS:
                 self._rows.clear()
-            row = self._rows[word] = self._find(word)
+            row = self._rows[word] = self.find(word)
         return row
 
 

@@ -284,7 +284,10 @@ def _judge(measured: Measured, question: Question, assertion: Assertion) -> _Out
 
 
 def _judge_relation(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
-    difference, inside, unsure, reason = _compared(measured, cast("Relation", assertion.kind), names)
+    relation = cast("Relation", assertion.kind)
+    difference, inside, unsure, reason = recall(
+        measured.found, (relation, *names), _MAX_MEASURED, lambda: _difference(measured, relation, names)
+    )
     if difference is None or unsure:
         return None, difference, reason
     score = 1.0 if difference > 0 else 0.0
@@ -297,11 +300,6 @@ _Difference = tuple[float | None, float, bool, str]
 """A measured difference, its noise, whether it is too uncertain to judge by, and in words what it is, or why there is none."""
 _MAX_MEASURED = 4096
 """What is remembered of a scene, at most."""
-
-
-def _compared(measured: Measured, relation: Relation, names: tuple[str, ...]) -> _Difference:
-    """What a statement of a relation is held against; found once for all that is said of it."""
-    return recall(measured.found, (relation, *names), _MAX_MEASURED, lambda: _difference(measured, relation, names))
 
 
 def _difference(measured: Measured, relation: Relation, names: tuple[str, ...]) -> _Difference:
@@ -322,7 +320,7 @@ def _difference(measured: Measured, relation: Relation, names: tuple[str, ...]) 
 
 def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
     kind = cast("QuantityName", assertion.kind)
-    truth, told, certain, inside = _measured(measured, kind, names)
+    truth, told, certain, inside = recall(measured.found, (kind, *names), _MAX_MEASURED, lambda: _truth(measured, kind, names))
     if truth is None:
         return None, None, told
     if assertion.value is None:
@@ -339,11 +337,6 @@ def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, 
 
 _Truth = tuple[float | None, str, bool, float]
 """A value, its words (or why there is none), whether it is certain enough to judge by, and its noise."""
-
-
-def _measured(measured: Measured, kind: QuantityName, names: tuple[str, ...]) -> _Truth:
-    """What a statement of a quantity is held against; found once for all that is said of it."""
-    return recall(measured.found, (kind, *names), _MAX_MEASURED, lambda: _truth(measured, kind, names))
 
 
 def _truth(measured: Measured, kind: QuantityName, names: tuple[str, ...]) -> _Truth:

@@ -389,7 +389,7 @@ static Py_ssize_t plain_end(const Table *self, const Subject *in, Py_ssize_t at)
     if (begin + 3 > in->end) return 0;
     int first = letter(in->text[begin]), second = letter(in->text[begin + 1]), third = letter(in->text[begin + 2]);
     if (first < 1 || second < 0 || third < 0 || self->marked[first][second] >> third & 1) return 0;
-    while (end < in->end && letter(in->text[end]) > 0) end++;
+    while (end < in->end && end - begin <= LONGEST_WORD && letter(in->text[end]) > 0) end++;
     int ends = end - begin <= LONGEST_WORD && (end == in->end || (in->text[end] != '\'' && in->text[end] != '-'));
     return ends ? end : 0;
 }
