@@ -1,8 +1,14 @@
 """Which clauses of a reply that withholds still assert something."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from spatialreasoner.language.asserting import asserted, declines
+from spatialreasoner.language import asserting
+from spatialreasoner.language.asserting import asserted
+from spatialreasoner.language.declining import declines
+from spatialreasoner.language.quantities import fold
 from spatialreasoner.language.tying import is_tied
 
 
@@ -66,3 +72,29 @@ def test_the_length_of_something_else_is_not(clause):
 )
 def test_denials_that_answer_are_told_from_refusals(text, denied):
     assert declines(text) is denied
+
+
+def replies():
+    """Folded replies, most of which withhold something."""
+    data = Path(__file__).parents[1] / "data"
+    files = ((data / f"{name}.jsonl").read_text("utf-8") for name in ("refusals", "stranger_replies"))
+    return sorted({fold(json.loads(line)["text"]) for lines in files for line in lines.splitlines()})
+
+
+def test_a_sentence_has_no_match_where_the_text_has_none(monkeypatch):
+    said = replies()
+    found = list(map(asserted, said))
+    monkeypatch.setattr(
+        asserting,
+        "_found_in",
+        lambda text, spans, held: [[own for own, each in held if each.search(text[first:last])] for first, last in spans],
+    )
+    assert found == list(map(asserted, said))
+    assert sum(kept is not None for kept in found) > 1000
+
+
+def test_sentences_that_only_assert_need_not_be_cut_up(monkeypatch):
+    said = [text for text in replies() if not text.startswith("yes")]  # of a long sentence it is never mere politeness
+    found = list(map(asserted, said))
+    monkeypatch.setattr(asserting, "_LONG", 10**9)
+    assert found == list(map(asserted, said))

@@ -18,6 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from spatialreasoner.language import declining
+from spatialreasoner.language.numbers import BEGINS
 from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.tying import ANNOUNCES, FIRST_PERSON, is_tied, measured, measures
 
@@ -63,6 +64,8 @@ _REACHES_ON = lazily(r"\b(?:whether|if (?:it|region|they|that)|need|want|requir\
 _SORRY = lazily(r"sorry|apolog|afraid")
 _OF_REGION = lazily(r"region ?\S{1,4} $")
 _PASSIVE = lazily(r"\w+(?:n't| not)? be (?:\w+ly )?\w+(?:ed|en|wn|id|rd|ld|de|ad|ut)\b|un|not|in")
+_GLUED = lazily(rf"[)…](?:{BEGINS})")
+"""Where a clause may give a length that the whole text, in which a number must stand apart, does not."""
 _LONG = 40
 """Characters of the longest "yes, of course"."""
 _SHORT = 6
@@ -72,35 +75,6 @@ ANSWERS = lazily(
     r"|one|two|three|foot|feet|regions?|opposite|ahead|\w{3,}er|more|less|half|doubt|disagree|agree|it|does|is)\b"
 )
 """What anything that answers holds one of."""
-_DENY = lazily(
-    r"\bi (?:can't|cannot) deny that |\bthere(?:'s| is) no denying that |\bit (?:can't|cannot) be denied that "
-    r"|\bi (?:can't|cannot|don't) see how (?:anyone|anybody|one) (?:can|could) (?:doubt|deny) that "
-)
-_IMPOSSIBLE = lazily(r"\b((?:it is|it's) (?:simply |quite )?impossible for )(regions? ?\S{1,3}) to be(?= )")
-
-
-def plainly(folded: str) -> str:
-    """A folded text in which denied denials are plain: "I can't deny that", "it is impossible for Region [0] to be"."""
-    if "deny" in folded or "doubt" in folded or "denie" in folded:
-        folded = _DENY.sub(lambda match: " " * len(match[0]), folded)
-    if "impossible for" in folded:
-        folded = _IMPOSSIBLE.sub(lambda match: f"{' ' * len(match[1])}{match[2]} isn't", folded)
-    return folded
-
-
-def withholds_flatly(folded: str) -> bool:
-    """Whether a text ends with withholding the answer itself."""
-    if declining.FLATLY.search(folded) is None:
-        return False
-    *_, last = declining.FLATLY.finditer(folded)
-    return declining.TAKES_BACK.search(folded, last.end()) is None
-
-
-def declines(folded: str) -> bool:
-    """Whether words say that something cannot be told, done or seen."""
-    return declining.DECLINES.search(folded) is not None and declining.OPINION.search(folded) is None
-
-
 _Patterns = Sequence["re.Pattern[str]"]
 _Sought = tuple["re.Pattern[str]", "re.Pattern[str]"]
 
@@ -127,8 +101,11 @@ class _Clause:
     refused: tuple[int, int] | None = None
     declines = asks = closes = own = supposes = conditional = hard = False
 
-    def __init__(self, start: int, end: int, text: str, asked: bool, found: _Patterns, *, whole: bool = False) -> None:
-        self.start, self.end, self.text, self.asked, self.whole, self._found = start, end, text, asked, whole, found
+    def __init__(
+        self, start: int, end: int, text: str, asked: bool, found: _Patterns, *, sized: bool, whole: bool = False
+    ) -> None:
+        self.start, self.end, self.text, self.asked, self.whole = start, end, text, asked, whole
+        self._found, self._sized = found, sized
         if found or asked:  # else it holds no word by which it could be anything but an assertion
             self._look(text)
 
@@ -164,7 +141,7 @@ class _Clause:
 
     def measured(self) -> bool:
         """Whether it holds a length or an hour."""
-        return measured(self.text) is not None  # remembered there
+        return self._sized and measured(self.text) is not None  # remembered there
 
 
 def _denial(text: str) -> "re.Match[str] | None":
@@ -190,7 +167,7 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
     held += _held_in(folded, _SUPPORTING)
     folded = _ABBREVIATED.sub(lambda match: match[1].ljust(len(match[0])), folded)
     sentences = list(_sentences(folded, held, choice=choice))
-    every = [clause for sentence in sentences for clause in sentence]
+    every = [clause for sentence in sentences for clause in sentence if not clause.whole]
     if not any(map(_withholds, every)):
         return None
     judge = _Judge(every, choice=choice, announced=ANNOUNCES.search(folded) is not None)
@@ -208,24 +185,31 @@ def _sentences(folded: str, held: Sequence[_Sought], *, choice: bool) -> Iterato
         choice: Whether every sentence is cut up.
     """
     sizes = sorted(measures(folded))
+    glued = _GLUED.search(folded) is not None
     spans = list(_spans(_STOP, folded, 0, len(folded)))
     whole: int | None = None  # where a run of sentences begins that are left in one piece
+    asserts = False  # whether one that does more than to be polite came before
     for (begin, end), found in zip(spans, _found_in(folded, spans, held), strict=True):
         asked = _asks(folded, begin, end)
         size = bisect_left(sizes, begin)
-        if not (choice or asked or found) and end - begin > _LONG and (size == len(sizes) or sizes[size] >= end):
+        sized = size < len(sizes) and sizes[size] < end
+        if not (choice or asked or found or sized) and (asserts or end - begin > _LONG):
             whole = begin if whole is None else whole
+            asserts = True
             continue
         if whole is not None:
-            yield [_Clause(whole, begin, folded[whole:begin], False, found=(), whole=True)]
+            yield [_Clause(whole, begin, folded[whole:begin], False, found=(), sized=False, whole=True)]
             whole = None
-        clauses = [_Clause(first, last, folded[first:last], asked, found) for first, last in _spans(_CUT, folded, begin, end)]
+        clauses = [
+            _Clause(first, last, folded[first:last], asked, found, sized=sized or glued)
+            for first, last in _spans(_CUT, folded, begin, end)
+        ]
         if len(clauses) > 1 and declining.WAVERS in found:
             for clause in clauses:
                 clause.declines = clause.declines or not clause.own
         yield clauses
     if whole is not None:
-        yield [_Clause(whole, len(folded), folded[whole:], False, found=(), whole=True)]
+        yield [_Clause(whole, len(folded), folded[whole:], False, found=(), sized=False, whole=True)]
 
 
 def _asks(folded: str, begin: int, end: int) -> bool:
@@ -260,7 +244,7 @@ def _found_in(text: str, spans: Sequence[tuple[int, int]], held: Iterable[_Sough
     found: list[list[re.Pattern[str]]] = [[] for _ in spans]
     for own, anywhere in held:
         searched: Iterable[int] = range(len(spans))
-        if own is not FIRST_PERSON:  # which looks at how a sentence begins
+        if own is not FIRST_PERSON or "call it" not in text:  # for which it looks at how a sentence begins
             matches = [match.span() for match in anywhere.finditer(text)]
             searched = {
                 at for first, last in matches for at in range(bisect_right(begins, first) - 1, bisect_left(begins, last))

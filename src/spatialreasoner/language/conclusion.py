@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from spatialreasoner.language import hours, lengths, places, refusals, verdicts
-from spatialreasoner.language.asserting import declines
 from spatialreasoner.language.comparing import without_clefts
+from spatialreasoner.language.declining import declines
 from spatialreasoner.language.idioms import without_concessions
 from spatialreasoner.language.options import Options, blanked, restated_options
 from spatialreasoner.language.places import Place

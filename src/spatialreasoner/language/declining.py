@@ -208,3 +208,30 @@ ONLY_EXACTNESS = lazily(
 """Words of a clause that only says how exact an answer is."""
 ALL_OF_IT = lazily(r"compar|relative|help|assist|answer|\b(?:load|image|picture|photo|mark)|guess")
 """Words of one that withholds all of it."""
+_DENY = lazily(
+    r"\bi (?:can't|cannot) deny that |\bthere(?:'s| is) no denying that |\bit (?:can't|cannot) be denied that "
+    r"|\bi (?:can't|cannot|don't) see how (?:anyone|anybody|one) (?:can|could) (?:doubt|deny) that "
+)
+_IMPOSSIBLE = lazily(r"\b((?:it is|it's) (?:simply |quite )?impossible for )(regions? ?\S{1,3}) to be(?= )")
+
+
+def plainly(folded: str) -> str:
+    """A folded text in which denied denials are plain: "I can't deny that", "it is impossible for Region [0] to be"."""
+    if "deny" in folded or "doubt" in folded or "denie" in folded:
+        folded = _DENY.sub(lambda match: " " * len(match[0]), folded)
+    if "impossible for" in folded:
+        folded = _IMPOSSIBLE.sub(lambda match: f"{' ' * len(match[1])}{match[2]} isn't", folded)
+    return folded
+
+
+def withholds_flatly(folded: str) -> bool:
+    """Whether a text ends with withholding the answer itself."""
+    if FLATLY.search(folded) is None:
+        return False
+    *_, last = FLATLY.finditer(folded)
+    return TAKES_BACK.search(folded, last.end()) is None
+
+
+def declines(folded: str) -> bool:
+    """Whether words say that something cannot be told, done or seen."""
+    return DECLINES.search(folded) is not None and OPINION.search(folded) is None

@@ -253,9 +253,12 @@ class _Weighed:
         starts = [match.end() for match in _STOP.finditer(text, max(0, begin - 160), begin)]
         self.before = text[starts[-1] if starts else max(0, begin - 160) : begin]
         self.after = text[end : end + 40]
-        margin = _MARGIN_BEFORE.search(self.before)
-        self.given = not (
-            margin
+
+    @property
+    def given(self) -> bool:
+        """Whether it is one that the text gives: no margin, not denied, not asked."""
+        return not (
+            _MARGIN_BEFORE.search(self.before)
             or _MARGIN_AFTER.match(self.after)
             or _DENIED.search(self.before)
             or self.after.startswith("?")

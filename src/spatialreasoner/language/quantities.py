@@ -121,11 +121,8 @@ def find_quantities(text: str) -> list[Quantity]:
     >>> [(q.value, q.unit) for q in find_quantities("It is three quarters of a metre wide, at 4 o'clock.")]
     [(0.75, 'm'), (4.0, 'hour')]
     """
-    folded = fold(text)
-    if _BEGINS.search(folded) is None:
-        return []
     find = _found if len(text) <= _MAX_REMEMBERED else _found.__wrapped__
-    return list(find(folded))
+    return list(find(text))
 
 
 _CJK_UNIT = lazily(r"\d ?(?:米|厘米|公分|毫米|公里|英尺|英寸)")
@@ -145,9 +142,11 @@ _MAX_REMEMBERED = 4_000
 
 
 @lru_cache(maxsize=64)
-def _found(folded: str) -> tuple[Quantity, ...]:
-    padded = " " + folded
-    if not folded.isascii() and _CJK_UNIT.search(padded):
+def _found(text: str) -> tuple[Quantity, ...]:
+    padded = " " + fold(text)
+    if _BEGINS.search(padded) is None:
+        return ()
+    if not padded.isascii() and _CJK_UNIT.search(padded):
         padded = _in_latin(padded)
     found: list[Quantity] = []
     for match in _PATTERN.finditer(padded):

@@ -3,7 +3,8 @@
 import re
 from typing import Literal
 
-from spatialreasoner.language.asserting import ANSWERS, asserted, plainly, withholds_flatly
+from spatialreasoner.language.asserting import ANSWERS, asserted
+from spatialreasoner.language.declining import plainly, withholds_flatly
 from spatialreasoner.language.fields import fields_answer
 from spatialreasoner.language.scan import lazily
 

@@ -1,7 +1,7 @@
 """The value of a short sentence, as most references are: in a tenth of the time that a reply takes."""
 
 from spatialreasoner.language import lengths, verdicts
-from spatialreasoner.language.asserting import declines
+from spatialreasoner.language.declining import declines
 from spatialreasoner.language.quantities import find_quantities, fold
 from spatialreasoner.language.question import Asked
 
