@@ -38,7 +38,7 @@ _APPOSED = rule("REGION [COMMA OPEN IN AS WORD AT EQUALS]{0,3} (?=REGION)")
 _LISTED = rule("REGION (?:COMMA REGION){0,8} COMMA? [AND NOR] REGION")
 _ASIDE = rule(
     "OPEN (?P<inside>[^OPEN CLOSE]{1,60}) CLOSE"
-    f"|(?<={_MENTION}) COMMA? WHETHER (?P<which>[BE MAYBE NOT] [^COMMA BUT]{{1,60}}) COMMA?"
+    f"|(?<={_MENTION}) COMMA? WHETHER (?P<which>[BE MAYBE NOT WORD] [^COMMA BUT]{{1,60}}) COMMA?"
 )
 _SPLIT = rule(
     rf"""BUT
@@ -57,18 +57,19 @@ _SUPPOSED = rule(f"(?:IF|BE {_MENTION}) [^COMMA]* COMMA")
 _AMONG = rule(f"[OF BETWEEN] REGION COMMA (?={_MENTION})")
 """Of A and B, ..."""
 _VERB = rule("[BE MAYBE EQUALS FIND AMOUNT HOUR POSSESSIVE MORE] | REGION [TO ON AT]? SIDE $")
-_NOT_OBJECT = "(?<![TO FROM AT ON OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] OF) (?<!ADJECTIVE AS)"
+_NOT_OBJECT = "(?<![TO FROM AT ON OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] OF) (?<![ADJECTIVE DIMENSION] AS)"
 _SUBJECT = rule(f"{_NOT_OBJECT} {_MENTION}")
 _NAMED = rule(f"{_NOT_OBJECT} REGION")
 _FOREIGN = rule(
-    rf"""[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) (?:[ON AT IN TO FROM OVER] {_MENTION})? POSSESSIVE?
-    [BE MAYBE] (?!THAT)"""
+    rf"""[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) IMAGE?
+    (?:[ON AT IN TO FROM OVER] [WORD {_MENTION[1:-1]}])? POSSESSIVE? [BE MAYBE] (?!THAT)"""
 )
 """The start of a clause about something that is not a region."""
 _BEHIND = rule(f"(?:[IN ON AT TO]? [OVER SIDE FRONT] OF?|[ON TO IN]+) {_MENTION} COMMA? BE WORD $")
 """Behind A is something that is not a region."""
 _WITH = rule("ON REGION")
 _PART = rule("POSSESSIVE (?:[COMPARED MOST SIDE]? WORD | COMPARED BE)")
+_ITS_SIZE = rule("IT [DIMENSION DISTANCE] COMMA REGION")
 _HAS = rule("REGION BE (?P<owned>REGION) (?=[ON TO AT WORD]{0,2} (?:IT SIDE|[OVER FRONT]))")
 """A has B below it: then B is the subject, and "it" means A."""
 _BETWEEN = rule(f"(?<=BETWEEN) {_MENTION}")
@@ -200,7 +201,11 @@ def _ahead(sentence: Sentence, codes: str, tokens: Sequence[int]) -> Regions:
 
 def _clause(sentence: Sentence, codes: str, tokens: Sequence[int], context: Regions, asked: bool) -> Clause:
     match = _SUBJECT.search(codes) or _BETWEEN.search(codes)
-    if match and codes[match.start()] == CODES["IT"] and _is_part(sentence, codes, tokens, match.start()):
+    if (
+        match
+        and codes[match.start()] == CODES["IT"]
+        and (_is_part(sentence, codes, tokens, match.start()) or _ITS_SIZE.match(codes, match.start()))
+    ):
         match = _NAMED.search(codes, match.end())  # "considering its shape, Region 1 is"
     start = match.start() if match else None
     if start is not None and (has := _HAS.match(codes, start)):

@@ -1,7 +1,7 @@
 """More comparisons in other words, and regions that are named at length: "The sofa, Region 1," is Region 1."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from spatialreasoner.language.scan import holds, lazily
 
@@ -19,6 +19,24 @@ _CLEFT = lazily(
 )
 
 
+_NOUN_IN = lazily(
+    rf"\b(?:the|an?) (?:{_WORD}){{1,4}}(?:shown |seen |highlighted |marked |depicted |located )?(?:in|within) "
+    r"(?=<region\d>)"
+    rf"|\b(?:the|an?) (?:{_WORD}){{0,3}}[a-z-]{{1,20}},? (?:which|that) is (?:marked|labell?ed|highlighted|shown|denoted"
+    rf"|indicated"
+    r"|identified|outlined) (?:as|by|in|with) (?P<region><region\d>),?"
+)
+_SAYS_NOTHING = lazily(
+    r"\bin (?:reality|real life|real(?:[- ]world)? (?:terms|life|size)|(?:both|either|any|all)"
+    r" cases?),? |\bwhat (?:i|we|you|one) can (?:say|tell|see|confirm|observe)(?: for sure| with certainty)? is(?: that)?:? "
+    r"|^\W*(?:among|between|of|out of) (?:the |these )?two(?: regions| objects)?, |(?<=\w) (?:of|out of|among"
+    r"|between) (?:the |these )?two (?:regions|objects|items|things|boxes)\b"
+)
+_SAYS_NOTHING_WORDS = ("in real", "case", "what ", " two")
+_WHICH_MEANS = lazily(
+    r", (?:which )?(?:indicat(?:es|ing)|suggest(?:s|ing)|mean(?:s|ing)|show(?:s|ing)|impl(?:ies|ying)) that (?=the [a-z])"
+)
+"""In front of a new subject: "A is hidden by B, which means that the car is in front"."""
 _OF_BOTH = lazily(
     r"\b(?P<one>\w{2,}(?:er|est)(?: (?:one|region|object))?) (?:of|between|among) <region\d> (?:and|or) <region\d>"
     r"(?=,? (?:is|would|must|seems|appears)\b)"
@@ -32,8 +50,20 @@ def with_short_names(text: str) -> str:
     return _IN.sub(r"<region\g<region>>", text)
 
 
+def with_region_names(text: str) -> str:
+    """A folded text in canonical names in which "the person in <region1>" is just `<region1>`."""
+    return _NOUN_IN.sub(r"\g<region>", text) if holds(text, ("in <region", "ed as <region", "ed by <region")) else text
+
+
 def without_clefts(text: str) -> str:
-    """A folded text in which "it is A that is bigger, not B" is "A is bigger", and "the bigger of A and B" that of the two."""
+    """A folded text in which "it is A that is bigger, not B" is "A is bigger", and "the bigger of A and B" that of the two.
+
+    What says nothing of the regions is left out: "in reality", "what I can say is that".
+    """
+    if holds(text, _SAYS_NOTHING_WORDS):
+        text = _SAYS_NOTHING.sub("", text)
+    if "that the " in text:
+        text = _WHICH_MEANS.sub(". ", text)
     if "> and <" in text or "> or <" in text:
         text = _OF_BOTH.sub(r"\g<one> of the two", text)
     if not holds(text, ("it's ", "it is ")):
@@ -115,3 +145,40 @@ _COMES_FIRST = lazily(
 def first_from(sentence: str) -> list[tuple[int, str]]:
     """Which region comes first, and from where: "A comes first when going from left to right"."""
     return [(int(match["a"]), match["from"]) for match in _COMES_FIRST.finditer(sentence)]
+
+
+_SAME = lazily(
+    r"\b(?:(?:same|equal|identical|similar|comparable|matching) (?:horizontal |vertical )?(?:heights?|widths?|sizes?"
+    r"|levels?|depths?"
+    r"|distances?|positions?|dimensions?|elevations?)|equally (?:tall|wide|big|large|high|far|close|near|thin|short|small)"
+    r"|identical|no \w{0,12} ?differences? (?:in|between)|equal in (?:height|width|size|depth|level|breadth|volume)"
+    r"|level with each other|neither (?:one |of them |of the two )?is (?:really |clearly |noticeably )?"
+    r"(?:taller|shorter|wider|thinner|narrower|bigger|larger|smaller|above|below|higher|lower|in front|behind|closer"
+    r"|to the))\b"
+    r"|\b(?<!not )(?<!not quite )(?<!not nearly )(?<!n't )(?<!n't quite )as (?:tall|wide|big|large|high|short"
+    r"|thin|small|far) as <region\d>"
+)
+_MEASURES = lazily(
+    r"height|width|size|volume|depth|distance|level|tall|wide|big|large|high|low|far|close|near|thin|short|small|breadth"
+)
+_SAME_AS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("tall", "short"), ("height", "tall", "high", "short", "size", "level")),
+    **dict.fromkeys(("wide", "thin"), ("width", "wide", "thin", "size", "breadth")),
+    **dict.fromkeys(("big", "small"), ("size", "volume", "big", "large", "small")),
+    **dict.fromkeys(("above", "below"), ("height", "level", "high", "low")),
+    **dict.fromkeys(("front", "behind"), ("depth", "distance", "far", "close", "near", "level")),
+}
+"""By what two regions are the same where neither is more of what is asked; for other relations, by anything."""
+
+
+def says_equal(relation: str, text: str) -> bool:
+    """Whether a folded text says that two regions are equal in what a relation compares.
+
+    >>> says_equal("wide", "both have the same height"), says_equal("wide", "both have the same width")
+    (False, True)
+    """
+    found = _SAME.search(text)
+    if found is None:
+        return False
+    measures = set(_MEASURES.findall(found.group()))
+    return not measures or relation not in _SAME_AS or not measures.isdisjoint(_SAME_AS[relation])

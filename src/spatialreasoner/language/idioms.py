@@ -121,9 +121,9 @@ _HAS = lazily(
 )
 _LESSER = frozenset(("smaller", "lesser", "lower", "shorter", "narrower"))
 _OPPOSITE = lazily(
-    r"<region(?P<a>\d)> (?:is|looks|appears|seems) (?:an? |the )?(?:(?:very|quite|rather|fairly"
+    r"<region(?P<a>\d)> (?:is|looks|appears|seems|shows|features|contains|has) (?:an? |the )?(?:(?:very|quite|rather|fairly"
     r"|really) )?(?P<one>[a-z]+)\b[^<]{0,40}<region(?P<b>\d)>"
-    r"(?:,? [a-z ]{1,20},)? (?:is|looks|appears|seems) (?:an? |the )?(?:(?:very|quite|rather"
+    r"(?:,? [a-z ]{1,20},)? (?:is|looks|appears|seems|shows|features|contains|has) (?:an? |the )?(?:(?:very|quite|rather"
     r"|fairly|really) )?(?P<other>[a-z]+)\b"
 )
 _SIGN = lazily(r"<region(?P<a>\d)>[^<>.;\n]{0,30}?(?P<sign>[<>]) ?[^<>.;\n]{0,30}<region(?P<b>\d)>")
@@ -174,12 +174,14 @@ _HIDDEN = lazily(
     rf"|obscured|covered|obstructed|overlapped) (?:from view )?(?:by|behind) {_B}"
 )
 _BETWEEN = lazily(
-    rf"{_A}{_NOT} (?:is |stands |sits |lies |located |positioned )*(?:in )?between (?:the )?(?:camera|viewer|observer"
+    rf"{_A}{_NOT} (?:is |stands |sits |lies |standing |sitting |parked |located |positioned |placed "
+    rf"|situated )*(?:in )?between (?:the )?(?:camera|viewer|observer"
     rf"|photographer"
     rf"|us|me|lens)(?:'s position)? and (?:the )?{_B}"
 )
 _PLACED = lazily(
-    r"<region(?P<a>\d)>,? (?:(?:is|are|sits|stands|lies|appears|hangs|rests|seems|to be|located|positioned|placed|situated"
+    r"<region(?P<a>\d)>,? (?:(?:is|are|sits|stands|lies|appears|hangs|rests|seems|to be|resting|standing|lying|sitting"
+    r"|located|positioned|placed|situated"
     r"|found|seen"
     r"|mounted|the (?:one|object|region|item)|that(?:'s| is)|clearly|right|here|visible) ){0,4}(?P<where>(?:on|at|near"
     r"|towards?|in|to) "

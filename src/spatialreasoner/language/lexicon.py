@@ -139,7 +139,9 @@ DIMENSION_WORDS: Mapping[str, Mapping[str, str]] = {
         "depth": "depth", "depths": "depth", "size": "size", "volume": "size", "bulk": "size", "stature": "height",
         "from side to side": "width", "side to side": "width", "from left to right": "width", "left to right": "width",
         "from bottom to top": "height", "bottom to top": "height", "from top to bottom": "height", "top to bottom": "height",
-        "w =": "width", "h =": "height", "from front to back": "depth", "front to back": "depth",
+        "horizontal extent": "width", "horizontal size": "width", "horizontal dimension": "width", "vertical extent": "height",
+        "vertical size": "height", "vertical dimension": "height", "w =": "width", "h =": "height",
+        "from front to back": "depth", "front to back": "depth",
     },
     "ADJECTIVE": {
         "wide": "width", "broad": "width", "thin": "width", "narrow": "width", "across": "width", "tall": "height",
@@ -222,6 +224,7 @@ _PHRASES: Mapping[str, str] = {
     "RELATIVE": "compared to; compared with; relative to; in comparison to; in comparison with; "
     "with respect to; in relation to",
     "NO": "no,",
+    "CAMERA": "where the photo was taken; where the picture was taken; where the image was taken",
     "BE": "tops out",
     "NOT": "far from being; no part of; no way; nowhere near; by no means; in no way; no sense in which; anything but; "
     "not in the least; under no circumstances",

@@ -22,7 +22,8 @@ from spatialreasoner.language.tokens import Reading
 
 _NOUN = r"(?:regions?|objects?|masks?|marks?|areas?|boxe?s?)"
 _UNIT = (
-    r"(?! ?(?:m|cm|mm|km|ft|in|feet|foot|met(?:er|re)s?|cent|inch|yard|%|times|x|o'?clock|degrees?|pixels?|px)\b)(?!\.\d|\d)"
+    r"(?! ?(?:m|cm|mm|km|ft|in(?= (?:wide|tall|high|long|deep|apart|away)\b)|feet|foot|met(?:er|re)s?|cent|inch|yard|%|times"
+    r"|x|o'?clock|degrees?|pixels?|px)\b)(?!\.\d|\d)"
 )
 _SPELLED: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
 # The set in front lets a search skip to the few places where a mention may begin.
@@ -54,13 +55,18 @@ _NOT_OTHER = lazily(
     r"|\bnot (?:the )?<region\d>,? but (?:rather |the )?(?P<but><region\d>)"
 )
 _LETTER = lazily(rf"\b(?P<noun>{_NOUN}) \(?(?P<letter>[a-d])\)?(?![a-z'])")
-_NAME = r"(?:the|an?) ([a-z][a-z -]{1,40}?)"
+_NAME = r"\b(?:the|an?) ([a-z][a-z -]{1,40}?)"
 _NAMED = lazily(rf"{_NAME} ?,? ?\(? ?(?:which is |i\.e\. |labell?ed |marked )?<region(\d)>")
 _CALLED = lazily(
-    r"<region(\d)>\W{0,4}(?:(?:is|shows|contains|depicts|highlights|represents|refers to|encompasses|covers|being"
-    r"|as)\W{0,3})?"
-    r"(?:a|an|the) ([a-z][a-z-]{1,20}(?: (?!and\b|is\b|in\b|on\b|at\b|of\b|with\b|to\b|that\b|which\b|has\b"
-    r"|are\b|appears\b|from\b)[a-z][a-z-]{1,20}){0,2})"
+    r"<region(\d)>(?: ?\([^()<]{1,24}\))?(?:[^\w.!?\n(]{0,4}(?:(?:is|shows|contains|depicts|highlights|outlines|marks"
+    r"|represents|refers to|encompasses|surrounds|encloses|is (?:drawn )?around"
+    r"|covers|features|being|as)\W{0,3})?(?:a|an|the) |[*_]{0,2}: {0,2}[*_]{0,2}(?!(?:a|an|the|is|it|its|about|around|approx\w*"
+    r"|roughly|yes|no)\b))([a-z][a-z-]{1,20}(?: (?!(?:and|is|in|on|at|of|with|to|that|which|has|are|appears|from|while"
+    r"|whereas|but"
+    r"|near|next|beside|behind|standing|sitting)\b)[a-z][a-z-]{1,20}){0,2})"
+)
+_SHOWN = lazily(
+    r"\b(?:the|an?) ((?:(?!(?:the|an?|and|or|of|is|in|on|than)\b)[a-z][a-z-]{1,20} ){1,3})(?:in|inside|within) <region(\d)>"
 )
 _BRACKETED = lazily(r"<region(\d)> ?\((?:the |an? )?([a-z][a-z -]{1,40}?)\)")
 _IS_REGION = lazily(
@@ -236,8 +242,8 @@ class Asked:
             named.setdefault(match[1], match[2])
         for match in _BRACKETED.finditer(normal):
             named.setdefault(match[1], match[2])
-        for match in _NAMED.finditer(normal):
-            named.setdefault(match[2], match[1])
+        for match in (*_SHOWN.finditer(normal), *_NAMED.finditer(normal)):
+            named.setdefault(match[2], match[1].strip())
         for match in _IS_REGION.finditer(normal):
             named.setdefault(match[2], match[1])
         if len(named) == 1 and self.num_regions == 2 and (match := _THAN.search(normal)):

@@ -39,6 +39,8 @@ _BY_DIMENSION: Mapping[str, tuple[str, str]] = {
     "width": ("thin", "wide"),
     "size": ("small", "big"),
 }
+_OF_ONE_DIMENSION = frozenset(("wider", "thinner", "narrower", "taller"))
+"""What these compare needs not be told: "given its height, Region 1 is wider"."""
 _UPWARD = frozenset(("tall", "wide", "big", "above"))
 _EXTENTS = codes_of("DIMENSION", "DISTANCE")
 _DISTANCE_COMMA = CODES["DISTANCE"] + CODES["COMMA"]
@@ -90,7 +92,7 @@ def _kind(scope: Scope, match: re.Match[str]) -> str | None:
     if code == CODES["AS"]:
         return _by_measure(scope, match, match.start("measure")) if _NOT_AS.search(scope.codes, 0, position) else None
     if code in _COMPARATIVES:
-        measure = _measure(scope, match)
+        measure = None if scope.word(position) in _OF_ONE_DIMENSION else _measure(scope, match)
         return _by_measure(scope, match, measure) if measure is not None else _WORDS.get(code, {}).get(scope.word(position))
     if code in (CODES["CLOSER"], CODES["FARTHER"]) and not (match["camera"] or match["object"]):
         last = _LAST.match(scope.codes, match.end()) and scope.follows(
@@ -111,8 +113,12 @@ def _measure(scope: Scope, match: re.Match[str]) -> int | None:
     before = scope.nearest(match.start(), _EXTENTS)
     if before is None and (owned := _OF_AMOUNT.search(scope.codes, 0, match.start())):
         return owned.start("dimension")
-    if before is not None and scope.codes.startswith(_DISTANCE_COMMA, before) and CODES["CAMERA"] not in scope.codes:
+    if before is None:
+        return None
+    if scope.codes.startswith(_DISTANCE_COMMA, before) and CODES["CAMERA"] not in scope.codes:
         return None  # "because of the distance, Region 1 is larger" compares sizes
+    if scope.word(before) == "depth" and scope.codes.startswith(CODES["COMMA"], before + 1):
+        return None  # "accounting for depth, Region 1 is wider"
     return before
 
 

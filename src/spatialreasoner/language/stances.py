@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import cast
 
 from spatialreasoner.core.types import CONVERSE, Relation
+from spatialreasoner.language.comparing import with_region_names
 from spatialreasoner.language.idioms import chosen_by_idiom
 from spatialreasoner.language.quantities import find_quantities
 from spatialreasoner.language.question import Asked
-from spatialreasoner.language.scan import lazily
+from spatialreasoner.language.scan import holds, lazily
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.language.tokens import Reading
 
@@ -44,16 +45,24 @@ _OPENS = lazily(r"(?:^|[.;!,:]|\b(?:but|yet|however|instead|rather|it is|actuall
 _FEW = 4
 """Words of an answer that may be nothing but what it calls a region."""
 _MAY_NAME = lazily(
-    r"<region\d>(?:\W*$| ?[(\[]| it is\b)|\w{2,}e(?:r|st)\b|\b(?:more|most|less|least|first|second|former|latter|pick"
-    r"|choose|chosen|answer|choice|win)|^[^a-z<]{0,9}(?:[a-z']{1,20} ){0,4}<region\d>(?=\W*(?:$|[,.;!:]|because|since|as "
+    r"<region\d>(?:\W*$| ?[(\[]| it is\b)|\b(?:tall|short|wid|thinn?|narrow|broad|bigg|larg|small|high|low|clos|near"
+    r"|farth|furth"
+    r"|great|less|upp|thick|slimm?|slender|skinni|bulki|tini|deep|long|latt|form|earli|lat)e(?:r|st)\b|\b(?:\w+most\b"
+    r"|more|most|less|least|first|second|former|latter|pick"
+    r"|choose|chosen|answer|choice|wins?\b)|^[^a-z<]{0,9}(?:[a-z']{1,20} ){0,4}<region\d>(?=\W*(?:$|[,.;!:]|because|since|as "
     r"|due|by |not|and not|over|rather|instead))"
 )
 """What a sentence holds that chooses the one region that it names: "the mask of region 1 is empty" chooses none."""
 
 
+_DESCRIBES = lazily(r"<region\d> (?:has|is|shows|contains) an? ")
+
+
 def may_choose(text: str) -> bool:
     """Whether a text that names one region may choose it by that."""
-    return len(text.split()) <= _FEW or _MAY_NAME.search(text) is not None
+    if "same " in text:
+        return False
+    return (len(text.split()) <= _FEW and not _DESCRIBES.search(text)) or _MAY_NAME.search(text) is not None
 
 
 _OTHERS = lazily(
@@ -81,7 +90,7 @@ class Stances:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._relation: Relation = cast("Relation", asked.relation)
-        self._read: dict[tuple[str, bool], tuple[Reading, list[Assertion]]] = {}
+        self._read: dict[tuple[str, bool], tuple[Reading, list[Assertion], str]] = {}
 
     def of(self, text: str, *, aliased: bool = False) -> list[bool]:
         """Whether the asked relation holds, by each statement of it; what is only said to look so counts last."""
@@ -98,10 +107,12 @@ class Stances:
         if (elided := self._elided(text)) is not None:
             return [elided]
         wanted = (self._relation, CONVERSE[self._relation])
-        said = [one for a in self._said(text, aliased=aliased)[1] if (one := _as_relation(a)).kind in wanted]
+        _, every, plain = self._said(text, aliased=aliased)
+        said = [one for a in every if (one := _as_relation(a)).kind in wanted]
         if not said and self._relation in ("tall", "short") and not _POSITION.search(text):
-            said = [_as_height(a) for a in self._said(text, aliased=aliased)[1] if a.kind in ("above", "below")]
-        return [a for a in said if not a.hedged] or said
+            said = [_as_height(a) for a in every if a.kind in ("above", "below")]
+        said = [a for a in said if not a.hedged] or said
+        return [a for a in said if not _is_conceded(a, said, plain)] if len(said) > 1 and "though " in plain else said
 
     def _elided(self, text: str) -> Assertion | None:
         """What a closing "<region1> is." states: the relation of which the text spoke just before."""
@@ -120,12 +131,14 @@ class Stances:
         """Whether a text states any relation or quantity, so that a region that it names is not yet a choice."""
         return bool(self._said(text)[1])
 
-    def _said(self, text: str, *, aliased: bool = False) -> tuple[Reading, list[Assertion]]:
+    def _said(self, text: str, *, aliased: bool = False) -> tuple[Reading, list[Assertion], str]:
+        """A text, tokenised, what it states, and the text to which their places refer, with short names."""
         key = (text, aliased)
         if key not in self._read:
             names: Sequence[str] = self._asked.aliases(text) if aliased else ()
-            reading = self._asked.reading("" if aliased and not names else text, names)
-            self._read[key] = reading, self._asked.said(reading)
+            plain = "" if aliased and not names else with_region_names(text)
+            reading = self._asked.reading(plain, names)
+            self._read[key] = reading, self._asked.said(reading), plain
         return self._read[key]
 
     def _holds(self, assertion: Assertion) -> bool:
@@ -166,7 +179,7 @@ class Stances:
 
     def named(self, text: str) -> int | None:
         """The one region that a text names and does not deny."""
-        reading = self._said(text)[0]
+        reading, _, text = self._said(text)
         kept: set[str] = set()
         denied: set[str] = set()
         for token, mention in reading.mentions.items():
@@ -188,6 +201,20 @@ class Stances:
         if re.search(_STEMS[self._relation], words):
             return True
         return False if re.search(_STEMS[CONVERSE[self._relation]], words) else None
+
+
+_CONCEDING = lazily(r"\b(?:even though|although|though) [^.;!?\n]*$")
+_REALLY = lazily(r"\b(?:actually|in fact|really|truly)\b|\bin the (?:image|picture|photo|frame)\b")
+
+
+def _is_conceded(assertion: Assertion, said: Sequence[Assertion], text: str) -> bool:
+    """Whether a statement is only conceded behind another: "A is bigger, even though B takes up more of the image"."""
+    begin = assertion.span[0]
+    before = max((other.span[1] for other in said if other.span[1] <= begin), default=None)
+    if before is None or (conceding := _CONCEDING.search(text, before, begin)) is None:
+        return False
+    rest = text[before : assertion.span[1]]
+    return not _REALLY.search(rest) and not holds(text[before : conceding.start()], (".", ";", "!", "?", "\n"))
 
 
 _POSITION = lazily(r"\b(?:above|below|under|over|beneath|up|down|position|level|placed|located|on top)\b")
