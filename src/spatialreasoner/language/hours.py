@@ -58,7 +58,10 @@ _GLOSS = lazily(
     r"(?:camera|forward|ahead|behind|viewer), which is \W{0,3}$"
     r"|\b(?:camera|viewer|you|i|observer|viewing direction)\b[^.!?\n]{0,24}\b(?:looks?|faces?|facing|points?"
     r"|pointing|looking)\b(?: (?:to|towards?|at|in))?(?: the)?\W{0,3}$"
+    r"|\b(?:reads?|says|shows?|displays?|showing|reading)(?: (?:the|a) time)?(?: of| is)? ?(?:(?:half|quarter"
+    r"|\w{3,6}) (?:past |to )?)?$"
 )
+"""Whoever looks there, or the clock that reads so."""
 _FRAMED = lazily(r"[^.;!?\n]{0,12}\b(?:forward|ahead|as|for)\b")
 
 _SIDES = {"right": 3.0, "left": 9.0}
@@ -142,7 +145,7 @@ def worded_direction(text: str) -> float | None:
     >>> [worded_direction(words) for words in ("Straight ahead.", "60 degrees to the left.", "To the right.")]
     [12.0, 10, None]
     """
-    folded = fold(text)
+    folded = fold(text).replace("right angle", "90 degrees")
     if ("deg" in folded or "°" in folded) and (turn := _DEGREES.search(folded)):
         return _turned(folded, turn)
     ahead, behind, side = _AHEAD.search(folded), _BEHIND.search(folded), _SIDE.search(folded)

@@ -18,6 +18,7 @@ from spatialreasoner.language.question import Asked
 from spatialreasoner.language.scan import lazily, words_in
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.language.tokens import UNKNOWN
+from spatialreasoner.language.triples import listed_size
 
 _ABOUT = r"(?: (?:about|around|roughly|approximately|up to|as much as|an? (?:few|further)|some|half|perhaps|maybe)){0,2}"
 _MARGIN_BEFORE = lazily(
@@ -57,16 +58,26 @@ _DENIED_AFTER = lazily(
 )
 """3 m would be too little."""
 _SUPPOSED = lazily(
-    r"\b(?:would suggest|might suggest|suggests|might (?:think|look|seem|guess)|may look|seems at first|at first"
+    r"\b(?:would suggest|might suggest|might (?:think|look|seem|guess)|may look|seems at first|at first"
     r"|first (?:guess|thought|idea)|wanted to say|misread|if it (?:were|was))\b(?:(?!\b(?:but|however|yet)\b)[^.!?]){0,40}$"
 )
+_SUGGESTED = lazily(r"(?<!this )(?<!that )(?<!which )suggests\b[^.!?]{0,40}$")
+_HOWEVER = lazily(r"\b(?:but|however|yet|actually)\b")
 _REFERENCE = lazily(
     r"\b(?:typical(?:ly)?|standard|usual(?:ly)?|average|normal(?:ly)?|generally|common(?:ly)?|assum\w+|suppos\w+"
     r"|reference|known|compar\w+ (?:to|with)|because|since|given|as wide as|as tall as|"
-    r"next to it|beside it|adjacent|neighbou?ring|nearby|scale|let's (?:say|take|assume)|let us (?:say|take"
+    r"(?:next to|beside|behind|near|in front of) (?:it|her|him|them)\b|adjacent|neighbou?ring|nearby|scale|let's (?:say"
+    r"|take|assume)|let us (?:say|take"
     r"|assume)|taking|if (?:a|an|the|we|each)|one \w+ is|each|with a (?:standard|typical|ceiling)|legal"
     r"|regulation|mounted at)\b[^.!?;]{0,70}$"
 )
+_FOR_COMPARISON = lazily(
+    r"\bfor (?:comparison|reference|scale)[,:]|\b(?:assumptions?|references?)\b[^.:]{0,20}:"
+    r"|\bwith (?:the|an?|its) (?:[\w-]+ ){1,3}being [^,]{0,20}$"
+    r"|^\W*(?!the|th?ey|these|those|both|regions|objects)(?:[a-z]+ )?[a-z]{2,}s are (?:(?:about|around|roughly"
+    r"|approximately|often) )?$"
+)
+"""In front of the length of another thing, or of all such things: "mugs are 10 cm high"."""
 _EACH = lazily(
     r" ?(?:(?:long|wide|tall|high|deep|in (?:width|height|length)) )?(?:each|apiece|per \w+)\b"
     r"|[ -](?:\w+ )?(?:door|table|chair|car|lane|tile|step|dishwasher|ruler|man|person|ceiling)s?\b"
@@ -74,8 +85,8 @@ _EACH = lazily(
     r"|the )?(?:reference|scale|guide)|for (?:scale|reference))\b"
 )
 _DIMENSION_WORDS = {
-    "width": (r"width|wide|breadth|broad|across|horizontal", r"\(w\)|w\b|wide|across|in width|broad|of width"),
-    "height": (r"height|tall|high|vertical", r"\(h\)|h\b|tall|high|in height|of height"),
+    "width": (r"width|wide|breadth|broad|across|horizontal|w(?=:)", r"\(w\)|w\b|wide|across|in width|broad|of width"),
+    "height": (r"height|tall|high|vertical|h(?=:)", r"\(h\)|h\b|tall|high|in height|of height"),
     "distance": (r"distance|apart|gap|separat\w+|spac\w+", r"apart|away|between|from|distant|of (?:space|separation)"),
 }
 _DIMENSIONS = {
@@ -200,6 +211,8 @@ def choose_length(
         return None
     weighed = [_Weighed(text, quantity) for quantity in found]
     kind = QUANTITY_OF[cast("Category", asked.category)]
+    if kind in ("width", "height") and (listed := listed_size(kind, text)) is not None:
+        return Length(quantity=listed, rule="states what is asked")
     stated = _stated(asked, kind, said, weighed, text if named else None)
     if stated:
         return Length(quantity=stated[0] if first else stated[-1], rule="states what is asked")
@@ -209,6 +222,7 @@ def choose_length(
     if strict:
         weighed = [w for w in weighed if _CONVERTED.search(w.before)]
     weighed = [w for w in weighed if "<region" in w.before] if named else weighed
+    weighed = [w for w in weighed if not w.of_other(asked.regions)] or weighed
     found_loose = _loose(kind, weighed, [a for a in said if a.unit == "m"], first=first, heads_only=heads_only)
     if found_loose is None and plain:
         return Length(quantity=plain[0] if first else plain[-1], rule="states the distance")
@@ -265,6 +279,11 @@ class _Weighed:
             or _DENIED_AFTER.match(self.after)
         )
 
+    def of_other(self, regions: Sequence[str]) -> bool:
+        """Whether the region named last before it in its sentence is none of those asked for."""
+        at = self.before.rfind("<region")
+        return at >= 0 and self.before[at + 1 : at + 8] not in regions
+
     @property
     def bound(self) -> bool:
         """Whether it only limits: "less than 2 m"."""
@@ -278,13 +297,19 @@ class _Weighed:
     @property
     def reference(self) -> bool:
         """Whether it is the length of something else that serves as a scale."""
+        if _FOR_COMPARISON.search(self.before):
+            return True
         clause = _BETWEEN.split(self.before)[-1]
         return bool((_REFERENCE.search(clause) and not _ANSWERS.search(clause)) or _EACH.match(self.after))
 
     @property
     def supposed(self) -> bool:
         """Whether it is only what one might think."""
-        return bool(_SUPPOSED.search(self.before))
+        if _SUPPOSED.search(self.before):
+            return True
+        return bool(
+            "suggests" in self.before and _SUGGESTED.search(self.before) and _HOWEVER.search(self.text, self.quantity.span[1])
+        )
 
     @property
     def leads(self) -> bool:
@@ -303,6 +328,12 @@ class _Weighed:
 
 
 _FROM_CAMERA = lazily(r"\b(?:camera|viewer|observer|photographer)\b[^<]{0,40}$")
+_OFF_CENTER = lazily(r" ?(?:to the )?(?:left|right|above|below)(?: of)? (?:the |its )?(?:\w+ )?(?:cent(?:er|re)|middle|axis)\b")
+_EXTENDS = lazily(r" ?(?:long|wide|tall|high|deep|thick)\b")
+"""What of a length makes it an extent: "the table between them is 1 m long"."""
+_SPACE = lazily(r"\b(?:gap|space|distance|separation|opening|clearance)\b")
+_NAMED = lazily(r"\b(?:horizontal|vertical|lateral|separat|distan|apart\b|gap\b|offset)")
+"""What tells that a length is the distance, and not how far one of both is from something else."""
 _ALONG = ("horizontal_distance", "vertical_distance")
 _AXIS = lazily(r"\bhorizontal|\bvertical|\blateral|\bsideways")
 
@@ -318,7 +349,10 @@ def _stated(
     held = [(a, w) for a in own if (w := _held(a, weighed, begins)) is not None]
     held = [(a, w) for a, w in held if not w.bound] or held if len(weighed) == 1 else [(a, w) for a, w in held if not w.bound]
     if kind.endswith("distance"):
-        held = [(a, w) for a, w in held if not _FROM_CAMERA.search(w.before)] or held
+        held = [(a, w) for a, w in held if not (_FROM_CAMERA.search(w.before) or _OFF_CENTER.match(w.after))] or held
+        held = [(a, w) for a, w in held if not _EXTENDS.match(w.after) or _SPACE.search(w.before)]
+    if kind in _ALONG:
+        held = [(a, w) for a, w in held if _NAMED.search(w.text, *a.span)] or held
     unhedged = [a for a, _ in held if not a.hedged] if len(held) > 1 else []
     return [_quantity(a) for a in unhedged or [a for a, _ in held]]
 

@@ -52,7 +52,7 @@ _UNIT = (
     rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|'?o ?'? ?clock\b|m(?![\w'])|m(?=\d\d\b)|ft(?=\d{{1,2}}\b)"
     r"|in\b(?! (?:the|an?|total|this|that|these|those|front|which|order|each|my|our|their|its?|terms|all|both|step|region"
     r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|met|fe"
-    r"|inc|cent))"
+    r"|inc|cent|red\b|green\b|blue\b|yellow\b|white\b|black\b))"
     r"|''|[\"'](?!\w))"
 )
 _LINK = r" ?(?:-|~| to | or | and | up to |, ?(?=\d{1,6}(?:\.\d{1,9})?\])) ?(?:about )?"
@@ -168,6 +168,9 @@ def bare_numbers(text: str) -> list[Quantity]:
     ]
 
 
+_IN_SOMETHING = lazily(r" (?!(?:wide|tall|high|long|deep|apart|away|across|thick)\b)[a-z]")
+
+
 def _read(match: re.Match[str], padded: str) -> list[Quantity]:
     """The quantities of one match: one, or two where what looked like a range is not one.
 
@@ -178,6 +181,8 @@ def _read(match: re.Match[str], padded: str) -> list[Quantity]:
     span = begin, end - 1
     if unit in ('"', "'") and padded[begin] == unit:
         return []  # a quoted number, as in JSON
+    if unit == "in" and value[0].isalpha() and _IN_SOMETHING.match(padded, end):
+        return []  # "two boxes, one in red"
     last = _quantity(value, unit, span if low is None else (match.start("value") - 1, span[1]), tail)
     if last is None or low is None:
         return [] if last is None else [last]
