@@ -64,7 +64,8 @@ _IS = (
         "appear in, (?:\\w+ ){0;4}(?:can|could) (?:be|i|we)\\b, worth, willing, comfortable, happy to, at liberty, fit to, "
         "read, there"
     ).replace("0;4", "0,4")
-    + r"|there (?:is|are|was|were)(?:n't| not) (?:any|an?|enough|much)\b"
+    + r"|there (?:is|are|was|were)(?:n't| not) (?:any|an?|enough|much)\b|\bnot (?:knowing|having)\b"
+    r"|\bneither (?:one )?(?:is|are|of (?:these|them|those) (?:is|are)) (?:given|known|available|provided|specified)\b"
     r"|\bneither\b.{0,60}\b(?:can|could|is|are|was|were) (?:be|visible|shown|marked|in)\b"
     rf"|\b(?:not|n't) (?:from|with|based on|in) (?:this|an?|such|the {_POINTS})\b"
     r"|\b(?:image|picture|photo|file)s?\b.{0,24}(?:\bnot\b|n't)|\btoo \w+ (?:for me )?to (?:tell|see|say|judge|make"
@@ -136,7 +137,9 @@ _YOU = r"you(?:'d| would| could| can| might| may| should| must| will|'ll)(?: als
 _TURNING = r"(?! to (?:look|turn|go|walk|move|face|step))"
 _REQUESTS = (
     r"\b(?:please|kindly|(?:could|can|would|will) you|(?:do|did|have|are) you\b|tell me|(?:send|give|ask|show) me"
-    r"|let me know (?!if you (?:need|have|want|would|'d))|upload\w*|attach(?:ed|ing)?|re-?send\w*|clarify|specify"
+    r"|one (?:could|would|might) (?:use|need|have|measure|estimate"
+    r"|calculate|compute|work out|scale)|let me know (?!if you (?:need|have|want|would|'d))|upload\w*|attach(?:ed|ing)?"
+    r"|re-?send\w*|clarify|specify"
     r"|(?:please|just|first) describe|point (?:it|them) out|tr(?:y|ying) again|retry|have a look at|look (?:it )?up"
     r"|have to be (?:more )?specific|i(?:'d| would)? (?:suggest|recommend|advise)|you(?:'d like| want|'re asking"
     r"| are asking| asked)"
@@ -174,7 +177,8 @@ CONDITION = lazily(r"\W*(?:\w+ )?(?:if|unless|suppose)\b")
 HYPOTHETICAL = lazily(r"\b(?:if|unless|suppose|had)\b[^\n]{0,160}\b(?:would|could|might|may)\b")
 WAVERS = lazily(
     r"\b(?:could|might|may|can|either)\b[^;\n]{0,80}\bor\b(?! so\b| thereabouts| equal| (?:at )?the same)|\b(?:may|might"
-    r"|could) or\b|er or \w{2,}er\b|\b(?:one|what|which) of\b.{0,20}\b(?:two|them)\b.{0,40}\bwhich\b|\bas justified\b"
+    r"|could) or\b|\bso (?:could|might|may)\b|er or \w{2,}er\b|\b(?:one|what|which) of\b.{0,20}\b(?:two"
+    r"|them)\b.{0,40}\bwhich\b|\bas justified\b"
     r"|\b(?:could|might|may)\b[^;\n]{0,60}\b(?:could|might|may) (?:just|as|also|be|equally)\b|\byes,? (?:and"
     r"|or) (?:possibly |maybe |perhaps )?no\b|yes, (?:possibly|maybe|perhaps) no\b|possibly, possibly not|\byes ?/ ?no\b"
 )
@@ -187,7 +191,7 @@ APPARENT = lazily(
 VIEW = lazily(
     r"\b(?:cropped|cut off|cuts|hidden|occluded|obscured|covered|blurr?y|blurred|too (?:dark|small|low|far|bright|dim"
     r"|grainy)|out of (?:frame|view|focus|the (?:frame|image|picture))|off[- ]screen|blank|empty|low[- ]resolution"
-    r"|only (?:region|one).{0,12} (?:is|was|are))\b(?! (?:by|behind|from) (?:region|it\b))"
+    r"|only (?:region|one).{0,12} (?:is|was|are))\b(?! (?:by|behind|from) (?:region|it\b|(?:the|an?) (?:\w+ ){1,3}in region))"
 )
 """How a region or the picture can be seen."""
 TALKS = lazily(

@@ -31,7 +31,7 @@ _REFERS = lazily(
 )
 _SAID_OF = lazily(
     r"\b(?<!behind )(?<!beside )(?<!next to )(?<!near )(?<!above )(?<!below )(?<!by )(?<!from )(?<!of )(?<!around )(?:it"
-    r"|they|(?:the|their|its) (?:\w+ ){0,2}(?:distance|height|width|gap|size|separation)|regions?.{0,6}"
+    r"|they|s?he|(?:the|their|its) (?:\w+ ){0,2}(?:distance|height|width|gap|size|separation)|regions?.{0,6}"
     r"|the (?:two )?regions) (?:is|are|looks?|appears?|seems?|comes?|being|should be|would be|must be)\b"
 )
 _OF_IT = lazily(r"\W*(?:so |and )?(?:it|this|they|regions?)\b")
@@ -66,10 +66,11 @@ _SUBJECT = (
 _TIED = lazily(rf"[\W_]*(?:(?:{_FILLS.replace(' ', '|')})\b[\W_]*){{0,8}}(?:{_SUBJECT}(?!\w).*)?", re.DOTALL)
 _GIVES = lazily(r"[=~][ ~]*$")
 _FOLLOWS = lazily(
-    r"[\s*_\"'\])]*(?:$|[.,;:!?()\[\]*/x=±+-]|(?:apart|away|tall|high|wide|long|deep|across|between|from|of|or|and"
+    r"[\s*_\"'\])]*(?:$|[.,;:!?()\[\]*/x=±+>\u2192-]|(?:apart|away|tall|high|wide|long|deep|across|between|from|of|or|and"
     r"|to(?! the side)|vertical\w*|horizontal\w*|distan\w+|is|are|was|would|seems?|fits?|comes|looks?|at|in(?! the (?:morn"
     r"|after|even))|on|maybe|perhaps|i|i'd|though|not|give|off|as|based|but|by|direction|position|separat\w+|taller|wider"
-    r"|relative|when|with|estimated|approx\w*|total|thick|height|width|should|may|might|could|because|since|region"
+    r"|relative|(?:above|below|higher|lower|beneath|over)(?! the (?:ground|floor))|when|with|estimated|approx\w*|total"
+    r"|thick|height|width|should|may|might|could|because|since|region"
     r"|assuming|overall|visually|behind|ahead)\b)"
 )
 _CLOCK = lazily(r"\b\d{1,2}:\d\d\b")

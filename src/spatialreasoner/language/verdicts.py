@@ -37,7 +37,7 @@ _NO = (
     r"|nope|nah|n(?=\W|$)(?!\W? ?a\b)|incorrect|false|(?<!went )wrong|untrue|negative|hardly|never"
     r"|neither(?! [^.!?]{0,40}\b(?:visible|shown|present|marked|highlighted|depicted|identified|identifiable|clear"
     r"|determined|found|located"
-    r"|seen|told|known)\b)"
+    r"|seen|told|known|labell?ed|available|given|provided|included|possible|accessible|of (?:these|those|which))\b)"
     r"|scarcely|no way"
     r"|not (?:at all|as far as i can (?:see|tell)|really|quite|so|exactly|true|correct|right|necessarily|the case"
     r"|in the least|a chance"
@@ -92,7 +92,7 @@ _IT_IS = lazily(
     r"(?:it|that)(?:'s| is| would be) ?(?P<not>not )?(?:really )?(?P<word>true|false|correct|incorrect|wrong"
     r"|untrue|accurate|inaccurate|a mistake|an error|misleading|a stretch|an exaggeration|untenable)"
     r"(?: (?:to (?:say|claim|state|think|assert|suggest|conclude))? that"
-    r"| to (?:say|claim|state|think|assert|suggest|conclude)) (?P<said>.{4,300})",
+    r"| to (?:say|claim|state|think|assert|suggest|conclude)) (?P<said>[^;]{4,300})",
     re.DOTALL,
 )
 _CHANCE = lazily(
@@ -125,13 +125,17 @@ _FALSE = frozenset(
         "mistaken",
     )
 )
-_WORD_YES = lazily(rf"\b{_YES}(?![\w'])")
+_WORD_YES = lazily(
+    r"\b(?!(?:probably|presumably|apparently|obviously|certainly|definitely|absolutely|exactly|precisely|(?:most|very) likely"
+    rf"|undoubtedly|sure|positive|correct|true)\b(?! *(?:[.,;:!?)]|$))){_YES}(?![\w'])"
+)
 _WORD_NO = lazily(rf"\b{_NO}(?![\w'])")
 _NOT = lazily(
     r"\W{0,4}(?:(?:no|well|actually|sorry|hmm|then|so)[, ]{1,2})?(?:(?:it|that|this|they|these|the (?:first|former)) )?"
     rf"(?:(?:most )?{_SURELY} )?"
     rf"(?:(?:is|are|does|do|did|was|has|have|would|should|could|can|seems?|appears?|looks?)(?: {_SURELY})?(?:n't| not)|not)"
-    r"(?: (?!(?:[a-z]{3,9}[ai]ble|clear|sure|provided|shown|given|enough|able|included|attached|known|told)\b)"
+    r"(?: (?!(?:[a-z]{3,9}[ai]ble|clear|sure|provided|shown|given|enough|able|included|attached|known|told|far(?=\W*$)"
+    r")\b)"
     r"[a-z]{1,12}){0,4}\W{0,4}"
 )
 """What a short denial is: "it really is not so"."""
@@ -206,9 +210,12 @@ def on_statement(sentence: str) -> tuple[str, bool] | None:
     return None if denied is None else (denied["said"], False)
 
 
+_UNSURE = lazily(r"(?:\bnot|n't) (?:[\w%]{1,12} ){0,2}(?:sure|certain|confident)\b")
+
+
 def anywhere(text: str) -> bool | None:
     """Yes or no, where a text says only one of them."""
-    text = text.replace("yes or no", "")
+    text = _UNSURE.sub("", text.replace("yes or no", ""))
     yes = _WORD_YES.search(text)
     no = _WORD_NO.search(text) or (
         _NOT.fullmatch(text) if len(text) < 40 and "<region" not in text and " i " not in f" {text}" else None
