@@ -7,10 +7,10 @@ from "therefore", the last paragraph and the whole text. Restated options and th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from spatialreasoner.language import hours, lengths, places, refusals, verdicts
-from spatialreasoner.language.comparing import without_clefts
+from spatialreasoner.language.comparing import says_equal, without_clefts
 from spatialreasoner.language.declining import declines
 from spatialreasoner.language.idioms import without_concessions
 from spatialreasoner.language.options import Options, blanked, restated_options
@@ -25,17 +25,6 @@ from spatialreasoner.language.verdicts import without_offer
 _SHORT = 200
 """In a longer text a yes or a no somewhere in it is hardly the answer."""
 _MAX_SENTENCES = 40
-_SAME = lazily(
-    r"\b(?:(?:same|equal|identical|similar|comparable|matching) (?:horizontal |vertical )?(?:heights?|widths?|sizes?"
-    r"|levels?|depths?"
-    r"|distances?|positions?|dimensions?|elevations?)|equally (?:tall|wide|big|large|high|far|close|near|thin|short|small)"
-    r"|identical|no \w{0,12} ?differences? (?:in|between)|equal in (?:height|width|size|depth|level|breadth|volume)"
-    r"|level with each other|neither (?:one |of them |of the two )?is (?:really |clearly |noticeably )?"
-    r"(?:taller|shorter|wider|thinner|narrower|bigger|larger|smaller|above|below|higher|lower|in front|behind|closer"
-    r"|to the))\b"
-    r"|\b(?<!not )(?<!not quite )(?<!not nearly )(?<!n't )(?<!n't quite )as (?:tall|wide|big|large|high|short"
-    r"|thin|small|far) as <region\d>"
-)
 _TURNS = lazily(
     r"(?:^|[\s(,;.])(?:however|but|wait|actually|in fact|instead|correction|scratch that|on second thought"
     r"|although|though|while|whereas|despite|on balance|that leaves|i choose|at first|yet|no(?=[,:]))\b"
@@ -45,7 +34,10 @@ _CORRECTS = lazily(
     r"|sorry),? (?:no|yes)|no,? wait)\b[\s,:.]{0,4}"
 )
 _ASKS_BACK = lazily(r"\W{0,4}(?:what|which|who|where|how|could you|can you|do you|did you)\b[^?]{0,200}\?\W{0,4}")
-_INDEX = lazily(r"[\s\"'(\[<#]{0,6}(?:region:? |number |no\.? ?|option |it(?:'s| is) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}")
+_INDEX = lazily(
+    r"[\s\"'(\[<#]{0,6}(?:region:? |number |no\.? ?|option |it(?:'s| is) |(?:the )?(?:one|object"
+    r"|box) (?:labell?ed|marked|numbered|number|with (?:the )?(?:label|number)) )?(?P<number>\d)[\])>]?[\s\"').\]]{0,6}"
+)
 _LETTER = lazily(r"[\s\"'(\[]{0,4}(?:option )?\(?(?P<letter>[a-h]|[1-9])(?P<rest>[).:\]]?(?:[\s,;.\"']|$))")
 _PICKED = lazily(
     r"[\s\"'*]{0,6}(?:(?:without (?:a |any )?(?:doubt|question)|no doubt|undoubtedly|easily),? )?(?:(?:it|that"
@@ -54,6 +46,10 @@ _PICKED = lazily(
     r"[\s:,']{0,3}(?:(?:is|'s|must be|would be|should be|has to be|say|pick|choose|go (?:with|for)|think it is"
     r"|think it's|believe it is|was)[\s:,]{1,3}){0,2})"
     r"<region(?P<number>\d)>(?=\s*(?:[.,;!]|$|because|since|as\b|by\b|it is))"
+)
+_THE_ONE = lazily(
+    r"\W{0,6}(?:it(?:'s| is) )?the (?:(?:left|right|upper|lower|top|bottom|red|green|blue) (?:one|box|object)"
+    r"|one (?:on|at|in) the \w+),? \(?<region(?P<number>\d)>\W*"
 )
 _REGION = lazily(r"<region(\d+)>")
 _LAST = lazily(r"[.:;!\n]\s*<region(?P<number>[12])>[.!]?\s*$")
@@ -96,6 +92,8 @@ def conclude(asked: Asked, text: str) -> Conclusion:
     if begin is None:
         return Conclusion(unscored="thinking never ended")
     folded = fold(text)
+    if (end := refusals.run_on(folded, begin)) is not None and (early := conclude(asked, text[:end])).value is not None:
+        return replace(early, span=(early.span[0] + cut, early.span[1] + cut)) if cut else early
     why, said = refusals.heard(folded[begin:], choice=asked.choice)
     if why is not None:
         return Conclusion(unscored=why)
@@ -273,7 +271,7 @@ class _Reply:
             return _Found(value=float(winner == self.asked.regions[0]), rule="compares in other words")
         if (lead := _PICKED.match(text)) is not None and lead["number"] not in text[lead.end() :]:
             return _Found(value=float(f"region{lead['number']}" == self.asked.regions[0]), rule="picks a region")
-        if _SAME.search(text):
+        if says_equal(cast("str", self.asked.relation), text):
             return _Found(value=0.0, rule="says that they are equal")
         if said := self.stances.of(text, aliased=True):
             return _Found(value=float(said[-1]), rule="states the relation of what it calls the regions")
@@ -286,7 +284,8 @@ class _Reply:
         text = behind if "<region" in behind else text
         if (index := self._index(text)) is not None:
             return _Found(value=float(index), rule="names a region by number alone")
-        if (lead := _PICKED.match(text)) is not None and lead["number"] not in text[lead.end() :]:
+        lead = (len(text) < _SHORT and _THE_ONE.fullmatch(text)) or _PICKED.match(text)
+        if lead is not None and lead["number"] not in text[lead.end() :]:
             return _Found(value=float(lead["number"]), rule="picks a region")
         sentence = _first_sentence(text)
         for part in (sentence, text) if first and place.explicit else (text,):

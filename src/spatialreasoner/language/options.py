@@ -20,7 +20,7 @@ _SLOTS = lazily(
     r"(?P<region><?(?:region|object|mask)[ _]?[\[(<]?(?:\d{1,2}|[a-d])[\])>]?>?)|(?P<word>\b(?:yes|no|true|false"
     r"|both(?: regions)?|neither(?: region)?|same|equal|cannot be determined)\b)"
     r"|(?P<hour>\b\d{1,2} ?o'? ?clock)|(?P<number>\b\d{1,4}(?:\.\d{1,4})? ?(?:m|cm|mm|km|ft|in|feet|foot"
-    r"|inch(?:es)?|met(?:er|re)s?|centimet(?:er|re)s|pixels|px|yards?)\b)"
+    r"|inch(?:es)?|met(?:er|re)s?|centimet(?:er|re)s?|pixels?|px|yards?)\b)"
 )
 
 
@@ -32,8 +32,8 @@ _MAY_BE_OPTION = lazily(rf"^(?=[^\n]{{1,{_MAX_OPTION - 1}}}$)[^\n]*?(?:{_SLOT_HI
 """A line that may be an option holds a part of what varies between them."""
 _SLOT_WORDS = frozenset((
     "yes", "no", "true", "false", "both", "neither", "same", "equal", "cannot", "be", "determined", "clock", "oclock",
-    "m", "cm", "mm", "km", "ft", "in", "feet", "foot", "inch", "inches", "meter", "metre", "meters", "metres", "centimeters",
-    "centimetres", "pixels", "px", "yard", "yards", "a", "b", "c", "d",
+    "m", "cm", "mm", "km", "ft", "in", "feet", "foot", "inch", "inches", "meter", "metre", "meters", "metres", "centimeter",
+    "centimetre", "centimeters", "centimetres", "pixel", "pixels", "px", "yard", "yards", "a", "b", "c", "d",
 ))  # fmt: skip
 """The words of `_SLOTS`, whole."""
 _THINGS = ("region", "object", "mask")
@@ -117,7 +117,7 @@ def _lines(folded: str, begin: int) -> list[_Line]:
         if bare.strip():
             found.append((at, at + len(line), bare))
         at += len(line) + 1
-    sizes = [-1000, *[len(bare) if len(bare) < _MAX_OPTION else -1000 for _, _, bare in found], -1000]
+    sizes = [-1000, *[size if (size := len(bare.strip())) < _MAX_OPTION else -1000 for _, _, bare in found], -1000]
     near = [abs(size - following) < _MAX_SLOT for size, following in pairwise(sizes)]  # options differ by a word
     return [
         _Line(start, end, *(_said(bare) if size > 0 and (near[at] or near[at + 1]) else ("", "")))
@@ -141,7 +141,7 @@ def _holds_list(plain: str) -> bool:
 
 def _said(line: str) -> tuple[str, str]:
     """What a line says that may be an option, and the letter of that; nothing where it is none."""
-    match = _OPTION.match(line) if _HINTS.search(line) else None
+    match = _OPTION.match(line.lstrip()) if _HINTS.search(line) else None
     return (match["said"].strip(), match["letter"] or match["named"] or "") if match else ("", "")
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from spatialreasoner.language.scan import lazily, word_starts
+from spatialreasoner.language.scan import holds, lazily, word_starts
 
 MAX_PLACES = 3
 """Maximum number of places tried of each kind, the last first."""
@@ -42,7 +42,8 @@ _EMPHASIS = lazily(
 )
 _LATEX = lazily(r"[{}]|\\(?:text|mathrm)")
 _BOXED = lazily(
-    r"\\boxed ?\{(?P<said>(?:[^{}]|\{[^{}]{0,80}\}){0,200})\}|<answer>(?P<tag>.{0,400}?)(?:</answer>|$)"
+    r"\\boxed ?\{(?P<said>(?:[^{}]|\{[^{}]{0,80}\}){0,200})\}|<(?:answer|conclusion)>(?P<tag>.{0,400}?)(?:</(?:answer"
+    r"|conclusion)>|$)"
     r"|\\scalar ?\{(?P<scalar>[^{}]{1,20})\}(?:\s{0,3}\\distance_unit ?\{(?P<unit>[^{}]{1,20})\})?",
     re.DOTALL,
 )
@@ -52,7 +53,8 @@ _NAMES = (
     r"|value|result|decision|verdict|choice))"
 )
 _MARKED = lazily(
-    r"(?:^|(?<=[\s(>*_#\".,;:]))(?:the |my |so the |so my |our )?(?:final |correct |short |best |right "
+    r"(?:^|(?<=[\s(>*_#\".,;:]))(?<!\blong )(?<!longer )(?<!detailed )(?:the |my |so the |so my |our )?(?:final |correct "
+    r"|short |best |right "
     rf"|overall )?{_NAMES}\b(?! (?:region|the|a|an|which|each)\b)"
     r"(?: to (?:your|the|this) question| to this| for (?:region|the)[^:.\n]{0,30}| options?)?"
     r"[\"'*_ )]{0,4}(?::|=|->|=>|\bis\b(?! (?:determined|based|found|given|not (?:given|clear))\b)|\bwould be\b"
@@ -138,7 +140,7 @@ def _behind(folded: str, mark: re.Match[str], rule: str, *, explicit: bool) -> P
 
 
 def _boxed(folded: str, begin: int) -> Iterator[Place]:
-    if "\\boxed" not in folded and "<answer>" not in folded and "\\scalar" not in folded:
+    if not holds(folded, ("\\boxed", "<answer>", "<conclusion>", "\\scalar")):
         return
     found = list(_BOXED.finditer(folded, begin))
     for match in found[: -MAX_PLACES - 1 : -1]:

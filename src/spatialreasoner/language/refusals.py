@@ -37,6 +37,10 @@ _CODE = lazily(
 )
 _HTTP = lazily(r"(?:http |error |status |code |http error )?(?:40[0134589]|413|415|422|429|50[0-4]|529)")
 """A reply that is nothing but the number of an error; as a length it would be in no unit that a question uses."""
+_RUNS_ON = lazily(
+    r"\n[#*\s]{0,6}(?:q|question|user|human|instruction)\b ?\d{0,2}[*\s]{0,2}:[^\n]{0,300}(?:\?|\n[#*\s]{0,6}(?:a|answer"
+    r"|assistant|response)\b)"
+)
 _NULL = lazily(
     r"\{[^{},]{0,60}: ?(?:null|none|\"\"|\"n/?a\"|\"unknown\")\s*\}|\W{0,30}(?:null"
     r"|none)\W{0,30}"
@@ -58,6 +62,16 @@ def thinking_end(text: str) -> int | None:
         closes = bool(match["close"] or match["shut"] or match["end"])
         opened, end = not closes, match.end() if closes else end
     return None if opened else end
+
+
+def run_on(folded: str, begin: int = 0) -> int | None:
+    """Where a reply goes on with a question of its own, behind something that may be the answer; None if it does not.
+
+    >>> run_on("no. question: is it red? answer: yes"), run_on(chr(10).join(("no.", "question: is it red?", "answer: yes")))
+    (None, 3)
+    """
+    match = _RUNS_ON.search(folded, begin)
+    return match.start() if match and folded[begin : match.start()].strip() else None
 
 
 def without_special(text: str) -> str:
