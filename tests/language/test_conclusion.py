@@ -82,13 +82,13 @@ def test_fresh_replies_are_read(kind):
 @pytest.mark.parametrize("kind", ["relations", "numbers", "hours", "decides", "indices"])
 def test_fresh_replies_of_every_kind_are_read(kind):
     labelled = [row for row in rows("fresh_kinds.jsonl") if row["kind"] == kind]
-    assert len(labelled) >= 60
+    assert len(labelled) >= 290
     wrong = [
         row["text"]
         for row in labelled
         if not _close(conclude(question_asked(row["category"], row["question"]), row["text"]).value, row["value"])
     ]
-    assert len(wrong) <= 2, wrong
+    assert len(wrong) <= 0.02 * len(labelled), wrong
 
 
 @pytest.mark.parametrize("kind", ["relations", "numbers", "hours", "decides", "indices"])
@@ -111,7 +111,7 @@ def test_no_refusal_of_a_stranger_is_scored_whatever_is_asked():
 
 def test_a_refusal_is_not_scored_by_the_question_it_answers():
     refusals = [row for row in rows("refusals.jsonl") if row["kind"] == "refusals"]
-    assert len(refusals) >= 910
+    assert len(refusals) >= 1630
     scored = [
         row["text"]
         for row in refusals
@@ -128,7 +128,7 @@ def test_a_refusal_is_hardly_scored_whatever_is_asked():
 
 def test_an_answer_with_a_caveat_is_read():
     labelled = [row for row in rows("refusals.jsonl") if row["kind"] == "look-alikes"]
-    assert len(labelled) >= 530
+    assert len(labelled) >= 770
     wrong = [
         row["text"]
         for row in labelled
