@@ -16,12 +16,11 @@ yes or no that opens a reply which withholds all of it is mere politeness: "Yes,
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
 
 from spatialreasoner.language import declining
 from spatialreasoner.language.numbers import BEGINS
 from spatialreasoner.language.scan import lazily
-from spatialreasoner.language.tying import ANNOUNCES, FIRST_PERSON, is_tied, measured, measures
+from spatialreasoner.language.tying import FIRST_PERSON, announces, is_tied, measured, measures
 
 _STOP = lazily(r"(?<=[a-z\d)\]\"'*%][.!?])[)\"'*]*\s+|(?<=[!?])\s*|\n+|(?<=[:;])\s+")
 _CUT = lazily(
@@ -171,7 +170,7 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
     every = [clause for sentence in sentences for clause in sentence if not clause.whole]
     if not any(map(_withholds, every)):
         return None
-    judge = _Judge(every, choice=choice, announced=_announces(folded))
+    judge = _Judge(every, choice=choice, announced=announces(folded))
     for sentence in sentences:
         judge.judge(sentence, last=sentence is sentences[-1])
     return judge.blanked()
@@ -211,16 +210,6 @@ def _sentences(folded: str, held: Sequence[_Sought], *, choice: bool) -> Iterato
         yield clauses
     if whole is not None:
         yield [_Clause(whole, len(folded), folded[whole:], False, found=(), sized=False, whole=True)]
-
-
-_ON_CONDITION = lazily(r"\b(?:if|once|when|after|as soon as|with)\b[^.!?\n]*$")
-
-
-def _announces(folded: str) -> bool:
-    """Whether an estimate is announced, and not only promised: "if you upload it, I can give an estimate"."""
-    return any(
-        not _ON_CONDITION.search(folded, max(0, match.start() - 120), match.start()) for match in ANNOUNCES.finditer(folded)
-    )
 
 
 def _asks(folded: str, begin: int, end: int) -> bool:
@@ -289,7 +278,9 @@ class _Judge:
         conditional = any(clause.conditional for clause in sentence)
         asked = sentence[0].asked
         whole = " ".join(clause.text.strip() for clause in sentence) if conditional or asked else ""
-        supposed = conditional and (declining.HYPOTHETICAL.search(whole) is not None or _IF_HIDDEN.search(whole) is not None)
+        supposed = conditional and (
+            declining.HYPOTHETICAL.search(whole) is not None or declining.IF_HIDDEN.search(whole) is not None
+        )
         guess = last and asked and len(whole.split()) <= _SHORT and measured(whole) is not None and is_tied(whole)
         compares = self._head and any(map(_states, sentence))
         contrast = governed = aside = False
@@ -310,12 +301,13 @@ class _Judge:
             idle = idle or (not clause.own and (supposed or clause.finds(declining.APPARENT) is not None))
             idle = (
                 idle
-                or (conditional and not _UNLESS.match(sentence[0].text) and self._is_alternative(clause))
+                or (conditional and not declining.UNLESS.match(sentence[0].text) and self._is_alternative(clause))
                 or _is_said_by_the_way(clause, before, after)
             )
             idle = idle or (self._choice and _only_mentions(clause, before, after))
             idle = idle or (self._head and not contrast and not compares and self._is_polite(clause, after))
-            idle = idle or (clause.measured() and not self._is_tied(clause, before))
+            known = before.text if self._announced and before is not None and not self._judged[-1][1] else ""
+            idle = idle or (clause.measured() and not is_tied(clause.text, announced=self._announced, behind=known))
             self._judged.append((clause, idle))
             contrast = contrast or (clause.declines and _SORRY.search(clause.text) is None)
             reaches = clause.declines and _REACHES_ON.search(clause.text) is not None
@@ -329,13 +321,6 @@ class _Judge:
         if clause.own:
             return False
         return _VERDICT.match(clause.text) is not None or (self._alternatives and clause.measured())
-
-    def _is_tied(self, clause: _Clause, before: _Clause | None) -> bool:
-        """Whether the lengths of a clause are said of what is asked: "it is an office chair, which usually is 1 m tall"."""
-        if is_tied(clause.text, announced=self._announced):
-            return True
-        known = self._announced and before is not None and not self._judged[-1][1]
-        return known and _WHICH_IS.match(clause.text) is not None and _IS_A.search(cast("_Clause", before).text) is not None
 
     def _is_polite(self, clause: _Clause, after: _Clause | None) -> bool:
         """Whether a yes or no only opens a reply that withholds or talks about itself."""
@@ -368,14 +353,6 @@ class _Judge:
         return "".join(kept)
 
 
-_IF_HIDDEN = lazily(
-    r"\bif (?:the )?(?:regions? ?\S{1,4}|it|one of them|either|one|they) (?:(?:partially|partly|is|are|was|were) ){0,2}"
-    r"(?:overlap|occlu|cover|block|hid|obscur|obstruct|(?:in front|behind|closer|nearer|farther|further)\b)"
-)
-"""What hides what is supposed: "if A overlaps B, it is in front"."""
-_WHICH_IS = lazily(r"\W*which (?:(?:is|are|has|have|measures?|stands?|comes?|\w+ly) )+")
-_IS_A = lazily(r"\b(?:region ?\S{1,6}|it|this)\W{1,4}(?:is|appears to be|seems to be|looks like) an? ")
-_UNLESS = lazily(r"\W*unless (?!you\b|i\b|we\b)")
 _VERDICT = lazily(r"\W*(?:then )?(?:yes|no)\b")
 
 

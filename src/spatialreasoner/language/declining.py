@@ -175,6 +175,12 @@ MAY_SUPPOSE = lazily(
 """What a clause that supposes holds somewhere."""
 CONDITION = lazily(r"\W*(?:\w+ )?(?:if|unless|suppose)\b")
 HYPOTHETICAL = lazily(r"\b(?:if|unless|suppose|had)\b[^\n]{0,160}\b(?:would|could|might|may)\b")
+IF_HIDDEN = lazily(
+    r"\bif (?:the )?(?:regions? ?\S{1,4}|it|one of them|either|one|they) (?:(?:partially|partly|is|are|was|were) ){0,2}"
+    r"(?:overlap|occlu|cover|block|hid|obscur|obstruct|(?:in front|behind|closer|nearer|farther|further)\b)"
+)
+"""What hides what is supposed: "if A overlaps B, it is in front"."""
+UNLESS = lazily(r"\W*unless (?!you\b|i\b|we\b)")
 WAVERS = lazily(
     r"\b(?:could|might|may|can|either)\b[^;\n]{0,80}\bor\b(?! so\b| thereabouts| equal| (?:at )?the same)|\b(?:may|might"
     r"|could) or\b|\bso (?:could|might|may)\b|er or \w{2,}er\b|\b(?:one|what|which) of\b.{0,20}\b(?:two"

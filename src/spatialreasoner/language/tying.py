@@ -74,11 +74,25 @@ _FOLLOWS = lazily(
     r"|assuming|overall|visually|behind|ahead)\b)"
 )
 _CLOCK = lazily(r"\b\d{1,2}:\d\d\b")
-ANNOUNCES = lazily(
+_ANNOUNCES = lazily(
     r"\b(?:we|i) can (?:still )?(?:make|estimate|provide|offer|give|approximate|infer)|here's (?:an?|my|how)\b|here are\b"
     r"|estimat(?:ed|ion)s? ?:|let's (?:estimate|analy)|^\W*estimat"
 )
 """What announces an estimate: lengths behind it need not be tied."""
+
+
+_ON_CONDITION = lazily(r"\b(?:if|once|when|after|as soon as|with)\b[^.!?\n]*$")
+
+
+def announces(folded: str) -> bool:
+    """Whether an estimate is announced, and not only promised: "if you upload it, I can give an estimate"."""
+    return any(
+        not _ON_CONDITION.search(folded, max(0, match.start() - 120), match.start()) for match in _ANNOUNCES.finditer(folded)
+    )
+
+
+_WHICH_IS = lazily(r"\W*which (?:(?:is|are|has|have|measures?|stands?|comes?|\w+ly) )+")
+_IS_A = lazily(r"\b(?:region ?\S{1,6}|it|this)\W{1,4}(?:is|appears to be|seems to be|looks like) an? ")
 
 
 def measured(clause: str) -> tuple[int, int] | None:
@@ -96,18 +110,22 @@ def measures(text: str) -> list[int]:
     return [quantity.span[0] for quantity in find_quantities(text)] + clocks
 
 
-def is_tied(clause: str, *, announced: bool = False) -> bool:
+def is_tied(clause: str, *, announced: bool = False, behind: str = "") -> bool:
     """Whether the lengths and hours of a clause, if it has any, are said of what is asked.
 
     Args:
         clause: The folded text of the clause.
         announced: Whether the reply announces an estimate.
+        behind: What is asserted in front of it, where an estimate is announced: "it is an office chair, which usually is 1 m
+            tall" tells how tall it is.
 
     >>> is_tied("about 2 m."), is_tied("they are 2 m apart"), is_tied("a 30 cm ruler"), is_tied("doors are 2 m high")
     (True, True, False, False)
     """
     span = measured(clause)
     if span is None:
+        return True
+    if behind and _WHICH_IS.match(clause) and _IS_A.search(behind):
         return True
     before = clause[: span[0]]
     own = FIRST_PERSON.search(clause) is not None
