@@ -41,6 +41,8 @@ def square_pixels(image: Image.Image, side: int, known: Mapping[str, Any]) -> Fl
 
 def square_mask(mask: Bool[np.ndarray, "h w"], side: int) -> UInt8[np.ndarray, "side side"]:
     """The mask on the square, resized; a thin region keeps a pixel at least."""
+    if mask.shape == (side, side):
+        return mask.astype(np.uint8)
     mask = _shrunk(mask)
     longest = max(mask.shape)
     square = Image.new("L", (longest, longest))

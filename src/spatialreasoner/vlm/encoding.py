@@ -119,6 +119,12 @@ class TextReader:
         return self.sees and not (begun is not None and text.startswith(begun))
 
     @cached_property
+    def _adds(self) -> bool:
+        """Whether the tokenizer adds tokens of its own to a text at all."""
+        full, bare = (self.tokenizer("a", add_special_tokens=each)["input_ids"] for each in (True, False))
+        return full != bare
+
+    @cached_property
     def appended(self) -> int:
         """How many tokens the tokenizer puts behind every text to which it adds its first one."""
         full, bare = (self.tokenizer("a", add_special_tokens=each)["input_ids"] for each in (True, False))
@@ -166,6 +172,7 @@ class TextReader:
             text: The text, the tokens of images written out.
             special: Whether the tokenizer's first token comes before it.
         """
+        special = special and self._adds
         known, found = self._last  # a text is read several times in turn, to find where it can be continued
         if known == (text, special):
             return found

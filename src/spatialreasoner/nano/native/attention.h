@@ -104,6 +104,16 @@ static int32_t alike(const nano_gaze *g, int32_t token, int32_t count, int32_t b
     return next - token;
 }
 
+/* The block that is looked at from this token of this block on; NULL after the last. */
+static const float *coming(const nano_gaze *g, int32_t token, int32_t count, int32_t block) {
+    for (int last = 0; !last; block++, token = 0) {
+        last = !token;
+        for (; token < count; token++)
+            if (sees(g, token, block)) return g->blocks[token][block] + g->offset;
+    }
+    return 0;
+}
+
 /* What `count` tokens, WAVE at most, find among the tokens of their rows up to their own: `out` [count, heads, width]. `scores` has room
    for [count, heads] times the longest of them in whole blocks. */
 static void attend(const nano_gaze *g, int32_t count, float *scores, float *out) {
@@ -119,9 +129,9 @@ static void attend(const nano_gaze *g, int32_t count, float *scores, float *out)
                 some = 1;
                 if (!sees(g, token, block)) continue;
                 some = alike(g, token, count, block);
-                const int32_t after = token + some < count && sees(g, token + some, block) ? token + some : token;
                 const float *from = g->blocks[token][block] + g->offset + pass * half;
-                const float *next = g->blocks[after][block] + g->offset + pass * half;
+                const float *next = coming(g, token + some, count, block);
+                next = next ? next + pass * half : pass ? from : g->blocks[0][0] + g->offset + half;
                 int32_t last = 0; /* of the block's tokens, how many any of these sees */
                 for (int32_t each = token; each < token + some; each++)
                     if (g->places[each] - block * BLOCK >= last) last = g->places[each] - block * BLOCK + 1;

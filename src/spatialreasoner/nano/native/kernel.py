@@ -88,7 +88,8 @@ class Panels:
     def __init__(self, library: ctypes.CDLL, decoder: Any, head: Float[Tensor, "vocabulary hidden"]) -> None:
         self.native, self.config, self.vocabulary = library, decoder.config, len(head)
         self.width: int = library.nano_panel()
-        self._kept: list[_Array] = []
+        self._room = lined_empty(self._size())  # in the order of their use, for what comes next is fetched beforehand
+        self._used = 0
         self.layers = (_Layer * len(decoder.layers))(*map(self._layer, decoder.layers))
         self.head = self._packed([head], decoder.norm)
         self._rotary: Any = decoder.rotary_emb
@@ -119,10 +120,16 @@ class Panels:
         joined = torch.cat([each.detach() for each in products])
         matrix = _floats(joined if norm is None else joined * norm.weight.detach())
         rows, columns = matrix.shape
-        panels = lined_empty(-(-rows // self.width) * self.width * columns)
+        size = -(-rows // self.width) * self.width * columns
+        panels = self._room[self._used : self._used + size]
+        self._used += size
         self.native.nano_pack(address(matrix), rows, columns, address(panels))
-        self._kept.append(panels)
         return panels.ctypes.data
+
+    def _size(self) -> int:
+        hidden, inner = self.config.hidden_size, self.config.intermediate_size
+        layer, head = (4 * hidden + 3 * inner) * hidden, -(-self.vocabulary // self.width) * self.width * hidden
+        return self.config.num_hidden_layers * layer + head
 
 
 class RowsDecoder:
