@@ -1,12 +1,13 @@
 """How fast the nano answers, beside what its arithmetic allows.
 
-    python benchmarks/nano.py [--model nano] [--threads 2] [--rooms 32] [--batch 64]
+    python benchmarks/nano.py [--model nano] [--threads 2] [--rooms 32] [--batch 64] [--parts]
     python benchmarks/nano.py --against REF [--weights REF] [--threads 1] [--rounds 1]
 
 Asks six questions about each of some synthetic rooms, with LongCoT answers, in two ways: `generate` of transformers, and
 `HfPolicy`, by which searches, predictions and the app ask. Prints answers per second, in wall and in processor time, and the
 ratio to the limit: the time that the same additions and multiplications take in large matrix products. Exits with 1 where
-`HfPolicy` stays under 40 answers per second; on a busy machine compare processor time with the limit's.
+`HfPolicy` stays under 40 answers per second; on a busy machine compare processor time with the limit's. `--parts` adds how much
+processor time each function of the library takes, and all else.
 
 With `--against` this build and that of the commit REF answer the same questions with the same weights, greedily and by samples
 at temperature 1, in turn, each in a process of its own. Prints milliseconds of processor time per answer, without loading and
@@ -26,6 +27,8 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,6 +38,7 @@ import torch
 from earlier import SOURCE, check_out, conversing, nano_of
 from spatialreasoner.core.types import Prompt, Question, Scene
 from spatialreasoner.inference.backends.hf import HfPolicy
+from spatialreasoner.nano.native.kernel import native_library
 from spatialreasoner.questions.files import prompt
 from spatialreasoner.questions.generate import ask_about
 from spatialreasoner.scenes import synthetic
@@ -46,6 +50,8 @@ LIMIT = 40.0
 TARGET, SAME = 4.0, 0.995
 ROOMS = 2**42
 PER_ROOM = 6
+PARTS = ("nano_write", "nano_read", "nano_tell", "nano_see", "nano_look", "nano_name")
+"""Functions of the library that take long enough to be seen."""
 
 
 def main() -> int:
@@ -55,6 +61,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rooms", type=int, default=32)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--parts", action="store_true", help="print the processor time of each function of the library, too")
     parser.add_argument("--rounds", type=int, default=1, help="of either build with --against; the fastest counts")
     parser.add_argument("--against", metavar="REF", help="a commit whose build answers the same questions")
     parser.add_argument("--weights", metavar="REF", help="a commit whose nano answers, in place of --model; with --against")
@@ -67,6 +74,7 @@ def main() -> int:
         prompts = prompts_about(given.rooms, Path(folder))
         run(policy, prompts[: given.batch])  # warms up
         policy_time, completions = timed(lambda: run(policy, prompts))
+        parts = parts_of(given.model, given.batch, prompts) if given.parts else {}
         raw_time, _ = timed(lambda: raw(policy, prompts, given.batch))
         lengths = [completion.completion_tokens for completion in completions]
         flops = work(policy, prompts[0], sum(lengths) / len(lengths))
@@ -79,7 +87,31 @@ def main() -> int:
     for name, (wall, processor) in (("HfPolicy", policy_time), ("generate", raw_time)):
         rate, of_processor = len(prompts) / wall, len(prompts) / processor
         print(f"{name:9} {rate:6.1f} answers/s, {100 * rate / best:.0f} % of the limit; {of_processor:.1f} per core-second")
+    for part, seconds in sorted(parts.items(), key=itemgetter(1), reverse=True):
+        print(f"{part:11} {1e3 * seconds / len(prompts):5.2f} ms per answer")
     return int(len(prompts) / policy_time[0] < LIMIT)
+
+
+def parts_of(model: str, batch: int, prompts: Sequence[Prompt]) -> dict[str, float]:
+    """Seconds of processor time of each function of the library, and of all else, while a new policy answers."""
+    library, found = native_library(), dict.fromkeys(PARTS, 0.0)
+    policy = HfPolicy(model, temperature=0, max_new_tokens=400, batch_size=batch)
+    run(policy, prompts[-PER_ROOM:])
+
+    def watched(name: str, function: Any, *given: Any) -> Any:
+        start = time.thread_time()
+        try:
+            return function(*given)
+        finally:
+            found[name] += time.thread_time() - start
+
+    kept = {name: getattr(library, name) for name in PARTS}
+    for name, function in kept.items():
+        setattr(library, name, partial(watched, name, function))
+    (_, total), _ = timed(lambda: run(policy, prompts))
+    for name, function in kept.items():
+        setattr(library, name, function)
+    return {**found, "all else": total - sum(found.values())}
 
 
 RUNNER = """
