@@ -124,12 +124,13 @@ def plurals(name: str) -> tuple[str, ...]:
 
 
 def _plural(word: str) -> str:
-    for singular, plural in _IRREGULAR.items():
-        if word.endswith(singular) and (word == singular or singular == "shelf"):
-            return word.removesuffix(singular) + plural
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word.endswith("shelf"):
+        return word.removesuffix("shelf") + _IRREGULAR["shelf"]
     if word.endswith(("s", "x", "z", "ch", "sh")):
         return word + "es"
-    return word[:-1] + "ies" if re.search(r"[^aeiou]y$", word) else word + "s"
+    return word[:-1] + "ies" if word.endswith("y") and word[-2:-1] not in ("", *"aeiou") else word + "s"
 
 
 @cache

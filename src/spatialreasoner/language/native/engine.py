@@ -23,7 +23,7 @@ from spatialreasoner.core.native import PATTERNS, open_module
 BEGINNINGS = Path(__file__).with_name("beginnings.json")
 """What to look for before a slow pattern, by its key, as `scripts/beginnings.py` writes it."""
 _UTF = 0x80000
-_FLAGS = {re.IGNORECASE: 0x8, re.MULTILINE: 0x400, re.DOTALL: 0x20}
+_FLAGS = {int(re.IGNORECASE): 0x8, int(re.MULTILINE): 0x400, int(re.DOTALL): 0x20}
 _SLOW = 400
 """Characters of the shortest pattern that may be in `BEGINNINGS`."""
 _PIECE = re.compile(r"\\(?:u[0-9a-f]{4}|.)|\[\^?\]?(?:[^\]\\]|\\.)*\]|\((?:\?P<\w+>|(?!\?))", re.DOTALL)
@@ -73,8 +73,9 @@ def compile_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
         return re.compile(source, flags)
     names = [name[4:-1] for name in _PIECE.findall(source) if name[0] == "("] if _may_have_groups(source) else []
     numbers = {name: number for number, name in enumerate(names, start=1) if name}
-    options = _UTF | sum(option for flag, option in _FLAGS.items() if flags & flag)
-    cased = not flags & re.IGNORECASE and "(?i" not in source
+    given = int(flags)  # to look at them as they are takes ten times as long
+    options = _UTF | sum(option for flag, option in _FLAGS.items() if given & flag)
+    cased = not options & _FLAGS[re.IGNORECASE] and "(?i" not in source
     look = "" if flags or len(source) < _SLOW else _beginnings().get(pattern_key(source), "")
     searched = f"{look}(?:{source})" if look else source
     slow, wide = partial(re.compile, source, flags), partial(_written, searched, wide=True, cased=cased)
