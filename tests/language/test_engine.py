@@ -51,9 +51,14 @@ def texts():
     return [*ODD, *said, *map(fold, said[:30]), *(Reading(text).codes for text in said), "\n".join(said)]
 
 
+@pytest.fixture(scope="module")
+def compared():
+    return texts()
+
+
 @pytest.fixture(scope="module", autouse=True)
-def native(tmp_path_factory):
-    """The module as its source is now."""
+def native(tmp_path_factory, compared):
+    """The module as its source is now, from when the texts to compare are read: tables are of the module that made them."""
     made = build_library(PATTERNS, tmp_path_factory.mktemp("native") / PATTERNS.built.name)
     module = open_module(PATTERNS, made) if made else None
     if module is None:
@@ -68,11 +73,6 @@ def told(match):
         return None
     groups = range(len(match.groups()) + 1)
     return [(match.span(group), match[group], match.start(group), match.end(group)) for group in groups], match.groupdict()
-
-
-@pytest.fixture(scope="module")
-def compared():
-    return texts()
 
 
 @pytest.mark.parametrize(("source", "flags"), patterns())
