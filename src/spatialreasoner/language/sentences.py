@@ -14,7 +14,9 @@ MENTIONS = codes_of("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER")
 
 _MAX_TOKENS = 250
 """A longer sentence is cut: rules may look back to its start, and the whole must stay linear in the text."""
-_SENTENCE = rule(f"([^STOP ASKED LINE BULLET]{{1,{_MAX_TOKENS}}}) [STOP ASKED LINE BULLET]?")
+_ENDS = codes_of("STOP", "ASKED", "LINE", "BULLET")
+_SENTENCE = rule(f"[^STOP ASKED LINE BULLET]{{1,{_MAX_TOKENS}}} [STOP ASKED LINE BULLET]? | [STOP ASKED LINE BULLET]")
+"""A run of classes with its end, or of as many as are read at once; all of them joined are the text's."""
 _SAYS = rule("[REGION PAIR IT OTHER FORMER LATTER AMOUNT HOUR TIMES SIDE OVER FRONT COMPARED MOST CLOSER FARTHER MORE LESS]")
 
 
@@ -87,8 +89,10 @@ def sentences(reading: Reading) -> list[tuple[int, SentenceForm]]:
     codes, words, num_regions = reading.codes, reading.forms, reading.count
     refers = CODES["IT"] in codes
     found: list[tuple[int, SentenceForm]] = []
-    for match in _SENTENCE.finditer(codes):
-        begin, end = match.span(1)
-        if _SAYS.search(codes, begin, end) or (refers and _INTRODUCES.search(codes, begin, end)):
-            found.append((begin, (tuple(words[begin:end]), match[0], num_regions)))
+    at = 0
+    for sentence in _SENTENCE.findall(codes):
+        begin, at = at, at + len(sentence)
+        if _SAYS.search(sentence) or (refers and _INTRODUCES.search(sentence)):
+            end = at - (sentence[-1] in _ENDS)
+            found.append((begin, (tuple(words[begin:end]), sentence, num_regions)))
     return found

@@ -18,7 +18,7 @@ from spatialreasoner.core.filled import filled
 from spatialreasoner.core.types import Question
 from spatialreasoner.language import colours
 from spatialreasoner.language.vocabulary import ANYTHING
-from spatialreasoner.rewards.description import DescribedThing, DescriptionSentence, read_description
+from spatialreasoner.rewards.description import DescriptionSentence, read_description
 from spatialreasoner.rewards.known import SIZE_WORDS, Known
 from spatialreasoner.rewards.spatial import FULL
 
@@ -81,25 +81,18 @@ def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[Descrip
     found: dict[tuple[str, ...], bool] = {}
     called = {region for sentence in sentences for region, _ in sentence.calls}
     for sentence in sentences:
-        named = [name for _, name in sentence.calls]
+        named: list[str] = []
         for region, name in sentence.calls:
+            named.append(name)
             found[region, name] = region in own and known.fits(own[region], name)
-        for thing in sentence.things:
-            region, name = thing
-            if name in named or region in called:
+        for region, name in sentence.things:
+            if region in called or name in named:
                 continue
-            there = _is_there(known, own, thing)
+            there = region in own if region is not None else known.has(name or "")
             if there is not None:
                 found[(region or name or "",)] = there
     wrong = [" = ".join(key) for key, there in found.items() if not there]
     return (sum(found.values()) / len(found) if found else 0.0), wrong
-
-
-def _is_there(known: Known, own: Mapping[str, str], thing: DescribedThing) -> bool | None:
-    """Whether a thing is in the scene; None if that is unknown or says nothing."""
-    if thing.region is not None:
-        return thing.region in own
-    return known.has(thing.name or "")
 
 
 def _attributes(
@@ -108,13 +101,13 @@ def _attributes(
     """Mean fit of the distinct colours and sizes; which do not fit. None if there are none to check."""
     scores: dict[tuple[str, str], float] = {}
     for sentence in sentences:
-        for thing, word in sentence.attributes:
-            region_id = own.get(thing.region or "")
-            regions = known.regions(thing.name or "") if region_id is None else (region_id,)
-            fits = [fit for region in regions if (fit := _attribute_score(known, region, word)) is not None]
+        for (region, name), word in sentence.attributes:
+            region_id = own.get(region or "")
+            regions = known.regions(name or "") if region_id is None else (region_id,)
+            fits = [fit for region_id in regions if (fit := _attribute_score(known, region_id, word)) is not None]
             score = max(fits) if fits else None
             if score is not None:
-                scores[thing.region or thing.name or "", word] = score
+                scores[region or name or "", word] = score
     misfits = [f"{word} {thing}" for (thing, word), score in scores.items() if score < 0.5]
     return (sum(scores.values()) / len(scores) if scores else None), misfits
 
@@ -166,8 +159,8 @@ def _appropriateness(known: Known, own: Mapping[str, str], sentences: Sequence[D
 
 def _relevance(known: Known, own: Mapping[str, str], sentence: DescriptionSentence) -> float:
     """1 for a sentence about the scene's things, half for one about its surroundings or about nothing named, else 0."""
-    for thing in sentence.things:
-        if thing.region in own or (thing.name and _is_there(known, own, thing)):
+    for region, name in sentence.things:
+        if region in own or (name and region is None and known.has(name)):
             return 1.0
     around = any(known.vocabulary.is_background(thing.name or "") for thing in sentence.things)
     if sentence.sets_scene:
