@@ -107,7 +107,7 @@ def _lines(folded: str) -> Iterator[tuple[int, int]]:
 
 def _matches(folded: str, begin: int, end: int) -> list[re.Match[str]]:
     found = [*_CALCULATION.finditer(folded, begin, end), *_CONVERSION.finditer(folded, begin, end)]
-    return sorted(found, key=methodcaller("start"))
+    return sorted(found, key=methodcaller("start")) if len(found) > 1 else found
 
 
 def _check(match: re.Match[str], text: str) -> Check | None:
@@ -147,10 +147,11 @@ def _factor(words: str) -> float:
 def _pieces(left: str) -> Iterator[tuple[float | str, float | None]]:
     """Numbers with their unit in metres (None if there is none), and signs."""
     for match in _PIECE.finditer(left):
-        if match["number"]:
-            yield _number(match["number"]), UNITS[match["unit"]] if match["unit"] else None
+        number, unit, sign = match.group("number", "unit", "sign")
+        if number:
+            yield _number(number), UNITS[unit] if unit else None
         else:
-            yield _SIGNS.get(match["sign"], match["sign"]), None
+            yield _SIGNS.get(sign, sign), None
 
 
 def _outcomes(pieces: list[tuple[float | str, float | None]], assumed: float, unit: float | None) -> Iterator[float]:

@@ -5,6 +5,7 @@ own words first, then from the clause's subject, then from the question's other 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from spatialreasoner.language.clauses import clauses, joined
 from spatialreasoner.language.lexicon import CODES, codes_of, rule
@@ -29,6 +30,9 @@ _RULES = {_AMOUNT: length, CODES["HOUR"]: direction, CODES["TIMES"]: ratio} | di
 _ASKS = rule("(?:WHETHER|(?<=WORD) IF) (?! [^COMMA]* EQUALS ABOUT? AMOUNT)")
 _REFERRING = codes_of("IT", "PAIR", "OTHER")
 _ANCHOR = lazily(f"[{''.join(_RULES)}]")
+
+
+_spoken = lru_cache(maxsize=1 << 10)(Spoken)
 
 
 class _Said(dict[Spoken, _Told]):
@@ -82,10 +86,10 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
     for begin, form in sentences(reading):
         told = forms[form]
         if isinstance(told, _Said):  # only lengths look at what else was spoken of
-            told = told[spoken if _AMOUNT in form[1] else Spoken(spoken.context)]
+            told = told[spoken if _AMOUNT in form[1] else _spoken(spoken.context)]
         said, after = told
         if not after.context or (spoken.ends and not after.ends):
-            after = Spoken(after.context or spoken.context, after.ends or spoken.ends, after.asked)
+            after = _spoken(after.context or spoken.context, after.ends or spoken.ends, after.asked)
         spoken = after
         for statement in said:
             yield begin, statement
