@@ -27,12 +27,14 @@ _NOUN_IN = lazily(
     r"|identified|outlined) (?:as|by|in|with) (?P<region><region\d>),?"
 )
 _SAYS_NOTHING = lazily(
-    r"\bin (?:reality|real life|real(?:[- ]world)? (?:terms|life|size)|(?:both|either|any|all)"
-    r" cases?),? |\bwhat (?:i|we|you|one) can (?:say|tell|see|confirm|observe)(?: for sure| with certainty)? is(?: that)?:? "
-    r"|^\W*(?:among|between|of|out of) (?:the |these )?two(?: regions| objects)?, |(?<=\w) (?:of|out of|among"
-    r"|between) (?:the |these )?two (?:regions|objects|items|things|boxes)\b"
+    r"\bin (?:reality|real life|real(?:[- ]world)? (?:terms|life|size)|(?:both|either|any|all) cases?),? "
+    r"|\bwhat (?:i|we|you|one) can (?:say|tell|see|confirm|observe)(?: for sure| with certainty)? is(?: that)?:? "
 )
-_SAYS_NOTHING_WORDS = ("in real", "case", "what ", " two")
+_SAYS_NOTHING_WORDS = ("in real", " case", "what ")
+_OF_TWO = lazily(
+    r"^\W*(?:among|between|of|out of) (?:the |these )?two(?: regions| objects)?, "
+    r"| (?<=\w )(?:of|out of|among|between) (?:the |these )?two (?:regions|objects|items|things|boxes)\b"
+)
 _WHICH_MEANS = lazily(
     r", (?:which )?(?:indicat(?:es|ing)|suggest(?:s|ing)|mean(?:s|ing)|show(?:s|ing)|impl(?:ies|ying)) that (?=the [a-z])"
 )
@@ -62,6 +64,8 @@ def without_clefts(text: str) -> str:
     """
     if holds(text, _SAYS_NOTHING_WORDS):
         text = _SAYS_NOTHING.sub("", text)
+    if " two" in text:
+        text = _OF_TWO.sub("", text)
     if "that the " in text:
         text = _WHICH_MEANS.sub(". ", text)
     if "> and <" in text or "> or <" in text:

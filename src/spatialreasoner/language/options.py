@@ -130,7 +130,7 @@ def _holds_list(plain: str) -> bool:
     before, reached = "", 0
     for match in _MAY_BE_OPTION.finditer(plain):
         begin, end = match.span()
-        line = plain[begin:end].strip()
+        line = plain[begin:end].lstrip()
         if before and abs(len(line) - len(before)) < _MAX_SLOT and not plain[reached:begin].strip():
             one, other = _said(before)[0], _said(line)[0]
             if one != other and _may_vary(one, other) and (form := _form(one)) and form == _form(other):
