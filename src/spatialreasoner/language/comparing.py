@@ -20,11 +20,11 @@ _CLEFT = lazily(
 
 
 _NOUN_IN = lazily(
-    rf"\b(?:the|an?) (?:{_WORD}){{1,4}}(?:shown |seen |highlighted |marked |depicted |located )?(?:in|within) "
-    r"(?=<region\d>)"
-    rf"|\b(?:the|an?) (?:{_WORD}){{0,3}}[a-z-]{{1,20}},? (?:which|that) is (?:marked|labell?ed|highlighted|shown|denoted"
-    rf"|indicated"
-    r"|identified|outlined) (?:as|by|in|with) (?P<region><region\d>),?"
+    rf"\b(?:the|an?) (?:{_WORD}){{1,4}}(?:shown |seen |highlighted |marked |depicted |located )?(?:in|within) (?=<region\d>)"
+)
+_MARKED_AS = lazily(
+    rf"\b(?:the|an?) (?:{_WORD}){{0,3}}[a-z-]{{1,20}},? (?:which|that) is (?:marked|labell?ed|highlighted|shown|denoted"
+    r"|indicated|identified|outlined) (?:as|by|in|with) (?P<region><region\d>),?"
 )
 _SAYS_NOTHING = lazily(
     r"\bin (?:reality|real life|real(?:[- ]world)? (?:terms|life|size)|(?:both|either|any|all) cases?),? "
@@ -54,7 +54,9 @@ def with_short_names(text: str) -> str:
 
 def with_region_names(text: str) -> str:
     """A folded text in canonical names in which "the person in <region1>" is just `<region1>`."""
-    return _NOUN_IN.sub(r"\g<region>", text) if holds(text, ("in <region", "ed as <region", "ed by <region")) else text
+    if holds(text, ("ed as <region", "ed by <region", "ed in <region")):
+        text = _MARKED_AS.sub(r"\g<region>", text)
+    return _NOUN_IN.sub("", text) if "in <region" in text else text
 
 
 def without_clefts(text: str) -> str:

@@ -15,7 +15,7 @@ from spatialreasoner.core.types import QUANTITY_OF, Category
 from spatialreasoner.language.numbers import DIGITS, WORDS, number
 from spatialreasoner.language.quantities import UNITS, Quantity, find_quantities
 from spatialreasoner.language.question import Asked
-from spatialreasoner.language.scan import lazily, words_in
+from spatialreasoner.language.scan import holds, lazily, words_in
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.language.tokens import UNKNOWN
 from spatialreasoner.language.triples import listed_size
@@ -78,6 +78,7 @@ _FOR_COMPARISON = lazily(
     r"|approximately|often) )?$"
 )
 """In front of the length of another thing, or of all such things: "mugs are 10 cm high"."""
+_COMPARISON_WORDS = ("s are ", "eference", "for comp", "for scale", "assumption", "being ")
 _EACH = lazily(
     r" ?(?:(?:long|wide|tall|high|deep|in (?:width|height|length)) )?(?:each|apiece|per \w+)\b"
     r"|[ -](?:\w+ )?(?:door|table|chair|car|lane|tile|step|dishwasher|ruler|man|person|ceiling)s?\b"
@@ -297,7 +298,7 @@ class _Weighed:
     @property
     def reference(self) -> bool:
         """Whether it is the length of something else that serves as a scale."""
-        if _FOR_COMPARISON.search(self.before):
+        if holds(self.before, _COMPARISON_WORDS) and _FOR_COMPARISON.search(self.before):
             return True
         clause = _BETWEEN.split(self.before)[-1]
         return bool((_REFERENCE.search(clause) and not _ANSWERS.search(clause)) or _EACH.match(self.after))
