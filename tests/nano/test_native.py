@@ -101,6 +101,19 @@ def test_samples_are_of_the_softmax(nano, library):
     torch.testing.assert_close(drawn.bincount(minlength=len(shares)) / 4000, shares, atol=1 / 2000, rtol=0)
 
 
+@pytest.mark.parametrize("temperature", [0.9, 1e-30, 1e-39, 1e-44, 0.0])
+def test_a_token_is_one_of_the_vocabulary_at_any_temperature_and_whatever_the_weights(nano, library, temperature):
+    decoder = nano[0].model.language_model
+    size = decoder.config.hidden_size
+    for vocabulary in (size + 1, size + 15, size + 17, 3):
+        rows = RowsDecoder(Panels(library, decoder, torch.eye(vocabulary, size)), 1)
+        one, chance = np.zeros((3, size), np.float32), np.array([0.0, 0.5, 1 - 2**-53])
+        one[:, 2] = 50
+        if temperature < 0.9:
+            assert rows.choose(one, temperature, chance).tolist() == [2] * 3
+        assert set(rows.choose(one * np.float32("nan"), temperature, chance)) <= {*range(vocabulary)}
+
+
 def test_exponentials_are_right_to_the_last_digits(nano, library):
     decoder = nano[0].model.language_model
     rows = RowsDecoder(Panels(library, decoder, torch.eye(decoder.config.hidden_size)), 1)
@@ -178,7 +191,11 @@ def test_images_and_regions_are_looked_at_once(nano, ask, monkeypatch, kind):
 
 
 def test_the_library_sees_what_pytorch_does(nano, library):
-    model, side = nano[0].model, nano[0].config.image_size
+    compare_eyes(nano[0].model, library)
+
+
+def compare_eyes(model, library):
+    side = model.config.image_size
     weights = NamedWeights({f"model.{name}": each.detach().numpy() for name, each in model.state_dict().items()}, "model")
     ours, theirs = NativeEyes(model, weights, library), TorchEyes(model, weights)
     pixels = torch.randn(3, side, side, generator=torch.Generator().manual_seed(3)).numpy()
@@ -192,6 +209,28 @@ def test_the_library_sees_what_pytorch_does(nano, library):
             names = (each.name(first and first[index], look[index]) for index, each in enumerate((ours, theirs)))
             np.testing.assert_allclose(*names, atol=1e-3)  # sines of fifty times the metres are among them
     assert not ours.name(None, looks[3][0]).any()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"fine_width": 64},
+        {"fine_width": 32, "vision_width": 768, "vision_heads": 12},
+        {"vision_width": 256, "vision_heads": 8},
+        {"vision_width": 32, "vision_heads": 1, "image_size": 64},
+    ],
+)
+def test_the_library_sees_with_other_shapes_of_the_vision_part(nano, library, shape):
+    torch.manual_seed(4)
+    model = NanoForConditionalGeneration(type(nano[0].config).from_dict({**nano[0].config.to_dict(), **shape})).eval().model
+    assert can_see(model)
+    compare_eyes(model, library)
+
+
+def test_other_kinds_and_colours_than_the_library_knows_are_left_to_pytorch(nano):
+    shape = {"num_kinds": 20, "num_colours": 4, "vision_layers": 1}
+    model = NanoForConditionalGeneration(type(nano[0].config).from_dict({**nano[0].config.to_dict(), **shape}))
+    assert not can_see(model.model)
 
 
 def test_a_vision_part_of_another_kind_is_left_to_pytorch(nano, ask):

@@ -4,6 +4,8 @@
    were put into panels beforehand, norms are folded into weights, and rows that begin alike look at what they have in common
    together. No function allocates, and none checks its arguments: `kernel.py` does. */
 
+#include <float.h>
+
 #include "panels.h"
 
 #include "attention.h"
@@ -127,7 +129,7 @@ static int32_t drawn(const float *shares, int32_t count, int64_t columns, double
     for (int64_t i = 0; i < columns; i += LANES) total += sum(load(shares + i));
     const double limit = chance * total;
     int64_t first = 0;
-    for (; first + LANES < columns; first += LANES) {
+    for (; first + LANES < count; first += LANES) { /* to the last token, whatever the shares: they may be no numbers */
         double next = before + sum(load(shares + first));
         if (next > limit) break;
         before = next;
@@ -142,13 +144,14 @@ static int32_t drawn(const float *shares, int32_t count, int64_t columns, double
 }
 
 /* Tokens by chance: the first whose share of the softmax and of those before it is more than `chance`, in [0, 1).
-   At a temperature of 0, or below, the first of the likeliest. The logits, of `nano_tell`, are spoiled. */
+   At a temperature of 0, or below, or whose inverse is too large, the first of the likeliest. The logits, of `nano_tell`, are
+   spoiled. */
 void nano_choose(
     const nano_decoder *d, int32_t count, float *logits, float temperature, const double *chance, int32_t *tokens) {
     const int64_t columns = columns_of(d);
     for (int32_t row = 0; row < count; row++, logits += columns) {
         const float top = highest_of(logits, columns), sharper = 1.0f / temperature;
-        if (temperature <= 0) {
+        if (temperature < FLT_MIN) {
             int32_t best = 0;
             while (best + 1 < d->vocabulary && logits[best] != top) best++;
             tokens[row] = best;

@@ -1,6 +1,7 @@
 /* How the nano sees regions of an image, and what it tells its decoder of them; `nano.vision` tells what its parts are for. */
 
-enum { MEASURES = 6, SHAPE = 11, CELL = 8, OCTAVES = 5, FINE_OCTAVES = 6, WORDS = 24 }; /* kinds and colours */
+enum { MEASURES = 6, SHAPE = 11, CELL = 8, OCTAVES = 5, FINE_OCTAVES = 6, READ = SHAPE * (1 + 2 * FINE_OCTAVES) };
+enum { WORDS = 24 }; /* kinds and colours */
 
 typedef struct {
     nano_linear pooled[2], query, found, think[2], judge, words, features[2], estimates, pair[2], offsets;
@@ -106,8 +107,23 @@ static void metres(const float *measures, float *to) {
     for (int i = 3; i < MEASURES; i++) to[i] = expf(within(measures[i], -5, 3));
 }
 
+static int32_t larger(int32_t one, int32_t other) { return one > other ? one : other; }
+
+/* Floats that any layer of `nano_look` is given; and that any of those between makes of them. */
+static int32_t given_room(const nano_reader *r) {
+    return larger(larger(r->pooled[0].depth + r->pooled[0].depth % 2, r->pooled[1].columns), READ);
+}
+
+static int32_t inner_room(const nano_reader *r) {
+    const int32_t width = larger(r->query.columns, r->judge.columns);
+    return larger(larger(r->pooled[0].columns, r->think[0].columns), larger(r->features[0].columns, width));
+}
+
 /* Floats of working memory of the functions below. */
-int64_t nano_look_work(const nano_reader *r) { return 8 * (int64_t)r->think[0].columns + 4 * (int64_t)r->think[0].depth + 512; }
+int64_t nano_look_work(const nano_reader *r) {
+    const int32_t width = r->pooled[1].columns;
+    return larger(given_room(r) + inner_room(r) + width, 2 * width + r->pair[0].columns + r->pair[1].columns + READ);
+}
 
 /* Look at a region: a mask [side, side] on what `nano_see` saw. */
 void nano_look(
@@ -115,7 +131,7 @@ void nano_look(
     float *work) {
     const int32_t width = r->pooled[1].columns, channels = r->pooled[0].depth - 1 - SHAPE * (1 + 2 * OCTAVES);
     const int32_t tokens = r->side / 16 * (r->side / 16);
-    float *given = work, *inner = given + r->pooled[0].depth + r->pooled[0].depth % 2, *rest = inner + r->think[0].columns;
+    float *given = work, *inner = given + given_room(r), *rest = inner + inner_room(r);
     float form[SHAPE], readable[SHAPE], *features = region->features, *measures = region->measures;
     pool(mask, r->side, fine, depth, channels, given);
     shape(mask, r->side, form);

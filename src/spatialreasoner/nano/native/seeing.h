@@ -162,11 +162,17 @@ static void look_around(const nano_sight *s, int32_t heads, int32_t count, int32
     linear(&s->contract, MORE, inner, count, tokens);
 }
 
+/* Floats of the largest of the maps that are refined, after which come those that are worked with. */
+static int64_t map_room(const nano_tower *t) {
+    const int64_t cells = (int64_t)t->side * t->side / 16, of_cells = cells * t->stem.columns, of_tokens = cells / 16 * t->patches.columns;
+    return of_cells > of_tokens ? of_cells : of_tokens;
+}
+
 /* Floats of working memory that `nano_see` needs. */
 int64_t nano_see_work(const nano_tower *t) {
     const int64_t cells = (int64_t)t->side * t->side / 16, tokens = cells / 16, width = t->patches.columns;
-    return cells * t->stem.columns * (3 + 2 * TILE / 16 + 2) + tokens * (8 * width + t->sight->expand.columns) +
-           (int64_t)WAVE * t->heads * tokens;
+    return map_room(t) + cells * (t->stem.depth + t->stem.columns * (2 + 2 * TILE / 16 + 1)) +
+           tokens * (8 * width + t->sight->expand.columns) + (int64_t)WAVE * t->heads * tokens;
 }
 
 /* See an image [3, side, side]: the fine map [cells, cells, width], and logarithms of the depths of its cells; keys and values of its
@@ -175,7 +181,7 @@ void nano_see(
     const nano_tower *t, const float *pixels, float *fine, float *depth, float *around, float *told, float *work) {
     int32_t side = t->side / 4;
     const int32_t half = t->cells.depth / 4, width = t->patches.columns;
-    float *map = work, *rows = map + (int64_t)side * side * t->stem.columns, *rest = rows + (int64_t)side * side * t->stem.columns;
+    float *map = work, *rows = map + map_room(t), *rest = rows + (int64_t)side * side * t->stem.depth;
     for (int32_t y = 0, at = 0; y < side; y++)
         for (int32_t x = 0; x < side; x++)
             for (int32_t line = 0; line < 12; line++, at += 4)

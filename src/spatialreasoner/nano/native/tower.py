@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _WIDEST, _WIDE_VECTOR, _BLOCK = 32, 16, 16
 """As in `panels.h`, for the widest processors: rows of a panel, numbers of a vector; and tokens of a block (`attention.h`)."""
 
+_WORDS = 12
+"""Kinds, and colours, as in `regions.h`."""
+
 _TILES = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 """What Winograd's F(4 x 4, 3 x 3) makes of kernels."""
 
@@ -107,6 +110,7 @@ def can_see(model: NanoModel) -> bool:
         not any(each % _WIDEST for each in (*wide, side))
         and config.fine_width // 2 % _WIDE_VECTOR == 0
         and tokens % _BLOCK == 0
+        and config.num_kinds == config.num_colours == _WORDS
         and config.vision_width % config.vision_heads == 0
         and kinds <= _PARTS
         and {(each.dtype, each.device.type) for each in model.parameters()} == {(torch.float32, "cpu")}
