@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
 from research.nano_method.wholly import wholly_right
@@ -18,7 +18,7 @@ def nearest(written: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
     """
     judged = [(each, is_right_and_sound(each)) for each in written if each.success is not None]
     good, others = ([each for each, is_good in judged if is_good is wanted] for wanted in (True, False))
-    return max((pair for pair in product(good, others) if _earned(pair[0]) > _earned(pair[1])), key=_alike, default=())
+    return _most_alike(good, others)
 
 
 def closest(written: Sequence[Trajectory], is_good: Callable[[Trajectory], bool]) -> tuple[Trajectory, ...]:
@@ -31,9 +31,7 @@ def closest(written: Sequence[Trajectory], is_good: Callable[[Trajectory], bool]
     best = max(filter(is_good, sampled), key=_closeness, default=None)
     if best is None:
         return ()
-    others = [each for each in sampled if _closeness(each) < _closeness(best) - LESS_CLOSE and _earned(each) < _earned(best)]
-    other = max(others, key=lambda each: _alike((best, each)), default=None)
-    return () if other is None else (best, other)
+    return _most_alike([best], (each for each in sampled if _closeness(each) < _closeness(best) - LESS_CLOSE))
 
 
 def decisive(question: Question, written: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
@@ -50,9 +48,8 @@ def decisive(question: Question, written: Sequence[Trajectory]) -> tuple[Traject
 
     if not question.qualitative:
         return closest(written, is_good)
-    good = [each for each in _sampled(written) if is_good(each)]
-    wrong = [each for each in _sampled(written) if each.success is not True]
-    return max((pair for pair in product(good, wrong) if _earned(pair[0]) > _earned(pair[1])), key=_alike, default=())
+    sampled = _sampled(written)
+    return _most_alike(filter(is_good, sampled), (each for each in sampled if each.success is not True))
 
 
 ARGUED = 3.5
@@ -65,6 +62,11 @@ LESS_CLOSE = 0.5
 def _sampled(written: Sequence[Trajectory]) -> list[Trajectory]:
     """Samples that could be scored whole."""
     return [each for each in written if each.origin == "sample" and each.reward.total is not None]
+
+
+def _most_alike(good: Iterable[Trajectory], others: Iterable[Trajectory]) -> tuple[Trajectory, ...]:
+    """Of the pairs of a good answer and another one that earns less, the one whose answers begin most alike; or none."""
+    return max((pair for pair in product(good, others) if _earned(pair[0]) > _earned(pair[1])), key=_alike, default=())
 
 
 def _closeness(each: Trajectory) -> float:
