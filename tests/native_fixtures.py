@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from spatialreasoner.core.native import CSource, build_library, open_library
+from spatialreasoner.core.native import PATTERNS, CSource, build_library, open_library, open_module
 
 
 @contextmanager
@@ -25,3 +25,16 @@ def built_anew(source: CSource, folder: Path, module: ModuleType, find: Any) -> 
     yield found
     patch.undo()
     find.cache_clear()
+
+
+@contextmanager
+def built_patterns(folder: Path, *modules: ModuleType) -> Generator[ModuleType]:
+    """The module of patterns, built here, while `modules` take it for theirs; skips where it cannot be built."""
+    made = build_library(PATTERNS, folder / PATTERNS.built.name)
+    native = open_module(PATTERNS, made) if made else None
+    if native is None:
+        pytest.skip("no C compiler, or no PCRE2")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in modules:
+            patch.setattr(module, "pattern_module", lambda: native)
+        yield native

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripts import beginnings
 
+from native_fixtures import built_patterns
 from reader_patterns import lazy_patterns, modules_of
 from spatialreasoner import language, rewards
-from spatialreasoner.core.native import PATTERNS, build_library, open_module
+from spatialreasoner.core.native import PATTERNS, open_module
 from spatialreasoner.language.native import engine
 from spatialreasoner.language.native.engine import compile_pattern
 from spatialreasoner.language.quantities import fold
@@ -59,12 +60,7 @@ def compared():
 @pytest.fixture(scope="module", autouse=True)
 def native(tmp_path_factory, compared):
     """The module as its source is now, from when the texts to compare are read: tables are of the module that made them."""
-    made = build_library(PATTERNS, tmp_path_factory.mktemp("native") / PATTERNS.built.name)
-    module = open_module(PATTERNS, made) if made else None
-    if module is None:
-        pytest.skip("no C compiler, or no PCRE2")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "pattern_module", lambda: module)
+    with built_patterns(tmp_path_factory.mktemp("native"), engine) as module:
         yield module
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from native_fixtures import built_patterns
 from reader_patterns import modules_of
 from spatialreasoner import language, rewards
-from spatialreasoner.core.native import PATTERNS, build_library, open_module
 from spatialreasoner.language import tokens, words
 from spatialreasoner.language.native import engine
 from spatialreasoner.language.native.engine import compile_pattern
@@ -31,13 +31,7 @@ TEXTS = st.lists(st.sampled_from((*PIECES, *(f" {piece}" for piece in PIECES))),
 @pytest.fixture(scope="module", autouse=True)
 def native(tmp_path_factory):
     """The module as its source is now."""
-    made = build_library(PATTERNS, tmp_path_factory.mktemp("native") / PATTERNS.built.name)
-    module = open_module(PATTERNS, made) if made else None
-    if module is None:
-        pytest.skip("no C compiler, or no PCRE2")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "pattern_module", lambda: module)
-        patch.setattr(words, "pattern_module", lambda: module)
+    with built_patterns(tmp_path_factory.mktemp("native"), engine, words) as module:
         yield module
 
 

@@ -17,7 +17,7 @@ from spatialreasoner.core.native import DECODER, WIDE_DECODER, address, open_lib
 from spatialreasoner.nano.native.blocks import ROW_BLOCK, Blocks
 from spatialreasoner.nano.native.rooms import lined, lined_empty
 
-_WIDEST = 32
+WIDEST_PANEL = 32
 """Rows of the widest panels, as in `panels.h`."""
 
 _Array = np.ndarray[Any, Any]
@@ -49,8 +49,8 @@ def native_library(path: Path | None = None) -> ctypes.CDLL | None:
 def is_suited(decoder: Any) -> bool:
     """Whether the library can read with a plain decoder (`steps.is_plain`): its precision, place and shape."""
     config, weights = decoder.config, decoder.norm.weight
-    whole = config.hidden_size % _WIDEST == 0 and config.intermediate_size % (_WIDEST // 2) == 0
-    heads = config.num_attention_heads * config.head_dim == config.hidden_size and config.head_dim % _WIDEST == 0
+    whole = config.hidden_size % WIDEST_PANEL == 0 and config.intermediate_size % (WIDEST_PANEL // 2) == 0
+    heads = config.num_attention_heads * config.head_dim == config.hidden_size and config.head_dim % WIDEST_PANEL == 0
     return weights.dtype == torch.float32 and weights.device.type == "cpu" and config.hidden_act == "silu" and whole and heads
 
 

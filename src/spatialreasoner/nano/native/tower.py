@@ -12,6 +12,8 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from spatialreasoner.core.native import address
+from spatialreasoner.nano.native.blocks import ROW_BLOCK
+from spatialreasoner.nano.native.kernel import WIDEST_PANEL
 from spatialreasoner.nano.native.rooms import lined, lined_empty
 from spatialreasoner.nano.numpy.layers import NamedWeights
 from spatialreasoner.nano.vision import NanoRegionEncoder, Quiet, RegionTokens, Residual, VisionTower
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from spatialreasoner.nano.configuration import NanoConfig
     from spatialreasoner.nano.modeling import NanoModel
 
-_WIDEST, _WIDE_VECTOR, _BLOCK = 32, 16, 16
-"""As in `panels.h`, for the widest processors: rows of a panel, numbers of a vector; and tokens of a block (`attention.h`)."""
+_WIDE_VECTOR = 16
+"""Numbers of a vector of the widest processors, as in `panels.h`."""
 
 _WORDS = 12
 """Kinds, and colours, as in `regions.h`."""
@@ -107,9 +109,9 @@ def can_see(model: NanoModel) -> bool:
     wide = (config.vision_width, config.vision_width // config.vision_heads, config.fine_width, config.text_config.hidden_size)
     side, tokens = config.image_size, (config.image_size // 16) ** 2
     return (
-        not any(each % _WIDEST for each in (*wide, side))
+        not any(each % WIDEST_PANEL for each in (*wide, side))
         and config.fine_width // 2 % _WIDE_VECTOR == 0
-        and tokens % _BLOCK == 0
+        and tokens % ROW_BLOCK == 0
         and config.num_kinds == config.num_colours == _WORDS
         and config.vision_width % config.vision_heads == 0
         and kinds <= _PARTS
