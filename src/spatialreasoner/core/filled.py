@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 
-def filled(kind: type[_T], **fields: Any) -> _T:
+def filled(kind: type[_T], /, **fields: Any) -> _T:
     """A record with these fields, in a third of the time that a frozen dataclass takes to set them one by one.
 
     Args:

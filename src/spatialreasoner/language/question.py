@@ -13,6 +13,7 @@ from itertools import takewhile
 from operator import methodcaller
 from typing import cast
 
+from spatialreasoner.core.recall import recall
 from spatialreasoner.core.types import QUALITATIVE, Category
 from spatialreasoner.language.lexicon import RELATION_WORDS
 from spatialreasoner.language.quantities import fold
@@ -163,12 +164,8 @@ class Asked:
     def convention(self, folded: str) -> Convention:
         """How a whole answer, folded, counts regions: as the question does, unless its own numbers tell otherwise."""
         mentions = frozenset(map(_WHOLE, _MENTION.finditer(self._digits(folded))))
-        if (known := self._conventions.get(mentions)) is not None:  # most answers to a question mention the same regions
-            return known
-        if len(self._conventions) >= _MAX_CONVENTIONS:
-            self._conventions.clear()
-        convention = self._conventions[mentions] = self._counted(mentions)
-        return convention
+        # most answers to a question mention the same regions
+        return recall(self._conventions, mentions, _MAX_CONVENTIONS, lambda: self._counted(mentions))
 
     def _counted(self, mentions: Collection[str]) -> Convention:
         """How an answer with some mentions of regions counts them."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal, cast
 
+from spatialreasoner.core.filled import filled
 from spatialreasoner.core.kept import kept
 from spatialreasoner.core.types import CONVERSE, QuantityName, Relation
 from spatialreasoner.language.grammar import statements
@@ -106,13 +107,14 @@ def read_statements(reading: Reading, context: tuple[str, ...] = (), *, terse: b
 def _assertion(reading: Reading, begin: int, said: Statement) -> Assertion:
     """A statement with its numbers, in the text whose token `begin` is the first of its sentence."""
     quantity = None if said.quantity is None else reading.amounts[begin + said.quantity]
-    made = object.__new__(Assertion)  # to fill a frozen one by its class takes four times as long
-    fields = vars(made)
-    fields["kind"], fields["regions"] = said.kind, said.regions
-    if quantity is None:
-        fields["value"], fields["high"], fields["unit"] = said.factor, None, None if said.factor is None else "times"
-    else:
-        fields["value"], fields["high"], fields["unit"] = quantity.value, quantity.high, quantity.unit
-    fields["hedged"], fields["negated"] = said.hedged, said.negated
-    fields["span"] = reading.span(begin + said.first, begin + said.last)
-    return made
+    return filled(
+        Assertion,
+        kind=said.kind,
+        regions=said.regions,
+        value=said.factor if quantity is None else quantity.value,
+        high=None if quantity is None else quantity.high,
+        unit=quantity.unit if quantity is not None else None if said.factor is None else "times",
+        hedged=said.hedged,
+        negated=said.negated,
+        span=reading.span(begin + said.first, begin + said.last),
+    )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate, product
 from string import ascii_lowercase
 from typing import Any, Literal
 
+from spatialreasoner.core.recall import recall
 from spatialreasoner.language.native.engine import pattern_module
 
 MAX_WORDS = 1 << 13
@@ -76,17 +77,10 @@ class WordTable:
         return read
 
     def _plainly(self, text: str, wanted: Mapping[str, Any]) -> Sequence[Any]:
-        rows = [self._row(word) for word in self.pattern.findall(text)]
+        words: list[str] = self.pattern.findall(text)
+        rows = [recall(self._rows, word, MAX_WORDS, partial(self.find, word)) for word in words]
         columns = [_joined([row[at] for row in rows], how) for at, how in enumerate(self.columns)]
         return [*columns, [number for number, row in enumerate(rows) if row[0] in wanted]]
-
-    def _row(self, word: str) -> tuple[Any, ...]:
-        row = self._rows.get(word)
-        if row is None:
-            if len(self._rows) >= MAX_WORDS:
-                self._rows.clear()
-            row = self._rows[word] = self.find(word)
-        return row
 
 
 _NONE: Mapping[str, Any] = {}

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from spatialreasoner.core.recall import recall
 from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards import visual
 from spatialreasoner.rewards.known import Known
-from spatialreasoner.rewards.recall import recall
 from spatialreasoner.rewards.spatial import MAX_ASSERTIONS, StatementVerdict, other_regions, verify
 
 _MAX_QUESTIONS = 256

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import cast
 
 from spatialreasoner.core.filled import filled
+from spatialreasoner.core.recall import recall
 from spatialreasoner.core.types import (
     CONVERSE,
     METRES_PER,
@@ -34,7 +35,6 @@ from spatialreasoner.core.types import (
     relation_of,
 )
 from spatialreasoner.language.statements import SYMMETRIC, Assertion
-from spatialreasoner.rewards.recall import recall
 from spatialreasoner.scenes.measure import Measured
 from spatialreasoner.scenes.noise import margin, sigma
 from spatialreasoner.scenes.values import HOURS
@@ -90,7 +90,9 @@ class StatementVerdict:
         """The verdict on the same statement in another place."""
         same, fields = self.assertion, vars(assertion)  # but for its place: what it says need not be found out again
         fields["fact"], fields["stance"] = same.fact, same.stance
-        return _verdict(assertion, self.score, self.weight, self.truth, self.reason)
+        return filled(
+            StatementVerdict, assertion=assertion, score=self.score, weight=self.weight, truth=self.truth, reason=self.reason
+        )
 
     @property
     def label(self) -> str:
@@ -105,14 +107,6 @@ class StatementVerdict:
             category: Category = "direction" if said.kind == "direction" else "width_data"
             return "true" if within_tolerance(category, said.value, self.truth, high=said.high) != said.negated else "false"
         return "true" if self.score >= 0.8 else "false" if self.score <= 0.2 else "partial"
-
-
-def _verdict(assertion: Assertion, score: float | None, weight: float, truth: float | None, reason: str) -> StatementVerdict:
-    made = object.__new__(StatementVerdict)  # to fill a frozen one by its class takes four times as long
-    fields = vars(made)
-    fields["assertion"], fields["score"], fields["weight"] = assertion, score, weight
-    fields["truth"], fields["reason"] = truth, reason
-    return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +135,7 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Stat
     score, truth, reason = _judge(measured, question, assertion)
     if assertion.negated and score is not None and truth is not None:  # what cannot be is not made true by a "not"
         score = 1.0 - score
-    verdict = _verdict(assertion, score, weight, truth, reason)
+    verdict = filled(StatementVerdict, assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
     if score and assertion.value is not None and is_the_asked and verdict.label == "false":
         return replace(verdict, score=BEYOND * score)
     return verdict
