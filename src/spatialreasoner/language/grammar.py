@@ -32,7 +32,8 @@ _REFERRING = codes_of("IT", "PAIR", "OTHER")
 _ANCHOR = lazily(f"[{''.join(_RULES)}]")
 
 
-_spoken = lru_cache(maxsize=1 << 10)(Spoken)
+spoken_of = lru_cache(maxsize=1 << 10)(Spoken)
+"""What was spoken of; few differ."""
 
 
 class _Said(dict[Spoken, _Told]):
@@ -86,10 +87,10 @@ def statements(reading: Reading, context: Regions = (), *, terse: bool = False) 
     for begin, form in sentences(reading):
         told = forms[form]
         if isinstance(told, _Said):  # only lengths look at what else was spoken of
-            told = told[spoken if _AMOUNT in form[1] else _spoken(spoken.context)]
+            told = told[spoken if _AMOUNT in form[1] else spoken_of(spoken.context)]
         said, after = told
         if not after.context or (spoken.ends and not after.ends):
-            after = _spoken(after.context or spoken.context, after.ends or spoken.ends, after.asked)
+            after = spoken_of(after.context or spoken.context, after.ends or spoken.ends, after.asked)
         spoken = after
         for statement in said:
             yield begin, statement

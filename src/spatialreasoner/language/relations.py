@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from spatialreasoner.language.lexicon import CODES, RELATION_WORDS, codes_of, rule
 from spatialreasoner.language.scope import OBJECT, Scope, Statement
@@ -71,7 +70,7 @@ def relation(scope: Scope, position: int) -> Iterator[Statement]:
         others = compared_regions(scope) or scope.sentence.others(scope.subject)
     found = [scope.statement(kind, regions, begin, match.end()) for kind in kinds for regions in scope.pairs(others)]
     denial = scope.codes[position] == CODES["AS"]  # "not as tall as" is read as "shorter than", which is not denied
-    yield from (replace(statement, negated=False) if denial else statement for statement in found)
+    yield from (statement._replace(negated=False) if denial else statement for statement in found)
     scope.memory.related = (scope.subject, others)
     scope.done = position + 1 if "size" in match.re.groupindex and match["size"] else match.end()
 
@@ -201,10 +200,10 @@ def _contrast(scope: Scope, kind: str, match: re.Match[str], begin: int) -> Iter
         return
     before, here = scope.memory.side, scope.statement(kind, scope.subject, begin, match.end())
     if before and before[0] != kind and before[1] != scope.subject:
-        yield replace(before[2], regions=before[1] + scope.subject)
-        yield replace(here, regions=scope.subject + before[1])
+        yield before[2]._replace(regions=before[1] + scope.subject)
+        yield here._replace(regions=scope.subject + before[1])
     elif scope.memory.related[0] == scope.subject:
-        yield from (replace(here, regions=regions) for regions in scope.pairs(scope.memory.related[1]))
+        yield from (here._replace(regions=regions) for regions in scope.pairs(scope.memory.related[1]))
     scope.memory.side = (kind, scope.subject, here)
 
 

@@ -25,8 +25,7 @@ _TIMES_SIGN = lazily(r"-?(?:times|fold|x)$")
 _DIMENSIONS = {word: name for table in DIMENSION_WORDS.values() for word, name in table.items()}
 
 
-@dataclass(kw_only=True, slots=True)  # not frozen: that would double the cost of making one
-class Statement:
+class Statement(NamedTuple):
     """A spatial statement in terms of tokens.
 
     Attributes:
@@ -42,8 +41,8 @@ class Statement:
 
     kind: str
     regions: Regions
-    quantity: int | None = None
-    factor: float | None = None
+    quantity: int | None
+    factor: float | None
     hedged: bool
     negated: bool
     first: int

@@ -6,18 +6,22 @@ one reading serves all sentences of the same form: see `grammar.read_sentence`.
 
 from typing import NamedTuple
 
-from spatialreasoner.language.lexicon import CODES, codes_of, rule
+from spatialreasoner.language.lexicon import CODES, SKIPPED, codes_of, rule
 from spatialreasoner.language.tokens import Mention, Reading, Regions
 
 MENTIONS = codes_of("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER")
 """The classes of what may mean a region."""
 
-_MAX_TOKENS = 250
+MAX_TOKENS = 250
 """A longer sentence is cut: rules may look back to its start, and the whole must stay linear in the text."""
-_ENDS = codes_of("STOP", "ASKED", "LINE", "BULLET")
-_SENTENCE = rule(f"[^STOP ASKED LINE BULLET]{{1,{_MAX_TOKENS}}} [STOP ASKED LINE BULLET]? | [STOP ASKED LINE BULLET]")
+ENDS = codes_of("STOP", "ASKED", "LINE", "BULLET")
+"""The classes of what ends a sentence."""
+_SENTENCE = rule(f"[^STOP ASKED LINE BULLET]{{1,{MAX_TOKENS}}} [STOP ASKED LINE BULLET]? | [STOP ASKED LINE BULLET]")
 """A run of classes with its end, or of as many as are read at once; all of them joined are the text's."""
-_SAYS = rule("[REGION PAIR IT OTHER FORMER LATTER AMOUNT HOUR TIMES SIDE OVER FRONT COMPARED MOST CLOSER FARTHER MORE LESS]")
+SAYS = MENTIONS | codes_of(
+    *("AMOUNT", "HOUR", "TIMES", "SIDE", "OVER", "FRONT", "COMPARED", "MOST", "CLOSER", "FARTHER", "MORE", "LESS")
+)
+"""The classes of what may say something of a region."""
 
 
 class Sentence(NamedTuple):
@@ -77,7 +81,9 @@ class Sentence(NamedTuple):
         return not isinstance(word, str) and word.explicit
 
 
-_INTRODUCES = rule("WORD _* BE")
+INTRODUCES = ("WORD", SKIPPED, "BE")
+"""A noun, and behind it, and behind words that say nothing, a verb: "it" may mean what they introduce."""
+_INTRODUCES = rule(f"{INTRODUCES[0]} {SKIPPED}* {INTRODUCES[2]}")
 
 
 SentenceForm = tuple[tuple[str | Mention, ...], str, int]
@@ -92,7 +98,7 @@ def sentences(reading: Reading) -> list[tuple[int, SentenceForm]]:
     at = 0
     for sentence in _SENTENCE.findall(codes):
         begin, at = at, at + len(sentence)
-        if _SAYS.search(sentence) or (refers and _INTRODUCES.search(sentence)):
-            end = at - (sentence[-1] in _ENDS)
+        if not SAYS.isdisjoint(sentence) or (refers and _INTRODUCES.search(sentence)):
+            end = at - (sentence[-1] in ENDS)
             found.append((begin, (tuple(words[begin:end]), sentence, num_regions)))
     return found

@@ -3,16 +3,18 @@
 An assertion is what can be verified: "the wardrobe is wider than `<region2>`", "about 2 feet apart", "at 3 o'clock".
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
 from operator import attrgetter
 from typing import Literal, cast
 
-from spatialreasoner.core.filled import filled
-from spatialreasoner.core.kept import kept
 from spatialreasoner.core.types import CONVERSE, QuantityName, Relation
-from spatialreasoner.language.grammar import statements
+from spatialreasoner.language.grammar import remembered_forms, spoken_of, statements
+from spatialreasoner.language.lexicon import CODES
+from spatialreasoner.language.native.engine import pattern_module
 from spatialreasoner.language.scope import Statement
+from spatialreasoner.language.sentences import ENDS, INTRODUCES, MAX_TOKENS, SAYS
 from spatialreasoner.language.tokens import Reading
 
 StatementUnit = Literal["m", "hour", "times"] | None
@@ -27,7 +29,13 @@ POSITIVE: Mapping[str, str] = {
 """Of each relation and its converse, the one that both are stated by."""
 
 
-@dataclass(frozen=True, kw_only=True)
+Fact = tuple[object, ...]
+"""What a statement says apart from its wording."""
+Stance = tuple[tuple[object, ...], float | bool]
+"""What a statement is about, and which side it takes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Assertion:
     """One spatial statement.
 
@@ -53,31 +61,49 @@ class Assertion:
     negated: bool = False
     span: tuple[int, int]
 
-    @kept
-    def fact(self) -> tuple[object, ...]:
+    @property
+    def fact(self) -> Fact:
         """What it says apart from its wording: "a is left of b" and "b is right of a" say the same."""
-        kind, regions = self.kind, self.regions
-        if kind in CONVERSE and self.unit is None and len(regions) == 2 and regions[0] > regions[1]:
-            kind, regions = CONVERSE[cast("Relation", kind)], regions[::-1]
-        elif kind in SYMMETRIC:
-            regions = tuple(sorted(regions))
-        return kind, regions, self.value, self.high, self.unit, self.negated
+        return (*said_of(self.kind, self.regions, self.unit), self.value, self.high, self.unit, self.negated)
 
-    @kept
-    def stance(self) -> tuple[tuple[object, ...], float | bool] | None:
+    @property
+    def stance(self) -> Stance | None:
         """What it is about, and which side it takes; None for what takes no side."""
-        regions = self.regions
-        if self.kind in CONVERSE and self.unit is None:
-            if len(regions) != 2:
-                return None
-            positive = POSITIVE[self.kind]
-            holds = (positive == self.kind) == (regions[0] <= regions[1])
-            return (positive, *sorted(regions)), holds != self.negated
-        if self.value is None or self.negated:
+        return stance_of(side_of(self.kind, self.regions, self.unit), self)
+
+
+def said_of(kind: str, regions: tuple[str, ...], unit: StatementUnit) -> tuple[str, tuple[str, ...]]:
+    """What a kind of statement says of some regions: "a is left of b" and "b is right of a" say the same."""
+    if kind in CONVERSE and unit is None and len(regions) == 2 and regions[0] > regions[1]:
+        return CONVERSE[cast("Relation", kind)], regions[::-1]
+    return kind, tuple(sorted(regions)) if kind in SYMMETRIC else regions
+
+
+Matter = tuple[tuple[object, ...], bool | None]
+"""What a kind of statement of some regions is about; and whether a relation is stated by its positive, None for a value."""
+
+
+def side_of(kind: str, regions: tuple[str, ...], unit: StatementUnit) -> Matter | None:
+    """What a kind of statement of some regions takes a side about; None where it takes none."""
+    if kind in CONVERSE and unit is None:
+        if len(regions) != 2:
             return None
-        ordered = regions if self.kind == "direction" or self.unit == "times" else tuple(sorted(regions))
-        middle = self.value if self.high is None else (self.value + self.high) / 2
-        return (self.kind, self.unit, *ordered), middle
+        positive = POSITIVE[kind]
+        return (positive, *sorted(regions)), (positive == kind) == (regions[0] <= regions[1])
+    ordered = regions if kind == "direction" or unit == "times" else tuple(sorted(regions))
+    return (kind, unit, *ordered), None
+
+
+def stance_of(side: Matter | None, said: Assertion) -> Stance | None:
+    """What a statement is about and which side it takes, by what those like it are about."""
+    if side is None:
+        return None
+    about, holds = side
+    if holds is not None:
+        return about, holds != said.negated
+    if said.value is None or said.negated:
+        return None
+    return about, said.value if said.high is None else (said.value + said.high) / 2
 
 
 def extract(text: str, labels: Sequence[str] = (), others: Sequence[str] = ()) -> list[Assertion]:
@@ -100,16 +126,44 @@ def extract(text: str, labels: Sequence[str] = (), others: Sequence[str] = ()) -
 
 def read_statements(reading: Reading, context: tuple[str, ...] = (), *, terse: bool = False) -> list[Assertion]:
     """The spatial statements of a text that is tokenised already; see `grammar.statements` for the arguments."""
-    found = [_assertion(reading, begin, said) for begin, said in statements(reading, context, terse=terse)]
-    return sorted(found, key=attrgetter("span")) if len(found) > 1 else found
+    native = _natively()
+    if native is None:
+        return _in_order([_assertion(reading, begin, said) for begin, said in statements(reading, context, terse=terse)])
+    return native(
+        reading.codes,
+        reading.forms,
+        reading.count,
+        remembered_forms[terse],
+        spoken_of(context),
+        reading.starts,
+        reading.words,
+        reading.amounts,
+    )
+
+
+@cache
+def _natively() -> Callable[..., list[Assertion]] | None:
+    """What `_plainly` reads, by `native/reading.h`; None where that is not built."""
+    native = pattern_module()
+    if native is None:
+        return None
+    introducing = "".join(CODES.get(name, name) for name in (*INTRODUCES, "IT", "AMOUNT"))
+    made = native.maker(Assertion, tuple(field.name for field in fields(Assertion)))
+    read: Callable[..., list[Assertion]] = native.reader(
+        made, spoken_of, _in_order, "".join(ENDS), "".join(SAYS), introducing, MAX_TOKENS
+    ).read
+    return read
+
+
+def _in_order(found: list[Assertion]) -> list[Assertion]:
+    return sorted(found, key=attrgetter("span"))
 
 
 def _assertion(reading: Reading, begin: int, said: Statement) -> Assertion:
     """A statement with its numbers, in the text whose token `begin` is the first of its sentence."""
     quantity = None if said.quantity is None else reading.amounts[begin + said.quantity]
-    return filled(
-        Assertion,
-        kind=said.kind,
+    return Assertion(
+        kind=cast("Relation | QuantityName", said.kind),
         regions=said.regions,
         value=said.factor if quantity is None else quantity.value,
         high=None if quantity is None else quantity.high,

@@ -93,7 +93,7 @@ def rate(question: Question, argument: Argument, step: str, *, concludes: bool) 
     Returns:
         The mean of what could be scored; None if nothing could.
     """
-    clashes = contradictions((v.assertion for v in argument.premises), [v.assertion for v in argument.concluding])
+    clashes = contradictions(argument.premises, argument.concluding)
     scores = [clashes.count("") / len(clashes)] if clashes else []
     if argument.calculations:
         scores.append(sum(check.right for check in argument.calculations) / len(argument.calculations))
@@ -110,11 +110,14 @@ def contradicts(first: Assertion, second: Assertion) -> bool:
     Only statements about the same relation or quantity of the same regions can contradict each other.
     """
     left, right = first.stance, second.stance
-    if left is None or right is None or left[0] != right[0]:
-        return False
-    if isinstance(left[1], bool) or isinstance(right[1], bool):
-        return left[1] != right[1] and not (first.negated and second.negated)
-    return _apart(first.kind, left[1], right[1])
+    return left is not None and right is not None and left[0] == right[0] and _opposed(first, left[1], second, right[1])
+
+
+def _opposed(first: Assertion, left: float | bool, second: Assertion, right: float | bool) -> bool:
+    """Whether two statements about the same cannot both be true, by the side that each takes."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left != right and not (first.negated and second.negated)
+    return _apart(first.kind, left, right)
 
 
 def _apart(kind: str, left: float, right: float) -> bool:
@@ -127,9 +130,7 @@ def _factual(argument: Argument) -> tuple[float | None, str]:
     """Mean correctness of the distinct premises that can be verified, and the worst one's reason."""
     described = _table(argument.described)
     judged = [
-        (verdict.score * 0.5, verdict, True)
-        if described and _clashes(described, verdict.assertion)
-        else (verdict.score, verdict, False)
+        (verdict.score * 0.5, verdict, True) if described and _clashes(described, verdict) else (verdict.score, verdict, False)
         for verdict in distinct(argument.premises)
         if verdict.score is not None
     ]
@@ -147,15 +148,20 @@ def _factual(argument: Argument) -> tuple[float | None, str]:
     return sum(scores) / len(scores), min(reasons)
 
 
-def _clashes(described: Mapping[tuple[object, ...], Assertion], said: Assertion) -> bool:
+_Taken = tuple[Assertion, float | bool]
+"""A statement, and the side that it takes."""
+
+
+def _clashes(described: Mapping[tuple[object, ...], _Taken], verdict: StatementVerdict) -> bool:
     """Whether a statement contradicts what the description says of the same."""
-    before = described.get(said.stance[0]) if said.stance else None
-    return before is not None and contradicts(before, said)
+    stance = verdict.stance
+    before = None if stance is None else described.get(stance[0])
+    return stance is not None and before is not None and _opposed(*before, verdict.assertion, stance[1])
 
 
 def _coherence(argument: Argument) -> tuple[float | None, str]:
     """Share of the statements without a contradiction, times the share of the steps that are not said twice."""
-    clashes = contradictions((), [verdict.assertion for verdict in (*argument.premises, *argument.concluding)])
+    clashes = contradictions((), (*argument.premises, *argument.concluding))
     steps = _STEP.split(f"\n{argument.text}")[1:]
     repeated = _repeated(steps) if len(steps) > 1 else 0
     if len(clashes) < 2 and not steps:
@@ -172,24 +178,28 @@ def _repeated(steps: Sequence[str]) -> int:
     return len(steps) - len({tuple(step.split()) for step in steps})
 
 
-def contradictions(earlier: Iterable[Assertion], statements: Iterable[Assertion]) -> list[str]:
+def contradictions(earlier: Iterable[StatementVerdict], statements: Iterable[StatementVerdict]) -> list[str]:
     """For each statement that takes a side, what is wrong with it: empty, or that it contradicts an earlier one.
 
     Args:
         earlier: What was said before; not judged.
         statements: What is judged, in order; each counts as said for the next.
     """
-    said: dict[tuple[object, ...], Assertion] = {}
+    said: dict[tuple[object, ...], _Taken] = {}
     sizes: dict[tuple[str, str], float] = {}
     found: list[str] = []
     for group in (earlier, statements):
         found.clear()
-        for assertion in group:
-            stance = assertion.stance
+        for verdict in group:
+            stance = verdict.stance
             if stance is None:
                 continue
-            before = said.setdefault(stance[0], assertion)
-            clash = (before is not assertion and contradicts(before, assertion)) or (sizes and _against_sizes(assertion, sizes))
+            assertion, (about, side) = verdict.assertion, stance
+            before = said.get(about)
+            if before is None:
+                said[about] = assertion, side
+            clash = before is not None and _opposed(*before, assertion, side)
+            clash = clash or (bool(sizes) and _against_sizes(assertion, sizes))
             regions, kind = assertion.regions, assertion.kind
             found.append(f"{kind} of {', '.join(regions)} contradicts an earlier statement" if clash else "")
             if kind in _SIZED and assertion.unit == "m" and assertion.value is not None and len(regions) == 1:
@@ -267,13 +277,12 @@ def _same(question: Question, claim: Claim, value: float | None) -> bool:
     return claim.value * 0.98 - 0.005 <= value <= high * 1.02 + 0.005
 
 
-def _table(verdicts: Sequence[StatementVerdict]) -> dict[tuple[object, ...], Assertion]:
+def _table(verdicts: Sequence[StatementVerdict]) -> dict[tuple[object, ...], _Taken]:
     """The first statement on each side that is taken."""
-    table: dict[tuple[object, ...], Assertion] = {}
+    table: dict[tuple[object, ...], _Taken] = {}
     for verdict in verdicts:
-        assertion = verdict.assertion
-        if (stance := assertion.stance) is not None:
-            table.setdefault(stance[0], assertion)
+        if (stance := verdict.stance) is not None:
+            table.setdefault(stance[0], (verdict.assertion, stance[1]))
     return table
 
 

@@ -11,12 +11,12 @@ from spatialreasoner.core.types import Question, Scene
 from spatialreasoner.language.statements import Assertion
 from spatialreasoner.rewards import visual
 from spatialreasoner.rewards.known import Known
-from spatialreasoner.rewards.spatial import MAX_ASSERTIONS, StatementVerdict, other_regions, verify
+from spatialreasoner.rewards.spatial import MAX_ASSERTIONS, Gauge, StatementVerdict, other_regions
 
 _MAX_QUESTIONS = 256
 """Maximum number of questions about one scene whose answers are cached."""
-_MAX_VERDICTS = 512
-"""Maximum number of cached verdicts per question."""
+_MAX_GAUGES = 512
+"""Maximum number of cached gauges per question."""
 _MAX_DESCRIPTIONS = 64
 """Maximum number of cached descriptions per question."""
 
@@ -27,14 +27,14 @@ class Remembered:
     Attributes:
         labels: What the regions are called.
         others: What the scene's other regions are called.
-        verdicts: Verdicts by what was stated.
+        gauges: What statements are held against, by their kind, regions and unit.
         seen: The criteria of each description.
     """
 
     def __init__(self, scene: Scene, question: Question) -> None:
         self.labels = _labels(scene, question)
         self.others = _others(scene, question)
-        self.verdicts: dict[Any, StatementVerdict] = {}
+        self.gauges: dict[Any, Gauge] = {}
         self.seen: dict[str, visual.Criteria] = {}
 
 
@@ -54,18 +54,18 @@ def verify_all(
 ) -> tuple[StatementVerdict, ...]:
     """The verdicts on statements, in order; beyond `MAX_ASSERTIONS` none is read.
 
-    What the same statement earned elsewhere is not measured again.
+    What statements of the same kind about the same regions were held against is not measured again.
     """
-    verdicts = before.verdicts
+    gauges = before.gauges
     found: list[StatementVerdict] = []
     for said in assertions[:MAX_ASSERTIONS]:
-        key = (said.kind, said.regions, said.value, said.high, said.unit, said.hedged, said.negated)
-        verdict = verdicts.get(key)
-        if verdict is None:
-            if len(verdicts) >= _MAX_VERDICTS:
-                verdicts.clear()
-            verdict = verdicts[key] = verify(known.measured, question, said)
-        found.append(verdict if verdict.assertion.span == said.span else verdict.of(said))
+        key = (said.kind, said.regions, said.unit)
+        gauge = gauges.get(key)
+        if gauge is None:
+            if len(gauges) >= _MAX_GAUGES:
+                gauges.clear()
+            gauge = gauges[key] = Gauge(known.measured, question, *key)
+        found.append(gauge.verdict(said))
     return tuple(found)
 
 

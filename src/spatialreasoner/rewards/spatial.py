@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import cast
+from dataclasses import dataclass, field, fields
+from functools import cache, lru_cache
+from typing import Any, cast
 
 from spatialreasoner.core.filled import filled
-from spatialreasoner.core.recall import recall
 from spatialreasoner.core.types import (
     CONVERSE,
     METRES_PER,
@@ -30,14 +29,29 @@ from spatialreasoner.core.types import (
     QuantityName,
     Question,
     Region,
-    Relation,
     Scene,
     relation_of,
 )
-from spatialreasoner.language.statements import SYMMETRIC, Assertion
+from spatialreasoner.language.native.making import record_maker
+from spatialreasoner.language.statements import (
+    SYMMETRIC,
+    Assertion,
+    Fact,
+    Stance,
+    StatementUnit,
+    said_of,
+    side_of,
+    stance_of,
+)
+from spatialreasoner.rewards.truths import (
+    NO_RATIO,
+    MeasuredDifference,
+    MeasuredTruth,
+    measured_difference,
+    measured_ratio,
+    measured_truth,
+)
 from spatialreasoner.scenes.measure import Measured
-from spatialreasoner.scenes.noise import margin, sigma
-from spatialreasoner.scenes.values import HOURS
 
 FULL = 4.0
 """The largest value of a reward."""
@@ -67,7 +81,7 @@ ARITY: Mapping[str, int] = {"width": 1, "height": 1, "depth": 1, "camera_distanc
 """How many regions a quantity is about, where not two."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StatementVerdict:
     """The outcome of one statement.
 
@@ -78,6 +92,8 @@ class StatementVerdict:
         truth: The truth in the claim's terms: the value in its unit, or for a relation the measured difference, positive
             where the relation holds (metres; cubic metres for big and small). None if unknown.
         reason: Why it is unscored, or what the truth is, in words.
+        fact: What the statement says apart from its wording.
+        stance: What it is about, and which side it takes, if any.
     """
 
     assertion: Assertion
@@ -86,13 +102,12 @@ class StatementVerdict:
     truth: float | None = None
     reason: str = ""
 
-    def of(self, assertion: Assertion) -> StatementVerdict:
-        """The verdict on the same statement in another place."""
-        same, fields = self.assertion, vars(assertion)  # but for its place: what it says need not be found out again
-        fields["fact"], fields["stance"] = same.fact, same.stance
-        return filled(
-            StatementVerdict, assertion=assertion, score=self.score, weight=self.weight, truth=self.truth, reason=self.reason
-        )
+    fact: Fact = field(init=False, repr=False, compare=False)
+    stance: Stance | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fact", self.assertion.fact)
+        object.__setattr__(self, "stance", self.assertion.stance)
 
     @property
     def label(self) -> str:
@@ -100,13 +115,16 @@ class StatementVerdict:
 
         A value is true within the benchmark's tolerance, 25 % or one hour, and else false; a relation is what r says.
         """
-        if self.score is None:
-            return "unscored"
-        said = self.assertion
-        if said.value is not None and self.truth is not None and said.kind not in RELATIONS and said.unit in ("m", "hour"):
-            category: Category = "direction" if said.kind == "direction" else "width_data"
-            return "true" if within_tolerance(category, said.value, self.truth, high=said.high) != said.negated else "false"
-        return "true" if self.score >= 0.8 else "false" if self.score <= 0.2 else "partial"
+        return _label(self.assertion, self.score, self.truth)
+
+
+def _label(said: Assertion, score: float | None, truth: float | None) -> str:
+    if score is None:
+        return "unscored"
+    if said.value is not None and truth is not None and said.kind not in RELATIONS and said.unit in ("m", "hour"):
+        category: Category = "direction" if said.kind == "direction" else "width_data"
+        return "true" if within_tolerance(category, said.value, truth, high=said.high) != said.negated else "false"
+    return "true" if score >= 0.8 else "false" if score <= 0.2 else "partial"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,15 +148,7 @@ def verify(measured: Measured, question: Question, assertion: Assertion) -> Stat
         question: Whose regions the statement names, and what makes a statement the asked one.
         assertion: The statement.
     """
-    is_the_asked = is_asked(question, assertion)
-    weight = (HEDGED if assertion.hedged else 1.0) * (1.0 if is_the_asked else AUXILIARY)
-    score, truth, reason = _judge(measured, question, assertion)
-    if assertion.negated and score is not None and truth is not None:  # what cannot be is not made true by a "not"
-        score = 1.0 - score
-    verdict = filled(StatementVerdict, assertion=assertion, score=score, weight=weight, truth=truth, reason=reason)
-    if score and assertion.value is not None and is_the_asked and verdict.label == "false":
-        return replace(verdict, score=BEYOND * score)
-    return verdict
+    return Gauge(measured, question, assertion.kind, assertion.regions, assertion.unit).verdict(assertion)
 
 
 def other_regions(scene: Scene, question: Question) -> list[Region]:
@@ -169,8 +179,12 @@ def _own_regions(region_ids: tuple[str, ...], names: tuple[str, ...]) -> tuple[s
 
 def is_asked(question: Question, assertion: Assertion) -> bool:
     """Whether the statement is about the very relation or quantity that the question asks for (W_c = 1)."""
-    kinds, regions = _asked(question.category, len(question.region_ids))
-    return assertion.kind in kinds and assertion.regions in regions and (assertion.unit != "times" or len(kinds) > 1)
+    return _is_asked(question, assertion.kind, assertion.regions, assertion.unit)
+
+
+def _is_asked(question: Question, kind: str, regions: tuple[str, ...], unit: StatementUnit) -> bool:
+    kinds, about = _asked(question.category, len(question.region_ids))
+    return kind in kinds and regions in about and (unit != "times" or len(kinds) > 1)
 
 
 def any_asked(question: Question, assertions: Iterable[Assertion]) -> bool:
@@ -207,7 +221,7 @@ def distinct(verdicts: Sequence[StatementVerdict]) -> list[StatementVerdict]:
     """One verdict per fact: saying the same again, also the other way round, earns nothing. The flattest wording counts."""
     best: dict[tuple[object, ...], StatementVerdict] = {}
     for verdict in verdicts:
-        fact = verdict.assertion.fact
+        fact = verdict.fact
         if best.setdefault(fact, verdict).weight < verdict.weight:
             best[fact] = verdict
     return list(best.values())
@@ -261,126 +275,113 @@ _Outcome = tuple[float | None, float | None, str]
 """r, the truth and the reason of a statement that is not denied."""
 
 
-def _judge(measured: Measured, question: Question, assertion: Assertion) -> _Outcome:
-    names = scene_regions(measured.scene, question, assertion.regions)
+class Gauge:
+    """What statements of a kind about certain regions are held against: they differ in their numbers alone.
+
+    Args:
+        measured: The question's scene.
+        question: Whose regions the statements name, and what makes a statement the asked one.
+        kind: The relation or quantity that they are about.
+        regions: The regions that they name.
+        unit: The unit of their values.
+    """
+
+    __slots__ = ("_asked", "_found", "_judge", "_said", "_side")
+
+    def __init__(
+        self, measured: Measured, question: Question, kind: str, regions: tuple[str, ...], unit: StatementUnit
+    ) -> None:
+        self._asked = _is_asked(question, kind, regions, unit)
+        self._judge, self._found = _judged_by(measured, question, kind, regions, unit)
+        self._said = said_of(kind, regions, unit)
+        self._side = side_of(kind, regions, unit)
+
+    def verdict(self, said: Assertion) -> StatementVerdict:
+        """The verdict on a statement of that kind, about those regions, in that unit."""
+        score, truth, reason = self._judge(said, self._found)
+        value, negated, asked = said.value, said.negated, self._asked
+        if negated and score is not None and truth is not None:  # what cannot be is not made true by a "not"
+            score = 1.0 - score
+        if score and asked and value is not None and _label(said, score, truth) == "false":
+            score *= BEYOND
+        weight = (HEDGED if said.hedged else 1.0) * (1.0 if asked else AUXILIARY)
+        fact = (*self._said, value, said.high, said.unit, negated)
+        return _verdict()(said, score, weight, truth, reason, fact, stance_of(self._side, said))
+
+
+@cache
+def _verdict() -> Callable[..., StatementVerdict]:
+    return record_maker(StatementVerdict, *(each.name for each in fields(StatementVerdict)))
+
+
+_Judge = Callable[[Assertion, Any], _Outcome]
+
+
+def _judged_by(
+    measured: Measured, question: Question, kind: str, regions: tuple[str, ...], unit: StatementUnit
+) -> tuple[_Judge, Any]:
+    """By what a kind of statement about certain regions is judged, and what is measured of it."""
+    names = scene_regions(measured.scene, question, regions)
     if names is None:
-        unknown = [name for name in assertion.regions if scene_regions(measured.scene, question, (name,)) is None]
-        return 0.0, None, f"the question has no {', '.join(unknown)}"
-    if len(names) != ARITY.get(assertion.kind, 2) and assertion.unit != "times":
-        return None, None, f"a statement of {assertion.kind} about {len(names)} regions cannot be verified"
+        unknown = [name for name in regions if scene_regions(measured.scene, question, (name,)) is None]
+        return _as_found, (0.0, None, f"the question has no {', '.join(unknown)}")
+    if len(names) != ARITY.get(kind, 2) and unit != "times":
+        return _as_found, (None, None, f"a statement of {kind} about {len(names)} regions cannot be verified")
     if len(set(names)) < len(names):
-        return 0.0, None, f"it compares {names[0]} with itself"
-    if assertion.unit == "times":
-        return _judge_ratio(measured, assertion, names)
-    if assertion.kind in RELATIONS:
-        return _judge_relation(measured, assertion, names)
-    return _judge_quantity(measured, assertion, names)
+        return _as_found, (0.0, None, f"it compares {names[0]} with itself")
+    if unit == "times":
+        return _judge_ratio, measured_ratio(measured, kind, names)
+    if kind in RELATIONS:
+        return _judge_relation, measured_difference(measured, kind, names)
+    judge = _judge_hour if kind == "direction" else _judge_length
+    return judge, measured_truth(measured, cast("QuantityName", kind), names)
 
 
-def _judge_relation(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
-    relation = cast("Relation", assertion.kind)
-    difference, inside, unsure, reason = recall(
-        measured.found, (relation, *names), _MAX_MEASURED, lambda: _difference(measured, relation, names)
-    )
+def _as_found(said: Assertion, found: _Outcome) -> _Outcome:
+    """The outcome that every statement of the kind has."""
+    return found
+
+
+def _judge_relation(said: Assertion, found: MeasuredDifference) -> _Outcome:
+    difference, inside, unsure, reason = found
     if difference is None or unsure:
         return None, difference, reason
     score = 1.0 if difference > 0 else 0.0
-    if assertion.value is not None and score:
-        score = value_score(assertion.value, difference, noise=inside, high=assertion.high)
+    if said.value is not None and score:
+        score = value_score(said.value, difference, noise=inside, high=said.high)
     return score, difference, reason
 
 
-_Difference = tuple[float | None, float, bool, str]
-"""A measured difference, its noise, whether it is too uncertain to judge by, and in words what it is, or why there is none."""
-_MAX_MEASURED = 4096
-"""What is remembered of a scene, at most."""
-
-
-def _difference(measured: Measured, relation: Relation, names: tuple[str, ...]) -> _Difference:
-    comparison = measured.compare(relation, names[0], names[1])
-    difference = comparison.difference
-    if difference is None:
-        return None, 0.0, True, comparison.reason or "unknown"
-    inside = margin(measured, relation, names, comparison.scale)
-    unit = "m³" if relation in {"big", "small"} else "m"
-    reason = f"measured: {difference:+.2f} {unit}, noise {inside:.2f} {unit}"
-    if abs(difference) <= inside:
-        return difference, inside, True, f"inside the noise ({reason})"
-    bars = measured.uncertainty.compare(relation, names[0], names[1])
-    if not bars.certain:
-        return difference, inside, True, f"inside the error bars ({reason})"
-    return difference, inside, False, reason
-
-
-def _judge_quantity(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
-    kind = cast("QuantityName", assertion.kind)
-    truth, told, certain, inside = recall(measured.found, (kind, *names), _MAX_MEASURED, lambda: _truth(measured, kind, names))
+def _judge_hour(said: Assertion, found: MeasuredTruth) -> _Outcome:
+    truth, told, certain, _ = found
     if truth is None:
         return None, None, told
-    if assertion.value is None:
+    if said.value is None:
         return None, truth, "it states no value"
-    if kind == "direction":
-        score = hour_score(assertion.value, truth, high=assertion.high) if certain else None
-        return score, truth, f"measured: {told}"
+    return hour_score(said.value, truth, high=said.high) if certain else None, truth, f"measured: {told}"
+
+
+def _judge_length(said: Assertion, found: MeasuredTruth) -> _Outcome:
+    truth, told, certain, inside = found
+    value = said.value
+    if truth is None:
+        return None, None, told
+    if value is None:
+        return None, truth, "it states no value"
     if not certain:
         return None, truth, f"too uncertain to judge (measured: {told})"
-    middle = assertion.value if assertion.high is None else (assertion.value + assertion.high) / 2
+    middle = value if said.high is None else (value + said.high) / 2
     reason = f"measured: {told}, error {abs(middle - truth) / max(abs(truth), 1e-9):.0%}"
-    return value_score(assertion.value, truth, noise=inside, high=assertion.high), truth, reason
+    return value_score(value, truth, noise=inside, high=said.high), truth, reason
 
 
-_Truth = tuple[float | None, str, bool, float]
-"""A value, its words (or why there is none), whether it is certain enough to judge by, and its noise."""
-
-
-def _truth(measured: Measured, kind: QuantityName, names: tuple[str, ...]) -> _Truth:
-    measurement = measured.quantity(kind, *names)
-    if measurement.value is None:
-        return None, measurement.reason or "unknown", False, 0.0
-    bars = measured.uncertainty.quantity(kind, *names)
-    if kind == "direction":
-        return measurement.value, bars.told("hour"), bars.value is not None and bars.half <= HOURS, 0.0
-    inside = 2 * math.hypot(*(sigma(measured, name) for name in names)) if bars.certain else 0.0
-    return measurement.value, bars.told(), bars.certain, inside
-
-
-def _judge_ratio(measured: Measured, assertion: Assertion, names: tuple[str, ...]) -> _Outcome:
-    """A factor, such as "twice as wide as": the ratio of the two regions' sizes, inverted for short, thin and small."""
-    if assertion.value is None or len(names) != 2:
-        return None, None, "a factor needs two regions"
-    sizes = [_RATIO.get(assertion.kind, _nothing)(measured, name) for name in names]
-    if None in sizes or min(cast("list[float]", sizes)) <= 0:
-        return None, None, f"no ratio of {assertion.kind} can be measured"
-    first, second = cast("list[float]", sizes)
-    truth = second / first if assertion.kind in {"short", "thin", "small", "front"} else first / second
-    return value_score(assertion.value, truth, high=assertion.high), truth, f"measured: {truth:.2f} times"
-
-
-def _size(name: QuantityName) -> Callable[[Measured, str], float | None]:
-    def certain(measured: Measured, region: str) -> float | None:
-        found = measured.uncertainty.quantity(name, region)
-        return found.value if found.certain else None
-
-    return certain
-
-
-def _volume(measured: Measured, region: str) -> float | None:
-    cloud = measured.cloud(region)
-    return None if cloud is None or any(measured.cut(region)) else cloud.volume
-
-
-def _nothing(measured: Measured, region: str) -> None:
-    return None
-
-
-_RATIO: Mapping[str, Callable[[Measured, str], float | None]] = {
-    **dict.fromkeys(("width", "wide", "thin"), _size("width")),
-    **dict.fromkeys(("height", "tall", "short"), _size("height")),
-    **dict.fromkeys(("big", "small"), _volume),
-    **dict.fromkeys(("camera_distance", "behind", "front"), _size("camera_distance")),
-    "depth": _size("depth"),
-}
-"""What a factor compares, by kind: "twice as far away" is about distances from the camera."""
+def _judge_ratio(said: Assertion, found: float | str) -> _Outcome:
+    """A factor, such as "twice as wide as": the ratio of the two regions' sizes, or why there is none."""
+    if said.value is None:
+        return None, None, NO_RATIO
+    if isinstance(found, str):
+        return None, None, found
+    return value_score(said.value, found, high=said.high), found, f"measured: {found:.2f} times"
 
 
 def reference_metres(question: Question) -> float | None:

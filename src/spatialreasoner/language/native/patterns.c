@@ -587,6 +587,8 @@ static void match_free(PyObject *self) {
     Py_DECREF(type);
 }
 
+#include "reading.h"
+
 /* The module */
 
 #define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL
@@ -673,7 +675,8 @@ static PyObject *patterns_compile(PyObject *module, PyObject *given) {
 }
 
 static PyMethodDef functions[] = {
-    {"compile", patterns_compile, METH_VARARGS, NULL}, {"table", patterns_table, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL},
+    {"compile", patterns_compile, METH_VARARGS, NULL}, {"table", patterns_table, METH_VARARGS, NULL},
+    {"maker", patterns_maker, METH_VARARGS, NULL},     {"reader", patterns_reader, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_patterns", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
@@ -686,6 +689,8 @@ PyMODINIT_FUNC PyInit__patterns(void) {
     PatternType = (PyTypeObject *)PyType_FromSpec(&pattern_spec);
     MatchType = (PyTypeObject *)PyType_FromSpec(&match_spec);
     TableType = (PyTypeObject *)PyType_FromSpec(&table_spec);
-    if (!module || !PatternType || !MatchType || !TableType) return NULL;
+    MakerType = (PyTypeObject *)PyType_FromSpec(&maker_spec);
+    ReaderType = (PyTypeObject *)PyType_FromSpec(&reader_spec);
+    if (!module || !PatternType || !MatchType || !TableType || !MakerType || !ReaderType) return NULL;
     return PyModule_AddStringConstant(module, "SOURCE", NATIVE_SOURCE) < 0 ? NULL : module;
 }
