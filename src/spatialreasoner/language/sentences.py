@@ -12,13 +12,13 @@ from spatialreasoner.language.tokens import Mention, Reading, Regions
 MENTIONS = codes_of("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER")
 """The classes of what may mean a region."""
 
-MAX_TOKENS = 250
+MAX_SENTENCE_TOKENS = 250
 """A longer sentence is cut: rules may look back to its start, and the whole must stay linear in the text."""
-ENDS = codes_of("STOP", "ASKED", "LINE", "BULLET")
+SENTENCE_ENDS = codes_of("STOP", "ASKED", "LINE", "BULLET")
 """The classes of what ends a sentence."""
-_SENTENCE = rule(f"[^STOP ASKED LINE BULLET]{{1,{MAX_TOKENS}}} [STOP ASKED LINE BULLET]? | [STOP ASKED LINE BULLET]")
+_SENTENCE = rule(f"[^STOP ASKED LINE BULLET]{{1,{MAX_SENTENCE_TOKENS}}} [STOP ASKED LINE BULLET]? | [STOP ASKED LINE BULLET]")
 """A run of classes with its end, or of as many as are read at once; all of them joined are the text's."""
-SAYS = MENTIONS | codes_of(
+SAYING = MENTIONS | codes_of(
     *("AMOUNT", "HOUR", "TIMES", "SIDE", "OVER", "FRONT", "COMPARED", "MOST", "CLOSER", "FARTHER", "MORE", "LESS")
 )
 """The classes of what may say something of a region."""
@@ -98,7 +98,7 @@ def sentences(reading: Reading) -> list[tuple[int, SentenceForm]]:
     at = 0
     for sentence in _SENTENCE.findall(codes):
         begin, at = at, at + len(sentence)
-        if not SAYS.isdisjoint(sentence) or (refers and _INTRODUCES.search(sentence)):
-            end = at - (sentence[-1] in ENDS)
+        if not SAYING.isdisjoint(sentence) or (refers and _INTRODUCES.search(sentence)):
+            end = at - (sentence[-1] in SENTENCE_ENDS)
             found.append((begin, (tuple(words[begin:end]), sentence, num_regions)))
     return found

@@ -14,7 +14,7 @@ from spatialreasoner.language.grammar import remembered_forms, spoken_of, statem
 from spatialreasoner.language.lexicon import CODES
 from spatialreasoner.language.native.engine import pattern_module
 from spatialreasoner.language.scope import Statement
-from spatialreasoner.language.sentences import ENDS, INTRODUCES, MAX_TOKENS, SAYS
+from spatialreasoner.language.sentences import SENTENCE_ENDS, INTRODUCES, MAX_SENTENCE_TOKENS, SAYING
 from spatialreasoner.language.tokens import Reading
 
 StatementUnit = Literal["m", "hour", "times"] | None
@@ -150,7 +150,7 @@ def _natively() -> Callable[..., list[Assertion]] | None:
     introducing = "".join(CODES.get(name, name) for name in (*INTRODUCES, "IT", "AMOUNT"))
     made = native.maker(Assertion, tuple(field.name for field in fields(Assertion)))
     read: Callable[..., list[Assertion]] = native.reader(
-        made, spoken_of, _in_order, "".join(ENDS), "".join(SAYS), introducing, MAX_TOKENS
+        made, spoken_of, _in_order, "".join(SENTENCE_ENDS), "".join(SAYING), introducing, MAX_SENTENCE_TOKENS
     ).read
     return read
 
