@@ -1,159 +1,148 @@
-/* Attention of many tokens at once to what their rows have read.
+/* Attention of tokens to what their row has read.
 
-   What a row has read lies in blocks of BLOCK tokens, which rows that begin alike have in common: keys of a block so that one
-   instruction compares a query with many of them. Neighbouring tokens whose rows have a block in common look at it together, for
-   fetching it takes longer than comparing. */
+   What a row has read lies in blocks of BLOCK tokens, which rows that begin alike have in common. Of a block's keys four numbers of
+   each token lie together, so that one instruction compares a query with several tokens, and a new token writes to few lines of
+   memory. Blocks are fetched during the products before (`nano_ahead`): attention itself is over before they would be there. */
 
-enum { BLOCK = 16, PARTS = BLOCK / LANES, TOGETHER = LANES == 16 ? 6 : 1, WAVE = 24 };
+enum { BLOCK = 16, WAVE = 24, GROUPS = BLOCK / LANES, HEAD = 32 };
 
-/* Tokens that look, each [3, heads, width]: query, key, value; for each the blocks of its row, and its place there. */
+/* Tokens of one row that look, each [3, heads, width]: query, key, value; the blocks of their row, and their places there. */
 typedef struct {
     int32_t heads, width;
-    int64_t offset; /* of a layer within a block: keys [heads, width, BLOCK], then values [heads, BLOCK, width] */
+    int64_t offset; /* of a layer within a block: keys [heads, width / 4, BLOCK, 4], then values [heads, BLOCK, width] */
     const float *tokens;
-    float *const *const *blocks;
+    float *const *blocks;
     const int32_t *places;
 } nano_gaze;
 
-/* Scores of one head's queries and a block; the next block is fetched meanwhile. */
-static inline __attribute__((always_inline)) void compare(
-    const int some, const nano_gaze *g, const float *query, const float *keys, const float *next, float *scores, int64_t stride) {
-    const int64_t apart = 3 * (int64_t)g->heads * g->width;
-    const float scale = 1.0f / sqrtf((float)g->width);
-    vec found[TOGETHER][4][PARTS];
-#pragma GCC unroll 6
-    for (int each = 0; each < some; each++)
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++)
+/* Four numbers of each of the vector's four; of the second vector, from LANES on. */
+#ifdef __AVX512F__
+#define EACH(a, b, c, d) a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12
+#define FIRST 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3
+#else
+#define EACH(a, b, c, d) a, b, c, d, a + 4, b + 4, c + 4, d + 4
+#define FIRST 0, 1, 2, 3, 0, 1, 2, 3
+#endif
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLED(one, other, ...) __builtin_shufflevector(one, other, __VA_ARGS__)
+#else
+#define SHUFFLED(one, other, ...) __builtin_shuffle(one, other, (ivec){__VA_ARGS__})
+#endif
+
+/* Sums of fours: those of the first vector's first four, of the second's, third's, fourth's; then of their second fours. */
+static inline vec sums_of_four(const vec *each) {
+    vec two[2];
 #pragma GCC unroll 2
-            for (int part = 0; part < PARTS; part++) found[each][j][part] = (vec){0};
-    for (int32_t i = 0; i < g->width; i += 4, keys += 4 * BLOCK, next += 4 * BLOCK)
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            __builtin_prefetch(next + j * BLOCK, 0, 2);
-#pragma GCC unroll 2
-            for (int part = 0; part < PARTS; part++) {
-                vec key = load(keys + j * BLOCK + part * LANES);
-#pragma GCC unroll 6
-                for (int each = 0; each < some; each++) found[each][j][part] += key * query[each * apart + i + j];
-            }
-        }
-#pragma GCC unroll 6
-    for (int each = 0; each < some; each++)
-#pragma GCC unroll 2
-        for (int part = 0; part < PARTS; part++)
-            store(scores + each * stride + part * LANES,
-                  ((found[each][0][part] + found[each][1][part]) + (found[each][2][part] + found[each][3][part])) * scale);
+    for (int i = 0; i < 2; i++) {
+        vec left = each[2 * i], right = each[2 * i + 1];
+        two[i] = SHUFFLED(left, right, EACH(0, LANES, 1, LANES + 1)) + SHUFFLED(left, right, EACH(2, LANES + 2, 3, LANES + 3));
+    }
+    return SHUFFLED(two[0], two[1], EACH(0, 1, LANES, LANES + 1)) + SHUFFLED(two[0], two[1], EACH(2, 3, LANES + 2, LANES + 3));
 }
 
-/* Sums of a block's first values by their weights, of one head, added to `out`; an even number of values, and the weights of those
-   that a token does not see are 0. */
-static inline __attribute__((always_inline)) void gather(
-    const int some, const nano_gaze *g, const float *weights, int64_t stride, int32_t last, const float *values, const float *next,
-    float *out) {
-    const int64_t apart = (int64_t)g->heads * g->width;
-    for (int32_t i = 0; i < g->width; i += PANEL) {
-        vec found[TOGETHER][2][2]; /* of every other token, for a sum takes longer than the time between two of them */
-#pragma GCC unroll 6
-        for (int each = 0; each < some; each++)
-            found[each][0][0] = found[each][0][1] = found[each][1][0] = found[each][1][1] = (vec){0};
-        for (int32_t place = 0; place < last; place += 2)
+/* Where in a block's keys a token is, so that `sums_of_four` are in the order of tokens. */
+static inline int32_t seat(int32_t token) {
+    return ((token / LANES * 4 + token % 4) * LANES + token % LANES / 4 * 4) / 4;
+}
+
+/* Keep a token's key and value at its place. */
+static void keep(int32_t heads, int32_t width, const float *key, const float *value, float *block, int32_t place) {
+    float *keys = block + seat(place % BLOCK) * 4, *values = block + (int64_t)heads * width * BLOCK + place % BLOCK * width;
+    for (int32_t i = 0; i < heads * width; i += 4) memcpy(keys + (int64_t)i * BLOCK, key + i, sizeof(float) * 4);
+    for (int32_t head = 0; head < heads; head++, values += width * BLOCK, value += width)
+        memcpy(values, value, sizeof(float) * width);
+}
+
+/* Scores of one head's query and the keys of blocks. */
+static void compare(const nano_gaze *g, int32_t token, int32_t head, int32_t blocks, float *scores) {
+    const float *query = g->tokens + ((int64_t)token * 3 * g->heads + head) * g->width, scale = 1.0f / sqrtf((float)g->width);
+    for (int32_t side = 0; side < g->width; side += HEAD) {
+        vec asked[HEAD / 4];
+#pragma GCC unroll 8
+        for (int i = 0; i < HEAD / 4; i++) {
+            vec four = load(query + side + 4 * i);
+            asked[i] = SHUFFLED(four, four, FIRST) * scale;
+        }
+        for (int32_t block = 0; block < blocks; block++) {
+            const float *keys = g->blocks[block] + g->offset + ((int64_t)head * g->width + side) * BLOCK;
+            float *to = scores + block * BLOCK;
 #pragma GCC unroll 2
-            for (int odd = 0; odd < 2; odd++) {
-                const int32_t at = (place + odd) * g->width + i;
-                vec left = load(values + at), right = load(values + at + LANES);
-                __builtin_prefetch(next + at, 0, 2);
-                __builtin_prefetch(next + at + LANES, 0, 2);
-#pragma GCC unroll 6
-                for (int each = 0; each < some; each++) {
-                    vec weight = all(weights[each * stride + place + odd]);
-                    found[each][odd][0] += weight * left;
-                    found[each][odd][1] += weight * right;
-                }
+            for (int group = 0; group < GROUPS; group++, to += LANES) {
+                vec found[4] = {{0}, {0}, {0}, {0}};
+#pragma GCC unroll 8
+                for (int i = 0; i < HEAD / 4; i++)
+#pragma GCC unroll 4
+                    for (int j = 0; j < 4; j++) found[j] += asked[i] * load(keys + i * 4 * BLOCK + (group * 4 + j) * LANES);
+                vec four = sums_of_four(found);
+                store(to, side ? load(to) + four : four);
             }
-#pragma GCC unroll 6
-        for (int each = 0; each < some; each++) {
-            float *to = out + each * apart + i;
-            store(to, load(to) + (found[each][0][0] + found[each][1][0]));
-            store(to + LANES, load(to + LANES) + (found[each][0][1] + found[each][1][1]));
         }
     }
 }
 
-static void softmax(float *scores, int32_t count, int32_t columns) {
+/* e to the power of scores, in place, as far as the highest is 0; of those after the first `count` it is 0. */
+static void weigh(float *scores, int32_t count, int32_t columns) {
     for (int32_t i = count; i < columns; i++) scores[i] = -INFINITY;
-    vec highest = load(scores), total = {0};
+    vec highest = load(scores);
     for (int32_t i = LANES; i < columns; i += LANES) highest = most_of(highest, load(scores + i));
     const float top = most(highest);
-    for (int32_t i = 0; i < columns; i += LANES) {
-        vec weight = exponential(load(scores + i) - top);
-        total += weight;
-        store(scores + i, weight);
+    for (int32_t i = 0; i < columns; i += LANES) store(scores + i, exponential(load(scores + i) - top));
+}
+
+/* The mean of one head's first `count` values by their weights. */
+static void gather(const nano_gaze *g, int32_t head, const float *weights, int32_t count, float *out) {
+    for (int32_t side = 0; side < g->width; side += HEAD) {
+        vec found[2][HEAD / LANES], total[2] = {{0}, {0}}; /* of every other token, for a sum takes longer than the time between two */
+#pragma GCC unroll 4
+        for (int i = 0; i < HEAD / LANES; i++) found[0][i] = found[1][i] = (vec){0};
+        for (int32_t first = 0; first < count; first += BLOCK) {
+            const float *values = g->blocks[first / BLOCK] + g->offset + ((int64_t)g->heads + head) * g->width * BLOCK + side;
+            const int32_t last = count - first < BLOCK ? count - first : BLOCK;
+            int32_t place = 0;
+#define ONE(odd) \
+    { \
+        vec weight = all(weights[first + place + odd]); \
+        total[odd] += weight; \
+        _Pragma("GCC unroll 4") for (int i = 0; i < HEAD / LANES; i++) found[odd][i] += weight * load(values + odd * g->width + i * LANES); \
     }
-    vec share = all(1.0f / sum(total));
-    for (int32_t i = 0; i < columns; i += LANES) store(scores + i, load(scores + i) * share);
-}
-
-static int sees(const nano_gaze *g, int32_t token, int32_t block) { return g->places[token] / BLOCK >= block; }
-
-/* How many tokens from this one on have a block in common, and look at it together. */
-static int32_t alike(const nano_gaze *g, int32_t token, int32_t count, int32_t block) {
-    int32_t next = token + 1;
-    while (next < count && next - token < TOGETHER && sees(g, next, block) && g->blocks[next][block] == g->blocks[token][block])
-        next++;
-    return next - token;
-}
-
-/* The block that is looked at from this token of this block on; NULL after the last. */
-static const float *coming(const nano_gaze *g, int32_t token, int32_t count, int32_t block) {
-    for (int last = 0; !last; block++, token = 0) {
-        last = !token;
-        for (; token < count; token++)
-            if (sees(g, token, block)) return g->blocks[token][block] + g->offset;
+            for (; place + 1 < last; place += 2, values += 2 * g->width) {
+                ONE(0)
+                ONE(1)
+            }
+            if (place < last) ONE(0)
+#undef ONE
+        }
+        const vec share = 1.0f / (total[0] + total[1]);
+#pragma GCC unroll 4
+        for (int i = 0; i < HEAD / LANES; i++) store(out + side + i * LANES, (found[0][i] + found[1][i]) * share);
     }
-    return 0;
 }
 
-/* What `count` tokens, WAVE at most, find among the tokens of their rows up to their own: `out` [count, heads, width]. `scores` has room
-   for [count, heads] times the longest of them in whole blocks. */
+static int32_t blocks_to(int32_t place) { return place / BLOCK + 1; }
+
+/* Floats that `attend` needs for rows of so many tokens, in whole blocks. */
+static int64_t scores_room(int32_t heads, int64_t tokens) { return (heads > WAVE ? heads : WAVE) * tokens; }
+
+/* What `count` tokens, WAVE at most, find among those of their row up to their own: `out` [count, heads, width]. One token alone
+   looks by all heads before it sums up, for what is compared must be known before; several do so head by head, at the same blocks. */
 static void attend(const nano_gaze *g, int32_t count, float *scores, float *out) {
-    const int64_t half = (int64_t)g->heads * g->width * BLOCK, wide = (int64_t)g->heads * g->width;
+    const int32_t together = count == 1 ? g->heads : 1;
     int32_t blocks = 0;
     for (int32_t token = 0; token < count; token++)
-        if (sees(g, token, blocks)) blocks = g->places[token] / BLOCK + 1;
-    const int64_t columns = (int64_t)blocks * BLOCK, stride = g->heads * columns;
-    memset(out, 0, sizeof(float) * count * wide);
-    for (int pass = 0; pass < 2; pass++) { /* first keys, then values */
-        for (int32_t block = 0; block < blocks; block++)
-            for (int32_t token = 0, some; token < count; token += some) {
-                some = 1;
-                if (!sees(g, token, block)) continue;
-                some = alike(g, token, count, block);
-                const float *from = g->blocks[token][block] + g->offset + pass * half;
-                const float *next = coming(g, token + some, count, block);
-                next = next ? next + pass * half : pass ? from : g->blocks[0][0] + g->offset + half;
-                int32_t last = 0; /* of the block's tokens, how many any of these sees */
-                for (int32_t each = token; each < token + some; each++)
-                    if (g->places[each] - block * BLOCK >= last) last = g->places[each] - block * BLOCK + 1;
-                last = last > BLOCK ? BLOCK : last + last % 2;
-                for (int32_t head = 0; head < g->heads; head++, from += half / g->heads, next += half / g->heads) {
-                    float *at = scores + token * stride + head * columns + block * BLOCK;
-                    const float *query = g->tokens + token * 3 * wide + head * g->width;
-                    float *to = out + token * wide + head * g->width;
-                    switch (some) {
-#define OF(n) case n: if (pass) gather(n, g, at, stride, last, from, next, to); else compare(n, g, query, from, next, at, stride); break;
-#ifdef __AVX512F__
-                        OF(6) OF(5) OF(4) OF(3) OF(2)
-#endif
-                        OF(1)
-#undef OF
-                    }
-                }
-            }
-        if (!pass)
-            for (int32_t token = 0; token < count; token++)
-                for (int32_t head = 0; head < g->heads; head++)
-                    softmax(scores + token * stride + head * columns, g->places[token] + 1,
-                            (g->places[token] / BLOCK + 1) * BLOCK);
+        if (blocks_to(g->places[token]) > blocks) blocks = blocks_to(g->places[token]);
+    const int64_t columns = (int64_t)blocks * BLOCK;
+    for (int32_t first = 0; first < g->heads; first += together) {
+        for (int32_t each = 0; each < together * count; each++) {
+            const int32_t head = first + each / count, token = each % count;
+            compare(g, token, head, blocks_to(g->places[token]), scores + each * columns);
+        }
+        for (int32_t each = 0; each < together * count; each++) {
+            const int32_t place = g->places[each % count];
+            weigh(scores + each * columns, place + 1, blocks_to(place) * BLOCK);
+        }
+        for (int32_t each = 0; each < together * count; each++) {
+            const int32_t head = first + each / count, token = each % count;
+            gather(g, head, scores + each * columns, g->places[token] + 1, out + ((int64_t)token * g->heads + head) * g->width);
+        }
     }
 }

@@ -40,22 +40,10 @@ static void turn(float *vector, const float *cos, const float *sin, int32_t head
         }
 }
 
-/* Keep a token's key and value at its place. Keys of a block are in many lines of memory, so the next token's are fetched meanwhile. */
-static void keep(
-    int32_t heads, int32_t width, const float *key, const float *value, float *block, const float *next, int32_t place) {
-    float *values = block + (int64_t)heads * width * BLOCK;
-    const int32_t within = place % BLOCK;
-    for (int32_t i = 0; i < heads * width; i++) {
-        __builtin_prefetch(next + (int64_t)i * BLOCK, 1, 2);
-        block[(int64_t)i * BLOCK + within] = key[i];
-    }
-    for (int32_t head = 0; head < heads; head++)
-        memcpy(values + ((int64_t)head * BLOCK + within) * width, value + head * width, sizeof(float) * width);
-}
-
 /* Floats of working memory that `nano_read` and `nano_tell` need. */
 int64_t nano_work(const nano_decoder *d) {
-    return STRETCH * (5 * (int64_t)d->hidden + d->inner) + (int64_t)WAVE * d->heads * d->most * BLOCK;
+    return STRETCH * (5 * (int64_t)d->hidden + d->inner) + scores_room(d->heads, d->most * (int64_t)BLOCK) +
+           STRETCH * (int64_t)d->most * sizeof(float *) / sizeof(float);
 }
 
 /* What tokens find that are [some, 3, heads, width] after the first product of a layer: `found` [some, heads, width]. */
@@ -63,20 +51,32 @@ static void look(
     const nano_decoder *d, int32_t layer, int32_t some, const int32_t *slots, const int32_t *places, float *three, float *scores,
     float *found) {
     const int64_t wide = (int64_t)d->heads * d->width, offset = 2 * layer * wide * BLOCK;
-    float *const *rows[STRETCH];
-    for (int32_t token = 0; token < some; token++) rows[token] = d->blocks + (int64_t)slots[token] * d->most;
-    for (int32_t token = 0; token < some; token++) {
-        const int32_t place = places[token], after = token + 1 < some ? token + 1 : token;
-        float *query = three + token * 3 * wide;
-        const float *cos = d->cos + (int64_t)place * d->width / 2, *sin = d->sin + (int64_t)place * d->width / 2;
-        turn(query, cos, sin, 2 * d->heads, d->width);
-        keep(d->heads, d->width, query + wide, query + 2 * wide, rows[token][place / BLOCK] + offset,
-             rows[after][places[after] / BLOCK] + offset, place);
+    for (int32_t first = 0, after; first < some; first = after) {
+        float *const *blocks = d->blocks + (int64_t)slots[first] * d->most;
+        for (after = first; after < some && slots[after] == slots[first] && after - first < WAVE; after++) {
+            const int32_t place = places[after];
+            float *query = three + after * 3 * wide;
+            const float *cos = d->cos + (int64_t)place * d->width / 2, *sin = d->sin + (int64_t)place * d->width / 2;
+            turn(query, cos, sin, 2 * d->heads, d->width);
+            keep(d->heads, d->width, query + wide, query + 2 * wide, blocks[place / BLOCK] + offset, place);
+        }
+        const nano_gaze gaze = {d->heads, d->width, offset, three + first * 3 * wide, blocks, places + first};
+        attend(&gaze, after - first, scores, found + first * wide);
     }
-    for (int32_t first = 0; first < some; first += WAVE) {
-        const nano_gaze gaze = {d->heads, d->width, offset, three + first * 3 * wide, rows + first, places + first};
-        attend(&gaze, some - first < WAVE ? some - first : WAVE, scores, found + first * wide);
+}
+
+/* The blocks that tokens look at, each once for neighbours that have it in common, as far as there is room; how many. */
+static int32_t looked_at(const nano_decoder *d, int32_t count, const int32_t *slots, const int32_t *places, float **parts) {
+    int32_t found = 0;
+    float *const *before = 0;
+    for (int32_t token = 0; token < count; token++) {
+        if (token + 1 < count && slots[token + 1] == slots[token]) continue; /* the row's last token looks at all of them */
+        float *const *blocks = d->blocks + (int64_t)slots[token] * d->most;
+        for (int32_t block = 0; block < blocks_to(places[token]) && found < STRETCH * d->most; block++)
+            if (!before || blocks[block] != before[block]) parts[found++] = blocks[block];
+        before = blocks;
     }
+    return found;
 }
 
 /* Read tokens that are embedded already [count, hidden]; tokens of a row come in their order. `hidden` is what the decoder
@@ -86,18 +86,22 @@ void nano_read(
     const int32_t wide = d->hidden, inner = d->inner;
     float *rows = work, *found = rows + (int64_t)STRETCH * wide, *three = found + (int64_t)STRETCH * wide;
     float *inside = three + (int64_t)STRETCH * 3 * wide, *scores = inside + (int64_t)STRETCH * inner;
+    float **parts = (float **)(scores + scores_room(d->heads, d->most * (int64_t)BLOCK));
+    const int32_t all_parts = looked_at(d, count, slots, places, parts);
+    nano_ahead ahead = {parts, 0, 0, 2 * (int64_t)wide * BLOCK}; /* keys and values of the next layer */
     for (int32_t index = 0; index < d->layers; index++) {
         const nano_layer *layer = d->layer + index;
         for (int32_t first = 0; first < count; first += STRETCH) {
             int32_t some = count - first < STRETCH ? count - first : STRETCH;
             float *part = hidden + (int64_t)first * wide;
             normed(part, some, wide, d->eps, rows);
-            put(rows, some, wide, layer->attend, 3 * wide, three);
+            put(rows, some, wide, layer->attend, 3 * wide, three, &ahead);
             look(d, index, some, slots + first, places + first, three, scores, found);
-            add(found, some, wide, layer->attended, wide, part);
+            if (!first) ahead = (nano_ahead){parts, all_parts, (index + 1) % d->layers * ahead.size, ahead.size};
+            add(found, some, wide, layer->attended, wide, part, &ahead);
             normed(part, some, wide, d->eps, rows);
-            gate(rows, some, wide, layer->expand, 2 * inner, inside);
-            add(inside, some, inner, layer->contract, wide, part);
+            gate(rows, some, wide, layer->expand, 2 * inner, inside, &ahead);
+            add(inside, some, inner, layer->contract, wide, part, &ahead);
         }
     }
 }
@@ -110,7 +114,7 @@ void nano_tell(const nano_decoder *d, int32_t count, const float *hidden, float 
     for (int32_t first = 0; first < count; first += STRETCH) {
         int32_t some = count - first < STRETCH ? count - first : STRETCH;
         normed(hidden + (int64_t)first * d->hidden, some, d->hidden, d->eps, work);
-        put(work, some, d->hidden, d->head, (int32_t)columns, logits + first * columns);
+        put(work, some, d->hidden, d->head, (int32_t)columns, logits + first * columns, 0);
         for (int32_t row = first; row < first + some; row++)
             for (int64_t i = d->vocabulary; i < columns; i++) logits[row * columns + i] = -INFINITY;
     }

@@ -15,7 +15,7 @@ enum { LANES = 16, TALL = 12 };
 #else
 enum { LANES = 8, TALL = 6 };
 #endif
-enum { PANEL = 2 * LANES, STRETCH = 96 };
+enum { PANEL = 2 * LANES, STRETCH = 96, AHEAD = 128 };
 
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -90,23 +90,38 @@ static __attribute__((noinline)) void passed(const float *both, int tall, float 
     }
 }
 
-/* `tall` rows of a product with one panel; the next one is fetched meanwhile. */
+/* Parts of memory that products fetch meanwhile, one per tile: `count` of them, `offset` after these places, each of `size` floats. */
+typedef struct {
+    float *const *parts;
+    int32_t count;
+    int64_t offset, size;
+} nano_ahead;
+
+/* `tall` rows of a product with one panel. Meanwhile what comes AHEAD of it is fetched, and what is `beyond` it by so many floats. */
 static inline __attribute__((always_inline)) void tile(
-    const int tall, const int end, const float *rows, int64_t stride, const float *panel, int32_t depth, float *out,
+    const int tall, int end, const float *rows, int64_t stride, const float *panel, int32_t depth, int64_t beyond, float *out,
     int64_t out_stride) {
     vec found[TALL][2];
+    const float *from[4] = {rows, rows + stride, rows + 2 * stride, rows + 3 * stride};
 #pragma GCC unroll 12
     for (int row = 0; row < tall; row++) found[row][0] = found[row][1] = (vec){0};
-    for (int32_t k = 0; k < depth; k++, panel += PANEL) {
-        const float *next = panel + (int64_t)depth * PANEL;
-        __builtin_prefetch(next, 0, 2);
-        if (PANEL > 16) __builtin_prefetch(next + 16, 0, 2);
+    for (int32_t k = depth; k; k--, panel += PANEL) {
+#pragma GCC unroll 2
+        for (int i = 0; i < PANEL; i += 16) {
+            __builtin_prefetch(panel + AHEAD * PANEL + i, 0, 2);
+            __builtin_prefetch(panel + beyond + i, 0, 2);
+        }
         vec left = load(panel), right = load(panel + LANES);
 #pragma GCC unroll 12
         for (int row = 0; row < tall; row++) {
-            vec each = all(rows[row * stride + k]);
+            vec each = all(from[row % 4][row / 4 * 4 * stride]);
             found[row][0] += each * left;
             found[row][1] += each * right;
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            from[i]++;
+            __asm__("" : "+r"(from[i])); /* or each row has an index of its own, for which registers are taken from the products */
         }
     }
     if (end == GATE) {
@@ -124,37 +139,57 @@ static inline __attribute__((always_inline)) void tile(
     }
 }
 
+/* Functions of their own: within a loop over tiles, what that needs takes registers from the products, which makes them 10 % slower. */
+#ifdef __AVX512F__
+#define EACH_HEIGHT(OF) OF(12) OF(11) OF(10) OF(9) OF(8) OF(7) OF(6) OF(5) OF(4) OF(3) OF(2) OF(1)
+#else
+#define EACH_HEIGHT(OF) OF(6) OF(5) OF(4) OF(3) OF(2) OF(1)
+#endif
+#define OF(tall) \
+    static __attribute__((noinline)) void tile_of_##tall( \
+        int end, const float *rows, int64_t stride, const float *panel, int32_t depth, int64_t beyond, float *out, \
+        int64_t out_stride) { \
+        tile(tall, end, rows, stride, panel, depth, beyond, out, out_stride); \
+    }
+EACH_HEIGHT(OF)
+#undef OF
+
 /* rows [count, depth] times panels: [count, columns], or half as many with GATE. Tiles are equally tall: low ones are slow. */
-static inline __attribute__((always_inline)) void product(
-    const int end, const float *rows, int32_t count, int32_t depth, const float *panels, int32_t columns, float *out,
-    int64_t out_stride) {
+static void product(
+    int end, const float *rows, int32_t count, int32_t depth, const float *panels, int32_t columns, float *out, int64_t out_stride,
+    nano_ahead *ahead) {
     const int32_t tiles = (count + TALL - 1) / TALL;
     for (int32_t first = 0; first < columns; first += PANEL, panels += (int64_t)depth * PANEL, out += end == GATE ? LANES : PANEL)
         for (int32_t index = 0, row = 0, next; index < tiles; index++, row = next) {
             next = (int32_t)((int64_t)count * (index + 1) / tiles);
             const float *from = rows + (int64_t)row * depth;
             float *to = out + row * out_stride;
+            int64_t beyond = AHEAD * PANEL;
+            if (ahead && ahead->count && (int64_t)depth * PANEL <= ahead->size) {
+                beyond = *ahead->parts++ + ahead->offset - panels;
+                ahead->count--;
+            }
             switch (next - row) {
-#define OF(tall) case tall: tile(tall, end, from, depth, panels, depth, to, out_stride); break;
-#ifdef __AVX512F__
-                OF(12) OF(11) OF(10) OF(9) OF(8) OF(7)
-#endif
-                OF(6) OF(5) OF(4) OF(3) OF(2) OF(1)
+#define OF(tall) case tall: tile_of_##tall(end, from, depth, panels, depth, beyond, to, out_stride); break;
+                EACH_HEIGHT(OF)
 #undef OF
             }
         }
 }
 
-static void put(const float *rows, int32_t count, int32_t depth, const float *panels, int32_t columns, float *out) {
-    product(PUT, rows, count, depth, panels, columns, out, columns);
+static void put(
+    const float *rows, int32_t count, int32_t depth, const float *panels, int32_t columns, float *out, nano_ahead *ahead) {
+    product(PUT, rows, count, depth, panels, columns, out, columns, ahead);
 }
 
-static void add(const float *rows, int32_t count, int32_t depth, const float *panels, int32_t columns, float *out) {
-    product(ADD, rows, count, depth, panels, columns, out, columns);
+static void add(
+    const float *rows, int32_t count, int32_t depth, const float *panels, int32_t columns, float *out, nano_ahead *ahead) {
+    product(ADD, rows, count, depth, panels, columns, out, columns, ahead);
 }
 
-static void gate(const float *rows, int32_t count, int32_t depth, const float *panels, int32_t columns, float *out) {
-    product(GATE, rows, count, depth, panels, columns, out, columns / 2);
+static void gate(
+    const float *rows, int32_t count, int32_t depth, const float *panels, int32_t columns, float *out, nano_ahead *ahead) {
+    product(GATE, rows, count, depth, panels, columns, out, columns / 2, ahead);
 }
 
 /* Llama's norm without its weight, which is in the panels. */

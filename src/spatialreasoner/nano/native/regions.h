@@ -82,11 +82,14 @@ static void search(const float *query, const float *around, int32_t count, int32
             for (int32_t i = 0; i < width; i += LANES) same += load(query + i) * load(around + 2 * wide * token + i);
             scores[token] = sum(same) / sqrtf((float)width);
         }
-        softmax(scores, count, count);
+        weigh(scores, count, count);
+        vec total = {0};
+        for (int32_t token = 0; token < count; token += LANES) total += load(scores + token);
+        const float share = 1.0f / sum(total);
         memset(out, 0, sizeof(float) * width);
         for (int32_t token = 0; token < count; token++)
             for (int32_t i = 0; i < width; i += LANES)
-                store(out + i, load(out + i) + scores[token] * load(around + 2 * wide * token + wide + i));
+                store(out + i, load(out + i) + scores[token] * share * load(around + 2 * wide * token + wide + i));
     }
 }
 

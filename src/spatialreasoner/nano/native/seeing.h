@@ -39,7 +39,7 @@ static inline vec gelu(vec x) {
 
 /* A linear layer for rows [count, depth]: put down, added to what is there, or put through GELU. */
 static void linear(const nano_linear *l, int how, const float *rows, int32_t count, float *out) {
-    (how == MORE ? add : put)(rows, count, l->depth, l->panels, l->columns, out);
+    (how == MORE ? add : put)(rows, count, l->depth, l->panels, l->columns, out, 0);
     for (int32_t row = 0; row < count; row++, out += l->columns)
         for (int32_t i = 0; i < l->columns; i += LANES) {
             vec found = load(out + i) + load(l->bias + i);
@@ -102,7 +102,7 @@ static void convolve(const nano_linear *l, int how, const float *map, int32_t si
         }
     for (int32_t k = 0; k < TILE; k++)
         put(in + (int64_t)k * tiles * width, tiles, width, l->panels + (int64_t)k * width * l->columns, l->columns,
-            found + (int64_t)k * tiles * l->columns);
+            found + (int64_t)k * tiles * l->columns, 0);
     for (int32_t tile = 0; tile < tiles; tile++)
         for (int32_t c = 0; c < width; c += LANES) {
             vec six[6], half[6][4], whole[4];
@@ -141,19 +141,19 @@ static void paired(const float *map, int32_t side, int32_t width, float *to) {
 /* All tokens look at all. */
 static void look_around(const nano_sight *s, int32_t heads, int32_t count, int32_t width, float *tokens, float *work) {
     float *rows = work, *three = rows + (int64_t)count * width, *inner = three + 3 * (int64_t)count * width;
-    float *scores = inner + (int64_t)count * s->expand.columns, *kept = scores + (int64_t)WAVE * heads * count;
+    float *scores = inner + (int64_t)count * s->expand.columns, *kept = scores + scores_room(heads, count);
     const int64_t size = 2 * (int64_t)width * BLOCK;
-    float *blocks[count / BLOCK], *const *of[count];
+    float *blocks[count / BLOCK];
     int32_t last[count];
     for (int32_t token = 0; token < count; token++) standard(tokens + token * width, width, 1, rows + token * width);
     linear(&s->attend, PLAIN, rows, count, three);
     for (int32_t token = 0; token < count; token++) {
         float *block = blocks[token / BLOCK] = kept + token / BLOCK * size, *key = three + (3 * (int64_t)token + 1) * width;
-        of[token] = blocks, last[token] = count - 1;
-        keep(heads, width / heads, key, key + width, block, block, token);
+        last[token] = count - 1;
+        keep(heads, width / heads, key, key + width, block, token);
     }
     for (int32_t first = 0; first < count; first += WAVE) {
-        const nano_gaze gaze = {heads, width / heads, 0, three + 3 * (int64_t)first * width, of, last};
+        const nano_gaze gaze = {heads, width / heads, 0, three + 3 * (int64_t)first * width, blocks, last};
         attend(&gaze, count - first < WAVE ? count - first : WAVE, scores, rows + (int64_t)first * width);
     }
     linear(&s->attended, MORE, rows, count, tokens);
@@ -172,7 +172,7 @@ static int64_t map_room(const nano_tower *t) {
 int64_t nano_see_work(const nano_tower *t) {
     const int64_t cells = (int64_t)t->side * t->side / 16, tokens = cells / 16, width = t->patches.columns;
     return map_room(t) + cells * (t->stem.depth + t->stem.columns * (2 + 2 * TILE / 16 + 1)) +
-           tokens * (8 * width + t->sight->expand.columns) + (int64_t)WAVE * t->heads * tokens;
+           tokens * (8 * width + t->sight->expand.columns) + scores_room(t->heads, tokens);
 }
 
 /* See an image [3, side, side]: the fine map [cells, cells, width], and logarithms of the depths of its cells; keys and values of its
