@@ -34,6 +34,15 @@ def test_a_reply_that_withholds_nothing_is_left_alone():
         ("region [0] could be taller or shorter.", ""),
         ("i can't see region [1] well, but it is on the left.", "region [1] it is on the left."),
         ("i can't say whether it is 2 m, 3 m or more.", ""),
+        ("in a typical kitchen, the oven is below the stove. i can't see yours.", ""),
+        ("people are usually taller than cats. i can't see the image, but region [0] is taller.", "region [0] is taller."),
+        ("region [0] would be above region [1] if it hung on the wall, but i can't see it.", ""),
+        ("i can't see it. if it is a car, then yes, it'd be larger.", ""),
+        ("i can't see how it's mounted.", ""),
+        ("the options are: 1 m, 2 m or 3 m. i can't choose.", "the options are:"),
+        ("please tell me both heights: for example, region [0]: 30 cm, region [1]: 45 cm.", "for example,"),
+        ("if you face it, it is at 3 o'clock; if you face me, at 9 o'clock. it depends.", "if you face it, if you face me,"),
+        ("if it is higher, the answer is yes, otherwise no.", ""),
     ],
 )
 def test_only_what_is_asserted_stays(text, said):
@@ -55,7 +64,18 @@ def test_a_length_is_tied_to_what_is_asked(clause):
     assert is_tied(clause)
 
 
-@pytest.mark.parametrize("clause", ["a 30 cm ruler", "doors are 2 m high", "e.g 2 m", "the sign reads 2 m", "given a 2 m door"])
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "a 30 cm ruler",
+        "doors are 2 m high",
+        "e.g 2 m",
+        "the sign reads 2 m",
+        "given a 2 m door",
+        "a real one 30 m",
+        "it's recommended to sit 2.5 m away from it",
+    ],
+)
 def test_the_length_of_something_else_is_not(clause):
     assert not is_tied(clause)
 

@@ -52,6 +52,11 @@ def test_free_answers_are_read_as_a_careful_reader_does(half, least, kind):
         ("tall_predicate", "Yes, I can answer that: Region [0] is shorter than Region [1].", 0.0),
         ("tall_predicate", "Yes, I can confirm that.", 1.0),
         ("tall_predicate", "Despite Region [1] being closer to the camera, Region [0] is taller.", 1.0),
+        (
+            "front_predicate",
+            "The distance from the camera to Region [1] is greater than the distance from the camera to Region [0].",
+            1.0,
+        ),
     ],
 )
 def test_what_is_only_offered_asked_or_conceded_does_not_decide(category, text, value):
@@ -111,7 +116,7 @@ def test_no_refusal_of_a_stranger_is_scored_whatever_is_asked():
 
 def test_a_refusal_is_not_scored_by_the_question_it_answers():
     refusals = [row for row in rows("refusals.jsonl") if row["kind"] == "refusals"]
-    assert len(refusals) >= 1630
+    assert len(refusals) >= 1770
     scored = [
         row["text"]
         for row in refusals
@@ -161,6 +166,7 @@ def test_an_answer_with_a_caveat_is_read():
         ("tall_predicate", "Although I cannot see the base, Region [0] is taller.", 1.0),
         ("tall_predicate", "Yes and no.", None),
         ("tall_choice", "The mask of Region [0] is empty.", None),
+        ("tall_choice", "First, I need to find Region [0]. Then I need to find Region [1]. Then I compare the two.", None),
         ("tall_choice", "Only Region [0] is marked.", None),
         ("tall_choice", "Although I cannot see the base of Region [1], Region [1] is taller.", 2.0),
     ],

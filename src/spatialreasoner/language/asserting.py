@@ -16,10 +16,11 @@ yes or no that opens a reply which withholds all of it is mere politeness: "Yes,
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from spatialreasoner.language import declining
 from spatialreasoner.language.numbers import BEGINS
-from spatialreasoner.language.scan import lazily
+from spatialreasoner.language.scan import lazily, parted
 from spatialreasoner.language.tying import FIRST_PERSON, announces, is_tied, measured, measures
 
 _STOP = lazily(r"(?<=[a-z\d)\]\"'*%][.!?])[)\"'*]*\s+|(?<=[!?])\s*|\n+|(?<=[:;])\s+")
@@ -186,7 +187,7 @@ def _sentences(folded: str, held: Sequence[_Sought], *, choice: bool) -> Iterato
     """
     sizes = sorted(measures(folded))
     glued = _GLUED.search(folded) is not None
-    spans = list(_spans(_STOP, folded, 0, len(folded)))
+    spans = list(parted(_STOP, folded, 0, len(folded)))
     whole: int | None = None  # where a run of sentences begins that are left in one piece
     asserts = False  # whether one that does more than to be polite came before
     for (begin, end), found in zip(spans, _found_in(folded, spans, held), strict=True):
@@ -202,7 +203,7 @@ def _sentences(folded: str, held: Sequence[_Sought], *, choice: bool) -> Iterato
             whole = None
         clauses = [
             _Clause(first, last, folded[first:last], asked, found, sized=sized or glued)
-            for first, last in _spans(_CUT, folded, begin, end)
+            for first, last in parted(_CUT, folded, begin, end)
         ]
         if len(clauses) > 1 and declining.WAVERS in found:
             for clause in clauses:
@@ -226,6 +227,8 @@ _WITHHOLDING = (
 )
 _SUPPORTING = (
     (declining.APPARENT, declining.APPARENT),
+    (declining.IN_GENERAL, declining.IN_GENERAL),
+    (declining.LISTS, declining.MAY_LIST),
     (declining.TALKS, declining.TALKS),
     (declining.SUPPOSES, declining.MAY_SUPPOSE),
     (FIRST_PERSON, FIRST_PERSON),
@@ -265,8 +268,12 @@ class _Judge:
     def __init__(self, every: Sequence[_Clause], *, choice: bool, announced: bool) -> None:
         self._choice, self._announced = choice, announced
         self._hard = any(clause.hard for clause in every)
+        cases = [one for one, after in pairwise(every) if after.measured() and declining.CONDITION.match(one.text)]
+        for case in cases if len(cases) > 1 else ():  # "if you face the door, 3 o'clock; if you face the wall, 9 o'clock"
+            case.conditional = True
         self._alternatives = sum(clause.conditional for clause in every) > 1
         self._head = True  # nothing but polite words so far
+        self._listing = False  # examples or options, to the end of a sentence
         self._judged: list[tuple[_Clause, bool]] = []
 
     def judge(self, sentence: Sequence[_Clause], *, last: bool) -> None:
@@ -283,7 +290,7 @@ class _Judge:
         )
         guess = last and asked and len(whole.split()) <= _SHORT and measured(whole) is not None and is_tied(whole)
         compares = self._head and any(map(_states, sentence))
-        contrast = governed = aside = False
+        contrast = governed = aside = general = False
         brackets = any("(" in clause.text for clause in sentence)
         before: _Clause | None = None
         for at, clause in enumerate(sentence):
@@ -298,7 +305,10 @@ class _Judge:
             example = example or ("otherwise" in clause.text and bool(self._judged) and self._judged[-1][1])
             idle = clause.declines or (clause.asks and not guess) or clause.supposes or example
             idle = idle or (governed and not clause.own)
-            idle = idle or (not clause.own and (supposed or clause.finds(declining.APPARENT) is not None))
+            general = (general and not _TURNS.match(clause.text)) or clause.finds(declining.IN_GENERAL) is not None
+            unsaid = supposed or self._listing or clause.finds(declining.APPARENT) is not None
+            unsaid = unsaid or (general and not clause.measured() and _REGION.search(clause.text) is None)
+            idle = idle or (unsaid and not clause.own)
             idle = (
                 idle
                 or (conditional and not declining.UNLESS.match(sentence[0].text) and self._is_alternative(clause))
@@ -313,7 +323,9 @@ class _Judge:
             reaches = clause.declines and _REACHES_ON.search(clause.text) is not None
             governed = governed or reaches or (clause.asks and not clause.asked)
             self._head = self._head and (idle or _AFFIRMS.fullmatch(clause.text) is not None)
+            self._listing = self._listing or (not self._announced and clause.finds(declining.LISTS) is not None)
             before = clause
+        self._listing = self._listing and sentence[-1].text.rstrip(" ").endswith((":", ",", ";"))
         self._head = self._head and not sentence[-1].text.strip(" \n*>#.")
 
     def _is_alternative(self, clause: _Clause) -> bool:
@@ -377,13 +389,3 @@ def _only_mentions(clause: _Clause, before: _Clause | None, after: _Clause | Non
         return False
     apposed = before is not None and before.declines and after is not None and clause.text.rstrip().endswith(",")
     return (apposed and not _TURNS.match(clause.text)) or _NAMES.fullmatch(clause.text) is None
-
-
-def _spans(pattern: "re.Pattern[str]", text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """The pieces between the matches of a pattern, each with the match behind it."""
-    for match in pattern.finditer(text, begin, end):
-        if match.end() > begin:
-            yield begin, match.end()
-            begin = match.end()
-    if end > begin:
-        yield begin, end

@@ -26,6 +26,8 @@ _MARKED_AS = lazily(
     rf"\b(?:the|an?) (?:{_WORD}){{0,3}}[a-z-]{{1,20}},? (?:which|that) is (?:marked|labell?ed|highlighted|shown|denoted"
     r"|indicated|identified|outlined) (?:as|by|in|with) (?P<region><region\d>),?"
 )
+_TO_REGION = lazily(r"\bdistance from (?:the )?(?P<camera>camera|viewer|observer|photographer) to (?P<region><region\d>)")
+_FROM_CAMERA = ("camera to <", "viewer to <", "server to <", "grapher to <")
 _SAYS_NOTHING = lazily(
     r"\bin (?:reality|real life|real(?:[- ]world)? (?:terms|life|size)|(?:both|either|any|all) cases?),? "
     r"|\bwhat (?:i|we|you|one) can (?:say|tell|see|confirm|observe)(?: for sure| with certainty)? is(?: that)?:? "
@@ -53,7 +55,12 @@ def with_short_names(text: str) -> str:
 
 
 def with_region_names(text: str) -> str:
-    """A folded text in canonical names in which "the person in <region1>" is just `<region1>`."""
+    """A folded text in canonical names in which "the person in <region1>" is just `<region1>`.
+
+    "The distance from the camera to <region1>" is "the distance of <region1> from the camera".
+    """
+    if "distance" in text and holds(text, _FROM_CAMERA):
+        text = _TO_REGION.sub(r"distance of \g<region> from the \g<camera>", text)
     if holds(text, ("ed as <region", "ed by <region", "ed in <region")):
         text = _MARKED_AS.sub(r"\g<region>", text)
     return _NOUN_IN.sub("", text) if "in <region" in text else text

@@ -127,7 +127,8 @@ OPINION = lazily(
     r"\b(?:(?:don't|do not|wouldn't|would not) (?:quite |really )?(?:think|believe|say|suppose|call|agree"
     r"|describe)\b(?! (?:i\b|that i|we|you|anyone|one|it's possible|it is possible|anything|there|much))|i(?:'d)? (?:doubt"
     r"|disagree)|(?:can't|cannot|don't|(?:any|no) reason to) (?:be )?(?:agree|den|doubt)|no denying|no doubt|without (?:a "
-    r"|any )?(?:doubt|question)|no question|(?:can't|cannot) (?:see (?:that it|how)|imagine)|not (?:as far as"
+    r"|any )?(?:doubt|question)|no question|(?:can't|cannot) (?:see (?:that it|how (?:regions?|any\w+|one|that"
+    r"|(?:it|they) (?:could|can|would|might)|it(?:'s| is) \w+er)\b)|imagine)|not (?:as far as"
     r"|that) i (?:can|could) (?:see|tell)|see no reason|as far as i (?:can|could) (?:see|tell|judge)|if i'm not mistaken"
     r"|afraid (?:not|so)\b|(?:statement|claim|assertion)\b(?! on| about| whether).{0,80}\bis\b|no way (?:region|it|that)"
     r"|(?:can't|cannot|couldn't) be(?: further from (?:the )?truth)?(?=\W*$))"
@@ -174,7 +175,7 @@ MAY_SUPPOSE = lazily(
 )
 """What a clause that supposes holds somewhere."""
 CONDITION = lazily(r"\W*(?:\w+ )?(?:if|unless|suppose)\b")
-HYPOTHETICAL = lazily(r"\b(?:if|unless|suppose|had)\b[^\n]{0,160}\b(?:would|could|might|may)\b")
+HYPOTHETICAL = lazily(r"\b(?:if|unless|suppose|had)\b[^\n]{0,160}(?:\b(?:would|could|might|may)|(?:it|they|that|this|\])'d)\b")
 IF_HIDDEN = lazily(
     r"\bif (?:the )?(?:regions? ?\S{1,4}|it|one of them|either|one|they) (?:(?:partially|partly|is|are|was|were) ){0,2}"
     r"(?:overlap|occlu|cover|block|hid|obscur|obstruct|(?:in front|behind|closer|nearer|farther|further)\b)"
@@ -187,13 +188,29 @@ WAVERS = lazily(
     r"|them)\b.{0,40}\bwhich\b|\bas justified\b"
     r"|\b(?:could|might|may)\b[^;\n]{0,60}\b(?:could|might|may) (?:just|as|also|be|equally)\b|\byes,? (?:and"
     r"|or) (?:possibly |maybe |perhaps )?no\b|yes, (?:possibly|maybe|perhaps) no\b|possibly, possibly not|\byes ?/ ?no\b"
+    r"|\b(?:otherwise|else|if not),? (?:then )?(?:(?:it|the answer)(?:'s| is| would be) )?(?:yes|no|true|false|region)\b"
+    r"|\b(?:yes|no|true|false),? (?:but )?(?:only )?if\b[^.\n]{1,120}\b(?:yes|no|true|false),? if\b"
 )
 """It may be so or otherwise."""
 APPARENT = lazily(
     r"\b(?:may|might|could|can) (?:\w+ )?(?:appear|look|seem|make)\b|\b(?:things|objects|items)\b.{0,50}\b(?:camera|viewer"
-    r"|lens|us)\b.{0,40}\b(?:appear|look|seem)"
+    r"|lens|us)\b.{0,40}\b(?:appear|look|seem)|\bwould (?:be|have|lie|stand|appear)\b[^;\n]{0,60}\b(?:if|unless"
+    r"|provided) (?!they|both|you|we|i\b|one\b|seen|viewed|placed)"
 )
-"""It only looks so, or all things do."""
+"""It only looks so, all things do, or it would be so if something were."""
+IN_GENERAL = lazily(
+    r"\b(?:usually|typically|normally|generally|commonly|as a rule|on average|by definition|in (?:general|most|many)"
+    r"|in an? (?:typical|normal|standard|usual|average|ordinary)"
+    r"|(?:left|right|above|below|behind|front|\w{2,}er)[\"']? (?:means?|denotes?|refers? to|is defined))\b"
+)
+"""It holds of all such things, or is a definition: "objects that are behind others are usually partially hidden"."""
+LISTS = lazily(
+    r"^\W*(?:and |or )?for (?:example|instance)\W*$|\b(?:options|choices|alternatives|possibilities|candidates"
+    r"|possible answers)\b[^:]{0,30}:\s*$"
+)
+"""What follows is an example, or a list of what might be."""
+MAY_LIST = lazily(r"\bfor (?:example|instance)\b|\b(?:options|choices|alternatives|possibilities|candidates|answers)\b")
+"""What a clause that begins a list holds."""
 VIEW = lazily(
     r"\b(?:cropped|cut off|cuts|hidden|occluded|obscured|covered|blurr?y|blurred|too (?:dark|small|low|far|bright|dim"
     r"|grainy)|out of (?:frame|view|focus|the (?:frame|image|picture))|off[- ]screen|blank|empty|low[- ]resolution"

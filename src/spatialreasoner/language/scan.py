@@ -5,7 +5,7 @@ or with a look-behind tries every place of the text. So patterns here begin with
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -60,6 +60,16 @@ def word_starts(*alternatives: str) -> str:
     for alternative in alternatives:
         rests.setdefault(alternative[0], []).append(alternative[1:])
     return "|".join(rf"{letter}(?<!\w{letter})(?:{'|'.join(rest)})" for letter, rest in rests.items())
+
+
+def parted(pattern: re.Pattern[str], text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """The pieces between the matches of a pattern, each with the match behind it."""
+    for match in pattern.finditer(text, begin, end):
+        if match.end() > begin:
+            yield begin, match.end()
+            begin = match.end()
+    if end > begin:
+        yield begin, end
 
 
 def _one_of(letters: set[str]) -> str:

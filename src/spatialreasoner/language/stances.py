@@ -18,7 +18,8 @@ _SHORT = 200
 """In a longer text a region that is denied does not choose the other."""
 _DENIED = lazily(r"(?:not|rather than|instead of|than|unlike|over|compared to|compared with)(?: the)? {0,2}$")
 _ORDINAL = lazily(
-    r"\b(?:the )?(?:(?P<first>first|former|1st)|(?P<second>second|latter|2nd))\b(?=\W{0,3}(?:one|regions?|objects?|items?"
+    r"\b(?:the )?(?:(?P<first>(?<=the )first|first(?!,)|former|1st)"
+    r"|(?P<second>(?<=the )second|second(?!,)|latter|2nd))\b(?=\W{0,3}(?:one|regions?|objects?|items?"
     r"|of|is|has|as|in|because|since|it|that)\b|\W*(?:[.,;:!)]|$))"
 )
 _SIZES: Mapping[str, tuple[str, bool]] = {

@@ -20,6 +20,7 @@ FIRST_PERSON = lazily(
 """What is said in the first person: it answers, whatever the clauses around it say."""
 _GENERAL = lazily(
     r"\b(?:typical(?:ly)?|usual(?:ly)?|on average|averages?|standard|normal(?:ly)?|general(?:ly)?|common(?:ly)?|often"
+    r"|recommended|advis(?:able|ed)|rule of thumb"
     r"|var(?:y|ies)|ranges? (?:from|between)|tend to|come in|as a rule|for (?:example|instance|reference|phones|a person"
     r"|an? \w+ of)|e\.g|such as|anything from|anywhere|somewhere between|like [\"'h]|can (?:be|grow|reach)|works well"
     r"|formula|x tan)\b"
@@ -34,7 +35,10 @@ _SAID_OF = lazily(
     r"|they|s?he|(?:the|their|its) (?:\w+ ){0,2}(?:distance|height|width|gap|size|separation)|regions?.{0,6}"
     r"|the (?:two )?regions) (?:is|are|looks?|appears?|seems?|comes?|being|should be|would be|must be)\b"
 )
-_OF_IT = lazily(r"\W*(?:so |and )?(?:it|this|they|regions?)\b")
+_OF_IT = lazily(
+    r"\W*(?:so |and )?(?:it|this|they|regions?)\b"
+    r"(?!(?:'s| is) (?:\w+ly )?(?:recommended|advis|suggested|best|common|usual))"
+)
 _FILLS = (
     r"about around approximately approx\.? roughly nearly almost some perhaps maybe probably likely possibly say only just "
     r"at of to be is are was it's that's a an the as so then thus therefore hence but yet still however though although "
@@ -48,7 +52,7 @@ _FILLS = (
 )
 _ASKED = (
     r"distance height width gap separation spac\w+ size answer estimate value figure result direction guess offset length "
-    r"radius diameter span dimensions? extent box regions objects cent(?:er|re)s part total one"
+    r"radius diameter span dimensions? extent box regions objects cent(?:er|re)s part total"
 )
 _NEVER = (
     "camera|photographer|viewer|room|image|picture|photo|scene|average|typical|standard|door|ceiling|table|tile|reference|model"
@@ -56,7 +60,8 @@ _NEVER = (
 _BE = r"(?:is|are|looks?|appears?|seems?)"
 _SUBJECT = (
     r"(?:it|its|an? \w+ like (?:this|that)|\w+ of this (?:kind|type)|(?:this|that) (?:one|is|makes|gives|puts|would|comes)"
-    r"|they|they're|their|these|those|the (?:two|pair|first|second|former|latter)|both|between them|regions?\b.{0,6}"
+    r"|they|they're|their|these|those|the (?:two|pair|first|second|former|latter|(?:[\w-]+ )?one)"
+    r"|(?:approximate|rough|fair|better) one|both|between them|regions?\b.{0,6}"
     r"|(?:the |an? |my |its "
     rf"|their |whose |which |whole |total )?(?:[\w-]+ ){{0,2}}(?:{_ASKED.replace(' ', '|')})\b|he|she|his|her|you(?:'ll|'d"
     rf"| will| would)?|(?:the|this) (?!(?:{_NEVER})\b)\w+ (?:\w+ )?(?:{_BE}|has|measures|stands)|(?:the"
