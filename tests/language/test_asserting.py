@@ -43,6 +43,14 @@ def test_a_reply_that_withholds_nothing_is_left_alone():
         ("please tell me both heights: for example, region [0]: 30 cm, region [1]: 45 cm.", "for example,"),
         ("if you face it, it is at 3 o'clock; if you face me, at 9 o'clock. it depends.", "if you face it, if you face me,"),
         ("if it is higher, the answer is yes, otherwise no.", ""),
+        ("adults average 1.7 m. nothing can be said of this one.", ""),
+        ("here's how to check: if region [0] is bigger than region [1], then it's to the right.", ""),
+        ("to be thinner, region [0] would have to measure less than region [1]; i can't verify it.", ""),
+        ("one is closer than the other. i don't know which is which.", ""),
+        (
+            "region [1] is partly hidden by the other, so it is behind. i can't see more.",
+            "region [1] is partly hidden by the other, so it is behind.",
+        ),
     ],
 )
 def test_only_what_is_asserted_stays(text, said):

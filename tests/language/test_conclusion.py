@@ -52,6 +52,26 @@ def test_free_answers_are_read_as_a_careful_reader_does(half, least, kind):
         ("tall_predicate", "Yes, I can answer that: Region [0] is shorter than Region [1].", 0.0),
         ("tall_predicate", "Yes, I can confirm that.", 1.0),
         ("tall_predicate", "Despite Region [1] being closer to the camera, Region [0] is taller.", 1.0),
+        ("tall_predicate", "Region [0] looks taller. But in fact they have the same height.", 0.0),
+        ("wide_predicate", "Region [0] fills the wall. Region [1] is just a narrow shelf. Yes, it's wider.", 1.0),
+        ("tall_predicate", "The taller object casts a longer shadow.", None),
+        ("above_predicate", "The lower half of the picture is dark.", None),
+        ("left_predicate", "Left and right would be swapped.", None),
+        ("small_predicate", "Farther objects appear smaller.", None),
+        ("tall_predicate", "Region [0] is several times the height of Region [1].", 1.0),
+        ("front_predicate", "Region [0] is the frontmost object.", 1.0),
+        (
+            "front_predicate",
+            "There's nothing between the camera and Region [0], while Region [1] is partially blocked by it.",
+            1.0,
+        ),
+        ("front_predicate", "Region [0] is at the near end of the table, Region [1] at the far end.", 1.0),
+        (
+            "left_choice",
+            "The lamp is in the left part and the bed in the right part. The lamp is labelled Region [1], the bed Region [0].",
+            2.0,
+        ),
+        ("tall_choice", "Region [0], since it reaches up to the ceiling while Region [1] only reaches the sill.", 1.0),
         (
             "front_predicate",
             "The distance from the camera to Region [1] is greater than the distance from the camera to Region [0].",
@@ -60,7 +80,7 @@ def test_free_answers_are_read_as_a_careful_reader_does(half, least, kind):
     ],
 )
 def test_what_is_only_offered_asked_or_conceded_does_not_decide(category, text, value):
-    question = "Region [0] or Region [1]?" if category == "tall_choice" else "Is that so of Region [0] and Region [1]?"
+    question = "Region [0] or Region [1]?" if category.endswith("choice") else "Is that so of Region [0] and Region [1]?"
     assert conclude(question_asked(category, question), text).value == value
 
 
@@ -168,6 +188,7 @@ def test_an_answer_with_a_caveat_is_read():
         ("tall_choice", "The mask of Region [0] is empty.", None),
         ("tall_choice", "First, I need to find Region [0]. Then I need to find Region [1]. Then I compare the two.", None),
         ("tall_choice", "Only Region [0] is marked.", None),
+        ("tall_choice", "The image doesn't contain Region [1], so only Region [0] can be described: it's a bird.", None),
         ("tall_choice", "Although I cannot see the base of Region [1], Region [1] is taller.", 2.0),
     ],
 )

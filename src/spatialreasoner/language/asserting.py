@@ -50,6 +50,8 @@ _AFFIRMS = lazily(
     r"\W*(?:sorry|oh|well|hmm|ok|okay)?\W*(?:but )?(?:yes|no|sure(?: thing)?|certainly|absolutely|of course|gladly|yeah"
     r"|yep|right|you're right|true|correct|definitely|indeed|false|neither)\W*(?:of course|sure|certainly)?\W*"
 )
+_OF_COURSE = lazily(r"\W*(?:of course|certainly|obviously|naturally|sure)\W*")
+"""What is no answer within a sentence."""
 _POLITE = lazily(
     r"\W*(?:and )?(?:i (?:can|do|see|did|understand|found|have|could|notice)\b(?!n't)|(?:that|it|this)(?:'s| is) (?:a |an "
     r"|possible)|there (?:is|are)\b|you\b|(?:both|all|the (?:image|picture|photo|two))\b.{0,60}\b(?:visible|there|marked"
@@ -60,7 +62,7 @@ _JOINS = lazily(r"\W*(?:but|yet|however|though|although|so|and|even|then|still|e
 _CONCEDES = lazily(r"\W*(?:even )?(?:though|although|while|even if)\b")
 _NOR = lazily(r"\W*(?:nor|and|or) (?:that|whether|if|do|does|can|is)\b")
 _IT = lazily(r"\W*(?:(?:but|yet|so|still|and|even|though)\W+)*(?:it|its)\b")
-_REACHES_ON = lazily(r"\b(?:whether|if (?:it|region|they|that)|need|want|requir\w+)\b")
+_REACHES_ON = lazily(r"\b(?:make up|invent|whether|if (?:it|region|they|that)|need|want|requir\w+)\b")
 """Words of a declining clause that also governs what follows it in its sentence."""
 _SORRY = lazily(r"sorry|apolog|afraid")
 _OF_REGION = lazily(r"region ?\S{1,4} $")
@@ -304,7 +306,7 @@ class _Judge:
             example = example or (doubled and not self._announced and clause.measured())
             example = example or ("otherwise" in clause.text and bool(self._judged) and self._judged[-1][1])
             idle = clause.declines or (clause.asks and not guess) or clause.supposes or example
-            idle = idle or (governed and not clause.own)
+            idle = idle or (governed and not clause.own) or (at > 0 and _OF_COURSE.fullmatch(clause.text) is not None)
             general = (general and not _TURNS.match(clause.text)) or clause.finds(declining.IN_GENERAL) is not None
             unsaid = supposed or self._listing or clause.finds(declining.APPARENT) is not None
             unsaid = unsaid or (general and not clause.measured() and _REGION.search(clause.text) is None)
@@ -352,7 +354,8 @@ class _Judge:
             reached = end
             if idle:
                 named = list(_REGION.finditer(clause.text))
-                if behind and not behind[1] and len(named) == 1 and _IT.match(behind[0].text):
+                refers = behind is not None and not behind[1] and _IT.match(behind[0].text)
+                if behind and refers and len(named) == 1 and (behind[0].compares or not self._choice):
                     first, last = named[0].span()
                     kept.append(" " * first + clause.text[first:last] + " " * (end - begin - last))
                 else:

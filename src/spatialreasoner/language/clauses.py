@@ -44,7 +44,7 @@ _SPLIT = rule(
     rf"""BUT
     | EQUALS (?=[REGION IT PAIR] [BE MAYBE NOT])
     | (?:COMMA AND?|(?<!DIMENSION) AND) (?=ABOUT? [DIMENSION DISTANCE ALONG]{{1,2}} [OF BETWEEN FROM BE EQUALS]
-      | (?<=AND) BETWEEN REGION | ON? REGION (?:[TO ON AT]? SIDE
+      | (?<=AND) BETWEEN REGION | ON? REGION (?:[TO ON AT IN]? SIDE
       |[IN ON AT]? [COMPARED CLOSER FARTHER] ONE? (?:WORD? (?:OF IMAGE)?)|IN? [OVER FRONT] (?:OF IMAGE)?) $)
     | COMMA? AND (?=[ADJECTIVE WORD]{{1,3}} BE | REGION COMMA)
     | (?:COMMA? AND|COMMA) (?=[IN ON]? {_MENTION} POSSESSIVE? [BE MAYBE NOT DIMENSION DISTANCE EQUALS ABOUT AMOUNT AT TIMES])"""
@@ -61,7 +61,8 @@ _NOT_OBJECT = "(?<![TO FROM AT ON OVER THAN RELATIVE BETWEEN]) (?<![SIDE FRONT] 
 _SUBJECT = rule(f"{_NOT_OBJECT} {_MENTION}")
 _NAMED = rule(f"{_NOT_OBJECT} REGION")
 _FOREIGN = rule(
-    rf"""[ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) IMAGE?
+    rf"""[ABOUT AND]* (?P<things>[COMPARED CLOSER FARTHER] ONE) [BE MAYBE WORD]
+    | [ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) IMAGE?
     (?:[ON AT IN TO FROM OVER] [WORD {_MENTION[1:-1]}])? POSSESSIVE? [BE MAYBE] (?!THAT)"""
 )
 """The start of a clause about something that is not a region."""
@@ -216,7 +217,7 @@ def _clause(sentence: Sentence, codes: str, tokens: Sequence[int], context: Regi
     if start is None and _BEHIND.match(codes):
         subject = UNKNOWN
     elif start is None:
-        subject = _foreign(sentence, tokens[foreign.start("noun")]) if foreign else context
+        subject = _foreign(sentence, foreign, tokens) if foreign else context
     elif _is_part(sentence, codes, tokens, start):
         codes = codes[:start] + CODES["WORD"] + codes[start + 1 :]  # a thing of its own, of which nothing is known
         start, subject = None, ()
@@ -225,9 +226,10 @@ def _clause(sentence: Sentence, codes: str, tokens: Sequence[int], context: Regi
     return Clause(codes=codes, tokens=tokens, context=context, subject=subject, start=start, asked=asked)
 
 
-def _foreign(sentence: Sentence, token: int) -> Regions:
-    """Whom a clause speaks of that begins with a noun that is not a region's."""
-    return () if sentence.word(token) in NO_THINGS else UNKNOWN
+def _foreign(sentence: Sentence, foreign: re.Match[str], tokens: Sequence[int]) -> Regions:
+    """Whom a clause speaks of that begins with a noun that is not a region's, or with "farther objects"."""
+    noun = foreign.start("noun")
+    return () if noun >= 0 and sentence.word(tokens[noun]) in NO_THINGS else UNKNOWN
 
 
 def _is_part(sentence: Sentence, codes: str, tokens: Sequence[int], position: int) -> bool:

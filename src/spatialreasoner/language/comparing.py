@@ -26,6 +26,12 @@ _MARKED_AS = lazily(
     rf"\b(?:the|an?) (?:{_WORD}){{0,3}}[a-z-]{{1,20}},? (?:which|that) is (?:marked|labell?ed|highlighted|shown|denoted"
     r"|indicated|identified|outlined) (?:as|by|in|with) (?P<region><region\d>),?"
 )
+_BY_IT = lazily(
+    r"(?P<said><region(?P<of>[12])>(?: \w+){1,4} (?:by|behind|of|than|over|beside) )(?:it|the other(?: one| region| object)?)"
+    r"(?=\W|$)"
+)
+"""A is hidden by it: by the other region."""
+_BY_IT_WORDS = (" by it", "behind it", " of it", "than it", "over it", " the other")
 _TO_REGION = lazily(r"\bdistance from (?:the )?(?P<camera>camera|viewer|observer|photographer) to (?P<region><region\d>)")
 _FROM_CAMERA = ("camera to <", "viewer to <", "server to <", "grapher to <")
 _SAYS_NOTHING = lazily(
@@ -51,6 +57,8 @@ def with_short_names(text: str) -> str:
     """A folded text in canonical names in which a region is just its name: "the bus in <region1>", "<region2>, a sofa, is"."""
     text = _APPOSED.sub(r"<region\g<region>>", text) if ">, " in text else text
     text = _NAMED.sub(r"<region\g<region>>", text) if ", <region" in text else text
+    if holds(text, _BY_IT_WORDS):
+        text = _BY_IT.sub(lambda match: f"{match['said']}<region{3 - int(match['of'])}>", text)
     return _IN.sub(r"<region\g<region>>", text)
 
 
@@ -144,10 +152,14 @@ def depths(sentence: str) -> list[tuple[int, int]]:
     for match in _NEARNESS.finditer(sentence):
         one = int(match["a"])
         found.append((one, 3 - one) if match["near"] else (3 - one, one))
-    found += [(one, 3 - one) for match in _FIRST.finditer(sentence) if (one := int(match["a"]))]
+    for first in (_FIRST, _NOTHING):
+        found += [(one, 3 - one) for match in first.finditer(sentence) if (one := int(match["a"]))]
     return found
 
 
+_NOTHING = lazily(
+    r"\bnothing (?:\w+ ){0,2}between (?:the )?(?:camera|viewer|observer|photographer|us|me|lens) and <region(?P<a>\d)>"
+)
 _COMES_FIRST = lazily(
     r"<region(?P<a>\d)> (?:comes|is|appears|is seen|is met)(?: up)? first (?:when |if |in |on )?(?:you |one |we )?"
     r"(?:go|going|read|reading|look|looking|scan|scanning|mov|moving|order)?(?:e|ing)? ?(?:from )?"

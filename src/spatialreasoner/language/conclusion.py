@@ -51,6 +51,8 @@ _THE_ONE = lazily(
     r"\W{0,6}(?:it(?:'s| is) )?the (?:(?:left|right|upper|lower|top|bottom|red|green|blue) (?:one|box|object)"
     r"|one (?:on|at|in) the \w+),? \(?<region(?P<number>\d)>\W*"
 )
+_REASONED = lazily(r"\W{0,6}<region(?P<number>\d)>\W{1,4}(?:since|because|as|given|due)\b")
+"""A region and the reason for it."""
 _REGION = lazily(r"<region(\d+)>")
 _LAST = lazily(r"[.:;!\n]\s*<region(?P<number>[12])>[.!]?\s*$")
 _STOP = lazily(r"(?<!i\.e)(?<!e\.g)(?<!approx)[.!?](?=\s|$)|\n")
@@ -249,6 +251,8 @@ class _Reply:
             if place.key and (stance := self.stances.key(place.key)) is not None:
                 head = head == stance
             return _Found(value=float(head), rule="begins with yes or no", clashes=bool(stated) and stated[-1] != head)
+        if (closing := verdicts.closing(text)) is not None:
+            return _Found(value=float(closing), rule="ends with yes or no")
         for part in _sentences(text) if verdicts.passes_verdict(text) else ():
             if (passed := verdicts.on_statement(part)) is not None and (said := self.stances.of(passed[0])):
                 return _Found(value=float(said[-1] == passed[1]), rule="passes a verdict on a statement")
@@ -303,8 +307,8 @@ class _Reply:
             return _Found(value=float(one), rule="names one region")
         if related := self.stances.related(text, aliased=True):
             return _Found(value=self.stances.winner(related[-1]), rule="states the relation of what it calls the regions")
-        last = _LAST.search(text)
-        return None if last is None else _Found(value=float(last["number"]), rule="ends with nothing but a region")
+        alone = _REASONED.match(text) or _LAST.search(text)
+        return None if alone is None else _Found(value=float(alone["number"]), rule="has nothing but a region at an end")
 
     def _index(self, text: str) -> int | None:
         """The region that an answer means which is nothing but a number or a letter."""

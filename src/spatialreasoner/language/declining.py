@@ -90,9 +90,13 @@ _DENIES = (
         "(?:hard|difficult|tough|tricky|challenging|impractical|risky) (?:to|for me|one|call|angle|without), "
         "(?:makes?|making|made) (?:it|this|that)\\b[^.;]{0;20}\\b(?:hard|difficult|tough|tricky|impossible|challenging), "
         "(?:trouble|difficult(?:y|ies)|struggling) (?:with|to|in|\\w+ing), some(?:one|body) (?:with|who), "
-        "error occurred, went wrong, gone wrong"
+        "error occurred, went wrong, gone wrong, "
+        "unfair to, unwise to, premature to"
     ).replace("0;20", "0,20")
     + r"\b|\b(?:perhaps|maybe|possibly),? (?:or )?(?:perhaps|maybe|possibly) not\b"
+    # "nothing can be said", "no car is visible", "this only makes sense if I know"
+    r"|\bnothing (?:\w+ ){0,2}(?:can|could) be (?!further|clear)\w|\bno \w+ (?:is|are) (?:visible|shown|seen|present)\b"
+    r"|\bonly (?:makes? sense|works?|possible|answerable) (?:if|when|once|with)\b|\bpossible only (?:if|when|once|with)\b"
 )
 _WANTS = (
     # "no scale", "nothing to compare it with", but not "no taller", "by no means"
@@ -148,6 +152,7 @@ _REQUESTS = (
     rf"|count|compare"
     r"|check|work (?:it )?out|calculate|consult|scale|mean)|(?:once|if|when|unless) you(?:'ve| have| can"
     r"| could)? (?:\w+ ){0,2}(?:give|tell|provide|share|send|know|upload|have(?! any)|let|include|mark|describe))\b"
+    r"|\b(?:here's )?how (?:to|you can) (?:check|tell|find out|verify|decide)\b"
     r"|\bdividing\b|\b(?:laser|range ?finder|lidar|tape measure)\b"
 )
 _URGES = r"(?:use|try|consider|get|measure|take(?! \w+ steps?)|ask|count|identify|place|put) (?!it\b|this\b|that\b)\w"
@@ -165,17 +170,22 @@ SUPPOSES = lazily(
     rf"{_OPENS}(?:if (?!i had to|i have to|i must|i were to|i'm not|i am not|anything|so\b|not\b|it (?:were )?up to me"
     r"|you (?:ask|look|are|were|stand|sit|face))|unless|suppose|supposing|let's (?:say|take|assume)|say,? (?:the|a|that)"
     r"|once|in case|whether|when(?:ever)? (?:you|the|a|it)|as soon as|to (?:know|tell|say|see|work|determine|decide|find"
-    r"|estimate|compare|measure|judge|answer|get|calculate|be able|give|go)\b|hypothetically|in theory|whatever)\b"
+    r"|estimate|compare|measure|judge|answer|get|calculate|be able|give|go|confirm|verify|check|establish|assess|conclude"
+    r"|be \w{2,}er)\b|hypothetically|in theory|whatever)\b"
     r"|\bif (?:only )?(?:i|we|something) (?:could|knew|saw)\b|\bif something\b|\bonly if\b"
 )
 """A condition, a purpose, what is assumed."""
 MAY_SUPPOSE = lazily(
     r"\b(?:if|unless|suppos\w+|let's|say|once|case|whether|when(?:ever)?|as soon|hypothetically|theory|whatever|to (?:know"
-    r"|tell|say|see|work|determine|decide|find|estimate|compare|measure|judge|answer|get|calculate|be able|give|go))\b"
+    r"|tell|say|see|work|determine|decide|find|estimate|compare|measure|judge|answer|get|calculate|be able|give|go|confirm"
+    r"|verify|check|establish|assess|conclude|be \w{2,}er))\b"
 )
 """What a clause that supposes holds somewhere."""
 CONDITION = lazily(r"\W*(?:\w+ )?(?:if|unless|suppose)\b")
-HYPOTHETICAL = lazily(r"\b(?:if|unless|suppose|had)\b[^\n]{0,160}(?:\b(?:would|could|might|may)|(?:it|they|that|this|\])'d)\b")
+HYPOTHETICAL = lazily(
+    r"\b(?:if|unless|suppose|had)\b[^\n]{0,160}(?:\b(?:would|could|might|may)|(?:it|they|that|this|\])'d)\b"
+    r"|\bif (?!i\b|we\b|you\b)[^\n]{1,160}, then\b"
+)
 IF_HIDDEN = lazily(
     r"\bif (?:the )?(?:regions? ?\S{1,4}|it|one of them|either|one|they) (?:(?:partially|partly|is|are|was|were) ){0,2}"
     r"(?:overlap|occlu|cover|block|hid|obscur|obstruct|(?:in front|behind|closer|nearer|farther|further)\b)"
@@ -195,12 +205,13 @@ WAVERS = lazily(
 APPARENT = lazily(
     r"\b(?:may|might|could|can) (?:\w+ )?(?:appear|look|seem|make)\b|\b(?:things|objects|items)\b.{0,50}\b(?:camera|viewer"
     r"|lens|us)\b.{0,40}\b(?:appear|look|seem)|\bwould (?:be|have|lie|stand|appear)\b[^;\n]{0,60}\b(?:if|unless"
-    r"|provided) (?!they|both|you|we|i\b|one\b|seen|viewed|placed)"
+    r"|provided) (?!they|both|you|we|i\b|one\b|seen|viewed|placed)|\bwould (?:have|need) to (?:be|have|measure|stand|lie)\b"
 )
 """It only looks so, all things do, or it would be so if something were."""
 IN_GENERAL = lazily(
     r"\b(?:usually|typically|normally|generally|commonly|as a rule|on average|by definition|in (?:general|most|many)"
     r"|in an? (?:typical|normal|standard|usual|average|ordinary)"
+    r"|one (?:of (?:them|the two|these) )?(?:is|looks|seems|appears)\b.{1,40}\bthan (?:the other|another)"
     r"|(?:left|right|above|below|behind|front|\w{2,}er)[\"']? (?:means?|denotes?|refers? to|is defined))\b"
 )
 """It holds of all such things, or is a definition: "objects that are behind others are usually partially hidden"."""
@@ -214,7 +225,8 @@ MAY_LIST = lazily(r"\bfor (?:example|instance)\b|\b(?:options|choices|alternativ
 VIEW = lazily(
     r"\b(?:cropped|cut off|cuts|hidden|occluded|obscured|covered|blurr?y|blurred|too (?:dark|small|low|far|bright|dim"
     r"|grainy)|out of (?:frame|view|focus|the (?:frame|image|picture))|off[- ]screen|blank|empty|low[- ]resolution"
-    r"|only (?:region|one).{0,12} (?:is|was|are))\b(?! (?:by|behind|from) (?:region|it\b|(?:the|an?) (?:\w+ ){1,3}in region))"
+    r"|only (?:region|one).{0,12} (?:is|was|are))\b(?! (?:by|behind|from)"
+    r" (?:region|it\b|the other\b|(?:the|an?) (?:\w+ ){1,3}in region))"
 )
 """How a region or the picture can be seen."""
 TALKS = lazily(

@@ -79,11 +79,11 @@ _TAKES_MORE = lazily(
 )
 _AS_FAR = lazily(
     rf"{_A}{_WELL} (?:extends|spans|stretches|reaches|is|measures)(?: about| roughly| nearly| almost| at least| only)* "
-    rf"(?P<times>twice|thrice|three times|double|(?:two|four|five|\d{{1,2}}) times|half|a third|a quarter) (?:as|of)? ?"
+    rf"(?P<times>twice|thrice|double|(?:several|many|two|three|four|five|\d{{1,2}}) times|half|a third|a quarter) (?:as|of)? ?"
     rf"(?:far|much|long|big|far across|wide|tall|high)?[^.<]{{0,30}} (?:as|that of|of) {_B}"
 )
 _SHARE = lazily(
-    rf"<region(?P<a>\d)>(?:[^.<;]|\.(?=\d)){{0,50}}?\b(?P<times>twice|thrice|double|(?:two|three|four|five"
+    rf"<region(?P<a>\d)>(?:[^.<;]|\.(?=\d)){{0,50}}?\b(?P<times>twice|thrice|double|(?:several|many|two|three|four|five"
     rf"|\d{{1,2}}(?:\.\d)?) times|half|a (?:small |tiny |mere )?fraction|a third"
     rf"|a quarter|two thirds)(?: of)?(?: the (?:height|width|size)(?: of)?| that of)? {_B}"
 )
@@ -187,8 +187,8 @@ _PLACED = lazily(
     r"|towards?|in|to) "
     r"(?:the )?(?:very |far )?(?:top|bottom|upper (?:part|half|edge|shelf)|lower (?:part|half|edge|shelf)|ceiling"
     r"|floor|ground"
-    r"|left|right|foreground|background|front|back|rear)|(?:up|down)(?= (?:on|at|in|near|there|by)\b)|(?:the )?(?:highest"
-    r"|uppermost|topmost|lowest|bottommost))\b"
+    r"|left|right|foreground|background|front|back|rear|(?:near|far) (?:end|side|edge))|(?:up|down)(?= (?:on|at|in|near|there"
+    r"|by)\b)|(?:the )?(?:highest|uppermost|topmost|lowest|bottommost))\b"
     r"(?! (?:of|side|part|end|hand|corner)\b(?! ?(?:of )?the (?:image|frame|picture|scene|photo|wall|room|view)\b))"
 )
 _WHERE = "foreground|background|top|bottom|upper|lower|front|back|rear"
@@ -203,7 +203,9 @@ _PLACES: Mapping[str, tuple[Relation, Relation]] = {
     "floor": ("below", "above"), "ground": ("below", "above"), "lowest": ("below", "above"), "foreground": ("front", "behind"),
     "front": ("front", "behind"), "back": ("behind", "front"),
     "up": ("above", "below"), "down": ("below", "above"),
-    "background": ("behind", "front"), "rear": ("behind", "front"), "left": ("left", "right"),
+    "background": ("behind", "front"), "rear": ("behind", "front"),
+    **{f"{near} {end}": pair for near, pair in (("near", ("front", "behind")), ("far", ("behind", "front")))
+       for end in ("end", "side", "edge")}, "left": ("left", "right"),
     "right": ("right", "left"),
 }  # fmt: skip
 

@@ -124,6 +124,7 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
         "highest": "above", "uppermost": "above", "topmost": "above", "lowest": "below", "tallest": "tall",
         "shortest": "short", "widest": "wide", "broadest": "wide", "narrowest": "thin", "thinnest": "thin",
         "biggest": "big", "largest": "big", "smallest": "small", "leftmost": "left", "rightmost": "right",
+        "frontmost": "front", "foremost": "front", "rearmost": "behind", "backmost": "behind",
     },
 }  # fmt: skip
 """Relation of each word that names one, by class."""
@@ -207,7 +208,7 @@ _WORDS: Mapping[str, str] = {
 _SILENT = (
     "the a an this side hand far immediate very slightly somewhat much significantly considerably noticeably"
     " clearly directly just also even still bit lot little visibly slight only exactly total overall actual up down off"
-    " back position location place centre center"
+    " back part portion position location place centre center"
 )
 
 

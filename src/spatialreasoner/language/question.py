@@ -64,7 +64,7 @@ _CALLED = lazily(
     r"|covers|features|being|as)\W{0,3})?(?:a|an|the) |[*_]{0,2}: {0,2}[*_]{0,2}(?!(?:a|an|the|is|it|its|about|around|approx\w*"
     r"|roughly|yes|no)\b))([a-z][a-z-]{1,20}(?: (?!(?:and|is|in|on|at|of|with|to|that|which|has|are|appears|from|while"
     r"|whereas|but"
-    r"|near|next|beside|behind|standing|sitting)\b)[a-z][a-z-]{1,20}){0,2})"
+    r"|near|next|beside|behind|standing|sitting)\b)[a-z][a-z-]{1,20}){0,2})\b(?! (?:is |being )?<region)"
 )
 _SHOWN = lazily(
     r"\b(?:the|an?) ((?:(?!(?:the|an?|and|or|of|is|in|on|than)\b)[a-z][a-z-]{1,20} ){1,3})(?:in|inside|within) <region(\d)>"
@@ -73,7 +73,8 @@ _BRACKETED = lazily(r"<region(\d)> ?\((?:the |an? )?([a-z][a-z -]{1,40}?)\)")
 _IS_REGION = lazily(
     r"\bthe (?!(?:one|answer|taller|shorter|wider|thinner|bigger|larger|smaller|other|former|latter|object|region|higher"
     r"|lower|closer"
-    r"|first|second|height|width|two)\b)([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) (?:is|being) <region(\d)>"
+    r"|first|second|height|width|two)\b)([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?)"
+    r" (?:is|being)(?: (?:labell?ed|marked|called|tagged)(?: as| by| with)?)? <region(\d)>"
 )
 _THAN = lazily(
     r"\b(?:the|an?) ([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) (?:is|are|looks?|appears?|seems?"

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import cast
 
+from spatialreasoner.core.types import CONVERSE, Relation
 from spatialreasoner.language.lexicon import CODES, RELATION_WORDS, codes_of, rule
 from spatialreasoner.language.scope import OBJECT, Scope, Statement
 from spatialreasoner.language.tokens import Regions
@@ -50,6 +52,8 @@ _LAST = rule("ONE? $")
 _AND_THEN = rule("COMMA? [AND NOR] [COMMA TO IN MORE FARTHER WORD]{0,4}")
 _REFERENCE = rule(f"RELATIVE {OBJECT}")
 _NOT_AS = rule("NOT [ABOUT WORD]? $")
+_ATTRIBUTE = rule("[ONE WORD TIMES DIMENSION ADJECTIVE ALONG]")
+_PREDICATES = codes_of("BE", "MAYBE", "NOT", "AT", "AS")
 _OF_AMOUNT = rule("(?P<dimension>DIMENSION) (?:OF REGION)? [OF EQUALS]? AMOUNT [BE MAYBE]* $")
 
 
@@ -58,6 +62,8 @@ def relation(scope: Scope, position: int) -> Iterator[Statement]:
     match = RELATION_PATTERNS[scope.codes[position]].match(scope.codes, position)
     kinds = _kinds(scope, match) if match else ()
     if match is None or not kinds:
+        return
+    if _is_of_both(scope, position, kinds[0]):
         return
     begin = position
     while scope.follows(begin, "MORE", "LESS", "FARTHER", "CLOSER", "TO", "IN"):
@@ -165,8 +171,12 @@ def _stated(scope: Scope, match: re.Match[str]) -> Regions | None:
 
 def _stands_alone(scope: Scope, match: re.Match[str]) -> bool:
     """Whether a relation without an object compares with the other region, and is not "a larger chair"."""
-    if scope.terse or _REFERENCE.search(scope.codes):
+    if scope.terse and not _is_attribute(scope, match):
         return True
+    if _REFERENCE.search(scope.codes):
+        return True
+    if scope.terse:
+        return False
     if scope.memory.clauses and not scope.memory.clauses[-1].subject and CODES["AMOUNT"] in scope.memory.clauses[-1].codes:
         return False  # "a door is 2 m tall; the wardrobe is shorter": than the door
     start, code = match.start(), scope.codes[match.start()]
@@ -182,6 +192,27 @@ def _stands_alone(scope: Scope, match: re.Match[str]) -> bool:
             CODES["BE"] in before or scope.follows(start, "REGION")
         )
     return True
+
+
+def _is_attribute(scope: Scope, match: re.Match[str]) -> bool:
+    """Whether a clause that names no region only calls something so: "the taller object casts a longer shadow"."""
+    start = match.start()
+    return (
+        scope.clause.start is None
+        and scope.codes[start] in _COMPARATIVES
+        and _ATTRIBUTE.match(scope.codes, match.end()) is not None
+        and (start == 0 or scope.codes[start - 1] not in _PREDICATES)
+    )
+
+
+def _is_of_both(scope: Scope, position: int, kind: str) -> bool:
+    """Whether a word and its opposite are said in one breath: "left and right would be swapped"."""
+    codes, code = scope.codes, scope.codes[position]
+    words = _WORDS.get(code, {})
+    for joint, other in ((position + 1, position + 2), (position - 1, position - 2)):
+        if joint >= 0 <= other < len(codes) and codes[joint] == CODES["AND"] and codes[other] == code:
+            return CONVERSE.get(cast("Relation", kind)) == words.get(scope.word(other))
+    return False
 
 
 def _is_definite(scope: Scope, match: re.Match[str]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 from spatialreasoner.core.types import CONVERSE, Relation
-from spatialreasoner.language.comparing import with_region_names
+from spatialreasoner.language.comparing import says_equal, with_region_names
 from spatialreasoner.language.idioms import chosen_by_idiom
 from spatialreasoner.language.quantities import find_quantities
 from spatialreasoner.language.question import Asked
@@ -112,8 +112,13 @@ class Stances:
         said = [one for a in every if (one := _as_relation(a)).kind in wanted]
         if not said and self._relation in ("tall", "short") and not _POSITION.search(text):
             said = [_as_height(a) for a in every if a.kind in ("above", "below")]
-        said = [a for a in said if not a.hedged] or said
+        said = [a for a in said if not a.hedged] or self._unequal(said, text)
         return [a for a in said if not _is_conceded(a, said, plain)] if len(said) > 1 and "though " in plain else said
+
+    def _unequal(self, seeming: list[Assertion], text: str) -> list[Assertion]:
+        """What only seems so, unless it is said behind it that both are the same: "A looks bigger. In fact, they are equal"."""
+        turn = _TURN.search(text, seeming[-1].span[1]) if seeming and "same " in text else None
+        return [] if turn is not None and says_equal(self._relation, text[turn.start() :]) else seeming
 
     def _elided(self, text: str) -> Assertion | None:
         """What a closing "<region1> is." states: the relation of which the text spoke just before."""
@@ -204,6 +209,7 @@ class Stances:
         return False if re.search(_STEMS[CONVERSE[self._relation]], words) else None
 
 
+_TURN = lazily(r"\b(?:but|however|actually|in fact|really|in reality)\b")
 _CONCEDING = lazily(r"\b(?:even though|although|though) [^.;!?\n]*$")
 _REALLY = lazily(r"\b(?:actually|in fact|really|truly)\b|\bin the (?:image|picture|photo|frame)\b")
 

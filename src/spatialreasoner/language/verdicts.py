@@ -2,7 +2,7 @@
 
 import re
 
-from spatialreasoner.language.scan import lazily, words_in
+from spatialreasoner.language.scan import holds, lazily, words_in
 
 _ADVERB = (
     r"(?:(?:i think|i believe|i'd say|i would say|my answer is|clearly|obviously|actually|in fact|well|most|very"
@@ -10,7 +10,8 @@ _ADVERB = (
 )
 _SURELY = r"(?:certainly|definitely|clearly|really|surely|simply|just|obviously|absolutely|sure|indeed)"
 _YES = (
-    r"(?:yes(?!,? or no\b)|yeah|yep|yup|yea|aye|y(?=\W|$)|indeed|correct|true|affirmative|of course|sure|certainly|definitely"
+    r"(?:yes(?!,? or no\b)|yeah|yep|yup|yea|aye|y(?=\W|$)|indeed|correct(?! me\b)|true|affirmative|of course|sure"
+    r"|certainly|definitely"
     r"|absolutely|exactly|precisely|agreed|positive|confirmed|obviously|undeniably|(?:most|very) likely|probably"
     r"|presumably|apparently|(?<!')t(?=\W{0,4}$)"
     r"|i (?:don't|do not) doubt (?:it|that)"
@@ -27,7 +28,8 @@ _YES = (
     r"|for sure|hands down|very much so|most definitely|no question(?: about it)?"
     r"|(?:i'm |i am )?(?:fairly |quite |pretty |very |reasonably |rather )?(?:sure|certain"
     r"|confident)(?: that)? it (?:is|does)"
-    r"|no doubt(?: about it)?|(?<!the )right(?= *(?:[.,!]|$))|undoubtedly|是的?|对|正确|sí\b|si\b|oui\b|ja\b|да\b)"
+    r"|no doubt(?: about it)?|(?<!the )(?<!to )(?<!and )(?<!or )right(?= *(?:[.,!]|$))"
+    r"|undoubtedly|是的?|对|正确|sí\b|si\b|oui\b|ja\b|да\b)"
 )
 _NO = (
     r"(?:no(?!,? or yes\b)(?=\s*(?:$|[^\w\s'\[]|<region)|\n| (?:it|its|it's|they|they're|this|that|the|these|both"
@@ -183,6 +185,15 @@ def trailing(text: str) -> bool | None:
     """Yes or no, where a folded text ends with it behind a colon, a comma or a dash."""
     match = _TRAIL.search(text[-120:])
     return None if match is None else not (match["no"] or match["negative"] or match["isnt"])
+
+
+_CLOSES = lazily(r"[.!?\n]\s*(?:so,? |hence,? |thus,? )?(?:(?P<no>no)|yes), (?:it|the|<)[^.!?\n]{0,80}[.!]?\s*$")
+
+
+def closing(text: str) -> bool | None:
+    """Yes or no, where the last sentence of a folded text begins with it: "... Yes, it is wider."."""
+    match = _CLOSES.search(text[-120:]) if holds(text, ("yes, ", "no, ")) else None
+    return None if match is None else match["no"] is None
 
 
 _PASSES = words_in(
