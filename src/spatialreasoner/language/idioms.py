@@ -204,8 +204,8 @@ _PLACES: Mapping[str, tuple[Relation, Relation]] = {
     "front": ("front", "behind"), "back": ("behind", "front"),
     "up": ("above", "below"), "down": ("below", "above"),
     "background": ("behind", "front"), "rear": ("behind", "front"),
-    **{f"{near} {end}": pair for near, pair in (("near", ("front", "behind")), ("far", ("behind", "front")))
-       for end in ("end", "side", "edge")}, "left": ("left", "right"),
+    "near end": ("front", "behind"), "near side": ("front", "behind"), "near edge": ("front", "behind"),
+    "far end": ("behind", "front"), "far side": ("behind", "front"), "far edge": ("behind", "front"), "left": ("left", "right"),
     "right": ("right", "left"),
 }  # fmt: skip
 
