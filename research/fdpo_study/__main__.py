@@ -16,7 +16,9 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="Few rooms, the main arms, one seed: a quarter of an hour.")] = False,
     arms: Annotated[
         str,
-        typer.Option(help="Comma-separated arms or groups (main, control, exact, numbers, tuning); default: main and control."),
+        typer.Option(
+            help="Comma-separated arms or groups (main, control, exact, numbers, online, tuning); default: main and control."
+        ),
     ] = "",
     seeds: Annotated[int, typer.Option(help="Trainings per main arm; at most 3 per control.", min=1, max=100)] = 5,
     config: Annotated[Optional[Path], typer.Option(help="YAML file of sizes and settings.", show_default=False)] = None,  # noqa: UP045

@@ -29,7 +29,7 @@ Answers = Literal[Taught, "chosen", "best"]
 """What SFT learns: one of these, or, after the arm `sft`, the chosen answers of the pairs, or the best good answers to the
 questions that the pairs are of."""
 
-Group = Literal["main", "control", "exact", "numbers", "tuning"]
+Group = Literal["main", "control", "exact", "numbers", "online", "tuning"]
 
 AnsweredRooms = Literal["preference", "exact", "numbers", "second"]
 """Rooms whose questions each seed's own models answer."""
@@ -67,8 +67,9 @@ class Arm:
         hard: Whether hard negatives are among them.
         settings: Settings of its own, `key=value`.
         group: "main" has all the seeds, "control" three at most; "exact", the pairs of a teacher without errors, and
-            "numbers", own answers to questions about quantities, have all the seeds and are run when they are named, and
-            "tuning" is for choosing settings on validation rooms.
+            "numbers", own answers to questions about quantities, have all the seeds and are run when they are named, "online"
+            too, with three seeds at most, and "tuning" is for choosing settings on validation rooms.
+        online: Whether it samples what it learns from itself, in rounds, to the questions that `pairs` are of.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Arm:
     hard: bool = True
     settings: tuple[str, ...] = ()
     group: Group = "control"
+    online: bool = False
 
     @property
     def follows(self) -> bool:
@@ -88,8 +90,8 @@ class Arm:
 
     @property
     def prefers(self) -> bool:
-        """Whether it learns from pairs by DPO or fDPO."""
-        return self.kind in {"dpo", "fdpo"}
+        """Whether it learns from given pairs by DPO or fDPO."""
+        return self.kind in {"dpo", "fdpo"} and not self.online
 
     @property
     def start(self) -> str | None:
@@ -116,6 +118,10 @@ def _tuning(name: str, title: str, *settings: str) -> Arm:
 
 def _numbers(kind: Kind, title: str, *settings: str, pairs: Literal["numbers", "second"] = "numbers") -> Arm:
     return Arm(name=f"{kind}-{pairs}", title=title, kind=kind, answers="best", pairs=pairs, settings=settings, group="numbers")
+
+
+def _online(kind: Kind, title: str, *settings: str) -> Arm:
+    return Arm(name=f"online-{kind}", title=title, kind=kind, pairs="numbers", settings=settings, group="online", online=True)
 
 
 def _exact(kind: Kind, title: str, *settings: str) -> Arm:
@@ -200,6 +206,8 @@ ARMS: dict[str, Arm] = {
         _numbers("fdpo", "fDPO on the same pairs", "learning_rate=2e-4"),
         _numbers("dpo", "DPO once more, on own answers of dpo-numbers", "learning_rate=1e-4", pairs="second"),
         _numbers("fdpo", "fDPO on these pairs, from dpo-numbers", "learning_rate=1e-4", pairs="second"),
+        _online("dpo", "DPO in two rounds, best against worst of four own answers each", "learning_rate=2e-4"),
+        _online("fdpo", "fDPO in such rounds", "learning_rate=2e-4"),
         *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in _RATES),
         *(_tuning(f"nll-{weight}", f"weight of the likelihood {weight}", f"nll_weight={weight}") for weight in _NLLS),
         _tuning("beta-0.03", "beta 0.03", "beta=0.03"),
@@ -234,4 +242,4 @@ def choose_arms(names: Sequence[str]) -> list[Arm]:
 
 def seeds_of(arm: Arm, seeds: int) -> range:
     """The seeds that an arm is trained with."""
-    return range(min(seeds, CONTROL_SEEDS) if arm.group == "control" else seeds)
+    return range(min(seeds, CONTROL_SEEDS) if arm.group in {"control", "online"} else seeds)

@@ -89,6 +89,9 @@ NUMBERS_PER_SCENE = 6
 RELATIONS_PER_SCENE = {"numbers": 2, "second": 3}
 """Questions of a room of these parts: about one of each quantity, and some others, that relations are not unlearned."""
 
+ROUNDS = 2
+"""Rounds of the arms that sample as they learn; together they ask for `own_samples` answers to a question, as other arms do."""
+
 
 def rooms(config: StudyConfig, part: str) -> tuple[int, int, int]:
     """The seed of a part's rooms, how many there are, and the questions of each; parts share no room."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from research.fdpo_study.arms import OWN_ANSWERS, Arm, learner, seeds_of
-from research.fdpo_study.config import StudyConfig, rooms
+from research.fdpo_study.config import ROUNDS, StudyConfig, rooms
 
 Task = Literal["data", "base", "arm", "own", "pairs"]
 
@@ -68,7 +68,8 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
             yield _arm(config, arm, run, needs=("data/sft", "data/test"))
     for part, own in OWN_ANSWERS.items():
         learning = [arm for arm in chosen if arm.part == part]
-        sets = dict.fromkeys(arm.pairs for arm in learning)
+        paired = [arm for arm in learning if not arm.online]
+        sets = dict.fromkeys(arm.pairs for arm in paired)
         _, scenes, per_scene = rooms(config, part)
         samples = 1 if part == "exact" else 1 + config.own_samples
         if sets:
@@ -81,8 +82,11 @@ def _run(config: StudyConfig, arms: Sequence[Arm], run: int, seeds: int) -> Iter
                 name=f"seed-{run}/pairs/{name}", task="pairs", what=name, run=run, needs=(f"seed-{run}/{own}",),
                 seconds=PACE.start + scenes * per_scene / 100,
             )  # fmt: skip
+        for arm in paired:
+            yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *_lender(arm, paired, run)))
         for arm in learning:
-            yield _arm(config, arm, run, needs=(f"seed-{run}/pairs/{arm.pairs}", *_lender(arm, learning, run)))
+            if arm.online:
+                yield _arm(config, arm, run, needs=(f"seed-{run}/{arm.start}", f"data/{part}", "data/test"))
 
 
 def _lender(arm: Arm, learning: Sequence[Arm], run: int) -> list[str]:
@@ -94,7 +98,10 @@ def _lender(arm: Arm, learning: Sequence[Arm], run: int) -> list[str]:
 def _arm(config: StudyConfig, arm: Arm, run: int, *, needs: tuple[str, ...]) -> Job:
     _, scenes, per_scene = rooms(config, arm.part)
     asked = scenes * per_scene
-    learning = 0.9 * asked / PACE.sft_rows if arm.kind == "sft" else (1 + config.hard) * asked / PACE.pairs
+    if arm.online:
+        learning = ROUNDS * asked / PACE.pairs + config.own_samples * asked / PACE.answers
+    else:
+        learning = 0.9 * asked / PACE.sft_rows if arm.kind == "sft" else (1 + config.hard) * asked / PACE.pairs
     seconds = learning + _answering(config)
     return Job(name=f"seed-{run}/{arm.name}", task="arm", what=arm.name, run=run, needs=needs, seconds=seconds)
 

@@ -23,6 +23,7 @@ from research.fdpo_study.config import StudyConfig
 from research.fdpo_study.curves import TrainingCurve, curves, ends
 from research.fdpo_study.drift import divergence, rows_of
 from research.fdpo_study.jobs import Job, marker, plan
+from research.fdpo_study.online import drop_checkpoints, pairs_of_rounds, train_in_rounds, trained_folder
 
 from research.fdpo_study import data
 from spatialreasoner.core import records
@@ -114,14 +115,16 @@ def _train_arm(arm: Arm, config: StudyConfig, out: Path, run: int) -> None:
         "save_total_limit=1",
     )
     model = source_of(config.base) if arm.start is None else str(seed_folder / arm.start)
-    if arm.prefers:
-        _lend_reference(seed_folder, arm)
-    rows = data.training_rows(arm, out, run)
     overrides = (*shared, *arm_settings(arm, config))
-    run_training(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=overrides)
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
-    _measure(arm, config, out, run, str(folder))
+    if arm.online:
+        train_in_rounds(arm, config, out, run, overrides)
+    else:
+        if arm.prefers:
+            _lend_reference(seed_folder, arm)
+        rows = data.training_rows(arm, out, run)
+        run_training(arm.kind, model=model, data=rows, out=folder, config_file=None, overrides=overrides)
+    drop_checkpoints(folder)
+    _measure(arm, config, out, run, str(trained_folder(arm, out, run)))
 
 
 REFERENCE = "reference.jsonl"
@@ -152,7 +155,7 @@ def _measure(arm: Arm | None, config: StudyConfig, out: Path, run: int, model: s
     verdicts = judge_all(predictions)
     found: dict[str, TrainingCurve] = {}
     if arm is not None:
-        found = curves(list(records.read_jsonl(folder / "metrics.jsonl", dict[str, Any])))
+        found = curves(list(records.read_jsonl(Path(model) / "metrics.jsonl", dict[str, Any])))
     result = TrainingResult(
         arm="base" if arm is None else arm.name,
         run=run,
@@ -160,22 +163,28 @@ def _measure(arm: Arm | None, config: StudyConfig, out: Path, run: int, model: s
         unread=fmean(v.success is None for v in verdicts),
         ratios=log_ratios(predictions, verdicts),
         words=words(predictions),
-        drift=_drift(config, out, run, folder) if arm is not None and arm.follows else None,
+        drift=_drift(config, out, run, folder, model) if arm is not None and arm.follows else None,
         ends=ends(found),
         curves=found,
-        gaps=gap_statistics(data.preference_rows(arm, out, run)) if arm is not None and arm.prefers else {},
+        gaps={} if arm is None else _gaps(arm, out, run),
     )
     records.write_json(folder / RESULT, result)
 
 
-def _drift(config: StudyConfig, out: Path, run: int, folder: Path) -> Mapping[str, float] | None:
+def _gaps(arm: Arm, out: Path, run: int) -> dict[str, float]:
+    if arm.online:
+        return gap_statistics(pairs_of_rounds(arm, out, run))
+    return gap_statistics(list(records.read_jsonl(data.preference_rows(arm, out, run), dict[str, Any]))) if arm.prefers else {}
+
+
+def _drift(config: StudyConfig, out: Path, run: int, folder: Path, model: str) -> Mapping[str, float] | None:
     scenes = out / "data" / "test" / "scenes"
     questions = data.drift_questions(config, out)
     writing = WritingConfig(temperature=1.0, max_new_tokens=config.max_new_tokens, batch_size=32)
-    answer_questions(str(folder), questions, scenes, folder / "sampled.jsonl", writing)
+    answer_questions(model, questions, scenes, folder / "sampled.jsonl", writing)
     index = scene_index(scenes)
     rows = rows_of(read_predictions(folder / "sampled.jsonl"), {each.id: each for each in questions}, index)
-    return divergence(str(folder), str(out / f"seed-{run}" / "sft"), rows) if len(rows) > 1 else None
+    return divergence(model, str(out / f"seed-{run}" / "sft"), rows) if len(rows) > 1 else None
 
 
 FACTOR = 4.0
@@ -205,9 +214,8 @@ def words(predictions: Sequence[Prediction]) -> dict[str, float]:
     return {segment: fmean(values) if values else 0.0 for segment, values in counts.items()}
 
 
-def gap_statistics(pairs: Path) -> dict[str, float]:
+def gap_statistics(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """How many pairs there are, their mean gaps, and the share of them whose description has the larger gap."""
-    rows = list(records.read_jsonl(pairs, dict[str, Any]))
     gaps = [(float(row["gap_description"]), float(row["gap_reasoning"])) for row in rows]
     return {
         "pairs": len(rows),

@@ -1,4 +1,4 @@
-"""Online fDPO: own answers are rated, paired and trained on in rounds; a run that was cut off ends as one that was not."""
+"""Online DPO and fDPO: own answers are rated, paired and trained on in rounds; a run that was cut off ends like any other."""
 
 from __future__ import annotations
 
@@ -66,10 +66,18 @@ def test_rounds_train_on_the_models_own_answers_and_resume(questions: Path, tmp_
         start("cut", OnlineConfig(rounds=2, samples=3, max_new_tokens=160, min_gap=0.01))
 
 
-def test_only_fdpo_goes_online(questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rounds_of_dpo_are_another_run_than_rounds_of_fdpo(questions: Path, tmp_path: Path) -> None:
+    config = OnlineConfig(rounds=1, samples=2, max_new_tokens=160, min_gap=0.01)
+    made = train_online(questions, model="nano", out=tmp_path, kind="dpo", config=config, overrides=SETTINGS, progress=None)
+    assert json.loads((made.out / "training.json").read_text())["stage"] == "train dpo"
+    with pytest.raises(ConfigError, match=r"expected the folder of 'train fdpo online'; .* holds 'train dpo online'"):
+        train_online(questions, model="nano", out=tmp_path, config=config, overrides=SETTINGS, progress=None)
+
+
+def test_only_preferences_go_online(questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(AssertionError, match="ended with 2"):
         run("train", "sft", "--online", "--model", "nano", "--data", questions, "--out", tmp_path / "out")
-    assert "--online is for fdpo" in capsys.readouterr().err
+    assert "--online is for dpo and fdpo" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [{"rounds": 0}, {"samples": 1}, {"temperature": 0.0}])

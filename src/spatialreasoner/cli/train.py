@@ -63,7 +63,8 @@ def train(
         ),
     ] = False,
     online: Annotated[
-        bool, typer.Option("--online", help="fdpo on the model's own answers to the questions in DATA, sampled in rounds.")
+        bool,
+        typer.Option("--online", help="dpo or fdpo on the model's own answers to the questions in DATA, sampled in rounds."),
     ] = False,
     rounds: Annotated[int, typer.Option(help="Number of rounds of --online.", min=1)] = 3,
     samples: Annotated[int, typer.Option(help="Answers sampled per question in each round of --online.", min=2)] = 4,
@@ -88,10 +89,12 @@ def train(
     from spatialreasoner.pipeline import train as run
 
     if online:
-        if kind != "fdpo" or dry_run or eval_data is not None:
-            raise ConfigError("--online is for fdpo and excludes --dry-run and --eval-data: its pairs are made during the run")
+        if kind not in ("dpo", "fdpo") or dry_run or eval_data is not None:
+            raise ConfigError(
+                "--online is for dpo and fdpo and excludes --dry-run and --eval-data: its pairs are made during the run"
+            )
         how = OnlineConfig(rounds=rounds, samples=samples, temperature=temperature, max_new_tokens=max_new_tokens)
-        made = train_online(data, model=model, out=out, config=how, settings_file=config, overrides=settings or [])
+        made = train_online(data, model=model, out=out, kind=kind, config=how, settings_file=config, overrides=settings or [])
         typer.echo(f"The model is in {made.out}; the mean rewards of all rounds are in {out / 'rounds.jsonl'}")
         return
     done = run(

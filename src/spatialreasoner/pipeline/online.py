@@ -1,4 +1,4 @@
-"""Online fDPO: in rounds a model samples answers, geometry rates them, they become pairs, and the model trains on them.
+"""Online DPO and fDPO: in rounds a model samples answers, geometry rates them, they become pairs, and it trains on them.
 
 Rewards are verified, so no judge is asked. A round's folder holds what its stages wrote: `answers-K.jsonl`, `pairs/` and
 `model/`. Several processes (`torchrun`) train together; one of them samples.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
@@ -66,18 +66,20 @@ def train_online(
     *,
     model: str,
     out: PathLike,
+    kind: Literal["dpo", "fdpo"] = "fdpo",
     scenes: PathLike | None = None,
     config: OnlineConfig | None = None,
     settings_file: PathLike | None = None,
     overrides: Sequence[str] = (),
     progress: ShowProgress | None = progress_bar,
 ) -> Result:
-    """Train a model by fDPO on pairs of its own answers, in rounds. Call it again to resume.
+    """Train a model by fDPO or DPO on pairs of its own answers, in rounds. Call it again to resume.
 
     Args:
         questions: The questions file.
         model: The model that the first round starts from: `nano`, a folder, or `hf:REPO_OR_DIR`.
         out: The folder of the rounds, with `rounds.jsonl`: one line per round with the mean reward of its samples.
+        kind: How each round trains.
         scenes: The scenes folder, if the path stored with the questions is out of date.
         config: The settings; None uses the defaults.
         settings_file: A YAML file of settings of each training, or None.
@@ -93,7 +95,7 @@ def train_online(
         WorkError: If a stage fails.
     """
     settings, folder = config or OnlineConfig(), Path(out)
-    _claim(folder, {"model": model, "questions": Path(questions).name, "training": sorted(overrides), **asdict(settings)})
+    _claim(folder, kind, {"model": model, "questions": Path(questions).name, "training": sorted(overrides), **asdict(settings)})
     current, rounds = model, list[dict[str, Any]]()
     for number in range(1, settings.rounds + 1):
         place = folder / f"round-{number}"
@@ -103,7 +105,7 @@ def train_online(
         seeded = [*overrides, f"seed={settings.seed + number}"]
         trained = train(
             pairs / "pairs.jsonl",
-            kind="fdpo",
+            kind=kind,
             model=current,
             out=place / "model",
             config=settings_file,
@@ -121,13 +123,18 @@ def train_online(
 train_online_async = asynchronous(train_online)
 
 
-def _claim(folder: Path, record: dict[str, Any]) -> None:
+def _claim(folder: Path, kind: str, record: dict[str, Any]) -> None:
     """Write down what the run is, or find that the folder's is another."""
-    file = folder / "config.json"
+    file, stage = folder / "config.json", f"train {kind} online"
     if not file.is_file():
-        records.write_config(folder, "train fdpo online", record)
+        records.write_config(folder, stage, record)
         return
-    before = records.read_json(file, dict[str, Any]).get("config")
+    found = records.read_json(file, dict[str, Any])
+    if found.get("stage") != stage:
+        raise ConfigError(
+            f"expected the folder of '{stage}'; {folder} holds '{found.get('stage')}'. Give another `out`, or remove it"
+        )
+    before = found.get("config")
     now = json.loads(json.dumps(record))
     if before != now:
         old = before if isinstance(before, dict) else {}
