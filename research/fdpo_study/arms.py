@@ -14,13 +14,14 @@ from spatialreasoner.training.config import Kind
 
 PairSet = Literal[
     "mixture", "own", "sound", "nearest", "teachers", "visual", "spatial", "logical", "factor", "exact", "numbers",
-    "second",
+    "second", "extremes",
 ]  # fmt: skip
 """Which pairs: of the paper's mixture of candidates, of own samples alone, of the good ones of them (right by their own steps),
 of own answers, searched or sampled, a good one and the one that begins most like it and is not, of search and teachers alone,
 of the mixture ranked by one reward alone, of own samples whose lengths are scored by factor instead of by relative error, or,
 on other rooms, of a teacher without errors against own samples, or, to questions that are mostly about quantities, of the good
-own answer that is closest to the truth and one that is less close and begins like it; or what is decisive in a second round."""
+own answer that is closest to the truth and one that is less close and begins like it; or what is decisive in a second round;
+or, to the first of the questions about quantities, the best and the worst own answer."""
 
 Taught = Literal["reasoned", "short", "blind"]
 """What the base model may be taught: LongCoT answers, the reference's one sentence, or LongCoT answers without the image."""
@@ -45,6 +46,8 @@ OWN_ANSWERS: Mapping[AnsweredRooms, str] = {
 
 def part_of(pairs: PairSet) -> AnsweredRooms:
     """The rooms that a set of pairs is of."""
+    if pairs == "extremes":
+        return "numbers"
     return pairs if pairs in ("exact", "numbers", "second") else "preference"
 
 
@@ -120,8 +123,9 @@ def _numbers(kind: Kind, title: str, *settings: str, pairs: Literal["numbers", "
     return Arm(name=f"{kind}-{pairs}", title=title, kind=kind, answers="best", pairs=pairs, settings=settings, group="numbers")
 
 
-def _online(kind: Kind, title: str, *settings: str) -> Arm:
-    return Arm(name=f"online-{kind}", title=title, kind=kind, pairs="numbers", settings=settings, group="online", online=True)
+def _online(kind: Kind, title: str) -> Arm:
+    settings = ("learning_rate=2e-4",)
+    return Arm(name=f"online-{kind}", title=title, kind=kind, pairs="extremes", settings=settings, group="online", online=True)
 
 
 def _exact(kind: Kind, title: str, *settings: str) -> Arm:
@@ -206,8 +210,16 @@ ARMS: dict[str, Arm] = {
         _numbers("fdpo", "fDPO on the same pairs", "learning_rate=2e-4"),
         _numbers("dpo", "DPO once more, on own answers of dpo-numbers", "learning_rate=1e-4", pairs="second"),
         _numbers("fdpo", "fDPO on these pairs, from dpo-numbers", "learning_rate=1e-4", pairs="second"),
-        _online("dpo", "DPO in two rounds, best against worst of four own answers each", "learning_rate=2e-4"),
-        _online("fdpo", "fDPO in such rounds", "learning_rate=2e-4"),
+        Arm(
+            name="dpo-once",
+            title="DPO, best against worst of eight own answers",
+            kind="dpo",
+            pairs="extremes",
+            settings=("num_train_epochs=2", "learning_rate=2e-4"),
+            group="online",
+        ),
+        _online("dpo", "DPO in two rounds, of four own answers each"),
+        _online("fdpo", "fDPO in two rounds, of four own answers each"),
         *(_tuning(f"rate-{rate}", f"learning rate {rate}", f"learning_rate={rate}") for rate in _RATES),
         *(_tuning(f"nll-{weight}", f"weight of the likelihood {weight}", f"nll_weight={weight}") for weight in _NLLS),
         _tuning("beta-0.03", "beta 0.03", "beta=0.03"),

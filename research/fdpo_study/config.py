@@ -89,6 +89,9 @@ NUMBERS_PER_SCENE = 6
 RELATIONS_PER_SCENE = {"numbers": 2, "second": 3}
 """Questions of a room of these parts: about one of each quantity, and some others, that relations are not unlearned."""
 
+ONLINE_SCENES = 75
+"""Rooms, the first of the part "numbers", about which the arms are asked that sample as they learn, and their control."""
+
 ROUNDS = 2
 """Rounds of the arms that sample as they learn; together they ask for `own_samples` answers to a question, as other arms do."""
 

@@ -21,6 +21,7 @@ from research.fdpo_study.config import (
     rooms,
 )
 from research.fdpo_study.gaps import Gap
+from research.fdpo_study.online import few_questions
 from research.fdpo_study.pairing import closest, decisive, is_right_and_sound, nearest
 from research.fdpo_study.rescoring import ASPECTS, by_factor, keep
 
@@ -110,6 +111,10 @@ def pair_candidates(config: StudyConfig, out: Path, run: int, name: PairSet) -> 
 
     if name == "exact":
         found = _against_own(folder / "search", out / f"seed-{run}" / f"{OWN_ANSWERS['exact']}.jsonl", questions, score)
+    elif name == "extremes":
+        few = {question.id for question in few_questions(asked.questions)}
+        written = _trajectories(out / f"seed-{run}" / OWN_ANSWERS["numbers"])
+        found = (each for each in written if each.origin == "sample" and each.question_id in few)
     elif name in ("numbers", "second"):
         written = groupby(_trajectories(out / f"seed-{run}" / OWN_ANSWERS[name]), key=lambda trajectory: trajectory.question_id)
         if name == "numbers":
@@ -122,7 +127,9 @@ def pair_candidates(config: StudyConfig, out: Path, run: int, name: PairSet) -> 
         found = (replace(each, reward=score(questions[each.question_id], each.text)) for each in found)
     elif aspect is not None:
         found = (replace(each, reward=keep(aspect, each.reward)) for each in found)
-    hard, min_gap = (config.hard, 0.5) if part_of(name) == "preference" else (0.0, 0.5 if name == "exact" else 0.0)
+    hard, min_gap = (
+        (config.hard, 0.5) if part_of(name) == "preference" else (0.0, 0.5 if name in ("exact", "extremes") else 0.0)
+    )
     pairing = PairsConfig(candidates=4 * config.per_source, min_gap=min_gap, hard=hard, seed=config.seed, regions="tokens")
     write_pairs(questions, asked.scenes, found, score, pairing, out / f"seed-{run}" / "pairs" / name)
 

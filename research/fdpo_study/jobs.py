@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from research.fdpo_study.arms import OWN_ANSWERS, Arm, learner, seeds_of
-from research.fdpo_study.config import ROUNDS, StudyConfig, rooms
+from research.fdpo_study.config import ONLINE_SCENES, ROUNDS, StudyConfig, rooms
 
 Task = Literal["data", "base", "arm", "own", "pairs"]
 
@@ -97,7 +97,7 @@ def _lender(arm: Arm, learning: Sequence[Arm], run: int) -> list[str]:
 
 def _arm(config: StudyConfig, arm: Arm, run: int, *, needs: tuple[str, ...]) -> Job:
     _, scenes, per_scene = rooms(config, arm.part)
-    asked = scenes * per_scene
+    asked = (min(scenes, ONLINE_SCENES) if arm.group == "online" else scenes) * per_scene
     if arm.online:
         learning = ROUNDS * asked / PACE.pairs + config.own_samples * asked / PACE.answers
     else:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
 from research.fdpo_study.arms import Arm
-from research.fdpo_study.config import ROUNDS, StudyConfig
+from research.fdpo_study.config import ONLINE_SCENES, ROUNDS, StudyConfig
 
 from spatialreasoner.core import records
+from spatialreasoner.core.types import Question
 from spatialreasoner.pipeline.online import OnlineConfig, train_online
 
 
 def train_in_rounds(arm: Arm, config: StudyConfig, out: Path, run: int, overrides: Sequence[str]) -> None:
     """Train an arm in rounds on the questions of its rooms; it continues where it stopped."""
     assert arm.kind in ("dpo", "fdpo")
-    rooms = out / "data" / arm.part
+    rooms, seed_folder = out / "data" / arm.part, out / f"seed-{run}"
+    asked = seed_folder / "online-questions.jsonl"
+    records.write_jsonl(asked, few_questions(records.read_jsonl(rooms / "questions.jsonl", Question)))
     how = OnlineConfig(
         rounds=ROUNDS,
         samples=max(2, config.own_samples // ROUNDS),
@@ -27,14 +30,20 @@ def train_in_rounds(arm: Arm, config: StudyConfig, out: Path, run: int, override
         seed=run,
     )
     train_online(
-        rooms / "questions.jsonl",
-        model=str(out / f"seed-{run}" / str(arm.start)),
-        out=out / f"seed-{run}" / arm.name,
+        asked,
+        model=str(seed_folder / str(arm.start)),
+        out=seed_folder / arm.name,
         kind=arm.kind,
         scenes=rooms / "scenes",
         config=how,
         overrides=overrides,
     )
+
+
+def few_questions(questions: Iterable[Question]) -> list[Question]:
+    """Of the questions about quantities those about the first `ONLINE_SCENES` rooms."""
+    by_room = groupby(questions, key=lambda question: question.scene_id)
+    return [question for _, group in islice(by_room, ONLINE_SCENES) for question in group]
 
 
 def trained_folder(arm: Arm, out: Path, run: int) -> Path:
