@@ -59,7 +59,8 @@ def test_answers_about_quantities_are_sampled_of_rooms_of_their_own_and_all_arms
 def test_arms_that_sample_as_they_learn_need_the_questions_and_sft_alone() -> None:
     jobs = {job.name: job.needs for job in plan(CONFIG, choose_arms(["online"]), 5)}
     assert [name for name in jobs if name.startswith("seed-2/")] == [
-        "seed-2/sft", "seed-2/own-numbers", "seed-2/pairs/extremes", "seed-2/dpo-once", "seed-2/online-dpo", "seed-2/online-fdpo",
+        "seed-2/sft", "seed-2/own-numbers", "seed-2/pairs/extremes",
+        "seed-2/dpo-once", "seed-2/online-dpo", "seed-2/online-fdpo",
     ]  # fmt: skip
     assert jobs["seed-2/online-dpo"] == jobs["seed-2/online-fdpo"] == ("seed-2/sft", "data/numbers", "data/test")
     assert not any(name.startswith("seed-3/online") for name in jobs)  # three seeds
