@@ -124,8 +124,7 @@ def _numbers(kind: Kind, title: str, *settings: str, pairs: Literal["numbers", "
 
 
 def _online(kind: Kind, title: str) -> Arm:
-    settings = ("learning_rate=2e-4",)
-    return Arm(name=f"online-{kind}", title=title, kind=kind, pairs="extremes", settings=settings, group="online", online=True)
+    return Arm(name=f"online-{kind}", title=title, kind=kind, pairs="extremes", group="online", online=True)
 
 
 def _exact(kind: Kind, title: str, *settings: str) -> Arm:
@@ -215,7 +214,7 @@ ARMS: dict[str, Arm] = {
             title="DPO, best against worst of eight own answers",
             kind="dpo",
             pairs="extremes",
-            settings=("num_train_epochs=2", "learning_rate=2e-4"),
+            settings=("num_train_epochs=2",),
             group="online",
         ),
         _online("dpo", "DPO in two rounds, of four own answers each"),
