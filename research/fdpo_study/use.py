@@ -18,7 +18,7 @@ from spatialreasoner.core import records
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.types import Question, Scene
 
-ROWS = (
+ROWS_OF_TRAININGS = (
     "data/*/questions.jsonl",
     "data/*/pairs/*.jsonl",
     "seed-*/*.jsonl",
@@ -27,8 +27,8 @@ ROWS = (
 )
 """Where rows lie that trainings may have learned from."""
 
-TRAININGS = ("seed-*/*/training.json", "seed-*/*/round-*/model/training.json")
-ANSWERS = ("base/predictions.jsonl", "seed-*/*/predictions.jsonl", "seed-*/*/sampled.jsonl")
+SETTINGS_OF_TRAININGS = ("seed-*/*/training.json", "seed-*/*/round-*/model/training.json")
+ANSWERS_OF_TESTS = ("base/predictions.jsonl", "seed-*/*/predictions.jsonl", "seed-*/*/sampled.jsonl")
 """What models say in the test."""
 
 Rooms = Mapping[str, tuple[str, str]]
@@ -63,8 +63,12 @@ def learned_rooms(out: Path, rooms: Rooms) -> Iterator[tuple[str, dict[str, set[
     Raises:
         ConfigError: If no file of the study has the digest of a training's rows.
     """
-    digests = {hashlib.sha256(path.read_bytes()).hexdigest(): path for pattern in ROWS for path in sorted(out.glob(pattern))}
-    for path in sorted(path for pattern in TRAININGS for path in out.glob(pattern)):
+    digests = {
+        hashlib.sha256(path.read_bytes()).hexdigest(): path
+        for pattern in ROWS_OF_TRAININGS
+        for path in sorted(out.glob(pattern))
+    }
+    for path in sorted(path for pattern in SETTINGS_OF_TRAININGS for path in out.glob(pattern)):
         data = records.read_json(path, dict[str, Any])["config"]["data"]
         name = str(path.parent.relative_to(out))
         if data["sha256"] not in digests:
@@ -92,7 +96,9 @@ def rooms_by_use(out: Path) -> str:
         raise ConfigError(f"expected no room in two parts; {len(shared)} are, {shared[0]} first")
     trainings = dict(learned_rooms(out, rooms))
     tested = {
-        str(path.relative_to(out)): rooms_by_part(path, rooms) for pattern in ANSWERS for path in sorted(out.glob(pattern))
+        str(path.relative_to(out)): rooms_by_part(path, rooms)
+        for pattern in ANSWERS_OF_TESTS
+        for path in sorted(out.glob(pattern))
     }
     if wrong := [name for name, found in trainings.items() if "test" in found]:
         raise ConfigError(f"expected no training on test rooms; {wrong[0]} learned from some")
