@@ -3,13 +3,15 @@
 import json
 import random
 import re
+import shutil
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripts import beginnings
+from scripts import atoms, beginnings
 
 from native_fixtures import built_patterns
 from reader_patterns import lazy_patterns, modules_of
@@ -75,6 +77,7 @@ def told(match):
 def test_every_pattern_finds_the_same(source, flags, compared, native):
     one, other = compile_pattern(source, flags), re.compile(source, flags)
     assert type(one).__module__ == "_patterns"
+    assert engine._written(source)  # else it would be left to `re`
     for text in compared:
         assert list(map(told, one.finditer(text))) == list(map(told, other.finditer(text))), text
         assert told(one.match(text)) == told(other.match(text))
@@ -148,6 +151,73 @@ def test_a_long_pattern_is_searched_where_it_may_begin(native, monkeypatch):
     assert compile_pattern(r"\bab|ce").findall("ab ce xab") == ["ab", "ce"]
 
 
+def test_the_words_of_patterns_are_known():
+    known = json.loads(engine.ATOMS.read_text("utf-8"))
+    assert known == atoms.table(), "run scripts/atoms.py"
+    assert len(known[1]) > 150
+
+
+@pytest.mark.parametrize(
+    ("source", "flags", "words"),
+    [
+        (r"\b(?:never|hardly) seen", 0, {"\bhardly seen", "\bnever seen"}),
+        (r"(?:un)?sure\b(?!ly)", 0, {"sure\b"}),
+        (r"quota|\w+ly xylophones", 0, {"quota", "ly xylophone"}),
+        (r"zebra[^x]{0,9}(?:quick|jumpy)", 0, {"quick", "jumpy"}),
+        (r"jump\w* (?=.*zebra)(?!never)(?<=quick )", 0, {"quick "}),
+        (r"(?P<a>fizz|buzz){1,3}(?:\d{2}\sKm)?", 0, {"fizz", "buzz"}),
+        (r"\d{2}\sQ[\u0130x]", 0, {"00 qx", "00\nqx"}),
+        (r"[\u4e00-\u9fff]+|\u2248", 0, set()),
+        (r"QUIT(?i:\u017f)", 0, {"quit"}),
+        (r"\u017fquit", re.IGNORECASE, {"quit"}),
+        (r"\w+|zebra", 0, None),
+        (r"the object|zebra", 0, None),
+        (r"(?:zebra)*", 0, None),
+        (r"(zebra)?\1", 0, None),
+    ],
+)
+def test_words_are_those_of_every_match(source, flags, words):
+    assert atoms.atoms(source, flags) == words
+
+
+@pytest.mark.parametrize(("source", "flags"), patterns())
+def test_texts_in_which_a_pattern_matches_hold_one_of_its_words(source, flags, compared):
+    words, other = atoms.atoms(source, flags), re.compile(source, flags)
+    for text in compared if words is not None else ():
+        if text.isascii() and other.search(text):
+            assert any(atoms.holds(text, word) for word in words), text
+
+
+@pytest.fixture(scope="module")
+def another(native, tmp_path_factory):
+    """The module once more, to be told other words."""
+    return open_module(PATTERNS, Path(shutil.copy(native.__file__, tmp_path_factory.mktemp("another"))))
+
+
+@given(
+    text=st.text("aBc1_ ,\n\u00e9", max_size=30),
+    words=st.lists(st.text("abc0_ ,\n", min_size=1, max_size=6), max_size=3),
+    edges=st.tuples(st.booleans(), st.booleans()),
+)
+def test_a_pattern_is_searched_in_texts_that_hold_one_of_its_words(another, text, words, edges):
+    said = ["\b" * edges[0] + word + "\b" * edges[1] for word in words]
+    another.sieve("abc", [[], said])
+    one = another.compile(0x80000, lambda wide: "(?s:.)+|", partial(re.compile, "(?s:.)+|"), 1)
+    assert (one.search(text) is not None) == (not text.isascii() or any(atoms.holds(text, word) for word in said))
+    assert one.search(text, 0, len(text) - 1) is not None  # words may go on behind the end
+    another.sieve("", [[]])
+    assert one.search(text) is not None  # of a pattern that it does not know, nothing is known
+
+
+def test_a_sieve_has_room_for_so_many_words(another):
+    with pytest.raises(ValueError, match="short words"):
+        another.sieve("", [["a" * 13]])
+    with pytest.raises(ValueError, match="short words"):
+        another.sieve("", [["ab"] * 9000])
+    with pytest.raises(ValueError, match="short words"):
+        another.sieve("", [[]] * 513)
+
+
 def test_a_match_tells_what_it_is_of():
     match = compile_pattern("(?P<a>a)|(?P<b>b)").search("xb")
     assert (match.lastgroup, match.string, match.re.groupindex) == ("b", "xb", {"a": 1, "b": 2})
@@ -173,8 +243,12 @@ def test_errors_are_those_of_re():
         compile_pattern("a").search()
     with pytest.raises(ZeroDivisionError):
         compile_pattern("a").sub(lambda match: 1 / 0, "ba")
+
+
+def test_what_cannot_be_written_for_pcre2_is_left_to_re():
     with pytest.raises(ValueError, match="within a set"):
-        compile_pattern(r"[\S]")
+        engine._written(r"[\S]")
+    assert compile_pattern(r"[\S]").search(" a").span() == (1, 2)
 
 
 def test_without_the_library_patterns_are_those_of_re(monkeypatch):

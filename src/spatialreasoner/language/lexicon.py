@@ -8,8 +8,9 @@ and matching runs in C.
 import re
 from collections.abc import Mapping, Sequence
 from string import ascii_letters, digits
+from typing import cast
 
-from spatialreasoner.language.scan import lazily
+from spatialreasoner.language.scan import Rule, lazily
 
 CLASSES = (
     "REGION",  # one region, or several that are listed: "Region 1 and Region 2"
@@ -92,7 +93,7 @@ def codes_of(*names: str) -> frozenset[str]:
 
 def rule(pattern: str) -> re.Pattern[str]:
     """Compile a regular expression over classes; blanks in it mean nothing."""
-    return lazily("".join(_NAMES.sub(lambda match: CODES[match.group()], pattern).split()))
+    return cast("re.Pattern[str]", Rule("".join(_NAMES.sub(lambda match: CODES[match.group()], pattern).split()), 0))
 
 
 RELATION_WORDS: Mapping[str, Mapping[str, str]] = {

@@ -33,6 +33,10 @@ class _Lazy:
         return found
 
 
+class Rule(_Lazy):
+    """A pattern over the classes of words, not over a text."""
+
+
 def holds(text: str, words: Sequence[str]) -> bool:
     """Whether a text holds one of some words, as a part of a longer one, too."""
     for word in words:  # noqa: SIM110  (a generator within `any` takes three times as long)

@@ -13,15 +13,18 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache, partial
-from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
 from typing import cast
+from zlib import crc32
 
 from spatialreasoner.core.native import PATTERNS, open_module
 
 BEGINNINGS = Path(__file__).with_name("beginnings.json")
 """What to look for before a slow pattern, by its key, as `scripts/beginnings.py` writes it."""
+ATOMS = Path(__file__).with_name("atoms.json")
+"""What replies typically say, and for each pattern, by its key, words of which each text in which it matches holds one, as
+`scripts/atoms.py` writes it."""
 _UTF = 0x80000
 _FLAGS = {int(re.IGNORECASE): 0x8, int(re.MULTILINE): 0x400, int(re.DOTALL): 0x20}
 _SLOW = 400
@@ -51,14 +54,22 @@ def pattern_module() -> ModuleType | None:
     return open_module(PATTERNS)
 
 
-def pattern_key(source: str) -> str:
-    """By what a pattern is known in `BEGINNINGS`; one that was changed is not."""
-    return blake2b(source.encode(), digest_size=8).hexdigest()
+def pattern_key(source: str, flags: int = 0) -> str:
+    """By what a pattern is known in `BEGINNINGS` and `ATOMS`; one that was changed is not."""
+    return f"{crc32(source.encode(), int(flags)):08x}{len(source):04x}"
 
 
 @cache
 def _beginnings() -> Mapping[str, str]:
     return cast("Mapping[str, str]", json.loads(BEGINNINGS.read_text("utf-8")))
+
+
+@cache
+def _numbers(native: ModuleType) -> Mapping[str, int]:
+    """The number of each pattern in the sieve of `patterns.c`, which is told the words of all."""
+    typical, known = json.loads(ATOMS.read_text("utf-8"))
+    native.sieve(typical, list(known.values()))
+    return {key: number for number, key in enumerate(known)}
 
 
 def compile_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
@@ -71,20 +82,17 @@ def compile_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
     native = pattern_module()
     if native is None:
         return re.compile(source, flags)
-    names = [name[4:-1] for name in _PIECE.findall(source) if name[0] == "("] if _may_have_groups(source) else []
-    numbers = {name: number for number, name in enumerate(names, start=1) if name}
     given = int(flags)  # to look at them as they are takes ten times as long
     options = _UTF | sum(option for flag, option in _FLAGS.items() if given & flag)
     cased = not options & _FLAGS[re.IGNORECASE] and "(?i" not in source
-    look = "" if flags or len(source) < _SLOW else _beginnings().get(pattern_key(source), "")
-    searched = f"{look}(?:{source})" if look else source
-    slow, wide = partial(re.compile, source, flags), partial(_written, searched, wide=True, cased=cased)
-    return cast("re.Pattern[str]", native.compile(_written(searched), options, wide, slow, len(names), numbers))
+    key = pattern_key(source, given)
+    number = _numbers(native).get(key, -1)
 
+    def write(wide: bool) -> str:
+        look = "" if given or len(source) < _SLOW else _beginnings().get(key, "")
+        return _written(f"{look}(?:{source})" if look else source, wide=wide, cased=cased)
 
-def _may_have_groups(source: str) -> bool:
-    """Whether a pattern may have groups with a number: most have none, and need not be cut into pieces."""
-    return "(?P<" in source or source.count("(") != source.count("(?")
+    return cast("re.Pattern[str]", native.compile(options, write, partial(re.compile, source, flags), number))
 
 
 def _written(source: str, *, wide: bool = False, cased: bool = True) -> str:

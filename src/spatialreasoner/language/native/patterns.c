@@ -12,12 +12,15 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "sieve.h"
+
 /* PCRE2, as much of it as is used, by its own names without the width of a character */
 
 typedef struct code code;
 typedef struct matched matched;
 
 enum { NOTEMPTY_ATSTART = 0x8, NO_UTF_CHECK = 0x40000000, JIT_COMPLETE = 0x1, NEWLINE_LF = 2, ERROR_NOMATCH = -1 };
+enum { CAPTURECOUNT = 4, NAMECOUNT = 17, NAMEENTRYSIZE, NAMETABLE };
 static const uint32_t ANCHORS[] = {0, 0x80000000u, 0x80000000u | 0x20000000u};
 static const size_t UNSET = ~(size_t)0;
 
@@ -26,6 +29,7 @@ static int (*jit_compile)(code *, uint32_t);
 static int (*jit_match)(const code *, const uint8_t *, size_t, size_t, uint32_t, matched *, void *);
 static matched *(*match_data_create_from_pattern)(const code *, void *);
 static size_t *(*get_ovector_pointer)(matched *);
+static int (*pattern_info)(const code *, uint32_t, void *);
 static void (*code_free)(code *);
 static void (*match_data_free)(matched *);
 static void *(*compile_context_create)(void *);
@@ -45,6 +49,7 @@ static int open_pcre2(void) {
     FIND(jit_match);
     FIND(match_data_create_from_pattern);
     FIND(get_ovector_pointer);
+    FIND(pattern_info);
     FIND(code_free);
     FIND(match_data_free);
     FIND(compile_context_create);
@@ -59,10 +64,10 @@ enum how { SEARCH, MATCH, FULLMATCH };
 
 typedef struct {
     PyObject_HEAD
-    PyObject *source, *wide, *slow; /* as PCRE2 writes it for ASCII; what writes it for other texts; what makes it in Python */
-    PyObject *groupindex;           /* the number of each named group */
+    PyObject *write, *slow; /* what writes it for PCRE2, for texts of ASCII (0) or for others (1); what makes it in Python */
+    PyObject *groupindex;   /* the number of each named group */
     uint32_t flags;
-    int groups;
+    int groups, number; /* in the sieve; -1 where that does not know it */
     code *codes[2][3]; /* by form and by how they match, each made when first used */
     matched *found;
     const size_t *places;
@@ -114,24 +119,40 @@ static Py_ssize_t place_of(const Subject *in, size_t at) {
     return at == UNSET ? -1 : in->is_wide ? wide.characters[at] : (Py_ssize_t)at;
 }
 
+/* Learn which groups a pattern has; 0 with an error where that fails. */
+static int know_groups(Pattern *self, const code *made) {
+    uint32_t groups, count, size;
+    const uint8_t *names;
+    pattern_info(made, CAPTURECOUNT, &groups);
+    pattern_info(made, NAMECOUNT, &count);
+    pattern_info(made, NAMEENTRYSIZE, &size);
+    pattern_info(made, NAMETABLE, &names);
+    self->groups = groups;
+    for (uint32_t i = 0; i < count; i++, names += size) {
+        PyObject *number = PyLong_FromLong(names[0] << 8 | names[1]);
+        int failed = !number || PyDict_SetItemString(self->groupindex, (const char *)names + 2, number) < 0;
+        Py_XDECREF(number);
+        if (failed) return 0;
+    }
+    self->found = match_data_create_from_pattern(made, NULL);
+    self->places = get_ovector_pointer(self->found);
+    return 1;
+}
+
 static code *code_for(Pattern *self, int is_wide, enum how how) {
     if (self->codes[is_wide][how]) return self->codes[is_wide][how];
     int error = 0;
     size_t at;
     Py_ssize_t length;
-    PyObject *written = is_wide ? PyObject_CallNoArgs(self->wide) : Py_NewRef(self->source);
+    PyObject *written = PyObject_CallFunction(self->write, "i", is_wide);
     const char *source = written ? PyUnicode_AsUTF8AndSize(written, &length) : NULL;
     code *made = source ? compile((const uint8_t *)source, length, self->flags | ANCHORS[how], &error, &at, context) : NULL;
     Py_XDECREF(written);
-    if (made && jit_compile(made, JIT_COMPLETE)) {
+    if (made && (jit_compile(made, JIT_COMPLETE) || (!self->found && !know_groups(self, made)))) {
         code_free(made);
         made = NULL;
     }
-    if (made && !self->found) {
-        self->found = match_data_create_from_pattern(made, NULL);
-        self->places = get_ovector_pointer(self->found);
-    }
-    if (!made && !PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "PCRE2 cannot compile %R: error %d", self->source, error);
+    if (!made && !PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "PCRE2 cannot compile %R: error %d", self->write, error);
     return self->codes[is_wide][how] = made;
 }
 
@@ -203,9 +224,17 @@ static PyObject *match_of(Pattern *self, PyObject *text, const Subject *in) {
     return (PyObject *)match;
 }
 
+/* Whether a pattern may match: it cannot where a text of ASCII holds none of its words. Where a text is not searched to its end,
+   words may end there that go on in the text. */
+static int may_match(const Pattern *self, const Subject *in) {
+    if (self->number < 0 || self->number >= sieve.patterns || in->is_wide || in->end < in->size) return 1;
+    return sift(in->string, in->text, in->size)[self->number >> 6] >> (self->number & 63) & 1;
+}
+
 static PyObject *once(Pattern *self, enum how how, const char *name, PyObject *const *given, Py_ssize_t count) {
     Subject in;
-    int found = subject_of(given, count, &in) ? find(self, how, &in, in.begin, 0) : -1;
+    int found = -1;
+    if (subject_of(given, count, &in)) found = may_match(self, &in) ? find(self, how, &in, in.begin, 0) : 0;
     if (found < 0) return slowly(self, name, given, count, NULL);
     return found ? match_of(self, given[0], &in) : Py_NewRef(Py_None);
 }
@@ -225,7 +254,9 @@ static PyObject *pattern_fullmatch(PyObject *self, PyObject *const *given, Py_ss
 /* What a list holds of each match. */
 typedef PyObject *(*Taken)(Pattern *, PyObject *text, const Subject *);
 
+/* NULL without an error where Python would take a group, or all of several. */
 static PyObject *words_of(Pattern *self, PyObject *text, const Subject *in) {
+    if (self->groups) return NULL;
     return PyUnicode_Substring(text, place_of(in, self->places[0]), place_of(in, self->places[1]));
 }
 
@@ -236,7 +267,7 @@ static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Ta
     if (!subject_of(given, count, &in)) return NULL;
     PyObject *list = PyList_New(0);
     uint32_t options = 0;
-    Py_ssize_t at = in.begin;
+    Py_ssize_t at = may_match(self, &in) ? in.begin : in.end + 1;
     while (list && at <= in.end) {
         int found = find(self, SEARCH, &in, at, options);
         if (found == 0) break;
@@ -253,7 +284,7 @@ static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Ta
 }
 
 static PyObject *pattern_findall(PyObject *self, PyObject *const *given, Py_ssize_t count) {
-    PyObject *found = ((Pattern *)self)->groups ? NULL : all((Pattern *)self, given, count, words_of);
+    PyObject *found = all((Pattern *)self, given, count, words_of);
     return found || PyErr_Occurred() ? found : slowly((Pattern *)self, "findall", given, count, NULL);
 }
 
@@ -285,7 +316,8 @@ static PyObject *cut(PyObject *text, PyObject *found, PyObject *between) {
 
 static PyObject *pattern_split(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
     Pattern *pattern = (Pattern *)self;
-    PyObject *found = count == 1 && !keywords && !pattern->groups ? all(pattern, given, 1, match_of) : NULL;
+    PyObject *found = count == 1 && !keywords ? all(pattern, given, 1, match_of) : NULL;
+    if (pattern->groups) Py_CLEAR(found); /* which Python puts between the pieces */
     if (!found) return PyErr_Occurred() ? NULL : slowly(pattern, "split", given, count, keywords);
     PyObject *parts = cut(given[0], found, NULL);
     Py_DECREF(found);
@@ -483,7 +515,10 @@ static void table_free(PyObject *self) {
     Py_DECREF(type);
 }
 
-static PyObject *pattern_groupindex(PyObject *self, void *unused) { return Py_NewRef(((Pattern *)self)->groupindex); }
+static PyObject *pattern_groupindex(PyObject *self, void *unused) {
+    if (!code_for((Pattern *)self, 0, SEARCH)) PyErr_Clear();
+    return Py_NewRef(((Pattern *)self)->groupindex);
+}
 
 static void pattern_free(PyObject *self) {
     Pattern *pattern = (Pattern *)self;
@@ -491,8 +526,7 @@ static void pattern_free(PyObject *self) {
     for (int i = 0; i < 6; i++)
         if (pattern->codes[i / 3][i % 3]) code_free(pattern->codes[i / 3][i % 3]);
     if (pattern->found) match_data_free(pattern->found);
-    Py_XDECREF(pattern->source);
-    Py_XDECREF(pattern->wide);
+    Py_XDECREF(pattern->write);
     Py_XDECREF(pattern->slow);
     Py_XDECREF(pattern->groupindex);
     PyObject_Free(self);
@@ -656,27 +690,26 @@ static PyObject *patterns_table(PyObject *module, PyObject *given) {
     return NULL;
 }
 
-/* A pattern: its source and flags as PCRE2 has them, what writes its other form, what makes it in Python, and its groups. */
+/* A pattern: its flags as PCRE2 has them, what writes it, what makes it in Python, and its number in the sieve. */
 static PyObject *patterns_compile(PyObject *module, PyObject *given) {
-    PyObject *source, *wide_source, *slow, *groupindex;
+    PyObject *write, *slow;
     unsigned int flags;
-    int groups;
-    if (!PyArg_ParseTuple(given, "UIOOiO!", &source, &flags, &wide_source, &slow, &groups, &PyDict_Type, &groupindex)) return NULL;
+    int number;
+    if (!PyArg_ParseTuple(given, "IOOi", &flags, &write, &slow, &number)) return NULL;
     Pattern *pattern = PyObject_New(Pattern, PatternType);
     if (!pattern) return NULL;
     memset((char *)pattern + sizeof(PyObject), 0, sizeof(Pattern) - sizeof(PyObject));
-    pattern->source = Py_NewRef(source);
-    pattern->wide = Py_NewRef(wide_source);
+    pattern->write = Py_NewRef(write);
     pattern->slow = Py_NewRef(slow);
-    pattern->groupindex = Py_NewRef(groupindex);
+    pattern->groupindex = PyDict_New();
     pattern->flags = flags;
-    pattern->groups = groups;
+    pattern->number = number;
     return (PyObject *)pattern;
 }
 
 static PyMethodDef functions[] = {
     {"compile", patterns_compile, METH_VARARGS, NULL}, {"table", patterns_table, METH_VARARGS, NULL},
-    {"maker", patterns_maker, METH_VARARGS, NULL},     {"reader", patterns_reader, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL},
+    {"maker", patterns_maker, METH_VARARGS, NULL},     {"reader", patterns_reader, METH_VARARGS, NULL}, {"sieve", patterns_sieve, METH_VARARGS, NULL},   {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_patterns", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
