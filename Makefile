@@ -10,7 +10,7 @@ help:  ## show this
 
 setup: $(READY)  ## make .venv with everything, pinned by constraints.txt
 
-NATIVE = $(addprefix src/spatialreasoner/,core/native.py core/native.h $(addprefix nano/native/,decoder.c panels.h attention.h seeing.h regions.h) scenes/synthetic/native/rooms.c scenes/synthetic/native/furnish.c scenes/native/nearest.c scenes/native/png.c $(addprefix language/native/,patterns.c sieve.h))
+NATIVE = $(addprefix src/spatialreasoner/,core/native.py core/native.h $(addprefix nano/native/,decoder.c panels.h attention.h seeing.h regions.h) scenes/synthetic/native/rooms.c scenes/synthetic/native/furnish.c scenes/native/nearest.c scenes/native/png.c $(addprefix language/native/,patterns.c sieve.h reading.h))
 
 # torch first and alone: later packages find their need met and pull no second build
 $(READY): pyproject.toml constraints.txt hatch_build.py $(NATIVE)

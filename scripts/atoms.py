@@ -24,7 +24,7 @@ from typing import Any
 
 from spatialreasoner import language, rewards
 from spatialreasoner.language.native.engine import ATOMS, pattern_key
-from spatialreasoner.language.scan import Rule, lazily
+from spatialreasoner.language.scan import ClassRule, lazily
 
 EDGE = "\b"
 _OTHER = "\x7f"
@@ -214,7 +214,7 @@ def reader_patterns() -> Iterator[re.Pattern[str]]:
 
 def _held(by: Any) -> Iterator[re.Pattern[str]]:
     """The patterns that a value is or holds."""
-    if isinstance(by, Rule):
+    if isinstance(by, ClassRule):
         return
     if isinstance(by, type(lazily(""))):
         yield by

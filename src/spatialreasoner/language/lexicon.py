@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from string import ascii_letters, digits
 from typing import cast
 
-from spatialreasoner.language.scan import Rule, lazily
+from spatialreasoner.language.scan import ClassRule, lazily
 
 CLASSES = (
     "REGION",  # one region, or several that are listed: "Region 1 and Region 2"
@@ -93,7 +93,7 @@ def codes_of(*names: str) -> frozenset[str]:
 
 def rule(pattern: str) -> re.Pattern[str]:
     """Compile a regular expression over classes; blanks in it mean nothing."""
-    return cast("re.Pattern[str]", Rule("".join(_NAMES.sub(lambda match: CODES[match.group()], pattern).split()), 0))
+    return cast("re.Pattern[str]", ClassRule("".join(_NAMES.sub(lambda match: CODES[match.group()], pattern).split()), 0))
 
 
 RELATION_WORDS: Mapping[str, Mapping[str, str]] = {

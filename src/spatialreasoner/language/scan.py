@@ -33,7 +33,7 @@ class _Lazy:
         return found
 
 
-class Rule(_Lazy):
+class ClassRule(_Lazy):
     """A pattern over the classes of words, not over a text."""
 
 
