@@ -14,7 +14,7 @@ from spatialreasoner.language.grammar import remembered_forms, spoken_of, statem
 from spatialreasoner.language.lexicon import CODES
 from spatialreasoner.language.native.engine import pattern_module
 from spatialreasoner.language.scope import Statement
-from spatialreasoner.language.sentences import SENTENCE_ENDS, INTRODUCES, MAX_SENTENCE_TOKENS, SAYING
+from spatialreasoner.language.sentences import INTRODUCES, MAX_SENTENCE_TOKENS, SAYING, SENTENCE_ENDS
 from spatialreasoner.language.tokens import Reading
 
 StatementUnit = Literal["m", "hour", "times"] | None
