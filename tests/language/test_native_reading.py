@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from native_fixtures import built_patterns
-from spatialreasoner.language import grammar, statements
+from spatialreasoner.language import grammar, statements, tokens
 from spatialreasoner.language.native import making
 from spatialreasoner.language.statements import Assertion, read_statements
 from spatialreasoner.language.tokens import Reading
@@ -28,10 +28,12 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join)
 @pytest.fixture(scope="module", autouse=True)
 def native(tmp_path_factory):
     """The module as its source is now."""
-    with built_patterns(tmp_path_factory.mktemp("native"), statements, making) as module:
-        statements._natively.cache_clear()
+    with built_patterns(tmp_path_factory.mktemp("native"), statements, tokens, making) as module:
+        for reader in (statements, tokens):
+            reader._natively.cache_clear()
         yield module
-        statements._natively.cache_clear()
+        for reader in (statements, tokens):
+            reader._natively.cache_clear()
 
 
 def in_python(reading, context, terse):
@@ -115,6 +117,100 @@ def test_long_texts_take_linear_time():
         return min(taken)
 
     for piece in ("% ", "chair ", "<region1> is 2 m wide. ", "it it a "):
+        short, long = (piece * (size // len(piece)) for size in (10_000, 80_000))
+        assert seconds(long) < 30 * max(seconds(short), 1e-4)
+
+
+NAMED = st.lists(
+    st.sampled_from(
+        (
+            *(
+                "the",
+                "a",
+                "another",
+                "this",
+                "old",
+                "wooden",
+                "large",
+                "chair",
+                "dining table",
+                "table",
+                "lamp",
+                "object",
+                "item",
+            ),
+            *(
+                "furniture",
+                "image",
+                "typical",
+                "usually",
+                "larger",
+                "behind",
+                "region 1",
+                "<region2>",
+                "Region [0]",
+                "region 7",
+            ),
+            *("the former", "the latter", "other", "both", ",", "(", ")", ".", "\n", "is", "it", "2 m", "3 o'clock", "some "),
+            *("chairs", "chair's", "\t", "\u3000", "\u00e9"),
+        )
+    ),
+    max_size=30,
+)
+LABELS = st.sampled_from(
+    ((), ("chair",), ("dining table", "table lamp"), ("object", "chair"), ("old chair", "old lamp"), ("",))
+)
+
+
+def told(reading):
+    """All that a reading has."""
+    return {name: list(value) if name == "starts" else value for name, value in vars(reading).items()}
+
+
+@given(said=NAMED, labels=LABELS, others=st.sampled_from(((), ("lamp", "wardrobe"))), base=st.sampled_from((0, 1)))
+def test_c_names_what_python_names(said, labels, others, base):
+    for text in (" ".join(said), "".join(said)):
+        one = Reading(text, labels, others=others, base=base)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tokens, "_natively", lambda: None)
+            other = Reading(text, labels, others=others, base=base)
+        assert told(one) == told(other)
+
+
+def test_c_names_what_python_names_in_the_labelled_texts():
+    rows = [json.loads(line) for line in (DATA / "assertions.jsonl").read_text("utf-8").splitlines()]
+    one = [told(Reading(row["text"], row["labels"])) for row in rows]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_natively", lambda: None)
+        assert one == [told(Reading(row["text"], row["labels"])) for row in rows]
+
+
+def test_it_is_c_that_names(native):
+    name = tokens._natively()
+    with pytest.raises(TypeError, match="expected tokens, classes, forms"):
+        name([])
+    with pytest.raises(ValueError, match="as many tokens"):
+        name(["a"], "", [], [], {}, [], 1, 0)
+    with pytest.raises(IndexError, match="a label begins at a token"):
+        name(["a"], "%", [""], [1], {}, [], 1, 0)
+    with pytest.raises(KeyError, match="without a meaning"):
+        native.namer(lambda *said: {}, str, (), (), "", ("",) * 8, "a_%vc").name(["a"], "a", [""], [], {}, [], 1, 0)
+    with pytest.raises(ZeroDivisionError):
+        native.namer(lambda *said: 1 / 0, str, (), (), "", ("",) * 8, "a_%vc").name(["a"], "a", [""], [], {}, [], 1, 0)
+    with pytest.raises(ValueError, match="eight kinds"):
+        native.namer(str, str, (), (), "", (), "")
+
+
+def test_naming_takes_linear_time():
+    def seconds(text):
+        taken = []
+        for _ in range(3):
+            begin = process_time()
+            Reading(text, ("old chair", "lamp"), others=("table",))
+            taken.append(process_time() - begin)
+        return min(taken)
+
+    for piece in ("old ", "old chair ", "the old wooden chair ", "the , ", "typical chair ", "( region 1 "):
         short, long = (piece * (size // len(piece)) for size in (10_000, 80_000))
         assert seconds(long) < 30 * max(seconds(short), 1e-4)
 

@@ -70,7 +70,12 @@ ROOMS = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "rooms.c", fused=
 FURNISHING = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "furnish.c", fused=False)
 PNG_LINES = CSource(_PACKAGE / "scenes" / "native" / "png.c", fused=False)
 NEARBY = CSource(_PACKAGE / "scenes" / "native" / "nearest.c", fused=False)
-PATTERNS = CSource(_PACKAGE / "language" / "native" / "patterns.c", fused=False, module=True, parts=("sieve.h", "reading.h"))
+PATTERNS = CSource(
+    _PACKAGE / "language" / "native" / "patterns.c",
+    fused=False,
+    module=True,
+    parts=("sieve.h", "tables.h", "naming.h", "reading.h"),
+)
 
 
 def _is_x86() -> bool:

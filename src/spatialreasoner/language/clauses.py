@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
+from spatialreasoner.language.labels import UNKNOWN, Mention, Regions
 from spatialreasoner.language.lexicon import CODES, SKIPPED, codes_of, rule
 from spatialreasoner.language.looks import NO_THINGS, PLURAL_WORDS, THINGS_OWN
 from spatialreasoner.language.sentences import MENTIONS, Sentence
-from spatialreasoner.language.tokens import UNKNOWN, Mention, Regions
 
 _MENTION = "[REGION PAIR IT OTHER FORMER LATTER]"
 _ENDS = codes_of("STOP", "ASKED", "LINE", "BULLET")

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from spatialreasoner.language.clauses import clauses, joined
+from spatialreasoner.language.labels import UNKNOWN, Regions
 from spatialreasoner.language.lexicon import CODES, codes_of, rule
 from spatialreasoner.language.measures import asked, direction, length, ratio
 from spatialreasoner.language.relations import RELATION_PATTERNS, relation
 from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.scope import Memory, Scope, Spoken, Statement
 from spatialreasoner.language.sentences import Sentence, SentenceForm, sentences
-from spatialreasoner.language.tokens import UNKNOWN, Reading, Regions
+from spatialreasoner.language.tokens import Reading
 
 MAX_REMEMBERED = 60
 """Tokens of the longest sentence whose reading is remembered; what people write is shorter."""

@@ -12,12 +12,12 @@ from itertools import accumulate
 from typing import cast
 
 from spatialreasoner.core.types import QUANTITY_OF, Category
+from spatialreasoner.language.labels import UNKNOWN
 from spatialreasoner.language.numbers import DIGITS, WORDS, number
 from spatialreasoner.language.quantities import UNITS, Quantity, find_quantities
 from spatialreasoner.language.question import Asked
 from spatialreasoner.language.scan import holds, lazily, words_in
 from spatialreasoner.language.statements import Assertion
-from spatialreasoner.language.tokens import UNKNOWN
 from spatialreasoner.language.triples import listed_size
 
 _ABOUT = r"(?: (?:about|around|roughly|approximately|up to|as much as|an? (?:few|further)|some|half|perhaps|maybe)){0,2}"

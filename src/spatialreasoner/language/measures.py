@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from spatialreasoner.language.clauses import Clause
+from spatialreasoner.language.labels import Regions
 from spatialreasoner.language.lexicon import CODES, COMPARATIVES, RELATION_WORDS, codes_of, rule
 from spatialreasoner.language.looks import VERB_DIMENSIONS
 from spatialreasoner.language.relations import THAN, compared_regions
 from spatialreasoner.language.scope import OBJECT, Memory, Scope, Statement, meant
 from spatialreasoner.language.sentences import Sentence
-from spatialreasoner.language.tokens import Regions
 
 _AMOUNT, _PLUS, _CAMERA, _GENERIC = CODES["AMOUNT"], CODES["PLUS"], CODES["CAMERA"], CODES["GENERIC"]
 _DIMENSION, _DISTANCE, _ALONG = codes_of("DIMENSION"), codes_of("DISTANCE"), codes_of("ALONG")

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from spatialreasoner.core.types import CONVERSE, Relation
+from spatialreasoner.language.labels import Regions
 from spatialreasoner.language.lexicon import CODES, RELATION_WORDS, codes_of, rule
 from spatialreasoner.language.scope import OBJECT, Scope, Statement
-from spatialreasoner.language.tokens import Regions
 
 THAN = "(?:[THAN RELATIVE OF] (?!IT BE) (?:[THAT DIMENSION DISTANCE WORD]? [OF FROM])?)"
 """What is between a comparative and its object."""

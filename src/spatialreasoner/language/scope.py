@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from spatialreasoner.language import quantities
 from spatialreasoner.language.clauses import Clause
+from spatialreasoner.language.labels import Regions
 from spatialreasoner.language.lexicon import CODES, DIMENSION_WORDS, FACTORS, codes_of, rule
 from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.sentences import MENTIONS, Sentence
-from spatialreasoner.language.tokens import Regions
 
 OBJECT = "(?P<object>[REGION PAIR IT OTHER FORMER LATTER])"
 """A mention, for use in rules."""

@@ -6,8 +6,9 @@ one reading serves all sentences of the same form: see `grammar.read_sentence`.
 
 from typing import NamedTuple
 
+from spatialreasoner.language.labels import Mention, Regions
 from spatialreasoner.language.lexicon import CODES, SKIPPED, codes_of, rule
-from spatialreasoner.language.tokens import Mention, Reading, Regions
+from spatialreasoner.language.tokens import Reading
 
 MENTIONS = codes_of("REGION", "PAIR", "IT", "OTHER", "FORMER", "LATTER")
 """The classes of what may mean a region."""

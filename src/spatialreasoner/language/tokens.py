@@ -3,37 +3,27 @@
 One pass tokenises the text; everything behind it works on classes (see `lexicon`). Every step is linear in the text.
 """
 
-import re
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
 
 from spatialreasoner.language import quantities
+from spatialreasoner.language.labels import (
+    ANY_REGION,
+    NOUN_CODES,
+    Mention,
+    Regions,
+    Way,
+    is_compound,
+    label_ways,
+    mention_of,
+)
 from spatialreasoner.language.lexicon import CODES, LEXICON, PHRASES, SKIPPED, codes_of, rule
 from spatialreasoner.language.looks import form_of
+from spatialreasoner.language.native.engine import pattern_module
 from spatialreasoner.language.quantities import Quantity
 from spatialreasoner.language.scan import lazily, plain_word
 from spatialreasoner.language.words import WordTable
-
-Regions = tuple[str, ...]
-"""Names of regions: "region1" for the question's first, "other1" for the first of the scene's others."""
-
-
-UNKNOWN: Regions = ("unknown",)
-"""What "it" means where a text spoke last of a thing that is not one of the scene's regions."""
-
-
-class Mention(NamedTuple):
-    """What names regions, and whether it does so by number, not by a label."""
-
-    regions: Regions
-    explicit: bool
-
-
-_mention = lru_cache(maxsize=256)(Mention)
-_Way = tuple[tuple[str, ...], Mention]
-"""The words that a name goes on with behind its first, and whom it means."""
 
 # What `quantities` found is masked by these characters, so that it is one token and offsets stay true.
 # They are of ASCII, which is searched fastest; a text that holds them itself has another control character there.
@@ -108,9 +98,10 @@ _INTEGER = lazily(r"\d{1,3}")
 _INTEGERS: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
 
 _DETERMINERS = frozenset(("the", "a", "an", "this", "another"))
-_NOUNS = codes_of("WORD", "IMAGE", "ADJECTIVE")
-_ATTRIBUTES = _NOUNS | {SKIPPED}
+_ANOTHER = " another"
+_ATTRIBUTES = NOUN_CODES | {SKIPPED}
 _BEFORE_NOUNS = _ATTRIBUTES | codes_of("OTHER")  # the classes of determiners, and of what may follow one
+_BEFORE_NAMES = NOUN_CODES | codes_of("OTHER", "OPEN", "COMMA")
 _QUALIFIED = rule("[WORD IMAGE ADJECTIVE OTHER OPEN COMMA] _{0,6} REGION")
 _COMPARING = codes_of("COMPARED", "MOST", "CLOSER", "FARTHER")
 _PLACED = codes_of("TO", "ON", "OVER", "FRONT")
@@ -120,10 +111,10 @@ _REGION_CODE, _WORD_CODE = CODES["REGION"], CODES["WORD"]
 _BRACKETED = lazily(r"\[\d")
 _PAIRS = ("both", "the two", "these two", "of the two", "of these two", "of the pair")
 _TWO = frozenset((*_PAIRS, *(f" {phrase}" for phrase in _PAIRS)))
+_SIZED = codes_of("AMOUNT", "HOUR")
 _QUANTITIES = rule("[AMOUNT HOUR]")
 _NAMED = rule("REGION")
 _LOOKS_BACK = rule("FORMER|LATTER")
-_BACKWARD = codes_of("FORMER", "LATTER")
 
 
 class Reading:
@@ -148,19 +139,38 @@ class Reading:
     def __init__(self, text: str, labels: Sequence[str] = (), *, base: int = 1, others: Sequence[str] = ()) -> None:
         folded = quantities.fold(text)
         found = quantities.find_quantities(folded)
-        called = _ways(tuple(labels), tuple(others)) if labels or others else {}
+        called = label_ways(tuple(labels), tuple(others)) if labels or others else {}
         words, starts, codes, forms, naming = TEXT_WORDS.read(_mask(folded, found), called)
         self.words: list[str] = words
         self.starts: Sequence[int] = starts
-        self.amounts = dict(zip([match.start() for match in _QUANTITIES.finditer(codes)], found, strict=False)) if found else {}
-        self.mentions = _numbered(words, [match.start() for match in _NAMED.finditer(codes)], base, len(labels))
-        self.codes = self._with_nouns(codes, naming, called)
-        self.count = len(labels) or self._count()
         self.forms: list[str | Mention] = forms
-        for index, mention in self.mentions.items():
-            forms[index] = mention
-        if not _BACKWARD.isdisjoint(self.codes):
+        self.codes: str
+        self.mentions: dict[int, Mention]
+        self.amounts: dict[int, Quantity]
+        native = _natively()
+        if native is None:
+            self._name(codes, naming, called, found, base, len(labels))
+        else:
+            self.codes, self.mentions, self.amounts = native(words, codes, forms, naming, called, found, base, len(labels))
+        self.count = len(labels) or self._count()
+        if CODES["FORMER"] in self.codes or CODES["LATTER"] in self.codes:
             self._look_back()
+
+    def _name(
+        self,
+        codes: str,
+        naming: Sequence[int],
+        called: Mapping[str, Sequence[Way]],
+        found: Sequence[Quantity],
+        base: int,
+        count: int,
+    ) -> None:
+        """Find out what is named: `native/naming.h` does the same."""
+        self.amounts = dict(zip([match.start() for match in _QUANTITIES.finditer(codes)], found, strict=False))
+        self.mentions = _numbered(self.words, [match.start() for match in _NAMED.finditer(codes)], base, count)
+        self.codes = self._with_nouns(codes, naming, called)
+        for index, mention in self.mentions.items():
+            self.forms[index] = mention
 
     def _count(self) -> int:
         """How many regions the text names."""
@@ -189,7 +199,7 @@ class Reading:
             return named[-2:]
         return ("region1", "region2") if self.count == 2 else ()
 
-    def _with_nouns(self, known: str, naming: Sequence[int], labels: Mapping[str, Sequence[_Way]]) -> str:
+    def _with_nouns(self, known: str, naming: Sequence[int], labels: Mapping[str, Sequence[Way]]) -> str:
         """Codes with each label made one REGION, and the words of "the old wooden" before a mention skipped.
 
         Args:
@@ -213,7 +223,7 @@ class Reading:
                 last = end
         return "".join(parts) + known[last:] if parts else known
 
-    def _match_label(self, codes: list[str], index: int, ways: Sequence[_Way]) -> int:
+    def _match_label(self, codes: list[str], index: int, ways: Sequence[Way]) -> int:
         """Make the longest label that begins at a token a mention; returns where it ends."""
         for rest, mention in ways:
             end = index + 1 + len(rest)
@@ -226,12 +236,12 @@ class Reading:
 
     def _is_other(self, codes: Sequence[str], index: int, end: int) -> bool:
         """Whether a name means somebody else: "another chair", "the larger appliance", "the object behind", "table lamp"."""
-        if index and (self.words[index - 1] == " another" or codes[index - 1] in _COMPARING):
+        if index and (self.words[index - 1] == _ANOTHER or codes[index - 1] in _COMPARING):
             return True
         after = codes[end] if end < len(codes) else ""
-        if after in _PLACED and self.words[index].strip() in _ANY:
+        if after in _PLACED and self.words[index].strip() in ANY_REGION:
             return True
-        return after == _WORD_CODE and _is_compound(self.words[index].strip(), self.words[end].strip())
+        return after == _WORD_CODE and is_compound(self.words[index], self.words[end])
 
     def _generic(self, codes: Sequence[str], index: int) -> bool:
         """Whether "a typical chair" or "a chair is usually" speaks of chairs in general."""
@@ -273,6 +283,21 @@ TEXT_WORDS = WordTable(_TOKEN, _known, ("list", "sums", "text", "list"), _MARKED
 """The words of a text, where each begins, their classes, and what rules look at of each."""
 
 
+@cache
+def _natively() -> Callable[..., tuple[str, dict[int, Mention], dict[int, Quantity]]] | None:
+    """What `Reading._name` does, by `native/naming.h`; None where that is not built."""
+    native = pattern_module()
+    if native is None:
+        return None
+    kinds = (_BEFORE_NAMES, _COMPARING, _PLACED, _APPOSING, _APPOSED_ENDS, _ATTRIBUTES, _BEFORE_NOUNS, _SIZED)
+    others = "".join(CODES.get(name, name) for name in ("REGION", SKIPPED, "WORD", "GENERIC", "COMMA"))
+    classes = tuple(map("".join, kinds))
+    name: Callable[..., tuple[str, dict[int, Mention], dict[int, Quantity]]] = native.namer(
+        _meanings, is_compound, tuple(_DETERMINERS), tuple(ANY_REGION), _ANOTHER, classes, others
+    ).name
+    return name
+
+
 def _mask(folded: str, found: Sequence[Quantity]) -> str:
     folded = _MASKS.sub("\x05", folded)
     parts: list[str] = []
@@ -309,7 +334,7 @@ def _meanings(said: frozenset[str], base: int, count: int) -> Mapping[str, Menti
     for form, (low, high) in ranges.items():
         start = base if form == "" else _STARTS[form]
         bases[form] = 0 if low == 0 else 1 if count and high >= count + start else start
-    return {word: _mention(_ids(numbers, bases[form]), True) for word, (form, numbers) in found.items()}
+    return {word: mention_of(_ids(numbers, bases[form]), True) for word, (form, numbers) in found.items()}
 
 
 _STARTS: Mapping[str, int] = {"[": 0, "<": 1}
@@ -328,54 +353,3 @@ def _number_of(word: str) -> tuple[str, tuple[int, ...]]:
     numbers = tuple(map(int, _INTEGER.findall(word)))
     spelled = word.split()[-1].strip("])>")  # "region one", and where somebody left out the blank "regionone"
     return form, numbers or tuple(number for name, number in _INTEGERS.items() if spelled.endswith(name))[:1]
-
-
-@lru_cache(maxsize=1024)
-def _ways(labels: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[str, list[_Way]]:
-    """Each way to name a region by its label, by first word, the longest first: the whole label, or its last word alone.
-
-    A name that fits two regions names neither; one that fits a region of the question means none of the others.
-    """
-    names = _kinds(labels) | _named(others, "other") | _named(labels, "region")
-    ways: dict[str, list[_Way]] = {}
-    for name in sorted(names, key=len, reverse=True):
-        if LEXICON.get(name[0], CODES["WORD"]) in _NOUNS or (len(name) == len(labels) == 1 and name[0] in _ANY):
-            for first in (name[0], " " + name[0]):
-                ways.setdefault(first, []).append((name[1:], _mention(names[name], False)))
-    return {first: kept for first, named in ways.items() if (kept := [way for way in named if way[1].regions])}
-
-
-_ANY = frozenset(("object", "item"))
-"""What may be said of any region, where there is one."""
-
-
-@lru_cache(maxsize=4096)
-def _is_compound(first: str, second: str) -> bool:
-    """Whether two words are the name of one thing, "table lamp"."""
-    from spatialreasoner.language import vocabulary
-
-    return f"{first} {second}" in vocabulary.load_vocabulary()
-
-
-def _kinds(labels: tuple[str, ...]) -> dict[tuple[str, ...], Regions]:
-    """The region of each synonym of a label, and of each word for its kind; none where two may be called so."""
-    if not any(labels):
-        return {}
-    from spatialreasoner.language import vocabulary  # reads colours with numpy, which a text without labels need not wait for
-
-    names: dict[tuple[str, ...], set[str]] = {}
-    for number, label in enumerate(labels, start=1):
-        for name in vocabulary.load_vocabulary().fitting(label[:200]) if label else ():
-            if not name.endswith("s") or name.endswith("ss"):  # what is said of several is said of none
-                names.setdefault(tuple(name.split()), set()).add(f"region{number}")
-    return {name: tuple(regions) if len(regions) == 1 else () for name, regions in names.items()}
-
-
-def _named(labels: tuple[str, ...], kind: str) -> dict[tuple[str, ...], Regions]:
-    """The region of each name that the labels give; none where two bear it."""
-    words = [tuple(re.findall(r"[a-z0-9]+", quantities.fold(label[:200]))) for label in labels]
-    names: dict[tuple[str, ...], set[str]] = {}
-    for number, label in enumerate(words, start=1):
-        for name in {label, label[-1:]} - {()}:
-            names.setdefault(name, set()).add(f"{kind}{number}")
-    return {name: tuple(regions) if len(regions) == 1 else () for name, regions in names.items()}

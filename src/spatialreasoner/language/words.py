@@ -53,7 +53,7 @@ class WordTable:
         >>> words, letters, list(sums), found
         (['it', 'is', 'wide'], 'iiw', [0, 2, 4, 8], [1])
         """
-        wanted = _NONE if wanted is None else wanted
+        wanted = _NONE if wanted is None else wanted  # one that is read with must not change any more
         return self._natively(text, wanted) or self._plainly(text, wanted)
 
     @cached_property

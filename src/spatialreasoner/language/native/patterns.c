@@ -344,176 +344,7 @@ static PyObject *pattern_sub(PyObject *self, PyObject *const *given, Py_ssize_t 
     return whole;
 }
 
-/* Tables of words: what is known of each word, found by Python once, and looked up by its bytes without making a text of it */
-
-enum { SLOTS = 1 << 14, MOST_WORDS = SLOTS / 2, LETTERS = 27, LONGEST_WORD = 40 };
-
-typedef struct {
-    PyObject *word, *row; /* a row has one value for each column */
-    const char *bytes;    /* of the word */
-    Py_ssize_t size;
-    uint32_t hash;
-} Entry;
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *find, *columns; /* makes the row of a word; how each column is put together */
-    Py_ssize_t words;
-    Entry *slots;
-    uint32_t marked[LETTERS][LETTERS]; /* by the first two characters: the third ones with which a word may be more than letters */
-} Table;
-
-static PyTypeObject *TableType;
-
-static void table_clear(Table *self) {
-    for (int i = 0; i < SLOTS; i++) {
-        PyObject *word = self->slots[i].word, *row = self->slots[i].row;
-        self->slots[i].word = self->slots[i].row = NULL;
-        Py_XDECREF(word);
-        Py_XDECREF(row);
-    }
-    self->words = 0;
-}
-
-/* The slot of a word, or the free one where it belongs: some are free always. */
-static Entry *slot_of(Table *self, const char *bytes, Py_ssize_t size, uint32_t hash) {
-    uint32_t at = hash;
-    for (;; at++) {
-        Entry *entry = self->slots + (at & (SLOTS - 1));
-        if (!entry->word) return entry;
-        if (entry->hash == hash && entry->size == size && !memcmp(entry->bytes, bytes, size)) return entry;
-    }
-}
-
-/* The row of a word, a new reference. */
-static PyObject *row_of(Table *self, const char *bytes, Py_ssize_t size) {
-    uint32_t hash = 2166136261u; /* FNV-1a, mixed, as the lowest bits alone tell the slot */
-    for (Py_ssize_t i = 0; i < size; i++) hash = (hash ^ (uint8_t)bytes[i]) * 16777619u;
-    hash ^= hash >> 15;
-    Entry *entry = slot_of(self, bytes, size, hash);
-    if (entry->word) return Py_NewRef(entry->row);
-    PyObject *word = PyUnicode_FromStringAndSize(bytes, size);
-    PyObject *row = word ? PyObject_CallFunctionObjArgs(self->find, word, NULL) : NULL;
-    if (row && (!PyTuple_Check(row) || PyTuple_Size(row) != PyTuple_Size(self->columns))) {
-        PyErr_Format(PyExc_ValueError, "expected a tuple with a value for each of %R; got %R", self->columns, row);
-        Py_CLEAR(row);
-    }
-    if (row) {
-        if (self->words >= MOST_WORDS) table_clear(self);
-        entry = slot_of(self, bytes, size, hash); /* again: Python may have looked up words meanwhile */
-        if (!entry->word) {
-            self->words++;
-            *entry = (Entry){Py_NewRef(word), Py_NewRef(row), PyUnicode_AsUTF8AndSize(word, NULL), size, hash};
-        }
-    }
-    Py_XDECREF(word);
-    return row;
-}
-
-/* The number of a blank or a letter; -1 of anything else. */
-static int letter(uint8_t character) {
-    return character == ' ' ? 0 : character >= 'a' && character <= 'z' ? character - 'a' + 1 : -1;
-}
-
-/* Where a word ends that is letters and no more, whatever the pattern: most are, and need not be looked for. 0 if it may be more. */
-static Py_ssize_t plain_end(const Table *self, const Subject *in, Py_ssize_t at) {
-    Py_ssize_t begin = at + (in->text[at] == ' '), end = begin;
-    if (begin + 3 > in->end) return 0;
-    int first = letter(in->text[begin]), second = letter(in->text[begin + 1]), third = letter(in->text[begin + 2]);
-    if (first < 1 || second < 0 || third < 0 || self->marked[first][second] >> third & 1) return 0;
-    while (end < in->end && end - begin <= LONGEST_WORD && letter(in->text[end]) > 0) end++;
-    int ends = end - begin <= LONGEST_WORD && (end == in->end || (in->text[end] != '\'' && in->text[end] != '-'));
-    return ends ? end : 0;
-}
-
-/* The rows of the words that a pattern finds; NULL without an error where PCRE2 gave up, or found an empty word. */
-static PyObject *rows_of(Pattern *pattern, Table *table, PyObject *const *given) {
-    Subject in;
-    if (!subject_of(given, 1, &in)) return NULL;
-    PyObject *rows = PyList_New(0);
-    Py_ssize_t at = 0;
-    while (rows && at < in.end) {
-        Py_ssize_t begin = at, end = plain_end(table, &in, at);
-        int found = end ? 1 : find(pattern, SEARCH, &in, at, 0);
-        if (found == 0) break;
-        if (!end && found > 0) begin = pattern->places[0], end = pattern->places[1];
-        PyObject *row = begin < end ? row_of(table, (const char *)in.text + begin, end - begin) : NULL;
-        if (!row || PyList_Append(rows, row) < 0) Py_CLEAR(rows);
-        Py_XDECREF(row);
-        at = end;
-    }
-    return rows;
-}
-
-/* One column of some rows, as a list, as one text of its ASCII characters, or as the sums of its numbers before each row. */
-static PyObject *column_of(PyObject *rows, Py_ssize_t column, const char *how) {
-    Py_ssize_t size = PyList_Size(rows);
-    if (!strcmp(how, "list")) {
-        PyObject *list = PyList_New(size);
-        for (Py_ssize_t i = 0; list && i < size; i++)
-            PyList_SetItem(list, i, Py_NewRef(PyTuple_GetItem(PyList_GetItem(rows, i), column)));
-        return list;
-    }
-    int is_text = !strcmp(how, "text");
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, is_text ? size : (size + 1) * (Py_ssize_t)sizeof(int64_t));
-    char *characters = bytes ? PyBytes_AsString(bytes) : NULL;
-    int64_t *sums = (int64_t *)characters, sum = 0;
-    for (Py_ssize_t i = 0; characters && i < size; i++) {
-        PyObject *value = PyTuple_GetItem(PyList_GetItem(rows, i), column);
-        const char *character = is_text ? PyUnicode_AsUTF8AndSize(value, NULL) : "";
-        if (!character) break;
-        if (is_text) {
-            characters[i] = character[0];
-        } else {
-            sums[i] = sum;
-            sum += PyLong_AsLong(value);
-        }
-    }
-    if (sums && !is_text) sums[size] = sum;
-    PyObject *text = bytes && is_text && !PyErr_Occurred() ? PyUnicode_DecodeASCII(characters, size, NULL) : NULL;
-    if (is_text || PyErr_Occurred()) Py_CLEAR(bytes);
-    return is_text ? text : bytes;
-}
-
-/* Of the words that a pattern finds: each column of a table, and which of the words are among some that are wanted. */
-static PyObject *pattern_columns(PyObject *self, PyObject *const *given, Py_ssize_t count) {
-    if (count != 3 || !PyObject_TypeCheck(given[1], TableType) || !PyDict_Check(given[2])) {
-        PyErr_SetString(PyExc_TypeError, "expected a text, a table, and a dictionary of wanted words");
-        return NULL;
-    }
-    Table *table = (Table *)given[1];
-    PyObject *rows = rows_of((Pattern *)self, table, given);
-    if (!rows) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    Py_ssize_t size = PyTuple_Size(table->columns);
-    PyObject *found = PyTuple_New(size + 1), *wanted = PyList_New(0);
-    for (Py_ssize_t column = 0; found && column < size; column++) {
-        const char *how = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(table->columns, column), NULL);
-        PyObject *one = how ? column_of(rows, column, how) : NULL;
-        if (!one || PyTuple_SetItem(found, column, one) < 0) Py_CLEAR(found);
-    }
-    Py_ssize_t words = PyDict_Size(given[2]) ? PyList_Size(rows) : 0;
-    for (Py_ssize_t i = 0; wanted && i < words; i++)
-        if (PyDict_GetItemWithError(given[2], PyTuple_GetItem(PyList_GetItem(rows, i), 0))) {
-            PyObject *number = PyLong_FromSsize_t(i);
-            if (!number || PyList_Append(wanted, number) < 0) Py_CLEAR(wanted);
-            Py_XDECREF(number);
-        }
-    Py_DECREF(rows);
-    if (!found || !wanted || PyErr_Occurred() || PyTuple_SetItem(found, size, Py_NewRef(wanted)) < 0) Py_CLEAR(found);
-    Py_XDECREF(wanted);
-    return found;
-}
-
-static void table_free(PyObject *self) {
-    Table *table = (Table *)self;
-    PyTypeObject *type = Py_TYPE(self);
-    if (table->slots) table_clear(table);
-    PyMem_Free(table->slots);
-    Py_XDECREF(table->find);
-    Py_XDECREF(table->columns);
-    PyObject_Free(self);
-    Py_DECREF(type);
-}
+#include "tables.h"
 
 static PyObject *pattern_groupindex(PyObject *self, void *unused) {
     if (!code_for((Pattern *)self, 0, SEARCH)) PyErr_Clear();
@@ -621,6 +452,7 @@ static void match_free(PyObject *self) {
     Py_DECREF(type);
 }
 
+#include "naming.h"
 #include "reading.h"
 
 /* The module */
@@ -661,35 +493,6 @@ static PyType_Spec match_spec = {
     match_slots,
 };
 
-static PyType_Slot table_slots[] = {{Py_tp_dealloc, table_free}, {0, NULL}};
-static PyType_Spec table_spec = {
-    "_patterns.Table", sizeof(Table), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, table_slots,
-};
-
-/* A table: what makes the row of a word, of each column whether it is a "list", a "text" or "sums", and with what words begin that
-   may be more than letters. */
-static PyObject *patterns_table(PyObject *module, PyObject *given) {
-    PyObject *find, *columns, *marked;
-    if (!PyArg_ParseTuple(given, "OO!O!", &find, &PyTuple_Type, &columns, &PyTuple_Type, &marked)) return NULL;
-    Table *table = PyObject_New(Table, TableType);
-    if (!table) return NULL;
-    table->find = Py_NewRef(find);
-    table->columns = Py_NewRef(columns);
-    table->words = 0;
-    memset(table->marked, 0, sizeof table->marked);
-    table->slots = PyMem_Calloc(SLOTS, sizeof *table->slots);
-    if (!table->slots) PyErr_NoMemory();
-    for (Py_ssize_t i = 0; !PyErr_Occurred() && i < PyTuple_Size(marked); i++) {
-        Py_ssize_t size;
-        const char *begin = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(marked, i), &size);
-        int first = begin && size > 2 ? letter(begin[0]) : -1, second = first < 0 ? -1 : letter(begin[1]);
-        if (second >= 0 && letter(begin[2]) >= 0) table->marked[first][second] |= 1u << letter(begin[2]);
-    }
-    if (!PyErr_Occurred()) return (PyObject *)table;
-    Py_DECREF((PyObject *)table);
-    return NULL;
-}
-
 /* A pattern: its flags as PCRE2 has them, what writes it, what makes it in Python, and its number in the sieve. */
 static PyObject *patterns_compile(PyObject *module, PyObject *given) {
     PyObject *write, *slow;
@@ -709,7 +512,9 @@ static PyObject *patterns_compile(PyObject *module, PyObject *given) {
 
 static PyMethodDef functions[] = {
     {"compile", patterns_compile, METH_VARARGS, NULL}, {"table", patterns_table, METH_VARARGS, NULL},
-    {"maker", patterns_maker, METH_VARARGS, NULL},     {"reader", patterns_reader, METH_VARARGS, NULL}, {"sieve", patterns_sieve, METH_VARARGS, NULL},   {NULL, NULL, 0, NULL},
+    {"maker", patterns_maker, METH_VARARGS, NULL},     {"reader", patterns_reader, METH_VARARGS, NULL},
+    {"namer", patterns_namer, METH_VARARGS, NULL},     {"sieve", patterns_sieve, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_patterns", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
@@ -724,6 +529,7 @@ PyMODINIT_FUNC PyInit__patterns(void) {
     TableType = (PyTypeObject *)PyType_FromSpec(&table_spec);
     MakerType = (PyTypeObject *)PyType_FromSpec(&maker_spec);
     ReaderType = (PyTypeObject *)PyType_FromSpec(&reader_spec);
-    if (!module || !PatternType || !MatchType || !TableType || !MakerType || !ReaderType) return NULL;
+    NamerType = (PyTypeObject *)PyType_FromSpec(&namer_spec);
+    if (!module || !PatternType || !MatchType || !TableType || !MakerType || !ReaderType || !NamerType) return NULL;
     return PyModule_AddStringConstant(module, "SOURCE", NATIVE_SOURCE) < 0 ? NULL : module;
 }
