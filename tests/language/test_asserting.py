@@ -47,6 +47,11 @@ def test_a_reply_that_withholds_nothing_is_left_alone():
         ("here's how to check: if region [0] is bigger than region [1], then it's to the right.", ""),
         ("to be thinner, region [0] would have to measure less than region [1]; i can't verify it.", ""),
         ("one is closer than the other. i don't know which is which.", ""),
+        ("is it a lamp? if so, it'd be above most things.", ""),
+        ("one could measure both. the one with more centimeters is wider.", ""),
+        ("there is no image, only the question whether region [0] is taller.", ""),
+        ("my answer would be yes in one sense and no in another.", ""),
+        ("that is not indicated.", ""),
         (
             "region [1] is partly hidden by the other, so it is behind. i can't see more.",
             "region [1] is partly hidden by the other, so it is behind.",

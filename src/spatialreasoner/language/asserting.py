@@ -41,7 +41,7 @@ _COMPARES = lazily(
 )
 _REGION = lazily(r"\bregions? ?[\[<(#]?\d[\])>]?")
 _NAMES = lazily(
-    r"\W*(?:(?:but|so|then|it's|it|is|was|probably|most|likely|maybe|perhaps|possibly|say|the|answer|that|i|i'd|go|with|for"
+    r"\W*(?:(?:but|so|then|it's|that's|it|is|was|probably|most|likely|maybe|perhaps|possibly|say|the|answer|that|i|i'd|go|with|for"
     r"|think|rather|clearly|must|be|actually|instead|would|choice|pick|my|and|final|correct|taller"
     r"|one)\W+)*regions? ?\S{1,3}\W*(?:\w+ly )?(?:is|does|has|wins|it is|i think|then|i'd say|probably|though|instead)?\W*"
 )

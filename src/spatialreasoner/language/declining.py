@@ -54,7 +54,8 @@ _IS = (
     rf"(?:not|n't|neither|nor){_WAY} "
     + _any(
         "sure, certain, clear(?!ly), possible, feasible, available, visible(?! (?:since|because|as|behind)), known, given, "
-        "provided, specified, stated, marked, labell?ed, annotated, highlighted, shown, drawn, defined, determin\\w+, "
+        "provided, specified, stated, indicated, mentioned, described, "
+        "marked, labell?ed, annotated, highlighted, shown, drawn, defined, determin\\w+, "
         "measur\\w+, recover\\w+, comput\\w+, sufficient\\w*, enough, confident, equipped, in a position, convinced, easy, "
         "straightforward, obvious, trivial, appropriate, reliabl\\w+, meaningful, supported, designed, capable, trained, "
         "allowed, permitted, something, anything, a question, present\\b, detect\\w+, found, locat\\w+, identif\\w+, "
@@ -94,8 +95,10 @@ _DENIES = (
         "unfair to, unwise to, premature to"
     ).replace("0;20", "0,20")
     + r"\b|\b(?:perhaps|maybe|possibly),? (?:or )?(?:perhaps|maybe|possibly) not\b"
+    r"|\byes (?:in|if|from|for|when)\b[^.;\n]{1,60}\b(?:and|but) no (?:in|if|from|for|when)\b"
     # "nothing can be said", "no car is visible", "this only makes sense if I know"
-    r"|\bnothing (?:\w+ ){0,2}(?:can|could) be (?!further|clear)\w|\bno \w+ (?:is|are) (?:visible|shown|seen|present)\b"
+    r"|\bnothing (?:\w+ ){0,2}(?:can|could) be (?!further|clear)\w|\bno \w+ (?:(?:is|are) (?:visible|shown|seen"
+    r"|present)|(?:can|could) be (?:given|told|stated|determined|derived|computed|made))\b"
     r"|\bonly (?:makes? sense|works?|possible|answerable) (?:if|when|once|with)\b|\bpossible only (?:if|when|once|with)\b"
 )
 _WANTS = (
@@ -109,7 +112,7 @@ _WANTS = (
         "figures?, cues?, objects?, regions?, box(?:es)?, mark\\w*, labels?, labell?ed, evidence, indication, hint, "
         "guarantee, precision, estimates?, comparison, view, clock, meta\\w*, access, tools?, abilit\\w+, capabilit\\w+, "
         "expert, certainty, orientation, heading, camera, details?, perspective, comment, reason to, known, knowing, "
-        "seeing, more to go, sense to, position, something, anything, here, in (?:the|this), tell(?:s|ing)?, to (?:tell|go "
+        "seeing, inputs?, more to go, sense to, position, something, anything, here, in (?:the|this), tell(?:s|ing)?, to (?:tell|go "
         "on|compare|decide|say|judge|scale|estimate|determine), physical, conclu\\w+, direction, verdict, judg\\w+, "
         "assess\\w+, determin\\w+"
     )
@@ -167,12 +170,12 @@ CLOSES = lazily(
 """A question that only closes an answer."""
 _OPENS = r"^\W*(?:(?:and|but|or|so|then|even|only|e\.g)[, ]+)*"
 SUPPOSES = lazily(
-    rf"{_OPENS}(?:if (?!i had to|i have to|i must|i were to|i'm not|i am not|anything|so\b|not\b|it (?:were )?up to me"
+    rf"{_OPENS}(?:if (?!i had to|i have to|i must|i were to|i'm not|i am not|anything|not\b|it (?:were )?up to me"
     r"|you (?:ask|look|are|were|stand|sit|face))|unless|suppose|supposing|let's (?:say|take|assume)|say,? (?:the|a|that)"
     r"|once|in case|whether|when(?:ever)? (?:you|the|a|it)|as soon as|to (?:know|tell|say|see|work|determine|decide|find"
     r"|estimate|compare|measure|judge|answer|get|calculate|be able|give|go|confirm|verify|check|establish|assess|conclude"
     r"|be \w{2,}er)\b|hypothetically|in theory|whatever)\b"
-    r"|\bif (?:only )?(?:i|we|something) (?:could|knew|saw)\b|\bif something\b|\bonly if\b"
+    r"|\bif (?:only )?(?:i|we|something) (?:could|knew|saw)\b|\bif something\b|\bonly if\b|\bquestion (?:of )?whether\b"
 )
 """A condition, a purpose, what is assumed."""
 MAY_SUPPOSE = lazily(
@@ -211,6 +214,7 @@ APPARENT = lazily(
 IN_GENERAL = lazily(
     r"\b(?:usually|typically|normally|generally|commonly|as a rule|on average|by definition|in (?:general|most|many)"
     r"|in an? (?:typical|normal|standard|usual|average|ordinary)"
+    r"|the one (?:with|that|which|whose)"
     r"|one (?:of (?:them|the two|these) )?(?:is|looks|seems|appears)\b.{1,40}\bthan (?:the other|another)"
     r"|(?:left|right|above|below|behind|front|\w{2,}er)[\"']? (?:means?|denotes?|refers? to|is defined))\b"
 )

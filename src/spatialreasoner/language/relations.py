@@ -49,6 +49,7 @@ _COMPARATIVES = codes_of("COMPARED", "MORE", "LESS")
 _ALONE = rule("[ONE OF PAIR IN BETWEEN AND COMMA PLUS EQUALS RELATIVE AS BUT FROM] | $")
 _DEFINITE = rule("[ONE WORD]{0,2} (?:(?P<named>BE REGION)|[COMMA OF IN]|$)")
 _LAST = rule("ONE? $")
+_IS_REGION = rule("ONE? BE REGION")
 _AND_THEN = rule("COMMA? [AND NOR] [COMMA TO IN MORE FARTHER WORD]{0,4}")
 _REFERENCE = rule(f"RELATIVE {OBJECT}")
 _NOT_AS = rule("NOT [ABOUT WORD]? $")
@@ -69,6 +70,8 @@ def relation(scope: Scope, position: int) -> Iterator[Statement]:
     while scope.follows(begin, "MORE", "LESS", "FARTHER", "CLOSER", "TO", "IN"):
         begin -= 1
     others = _stated(scope, match)
+    if others is None and scope.codes[position] == CODES["OVER"] and scope.follows(position, "FROM"):
+        return  # "covered from above"
     if others is None and not _stands_alone(scope, match):
         yield from _contrast(scope, kinds[0], match, begin)
         return
@@ -103,7 +106,8 @@ def _kind(scope: Scope, match: re.Match[str]) -> str | None:
         last = _LAST.match(scope.codes, match.end()) and scope.follows(
             position, "BE", "MAYBE", "AMOUNT", "COMMA", "AND", "REGION"
         )
-        if not (last or scope.codes.startswith(CODES["APART"], position + 1)):
+        named = _IS_REGION.match(scope.codes, match.end())  # "the closer one is Region 1"
+        if not (last or named or scope.codes.startswith(CODES["APART"], position + 1)):
             return None
     if code == CODES["FARTHER"] and scope.follows(position, "LESS"):
         return "front"

@@ -32,7 +32,7 @@ _FOR = lazily(r"(?P<words>[^<\n;]{1,60}?)(?: (?:for|in|of) (?:the \w{1,12} (?:of
 _STEMS: Mapping[Relation, str] = {
     "left": "left", "right": "right", "above": "above|over|higher", "below": "below|under|lower", "tall": "tall",
     "short": "short", "wide": "wide", "thin": "thin|narrow", "big": "big|large", "small": "small",
-    "behind": "behind|farther|further", "front": "front|closer|nearer",
+    "behind": "behind|farther|further|farthest|furthest", "front": "front|closer|nearer|closest|nearest",
 }  # fmt: skip
 _MORE: Mapping[str, str] = {"height": "tall", "width": "wide", "camera_distance": "behind", "big": "big"}
 

@@ -33,7 +33,8 @@ _REFERS = lazily(
 _SAID_OF = lazily(
     r"\b(?<!behind )(?<!beside )(?<!next to )(?<!near )(?<!above )(?<!below )(?<!by )(?<!from )(?<!of )(?<!around )(?:it"
     r"|they|s?he|(?:the|their|its) (?:\w+ ){0,2}(?:distance|height|width|gap|size|separation)|regions?.{0,6}"
-    r"|the (?:two )?regions) (?:is|are|looks?|appears?|seems?|comes?|being|should be|would be|must be)\b"
+    r"|the (?:two )?regions) (?:is|are|looks?|appears?|seems?|comes?|being|should be|would be|must be)\b|\bit's (?:about"
+    r"|around|approximately|roughly|some)\b"
 )
 _OF_IT = lazily(
     r"\W*(?:so |and )?(?:it|this|they|regions?)\b"

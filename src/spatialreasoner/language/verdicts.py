@@ -136,7 +136,8 @@ _NOT = lazily(
     r"\W{0,4}(?:(?:no|well|actually|sorry|hmm|then|so)[, ]{1,2})?(?:(?:it|that|this|they|these|the (?:first|former)) )?"
     rf"(?:(?:most )?{_SURELY} )?"
     rf"(?:(?:is|are|does|do|did|was|has|have|would|should|could|can|seems?|appears?|looks?)(?: {_SURELY})?(?:n't| not)|not)"
-    r"(?: (?!(?:[a-z]{3,9}[ai]ble|clear|sure|provided|shown|given|enough|able|included|attached|known|told|far(?=\W*$)"
+    r"(?: (?!(?:[a-z]{3,9}[ai]ble|clear|sure|provided|shown|given|indicated|mentioned"
+    r"|stated|enough|able|included|attached|known|told|far(?=\W*$)"
     r")\b)"
     r"[a-z]{1,12}){0,4}\W{0,4}"
 )
