@@ -41,7 +41,8 @@ _COMPARES = lazily(
 )
 _REGION = lazily(r"\bregions? ?[\[<(#]?\d[\])>]?")
 _NAMES = lazily(
-    r"\W*(?:(?:but|so|then|it's|that's|it|is|was|probably|most|likely|maybe|perhaps|possibly|say|the|answer|that|i|i'd|go|with|for"
+    r"\W*(?:(?:but|so|then|it's|that's|it|is|was|probably|most|likely|maybe|perhaps|possibly|say|the|answer|that|i|i'd|go"
+    r"|with|for"
     r"|think|rather|clearly|must|be|actually|instead|would|choice|pick|my|and|final|correct|taller"
     r"|one)\W+)*regions? ?\S{1,3}\W*(?:\w+ly )?(?:is|does|has|wins|it is|i think|then|i'd say|probably|though|instead)?\W*"
 )
@@ -50,8 +51,6 @@ _AFFIRMS = lazily(
     r"\W*(?:sorry|oh|well|hmm|ok|okay)?\W*(?:but )?(?:yes|no|sure(?: thing)?|certainly|absolutely|of course|gladly|yeah"
     r"|yep|right|you're right|true|correct|definitely|indeed|false|neither)\W*(?:of course|sure|certainly)?\W*"
 )
-_OF_COURSE = lazily(r"\W*(?:of course|certainly|obviously|naturally|sure)\W*")
-"""What is no answer within a sentence."""
 _POLITE = lazily(
     r"\W*(?:and )?(?:i (?:can|do|see|did|understand|found|have|could|notice)\b(?!n't)|(?:that|it|this)(?:'s| is) (?:a |an "
     r"|possible)|there (?:is|are)\b|you\b|(?:both|all|the (?:image|picture|photo|two))\b.{0,60}\b(?:visible|there|marked"
@@ -127,6 +126,7 @@ class _Clause:
         self.declines = found is not None or hidden or (not self.own and self.finds(declining.WAVERS) is not None)
         self.asks = self.asked or self.finds(declining.ASKS) is not None
         echo = self.asked and "region" in text and " you" not in text and self.compares
+        echo = echo or (self.asked and declining.FRAGMENT.fullmatch(text) is not None)
         self.closes = self.asked and (echo or declining.CLOSES.search(text) is not None)
         exact = found is None or (
             declining.ONLY_EXACTNESS.search(text) is not None and declining.ALL_OF_IT.search(text) is None
@@ -306,7 +306,7 @@ class _Judge:
             example = example or (doubled and not self._announced and clause.measured())
             example = example or ("otherwise" in clause.text and bool(self._judged) and self._judged[-1][1])
             idle = clause.declines or (clause.asks and not guess) or clause.supposes or example
-            idle = idle or (governed and not clause.own) or (at > 0 and _OF_COURSE.fullmatch(clause.text) is not None)
+            idle = idle or (governed and not clause.own) or (at > 0 and declining.OF_COURSE.fullmatch(clause.text) is not None)
             general = (general and not _TURNS.match(clause.text)) or clause.finds(declining.IN_GENERAL) is not None
             unsaid = supposed or self._listing or clause.finds(declining.APPARENT) is not None
             unsaid = unsaid or (general and not clause.measured() and _REGION.search(clause.text) is None)
@@ -347,11 +347,12 @@ class _Judge:
         """The text without what asserts nothing; a region to which "it" refers back stays."""
         following = [*self._judged[1:], None]
         kept = list[str]()
-        reached, idle_before = 0, False
+        reached, idle_before, opened = 0, False, False
         for (clause, idle), behind in zip(self._judged, following, strict=True):
             begin, end = clause.start, clause.end
             kept.append(" " * (begin - reached))  # what in front of it declines
             reached = end
+            ends = clause.text.rstrip().endswith((".", "!", "?", ":"))
             if idle:
                 named = list(_REGION.finditer(clause.text))
                 refers = behind is not None and not behind[1] and _IT.match(behind[0].text)
@@ -359,8 +360,11 @@ class _Judge:
                     first, last = named[0].span()
                     kept.append(" " * first + clause.text[first:last] + " " * (end - begin - last))
                 else:
-                    kept.append(" " * (end - begin))
+                    said = len(clause.text.rstrip()) - 1  # what is kept must not run on into the next sentence
+                    kept.append((" " * said + "." * (ends and opened)).ljust(end - begin))
+                opened = opened and not ends
             else:
+                opened = not ends
                 joins = _JOINS.match(clause.text) if idle_before else None
                 text = clause.text.replace("?", ".") if clause.asked else clause.text  # "about 2 m?" gives 2 m
                 kept.append(" " * joins.end() + text[joins.end() :] if joins else text)

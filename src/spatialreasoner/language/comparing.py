@@ -19,6 +19,13 @@ _CLEFT = lazily(
 )
 
 
+_CLEFT_OF_THING = lazily(
+    r"\bit(?:'s| is) (?=the (?:(?!one\b|object|region|first|second|former|latter|\w{2,}er\b)[a-z-]+ ){1,3}(?:that|which|who) )"
+)
+"""It's the fan that is over the table: the fan is."""
+_LEANS = lazily(r"\bi(?:'d| would)? lean(?:ing)? towards? (?=<region\d> being\b)")
+_NAMES_ONE = lazily(r"\b(?P<one>the \w{2,}er(?: one| region| object| of the two)?)\? (?=<region\d>[.!]?(?:\s|$))")
+"""The taller one? A."""
 _NOUN_IN = lazily(
     rf"\b(?:the|an?) (?:{_WORD}){{1,4}}(?:shown |seen |highlighted |marked |depicted |located )?(?:in|within) (?=<region\d>)"
 )
@@ -27,11 +34,12 @@ _MARKED_AS = lazily(
     r"|indicated|identified|outlined) (?:as|by|in|with) (?P<region><region\d>),?"
 )
 _BY_IT = lazily(
-    r"(?P<said><region(?P<of>[12])>(?: \w+){1,4} (?:by|behind|of|than|over|beside) )(?:it|the other(?: one| region| object)?)"
+    r"(?P<said><region(?P<of>[12])>(?: \w+){1,4} (?:by|behind|of|than|over|beside|into|inside) )(?:it|the other(?: one"
+    r"| region| object)?)"
     r"(?=\W|$)"
 )
 """A is hidden by it: by the other region."""
-_BY_IT_WORDS = (" by it", "behind it", " of it", "than it", "over it", " the other")
+_BY_IT_WORDS = (" by it", "behind it", " of it", "than it", "over it", "into it", "inside it", " the other")
 _TO_REGION = lazily(r"\bdistance from (?:the )?(?P<camera>camera|viewer|observer|photographer) to (?P<region><region\d>)")
 _FROM_CAMERA = ("camera to <", "viewer to <", "server to <", "grapher to <")
 _SAYS_NOTHING = lazily(
@@ -87,8 +95,13 @@ def without_clefts(text: str) -> str:
         text = _WHICH_MEANS.sub(". ", text)
     if "> and <" in text or "> or <" in text:
         text = _OF_BOTH.sub(r"\g<one> of the two", text)
+    if "lean" in text:
+        text = _LEANS.sub("i think ", text)
+    if "? <" in text:
+        text = _NAMES_ONE.sub(r"\g<one> is ", text)
     if not holds(text, ("it's ", "it is ")):
         return text
+    text = _CLEFT_OF_THING.sub("", text)
     return _CLEFT.sub(r"<region\g<region>> \g<said>", text)
 
 
@@ -167,9 +180,15 @@ _COMES_FIRST = lazily(
 )
 
 
+_FOLLOWED = lazily(
+    r"<region(?P<a>\d)> (?:is followed by|comes before|precedes|is before) <region\d>[^.;<]{0,40}? from "
+    r"(?P<from>left|right|top|bottom) to (?:right|left|bottom|top)\b"
+)
+
+
 def first_from(sentence: str) -> list[tuple[int, str]]:
     """Which region comes first, and from where: "A comes first when going from left to right"."""
-    return [(int(match["a"]), match["from"]) for match in _COMES_FIRST.finditer(sentence)]
+    return [(int(match["a"]), match["from"]) for first in (_COMES_FIRST, _FOLLOWED) for match in first.finditer(sentence)]
 
 
 _SAME = lazily(

@@ -96,6 +96,7 @@ _DENIES = (
     ).replace("0;20", "0,20")
     + r"\b|\b(?:perhaps|maybe|possibly),? (?:or )?(?:perhaps|maybe|possibly) not\b"
     r"|\byes (?:in|if|from|for|when)\b[^.;\n]{1,60}\b(?:and|but) no (?:in|if|from|for|when)\b"
+    r"|\b(?:question|height|width|size|distance|direction|answer|it) (?:remains|stays|is) open\b"
     # "nothing can be said", "no car is visible", "this only makes sense if I know"
     r"|\bnothing (?:\w+ ){0,2}(?:can|could) be (?!further|clear)\w|\bno \w+ (?:(?:is|are) (?:visible|shown|seen"
     r"|present)|(?:can|could) be (?:given|told|stated|determined|derived|computed|made))\b"
@@ -112,7 +113,8 @@ _WANTS = (
         "figures?, cues?, objects?, regions?, box(?:es)?, mark\\w*, labels?, labell?ed, evidence, indication, hint, "
         "guarantee, precision, estimates?, comparison, view, clock, meta\\w*, access, tools?, abilit\\w+, capabilit\\w+, "
         "expert, certainty, orientation, heading, camera, details?, perspective, comment, reason to, known, knowing, "
-        "seeing, inputs?, more to go, sense to, position, something, anything, here, in (?:the|this), tell(?:s|ing)?, to (?:tell|go "
+        "seeing, inputs?, more to go, sense to, position, something, anything, here, in (?:the|this), tell(?:s|ing)?, "
+        "to (?:tell|go "
         "on|compare|decide|say|judge|scale|estimate|determine), physical, conclu\\w+, direction, verdict, judg\\w+, "
         "assess\\w+, determin\\w+"
     )
@@ -151,7 +153,8 @@ _REQUESTS = (
     r"|(?:please|just|first) describe|point (?:it|them) out|tr(?:y|ying) again|retry|have a look at|look (?:it )?up"
     r"|have to be (?:more )?specific|i(?:'d| would)? (?:suggest|recommend|advise)|you(?:'d like| want|'re asking"
     r"| are asking| asked)"
-    rf"|{_YOU}(?:get|call|measure|use|try|need{_TURNING}|have{_TURNING} to|want|tell|give|send|provide|share|look it up"
+    rf"|{_YOU}(?:get|call|measure|use|try|need{_TURNING}|have{_TURNING} to|want|tell(?! by| from| that)|give|send|provide"
+    rf"|share|look it up"
     rf"|count|compare"
     r"|check|work (?:it )?out|calculate|consult|scale|mean)|(?:once|if|when|unless) you(?:'ve| have| can"
     r"| could)? (?:\w+ ){0,2}(?:give|tell|provide|share|send|know|upload|have(?! any)|let|include|mark|describe))\b"
@@ -168,6 +171,10 @@ CLOSES = lazily(
     r"|help)\b"
 )
 """A question that only closes an answer."""
+FRAGMENT = lazily(r"\W*the \w{2,}er(?: one| region| object| of the two)?\?\s*")
+"""What asks for the region that follows: "The taller one? Region 1"."""
+OF_COURSE = lazily(r"\W*(?:of course|certainly|obviously|naturally|sure)\W*")
+"""What is no answer within a sentence."""
 _OPENS = r"^\W*(?:(?:and|but|or|so|then|even|only|e\.g)[, ]+)*"
 SUPPOSES = lazily(
     rf"{_OPENS}(?:if (?!i had to|i have to|i must|i were to|i'm not|i am not|anything|not\b|it (?:were )?up to me"
@@ -201,7 +208,8 @@ WAVERS = lazily(
     r"|them)\b.{0,40}\bwhich\b|\bas justified\b"
     r"|\b(?:could|might|may)\b[^;\n]{0,60}\b(?:could|might|may) (?:just|as|also|be|equally)\b|\byes,? (?:and"
     r"|or) (?:possibly |maybe |perhaps )?no\b|yes, (?:possibly|maybe|perhaps) no\b|possibly, possibly not|\byes ?/ ?no\b"
-    r"|\b(?:otherwise|else|if not),? (?:then )?(?:(?:it|the answer)(?:'s| is| would be) )?(?:yes|no|true|false|region)\b"
+    r"|\bif (?:that|this)(?:'s| is) (?:so|true|the case|correct)\b|\b(?:otherwise|else|if not),? (?:then )?(?:(?:it"
+    r"|the answer)(?:'s| is| would be) )?(?:yes|no|true|false|region)\b"
     r"|\b(?:yes|no|true|false),? (?:but )?(?:only )?if\b[^.\n]{1,120}\b(?:yes|no|true|false),? if\b"
 )
 """It may be so or otherwise."""

@@ -45,7 +45,8 @@ _EXCEEDS = lazily(
     rf"(?: the (?:top|head|height|width|size) of)? {_B}"
 )
 _TRAILS = lazily(
-    rf"{_A}{_WELL} (?:falls? short of|comes? nowhere near|is nowhere near|(?:does not|doesn't) (?:come close|measure up"
+    rf"{_A}{_WELL} (?:falls? short of|comes? nowhere near|is nowhere near|(?:does not"
+    rf"|doesn't) (?:even )?(?:come (?:even )?close|measure up"
     rf"|reach up) to"
     r"|(?:does not|doesn't|cannot|can't|fails to) (?:match|rival|reach|equal|compete with)|is no match for|loses (?:out )?to"
     r"|pales (?:next to"
@@ -109,7 +110,8 @@ _LARGE = frozenset((
 ))  # fmt: skip
 _ADVANTAGE = lazily(
     rf"{_A}{_WELL} (?:has|holds|takes|wins|enjoys) (?:the )?(?:(?P<plus>height|width|size)[ -]advantage"
-    r"|(?:contest|comparison|prize|edge)\b)|<region(?P<wins>\d)> (?:clearly |easily )?(?:comes out (?:ahead|on top|first)"
+    r"|(?:contest|comparison|prize|edge|crown|lead)\b)|<region(?P<wins>\d)> (?:clearly |easily )?(?:comes out (?:ahead"
+    r"|on top|first)"
     r"|wins(?: out)?|leads|is ahead|prevails)\b(?! (?:of|over|against))|"
     r"\b(?:advantage|edge)\b[^.<]{0,20} (?:goes to|belongs to|is with|lies with) <region(?P<owner>\d)>"
 )

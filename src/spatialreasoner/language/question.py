@@ -61,7 +61,8 @@ _NAMED = lazily(rf"{_NAME} ?,? ?\(? ?(?:which is |i\.e\. |labell?ed |marked )?<r
 _CALLED = lazily(
     r"<region(\d)>(?: ?\([^()<]{1,24}\))?(?:[^\w.!?\n(]{0,4}(?:(?:is|shows|contains|depicts|highlights|outlines|marks"
     r"|represents|refers to|encompasses|surrounds|encloses|is (?:drawn )?around"
-    r"|covers|features|being|as)\W{0,3})?(?:a|an|the) |[*_]{0,2}: {0,2}[*_]{0,2}(?!(?:a|an|the|is|it|its|about|around|approx\w*"
+    r"|covers|features|being|as)\W{0,3})?(?:a|an|the) |[*_]{0,2} ?[:=] {0,2}[*_]{0,2}(?!(?:a|an|the|is|it|its|about"
+    r"|around|approx\w*"
     r"|roughly|yes|no)\b))([a-z][a-z-]{1,20}(?: (?!(?:and|is|in|on|at|of|with|to|that|which|has|are|appears|from|while"
     r"|whereas|but"
     r"|near|next|beside|behind|standing|sitting)\b)[a-z][a-z-]{1,20}){0,2})\b(?! (?:is |being )?<region)"

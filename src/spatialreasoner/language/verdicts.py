@@ -77,6 +77,11 @@ _TRAIL = lazily(
     r"|\bis (?:in the )?(?:(?P<affirmative>affirmative)"
     r"|(?P<negative>negative))\b"
 )
+_SUPPORTS = lazily(
+    r"(?:obviously|undeniably|undoubtedly|certainly|definitely|absolutely|apparently|presumably|probably|(?:most|very) likely"
+    r"|sure|of course|hands down|for sure|no (?:doubt|question)|(?:without|beyond) (?:a |any |all )?(?:doubt|question))"
+    r" (?:that )?(?:the |an? |<)"
+)
 _CONCEDES = lazily(r"\W{0,6}(?:true|granted|sure|admittedly|right)\b[^.!?]{0,200}\bbut\b")
 _HOLDS = lazily(
     r"(?P<said>[^\n]{4,300}?)[\"')\]]{0,3}(?:,? but (?:it|that|this)(?: (?:really|actually"
@@ -147,10 +152,10 @@ _NOT = lazily(
 def leading(text: str) -> bool | None:
     """Yes or no, where a folded text begins with it: "Based on the image, yes, ...", "I think so.", "Hardly.".
 
-    A concession is none: "True, it looks bigger, but ...".
+    A concession is none, "True, it looks bigger, but ...", and no word that only supports what follows: "Certainly A is".
     """
     match = _LEAD.match(text[:400])
-    if match is None or _CONCEDES.match(text[:400]):
+    if match is None or _CONCEDES.match(text[:400]) or (match["yes"] and _SUPPORTS.match(text, match.start("yes"))):
         return None
     return match["yes"] is not None
 
