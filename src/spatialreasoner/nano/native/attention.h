@@ -6,11 +6,11 @@
 
 enum { BLOCK = 16, WAVE = 24, GROUPS = BLOCK / LANES, HEAD = 32 };
 
-/* Tokens of one row that look, each [3, heads, width]: query, key, value; the blocks of their row, and their places there. */
+/* Tokens of one row that look; the blocks of their row, and their places there. */
 typedef struct {
     int32_t heads, width;
     int64_t offset; /* of a layer within a block: keys [heads, width / 4, BLOCK, 4], then values [heads, BLOCK, width] */
-    const float *tokens;
+    const float *queries; /* [heads, width] of each, 3 * heads * width apart */
     float *const *blocks;
     const int32_t *places;
 } nano_gaze;
@@ -55,7 +55,7 @@ static void keep(int32_t heads, int32_t width, const float *key, const float *va
 
 /* Scores of one head's query and the keys of blocks. */
 static void compare(const nano_gaze *g, int32_t token, int32_t head, int32_t blocks, float *scores) {
-    const float *query = g->tokens + ((int64_t)token * 3 * g->heads + head) * g->width, scale = 1.0f / sqrtf((float)g->width);
+    const float *query = g->queries + ((int64_t)token * 3 * g->heads + head) * g->width, scale = 1.0f / sqrtf((float)g->width);
     for (int32_t side = 0; side < g->width; side += HEAD) {
         vec asked[HEAD / 4];
 #pragma GCC unroll 8
@@ -132,17 +132,17 @@ static void attend(const nano_gaze *g, int32_t count, float *scores, float *out)
         if (blocks_to(g->places[token]) > blocks) blocks = blocks_to(g->places[token]);
     const int64_t columns = (int64_t)blocks * BLOCK;
     for (int32_t first = 0; first < g->heads; first += together) {
-        for (int32_t each = 0; each < together * count; each++) {
-            const int32_t head = first + each / count, token = each % count;
-            compare(g, token, head, blocks_to(g->places[token]), scores + each * columns);
-        }
-        for (int32_t each = 0; each < together * count; each++) {
-            const int32_t place = g->places[each % count];
-            weigh(scores + each * columns, place + 1, blocks_to(place) * BLOCK);
-        }
-        for (int32_t each = 0; each < together * count; each++) {
-            const int32_t head = first + each / count, token = each % count;
-            gather(g, head, scores + each * columns, g->places[token] + 1, out + ((int64_t)token * g->heads + head) * g->width);
-        }
+        float *line = scores;
+        for (int32_t head = first; head < first + together; head++)
+            for (int32_t token = 0; token < count; token++, line += columns)
+                compare(g, token, head, blocks_to(g->places[token]), line);
+        line = scores;
+        for (int32_t head = first; head < first + together; head++)
+            for (int32_t token = 0; token < count; token++, line += columns)
+                weigh(line, g->places[token] + 1, blocks_to(g->places[token]) * BLOCK);
+        line = scores;
+        for (int32_t head = first; head < first + together; head++)
+            for (int32_t token = 0; token < count; token++, line += columns)
+                gather(g, head, line, g->places[token] + 1, out + ((int64_t)token * g->heads + head) * g->width);
     }
 }

@@ -11,7 +11,8 @@
 #include "attention.h"
 
 typedef struct {
-    const float *attend, *attended, *expand, *contract; /* panels; of `expand` half of each is the gate's, half what it lets pass */
+    /* panels: of `attend` those of keys, values, queries; of `expand` half of each is the gate's, half what it lets pass */
+    const float *attend, *attended, *expand, *contract;
 } nano_layer;
 
 typedef struct {
@@ -46,23 +47,45 @@ int64_t nano_work(const nano_decoder *d) {
            STRETCH * (int64_t)d->most * sizeof(float *) / sizeof(float);
 }
 
-/* What tokens find that are [some, 3, heads, width] after the first product of a layer: `found` [some, heads, width]. */
+static void turn_at(const nano_decoder *d, int32_t place, float *heads) {
+    turn(heads, d->cos + (int64_t)place * d->width / 2, d->sin + (int64_t)place * d->width / 2, d->heads, d->width);
+}
+
+static int64_t offset_of(const nano_decoder *d, int32_t layer) { return 2 * layer * (int64_t)d->heads * d->width * BLOCK; }
+
+/* Keep the keys and values of tokens that are [some, 3, heads, width] after the first product of a layer: keys, values, queries. */
+static void remember(
+    const nano_decoder *d, int32_t layer, int32_t some, const int32_t *slots, const int32_t *places, float *three) {
+    const int64_t wide = (int64_t)d->heads * d->width;
+    for (int32_t token = 0; token < some; token++, three += 3 * wide) {
+        const int32_t place = places[token];
+        float *block = d->blocks[(int64_t)slots[token] * d->most + place / BLOCK];
+        turn_at(d, place, three);
+        keep(d->heads, d->width, three, three + wide, block + offset_of(d, layer), place);
+    }
+}
+
+/* What the queries of such tokens find: `found` [some, heads, width]. */
 static void look(
     const nano_decoder *d, int32_t layer, int32_t some, const int32_t *slots, const int32_t *places, float *three, float *scores,
     float *found) {
-    const int64_t wide = (int64_t)d->heads * d->width, offset = 2 * layer * wide * BLOCK;
+    const int64_t wide = (int64_t)d->heads * d->width;
     for (int32_t first = 0, after; first < some; first = after) {
-        float *const *blocks = d->blocks + (int64_t)slots[first] * d->most;
-        for (after = first; after < some && slots[after] == slots[first] && after - first < WAVE; after++) {
-            const int32_t place = places[after];
-            float *query = three + after * 3 * wide;
-            const float *cos = d->cos + (int64_t)place * d->width / 2, *sin = d->sin + (int64_t)place * d->width / 2;
-            turn(query, cos, sin, 2 * d->heads, d->width);
-            keep(d->heads, d->width, query + wide, query + 2 * wide, blocks[place / BLOCK] + offset, place);
-        }
-        const nano_gaze gaze = {d->heads, d->width, offset, three + first * 3 * wide, blocks, places + first};
+        for (after = first; after < some && slots[after] == slots[first] && after - first < WAVE; after++)
+            turn_at(d, places[after], three + (after * 3 + 2) * wide);
+        const nano_gaze gaze = {d->heads,
+                                d->width,
+                                offset_of(d, layer),
+                                three + (first * 3 + 2) * wide,
+                                d->blocks + (int64_t)slots[first] * d->most,
+                                places + first};
         attend(&gaze, after - first, scores, found + first * wide);
     }
+}
+
+/* Whether a token is the last of its row; those of a row come in their order. */
+static int is_last(const int32_t *slots, int32_t token, int32_t count) {
+    return token + 1 == count || slots[token + 1] != slots[token];
 }
 
 /* The blocks that tokens look at, each once for neighbours that have it in common, as far as there is room; how many. */
@@ -70,7 +93,7 @@ static int32_t looked_at(const nano_decoder *d, int32_t count, const int32_t *sl
     int32_t found = 0;
     float *const *before = 0;
     for (int32_t token = 0; token < count; token++) {
-        if (token + 1 < count && slots[token + 1] == slots[token]) continue; /* the row's last token looks at all of them */
+        if (!is_last(slots, token, count)) continue; /* that one looks at all of them */
         float *const *blocks = d->blocks + (int64_t)slots[token] * d->most;
         for (int32_t block = 0; block < blocks_to(places[token]) && found < STRETCH * d->most; block++)
             if (!before || blocks[block] != before[block]) parts[found++] = blocks[block];
@@ -79,8 +102,9 @@ static int32_t looked_at(const nano_decoder *d, int32_t count, const int32_t *sl
     return found;
 }
 
-/* Read tokens that are embedded already [count, hidden]; tokens of a row come in their order. `hidden` is what the decoder
-   makes of them, before its last norm. Layers are the outer loop: a token sees all that its row has read. */
+/* Read tokens that are embedded already [count, hidden]; tokens of a row come in their order. `hidden` becomes what the decoder
+   makes of the last of each row, before its last norm; of the others the last layer only keeps keys and values, and what stands in
+   their places is of no use. Layers are the outer loop: a token sees all that its row has read. */
 void nano_read(
     const nano_decoder *d, int32_t count, const int32_t *slots, const int32_t *places, float *hidden, float *work) {
     const int32_t wide = d->hidden, inner = d->inner;
@@ -92,16 +116,34 @@ void nano_read(
     for (int32_t index = 0; index < d->layers; index++) {
         const nano_layer *layer = d->layer + index;
         for (int32_t first = 0; first < count; first += STRETCH) {
-            int32_t some = count - first < STRETCH ? count - first : STRETCH;
+            const int32_t some = count - first < STRETCH ? count - first : STRETCH;
+            int32_t lasts = 0, at[STRETCH], whose[STRETCH], where[STRETCH];
             float *part = hidden + (int64_t)first * wide;
             normed(part, some, wide, d->eps, rows);
-            put(rows, some, wide, layer->attend, 3 * wide, three, &ahead);
-            look(d, index, some, slots + first, places + first, three, scores, found);
-            if (!first) ahead = (nano_ahead){parts, all_parts, (index + 1) % d->layers * ahead.size, ahead.size};
-            add(found, some, wide, layer->attended, wide, part, &ahead);
-            normed(part, some, wide, d->eps, rows);
-            gate(rows, some, wide, layer->expand, 2 * inner, inside, &ahead);
-            add(inside, some, inner, layer->contract, wide, part, &ahead);
+            const int is_top = index + 1 == d->layers;
+            product(PUT, rows, some, wide, layer->attend, (is_top ? 2 : 3) * wide, three, 3 * wide, &ahead);
+            remember(d, index, some, slots + first, places + first, three);
+            for (int32_t token = 0; token < some; token++) {
+                if (is_top && !is_last(slots, first + token, count)) continue;
+                at[lasts] = token, whose[lasts] = slots[first + token], where[lasts] = places[first + token];
+                if (lasts < token) {
+                    memcpy(rows + (int64_t)lasts * wide, rows + (int64_t)token * wide, sizeof(float) * wide);
+                    memcpy(part + (int64_t)lasts * wide, part + (int64_t)token * wide, sizeof(float) * wide);
+                }
+                lasts++;
+            }
+            if (is_top) {
+                const float *queries = layer->attend + 2 * (int64_t)wide * wide;
+                product(PUT, rows, lasts, wide, queries, wide, three + 2 * wide, 3 * wide, &ahead);
+            }
+            look(d, index, lasts, whose, where, three, scores, found);
+            if (!first) ahead = (nano_ahead){parts, all_parts, offset_of(d, (index + 1) % d->layers), ahead.size};
+            add(found, lasts, wide, layer->attended, wide, part, &ahead);
+            normed(part, lasts, wide, d->eps, rows);
+            gate(rows, lasts, wide, layer->expand, 2 * inner, inside, &ahead);
+            add(inside, lasts, inner, layer->contract, wide, part, &ahead);
+            for (int32_t last = lasts - 1; last >= 0 && at[last] > last; last--)
+                memcpy(part + (int64_t)at[last] * wide, part + (int64_t)last * wide, sizeof(float) * wide);
         }
     }
 }

@@ -102,9 +102,9 @@ class Panels:
 
     def _layer(self, layer: Any) -> _Layer:
         attention, mlp = layer.self_attn, layer.mlp
-        queries = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]
+        kept_first = [attention.k_proj.weight, attention.v_proj.weight, attention.q_proj.weight]
         return _Layer(
-            self._packed(queries, layer.input_layernorm),
+            self._packed(kept_first, layer.input_layernorm),
             self._packed([attention.o_proj.weight]),
             self._packed([self._paired(mlp.gate_proj.weight, mlp.up_proj.weight)], layer.post_attention_layernorm),
             self._packed([mlp.down_proj.weight]),
@@ -158,7 +158,9 @@ class RowsDecoder:
     def read(
         self, embeds: Float[np.ndarray, "tokens hidden"], slots: Int[np.ndarray, " tokens"], places: Int[np.ndarray, " tokens"]
     ) -> Float[np.ndarray, "tokens hidden"]:
-        """Read tokens, those of a row in their order; what the decoder makes of them, before its last norm.
+        """Read tokens, those of a row in their order; what the decoder makes of the last of each row, before its last norm.
+
+        In the places of the others stands nothing of use, for the last layer only keeps their keys and values.
 
         Args:
             embeds: The embedded tokens; they are left as they are.
