@@ -304,7 +304,7 @@ def test_places_without_room_are_refused(nano, library):
     for slot, place in ((0, 10**6), (1, 0), (-1, 0), (0, -1)):
         with pytest.raises(ValueError, match="expected"):
             rows.read(one, np.array([slot]), np.array([place]))
-    words = Words(nano[0].lm_head.weight.detach().numpy(), [], [])
+    words = Words(rows, nano[0].lm_head.weight.detach().numpy(), [], [])
     rows.make_room(0, 192)
     with pytest.raises(ValueError, match="expected places below"):
         rows.write(words, np.zeros(1, int), np.array([190]), np.zeros(1, int), [one[:0]], 0.0, np.zeros((3, 1)))

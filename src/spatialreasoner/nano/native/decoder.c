@@ -26,6 +26,7 @@ typedef struct {
 
 typedef struct {
     const float *table;    /* [vocabulary, hidden]: what each token is read as */
+    const float *first;    /* [vocabulary, 3, hidden]: what the first product of the first layer makes of that */
     const int32_t *number; /* [vocabulary]: the region that each names, or -1 */
     const uint8_t *ends;   /* [vocabulary]: whether it ends an answer */
 } nano_words;
@@ -88,40 +89,63 @@ static int is_last(const int32_t *slots, int32_t token, int32_t count) {
     return token + 1 == count || slots[token + 1] != slots[token];
 }
 
-/* The blocks that tokens look at, each once for neighbours that have it in common, as far as there is room; how many. */
+/* The blocks that tokens look at, each once for neighbours that have it in common, as far as there is room; how many. Those of the
+   last rows come first, for what was fetched first leaves the cache first, and the first rows look first. */
 static int32_t looked_at(const nano_decoder *d, int32_t count, const int32_t *slots, const int32_t *places, float **parts) {
     int32_t found = 0;
     float *const *before = 0;
-    for (int32_t token = 0; token < count; token++) {
+    for (int32_t token = count - 1; token >= 0; token--) {
         if (!is_last(slots, token, count)) continue; /* that one looks at all of them */
         float *const *blocks = d->blocks + (int64_t)slots[token] * d->most;
-        for (int32_t block = 0; block < blocks_to(places[token]) && found < STRETCH * d->most; block++)
+        for (int32_t block = blocks_to(places[token]) - 1; block >= 0 && found < STRETCH * d->most; block--)
             if (!before || blocks[block] != before[block]) parts[found++] = blocks[block];
         before = blocks;
     }
     return found;
 }
 
-/* Read tokens that are embedded already [count, hidden]; tokens of a row come in their order. `hidden` becomes what the decoder
+/* The first product of a layer for tokens whose `begun` is NULL; of the others it is that. */
+static void begin(
+    const nano_decoder *d, const nano_layer *layer, int32_t some, const float *const *begun, const float *hidden, float *rows,
+    float *three, nano_ahead *ahead) {
+    const int64_t wide = d->hidden;
+    int32_t left = 0, at[STRETCH];
+    for (int32_t token = 0; token < some; token++)
+        if (!begun[token]) {
+            normed(hidden + token * wide, 1, d->hidden, d->eps, rows + left * wide);
+            at[left++] = token;
+        }
+    put(rows, left, d->hidden, layer->attend, 3 * d->hidden, three, ahead);
+    for (int32_t i = left - 1; i >= 0 && at[i] > i; i--) memcpy(three + at[i] * 3 * wide, three + i * 3 * wide, sizeof(float) * 3 * wide);
+    for (int32_t token = 0; token < some; token++)
+        if (begun[token]) memcpy(three + token * 3 * wide, begun[token], sizeof(float) * 3 * wide);
+}
+
+/* Read tokens that are embedded already [count, hidden]; tokens of a row come in their order. `begun` are their first products,
+   where those are known, or NULL; keys and values that are looked at next are `ahead`. `hidden` becomes what the decoder
    makes of the last of each row, before its last norm; of the others the last layer only keeps keys and values, and what stands in
    their places is of no use. Layers are the outer loop: a token sees all that its row has read. */
-void nano_read(
-    const nano_decoder *d, int32_t count, const int32_t *slots, const int32_t *places, float *hidden, float *work) {
+static void read_on(
+    const nano_decoder *d, int32_t count, const int32_t *slots, const int32_t *places, const float *const *begun, float *hidden,
+    float *work, nano_ahead *ahead) {
     const int32_t wide = d->hidden, inner = d->inner;
     float *rows = work, *found = rows + (int64_t)STRETCH * wide, *three = found + (int64_t)STRETCH * wide;
     float *inside = three + (int64_t)STRETCH * 3 * wide, *scores = inside + (int64_t)STRETCH * inner;
     float **parts = (float **)(scores + scores_room(d->heads, d->most * (int64_t)BLOCK));
     const int32_t all_parts = looked_at(d, count, slots, places, parts);
-    nano_ahead ahead = {parts, 0, 0, 2 * (int64_t)wide * BLOCK}; /* keys and values of the next layer */
     for (int32_t index = 0; index < d->layers; index++) {
         const nano_layer *layer = d->layer + index;
         for (int32_t first = 0; first < count; first += STRETCH) {
             const int32_t some = count - first < STRETCH ? count - first : STRETCH;
             int32_t lasts = 0, at[STRETCH], whose[STRETCH], where[STRETCH];
             float *part = hidden + (int64_t)first * wide;
-            normed(part, some, wide, d->eps, rows);
             const int is_top = index + 1 == d->layers;
-            product(PUT, rows, some, wide, layer->attend, (is_top ? 2 : 3) * wide, three, 3 * wide, &ahead);
+            if (!index && begun && !is_top) {
+                begin(d, layer, some, begun + first, part, rows, three, ahead);
+            } else {
+                normed(part, some, wide, d->eps, rows);
+                product(PUT, rows, some, wide, layer->attend, (is_top ? 2 : 3) * wide, three, 3 * wide, ahead);
+            }
             remember(d, index, some, slots + first, places + first, three);
             for (int32_t token = 0; token < some; token++) {
                 if (is_top && !is_last(slots, first + token, count)) continue;
@@ -134,32 +158,51 @@ void nano_read(
             }
             if (is_top) {
                 const float *queries = layer->attend + 2 * (int64_t)wide * wide;
-                product(PUT, rows, lasts, wide, queries, wide, three + 2 * wide, 3 * wide, &ahead);
+                product(PUT, rows, lasts, wide, queries, wide, three + 2 * wide, 3 * wide, ahead);
             }
             look(d, index, lasts, whose, where, three, scores, found);
-            if (!first) ahead = (nano_ahead){parts, all_parts, offset_of(d, (index + 1) % d->layers), ahead.size};
-            add(found, lasts, wide, layer->attended, wide, part, &ahead);
+            if (!first) *ahead = (nano_ahead){parts, all_parts, offset_of(d, (index + 1) % d->layers), offset_of(d, 1)};
+            add(found, lasts, wide, layer->attended, wide, part, ahead);
             normed(part, lasts, wide, d->eps, rows);
-            gate(rows, lasts, wide, layer->expand, 2 * inner, inside, &ahead);
-            add(inside, lasts, inner, layer->contract, wide, part, &ahead);
+            gate(rows, lasts, wide, layer->expand, 2 * inner, inside, ahead);
+            add(inside, lasts, inner, layer->contract, wide, part, ahead);
             for (int32_t last = lasts - 1; last >= 0 && at[last] > last; last--)
                 memcpy(part + (int64_t)at[last] * wide, part + (int64_t)last * wide, sizeof(float) * wide);
         }
     }
 }
 
+void nano_read(
+    const nano_decoder *d, int32_t count, const int32_t *slots, const int32_t *places, float *hidden, float *work) {
+    nano_ahead ahead = {0};
+    read_on(d, count, slots, places, 0, hidden, work, &ahead);
+}
+
+/* What the first product of the first layer makes of tokens [count, hidden]: `first` [count, 3, hidden]. */
+void nano_begin(const nano_decoder *d, int32_t count, const float *hidden, float *first, float *work) {
+    for (int32_t row = 0; row < count; row += STRETCH) {
+        const int32_t some = count - row < STRETCH ? count - row : STRETCH;
+        normed(hidden + (int64_t)row * d->hidden, some, d->hidden, d->eps, work);
+        put(work, some, d->hidden, d->layer->attend, 3 * d->hidden, first + 3 * (int64_t)row * d->hidden, 0);
+    }
+}
+
 static int64_t columns_of(const nano_decoder *d) { return ((int64_t)d->vocabulary + PANEL - 1) / PANEL * PANEL; }
 
 /* Logits [count, columns] of the tokens after hidden states; columns is the vocabulary, rounded up to whole panels. */
-void nano_tell(const nano_decoder *d, int32_t count, const float *hidden, float *logits, float *work) {
+static void tell(const nano_decoder *d, int32_t count, const float *hidden, float *logits, float *work, nano_ahead *ahead) {
     const int64_t columns = columns_of(d);
     for (int32_t first = 0; first < count; first += STRETCH) {
         int32_t some = count - first < STRETCH ? count - first : STRETCH;
         normed(hidden + (int64_t)first * d->hidden, some, d->hidden, d->eps, work);
-        put(work, some, d->hidden, d->head, (int32_t)columns, logits + first * columns, 0);
+        put(work, some, d->hidden, d->head, (int32_t)columns, logits + first * columns, ahead);
         for (int32_t row = first; row < first + some; row++)
             for (int64_t i = d->vocabulary; i < columns; i++) logits[row * columns + i] = -INFINITY;
     }
+}
+
+void nano_tell(const nano_decoder *d, int32_t count, const float *hidden, float *logits, float *work) {
+    tell(d, count, hidden, logits, work, 0);
 }
 
 static float highest_of(const float *logits, int64_t columns) {
@@ -209,12 +252,13 @@ void nano_choose(
 }
 
 /* What a token is read as: its row of the table; and, where it names one of the regions of its answer's image, what is told of
-   that one added to it. */
-static void embed(const nano_words *w, int32_t hidden, int32_t token, const float *regions, int32_t count, float *to) {
+   that one added to it. The first product, where that is known: not of what is added. */
+static const float *embed(const nano_words *w, int32_t hidden, int32_t token, const float *regions, int32_t count, float *to) {
     memcpy(to, w->table + (int64_t)token * hidden, sizeof(float) * hidden);
     const int32_t number = w->number[token];
-    if (number < 0 || number >= count) return;
+    if (number < 0 || number >= count) return w->first + 3 * (int64_t)token * hidden;
     for (int32_t i = 0; i < hidden; i++) to[i] += regions[(int64_t)number * hidden + i];
+    return 0;
 }
 
 /* Write on: up to so many tokens of each row, until one of them ends its answer; how many that were. `tokens` are those before,
@@ -224,11 +268,13 @@ int32_t nano_write(
     const nano_decoder *d, const nano_words *w, int32_t rows, int32_t steps, const int32_t *slots, int32_t *places,
     const int32_t *tokens, const float *const *regions, const int32_t *counts, float temperature, const double *chance,
     float *hidden, float *logits, int32_t *written, float *work) {
+    const float *begun[rows];
+    nano_ahead ahead = {0};
     for (int32_t step = 0, ended = 0; step < steps; chance += rows, written += rows) {
         for (int32_t row = 0; row < rows; row++)
-            embed(w, d->hidden, tokens[row], regions[row], counts[row], hidden + (int64_t)row * d->hidden);
-        nano_read(d, rows, slots, places, hidden, work);
-        nano_tell(d, rows, hidden, logits, work);
+            begun[row] = embed(w, d->hidden, tokens[row], regions[row], counts[row], hidden + (int64_t)row * d->hidden);
+        read_on(d, rows, slots, places, begun, hidden, work, &ahead);
+        tell(d, rows, hidden, logits, work, &ahead);
         nano_choose(d, rows, logits, temperature, chance, written);
         step++;
         for (int32_t row = 0; row < rows; row++) places[row]++, ended |= w->ends[written[row]];

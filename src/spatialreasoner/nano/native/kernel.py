@@ -55,25 +55,33 @@ def is_suited(decoder: Any) -> bool:
 
 
 class _Words(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("table", "number", "ends")]
+    _fields_ = [(name, ctypes.c_void_p) for name in ("table", "first", "number", "ends")]
 
 
 class Words:
     """What a decoder reads and writes: what each token is read as, the region that it names, and whether it ends an answer.
 
     Args:
+        decoder: The decoder.
         table: Embeddings of the tokens.
         regions: Tokens that name the first, the second, ... region of an image.
         ends: Tokens that end an answer.
     """
 
-    def __init__(self, table: Float[np.ndarray, "vocabulary hidden"], regions: Sequence[int], ends: Sequence[int]) -> None:
+    def __init__(
+        self,
+        decoder: RowsDecoder,
+        table: Float[np.ndarray, "vocabulary hidden"],
+        regions: Sequence[int],
+        ends: Sequence[int],
+    ) -> None:
         self.table = np.ascontiguousarray(table, np.float32)
+        self._first = decoder.begin(self.table)
         self.number = np.full(len(table), -1, np.int32)
         self.number[list(regions)] = range(len(regions))
         self._ends = np.zeros(len(table), np.uint8)
         self._ends[list(ends)] = 1
-        self.at = ctypes.byref(_Words(*(each.ctypes.data for each in (self.table, self.number, self._ends))))
+        self.at = ctypes.byref(_Words(*(each.ctypes.data for each in (self.table, self._first, self.number, self._ends))))
 
 
 class Panels:
@@ -174,6 +182,12 @@ class RowsDecoder:
         hidden = lined(embeds)
         self._native.nano_read(self._at, len(hidden), address(chosen), address(where), address(hidden), address(self._work))
         return hidden
+
+    def begin(self, embeds: Float[np.ndarray, "tokens hidden"]) -> Float[np.ndarray, "tokens thrice"]:
+        """What the first layer's first product makes of tokens, wherever they stand."""
+        rows, first = lined(embeds), lined_empty((len(embeds), 3 * self._hidden))
+        self._native.nano_begin(self._at, len(rows), address(rows), address(first), address(self._work))
+        return first
 
     def choose(
         self, hidden: Float[np.ndarray, "rows hidden"], temperature: float, chance: Float[np.ndarray, " rows"]

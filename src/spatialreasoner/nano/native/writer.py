@@ -78,7 +78,7 @@ class RowsWriter:
         config = model.config
         self._decoder, self._seeing = RowsDecoder(panels, rows), seeing
         table = model.model.language_model.embed_tokens.weight.detach().numpy()
-        self._words = Words(table, config.region_token_ids, ends)
+        self._words = Words(self._decoder, table, config.region_token_ids, ends)
         self._table, self._number = self._words.table, self._words.number.tolist()
         self._no_regions = np.empty((0, self._table.shape[1]), np.float32)
         self._region_tokens: list[int] = config.region_token_ids
