@@ -28,7 +28,7 @@ from spatialreasoner.language.scan import ClassRule, lazily
 
 EDGE = "\b"
 _OTHER = "\x7f"
-"""For characters that no word holds."""
+"""For characters of which none is told from another."""
 MOST = 64
 """The largest number of texts that a part of a pattern may be and still is taken for one of them."""
 LONGEST = 12
@@ -92,7 +92,7 @@ def share(words: Words) -> float:
 
 @cache
 def _share(word: str) -> float:
-    if holds(COMMON, word):
+    if _OTHER in word or holds(COMMON, word):
         return 1000.0
     edges = word.count(EDGE)
     return 300 * 0.4**edges * prod(_SHARES.get(each, 1.5) / 100 for each in word.strip(EDGE))

@@ -1,3 +1,4 @@
+import json
 import tomllib
 from pathlib import Path
 
@@ -7,7 +8,11 @@ from spatialreasoner.core.errors import MissingFileError, RecordError
 from spatialreasoner.language import colours, vocabulary
 from spatialreasoner.language.vocabulary import heads, load_vocabulary, plurals
 
-TABLE = tomllib.loads(Path(vocabulary.__file__).with_name("vocabulary.toml").read_text(encoding="utf-8"))
+TABLE = tomllib.loads(vocabulary.CURATED.read_text(encoding="utf-8"))
+
+
+def test_the_table_that_is_read_is_the_curated_one():
+    assert json.loads(vocabulary.COMPILED.read_text("utf-8")) == TABLE, "run scripts/vocabulary.py"
 
 
 def test_there_are_enough_everyday_objects_with_other_names():

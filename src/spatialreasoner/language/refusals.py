@@ -37,6 +37,8 @@ _CODE = lazily(
 )
 _HTTP = lazily(r"(?:http |error |status |code |http error )?(?:40[0134589]|413|415|422|429|50[0-4]|529)")
 """A reply that is nothing but the number of an error; as a length it would be in no unit that a question uses."""
+_LONGEST_HTTP = 20
+"""Characters that it has at most."""
 _RUNS_ON = lazily(
     r"\n[#*\s]{0,6}(?:q|question|user|human|instruction)\b ?\d{0,2}[*\s]{0,2}:[^\n]{0,300}(?:\?|\n[#*\s]{0,6}(?:a|answer"
     r"|assistant|response)\b)"
@@ -46,6 +48,8 @@ _NULL = lazily(
     r"\{[^{},]{0,60}: ?(?:null|none|\"\"|\"n/?a\"|\"unknown\")\s*\}|\W{0,30}(?:null"
     r"|none)\W{0,30}"
 )
+_LONGEST_NULL = 64
+"""Characters that it has at most where it is not an object."""
 _LIST_END = lazily(r"\n\s{0,6}\d{1,2}\.\s*$")
 _CUT = lazily(r"[.!?)\]}>\"'*`:]\s*$|</\w+>\s*$")
 
@@ -119,12 +123,13 @@ def _why_empty(folded: str) -> Refusal | None:
     if said in ("maybe", "perhaps", "possibly"):
         return "refusal"
     head = folded[:300]
-    if _HTTP.fullmatch(said):
+    if len(said) <= _LONGEST_HTTP and _HTTP.fullmatch(said):
         return "error"
     error = _ERROR.match(head)
     if error and not (re.match(r"\W{0,8}[45]\d\d", head) and not _CODE.search(head[:40])):
         return "error"
-    if _NULL.fullmatch(folded.strip()):
+    whole = folded.strip()
+    if (len(whole) <= _LONGEST_NULL or whole[0] == "{") and _NULL.fullmatch(whole):
         return "empty"
     if "{" in head and (answers := fields_answer(folded)) is not None:
         return None if answers else "empty"

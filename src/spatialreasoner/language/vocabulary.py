@@ -7,8 +7,8 @@ chair" always), or the word for its kind ("appliance").
 
 from __future__ import annotations
 
+import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -18,6 +18,7 @@ from typing import cast
 from spatialreasoner.core.errors import RecordError
 from spatialreasoner.core.records import require_file
 from spatialreasoner.language import colours
+from spatialreasoner.language.scan import lazily
 
 BACKGROUND = frozenset({"background", "building"})
 """Kinds that stand around what an image is about: nobody lists them, so a mention of one is neither right nor wrong."""
@@ -25,8 +26,11 @@ BACKGROUND = frozenset({"background", "building"})
 ANYTHING = "thing"
 """The kind of everything."""
 
-_WORD = re.compile(r"[a-z]+(?:[-'][a-z]+)*")
-_AFTER = re.compile(r"\b(?:in|on|at|with|behind|near|next|by|under|above|beside|from|to)\b")
+CURATED = Path(__file__).with_name("vocabulary.toml")
+COMPILED = CURATED.with_suffix(".json")
+"""The same table, as `scripts/vocabulary.py` writes it."""
+_WORD = lazily(r"[a-z]+(?:[-'][a-z]+)*")
+_AFTER = lazily(r"\b(?:in|on|at|with|behind|near|next|by|under|above|beside|from|to)\b")
 _IRREGULAR = {"shelf": "shelves", "knife": "knives", "man": "men", "woman": "women", "child": "children", "mouse": "mice",
               "person": "people", "goose": "geese", "leaf": "leaves", "loaf": "loaves"}  # fmt: skip
 
@@ -103,7 +107,9 @@ def phrases(label: str) -> list[list[str]]:
     [['stack'], ['toy cars', 'cars']]
     """
     found: list[list[str]] = []
-    for half in _AFTER.split(label.lower(), maxsplit=1)[0].split(" of "):
+    label = label.lower()
+    after = _AFTER.search(label)
+    for half in (label[: after.start()] if after else label).split(" of "):
         words = [word for word in _WORD.findall(half) if word not in colours.COLOUR_WORDS and word not in {"the", "a", "an"}]
         words = words or _WORD.findall(half)[-1:]  # an orange is an orange
         found.append([" ".join(words[start:]) for start in range(len(words))])
@@ -149,7 +155,7 @@ def load_vocabulary(*more: Path) -> Vocabulary:
     """
     objects: dict[str, set[str]] = {}
     kinds: dict[str, set[str]] = {}
-    for path in (Path(__file__).with_name("vocabulary.toml"), *more):
+    for path in (COMPILED, *more):
         for kind, words, names in _read(require_file(path)):
             for word in words:
                 for form in (word, _plural(word)):
@@ -163,17 +169,24 @@ def load_vocabulary(*more: Path) -> Vocabulary:
 
 
 def _read(path: Path) -> Iterator[tuple[str, list[str], Mapping[str, list[str]]]]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: not TOML: {error}") from None
-    for kind, entry in content.items():
+    for kind, entry in _content(path).items():
         words, names = _entry(entry)
         if words is None or names is None:
             raise RecordError(
                 f'{path}: [{kind}] needs words = ["furniture"] and names = {{wardrobe = ["closet"]}}; got {entry!r:.80}'
             )
         yield kind, words, names
+
+
+def _content(path: Path) -> Mapping[str, object]:
+    if path == COMPILED:
+        return json.loads(path.read_text(encoding="utf-8"))
+    import tomllib  # takes as long as a dozen replies, and only files of others need it
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: not TOML: {error}") from None
 
 
 def _entry(entry: object) -> tuple[list[str] | None, Mapping[str, list[str]] | None]:

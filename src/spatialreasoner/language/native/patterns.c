@@ -225,16 +225,18 @@ static PyObject *match_of(Pattern *self, PyObject *text, const Subject *in) {
 }
 
 /* Whether a pattern may match: it cannot where a text of ASCII holds none of its words. Where a text is not searched to its end,
-   words may end there that go on in the text. */
-static int may_match(const Pattern *self, const Subject *in) {
+   words may end there that go on in the text. To match at one place takes less time than to look for words in a text. */
+static int may_match(const Pattern *self, enum how how, const Subject *in) {
     if (self->number < 0 || self->number >= sieve.patterns || in->is_wide || in->end < in->size) return 1;
-    return sift(in->string, in->text, in->size)[self->number >> 6] >> (self->number & 63) & 1;
+    const uint64_t *may = remembered(in->string);
+    if (!may && how == SEARCH) may = sift(in->string, in->text, in->size);
+    return !may || may[self->number >> 6] >> (self->number & 63) & 1;
 }
 
 static PyObject *once(Pattern *self, enum how how, const char *name, PyObject *const *given, Py_ssize_t count) {
     Subject in;
     int found = -1;
-    if (subject_of(given, count, &in)) found = may_match(self, &in) ? find(self, how, &in, in.begin, 0) : 0;
+    if (subject_of(given, count, &in)) found = may_match(self, how, &in) ? find(self, how, &in, in.begin, 0) : 0;
     if (found < 0) return slowly(self, name, given, count, NULL);
     return found ? match_of(self, given[0], &in) : Py_NewRef(Py_None);
 }
@@ -267,7 +269,7 @@ static PyObject *all(Pattern *self, PyObject *const *given, Py_ssize_t count, Ta
     if (!subject_of(given, count, &in)) return NULL;
     PyObject *list = PyList_New(0);
     uint32_t options = 0;
-    Py_ssize_t at = may_match(self, &in) ? in.begin : in.end + 1;
+    Py_ssize_t at = may_match(self, SEARCH, &in) ? in.begin : in.end + 1;
     while (list && at <= in.end) {
         int found = find(self, SEARCH, &in, at, options);
         if (found == 0) break;

@@ -125,10 +125,15 @@ static void meet(uint32_t key, int gram, const uint8_t *text, Py_ssize_t size, P
     }
 }
 
-/* The set of the patterns that may match in a text of ASCII. */
-static const uint64_t *sift(PyObject *string, const uint8_t *text, Py_ssize_t size) {
+/* The set of the patterns that may match in a text of ASCII, where it is known. */
+static const uint64_t *remembered(PyObject *string) {
     for (int i = 0; i < REMEMBERED_TEXTS; i++)
         if (sieved[i].text == string) return sieved[i].may;
+    return NULL;
+}
+
+/* Find that set. */
+static const uint64_t *sift(PyObject *string, const uint8_t *text, Py_ssize_t size) {
     sieved_last = (sieved_last + 1) % REMEMBERED_TEXTS;
     PyObject *before = sieved[sieved_last].text;
     uint64_t *may = sieved[sieved_last].may;
