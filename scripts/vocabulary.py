@@ -1,6 +1,6 @@
 """Writes `language/vocabulary.json`: what `vocabulary.toml` holds, in a form that is read thirty times as fast.
 
-    python scripts/vocabulary.py
+python scripts/vocabulary.py
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from spatialreasoner.core.native import PATTERNS, open_module
 from spatialreasoner.language.native import engine
 from spatialreasoner.language.native.engine import compile_pattern
 from spatialreasoner.language.quantities import fold
+from spatialreasoner.language.scan import parted
 from spatialreasoner.language.tokens import Reading
 
 DATA = Path(__file__).parents[1] / "data"
@@ -117,6 +118,9 @@ def test_methods_do_the_same(source, flags, text, begin, end):
         assert told(getattr(one, name)(text, begin, end)) == told(getattr(other, name)(text, begin, end))
     assert list(map(told, one.finditer(text, begin))) == list(map(told, other.finditer(text, begin)))
     assert one.findall(text) == other.findall(text)
+    assert list(parted(one, text, 0, len(text))) == list(parted(other, text, 0, len(text)))
+    if 0 <= begin <= end <= len(text):
+        assert list(parted(one, text, begin, end)) == list(parted(other, text, begin, end))
     assert one.split(text) == other.split(text)
     assert one.split(text, maxsplit=1) == other.split(text, maxsplit=1)
     for instead in ("-", "", r"<\g<0>>", lambda match: match[0] * 2):

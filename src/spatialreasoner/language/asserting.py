@@ -15,7 +15,7 @@ yes or no that opens a reply which withholds all of it is mere politeness: "Yes,
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from spatialreasoner.language import declining
@@ -77,7 +77,7 @@ ANSWERS = lazily(
     r"|one|two|three|foot|feet|regions?|opposite|ahead|\w{3,}er|more|less|half|doubt|disagree|agree|it|does|is)\b"
 )
 """What anything that answers holds one of."""
-_Patterns = Sequence["re.Pattern[str]"]
+_Patterns = Collection["re.Pattern[str]"]
 _Sought = tuple["re.Pattern[str]", "re.Pattern[str]"]
 
 
@@ -93,6 +93,7 @@ class _Clause:
         refused: What in front of it declines, (start, end), where it answers behind that: "without a scale I'd say 2 m".
         declines: Whether it declines.
         asks: Whether it asks for something.
+        found: What may be found in it, as its sentence holds it.
         closes: Whether its sentence only repeats the question, or asks whether the answer is right.
         own: Whether it says something in the first person.
         supposes: Whether it supposes something.
@@ -107,13 +108,13 @@ class _Clause:
         self, start: int, end: int, text: str, asked: bool, found: _Patterns, *, sized: bool, whole: bool = False
     ) -> None:
         self.start, self.end, self.text, self.asked, self.whole = start, end, text, asked, whole
-        self._found, self._sized = found, sized
+        self.found, self._sized = found, sized
         if found or asked:  # else it holds no word by which it could be anything but an assertion
             self._look(text)
 
     def _look(self, text: str) -> None:
         """Find out what it does but assert."""
-        found = _denial(text) if declining.DECLINES in self._found else None
+        found = _denial(text) if declining.DECLINES in self.found else None
         own = found and self.finds(FIRST_PERSON, found.end())
         if own and not declining.DECLINES.search(text, own.end()):
             self.refused, found = (self.start, self.start + own.start()), None
@@ -135,7 +136,7 @@ class _Clause:
 
     def finds(self, pattern: "re.Pattern[str]", begin: int = 0) -> "re.Match[str] | None":
         """The first match of a pattern, which is not looked for where its sentence has none."""
-        return pattern.search(self.text, begin) if pattern in self._found else None
+        return pattern.search(self.text, begin) if pattern in self.found else None
 
     @property
     def compares(self) -> bool:
@@ -246,7 +247,7 @@ def _held_in(text: str, patterns: Iterable[_Sought]) -> list[_Sought]:
 def _found_in(text: str, spans: Sequence[tuple[int, int]], held: Iterable[_Sought]) -> Sequence[_Patterns]:
     """For each sentence the patterns that its clauses may match: a sentence is searched where the text has a match."""
     begins = [begin for begin, _ in spans]
-    found: list[list[re.Pattern[str]]] = [[] for _ in spans]
+    found: list[set[re.Pattern[str]]] = [set() for _ in spans]
     for own, anywhere in held:
         searched: Iterable[int] = range(len(spans))
         if own is not FIRST_PERSON or "call it" not in text:  # for which it looks at how a sentence begins
@@ -256,7 +257,7 @@ def _found_in(text: str, spans: Sequence[tuple[int, int]], held: Iterable[_Sough
             }
         for at in searched:
             if anywhere.search(text[slice(*spans[at])]):
-                found[at].append(own)
+                found[at].add(own)
     return found
 
 
@@ -307,10 +308,10 @@ class _Judge:
             example = example or ("otherwise" in clause.text and bool(self._judged) and self._judged[-1][1])
             idle = clause.declines or (clause.asks and not guess) or clause.supposes or example
             idle = idle or (governed and not clause.own) or (at > 0 and declining.OF_COURSE.fullmatch(clause.text) is not None)
-            general = (general and not _TURNS.match(clause.text)) or clause.finds(declining.IN_GENERAL) is not None
-            unsaid = supposed or self._listing or clause.finds(declining.APPARENT) is not None
-            unsaid = unsaid or (general and not clause.measured() and _REGION.search(clause.text) is None)
-            idle = idle or (unsaid and not clause.own)
+            general = (general and not _TURNS.match(clause.text)) or (clause.found and clause.finds(declining.IN_GENERAL))
+            unsaid = supposed or self._listing or (clause.found and clause.finds(declining.APPARENT))
+            unsaid = unsaid or (bool(general) and not clause.measured() and _REGION.search(clause.text) is None)
+            idle = idle or (bool(unsaid) and not clause.own)
             idle = (
                 idle
                 or (conditional and not declining.UNLESS.match(sentence[0].text) and self._is_alternative(clause))
@@ -384,10 +385,10 @@ def _states(clause: _Clause) -> bool:
 
 def _is_said_by_the_way(clause: _Clause, before: _Clause | None, after: _Clause | None) -> bool:
     """Whether a clause tells what one sees, goes on with what was declined, or concedes before one that declines."""
-    talks = clause.finds(declining.TALKS) is not None and not (clause.own or clause.compares)
+    talks = clause.found and clause.finds(declining.TALKS) and not (clause.own or clause.compares)
     goes_on = before is not None and before.declines and _NOR.match(clause.text) is not None
     concedes = after is not None and after.declines and _CONCEDES.match(clause.text) is not None
-    return (talks and not clause.measured()) or goes_on or concedes
+    return (bool(talks) and not clause.measured()) or goes_on or concedes
 
 
 def _only_mentions(clause: _Clause, before: _Clause | None, after: _Clause | None) -> bool:

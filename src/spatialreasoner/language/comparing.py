@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from spatialreasoner.language.scan import holds, lazily
+from spatialreasoner.language.scan import holds, lazily, words_in
 
 _A, _B = r"<region(?P<a>\d)>(?:'s)?", r"(?:that of |those of |the \w+ of )?<region(?P<b>\d)>"
 _WORD = r"(?!(?:than|is|are|was|and|or|the|an?|to|from|by|with|that|as|of|over|past|in|at|on)\b)[a-z-]{1,20} "
@@ -39,14 +39,14 @@ _BY_IT = lazily(
     r"(?=\W|$)"
 )
 """A is hidden by it: by the other region."""
-_BY_IT_WORDS = (" by it", "behind it", " of it", "than it", "over it", "into it", "inside it", " the other")
+_BY_IT_HINTS = words_in(" by it", "behind it", " of it", "than it", "over it", "into it", "inside it", " the other")
 _TO_REGION = lazily(r"\bdistance from (?:the )?(?P<camera>camera|viewer|observer|photographer) to (?P<region><region\d>)")
-_FROM_CAMERA = ("camera to <", "viewer to <", "server to <", "grapher to <")
+_FROM_CAMERA = words_in("camera to <", "viewer to <", "server to <", "grapher to <")
 _SAYS_NOTHING = lazily(
     r"\bin (?:reality|real life|real(?:[- ]world)? (?:terms|life|size)|(?:both|either|any|all) cases?),? "
     r"|\bwhat (?:i|we|you|one) can (?:say|tell|see|confirm|observe)(?: for sure| with certainty)? is(?: that)?:? "
 )
-_SAYS_NOTHING_WORDS = ("in real", " case", "what ")
+_SAYS_NOTHING_HINTS = words_in("in real", " case", "what ")
 _OF_TWO = lazily(
     r"^\W*(?:among|between|of|out of) (?:the |these )?two(?: regions| objects)?, "
     r"| (?<=\w )(?:of|out of|among|between) (?:the |these )?two (?:regions|objects|items|things|boxes)\b"
@@ -65,7 +65,7 @@ def with_short_names(text: str) -> str:
     """A folded text in canonical names in which a region is just its name: "the bus in <region1>", "<region2>, a sofa, is"."""
     text = _APPOSED.sub(r"<region\g<region>>", text) if ">, " in text else text
     text = _NAMED.sub(r"<region\g<region>>", text) if ", <region" in text else text
-    if holds(text, _BY_IT_WORDS):
+    if _BY_IT_HINTS.search(text):
         text = _BY_IT.sub(lambda match: f"{match['said']}<region{3 - int(match['of'])}>", text)
     return _IN.sub(r"<region\g<region>>", text)
 
@@ -75,7 +75,7 @@ def with_region_names(text: str) -> str:
 
     "The distance from the camera to <region1>" is "the distance of <region1> from the camera".
     """
-    if "distance" in text and holds(text, _FROM_CAMERA):
+    if "distance" in text and _FROM_CAMERA.search(text):
         text = _TO_REGION.sub(r"distance of \g<region> from the \g<camera>", text)
     if holds(text, ("ed as <region", "ed by <region", "ed in <region")):
         text = _MARKED_AS.sub(r"\g<region>", text)
@@ -87,7 +87,7 @@ def without_clefts(text: str) -> str:
 
     What says nothing of the regions is left out: "in reality", "what I can say is that".
     """
-    if holds(text, _SAYS_NOTHING_WORDS):
+    if _SAYS_NOTHING_HINTS.search(text):
         text = _SAYS_NOTHING.sub("", text)
     if " two" in text:
         text = _OF_TWO.sub("", text)

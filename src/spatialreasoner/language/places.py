@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from spatialreasoner.language.scan import holds, lazily, word_starts
+from spatialreasoner.language.scan import lazily, word_starts, words_in
 
 MAX_PLACES = 3
 """Maximum number of places tried of each kind, the last first."""
@@ -47,6 +47,7 @@ _BOXED = lazily(
     r"|\\scalar ?\{(?P<scalar>[^{}]{1,20})\}(?:\s{0,3}\\distance_unit ?\{(?P<unit>[^{}]{1,20})\})?",
     re.DOTALL,
 )
+_BOXED_HINTS = words_in("\\boxed", "<answer>", "<conclusion>", "\\scalar")
 _NAMES = (
     r"(?:answers?|(?<=correct )option|verdict|result|conclusion|selection|selected|choice|decision|response|reply"
     r"|final (?:estimate"
@@ -140,7 +141,7 @@ def _behind(folded: str, mark: re.Match[str], rule: str, *, explicit: bool) -> P
 
 
 def _boxed(folded: str, begin: int) -> Iterator[Place]:
-    if not holds(folded, ("\\boxed", "<answer>", "<conclusion>", "\\scalar")):
+    if _BOXED_HINTS.search(folded) is None:
         return
     found = list(_BOXED.finditer(folded, begin))
     for match in found[: -MAX_PLACES - 1 : -1]:

@@ -17,7 +17,7 @@ from spatialreasoner.core.recall import recall
 from spatialreasoner.core.types import QUALITATIVE, Category
 from spatialreasoner.language.lexicon import RELATION_WORDS
 from spatialreasoner.language.quantities import fold
-from spatialreasoner.language.scan import holds, lazily
+from spatialreasoner.language.scan import lazily, words_in
 from spatialreasoner.language.statements import Assertion, read_statements
 from spatialreasoner.language.tokens import Reading
 
@@ -49,8 +49,8 @@ _ORDINAL_ALONE = lazily(
     r"(?= (?:is|appears|looks|seems|stands|has)\b(?! (?:that|to|how|what|whether|about)\b)| ?[.,;!)]| ?$)"
 )
 """The first, without a noun."""
-_ORDINAL_WORDS = ("first", "1st", "second", "2nd")
-_NOT_WORDS = ("not <region", "not the <region", "rather than", "instead of")
+_ORDINAL_HINTS = words_in("first", "1st", "second", "2nd")
+_NOT_HINTS = words_in("not <region", "not the <region", "rather than", "instead of")
 _NOT_OTHER = lazily(
     r"(?P<kept><region\d>),? (?:and not|not|rather than|instead of) (?:the )?<region\d>,?"
     r"|\bnot (?:the )?<region\d>,? but (?:rather |the )?(?P<but><region\d>)"
@@ -206,11 +206,11 @@ class Asked:
             return first + link + convention.name(form, int(match["second"]))
 
         text = _MENTION.sub(named, self._digits(folded))
-        if holds(text, _ORDINAL_WORDS):
+        if _ORDINAL_HINTS.search(text):
             text = _ORDINAL.sub(lambda match: "<region1>" if match["first"] else "<region2>", text)
             if "<region" not in text or "than <region" in text:
                 text = _ORDINAL_ALONE.sub(lambda match: "<region1>" if match["first"] else "<region2>", text)
-        if holds(text, _NOT_WORDS):
+        if _NOT_HINTS.search(text):
             text = _NOT_OTHER.sub(lambda match: match["kept"] or match["but"], text)
         return text
 

@@ -6,7 +6,7 @@ from typing import Literal
 from spatialreasoner.language.asserting import ANSWERS, asserted
 from spatialreasoner.language.declining import plainly, withholds_flatly
 from spatialreasoner.language.fields import fields_answer
-from spatialreasoner.language.scan import holds, lazily
+from spatialreasoner.language.scan import lazily, words_in
 
 Refusal = Literal["empty", "error", "refusal", "thinking never ended"]
 """Why a reply holds no answer."""
@@ -43,7 +43,7 @@ _RUNS_ON = lazily(
     r"\n[#*\s]{0,6}(?:q|question|user|human|instruction)\b ?\d{0,2}[*\s]{0,2}:[^\n]{0,300}(?:\?|\n[#*\s]{0,6}(?:a|answer"
     r"|assistant|response)\b)"
 )
-_RUN_ON_WORDS = ("question", "\nq", "user", "human", "instruction")
+_RUN_ON_HINTS = words_in("question", "\nq", "user", "human", "instruction")
 _NULL = lazily(
     r"\{[^{},]{0,60}: ?(?:null|none|\"\"|\"n/?a\"|\"unknown\")\s*\}|\W{0,30}(?:null"
     r"|none)\W{0,30}"
@@ -75,7 +75,7 @@ def run_on(folded: str, begin: int = 0) -> int | None:
     >>> run_on("no. question: is it red? answer: yes"), run_on(chr(10).join(("no.", "question: is it red?", "answer: yes")))
     (None, 3)
     """
-    if not holds(folded, _RUN_ON_WORDS):
+    if _RUN_ON_HINTS.search(folded) is None:
         return None
     match = _RUNS_ON.search(folded, begin)
     return match.start() if match and folded[begin : match.start()].strip() else None

@@ -5,7 +5,7 @@ or with a look-behind tries every place of the text. So patterns here begin with
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -66,8 +66,14 @@ def word_starts(*alternatives: str) -> str:
     return "|".join(rf"{letter}(?<!\w{letter})(?:{'|'.join(rest)})" for letter, rest in rests.items())
 
 
-def parted(pattern: re.Pattern[str], text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+def parted(pattern: re.Pattern[str], text: str, begin: int, end: int) -> Iterable[tuple[int, int]]:
     """The pieces between the matches of a pattern, each with the match behind it."""
+    natively = getattr(pattern, "parted", None)  # of `patterns.c`, where there is no need for matches
+    found: list[tuple[int, int]] | None = natively(text, begin, end) if natively else None
+    return _parted(pattern, text, begin, end) if found is None else found
+
+
+def _parted(pattern: re.Pattern[str], text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
     for match in pattern.finditer(text, begin, end):
         if match.end() > begin:
             yield begin, match.end()

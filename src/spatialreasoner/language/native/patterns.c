@@ -298,6 +298,32 @@ static PyObject *pattern_finditer(PyObject *self, PyObject *const *given, Py_ssi
     return each;
 }
 
+/* The pieces between the matches in a part of a text, each with the match behind it, as (begin, end); None where PCRE2 gave up. */
+static PyObject *pattern_parted(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    Pattern *pattern = (Pattern *)self;
+    Subject in;
+    if (count != 3 || !subject_of(given, count, &in)) return Py_NewRef(Py_None);
+    PyObject *pieces = PyList_New(0);
+    uint32_t options = 0;
+    Py_ssize_t at = in.begin;
+    int may = may_match(pattern, SEARCH, &in);
+    while (pieces) {
+        int found = may ? find(pattern, SEARCH, &in, at, options) : 0;
+        if (found < 0) {
+            Py_DECREF(pieces);
+            return Py_NewRef(Py_None);
+        }
+        Py_ssize_t end = found ? (Py_ssize_t)pattern->places[1] : in.end;
+        PyObject *piece = end > at ? Py_BuildValue("nn", place_of(&in, at), place_of(&in, end)) : NULL;
+        if (end > at && (!piece || PyList_Append(pieces, piece) < 0)) Py_CLEAR(pieces);
+        Py_XDECREF(piece);
+        if (!found) break;
+        options = (Py_ssize_t)pattern->places[0] == end ? NOTEMPTY_ATSTART : 0;
+        at = end;
+    }
+    return pieces;
+}
+
 /* A text cut at its matches; of what is `between`, a text or a function of a match, one comes in the place of each. */
 static PyObject *cut(PyObject *text, PyObject *found, PyObject *between) {
     PyObject *parts = PyList_New(0);
@@ -465,7 +491,8 @@ static void match_free(PyObject *self) {
 static PyMethodDef pattern_methods[] = {
     {"search", FAST(pattern_search)},     {"match", FAST(pattern_match)},       {"fullmatch", FAST(pattern_fullmatch)},
     {"findall", FAST(pattern_findall)},   {"finditer", FAST(pattern_finditer)}, {"split", NAMED(pattern_split)},
-    {"sub", NAMED(pattern_sub)},          {"columns", FAST(pattern_columns)},   {NULL, NULL, 0, NULL},
+    {"sub", NAMED(pattern_sub)},          {"parted", FAST(pattern_parted)},     {"columns", FAST(pattern_columns)},
+    {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef pattern_values[] = {{"groupindex", pattern_groupindex, NULL, NULL, NULL}, {NULL}};
 static PyType_Slot pattern_slots[] = {
