@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import methodcaller
 
+from spatialreasoner.language.native.making import record_maker
 from spatialreasoner.language.quantities import UNITS
 from spatialreasoner.language.scan import lazily
 
@@ -116,7 +117,7 @@ def _check(match: re.Match[str], text: str) -> Check | None:
     if checked is None:
         return None
     start, end = match.start(), match.end("unit" if match["unit"] else "result")
-    return Check(text=text[start:end], span=(start, end), right=checked[0], expected=checked[1])
+    return record_maker(Check)(text[start:end], (start, end), *checked)
 
 
 @lru_cache(maxsize=1 << 10)

@@ -14,6 +14,7 @@ from spatialreasoner.core.protocols import Grade
 from spatialreasoner.core.types import Question, RewardBreakdown, Scene
 from spatialreasoner.language import responses
 from spatialreasoner.language.arithmetic import Check, checks
+from spatialreasoner.language.native.making import record_maker
 from spatialreasoner.language.parsed import ParsedResponse, parse_response
 from spatialreasoner.rewards import logical, spatial, visual
 from spatialreasoner.rewards.conclusion import cannot_tell, implied, read_claim, reference_claim
@@ -43,7 +44,7 @@ class Opinion:
     failure: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Graded:
     """A reward and what it is based on.
 
@@ -139,15 +140,7 @@ def grade(scene: Scene | Measured | Known, question: Question, text: str) -> Gra
         spatial.spatial_reward(description),
         spatial.spatial_reward(argued),
     )
-    return filled(
-        Graded,
-        reward=reward,
-        description=description,
-        reasoning=argued,
-        calculations=tuple(calculations),
-        judged=frozenset(),
-        opinion=None,
-    )
+    return record_maker(Graded)(reward, description, argued, tuple(calculations), frozenset(), None)
 
 
 Grader = Callable[[Scene, Question, str], Awaitable[Grade]]

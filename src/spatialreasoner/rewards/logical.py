@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from spatialreasoner.core.filled import filled
 from spatialreasoner.core.types import CONVERSE, Question, relation_of
 from spatialreasoner.language import quantities
 from spatialreasoner.language.arithmetic import Check
+from spatialreasoner.language.native.making import record_maker
 from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.statements import POSITIVE, Assertion
 from spatialreasoner.rewards.conclusion import Claim, claim_agreement, is_right, polarity
@@ -77,7 +77,7 @@ def grade_reasoning(question: Question, argument: Argument) -> Criteria:
         "rules": f"{wrong[0].text!r} should be {wrong[0].expected:.4g}" if wrong else "",
         "conclusion": why,
     }
-    return filled(Criteria, parts=parts, reasons={name: text for name, text in complaints.items() if text})
+    return record_maker(Criteria)(parts, {name: text for name, text in complaints.items() if text})
 
 
 def rate(question: Question, argument: Argument, step: str, *, concludes: bool) -> float | None:

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import cache, lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, cast
 
-from spatialreasoner.core.filled import filled
 from spatialreasoner.core.types import (
     CONVERSE,
     METRES_PER,
@@ -127,7 +126,7 @@ def _label(said: Assertion, score: float | None, truth: float | None) -> str:
     return "true" if score >= 0.8 else "false" if score <= 0.2 else "partial"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SpatialScore:
     """The depth-guided reward of one segment.
 
@@ -211,7 +210,7 @@ def spatial_reward(verdicts: Sequence[StatementVerdict]) -> SpatialScore:
     """R_sp of one segment: 4/n times the sum of W_u W_c r over its distinct, verifiable statements."""
     scores = [verdict.weight * verdict.score for verdict in distinct(verdicts) if verdict.score is not None]
     if scores:
-        return filled(SpatialScore, value=FULL * math.fsum(scores) / len(scores), reason="")
+        return record_maker(SpatialScore)(FULL * math.fsum(scores) / len(scores), "")
     if not verdicts:
         return SpatialScore(value=NEUTRAL, reason="no spatial statement: neutral")
     return SpatialScore(value=None, reason=f"none of {len(verdicts)} statements could be verified: {verdicts[0].reason}")
@@ -306,12 +305,8 @@ class Gauge:
             score *= BEYOND
         weight = (HEDGED if said.hedged else 1.0) * (1.0 if asked else AUXILIARY)
         fact = (*self._said, value, said.high, said.unit, negated)
-        return _verdict()(said, score, weight, truth, reason, fact, stance_of(self._side, said))
-
-
-@cache
-def _verdict() -> Callable[..., StatementVerdict]:
-    return record_maker(StatementVerdict, *(each.name for each in fields(StatementVerdict)))
+        make = record_maker(StatementVerdict)
+        return make(said, score, weight, truth, reason, fact, stance_of(self._side, said))
 
 
 _Judge = Callable[[Assertion, Any], _Outcome]

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spatialreasoner.core.filled import filled
 from spatialreasoner.core.types import Question
 from spatialreasoner.language import colours
+from spatialreasoner.language.native.making import record_maker
 from spatialreasoner.language.vocabulary import ANYTHING
 from spatialreasoner.rewards.description import DescriptionSentence, read_description
 from spatialreasoner.rewards.known import SIZE_WORDS, Known
@@ -25,7 +25,7 @@ from spatialreasoner.rewards.spatial import FULL
 VISUAL_CRITERIA = ("existence", "attributes", "completeness", "appropriateness")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Criteria:
     """The criteria of one reward.
 
@@ -73,7 +73,7 @@ def grade_description(known: Known, question: Question, description: str) -> Cri
         "appropriateness": f"superfluous: {off_topic[0][:80]!r}" if off_topic else "",
     }
     reasons = {name: text for name, text in complaints.items() if text}
-    return filled(Criteria, parts=parts, reasons=reasons)
+    return record_maker(Criteria)(parts, reasons)
 
 
 def _existence(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
@@ -118,22 +118,30 @@ def _attribute_score(known: Known, region_id: str, word: str) -> float | None:
 
 def _completeness(known: Known, own: Mapping[str, str], sentences: Sequence[DescriptionSentence]) -> tuple[float, list[str]]:
     """How well the question's regions are named: 1 for each by a fitting name, half for a bare tag or "object"."""
-    things = {thing for sentence in sentences for thing in sentence.things}
-    called = {pair for sentence in sentences for pair in sentence.calls}
-    calls = [name for _, name in called]
-    named = [name for _, name in things if name and name not in calls]
-    mentioned = [region for region, _ in things if region]
-    told: dict[str, float] = {}
+    called: dict[str, list[str]] = {}
+    calls = set[str]()
+    named, mentioned = dict[str, None](), set[str]()  # a dictionary keeps the order in which names are said
+    for sentence in sentences:
+        for region, name in sentence.calls:
+            called.setdefault(region, []).append(name)
+            calls.add(name)
+        for thing, name in sentence.things:
+            if thing:
+                mentioned.add(thing)
+            elif name:
+                named[name] = None
+    told, missing = 0.0, list[str]()
     for region, region_id in own.items():
-        names = [name for other, name in called if other == region]
+        names = called.get(region, ())
         fitting = [name for name in names if known.fits(region_id, name)]
-        if names and not fitting:
-            told[region] = 0.0  # what is called something else is not told
-            continue
-        fitting += [name for name in named if known.fits(region_id, name)]
-        told[region] = _told_by(known, fitting) if fitting else 0.5 if region in mentioned else 0.0
-    missing = [region for region, share in told.items() if share < 1.0]
-    return sum(told.values()) / max(len(told), 1), missing
+        share = 0.0  # what is called something else is not told
+        if fitting or not names:
+            fitting += [name for name in named if name not in calls and known.fits(region_id, name)]
+            share = _told_by(known, fitting) if fitting else 0.5 if region in mentioned else 0.0
+        if share < 1.0:
+            missing.append(region)
+        told += share
+    return told / max(len(own), 1), missing
 
 
 def _told_by(known: Known, names: Sequence[str]) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
+from functools import cache
 from typing import TypeVar
 
 from spatialreasoner.language.native.engine import pattern_module
@@ -10,13 +12,14 @@ from spatialreasoner.language.native.engine import pattern_module
 _T = TypeVar("_T")
 
 
-def record_maker(kind: type[_T], *slots: str) -> Callable[..., _T]:
-    """What makes records of their values, in the order of `slots`.
+@cache
+def record_maker(kind: type[_T]) -> Callable[..., _T]:
+    """What makes records of their values, in the order of the fields, without what their class does when it makes one.
 
     Args:
-        kind: A class whose objects have nothing but slots, and check nothing when they are made.
-        slots: All of its slots.
+        kind: A dataclass with slots; those of its fields that it would find itself are given, too.
     """
+    slots = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
     native = pattern_module()
     if native is not None:
         made: Callable[..., _T] = native.maker(kind, slots).make
