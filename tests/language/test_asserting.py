@@ -52,6 +52,8 @@ def test_a_reply_that_withholds_nothing_is_left_alone():
         ("there is no image, only the question whether region [0] is taller.", ""),
         ("my answer would be yes in one sense and no in another.", ""),
         ("that is not indicated.", ""),
+        ("* yes\n* no\n\ni cannot choose one of these.", ""),
+        ("i'm not able to verify the claim that region [0] is on the left.", ""),
         ("floors may be anything from 2.5 to 4 m, so its height remains open.", ""),
         ("trees are usually planted 8 m apart. if that's the case here, they're 8 m apart.", ""),
         (

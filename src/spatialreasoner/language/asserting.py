@@ -64,8 +64,6 @@ _IT = lazily(r"\W*(?:(?:but|yet|so|still|and|even|though)\W+)*(?:it|its)\b")
 _REACHES_ON = lazily(r"\b(?:make up|invent|whether|if (?:it|region|they|that)|need|want|requir\w+)\b")
 """Words of a declining clause that also governs what follows it in its sentence."""
 _SORRY = lazily(r"sorry|apolog|afraid")
-_OF_REGION = lazily(r"region ?\S{1,4} $")
-_PASSIVE = lazily(r"\w+(?:n't| not)? be (?:\w+ly )?\w+(?:ed|en|wn|id|rd|ld|de|ad|ut)\b|un|not|in")
 _GLUED = lazily(rf"[)…](?:{BEGINS})")
 """Where a clause may give a length that the whole text, in which a number must stand apart, does not."""
 _LONG = 40
@@ -114,7 +112,7 @@ class _Clause:
 
     def _look(self, text: str) -> None:
         """Find out what it does but assert."""
-        found = _denial(text) if declining.DECLINES in self.found else None
+        found = declining.denial(text) if declining.DECLINES in self.found else None
         own = found and self.finds(FIRST_PERSON, found.end())
         if own and not declining.DECLINES.search(text, own.end()):
             self.refused, found = (self.start, self.start + own.start()), None
@@ -146,16 +144,6 @@ class _Clause:
     def measured(self) -> bool:
         """Whether it holds a length or an hour."""
         return self._sized and measured(self.text) is not None  # remembered there
-
-
-def _denial(text: str) -> "re.Match[str] | None":
-    """What of a clause declines, but not of a region: "Region [0] can't compete with Region [1]"."""
-    found = declining.DECLINES.search(text)
-    if found is None or declining.OPINION.search(text):
-        return None
-    if found.group().startswith("can") and _OF_REGION.search(text, 0, found.start()):
-        return found if _PASSIVE.match(text, found.start()) else None
-    return found
 
 
 def asserted(folded: str, *, choice: bool = False) -> str | None:
@@ -329,7 +317,8 @@ class _Judge:
             self._listing = self._listing or (not self._announced and clause.finds(declining.LISTS) is not None)
             before = clause
         self._listing = self._listing and sentence[-1].text.rstrip(" ").endswith((":", ",", ";"))
-        self._head = self._head and not sentence[-1].text.strip(" \n*>#.")
+        told = self._judged[-1][1] and _AFFIRMS.fullmatch(sentence[-1].text) is not None  # "* Yes" of "* Yes * No"
+        self._head = self._head and (told or not sentence[-1].text.strip(" \n*>#."))
 
     def _is_alternative(self, clause: _Clause) -> bool:
         """Whether one of several cases is told, or what a condition makes true: "if it is a mug, 10 cm; if a barrel, 1 m"."""

@@ -4,6 +4,8 @@ Each pattern is for one clause, folded. They are wide on purpose: a clause that 
 what the rest of a reply asserts is still read.
 """
 
+import re
+
 from spatialreasoner.language.scan import lazily
 
 
@@ -139,7 +141,8 @@ OPINION = lazily(
     r"|any )?(?:doubt|question)|no question|(?:can't|cannot) (?:see (?:that it|how (?:regions?|any\w+|one|that"
     r"|(?:it|they) (?:could|can|would|might)|it(?:'s| is) \w+er)\b)|imagine)|not (?:as far as"
     r"|that) i (?:can|could) (?:see|tell)|see no reason|as far as i (?:can|could) (?:see|tell|judge)|if i'm not mistaken"
-    r"|afraid (?:not|so)\b|(?:statement|claim|assertion)\b(?! on| about| whether).{0,80}\bis\b|no way (?:region|it|that)"
+    r"|afraid (?:not|so)\b|(?<!verify the )(?<!confirm the )(?<!check the )(?<!evaluate the )(?<!assess the )(?:statement"
+    r"|claim|assertion)\b(?! on| about| whether).{0,80}\bis\b|no way (?:region|it|that)"
     r"|(?:can't|cannot|couldn't) be(?: further from (?:the )?truth)?(?=\W*$))"
 )
 """A denial that answers: "I don't think so", "I can't deny it"."""
@@ -286,3 +289,17 @@ def withholds_flatly(folded: str) -> bool:
 def declines(folded: str) -> bool:
     """Whether words say that something cannot be told, done or seen."""
     return DECLINES.search(folded) is not None and OPINION.search(folded) is None
+
+
+_OF_REGION = lazily(r"region ?\S{1,4} $")
+_PASSIVE = lazily(r"\w+(?:n't| not)? be (?:\w+ly )?\w+(?:ed|en|wn|id|rd|ld|de|ad|ut)\b|un|not|in")
+
+
+def denial(text: str) -> "re.Match[str] | None":
+    """What of a clause declines, but not of a region: "Region [0] can't compete with Region [1]"."""
+    found = DECLINES.search(text)
+    if found is None or OPINION.search(text):
+        return None
+    if found.group().startswith("can") and _OF_REGION.search(text, 0, found.start()):
+        return found if _PASSIVE.match(text, found.start()) else None
+    return found

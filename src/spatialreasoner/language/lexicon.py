@@ -108,10 +108,14 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
         "towers over": "tall", "towers above": "tall", "overtops": "tall", "dwarfs": "big", "dwarfed by": "small",
     },
     "FRONT": {"front": "front", "ahead": "front"},
-    "CLOSER": {"closer": "front", "nearer": "front", "closest": "front", "nearest": "front"},
+    "CLOSER": {
+        "closer": "front", "nearer": "front", "closest": "front", "nearest": "front", "closer to the foreground": "front",
+        "nearer to the foreground": "front",
+    },
     "FARTHER": {
         "farther": "behind", "further": "behind", "farthest": "behind", "furthest": "behind",
-        "deeper": "behind", "more distant": "behind", "most distant": "behind",
+        "deeper": "behind", "more distant": "behind", "most distant": "behind", "closer to the background": "behind",
+        "nearer to the background": "behind",
     },
     "COMPARED": {
         "higher": "above", "lower": "below", "further up": "above", "farther up": "above", "further down": "below",

@@ -60,8 +60,9 @@ _NAME = r"\b(?:the|an?) ([a-z][a-z -]{1,40}?)"
 _NAMED = lazily(rf"{_NAME} ?,? ?\(? ?(?:which is |i\.e\. |labell?ed |marked )?<region(\d)>")
 _CALLED = lazily(
     r"<region(\d)>(?: ?\([^()<]{1,24}\))?(?:[^\w.!?\n(]{0,4}(?:(?:is|shows|contains|depicts|highlights|outlines|marks"
-    r"|represents|refers to|encompasses|surrounds|encloses|is (?:drawn )?around"
-    r"|covers|features|being|as)\W{0,3})?(?:a|an|the) |[*_]{0,2} ?[:=] {0,2}[*_]{0,2}(?!(?:a|an|the|is|it|its|about"
+    r"|represents|refers to|corresponds to|denotes|indicates|encompasses|surrounds|encloses|is (?:drawn )?around"
+    r"|covers|features|being|as)\W{0,3})?(?:a|an|the) (?:(?:row|pair|group|set|bunch|couple|piece) of )?"
+    r"|[*_]{0,2} ?[:=] {0,2}[*_]{0,2}(?!(?:a|an|the|is|it|its|about"
     r"|around|approx\w*"
     r"|roughly|yes|no)\b))([a-z][a-z-]{1,20}(?: (?!(?:and|is|in|on|at|of|with|to|that|which|has|are|appears|from|while"
     r"|whereas|but"
@@ -77,6 +78,7 @@ _IS_REGION = lazily(
     r"|first|second|height|width|two)\b)([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?)"
     r" (?:is|being)(?: (?:labell?ed|marked|called|tagged)(?: as| by| with)?)? <region(\d)>"
 )
+_DEFINED = lazily(r"(?:^|[(,;.\n]) ?(?:the )?([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) ?[:=] ?<region(\d)>")
 _THAN = lazily(
     r"\b(?:the|an?) ([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) (?:is|are|looks?|appears?|seems?"
     r"|stands?)\b[^.<]{0,40}\bthan (?:the|an?) "
@@ -244,6 +246,8 @@ class Asked:
         for match in (*_SHOWN.finditer(normal), *_NAMED.finditer(normal)):
             named.setdefault(match[2], match[1].strip())
         for match in _IS_REGION.finditer(normal):
+            named.setdefault(match[2], match[1])
+        for match in _DEFINED.finditer(normal):
             named.setdefault(match[2], match[1])
         if len(named) == 1 and self.num_regions == 2 and (match := _THAN.search(normal)):
             one = next(iter(named))

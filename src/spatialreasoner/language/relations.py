@@ -49,6 +49,7 @@ _COMPARATIVES = codes_of("COMPARED", "MORE", "LESS")
 _ALONE = rule("[ONE OF PAIR IN BETWEEN AND COMMA PLUS EQUALS RELATIVE AS BUT FROM] | $")
 _DEFINITE = rule("[ONE WORD]{0,2} (?:(?P<named>BE REGION)|[COMMA OF IN]|$)")
 _LAST = rule("ONE? $")
+_THING = rule("[WORD ONE]{1,2} (?:COMMA | $)")
 _IS_REGION = rule("ONE? BE REGION")
 _AND_THEN = rule("COMMA? [AND NOR] [COMMA TO IN MORE FARTHER WORD]{0,4}")
 _REFERENCE = rule(f"RELATIVE {OBJECT}")
@@ -107,7 +108,13 @@ def _kind(scope: Scope, match: re.Match[str]) -> str | None:
             position, "BE", "MAYBE", "AMOUNT", "COMMA", "AND", "REGION"
         )
         named = _IS_REGION.match(scope.codes, match.end())  # "the closer one is Region 1"
-        if not (last or named or scope.codes.startswith(CODES["APART"], position + 1)):
+        most = scope.word(position).endswith("st") and scope.follows(position, "BE", "MAYBE")
+        if not (
+            last
+            or named
+            or (most and _THING.match(scope.codes, match.end()))
+            or scope.codes.startswith(CODES["APART"], position + 1)
+        ):
             return None
     if code == CODES["FARTHER"] and scope.follows(position, "LESS"):
         return "front"
