@@ -57,6 +57,7 @@ _POLITE = lazily(
     r"|shown|loaded|present|load))"
 )
 _TURNS = lazily(r"\W*(?:but|yet|however|though|although|so|still|instead|even so)\b")
+_OF_SIGHT = lazily(r"\b(?:do|can|could) (?:i|we)\b|\b(?:is|are) there\b")
 _JOINS = lazily(r"\W*(?:but|yet|however|though|although|so|and|even|then|still|even so)\b[\s,]*")
 _CONCEDES = lazily(r"\W*(?:even )?(?:though|although|while|even if)\b")
 _NOR = lazily(r"\W*(?:nor|and|or) (?:that|whether|if|do|does|can|is)\b")
@@ -259,7 +260,8 @@ class _Judge:
     def __init__(self, every: Sequence[_Clause], *, choice: bool, announced: bool) -> None:
         self._choice, self._announced = choice, announced
         self._hard = any(clause.hard for clause in every)
-        cases = [one for one, after in pairwise(every) if after.measured() and declining.CONDITION.match(one.text)]
+        cases = [one for one, after in pairwise(every) if after.measured() and declining.CASE.match(one.text)]
+        cases += [one for one in every if one.text.startswith("with ") and one.measured() and one not in cases]
         for case in cases if len(cases) > 1 else ():  # "if you face the door, 3 o'clock; if you face the wall, 9 o'clock"
             case.conditional = True
         self._alternatives = sum(clause.conditional for clause in every) > 1
@@ -269,8 +271,14 @@ class _Judge:
 
     def judge(self, sentence: Sequence[_Clause], *, last: bool) -> None:
         """Judge the clauses of the next sentence."""
+        before = self._judged[-1][0] if self._judged else None
+        told = before is not None and self._hard and before.asked and _OF_SIGHT.search(before.text) is not None
+        if told and all(_AFFIRMS.fullmatch(clause.text) for clause in sentence):
+            self._judged += [(clause, True) for clause in sentence]  # "Do I see Region 1? No."
+            return
         if sentence[0].whole:
-            self._judged.append((sentence[0], False))
+            listed = self._listing and ". " not in sentence[0].text.rstrip()
+            self._judged.append((sentence[0], listed))
             self._head = False
             return
         conditional = any(clause.conditional for clause in sentence)
@@ -279,11 +287,12 @@ class _Judge:
         supposed = conditional and (
             declining.HYPOTHETICAL.search(whole) is not None or declining.IF_HIDDEN.search(whole) is not None
         )
+        supposed = supposed or (self._choice and sentence[0].text.startswith("assuming region"))
         guess = last and asked and len(whole.split()) <= _SHORT and measured(whole) is not None and is_tied(whole)
         compares = self._head and any(map(_states, sentence))
         contrast = governed = aside = general = False
         brackets = any("(" in clause.text for clause in sentence)
-        before: _Clause | None = None
+        before = None
         for at, clause in enumerate(sentence):
             after = sentence[at + 1] if at + 1 < len(sentence) else None
             governed = governed and not _TURNS.match(clause.text)

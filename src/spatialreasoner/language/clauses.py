@@ -62,7 +62,7 @@ _SUBJECT = rule(f"{_NOT_OBJECT} {_MENTION}")
 _NAMED = rule(f"{_NOT_OBJECT} REGION")
 _FOREIGN = rule(
     rf"""[ABOUT AND]* (?P<things>[COMPARED CLOSER FARTHER] ONE) [BE MAYBE WORD]
-    | [ABOUT AND]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) IMAGE?
+    | [ABOUT AND COMMA]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) IMAGE?
     (?:[ON AT IN TO FROM OVER] [WORD {_MENTION[1:-1]}])? POSSESSIVE? THAT? [BE MAYBE] (?!THAT)"""
 )
 """The start of a clause about something that is not a region."""

@@ -20,9 +20,15 @@ _CLEFT = lazily(
 
 
 _CLEFT_OF_THING = lazily(
-    r"\bit(?:'s| is) (?=the (?:(?!one\b|object|region|first|second|former|latter|\w{2,}er\b)[a-z-]+ ){1,3}(?:that|which|who) )"
+    r"\bit(?:'s| is) (?=the other (?:(?:one|region|object) )?(?:that|which|who) |the (?:(?!other\b|one\b|object|region"
+    r"|first|second|former|latter|\w{2,}er\b)[a-z-]+ ){1,3}(?:that|which|who) )"
 )
 """It's the fan that is over the table: the fan is."""
+_LABELLED = lazily(
+    r"\b(?P<one>(?!answer|number|either|neither|other|whether|together|order)(?:\w{2,}er|\w+most))(?: one| region| object)?: "
+    r"(?=<region\d>\W*(?:$|\n|\())"
+)
+"""Wider: A."""
 _LEANS = lazily(r"\bi(?:'d| would)? lean(?:ing)? towards? (?=<region\d> being\b)")
 _NAMES_ONE = lazily(r"\b(?P<one>the \w{2,}er(?: one| region| object| of the two)?)\? (?=<region\d>[.!]?(?:\s|$))")
 """The taller one? A."""
@@ -95,6 +101,8 @@ def without_clefts(text: str) -> str:
         text = _WHICH_MEANS.sub(". ", text)
     if "> and <" in text or "> or <" in text:
         text = _OF_BOTH.sub(r"\g<one> of the two", text)
+    if ": <region" in text:
+        text = _LABELLED.sub(r". the \g<one> is ", text)
     if "lean" in text:
         text = _LEANS.sub("i think ", text)
     if "? <" in text:

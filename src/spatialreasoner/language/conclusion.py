@@ -51,7 +51,9 @@ _THE_ONE = lazily(
     r"\W{0,6}(?:it(?:'s| is) )?the (?:(?:left|right|upper|lower|top|bottom|red|green|blue) (?:one|box|object)"
     r"|one (?:on|at|in) the \w+),? \(?<region(?P<number>\d)>\W*"
 )
-_REASONED = lazily(r"\W{0,6}<region(?P<number>\d)>\W{1,4}(?:since|because|as|given|due)\b")
+_REASONED = lazily(
+    r"\W{0,6}<region(?P<number>\d)>(?:\W{1,4}(?:since|because|as|given|due)\b|[.!] (?:it|s?he|this|that)(?:'s| is)\b)"
+)
 """A region and the reason for it."""
 _REGION = lazily(r"<region(\d+)>")
 _LAST = lazily(r"[.:;!\n]\s*<region(?P<number>[12])>[.!]?\s*$")
@@ -119,7 +121,7 @@ class _Reply:
 
     def __init__(self, asked: Asked, folded: str, begin: int) -> None:
         self.asked, self.begin = asked, begin
-        self.stances = Stances(asked)
+        self.stances = Stances(asked, self._whole)
         self.convention: Convention = asked.convention(folded[begin:])
         self.options: Options = restated_options(folded, begin)
         rest = blanked(folded, self.options.spans)
@@ -265,7 +267,11 @@ class _Reply:
         """Whether neither a text nor all of the reply speaks of the regions: "A fox jumps over the dog"."""
         if self.asked.labels or not speaks_of_others(text):
             return False
-        return speaks_of_others(self.asked.normal(self.rest[self.begin :], self.convention))
+        return speaks_of_others(self._whole())
+
+    def _whole(self) -> str:
+        """All of the reply, in canonical names."""
+        return self.asked.normal(self.rest[self.begin :], self.convention)
 
     def _agreed_by_comparing(self, text: str) -> _Found | None:
         """By sizes, other words, names of the regions, or a yes or no somewhere."""

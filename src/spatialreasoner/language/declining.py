@@ -99,6 +99,8 @@ _DENIES = (
     + r"\b|\b(?:perhaps|maybe|possibly),? (?:or )?(?:perhaps|maybe|possibly) not\b"
     r"|\byes (?:in|if|from|for|when)\b[^.;\n]{1,60}\b(?:and|but) no (?:in|if|from|for|when)\b"
     r"|\b(?:question|height|width|size|distance|direction|answer|it) (?:remains|stays|is) open\b"
+    r"|\bnothing (?:\w+ ){0,2}(?:suggests|indicates|tells|shows)\b|\bremains to be seen\b|\bonly then (?:can|could)\b"
+    r"|\bneither yes nor no\b"
     # "nothing can be said", "no car is visible", "this only makes sense if I know"
     r"|\bnothing (?:\w+ ){0,2}(?:can|could) be (?!further|clear)\w|\bno \w+ (?:(?:is|are) (?:visible|shown|seen"
     r"|present)|(?:can|could) be (?:given|told|stated|determined|derived|computed|made))\b"
@@ -106,7 +108,8 @@ _DENIES = (
 )
 _WANTS = (
     # "no scale", "nothing to compare it with", but not "no taller", "by no means"
-    r"\b(?:no(?<!by no)(?<!in no)(?<!need no)(?! (?:\w+er\b|part|sense in|way (?:region|it|that)))"
+    r"\b(?:no(?<!by no)(?<!in no)(?<!need no)(?! (?:(?!ruler|marker|number|answer)\w+er\b|part|sense in|way (?:region|it"
+    r"|that)))"
     r"|without(?<!even without)|nothing|none|lack\w*|missing|absence of|nowhere(?! near)|insufficient|only one"
     r"|zero(?= (?:region|object)))\b(?: \w+){0,3}? ?"
     + _any(
@@ -164,7 +167,10 @@ _REQUESTS = (
     r"|\b(?:here's )?how (?:to|you can) (?:check|tell|find out|verify|decide)\b"
     r"|\bdividing\b|\b(?:laser|range ?finder|lidar|tape measure)\b"
 )
-_URGES = r"(?:use|try|consider|get|measure|take(?! \w+ steps?)|ask|count|identify|place|put) (?!it\b|this\b|that\b)\w"
+_URGES = (
+    r"(?:use|try|consider|get|measure|take(?! \w+ steps?)|ask|count|identify|place|put|check(?= (?:for|if|whether|which)))"
+    r" (?!it\b|this\b|that\b)\w"
+)
 ASKS = lazily(rf"{_REQUESTS}|^\W*{_URGES}")
 """The reader is asked for something, or told what could be done."""
 MAY_ASK = lazily(rf"{_REQUESTS}|\b{_URGES}")
@@ -195,6 +201,8 @@ MAY_SUPPOSE = lazily(
 )
 """What a clause that supposes holds somewhere."""
 CONDITION = lazily(r"\W*(?:\w+ )?(?:if|unless|suppose)\b")
+CASE = lazily(r"\W*(?:(?:\w+ )?if\b|with (?:an? )?\d)")
+"""One of several cases: "with 30 cm tiles"."""
 HYPOTHETICAL = lazily(
     r"\b(?:if|unless|suppose|had)\b[^\n]{0,160}(?:\b(?:would|could|might|may)|(?:it|they|that|this|\])'d)\b"
     r"|\bif (?!i\b|we\b|you\b)[^\n]{1,160}, then\b"
@@ -211,7 +219,8 @@ WAVERS = lazily(
     r"|them)\b.{0,40}\bwhich\b|\bas justified\b"
     r"|\b(?:could|might|may)\b[^;\n]{0,60}\b(?:could|might|may) (?:just|as|also|be|equally)\b|\byes,? (?:and"
     r"|or) (?:possibly |maybe |perhaps )?no\b|yes, (?:possibly|maybe|perhaps) no\b|possibly, possibly not|\byes ?/ ?no\b"
-    r"|\bif (?:that|this)(?:'s| is) (?:so|true|the case|correct)\b|\b(?:otherwise|else|if not),? (?:then )?(?:(?:it"
+    r"|\b50 ?[/-] ?50\b|\bfifty-fifty\b|\bequally likely\b|\bif (?:that|this)(?:'s| is) (?:so|true|the case|correct)\b"
+    r"|\b(?:otherwise|else|if not),? (?:then )?(?:(?:it"
     r"|the answer)(?:'s| is| would be) )?(?:yes|no|true|false|region)\b"
     r"|\b(?:yes|no|true|false),? (?:but )?(?:only )?if\b[^.\n]{1,120}\b(?:yes|no|true|false),? if\b"
 )
@@ -232,10 +241,12 @@ IN_GENERAL = lazily(
 """It holds of all such things, or is a definition: "objects that are behind others are usually partially hidden"."""
 LISTS = lazily(
     r"^\W*(?:and |or )?for (?:example|instance)\W*$|\b(?:options|choices|alternatives|possibilities|candidates"
-    r"|possible answers)\b[^:]{0,30}:\s*$"
+    r"|possible answers|choose|pick|select)\b[^:]{0,30}:\s*$"
 )
 """What follows is an example, or a list of what might be."""
-MAY_LIST = lazily(r"\bfor (?:example|instance)\b|\b(?:options|choices|alternatives|possibilities|candidates|answers)\b")
+MAY_LIST = lazily(
+    r"\bfor (?:example|instance)\b|\b(?:options|choices|alternatives|possibilities|candidates|answers|choose|pick|select)\b"
+)
 """What a clause that begins a list holds."""
 VIEW = lazily(
     r"\b(?:cropped|cut off|cuts|hidden|occluded|obscured|covered|blurr?y|blurred|too (?:dark|small|low|far|bright|dim"

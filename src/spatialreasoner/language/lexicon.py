@@ -110,7 +110,7 @@ RELATION_WORDS: Mapping[str, Mapping[str, str]] = {
     "FRONT": {"front": "front", "ahead": "front"},
     "CLOSER": {
         "closer": "front", "nearer": "front", "closest": "front", "nearest": "front", "closer to the foreground": "front",
-        "nearer to the foreground": "front",
+        "nearer to the foreground": "front", "less distant": "front", "less far away": "front",
     },
     "FARTHER": {
         "farther": "behind", "further": "behind", "farthest": "behind", "furthest": "behind",

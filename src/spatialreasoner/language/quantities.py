@@ -51,7 +51,7 @@ _LONG = "|".join(sorted((u for u in UNITS if len(u) > 1 and u.isalpha() and u !=
 _UNIT = (
     rf"(?=[mcdkfyio\"'])(?:(?:{_LONG})\b|'?o ?'? ?clock\b|m(?![\w'])|m(?=\d\d\b)|ft(?=\d{{1,2}}\b)"
     r"|in\b(?! (?:the|an?|total|this|that|these|those|front|which|order|each|my|our|their|its?|terms|all|both|step|region"
-    r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|met|fe"
+    r"|image|relation|comparison|between|width|height|depth|breadth|length|size|distance|horizontal|vertical|<region|met|fe"
     r"|inc|cent|red\b|green\b|blue\b|yellow\b|white\b|black\b))"
     r"|''|[\"'](?!\w))"
 )

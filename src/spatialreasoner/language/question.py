@@ -57,7 +57,7 @@ _NOT_OTHER = lazily(
 )
 _LETTER = lazily(rf"\b(?P<noun>{_NOUN}) \(?(?P<letter>[a-d])\)?(?![a-z'])")
 _NAME = r"\b(?:the|an?) ([a-z][a-z -]{1,40}?)"
-_NAMED = lazily(rf"{_NAME} ?,? ?\(? ?(?:which is |i\.e\. |labell?ed |marked )?<region(\d)>")
+_NAMED = lazily(rf"{_NAME} ?,? ?\(? ?(?:(?:which|that) is |i\.e\. )?(?:labell?ed |marked )?(?:as |by )?<region(\d)>")
 _CALLED = lazily(
     r"<region(\d)>(?: ?\([^()<]{1,24}\))?(?:[^\w.!?\n(]{0,4}(?:(?:is|shows|contains|depicts|highlights|outlines|marks"
     r"|represents|refers to|corresponds to|denotes|indicates|encompasses|surrounds|encloses|is (?:drawn )?around"
@@ -81,9 +81,12 @@ _IS_REGION = lazily(
 _DEFINED = lazily(r"(?:^|[(,;.\n]) ?(?:the )?([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) ?[:=] ?<region(\d)>")
 _THAN = lazily(
     r"\b(?:the|an?) ([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) (?:is|are|looks?|appears?|seems?"
-    r"|stands?)\b[^.<]{0,40}\bthan (?:the|an?) "
+    r"|stands?)\b[^.<]{0,40}\b(?:than|behind|in front of|above|below|over|under|beneath|(?:left|right) of) (?:the|an?) "
     r"([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?)(?=[.,;!]|$)"
 )
+_OF_THEM = lazily(r"^(?:row|pair|group|set|bunch|couple|piece) of ")
+_FURTHER = lazily(r" (?:\w+ing|on|in|at|with|by|near|of(?<!row of)(?<!pair of)(?<!set of)(?<!group of)) .*")
+"""Where a name only tells more of what it names: "cat sitting on a windowsill"."""
 _PREDICATES = {
     *("is", "are", "has", "positioned", "located", "situated", "placed", "standing"),
     *("more", "less", "further", "farther", "closer", "nearer"),
@@ -254,6 +257,7 @@ class Asked:
             pair = [_noun(match[1]), _noun(match[2])]
             if _noun(named[one]) in pair:
                 named[str(3 - int(one))] = pair[1 - pair.index(_noun(named[one]))]
+        named = {number: _OF_THEM.sub("", _FURTHER.sub("", name)) for number, name in named.items()}
         both = [_noun(named.get(str(number), "")) for number in range(1, self.num_regions + 1)]
         return both if len(both) > 1 and all(both) and len(set(both)) == len(both) else []
 

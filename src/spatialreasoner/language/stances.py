@@ -1,7 +1,7 @@
 """What a text states about the asked relation: by statements, by two sizes, or by naming one of the regions."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -41,7 +41,7 @@ _ELIDED = lazily(
     r"<region([12])>(?: (?:clearly|actually|really|certainly|definitely|obviously|indeed))? (?:is|does)(?=\s?(?:[.;!]|$))"
 )
 """Region 1 looks taller, but region 2 is."""
-_OPENS = lazily(r"(?:^|[.;!,:]|\b(?:but|yet|however|instead|rather|it is|actually|in fact))\s?$")
+_OPENS = lazily(r"(?:^|[.;!?,:]|\b(?:but|yet|however|instead|rather|it is|actually|in fact))\s?$")
 
 _FEW = 4
 """Words of an answer that may be nothing but what it calls a region."""
@@ -86,10 +86,11 @@ class Stances:
 
     Args:
         asked: The question, which asks for a relation.
+        whole: Gives the whole reply in canonical names, which may tell what a part of it calls the regions.
     """
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+    def __init__(self, asked: Asked, whole: Callable[[], str]) -> None:
+        self._asked, self._whole = asked, whole
         self._relation: Relation = cast("Relation", asked.relation)
         self._read: dict[tuple[str, bool], tuple[Reading, list[Assertion], str]] = {}
 
@@ -141,7 +142,7 @@ class Stances:
         """A text, tokenised, what it states, and the text to which their places refer, with short names."""
         key = (text, aliased)
         if key not in self._read:
-            names: Sequence[str] = self._asked.aliases(text) if aliased else ()
+            names: Sequence[str] = (self._asked.aliases(text) or self._asked.aliases(self._whole())) if aliased else ()
             plain = "" if aliased and not names else with_region_names(text)
             reading = self._asked.reading(plain, names)
             self._read[key] = reading, self._asked.said(reading), plain

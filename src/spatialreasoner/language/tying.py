@@ -20,7 +20,7 @@ FIRST_PERSON = lazily(
 """What is said in the first person: it answers, whatever the clauses around it say."""
 _GENERAL = lazily(
     r"\b(?:typical(?:ly)?|usual(?:ly)?|on average|averages?|standard|normal(?:ly)?|general(?:ly)?|common(?:ly)?|often"
-    r"|recommended|advis(?:able|ed)|rule of thumb"
+    r"|in (?:most|many|some) \w+|recommended|advis(?:able|ed)|rule of thumb"
     r"|var(?:y|ies)|ranges? (?:from|between)|tend to|come in|as a rule|for (?:example|instance|reference|phones|a person"
     r"|an? \w+ of)|e\.g|such as|anything from|anywhere|somewhere between|like [\"'h]|can (?:be|grow|reach)|works well"
     r"|formula|x tan)\b"

@@ -217,6 +217,8 @@ def passes_verdict(text: str) -> bool:
 def on_statement(sentence: str) -> tuple[str, bool] | None:
     """A statement that a sentence quotes, and whether it holds: 'The statement "A is taller" is false.'."""
     said = _IT_IS.search(sentence) or _VERDICT_ON.match(sentence)
+    if said is not None and _FOLLOWS.search(said["said"]):
+        return None  # "A is right of B, so strictly speaking: false": that is said of the question
     if said is not None:
         return said["said"], (said["word"] in _FALSE) == bool(said["not"])
     if (chance := _CHANCE.search(sentence)) is not None:
@@ -227,6 +229,7 @@ def on_statement(sentence: str) -> tuple[str, bool] | None:
     return None if denied is None else (denied["said"], False)
 
 
+_FOLLOWS = lazily(r"[,;.-] ?(?:so|hence|thus|therefore)\b[^.;:]{0,30}$")
 _UNSURE = lazily(r"(?:\bnot|n't) (?:[\w%]{1,12} ){0,2}(?:sure|certain|confident)\b")
 
 
