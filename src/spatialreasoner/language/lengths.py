@@ -7,9 +7,8 @@ where a label or a key gives its unit.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import cast
+from typing import NamedTuple, cast
 
 from spatialreasoner.core.types import QUANTITY_OF, Category
 from spatialreasoner.language.labels import UNKNOWN
@@ -142,8 +141,7 @@ _BARE = lazily(
 _LABELLED = lazily(rf"(?:^|[:=\s\[\](]) ?(?P<value>{_NUMBER})(?=[\s\"')\]}}.,;]{{0,6}}$|\s*\n)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Length:
+class Length(NamedTuple):
     """A length found as the answer: metres, and the rule that chose it."""
 
     quantity: Quantity

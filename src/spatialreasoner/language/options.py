@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 from spatialreasoner.language.places import without_emphasis
@@ -43,8 +43,7 @@ _THINGS = ("region", "object", "mask")
 _FILLED = lazily(r"[^\n]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """A list of possible answers that a reply restates.
 
     Attributes:
@@ -52,7 +51,7 @@ class Options:
         spans: Where its lines are.
     """
 
-    by_letter: Mapping[str, str] = field(default_factory=dict[str, str])
+    by_letter: Mapping[str, str] = MappingProxyType({})
     spans: Sequence[tuple[int, int]] = ()
 
 
@@ -127,14 +126,17 @@ def _lines(folded: str, begin: int) -> list[_Line]:
 
 def _holds_list(plain: str) -> bool:
     """Whether two lines in a row of a text are the same but for the one thing that varies."""
-    before, reached = "", 0
+    before, reached, known = "", 0, None
     for match in _MAY_BE_OPTION.finditer(plain):
         begin, end = match.span()
         line = plain[begin:end].lstrip()
         if before and abs(len(line) - len(before)) < _MAX_SLOT and not plain[reached:begin].strip():
-            one, other = _said(before)[0], _said(line)[0]
+            one, other = _said(before)[0] if known is None else known, _said(line)[0]
+            known = other
             if one != other and _may_vary(one, other) and (form := _form(one)) and form == _form(other):
                 return True
+        else:
+            known = None
         before, reached = line, end
     return False
 

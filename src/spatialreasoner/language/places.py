@@ -91,7 +91,8 @@ def without_emphasis(text: str) -> str:
     """A folded text without emphasis, math delimiters and code quotes."""
     if not ("*" in text or "`" in text or "_" in text or "\\" in text or "$" in text):
         return text
-    return _EMPHASIS.sub("", text).replace("\\,", " ").replace("\\ ", " ")
+    plain = _EMPHASIS.sub("", text)
+    return plain.replace("\\,", " ").replace("\\ ", " ") if "\\" in plain else plain
 
 
 def announced_places(folded: str, begin: int = 0) -> Iterator[Place]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from spatialreasoner.language.scan import holds, lazily
 
@@ -22,8 +22,7 @@ _SIGNS = ("hink>", "hinking>", "THINK>", "THINK]", "THINKING|>", "think▷", "th
 """Every tag holds one of these; most texts hold none, and are spared the patterns."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Thought:
+class Thought(NamedTuple):
     """The block of thinking at the beginning of a text.
 
     Attributes:
