@@ -123,6 +123,27 @@ def test_exponentials_are_right_to_the_last_digits(nano, library):
     assert rows.choose(one, 1e-3, np.array([0.0, 1 - 1e-9])).tolist() == [0, 0]  # all others are of no weight at all
 
 
+def test_what_is_written_is_what_reading_and_choosing_give(nano, library):
+    """First products are looked up when writing, but not of a region's name, to which something is added."""
+    decoder, head = nano[0].model.language_model, nano[0].lm_head.weight
+    panels, table = Panels(library, decoder, head), head.detach().numpy()
+    told = np.random.default_rng(0).normal(size=(2, table.shape[1])).astype(np.float32)
+    first, regions = [5, 6, 7, 6], [told, told[:1], told, told]
+    rows, steps = RowsDecoder(panels, 4), 5
+    for slot in range(4):
+        rows.make_room(slot, steps)
+    words = Words(rows, table, [5, 6], [])
+    slots, places = np.arange(4), np.zeros(4, int)
+    written = rows.write(words, slots, places, np.array(first), regions, 0.0, np.zeros((steps, 4)))
+    apart = RowsDecoder(panels, 4)
+    for slot, (token, added) in enumerate(zip(first, regions, strict=True)):
+        apart.make_room(slot, steps)
+        for place in range(steps):
+            embeds = table[[token]] + (added[[token - 5]] if 0 <= token - 5 < len(added) else 0)
+            token = apart.choose(apart.read(embeds, np.array([slot]), np.array([place])), 0.0, np.zeros(1))[0]
+            assert token == written[place][slot]
+
+
 def test_rows_that_begin_alike_share_memory_until_they_differ(nano, library):
     decoder, head = nano[0].model.language_model, nano[0].lm_head.weight
     panels = Panels(library, decoder, head)
