@@ -37,7 +37,7 @@ from spatialreasoner.pipeline.inputs import succeeds
 from spatialreasoner.pipeline.scoring import ResponseRow, RewardConfig, run_reward
 from spatialreasoner.questions.files import prompt, read_questions
 from spatialreasoner.questions.generate import QuestionsConfig, write_questions
-from spatialreasoner.rewards import GeometricReward, description, grade, memory
+from spatialreasoner.rewards import GeometricReward, conclusion, description, grade, memory
 from spatialreasoner.rewards.known import Known, KnownScenes
 from spatialreasoner.scenes.files import scene_index
 from spatialreasoner.scenes.synthetic import SyntheticConfig, write_synthetic
@@ -138,7 +138,8 @@ def score():
         forms.clear()
     getattr(grammar.read_sentence, "cache_clear", int)()
     getattr(getattr(arithmetic, "evaluated", None), "cache_clear", int)()
-    for name in ("parse", "parse_sentence", "sentence_shape"):  # as builds called it
+    getattr(getattr(combine, "cannot_tell", None), "cache_clear", int)()
+    for name in ("parse", "parse_sentence", "sentence_shape", "described_sentence"):  # as builds called it
         getattr(getattr(description, name, None), "cache_clear", int)()
     for module, name in ((description, "remembered"), (description, "remembered_sentences"), (memory, "remembered")):
         getattr(module, name, {}).clear()
@@ -178,6 +179,8 @@ def score(rows: Sequence[Row]) -> None:
     for forms in grammar.remembered_forms:
         forms.clear()
     description.sentence_shape.cache_clear()
+    description.described_sentence.cache_clear()
+    conclusion.cannot_tell.cache_clear()
     description.remembered_sentences.clear()
     arithmetic.evaluated.cache_clear()
     memory.remembered.clear()

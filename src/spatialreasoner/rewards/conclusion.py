@@ -61,6 +61,7 @@ def read_claim(question: Question, text: str, assertions: Sequence[Assertion], l
     return _by_reader(question, text)
 
 
+@lru_cache(maxsize=1 << 10)
 def cannot_tell(text: str) -> bool:
     """Whether an answer only says that it cannot tell, by the rules by which the scorer takes it for a refusal."""
     return len(text) <= MAX_CONCLUSION_CHARACTERS and why_unanswered(fold(text)) == "refusal"

@@ -142,18 +142,19 @@ def _read_sentence(known: Known, text: str, before: dict[str, DescriptionSentenc
     if not kinds:
         return None
     classes, words = _with_names(known, kinds, said)
-    sentence = _sentence(classes, words)
+    sentence = described_sentence(classes, tuple(words))
     if len(text) <= _LONGEST_REMEMBERED:
         before[text] = sentence
     return sentence
 
 
-def _sentence(classes: str, words: Sequence[str]) -> DescriptionSentence:
-    """A sentence by the class of each of its words, names joined into one word."""
+@lru_cache(maxsize=1 << 11)
+def described_sentence(classes: str, words: tuple[str, ...]) -> DescriptionSentence:
+    """A sentence by the class of each of its words, names joined into one word; those of different scenes share it."""
     places, calls, attributes = sentence_shape(classes)
     things = [_THINGS[classes[place]](words[place]) for place in places]
     return DescriptionSentence(
-        words=tuple(words),
+        words,
         things=tuple(things),
         calls=tuple([(words[region], words[name]) for region, name in calls]),
         attributes=tuple([(things[thing], words[at]) for thing, at in attributes]),
