@@ -60,6 +60,7 @@ def test_free_answers_are_read_as_a_careful_reader_does(half, least, kind):
         ("small_predicate", "Farther objects appear smaller.", None),
         ("tall_predicate", "Region [0] is several times the height of Region [1].", 1.0),
         ("front_predicate", "Region [0] is the frontmost object.", 1.0),
+        ("front_predicate", "The cyclist is in front of the bus. The cyclist is in Region [1], the bus is in Region [0].", 0.0),
         ("front_predicate", "Region [0] is less distant than Region [1].", 1.0),
         ("front_predicate", "Region [0] is closer by about half a meter.", 1.0),
         ("left_predicate", "Left of Region [1]? Region [0] definitely is.", 1.0),
@@ -187,7 +188,7 @@ def test_no_refusal_of_a_stranger_is_scored_whatever_is_asked():
 
 def test_a_refusal_is_not_scored_by_the_question_it_answers():
     refusals = [row for row in rows("refusals.jsonl") if row["kind"] == "refusals"]
-    assert len(refusals) >= 1770
+    assert len(refusals) >= 2170
     scored = [
         row["text"]
         for row in refusals
@@ -204,7 +205,7 @@ def test_a_refusal_is_hardly_scored_whatever_is_asked():
 
 def test_an_answer_with_a_caveat_is_read():
     labelled = [row for row in rows("refusals.jsonl") if row["kind"] == "look-alikes"]
-    assert len(labelled) >= 770
+    assert len(labelled) >= 880
     wrong = [
         row["text"]
         for row in labelled

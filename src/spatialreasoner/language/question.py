@@ -66,7 +66,7 @@ _CALLED = lazily(
     r"|around|approx\w*"
     r"|roughly|yes|no)\b))([a-z][a-z-]{1,20}(?: (?!(?:and|is|in|on|at|of|with|to|that|which|has|are|appears|from|while"
     r"|whereas|but"
-    r"|near|next|beside|behind|standing|sitting)\b)[a-z][a-z-]{1,20}){0,2})\b(?! (?:is |being )?<region)"
+    r"|near|next|beside|behind|standing|sitting)\b)[a-z][a-z-]{1,20}){0,2})\b(?! (?:is |being )?(?:in )?<region)"
 )
 _SHOWN = lazily(
     r"\b(?:the|an?) ((?:(?!(?:the|an?|and|or|of|is|in|on|than)\b)[a-z][a-z-]{1,20} ){1,3})(?:in|inside|within) <region(\d)>"
@@ -76,7 +76,7 @@ _IS_REGION = lazily(
     r"\bthe (?!(?:one|answer|taller|shorter|wider|thinner|bigger|larger|smaller|other|former|latter|object|region|higher"
     r"|lower|closer"
     r"|first|second|height|width|two)\b)([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?)"
-    r" (?:is|being)(?: (?:labell?ed|marked|called|tagged)(?: as| by| with)?)? <region(\d)>"
+    r" (?:is|being)(?: (?:in|within|(?:labell?ed|marked|called|tagged)(?: as| by| with)?))? <region(\d)>"
 )
 _DEFINED = lazily(r"(?:^|[(,;.\n]) ?(?:the )?([a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) ?[:=] ?<region(\d)>")
 _THAN = lazily(
