@@ -20,7 +20,7 @@ from spatialreasoner.inference.streaming import stream
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.native import eyes, kernel
 from spatialreasoner.nano.native.eyes import NativeEyes, TorchEyes
-from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, Words, is_suited, native_library
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, Told, Words, is_suited, native_library
 from spatialreasoner.nano.native.tower import can_see
 from spatialreasoner.nano.native.writers import Writers
 from spatialreasoner.nano.numpy.layers import NamedWeights
@@ -80,7 +80,7 @@ def test_rows_of_any_length_are_read_as_by_the_modules(nano, library):
         given = np.concatenate([embeds[slot, start:end].numpy() for slot, start, end in two])
         slots = np.concatenate([np.full(end - start, slot) for slot, start, end in two])
         places = np.concatenate([np.arange(start, end) for _, start, end in two])
-        read = rows.read(given, slots, places)
+        read = rows.read(given, slots.tolist(), places.tolist())
         lasts = np.cumsum([end - start for _, start, end in two]) - 1
         found |= {(slot, end - 1): torch.from_numpy(read[last]) for (slot, _, end), last in zip(two, lasts, strict=True)}
     with torch.no_grad():
@@ -89,7 +89,7 @@ def test_rows_of_any_length_are_read_as_by_the_modules(nano, library):
     right = torch.stack([expected[place] for place in found])
     torch.testing.assert_close(decoder.norm(whole), right, atol=2e-4, rtol=1e-4)
     best = rows.choose(whole.numpy(), 0.0, np.zeros(len(whole)))
-    torch.testing.assert_close(torch.from_numpy(best).long(), (right @ head.T).argmax(-1))
+    torch.testing.assert_close(torch.tensor(best), (right @ head.T).argmax(-1))
 
 
 def test_samples_are_of_the_softmax(nano, library):
@@ -97,7 +97,7 @@ def test_samples_are_of_the_softmax(nano, library):
     rows = RowsDecoder(Panels(library, decoder, head), 1)
     hidden = torch.randn(1, decoder.config.hidden_size, generator=torch.Generator().manual_seed(1))
     chance = (np.arange(4000) + 0.5) / 4000
-    drawn = torch.from_numpy(rows.choose(hidden.expand(4000, -1).numpy(), 0.7, chance)).long()
+    drawn = torch.tensor(rows.choose(hidden.expand(4000, -1).numpy(), 0.7, chance))
     shares = (decoder.norm(hidden) @ head.T / 0.7).softmax(-1)[0].detach()
     torch.testing.assert_close(drawn.bincount(minlength=len(shares)) / 4000, shares, atol=1 / 2000, rtol=0)
 
@@ -111,7 +111,7 @@ def test_a_token_is_one_of_the_vocabulary_at_any_temperature_and_whatever_the_we
         one, chance = np.zeros((3, size), np.float32), np.array([0.0, 0.5, 1 - 2**-53])
         one[:, 2] = 50
         if temperature < 0.9:
-            assert rows.choose(one, temperature, chance).tolist() == [2] * 3
+            assert rows.choose(one, temperature, chance) == [2] * 3
         assert set(rows.choose(one * np.float32("nan"), temperature, chance)) <= {*range(vocabulary)}
 
 
@@ -120,7 +120,7 @@ def test_exponentials_are_right_to_the_last_digits(nano, library):
     rows = RowsDecoder(Panels(library, decoder, torch.eye(decoder.config.hidden_size)), 1)
     one = np.zeros((2, decoder.config.hidden_size), np.float32)
     one[:, 0] = 1
-    assert rows.choose(one, 1e-3, np.array([0.0, 1 - 1e-9])).tolist() == [0, 0]  # all others are of no weight at all
+    assert rows.choose(one, 1e-3, np.array([0.0, 1 - 1e-9])) == [0, 0]  # all others are of no weight at all
 
 
 def test_what_is_written_is_what_reading_and_choosing_give(nano, library):
@@ -152,7 +152,7 @@ def test_rows_that_begin_alike_share_memory_until_they_differ(nano, library):
 
     def read(decoder, slot, given, start):
         decoder.make_room(slot, start + len(given))
-        return decoder.read(given, np.full(len(given), slot), np.arange(start, start + len(given)))[-1]
+        return decoder.read(given, [slot] * len(given), range(start, start + len(given)))[-1]
 
     first, second = (read(apart, slot, embeds[slot], 0) for slot in (0, 1))
     mixed = read(apart, 2, np.concatenate([embeds[0, :37], embeds[1, 37:]]), 0)
@@ -324,11 +324,11 @@ def test_places_without_room_are_refused(nano, library):
     one = np.zeros((1, nano[0].config.text_config.hidden_size), np.float32)
     for slot, place in ((0, 10**6), (1, 0), (-1, 0), (0, -1)):
         with pytest.raises(ValueError, match="expected"):
-            rows.read(one, np.array([slot]), np.array([place]))
+            rows.read(one, [slot], [place])
     words = Words(rows, nano[0].lm_head.weight.detach().numpy(), [], [])
     rows.make_room(0, 192)
     with pytest.raises(ValueError, match="expected places below"):
-        rows.write(words, np.zeros(1, int), np.array([190]), np.zeros(1, int), [one[:0]], 0.0, np.zeros((3, 1)))
+        rows.write(words, [0], [190], [0], [Told(one[:0])], 0.0, np.zeros((3, 1)))
     assert isinstance(library, ctypes.CDLL)
 
 

@@ -44,8 +44,8 @@ class _Watch:
     def end(self, thread: int) -> None:
         """Forget a block; an error that has been asked for and has not come yet does not come."""
         with self._changes:
-            self._ends.pop(thread, None)
-            _raise_in(thread, None)
+            if self._ends.pop(thread, None) is None:  # else CPython 3.11 would go on looking for it, and profilers hang
+                _raise_in(thread, None)
 
     def _look(self) -> None:
         while True:

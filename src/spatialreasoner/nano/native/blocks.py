@@ -33,10 +33,11 @@ class Blocks:
 
     def __init__(self, rows: int, size: int) -> None:
         self.table = np.zeros((rows, _MOST), np.uint64)
-        self.rooms = np.zeros(rows, np.int64)
+        self.rooms = [0] * rows
         self._size = size
         self._rows: list[list[int]] = [[] for _ in range(rows)]
         self._all: list[np.ndarray[Any, Any]] = []
+        self._places: list[int] = []
         self._holders: list[int] = []
         self._free: list[int] = []
 
@@ -74,13 +75,14 @@ class Blocks:
             self.table = np.pad(self.table, ((0, 0), (0, max(end, self.table.shape[1] * 3 // 2) - self.table.shape[1])))
         self._rows[row] += blocks
         self.rooms[row] = end * ROW_BLOCK
-        self.table[row, start:end] = [self._all[each].ctypes.data for each in blocks]
+        self.table[row, start:end] = [self._places[each] for each in blocks]
 
     def _take(self) -> int:
         """A block that nobody holds, now held by one; of numbers, for what is not read yet is multiplied by 0."""
         if not self._free:
             first = len(self._all)
             self._all += [*lined_zeros((_CHUNK, self._size))]
+            self._places += [each.ctypes.data for each in self._all[first:]]
             self._holders += [0] * _CHUNK
             self._free += range(first + _CHUNK - 1, first - 1, -1)
         block = self._free.pop()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from spatialreasoner.core.native import DECODER, WIDE_DECODER, address, open_library
@@ -84,6 +84,18 @@ class Words:
         self.at = ctypes.byref(_Words(*(each.ctypes.data for each in (self.table, self._first, self.number, self._ends))))
 
 
+class Told:
+    """What is added to the names of regions in an answer.
+
+    Args:
+        regions: For the first, the second, ... region.
+    """
+
+    def __init__(self, regions: Float[np.ndarray, "regions hidden"]) -> None:
+        self.regions, self.count = np.ascontiguousarray(regions, np.float32), len(regions)
+        self.at: int = self.regions.ctypes.data
+
+
 class Panels:
     """A decoder's weights as the library takes them, with the values that they have now.
 
@@ -155,6 +167,7 @@ class RowsDecoder:
         config = panels.config
         self._hidden: int = config.hidden_size
         self._columns = -(-panels.vocabulary // panels.width) * panels.width
+        self._most, self._rooms = 0, (lined_empty(0), lined_empty(0))
         self._blocks = Blocks(slots, 2 * config.num_hidden_layers * self._hidden * ROW_BLOCK)
         self._prepare()
 
@@ -164,7 +177,7 @@ class RowsDecoder:
             self._prepare()
 
     def read(
-        self, embeds: Float[np.ndarray, "tokens hidden"], slots: Int[np.ndarray, " tokens"], places: Int[np.ndarray, " tokens"]
+        self, embeds: Float[np.ndarray, "tokens hidden"], slots: Sequence[int], places: Sequence[int]
     ) -> Float[np.ndarray, "tokens hidden"]:
         """Read tokens, those of a row in their order; what the decoder makes of the last of each row, before its last norm.
 
@@ -178,9 +191,8 @@ class RowsDecoder:
         if embeds.shape != (len(slots), self._hidden) or len(places) != len(slots):
             raise ValueError(f"expected {len(slots)} tokens of {self._hidden}; got {embeds.shape} and {len(places)} places")
         self._check(slots, places, 1)
-        chosen, where = np.ascontiguousarray(slots, np.int32), np.ascontiguousarray(places, np.int32)
         hidden = lined(embeds)
-        self._native.nano_read(self._at, len(hidden), address(chosen), address(where), address(hidden), address(self._work))
+        self._native.nano_read(self._at, len(hidden), _whole(slots), _whole(places), address(hidden), self._work_at)
         return hidden
 
     def begin(self, embeds: Float[np.ndarray, "tokens hidden"]) -> Float[np.ndarray, "tokens thrice"]:
@@ -191,7 +203,7 @@ class RowsDecoder:
 
     def choose(
         self, hidden: Float[np.ndarray, "rows hidden"], temperature: float, chance: Float[np.ndarray, " rows"]
-    ) -> Int[np.ndarray, " rows"]:
+    ) -> list[int]:
         """The token after each hidden state: the likeliest at temperature 0, else a sample.
 
         Args:
@@ -200,52 +212,58 @@ class RowsDecoder:
             chance: Numbers in [0, 1) that decide the samples.
         """
         rows, lots = lined(hidden), np.ascontiguousarray(chance, np.float64)
-        logits, tokens = lined_empty((len(rows), self._columns)), np.empty(len(rows), np.int32)
-        self._native.nano_tell(self._at, len(rows), address(rows), address(logits), address(self._work))
-        how = ctypes.c_float(temperature), address(lots)
-        self._native.nano_choose(self._at, len(rows), address(logits), *how, address(tokens))
-        return tokens
+        logits, tokens = self._room_for(len(rows))[1], (ctypes.c_int32 * len(rows))()
+        self._native.nano_tell(self._at, len(rows), address(rows), logits, self._work_at)
+        self._native.nano_choose(self._at, len(rows), logits, ctypes.c_float(temperature), address(lots), tokens)
+        return list(tokens)
 
     def write(
         self,
         words: Words,
-        slots: Int[np.ndarray, " rows"],
-        places: Int[np.ndarray, " rows"],
-        tokens: Int[np.ndarray, " rows"],
-        regions: Sequence[Float[np.ndarray, "regions hidden"]],
+        slots: Sequence[int],
+        places: Sequence[int],
+        tokens: Sequence[int],
+        told: Sequence[Told],
         temperature: float,
         chance: Float[np.ndarray, "steps rows"],
-    ) -> Int[np.ndarray, "written rows"]:
-        """Write on, until one of the rows ends its answer: a token of each per step.
+    ) -> list[list[int]]:
+        """Write on, until one of the rows ends its answer: as many tokens of each row, at least one.
 
         Args:
             words: What tokens are read as, and which of them end an answer.
             slots: Whose rows they are.
             places: The places of `tokens` in their rows; there must be room for as many more as there are steps.
             tokens: The tokens before, which have not been read.
-            regions: What is added to the names of regions in each row.
+            told: What is added to the names of regions in each row.
             temperature: Sampling temperature.
             chance: Numbers in [0, 1) that decide the samples, for as many steps as are wanted at most.
         """
         steps, rows = chance.shape
         self._check(slots, places, steps)
-        chosen, where, before = (np.array(each, np.int32) for each in (slots, places, tokens))
-        kept = [np.ascontiguousarray(each, np.float32) for each in regions]
-        told = (ctypes.c_void_p * rows)(*(each.ctypes.data for each in kept))
-        counts = np.array([len(each) for each in kept], np.int32)
+        regions, counts = (ctypes.c_void_p * rows)(*[each.at for each in told]), _whole([each.count for each in told])
         lots, written = np.ascontiguousarray(chance, np.float64), np.empty((steps, rows), np.int32)
-        rooms = lined_empty((rows, self._hidden)), lined_empty((rows, self._columns)), written, self._work
-        how = *map(address, (chosen, where, before)), told, address(counts), ctypes.c_float(temperature), address(lots)
-        done: int = self._native.nano_write(self._at, words.at, rows, steps, *how, *map(address, rooms))
-        return written[:done]
+        how = _whole(slots), _whole(places), _whole(tokens), regions, counts, ctypes.c_float(temperature), address(lots)
+        rooms = *self._room_for(rows), address(written), self._work_at
+        done: int = self._native.nano_write(self._at, words.at, rows, steps, *how, *rooms)
+        return written[:done].T.tolist()
 
-    def _check(self, slots: Int[np.ndarray, " tokens"], places: Int[np.ndarray, " tokens"], steps: int) -> None:
-        if len(slots) and (slots.min() < 0 or slots.max() >= self._slots or places.min() < 0):
+    def _check(self, slots: Sequence[int], places: Sequence[int], steps: int) -> None:
+        if not slots:
+            return
+        if min(slots) < 0 or max(slots) >= self._slots or min(places) < 0:
             raise ValueError(f"expected slots of {self._slots}, and places from 0")
-        spare = self._blocks.rooms[slots] - places - steps
-        if len(spare) and spare.min() < 0:
-            room, place = self._blocks.rooms[slots[spare.argmin()]], places[spare.argmin()] + steps - 1
-            raise ValueError(f"expected places below {room}; got {place}; call make_room before")
+        rooms = self._blocks.rooms
+        for slot, place in zip(slots, places, strict=True):
+            if place + steps > rooms[slot]:
+                raise ValueError(f"expected places below {rooms[slot]}; got {place + steps - 1}; call make_room before")
+
+    def _room_for(self, rows: int) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:
+        """Working memory for hidden states and logits of so many rows; kept, for new memory is slow to begin with."""
+        if rows > self._most:
+            self._most = rows
+            self._rooms = lined_empty((rows, self._hidden)), lined_empty((rows, self._columns))
+        hidden, logits = self._rooms
+        return address(hidden), address(logits)
 
     def begin_as(self, slot: int, other: int, places: int) -> None:
         """Let a row hold the first `places` tokens that another one, or itself, has read, and nothing else."""
@@ -270,6 +288,12 @@ class RowsDecoder:
         )
         self._at = ctypes.byref(self._decoder)
         self._work = lined_empty(self._native.nano_work(self._at))
+        self._work_at = address(self._work)
+
+
+def _whole(values: Sequence[int]) -> Any:
+    """Whole numbers as the library takes them, for one call."""
+    return (ctypes.c_int32 * len(values))(*values)
 
 
 def _floats(values: Tensor) -> _Array:

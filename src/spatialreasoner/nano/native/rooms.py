@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,10 @@ def lined(values: _Array) -> _Array:
 
 def lined_empty(shape: int | tuple[int, ...]) -> _Array:
     """Room for float32."""
-    return _from_line(np.empty(int(np.prod(shape)) + _LINE // 4, np.float32), shape)
+    size = shape if isinstance(shape, int) else prod(shape)
+    room = np.empty(size + _LINE // 4, np.float32)
+    start = -room.ctypes.data % _LINE // 4
+    return room[start : start + size].reshape(shape)
 
 
 def lined_zeros(shape: int | tuple[int, ...]) -> _Array:
@@ -29,8 +33,3 @@ def lined_zeros(shape: int | tuple[int, ...]) -> _Array:
     room = lined_empty(shape)  # numpy asks for large pages for it, which it does not for zeros
     room[...] = 0
     return room
-
-
-def _from_line(room: _Array, shape: int | tuple[int, ...]) -> _Array:
-    start = -room.ctypes.data % _LINE // 4
-    return room[start : start + int(np.prod(shape))].reshape(shape)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, Words
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, Told, Words
 from spatialreasoner.nano.native.seeing import Glimpse, Seeing
 from spatialreasoner.vlm.writing import Manner, Take, WantedAnswer, Written
 
@@ -35,7 +34,9 @@ class _Row:
     Attributes:
         wanted: What was asked.
         names: What was read: tokens by their numbers, images and regions by names that nothing else has.
+        named: The names of the regions that tokens name.
         sight: The image as the decoder reads it.
+        told: What its regions add to their names.
         random: Gives the numbers that decide the samples, one per token.
         lots: Those of them that are not used yet.
         slot: Where the decoder keeps it.
@@ -45,7 +46,9 @@ class _Row:
 
     wanted: WantedAnswer
     names: list[int]
+    named: dict[int, int]
     sight: Glimpse | None
+    told: Told
     random: Callable[[], float]
     lots: list[float] = field(default_factory=list[float])
     slot: int = -1
@@ -80,7 +83,7 @@ class RowsWriter:
         table = model.model.language_model.embed_tokens.weight.detach().numpy()
         self._words = Words(self._decoder, table, config.region_token_ids, ends)
         self._table, self._number = self._words.table, self._words.number.tolist()
-        self._no_regions = np.empty((0, self._table.shape[1]), np.float32)
+        self._no_regions = Told(np.empty((0, self._table.shape[1]), np.float32))
         self._region_tokens: list[int] = config.region_token_ids
         self._image, self._image_tokens = config.image_token_id, config.num_image_tokens
         self._ends, self._how = frozenset(ends), Manner(temperature=0.0, most=1)
@@ -126,20 +129,14 @@ class RowsWriter:
             raise SceneError("a question cannot hold the placeholder of images; leave it out")
         if not wanted.ids:
             raise SceneError("expected a prompt of a token at least")
-        name = self._naming(sight)
-        names = list(chain.from_iterable(self._seen(sight, token) or (name(token),) for token in wanted.ids))
-        return _Row(wanted, names, sight, Random(wanted.seed).random, prompt=len(names))
-
-    def _seen(self, sight: Glimpse | None, token: int) -> Sequence[int]:
-        """The image's tokens for its placeholder in a prompt."""
-        return [sight.name] * self._image_tokens if sight is not None and token == self._image else ()
-
-    def _naming(self, sight: Glimpse | None) -> Callable[[int], int]:
-        """Gives a token its number, or the name of the region that it names; a placeholder that was written shows no image."""
-        if sight is None:
-            return int
-        named = dict(zip(self._region_tokens, sight.names, strict=False))
-        return lambda token: named.get(token, token)
+        named = dict(zip(self._region_tokens, sight.names, strict=False)) if sight is not None else {}
+        names = list(map(named.get, wanted.ids, wanted.ids))
+        told = self._no_regions
+        if sight is not None:
+            at = wanted.ids.index(self._image)
+            names[at : at + 1] = [sight.name] * self._image_tokens
+            told = Told(sight.regions)
+        return _Row(wanted, names, named, sight, told, Random(wanted.seed).random, prompt=len(names))
 
     def _wave(self, rows: list[_Row]) -> tuple[list[tuple[_Row, int]], list[_Row]]:
         """Rows to read now, each with how much of it is known already; and those that will know more once these are read."""
@@ -174,15 +171,15 @@ class RowsWriter:
         self._known[row.slot] = []  # until it is read
 
     def _read_first(self, wave: Sequence[tuple[_Row, int]]) -> Generator[Written]:
-        counts = [row.prompt - known for row, known in wave]
-        embeds = np.concatenate([self._embedded(row)[known:] for row, known in wave])
-        slots = np.repeat([row.slot for row, _ in wave], counts)
-        places = np.concatenate([np.arange(known, row.prompt) for row, known in wave])
-        last = self._decoder.read(embeds, slots, places)[np.cumsum(counts) - 1]
+        embeds = [self._embedded(row)[known:] for row, known in wave]
+        slots = [row.slot for row, known in wave for _ in range(known, row.prompt)]
+        places = [place for row, known in wave for place in range(known, row.prompt)]
+        read = self._decoder.read(np.concatenate(embeds) if len(wave) > 1 else embeds[0], slots, places)
+        last = np.cumsum([len(each) for each in embeds]) - 1
         for row, _ in wave:
             self._known[row.slot] = row.names
             self._rows.append(row)
-        yield from self._choose([row for row, _ in wave], last)
+        yield from self._choose([row for row, _ in wave], read[last])
 
     def _embedded(self, row: _Row) -> Float[np.ndarray, "tokens hidden"]:
         if row.sight is None:
@@ -202,15 +199,15 @@ class RowsWriter:
         steps = min(_STRIDE, *(self._how.most - len(row.written) for row in rows))
         if any(row.wanted.goes_on for row in rows):
             steps = 1
-        places = np.array([row.prompt + len(row.written) - 1 for row in rows])
-        for row, place in zip(rows, places.tolist(), strict=True):
+        places = [row.prompt + len(row.written) - 1 for row in rows]
+        for row, place in zip(rows, places, strict=True):
             self._decoder.make_room(row.slot, place + steps)
-        told = [self._no_regions if row.sight is None else row.sight.regions for row in rows]
-        before, slots = np.array([row.written[-1] for row in rows]), np.array([row.slot for row in rows])
-        temperature, chance = self._how.temperature, self._chance(rows, steps)
-        written = self._decoder.write(self._words, slots, places, before, told, temperature, chance).T.tolist()
-        for row, tokens in zip(rows, written, strict=True):
-            row.names += map(self._naming(row.sight), (row.written[-1], *tokens[:-1]))
+        slots, before, told = [row.slot for row in rows], [row.written[-1] for row in rows], [row.told for row in rows]
+        chance = self._chance(rows, steps)
+        written = self._decoder.write(self._words, slots, places, before, told, self._how.temperature, chance)
+        for row, last, tokens in zip(rows, before, written, strict=True):
+            read = [last, *tokens[:-1]]
+            row.names += map(row.named.get, read, read)
             del row.lots[: len(tokens)]
             row.written += tokens
         yield from self._ended(rows)
@@ -224,7 +221,7 @@ class RowsWriter:
 
     def _choose(self, rows: Sequence[_Row], hidden: Float[np.ndarray, "rows hidden"]) -> Generator[Written]:
         (chance,) = self._chance(rows, 1)
-        for row, token in zip(rows, self._decoder.choose(hidden, self._how.temperature, chance).tolist(), strict=True):
+        for row, token in zip(rows, self._decoder.choose(hidden, self._how.temperature, chance), strict=True):
             del row.lots[:1]
             row.written.append(token)
         yield from self._ended(rows)
