@@ -25,6 +25,7 @@ from spatialreasoner.nano.native.tower import can_see
 from spatialreasoner.nano.native.writers import Writers
 from spatialreasoner.nano.numpy.layers import NamedWeights
 from spatialreasoner.nano.tokenizer import IMAGE
+from spatialreasoner.scenes.carry import carried
 from spatialreasoner.vlm.writing import Manner, WantedAnswer
 
 GREEDY, SAMPLED = Manner(temperature=0.0, most=40), Manner(temperature=0.9, most=40)
@@ -49,7 +50,9 @@ def ask(nano, image):
     def make(text, *, image=0, seed=0, **options):
         request = f"<|user|>{IMAGE if image is not None else ''}{text}<|end|><|assistant|>"
         ids = tokenizer(request, add_special_tokens=False)["input_ids"]
-        return WantedAnswer(ids=ids, image=None if image is None else draw(image), seed=seed, **options)
+        shown = None if image is None else draw(image)
+        masks = carried(shown) if shown else ()
+        return WantedAnswer(ids=ids, image=shown, masks=masks, seed=seed, **options)
 
     return make
 

@@ -30,12 +30,6 @@ def test_an_image_is_read_once_until_another_is(tmp_path: Path, counted: list[st
     assert counted == [red, blue, red]
 
 
-def test_what_one_paints_no_other_sees(tmp_path: Path) -> None:
-    images, path = LastImage(), saved(tmp_path / "red.png", "red")
-    images.read(path).paste("white", (0, 0, 8, 8))
-    assert images.read(path).getpixel((0, 0)) == (255, 0, 0)
-
-
 def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
     images, path = LastImage(), saved(tmp_path / "one.png", "red")
     images.read(path)

@@ -34,12 +34,37 @@ def attach(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
     Raises:
         SceneError: If a mask is not of the image's size, or there are more than `MAX_CARRIED_REGIONS`.
     """
+    return carrier_of(image, masks_for(image, regions))
+
+
+def masks_for(image: Image.Image, regions: Sequence[Region]) -> tuple[Rle, ...]:
+    """The run lengths that the image is to carry.
+
+    Raises:
+        SceneError: If a mask is not of the image's size, its run lengths are no whole numbers, or there are more than
+            `MAX_CARRIED_REGIONS`.
+    """
     if len(regions) > MAX_CARRIED_REGIONS:
         raise SceneError(f"an image carries at most {MAX_CARRIED_REGIONS} regions; got {len(regions)}")
     for region in regions:
         require_size(region.mask.size, (image.height, image.width), where=repr(region.id))
+    try:
+        return tuple(_hashable(region.mask) for region in regions)
+    except TypeError as error:
+        raise SceneError(f"expected run lengths of masks: text or whole numbers; {error}") from error
+
+
+def _hashable(mask: Rle) -> Rle:
+    """The same, though it may not have been read from JSON."""
+    if isinstance(mask.counts, str) and isinstance(mask.size, tuple):
+        return mask
+    return Rle(size=(mask.size[0], mask.size[1]), counts=_counts(mask.counts))
+
+
+def carrier_of(image: Image.Image, masks: Iterable[Rle]) -> Image.Image:
+    """A copy of the image that carries masks of its size."""
     carrier = image.copy()
-    carrier.info[KEY] = as_text(region.mask for region in regions)
+    carrier.info[KEY] = as_text(masks)
     return carrier
 
 

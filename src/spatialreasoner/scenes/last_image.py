@@ -9,17 +9,20 @@ from PIL.Image import Image
 from spatialreasoner.scenes.files import read_image
 
 _MOST_PIXELS = 2**22
-"""Of an image that is kept, and copied for each who asks."""
+"""Of an image that is kept."""
 
 
 class LastImage:
-    """Reads images as `read_image` does, but one that has just been read from memory, unless its file has changed since."""
+    """Reads images as `read_image` does, but one that has just been read from memory, unless its file has changed since.
+
+    Whoever asks for it gets the same image, and leaves it as it is.
+    """
 
     def __init__(self) -> None:
         self._kept: tuple[object, Image] | None = None
 
     def read(self, path: str) -> Image:
-        """An image of the caller's own.
+        """An image.
 
         Raises:
             MissingFileError: If the file does not exist.
@@ -31,7 +34,7 @@ class LastImage:
             if image.width * image.height > _MOST_PIXELS:
                 return image
             self._kept = kept = version, image
-        return kept[1].copy()
+        return kept[1]
 
 
 def _version(path: str) -> object:

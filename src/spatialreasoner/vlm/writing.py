@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from PIL import Image
 
+    from spatialreasoner.core.types import Rle
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WantedAnswer:
@@ -17,7 +19,8 @@ class WantedAnswer:
 
     Attributes:
         ids: The tokens that it continues, one placeholder for an image.
-        image: The image, with the regions that it carries (`scenes.carry`); None for text alone.
+        image: The image, which is left as it is; None for text alone.
+        masks: Regions on it, of its size.
         seed: Sampling seed of the answer.
         of: Whatever the one who asks knows it by.
         goes_on: Called with each token of the answer; False ends it there. None for one that is wanted as a whole.
@@ -25,6 +28,7 @@ class WantedAnswer:
 
     ids: Sequence[int]
     image: Image.Image | None
+    masks: Sequence[Rle] = ()
     seed: int
     of: Any = None
     goes_on: Callable[[int], bool] | None = None

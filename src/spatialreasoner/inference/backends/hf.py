@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProcessorList
 
 from spatialreasoner.core.errors import EndpointError
-from spatialreasoner.core.types import Completion, Prompt
+from spatialreasoner.core.types import Completion, Prompt, Rle
 from spatialreasoner.inference.backends.local_calls import LocalCall, chance_of, user_turn
 from spatialreasoner.inference.backends.owed import OwedText
 from spatialreasoner.inference.backends.rows import FAILURES, Promised, RowWriting
@@ -31,7 +31,7 @@ from spatialreasoner.inference.cleaning import clean_text
 from spatialreasoner.inference.grounds import files_depended_on
 from spatialreasoner.inference.promised import fulfil
 from spatialreasoner.language.thinking import before_thought
-from spatialreasoner.scenes.carry import attach
+from spatialreasoner.scenes.carry import masks_for
 from spatialreasoner.scenes.last_image import LastImage
 from spatialreasoner.vlm.adapters import layer_digest, layers_of
 from spatialreasoner.vlm.encoding import TOKEN_KEYS, Opened, TextReader, end_ids
@@ -268,7 +268,8 @@ class HfPolicy:
     def _wanted(self, call: LocalCall) -> WantedAnswer:
         opened = self._reader.open_ended(call.text)
         ids = self._reader.encode(opened.text, special=self._reader.adds_special(opened.text)).ids
-        return WantedAnswer(ids=ids[: len(ids) - opened.surplus], image=call.image, seed=call.key, of=call)
+        ids = ids[: len(ids) - opened.surplus]
+        return WantedAnswer(ids=ids, image=call.image, masks=call.masks or (), seed=call.key, of=call)
 
     def _written(self, written: Written) -> Completion:
         wanted = written.wanted
@@ -326,7 +327,7 @@ class HfPolicy:
         return EndpointError(f"{self.name} failed: {type(error).__name__}: {said}. If memory ran out, lower the batch size")
 
     def _inputs(self, calls: Sequence[LocalCall], opened: Sequence[Opened]) -> Any:
-        images = [[call.image] if call.image else [] for call in calls]
+        images = [[image] if (image := call.shown) else [] for call in calls]
         special = self._reader.adds_special(calls[0].text)
         inputs = self._processor(
             images=images if any(images) else None,
@@ -361,8 +362,10 @@ class HfPolicy:
         """What is written for a prompt, whatever its chance."""
         frame = self._template.frame([user_turn(prompt.request, image=bool(prompt.image))])
         text, end = frame.continued(prompt.prefix), self._template.end(frame.tail)
+        image, masks = self._seen(prompt)
         return LocalCall(
-            image=self._image(prompt),
+            image=image,
+            masks=masks,
             text=text,
             follows=frame.follows(prompt.prefix),
             prefix=prompt.prefix,
@@ -371,15 +374,16 @@ class HfPolicy:
             key=0,
         )
 
-    def _image(self, prompt: Prompt) -> Image | None:
+    def _seen(self, prompt: Prompt) -> tuple[Image | None, tuple[Rle, ...] | None]:
+        """The image, and its regions for a model with tokens for them; for others they are drawn on it."""
         if not prompt.image:
-            return None
+            return None, None
         image = self._images.read(prompt.image)
         if self.region_tokens:
-            return attach(image, prompt.regions)
+            return image, masks_for(image, prompt.regions)
         from spatialreasoner.scenes.marks import draw
 
-        return draw(image, prompt.regions)
+        return draw(image, prompt.regions), None
 
     def _completion(
         self, call: LocalCall, ids: list[int], prompt_tokens: int, *, before: list[int], owed: str = ""

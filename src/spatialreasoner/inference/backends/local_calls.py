@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL.Image import Image
 
-from spatialreasoner.core.types import Prompt
+from spatialreasoner.core.types import Prompt, Rle
+from spatialreasoner.scenes.carry import carrier_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,8 @@ class LocalCall:
     """One completion that somebody waits for.
 
     Attributes:
-        image: What the model sees; None for text alone.
+        image: The image, with marks where the model has no tokens for regions; None for text alone.
+        masks: Where it has, the regions, of the image's size; else None.
         text: What it continues.
         follows: What may follow it (see `vlm.rendering.AnswerFrame`).
         prefix: The beginning of the answer in it.
@@ -27,12 +29,18 @@ class LocalCall:
     """
 
     image: Image | None
+    masks: tuple[Rle, ...] | None
     text: str
     follows: tuple[str, ...]
     prefix: str
     thought: str
     tail: str
     key: int
+
+    @property
+    def shown(self) -> Image | None:
+        """The image as a processor takes it: it carries the regions (`scenes.carry`)."""
+        return self.image if self.image is None or self.masks is None else carrier_of(self.image, self.masks)
 
     def answer(self, text: str, *, ended: bool) -> str:
         """What a model wrote without the blanks, or words, that its chat template puts around an answer."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spatialreasoner.nano.native.rooms import lined_zeros
+from spatialreasoner.nano.native.rooms import lined_empty
 
 ROW_BLOCK = 16
 """Tokens of a block, as in `attention.h`."""
@@ -15,8 +15,9 @@ ROW_BLOCK = 16
 _MOST = 12
 """Blocks that rows may have at first; two thirds of what the longest answers take."""
 
-_CHUNK = 32
-"""Blocks that memory is taken for at once."""
+_CHUNK = 128
+"""Blocks that memory is taken for at once: of as much the system gives large pages, which come faster than small ones. What is
+not used yet is not touched, and takes none."""
 
 
 class Blocks:
@@ -79,12 +80,18 @@ class Blocks:
 
     def _take(self) -> int:
         """A block that nobody holds, now held by one; of numbers, for what is not read yet is multiplied by 0."""
-        if not self._free:
-            first = len(self._all)
-            self._all += [*lined_zeros((_CHUNK, self._size))]
-            self._places += [each.ctypes.data for each in self._all[first:]]
-            self._holders += [0] * _CHUNK
-            self._free += range(first + _CHUNK - 1, first - 1, -1)
-        block = self._free.pop()
+        block = self._free.pop() if self._free else self._unused()
         self._holders[block] = 1
+        return block
+
+    def _unused(self) -> int:
+        """A block that nobody held before."""
+        block = len(self._all)
+        if block % _CHUNK == 0:
+            self._chunk = lined_empty((_CHUNK, self._size))
+        room = self._chunk[block % _CHUNK]
+        room[...] = 0
+        self._all.append(room)
+        self._places.append(room.ctypes.data)
+        self._holders.append(0)
         return block

@@ -26,10 +26,3 @@ def lined_empty(shape: int | tuple[int, ...]) -> _Array:
     room = np.empty(size + _LINE // 4, np.float32)
     start = -room.ctypes.data % _LINE // 4
     return room[start : start + size].reshape(shape)
-
-
-def lined_zeros(shape: int | tuple[int, ...]) -> _Array:
-    """Zeros of float32."""
-    room = lined_empty(shape)  # numpy asks for large pages for it, which it does not for zeros
-    room[...] = 0
-    return room

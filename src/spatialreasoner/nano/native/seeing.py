@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock
@@ -17,7 +18,6 @@ from PIL import Image
 from spatialreasoner.core.types import Rle
 from spatialreasoner.nano.native.eyes import eyes_of
 from spatialreasoner.nano.tokenizer import NUM_REGIONS
-from spatialreasoner.scenes.carry import carried
 from spatialreasoner.scenes.masks import decode
 from spatialreasoner.scenes.squares import square_mask, square_pixels
 
@@ -75,13 +75,13 @@ class Seeing:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._names, self._lock = count(2**32), Lock()
 
-    def __call__(self, image: Image.Image) -> Glimpse:
-        """Look at an image and at the regions that it carries (`scenes.carry`).
+    def __call__(self, image: Image.Image, masks: Sequence[Rle]) -> Glimpse:
+        """Look at an image and at regions on it.
 
         Raises:
-            SceneError: If it carries something else than masks.
+            SceneError: If their run lengths are none of masks of their size.
         """
-        masks = carried(image)[:NUM_REGIONS]
+        masks = masks[:NUM_REGIONS]
         with self._lock:
             known = self._look(image)
             regions = [self._tell(known, masks[0], mask) for mask in masks]

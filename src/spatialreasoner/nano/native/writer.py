@@ -124,7 +124,7 @@ class RowsWriter:
             yield from self._read_first(wave)
 
     def _row(self, wanted: WantedAnswer) -> _Row:
-        sight = self._seeing(wanted.image) if wanted.image is not None else None
+        sight = self._seeing(wanted.image, wanted.masks) if wanted.image is not None else None
         if wanted.ids.count(self._image) != (sight is not None):
             raise SceneError("a question cannot hold the placeholder of images; leave it out")
         if not wanted.ids:
