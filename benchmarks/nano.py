@@ -220,7 +220,7 @@ def raw(policy: HfPolicy, prompts: Sequence[Prompt], batch: int) -> None:
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
         calls = [policy._call(each) for each in part]
-        inputs = processor(images=[[call.shown] for call in calls], text=[call.text for call in calls], padding=True)
+        inputs = processor(images=[[call.shown] for call in calls], text=[call.opening.text for call in calls], padding=True)
         model.generate(**inputs, max_new_tokens=400, do_sample=False)
 
 
@@ -237,7 +237,7 @@ def work(policy: HfPolicy, example: Prompt, length: float) -> float:
 
     model, processor = policy._model, policy._processor
     call = policy._call(example)
-    inputs = processor(images=[[call.shown]], text=[call.text])
+    inputs = processor(images=[[call.shown]], text=[call.opening.text])
     # With gradients, for without them torch sees by fused kernels, which the counter does not know
     with FlopCounterMode(display=False) as reading:
         model(**inputs, logits_to_keep=1)

@@ -10,6 +10,7 @@ from inference.server.fair import Fair
 from inference.server.server import ANSWER, Server, completion
 from spatialreasoner.core.errors import BusyError
 from spatialreasoner.core.types import Prompt, Question
+from spatialreasoner.inference import cleaning
 from spatialreasoner.inference.backends.api import ApiConfig, ApiPolicy
 from spatialreasoner.inference.backends.replies import Assembled, parse_body, read_completions
 from spatialreasoner.inference.backends.streams import Streamed
@@ -238,3 +239,72 @@ def test_a_stream_of_many_small_pieces_is_put_together_in_linear_time():
     for _ in range(60_000):
         reply.add({"choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]})
     assert len(reply.body()["choices"][0]["message"]["content"]) == 300_000
+
+
+SIGNS = (
+    *ENDS,
+    *STARTS,
+    *GREETINGS,
+    "<",
+    ">",
+    "/",
+    "|",
+    "<description>",
+    "</description>",
+    "<reasoning>",
+    "</reasoning>",
+    "<region1>",
+    "<region12>",
+    "<region>",
+    "<Region1>",
+    "<DESCRIPTION>",
+    "A box.",
+    "### In Conclusion\n",
+    "### Step 1\n",
+    "ASSISTANT:",
+    "Assistant: ",
+    "analysis",
+    "assistantfinal",
+    "\nUser:",
+    "\nUSER:",
+    "\n### Instruction:",
+    "\n### human:",
+    "```",
+    "\n```\n",
+    "think>",
+    "</think>",
+    "<think",
+    "answer>",
+    "<final_answer>",
+    "</Response>",
+    "<tool_call>",
+    "[INST]",
+    "]~b]ai\n",
+    "<0x0A>",
+    "</s>",
+    "<box>",
+    "<image>",
+    "\n---\n",
+    "◁think▷",
+    "｜",
+    "\u017f",
+    "\u212a",
+    "é",
+    "\r\n",
+    "\x00",
+    " ",
+    "\n",
+)
+"""Pieces of what the patterns match, and of what looks like it."""
+
+
+def test_texts_that_are_spared_patterns_are_cleaned_as_by_all_of_them(monkeypatch):
+    rng = Random(7)
+    texts = ["".join(rng.choices(SIGNS, k=rng.randrange(12))) for _ in range(20_000)]
+    spared = [cleaning._FOREIGN.search(text) is None for text in texts]
+    assert 2000 < sum(spared) < 18_000
+    found = [clean_text(text, prefix="A box." if len(text) % 3 else "") for text in texts]
+    monkeypatch.setattr(cleaning, "_FOREIGN", re.compile(""))
+    monkeypatch.setattr(cleaning, "_SPEAKERS", ("",))
+    for text, each in zip(texts, found, strict=True):
+        assert each == clean_text(text, prefix="A box." if len(text) % 3 else ""), text

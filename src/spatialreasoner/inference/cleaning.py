@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spatialreasoner.language.scan import holds
+
 MOST_CLEANED_CHARACTERS = 400_000
 """Of a reply's text, thinking included, so much is read: more than any model writes in 64,000 tokens."""
 
@@ -82,6 +84,12 @@ _FAREWELL = re.compile(
 )
 """What may follow a conclusion in its place: the end of a fence or a rule and all after it, or a line to the reader."""
 
+_FOREIGN = re.compile(r"[\[\]◁]|<(?!region\d|/?description>|/?reasoning>)|ssistant:|ASSISTANT:")
+"""Thinking, special tokens and other tags hold one of these; most answers hold none, and are spared their patterns."""
+
+_SPEAKERS = ("User:", "Human:", "USER:", "Instruction:")
+"""One of these is in every `_TURN`."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff]")
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")
 """Letters that are drawn as blanks: fillers of Hangul, the empty braille pattern, the place of an object."""
@@ -143,11 +151,13 @@ def clean_text(text: str, *, prefix: str = "") -> Cleaned:
     >>> clean_text("<think>It is wide, so").text
     ''
     """
-    text, thinking = _without_thinking(readable(text[:MOST_CLEANED_CHARACTERS]))
-    text = _without_tokens(text, thought=bool(thinking))
-    text = _SOLUTION.sub("", text)
-    text = _ended_by(_TURN, text)
-    text = _FENCE.sub("", text)
+    text, thinking = readable(text[:MOST_CLEANED_CHARACTERS]), ""
+    if _FOREIGN.search(text):
+        text, thinking = _without_thinking(text)
+        text = _without_tokens(text, thought=bool(thinking))
+        text = _SOLUTION.sub("", text)
+    text = _ended_by(_TURN, text) if holds(text, _SPEAKERS) else text
+    text = _FENCE.sub("", text) if "```" in text else text
     text, thinking = _without_bare_channels(text, thinking)
     text = text.lstrip() if thinking else text
     text = _without_prefix(text, prefix)

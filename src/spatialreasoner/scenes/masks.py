@@ -73,7 +73,7 @@ def decode(rle: Rle) -> Bool[np.ndarray, "h w"]:
     if height * width > MAX_PIXELS:
         raise SceneError(f"a mask has at most {MAX_PIXELS} pixels; got {height} x {width}")
     runs = _runs(rle.counts) if isinstance(rle.counts, str) else list(rle.counts)
-    if sum(runs) != height * width or any(run < 0 for run in runs):
+    if sum(runs) != height * width or min(runs, default=0) < 0:
         raise SceneError(
             f"the run lengths of a {height} x {width} mask must be positive and add up to {height * width}; "
             f"they add up to {sum(runs)}"

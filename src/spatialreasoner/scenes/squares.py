@@ -34,7 +34,7 @@ def square_pixels(image: Image.Image, side: int, known: Mapping[str, Any]) -> Fl
         side: Side of the square, pixels.
         known: Settings of an image processor of transformers: `resample`, `rescale_factor`, `image_mean`, `image_std`.
     """
-    small = square_image(image).resize((side, side), known["resample"])
+    small = image if image.size == (side, side) else square_image(image).resize((side, side), known["resample"])
     pixels = np.asarray(small, np.float32) * np.float32(known["rescale_factor"])
     return ((pixels - np.float32(known["image_mean"])) / np.float32(known["image_std"])).transpose(2, 0, 1)
 

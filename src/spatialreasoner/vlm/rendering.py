@@ -47,6 +47,10 @@ _CHANNEL = re.compile(r"<\|channel\|>\s*final")
 """Says in gpt-oss's form that what follows is not thinking."""
 
 
+_PASSING = re.compile(r"strftime_now|random|lipsum")
+"""What writes another text another time, among all that transformers lets a chat template use."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rendered:
     """A whole conversation.
@@ -156,10 +160,11 @@ class ChatTemplate:
         apply: Renders turns by it.
         special: The tokens that count as ends where they are written after an answer.
         thinking: Whether the model is to think before it answers.
+        lasting: Whether the same turns are always the same text: neither the time nor chance is in it.
     """
 
-    def __init__(self, apply: Apply, *, special: Sequence[str] = (), thinking: bool = False) -> None:
-        self._apply = apply
+    def __init__(self, apply: Apply, *, special: Sequence[str] = (), thinking: bool = False, lasting: bool = False) -> None:
+        self._apply, self.lasting = apply, lasting
         self._special = tuple(token for token in special if token.strip())
         self.thinking = thinking
 
@@ -240,6 +245,8 @@ def common_start(left: str, right: str) -> int:
     >>> common_start("abc", "abd")
     2
     """
+    if left.startswith(right):
+        return len(right)
     return next(
         (place for place, (one, other) in enumerate(zip(left, right, strict=False)) if one != other), min(len(left), len(right))
     )
@@ -265,7 +272,8 @@ def chat_template_of(processor: Any, *, thinking: bool = False) -> ChatTemplate:
     def apply(messages: Messages, prompting: bool) -> str:
         return owner.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompting, **switches)
 
-    return ChatTemplate(bounded(apply), special=special_tokens(tokenizer), thinking=thinking)
+    lasting = _PASSING.search(str(owner.chat_template)) is None
+    return ChatTemplate(bounded(apply), special=special_tokens(tokenizer), thinking=thinking, lasting=lasting)
 
 
 def bounded(apply: Apply) -> Apply:

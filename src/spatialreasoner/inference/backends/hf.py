@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from transformers import AsyncTextIteratorStreamer, GenerationConfig, LogitsProc
 
 from spatialreasoner.core.errors import EndpointError
 from spatialreasoner.core.types import Completion, Prompt, Rle
-from spatialreasoner.inference.backends.local_calls import LocalCall, chance_of, user_turn
+from spatialreasoner.inference.backends.local_calls import LocalCall, chance_of
+from spatialreasoner.inference.backends.openings import Opening, Openings
 from spatialreasoner.inference.backends.owed import OwedText
 from spatialreasoner.inference.backends.rows import FAILURES, Promised, RowWriting
 from spatialreasoner.inference.backends.sampling import GumbelNoise
@@ -30,22 +31,21 @@ from spatialreasoner.inference.backends.streams import Streamed
 from spatialreasoner.inference.cleaning import clean_text
 from spatialreasoner.inference.grounds import files_depended_on
 from spatialreasoner.inference.promised import fulfil
-from spatialreasoner.language.thinking import before_thought
 from spatialreasoner.scenes.carry import masks_for
 from spatialreasoner.scenes.last_image import LastImage
 from spatialreasoner.vlm.adapters import layer_digest, layers_of
-from spatialreasoner.vlm.encoding import TOKEN_KEYS, Opened, TextReader, end_ids
+from spatialreasoner.vlm.encoding import DECODING, TOKEN_KEYS, Opened, TextReader, decoder_of, end_ids
 from spatialreasoner.vlm.loading import load_vlm
 from spatialreasoner.vlm.rendering import chat_template_of, common_start, special_tokens
 from spatialreasoner.vlm.safety import LONGEST_REASON
 from spatialreasoner.vlm.sources import name_of, shipped_as, source_of
 from spatialreasoner.vlm.writing import Manner, WantedAnswer, Written, writers_of
 
-_DECODING: dict[str, Any] = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
-"""Special tokens are written out: some say what is thinking."""
-
 _NEAR = 8
 """Number of tokens before a continuation that are decoded with it."""
+
+_ENDINGS = 256
+"""Texts of such tokens that are kept in mind: most prompts end alike."""
 
 ROWS = 32
 """Fewest rows of a model that writes each at its own pace: they take little memory, and fewer leave it idle."""
@@ -107,6 +107,9 @@ class HfPolicy:
         self._thinking = enable_thinking
         self._template = chat_template_of(processor, thinking=enable_thinking)
         self._reader = TextReader(processor)
+        self._openings = Openings(self._template, self._reader)
+        self._decode = decoder_of(processor.tokenizer)
+        self._ending = lru_cache(_ENDINGS)(lambda ids: self._decode(list(ids)))
         self._reading, self._images = threading.Lock(), LastImage()
         self._ends = end_ids(self._template, self._processor.tokenizer, self._model.generation_config.eos_token_id)
         self._model.generation_config = GenerationConfig(  # its own settings would fill in what a call leaves open
@@ -179,14 +182,13 @@ class HfPolicy:
         if self._rows is None:
             self._waiting += zip((replace(call, key=key) for key in keys), futures, strict=True)
         else:
-            wanted = self._wanted(call)
-            self._waiting += zip((replace(wanted, seed=key) for key in keys), futures, strict=True)
+            self._waiting += zip((self._wanted(call, key) for key in keys), futures, strict=True)
         self._workers -= {worker for worker in self._workers if worker.done()}  # one that has ended takes no more calls
         while len(self._workers) < min(self._most_workers, len(self._waiting)):
             worker = loop.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
-        return await asyncio.gather(*futures)
+        return [await futures[0]] if n == 1 else await asyncio.gather(*futures)
 
     async def stream(self, prompt: Prompt, *, seed: int) -> AsyncGenerator[str]:
         """Write one continuation of `prompt.prefix` piece by piece; closing the generator ends it.
@@ -195,22 +197,23 @@ class HfPolicy:
             EndpointError: If generation fails, for want of memory say.
             SceneError: If the image or a region is unusable.
         """
-        call = replace(self._call(prompt), key=chance_of(prompt, seed, 0))
-        pieces = AsyncTextIteratorStreamer(self._processor.tokenizer, skip_prompt=True, **_DECODING)
+        call = self._call(prompt, chance_of(prompt, seed, 0))
+        opening = call.opening
+        pieces = AsyncTextIteratorStreamer(self._processor.tokenizer, skip_prompt=True, **DECODING)
         unwanted = threading.Event()
         writing = asyncio.create_task(asyncio.to_thread(self._write, call, pieces, unwanted))
         cleaned, text, shown = Streamed(prompt.prefix), "", 0
         try:
             owed = "" if self._rows is not None else (await asyncio.to_thread(self._opened, [call]))[0].owed
-            cleaned.add(call.thought)
+            cleaned.add(opening.thought)
             async for piece in pieces:
                 again = common_start(piece, owed)
                 owed = owed[again:] if again == len(piece) else ""
                 text += self._special.sub("", cleaned.add(piece[again:]))
-                ready = call.answer(text, ended=False)
-                if len(ready) - len(call.tail) > shown:  # what may be the template's own is held back
-                    yield ready[shown : len(ready) - len(call.tail)]
-                    shown = len(ready) - len(call.tail)
+                ready = opening.answer(text, ended=False)
+                if len(ready) - len(opening.tail) > shown:  # what may be the template's own is held back
+                    yield ready[shown : len(ready) - len(opening.tail)]
+                    shown = len(ready) - len(opening.tail)
             (completion,) = await writing
             if completion.text[shown:]:
                 yield completion.text[shown:]
@@ -260,20 +263,18 @@ class HfPolicy:
 
         pieces.put(torch.tensor([0]))  # for the prompt, which is skipped
         with self._own_threads():
-            return rows.tell(self._wanted(call), goes_on, self._manner())
+            return rows.tell(self._wanted(call, call.key), goes_on, self._manner())
 
     def _manner(self) -> Manner:
         return Manner(temperature=self.temperature, most=self.max_new_tokens)
 
-    def _wanted(self, call: LocalCall) -> WantedAnswer:
-        opened = self._reader.open_ended(call.text)
-        ids = self._reader.encode(opened.text, special=self._reader.adds_special(opened.text)).ids
-        ids = ids[: len(ids) - opened.surplus]
-        return WantedAnswer(ids=ids, image=call.image, masks=call.masks or (), seed=call.key, of=call)
+    def _wanted(self, call: LocalCall, key: int) -> WantedAnswer:
+        ids = self._openings.ids(call.opening)
+        return WantedAnswer(ids=ids, image=call.image, masks=call.masks or (), seed=key, of=call.opening)
 
     def _written(self, written: Written) -> Completion:
         wanted = written.wanted
-        return self._completion(wanted.of, written.ids, written.read, before=list(wanted.ids[-_NEAR:]))
+        return self._completion(wanted.of, written.ids, written.read, before=wanted.ids[-_NEAR:])
 
     async def _serve(self, batch: Sequence[tuple[LocalCall, asyncio.Future[Completion]]]) -> None:
         try:
@@ -302,13 +303,13 @@ class HfPolicy:
         length = inputs["input_ids"].shape[1]
         read = inputs["attention_mask"].sum(1).tolist()
         return [
-            self._completion(call, row[length:], count, before=row[length - min(count, _NEAR) : length], owed=each.owed)
+            self._completion(call.opening, row[length:], count, before=row[length - min(count, _NEAR) : length], owed=each.owed)
             for call, each, row, count in zip(calls, opened, texts.tolist(), read, strict=True)
         ]
 
     def _opened(self, calls: Sequence[LocalCall]) -> list[Opened]:
         with self._reading:  # a tokenizer keeps how it pads from call to call: threads would undo each other's
-            return [self._reader.open_ended(call.text, call.follows) for call in calls]
+            return [self._reader.open_ended(call.opening.text, call.opening.follows) for call in calls]
 
     @contextmanager
     def _own_threads(self) -> Generator[None]:
@@ -328,7 +329,7 @@ class HfPolicy:
 
     def _inputs(self, calls: Sequence[LocalCall], opened: Sequence[Opened]) -> Any:
         images = [[image] if (image := call.shown) else [] for call in calls]
-        special = self._reader.adds_special(calls[0].text)
+        special = self._reader.adds_special(calls[0].opening.text)
         inputs = self._processor(
             images=images if any(images) else None,
             text=[each.text for each in opened],
@@ -358,21 +359,11 @@ class HfPolicy:
         """Matches special tokens, which never belong to an answer."""
         return re.compile("|".join(map(re.escape, special_tokens(self._processor.tokenizer))) or r"(?!)")
 
-    def _call(self, prompt: Prompt) -> LocalCall:
-        """What is written for a prompt, whatever its chance."""
-        frame = self._template.frame([user_turn(prompt.request, image=bool(prompt.image))])
-        text, end = frame.continued(prompt.prefix), self._template.end(frame.tail)
+    def _call(self, prompt: Prompt, key: int = 0) -> LocalCall:
+        """What is asked of the model."""
+        opening = self._openings.of(prompt)
         image, masks = self._seen(prompt)
-        return LocalCall(
-            image=image,
-            masks=masks,
-            text=text,
-            follows=frame.follows(prompt.prefix),
-            prefix=prompt.prefix,
-            thought="" if prompt.prefix else text[len(before_thought(text)) :],
-            tail=frame.tail if end is None else frame.tail.partition(end)[0],
-            key=0,
-        )
+        return LocalCall(opening=opening, image=image, masks=masks, key=key)
 
     def _seen(self, prompt: Prompt) -> tuple[Image | None, tuple[Rle, ...] | None]:
         """The image, and its regions for a model with tokens for them; for others they are drawn on it."""
@@ -386,17 +377,16 @@ class HfPolicy:
         return draw(image, prompt.regions), None
 
     def _completion(
-        self, call: LocalCall, ids: list[int], prompt_tokens: int, *, before: list[int], owed: str = ""
+        self, opening: Opening, ids: list[int], prompt_tokens: int, *, before: Sequence[int], owed: str = ""
     ) -> Completion:
         length = next((index for index, token in enumerate(ids) if token in self._ends), None)
-        decode = self._processor.tokenizer.decode
-        written = decode([*before, *ids[:length]], **_DECODING)  # some tokenizers leave out the first blank of a text
-        written = written[common_start(written, decode(before, **_DECODING)) :]
+        written = self._decode([*before, *ids[:length]])  # some tokenizers leave out the first blank of a text
+        written = written[common_start(written, self._ending(tuple(before))) :]
         written = written[common_start(written, owed) :]
-        cleaned = clean_text(call.thought + written, prefix=call.prefix)
+        cleaned = clean_text(opening.thought + written, prefix=opening.prefix)
         text = self._special.sub("", cleaned.text)
         return Completion(
-            text=call.answer(text, ended=length is not None),
+            text=opening.answer(text, ended=length is not None),
             prompt_tokens=prompt_tokens,
             completion_tokens=len(ids) if length is None else length + 1,
             finish="length" if length is None else "stop",

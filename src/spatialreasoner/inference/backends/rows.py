@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,9 @@ Promised = asyncio.Future[Completion]
 FAILURES = (RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, MemoryError)
 """What libraries raise where memory runs out, or a folder's settings do not fit its weights; whoever made it, not this program,
 has to mend it."""
+
+_BUNDLED, _LATEST = 16, 0.1
+"""Most answers, and most seconds that the first of them waits, until they are handed on; only while others wait to be begun."""
 
 Queued = deque[tuple[WantedAnswer, Promised]]
 
@@ -45,27 +49,31 @@ class RowWriting:
             how: How it writes.
         """
         taken: dict[WantedAnswer, Promised] = {}
-
-        def hand_on(wanted: WantedAnswer, result: Completion | Exception) -> None:
-            loop.call_soon_threadsafe(fulfil, taken.pop(wanted), result)
+        bundle = _Bundle(loop)
 
         def take(most: int) -> list[WantedAnswer]:
             begun = dict(_taken(waiting, min(most, math.ceil(len(waiting) / max(1, share())))))
             taken.update(begun)
+            if not waiting:  # who has an answer may ask for the next
+                bundle.hand_on()
             return list(begun)
 
         ended: Exception = self.failure(RuntimeError("its thread ended early"))
         try:
             with self.writers.lent() as writer:
                 for written in writer.write(take, how):
-                    hand_on(written.wanted, written.refusal or self.completion(written))
+                    result = written.refusal or self.completion(written)
+                    bundle.add(taken.pop(written.wanted), result)
+                    if not waiting or bundle.is_due():
+                        bundle.hand_on()
         except FAILURES as error:
             ended = self.failure(error)
         except Exception as error:  # noqa: BLE001  (it is raised in the waiting calls)
             ended = error
         finally:  # whatever went wrong, no call waits for ever
-            for wanted in tuple(taken):
-                hand_on(wanted, ended)
+            for promised in taken.values():
+                bundle.add(promised, ended)
+            bundle.hand_on()
 
     def tell(self, wanted: WantedAnswer, goes_on: Callable[[int], bool], how: Manner) -> Completion:
         """Write one answer, whose tokens are passed on as they come.
@@ -84,6 +92,39 @@ class RowWriting:
         if written.refusal is not None:
             raise written.refusal
         return self.completion(written)
+
+
+class _Bundle:
+    """Answers that the event loop is told of at once: it is woken for each bundle, and takes the processor from who writes.
+
+    Args:
+        loop: Where the answers are waited for.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._due = loop, 0.0
+        self._results: list[tuple[Promised, Completion | Exception]] = []
+
+    def add(self, promised: Promised, result: Completion | Exception) -> None:
+        """Take an answer in."""
+        if not self._results:
+            self._due = time.monotonic() + _LATEST
+        self._results.append((promised, result))
+
+    def is_due(self) -> bool:
+        """Whether it is full, or its first answer has waited for long enough."""
+        return len(self._results) >= _BUNDLED or time.monotonic() >= self._due
+
+    def hand_on(self) -> None:
+        """Tell the event loop of all that was taken in."""
+        results, self._results = self._results, []
+        if results:
+            self._loop.call_soon_threadsafe(_fulfil_all, results)
+
+
+def _fulfil_all(results: Sequence[tuple[Promised, Completion | Exception]]) -> None:
+    for promised, result in results:
+        fulfil(promised, result)
 
 
 def _taken(waiting: Queued, most: int) -> Generator[tuple[WantedAnswer, Promised]]:

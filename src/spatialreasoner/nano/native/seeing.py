@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock
@@ -71,7 +72,7 @@ class Seeing:
     def __init__(self, model: NanoModel, processor: NanoProcessor, library: ctypes.CDLL) -> None:
         self._eyes, self._side = eyes_of(model, library), model.config.image_size
         self._pixels = vars(processor.image_processor)
-        self._last: tuple[object, bytes] = None, b""
+        self._last: tuple[Callable[[], object], bytes] = lambda: None, b""
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._names, self._lock = count(2**32), Lock()
 
@@ -90,23 +91,23 @@ class Seeing:
 
     def _tell(self, known: _Known, first: Rle, mask: Rle) -> tuple[int, Float[np.ndarray, " hidden"]]:
         """A region's name, and what is told of it; the first one has been looked at before."""
-        if mask not in known.regions:
-            known.regions[mask] = self._eyes.look(known.seen, square_mask(decode(mask), self._side))
-        if (first, mask) not in known.told:
-            told = self._eyes.name(None if first == mask else known.regions[first], known.regions[mask])
-            known.told[first, mask] = next(self._names), told
-        return known.told[first, mask]
+        told = known.told.get((first, mask))
+        if told is None:
+            region = known.regions.get(mask)
+            if region is None:
+                region = known.regions[mask] = self._eyes.look(known.seen, square_mask(decode(mask), self._side))
+            name = self._eyes.name(None if first == mask else known.regions[first], region)
+            told = known.told[first, mask] = next(self._names), name
+        return told
 
     def _look(self, image: Image.Image) -> _Known:
-        plain = image if image.mode == "RGB" else image.convert("RGB")
-        last = plain.size, plain.tobytes()
-        if last == self._last[0]:  # as of most questions; a digest takes longer
-            key = self._last[1]
-        else:
-            key = hashlib.sha256(repr(plain.size).encode() + last[1]).digest()
-            self._last = last, key
+        last, key = self._last
+        if last() is not image:  # which it is for most questions: those about an image come one after the other
+            plain = image if image.mode == "RGB" else image.convert("RGB")
+            key = hashlib.sha256(repr(plain.size).encode() + plain.tobytes()).digest()
+            self._last = weakref.ref(image), key
         if key not in self._known:
-            pixels = square_pixels(plain, self._side, self._pixels)
+            pixels = square_pixels(image.convert("RGB"), self._side, self._pixels)
             self._known[key] = _Known(next(self._names), *self._eyes.see(pixels))
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)

@@ -241,8 +241,9 @@ class LookedAt:
 
     def __init__(self, width: int, hidden: int, *, shown: bool) -> None:
         self.shown = shown
-        self._found = [lined_empty(size) for size in (width, _MEASURES, hidden)]
-        self._region = (ctypes.c_void_p * 3)(*(each.ctypes.data for each in self._found))
+        self._found = lined_empty(width + _MEASURES + hidden)
+        begin: int = self._found.ctypes.data
+        self._region = (ctypes.c_void_p * 3)(*(begin + 4 * place for place in (0, width, width + _MEASURES)))
         self.at = ctypes.byref(self._region)
 
 

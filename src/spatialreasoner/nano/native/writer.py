@@ -23,6 +23,10 @@ AT_ONCE = 12
 """Most answers that are written side by side. What more of them have read no longer fits into the cache that a processor's
 cores share, and is read from memory at every step; with fewer, the weights are read more often per token."""
 
+_REMEMBERED = 12
+"""Answers that have ended and are kept, for those that begin as they do: each takes a megabyte, and memory that nobody has used
+yet costs as much time as a tenth of writing an answer into it."""
+
 _STRIDE = 16
 """Most tokens that are written before an answer that has its full length, or is not wanted any more, is looked for."""
 
@@ -66,7 +70,7 @@ class RowsWriter:
         panels: The weights of its decoder.
         seeing: Looks at images for it.
         ends: Tokens that end an answer.
-        rows: How many answers it remembers; it writes at most `AT_ONCE` of them at once.
+        rows: Most answers that it writes at once; never more than `AT_ONCE`.
     """
 
     def __init__(
@@ -79,7 +83,9 @@ class RowsWriter:
         rows: int,
     ) -> None:
         config = model.config
-        self._decoder, self._seeing = RowsDecoder(panels, rows), seeing
+        self._most = min(rows, AT_ONCE)
+        slots = self._most + _REMEMBERED
+        self._decoder, self._seeing = RowsDecoder(panels, slots), seeing
         table = model.model.language_model.embed_tokens.weight.detach().numpy()
         self._words = Words(self._decoder, table, config.region_token_ids, ends)
         self._table, self._number = self._words.table, self._words.number.tolist()
@@ -88,9 +94,8 @@ class RowsWriter:
         self._image, self._image_tokens = config.image_token_id, config.num_image_tokens
         self._ends, self._how = frozenset(ends), Manner(temperature=0.0, most=1)
         self._rows: list[_Row] = []
-        self._known: list[list[int]] = [[] for _ in range(rows)]
-        self._free = deque(range(rows))
-        self._most = min(rows, AT_ONCE)
+        self._known: list[list[int]] = [[] for _ in range(slots)]
+        self._free = deque(range(slots))
 
     def write(self, take: Take, how: Manner) -> Generator[Written]:
         """Write answers in whatever order they end, until none is wanted.
