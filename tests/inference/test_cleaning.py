@@ -3,6 +3,7 @@
 import asyncio
 import re
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
@@ -301,10 +302,8 @@ SIGNS = (
 def test_texts_that_are_spared_patterns_are_cleaned_as_by_all_of_them(monkeypatch):
     rng = Random(7)
     texts = ["".join(rng.choices(SIGNS, k=rng.randrange(12))) for _ in range(20_000)]
-    spared = [cleaning._FOREIGN.search(text) is None for text in texts]
-    assert 2000 < sum(spared) < 18_000
     found = [clean_text(text, prefix="A box." if len(text) % 3 else "") for text in texts]
-    monkeypatch.setattr(cleaning, "_FOREIGN", re.compile(""))
+    monkeypatch.setattr(cleaning, "_FOREIGN", SimpleNamespace(search=lambda text: True))
     monkeypatch.setattr(cleaning, "_SPEAKERS", ("",))
     for text, each in zip(texts, found, strict=True):
         assert each == clean_text(text, prefix="A box." if len(text) % 3 else ""), text

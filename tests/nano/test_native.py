@@ -20,7 +20,7 @@ from spatialreasoner.inference.streaming import stream
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.native import eyes, kernel
 from spatialreasoner.nano.native.eyes import NativeEyes, TorchEyes
-from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, Told, Words, is_suited, native_library
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, ToldRegions, Words, is_suited, native_library
 from spatialreasoner.nano.native.tower import can_see
 from spatialreasoner.nano.native.writers import Writers
 from spatialreasoner.nano.numpy.layers import NamedWeights
@@ -331,7 +331,7 @@ def test_places_without_room_are_refused(nano, library):
     words = Words(rows, nano[0].lm_head.weight.detach().numpy(), [], [])
     rows.make_room(0, 192)
     with pytest.raises(ValueError, match="expected places below"):
-        rows.write(words, [0], [190], [0], [Told(one[:0])], 0.0, np.zeros((3, 1)))
+        rows.write(words, [0], [190], [0], [ToldRegions(one[:0])], 0.0, np.zeros((3, 1)))
     assert isinstance(library, ctypes.CDLL)
 
 

@@ -67,33 +67,44 @@ def test_what_was_asked_before_is_put_as_anew(asked, nano, request_):
             assert list(found.ids(opening)) == ids[: len(ids) - read.surplus]
 
 
-def test_few_questions_are_kept_and_no_long_ones(asked, monkeypatch):
-    monkeypatch.setattr(openings, "_REMEMBERED", 3)
-    found = Openings(*asked[:2])
-    for number in range(9):
-        for request in (f"{number}?", "x" * 600 + str(number)):
-            found.ids(found.of(Prompt(image="", regions=(), request=request)))
-    for known in (found._known_opening, found._known_ids):
-        assert known.cache_info().currsize == 3
-        assert known.cache_info().misses == 9
-
-
 class Counting:
-    """Writes a number into each conversation, and whatever its template is."""
+    """Counts what it writes, and may write the number, too, whatever its template is."""
 
     all_special_tokens = ()
 
-    def __init__(self, chat_template):
-        self.chat_template, self.times = chat_template, 0
+    def __init__(self, chat_template, *, counts=False):
+        self.chat_template, self.counts, self.times = chat_template, counts, 0
 
     def apply_chat_template(self, messages, **_):
         self.times += 1
-        return f"{self.times} {messages}"
+        return f"{self.times if self.counts else 0} {messages}"
+
+
+def test_few_questions_are_kept_and_no_long_ones(nano, monkeypatch):
+    class Reader(TextReader):
+        read = 0
+
+        def open_ended(self, *args):
+            self.read += 1
+            return super().open_ended(*args)
+
+    def asked_twice(requests):
+        owner, reader = Counting("{{ messages }}"), Reader(nano[1])
+        found = Openings(chat_template_of(owner), reader)
+        for request in requests * 2:
+            found.ids(found.of(Prompt(image="", regions=(), request=request)))
+        return owner.times, reader.read
+
+    monkeypatch.setattr(openings, "_REMEMBERED", 3)
+    once, _ = asked_twice(["0?"])
+    assert asked_twice(["0?", "1?", "2?"]) == (3 * once, 3)
+    assert asked_twice([f"{number}?" for number in range(9)]) == (2 * 9 * once, 2 * 9)
+    assert asked_twice(["x" * 600]) == (2 * once, 2)
 
 
 @pytest.mark.parametrize("written", ["{{ strftime_now('%H') }}", "{{ messages | random }}", "{{ lipsum() }}", "{{ messages }}"])
 def test_only_templates_without_time_and_chance_are_remembered(asked, written):
-    owner = Counting(written)
+    owner = Counting(written, counts=True)
     found = Openings(chat_template_of(owner), asked[1])
     texts = {found.of(Prompt(image="", regions=(), request="How?")).text for _ in range(3)}
     assert len(texts) == (1 if written == "{{ messages }}" else 3)

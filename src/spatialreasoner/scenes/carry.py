@@ -56,9 +56,8 @@ def masks_for(image: Image.Image, regions: Sequence[Region]) -> tuple[Rle, ...]:
 
 def _hashable(mask: Rle) -> Rle:
     """The same, though it may not have been read from JSON."""
-    if isinstance(mask.counts, str) and isinstance(mask.size, tuple):
-        return mask
-    return Rle(size=(mask.size[0], mask.size[1]), counts=_counts(mask.counts))
+    whole = isinstance(mask.counts, str) and type(mask.size) is tuple
+    return mask if whole else Rle(size=(mask.size[0], mask.size[1]), counts=_counts(mask.counts))
 
 
 def carrier_of(image: Image.Image, masks: Iterable[Rle]) -> Image.Image:

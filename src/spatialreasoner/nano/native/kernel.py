@@ -84,7 +84,7 @@ class Words:
         self.at = ctypes.byref(_Words(*(each.ctypes.data for each in (self.table, self._first, self.number, self._ends))))
 
 
-class Told:
+class ToldRegions:
     """What is added to the names of regions in an answer.
 
     Args:
@@ -223,7 +223,7 @@ class RowsDecoder:
         slots: Sequence[int],
         places: Sequence[int],
         tokens: Sequence[int],
-        told: Sequence[Told],
+        told: Sequence[ToldRegions],
         temperature: float,
         chance: Float[np.ndarray, "steps rows"],
     ) -> list[list[int]]:

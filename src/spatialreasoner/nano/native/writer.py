@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, Told, Words
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, ToldRegions, Words
 from spatialreasoner.nano.native.seeing import Glimpse, Seeing
 from spatialreasoner.vlm.writing import Manner, Take, WantedAnswer, Written
 
@@ -52,7 +52,7 @@ class _Row:
     names: list[int]
     named: dict[int, int]
     sight: Glimpse | None
-    told: Told
+    told: ToldRegions
     random: Callable[[], float]
     lots: list[float] = field(default_factory=list[float])
     slot: int = -1
@@ -89,7 +89,7 @@ class RowsWriter:
         table = model.model.language_model.embed_tokens.weight.detach().numpy()
         self._words = Words(self._decoder, table, config.region_token_ids, ends)
         self._table, self._number = self._words.table, self._words.number.tolist()
-        self._no_regions = Told(np.empty((0, self._table.shape[1]), np.float32))
+        self._no_regions = ToldRegions(np.empty((0, self._table.shape[1]), np.float32))
         self._region_tokens: list[int] = config.region_token_ids
         self._image, self._image_tokens = config.image_token_id, config.num_image_tokens
         self._ends, self._how = frozenset(ends), Manner(temperature=0.0, most=1)
@@ -140,7 +140,7 @@ class RowsWriter:
         if sight is not None:
             at = wanted.ids.index(self._image)
             names[at : at + 1] = [sight.name] * self._image_tokens
-            told = Told(sight.regions)
+            told = ToldRegions(sight.regions)
         return _Row(wanted, names, named, sight, told, Random(wanted.seed).random, prompt=len(names))
 
     def _wave(self, rows: list[_Row]) -> tuple[list[tuple[_Row, int]], list[_Row]]:
