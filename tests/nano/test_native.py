@@ -136,15 +136,15 @@ def test_what_is_written_is_what_reading_and_choosing_give(nano, library):
     for slot in range(4):
         rows.make_room(slot, steps)
     words = Words(rows, table, [5, 6], [])
-    slots, places = np.arange(4), np.zeros(4, int)
-    written = rows.write(words, slots, places, np.array(first), regions, 0.0, np.zeros((steps, 4)))
+    added_to = [ToldRegions(each) for each in regions]
+    written = rows.write(words, range(4), [0] * 4, first, added_to, 0.0, np.zeros((steps, 4)))
     apart = RowsDecoder(panels, 4)
     for slot, (token, added) in enumerate(zip(first, regions, strict=True)):
         apart.make_room(slot, steps)
         for place in range(steps):
             embeds = table[[token]] + (added[[token - 5]] if 0 <= token - 5 < len(added) else 0)
-            token = apart.choose(apart.read(embeds, np.array([slot]), np.array([place])), 0.0, np.zeros(1))[0]
-            assert token == written[place][slot]
+            (token,) = apart.choose(apart.read(embeds, [slot], [place]), 0.0, np.zeros(1))
+            assert token == written[slot][place]
 
 
 def test_rows_that_begin_alike_share_memory_until_they_differ(nano, library):
