@@ -1,6 +1,7 @@
 """A study in Markdown."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,6 +176,28 @@ def test_what_ships_is_what_the_page_says() -> None:
         line = next(line for line in page.splitlines() if f"| {row.title} | {row.seeds} |" in line)
         for each in (row.qualitative, row.quantitative):
             assert f"{each.value:.1f} ({each.low:.1f}–{each.high:.1f})" in line
+
+
+_INTERVAL = re.compile(r"(?<![\d.])[+−-]?(\d+\.\d)\**\s\(([^()]*)\)")
+_NUMBER = re.compile(r"\d+\.\d+")
+
+
+def _intervals(text: str) -> set[tuple[float, ...]]:
+    """Values with their intervals, without signs: prose may say that something loses what a table prints as below 0."""
+    found = ((match[1], _NUMBER.findall(match[2])) for match in _INTERVAL.finditer(text))
+    return {(float(value), *sorted(map(float, ends))) for value, ends in found if len(ends) == 2}
+
+
+def test_what_the_prose_says_is_what_the_tables_print() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reproduction.md").read_text()
+    tables, rest = page.partition(TABLES_BEGIN)[2].split(TABLES_END)
+    prose, of_the_first_study, _ = rest.partition("### The first study")
+    assert of_the_first_study
+    sentences = re.split(r"(?<=[.:]) ", prose.replace("\n", " "))
+    of_the_test = " ".join(sentence for sentence in sentences if "validation" not in sentence)  # other rooms, docs/nano.md
+    said = _intervals(of_the_test)
+    assert len(said) > 20
+    assert said - _intervals(tables) == set()
 
 
 def test_a_document_without_markers_is_refused(study: Path, tmp_path: Path) -> None:
