@@ -36,7 +36,7 @@ COMPARISONS: Mapping[tuple[str, str], str] = {
     ("online-dpo", "online-fdpo"): "Online, fDPO improves on DPO",
     ("sft", "dpo-once"): "DPO on the best against the worst of as many answers, sampled once, improves on SFT",
     ("dpo-once", "online-dpo"): "Answers sampled as it learns teach more than as many sampled once",
-    ("dpo-numbers", "online-dpo"): "Online DPO teaches more than close against less close answers to 2.7 times as many questions do",
+    ("dpo-numbers", "online-dpo"): "Online DPO teaches more than close against less close answers to 2.7 times the questions",
     ("sft-blind", "sft"): "The model looks: SFT with images against SFT without",
     ("fdpo-fixed", "fdpo"): "Weights must adapt to the pair: fDPO against fixed unequal betas",
     ("fdpo-fixed-opposite", "fdpo"): "The right segment must weigh more: fDPO against the fixed opposite",
