@@ -17,7 +17,7 @@ SOURCE = ROOT / "src"
 
 
 def check_out(ref: str, folder: Path) -> Path:
-    """The sources of an earlier build, put into a folder.
+    """The sources of an earlier build, put into a folder, with the libraries that an installation builds of them.
 
     Args:
         ref: A commit or tag.
@@ -26,7 +26,10 @@ def check_out(ref: str, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     archive = subprocess.run(["git", "-C", str(ROOT), "archive", ref, "src"], capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
-    return folder / "src"
+    source = folder / "src"
+    if (source / "spatialreasoner" / "core" / "native.py").is_file():
+        subprocess.run([sys.executable, "-m", "spatialreasoner.core.native"], check=True, env=running(source))
+    return source
 
 
 def nano_of(ref: str, folder: Path) -> tuple[Path, Path]:
