@@ -78,7 +78,7 @@ def told(match):
 def test_every_pattern_finds_the_same(source, flags, compared, native):
     one, other = compile_pattern(source, flags), re.compile(source, flags)
     assert type(one).__module__ == "_patterns"
-    assert engine._written(source)  # else it would be left to `re`
+    assert engine.written_for_pcre2(source)  # else it would be left to `re`
     for text in compared:
         assert list(map(told, one.finditer(text))) == list(map(told, other.finditer(text))), text
         assert told(one.match(text)) == told(other.match(text))
@@ -251,7 +251,7 @@ def test_errors_are_those_of_re():
 
 def test_what_cannot_be_written_for_pcre2_is_left_to_re():
     with pytest.raises(ValueError, match="within a set"):
-        engine._written(r"[\S]")
+        engine.written_for_pcre2(r"[\S]")
     assert compile_pattern(r"[\S]").search(" a").span() == (1, 2)
 
 

@@ -29,16 +29,16 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join)
 def native(tmp_path_factory):
     """The module as its source is now."""
     with built_patterns(tmp_path_factory.mktemp("native"), statements, tokens, making) as module:
-        for reader in (statements, tokens):
-            reader._natively.cache_clear()
+        for opened in (statements.native_statements, tokens.native_names):
+            opened.cache_clear()
         yield module
-        for reader in (statements, tokens):
-            reader._natively.cache_clear()
+        for opened in (statements.native_statements, tokens.native_names):
+            opened.cache_clear()
 
 
 def in_python(reading, context, terse):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statements, "_natively", lambda: None)
+        patch.setattr(statements, "native_statements", lambda: None)
         return read_statements(reading, context, terse=terse)
 
 
@@ -68,9 +68,9 @@ def test_c_states_what_python_states_of_the_labelled_texts():
 def test_it_is_c_that_states(native):
     reading = Reading("<region1> is 1.5 m wide.")
     with pytest.raises(TypeError, match="what a reading has of a text"):
-        statements._natively()(reading.codes)
+        statements.native_statements()(reading.codes)
     with pytest.raises(ValueError, match="as many classes, forms and words"):
-        statements._natively()("", reading.forms, 0, {}, ((), (), ("", ())), reading.starts, reading.words, {})
+        statements.native_statements()("", reading.forms, 0, {}, ((), (), ("", ())), reading.starts, reading.words, {})
     with pytest.raises(ValueError, match="five classes"):
         native.reader(native.maker(Assertion, ("kind",)), str, str, "", "", "", 1)
 
@@ -87,12 +87,12 @@ def test_it_is_c_that_states(native):
 )
 def test_what_is_remembered_wrongly_is_an_error(said, error):
     reading = Reading("<region1> is wide.")
-    forms = grammar._Forms(terse=False)
+    forms = grammar.SentenceForms(terse=False)
     form = (tuple(reading.forms[:-1]), reading.codes, reading.count)
     forms[form] = ((said,), grammar.Spoken())
     given = (reading.forms, reading.count, forms, grammar.Spoken(), reading.starts, reading.words, reading.amounts)
     with pytest.raises(error):
-        statements._natively()(reading.codes, *given)
+        statements.native_statements()(reading.codes, *given)
 
 
 def test_errors_of_rules_are_told():
@@ -103,7 +103,7 @@ def test_errors_of_rules_are_told():
     reading = Reading("<region1> is wide.")
     given = (reading.forms, reading.count, Failing(), grammar.Spoken(), reading.starts, reading.words, reading.amounts)
     with pytest.raises(ZeroDivisionError):
-        statements._natively()(reading.codes, *given)
+        statements.native_statements()(reading.codes, *given)
 
 
 def test_long_texts_take_linear_time():
@@ -172,7 +172,7 @@ def test_c_names_what_python_names(said, labels, others, base):
     for text in (" ".join(said), "".join(said)):
         one = Reading(text, labels, others=others, base=base)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tokens, "_natively", lambda: None)
+            patch.setattr(tokens, "native_names", lambda: None)
             other = Reading(text, labels, others=others, base=base)
         assert told(one) == told(other)
 
@@ -181,12 +181,12 @@ def test_c_names_what_python_names_in_the_labelled_texts():
     rows = [json.loads(line) for line in (DATA / "assertions.jsonl").read_text("utf-8").splitlines()]
     one = [told(Reading(row["text"], row["labels"])) for row in rows]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "_natively", lambda: None)
+        patch.setattr(tokens, "native_names", lambda: None)
         assert one == [told(Reading(row["text"], row["labels"])) for row in rows]
 
 
 def test_it_is_c_that_names(native):
-    name = tokens._natively()
+    name = tokens.native_names()
     with pytest.raises(TypeError, match="expected tokens, classes, forms"):
         name([])
     with pytest.raises(ValueError, match="as many tokens"):

@@ -9,11 +9,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_collection() -> Generator[None]:
-    """Turn the garbage collector off within the block; its previous state is restored afterwards."""
+    """Turn the garbage collector off within the block; its previous state is restored afterwards.
+
+    What is alive then counts as old. Else all that was made meanwhile would be looked through at once, for nothing.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collecting:
+            if not gc.get_freeze_count():  # else what somebody has frozen would be thawed
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

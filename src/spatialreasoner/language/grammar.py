@@ -51,7 +51,7 @@ class _Said(dict[Spoken, _Told]):
         return told
 
 
-class _Forms(dict[SentenceForm, "_Told | _Said"]):
+class SentenceForms(dict[SentenceForm, "_Told | _Said"]):
     """What sentences state by their form: at once where they speak for themselves, else by what was spoken of before them.
 
     The words of a form may occur in another text with other numbers. A dictionary is looked up in half the time of a cache.
@@ -71,7 +71,7 @@ class _Forms(dict[SentenceForm, "_Told | _Said"]):
         return told
 
 
-remembered_forms = _Forms(terse=False), _Forms(terse=True)
+remembered_forms = SentenceForms(terse=False), SentenceForms(terse=True)
 """The sentences read last, for texts that answer no question and for those that do."""
 
 

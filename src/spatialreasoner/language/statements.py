@@ -126,7 +126,7 @@ def extract(text: str, labels: Sequence[str] = (), others: Sequence[str] = ()) -
 
 def read_statements(reading: Reading, context: tuple[str, ...] = (), *, terse: bool = False) -> list[Assertion]:
     """The spatial statements of a text that is tokenised already; see `grammar.statements` for the arguments."""
-    native = _natively()
+    native = native_statements()
     if native is None:
         return _in_order([_assertion(reading, begin, said) for begin, said in statements(reading, context, terse=terse)])
     return native(
@@ -142,8 +142,8 @@ def read_statements(reading: Reading, context: tuple[str, ...] = (), *, terse: b
 
 
 @cache
-def _natively() -> Callable[..., list[Assertion]] | None:
-    """What `_plainly` reads, by `native/reading.h`; None where that is not built."""
+def native_statements() -> Callable[..., list[Assertion]] | None:
+    """Reads the same statements by `native/reading.h`; None where that is not built."""
     native = pattern_module()
     if native is None:
         return None

@@ -147,7 +147,7 @@ class Reading:
         self.codes: str
         self.mentions: dict[int, Mention]
         self.amounts: dict[int, Quantity]
-        native = _natively()
+        native = native_names()
         if native is None:
             self._name(codes, naming, called, found, base, len(labels))
         else:
@@ -284,8 +284,8 @@ TEXT_WORDS = WordTable(_TOKEN, _known, ("list", "sums", "text", "list"), _MARKED
 
 
 @cache
-def _natively() -> Callable[..., tuple[str, dict[int, Mention], dict[int, Quantity]]] | None:
-    """What `Reading._name` does, by `native/naming.h`; None where that is not built."""
+def native_names() -> Callable[..., tuple[str, dict[int, Mention], dict[int, Quantity]]] | None:
+    """Names things as `Reading._name` does, by `native/naming.h`; None where that is not built."""
     native = pattern_module()
     if native is None:
         return None

@@ -90,12 +90,12 @@ def compile_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
 
     def write(wide: bool) -> str:
         look = "" if given or len(source) < _SLOW else _beginnings().get(key, "")
-        return _written(f"{look}(?:{source})" if look else source, wide=wide, cased=cased)
+        return written_for_pcre2(f"{look}(?:{source})" if look else source, wide=wide, cased=cased)
 
     return cast("re.Pattern[str]", native.compile(options, write, partial(re.compile, source, flags), number))
 
 
-def _written(source: str, *, wide: bool = False, cased: bool = True) -> str:
+def written_for_pcre2(source: str, *, wide: bool = False, cased: bool = True) -> str:
     """A pattern as PCRE2 writes it.
 
     Args:
