@@ -6,7 +6,6 @@ compared by the bytes of their images.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ import typer
 
 from spatialreasoner.cli import run
 from spatialreasoner.core import records
+from spatialreasoner.core.digests import file_digest
 from spatialreasoner.core.errors import ConfigError
 from spatialreasoner.core.types import Question, Scene
 
@@ -51,7 +51,7 @@ def shared_images(out: Path) -> list[str]:
     for path in sorted(out.glob("data/*/scenes")):
         part = path.parent.name
         for scene in records.read_jsonl(path / "scenes.jsonl", Scene):
-            digest = hashlib.sha256((path / "images" / Path(scene.image).name).read_bytes()).hexdigest()
+            digest = file_digest(path / "images" / Path(scene.image).name)
             if owners.setdefault(digest, part) != part:
                 shared.append(scene.id)
     return shared
@@ -63,11 +63,7 @@ def learned_rooms(out: Path, rooms: Rooms) -> Iterator[tuple[str, dict[str, set[
     Raises:
         ConfigError: If no file of the study has the digest of a training's rows.
     """
-    digests = {
-        hashlib.sha256(path.read_bytes()).hexdigest(): path
-        for pattern in ROWS_OF_TRAININGS
-        for path in sorted(out.glob(pattern))
-    }
+    digests = {file_digest(path): path for pattern in ROWS_OF_TRAININGS for path in sorted(out.glob(pattern))}
     for path in sorted(path for pattern in SETTINGS_OF_TRAININGS for path in out.glob(pattern)):
         data = records.read_json(path, dict[str, Any])["config"]["data"]
         name = str(path.parent.relative_to(out))
