@@ -252,7 +252,7 @@ static PyObject *patterns_namer(PyObject *module, PyObject *given) {
 }
 
 static PyMethodDef namer_methods[] = {
-    {"name", (PyCFunction)(void (*)(void))namer_name, METH_FASTCALL, NULL},
+    {"name", FAST(namer_name)},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot namer_slots[] = {{Py_tp_dealloc, namer_free}, {Py_tp_methods, namer_methods}, {0, NULL}};

@@ -14,6 +14,8 @@
 
 #include "sieve.h"
 
+#define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL
+
 /* PCRE2, as much of it as is used, by its own names without the width of a character */
 
 typedef struct code code;
@@ -485,7 +487,6 @@ static void match_free(PyObject *self) {
 
 /* The module */
 
-#define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL
 #define NAMED(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL | METH_KEYWORDS, NULL
 
 static PyMethodDef pattern_methods[] = {

@@ -274,7 +274,7 @@ static PyObject *patterns_reader(PyObject *module, PyObject *given) {
 }
 
 static PyMethodDef maker_methods[] = {
-    {"make", (PyCFunction)(void (*)(void))maker_make, METH_FASTCALL, NULL},
+    {"make", FAST(maker_make)},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot maker_slots[] = {{Py_tp_dealloc, maker_free}, {Py_tp_methods, maker_methods}, {0, NULL}};
@@ -283,7 +283,7 @@ static PyType_Spec maker_spec = {
 };
 
 static PyMethodDef reader_methods[] = {
-    {"read", (PyCFunction)(void (*)(void))reader_read, METH_FASTCALL, NULL},
+    {"read", FAST(reader_read)},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot reader_slots[] = {{Py_tp_dealloc, reader_free}, {Py_tp_methods, reader_methods}, {0, NULL}};
