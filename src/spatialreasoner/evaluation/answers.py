@@ -36,7 +36,8 @@ class Verdict:
         reason: Why it is unscored; empty if it is scored.
         rule: How the answer was found in the text, in words.
         convention: How the answer counts regions, in words.
-        clashes: Whether the answer contradicts itself, such as a "no" before a statement that says yes; the "no" counts.
+        clashes: Whether the answer contradicts itself, such as a "no" before a statement that says yes; the "no" counts. None
+            where that was not looked for.
     """
 
     success: bool | None
@@ -46,10 +47,10 @@ class Verdict:
     reason: str = ""
     rule: str = ""
     convention: str = ""
-    clashes: bool = False
+    clashes: bool | None = False
 
 
-def judge(category: Category, question: str, gt: str, pred: str) -> Verdict:
+def judge(category: Category, question: str, gt: str, pred: str, *, clashes: bool = True) -> Verdict:
     """Compare an answer with the reference.
 
     Args:
@@ -57,13 +58,14 @@ def judge(category: Category, question: str, gt: str, pred: str) -> Verdict:
         question: The question; its regions may be named in any of the usual ways.
         gt: The reference answer, a sentence.
         pred: The answer: a word, a sentence, or long reasoning that ends with a conclusion.
+        clashes: Whether to look for contradictions, too, which takes longer.
 
     >>> judge("width_data", "How wide is Region [0]?", "It is 1.00 meters.", "About 4 feet wide and 2 m tall.").success
     True
     """
     ready = question_asked(category, question)
     truth = _truth(ready, gt)
-    found = _read(ready, pred) if len(pred) <= _SHORT else conclude(ready, pred)
+    found = (_read if len(pred) <= _SHORT else conclude)(ready, pred, clashes=clashes)
     if truth is None or found.value is None:
         reason = found.unscored or "the reference cannot be read"
         return Verdict(success=None, error=None, gt_value=truth, pred_value=found.value, reason=reason, rule=found.rule)

@@ -118,11 +118,11 @@ class Score(Record):
 
 
 def judge_all(predictions: Sequence[Prediction]) -> list[Verdict]:
-    """Judge each prediction offline."""
+    """Judge each prediction offline; whether an answer contradicts itself is not looked for, as no score depends on it."""
     with no_collection():  # looking for garbage, of which there is none, would be a twentieth of the time
         from spatialreasoner.evaluation.answers import judge
 
-        return [judge(p.qa_info.category, p.question, p.gt, p.pred) for p in predictions]
+        return [judge(p.qa_info.category, p.question, p.gt, p.pred, clashes=False) for p in predictions]
 
 
 def score_predictions(predictions: Sequence[Prediction], verdicts: Sequence[Verdict] | None = None, *, seed: int = 0) -> Score:

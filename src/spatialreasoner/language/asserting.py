@@ -17,6 +17,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
+from operator import attrgetter
 
 from spatialreasoner.language import declining
 from spatialreasoner.language.numbers import BEGINS
@@ -107,7 +108,8 @@ class _Clause:
         self, start: int, end: int, text: str, asked: bool, found: _Patterns, *, sized: bool, whole: bool = False
     ) -> None:
         self.start, self.end, self.text, self.asked, self.whole = start, end, text, asked, whole
-        self.found, self._sized = found, sized
+        self.found = found
+        self._measured = None if sized else False
         if found or asked:  # else it holds no word by which it could be anything but an assertion
             self._look(text)
 
@@ -144,7 +146,9 @@ class _Clause:
 
     def measured(self) -> bool:
         """Whether it holds a length or an hour."""
-        return self._sized and measured(self.text) is not None  # remembered there
+        if self._measured is None:
+            self._measured = measured(self.text) is not None
+        return self._measured
 
 
 def asserted(folded: str, *, choice: bool = False) -> str | None:
@@ -182,8 +186,9 @@ def _sentences(folded: str, held: Sequence[_Sought], *, choice: bool) -> Iterato
     spans = list(parted(_STOP, folded, 0, len(folded)))
     whole: int | None = None  # where a run of sentences begins that are left in one piece
     asserts = False  # whether one that does more than to be polite came before
+    questions = "?" in folded
     for (begin, end), found in zip(spans, _found_in(folded, spans, held), strict=True):
-        asked = _asks(folded, begin, end)
+        asked = questions and _asks(folded, begin, end)
         size = bisect_left(sizes, begin)
         sized = size < len(sizes) and sizes[size] < end
         if not (choice or asked or found or sized) and (asserts or end - begin > _LONG):
@@ -238,15 +243,20 @@ def _found_in(text: str, spans: Sequence[tuple[int, int]], held: Iterable[_Sough
     begins = [begin for begin, _ in spans]
     found: list[set[re.Pattern[str]]] = [set() for _ in spans]
     for own, anywhere in held:
-        searched: Iterable[int] = range(len(spans))
-        if own is not FIRST_PERSON or "call it" not in text:  # for which it looks at how a sentence begins
-            matches = [match.span() for match in anywhere.finditer(text)]
-            searched = {
-                at for first, last in matches for at in range(bisect_right(begins, first) - 1, bisect_left(begins, last))
-            }
-        for at in searched:
-            if anywhere.search(text[slice(*spans[at])]):
+        if own is FIRST_PERSON and "call it" in text:  # for which it looks at how a sentence begins
+            for at, (begin, end) in enumerate(spans):
+                if anywhere.search(text[begin:end]):
+                    found[at].add(own)
+            continue
+        for match in anywhere.finditer(text):
+            first, last = match.span()
+            at = bisect_right(begins, first) - 1
+            if last <= spans[at][1]:
                 found[at].add(own)
+                continue
+            for reached in range(at, bisect_left(begins, last)):
+                if anywhere.search(text[slice(*spans[reached])]):
+                    found[reached].add(own)
     return found
 
 
@@ -254,17 +264,21 @@ def _withholds(clause: _Clause) -> bool:
     return clause.declines or clause.refused is not None or (clause.asks and not clause.closes)
 
 
+_is_hard = attrgetter("hard")
+_is_conditional = attrgetter("conditional")
+
+
 class _Judge:
     """Tells which clauses of a reply assert something."""
 
     def __init__(self, every: Sequence[_Clause], *, choice: bool, announced: bool) -> None:
         self._choice, self._announced = choice, announced
-        self._hard = any(clause.hard for clause in every)
-        cases = [one for one, after in pairwise(every) if after.measured() and declining.CASE.match(one.text)]
+        self._hard = any(map(_is_hard, every))
+        cases = [one for one, after in pairwise(every) if declining.CASE.match(one.text) and after.measured()]
         cases += [one for one in every if one.text.startswith("with ") and one.measured() and one not in cases]
         for case in cases if len(cases) > 1 else ():  # "if you face the door, 3 o'clock; if you face the wall, 9 o'clock"
             case.conditional = True
-        self._alternatives = sum(clause.conditional for clause in every) > 1
+        self._alternatives = sum(map(_is_conditional, every)) > 1
         self._head = True  # nothing but polite words so far
         self._listing = False  # examples or options, to the end of a sentence
         self._judged: list[tuple[_Clause, bool]] = []
@@ -281,7 +295,7 @@ class _Judge:
             self._judged.append((sentence[0], listed))
             self._head = False
             return
-        conditional = any(clause.conditional for clause in sentence)
+        conditional = any(map(_is_conditional, sentence))
         asked = sentence[0].asked
         whole = " ".join(clause.text.strip() for clause in sentence) if conditional or asked else ""
         supposed = conditional and (
@@ -345,7 +359,7 @@ class _Judge:
     def blanked(self) -> str:
         """The text without what asserts nothing; a region to which "it" refers back stays."""
         following = [*self._judged[1:], None]
-        kept = list[str]()
+        kept: list[str] = []
         reached, idle_before, opened = 0, False, False
         for (clause, idle), behind in zip(self._judged, following, strict=True):
             begin, end = clause.start, clause.end

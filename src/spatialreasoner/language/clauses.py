@@ -107,7 +107,7 @@ def joined(sentence: Sentence) -> tuple[Sentence, str, list[int]]:
     del tokens[len(codes) :]
     if CODES["REGION"] not in codes:
         return sentence, codes, tokens
-    drop = set[int]()
+    drop: set[int] = set()
     if not _MAY_BE_EMPTY.isdisjoint(codes):
         drop.update(index for match in _EMPTY.finditer(codes) for index in range(*match.span()))
         drop.update(index for match in _BARE_ASIDE.finditer(codes) for index in (match.start(), match.end() - 1))
@@ -117,7 +117,7 @@ def joined(sentence: Sentence) -> tuple[Sentence, str, list[int]]:
         if _is_same(sentence, tokens[match.start()], tokens[match.end()], opened=CODES["OPEN"] in match.group()):
             drop.update(range(*match.span()))
     codes, tokens = _without(codes, tokens, drop)
-    drop, words = set[int](), [*sentence.words]
+    drop, words = set(), [*sentence.words]
     for match in _LISTED.finditer(codes):
         if _is_list(codes, match) or sentence.word(tokens[min(match.end(), len(tokens) - 1)]) in PLURAL_WORDS:
             members = [tokens[index] for index in range(*match.span()) if codes[index] == CODES["REGION"]]
@@ -172,7 +172,7 @@ def clauses(sentence: Sentence, codes: str, tokens: list[int], context: Regions 
     if not _COMPOUND.search(codes):
         yield _clause(sentence, codes, tokens, context, asked)
         return
-    drop = set[int]()
+    drop: set[int] = set()
     for match in _ASIDE.finditer(codes):
         begin, end = match.span("inside" if match["inside"] else "which")
         drop.update(range(*match.span()))

@@ -22,6 +22,7 @@ from spatialreasoner.language.scan import lazily
 from spatialreasoner.language.stances import Stances, may_choose, speaks_of_others
 from spatialreasoner.language.verdicts import without_offer
 
+_LEADS = "begins with yes or no"
 _SHORT = 200
 """In a longer text a yes or a no somewhere in it is hardly the answer."""
 _MAX_SENTENCES = 40
@@ -74,7 +75,7 @@ class Conclusion:
         rule: How the answer was found, in words.
         span: The piece of the reply that holds it, (start, end) characters.
         unscored: Why there is no answer; empty if there is one.
-        clashes: Whether the answer contradicts itself: a "no" before a statement that says yes.
+        clashes: Whether the answer contradicts itself: a "no" before a statement that says yes; None where that was not looked for.
         convention: How the reply counts regions, in words.
     """
 
@@ -84,25 +85,31 @@ class Conclusion:
     rule: str = ""
     span: tuple[int, int] = (0, 0)
     unscored: str = ""
-    clashes: bool = False
+    clashes: bool | None = False
     convention: str = ""
 
 
-def conclude(asked: Asked, text: str) -> Conclusion:
-    """Find what a reply answers to a question; of one too long, its end is read. Linear in the text; never raises."""
+def conclude(asked: Asked, text: str, *, clashes: bool = True) -> Conclusion:
+    """Find what a reply answers to a question; of one too long, its end is read. Linear in the text; never raises.
+
+    Args:
+        asked: The question.
+        text: The reply.
+        clashes: Whether to look for statements behind a yes or a no that contradict it.
+    """
     cut = max(0, len(text) - MAX_CHARACTERS)
     text = refusals.without_special(text[cut:])
     begin = refusals.thinking_end(text)
     if begin is None:
         return Conclusion(unscored="thinking never ended")
     folded = fold(text)
-    if (end := refusals.run_on(folded, begin)) is not None and (early := conclude(asked, text[:end])).value is not None:
+    if (end := refusals.run_on(folded, begin)) is not None and (early := conclude(asked, text[:end], clashes=clashes)).value is not None:
         return replace(early, span=(early.span[0] + cut, early.span[1] + cut)) if cut else early
     why, said = refusals.heard(folded[begin:], choice=asked.choice)
     if why is not None:
         return Conclusion(unscored=why)
     folded = folded[:begin] + said
-    found = _Reply(asked, folded, begin).conclusion()
+    found = _Reply(asked, folded, begin, clashes=clashes).conclusion()
     return replace(found, span=(found.span[0] + cut, found.span[1] + cut)) if cut else found
 
 
@@ -113,14 +120,14 @@ class _Found(NamedTuple):
     rule: str
     low: float | None = None
     high: float | None = None
-    clashes: bool = False
+    clashes: bool | None = False
 
 
 class _Reply:
     """A reply that may answer, without what only restates options or the question."""
 
-    def __init__(self, asked: Asked, folded: str, begin: int) -> None:
-        self.asked, self.begin = asked, begin
+    def __init__(self, asked: Asked, folded: str, begin: int, *, clashes: bool) -> None:
+        self.asked, self.begin, self.clashes = asked, begin, clashes
         self.stances = Stances(asked, self._whole)
         self.convention: Convention = asked.convention(folded[begin:])
         self.options: Options = restated_options(folded, begin)
@@ -142,11 +149,11 @@ class _Reply:
         words = self.convention.words
         if not self.rest[self.begin :].strip(" \n*#:\"'>-.") or _ASKS_BACK.fullmatch(self.rest, self.begin):
             return Conclusion(unscored="only restates the options or the question", convention=words)
-        tried = set[tuple[object, ...]]()
+        tried: list[tuple[object, ...]] = []
         for place, first in self._places():
             if (same := (*place[:2], *place[3:], first)) in tried:
                 continue  # a reply of one paragraph is its first, its last, and the whole of it
-            tried.add(same)
+            tried.append(same)  # few: to compare them takes less than to tell their hashes
             found = self._read(place, first=first)
             if found is not None:
                 return Conclusion(
@@ -243,16 +250,18 @@ class _Reply:
     def _agreed_by_words(self, text: str, place: Place, *, first: bool) -> _Found | None:
         """By yes and no, a verdict on a statement, or the relation itself."""
         head = verdicts.leading(text)
-        sentence = _first_sentence(text)
-        stated = self.stances.of(text if head is None else sentence)
+        polite = head is not None and verdicts.is_polite(text)
+        if head is not None and not (self.clashes or polite or place.key):
+            return _Found(value=float(head), rule=_LEADS, clashes=None)
+        stated = self.stances.of(text if head is None else _first_sentence(text))
         stated = [] if stated and head is None and self._is_of_others(text) else stated
-        if head is not None and verdicts.is_polite(text):
+        if polite:
             stated = stated or self.stances.of(text)
             head = None if stated and stated[0] != head else head
         if head is not None:
             if place.key and (stance := self.stances.key(place.key)) is not None:
                 head = head == stance
-            return _Found(value=float(head), rule="begins with yes or no", clashes=bool(stated) and stated[-1] != head)
+            return _Found(value=float(head), rule=_LEADS, clashes=bool(stated) and stated[-1] != head)
         if (closing := verdicts.closing(text)) is not None:
             return _Found(value=float(closing), rule="ends with yes or no")
         for part in _sentences(text) if verdicts.passes_verdict(text) else ():
