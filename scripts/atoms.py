@@ -23,8 +23,9 @@ from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
 from spatialreasoner import language, rewards
+from spatialreasoner.language.lexicon import OVER_CLASSES
 from spatialreasoner.language.native.engine import ATOMS, pattern_key
-from spatialreasoner.language.scan import ClassRule, lazily
+from spatialreasoner.language.scan import LAZY
 
 EDGE = "\b"
 _OTHER = "\x7f"
@@ -214,10 +215,8 @@ def reader_patterns() -> Iterator[re.Pattern[str]]:
 
 def _held(by: Any) -> Iterator[re.Pattern[str]]:
     """The patterns that a value is or holds."""
-    if isinstance(by, ClassRule):
-        return
-    if isinstance(by, type(lazily(""))):
-        yield by
+    if isinstance(by, LAZY):
+        yield from () if by.pattern in OVER_CLASSES else (by,)
     elif isinstance(by, (dict, tuple, list)):
         for each in by.values() if isinstance(by, dict) else by:
             yield from _held(each)

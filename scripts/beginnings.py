@@ -21,7 +21,7 @@ from typing import Any
 
 from spatialreasoner import language, rewards
 from spatialreasoner.language.native.engine import BEGINNINGS, pattern_key
-from spatialreasoner.language.scan import lazily
+from spatialreasoner.language.scan import LAZY
 
 LETTERS = 4
 """Characters of a beginning, at most."""
@@ -121,7 +121,7 @@ def reader_patterns() -> Mapping[str, str]:
     for package in (language, rewards):
         for module in iter_modules(package.__path__):
             for held in vars(import_module(f"{package.__name__}.{module.name}")).values():
-                if type(held) is type(lazily("")) and not held.flags and len(held.pattern) >= SLOW:
+                if isinstance(held, LAZY) and not held.flags and len(held.pattern) >= SLOW:
                     found[pattern_key(held.pattern)] = held.pattern
     return found
 

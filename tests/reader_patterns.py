@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from types import ModuleType
 
-from spatialreasoner.language.scan import ClassRule, lazily
+from spatialreasoner.language.scan import LAZY
 
 
 def modules_of(package: ModuleType) -> list[ModuleType]:
@@ -15,6 +15,5 @@ def modules_of(package: ModuleType) -> list[ModuleType]:
 
 
 def lazy_patterns(modules: Iterable[ModuleType]) -> Iterator["re.Pattern[str]"]:
-    """What modules hold of `lazily` and of `rule`; what one takes from another comes twice."""
-    kinds = type(lazily("")), ClassRule
-    return (held for module in modules for held in vars(module).values() if type(held) in kinds)
+    """What modules hold of `lazily`; what one takes from another comes twice."""
+    return (held for module in modules for held in vars(module).values() if isinstance(held, LAZY))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -160,6 +161,19 @@ def test_a_leading_yes_decides_over_the_statement_that_contradicts_it():
     )
     assert verdict.success is True
     assert verdict.clashes
+
+
+def test_a_verdict_without_a_look_for_contradictions_is_otherwise_the_same():
+    given = "left_predicate", "Is Region [0] left of Region [1]?", "Yes."
+    for answer in (
+        "Yes, Region [0] is to the right of Region [1].",
+        "Sure! Region [1] is to the left.",
+        '{"is_left": true}',
+        "No.",
+    ):
+        with_it, without = judge(*given, answer), judge(*given, answer, clashes=False)
+        assert without == replace(with_it, clashes=without.clashes)
+    assert not judge(*given, "Yes, Region [0] is to the right of Region [1].", clashes=False).clashes
 
 
 @given(st.sampled_from(CATEGORIES), st.text(), st.text(), st.text())

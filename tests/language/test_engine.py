@@ -4,7 +4,6 @@ import json
 import random
 import re
 import shutil
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -206,7 +205,7 @@ def another(native, tmp_path_factory):
 def test_a_pattern_is_searched_in_texts_that_hold_one_of_its_words(another, text, words, edges):
     said = ["\b" * edges[0] + word + "\b" * edges[1] for word in words]
     another.sieve("abc", [[], said])
-    one = another.compile(0x80000, lambda wide: "(?s:.)+|", partial(re.compile, "(?s:.)+|"), 1)
+    one = another.compile("(?s:.)+|", 0, 0x80000, lambda source, flags, wide: source, lambda source, flags: 1, re.compile)
     assert (one.search(text) is not None) == (not text.isascii() or any(atoms.holds(text, word) for word in said))
     assert one.search(text, 0, len(text) - 1) is not None  # words may go on behind the end
     another.sieve("", [[]])
@@ -220,6 +219,16 @@ def test_a_sieve_has_room_for_so_many_words(another):
         another.sieve("", [["ab"] * 9000])
     with pytest.raises(ValueError, match="short words"):
         another.sieve("", [[]] * 513)
+
+
+def test_a_pattern_is_searched_where_its_number_cannot_be_told(native):
+    one = native.compile("a", 0, 0x80000, lambda source, flags, wide: source, lambda source, flags: 1 / 0, re.compile)
+    assert one.search("ba").span() == (1, 2)
+
+
+def test_a_pattern_tells_of_what_it_is_made():
+    one = compile_pattern("a(?P<b>.)", re.DOTALL)
+    assert (one.pattern, one.flags, one.groupindex) == ("a(?P<b>.)", re.DOTALL, {"b": 1})
 
 
 def test_a_match_tells_what_it_is_of():

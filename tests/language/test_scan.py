@@ -10,12 +10,12 @@ import pytest
 
 from reader_patterns import lazy_patterns, modules_of
 from spatialreasoner import language
-from spatialreasoner.language import options
+from spatialreasoner.language import options, scan
 from spatialreasoner.language.conclusion import conclude
 from spatialreasoner.language.lexicon import PHRASES
 from spatialreasoner.language.options import restated_options
 from spatialreasoner.language.question import question_asked
-from spatialreasoner.language.scan import lazily, words_in
+from spatialreasoner.language.scan import LAZY, lazily
 from spatialreasoner.language.tokens import Reading
 
 DATA = Path(__file__).parents[1] / "data"
@@ -53,7 +53,7 @@ def test_looking_for_words_first_changes_no_result(monkeypatch):
         if hasattr(module, "holds"):
             monkeypatch.setattr(module, "holds", lambda text, words: True)
         for name, held in vars(module).copy().items():
-            if type(held) is type(words_in("")):
+            if isinstance(held, LAZY) and name.endswith("_HINTS"):
                 monkeypatch.setattr(module, name, lazily(""))
     for (_, text), before, after in zip(rows, found, concluded(rows), strict=True):
         assert before == after, text
@@ -82,7 +82,9 @@ def test_no_option_is_passed_over(monkeypatch):
     assert sum(bool(each.spans) for each in found) > 1000
 
 
-def test_a_pattern_is_compiled_when_it_is_used():
+@pytest.mark.parametrize("find", [scan.pattern_module, lambda: None])
+def test_a_pattern_is_compiled_when_it_is_used(find, monkeypatch):
+    monkeypatch.setattr(scan, "pattern_module", find)
     broken = lazily("(")
     with pytest.raises(re.error):
         broken.search("")

@@ -100,7 +100,7 @@ def test_errors_are_those_of_python(native):
     with pytest.raises(TypeError):
         wrong.read("a b")
     with pytest.raises(TypeError, match="expected a text, a table, and a dictionary"):
-        native.compile(0, str, str, -1).columns("a", None, {})
+        native.compile("a", 0, 0, str, str, re.compile).columns("a", None, {})
 
 
 def test_an_empty_word_is_left_to_python():

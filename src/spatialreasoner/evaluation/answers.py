@@ -36,7 +36,7 @@ class Verdict:
         reason: Why it is unscored; empty if it is scored.
         rule: How the answer was found in the text, in words.
         convention: How the answer counts regions, in words.
-        clashes: Whether the answer contradicts itself, such as a "no" before a statement that says yes; the "no" counts. None
+        clashes: Whether the answer contradicts itself, such as a "no" before a statement that says yes; the "no" counts. False
             where that was not looked for.
     """
 
@@ -47,7 +47,7 @@ class Verdict:
     reason: str = ""
     rule: str = ""
     convention: str = ""
-    clashes: bool | None = False
+    clashes: bool = False
 
 
 def judge(category: Category, question: str, gt: str, pred: str, *, clashes: bool = True) -> Verdict:

@@ -47,7 +47,7 @@ _BY_IT = lazily(
 """A is hidden by it: by the other region."""
 _BY_IT_HINTS = words_in(" by it", "behind it", " of it", "than it", "over it", "into it", "inside it", " the other")
 _TO_REGION = lazily(r"\bdistance from (?:the )?(?P<camera>camera|viewer|observer|photographer) to (?P<region><region\d>)")
-_FROM_CAMERA = words_in("camera to <", "viewer to <", "server to <", "grapher to <")
+_FROM_CAMERA_HINTS = words_in("camera to <", "viewer to <", "server to <", "grapher to <")
 _SAYS_NOTHING = lazily(
     r"\bin (?:reality|real life|real(?:[- ]world)? (?:terms|life|size)|(?:both|either|any|all) cases?),? "
     r"|\bwhat (?:i|we|you|one) can (?:say|tell|see|confirm|observe)(?: for sure| with certainty)? is(?: that)?:? "
@@ -81,7 +81,7 @@ def with_region_names(text: str) -> str:
 
     "The distance from the camera to <region1>" is "the distance of <region1> from the camera".
     """
-    if "distance" in text and _FROM_CAMERA.search(text):
+    if "distance" in text and _FROM_CAMERA_HINTS.search(text):
         text = _TO_REGION.sub(r"distance of \g<region> from the \g<camera>", text)
     if holds(text, ("ed as <region", "ed by <region", "ed in <region")):
         text = _MARKED_AS.sub(r"\g<region>", text)

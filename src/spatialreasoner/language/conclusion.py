@@ -75,7 +75,8 @@ class Conclusion:
         rule: How the answer was found, in words.
         span: The piece of the reply that holds it, (start, end) characters.
         unscored: Why there is no answer; empty if there is one.
-        clashes: Whether the answer contradicts itself: a "no" before a statement that says yes; None where that was not looked for.
+        clashes: Whether the answer contradicts itself: a "no" before a statement that says yes. False where that was not looked
+            for.
         convention: How the reply counts regions, in words.
     """
 
@@ -85,7 +86,7 @@ class Conclusion:
     rule: str = ""
     span: tuple[int, int] = (0, 0)
     unscored: str = ""
-    clashes: bool | None = False
+    clashes: bool = False
     convention: str = ""
 
 
@@ -103,8 +104,10 @@ def conclude(asked: Asked, text: str, *, clashes: bool = True) -> Conclusion:
     if begin is None:
         return Conclusion(unscored="thinking never ended")
     folded = fold(text)
-    if (end := refusals.run_on(folded, begin)) is not None and (early := conclude(asked, text[:end], clashes=clashes)).value is not None:
-        return replace(early, span=(early.span[0] + cut, early.span[1] + cut)) if cut else early
+    if (end := refusals.run_on(folded, begin)) is not None:
+        early = conclude(asked, text[:end], clashes=clashes)
+        if early.value is not None:
+            return replace(early, span=(early.span[0] + cut, early.span[1] + cut)) if cut else early
     why, said = refusals.heard(folded[begin:], choice=asked.choice)
     if why is not None:
         return Conclusion(unscored=why)
@@ -120,7 +123,7 @@ class _Found(NamedTuple):
     rule: str
     low: float | None = None
     high: float | None = None
-    clashes: bool | None = False
+    clashes: bool = False
 
 
 class _Reply:
@@ -252,7 +255,7 @@ class _Reply:
         head = verdicts.leading(text)
         polite = head is not None and verdicts.is_polite(text)
         if head is not None and not (self.clashes or polite or place.key):
-            return _Found(value=float(head), rule=_LEADS, clashes=None)
+            return _Found(value=float(head), rule=_LEADS)
         stated = self.stances.of(text if head is None else _first_sentence(text))
         stated = [] if stated and head is None and self._is_of_others(text) else stated
         if polite:

@@ -233,7 +233,7 @@ _CONCEDED = lazily(
     r"|\b(?:despite|in spite of|notwithstanding|regardless of)\b[^.;,\n]{0,120}(?:,|(?=[.;\n]|$))",
     re.DOTALL,
 )
-_CONCEDING = words_in(
+_CONCEDING_HINTS = words_in(
     "tempt", "easy", "natural", "possible", "plausible", "understand", "might", "could", "may ", "would", "if not ",
     "spite", "though i", "while i", "though we", "while we", "though one", "while one", "miss it", "be denied",
     "be disputed", "be doubted", "to doubt", "agree:", "notwithstanding", "regardless", "to call", "to describe",
@@ -259,7 +259,7 @@ def without_concessions(text: str) -> str:
     """A folded text without what it only concedes: "It is tempting to say A, ...", "as tall as B, if not taller"."""
     if "not <region" in text or "n't <region" in text:
         text = _RATHER.sub(r"is \g<kept>", text)
-    if _CONCEDING.search(text) is None:
+    if _CONCEDING_HINTS.search(text) is None:
         return text
     return _MISCALLED.sub(r"\g<region> is not", _CONCEDED.sub("", text)).strip()
 

@@ -8,9 +8,8 @@ and matching runs in C.
 import re
 from collections.abc import Mapping, Sequence
 from string import ascii_letters, digits
-from typing import cast
 
-from spatialreasoner.language.scan import ClassRule, lazily
+from spatialreasoner.language.scan import lazily
 
 CLASSES = (
     "REGION",  # one region, or several that are listed: "Region 1 and Region 2"
@@ -84,6 +83,8 @@ SKIPPED = "_"
 """The class of tokens that change nothing."""
 
 _NAMES = lazily(r"[A-Z]{2,}")
+OVER_CLASSES: set[str] = set()
+"""The patterns for classes of words, not for words."""
 
 
 def codes_of(*names: str) -> frozenset[str]:
@@ -93,7 +94,9 @@ def codes_of(*names: str) -> frozenset[str]:
 
 def rule(pattern: str) -> re.Pattern[str]:
     """Compile a regular expression over classes; blanks in it mean nothing."""
-    return cast("re.Pattern[str]", ClassRule("".join(_NAMES.sub(lambda match: CODES[match.group()], pattern).split()), 0))
+    written = "".join(_NAMES.sub(lambda match: CODES[match.group()], pattern).split())
+    OVER_CLASSES.add(written)
+    return lazily(written)
 
 
 RELATION_WORDS: Mapping[str, Mapping[str, str]] = {

@@ -9,23 +9,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
 
-from spatialreasoner.language.native.engine import compile_pattern
+from spatialreasoner.language.native.engine import compile_pattern, pattern_module
 
 
 def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
     """A pattern that is compiled when it is first used: all of them take as long to compile as a hundred answers to read."""
-    return cast("re.Pattern[str]", _Lazy(pattern, flags))
+    return compile_pattern(pattern, flags) if pattern_module() else cast("re.Pattern[str]", _Lazy(pattern, flags))
 
 
 class _Lazy:
-    """What stands for a compiled pattern, and has its methods and attributes from when one is first asked for."""
+    """What stands for a pattern of `re`, and has its methods and attributes from when one is first asked for."""
 
     def __init__(self, pattern: str, flags: int) -> None:
         self.pattern, self.flags = pattern, flags
 
     @cached_property
     def _compiled(self) -> re.Pattern[str]:
-        return compile_pattern(self.pattern, self.flags)
+        return re.compile(self.pattern, self.flags)
 
     def __getattr__(self, name: str) -> object:
         found: object = getattr(self._compiled, name)
@@ -33,8 +33,8 @@ class _Lazy:
         return found
 
 
-class ClassRule(_Lazy):
-    """A pattern over the classes of words, not over a text."""
+LAZY = type(lazily(""))
+"""The type of what `lazily` gives."""
 
 
 def holds(text: str, words: Sequence[str]) -> bool:
@@ -45,13 +45,9 @@ def holds(text: str, words: Sequence[str]) -> bool:
     return False
 
 
-class _Words(_Lazy):
-    """A pattern of any of some words, by which a text is spared an expensive rule."""
-
-
 def words_in(*words: str) -> re.Pattern[str]:
     """A pattern that finds any of some words, as a part of a longer one, too: sooner than `holds` where they are many."""
-    return cast("re.Pattern[str]", _Words("|".join(map(re.escape, words)), 0))
+    return lazily("|".join(map(re.escape, words)))
 
 
 def word_starts(*alternatives: str) -> str:

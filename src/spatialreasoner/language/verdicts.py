@@ -202,7 +202,7 @@ def closing(text: str) -> bool | None:
     return None if match is None else match["no"] is None
 
 
-_PASSES = words_in(
+_PASSES_HINTS = words_in(
     "chance", "odds", "likelihood", "probability", "possibility", "mistake", "error", "misleading", "stretch",
     "exagger", "untenable", "support", "justif", "borne", "warrant", "defens", "found", "true",
     "false", "correct", "wrong", "accurate", "mistaken", "right", "not", "fails to", "n't",
@@ -211,7 +211,7 @@ _PASSES = words_in(
 
 def passes_verdict(text: str) -> bool:
     """Whether a text holds a word without which none of its sentences passes a verdict on a statement."""
-    return _PASSES.search(text) is not None
+    return _PASSES_HINTS.search(text) is not None
 
 
 def on_statement(sentence: str) -> tuple[str, bool] | None:

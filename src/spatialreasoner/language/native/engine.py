@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from functools import cache, partial
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -73,7 +73,7 @@ def _numbers(native: ModuleType) -> Mapping[str, int]:
 
 
 def compile_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
-    """What has the methods of a compiled pattern: one of `re`, or what finds the same in less time.
+    """What has the methods of a compiled pattern: one of `re`, or what finds the same in less time, made when first used.
 
     Args:
         source: A pattern as `re` writes it.
@@ -83,16 +83,21 @@ def compile_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
     if native is None:
         return re.compile(source, flags)
     given = int(flags)  # to look at them as they are takes ten times as long
-    options = _UTF | sum(option for flag, option in _FLAGS.items() if given & flag)
-    cased = not options & _FLAGS[re.IGNORECASE] and "(?i" not in source
-    key = pattern_key(source, given)
-    number = _numbers(native).get(key, -1)
+    options = _UTF | sum(option for flag, option in _FLAGS.items() if given & flag) if given else _UTF
+    return cast("re.Pattern[str]", native.compile(source, given, options, _written, _counting(native), re.compile))
 
-    def write(wide: bool) -> str:
-        look = "" if given or len(source) < _SLOW else _beginnings().get(key, "")
-        return written_for_pcre2(f"{look}(?:{source})" if look else source, wide=wide, cased=cased)
 
-    return cast("re.Pattern[str]", native.compile(options, write, partial(re.compile, source, flags), number))
+def _written(source: str, flags: int, wide: int) -> str:
+    """A pattern as PCRE2 writes it, behind what it begins with where that is known."""
+    look = "" if flags or len(source) < _SLOW else _beginnings().get(pattern_key(source), "")
+    cased = not flags & re.IGNORECASE and "(?i" not in source
+    return written_for_pcre2(f"{look}(?:{source})" if look else source, wide=bool(wide), cased=cased)
+
+
+@cache
+def _counting(native: ModuleType) -> Callable[[str, int], int]:
+    """What tells the number of a pattern in the sieve; -1 where that does not know it."""
+    return lambda source, flags: _numbers(native).get(pattern_key(source, flags), -1)
 
 
 def written_for_pcre2(source: str, *, wide: bool = False, cased: bool = True) -> str:

@@ -64,12 +64,14 @@ static int open_pcre2(void) {
 
 enum how { SEARCH, MATCH, FULLMATCH };
 
+enum { UNKNOWN = -1, UNASKED = -2 };
+
 typedef struct {
     PyObject_HEAD
-    PyObject *write, *slow; /* what writes it for PCRE2, for texts of ASCII (0) or for others (1); what makes it in Python */
-    PyObject *groupindex;   /* the number of each named group */
-    uint32_t flags;
-    int groups, number; /* in the sieve; -1 where that does not know it */
+    PyObject *source, *write, *count, *slow; /* what it is; what writes it for PCRE2, what numbers it, what makes it in Python */
+    PyObject *groupindex;                    /* the number of each named group */
+    uint32_t flags, options;                 /* as Python has them, and as PCRE2 has them */
+    int groups, number;                      /* in the sieve, from when it is asked for */
     code *codes[2][3]; /* by form and by how they match, each made when first used */
     matched *found;
     const size_t *places;
@@ -146,15 +148,15 @@ static code *code_for(Pattern *self, int is_wide, enum how how) {
     int error = 0;
     size_t at;
     Py_ssize_t length;
-    PyObject *written = PyObject_CallFunction(self->write, "i", is_wide);
+    PyObject *written = PyObject_CallFunction(self->write, "OIi", self->source, self->flags, is_wide);
     const char *source = written ? PyUnicode_AsUTF8AndSize(written, &length) : NULL;
-    code *made = source ? compile((const uint8_t *)source, length, self->flags | ANCHORS[how], &error, &at, context) : NULL;
+    code *made = source ? compile((const uint8_t *)source, length, self->options | ANCHORS[how], &error, &at, context) : NULL;
     Py_XDECREF(written);
     if (made && (jit_compile(made, JIT_COMPLETE) || (!self->found && !know_groups(self, made)))) {
         code_free(made);
         made = NULL;
     }
-    if (!made && !PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "PCRE2 cannot compile %R: error %d", self->write, error);
+    if (!made && !PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "PCRE2 cannot compile %R: error %d", self->source, error);
     return self->codes[is_wide][how] = made;
 }
 
@@ -199,7 +201,7 @@ static int subject_of(PyObject *const *given, Py_ssize_t count, Subject *in) {
 }
 
 static PyObject *slowly(Pattern *self, const char *name, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
-    PyObject *pattern = PyObject_CallNoArgs(self->slow), *method = NULL, *arguments = NULL, *named = NULL, *result = NULL;
+    PyObject *pattern = PyObject_CallFunction(self->slow, "OI", self->source, self->flags), *method = NULL, *arguments = NULL, *named = NULL, *result = NULL;
     if (pattern) method = PyObject_GetAttrString(pattern, name);
     if (method) arguments = PyTuple_New(count);
     if (arguments) named = PyDict_New();
@@ -226,9 +228,18 @@ static PyObject *match_of(Pattern *self, PyObject *text, const Subject *in) {
     return (PyObject *)match;
 }
 
+/* Learn the number of a pattern. */
+static void ask_number(Pattern *self) {
+    PyObject *number = PyObject_CallFunction(self->count, "OI", self->source, self->flags);
+    self->number = number ? (int)PyLong_AsLong(number) : UNKNOWN;
+    Py_XDECREF(number);
+    PyErr_Clear(); /* without it every text is searched */
+}
+
 /* Whether a pattern may match: it cannot where a text of ASCII holds none of its words. Where a text is not searched to its end,
    words may end there that go on in the text. To match at one place takes less time than to look for words in a text. */
-static int may_match(const Pattern *self, enum how how, const Subject *in) {
+static int may_match(Pattern *self, enum how how, const Subject *in) {
+    if (self->number == UNASKED) ask_number(self);
     if (self->number < 0 || self->number >= sieve.patterns || in->is_wide || in->end < in->size) return 1;
     const uint64_t *may = remembered(in->string);
     if (!may && how == SEARCH) may = sift(in->string, in->text, in->size);
@@ -381,13 +392,18 @@ static PyObject *pattern_groupindex(PyObject *self, void *unused) {
     return Py_NewRef(((Pattern *)self)->groupindex);
 }
 
+static PyObject *pattern_source(PyObject *self, void *unused) { return Py_NewRef(((Pattern *)self)->source); }
+static PyObject *pattern_flags(PyObject *self, void *unused) { return PyLong_FromUnsignedLong(((Pattern *)self)->flags); }
+
 static void pattern_free(PyObject *self) {
     Pattern *pattern = (Pattern *)self;
     PyTypeObject *type = Py_TYPE(self);
     for (int i = 0; i < 6; i++)
         if (pattern->codes[i / 3][i % 3]) code_free(pattern->codes[i / 3][i % 3]);
     if (pattern->found) match_data_free(pattern->found);
+    Py_XDECREF(pattern->source);
     Py_XDECREF(pattern->write);
+    Py_XDECREF(pattern->count);
     Py_XDECREF(pattern->slow);
     Py_XDECREF(pattern->groupindex);
     PyObject_Free(self);
@@ -495,7 +511,12 @@ static PyMethodDef pattern_methods[] = {
     {"sub", NAMED(pattern_sub)},          {"parted", FAST(pattern_parted)},     {"columns", FAST(pattern_columns)},
     {NULL, NULL, 0, NULL},
 };
-static PyGetSetDef pattern_values[] = {{"groupindex", pattern_groupindex, NULL, NULL, NULL}, {NULL}};
+static PyGetSetDef pattern_values[] = {
+    {"pattern", pattern_source, NULL, NULL, NULL},
+    {"flags", pattern_flags, NULL, NULL, NULL},
+    {"groupindex", pattern_groupindex, NULL, NULL, NULL},
+    {NULL},
+};
 static PyType_Slot pattern_slots[] = {
     {Py_tp_dealloc, pattern_free}, {Py_tp_methods, pattern_methods}, {Py_tp_getset, pattern_values}, {0, NULL},
 };
@@ -523,20 +544,23 @@ static PyType_Spec match_spec = {
     match_slots,
 };
 
-/* A pattern: its flags as PCRE2 has them, what writes it, what makes it in Python, and its number in the sieve. */
+/* A pattern, of which nothing is made before it is used: its source, its flags as Python has them and as PCRE2 has them; what writes
+   it, what numbers it, and what makes it in Python, each of its source and flags. */
 static PyObject *patterns_compile(PyObject *module, PyObject *given) {
-    PyObject *write, *slow;
-    unsigned int flags;
-    int number;
-    if (!PyArg_ParseTuple(given, "IOOi", &flags, &write, &slow, &number)) return NULL;
+    PyObject *source, *write, *count, *slow;
+    unsigned int flags, options;
+    if (!PyArg_ParseTuple(given, "UIIOOO", &source, &flags, &options, &write, &count, &slow)) return NULL;
     Pattern *pattern = PyObject_New(Pattern, PatternType);
     if (!pattern) return NULL;
     memset((char *)pattern + sizeof(PyObject), 0, sizeof(Pattern) - sizeof(PyObject));
+    pattern->source = Py_NewRef(source);
     pattern->write = Py_NewRef(write);
+    pattern->count = Py_NewRef(count);
     pattern->slow = Py_NewRef(slow);
     pattern->groupindex = PyDict_New();
     pattern->flags = flags;
-    pattern->number = number;
+    pattern->options = options;
+    pattern->number = UNASKED;
     return (PyObject *)pattern;
 }
 
