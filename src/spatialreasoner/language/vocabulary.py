@@ -28,7 +28,7 @@ ANYTHING = "thing"
 
 CURATED = Path(__file__).with_name("vocabulary.toml")
 COMPILED = CURATED.with_suffix(".json")
-"""The same table, as `scripts/vocabulary.py` writes it."""
+"""`names_by_meaning` of it, as `scripts/vocabulary.py` writes it."""
 _WORD = lazily(r"[a-z]+(?:[-'][a-z]+)*")
 _AFTER = lazily(r"\b(?:in|on|at|with|behind|near|next|by|under|above|beside|from|to)\b")
 _IRREGULAR = {"shelf": "shelves", "knife": "knives", "man": "men", "woman": "women", "child": "children", "mouse": "mice",
@@ -42,10 +42,12 @@ class Vocabulary:
     Attributes:
         objects: The objects that a name (in singular or plural) may mean, each as "kind:name".
         kinds: The kinds that a hypernym names.
+        names: The names of each object, and the hypernyms of each kind.
     """
 
     objects: Mapping[str, frozenset[str]]
     kinds: Mapping[str, frozenset[str]]
+    names: Mapping[str, Sequence[str]]
 
     @cached_property
     def reach(self) -> Mapping[str, int]:
@@ -66,18 +68,9 @@ class Vocabulary:
         meant = [meaning for name in known for meaning in self.objects.get(name, ())]
         kinds = {meaning.partition(":")[0] for meaning in meant} | {ANYTHING}
         own = {form for name in heads(label) for form in (name, *plurals(name))}
-        same = (self._names_of[meaning] for meaning in meant)
-        above = (self._names_of.get(kind, ()) for kind in kinds)
+        same = (self.names[meaning] for meaning in meant)
+        above = (self.names.get(kind, ()) for kind in kinds)
         return frozenset(own.union(*same, *above))
-
-    @cached_property
-    def _names_of(self) -> Mapping[str, Sequence[str]]:
-        """The names of each object, and the hypernyms of each kind."""
-        found: dict[str, list[str]] = {}
-        for name, meanings in (*self.objects.items(), *self.kinds.items()):
-            for meaning in meanings:
-                found.setdefault(meaning, []).append(name)
-        return found
 
 
 def longest_names(names: Iterable[str]) -> dict[str, int]:
@@ -153,40 +146,47 @@ def load_vocabulary(*more: Path) -> Vocabulary:
         MissingFileError: If there is no such file.
         RecordError: If it does not have that form.
     """
-    objects: dict[str, set[str]] = {}
-    kinds: dict[str, set[str]] = {}
-    for path in (COMPILED, *more):
-        for kind, words, names in _read(require_file(path)):
-            for word in words:
-                for form in (word, _plural(word)):
-                    kinds.setdefault(form, set()).add(kind)
-            for name, synonyms in names.items():
-                for word in (name, *synonyms):
-                    for form in (word, _plural(word.rpartition(" ")[2])):
-                        whole = f"{word.rpartition(' ')[0]} {form}".strip() if form != word else word
-                        objects.setdefault(whole, set()).add(f"{kind}:{name}")
-    return Vocabulary(objects=_freeze(objects), kinds=_freeze(kinds))
+    names = cast("dict[str, list[str]]", json.loads(COMPILED.read_text(encoding="utf-8")))
+    for path in more:
+        for meaning, added in names_by_meaning(require_file(path)).items():
+            names[meaning] = [*names.get(meaning, ()), *added]
+    objects: dict[str, frozenset[str]] = {}
+    kinds: dict[str, frozenset[str]] = {}
+    for meaning, said in names.items():
+        means, alone = objects if ":" in meaning else kinds, frozenset((meaning,))
+        for name in said:
+            means[name] = means[name] | alone if name in means else alone
+    return Vocabulary(objects=objects, kinds=kinds, names=names)
+
+
+def names_by_meaning(path: Path) -> dict[str, list[str]]:
+    """What may be said of each object ("kind:name") and of each kind of a file, in singular and plural.
+
+    Raises:
+        RecordError: If the file does not have the form that `load_vocabulary` reads.
+    """
+    found: dict[str, list[str]] = {}
+    for kind, words, names in _read(path):
+        found[kind] = [form for word in words for form in (word, _plural(word))]
+        for name, synonyms in names.items():
+            found[f"{kind}:{name}"] = [form for word in (name, *synonyms) for form in (word, plurals(word)[0])]
+    return found
 
 
 def _read(path: Path) -> Iterator[tuple[str, list[str], Mapping[str, list[str]]]]:
-    for kind, entry in _content(path).items():
+    import tomllib  # takes as long as a dozen replies, and only files of others need it
+
+    try:
+        tables: Mapping[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: not TOML: {error}") from None
+    for kind, entry in tables.items():
         words, names = _entry(entry)
         if words is None or names is None:
             raise RecordError(
                 f'{path}: [{kind}] needs words = ["furniture"] and names = {{wardrobe = ["closet"]}}; got {entry!r:.80}'
             )
         yield kind, words, names
-
-
-def _content(path: Path) -> Mapping[str, object]:
-    if path == COMPILED:
-        return json.loads(path.read_text(encoding="utf-8"))
-    import tomllib  # takes as long as a dozen replies, and only files of others need it
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: not TOML: {error}") from None
 
 
 def _entry(entry: object) -> tuple[list[str] | None, Mapping[str, list[str]] | None]:
@@ -201,7 +201,3 @@ def _entry(entry: object) -> tuple[list[str] | None, Mapping[str, list[str]] | N
 
 def _are_words(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) and word for word in cast("list[object]", value))
-
-
-def _freeze(table: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
-    return {name: frozenset(meanings) for name, meanings in table.items()}
