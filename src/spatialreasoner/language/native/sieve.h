@@ -158,7 +158,7 @@ static PyObject *patterns_sieve(PyObject *module, PyObject *given) {
     Py_ssize_t length;
     PyObject *words;
     if (!PyArg_ParseTuple(given, "s#O!", &typical, &length, &PyList_Type, &words)) return NULL;
-    memset(&sieve, 0, sizeof sieve);
+    if (sieve.kind_of['a']) memset(&sieve, 0, sizeof sieve); /* else its memory was not touched yet */
     for (int i = 0; i < REMEMBERED_TEXTS; i++) Py_CLEAR(sieved[i].text);
     know_kinds();
     sieve.patterns = PyList_Size(words);

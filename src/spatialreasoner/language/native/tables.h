@@ -15,29 +15,33 @@ typedef struct {
     const char *bytes;    /* of the word */
     uint32_t hash, size : 26, called : 6; /* `called`: of the hash of what it is called, the lowest bits */
     Value values[MOST_COLUMNS];
-} Entry; /* no larger than a line of the cache */
+} Entry; /* as large as a line of the cache */
 
 typedef struct {
     PyObject_HEAD
     PyObject *find, *wanted; /* makes the row of a word; the words that were wanted last */
     uint64_t wanted_by_hash; /* a bit for the hash of each of them: of most words it tells that they are not wanted */
-    Py_ssize_t words;
+    Py_ssize_t words, room;
     int columns;
     enum how_joined how[MOST_COLUMNS];
-    Entry *slots;
+    uint16_t *slots; /* the number of an entry, from 1 */
+    Entry *entries;  /* in the order in which they came, so that little memory is touched */
     uint32_t marked[LETTERS][LETTERS]; /* by the first two characters: the third ones with which a word may be more than letters */
 } Table;
 
 static PyTypeObject *TableType;
 
 static void table_clear(Table *self) {
-    for (int i = 0; i < SLOTS; i++) {
-        PyObject *word = self->slots[i].word, *row = self->slots[i].row;
-        self->slots[i].word = self->slots[i].row = NULL;
-        Py_XDECREF(word);
-        Py_XDECREF(row);
+    Entry *entries = self->entries;
+    Py_ssize_t words = self->words;
+    memset(self->slots, 0, SLOTS * sizeof *self->slots);
+    self->entries = NULL;
+    self->words = self->room = 0;
+    for (Py_ssize_t i = 1; i <= words; i++) { /* what Python does meanwhile is done with an empty table */
+        Py_DECREF(entries[i].word);
+        Py_DECREF(entries[i].row);
     }
-    self->words = 0;
+    PyMem_Free(entries);
 }
 
 static uint32_t hash_of(const char *bytes, Py_ssize_t size) {
@@ -47,13 +51,27 @@ static uint32_t hash_of(const char *bytes, Py_ssize_t size) {
 }
 
 /* The slot of a word, or the free one where it belongs: some are free always. */
-static Entry *slot_of(Table *self, const char *bytes, Py_ssize_t size, uint32_t hash) {
-    uint32_t at = hash;
-    for (;; at++) {
-        Entry *entry = self->slots + (at & (SLOTS - 1));
-        if (!entry->word) return entry;
-        if (entry->hash == hash && entry->size == size && !memcmp(entry->bytes, bytes, size)) return entry;
+static uint16_t *slot_of(const Table *self, const char *bytes, Py_ssize_t size, uint32_t hash) {
+    for (uint32_t at = hash;; at++) {
+        uint16_t *slot = self->slots + (at & (SLOTS - 1));
+        if (!*slot) return slot;
+        const Entry *entry = self->entries + *slot;
+        if (entry->hash == hash && entry->size == size && !memcmp(entry->bytes, bytes, size)) return slot;
     }
+}
+
+/* Makes room for one more entry; -1 with an error. */
+static int make_entry(Table *self) {
+    if (self->words + 1 < self->room) return 0;
+    Py_ssize_t room = self->room ? 2 * self->room : 256;
+    Entry *entries = PyMem_Realloc(self->entries, room * sizeof *entries);
+    if (!entries) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->entries = entries;
+    self->room = room;
+    return 0;
 }
 
 /* Of the hash of a text, the lowest bits; -1 of what is no text that has bytes. */
@@ -88,26 +106,28 @@ static int take_row(const Table *self, PyObject *row, Value *values) {
 static const Entry *entry_of(Table *self, const char *bytes, Py_ssize_t size) {
     if (size >= MOST_BYTES) return NULL;
     uint32_t hash = hash_of(bytes, size);
-    Entry *entry = slot_of(self, bytes, size, hash), made = {0};
-    if (entry->word) return entry;
+    uint16_t *slot = slot_of(self, bytes, size, hash);
+    if (*slot) return self->entries + *slot;
+    Entry made = {0};
     PyObject *word = PyUnicode_FromStringAndSize(bytes, size);
     PyObject *row = word ? PyObject_CallFunctionObjArgs(self->find, word, NULL) : NULL;
     if (row && take_row(self, row, made.values) < 0) Py_CLEAR(row);
+    if (row && self->words >= MOST_WORDS) table_clear(self);
+    if (row && make_entry(self) < 0) Py_CLEAR(row);
     if (row) {
-        if (self->words >= MOST_WORDS) table_clear(self);
-        entry = slot_of(self, bytes, size, hash); /* again: Python may have looked up words meanwhile */
-        if (!entry->word) {
-            self->words++;
+        slot = slot_of(self, bytes, size, hash); /* again: Python may have looked up words meanwhile */
+        if (!*slot) {
+            *slot = ++self->words;
             made.word = Py_NewRef(word), made.row = Py_NewRef(row);
             made.bytes = PyUnicode_AsUTF8AndSize(word, NULL), made.size = size, made.hash = hash;
             int bits = self->columns ? called(PyTuple_GetItem(row, 0)) : 0;
             made.called = bits < 0 ? 0 : bits; /* it may be wanted only where all are looked for */
-            *entry = made;
+            self->entries[*slot] = made;
         }
     }
     Py_XDECREF(word);
     Py_XDECREF(row);
-    return row ? entry : NULL;
+    return row ? self->entries + *slot : NULL;
 }
 
 /* The number of a blank or a letter; -1 of anything else. */
