@@ -15,7 +15,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -97,6 +96,8 @@ def build_library(source: CSource, target: Path | None = None) -> Path | None:
     compiler = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))), None)
     if compiler is None or os.name != "posix" or sys.byteorder != "little":
         return None
+    import sysconfig  # takes as long as two replies, and only who builds needs it
+
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         made = Path(folder) / target.name
         flags = [

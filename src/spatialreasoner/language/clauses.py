@@ -76,7 +76,7 @@ _HAS = rule("REGION BE (?P<owned>REGION) (?=[ON TO AT WORD]{0,2} (?:IT SIDE|[OVE
 _BETWEEN = rule(f"(?<=BETWEEN) {_MENTION}")
 
 
-@dataclass(kw_only=True, slots=True)  # not frozen: that would double the cost of making one
+@dataclass(kw_only=True, slots=True, eq=False, repr=False)  # not frozen: that would double the cost of making one
 class Clause:
     """Part of a sentence about one subject.
 

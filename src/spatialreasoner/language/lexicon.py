@@ -269,5 +269,6 @@ def _lexicon() -> dict[str, str]:
 
 LEXICON: Mapping[str, str] = _lexicon()
 """Class of each known word, phrase and mark; SKIPPED for those that say nothing."""
-PHRASES: Sequence[str] = sorted((entry for entry in LEXICON if re.search("[a-z][ .,]", entry)), key=len, reverse=True)
+_PARTING = frozenset(" .,")
+PHRASES: Sequence[str] = sorted((entry for entry in LEXICON if not _PARTING.isdisjoint(entry[1:])), key=len, reverse=True)
 """Entries of the lexicon that are more than one word, the longest first."""

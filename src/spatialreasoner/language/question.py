@@ -105,7 +105,7 @@ _IN_UNIT = lazily(
 _VERB = lazily(r"^(?:is|does|do|can you confirm if|could you confirm if|are|would you say) ")
 
 
-@dataclass(kw_only=True, slots=True)  # not frozen: that would double the cost of making one
+@dataclass(kw_only=True, slots=True, eq=False, repr=False)  # not frozen: that would double the cost of making one
 class Convention:
     """Which number means the question's first region, by the form in which it is written.
 
@@ -116,7 +116,7 @@ class Convention:
 
     bases: Mapping[str, int]
     count: int
-    written: dict[str, str] = field(default_factory=dict[str, str], compare=False, repr=False)
+    written: dict[str, str] = field(default_factory=dict[str, str])
     """What is written for each mention that was met."""
 
     def name(self, form: str, number: int) -> str:
@@ -295,7 +295,7 @@ _MAX_CONVENTIONS = 16
 @lru_cache(maxsize=4096)
 def _numbers_of(mention: str) -> tuple[str, tuple[int, ...]]:
     """The form of a mention, and its numbers."""
-    match = cast("re.Match[str]", _MENTION.match(mention))
+    match = cast("re.Match[str]", _MENTION.search(mention))  # from its beginning
     digits = match["inside"] or match["plain"] or match["bare"] or match["short"]
     if not digits:
         return "", (_SPELLED[match["spelled"]],)

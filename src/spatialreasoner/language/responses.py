@@ -16,7 +16,7 @@ step by step", and "The final answer is". Every function is linear in the length
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from spatialreasoner.core.errors import ResponseError
 from spatialreasoner.core.types import Response
@@ -165,8 +165,7 @@ def _conclusion(text: str, start: int) -> tuple[int, int] | None:
     return None if last is None else last.span()
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResponseStep:
+class ResponseStep(NamedTuple):
     """One node's worth of a response: `description`, `rationale`, `step 1`, ..., `conclusion`, and its exact text."""
 
     name: str

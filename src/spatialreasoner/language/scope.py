@@ -63,7 +63,7 @@ class Spoken(NamedTuple):
     asked: tuple[str, Regions] = ("", ())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Memory:
     """What a sentence has said so far.
 

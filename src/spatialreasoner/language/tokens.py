@@ -93,7 +93,9 @@ _KINDS: Mapping[str, str] = {
 }
 # The blank before a token belongs to it. It is taken for good: a word must not be tried again without it.
 _TOKEN = lazily(rf" ?+(?:{plain_word(_MARKED)}|{'|'.join(_KINDS.values())})| ")
-_KIND = lazily(rf" ?+(?:{'|'.join(f'(?P<{name}>{pattern})' for name, pattern in _KINDS.items())})")
+# Phrases are known by the lexicon, but for what else those with a dot match, which stands for any letter: "edge" for "e.g.".
+_DOTTED = rf"(?:{_by_letter([phrase for phrase in PHRASES if '.' in phrase])})(?![a-z])"
+_KIND = lazily(rf" ?+(?:{'|'.join(f'(?P<{name}>{pattern})' for name, pattern in {**_KINDS, 'PHRASE': _DOTTED}.items())})")
 _INTEGER = lazily(r"\d{1,3}")
 _INTEGERS: Mapping[str, int] = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4}
 

@@ -29,7 +29,7 @@ _UTF = 0x80000
 _FLAGS = {int(re.IGNORECASE): 0x8, int(re.MULTILINE): 0x400, int(re.DOTALL): 0x20}
 _SLOW = 400
 """Characters of the shortest pattern that may be in `BEGINNINGS`."""
-_PIECE = re.compile(r"\\(?:u[0-9a-f]{4}|.)|\[\^?\]?(?:[^\]\\]|\\.)*\]|\((?:\?P<\w+>|(?!\?))", re.DOTALL)
+_PIECE = re.compile(r"\\(?:u[0-9a-f]{4}|.)|\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
 _ESCAPED = re.compile(r"\\(?:u[0-9a-f]{4}|.)", re.DOTALL)
 _DIFFERS = re.compile(r"\\[sSuZ]")
 """What is written differently for PCRE2, for texts of ASCII."""
