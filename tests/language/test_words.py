@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from native_fixtures import built_patterns
 from reader_patterns import modules_of
 from spatialreasoner import language, rewards
-from spatialreasoner.language import tokens, words
+from spatialreasoner.language import tokens
 from spatialreasoner.language.native import engine
 from spatialreasoner.language.native.engine import compile_pattern
 from spatialreasoner.language.statements import extract
-from spatialreasoner.language.words import WordTable
+from spatialreasoner.language.words import MAX_WORDS, WordTable
 
 DATA = Path(__file__).parents[1] / "data"
 PIECES = (
@@ -31,7 +31,7 @@ TEXTS = st.lists(st.sampled_from((*PIECES, *(f" {piece}" for piece in PIECES))),
 @pytest.fixture(scope="module", autouse=True)
 def native(tmp_path_factory):
     """The module as its source is now."""
-    with built_patterns(tmp_path_factory.mktemp("native"), engine, words) as module:
+    with built_patterns(tmp_path_factory.mktemp("native"), engine) as module:
         yield module
 
 
@@ -74,7 +74,7 @@ def test_c_reads_what_python_reads_of_any_letters(table, text):
 def test_a_full_table_begins_anew():
     pattern = "[a-z]+|[0-9]+"
     one, other = both(pattern, lambda word: (word, len(word)), ("list", "sums"), ())
-    text = " ".join(map(str, range(3 * words.MAX_WORDS)))
+    text = " ".join(map(str, range(3 * MAX_WORDS)))
     for _ in range(2):
         assert told(one.read(text)) == told(other.read(text))
 

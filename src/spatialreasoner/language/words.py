@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import accumulate, product
 from string import ascii_lowercase
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from spatialreasoner.core.recall import recall
-from spatialreasoner.language.native.engine import pattern_module
 
 MAX_WORDS = 1 << 13
 """Maximum number of words that a table remembers."""
@@ -59,11 +58,10 @@ class WordTable:
     @cached_property
     def _natively(self) -> Callable[[str, Mapping[str, Any]], Sequence[Any] | None]:
         """The columns by `native/patterns.c`; None where that is not built, or gives up on a text."""
-        module = pattern_module()
         cut: Callable[..., Any] | None = getattr(self.pattern, "columns", None)
-        if module is None or cut is None:
+        if cut is None:
             return lambda text, wanted: None
-        table = module.table(self.find, self.columns, tuple(_beginnings(self.marked)))
+        table = cast("Any", self.pattern).table(self.find, self.columns, tuple(_beginnings(self.marked)))
         sums = [at for at, how in enumerate(self.columns) if how == "sums"]
 
         def read(text: str, wanted: Mapping[str, Any]) -> Sequence[Any] | None:

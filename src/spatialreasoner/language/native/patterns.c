@@ -509,6 +509,7 @@ static PyMethodDef pattern_methods[] = {
     {"search", FAST(pattern_search)},     {"match", FAST(pattern_match)},       {"fullmatch", FAST(pattern_fullmatch)},
     {"findall", FAST(pattern_findall)},   {"finditer", FAST(pattern_finditer)}, {"split", NAMED(pattern_split)},
     {"sub", NAMED(pattern_sub)},          {"parted", FAST(pattern_parted)},     {"columns", FAST(pattern_columns)},
+    {"table", pattern_table, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef pattern_values[] = {
@@ -565,10 +566,9 @@ static PyObject *patterns_compile(PyObject *module, PyObject *given) {
 }
 
 static PyMethodDef functions[] = {
-    {"compile", patterns_compile, METH_VARARGS, NULL}, {"table", patterns_table, METH_VARARGS, NULL},
-    {"maker", patterns_maker, METH_VARARGS, NULL},     {"reader", patterns_reader, METH_VARARGS, NULL},
-    {"namer", patterns_namer, METH_VARARGS, NULL},     {"sieve", patterns_sieve, METH_VARARGS, NULL},
-    {NULL, NULL, 0, NULL},
+    {"compile", patterns_compile, METH_VARARGS, NULL}, {"maker", patterns_maker, METH_VARARGS, NULL},
+    {"reader", patterns_reader, METH_VARARGS, NULL},   {"namer", patterns_namer, METH_VARARGS, NULL},
+    {"sieve", patterns_sieve, METH_VARARGS, NULL},     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_patterns", NULL, -1, functions, NULL, NULL, NULL, NULL};
 

@@ -291,9 +291,9 @@ static int how_of(PyObject *name) {
     return -1;
 }
 
-/* A table: what makes the row of a word, of each column whether it is a "list", a "text" or "sums", and with what words begin that
+/* A table for a pattern: what makes the row of a word, of each column whether it is a "list", a "text" or "sums", and with what words begin that
    may be more than letters. */
-static PyObject *patterns_table(PyObject *module, PyObject *given) {
+static PyObject *pattern_table(PyObject *self, PyObject *given) {
     PyObject *find, *columns, *marked;
     if (!PyArg_ParseTuple(given, "OO!O!", &find, &PyTuple_Type, &columns, &PyTuple_Type, &marked)) return NULL;
     Py_ssize_t count = PyTuple_Size(columns);
