@@ -1,5 +1,6 @@
 """Where the answer of a reply stands and what it says: labelled replies, the order of what decides, hostile text."""
 
+import gc
 import json
 import time
 from pathlib import Path
@@ -351,6 +352,16 @@ def test_endless_words_before_a_region_cost_linear_time(piece):
     start = time.process_time()
     conclude(TALLER, text)
     assert time.process_time() - start < 3
+
+
+def test_reading_leaves_no_garbage():
+    texts = [row["pred"] for row in rows("free_answers/dev.jsonl")]
+    for ready in READY:
+        conclude(ready, texts[0])
+    gc.collect()
+    for number, text in enumerate((*texts, "", "No.", "a" * 120_000)):
+        conclude(READY[number % 4], text)
+    assert gc.collect() == 0, "expected nothing that refers to itself: it stays in memory until it is looked for"
 
 
 @given(st.sampled_from(sorted(CATEGORIES)), st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=30).map("".join))

@@ -7,6 +7,7 @@ from "therefore", the last paragraph and the whole text. Restated options and th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple, cast
 
 from spatialreasoner.language import hours, lengths, places, refusals, verdicts
@@ -131,11 +132,13 @@ class _Reply:
 
     def __init__(self, asked: Asked, folded: str, begin: int, *, clashes: bool) -> None:
         self.asked, self.begin, self.clashes = asked, begin, clashes
-        self.stances = Stances(asked, self._whole)
         self.convention: Convention = asked.convention(folded[begin:])
         self.options: Options = restated_options(folded, begin)
         rest = blanked(folded, self.options.spans)
         self.rest = _without_question(asked, rest, begin)
+        # all of the reply, in canonical names; not by a method: a reply that refers to itself is not freed when it is done with
+        self._whole = partial(asked.normal, self.rest[begin:], self.convention)
+        self.stances = Stances(asked, self._whole)
         self.folded = folded
         self._unit: str | None = None
         self.unfinished = refusals.is_cut_off(folded) and places.in_steps(folded, begin)
@@ -280,10 +283,6 @@ class _Reply:
         if self.asked.labels or not speaks_of_others(text):
             return False
         return speaks_of_others(self._whole())
-
-    def _whole(self) -> str:
-        """All of the reply, in canonical names."""
-        return self.asked.normal(self.rest[self.begin :], self.convention)
 
     def _agreed_by_comparing(self, text: str) -> _Found | None:
         """By sizes, other words, names of the regions, or a yes or no somewhere."""
