@@ -19,7 +19,7 @@ from spatialreasoner.core.native import PATTERNS, open_module
 from spatialreasoner.language.native import engine
 from spatialreasoner.language.native.engine import compile_pattern
 from spatialreasoner.language.quantities import fold
-from spatialreasoner.language.scan import parted
+from spatialreasoner.language.scan import parted, rewritten, wholes
 from spatialreasoner.language.tokens import Reading
 
 DATA = Path(__file__).parents[1] / "data"
@@ -85,6 +85,10 @@ def test_every_pattern_finds_the_same(source, flags, compared, native):
         assert told(one.search(text, 3, 40)) == told(other.search(text, 3, 40))
 
 
+def twice(match):
+    return match[0] * 2
+
+
 WRITTEN = (
     *(r"x*", r"(?:a|b(?P<last>c))*$", r"(?<=a)b|(?<!\w)c", r"\s+|\S\Z", r"[\s,\u2022\]]+", r"^.$", r"(?>a+)b?+", r"(?i:A)(b)?"),
     *(
@@ -120,9 +124,13 @@ def test_methods_do_the_same(source, flags, text, begin, end):
     assert list(parted(one, text, 0, len(text))) == list(parted(other, text, 0, len(text)))
     if 0 <= begin <= end <= len(text):
         assert list(parted(one, text, begin, end)) == list(parted(other, text, begin, end))
+    assert wholes(one, text) == wholes(other, text)
+    known, given = {"a": "-", "": "."}, {"a": "-", "": "."}
+    assert rewritten(one, text, known, twice) == rewritten(other, text, given, twice)
+    assert known == given
     assert one.split(text) == other.split(text)
     assert one.split(text, maxsplit=1) == other.split(text, maxsplit=1)
-    for instead in ("-", "", r"<\g<0>>", lambda match: match[0] * 2):
+    for instead in ("-", "", r"<\g<0>>", twice):
         assert one.sub(instead, text) == other.sub(instead, text)
         assert one.sub(instead, text, count=1) == other.sub(instead, text, count=1)
 
@@ -256,6 +264,12 @@ def test_errors_are_those_of_re():
         compile_pattern("a").search()
     with pytest.raises(ZeroDivisionError):
         compile_pattern("a").sub(lambda match: 1 / 0, "ba")
+    with pytest.raises(ZeroDivisionError):
+        rewritten(compile_pattern("a"), "ba", {}, lambda match: 1 / 0)
+    with pytest.raises(TypeError):
+        rewritten(compile_pattern("a"), "ba", {}, lambda match: 1)
+    with pytest.raises(TypeError, match="a dictionary"):
+        compile_pattern("a").rewritten("a", None, str)
 
 
 def test_what_cannot_be_written_for_pcre2_is_left_to_re():

@@ -10,14 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import takewhile
-from operator import methodcaller
 from typing import cast
 
 from spatialreasoner.core.recall import recall
 from spatialreasoner.core.types import QUALITATIVE, Category
 from spatialreasoner.language.lexicon import RELATION_WORDS
 from spatialreasoner.language.quantities import fold
-from spatialreasoner.language.scan import lazily, words_in
+from spatialreasoner.language.scan import lazily, rewritten, wholes, words_in
 from spatialreasoner.language.statements import Assertion, read_statements
 from spatialreasoner.language.tokens import Reading
 
@@ -126,6 +125,25 @@ class Convention:
             number //= 11
         return f"<region{number - base + 1}>"
 
+    def write(self, match: re.Match[str]) -> str:
+        """What is written for a mention."""
+        said = match.group()
+        closes = ")" if said.endswith(")") and "(" not in said else ""  # of a bracket around the region
+        return self._names(match) + closes
+
+    def _names(self, match: re.Match[str]) -> str:
+        if match["bare"] is not None:
+            return self.name("[", int(match["bare"]))
+        if match["short"] is not None:
+            return self.name("", int(match["short"]))
+        form = _form(match)
+        digits = match["inside"] or match["plain"]
+        first = self.name(form, int(digits) if digits else _SPELLED[match["spelled"]])
+        if not match["more"]:
+            return first
+        link = " or " if "or" in match["more"] else " and "
+        return first + link + self.name(form, int(match["second"]))
+
     @property
     def words(self) -> str:
         """How regions count, for people."""
@@ -155,7 +173,7 @@ class Asked:
         unit = _IN_UNIT.search(self.text) if self.relation is None else None
         self.unit: str = unit[1] if unit else ""
         self._conventions: dict[Collection[str], Convention] = {}
-        asked = _numbers(set(map(_WHOLE, _MENTION.finditer(self._digits(self.text)))))
+        asked = _numbers(set(wholes(_MENTION, self._digits(self.text))))
         # "How tall is Region [1]?" asks about the second of two; only two numbers from 1 on count from 1 in brackets
         self._bases = {
             form: 0 if min(found) == 0 or (form == "[" and set(found) == {1}) else 1 for form, found in asked.items()
@@ -170,7 +188,7 @@ class Asked:
 
     def convention(self, folded: str) -> Convention:
         """How a whole answer, folded, counts regions: as the question does, unless its own numbers tell otherwise."""
-        mentions = frozenset(map(_WHOLE, _MENTION.finditer(self._digits(folded))))
+        mentions = frozenset(wholes(_MENTION, self._digits(folded)))
         # most answers to a question mention the same regions
         return recall(self._conventions, mentions, _MAX_CONVENTIONS, lambda: self._counted(mentions))
 
@@ -189,28 +207,7 @@ class Asked:
 
     def normal(self, folded: str, convention: Convention) -> str:
         """A folded text in which every mention of a region by number, letter or order is written `<region1>`."""
-
-        def named(match: re.Match[str]) -> str:
-            mention = match.group()
-            if mention not in convention.written:
-                closes = ")" if mention.endswith(")") and "(" not in mention else ""  # of a bracket around the region
-                convention.written[mention] = written(match) + closes
-            return convention.written[mention]
-
-        def written(match: re.Match[str]) -> str:
-            if match["bare"] is not None:
-                return convention.name("[", int(match["bare"]))
-            if match["short"] is not None:
-                return convention.name("", int(match["short"]))
-            form = _form(match)
-            digits = match["inside"] or match["plain"]
-            first = convention.name(form, int(digits) if digits else _SPELLED[match["spelled"]])
-            if not match["more"]:
-                return first
-            link = " or " if "or" in match["more"] else " and "
-            return first + link + convention.name(form, int(match["second"]))
-
-        text = _MENTION.sub(named, self._digits(folded))
+        text = rewritten(_MENTION, self._digits(folded), convention.written, convention.write)
         if _ORDINAL_HINTS.search(text):
             text = _ORDINAL.sub(lambda match: "<region1>" if match["first"] else "<region2>", text)
             if "<region" not in text or "than <region" in text:
@@ -287,7 +284,6 @@ def _numbers(mentions: Collection[str]) -> dict[str, list[int]]:
     return found
 
 
-_WHOLE = methodcaller("group")
 _MAX_CONVENTIONS = 16
 """Maximum number of ways to mention regions that a question remembers."""
 

@@ -5,7 +5,7 @@ or with a look-behind tries every place of the text. So patterns here begin with
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -76,6 +76,36 @@ def _parted(pattern: re.Pattern[str], text: str, begin: int, end: int) -> Iterat
             begin = match.end()
     if end > begin:
         yield begin, end
+
+
+def wholes(pattern: re.Pattern[str], text: str) -> Sequence[str]:
+    """What the matches of a pattern are, in order."""
+    natively = getattr(pattern, "wholes", None)  # of `patterns.c`, where there is no need for matches
+    found: list[str] | None = natively(text) if natively else None
+    return [match.group() for match in pattern.finditer(text)] if found is None else found
+
+
+def rewritten(pattern: re.Pattern[str], text: str, known: dict[str, str], write: Callable[[re.Match[str]], str]) -> str:
+    """A text with something else in the place of each match of a pattern.
+
+    Args:
+        pattern: The pattern.
+        text: The text.
+        known: What comes in the place of matches, by what they are; it is given what is written of others.
+        write: What else does.
+    """
+    natively = getattr(pattern, "rewritten", None)  # of `patterns.c`, which calls nothing for what is known
+    found: str | None = natively(text, known, write) if natively else None
+    return _rewritten(pattern, text, known, write) if found is None else found
+
+
+def _rewritten(pattern: re.Pattern[str], text: str, known: dict[str, str], write: Callable[[re.Match[str]], str]) -> str:
+    def of(match: re.Match[str]) -> str:
+        if match.group() not in known:
+            known[match.group()] = write(match)
+        return known[match.group()]
+
+    return pattern.sub(of, text)
 
 
 def _one_of(letters: set[str]) -> str:

@@ -269,10 +269,13 @@ static PyObject *pattern_fullmatch(PyObject *self, PyObject *const *given, Py_ss
 /* What a list holds of each match. */
 typedef PyObject *(*Taken)(Pattern *, PyObject *text, const Subject *);
 
+static PyObject *whole_of(Pattern *self, PyObject *text, const Subject *in) {
+    return PyUnicode_Substring(text, place_of(in, self->places[0]), place_of(in, self->places[1]));
+}
+
 /* NULL without an error where Python would take a group, or all of several. */
 static PyObject *words_of(Pattern *self, PyObject *text, const Subject *in) {
-    if (self->groups) return NULL;
-    return PyUnicode_Substring(text, place_of(in, self->places[0]), place_of(in, self->places[1]));
+    return self->groups ? NULL : whole_of(self, text, in);
 }
 
 /* All matches in order: each is looked for where the last one ends, and after an empty one it is not empty there, too. NULL
@@ -337,15 +340,28 @@ static PyObject *pattern_parted(PyObject *self, PyObject *const *given, Py_ssize
     return pieces;
 }
 
-/* A text cut at its matches; of what is `between`, a text or a function of a match, one comes in the place of each. */
-static PyObject *cut(PyObject *text, PyObject *found, PyObject *between) {
+/* What comes in the place of a match: a text, or what a function makes of it; what was made of one that is the same may be known. */
+static PyObject *instead_of(Match *match, PyObject *between, PyObject *known) {
+    if (PyUnicode_Check(between)) return Py_NewRef(between);
+    if (!known) return PyObject_CallFunctionObjArgs(between, match, NULL);
+    PyObject *whole = PyUnicode_Substring(match->string, match->places[0], match->places[1]);
+    PyObject *instead = whole ? Py_XNewRef(PyDict_GetItemWithError(known, whole)) : NULL;
+    if (!instead && !PyErr_Occurred()) {
+        instead = PyObject_CallFunctionObjArgs(between, match, NULL);
+        if (instead && PyDict_SetItem(known, whole, instead) < 0) Py_CLEAR(instead);
+    }
+    Py_XDECREF(whole);
+    return instead;
+}
+
+/* A text cut at its matches; of what is `between`, if anything, one comes in the place of each. */
+static PyObject *cut(PyObject *text, PyObject *found, PyObject *between, PyObject *known) {
     PyObject *parts = PyList_New(0);
     Py_ssize_t last = 0, count = PyList_Size(found);
     for (Py_ssize_t i = 0; parts && i <= count; i++) {
         Match *match = i < count ? (Match *)PyList_GetItem(found, i) : NULL;
         PyObject *before = PyUnicode_Substring(text, last, match ? match->places[0] : PY_SSIZE_T_MAX), *instead = NULL;
-        if (match && between)
-            instead = PyUnicode_Check(between) ? Py_NewRef(between) : PyObject_CallFunctionObjArgs(between, match, NULL);
+        if (match && between) instead = instead_of(match, between, known);
         last = match ? match->places[1] : last;
         if (!before || PyList_Append(parts, before) < 0 || (match && between && (!instead || PyList_Append(parts, instead) < 0)))
             Py_CLEAR(parts);
@@ -360,29 +376,45 @@ static PyObject *pattern_split(PyObject *self, PyObject *const *given, Py_ssize_
     PyObject *found = count == 1 && !keywords ? all(pattern, given, 1, match_of) : NULL;
     if (pattern->groups) Py_CLEAR(found); /* which Python puts between the pieces */
     if (!found) return PyErr_Occurred() ? NULL : slowly(pattern, "split", given, count, keywords);
-    PyObject *parts = cut(given[0], found, NULL);
+    PyObject *parts = cut(given[0], found, NULL, NULL);
     Py_DECREF(found);
     return parts;
+}
+
+/* The text in which others come in the place of what is found, which is no longer needed then. */
+static PyObject *replaced(PyObject *text, PyObject *found, PyObject *between, PyObject *known) {
+    PyObject *parts = PyList_Size(found) ? cut(text, found, between, known) : NULL, *nothing = parts ? PyUnicode_FromString("") : NULL;
+    PyObject *whole = nothing ? PyUnicode_Join(nothing, parts) : PyErr_Occurred() ? NULL : Py_NewRef(text);
+    Py_XDECREF(parts);
+    Py_XDECREF(nothing);
+    Py_DECREF(found);
+    return whole;
 }
 
 static PyObject *pattern_sub(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
     Pattern *pattern = (Pattern *)self;
     PyObject *found = count == 2 ? all(pattern, given + 1, 1, match_of) : NULL;
-    if (found && !PyList_Size(found)) {
-        Py_DECREF(found);
-        return Py_NewRef(given[1]);
-    }
-    int refers = found && PyUnicode_Check(given[0]) && PyUnicode_FindChar(given[0], '\\', 0, PY_SSIZE_T_MAX, 1) >= 0;
-    if (!found || keywords || refers) { /* where there is something to replace, how is for Python to say */
+    int refers = found && PyList_Size(found) && PyUnicode_Check(given[0]) && PyUnicode_FindChar(given[0], '\\', 0, PY_SSIZE_T_MAX, 1) >= 0;
+    if (!found || (keywords && PyList_Size(found)) || refers) { /* where there is something to replace, how is for Python to say */
         Py_XDECREF(found);
         return PyErr_Occurred() ? NULL : slowly(pattern, "sub", given, count, keywords);
     }
-    PyObject *parts = cut(given[1], found, given[0]), *nothing = PyUnicode_FromString("");
-    PyObject *whole = parts && nothing ? PyUnicode_Join(nothing, parts) : NULL;
-    Py_XDECREF(parts);
-    Py_XDECREF(nothing);
-    Py_DECREF(found);
-    return whole;
+    return replaced(given[1], found, given[0], NULL);
+}
+
+/* A text with, for each match, what a dictionary has for what it is, or what a function makes of it, which the dictionary is given;
+   None where PCRE2 gave up. */
+static PyObject *pattern_rewritten(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    if (count != 3 || !PyDict_Check(given[1]))
+        return PyErr_Format(PyExc_TypeError, "expected a text, a dictionary, and what makes a text of a match");
+    PyObject *found = all((Pattern *)self, given, 1, match_of);
+    return found ? replaced(given[0], found, given[2], given[1]) : PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+/* What all matches in a text are; None where PCRE2 gave up. */
+static PyObject *pattern_wholes(PyObject *self, PyObject *const *given, Py_ssize_t count) {
+    PyObject *found = all((Pattern *)self, given, count, whole_of);
+    return found || PyErr_Occurred() ? found : Py_NewRef(Py_None);
 }
 
 #include "tables.h"
@@ -509,7 +541,7 @@ static PyMethodDef pattern_methods[] = {
     {"search", FAST(pattern_search)},     {"match", FAST(pattern_match)},       {"fullmatch", FAST(pattern_fullmatch)},
     {"findall", FAST(pattern_findall)},   {"finditer", FAST(pattern_finditer)}, {"split", NAMED(pattern_split)},
     {"sub", NAMED(pattern_sub)},          {"parted", FAST(pattern_parted)},     {"columns", FAST(pattern_columns)},
-    {"table", pattern_table, METH_VARARGS, NULL},
+    {"rewritten", FAST(pattern_rewritten)}, {"wholes", FAST(pattern_wholes)},   {"table", pattern_table, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef pattern_values[] = {
