@@ -4,8 +4,9 @@ r"""Writes `language/native/atoms.json`: for each pattern of the reader, words o
 
 Most searches find nothing, and one pass over a text for all of these words tells of most patterns that they cannot match in it
 (`language/native/sieve.h`). A word stands for itself in either case, with 0 for any digit, a line feed for any blank but " ",
-and "\b" at an end that must be the edge of a word. What the file does not know, such as a pattern that was changed since, is
-searched in every text; a test tells when to run this again.
+"\b" at an end that must be the edge of a word, and a tab in front of the characters by which it is found. How often words occur
+is told by the replies of the tests. What the file does not know, such as a pattern that was changed since, is searched in every
+text; a test tells when to run this again.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from itertools import product
 from math import prod
+from pathlib import Path
 from pkgutil import iter_modules
 from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -25,6 +28,7 @@ from typing import Any
 from spatialreasoner import language, rewards
 from spatialreasoner.language.lexicon import OVER_CLASSES
 from spatialreasoner.language.native.engine import ATOMS, pattern_key
+from spatialreasoner.language.quantities import fold
 from spatialreasoner.language.scan import LAZY
 
 EDGE = "\b"
@@ -38,20 +42,19 @@ LARGEST = 12
 """Characters of a set that is written as each of its own, at most."""
 OFTEN = 10.0
 """Words of such a `share` are of no use."""
+GRAM = 4
+"""Characters in a row by which a longer word is found."""
+HERE = "\t"
+"""Stands in front of them."""
 COMMON = (
     "based on the image, in the scene. the width of the bounding box of region [0] here is larger than the height of the "
     "object, which is about 1.5 meters away from the camera. the distance between the two regions; it appears in the picture. "
     "<region1>"
 )
 """What most replies say."""
-TYPICAL = (
-    f"{COMMON}\nto determine this, we need to estimate their sizes, and compare their positions. i can see the red box "
-    "highlighted. **answer:** yes, the vertical distance of both boxes is approximately 20 inches. the object is likely a "
-    "chair on the left or right side, with a green mask, and no, it is not taller than <region2>. therefore, assuming that the "
-    "person is standing at an average height, this would be a reasonable estimate for the horizontal size, so that the other "
-    "one is closer to the viewer. look at the top"
-)
-"""What many replies say: words are looked for by other characters where they have any."""
+DATA = Path(__file__).resolve().parents[1] / "tests/data"
+SAMPLED = ("assertions", "refusals", "stranger_replies")
+"""Replies that tell what texts rarely hold."""
 _SHARES = dict(zip(" etaoinsrhld", (17, 10, 7, 7, 6, 6, 6, 5, 5, 5, 4, 3), strict=True))
 """Percent of the characters of a reply; all others are rarer."""
 
@@ -95,8 +98,35 @@ def share(words: Words) -> float:
 def _share(word: str) -> float:
     if _OTHER in word or holds(COMMON, word):
         return 1000.0
-    edges = word.count(EDGE)
-    return 300 * 0.4**edges * prod(_SHARES.get(each, 1.5) / 100 for each in word.strip(EDGE))
+    return 300 * 0.4 ** word.count(EDGE) * _by_letters(word.strip(EDGE))
+
+
+def _by_letters(said: str) -> float:
+    """How frequent some characters may be, by their letters."""
+    return prod(_SHARES.get(each, 1.5) / 100 for each in said)
+
+
+@cache
+def _grams() -> Counter[str]:
+    """How often replies hold so many characters in a row, also with the names that regions have where most patterns look."""
+    rows = [line for name in SAMPLED for line in (DATA / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    said = [fold(json.loads(line)["text"]) for line in rows]
+    text = folded("\n".join([*said, *(_MENTION.sub("<region0>", each) for each in said)]))
+    return Counter(text[at : at + GRAM] for at in range(len(text)))
+
+
+_MENTION = re.compile(r"\b(?:region|object) ?[\[(<]?\d[\])>]?")
+
+
+def marked(word: str) -> str:
+    """A word with a mark in front of those characters in a row that replies hold most rarely; a short one as it is."""
+    said = word.strip(EDGE)
+    if len(said) <= GRAM:
+        return word
+    pieces = [said[at : at + GRAM] for at in range(len(said) - GRAM + 1)]
+    rarest = min(pieces, key=lambda piece: (_grams()[piece], _by_letters(piece)))
+    at = word.index(rarest)
+    return word[:at] + HERE + word[at:]
 
 
 def holds(text: str, word: str) -> bool:
@@ -222,10 +252,10 @@ def _held(by: Any) -> Iterator[re.Pattern[str]]:
             yield from _held(each)
 
 
-def table() -> list[Any]:
+def table() -> dict[str, list[str]]:
     """What the file holds."""
     found = {pattern_key(each.pattern, each.flags): atoms(each.pattern, each.flags) for each in reader_patterns()}
-    return [TYPICAL, {key: sorted(words) for key, words in sorted(found.items()) if words is not None}]
+    return {key: sorted(map(marked, words)) for key, words in sorted(found.items()) if words is not None}
 
 
 if __name__ == "__main__":

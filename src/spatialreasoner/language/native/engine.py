@@ -23,8 +23,7 @@ from spatialreasoner.core.native import PATTERNS, open_module
 BEGINNINGS = Path(__file__).with_name("beginnings.json")
 """What to look for before a slow pattern, by its key, as `scripts/beginnings.py` writes it."""
 ATOMS = Path(__file__).with_name("atoms.json")
-"""What replies typically say, and for each pattern, by its key, words of which each text in which it matches holds one, as
-`scripts/atoms.py` writes it."""
+"""For each pattern, by its key, words of which each text in which it matches holds one, as `scripts/atoms.py` writes it."""
 _UTF = 0x80000
 _FLAGS = {int(re.IGNORECASE): 0x8, int(re.MULTILINE): 0x400, int(re.DOTALL): 0x20}
 _SLOW = 400
@@ -67,8 +66,8 @@ def _beginnings() -> Mapping[str, str]:
 @cache
 def _numbers(native: ModuleType) -> Mapping[str, int]:
     """The number of each pattern in the sieve of `patterns.c`, which is told the words of all."""
-    typical, known = json.loads(ATOMS.read_text("utf-8"))
-    native.sieve(typical, list(known.values()))
+    known = json.loads(ATOMS.read_text("utf-8"))
+    native.sieve(list(known.values()))
     return {key: number for number, key in enumerate(known)}
 
 

@@ -1,6 +1,6 @@
 /* Which patterns may match in a text, told in one pass over it: each of them has words (`atoms.json`) of which every text of ASCII
-   in which it matches holds one. A word is looked for by four of its characters in a row that texts rarely hold, and compared
-   where they are found.
+   in which it matches holds one. A word is looked for by four of its characters in a row that texts rarely hold, behind a tab where
+   it has more, and compared where they are found.
 
    A character is one of 64 kinds: upper and lower case are one, as are all digits, and all blanks but " ". */
 
@@ -20,7 +20,6 @@ typedef struct {
 static struct {
     uint8_t kind_of[256], pairs[PAIRS]; /* of which sizes shorter atoms end with a pair, as bits */
     uint32_t grams[GRAMS / 32], texts;  /* whether an atom is found by a gram, as bits; how many texts were sieved */
-    uint32_t often[GRAMS / 32];         /* the grams of what texts typically say */
     int patterns, atom_count, use_count; /* the last two are counted from 1 */
     uint16_t heads[HEADS];              /* the first atom */
     Atom atoms[MOST_ATOMS];
@@ -58,35 +57,24 @@ static uint32_t key_of(const uint8_t *kinds, int size) {
     return key;
 }
 
-/* By which characters an atom is found: those that are not typical, and of them the rarest in English. */
-static void choose_gram(Atom *atom) {
-    static const uint8_t rare[26] = {1, 4, 3, 3, 0, 4, 4, 2, 1, 7, 5, 3, 4, 1, 1, 4, 7, 1, 1, 0, 3, 5, 4, 7, 4, 7};
-    int best = -1;
-    atom->gram = atom->size < GRAM ? atom->size : GRAM;
-    for (int at = 0; at + atom->gram <= atom->size; at++) {
-        uint32_t key = key_of(atom->kinds + at, atom->gram);
-        int worth = has_bit(sieve.often, place_of_key(key)) ? 0 : 100;
-        for (int i = at; i < at + atom->gram; i++) {
-            int kind = atom->kinds[i];
-            worth += kind >= LETTER && kind < DIGIT ? rare[kind - LETTER] : kind == BLANK ? 0 : 4;
-        }
-        if (worth > best) best = worth, atom->at = at, atom->key = key;
-    }
-}
-
 /* Let a pattern use a word, which the sieve may know; 0 where there is no room for it. */
 static int add_word(int pattern, const char *word, Py_ssize_t size) {
     Atom atom = {.edges = 0};
     if (size && word[0] == '\b') atom.edges |= EDGE_BEFORE, word++, size--;
     if (size && word[size - 1] == '\b') atom.edges |= EDGE_BEHIND, size--;
-    if (size < 1 || size > LONGEST_ATOM || sieve.use_count == MOST_USES) return 0;
-    atom.size = size;
-    for (Py_ssize_t i = 0; i < size; i++) atom.kinds[i] = sieve.kind_of[(uint8_t)word[i]];
-    choose_gram(&atom);
+    if (sieve.use_count == MOST_USES) return 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (word[i] == '\t') atom.at = atom.size;
+        else if (atom.size == LONGEST_ATOM) return 0;
+        else atom.kinds[atom.size++] = sieve.kind_of[(uint8_t)word[i]];
+    }
+    atom.gram = atom.size < GRAM ? atom.size : GRAM;
+    if (!atom.size || atom.at + atom.gram > atom.size) return 0;
+    atom.key = key_of(atom.kinds + atom.at, atom.gram);
     uint16_t *head = head_of(atom.key), number = *head;
     for (; number; number = sieve.atoms[number].next) {
         const Atom *other = sieve.atoms + number;
-        if (other->size == size && other->edges == atom.edges && !memcmp(other->kinds, atom.kinds, size)) break;
+        if (other->size == atom.size && other->edges == atom.edges && !memcmp(other->kinds, atom.kinds, atom.size)) break;
     }
     if (!number) {
         number = ++sieve.atom_count;
@@ -152,21 +140,14 @@ static const uint64_t *sift(PyObject *string, const uint8_t *text, Py_ssize_t si
     return may;
 }
 
-/* Take what texts typically say, and the words of each pattern, which has its place in the list as its number. */
+/* Take the words of each pattern, which has its place in the list as its number. */
 static PyObject *patterns_sieve(PyObject *module, PyObject *given) {
-    const char *typical;
-    Py_ssize_t length;
     PyObject *words;
-    if (!PyArg_ParseTuple(given, "s#O!", &typical, &length, &PyList_Type, &words)) return NULL;
+    if (!PyArg_ParseTuple(given, "O!", &PyList_Type, &words)) return NULL;
     if (sieve.kind_of['a']) memset(&sieve, 0, sizeof sieve); /* else its memory was not touched yet */
     for (int i = 0; i < REMEMBERED_TEXTS; i++) Py_CLEAR(sieved[i].text);
     know_kinds();
     sieve.patterns = PyList_Size(words);
-    uint32_t gram = 0;
-    for (Py_ssize_t i = 0; i < length; i++) {
-        gram = (gram << KIND_BITS | sieve.kind_of[(uint8_t)typical[i]]) & ((1 << GRAM * KIND_BITS) - 1);
-        set_bit(sieve.often, place_of_key(gram));
-    }
     int fits = sieve.patterns <= MOST_PATTERNS;
     for (int pattern = 0; fits && pattern < sieve.patterns; pattern++) {
         PyObject *own = PyList_GetItem(words, pattern);
