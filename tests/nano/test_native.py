@@ -20,7 +20,7 @@ from spatialreasoner.inference.streaming import stream
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.native import eyes, kernel
 from spatialreasoner.nano.native.eyes import NativeEyes, TorchEyes
-from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, ToldRegions, Words, is_suited, native_library
+from spatialreasoner.nano.native.kernel import Panels, Piece, RowsDecoder, Told, Words, is_suited, native_library
 from spatialreasoner.nano.native.tower import can_see
 from spatialreasoner.nano.native.writers import Writers
 from spatialreasoner.nano.numpy.layers import NamedWeights
@@ -70,37 +70,58 @@ def written(made, wanted, how=GREEDY):
     return [found[id(each)] for each in wanted]
 
 
+def read(rows, head, *pieces):
+    """What the decoder makes of the last token of each piece, (slot, place, embeds), before its last norm."""
+    words = Words(rows, np.zeros(head.shape, np.float32), [], [])
+    given = [
+        Piece(slot, place, range(-1, -1 - len(embeds), -1), [Told(embeds, embeds[:0])] * len(embeds))
+        for slot, place, embeds in pieces
+    ]
+    for slot, place, embeds in pieces:
+        rows.make_room(slot, place + len(embeds))
+    rows.write(words, given, 0.0, np.zeros((1, len(given))))
+    return rows._rooms[1][: len(given) * head.shape[1]].reshape(len(given), -1).copy()
+
+
+def choose(decoder, library, head, hidden, temperature, chance):
+    """The tokens after hidden states, by a decoder that leaves what it is given as it is."""
+    still = copy.deepcopy(decoder)
+    for layer in still.layers:
+        layer.self_attn.o_proj.weight.data.zero_()
+        layer.mlp.down_proj.weight.data.zero_()
+    rows, nothing = RowsDecoder(Panels(library, still, head), 2), np.zeros((0, head.shape[1]), np.float32)
+    table = np.zeros((max(len(head), len(hidden)), head.shape[1]), np.float32)
+    table[: len(hidden)] = hidden
+    for slot in range(2):
+        rows.make_room(slot, 1)
+    pieces = [Piece(token % 2, 0, [token], [Told(nothing, nothing)]) for token in range(len(hidden))]
+    return [token for (token,) in rows.write(Words(rows, table, [], []), pieces, temperature, chance[None])]
+
+
 def test_rows_of_any_length_are_read_as_by_the_modules(nano, library):
     decoder, head = nano[0].model.language_model, nano[0].lm_head.weight
     rows = RowsDecoder(Panels(library, decoder, head), 3)
     embeds = torch.randn(3, 210, decoder.config.hidden_size, generator=torch.Generator().manual_seed(0))
-    for slot in range(3):
-        rows.make_room(slot, 210)
     pieces = [(0, 0, 200), (2, 0, 7), (1, 0, 1), (2, 7, 208), (1, 1, 33), (0, 200, 210), (2, 208, 209), (1, 33, 34)]
     found: dict[tuple[int, int], torch.Tensor] = {}
     for first in range(0, len(pieces), 2):  # two rows at a time, each with a piece of its own
         two = pieces[first : first + 2]
-        given = np.concatenate([embeds[slot, start:end].numpy() for slot, start, end in two])
-        slots = np.concatenate([np.full(end - start, slot) for slot, start, end in two])
-        places = np.concatenate([np.arange(start, end) for _, start, end in two])
-        read = rows.read(given, slots.tolist(), places.tolist())
-        lasts = np.cumsum([end - start for _, start, end in two]) - 1
-        found |= {(slot, end - 1): torch.from_numpy(read[last]) for (slot, _, end), last in zip(two, lasts, strict=True)}
+        lasts = read(rows, head, *((slot, start, embeds[slot, start:end].numpy()) for slot, start, end in two))
+        found |= {(slot, end - 1): torch.from_numpy(last) for (slot, _, end), last in zip(two, lasts, strict=True)}
     with torch.no_grad():
         expected = decoder(inputs_embeds=embeds).last_hidden_state
     whole = torch.stack(list(found.values()))
     right = torch.stack([expected[place] for place in found])
     torch.testing.assert_close(decoder.norm(whole), right, atol=2e-4, rtol=1e-4)
-    best = rows.choose(whole.numpy(), 0.0, np.zeros(len(whole)))
+    best = choose(decoder, library, head, whole.numpy(), 0.0, np.zeros(len(whole)))
     torch.testing.assert_close(torch.tensor(best), (right @ head.T).argmax(-1))
 
 
 def test_samples_are_of_the_softmax(nano, library):
     decoder, head = nano[0].model.language_model, nano[0].lm_head.weight
-    rows = RowsDecoder(Panels(library, decoder, head), 1)
     hidden = torch.randn(1, decoder.config.hidden_size, generator=torch.Generator().manual_seed(1))
     chance = (np.arange(4000) + 0.5) / 4000
-    drawn = torch.tensor(rows.choose(hidden.expand(4000, -1).numpy(), 0.7, chance))
+    drawn = torch.tensor(choose(decoder, library, head, hidden.expand(4000, -1).numpy(), 0.7, chance))
     shares = (decoder.norm(hidden) @ head.T / 0.7).softmax(-1)[0].detach()
     torch.testing.assert_close(drawn.bincount(minlength=len(shares)) / 4000, shares, atol=1 / 2000, rtol=0)
 
@@ -110,24 +131,24 @@ def test_a_token_is_one_of_the_vocabulary_at_any_temperature_and_whatever_the_we
     decoder = nano[0].model.language_model
     size = decoder.config.hidden_size
     for vocabulary in (size + 1, size + 15, size + 17, 3):
-        rows = RowsDecoder(Panels(library, decoder, torch.eye(vocabulary, size)), 1)
+        head = torch.eye(vocabulary, size)
         one, chance = np.zeros((3, size), np.float32), np.array([0.0, 0.5, 1 - 2**-53])
         one[:, 2] = 50
         if temperature < 0.9:
-            assert rows.choose(one, temperature, chance) == [2] * 3
-        assert set(rows.choose(one * np.float32("nan"), temperature, chance)) <= {*range(vocabulary)}
+            assert choose(decoder, library, head, one, temperature, chance) == [2] * 3
+        assert set(choose(decoder, library, head, one * np.float32("nan"), temperature, chance)) <= {*range(vocabulary)}
 
 
 def test_exponentials_are_right_to_the_last_digits(nano, library):
     decoder = nano[0].model.language_model
-    rows = RowsDecoder(Panels(library, decoder, torch.eye(decoder.config.hidden_size)), 1)
     one = np.zeros((2, decoder.config.hidden_size), np.float32)
     one[:, 0] = 1
-    assert rows.choose(one, 1e-3, np.array([0.0, 1 - 1e-9])) == [0, 0]  # all others are of no weight at all
+    head, chance = torch.eye(decoder.config.hidden_size), np.array([0.0, 1 - 1e-9])
+    assert choose(decoder, library, head, one, 1e-3, chance) == [0, 0]  # all others are of no weight at all
 
 
-def test_what_is_written_is_what_reading_and_choosing_give(nano, library):
-    """First products are looked up when writing, but not of a region's name, to which something is added."""
+def test_steps_at_once_are_those_one_after_the_other(nano, library):
+    """First products are looked up, but not of a region's name, to which something is added."""
     decoder, head = nano[0].model.language_model, nano[0].lm_head.weight
     panels, table = Panels(library, decoder, head), head.detach().numpy()
     told = np.random.default_rng(0).normal(size=(2, table.shape[1])).astype(np.float32)
@@ -135,16 +156,19 @@ def test_what_is_written_is_what_reading_and_choosing_give(nano, library):
     rows, steps = RowsDecoder(panels, 4), 5
     for slot in range(4):
         rows.make_room(slot, steps)
-    words = Words(rows, table, [5, 6], [])
-    added_to = [ToldRegions(each) for each in regions]
-    written = rows.write(words, range(4), [0] * 4, first, added_to, 0.0, np.zeros((steps, 4)))
+    pieces = [Piece(slot, 0, [first[slot]], [Told(table[:0], regions[slot])]) for slot in range(4)]
+    written = rows.write(Words(rows, table, [5, 6], []), pieces, 0.0, np.zeros((steps, 4)))
     apart = RowsDecoder(panels, 4)
     for slot, (token, added) in enumerate(zip(first, regions, strict=True)):
-        apart.make_room(slot, steps)
         for place in range(steps):
             embeds = table[[token]] + (added[[token - 5]] if 0 <= token - 5 < len(added) else 0)
-            (token,) = apart.choose(apart.read(embeds, [slot], [place]), 0.0, np.zeros(1))
+            hidden = read(apart, head, (slot, place, embeds))
+            (token,) = choose_after(decoder, hidden, head)
             assert token == written[slot][place]
+
+
+def choose_after(decoder, hidden, head):
+    return (decoder.norm(torch.from_numpy(hidden)) @ head.T).argmax(-1).tolist()
 
 
 def test_rows_that_begin_alike_share_memory_until_they_differ(nano, library):
@@ -152,22 +176,17 @@ def test_rows_that_begin_alike_share_memory_until_they_differ(nano, library):
     panels = Panels(library, decoder, head)
     embeds = torch.randn(2, 60, decoder.config.hidden_size, generator=torch.Generator().manual_seed(2)).numpy()
     rows, apart = RowsDecoder(panels, 3), RowsDecoder(panels, 3)
-
-    def read(decoder, slot, given, start):
-        decoder.make_room(slot, start + len(given))
-        return decoder.read(given, [slot] * len(given), range(start, start + len(given)))[-1]
-
-    first, second = (read(apart, slot, embeds[slot], 0) for slot in (0, 1))
-    mixed = read(apart, 2, np.concatenate([embeds[0, :37], embeds[1, 37:]]), 0)
-    np.testing.assert_array_equal(read(rows, 0, embeds[0], 0), first)
+    first, second = (read(apart, head, (slot, 0, embeds[slot])) for slot in (0, 1))
+    mixed = read(apart, head, (2, 0, np.concatenate([embeds[0, :37], embeds[1, 37:]])))
+    np.testing.assert_array_equal(read(rows, head, (0, 0, embeds[0])), first)
     rows.begin_as(1, 0, 37)
-    np.testing.assert_array_equal(read(rows, 1, embeds[1, 37:], 37), mixed)
+    np.testing.assert_array_equal(read(rows, head, (1, 37, embeds[1, 37:])), mixed)
     rows.begin_as(2, 0, 50)
     rows.begin_as(0, 0, 5)  # as itself: what others hold is left to them
-    read(rows, 0, embeds[1, 5:], 5)
-    np.testing.assert_array_equal(read(rows, 2, embeds[0, 50:], 50), first)
+    read(rows, head, (0, 5, embeds[1, 5:]))
+    np.testing.assert_array_equal(read(rows, head, (2, 50, embeds[0, 50:])), first)
     rows.begin_as(0, 0, 0)
-    np.testing.assert_array_equal(read(rows, 0, embeds[1], 0), second)
+    np.testing.assert_array_equal(read(rows, head, (0, 0, embeds[1])), second)
 
 
 @pytest.mark.parametrize("how", [GREEDY, SAMPLED])
@@ -183,15 +202,34 @@ def test_an_answer_depends_on_its_own_question_alone(nano, ask, how):
     assert len({tuple(each.ids) for each in together}) > (6 if how is SAMPLED else 3)
 
 
-def test_greedy_answers_are_those_of_generate(nano, ask, image):
+@pytest.mark.parametrize("after", ["<|end|><|assistant|>", "<region2>", ""])
+def test_greedy_answers_are_those_of_generate(nano, ask, image, after):
+    """Whatever a prompt ends with: words, a region's name, or the image."""
     texts = ["Where is <region1>?", "How far is <region2> from <region1>? Say it.", "<region3> is missing"]
-    found = written(writers(nano), [ask(text, image=number) for number, text in enumerate(texts)])
-    prompts = [f"<|user|>{IMAGE}{text}<|end|><|assistant|>" for text in texts]
+    prompts = [f"<|user|>{IMAGE if after else ''}{text}{after or IMAGE}" for text in texts]
+    wanted = [replace(ask("", image=number), ids=nano[1].tokenizer(prompts[number])["input_ids"]) for number in range(3)]
+    found = written(writers(nano), wanted)
     inputs = nano[1](images=[[image(number)] for number in range(3)], text=prompts, padding=True)
     expected = nano[0].generate(**inputs, max_new_tokens=40, do_sample=False)[:, inputs["input_ids"].shape[1] :]
     for each, row in zip(found, expected.tolist(), strict=True):
         assert each.ids == row[: len(each.ids)]
         assert each.read == len(each.wanted.ids) + nano[0].config.num_image_tokens - 1
+
+
+def test_what_prompts_begin_with_is_read_once(nano, ask, monkeypatch):
+    sizes: list[list[int]] = []
+
+    def watched(self, words, pieces, *given, old=RowsDecoder.write):
+        sizes.append([len(each.tokens) for each in pieces])
+        return old(self, words, pieces, *given)
+
+    monkeypatch.setattr(RowsDecoder, "write", watched)
+    same, other = (ask(f"Where is <region1>? {text}") for text in ("Tell me.", "Hm?"))
+    written(writers(nano), [same, replace(same, seed=1), other], replace(SAMPLED, most=3))
+    assert [len(each) for each in sizes] == [1, 3, 2]
+    assert sizes[0][0] > nano[0].config.num_image_tokens
+    assert sizes[1][:2] == [1, 1]
+    assert 1 < sizes[1][2] < sizes[0][0] - nano[0].config.num_image_tokens
 
 
 @pytest.mark.parametrize("how", [GREEDY, SAMPLED])
@@ -322,16 +360,24 @@ def test_a_file_that_is_not_a_library_is_left_alone(tmp_path):
     assert native_library(tmp_path / "missing.so") is None
 
 
-def test_places_without_room_are_refused(nano, library):
+def test_places_without_room_and_tokens_that_there_are_not_are_refused(nano, library):
+    head = nano[0].lm_head.weight.detach().numpy()
     rows = RowsDecoder(Panels(library, nano[0].model.language_model, nano[0].lm_head.weight), 1)
-    one = np.zeros((1, nano[0].config.text_config.hidden_size), np.float32)
-    for slot, place in ((0, 10**6), (1, 0), (-1, 0), (0, -1)):
-        with pytest.raises(ValueError, match="expected"):
-            rows.read(one, [slot], [place])
-    words = Words(rows, nano[0].lm_head.weight.detach().numpy(), [], [])
+    words, nothing = Words(rows, head, [], []), Told(head[:0], head[:0])
     rows.make_room(0, 192)
-    with pytest.raises(ValueError, match="expected places below"):
-        rows.write(words, [0], [190], [0], [ToldRegions(one[:0])], 0.0, np.zeros((3, 1)))
+    for slot, place, tokens in (
+        (0, 10**6, [0]),
+        (1, 0, [0]),
+        (-1, 0, [0]),
+        (0, -1, [0]),
+        (0, 0, []),
+        (0, 190, [0]),
+        (0, 188, [0] * 3),
+        (0, 0, [0, len(head)]),
+        (0, 0, [-1]),
+    ):
+        with pytest.raises(ValueError, match="expected"):
+            rows.write(words, [Piece(slot, place, tokens, [nothing] * len(tokens))], 0.0, np.zeros((3, 1)))
     assert isinstance(library, ctypes.CDLL)
 
 
@@ -365,7 +411,7 @@ def test_whatever_fails_while_it_writes_reaches_everyone_who_waits(folder, tmp_p
     def fail(*_):
         raise kind("no answer")
 
-    monkeypatch.setattr(RowsDecoder, "read", fail)
+    monkeypatch.setattr(RowsDecoder, "write", fail)
 
     async def go():
         waiting = [policy.complete(prompt, n=1, seed=seed) for seed in range(3)]

@@ -31,6 +31,12 @@ typedef struct {
     const uint8_t *ends;   /* [vocabulary]: whether it ends an answer */
 } nano_words;
 
+typedef struct {
+    const float *image;   /* [tokens, hidden]: what tokens -1, -2, ... are read as */
+    const float *regions; /* [named, hidden]: what is added to the names of the first, the second, ... region */
+    int32_t named;
+} nano_told;
+
 /* Rotary positions: halves of a head are the two parts of complex numbers. */
 static void turn(float *vector, const float *cos, const float *sin, int32_t heads, int32_t width) {
     int32_t half = width / 2;
@@ -42,7 +48,7 @@ static void turn(float *vector, const float *cos, const float *sin, int32_t head
         }
 }
 
-/* Floats of working memory that `nano_read` and `nano_tell` need. */
+/* Floats of working memory that `nano_write` and `nano_begin` need. */
 int64_t nano_work(const nano_decoder *d) {
     return STRETCH * (5 * (int64_t)d->hidden + d->inner) + scores_room(d->heads, d->most * (int64_t)BLOCK) +
            STRETCH * (int64_t)d->most * sizeof(float *) / sizeof(float);
@@ -122,7 +128,7 @@ static void begin(
 }
 
 /* Read tokens that are embedded already [count, hidden]; tokens of a row come in their order. `begun` are their first products,
-   where those are known, or NULL; keys and values that are looked at next are `ahead`. `hidden` becomes what the decoder
+   or NULL where those are not known; keys and values that are looked at next are `ahead`. `hidden` becomes what the decoder
    makes of the last of each row, before its last norm; of the others the last layer only keeps keys and values, and what stands in
    their places is of no use. Layers are the outer loop: a token sees all that its row has read. */
 static void read_on(
@@ -140,7 +146,7 @@ static void read_on(
             int32_t lasts = 0, at[STRETCH], whose[STRETCH], where[STRETCH];
             float *part = hidden + (int64_t)first * wide;
             const int is_top = index + 1 == d->layers;
-            if (!index && begun && !is_top) {
+            if (!index && !is_top) {
                 begin(d, layer, some, begun + first, part, rows, three, ahead);
             } else {
                 normed(part, some, wide, d->eps, rows);
@@ -172,12 +178,6 @@ static void read_on(
     }
 }
 
-void nano_read(
-    const nano_decoder *d, int32_t count, const int32_t *slots, const int32_t *places, float *hidden, float *work) {
-    nano_ahead ahead = {0};
-    read_on(d, count, slots, places, 0, hidden, work, &ahead);
-}
-
 /* What the first product of the first layer makes of tokens [count, hidden]: `first` [count, 3, hidden]. */
 void nano_begin(const nano_decoder *d, int32_t count, const float *hidden, float *first, float *work) {
     for (int32_t row = 0; row < count; row += STRETCH) {
@@ -199,10 +199,6 @@ static void tell(const nano_decoder *d, int32_t count, const float *hidden, floa
         for (int32_t row = first; row < first + some; row++)
             for (int64_t i = d->vocabulary; i < columns; i++) logits[row * columns + i] = -INFINITY;
     }
-}
-
-void nano_tell(const nano_decoder *d, int32_t count, const float *hidden, float *logits, float *work) {
-    tell(d, count, hidden, logits, work, 0);
 }
 
 static float highest_of(const float *logits, int64_t columns) {
@@ -233,9 +229,8 @@ static int32_t drawn(const float *shares, int32_t count, int64_t columns, double
 }
 
 /* Tokens by chance: the first whose share of the softmax and of those before it is more than `chance`, in [0, 1).
-   At a temperature of 0, or below, or whose inverse is too large, the first of the likeliest. The logits, of `nano_tell`, are
-   spoiled. */
-void nano_choose(
+   At a temperature of 0, or below, or whose inverse is too large, the first of the likeliest. The logits are spoiled. */
+static void choose(
     const nano_decoder *d, int32_t count, float *logits, float temperature, const double *chance, int32_t *tokens) {
     const int64_t columns = columns_of(d);
     for (int32_t row = 0; row < count; row++, logits += columns) {
@@ -251,33 +246,48 @@ void nano_choose(
     }
 }
 
-/* What a token is read as: its row of the table; and, where it names one of the regions of its answer's image, what is told of
-   that one added to it. The first product, where that is known: not of what is added. */
-static const float *embed(const nano_words *w, int32_t hidden, int32_t token, const float *regions, int32_t count, float *to) {
-    memcpy(to, w->table + (int64_t)token * hidden, sizeof(float) * hidden);
+/* What a token is read as: a token of the image; or its row of the table, and, where it names one of the regions of its answer's
+   image, what is told of that one added to it. The first product, where that is known: only of rows of the table. */
+static const float *embed(const nano_words *w, int32_t hidden, int32_t token, const nano_told *told, float *to) {
+    const float *row = token < 0 ? told->image - (token + 1) * (int64_t)hidden : w->table + token * (int64_t)hidden;
+    memcpy(to, row, sizeof(float) * hidden);
+    if (token < 0) return 0;
     const int32_t number = w->number[token];
-    if (number < 0 || number >= count) return w->first + 3 * (int64_t)token * hidden;
-    for (int32_t i = 0; i < hidden; i++) to[i] += regions[(int64_t)number * hidden + i];
+    if (number < 0 || number >= told->named) return w->first + 3 * (int64_t)token * hidden;
+    for (int32_t i = 0; i < hidden; i++) to[i] += told->regions[(int64_t)number * hidden + i];
     return 0;
 }
 
-/* Write on: up to so many tokens of each row, until one of them ends its answer; how many that were. `tokens` are those before,
-   which are not read yet, `places` theirs, `chance` is [steps, rows]. `hidden` [rows, hidden] and `logits` [rows, columns] are
-   working memory; the result is `written` [steps, rows]. */
+/* Leave of tokens that were read, and of their hidden states, only the last of each row; how many these are. */
+static int32_t leave_lasts(
+    int32_t count, int32_t wide, int32_t *slots, int32_t *places, const nano_told **told, float *hidden) {
+    int32_t lasts = 0;
+    for (int32_t token = 0; token < count; token++) {
+        if (!is_last(slots, token, count)) continue;
+        slots[lasts] = slots[token], places[lasts] = places[token], told[lasts] = told[token];
+        if (lasts < token) memcpy(hidden + (int64_t)lasts * wide, hidden + (int64_t)token * wide, sizeof(float) * wide);
+        lasts++;
+    }
+    return lasts;
+}
+
+/* Read `count` tokens, those of each row in their order and at their `places`, and write on: up to so many tokens of each row,
+   until one of them ends its answer; how many that were. `told` is of each token, `chance` [steps, rows]. `begun` [count],
+   `hidden` [count, hidden] and `logits` [rows, columns] are working memory; the result is `written` [steps, rows]. */
 int32_t nano_write(
-    const nano_decoder *d, const nano_words *w, int32_t rows, int32_t steps, const int32_t *slots, int32_t *places,
-    const int32_t *tokens, const float *const *regions, const int32_t *counts, float temperature, const double *chance,
-    float *hidden, float *logits, int32_t *written, float *work) {
-    const float *begun[rows];
+    const nano_decoder *d, const nano_words *w, int32_t count, int32_t steps, int32_t *slots, int32_t *places,
+    const int32_t *tokens, const nano_told **told, float temperature, const double *chance, const float **begun, float *hidden,
+    float *logits, int32_t *written, float *work) {
     nano_ahead ahead = {0};
-    for (int32_t step = 0, ended = 0; step < steps; chance += rows, written += rows) {
-        for (int32_t row = 0; row < rows; row++)
-            begun[row] = embed(w, d->hidden, tokens[row], regions[row], counts[row], hidden + (int64_t)row * d->hidden);
-        read_on(d, rows, slots, places, begun, hidden, work, &ahead);
-        tell(d, rows, hidden, logits, work, &ahead);
-        nano_choose(d, rows, logits, temperature, chance, written);
+    for (int32_t step = 0, ended = 0; step < steps; chance += count, written += count) {
+        for (int32_t token = 0; token < count; token++)
+            begun[token] = embed(w, d->hidden, tokens[token], told[token], hidden + (int64_t)token * d->hidden);
+        read_on(d, count, slots, places, begun, hidden, work, &ahead);
+        count = leave_lasts(count, d->hidden, slots, places, told, hidden);
+        tell(d, count, hidden, logits, work, &ahead);
+        choose(d, count, logits, temperature, chance, written);
         step++;
-        for (int32_t row = 0; row < rows; row++) places[row]++, ended |= w->ends[written[row]];
+        for (int32_t row = 0; row < count; row++) places[row]++, ended |= w->ends[written[row]];
         if (ended) return step;
         tokens = written;
     }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -84,16 +84,38 @@ class Words:
         self.at = ctypes.byref(_Words(*(each.ctypes.data for each in (self.table, self._first, self.number, self._ends))))
 
 
-class ToldRegions:
-    """What is added to the names of regions in an answer.
+class _Told(ctypes.Structure):
+    _fields_ = [("image", ctypes.c_void_p), ("regions", ctypes.c_void_p), ("named", ctypes.c_int32)]
+
+
+class Told:
+    """What the tokens of an answer, and of its question, are read as besides the rows of the table.
 
     Args:
-        regions: For the first, the second, ... region.
+        image: What tokens -1, -2, ... are read as.
+        regions: What is added to the names of the first, the second, ... region.
     """
 
-    def __init__(self, regions: Float[np.ndarray, "regions hidden"]) -> None:
-        self.regions, self.count = np.ascontiguousarray(regions, np.float32), len(regions)
-        self.at: int = self.regions.ctypes.data
+    def __init__(self, image: Float[np.ndarray, "tokens hidden"], regions: Float[np.ndarray, "regions hidden"]) -> None:
+        self._kept = [np.ascontiguousarray(each, np.float32) for each in (image, regions)]
+        self.tokens, self._told = len(image), _Told(*(each.ctypes.data for each in self._kept), len(regions))
+        self.at = ctypes.addressof(self._told)
+
+
+class Piece(NamedTuple):
+    """Tokens of a row that have not been read.
+
+    Attributes:
+        slot: Whose they are.
+        place: The place of the first of them in its row.
+        tokens: The tokens; -1, -2, ... are those of an image.
+        told: What is told of each.
+    """
+
+    slot: int
+    place: int
+    tokens: Sequence[int]
+    told: Sequence[Told]
 
 
 class Panels:
@@ -167,7 +189,7 @@ class RowsDecoder:
         config = panels.config
         self._hidden: int = config.hidden_size
         self._columns = -(-panels.vocabulary // panels.width) * panels.width
-        self._most, self._rooms = 0, (lined_empty(0), lined_empty(0))
+        self._rooms = [lined_empty(0)] * 3
         self._blocks = Blocks(slots, 2 * config.num_hidden_layers * self._hidden * ROW_BLOCK)
         self._prepare()
 
@@ -176,94 +198,52 @@ class RowsDecoder:
         if places > self._blocks.rooms[slot] and self._blocks.extend(slot, places):
             self._prepare()
 
-    def read(
-        self, embeds: Float[np.ndarray, "tokens hidden"], slots: Sequence[int], places: Sequence[int]
-    ) -> Float[np.ndarray, "tokens hidden"]:
-        """Read tokens, those of a row in their order; what the decoder makes of the last of each row, before its last norm.
-
-        In the places of the others stands nothing of use, for the last layer only keeps their keys and values.
-
-        Args:
-            embeds: The embedded tokens; they are left as they are.
-            slots: Whose tokens they are.
-            places: Their places in their rows; there must be room for them.
-        """
-        if embeds.shape != (len(slots), self._hidden) or len(places) != len(slots):
-            raise ValueError(f"expected {len(slots)} tokens of {self._hidden}; got {embeds.shape} and {len(places)} places")
-        self._check(slots, places, 1)
-        hidden = lined(embeds)
-        self._native.nano_read(self._at, len(hidden), _whole(slots), _whole(places), address(hidden), self._work_at)
-        return hidden
-
     def begin(self, embeds: Float[np.ndarray, "tokens hidden"]) -> Float[np.ndarray, "tokens thrice"]:
         """What the first layer's first product makes of tokens, wherever they stand."""
         rows, first = lined(embeds), lined_empty((len(embeds), 3 * self._hidden))
         self._native.nano_begin(self._at, len(rows), address(rows), address(first), address(self._work))
         return first
 
-    def choose(
-        self, hidden: Float[np.ndarray, "rows hidden"], temperature: float, chance: Float[np.ndarray, " rows"]
-    ) -> list[int]:
-        """The token after each hidden state: the likeliest at temperature 0, else a sample.
-
-        Args:
-            hidden: Of `read`.
-            temperature: Sampling temperature.
-            chance: Numbers in [0, 1) that decide the samples.
-        """
-        rows, lots = lined(hidden), np.ascontiguousarray(chance, np.float64)
-        logits, tokens = self._room_for(len(rows))[1], (ctypes.c_int32 * len(rows))()
-        self._native.nano_tell(self._at, len(rows), address(rows), logits, self._work_at)
-        self._native.nano_choose(self._at, len(rows), logits, ctypes.c_float(temperature), address(lots), tokens)
-        return list(tokens)
-
     def write(
-        self,
-        words: Words,
-        slots: Sequence[int],
-        places: Sequence[int],
-        tokens: Sequence[int],
-        told: Sequence[ToldRegions],
-        temperature: float,
-        chance: Float[np.ndarray, "steps rows"],
+        self, words: Words, pieces: Sequence[Piece], temperature: float, chance: Float[np.ndarray, "steps rows"]
     ) -> list[list[int]]:
-        """Write on, until one of the rows ends its answer: as many tokens of each row, at least one.
+        """Read on, and write on until one of the rows ends its answer: as many tokens of each row, at least one.
+
+        The last of what is written is not read yet.
 
         Args:
             words: What tokens are read as, and which of them end an answer.
-            slots: Whose rows they are.
-            places: The places of `tokens` in their rows; there must be room for as many more as there are steps.
-            tokens: The tokens before, which have not been read.
-            told: What is added to the names of regions in each row.
+            pieces: What is to be read of each row; there must be room for it, and for what is written.
             temperature: Sampling temperature.
             chance: Numbers in [0, 1) that decide the samples, for as many steps as are wanted at most.
         """
         steps, rows = chance.shape
-        self._check(slots, places, steps)
-        regions, counts = (ctypes.c_void_p * rows)(*[each.at for each in told]), _whole([each.count for each in told])
+        self._check(words, pieces, steps)
+        slots = [each.slot for each in pieces for _ in each.tokens]
+        places = [place for each in pieces for place in range(each.place, each.place + len(each.tokens))]
+        tokens = [token for each in pieces for token in each.tokens]
+        told = (ctypes.c_void_p * len(tokens))(*[told.at for each in pieces for told in each.told])
         lots, written = np.ascontiguousarray(chance, np.float64), np.empty((steps, rows), np.int32)
-        how = _whole(slots), _whole(places), _whole(tokens), regions, counts, ctypes.c_float(temperature), address(lots)
-        rooms = *self._room_for(rows), address(written), self._work_at
-        done: int = self._native.nano_write(self._at, words.at, rows, steps, *how, *rooms)
+        given = _whole(slots), _whole(places), _whole(tokens), told, ctypes.c_float(temperature), address(lots)
+        rooms = *self._rooms_for(len(tokens), rows), address(written), self._work_at
+        done: int = self._native.nano_write(self._at, words.at, len(tokens), steps, *given, *rooms)
         return written[:done].T.tolist()
 
-    def _check(self, slots: Sequence[int], places: Sequence[int], steps: int) -> None:
-        if not slots:
-            return
-        if min(slots) < 0 or max(slots) >= self._slots or min(places) < 0:
-            raise ValueError(f"expected slots of {self._slots}, and places from 0")
-        rooms = self._blocks.rooms
-        for slot, place in zip(slots, places, strict=True):
-            if place + steps > rooms[slot]:
-                raise ValueError(f"expected places below {rooms[slot]}; got {place + steps - 1}; call make_room before")
+    def _check(self, words: Words, pieces: Sequence[Piece], steps: int) -> None:
+        for slot, place, tokens, told in pieces:
+            if not 0 <= slot < self._slots or place < 0 or not tokens or len(told) != len(tokens):
+                raise ValueError(f"expected slots of {self._slots}, places from 0, and tokens; got {slot}, {place}, {tokens}")
+            last = place + len(tokens) + steps - 2
+            if last >= self._blocks.rooms[slot]:
+                raise ValueError(f"expected places below {self._blocks.rooms[slot]}; got {last}; call make_room before")
+            if max(tokens) >= len(words.table) or (min(tokens) < 0 and any(map(_is_not_told, tokens, told))):
+                raise ValueError(f"expected tokens below {len(words.table)}, and of the image those that it has; got {tokens}")
 
-    def _room_for(self, rows: int) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:
-        """Working memory for hidden states and logits of so many rows; kept, for new memory is slow to begin with."""
-        if rows > self._most:
-            self._most = rows
-            self._rooms = lined_empty((rows, self._hidden)), lined_empty((rows, self._columns))
-        hidden, logits = self._rooms
-        return address(hidden), address(logits)
+    def _rooms_for(self, tokens: int, rows: int) -> Iterable[ctypes.c_void_p]:
+        """Working memory for so many tokens and rows; kept, for new memory is slow to begin with."""
+        sizes = 2 * tokens, tokens * self._hidden, rows * self._columns  # addresses, hidden states, logits
+        self._rooms = [room if len(room) >= size else lined_empty(size) for room, size in zip(self._rooms, sizes, strict=True)]
+        return map(address, self._rooms)
 
     def begin_as(self, slot: int, other: int, places: int) -> None:
         """Let a row hold the first `places` tokens that another one, or itself, has read, and nothing else."""
@@ -289,6 +269,10 @@ class RowsDecoder:
         self._at = ctypes.byref(self._decoder)
         self._work = lined_empty(self._native.nano_work(self._at))
         self._work_at = address(self._work)
+
+
+def _is_not_told(token: int, told: Told) -> bool:
+    return -token > told.tokens
 
 
 def _whole(values: Sequence[int]) -> Any:

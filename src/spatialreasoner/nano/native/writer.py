@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, ToldRegions, Words
-from spatialreasoner.nano.native.seeing import Glimpse, Seeing
+from spatialreasoner.nano.native.kernel import Panels, Piece, RowsDecoder, Told, Words
+from spatialreasoner.nano.native.seeing import Seeing
 from spatialreasoner.vlm.writing import Manner, Take, WantedAnswer, Written
 
 if TYPE_CHECKING:
@@ -37,25 +37,22 @@ class _Row:
 
     Attributes:
         wanted: What was asked.
-        names: What was read: tokens by their numbers, images and regions by names that nothing else has.
+        piece: What is read next: of the prompt, all that is not known; then the last token of the answer.
+        names: The prompt, and the answer without its last token: tokens by their numbers, images and regions by names that
+            nothing else has.
         named: The names of the regions that tokens name.
-        sight: The image as the decoder reads it.
-        told: What its regions add to their names.
         random: Gives the numbers that decide the samples, one per token.
         lots: Those of them that are not used yet.
-        slot: Where the decoder keeps it.
         prompt: How many of the names are the prompt's.
         written: The answer so far.
     """
 
     wanted: WantedAnswer
+    piece: Piece
     names: list[int]
     named: dict[int, int]
-    sight: Glimpse | None
-    told: ToldRegions
     random: Callable[[], float]
     lots: list[float] = field(default_factory=list[float])
-    slot: int = -1
     prompt: int = 0
     written: list[int] = field(default_factory=list[int])
 
@@ -88,12 +85,12 @@ class RowsWriter:
         self._decoder, self._seeing = RowsDecoder(panels, slots), seeing
         table = model.model.language_model.embed_tokens.weight.detach().numpy()
         self._words = Words(self._decoder, table, config.region_token_ids, ends)
-        self._table, self._number = self._words.table, self._words.number.tolist()
-        self._no_regions = ToldRegions(np.empty((0, self._table.shape[1]), np.float32))
+        self._nothing = np.empty((0, table.shape[1]), np.float32)
         self._region_tokens: list[int] = config.region_token_ids
         self._image, self._image_tokens = config.image_token_id, config.num_image_tokens
         self._ends, self._how = frozenset(ends), Manner(temperature=0.0, most=1)
         self._rows: list[_Row] = []
+        self._later: list[_Row] = []
         self._known: list[list[int]] = [[] for _ in range(slots)]
         self._free = deque(range(slots))
 
@@ -107,26 +104,25 @@ class RowsWriter:
         self._how = how
         try:
             while True:
-                if len(self._rows) < self._most:
-                    yield from self._begin(take(self._most - len(self._rows)))
+                room = self._most - len(self._rows) - len(self._later)
+                if room:
+                    yield from self._take_in(take(room))
+                self._begin()
                 if not self._rows:
                     return
                 yield from self._write_on(self._rows)
         finally:  # of one who no longer listens, too
+            self._later.clear()
             for row in list(self._rows):
                 self._let_go(row)
 
-    def _begin(self, wanted: Sequence[WantedAnswer]) -> Generator[Written]:
-        """Read what answers begin with; of several that begin alike, the first is read before the others."""
-        rows: list[_Row] = []
+    def _take_in(self, wanted: Sequence[WantedAnswer]) -> Generator[Written]:
+        """Let those answers join that can be written."""
         for each in wanted:
             try:
-                rows.append(self._row(each))
+                self._later.append(self._row(each))
             except SceneError as error:
                 yield Written(wanted=each, refusal=error)
-        while rows:
-            wave, rows = self._wave(rows)
-            yield from self._read_first(wave)
 
     def _row(self, wanted: WantedAnswer) -> _Row:
         sight = self._seeing(wanted.image, wanted.masks) if wanted.image is not None else None
@@ -134,27 +130,27 @@ class RowsWriter:
             raise SceneError("a question cannot hold the placeholder of images; leave it out")
         if not wanted.ids:
             raise SceneError("expected a prompt of a token at least")
-        named = dict(zip(self._region_tokens, sight.names, strict=False)) if sight is not None else {}
-        names = list(map(named.get, wanted.ids, wanted.ids))
-        told = self._no_regions
+        tokens, names, named = list(wanted.ids), list(wanted.ids), dict[int, int]()
+        told = [Told(self._nothing, self._nothing if sight is None else sight.regions)] * len(tokens)
         if sight is not None:
-            at = wanted.ids.index(self._image)
-            names[at : at + 1] = [sight.name] * self._image_tokens
-            told = ToldRegions(sight.regions)
-        return _Row(wanted, names, named, sight, told, Random(wanted.seed).random, prompt=len(names))
+            named = dict(zip(self._region_tokens, sight.names, strict=False))
+            names = list(map(named.get, names, names))
+            at, count = tokens.index(self._image), self._image_tokens
+            names[at : at + 1] = [sight.name] * count
+            tokens[at : at + 1] = range(-1, -1 - count, -1)
+            told[: at + 1] = [Told(sight.tokens, self._nothing)] * (at + count)  # a region is one of the image before it
+        return _Row(wanted, Piece(-1, 0, tokens, told), names, named, Random(wanted.seed).random, prompt=len(names))
 
-    def _wave(self, rows: list[_Row]) -> tuple[list[tuple[_Row, int]], list[_Row]]:
-        """Rows to read now, each with how much of it is known already; and those that will know more once these are read."""
-        wave: list[tuple[_Row, int]] = []
-        later: list[_Row] = []
-        for row in rows:
+    def _begin(self) -> None:
+        """Let answers join; of several that begin alike, those after the first once that one has read its prompt."""
+        begun: list[list[int]] = []
+        for row in list(self._later):
             slot, known = self._most_alike(row.names, self._known)
-            if self._most_alike(row.names, [each.names for each, _ in wave])[1] > known:
-                later.append(row)
-            else:
-                wave.append((row, known))
+            if self._most_alike(row.names, begun)[1] <= known:
+                begun.append(row.names)
+                self._later.remove(row)
+                self._rows.append(row)
                 self._place(row, slot, known)
-        return wave, later
 
     def _most_alike(self, names: list[int], others: Sequence[list[int]]) -> tuple[int, int]:
         """The row whose prefix in common with this one is longest, and its length; the last token is always read again."""
@@ -168,53 +164,29 @@ class RowsWriter:
     def _place(self, row: _Row, origin: int, known: int) -> None:
         if origin in self._free:
             self._free.remove(origin)
-            row.slot = origin
+            slot = origin
         else:
-            row.slot = self._free.popleft()
-        self._decoder.begin_as(row.slot, max(origin, 0), known)
-        self._decoder.make_room(row.slot, row.prompt)
-        self._known[row.slot] = []  # until it is read
-
-    def _read_first(self, wave: Sequence[tuple[_Row, int]]) -> Generator[Written]:
-        embeds = [self._embedded(row)[known:] for row, known in wave]
-        slots = [row.slot for row, known in wave for _ in range(known, row.prompt)]
-        places = [place for row, known in wave for place in range(known, row.prompt)]
-        read = self._decoder.read(np.concatenate(embeds) if len(wave) > 1 else embeds[0], slots, places)
-        last = np.cumsum([len(each) for each in embeds]) - 1
-        for row, _ in wave:
-            self._known[row.slot] = row.names
-            self._rows.append(row)
-        yield from self._choose([row for row, _ in wave], read[last])
-
-    def _embedded(self, row: _Row) -> Float[np.ndarray, "tokens hidden"]:
-        if row.sight is None:
-            return self._table[list(row.wanted.ids)]
-        at = row.wanted.ids.index(self._image)
-        ids = np.array([*row.wanted.ids[:at], *[self._image] * self._image_tokens, *row.wanted.ids[at + 1 :]])
-        embeds = self._table[ids]
-        embeds[at : at + self._image_tokens] = row.sight.tokens
-        for place, token in enumerate(ids.tolist()):
-            if place > at and 0 <= self._number[token] < len(row.sight.regions):  # a region is one of the image before it
-                embeds[place] += row.sight.regions[self._number[token]]
-        return embeds
+            slot = self._free.popleft()
+        self._decoder.begin_as(slot, max(origin, 0), known)
+        row.piece = Piece(slot, known, row.piece.tokens[known:], row.piece.told[known:])
+        self._known[slot] = []  # until it is read
 
     def _write_on(self, rows: Sequence[_Row]) -> Generator[Written]:
-        """More tokens of every row: until one of them ends, or may."""
+        """More tokens of every row: until one of them ends, or may, or others wait for what it has read."""
         rows = list(rows)
-        steps = min(_STRIDE, *(self._how.most - len(row.written) for row in rows))
-        if any(row.wanted.goes_on for row in rows):
-            steps = 1
-        places = [row.prompt + len(row.written) - 1 for row in rows]
-        for row, place in zip(rows, places, strict=True):
-            self._decoder.make_room(row.slot, place + steps)
-        slots, before, told = [row.slot for row in rows], [row.written[-1] for row in rows], [row.told for row in rows]
-        chance = self._chance(rows, steps)
-        written = self._decoder.write(self._words, slots, places, before, told, self._how.temperature, chance)
-        for row, last, tokens in zip(rows, before, written, strict=True):
-            read = [last, *tokens[:-1]]
-            row.names += map(row.named.get, read, read)
+        one = self._later or any(row.wanted.goes_on for row in rows)
+        steps = 1 if one else min(_STRIDE, *(self._how.most - len(row.written) for row in rows))
+        for row in rows:
+            self._decoder.make_room(row.piece.slot, len(row.names) + steps)
+        chance, pieces = self._chance(rows, steps), [row.piece for row in rows]
+        written = self._decoder.write(self._words, pieces, self._how.temperature, chance)
+        for row, tokens in zip(rows, written, strict=True):
             del row.lots[: len(tokens)]
             row.written += tokens
+            read = row.written[len(row.names) - row.prompt : -1]
+            row.names += map(row.named.get, read, read)
+            self._known[row.piece.slot] = row.names
+            row.piece = Piece(row.piece.slot, len(row.names), row.written[-1:], row.piece.told[-1:])
         yield from self._ended(rows)
 
     def _chance(self, rows: Sequence[_Row], steps: int) -> Float[np.ndarray, "steps rows"]:
@@ -223,13 +195,6 @@ class RowsWriter:
         for row in rows:
             row.lots += [row.random() for _ in range(steps - len(row.lots))]
         return np.array([row.lots[:steps] for row in rows]).T
-
-    def _choose(self, rows: Sequence[_Row], hidden: Float[np.ndarray, "rows hidden"]) -> Generator[Written]:
-        (chance,) = self._chance(rows, 1)
-        for row, token in zip(rows, self._decoder.choose(hidden, self._how.temperature, chance), strict=True):
-            del row.lots[:1]
-            row.written.append(token)
-        yield from self._ended(rows)
 
     def _ended(self, rows: Sequence[_Row]) -> Generator[Written]:
         for row in rows:
@@ -241,7 +206,7 @@ class RowsWriter:
 
     def _let_go(self, row: _Row) -> None:
         self._rows.remove(row)
-        self._free.append(row.slot)
+        self._free.append(row.piece.slot)
 
 
 def _common(one: list[int], other: list[int]) -> int:
