@@ -53,6 +53,14 @@ static void keep(int32_t heads, int32_t width, const float *key, const float *va
         memcpy(values, value, sizeof(float) * width);
 }
 
+/* Keep what a block holds of its first tokens in another one, too. */
+static void repeat(int32_t heads, int32_t width, const float *block, float *to, int32_t tokens) {
+    const int64_t head = (int64_t)width * BLOCK, keys = heads * head;
+    for (int64_t i = 0; i < keys; i += 4 * BLOCK)
+        for (int32_t token = 0; token < tokens; token++) memcpy(to + i + seat(token) * 4, block + i + seat(token) * 4, sizeof(float) * 4);
+    for (int64_t i = keys; i < 2 * keys; i += head) memcpy(to + i, block + i, sizeof(float) * tokens * width);
+}
+
 /* Scores of one head's query and the keys of blocks. */
 static void compare(const nano_gaze *g, int32_t token, int32_t head, int32_t blocks, float *scores) {
     const float *query = g->queries + ((int64_t)token * 3 * g->heads + head) * g->width, scale = 1.0f / sqrtf((float)g->width);

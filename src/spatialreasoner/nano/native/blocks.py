@@ -37,7 +37,7 @@ class Blocks:
         self.rooms = [0] * rows
         self._size = size
         self._rows: list[list[int]] = [[] for _ in range(rows)]
-        self._all: list[np.ndarray[Any, Any]] = []
+        self._chunks: list[np.ndarray[Any, Any]] = []
         self._places: list[int] = []
         self._holders: list[int] = []
         self._free: list[int] = []
@@ -49,25 +49,27 @@ class Blocks:
         self._hold(row, [self._take() for _ in range(missing)])
         return self.table is not table
 
-    def begin_as(self, row: int, other: int, places: int) -> None:
-        """Let a row hold the first `places` tokens of another one, or of itself, and nothing else."""
+    def begin_as(self, row: int, other: int, places: int) -> tuple[int, int, int]:
+        """Let a row hold the first `places` tokens of another one, or of itself, and nothing else.
+
+        Returns:
+            What is left to do: to copy of the block at an address, to another address, so many tokens; of blocks that are whole
+            nothing is copied.
+        """
         whole, rest = divmod(places, ROW_BLOCK)
         begin = self._rows[other][:whole]
         for each in begin:
             self._holders[each] += 1
+        copied = 0, 0, 0
         if rest:
-            begin.append(self._own(self._rows[other][whole]))
+            begin.append(self._take())
+            copied = self._places[self._rows[other][whole]], self._places[begin[-1]], rest
         for each in self._rows[row]:
             self._holders[each] -= 1
             if not self._holders[each]:
                 self._free.append(each)
         self._rows[row].clear()
         self._hold(row, begin)
-
-    def _own(self, block: int) -> int:
-        """A block that begins as another one."""
-        copied = self._take()
-        self._all[copied][...] = self._all[block]
         return copied
 
     def _hold(self, row: int, blocks: Sequence[int]) -> None:
@@ -79,19 +81,16 @@ class Blocks:
         self.table[row, start:end] = [self._places[each] for each in blocks]
 
     def _take(self) -> int:
-        """A block that nobody holds, now held by one; of numbers, for what is not read yet is multiplied by 0."""
+        """A block that nobody holds, now held by one."""
         block = self._free.pop() if self._free else self._unused()
         self._holders[block] = 1
         return block
 
     def _unused(self) -> int:
-        """A block that nobody held before."""
-        block = len(self._all)
+        """A block that nobody held before; what is in it is not looked at before it is read."""
+        block = len(self._places)
         if block % _CHUNK == 0:
-            self._chunk = lined_empty((_CHUNK, self._size))
-        room = self._chunk[block % _CHUNK]
-        room[...] = 0
-        self._all.append(room)
-        self._places.append(room.ctypes.data)
+            self._chunks.append(lined_empty((_CHUNK, self._size)))
+        self._places.append(self._chunks[-1].ctypes.data + 4 * self._size * (block % _CHUNK))
         self._holders.append(0)
         return block

@@ -60,6 +60,12 @@ static void turn_at(const nano_decoder *d, int32_t place, float *heads) {
 
 static int64_t offset_of(const nano_decoder *d, int32_t layer) { return 2 * layer * (int64_t)d->heads * d->width * BLOCK; }
 
+/* Copy what a block holds of its first tokens to another one. */
+void nano_copy(const nano_decoder *d, const float *block, float *to, int32_t tokens) {
+    for (int32_t layer = 0; layer < d->layers; layer++)
+        repeat(d->heads, d->width, block + offset_of(d, layer), to + offset_of(d, layer), tokens);
+}
+
 /* Keep the keys and values of tokens that are [some, 3, heads, width] after the first product of a layer: keys, values, queries. */
 static void remember(
     const nano_decoder *d, int32_t layer, int32_t some, const int32_t *slots, const int32_t *places, float *three) {

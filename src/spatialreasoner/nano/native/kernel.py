@@ -247,7 +247,9 @@ class RowsDecoder:
 
     def begin_as(self, slot: int, other: int, places: int) -> None:
         """Let a row hold the first `places` tokens that another one, or itself, has read, and nothing else."""
-        self._blocks.begin_as(slot, other, places)
+        block, copy, tokens = self._blocks.begin_as(slot, other, places)
+        if tokens:
+            self._native.nano_copy(self._at, ctypes.c_void_p(block), ctypes.c_void_p(copy), tokens)
 
     def _prepare(self) -> None:
         """Take what there is room for into account."""
