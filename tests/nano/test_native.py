@@ -147,6 +147,26 @@ def test_exponentials_are_right_to_the_last_digits(nano, library):
     assert choose(decoder, library, head, one, 1e-3, chance) == [0, 0]  # all others are of no weight at all
 
 
+def test_the_likeliest_are_those_of_all_logits(nano, library):
+    """Also where several are as good as equal, or equal: then the first; and where all are below zero."""
+    decoder, size = nano[0].model.language_model, nano[0].config.text_config.hidden_size
+    generator = torch.Generator().manual_seed(5)
+
+    def random(rows):
+        return torch.randn(rows, size, generator=generator)
+
+    some = random(70)
+    head = torch.cat([some, some * (1 + 1e-6 * random(70)), some * (1 + 1e-3 * random(70)), some, some + 0.3 * random(70)])
+    hidden = torch.cat([some, -some, 3 * some + random(70)])
+    scaled = random(70) * 10.0 ** torch.arange(-35, 35)[:, None]
+    for each in (head, head.abs(), torch.zeros(40, size)):
+        for given in (hidden.numpy(), -hidden.abs().numpy(), scaled[30:].numpy(), scaled.numpy()):
+            every, first = np.zeros(len(given)), 2e-38  # a temperature at which only the highest logits count
+            found = choose(decoder, library, each, given, 0.0, every)
+            assert found == choose(decoder, library, each, given, first, every)
+    assert len(set(choose(decoder, library, head, hidden.numpy(), 0.0, np.zeros(len(hidden))))) > 70
+
+
 def test_steps_at_once_are_those_one_after_the_other(nano, library):
     """First products are looked up, but not of a region's name, to which something is added."""
     decoder, head = nano[0].model.language_model, nano[0].lm_head.weight

@@ -62,7 +62,9 @@ class CSource(NamedTuple):
 
 
 DECODER = CSource(
-    _PACKAGE / "nano" / "native" / "decoder.c", fused=True, parts=("panels.h", "attention.h", "seeing.h", "regions.h")
+    _PACKAGE / "nano" / "native" / "decoder.c",
+    fused=True,
+    parts=("panels.h", "attention.h", "sketch.h", "seeing.h", "regions.h"),
 )
 WIDE_DECODER = DECODER._replace(wide=True)
 ROOMS = CSource(_PACKAGE / "scenes" / "synthetic" / "native" / "rooms.c", fused=False)

@@ -10,6 +10,8 @@
 
 #include "attention.h"
 
+#include "sketch.h"
+
 typedef struct {
     /* panels: of `attend` those of keys, values, queries; of `expand` half of each is the gate's, half what it lets pass */
     const float *attend, *attended, *expand, *contract;
@@ -20,6 +22,7 @@ typedef struct {
     float eps;
     const nano_layer *layer;
     const float *head;      /* panels, the last norm folded in */
+    const nano_sketch *sketch; /* of the head, or NULL */
     const float *cos, *sin; /* [places, width / 2] */
     float *const *blocks;   /* [slots, most]: those of each row, each [layers, 2, heads * width * BLOCK] */
 } nano_decoder;
@@ -207,6 +210,18 @@ static void tell(const nano_decoder *d, int32_t count, const float *hidden, floa
     }
 }
 
+/* The likeliest tokens after hidden states, by the sketch of the head; 0 if they must be found by all logits. */
+static int32_t tell_likeliest(
+    const nano_decoder *d, int32_t count, const float *hidden, float *logits, int32_t *tokens, float *work) {
+    for (int32_t first = 0; first < count; first += STRETCH) {
+        int32_t some = count - first < STRETCH ? count - first : STRETCH;
+        normed(hidden + (int64_t)first * d->hidden, some, d->hidden, d->eps, work);
+        uint8_t *bytes = (uint8_t *)(work + (int64_t)STRETCH * d->hidden);
+        if (!d->sketch || !sketched(d->sketch, some, d->hidden, work, d->head, d->vocabulary, logits, tokens + first, bytes)) return 0;
+    }
+    return 1;
+}
+
 static float highest_of(const float *logits, int64_t columns) {
     vec highest = load(logits);
     for (int64_t i = LANES; i < columns; i += LANES) highest = most_of(highest, load(logits + i));
@@ -290,8 +305,10 @@ int32_t nano_write(
             begun[token] = embed(w, d->hidden, tokens[token], told[token], hidden + (int64_t)token * d->hidden);
         read_on(d, count, slots, places, begun, hidden, work, &ahead);
         count = leave_lasts(count, d->hidden, slots, places, told, hidden);
-        tell(d, count, hidden, logits, work, &ahead);
-        choose(d, count, logits, temperature, chance, written);
+        if (temperature >= FLT_MIN || !tell_likeliest(d, count, hidden, logits, written, work)) {
+            tell(d, count, hidden, logits, work, &ahead);
+            choose(d, count, logits, temperature, chance, written);
+        }
         step++;
         for (int32_t row = 0; row < count; row++) places[row]++, ended |= w->ends[written[row]];
         if (ended) return step;

@@ -27,12 +27,19 @@ class _Layer(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("attend", "attended", "expand", "contract")]
 
 
+class _Sketch(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("weights", "units", "sums")),
+        *((name, ctypes.c_float) for name in ("longest", "farthest")),
+    ]
+
+
 class _Decoder(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("layers", "hidden", "inner", "heads", "width", "vocabulary", "most")),
         ("eps", ctypes.c_float),
         ("layer", ctypes.POINTER(_Layer)),
-        *((name, ctypes.c_void_p) for name in ("head", "cos", "sin", "blocks")),
+        *((name, ctypes.c_void_p) for name in ("head", "sketch", "cos", "sin", "blocks")),
     ]
 
 
@@ -134,6 +141,7 @@ class Panels:
         self._used = 0
         self.layers = (_Layer * len(decoder.layers))(*map(self._layer, decoder.layers))
         self.head = self._packed([head], decoder.norm)
+        self.sketch = self._sketched(_floats(head * decoder.norm.weight))
         self._rotary: Any = decoder.rotary_emb
 
     def turns(self, places: int) -> tuple[_Array, _Array]:
@@ -167,6 +175,20 @@ class Panels:
         self._used += size
         self.native.nano_pack(address(matrix), rows, columns, address(panels))
         return panels.ctypes.data
+
+    def _sketched(self, head: Float[np.ndarray, "vocabulary hidden"]) -> _Sketch | None:
+        """The head in bytes, in whole panels; None where the library would not use it."""
+        if not self.native.nano_sketches() or not np.isfinite(head).all():
+            return None
+        whole = np.pad(head, ((0, -len(head) % self.width), (0, 0))).astype(np.float64)
+        units = np.maximum(abs(whole).max(1), np.finfo(np.float32).tiny).astype(np.float32) / np.float32(127)
+        weights = np.rint(whole / units[:, None].astype(np.float64))
+        off = np.linalg.norm(whole - weights * units[:, None], axis=1).max()
+        columns = len(whole), self.config.hidden_size
+        by_fours = weights.astype(np.int8).reshape(-1, self.width // 2, columns[1] // 4, 4).transpose(0, 2, 1, 3)
+        self._kept = np.ascontiguousarray(by_fours), units, (128 * weights.sum(1)).astype(np.int32)
+        longest = np.linalg.norm(whole, axis=1).max() + off
+        return _Sketch(*(each.ctypes.data for each in self._kept), longest, off)
 
     def _size(self) -> int:
         hidden, inner = self.config.hidden_size, self.config.intermediate_size
@@ -266,6 +288,7 @@ class RowsDecoder:
             config.rms_norm_eps,
             self._panels.layers,
             self._panels.head,
+            self._panels.sketch and ctypes.addressof(self._panels.sketch),
             *(each.ctypes.data for each in (*self._turns, self._blocks.table)),
         )
         self._at = ctypes.byref(self._decoder)

@@ -19,7 +19,7 @@ from spatialreasoner.vlm.writing import Manner, Take, WantedAnswer, Written
 if TYPE_CHECKING:
     from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 
-AT_ONCE = 12
+AT_ONCE = 8
 """Most answers that are written side by side. What more of them have read no longer fits into the cache that a processor's
 cores share, and is read from memory at every step; with fewer, the weights are read more often per token."""
 
