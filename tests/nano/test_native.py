@@ -20,7 +20,7 @@ from spatialreasoner.inference.streaming import stream
 from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 from spatialreasoner.nano.native import eyes, kernel
 from spatialreasoner.nano.native.eyes import NativeEyes, TorchEyes
-from spatialreasoner.nano.native.kernel import Panels, Piece, RowsDecoder, Told, Words, is_suited, native_library
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, ToldImage, Unread, Words, is_suited, native_library
 from spatialreasoner.nano.native.tower import can_see
 from spatialreasoner.nano.native.writers import Writers
 from spatialreasoner.nano.numpy.layers import NamedWeights
@@ -74,7 +74,7 @@ def read(rows, head, *pieces):
     """What the decoder makes of the last token of each piece, (slot, place, embeds), before its last norm."""
     words = Words(rows, np.zeros(head.shape, np.float32), [], [])
     given = [
-        Piece(slot, place, range(-1, -1 - len(embeds), -1), [Told(embeds, embeds[:0])] * len(embeds))
+        Unread(slot, place, range(-1, -1 - len(embeds), -1), [ToldImage(embeds, embeds[:0])] * len(embeds))
         for slot, place, embeds in pieces
     ]
     for slot, place, embeds in pieces:
@@ -94,7 +94,7 @@ def choose(decoder, library, head, hidden, temperature, chance):
     table[: len(hidden)] = hidden
     for slot in range(2):
         rows.make_room(slot, 1)
-    pieces = [Piece(token % 2, 0, [token], [Told(nothing, nothing)]) for token in range(len(hidden))]
+    pieces = [Unread(token % 2, 0, [token], [ToldImage(nothing, nothing)]) for token in range(len(hidden))]
     return [token for (token,) in rows.write(Words(rows, table, [], []), pieces, temperature, chance[None])]
 
 
@@ -176,7 +176,7 @@ def test_steps_at_once_are_those_one_after_the_other(nano, library):
     rows, steps = RowsDecoder(panels, 4), 5
     for slot in range(4):
         rows.make_room(slot, steps)
-    pieces = [Piece(slot, 0, [first[slot]], [Told(table[:0], regions[slot])]) for slot in range(4)]
+    pieces = [Unread(slot, 0, [first[slot]], [ToldImage(table[:0], regions[slot])]) for slot in range(4)]
     written = rows.write(Words(rows, table, [5, 6], []), pieces, 0.0, np.zeros((steps, 4)))
     apart = RowsDecoder(panels, 4)
     for slot, (token, added) in enumerate(zip(first, regions, strict=True)):
@@ -383,7 +383,7 @@ def test_a_file_that_is_not_a_library_is_left_alone(tmp_path):
 def test_places_without_room_and_tokens_that_there_are_not_are_refused(nano, library):
     head = nano[0].lm_head.weight.detach().numpy()
     rows = RowsDecoder(Panels(library, nano[0].model.language_model, nano[0].lm_head.weight), 1)
-    words, nothing = Words(rows, head, [], []), Told(head[:0], head[:0])
+    words, nothing = Words(rows, head, [], []), ToldImage(head[:0], head[:0])
     rows.make_room(0, 192)
     for slot, place, tokens in (
         (0, 10**6, [0]),
@@ -397,7 +397,7 @@ def test_places_without_room_and_tokens_that_there_are_not_are_refused(nano, lib
         (0, 0, [-1]),
     ):
         with pytest.raises(ValueError, match="expected"):
-            rows.write(words, [Piece(slot, place, tokens, [nothing] * len(tokens))], 0.0, np.zeros((3, 1)))
+            rows.write(words, [Unread(slot, place, tokens, [nothing] * len(tokens))], 0.0, np.zeros((3, 1)))
     assert isinstance(library, ctypes.CDLL)
 
 

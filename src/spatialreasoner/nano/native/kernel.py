@@ -95,7 +95,7 @@ class _Told(ctypes.Structure):
     _fields_ = [("image", ctypes.c_void_p), ("regions", ctypes.c_void_p), ("named", ctypes.c_int32)]
 
 
-class Told:
+class ToldImage:
     """What the tokens of an answer, and of its question, are read as besides the rows of the table.
 
     Args:
@@ -109,7 +109,7 @@ class Told:
         self.at = ctypes.addressof(self._told)
 
 
-class Piece(NamedTuple):
+class Unread(NamedTuple):
     """Tokens of a row that have not been read.
 
     Attributes:
@@ -122,7 +122,7 @@ class Piece(NamedTuple):
     slot: int
     place: int
     tokens: Sequence[int]
-    told: Sequence[Told]
+    told: Sequence[ToldImage]
 
 
 class Panels:
@@ -227,7 +227,7 @@ class RowsDecoder:
         return first
 
     def write(
-        self, words: Words, pieces: Sequence[Piece], temperature: float, chance: Float[np.ndarray, "steps rows"]
+        self, words: Words, pieces: Sequence[Unread], temperature: float, chance: Float[np.ndarray, "steps rows"]
     ) -> list[list[int]]:
         """Read on, and write on until one of the rows ends its answer: as many tokens of each row, at least one.
 
@@ -251,7 +251,7 @@ class RowsDecoder:
         done: int = self._native.nano_write(self._at, words.at, len(tokens), steps, *given, *rooms)
         return written[:done].T.tolist()
 
-    def _check(self, words: Words, pieces: Sequence[Piece], steps: int) -> None:
+    def _check(self, words: Words, pieces: Sequence[Unread], steps: int) -> None:
         for slot, place, tokens, told in pieces:
             if not 0 <= slot < self._slots or place < 0 or not tokens or len(told) != len(tokens):
                 raise ValueError(f"expected slots of {self._slots}, places from 0, and tokens; got {slot}, {place}, {tokens}")
@@ -296,7 +296,7 @@ class RowsDecoder:
         self._work_at = address(self._work)
 
 
-def _is_not_told(token: int, told: Told) -> bool:
+def _is_not_told(token: int, told: ToldImage) -> bool:
     return -token > told.tokens
 
 

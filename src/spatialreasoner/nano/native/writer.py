@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spatialreasoner.core.errors import SceneError
-from spatialreasoner.nano.native.kernel import Panels, Piece, RowsDecoder, Told, Words
+from spatialreasoner.nano.native.kernel import Panels, RowsDecoder, ToldImage, Unread, Words
 from spatialreasoner.nano.native.seeing import Seeing
 from spatialreasoner.vlm.writing import Manner, Take, WantedAnswer, Written
 
@@ -37,7 +37,7 @@ class _Row:
 
     Attributes:
         wanted: What was asked.
-        piece: What is read next: of the prompt, all that is not known; then the last token of the answer.
+        unread: What is read next: of the prompt, all that is not known; then the last token of the answer.
         names: The prompt, and the answer without its last token: tokens by their numbers, images and regions by names that
             nothing else has.
         named: The names of the regions that tokens name.
@@ -48,7 +48,7 @@ class _Row:
     """
 
     wanted: WantedAnswer
-    piece: Piece
+    unread: Unread
     names: list[int]
     named: dict[int, int]
     random: Callable[[], float]
@@ -131,15 +131,15 @@ class RowsWriter:
         if not wanted.ids:
             raise SceneError("expected a prompt of a token at least")
         tokens, names, named = list(wanted.ids), list(wanted.ids), dict[int, int]()
-        told = [Told(self._nothing, self._nothing if sight is None else sight.regions)] * len(tokens)
+        told = [ToldImage(self._nothing, self._nothing if sight is None else sight.regions)] * len(tokens)
         if sight is not None:
             named = dict(zip(self._region_tokens, sight.names, strict=False))
             names = list(map(named.get, names, names))
             at, count = tokens.index(self._image), self._image_tokens
             names[at : at + 1] = [sight.name] * count
             tokens[at : at + 1] = range(-1, -1 - count, -1)
-            told[: at + 1] = [Told(sight.tokens, self._nothing)] * (at + count)  # a region is one of the image before it
-        return _Row(wanted, Piece(-1, 0, tokens, told), names, named, Random(wanted.seed).random, prompt=len(names))
+            told[: at + 1] = [ToldImage(sight.tokens, self._nothing)] * (at + count)  # a region is one of the image before it
+        return _Row(wanted, Unread(-1, 0, tokens, told), names, named, Random(wanted.seed).random, prompt=len(names))
 
     def _begin(self) -> None:
         """Let answers join; of several that begin alike, those after the first once that one has read its prompt."""
@@ -168,7 +168,7 @@ class RowsWriter:
         else:
             slot = self._free.popleft()
         self._decoder.begin_as(slot, max(origin, 0), known)
-        row.piece = Piece(slot, known, row.piece.tokens[known:], row.piece.told[known:])
+        row.unread = Unread(slot, known, row.unread.tokens[known:], row.unread.told[known:])
         self._known[slot] = []  # until it is read
 
     def _write_on(self, rows: Sequence[_Row]) -> Generator[Written]:
@@ -177,16 +177,16 @@ class RowsWriter:
         one = self._later or any(row.wanted.goes_on for row in rows)
         steps = 1 if one else min(_STRIDE, *(self._how.most - len(row.written) for row in rows))
         for row in rows:
-            self._decoder.make_room(row.piece.slot, len(row.names) + steps)
-        chance, pieces = self._chance(rows, steps), [row.piece for row in rows]
+            self._decoder.make_room(row.unread.slot, len(row.names) + steps)
+        chance, pieces = self._chance(rows, steps), [row.unread for row in rows]
         written = self._decoder.write(self._words, pieces, self._how.temperature, chance)
         for row, tokens in zip(rows, written, strict=True):
             del row.lots[: len(tokens)]
             row.written += tokens
             read = row.written[len(row.names) - row.prompt : -1]
             row.names += map(row.named.get, read, read)
-            self._known[row.piece.slot] = row.names
-            row.piece = Piece(row.piece.slot, len(row.names), row.written[-1:], row.piece.told[-1:])
+            self._known[row.unread.slot] = row.names
+            row.unread = Unread(row.unread.slot, len(row.names), row.written[-1:], row.unread.told[-1:])
         yield from self._ended(rows)
 
     def _chance(self, rows: Sequence[_Row], steps: int) -> Float[np.ndarray, "steps rows"]:
@@ -206,7 +206,7 @@ class RowsWriter:
 
     def _let_go(self, row: _Row) -> None:
         self._rows.remove(row)
-        self._free.append(row.piece.slot)
+        self._free.append(row.unread.slot)
 
 
 def _common(one: list[int], other: list[int]) -> int:
