@@ -146,19 +146,20 @@ def asked(sentence: Sentence, clauses: list[Clause]) -> tuple[str, Regions]:
     clause = clauses[-1]
     if _AMOUNT in clause.codes:
         return "", ()
+    size = _ASKED_SIZE.search(clause.codes)
+    if size is None and _ASKED_GAP.search(clause.codes) is None:
+        return "", ()
     scope = Scope(sentence, clause, Memory(clauses=clauses), terse=False)
-    if size := _ASKED_SIZE.search(clause.codes):
+    if size:
         name = next(name for name in ("adjective", "dimension", "own") if size[name])
         owner = {"adjective": "object", "dimension": "owner", "own": "holder"}[name]
         return scope.dimension(size.start(name)), scope.object(size, owner) or ()
-    if _ASKED_GAP.search(clause.codes):
-        along = next((at for at, code in enumerate(clause.codes) if code in _ALONG), None)
-        regions = scope.spoken()
-        kind = "distance" if along is None else scope.dimension(along)
-        if len(regions) == 1 and _CAMERA in clause.codes:
-            return "camera_distance", regions
-        return kind, regions if len(regions) == 2 else ()
-    return "", ()
+    along = next((at for at, code in enumerate(clause.codes) if code in _ALONG), None)
+    regions = scope.spoken()
+    kind = "distance" if along is None else scope.dimension(along)
+    if len(regions) == 1 and _CAMERA in clause.codes:
+        return "camera_distance", regions
+    return kind, regions if len(regions) == 2 else ()
 
 
 def _by(scope: Scope, position: int) -> re.Match[str] | None:
