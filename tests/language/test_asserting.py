@@ -135,7 +135,7 @@ def test_a_sentence_has_no_match_where_the_text_has_none(monkeypatch):
     monkeypatch.setattr(
         asserting,
         "_found_in",
-        lambda text, spans, held: [[own for own, each in held if each.search(text[first:last])] for first, last in spans],
+        lambda text, spans, held: [[own for own, each, _ in held if each.search(text[first:last])] for first, last in spans],
     )
     assert found == list(map(asserted, said))
     assert sum(kept is not None for kept in found) > 1000

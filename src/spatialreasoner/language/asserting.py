@@ -79,6 +79,7 @@ ANSWERS = lazily(
 """What anything that answers holds one of."""
 _Patterns = Collection["re.Pattern[str]"]
 _Sought = tuple["re.Pattern[str]", "re.Pattern[str]"]
+_Held = tuple["re.Pattern[str]", "re.Pattern[str]", list["re.Match[str]"]]
 
 
 class _Clause:
@@ -158,11 +159,11 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
         folded: The text.
         choice: Whether the question asks which region, so that a region that is only named might be taken for the answer.
     """
+    folded = _ABBREVIATED.sub(lambda match: match[1].ljust(len(match[0])), folded)
     held = _held_in(folded, _WITHHOLDING)
     if not held and "?" not in folded:
         return None
     held += _held_in(folded, _SUPPORTING)
-    folded = _ABBREVIATED.sub(lambda match: match[1].ljust(len(match[0])), folded)
     sentences = list(_sentences(folded, held, choice=choice))
     every = [clause for sentence in sentences for clause in sentence if not clause.whole]
     if not any(map(_withholds, every)):
@@ -173,7 +174,7 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
     return judge.blanked()
 
 
-def _sentences(folded: str, held: Sequence[_Sought], *, choice: bool) -> Iterator[list[_Clause]]:
+def _sentences(folded: str, held: Sequence[_Held], *, choice: bool) -> Iterator[list[_Clause]]:
     """The clauses of each sentence; sentences in a row that only assert, and measure nothing, are left in one piece.
 
     Args:
@@ -233,22 +234,22 @@ _SUPPORTING = (
 """Patterns for a clause, each with one that finds it anywhere: some look at how a clause begins."""
 
 
-def _held_in(text: str, patterns: Iterable[_Sought]) -> list[_Sought]:
-    """Those of some patterns that a clause of a text may match: most texts withhold nothing, and need not be cut up."""
-    return [sought for sought in patterns if sought[1].search(text)]
+def _held_in(text: str, patterns: Iterable[_Sought]) -> list[_Held]:
+    """Those of some patterns that a clause of a text may match, with its matches: most texts withhold nothing, and stay whole."""
+    return [(own, anywhere, found) for own, anywhere in patterns if (found := list(anywhere.finditer(text)))]
 
 
-def _found_in(text: str, spans: Sequence[tuple[int, int]], held: Iterable[_Sought]) -> Sequence[_Patterns]:
+def _found_in(text: str, spans: Sequence[tuple[int, int]], held: Iterable[_Held]) -> Sequence[_Patterns]:
     """For each sentence the patterns that its clauses may match: a sentence is searched where the text has a match."""
     begins = [begin for begin, _ in spans]
     found: list[set[re.Pattern[str]]] = [set() for _ in spans]
-    for own, anywhere in held:
+    for own, anywhere, matches in held:
         if own is FIRST_PERSON and "call it" in text:  # for which it looks at how a sentence begins
             for at, (begin, end) in enumerate(spans):
                 if anywhere.search(text[begin:end]):
                     found[at].add(own)
             continue
-        for match in anywhere.finditer(text):
+        for match in matches:
             first, last = match.span()
             at = bisect_right(begins, first) - 1
             if last <= spans[at][1]:

@@ -119,7 +119,7 @@ def _lines(folded: str, begin: int) -> list[_Line]:
     sizes = [-1000, *[size if (size := len(bare.strip())) < _MAX_OPTION else -1000 for _, _, bare in found], -1000]
     near = [abs(size - following) < _MAX_SLOT for size, following in pairwise(sizes)]  # options differ by a word
     return [
-        _Line(start, end, *(_said(bare) if size > 0 and (near[at] or near[at + 1]) else ("", "")))
+        _Line(start, end, *(_said(bare) if size > 0 and (near[at] or near[at + 1]) and _HINTS.search(bare) else ("", "")))
         for at, ((start, end, bare), size) in enumerate(zip(found, sizes[1:], strict=False))
     ]
 
@@ -142,8 +142,8 @@ def _holds_list(plain: str) -> bool:
 
 
 def _said(line: str) -> tuple[str, str]:
-    """What a line says that may be an option, and the letter of that; nothing where it is none."""
-    match = _OPTION.match(line.lstrip()) if _HINTS.search(line) else None
+    """What a line says that holds a part of what varies, and the letter of that; nothing where it is not an option."""
+    match = _OPTION.match(line.lstrip())
     return (match["said"].strip(), match["letter"] or match["named"] or "") if match else ("", "")
 
 
@@ -164,10 +164,14 @@ def _is_slot(word: str) -> bool:
 
 def _form(said: str) -> str:
     """The form of a line that is an option: its words with the one thing that varies left out; empty if it is not one."""
-    kinds = [match.lastgroup for match in _SLOTS.finditer(said)]
+    found = list(_SLOTS.finditer(said))
+    kinds = [match.lastgroup for match in found]
     if len(kinds) != 1 and not (len(kinds) == 2 and kinds[0] == "region" and kinds[0] == kinds[1] and " and " in said):
         return ""
-    form = _SLOTS.sub("#", said).strip()
+    form = said
+    for match in reversed(found):
+        form = f"{form[: match.start()]}#{form[match.end() :]}"
+    form = form.strip()
     if kinds[0] == "number" and form != "#":
         return ""  # "Region: 2 m tall" measures something
     return f"{'' if kinds[0] in ('region', 'word') else kinds[0]}{form}"

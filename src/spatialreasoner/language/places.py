@@ -8,6 +8,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from spatialreasoner.language.scan import lazily, word_starts, words_in
@@ -87,6 +88,7 @@ _STEPS = lazily(
 )
 
 
+@lru_cache(maxsize=16)  # the whole of a reply is asked for several times
 def without_emphasis(text: str) -> str:
     """A folded text without emphasis, math delimiters and code quotes."""
     if not ("*" in text or "`" in text or "_" in text or "\\" in text or "$" in text):
