@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spatialreasoner.language import asserting
+from spatialreasoner.language import utterances
 from spatialreasoner.language.asserting import asserted
 from spatialreasoner.language.declining import declines
 from spatialreasoner.language.quantities import fold
@@ -133,7 +133,7 @@ def test_a_sentence_has_no_match_where_the_text_has_none(monkeypatch):
     said = replies()
     found = list(map(asserted, said))
     monkeypatch.setattr(
-        asserting,
+        utterances,
         "_found_in",
         lambda text, spans, held: [[own for own, each, _ in held if each.search(text[first:last])] for first, last in spans],
     )
@@ -144,5 +144,5 @@ def test_a_sentence_has_no_match_where_the_text_has_none(monkeypatch):
 def test_sentences_that_only_assert_need_not_be_cut_up(monkeypatch):
     said = [text for text in replies() if not text.startswith("yes")]  # of a long sentence it is never mere politeness
     found = list(map(asserted, said))
-    monkeypatch.setattr(asserting, "_LONG", 10**9)
+    monkeypatch.setattr(utterances, "_LONG", 10**9)
     assert found == list(map(asserted, said))

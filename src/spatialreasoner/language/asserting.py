@@ -13,33 +13,16 @@ Only asserting clauses are read on; the others are blanked, and a length or an h
 yes or no that opens a reply which withholds all of it is mere politeness: "Yes, of course! Please send me the picture."
 """
 
-import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from operator import attrgetter
 
 from spatialreasoner.language import declining
-from spatialreasoner.language.numbers import BEGINS
-from spatialreasoner.language.scan import lazily, parted
-from spatialreasoner.language.tying import FIRST_PERSON, announces, is_tied, measured, measures
+from spatialreasoner.language.scan import lazily
+from spatialreasoner.language.tying import announces, is_tied, measured
+from spatialreasoner.language.utterances import SUPPORTING, WITHHOLDING, Utterance, clauses_by_sentence, held_in
 
-_STOP = lazily(r"(?<=[a-z\d)\]\"'*%][.!?])[)\"'*]*\s+|(?<=[!?])\s*|\n+|(?<=[:;])\s+")
-_CUT = lazily(
-    r",\s+|\s(?=(?:but|yet|though|although|however|while|only that|so i'd)\b)|\s-\s|\s?\((?=[a-z~\d])|\)|;\s*|(?<=\w)\.\s+"
-    r"|…\s*|\.\.\.\s*"
-)
 _ABBREVIATED = lazily(r"\b(e\.g|i\.e|approx|ca|vs|cf)\.,?")
-_NOT_COMPARING = (
-    "however either neither whether rather together another other over under per order user number paper later never "
-    "answer corner center after meter centimeter ruler consider cover enter remember rest interest request suggest best "
-    "test latest honest guest"
-)
-_COMPARES = lazily(
-    rf"\b(?!(?:{'|'.join(_NOT_COMPARING.split())})\b)\w{{2,}}(?:er|est)\b|\b(?:more|less|wins?|first|second|former|latter"
-    rf"|opposite"
-    r"|in front|behind|above|below|over|under|left|right|same|equal\w*|as (?:tall|wide|big|high)|towers|dwarfs)\b"
-)
 _REGION = lazily(r"\bregions? ?[\[<(#]?\d[\])>]?")
 _NAMES = lazily(
     r"\W*(?:(?:but|so|then|it's|that's|it|is|was|probably|most|likely|maybe|perhaps|possibly|say|the|answer|that|i|i'd|go"
@@ -66,10 +49,6 @@ _IT = lazily(r"\W*(?:(?:but|yet|so|still|and|even|though)\W+)*(?:it|its)\b")
 _REACHES_ON = lazily(r"\b(?:make up|invent|whether|if (?:it|region|they|that)|need|want|requir\w+)\b")
 """Words of a declining clause that also governs what follows it in its sentence."""
 _SORRY = lazily(r"sorry|apolog|afraid")
-_GLUED = lazily(rf"[)…](?:{BEGINS})")
-"""Where a clause may give a length that the whole text, in which a number must stand apart, does not."""
-_LONG = 40
-"""Characters of the longest "yes, of course"."""
 _SHORT = 6
 """Words of the longest question that is a number with a question mark: "About 2 m, maybe?"."""
 ANSWERS = lazily(
@@ -77,79 +56,6 @@ ANSWERS = lazily(
     r"|one|two|three|foot|feet|regions?|opposite|ahead|\w{3,}er|more|less|half|doubt|disagree|agree|it|does|is)\b"
 )
 """What anything that answers holds one of."""
-_Patterns = Collection["re.Pattern[str]"]
-_Sought = tuple["re.Pattern[str]", "re.Pattern[str]"]
-_Held = tuple["re.Pattern[str]", "re.Pattern[str]", list["re.Match[str]"]]
-
-
-class _Clause:
-    """A clause of a sentence, or sentences in a row that only assert and measure nothing: those are left in one piece.
-
-    Attributes:
-        start: Where it begins.
-        end: Where it ends, with what parts it from the next.
-        text: What it says.
-        asked: Whether its sentence is a question.
-        whole: Whether it is sentences left in one piece.
-        refused: What in front of it declines, (start, end), where it answers behind that: "without a scale I'd say 2 m".
-        declines: Whether it declines.
-        asks: Whether it asks for something.
-        found: What may be found in it, as its sentence holds it.
-        closes: Whether its sentence only repeats the question, or asks whether the answer is right.
-        own: Whether it says something in the first person.
-        supposes: Whether it supposes something.
-        conditional: Whether it is a condition.
-        hard: Whether what it declines or asks leaves nothing to be answered, rather than only how exact that is.
-    """
-
-    refused: tuple[int, int] | None = None
-    declines = asks = closes = own = supposes = conditional = hard = False
-
-    def __init__(
-        self, start: int, end: int, text: str, asked: bool, found: _Patterns, *, sized: bool, whole: bool = False
-    ) -> None:
-        self.start, self.end, self.text, self.asked, self.whole = start, end, text, asked, whole
-        self.found = found
-        self._measured = None if sized else False
-        if found or asked:  # else it holds no word by which it could be anything but an assertion
-            self._look(text)
-
-    def _look(self, text: str) -> None:
-        """Find out what it does but assert."""
-        found = declining.denial(text) if declining.DECLINES in self.found else None
-        own = found and self.finds(FIRST_PERSON, found.end())
-        if own and not declining.DECLINES.search(text, own.end()):
-            self.refused, found = (self.start, self.start + own.start()), None
-            self.start, self.text = self.refused[1], text[own.start() :]
-            text = self.text
-        self.own = self.finds(FIRST_PERSON) is not None
-        self.supposes = self.finds(declining.SUPPOSES) is not None
-        self.conditional = self.supposes and declining.CONDITION.match(text) is not None
-        hidden = self.finds(declining.VIEW) is not None and not self.compares
-        self.declines = found is not None or hidden or (not self.own and self.finds(declining.WAVERS) is not None)
-        self.asks = self.asked or self.finds(declining.ASKS) is not None
-        echo = self.asked and "region" in text and " you" not in text and self.compares
-        echo = echo or (self.asked and declining.FRAGMENT.fullmatch(text) is not None)
-        self.closes = self.asked and (echo or declining.CLOSES.search(text) is not None)
-        exact = found is None or (
-            declining.ONLY_EXACTNESS.search(text) is not None and declining.ALL_OF_IT.search(text) is None
-        )
-        self.hard = (self.declines and not exact) or (not echo and " you" in text if self.asked else self.asks)
-
-    def finds(self, pattern: "re.Pattern[str]", begin: int = 0) -> "re.Match[str] | None":
-        """The first match of a pattern, which is not looked for where its sentence has none."""
-        return pattern.search(self.text, begin) if pattern in self.found else None
-
-    @property
-    def compares(self) -> bool:
-        """Whether it holds a word that compares."""
-        return _COMPARES.search(self.text) is not None
-
-    def measured(self) -> bool:
-        """Whether it holds a length or an hour."""
-        if self._measured is None:
-            self._measured = measured(self.text) is not None
-        return self._measured
 
 
 def asserted(folded: str, *, choice: bool = False) -> str | None:
@@ -160,11 +66,11 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
         choice: Whether the question asks which region, so that a region that is only named might be taken for the answer.
     """
     folded = _ABBREVIATED.sub(lambda match: match[1].ljust(len(match[0])), folded)
-    held = _held_in(folded, _WITHHOLDING)
+    held = held_in(folded, WITHHOLDING)
     if not held and "?" not in folded:
         return None
-    held += _held_in(folded, _SUPPORTING)
-    sentences = list(_sentences(folded, held, choice=choice))
+    held += held_in(folded, SUPPORTING)
+    sentences = list(clauses_by_sentence(folded, held, choice=choice))
     every = [clause for sentence in sentences for clause in sentence if not clause.whole]
     if not any(map(_withholds, every)):
         return None
@@ -174,94 +80,7 @@ def asserted(folded: str, *, choice: bool = False) -> str | None:
     return judge.blanked()
 
 
-def _sentences(folded: str, held: Sequence[_Held], *, choice: bool) -> Iterator[list[_Clause]]:
-    """The clauses of each sentence; sentences in a row that only assert, and measure nothing, are left in one piece.
-
-    Args:
-        folded: A text.
-        held: The patterns that its clauses may match.
-        choice: Whether every sentence is cut up.
-    """
-    sizes = sorted(measures(folded))
-    glued = _GLUED.search(folded) is not None
-    spans = list(parted(_STOP, folded, 0, len(folded)))
-    whole: int | None = None  # where a run of sentences begins that are left in one piece
-    asserts = False  # whether one that does more than to be polite came before
-    questions = "?" in folded
-    for (begin, end), found in zip(spans, _found_in(folded, spans, held), strict=True):
-        asked = questions and _asks(folded, begin, end)
-        size = bisect_left(sizes, begin)
-        sized = size < len(sizes) and sizes[size] < end
-        if not (choice or asked or found or sized) and (asserts or end - begin > _LONG):
-            whole = begin if whole is None else whole
-            asserts = True
-            continue
-        if whole is not None:
-            yield [_Clause(whole, begin, folded[whole:begin], False, found=(), sized=False, whole=True)]
-            whole = None
-        clauses = [
-            _Clause(first, last, folded[first:last], asked, found, sized=sized or glued)
-            for first, last in parted(_CUT, folded, begin, end)
-        ]
-        if len(clauses) > 1 and declining.WAVERS in found:
-            for clause in clauses:
-                clause.declines = clause.declines or not clause.own
-        yield clauses
-    if whole is not None:
-        yield [_Clause(whole, len(folded), folded[whole:], False, found=(), sized=False, whole=True)]
-
-
-def _asks(folded: str, begin: int, end: int) -> bool:
-    """Whether a sentence is a question."""
-    asks = folded.rfind("?", begin, end)
-    return asks >= 0 and not folded[asks + 1 : end].strip(" \n*\"')")
-
-
-_WITHHOLDING = (
-    (declining.DECLINES, declining.DECLINES),
-    (declining.WAVERS, declining.WAVERS),
-    (declining.VIEW, declining.VIEW),
-    (declining.ASKS, declining.MAY_ASK),
-)
-_SUPPORTING = (
-    (declining.APPARENT, declining.APPARENT),
-    (declining.IN_GENERAL, declining.IN_GENERAL),
-    (declining.LISTS, declining.MAY_LIST),
-    (declining.TALKS, declining.TALKS),
-    (declining.SUPPOSES, declining.MAY_SUPPOSE),
-    (FIRST_PERSON, FIRST_PERSON),
-)
-"""Patterns for a clause, each with one that finds it anywhere: some look at how a clause begins."""
-
-
-def _held_in(text: str, patterns: Iterable[_Sought]) -> list[_Held]:
-    """Those of some patterns that a clause of a text may match, with its matches: most texts withhold nothing, and stay whole."""
-    return [(own, anywhere, found) for own, anywhere in patterns if (found := list(anywhere.finditer(text)))]
-
-
-def _found_in(text: str, spans: Sequence[tuple[int, int]], held: Iterable[_Held]) -> Sequence[_Patterns]:
-    """For each sentence the patterns that its clauses may match: a sentence is searched where the text has a match."""
-    begins = [begin for begin, _ in spans]
-    found: list[set[re.Pattern[str]]] = [set() for _ in spans]
-    for own, anywhere, matches in held:
-        if own is FIRST_PERSON and "call it" in text:  # for which it looks at how a sentence begins
-            for at, (begin, end) in enumerate(spans):
-                if anywhere.search(text[begin:end]):
-                    found[at].add(own)
-            continue
-        for match in matches:
-            first, last = match.span()
-            at = bisect_right(begins, first) - 1
-            if last <= spans[at][1]:
-                found[at].add(own)
-                continue
-            for reached in range(at, bisect_left(begins, last)):
-                if anywhere.search(text[slice(*spans[reached])]):
-                    found[reached].add(own)
-    return found
-
-
-def _withholds(clause: _Clause) -> bool:
+def _withholds(clause: Utterance) -> bool:
     return clause.declines or clause.refused is not None or (clause.asks and not clause.closes)
 
 
@@ -272,7 +91,7 @@ _is_conditional = attrgetter("conditional")
 class _Judge:
     """Tells which clauses of a reply assert something."""
 
-    def __init__(self, every: Sequence[_Clause], *, choice: bool, announced: bool) -> None:
+    def __init__(self, every: Sequence[Utterance], *, choice: bool, announced: bool) -> None:
         self._choice, self._announced = choice, announced
         self._hard = any(map(_is_hard, every))
         cases = [one for one, after in pairwise(every) if declining.CASE.match(one.text) and after.measured()]
@@ -282,9 +101,9 @@ class _Judge:
         self._alternatives = sum(map(_is_conditional, every)) > 1
         self._head = True  # nothing but polite words so far
         self._listing = False  # examples or options, to the end of a sentence
-        self._judged: list[tuple[_Clause, bool]] = []
+        self._judged: list[tuple[Utterance, bool]] = []
 
-    def judge(self, sentence: Sequence[_Clause], *, last: bool) -> None:
+    def judge(self, sentence: Sequence[Utterance], *, last: bool) -> None:
         """Judge the clauses of the next sentence."""
         before = self._judged[-1][0] if self._judged else None
         told = before is not None and self._hard and before.asked and _OF_SIGHT.search(before.text) is not None
@@ -344,13 +163,13 @@ class _Judge:
         told = self._judged[-1][1] and _AFFIRMS.fullmatch(sentence[-1].text) is not None  # "* Yes" of "* Yes * No"
         self._head = self._head and (told or not sentence[-1].text.strip(" \n*>#."))
 
-    def _is_alternative(self, clause: _Clause) -> bool:
+    def _is_alternative(self, clause: Utterance) -> bool:
         """Whether one of several cases is told, or what a condition makes true: "if it is a mug, 10 cm; if a barrel, 1 m"."""
         if clause.own:
             return False
         return _VERDICT.match(clause.text) is not None or (self._alternatives and clause.measured())
 
-    def _is_polite(self, clause: _Clause, after: _Clause | None) -> bool:
+    def _is_polite(self, clause: Utterance, after: Utterance | None) -> bool:
         """Whether a yes or no only opens a reply that withholds or talks about itself."""
         if not _AFFIRMS.fullmatch(clause.text):
             return False
@@ -389,14 +208,14 @@ class _Judge:
 _VERDICT = lazily(r"\W*(?:then )?(?:yes|no)\b")
 
 
-def _states(clause: _Clause) -> bool:
+def _states(clause: Utterance) -> bool:
     """Whether a clause compares, and neither declines nor asks."""
     if clause.declines or clause.asks or not clause.compares:
         return False
     return _NOR.match(clause.text) is None and _AFFIRMS.fullmatch(clause.text) is None
 
 
-def _is_said_by_the_way(clause: _Clause, before: _Clause | None, after: _Clause | None) -> bool:
+def _is_said_by_the_way(clause: Utterance, before: Utterance | None, after: Utterance | None) -> bool:
     """Whether a clause tells what one sees, goes on with what was declined, or concedes before one that declines."""
     talks = clause.found and clause.finds(declining.TALKS) and not (clause.own or clause.compares)
     goes_on = before is not None and before.declines and _NOR.match(clause.text) is not None
@@ -404,7 +223,7 @@ def _is_said_by_the_way(clause: _Clause, before: _Clause | None, after: _Clause 
     return (bool(talks) and not clause.measured()) or goes_on or concedes
 
 
-def _only_mentions(clause: _Clause, before: _Clause | None, after: _Clause | None) -> bool:
+def _only_mentions(clause: Utterance, before: Utterance | None, after: Utterance | None) -> bool:
     """Whether a clause names one region without choosing it."""
     if clause.own or clause.compares or len(_REGION.findall(clause.text)) != 1 or clause.measured():
         return False

@@ -14,7 +14,7 @@ from spatialreasoner.language import hours, lengths, places, refusals, verdicts
 from spatialreasoner.language.comparing import says_equal, without_clefts
 from spatialreasoner.language.declining import declines
 from spatialreasoner.language.idioms import without_concessions
-from spatialreasoner.language.options import Options, blanked, restated_options
+from spatialreasoner.language.options import Options, blanked, restated_options, without_echo
 from spatialreasoner.language.places import Place
 from spatialreasoner.language.quantities import fold
 from spatialreasoner.language.question import Asked, Convention
@@ -135,7 +135,7 @@ class _Reply:
         self.convention: Convention = asked.convention(folded[begin:])
         self.options: Options = restated_options(folded, begin)
         rest = blanked(folded, self.options.spans)
-        self.rest = _without_question(asked, rest, begin)
+        self.rest = without_echo(rest, asked.text, begin)
         # all of the reply, in canonical names; not by a method: a reply that refers to itself is not freed when it is done with
         self._whole = partial(asked.normal, self.rest[begin:], self.convention)
         self.stances = Stances(asked, self._whole)
@@ -395,11 +395,3 @@ def _first_sentence(text: str) -> str:
 
 def _sentences(text: str) -> list[str]:
     return _BETWEEN.split(text, maxsplit=_MAX_SENTENCES)[:_MAX_SENTENCES]
-
-
-def _without_question(asked: Asked, rest: str, begin: int) -> str:
-    """A reply without the question where it is echoed."""
-    question = asked.text
-    if len(question) > 8 and (at := rest.find(question, begin)) >= 0:
-        return blanked(rest, [(at, at + len(question))])
-    return rest

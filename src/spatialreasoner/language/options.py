@@ -182,3 +182,10 @@ def blanked(folded: str, spans: Sequence[tuple[int, int]]) -> str:
     for begin, end in spans:
         folded = folded[:begin] + _FILLED.sub(" ", folded[begin:end]) + folded[end:]
     return folded
+
+
+def without_echo(folded: str, question: str, begin: int = 0) -> str:
+    """A reply without the question, folded, where that is echoed behind its beginning."""
+    if len(question) > 8 and (at := folded.find(question, begin)) >= 0:
+        return blanked(folded, [(at, at + len(question))])
+    return folded
