@@ -6,7 +6,6 @@ follows.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import compress
 
 from spatialreasoner.language.labels import UNKNOWN, Mention, Regions
@@ -76,7 +75,6 @@ _HAS = rule("REGION BE (?P<owned>REGION) (?=[ON TO AT WORD]{0,2} (?:IT SIDE|[OVE
 _BETWEEN = rule(f"(?<=BETWEEN) {_MENTION}")
 
 
-@dataclass(kw_only=True, slots=True, eq=False, repr=False)  # not frozen: that would double the cost of making one
 class Clause:
     """Part of a sentence about one subject.
 
@@ -89,12 +87,13 @@ class Clause:
         asked: Whether it only asks or supposes.
     """
 
-    codes: str
-    tokens: Sequence[int]
-    context: Regions
-    subject: Regions
-    start: int | None
-    asked: bool
+    __slots__ = ("asked", "codes", "context", "start", "subject", "tokens")
+
+    def __init__(
+        self, codes: str, tokens: Sequence[int], context: Regions, *, subject: Regions, start: int | None, asked: bool
+    ) -> None:
+        self.codes, self.tokens, self.context = codes, tokens, context
+        self.subject, self.start, self.asked = subject, start, asked
 
 
 def joined(sentence: Sentence) -> tuple[Sentence, str, list[int]]:
@@ -223,7 +222,7 @@ def _clause(sentence: Sentence, codes: str, tokens: Sequence[int], context: Regi
         start, subject = None, ()
     else:
         subject = sentence.meant(codes[start], tokens[start], context)
-    return Clause(codes=codes, tokens=tokens, context=context, subject=subject, start=start, asked=asked)
+    return Clause(codes, tokens, context, subject=subject, start=start, asked=asked)
 
 
 def _foreign(sentence: Sentence, foreign: re.Match[str], tokens: Sequence[int]) -> Regions:

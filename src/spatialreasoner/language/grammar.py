@@ -108,7 +108,7 @@ def read_sentence(sentence: Sentence, spoken: Spoken | None, terse: bool) -> _To
     Returns:
         Statements, and what of what is said before the sentence itself says; None where it has to be told what is said before.
     """
-    memory = Memory(spoken)
+    memory = Memory(spoken, [])
     found: list[Statement] = []
     context = spoken.context if spoken else ()
     sentence, codes, tokens = joined(sentence)

@@ -7,6 +7,7 @@ and matching runs in C.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from string import ascii_letters, digits
 
 from spatialreasoner.language.scan import lazily
@@ -87,6 +88,7 @@ OVER_CLASSES: set[str] = set()
 """The patterns for classes of words, not for words."""
 
 
+@cache
 def codes_of(*names: str) -> frozenset[str]:
     """The codes of some classes."""
     return frozenset(CODES[name] for name in names)

@@ -149,7 +149,7 @@ def asked(sentence: Sentence, clauses: list[Clause]) -> tuple[str, Regions]:
     size = _ASKED_SIZE.search(clause.codes)
     if size is None and _ASKED_GAP.search(clause.codes) is None:
         return "", ()
-    scope = Scope(sentence, clause, Memory(clauses=clauses), terse=False)
+    scope = Scope(sentence, clause, Memory(None, clauses), terse=False)
     if size:
         name = next(name for name in ("adjective", "dimension", "own") if size[name])
         owner = {"adjective": "object", "dimension": "owner", "own": "holder"}[name]

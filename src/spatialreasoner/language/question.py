@@ -7,7 +7,6 @@ of the question and of the whole answer.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import takewhile
 from typing import cast
@@ -104,19 +103,18 @@ _IN_UNIT = lazily(
 _VERB = lazily(r"^(?:is|does|do|can you confirm if|could you confirm if|are|would you say) ")
 
 
-@dataclass(kw_only=True, slots=True, eq=False, repr=False)  # not frozen: that would double the cost of making one
 class Convention:
     """Which number means the question's first region, by the form in which it is written.
 
     Attributes:
         bases: The first region's number within "[...]", "<...>" and without brackets ("").
         count: How many regions the question has.
+        written: What is written for each mention that was met.
     """
 
-    bases: Mapping[str, int]
-    count: int
-    written: dict[str, str] = field(default_factory=dict[str, str])
-    """What is written for each mention that was met."""
+    def __init__(self, bases: Mapping[str, int], count: int) -> None:
+        self.bases, self.count = bases, count
+        self.written: dict[str, str] = {}
 
     def name(self, form: str, number: int) -> str:
         """A region's canonical name; a doubled digit past the last region ("Region [11]") is a slip of the pen."""
@@ -203,7 +201,7 @@ class Asked:
                 bases[form] = 1 if form != "[" and set(found) == {1} else bases[form]  # "Region 1", of a single one
             elif within and max(within) >= self.num_regions + bases[form]:
                 bases[form] = 1
-        return Convention(bases=bases, count=self.num_regions)
+        return Convention(bases, self.num_regions)
 
     def normal(self, folded: str, convention: Convention) -> str:
         """A folded text in which every mention of a region by number, letter or order is written `<region1>`."""

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
 
@@ -63,14 +62,13 @@ class Spoken(NamedTuple):
     asked: tuple[str, Regions] = ("", ())
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Memory:
     """What a sentence has said so far.
 
     Attributes:
         spoken: What was said before it; None where that is not told.
-        looks_back: Whether what was said before it was looked at.
         clauses: Its clauses that are read already.
+        looks_back: Whether what was said before it was looked at.
         ends: The two regions of its last distance.
         dimension: The last dimension that had a length.
         measured: The regions whose it was.
@@ -79,15 +77,16 @@ class Memory:
         side: The last "on the left" without an object: which side, of whom, and the statement that it may become.
     """
 
-    spoken: Spoken | None = None
     looks_back: bool = False
-    clauses: list[Clause] = field(default_factory=list[Clause])
     ends: Regions = ()
     dimension: str = ""
     measured: Regions = ()
     compared: Regions = ()
     related: tuple[Regions, Regions] = ((), ())
     side: tuple[str, Regions, Statement] | None = None
+
+    def __init__(self, spoken: Spoken | None, clauses: list[Clause]) -> None:
+        self.spoken, self.clauses = spoken, clauses
 
     def before(self) -> Spoken:
         """What was said before the sentence, for a rule that looks at it."""
@@ -128,7 +127,7 @@ class Scope:
 
     def follows(self, position: int, *names: str) -> bool:
         """Whether the token before is of one of these classes."""
-        return position > 0 and self.codes[position - 1] in [CODES[name] for name in names]
+        return position > 0 and self.codes[position - 1] in codes_of(*names)
 
     def nearest(self, position: int, wanted: frozenset[str]) -> int | None:
         """The nearest token of these classes before a position, but behind the last length and the last statement."""
