@@ -190,13 +190,13 @@ def test_it_is_c_that_names(native):
     with pytest.raises(TypeError, match="expected tokens, classes, forms"):
         name([])
     with pytest.raises(ValueError, match="as many tokens"):
-        name(["a"], "", [], [], {}, [], 1, 0)
+        name(["a"], "", [], [], {}, (), 1, 0)
     with pytest.raises(IndexError, match="a label begins at a token"):
-        name(["a"], "%", [""], [1], {}, [], 1, 0)
+        name(["a"], "%", [""], [1], {}, (), 1, 0)
     with pytest.raises(KeyError, match="without a meaning"):
-        native.namer(lambda *said: {}, str, (), (), "", ("",) * 8, "a_%vc").name(["a"], "a", [""], [], {}, [], 1, 0)
+        native.namer(lambda *said: {}, str, (), (), "", ("",) * 8, "a_%vc").name(["a"], "a", [""], [], {}, (), 1, 0)
     with pytest.raises(ZeroDivisionError):
-        native.namer(lambda *said: 1 / 0, str, (), (), "", ("",) * 8, "a_%vc").name(["a"], "a", [""], [], {}, [], 1, 0)
+        native.namer(lambda *said: 1 / 0, str, (), (), "", ("",) * 8, "a_%vc").name(["a"], "a", [""], [], {}, (), 1, 0)
     with pytest.raises(ValueError, match="eight kinds"):
         native.namer(str, str, (), (), "", (), "")
 

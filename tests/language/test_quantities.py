@@ -113,7 +113,7 @@ def test_middle_of_hours_goes_around_the_circle():
     ["2 in the picture", "Region 2", "17 o'clock", '"2.5"', "100% of it", "no numbers", "9" * 40 + " m", "4 men", "1.2.3 m"],
 )
 def test_finds_nothing_where_there_is_no_quantity(text):
-    assert find_quantities(text) == []
+    assert find_quantities(text) == ()
 
 
 def test_subtraction_is_not_a_range():

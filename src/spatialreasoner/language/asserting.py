@@ -146,7 +146,7 @@ class _Judge:
             idle = (
                 idle
                 or (conditional and not declining.UNLESS.match(sentence[0].text) and self._is_alternative(clause))
-                or _is_said_by_the_way(clause, before, after)
+                or (bool(clause.found) and _is_said_by_the_way(clause, before, after))
             )
             idle = idle or (self._choice and _only_mentions(clause, before, after))
             idle = idle or (self._head and not contrast and not compares and self._is_polite(clause, after))
@@ -157,7 +157,9 @@ class _Judge:
             reaches = clause.declines and _REACHES_ON.search(clause.text) is not None
             governed = governed or reaches or (clause.asks and not clause.asked)
             self._head = self._head and (idle or _AFFIRMS.fullmatch(clause.text) is not None)
-            self._listing = self._listing or (not self._announced and clause.finds(declining.LISTS) is not None)
+            self._listing = self._listing or (
+                bool(clause.found) and not self._announced and clause.finds(declining.LISTS) is not None
+            )
             before = clause
         self._listing = self._listing and sentence[-1].text.rstrip(" ").endswith((":", ",", ";"))
         told = self._judged[-1][1] and _AFFIRMS.fullmatch(sentence[-1].text) is not None  # "* Yes" of "* Yes * No"

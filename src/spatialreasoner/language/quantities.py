@@ -115,16 +115,6 @@ def fold(text: str) -> str:
     return lowered if text.isascii() or _FOREIGN.findall(lowered) == _FOREIGN.findall(text) else text.translate(_LOWER)
 
 
-def find_quantities(text: str) -> list[Quantity]:
-    """Lengths (in metres) and clock hours of a text, in order.
-
-    >>> [(q.value, q.unit) for q in find_quantities("It is three quarters of a metre wide, at 4 o'clock.")]
-    [(0.75, 'm'), (4.0, 'hour')]
-    """
-    find = _found if len(text) <= _MAX_REMEMBERED else _found.__wrapped__
-    return list(find(text))
-
-
 _CJK_UNIT = lazily(r"\d ?(?:米|厘米|公分|毫米|公里|英尺|英寸)")
 _CJK_UNITS = {"厘米": "cm", "公分": "cm", "毫米": "mm", "公里": "km", "英尺": "ft", "英寸": "in", "米": "m"}
 _CJK = lazily(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
@@ -137,12 +127,13 @@ def _in_latin(text: str) -> str:
     return _CJK.sub(" ", text)
 
 
-_MAX_REMEMBERED = 4_000
-"""Characters of the longest text whose quantities are remembered: rules ask for those of one text several times."""
+@lru_cache(maxsize=64)  # rules ask for those of one text several times
+def find_quantities(text: str) -> tuple[Quantity, ...]:
+    """Lengths (in metres) and clock hours of a text, in order.
 
-
-@lru_cache(maxsize=64)
-def _found(text: str) -> tuple[Quantity, ...]:
+    >>> [(q.value, q.unit) for q in find_quantities("It is three quarters of a metre wide, at 4 o'clock.")]
+    [(0.75, 'm'), (4.0, 'hour')]
+    """
     padded = " " + fold(text)
     if _BEGINS.search(padded) is None:
         return ()

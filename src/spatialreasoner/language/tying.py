@@ -135,12 +135,14 @@ def is_tied(clause: str, *, announced: bool = False, behind: str = "") -> bool:
     if behind and _WHICH_IS.match(clause) and _IS_A.search(behind):
         return True
     before = clause[: span[0]]
-    own = FIRST_PERSON.search(clause) is not None
-    if _ELSEWHERE.search(clause) and not own:
+    if _ELSEWHERE.search(clause) and not FIRST_PERSON.search(clause):
         return False
-    said = _SAID_OF.search(before) is not None
-    if (_GENERAL.search(clause) or _REFERS.match(clause)) and not (own or said or _OF_IT.match(clause)):
+    hedged = _GENERAL.search(clause) or _REFERS.match(clause)
+    if hedged and not (_SAID_OF.search(before) or _OF_IT.match(clause) or FIRST_PERSON.search(clause)):
         return False
     if not _FOLLOWS.match(clause, span[1]):
         return False
-    return own or said or announced or _GIVES.search(before) is not None or _TIED.fullmatch(before) is not None
+    ties = (
+        announced or _GIVES.search(before) or _TIED.fullmatch(before) or _SAID_OF.search(before) or FIRST_PERSON.search(clause)
+    )
+    return bool(ties)

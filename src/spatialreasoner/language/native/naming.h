@@ -163,11 +163,11 @@ static PyObject *numbered(const Namer *self, const Named *in, PyObject *base, Py
 /* The quantities of a text by the token of each; NULL with an error. */
 static PyObject *amounts_of(const Namer *self, const Named *in, PyObject *found) {
     PyObject *amounts = PyDict_New();
-    Py_ssize_t count = PyList_Size(found), next = 0;
+    Py_ssize_t count = PyTuple_Size(found), next = 0;
     for (Py_ssize_t at = 0; amounts && next < count && at < in->size; at++) {
         if (!(self->kinds[in->classes[at]] & SIZED)) continue;
         PyObject *number = PyLong_FromSsize_t(at);
-        if (!number || PyDict_SetItem(amounts, number, PyList_GetItem(found, next++)) < 0) Py_CLEAR(amounts);
+        if (!number || PyDict_SetItem(amounts, number, PyTuple_GetItem(found, next++)) < 0) Py_CLEAR(amounts);
         Py_XDECREF(number);
     }
     return amounts;
@@ -189,7 +189,7 @@ static PyObject *namer_name(PyObject *me, PyObject *const *given, Py_ssize_t cou
     const Namer *self = (Namer *)me;
     Py_ssize_t size = 0;
     if (count != 8 || !PyList_Check(given[0]) || !PyUnicode_Check(given[1]) || !PyList_Check(given[2]) || !PyList_Check(given[3]) ||
-        !PyDict_Check(given[4]) || !PyList_Check(given[5])) {
+        !PyDict_Check(given[4]) || !PyTuple_Check(given[5])) {
         PyErr_SetString(PyExc_TypeError, "expected tokens, classes, forms, tokens of labels, labels, quantities and two numbers");
         return NULL;
     }
